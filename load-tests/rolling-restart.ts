@@ -160,6 +160,7 @@ async function run(): Promise<boolean> {
     let isOver = false;
     const loadOf = (seconds: number) =>
       runScenario(binary, 'rolling', target, {
+        command: 'npm run load:rolling',
         suite: null,
         profile: values.profile,
         seconds,

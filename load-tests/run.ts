@@ -3,9 +3,9 @@ import { mkdirSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { findK6, K6_VERSION, K6Missing, stopK6 } from './lib/k6.ts';
-import { startKeeping } from './lib/keep-result.ts';
-import { textTable } from './lib/load-report.ts';
+import { figuresOf, textTable } from './lib/load-report.ts';
 import { type Product, stopRunningProducts } from './lib/product.ts';
+import { saveResults } from './lib/run.ts';
 import { type RunOptions, runScenario } from './lib/run-scenario.ts';
 import { scenarios, scenariosOf, suites } from './lib/scenarios.ts';
 import { type GivenTarget, givenTarget, startedTarget, type Target, Unreachable, UsageError } from './lib/target.ts';
@@ -49,7 +49,8 @@ Another installation than one that this command starts
   --second-url <URL>     another copy of its API, for the scenarios revoke and rate-limits
 
 k6 is taken from PATH, else built once with Go (${K6_VERSION}) into load-tests/.bin. --install-k6 does only that.
-Each scenario writes a JSON, a JUnit, a Markdown and an HTML report.
+Each scenario writes its result as JSON. k6's own page with plots: K6_WEB_DASHBOARD=true
+K6_WEB_DASHBOARD_EXPORT=report.html before the command.
 `;
 
 const say = (text: string): void => void process.stderr.write(`load: ${text}\n`);
@@ -124,6 +125,7 @@ function options() {
           secondUrl: baseOf(urlOf('second-url', values['second-url'])),
         };
   const run: RunOptions = {
+    command: `npm run load -- ${process.argv.slice(2).join(' ')}`,
     suite: Object.hasOwn(suites, word) ? word : null,
     profile: values.profile,
     seconds: numberOf('seconds', values.seconds, 86_400),
@@ -162,11 +164,14 @@ async function runAll(binary: string, target: Target, { names, parallel, run, ke
     for (let name = waiting.shift(); name !== undefined && !isInterrupted; name = waiting.shift()) {
       if (!(await isAnswering(target.api)))
         throw new Error(`${target.api} no longer answers; not run: ${[name, ...waiting].join(', ')}`);
-      const saveKept = keep ? startKeeping(name, run) : undefined;
-      const { result, files } = await runScenario(binary, name, target, run);
+      const { result, file } = await runScenario(binary, name, target, run);
       if (result.passed) passed += 1;
-      const kept = saveKept && result.incidents.length === 0 ? saveKept(result) : [];
-      const paths = [...files, ...kept.map((path) => join(root, path))].map((file) => relative(root, file)).join('\n');
+      const bench = `load ${name} (${run.profile})`;
+      const kept =
+        keep && result.incidents.length === 0
+          ? saveResults([{ bench, ...result.run, figures: figuresOf(result) }])
+          : [];
+      const paths = [relative(root, file), ...kept].join('\n');
       process.stdout.write(json ? `${JSON.stringify(result)}\n` : `${textTable(result)}\n${paths}\n\n`);
     }
   };

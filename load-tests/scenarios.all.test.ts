@@ -50,7 +50,7 @@ beforeAll(async () => {
   results = new Map(
     readdirSync(folder)
       .filter((file) => file.endsWith('.json'))
-      .map((file) => (JSON.parse(readFileSync(join(folder, file), 'utf8')) as { result: PerformanceResult }).result)
+      .map((file) => JSON.parse(readFileSync(join(folder, file), 'utf8')) as PerformanceResult)
       .map((result) => [result.scenario, result]),
   );
 }, LONGEST_MS);

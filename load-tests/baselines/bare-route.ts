@@ -1,8 +1,9 @@
 // PROCESS: a bare Fastify route to measure a product's route against. One process, JSON schema on body and answer, the
 // same body and answer sizes, and nothing else: no hooks, no metrics, no work. Asked for a plain route, no schema either.
 import Fastify from 'fastify';
+import { answerCommands } from '../lib/answer-commands.ts';
 
-type Command = { readonly id: number; readonly answer: Record<string, unknown>; readonly isChecking?: boolean };
+type Command = { readonly answer: Record<string, unknown>; readonly isChecking?: boolean };
 
 /** The schema of a JSON value with every member named, which is what serialises fastest. */
 function schemaOf(value: unknown): object {
@@ -15,7 +16,7 @@ function schemaOf(value: unknown): object {
   return { type: typeof value };
 }
 
-process.once('message', async ({ id, answer, isChecking = true }: Command) => {
+await answerCommands(async ({ answer, isChecking = true }: Command) => {
   const app = Fastify({ logger: false });
   const body = {
     type: 'object',
@@ -25,7 +26,5 @@ process.once('message', async ({ id, answer, isChecking = true }: Command) => {
   };
   const schema = isChecking ? { body, response: { 200: schemaOf(answer) } } : {};
   app.post('/v1/tokens/validate', { schema }, async () => answer);
-  const url = await app.listen({ port: 0, host: '127.0.0.1' });
-  process.send?.({ id, result: url });
+  return app.listen({ port: 0, host: '127.0.0.1' });
 });
-process.on('disconnect', () => process.exit(0));

@@ -4,9 +4,9 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Provider } from 'oidc-provider';
+import { answerCommands } from '../lib/answer-commands.ts';
 
 type Command = {
-  readonly id: number;
   readonly client: { readonly client_id: string; readonly client_secret: string };
   readonly algorithm: 'RS256' | 'ES256';
   /** How many refresh tokens to hand out, each the head of a chain; their scope has no `openid`, so no ID token. */
@@ -53,7 +53,7 @@ const newKey = (algorithm: Command['algorithm']): object => {
   return { ...privateKey.export({ format: 'jwk' }), alg: algorithm, use: 'sig', kid: algorithm };
 };
 
-process.once('message', async ({ id, client, algorithm, families = 0 }: Command) => {
+await answerCommands(async ({ client, algorithm, families = 0 }: Command) => {
   const server = createServer((request, response) => handle(request, response));
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const api = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -92,6 +92,5 @@ process.once('message', async ({ id, client, algorithm, families = 0 }: Command)
     const owner = await provider.Client.find(client.client_id);
     return new provider.RefreshToken({ ...about, client: owner, grantId: await grant.save() }).save();
   });
-  process.send?.({ id, result: { api, heads: await Promise.all(heads) } });
+  return { api, heads: await Promise.all(heads) };
 });
-process.on('disconnect', () => process.exit(0));

@@ -1,96 +1,53 @@
 // PROCESS: the cryptographic work alone, as fast as one Node process does it on these cores.
 import { createPublicKey, generateKeyPairSync, randomBytes, sign, verify } from 'node:crypto';
 import { hash, verify as verifyPassword } from '@node-rs/bcrypt';
+import { answerCommands } from '../lib/answer-commands.ts';
+import type { RawSpeed } from '../lib/pairs.ts';
 
-type Operation = 'rs256-sign' | 'rs256-verify' | 'bcrypt-12';
 type Command = {
-  readonly id: number;
-  readonly operation: Operation;
+  readonly operation: 'rs256-verify' | 'bcrypt-12';
   readonly seconds: number;
   /** Bytes signed: those of a token before its signature. */
   readonly bytes: number;
   readonly inFlight: number;
 };
 
-export type RawSpeed = {
-  readonly operations: number;
-  readonly seconds: number;
-  readonly cpuSeconds: number;
-};
-
-const MODULUS_LENGTH = 2_048;
 const DISTINCT_MESSAGES = 1_024;
-
-const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: MODULUS_LENGTH });
-const verificationKey = createPublicKey({ key: publicKey.export({ format: 'jwk' }), format: 'jwk' });
 const PASSWORD = 'correct horse battery staple';
-const digest = hash(PASSWORD, { cost: 12 });
-
-const cpuSeconds = (): number => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1e6;
-};
-
-async function measure(operations: (isOver: () => boolean) => Promise<number>, seconds: number): Promise<RawSpeed> {
-  const startedMs = performance.now();
-  const cpuBefore = cpuSeconds();
-  const count = await operations(() => performance.now() - startedMs >= seconds * 1_000);
-  return {
-    operations: count,
-    seconds: (performance.now() - startedMs) / 1_000,
-    cpuSeconds: cpuSeconds() - cpuBefore,
-  };
-}
 
 /** Keeps `inFlight` calls going until time is up. */
-async function concurrently(
-  inFlight: number,
-  isOver: () => boolean,
-  call: (count: number) => Promise<unknown>,
-): Promise<number> {
+async function measure(
+  { seconds, inFlight }: Command,
+  call: (count: number) => boolean | Promise<boolean>,
+): Promise<RawSpeed> {
+  const [startedMs, cpuBefore] = [performance.now(), process.cpuUsage()];
+  const elapsedMs = (): number => performance.now() - startedMs;
   let count = 0;
   const lane = async (): Promise<void> => {
-    while (!isOver()) {
-      await call(count);
+    while (elapsedMs() < seconds * 1_000) {
+      const right = call(count);
+      if (!(right === true || (await right))) throw new Error('wrong result');
       count += 1;
     }
   };
   await Promise.all(Array.from({ length: inFlight }, lane));
-  return count;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return { operations: count, seconds: elapsedMs() / 1_000, cpuSeconds: (user + system) / 1e6 };
 }
 
-const signRs256 = (data: Buffer): Promise<Buffer> =>
-  new Promise((done, fail) =>
-    sign('RSA-SHA256', data, privateKey, (err, signature) => (err ? fail(err) : done(signature))),
-  );
-
-async function run({ operation, seconds, bytes, inFlight }: Command): Promise<RawSpeed> {
-  const messages = Array.from({ length: DISTINCT_MESSAGES }, () => randomBytes(bytes));
-  if (operation === 'rs256-sign')
-    return measure(
-      (isOver) => concurrently(inFlight, isOver, (count) => signRs256(messages[count % DISTINCT_MESSAGES]!)),
-      seconds,
-    );
-  if (operation === 'bcrypt-12') {
-    const known = await digest;
-    return measure((isOver) => concurrently(inFlight, isOver, () => verifyPassword(PASSWORD, known)), seconds);
+await answerCommands(async (command: Command): Promise<RawSpeed> => {
+  if (command.operation === 'bcrypt-12') {
+    const digest = await hash(PASSWORD, { cost: 12 });
+    return measure(command, () => verifyPassword(PASSWORD, digest));
   }
-  const signed = await Promise.all(messages.map(signRs256));
-  return measure(async (isOver) => {
-    let count = 0;
-    for (; !isOver(); count += 1) {
-      const at = count % DISTINCT_MESSAGES;
-      if (!verify('RSA-SHA256', messages[at]!, verificationKey, signed[at]!)) throw new Error('bad signature');
-    }
-    return count;
-  }, seconds);
-}
-
-process.on('message', async (command: Command) => {
-  try {
-    process.send?.({ id: command.id, result: await run(command) });
-  } catch (err) {
-    process.send?.({ id: command.id, error: (err as Error).message });
-  }
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+  const key = createPublicKey({ key: publicKey.export({ format: 'jwk' }), format: 'jwk' });
+  const signed = Array.from({ length: DISTINCT_MESSAGES }, () => {
+    const message = randomBytes(command.bytes);
+    return { message, signature: sign('RSA-SHA256', message, privateKey) };
+  });
+  return measure(command, (count) => {
+    const { message, signature } = signed[count % DISTINCT_MESSAGES]!;
+    return verify('RSA-SHA256', message, key, signature);
+  });
 });
-process.on('disconnect', () => process.exit(0));

@@ -1,20 +1,20 @@
-import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import type { Bench, BenchContext } from '../lib/bench.ts';
+import type { Figure } from '../lib/figure.ts';
 import { requireClean } from '../lib/generator.ts';
 import type { Product } from '../lib/product.ts';
 import { totalOf } from '../lib/prometheus-text.ts';
 import type { WorkloadSpec } from '../lib/workloads.ts';
-import { demoUserId, fill } from './setup.ts';
+import { countedWhile, fillTokens, openStream, runOpen } from './setup.ts';
 
-const TOKENS = 1_000;
 const CONNECTIONS = 16;
-const LEAST_SECONDS = 10;
+const STOCK = 'cached-tokens';
 
 type Tier = {
   readonly name: string;
   /** A counter with the label `outcome`: hit or miss. */
   readonly metric: string;
   readonly perSecond: number;
-  readonly workload: WorkloadSpec;
+  readonly work: WorkloadSpec;
   readonly about: string;
 };
 
@@ -26,35 +26,21 @@ async function sessionCookie({ api, credentials: { user } }: Product): Promise<s
     body: JSON.stringify({ email: user.email, password: user.password }),
   });
   if (answer.status !== 200) throw new Error(`sign-in: ${answer.status} ${await answer.text()}`);
-  return answer.headers
-    .getSetCookie()
-    .map((cookie) => cookie.split(';', 1)[0])
-    .join('; ');
-}
-
-async function lookUps({ metrics }: Product, metric: string): Promise<{ readonly hits: number; readonly all: number }> {
-  const page = await (await fetch(metrics)).text();
-  const hits = page.split('\n').filter((line) => line.startsWith(metric) && line.includes('outcome="hit"'));
-  return { hits: hits.length === 0 ? 0 : totalOf(hits.join('\n'), metric), all: totalOf(page, metric) };
+  const cookies = answer.headers.getSetCookie();
+  return cookies.map((cookie) => cookie.split(';', 1)[0]).join('; ');
 }
 
 async function measure(context: BenchContext, product: Product, tier: Tier): Promise<Figure> {
-  const { name, metric, perSecond, workload, about } = tier;
-  const before = await lookUps(product, metric);
-  requireClean(
-    await context.generator().run({
-      warmUpSeconds: 0,
-      seconds: Math.max(LEAST_SECONDS, context.seconds),
-      streams: [{ name, api: product.api, workload, arrival: { kind: 'open', connections: CONNECTIONS, perSecond } }],
-    }),
+  const { name, metric, perSecond, work, about } = tier;
+  const counters = {
+    hits: (page: string) => totalOf(page, metric, /outcome="hit"/),
+    all: (page: string) => totalOf(page, metric),
+  };
+  const { hits, all } = await countedWhile(product, counters, async () =>
+    requireClean(await runOpen(context, openStream(product, name, work, perSecond, CONNECTIONS))),
   );
-  const after = await lookUps(product, metric);
-  const [hits, all] = [after.hits - before.hits, after.all - before.all];
   return {
-    name: `hit rate, ${name}`,
-    unit: 'share of look-ups',
-    value: hits / all,
-    measured: { hits, all, perSecond },
+    ...{ name: `hit rate, ${name}`, unit: 'share of look-ups', value: hits / all },
     detail: `${hits} of ${all} look-ups, ${about}`,
   };
 }
@@ -63,30 +49,26 @@ async function measure(context: BenchContext, product: Product, tier: Tier): Pro
 export const caches: Bench = {
   name: 'caches',
   about: 'hit rate of each cache: verified tokens in memory, sessions in Redis',
+  limit: 'nothing at this load',
   async run(context) {
     const product = await context.product();
-    const { client } = product.credentials;
-    const stock = 'cached-tokens';
-    const userId = await demoUserId(product);
-    await fill(context, stock, TOKENS, { kind: 'issue', client, userId, collect: stock, member: 'access_token' });
-    const tiers: readonly Tier[] = [
-      {
+    await fillTokens(context, product, STOCK);
+    const cookie = await sessionCookie(product);
+    return [
+      await measure(context, product, {
         name: 'verified tokens, in memory',
         metric: 'sallyport_token_verdict_cache_total',
         perSecond: 1_000,
-        workload: { kind: 'validate', stock },
-        about: `${TOKENS} new tokens, each validated in turn`,
-      },
-      {
+        work: { kind: 'validate', stock: STOCK },
+        about: 'a thousand new tokens, each validated in turn',
+      }),
+      await measure(context, product, {
         name: 'sessions, in Redis',
         metric: 'sallyport_session_cache_total',
         perSecond: 100,
-        workload: { kind: 'get', path: '/api/auth/session', headers: { cookie: await sessionCookie(product) } },
+        work: { kind: 'get', path: '/api/auth/session', headers: { cookie } },
         about: 'a new session read again and again',
-      },
+      }),
     ];
-    const figures: Figure[] = [];
-    for (const tier of tiers) figures.push(await measure(context, product, tier));
-    return figures;
   },
 };

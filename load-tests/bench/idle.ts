@@ -36,6 +36,7 @@ const mostOf = (sources: Sources, scale: number, unit: string): string =>
 export const idle: Bench = {
   name: 'idle',
   about: 'what an installation that nobody uses does, as it ships, in all its processes',
+  limit: 'nothing: what the schedules and polls cost',
   async run(context) {
     const product = await startCounting(context);
     try {

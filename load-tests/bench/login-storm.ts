@@ -1,20 +1,29 @@
-import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import type { Bench, BenchContext } from '../lib/bench.ts';
+import type { Figure } from '../lib/figure.ts';
 import { requireClean, streamOf } from '../lib/generator.ts';
 import type { LoadResult, LoadSpec, StreamSpec } from '../lib/load-loop.ts';
+import { alternate, medianOf, type Pair } from '../lib/pairs.ts';
 import type { Product } from '../lib/product.ts';
-import { alternate, medianOf, type Rounds } from '../lib/rounds.ts';
-import { accounts, demoUserId, fill, LOAD_PASSWORD, measureClosed } from './setup.ts';
+import {
+  accounts,
+  fillFamilies,
+  fillTokens,
+  LOAD_PASSWORD,
+  measureClosed,
+  openSeconds,
+  openStream,
+  targetOf,
+} from './setup.ts';
 
 const VALIDATES_PER_SECOND = 1_000;
 const REFRESHES_PER_SECOND = 500;
 const STORM_FACTOR = 2;
-const CONNECTIONS = 64;
-const LEAST_SECONDS = 10;
+const LOGIN_CONNECTIONS = 512;
+const CAPACITY_CONNECTIONS = 8;
 const WARM_UP_SECONDS = 2;
 
 type Phase = 'quiet' | 'storm' | 'refresh' | 'refreshStorm';
-
-const storms: readonly Phase[] = ['storm', 'refreshStorm'];
+type Streams = { readonly validate: StreamSpec; readonly refresh: StreamSpec; readonly logins: StreamSpec };
 
 /** Streams beside validate must answer as expected; a storm's logins may also be told to come back. */
 function requireOnlyBusyLogins(result: LoadResult): void {
@@ -25,65 +34,30 @@ function requireOnlyBusyLogins(result: LoadResult): void {
   }
 }
 
-const validateP99Ms = (result: LoadResult): number => streamOf(result, 'validate').latency.p99Ms;
-
-/** The median of the rounds' p99, beside what the logins came to. */
-function figure(name: string, rounds: Rounds<Phase, LoadResult>, phase: Phase): Figure {
-  const logins = rounds.flatMap((round) => round[phase].streams.filter((stream) => stream.name === 'login'));
-  const ok = logins.reduce((sum, each) => sum + each.ok, 0);
-  const busy = logins.reduce((sum, each) => sum + Object.values(each.failures).reduce((all, one) => all + one, 0), 0);
-  const p50Ms = medianOf(rounds, (round) => streamOf(round[phase], 'validate').latency.p50Ms);
-  return {
-    name,
-    unit: 'ms',
-    value: medianOf(rounds, (round) => validateP99Ms(round[phase])),
-    measured: {},
-    detail: `p50 ${p50Ms.toFixed(2)} ms${logins.length > 0 ? `; logins ${ok} in, ${busy} answered 503` : ''}`,
-  };
-}
-
-/** The streams of a storm against the product: their tokens, families and accounts are made, and what it can hash is measured. */
-async function prepareStorm(context: BenchContext): Promise<{
-  readonly product: Product;
-  readonly capacity: number;
-  readonly loginsPerSecond: number;
-  readonly validate: StreamSpec;
-  readonly refresh: StreamSpec;
-  readonly logins: StreamSpec;
-}> {
-  const product = await context.product();
-  const { api } = product;
+/** The tokens, families and accounts of a storm are made, and what the product can hash is measured. */
+async function prepareStorm(context: BenchContext, product: Product): Promise<Streams> {
   const emails = await accounts(context, product, 32);
-  const userId = await demoUserId(product);
-  const pairs = { kind: 'issue', client: product.credentials.client, userId } as const;
-  await fill(context, 'storm-tokens', 1_000, { ...pairs, collect: 'storm-tokens', member: 'access_token' });
-  await fill(context, 'storm-families', CONNECTIONS, { ...pairs, collect: 'storm-families' });
-  const capacity = await loginCapacity(context, product, emails);
+  await fillTokens(context, product, 'storm-tokens');
+  await fillFamilies(context, product, 'storm-families');
+  const login = { kind: 'login', emails, password: LOAD_PASSWORD } as const;
+  // As many wait as the queue takes.
+  const { perSecond } = await measureClosed(
+    context,
+    targetOf(product),
+    login,
+    CAPACITY_CONNECTIONS,
+    openSeconds(context),
+  );
   for (const stock of ['storm-families', emails])
     await context.generatorBeside().put(stock, await context.generator().take(stock));
-  const loginsPerSecond = STORM_FACTOR * capacity;
-  context.say(`login capacity ${capacity.toFixed(2)}/s; the storm is ${loginsPerSecond.toFixed(2)}/s`);
-
-  const open = (perSecond: number, slots = CONNECTIONS) => ({ kind: 'open', connections: slots, perSecond }) as const;
-  const validate: StreamSpec = {
-    name: 'validate',
-    api,
-    workload: { kind: 'validate', stock: 'storm-tokens' },
-    arrival: open(VALIDATES_PER_SECOND),
+  context.say(`login capacity ${perSecond.toFixed(2)}/s; the storm is ${STORM_FACTOR} times as many`);
+  const validate = { kind: 'validate', stock: 'storm-tokens' } as const;
+  const refresh = { kind: 'refresh', stock: 'storm-families' } as const;
+  return {
+    validate: openStream(product, 'validate', validate, VALIDATES_PER_SECOND),
+    refresh: openStream(product, 'refresh', refresh, REFRESHES_PER_SECOND),
+    logins: openStream(product, 'login', login, STORM_FACTOR * perSecond, LOGIN_CONNECTIONS),
   };
-  const refresh: StreamSpec = {
-    name: 'refresh',
-    api,
-    workload: { kind: 'refresh', stock: 'storm-families' },
-    arrival: open(REFRESHES_PER_SECOND),
-  };
-  const logins: StreamSpec = {
-    name: 'login',
-    api,
-    workload: { kind: 'login', emails, password: LOAD_PASSWORD },
-    arrival: open(loginsPerSecond, 512),
-  };
-  return { product, capacity, loginsPerSecond, validate, refresh, logins };
 }
 
 /**
@@ -110,66 +84,49 @@ async function runStorm(
   }
 }
 
-async function storm(context: BenchContext): Promise<readonly Figure[]> {
-  const { product, capacity, loginsPerSecond, validate, refresh, logins } = await prepareStorm(context);
-  const phase =
-    (...others: readonly StreamSpec[]) =>
-    async (): Promise<LoadResult> => {
-      const seconds = Math.max(LEAST_SECONDS, context.seconds);
-      const result = await runStorm(context, [validate, ...others], {
-        warmUpSeconds: WARM_UP_SECONDS,
-        seconds,
-        pid: product.apiPid,
-      });
-      requireOnlyBusyLogins(result);
-      return result;
-    };
-  const rounds = await alternate<Phase, LoadResult>(
-    context.rounds,
-    {
-      quiet: phase(),
-      storm: phase(logins),
-      refresh: phase(refresh),
-      refreshStorm: phase(refresh, logins),
-    },
-    (round, results) =>
-      context.say(
-        `round ${round}: validate p99 ${Object.entries(results)
-          .map(([name, result]) => `${name} ${validateP99Ms(result).toFixed(2)} ms`)
-          .join(', ')}`,
-      ),
-  );
-  for (const each of rounds.flatMap((round) => storms.map((name) => round[name])))
-    if (Object.keys(streamOf(each, 'login').failures).length === 0) context.say('note: the storm refused no sign-in');
-  const measured = {
-    validatesPerSecond: VALIDATES_PER_SECOND,
-    refreshesPerSecond: REFRESHES_PER_SECOND,
-    capacity,
-    loginsPerSecond,
-    rounds,
-  };
-  return [
-    { ...figure('validate at 1,000/s, p99', rounds, 'quiet'), target: { atMost: 5 }, measured },
-    { ...figure('the same beside a login storm', rounds, 'storm'), target: { atMost: 15 } },
-    figure('the same beside 500 refreshes/s', rounds, 'refresh'),
-    { ...figure('the same beside both', rounds, 'refreshStorm'), target: { atMost: 30 } },
-  ];
-}
+const validateP99Ms = (result: LoadResult): number => streamOf(result, 'validate').latency.p99Ms;
 
-/** Logins a second with as many waiting as the queue takes. */
-const loginCapacity = async (context: BenchContext, product: Product, emails: string): Promise<number> =>
-  (
-    await measureClosed(
-      context,
-      { api: product.api, pid: product.apiPid },
-      { kind: 'login', emails, password: LOAD_PASSWORD },
-      8,
-      LEAST_SECONDS,
-    )
-  ).perSecond;
+/** The median of the runs' p99, beside what the logins came to. */
+function figureOf(runs: readonly Pair<Phase, LoadResult>[], phase: Phase, name: string, atMost?: number): Figure {
+  const logins = runs.flatMap((run) => run[phase].streams.filter((stream) => stream.name === 'login'));
+  const ok = logins.reduce((sum, each) => sum + each.ok, 0);
+  const busy = logins.reduce((sum, each) => sum + Object.values(each.failures).reduce((all, one) => all + one, 0), 0);
+  const p50Ms = medianOf(runs, (run) => streamOf(run[phase], 'validate').latency.p50Ms);
+  return {
+    ...{ name, unit: 'ms', value: medianOf(runs, (run) => validateP99Ms(run[phase])) },
+    ...(atMost === undefined ? {} : { target: { atMost } }),
+    measured: runs.map((run) => run[phase]),
+    detail: `p50 ${p50Ms.toFixed(2)} ms${logins.length > 0 ? `; logins ${ok} in, ${busy} answered 503` : ''}`,
+  };
+}
 
 export const loginStorm: Bench = {
   name: 'login-storm',
   about: 'validate at 1,000/s beside twice as many logins as can be hashed, and beside refreshes',
-  run: storm,
+  limit: 'processor time, shared with password hashing',
+  async run(context) {
+    const product = await context.product();
+    const { validate, refresh, logins } = await prepareStorm(context, product);
+    const options = { warmUpSeconds: WARM_UP_SECONDS, seconds: openSeconds(context), pid: product.apiPid };
+    const phase =
+      (...others: readonly StreamSpec[]) =>
+      async (): Promise<LoadResult> => {
+        const result = await runStorm(context, [validate, ...others], options);
+        requireOnlyBusyLogins(result);
+        if (others.includes(logins) && Object.keys(streamOf(result, 'login').failures).length === 0)
+          context.say('note: the storm refused no sign-in');
+        return result;
+      };
+    const runs = await alternate<Phase, LoadResult>(
+      context,
+      { quiet: phase(), storm: phase(logins), refresh: phase(refresh), refreshStorm: phase(refresh, logins) },
+      (result) => `validate p99 ${validateP99Ms(result).toFixed(2)} ms`,
+    );
+    return [
+      figureOf(runs, 'quiet', 'validate at 1,000/s, p99', 5),
+      figureOf(runs, 'storm', 'the same beside a login storm', 15),
+      figureOf(runs, 'refresh', 'the same beside 500 refreshes/s'),
+      figureOf(runs, 'refreshStorm', 'the same beside both', 30),
+    ];
+  },
 };

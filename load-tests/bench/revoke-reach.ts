@@ -1,9 +1,10 @@
 import { clientToken, revoke, validate } from '../lib/api-client.ts';
-import type { Bench, Figure } from '../lib/bench.ts';
+import type { Bench } from '../lib/bench.ts';
+import type { Figure } from '../lib/figure.ts';
 import { type Answer, HttpConnection, requestBytes } from '../lib/http-connection.ts';
 import { LatencyHistogram, type LatencySummary } from '../lib/latency-histogram.ts';
-import { passThrough } from '../lib/pass-through.ts';
 import type { Product } from '../lib/product.ts';
+import { copyOf } from './setup.ts';
 
 const REVOCATIONS = 120;
 const LONGEST_REACH_MS = 10_000;
@@ -31,13 +32,8 @@ async function reach(one: Product, other: Product, count: number): Promise<Reach
   try {
     for (let at = 0; at < count; at += 1) {
       const token = await clientToken(one.api, one.credentials.client);
-      const request = requestBytes(
-        'POST',
-        url,
-        '/v1/tokens/validate',
-        { 'content-type': 'application/json' },
-        JSON.stringify({ token }),
-      );
+      const json = { 'content-type': 'application/json' };
+      const request = requestBytes('POST', url, '/v1/tokens/validate', json, JSON.stringify({ token }));
       if (!(await ask(request))) throw new Error('the other copy refuses a token before it is revoked');
       const sentMs = performance.now();
       let answeredMs = sentMs;
@@ -69,24 +65,17 @@ const figure = (name: string, atMost: number, measured: Reach): Figure => ({
 export const revokeReach: Bench = {
   name: 'revoke-reach',
   about: 'from a revocation at one copy of the API to the refusal at another, with and without Redis',
+  limit: 'the commit and the push through Redis; without Redis, polling every 250 ms',
   async run(context) {
     const one = await context.product();
-    const redis = await passThrough(context, new URL(one.credentials.redis_url));
-    const other = await context.start(
-      {
-        DATABASE_URL: one.credentials.database_url,
-        REDIS_URL: redis.url,
-        BETTER_AUTH_URL: one.api,
-      },
-      { dataDir: one.dataDir },
-    );
+    const { copy: other, cutRedis } = await copyOf(context, one);
     try {
       const token = await clientToken(one.api, one.credentials.client);
       if (!(await validate(other.api, token)).active) throw new Error('the copies do not accept one another’s tokens');
       await reach(one, other, 10);
       const withRedis = await reach(one, other, REVOCATIONS);
       context.say(`with Redis: p99 ${withRedis.fromSent.p99Ms.toFixed(1)} ms`);
-      await redis.cut();
+      await cutRedis();
       const without = await reach(one, other, REVOCATIONS);
       context.say(`without Redis: p99 ${without.fromSent.p99Ms.toFixed(1)} ms`);
       return [

@@ -1,44 +1,34 @@
-import type { Bench, BenchContext, Figure } from '../lib/bench.ts';
+import type { Bench, BenchContext } from '../lib/bench.ts';
+import type { Figure } from '../lib/figure.ts';
+import { alternateSpeeds, ratio } from '../lib/pairs.ts';
 import { pairsOf, seedUsers } from '../lib/pool.ts';
-import { alternate, medianOf, middleSpeed } from '../lib/rounds.ts';
 import type { WorkloadSpec } from '../lib/workloads.ts';
-import { measureClosed, ratioDetail, type Target, targetOf, warmUp } from './setup.ts';
+import { measureClosed, type Target, targetOf, warmUp } from './setup.ts';
 
 const FEW = 100;
 const MANY = 10_000;
-const CONNECTIONS = 16;
-const LOGIN_CONNECTIONS = 4;
+const CONNECTIONS = { validate: 16, refresh: 16, login: 4 };
 const LOGIN_SECONDS = 8;
-const AT_LEAST = 0.9;
 
-type Operation = 'validate' | 'refresh' | 'login';
-type Side = { readonly target: Target; readonly workloads: Readonly<Record<Operation, WorkloadSpec>> };
+type Operation = keyof typeof CONNECTIONS;
+type Side = { readonly target: Target; readonly works: Readonly<Record<Operation, WorkloadSpec>> };
 
 /** A product on which so many test users are signed in, each with a live pair. */
 async function signedIn(context: BenchContext, users: number): Promise<Side> {
   const product = await context.start();
   const seeded = await seedUsers(product.dataDir, users, context.say);
   const pairs = await pairsOf(product.api, seeded.users);
-  const [tokens, families, emails] = [`tokens-${users}`, `families-${users}`, `emails-${users}`];
-  const generator = context.generator();
-  await generator.put(
-    tokens,
-    pairs.map(({ access_token }) => access_token),
-  );
-  await generator.put(
-    families,
-    pairs.map(({ refresh_token }) => refresh_token),
-  );
-  await generator.put(
-    emails,
-    pairs.map(({ email }) => email),
-  );
+  const put = async (member: 'access_token' | 'refresh_token' | 'email'): Promise<string> => {
+    const items = pairs.map((pair) => pair[member]);
+    await context.generator().put(`${member} of ${users}`, items);
+    return `${member} of ${users}`;
+  };
   return {
     target: targetOf(product),
-    workloads: {
-      validate: { kind: 'validate', stock: tokens },
-      refresh: { kind: 'refresh', stock: families },
-      login: { kind: 'login', emails, password: seeded.password },
+    works: {
+      validate: { kind: 'validate', stock: await put('access_token') },
+      refresh: { kind: 'refresh', stock: await put('refresh_token') },
+      login: { kind: 'login', emails: await put('email'), password: seeded.password },
     },
   };
 }
@@ -47,31 +37,20 @@ async function signedIn(context: BenchContext, users: number): Promise<Side> {
 export const sessions: Bench = {
   name: 'sessions',
   about: `validate, refresh and login with ${MANY} users signed in, against ${FEW}`,
+  limit: 'the same as each operation alone',
   async run(context) {
     const [few, many] = [await signedIn(context, FEW), await signedIn(context, MANY)];
-    const measured = (operation: Operation) => {
-      const isLogin = operation === 'login';
-      const seconds = isLogin ? Math.max(LOGIN_SECONDS, context.seconds) : context.seconds;
-      const of = ({ target, workloads }: Side) =>
-        measureClosed(context, target, workloads[operation], isLogin ? LOGIN_CONNECTIONS : CONNECTIONS, seconds);
-      return alternate(
-        context.rounds,
-        { few: () => of(few), many: () => of(many) },
-        (round, { many: ours, few: base }) => context.say(`${operation}, round ${round}: ${ratioDetail(ours, base)}`),
-      );
-    };
-    for (const { target, workloads } of [few, many]) await warmUp(context, target, workloads.validate, CONNECTIONS);
+    for (const { target, works } of [few, many]) await warmUp(context, target, works.validate);
     const figures: Figure[] = [];
     for (const operation of ['validate', 'refresh', 'login'] as const) {
-      const rounds = await measured(operation);
-      figures.push({
-        name: `${operation}, ${MANY} users signed in ÷ ${FEW}`,
-        unit: 'per CPU-second',
-        value: medianOf(rounds, (round) => round.many.perCpuSecond / round.few.perCpuSecond),
-        target: { atLeast: AT_LEAST },
-        measured: { rounds },
-        detail: ratioDetail(middleSpeed(rounds, 'many'), middleSpeed(rounds, 'few')),
-      });
+      const seconds = operation === 'login' ? Math.max(LOGIN_SECONDS, context.seconds) : context.seconds;
+      const of =
+        ({ target, works }: Side) =>
+        () =>
+          measureClosed(context, target, works[operation], CONNECTIONS[operation], seconds);
+      const pairs = await alternateSpeeds(context, { few: of(few), many: of(many) });
+      const name = `${operation}, ${MANY} users signed in ÷ ${FEW}`;
+      figures.push(ratio(pairs, { name, of: 'many', to: 'few', target: { atLeast: 0.9 } }));
     }
     return figures;
   },

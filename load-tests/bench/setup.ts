@@ -1,17 +1,22 @@
-// What several benches share: filling stocks, measuring one stream, asking a raw baseline.
+// What benches share: filling stocks, loads of one stream or several, a second copy whose Redis can be cut.
 import { availableParallelism } from 'node:os';
-import type { RawSpeed } from '../baselines/raw-crypto.ts';
 import { signIn } from '../lib/api-client.ts';
 import type { BenchContext } from '../lib/bench.ts';
 import { requireClean } from '../lib/generator.ts';
+import type { LineProcess } from '../lib/line-process.ts';
+import type { LoadResult, StreamSpec } from '../lib/load-loop.ts';
+import { type RawSpeed, rawSpeed, type Speed, speedOf } from '../lib/pairs.ts';
+import { passThrough } from '../lib/pass-through.ts';
 import type { Product } from '../lib/product.ts';
-import { type Speed, speed, speedOf } from '../lib/rounds.ts';
-import type { WorkerProcess } from '../lib/worker-process.ts';
 import type { WorkloadSpec } from '../lib/workloads.ts';
 
+export const CONNECTIONS = 64;
 const LONGEST_FILL_SECONDS = 300;
 const WARM_UP_SECONDS = 1;
 const COMPILE_SECONDS = 10;
+/** An open load needs so many for a p99. */
+const OPEN_SECONDS = 10;
+const TOKENS = 1_000;
 
 export type Target = { readonly api: string; readonly pid: number; readonly productPids?: readonly number[] };
 
@@ -22,51 +27,83 @@ export const targetOf = (product: Product): Target => ({
   productPids: Object.values(product.processes()),
 });
 
+const userIds = new Map<string, Promise<string>>();
 /** The demo user's id, by one sign-in a product. */
-export async function demoUserId(product: Product): Promise<string> {
-  const known = userIds.get(product.api) ?? signIn(product.api, product.credentials.user).then(({ user }) => user.id);
-  userIds.set(product.api, known);
+export function demoUserId({ api, credentials }: Product): Promise<string> {
+  const known = userIds.get(api) ?? signIn(api, credentials.user).then(({ user }) => user.id);
+  userIds.set(api, known);
   return known;
 }
-const userIds = new Map<string, Promise<string>>();
 
 /** Asks `workload` exactly `count` times, so that its stock holds as many items more. */
 export async function fill(
   context: BenchContext,
-  name: string,
+  { api }: Product,
   count: number,
   workload: WorkloadSpec,
-  options: { readonly product?: Product; readonly connections?: number } = {},
+  connections = 32,
 ): Promise<void> {
-  const { api } = options.product ?? (await context.product());
+  const arrival = { kind: 'closed', connections, requests: count } as const;
   const result = await context.generator().run({
     warmUpSeconds: 0,
     seconds: LONGEST_FILL_SECONDS,
-    streams: [
-      { name, api, workload, arrival: { kind: 'closed', connections: options.connections ?? 32, requests: count } },
-    ],
+    streams: [{ name: workload.kind, api, workload, arrival }],
   });
   requireClean(result);
   const { ok } = result.streams[0]!;
-  if (ok !== count) throw new Error(`${name}: ${ok} of ${count} in ${LONGEST_FILL_SECONDS} s`);
+  if (ok !== count) throw new Error(`${workload.kind}: ${ok} of ${count} in ${LONGEST_FILL_SECONDS} s`);
 }
 
-/** One closed-loop run of one stream, after a warm-up; every answer must be the expected one. */
+async function fillPairs(
+  context: BenchContext,
+  product: Product,
+  stock: string,
+  count: number,
+  member: 'access_token' | 'refresh_token',
+): Promise<void> {
+  const { client } = product.credentials;
+  const userId = await demoUserId(product);
+  await fill(context, product, count, { kind: 'issue', client, userId, collect: stock, member });
+}
+
+/** A stock of access tokens, each of a sign-in of its own. */
+export const fillTokens = (context: BenchContext, product: Product, stock: string): Promise<void> =>
+  fillPairs(context, product, stock, TOKENS, 'access_token');
+
+/** A token family for every connection: each has a chain of its own, and no token is shown twice. */
+export const fillFamilies = (context: BenchContext, product: Product, stock: string): Promise<void> =>
+  fillPairs(context, product, stock, CONNECTIONS, 'refresh_token');
+
+/** One closed run of one stream, after a warm-up; every answer must be the expected one. */
 export async function measureClosed(
   context: BenchContext,
-  target: Target,
+  { api, ...processes }: Target,
   workload: WorkloadSpec,
-  connections: number,
+  connections: number = CONNECTIONS,
   seconds: number = context.seconds,
   beforehandSeconds: number = WARM_UP_SECONDS,
 ): Promise<Speed> {
   const result = await context.generator().run({
     warmUpSeconds: beforehandSeconds,
     seconds,
-    pid: target.pid,
-    ...(target.productPids === undefined ? {} : { productPids: target.productPids }),
-    streams: [{ name: workload.kind, api: target.api, workload, arrival: { kind: 'closed', connections } }],
+    ...processes,
+    streams: [{ name: workload.kind, api, workload, arrival: { kind: 'closed', connections } }],
   });
+  return speedOf(requireClean(result));
+}
+
+/** Asks for each item of a stock once, and empties it. */
+export async function measureOnce(
+  context: BenchContext,
+  { api, ...processes }: Target,
+  workload: WorkloadSpec & { readonly stock: string },
+): Promise<Speed> {
+  const arrival = { kind: 'closed', connections: CONNECTIONS } as const;
+  const streams = [{ name: workload.kind, api, workload, arrival }];
+  const result = await context
+    .generator()
+    .run({ warmUpSeconds: 0, seconds: LONGEST_FILL_SECONDS, ...processes, streams });
+  await context.generator().put(workload.stock, []);
   return speedOf(requireClean(result));
 }
 
@@ -75,35 +112,35 @@ export async function warmUp(
   context: BenchContext,
   target: Target,
   workload: WorkloadSpec,
-  connections: number,
+  connections: number = CONNECTIONS,
 ): Promise<void> {
   context.say(`warming up, ${COMPILE_SECONDS} s`);
   await measureClosed(context, target, workload, connections, COMPILE_SECONDS);
 }
 
-export async function raw(
-  worker: WorkerProcess,
+export const raw = async (
+  baseline: LineProcess,
   command: { operation: string; seconds: number; bytes: number; inFlight: number },
-): Promise<Speed> {
-  const { operations, seconds, cpuSeconds } = await worker.ask<RawSpeed>(command);
-  return speed(operations, seconds, cpuSeconds);
-}
+): Promise<Speed> => rawSpeed(await baseline.ask<RawSpeed>(command));
 
-const rounded = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toFixed(2));
+/** A stream of an open load, at a constant rate. */
+export const openStream = (
+  { api }: Product,
+  name: string,
+  workload: WorkloadSpec,
+  perSecond: number,
+  connections: number = CONNECTIONS,
+): StreamSpec => ({ name, api, workload, arrival: { kind: 'open', connections, perSecond } });
 
-export function speedDetail({ perCpuSecond, perSecond, cores, p50Ms, p99Ms, perProductCpuSecond }: Speed): string {
-  const wall = [
-    `${rounded(perSecond)}/s on ${cores.toFixed(2)} cores`,
-    ...(p50Ms === undefined || p99Ms === undefined ? [] : [`p50 ${p50Ms.toFixed(2)}, p99 ${p99Ms.toFixed(2)} ms`]),
-    ...(perProductCpuSecond === undefined ? [] : [`${rounded(perProductCpuSecond)} a CPU-s of the whole product`]),
-  ];
-  return `${rounded(perCpuSecond)} a CPU-s (${wall.join('; ')})`;
-}
+export const openSeconds = ({ seconds }: BenchContext): number => Math.max(OPEN_SECONDS, seconds);
 
-/** By the CPU time of everything that runs. */
-export const productSpeed = ({ perProductCpuSecond = Number.NaN }: Speed): number => perProductCpuSecond;
-
-export const ratioDetail = (ours: Speed, base: Speed): string => `${speedDetail(ours)} against ${speedDetail(base)}`;
+/** One open run of one stream. */
+export const runOpen = (
+  context: BenchContext,
+  stream: StreamSpec,
+  seconds: number = openSeconds(context),
+  warmUpSeconds: number = WARM_UP_SECONDS,
+): Promise<LoadResult> => context.generator().run({ warmUpSeconds, seconds, streams: [stream] });
 
 /** The password of every account made for load. */
 export const LOAD_PASSWORD = 'a long and boring passphrase, 4 load';
@@ -114,13 +151,35 @@ export async function accounts(context: BenchContext, product: Product, count: n
   const missing = count - (await context.generator().take(stock)).length;
   if (missing <= 0) return stock;
   context.say(`signing up ${missing} accounts`);
-  const workload = {
-    kind: 'sign_up',
-    prefix: `load-${Date.now().toString(36)}`,
-    password: LOAD_PASSWORD,
-    collect: stock,
-  } as const;
+  const prefix = `load-${Date.now().toString(36)}`;
+  const workload = { kind: 'sign_up', prefix, password: LOAD_PASSWORD, collect: stock } as const;
   // One for each hashing process: none waits so long that it is refused.
-  await fill(context, stock, missing, workload, { product, connections: availableParallelism() });
+  await fill(context, product, missing, workload, availableParallelism());
   return stock;
+}
+
+/** Another copy on the stores of a product, and what takes Redis away from it alone. */
+export async function copyOf(
+  context: BenchContext,
+  { credentials, api, dataDir }: Product,
+): Promise<{ readonly copy: Product; readonly cutRedis: () => Promise<void> }> {
+  const redis = await passThrough(context, new URL(credentials.redis_url));
+  const stores = { DATABASE_URL: credentials.database_url, REDIS_URL: redis.url, BETTER_AUTH_URL: api };
+  return { copy: await context.start(stores, { dataDir }), cutRedis: redis.cut };
+}
+
+type Counters = Readonly<Record<string, (page: string) => number>>;
+
+/** How far counters on the metrics of a product went while something ran. */
+export async function countedWhile<C extends Counters>(
+  { metrics }: Product,
+  counters: C,
+  work: () => Promise<unknown>,
+): Promise<Readonly<Record<keyof C, number>>> {
+  const pageNow = async (): Promise<string> => (await fetch(metrics)).text();
+  const before = await pageNow();
+  await work();
+  const after = await pageNow();
+  const counted = Object.entries(counters).map(([name, read]) => [name, read(after) - read(before)]);
+  return Object.fromEntries(counted) as Record<keyof C, number>;
 }

@@ -37,36 +37,11 @@ export const signIn = (
     tokens: Tokens;
   }>;
 
-/** The secret of a new key of the client. */
-export const newApiKey = async (api: string, client: ClientCredentials): Promise<string> => {
-  const body = JSON.stringify({ name: 'load', permissions: ['tokens:introspect'] });
-  const made = (await post(`${api}/v1/api-keys`, { ...json, ...basic(client) }, body, 201)) as { secret: string };
-  return made.secret;
-};
-
-/** @param resource the audience of the token; the client's default unless given */
-export const clientToken = async (api: string, client: ClientCredentials, resource?: string): Promise<string> => {
+export const clientToken = async (api: string, client: ClientCredentials): Promise<string> => {
   const headers = { 'content-type': 'application/x-www-form-urlencoded', ...basic(client) };
-  const form = new URLSearchParams({
-    grant_type: 'client_credentials',
-    ...(resource === undefined ? {} : { resource }),
-  });
-  const answer = await post(`${api}/oauth2/token`, headers, form.toString(), 200);
+  const answer = await post(`${api}/oauth2/token`, headers, 'grant_type=client_credentials', 200);
   return (answer as Tokens).access_token;
 };
-
-/** A client as an administrator registers it. */
-export const registerClient = (
-  api: string,
-  bearer: string,
-  client: Readonly<Record<string, unknown>>,
-): Promise<ClientCredentials> =>
-  post(
-    `${api}/v1/admin/clients`,
-    { ...json, authorization: `Bearer ${bearer}` },
-    JSON.stringify({ ...client, reason: 'load test' }),
-    201,
-  ) as Promise<ClientCredentials>;
 
 export const issue = (api: string, client: ClientCredentials, userId: string): Promise<Tokens> =>
   post(`${api}/v1/tokens`, { ...json, ...basic(client) }, JSON.stringify({ user_id: userId }), 201) as Promise<Tokens>;

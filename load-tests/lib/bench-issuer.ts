@@ -18,9 +18,9 @@ function signed(typ: string, payload: object): string {
 }
 
 /** A token of a sign-in, at its usual size. */
-const mint = (issuer: string, session: { readonly sub: string; readonly sid: string }): string =>
+const mint = (issuer: string): string =>
   signed('at+jwt', {
-    ...{ iss: issuer, aud: issuer, client_id: 'sallyport', jti: randomUUID(), ...session },
+    ...{ iss: issuer, aud: issuer, client_id: 'sallyport', jti: randomUUID(), sub: randomUUID(), sid: randomUUID() },
     ...{
       iat: nowSeconds(),
       exp: nowSeconds() + LIFE_SECONDS,
@@ -49,25 +49,21 @@ export type BenchIssuer = { readonly url: string; readonly close: () => void };
 /**
  * @param options.revocations live ones in its feed
  * @param options.tokens how many it mints when they are first read
- * @param options.sessions whose they are in turn, each of another user; one for each token unless given
  */
 export async function startBenchIssuer({
   revocations = 0,
   tokens = TOKENS,
-  sessions,
 }: {
   readonly revocations?: number;
   readonly tokens?: number;
-  readonly sessions?: number;
 } = {}): Promise<BenchIssuer> {
-  const of = Array.from({ length: sessions ?? tokens }, () => ({ sub: randomUUID(), sid: randomUUID() }));
   let minted: string | undefined;
   const server = createServer((request, response) => {
     const { pathname, searchParams } = new URL(request.url ?? '/', url);
     const answerOf: Readonly<Record<string, () => string>> = {
       '/.well-known/jwks.json': () => JSON.stringify({ keys: [jwk] }),
       '/tokens': () => {
-        minted ??= JSON.stringify(Array.from({ length: tokens }, (_, n) => mint(url, of[n % of.length]!)));
+        minted ??= JSON.stringify(Array.from({ length: tokens }, () => mint(url)));
         return minted;
       },
       '/v1/revocations': () => {

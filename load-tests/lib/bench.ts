@@ -1,26 +1,23 @@
+import { resolve } from 'node:path';
 import type { Figure } from './figure.ts';
 import { LoadGenerator } from './generator.ts';
+import { LineProcess } from './line-process.ts';
 import { type Product, startProduct } from './product.ts';
-import { WorkerProcess } from './worker-process.ts';
-
-export type { Figure } from './figure.ts';
 
 /** What a bench may use; everything it starts is stopped with it. */
 export class BenchContext {
-  readonly rounds: number;
-  /** Alternating pairs of a figure that compares. */
+  /** How often every side is measured. */
   readonly pairs: number;
   readonly seconds: number;
   readonly say: (text: string) => void;
-  /** Of what the report does not know by itself. */
+  /** Of what a run does not know by itself. */
   readonly versions: Record<string, string> = {};
   readonly #closing: (() => Promise<void> | void)[] = [];
   #product: Promise<Product> | undefined;
   #generator: LoadGenerator | undefined;
   #besideGenerator: LoadGenerator | undefined;
 
-  constructor(options: { rounds: number; pairs: number; seconds: number; say: (text: string) => void }) {
-    this.rounds = options.rounds;
+  constructor(options: { pairs: number; seconds: number; say: (text: string) => void }) {
     this.pairs = options.pairs;
     this.seconds = options.seconds;
     this.say = options.say;
@@ -67,10 +64,11 @@ export class BenchContext {
   }
 
   /** A baseline in a process of its own. */
-  baseline(file: string, env: Readonly<Record<string, string>> = {}): WorkerProcess {
-    const worker = new WorkerProcess(new URL(`../baselines/${file}`, import.meta.url), env);
-    this.#closing.push(() => worker.close());
-    return worker;
+  baseline(file: string, env: Readonly<Record<string, string>> = {}): LineProcess {
+    const path = resolve(import.meta.dirname, '../baselines', file);
+    const baseline = new LineProcess(process.execPath, [path], env);
+    this.#closing.push(() => baseline.close());
+    return baseline;
   }
 
   onClose(close: () => Promise<void> | void): void {
@@ -85,5 +83,7 @@ export class BenchContext {
 export type Bench = {
   readonly name: string;
   readonly about: string;
+  /** What limits its figures. */
+  readonly limit: string;
   run(context: BenchContext): Promise<readonly Figure[]>;
 };

@@ -31,9 +31,3 @@ function ticksOf(pid: number): number {
 export function cpuSecondsOf(pid: number): number {
   return descendantsOf(pid).reduce((sum, each) => sum + ticksOf(each), 0) / clockTicksPerSecond;
 }
-
-/** Resident memory of a process, without its children. */
-export function residentMbOf(pid: number): number {
-  const [, kb = '0'] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-  return Number(kb) / 1_024;
-}

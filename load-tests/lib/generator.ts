@@ -1,14 +1,11 @@
 import { spawnSync } from 'node:child_process';
+import { resolve } from 'node:path';
+import { LineProcess } from './line-process.ts';
 import type { LoadResult, LoadSpec, StreamResult } from './load-loop.ts';
-import { WorkerProcess } from './worker-process.ts';
 
 /** Sends load from a process of its own; stocks of tokens stay there. */
 export class LoadGenerator {
-  readonly #worker = new WorkerProcess(new URL('./generator-process.ts', import.meta.url));
-
-  get pid(): number {
-    return this.#worker.pid;
-  }
+  readonly #process = new LineProcess(process.execPath, [resolve(import.meta.dirname, 'generator-process.ts')]);
 
   /**
    * Puts it before everybody else on this machine (SCHED_FIFO) or back among them: a clock that waits for a processor
@@ -17,23 +14,23 @@ export class LoadGenerator {
    */
   goFirst(isFirst: boolean): boolean {
     const policy = isFirst ? ['--fifo', '--pid', '1'] : ['--other', '--pid', '0'];
-    return spawnSync('chrt', [...policy, String(this.pid)], { stdio: 'ignore' }).status === 0;
+    return spawnSync('chrt', [...policy, String(this.#process.pid)], { stdio: 'ignore' }).status === 0;
   }
 
   run(load: LoadSpec): Promise<LoadResult> {
-    return this.#worker.ask({ kind: 'run', load });
+    return this.#process.ask({ kind: 'run', load });
   }
 
   put(stock: string, items: readonly string[]): Promise<void> {
-    return this.#worker.ask({ kind: 'put', stock, items });
+    return this.#process.ask({ kind: 'put', stock, items });
   }
 
   take(stock: string): Promise<string[]> {
-    return this.#worker.ask({ kind: 'take', stock });
+    return this.#process.ask({ kind: 'take', stock });
   }
 
-  close(): void {
-    this.#worker.close();
+  close(): Promise<void> {
+    return this.#process.close();
   }
 }
 

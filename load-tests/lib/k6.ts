@@ -65,27 +65,17 @@ export async function findK6(say: (text: string) => void): Promise<string> {
 
 export type K6Run = { readonly pid: number; readonly ended: Promise<number> };
 
-/**
- * Runs a scenario; samples are given as lines of JSON. k6 has a process group of its own, so that Ctrl-C reaches it only
- * through `stopK6`.
- */
-export function startK6(
-  binary: string,
-  scenario: string,
-  env: Readonly<Record<string, string>>,
-  onSamples: (chunk: string) => void,
-): K6Run {
+/** Runs a scenario. k6 has a process group of its own, so that Ctrl-C reaches it only through `stopK6`. */
+export function startK6(binary: string, scenario: string, env: Readonly<Record<string, string>>): K6Run {
   const file = join(root, 'load-tests/scenarios', `${scenario}.js`);
-  const outputs = ['json=-', ...('K6_OTEL_HTTP_EXPORTER_ENDPOINT' in env ? ['opentelemetry'] : [])];
-  const out = outputs.flatMap((output) => ['--out', output]);
-  const args = ['run', '--no-usage-report', '--quiet', '--no-color', '--address', 'localhost:0', ...out, file];
+  const outputs = 'K6_OTEL_HTTP_EXPORTER_ENDPOINT' in env ? ['--out', 'opentelemetry'] : [];
+  const progress = process.stderr.isTTY ? [] : ['--quiet', '--no-color'];
+  const args = ['run', '--no-usage-report', '--address', 'localhost:0', ...progress, ...outputs, file];
   const child = spawn(binary, args, {
     cwd: root,
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 2],
+    stdio: ['ignore', 2, 2],
     detached: true,
   });
-  child.stdout?.setEncoding('utf8');
-  child.stdout?.on('data', onSamples);
   return { pid: child.pid ?? 0, ended: endOf(child) };
 }

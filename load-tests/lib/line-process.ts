@@ -41,6 +41,10 @@ export class LineProcess {
     });
   }
 
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
   ask<T>(command: Readonly<Record<string, unknown>>): Promise<T> {
     this.#lastId += 1;
     const waiting = Promise.withResolvers<unknown>();

@@ -1,8 +1,9 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { type LoadRun, saveLoadReport } from './load-report.ts';
+import { isMet } from './figure.ts';
+import { figuresOf, type LoadRun, type PerformanceResult, performanceResult, textTable } from './load-report.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -11,13 +12,15 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const check = (name: string, passes: number, fails: number) => ({ name, passes, fails });
-const summary = ({ isFast = true, count = 5, checks = [check('a token is active', 5, 0)] } = {}) => ({
+const summary = ({ isFast = true, count = 5, dropped = 0, checks = [check('a token is active', 5, 0)] } = {}) => ({
   metrics: {
     'http_req_duration{op:validate}': {
       type: 'trend',
-      values: { 'p(99)': 3, count },
+      values: { avg: 1, med: 0.5, 'p(95)': 2, 'p(99)': 3, max: 4, count },
       thresholds: { 'p(99)<50': { ok: isFast }, 'max>=0': { ok: true } },
     },
+    http_req_duration: { type: 'trend', values: { 'p(99)': 3 } },
+    dropped_iterations: { type: 'counter', values: { count: dropped } },
   },
   root_group: { checks: [], groups: [{ checks, groups: [] }] },
   state: { testRunDurationMs: 20_000 },
@@ -27,23 +30,17 @@ const run: LoadRun = {
   suite: 'testTokenPerformance',
   profile: 'smoke',
   target: 'http://127.0.0.1:1',
-  startedAt: new Date('2026-01-01T00:00:00Z'),
-  k6Version: 'v1',
+  run: {
+    date: '2026-01-01T00:00:00Z',
+    commit: 'abc',
+    command: 'npm run load -- validate',
+    machine: { cpu: 'CPU', cores: 2, memoryGb: 8, kernel: '6' },
+    versions: { k6: 'v1' },
+    loadAverage: { before: 1, after: 2 },
+  },
+  summaryFile: '',
   k6Status: 0,
   isThresholdStatus: false,
-  operations: {
-    validate: {
-      latency: { count: 5, meanMs: 1, p50Ms: 1, p90Ms: 2, p95Ms: 2, p99Ms: 3, p999Ms: 3, maxMs: 3 },
-      intervals: [
-        { second: 0, count: 3, p50Ms: 1, p99Ms: 3 },
-        { second: 1, count: 2, p50Ms: 1, p99Ms: 2 },
-      ],
-      codes: { '200': 5, '503 <overloaded>': 1 },
-    },
-  },
-  codes: { '200': [{ second: 0, count: 5 }], '503 <overloaded>': [{ second: 1, count: 1 }] },
-  clientP99Ms: 3,
-  dropped: 0,
   watched: {
     processes: { api: [{ second: 1, cores: 0.5, memoryMb: 90 }] },
     ages: [{ second: 3, queueSeconds: 0.1, outboxSeconds: 0.2 }],
@@ -53,53 +50,59 @@ const run: LoadRun = {
   },
   users: 0,
 };
-function save(changes: Partial<LoadRun> = {}, of: object | null = summary()) {
-  const file = join(folder, 'summary.json');
-  if (of !== null) writeFileSync(file, JSON.stringify(of));
-  const { result, files } = saveLoadReport(join(folder, 'run'), file, { ...run, ...changes });
-  const read = (suffix: string): string => readFileSync(join(folder, `run.${suffix}`), 'utf8');
-  return { result, files, read };
+function resultOf(changes: Partial<LoadRun> = {}, of: object | null = summary()) {
+  const summaryFile = join(folder, 'summary.json');
+  if (of !== null) writeFileSync(summaryFile, JSON.stringify(of));
+  return performanceResult({ ...run, summaryFile, ...changes });
 }
+const caseOf = (result: PerformanceResult, name: string) => result.cases.find((each) => each.name === name);
 
-test('writes JSON, JUnit, Markdown and one HTML page that loads nothing and runs nothing', () => {
-  const { result, files, read } = save();
-  expect(result.passed).toBe(true);
-  expect(files).toHaveLength(4);
-  expect(JSON.parse(read('json')).result).toEqual(JSON.parse(JSON.stringify(result)));
-  expect(existsSync(join(folder, 'summary.json'))).toBe(false);
-  expect(read('xml')).toContain('<testsuite name="testTokenPerformance: validate (smoke)" tests="3" failures="0"');
-  expect(read('md')).toContain('| validate | 5 |');
-  const page = read('html');
-  expect(page.match(/<svg /g)).toHaveLength(7);
-  expect(page).not.toMatch(/<script|<link|src=|href=|https?:\/\/(?!127)/);
-  expect(page).toContain('503 &lt;overloaded&gt; × 1');
+test('a run that met everything passes; its operations have latencies and their answers by code', () => {
+  const checks = [check('a token is active', 5, 0), check('validate: 200', 4, 0), check('validate: 503 busy', 1, 0)];
+  const result = resultOf({}, summary({ checks }));
+  expect(result).toMatchObject({ passed: true, dropped_iterations: 0, seconds: 20 });
+  expect(result.operations.validate).toEqual({
+    latency: { count: 5, meanMs: 1, p50Ms: 0.5, p95Ms: 2, p99Ms: 3, maxMs: 4 },
+    codes: { '200': 4, '503 busy': 1 },
+  });
 });
 
 test('an operation without requests fails the run, although k6 passes its thresholds', () => {
-  const { result, read } = save({}, summary({ count: 0 }));
-  expect(result.passed).toBe(false);
-  expect(read('xml')).toContain('<failure message="not measured"/>');
+  const result = resultOf({}, summary({ count: 0 }));
+  expect(result).toMatchObject({ passed: false, operations: {} });
+  expect(caseOf(result, 'http_req_duration{op:validate}')).toMatchObject({ passed: false, note: 'not measured' });
 });
 
 test('a crossed threshold, a failed check and a check that never ran each fail the run', () => {
-  expect(save({}, summary({ isFast: false })).result).toMatchObject({ passed: false, diagnosis: { slow: 'product' } });
-  expect(save({}, summary({ checks: [check('a token is active', 4, 1)] })).result.passed).toBe(false);
-  const { result, read } = save({}, summary({ checks: [check('a token is active', 0, 0)] }));
-  expect(result.passed).toBe(false);
-  expect(read('xml')).toContain('<failure message="0 of 0"/>');
+  expect(resultOf({}, summary({ isFast: false }))).toMatchObject({ passed: false, diagnosis: { slow: 'product' } });
+  expect(resultOf({}, summary({ checks: [check('a token is active', 4, 1)] })).passed).toBe(false);
+  const result = resultOf({}, summary({ checks: [check('a token is active', 0, 0)] }));
+  expect(caseOf(result, 'a token is active')).toMatchObject({ passed: false, note: '0 of 0' });
 });
 
-test('a product that ended during the run is named in every report, and the run fails', () => {
+test('a product that ended during the run is named, and the run fails', () => {
   const incident = 'the product ended (SIGKILL), 7 s after the start of the run';
-  const { result, read } = save({ watched: { ...run.watched, incidents: [incident] } });
+  const result = resultOf({ watched: { ...run.watched, incidents: [incident] } });
   expect(result.passed).toBe(false);
-  for (const suffix of ['json', 'xml', 'md', 'html']) expect(read(suffix)).toContain('the product ended (SIGKILL)');
+  expect(textTable(result)).toContain(`INCIDENT: ${incident}`);
 });
 
-test('without a summary of k6 the samples are still reported, and the run fails', () => {
-  const { result, read } = save({ k6Status: 137 }, null);
+test('a run without a summary of k6 fails, and says so', () => {
+  const result = resultOf({ k6Status: 137 }, null);
   expect(result).toMatchObject({ passed: false, incidents: ['k6 ended with exit code 137 and left no summary'] });
-  expect(read('md')).toContain('| validate | 5 |');
+});
+
+test('its figures are the latencies, held to what the requirements ask, and dropped requests and failed checks as missed targets', () => {
+  const failed = summary({ isFast: false, dropped: 2 });
+  const figures = figuresOf(resultOf({ users: 100 }, failed));
+  expect(figures.map((figure) => [figure.name, figure.value, isMet(figure)])).toEqual([
+    ['validate, average', 1, undefined],
+    ['validate, p99', 3, true],
+    ['dropped requests', 2, false],
+    ['failed limits and checks', 1, false],
+  ]);
+  expect(figures[1]?.detail).toBe('0.3 requests a second; p50 0.50 ms, p95 2.00 ms');
+  expect(figures[3]?.detail).toBe('http_req_duration{op:validate}: p(99)<50');
 });
 
 test('memory that grows by more than 3 % after minute five fails a run of ten minutes or more; a shorter run is too short to say', () => {
@@ -109,7 +112,7 @@ test('memory that grows by more than 3 % after minute five fails a run of ten mi
       cores: 1,
       memoryMb: 100 * (second > seconds - 100 ? factor : 1),
     }));
-    return save({ watched: { ...run.watched, processes: { api } } }).result.passed;
+    return resultOf({ watched: { ...run.watched, processes: { api } } }).passed;
   };
   expect(grown(1.02, 900)).toBe(true);
   expect(grown(1.04, 900)).toBe(false);

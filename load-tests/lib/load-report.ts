@@ -1,9 +1,9 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg, release } from 'node:os';
+import { readFileSync } from 'node:fs';
+import { cpus, loadavg } from 'node:os';
+import { circumstances, figureTable } from './benchmarks-page.ts';
 import { type Diagnosis, diagnose } from './diagnosis.ts';
-import { htmlPage, type Plot, type Table } from './html-report.ts';
+import type { Figure, Run } from './figure.ts';
 import type { ProcessSample, Watched } from './run-watch.ts';
-import type { CodeSeries, OperationSeries } from './samples.ts';
 
 /** The parts of a k6 end-of-test summary that are read here. */
 type Summary = {
@@ -21,10 +21,8 @@ type Summary = {
   readonly state: { readonly testRunDurationMs: number };
 };
 
-type Group = {
-  readonly checks: readonly { readonly name: string; readonly passes: number; readonly fails: number }[];
-  readonly groups: readonly Group[];
-};
+type Check = { readonly name: string; readonly passes: number; readonly fails: number };
+type Group = { readonly checks: readonly Check[]; readonly groups: readonly Group[] };
 
 type Case = {
   readonly suite: 'threshold' | 'check' | 'run';
@@ -33,51 +31,49 @@ type Case = {
   readonly note: string;
 };
 
+type Operation = {
+  readonly latency: {
+    readonly count: number;
+    readonly meanMs: number;
+    readonly p50Ms: number;
+    readonly p95Ms: number;
+    readonly p99Ms: number;
+    readonly maxMs: number;
+  };
+  /** Answers by code. */
+  readonly codes: Readonly<Record<string, number>>;
+};
+
 /** The result of one scenario; the requirements' `PerformanceResult`. */
 export type PerformanceResult = {
   readonly scenario: string;
   readonly suite: string | null;
   readonly profile: string;
   readonly target: string;
-  readonly started_at: string;
+  readonly run: Run;
   readonly seconds: number;
   readonly passed: boolean;
   /** Why the run is not to be trusted, or did not end by itself. */
   readonly incidents: readonly string[];
   readonly diagnosis: Diagnosis;
   readonly dropped_iterations: number;
-  readonly operations: Readonly<Record<string, OperationSeries>>;
-  /** Answers over time by code. */
-  readonly codes: Readonly<Record<string, CodeSeries>>;
+  readonly operations: Readonly<Record<string, Operation>>;
   readonly watched: Pick<Watched, 'processes' | 'ages' | 'serverP99Ms' | 'busiestLoop'>;
   readonly cases: readonly Case[];
-  readonly machine: { readonly cpu: string; readonly cores: number; readonly kernel: string; readonly load: number };
-  readonly versions: { readonly k6: string; readonly node: string };
   /** Users with a live session, where the scenario has any. */
   readonly users: number;
 };
 
-export type LoadRun = {
-  readonly scenario: string;
-  readonly suite: string | null;
-  readonly profile: string;
-  readonly target: string;
-  readonly startedAt: Date;
-  readonly k6Version: string;
+export type LoadRun = Pick<PerformanceResult, 'scenario' | 'suite' | 'profile' | 'target' | 'run' | 'users'> & {
+  /** Where k6 wrote its summary, unless it was killed. */
+  readonly summaryFile: string;
   /** Exit code of k6; other than 0 and the one for thresholds, the run itself failed. */
   readonly k6Status: number;
   readonly isThresholdStatus: boolean;
-  readonly operations: Readonly<Record<string, OperationSeries>>;
-  /** Answers over time by code. */
-  readonly codes: Readonly<Record<string, CodeSeries>>;
-  /** Of all operations together, as the API's own histogram has them. */
-  readonly clientP99Ms: number;
-  readonly dropped: number;
   readonly watched: Watched;
-  readonly users: number;
 };
 
-const checksOf = (group: Group): Group['checks'] => [...group.checks, ...group.groups.flatMap(checksOf)];
+const checksOf = (group: Group): readonly Check[] => [...group.checks, ...group.groups.flatMap(checksOf)];
 
 const valuesOf = (values: Readonly<Record<string, number>>): string =>
   Object.entries(values)
@@ -86,6 +82,7 @@ const valuesOf = (values: Readonly<Record<string, number>>): string =>
 
 /** The rule that the scenarios give to metrics without a limit. */
 const UNHELD = 'max>=0';
+const OPERATION = /^http_req_duration\{op:(.+)\}$/;
 
 /** Thresholds and checks as named cases that passed or did not. */
 function summaryCases(summary: Summary): Case[] {
@@ -113,6 +110,26 @@ function summaryCases(summary: Summary): Case[] {
     }),
   );
   return [...thresholds, ...checks];
+}
+
+/** Each operation with its answers, which the scenarios count in checks named `operation: code`. */
+function operationsOf(summary: Summary): Record<string, Operation> {
+  const checks = checksOf(summary.root_group);
+  return Object.fromEntries(
+    Object.entries(summary.metrics).flatMap(([metric, { values }]) => {
+      const name = OPERATION.exec(metric)?.[1];
+      if (name === undefined || !values.count) return [];
+      const of = (stat: string): number => values[stat] ?? Number.NaN;
+      const codes = checks
+        .filter((check) => check.name.startsWith(`${name}: `))
+        .map((check) => [check.name.slice(name.length + 2), check.passes + check.fails]);
+      const latency = {
+        ...{ count: of('count'), meanMs: of('avg'), p50Ms: of('med'), p95Ms: of('p(95)') },
+        ...{ p99Ms: of('p(99)'), maxMs: of('max') },
+      };
+      return [[name, { latency, codes: Object.fromEntries(codes) }]];
+    }),
+  );
 }
 
 const MEMORY_FROM_SECOND = 300;
@@ -145,9 +162,7 @@ function memoryCases({ processes }: Watched): Case[] {
 
 function readSummary(file: string): Summary | undefined {
   try {
-    const summary = JSON.parse(readFileSync(file, 'utf8')) as Summary;
-    rmSync(file);
-    return summary;
+    return JSON.parse(readFileSync(file, 'utf8')) as Summary;
   } catch {
     return undefined;
   }
@@ -161,75 +176,87 @@ const coresOf = (samples: readonly ProcessSample[] = []): number =>
 const isSlow = (cases: readonly Case[]): boolean =>
   cases.some(({ suite, name, passed }) => suite === 'threshold' && !passed && name.startsWith('http_req_duration'));
 
-export function performanceResult(run: LoadRun, summary: Summary | undefined): PerformanceResult {
-  const incidents = [...run.watched.incidents];
-  if (summary === undefined) incidents.push(`k6 ended with exit code ${run.k6Status} and left no summary`);
-  else if (run.k6Status !== 0 && !run.isThresholdStatus) incidents.push(`k6 ended with exit code ${run.k6Status}`);
-  const measured = [...(summary === undefined ? [] : summaryCases(summary)), ...memoryCases(run.watched)];
-  const ranToEnd: Case = {
-    suite: 'run',
-    name: 'the product and k6 ran to the end',
-    passed: incidents.length === 0,
-    note: incidents.join('; '),
-  };
+/** What a run of k6 came to. */
+export function performanceResult({
+  summaryFile,
+  k6Status,
+  isThresholdStatus,
+  watched,
+  ...run
+}: LoadRun): PerformanceResult {
+  const summary = readSummary(summaryFile);
+  const incidents = [...watched.incidents];
+  if (summary === undefined) incidents.push(`k6 ended with exit code ${k6Status} and left no summary`);
+  else if (k6Status !== 0 && !isThresholdStatus) incidents.push(`k6 ended with exit code ${k6Status}`);
+  const measured = [...(summary === undefined ? [] : summaryCases(summary)), ...memoryCases(watched)];
+  const note = incidents.join('; ');
+  const ranToEnd: Case = { suite: 'run', name: 'the product and k6 ran to the end', passed: note === '', note };
   const cases = [...measured, ranToEnd];
-  const diagnosis = diagnose({
-    dropped: run.dropped,
-    isSlow: isSlow(measured),
-    clientP99Ms: run.clientP99Ms,
-    serverP99Ms: run.watched.serverP99Ms,
-    busiestLoop: run.watched.busiestLoop,
-    generatorCores: coresOf(run.watched.processes.k6),
-    cores: cpus().length,
-    loadAverage: loadavg()[0] ?? 0,
-  });
-  const seconds =
-    summary === undefined ? (Date.now() - run.startedAt.getTime()) / 1_000 : summary.state.testRunDurationMs / 1_000;
-  const { processes, ages, serverP99Ms, busiestLoop } = run.watched;
+  const dropped = summary?.metrics.dropped_iterations?.values.count ?? 0;
+  const { processes, ages, serverP99Ms, busiestLoop } = watched;
   return {
-    scenario: run.scenario,
-    suite: run.suite,
-    profile: run.profile,
-    target: run.target,
-    started_at: run.startedAt.toISOString(),
-    seconds,
+    ...run,
+    seconds:
+      summary === undefined ? (Date.now() - Date.parse(run.run.date)) / 1_000 : summary.state.testRunDurationMs / 1_000,
     passed: cases.every(({ passed }) => passed),
     incidents,
-    diagnosis,
-    dropped_iterations: run.dropped,
-    operations: run.operations,
-    codes: run.codes,
+    diagnosis: diagnose({
+      dropped,
+      isSlow: isSlow(measured),
+      clientP99Ms: summary?.metrics.http_req_duration?.values['p(99)'] ?? 0,
+      serverP99Ms,
+      busiestLoop,
+      generatorCores: coresOf(processes.k6),
+      cores: cpus().length,
+      loadAverage: loadavg()[0] ?? 0,
+    }),
+    dropped_iterations: dropped,
+    operations: summary === undefined ? {} : operationsOf(summary),
     watched: { processes, ages, serverP99Ms, busiestLoop },
     cases,
-    machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, kernel: release(), load: loadavg()[0] ?? 0 },
-    versions: { k6: run.k6Version, node: process.versions.node },
-    users: run.users,
   };
 }
 
-const xml = (text: string): string =>
-  text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+/** What the requirements ask of an operation in any scenario, ms; a scenario's own limits may be narrower. */
+const PROMISED: Readonly<Record<string, number>> = { 'issue, average': 100, 'validate, p99': 50 };
 
-export function junit({ scenario, suite: ofSuite, profile, cases, seconds }: PerformanceResult): string {
-  const failed = cases.filter(({ passed }) => !passed).length;
+/** The figures of a run: latency of each operation, dropped requests and failed checks. */
+export function figuresOf({ operations, cases, dropped_iterations, seconds, users }: PerformanceResult): Figure[] {
+  const latencies = Object.entries(operations).flatMap(([operation, { latency, codes }]): Figure[] => {
+    const { count, meanMs, p50Ms, p95Ms, p99Ms } = latency;
+    const answers = Object.entries(codes).map(([code, times]) => `${code} × ${times}`);
+    const figure = (name: string, value: number, detail: string): Figure => ({
+      ...{ name, unit: 'ms', value, detail },
+      ...(name in PROMISED ? { target: { atMost: PROMISED[name]! } } : {}),
+    });
+    return [
+      figure(`${operation}, average`, meanMs, [`${count} requests`, ...answers].join('; ')),
+      figure(
+        `${operation}, p99`,
+        p99Ms,
+        `${(count / seconds).toFixed(1)} requests a second; p50 ${p50Ms.toFixed(2)} ms, p95 ${p95Ms.toFixed(2)} ms`,
+      ),
+    ];
+  });
+  const failed = cases.filter(({ passed }) => !passed).map(({ name }) => name);
+  const ofUsers = users > 0 ? `, ${users} users with a session` : '';
+  const none = { atMost: 0 };
   return [
-    '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuite name="${xml(`${ofSuite === null ? '' : `${ofSuite}: `}${scenario} (${profile})`)}" tests="${cases.length}" failures="${failed}" time="${seconds.toFixed(1)}">`,
-    ...cases.map(({ suite, name: title, passed, note }) =>
-      passed
-        ? `  <testcase classname="${suite}" name="${xml(title)}"/>`
-        : `  <testcase classname="${suite}" name="${xml(title)}"><failure message="${xml(note)}"/></testcase>`,
-    ),
-    '</testsuite>',
-    '',
-  ].join('\n');
+    ...latencies,
+    {
+      ...{ name: 'dropped requests', unit: 'requests', value: dropped_iterations, target: none },
+      detail: `open model, ${seconds.toFixed(0)} s${ofUsers}`,
+    },
+    {
+      ...{ name: 'failed limits and checks', unit: `of ${cases.length}`, value: failed.length, target: none },
+      detail: failed.join('; '),
+    },
+  ];
 }
 
-const titleOf = ({ scenario, profile }: PerformanceResult): string => `${scenario} (${profile})`;
-
-/** What was measured, where, and what to make of it. */
-function linesOf(result: PerformanceResult): string[] {
-  const { machine, versions, diagnosis, incidents, seconds, target, users } = result;
+/** The result for a terminal. */
+export function textTable(result: PerformanceResult): string {
+  const { run, diagnosis, incidents, seconds, target } = result;
   const slow = {
     nothing: 'on time',
     product: 'the product was slow',
@@ -237,146 +264,13 @@ function linesOf(result: PerformanceResult): string[] {
     unknown: 'slow, cause unknown',
   }[diagnosis.slow];
   return [
-    `${result.passed ? 'passed' : 'FAILED'}: ${titleOf(result)} against ${target}, ${result.started_at}, ${seconds.toFixed(1)} s, open model${users > 0 ? `, ${users} users with a session` : ''}`,
+    `${result.passed ? 'passed' : 'FAILED'}: ${result.scenario} (${result.profile}) against ${target}, ${run.date}, ${seconds.toFixed(1)} s`,
     ...incidents.map((incident) => `INCIDENT: ${incident}`),
-    `${slow}: ${diagnosis.why}; ${result.dropped_iterations} requests dropped`,
-    `${machine.cores} × ${machine.cpu}, Linux ${machine.kernel}, load average ${machine.load.toFixed(1)}; k6 ${versions.k6}, node ${versions.node}`,
-  ];
-}
-
-function tablesOf({ operations, cases, watched }: PerformanceResult): Table[] {
-  const ms = (value: number): string => value.toFixed(2);
-  return [
-    {
-      title: 'Operations',
-      header: ['operation', 'requests', 'mean ms', 'p50', 'p95', 'p99', 'p99.9', 'longest', 'answers'],
-      rows: Object.entries(operations).map(([name, { latency, codes }]) => [
-        name,
-        String(latency.count),
-        ...[latency.meanMs, latency.p50Ms, latency.p95Ms, latency.p99Ms, latency.p999Ms, latency.maxMs].map(ms),
-        Object.entries(codes)
-          .map(([code, count]) => `${code} × ${count}`)
-          .join(', '),
-      ]),
-    },
-    {
-      title: 'Processes',
-      header: ['process', 'cores', 'memory MB, first', 'memory MB, last'],
-      rows: Object.entries(watched.processes).map(([name, samples]) => [
-        name,
-        coresOf(samples).toFixed(2),
-        samples[0]?.memoryMb.toFixed(0) ?? '',
-        samples.at(-1)?.memoryMb.toFixed(0) ?? '',
-      ]),
-    },
-    {
-      title: 'Thresholds and checks',
-      header: ['', 'what', 'passed', 'measured'],
-      rows: cases.map(({ suite, name, passed, note }) => [suite, name, passed ? 'yes' : 'NO', note]),
-    },
-  ];
-}
-
-export function markdown(result: PerformanceResult): string {
-  const row = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
-  return [
-    `# ${titleOf(result)}`,
+    `${slow}: ${diagnosis.why}`,
+    circumstances(run),
     '',
-    ...linesOf(result).map((line) => `- ${line}`),
+    ...figureTable(figuresOf(result)),
     '',
-    ...tablesOf(result).flatMap(({ title, header, rows }) => [
-      `## ${title}`,
-      '',
-      row(header),
-      row(header.map(() => '---')),
-      ...rows.map(row),
-      '',
-    ]),
+    ...result.cases.map(({ passed, name, note }) => `${passed ? 'ok  ' : 'FAIL'} ${name}  ${note}`.trimEnd()),
   ].join('\n');
-}
-
-function plotsOf({ operations, codes, watched: { processes, ages } }: PerformanceResult): Plot[] {
-  const overTime = (
-    title: string,
-    unit: string,
-    value: (at: OperationSeries['intervals'][number]) => number,
-  ): Plot => ({
-    title,
-    unit,
-    lines: Object.entries(operations).map(([name, { intervals }]) => ({
-      name,
-      points: intervals.map((at) => [at.second, value(at)] as const),
-    })),
-  });
-  const ofProcess = (title: string, unit: string, value: (at: ProcessSample) => number): Plot => ({
-    title,
-    unit,
-    lines: Object.entries(processes).map(([name, samples]) => ({
-      name,
-      points: samples.map((at) => [at.second, value(at)] as const),
-    })),
-  });
-  return [
-    overTime('Latency, p99', 'ms', ({ p99Ms }) => p99Ms),
-    overTime('Latency, p50', 'ms', ({ p50Ms }) => p50Ms),
-    overTime('Requests by operation', 'in an interval', ({ count }) => count),
-    {
-      title: 'Answers by code',
-      unit: 'in an interval',
-      lines: Object.entries(codes).map(([name, series]) => ({
-        name,
-        points: series.map(({ second, count }) => [second, count] as const),
-      })),
-    },
-    ofProcess('CPU', 'cores', ({ cores }) => cores),
-    ofProcess('Memory', 'MB, not shared', ({ memoryMb }) => memoryMb),
-    {
-      title: 'Age of queues',
-      unit: 'seconds',
-      lines: [
-        { name: 'oldest waiting job', points: ages.map(({ second, queueSeconds }) => [second, queueSeconds] as const) },
-        {
-          name: 'oldest unsealed audit event',
-          points: ages.map(({ second, outboxSeconds }) => [second, outboxSeconds] as const),
-        },
-      ],
-    },
-  ];
-}
-
-export const html = (result: PerformanceResult): string =>
-  htmlPage({ title: titleOf(result), lines: linesOf(result), tables: tablesOf(result), plots: plotsOf(result) });
-
-/** The result for a terminal. */
-export function textTable(result: PerformanceResult): string {
-  const width = Math.max(...result.cases.map(({ name }) => name.length));
-  return [
-    ...linesOf(result),
-    ...result.cases.map(({ passed, name, note }) =>
-      `${passed ? 'ok  ' : 'FAIL'} ${name.padEnd(width)}  ${note}`.trimEnd(),
-    ),
-  ].join('\n');
-}
-
-/**
- * Writes the result as JSON, JUnit, Markdown and HTML.
- * @param base path of the files, without their suffix
- * @param summaryFile k6's own, which becomes part of the JSON
- */
-export function saveLoadReport(
-  base: string,
-  summaryFile: string,
-  run: LoadRun,
-): { readonly result: PerformanceResult; readonly files: readonly string[] } {
-  const summary = readSummary(summaryFile);
-  const result = performanceResult(run, summary);
-  const files = {
-    json: `${JSON.stringify({ result, k6: summary ?? null }, null, 2)}\n`,
-    xml: junit(result),
-    md: markdown(result),
-    html: html(result),
-  };
-  for (const [suffix, content] of Object.entries(files)) writeFileSync(`${base}.${suffix}`, content);
-  return { result, files: Object.keys(files).map((suffix) => `${base}.${suffix}`) };
 }

@@ -7,8 +7,6 @@ const STOP_MS = 45_000;
 export type Product = Pick<Running, 'api' | 'metrics' | 'dataDir' | 'credentials'> & {
   /** The process whose descendants, with itself, are the API. */
   readonly apiPid: number;
-  /** Its MCP server, if it has one. */
-  readonly mcp: { readonly url: string; readonly pid: number } | undefined;
   /** The process that started everything. */
   readonly startPid: number;
   /** Pids by name of its processes of now: API, workers and the stores that it brought. */
@@ -52,8 +50,6 @@ export async function startProduct(
       dataDir: product.dataDir,
       credentials: product.credentials,
       apiPid: product.ready.pids.api,
-      mcp:
-        product.ready.mcp === undefined ? undefined : { url: product.ready.mcp, pid: product.ready.pids.mcp as number },
       startPid: product.supervisorPid,
       processes: () => {
         const stores = { postgres: product.storePid('postgres'), redis: product.storePid('redis') };

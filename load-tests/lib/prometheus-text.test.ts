@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { bucketsOf, quantileBound, requestsByRoute, totalOf } from './prometheus-text.ts';
+import { bucketsOf, quantileBound, totalOf } from './prometheus-text.ts';
 
 const page = (fast: number, slow: number): string =>
   [
@@ -33,12 +33,8 @@ it('a total is that of all series of its very name', () => {
   expect(() => totalOf(text, 'checks')).toThrow('no checks');
 });
 
-it('requests are counted by route, whatever their method and status', () => {
-  const text = [
-    'http_server_request_duration_seconds_count{method="GET",route="/a",status="200"} 3',
-    'http_server_request_duration_seconds_count{method="POST",route="/a",status="401"} 2',
-    'http_server_request_duration_seconds_count{method="POST",route="/b/:id",status="200"} 1',
-    'http_server_request_duration_seconds_sum{method="POST",route="/a",status="200"} 9',
-  ].join('\n');
-  expect(Object.fromEntries(requestsByRoute(text))).toEqual({ '/a': 5, '/b/:id': 1 });
+it('of the series that are asked for, and 0 without any of them', () => {
+  const text = 'checks{outcome="hit"} 3\nchecks{outcome="miss"} 4\nother{outcome="hit"} 9';
+  expect(totalOf(text, 'checks', /outcome="hit"/)).toBe(3);
+  expect(totalOf(text, 'checks', /outcome="late"/)).toBe(0);
 });

@@ -32,26 +32,18 @@ const valuesOf = (page: string, name: string): number[] =>
     .map((line) => Number(line.slice(line.lastIndexOf(' ') + 1)))
     .filter(Number.isFinite);
 
-/** The sum of all series of one metric: of a counter, or of a histogram's `_sum` or `_count`. */
-export function totalOf(page: string, name: string): number {
-  const values = valuesOf(page, name);
-  if (values.length === 0) throw new Error(`no ${name} on the page`);
-  return values.reduce((sum, value) => sum + value, 0);
+/**
+ * The sum of all series of one metric: of a counter, or of a histogram's `_sum` or `_count`.
+ * @param series those that count, such as `/outcome="hit"/`
+ */
+export function totalOf(page: string, name: string, series = /^/): number {
+  if (valuesOf(page, name).length === 0) throw new Error(`no ${name} on the page`);
+  const lines = page.split('\n').filter((line) => series.test(line));
+  return valuesOf(lines.join('\n'), name).reduce((sum, value) => sum + value, 0);
 }
 
 /** The highest series of one gauge; undefined without any. */
 export function highestOf(page: string, name: string): number | undefined {
   const values = valuesOf(page, name);
   return values.length === 0 ? undefined : Math.max(...values);
-}
-
-/** Answered requests by route. */
-export function requestsByRoute(page: string): ReadonlyMap<string, number> {
-  const counts = new Map<string, number>();
-  for (const line of page.split('\n')) {
-    const route = /^http_server_request_duration_seconds_count\{.*route="([^"]*)"/.exec(line)?.[1];
-    if (route === undefined) continue;
-    counts.set(route, (counts.get(route) ?? 0) + Number(line.slice(line.lastIndexOf('} ') + 2)));
-  }
-  return counts;
 }

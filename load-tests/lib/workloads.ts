@@ -1,4 +1,3 @@
-import { createPrivateKey, type JsonWebKey, randomUUID, sign } from 'node:crypto';
 import { type Answer, requestBytes } from './http-connection.ts';
 
 export type ClientCredentials = { readonly client_id: string; readonly client_secret: string };
@@ -12,8 +11,6 @@ export type WorkloadSpec =
   | { readonly kind: 'validate'; readonly stock: string; readonly once?: boolean }
   /** Introspects the tokens of a stock, over and over. */
   | { readonly kind: 'introspect'; readonly stock: string; readonly client: ClientCredentials }
-  /** Verifies the API keys of a stock, over and over. */
-  | { readonly kind: 'verify_key'; readonly stock: string }
   | {
       readonly kind: 'client_credentials';
       readonly client: ClientCredentials;
@@ -21,8 +18,6 @@ export type WorkloadSpec =
       /** Of the token endpoint of another server. */
       readonly path?: string;
     }
-  /** Client credentials of a client that signs an assertion for each request (RFC 7523), with a P-256 key. */
-  | { readonly kind: 'client_assertion'; readonly clientId: string; readonly issuer: string; readonly key: JsonWebKey }
   /** Pairs for a user by a client with `tokens:issue`; collects one token of each pair. */
   | {
       readonly kind: 'issue';
@@ -40,8 +35,6 @@ export type WorkloadSpec =
     }
   /** One GET with these headers, which is answered 200. */
   | { readonly kind: 'get'; readonly path: string; readonly headers: Readonly<Record<string, string>> }
-  /** Calls tools of the MCP server: a stock of `{name, arguments}` in JSON, over and over. */
-  | { readonly kind: 'mcp_call'; readonly bearer: string; readonly stock: string }
   | { readonly kind: 'login'; readonly emails: string; readonly password: string }
   | { readonly kind: 'sign_up'; readonly prefix: string; readonly password: string; readonly collect: string };
 
@@ -147,66 +140,6 @@ function refresh(url: URL, heads: string[], client: ClientCredentials | undefine
   };
 }
 
-const encoded = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
-const ASSERTION_SECONDS = 60;
-
-function clientAssertion(url: URL, clientId: string, issuer: string, jwk: JsonWebKey): Workload {
-  const key = createPrivateKey({ key: jwk, format: 'jwk' });
-  const header = encoded({ alg: 'ES256', kid: jwk.kid });
-  const fields =
-    'grant_type=client_credentials&client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer';
-  return {
-    next: () => {
-      const iat = Math.floor(Date.now() / 1_000);
-      const claims = {
-        iss: clientId,
-        sub: clientId,
-        aud: issuer,
-        iat,
-        exp: iat + ASSERTION_SECONDS,
-        jti: randomUUID(),
-      };
-      const input = `${header}.${encoded(claims)}`;
-      const signature = sign('sha256', Buffer.from(input), { key, dsaEncoding: 'ieee-p1363' }).toString('base64url');
-      return requestBytes('POST', url, '/oauth2/token', form, `${fields}&client_assertion=${input}.${signature}`);
-    },
-    judge: (_slot, answer) =>
-      answer.status === 200 && textMember(answer.body, 'access_token') !== undefined ? 'ok' : failureOf(answer),
-  };
-}
-
-const MCP_REVISION = '2026-07-28';
-const mcpMeta = {
-  'io.modelcontextprotocol/protocolVersion': MCP_REVISION,
-  'io.modelcontextprotocol/clientInfo': { name: 'load', version: '1' },
-  'io.modelcontextprotocol/clientCapabilities': {},
-};
-
-function mcpCall(url: URL, bearer: string, calls: readonly string[]): Workload {
-  const requests = calls.map((call) => {
-    const params = { ...(JSON.parse(call) as { readonly name: string }), _meta: mcpMeta };
-    const headers = {
-      ...json,
-      accept: 'application/json, text/event-stream',
-      authorization: `Bearer ${bearer}`,
-      'mcp-protocol-version': MCP_REVISION,
-      'mcp-method': 'tools/call',
-      'mcp-name': params.name,
-    };
-    const message = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/call', params });
-    return requestBytes('POST', url, url.pathname, headers, message);
-  });
-  let at = 0;
-  return {
-    next: () => requests[at++ % requests.length],
-    judge: (_slot, answer) => {
-      const { status, body } = answer;
-      const isResult = body.includes('"structuredContent":') && !body.includes('"isError":true');
-      return status === 200 && isResult ? 'ok' : failureOf(answer);
-    },
-  };
-}
-
 function login(url: URL, emails: readonly string[], password: string): Workload {
   const requests = emails.map((email) =>
     requestBytes('POST', url, '/api/auth/signin', json, JSON.stringify({ email, password })),
@@ -255,13 +188,6 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
         false,
       );
     }
-    case 'verify_key':
-      return active(
-        stockOf(stocks, spec.stock).map((key) =>
-          requestBytes('POST', url, '/v1/api-keys/verify', json, JSON.stringify({ key })),
-        ),
-        false,
-      );
     case 'client_credentials':
       return constant(
         requestBytes(
@@ -275,8 +201,6 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
         'access_token',
         collector(stocks, spec.collect),
       );
-    case 'client_assertion':
-      return clientAssertion(url, spec.clientId, spec.issuer, spec.key);
     case 'issue':
       return constant(
         requestBytes(
@@ -296,8 +220,6 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
       const request = requestBytes('GET', url, spec.path, spec.headers);
       return { next: () => request, judge: (_slot, answer) => (answer.status === 200 ? 'ok' : failureOf(answer)) };
     }
-    case 'mcp_call':
-      return mcpCall(url, spec.bearer, stockOf(stocks, spec.stock));
     case 'login':
       return login(url, stockOf(stocks, spec.emails), spec.password);
     case 'sign_up':

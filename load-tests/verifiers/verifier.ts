@@ -1,24 +1,23 @@
 // PROCESS: raw jose and `@sallyport/verifier` on the same tokens, the memory of live revocations, and a verifier of the
 // running product. The programs in Python and Go answer the same commands.
 import { readFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { importJWK, type JWK, jwtVerify } from 'jose';
 import { createVerifier, type Verifier, type VerifierOptions } from '#sdks/typescript/src/index.ts';
-import type { RawSpeed } from '../baselines/raw-crypto.ts';
+import { answerCommands } from '../lib/answer-commands.ts';
+import type { RawSpeed } from '../lib/pairs.ts';
 
 type Operation = 'raw' | 'fresh' | 'repeated';
-type Command = { readonly id: number } & (
+type Command =
   | { readonly operation: 'versions' | 'state' }
   | { readonly operation: Operation; readonly issuer: string; readonly seconds: number }
   | { readonly operation: 'memory' | 'resident'; readonly issuer: string }
   | ({ readonly operation: 'follow' } & Required<
       Pick<VerifierOptions, 'issuer' | 'clientId' | 'clientSecret' | 'feed'>
     >)
-  | { readonly operation: 'verify' | 'refused'; readonly token: string }
-);
+  | { readonly operation: 'verify' | 'refused'; readonly token: string };
 
 const REPEATED_TOKENS = 1_000;
 const REPEATS = 100;
@@ -168,12 +167,4 @@ async function resultOf(command: Command): Promise<unknown> {
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line) as Command;
-  const reply = await resultOf(command).then(
-    (result) => ({ id: command.id, result }),
-    (err: Error) => ({ id: command.id, error: err.message }),
-  );
-  process.stdout.write(`${JSON.stringify(reply)}\n`);
-}
-process.exit(0);
+await answerCommands(resultOf);
