@@ -127,7 +127,7 @@ describe('the page of requirements', () => {
     const missed = '  - figure `load sustained (load)`: dropped requests\n';
     expect(faultsIn(missed)).toEqual(['A-TOK-01: a figure misses its target']);
     expect(faultsIn(`${missed}  - Not met: some are dropped.\n`)).toEqual([]);
-    const met = '  - figure `latency`: token generation, average\n';
+    const met = '  - figure `load sustained (load)`: issue, average\n';
     expect(faultsIn(`${met}  - Not met: it is slow.\n`)).toEqual(['A-TOK-01: no figure misses a target']);
   });
 
