@@ -1,4 +1,11 @@
-import type { Interval } from './pairs.ts';
+/** Where the true median lies, by order statistics: no distribution of the values is assumed. */
+export type Interval = {
+  readonly low: number;
+  readonly high: number;
+  readonly count: number;
+  /** At least 95 % from six values on; fewer cannot say so much. */
+  readonly percent: number;
+};
 
 /** One measured number with what it must be. */
 export type Figure = {

@@ -1,6 +1,5 @@
 // The one way in which figures compare: every side is measured in turn, and the figure is the median over the turns.
-import type { BenchContext } from './bench.ts';
-import type { Figure } from './figure.ts';
+import type { Figure, Interval } from './figure.ts';
 import type { LoadResult } from './load-loop.ts';
 
 /** What one measured run did. CPU-seconds are those of the process under test and its descendants. */
@@ -45,11 +44,14 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** How often every side is measured, and where progress goes. */
+type Turns = { readonly pairs: number; say(text: string): void };
+
 export type Pair<Side extends string, T = Speed> = Readonly<Record<Side, T>>;
 
 /** Measures every side once a turn, every second turn backwards, so that a drift favours none. */
 export async function alternate<Side extends string, T>(
-  { pairs, say }: Pick<BenchContext, 'pairs' | 'say'>,
+  { pairs, say }: Turns,
   sides: Readonly<Record<Side, () => Promise<T>>>,
   show: (result: T) => string,
 ): Promise<Pair<Side, T>[]> {
@@ -65,7 +67,7 @@ export async function alternate<Side extends string, T>(
 }
 
 export const alternateSpeeds = <Side extends string>(
-  context: Pick<BenchContext, 'pairs' | 'say'>,
+  context: Turns,
   sides: Readonly<Record<Side, () => Promise<Speed>>>,
 ): Promise<Pair<Side>[]> => alternate(context, sides, speedDetail);
 
@@ -74,15 +76,6 @@ export const medianOf = <Side extends string, T>(
   pairs: readonly Pair<Side, T>[],
   value: (pair: Pair<Side, T>) => number,
 ): number => median(pairs.map(value));
-
-/** Where the true median lies, by order statistics: no distribution of the values is assumed. */
-export type Interval = {
-  readonly low: number;
-  readonly high: number;
-  readonly count: number;
-  /** At least 95 % from six values on; fewer cannot say so much. */
-  readonly percent: number;
-};
 
 const MOST_OUTSIDE = 0.05;
 
