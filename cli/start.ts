@@ -113,7 +113,7 @@ function describeStart(output: Output, options: StartOptions): void {
     postgres: env.DATABASE_URL ? 'DATABASE_URL' : 'embedded',
     redis: env.REDIS_URL ? 'REDIS_URL' : 'private',
     preparation: preparationSteps.map((step) => step.name),
-    children: processSpecs(config).map(({ name, copies }) => ({ name, copies })),
+    children: processSpecs(config).map(({ name }) => name),
     examples: options.with ?? [],
   };
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));

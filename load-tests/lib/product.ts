@@ -53,7 +53,7 @@ export async function startProduct(
       startPid: product.supervisorPid,
       processes: () => {
         const stores = { postgres: product.storePid('postgres'), redis: product.storePid('redis') };
-        const all = { api: product.apiPid(), ...product.workerPids(), ...stores };
+        const all = { api: product.apiPid(), worker: product.workerPid(), ...stores };
         return Object.fromEntries(
           Object.entries(all).flatMap(([name, pid]) => (pid === undefined ? [] : [[name, pid]])),
         );

@@ -31,7 +31,7 @@ async function raw(host: string, port: number, text: string): Promise<string> {
 
 test('one server answers on both loopback addresses of one port, and sees the address of its client', async () => {
   const { fastify } = open();
-  await listen(fastify, { addresses: BOTH, port: 0, reusePort: false });
+  await listen(fastify, { addresses: BOTH, port: 0 });
   const port = portOf(fastify);
   expect(await ask('127.0.0.1', port)).toEqual({ address: '127.0.0.1' });
   expect(await ask('[::1]', port)).toEqual({ address: '::1' });
@@ -39,7 +39,7 @@ test('one server answers on both loopback addresses of one port, and sees the ad
 
 test('a machine that lacks the second address starts with the first', async () => {
   const { fastify } = open();
-  await listen(fastify, { addresses: ['127.0.0.1', '2001:db8::1'], port: 0, reusePort: false });
+  await listen(fastify, { addresses: ['127.0.0.1', '2001:db8::1'], port: 0 });
   expect(await ask('127.0.0.1', portOf(fastify))).toEqual({ address: '127.0.0.1' });
 });
 
@@ -48,12 +48,12 @@ test('a port that another program has on the second address is an error, not hal
   await once(other, 'listening');
   closing.push(() => new Promise((done) => other.close(done)));
   const { port } = other.address() as AddressInfo;
-  await expect(listen(open().fastify, { addresses: BOTH, port, reusePort: false })).rejects.toThrow('EADDRINUSE');
+  await expect(listen(open().fastify, { addresses: BOTH, port })).rejects.toThrow('EADDRINUSE');
 });
 
 test('unreadable requests and expectations are refused alike on both addresses', async () => {
   const { fastify } = open();
-  await listen(fastify, { addresses: BOTH, port: 0, reusePort: false });
+  await listen(fastify, { addresses: BOTH, port: 0 });
   for (const text of [
     'GARBAGE\r\n\r\n',
     'GET /address HTTP/1.1\r\nHost: a\r\nExpect: magic\r\nConnection: close\r\n\r\n',
@@ -73,7 +73,7 @@ test('a drain finishes a running request on the second address, ends its idle co
     await release.promise;
     return { done: true };
   });
-  await listen(app.fastify, { addresses: BOTH, port: 0, reusePort: false });
+  await listen(app.fastify, { addresses: BOTH, port: 0 });
   const port = portOf(app.fastify);
   const idle = connect(port, '::1');
   idle.write('GET /address HTTP/1.1\r\nHost: a\r\n\r\n');

@@ -6,8 +6,6 @@ type Place = {
   readonly addresses: readonly [string, ...string[]];
   /** 0: any. */
   readonly port: number;
-  /** Whether copies on this machine share the port. */
-  readonly reusePort: boolean;
 };
 
 /** Codes of a machine that has no such address. */
@@ -16,7 +14,7 @@ const ABSENT = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT']);
 /** Accepts connections for another server; undefined if the machine has no such address. */
 function acceptFor(
   { server: http }: FastifyInstance,
-  at: { readonly host: string; readonly port: number; readonly reusePort: boolean },
+  at: { readonly host: string; readonly port: number },
 ): Promise<Server | undefined> {
   // As Node creates the sockets of an HTTP server.
   const likeHttp = { allowHalfOpen: true, noDelay: true };
@@ -32,7 +30,7 @@ function acceptFor(
  * its drain and its refusals of unreadable requests are the same for each; Fastify would make a server for each. Call it
  * once. Rejects if the port of an address is taken.
  */
-export async function listen(fastify: FastifyInstance, { addresses, port, reusePort }: Place): Promise<void> {
+export async function listen(fastify: FastifyInstance, { addresses, port }: Place): Promise<void> {
   const [first, ...others] = addresses;
   const accepting: Server[] = [];
   let closed: Promise<unknown> = Promise.resolve();
@@ -44,11 +42,10 @@ export async function listen(fastify: FastifyInstance, { addresses, port, reuseP
   fastify.addHook('onClose', async () => {
     await closed;
   });
-  // Fastify passes every option on to net.Server.listen.
-  await fastify.listen({ host: first, port, reusePort } as object);
+  await fastify.listen({ host: first, port });
   const { port: chosen } = fastify.server.address() as AddressInfo;
   for (const host of others) {
-    const server = await acceptFor(fastify, { host, port: chosen, reusePort });
+    const server = await acceptFor(fastify, { host, port: chosen });
     if (server) accepting.push(server);
   }
 }

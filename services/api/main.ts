@@ -44,8 +44,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   poll.start();
   const isDevelopment = config.server.profile === 'development';
   await Promise.all([poll.ready(), ports.auth.ready(), isDevelopment || ports.hasher.warm()]);
-  const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
-  await listen(app.fastify, { addresses: loopbackOf(host), port, reusePort });
+  await listen(app.fastify, { addresses: loopbackOf(host), port });
   return {
     stopSeconds: drainNoticeSeconds + drainSeconds + 2,
     stop: async () => {

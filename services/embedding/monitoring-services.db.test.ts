@@ -148,6 +148,6 @@ test('performance is of all copies: average, p95 and p99, resources, and what to
        '{"counters": {"hashes.full": 3}, "histograms": {}, "queueAges": {}}')`,
   );
   expect((await performance.optimizePerformance()).advice).toMatchObject([
-    { rule: 'passwords_refused', evidence: { full: 3 }, setting: 'API_COPIES' },
+    { rule: 'passwords_refused', evidence: { full: 3 }, setting: 'copies of the API' },
   ]);
 });

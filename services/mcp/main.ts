@@ -23,8 +23,7 @@ await runProcess('sallyport-mcp', instruments, async (config, log) => {
   const { host, drainSeconds } = config.server;
   composed.poll.start();
   await composed.poll.ready();
-  const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
-  await listen(app.fastify, { addresses: loopbackOf(host), port: config.mcp.port, reusePort });
+  await listen(app.fastify, { addresses: loopbackOf(host), port: config.mcp.port });
   return {
     stopSeconds: drainSeconds + 2,
     stop: async () => {

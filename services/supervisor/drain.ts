@@ -10,25 +10,19 @@ export type Drainable = {
   kill(): void;
 };
 
-/**
- * Stops the kinds of children in order, each within its drain time and all within the budget; a second request kills
- * them.
- */
-export async function drain(
-  fleets: readonly (readonly Drainable[])[],
-  requests: Pick<StopRequests, 'hurry'>,
-): Promise<void> {
+/** Stops children in order, each within its drain time and all within the budget; a second request kills them. */
+export async function drain(children: readonly Drainable[], requests: Pick<StopRequests, 'hurry'>): Promise<void> {
   let isOver = false;
   const killAll = (): void => {
     isOver = true;
-    for (const child of fleets.flat()) child.kill();
+    for (const child of children) child.kill();
   };
   const budget = setTimeout(killAll, patient(DRAIN_BUDGET_MS));
   void requests.hurry.then(killAll);
-  for (const children of fleets) {
-    const stopping = children.map((child) => child.stop());
-    if (isOver) killAll();
-    await Promise.all(stopping);
+  for (const child of children) {
+    const stopping = child.stop();
+    if (isOver) child.kill();
+    await stopping;
   }
   clearTimeout(budget);
 }

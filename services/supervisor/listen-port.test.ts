@@ -1,69 +1,56 @@
-import { expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { randomFreePort } from '../platform/local/ports.ts';
-import { claimListenPort, type WantedPort } from './listen-port.ts';
-import { claimPort } from './port-claim.ts';
+import { chooseListenPort, type WantedPort } from './listen-port.ts';
+import { occupyPort } from './supervisor-harness.ts';
 
 const host = '127.0.0.1';
-const claimApiPort = (wanted: number, say: (text: string) => void, isSet = false, more: Partial<WantedPort> = {}) =>
-  claimListenPort({ wanted, host, loopback: 'localhost', setting: 'PORT', isSet, say, ...more });
+let said: string[];
+let taken: Awaited<ReturnType<typeof occupyPort>>;
+beforeEach(async () => {
+  said = [];
+  taken = await occupyPort();
+});
+afterEach(() => taken.close());
+
+const chooseApiPort = (wanted: number, isSet = false, more: Partial<WantedPort> = {}) =>
+  chooseListenPort({
+    ...{ wanted, host, loopback: 'localhost', setting: 'PORT', isSet, say: (text) => said.push(text) },
+    ...more,
+  });
 
 test('a taken port is replaced by the next free one, which is logged, and the address follows', async () => {
-  const said: string[] = [];
-  const wanted = await randomFreePort();
-  const holder = await claimPort(wanted, host);
-  const api = await claimApiPort(wanted, (text) => said.push(text));
-  expect(api.port).toBeGreaterThan(wanted);
+  const api = await chooseApiPort(taken.port);
+  expect(api.port).toBeGreaterThan(taken.port);
   expect(api.url).toBe(`http://127.0.0.1:${api.port}`);
-  expect(said).toEqual([`port ${wanted} is taken: using ${api.port}`]);
-  holder.release();
-  api.release();
+  expect(said).toEqual([`port ${taken.port} is taken: using ${api.port}`]);
 });
 
-test('a port set explicitly is claimed or refused, now and later; 0 asks for any', async () => {
-  const wanted = await randomFreePort();
-  const holder = await claimPort(wanted, host);
-  const refusal = {
+test('a port set explicitly is used or refused, now and later; 0 asks for any', async () => {
+  const refusalOf = (port: number) => ({
     code: 'port_taken',
-    message: expect.stringContaining(`port ${wanted} of ${host}, which PORT asks`),
-  };
-  await expect(claimApiPort(wanted, () => {}, true)).rejects.toMatchObject(refusal);
-  holder.release();
-  const api = await claimApiPort(wanted, () => {}, true);
+    message: expect.stringContaining(`port ${port} of ${host}, which PORT asks`),
+  });
+  await expect(chooseApiPort(taken.port, true)).rejects.toMatchObject(refusalOf(taken.port));
+  const wanted = await randomFreePort();
+  const api = await chooseApiPort(wanted, true);
   expect(api.port).toBe(wanted);
-  await expect(api.move([])).rejects.toMatchObject(refusal);
-  api.release();
-  const any = await claimApiPort(0, () => {}, true);
-  await any.move([]);
-  any.release();
+  await expect(api.move([])).rejects.toMatchObject(refusalOf(wanted));
+  await (await chooseApiPort(0, true)).move([]);
 });
 
-test('after a move it claims the new port, skips excepted ones, and releases the old one', async () => {
-  const said: string[] = [];
-  const api = await claimApiPort(await randomFreePort(), (text) => said.push(text));
+test('a move goes to the next free port that is not excepted', async () => {
+  const api = await chooseApiPort(await randomFreePort());
   const { port: before } = api;
   await api.move([before + 1]);
   expect(api.port).toBeGreaterThan(before + 1);
   expect(api.url).toBe(`http://127.0.0.1:${api.port}`);
   expect(said.at(-1)).toBe(`port ${before} is taken: using ${api.port}`);
-
-  const old = await claimPort(before, host);
-  expect(old.port).toBe(before);
-  const another = await claimPort(api.port, host);
-  expect(another.port).toBeGreaterThan(api.port);
-  another.release();
-  api.release();
-  const released = await claimPort(api.port, host);
-  expect(released.port).toBe(api.port);
-  released.release();
-  old.release();
 });
 
 test('the MCP server does not take the port of the API, and messages name its own setting', async () => {
   const wanted = await randomFreePort();
-  const said: string[] = [];
-  const mcp = await claimApiPort(wanted, (text) => said.push(text), false, { setting: 'MCP_PORT', except: [wanted] });
+  const mcp = await chooseApiPort(wanted, false, { setting: 'MCP_PORT', except: [wanted] });
   expect(said).toEqual([`MCP port ${wanted} is taken: using ${mcp.port}`]);
-  mcp.release();
-  const set = claimApiPort(wanted, () => {}, true, { setting: 'MCP_PORT', except: [wanted] });
+  const set = chooseApiPort(wanted, true, { setting: 'MCP_PORT', except: [wanted] });
   await expect(set).rejects.toThrow('which MCP_PORT asks for');
 });

@@ -1,8 +1,8 @@
 import { StartError } from '../platform/local/errors.ts';
 import { httpUrl, tellMove } from './addresses.ts';
-import { claimPort } from './port-claim.ts';
+import { freePortFrom } from './free-port.ts';
 
-/** The port that all copies of one kind of process share, claimed for this start. */
+/** The port on which a process will listen. It was free when it was chosen. */
 export type ListenPort = {
   readonly port: number;
   readonly url: string;
@@ -11,17 +11,16 @@ export type ListenPort = {
    * explicitly
    */
   move(except: readonly number[]): Promise<void>;
-  release(): void;
 };
 
-/** Which port to claim, and how messages name it. */
+/** Which port to choose, and how messages name it. */
 export type WantedPort = {
   /** 0: any. */
   readonly wanted: number;
   readonly host: string;
   /** The name of this machine in URLs, where the host names no single address. */
   readonly loopback: string;
-  /** The setting of the port, and whether it is set. A port that is set is claimed or refused. */
+  /** The setting of the port, and whether it is set. A port that is set is used or refused. */
   readonly setting: 'PORT' | 'MCP_PORT' | 'TASKS_PORT';
   readonly isSet: boolean;
   readonly say: (text: string) => void;
@@ -38,33 +37,27 @@ const portTaken = ({ wanted: port, host, setting }: WantedPort): StartError =>
 const NAMES = { PORT: 'port', MCP_PORT: 'MCP port', TASKS_PORT: 'tasks port' } as const;
 
 /**
- * Claims the wanted port, or the next free one above it, and logs a change; an explicitly set port is claimed or
- * refused.
+ * Chooses the wanted port, or the next free one above it, and logs a change; an explicitly set port is used or refused.
  * @throws StartError
  */
-export async function claimListenPort(asked: WantedPort): Promise<ListenPort> {
+export async function chooseListenPort(asked: WantedPort): Promise<ListenPort> {
   const { wanted, host, loopback, setting, isSet, say } = asked;
   const mayMove = !isSet || wanted === 0;
-  let claim = await claimPort(wanted, host, asked.except);
-  if (claim.port !== wanted && !mayMove) {
-    claim.release();
-    throw portTaken(asked);
-  }
-  tellMove(say, NAMES[setting], wanted, claim.port);
+  let port = await freePortFrom(wanted, host, asked.except);
+  if (port !== wanted && !mayMove) throw portTaken(asked);
+  tellMove(say, NAMES[setting], wanted, port);
   return {
     get port() {
-      return claim.port;
+      return port;
     },
     get url() {
-      return httpUrl(host, claim.port, loopback);
+      return httpUrl(host, port, loopback);
     },
     async move(except) {
       if (!mayMove) throw portTaken(asked);
-      const next = await claimPort(claim.port + 1, host, except);
-      claim.release();
-      tellMove(say, NAMES[setting], claim.port, next.port);
-      claim = next;
+      const next = await freePortFrom(port + 1, host, except);
+      tellMove(say, NAMES[setting], port, next);
+      port = next;
     },
-    release: () => claim.release(),
   };
 }

@@ -3,8 +3,8 @@ import type { MetricInfo } from '#observability/metrics/instruments.ts';
 import { OPEN_METRICS_CONTENT_TYPE, PROMETHEUS_CONTENT_TYPE } from '#observability/metrics/prometheus.ts';
 import { childRestarts, scrapeFailures } from '#observability/metrics/supervisor.ts';
 import { loopbackOf } from '../platform/local/loopback.ts';
+import { freePortFrom } from './free-port.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
-import { claimPort } from './port-claim.ts';
 import type { ProcessHealth } from './silence-watch.ts';
 
 const SCRAPE_TIMEOUT_MS = 1_000;
@@ -143,8 +143,7 @@ export async function listenForMetrics(
   options: MetricsServerOptions,
 ): Promise<{ port: number; close(): Promise<void> }> {
   for (let next = wanted; ; ) {
-    const { port, release } = await claimPort(next, options.host, except);
-    release();
+    const port = await freePortFrom(next, options.host, except);
     const server = createMetricsServer(options);
     const listening = await new Promise<number | undefined>((done, fail) => {
       server.once('error', (err: NodeJS.ErrnoException) => (err.code === 'EADDRINUSE' ? done(undefined) : fail(err)));

@@ -2,13 +2,12 @@ import { mcpCopiesOf } from '../platform/config/mcp.ts';
 import type { WingSettings } from '../platform/config/wings.ts';
 import { redisUrlOf } from '../platform/local/redis-users.ts';
 
-/** One kind of child process. */
+/** A child process. */
 export type ChildSpec = {
   name: string;
   /** Absolute path of the file that it begins with. */
   entry: string;
-  copies: number;
-  /** The kind whose copies are ready before it starts, as it asks them at once. Default: it starts at once. */
+  /** The child that is ready before it starts, as it asks it at once. Default: it starts at once. */
   startsAfter?: string;
   /** A start that is not ready by then counts as a crash; a child that waits for its store gives up earlier. */
   readyTimeoutSeconds: number;
@@ -49,31 +48,31 @@ const ENTRIES = {
   mcp: new URL('../mcp/main.ts', import.meta.url).pathname,
 } as const;
 
-/** The children in start order; they stop in the same order, one kind after the other. */
+/** The children in start order; they stop in the same order, one after the other. */
 export function processSpecs(settings: ChildSettings): readonly ChildSpec[] {
   const { server, stores, jobs } = settings;
   const children = [
     {
       name: 'api',
       entry: ENTRIES.api,
-      copies: server.apiCopies,
+      isWanted: server.apiCopies > 0,
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: (server.drainNoticeSeconds ?? 0) + server.drainSeconds + 3,
     },
     {
       name: 'worker',
       entry: ENTRIES.worker,
-      copies: jobs.workerCopies,
+      isWanted: jobs.workerCopies > 0,
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: jobs.workerDrainSeconds + 3,
     },
     {
       name: 'mcp',
       entry: ENTRIES.mcp,
-      copies: mcpCopiesOf(settings),
+      isWanted: mcpCopiesOf(settings) > 0,
       readyTimeoutSeconds: stores.waitSeconds + 60,
       drainSeconds: server.drainSeconds + 3,
     },
   ];
-  return children.filter(({ copies }) => copies > 0);
+  return children.flatMap(({ isWanted, ...child }) => (isWanted ? [child] : []));
 }

@@ -2,10 +2,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { freePortFrom } from './free-port.ts';
 import type { ListenPort } from './listen-port.ts';
-import { claimPort } from './port-claim.ts';
 import type { ChildSpec } from './process-specs.ts';
-import { createProcesses, type Household } from './processes.ts';
+import { createProcesses, type Processes } from './processes.ts';
 
 /** Reports its first port as taken twice, and is ready on another. */
 const source = `
@@ -18,26 +18,26 @@ for (const message of process.env.MOVES === '0' ? [taken, taken] : [{ type: 'rea
 `;
 
 let folder: string;
-let household: Household | undefined;
+let processes: Processes | undefined;
 let moves: number;
 beforeEach(() => {
   moves = 0;
   folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
 });
 afterEach(async () => {
-  await Promise.all((household?.fleets ?? []).flat().map((child) => child.stop()));
+  await Promise.all((processes?.children ?? []).map((child) => child.stop()));
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** A start of one kind of child, whose API port moves as `move` does. */
-function begin(move: ListenPort['move'], copies = 1): Household {
+/** A start of one child, whose API port moves as `move` does. */
+function begin(move: ListenPort['move']): Processes {
   const entry = join(folder, 'child.mjs');
   writeFileSync(entry, source.replace("'starts'", JSON.stringify(join(folder, 'starts'))));
-  return beginAll([{ name: 'api', entry, copies, readyTimeoutSeconds: 50, drainSeconds: 50 }], move);
+  return beginAll([{ name: 'api', entry, readyTimeoutSeconds: 50, drainSeconds: 50 }], move);
 }
 
-function beginAll(specs: readonly ChildSpec[], move: ListenPort['move'] = async () => {}): Household {
-  household = createProcesses({
+function beginAll(specs: readonly ChildSpec[], move: ListenPort['move'] = async () => {}): Processes {
+  processes = createProcesses({
     specs,
     env: () => ({ MOVES: String(moves) }),
     socketFolder: folder,
@@ -50,7 +50,6 @@ function beginAll(specs: readonly ChildSpec[], move: ListenPort['move'] = async 
           await move(except);
           moves += 1;
         },
-        release: () => {},
       },
     },
     otherPorts: [],
@@ -66,12 +65,12 @@ function beginAll(specs: readonly ChildSpec[], move: ListenPort['move'] = async 
     onReady: () => {},
     onRestarted: () => {},
   });
-  household.start();
-  return household;
+  processes.start();
+  return processes;
 }
 
 test('a taken port without a free alternative ends the start with that reason', async () => {
-  const { failed } = begin(async () => void (await claimPort(65_536, '127.0.0.1')));
+  const { failed } = begin(async () => void (await freePortFrom(65_536, '127.0.0.1')));
   await expect(failed).rejects.toThrow('no free port from 65536 on');
 });
 
@@ -81,16 +80,7 @@ test('a port that a child reports as taken twice is moved once, and the child re
   expect(readFileSync(join(folder, 'starts'), 'utf8')).toBe('xx');
 });
 
-test('a port that two copies report as taken is moved once, and both are restarted', async () => {
-  await begin(() => new Promise((done) => setTimeout(done, 200)), 2).ready;
-  expect(moves).toBe(1);
-  expect(household?.fleets.flat().map(({ name, isReady }) => [name, isReady])).toEqual([
-    ['api-1', true],
-    ['api-2', true],
-  ]);
-});
-
-test('a child that starts after another one starts when all copies of that are ready, also at a restart', async () => {
+test('a child that starts after another one starts when that is ready, also at a restart', async () => {
   const entry = join(folder, 'child.mjs');
   const log = join(folder, 'log');
   writeFileSync(
@@ -102,19 +92,15 @@ test('a child that starts after another one starts when all copies of that are r
     setTimeout(() => (say('is ready'), process.send({ type: 'ready' })), process.env.KIND === 'api' ? 300 : 0);`,
   );
   const kind = (name: string, more: Partial<ChildSpec> = {}): ChildSpec => ({
-    ...{ name, entry, copies: 1, readyTimeoutSeconds: 50, drainSeconds: 50, env: () => ({ KIND: name }) },
+    ...{ name, entry, readyTimeoutSeconds: 50, drainSeconds: 50, env: () => ({ KIND: name }) },
     ...more,
   });
-  const { ready, restart, fleets } = beginAll([kind('api', { copies: 2 }), kind('tasks', { startsAfter: 'api' })]);
-  const ofApi = ['api is ready', 'api is ready', 'api starts', 'api starts'];
-  const expectOrder = (lines: readonly string[]): void => {
-    expect(lines.slice(0, 4).toSorted()).toEqual(ofApi);
-    expect(lines.slice(4)).toEqual(['tasks starts', 'tasks is ready']);
-  };
+  const { ready, restart, children } = beginAll([kind('api'), kind('tasks', { startsAfter: 'api' })]);
+  const inOrder = ['api starts', 'api is ready', 'tasks starts', 'tasks is ready'];
   const logged = () => readFileSync(log, 'utf8').trim().split('\n');
   await ready;
-  expectOrder(logged());
+  expect(logged()).toEqual(inOrder);
   await restart();
-  await expect.poll(() => fleets.flat().every(({ isReady }) => isReady), { timeout: 20_000 }).toBe(true);
-  expectOrder(logged().slice(6));
+  await expect.poll(() => children.every(({ isReady }) => isReady), { timeout: 20_000 }).toBe(true);
+  expect(logged().slice(4)).toEqual(inOrder);
 });

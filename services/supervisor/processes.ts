@@ -1,24 +1,26 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { StartError } from '../platform/local/errors.ts';
 import type { BackoffPolicy } from './backoff.ts';
-import type { SupervisedChild } from './child.ts';
+import { SupervisedChild } from './child.ts';
 import type { ListenPort } from './listen-port.ts';
 import type { ChildSpec } from './process-specs.ts';
 import type { FatalMessage } from './protocol.ts';
 import { type ChildState, createReadiness } from './readiness.ts';
-import { createReplicas } from './replicas.ts';
 import type { RunRecord } from './run-record.ts';
 import type { StopRequests } from './stop-requests.ts';
 
 const PORT_RETRY_MS = 1_000;
 
-export type HouseholdOptions = {
+export type ProcessesOptions = {
   specs: readonly ChildSpec[];
   /** Environment of every child, read again at each start. */
   env: () => NodeJS.ProcessEnv;
+  /** Folder of the sockets on which processes serve their metrics. */
   socketFolder: string;
   backoff: BackoffPolicy;
-  /** The claimed port of each kind of process that listens on one. */
+  /** The port of each process that listens on one. */
   ports: Readonly<Record<string, ListenPort>>;
   /** Our other ports, to which none of these may move. */
   otherPorts: readonly number[];
@@ -26,24 +28,30 @@ export type HouseholdOptions = {
   say: (text: string) => void;
   /** A process started, became ready or ended. */
   onChange: (running: RunRecord['children'], isReady: boolean) => void;
-  /** All are ready: for the first time, and again after each restart. Passes the first process of each kind. */
+  /** All are ready: for the first time, and again after each restart. */
   onReady: (pids: Record<string, number>) => void;
   onRestarted: (name: string) => void;
 };
 
-/** All children of a start, kind by kind. */
-export type Household = {
-  readonly fleets: readonly (readonly SupervisedChild[])[];
+/** All children of a start. */
+export type Processes = {
+  readonly children: readonly SupervisedChild[];
   /** All are ready for the first time. */
   readonly ready: Promise<void>;
   /** Rejects when the start cannot succeed. */
   readonly failed: Promise<never>;
   start(): void;
-  /** Restarts one kind after the other. */
+  /** Restarts one after the other. */
   restart(): Promise<void>;
 };
 
-export function createProcesses(options: HouseholdOptions): Household {
+/** `api-1`: what its metrics and `sallyport status` call the one process of its kind. */
+export const processName = ({ name }: Pick<ChildSpec, 'name'>): string => `${name}-1`;
+
+/** Path of the socket on which the process `name` serves its metrics. */
+export const socketOf = (folder: string, name: string): string => join(folder, `${name}.sock`);
+
+export function createProcesses(options: ProcessesOptions): Processes {
   const { specs, ports, requests, say } = options;
   const readiness = createReadiness();
   const ready = Promise.withResolvers<void>();
@@ -52,31 +60,30 @@ export function createProcesses(options: HouseholdOptions): Household {
 
   const onChange = (): void => {
     if (requests.isStopping()) return;
-    const children = fleets.flat();
     const { isReady, isNews, hopeless } = readiness.look(children);
     options.onChange(children.flatMap(runningOf), isReady);
-    for (const kind of [...waiting]) begin(kind);
+    for (const nth of [...waiting]) begin(nth);
     if (hopeless) failed.reject(gaveUp(hopeless));
     if (!isNews) return;
     ready.resolve();
-    options.onReady(Object.fromEntries(specs.map(({ name }, kind) => [name, fleets[kind]![0]!.process!.pid])));
+    options.onReady(Object.fromEntries(specs.map(({ name }, nth) => [name, children[nth]!.process!.pid])));
   };
 
-  /** Kinds whose predecessor is not ready yet. */
+  /** Children whose predecessor is not ready yet. */
   const waiting = new Set<number>();
-  const begin = (kind: number): void => {
-    const before = specs.findIndex(({ name }) => name === specs[kind]!.startsAfter);
-    waiting.add(kind);
-    if (before >= 0 && !fleets[before]!.every(({ isReady }) => isReady)) return;
-    waiting.delete(kind);
-    for (const child of fleets[kind]!) child.start();
+  const begin = (nth: number): void => {
+    const before = specs.findIndex(({ name }) => name === specs[nth]!.startsAfter);
+    waiting.add(nth);
+    if (before >= 0 && !children[before]!.isReady) return;
+    waiting.delete(nth);
+    children[nth]!.start();
   };
 
   const restart = async (): Promise<void> => {
-    for (const [kind, children] of fleets.entries()) {
-      waiting.delete(kind);
-      await Promise.all(children.map((child) => child.stop()));
-      if (!requests.isStopping()) begin(kind);
+    for (const [nth, child] of children.entries()) {
+      waiting.delete(nth);
+      await child.stop();
+      if (!requests.isStopping()) begin(nth);
     }
   };
 
@@ -96,8 +103,8 @@ export function createProcesses(options: HouseholdOptions): Household {
     const isPortTaken = code === 'port_taken' || code === 'EADDRINUSE';
     if (!isPortTaken || listens === undefined) return failed.reject(new StartError(code, message, fix));
     if (readiness.wasReached()) return awaitPort(child, listens);
-    // Each copy reports the same taken port.
     const others = Object.values(ports).flatMap((each) => (each === listens ? [] : [each.port]));
+    // Another child may report its port meanwhile: it does so again after the restart.
     moving ??= listens
       .move([...options.otherPorts, ...others])
       .then(restart)
@@ -107,21 +114,33 @@ export function createProcesses(options: HouseholdOptions): Household {
     await moving;
   };
 
-  const fleets = specs.map((spec) =>
-    createReplicas({
-      ...options,
-      spec,
-      env: spec.copies > 1 ? () => ({ ...options.env(), SALLYPORT_REUSE_PORT: '1' }) : options.env,
-      onFatal: (child, message) => void onFatal(child, ports[spec.name], message).catch(failed.reject),
+  const children = specs.map((spec) => {
+    const name = processName(spec);
+    const child: SupervisedChild = new SupervisedChild({
+      ...spec,
+      name,
+      env: () => {
+        const socketPath = socketOf(options.socketFolder, name);
+        // A crashed predecessor leaves its socket behind, and listening on it would fail.
+        rmSync(socketPath, { force: true });
+        const env = { ...options.env(), SALLYPORT_PROCESS: name, SALLYPORT_METRICS_SOCKET: socketPath };
+        return spec.env?.(env) ?? env;
+      },
+      backoff: options.backoff,
+      say,
+      onFatal: (message) => void onFatal(child, ports[spec.name], message).catch(failed.reject),
+      onReady: onChange,
       onChange,
-    }),
-  );
+      onRestarted: options.onRestarted,
+    });
+    return child;
+  });
   return {
-    fleets,
+    children,
     ready: ready.promise,
     failed: failed.promise,
     start: () => {
-      for (const kind of fleets.keys()) begin(kind);
+      for (const nth of children.keys()) begin(nth);
     },
     restart,
   };

@@ -49,7 +49,7 @@ const state = (): ReadyState => {
     metrics: 'http://127.0.0.1:1/metrics',
     credentialsFile,
     pids: { api: 1, worker: 2 },
-    workers: 1,
+    hasWorker: true,
   };
 };
 
@@ -125,7 +125,7 @@ test('a start without a terminal says where to go, how to get the demo login, wh
 });
 
 test('a start without workers says that jobs wait', () => {
-  expect(banner({ ...state(), workers: 0 }, '', '').join('\n')).toContain('workers   none here');
+  expect(banner({ ...state(), hasWorker: false }, '', '').join('\n')).toContain('workers   none here');
 });
 
 test('without credentials the banner shows no file, login or tour', () => {

@@ -17,8 +17,7 @@ export type ReadyState = {
   tasks?: string;
   credentialsFile: string;
   pids: Readonly<Record<string, number>>;
-  /** Worker processes that are ready. */
-  workers: number;
+  hasWorker: boolean;
 };
 
 /** The one line on stdout without a terminal. It has credentials only under the development profile. */
@@ -128,7 +127,7 @@ export function banner(state: ReadyState, keyRing: string, auditHead: string): s
     ...(state.tasks === undefined ? [] : [`  tasks     ${state.tasks}  (npm run tour)`]),
     `  key ring  ${keyRing}`,
     `  audit     ${auditHead}`,
-    `  workers   ${state.workers > 0 ? `${state.workers} alive` : 'none here: jobs wait for workers elsewhere'}`,
+    `  workers   ${state.hasWorker ? '1 alive' : 'none here: jobs wait for workers elsewhere'}`,
     ...(mails ? [`  mails     ${mails}  (npx sallyport mail show)`] : []),
     ...(login ? [`  login     ${login.email}  ${login.password}  (more in ${state.credentialsFile})`] : []),
     ...(login

@@ -3,7 +3,6 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
-import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { isAlive } from '#tools/testing/processes/alive.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
@@ -280,28 +279,6 @@ describe.concurrent('several', () => {
     expect(await queryRows(await textOf(`${second.api}/env?DATABASE_URL`), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
     two.process.kill('SIGTERM');
     expect(await two.end()).toBe(0);
-    expect(lab.stores()).toEqual(nothingLeft);
-  });
-
-  test('copies share one port, serve metrics each, and drain together', async ({ lab }) => {
-    const run = await lab.start({}, { copies: 2 });
-    const { api, metrics } = await run.ready();
-    const workers = new Set<string>();
-    await eventually('an answer from both copies', async () => {
-      workers.add(await textOf(api));
-      return workers.size === 2 || undefined;
-    });
-    for (const pid of workers) {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      expect(Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])).toBe(run.process.pid);
-    }
-    const text = await textOf(metrics);
-    expect(text.match(/^# TYPE sample /gm)).toHaveLength(1);
-    expect(text).toContain('sample{process="api-1",kind="a"} 1\n');
-    expect(text).toContain('sample{process="api-2",kind="a"} 1\n');
-    run.process.kill('SIGTERM');
-    expect(await run.end()).toBe(0);
-    expect([...workers].filter((pid) => isAlive(Number(pid)))).toEqual([]);
     expect(lab.stores()).toEqual(nothingLeft);
   });
 

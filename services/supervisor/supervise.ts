@@ -14,18 +14,17 @@ import { httpUrl, tellMove } from './addresses.ts';
 import { type BackoffPolicy, defaultBackoff } from './backoff.ts';
 import { childEnv } from './child-env.ts';
 import { drain } from './drain.ts';
-import { claimListenPort, type ListenPort } from './listen-port.ts';
+import { chooseListenPort, type ListenPort } from './listen-port.ts';
 import { healthOf, listenForMetrics } from './metrics-server.ts';
 import { type PreparationStep, runStep } from './migrate-and-seed.ts';
 import { type ChildSpec, processSpecs, withOwnRedisUser } from './process-specs.ts';
-import { createProcesses } from './processes.ts';
+import { createProcesses, processName, socketOf } from './processes.ts';
 import type { ReadyState } from './ready.ts';
-import { copyNames, socketOf } from './replicas.ts';
 import { clearDeadSupervisors, removeRunRecord, writeRunRecord } from './run-record.ts';
 import { createSilenceWatch } from './silence-watch.ts';
 import type { StopRequests } from './stop-requests.ts';
 import { type Stores, startStores } from './stores.ts';
-import { claimTasksExample, type TasksExample } from './tasks-example.ts';
+import { chooseTasksExample, type TasksExample } from './tasks-example.ts';
 
 const SLOW_STEP_MS = 3_000;
 const STORE_STOP_MS = 9_000;
@@ -55,7 +54,7 @@ class Stopped extends Error {}
 type Undo = (() => Promise<void> | void)[];
 
 /**
- * Starts everything, keeps it running until asked to stop, and stops it again: children first, kind by kind,
+ * Starts everything, keeps it running until asked to stop, and stops it again: children first, one after the other,
  * then Postgres and Redis. Resolves when nothing of it runs any more.
  *
  * @throws StartError or ConfigError, after stopping what was running
@@ -90,14 +89,11 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const loopback = loopbackNameOf(dataDir);
   // Before the stores, so that a taken port is reported at once.
   const isSet = Boolean(env.PORT);
-  const api = await claimListenPort({ wanted: port, host, loopback, setting: 'PORT', isSet, say });
-  undo.push(() => api.release());
-  const mcp = await claimMcpPort(options, config, { apiPort: api.port, loopback });
-  undo.push(() => mcp?.release());
+  const api = await chooseListenPort({ wanted: port, host, loopback, setting: 'PORT', isSet, say });
+  const mcp = await chooseMcpPort(options, config, { apiPort: api.port, loopback });
   const taken = [api.port, ...(mcp ? [mcp.port] : [])];
   const forTasks = { config, env, dataDir, say, except: taken, apiUrl: () => api.url, loopback };
-  const tasks = options.withTasks ? await claimTasksExample(forTasks) : undefined;
-  undo.push(() => tasks?.release());
+  const tasks = options.withTasks ? await chooseTasksExample(forTasks) : undefined;
   const starting = startStores(env, dataDir, say);
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(STORE_STOP_MS)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
@@ -109,8 +105,8 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   undo.push(() => rmSync(socketFolder, { recursive: true, force: true }));
   const children = options.children ?? processSpecs(config);
   const specs = [...(env.REDIS_URL ? children : children.map(withOwnRedisUser)), ...(tasks ? [tasks.spec] : [])];
-  const measured = specs.filter(({ servesMetrics }) => servesMetrics !== false).flatMap(copyNames);
-  const restarts = new Map<string, number>(specs.flatMap(copyNames).map((name) => [name, 0]));
+  const measured = specs.filter(({ servesMetrics }) => servesMetrics !== false).map(processName);
+  const restarts = new Map<string, number>(specs.map((spec) => [processName(spec), 0]));
   const sources = () => measured.map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));
   const metrics = await listenForMetrics(metricsPort, taken, {
     host,
@@ -123,7 +119,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const metricsUrl = `${httpUrl(host, metrics.port, loopback)}/metrics`;
   const authSecret = profile === 'development' ? ensureAuthSecret(dataDir) : undefined;
   const startedAt = new Date().toISOString();
-  const household = createProcesses({
+  const processes = createProcesses({
     specs,
     env: () => {
       const { databaseUrl, redisUrl } = stores;
@@ -151,7 +147,6 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
       }),
     onReady: (pids) => {
       const credentialsFile = join(dataDir, 'dev-credentials.json');
-      const workers = specs.find(({ name }) => name === 'worker')?.copies ?? 0;
       options.onReady({
         api: api.url,
         publicUrl: config.server.publicUrl ?? api.url,
@@ -159,7 +154,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
         metrics: metricsUrl,
         credentialsFile,
         pids,
-        workers,
+        hasWorker: specs.some(({ name }) => name === 'worker'),
         ...tasksOf(tasks),
       });
     },
@@ -167,16 +162,16 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   });
   undo.push(
     () => removeRunRecord(dataDir),
-    () => drain(household.fleets, requests),
+    () => drain(processes.children, requests),
   );
-  household.start();
+  processes.start();
   const names = specs.map((spec) => spec.name).join(', ');
-  await awaitStep(`${names} to be ready`, Promise.race([household.ready, household.failed]), options);
+  await awaitStep(`${names} to be ready`, Promise.race([processes.ready, processes.failed]), options);
   collectWhenIdle();
-  stores.keepAlive(backoff, household.restart);
+  stores.keepAlive(backoff, processes.restart);
   const watch = createSilenceWatch({
     ask: async () => (await healthOf(sources())).body.processes,
-    pidOf: (name) => household.fleets.flat().find((child) => child.name === name)?.process?.pid,
+    pidOf: (name) => processes.children.find((child) => child.name === name)?.process?.pid,
     say: (text) => requests.isStopping() || say(text),
     nowMs: () => performance.now(),
   });
@@ -184,9 +179,9 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   undo.push(() => clearInterval(looking));
   options.onRunning?.(async () => {
     await prepareAll({ ...options, steps }, config, stores, dataDir);
-    await household.restart();
+    await processes.restart();
   });
-  await Promise.race([requests.stop, household.failed]);
+  await Promise.race([requests.stop, processes.failed]);
 }
 
 /** Where MCP clients connect: to the process that this start runs for them, else to the API. */
@@ -197,14 +192,14 @@ function mcpUrlOf(config: Config, at: { readonly api: string; readonly mcp: stri
 }
 
 /** Where this start runs an MCP server, its port: after the API's by default. */
-async function claimMcpPort(
+async function chooseMcpPort(
   { env, say, children }: SuperviseOptions,
   config: Config,
   { apiPort, loopback }: { readonly apiPort: number; readonly loopback: string },
 ): Promise<ListenPort | undefined> {
   if (mcpCopiesOf(config) === 0 || children !== undefined) return undefined;
   const { host } = config.server;
-  return claimListenPort({
+  return chooseListenPort({
     wanted: config.mcp.port,
     host,
     loopback,

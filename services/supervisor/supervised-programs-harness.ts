@@ -40,8 +40,7 @@ server.once('error', (err) => {
   process.exitCode = 1;
   process.disconnect();
 });
-const reusePort = process.env.SALLYPORT_REUSE_PORT === '1';
-server.listen({ port: Number(process.env.PORT), host: process.env.HOST, reusePort }, () => process.send({ type: 'ready' }));
+server.listen({ port: Number(process.env.PORT), host: process.env.HOST }, () => process.send({ type: 'ready' }));
 const text = '# HELP sample Of the test.\\n# TYPE sample counter\\nsample{kind="a"} 1\\n';
 const metrics = http.createServer((req, res) => {
   if (process.env.TEST_MUTE_METRICS) return;

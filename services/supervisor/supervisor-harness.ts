@@ -96,10 +96,7 @@ export class TestBench {
     writeFileSync(join(this.folder, 'runner.mjs'), runnerSource);
   }
 
-  async start(
-    env: NodeJS.ProcessEnv = {},
-    child: { copies?: number; drainSeconds?: number } = {},
-  ): Promise<TestSupervisor> {
+  async start(env: NodeJS.ProcessEnv = {}, child: { drainSeconds?: number } = {}): Promise<TestSupervisor> {
     this.#started += 1;
     const folder = join(this.folder, `run-${this.#started}`);
     mkdirSync(folder);
@@ -107,7 +104,6 @@ export class TestBench {
     const spec = {
       name: 'api',
       entry: join(this.folder, 'child.mjs'),
-      copies: 1,
       readyTimeoutSeconds: 50,
       drainSeconds: 50,
       ...child,
@@ -178,7 +174,7 @@ export class TestBench {
   }
 }
 
-/** The body of a GET on a new connection, so that requests alternate between copies behind one port. */
+/** The body of a GET on a new connection. */
 export const textOf = (url: string): Promise<string> =>
   new Promise((done, fail) => {
     const call = get(url, { agent: false }, (answer) => {

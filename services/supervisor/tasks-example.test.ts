@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { loadConfig } from '../platform/config/load.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { occupyPort } from './supervisor-harness.ts';
-import { claimTasksExample } from './tasks-example.ts';
+import { chooseTasksExample } from './tasks-example.ts';
 
 let dataDir: string;
 let lines: string[];
@@ -22,49 +22,44 @@ async function claim(tasksPort: number, env: Record<string, string> = {}) {
   const config = { ...base, server: { ...base.server, tasksPort } };
   const say = (text: string) => lines.push(text);
   const apiUrl = () => 'http://localhost:3000';
-  return claimTasksExample({ config, env, dataDir, say, except: [], apiUrl, loopback: 'localhost' });
+  return chooseTasksExample({ config, env, dataDir, say, except: [], apiUrl, loopback: 'localhost' });
 }
 
 test('the tasks API gets the addresses and the demo client, and no other secret of the product', async () => {
   const port = await randomFreePort();
   const tasks = await claim(port);
-  try {
-    expect(tasks.url).toBe(`http://localhost:${port}`);
-    const product = {
-      PATH: '/bin',
-      HOST: '0.0.0.0',
-      BETTER_AUTH_URL: 'https://auth.example',
-      BETTER_AUTH_SECRET: 'a secret',
-      KEY_ENCRYPTION_KEY: 'a key',
-      DATABASE_URL: 'postgres://owner@localhost/db',
-      REDIS_URL: 'redis://localhost',
-      JWT_SECRET: 'not in use',
-    };
-    const expected = {
-      PATH: '/bin',
-      HOST: '0.0.0.0',
-      TASKS_PORT: String(port),
-      BETTER_AUTH_URL: 'http://localhost:3000',
-      JWT_ISSUER: 'https://auth.example',
-      JWT_AUDIENCE: 'https://auth.example',
-      CLIENT_ID: 'demo',
-      CLIENT_SECRET: 'of demo',
-      DATABASE_URL: '',
-    };
-    expect(tasks.spec.env?.(product)).toEqual(expected);
-    const shared = { ...product, JWT_ALGORITHM: 'HS256', JWT_ISSUER: 'us', JWT_AUDIENCE: 'them', CORS_ORIGINS: 'x' };
-    const changed = { JWT_SECRET: 'not in use', JWT_ISSUER: 'us', JWT_AUDIENCE: 'them', CORS_ORIGINS: 'x' };
-    expect(tasks.spec.env?.(shared)).toEqual({ ...expected, ...changed });
-  } finally {
-    tasks.release();
-  }
+  expect(tasks.url).toBe(`http://localhost:${port}`);
+  const product = {
+    PATH: '/bin',
+    HOST: '0.0.0.0',
+    BETTER_AUTH_URL: 'https://auth.example',
+    BETTER_AUTH_SECRET: 'a secret',
+    KEY_ENCRYPTION_KEY: 'a key',
+    DATABASE_URL: 'postgres://owner@localhost/db',
+    REDIS_URL: 'redis://localhost',
+    JWT_SECRET: 'not in use',
+  };
+  const expected = {
+    PATH: '/bin',
+    HOST: '0.0.0.0',
+    TASKS_PORT: String(port),
+    BETTER_AUTH_URL: 'http://localhost:3000',
+    JWT_ISSUER: 'https://auth.example',
+    JWT_AUDIENCE: 'https://auth.example',
+    CLIENT_ID: 'demo',
+    CLIENT_SECRET: 'of demo',
+    DATABASE_URL: '',
+  };
+  expect(tasks.spec.env?.(product)).toEqual(expected);
+  const shared = { ...product, JWT_ALGORITHM: 'HS256', JWT_ISSUER: 'us', JWT_AUDIENCE: 'them', CORS_ORIGINS: 'x' };
+  const changed = { JWT_SECRET: 'not in use', JWT_ISSUER: 'us', JWT_AUDIENCE: 'them', CORS_ORIGINS: 'x' };
+  expect(tasks.spec.env?.(shared)).toEqual({ ...expected, ...changed });
 });
 
 test('a taken port moves the tasks API to the next free one, unless TASKS_PORT asks for it', async () => {
   const { port, close } = await occupyPort();
   try {
     const moved = await claim(port);
-    moved.release();
     expect(moved.url).not.toContain(`:${port}`);
     expect(lines).toEqual([expect.stringMatching(`^tasks port ${port} is taken: using \\d+$`)]);
     await expect(claim(port, { TASKS_PORT: String(port) })).rejects.toMatchObject({ code: 'port_taken' });

@@ -5,7 +5,7 @@ import type { Config } from '../platform/config/load.ts';
 import { ensureAuthSecret } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
 import { loopbackOf } from '../platform/local/loopback.ts';
-import { claimListenPort } from './listen-port.ts';
+import { chooseListenPort } from './listen-port.ts';
 import type { PreparationStep } from './migrate-and-seed.ts';
 import type { ChildSpec } from './process-specs.ts';
 import { prepareTasksDatabase } from './tasks-database.ts';
@@ -15,7 +15,6 @@ export type TasksExample = {
   readonly url: string;
   readonly step: PreparationStep;
   readonly spec: ChildSpec;
-  release(): void;
 };
 
 export type TasksExampleOptions = {
@@ -31,8 +30,8 @@ export type TasksExampleOptions = {
   readonly except: readonly number[];
 };
 
-/** Claims TASKS_PORT, or without it the next free port from 8000. @throws StartError */
-export async function claimTasksExample(options: TasksExampleOptions): Promise<TasksExample> {
+/** On TASKS_PORT, or without it the next free port from 8000. @throws StartError */
+export async function chooseTasksExample(options: TasksExampleOptions): Promise<TasksExample> {
   const { config, env, dataDir, say, except, apiUrl, loopback } = options;
   const { host, profile, tasksPort } = config.server;
   if (profile !== 'development')
@@ -42,7 +41,7 @@ export async function claimTasksExample(options: TasksExampleOptions): Promise<T
       'start without --with tasks, and run examples/tasks-fastify with a client of its own',
     );
   const isSet = Boolean(env.TASKS_PORT);
-  const listen = await claimListenPort({
+  const listen = await chooseListenPort({
     wanted: tasksPort,
     host,
     loopback,
@@ -73,14 +72,13 @@ export async function claimTasksExample(options: TasksExampleOptions): Promise<T
   const spec: ChildSpec = {
     name: 'tasks',
     entry: new URL('../../examples/tasks-fastify/main.ts', import.meta.url).pathname,
-    copies: 1,
     startsAfter: 'api',
     readyTimeoutSeconds: 60,
     drainSeconds: 5,
     servesMetrics: false,
     env: (product) => tasksEnv(product, { apiUrl: apiUrl(), port: listen.port, databaseUrl, ...demoClient(dataDir) }),
   };
-  return { url: listen.url, step, spec, release: () => listen.release() };
+  return { url: listen.url, step, spec };
 }
 
 type DemoClient = { readonly client_id: string; readonly client_secret: string };

@@ -6,22 +6,26 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { type ProductHarness, startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 let harness: ProductHarness;
 let product: Product;
+let second: Product;
 let producer: Producer;
 beforeAll(async () => {
-  harness = await startProductHarness({ WORKER_COPIES: '2', VALIDATE_REPLAY_PROTECTION: 'true' });
+  const env = { VALIDATE_REPLAY_PROTECTION: 'true' };
+  harness = await startProductHarness({ ...env, WORKER_COPIES: '1' });
   ({ product } = harness);
+  second = await startWorkerBeside(product, env);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
 });
 afterAll(async () => {
   await producer?.close();
+  await second?.dispose();
   await harness?.close();
 });
 
@@ -43,8 +47,10 @@ async function untilCompleted(ids: readonly { readonly queue: (typeof jobs)[numb
 
 /** Over both workers. */
 async function counted(metric: string, labels: RegExp): Promise<number> {
-  const text = await (await fetch(product.metrics)).text();
-  const lines = text.split('\n').filter((line) => line.startsWith(`${metric}{`) && labels.test(line));
+  const texts = await Promise.all([product, second].map(async ({ metrics }) => (await fetch(metrics)).text()));
+  const lines = texts
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => line.startsWith(`${metric}{`) && labels.test(line));
   return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
 }
 /** The mails that explain to an owner how to unlock the account. */

@@ -41,7 +41,7 @@ test('after kill -9 in the midst of sealing the next event is sealed within 5 s,
   const took: number[] = [];
   const crowd = waitersPerCore();
   for (let kill = 0; kill < 3; kill += 1) {
-    const pid = await eventually('a worker', () => product.workerPids()['worker-1']);
+    const pid = await eventually('a worker', () => product.workerPid());
     await holder.query('BEGIN; LOCK TABLE audit_log IN ACCESS EXCLUSIVE MODE');
     await writeEvent();
     await eventually('a run that seals', async () => Number((await rows(WAITING))[0]?.n) > 0);

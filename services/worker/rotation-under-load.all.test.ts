@@ -7,7 +7,7 @@ import { createVerifier } from '#sdks/typescript/src/index.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, clientToken, newClient, refresh, signIn, verdictOn } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { type Product, startProduct, startWorkerBeside } from '#tools/testing/harness/product.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
@@ -19,31 +19,31 @@ const CHECKS = 200;
 
 let database: TestDatabase;
 let product: Product;
+let second: Product;
 let producer: Producer;
 beforeAll(async () => {
   database = await createTestDatabase();
   const redisUrl = testRedisUrl();
-  product = await startProduct({
-    stores: { databaseUrl: database.url, redisUrl },
-    env: {
-      WORKER_COPIES: '2',
-      JWT_ALGORITHM: 'ES256',
-      JWT_ADDITIONAL_ALGORITHMS: 'RS256',
-      KEY_ROTATION_DAYS: (ROTATION_SECONDS / 86_400).toFixed(9),
-      KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
-      JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
-      KEY_RING_BOUND_SECONDS: '5',
-      JWT_ACCESS_EXPIRY: '12',
-      JWT_REFRESH_EXPIRY: '600',
-      JWT_REFRESH_ABSOLUTE_EXPIRY: '600',
-      REVOCATION_STALENESS_MS: '30000',
-    },
-  });
+  const env = {
+    JWT_ALGORITHM: 'ES256',
+    JWT_ADDITIONAL_ALGORITHMS: 'RS256',
+    KEY_ROTATION_DAYS: (ROTATION_SECONDS / 86_400).toFixed(9),
+    KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
+    JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
+    KEY_RING_BOUND_SECONDS: '5',
+    JWT_ACCESS_EXPIRY: '12',
+    JWT_REFRESH_EXPIRY: '600',
+    JWT_REFRESH_ABSOLUTE_EXPIRY: '600',
+    REVOCATION_STALENESS_MS: '30000',
+  };
+  product = await startProduct({ stores: { databaseUrl: database.url, redisUrl }, env });
+  second = await startWorkerBeside(product, env);
   producer = createProducer(redisUrl, () => {});
   await producer.ready(30_000);
 });
 afterAll(async () => {
   await producer?.close();
+  await second?.dispose();
   await product?.dispose();
   await database?.drop();
 });

@@ -35,10 +35,7 @@ export async function footprintOf({ copies, stores }: Pick<System, 'copies' | 's
   const pids = Object.values(copies).flatMap((copy): [string, number | undefined][] => [
     [`supervisor of ${copy.name}`, copy.product().supervisorPid],
     [`api of ${copy.name}`, copy.apiPid()],
-    ...Object.entries(copy.product().workerPids()).map(([name, pid]): [string, number] => [
-      `${name} of ${copy.name}`,
-      pid,
-    ]),
+    [`worker of ${copy.name}`, copy.product().workerPid()],
   ]);
   const sizes = pids.map(([role, pid]) => [role, pid === undefined ? undefined : sizeOf(pid)] as const);
   const [row] = await stores.query<{ connections: number }>(

@@ -92,7 +92,7 @@ async function startCopy(
   };
   setInterval(look, WATCH_MS).unref();
   const childPid = (kind: 'api' | 'worker'): number | undefined =>
-    kind === 'api' ? product.apiPid() : Object.values(product.workerPids())[0];
+    kind === 'api' ? product.apiPid() : product.workerPid();
   return {
     name,
     url: `http://127.0.0.1:${port}`,

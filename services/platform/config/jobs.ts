@@ -4,8 +4,8 @@ import { wholeNumber } from './shapes.ts';
 export const jobSettings = defineSettings({
   workerCopies: {
     env: 'WORKER_COPIES',
-    schema: wholeNumber(1, 0, 64),
-    use: 'Number of worker processes that `sallyport start` runs; 0: none, so jobs wait for workers on other machines.',
+    schema: wholeNumber(1, 0, 1),
+    use: 'Whether `sallyport start` runs a worker (1) or not (0), so that jobs wait for workers elsewhere. More workers are units of systemd, containers or pods.',
   },
   workerDrainSeconds: {
     env: 'WORKER_DRAIN_SECONDS',

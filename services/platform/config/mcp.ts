@@ -8,8 +8,8 @@ export const MCP_PATH = '/mcp';
 export const mcpSettings = defineSettings({
   copies: {
     env: 'MCP_COPIES',
-    schema: wholeNumber(0, 0, 64),
-    use: 'Number of MCP server processes (copies) that `sallyport start` runs on the port MCP_PORT beside the API; 0: none, and clients use /mcp of the API.',
+    schema: wholeNumber(0, 0, 1),
+    use: 'Whether `sallyport start` runs the MCP server in a process of its own on the port MCP_PORT (1); 0: clients use /mcp of the API.',
   },
   isInApi: {
     env: 'MCP_IN_API',

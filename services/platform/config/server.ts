@@ -34,8 +34,8 @@ export const serverSettings = defineSettings({
   },
   apiCopies: {
     env: 'API_COPIES',
-    schema: wholeNumber(1, 0, 64),
-    use: 'Number of API processes (copies) that `sallyport start` runs on one port; 0: workers only.',
+    schema: wholeNumber(1, 0, 1),
+    use: 'Whether `sallyport start` runs the API (1) or not (0). More API processes are units of systemd, containers or pods.',
   },
   dataDir: {
     env: 'SALLYPORT_DATA_DIR',

@@ -25,8 +25,7 @@ function hopeless(port: number, host: string, code: string | undefined): StartEr
 }
 
 /**
- * Whether a server could listen on this address now; on `localhost`, on every loopback address of this machine. Tests
- * without `reusePort`, so a shared port counts as taken.
+ * Whether a server could listen on this address now; on `localhost`, on every loopback address of this machine.
  * @throws StartError if it never could
  */
 export async function isPortFree(port: number, host: string): Promise<boolean> {

@@ -74,6 +74,16 @@ export async function startProductHarness(env: Readonly<Record<string, string>> 
   }
 }
 
+/** Starts another worker of a product's installation, and no API. */
+export const startWorkerBeside = (
+  { api, dataDir, credentials: { database_url: databaseUrl, redis_url: redisUrl } }: Product,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Product> =>
+  startProduct({
+    ...{ stores: { databaseUrl, redisUrl }, dataDir },
+    env: { ...env, BETTER_AUTH_URL: api, API_COPIES: '0' },
+  });
+
 /** Moves a family's last use, and the expiry that follows from it, into the past. */
 export const expireFamily = ({ databaseUrl }: ProductHarness, familyId: string): Promise<unknown> =>
   queryRows(
@@ -137,8 +147,8 @@ export type Product = {
   readonly supervisorPid: number;
   /** The API process of now: another one after a crash. */
   apiPid(): number | undefined;
-  /** Its workers of now, by name. */
-  workerPids(): Readonly<Record<string, number>>;
+  /** The worker process of now: another one after a crash. */
+  workerPid(): number | undefined;
   /** Of the stores the product brought; undefined for given ones. */
   storePid(store: 'postgres' | 'redis'): number | undefined;
   /** Standard output and error of the product; of long output, the end. */
@@ -245,6 +255,9 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
       .filter((record) => record.supervisor.pid === child.pid)
       .flatMap((record) => record.children);
 
+  const pidOf = (kind: string) =>
+    children().find(({ name, process: own }) => name.startsWith(kind) && isSameProcessAlive(own))?.process.pid;
+
   const dispose = async (): Promise<void> => {
     const left = children();
     if (ending === undefined) killGroup();
@@ -279,14 +292,8 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
     credentials: JSON.parse(readFileSync(ready.credentials_file, 'utf8')) as Credentials,
     ready,
     supervisorPid: child.pid!,
-    apiPid: () =>
-      children().find(({ name, process: own }) => name.startsWith('api') && isSameProcessAlive(own))?.process.pid,
-    workerPids: () =>
-      Object.fromEntries(
-        children()
-          .filter(({ name, process: own }) => name.startsWith('worker') && isSameProcessAlive(own))
-          .map(({ name, process: own }) => [name, own.pid]),
-      ),
+    apiPid: () => pidOf('api'),
+    workerPid: () => pidOf('worker'),
     storePid: (store) => readState(join(dataDir, 'run', `${store}.json`))?.pid,
     output: () => stdout + stderr,
     ended: () => ended,

@@ -72,7 +72,7 @@ export const ADVICE_RULES: readonly AdviceRule[] = [
   },
   {
     rule: 'passwords_refused',
-    setting: 'API_COPIES',
+    setting: 'copies of the API',
     advice:
       'Sign-ins were refused because the queue of password hashing was full or too slow. Run more API copies on more cores.',
     link: 'docs/reference/sizing.md',
@@ -83,7 +83,7 @@ export const ADVICE_RULES: readonly AdviceRule[] = [
   },
   {
     rule: 'event_loop_busy',
-    setting: 'API_COPIES',
+    setting: 'copies of the API',
     advice: 'An API copy was hardly ever idle. Run more copies.',
     link: 'docs/reference/sizing.md',
     check: (facts) => near(facts, 'event_loop_utilization', 1),
@@ -124,9 +124,9 @@ export const ADVICE_RULES: readonly AdviceRule[] = [
   },
   {
     rule: 'jobs_wait',
-    setting: 'WORKER_COPIES',
+    setting: 'copies of the worker',
     advice: 'Jobs wait for a worker. Run more workers.',
-    link: `${CONFIGURATION}#jobs`,
+    link: 'docs/how-to/run-in-production.md#processes',
     check: ({ rows }) => {
       const oldest = Math.max(0, ...rows.flatMap(({ sums }) => Object.values(sums.queueAges)));
       return oldest > 60 ? { oldest_seconds: rounded(oldest), above_seconds: 60 } : null;

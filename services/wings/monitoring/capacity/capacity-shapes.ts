@@ -38,7 +38,7 @@ const adviceView = z
   .object({
     rule: z.string(),
     advice: z.string(),
-    /** The setting to change; nothing changes it but you. */
+    /** The setting to change, or what to run more of; nothing changes it but you. */
     setting: z.string(),
     /** The figures that the rule compared, by name. */
     evidence: z.record(z.string(), z.number()),
