@@ -73,19 +73,20 @@ test('sallyport reports requests a report, waits for it, lists it and writes its
 });
 
 test('sallyport capacity says what is missing, then when a limit is reached and what to change', async () => {
+  await ports.raw('DELETE FROM copy_samples');
   const { out: empty } = await sallyport('capacity');
   expect(empty).toContain('no hour was sampled yet');
   expect(empty).toMatch(/database_bytes .*too little data: 0 of 7 days/);
   expect(empty).toContain('no advice yet');
   await ports.raw(
-    `INSERT INTO capacity_samples (id, hour, measured, sums)
-     SELECT gen_random_uuid(), date_trunc('hour', now()) - make_interval(days => day) - interval '1 hour',
-       jsonb_build_object(
-         'database_bytes', jsonb_build_object('value', 1000 - day, 'limit', 1200),
-         'users', jsonb_build_object('value', 1000 - day, 'limit', NULL),
-         'revocations', jsonb_build_object('value', 5, 'limit', 100),
-         'pool_connections', jsonb_build_object('value', 100 - day, 'limit', 10000000)),
-       '{"counters": {"pool_timeouts.main": 2}, "histograms": {}, "queueAges": {}}'
+    `INSERT INTO copy_samples (id, copy_id, kind, seconds, at, sample)
+     SELECT gen_random_uuid(), gen_random_uuid(), 'worker', 3600, date_trunc('hour', now()) - make_interval(days => day) - interval '1 hour',
+       jsonb_build_object('counters', jsonb_build_object('pool_timeouts.main', 2), 'histograms', '{}'::jsonb, 'gauges', '{}'::jsonb,
+         'measured', jsonb_build_object(
+           'database_bytes', jsonb_build_object('value', 1000 - day, 'limit', 1200),
+           'users', jsonb_build_object('value', 1000 - day, 'limit', NULL),
+           'revocations', jsonb_build_object('value', 5, 'limit', 100),
+           'pool_connections', jsonb_build_object('value', 100 - day, 'limit', 10000000)))
      FROM generate_series(0, 12) day`,
   );
   const { out } = await sallyport('capacity');

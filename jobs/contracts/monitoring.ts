@@ -25,18 +25,6 @@ export const makeSecurityReportsJob = defineJob({
   meaning: 'Request the security report of each week when it is due, and make requested reports',
 });
 
-export const sampleCapacityJob = defineJob({
-  name: 'sample-capacity',
-  queue: 'monitoring',
-  payload: z.strictObject({}),
-  attempts: 3,
-  backoffSeconds: 60,
-  schedule: { everySeconds: 600 },
-  staleAfterSeconds: 14_400,
-  timeoutSeconds: 300,
-  meaning: 'Keep the sums and the highest values of each hour that is over, for the capacity forecast',
-});
-
 export const cleanUpMonitoringRecordsJob = defineJob({
   name: 'clean-up-monitoring-records',
   queue: 'token-cleanup',
@@ -47,5 +35,5 @@ export const cleanUpMonitoringRecordsJob = defineJob({
   staleAfterSeconds: 259_200,
   timeoutSeconds: 280,
   meaning:
-    'Remove what copies measured more than two days ago, counts and samples of hours older than 400 days, and security reports older than six years',
+    'Remove what copies measured more than 100 days ago, counts of hours older than 400 days, and security reports older than six years',
 });

@@ -18,7 +18,6 @@ import { advanceReports, reportsAreDue } from '#services/wings/compliance/report
 import { applyLegacyEvents, legacyEventsAreDue } from '#services/wings/import/bridge/apply-legacy-events.ts';
 import { advanceImports, importsAreDue } from '#services/wings/import/run/advance-imports.ts';
 import { advanceTasks, tasksAreDue } from '#services/wings/mcp/tasks/advance-tasks.ts';
-import { sampleCapacity } from '#services/wings/monitoring/capacity/sample-capacity.ts';
 import { countEventHours, countIsDue } from '#services/wings/monitoring/count-event-hours.ts';
 import { measureProgress, measuringIsDue } from '#services/wings/monitoring/progress/measure-progress.ts';
 import { recordIncident, recordProgress } from '#services/wings/monitoring/progress/record-progress.ts';
@@ -49,12 +48,7 @@ import { advanceKeyRingJob } from '../contracts/keys.ts';
 import { applyLegacyEventsJob } from '../contracts/legacy.ts';
 import { deliverMailJob } from '../contracts/mail.ts';
 import { runImportsJob } from '../contracts/migration.ts';
-import {
-  cleanUpMonitoringRecordsJob,
-  countEventHoursJob,
-  makeSecurityReportsJob,
-  sampleCapacityJob,
-} from '../contracts/monitoring.ts';
+import { cleanUpMonitoringRecordsJob, countEventHoursJob, makeSecurityReportsJob } from '../contracts/monitoring.ts';
 import { sendLogoutTokensJob } from '../contracts/oauth.ts';
 import {
   advanceTasksJob,
@@ -164,13 +158,6 @@ export const processors: readonly Processor[] = [
     makeSecurityReportsJob,
     (ports, _payload, { fence, signal, caller }) => makeSecurityReports(fenced(ports, fence), { signal }, caller),
     () => securityReportsAreDue,
-  ),
-  run(sampleCapacityJob, (ports, _payload, { fence, signal }) =>
-    sampleCapacity(fenced(ports, fence), {
-      signal,
-      poolConnections: ports.config.stores.poolConnections,
-      databaseGb: ports.config.capacity.databaseGb,
-    }),
   ),
   purgedBy(cleanUpMonitoringRecordsJob),
   run(

@@ -47,7 +47,6 @@ export const purgeKinds = [
   'copy_samples',
   'event_hours',
   'security_reports',
-  'capacity_samples',
 ] as const;
 export type PurgeKind = (typeof purgeKinds)[number];
 

@@ -39,7 +39,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const stopWatching = watchProcess();
   const { host, port, drainSeconds, drainNoticeSeconds } = config.server;
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'api'), exemplars: true });
-  const sampler = createCopySampler(ports, 'api');
+  const sampler = createCopySampler(ports, { kind: 'api', config });
   sampler.start();
   poll.start();
   const isDevelopment = config.server.profile === 'development';

@@ -143,9 +143,9 @@ test('performance is of all copies: average, p95 and p99, resources, and what to
   expect(new Set(prediction.predictions.map(({ state }) => state))).toEqual(new Set(['too_little_data']));
   expect(prediction).not.toHaveProperty('advice');
   await harness.rows(
-    `INSERT INTO capacity_samples (id, hour, measured, sums)
-     VALUES (gen_random_uuid(), date_trunc('hour', now()) - interval '1 hour', '{}',
-       '{"counters": {"hashes.full": 3}, "histograms": {}, "queueAges": {}}')`,
+    `INSERT INTO copy_samples (id, copy_id, kind, at, seconds, sample)
+     VALUES (gen_random_uuid(), gen_random_uuid(), 'api', now() - interval '3 hours', 3600,
+       '{"counters": {"hashes.full": 3}, "histograms": {}, "gauges": {}, "measured": {}}')`,
   );
   expect((await performance.optimizePerformance()).advice).toMatchObject([
     { rule: 'passwords_refused', evidence: { full: 3 }, setting: 'copies of the API' },

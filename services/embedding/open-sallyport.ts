@@ -36,7 +36,7 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   // The dashboard shows this process as a copy of the API.
-  const sampler = createCopySampler(ports, 'api');
+  const sampler = createCopySampler(ports, { kind: 'api', config });
   sampler.start();
   poll.start();
   const isDevelopment = config.server.profile === 'development';

@@ -226,7 +226,7 @@ export function compose(input: ComposeInput) {
     checkMs,
   });
   const watches: { close(): unknown }[] = [];
-  const sampler = createCopySampler(ports, 'worker');
+  const sampler = createCopySampler(ports, { kind: 'worker', config });
   return {
     health,
     /** Starts even before Postgres and Redis are available; where the place of the marks counts, after Postgres. */

@@ -32,7 +32,6 @@ export const MAY_RETURN_EARLY: Readonly<Record<string, readonly string[]>> = {
   'services/core/limits/request-limits.ts': [REQUEST],
   'services/wings/import/certificate/issue-certificate.ts': [READS],
   'services/wings/monitoring/capacity/read-capacity.ts': [READS],
-  'services/wings/monitoring/capacity/sample-capacity.ts': [READS],
   'services/wings/monitoring/read-dashboard.ts': [READS],
   'services/wings/monitoring/reports/make-security-reports.ts': [READS],
   'services/core/oauth/assertions/client-key-sets.ts': [BOUND],

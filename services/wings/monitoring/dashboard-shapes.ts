@@ -5,14 +5,14 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 const COPY_KINDS = ['api', 'worker'] as const;
 export type CopyKind = (typeof COPY_KINDS)[number];
 
-/** How often a copy writes what it measured. */
-export const SAMPLE_SECONDS = 15;
-/** How many samples without an act become one row, which is written before the one before it is stale. */
-export const QUIET_SAMPLES = 3;
-/** Figures that are older are stale: three samples of a copy are missing. */
+/** How often a copy writes what it measured in its hour. */
+export const SAMPLE_SECONDS = 45;
+/** Figures that are older are stale: a write of a copy is missing. */
 export const STALE_SECONDS = 50;
-/** Span of the figures of performance. */
-export const WINDOW_SECONDS = 900;
+/** Hours before the current one that the figures of performance have too. */
+export const HOURS_BEFORE = 1;
+/** How long a copy that stopped is listed. */
+export const LISTED_SECONDS = 900;
 /** Hours of the series of the dashboard: the current one and those before. */
 export const DASHBOARD_HOURS = 24;
 
@@ -90,6 +90,7 @@ const securityPartView = z
 const performancePartView = z
   .object({
     ...part,
+    /** At most: the current clock hour and the one before. */
     window_seconds: z.int(),
     /** Tokens that were issued, with the time for database and signature. */
     token_generation: durationView,
@@ -123,7 +124,7 @@ const poolView = z
     used: amount,
     idle: amount,
     waiting: amount,
-    /** Of the window: how long a statement waited for a connection. */
+    /** In the copy's hour: how long a statement waited for a connection. */
     wait: durationView,
     timeouts: amount,
   })
@@ -136,7 +137,7 @@ const copyView = z
     kind: z.enum(COPY_KINDS),
     state: z.enum(PART_STATES),
     as_of: instant,
-    /** Cores that were busy on average over the window, without those of password hashing. */
+    /** Cores that were busy on average in the copy's hour, without those of password hashing. */
     cpu_cores: z.number(),
     hash_cpu_cores: z.number(),
     memory_bytes: amount,
@@ -165,7 +166,7 @@ const queueView = z
 const resourcesPartView = z
   .object({
     ...part,
-    /** Copies that wrote within the window; one that stopped is stale until then. */
+    /** Copies that wrote in the last 15 minutes; one that stopped is stale until then. */
     copies: z.array(copyView),
     /** As the worker saw them that wrote last. */
     queues: z.array(queueView),

@@ -172,9 +172,14 @@ describe('the figures of performance and resources', () => {
     help: 'x',
     labels: { queue: ['mail'], state: ['waiting', 'active', 'delayed', 'dead'] },
   });
+  const config = { stores: { poolConnections: 10 }, capacity: { databaseGb: 0 } };
   let monotonicMs = 0;
+  let nowMs = Date.now();
   const sampler = (kind: 'api' | 'worker', collect: () => readonly CollectedMetric[]) =>
-    createCopySampler({ ...ports, clock: { ...ports.clock, monotonic: () => monotonicMs } }, kind, collect);
+    createCopySampler(
+      { ...ports, clock: { now: () => nowMs, monotonic: () => monotonicMs } },
+      { kind, config, collect },
+    );
 
   test('are those of all copies: durations of both, each its own use', async () => {
     const first = sampler('api', () => registry.collect());
@@ -217,7 +222,7 @@ describe('the figures of performance and resources', () => {
     ]);
   });
 
-  test('lose nothing when a write fails: the next row has it', async () => {
+  test('lose nothing when a write fails: the next one has it', async () => {
     await ports.raw('DELETE FROM copy_samples');
     let fails = true;
     const flaky = createCopySampler(
@@ -227,8 +232,7 @@ describe('the figures of performance and resources', () => {
           query: (...given) => (fails ? Promise.reject(new Error('away')) : ports.sql.query(...given)),
         },
       },
-      'worker',
-      () => registry.collect(),
+      { kind: 'worker', config, collect: () => registry.collect() },
     );
     await flaky.write();
     expect(await ports.raw('SELECT 1 FROM copy_samples')).toEqual([]);
@@ -241,7 +245,29 @@ describe('the figures of performance and resources', () => {
     expect((await readDashboard(ports)).performance.state).toBe('missing');
   });
 
-  test('are stale when a copy stopped, and gone after the window', async () => {
+  test('of an hour are one row of a copy, and the next hour goes on where the last write was', async () => {
+    await ports.raw('DELETE FROM copy_samples');
+    const copy = sampler('worker', () => registry.collect());
+    const written = async (added: number) => {
+      cpu.add(added);
+      monotonicMs += 10_000;
+      await copy.write();
+      return ports.raw(
+        `SELECT seconds, sample -> 'counters' -> 'cpu_seconds' AS cpu, sample -> 'measured' -> 'pool_connections' AS pool
+         FROM copy_samples ORDER BY at`,
+      );
+    };
+    const [{ cpu: before = 0 } = {}] = await written(1);
+    pool.set(9, { pool: 'main', state: 'used' });
+    await written(2);
+    pool.set(2, { pool: 'main', state: 'used' });
+    const first = { seconds: 30, cpu: Number(before) + 5, pool: { value: 10, limit: 10 } };
+    expect(await written(3)).toEqual([first]);
+    nowMs += 3_600_000;
+    expect(await written(4)).toEqual([first, { seconds: 10, cpu: 4, pool: { value: 3, limit: 10 } }]);
+  });
+
+  test('are stale when a copy stopped, and gone after a quarter of an hour', async () => {
     await ports.raw('DELETE FROM copy_samples');
     await sampler('api', () => registry.collect()).write();
     await ports.raw(`UPDATE copy_samples SET at = at - interval '51 seconds'`);

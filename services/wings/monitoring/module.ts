@@ -2,7 +2,6 @@ import * as monitoringJobs from '#jobs/contracts/monitoring.ts';
 import { measureProgressJob, recordProgressJob } from '#jobs/contracts/operations.ts';
 import { defineModule } from '#services/core/module.ts';
 import * as events from './audit-events.ts';
-import { capacitySamplePurge } from './capacity/capacity.store.ts';
 import { copySamplePurge } from './copy-samples.store.ts';
 import { eventHourPurge } from './event-hours.store.ts';
 import * as permissions from './permissions.ts';
@@ -11,7 +10,7 @@ import { securityReportPurge } from './reports/security-reports.store.ts';
 export const monitoringModule = defineModule({
   name: 'monitoring',
   tables: [
-    ...['monitoring_state', 'event_hours', 'copy_samples', 'security_reports', 'capacity_samples'],
+    ...['monitoring_state', 'event_hours', 'copy_samples', 'security_reports'],
     ...['progress_state', 'authentication_progress', 'component_progress', 'progress_reports'],
   ],
   permissions: Object.values(permissions),
@@ -20,7 +19,7 @@ export const monitoringModule = defineModule({
   purged: [
     {
       by: monitoringJobs.cleanUpMonitoringRecordsJob,
-      purges: [copySamplePurge, eventHourPurge, securityReportPurge, capacitySamplePurge],
+      purges: [copySamplePurge, eventHourPurge, securityReportPurge],
     },
   ],
   operations: async () => {

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
@@ -15,15 +14,12 @@ beforeAll(async () => {
 });
 afterAll(() => ports?.end());
 
-/** How the figures differ from the sealed events, hours and reports; empty if nothing is lost or counted twice. */
+/** How the figures differ from the sealed events and reports; empty if nothing is lost or counted twice. */
 async function differences(): Promise<string[]> {
   const rows = await ports.raw(`
     SELECT 'events' AS what FROM
       (SELECT count(*) AS n FROM audit_events WHERE type = 'user.login' AND seq > 0) sealed,
       (SELECT coalesce(sum(events), 0) AS n FROM event_hours WHERE type = 'user.login') counted WHERE sealed.n <> counted.n
-    UNION ALL SELECT 'hours' FROM
-      (SELECT count(DISTINCT date_trunc('hour', at)) AS n FROM copy_samples WHERE at < date_trunc('hour', now())) sampled,
-      (SELECT count(*) AS n FROM capacity_samples) kept WHERE sampled.n <> kept.n
     UNION ALL SELECT 'reports' FROM
       (SELECT count(*) AS n FROM security_reports) asked,
       (SELECT count(*) AS n FROM audit_outbox WHERE type = 'monitoring.report_made' AND outcome = 'ok') made,
@@ -32,33 +28,23 @@ async function differences(): Promise<string[]> {
   return rows.map(({ what }) => String(what));
 }
 
-test('counting, sampling and reporting, killed at every statement: nothing is lost, and nothing counted twice', async () => {
+test('counting and reporting, killed at every statement: nothing is lost, and nothing counted twice', async () => {
   const sealed = createSealedEvents(ports);
   const again = await works.monitor();
   const continued = () => again(ports);
   await sealed('user.login', 'ok');
   await continued();
   let kills = 0;
-  let hours = 0;
   for await (const { killPoint, run } of killedEverywhere({ url: ports.databaseUrl, work: 'monitor' })) {
     await sealed('user.login', 'ok', 3);
     await requestSecurityReport(ports, {}, testCaller);
-    // One more hour of the two days that samples are kept.
-    hours = (hours % 40) + 1;
-    await ports.raw(
-      `INSERT INTO copy_samples (id, copy_id, kind, at, seconds, sample)
-       VALUES ($1, $1, 'api', date_trunc('hour', now()) - make_interval(hours => $2) + interval '1 minute', 15,
-         '{"counters":{},"gauges":{},"histograms":{}}')`,
-      [randomUUID(), hours],
-    );
     if ((await run()) === null) kills += 1;
     await continued();
     expect(await differences(), JSON.stringify(killPoint)).toEqual([]);
   }
   expect(kills).toBeGreaterThan(10);
-  // The gate sees a defect: an event counted twice, an hour lost, a report made twice.
+  // The gate sees a defect: an event counted twice, a report made twice.
   await ports.raw(`UPDATE event_hours SET events = events + 1 WHERE type = 'user.login'`);
-  await ports.raw('DELETE FROM capacity_samples WHERE hour = (SELECT max(hour) FROM capacity_samples)');
   await ports.raw(`UPDATE security_reports SET sha256 = NULL WHERE id = (SELECT id FROM security_reports LIMIT 1)`);
-  expect(await differences()).toEqual(['events', 'hours', 'reports']);
+  expect(await differences()).toEqual(['events', 'reports']);
 });

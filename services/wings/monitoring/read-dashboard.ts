@@ -6,13 +6,14 @@ import { type CopySampleRow, readCopySamples } from './copy-samples.store.ts';
 import {
   DASHBOARD_HOURS,
   type Dashboard,
+  HOURS_BEFORE,
+  LISTED_SECONDS,
   type PART_STATES,
   type PerformancePart,
   type ResourcesPart,
   type SecurityPart,
   STALE_SECONDS,
   type TokensPart,
-  WINDOW_SECONDS,
 } from './dashboard-shapes.ts';
 import { readEventHours, readMonitoringState } from './event-hours.store.ts';
 import { durationOf, hoursUntil, securityHoursOf, signInRateOf } from './measures.ts';
@@ -29,7 +30,7 @@ const freshnessOf = (asOf: string | null | undefined, ageSeconds: number | null 
 type State = Awaited<ReturnType<typeof readMonitoringState>>;
 type Facts = {
   readonly state: State;
-  /** What copies wrote within the window, oldest first. */
+  /** The hours of copies of this clock hour and the one before; what was written last comes last. */
   readonly samples: readonly CopySampleRow[];
   /** Of the hours of the dashboard. */
   readonly counts: readonly EventCount[];
@@ -52,14 +53,14 @@ function securityPartOf({ state, samples, counts }: Facts, open: Readonly<Record
   };
 }
 
-/** How long the copies took for tokens and passwords, within the window. */
+/** How long the copies took for tokens and passwords. */
 function performancePartOf({ state, samples, counts }: Facts): PerformancePart {
-  const lately = hoursUntil(state.now, 2);
+  const lately = hoursUntil(state.now, HOURS_BEFORE + 1);
   const { counters, histograms } = sumOf(samples.map(({ sample }) => sample));
   const newest = samples.findLast(({ kind }) => kind === 'api');
   return {
     ...freshnessOf(newest?.at, newest?.ageSeconds),
-    window_seconds: WINDOW_SECONDS,
+    window_seconds: (HOURS_BEFORE + 1) * 3_600,
     token_generation: durationOf(histograms.token_generation),
     token_refresh: durationOf(histograms.token_refresh),
     token_validation: durationOf(histograms.token_validation),
@@ -84,20 +85,21 @@ const tokensPartOf = ({ tokens, tokensAt, tokensAgeSeconds }: State): TokensPart
 
 /** Processor, memory, pools and queues, as each copy last wrote them. */
 function resourcesPartOf({ samples }: Facts): ResourcesPart {
-  const newest = samples.at(-1);
+  const lately = samples.filter(({ ageSeconds }) => ageSeconds <= LISTED_SECONDS);
+  const newest = lately.at(-1);
   return {
     ...freshnessOf(newest?.at, newest?.ageSeconds),
-    copies: copiesOf(samples),
-    queues: queuesOf(samples),
+    copies: copiesOf(lately),
+    queues: queuesOf(lately),
   };
 }
 
-/** The dashboard. It reads small tables only: counts by hour, what copies wrote in 15 minutes, and open incidents. */
+/** The dashboard. It reads small tables only: counts by hour, what copies wrote in two hours, and open incidents. */
 export async function readDashboard({ sql }: Pick<Ports, 'sql'>): Promise<Dashboard> {
   const state = await readMonitoringState(sql);
   const [first = state.now] = hoursUntil(state.now, DASHBOARD_HOURS);
   const [samples, counts, open] = await Promise.all([
-    readCopySamples(sql, WINDOW_SECONDS),
+    readCopySamples(sql, HOURS_BEFORE),
     readEventHours(sql, first, 'infinity'),
     countOpenIncidents({ sql }),
   ]);

@@ -1,7 +1,6 @@
 import type { CopySampleRow } from './copy-samples.store.ts';
 import { type CopyUse, type QueueUse, STALE_SECONDS } from './dashboard-shapes.ts';
 import { durationOf } from './measures.ts';
-import { sumOf } from './take-sample.ts';
 
 type Values = Readonly<Record<string, number>>;
 
@@ -20,19 +19,16 @@ const msOf = (seconds: number | undefined): number | null =>
 const coresOf = (cpuSeconds: number | undefined, seconds: number): number =>
   seconds > 0 ? Number(((cpuSeconds ?? 0) / seconds).toFixed(3)) : 0;
 
-/** The use of each copy: gauges of its newest sample, the rest of all. */
+/** The use of each copy in its newest hour. */
 export function copiesOf(rows: readonly CopySampleRow[]): CopyUse[] {
-  const byCopy = Map.groupBy(rows, ({ copyId }) => copyId);
-  return [...byCopy.values()].map((own) => {
-    const newest = own.at(-1) as CopySampleRow;
-    const { gauges } = newest.sample;
-    const { counters, histograms } = sumOf(own.map(({ sample }) => sample));
-    const seconds = own.reduce((sum, row) => sum + row.seconds, 0);
+  const newest = new Map(rows.map((row) => [row.copyId, row]));
+  return [...newest.values()].map(({ copyId, kind, at, seconds, ageSeconds, sample }) => {
+    const { gauges, counters, histograms } = sample;
     return {
-      copy_id: newest.copyId,
-      kind: newest.kind,
-      state: newest.ageSeconds > STALE_SECONDS ? 'stale' : 'fresh',
-      as_of: newest.at,
+      copy_id: copyId,
+      kind,
+      state: ageSeconds > STALE_SECONDS ? 'stale' : 'fresh',
+      as_of: at,
       cpu_cores: coresOf(counters.cpu_seconds, seconds),
       hash_cpu_cores: coresOf(counters.hash_cpu_seconds, seconds),
       memory_bytes: wholeOf(gauges, 'memory_bytes'),
@@ -53,7 +49,7 @@ export function copiesOf(rows: readonly CopySampleRow[]): CopyUse[] {
   });
 }
 
-/** The queues in the newest sample that has any. */
+/** The queues in the row that was written last of those that have any. */
 export function queuesOf(rows: readonly CopySampleRow[]): QueueUse[] {
   const gauges = rows.findLast(({ sample }) => namesIn(sample.gauges, 'queue').length > 0)?.sample.gauges ?? {};
   return namesIn(gauges, 'queue').map((queue) => ({

@@ -1,59 +1,97 @@
 import { type CollectedMetric, registry } from '#observability/metrics/instruments.ts';
 import type { Ports } from '#services/core/ports.ts';
-import { insertCopySample } from './copy-samples.store.ts';
-import { type CopyKind, QUIET_SAMPLES, SAMPLE_SECONDS } from './dashboard-shapes.ts';
+import { readSizes } from './capacity/capacity.store.ts';
+import {
+  type CapacitySettings,
+  higherOf,
+  type MeasuredSeries,
+  measuredOf,
+  type Sizes,
+} from './capacity/capacity-series.ts';
+import { writeCopySample } from './copy-samples.store.ts';
+import { type CopyKind, SAMPLE_SECONDS } from './dashboard-shapes.ts';
 import { SAMPLED_METRICS } from './sampled-metrics.ts';
-import { isQuiet, NO_TOTALS, type Sample, sampleOf, totalsOf } from './take-sample.ts';
+import { NO_TOTALS, sampleOf, type Totals, totalsOf } from './take-sample.ts';
+
+const HOUR_MS = 3_600_000;
+/** After the start; a worker has looked at its queues by then. */
+const FIRST_SECONDS = 15;
 
 export type CopySampler = {
-  /** Writes what happened since the last row. Never rejects: if that fails, the next row has it too. */
+  /** Writes what happened in this hour. Never rejects: if that fails, the next write has it too. */
   write(): Promise<void>;
-  /** Writes every 15 s from now on, or every 45 s while nothing is asked of this copy. */
+  /** Writes 15 s after the start, and every 45 s from then on. */
   start(): void;
   /** Stops, and writes the rest. */
   close(): Promise<void>;
 };
 
+export type CopySamplerOptions = {
+  readonly kind: CopyKind;
+  readonly config: CapacitySettings;
+  readonly collect?: () => readonly CollectedMetric[];
+};
+
+/** An hour of this copy: its row, and what held when it began. */
+type CopyHour = {
+  readonly id: string;
+  readonly hour: number;
+  readonly totals: Totals;
+  readonly beganAt: number;
+  /** Of the installation, which a worker measures once an hour. */
+  sizes?: Sizes;
+  measured: MeasuredSeries;
+};
+
 /**
- * Writes what this copy measured to the database, so that the dashboard shows all copies. It reads what the
- * metrics hold anyway: a request does nothing for it.
+ * Writes what this copy measured to the database, a row for each hour, so that the dashboard shows all copies. It reads
+ * what the metrics hold anyway: a request does nothing for it.
  */
 export function createCopySampler(
   { sql, clock, random, log }: Pick<Ports, 'sql' | 'clock' | 'random' | 'log'>,
-  kind: CopyKind,
-  collect: () => readonly CollectedMetric[] = () => registry.collect(SAMPLED_METRICS),
+  { kind, config, collect = () => registry.collect(SAMPLED_METRICS) }: CopySamplerOptions,
 ): CopySampler {
   const copyId = random.uuid();
-  let totals = NO_TOTALS;
-  let writtenAt = clock.monotonic();
-  let written: Sample | undefined;
-  let quiet = 0;
-  let timer: NodeJS.Timeout | undefined;
+  let written: { readonly totals: Totals; readonly at: number } = { totals: NO_TOTALS, at: clock.monotonic() };
+  let current: CopyHour | undefined;
+  let timers: NodeJS.Timeout[] = [];
 
-  const write = async (mayWait = false): Promise<void> => {
+  /** The row of now. An hour begins with what the last write of the one before does not have. */
+  const hourOfNow = (): CopyHour => {
+    const hour = Math.floor(clock.now() / HOUR_MS);
+    if (current?.hour !== hour)
+      current = { id: random.uuid(), hour, totals: written.totals, beganAt: written.at, measured: {} };
+    return current;
+  };
+
+  const write = async (): Promise<void> => {
+    const row = hourOfNow();
     const metrics = collect();
-    const now = totalsOf(metrics);
-    const at = clock.monotonic();
-    const row = { id: random.uuid(), copyId, kind, seconds: (at - writtenAt) / 1_000 };
-    const sample = sampleOf(metrics, totals, now);
-    quiet = written !== undefined && isQuiet(written, sample) ? quiet + 1 : 0;
-    if (mayWait && quiet % QUIET_SAMPLES > 0) return;
+    const [totals, at] = [totalsOf(metrics), clock.monotonic()];
     try {
-      await insertCopySample(sql, { ...row, sample });
-      [totals, written] = [now, sample];
-      writtenAt = at;
+      if (kind === 'worker') row.sizes ??= await readSizes(sql);
+      const sample = sampleOf(metrics, row.totals, totals);
+      row.measured = higherOf(row.measured, measuredOf({ kind, gauges: sample.gauges, sizes: row.sizes, config }));
+      await writeCopySample(sql, {
+        ...{ id: row.id, copyId, kind, seconds: (at - row.beganAt) / 1_000 },
+        sample: { ...sample, measured: row.measured },
+      });
+      written = { totals, at };
     } catch (err) {
       log.warn({ err }, 'writing what this copy measured failed; the next try follows');
     }
   };
 
   return {
-    write: () => write(),
+    write,
     start: () => {
-      timer = setInterval(() => void write(true), SAMPLE_SECONDS * 1_000).unref();
+      timers = [
+        setTimeout(() => void write(), FIRST_SECONDS * 1_000).unref(),
+        setInterval(() => void write(), SAMPLE_SECONDS * 1_000).unref(),
+      ];
     },
     close: () => {
-      clearInterval(timer);
+      for (const timer of timers) clearTimeout(timer);
       return write();
     },
   };

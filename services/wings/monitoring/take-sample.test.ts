@@ -3,7 +3,7 @@ import { catalogue } from '#observability/metrics/catalogue.ts';
 import { createRegistry } from '#observability/metrics/instruments.ts';
 import { modules } from '#services/modules.ts';
 import { SAMPLED_COUNTERS, SAMPLED_GAUGES, SAMPLED_HISTOGRAMS } from './sampled-metrics.ts';
-import { isQuiet, NO_TOTALS, sampleOf, sumOf, totalsOf } from './take-sample.ts';
+import { NO_TOTALS, sampleOf, sumOf, totalsOf } from './take-sample.ts';
 
 test('every sampled metric exists, is of its kind and has the labels that stay apart', async () => {
   await Promise.all(modules.map((module) => module.metrics?.()));
@@ -65,16 +65,6 @@ test('a sample has what happened since the one before, added up over labels that
     counters: { 'validations.active': 5, 'validations.inactive': 3 },
     histograms: { token_generation: { sum: expect.closeTo(0.605, 10), counts: { 0.01: 1, 0.1: 2, inf: 1 } } },
   });
-});
-
-test('a copy is quiet while it only uses its processor, and no queue changed', () => {
-  const before = { counters: { issued: 1 }, gauges: { 'queue.mail.dead': 0, memory_bytes: 1 }, histograms: {} };
-  const wait = { 'pool_wait.main': { bounds: [1], counts: [1, 0], sum: 0.5 } as never };
-  const quiet = { counters: { cpu_seconds: 0.2 }, gauges: { 'queue.mail.dead': 0, memory_bytes: 2 }, histograms: wait };
-  expect(isQuiet(before, quiet)).toBe(true);
-  expect(isQuiet(before, { ...quiet, counters: { 'validations.active': 1 } })).toBe(false);
-  expect(isQuiet(before, { ...quiet, histograms: { ...wait, password_hash: wait['pool_wait.main'] } })).toBe(false);
-  expect(isQuiet(before, { ...quiet, gauges: { 'queue.mail.dead': 1 } })).toBe(false);
 });
 
 test('a registry collects only the metrics that are asked for', () => {

@@ -1,12 +1,13 @@
 import type { CollectedMetric, SeriesSnapshot } from '#observability/metrics/instruments.ts';
+import type { MeasuredSeries } from './capacity/capacity-series.ts';
 import { type Histogram, histogramOf, mergeHistograms } from './histogram.ts';
 import { SAMPLED_COUNTERS, SAMPLED_GAUGES, SAMPLED_HISTOGRAMS } from './sampled-metrics.ts';
 
 type Values = Readonly<Record<string, number>>;
 
 /**
- * What a copy did between two samples: counters and histograms as differences, gauges as they were at its end. A key is
- * the name of the metric here and the values of its labels: `pool.main.waiting`. What is 0 is left out, except gauges.
+ * What a copy did in a span: counters and histograms as differences, gauges as they were at its end. A key is the name of
+ * the metric here and the values of its labels: `pool.main.waiting`. What is 0 is left out, except gauges.
  */
 export type Sample = {
   readonly counters: Values;
@@ -14,10 +15,13 @@ export type Sample = {
   readonly histograms: Readonly<Record<string, Histogram>>;
 };
 
+/** With the highest value of each series of the capacity forecast, which rows of the release before lack. */
+export type HourSample = Sample & { readonly measured?: MeasuredSeries };
+
 type HistogramTotal = { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number };
 
 /** Running totals of a copy. */
-type Totals = { readonly counters: Values; readonly histograms: Readonly<Record<string, HistogramTotal>> };
+export type Totals = { readonly counters: Values; readonly histograms: Readonly<Record<string, HistogramTotal>> };
 
 export const NO_TOTALS: Totals = { counters: {}, histograms: {} };
 
@@ -70,17 +74,6 @@ export function sampleOf(metrics: Metrics, before: Totals, now: Totals): Sample 
     if (added.some((count) => count > 0)) histograms[key] = histogramOf(bounds, added, sum - (earlier?.sum ?? 0));
   }
   return { counters, gauges: valuesOf(SAMPLED_GAUGES, metrics), histograms };
-}
-
-/** What a copy does without being asked: using a processor, and its own statements. */
-const OWN = /^(cpu_seconds|pool_wait\b)/;
-const QUEUES = /^queue\./;
-
-/** Whether the copy did nothing for anybody, and no queue changed since the sample before. */
-export function isQuiet(before: Sample, { counters, gauges, histograms }: Sample): boolean {
-  const acts = [...Object.keys(counters), ...Object.keys(histograms)].filter((key) => !OWN.test(key));
-  const queues = Object.keys(gauges).filter((key) => QUEUES.test(key));
-  return acts.length === 0 && queues.every((key) => gauges[key] === before.gauges[key]);
 }
 
 type Sums = Pick<Sample, 'counters' | 'histograms'>;

@@ -70,11 +70,9 @@ export const works = {
   },
   async monitor() {
     const { countEventHours } = await import('#services/wings/monitoring/count-event-hours.ts');
-    const { sampleCapacity } = await import('#services/wings/monitoring/capacity/sample-capacity.ts');
     const { makeSecurityReports } = await import('#services/wings/monitoring/reports/make-security-reports.ts');
     return async (ports: TestPorts): Promise<Done> => {
       await countEventHours(ports, { signal: never });
-      await sampleCapacity(ports, { signal: never, poolConnections: 10, databaseGb: 0 });
       await makeSecurityReports(ports, { signal: never }, { ...testCaller, kind: 'system', name: 'worker' });
       return { monitored: true };
     };

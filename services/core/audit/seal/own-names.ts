@@ -741,7 +741,6 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'route_unknown',
   'run-imports',
   'run_superseded',
-  'sample-capacity',
   'sanction-policy',
   'scheduled-work-runs',
   'scope_exceeded',

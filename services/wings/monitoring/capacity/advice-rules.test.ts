@@ -2,31 +2,25 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { sections } from '#services/platform/config/load.ts';
+import type { HourSample } from '../take-sample.ts';
 import { ADVICE_RULES, adviseOn } from './advice-rules.ts';
-import type { CapacityRow } from './capacity.store.ts';
 
-const row = (changes: {
-  counters?: Record<string, number>;
-  histograms?: CapacityRow['sums']['histograms'];
-  queueAges?: Record<string, number>;
-  measured?: CapacityRow['measured'];
-}): CapacityRow => ({
-  hour: '2026-03-01T00:00:00.000Z',
-  measured: changes.measured ?? {},
-  sums: { counters: changes.counters ?? {}, histograms: changes.histograms ?? {}, queueAges: changes.queueAges ?? {} },
+const row = (changes: Partial<HourSample>): HourSample => ({
+  ...{ counters: {}, gauges: {}, histograms: {}, measured: {} },
+  ...changes,
 });
 /** That many records between 10 and 50 ms, or up to 1 ms. */
 const slow = (count: number) => ({ sum: count * 0.04, counts: { 0.01: 0, 0.05: count } });
 const fast = (count: number) => ({ sum: count * 0.0005, counts: { 0.001: count } });
-const advised = (...rows: CapacityRow[]) => adviseOn(rows).map(({ rule, evidence }) => [rule, evidence]);
+const advised = (...rows: HourSample[]) => adviseOn(rows).map(({ rule, evidence }) => [rule, evidence]);
 
 test('a healthy installation gets no advice, and one that measured nothing neither', () => {
   expect(adviseOn([])).toEqual([]);
   const healthy = row({
     counters: { 'verdict_cache.hit': 90_000, 'verdict_cache.miss': 10_000, 'hashes.done': 500 },
     histograms: { 'pool_wait.main': fast(50_000), password_wait: fast(500), 'token_signing.RS256': fast(9_000) },
-    queueAges: { mail: 2 },
     measured: {
+      oldest_job_seconds: { value: 2, limit: null },
       event_loop_utilization: { value: 0.5, limit: 0.8 },
       heap_share: { value: 0.3, limit: 0.9 },
       revocations: { value: 10, limit: 1_000_000 },
@@ -62,7 +56,7 @@ test('each rule applies beyond its figures, and gives them as evidence', () => {
   expect(advised(row({ histograms: { 'token_signing.RS256': slow(2_000) } }))).toEqual([
     ['signing_slow', { count: 2_000, p95_ms: 48, above_ms: 10 }],
   ]);
-  expect(advised(row({ queueAges: { mail: 61, logout: 3 } }))).toEqual([
+  expect(advised(row({ measured: { oldest_job_seconds: { value: 61, limit: null } } }))).toEqual([
     ['jobs_wait', { oldest_seconds: 61, above_seconds: 60 }],
   ]);
 });

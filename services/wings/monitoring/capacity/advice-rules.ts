@@ -1,13 +1,13 @@
 import { countOf, type Histogram, quantileOf } from '../histogram.ts';
-import { sumOf } from '../take-sample.ts';
-import type { CapacityRow } from './capacity.store.ts';
+import { type HourSample, sumOf } from '../take-sample.ts';
+import { OLDEST_JOB } from './capacity-series.ts';
 import type { Advice } from './capacity-shapes.ts';
 
 /** What the hours of a day add up to. */
 type Facts = {
   readonly counters: Readonly<Record<string, number>>;
   readonly histograms: Readonly<Record<string, Histogram>>;
-  readonly rows: readonly CapacityRow[];
+  readonly hours: readonly HourSample[];
 };
 
 type AdviceRule = {
@@ -35,8 +35,8 @@ function slow(
 }
 
 /** The highest value of a series in these hours, if it is above `share` of its limit. */
-function near({ rows }: Facts, series: string, share: number): Readonly<Record<string, number>> | null {
-  const measured = rows.flatMap((row) => row.measured[series] ?? []);
+function near({ hours }: Facts, series: string, share: number): Readonly<Record<string, number>> | null {
+  const measured = hours.flatMap((hour) => hour.measured?.[series] ?? []);
   const limit = measured.at(-1)?.limit ?? null;
   const highest = Math.max(0, ...measured.map(({ value }) => value));
   return limit !== null && highest > limit * share ? { highest: rounded(highest), limit } : null;
@@ -127,16 +127,16 @@ export const ADVICE_RULES: readonly AdviceRule[] = [
     setting: 'copies of the worker',
     advice: 'Jobs wait for a worker. Run more workers.',
     link: 'docs/how-to/run-in-production.md#processes',
-    check: ({ rows }) => {
-      const oldest = Math.max(0, ...rows.flatMap(({ sums }) => Object.values(sums.queueAges)));
+    check: ({ hours }) => {
+      const oldest = Math.max(0, ...hours.map(({ measured }) => measured?.[OLDEST_JOB]?.value ?? 0));
       return oldest > 60 ? { oldest_seconds: rounded(oldest), above_seconds: 60 } : null;
     },
   },
 ];
 
 /** The rules that apply to these hours, each with its figures. */
-export function adviseOn(rows: readonly CapacityRow[]): Advice[] {
-  const facts = { ...sumOf(rows.map(({ sums }) => sums)), rows };
+export function adviseOn(hours: readonly HourSample[]): Advice[] {
+  const facts = { ...sumOf(hours), hours };
   return ADVICE_RULES.flatMap(({ check, ...rule }) => {
     const evidence = check(facts);
     return evidence === null ? [] : [{ ...rule, evidence: { ...evidence } }];

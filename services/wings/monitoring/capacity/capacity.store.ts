@@ -1,39 +1,30 @@
+import { newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import type { Sql } from '#services/core/ports.ts';
-import { placeTime } from '#services/core/shared/pagination.ts';
-import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { Sample } from '../take-sample.ts';
-import type { Measured, Sizes } from './capacity-series.ts';
+import type { Sizes } from './capacity-series.ts';
 
-/** Hours that are over, that copies were sampled in, and that are not kept yet: at most two days of them. */
-const capacityHoursMissing = defineStatement(
-  'capacityHoursMissing',
-  `SELECT ${placeTime('hour')} AS hour, hour >= date_trunc('hour', clock_timestamp()) - interval '1 hour' AS "isNewest"
-   FROM generate_series(date_trunc('hour', clock_timestamp()) - interval '46 hours',
-     date_trunc('hour', clock_timestamp()) - interval '1 hour', interval '1 hour') hour
-   WHERE NOT EXISTS (SELECT FROM capacity_samples c WHERE c.hour = hour.hour)
-     AND EXISTS (SELECT FROM copy_samples s WHERE s.at >= hour.hour AND s.at < hour.hour + interval '1 hour')
-   ORDER BY hour.hour`,
-);
-const capacitySampleInsert = defineStatement(
-  'capacitySampleInsert',
-  `INSERT INTO capacity_samples (id, hour, measured, sums) VALUES ($1, $2, $3, $4) ON CONFLICT (hour) DO NOTHING`,
-);
-/** Index: capacity_samples_hour. */
-const capacitySamplesNewest = defineStatement(
-  'capacitySamplesNewest',
-  `SELECT ${placeTime('hour')} AS hour, measured, sums FROM capacity_samples
-   WHERE hour > clock_timestamp() - interval '25 hours' ORDER BY capacity_samples.hour`,
-);
-/** The highest value of each whole day (UTC) of each series, and the newest limit: at most 24 rows for each day. */
+const TODAY = `date_trunc('day', clock_timestamp(), 'UTC')`;
+const within = (column: string): string => `${column} >= ${TODAY} - make_interval(days => $1) AND ${column} < ${TODAY}`;
+const dayOf = (column: string): string => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD')`;
+
+/**
+ * The highest value of each whole day (UTC) of each series, and the newest limit: of the hours of copies, and of sign-ins by
+ * the hour on the days that have any copy. Indexes: copy_samples_at, event_hours_hour.
+ */
 const capacityDaysRead = defineStatement(
   'capacityDaysRead',
-  `SELECT key AS series, to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD') AS day, max((value ->> 'value')::float8) AS value,
-     (array_agg((value ->> 'limit')::float8 ORDER BY capacity_samples.hour DESC))[1] AS "limit"
-   FROM capacity_samples, jsonb_each(measured)
-   WHERE hour >= date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - make_interval(days => $1)
-     AND hour < date_trunc('day', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-   GROUP BY 1, 2 ORDER BY 1, 2`,
+  `WITH measured AS (
+     SELECT ${dayOf('at')} AS day, at, sample -> 'measured' AS measured FROM copy_samples WHERE ${within('at')}
+   ), sign_ins AS (
+     SELECT ${dayOf('hour')} AS day, sum(events) AS attempts FROM event_hours
+     WHERE ${within('hour')} AND type = 'user.login' GROUP BY hour
+   )
+   SELECT key AS series, day, max((value ->> 'value')::float8) AS value,
+     (array_agg((value ->> 'limit')::float8 ORDER BY at DESC))[1] AS "limit"
+   FROM measured, jsonb_each(measured) GROUP BY key, day
+   UNION ALL SELECT 'sign_ins_per_hour', day, coalesce(max(attempts), 0)::float8, NULL
+   FROM (SELECT DISTINCT day FROM measured) days LEFT JOIN sign_ins USING (day) GROUP BY day
+   ORDER BY series, day`,
 );
 /** Estimates of PostgreSQL, which cost nothing; `pg_database_size` asks the file system. */
 const capacitySizesRead = defineStatement(
@@ -42,23 +33,6 @@ const capacitySizesRead = defineStatement(
      (SELECT greatest(reltuples, 0)::float8 FROM pg_class WHERE oid = to_regclass('users')) AS users`,
 );
 
-/** Thirteen months, as counts by hour. */
-export const capacitySamplePurge = definePurge({
-  kind: 'capacity_samples',
-  table: 'capacity_samples',
-  id: 'id',
-  ends: 'hour',
-  stays: `interval '400 days'`,
-});
-
-export type CapacityRow = {
-  readonly hour: string;
-  readonly measured: Readonly<Record<string, Measured>>;
-  readonly sums: Pick<Sample, 'counters' | 'histograms'> & {
-    /** The highest age of a waiting job, by queue. */
-    readonly queueAges: Readonly<Record<string, number>>;
-  };
-};
 export type CapacityDay = {
   readonly series: string;
   /** Such as 2026-11-25. */
@@ -67,17 +41,10 @@ export type CapacityDay = {
   readonly limit: number | null;
 };
 
-export const readMissingHours = (sql: Sql): Promise<{ readonly hour: string; readonly isNewest: boolean }[]> =>
-  sql.query(capacityHoursMissing);
-
-export const insertCapacitySample = (sql: Sql, id: string, { hour, measured, sums }: CapacityRow): Promise<unknown> =>
-  sql.query(capacitySampleInsert, [id, hour, JSON.stringify(measured), JSON.stringify(sums)]);
-
-export const readNewestCapacity = (sql: Sql): Promise<CapacityRow[]> => sql.query(capacitySamplesNewest);
-
 export const readCapacityDays = (sql: Sql, days: number): Promise<CapacityDay[]> => sql.query(capacityDaysRead, [days]);
 
-export async function readSizes(sql: Sql): Promise<Pick<Sizes, 'databaseBytes' | 'users'>> {
-  const [row] = await sql.query<Pick<Sizes, 'databaseBytes' | 'users'>>(capacitySizesRead);
-  return row as Pick<Sizes, 'databaseBytes' | 'users'>;
+/** Of the installation, now. */
+export async function readSizes(sql: Sql): Promise<Sizes> {
+  const [row] = await sql.query<Omit<Sizes, 'sealedEvents'>>(capacitySizesRead);
+  return { ...(row as Omit<Sizes, 'sealedEvents'>), sealedEvents: (await newestEventSeq({ sql })) + 1 };
 }
