@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { randomFreePort } from '../platform/local/ports.ts';
-import { chooseListenPort, type WantedPort } from './listen-port.ts';
+import { chooseListenPort, freePortFrom, type WantedPort } from './listen-port.ts';
 import { occupyPort } from './supervisor-harness.ts';
 
 const host = '127.0.0.1';
@@ -17,6 +17,14 @@ const chooseApiPort = (wanted: number, isSet = false, more: Partial<WantedPort> 
     ...{ wanted, host, loopback: 'localhost', setting: 'PORT', isSet, say: (text) => said.push(text) },
     ...more,
   });
+
+test('a taken port and excepted ones are skipped, and 0 gives any', async () => {
+  expect(await freePortFrom(taken.port, host)).toBeGreaterThan(taken.port);
+  const wanted = await randomFreePort();
+  expect(await freePortFrom(wanted, host)).toBe(wanted);
+  expect(await freePortFrom(wanted, host, [wanted])).toBeGreaterThan(wanted);
+  expect(await freePortFrom(0, host)).toBeGreaterThan(0);
+});
 
 test('a taken port is replaced by the next free one, which is logged, and the address follows', async () => {
   const api = await chooseApiPort(taken.port);

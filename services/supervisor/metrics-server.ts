@@ -3,7 +3,7 @@ import type { MetricInfo } from '#observability/metrics/instruments.ts';
 import { OPEN_METRICS_CONTENT_TYPE, PROMETHEUS_CONTENT_TYPE } from '#observability/metrics/prometheus.ts';
 import { childRestarts, scrapeFailures } from '#observability/metrics/supervisor.ts';
 import { loopbackOf } from '../platform/local/loopback.ts';
-import { freePortFrom } from './free-port.ts';
+import { freePortFrom } from './listen-port.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import type { ProcessHealth } from './silence-watch.ts';
 

@@ -2,8 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { freePortFrom } from './free-port.ts';
-import type { ListenPort } from './listen-port.ts';
+import { freePortFrom, type ListenPort } from './listen-port.ts';
 import type { ChildSpec } from './process-specs.ts';
 import { createProcesses, type Processes } from './processes.ts';
 

@@ -25,7 +25,7 @@ function rateOf(succeeded: number, failed: number): Rate {
 type Which = { readonly types: readonly CountedType[]; readonly outcomes?: readonly string[] };
 
 /** How many of these events there were. */
-export const eventsOf = (counts: readonly EventCount[], { types, outcomes }: Which): number =>
+const eventsOf = (counts: readonly EventCount[], { types, outcomes }: Which): number =>
   counts
     .filter(({ type, outcome }) => types.includes(type as CountedType) && (outcomes?.includes(outcome) ?? true))
     .reduce((sum, { events }) => sum + events, 0);

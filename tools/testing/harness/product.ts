@@ -76,11 +76,11 @@ export async function startProductHarness(env: Readonly<Record<string, string>> 
 
 /** Starts another worker of a product's installation, and no API. */
 export const startWorkerBeside = (
-  { api, dataDir, credentials: { database_url: databaseUrl, redis_url: redisUrl } }: Product,
-  env: Readonly<Record<string, string>> = {},
+  { api, dataDir, credentials }: Product,
+  env: ProductOptions['env'],
 ): Promise<Product> =>
   startProduct({
-    ...{ stores: { databaseUrl, redisUrl }, dataDir },
+    ...{ dataDir, stores: { databaseUrl: credentials.database_url, redisUrl: credentials.redis_url } },
     env: { ...env, BETTER_AUTH_URL: api, API_COPIES: '0' },
   });
 

@@ -20,7 +20,7 @@ export type CopyFacts = {
 };
 
 /** A value, and what limits it. */
-export type Measured = { readonly value: number; readonly limit: number | null };
+type Measured = { readonly value: number; readonly limit: number | null };
 export type MeasuredSeries = Readonly<Record<string, Measured>>;
 
 export type SeriesDefinition = Pick<CapacitySeries, 'unit' | 'meaning'> & {
