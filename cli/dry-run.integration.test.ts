@@ -260,7 +260,7 @@ beforeAll(async () => {
     'token revoke': ['-'],
     'import certificate': [randomUUID(), `${out}-certificate`],
     ...Object.fromEntries(adapters.map(({ kind }) => [`import ${kind}`, [exportOf(kind), ...reason]])),
-    ...Object.fromEntries(adapters.map(({ kind }) => [`export ${kind}`, [`${out}-${kind}`]])),
+    export: ['ndjson', `${out}-ndjson`],
     'users invite': ['new@people.test', ...reason],
     'users invite-again': [id, ...reason],
     'users disable': [id, ...reason],

@@ -130,8 +130,7 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./import/import.ts')).registerImport,
   },
   export: {
-    summary:
-      'write every user, with password hashes and factors, as auth0, better-auth, clerk, cognito, csv, firebase, keycloak, mongo, ndjson, supabase or zitadel',
+    summary: 'write every user, with password hashes and factors, as ndjson or csv',
     load: async () => (await import('./import/export.ts')).registerExport,
   },
   sessions: {

@@ -1,7 +1,7 @@
 import { access, type FileHandle, open, rename, unlink } from 'node:fs/promises';
-import type { Command } from 'commander';
-import type { LegacySystemAdapter } from '#services/wings/import/adapters/adapter.ts';
+import { type Command, Option } from 'commander';
 import { adapters } from '#services/wings/import/adapters/adapters.ts';
+import { type UserFileFormat, userFiles } from '#services/wings/import/adapters/generic.ts';
 import { type Exported, exportUsers } from '#services/wings/import/run/export-users.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
 import { requireReason } from '../arguments.ts';
@@ -16,31 +16,36 @@ const caller = systemCaller('sallyport export');
 /** Text that is written at once. */
 const WRITE_CHARACTERS = 262_144;
 
-type ExportOptions = GlobalOptions & { readonly reason: string; readonly map?: string };
+type ExportOptions = GlobalOptions & { readonly reason: string; readonly map?: string; readonly idsOf?: string };
 
-/** `sallyport export KIND FILE`, directly on the database. */
+const KINDS = adapters.map(({ kind }) => kind);
+const FORMATS = Object.keys(userFiles);
+const isFormat = (name: string): name is UserFileFormat => FORMATS.includes(name);
+
+/** `sallyport export FORMAT FILE`, directly on the database. */
 export function registerExport(program: Command): void {
-  const command = program.command('export');
-  for (const adapter of adapters) registerKind(command, adapter);
-}
-
-function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
-  parent
-    .command(adapter.kind)
-    .description(`write every user, with password hashes and factors, as ${adapter.kind} has them`)
+  program
+    .command('export')
+    .description('write every user, with password hashes and factors')
+    .argument('<format>', FORMATS.join(' or '))
     .argument('<file>', 'a new file; only its owner may read it')
+    .addOption(
+      new Option('--ids-of <kind>', 'users who came from this system have their ids there again').choices(KINDS),
+    )
     .option('--map <file>', 'the mapping of the import: roles get their names there again')
     .option('--reason <text>', 'reason, for the audit log', 'export')
-    .action((path: string, _own, own: Command) =>
-      onDatabase<ExportOptions>(own, async (database, output, options) => {
+    .action((format: string, path: string, _own, own: Command) => {
+      assertFormat(format);
+      return onDatabase<ExportOptions>(own, async (database, output, options) => {
         requireReason(options.reason);
         const map = await readMap(options.map);
         await assertNew(path);
         if (rehearsed(output, options, `write every user to ${path}`)) return;
         if (!options.yes) await confirm(`Write every user, with password hashes and factors, to ${path}?`);
         const ports = importPorts(database);
+        const { idsOf = format, reason } = options;
         const written = await inFile(path, (write) =>
-          exportUsers(ports, { adapter, map, reason: options.reason }, write, caller),
+          exportUsers(ports, { format, idsOf, map, reason }, write, caller),
         );
         if (written.withoutHash > 0)
           output.say(
@@ -49,8 +54,21 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
         output.data({ file: path, users: written.users, without_hash: written.withoutHash }, ({ users }) => [
           `wrote ${users} users to ${path}`,
         ]);
-      }),
-    );
+      });
+    });
+}
+
+/** @throws CommandError (2) */
+function assertFormat(format: string): asserts format is UserFileFormat {
+  if (isFormat(format)) return;
+  const isSystem = KINDS.includes(format);
+  throw new CommandError(
+    exitCodes.usage,
+    isSystem ? `users are no longer written as ${format} has them` : `there is no format ${format}`,
+    isSystem
+      ? `sallyport export ndjson users-back.ndjson --ids-of ${format}; docs/how-to/leave.md says what becomes what there`
+      : `name one of ${FORMATS.join(', ')}`,
+  );
 }
 
 async function assertNew(path: string): Promise<void> {

@@ -1,3 +1,4 @@
+import { execFileSync, spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -23,6 +24,13 @@ const mapOf = (page: string): string | undefined =>
   /cat > map\.json <<'EOF'\n([\s\S]*?)\nEOF/.exec(blocksOf(page).join('\n'))?.[1];
 const wordsOf = (command: string): string[] =>
   [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? (word as string));
+
+/** The page's program that turns our file into theirs, and the name of what it writes. */
+const wayBackOf = (page: string) => {
+  const program = blocksOf(page).at(-1) as string;
+  return { program, written: /> (\S+)\n$/.exec(program)?.[1] as string };
+};
+const hasJq = spawnSync('jq', ['--version']).status === 0;
 
 /** The export that each page starts from, under its name there. */
 const exportsOf: Readonly<Record<string, (folder: string) => Promise<unknown>>> = {
@@ -52,30 +60,47 @@ test('every guide has an export to start from', () => {
   expect(pages.map(kindOf)).toEqual(Object.keys(exportsOf).sort());
 });
 
-test.each(pages)('the commands of %s run in their order: rehearse, import, go back', async (page) => {
-  const folder = join(harness.dataDir, kindOf(page));
-  await mkdir(folder);
-  const map = mapOf(page);
-  if (map !== undefined) await writeFile(join(folder, 'map.json'), map);
-  await exportsOf[kindOf(page)]?.(folder);
-  const commands = blocksOf(page).flatMap((block) => block.match(/^npx sallyport .*$/gm) ?? []);
-  // The fixtures of all systems have the same addresses.
-  await harness.ports.sql.query({ name: 'guides_empty', text: 'DELETE FROM users' } as never, []);
-  const verbs: string[] = [];
-  for (const command of commands) {
-    const words = wordsOf(command).slice(2);
-    const args = words.map((word) => (/^[\w-]+\.(csv|json|ndjson)$/.test(word) ? join(folder, word) : word));
-    // A reader at a terminal answers the question.
-    const answers = words[0] === 'export' ? ['--yes'] : [];
-    const { code, out, err } = await harness.sallyport([...args, ...answers, '--json']);
-    verbs.push(words[0] as string);
-    // 1: the fixtures have records that are rejected on purpose.
-    expect([0, words[0] === 'import' ? 1 : 0], `${command}\n${err}`).toContain(code);
-    if (words[0] === 'import')
-      expect(JSON.parse(out.trim().split('\n').at(-1) as string).new, command).toBeGreaterThan(0);
-  }
-  expect(verbs).toEqual(['import', 'import', 'export']);
-  expect((await harness.json(['import', 'status'])).systems).toContainEqual(
-    expect.objectContaining({ kind: kindOf(page) }),
-  );
-});
+test.each(pages)(
+  'the commands of %s run in their order: rehearse, import, go back as what the other system reads',
+  async (page) => {
+    const folder = join(harness.dataDir, kindOf(page));
+    await mkdir(folder);
+    const map = mapOf(page);
+    if (map !== undefined) await writeFile(join(folder, 'map.json'), map);
+    await exportsOf[kindOf(page)]?.(folder);
+    const commands = blocksOf(page).flatMap((block) => block.match(/^npx sallyport .*$/gm) ?? []);
+    // The fixtures of all systems have the same addresses.
+    await harness.ports.sql.query({ name: 'guides_empty', text: 'DELETE FROM users' } as never, []);
+    const verbs: string[] = [];
+    let [people, withoutPassword] = [0, 0];
+    for (const command of commands) {
+      const words = wordsOf(command).slice(2);
+      const args = words.map((word) => (/^[\w-]+\.(csv|json|ndjson)$/.test(word) ? join(folder, word) : word));
+      // A reader at a terminal answers the question.
+      const answers = words[0] === 'export' ? ['--yes'] : [];
+      const { code, out, err } = await harness.sallyport([...args, ...answers, '--json']);
+      verbs.push(words[0] as string);
+      // 1: the fixtures have records that are rejected on purpose.
+      expect([0, words[0] === 'import' ? 1 : 0], `${command}\n${err}`).toContain(code);
+      if (words[0] === 'import') {
+        ({ new: people, without_password: withoutPassword } = JSON.parse(out.trim().split('\n').at(-1) as string));
+        expect(people, command).toBeGreaterThan(0);
+      }
+    }
+    expect(verbs).toEqual(['import', 'import', 'export']);
+    const { program, written } = wayBackOf(page);
+    if (hasJq) {
+      execFileSync('sh', ['-ec', program], { cwd: folder });
+      const mapping = map === undefined && kindOf(page) !== 'firebase' ? [] : ['--map', join(folder, 'map.json')];
+      const back = ['import', kindOf(page), join(folder, written), ...mapping, '--reason', 'back'];
+      const known = JSON.parse(
+        (await harness.sallyport([...back, '--dry-run', '--json'])).out.trim().split('\n').at(-1) as string,
+      );
+      expect(known).toMatchObject({ new: 0, rejects: [], without_password: withoutPassword });
+      expect(known.changed + known.same, page).toBe(people);
+    }
+    expect((await harness.json(['import', 'status'])).systems).toContainEqual(
+      expect.objectContaining({ kind: kindOf(page) }),
+    );
+  },
+);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { adapters } from '#services/wings/import/adapters/adapters.ts';
 import { childEnv, preloaded } from '../../tools/testing/processes/child-env.ts';
 import { startCli } from '../../tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
@@ -127,16 +128,30 @@ test('the status is the checklist of the move: what is left, what would break on
 });
 
 test('an export is a new file that only its owner reads, and imports as the same users', async () => {
-  const path = join(folder, 'back.csv');
-  const written = await harness.json(['export', 'clerk', path, '--yes']);
+  const path = join(folder, 'back.ndjson');
+  const written = await harness.json(['export', 'ndjson', path, '--ids-of', 'clerk', '--yes']);
   expect(written).toEqual({ file: path, users: 1, without_hash: 0 });
   expect((await stat(path)).mode & 0o777).toBe(0o600);
-  expect(await readFile(path, 'utf8')).toBe(
-    `${HEADER.replaceAll(',', ',')}\r\n${row('user_1', 'ada@example.com', 'JBSWY3DPEHPK3PXP')}\r\n`,
-  );
-  expect(await harness.json(['import', 'clerk', path, '--yes', ...REASON])).toMatchObject({ same: 1, rejected: 0 });
-  const twice = await harness.sallyport(['export', 'clerk', path, '--yes']);
+  const user = JSON.parse(await readFile(path, 'utf8'));
+  expect(user).toMatchObject({ legacy_id: 'user_1', email: 'ada@example.com', totp_secret: 'JBSWY3DPEHPK3PXP' });
+  expect(await harness.json(['import', 'ndjson', path, '--dry-run', ...REASON])).toMatchObject({
+    ...{ new: 0, changed: 0, rejected: 0 },
+  });
+  const twice = await harness.sallyport(['export', 'ndjson', path, '--yes']);
   expect([twice.code, twice.err]).toEqual([2, expect.stringContaining('exists')]);
+});
+
+test('a format that is another product’s, and one that is none, end with the command that helps', async () => {
+  const refused = async (format: string): Promise<string> => {
+    const { code, err } = await harness.sallyport(['export', format, join(folder, 'x'), '--yes']);
+    return `${code} ${err}`;
+  };
+  for (const { kind } of adapters.filter(({ kind }) => kind !== 'csv' && kind !== 'ndjson'))
+    expect(await refused(kind)).toMatch(
+      new RegExp(`^2 .*sallyport export ndjson users-back.ndjson --ids-of ${kind}`, 's'),
+    );
+  expect(await refused('xml')).toMatch(/^2 .*name one of csv, ndjson/s);
+  expect(await readdir(folder)).not.toContain('x');
 });
 
 test('an export that cannot be written says so and leaves no file', async () => {

@@ -48,5 +48,5 @@ export const usersExported = defineAuditEvent({
   outcomes: ['ok'],
   detail: { kind: kind, users: count, reason },
   meaning:
-    'An operator wrote all users with their password hashes and factors to a file, in the format of the system `kind`. `users` is their number.',
+    'An operator wrote all users with their password hashes and factors to a file, with the ids of the system `kind`. `users` is their number.',
 });

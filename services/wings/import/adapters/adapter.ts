@@ -43,7 +43,7 @@ export type LegacyUser = {
   readonly password_format: string | null;
   /** Roles by their names there; only those that the mapping names are granted here. */
   readonly roles: readonly string[];
-  /** What no other member holds, as JSON. The way back writes it again. */
+  /** What no other member holds, as JSON. */
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly accounts: readonly LegacyAccount[];
   /** Base32, without padding. */
@@ -79,7 +79,7 @@ export type ReadOptions = {
   keyFound?(key: Uint8Array): boolean;
 };
 
-/** Reads and writes the users of one kind of system. */
+/** Reads the users of one kind of system. */
 export type LegacySystemAdapter = {
   /** The name in `sallyport import <kind>`, and the provider in `legacy_users`. */
   readonly kind: string;
@@ -89,6 +89,4 @@ export type LegacySystemAdapter = {
   hashKeys?(options: ReadOptions): readonly Uint8Array[];
   /** Never throws for one bad record: it is rejected, and the rest is read. Holds one record at a time. */
   read(stream: AsyncIterable<Uint8Array>, options: ReadOptions): AsyncIterable<LegacyRecord>;
-  /** The way back: a file that `read` reads as the same users. */
-  write(users: AsyncIterable<LegacyUser>, options: ReadOptions): AsyncIterable<string>;
 };

@@ -10,7 +10,7 @@ import { mongoAdapter } from './mongo.ts';
 import { supabaseAdapter } from './supabase.ts';
 import { zitadelAdapter } from './zitadel.ts';
 
-/** Every kind of system that users can come from, and go back to. */
+/** Every kind of system that users can come from. */
 export const adapters: readonly LegacySystemAdapter[] = [
   auth0Adapter,
   betterAuthAdapter,

@@ -5,7 +5,7 @@ import { readNdjson } from '../reading/read-ndjson.ts';
 import type { SourceRecord } from '../reading/record.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { FactorKind, LegacyRecord, LegacySystemAdapter, LegacyUser } from './adapter.ts';
-import { readPbkdf2, withFormat } from './digests.ts';
+import { readPbkdf2, withFormat, writePbkdf2 } from './digests.ts';
 import {
   accountOf,
   dateOf,
@@ -30,7 +30,7 @@ import { socialNames } from './social-names.ts';
  * both, the hashes first: `cat hashes.ndjson users.ndjson`.
  */
 
-const names = socialNames({ 'google-oauth2': 'google', windowslive: 'microsoft' });
+const providerOf = socialNames({ 'google-oauth2': 'google', windowslive: 'microsoft' });
 const DATABASE = 'auth0';
 const prefixed = (id: ExternalId): ExternalId => `${DATABASE}|${id}` as ExternalId;
 
@@ -78,11 +78,8 @@ function customHash(value: unknown): string | null {
   const text = textOf(memberOf(value, 'hash.value'));
   if (text === null) return null;
   const pbkdf2 = readPbkdf2(text);
-  return pbkdf2 === null
-    ? text
-    : `$pbkdf2-${pbkdf2.hash}$${pbkdf2.rounds}$${adapted(pbkdf2.salt)}$${adapted(pbkdf2.key)}`;
+  return pbkdf2 === null ? text : writePbkdf2(pbkdf2);
 }
-const adapted = (base64: string): string => base64.replaceAll('=', '').replaceAll('+', '.');
 
 const KEPT = [
   'username',
@@ -121,7 +118,7 @@ function ofUser(given: Members, hashOf: (id: ExternalId) => string | null): Lega
       const provider = textOf(memberOf(identity, 'provider'));
       return provider === null || !isLinked(identity)
         ? []
-        : accountOf(names.ours(provider), memberOf(identity, 'user_id'), email);
+        : accountOf(providerOf(provider), memberOf(identity, 'user_id'), email);
     }),
     totp_secret: totp.find((secret) => secret !== null) ?? null,
     factors_lost: factorsOf(value),
@@ -167,60 +164,6 @@ async function* merged(found: AsyncIterable<SourceRecord>): AsyncGenerator<Legac
       : { line, user: legacyUser({ legacy_id: id, email, email_verified: isVerified, ...withFormat(hash) }) };
 }
 
-/** How Auth0's bulk import takes a hash. What it cannot verify is left out. */
-function hashMembers(hash: string | null): Members {
-  if (hash === null) return {};
-  if (/^\$2[ab]\$/.test(hash)) return { password_hash: hash };
-  const pbkdf2 = readPbkdf2(hash);
-  if (pbkdf2 !== null) {
-    const { salt, key } = pbkdf2;
-    const length = Buffer.from(key, 'base64').length;
-    const [plainSalt, plainKey] = [salt, key].map((text) => text.replaceAll('=', ''));
-    const value = `$pbkdf2-${pbkdf2.hash}$i=${pbkdf2.rounds},l=${length}$${plainSalt}$${plainKey}`;
-    return { custom_password_hash: { algorithm: 'pbkdf2', hash: { value, encoding: 'utf8' } } };
-  }
-  const algorithm = /^\$(argon2)(?:id|i)\$|^\$(scrypt)\$/.exec(hash);
-  if (algorithm === null) return {};
-  return {
-    custom_password_hash: {
-      algorithm: algorithm[1] ?? algorithm[2],
-      hash: { value: hash, encoding: 'utf8' },
-    },
-  };
-}
-
-const bare = (legacyId: string): string => legacyId.replace(/^auth0\|/, '');
-
-/** A user of Auth0's bulk import; with `identities`, which that import does not take, in the form of an export. */
-function rowOf(user: LegacyUser, isExport: boolean): Members {
-  const { metadata, roles } = user;
-  const app = metadata.app_metadata;
-  const { roles: _, ...others } = typeof app === 'object' && app !== null ? (app as Members) : {};
-  const appMetadata = roles.length > 0 ? { ...others, roles } : others;
-  return present({
-    user_id: isExport ? user.legacy_id : bare(user.legacy_id),
-    email: user.email,
-    email_verified: user.email_verified,
-    name: user.name,
-    picture: user.image,
-    created_at: isExport ? user.created_at?.toISOString() : null,
-    blocked: user.disabled || null,
-    ...hashMembers(user.password_hash),
-    mfa_factors: user.totp_secret === null ? null : [{ totp: { secret: user.totp_secret } }],
-    identities:
-      isExport && user.accounts.length > 0
-        ? user.accounts.map(({ provider, subject }) => ({
-            provider: names.theirs(provider),
-            connection: names.theirs(provider),
-            user_id: subject,
-            isSocial: true,
-          }))
-        : null,
-    ...Object.fromEntries(KEPT.map((name) => [name, metadata[name]])),
-    app_metadata: Object.keys(appMetadata).length > 0 ? appMetadata : null,
-  });
-}
-
 export const auth0Adapter: LegacySystemAdapter = {
   kind: 'auth0',
   forms: ['csv', 'json'],
@@ -229,10 +172,5 @@ export const auth0Adapter: LegacySystemAdapter = {
     if (first === '[') yield* merged(readJsonArray(whole));
     else if (first === '{') yield* merged(readNdjson(whole));
     else yield* merged(readCsv(whole));
-  },
-  /** One user a line. With the parameter `form: bulk-import` a line has only what Auth0's bulk import takes. */
-  async *write(users, { parameters }) {
-    const isExport = parameters.form !== 'bulk-import';
-    for await (const user of users) yield `${JSON.stringify(rowOf(user, isExport))}\n`;
   },
 };

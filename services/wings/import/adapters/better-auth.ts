@@ -1,4 +1,4 @@
-import { importedSecret, shownSecret } from '#services/core/identity/factors/totp.ts';
+import { shownSecret } from '#services/core/identity/factors/totp.ts';
 import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
 import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { externalId } from '#services/core/shared/external-id.ts';
@@ -171,80 +171,8 @@ async function* read(
   }
 }
 
-/** A line as `read` takes it. Without the parameter `secret` second factors are left out. */
-async function lineOf(user: LegacyUser, secret: string | undefined): Promise<string> {
-  const { legacy_id: userId, created_at: createdAt, password_hash: password } = user;
-  const seal = secret === undefined ? null : createFactorSeal(secret);
-  const credential =
-    password === null
-      ? []
-      : [{ id: `${userId}-credential`, accountId: userId, providerId: 'credential', userId, password }];
-  const factor =
-    seal === null || user.totp_secret === null
-      ? []
-      : [
-          {
-            userId,
-            secret: await seal.seal(importedText(user.totp_secret)),
-            backupCodes: await seal.seal(JSON.stringify(user.recovery_codes)),
-            verified: true,
-          },
-        ];
-  return `${JSON.stringify({
-    user: {
-      ...user.metadata,
-      id: userId,
-      email: user.email,
-      emailVerified: user.email_verified,
-      name: user.name,
-      image: user.image,
-      createdAt: createdAt?.toISOString() ?? null,
-      banned: user.disabled,
-      role: user.roles.join(',') || null,
-      twoFactorEnabled: factor.length > 0,
-    },
-    account: [
-      ...credential,
-      ...user.accounts.map(({ provider, subject }) => ({
-        id: `${userId}-${provider}`,
-        accountId: subject,
-        providerId: provider,
-        userId,
-      })),
-    ],
-    twoFactor: factor,
-    passkey: user.passkeys.map((passkey) => ({
-      userId,
-      name: passkey.name,
-      publicKey: passkey.public_key,
-      credentialID: passkey.credential_id,
-      counter: passkey.counter,
-      deviceType: passkey.device_type,
-      backedUp: passkey.backed_up,
-      transports: passkey.transports.join(','),
-      aaguid: passkey.aaguid,
-    })),
-  })}\n`;
-}
-
-/** Better Auth keeps a secret as text; one that is no text stays in the notation of ours. */
-function importedText(base32: string): string {
-  const text = Buffer.from(bytesOf(base32)).toString('utf8');
-  return shownSecret(text) === base32 ? text : importedSecret(base32);
-}
-
-const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-function bytesOf(base32: string): number[] {
-  const bits = [...base32].map((character) => ALPHABET.indexOf(character).toString(2).padStart(5, '0')).join('');
-  return (bits.match(/.{8}/g) ?? []).map((byte) => Number.parseInt(byte, 2));
-}
-
 export const betterAuthAdapter: LegacySystemAdapter = {
   kind: 'better-auth',
   forms: ['json'],
   read: (stream, { parameters }) => read(stream, parameters),
-  async *write(users, { parameters }) {
-    for await (const user of users) yield lineOf(user, parameters.secret);
-  },
 };

@@ -1,4 +1,4 @@
-import { csvRow, readCsv, shielded, unshieldedRow } from '../reading/read-csv.ts';
+import { readCsv, unshieldedRow } from '../reading/read-csv.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { readNdjson } from '../reading/read-ndjson.ts';
 import { sniff } from '../reading/sniff.ts';
@@ -20,23 +20,6 @@ import {
 } from './members.ts';
 
 /** Clerk: the CSV of the dashboard, which has password digests, and users as its Backend API and its CLI write them. */
-
-/** In the order of the dashboard's export. */
-const COLUMNS = [
-  'id',
-  'first_name',
-  'last_name',
-  'username',
-  'primary_email_address',
-  'primary_phone_number',
-  'verified_email_addresses',
-  'unverified_email_addresses',
-  'verified_phone_numbers',
-  'unverified_phone_numbers',
-  'totp_secret',
-  'password_digest',
-  'password_hasher',
-] as const;
 
 const listed = (value: unknown): string[] =>
   typeof value === 'string' ? value.split(/[\s,;|]+/).filter((item) => item !== '') : [];
@@ -132,46 +115,6 @@ function factorsOf(user: Members): readonly FactorKind[] {
 const isEmpty = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && Object.keys(value).length === 0;
 
-const textIn = (metadata: Members, name: string): string => {
-  const value = metadata[name];
-  return typeof value === 'string' ? value : '';
-};
-
-/** The names apart, as they came; for a user of ours the first word and the rest. */
-function namesOf({ name, metadata }: LegacyUser): readonly [string, string] {
-  const names = [textIn(metadata, 'first_name'), textIn(metadata, 'last_name')] as const;
-  if (nameOf(...names) === name) return names;
-  const [first = '', ...rest] = (name ?? '').split(' ');
-  return [first, rest.join(' ')];
-}
-
-const withAddress = (list: string, email: string, isIn: boolean): string => {
-  const others = listed(list).filter((each) => each.toLowerCase() !== email.toLowerCase());
-  const place = listed(list).findIndex((each) => each.toLowerCase() === email.toLowerCase());
-  if (!isIn) return others.join('|');
-  return place === -1 ? [email, ...others].join('|') : listed(list).join('|');
-};
-
-const rowOf = (user: LegacyUser): readonly string[] => {
-  const { metadata, email, email_verified: isVerified } = user;
-  const [first, last] = namesOf(user);
-  return [
-    user.legacy_id,
-    first,
-    last,
-    textIn(metadata, 'username'),
-    email,
-    textIn(metadata, 'primary_phone_number'),
-    withAddress(textIn(metadata, 'verified_email_addresses'), email, isVerified),
-    withAddress(textIn(metadata, 'unverified_email_addresses'), email, !isVerified),
-    textIn(metadata, 'verified_phone_numbers'),
-    textIn(metadata, 'unverified_phone_numbers'),
-    user.totp_secret ?? '',
-    user.password_hash ?? '',
-    user.password_format ?? '',
-  ];
-};
-
 export const clerkAdapter: LegacySystemAdapter = {
   kind: 'clerk',
   forms: ['csv', 'json'],
@@ -180,10 +123,5 @@ export const clerkAdapter: LegacySystemAdapter = {
     if (first === '[') yield* usersOf(readJsonArray(whole), ofObject);
     else if (first === '{') yield* usersOf(readNdjson(whole), ofObject);
     else yield* usersOf(readCsv(whole), ofRow);
-  },
-  /** The CSV that `clerk migrate import --source clerk` reads. */
-  async *write(users) {
-    yield csvRow(COLUMNS);
-    for await (const user of users) yield csvRow(rowOf(user).map(shielded));
   },
 };

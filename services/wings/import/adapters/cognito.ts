@@ -26,7 +26,7 @@ import { socialNames } from './social-names.ts';
  * hashes away: its users sign in lazily, or choose a new password.
  */
 
-const names = socialNames({
+const providerOf = socialNames({
   Google: 'google',
   Facebook: 'facebook',
   SignInWithApple: 'apple',
@@ -57,7 +57,7 @@ function userFrom(attributes: Members, given: unknown, more: Partial<LegacyUser>
     image: textOf(attributes.picture),
     accounts: identitiesOf(textOf(attributes.identities)).flatMap((identity) => {
       const provider = textOf(memberOf(identity, 'providerName'));
-      return accountOf(provider && names.ours(provider), memberOf(identity, 'userId'), email);
+      return accountOf(provider && providerOf(provider), memberOf(identity, 'userId'), email);
     }),
     ...more,
     metadata: present({ ...kept, attributes: others.length > 0 ? Object.fromEntries(others) : null }),
@@ -90,31 +90,6 @@ function ofRow(row: Members): LegacyUser | Refused {
   return userFrom(attributes, firstOf(row.sub, username), more, { username });
 }
 
-function rowOf(user: LegacyUser): Members {
-  const { metadata, accounts } = user;
-  const attributes: Members = present({
-    sub: user.legacy_id,
-    email: user.email,
-    email_verified: String(user.email_verified),
-    name: user.name,
-    picture: user.image,
-    identities:
-      accounts.length === 0
-        ? null
-        : JSON.stringify(
-            accounts.map(({ provider, subject }) => ({ userId: subject, providerName: names.theirs(provider) })),
-          ),
-    ...(metadata.attributes as Members | undefined),
-  });
-  return present({
-    Username: metadata.username ?? user.legacy_id,
-    Attributes: Object.entries(attributes).map(([Name, Value]) => ({ Name, Value })),
-    UserCreateDate: user.created_at?.toISOString(),
-    Enabled: !user.disabled,
-    UserStatus: metadata.status,
-  });
-}
-
 export const cognitoAdapter: LegacySystemAdapter = {
   kind: 'cognito',
   forms: ['csv', 'json'],
@@ -123,14 +98,5 @@ export const cognitoAdapter: LegacySystemAdapter = {
     if (first === '{') yield* usersOf(readJsonArray(whole, 'Users'), ofObject);
     else if (first === '[') yield* usersOf(readJsonArray(whole), ofObject);
     else yield* usersOf(readCsv(whole), ofRow);
-  },
-  async *write(users) {
-    const start = '{"Users": [\n';
-    let before = start;
-    for await (const user of users) {
-      yield `${before}${JSON.stringify(rowOf(user))}`;
-      before = ',\n';
-    }
-    yield before === start ? `${start}]}\n` : '\n]}\n';
   },
 };

@@ -18,7 +18,7 @@ const toPhcBase64 = (text: string): string => toBase64(text).replaceAll('=', '')
 /** Base64 without padding and with `.` for `+`, as passlib writes PBKDF2. */
 const toAdaptedBase64 = (text: string): string => toPhcBase64(text).replaceAll('+', '.');
 
-export type Pbkdf2Parts = {
+type Pbkdf2Parts = {
   readonly hash: string;
   readonly rounds: number;
   /** Base64, as the key. */
@@ -44,7 +44,7 @@ export function readPbkdf2(digest: string): Pbkdf2Parts | null {
   };
 }
 
-export type Argon2Parts = {
+type Argon2Parts = {
   readonly variant: string;
   readonly memory: number;
   readonly passes: number;
@@ -56,51 +56,3 @@ export type Argon2Parts = {
 
 export const writeArgon2 = ({ variant, memory, passes, lanes, salt, key }: Argon2Parts): string =>
   `$${variant}$v=19$m=${memory},t=${passes},p=${lanes}$${toPhcBase64(salt)}$${toPhcBase64(key)}`;
-
-const ARGON2 = /^\$(argon2id|argon2i)\$v=19\$m=(\d{1,11}),t=(\d{1,3}),p=(\d{1,2})\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
-
-export function readArgon2(digest: string): Argon2Parts | null {
-  const found = ARGON2.exec(digest);
-  if (found === null) return null;
-  const [, variant = '', memory, passes, lanes, salt = '', key = ''] = found;
-  return {
-    variant,
-    memory: Number(memory),
-    passes: Number(passes),
-    lanes: Number(lanes),
-    salt: toBase64(salt),
-    key: toBase64(key),
-  };
-}
-
-const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-
-/** RFC 4648 §6, without padding. */
-export function toBase32(bytes: Uint8Array): string {
-  let text = '';
-  let held = 0;
-  let bits = 0;
-  for (const byte of bytes) {
-    held = ((held << 8) | byte) & 0xffff;
-    bits += 8;
-    for (; bits >= 5; bits -= 5) text += BASE32[(held >> (bits - 5)) & 31];
-  }
-  return bits === 0 ? text : text + BASE32[(held << (5 - bits)) & 31];
-}
-
-/** Bytes of a base32 text; null for another text. */
-export function fromBase32(text: string): Buffer | null {
-  const bytes: number[] = [];
-  let held = 0;
-  let bits = 0;
-  for (const character of text) {
-    const value = BASE32.indexOf(character);
-    if (value === -1) return null;
-    held = ((held << 5) | value) & 0xffff;
-    bits += 5;
-    if (bits < 8) continue;
-    bits -= 8;
-    bytes.push((held >> bits) & 0xff);
-  }
-  return Buffer.from(bytes);
-}

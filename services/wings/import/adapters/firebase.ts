@@ -1,8 +1,4 @@
-import {
-  readFirebaseDigest,
-  signerKeyId,
-  writeFirebaseDigest,
-} from '#services/core/identity/passwords/firebase-digests.ts';
+import { signerKeyId, writeFirebaseDigest } from '#services/core/identity/passwords/firebase-digests.ts';
 import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
@@ -31,7 +27,7 @@ import { socialNames } from './social-names.ts';
  * not in the file: the parameter `hash_config` is the text that the console shows under "Password hash parameters".
  */
 
-const names = socialNames({
+const providerOf = socialNames({
   'google.com': 'google',
   'github.com': 'github',
   'apple.com': 'apple',
@@ -122,7 +118,7 @@ function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused 
       const provider = textOf(memberOf(info, 'providerId'));
       return provider === null || OWN.has(provider)
         ? []
-        : accountOf(names.ours(provider), memberOf(info, 'rawId'), email);
+        : accountOf(providerOf(provider), memberOf(info, 'rawId'), email);
     }),
     factors_lost: listOf(user.mfaInfo).map(factorOf),
     metadata: present({ customAttributes, phoneNumber, lastSignedInAt }),
@@ -132,43 +128,6 @@ function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused 
 /** The kind of an enrolled second factor (Identity Toolkit's `MfaEnrollment`); its secret is never exported. */
 const factorOf = (enrolled: unknown): FactorKind =>
   factorKindOf(['phoneInfo', 'totpInfo', 'emailInfo'].find((name) => memberOf(enrolled, name) !== undefined));
-
-/** A digest in the members of the file, if it is of the algorithm of the configuration. */
-function hashMembers(hash: string | null, config: HashConfig | null): Members {
-  if (hash === null) return {};
-  const firebase = readFirebaseDigest(hash);
-  if (firebase !== undefined)
-    return config?.algorithm === 'BCRYPT' ? {} : { passwordHash: firebase.hash, salt: firebase.salt };
-  return config?.algorithm === 'BCRYPT' && /^\$2[aby]\$/.test(hash)
-    ? { passwordHash: Buffer.from(hash, 'utf8').toString('base64') }
-    : {};
-}
-
-function rowOf(user: LegacyUser, config: HashConfig | null): Members {
-  const { metadata, email } = user;
-  const claims = parsed(textOf(metadata.customAttributes));
-  const isOwn = rolesOf(claims).join('\0') === user.roles.join('\0');
-  const { role: _, roles: __, ...others } = claims;
-  const written = isOwn ? textOf(metadata.customAttributes) : JSON.stringify({ ...others, roles: user.roles });
-  return present({
-    localId: user.legacy_id,
-    email,
-    emailVerified: user.email_verified,
-    ...hashMembers(user.password_hash, config),
-    displayName: user.name,
-    photoUrl: user.image,
-    createdAt: user.created_at === null ? null : String(user.created_at.getTime()),
-    lastSignedInAt: metadata.lastSignedInAt,
-    phoneNumber: metadata.phoneNumber,
-    disabled: user.disabled || null,
-    customAttributes: written,
-    providerUserInfo: user.accounts.map(({ provider, subject }) => ({
-      providerId: names.theirs(provider),
-      rawId: subject,
-      email,
-    })),
-  });
-}
 
 const configOf = ({ parameters }: ReadOptions): HashConfig | null => readHashConfig(parameters.hash_config);
 
@@ -184,18 +143,5 @@ export const firebaseAdapter: LegacySystemAdapter = {
     const { first, stream: whole } = await sniff(stream);
     const records = readJsonArray(whole, first === '[' ? null : 'users');
     yield* usersOf(records, (value) => userOf(value, config));
-  },
-  /**
-   * The file of `firebase auth:import`, which takes hashes of one algorithm: those that are still Firebase's own, or with
-   * `algorithm: BCRYPT` in `hash_config` those of users who have signed in here.
-   */
-  async *write(users, options) {
-    const config = configOf(options);
-    let before = '{"users": [\n';
-    for await (const user of users) {
-      yield `${before}${JSON.stringify(rowOf(user, config))}`;
-      before = ',\n';
-    }
-    yield before === ',\n' ? '\n]}\n' : '{"users": []}\n';
   },
 };

@@ -136,7 +136,7 @@ export function genericUser(value: Members, { columns }: Pick<ReadOptions, 'colu
   });
 }
 
-const columnOf = (options: ReadOptions, column: Column): string => options.columns[column] ?? column;
+const columnOf = (options: Pick<ReadOptions, 'columns'>, column: Column): string => options.columns[column] ?? column;
 
 /** One JSON object a line, or a JSON array of objects. */
 export const ndjsonAdapter: LegacySystemAdapter = {
@@ -146,17 +146,6 @@ export const ndjsonAdapter: LegacySystemAdapter = {
     const { first, stream: whole } = await sniff(stream);
     yield* usersOf(first === '[' ? readJsonArray(whole) : readNdjson(whole), (value) => genericUser(value, options));
   },
-  async *write(users, options) {
-    for await (const user of users)
-      yield `${JSON.stringify(Object.fromEntries(COLUMNS.map((column) => [columnOf(options, column), user[column]])))}\n`;
-  },
-};
-
-const cellOf = (value: LegacyUser[Column]): string => {
-  if (value === null) return '';
-  if (value instanceof Date) return value.toISOString();
-  if (typeof value === 'object') return JSON.stringify(value);
-  return shielded(String(value));
 };
 
 /** A table without a column for the id or the address has no user in any row. */
@@ -190,8 +179,26 @@ export const csvAdapter: LegacySystemAdapter = {
     }
     yield* usersOf(withIds(), (row) => genericUser(unshieldedRow(row), options));
   },
-  async *write(users, options) {
+};
+
+const cellOf = (value: LegacyUser[Column]): string => {
+  if (value === null) return '';
+  if (value instanceof Date) return value.toISOString();
+  if (typeof value === 'object') return JSON.stringify(value);
+  return shielded(String(value));
+};
+
+type UserFile = (users: AsyncIterable<LegacyUser>, options: Pick<ReadOptions, 'columns'>) => AsyncIterable<string>;
+
+/** The way back: a file that the adapter of this name reads as the same users. */
+export const userFiles = {
+  async *csv(users, options) {
     yield csvRow(COLUMNS.map((column) => columnOf(options, column)));
     for await (const user of users) yield csvRow(COLUMNS.map((column) => cellOf(user[column])));
   },
-};
+  async *ndjson(users, options) {
+    for await (const user of users)
+      yield `${JSON.stringify(Object.fromEntries(COLUMNS.map((column) => [columnOf(options, column), user[column]])))}\n`;
+  },
+} as const satisfies Readonly<Record<string, UserFile>>;
+export type UserFileFormat = keyof typeof userFiles;

@@ -1,9 +1,9 @@
-import { isUtf8 } from 'node:buffer';
+import { base32 } from '@better-auth/utils/base32';
 import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacyPasskey, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
-import { fromBase32, readArgon2, readPbkdf2, toBase32, withFormat, writeArgon2, writePbkdf2 } from './digests.ts';
+import { withFormat, writeArgon2, writePbkdf2 } from './digests.ts';
 import {
   accountOf,
   dateOf,
@@ -68,7 +68,7 @@ function totpOf(credential: unknown): string | null {
   const secret = textOf(dataOf(credential, 'secretData').value);
   const isUsual = data.subType === 'totp' && data.digits === 6 && data.period === 30 && data.algorithm === 'HmacSHA1';
   if (!isUsual || secret === null) return null;
-  return data.secretEncoding === 'BASE32' ? secret : toBase32(Buffer.from(secret, 'utf8'));
+  return data.secretEncoding === 'BASE32' ? secret : base32.encode(Buffer.from(secret, 'utf8'), { padding: false });
 }
 
 function passkeyOf(credential: unknown, rpId: string): readonly LegacyPasskey[] {
@@ -146,115 +146,6 @@ function userOf(user: Members, { parameters }: ReadOptions): LegacyUser | Refuse
   });
 }
 
-/** A credential of a digest that Keycloak verifies; it has no bcrypt of its own. */
-function passwordCredentials(hash: string | null): readonly Members[] {
-  if (hash === null) return [];
-  const argon2 = readArgon2(hash);
-  const pbkdf2 = readPbkdf2(hash);
-  if (argon2 !== null) {
-    const { variant, memory, passes, lanes, salt, key } = argon2;
-    return [
-      credential(
-        'password',
-        { value: key, salt, additionalParameters: {} },
-        {
-          hashIterations: passes,
-          algorithm: 'argon2',
-          additionalParameters: {
-            hashLength: [String(Buffer.from(key, 'base64').length)],
-            memory: [String(memory)],
-            type: [variant.replace('argon2', '')],
-            version: ['1.3'],
-            parallelism: [String(lanes)],
-          },
-        },
-      ),
-    ];
-  }
-  if (pbkdf2 === null) return [];
-  const { hash: name, rounds, salt, key } = pbkdf2;
-  const algorithm = name === 'sha1' ? 'pbkdf2' : `pbkdf2-${name}`;
-  return [
-    credential(
-      'password',
-      { value: key, salt, additionalParameters: {} },
-      {
-        hashIterations: rounds,
-        algorithm,
-        additionalParameters: {},
-      },
-    ),
-  ];
-}
-
-const credential = (type: string, secret: Members, data: Members): Members => ({
-  type,
-  secretData: JSON.stringify(secret),
-  credentialData: JSON.stringify(data),
-});
-
-function totpCredentials(secret: string | null): readonly Members[] {
-  if (secret === null) return [];
-  const data = { subType: 'totp', digits: 6, counter: 0, period: 30, algorithm: 'HmacSHA1' };
-  const bytes = fromBase32(secret);
-  // Keycloak's own secrets are text.
-  return bytes !== null && isUtf8(bytes) && toBase32(bytes) === secret && !/[^ -~]/.test(bytes.toString('utf8'))
-    ? [credential('otp', { value: bytes.toString('utf8') }, data)]
-    : [credential('otp', { value: secret }, { ...data, secretEncoding: 'BASE32' })];
-}
-
-const passkeyCredential = (passkey: LegacyPasskey): Members => ({
-  ...credential(
-    'webauthn',
-    {},
-    {
-      aaguid: passkey.aaguid,
-      credentialId: passkey.credential_id,
-      counter: passkey.counter,
-      credentialPublicKey: passkey.public_key,
-      transports: passkey.transports.map((transport) => transport.toUpperCase()),
-    },
-  ),
-  userLabel: passkey.name,
-});
-
-function rowOf(user: LegacyUser): Members {
-  const { metadata } = user;
-  const split = user.roles.map((role) => /^([^/]+)\/(.+)$/.exec(role) ?? [role, undefined, role]);
-  const clientRoles: Record<string, string[]> = {};
-  for (const [, client, role] of split)
-    if (client !== undefined) clientRoles[client] = [...(clientRoles[client] ?? []), role as string];
-  const realmRoles = split.flatMap(([, client, role]) => (client === undefined ? (role as string) : []));
-  const names = [metadata.firstName, metadata.lastName];
-  const isSame = names.flatMap((part) => textOf(part) ?? []).join(' ') === (user.name ?? '');
-  const [first = '', ...rest] = (user.name ?? '').split(' ');
-  return present({
-    id: user.legacy_id,
-    username: metadata.username ?? user.email,
-    email: user.email,
-    emailVerified: user.email_verified,
-    enabled: !user.disabled,
-    createdTimestamp: user.created_at?.getTime(),
-    firstName: isSame ? names[0] : first,
-    lastName: isSame ? names[1] : rest.join(' '),
-    attributes: metadata.attributes,
-    groups: metadata.groups,
-    requiredActions: metadata.requiredActions,
-    credentials: [
-      ...passwordCredentials(user.password_hash),
-      ...totpCredentials(user.totp_secret),
-      ...user.passkeys.map(passkeyCredential),
-    ],
-    federatedIdentities: user.accounts.map(({ provider, subject }) => ({
-      identityProvider: provider,
-      userId: subject,
-      userName: user.email,
-    })),
-    realmRoles: [...realmRoles, ...textsOf(metadata.builtInRoles)],
-    clientRoles,
-  });
-}
-
 export const keycloakAdapter: LegacySystemAdapter = {
   kind: 'keycloak',
   forms: ['json'],
@@ -262,15 +153,5 @@ export const keycloakAdapter: LegacySystemAdapter = {
     const { first, stream: whole } = await sniff(stream);
     const records = readJsonArray(whole, first === '[' ? null : 'users');
     yield* usersOf(records, (value) => userOf(value, options));
-  },
-  /** A file of Keycloak's partial import; users who exist there are skipped. */
-  async *write(users) {
-    let before = '{"ifResourceExists": "SKIP", "users": [\n';
-    const start = before;
-    for await (const user of users) {
-      yield `${before}${JSON.stringify(rowOf(user))}`;
-      before = ',\n';
-    }
-    yield before === start ? `${start}]}\n` : '\n]}\n';
   },
 };

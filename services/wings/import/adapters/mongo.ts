@@ -76,30 +76,6 @@ export function plainDocument(value: unknown): unknown {
   return Object.fromEntries(entries.map(([name, member]) => [name, plainDocument(member)]));
 }
 
-const OBJECT_ID = /^[0-9a-f]{24}$/;
-
-/** A document of a user, under the names of the mapping. Dotted paths become nested documents. */
-function documentOf(user: LegacyUser, columns: Readonly<Record<string, string>>): Members {
-  const document: Record<string, unknown> = {};
-  const put = (path: string, value: unknown): void => {
-    const names = path.split('.');
-    let at = document;
-    for (const name of names.slice(0, -1)) {
-      at[name] = isMembers(at[name]) ? at[name] : {};
-      at = at[name] as Record<string, unknown>;
-    }
-    at[names.at(-1) ?? path] = value;
-  };
-  for (const [member, path] of Object.entries(columns)) {
-    if (!(member in USUAL)) continue;
-    const value = user[member as keyof typeof USUAL];
-    if (value === null || (Array.isArray(value) && value.length === 0)) continue;
-    if (value instanceof Date) put(path, { $date: value.toISOString() });
-    else put(path, member === 'legacy_id' && OBJECT_ID.test(String(value)) ? { $oid: value } : value);
-  }
-  return document;
-}
-
 export const mongoAdapter: LegacySystemAdapter = {
   kind: 'mongo',
   forms: ['json'],
@@ -109,9 +85,5 @@ export const mongoAdapter: LegacySystemAdapter = {
     yield* usersOf(first === '[' ? readJsonArray(whole) : readNdjson(whole), (value) =>
       genericUser(plainDocument(value) as Members, { columns }),
     );
-  },
-  async *write(users, options) {
-    const columns = columnsOf(options);
-    for await (const user of users) yield `${JSON.stringify(documentOf(user, columns))}\n`;
   },
 };

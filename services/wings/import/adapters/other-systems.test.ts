@@ -6,7 +6,6 @@ import { auth0Adapter } from './auth0.ts';
 import { cognitoAdapter } from './cognito.ts';
 import { firebaseAdapter } from './firebase.ts';
 import { keycloakAdapter } from './keycloak.ts';
-import { idOf, legacyUser } from './members.ts';
 import { supabaseAdapter } from './supabase.ts';
 import { zitadelAdapter } from './zitadel.ts';
 
@@ -37,9 +36,6 @@ const usersOf = (records: readonly LegacyRecord[]): LegacyUser[] =>
   records.flatMap((record) => ('user' in record ? record.user : []));
 const rejectsOf = (records: readonly LegacyRecord[]): string[] =>
   records.flatMap((record) => ('reason' in record ? record.reason : []));
-const written = async (adapter: LegacySystemAdapter, users: readonly LegacyUser[], options = optionsOf()) =>
-  (await allOf(adapter.write(Readable.from(users), options))).join('');
-
 type Expected = Readonly<Record<string, unknown>>;
 const CREATED = new Date('2023-04-05T06:07:08.120Z');
 const GOOGLE = { provider: 'google', subject: '110248495921238986420' };
@@ -195,48 +191,34 @@ describe.each(SYSTEMS)('$adapter.kind: $file', ({ adapter, file, parameters, use
     expect(records.every(({ line }) => line >= 1)).toBe(true);
   });
 
-  test('the way back: what is written is read as the same users', async () => {
-    const found = usersOf(await read());
-    const text = await written(adapter, found, options);
-    expect(usersOf(await readText(adapter, text, options))).toEqual(found);
-    expect(await written(adapter, usersOf(await readText(adapter, text, options)), options)).toBe(text);
+  test('a file without users is read', async () => {
+    expect(await readText(adapter, EMPTY[adapter.kind] as string, options)).toEqual([]);
   });
 
-  test('a file without users is written and read', async () => {
-    expect(await readText(adapter, await written(adapter, [], options), options)).toEqual([]);
-  });
-
-  test('an array of the users alone is read as the file is', async () => {
-    const text = await written(adapter, usersOf(await read()), options);
-    const lists: Readonly<Record<string, (file: string) => unknown>> = {
-      cognito: (all) => JSON.parse(all).Users,
-      zitadel: (all) => JSON.parse(all).orgs[0].humanUsers,
-      firebase: (all) => JSON.parse(all).users,
-      keycloak: (all) => JSON.parse(all).users,
-    };
-    const list =
-      lists[adapter.kind] ??
-      ((all) =>
-        all
-          .trim()
-          .split('\n')
-          .map((line) => JSON.parse(line)));
-    const again = await readText(adapter, JSON.stringify(list(text)), options);
-    expect(usersOf(again)).toEqual(usersOf(await readText(adapter, text, options)));
-  });
-
-  test('a user of ours without history there is written and read', async () => {
-    const own = legacyUser({
-      legacy_id: idOf('new', null),
-      email: 'new@example.com',
-      email_verified: true,
-      name: 'New One',
-    });
-    const [found] = usersOf(await readText(adapter, await written(adapter, [own], options), options));
-    const id = adapter.kind === 'auth0' ? 'auth0|new' : 'new';
-    expect(found).toMatchObject({ legacy_id: id, email: own.email, email_verified: true, name: own.name });
+  test.skipIf(file.endsWith('.csv'))('an array of the users alone is read as the file is', async () => {
+    const list = listIn(adapter.kind, readFileSync(fixture(file), 'utf8'));
+    const again = await readText(adapter, JSON.stringify(list), options);
+    expect(usersOf(again)).toEqual(usersOf(await read()));
   });
 });
+
+const EMPTY: Readonly<Record<string, string>> = {
+  auth0: '',
+  cognito: '{"Users": [\n]}\n',
+  firebase: '{"users": []}\n',
+  keycloak: '{"ifResourceExists": "SKIP", "users": [\n]}\n',
+  supabase: '',
+  zitadel: '{"orgs": [{"orgId": "", "humanUsers": [\n]}]}\n',
+};
+
+/** The users in the text of a file, which for most systems are its lines. */
+function listIn(kind: string, text: string): unknown {
+  if (kind === 'cognito') return JSON.parse(text).Users;
+  if (kind === 'zitadel') return JSON.parse(text).orgs[0].humanUsers;
+  if (kind === 'firebase' || kind === 'keycloak') return JSON.parse(text).users;
+  const lines = text.trim().split('\n');
+  return lines.map((line) => JSON.parse(line));
+}
 
 const HASHES = {
   argon2id: '$argon2id$v=19$m=4096,t=2,p=2$c2l4dGVlbiBieXRlIHNsdA$OfKduR2a7eANqOHBeuI6Y1K1DTZN62O/3h5krDbViuE',
@@ -244,53 +226,23 @@ const HASHES = {
   sha1: '$pbkdf2-sha1$20000$yMnKy8zNzs/Q0dLT1NXW1w$t4fbuHjxAzKmEVVMyAlp4N.MFJw',
   bcrypt: `$2b$12$${'a'.repeat(53)}`,
   scrypt: '$scrypt$ln=12,r=8,p=1$yMnKy8zNzs/Q0dLT1NXW1w$0XRoUC+a+vcSI4vmLWUyNEhkftxfxaVexz2FSN8VeFg',
-  phpass: `$P$B${'a'.repeat(30)}`,
 } as const;
 
-/** The user as the way there and back leaves it. */
-async function through(adapter: LegacySystemAdapter, user: Partial<LegacyUser>, options = optionsOf()) {
-  const whole = legacyUser({ legacy_id: idOf('id', null), email: 'a@example.com', ...user });
-  return usersOf(await readText(adapter, await written(adapter, [whole], options), options))[0];
-}
-
-describe('hashes on the way back', () => {
-  test.each(['bcrypt', 'argon2id', 'pbkdf2', 'sha1', 'scrypt'] as const)('Auth0 takes %s', async (format) => {
-    expect((await through(auth0Adapter, { password_hash: HASHES[format] }))?.password_hash).toBe(HASHES[format]);
-  });
-
-  test.each(['argon2id', 'pbkdf2', 'sha1'] as const)('Keycloak takes %s', async (format) => {
-    expect((await through(keycloakAdapter, { password_hash: HASHES[format] }))?.password_hash).toBe(HASHES[format]);
-  });
-
-  test('Firebase takes bcrypt, in a file of its own', async () => {
-    const bcrypt = optionsOf({ hash_config: 'algorithm: BCRYPT' });
-    const user = { password_hash: HASHES.bcrypt };
-    expect((await through(firebaseAdapter, user, bcrypt))?.password_hash).toBe(HASHES.bcrypt);
-    expect((await through(firebaseAdapter, user))?.password_hash).toBeNull();
-  });
-
-  test('what the other system cannot verify is left out, and the user stays', async () => {
-    for (const adapter of [auth0Adapter, keycloakAdapter, firebaseAdapter, cognitoAdapter])
-      expect(await through(adapter, { password_hash: HASHES.phpass })).toMatchObject({ password_hash: null });
-    expect(await through(keycloakAdapter, { password_hash: HASHES.bcrypt })).toMatchObject({ password_hash: null });
-  });
-});
-
 describe('Auth0', () => {
-  test('a bulk import has only what Auth0 takes', async () => {
-    const user = legacyUser({
-      legacy_id: idOf('auth0|5f9d', null),
-      email: 'a@example.com',
-      created_at: new Date(0),
-      accounts: [{ provider: 'google', subject: idOf('1', null) }],
-      roles: ['editor'],
-    });
-    expect(JSON.parse(await written(auth0Adapter, [user], optionsOf({ form: 'bulk-import' })))).toEqual({
-      user_id: '5f9d',
-      email: 'a@example.com',
-      email_verified: false,
-      app_metadata: { roles: ['editor'] },
-    });
+  const { bcrypt, argon2id, pbkdf2, sha1, scrypt } = HASHES;
+  const key = 'jo9VMLSrrDSzfBqq3ZykPdIkuzrCCaNleg83y2zdOR4';
+  test.each([
+    ['password_hash', bcrypt, bcrypt],
+    ['custom_password_hash', argon2id, argon2id],
+    ['custom_password_hash', scrypt, scrypt],
+    ['custom_password_hash', `$pbkdf2-sha256$i=20000,l=32$yMnKy8zNzs/Q0dLT1NXW1w$${key}`, pbkdf2],
+    ['custom_password_hash', '$pbkdf2-sha1$i=20000,l=20$yMnKy8zNzs/Q0dLT1NXW1w$t4fbuHjxAzKmEVVMyAlp4N+MFJw', sha1],
+  ])('%s of a bulk import is read, its users without the prefix of their ids: %s', async (member, value, expected) => {
+    const hash = member === 'password_hash' ? value : { algorithm: 'x', hash: { value, encoding: 'utf8' } };
+    const user = { user_id: '5f9d', email: 'a@example.com', [member]: hash };
+    expect(usersOf(await readText(auth0Adapter, JSON.stringify([user])))).toMatchObject([
+      { legacy_id: 'auth0|5f9d', password_hash: expected },
+    ]);
   });
 
   test('a hash without an address is rejected, and so is a user without id', async () => {
@@ -312,6 +264,12 @@ describe('Firebase', () => {
     },
   );
 
+  test('hashes of a project that has bcrypt are those of the file, in base64', async () => {
+    const file = JSON.stringify({ users: [{ ...user, passwordHash: Buffer.from(HASHES.bcrypt).toString('base64') }] });
+    const options = optionsOf({ hash_config: 'algorithm: BCRYPT' });
+    expect(usersOf(await readText(firebaseAdapter, file, options))).toMatchObject([{ password_hash: HASHES.bcrypt }]);
+  });
+
   test('the signer key is handed over to be sealed, and is in no digest', async () => {
     const options = optionsOf({ hash_config: hashConfig });
     const [key] = firebaseAdapter.hashKeys?.(options) ?? [];
@@ -320,12 +278,11 @@ describe('Firebase', () => {
     expect(found?.password_hash).not.toContain(Buffer.from(key as Uint8Array).toString('base64'));
   });
 
-  test('claims that are no JSON are kept as they are, and roles of ours become claims', async () => {
+  test('claims that are no JSON are kept as they are', async () => {
     const [odd] = usersOf(
       await readText(firebaseAdapter, file({ localId: 'a', email: 'a@b.c', customAttributes: '{' })),
     );
     expect(odd).toMatchObject({ roles: [], metadata: { customAttributes: '{' } });
-    expect(await through(firebaseAdapter, { roles: ['editor'] })).toMatchObject({ roles: ['editor'] });
     const [single] = usersOf(
       await readText(firebaseAdapter, file({ localId: 'a', email: 'a@b.c', customAttributes: '{"role":"x"}' })),
     );
@@ -357,14 +314,21 @@ describe('Keycloak', () => {
     ]);
   });
 
-  test('a secret in base32, and one that is no text, go there and back', async () => {
+  test('a secret in base32 is taken as it is', async () => {
     const text = withOtp({ ...usual, secretEncoding: 'BASE32' }, 'JBSWY3DPEHPK3PXP');
     expect(usersOf(await readText(keycloakAdapter, text))).toMatchObject([{ totp_secret: 'JBSWY3DPEHPK3PXP' }]);
-    for (const secret of ['74AAAAAAAAAAAAAA', 'JBSWY3DPEHPK3PXP', '1'])
-      expect((await through(keycloakAdapter, { totp_secret: secret }))?.totp_secret).toBe(secret);
   });
 
   test('passkeys are read for the domain that the operator names', async () => {
+    const data = {
+      aaguid: 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4',
+      credentialId: 'AQID',
+      counter: 7,
+      credentialPublicKey: 'BAUG',
+      transports: ['INTERNAL'],
+    };
+    const credential = { type: 'webauthn', credentialData: JSON.stringify(data), userLabel: 'laptop' };
+    const text = file({ id: 'a', email: 'a@b.c', credentials: [credential] });
     const passkey = {
       rp_id: 'example.com',
       credential_id: 'AQID',
@@ -375,18 +339,23 @@ describe('Keycloak', () => {
       backed_up: false,
       aaguid: 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4',
       name: 'laptop',
-    } as const;
+    };
     const options = optionsOf({ rp_id: 'example.com' });
-    expect(await through(keycloakAdapter, { passkeys: [passkey] }, options)).toMatchObject({ passkeys: [passkey] });
-    expect(await through(keycloakAdapter, { passkeys: [passkey] })).toMatchObject({ passkeys: [] });
+    expect(usersOf(await readText(keycloakAdapter, text, options))).toMatchObject([{ passkeys: [passkey] }]);
+    expect(usersOf(await readText(keycloakAdapter, text))).toMatchObject([{ passkeys: [] }]);
     const broken = file({ id: 'a', email: 'a@b.c', credentials: [{ type: 'webauthn', credentialData: '[' }] });
     expect(usersOf(await readText(keycloakAdapter, broken, options))).toMatchObject([{ passkeys: [] }]);
   });
 
   test('roles of clients are named by client and role', async () => {
-    const roles = ['editor', 'app/viewer', 'app/owner'];
     const metadata = { username: 'a', attributes: { locale: ['en'] }, groups: ['/staff'], requiredActions: ['TERMS'] };
-    expect(await through(keycloakAdapter, { roles, metadata })).toMatchObject({ roles, metadata });
+    const text = file({
+      ...{ id: 'a', email: 'a@b.c', ...metadata },
+      ...{ realmRoles: ['editor', 'offline_access'], clientRoles: { app: ['viewer', 'owner'] } },
+    });
+    expect(usersOf(await readText(keycloakAdapter, text))).toMatchObject([
+      { roles: ['editor', 'app/viewer', 'app/owner'], metadata: { ...metadata, builtInRoles: ['offline_access'] } },
+    ]);
   });
 
   test('data of credentials may be objects; a hash of an unknown algorithm keeps its name', async () => {
@@ -396,13 +365,16 @@ describe('Keycloak', () => {
       usersOf(await readText(keycloakAdapter, password(data, secret)))[0]?.password_hash;
     expect(await read({ algorithm: 'md5', hashIterations: 1 })).toBe('keycloak:md5');
     expect(await read({}, {})).toBe('keycloak:');
+    const salt = 'yMnKy8zNzs/Q0dLT1NXW1w==';
+    const work = { algorithm: 'pbkdf2', hashIterations: 20_000 };
+    expect(await read(work, { value: 't4fbuHjxAzKmEVVMyAlp4N+MFJw=', salt })).toBe(HASHES.sha1);
     expect(await read({ algorithm: 'bcrypt' }, { value: HASHES.bcrypt })).toBe(HASHES.bcrypt);
     expect(rejectsOf(await readText(keycloakAdapter, file({ email: 'a@b.c' })))).toEqual(['id_missing']);
   });
 });
 
 describe('Supabase', () => {
-  test('a ban that ended before the row changed is none; one of ours has no end', async () => {
+  test('a ban that ended before the row changed is none, and one may have no end', async () => {
     const row = {
       id: 'a',
       email: 'a@b.c',
@@ -410,25 +382,24 @@ describe('Supabase', () => {
       updated_at: '2024-02-01 00:00:00+00',
     };
     expect(usersOf(await readText(supabaseAdapter, JSON.stringify(row)))).toMatchObject([{ disabled: false }]);
-    expect(await through(supabaseAdapter, { disabled: true })).toMatchObject({ disabled: true });
+    const banned = { ...row, banned_until: '9999-12-31T00:00:00Z' };
+    expect(usersOf(await readText(supabaseAdapter, JSON.stringify(banned)))).toMatchObject([{ disabled: true }]);
   });
 
-  test('name, picture and roles that changed here replace those of the metadata', async () => {
-    const changed = {
-      name: 'New',
-      image: 'https://example.com/new.png',
-      roles: ['editor'],
-      metadata: {
-        raw_user_meta_data: { full_name: 'Old', theme: 'dark' },
-        raw_app_meta_data: { role: 'viewer', a: 1 },
-      },
+  test('names, pictures and roles are read from either member of the metadata', async () => {
+    const row = {
+      ...{ id: 'a', email: 'a@b.c' },
+      raw_user_meta_data: { name: 'New', picture: 'https://example.com/new.png', theme: 'dark' },
+      raw_app_meta_data: { role: 'viewer', roles: ['editor'], a: 1 },
     };
-    expect(await through(supabaseAdapter, changed)).toMatchObject({
-      name: 'New',
-      image: 'https://example.com/new.png',
-      roles: ['editor'],
-      metadata: { raw_user_meta_data: { theme: 'dark' }, raw_app_meta_data: { a: 1 } },
-    });
+    expect(usersOf(await readText(supabaseAdapter, JSON.stringify(row)))).toMatchObject([
+      {
+        name: 'New',
+        image: 'https://example.com/new.png',
+        roles: ['editor', 'viewer'],
+        metadata: { raw_user_meta_data: { theme: 'dark' }, raw_app_meta_data: { a: 1 } },
+      },
+    ]);
   });
 
   test('an array is read too; text that is no JSON has no members', async () => {
@@ -451,11 +422,15 @@ describe('ZITADEL and Cognito', () => {
     expect(rejectsOf(await readText(cognitoAdapter, cognito))).toEqual(['id_missing', 'email_missing']);
   });
 
-  test('ZITADEL: names apart make a name, and a disabled user stays so', async () => {
+  test('ZITADEL: names apart make a name, an address is none, and a disabled user stays so', async () => {
     const user = { email: { email: 'a@b.c' }, profile: { firstName: 'Ada', lastName: 'B' } };
     const text = JSON.stringify({ orgs: [{ humanUsers: [{ userId: '1', user }] }] });
     expect(usersOf(await readText(zitadelAdapter, text))).toMatchObject([{ name: 'Ada B' }]);
-    expect(await through(zitadelAdapter, { disabled: true })).toMatchObject({ disabled: true, name: null });
+    const profile = { firstName: 'a@b.c', lastName: 'a@b.c' };
+    const nameless = { userId: '2', state: 'USER_STATE_INACTIVE', user: { email: { email: 'a@b.c' }, profile } };
+    expect(usersOf(await readText(zitadelAdapter, JSON.stringify([nameless])))).toMatchObject([
+      { disabled: true, name: null },
+    ]);
   });
 
   test('ZITADEL: a file that ends early, and one without users, is reported', async () => {

@@ -1,10 +1,5 @@
-/** Names of social providers: theirs beside ours. A name that is not listed is kept as it is. */
-export type SocialNames = { ours(theirs: string): string; theirs(ours: string): string };
-
-export function socialNames(pairs: Readonly<Record<string, string>>): SocialNames {
-  const back = new Map(Object.entries(pairs).map(([theirs, ours]) => [ours, theirs]));
-  return {
-    ours: (theirs) => (Object.hasOwn(pairs, theirs) ? (pairs[theirs] as string) : theirs),
-    theirs: (ours) => back.get(ours) ?? ours,
-  };
-}
+/** A provider in our words, by the names of another system; a name that is not listed is kept as it is. */
+export const socialNames =
+  (pairs: Readonly<Record<string, string>>) =>
+  (theirs: string): string =>
+    Object.hasOwn(pairs, theirs) ? (pairs[theirs] as string) : theirs;

@@ -65,9 +65,6 @@ const isBanned = (row: Members): boolean => {
 
 /** The end of a ban that has none. */
 const NEVER_ENDS = '9999-12-31T00:00:00Z';
-/** When an address was verified, where only that it was is known. */
-const LONG_AGO = '1970-01-01T00:00:00Z';
-
 /** Users who came to Supabase from Firebase: the digest holds the signer key of their project. */
 const FROM_FIREBASE =
   /^\$fbscrypt\$v=1,n=(\d{1,2}),r=(\d{1,3}),p=1(?:,ss=([\w+/=-]*))?,sk=([\w+/=-]{1,512})\$([\w+/=-]{1,128})\$([\w+/=-]{1,256})$/;
@@ -130,44 +127,6 @@ function userOf(row: Members, options: ReadOptions): LegacyUser | Refused {
   });
 }
 
-function rowOf(user: LegacyUser): Members {
-  const { metadata, accounts, roles } = user;
-  const app = membersOf(metadata.raw_app_meta_data);
-  const own = membersOf(metadata.raw_user_meta_data);
-  const named = (textOf(own.full_name) ?? textOf(own.name)) === user.name;
-  const pictured = (textOf(own.avatar_url) ?? textOf(own.picture)) === user.image;
-  const { role: _, roles: __, ...withoutRoles } = app;
-  return present({
-    id: user.legacy_id,
-    aud: 'authenticated',
-    role: 'authenticated',
-    email: user.email,
-    encrypted_password: user.password_hash,
-    email_confirmed_at: user.email_verified ? (user.created_at?.toISOString() ?? LONG_AGO) : null,
-    banned_until: user.disabled ? (metadata.banned_until ?? NEVER_ENDS) : null,
-    updated_at: metadata.updated_at,
-    created_at: user.created_at?.toISOString(),
-    phone: metadata.phone,
-    is_super_admin: metadata.is_super_admin,
-    raw_app_meta_data: rolesOf(app).join('\0') === roles.join('\0') ? app : { ...withoutRoles, roles },
-    raw_user_meta_data: {
-      ...own,
-      ...(named || user.name === null ? {} : { full_name: user.name }),
-      ...(pictured || user.image === null ? {} : { avatar_url: user.image }),
-    },
-    identities: accounts.map(({ provider, subject }) => ({
-      provider,
-      provider_id: subject,
-      user_id: user.legacy_id,
-      identity_data: { sub: subject, email: user.email },
-    })),
-    mfa_factors:
-      user.totp_secret === null
-        ? []
-        : [{ factor_type: 'totp', status: 'verified', user_id: user.legacy_id, secret: user.totp_secret }],
-  });
-}
-
 export const supabaseAdapter: LegacySystemAdapter = {
   kind: 'supabase',
   forms: ['csv', 'json'],
@@ -177,9 +136,5 @@ export const supabaseAdapter: LegacySystemAdapter = {
     if (first === '[') yield* usersOf(readJsonArray(whole), make);
     else if (first === '{') yield* usersOf(readNdjson(whole), make);
     else yield* usersOf(readCsv(whole), make);
-  },
-  /** One row a line, for `jsonb_populate_record`. */
-  async *write(users) {
-    for await (const user of users) yield `${JSON.stringify(rowOf(user))}\n`;
   },
 };

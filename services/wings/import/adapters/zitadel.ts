@@ -26,7 +26,7 @@ function userOf(entry: Members): LegacyUser | Refused {
   if (email === null) return { reason: 'email_missing', value: id };
   const read = (path: string): unknown => memberOf(entry, `user.${path}`);
   const names = [read('profile.firstName'), read('profile.lastName')].flatMap((part) => textOf(part) ?? []);
-  // ZITADEL requires names: the way back writes the address for a user without one.
+  // ZITADEL requires names: a user without one may have the address there.
   const joined = names.some((part) => part !== email) ? names.join(' ') : null;
   return legacyUser({
     legacy_id: id,
@@ -43,44 +43,11 @@ function userOf(entry: Members): LegacyUser | Refused {
   });
 }
 
-function rowOf(user: LegacyUser): Members {
-  const { metadata } = user;
-  const [firstName = '', ...rest] = (user.name ?? user.email).split(' ');
-  const profile = metadata.profile ?? { firstName, lastName: rest.join(' ') || firstName, displayName: user.name };
-  return present({
-    userId: user.legacy_id,
-    state: user.disabled ? 'USER_STATE_INACTIVE' : null,
-    user: present({
-      userName: metadata.userName ?? user.email,
-      profile,
-      email: { email: user.email, isEmailVerified: user.email_verified },
-      phone: metadata.phone,
-      hashedPassword: user.password_hash === null ? null : { value: user.password_hash },
-      otpCode: user.totp_secret,
-      idps: user.accounts.map(({ provider, subject }) => ({
-        configId: provider,
-        externalUserId: subject,
-        displayName: user.email,
-      })),
-    }),
-  });
-}
-
 export const zitadelAdapter: LegacySystemAdapter = {
   kind: 'zitadel',
   forms: ['json'],
   async *read(stream) {
     const { first, stream: whole } = await sniff(stream);
     yield* usersOf(first === '[' ? readJsonArray(whole) : readNamedArrays(whole, 'humanUsers'), userOf);
-  },
-  /** The organisation of `POST /admin/v1/import`; the parameter `org_id` names it. */
-  async *write(users, { parameters }) {
-    const start = `{"orgs": [{"orgId": ${JSON.stringify(parameters.org_id ?? '')}, "humanUsers": [\n`;
-    let before = start;
-    for await (const user of users) {
-      yield `${before}${JSON.stringify(rowOf(user))}`;
-      before = ',\n';
-    }
-    yield before === start ? `${start}]}]}\n` : '\n]}]}\n';
   },
 };

@@ -1,7 +1,8 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { shownSecret } from '#services/core/identity/factors/totp.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import type { LegacySystemAdapter, LegacyUser } from '../adapters/adapter.ts';
+import type { LegacyUser } from '../adapters/adapter.ts';
+import { type UserFileFormat, userFiles } from '../adapters/generic.ts';
 import { formatOf } from '../adapters/members.ts';
 import { usersExported } from '../audit-events.ts';
 import type { ImportMap } from '../import-shapes.ts';
@@ -11,7 +12,9 @@ import type { HasFactorSeal, HasRelyingParty } from './write-batch.ts';
 type ExportPorts = Pick<Ports, 'transact' | 'sql'> & HasFactorSeal & HasRelyingParty;
 
 export type ExportInput = {
-  readonly adapter: LegacySystemAdapter;
+  readonly format: UserFileFormat;
+  /** The system whose ids, and roles by the mapping, its users have. */
+  readonly idsOf: string;
   readonly map: ImportMap;
   readonly reason: string;
   onProgress?(progress: { readonly users: number }): void;
@@ -28,12 +31,12 @@ const PAGE = 1_000;
 const OURS_ALONE = '$sp1$';
 
 /**
- * Writes every user in the format of a system, as text for `write`. A user that was imported from that system has its id
- * there. The event is written first: an export that breaks off has shown hashes too.
+ * Writes every user, as text for `write`. A user that was imported from the system `idsOf` has its id there. The event is
+ * written first: an export that breaks off has shown hashes too.
  */
 export async function exportUsers(
   ports: ExportPorts,
-  { adapter, map, reason, onProgress }: ExportInput,
+  { format, idsOf, map, reason, onProgress }: ExportInput,
   write: (text: string) => Promise<void>,
   caller: Caller,
 ): Promise<Exported> {
@@ -43,13 +46,13 @@ export async function exportUsers(
     recordEvent(tx, caller, usersExported, {
       outcome: 'ok',
       target: { kind: 'installation', id: 'users' },
-      detail: { kind: adapter.kind, reason },
+      detail: { kind: idsOf, reason },
     }),
   );
   async function* all(): AsyncGenerator<LegacyUser> {
     let after = '';
     for (;;) {
-      const page = await readExportPage(ports.sql, adapter.kind, after, PAGE);
+      const page = await readExportPage(ports.sql, idsOf, after, PAGE);
       for (const row of page) {
         if (row.digest?.startsWith(OURS_ALONE)) withoutHash += 1;
         yield await userOf(ports, row, map);
@@ -60,8 +63,7 @@ export async function exportUsers(
       after = page.at(-1)?.id ?? after;
     }
   }
-  const { columns, parameters, allow_hashes: allowedHashes } = map;
-  for await (const text of adapter.write(all(), { columns, parameters, allowedHashes })) await write(text);
+  for await (const text of userFiles[format](all(), map)) await write(text);
   return { users, withoutHash };
 }
 
