@@ -44,17 +44,17 @@ type Request = {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE';
   readonly query?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string | Uint8Array;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
   /** The bucket, not the object. */
   readonly isOfBucket?: boolean;
 };
 
 /** By node:http: `fetch` ends the process when the connection of an answer breaks that its reader has paused. */
-export function send(object: S3Object, request: Request, signal: AbortSignal): Promise<IncomingMessage> {
+export async function send(object: S3Object, request: Request, signal: AbortSignal): Promise<IncomingMessage> {
   const { method, query = {}, headers = {}, body = '' } = request;
   const url = new URL(request.isOfBucket ? object.bucketUrl : `${object.bucketUrl}/${object.key}`);
   url.search = queryText(query);
-  const signed = signV4({ method, url, headers, body }, object.region, object.credentials, Date.now());
+  const signed = await signV4({ method, url, headers, body }, object.region, object.credentials, Date.now());
   const length = { 'content-length': String(Buffer.byteLength(body)) };
   return new Promise((done, fail) => {
     const ask = url.protocol === 'https:' ? httpsRequest : httpRequest;

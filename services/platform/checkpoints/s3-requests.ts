@@ -45,13 +45,13 @@ export const queryText = (query: Readonly<Record<string, string>>): string =>
 
 /** Sends signed requests to the objects below one prefix of an S3-compatible store. */
 export function createS3Requests({ url, region, credentials }: S3Settings, now: () => number = Date.now) {
-  return (
+  return async (
     { method, name, query = {}, body = '', headers = {} }: S3Request,
     signal: AbortSignal,
   ): Promise<SinkAnswer> => {
     const object = new URL(name === '' ? url : `${url}/${name}`);
     object.search = queryText(query);
-    const signed = signV4({ method, url: object, headers, body }, region, credentials, now());
+    const signed = await signV4({ method, url: object, headers, body }, region, credentials, now());
     return ask(object.href, { method, headers: signed, ...(method === 'PUT' ? { body } : {}) }, signal);
   };
 }

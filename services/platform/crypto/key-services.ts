@@ -97,11 +97,11 @@ function createKms(settings: WrappedKeySettings, now: () => number): KeyService 
     secretAccessKey: settings.secretAccessKey as string,
     sessionToken: settings.sessionToken,
   };
-  const call = (action: string, request: object): Promise<Record<string, unknown>> => {
+  const call = async (action: string, request: object): Promise<Record<string, unknown>> => {
     const url = new URL(settings.kmsUrl ?? `https://kms.${region}.amazonaws.com`);
     const body = JSON.stringify({ KeyId, EncryptionContext: CONTEXT, ...request });
     const named = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': `TrentService.${action}` };
-    const headers = signV4({ method: 'POST', url, headers: named, body }, region, credentials, now(), 'kms');
+    const headers = await signV4({ method: 'POST', url, headers: named, body }, region, credentials, now(), 'kms');
     return ask('AWS KMS', { url, headers, body });
   };
   return {

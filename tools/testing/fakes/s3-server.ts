@@ -37,7 +37,7 @@ const hmac = (key: string | Buffer, text: string): Buffer => createHmac('sha256'
 /** AWS Signature Version 4 as its documentation describes it, from what came over the wire. */
 function isSigned(request: IncomingMessage, body: string): boolean {
   const fields =
-    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request,SignedHeaders=([^,]+),Signature=([0-9a-f]{64})$/.exec(
+    /^AWS4-HMAC-SHA256 Credential=([^/]+)\/(\d{8})\/([^/]+)\/s3\/aws4_request, ?SignedHeaders=([^,]+), ?Signature=([0-9a-f]{64})$/.exec(
       request.headers.authorization ?? '',
     );
   if (!fields) return false;

@@ -214,7 +214,8 @@ const EMPTY: Readonly<Record<string, string>> = {
 /** The users in the text of a file, which for most systems are its lines. */
 function listIn(kind: string, text: string): unknown {
   if (kind === 'cognito') return JSON.parse(text).Users;
-  if (kind === 'zitadel') return JSON.parse(text).orgs[0].humanUsers;
+  if (kind === 'zitadel')
+    return JSON.parse(text).orgs.flatMap(({ humanUsers }: { humanUsers: unknown[] }) => humanUsers);
   if (kind === 'firebase' || kind === 'keycloak') return JSON.parse(text).users;
   const lines = text.trim().split('\n');
   return lines.map((line) => JSON.parse(line));
