@@ -1,4 +1,4 @@
-import { base32 } from '@better-auth/utils/base32';
+import { newSecret, shownSecret } from '#services/core/identity/factors/totp.ts';
 import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
@@ -68,7 +68,7 @@ function totpOf(credential: unknown): string | null {
   const secret = textOf(dataOf(credential, 'secretData').value);
   const isUsual = data.subType === 'totp' && data.digits === 6 && data.period === 30 && data.algorithm === 'HmacSHA1';
   if (!isUsual || secret === null) return null;
-  return data.secretEncoding === 'BASE32' ? secret : base32.encode(Buffer.from(secret, 'utf8'), { padding: false });
+  return data.secretEncoding === 'BASE32' ? secret : shownSecret(newSecret(Buffer.from(secret, 'utf8')));
 }
 
 function passkeyOf(credential: unknown, rpId: string): readonly LegacyPasskey[] {
