@@ -57,14 +57,14 @@ const exportsOf: Readonly<Record<string, (folder: string) => Promise<unknown>>> 
   supabase: (folder) => copyFile(join(FIXTURES, 'supabase.ndjson'), join(folder, 'users.ndjson')),
 };
 
-/** Address and hash of each user, as an import reads them from this file. */
-async function hashesIn(kind: string, folder: string, file: string): Promise<unknown> {
+/** Id, address and hash of each user, as an import reads them from this file. */
+async function usersIn(kind: string, folder: string, file: string): Promise<unknown[]> {
   const map = await readFile(join(folder, 'map.json'), 'utf8').catch(() => '{}');
   const options = { columns: {}, allowedHashes: [], parameters: JSON.parse(map).parameters ?? {} };
-  const found: [string, string | null][] = [];
+  const found: unknown[] = [];
   for await (const record of findAdapter(kind)!.read(createReadStream(join(folder, file)), options))
-    if ('user' in record) found.push([record.user.email, record.user.password_hash]);
-  return Object.fromEntries(found);
+    found.push('user' in record ? [record.user.legacy_id, record.user.email, record.user.password_hash] : record);
+  return found.sort();
 }
 
 test('every guide has an export to start from', () => {
@@ -83,7 +83,6 @@ test.each(pages)(
     // The fixtures of all systems have the same addresses.
     await harness.ports.sql.query({ name: 'guides_empty', text: 'DELETE FROM users' } as never, []);
     const verbs: string[] = [];
-    let people = 0;
     for (const command of commands) {
       const words = wordsOf(command).slice(2);
       const args = words.map((word) => (/^[\w-]+\.(csv|json|ndjson)$/.test(word) ? join(folder, word) : word));
@@ -93,24 +92,15 @@ test.each(pages)(
       verbs.push(words[0] as string);
       // 1: the fixtures have records that are rejected on purpose.
       expect([0, words[0] === 'import' ? 1 : 0], `${command}\n${err}`).toContain(code);
-      if (words[0] === 'import') {
-        ({ new: people } = JSON.parse(out.trim().split('\n').at(-1) as string));
-        expect(people, command).toBeGreaterThan(0);
-      }
+      if (words[0] === 'import')
+        expect(JSON.parse(out.trim().split('\n').at(-1) as string).new, command).toBeGreaterThan(0);
     }
     expect(verbs).toEqual(['import', 'import', 'export']);
     const { program, written } = wayBackOf(page);
     if (hasJq) {
       execFileSync('sh', ['-ec', program], { cwd: folder });
-      const mapping = map === undefined && kindOf(page) !== 'firebase' ? [] : ['--map', join(folder, 'map.json')];
-      const back = ['import', kindOf(page), join(folder, written), ...mapping, '--reason', 'back'];
-      const known = JSON.parse(
-        (await harness.sallyport([...back, '--dry-run', '--json'])).out.trim().split('\n').at(-1) as string,
-      );
-      expect(known).toMatchObject({ new: 0, rejects: [] });
-      expect(known.changed + known.same, page).toBe(people);
-      const ours = await hashesIn('ndjson', folder, 'users-back.ndjson');
-      expect(await hashesIn(kindOf(page), folder, written)).toEqual(ours);
+      const ours = await usersIn('ndjson', folder, 'users-back.ndjson');
+      expect(await usersIn(kindOf(page), folder, written)).toEqual(ours);
     }
     expect((await harness.json(['import', 'status'])).systems).toContainEqual(
       expect.objectContaining({ kind: kindOf(page) }),
