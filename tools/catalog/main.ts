@@ -5,7 +5,6 @@ import { jobs } from '#jobs/schedules.ts';
 import keptReplay from '#load-tests/detections/result.json' with { type: 'json' };
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { keptAges, newAges } from '#load-tests/lib/figure-age.ts';
-import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { taskTools } from '#services/mcp/task-shapes.ts';
 import { plainTools } from '#services/mcp/task-tools.ts';
 import { tools } from '#services/mcp/tools.ts';
@@ -23,6 +22,7 @@ import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
+import { dashboardFiles } from './dashboards.ts';
 import { databasePage } from './database-page.ts';
 import { detectionsPage, detectionTexts, type KeptReplay } from './detections-page.ts';
 import { flowsPage } from './flows-page.ts';
@@ -37,7 +37,6 @@ import {
   jobsPage,
   metricsPage,
   moduleGraphPage,
-  openApiText,
 } from './pages.ts';
 import { permissionsPage } from './permissions-page.ts';
 import { problemTexts } from './problem-texts.ts';
@@ -85,9 +84,8 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
   const benchmarks = await readFile(resolve(ROOT, 'docs/benchmarks.md'), 'utf8').catch(() => '');
   const agesOf = isCheck ? keptAges : newAges;
 
-  const dashboards = [...dashboardFiles()].map(([file, text]) => [`observability/dashboards/${file}`, text]);
   return {
-    ...Object.fromEntries(dashboards),
+    ...dashboardFiles(),
     '.env.example': envExample(),
     'console/src/texts/generated/detections.ts': detectionTexts(),
     'console/src/texts/generated/problems.ts': problemTexts(endpoints),
@@ -122,7 +120,6 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     'sdks/go/contract.go': verifierConstantsGo(),
     'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
     'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),
-    'docs/reference/openapi.json': openApiText(openApi),
   };
 }
 

@@ -33,7 +33,7 @@ const whoMay = ({ auth }: Endpoint): string => {
 export const endpointsPage = (endpoints: readonly Endpoint[]): string =>
   page(
     'Endpoints',
-    'The table lists every route, who may call it, and the errors it declares. Request and response shapes, and the errors that every route can return, are in `openapi.json`. A credential after "anyone, or" is optional.',
+    'The table lists every route, who may call it, and the errors it declares. Request and response shapes, and the errors that every route can return, are in `/openapi.json` of a running copy, which `npm run -s contract -- --print` prints too. A credential after "anyone, or" is optional.',
     table(
       ['method', 'path', 'what', 'who', 'own errors'],
       endpoints.map((endpoint) => [

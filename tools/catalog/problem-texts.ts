@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { problemWords } from '#services/pages/texts/problem-words.ts';
 import { type Endpoint, isPage } from '#services/platform/define/endpoint.ts';
 import * as generalErrors from '#services/platform/errors.ts';
+import { jsonLines } from './json-lines.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -36,7 +37,7 @@ export function problemTexts(endpoints: readonly Endpoint[]): string {
     '/** What happened, and what the reader can do. */',
     'export type Words = readonly [title: string, advice?: string];',
     '/** What is said about an error, by its code. */',
-    `export const problems: Readonly<Record<string, Readonly<Record<LanguageTag, Words>>>> = ${JSON.stringify(own, null, 2)};`,
+    `export const problems: Readonly<Record<string, Readonly<Record<LanguageTag, Words>>>> = ${jsonLines(own, 1)};`,
     '',
   ].join('\n');
 }

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
-import { dashboardFiles } from '#observability/dashboards/all.ts';
 import { readMcpMetadataEndpoint } from '#services/core/access/metadata-contract.ts';
 import { LONGEST_MS } from '#services/mcp/progress-streams.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
+import { dashboardFiles } from '../catalog/dashboards.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const readYaml = (path: string) => parse(readFileSync(join(root, path), 'utf8'), { merge: true });
@@ -280,8 +280,8 @@ describe('mounted configuration', () => {
       datasources: { uid: string; type: string }[];
     };
     const known = datasources.map(({ uid, type }) => `${type} ${uid}`);
-    for (const text of dashboardFiles().values()) {
-      const named = [...text.matchAll(/"type": "(\w+)",\s+"uid": "(\w+)"/g)].map(([, type, uid]) => `${type} ${uid}`);
+    for (const text of Object.values(dashboardFiles())) {
+      const named = [...text.matchAll(/"type":"(\w+)","uid":"(\w+)"/g)].map(([, type, uid]) => `${type} ${uid}`);
       expect(named.length).toBeGreaterThan(0);
       for (const source of named) expect(known).toContain(source);
     }

@@ -1,9 +1,13 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { openApiOf } from '#services/platform/http/openapi.ts';
+import { collectEndpoints } from '../catalog/collect.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const read = (file: string): string => readFileSync(resolve(ROOT, file), 'utf8');
+
+type Operation = { readonly operationId: string; readonly description?: string };
 
 /** What a read replica may answer. Nothing decides by it: neither a process nor a person who needs what is true now. */
 const DECLARED = [
@@ -18,25 +22,21 @@ const DECLARED = [
   'readReportEvidence',
 ];
 
-type OpenApi = {
-  readonly paths: Record<string, Record<string, { readonly operationId: string; readonly description?: string }>>;
-};
-
-test('these operations and no others may be answered by the read replica', () => {
-  const { paths } = JSON.parse(read('docs/reference/openapi.json')) as OpenApi;
-  const declared = Object.values(paths)
-    .flatMap((path) => Object.values(path))
-    .filter(({ description }) => description?.includes('A read replica may answer'))
-    .map(({ operationId }) => operationId);
+test('these operations and no others may be answered by the read replica, and their descriptions say so', async () => {
+  const endpoints = await collectEndpoints();
+  const declared = endpoints.filter(({ reads }) => reads === 'replica').map(({ operation }) => operation);
   expect(declared.sort()).toEqual(DECLARED);
+  const { paths } = openApiOf(endpoints, '0') as { paths: Record<string, Record<string, Operation>> };
+  const described = Object.values(paths)
+    .flatMap((path) => Object.values(path))
+    .filter(({ description }) => description?.includes('A read replica may answer'));
+  expect(described.map(({ operationId }) => operationId).sort()).toEqual(DECLARED);
 });
 
-test('the guide names each of them', () => {
-  const { paths } = JSON.parse(read('docs/reference/openapi.json')) as OpenApi;
+test('the guide names each of them', async () => {
   const guide = read('docs/how-to/run-in-production.md');
-  for (const [path, methods] of Object.entries(paths))
-    for (const { operationId } of Object.values(methods))
-      if (DECLARED.includes(operationId)) expect(guide).toContain(`\`${path}\``);
+  for (const { operation, path } of await collectEndpoints())
+    if (DECLARED.includes(operation)) expect(guide).toContain(`\`${path}\``);
 });
 
 /** Files that may open the read replica, and why. */

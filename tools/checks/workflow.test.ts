@@ -26,6 +26,8 @@ test('continuous integration runs .ci/run for every pull request, and everything
   expect(Object.keys(workflows.ci.on)).toEqual(['push', 'pull_request']);
   expect(stepsOf(workflows.ci).filter(({ run }) => run === '.ci/run')).toHaveLength(1);
   accessSync(join(root, '.ci/run'), constants.X_OK);
+  // The reviewer of a change sees there how the contract of the API changes.
+  expect(stepsOf(workflows.ci).filter(({ run }) => run === 'npm run -s contract')).toHaveLength(1);
   expect(Object.keys(workflows.nightly.on)).toEqual(['schedule', 'workflow_dispatch']);
   expect(stepsOf(workflows.nightly).filter(({ run }) => run === 'npm run test:all')).toHaveLength(1);
 });

@@ -5,764 +5,85 @@ import type { LanguageTag } from '../in-languages.ts';
 export type Words = readonly [title: string, advice?: string];
 /** What is said about an error, by its code. */
 export const problems: Readonly<Record<string, Readonly<Record<LanguageTag, Words>>>> = {
-  "agent_not_accepted": {
-    "en": [
-      "This needs the sign-in of a person",
-      "Sign in yourself and do it again."
-    ],
-    "de": [
-      "Das braucht die Anmeldung eines Menschen",
-      "Melden Sie sich selbst an, und tun Sie es noch einmal."
-    ]
-  },
-  "agent_unknown": {
-    "en": [
-      "This agent was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Agenten gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "alert_resolved": {
-    "en": [
-      "This alert is resolved already"
-    ],
-    "de": [
-      "Dieser Alarm ist schon erledigt"
-    ]
-  },
-  "alert_target_exists": {
-    "en": [
-      "This target cannot be added",
-      "Choose another name, or remove a target."
-    ],
-    "de": [
-      "Dieses Ziel kann nicht hinzukommen",
-      "Wählen Sie einen anderen Namen, oder entfernen Sie ein Ziel."
-    ]
-  },
-  "alert_target_invalid": {
-    "en": [
-      "This target cannot work",
-      "Correct what is named."
-    ],
-    "de": [
-      "Dieses Ziel kann nicht funktionieren",
-      "Verbessern Sie, was genannt ist."
-    ]
-  },
-  "alert_target_unknown": {
-    "en": [
-      "This target was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Dieses Ziel gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "alert_unknown": {
-    "en": [
-      "This alert was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Alarm gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "api_key_not_accepted": {
-    "en": [
-      "This needs the sign-in of a person",
-      "Sign in yourself and do it again."
-    ],
-    "de": [
-      "Das braucht die Anmeldung eines Menschen",
-      "Melden Sie sich selbst an, und tun Sie es noch einmal."
-    ]
-  },
-  "api_key_unknown": {
-    "en": [
-      "This API key was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen API-Schlüssel gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "audit_event_unknown": {
-    "en": [
-      "This event is not in the sealed log",
-      "If it is new, try again in a few seconds."
-    ],
-    "de": [
-      "Dieses Ereignis steht nicht im versiegelten Protokoll",
-      "Ist es neu, versuchen Sie es in einigen Sekunden noch einmal."
-    ]
-  },
-  "audit_log_damaged": {
-    "en": [
-      "The audit log does not agree with its proofs",
-      "Run npx sallyport audit verify, which names the place."
-    ],
-    "de": [
-      "Das Audit-Protokoll stimmt nicht mit seinen Beweisen überein",
-      "Führen Sie npx sallyport audit verify aus; es nennt die Stelle."
-    ]
-  },
-  "audit_log_empty": {
-    "en": [
-      "The audit log has no checkpoint yet",
-      "The first one appears within seconds while a worker runs."
-    ],
-    "de": [
-      "Das Audit-Protokoll hat noch keinen Prüfpunkt",
-      "Der erste erscheint in Sekunden, solange ein Worker läuft."
-    ]
-  },
-  "audit_origin_unknown": {
-    "en": [
-      "This log was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Dieses Protokoll gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "audit_proof_pending": {
-    "en": [
-      "This event is not proved yet",
-      "Its proof appears within seconds while a worker runs."
-    ],
-    "de": [
-      "Dieses Ereignis ist noch nicht bewiesen",
-      "Sein Beweis erscheint in Sekunden, solange ein Worker läuft."
-    ]
-  },
-  "audit_row_altered": {
-    "en": [
-      "The audit log does not agree with its proofs",
-      "Run npx sallyport audit verify, which names the place."
-    ],
-    "de": [
-      "Das Audit-Protokoll stimmt nicht mit seinen Beweisen überein",
-      "Führen Sie npx sallyport audit verify aus; es nennt die Stelle."
-    ]
-  },
-  "body_malformed": {
-    "en": [
-      "The server could not read this request"
-    ],
-    "de": [
-      "Der Server konnte diese Anfrage nicht lesen"
-    ]
-  },
-  "body_too_large": {
-    "en": [
-      "This request is too large"
-    ],
-    "de": [
-      "Diese Anfrage ist zu groß"
-    ]
-  },
-  "client_protected": {
-    "en": [
-      "The built-in client cannot be changed",
-      "Register a client of your own instead."
-    ],
-    "de": [
-      "Der eingebaute Client kann nicht geändert werden",
-      "Registrieren Sie stattdessen einen eigenen Client."
-    ]
-  },
-  "client_unauthenticated": {
-    "en": [
-      "The application could not prove who it is",
-      "Go back to it and begin again."
-    ],
-    "de": [
-      "Die Anwendung konnte nicht beweisen, wer sie ist",
-      "Gehen Sie zu ihr zurück, und beginnen Sie noch einmal."
-    ]
-  },
-  "client_unknown": {
-    "en": [
-      "This client was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Client gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "client_without_secret": {
-    "en": [
-      "This client has no secret",
-      "Register a confidential client if the application can keep one."
-    ],
-    "de": [
-      "Dieser Client hat kein Geheimnis",
-      "Registrieren Sie einen vertraulichen Client, wenn die Anwendung eines bewahren kann."
-    ]
-  },
-  "clock_wrong": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "console_file_unknown": {
-    "en": [
-      "The console was replaced by a newer version",
-      "Load this page again."
-    ],
-    "de": [
-      "Die Konsole wurde durch eine neuere Version ersetzt",
-      "Laden Sie diese Seite neu."
-    ]
-  },
-  "console_not_built": {
-    "en": [
-      "The console is not built",
-      "Run npm run generate in the installation."
-    ],
-    "de": [
-      "Die Konsole ist nicht gebaut",
-      "Führen Sie npm run generate in der Installation aus."
-    ]
-  },
-  "content_type_unsupported": {
-    "en": [
-      "The server could not read this request"
-    ],
-    "de": [
-      "Der Server konnte diese Anfrage nicht lesen"
-    ]
-  },
-  "cursor_invalid": {
-    "en": [
-      "This place in the list no longer exists",
-      "Load the list again."
-    ],
-    "de": [
-      "Diese Stelle der Liste gibt es nicht mehr",
-      "Laden Sie die Liste neu."
-    ]
-  },
-  "dead_letter_unknown": {
-    "en": [
-      "This dead letter was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen unzustellbaren Auftrag gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "directory_stale": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "expectation_unsupported": {
-    "en": [
-      "The server could not read this request"
-    ],
-    "de": [
-      "Der Server konnte diese Anfrage nicht lesen"
-    ]
-  },
-  "factors_absent": {
-    "en": [
-      "There is no second factor to reset",
-      "If a passkey must go too, choose that."
-    ],
-    "de": [
-      "Es gibt keinen zweiten Faktor zurückzusetzen",
-      "Soll auch ein Passkey weg, wählen Sie das."
-    ]
-  },
-  "headers_too_large": {
-    "en": [
-      "The browser sent too much",
-      "Delete the cookies of this address and sign in again."
-    ],
-    "de": [
-      "Der Browser hat zu viel gesendet",
-      "Löschen Sie die Cookies dieser Adresse, und melden Sie sich wieder an."
-    ]
-  },
-  "idempotency_key_reused": {
-    "en": [
-      "This was sent already, with another content",
-      "Load the page again."
-    ],
-    "de": [
-      "Das wurde schon gesendet, mit anderem Inhalt",
-      "Laden Sie die Seite neu."
-    ]
-  },
-  "import_unknown": {
-    "en": [
-      "This import was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Import gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "incident_closed": {
-    "en": [
-      "This incident is closed already",
-      "Look for an open one about the same."
-    ],
-    "de": [
-      "Dieser Vorfall ist schon abgeschlossen",
-      "Suchen Sie einen offenen zu derselben Sache."
-    ]
-  },
-  "incident_unknown": {
-    "en": [
-      "This incident was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Vorfall gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "internal_error": {
-    "en": [
-      "Something failed on our side",
-      "Try again, and tell the operator if it stays so."
-    ],
-    "de": [
-      "Bei uns ist etwas fehlgeschlagen",
-      "Versuchen Sie es noch einmal, und sagen Sie es dem Betreiber, wenn es so bleibt."
-    ]
-  },
-  "key_ring_behind": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "key_unknown": {
-    "en": [
-      "This signing key was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Signaturschlüssel gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "last_admin": {
-    "en": [
-      "You are the last administrator",
-      "Give the role to another user first."
-    ],
-    "de": [
-      "Sie sind der letzte Administrator",
-      "Geben Sie die Rolle zuerst jemand anderem."
-    ]
-  },
-  "mcp_unavailable": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "method_not_allowed": {
-    "en": [
-      "The server could not read this request"
-    ],
-    "de": [
-      "Der Server konnte diese Anfrage nicht lesen"
-    ]
-  },
-  "origin_refused": {
-    "en": [
-      "This request came from another site",
-      "Open the page here and begin again."
-    ],
-    "de": [
-      "Die Anfrage kam von einer fremden Seite",
-      "Öffnen Sie die Seite hier, und beginnen Sie noch einmal."
-    ]
-  },
-  "own_credential_required": {
-    "en": [
-      "This needs a credential that is bound to you",
-      "Sign in again."
-    ],
-    "de": [
-      "Das braucht einen Nachweis, der an Sie gebunden ist",
-      "Melden Sie sich wieder an."
-    ]
-  },
-  "permission_missing": {
-    "en": [
-      "You do not have the permission for this",
-      "An administrator can grant you a role that has it."
-    ],
-    "de": [
-      "Dazu fehlt Ihnen das Recht",
-      "Ein Administrator kann Ihnen eine Rolle geben, die es hat."
-    ]
-  },
-  "queue_unavailable": {
-    "en": [
-      "The queues do not answer at the moment",
-      "An operator checks Redis."
-    ],
-    "de": [
-      "Die Warteschlangen antworten gerade nicht",
-      "Ein Betreiber prüft Redis."
-    ]
-  },
-  "rate_limited": {
-    "en": [
-      "Too many requests"
-    ],
-    "de": [
-      "Zu viele Anfragen"
-    ]
-  },
-  "replay_store_unavailable": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "report_not_ready": {
-    "en": [
-      "This report is not finished yet",
-      "Its page shows how far it is."
-    ],
-    "de": [
-      "Dieser Bericht ist noch nicht fertig",
-      "Seine Seite zeigt, wie weit er ist."
-    ]
-  },
-  "report_unknown": {
-    "en": [
-      "This report was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Bericht gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "reports_busy": {
-    "en": [
-      "Too many reports wait",
-      "Wait until one is finished, or cancel one."
-    ],
-    "de": [
-      "Zu viele Berichte warten",
-      "Warten Sie, bis einer fertig ist, oder brechen Sie einen ab."
-    ]
-  },
-  "request_invalid": {
-    "en": [
-      "The server could not read this request"
-    ],
-    "de": [
-      "Der Server konnte diese Anfrage nicht lesen"
-    ]
-  },
-  "request_stale": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "request_too_slow": {
-    "en": [
-      "The request did not arrive in time",
-      "Check your connection and send it again."
-    ],
-    "de": [
-      "Die Anfrage kam nicht rechtzeitig an",
-      "Prüfen Sie Ihre Verbindung, und senden Sie sie noch einmal."
-    ]
-  },
-  "request_unreadable": {
-    "en": [
-      "The server could not read this request"
-    ],
-    "de": [
-      "Der Server konnte diese Anfrage nicht lesen"
-    ]
-  },
-  "revocation_state_stale": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "rights_exceeded": {
-    "en": [
-      "You lack a permission that this would grant or remove",
-      "Ask an administrator who has it."
-    ],
-    "de": [
-      "Ihnen fehlt ein Recht, das dies geben oder nehmen würde",
-      "Bitten Sie einen Administrator, der es hat."
-    ]
-  },
-  "route_unknown": {
-    "en": [
-      "This page does not exist"
-    ],
-    "de": [
-      "Diese Seite gibt es nicht"
-    ]
-  },
-  "run_superseded": {
-    "en": [
-      "A newer run does this already"
-    ],
-    "de": [
-      "Ein neuerer Lauf tut das schon"
-    ]
-  },
-  "second_factor_required": {
-    "en": [
-      "A second factor is also needed",
-      "Enter a code of your authenticator app or a recovery code."
-    ],
-    "de": [
-      "Ein zweiter Faktor ist zusätzlich nötig",
-      "Geben Sie einen Code Ihrer Authenticator-App oder einen Wiederherstellungs­code ein."
-    ]
-  },
-  "session_unknown": {
-    "en": [
-      "This session has ended already"
-    ],
-    "de": [
-      "Diese Sitzung ist schon beendet"
-    ]
-  },
-  "shutting_down": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "siem_position_ahead": {
-    "en": [
-      "The target has not reached this event yet",
-      "Name an earlier one."
-    ],
-    "de": [
-      "Das Ziel hat dieses Ereignis noch nicht erreicht",
-      "Nennen Sie ein früheres."
-    ]
-  },
-  "siem_target_unknown": {
-    "en": [
-      "This target was not found",
-      "A new one appears after the next run of the export."
-    ],
-    "de": [
-      "Dieses Ziel gibt es nicht",
-      "Ein neues erscheint nach dem nächsten Lauf des Exports."
-    ]
-  },
-  "signal_stream_unknown": {
-    "en": [
-      "This stream was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Stream gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "signing_algorithm_refused": {
-    "en": [
-      "Tokens are not signed with this algorithm here",
-      "Choose one that is offered."
-    ],
-    "de": [
-      "Tokens werden hier nicht mit diesem Verfahren signiert",
-      "Wählen Sie eines der angebotenen."
-    ]
-  },
-  "signing_unavailable": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "signoff_unfinished": {
-    "en": [
-      "There is no receipt yet",
-      "It appears once the end of the act was reported."
-    ],
-    "de": [
-      "Es gibt noch keine Quittung",
-      "Sie erscheint, sobald das Ende der Handlung gemeldet ist."
-    ]
-  },
-  "signoff_unknown": {
-    "en": [
-      "This sign-off was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diese Freigabe gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "silence_invalid": {
-    "en": [
-      "This silence cannot be set",
-      "Correct what is named."
-    ],
-    "de": [
-      "Diese Stummschaltung geht so nicht",
-      "Verbessern Sie, was genannt ist."
-    ]
-  },
-  "silence_unknown": {
-    "en": [
-      "This silence was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diese Stummschaltung gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "state_rewound": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "step_up_required": {
-    "en": [
-      "Your sign-in is too long ago",
-      "Sign in again."
-    ],
-    "de": [
-      "Ihre Anmeldung ist zu lange her",
-      "Melden Sie sich wieder an."
-    ]
-  },
-  "store_unavailable": {
-    "en": [
-      "The service does not answer at the moment"
-    ],
-    "de": [
-      "Der Dienst antwortet gerade nicht"
-    ]
-  },
-  "transfer_coding_unsupported": {
-    "en": [
-      "The server could not read this request"
-    ],
-    "de": [
-      "Der Server konnte diese Anfrage nicht lesen"
-    ]
-  },
-  "transmitter_exists": {
-    "en": [
-      "This transmitter is there already",
-      "Remove the other one first."
-    ],
-    "de": [
-      "Diesen Absender gibt es schon",
-      "Entfernen Sie zuerst den anderen."
-    ]
-  },
-  "transmitter_invalid": {
-    "en": [
-      "This transmitter cannot work",
-      "Correct what is named."
-    ],
-    "de": [
-      "Dieser Absender kann nicht funktionieren",
-      "Verbessern Sie, was genannt ist."
-    ]
-  },
-  "transmitter_unknown": {
-    "en": [
-      "This transmitter was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diesen Absender gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "unauthenticated": {
-    "en": [
-      "You are not signed in",
-      "Sign in again."
-    ],
-    "de": [
-      "Sie sind nicht angemeldet",
-      "Melden Sie sich wieder an."
-    ]
-  },
-  "user_unknown": {
-    "en": [
-      "This person was not found",
-      "It may have been removed meanwhile."
-    ],
-    "de": [
-      "Diese Person gibt es nicht",
-      "Vielleicht wurde das inzwischen entfernt."
-    ]
-  },
-  "wing_left_out": {
-    "en": [
-      "This installation does not have this part"
-    ],
-    "de": [
-      "Diese Installation hat diesen Teil nicht"
-    ]
-  },
-  "wrong_host": {
-    "en": [
-      "This page belongs to another address",
-      "Open it at {address} and begin again."
-    ],
-    "de": [
-      "Diese Seite gehört zu einer anderen Adresse",
-      "Öffnen Sie sie unter {address}, und beginnen Sie noch einmal."
-    ]
-  }
+ "agent_not_accepted": {"en":["This needs the sign-in of a person","Sign in yourself and do it again."],"de":["Das braucht die Anmeldung eines Menschen","Melden Sie sich selbst an, und tun Sie es noch einmal."]},
+ "agent_unknown": {"en":["This agent was not found","It may have been removed meanwhile."],"de":["Diesen Agenten gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "alert_resolved": {"en":["This alert is resolved already"],"de":["Dieser Alarm ist schon erledigt"]},
+ "alert_target_exists": {"en":["This target cannot be added","Choose another name, or remove a target."],"de":["Dieses Ziel kann nicht hinzukommen","Wählen Sie einen anderen Namen, oder entfernen Sie ein Ziel."]},
+ "alert_target_invalid": {"en":["This target cannot work","Correct what is named."],"de":["Dieses Ziel kann nicht funktionieren","Verbessern Sie, was genannt ist."]},
+ "alert_target_unknown": {"en":["This target was not found","It may have been removed meanwhile."],"de":["Dieses Ziel gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "alert_unknown": {"en":["This alert was not found","It may have been removed meanwhile."],"de":["Diesen Alarm gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "api_key_not_accepted": {"en":["This needs the sign-in of a person","Sign in yourself and do it again."],"de":["Das braucht die Anmeldung eines Menschen","Melden Sie sich selbst an, und tun Sie es noch einmal."]},
+ "api_key_unknown": {"en":["This API key was not found","It may have been removed meanwhile."],"de":["Diesen API-Schlüssel gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "audit_event_unknown": {"en":["This event is not in the sealed log","If it is new, try again in a few seconds."],"de":["Dieses Ereignis steht nicht im versiegelten Protokoll","Ist es neu, versuchen Sie es in einigen Sekunden noch einmal."]},
+ "audit_log_damaged": {"en":["The audit log does not agree with its proofs","Run npx sallyport audit verify, which names the place."],"de":["Das Audit-Protokoll stimmt nicht mit seinen Beweisen überein","Führen Sie npx sallyport audit verify aus; es nennt die Stelle."]},
+ "audit_log_empty": {"en":["The audit log has no checkpoint yet","The first one appears within seconds while a worker runs."],"de":["Das Audit-Protokoll hat noch keinen Prüfpunkt","Der erste erscheint in Sekunden, solange ein Worker läuft."]},
+ "audit_origin_unknown": {"en":["This log was not found","It may have been removed meanwhile."],"de":["Dieses Protokoll gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "audit_proof_pending": {"en":["This event is not proved yet","Its proof appears within seconds while a worker runs."],"de":["Dieses Ereignis ist noch nicht bewiesen","Sein Beweis erscheint in Sekunden, solange ein Worker läuft."]},
+ "audit_row_altered": {"en":["The audit log does not agree with its proofs","Run npx sallyport audit verify, which names the place."],"de":["Das Audit-Protokoll stimmt nicht mit seinen Beweisen überein","Führen Sie npx sallyport audit verify aus; es nennt die Stelle."]},
+ "body_malformed": {"en":["The server could not read this request"],"de":["Der Server konnte diese Anfrage nicht lesen"]},
+ "body_too_large": {"en":["This request is too large"],"de":["Diese Anfrage ist zu groß"]},
+ "client_protected": {"en":["The built-in client cannot be changed","Register a client of your own instead."],"de":["Der eingebaute Client kann nicht geändert werden","Registrieren Sie stattdessen einen eigenen Client."]},
+ "client_unauthenticated": {"en":["The application could not prove who it is","Go back to it and begin again."],"de":["Die Anwendung konnte nicht beweisen, wer sie ist","Gehen Sie zu ihr zurück, und beginnen Sie noch einmal."]},
+ "client_unknown": {"en":["This client was not found","It may have been removed meanwhile."],"de":["Diesen Client gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "client_without_secret": {"en":["This client has no secret","Register a confidential client if the application can keep one."],"de":["Dieser Client hat kein Geheimnis","Registrieren Sie einen vertraulichen Client, wenn die Anwendung eines bewahren kann."]},
+ "clock_wrong": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "console_file_unknown": {"en":["The console was replaced by a newer version","Load this page again."],"de":["Die Konsole wurde durch eine neuere Version ersetzt","Laden Sie diese Seite neu."]},
+ "console_not_built": {"en":["The console is not built","Run npm run generate in the installation."],"de":["Die Konsole ist nicht gebaut","Führen Sie npm run generate in der Installation aus."]},
+ "content_type_unsupported": {"en":["The server could not read this request"],"de":["Der Server konnte diese Anfrage nicht lesen"]},
+ "cursor_invalid": {"en":["This place in the list no longer exists","Load the list again."],"de":["Diese Stelle der Liste gibt es nicht mehr","Laden Sie die Liste neu."]},
+ "dead_letter_unknown": {"en":["This dead letter was not found","It may have been removed meanwhile."],"de":["Diesen unzustellbaren Auftrag gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "directory_stale": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "expectation_unsupported": {"en":["The server could not read this request"],"de":["Der Server konnte diese Anfrage nicht lesen"]},
+ "factors_absent": {"en":["There is no second factor to reset","If a passkey must go too, choose that."],"de":["Es gibt keinen zweiten Faktor zurückzusetzen","Soll auch ein Passkey weg, wählen Sie das."]},
+ "headers_too_large": {"en":["The browser sent too much","Delete the cookies of this address and sign in again."],"de":["Der Browser hat zu viel gesendet","Löschen Sie die Cookies dieser Adresse, und melden Sie sich wieder an."]},
+ "idempotency_key_reused": {"en":["This was sent already, with another content","Load the page again."],"de":["Das wurde schon gesendet, mit anderem Inhalt","Laden Sie die Seite neu."]},
+ "import_unknown": {"en":["This import was not found","It may have been removed meanwhile."],"de":["Diesen Import gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "incident_closed": {"en":["This incident is closed already","Look for an open one about the same."],"de":["Dieser Vorfall ist schon abgeschlossen","Suchen Sie einen offenen zu derselben Sache."]},
+ "incident_unknown": {"en":["This incident was not found","It may have been removed meanwhile."],"de":["Diesen Vorfall gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "internal_error": {"en":["Something failed on our side","Try again, and tell the operator if it stays so."],"de":["Bei uns ist etwas fehlgeschlagen","Versuchen Sie es noch einmal, und sagen Sie es dem Betreiber, wenn es so bleibt."]},
+ "key_ring_behind": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "key_unknown": {"en":["This signing key was not found","It may have been removed meanwhile."],"de":["Diesen Signaturschlüssel gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "last_admin": {"en":["You are the last administrator","Give the role to another user first."],"de":["Sie sind der letzte Administrator","Geben Sie die Rolle zuerst jemand anderem."]},
+ "mcp_unavailable": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "method_not_allowed": {"en":["The server could not read this request"],"de":["Der Server konnte diese Anfrage nicht lesen"]},
+ "origin_refused": {"en":["This request came from another site","Open the page here and begin again."],"de":["Die Anfrage kam von einer fremden Seite","Öffnen Sie die Seite hier, und beginnen Sie noch einmal."]},
+ "own_credential_required": {"en":["This needs a credential that is bound to you","Sign in again."],"de":["Das braucht einen Nachweis, der an Sie gebunden ist","Melden Sie sich wieder an."]},
+ "permission_missing": {"en":["You do not have the permission for this","An administrator can grant you a role that has it."],"de":["Dazu fehlt Ihnen das Recht","Ein Administrator kann Ihnen eine Rolle geben, die es hat."]},
+ "queue_unavailable": {"en":["The queues do not answer at the moment","An operator checks Redis."],"de":["Die Warteschlangen antworten gerade nicht","Ein Betreiber prüft Redis."]},
+ "rate_limited": {"en":["Too many requests"],"de":["Zu viele Anfragen"]},
+ "replay_store_unavailable": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "report_not_ready": {"en":["This report is not finished yet","Its page shows how far it is."],"de":["Dieser Bericht ist noch nicht fertig","Seine Seite zeigt, wie weit er ist."]},
+ "report_unknown": {"en":["This report was not found","It may have been removed meanwhile."],"de":["Diesen Bericht gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "reports_busy": {"en":["Too many reports wait","Wait until one is finished, or cancel one."],"de":["Zu viele Berichte warten","Warten Sie, bis einer fertig ist, oder brechen Sie einen ab."]},
+ "request_invalid": {"en":["The server could not read this request"],"de":["Der Server konnte diese Anfrage nicht lesen"]},
+ "request_stale": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "request_too_slow": {"en":["The request did not arrive in time","Check your connection and send it again."],"de":["Die Anfrage kam nicht rechtzeitig an","Prüfen Sie Ihre Verbindung, und senden Sie sie noch einmal."]},
+ "request_unreadable": {"en":["The server could not read this request"],"de":["Der Server konnte diese Anfrage nicht lesen"]},
+ "revocation_state_stale": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "rights_exceeded": {"en":["You lack a permission that this would grant or remove","Ask an administrator who has it."],"de":["Ihnen fehlt ein Recht, das dies geben oder nehmen würde","Bitten Sie einen Administrator, der es hat."]},
+ "route_unknown": {"en":["This page does not exist"],"de":["Diese Seite gibt es nicht"]},
+ "run_superseded": {"en":["A newer run does this already"],"de":["Ein neuerer Lauf tut das schon"]},
+ "second_factor_required": {"en":["A second factor is also needed","Enter a code of your authenticator app or a recovery code."],"de":["Ein zweiter Faktor ist zusätzlich nötig","Geben Sie einen Code Ihrer Authenticator-App oder einen Wiederherstellungs­code ein."]},
+ "session_unknown": {"en":["This session has ended already"],"de":["Diese Sitzung ist schon beendet"]},
+ "shutting_down": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "siem_position_ahead": {"en":["The target has not reached this event yet","Name an earlier one."],"de":["Das Ziel hat dieses Ereignis noch nicht erreicht","Nennen Sie ein früheres."]},
+ "siem_target_unknown": {"en":["This target was not found","A new one appears after the next run of the export."],"de":["Dieses Ziel gibt es nicht","Ein neues erscheint nach dem nächsten Lauf des Exports."]},
+ "signal_stream_unknown": {"en":["This stream was not found","It may have been removed meanwhile."],"de":["Diesen Stream gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "signing_algorithm_refused": {"en":["Tokens are not signed with this algorithm here","Choose one that is offered."],"de":["Tokens werden hier nicht mit diesem Verfahren signiert","Wählen Sie eines der angebotenen."]},
+ "signing_unavailable": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "signoff_unfinished": {"en":["There is no receipt yet","It appears once the end of the act was reported."],"de":["Es gibt noch keine Quittung","Sie erscheint, sobald das Ende der Handlung gemeldet ist."]},
+ "signoff_unknown": {"en":["This sign-off was not found","It may have been removed meanwhile."],"de":["Diese Freigabe gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "silence_invalid": {"en":["This silence cannot be set","Correct what is named."],"de":["Diese Stummschaltung geht so nicht","Verbessern Sie, was genannt ist."]},
+ "silence_unknown": {"en":["This silence was not found","It may have been removed meanwhile."],"de":["Diese Stummschaltung gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "state_rewound": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "step_up_required": {"en":["Your sign-in is too long ago","Sign in again."],"de":["Ihre Anmeldung ist zu lange her","Melden Sie sich wieder an."]},
+ "store_unavailable": {"en":["The service does not answer at the moment"],"de":["Der Dienst antwortet gerade nicht"]},
+ "transfer_coding_unsupported": {"en":["The server could not read this request"],"de":["Der Server konnte diese Anfrage nicht lesen"]},
+ "transmitter_exists": {"en":["This transmitter is there already","Remove the other one first."],"de":["Diesen Absender gibt es schon","Entfernen Sie zuerst den anderen."]},
+ "transmitter_invalid": {"en":["This transmitter cannot work","Correct what is named."],"de":["Dieser Absender kann nicht funktionieren","Verbessern Sie, was genannt ist."]},
+ "transmitter_unknown": {"en":["This transmitter was not found","It may have been removed meanwhile."],"de":["Diesen Absender gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "unauthenticated": {"en":["You are not signed in","Sign in again."],"de":["Sie sind nicht angemeldet","Melden Sie sich wieder an."]},
+ "user_unknown": {"en":["This person was not found","It may have been removed meanwhile."],"de":["Diese Person gibt es nicht","Vielleicht wurde das inzwischen entfernt."]},
+ "wing_left_out": {"en":["This installation does not have this part"],"de":["Diese Installation hat diesen Teil nicht"]},
+ "wrong_host": {"en":["This page belongs to another address","Open it at {address} and begin again."],"de":["Diese Seite gehört zu einer anderen Adresse","Öffnen Sie sie unter {address}, und beginnen Sie noch einmal."]}
 };
