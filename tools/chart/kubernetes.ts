@@ -1,13 +1,13 @@
 /** `npm run test:kubernetes`: installs deploy/helm at a real API server, and proves what the chart promises there. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parse, parseAllDocuments } from 'yaml';
+import { parse } from 'yaml';
 import { createChildren, eventually } from '../stack/children.ts';
 import { type Answer, type Cluster, startCluster } from './cluster.ts';
-import { chart, golden, renders } from './sources.ts';
+import { chart, objectsOf, type Render, renders } from './renders.ts';
 import { goModuleFile, helm, KUBERNETES } from './tools.ts';
 
 const HELP = `npm run test:kubernetes
@@ -80,13 +80,12 @@ async function defineServiceMonitor({ ask }: Cluster): Promise<void> {
   );
 }
 
-/** Every object of every golden render, strictly: an unknown member, or a warning of Pod Security, is a refusal. */
+/** Every object of every render, strictly: an unknown member, or a warning of Pod Security, is a refusal. */
 async function admitAll({ ask }: Cluster): Promise<number> {
   const dry = '?dryRun=All&fieldValidation=Strict';
   let admitted = 0;
-  for (const name of Object.keys(renders)) {
-    const documents = parseAllDocuments(readFileSync(join(golden, `${name}.yaml`), 'utf8'));
-    for (const thing of documents.map((document) => document.toJS() as Thing)) {
+  for (const name of Object.keys(renders) as Render[]) {
+    for (const thing of objectsOf<Thing>(name)) {
       const { status, body } = await ask<Refusal>('POST', placeOf(thing.kind) + dry, thing);
       assert(`${thing.kind} ${thing.metadata.name} (${name}) is admitted`, status === 201, body);
       if (thing.kind === 'Deployment' || thing.kind === 'Job') {
@@ -239,7 +238,7 @@ async function test(cluster: Cluster): Promise<void> {
   const template = (things: readonly Thing[]) => JSON.stringify(things.map(({ spec }) => spec.template));
   const [services, deployments] = [placeOf('Service'), placeOf('Deployment')];
   const before = [template(await seen.list(deployments)), namesOf(await seen.list(services))];
-  run(program, cluster.kubeconfig, 'upgrade', 'sallyport', chart, ...(renders.all ?? []));
+  run(program, cluster.kubeconfig, 'upgrade', 'sallyport', chart, ...renders.all);
   const [secondJob] = await seen.list(placeOf('Job'));
   assert('the upgrade migrated again', secondJob?.status?.succeeded === 1 && secondJob.metadata.uid !== firstJob);
   const scaled = namesOf(await seen.list(placeOf('HorizontalPodAutoscaler')));

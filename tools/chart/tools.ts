@@ -1,6 +1,6 @@
-/** helm and kubeconform, from PATH or built once from their Go modules, and the schemas of Kubernetes. */
+/** helm, kwok and Kubernetes, built once from their Go modules if they are not on PATH. */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { onPath } from '../checks/debian-package.ts';
 import { ensureGo } from '../checks/go-program.ts';
@@ -42,9 +42,6 @@ function goTool(name: string, module: string, version: string, flags: readonly s
 
 export const helm = (say: Say): string => goTool('helm', 'helm.sh/helm/v3/cmd/helm', 'v3.19.5', helmVersion, say);
 
-export const kubeconform = (say: Say): string =>
-  goTool('kubeconform', 'github.com/yannh/kubeconform/cmd/kubeconform', 'v0.7.0', [], say);
-
 /** kwok, which plays the nodes of a cluster and what runs on them. */
 export const kwok = (say: Say): string => goTool('kwok', 'sigs.k8s.io/kwok/cmd/kwok', 'v0.7.0', [], say);
 
@@ -84,51 +81,4 @@ export function goModuleFile(module: string, version: string, path: string): str
   const { status, stdout, stderr } = spawnSync(ensureGo(), args, { cwd: cache, encoding: 'utf8' });
   if (status !== 0) throw new Error(`the Go module ${module} could not be fetched:\n${stdout}${stderr}`);
   return readFileSync(join((JSON.parse(stdout) as { Dir: string }).Dir, path), 'utf8');
-}
-
-type Schema = {
-  properties?: Record<string, Schema>;
-  additionalProperties?: boolean | Schema;
-  format?: string;
-  type?: string | string[];
-  oneOf?: Schema[];
-  'x-kubernetes-group-version-kind'?: { group: string; version: string; kind: string }[];
-  'x-kubernetes-preserve-unknown-fields'?: boolean;
-};
-
-/** Makes a definition of Kubernetes strict: an unknown member is an error, a quantity or port a number or text. */
-function tighten(schema: Schema): void {
-  if (schema.format === 'int-or-string') {
-    delete schema.type;
-    schema.oneOf = [{ type: 'string' }, { type: 'integer' }];
-  }
-  if (schema.properties && !schema['x-kubernetes-preserve-unknown-fields']) schema.additionalProperties ??= false;
-  for (const part of Object.values(schema.properties ?? {})) tighten(part);
-  if (typeof schema.additionalProperties === 'object') tighten(schema.additionalProperties);
-}
-
-/** Schemas in the layout that kubeconform reads, from the OpenAPI description in the Go module of Kubernetes. */
-export function kubernetesSchemas(say: Say): string {
-  const folder = join(cache, `kubernetes-schemas-${KUBERNETES}`);
-  const location = join(folder, '{{.ResourceKind}}{{.KindSuffix}}.json');
-  if (existsSync(folder)) return location;
-  say(`fetching the schemas of Kubernetes ${KUBERNETES} once from its Go module …`);
-  const text = goModuleFile('k8s.io/kubernetes', KUBERNETES, 'api/openapi-spec/swagger.json');
-  const { definitions } = JSON.parse(text) as { definitions: Record<string, Schema> };
-  // The description calls a quantity text, and an API server reads a number as well.
-  const quantity = 'io.k8s.apimachinery.pkg.api.resource.Quantity';
-  for (const schema of Object.values(definitions)) tighten(schema);
-  definitions[quantity] = { oneOf: [{ type: 'string' }, { type: 'number' } as Schema] };
-  const unfinished = `${folder}.unfinished`;
-  rmSync(unfinished, { recursive: true, force: true });
-  mkdirSync(unfinished, { recursive: true });
-  writeFileSync(join(unfinished, 'definitions.json'), JSON.stringify({ definitions }));
-  for (const [name, schema] of Object.entries(definitions))
-    for (const { group, version, kind } of schema['x-kubernetes-group-version-kind'] ?? []) {
-      const suffix = [...(group === '' ? [] : [group.split('.')[0]]), version].join('-');
-      const file = join(unfinished, `${kind}-${suffix}.json`.toLowerCase());
-      writeFileSync(file, JSON.stringify({ $ref: `definitions.json#/definitions/${name}` }));
-    }
-  renameSync(unfinished, folder);
-  return location;
 }
