@@ -14,8 +14,8 @@ import { makeStack, type Stack } from './stack.ts';
 const HELP = `npm run stack:containers [-- --build] [-- --keep] [-- --down]
 
 Builds the images that are missing and starts docker-compose.yml, unchanged, with Docker or with podman. Then it takes the tour
-through nginx, waits until every health check is healthy and every target of Prometheus is up, kills an API and a worker,
-stops and starts all, and finds the data again. At the end it removes the containers, and the volumes if it made them.
+through nginx, waits until every health check is healthy and every target of Prometheus is up, kills processes, stops
+all within their grace, starts all, and finds the data again. At the end it removes the containers, and the volumes if it made them.
 
 Images that cannot be pulled are replaced by stand-ins of Debian packages, named aloud: see tools/image/stand-ins.ts.
 Services without image or stand-in are left out, and named.
@@ -143,8 +143,13 @@ async function run(engine: Engine, stack: Stack): Promise<void> {
   for (const service of ['api', 'worker', 'mcp', 'redis']) await kill(engine, stack, service);
   await expectStatus('sign-in after the kills', await post('/api/auth/signin', user), 200);
 
+  const drained = ['api', 'worker', 'mcp'];
+  stack.stop(drained);
+  for (const { isRunning, exitCode } of drained.flatMap((service) => stack.states(service)))
+    if (isRunning || exitCode !== 0)
+      throw new Error(`a process did not drain within its grace: it ended with ${exitCode}`);
   stack.down();
-  say('stopped, and containers removed');
+  say('stopped: API, worker and MCP server drained within their grace, each with 0; containers removed');
   const againMs = performance.now();
   await stack.up(leftOut);
   await expectReady(stack, leftOut);

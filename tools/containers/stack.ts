@@ -21,6 +21,8 @@ export type Stack = {
   readonly file: ComposeFile;
   /** Starts what is not left out, in order; returns when all that was begun has begun. */
   up(leaveOut: readonly string[]): Promise<void>;
+  /** Stops services as an orchestrator does: TERM, and KILL after the grace of each. */
+  stop(services: readonly string[]): void;
   /** Stops and removes containers and networks, and volumes only if told. */
   down(options?: { readonly volumes: boolean }): void;
   states(service: string): readonly State[];
@@ -68,6 +70,7 @@ function byDocker(engine: Engine, file: ComposeFile): Stack {
       const services = file.services.map(({ name }) => name).filter((name) => !leaveOut.includes(name));
       engine.show('compose', 'up', '-d', ...services);
     },
+    stop: (services) => engine.show('compose', 'stop', ...services),
     down: ({ volumes } = { volumes: false }) => engine.show('compose', 'down', ...(volumes ? ['--volumes'] : [])),
     states: (service) => inspect(engine, idsOf(service)),
     logOf: (service) => logs(engine, idsOf(service)),
@@ -181,6 +184,7 @@ function byPodman(engine: Engine, file: ComposeFile, say: Say): Stack {
       };
       await Promise.all(wanted.map(begin));
     },
+    stop: (services) => void engine.run('stop', ...services.flatMap((name) => namesOf(serviceOf(name)))),
     down({ volumes } = { volumes: false }) {
       health.stop();
       const filter = `--filter=label=com.docker.compose.project=${project}`;

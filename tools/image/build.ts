@@ -31,7 +31,7 @@ function buildImage(engine: Engine, tag: string, say: Say, options: readonly str
   engine.show('build', ...engine.buildOptions, ...dated, ...options, '-t', tag, '.');
 }
 
-export type Inspected = {
+type Inspected = {
   /** sha256 of the configuration, hex. */
   readonly digest: string;
   readonly bytes: number;
@@ -41,7 +41,7 @@ export type Inspected = {
   readonly layers: readonly string[];
 };
 
-export function inspectImage(engine: Engine, image: string): Inspected {
+function inspectImage(engine: Engine, image: string): Inspected {
   const [found] = JSON.parse(engine.run('image', 'inspect', image)) as {
     Id: string;
     Size: number;
@@ -56,8 +56,19 @@ export function inspectImage(engine: Engine, image: string): Inspected {
 
 export type ImageFile = { readonly path: string; readonly mode: string };
 
+/** What helps an intruder, or was left by a developer: a shell, a program that changes its user, TypeScript, settings. */
+export function strangeFiles(files: readonly ImageFile[]): readonly string[] {
+  const isHelpful = /(^|\/)(sh|bash|dash|ash|busybox|apt|apt-get|dpkg|npm|npx|curl|wget|perl|python3?)$/;
+  const isLeft = /^app\/.*\.ts$|^app\/\.env$|^app\/node_modules\/.*(\.d\.[cm]?ts|\.map)$/;
+  return files.flatMap(({ mode, path }) => [
+    ...(/^[-lh]/.test(mode) && isHelpful.test(path) ? [`${path} helps an intruder`] : []),
+    ...(/^-.{2}s|^-.{5}s/.test(mode) ? [`${path} changes its user`] : []),
+    ...(isLeft.test(path) ? [`${path} is of a developer`] : []),
+  ]);
+}
+
 /** Every file of an image, as a container of it sees them. `read` gives the text of one. */
-export function filesOf<T>(
+function filesOf<T>(
   engine: Engine,
   image: string,
   use: (files: readonly ImageFile[], read: (path: string) => string) => T,
@@ -155,7 +166,7 @@ export type Report = {
 export function makeImage(engine: Engine, tag: string, say: Say): Report {
   const startedAt = new Date();
   buildImage(engine, tag, say);
-  const { digest, bytes, architecture } = inspectImage(engine, tag);
+  const { digest, bytes, architecture, user } = inspectImage(engine, tag);
   const epoch = sourceDateEpoch();
   const out = join(imageFolder, 'statements');
   mkdirSync(out, { recursive: true });
@@ -165,8 +176,8 @@ export function makeImage(engine: Engine, tag: string, say: Say): Report {
     packages: join(out, 'packages.json'),
   };
   const write = (path: string, value: unknown): void => writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`);
-  const { packages, unexpected, absent } = filesOf(engine, tag, (all, read) => {
-    const compared = comparePackages(all, architecture);
+  const { packages, unexpected, absent, strange } = filesOf(engine, tag, (all, read) => {
+    const compared = { ...comparePackages(all, architecture), strange: strangeFiles(all) };
     write(files.sbom, billOfMaterials(npmBom(), compared.packages, debianPackages(all, read), new Date(epoch * 1_000)));
     return compared;
   });
@@ -191,6 +202,8 @@ export function makeImage(engine: Engine, tag: string, say: Say): Report {
   });
   write(files.provenance, statement);
   const faults = [
+    ...strange.slice(0, 5),
+    ...(['nonroot', '65532'].includes(user) ? [] : [`it runs as ${user}`]),
     ...(unexpected.length > 0 ? [`packages that production does not need: ${unexpected.join(', ')}`] : []),
     ...(absent.length > 0 ? [`packages are missing: ${absent.join(', ')}`] : []),
     ...(megabytes(bytes) > MAXIMUM_MEGABYTES ? [`${megabytes(bytes)} MB, more than ${MAXIMUM_MEGABYTES}`] : []),

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { npmBom } from './build.ts';
+import { npmBom, strangeFiles } from './build.ts';
 import { imagePackages, readLock } from './packages.ts';
 import { shippedPackages, withoutSymbols } from './ship.mjs';
 import { basesOf, canStandIn, composeImages } from './stand-ins.ts';
@@ -57,6 +57,23 @@ describe('what an image ships', () => {
       'node_modules/pg',
       'node_modules/pg/node_modules/needed',
     ]);
+  });
+
+  test('refuses a shell, a program that changes its user, and what a developer left', () => {
+    const file = (path: string, mode = '-rwxr-xr-x') => ({ path, mode });
+    const fine = [
+      'app/dist/current/api.mjs',
+      'app/node_modules/node/bin/node',
+      'usr/share/npm/README',
+      'etc/sh/readme',
+    ];
+    expect(strangeFiles(fine.map((path) => file(path)))).toEqual([]);
+    const links = [file('bin/sh', 'lrwxrwxrwx'), file('bin/busybox', 'hrwxr-xr-x'), file('usr/bin/python3')];
+    expect(strangeFiles(links)).toHaveLength(3);
+    expect(strangeFiles([file('usr/lib/npm', 'drwxr-xr-x')])).toEqual([]);
+    expect(strangeFiles([file('usr/bin/su', '-rwsr-xr-x'), file('usr/bin/wall', '-rwxr-sr-x')])).toHaveLength(2);
+    const left = ['app/cli/main.ts', 'app/.env', 'app/node_modules/pg/index.d.ts', 'app/node_modules/pg/index.js.map'];
+    expect(strangeFiles(left.map((path) => file(path)))).toHaveLength(4);
   });
 
   test('has no command line of a library, compiler or test runner', () => {
