@@ -22,7 +22,6 @@ import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
 import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.ts';
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
-import { dashboardFiles } from './dashboards.ts';
 import { databasePage } from './database-page.ts';
 import { detectionsPage, detectionTexts, type KeptReplay } from './detections-page.ts';
 import { flowsPage } from './flows-page.ts';
@@ -31,6 +30,7 @@ import { ownNamesTs } from './own-names.ts';
 import {
   auditEventsPage,
   configurationPage,
+  dashboardFiles,
   endpointsPage,
   envExample,
   errorsPage,

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { jsonLines } from './json-lines.ts';
 import { configurationPage, envExample, openApiText } from './pages.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -19,4 +20,25 @@ test('a reference of openapi.json takes one line, and the text is the document',
   expect(text).toContain('  "schema": { "$ref": "#/components/schemas/A" },\n');
   expect(text).toContain('    { "bearer": [] },\n');
   expect(text).toContain('{\n    "a": "x"\n  }');
+});
+
+const value = { name: 'a', left: undefined, none: [], panels: [{ id: 1, targets: ['x', null] }, 2, 'text'] };
+
+test.each([0, 1, 2, 3, 9])('JSON in lines is the value, whatever the depth (%i)', (depth) => {
+  expect(JSON.parse(jsonLines(value, depth))).toEqual(JSON.parse(JSON.stringify(value)));
+});
+
+test('JSON in lines puts what is deeper than the depth into one line', () => {
+  expect(jsonLines(value, 0)).toBe(JSON.stringify(value));
+  expect(jsonLines(value, 2).split('\n')).toEqual([
+    '{',
+    ' "name": "a",',
+    ' "none": [],',
+    ' "panels": [',
+    '  {"id":1,"targets":["x",null]},',
+    '  2,',
+    '  "text"',
+    ' ]',
+    '}',
+  ]);
 });

@@ -8,7 +8,7 @@ import { parse } from 'yaml';
 import { readMcpMetadataEndpoint } from '#services/core/access/metadata-contract.ts';
 import { LONGEST_MS } from '#services/mcp/progress-streams.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
-import { dashboardFiles } from '../catalog/dashboards.ts';
+import { dashboardFiles } from '../catalog/pages.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const readYaml = (path: string) => parse(readFileSync(join(root, path), 'utf8'), { merge: true });
