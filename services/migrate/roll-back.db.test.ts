@@ -9,7 +9,7 @@ import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { childEnv } from '#tools/testing/processes/child-env.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
-import { readMigrations, readReleases } from '../platform/postgres/migration-files.ts';
+import { readMigrations } from '../platform/postgres/migration-files.ts';
 import { rollBack, rollBackPlan } from './roll-back.ts';
 
 let ports: OwnPorts;
@@ -165,17 +165,18 @@ test('six migrations of which the last to go back refuses change nothing, whethe
   expect((await back()).reverted.filter((name) => name.endsWith('_six'))).toHaveLength(6);
 });
 
-test('a release that asks for no owed factor is not gone back to while a user who can sign in owes one', async () => {
-  const releases = await readReleases();
-  const asked = { ...(await question()), releases, version: '0.2.0' };
-  expect(await rollBackPlan(asked)).toMatchObject({ compatible: true });
-  await ports.raw(`INSERT INTO users (id, email, name, "owesFactor") VALUES ('ada', 'ada@people.test', 'Ada', true)`);
-  const why = 'let them enrol it';
-  expect(await rollBackPlan(asked)).toMatchObject({ compatible: false, reason: expect.stringContaining(why) });
+test('a migration that stays because the release before runs with it still refuses, if that release would ignore its rows', async () => {
+  const declared = { phase: 'expand', down: 'none, because the release before ignores the table' };
+  const holds = [{ rows: 'SELECT FROM owed', because: 'let these users enrol first' }];
+  write('20990301000000_owed', 'CREATE TABLE owed (id int)', '');
+  writeFileSync(join(folder, '20990301000000_owed/phase.json'), JSON.stringify({ ...declared, holds }));
+  await migrate(ports.databaseUrl, () => {}, [folder]);
+  expect(await plan()).toMatchObject({ compatible: true, keeps: ['20990301000000_owed'] });
+  await ports.raw('INSERT INTO owed VALUES (1)');
+  expect(await plan()).toMatchObject({ compatible: false, reason: expect.stringContaining('enrol first') });
   const before = await schema();
-  const rolled = rollBack({ ...asked, command: 'test', say: () => {} }, testCaller);
-  await expect(rolled).rejects.toMatchObject(refusal(why));
+  await expect(back()).rejects.toMatchObject(refusal('enrol first'));
   expect(await schema()).toEqual(before);
-  await ports.raw(`UPDATE users SET "disabledAt" = now() WHERE id = 'ada'`);
-  expect(await rollBackPlan(asked)).toMatchObject({ compatible: true });
+  await ports.raw('DELETE FROM owed');
+  expect((await back()).kept).toEqual(['20990301000000_owed']);
 });

@@ -16,30 +16,15 @@ import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
 import { commitIn } from '../release/release-code.ts';
 
 const PRISMA = resolve(import.meta.dirname, '../../prisma');
-/** The last migration of 0.1.0; those up to it are one baseline. */
-const BASELINE = '20261125000200_client_uri';
+/** What a next release could add: the rules hold for it too, so this test judges something when nothing was added yet. */
+const NEXT = resolve(import.meta.dirname, '../../testing/fixtures/next-release');
 
-/** Refused by the lint, and there all the same: why that does no harm. */
-const ACCEPTED: Readonly<Record<string, string>> = {
-  '20261125101000_imported_hash_keys': 'it builds an index on accounts; no release before 0.2.0 is in use',
-};
-
-const migrations = await readMigrations();
-const added = migrations.filter(({ name }) => name > BASELINE);
-
-test('every migration after the baseline declares its phase and its way back in phase.json', () => {
-  expect(added.length).toBeGreaterThan(0);
-  const silent = added.filter(({ phase }) => phase === undefined).map(({ name }) => name);
-  expect(silent, 'add phase.json beside migration.sql: see CONTRIBUTING.md').toEqual([]);
-});
-
-/** They raise an exception as well as what their holds ask, and are not edited. */
-const RAISING = ['20261125180000_alerts', '20261125181000_signal_transmitters', '20261125231000_signal_streams'];
+const [baseline, ...added] = await readMigrations([NEXT]);
 
 test('no way back raises an exception of its own: what would lose rows is a hold of phase.json', () => {
-  const raising = added.filter(({ down }) => down && 'sql' in down && /\bRAISE\b/i.test(down.sql));
-  expect(raising.map(({ name }) => name)).toEqual(RAISING);
-  for (const { name, holds, down } of raising) expect((down as { sql: string }).sql, name).toContain(holds[0]?.because);
+  const back = added.flatMap(({ name, down }) => ('sql' in down ? [{ name, sql: down.sql }] : []));
+  expect(back.length).toBeGreaterThan(0);
+  expect(back.filter(({ sql }) => /\bRAISE\b/i.test(sql)).map(({ name }) => name)).toEqual([]);
 });
 
 test('the versions in releases.json are in order, exist, and end with this one', async () => {
@@ -52,7 +37,7 @@ test('the versions in releases.json are in order, exist, and end with this one',
 
 test('a release with a commit is what that commit says: its version, and its last migration', async ({ skip }) => {
   const released = (await readReleases()).filter(({ commit }) => commit !== undefined);
-  expect(released.length).toBeGreaterThan(0);
+  if (released.length === 0) skip(`${version} is the first release: none has a commit yet`);
   const root = resolve(PRISMA, '..');
   for (const { version: name, migration, commit = '' } of released) {
     await commitIn(root, commit).catch((err: Error) => skip(err.message));
@@ -72,22 +57,20 @@ test('no migration after the baseline breaks the release before it or blocks a r
   try {
     await db.connect();
     await prepareHistory(db);
-    for (const migration of migrations.filter(({ name }) => name <= BASELINE)) await applyMigration(db, migration);
+    await applyMigration(db, baseline!);
     const released = await readCatalog(db);
     const steps: RehearsedStep[] = [];
     for (const [index, migration] of added.entries()) {
       steps.push(await observeMigration(db, migration, 'up', released));
       // Asked of every schema in which the migration can be taken back.
       expect(await holdsOn(db, added.slice(0, index + 1)), migration.name).toEqual([]);
-      if (!migration.down || !('sql' in migration.down)) continue;
+      if (!('sql' in migration.down)) continue;
       await observeMigration(db, migration, 'down');
       await observeMigration(db, migration, 'up');
     }
-    const refusals = steps
-      .filter(({ migration }) => !(migration in ACCEPTED))
-      .flatMap((step) =>
-        step.refusals.map(({ rule, on, text, why }) => `${step.migration}: ${rule}: ${on}: ${text}; ${why}`),
-      );
+    const refusals = steps.flatMap((step) =>
+      step.refusals.map(({ rule, on, text, why }) => `${step.migration}: ${rule}: ${on}: ${text}; ${why}`),
+    );
     expect(refusals).toEqual([]);
   } finally {
     await db.end();

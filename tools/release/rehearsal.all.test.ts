@@ -1,9 +1,10 @@
 // About: services/migrate/ prisma/releases.json
 // The part of the rehearsal (`npm run rehearse`) that every test run makes: the real code of the release before serves on
-// the schema and data of this version, beside it, under load, through a rollback and the upgrade after it.
+// the schema and data of this version, beside it, under load, through a rollback and the upgrade after it. Before the first
+// release is recorded, it is this version that serves on the schema of a next one.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest';
 import { version } from '#observability/version.ts';
@@ -16,10 +17,14 @@ import { queryRows, testCaller } from '#tools/testing/harness/ports.ts';
 import { type Children, createChildren, eventually, startRole } from '../stack/children.ts';
 import { exchange } from './rehearsal-exchange.ts';
 import { createAsking, type LiveCopy, startLoad } from './rehearsal-load.ts';
-import { commitIn, NoReleaseCode, releaseBefore, releaseCode } from './release-code.ts';
+import { commitIn, isFirstRelease, NoReleaseCode, releaseBefore, releaseCode } from './release-code.ts';
 
+const ROOT = resolve(import.meta.dirname, '../..');
 const releases = await readReleases();
-const before = releaseBefore(releases, version);
+const before = isFirstRelease(releases, version) ? undefined : releaseBefore(releases, version);
+const OLD = before?.version ?? 'this version';
+/** Folders of migrations that the code of the release before does not know, besides those of this version. */
+const next = before ? [] : [join(ROOT, 'testing/fixtures/next-release')];
 
 /** The load checks that revocations arrive: a busy machine alone must not make a copy refuse tokens. */
 const PATIENT = { REVOCATION_STALENESS_MS: '30000' };
@@ -37,7 +42,7 @@ async function startOld(code: string): Promise<LiveCopy> {
   const [port, metrics] = await Promise.all([randomFreePort(), randomFreePort()]);
   const child = startRole(
     children,
-    `api ${before.version}`,
+    `api ${OLD}`,
     'api',
     {
       ...{ DATABASE_URL: harness.databaseUrl, REDIS_URL: harness.redisUrl, BETTER_AUTH_SECRET: harness.authSecret },
@@ -50,16 +55,17 @@ async function startOld(code: string): Promise<LiveCopy> {
     code,
   );
   const url = `http://127.0.0.1:${port}`;
-  await eventually(`${before.version} to be ready`, () => fetch(`${url}/readyz`).then(({ ok }) => ok), child);
-  return { version: before.version, url };
+  await eventually(`${OLD} to be ready`, () => fetch(`${url}/readyz`).then(({ ok }) => ok), child);
+  return { version: OLD, url };
 }
 
 beforeAll(async () => {
   dataDir = await mkdtemp(join(tmpdir(), 'sallyport-rehearsal-'));
   children = createChildren(() => undefined);
   try {
-    const code = await releaseCode(before.commit, () => {});
+    const code = before ? await releaseCode(before.commit, () => {}) : ROOT;
     harness = await openApiHarness();
+    await migrate(harness.databaseUrl, () => {}, next);
     copy = await harness.startCopy({ env: PATIENT });
     now = { version, url: copy.url };
     old = await startOld(code);
@@ -87,14 +93,15 @@ test('the release before reads what this version wrote, and this one what it wro
     const kept = (await exchange(asking, now, old, { origin: API_URL })).kept;
     await exchange(asking, old, now, { origin: API_URL });
     await load.more(20);
-    const migrations = await readMigrations();
+    const migrations = await readMigrations(next);
     const rolled = await rollBack(
-      { databaseUrl: url, version: before.version, releases, migrations, command: 'test', say: () => {} },
+      { databaseUrl: url, version: before?.version ?? version, releases, migrations, command: 'test', say: () => {} },
       testCaller,
     );
+    expect(rolled.reverted.length).toBeGreaterThan(0);
     await load.more(20);
     const written = await asking.signUp(old);
-    expect(await migrate(url)).toEqual([...rolled.reverted].reverse());
+    expect(await migrate(url, () => {}, next)).toEqual([...rolled.reverted].reverse());
     await load.more(20);
     for (const at of [old, now])
       for (const person of [kept, written]) {
@@ -120,20 +127,18 @@ test('the same load notices a migration that renames a column which the release 
   await load.more(1_000_000);
   await queryRows(harness.databaseUrl, 'ALTER TABLE refresh_families RENAME turn TO generation');
   await load.stop();
-  expect(asking.seen.failures.join('\n')).toMatch(
-    new RegExp(`^${before.version}: POST /v1/tokens/refresh: 5\\d\\d`, 'm'),
-  );
+  expect(asking.seen.failures.join('\n')).toMatch(new RegExp(`^${OLD}: POST /v1/tokens/refresh: 5\\d\\d`, 'm'));
 });
 
 test('a clone without the commit is told apart from one without git, and each says what to do', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-no-clone-'));
-  const [root, unknown] = [join(import.meta.dirname, '../..'), 'f'.repeat(40)];
+  const unknown = 'f'.repeat(40);
   try {
     await expect(commitIn(folder, unknown)).rejects.toThrow(`${folder} is no git clone, so commit ${unknown}`);
-    await expect(commitIn(root, unknown)).rejects.toThrow(
+    await expect(commitIn(ROOT, unknown)).rejects.toThrow(
       /is not in this (shallow clone: git fetch --unshallow|clone: git fetch)/,
     );
-    await expect(commitIn(root, unknown)).rejects.toBeInstanceOf(NoReleaseCode);
+    await expect(commitIn(ROOT, unknown)).rejects.toBeInstanceOf(NoReleaseCode);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -11,7 +11,7 @@ import { startPostgres } from '#services/platform/local/postgres.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
 import { readReleases } from '#services/platform/postgres/migration-files.ts';
 import { rehearse } from './rehearsal.ts';
-import { NoReleaseCode, releaseBefore, releaseCode, releaseNamed } from './release-code.ts';
+import { isFirstRelease, NoReleaseCode, releaseBefore, releaseCode, releaseNamed } from './release-code.ts';
 
 const HELP = `npm run rehearse [-- --from VERSION] [-- --users 4] [-- --refreshes 100] [-- --keep FILE]
 
@@ -19,7 +19,7 @@ Takes the code of the newest earlier release out of git (prisma/releases.json na
 version on one PostgreSQL and one Redis, with workers, while users sign up, sign in, validate and refresh: the release
 before serves; this version migrates, serves beside it, and replaces it; then back by sallyport rollback, and there again.
 Each version reads what the other wrote. Exits 1 if one valid token was refused, one session ended, one request failed,
-or the log or the data have a fault; 2 if the code of the release cannot be had here.
+or the log or the data have a fault; 2 if the code of the release cannot be had here. The first release has none before it.
 
   --from       another earlier release
   --users      users who are signed in all the time
@@ -42,6 +42,7 @@ async function main(): Promise<void> {
   });
   if (values.help) return void process.stdout.write(HELP);
   const releases = await readReleases();
+  if (isFirstRelease(releases, version)) return say(`${version} is the first release: no upgrade leads to it`);
   const before = values.from === undefined ? releaseBefore(releases, version) : releaseNamed(releases, values.from);
   const code = await releaseCode(before.commit, say);
   const lag = monitorEventLoopDelay();

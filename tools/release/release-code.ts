@@ -20,6 +20,9 @@ type KeptRelease = Release & { readonly commit: string };
 
 const hasCode = (release: Release): release is KeptRelease => release.commit !== undefined;
 
+export const isFirstRelease = (releases: readonly Release[], version: string): boolean =>
+  releases[0]?.version === version;
+
 /** The newest release before this version whose commit is known. @throws NoReleaseCode */
 export function releaseBefore(releases: readonly Release[], version: string): KeptRelease {
   const at = releases.findIndex((each) => each.version === version);

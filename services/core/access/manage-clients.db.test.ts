@@ -267,6 +267,18 @@ test('claims in ID tokens are set and taken back, and the database refuses anoth
   await expect(other).rejects.toThrow('oauth_clients_id_token_claims');
 });
 
+test.each([
+  ['pkce', `pkce = 'off'`],
+  ['pkce', `auth_method = 'none', pkce = 'optional'`],
+  ['refresh_rotation', `refresh_rotation = 'sometimes'`],
+  ['refresh_rotation', `refresh_rotation = 'off'`],
+  ['fapi2', `profile = 'fapi2'`],
+])('the database refuses what the rule of %s refuses: %s', async (rule, change) => {
+  const { client_id: clientId } = await harness.newClient();
+  const changed = harness.raw(`UPDATE oauth_clients SET ${change} WHERE "clientId" = $1`, [clientId]);
+  await expect(changed).rejects.toMatchObject({ constraint: `oauth_clients_${rule}` });
+});
+
 describe('the status of a client', () => {
   test('disabled, it cannot authenticate and its tokens end; enabling it does not bring them back', async () => {
     const { client_id: clientId, client_secret: secret } = await harness.newClient();

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { StartError } from '../local/errors.ts';
 import { type Migration, readMigrations } from './migration-files.ts';
+import { assertSchemaOf, endsWithOldChain, oldChainRefusal } from './old-chain.ts';
 import { assertPostgresVersion, POSTGRES_VERSION_FIX, postgresVersionWarning } from './server-version.ts';
 
 const LOCK = 72_707_369;
@@ -44,13 +45,16 @@ export function migrationRefusal(states: readonly MigrationState[]): StartError 
       `migration ${changed.name} was changed after it was applied`,
       `use the version that made this database, or start with ${EMPTY}`,
     );
-  const [first, ...others] = states.filter(({ state }) => state === 'unknown');
+  const unknown = states.filter(({ state }) => state === 'unknown').map(({ name }) => name);
+  const replaced = oldChainRefusal(unknown, EMPTY);
+  if (replaced) return replaced;
+  const [first, ...others] = unknown;
   // If nothing is pending, a later version migrated the database; this version must run with it during a rolling deploy.
   if (!first || states.every(({ state }) => state !== 'pending')) return undefined;
   const more = others.length > 0 ? ` and ${others.length} more` : '';
   return new StartError(
     'migrations_diverged',
-    `the database holds migrations that this version does not have (${first.name}${more}), and lacks some that it has`,
+    `the database holds migrations that this version does not have (${first}${more}), and lacks some that it has`,
     `use the version that migrated it, or start with ${EMPTY}`,
   );
 }
@@ -184,25 +188,26 @@ export function applyMigration(db: pg.Client, migration: Migration, look: Look =
   return namingRefusal(migration.name, 'those before it stay', () => apply(db, migration, look));
 }
 
+const note = (db: pg.Client, { checksum, name }: Migration): Promise<unknown> =>
+  db.query(
+    `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count) VALUES ($1, $2, now(), $3, 1)`,
+    [randomUUID(), checksum, name],
+  );
+
 async function apply(db: pg.Client, migration: Migration, look: Look): Promise<void> {
-  const note = (): Promise<unknown> =>
-    db.query(
-      `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name, applied_steps_count) VALUES ($1, $2, now(), $3, 1)`,
-      [randomUUID(), migration.checksum, migration.name],
-    );
   if (!migration.isTransactional) {
     for (const statement of statementsOf(migration.sql)) {
       await dropInvalidIndex(db, statement);
       await db.query(statement);
     }
     await look(db);
-    await note();
+    await note(db, migration);
     return;
   }
   await inOneTransaction(db, async () => {
     await db.query(migration.sql);
     await look(db);
-    await note();
+    await note(db, migration);
   });
 }
 
@@ -214,16 +219,28 @@ export async function appliedMigrations(db: pg.Client): Promise<string[]> {
   return rows.map(({ name }) => name).sort();
 }
 
+/** Writes the baseline into the history of a database that has all of what it replaced, and the same schema. */
+const adopt = (db: pg.Client, baseline: Migration): Promise<void> =>
+  inOneTransaction(db, async () => {
+    await assertSchemaOf(db, baseline);
+    await db.query('DELETE FROM _prisma_migrations');
+    await note(db, baseline);
+  });
+
 /**
  * Applies pending SQL migrations, one transaction each, under one lock. Needs no Prisma engine.
  * @returns names of the migrations that this call applied
  * @param say takes a warning about the version of the server
  * @param others folders of migrations besides this version's
- * @throws StartError of `migrationRefusal`, or `postgres_too_old`
+ * @throws StartError of `migrationRefusal` or `assertSchemaOf`, or `postgres_too_old`
  */
 export async function migrate(url: string, say: Say = () => {}, others: readonly string[] = []): Promise<string[]> {
   const migrations = await readMigrations(others);
   return withMigrationLock(url, say, async (db) => {
+    if (endsWithOldChain(await appliedMigrations(db))) {
+      await adopt(db, migrations[0]!);
+      say(`the schema is that of ${migrations[0]!.name}, which stands for the migrations before it`);
+    }
     const states = await statesOf(db, migrations);
     const refusal = migrationRefusal(states);
     if (refusal) throw refusal;

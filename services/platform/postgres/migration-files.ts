@@ -23,10 +23,9 @@ export type Migration = {
   readonly name: string;
   readonly sql: string;
   readonly checksum: string;
-  /** Undefined: it was written before migrations declared a phase. */
-  readonly phase: 'expand' | 'contract' | undefined;
+  readonly phase: 'expand' | 'contract';
   /** The SQL that takes it back, or why there is none. */
-  readonly down: { readonly sql: string } | { readonly because: string } | undefined;
+  readonly down: { readonly sql: string } | { readonly because: string };
   /** What must not be there when a release before it is gone back to. */
   readonly holds: readonly Hold[];
   /** False: its statements run one by one, outside a transaction, as `CREATE INDEX CONCURRENTLY` must. */
@@ -45,24 +44,15 @@ const declaration = z.strictObject({
   transaction: z.boolean().default(true),
 });
 
-async function readOrNothing(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (err) {
-    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw err;
-  }
-}
-
 async function readMigration(folder: string, name: string): Promise<Migration> {
   const sql = await readFile(`${folder}/${name}/migration.sql`, 'utf8');
-  const read = { name, sql, checksum: createHash('sha256').update(sql).digest('hex') };
-  const text = await readOrNothing(`${folder}/${name}/phase.json`);
-  if (text === undefined) return { ...read, phase: undefined, down: undefined, holds: [], isTransactional: true };
-  const { phase, down, holds, transaction } = declaration.parse(JSON.parse(text));
+  const declared = JSON.parse(await readFile(`${folder}/${name}/phase.json`, 'utf8'));
+  const { phase, down, holds, transaction } = declaration.parse(declared);
   const because = BECAUSE.exec(down)?.[1];
   return {
-    ...read,
+    name,
+    sql,
+    checksum: createHash('sha256').update(sql).digest('hex'),
     phase,
     down: because === undefined ? { sql: await readFile(`${folder}/${name}/down.sql`, 'utf8') } : { because },
     holds,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { StartError } from '../local/errors.ts';
+import { differencesOf } from './describe-schema.ts';
 import { applyMigration, inOneTransaction, namingFullDisk, prepareHistory } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
 import { holdsOn, revertMigration } from './revert-migrations.ts';
@@ -113,25 +114,18 @@ async function withScratchDatabase<T>(url: string, work: (db: pg.Client) => Prom
   });
 }
 
-/** Differences between the schema of a database and that of its migrations, one line each. */
-function driftOf(live: Catalog, made: Catalog): string[] {
-  const facts = ({ tables, columns, indexes, constraints }: Catalog): Set<string> => {
-    const nameOf = new Map(tables.map(({ oid, name }) => [oid, name]));
-    return new Set([
-      ...tables.map(({ name }) => `table ${name}`),
-      ...columns.map(
-        ({ table, name, type, isRequired }) =>
-          `column ${nameOf.get(table)}.${name} ${type}${isRequired ? ' not null' : ''}`,
-      ),
-      ...indexes.map(({ table, name }) => `index ${name} on ${nameOf.get(table)}`),
-      ...constraints.map(({ table, name, text }) => `constraint ${name} on ${nameOf.get(table)}: ${text}`),
-    ]);
-  };
-  const [has, should] = [facts(live), facts(made)];
+/** What bears on a migration: tables, columns, indexes and constraints, one line each. */
+function factsOf({ tables, columns, indexes, constraints }: Catalog): string[] {
+  const nameOf = new Map(tables.map(({ oid, name }) => [oid, name]));
   return [
-    ...[...has].filter((fact) => !should.has(fact)).map((fact) => `only in the database: ${fact}`),
-    ...[...should].filter((fact) => !has.has(fact)).map((fact) => `not in the database: ${fact}`),
-  ].sort();
+    ...tables.map(({ name }) => `table ${name}`),
+    ...columns.map(
+      ({ table, name, type, isRequired }) =>
+        `column ${nameOf.get(table)}.${name} ${type}${isRequired ? ' not null' : ''}`,
+    ),
+    ...indexes.map(({ table, name }) => `index ${name} on ${nameOf.get(table)}`),
+    ...constraints.map(({ table, name, text }) => `constraint ${name} on ${nameOf.get(table)}: ${text}`),
+  ];
 }
 
 const BATCH = 500;
@@ -170,6 +164,7 @@ async function copyRows(
   most: number | 'all',
 ): Promise<number> {
   const filled = tables.filter(({ kind }) => kind === 'r' || kind === 'p');
+  if (filled.length === 0) return 0;
   const nameOf = new Map(filled.map(({ oid, name }) => [oid, quoted(name)]));
   const keys = constraints.filter(({ kind }) => kind === 'f');
   for (const { table, name } of keys)
@@ -226,7 +221,7 @@ export function rehearseMigrations({
     const made = await readCatalog(scratch);
     const { drift, rowsCopied } = await connected(url, async (live) => {
       await live.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-      const found = driftOf(await readCatalog(live), made);
+      const found = differencesOf(factsOf(await readCatalog(live)), factsOf(made));
       if (found.length > 0) return { drift: found, rowsCopied: 0 };
       say(`copying ${rows === 'all' ? 'all rows' : `up to ${rows} rows of each table`}`);
       return { drift: found, rowsCopied: await copyRows(live, scratch, made, rows) };

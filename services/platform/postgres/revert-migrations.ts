@@ -28,7 +28,7 @@ export async function lockedHoldsOn(
   db: pg.Client,
   migrations: readonly Pick<Migration, 'name' | 'down' | 'holds'>[],
 ): Promise<string[]> {
-  const losing = migrations.filter(({ down, holds }) => down !== undefined && 'sql' in down && holds.length > 0);
+  const losing = migrations.filter(({ down, holds }) => 'sql' in down && holds.length > 0);
   if (losing.length > 0) {
     await db.query('SAVEPOINT trial');
     await holdsOn(db, losing);
@@ -46,7 +46,7 @@ export async function revertMigration(
   { name, down }: Pick<Migration, 'name' | 'down'>,
   look: Look = async () => {},
 ): Promise<void> {
-  if (!down || !('sql' in down)) throw new Error(`migration ${name} has no down.sql`);
+  if (!('sql' in down)) throw new Error(`migration ${name} has no down.sql`);
   await namingRefusal(name, 'nothing was taken back', () => db.query(down.sql));
   await look(db);
   await db.query(

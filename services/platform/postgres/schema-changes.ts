@@ -226,7 +226,7 @@ export type Refusal = Change & { readonly why: string };
 /** The changes that a migration of this phase may not make. */
 export function refusalsOf(
   changes: readonly Change[],
-  { phase, isTransactional }: { readonly phase: 'expand' | 'contract' | undefined; readonly isTransactional: boolean },
+  { phase, isTransactional }: { readonly phase: 'expand' | 'contract'; readonly isTransactional: boolean },
 ): Refusal[] {
   const isExcused = ({ rule }: Change): boolean => !isTransactional && rule.startsWith('index-');
   return changes

@@ -54,7 +54,7 @@ const releases = [
 ];
 const back = { sql: 'SELECT 1' };
 const migrations = [
-  { name: '10_users', phase: undefined, down: undefined },
+  { name: '10_users', phase: 'contract', down: { because: 'nothing was before it' } },
   { name: '20_column', phase: 'contract', down: back },
   { name: '30_notes', phase: 'contract', down: back },
 ] as const;

@@ -4,9 +4,8 @@ type KnownRelease = { readonly version: string; readonly migration: string };
 /** What a migration declares about going back. */
 export type MigrationFacts = {
   readonly name: string;
-  /** Undefined: it was written before migrations declared one. */
-  readonly phase: 'expand' | 'contract' | undefined;
-  readonly down: { readonly sql: string } | { readonly because: string } | undefined;
+  readonly phase: 'expand' | 'contract';
+  readonly down: { readonly sql: string } | { readonly because: string };
 };
 
 export type RollbackQuestion = {
@@ -42,9 +41,7 @@ const some = (names: readonly string[]): string =>
 
 /** Why the version cannot go back behind this migration; undefined if it can. */
 function obstacleOf({ name, phase, down }: MigrationFacts, version: string): string | undefined {
-  if (phase === undefined)
-    return `migration ${name} declares no way back, so whether ${version} runs with it is not known`;
-  if (phase === 'contract' && down && 'because' in down)
+  if (phase === 'contract' && 'because' in down)
     return `${version} cannot run with migration ${name}, which has no way back because ${down.because}`;
   return undefined;
 }
@@ -72,7 +69,7 @@ export function validateRollbackCompatibility(question: RollbackQuestion): Rollb
     const obstacle = obstacleOf(migration, version);
     if (obstacle !== undefined) return refused(obstacle);
   }
-  const isReverted = ({ down }: MigrationFacts): boolean => down !== undefined && 'sql' in down;
+  const isReverted = ({ down }: MigrationFacts): boolean => 'sql' in down;
   const reverts = after
     .filter(isReverted)
     .map(({ name }) => name)

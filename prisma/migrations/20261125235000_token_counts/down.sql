@@ -1,1 +1,0 @@
-ALTER TABLE monitoring_state DROP COLUMN tokens, DROP COLUMN tokens_at;

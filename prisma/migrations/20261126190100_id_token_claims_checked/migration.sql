@@ -1,1 +1,0 @@
-ALTER TABLE oauth_clients VALIDATE CONSTRAINT oauth_clients_id_token_claims;
