@@ -3376,10 +3376,9 @@ COMMENT ON TABLE job_fences IS 'worker: SELECT, INSERT, UPDATE (fence); log_seal
 -- ==== rights ===============================================================================================================
 
 -- Every process has a role with the rights of its statements and no others: sallyport_api, sallyport_mcp, sallyport_worker, and
--- sallyport_log_sealer for the connections of a worker that seal. A process whose login has none of them runs as sallyport_app or
--- sallyport_sealer, and so does an application that embeds the product. sallyport_report is for auditors and reports: no
--- personal data, no outbox, no table of users, clients or keys. No role changes a sealed row, and none creates, alters or drops
--- a table.
+-- sallyport_log_sealer for the connections of a worker that seal. An application that embeds the product runs as sallyport_app,
+-- and seals as sallyport_sealer. sallyport_report is for auditors and reports: no personal data, no outbox, no table of users,
+-- clients or keys. No role changes a sealed row, and none creates, alters or drops a table.
 
 -- Roles belong to the cluster: another database, or a migration beside this one, may have made them. A login that may not
 -- make roles goes on without; `sallyport doctor` shows what to run.
