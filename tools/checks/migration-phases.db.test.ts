@@ -17,7 +17,7 @@ import { commitIn } from '../release/release-code.ts';
 
 const PRISMA = resolve(import.meta.dirname, '../../prisma');
 /** What a next release could add: the rules hold for it too, so this test judges something when nothing was added yet. */
-const NEXT = resolve(import.meta.dirname, '../../testing/fixtures/next-release');
+const NEXT = resolve(import.meta.dirname, '../testing/fixtures/next-release');
 
 const [baseline, ...added] = await readMigrations([NEXT]);
 

@@ -24,7 +24,7 @@ const releases = await readReleases();
 const before = isFirstRelease(releases, version) ? undefined : releaseBefore(releases, version);
 const OLD = before?.version ?? 'this version';
 /** Folders of migrations that the code of the release before does not know, besides those of this version. */
-const next = before ? [] : [join(ROOT, 'testing/fixtures/next-release')];
+const next = before ? [] : [join(ROOT, 'tools/testing/fixtures/next-release')];
 
 /** The load checks that revocations arrive: a busy machine alone must not make a copy refuse tokens. */
 const PATIENT = { REVOCATION_STALENESS_MS: '30000' };

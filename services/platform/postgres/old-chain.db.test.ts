@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#testing/harness/stores.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { appliedMigrations, migrate, migrationRefusal, migrationStates } from './migrate.ts';
 import { readMigrations } from './migration-files.ts';
 import { assertSchemaOf } from './old-chain.ts';

@@ -1,11 +1,11 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { queryRows } from '#testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#testing/harness/stores.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { readMigrations } from './migration-files.ts';
 import { rehearseMigrations } from './rehearse-migrations.ts';
 
-const NEXT = fileURLToPath(new URL('../../../testing/fixtures/next-release', import.meta.url));
+const NEXT = fileURLToPath(new URL('../../../tools/testing/fixtures/next-release', import.meta.url));
 
 let ports: OwnPorts;
 beforeAll(async () => {
