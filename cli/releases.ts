@@ -25,11 +25,7 @@ async function onReleases<T>(databaseUrl: string, work: Parameters<typeof withRe
     return await withReleases(databaseUrl, work);
   } catch (err) {
     if ((err as { code?: string }).code !== UNDEFINED_TABLE) throw err;
-    throw new CommandError(
-      exitCodes.checkFailed,
-      'the database has no history of releases yet',
-      'npx sallyport migrate up',
-    );
+    throw new CommandError(exitCodes.checkFailed, 'the database has no releases yet', 'npx sallyport migrate up');
   }
 }
 

@@ -61,9 +61,7 @@ export async function prepare(options: PrepareOptions): Promise<Prepared> {
   const migrations = await migrate(options.databaseUrl, options.log);
   const seconds = ((performance.now() - beganAt) / 1_000).toFixed(1);
   if (migrations.length > 0)
-    options.log(
-      `applied ${migrations.length === 1 ? '1 migration' : `${migrations.length} migrations`} in ${seconds} s, up to ${migrations.at(-1)}`,
-    );
+    options.log(`migrations applied in ${seconds} s: ${migrations.length}, up to ${migrations.at(-1)}`);
   const pool = createPool({
     url: options.databaseUrl,
     connections: 4,

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { assertSchemaOf, endsWithOldChain, oldChainRefusal } from '#prisma/old-chain.ts';
 import { StartError } from '../local/errors.ts';
 import { type Migration, readMigrations } from './migration-files.ts';
-import { assertSchemaOf, endsWithOldChain, oldChainRefusal } from './old-chain.ts';
 import { assertPostgresVersion, POSTGRES_VERSION_FIX, postgresVersionWarning } from './server-version.ts';
 
 const LOCK = 72_707_369;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
+import { differencesOf } from '#prisma/describe-schema.ts';
 import { StartError } from '../local/errors.ts';
-import { differencesOf } from './describe-schema.ts';
 import { applyMigration, inOneTransaction, namingFullDisk, prepareHistory } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
 import { holdsOn, revertMigration } from './revert-migrations.ts';

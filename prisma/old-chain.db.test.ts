@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { appliedMigrations, migrate, migrationRefusal, migrationStates } from '#services/platform/postgres/migrate.ts';
+import { readMigrations } from '#services/platform/postgres/migration-files.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
-import { appliedMigrations, migrate, migrationRefusal, migrationStates } from './migrate.ts';
-import { readMigrations } from './migration-files.ts';
 import { assertSchemaOf } from './old-chain.ts';
 
 // The schema at the end of the chain was compared with that of the baseline once, and was the same: so a database of the chain

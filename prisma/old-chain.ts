@@ -1,7 +1,7 @@
 import type pg from 'pg';
-import { StartError } from '../local/errors.ts';
+import { StartError } from '#services/platform/local/errors.ts';
+import type { Migration } from '#services/platform/postgres/migration-files.ts';
 import { describeSchema, differencesOf } from './describe-schema.ts';
-import type { Migration } from './migration-files.ts';
 
 // Before the first release the schema was a chain of 88 migrations, which are one baseline now.
 const FIRST = '20261121000100_audit';
