@@ -1,8 +1,16 @@
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { appliedMigrations, migrate, migrationRefusal, migrationStates } from '#services/platform/postgres/migrate.ts';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import {
+  appliedMigrations,
+  applyMigration,
+  migrate,
+  migrationRefusal,
+  migrationStates,
+  prepareHistory,
+} from '#services/platform/postgres/migrate.ts';
 import { readMigrations } from '#services/platform/postgres/migration-files.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import type { TestDatabase } from '#tools/testing/harness/stores.ts';
 import { assertSchemaOf } from './old-chain.ts';
 
 // The schema at the end of the chain was compared with that of the baseline once, and was the same: so a database of the chain
@@ -12,11 +20,14 @@ const LAST = '20261127020100_collapsed_revocations';
 const ALL = [FIRST, '20261126180000_traced_rights', LAST];
 
 let database: TestDatabase;
+const [baseline, ...later] = await readMigrations();
 let client: pg.Client;
 beforeAll(async () => {
-  database = await createTestDatabase();
+  database = await createEmptyDatabase(inject('templateUrl'));
   client = new pg.Client({ connectionString: database.url });
   await client.connect();
+  await prepareHistory(client);
+  await applyMigration(client, baseline!);
 });
 afterAll(async () => {
   await client.end();
@@ -40,22 +51,6 @@ async function contents(): Promise<unknown> {
   );
   return rows;
 }
-
-test('a database with the whole chain of old migrations is adopted: its history is the baseline, its rows stay, and two starts at once adopt it once', async () => {
-  await client.query(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
-  const before = await migrationStates(database.url);
-  await ofChain(ALL);
-  const told: string[] = [];
-  expect(migrationRefusal(await migrationStates(database.url))).toMatchObject({
-    fix: expect.stringContaining('adopts'),
-  });
-  const both = await Promise.all([1, 2].map(() => migrate(database.url, (text) => void told.push(text))));
-  expect(both.flat()).toEqual([]);
-  expect(told.filter((text) => text.includes('stands for the migrations before it'))).toHaveLength(1);
-  expect(await migrationStates(database.url)).toEqual(before);
-  expect(before.every(({ state }) => state === 'applied')).toBe(true);
-  expect((await client.query('SELECT id FROM users')).rows).toEqual([{ id: 'ada' }]);
-});
 
 test('a database with less of the chain, or with more than it, is refused in one line with the fix, and unchanged', async () => {
   const later = '20261127020101_of_a_branch';
@@ -98,7 +93,6 @@ test.each([
   ['a sequence', 'ALTER SEQUENCE signoff_policy_versions INCREMENT 2', 'signoff_policy_versions'],
   ['row security', 'ALTER TABLE users ENABLE ROW LEVEL SECURITY', 'users'],
 ])('a schema with %s is not that of the baseline', async (_what, change, named) => {
-  const [baseline] = await readMigrations();
   await client.query('BEGIN');
   try {
     await client.query(change);
@@ -125,12 +119,27 @@ test('a database of the chain with another schema is refused, and unchanged', as
 });
 
 test('what comes and goes in use is no difference: partitions of days, statistics, an extension', async () => {
-  await ofChain(ALL);
   await client.query(`SELECT audit_outbox_partition('2020-01-01'), audit_outbox_partition('2020-01-02')`);
   await client.query(
     `SELECT audit_outbox_detach('2020-01-01'); CREATE EXTENSION IF NOT EXISTS pg_stat_statements; ANALYZE users`,
   );
-  expect(await migrate(database.url)).toEqual([]);
-  const names = (await readMigrations()).map(({ name }) => name);
-  expect(await appliedMigrations(client)).toEqual(names);
+  await client.query('BEGIN');
+  await assertSchemaOf(client, baseline!);
+  await client.query('ROLLBACK');
+});
+
+test('a database with the whole chain of old migrations is adopted: its history is the baseline, its rows stay, and two starts at once adopt it once', async () => {
+  await client.query(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
+  await ofChain(ALL);
+  const told: string[] = [];
+  expect(migrationRefusal(await migrationStates(database.url))).toMatchObject({
+    fix: expect.stringContaining('adopts'),
+  });
+  const both = await Promise.all([1, 2].map(() => migrate(database.url, (text) => void told.push(text))));
+  const names = later.map(({ name }) => name);
+  expect(both.flat()).toEqual(names);
+  expect(told.filter((text) => text.includes('stands for the migrations before it'))).toHaveLength(1);
+  expect(await appliedMigrations(client)).toEqual([baseline!.name, ...names]);
+  expect((await migrationStates(database.url)).every(({ state }) => state === 'applied')).toBe(true);
+  expect((await client.query('SELECT id FROM users')).rows).toEqual([{ id: 'ada' }]);
 });
