@@ -60,7 +60,9 @@ test('accepts a database that a later version has migrated', async () => {
 });
 
 test('refuses a migration whose file was changed after it was applied', async () => {
-  const { rows } = await client.query(`UPDATE _prisma_migrations SET checksum = '' RETURNING migration_name AS name`);
+  const { rows } = await client.query(
+    `UPDATE _prisma_migrations SET checksum = '' WHERE migration_name LIKE '%_baseline' RETURNING migration_name AS name`,
+  );
   const [{ name }] = rows;
   expect(await statesBut('applied')).toEqual([{ name, state: 'changed' }]);
   await expect(migrate(database.url)).rejects.toMatchObject({
