@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
 import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
+// Declares every event: members of others are sealed as one hidden value.
+import '#services/modules.ts';
 import { findInHistory } from '#services/core/security/history/find-in-history.ts';
 import type { Statement } from '#services/platform/define/statement.ts';
 import { openCountryTable } from '#services/platform/geo/country-table.ts';

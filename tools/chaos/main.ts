@@ -14,7 +14,8 @@ import { lateRefusals, retryStorms, sessionsAboveSetting } from './gates-stores.
 import { createAsk } from './http.ts';
 import { impactOf } from './impact.ts';
 import { type CopyName, createLedger } from './ledger.ts';
-import { type Credentials, createClients } from './load/clients.ts';
+import type { Credentials } from './load/clients.ts';
+import { createClients } from './load/create-clients.ts';
 import { type Receiver, startReceiver } from './load/hand-offs.ts';
 import { createLoad } from './load/load.ts';
 import { createAgents } from './load/surfaces/agents.ts';

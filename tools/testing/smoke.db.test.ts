@@ -3,7 +3,6 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { connectRedis } from '#services/platform/redis/redis.ts';
 import { createPatientPool } from './harness/ports.ts';
-import { connectPatientRedis } from './harness/redis.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from './harness/stores.ts';
 import { startTcpProxy } from './processes/tcp-proxy.ts';
 
@@ -34,14 +33,6 @@ test('revocations are numbered at commit, in order and without gaps, and a rollb
   await transact((tx) => tx.query(bump));
   expect(await sql.query(revocationRows)).toMatchObject([{ epoch: 1 }, { epoch: 2 }]);
   await pool.end();
-});
-
-test('Redis answers through the port', async () => {
-  const redis = await connectPatientRedis(testRedisUrl());
-  await redis.set('a', '1', 10);
-  expect(await redis.getAndDelete('a')).toBe('1');
-  expect(await redis.increment('n', 10)).toBe(1);
-  await redis.close();
 });
 
 test('Redis that keeps its connections and answers nothing is not ready, until it answers again', async () => {

@@ -1,11 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { modules } from '#services/modules.ts';
-import { eventually } from '#tools/testing/eventually.ts';
-import { type Answer, type Ask, basicOf, otherCopy, type Request } from '../http.ts';
+import { type Answer, type Ask, otherCopy, type Request } from '../http.ts';
 import { type Act, type CopyName, type Ledger, note, now } from '../ledger.ts';
 import type { Random } from '../random.ts';
-import type { System } from '../system.ts';
-import { signUp } from './tokens.ts';
 
 export type Credentials = {
   readonly admin: { readonly email: string; readonly password: string };
@@ -39,44 +35,8 @@ export type User = {
 export const REASON = 'fault suite';
 export const TOTAL_PATIENCE_MS = 60_000;
 export const RETRIED: ReadonlySet<number> = new Set([0, 429, 502, 503, 504]);
-/** All that an administrator has: more than any surface asks for. */
-const PERMISSIONS = modules
-  .flatMap(({ permissions }) => permissions)
-  .filter(({ roles }) => roles.includes('admin'))
-  .map(({ name }) => name);
-/** Copies learn of a client that the command line made. */
-const LEARNING_MS = 2_000;
-/** A busy machine turns sign-ups away. */
-const SIGN_UP_MS = 120_000;
 
 export const anyCopy = ({ random }: Pick<Clients, 'random'>): CopyName => (random.chance(0.5) ? 'A' : 'B');
-
-/** Makes the client that calls for the surfaces, by the command line. */
-export async function createClients(
-  { sallyport: run }: Pick<System, 'sallyport'>,
-  { client, admin }: Credentials,
-  given: Pick<Clients, 'ledger' | 'ask' | 'random' | 'isStopping'>,
-): Promise<Clients> {
-  const sallyport = async (...args: readonly string[]): Promise<string> => {
-    const { code, out, err } = await run([...args, '--reason', REASON, '--yes', '--json']);
-    if (code !== 0) throw new Error(`sallyport ${args.join(' ')} ended with ${code}: ${err || out}`);
-    return out;
-  };
-  const made = await sallyport('clients', 'create', 'Chaos', '--credential-scopes', ...PERMISSIONS);
-  await sleep(LEARNING_MS);
-  const clients: Clients = {
-    ...given,
-    issuer: basicOf(client),
-    authorization: basicOf(JSON.parse(made)),
-    admin: { ...admin, bearer: '' },
-    newUser: async (...roles) => {
-      const user = await eventually('a sign-up before the first fault', () => signUp(clients), SIGN_UP_MS);
-      for (const role of roles) await sallyport('users', 'roles', user.id, '--grant', role);
-      return user;
-    },
-  };
-  return clients;
-}
 
 /** Nothing else happens to this user meanwhile, so that what ends is known. Not done for a user who is busy. */
 export async function alone<U extends { isBusy: boolean }, T>(
