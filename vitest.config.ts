@@ -34,12 +34,7 @@ const alone = [
 const onStores = {
   ...common,
   exclude: never,
-  setupFiles: [
-    ...common.setupFiles,
-    'tools/testing/cheap-hashing.ts',
-    'tools/testing/cli-servers.ts',
-    'tools/testing/empty-redis.ts',
-  ],
+  setupFiles: [...common.setupFiles, 'tools/testing/on-stores.ts'],
   globalSetup: [...common.globalSetup, 'tools/testing/global-services.ts'],
 };
 

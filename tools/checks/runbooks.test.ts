@@ -41,7 +41,8 @@ const anchorOf = (heading: string): string =>
     .replaceAll(' ', '-');
 
 function brokenLinks(page: string): string[] {
-  return [...textOf(page).matchAll(/\]\(((?!https?:|mailto:|\/d\/)[^)\s]+)\)/g)].flatMap(([, target = '']) => {
+  const prose = textOf(page).replaceAll(/^```[\s\S]*?^```/gm, '');
+  return [...prose.matchAll(/\]\(((?!https?:|mailto:|\/d\/)[^)\s]+)\)/g)].flatMap(([, target = '']) => {
     const [path = '', anchor] = target.split('#');
     const file = path === '' ? page : join(dirname(page), path);
     if (!existsSync(join(root, file))) return [target];
