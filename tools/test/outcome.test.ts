@@ -22,7 +22,6 @@ test('tests of the repository are counted apart from those of the product', () =
   countReport(report, '/here');
   expect(outcome.ofRepository - before.ofRepository).toBe(2);
   expect(outcome.counts.passed - before.passed).toBe(5);
-  // Shown last: a log may be cut before its end.
   expect(outcome.failures.map((failure) => failure.split('\n')[0])).toEqual(names.map((name) => `FAILED ${name} › a`));
   expect(countLine({ passed: 5, failed: 5, skipped: 1 }, 2)).toBe(
     '5 passed, 5 failed, 1 skipped (of those passed: 3 about the product, 2 about the repository)',
