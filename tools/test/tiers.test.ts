@@ -17,7 +17,7 @@ const LIGHT = [
   /^tools\/testing\/processes\/(job-worker|kill-points|killable|log-sealer|migrate|roll-back|works)\.ts$/,
   /^tools\/(catalog|process-rights)\/[\w-]+\.ts$|^tools\/([\w-]+\.mjs|release\/(release-code|validate-staging)\.ts)$/,
   /^(sdks|conformance)\/|^examples\/event-receiver\/|^tools\/chaos\/(audit-log|ledger)\.ts$/,
-  /\.(md|json|yml|yaml|acl)$/,
+  /\.(md|json|pem|yml|yaml|acl)$/,
 ];
 /** A walk of the console, and the first minutes of a user, in Chromium. */
 const IN_CHROMIUM = [
