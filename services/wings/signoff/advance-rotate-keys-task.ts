@@ -1,9 +1,10 @@
+import { auditProofPending } from '#services/core/audit/errors.ts';
 import type { AsymmetricAlgorithm } from '#services/core/keys/algorithm-shapes.ts';
 import { type HasKeysChanged, rotateSigningKeys } from '#services/core/keys/rotate-signing-keys.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import type { TaskAdvance, TaskChange, TaskRow, WhyNot } from '#services/core/shared/task-kind.ts';
 import { type ErrorFactory, isAppError } from '#services/platform/define/error.ts';
-import type { ReceiptView, SignOffView } from './contract.ts';
+import type { SignOffView } from './contract.ts';
 import { signOffApprovalVoid, signOffRequesterEnded, signOffUnfinished } from './errors.ts';
 import { WITHDRAWN } from './finish-signoff.ts';
 import { readReceipt, readSignOff } from './read-signoff.ts';
@@ -11,6 +12,11 @@ import { ROTATE_KEYS_ACT, ROTATE_KEYS_PERMISSION, ROTATE_KEYS_TASK } from './rot
 import { type RunSignOffPorts, runSignedOff } from './run-signoff.ts';
 
 const CHECK_SECONDS = 2;
+const SEALING = {
+  state: 'working',
+  message: 'The act was run; its receipt is being sealed.',
+  afterSeconds: 1,
+} as const;
 
 type RotatePorts = RunSignOffPorts & Pick<Ports, 'vault'> & HasKeysChanged;
 
@@ -46,17 +52,8 @@ export const advanceRotateKeysTask: TaskAdvance<RotatePorts> = {
       case 'running':
         return { state: 'working', message: 'The act is running.', afterSeconds: CHECK_SECONDS };
       case 'done':
-      case 'failed': {
-        const receipt = await receiptOf(ports, task, caller);
-        if (receipt === null)
-          return signOff.failure === WITHDRAWN
-            ? { state: 'cancelled', message: 'The caller cancelled the task.' }
-            : refused('signoff_failed', task, { failure: signOff.failure });
-        const isError = signOff.state === 'failed';
-        const message = isError ? 'The act failed.' : 'The act was run.';
-        const failure = isError ? { failure: signOff.failure } : {};
-        return { state: 'completed', message, isError, result: { ...task.result, ...failure, receipt } };
-      }
+      case 'failed':
+        return await endOf(ports, task, signOff, caller);
       default:
         return refused(`signoff_${signOff.state}`, task, { failure: signOff.failure });
     }
@@ -70,13 +67,19 @@ const waitingFor = ({ waiting_for: roles, expires_at: at }: SignOffView): TaskCh
   at,
 });
 
-/** Null for a sign-off whose end nothing reported: its agent was killed, or its request withdrawn. */
-async function receiptOf(ports: RotatePorts, { subjectId }: TaskRow, caller: Caller): Promise<ReceiptView | null> {
+/** Has no receipt if nothing reported the end: the agent was killed, or the request withdrawn. */
+async function endOf(ports: RotatePorts, task: TaskRow, signOff: SignOffView, caller: Caller): Promise<TaskChange> {
+  const { state, failure } = signOff;
   try {
-    return await readReceipt(ports, { signoff_id: subjectId }, caller);
+    const receipt = await readReceipt(ports, { signoff_id: task.subjectId }, caller);
+    const isError = state === 'failed';
+    const result = { ...task.result, ...(isError && { failure }), receipt };
+    return { state: 'completed', message: isError ? 'The act failed.' : 'The act was run.', isError, result };
   } catch (err) {
-    if (isOf(err, signOffUnfinished)) return null;
-    throw err;
+    if (isOf(err, auditProofPending)) return SEALING;
+    if (!isOf(err, signOffUnfinished)) throw err;
+    if (failure !== WITHDRAWN) return refused('signoff_failed', task, { failure });
+    return { state: 'cancelled', message: 'The caller cancelled the task.' };
   }
 }
 
@@ -93,10 +96,5 @@ async function run(ports: RotatePorts, task: TaskRow, caller: Caller, whyNot: Wh
     caller,
   );
   const { kid, alg, activates_at: activatesAt } = result.key;
-  return {
-    state: 'working',
-    message: 'The act was run; its receipt is being sealed.',
-    result: { kid, alg, activates_at: activatesAt, outcome: result.outcome },
-    afterSeconds: 1,
-  };
+  return { ...SEALING, result: { kid, alg, activates_at: activatesAt, outcome: result.outcome } };
 }
