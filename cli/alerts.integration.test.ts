@@ -18,23 +18,17 @@ test('sallyport alert-targets takes the URL from a file, shows what may be shown
   await writeFile(file, 'https://hooks.slack.test/services/T0/B0/secret\n');
   const made = await json('alert-targets', 'add', 'slack', '--name', 'on-call', '--url-file', file, ...act);
   expect(made).toMatchObject({ kind: 'slack', name: 'on-call', destination: 'https://hooks.slack.test/…' });
-  const mail = ['--to', 'a@b.test', '--quiet-from', '22:00', '--quiet-until', '07:00', '--time-zone', 'Europe/Berlin'];
-  const next = ['--escalates-to', made.target_id, '--escalates-after', '5'];
-  expect(await json('alert-targets', 'add', 'mail', ...mail, ...next, ...act)).toMatchObject({
-    quiet_from: '22:00',
-    time_zone: 'Europe/Berlin',
-    escalates_after_minutes: 5,
+  const mail = ['--to', 'a@b.test', '--sources', 'incident,control'];
+  expect(await json('alert-targets', 'add', 'mail', ...mail, ...act)).toMatchObject({
+    destination: 'a@b.test',
+    sources: ['incident', 'control'],
+    min_severity: 'medium',
   });
   expect((await harness.sallyport(['alert-targets', 'list'])).out).toContain('on-call');
-  const changes = ['--min-severity', 'critical', '--quiet-from', '20:00', '--quiet-until', '08:00'];
+  const changes = ['--min-severity', 'critical'];
   expect(await json('alert-targets', 'update', made.target_id, ...changes, ...act)).toMatchObject({
     name: 'on-call',
     min_severity: 'critical',
-    quiet_from: '20:00',
-  });
-  expect(await json('alert-targets', 'update', made.target_id, '--no-quiet-from', ...act)).toMatchObject({
-    min_severity: 'critical',
-    quiet_until: null,
   });
   expect(await json('alert-targets', 'test', made.target_id, ...act)).toMatchObject({ status: 'waiting' });
   expect((await harness.sallyport(['alert-targets', 'deliveries', made.target_id])).out).toContain('waiting');

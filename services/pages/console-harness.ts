@@ -3,22 +3,20 @@
 type Rows = (text: string, values?: readonly unknown[]) => Promise<unknown>;
 
 const TARGET = '0190a5e2-0000-7000-8000-0000000000a1';
-const NEXT = '0190a5e2-0000-7000-8000-0000000000a2';
 
 /** Alerts in every state, two targets with deliveries, a silence. @returns the id of a target, whose name is foreign */
 export async function writeAlerts(rows: Rows, foreign: string): Promise<string> {
   const name = foreign.slice(0, 64);
   await rows(
     `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
-     VALUES ($1, 'Night shift', 'mail', 'sealed', 'night@example.test', '{incident,control}', '{critical}', 'UTC', true)`,
-    [NEXT],
+     VALUES (gen_random_uuid(), 'Night shift', 'mail', 'sealed', 'night@example.test', '{incident,control}', '{critical}', 'UTC', false)`,
   );
   await rows(
-    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, quiet_from, quiet_until, time_zone,
-       escalates_to, escalates_after_minutes, only_escalated, failures, open_until)
-     VALUES ($1, $2, 'webhook', 'sealed', $3, '{incident,control,alertmanager}', '{medium,high,critical}', '22:00',
-       '06:00', 'Europe/Berlin', $4, 15, false, 5, now() + interval '1 minute')`,
-    [TARGET, name, `https://hooks.example.test/${foreign.slice(0, 100)}`, NEXT],
+    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated,
+       failures, open_until)
+     VALUES ($1, $2, 'webhook', 'sealed', $3, '{incident,control,alertmanager}', '{medium,high,critical}', 'UTC', false,
+       5, now() + interval '1 minute')`,
+    [TARGET, name, `https://hooks.example.test/${foreign.slice(0, 100)}`],
   );
   await rows(
     `INSERT INTO alerts (id, source, cause, name, severity, summary, labels, state, count, acknowledged_at,

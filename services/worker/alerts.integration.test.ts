@@ -24,7 +24,7 @@ let smtp: SmtpServer;
 let harness: ProductHarness;
 let bearer: string;
 
-const LINE = /(FIRING|ESCALATED|RESOLVED) \w+ (\w+): (\S+)/g;
+const LINE = /(FIRING|RESOLVED) \w+ (\w+): (\S+)/g;
 const linesOf = (shown: string): string[] =>
   [...shown.matchAll(LINE)].map(([, what = '', , summary]) => `${what.toLowerCase()} ${summary}`);
 

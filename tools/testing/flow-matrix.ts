@@ -343,7 +343,7 @@ export const flows: readonly Flow[] = [
       '/v1/admin/silences/{silence_id}/end',
       '/v1/alerts/alertmanager',
     ],
-    unit: ['services/wings/outbound/alerts/alerts.db.test.ts', 'services/wings/outbound/alerts/quiet-hours.test.ts'],
+    unit: ['services/wings/outbound/alerts/alerts.db.test.ts'],
     integration: [`${ROUTES}/alerts.integration.test.ts`, 'cli/alerts.integration.test.ts'],
     fault: ['services/worker/alerts.integration.test.ts'],
     load: { none: 'A target gets at most ten messages a minute; the unit test has 10,000 incidents at once.' },

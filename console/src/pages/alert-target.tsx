@@ -24,9 +24,6 @@ const texts = inLanguages({
     destination: 'Address',
     gets: 'Gets',
     severity: 'Severity',
-    quiet: 'Quiet hours',
-    escalates: 'Escalates',
-    onlyEscalated: 'only what another target escalates to it',
     waiting: 'Waiting',
     created: 'Created',
     test: 'Send a test',
@@ -35,7 +32,7 @@ const texts = inLanguages({
     remove: 'Remove',
     removeTitle: 'Remove {name}',
     dropped: 'Waiting alerts and messages: {count}',
-    removeLead: 'No more alerts are sent there, and what waits is dropped. Targets that escalate to it stop doing so.',
+    removeLead: 'No more alerts are sent there, and what waits is dropped.',
     deliveries: 'Deliveries',
     none: 'Nothing was sent there yet',
     noneWhy: 'A message appears here as soon as one is made, also before it is accepted.',
@@ -58,9 +55,6 @@ const texts = inLanguages({
     destination: 'Adresse',
     gets: 'Bekommt',
     severity: 'Schwere',
-    quiet: 'Ruhezeiten',
-    escalates: 'Reicht weiter',
-    onlyEscalated: 'nur was ein anderes Ziel weiterreicht',
     waiting: 'Wartend',
     created: 'Angelegt',
     test: 'Test senden',
@@ -69,8 +63,7 @@ const texts = inLanguages({
     remove: 'Entfernen',
     removeTitle: '{name} entfernen',
     dropped: 'Wartende Alarme und Nachrichten: {count}',
-    removeLead:
-      'Dorthin gehen keine Alarme mehr, und was wartet, entfällt. Ziele, die dorthin weiterreichen, tun es nicht mehr.',
+    removeLead: 'Dorthin gehen keine Alarme mehr, und was wartet, entfällt.',
     deliveries: 'Zustellungen',
     none: 'Dorthin ging noch nichts',
     noneWhy: 'Eine Nachricht erscheint hier, sobald sie entsteht, auch bevor sie angenommen ist.',
@@ -87,7 +80,7 @@ type Delivery = Answer<'GET /v1/admin/alert-targets/{target_id}/deliveries'>['de
 const tones = { waiting: 'accent', sent: 'good', given_up: 'bad' } as const satisfies Record<Delivery['status'], Tone>;
 const REFRESH_MS = 5_000;
 
-function Acts({ target, all }: { readonly target: Target; readonly all: readonly Target[] }) {
+function Acts({ target }: { readonly target: Target }) {
   const own = useTexts(texts);
   const number = useNumber();
   const { route } = useLocation();
@@ -107,7 +100,7 @@ function Acts({ target, all }: { readonly target: Target; readonly all: readonly
       >
         {own.test}
       </ActButton>
-      <ChangeTarget target={target} all={all} />
+      <ChangeTarget target={target} />
       <ActButton
         act={{
           title: fill(own.removeTitle, { name }),
@@ -174,7 +167,7 @@ function Deliveries({ id }: { readonly id: string }) {
   );
 }
 
-function Details({ target, all }: { readonly target: Target; readonly all: readonly Target[] }) {
+function Details({ target }: { readonly target: Target }) {
   const own = useTexts(texts);
   const words = useTargetWords();
   const can = useCan();
@@ -185,7 +178,7 @@ function Details({ target, all }: { readonly target: Target; readonly all: reado
         title={target.name}
         badges={<Badge tone={target.is_down ? 'bad' : 'good'}>{target.is_down ? own.down : own.up}</Badge>}
       >
-        {can('alerts:manage') ? <Acts target={target} all={all} /> : undefined}
+        {can('alerts:manage') ? <Acts target={target} /> : undefined}
       </PageHead>
       <Section title={own.about}>
         <Facts
@@ -193,10 +186,8 @@ function Details({ target, all }: { readonly target: Target; readonly all: reado
             [own.id, <Id>{target.target_id}</Id>],
             [own.kind, words.kind(target.kind)],
             [own.destination, <Foreign>{target.destination}</Foreign>],
-            [own.gets, target.only_escalated ? own.onlyEscalated : target.sources.map(words.source).join(', ')],
+            [own.gets, target.sources.map(words.source).join(', ')],
             [own.severity, words.severity(target.min_severity)],
-            [own.quiet, words.quiet(target)],
-            [own.escalates, <Foreign>{words.escalates(target, all)}</Foreign>],
             [own.waiting, number(target.waiting)],
             [own.created, <Time at={target.created_at} />],
           ]}
@@ -227,7 +218,7 @@ export function Page({ params }: PageProps) {
               </Empty>
             </>
           ) : (
-            <Details target={target} all={targets} />
+            <Details target={target} />
           );
         }}
       </Shown>

@@ -28,24 +28,16 @@ const texts = inLanguages({
 /** What differs from the settings before. */
 function changesOf(before: TargetForm, form: TargetForm): TargetSettings {
   const is = (name: keyof TargetForm): boolean => String(form[name]) !== String(before[name]);
-  const hasQuiet = form.quietFrom !== '' || form.quietUntil !== '';
-  const hasNext = form.escalatesTo !== '';
   return {
     ...(is('name') ? { name: form.name } : {}),
     ...(form.address === '' ? {} : form.kind === 'mail' ? { to: form.address } : { url: form.address }),
     ...(is('sources') ? { sources: [...form.sources] } : {}),
     ...(is('severity') ? { min_severity: form.severity } : {}),
-    ...(is('quietFrom') ? { quiet_from: hasQuiet ? form.quietFrom : null } : {}),
-    ...(is('quietUntil') && hasQuiet ? { quiet_until: form.quietUntil } : {}),
-    ...(is('zone') ? { time_zone: form.zone } : {}),
-    ...(is('escalatesTo') ? { escalates_to: hasNext ? form.escalatesTo : null } : {}),
-    ...(is('after') && hasNext ? { escalates_after_minutes: Number(form.after) } : {}),
-    ...(is('onlyEscalated') ? { only_escalated: form.onlyEscalated } : {}),
   };
 }
 
-/** A button that changes a target. @param all every target, for those that it may escalate to */
-export function ChangeTarget({ target, all }: { readonly target: Target; readonly all: readonly Target[] }) {
+/** A button that changes a target. */
+export function ChangeTarget({ target }: { readonly target: Target }) {
   const own = useTexts(texts);
   // The edits alone: a change that another administrator makes meanwhile is not taken back.
   const [edits, setEdits] = useState<Partial<TargetForm>>({});
@@ -62,12 +54,7 @@ export function ChangeTarget({ target, all }: { readonly target: Target; readonl
         verb: own.change,
         blast: form.address === '' ? (isChanged ? own.changed : own.nothing) : own.moved,
         fields: (
-          <TargetFields
-            form={form}
-            set={(change) => setEdits({ ...edits, ...change })}
-            others={all.filter((other) => other.target_id !== id)}
-            address={target.destination}
-          />
+          <TargetFields form={form} set={(change) => setEdits({ ...edits, ...change })} address={target.destination} />
         ),
         isReady: isChanged && form.sources.length > 0,
         command: (reason) => commandLine('alert-targets', 'update', id, ...optionsOf(changes), '--reason', reason),

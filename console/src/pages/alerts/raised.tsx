@@ -36,7 +36,8 @@ const texts = inLanguages({
     by: 'acknowledged by',
     acknowledge: 'Acknowledge',
     acknowledgeTitle: 'Acknowledge {name}',
-    acknowledgeLead: 'Tells others that you are looking into it. It is not escalated to another target.',
+    acknowledgeLead:
+      'Tells others that you are looking into it. Targets that were not notified of it yet are not notified.',
     resolve: 'Resolve',
     resolveTitle: 'Resolve {name}',
     resolveLead:
@@ -68,7 +69,8 @@ const texts = inLanguages({
     by: 'übernommen von',
     acknowledge: 'Übernehmen',
     acknowledgeTitle: '{name} übernehmen',
-    acknowledgeLead: 'Andere sehen, dass Sie ihn untersuchen. Er wird nicht an ein anderes Ziel weitergereicht.',
+    acknowledgeLead:
+      'Andere sehen, dass Sie ihn untersuchen. Ziele, die noch nicht davon erfuhren, erfahren nicht mehr davon.',
     resolve: 'Beheben',
     resolveTitle: '{name} als behoben melden',
     resolveLead:

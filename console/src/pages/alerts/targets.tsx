@@ -15,7 +15,6 @@ const texts = inLanguages({
     waiting: '{count} waiting',
     up: 'Accepting',
     down: 'Failing',
-    onlyEscalated: 'only what is escalated',
   },
   de: {
     targets: 'Ziele',
@@ -24,7 +23,6 @@ const texts = inLanguages({
     waiting: '{count} warten',
     up: 'Nimmt an',
     down: 'Scheitert',
-    onlyEscalated: 'nur Weitergereichtes',
   },
 });
 
@@ -38,10 +36,7 @@ export function Targets() {
   const number = useNumber();
   const query = useRead('GET /v1/admin/alert-targets', {}, { refetchInterval: REFRESH_MS });
   return (
-    <Section
-      title={own.targets}
-      acts={can('alerts:manage') ? <NewTarget targets={query.data?.targets ?? []} /> : undefined}
-    >
+    <Section title={own.targets} acts={can('alerts:manage') ? <NewTarget /> : undefined}>
       <Shown query={query}>
         {({ targets }) =>
           targets.length === 0 ? (
@@ -61,7 +56,6 @@ export function Targets() {
                       <Foreign>{target.destination}</Foreign>
                       <span>{words.severity(target.min_severity)}</span>
                       <span>{target.sources.map(words.source).join(', ')}</span>
-                      {target.only_escalated ? <span>{own.onlyEscalated}</span> : null}
                     </>
                   }
                   side={

@@ -324,7 +324,7 @@ export type AlertDelivery = { readonly delivery_id: string; readonly kind: "aler
 
 export type AlertSilence = { readonly silence_id: string; readonly matchers: readonly string[]; readonly until: string; readonly reason: string; readonly created_by: string; readonly created_at: string; readonly is_active: boolean };
 
-export type AlertTarget = { readonly target_id: string; readonly name: string; readonly kind: "webhook" | "mail" | "slack"; readonly destination: string; readonly sources: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity: "low" | "medium" | "high" | "critical"; readonly quiet_from: string | null; readonly quiet_until: string | null; readonly time_zone: string; readonly escalates_to: string | null; readonly escalates_after_minutes: number | null; readonly only_escalated: boolean; readonly is_down: boolean; readonly waiting: number; readonly created_at: string };
+export type AlertTarget = { readonly target_id: string; readonly name: string; readonly kind: "webhook" | "mail" | "slack"; readonly destination: string; readonly sources: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity: "low" | "medium" | "high" | "critical"; readonly is_down: boolean; readonly waiting: number; readonly created_at: string };
 
 export type AnswerDeviceGrantRequest = { readonly form_token: string; readonly user_code: string; readonly decision: "allow" | "deny" | "switch" };
 
@@ -408,7 +408,7 @@ export type ControlAttestation = { readonly attestation_id: string; readonly con
 
 export type CopyUse = { readonly copy_id: string; readonly kind: "api" | "worker"; readonly state: "fresh" | "stale" | "missing"; readonly as_of: string; readonly cpu_cores: number; readonly hash_cpu_cores: number; readonly memory_bytes: number; readonly heap_used_bytes: number; readonly heap_limit_bytes: number; readonly event_loop_p99_ms: number | null; readonly event_loop_utilization: number | null; readonly hash_queue: number | null; readonly pools: readonly PoolUse[] };
 
-export type CreateAlertTargetRequest = { readonly kind: "webhook" | "mail" | "slack"; readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly quiet_from?: string; readonly quiet_until?: string; readonly time_zone?: string; readonly escalates_to?: string; readonly escalates_after_minutes?: number; readonly only_escalated?: boolean; readonly reason: string };
+export type CreateAlertTargetRequest = { readonly kind: "webhook" | "mail" | "slack"; readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly reason: string };
 
 export type CreateApiKeyRequest = { readonly name: string; readonly permissions?: readonly string[]; readonly expires_in_seconds?: number; readonly requests_per_minute?: number; readonly public_key?: ApiKeyPublicKey };
 
@@ -976,7 +976,7 @@ export type UnlockAccountResponse = { readonly status: "unlocked" };
 
 export type UnlockUserResponse = { readonly user_id: string; readonly failed_logins: number };
 
-export type UpdateAlertTargetRequest = { readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly quiet_from?: string | null; readonly quiet_until?: string; readonly time_zone?: string; readonly escalates_to?: string | null; readonly escalates_after_minutes?: number; readonly only_escalated?: boolean; readonly reason: string };
+export type UpdateAlertTargetRequest = { readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly reason: string };
 
 export type UpdateClientRequest = { readonly name?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly client_uri?: string | null; readonly grant_types?: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly id_token_claims?: readonly ("email" | "email_verified" | "name" | "picture" | "updated_at")[]; readonly logo?: string | null; readonly reason: string };
 
@@ -1256,7 +1256,7 @@ export type Operations = {
   "POST /v1/admin/alert-targets/{target_id}/test": { readonly input: { readonly path: { readonly target_id: string | number }; readonly body?: TestAlertTargetRequest }; readonly answer: AlertDelivery };
   /** List alerts, newest first */
   "GET /v1/admin/alerts": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "firing" | "acknowledged" | "resolved"; readonly source?: "incident" | "control" | "alertmanager" | "oversight" } }; readonly answer: ListAlertsResponse };
-  /** Acknowledge an alert, so that it is not escalated */
+  /** Acknowledge an alert: targets that were not told of it yet are not told */
   "POST /v1/admin/alerts/{alert_id}/acknowledge": { readonly input: { readonly path: { readonly alert_id: string | number }; readonly body: Reason }; readonly answer: Alert };
   /** Resolve an alert that its source does not resolve */
   "POST /v1/admin/alerts/{alert_id}/resolve": { readonly input: { readonly path: { readonly alert_id: string | number }; readonly body: Reason }; readonly answer: Alert };

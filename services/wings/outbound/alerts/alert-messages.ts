@@ -31,7 +31,7 @@ function headlineOf({ kind, grouped, firing, resolved, items }: AlertMessage): s
   return oneLine(`${worst === undefined ? '' : `[${worst}] `}${counts}: ${about}`);
 }
 
-const WORDS = { firing: 'FIRING', escalated: 'ESCALATED', resolved: 'RESOLVED' } as const;
+const WORDS = { firing: 'FIRING', resolved: 'RESOLVED' } as const;
 
 /** One alert in one line. */
 const lineOf = ({ kind, severity, name, summary, raisedAt, resolvedAt, count }: MessageItem): string =>

@@ -16,8 +16,7 @@ export type AlertSource = (typeof ALERT_SOURCES)[number];
 export const ALERT_STATES = ['firing', 'acknowledged', 'resolved'] as const;
 export type AlertState = (typeof ALERT_STATES)[number];
 
-/** `escalated`: another target was told, and the alert was not acknowledged in time. */
-export type NoticeKind = 'firing' | 'escalated' | 'resolved';
+export type NoticeKind = 'firing' | 'resolved';
 
 export const DELIVERY_STATES = ['waiting', 'sent', 'given_up'] as const;
 

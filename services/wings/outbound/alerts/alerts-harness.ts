@@ -107,9 +107,6 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
           kind: 'webhook',
           sources: ['incident', 'control', 'alertmanager'],
           min_severity: 'low',
-          time_zone: 'UTC',
-          escalates_after_minutes: 15,
-          only_escalated: false,
           reason: 'test',
           ...(input.kind === 'mail' ? {} : { url: `${origin}/alerts` }),
           ...input,
@@ -150,7 +147,6 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
         [seconds],
       );
       await log.raw('UPDATE alert_targets SET open_until = open_until - make_interval(secs => $1)', [seconds]);
-      await log.raw('UPDATE alert_notices SET planned_at = planned_at - make_interval(secs => $1)', [seconds]);
     },
     clear: async () => {
       await log.raw('TRUNCATE alert_targets CASCADE');

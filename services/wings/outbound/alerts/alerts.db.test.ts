@@ -126,18 +126,6 @@ describe('what one person does to the oversight', () => {
     expect(harness.told()[2]).toEqual(['resolved alerts-silenced']);
   });
 
-  test('neither quiet hours nor waiting for escalations holds it back, nor its end', async () => {
-    const deaf = { only_escalated: true, quiet_from: '00:00', quiet_until: '00:00' };
-    await harness.target({ ...deaf, sources: ['alertmanager'], min_severity: 'critical' });
-    const { silence_id } = await createSilence(harness.log, { matchers: ['a=b'], until: until(), reason }, testCaller);
-    await harness.seal();
-    await harness.run();
-    expect(harness.told()).toEqual([['firing alerts-silenced']]);
-    await endSilence(harness.log, { silence_id, reason }, testCaller);
-    await harness.run();
-    expect(harness.told()[1]).toEqual(['resolved alerts-silenced']);
-  });
-
   describe('is told though it was over before the first target was to be told', () => {
     /** A worker that raises the alerts of what was sealed and dies. */
     const collectAndDie = async (): Promise<void> => {
@@ -180,7 +168,7 @@ describe('what one person does to the oversight', () => {
     await harness.seal();
     await harness.run();
     expect(harness.arrived).toEqual([]);
-    const changes = { url: `${harness.origin}/mine`, only_escalated: true };
+    const changes = { url: `${harness.origin}/mine`, min_severity: 'critical' as const };
     await updateAlertTarget(harness.ports, { target_id, ...changes, reason }, testCaller);
     await harness.seal();
     await harness.run();
@@ -190,7 +178,7 @@ describe('what one person does to the oversight', () => {
     expect(harness.told('/other')).toEqual([['firing alert-target-changed'], ['firing alert-target-changed']]);
     expect((await alerts()).map(({ summary }) => summary)).toEqual([
       'system:test removed the alert target on-call',
-      'system:test changed url,only_escalated of the alert target on-call',
+      'system:test changed url,min_severity of the alert target on-call',
     ]);
   });
 
@@ -405,20 +393,6 @@ describe('what is not sent', () => {
     });
   });
 
-  test('in quiet hours only what is critical is sent, and after them what still lasts', async () => {
-    const now = new Date();
-    const clock = (minutes: number) => new Date(now.getTime() + minutes * 60_000).toISOString().slice(11, 16);
-    const { target_id: id } = await harness.target({ quiet_from: clock(-60), quiet_until: clock(60) });
-    const [, gone = ''] = await harness.incidents('token_replay', 'ada', 'bob');
-    await harness.incidents('state_rewound', 'c');
-    await harness.run();
-    expect(harness.told()).toEqual([['firing state_rewound']]);
-    await harness.changeIncident(gone, 'closed');
-    await harness.log.raw('UPDATE alert_targets SET quiet_from = NULL, quiet_until = NULL WHERE id = $1', [id]);
-    await harness.run();
-    expect(harness.told()[1]).toEqual(['firing token_replay']);
-  });
-
   test('what is less severe, of another source, or older than the target', async () => {
     await harness.incidents('token_replay', 'old');
     await harness.run();
@@ -430,52 +404,27 @@ describe('what is not sent', () => {
   });
 });
 
-describe('escalation', () => {
-  const two = async () => {
-    const boss = await harness.target({ name: 'boss', url: `${harness.origin}/boss`, only_escalated: true });
-    const first = await harness.target({ name: 'first', escalates_to: boss.target_id, escalates_after_minutes: 10 });
-    return { boss, first };
-  };
-
-  test('an alert that is not acknowledged in time goes to the next target, once, and its end to both', async () => {
-    await two();
+describe('an acknowledged alert', () => {
+  test('is told to no target that wants it only then, whether the incident or the alert was acknowledged', async () => {
+    await harness.target({ name: 'first' });
+    const late = await harness.target({ name: 'late', url: `${harness.origin}/late`, min_severity: 'critical' });
     const [incident = ''] = await harness.incidents('token_replay', 'ada');
-    await harness.run();
-    await harness.pass(9 * 60);
-    await harness.run();
-    expect(harness.told('/boss')).toEqual([]);
-    await harness.pass(2 * 60);
-    await harness.run();
-    await harness.run();
-    expect(harness.told('/boss')).toEqual([['escalated token_replay']]);
-    await harness.changeIncident(incident, 'closed');
-    await harness.run();
-    expect([harness.told('/boss')[1], harness.told()[1]]).toEqual([
-      ['resolved token_replay'],
-      ['resolved token_replay'],
-    ]);
-  });
-
-  test('an acknowledged one does not, whether the incident or the alert was acknowledged', async () => {
-    const { boss } = await two();
-    const [incident = ''] = await harness.incidents('token_replay', 'ada');
-    await harness.control('restore-drill', 'fail', 'pass');
+    for (const name of ['restore-drill', 'key-rotation']) await harness.control(name, 'fail', 'pass');
     await harness.run();
     await harness.changeIncident(incident, 'acknowledged');
-    const control = (await alerts()).find(({ source }) => source === 'control');
+    const control = (await alerts()).find(({ name }) => name === 'restore-drill');
     const change = { alert_id: control?.alert_id ?? '', reason };
     const acknowledged = await acknowledgeAlert(harness.log, change, testCaller);
     expect(acknowledged).toMatchObject({ state: 'acknowledged', acknowledged_by: 'system:test', resolved_at: null });
-    await harness.pass(11 * 60);
     await harness.run();
-    expect(harness.told('/boss')).toEqual([]);
-    expect((await alerts()).map(({ state }) => state)).toEqual(['acknowledged', 'acknowledged']);
+    const wants = { target_id: late.target_id, min_severity: 'low' as const, reason };
+    await updateAlertTarget(harness.ports, wants, testCaller);
+    await harness.run();
+    expect(harness.told('/late')).toEqual([['firing key-rotation']]);
     expect(await resolveAlert(harness.log, change, testCaller)).toMatchObject({ state: 'resolved' });
     await expect(resolveAlert(harness.log, change, testCaller)).rejects.toMatchObject({ code: 'alert_resolved' });
     await harness.run();
     expect(harness.told().at(-1)).toEqual(['resolved restore-drill']);
-    await removeAlertTarget(harness.log, { target_id: boss.target_id, reason }, testCaller);
-    expect((await listAlertTargets(harness.log)).targets).toMatchObject([{ name: 'first', escalates_to: null }]);
   });
 
   test('a target that two administrators remove at once is removed once', async () => {

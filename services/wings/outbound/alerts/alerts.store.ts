@@ -82,8 +82,8 @@ const progressInsert = defineStatement(
 const progressAdvance = defineStatement('alertProgressAdvance', 'UPDATE alert_progress SET seq = $1');
 
 /**
- * The log has news, or something may be planned or sent: while an alert fires, what its targets get depends on the time of
- * day, silences and their patience. Indexes: alerts_one_open, alerts_closing, alert_notices_waiting, alert_deliveries_open.
+ * The log has news, or something may be planned or sent: while an alert fires, what its targets get depends on silences, which
+ * end by themselves. Indexes: alerts_one_open, alerts_closing, alert_notices_waiting, alert_deliveries_open.
  */
 export const alertsAreDue = defineQuestion(
   `${NEWEST_SEQ} > coalesce((SELECT seq FROM alert_progress), -2)

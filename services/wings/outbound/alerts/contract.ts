@@ -18,12 +18,6 @@ import { alertsManage, alertsRead, alertsReceive } from './permissions.ts';
 
 const TAG = 'Alerts';
 const instant = z.iso.datetime();
-/** Local time of day. */
-const time = z.string().regex(/^([01]\d|2[0-3]):[0-5]\d$/);
-const zone = z
-  .string()
-  .max(64)
-  .regex(/^[A-Za-z0-9+_/-]+$/);
 const name = text(64);
 
 export const alertTargetView = z
@@ -35,12 +29,6 @@ export const alertTargetView = z
     destination: z.string(),
     sources: z.array(z.enum(TARGET_SOURCES)),
     min_severity: z.enum(SEVERITIES),
-    quiet_from: z.string().nullable(),
-    quiet_until: z.string().nullable(),
-    time_zone: z.string(),
-    escalates_to: z.uuid().nullable(),
-    escalates_after_minutes: z.int().nullable(),
-    only_escalated: z.boolean(),
     /** Whether it failed repeatedly, so that it gets one message a minute until it accepts one. */
     is_down: z.boolean(),
     /** Notices that are not in a message yet, and messages that are not accepted. */
@@ -50,7 +38,6 @@ export const alertTargetView = z
   .register(componentNames, { id: 'AlertTarget' });
 export type AlertTargetView = z.output<typeof alertTargetView>;
 
-export const ESCALATES_AFTER_MINUTES = 15;
 const address = {
   /** Of a webhook, or the incoming webhook of Slack or of a system that takes its messages. */
   url: z.string().max(2_048).optional(),
@@ -58,7 +45,6 @@ const address = {
   to: z.string().max(254).optional(),
 };
 const sources = z.array(z.enum(TARGET_SOURCES)).min(1).max(TARGET_SOURCES.length);
-const minutes = z.int().min(1).max(1_440);
 
 const newTarget = z.strictObject({
   kind: z.enum(TARGET_KINDS),
@@ -66,15 +52,6 @@ const newTarget = z.strictObject({
   ...address,
   sources: sources.default([...TARGET_SOURCES]),
   min_severity: z.enum(SEVERITIES).default('medium'),
-  /** From then until `quiet_until` only critical alerts and those of the oversight are sent; the others are sent after, if they still last. */
-  quiet_from: time.optional(),
-  quiet_until: time.optional(),
-  time_zone: zone.default('UTC'),
-  /** The target that gets an alert too if it is not acknowledged within `escalates_after_minutes`. */
-  escalates_to: z.uuid().optional(),
-  escalates_after_minutes: minutes.default(ESCALATES_AFTER_MINUTES),
-  /** It gets only what another target escalates to it. */
-  only_escalated: z.boolean().default(false),
   reason,
 });
 export type NewAlertTarget = z.output<typeof newTarget>;
@@ -85,14 +62,6 @@ const targetChanges = z.strictObject({
   ...address,
   sources: sources.optional(),
   min_severity: z.enum(SEVERITIES).optional(),
-  /** null: no quiet hours. */
-  quiet_from: time.nullable().optional(),
-  quiet_until: time.optional(),
-  time_zone: zone.optional(),
-  /** null: no escalation. */
-  escalates_to: z.uuid().nullable().optional(),
-  escalates_after_minutes: minutes.optional(),
-  only_escalated: z.boolean().optional(),
   reason,
 });
 export type AlertTargetChanges = Omit<z.output<typeof targetChanges>, 'reason'>;
@@ -237,7 +206,7 @@ export const acknowledgeAlertEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/alerts/{alert_id}/acknowledge',
   operation: 'acknowledgeAlert',
-  summary: 'Acknowledge an alert, so that it is not escalated',
+  summary: 'Acknowledge an alert: targets that were not told of it yet are not told',
   tag: TAG,
   auth: manages(alertsManage),
   params: z.strictObject({ alert_id: z.uuid() }),

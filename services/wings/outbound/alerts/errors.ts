@@ -23,7 +23,7 @@ export const alertTargetInvalid = defineError({
   code: 'alert_target_invalid',
   status: 400,
   title: 'Alert target invalid',
-  cause: 'The address does not fit the kind of the target, or a time zone or the next target does not exist.',
+  cause: 'The address does not fit the kind of the target, or nothing can be sent there.',
   fix: 'Correct what `detail` names.',
   retryable: false,
 });

@@ -46,7 +46,7 @@ async function change(
   });
 }
 
-/** Marks an alert as being looked at: it is not escalated. Throws `alert_unknown` (404), `alert_resolved` (409). */
+/** Marks an alert as being looked at: targets that were not told of it yet are not told. Throws `alert_unknown` (404), `alert_resolved` (409). */
 export const acknowledgeAlert = (ports: Pick<Ports, 'transact'>, input: Change, caller: Caller): Promise<AlertView> =>
   change(ports, input, caller, 'acknowledged');
 

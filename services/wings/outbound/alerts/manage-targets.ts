@@ -3,17 +3,11 @@ import { alertTargetContext } from '#services/core/keys/secrets/sealed-contexts.
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
 import { alertTargetChanged, alertTargetTested } from './audit-events.ts';
-import {
-  type AlertDeliveryView,
-  type AlertTargetChanges,
-  type AlertTargetView,
-  ESCALATES_AFTER_MINUTES,
-  type NewAlertTarget,
-} from './contract.ts';
+import type { AlertDeliveryView, AlertTargetChanges, AlertTargetView, NewAlertTarget } from './contract.ts';
 import { alertTargetExists, alertTargetInvalid, alertTargetUnknown } from './errors.ts';
 import { failureWords } from './failure-words.ts';
 import { type DeliveryFacts, insertTest, readDeliveriesPage, readDelivery } from './notices.store.ts';
-import { addressOf, assertFits, severitiesFrom, viewOf } from './target-settings.ts';
+import { addressOf, severitiesFrom, viewOf } from './target-settings.ts';
 import {
   deleteTarget,
   insertTarget,
@@ -60,7 +54,7 @@ export async function createAlertTarget(
 ): Promise<AlertTargetView> {
   const { address, shown } = addressOf(input);
   await assertDeliverable(alertAddresses, input.url);
-  const { kind, escalates_to: next } = input;
+  const { kind } = input;
   const id = random.uuid();
   const name = input.name ?? `${kind}-${id.slice(-8)}`;
   const sealed = vault.seal(Buffer.from(address), alertTargetContext(id));
@@ -73,14 +67,7 @@ export async function createAlertTarget(
       shown,
       sources: [...new Set(input.sources)],
       severities: severitiesFrom(input.min_severity),
-      quietFrom: input.quiet_from ?? null,
-      quietUntil: input.quiet_until ?? null,
-      timeZone: input.time_zone,
-      escalatesTo: next ?? null,
-      escalatesAfterMinutes: next === undefined ? null : input.escalates_after_minutes,
-      onlyEscalated: input.only_escalated,
     };
-    assertFits(row, await listTargetRows(tx));
     if (!(await insertTarget(tx, row, TARGETS_MAX))) throw alertTargetExists();
     await recordEvent(tx, caller, alertTargetChanged, {
       outcome: 'created',
@@ -101,28 +88,13 @@ async function leaveAddress(
   if (!(await keepForLastWord(tx, { id: lastId, kind, sealed: address, shown }))) throw alertTargetExists();
 }
 
-/** The settings of a target with what the request names; a target without quiet hours or escalation has null there. */
-function settingsAfter(row: NewTargetRow, input: AlertTargetChanges): NewTargetRow {
-  const after = {
-    ...row,
-    name: input.name ?? row.name,
-    sources: input.sources === undefined ? row.sources : [...new Set(input.sources)],
-    severities: input.min_severity === undefined ? row.severities : severitiesFrom(input.min_severity),
-    quietFrom: input.quiet_from ?? row.quietFrom,
-    quietUntil: input.quiet_until ?? row.quietUntil,
-    timeZone: input.time_zone ?? row.timeZone,
-    escalatesTo: input.escalates_to ?? row.escalatesTo,
-    escalatesAfterMinutes: input.escalates_after_minutes ?? row.escalatesAfterMinutes ?? ESCALATES_AFTER_MINUTES,
-    onlyEscalated: input.only_escalated ?? row.onlyEscalated,
-  };
-  return {
-    ...after,
-    ...(input.quiet_from === null ? { quietFrom: null, quietUntil: null } : {}),
-    ...(input.escalates_to === null || after.escalatesTo === null
-      ? { escalatesTo: null, escalatesAfterMinutes: null }
-      : {}),
-  };
-}
+/** The settings of a target with what the request names. */
+const settingsAfter = (row: NewTargetRow, input: AlertTargetChanges): NewTargetRow => ({
+  ...row,
+  name: input.name ?? row.name,
+  sources: input.sources === undefined ? row.sources : [...new Set(input.sources)],
+  severities: input.min_severity === undefined ? row.severities : severitiesFrom(input.min_severity),
+});
 
 /**
  * Changes a target. Messages that wait are sent to the new address; alerts that began while it existed, still last and fit
@@ -148,7 +120,6 @@ export async function updateAlertTarget(
       ...settingsAfter(row, asked),
       ...(moved && { shown: moved.shown, sealed: vault.seal(Buffer.from(moved.address), alertTargetContext(id)) }),
     };
-    assertFits(after, rows);
     if (rows.some((other) => other.id !== id && other.name === after.name)) throw alertTargetExists();
     await updateTarget(tx, after);
     if (isMoved) {

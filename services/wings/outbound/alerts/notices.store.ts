@@ -13,14 +13,11 @@ const PLANNED_MAX = 20_000;
 
 const AUDIBLE = `NOT EXISTS (SELECT FROM alert_silences s WHERE s.ended_at IS NULL
   AND s.until > clock_timestamp() AND a.labels @> s.matchers)`;
-const LOUD = `(NOT $2::boolean OR a.severity = 'critical')`;
-/** What is about the oversight meets every condition: neither a target's settings nor a silence holds it back. */
-const wanted = (...conditions: readonly string[]): string => `(a.source = 'oversight' OR ${conditions.join(' AND ')})`;
 
 /**
- * What lasts and is not told yet, was raised since the target exists, and is neither silenced nor kept for after the quiet
- * hours. What is about the oversight is told though it is over or acknowledged: otherwise the person who weakened it could
- * keep it from the targets. Indexes: alerts_one_open, alerts_closing.
+ * What lasts and is not told yet, was raised since the target exists, and is not silenced. What is about the oversight is
+ * told whatever a target wants, silenced or not, and though it is over or acknowledged: otherwise the person who weakened it
+ * could keep it from the targets. Indexes: alerts_one_open, alerts_closing.
  */
 const firingPlan = defineStatement(
   'alertFiringPlan',
@@ -29,31 +26,19 @@ const firingPlan = defineStatement(
    FROM alert_targets t JOIN alerts a ON a.raised_at >= t.created_at AND (a.state = 'firing'
      OR a.state = 'acknowledged' AND a.source = 'oversight' OR a.is_closing AND a.source = 'oversight')
    WHERE t.id = $1
-     AND ${wanted('NOT t.only_escalated', 'a.source = ANY (t.sources)', 'a.severity = ANY (t.severities)', LOUD, AUDIBLE)}
+     AND (a.source = 'oversight' OR a.source = ANY (t.sources) AND a.severity = ANY (t.severities) AND ${AUDIBLE})
      AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = t.id AND n.alert_id = a.id)
-   ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
-);
-/** What another target was told longer ago than its patience, and is not acknowledged. */
-const escalatedPlan = defineStatement(
-  'alertEscalatedPlan',
-  `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
-   SELECT DISTINCT ON (a.seq) $1::uuid, a.id, 'escalated', a.source || ':' || a.name
-   FROM alert_targets t JOIN alert_notices n ON n.target_id = t.id AND n.kind <> 'resolved'
-     AND n.planned_at <= clock_timestamp() - make_interval(mins => t.escalates_after_minutes)
-   JOIN alerts a ON a.id = n.alert_id AND a.state = 'firing'
-   WHERE t.escalates_to = $1 AND ${wanted(LOUD, AUDIBLE)}
-     AND NOT EXISTS (SELECT FROM alert_notices o WHERE o.target_id = $1 AND o.alert_id = a.id AND o.kind = 'escalated')
-   ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
+   ORDER BY a.seq LIMIT $2 ON CONFLICT DO NOTHING RETURNING 1`,
 );
 /** The end of what it was told. Index: alerts_closing. */
 const resolvedPlan = defineStatement(
   'alertResolvedPlan',
   `INSERT INTO alert_notices (target_id, alert_id, kind, grouped)
    SELECT $1, a.id, 'resolved', a.source || ':' || a.name
-   FROM alerts a WHERE a.is_closing AND ${wanted(LOUD)}
+   FROM alerts a WHERE a.is_closing
      AND EXISTS (SELECT FROM alert_notices n WHERE n.target_id = $1 AND n.alert_id = a.id AND n.kind <> 'resolved')
      AND NOT EXISTS (SELECT FROM alert_notices n WHERE n.target_id = $1 AND n.alert_id = a.id AND n.kind = 'resolved')
-   ORDER BY a.seq LIMIT $3 ON CONFLICT DO NOTHING RETURNING 1`,
+   ORDER BY a.seq LIMIT $2 ON CONFLICT DO NOTHING RETURNING 1`,
 );
 /** Every target that was told of them knows that they are resolved. Index: alerts_closing. */
 const alertsClose = defineStatement(
@@ -133,10 +118,10 @@ const deliveryMailed = defineStatement(
      next_attempt_at = clock_timestamp() + make_interval(secs => $4)
    WHERE id = $1 AND attempts = $2 RETURNING 1`,
 );
-/** In the order in which they were planned. Index: alert_notices_delivery_id. */
+/** In the order in which they were planned; the release before could plan the kind `escalated`. Index: alert_notices_delivery_id. */
 const itemsRead = defineStatement(
   'alertItemsRead',
-  `SELECT n.kind, a.id, a.source, a.name, a.severity, a.summary, a.labels, a.count, a.state,
+  `SELECT CASE n.kind WHEN 'resolved' THEN 'resolved' ELSE 'firing' END AS kind, a.id, a.source, a.name, a.severity, a.summary, a.labels, a.count, a.state,
      ${placeTime('a.raised_at')} AS "raisedAt", ${placeTime('a.resolved_at')} AS "resolvedAt"
    FROM alert_notices n JOIN alerts a ON a.id = n.alert_id WHERE n.delivery_id = $1 ORDER BY n.seq LIMIT $2`,
 );
@@ -162,12 +147,11 @@ export const alertDeliveryPurge = definePurge({
   stays: `interval '90 days'`,
 });
 
-/** How many notices were planned. @param isQuiet only critical ones are */
-export async function planNotices(tx: Sql, { id }: Pick<TargetRow, 'id'>, isQuiet: boolean): Promise<number> {
+/** How many notices were planned. */
+export async function planNotices(tx: Sql, { id }: Pick<TargetRow, 'id'>): Promise<number> {
   let planned = 0;
   // Ends first: what was resolved and came back is told in this order.
-  for (const plan of [resolvedPlan, firingPlan, escalatedPlan])
-    planned += (await tx.query(plan, [id, isQuiet, PLANNED_MAX])).length;
+  for (const plan of [resolvedPlan, firingPlan]) planned += (await tx.query(plan, [id, PLANNED_MAX])).length;
   return planned;
 }
 export const closeAlerts = async (tx: Sql): Promise<void> => void (await tx.query(alertsClose));

@@ -6,7 +6,6 @@ import {
   acknowledgeAlertEndpoint,
   createAlertTargetEndpoint,
   createSilenceEndpoint,
-  ESCALATES_AFTER_MINUTES,
   endSilenceEndpoint,
   listAlertDeliveriesEndpoint,
   listAlertsEndpoint,
@@ -76,20 +75,8 @@ const ADDRESS = {
 } as const;
 const CHOICES = {
   sources: { flags: '--sources <source...>', help: 'only alerts from there: incident, control, alertmanager' },
-  quiet_until: { flags: '--quiet-until <time>', help: 'until this time of day' },
 } as const;
 const MIN_SEVERITY = { flags: '--min-severity <severity>', help: 'only alerts of this severity and above' };
-const QUIET_FROM = {
-  flags: '--quiet-from <time>',
-  help: 'from this time of day only critical alerts are sent, as 22:00',
-};
-const TIME_ZONE = { flags: '--time-zone <zone>', help: 'of the quiet hours, as Europe/Berlin' };
-const ESCALATES_TO = {
-  flags: '--escalates-to <target_id>',
-  help: 'the target that gets what is not acknowledged',
-};
-const ESCALATES_AFTER = { flags: '--escalates-after <minutes>', help: 'minutes without an acknowledgement' };
-const ONLY_ESCALATED = { flags: '--only-escalated', help: 'it gets only what another target escalates to it' };
 
 /** Where alerts are sent, and what was sent. */
 export const alertTargetOperations = [
@@ -100,11 +87,6 @@ export const alertTargetOperations = [
       ...ADDRESS,
       ...CHOICES,
       min_severity: { ...MIN_SEVERITY, default: 'medium' },
-      quiet_from: QUIET_FROM,
-      time_zone: { ...TIME_ZONE, default: 'UTC' },
-      escalates_to: ESCALATES_TO,
-      escalates_after_minutes: { ...ESCALATES_AFTER, default: String(ESCALATES_AFTER_MINUTES) },
-      only_escalated: ONLY_ESCALATED,
     },
     asks: ({ kind, to }) => `send alerts to ${to ?? `a ${kind} URL`}`,
     lines: (target) => [targetLine(target)],
@@ -121,11 +103,6 @@ export const alertTargetOperations = [
       ...ADDRESS,
       ...CHOICES,
       min_severity: MIN_SEVERITY,
-      quiet_from: { ...QUIET_FROM, no: 'no quiet hours' },
-      time_zone: TIME_ZONE,
-      escalates_to: { ...ESCALATES_TO, no: 'no escalation' },
-      escalates_after_minutes: ESCALATES_AFTER,
-      only_escalated: { ...ONLY_ESCALATED, no: 'it gets alerts itself' },
     },
     about: readAlertTarget,
     asks: (_input, { name }: AlertTargetView) => `change ${name}`,
@@ -166,7 +143,7 @@ export const alertOperations = [
   }),
   operation(acknowledgeAlertEndpoint, acknowledgeAlert, {
     verb: 'alerts acknowledge <alert_id>',
-    help: 'acknowledge an alert, so that it is not escalated',
+    help: 'acknowledge an alert: targets that were not told of it yet are not told',
     asks: ({ alert_id: id }) => `acknowledge alert ${id}`,
     lines: (alert) => [alertLine(alert)],
   }),

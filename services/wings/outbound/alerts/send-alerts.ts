@@ -15,7 +15,6 @@ import {
   readGroups,
   takeDeliveries,
 } from './notices.store.ts';
-import { isQuiet } from './quiet-hours.ts';
 import { dropLastWords, failTarget, readTargets, recoverTarget, type TargetRow } from './targets.store.ts';
 
 export { alertsAreDue } from './alerts.store.ts';
@@ -43,7 +42,7 @@ export async function sendAlerts(
   for (const target of targets)
     planned += await ports.transact(async (tx) => {
       await run.fence.hold(tx);
-      return planNotices(tx, target, isQuiet(target, ports.clock.now()));
+      return planNotices(tx, target);
     });
   if (planned > 0) alertNotices.add(planned);
   await ports.transact(async (tx) => {

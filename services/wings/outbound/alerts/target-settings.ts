@@ -4,8 +4,7 @@ import { shownUrl } from '#services/core/shared/shown-url.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import type { AlertTargetView, NewAlertTarget } from './contract.ts';
 import { alertTargetInvalid } from './errors.ts';
-import { isTimeZone } from './quiet-hours.ts';
-import type { ListedTarget, NewTargetRow } from './targets.store.ts';
+import type { ListedTarget } from './targets.store.ts';
 
 const MAIL = /^[^\s@,;<>"]{1,64}@[^\s@,;<>"]{1,189}$/;
 
@@ -17,12 +16,6 @@ export const viewOf = (row: ListedTarget): AlertTargetView => ({
   destination: row.shown,
   sources: [...row.sources],
   min_severity: row.severities[0] ?? 'low',
-  quiet_from: row.quietFrom,
-  quiet_until: row.quietUntil,
-  time_zone: row.timeZone,
-  escalates_to: row.escalatesTo,
-  escalates_after_minutes: row.escalatesAfterMinutes,
-  only_escalated: row.onlyEscalated,
   is_down: row.failures > 0 && row.isOpen,
   waiting: row.waiting,
   created_at: row.createdAt,
@@ -50,19 +43,3 @@ export function addressOf({ kind, url, to }: Pick<NewAlertTarget, 'kind' | 'url'
 
 /** This severity and those above. */
 export const severitiesFrom = (least: Severity): Severity[] => SEVERITIES.slice(SEVERITIES.indexOf(least));
-
-/** Throws `alert_target_invalid` (400). @param others all targets as they are stored */
-export function assertFits(
-  { id, quietFrom, quietUntil, timeZone, escalatesTo }: NewTargetRow,
-  others: readonly ListedTarget[],
-): void {
-  if (!isTimeZone(timeZone)) throw alertTargetInvalid({ detail: `There is no time zone ${timeZone}.` });
-  if ((quietFrom === null) !== (quietUntil === null))
-    throw alertTargetInvalid({ detail: 'Quiet hours have a beginning and an end.' });
-  const nextOf = new Map(others.map((other) => [other.id, other.escalatesTo]));
-  nextOf.set(id, escalatesTo);
-  if (escalatesTo !== null && !nextOf.has(escalatesTo))
-    throw alertTargetInvalid({ detail: 'The target to which it escalates does not exist.' });
-  for (let next: string | null | undefined = escalatesTo; next; next = nextOf.get(next))
-    if (next === id) throw alertTargetInvalid({ detail: 'A target does not escalate to itself, nor through others.' });
-}

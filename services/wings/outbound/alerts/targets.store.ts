@@ -13,13 +13,6 @@ export type TargetRow = {
   readonly shown: string;
   readonly sources: readonly TargetSource[];
   readonly severities: readonly Severity[];
-  /** Local times; null without quiet hours. */
-  readonly quietFrom: string | null;
-  readonly quietUntil: string | null;
-  readonly timeZone: string;
-  readonly escalatesTo: string | null;
-  readonly escalatesAfterMinutes: number | null;
-  readonly onlyEscalated: boolean;
   /** Failed batches in a row. */
   readonly failures: number;
   /** Whether nothing may be sent now, because the target failed repeatedly. */
@@ -28,9 +21,8 @@ export type TargetRow = {
 };
 export type ListedTarget = TargetRow & { readonly waiting: number };
 
-const COLUMNS = `id, name, kind, sealed, shown, sources, severities, quiet_from AS "quietFrom", quiet_until AS "quietUntil",
-  time_zone AS "timeZone", escalates_to AS "escalatesTo", escalates_after_minutes AS "escalatesAfterMinutes",
-  only_escalated AS "onlyEscalated", failures, coalesce(open_until > clock_timestamp(), false) AS "isOpen",
+const COLUMNS = `id, name, kind, sealed, shown, sources, severities, failures,
+  coalesce(open_until > clock_timestamp(), false) AS "isOpen",
   ${placeTime('created_at')} AS "createdAt"`;
 
 /**
@@ -49,21 +41,19 @@ const targetsList = defineStatement(
      + (SELECT count(*) FROM alert_deliveries WHERE target_id = t.id AND next_attempt_at IS NOT NULL)::int AS waiting
    FROM alert_targets t WHERE removed_at IS NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY created_at, id`,
 );
+/** The release before reads the time zone of quiet hours, and whether it gets only what escalates. */
 const targetInsert = defineStatement(
   'alertTargetInsert',
-  `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, quiet_from, quiet_until, time_zone,
-     escalates_to, escalates_after_minutes, only_escalated)
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13
-   WHERE (SELECT count(*) FILTER (WHERE removed_at IS NULL) < $14 AND count(*) < $15 FROM alert_targets)
+  `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
+   SELECT $1, $2, $3, $4, $5, $6, $7, 'UTC', false
+   WHERE (SELECT count(*) FILTER (WHERE removed_at IS NULL) < $8 AND count(*) < $9 FROM alert_targets)
    ON CONFLICT (name) DO NOTHING RETURNING 1`,
 );
 /** In one order. Targets are few. */
 const targetsLock = defineStatement('alertTargetsLock', 'SELECT 1 FROM alert_targets ORDER BY id FOR UPDATE');
 const targetUpdate = defineStatement(
   'alertTargetUpdate',
-  `UPDATE alert_targets SET name = $2, sealed = $3, shown = $4, sources = $5, severities = $6, quiet_from = $7,
-     quiet_until = $8, time_zone = $9, escalates_to = $10, escalates_after_minutes = $11, only_escalated = $12
-   WHERE id = $1`,
+  `UPDATE alert_targets SET name = $2, sealed = $3, shown = $4, sources = $5, severities = $6 WHERE id = $1`,
 );
 /** What was at an address that is given up: no alert but those about the oversight reaches it. */
 const lastWordInsert = defineStatement(
@@ -105,12 +95,6 @@ export async function insertTarget(tx: Sql, row: NewTargetRow, most: number): Pr
     row.shown,
     row.sources,
     row.severities,
-    row.quietFrom,
-    row.quietUntil,
-    row.timeZone,
-    row.escalatesTo,
-    row.escalatesAfterMinutes,
-    row.onlyEscalated,
     most,
     ROWS_MAX,
   ]);
@@ -118,20 +102,7 @@ export async function insertTarget(tx: Sql, row: NewTargetRow, most: number): Pr
 }
 export const lockTargets = async (tx: Sql): Promise<void> => void (await tx.query(targetsLock));
 export async function updateTarget(tx: Sql, row: Omit<NewTargetRow, 'kind'>): Promise<void> {
-  await tx.query(targetUpdate, [
-    row.id,
-    row.name,
-    row.sealed,
-    row.shown,
-    row.sources,
-    row.severities,
-    row.quietFrom,
-    row.quietUntil,
-    row.timeZone,
-    row.escalatesTo,
-    row.escalatesAfterMinutes,
-    row.onlyEscalated,
-  ]);
+  await tx.query(targetUpdate, [row.id, row.name, row.sealed, row.shown, row.sources, row.severities]);
 }
 /** False if too many were kept since yesterday. @param row the address that is given up, sealed for its new id */
 export const keepForLastWord = async (
