@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { CommandOptions } from '../services/platform/define/command-option.ts';
+import { type CommandOptions, withOption } from '../services/platform/define/command-option.ts';
 import { defineEndpoint } from '../services/platform/define/endpoint.ts';
 import { addOptions, givenBy, membersOf, offeredBy } from './operation-options.ts';
 
@@ -83,6 +83,42 @@ describe('options follow from the shapes', () => {
   test('an option without a name must be of a member', () => {
     expect(() => offeredBy(change, { colours: 'its colour' })).toThrow('changeThing has no member colours');
     expect(offeredBy(change)).toEqual([]);
+  });
+});
+
+describe('options that shapes declare', () => {
+  const text = z.string().max(9);
+  const body = z.strictObject({
+    title: withOption(text, 'its title'),
+    mode: withOption(z.enum(['on', 'off']), { help: 'its mode' }).default('on'),
+    place: withOption(text.nullable(), { help: 'its place', no: 'nowhere' }).optional(),
+    other: text.optional(),
+  });
+  const offered = (own?: CommandOptions, placed?: readonly string[]) =>
+    offeredBy({ ...change, body }, own, placed).map(({ flags, option }) => [flags, option.help, option.default]);
+
+  test('are offered by every command that has the member, with what the contract sets where there is none', () => {
+    expect(offered()).toEqual([
+      ['--title <text>', 'its title', undefined],
+      ['--mode <text>', 'its mode', 'on'],
+      ['--place <text>', 'its place', undefined],
+    ]);
+  });
+
+  test('give way to the options of the command, and are left out where the member is an argument', () => {
+    expect(offered({ place: { flags: '--at <place>', help: 'where' } }, ['title'])).toEqual([
+      ['--at <place>', 'where', undefined],
+      ['--mode <text>', 'its mode', 'on'],
+    ]);
+  });
+
+  test('belong to one member, though others share the shape', () => {
+    const shared = { a: withOption(text, 'of a'), b: withOption(text, 'of b'), c: text.optional() };
+    const two = { ...change, body: z.strictObject(shared) };
+    expect(offeredBy(two).map(({ member, option }) => [member, option.help])).toEqual([
+      ['a', 'of a'],
+      ['b', 'of b'],
+    ]);
   });
 });
 

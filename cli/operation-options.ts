@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander';
 import { z } from 'zod';
 import type { Ports } from '../services/core/ports.ts';
-import type { CommandOption, CommandOptions } from '../services/platform/define/command-option.ts';
+import { type CommandOption, type CommandOptions, optionOf } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { listed, wholeNumberOf } from './arguments.ts';
 import { ask } from './confirm.ts';
@@ -27,15 +27,24 @@ export const membersOf = ({ body, query, params }: Endpoint): Shapes => ({
   ...shapesIn(body),
 });
 
+type Bare = {
+  readonly shape: z.ZodType;
+  readonly isNullable: boolean;
+  /** The option that the shape declares. */
+  readonly declared: CommandOption | undefined;
+};
+
 /** The shape without `optional`, `default` and `nullable`. */
-function bareOf(shape: z.ZodType): { readonly shape: z.ZodType; readonly isNullable: boolean } {
+function bareOf(shape: z.ZodType): Bare {
   let at = shape;
   let isNullable = false;
+  let declared = optionOf(at);
   while (at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodNullable) {
     isNullable ||= at instanceof z.ZodNullable;
     at = at.unwrap() as z.ZodType;
+    declared ??= optionOf(at);
   }
-  return { shape: at, isNullable };
+  return { shape: at, isNullable, declared };
 }
 
 const choicesOf = (member: z.ZodType | undefined): string[] | undefined => {
@@ -66,15 +75,33 @@ const nameOf = (flags: string): string => new Option(flags).attributeName();
 /** One option, and its negation where it has one. */
 type Offered = { readonly member: string; readonly flags: string; readonly option: CommandOption };
 
-export function offeredBy(endpoint: Endpoint, options: CommandOptions = {}): Offered[] {
+/** Options that the shapes of the members declare; a text that the contract sets where there is none is its default. */
+function declaredBy(members: Shapes): CommandOptions {
+  const declared: Record<string, CommandOption> = {};
+  for (const [member, shape] of Object.entries(members)) {
+    const option = bareOf(shape).declared;
+    const initial = shape.safeParse(undefined).data;
+    if (option !== undefined) declared[member] = typeof initial === 'string' ? { default: initial, ...option } : option;
+  }
+  return declared;
+}
+
+/**
+ * What a command offers: the options of its members, and those that it names itself, which come first.
+ * @param placed members that are arguments
+ */
+export function offeredBy(endpoint: Endpoint, own: CommandOptions = {}, placed: readonly string[] = []): Offered[] {
   const members = membersOf(endpoint);
-  return Object.entries(options).map(([member, given]) => {
-    const option = describedBy(given);
-    const shape = members[member];
-    if (option.flags === undefined && shape === undefined)
-      throw new TypeError(`${endpoint.operation} has no member ${member}`);
-    return { member, option, flags: option.flags ?? flagsOf(member, shape as z.ZodType) };
-  });
+  const options = Object.entries({ ...own, ...declaredBy(members), ...own });
+  return options
+    .filter(([member]) => !placed.includes(member))
+    .map(([member, given]) => {
+      const option = describedBy(given);
+      const shape = members[member];
+      if (option.flags === undefined && shape === undefined)
+        throw new TypeError(`${endpoint.operation} has no member ${member}`);
+      return { member, option, flags: option.flags ?? flagsOf(member, shape as z.ZodType) };
+    });
 }
 
 /** Adds the options to the command. */

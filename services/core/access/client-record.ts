@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { withOption } from '#services/platform/define/command-option.ts';
 import { type ChangesOf, defineRecord, type RowOf } from '#services/platform/define/record.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { scopes, text } from './admin-shapes.ts';
@@ -27,51 +28,60 @@ const flag = z.boolean().default(false);
 export const clientRecord = defineRecord({
   /** Shown to users. */
   name: {
-    shape: text(128),
+    shape: withOption(text(128), { flags: '--name <text>', help: 'name shown to users' }),
     shows: z.string(),
     reads: 'coalesce(name, "clientId")',
-    option: { flags: '--name <text>', help: 'name shown to users' },
   },
   /** Its page, which the consent page links to (RFC 7591 §2). */
   client_uri: {
-    shape: z.string().max(512).regex(CLIENT_URI).nullable(),
+    shape: withOption(z.string().max(512).regex(CLIENT_URI).nullable(), {
+      flags: '--client-uri <url>',
+      help: 'its page, which the consent page links to',
+      no: 'link to no page',
+    }),
     initially: null,
     registers: {
       shape: z.string().max(512).regex(CLIENT_URI).nullable().default(null),
       help: 'Its page, which the consent page links to; https, up to 512 characters.',
     },
-    option: { flags: '--client-uri <url>', help: 'its page, which the consent page links to', no: 'link to no page' },
   },
   grant_types: {
-    shape: z.array(z.enum(GRANT_TYPES)).max(8),
-    option: { flags: '--grants <types...>', help: 'grant types' },
+    shape: withOption(z.array(z.enum(GRANT_TYPES)).max(8), { flags: '--grants <types...>', help: 'grant types' }),
   },
   /** Scopes that a sign-in through the client may request. */
-  scopes: { shape: scopes, initially: [], option: 'scopes it may request for users' },
+  scopes: { shape: withOption(scopes, 'scopes it may request for users'), initially: [] },
   /** Scopes that its client-credentials tokens may carry; those that name permissions are its permissions. */
   credential_scopes: {
-    shape: scopes,
+    shape: withOption(scopes, {
+      flags: '--credential-scopes <scopes...>',
+      help: 'scopes of its client credentials tokens',
+    }),
     initially: [],
-    option: { flags: '--credential-scopes <scopes...>', help: 'scopes of its client credentials tokens' },
   },
   redirect_uris: {
-    shape: redirectUris,
+    shape: withOption(redirectUris, {
+      flags: '--redirect-uris <uris...>',
+      help: 'allowed redirect URIs',
+      keepsCommas: true,
+    }),
     initially: [],
-    option: { flags: '--redirect-uris <uris...>', help: 'allowed redirect URIs', keepsCommas: true },
   },
   /** Where it may send users after they sign out (OpenID Connect RP-Initiated Logout §3.1). */
   post_logout_redirect_uris: {
-    shape: redirectUris,
-    initially: [],
-    option: {
+    shape: withOption(redirectUris, {
       flags: '--post-logout-redirect-uris <uris...>',
       help: 'allowed redirect URIs after sign-out',
       keepsCommas: true,
-    },
+    }),
+    initially: [],
   },
   /** OpenID Connect Back-Channel Logout §2.2; null: the client gets no logout tokens. */
   backchannel_logout_uri: {
-    shape: z.string().max(2_048).regex(LOGOUT_URI).nullable(),
+    shape: withOption(z.string().max(2_048).regex(LOGOUT_URI).nullable(), {
+      flags: '--backchannel-logout-uri <uri>',
+      help: 'where logout tokens are sent when a session ends',
+      no: 'send no logout tokens',
+    }),
     initially: null,
     registers: {
       // An unvetted client gets no request over plain http.
@@ -84,136 +94,128 @@ export const clientRecord = defineRecord({
         .transform((uri) => uri ?? null),
       help: 'Where logout tokens are sent when a session ends; https, up to 512 characters (OpenID Connect Back-Channel Logout §2.2).',
     },
-    option: {
-      flags: '--backchannel-logout-uri <uri>',
-      help: 'where logout tokens are sent when a session ends',
-      no: 'send no logout tokens',
-    },
   },
   backchannel_logout_session_required: {
-    shape: z.boolean(),
+    shape: withOption(z.boolean(), {
+      help: 'the client needs the session id in logout tokens',
+      no: 'the client does not need the session id in logout tokens',
+    }),
     initially: false,
     registers: {
       shape: flag,
       help: 'The client needs `sid` in logout tokens; they always have it.',
       answers: z.boolean(),
     },
-    option: {
-      help: 'the client needs the session id in logout tokens',
-      no: 'the client does not need the session id in logout tokens',
-    },
   },
   /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
   audiences: {
-    shape: z.array(text(512)).max(50),
+    shape: withOption(z.array(text(512)).max(50), {
+      help: 'audiences that its tokens may have besides this installation',
+      keepsCommas: true,
+    }),
     initially: [],
-    option: { help: 'audiences that its tokens may have besides this installation', keepsCommas: true },
   },
   /** RFC 9449 §5.2: every token of the client is bound to a key. */
   dpop_bound_access_tokens: {
-    shape: z.boolean(),
+    shape: withOption(z.boolean(), {
+      flags: '--dpop-bound',
+      help: 'require DPoP-bound tokens (RFC 9449)',
+      no: 'do not require DPoP-bound tokens',
+    }),
     initially: false,
     registers: {
       shape: flag,
       help: 'Every token of the client is bound to a key (RFC 9449 §5.2).',
       answers: z.boolean(),
     },
-    option: {
-      flags: '--dpop-bound',
-      help: 'require DPoP-bound tokens (RFC 9449)',
-      no: 'do not require DPoP-bound tokens',
-    },
   },
   /** RFC 8705 §3.4: every token of the client is bound to a certificate. */
   tls_client_certificate_bound_access_tokens: {
-    shape: z.boolean(),
+    shape: withOption(z.boolean(), {
+      flags: '--certificate-bound',
+      help: 'require certificate-bound tokens (RFC 8705)',
+      no: 'do not require certificate-bound tokens',
+    }),
     initially: false,
     registers: {
       shape: flag,
       help: 'Every token of the client is bound to a certificate (RFC 8705 §3.4).',
       answers: z.boolean(),
     },
-    option: {
-      flags: '--certificate-bound',
-      help: 'require certificate-bound tokens (RFC 8705)',
-      no: 'do not require certificate-bound tokens',
-    },
   },
   /** RFC 9126 §6: the client may only send pushed authorization requests. */
   require_pushed_authorization_requests: {
-    shape: z.boolean(),
+    shape: withOption(z.boolean(), {
+      flags: '--pushes-requests',
+      help: 'require pushed authorization requests (RFC 9126)',
+      no: 'do not require pushed authorization requests',
+    }),
     initially: false,
     registers: {
       shape: flag,
       help: 'The client may only send pushed authorization requests (RFC 9126 §6).',
       answers: z.boolean(),
     },
-    option: {
-      flags: '--pushes-requests',
-      help: 'require pushed authorization requests (RFC 9126)',
-      no: 'do not require pushed authorization requests',
-    },
   },
   /** RFC 7636. `optional` only for a confidential client that need not push its requests. */
   pkce: {
-    shape: z.enum(['required', 'optional']),
+    shape: withOption(z.enum(['required', 'optional']), {
+      flags: '--pkce <setting>',
+      help: 'optional: a confidential client may do without PKCE',
+    }),
     initially: 'required',
-    option: { flags: '--pkce <setting>', help: 'optional: a confidential client may do without PKCE' },
   },
   /** `off`: a refresh returns the same refresh token. Only for a confidential client whose tokens are bound. */
   refresh_rotation: {
-    shape: z.enum(['on', 'off']),
-    initially: 'on',
-    option: {
+    shape: withOption(z.enum(['on', 'off']), {
       flags: '--refresh-rotation <setting>',
       help: 'off: a bound confidential client keeps its refresh token',
-    },
+    }),
+    initially: 'on',
   },
   /** `fapi2` sets all of these as the FAPI 2.0 Security Profile requires, and refuses what contradicts it. */
   profile: {
-    shape: z.enum(CLIENT_PROFILES),
+    shape: withOption(z.enum(CLIENT_PROFILES), {
+      flags: '--profile <profile>',
+      help: 'fapi2: all that FAPI 2.0 requires',
+    }),
     initially: 'default',
-    option: { flags: '--profile <profile>', help: 'fapi2: all that FAPI 2.0 requires' },
   },
   /** OpenID Connect Registration §2; null: the default algorithm of the installation. */
   id_token_signed_response_alg: {
-    shape: algorithm,
+    shape: withOption(algorithm, { flags: '--id-token-alg <alg>', help: 'algorithm of its ID tokens' }),
     initially: null,
     registers: {
       shape: namedAlgorithm,
       help: 'Algorithm of its ID tokens; the default of this installation if left out.',
     },
-    option: { flags: '--id-token-alg <alg>', help: 'algorithm of its ID tokens' },
   },
   access_token_signed_response_alg: {
-    shape: algorithm,
+    shape: withOption(algorithm, { flags: '--access-token-alg <alg>', help: 'algorithm of its access tokens' }),
     initially: null,
     registers: { shape: namedAlgorithm, help: 'The same for its access tokens.' },
-    option: { flags: '--access-token-alg <alg>', help: 'algorithm of its access tokens' },
   },
   /** For applications that read the ID token alone; without them UserInfo returns what is known of the user. */
   id_token_claims: {
-    shape: z.array(z.enum(PROFILE_CLAIMS)).max(PROFILE_CLAIMS.length),
-    initially: [],
-    option: {
+    shape: withOption(z.array(z.enum(PROFILE_CLAIMS)).max(PROFILE_CLAIMS.length), {
       flags: '--id-token-claims <claims...>',
       help: `claims about the user in its ID tokens, as far as the user allowed the scope: ${PROFILE_CLAIMS.join(', ')}`,
-    },
+    }),
+    initially: [],
   },
   /**
    * Shown beside its name on sign-in, consent and device pages: a PNG of at most 512 × 512 pixels, as a data URL (RFC
    * 2397); null: none. `/oauth2/clients/{client_id}/logo` answers it.
    */
   logo: {
-    shape: z.string().max(LOGO_LENGTH_MAX).regex(LOGO).nullable(),
-    initially: null,
-    showsAs: { name: 'has_logo', sql: 'logo IS NOT NULL', shape: z.boolean() },
-    option: {
+    shape: withOption(z.string().max(LOGO_LENGTH_MAX).regex(LOGO).nullable(), {
       flags: '--logo <file>',
       help: 'PNG shown beside its name: at most 24 KB and 512 × 512 pixels',
       no: 'show no logo',
       reads: 'png-file',
-    },
+    }),
+    initially: null,
+    showsAs: { name: 'has_logo', sql: 'logo IS NOT NULL', shape: z.boolean() },
   },
 });
 

@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 /** How the command line offers a member of a request: the option, and what its value is made of. */
 export type CommandOption = {
   readonly help: string;
@@ -40,3 +42,19 @@ export type CommandReader =
  * of an option whose name and value follow from the member.
  */
 export type CommandOptions = Readonly<Record<string, string | CommandOption>>;
+
+const offered = z.registry<CommandOption>();
+
+/**
+ * The shape of a member, with the option by which every command that has the member offers it. A copy: a shape that
+ * several members share has the option of none of them.
+ * @example name: withOption(text(64), { flags: '--name <name>', help: 'what you call it' })
+ */
+export function withOption<S extends z.ZodType>(shape: S, option: string | CommandOption): S {
+  const copy = shape.clone() as S;
+  offered.add(copy, typeof option === 'string' ? { help: option } : option);
+  return copy;
+}
+
+/** The option of a shape; undefined if it has none itself. */
+export const optionOf = (shape: z.ZodType): CommandOption | undefined => offered.get(shape);

@@ -1,27 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { defineRecord } from './record.ts';
+import { defineRecord, selectOf } from './record.ts';
 
 const record = defineRecord({
-  name: { shape: z.string().max(9), shows: z.string(), reads: 'coalesce(name, id)', option: 'its name' },
-  tags: { shape: z.array(z.string().max(3)), initially: [], option: 'its tags' },
+  name: { shape: z.string().max(9), shows: z.string(), reads: 'coalesce(name, id)' },
+  tags: { shape: z.array(z.string().max(3)), initially: [] },
   is_open: {
     shape: z.boolean(),
     initially: false,
     registers: { shape: z.boolean().default(false), help: 'Whether it is open.', answers: z.boolean() },
-    option: { flags: '--open', help: 'open it', no: 'close it' },
   },
   home: {
     shape: z.string().nullable(),
     initially: null,
     registers: { shape: z.string().optional(), help: 'Its home.' },
-    option: 'its home',
   },
   picture: {
     shape: z.string().nullable(),
     initially: null,
     showsAs: { name: 'has_picture', sql: 'picture IS NOT NULL', shape: z.boolean() },
-    option: 'its picture',
   },
 });
 
@@ -50,11 +47,6 @@ describe('one line for each setting gives', () => {
     expect(record.columns).toBe('name, tags, is_open, home, picture');
   });
 
-  test('the options of commands', () => {
-    expect(record.options.tags).toBe('its tags');
-    expect(record.options.is_open).toEqual({ flags: '--open', help: 'open it', no: 'close it' });
-  });
-
   test('client metadata: only of the settings that register', () => {
     const { shapes, answers, documents } = record.registers;
     for (const members of [shapes, answers, documents]) expect(Object.keys(members)).toEqual(['is_open', 'home']);
@@ -72,4 +64,12 @@ test('values of a new record are those given, else the initial ones; other membe
 test('only the settings that are named are changed, also to nothing', () => {
   const given = { home: null, tags: undefined, other: 1, toString: 'x' };
   expect(record.pick(given)).toEqual({ home: null });
+});
+
+test('a SELECT list has the members of a shape, by their columns or by the expressions given', () => {
+  const shape = { thing_id: z.uuid(), name: z.string(), is_open: z.boolean() };
+  expect(selectOf(shape)).toBe('thing_id, name, is_open');
+  expect(selectOf(shape, { thing_id: 'id', is_open: 'closed_at IS NULL' })).toBe(
+    'id AS thing_id, name, closed_at IS NULL AS is_open',
+  );
 });

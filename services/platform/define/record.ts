@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import type { CommandOption } from './command-option.ts';
 
 /**
- * A setting of a record. Its name is that of the column, of the member in requests and answers, and, where nothing else
- * is said, of the option of the command and of the member of client metadata (RFC 7591).
+ * A setting of a record. Its name is that of the column, of the member in requests and answers, and of the member of
+ * client metadata (RFC 7591). Its shape has the option of commands (`withOption`).
  */
 type Setting = {
   /** What requests may set. */
@@ -18,7 +17,6 @@ type Setting = {
   readonly reads?: string;
   /** A member of client metadata: what a client may register, and how the reference describes it. */
   readonly registers?: { readonly shape: z.ZodType; readonly help: string; readonly answers?: z.ZodType };
-  readonly option: string | CommandOption;
 };
 
 type Settings = Readonly<Record<string, Setting>>;
@@ -84,7 +82,6 @@ export type RecordDefinition<S extends Settings> = {
     readonly answers: Answered<S>;
     readonly documents: { readonly [N in keyof Registered<S>]: z.ZodOptional<z.ZodUnknown> };
   };
-  readonly options: Readonly<Record<Name<S>, string | CommandOption>>;
   /** The SELECT list. */
   readonly select: string;
   /** The columns, as an INSERT and the SET of an UPDATE name them. */
@@ -104,11 +101,23 @@ const mapped = <T>(
 ): Record<string, T> => Object.fromEntries(Object.entries(settings).map(([name, setting]) => make(setting, name)));
 
 /**
+ * The SELECT list of rows that have the members of a shape: the columns of these names, or the expressions given instead.
+ * @example selectOf(roleView.shape, { role_id: 'id' }) // id AS role_id, name, …
+ */
+export const selectOf = <S extends z.ZodRawShape>(
+  shape: S,
+  expressions: { readonly [N in keyof S]?: string } = {},
+): string =>
+  Object.keys(shape)
+    .map((name) => (expressions[name] === undefined ? name : `${expressions[name]} AS ${name}`))
+    .join(', ');
+
+/**
  * Declares what has many settings, one line each, and gives what else would be said of each setting once more: the shapes
- * of requests and answers, the lists of SELECT, INSERT and UPDATE, the options of commands, and client metadata.
+ * of requests and answers, the lists of SELECT, INSERT and UPDATE, and client metadata.
  *
  * An UPDATE writes the changed members with `SET (columns) = (SELECT columns FROM jsonb_populate_record(row, changes))`.
- * @example defineRecord({ redirect_uris: { shape: z.array(z.string()), initially: [], option: 'allowed redirect URIs' } })
+ * @example defineRecord({ redirect_uris: { shape: z.array(z.string()), initially: [] } })
  */
 export function defineRecord<const S extends Settings>(settings: S): RecordDefinition<S> {
   const registering = Object.fromEntries(
@@ -138,7 +147,6 @@ export function defineRecord<const S extends Settings>(settings: S): RecordDefin
         z.unknown().optional().meta({ description: registers!.help }),
       ]) as RecordDefinition<S>['registers']['documents'],
     },
-    options: mapped(settings, ({ option }, name) => [name, option]) as RecordDefinition<S>['options'],
     select: Object.entries(settings)
       .map(([name, { reads, showsAs }]) => {
         if (showsAs !== undefined) return `${showsAs.sql} AS ${showsAs.name}`;
