@@ -34,9 +34,17 @@ function headlineOf({ kind, grouped, firing, resolved, items }: AlertMessage): s
 const WORDS = { firing: 'FIRING', resolved: 'RESOLVED' } as const;
 
 /** One alert in one line. */
-const lineOf = ({ kind, severity, name, summary, raisedAt, resolvedAt, count }: MessageItem): string =>
+const lineOf = ({
+  kind,
+  severity,
+  name,
+  summary,
+  raised_at: raised,
+  resolved_at: resolved,
+  count,
+}: MessageItem): string =>
   oneLine(
-    `${WORDS[kind]} ${severity} ${name}: ${summary} (${kind === 'resolved' ? resolvedAt : `since ${raisedAt}`}${count > 1 ? `, ${count} reports` : ''})`,
+    `${WORDS[kind]} ${severity} ${name}: ${summary} (${kind === 'resolved' ? resolved : `since ${raised}`}${count > 1 ? `, ${count} reports` : ''})`,
   );
 
 function moreOf({ firing, resolved, items }: AlertMessage): string[] {
@@ -68,8 +76,8 @@ export const cloudEventOf = (message: AlertMessage): string =>
         summary: item.summary,
         labels: item.labels,
         count: item.count,
-        raised_at: item.raisedAt,
-        resolved_at: item.kind === 'resolved' ? item.resolvedAt : null,
+        raised_at: item.raised_at,
+        resolved_at: item.kind === 'resolved' ? item.resolved_at : null,
       })),
     },
   });

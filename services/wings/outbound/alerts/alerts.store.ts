@@ -4,9 +4,10 @@ import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
+import { selectOf } from '#services/platform/define/record.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AlertSource, AlertState } from './alert-shapes.ts';
-import type { AlertView } from './contract.ts';
+import { type AlertView, alertView } from './contract.ts';
 
 /** What a source reports: a cause that begins or still lasts. */
 export type NewAlert = {
@@ -20,8 +21,12 @@ export type NewAlert = {
   readonly labels: Readonly<Record<string, string>>;
 };
 
-const ALERT = `id AS alert_id, source, name, severity, summary, labels, state, count, ${placeTime('raised_at')} AS raised_at,
-  ${placeTime('acknowledged_at')} AS acknowledged_at, acknowledged_by, ${placeTime('resolved_at')} AS resolved_at`;
+const ALERT = selectOf(alertView.shape, {
+  alert_id: 'id',
+  raised_at: placeTime('raised_at'),
+  acknowledged_at: placeTime('acknowledged_at'),
+  resolved_at: placeTime('resolved_at'),
+});
 
 /** alerts_one_open allows one alert of a cause until it is resolved: later reports are counted. In the order of causes, so that two do not lock each other out. */
 const alertsRaise = defineStatement(
@@ -35,7 +40,7 @@ const alertsRaise = defineStatement(
    INSERT INTO alerts AS known (id, source, cause, name, severity, summary, labels) SELECT * FROM given
    ON CONFLICT (source, cause) WHERE state <> 'resolved'
    DO UPDATE SET count = known.count + 1
-   RETURNING name, count = 1 AS "isNew"`,
+   RETURNING name, count = 1 AS is_new`,
 );
 /** Index: alerts_one_open. */
 const alertsResolve = defineStatement(
@@ -106,7 +111,7 @@ export const alertPurge = definePurge({
 /** Names of those that are new; the others lasted already. */
 export async function raiseAlertRows(tx: Sql, alerts: readonly NewAlert[]): Promise<string[]> {
   if (alerts.length === 0) return [];
-  const rows = await tx.query<{ name: string; isNew: boolean }>(alertsRaise, [
+  const rows = await tx.query<{ name: string; is_new: boolean }>(alertsRaise, [
     alerts.map(({ id }) => id),
     alerts.map(({ source }) => source),
     alerts.map(({ cause }) => cause),
@@ -115,7 +120,7 @@ export async function raiseAlertRows(tx: Sql, alerts: readonly NewAlert[]): Prom
     alerts.map(({ summary }) => summary),
     alerts.map(({ labels }) => JSON.stringify(labels)),
   ]);
-  return rows.filter(({ isNew }) => isNew).map(({ name }) => name);
+  return rows.filter(({ is_new: isNew }) => isNew).map(({ name }) => name);
 }
 /** Names of those that were resolved. */
 export async function resolveAlertRows(tx: Sql, source: AlertSource, causes: readonly string[]): Promise<string[]> {

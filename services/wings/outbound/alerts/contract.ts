@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
+import { withOption } from '#services/platform/define/command-option.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
@@ -18,7 +19,6 @@ import { alertsManage, alertsRead, alertsReceive } from './permissions.ts';
 
 const TAG = 'Alerts';
 const instant = z.iso.datetime();
-const name = text(64);
 
 export const alertTargetView = z
   .object({
@@ -38,32 +38,38 @@ export const alertTargetView = z
   .register(componentNames, { id: 'AlertTarget' });
 export type AlertTargetView = z.output<typeof alertTargetView>;
 
-const address = {
+/** What a request may set, with the options of commands. */
+const settings = z.strictObject({
+  name: withOption(text(64), { flags: '--name <name>', help: 'what you call it' }),
   /** Of a webhook, or the incoming webhook of Slack or of a system that takes its messages. */
-  url: z.string().max(2_048).optional(),
+  url: withOption(z.string().max(2_048), {
+    flags: '--url-file <file>',
+    help: 'file with the URL of the webhook; a URL of Slack is a secret, so it is no argument',
+    reads: 'text-file',
+  }),
   /** Address of a person or list, for mail. */
-  to: z.string().max(254).optional(),
-};
-const sources = z.array(z.enum(TARGET_SOURCES)).min(1).max(TARGET_SOURCES.length);
+  to: withOption(z.string().max(254), { flags: '--to <address>', help: 'mail address' }),
+  sources: withOption(z.array(z.enum(TARGET_SOURCES)).min(1).max(TARGET_SOURCES.length), {
+    flags: '--sources <source...>',
+    help: `only alerts from there: ${TARGET_SOURCES.join(', ')}`,
+  }),
+  min_severity: withOption(z.enum(SEVERITIES), {
+    flags: '--min-severity <severity>',
+    help: 'only alerts of this severity and above',
+  }),
+});
 
 const newTarget = z.strictObject({
   kind: z.enum(TARGET_KINDS),
-  name: name.optional(),
-  ...address,
-  sources: sources.default([...TARGET_SOURCES]),
-  min_severity: z.enum(SEVERITIES).default('medium'),
+  ...settings.partial().shape,
+  sources: settings.shape.sources.default([...TARGET_SOURCES]),
+  min_severity: settings.shape.min_severity.default('medium'),
   reason,
 });
 export type NewAlertTarget = z.output<typeof newTarget>;
 
-const targetChanges = z.strictObject({
-  name: name.optional(),
-  /** Replaces the address; the old one is not shown. */
-  ...address,
-  sources: sources.optional(),
-  min_severity: z.enum(SEVERITIES).optional(),
-  reason,
-});
+/** A new address replaces the old one, which is not shown. */
+const targetChanges = settings.partial().extend({ reason });
 export type AlertTargetChanges = Omit<z.output<typeof targetChanges>, 'reason'>;
 const ofTarget = z.strictObject({ target_id: z.uuid() });
 

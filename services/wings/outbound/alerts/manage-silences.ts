@@ -34,11 +34,11 @@ export async function createSilence(
   if (forMs <= 0 || forMs > LONGEST_MS) throw silenceInvalid({ detail: 'It must end in the future, within 90 days.' });
   return transact(async (tx) => {
     const row = await insertSilence(tx, {
-      id: random.uuid(),
+      silence_id: random.uuid(),
       matchers,
       until,
       reason,
-      createdBy: actorNameOf(caller),
+      created_by: actorNameOf(caller),
     });
     const detail = { silence_id: row.silence_id, matchers: given, until: row.until, reason };
     await recordEvent(tx, caller, alertSilenced, { outcome: 'begun', detail });

@@ -7,15 +7,14 @@ import type { AlertDeliveryView, AlertTargetChanges, AlertTargetView, NewAlertTa
 import { alertTargetExists, alertTargetInvalid, alertTargetUnknown } from './errors.ts';
 import { failureWords } from './failure-words.ts';
 import { type DeliveryFacts, insertTest, readDeliveriesPage, readDelivery } from './notices.store.ts';
-import { addressOf, severitiesFrom, viewOf } from './target-settings.ts';
+import { addressOf, columnsOf } from './target-settings.ts';
 import {
+  type AddressRow,
   deleteTarget,
   insertTarget,
   keepForLastWord,
-  type ListedTarget,
   listTargetRows,
   lockTargets,
-  type NewTargetRow,
   recoverTarget,
   updateTarget,
 } from './targets.store.ts';
@@ -23,8 +22,14 @@ import {
 /** A message for each of them is planned in one run of a job. */
 const TARGETS_MAX = 20;
 
-async function one(ports: Pick<Ports, 'sql'>, id: string): Promise<ListedTarget> {
+async function one(ports: Pick<Ports, 'sql'>, id: string): Promise<AlertTargetView> {
   const [row] = await listTargetRows(ports.sql, id);
+  if (row === undefined) throw alertTargetUnknown();
+  return row;
+}
+
+function known(targets: readonly AddressRow[], id: string): AddressRow {
+  const row = targets.find((each) => each.id === id);
   if (row === undefined) throw alertTargetUnknown();
   return row;
 }
@@ -59,21 +64,13 @@ export async function createAlertTarget(
   const name = input.name ?? `${kind}-${id.slice(-8)}`;
   const sealed = vault.seal(Buffer.from(address), alertTargetContext(id));
   return transact(async (tx) => {
-    const row = {
-      id,
-      name,
-      kind,
-      sealed,
-      shown,
-      sources: [...new Set(input.sources)],
-      severities: severitiesFrom(input.min_severity),
-    };
-    if (!(await insertTarget(tx, row, TARGETS_MAX))) throw alertTargetExists();
+    const columns = { ...columnsOf({ ...input, name }), id, kind, sealed, shown };
+    if (!(await insertTarget(tx, columns, TARGETS_MAX))) throw alertTargetExists();
     await recordEvent(tx, caller, alertTargetChanged, {
       outcome: 'created',
       detail: { target_id: id, kind, name, reason: input.reason },
     });
-    return viewOf(await one({ sql: tx }, id));
+    return one({ sql: tx }, id);
   });
 }
 
@@ -81,20 +78,12 @@ export async function createAlertTarget(
 async function leaveAddress(
   tx: Tx,
   { random, vault }: Pick<Ports, 'random' | 'vault'>,
-  { id, kind, sealed, shown }: ListedTarget,
+  { id, kind, sealed, shown }: AddressRow,
 ): Promise<void> {
   const lastId = random.uuid();
   const address = vault.seal(vault.open(sealed, alertTargetContext(id)), alertTargetContext(lastId));
   if (!(await keepForLastWord(tx, { id: lastId, kind, sealed: address, shown }))) throw alertTargetExists();
 }
-
-/** The settings of a target with what the request names. */
-const settingsAfter = (row: NewTargetRow, input: AlertTargetChanges): NewTargetRow => ({
-  ...row,
-  name: input.name ?? row.name,
-  sources: input.sources === undefined ? row.sources : [...new Set(input.sources)],
-  severities: input.min_severity === undefined ? row.severities : severitiesFrom(input.min_severity),
-});
 
 /**
  * Changes a target. Messages that wait are sent to the new address; alerts that began while it existed, still last and fit
@@ -109,43 +98,36 @@ export async function updateAlertTarget(
   await assertDeliverable(alertAddresses, input.url);
   const { target_id: id, reason, ...asked } = input;
   return transact(async (tx) => {
-    // Locked: two changes at once do not undo each other.
-    await lockTargets(tx);
-    const rows = await listTargetRows(tx);
-    const row = rows.find((known) => known.id === id);
-    if (row === undefined) throw alertTargetUnknown();
+    const targets = await lockTargets(tx);
+    const before = known(targets, id);
+    if (targets.some((other) => other.id !== id && other.name === asked.name)) throw alertTargetExists();
     const isMoved = input.url !== undefined || input.to !== undefined;
-    const moved = isMoved ? addressOf({ kind: row.kind, url: input.url, to: input.to }) : undefined;
-    const after = {
-      ...settingsAfter(row, asked),
-      ...(moved && { shown: moved.shown, sealed: vault.seal(Buffer.from(moved.address), alertTargetContext(id)) }),
-    };
-    if (rows.some((other) => other.id !== id && other.name === after.name)) throw alertTargetExists();
-    await updateTarget(tx, after);
+    const moved = isMoved ? addressOf({ kind: before.kind, url: input.url, to: input.to }) : undefined;
+    const sealed = moved && vault.seal(Buffer.from(moved.address), alertTargetContext(id));
+    await updateTarget(tx, id, { ...columnsOf(asked), ...(moved && { sealed, shown: moved.shown }) });
     if (isMoved) {
-      await leaveAddress(tx, { random, vault }, row);
+      await leaveAddress(tx, { random, vault }, before);
       await recoverTarget(tx, id);
     }
     const changed = Object.keys(asked).filter((name) => asked[name as keyof typeof asked] !== undefined);
-    const detail = { target_id: id, kind: row.kind, name: after.name, changed, reason };
+    const view = await one({ sql: tx }, id);
+    const detail = { target_id: id, kind: view.kind, name: view.name, changed, reason };
     await recordEvent(tx, caller, alertTargetChanged, { outcome: 'changed', detail });
-    return viewOf(await one({ sql: tx }, id));
+    return one({ sql: tx }, id);
   });
 }
 
 export const listAlertTargets = async ({
   sql,
 }: Pick<Ports, 'sql'>): Promise<{ readonly targets: AlertTargetView[] }> => ({
-  targets: (await listTargetRows(sql)).map(viewOf),
+  targets: await listTargetRows(sql),
 });
 
 type OneTarget = { readonly target_id: string };
 
 /** Throws `alert_target_unknown` (404). */
-export const readAlertTarget = async (
-  { sql }: Pick<Ports, 'sql'>,
-  { target_id: id }: OneTarget,
-): Promise<AlertTargetView> => viewOf(await one({ sql }, id));
+export const readAlertTarget = (ports: Pick<Ports, 'sql'>, { target_id: id }: OneTarget): Promise<AlertTargetView> =>
+  one(ports, id);
 
 /** Throws `alert_target_unknown` (404). */
 export function removeAlertTarget(
@@ -155,13 +137,13 @@ export function removeAlertTarget(
 ): Promise<AlertTargetView> {
   return transact(async (tx) => {
     // Locked: a target that moves meanwhile is removed with the address that it has then.
-    await lockTargets(tx);
-    const row = await one({ sql: tx }, id);
+    const row = known(await lockTargets(tx), id);
+    const view = await one({ sql: tx }, id);
     await deleteTarget(tx, id);
     await leaveAddress(tx, { random, vault }, row);
     const detail = { target_id: id, kind: row.kind, name: row.name, reason };
     await recordEvent(tx, caller, alertTargetChanged, { outcome: 'removed', detail });
-    return viewOf(row);
+    return view;
   });
 }
 

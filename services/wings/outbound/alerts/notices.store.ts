@@ -122,7 +122,7 @@ const deliveryMailed = defineStatement(
 const itemsRead = defineStatement(
   'alertItemsRead',
   `SELECT CASE n.kind WHEN 'resolved' THEN 'resolved' ELSE 'firing' END AS kind, a.id, a.source, a.name, a.severity, a.summary, a.labels, a.count, a.state,
-     ${placeTime('a.raised_at')} AS "raisedAt", ${placeTime('a.resolved_at')} AS "resolvedAt"
+     ${placeTime('a.raised_at')} AS raised_at, ${placeTime('a.resolved_at')} AS resolved_at
    FROM alert_notices n JOIN alerts a ON a.id = n.alert_id WHERE n.delivery_id = $1 ORDER BY n.seq LIMIT $2`,
 );
 
@@ -216,8 +216,8 @@ export type MessageItem = {
   readonly labels: Readonly<Record<string, string>>;
   readonly count: number;
   readonly state: string;
-  readonly raisedAt: string;
-  readonly resolvedAt: string | null;
+  readonly raised_at: string;
+  readonly resolved_at: string | null;
 };
 export const readItems = (sql: Sql, deliveryId: string, limit: number): Promise<MessageItem[]> =>
   sql.query<MessageItem>(itemsRead, [deliveryId, limit]);

@@ -64,30 +64,11 @@ const silenceLine = (silence: SilenceView): string =>
     `by ${silence.created_by}: ${silence.reason}`,
   ].join('  ');
 
-const ADDRESS = {
-  name: { flags: '--name <name>', help: 'what you call it' },
-  url: {
-    flags: '--url-file <file>',
-    help: 'file with the URL of the webhook; a URL of Slack is a secret, so it is no argument',
-    reads: 'text-file',
-  },
-  to: { flags: '--to <address>', help: 'mail address' },
-} as const;
-const CHOICES = {
-  sources: { flags: '--sources <source...>', help: 'only alerts from there: incident, control, alertmanager' },
-} as const;
-const MIN_SEVERITY = { flags: '--min-severity <severity>', help: 'only alerts of this severity and above' };
-
 /** Where alerts are sent, and what was sent. */
 export const alertTargetOperations = [
   operation(createAlertTargetEndpoint, createAlertTarget, {
     verb: 'alert-targets add <kind>',
     help: 'create a target of alerts: webhook (signed), mail or slack',
-    options: {
-      ...ADDRESS,
-      ...CHOICES,
-      min_severity: { ...MIN_SEVERITY, default: 'medium' },
-    },
     asks: ({ kind, to }) => `send alerts to ${to ?? `a ${kind} URL`}`,
     lines: (target) => [targetLine(target)],
   }),
@@ -99,11 +80,6 @@ export const alertTargetOperations = [
   operation(updateAlertTargetEndpoint, updateAlertTarget, {
     verb: 'alert-targets update <target_id>',
     help: 'change a target; what waits is sent to its new address',
-    options: {
-      ...ADDRESS,
-      ...CHOICES,
-      min_severity: MIN_SEVERITY,
-    },
     about: readAlertTarget,
     asks: (_input, { name }: AlertTargetView) => `change ${name}`,
     lines: (target) => [targetLine(target)],

@@ -76,7 +76,7 @@ async function sendTo(ports: SendAlertsPorts, target: TargetRow, run: Run, calle
   const rows = await ports.transact(async (tx): Promise<DeliveryRow[]> => {
     await run.fence.hold(tx);
     // A message to a target that is down would keep what comes meanwhile out of it.
-    if (target.isOpen) return [];
+    if (target.is_open) return [];
     await makeMessages(tx, ports, target, pace);
     return takeDeliveries(tx, target.id, target.failures >= OPENS_AFTER ? 1 : BATCH, pace.leaseSeconds);
   });

@@ -1,20 +1,18 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { selectOf } from '#services/platform/define/record.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import { type SilenceView, silenceView } from './contract.ts';
 
-export type SilenceRow = {
-  readonly silence_id: string;
-  readonly matchers: Readonly<Record<string, string>>;
-  readonly until: string;
-  readonly reason: string;
-  readonly created_by: string;
-  readonly created_at: string;
-  readonly is_active: boolean;
-};
+export type SilenceRow = Omit<SilenceView, 'matchers'> & { readonly matchers: Readonly<Record<string, string>> };
 
-const SILENCE = `id AS silence_id, matchers, ${placeTime('until')} AS until, reason, created_by,
-  ${placeTime('created_at')} AS created_at, ended_at IS NULL AND until > clock_timestamp() AS is_active`;
+const SILENCE = selectOf(silenceView.shape, {
+  silence_id: 'id',
+  until: placeTime('until'),
+  created_at: placeTime('created_at'),
+  is_active: 'ended_at IS NULL AND until > clock_timestamp()',
+});
 
 const silenceInsert = defineStatement(
   'alertSilenceInsert',
@@ -45,21 +43,15 @@ export const silencePurge = definePurge({
 
 export const insertSilence = async (
   tx: Sql,
-  row: {
-    readonly id: string;
-    readonly matchers: Readonly<Record<string, string>>;
-    readonly until: string;
-    readonly reason: string;
-    readonly createdBy: string;
-  },
+  row: Pick<SilenceRow, 'silence_id' | 'matchers' | 'until' | 'reason' | 'created_by'>,
 ): Promise<SilenceRow> =>
   (
     await tx.query<SilenceRow>(silenceInsert, [
-      row.id,
+      row.silence_id,
       JSON.stringify(row.matchers),
       row.until,
       row.reason,
-      row.createdBy,
+      row.created_by,
     ])
   )[0] as SilenceRow;
 /** Undefined if it is gone or has ended. */

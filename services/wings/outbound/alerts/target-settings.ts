@@ -1,25 +1,11 @@
 import { normaliseEmail } from '#services/core/identity/users/email.ts';
-import { SEVERITIES, type Severity } from '#services/core/security/incident-shapes.ts';
+import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { shownUrl } from '#services/core/shared/shown-url.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
-import type { AlertTargetView, NewAlertTarget } from './contract.ts';
+import type { AlertTargetChanges, NewAlertTarget } from './contract.ts';
 import { alertTargetInvalid } from './errors.ts';
-import type { ListedTarget } from './targets.store.ts';
 
 const MAIL = /^[^\s@,;<>"]{1,64}@[^\s@,;<>"]{1,189}$/;
-
-/** A target as it may be shown. */
-export const viewOf = (row: ListedTarget): AlertTargetView => ({
-  target_id: row.id,
-  name: row.name,
-  kind: row.kind,
-  destination: row.shown,
-  sources: [...row.sources],
-  min_severity: row.severities[0] ?? 'low',
-  is_down: row.failures > 0 && row.isOpen,
-  waiting: row.waiting,
-  created_at: row.createdAt,
-});
 
 type Address = { readonly address: string; readonly shown: string };
 
@@ -41,5 +27,9 @@ export function addressOf({ kind, url, to }: Pick<NewAlertTarget, 'kind' | 'url'
   return { address: parsed.href, shown: cutText(shown, 512) };
 }
 
-/** This severity and those above. */
-export const severitiesFrom = (least: Severity): Severity[] => SEVERITIES.slice(SEVERITIES.indexOf(least));
+/** The settings that a request names, as they are stored: the severity with those above. */
+export const columnsOf = ({ name, sources, min_severity: least }: AlertTargetChanges) => ({
+  name,
+  sources: sources && [...new Set(sources)],
+  severities: least && SEVERITIES.slice(SEVERITIES.indexOf(least)),
+});

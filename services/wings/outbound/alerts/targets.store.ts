@@ -1,8 +1,10 @@
 import type { Sql } from '#services/core/ports.ts';
-import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { selectOf } from '#services/platform/define/record.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { TargetKind, TargetSource } from './alert-shapes.ts';
+import type { TargetKind } from './alert-shapes.ts';
+import { type AlertTargetView, alertTargetView } from './contract.ts';
+import type { columnsOf } from './target-settings.ts';
 
 /** What a message needs to know of its target. */
 export type TargetRow = {
@@ -10,20 +12,17 @@ export type TargetRow = {
   readonly name: string;
   readonly kind: TargetKind;
   readonly sealed: string;
-  readonly shown: string;
-  readonly sources: readonly TargetSource[];
-  readonly severities: readonly Severity[];
   /** Failed batches in a row. */
   readonly failures: number;
   /** Whether nothing may be sent now, because the target failed repeatedly. */
-  readonly isOpen: boolean;
-  readonly createdAt: string;
+  readonly is_open: boolean;
 };
-export type ListedTarget = TargetRow & { readonly waiting: number };
+/** The address of a target: it is encrypted for the id. */
+export type AddressRow = Pick<TargetRow, 'id' | 'name' | 'kind' | 'sealed'> & { readonly shown: string };
 
-const COLUMNS = `id, name, kind, sealed, shown, sources, severities, failures,
-  coalesce(open_until > clock_timestamp(), false) AS "isOpen",
-  ${placeTime('created_at')} AS "createdAt"`;
+const IS_OPEN = 'coalesce(open_until > clock_timestamp(), false)';
+/** What requests set, as they set it: the settings and the address. */
+const COLUMNS = 'name, sources, severities, sealed, shown';
 
 /**
  * Targets and addresses of the last day that were given up. A limit, because each is told; a person who could reach it with
@@ -32,28 +31,40 @@ const COLUMNS = `id, name, kind, sealed, shown, sources, severities, failures,
 const ROWS_MAX = 100;
 
 /** Targets are few: at most ROWS_MAX. */
-const targetsRead = defineStatement('alertTargetsRead', `SELECT ${COLUMNS} FROM alert_targets ORDER BY created_at, id`);
+const targetsRead = defineStatement(
+  'alertTargetsRead',
+  `SELECT id, name, kind, sealed, failures, ${IS_OPEN} AS is_open FROM alert_targets ORDER BY created_at, id`,
+);
 /** Indexes: alert_notices_waiting, alert_deliveries_open. */
 const targetsList = defineStatement(
   'alertTargetsList',
-  `SELECT ${COLUMNS},
-     (SELECT count(*) FROM alert_notices WHERE target_id = t.id AND delivery_id IS NULL)::int
-     + (SELECT count(*) FROM alert_deliveries WHERE target_id = t.id AND next_attempt_at IS NOT NULL)::int AS waiting
-   FROM alert_targets t WHERE removed_at IS NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY created_at, id`,
+  `SELECT ${selectOf(alertTargetView.shape, {
+    target_id: 'id',
+    destination: 'shown',
+    min_severity: 'severities[1]',
+    is_down: `failures > 0 AND ${IS_OPEN}`,
+    waiting: `(SELECT count(*) FROM alert_notices WHERE target_id = t.id AND delivery_id IS NULL)::int
+     + (SELECT count(*) FROM alert_deliveries WHERE target_id = t.id AND next_attempt_at IS NOT NULL)::int`,
+    created_at: placeTime('created_at'),
+  })}
+   FROM alert_targets t WHERE removed_at IS NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY t.created_at, id`,
 );
 /** The release before reads the time zone of quiet hours, and whether it gets only what escalates. */
 const targetInsert = defineStatement(
   'alertTargetInsert',
-  `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
-   SELECT $1, $2, $3, $4, $5, $6, $7, 'UTC', false
-   WHERE (SELECT count(*) FILTER (WHERE removed_at IS NULL) < $8 AND count(*) < $9 FROM alert_targets)
+  `INSERT INTO alert_targets (id, kind, ${COLUMNS}, time_zone, only_escalated)
+   SELECT id, kind, ${COLUMNS}, 'UTC', false FROM jsonb_populate_record(NULL::alert_targets, $1)
+   WHERE (SELECT count(*) FILTER (WHERE removed_at IS NULL) < $2 AND count(*) < $3 FROM alert_targets)
    ON CONFLICT (name) DO NOTHING RETURNING 1`,
 );
 /** In one order. Targets are few. */
-const targetsLock = defineStatement('alertTargetsLock', 'SELECT 1 FROM alert_targets ORDER BY id FOR UPDATE');
+const targetsLock = defineStatement(
+  'alertTargetsLock',
+  'SELECT id, name, kind, sealed, shown FROM alert_targets WHERE removed_at IS NULL ORDER BY id FOR UPDATE',
+);
 const targetUpdate = defineStatement(
   'alertTargetUpdate',
-  `UPDATE alert_targets SET name = $2, sealed = $3, shown = $4, sources = $5, severities = $6 WHERE id = $1`,
+  `UPDATE alert_targets SET (${COLUMNS}) = (SELECT ${COLUMNS} FROM jsonb_populate_record(alert_targets, $2)) WHERE id = $1`,
 );
 /** What was at an address that is given up: no alert but those about the oversight reaches it. */
 const lastWordInsert = defineStatement(
@@ -80,35 +91,22 @@ const targetRecover = defineStatement(
 );
 
 export const readTargets = (sql: Sql): Promise<TargetRow[]> => sql.query<TargetRow>(targetsRead);
-export const listTargetRows = (sql: Sql, id?: string): Promise<ListedTarget[]> =>
-  sql.query<ListedTarget>(targetsList, [id ?? null]);
+export const listTargetRows = (sql: Sql, id?: string): Promise<AlertTargetView[]> =>
+  sql.query<AlertTargetView>(targetsList, [id ?? null]);
 
-export type NewTargetRow = Omit<TargetRow, 'failures' | 'isOpen' | 'createdAt'>;
+/** Columns by name; an undefined one stays as it is. */
+type Columns = ReturnType<typeof columnsOf> & Partial<AddressRow>;
 
 /** False if the name is taken, or if there are `most` targets. */
-export async function insertTarget(tx: Sql, row: NewTargetRow, most: number): Promise<boolean> {
-  const inserted = await tx.query(targetInsert, [
-    row.id,
-    row.name,
-    row.kind,
-    row.sealed,
-    row.shown,
-    row.sources,
-    row.severities,
-    most,
-    ROWS_MAX,
-  ]);
-  return inserted.length > 0;
-}
-export const lockTargets = async (tx: Sql): Promise<void> => void (await tx.query(targetsLock));
-export async function updateTarget(tx: Sql, row: Omit<NewTargetRow, 'kind'>): Promise<void> {
-  await tx.query(targetUpdate, [row.id, row.name, row.sealed, row.shown, row.sources, row.severities]);
-}
+export const insertTarget = async (tx: Sql, columns: Columns, most: number): Promise<boolean> =>
+  (await tx.query(targetInsert, [JSON.stringify(columns), most, ROWS_MAX])).length > 0;
+/** All that exist, locked until commit. */
+export const lockTargets = (tx: Sql): Promise<AddressRow[]> => tx.query<AddressRow>(targetsLock);
+export const updateTarget = async (tx: Sql, id: string, columns: Columns): Promise<void> =>
+  void (await tx.query(targetUpdate, [id, JSON.stringify(columns)]));
 /** False if too many were kept since yesterday. @param row the address that is given up, sealed for its new id */
-export const keepForLastWord = async (
-  tx: Sql,
-  row: Pick<TargetRow, 'id' | 'kind' | 'sealed' | 'shown'>,
-): Promise<boolean> => (await tx.query(lastWordInsert, [row.id, row.kind, row.sealed, row.shown, ROWS_MAX])).length > 0;
+export const keepForLastWord = async (tx: Sql, row: Omit<AddressRow, 'name'>): Promise<boolean> =>
+  (await tx.query(lastWordInsert, [row.id, row.kind, row.sealed, row.shown, ROWS_MAX])).length > 0;
 export const dropLastWords = async (tx: Sql): Promise<void> => void (await tx.query(lastWordsDelete));
 export const deleteTarget = async (tx: Sql, id: string): Promise<void> => void (await tx.query(targetDelete, [id]));
 /** @param pauseSeconds nothing is sent for this time */
