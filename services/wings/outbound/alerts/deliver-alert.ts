@@ -1,26 +1,31 @@
-import { alertDeliveries } from '#observability/metrics/alerts.ts';
+import { alertCircuits, alertDeliveries } from '#observability/metrics/alerts.ts';
 import type { AlertRule } from '#services/core/audit/read/alert-rule.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { type MailPorts, queueMail } from '#services/core/identity/mail/queue-mail.ts';
 import { readMailState } from '#services/core/identity/mail/read-mail-backlog.ts';
 import { alertTargetContext } from '#services/core/keys/secrets/sealed-contexts.ts';
-import type { Caller, Ports } from '#services/core/ports.ts';
-import {
-  DELIVERY_PACE,
-  type DeliveryOutcome,
-  type DeliveryPace,
-  isLastAttempt,
-  messagePauseSeconds,
-  outcomeOfStatus,
-} from '#services/core/shared/delivery-circuit.ts';
+import type { Caller, Ports, Tx } from '#services/core/ports.ts';
+import { DELIVERY_PACE, type DeliveryPace, outcomeOfStatus } from '#services/core/shared/delivery-circuit.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
-import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { HandoffTransport } from '../handoff/deliver-handoff.ts';
+import type { Attempt, Subscription } from '../handoff/send-batch.ts';
 import { type SignHandoffPorts, signHandoff } from '../handoff/sign-handoff.ts';
 import { type AlertMessage, cloudEventOf, ITEMS_MAX, mailOf, slackMessageOf } from './alert-messages.ts';
+import { ALL_GROUPS } from './alert-shapes.ts';
 import { alertGivenUp } from './audit-events.ts';
-import { type DeliveryRow, markMailed, markSent, postponeDelivery, readItems } from './notices.store.ts';
-import type { TargetRow } from './targets.store.ts';
+import {
+  countRecent,
+  type DeliveryRow,
+  hastenDeliveries,
+  insertDelivery,
+  markMailed,
+  markSent,
+  postponeDelivery,
+  readGroups,
+  readItems,
+  takeDeliveries,
+} from './notices.store.ts';
+import { failTarget, recoverTarget, type TargetRow } from './targets.store.ts';
 
 export type HasAlerts = {
   readonly alerts: {
@@ -38,6 +43,8 @@ export type AlertPace = DeliveryPace & {
   readonly messagesPerMinute: number;
 };
 const ALERT_PACE: AlertPace = { ...DELIVERY_PACE, groupSeconds: 30, messagesPerMinute: 10 };
+/** Messages sent concurrently to a target, each of another group. */
+const BATCH = 10;
 /** How often the outbox of mails is asked whether a mail was sent. */
 const MAIL_ASKED_SECONDS = 2;
 
@@ -46,27 +53,21 @@ export type SendAlertsPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random
   MailPorts &
   HasAlerts;
 
-export const paceOf = ({ alerts }: HasAlerts): AlertPace => ({ ...ALERT_PACE, ...alerts.pace });
+const paceOf = ({ alerts }: HasAlerts): AlertPace => ({ ...ALERT_PACE, ...alerts.pace });
 
 /** The URL or address of a target. */
 const addressOf = ({ vault }: Pick<Ports, 'vault'>, { id, sealed }: Pick<TargetRow, 'id' | 'sealed'>): string =>
   vault.open(sealed, alertTargetContext(id)).toString('utf8');
 
-type Sending = {
-  readonly target: TargetRow;
-  readonly row: DeliveryRow;
-  readonly signal: AbortSignal;
-  readonly caller: Caller;
-};
-type Sent = { readonly outcome: DeliveryOutcome | 'queued'; readonly code: string };
+type Sending = { readonly target: TargetRow; readonly row: DeliveryRow };
 
 async function messageOf(ports: SendAlertsPorts, { target, row }: Sending): Promise<AlertMessage> {
   const items = row.kind === 'test' ? [] : await readItems(ports.sql, row.id, ITEMS_MAX[target.kind]);
   return { ...row, items, source: ports.tokenSettings.issuer };
 }
 
-async function post(ports: SendAlertsPorts, sending: Sending): Promise<Sent> {
-  const { target, row, signal } = sending;
+async function post(ports: SendAlertsPorts, sending: Sending, signal: AbortSignal): Promise<Attempt> {
+  const { target, row } = sending;
   const url = addressOf(ports, target);
   const message = await messageOf(ports, sending);
   const isSigned = target.kind === 'webhook';
@@ -79,12 +80,12 @@ async function post(ports: SendAlertsPorts, sending: Sending): Promise<Sent> {
 }
 
 /** The outbox of mails retries it. The next message of the group waits until it was sent, so that mails keep their order. */
-async function mail(ports: SendAlertsPorts, sending: Sending): Promise<Sent> {
-  const { target, row, caller } = sending;
+async function mail(ports: SendAlertsPorts, sending: Sending, caller: Caller): Promise<Attempt> {
+  const { target, row } = sending;
   if (row.mailId !== null) {
     const state = await readMailState(ports, row.mailId);
     if (state === undefined) return { outcome: 'accepted', code: '' };
-    if (state.isGivenUp) return { outcome: 'rejected', code: state.failure ?? 'unknown' };
+    if (state.isGivenUp) return { outcome: 'rejected', code: state.failure ?? 'unknown', isLast: true };
     await markMailed(ports.sql, row, row.mailId, { seconds: MAIL_ASKED_SECONDS, isWaiting: true });
     return { outcome: 'queued', code: '' };
   }
@@ -98,41 +99,53 @@ async function mail(ports: SendAlertsPorts, sending: Sending): Promise<Sent> {
   return { outcome: 'queued', code: '' };
 }
 
-async function send(ports: SendAlertsPorts, sending: Sending): Promise<Sent> {
-  try {
-    return await (sending.target.kind === 'mail' ? mail : post)(ports, sending);
-  } catch (err) {
-    return { outcome: 'unreachable', code: errorCodeOf(err) };
-  }
+/** Groups what waits into messages, as many as the target may get now. */
+async function makeMessages(tx: Tx, ports: SendAlertsPorts, { id: targetId }: TargetRow): Promise<void> {
+  const { groupSeconds, messagesPerMinute } = paceOf(ports);
+  const insert = (grouped: string, groups: readonly string[]) =>
+    insertDelivery(tx, { id: ports.random.uuid(), targetId, grouped }, groups);
+  const groups = await readGroups(tx, targetId, groupSeconds);
+  if (groups.length === 0) return;
+  const room = messagesPerMinute - (await countRecent(tx, targetId));
+  if (room <= 0) return;
+  const own = groups.length <= room ? groups : groups.slice(0, room - 1);
+  for (const grouped of own) await insert(grouped, [grouped]);
+  const rest = groups.slice(own.length);
+  if (rest.length > 0) await insert(ALL_GROUPS, rest);
 }
 
-/** Makes one attempt to send one message, and stores how it ended. */
-export async function deliverAlert(ports: SendAlertsPorts, sending: Sending): Promise<Sent['outcome']> {
-  const { target, row, caller } = sending;
-  const { kind } = target;
-  const { outcome, code } = await send(ports, sending);
-  if (outcome === 'queued') return outcome;
-  if (outcome === 'accepted') {
-    await markSent(ports.sql, row);
-    alertDeliveries.add(1, { kind, outcome: 'sent' });
-    return outcome;
-  }
-  // Neither the URL nor the message of an error, which may contain it.
-  const fields = { target: target.name, failure: code, attempt: row.attempts };
-  const isMailGivenUp = row.mailId !== null;
-  if (!isMailGivenUp && !isLastAttempt(outcome, row)) {
-    await postponeDelivery(ports.sql, row, code, messagePauseSeconds(ports, row.attempts, paceOf(ports)));
-    alertDeliveries.add(1, { kind, outcome: 'retried' });
-    ports.log.warn(fields, 'a message about alerts could not be sent; retrying');
-    return outcome;
-  }
-  await ports.transact(async (tx) => {
-    if (!(await postponeDelivery(tx, row, code, null))) return;
-    const { attempts, firing, resolved } = row;
-    const detail = { name: target.name, code, attempts, firing, resolved };
-    await recordEvent(tx, caller, alertGivenUp, { outcome: 'given_up', detail });
-  });
-  alertDeliveries.add(1, { kind, outcome: 'given_up' });
-  ports.log.error(fields, 'a message about alerts could not be sent; giving up');
-  return outcome;
+/** Messages to one target: signed CloudEvents, messages of Slack, or mails. */
+export function alertsTo(ports: SendAlertsPorts, target: TargetRow, caller: Caller): Subscription<DeliveryRow> {
+  const { id, name, kind, failures } = target;
+  const pace = paceOf(ports);
+  return {
+    pace,
+    batch: BATCH,
+    plan: async (tx) => {
+      // A message to a target that is down would keep what comes meanwhile out of it.
+      if (!target.is_open) await makeMessages(tx, ports, target);
+      return { failures, isOpen: target.is_open };
+    },
+    claim: (tx, limit) => takeDeliveries(tx, id, limit, pace.leaseSeconds),
+    send: (row, signal) =>
+      kind === 'mail' ? mail(ports, { target, row }, caller) : post(ports, { target, row }, signal),
+    accept: markSent,
+    postpone: postponeDelivery,
+    recordGivenUp: (tx, { attempts, firing, resolved }, code) =>
+      recordEvent(tx, caller, alertGivenUp, {
+        outcome: 'given_up',
+        detail: { name, code, attempts, firing, resolved },
+      }),
+    fail: (sql, pauseSeconds) => failTarget(sql, id, pauseSeconds),
+    recover: (sql) => recoverTarget(sql, id),
+    hasten: (sql) => hastenDeliveries(sql, id),
+    count: (outcome) => alertDeliveries.add(1, { kind, outcome }),
+    countCircuit: (event) => alertCircuits.add(1, { event }),
+    fieldsOf: () => ({ target: name }),
+    words: {
+      failed: 'a message about alerts could not be sent',
+      down: 'a target of alerts is down; its messages wait',
+      up: 'a target of alerts is up again',
+    },
+  };
 }

@@ -1,22 +1,26 @@
-import { handoffDeliveries } from '#observability/metrics/handoff.ts';
+import { handoffCircuits, handoffDeliveries } from '#observability/metrics/handoff.ts';
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { readEvent } from '#services/core/audit/read/read-event.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import {
-  DELIVERY_PACE,
-  type DeliveryOutcome,
-  type DeliveryPace,
-  isLastAttempt,
-  messagePauseSeconds,
-  outcomeOfStatus,
-} from '#services/core/shared/delivery-circuit.ts';
+import { DELIVERY_PACE, type DeliveryPace, outcomeOfStatus } from '#services/core/shared/delivery-circuit.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
-import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { handoffGivenUp } from './audit-events.ts';
-import { type DeliveryRow, deleteDelivery, postponeDelivery } from './handoff.store.ts';
-import { eventSubjectOf } from './plan-deliveries.ts';
+import {
+  type DeliveryRow,
+  deleteDelivery,
+  failEndpoint,
+  hastenDeliveries,
+  postponeDelivery,
+  recoverEndpoint,
+  takeDeliveries,
+} from './handoff.store.ts';
+import { eventSubjectOf, planDeliveries } from './plan-deliveries.ts';
+import type { Subscription } from './send-batch.ts';
 import { type SignHandoffPorts, signHandoff } from './sign-handoff.ts';
+
+/** Events sent concurrently to an endpoint, each of another subject. */
+const BATCH = 32;
 
 type HandoffRequest = { readonly headers: Readonly<Record<string, string>>; readonly body: string };
 
@@ -70,52 +74,40 @@ async function cloudEventOf(
   return { headers: await signHandoff(ports, { url, eventId: event.event_id, body }), body };
 }
 
-async function send(
-  ports: PushHandoffPorts,
-  { url, requestOf }: HandoffEndpoint,
-  { id, seq }: DeliveryRow,
-  signal: AbortSignal,
-): Promise<{ readonly outcome: DeliveryOutcome; readonly code: string }> {
-  try {
-    const event = await readEvent(ports, seq);
-    const request = await (requestOf?.(event, id) ?? cloudEventOf(ports, url, seq, event));
-    if (request === null) return { outcome: 'accepted', code: '' };
-    const status = await ports.handoff.transport.post({ url, ...request }, signal);
-    return { outcome: outcomeOfStatus(status), code: `http_${status}` };
-  } catch (err) {
-    return { outcome: 'unreachable', code: errorCodeOf(err) };
-  }
-}
-
-/** Makes one attempt to send one event, and stores how it ended. */
-export async function deliverHandoff(
+/** Events to one endpoint: signed CloudEvents, or what the endpoint makes of them. */
+export function handoffsTo(
   ports: PushHandoffPorts,
   endpoint: HandoffEndpoint,
-  row: DeliveryRow,
-  { signal, caller }: { readonly signal: AbortSignal; readonly caller: Caller },
-): Promise<DeliveryOutcome> {
-  const { name } = endpoint;
-  const { seq, attempts } = row;
-  const { outcome, code } = await send(ports, endpoint, row, signal);
-  if (outcome === 'accepted') {
-    await deleteDelivery(ports.sql, row);
-    handoffDeliveries.add(1, { outcome: 'sent' });
-    return outcome;
-  }
-  const fields = { endpoint: name, seq, failure: code, attempt: attempts };
-  if (!isLastAttempt(outcome, row)) {
-    const pause = messagePauseSeconds(ports, attempts, ports.handoff.pace ?? DELIVERY_PACE);
-    await postponeDelivery(ports.sql, row, code, pause);
-    handoffDeliveries.add(1, { outcome: 'retried' });
-    ports.log.warn(fields, 'an event could not be handed off; retrying');
-    return outcome;
-  }
-  await ports.transact(async (tx) => {
-    if (!(await postponeDelivery(tx, row, code, null))) return;
-    const detail = { endpoint: name, seq, code, attempts };
-    await recordEvent(tx, caller, handoffGivenUp, { outcome: 'given_up', detail });
-  });
-  handoffDeliveries.add(1, { outcome: 'given_up' });
-  ports.log.error(fields, 'an event could not be handed off; giving up');
-  return outcome;
+  caller: Caller,
+): Subscription<DeliveryRow> {
+  const { name, url, requestOf } = endpoint;
+  const { types, transport, pace = DELIVERY_PACE } = ports.handoff;
+  return {
+    pace,
+    batch: BATCH,
+    plan: (tx) => planDeliveries(tx, ports, { name, types }),
+    claim: (tx, limit) => takeDeliveries(tx, name, limit, pace.leaseSeconds),
+    send: async ({ id, seq }, signal) => {
+      const event = await readEvent(ports, seq);
+      const request = await (requestOf?.(event, id) ?? cloudEventOf(ports, url, seq, event));
+      if (request === null) return { outcome: 'accepted', code: '' };
+      const status = await transport.post({ url, ...request }, signal);
+      return { outcome: outcomeOfStatus(status), code: `http_${status}` };
+    },
+    accept: deleteDelivery,
+    postpone: postponeDelivery,
+    recordGivenUp: (tx, { seq, attempts }, code) =>
+      recordEvent(tx, caller, handoffGivenUp, { outcome: 'given_up', detail: { endpoint: name, seq, code, attempts } }),
+    fail: (sql, pauseSeconds) => failEndpoint(sql, name, pauseSeconds),
+    recover: (sql) => recoverEndpoint(sql, name),
+    hasten: (sql) => hastenDeliveries(sql, name),
+    count: (outcome) => handoffDeliveries.add(1, { outcome }),
+    countCircuit: (event) => handoffCircuits.add(1, { event }),
+    fieldsOf: (row) => ({ endpoint: name, ...(row && { seq: row.seq }) }),
+    words: {
+      failed: 'an event could not be handed off',
+      down: 'an endpoint of hand-offs is down; its events wait',
+      up: 'an endpoint of hand-offs is up again',
+    },
+  };
 }
