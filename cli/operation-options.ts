@@ -27,15 +27,8 @@ export const membersOf = ({ body, query, params }: Endpoint): Shapes => ({
   ...shapesIn(body),
 });
 
-type Bare = {
-  readonly shape: z.ZodType;
-  readonly isNullable: boolean;
-  /** The option that the shape declares. */
-  readonly declared: CommandOption | undefined;
-};
-
-/** The shape without `optional`, `default` and `nullable`. */
-function bareOf(shape: z.ZodType): Bare {
+/** The shape without `optional`, `default` and `nullable`, and the option that it declares. */
+function bareOf(shape: z.ZodType) {
   let at = shape;
   let isNullable = false;
   let declared = optionOf(at);
@@ -76,15 +69,14 @@ const nameOf = (flags: string): string => new Option(flags).attributeName();
 type Offered = { readonly member: string; readonly flags: string; readonly option: CommandOption };
 
 /** Options that the shapes of the members declare; a text that the contract sets where there is none is its default. */
-function declaredBy(members: Shapes): CommandOptions {
-  const declared: Record<string, CommandOption> = {};
-  for (const [member, shape] of Object.entries(members)) {
-    const option = bareOf(shape).declared;
-    const initial = shape.safeParse(undefined).data;
-    if (option !== undefined) declared[member] = typeof initial === 'string' ? { default: initial, ...option } : option;
-  }
-  return declared;
-}
+const declaredBy = (members: Shapes): CommandOptions =>
+  Object.fromEntries(
+    Object.entries(members).flatMap(([member, shape]): [string, CommandOption][] => {
+      const { declared } = bareOf(shape);
+      const { data } = shape.safeParse(undefined);
+      return declared ? [[member, typeof data === 'string' ? { default: data, ...declared } : declared]] : [];
+    }),
+  );
 
 /**
  * What a command offers: the options of its members, and those that it names itself, which come first.

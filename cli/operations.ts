@@ -142,11 +142,8 @@ function register(group: Command, called: Called, caller: Caller): void {
   for (const { written, help } of args) verb.argument(written, help);
   if ('cursor' in members) addPage(verb);
   if ('reason' in members) addReason(verb);
-  const offered = offeredBy(
-    endpoint,
-    command.options,
-    args.map(({ member }) => member),
-  );
+  const placedMembers = args.map(({ member }) => member);
+  const offered = offeredBy(endpoint, command.options, placedMembers);
   addOptions(verb, endpoint, offered);
   const asked = offered.filter(({ option }) => option.asks !== undefined).map(({ flags }) => flags);
   if (asked.length > 0)
