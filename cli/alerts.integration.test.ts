@@ -25,11 +25,8 @@ test('sallyport alert-targets takes the URL from a file, shows what may be shown
     min_severity: 'medium',
   });
   expect((await harness.sallyport(['alert-targets', 'list'])).out).toContain('on-call');
-  const changes = ['--min-severity', 'critical'];
-  expect(await json('alert-targets', 'update', made.target_id, ...changes, ...act)).toMatchObject({
-    name: 'on-call',
-    min_severity: 'critical',
-  });
+  const changed = await json('alert-targets', 'update', made.target_id, '--min-severity', 'critical', ...act);
+  expect(changed).toMatchObject({ name: 'on-call', min_severity: 'critical' });
   expect(await json('alert-targets', 'test', made.target_id, ...act)).toMatchObject({ status: 'waiting' });
   expect((await harness.sallyport(['alert-targets', 'deliveries', made.target_id])).out).toContain('waiting');
   expect((await harness.sallyport(['alert-targets', 'test', made.target_id, ...act])).out).toContain('0 firing');

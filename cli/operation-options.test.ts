@@ -114,11 +114,8 @@ describe('options that shapes declare', () => {
 
   test('belong to one member, though others share the shape', () => {
     const shared = { a: withOption(text, 'of a'), b: withOption(text, 'of b'), c: text.optional() };
-    const two = { ...change, body: z.strictObject(shared) };
-    expect(offeredBy(two).map(({ member, option }) => [member, option.help])).toEqual([
-      ['a', 'of a'],
-      ['b', 'of b'],
-    ]);
+    const found = offeredBy({ ...change, body: z.strictObject(shared) });
+    expect(found.map(({ option }) => option.help)).toEqual(['of a', 'of b']);
   });
 });
 

@@ -5,7 +5,6 @@ export type TargetKind = (typeof TARGET_KINDS)[number];
 
 /** Sources that a target may leave out. */
 export const TARGET_SOURCES = ['incident', 'control', 'alertmanager'] as const;
-export type TargetSource = (typeof TARGET_SOURCES)[number];
 /**
  * Where an alert comes from. `oversight`: one person made the oversight weaker. Every target gets it, whatever its
  * settings, and no silence holds it back.

@@ -50,6 +50,15 @@ export type HandoffHarness = {
   close(): Promise<void>;
 };
 
+/** Lets time pass for what waits. */
+export async function passHandoffs(log: Pick<OwnLogHarness, 'raw'>, seconds: number): Promise<void> {
+  const by = `make_interval(secs => ${seconds})`;
+  await log.raw(
+    `UPDATE handoff_deliveries SET next_attempt_at = next_attempt_at - ${by}, created_at = created_at - ${by}`,
+  );
+  await log.raw(`UPDATE handoff_endpoints SET open_until = open_until - ${by}`);
+}
+
 /** On its own database, which `close` drops. */
 export async function openHandoffHarness(): Promise<HandoffHarness> {
   const log = await openLogHarness();
@@ -105,13 +114,7 @@ export async function openHandoffHarness(): Promise<HandoffHarness> {
       return sealed.map(({ seq }) => seq);
     },
     run,
-    async pass(seconds) {
-      const by = `make_interval(secs => ${seconds})`;
-      await log.raw(
-        `UPDATE handoff_deliveries SET next_attempt_at = next_attempt_at - ${by}, created_at = created_at - ${by}`,
-      );
-      await log.raw(`UPDATE handoff_endpoints SET open_until = open_until - ${by}`);
-    },
+    pass: (seconds) => passHandoffs(log, seconds),
     rows: () =>
       log.raw(
         `SELECT seq::float8 AS seq, attempts, failure,

@@ -113,17 +113,6 @@ describe('order', () => {
     }
   });
 
-  test('an event that fails delays the later ones of its subject, and no others', async () => {
-    const [first, second, other] = await harness.events('ada', 'ada', 'bob');
-    harness.answerWith((one) => (eventOf(one).data.seq === first ? 503 : 204));
-    await harness.run();
-    expect(new Set(harness.seqs())).toEqual(new Set([first, other]));
-    harness.answerWith(() => 204);
-    await harness.pass(10);
-    await harness.run();
-    expect(harness.seqs().slice(-2)).toEqual([first, second]);
-  });
-
   test('a replayed event is not sent while a later one of its subject is in flight', async () => {
     const [first] = await harness.events('ada', 'ada');
     harness.answerWith((one) => (eventOf(one).data.seq === first ? 400 : 204));

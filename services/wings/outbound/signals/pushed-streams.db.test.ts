@@ -7,7 +7,7 @@ import { testCaller } from '#tools/testing/harness/ports.ts';
 import { readStreamStatus, replaceStream, updateStream, updateStreamStatus } from './manage-streams.ts';
 import { CAEP_EVENTS } from './signal-shapes.ts';
 import { POLL, PUSH } from './streams-contract.ts';
-import { caller, ISSUER, openStreamsHarness, type StreamsHarness, typesOf } from './streams-harness.ts';
+import { caller, ISSUER, openStreamsHarness, type StreamsHarness } from './streams-harness.ts';
 
 let harness: StreamsHarness;
 beforeAll(async () => {
@@ -72,27 +72,6 @@ describe('a pushed stream', () => {
       elsewhere.delivery,
     );
     expect((await harness.create({}, { ...bySecret, by: 'bearer' })).delivery.method).toBe(POLL);
-  });
-
-  test('of a receiver that was down gets everything, in order for each user, with the same jti in each attempt', async () => {
-    await harness.create({ delivery: delivery() });
-    harness.answer(503);
-    await harness.happen(accountPasswordChanged, 'ada');
-    await harness.happen(userTokensRevoked, 'ada');
-    await harness.push();
-    await harness.push();
-    const tried = harness.arrived.map(({ body }) => decodeJwt(body).jti);
-    expect(new Set(tried).size).toBe(1);
-    harness.answer(202);
-    harness.arrived.length = 0;
-    await harness.log.raw(`UPDATE handoff_deliveries SET next_attempt_at = clock_timestamp() - interval '1 second'`);
-    await harness.log.raw('UPDATE handoff_endpoints SET open_until = NULL');
-    await harness.push();
-    expect(harness.arrived.map(({ body }) => decodeJwt(body).jti)[0]).toBe(tried[0]);
-    expect(typesOf(harness.arrived.map(({ body }) => body))).toEqual([
-      CAEP_EVENTS['credential-change'],
-      CAEP_EVENTS['session-revoked'],
-    ]);
   });
 
   const losses: Record<string, readonly [string, string?]> = {

@@ -54,10 +54,11 @@ export type StreamsHarness = Awaited<ReturnType<typeof openStreamsHarness>>;
 
 export async function openStreamsHarness() {
   const arrived: Arrived[] = [];
-  let status = 202;
+  let answer: (body: string) => number = () => 202;
   const server = createServer(async (request, response) => {
-    arrived.push({ body: await text(request), authorization: request.headers.authorization });
-    response.writeHead(status).end();
+    const body = await text(request);
+    arrived.push({ body, authorization: request.headers.authorization });
+    response.writeHead(answer(body)).end();
   });
   const log = await openLogHarness();
   const keyRing = createKeyRing(log, loadConfig({}).keys);
@@ -79,8 +80,8 @@ export async function openStreamsHarness() {
     origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     arrived,
     /** From now on that server answers with this status. */
-    answer(next: number): void {
-      status = next;
+    answer(next: number | ((body: string) => number)): void {
+      answer = typeof next === 'number' ? () => next : next;
     },
     /** No stream, and two clients that may have some. */
     async reset(): Promise<void> {
@@ -91,7 +92,7 @@ export async function openStreamsHarness() {
          SELECT id, id, '{ssf.manage,ssf.read}' FROM unnest(ARRAY['receiver', 'another']) AS id`,
       );
       arrived.length = 0;
-      status = 202;
+      answer = () => 202;
     },
     /** Records and seals an event about a user. */
     async happen(
