@@ -1,27 +1,17 @@
-import type { Caller, Sql } from '../core/ports.ts';
-import type { Operation, PortsOf } from '../core/shared/operation.ts';
-import type { Endpoint } from '../platform/define/endpoint.ts';
+import type { Sql } from '../core/ports.ts';
+import type { Operation } from '../core/shared/operation.ts';
 import { bind, bindOnce, type RouteContext } from './bind.ts';
-import type { Once } from './requests/once.ts';
 
 type Input = {
   readonly body?: object | undefined;
   readonly query?: object | undefined;
   readonly params?: object | undefined;
 };
-type Bound = (ports: object, input: object, caller: Caller) => unknown;
 
 const inputOf = ({ body, query, params }: Input): object => ({ ...query, ...body, ...params });
 
-/** In the transaction of the stored answer, also copies are notified only after its commit. */
-function portsWith(ports: object, once: Once): object {
-  const { accessChanged } = ports as { readonly accessChanged?: () => void };
-  const notices = accessChanged === undefined ? {} : { accessChanged: () => once.afterCommit(accessChanged) };
-  return { ...ports, ...once, ...notices };
-}
-
 /** Ports of a read of the replica: no other reaches a database. */
-const readPorts = (ports: object, sql: Sql): object => ({
+const readPorts = <P extends object>(ports: P, sql: Sql): P => ({
   ...ports,
   sql,
   hotSql: sql,
@@ -30,23 +20,21 @@ const readPorts = (ports: object, sql: Sql): object => ({
 });
 
 /**
- * Binds each operation to its route: the rule gets body, query and parameters in one.
+ * Binds each operation to its route: the rule gets body, query and parameters in one. Where a retry gets the stored
+ * answer, it runs in the transaction of that answer: what it does after a commit follows the commit of both.
  * @example bindOperations(routes, clientOperations, ports)
  */
-export function bindOperations<const O extends readonly Operation[]>(
+export function bindOperations<P extends object>(
   routes: RouteContext,
-  operations: O,
-  ports: PortsOf<O>,
+  operations: readonly Operation<P>[],
+  ports: P,
 ): void {
-  for (const { endpoint, rule } of operations as readonly { readonly endpoint: Endpoint; readonly rule: unknown }[]) {
-    const run = rule as Bound;
+  for (const { endpoint, rule } of operations) {
     if (endpoint.idempotency === 'answer')
-      bindOnce(routes, endpoint, (input, caller, once) =>
-        run(portsWith(ports as object, once), inputOf(input as Input), caller),
-      );
+      bindOnce(routes, endpoint, (input, caller, once) => rule({ ...ports, ...once }, inputOf(input as Input), caller));
     else
       bind(routes, endpoint, (input, caller, _request, replica) =>
-        run(replica ? readPorts(ports as object, replica) : (ports as object), inputOf(input as Input), caller),
+        rule(replica ? readPorts(ports, replica) : ports, inputOf(input as Input), caller),
       );
   }
 }

@@ -5,10 +5,7 @@ import { idempotentRequest, workOnce } from '#services/core/tokens/issue/idempot
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 
 /** The ports of a use-case, so that its writes, the idempotency key and the stored answer are one transaction. */
-export type Once = Pick<Ports, 'transact' | 'sql'> & {
-  /** Runs after the commit of the whole transaction, before the answer. */
-  afterCommit(action: () => void | Promise<void>): void | Promise<void>;
-};
+export type Once = Pick<Ports, 'transact' | 'sql'>;
 
 export type OncePorts = Pick<Ports, 'transact' | 'sql' | 'random'> & HasKeyRing;
 
@@ -31,14 +28,12 @@ export async function answerOnce<T extends object>(
 ): Promise<T> {
   const key = headers['idempotency-key'];
   const { transact, sql } = ports;
-  if (key === undefined) return work({ transact, sql, afterCommit: (action) => action() });
+  if (key === undefined) return work({ transact, sql });
   const asked = {
     request: idempotentRequest(ports, caller, String(key), endpoint.operation, { params, body }),
     status: Number(Object.keys(endpoint.responses)[0]),
   };
   return transact((tx) =>
-    workOnce(tx, ports.random, asked, async () =>
-      work({ transact: (inner) => inner(tx), sql: tx, afterCommit: tx.afterCommit }),
-    ),
+    workOnce(tx, ports.random, asked, async () => work({ transact: (inner) => inner(tx), sql: tx })),
   );
 }

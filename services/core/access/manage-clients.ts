@@ -109,9 +109,15 @@ export async function registerClient(
   // Users who sign in through it consent themselves, and only to what they have; this checks what needs no consent.
   assertHolds(caller, rightsOfSecret(ports, input));
   const algorithms = algorithmsAfter(DEFAULT_ALGORITHMS, input, signed);
-  const { clientId, clientSecret } = await createClient(ports, { ...input, ...algorithms }, caller);
-  await ports.accessChanged();
-  return { ...(await readClient(ports, { client_id: clientId })), client_secret: clientSecret };
+  return ports.transact(async (tx) => {
+    const { clientId, clientSecret } = await createClient(
+      { random: ports.random, transact: (work) => work(tx) },
+      { ...input, ...algorithms },
+      caller,
+    );
+    tx.afterCommit(ports.accessChanged);
+    return { ...(await readClient({ sql: tx }, { client_id: clientId })), client_secret: clientSecret };
+  });
 }
 
 /** Runs one operation on a client. The caller needs every permission of the client: its secret would give them. */

@@ -40,25 +40,31 @@ export type OperationCommand<P, I, A, B> = {
 /** An operation: a contract, its rule, and how it is a command. Every face folds over lists of these. */
 export type Operation<P = never, C extends boolean = boolean> = {
   readonly endpoint: Endpoint;
-  readonly rule: Rule<P, never, unknown>;
-  readonly command: C extends true ? OperationCommand<P, never, never, never> : undefined;
-};
-
-type DeclareOperation = {
-  <E extends Endpoint, P, A>(endpoint: E, rule: Rule<P, OperationInput<E>, A>): Operation<P, false>;
-  <E extends Endpoint, P, A, Q = unknown, B = undefined>(
-    endpoint: E,
-    rule: Rule<P, OperationInput<E>, A>,
-    command: OperationCommand<Q, OperationInput<E>, Awaited<A>, B>,
-  ): Operation<P & Q, true>;
+  /** Takes an input that the contract has validated. */
+  readonly rule: Rule<P, object, unknown>;
+  readonly command: C extends true ? OperationCommand<P, never, never, unknown> : undefined;
 };
 
 /**
  * Declares an operation.
  * @example operation(killAgentEndpoint, killAgent, { verb: 'agents kill <agent_id>', help: 'kill an agent for good', … })
  */
-export const operation: DeclareOperation = (endpoint: Endpoint, rule: unknown, command?: unknown) =>
-  ({ endpoint, rule, command }) as never;
+export function operation<E extends Endpoint, P, A>(
+  endpoint: E,
+  rule: Rule<P, OperationInput<E>, A>,
+): Operation<P, false>;
+export function operation<E extends Endpoint, P, A, Q = unknown, B = undefined>(
+  endpoint: E,
+  rule: Rule<P, OperationInput<E>, A>,
+  command: OperationCommand<Q, OperationInput<E>, Awaited<A>, B>,
+): Operation<P & Q, true>;
+export function operation<E extends Endpoint>(
+  endpoint: E,
+  rule: Rule<never, OperationInput<E>, unknown>,
+  command?: OperationCommand<never, never, never, unknown>,
+): Operation {
+  return { endpoint, rule: (ports, input, caller) => rule(ports, input as OperationInput<E>, caller), command };
+}
 
 type PortsOfOne<O> = O extends Operation<infer P, boolean> ? (ports: P) => void : never;
 

@@ -55,7 +55,7 @@ export async function registerAgent(
   const scopes = [...new Set([...input.scopes, ...input.credential_scopes])];
   assertHolds(caller, heldToHandOn(ports, scopes));
   const permissions = permissionsAmong(ports, scopes);
-  const registered = await ports.transact(async (tx) => {
+  return ports.transact(async (tx) => {
     const held = await lockOwner(tx, ownerId);
     if (held === undefined) throw userUnknown();
     const lacking = permissions.filter((permission) => !held.includes(permission)).sort();
@@ -77,8 +77,7 @@ export async function registerAgent(
       target: { kind: 'client', id: agentId },
       detail: { owner_id: ownerId, reason: input.reason },
     });
+    tx.afterCommit(ports.accessChanged);
     return { ...((await readAgentRow(tx, agentId)) as AgentView), client_secret: clientSecret };
   });
-  await ports.accessChanged();
-  return registered;
 }

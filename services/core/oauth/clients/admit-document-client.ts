@@ -132,6 +132,7 @@ async function store(
       if (reached !== null) return reached;
       const made = { ...client, id: ports.random.uuid(), secretHash: null, userId };
       await insertUnvettedClient(tx, { ...made, origin: 'document' });
+      tx.afterCommit(ports.accessChanged);
       return 'changed';
     }
     // Users have not consented to added scopes or redirect URIs.
@@ -139,7 +140,9 @@ async function store(
       metadata[member].some((value) => !before[member].includes(value)),
     );
     if (adds) await endConsentsTo(tx, clientId);
-    return (await updateDocumentClient(tx, client)) ? 'changed' : 'same';
+    if (!(await updateDocumentClient(tx, client))) return 'same';
+    tx.afterCommit(ports.accessChanged);
+    return 'changed';
   });
   // An unchanged document updates only this copy; other copies fetch it when they need it.
   if (stored === 'same') {
@@ -147,6 +150,5 @@ async function store(
     if (ports.access.client(clientId) === undefined) await ports.access.load();
     ports.access.documentRead(clientId, client.documentUntilMs);
   }
-  if (stored === 'changed') await ports.accessChanged();
   return stored;
 }
