@@ -6,6 +6,7 @@ import { wholeNumberOf } from './arguments.ts';
 import { openContext } from './context.ts';
 import { seedClinic } from './demo-clinic.ts';
 import { seedUsers, USERS_MAX } from './demo-users.ts';
+import { assertHas } from './left-out.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", `'\\''`)}'`;
@@ -34,7 +35,10 @@ async function seed(
   options: GlobalOptions & { readonly users?: string },
 ): Promise<void> {
   const output = createOutput(options);
-  if (scenario === 'clinic') return seedClinic(output, options);
+  if (scenario === 'clinic') {
+    assertHas('privacy', 'demo seed clinic');
+    return seedClinic(output, options);
+  }
   if (options.users !== undefined)
     return seedUsers(output, options, wholeNumberOf('--users', options.users, 1, USERS_MAX));
   if (rehearsed(output, options, 'create missing demo users')) return;

@@ -4,6 +4,7 @@ import { modules } from '../services/modules.ts';
 import type { CommandArgument, CommandOptions } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { membersOf } from './operation-options.ts';
+import { verbs } from './program.ts';
 
 type Command = {
   readonly verb: string;
@@ -22,6 +23,18 @@ const commands = (all as unknown as Folded[])
   .map((folded) => [folded.command.verb, folded] as const);
 const commandOf = (verb: string): Command =>
   (commands.find(([name]) => name.startsWith(verb)) as (typeof commands)[number])[1].command;
+
+test('a command is of the wing that has its operation, and of no other', async () => {
+  const wrong = await Promise.all(
+    modules.map(async ({ wing, operations }) =>
+      ((await operations?.()) as unknown as readonly Partial<Folded>[] | undefined)?.flatMap(({ command }) => {
+        const [name = ''] = command?.verb.split(' ') ?? [];
+        return command === undefined || verbs[name]?.wing === wing ? [] : [command.verb];
+      }),
+    ),
+  );
+  expect(wrong.flatMap((some) => some ?? [])).toEqual([]);
+});
 
 describe.each(commands)('%s', (verb, { endpoint, command }) => {
   const members = Object.keys(membersOf(endpoint));

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import type { Command } from 'commander';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { exitCodes } from './exit-codes.ts';
 import { createProgram } from './program.ts';
 
@@ -51,6 +51,21 @@ test('every verb is listed in the order of the help; only the one that the argum
   for (const args of [[], ['--help'], ['tokens'], ['toString']]) expect(await built(...args)).toEqual([]);
   const all = program.commands.filter((verb) => verb.commands.length + verb.options.length > 0);
   expect(await built('completion', 'bash')).toEqual(all.map((verb) => verb.name()));
+});
+
+test.each([
+  ['agents', ['agents', 'list']],
+  ['outbound', ['siem', 'list']],
+  ['recovery', ['backup', 'verify', '/none']],
+])('without %s, its command is refused with the setting and what helps', async (wing, args) => {
+  vi.stubEnv('SALLYPORT_LEAVE_OUT', wing);
+  const without = await createProgram(args);
+  await expect(without.parseAsync(args, { from: 'user' })).rejects.toMatchObject({
+    exitCode: exitCodes.refused,
+    message: expect.stringContaining('SALLYPORT_LEAVE_OUT leaves out'),
+    fix: expect.stringContaining(`SALLYPORT_LEAVE_OUT= npx sallyport ${args[0]}`),
+  });
+  vi.unstubAllEnvs();
 });
 
 test('the usage of a verb names the options that it requires', () => {

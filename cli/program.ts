@@ -1,11 +1,15 @@
 import { Command, type Option } from 'commander';
 import { version } from '../observability/version.ts';
 import type { Operation, PortsOfCommands } from '../services/core/shared/operation.ts';
+import type { Wing } from '../services/platform/config/wings.ts';
+import { assertHas } from './left-out.ts';
 import type { CommandPorts } from './operations.ts';
 
 type Register = (program: Command) => void;
 
 type Verb = {
+  /** The wing that it acts on; refused in an installation without it. */
+  readonly wing?: Wing;
   readonly summary: string;
   /** A file whose function adds the verb to the program. */
   readonly load: () => Promise<Register>;
@@ -20,7 +24,8 @@ async function folded<const O extends readonly Operation[]>(
   return (program) => registerOperations<O>(program, operations);
 }
 
-const verbs: Readonly<Record<string, Verb>> = {
+/** Every verb, by its name. */
+export const verbs: Readonly<Record<string, Verb>> = {
   start: {
     summary: 'start Postgres, Redis, API, worker and MCP server on this machine; Ctrl-C stops them',
     load: async () => (await import('./start.ts')).registerStart,
@@ -48,6 +53,7 @@ const verbs: Readonly<Record<string, Verb>> = {
       folded(async () => (await import('../services/core/access/application-operations.ts')).applicationOperations),
   },
   agents: {
+    wing: 'agents',
     summary: 'register, list, show and kill agents: software that acts for a user',
     load: () => folded(async () => (await import('../services/wings/agents/operations.ts')).agentOperations),
   },
@@ -64,14 +70,17 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./audit/audit.ts')).registerAudit,
   },
   dashboard: {
+    wing: 'monitoring',
     summary: 'show sign-ins, incidents, the speed of tokens, and the use of processors, memory, pools and queues',
     load: () => folded(async () => (await import('../services/wings/monitoring/operations.ts')).monitoringOperations),
   },
   capacity: {
+    wing: 'monitoring',
     summary: 'predict when limits are reached, and advise on settings',
     load: () => folded(async () => (await import('../services/wings/monitoring/operations.ts')).capacityOperations),
   },
   reports: {
+    wing: 'monitoring',
     summary: 'make, list and show security reports (run, list, show)',
     load: async () => (await import('./reports.ts')).registerReports,
   },
@@ -90,33 +99,40 @@ const verbs: Readonly<Record<string, Verb>> = {
     },
   },
   transmitters: {
+    wing: 'outbound',
     summary: 'say which systems may end sessions here by shared signals: add, list, remove, received',
     load: () =>
       folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).transmitterOperations),
   },
   'signal-streams': {
+    wing: 'outbound',
     summary: 'streams of shared signals of every receiver: list, status, verify',
     load: () =>
       folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).signalStreamOperations),
   },
   alerts: {
+    wing: 'outbound',
     summary: 'see, acknowledge and resolve alerts: list, acknowledge, resolve',
     load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertOperations),
   },
   'alert-targets': {
+    wing: 'outbound',
     summary: 'say where alerts are sent: add, list, update, remove, test, deliveries',
     load: () =>
       folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertTargetOperations),
   },
   silences: {
+    wing: 'outbound',
     summary: 'do not send some alerts for a while: add, list, end',
     load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).silenceOperations),
   },
   violations: {
+    wing: 'compliance',
     summary: 'list violations of compliance controls, and acknowledge the events that they name',
     load: () => folded(async () => (await import('../services/wings/compliance/operations.ts')).violationOperations),
   },
   report: {
+    wing: 'compliance',
     summary: 'build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)',
     load: async () => (await import('./report.ts')).registerReport,
   },
@@ -125,11 +141,13 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./users/users.ts')).registerUsers,
   },
   import: {
+    wing: 'import',
     summary:
       'import users from an export of auth0, better-auth, clerk, cognito, csv, firebase, keycloak, mongo, ndjson, supabase or zitadel; status, certificate, verify',
     load: async () => (await import('./import/import.ts')).registerImport,
   },
   export: {
+    wing: 'import',
     summary: 'write every user, with password hashes and factors, as ndjson or csv',
     load: async () => (await import('./import/export.ts')).registerExport,
   },
@@ -155,33 +173,40 @@ const verbs: Readonly<Record<string, Verb>> = {
     load: async () => (await import('./mail.ts')).registerMail,
   },
   phi: {
+    wing: 'privacy',
     summary: 'protect health data: encrypt, decrypt, and manage its keys (keys, rotate, rotation, shred)',
     load: async () => (await import('./phi.ts')).registerPhi,
   },
   privacy: {
+    wing: 'privacy',
     summary:
       'manage access to health data of persons: accesses, policies, break-glass, restrictions, disclosures, consents, export, delete, request, holds, retention',
     load: async () => (await import('./privacy/privacy.ts')).registerPrivacy,
   },
   siem: {
+    wing: 'handoff',
     summary: 'list the targets of the SIEM export, and send one the events from a position on again (replay)',
     load: () =>
       folded(async () => (await import('../services/wings/outbound/handoff/operations.ts')).handoffOperations),
   },
   signoff: {
+    wing: 'signoff',
     summary: 'list, approve and deny acts that wait for sign-off',
     load: async () => (await import('./signoff.ts')).registerSignOff,
   },
   backup: {
+    wing: 'recovery',
     summary: 'write an encrypted backup of the database, or read one and name its damage (verify)',
     load: async () => (await import('./backup.ts')).registerBackup,
   },
   restore: {
+    wing: 'recovery',
     summary:
       'show whether the database has lost commits; with --accept-loss, accept the loss and end every session and token; with --from, fill an empty database from a backup',
     load: async () => (await import('./restore.ts')).registerRestore,
   },
   integrity: {
+    wing: 'recovery',
     summary: 'find orphans, guards that are not in force, and faults of the audit log in the whole database: check',
     load: async () => (await import('./integrity.ts')).registerIntegrity,
   },
@@ -218,9 +243,6 @@ const verbs: Readonly<Record<string, Verb>> = {
 const EXIT_CODES =
   'Exit codes: 0 done, 1 a check failed, 2 wrong arguments, 3 a store or the API is unreachable, 4 waits for a person, 5 refused, 6 no key to trust, 7 TLS to a store failed.';
 
-const LEFT_OUT =
-  'Commands work also for what SALLYPORT_LEAVE_OUT leaves out: agents that live there must be killed, and requests closed.';
-
 /** A reason without a default is required, except by a dry run (`addReason`). */
 const isRequired = ({ mandatory, long, defaultValue }: Option): boolean =>
   mandatory || (long === '--reason' && defaultValue === undefined);
@@ -234,10 +256,12 @@ function usageOf(command: Command): string {
 }
 
 /** Adds a verb, or only its name and summary: loading a verb is most of a short run's cost. */
-async function addVerb(program: Command, name: string, { summary, load }: Verb, isLoaded: boolean): Promise<void> {
-  if (isLoaded) (await load())(program);
+async function addVerb(program: Command, name: string, verb: Verb, isLoaded: boolean): Promise<void> {
+  if (isLoaded) (await verb.load())(program);
   else program.command(name);
-  program.commands.at(-1)?.description(summary);
+  const { summary, wing } = verb;
+  const added = program.commands.at(-1)?.description(summary);
+  if (wing !== undefined) added?.hook('preAction', () => assertHas(wing, name));
 }
 
 /**
@@ -253,7 +277,6 @@ export async function createProgram(args?: readonly string[]): Promise<Command> 
     .option('-y, --yes', 'answer every question with yes')
     .option('--dry-run', 'show what would be done, without doing it')
     .configureHelp({ showGlobalOptions: true, commandUsage: usageOf })
-    .addHelpText('after', `\n${LEFT_OUT}`)
     .addHelpText('afterAll', `\n${EXIT_CODES}`)
     .showHelpAfterError('(add --help for the options)')
     .exitOverride();

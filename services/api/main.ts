@@ -9,6 +9,7 @@ import { mountFace } from '../mcp/mount.ts';
 import { publicUrlOf } from '../platform/config/load.ts';
 import { isMcpInApi, MCP_PATH } from '../platform/config/mcp.ts';
 import { missingForProduction } from '../platform/config/production.ts';
+import { hasWing } from '../platform/config/wings.ts';
 import { loopbackOf } from '../platform/local/loopback.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 import { runProcess } from '../platform/process/lifetime.ts';
@@ -39,8 +40,8 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
   const stopWatching = watchProcess();
   const { host, port, drainSeconds, drainNoticeSeconds } = config.server;
   const metrics = await serveMetrics({ ...metricsPlaceOf(config.server, 'api'), exemplars: true });
-  const sampler = createCopySampler(ports, { kind: 'api', config });
-  sampler.start();
+  const sampler = hasWing(config.wings, 'monitoring') ? createCopySampler(ports, { kind: 'api', config }) : undefined;
+  sampler?.start();
   poll.start();
   const isDevelopment = config.server.profile === 'development';
   await Promise.all([poll.ready(), ports.auth.ready(), isDevelopment || ports.hasher.warm()]);
@@ -58,7 +59,7 @@ await runProcess('sallyport-api', instruments, async (config, log) => {
       ports.pollWaits.close();
       await app.drain(drainSeconds * 1_000);
       await mcp?.close();
-      await sampler.close();
+      await sampler?.close();
       await composed.close();
       await metrics.close();
       stopWatching();

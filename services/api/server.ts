@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { createDenialLog } from '../core/access/record-denial.ts';
 import type { ConfigProblem } from '../platform/config/config-error.ts';
 import type { Config } from '../platform/config/load.ts';
-import { hasWing, type Wing } from '../platform/config/wings.ts';
+import { hasWing, WINGS, type Wing } from '../platform/config/wings.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import type { Composed } from './compose.ts';
@@ -127,8 +127,6 @@ function addRoutes(
   factorsRoutes(routes, ports);
   accountsRoutes(routes, ports);
   socialRoutes(routes, ports);
-  legacyRoutes(routes, ports);
-  bridgePagesRoutes(routes, ports);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
   oauthPagesRoutes(routes, { ...ports, hasConsole: hasWing(config.wings, 'console') });
@@ -138,23 +136,31 @@ function addRoutes(
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   const recheckCaller = createCallerRecheck(authenticators);
   securityRoutes(routes, { ...ports, recheckCaller });
-  monitoringRoutes(routes, ports);
-  const has = (wing: Wing): boolean => hasWing(config.wings, wing);
-  if (has('compliance')) complianceRoutes(routes, ports);
-  if (has('privacy')) {
-    privacyRoutes(routes, ports);
-    privacyAccessRoutes(routes, ports);
-    privacyRecordsRoutes(routes, ports);
-  }
   adminAccessRoutes(routes, ports);
   adminPeopleRoutes(routes, ports);
-  importsRoutes(routes, ports);
-  alertsRoutes(routes, ports);
-  signalsRoutes(routes, { ...ports, recheckCaller });
-  if (has('agents')) agentsRoutes(routes, ports);
-  if (has('signoff')) signOffRoutes(routes, ports);
-  if (has('handoff')) handoffRoutes(routes, ports);
-  if (has('console')) consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version });
+  const ofWings: Partial<Readonly<Record<Wing, () => void>>> = {
+    privacy: () => {
+      privacyRoutes(routes, ports);
+      privacyAccessRoutes(routes, ports);
+      privacyRecordsRoutes(routes, ports);
+    },
+    compliance: () => complianceRoutes(routes, ports),
+    agents: () => agentsRoutes(routes, ports),
+    signoff: () => signOffRoutes(routes, ports),
+    import: () => {
+      importsRoutes(routes, ports);
+      legacyRoutes(routes, ports);
+      bridgePagesRoutes(routes, ports);
+    },
+    outbound: () => {
+      alertsRoutes(routes, ports);
+      signalsRoutes(routes, { ...ports, recheckCaller });
+    },
+    handoff: () => handoffRoutes(routes, ports),
+    monitoring: () => monitoringRoutes(routes, ports),
+    console: () => consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version }),
+  };
+  for (const wing of WINGS) if (hasWing(config.wings, wing)) ofWings[wing]?.();
   queuesRoutes(routes, { ...ports, producer: composed.producer, wings: config.wings });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

@@ -7,6 +7,7 @@ import { observeGauges } from '../api/gauges.ts';
 import { type CallerResolver, createCallerResolver } from '../api/requests/caller.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
 import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
+import { hasWing } from '../platform/config/wings.ts';
 import { withUnwrappedKeys } from '../platform/crypto/unwrap-keys.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 
@@ -36,8 +37,8 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   // The dashboard shows this process as a copy of the API.
-  const sampler = createCopySampler(ports, { kind: 'api', config });
-  sampler.start();
+  const sampler = hasWing(config.wings, 'monitoring') ? createCopySampler(ports, { kind: 'api', config }) : undefined;
+  sampler?.start();
   poll.start();
   const isDevelopment = config.server.profile === 'development';
   await Promise.all([poll.ready(), ports.auth.ready(), isDevelopment || ports.hasher.warm()]);
@@ -47,7 +48,7 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
     callers: useProofsOnce(ports, createCallerResolver(authenticators)),
     tokenSecurity: tokenSecurityConfigOf(config, publicUrl),
     close: async () => {
-      await sampler.close();
+      await sampler?.close();
       await close();
       stopWatching();
     },

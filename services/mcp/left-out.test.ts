@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { modules } from '../modules.ts';
 import { loadConfig } from '../platform/config/load.ts';
@@ -19,7 +20,12 @@ test('a tool of a wing that is left out is not served, and the others are', () =
     'request_compliance_report',
   ]);
   expect(absent('signoff')).toEqual(['list_signoffs', 'list_my_signoffs', 'rotate_signing_keys']);
-  expect(absent('privacy', 'agents', 'handoff')).toEqual([]);
+  expect(absent('monitoring')).toEqual([
+    'read_authentication_progress',
+    'read_security_metrics',
+    'read_component_progress',
+  ]);
+  expect(absent('privacy', 'agents', 'outbound', 'import', 'recovery')).toEqual([]);
 });
 
 test('an installation without the MCP server refuses to start one, with the fix', async () => {
@@ -29,6 +35,8 @@ test('an installation without the MCP server refuses to start one, with the fix'
   });
 });
 
-test('every wing but the console, a face of the others, has a module, and no other module can be left out', () => {
-  expect([...modules.flatMap(({ wing }) => wing ?? []), 'console'].sort()).toEqual([...WINGS].sort());
+test('every folder of wings has a module that can be left out, and every wing but the console, a face of the others, has one', () => {
+  expect([...new Set([...modules.flatMap(({ wing }) => wing ?? []), 'console'])].sort()).toEqual([...WINGS].sort());
+  const named = modules.filter(({ wing }) => wing !== undefined).map(({ name }) => name.split('/')[0]);
+  expect([...new Set(named)].sort()).toEqual(readdirSync(new URL('../wings', import.meta.url)).sort());
 });

@@ -117,6 +117,7 @@ const installationTools: readonly Tool[] = [
   }),
   tool({
     name: 'read_authentication_progress',
+    wing: 'monitoring',
     title: 'Authentication progress',
     description:
       'Count sign-ins, sign-outs, refreshes, validations and failures of this clock hour and of the last 24, measured from the audit log or reported by an application.',
@@ -128,6 +129,7 @@ const installationTools: readonly Tool[] = [
   }),
   tool({
     name: 'read_security_metrics',
+    wing: 'monitoring',
     title: 'Security metrics',
     description:
       'Read the newest measured security metrics (tokens, open incidents, security score), and those that an application reported.',
@@ -139,6 +141,7 @@ const installationTools: readonly Tool[] = [
   }),
   tool({
     name: 'read_component_progress',
+    wing: 'monitoring',
     title: 'Component progress',
     description: 'Read status, percentage, test coverage and security score of each component.',
     need: null,

@@ -1,29 +1,29 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { jobsOf, scheduledJobs } from '#jobs/schedules.ts';
 import { WINGS } from '#services/platform/config/wings.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import * as agents from '#services/wings/agents/contract.ts';
-import * as compliance from '#services/wings/compliance/contract.ts';
-import * as handoff from '#services/wings/outbound/handoff/contract.ts';
-import * as privacyAccess from '#services/wings/privacy/access/access-contract.ts';
-import * as consent from '#services/wings/privacy/consent/consent-contract.ts';
-import * as privacy from '#services/wings/privacy/contract.ts';
-import * as retention from '#services/wings/privacy/retention/retention-contract.ts';
-import * as signOff from '#services/wings/signoff/contract.ts';
-import * as signOffPages from '#services/wings/signoff/pages-contract.ts';
+import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { signUp } from '#tools/testing/flows/flows.ts';
+import { signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type Product, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
 
-const contracts = [agents, compliance, handoff, privacyAccess, consent, privacy, retention, signOff, signOffPages];
 const isEndpoint = (value: unknown): value is Endpoint =>
   typeof value === 'object' && value !== null && 'operation' in value && 'responses' in value;
-const leftOutEndpoints: readonly Endpoint[] = contracts
-  .flatMap((contract): unknown[] => Object.values(contract))
+/** Every endpoint that a wing declares. */
+const leftOutEndpoints = (
+  await Promise.all(
+    globSync('services/wings/**/*contract.ts', { cwd: repositoryRoot }).map(async (file) =>
+      Object.values<unknown>(await import(pathToFileURL(join(repositoryRoot, file)).href)),
+    ),
+  )
+)
+  .flat()
   .filter(isEndpoint);
 
 const ALL = { WORKER_COPIES: '1', MCP_COPIES: '1' };
@@ -64,9 +64,10 @@ test.runIf(process.platform === 'linux')('idle, it takes less memory than with a
   }
 });
 
-test('without all wings, a user signs up, and tokens are issued, validated, refreshed and revoked', async () => {
-  const { product, post, byClient } = harness;
+test('without all wings, a user signs up and in, tokens are issued, validated, refreshed and revoked, keys rotate, and the log is sealed', async () => {
+  const { product, post, byClient, databaseUrl } = harness;
   const user = await signUp(product);
+  expect((await signIn(product, user)).id).toBe(user.id);
   const issued = await post('/v1/tokens', { user_id: user.id }, byClient);
   expect(issued.status).toBe(201);
   const validate = async (token: string) => (await post('/v1/tokens/validate', { token })).body;
@@ -76,12 +77,20 @@ test('without all wings, a user signs up, and tokens are issued, validated, refr
   const revoked = await post('/v1/tokens/revoke', { user_id: user.id, reason: 'test' }, byClient);
   expect(revoked.status).toBe(200);
   await eventually('the revocation', async () => !(await validate(refreshed.body.access_token)).active);
+  const rotated = await post('/v1/keys/rotate', {}, byClient);
+  expect([rotated.status, rotated.body.state]).toEqual([202, 'pending']);
+  await eventually('the sealed event of the new key', async () => {
+    const sealed = `SELECT seq::int AS seq FROM audit_events WHERE type = 'key.published' AND target_id = $1`;
+    const [event] = await queryRows<{ seq: number }>(databaseUrl, sealed, [rotated.body.kid]);
+    const { status, text } = await send(product.api, 'GET', '/v1/audit/log/checkpoint');
+    return event !== undefined && status === 200 && Number(text.split('\n')[1]) > event.seq;
+  });
   await harness.expectUnharmed();
 });
 
 test('their paths answer like unknown ones, and the API description does not have them', async () => {
   const { product, operations } = harness;
-  expect(leftOutEndpoints.length).toBeGreaterThan(50);
+  expect(leftOutEndpoints.length).toBeGreaterThan(100);
   const unknown = await send(product.api, 'GET', '/v1/nothing');
   for (const { method, path } of leftOutEndpoints) {
     const { status, body } = await send(product.api, method, path.replaceAll(/\{\w+\}/g, 'x'));

@@ -194,7 +194,7 @@ export function compose(input: ComposeInput) {
   const { producer, timing } = pools;
   showMailsGivenUp();
   showLogoutTokensGivenUp();
-  showAlertsGivenUp();
+  if (hasWing(config.wings, 'outbound')) showAlertsGivenUp();
   if (hasWing(config.wings, 'handoff')) showHandoffsGivenUp();
   const purges = [...purgesOf(modulesOf(config.wings)), ...outboxPurges(config.audit.outboxDays)];
   const ports = composePorts(input, pools, purges);
@@ -226,7 +226,9 @@ export function compose(input: ComposeInput) {
     checkMs,
   });
   const watches: { close(): unknown }[] = [];
-  const sampler = createCopySampler(ports, { kind: 'worker', config });
+  const sampler = hasWing(config.wings, 'monitoring')
+    ? createCopySampler(ports, { kind: 'worker', config })
+    : undefined;
   return {
     health,
     /** Starts even before Postgres and Redis are available; where the place of the marks counts, after Postgres. */
@@ -238,7 +240,7 @@ export function compose(input: ComposeInput) {
       for (const queue of queues) consumers.push(consume(queue, handle, { input, jobs, onError: pools.onRedisError }));
       watches.push(watchForDeadWorkers(producer, consumers));
       health.start();
-      sampler.start();
+      sampler?.start();
       watches.push(
         watchCleanup(ports, purges, CLEANUP_SAMPLE_MS),
         watchBacklog(ports, BACKLOG_SAMPLE_MS),
@@ -253,7 +255,7 @@ export function compose(input: ComposeInput) {
       clearTimeout(cut);
       health.close();
       await allEnded(watches.map((watch) => watch.close()));
-      await sampler.close();
+      await sampler?.close();
       await timetable.close();
       await allEnded([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
       await pools.close();

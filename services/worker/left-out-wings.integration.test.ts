@@ -38,7 +38,7 @@ const workerWithout = (wings: readonly Wing[], ran: Set<string>) =>
 const stateOf = ({ name, queue }: Job, ownId: string) => harness.producer.queue(queue).getJobState(`${name}-${ownId}`);
 
 test('jobs enqueued for wings that are now left out hold up no queue and become no dead letters; with the wings they run', async () => {
-  expect(shared).toEqual(expect.arrayContaining(['mcp-progress', 'token-cleanup']));
+  expect(shared).toContain('token-cleanup');
   for (const job of leftOut) await harness.producer.enqueue(job, {}, { jobId: 'before' });
   const behind = shared.map((queue) => kept.find((job) => job.queue === queue && job.schedule !== undefined)!);
   for (const job of behind) await harness.producer.enqueue(job, {}, { jobId: 'behind' });

@@ -1,5 +1,5 @@
 import { useRead } from '../data/api.ts';
-import { useCan } from '../data/session.tsx';
+import { useCan, useSession } from '../data/session.tsx';
 import { titles } from '../pages.ts';
 import { Foreign, Time } from '../parts/format.tsx';
 import { KeyRow } from '../parts/key-row.tsx';
@@ -110,7 +110,9 @@ export function Page() {
   const own = useTexts(texts);
   const names = useTexts(titles);
   const can = useCan();
-  const hasNothing = !['monitoring:read', 'incidents:read', 'keys:read'].some(can);
+  const { left_out: leftOut } = useSession();
+  const hasDashboard = can('monitoring:read') && !leftOut.includes('monitoring');
+  const hasNothing = !hasDashboard && !['incidents:read', 'keys:read'].some(can);
   return (
     <div class="page">
       <PageHead title={names.overview} lead={own.lead} />
@@ -119,7 +121,7 @@ export function Page() {
           <p>{own.nothingWhy}</p>
         </Empty>
       ) : null}
-      {can('monitoring:read') ? <Dashboard /> : null}
+      {hasDashboard ? <Dashboard /> : null}
       <div class="grid">
         {can('incidents:read') ? <Incidents /> : null}
         {can('keys:read') ? <Keys /> : null}

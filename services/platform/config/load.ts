@@ -28,7 +28,7 @@ import { storeProblems, storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 import { unknownNames } from './unknown-names.ts';
-import { hasWing, wingProblems, wingSettings } from './wings.ts';
+import { hasWing, type Wing, wingProblems, wingSettings } from './wings.ts';
 import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 
 /** Every setting, by section. */
@@ -131,6 +131,22 @@ export function profileWarning(env: Environment): string | undefined {
   );
 }
 
+/** The settings of wings that turn something on. */
+function givenOfWings({ handoff, siem, legacy }: Config) {
+  const given = (wing: Wing, settings: Readonly<Record<string, boolean>>) => ({
+    wing,
+    names: Object.keys(settings).filter((name) => settings[name]),
+  });
+  return [
+    given('handoff', { HANDOFF_ENDPOINTS: handoff.endpoints.length > 0, SIEM_TARGETS: siem.targets.length > 0 }),
+    given('import', {
+      LEGACY_ISSUER: legacy.issuer !== undefined,
+      LEGACY_WEBHOOK_SECRET: legacy.webhookSecret !== undefined,
+      LEGACY_PASSWORD_URL: legacy.passwordUrl !== undefined,
+    }),
+  ];
+}
+
 /** Combinations that prevent a start. `development` allows some of them. */
 function unsafeSettings(config: Config): ConfigProblem[] {
   return [
@@ -141,7 +157,7 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ...complianceProblems(config.compliance),
     ...backupProblems(config.backups, config.server.profile === 'production'),
     ...siemProblems(config.siem),
-    ...wingProblems(config.wings, { hasEndpoints: config.handoff.endpoints.length + config.siem.targets.length > 0 }),
+    ...wingProblems(config.wings, givenOfWings(config)),
     ...markProblems(config.marks, config.server.profile === 'production'),
     ...socialProblems(config.social, config.server.profile === 'development'),
     ...clientProblems(config.clients, config.server.profile === 'development'),

@@ -20,11 +20,18 @@ test('an installation has every wing unless it leaves some out', () => {
   expect(WINGS.filter((wing) => !hasWing(some, wing))).toEqual(['handoff', 'mcp']);
 });
 
+test('handoff is a part of outbound: it leaves with it, and leaves alone', () => {
+  expect(loadConfig({ SALLYPORT_LEAVE_OUT: 'outbound' }).wings.leftOut).toEqual(['outbound', 'handoff']);
+  expect(loadConfig({ SALLYPORT_LEAVE_OUT: 'handoff outbound' }).wings.leftOut).toEqual(['handoff', 'outbound']);
+  expect(hasWing(loadConfig({ SALLYPORT_LEAVE_OUT: 'handoff' }).wings, 'outbound')).toBe(true);
+});
+
 test('what cannot be left out is refused, with what can', () => {
   expect(problemsOf({ SALLYPORT_LEAVE_OUT: 'mcp,tokens' })).toMatchObject([
     {
       env: 'SALLYPORT_LEAVE_OUT',
-      problem: '"tokens" cannot be left out; these can: privacy, compliance, agents, signoff, handoff, mcp, console',
+      problem:
+        '"tokens" cannot be left out; these can: privacy, compliance, agents, signoff, import, outbound, handoff, monitoring, recovery, mcp, console',
     },
   ]);
 });
@@ -37,11 +44,16 @@ test('compliance needs privacy: leaving out privacy alone is refused with the fi
   expect(problemsOf({ SALLYPORT_LEAVE_OUT: 'compliance' })).toEqual([]);
 });
 
-test('endpoints of hand-offs that would get nothing are refused', () => {
-  const env = { SALLYPORT_LEAVE_OUT: 'handoff', HANDOFF_ENDPOINTS: 'siem=https://siem.example/in' };
-  expect(problemsOf(env)).toMatchObject([
-    { env: 'SALLYPORT_LEAVE_OUT', fix: expect.stringContaining('HANDOFF_ENDPOINTS') },
-  ]);
+test.each([
+  ['handoff', 'handoff', { HANDOFF_ENDPOINTS: 'siem=https://siem.example/in' }, 'HANDOFF_ENDPOINTS'],
+  ['outbound', 'handoff', { SIEM_TARGETS: 'a=ocsf+https://a.example' }, 'SIEM_TARGETS'],
+  ['import', 'import', { LEGACY_PASSWORD_URL: 'https://old.example/check' }, 'LEGACY_PASSWORD_URL'],
+] as const)('without %s, settings that would do nothing are refused', (named, wing, env, name) => {
+  expect(problemsOf({ SALLYPORT_LEAVE_OUT: named, ...env })).toContainEqual({
+    env: 'SALLYPORT_LEAVE_OUT',
+    problem: `leaves out ${wing}, and ${name} would do nothing`,
+    fix: `unset ${name}, or do not leave out ${wing}`,
+  });
 });
 
 test.each(WINGS.filter((wing) => wing !== 'privacy'))('%s can be left out alone', (wing) => {

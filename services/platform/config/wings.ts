@@ -2,9 +2,29 @@ import { z } from 'zod';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 
-/** Parts of the product that an installation can leave out. Everything else works without them. */
-export const WINGS = ['privacy', 'compliance', 'agents', 'signoff', 'handoff', 'mcp', 'console'] as const;
+/**
+ * Parts of the product that an installation can leave out. Everything else works without them. `handoff`, which pushes
+ * events and exports them to a SIEM, is a part of `outbound`, and can be left out alone: alerts and shared signals stay.
+ */
+export const WINGS = [
+  'privacy',
+  'compliance',
+  'agents',
+  'signoff',
+  'import',
+  'outbound',
+  'handoff',
+  'monitoring',
+  'recovery',
+  'mcp',
+  'console',
+] as const;
 export type Wing = (typeof WINGS)[number];
+
+/** Wings that cannot be there without another one. */
+const NEEDS: Partial<Readonly<Record<Wing, Wing>>> = { compliance: 'privacy' };
+/** Wings that leave with the one that they are a part of. */
+const PARTS: Partial<Readonly<Record<Wing, readonly Wing[]>>> = { outbound: ['handoff'] };
 
 const isWing = (name: string): name is Wing => (WINGS as readonly string[]).includes(name);
 
@@ -13,9 +33,10 @@ const wings = z
   .max(256)
   .default('')
   .transform((text, context): readonly Wing[] => {
-    const items = [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
+    const items = text.split(/[\s,]+/).filter((item) => item !== '');
     const unknown = items.find((item) => !isWing(item));
-    if (unknown === undefined) return items.filter(isWing);
+    if (unknown === undefined)
+      return [...new Set(items.filter(isWing).flatMap((wing) => [wing, ...(PARTS[wing] ?? [])]))];
     context.addIssue({
       code: 'custom',
       message: `"${cutText(unknown, 64)}" cannot be left out; these can: ${WINGS.join(', ')}`,
@@ -28,7 +49,7 @@ export const wingSettings = defineSettings({
   leftOut: {
     env: 'SALLYPORT_LEAVE_OUT',
     schema: wings,
-    use: `What this installation does not use, comma separated, of ${WINGS.join(', ')}. Their paths answer like unknown ones, and their jobs and processes do not run. All processes need the same value.`,
+    use: `What this installation does not use, comma separated, of ${WINGS.join(', ')}. Their paths answer like unknown ones, their jobs and processes do not run, and their commands are refused. \`handoff\` (pushed events and the export to a SIEM) is the part of \`outbound\` that can be left out alone. All processes need the same value.`,
   },
 });
 
@@ -37,30 +58,37 @@ export type WingSettings = SettingsOf<typeof wingSettings>;
 /** Whether an installation has a wing. */
 export const hasWing = ({ leftOut }: WingSettings, wing: Wing): boolean => !leftOut.includes(wing);
 
-/** Refuses a start with a wing whose rules need one that is left out, or whose settings are given. */
+/** Settings of a wing that have a value. */
+type Given = { readonly wing: Wing; readonly names: readonly string[] };
+
+/** Refuses a start with a wing whose rules need one that is left out, or without one whose settings are given. */
 export function wingProblems(
-  given: WingSettings,
-  { hasEndpoints }: { readonly hasEndpoints: boolean },
+  settings: WingSettings,
+  given: readonly Given[],
 ): { readonly env: string; readonly problem: string; readonly fix: string }[] {
   const env = 'SALLYPORT_LEAVE_OUT';
-  return [
-    ...(hasWing(given, 'compliance') && !hasWing(given, 'privacy')
-      ? [
+  const needed = WINGS.flatMap((wing) => {
+    const need = NEEDS[wing];
+    return need === undefined || !hasWing(settings, wing) || hasWing(settings, need)
+      ? []
+      : [
           {
             env,
-            problem: 'leaves out privacy, whose rules the compliance controls check',
-            fix: 'leave out compliance too, or do not leave out privacy',
+            problem: `leaves out ${need}, which ${wing} needs`,
+            fix: `leave out ${wing} too, or do not leave out ${need}`,
           },
-        ]
-      : []),
-    ...(hasEndpoints && !hasWing(given, 'handoff')
-      ? [
+        ];
+  });
+  const set = given.flatMap(({ wing, names }) =>
+    names.length === 0 || hasWing(settings, wing)
+      ? []
+      : [
           {
             env,
-            problem: 'leaves out handoff, and HANDOFF_ENDPOINTS or SIEM_TARGETS is set',
-            fix: 'unset HANDOFF_ENDPOINTS and SIEM_TARGETS, or do not leave out handoff',
+            problem: `leaves out ${wing}, and ${names.join(' and ')} would do nothing`,
+            fix: `unset ${names.join(' and ')}, or do not leave out ${wing}`,
           },
-        ]
-      : []),
-  ];
+        ],
+  );
+  return [...needed, ...set];
 }

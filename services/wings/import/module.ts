@@ -11,6 +11,7 @@ import { endedLegacyUserPurge, importPurge } from './run/imports.store.ts';
 
 export const importModule = defineModule({
   name: 'import',
+  wing: 'import',
   tables: [
     'imports',
     'import_chunks',

@@ -9,6 +9,7 @@ import { securityReportPurge } from './reports/security-reports.store.ts';
 
 export const monitoringModule = defineModule({
   name: 'monitoring',
+  wing: 'monitoring',
   tables: [
     ...['monitoring_state', 'event_hours', 'copy_samples', 'security_reports'],
     ...['progress_state', 'authentication_progress', 'component_progress', 'progress_reports'],

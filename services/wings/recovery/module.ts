@@ -4,6 +4,7 @@ import * as events from './audit-events.ts';
 
 export const recoveryModule = defineModule({
   name: 'recovery',
+  wing: 'recovery',
   events: Object.values(events),
   jobs: [rehearseRestoreJob],
   metrics: () => import('#observability/metrics/restore-drills.ts'),

@@ -9,6 +9,7 @@ import { silencePurge } from './silences.store.ts';
 
 export const alertsModule = defineModule({
   name: 'outbound/alerts',
+  wing: 'outbound',
   tables: ['alert_targets', 'alerts', 'alert_notices', 'alert_deliveries', 'alert_silences', 'alert_progress'],
   permissions: Object.values(permissions),
   events: Object.values(events),

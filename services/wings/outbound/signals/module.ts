@@ -7,6 +7,7 @@ import { signalPurge } from './signals.store.ts';
 
 export const signalsModule = defineModule({
   name: 'outbound/signals',
+  wing: 'outbound',
   tables: ['signal_transmitters', 'signals_received', 'signal_streams', 'signal_exclusions'],
   permissions: Object.values(permissions),
   events: Object.values(events),
