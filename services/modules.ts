@@ -60,9 +60,18 @@ const all = [...core, ...wings] as const;
 /** Every module that declares something: those of the core in the order of their imports, then the wings. */
 export const modules: readonly Module[] = all;
 
+/** Whether an installation has a module. */
+const isThere =
+  (wings: WingSettings) =>
+  ({ wing }: Pick<Module, 'wing'>): boolean =>
+    wing === undefined || hasWing(wings, wing);
+
 /** The modules that an installation has: those of the wings that it leaves out are absent. */
-export const modulesOf = (wings: WingSettings): readonly Module[] =>
-  modules.filter(({ wing }) => wing === undefined || hasWing(wings, wing));
+export const modulesOf = (wings: WingSettings): readonly Module[] => modules.filter(isThere(wings));
+
+/** The operations of these modules. */
+export const loadOperations = async (wings: WingSettings) =>
+  (await Promise.all(all.filter(isThere(wings)).map(async ({ operations }) => (await operations?.()) ?? []))).flat();
 
 /** Kinds of rows that modules remove after their retention: of one job, or all. */
 export const purgesOf = (of: readonly Module[], job?: Job): readonly Purge[] =>

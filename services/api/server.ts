@@ -5,6 +5,7 @@ import type { Config } from '../platform/config/load.ts';
 import { hasWing, WINGS, type Wing } from '../platform/config/wings.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
+import { bindOperations } from './bind-operations.ts';
 import type { Composed } from './compose.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 import { createCallerResolver } from './requests/caller.ts';
@@ -13,21 +14,15 @@ import { identifyBy, limitCallers } from './requests/rate-limits.ts';
 import { createCallerRecheck } from './requests/recheck-caller.ts';
 import { useProofsOnce } from './requests/use-proofs-once.ts';
 import { accountsRoutes } from './routes/accounts.ts';
-import { adminAccessRoutes } from './routes/admin-access.ts';
-import { adminPeopleRoutes } from './routes/admin-people.ts';
-import { agentsRoutes } from './routes/agents.ts';
-import { alertsRoutes } from './routes/alerts.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
 import { auditRoutes } from './routes/audit.ts';
 import { clientRoutes } from './routes/better-auth-client.ts';
 import { clientPasskeyRoutes } from './routes/better-auth-passkeys.ts';
 import { bridgePagesRoutes } from './routes/bridge-pages.ts';
 import { complianceRoutes } from './routes/compliance.ts';
-import { consentsRoutes } from './routes/consents.ts';
 import { consoleRoutes } from './routes/console.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { factorsRoutes } from './routes/factors.ts';
-import { handoffRoutes } from './routes/handoff.ts';
 import { healthRoutes } from './routes/health.ts';
 import { identityRoutes } from './routes/identity.ts';
 import { importsRoutes } from './routes/imports.ts';
@@ -38,14 +33,11 @@ import { monitoringRoutes } from './routes/monitoring.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { oauthClientsRoutes } from './routes/oauth-clients.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
-import { privacyRoutes } from './routes/privacy.ts';
-import { privacyAccessRoutes } from './routes/privacy-access.ts';
-import { privacyRecordsRoutes } from './routes/privacy-records.ts';
-import { queuesRoutes } from './routes/queues.ts';
+import { boardRoutes, queuePorts } from './routes/queues.ts';
 import { revocationsRoutes } from './routes/revocations.ts';
 import { securityRoutes } from './routes/security.ts';
 import { signalsRoutes } from './routes/signals.ts';
-import { signOffRoutes } from './routes/signoff.ts';
+import { signOffPagesRoutes } from './routes/signoff-pages.ts';
 import { socialRoutes } from './routes/social.ts';
 import { startRoutes } from './routes/start.ts';
 import { tokensRoutes } from './routes/tokens.ts';
@@ -98,7 +90,7 @@ function addRoutes(
   { isLeaving }: Pick<App, 'isLeaving'>,
   { composed, config, about }: { readonly composed: Composed; readonly config: Config; readonly about: About },
 ): void {
-  const { ports, authenticators, stores } = composed;
+  const { ports, authenticators, stores, producer, operations } = composed;
   const readiness = {
     revocations: ports.revocations,
     isKeyRingFresh: () => ports.keyRing.isFresh(),
@@ -107,6 +99,7 @@ function addRoutes(
     replicaState: composed.replica?.state,
     isDraining: isLeaving,
   };
+  bindOperations(routes, operations, { ...ports, ...queuePorts({ ...ports, producer }) });
   healthRoutes(routes, readiness);
   startRoutes(routes, {
     ...readiness,
@@ -131,36 +124,24 @@ function addRoutes(
   oauthRoutes(routes, ports);
   oauthPagesRoutes(routes, { ...ports, hasConsole: hasWing(config.wings, 'console') });
   oauthClientsRoutes(routes, ports);
-  consentsRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   const recheckCaller = createCallerRecheck(authenticators);
   securityRoutes(routes, { ...ports, recheckCaller });
-  adminAccessRoutes(routes, ports);
-  adminPeopleRoutes(routes, ports);
+  /** What of a wing is more than request, rule, answer. */
   const ofWings: Partial<Readonly<Record<Wing, () => void>>> = {
-    privacy: () => {
-      privacyRoutes(routes, ports);
-      privacyAccessRoutes(routes, ports);
-      privacyRecordsRoutes(routes, ports);
-    },
     compliance: () => complianceRoutes(routes, ports),
-    agents: () => agentsRoutes(routes, ports),
-    signoff: () => signOffRoutes(routes, ports),
+    signoff: () => signOffPagesRoutes(routes, ports),
     import: () => {
       importsRoutes(routes, ports);
       legacyRoutes(routes, ports);
       bridgePagesRoutes(routes, ports);
     },
-    outbound: () => {
-      alertsRoutes(routes, ports);
-      signalsRoutes(routes, { ...ports, recheckCaller });
-    },
-    handoff: () => handoffRoutes(routes, ports),
+    outbound: () => signalsRoutes(routes, { ...ports, recheckCaller }),
     monitoring: () => monitoringRoutes(routes, ports),
     console: () => consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version }),
   };
   for (const wing of WINGS) if (hasWing(config.wings, wing)) ofWings[wing]?.();
-  queuesRoutes(routes, { ...ports, producer: composed.producer, wings: config.wings });
+  boardRoutes(routes, { ...ports, producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

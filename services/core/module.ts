@@ -16,7 +16,11 @@ type Purged = {
 };
 
 /** A module of the domain, as one value: what the product enumerates of it. */
-export type Module<Kinds extends TaskKind = TaskKind, Advances extends TaskAdvance = TaskAdvance> = HasGaps & {
+export type Module<
+  Kinds extends TaskKind = TaskKind,
+  Advances extends TaskAdvance = TaskAdvance,
+  Operations extends Operation = Operation,
+> = HasGaps & {
   /** Its folder. */
   readonly name: string;
   /** The wing that it is part of, if an installation can leave it out. */
@@ -32,7 +36,7 @@ export type Module<Kinds extends TaskKind = TaskKind, Advances extends TaskAdvan
   /** Its sections of the configuration. */
   readonly settings: Readonly<Record<string, Section>>;
   /** Loads the lists of its operations, which only faces need. */
-  readonly operations?: () => Promise<readonly Operation[]>;
+  readonly operations?: () => Promise<readonly Operations[]>;
   /** Loads its kinds of tasks, which only the MCP server begins. */
   readonly tasks?: () => Promise<readonly Kinds[]>;
   /** Loads how tasks of these kinds are advanced, which only workers do: with other rights in the database, so by other files. */
@@ -42,9 +46,13 @@ export type Module<Kinds extends TaskKind = TaskKind, Advances extends TaskAdvan
 };
 
 /** Declares a module; what it does not name it has none of. */
-export const defineModule = <Kinds extends TaskKind = never, Advances extends TaskAdvance = never>(
-  module: Pick<Module, 'name'> & Partial<Module<Kinds, Advances>>,
-): Module<Kinds, Advances> => ({
+export const defineModule = <
+  Kinds extends TaskKind = never,
+  Advances extends TaskAdvance = never,
+  Operations extends Operation = never,
+>(
+  module: Pick<Module, 'name'> & Partial<Module<Kinds, Advances, Operations>>,
+): Module<Kinds, Advances, Operations> => ({
   tables: [],
   permissions: [],
   events: [],

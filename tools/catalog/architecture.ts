@@ -189,7 +189,7 @@ export const WALKS: Readonly<Record<string, readonly Room[]>> = {
     ['answer', 'core/identity/sign-in/finish-sign-in.ts'],
   ],
   'Sign off a risky act': [
-    ['match the route', 'api/routes/signoff.ts'],
+    ['match the route', 'api/bind-operations.ts'],
     ['bind the arguments', 'wings/signoff/bind-arguments.ts'],
     ['which roles decide?', 'wings/signoff/under-policy.ts'],
     ['people decide', 'wings/signoff/decide-signoff.ts'],

@@ -1,4 +1,3 @@
-import { accountOperations } from '#services/core/identity/account-operations.ts';
 import { requestPasswordReset, sendVerificationEmail } from '#services/core/identity/accounts/ask-for-mail.ts';
 import { changeEmail } from '#services/core/identity/accounts/change-email.ts';
 import { changePassword } from '#services/core/identity/accounts/change-password.ts';
@@ -27,7 +26,6 @@ import type { SignUpPorts } from '#services/core/identity/sign-in/sign-up.ts';
 import { returnPage } from '#services/core/identity/social/return-address.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 
 const DONE = { status: true } as const;
 /** The words of Better Auth, which applications show. */
@@ -38,7 +36,6 @@ export function accountsRoutes(routes: RouteContext, deps: SignUpPorts): void {
   /** The address of a page of an application, if it is on our origin or a listed one. Throws `callback_refused`. */
   const pageOf = (asked: string | undefined): string | undefined =>
     returnPage(deps.auth.browser, deps.mailer.publicUrl, asked);
-  bindOperations(routes, accountOperations, deps);
   bind(routes, verifyEmailEndpoint, async ({ body }, caller, { headers, signal }) => {
     const { status } = await verifyEmail(deps, { ...body, cookie: headers.cookie, signal }, caller);
     return { status };

@@ -1,10 +1,8 @@
 import { verifyApiKeyEndpoint } from '#services/core/api-keys/contract.ts';
 import type { HasApiKeysChanged } from '#services/core/api-keys/key-owner.ts';
-import { apiKeyOperations } from '#services/core/api-keys/operations.ts';
 import { type VerifyApiKeyPorts, verifyApiKey } from '#services/core/api-keys/verify-api-key.ts';
 import type { Ports } from '#services/core/ports.ts';
 import { bindText, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 
 export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & VerifyApiKeyPorts & HasApiKeysChanged;
@@ -14,7 +12,6 @@ const PLAIN_KEY = /^\{"key":"(sp_ak_\w{1,128})"\}$/;
 
 /** A caller's own API keys, and all keys for administrators. */
 export function apiKeysRoutes(routes: RouteContext, deps: ApiKeysRoutesDeps): void {
-  bindOperations(routes, apiKeyOperations, deps);
   bindText(routes, verifyApiKeyEndpoint, (text, parsed, request) => {
     const key = PLAIN_KEY.exec(text)?.[1];
     if (key !== undefined) return verifyApiKey(deps, { key });

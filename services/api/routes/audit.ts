@@ -11,7 +11,6 @@ import {
   readOriginRotationsEndpoint,
   readOriginTileEndpoint,
 } from '#services/core/audit/contract.ts';
-import { auditOperations } from '#services/core/audit/operations.ts';
 import { proveEvent } from '#services/core/audit/read/prove-event.ts';
 import { parseSeq } from '#services/core/audit/read/read-event.ts';
 import {
@@ -28,7 +27,6 @@ import { isNoneMatch } from '#services/core/keys/read-jwks.ts';
 import type { Ports } from '#services/core/ports.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 
 export type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> &
   HasAuditLogKeys &
@@ -59,7 +57,6 @@ export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
   const tile = async (choice: LogChoice, path: string, request: FastifyRequest): Promise<Answer> =>
     tileAnswer(await tiles.read(choice, path), choice, request.headers['if-none-match']);
 
-  bindOperations(routes, auditOperations, deps);
   bind(routes, proveAuditEventEndpoint, async ({ params }) =>
     text(await proveEvent(deps, parseSeq(params.seq)), 'no-store'),
   );

@@ -4,7 +4,6 @@ import {
   readReportEndpoint,
   readReportEvidenceEndpoint,
 } from '#services/wings/compliance/contract.ts';
-import { controlOperations, reportOperations, violationOperations } from '#services/wings/compliance/operations.ts';
 import {
   readReport,
   readReportBundle,
@@ -13,11 +12,9 @@ import {
 } from '#services/wings/compliance/reports/read-report.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 
 /** Compliance controls, their evidence, and reports. */
 export function complianceRoutes(routes: RouteContext, deps: Pick<Ports, 'sql' | 'transact' | 'random'>): void {
-  bindOperations(routes, [...controlOperations, ...violationOperations, ...reportOperations], deps);
   bind(routes, readReportEndpoint, async ({ params: { report_id: id } }, _caller, request, sql = deps.sql) => {
     if (!request.headers.accept?.startsWith('application/pdf')) return readReport({ sql }, id);
     return answer(200, await readReportPdf({ sql }, id), download(`compliance-${id}.pdf`, 'application/pdf'));

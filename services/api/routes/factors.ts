@@ -13,7 +13,6 @@ import {
   removePasskeyEndpoint,
   signInWithPasskeyEndpoint,
 } from '#services/core/identity/contracts/passkeys-contract.ts';
-import { factorOperations } from '#services/core/identity/factor-operations.ts';
 import { answerSecondFactor } from '#services/core/identity/factors/answer-second-factor.ts';
 import { offerOwedFactor } from '#services/core/identity/factors/enrol-owed-factor.ts';
 import { confirmTotpEnrolment, enrolTotp } from '#services/core/identity/factors/enrol-totp.ts';
@@ -27,13 +26,11 @@ import type { SignInAnswer } from '#services/core/identity/sessions/open-session
 import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 
 const opened = ({ body, setCookie }: SignInAnswer): Answer => answer(200, body, { 'set-cookie': setCookie });
 
 /** Second factors, passkeys and step-up. */
 export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
-  bindOperations(routes, factorOperations, deps);
   bind(routes, answerSecondFactorEndpoint, async ({ body }, caller, { headers, signal }) => {
     assertOwnPage(deps, headers);
     const { recovery_code: recoveryCode, ...rest } = body;

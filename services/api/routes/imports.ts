@@ -1,14 +1,11 @@
-import type { PortsOf } from '#services/core/shared/operation.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { readImportRejectsEndpoint } from '#services/wings/import/contract.ts';
-import { importOperations } from '#services/wings/import/operations.ts';
 import { readRejectLines } from '#services/wings/import/run/read-imports.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 
-/** Imports of users of other systems. */
-export function importsRoutes(routes: RouteContext, ports: PortsOf<typeof importOperations>): void {
-  bindOperations(routes, importOperations, ports);
+/** The rejected records of an import, as a file. */
+export function importsRoutes(routes: RouteContext, ports: Pick<Ports, 'sql'>): void {
   bind(routes, readImportRejectsEndpoint, async ({ params }, caller) =>
     answer(
       200,

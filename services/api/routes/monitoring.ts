@@ -1,24 +1,17 @@
 import type { Ports } from '#services/core/ports.ts';
 import { readSecurityReportDaysEndpoint, readSecurityReportFileEndpoint } from '#services/wings/monitoring/contract.ts';
 import {
-  capacityOperations,
-  monitoringOperations,
-  securityReportOperations,
-} from '#services/wings/monitoring/operations.ts';
-import {
   readSecurityReportCsv,
   readSecurityReportFile,
 } from '#services/wings/monitoring/reports/read-security-report.ts';
 import { answer, download } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 
 /** The dashboard, security reports and the capacity forecast. */
 export function monitoringRoutes(
   routes: RouteContext,
   deps: Pick<Ports, 'sql' | 'transact' | 'random' | 'clock'>,
 ): void {
-  bindOperations(routes, [...monitoringOperations, ...securityReportOperations, ...capacityOperations], deps);
   bind(routes, readSecurityReportFileEndpoint, async ({ params }) =>
     answer(
       200,

@@ -8,7 +8,6 @@ import {
   queueBoardEndpoint,
   readQueueBoardEndpoint,
 } from '#services/core/health/queue-board-contract.ts';
-import { queueOperations } from '#services/core/health/queue-operations.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { AppError } from '#services/platform/define/error.ts';
@@ -21,7 +20,6 @@ import { readTimetable } from '#services/platform/queue/timetable-view.ts';
 import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 
 /** Allows scripts and connections of this origin only; Bull Board's styles are partly inline. */
 const HEADERS = {
@@ -34,19 +32,17 @@ const HEADERS = {
 
 type Deps = Pick<Ports, 'transact' | 'sql'> & { readonly producer: Producer; readonly wings: WingSettings };
 
-/** Queues, the timetable, dead letters, and Bull Board. Each change is in the audit log before it is made. */
-export function queuesRoutes(routes: RouteContext, deps: Deps): void {
-  const jobs = jobsOf(deps.wings);
-  bindOperations(routes, queueOperations, {
-    ...deps,
-    queueAdmin: withHandoffs(withLogoutTokens(createQueueAdmin(deps.producer, queuesOf(jobs)), deps), deps),
-    readTimetable: () => readTimetable(deps.sql, jobs.filter(isScheduled)),
-  });
-  boardRoutes(routes, deps);
+/** Queues, the timetable and dead letters, for the rules of their operations. */
+export function queuePorts({ producer, wings, sql }: Omit<Deps, 'transact'>) {
+  const jobs = jobsOf(wings);
+  return {
+    queueAdmin: withHandoffs(withLogoutTokens(createQueueAdmin(producer, queuesOf(jobs)), { sql }), { sql }),
+    readTimetable: () => readTimetable(sql, jobs.filter(isScheduled)),
+  };
 }
 
-/** Bull Board behind the permission of its contract. */
-function boardRoutes(routes: RouteContext, deps: Pick<Deps, 'transact' | 'producer'>): void {
+/** Bull Board behind the permission of its contract. Each change is in the audit log before it is made. */
+export function boardRoutes(routes: RouteContext, deps: Pick<Deps, 'transact' | 'producer'>): void {
   const base = queueBoardEndpoint.path;
   let loading: Promise<Board> | undefined;
   // Loaded on first use, because most copies never serve it.

@@ -2,11 +2,8 @@ import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Ports } from '#services/core/ports.ts';
 import { streamSecurityEventsEndpoint } from '#services/core/security/contract.ts';
 import { type HasEventStreams, seqOfEventId } from '#services/core/security/event-stream.ts';
-import { lockOperations } from '#services/core/security/lock-operations.ts';
-import { incidentOperations } from '#services/core/security/operations.ts';
 import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 import type { CallerRecheck } from '../requests/recheck-caller.ts';
 
 export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact' | 'clock'> &
@@ -15,7 +12,6 @@ export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact' | 'clock'> &
 
 /** Incidents, locked accounts and the stream of security events. */
 export function securityRoutes(routes: RouteContext, deps: SecurityRoutesDeps): void {
-  bindOperations(routes, [...incidentOperations, ...lockOperations], deps);
   const mayFollow = deps.recheckCaller(streamSecurityEventsEndpoint);
   bind(routes, streamSecurityEventsEndpoint, async ({ query }, caller, request) => {
     const afterSeq = seqOfEventId(request.headers['last-event-id']);

@@ -1,9 +1,11 @@
 // What the modules of the OpenID conformance suite's plan for transmitters of shared signals ask, over our routes and a
 // database: the requests of the suite, its order and what it requires of each answer.
+
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { CAEP_EVENTS, STREAM_STATES, VERIFICATION } from '#services/wings/outbound/signals/signal-shapes.ts';
+import { streamOperations } from '#services/wings/outbound/signals/stream-operations.ts';
 import { POLL, PUSH } from '#services/wings/outbound/signals/streams-contract.ts';
 import {
   caller,
@@ -13,6 +15,7 @@ import {
 } from '#services/wings/outbound/signals/streams-harness.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { bindOperations } from '../bind-operations.ts';
 import { createCallerResolver } from '../requests/caller.ts';
 import { rejectsAll, serve } from '../route-harness.ts';
 import { streamRoutes } from './signals.ts';
@@ -39,6 +42,7 @@ beforeAll(async () => {
     recheckCaller: () => async () => true,
   };
   const callers = createCallerResolver({ ...rejectsAll, bearer });
+  bindOperations({ ...served.routes, callers }, streamOperations, ports as never);
   streamRoutes({ ...served.routes, callers }, ports as never);
 });
 beforeEach(() => harness.reset());

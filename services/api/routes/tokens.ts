@@ -6,7 +6,6 @@ import {
   validateTokensEndpoint,
 } from '#services/core/tokens/contract.ts';
 import { type IssuePorts, issuePair } from '#services/core/tokens/issue/issue-pair.ts';
-import { tokenOperations } from '#services/core/tokens/operations.ts';
 import { type RefreshTokenPorts, refreshToken } from '#services/core/tokens/refresh/refresh-token.ts';
 import { type RevokeInput, type RevokePorts, revokeToken } from '#services/core/tokens/revoke/revoke-token.ts';
 import { createEndOfTick } from '#services/core/tokens/verify/end-of-tick.ts';
@@ -22,7 +21,6 @@ import { validateBatch } from '#services/core/tokens/verify/validate-batch.ts';
 import type { EndpointInput } from '#services/platform/define/endpoint.ts';
 import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
-import { bindOperations } from '../bind-operations.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 
 export type TokenRoutesPorts = IssuePorts & RefreshTokenPorts & ValidateAnswerPorts & RevokePorts & HasLegacyBridge;
@@ -80,5 +78,4 @@ export function tokensRoutes(routes: RouteContext, ports: TokenRoutesPorts): voi
     async ({ body }, caller) => new JsonText(await validateBatch(ports, body, caller)),
   );
   bind(routes, revokeTokenEndpoint, ({ body }, caller) => revokeToken(ports, revokeInput(body), caller));
-  bindOperations(routes, tokenOperations, ports);
 }

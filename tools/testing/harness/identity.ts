@@ -1,10 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { createApp } from '#services/api/app.ts';
+import { bindOperations } from '#services/api/bind-operations.ts';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
 import { clientRoutes } from '#services/api/routes/better-auth-client.ts';
 import { factorsRoutes } from '#services/api/routes/factors.ts';
 import { identityRoutes } from '#services/api/routes/identity.ts';
+import { factorOperations } from '#services/core/identity/factor-operations.ts';
 import { csrfPasses } from '#services/core/identity/sessions/csrf.ts';
 import { sessionCaller } from '#services/core/identity/sessions/read-session.ts';
 import { assertOwnFactor } from '#services/core/shared/assert-own-factor.ts';
@@ -47,6 +49,7 @@ async function listening(people: PeopleHarness, options: PeopleOptions): Promise
   identityRoutes(routes, deps);
   clientRoutes(routes, deps);
   factorsRoutes(routes, deps);
+  bindOperations(routes, factorOperations, deps);
   await app.fastify.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.fastify.server.address() as AddressInfo;
 
