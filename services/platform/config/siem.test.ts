@@ -62,9 +62,3 @@ test('a certificate needs its key', () => {
   expect(refused({ SIEM_TLS_KEY_FILE: '/k.pem' })).toEqual(['SIEM_TLS_CERT_FILE']);
   expect(refused({ SIEM_TLS_CERT_FILE: '/c.pem', SIEM_TLS_KEY_FILE: '/k.pem' })).toEqual([]);
 });
-
-test('the wing of hand-offs cannot be left out while a target is named', () => {
-  expect(refused({ SIEM_TARGETS: 'a=ocsf+https://a.example', SALLYPORT_LEAVE_OUT: 'handoff' })).toEqual([
-    'SALLYPORT_LEAVE_OUT',
-  ]);
-});
