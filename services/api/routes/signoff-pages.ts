@@ -22,7 +22,7 @@ import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 
-export type SignOffPagesPorts = Pick<Ports, 'sql' | 'transact'> & HasForms & HasAccess & HasStepUp;
+type SignOffPagesPorts = Pick<Ports, 'sql' | 'transact'> & HasForms & HasAccess & HasStepUp;
 
 /** Sign-offs on one page; people decide the newest first. */
 const LISTED = 50;

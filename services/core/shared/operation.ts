@@ -68,9 +68,6 @@ export function operation<E extends Endpoint>(
 
 type PortsOfOne<O> = O extends Operation<infer P, boolean> ? (ports: P) => void : never;
 
-/** What the rules of these operations need. */
-export type PortsOf<O extends readonly unknown[]> = PortsOfOne<O[number]> extends (ports: infer P) => void ? P : never;
-
-/** What those of them need that are commands. */
+/** What those of these operations need that are commands. */
 export type PortsOfCommands<O extends readonly unknown[]> =
   PortsOfOne<Extract<O[number], { command: object }>> extends (ports: infer P) => void ? P : never;

@@ -29,7 +29,7 @@ export { privacyRequestsAreDue } from './privacy-requests.store.ts';
 export type PrivacyRequestView = z.output<typeof privacyRequestView>;
 
 /** Requests the job; never fails, because the timetable runs it anyway. */
-export type HasPrivacyWake = { readonly wakePrivacyRequests: () => void };
+type HasPrivacyWake = { readonly wakePrivacyRequests: () => void };
 
 const BOUND = { purpose: 'individual_request', level: 'high' } as const;
 const DISCLOSURES_MAX = 1_000;
