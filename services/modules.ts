@@ -7,7 +7,7 @@ import { healthModule } from './core/health/module.ts';
 import { identityModule } from './core/identity/module.ts';
 import { keysModule } from './core/keys/module.ts';
 import { limitsModule } from './core/limits/module.ts';
-import type { Module } from './core/module.ts';
+import { defineModule, type Module } from './core/module.ts';
 import { oauthModule } from './core/oauth/module.ts';
 import { revocationsModule } from './core/revocations/module.ts';
 import { securityModule } from './core/security/module.ts';
@@ -27,6 +27,8 @@ import { recoveryModule } from './wings/recovery/module.ts';
 import { signoffModule } from './wings/signoff/module.ts';
 
 const core = [
+  defineModule({ name: 'jws', sentence: 'Parses and verifies signed tokens.' }),
+  defineModule({ name: 'authority', sentence: 'Answers what a caller may do.' }),
   sharedModule,
   auditModule,
   keysModule,

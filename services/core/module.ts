@@ -23,6 +23,8 @@ export type Module<
 > = HasGaps & {
   /** Its folder. */
   readonly name: string;
+  /** What it does: pages that name every module show it. Words in _italics_ are in the glossary, specifications in their list. */
+  readonly sentence: string;
   /** The wing that it is part of, if an installation can leave it out. */
   readonly wing?: Wing;
   /** Tables that it owns: their columns change here. Reads and writes of other modules have a reason (`tools/checks/foreign-sql.ts`). */
@@ -51,7 +53,7 @@ export const defineModule = <
   Advances extends TaskAdvance = never,
   Operations extends Operation = never,
 >(
-  module: Pick<Module, 'name'> & Partial<Module<Kinds, Advances, Operations>>,
+  module: Pick<Module, 'name' | 'sentence'> & Partial<Module<Kinds, Advances, Operations>>,
 ): Module<Kinds, Advances, Operations> => ({
   tables: [],
   permissions: [],

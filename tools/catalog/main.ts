@@ -26,6 +26,7 @@ import { databasePage } from './database-page.ts';
 import { detectionsPage, detectionTexts, type KeptReplay } from './detections-page.ts';
 import { flowsPage } from './flows-page.ts';
 import { licencesPage, shippedPackages } from './licences-page.ts';
+import { MODULE_LISTS } from './module-lists.ts';
 import { ownNamesTs } from './own-names.ts';
 import {
   auditEventsPage,
@@ -84,7 +85,11 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
   const benchmarks = await readFile(resolve(ROOT, 'docs/benchmarks.md'), 'utf8').catch(() => '');
   const agesOf = isCheck ? keptAges : newAges;
 
+  const textOf = (path: string) => readFile(resolve(ROOT, path), 'utf8');
+  const lists = Object.entries(MODULE_LISTS).map(async ([path, write]) => [path, write(await textOf(path))] as const);
+
   return {
+    ...Object.fromEntries(await Promise.all(lists)),
     ...dashboardFiles(),
     '.env.example': envExample(),
     'console/src/texts/generated/detections.ts': detectionTexts(),
@@ -123,8 +128,8 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
   };
 }
 
-const HELP = `Rewrites docs/reference, the dashboards, .env.example and the contract of the verifiers from the definitions, and
-docs/benchmarks.md from the newest results of npm run bench.
+const HELP = `Rewrites docs/reference, the dashboards, .env.example and the contract of the verifiers from the definitions,
+docs/benchmarks.md from the newest results of npm run bench, and what README.md, CONTRIBUTING.md and the page of features say of each module.
 
   npm run catalog            write
   npm run catalog -- --check exit 1 if a page does not match the definitions

@@ -1,14 +1,15 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { createProgram } from '#cli/program.ts';
 import { claimsIn, commitsSince, PROOF_COMMITS_MAX } from '#load-tests/lib/figure-age.ts';
+import { modules } from '#services/modules.ts';
+import { moduleLine } from '../catalog/architecture.ts';
+import { MODULE_LISTS } from '../catalog/module-lists.ts';
 import { PICTURE_BYTES_MAX, PICTURES, PICTURES_FOLDER } from './pictures.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(resolve(root, path), 'utf8');
 const readme = read('README.md');
-const features = read('docs/explanation/features.md');
 const foldersOf = (path: string): string[] =>
   readdirSync(resolve(root, path), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && !/^\.|^(node_modules|coverage)$/.test(entry.name))
@@ -32,7 +33,7 @@ describe('the README', () => {
     expect(age).toBeGreaterThanOrEqual(claim?.atLeast ?? Infinity);
   });
 
-  test('the map has every folder, and the modules in the order of their imports', () => {
+  test('the map has every folder', () => {
     const map = sectionOf(readme, 'Map');
     const missing = [
       ...foldersOf('.').filter((name) => !['services', 'jobs'].includes(name) && !map.includes(`\n${name} `)),
@@ -40,43 +41,36 @@ describe('the README', () => {
       ...(map.includes('\njobs ') ? [] : ['jobs']),
     ];
     expect(missing).toEqual([]);
-    const line = /in modules: (.+)/.exec(map)?.[1]?.split(' ← ') ?? [];
-    expect([...line].sort()).toEqual(foldersOf('services/core').sort());
-    const wings = /what an installation can do without: (.+)/.exec(map)?.[1]?.split(', ');
-    expect(wings).toEqual(foldersOf('services/wings').sort());
-    expect(read('CONTRIBUTING.md')).toContain(`\`${line.join(' ← ')}\``);
-  });
-
-  test('what it says is not built is no command, folder, module or guide', async () => {
-    const program = await createProgram();
-    const guides = foldersOfGuides();
-    const there = new Set([
-      ...program.commands.map((command) => command.name()),
-      ...foldersOf('.'),
-      ...foldersOf('services/core'),
-      ...foldersOf('services/wings'),
-      ...guides,
-    ]);
-    const lines = sectionOf(readme, 'Not there yet').match(/^- .+$/gm) ?? [];
-    expect(lines.length).toBeGreaterThan(0);
-    const wrong = lines.flatMap((line) =>
-      (line.toLowerCase().match(/[a-z]+/g) ?? []).filter((word) => there.has(word)),
-    );
-    expect(wrong).toEqual([]);
   });
 });
 
-/** The nouns of the guides' names. */
-function foldersOfGuides(): string[] {
-  const small = /^(a|and|by|from|in|it|of|on|or|other|out|run|sign|the|to|up|use|users|with|your)$/;
-  return readdirSync(resolve(root, 'docs/how-to'))
-    .flatMap((file) => file.replace(/\.md$/, '').split('-'))
-    .filter((word) => !small.test(word));
-}
+test('every folder of the core and the wings is a module, and those of the core are in the order of their imports', () => {
+  const folders = [...new Set(modules.map(({ name }) => name.replace(/\/.*/, '')))];
+  expect([...folders].sort()).toEqual([...foldersOf('services/core'), ...foldersOf('services/wings')].sort());
+  expect(folders.slice(0, moduleLine().length)).toEqual(moduleLine());
+});
 
-test('the page of features names every module, and no other', () => {
-  const named = [...sectionOf(features, 'Modules').matchAll(/^\| `([a-z-]+)` +\|/gm)].map(([, name]) => name);
-  expect(named.sort()).toEqual([...foldersOf('services/core'), ...foldersOf('services/wings')].sort());
+test.each(modules)(
+  'what the sentence of $name names is in the glossary and in the list of specifications',
+  ({ sentence }) => {
+    expect(sentence).toMatch(/^[A-Z][^.]*(\.\d[^.]*)*\.$/);
+    for (const [, word] of sentence.matchAll(/\b_([^_]+)_\b/g))
+      expect(read('docs/reference/glossary.md')).toMatch(new RegExp(`^\\| ${word} +\\|`, 'm'));
+    for (const [name] of sentence.matchAll(/\bRFC \d+\b/g))
+      expect(read('docs/reference/specifications.md')).toMatch(
+        new RegExp(`^\\| ${name} \\(.*\\) \\| (Yes|Partly) \\|`, 'm'),
+      );
+  },
+);
+
+test('a list of modules is written anew, and a page that lost its place for one is refused', () => {
+  for (const [path, write] of Object.entries(MODULE_LISTS)) {
+    const page = read(path);
+    expect(write(page.replaceAll('monitoring', 'gone'))).toContain('monitoring');
+    expect(() =>
+      write(page.replaceAll('services/wings', 'elsewhere').replaceAll('an installation can', 'one may')),
+    ).toThrow('no list of modules');
+  }
 });
 
 test('the security policy names the version of this code, and the guide agrees with it that none is signed', () => {

@@ -4,6 +4,7 @@ import * as permissions from './permissions.ts';
 
 export const accessModule = defineModule({
   name: 'access',
+  sentence: 'Keeps clients, roles and permissions, and who holds which.',
   tables: ['roles', 'permissions', 'applications', 'role_permissions', 'oauth_clients'],
   permissions: Object.values(permissions),
   events: Object.values(events),

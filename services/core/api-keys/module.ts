@@ -6,6 +6,7 @@ import * as permissions from './permissions.ts';
 
 export const apiKeysModule = defineModule({
   name: 'api-keys',
+  sentence: 'Issues, verifies and rotates API keys, also for signed requests (RFC 9421).',
   tables: ['api_keys', 'api_key_uses', 'api_key_nonces'],
   permissions: Object.values(permissions),
   events: Object.values(events),

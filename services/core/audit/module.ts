@@ -5,6 +5,7 @@ import * as permissions from './permissions.ts';
 
 export const auditModule = defineModule({
   name: 'audit',
+  sentence: 'Records events, seals them in a Merkle log and proves them.',
   tables: [
     'audit_outbox',
     'audit_log',

@@ -7,6 +7,7 @@ import * as permissions from './permissions.ts';
 
 export const identityModule = defineModule({
   name: 'identity',
+  sentence: 'Keeps accounts: sign-up, sign-in, sessions, second factors, mail.',
   tables: [
     'users',
     'user_roles',

@@ -5,6 +5,7 @@ import * as permissions from './permissions.ts';
 
 export const keysModule = defineModule({
   name: 'keys',
+  sentence: 'Keeps signing keys (RFC 7517) and secrets that are encrypted at rest.',
   tables: ['jwks', 'key_policy', 'server_secrets'],
   permissions: Object.values(permissions),
   events: Object.values(events),

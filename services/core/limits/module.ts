@@ -4,6 +4,7 @@ import * as permissions from './permissions.ts';
 
 export const limitsModule = defineModule({
   name: 'limits',
+  sentence: 'Counts requests and refuses those above a rate limit.',
   permissions: Object.values(permissions),
   events: Object.values(events),
   metrics: () => import('#observability/metrics/limits.ts'),

@@ -7,6 +7,7 @@ import * as permissions from './permissions.ts';
 
 export const oauthModule = defineModule({
   name: 'oauth',
+  sentence: 'Lets users allow clients to act for them: OAuth 2.0 (RFC 6749) and OpenID Connect.',
   tables: [
     'oauth_codes',
     'oauth_pushed_requests',

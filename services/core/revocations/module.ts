@@ -4,6 +4,7 @@ import * as permissions from './permissions.ts';
 
 export const revocationsModule = defineModule({
   name: 'revocations',
+  sentence: 'Keeps what has been revoked in memory, and signs the _feed_ of it.',
   tables: ['revocations', 'feed_state', 'token_lifetimes'],
   permissions: Object.values(permissions),
   events: Object.values(events),

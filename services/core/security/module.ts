@@ -7,6 +7,7 @@ import { unevaluatedPurge } from './unevaluated-events.store.ts';
 
 export const securityModule = defineModule({
   name: 'security',
+  sentence: 'Raises an _incident_ for signs of an attack, and acts on it at once.',
   tables: ['incidents', 'detection_progress', 'unjudged_events'],
   permissions: Object.values(permissions),
   events: Object.values(events),

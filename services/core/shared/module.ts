@@ -3,5 +3,6 @@ import * as permissions from './permissions.ts';
 
 export const sharedModule = defineModule({
   name: 'shared',
+  sentence: 'Holds what several modules need: pagination, purges, retries, text that is safe to show.',
   permissions: Object.values(permissions),
 });

@@ -6,6 +6,7 @@ import * as permissions from './permissions.ts';
 
 export const tokensModule = defineModule({
   name: 'tokens',
+  sentence: 'Issues, refreshes, validates and revokes tokens (RFC 9068, RFC 9449).',
   tables: ['refresh_families', 'token_totals', 'idempotency_keys', 'dpop_proofs'],
   permissions: Object.values(permissions),
   events: Object.values(events),

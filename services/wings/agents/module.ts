@@ -4,6 +4,7 @@ import * as permissions from './permissions.ts';
 
 export const agentsModule = defineModule({
   name: 'agents',
+  sentence: 'Registers each _agent_ with its owner, who can end it at once.',
   wing: 'agents',
   tables: ['agents'],
   permissions: Object.values(permissions),

@@ -9,6 +9,7 @@ import { violationPurge } from './violations.store.ts';
 
 export const complianceModule = defineModule({
   name: 'compliance',
+  sentence: 'Checks each _control_, keeps the evidence and signs reports.',
   wing: 'compliance',
   tables: [
     'compliance_controls',

@@ -12,6 +12,7 @@ import { endedLegacyUserPurge, importPurge } from './run/imports.store.ts';
 export const importModule = defineModule({
   name: 'import',
   wing: 'import',
+  sentence: 'Imports users, sessions and webhooks of an old provider, and exports all users.',
   tables: [
     'imports',
     'import_chunks',

@@ -10,6 +10,7 @@ import { securityReportPurge } from './reports/security-reports.store.ts';
 export const monitoringModule = defineModule({
   name: 'monitoring',
   wing: 'monitoring',
+  sentence: 'Counts what happens, for the dashboard, security reports and the capacity forecast.',
   tables: [
     ...['monitoring_state', 'event_hours', 'copy_samples', 'security_reports'],
     ...['progress_state', 'authentication_progress', 'component_progress', 'progress_reports'],

@@ -7,6 +7,7 @@ import { phiKeyPurges } from './phi-keys.store.ts';
 
 export const privacyModule = defineModule({
   name: 'privacy',
+  sentence: 'Encrypts health data, and keeps its consents, each _restriction_, and retention.',
   wing: 'privacy',
   tables: [
     'phi_keys',

@@ -5,6 +5,7 @@ import * as events from './audit-events.ts';
 export const recoveryModule = defineModule({
   name: 'recovery',
   wing: 'recovery',
+  sentence: 'Backs up, restores and rehearses restores.',
   events: Object.values(events),
   jobs: [rehearseRestoreJob],
   metrics: () => import('#observability/metrics/restore-drills.ts'),

@@ -6,6 +6,7 @@ import { signOffPurge } from './signoffs.store.ts';
 
 export const signoffModule = defineModule({
   name: 'signoff',
+  sentence: 'Lets several people approve one act before it runs: a _sign-off_.',
   wing: 'signoff',
   tables: ['signoffs', 'signoff_decisions', 'signoff_policies'],
   permissions: Object.values(permissions),

@@ -10,6 +10,7 @@ import { silencePurge } from './silences.store.ts';
 export const alertsModule = defineModule({
   name: 'outbound/alerts',
   wing: 'outbound',
+  sentence: 'Sends an _alert_ to people, grouped, unless a _silence_ matches it.',
   tables: ['alert_targets', 'alerts', 'alert_notices', 'alert_deliveries', 'alert_silences', 'alert_progress'],
   permissions: Object.values(permissions),
   events: Object.values(events),

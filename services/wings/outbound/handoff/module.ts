@@ -8,6 +8,7 @@ import { siemTargetPurge } from './siem/siem.store.ts';
 
 export const handoffModule = defineModule({
   name: 'outbound/handoff',
+  sentence: 'Pushes each event as a _hand-off_, and exports the sealed log to a SIEM (RFC 5424).',
   wing: 'handoff',
   tables: ['handoff_endpoints', 'handoff_deliveries', 'handoff_parked', 'siem_targets'],
   permissions: Object.values(permissions),

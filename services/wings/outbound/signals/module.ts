@@ -8,6 +8,7 @@ import { signalPurge } from './signals.store.ts';
 export const signalsModule = defineModule({
   name: 'outbound/signals',
   wing: 'outbound',
+  sentence: 'Sends and receives each _signal_ over a _stream_ (RFC 8417, RFC 8935, RFC 8936).',
   tables: ['signal_transmitters', 'signals_received', 'signal_streams', 'signal_exclusions'],
   permissions: Object.values(permissions),
   events: Object.values(events),
