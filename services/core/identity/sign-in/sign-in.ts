@@ -3,7 +3,7 @@ import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, HashAdmission, Ports, Tx } from '#services/core/ports.ts';
 import { assertMayIssue, type HasRevocationPush } from '#services/core/revocations/revocation-set.ts';
-import { isAppError } from '#services/platform/define/error.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { userLogin } from '../audit-events.ts';
 import { loginLocked, loginRefused } from '../contracts/sign-in-errors.ts';
@@ -15,8 +15,14 @@ import { isUpgradedSince, upgradeDigest } from '../passwords/upgrade-digest.ts';
 import { admitSession } from '../sessions/admit-session.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
+import type { LiveSession } from '../sessions/live-session.ts';
 import { type HasSessionLimit, makeRoom } from '../sessions/make-room.ts';
-import { createSessionFamily, type SessionTokenPorts, type SignInAnswer } from '../sessions/open-session.ts';
+import {
+  createSessionFamily,
+  type SessionTokenPorts,
+  type SessionWithFamily,
+  type SignInAnswer,
+} from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { findCredential, lockUser, type PasswordCredential } from '../users/accounts.store.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
@@ -24,6 +30,7 @@ import { normaliseEmail } from '../users/email.ts';
 import { finishOrEnd, userCaller } from './finish-sign-in.ts';
 import { refuseUnverified } from './refuse-unverified.ts';
 import {
+  type AdmittedSignIn,
   admitSignIn,
   countSignInFailure,
   forgiveSignIn,
@@ -61,7 +68,9 @@ export type SignInInput = {
  */
 export async function signIn(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<SignInAnswer> {
   try {
-    const answer = await attempt(ports, input, caller);
+    let answer = await attempt(ports, input, caller);
+    // A password is taken over once, and a digest is upgraded once; devices are rarely forgotten.
+    while (answer === 'changed') answer = await attempt(ports, input, caller);
     logins.add(1, { outcome: 'ok', factor: 'password' });
     return answer;
   } catch (err) {
@@ -81,108 +90,129 @@ const isLocked = (err: unknown): boolean => (err as { code?: unknown }).code ===
 
 const isAsked = (err: unknown): boolean => (err as { code?: unknown }).code === secondFactorRequired.definition.code;
 
-async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<SignInAnswer> {
+/** What was read of the account before its password is verified, and the counters of the attempt. */
+type Begun = {
+  readonly input: SignInInput;
+  readonly email: string;
+  readonly credential: PasswordCredential | undefined;
+  readonly admitted: AdmittedSignIn;
+  readonly caller: Caller;
+};
+
+type VerifiedPassword = { readonly userId: string; readonly digest: string };
+
+type Verified = Begun & { readonly verified: VerifiedPassword; readonly former: LiveSession | null };
+
+/** One attempt; `changed` if the account changed meanwhile, and the attempt is to be made again. */
+async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<SignInAnswer | 'changed'> {
+  const begun = await begin(ports, input, caller);
+  const taken = await takePassword(ports, begun);
+  // Now the password is stored here, and is verified as every other one.
+  if (taken === true) return 'changed';
+  const refuse = (): Promise<never> => countAndRefuse(ports, begun, taken === false ? null : taken);
+  // Before the password is hashed: if the form was sent twice, the cookie is replaced meanwhile.
+  const former = await findByCookie(ports, input.cookie);
+  const verified = await verifyPassword(ports, begun);
+  if (!verified) return refuse();
+  if (ports.verificationRequired && !begun.credential?.isVerified)
+    return refuseUnverified(ports.sql, { ...begun.admitted, userId: verified.userId }, caller);
+  const actor = userCaller(verified.userId, caller);
+  const opened = await ports.auth
+    .transact((tx) => open(tx, ports, { ...begun, verified, former }, actor))
+    // The account was disabled or deleted, or its password changed, between verification and transaction.
+    .catch(async (err: unknown) => {
+      if (!isRefused(err)) throw err;
+      return (await isUpgradedSince(ports, begun.email, verified)) ? ('changed' as const) : refuse();
+    });
+  if (opened === 'changed') return opened;
+  // The password was right, whether or not a second factor is asked for.
+  void upgradeDigest(ports, verified, input.password, actor);
+  if (isAppError(opened)) throw opened;
+  return finishOrEnd(ports, opened, { cookie: input.cookie }, actor);
+}
+
+/** Refuses what no password could admit: a full queue, a locked name, a copy that may not issue tokens. */
+async function begin(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<Begun> {
   assertMayIssue(ports.revocations);
   const email = normaliseEmail(input.email);
   const mayBeKnown = mayBeKnownDevice(ports, { email, cookie: input.cookie });
   assertQueueHasPlace(ports.hasher, admissionOf(caller, input.signal, mayBeKnown));
   const credential = await findCredential(ports.sql, email);
-  const devicesSince = credential?.devicesSince;
-  const admitted = await admitSignIn(ports, { email, cookie: input.cookie, devicesSince }, caller);
+  const attempted = { email, cookie: input.cookie, devicesSince: credential?.devicesSince };
+  const admitted = await admitSignIn(ports, attempted, caller);
   await refuseUncompared(ports, { email, admitted }, caller);
-  let uncompared: Error | null = null;
-  if (credential?.digest === null && !credential.isDisabled) {
-    const admission = admissionOf(caller, input.signal, admitted.isKnownDevice);
-    const asked = { userId: credential.userId, email, password: input.password };
-    const isTaken = await takeFormerPassword(ports, asked, { admission, caller });
-    // Now the password is stored here, and is verified as every other one.
-    if (isTaken === true) return attempt(ports, input, caller);
-    if (isTaken !== false) uncompared = isTaken;
-  }
-  // Before the password is hashed: if the form was sent twice, the cookie is replaced meanwhile.
-  const former = await findByCookie(ports, input.cookie);
-  const verified = await verifyPassword(
-    ports,
-    input,
-    credential,
-    admissionOf(caller, input.signal, admitted.isKnownDevice),
-  );
-  const refuse = async (): Promise<never> => {
-    const away = uncompared ?? (await ports.formerPasswords?.away()) ?? null;
-    const counted = away === null ? null : uncomparedOf(ports, { email, admitted }, credential);
-    const userId = credential?.userId;
-    const lockedSeconds = await ports.transact((tx) => countSignInFailure(tx, admitted, userId, caller, counted));
-    throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : (away ?? loginRefused());
-  };
-  const forgive = async (tx: Tx) => {
-    const forgiven = await forgiveSignIn(tx, admitted);
-    await forgiveUncompared(tx, ports, { email, admitted });
-    return forgiven;
-  };
-  if (!verified) return refuse();
-  if (ports.verificationRequired && !credential?.isVerified)
-    return refuseUnverified(ports.sql, { ...admitted, userId: verified.userId }, caller);
-  const actor = userCaller(verified.userId, caller);
-  const signedIn = await ports.auth
-    .transact(async (tx) => {
-      await setAuditContext(tx, actor, 'sign_in');
-      // The digest is read again under this lock and compared with the verified one, so that no session outlives a
-      // password change and no challenge is issued for an old password.
-      await lockUser(tx, verified.userId);
-      const current = await findCredential(tx, email);
-      if (current?.userId !== verified.userId || current.digest !== verified.digest || current.isDisabled)
-        throw loginRefused();
-      // The devices of the account were forgotten in the meantime: evaluate the device again.
-      if (current.devicesSince?.getTime() !== devicesSince?.getTime()) return null;
-      const { identifier } = admitted;
-      const detail = { factor: 'password', identifier };
-      const arrival = { userId: verified.userId, assurance: PASSWORD_ALONE, detail };
-      const admission = await admitSession(tx, ports, arrival, actor);
-      if (isAppError(admission)) {
-        await forgive(tx);
-        return admission;
-      }
-      const renews = await makeRoom(tx, ports, { userId: verified.userId, former, reason: 'sign_in' }, actor);
-      const { suspectNetwork } = await forgive(tx);
-      const opened = await ports.auth.openSession({ admission, renews }, caller.request);
-      await recordEvent(tx, actor, userLogin, {
-        outcome: 'ok',
-        target: { kind: 'user', id: verified.userId },
-        detail: {
-          ...detail,
-          ...(await readSignInOrigin(
-            tx,
-            opened.session,
-            { isKnownDevice: admitted.isKnownDevice, suspectNetwork },
-            ports,
-          )),
-        },
-      });
-      return createSessionFamily(tx, ports, opened, actor);
-    })
-    // The account was disabled or deleted, or its password changed, between verification and transaction.
-    .catch(async (err: unknown) => {
-      if (!isRefused(err)) throw err;
-      return (await isUpgradedSince(ports, email, verified)) ? null : refuse();
-    });
-  // Retry: a concurrent sign-in has upgraded the digest, which happens only once, or the devices were forgotten.
-  if (signedIn === null) return attempt(ports, input, caller);
-  // The password was right, whether or not a second factor is asked for.
-  void upgradeDigest(ports, verified, input.password, actor);
-  if (isAppError(signedIn)) throw signedIn;
-  return finishOrEnd(ports, signedIn, { cookie: input.cookie }, actor);
+  return { input, email, credential, admitted, caller };
+}
+
+const hashAdmissionOf = ({ input, admitted, caller }: Begun): HashAdmission =>
+  admissionOf(caller, input.signal, admitted.isKnownDevice);
+
+/** Asks the former provider of a user without a password here; false if there is none to ask, or it refused. */
+async function takePassword(ports: SignInPorts, begun: Begun): Promise<boolean | Error> {
+  const { input, email, credential, caller } = begun;
+  if (credential?.digest !== null || credential.isDisabled) return false;
+  const asked = { userId: credential.userId, email, password: input.password };
+  return takeFormerPassword(ports, asked, { admission: hashAdmissionOf(begun), caller });
 }
 
 /** Returns the credential if the password matches. Always verifies one digest, whether or not the account exists. */
-async function verifyPassword(
-  ports: Pick<Ports, 'hasher'>,
-  { password }: SignInInput,
-  credential: PasswordCredential | undefined,
-  admission: HashAdmission,
-): Promise<{ readonly userId: string; readonly digest: string } | undefined> {
+async function verifyPassword(ports: Pick<Ports, 'hasher'>, begun: Begun): Promise<VerifiedPassword | undefined> {
+  const { credential, input } = begun;
+  const { password } = input;
   const digest = credential?.digest ?? ports.hasher.dummyDigest;
   const candidate = isHashable(password) ? password : 'no password has this form';
-  const matches = await inQueue(ports.hasher.verify(candidate, digest, admission));
+  const matches = await inQueue(ports.hasher.verify(candidate, digest, hashAdmissionOf(begun)));
   if (!matches || !credential?.digest || credential.isDisabled || candidate !== password) return undefined;
   return { userId: credential.userId, digest: credential.digest };
+}
+
+/** @param uncompared the 503 of a former provider that did not compare the password of this attempt */
+async function countAndRefuse(ports: SignInPorts, begun: Begun, uncompared: Error | null): Promise<never> {
+  const { email, credential, admitted, caller } = begun;
+  const away = uncompared ?? (await ports.formerPasswords?.away()) ?? null;
+  const counted = away === null ? null : uncomparedOf(ports, { email, admitted }, credential);
+  const userId = credential?.userId;
+  const lockedSeconds = await ports.transact((tx) => countSignInFailure(tx, admitted, userId, caller, counted));
+  throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : (away ?? loginRefused());
+}
+
+/** Opens or renews the session, with its token family; returns the refusal to throw if a second factor is asked for. */
+async function open(
+  tx: Tx,
+  ports: SignInPorts,
+  { email, credential, admitted, verified, former }: Verified,
+  actor: Caller,
+): Promise<SessionWithFamily | AppError | 'changed'> {
+  const { userId, digest } = verified;
+  await setAuditContext(tx, actor, 'sign_in');
+  // The digest is read again under this lock and compared with the verified one, so that no session outlives a
+  // password change and no challenge is issued for an old password.
+  await lockUser(tx, userId);
+  const current = await findCredential(tx, email);
+  if (current?.userId !== userId || current.digest !== digest || current.isDisabled) throw loginRefused();
+  // The devices of the account were forgotten in the meantime: evaluate the device again.
+  if (current.devicesSince?.getTime() !== credential?.devicesSince?.getTime()) return 'changed';
+  const detail = { factor: 'password', identifier: admitted.identifier };
+  const admission = await admitSession(tx, ports, { userId, assurance: PASSWORD_ALONE, detail }, actor);
+  if (isAppError(admission)) {
+    await forgive(tx, ports, { email, admitted });
+    return admission;
+  }
+  const renews = await makeRoom(tx, ports, { userId, former, reason: 'sign_in' }, actor);
+  const { suspectNetwork } = await forgive(tx, ports, { email, admitted });
+  const opened = await ports.auth.openSession({ admission, renews }, actor.request);
+  const device = { isKnownDevice: admitted.isKnownDevice, suspectNetwork };
+  await recordEvent(tx, actor, userLogin, {
+    outcome: 'ok',
+    target: { kind: 'user', id: userId },
+    detail: { ...detail, ...(await readSignInOrigin(tx, opened.session, device, ports)) },
+  });
+  return createSessionFamily(tx, ports, opened, actor);
+}
+
+/** Clears the counters of the attempt, in the order of keys of every writer. */
+async function forgive(tx: Tx, ports: SignInPorts, begun: Pick<Begun, 'email' | 'admitted'>) {
+  const forgiven = await forgiveSignIn(tx, begun.admitted);
+  await forgiveUncompared(tx, ports, begun);
+  return forgiven;
 }
