@@ -4,7 +4,9 @@ import { clientPrefixOf } from '#services/core/limits/client-prefix.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
 import { userLogin, userLoginLocked } from '../audit-events.ts';
 import { loginLocked } from '../contracts/sign-in-errors.ts';
+import type { HasFormerPasswords } from '../passwords/take-former-password.ts';
 import type { HasAuth } from '../sessions/auth.ts';
+import type { PasswordCredential } from '../users/accounts.store.ts';
 import { identifierHash } from '../users/email.ts';
 import {
   type CountedFailure,
@@ -94,7 +96,7 @@ export async function admitSignIn(
 }
 
 /** Records that an attempt was refused because of a lock, whether or not its password was verified. */
-export const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
+const recordLocked = (sql: Sql, { identifier, isKnownDevice }: AdmittedSignIn, caller: Caller): Promise<void> =>
   recordEvent(sql, caller, userLogin, {
     outcome: 'locked',
     detail: { factor: 'password', identifier, known_device: isKnownDevice },
@@ -143,7 +145,7 @@ export const disablePasswordSignIn = (
 ): Promise<boolean> => spendCounter(tx, accountKeyOf(ports, email), PASSWORD_FAILURES_EVER, userId);
 
 /** An attempt while an old provider is away, that would be refused. */
-export type UncomparedSignIn = {
+type UncomparedSignIn = {
   readonly key: string;
   /** The user whose password here was compared, and is another one. */
   readonly comparedUserId: string | null;
@@ -212,4 +214,53 @@ export async function countSignInFailure(
     });
   }
   return seconds;
+}
+
+type NamedAttempt = { readonly email: string; readonly admitted: AdmittedSignIn };
+
+/**
+ * Refuses an attempt whose name failed too often while an old provider is away, as a locked account is refused. A known
+ * device has a counter of its own.
+ * @throws loginLocked (429 with Retry-After), recorded before
+ */
+export async function refuseUncompared(
+  ports: Pick<Ports, 'sql'> & HasKeyRing & HasFormerPasswords,
+  { email, admitted }: NamedAttempt,
+  caller: Caller,
+): Promise<void> {
+  const { formerPasswords } = ports;
+  if (formerPasswords === null || formerPasswords.isInUse() || admitted.isKnownDevice) return;
+  const key = uncomparedKeyOf(ports, email);
+  const seconds = refusedSeconds([key], await readCounters(ports.sql, [key]));
+  // The lock ends when the provider is back.
+  if (seconds === 0 || (await formerPasswords.away()) === null) return;
+  await recordLocked(ports.sql, admitted, caller);
+  throw loginLocked({ retryAfterSeconds: seconds });
+}
+
+/** How a refused attempt counts while an old provider is away: a password that was compared on a known device as always. */
+export function uncomparedOf(
+  ports: HasKeyRing,
+  { email, admitted }: NamedAttempt,
+  credential: PasswordCredential | undefined,
+): UncomparedSignIn | null {
+  const comparedUserId = typeof credential?.digest === 'string' ? credential.userId : null;
+  if (comparedUserId !== null && admitted.isKnownDevice) return null;
+  return { key: uncomparedKeyOf(ports, email), comparedUserId };
+}
+
+/**
+ * Clears the counter after a correct password, after `forgiveSignIn`: in the order of keys of every writer.
+ * @throws loginLocked (429) if a lock began while the password was being verified
+ */
+export async function forgiveUncompared(
+  tx: Tx,
+  ports: HasKeyRing & HasFormerPasswords,
+  { email, admitted }: NamedAttempt,
+): Promise<void> {
+  if (ports.formerPasswords === null) return;
+  const counter = await deleteCounter(tx, uncomparedKeyOf(ports, email));
+  const seconds = counter?.lockedSeconds ?? 0;
+  if (seconds > 0 && !admitted.isKnownDevice && !ports.formerPasswords.isInUse())
+    throw loginLocked({ retryAfterSeconds: seconds });
 }

@@ -34,11 +34,13 @@ import {
   admitSignIn,
   countSignInFailure,
   forgiveSignIn,
+  forgiveUncompared,
   type HasSignInGuard,
   mayBeKnownDevice,
+  refuseUncompared,
+  uncomparedOf,
 } from './sign-in-guard.ts';
 import { readSignInOrigin } from './sign-in-origin.ts';
-import { forgiveUncompared, refuseUncompared, uncomparedOf } from './uncompared-sign-ins.ts';
 
 export type SignInPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'log'> &
   HasPasswordPolicy &

@@ -5,9 +5,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { FormerPasswords } from '#services/core/identity/passwords/take-former-password.ts';
 import { deviceSetCookie } from '#services/core/identity/sign-in/device-cookie.ts';
 import { type SignInPorts, signIn } from '#services/core/identity/sign-in/sign-in.ts';
-import { admitSignIn, clearSignInFailures } from '#services/core/identity/sign-in/sign-in-guard.ts';
+import { admitSignIn, clearSignInFailures, forgiveUncompared } from '#services/core/identity/sign-in/sign-in-guard.ts';
 import { readSignInStatus } from '#services/core/identity/sign-in/sign-in-status.ts';
-import { forgiveUncompared } from '#services/core/identity/sign-in/uncompared-sign-ins.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
