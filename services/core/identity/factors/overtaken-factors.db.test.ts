@@ -4,7 +4,7 @@ import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
-import { upgradeDigest } from '../passwords/upgrade-digest.ts';
+import { upgradeDigest } from '../passwords/hash-password.ts';
 import { factorsOf } from '../sessions/admit-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
 import { anonymous, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';

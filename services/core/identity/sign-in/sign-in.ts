@@ -8,10 +8,17 @@ import { secondFactorRequired } from '#services/platform/errors.ts';
 import { userLogin } from '../audit-events.ts';
 import { loginLocked, loginRefused } from '../contracts/sign-in-errors.ts';
 import type { HasVerificationRule } from '../mail/queue-mail.ts';
-import { admissionOf, assertQueueHasPlace, inQueue, isHashable } from '../passwords/hash-password.ts';
+import {
+  admissionOf,
+  assertQueueHasPlace,
+  inQueue,
+  isHashable,
+  isUpgradedSince,
+  upgradeDigest,
+  type VerifiedPassword,
+} from '../passwords/hash-password.ts';
 import type { HasPasswordPolicy } from '../passwords/password-policy.ts';
 import { type HasFormerPasswords, takeFormerPassword } from '../passwords/take-former-password.ts';
-import { isUpgradedSince, upgradeDigest } from '../passwords/upgrade-digest.ts';
 import { admitSession } from '../sessions/admit-session.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { HasCsrf } from '../sessions/csrf.ts';
@@ -100,8 +107,6 @@ type Begun = {
   readonly admitted: AdmittedSignIn;
   readonly caller: Caller;
 };
-
-type VerifiedPassword = { readonly userId: string; readonly digest: string };
 
 type Verified = Begun & { readonly verified: VerifiedPassword; readonly former: LiveSession | null };
 

@@ -5,7 +5,7 @@ import { newEmail } from '#tools/testing/flows/flows.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
 import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
-import { isUpgradedSince, upgradeDigest } from './upgrade-digest.ts';
+import { isUpgradedSince, upgradeDigest } from './hash-password.ts';
 
 let harness: FactorsHarness;
 let weak: string;
