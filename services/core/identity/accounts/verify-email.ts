@@ -12,12 +12,12 @@ import { queueMail } from '../mail/queue-mail.ts';
 import { readOwnSession } from '../sessions/sessions.store.ts';
 import { ASK_AGAIN_SECONDS, accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
-import { isSignInUnevaluated } from '../sign-in/sign-in-origin.store.ts';
 import {
   findAccount,
   findAccountByEmail,
   insertPassword,
   insertUser,
+  isSignInUnevaluated,
   lockUser,
   markEmailVerified,
   replaceEmail,

@@ -205,3 +205,25 @@ export async function deleteSessionRow(tx: Sql, sessionId: string): Promise<stri
   const [row] = await tx.query<{ token: string }>(sessionDeleteById, [sessionId]);
   return row?.token;
 }
+
+/** Another recent session of the same user. */
+export type Elsewhere = { readonly sessionId: string; readonly ip: string | null; readonly agent: string | null };
+
+/**
+ * Index: sessions_user_id. A session keeps the IP address and time of its last sign-in, so only recent sign-ins are
+ * compared: a phone that signed in on the road last week and is at home now is not in another place.
+ */
+const elsewhereRead = defineStatement(
+  'loginElsewhereRead',
+  `SELECT s.id AS "sessionId", s."ipAddress" AS ip, s."userAgent" AS agent
+   FROM sessions s
+   WHERE s."userId" = $1 AND s.id <> $2 AND coalesce(s."authenticatedAt", s."createdAt") > clock_timestamp() - make_interval(secs => $3)
+   ORDER BY s.id LIMIT 20`,
+);
+
+/** Reads at most twenty sessions that began within this many seconds. */
+export const readElsewhere = (
+  sql: Sql,
+  { userId, id }: { readonly userId: string; readonly id: string },
+  withinSeconds: number,
+): Promise<Elsewhere[]> => sql.query(elsewhereRead, [userId, id, withinSeconds]);

@@ -4,12 +4,12 @@ import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
 import type { CountryOf } from '#services/platform/geo/country-table.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { AuthSession, OpenedSession } from '../sessions/live-session.ts';
-import { findAccount } from '../users/accounts.store.ts';
+import { type Elsewhere, readElsewhere } from '../sessions/sessions.store.ts';
+import { findAccount, forgetDevicesRow } from '../users/accounts.store.ts';
 import { readCounters, readTriedNames } from '../users/sign-in-failures.store.ts';
 import { knownDevice } from './device-cookie.ts';
 import { counterKey, isDeviceSpent, LOCK_POLICY } from './sign-in-counters.ts';
 import { STUFFING_NAMES } from './sign-in-guard.ts';
-import { type Elsewhere, forgetDevicesRow, readElsewhere } from './sign-in-origin.store.ts';
 
 /** What every sign-in event records about its origin: the whole input of the detections (`security/sighting-of.ts`). */
 type SignInOrigin = {

@@ -214,3 +214,23 @@ export async function replaceDigest(tx: Sql, userId: string, verified: string, u
   const [row] = await tx.query<{ replaced: boolean }>(accountPasswordUpgrade, [userId, verified, upgraded]);
   return row?.replaced ?? false;
 }
+
+/**
+ * Sets a time a few seconds ahead, because another copy's clock may be five seconds ahead (the bound of the key ring),
+ * and a cookie stores whole seconds. A browser that signs in within these seconds does not become known.
+ */
+const devicesForget = defineStatement(
+  'userDevicesForget',
+  `UPDATE users SET "devicesSince" = date_trunc('second', clock_timestamp()) + interval '6 seconds' WHERE id = $1 RETURNING email`,
+);
+
+/** Forgets the devices and returns the address of the account; undefined if it does not exist. */
+export const forgetDevicesRow = async (tx: Sql, userId: string): Promise<string | undefined> =>
+  (await tx.query<{ email: string }>(devicesForget, [userId]))[0]?.email;
+
+/** See migration security, which defines the detections. */
+const loginWaits = defineStatement('userLoginWaits', `SELECT 1 WHERE user_login_waits($1)`);
+
+/** Whether detections have yet to evaluate a sign-in from a place they act on. The caller has locked the user. */
+export const isSignInUnevaluated = async (tx: Sql, userId: string): Promise<boolean> =>
+  (await tx.query(loginWaits, [userId])).length > 0;
