@@ -1,6 +1,5 @@
 import { hashSync, verifySync } from '@node-rs/argon2';
-import { hashingMs, KIBIBYTES_MAX } from './bounds.ts';
-import { type DigestKind, defineKind } from './define-kind.ts';
+import { type DigestKind, defineKind, hashingMs, KIBIBYTES_MAX } from './define-kind.ts';
 
 // Memory × passes in KiB is the cost of a computation; one GiB takes about a second.
 const WORK_MAX = 1_048_576;

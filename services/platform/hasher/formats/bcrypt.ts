@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { verifySync } from '@node-rs/bcrypt';
-import { hashingMs } from './bounds.ts';
-import { type DigestKind, defineKind } from './define-kind.ts';
+import { type DigestKind, defineKind, hashingMs } from './define-kind.ts';
 
 const BYTES_MAX = 72;
 const COST_MIN = 4;

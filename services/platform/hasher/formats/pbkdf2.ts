@@ -1,6 +1,5 @@
 import { pbkdf2Sync, timingSafeEqual } from 'node:crypto';
-import { hashingMs } from './bounds.ts';
-import { defineKind } from './define-kind.ts';
+import { defineKind, hashingMs } from './define-kind.ts';
 
 const ROUNDS_MAX = 2_000_000;
 /** NIST SP 800-132 §5.2: at least. */

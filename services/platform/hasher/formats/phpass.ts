@@ -1,7 +1,6 @@
 import { hash, timingSafeEqual } from 'node:crypto';
-import { hashingMs } from './bounds.ts';
 import { CRYPT_ALPHABET, toCrypt64 } from './crypt64.ts';
-import { defineKind } from './define-kind.ts';
+import { defineKind, hashingMs } from './define-kind.ts';
 
 const LOG_ROUNDS_MIN = 7;
 const LOG_ROUNDS_MAX = 18;

@@ -1,6 +1,5 @@
 import { scryptSync, timingSafeEqual } from 'node:crypto';
-import { hashingMs, KIBIBYTES_MAX } from './bounds.ts';
-import { defineKind } from './define-kind.ts';
+import { defineKind, hashingMs, KIBIBYTES_MAX } from './define-kind.ts';
 
 const WORK_MAX = 1_048_576;
 /** N 1,024 with r 8: a MiB. */

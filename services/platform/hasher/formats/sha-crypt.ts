@@ -1,7 +1,6 @@
 import { createHash, hash as hashOnce, timingSafeEqual } from 'node:crypto';
-import { hashingMs } from './bounds.ts';
 import { toCrypt64 } from './crypt64.ts';
-import { type DigestKind, defineKind } from './define-kind.ts';
+import { type DigestKind, defineKind, hashingMs } from './define-kind.ts';
 
 const ROUNDS_DEFAULT = 5_000;
 /** The specification raises less to this number. */
