@@ -9,8 +9,7 @@ import {
 } from './dispatcher.ts';
 import { dummyDigestOf } from './dummy-digest.ts';
 import { type HasherBusyError, HasherFailedError, UnknownDigestError } from './errors.ts';
-import { normalisePassword, PASSWORD_BYTES_MAX } from './normalise-password.ts';
-import { findScheme, type HashAlgorithm } from './schemes.ts';
+import { findScheme, type HashAlgorithm, normalisePassword, PASSWORD_BYTES_MAX } from './schemes.ts';
 import { hashingWorkers, type StartWorker } from './worker-process.ts';
 
 export type { Admission, ChildEvent, HashOutcome } from './dispatcher.ts';

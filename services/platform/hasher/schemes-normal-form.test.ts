@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { normalisePassword } from './normalise-password.ts';
+import { normalisePassword } from './schemes.ts';
 
 function refusal(reason: string): unknown {
   return expect.objectContaining({ name: 'UnhashablePasswordError', reason });
