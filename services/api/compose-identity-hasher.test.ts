@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import { loadConfig } from '../platform/config/load.ts';
-import { createHasherOf } from './hasher.ts';
+import { createHasherOf } from './compose-identity.ts';
 
 /** The value of one series; 0 before its first event. */
 function counted(series: string): number {
