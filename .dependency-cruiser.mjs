@@ -280,7 +280,7 @@ export default {
     rule(
       'only the adapter of Better Auth opens sessions',
       { pathNot: `(${notATest}|^services/core/identity/sessions/(auth|auth-factors|auth-engine)\\.ts$)` },
-      { path: '^services/core/identity/sessions/(auth-engine|session-plugin)\\.ts$' },
+      { path: '^services/core/identity/sessions/auth-engine\\.ts$' },
       'Its interface takes the admission that `admitSession` makes; the engine behind it would take a user.',
     ),
     ...moduleOrder,

@@ -4,7 +4,7 @@ import type { CoverageGroup } from './coverage.ts';
 const OUTSIDE = [
   '**/*.store.ts',
   '**/*.cache.ts',
-  'services/api/{compose*,gauges,hasher,main,server,stores,telemetry}.ts',
+  'services/api/{compose*,gauges,main,server,stores,telemetry}.ts',
   'services/embedding/open-sallyport.ts',
   'services/{mcp,migrate,worker}/**',
   'services/platform/process/lifetime.ts',
@@ -28,7 +28,7 @@ const AUTHENTICATION = [
 const WIRING = [
   'services/core/identity/seed/**',
   'services/core/identity/mail/{deliver-mail,letter-links,letters,letters-german,mails,queue-mail,read-mail-backlog,render-mail}.ts',
-  'services/core/identity/sessions/{auth,auth-engine,auth-factors,handover,passkey-ceremonies,session-plugin}.ts',
+  'services/core/identity/sessions/{auth,auth-engine,auth-factors,handover,passkey-ceremonies}.ts',
   'services/core/{api-keys,identity/admin,oauth}/*-purges.ts',
   'services/api/requests/{credentials-in-address,once,raw-body}.ts',
   'services/core/shared/throttle.ts',
