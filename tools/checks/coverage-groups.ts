@@ -20,6 +20,7 @@ const AUTHENTICATION = [
   'services/core/{access,api-keys,authority,identity,jws,keys,limits,oauth,revocations,tokens}/**',
   'services/api/requests/{browser-rules,caller,client-certificate,credentials,recheck-caller}.ts',
   'services/embedding/authentication-middleware.ts',
+  'services/platform/define/email.ts',
   'services/platform/hasher/{equal-cost,schemes}.ts',
   'services/platform/hasher/formats/**',
 ];

@@ -22,7 +22,6 @@ import { endOwnSession, endOwnSessions, listOwnSessions } from '#services/core/i
 import { sessionCallerOf } from '#services/core/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
 import { listLinkedAccounts, unlinkAccount } from '#services/core/identity/social/linked-accounts.ts';
-import { normaliseEmail } from '#services/core/identity/users/email.ts';
 import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
 import { pathWithNext } from '#services/core/oauth/authorize/next-path.ts';
 import { listGrantedConsents } from '#services/core/oauth/consents/list-consents.ts';
@@ -48,6 +47,7 @@ import {
   totpPage,
 } from '#services/pages/own-account/factor-pages.ts';
 import { saidOf } from '#services/pages/problems.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { stepUpRequired, unauthenticated } from '#services/platform/errors.ts';
 import { type Answer, answer } from '../answer.ts';

@@ -1,10 +1,10 @@
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import type { MailRequest } from '../mail/mails.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
-import { normaliseEmail } from '../users/email.ts';
 
 type AskPorts = Pick<Ports, 'transact'> & MailPorts;
 

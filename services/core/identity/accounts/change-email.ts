@@ -1,8 +1,8 @@
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
-import { normaliseEmail } from '../users/email.ts';
 
 /**
  * Requests a new address. It takes effect when the code sent to it is redeemed, and the old address is then notified.

@@ -1,12 +1,12 @@
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { isAddress, normaliseEmail } from '#services/platform/define/email.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import type { UserView } from '../contracts/sign-in-contract.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { userView } from '../sessions/live-session.ts';
 import { insertPassword, insertUser } from '../users/accounts.store.ts';
-import { isAddress, normaliseEmail } from '../users/email.ts';
 import { type NewPasswordPorts, newDigest } from './set-password.ts';
 
 export type NewUser = { readonly email: string; readonly password: string; readonly name?: string | undefined };

@@ -3,6 +3,7 @@ import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { assertHolds } from '#services/core/authority/permissions.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { inspectDigest } from '#services/platform/hasher/schemes.ts';
 import { userInvited } from '../audit-events.ts';
 import { invitationOver, passwordHashUnknown } from '../contracts/account-errors.ts';
@@ -12,7 +13,6 @@ import { insertInvitation, readInvitation, takeInvitation } from '../mail/invita
 import { deleteCodesOf } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { findAccount, insertPassword, insertUser } from '../users/accounts.store.ts';
-import { normaliseEmail } from '../users/email.ts';
 import { addUserRole } from '../users/users.store.ts';
 import { actOnUser, type UserAct, type UserPorts } from './act-on-user.ts';
 import { type ShowUserPorts, showUser } from './read-users.ts';

@@ -4,10 +4,10 @@ import type { Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { countFamilies } from '#services/core/tokens/refresh/list-families.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import type { AccountDetailView, AccountView } from '../contracts/admin-contract.ts';
 import { readSignInStatus } from '../sign-in/sign-in-status.ts';
 import { readFactors } from '../users/accounts.store.ts';
-import { normaliseEmail } from '../users/email.ts';
 import { readUser, readUsersPage, type UserFilter, type UserRow } from '../users/users.store.ts';
 
 const accountView = (row: UserRow): AccountView => ({

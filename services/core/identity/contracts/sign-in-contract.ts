@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { tokenPair } from '#services/core/tokens/contract.ts';
 import { sessionEnded } from '#services/core/tokens/refresh/refresh-errors.ts';
-import { asciiDomain } from '#services/platform/define/ascii-domain.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
+import { asciiDomain } from '#services/platform/define/email.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,

@@ -2,8 +2,8 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { codeContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Ports, Sql, Tx } from '#services/core/ports.ts';
 import { newUserCode, normaliseUserCode } from '#services/core/shared/user-codes.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { lockUser } from '../users/accounts.store.ts';
-import { normaliseEmail } from '../users/email.ts';
 import {
   type CodePurpose,
   type CodeRow,

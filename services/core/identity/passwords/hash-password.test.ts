@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { identifierHash, normaliseEmail } from '#services/platform/define/email.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
-import { identifierHash, normaliseEmail } from '../users/email.ts';
 import { inQueue } from './hash-password.ts';
 
 test('a full queue becomes hashing_busy with its Retry-After; other failures pass unchanged', async () => {

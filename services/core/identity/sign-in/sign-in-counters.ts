@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 import type { HasKeyRing, KeyRing } from '#services/core/keys/key-ring.ts';
-import { normaliseEmail } from '../users/email.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import type { CounterState, LockPolicy } from '../users/sign-in-failures.store.ts';
 
 /** Five failures within 15 minutes lock for 15 minutes, then 30, 60 … up to a day. */

@@ -2,12 +2,12 @@ import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import { clientPrefixOf } from '#services/core/limits/client-prefix.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
+import { identifierHash } from '#services/platform/define/email.ts';
 import { userLogin, userLoginLocked } from '../audit-events.ts';
 import { loginLocked } from '../contracts/sign-in-errors.ts';
 import type { HasFormerPasswords } from '../passwords/take-former-password.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { PasswordCredential } from '../users/accounts.store.ts';
-import { identifierHash } from '../users/email.ts';
 import {
   type CountedFailure,
   countFailure,

@@ -3,6 +3,7 @@ import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, HashAdmission, Ports, Tx } from '#services/core/ports.ts';
 import { assertMayIssue, type HasRevocationPush } from '#services/core/revocations/revocation-set.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { userLogin } from '../audit-events.ts';
@@ -33,7 +34,6 @@ import {
 import { findByCookie } from '../sessions/read-session.ts';
 import { findCredential, lockUser, type PasswordCredential } from '../users/accounts.store.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
-import { normaliseEmail } from '../users/email.ts';
 import { finishOrEnd, userCaller } from './finish-sign-in.ts';
 import { refuseUnverified } from './refuse-unverified.ts';
 import {

@@ -4,6 +4,7 @@ import type { Caller } from '#services/core/ports.ts';
 import { assertMayIssue } from '#services/core/revocations/revocation-set.ts';
 import { idempotentRequest, workOnce } from '#services/core/tokens/issue/idempotency.ts';
 import { renewDraft } from '#services/core/tokens/issue/renew-draft.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { admissionOf, inQueue } from '../passwords/hash-password.ts';
@@ -11,7 +12,6 @@ import { assertPasswordAllowed } from '../passwords/password-policy.ts';
 import { endSessionIn } from '../sessions/end-session.ts';
 import { createSessionFamily, draftSignIn, type SignInAnswer, type SignInDraft } from '../sessions/open-session.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { normaliseEmail } from '../users/email.ts';
 import { signOrEnd } from './finish-sign-in.ts';
 import type { SignInPorts } from './sign-in.ts';
 

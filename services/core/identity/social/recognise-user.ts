@@ -1,6 +1,7 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import type { HasRevocationPush } from '#services/core/revocations/revocation-set.ts';
+import { isAddress, normaliseEmail } from '#services/platform/define/email.ts';
 import { userEmailVerified } from '../audit-events.ts';
 import { loginRefused } from '../contracts/sign-in-errors.ts';
 import { socialEmailUnproven } from '../contracts/social-errors.ts';
@@ -18,7 +19,6 @@ import {
   lockUser,
   markEmailVerified,
 } from '../users/accounts.store.ts';
-import { isAddress, normaliseEmail } from '../users/email.ts';
 import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oauth-account.ts';
 import type { Profile } from './profile.ts';
 import { deletePassword, findOwner } from './social.store.ts';

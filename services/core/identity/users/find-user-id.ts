@@ -1,7 +1,7 @@
 import type { Ports } from '#services/core/ports.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { findCredential } from './accounts.store.ts';
-import { normaliseEmail } from './email.ts';
 
 /**
  * The id of an account that an operator names by its id or e-mail address. An id is returned as it is, known or not.

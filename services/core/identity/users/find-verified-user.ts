@@ -1,6 +1,6 @@
 import type { Ports } from '#services/core/ports.ts';
+import { isAddress, normaliseEmail } from '#services/platform/define/email.ts';
 import { findAccountByEmail } from './accounts.store.ts';
-import { isAddress, normaliseEmail } from './email.ts';
 
 /** The id of the active user who has verified this address; null if there is none. */
 export async function findVerifiedUser({ sql }: Pick<Ports, 'sql'>, email: string): Promise<string | null> {

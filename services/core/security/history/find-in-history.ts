@@ -1,10 +1,10 @@
 import { applicationsManage, clientsManage, rolesManage } from '#services/core/access/permissions.ts';
 import { apiKeysManage } from '#services/core/api-keys/permissions.ts';
 import { usersManage } from '#services/core/identity/permissions.ts';
-import { identifierHash } from '#services/core/identity/users/email.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import { keysManage } from '#services/core/keys/permissions.ts';
 import type { Ports } from '#services/core/ports.ts';
+import { identifierHash } from '#services/platform/define/email.ts';
 import {
   agentAnomaly,
   impossibleTravel,

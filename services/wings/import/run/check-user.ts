@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
 import { inspectImported } from '#services/core/identity/passwords/inspect-imported.ts';
-import { isAddress, normaliseEmail } from '#services/core/identity/users/email.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
+import { isAddress, normaliseEmail } from '#services/platform/define/email.ts';
 import type { LegacyUser } from '../adapters/adapter.ts';
 import type { ImportMap } from '../import-shapes.ts';
 import { isText, type Notice, type TrimOptions, trimUser } from './trim-user.ts';

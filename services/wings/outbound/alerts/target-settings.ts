@@ -1,7 +1,7 @@
-import { normaliseEmail } from '#services/core/identity/users/email.ts';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { shownUrl } from '#services/core/shared/shown-url.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import type { AlertTargetChanges, NewAlertTarget } from './contract.ts';
 import { alertTargetInvalid } from './errors.ts';
 

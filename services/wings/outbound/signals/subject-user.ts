@@ -1,5 +1,5 @@
-import { normaliseEmail } from '#services/core/identity/users/email.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { normaliseEmail } from '#services/platform/define/email.ts';
 import { findUserOfAccount, findUserOfEmail, findUserOfId, type TransmitterRow } from './signals.store.ts';
 
 /** Alternatives that are tried, and how deep subjects may be nested. */

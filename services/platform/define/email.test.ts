@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import MailComposer from 'nodemailer/lib/mail-composer';
 import { expect, test } from 'vitest';
+import { emailShape } from '#services/core/identity/contracts/sign-in-contract.ts';
+import { isAddress, normaliseEmail } from '#services/platform/define/email.ts';
 import { mailOptionsOf } from '#services/platform/mail/encode.ts';
-import { emailShape } from '../contracts/sign-in-contract.ts';
-import { isAddress, normaliseEmail } from './email.ts';
 
 /** Under Unicode's rules for case or width, each becomes or looks like the ASCII address beside it. */
 const LOOKALIKES = [
