@@ -14,9 +14,9 @@ import { openApiOf } from '#services/platform/http/openapi.ts';
 import { controls } from '#services/wings/compliance/controls/all.ts';
 import { failuresPage, keptReports } from '#tools/chaos/failures-page.ts';
 import { flows } from '#tools/testing/flow-matrix.ts';
+import { type CruisedModule, couplingOf } from '../checks/coupling.ts';
 import { testTitles } from '../checks/test-titles.ts';
 import { installedVersions } from '../image/installed-versions.ts';
-import { advisoriesPage } from './advisories-page.ts';
 import { modulesPicture, processesPicture, walksPicture } from './architecture.ts';
 import { authorityPage } from './authority-page.ts';
 import { clientTypes, type OpenApi } from './client-types.ts';
@@ -24,22 +24,23 @@ import { collectAuditEvents, collectEndpoints, collectErrors } from './collect.t
 import { controlsPage, responsibilitiesPage, threatsPage } from './compliance-pages.ts';
 import { databasePage } from './database-page.ts';
 import { detectionsPage, detectionTexts, type KeptReplay } from './detections-page.ts';
-import { flowsPage } from './flows-page.ts';
 import { licencesPage, shippedPackages } from './licences-page.ts';
-import { MODULE_LISTS } from './module-lists.ts';
+import { LISTED_IN, withModules } from './module-lists.ts';
 import { ownNamesTs } from './own-names.ts';
 import {
+  advisoriesPage,
   auditEventsPage,
   configurationPage,
   dashboardFiles,
   endpointsPage,
   envExample,
   errorsPage,
+  flowsPage,
   jobsPage,
   metricsPage,
   moduleGraphPage,
+  permissionsPage,
 } from './pages.ts';
-import { permissionsPage } from './permissions-page.ts';
 import { problemTexts } from './problem-texts.ts';
 import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
 import { siemEventsPage } from './siem-events-page.ts';
@@ -54,28 +55,11 @@ import {
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
-function moduleEdges(): [string, string][] {
+function modulePairs(): readonly string[] {
   const cli = resolve(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
-  const run = spawnSync(
-    process.execPath,
-    [cli, '--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'services/core', 'services/wings'],
-    {
-      cwd: ROOT,
-      encoding: 'utf8',
-      maxBuffer: 64 * 1024 * 1024,
-    },
-  );
-  const { modules } = JSON.parse(run.stdout) as { modules: { source: string; dependencies: { resolved: string }[] }[] };
-  const moduleOf = (path: string): string | undefined => /^services\/(?:core|wings)\/([^/]+)\//.exec(path)?.[1];
-  const edges = new Set<string>();
-  for (const { source, dependencies } of modules) {
-    if (/(\.test|-harness)\.ts$/.test(source)) continue;
-    for (const { resolved } of dependencies) {
-      const [user, used] = [moduleOf(source), moduleOf(resolved)];
-      if (user && used && user !== used) edges.add(`${user} ${used}`);
-    }
-  }
-  return [...edges].sort().map((edge) => edge.split(' ') as [string, string]);
+  const options = ['--config', '.dependency-cruiser.mjs', '--output-type', 'json', 'services/core', 'services/wings'];
+  const run = spawnSync(process.execPath, [cli, ...options], { cwd: ROOT, encoding: 'utf8', maxBuffer: 2 ** 26 });
+  return couplingOf((JSON.parse(run.stdout) as { modules: CruisedModule[] }).modules).pairs;
 }
 
 async function pages(isCheck: boolean): Promise<Record<string, string>> {
@@ -85,8 +69,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
   const benchmarks = await readFile(resolve(ROOT, 'docs/benchmarks.md'), 'utf8').catch(() => '');
   const agesOf = isCheck ? keptAges : newAges;
 
-  const textOf = (path: string) => readFile(resolve(ROOT, path), 'utf8');
-  const lists = Object.entries(MODULE_LISTS).map(async ([path, write]) => [path, write(await textOf(path))] as const);
+  const lists = LISTED_IN.map(async (path) => [path, withModules(path, await readFile(resolve(ROOT, path), 'utf8'))]);
 
   return {
     ...Object.fromEntries(await Promise.all(lists)),
@@ -119,7 +102,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     'docs/reference/siem-events.md': siemEventsPage(events),
     'docs/reference/detections.md': detectionsPage(keptReplay as KeptReplay),
     'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
-    'docs/reference/module-graph.md': moduleGraphPage(moduleEdges()),
+    'docs/reference/module-graph.md': moduleGraphPage(modulePairs()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
     'services/core/audit/seal/own-names.ts': ownNamesTs(endpoints, errors),
     'sdks/go/contract.go': verifierConstantsGo(),
