@@ -1,5 +1,5 @@
 import { countEvents } from '#services/core/audit/read/count-events.ts';
-import { countLockedAccounts } from '#services/core/identity/sign-in/count-locked-accounts.ts';
+import { countLockedAccounts } from '#services/core/identity/sign-in/sign-in-status.ts';
 import type { Ports } from '#services/core/ports.ts';
 import { readTokenStatistics } from '#services/core/tokens/metadata/read-token-statistics.ts';
 import { COUNTED_TYPES } from './counted-events.ts';

@@ -4,7 +4,7 @@ import { anonymous, openPeopledHarness, type PeopledHarness } from '#tools/testi
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { knownDevice } from '../sign-in/device-cookie.ts';
-import { refuseUnverified } from '../sign-in/refuse-unverified.ts';
+import { refuseUnverified } from '../sign-in/sign-in.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { requestPasswordReset, requestUnlock, sendVerificationEmail } from './ask-for-mail.ts';
 import { offerUnlock } from './offer-unlock.ts';

@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Ports } from '#services/core/ports.ts';
-import { readCounters } from '../users/sign-in-failures.store.ts';
+import { countLocked, readCounters } from '../users/sign-in-failures.store.ts';
 import { accountKeyOf, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 
 export type SignInStatus = {
@@ -25,3 +25,7 @@ export async function readSignInStatus(
     isSpent: failures >= PASSWORD_FAILURES_EVER,
   };
 }
+
+/** Accounts whose password is refused on unknown devices now, until a lock ends or someone unlocks them. For jobs: it reads every counter of an account. */
+export const countLockedAccounts = ({ sql }: Pick<Ports, 'sql'>): Promise<number> =>
+  countLocked(sql, PASSWORD_FAILURES_EVER);

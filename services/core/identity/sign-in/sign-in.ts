@@ -1,12 +1,13 @@
 import { logins } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller, HashAdmission, Ports, Tx } from '#services/core/ports.ts';
+import type { Caller, HashAdmission, Ports, Sql, Tx } from '#services/core/ports.ts';
 import { assertMayIssue, type HasRevocationPush } from '#services/core/revocations/revocation-set.ts';
 import { normaliseEmail } from '#services/platform/define/email.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { userLogin } from '../audit-events.ts';
+import { emailUnverified } from '../contracts/account-errors.ts';
 import { loginLocked, loginRefused } from '../contracts/sign-in-errors.ts';
 import type { HasVerificationRule } from '../mail/queue-mail.ts';
 import {
@@ -35,7 +36,6 @@ import { findByCookie } from '../sessions/read-session.ts';
 import { findCredential, lockUser, type PasswordCredential } from '../users/accounts.store.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
 import { finishOrEnd, userCaller } from './finish-sign-in.ts';
-import { refuseUnverified } from './refuse-unverified.ts';
 import {
   type AdmittedSignIn,
   admitSignIn,
@@ -89,15 +89,13 @@ export async function signIn(ports: SignInPorts, input: SignInInput, caller: Cal
 }
 
 function outcomeOf(err: unknown): 'refused' | 'locked' | 'second_factor_asked' | 'unavailable' {
-  if (isRefused(err)) return 'refused';
-  if (isLocked(err)) return 'locked';
-  return isAsked(err) ? 'second_factor_asked' : 'unavailable';
+  if (isOf(err, loginRefused)) return 'refused';
+  if (isOf(err, loginLocked)) return 'locked';
+  return isOf(err, secondFactorRequired) ? 'second_factor_asked' : 'unavailable';
 }
 
-const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === loginRefused.definition.code;
-const isLocked = (err: unknown): boolean => (err as { code?: unknown }).code === loginLocked.definition.code;
-
-const isAsked = (err: unknown): boolean => (err as { code?: unknown }).code === secondFactorRequired.definition.code;
+const isOf = (err: unknown, { definition }: { readonly definition: { readonly code: string } }): boolean =>
+  (err as { code?: unknown }).code === definition.code;
 
 /** What was read of the account before its password is verified, and the counters of the attempt. */
 type Begun = {
@@ -105,10 +103,10 @@ type Begun = {
   readonly email: string;
   readonly credential: PasswordCredential | undefined;
   readonly admitted: AdmittedSignIn;
+  /** Its place in the queue of password hashing. */
+  readonly admission: HashAdmission;
   readonly caller: Caller;
 };
-
-type Verified = Begun & { readonly verified: VerifiedPassword; readonly former: LiveSession | null };
 
 /** One attempt; `changed` if the account changed meanwhile, and the attempt is to be made again. */
 async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): Promise<SignInAnswer | 'changed'> {
@@ -125,10 +123,10 @@ async function attempt(ports: SignInPorts, input: SignInInput, caller: Caller): 
     return refuseUnverified(ports.sql, { ...begun.admitted, userId: verified.userId }, caller);
   const actor = userCaller(verified.userId, caller);
   const opened = await ports.auth
-    .transact((tx) => open(tx, ports, { ...begun, verified, former }, actor))
+    .transact((tx) => open(tx, ports, begun, { ...verified, former }, actor))
     // The account was disabled or deleted, or its password changed, between verification and transaction.
     .catch(async (err: unknown) => {
-      if (!isRefused(err)) throw err;
+      if (!isOf(err, loginRefused)) throw err;
       return (await isUpgradedSince(ports, begun.email, verified)) ? ('changed' as const) : refuse();
     });
   if (opened === 'changed') return opened;
@@ -148,27 +146,28 @@ async function begin(ports: SignInPorts, input: SignInInput, caller: Caller): Pr
   const attempted = { email, cookie: input.cookie, devicesSince: credential?.devicesSince };
   const admitted = await admitSignIn(ports, attempted, caller);
   await refuseUncompared(ports, { email, admitted }, caller);
-  return { input, email, credential, admitted, caller };
+  const admission = admissionOf(caller, input.signal, admitted.isKnownDevice);
+  return { input, email, credential, admitted, admission, caller };
 }
 
-const hashAdmissionOf = ({ input, admitted, caller }: Begun): HashAdmission =>
-  admissionOf(caller, input.signal, admitted.isKnownDevice);
-
 /** Asks the former provider of a user without a password here; false if there is none to ask, or it refused. */
-async function takePassword(ports: SignInPorts, begun: Begun): Promise<boolean | Error> {
-  const { input, email, credential, caller } = begun;
+async function takePassword(
+  ports: SignInPorts,
+  { input, email, credential, admission, caller }: Begun,
+): Promise<boolean | Error> {
   if (credential?.digest !== null || credential.isDisabled) return false;
   const asked = { userId: credential.userId, email, password: input.password };
-  return takeFormerPassword(ports, asked, { admission: hashAdmissionOf(begun), caller });
+  return takeFormerPassword(ports, asked, { admission, caller });
 }
 
 /** Returns the credential if the password matches. Always verifies one digest, whether or not the account exists. */
-async function verifyPassword(ports: Pick<Ports, 'hasher'>, begun: Begun): Promise<VerifiedPassword | undefined> {
-  const { credential, input } = begun;
-  const { password } = input;
+async function verifyPassword(
+  ports: Pick<Ports, 'hasher'>,
+  { credential, input: { password }, admission }: Begun,
+): Promise<VerifiedPassword | undefined> {
   const digest = credential?.digest ?? ports.hasher.dummyDigest;
   const candidate = isHashable(password) ? password : 'no password has this form';
-  const matches = await inQueue(ports.hasher.verify(candidate, digest, hashAdmissionOf(begun)));
+  const matches = await inQueue(ports.hasher.verify(candidate, digest, admission));
   if (!matches || !credential?.digest || credential.isDisabled || candidate !== password) return undefined;
   return { userId: credential.userId, digest: credential.digest };
 }
@@ -183,14 +182,28 @@ async function countAndRefuse(ports: SignInPorts, begun: Begun, uncompared: Erro
   throw lockedSeconds > 0 ? loginLocked({ retryAfterSeconds: lockedSeconds }) : (away ?? loginRefused());
 }
 
+/** Records a correct password that opened no session, and throws `email_unverified` (403). */
+export async function refuseUnverified(
+  sql: Sql,
+  { userId, identifier, isKnownDevice }: { userId: string; identifier: string; isKnownDevice: boolean },
+  caller: Caller,
+): Promise<never> {
+  await recordEvent(sql, caller, userLogin, {
+    outcome: 'refused',
+    target: { kind: 'user', id: userId },
+    detail: { factor: 'password', identifier, known_device: isKnownDevice, reason: 'email_unverified' },
+  });
+  throw emailUnverified();
+}
+
 /** Opens or renews the session, with its token family; returns the refusal to throw if a second factor is asked for. */
 async function open(
   tx: Tx,
   ports: SignInPorts,
-  { email, credential, admitted, verified, former }: Verified,
+  { email, credential, admitted }: Begun,
+  { userId, digest, former }: VerifiedPassword & { readonly former: LiveSession | null },
   actor: Caller,
 ): Promise<SessionWithFamily | AppError | 'changed'> {
-  const { userId, digest } = verified;
   await setAuditContext(tx, actor, 'sign_in');
   // The digest is read again under this lock and compared with the verified one, so that no session outlives a
   // password change and no challenge is issued for an old password.
