@@ -2,7 +2,6 @@ import { Command, type Option } from 'commander';
 import { version } from '../observability/version.ts';
 import type { Operation, PortsOfCommands } from '../services/core/shared/operation.ts';
 import type { Wing } from '../services/platform/config/wings.ts';
-import { assertHas } from './left-out.ts';
 import type { CommandPorts } from './operations.ts';
 
 type Register = (program: Command) => void;
@@ -261,7 +260,7 @@ async function addVerb(program: Command, name: string, verb: Verb, isLoaded: boo
   else program.command(name);
   const { summary, wing } = verb;
   const added = program.commands.at(-1)?.description(summary);
-  if (wing !== undefined) added?.hook('preAction', () => assertHas(wing, name));
+  if (wing !== undefined) added?.hook('preAction', async () => (await import('./left-out.ts')).assertHas(wing, name));
 }
 
 /**

@@ -4,7 +4,8 @@ import { wingsResult } from './wings.ts';
 test('without the setting every wing is named', () => {
   expect(wingsResult([], {})).toEqual({
     result: 'pass',
-    evidence: 'all: privacy, compliance, agents, signoff, handoff, mcp, console',
+    evidence:
+      'all: privacy, compliance, agents, signoff, import, outbound, handoff, monitoring, recovery, mcp, console',
   });
 });
 

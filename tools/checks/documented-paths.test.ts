@@ -92,3 +92,12 @@ test('the check finds paths, and reports one that does not exist', () => {
   expect(pathsIn(text)).toEqual(['services/api/main.ts', 'core/<m>/contract.ts', '.db.test.ts', 'a/gone.ts']);
   expect(pathsIn(text).filter((path) => !isThere(path, 'README.md'))).toEqual(['a/gone.ts']);
 });
+
+test('drawings show the system, how its components talk, and the data model', () => {
+  const [design = '', tables = ''] = ['explanation/system-design', 'reference/database'].map((page) =>
+    readFileSync(join(root, `docs/${page}.md`), 'utf8'),
+  );
+  expect(design).toMatch(/^```mermaid\nflowchart/m);
+  expect(design.match(/^```mermaid\nsequenceDiagram/gm)?.length).toBeGreaterThanOrEqual(4);
+  expect(tables).toMatch(/^```mermaid\nerDiagram/m);
+});
