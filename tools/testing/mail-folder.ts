@@ -55,7 +55,7 @@ export type MailFolder = {
 };
 
 export async function openMailFolder(
-  ports: Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'log'>,
+  ports: Pick<Ports, 'transact' | 'sql' | 'clock' | 'vault' | 'random' | 'log'>,
 ): Promise<MailFolder> {
   const parent = await mkdtemp(join(tmpdir(), 'sallyport-mail-'));
   const path = join(parent, 'mail');

@@ -5,10 +5,16 @@ import { type MailPorts, queueMail } from '#services/core/identity/mail/queue-ma
 import { readMailState } from '#services/core/identity/mail/read-mail-backlog.ts';
 import { alertTargetContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
-import { DELIVERY_PACE, type DeliveryPace, outcomeOfStatus } from '#services/core/shared/delivery-circuit.ts';
+import {
+  ACCEPTED,
+  type Attempt,
+  attemptOf,
+  DELIVERY_PACE,
+  LEASE_SECONDS,
+  type Subscription,
+} from '#services/core/shared/send-batch.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import type { HandoffTransport } from '../handoff/deliver-handoff.ts';
-import type { Attempt, Subscription } from '../handoff/send-batch.ts';
 import { type SignHandoffPorts, signHandoff } from '../handoff/sign-handoff.ts';
 import { type AlertMessage, cloudEventOf, ITEMS_MAX, mailOf, slackMessageOf } from './alert-messages.ts';
 import { ALL_GROUPS } from './alert-shapes.ts';
@@ -36,13 +42,13 @@ export type HasAlerts = {
   readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer' | 'accessTokenSeconds'>;
 };
 
-export type AlertPace = DeliveryPace & {
+export type AlertPace = {
   /** Between two messages of one group to one target. */
   readonly groupSeconds: number;
   /** Messages that a target gets in a minute; what does not fit is one message. */
   readonly messagesPerMinute: number;
 };
-const ALERT_PACE: AlertPace = { ...DELIVERY_PACE, groupSeconds: 30, messagesPerMinute: 10 };
+const ALERT_PACE: AlertPace = { groupSeconds: 30, messagesPerMinute: 10 };
 /** Messages sent concurrently to a target, each of another group. */
 const BATCH = 10;
 /** How often the outbox of mails is asked whether a mail was sent. */
@@ -52,8 +58,6 @@ export type SendAlertsPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random
   SignHandoffPorts &
   MailPorts &
   HasAlerts;
-
-const paceOf = ({ alerts }: HasAlerts): AlertPace => ({ ...ALERT_PACE, ...alerts.pace });
 
 /** The URL or address of a target. */
 const addressOf = ({ vault }: Pick<Ports, 'vault'>, { id, sealed }: Pick<TargetRow, 'id' | 'sealed'>): string =>
@@ -75,19 +79,18 @@ async function post(ports: SendAlertsPorts, sending: Sending, signal: AbortSigna
   const headers = isSigned
     ? await signHandoff(ports, { url, eventId: row.id, body })
     : { 'content-type': 'application/json', 'idempotency-key': `"${row.id}"` };
-  const status = await ports.alerts.transport.post({ url, headers, body }, signal);
-  return { outcome: outcomeOfStatus(status), code: `http_${status}` };
+  return attemptOf(await ports.alerts.transport.post({ url, headers, body }, signal));
 }
 
 /** The outbox of mails retries it. The next message of the group waits until it was sent, so that mails keep their order. */
-async function mail(ports: SendAlertsPorts, sending: Sending, caller: Caller): Promise<Attempt> {
+async function mail(ports: SendAlertsPorts, sending: Sending, caller: Caller): Promise<Attempt | null> {
   const { target, row } = sending;
   if (row.mailId !== null) {
     const state = await readMailState(ports, row.mailId);
-    if (state === undefined) return { outcome: 'accepted', code: '' };
+    if (state === undefined) return ACCEPTED;
     if (state.isGivenUp) return { outcome: 'rejected', code: state.failure ?? 'unknown', isLast: true };
     await markMailed(ports.sql, row, row.mailId, { seconds: MAIL_ASKED_SECONDS, isWaiting: true });
-    return { outcome: 'queued', code: '' };
+    return null;
   }
   const message = await messageOf(ports, sending);
   const to = addressOf(ports, target);
@@ -96,12 +99,12 @@ async function mail(ports: SendAlertsPorts, sending: Sending, caller: Caller): P
     if (!(await markMailed(tx, row, mailId, { seconds: MAIL_ASKED_SECONDS, isWaiting: false })))
       throw new Error('a later attempt has taken the message');
   });
-  return { outcome: 'queued', code: '' };
+  return null;
 }
 
 /** Groups what waits into messages, as many as the target may get now. */
 async function makeMessages(tx: Tx, ports: SendAlertsPorts, { id: targetId }: TargetRow): Promise<void> {
-  const { groupSeconds, messagesPerMinute } = paceOf(ports);
+  const { groupSeconds, messagesPerMinute } = { ...ALERT_PACE, ...ports.alerts.pace };
   const insert = (grouped: string, groups: readonly string[]) =>
     insertDelivery(tx, { id: ports.random.uuid(), targetId, grouped }, groups);
   const groups = await readGroups(tx, targetId, groupSeconds);
@@ -117,35 +120,36 @@ async function makeMessages(tx: Tx, ports: SendAlertsPorts, { id: targetId }: Ta
 /** Messages to one target: signed CloudEvents, messages of Slack, or mails. */
 export function alertsTo(ports: SendAlertsPorts, target: TargetRow, caller: Caller): Subscription<DeliveryRow> {
   const { id, name, kind, failures } = target;
-  const pace = paceOf(ports);
   return {
-    pace,
+    pace: DELIVERY_PACE,
     batch: BATCH,
-    plan: async (tx) => {
-      // A message to a target that is down would keep what comes meanwhile out of it.
-      if (!target.is_open) await makeMessages(tx, ports, target);
-      return { failures, isOpen: target.is_open };
+    receiver: {
+      plan: async (tx) => {
+        // A message to a target that is down would keep what comes meanwhile out of it.
+        if (!target.is_open) await makeMessages(tx, ports, target);
+        return { failures, isOpen: target.is_open };
+      },
+      fail: (sql, pauseSeconds) => failTarget(sql, id, pauseSeconds),
+      recover: (sql) => recoverTarget(sql, id),
+      hasten: (sql) => hastenDeliveries(sql, id),
+      countCircuit: (event) => alertCircuits.add(1, { event }),
+      fields: { target: name },
+      down: 'a target of alerts is down; its messages wait',
+      up: 'a target of alerts is up again',
     },
-    claim: (tx, limit) => takeDeliveries(tx, id, limit, pace.leaseSeconds),
+    claim: (tx, limit) => takeDeliveries(tx, id, limit, LEASE_SECONDS),
+    prepare: () => ports.keyRing.load(),
     send: (row, signal) =>
       kind === 'mail' ? mail(ports, { target, row }, caller) : post(ports, { target, row }, signal),
-    accept: markSent,
+    accept: (row) => markSent(ports.sql, row),
     postpone: postponeDelivery,
     recordGivenUp: (tx, { attempts, firing, resolved }, code) =>
       recordEvent(tx, caller, alertGivenUp, {
         outcome: 'given_up',
         detail: { name, code, attempts, firing, resolved },
       }),
-    fail: (sql, pauseSeconds) => failTarget(sql, id, pauseSeconds),
-    recover: (sql) => recoverTarget(sql, id),
-    hasten: (sql) => hastenDeliveries(sql, id),
     count: (outcome) => alertDeliveries.add(1, { kind, outcome }),
-    countCircuit: (event) => alertCircuits.add(1, { event }),
     fieldsOf: () => ({ target: name }),
-    words: {
-      failed: 'a message about alerts could not be sent',
-      down: 'a target of alerts is down; its messages wait',
-      up: 'a target of alerts is up again',
-    },
+    failed: 'a message about alerts could not be sent',
   };
 }

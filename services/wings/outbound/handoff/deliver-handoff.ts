@@ -3,7 +3,13 @@ import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { readEvent } from '#services/core/audit/read/read-event.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import { DELIVERY_PACE, type DeliveryPace, outcomeOfStatus } from '#services/core/shared/delivery-circuit.ts';
+import {
+  ACCEPTED,
+  attemptOf,
+  DELIVERY_PACE,
+  LEASE_SECONDS,
+  type Subscription,
+} from '#services/core/shared/send-batch.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { handoffGivenUp } from './audit-events.ts';
 import {
@@ -16,7 +22,6 @@ import {
   takeDeliveries,
 } from './handoff.store.ts';
 import { eventSubjectOf, planDeliveries } from './plan-deliveries.ts';
-import type { Subscription } from './send-batch.ts';
 import { type SignHandoffPorts, signHandoff } from './sign-handoff.ts';
 
 /** Events sent concurrently to an endpoint, each of another subject. */
@@ -44,7 +49,6 @@ export type HasHandoff = {
     readonly endpoints: readonly HandoffEndpoint[];
     readonly types: readonly string[];
     readonly transport: HandoffTransport;
-    readonly pace?: DeliveryPace;
   };
   readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer' | 'accessTokenSeconds'>;
 };
@@ -81,33 +85,33 @@ export function handoffsTo(
   caller: Caller,
 ): Subscription<DeliveryRow> {
   const { name, url, requestOf } = endpoint;
-  const { types, transport, pace = DELIVERY_PACE } = ports.handoff;
+  const { types, transport } = ports.handoff;
   return {
-    pace,
+    pace: DELIVERY_PACE,
     batch: BATCH,
-    plan: (tx) => planDeliveries(tx, ports, { name, types }),
-    claim: (tx, limit) => takeDeliveries(tx, name, limit, pace.leaseSeconds),
-    send: async ({ id, seq }, signal) => {
-      const event = await readEvent(ports, seq);
-      const request = await (requestOf?.(event, id) ?? cloudEventOf(ports, url, seq, event));
-      if (request === null) return { outcome: 'accepted', code: '' };
-      const status = await transport.post({ url, ...request }, signal);
-      return { outcome: outcomeOfStatus(status), code: `http_${status}` };
-    },
-    accept: deleteDelivery,
-    postpone: postponeDelivery,
-    recordGivenUp: (tx, { seq, attempts }, code) =>
-      recordEvent(tx, caller, handoffGivenUp, { outcome: 'given_up', detail: { endpoint: name, seq, code, attempts } }),
-    fail: (sql, pauseSeconds) => failEndpoint(sql, name, pauseSeconds),
-    recover: (sql) => recoverEndpoint(sql, name),
-    hasten: (sql) => hastenDeliveries(sql, name),
-    count: (outcome) => handoffDeliveries.add(1, { outcome }),
-    countCircuit: (event) => handoffCircuits.add(1, { event }),
-    fieldsOf: (row) => ({ endpoint: name, ...(row && { seq: row.seq }) }),
-    words: {
-      failed: 'an event could not be handed off',
+    receiver: {
+      plan: (tx) => planDeliveries(tx, ports, { name, types }),
+      fail: (sql, pauseSeconds) => failEndpoint(sql, name, pauseSeconds),
+      recover: (sql) => recoverEndpoint(sql, name),
+      hasten: (sql) => hastenDeliveries(sql, name),
+      countCircuit: (event) => handoffCircuits.add(1, { event }),
+      fields: { endpoint: name },
       down: 'an endpoint of hand-offs is down; its events wait',
       up: 'an endpoint of hand-offs is up again',
     },
+    claim: (tx, limit) => takeDeliveries(tx, name, limit, LEASE_SECONDS),
+    prepare: () => ports.keyRing.load(),
+    send: async ({ id, seq }, signal) => {
+      const event = await readEvent(ports, seq);
+      const request = await (requestOf?.(event, id) ?? cloudEventOf(ports, url, seq, event));
+      return request === null ? ACCEPTED : attemptOf(await transport.post({ url, ...request }, signal));
+    },
+    accept: (row) => deleteDelivery(ports.sql, row),
+    postpone: postponeDelivery,
+    recordGivenUp: (tx, { seq, attempts }, code) =>
+      recordEvent(tx, caller, handoffGivenUp, { outcome: 'given_up', detail: { endpoint: name, seq, code, attempts } }),
+    count: (outcome) => handoffDeliveries.add(1, { outcome }),
+    fieldsOf: ({ seq }) => ({ endpoint: name, seq }),
+    failed: 'an event could not be handed off',
   };
 }

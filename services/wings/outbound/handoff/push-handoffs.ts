@@ -1,12 +1,9 @@
 import type { Caller, Fence } from '#services/core/ports.ts';
 import { allEnded } from '#services/core/shared/all-ended.ts';
-import { type HandoffEndpoint, handoffsTo, type PushHandoffPorts } from './deliver-handoff.ts';
-import { sendBatch } from './send-batch.ts';
+import { sendDue } from '#services/core/shared/send-batch.ts';
+import { handoffsTo, type PushHandoffPorts } from './deliver-handoff.ts';
 
 export { handoffsAreDue } from './handoff.store.ts';
-
-/** Half the time limit of the job: what is left then is sent by the next run. */
-const RUN_MS = 60_000;
 
 /**
  * Pushes the sealed events of the configured types to each endpoint, until none is due, `signal` aborts or the time of a
@@ -19,23 +16,7 @@ export async function pushHandoffs(
   run: { readonly fence: Fence; readonly signal: AbortSignal },
   caller: Caller,
 ): Promise<{ readonly taken: number }> {
-  const taken = await allEnded(ports.handoff.endpoints.map((endpoint) => pushTo(ports, endpoint, run, caller)));
+  const { endpoints } = ports.handoff;
+  const taken = await allEnded(endpoints.map((endpoint) => sendDue(ports, handoffsTo(ports, endpoint, caller), run)));
   return { taken: taken.reduce((sum, each) => sum + each, 0) };
-}
-
-async function pushTo(
-  ports: PushHandoffPorts,
-  endpoint: HandoffEndpoint,
-  run: { readonly fence: Fence; readonly signal: AbortSignal },
-  caller: Caller,
-): Promise<number> {
-  const subscription = handoffsTo(ports, endpoint, caller);
-  const startedAt = ports.clock.monotonic();
-  let taken = 0;
-  while (!run.signal.aborted && ports.clock.monotonic() - startedAt < RUN_MS) {
-    const batch = await sendBatch(ports, subscription, run);
-    if (batch === 0) break;
-    taken += batch;
-  }
-  return taken;
 }

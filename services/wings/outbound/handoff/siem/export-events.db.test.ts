@@ -1,9 +1,10 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
+import { REJECTIONS_MAX } from '#services/core/shared/send-batch.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type Arrived, type HandoffHarness, openHandoffHarness } from '../handoff-harness.ts';
-import { BATCH_BYTES_MAX, REJECTIONS_MAX } from './export-events.ts';
+import { BATCH_BYTES_MAX } from './export-events.ts';
 import { type ExportHarness, exportHarnessOf } from './export-harness.ts';
 import { listSiemTargets, replaySiem } from './replay-siem.ts';
 import { HOSTILE } from './siem-harness.ts';

@@ -4,7 +4,13 @@ import { followSealedEvents, newestEventSeq } from '#services/core/audit/read/li
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
 import { allEnded } from '#services/core/shared/all-ended.ts';
-import { retryPauseSeconds } from '#services/core/shared/retry-pause.ts';
+import {
+  ACCEPTED,
+  type Attempt,
+  attemptOf,
+  REJECTIONS_MAX,
+  retryPauseSeconds,
+} from '#services/core/shared/send-batch.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import { siemEventSkipped } from '../audit-events.ts';
@@ -35,14 +41,11 @@ export type SiemTransport = {
   write(request: { readonly target: SiemTarget; readonly bytes: Buffer }, signal: AbortSignal): Promise<void>;
 };
 
-type SiemPace = { readonly firstPauseSeconds: number; readonly longestPauseSeconds: number };
-
 export type HasSiem = {
   readonly siem: {
     readonly targets: readonly SiemTarget[];
     readonly version: string;
     readonly transport: SiemTransport;
-    readonly pace?: SiemPace;
   };
 };
 
@@ -57,11 +60,8 @@ const RUN_MS = 60_000;
 const BATCH = 200;
 /** Of one body: receivers limit it, usually to one megabyte. */
 export const BATCH_BYTES_MAX = 900_000;
-const PACE: SiemPace = { firstPauseSeconds: 2, longestPauseSeconds: 60 };
-/** Attempts at one event that the target refuses, before it is skipped. */
-export const REJECTIONS_MAX = 6;
-/** Answers that are about what was sent. All others, such as 401 or 404, are about the target and its settings. */
-const REJECTIONS: ReadonlySet<number> = new Set([400, 409, 410, 413, 415, 422]);
+const FIRST_PAUSE_SECONDS = 2;
+const LONGEST_PAUSE_SECONDS = 60;
 
 const formats = { ocsf: toOcsf, ecs: toEcs } as const satisfies Record<
   SiemFormat,
@@ -132,26 +132,22 @@ function fitting(messages: readonly string[]): readonly string[] {
   return over === -1 ? messages : messages.slice(0, Math.max(1, over));
 }
 
-type Sent = { readonly outcome: 'accepted' | 'rejected' | 'unreachable'; readonly code: string };
-
 async function send(
   ports: ExportEventsPorts,
   target: SiemTarget,
   { messages, batchId }: { readonly messages: readonly string[]; readonly batchId: string },
   signal: AbortSignal,
-): Promise<Sent> {
+): Promise<Attempt> {
   const { transport } = ports.siem;
   try {
     if (isSyslog(target)) {
       await transport.write({ target, bytes: Buffer.from(messages.join('')) }, signal);
-      return { outcome: 'accepted', code: 'ok' };
+      return ACCEPTED;
     }
     await ports.keyRing.load();
     const [body, contentType] = [messages.join(''), 'application/x-ndjson'];
     const headers = await signHandoff(ports, { url: target.url, eventId: batchId, body, contentType });
-    const status = await transport.post({ target, headers, body }, signal);
-    const outcome = status >= 200 && status < 300 ? 'accepted' : REJECTIONS.has(status) ? 'rejected' : 'unreachable';
-    return { outcome, code: `http_${status}` };
+    return attemptOf(await transport.post({ target, headers, body }, signal));
   } catch (err) {
     return { outcome: 'unreachable', code: errorCodeOf(err) };
   }
@@ -183,8 +179,7 @@ async function exportBatch(
   if (outcome === 'rejected' && messages.length > 1) return 'smaller';
   const isSkipped = outcome === 'rejected' && row.rejections + 1 >= REJECTIONS_MAX;
   if (isSkipped) return skip(ports, target, { row, event: first, code }, caller);
-  const { firstPauseSeconds: firstSeconds, longestPauseSeconds: longestSeconds } = ports.siem.pace ?? PACE;
-  const pauseSeconds = retryPauseSeconds(ports, row.failures + 1, { firstSeconds, longestSeconds });
+  const pauseSeconds = retryPauseSeconds(ports, row.failures + 1, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS);
   await failTarget(ports.sql, row, { code, isRejection: outcome === 'rejected', pauseSeconds });
   if (row.failures === 0)
     ports.log.error({ target: target.name, failure: code }, 'a target of the SIEM export fails; its events wait');

@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
-import { retryPauseSeconds } from './retry-pause.ts';
+import { retryPauseSeconds } from './send-batch.ts';
 
 test('pauses double up to the longest, a quarter longer or shorter', () => {
   const pauses = (byte: number) => {
     const random = { bytes: (size: number) => Buffer.alloc(size, byte), uuid: () => '' };
-    const pace = { firstSeconds: 2, longestSeconds: 300 };
-    return [1, 2, 3, 40].map((attempts) => retryPauseSeconds({ random }, attempts, pace));
+    return [1, 2, 3, 40].map((attempts) => retryPauseSeconds({ random }, attempts, 2, 300));
   };
   expect(pauses(0)).toEqual([1.5, 3, 6, 225]);
   for (const [n, pause] of pauses(255).entries()) expect(pause).toBeCloseTo([2.5, 5, 10, 375][n] as number, 1);
