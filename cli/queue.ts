@@ -1,11 +1,12 @@
 import type { Command } from 'commander';
 import { queueNames, scheduledJobs } from '../jobs/schedules.ts';
-import { withLogoutTokens } from '../services/core/health/logout-dead-letters.ts';
 import { discardDeadLetter, readDeadLetter } from '../services/core/health/manage-dead-letters.ts';
 import { drainQueue, type QueueAdmin, retryDeadLetters } from '../services/core/health/manage-queues.ts';
 import type { DeadLetter } from '../services/core/health/queues-contract.ts';
+import { withRowLetters } from '../services/core/health/row-dead-letters.ts';
 import type { Ports } from '../services/core/ports.ts';
 import { createMarkedGuard } from '../services/core/revocations/database-guard.ts';
+import { loadRowLetters } from '../services/modules.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
@@ -14,7 +15,6 @@ import { createProducer } from '../services/platform/queue/producer.ts';
 import { readTimetable } from '../services/platform/queue/timetable-view.ts';
 import { askHealth } from '../services/supervisor/ask-health.ts';
 import { readRunRecords } from '../services/supervisor/run-record.ts';
-import { withHandoffs } from '../services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { addReason } from './admin.ts';
 import { wholeNumberOf } from './arguments.ts';
 import { asCommandError } from './as-command-error.ts';
@@ -105,7 +105,7 @@ async function run(
     const guard = createMarkedGuard(createMarks(marks, dataDir));
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
     const { countWorkers, ...admin } = createQueueAdmin(producer, queueNames);
-    const queueAdmin = withHandoffs(withLogoutTokens(admin, ports), ports);
+    const queueAdmin = withRowLetters(admin, ports, await loadRowLetters());
     await work({ ...ports, queueAdmin, countWorkers }, createOutput(options), options);
   } catch (err) {
     throw asCommandError(err);

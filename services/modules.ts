@@ -79,6 +79,10 @@ export const loadOperations = async (wings: WingSettings) =>
 export const purgesOf = (of: readonly Module[], job?: Job): readonly Purge[] =>
   of.flatMap(({ purged }) => purged.flatMap(({ by, purges }) => (job === undefined || by === job ? purges : [])));
 
+/** Rows that jobs gave up, of every module: those of a wing that is left out too, which were given up before. */
+export const loadRowLetters = async () =>
+  (await Promise.all(modules.map(async ({ deadLetters }) => (await deadLetters?.()) ?? []))).flat();
+
 /** Types of the events that are pushed unless HANDOFF_TYPES names others. */
 export const pushedByDefault: readonly string[] = modules.flatMap(({ events }) =>
   events.filter(({ isPushed }) => isPushed === true).map(({ type }) => type),

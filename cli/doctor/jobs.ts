@@ -1,11 +1,11 @@
 import { jobsOf, queuesOf } from '#jobs/schedules.ts';
-import { withLogoutTokens } from '#services/core/health/logout-dead-letters.ts';
+import { withRowLetters } from '#services/core/health/row-dead-letters.ts';
+import { loadRowLetters } from '#services/modules.ts';
 import { isScheduled } from '#services/platform/define/job.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
 import { readSchedules } from '#services/platform/queue/schedule-rows.ts';
 import { isStale } from '#services/platform/queue/timetable.ts';
-import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
 import { type Check, fail, pass, warn } from './check.ts';
@@ -31,7 +31,8 @@ export const jobChecks: readonly Check[] = [
       try {
         await producer.ready(CONNECT_MS);
         const { countWorkers, ...admin } = createQueueAdmin(producer, queuesOf(jobs));
-        const queues = await withDatabase((ports) => withHandoffs(withLogoutTokens(admin, ports), ports).queues());
+        const letters = await loadRowLetters();
+        const queues = await withDatabase((ports) => withRowLetters(admin, ports, letters).queues());
         const idle = [...(await countWorkers())].filter(([, workers]) => workers === 0).map(([name]) => name);
         if (idle.length > 0) return warn(`no worker takes jobs from ${idle.join(', ')}`, 'start a worker: npm start');
         const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);

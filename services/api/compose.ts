@@ -18,7 +18,7 @@ import { createEventStreams } from '../core/security/event-stream.ts';
 import { assertOwnFactor } from '../core/shared/assert-own-factor.ts';
 import { bearerCaller } from '../core/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../core/tokens/verify/summarise-validations.ts';
-import { loadOperations } from '../modules.ts';
+import { loadOperations, loadRowLetters } from '../modules.ts';
 import { webhookKeyOf } from '../platform/config/legacy.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { addressRefusal, guardedFetch } from '../platform/http/outbound.ts';
@@ -173,6 +173,7 @@ export async function compose(input: ComposeInput) {
   return {
     ports,
     operations: await loadOperations(input.config.wings),
+    rowLetters: await loadRowLetters(),
     authenticators: apiKeyGate.withKeys(composeAuthenticators(ports, input)),
     apiKeyGate,
     poll,

@@ -90,7 +90,7 @@ function addRoutes(
   { isLeaving }: Pick<App, 'isLeaving'>,
   { composed, config, about }: { readonly composed: Composed; readonly config: Config; readonly about: About },
 ): void {
-  const { ports, authenticators, stores, producer, operations } = composed;
+  const { ports, authenticators, stores, producer, operations, rowLetters } = composed;
   const readiness = {
     revocations: ports.revocations,
     isKeyRingFresh: () => ports.keyRing.isFresh(),
@@ -99,7 +99,7 @@ function addRoutes(
     replicaState: composed.replica?.state,
     isDraining: isLeaving,
   };
-  bindOperations(routes, operations, { ...ports, ...queuePorts({ ...ports, producer }) });
+  bindOperations(routes, operations, { ...ports, ...queuePorts({ ...ports, producer, rowLetters }) });
   healthRoutes(routes, readiness);
   startRoutes(routes, {
     ...readiness,

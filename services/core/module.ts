@@ -5,6 +5,7 @@ import type { Permission } from '#services/platform/define/permissions.ts';
 import type { Section } from '#services/platform/define/setting.ts';
 import type { AlertRule } from './audit/read/alert-rule.ts';
 import type { HasGaps } from './health/production-gaps.ts';
+import type { RowLetters } from './health/row-dead-letters.ts';
 import type { Operation } from './shared/operation.ts';
 import type { Purge } from './shared/purge.ts';
 import type { TaskAdvance, TaskKind } from './shared/task-kind.ts';
@@ -39,6 +40,8 @@ export type Module<
   readonly settings: Readonly<Record<string, Section>>;
   /** Loads the lists of its operations, which only faces need. */
   readonly operations?: () => Promise<readonly Operations[]>;
+  /** Loads its rows that jobs gave up: faces show them among the dead letters of the queues. */
+  readonly deadLetters?: () => Promise<readonly RowLetters[]>;
   /** Loads its kinds of tasks, which only the MCP server begins. */
   readonly tasks?: () => Promise<readonly Kinds[]>;
   /** Loads how tasks of these kinds are advanced, which only workers do: with other rights in the database, so by other files. */

@@ -42,8 +42,8 @@ const DEFINING = ['defineStatement', 'defineRetries', 'defineAttemptEnds', 'defi
 const MAIN = 'virtual:main';
 const NOTHING = 'virtual:nothing';
 const TAGGED = '@oxc-project/runtime/helpers/taggedTemplateLiteral';
-/** A module names its operations, which only the API serves. */
-const OPERATIONS = /^\.\/.*operations\.ts$/;
+/** A module names its operations and dead letters, which only the API serves. */
+const OPERATIONS = /^\.\/.*(operations|dead-letters)\.ts$/;
 /** A module names its kinds of tasks, which the MCP server begins and workers advance. */
 const TASK = /^\.\/(advance-)?[\w-]+-task\.ts$/;
 /** The part of an API process whose statements run as the role of the MCP server. */

@@ -406,7 +406,7 @@ export const flows: readonly Flow[] = [
     unit: [
       'services/core/health/manage-dead-letters.test.ts',
       'services/core/health/manage-queues.db.test.ts',
-      'services/core/health/logout-dead-letters.db.test.ts',
+      'services/core/health/row-dead-letters.db.test.ts',
     ],
     integration: [`${ROUTES}/queues.integration.test.ts`, 'cli/queue.integration.test.ts'],
     fault: ['services/core/health/manage-queues.db.test.ts', 'services/worker/handoff.integration.test.ts'],

@@ -1,13 +1,13 @@
 import type { FastifyRequest } from 'fastify';
 import { jobsOf, queueNames, queuesOf } from '#jobs/schedules.ts';
 import { queueChangeRefused } from '#services/core/health/errors.ts';
-import { withLogoutTokens } from '#services/core/health/logout-dead-letters.ts';
 import { recordQueueChange } from '#services/core/health/manage-queues.ts';
 import {
   changeQueueEndpoint,
   queueBoardEndpoint,
   readQueueBoardEndpoint,
 } from '#services/core/health/queue-board-contract.ts';
+import { type RowLetters, withRowLetters } from '#services/core/health/row-dead-letters.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { AppError } from '#services/platform/define/error.ts';
@@ -17,7 +17,6 @@ import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import type { Board, BoardAnswer } from '#services/platform/queue/board.ts';
 import type { Producer } from '#services/platform/queue/producer.ts';
 import { readTimetable } from '#services/platform/queue/timetable-view.ts';
-import { withHandoffs } from '#services/wings/outbound/handoff/handoff-dead-letters.ts';
 import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
@@ -30,13 +29,17 @@ const HEADERS = {
   'referrer-policy': 'no-referrer',
 };
 
-type Deps = Pick<Ports, 'transact' | 'sql'> & { readonly producer: Producer; readonly wings: WingSettings };
+type Deps = Pick<Ports, 'transact' | 'sql'> & {
+  readonly producer: Producer;
+  readonly wings: WingSettings;
+  readonly rowLetters: readonly RowLetters[];
+};
 
 /** Queues, the timetable and dead letters, for the rules of their operations. */
-export function queuePorts({ producer, wings, sql }: Omit<Deps, 'transact'>) {
+export function queuePorts({ producer, wings, sql, rowLetters }: Omit<Deps, 'transact'>) {
   const jobs = jobsOf(wings);
   return {
-    queueAdmin: withHandoffs(withLogoutTokens(createQueueAdmin(producer, queuesOf(jobs)), { sql }), { sql }),
+    queueAdmin: withRowLetters(createQueueAdmin(producer, queuesOf(jobs)), { sql }, rowLetters),
     readTimetable: () => readTimetable(sql, jobs.filter(isScheduled)),
   };
 }

@@ -1,15 +1,25 @@
+import type { Job } from '#services/platform/define/job.ts';
+import type { Ports, Sql } from '../ports.ts';
 import type { GivenUp, GivenUpRows } from '../shared/retries.store.ts';
 import type { QueueAdmin } from './manage-queues.ts';
 import type { DeadLetter } from './queues-contract.ts';
 
-/** Work of one job that is stored as rows, because the job must not fail with one of them. */
-type RowLetters = { readonly queue: string; readonly job: string; readonly rows: GivenUpRows };
+/** Work of a job that is stored as rows, because the job must not fail with one of them. */
+export type RowLetters = { readonly of: Pick<Job, 'name' | 'queue'>; readonly rows: GivenUpRows };
+
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 
 const newestFirst = ({ failed_at: a }: DeadLetter, { failed_at: b }: DeadLetter): number =>
   Date.parse(b) - Date.parse(a);
 
-/** Adds rows that were given up to the dead letters of their queue. */
-export function withRowLetters(admin: QueueAdmin, { queue: name, job, rows }: RowLetters): QueueAdmin {
+/** Adds rows that were given up to the dead letters of their queues. */
+export const withRowLetters = (
+  admin: QueueAdmin,
+  { sql }: Pick<Ports, 'sql'>,
+  letters: readonly RowLetters[],
+): QueueAdmin => letters.reduce((before, each) => withRowsOf(before, sql, each), admin);
+
+function withRowsOf(admin: QueueAdmin, sql: Sql, { of: { name: job, queue: name }, rows }: RowLetters): QueueAdmin {
   const letterOf = ({ id, failure, attempts, failedAt }: GivenUp): DeadLetter => ({
     queue: name,
     job_id: id,
@@ -18,15 +28,13 @@ export function withRowLetters(admin: QueueAdmin, { queue: name, job, rows }: Ro
     attempts,
     failed_at: failedAt.toISOString(),
   });
-  /** By the row first: an id of BullMQ is none of a row. */
-  const first =
-    (act: 'retry' | 'discard'): QueueAdmin['retry'] =>
-    async (letter) =>
-      (letter.queue === name && (await rows[act](letter.job_id))) || admin[act](letter);
+  /** An id that is no UUID names no row. */
+  const isRow = ({ queue, job_id: id }: Pick<DeadLetter, 'queue' | 'job_id'>): boolean =>
+    queue === name && UUID.test(id);
   return {
     ...admin,
     async queues() {
-      const givenUp = await rows.count();
+      const givenUp = await rows.countGivenUp(sql);
       return (await admin.queues()).map((queue) =>
         queue.name === name ? { ...queue, dead: queue.dead + givenUp } : queue,
       );
@@ -34,15 +42,17 @@ export function withRowLetters(admin: QueueAdmin, { queue: name, job, rows }: Ro
     async deadLetters(limit, queue, until) {
       const letters = await admin.deadLetters(limit, queue, until);
       if (queue !== undefined && queue !== name) return letters;
-      const givenUp = (await rows.read(limit, until)).map(letterOf);
+      const givenUp = (await rows.readGivenUp(sql, limit, until)).map(letterOf);
       return [...letters, ...givenUp].sort(newestFirst).slice(0, limit);
     },
     async deadLetter(letter) {
-      const row = letter.queue === name ? await rows.find(letter.job_id) : undefined;
+      const row = isRow(letter) ? await rows.findGivenUp(sql, letter.job_id) : undefined;
       if (row === undefined) return admin.deadLetter(letter);
       return { ...letterOf(row), payload: null, enqueued_at: row.createdAt.toISOString() };
     },
-    retry: first('retry'),
-    discard: first('discard'),
+    // By the row first: an id of BullMQ is none of a row.
+    retry: async (letter) =>
+      (isRow(letter) && (await rows.requeue(sql, letter.job_id)) !== undefined) || admin.retry(letter),
+    discard: async (letter) => (isRow(letter) && (await rows.discard(sql, letter.job_id))) || admin.discard(letter),
   };
 }

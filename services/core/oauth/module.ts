@@ -20,6 +20,7 @@ export const oauthModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(oauthJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: oauthPurges }],
+  deadLetters: async () => (await import('./logout/dead-letters.ts')).deadLetters,
   operations: async () => (await import('./consents/operations.ts')).consentOperations,
   metrics: () => import('#observability/metrics/oauth.ts'),
 });

@@ -38,28 +38,7 @@ type Retries<More> = AttemptEnds & {
 };
 
 /** Rows of one table that were given up, for operators. */
-export type GivenUpRows = {
-  /** Newest first. @param until those given up then or before, as RFC 3339 in UTC */
-  read(limit: number, until?: string): Promise<GivenUp[]>;
-  count(): Promise<number>;
-  /** Undefined if the row is gone or not given up. */
-  find(id: string): Promise<FoundGivenUp | undefined>;
-  /** Gives the row all its attempts again. False if it is gone or not given up. */
-  retry(id: string): Promise<boolean>;
-  /** Removes the row. False if it is gone or not given up. */
-  discard(id: string): Promise<boolean>;
-};
-
-const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
-
-/** An id that is no UUID names no row. The caller records what it does. */
-export const givenUpRows = (retries: Omit<Retries<object>, keyof AttemptEnds>, sql: Sql): GivenUpRows => ({
-  read: (limit, until) => retries.readGivenUp(sql, limit, until),
-  count: () => retries.countGivenUp(sql),
-  find: async (id) => (UUID.test(id) ? retries.findGivenUp(sql, id) : undefined),
-  retry: async (id) => UUID.test(id) && (await retries.requeue(sql, id)) !== undefined,
-  discard: async (id) => UUID.test(id) && retries.discard(sql, id),
-});
+export type GivenUpRows = Omit<Retries<object>, keyof AttemptEnds>;
 
 /**
  * The statements that end an attempt at a row. The table has the columns `id` (its primary key), `attempts`, `failure` and

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { givenUpHandoffs, listHandoffDeadLetters, replayHandoff } from './given-up-handoffs.ts';
+import { listHandoffDeadLetters, replayHandoff } from './given-up-handoffs.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -58,7 +58,8 @@ test('a replayed one has all its attempts again, once, and the audit log has who
 });
 
 test('one that is still retried, or that does not exist, is not replayed', async () => {
-  const waiting = await newDelivery(1);
-  for (const id of [waiting, randomUUID(), 'no-such-job']) expect(await givenUpHandoffs(ports).retry(id)).toBe(false);
-  expect(await givenUpHandoffs(ports).retry(await newDelivery(2, 1))).toBe(true);
+  for (const delivery_id of [await newDelivery(1), randomUUID()])
+    await expect(replayHandoff(ports, { delivery_id, reason: 'fixed' }, testCaller)).rejects.toMatchObject({
+      code: 'handoff_unknown',
+    });
 });

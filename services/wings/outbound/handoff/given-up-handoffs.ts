@@ -1,13 +1,9 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import { type GivenUpRows, givenUpRows } from '#services/core/shared/retries.store.ts';
 import { handoffReplayed } from './audit-events.ts';
 import type { DeadLetterView } from './contract.ts';
 import { handoffUnknown } from './errors.ts';
 import { deliveryRetries } from './handoff.store.ts';
-
-/** Events that were given up. */
-export const givenUpHandoffs = ({ sql }: Pick<Ports, 'sql'>): GivenUpRows => givenUpRows(deliveryRetries, sql);
 
 export async function listHandoffDeadLetters(
   { sql }: Pick<Ports, 'sql'>,

@@ -15,6 +15,7 @@ export const handoffModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(handoffJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [handoffDeliveryPurge, handoffEndpointPurge, siemTargetPurge] }],
+  deadLetters: async () => (await import('./dead-letters.ts')).deadLetters,
   operations: async () => (await import('./operations.ts')).handoffOperations,
   metrics: () => import('#observability/metrics/handoff.ts'),
 });

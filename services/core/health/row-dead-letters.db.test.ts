@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { loadRowLetters } from '#services/modules.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { withLogoutTokens } from './logout-dead-letters.ts';
 import { type QueueAdmin, retryDeadLetters } from './manage-queues.ts';
 import type { DeadLetter } from './queues-contract.ts';
+import { withRowLetters } from './row-dead-letters.ts';
 
 let ports: OwnPorts;
+const rowLetters = await loadRowLetters();
 beforeAll(async () => {
   ports = await openTestPorts();
 });
@@ -35,7 +37,7 @@ const job: DeadLetter = {
 const view = { waiting: 0, active: 0, delayed: 0, oldest_age_seconds: 0 };
 /** Queues whose Redis side has these dead letters, and retries them. */
 const adminOf = (letters: readonly DeadLetter[]): QueueAdmin =>
-  withLogoutTokens(
+  withRowLetters(
     {
       queues: async () => ['mail', 'logout'].map((name) => ({ ...view, name, dead: 1 })),
       deadLetters: async (limit, queue, until) =>
@@ -52,6 +54,7 @@ const adminOf = (letters: readonly DeadLetter[]): QueueAdmin =>
       drain: async () => 0,
     },
     ports,
+    rowLetters,
   );
 
 test('logout tokens that were given up are dead letters of their queue, newest first, with code and attempts', async () => {
