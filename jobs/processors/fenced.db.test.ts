@@ -129,12 +129,3 @@ test('a worker frozen between taking a mail and writing it writes and sends none
   );
   expect([sent, await mails()]).toEqual([0, [givenUp]]);
 });
-
-test('a superseded delivery run takes no mail', async () => {
-  await ports.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
-  const fence = await takeFence(ports.sql, 'deliver-mail');
-  await takeFence(ports.sql, 'deliver-mail');
-  const late = deliverMails({ ...ports, mailTransport: transport(() => {}) }, { fence, signal: never });
-  await expect(late).rejects.toMatchObject({ code: 'run_superseded' });
-  expect(await mails()).toMatchObject([{ attempts: 2 }]);
-});

@@ -6,9 +6,10 @@ import { deliverMails } from '#services/core/identity/mail/deliver-mail.ts';
 import { queueMail } from '#services/core/identity/mail/queue-mail.ts';
 import { createKeyRing } from '#services/core/keys/key-ring.ts';
 import { sendLogoutTokens } from '#services/core/oauth/logout/send-logout-tokens.ts';
+import type { Fence, OutgoingMail } from '#services/core/ports.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { openLogHarness } from '#tools/testing/harness/log.ts';
+import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type Arrived, openAlertsHarness } from './alerts/alerts-harness.ts';
 import { ISSUER, openHandoffHarness, passHandoffs, TYPE } from './handoff/handoff-harness.ts';
@@ -123,77 +124,71 @@ async function siemEvents(format: 'ocsf' | 'ecs'): Promise<Form> {
   };
 }
 
-/** Lets time pass for the rows of a queue. */
-const passRows = (log: { raw(sql: string, values?: unknown[]): Promise<unknown> }, table: string, seconds: number) =>
-  log.raw(
-    `UPDATE ${table} SET next_attempt_at = next_attempt_at - make_interval(secs => $1),
-       created_at = created_at - make_interval(secs => $1)`,
-    [seconds],
-  );
+type Queue = {
+  happen(log: OwnLogHarness, subject: string): Promise<unknown>;
+  /** One run of its job. */
+  send(
+    log: OwnLogHarness,
+    answer: Answer,
+    run: { readonly fence: Fence; readonly signal: AbortSignal },
+  ): Promise<unknown>;
+};
 
-async function logoutTokens(): Promise<Form> {
+/** A queue of the core. */
+async function rowsOf(table: string, { happen, send }: Queue): Promise<Form> {
   const log = await openLogHarness();
   await log.raw(
     `INSERT INTO oauth_clients (id, "clientId", redirect_uris, backchannel_logout_uri) VALUES ('app', 'app', '{}', 'https://app.example/')`,
   );
-  let answer: Answer;
-  const ports = {
-    ...log,
-    keyRing: createKeyRing(log, loadConfig({}).keys),
-    tokenSettings: { issuer: ISSUER, accessTokenSeconds: 900 },
-    logoutTransport: {
-      send: async (_client: object, token: string) => {
-        const { jti, sub } = decodeJwt(token);
-        return answer({ id: String(jti), subject: String(sub) });
-      },
-    },
-  };
+  let answer: Answer = () => 204;
   return {
-    happen: (subject) =>
-      log.raw(`INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id) VALUES ('app', false, $1, $2)`, [
-        subject,
-        randomUUID(),
-      ]),
-    run: async () => {
-      const fence = await takeFence(log.sql, 'send-logout-tokens');
-      return sendLogoutTokens(ports, { fence, signal: new AbortController().signal }, testCaller);
-    },
-    pass: (seconds) => passRows(log, 'logout_tokens', seconds),
+    happen: (subject) => happen(log, subject),
+    run: async () =>
+      send(log, answer, { fence: await takeFence(log.sql, table), signal: new AbortController().signal }),
+    pass: (seconds) =>
+      log.raw(
+        `UPDATE ${table} SET next_attempt_at = next_attempt_at - make_interval(secs => $1),
+           created_at = created_at - make_interval(secs => $1)`,
+        [seconds],
+      ),
     answerWith: (given) => {
       answer = given;
     },
-    reset: () => log.raw('DELETE FROM logout_tokens'),
+    reset: () => log.raw(`DELETE FROM ${table}`),
     close: () => log.end(),
   };
 }
 
-async function mails(): Promise<Form> {
-  const log = await openLogHarness();
-  let answer: Answer;
-  const mailTransport = {
-    send: async ({ id, to }: { readonly id: string; readonly to: string }) => {
+const logoutTokens: Queue = {
+  happen: (log, subject) =>
+    log.raw(`INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id) VALUES ('app', false, $1, $2)`, [
+      subject,
+      randomUUID(),
+    ]),
+  send: (log, answer, run) => {
+    const keyRing = createKeyRing(log, loadConfig({}).keys);
+    const send = async (_client: object, token: string): Promise<number> => {
+      const { jti, sub } = decodeJwt(token);
+      return answer({ id: String(jti), subject: String(sub) });
+    };
+    const tokenSettings = { issuer: ISSUER, accessTokenSeconds: 900 };
+    return sendLogoutTokens({ ...log, keyRing, tokenSettings, logoutTransport: { send } }, run, testCaller);
+  },
+};
+
+const mails: Queue = {
+  happen: (log, subject) => {
+    const ports = { ...log, mailer: { publicUrl: ISSUER, wake: () => {} } };
+    const mail = { template: 'password_changed', to: `${subject}@people.test` } as const;
+    return log.transact((tx) => queueMail(tx, ports, mail, testCaller));
+  },
+  send: (log, answer, run) => {
+    const send = async ({ id, to }: OutgoingMail): Promise<void> => {
       if (answer({ id, subject: to.charAt(0) }) >= 300) throw new Error('the server is away');
-    },
-    close: async () => {},
-  };
-  const mailer = { publicUrl: ISSUER, wake: () => {} };
-  return {
-    happen: (subject) =>
-      log.transact((tx) =>
-        queueMail(tx, { ...log, mailer }, { template: 'password_changed', to: `${subject}@people.test` }, testCaller),
-      ),
-    run: async () => {
-      const fence = await takeFence(log.sql, 'deliver-mail');
-      return deliverMails({ ...log, mailTransport }, { fence, signal: new AbortController().signal });
-    },
-    pass: (seconds) => passRows(log, 'mail_outbox', seconds),
-    answerWith: (given) => {
-      answer = given;
-    },
-    reset: () => log.raw('DELETE FROM mail_outbox'),
-    close: () => log.end(),
-  };
-}
+    };
+    return deliverMails({ ...log, mailTransport: { send, close: async () => {} } }, run);
+  },
+};
 
 /** What waits for an earlier message that fails: the next ones of its subject, all of the log, or nothing. */
 type Order = 'subject' | 'log' | 'none';
@@ -205,8 +200,8 @@ describe.each<[string, Order, () => Promise<Form>]>([
   ['an alert to Slack', 'subject', () => alerts('slack')],
   ['an OCSF event', 'log', () => siemEvents('ocsf')],
   ['an ECS event', 'log', () => siemEvents('ecs')],
-  ['a logout token', 'none', logoutTokens],
-  ['a mail', 'none', mails],
+  ['a logout token', 'none', () => rowsOf('logout_tokens', logoutTokens)],
+  ['a mail', 'none', () => rowsOf('mail_outbox', mails)],
 ])('%s', (_, order, open) => {
   let form: Form;
   let requests: { readonly messages: readonly Message[]; readonly isAccepted: boolean }[];

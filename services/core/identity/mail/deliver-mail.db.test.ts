@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MailRefusedError, type MailTransport, type OutgoingMail } from '#services/core/ports.ts';
-import { takeFence } from '#services/platform/queue/fences.ts';
 import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
-import { deliverMails } from './deliver-mail.ts';
 import { mailPurge } from './mail.store.ts';
 import type { MailRequest } from './mails.ts';
 import { queueMail } from './queue-mail.ts';
@@ -151,27 +149,6 @@ describe('a queued mail', () => {
     await due();
     expect(await mails.to(request.to)).toEqual([]);
     expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
-  });
-
-  test('is neither sent nor changed by a worker delayed past its lease, if a later attempt has taken it', async () => {
-    await ask(notice('reader@people.test'));
-    const sent: string[] = [];
-    let begun = 0;
-    const heldUp: TestPorts['transact'] = async (work) => {
-      begun += 1;
-      // The first worker takes the mail, the second locks and writes it.
-      if (begun === 2) {
-        await due();
-        await mails.deliver(away);
-      }
-      return ports.transact(work);
-    };
-    const mailTransport = transport(({ to }) => void sent.push(to));
-    const fence = await takeFence(ports.sql, 'deliver-mail');
-    const { signal } = new AbortController();
-    expect(await deliverMails({ ...ports, transact: heldUp, mailTransport }, { fence, signal })).toEqual({ taken: 1 });
-    expect([begun, sent]).toEqual([2, []]);
-    expect(await rows()).toMatchObject([{ attempts: 2, failure: 'EENVELOPE' }]);
   });
 
   test('is not sent for a change to the address that the account already has', async () => {

@@ -56,10 +56,3 @@ test('a replayed one has all its attempts again, once, and the audit log has who
   ]);
   await expect(replay()).rejects.toMatchObject({ code: 'handoff_unknown' });
 });
-
-test('one that is still retried, or that does not exist, is not replayed', async () => {
-  for (const delivery_id of [await newDelivery(1), randomUUID()])
-    await expect(replayHandoff(ports, { delivery_id, reason: 'fixed' }, testCaller)).rejects.toMatchObject({
-      code: 'handoff_unknown',
-    });
-});

@@ -161,18 +161,6 @@ describe('a target that is down', () => {
     ]);
   });
 
-  test('that loses the answer gets the same events with the same ids again', async () => {
-    await harness.events('ada', 'bob');
-    harness.answerWith((_one, response) => void response.destroy());
-    await siem.run();
-    harness.answerWith(() => 204);
-    await siem.pass();
-    await siem.run();
-    const [lost, again] = harness.arrived as [Arrived, Arrived];
-    expect(again.body).toBe(lost.body);
-    expect(again.headers['idempotency-key']).toBe(lost.headers['idempotency-key']);
-  });
-
   test('does not delay another target', async () => {
     const both = exportHarnessOf(harness, [
       { name: 'soc', format: 'ocsf', url: harness.url },
