@@ -37,7 +37,7 @@ function importsOf(file: string): string[] {
 }
 
 /** Functions that only define statements: what they return is dropped with its last use. */
-const DEFINING = ['defineStatement', 'defineRetries', 'defineAttemptEnds', 'definePurge', 'ofKinds'];
+const DEFINING = ['defineStatement', 'defineRetries', 'defineAttemptEnds', 'defineCircuit', 'definePurge', 'ofKinds'];
 
 const MAIN = 'virtual:main';
 const NOTHING = 'virtual:nothing';

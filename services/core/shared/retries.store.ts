@@ -1,5 +1,6 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import type { Receiver } from './send-batch.ts';
 
 /** One attempt at a row. A worker that was delayed past its lease has an earlier one than the row, and changes nothing. */
 type Attempt = {
@@ -104,4 +105,37 @@ export function defineRetries<More extends object = object>(
     countGivenUp: async (sql) => (await sql.query<{ count: number }>(count))[0]!.count,
     requeue: async (sql, id) => (await sql.query<Pick<GivenUp, 'id'> & More>(requeue, [id]))[0],
   };
+}
+
+/**
+ * The circuit of each receiver in a table with the columns `failures` and `open_until`. Every text is constant SQL.
+ * @param one what the names of the statements begin with
+ * @param queue where its messages wait, with the column `of` that names the receiver; an index finds those that wait
+ */
+export function defineCircuit(
+  one: string,
+  { table, key, queue, of }: Readonly<Record<'table' | 'key' | 'queue' | 'of', string>>,
+): (id: string) => Pick<Receiver, 'fail' | 'recover' | 'hasten'> {
+  /** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
+  const fail = defineStatement(
+    `${one}Fail`,
+    `UPDATE ${table} SET failures = failures + 1,
+       open_until = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => $2)
+     WHERE ${key} = $1`,
+  );
+  const recover = defineStatement(
+    `${one}Recover`,
+    `UPDATE ${table} SET failures = 0, open_until = NULL WHERE ${key} = $1 AND failures > 0 RETURNING 1`,
+  );
+  /** Leased rows stay leased. */
+  const hasten = defineStatement(
+    `${one}Hasten`,
+    `UPDATE ${queue} SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
+     WHERE ${of} = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
+  );
+  return (id) => ({
+    fail: async (sql, pauseSeconds) => void (await sql.query(fail, [id, pauseSeconds])),
+    recover: async (sql) => (await sql.query(recover, [id])).length > 0,
+    hasten: async (sql) => void (await sql.query(hasten, [id])),
+  });
 }

@@ -32,7 +32,7 @@ export type Attempt = {
 export const ACCEPTED: Attempt = { outcome: 'accepted', code: '' };
 
 /** One receiver of all messages of a subscription: while it is down, they wait for it. */
-type Receiver = {
+export type Receiver = {
   /** Plans what waits, and says how the receiver did. Before messages are claimed, in the same transaction. */
   plan(tx: Tx): Promise<{
     /** Failed batches in a row. */

@@ -22,7 +22,6 @@ import { alertGivenUp } from './audit-events.ts';
 import {
   countRecent,
   type DeliveryRow,
-  hastenDeliveries,
   insertDelivery,
   markMailed,
   markSent,
@@ -31,7 +30,7 @@ import {
   readItems,
   takeDeliveries,
 } from './notices.store.ts';
-import { failTarget, recoverTarget, type TargetRow } from './targets.store.ts';
+import { type TargetRow, targetCircuit } from './targets.store.ts';
 
 export type HasAlerts = {
   readonly alerts: {
@@ -124,14 +123,12 @@ export function alertsTo(ports: SendAlertsPorts, target: TargetRow, caller: Call
     pace: DELIVERY_PACE,
     batch: BATCH,
     receiver: {
+      ...targetCircuit(id),
       plan: async (tx) => {
         // A message to a target that is down would keep what comes meanwhile out of it.
         if (!target.is_open) await makeMessages(tx, ports, target);
         return { failures, isOpen: target.is_open };
       },
-      fail: (sql, pauseSeconds) => failTarget(sql, id, pauseSeconds),
-      recover: (sql) => recoverTarget(sql, id),
-      hasten: (sql) => hastenDeliveries(sql, id),
       countCircuit: (event) => alertCircuits.add(1, { event }),
       fields: { target: name },
       down: 'a target of alerts is down; its messages wait',

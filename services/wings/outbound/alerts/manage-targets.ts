@@ -15,7 +15,7 @@ import {
   keepForLastWord,
   listTargetRows,
   lockTargets,
-  recoverTarget,
+  targetCircuit,
   updateTarget,
 } from './targets.store.ts';
 
@@ -107,7 +107,7 @@ export async function updateAlertTarget(
     await updateTarget(tx, id, { ...columnsOf(asked), ...(moved && { sealed, shown: moved.shown }) });
     if (isMoved) {
       await leaveAddress(tx, { random, vault }, before);
-      await recoverTarget(tx, id);
+      await targetCircuit(id).recover(tx);
     }
     const changed = Object.keys(asked).filter((name) => asked[name as keyof typeof asked] !== undefined);
     const view = await one({ sql: tx }, id);

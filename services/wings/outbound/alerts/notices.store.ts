@@ -100,12 +100,6 @@ const deliveriesTake = defineStatement(
      ${placeTime('d.created_at')} AS "createdAt",
      extract(epoch FROM clock_timestamp() - d.created_at)::float8 AS "ageSeconds"`,
 );
-/** The target is up again: what failed while it was down does not wait any longer. */
-const deliveriesHasten = defineStatement(
-  'alertDeliveriesHasten',
-  `UPDATE alert_deliveries SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
-   WHERE target_id = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
-);
 const deliverySent = defineStatement(
   'alertDeliverySent',
   `UPDATE alert_deliveries SET sent_at = clock_timestamp(), next_attempt_at = NULL
@@ -187,8 +181,6 @@ export const takeDeliveries = (
   limit: number,
   leaseSeconds: number,
 ): Promise<DeliveryRow[]> => tx.query<DeliveryRow>(deliveriesTake, [targetId, limit, leaseSeconds]);
-export const hastenDeliveries = async (sql: Sql, targetId: string): Promise<void> =>
-  void (await sql.query(deliveriesHasten, [targetId]));
 /** False if a later attempt has taken the row. */
 export const markSent = async (sql: Sql, { id, attempts }: Pick<DeliveryRow, 'id' | 'attempts'>): Promise<boolean> =>
   (await sql.query(deliverySent, [id, attempts])).length > 0;

@@ -1,5 +1,6 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineCircuit } from '#services/core/shared/retries.store.ts';
 import { selectOf } from '#services/platform/define/record.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { TargetKind } from './alert-shapes.ts';
@@ -78,17 +79,13 @@ const lastWordsDelete = defineStatement(
   `DELETE FROM alert_targets WHERE removed_at < clock_timestamp() - interval '1 day'`,
 );
 const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1');
-/** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
-const targetFail = defineStatement(
-  'alertTargetFail',
-  `UPDATE alert_targets SET failures = failures + 1,
-     open_until = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => $2)
-   WHERE id = $1`,
-);
-const targetRecover = defineStatement(
-  'alertTargetRecover',
-  'UPDATE alert_targets SET failures = 0, open_until = NULL WHERE id = $1 AND failures > 0 RETURNING 1',
-);
+/** Index of what waits: alert_deliveries_open. */
+export const targetCircuit = defineCircuit('alertTarget', {
+  table: 'alert_targets',
+  key: 'id',
+  queue: 'alert_deliveries',
+  of: 'target_id',
+});
 
 export const readTargets = (sql: Sql): Promise<TargetRow[]> => sql.query<TargetRow>(targetsRead);
 export const listTargetRows = (sql: Sql, id?: string): Promise<AlertTargetView[]> =>
@@ -109,9 +106,3 @@ export const keepForLastWord = async (tx: Sql, row: Omit<AddressRow, 'name'>): P
   (await tx.query(lastWordInsert, [row.id, row.kind, row.sealed, row.shown, ROWS_MAX])).length > 0;
 export const dropLastWords = async (tx: Sql): Promise<void> => void (await tx.query(lastWordsDelete));
 export const deleteTarget = async (tx: Sql, id: string): Promise<void> => void (await tx.query(targetDelete, [id]));
-/** @param pauseSeconds nothing is sent for this time */
-export const failTarget = async (sql: Sql, id: string, pauseSeconds: number): Promise<void> =>
-  void (await sql.query(targetFail, [id, pauseSeconds]));
-/** False if it had not failed. */
-export const recoverTarget = async (sql: Sql, id: string): Promise<boolean> =>
-  (await sql.query(targetRecover, [id])).length > 0;

@@ -15,10 +15,8 @@ import { handoffGivenUp } from './audit-events.ts';
 import {
   type DeliveryRow,
   deleteDelivery,
-  failEndpoint,
-  hastenDeliveries,
+  endpointCircuit,
   postponeDelivery,
-  recoverEndpoint,
   takeDeliveries,
 } from './handoff.store.ts';
 import { eventSubjectOf, planDeliveries } from './plan-deliveries.ts';
@@ -90,10 +88,8 @@ export function handoffsTo(
     pace: DELIVERY_PACE,
     batch: BATCH,
     receiver: {
+      ...endpointCircuit(name),
       plan: (tx) => planDeliveries(tx, ports, { name, types }),
-      fail: (sql, pauseSeconds) => failEndpoint(sql, name, pauseSeconds),
-      recover: (sql) => recoverEndpoint(sql, name),
-      hasten: (sql) => hastenDeliveries(sql, name),
       countCircuit: (event) => handoffCircuits.add(1, { event }),
       fields: { endpoint: name },
       down: 'an endpoint of hand-offs is down; its events wait',

@@ -1,7 +1,7 @@
 import { NEWEST_SEQ } from '#services/core/audit/read/list-events.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
-import { defineRetries } from '#services/core/shared/retries.store.ts';
+import { defineCircuit, defineRetries } from '#services/core/shared/retries.store.ts';
 import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
@@ -40,17 +40,6 @@ const endpointAdvance = defineStatement(
   'handoffEndpointAdvance',
   `UPDATE handoff_endpoints SET reached_seq = $2, followed_at = clock_timestamp()
    WHERE name = $1 AND (reached_seq < $2 OR followed_at < clock_timestamp() - interval '1 hour')`,
-);
-/** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
-const endpointFail = defineStatement(
-  'handoffEndpointFail',
-  `UPDATE handoff_endpoints SET failures = failures + 1,
-     open_until = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => $2)
-   WHERE name = $1`,
-);
-const endpointRecover = defineStatement(
-  'handoffEndpointRecover',
-  'UPDATE handoff_endpoints SET failures = 0, open_until = NULL WHERE name = $1 AND failures > 0 RETURNING 1',
 );
 /** Due at once: the column rounds to milliseconds, and a time rounded up is not due yet. */
 const deliveriesInsert = defineStatement(
@@ -126,13 +115,6 @@ const deliveriesTake = defineStatement(
    RETURNING t.id, t.seq::float8 AS seq, t.attempts,
      extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS "ageSeconds"`,
 );
-/** The endpoint is up again: what failed while it was down does not wait any longer. Leased rows stay leased. Index: handoff_deliveries_waiting. */
-const deliveriesHasten = defineStatement(
-  'handoffDeliveriesHasten',
-  `UPDATE handoff_deliveries SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
-   WHERE endpoint = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
-);
-
 /** Indexes: handoff_deliveries_waiting, handoff_parked_pkey. */
 export const handoffsAreDue = (endpoints: readonly string[]): Question =>
   defineQuestion(
@@ -169,6 +151,14 @@ const deliveryRefuse = defineStatement(
 );
 const endpointDelete = defineStatement('handoffEndpointDelete', 'DELETE FROM handoff_endpoints WHERE name = $1');
 
+/** Index of what waits: handoff_deliveries_waiting. */
+export const endpointCircuit = defineCircuit('handoffEndpoint', {
+  table: 'handoff_endpoints',
+  key: 'name',
+  queue: 'handoff_deliveries',
+  of: 'endpoint',
+});
+
 /** Dead letters are kept for this time; rows that are still retried are younger. Index: handoff_deliveries_created_at. */
 export const handoffDeliveryPurge = definePurge({
   kind: 'handoff_deliveries',
@@ -194,14 +184,6 @@ export const lockEndpoint = async (tx: Sql, name: string): Promise<EndpointRow |
 export const advanceEndpoint = async (tx: Sql, name: string, reachedSeq: number): Promise<void> => {
   await tx.query(endpointAdvance, [name, reachedSeq]);
 };
-/** @param pauseSeconds nothing is sent for this time */
-export const failEndpoint = async (sql: Sql, name: string, pauseSeconds: number): Promise<void> => {
-  await sql.query(endpointFail, [name, pauseSeconds]);
-};
-/** False if it had not failed. */
-export const recoverEndpoint = async (sql: Sql, name: string): Promise<boolean> =>
-  (await sql.query(endpointRecover, [name])).length === 1;
-
 export type NewDelivery = { readonly id: string; readonly seq: number; readonly subject: string };
 export const insertDeliveries = async (tx: Sql, endpoint: string, rows: readonly NewDelivery[]): Promise<void> => {
   await tx.query(deliveriesInsert, [
@@ -250,10 +232,6 @@ export const takeDeliveries = (
   limit: number,
   leaseSeconds: number,
 ): Promise<DeliveryRow[]> => tx.query<DeliveryRow>(deliveriesTake, [endpoint, limit, leaseSeconds]);
-
-export const hastenDeliveries = async (sql: Sql, endpoint: string): Promise<void> => {
-  await sql.query(deliveriesHasten, [endpoint]);
-};
 
 export type QueueCount = {
   readonly name: string;
