@@ -26,9 +26,9 @@ function logResult(log: LogDescription | null): Result {
       `${evidence}; ${contradictions.join('; ')}`,
       'run npx sallyport audit verify: it names the missing events',
     );
-  if (waiting.oldestAgeSeconds > WAIT_BOUND_SECONDS)
+  if (waiting.oldest_age_seconds > WAIT_BOUND_SECONDS)
     return fail(
-      `${evidence}, the oldest for ${Math.round(waiting.oldestAgeSeconds)} s`,
+      `${evidence}, the oldest for ${Math.round(waiting.oldest_age_seconds)} s`,
       'check that a worker runs and Redis answers: npx sallyport queue list',
     );
   if (waiting.stray > 0)
@@ -46,10 +46,10 @@ function sinksResult(log: LogDescription | null, { audit, server }: Config): Res
       'set AUDIT_CHECKPOINT_SINKS to file, witness or s3',
     );
   const states = log?.sinks ?? [];
-  const failing = states.find(({ failingSince }) => failingSince !== null);
+  const failing = states.find((row) => row.failing_since !== null);
   if (failing)
     return fail(
-      `${failing.sink} has failed since ${failing.failingSince}`,
+      `${failing.sink} has failed since ${failing.failing_since}`,
       'see the worker log for the cause, and fix it',
     );
   const sizes = states.map(({ sink, size }) => `${sink} has ${size}`).join(', ');

@@ -37,16 +37,16 @@ describe('GET /v1/audit/events', () => {
     expect(body.events).toHaveLength(50);
     expect(body.events[0]).toEqual({
       seq: SIZE - 1,
-      event_id: plainEvent(SIZE - 1).eventId,
+      event_id: plainEvent(SIZE - 1).event_id,
       type: 'token.issued',
       outcome: 'ok',
       actor: { kind: 'client', id: 'client-1' },
-      target: { kind: 'token', id: plainEvent(SIZE - 1).targetId },
+      target: { kind: 'token', id: plainEvent(SIZE - 1).target_id },
       client_id: 'client-1',
       detail: { grant: 'client_credentials', n: SIZE - 1 },
-      trace_id: plainEvent(SIZE - 1).traceId,
-      occurred_at: plainEvent(SIZE - 1).occurredAt,
-      sealed_at: plainEvent(SIZE - 1).sealedAt,
+      trace_id: plainEvent(SIZE - 1).trace_id,
+      occurred_at: plainEvent(SIZE - 1).occurred_at,
+      sealed_at: plainEvent(SIZE - 1).sealed_at,
     });
   });
 
@@ -59,12 +59,12 @@ describe('GET /v1/audit/events', () => {
   });
 
   test('by time, both ends inclusive, with or without a type, in any offset', async () => {
-    const [from, to] = [plainEvent(120).occurredAt, plainEvent(420).occurredAt];
+    const [from, to] = [plainEvent(120).occurred_at, plainEvent(420).occurred_at];
     const seqs = (await everyPage(`&from=${from}&to=${to}`)).map(({ seq }) => seq);
     expect(seqs).toEqual(Array.from({ length: 301 }, (_, i) => 420 - i));
     const logins = await everyPage(`&from=${from}&to=${to}&type=user.login`);
     expect(logins.map(({ seq }) => seq)).toEqual(seqs.filter((seq) => seq % 3 === 0));
-    expect((await everyPage(`&from=${plainEvent(SIZE - 2).occurredAt}`)).map(({ seq }) => seq)).toEqual([
+    expect((await everyPage(`&from=${plainEvent(SIZE - 2).occurred_at}`)).map(({ seq }) => seq)).toEqual([
       SIZE - 1,
       SIZE - 2,
     ]);
@@ -77,9 +77,9 @@ describe('GET /v1/audit/events', () => {
     const issued = (await everyPage('&type=token.issued')).map(({ seq }) => seq);
     expect(await seqs('&actor=client:client-1')).toEqual(issued);
     expect(await seqs('&client=client-1&type=token.issued')).toEqual(issued);
-    expect(await seqs(`&target=token:${plainEvent(7).targetId}`)).toEqual([7]);
+    expect(await seqs(`&target=token:${plainEvent(7).target_id}`)).toEqual([7]);
     // 281 and 25 are 119 and 19 in hexadecimal, padded with ones as 9 is.
-    expect(await seqs(`&trace=${plainEvent(9).traceId}`)).toEqual([281, 25, 9]);
+    expect(await seqs(`&trace=${plainEvent(9).trace_id}`)).toEqual([281, 25, 9]);
     expect((await harness.get('/v1/audit/events?actor=user:client-1')).body).toEqual({ events: [], next: null });
   });
 

@@ -70,10 +70,10 @@ export function auditRoutes(routes: RouteContext, deps: AuditRoutesDeps): void {
     const origins = (await listOrigins(deps)).map((log) => ({
       number: log.number,
       origin: log.origin,
-      first_seq: log.firstSeq,
+      first_seq: log.first_seq,
       size: log.size,
-      started_at: log.startedAt,
-      closed_at: log.closedAt,
+      started_at: log.started_at,
+      closed_at: log.closed_at,
       previous: log.previous,
     }));
     return answer(200, { origins }, { 'cache-control': HEAD_CACHE });

@@ -54,11 +54,11 @@ function without(row: OutboxRow, subject: string): OutboxRow | null {
     ...row,
     detail: Object.fromEntries(Object.entries(row.detail).filter(([member]) => !isErased(member))),
     // A kind of actor without an id would be reported as an event that names no actor.
-    actorId: fields.has('actor') ? 'erased' : row.actorId,
-    clientId: fields.has('client_id') ? null : row.clientId,
-    targetKind: fields.has('target') ? null : row.targetKind,
-    targetId: fields.has('target') ? null : row.targetId,
-    ipHash: fields.has('ip_hash') ? null : row.ipHash,
-    agentHash: fields.has('agent_hash') ? null : row.agentHash,
+    actor_id: fields.has('actor') ? 'erased' : row.actor_id,
+    client_id: fields.has('client_id') ? null : row.client_id,
+    target_kind: fields.has('target') ? null : row.target_kind,
+    target_id: fields.has('target') ? null : row.target_id,
+    ip_hash: fields.has('ip_hash') ? null : row.ip_hash,
+    agent_hash: fields.has('agent_hash') ? null : row.agent_hash,
   };
 }

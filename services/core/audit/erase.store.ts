@@ -43,14 +43,14 @@ export async function rewriteUnsealed(tx: Sql, rows: readonly OutboxRow[]): Prom
   if (rows.length === 0) return;
   await tx.query(auditOutboxErase, [
     bigintArray(rows, ({ id }) => id),
-    instantArray(rows, ({ occurredAtMicros }) => occurredAtMicros),
+    instantArray(rows, (row) => row.occurred_at_micros),
     textArray(rows, ({ detail }) => JSON.stringify(detail)),
-    textArray(rows, ({ actorId }) => actorId),
-    textArray(rows, ({ clientId }) => clientId),
-    textArray(rows, ({ targetKind }) => targetKind),
-    textArray(rows, ({ targetId }) => targetId),
-    textArray(rows, ({ ipHash }) => ipHash),
-    textArray(rows, ({ agentHash }) => agentHash),
+    textArray(rows, (row) => row.actor_id),
+    textArray(rows, (row) => row.client_id),
+    textArray(rows, (row) => row.target_kind),
+    textArray(rows, (row) => row.target_id),
+    textArray(rows, (row) => row.ip_hash),
+    textArray(rows, (row) => row.agent_hash),
   ]);
 }
 

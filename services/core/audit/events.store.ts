@@ -13,15 +13,15 @@ export type EventRow = Omit<LeafEvent, 'detail' | 'personal'> & { readonly detai
 export type ViewRow = EventRow & {
   readonly disclosed: Readonly<Record<string, readonly [value: string, salt: string]>> | null;
   readonly leaf: Buffer;
-  readonly isInTree: boolean;
+  readonly is_in_tree: boolean;
 };
 
 export const rfc3339 = (expression: string): string =>
   `to_char(${expression} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
 
-export const EVENT_COLUMNS = `seq, event_id AS "eventId", type, outcome, actor_kind AS "actorKind", actor_id AS "actorId",
-  target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId", detail, trace_id AS "traceId",
-  ${rfc3339('occurred_at')} AS "occurredAt", ${rfc3339('sealed_at')} AS "sealedAt"`;
+export const EVENT_COLUMNS = `seq, event_id, type, outcome, actor_kind, actor_id,
+  target_kind, target_id, client_id, detail, trace_id,
+  ${rfc3339('occurred_at')} AS occurred_at, ${rfc3339('sealed_at')} AS sealed_at`;
 
 /**
  * Adds the personal values that are not erased, and whether the tree has the leaf: two primary-key lookups and one hash
@@ -34,7 +34,7 @@ export const VIEW_COLUMNS = `${EVENT_COLUMNS}, leaf,
         AND t.n = (audit_events.seq - log.first_seq) / 256 OFFSET 0) tile
     WHERE audit_events.seq >= log.first_seq AND audit_events.seq < log.first_seq + log.size
       AND substring(tile.hashes FROM ((audit_events.seq - log.first_seq) % 256)::int * 32 + 1 FOR 32)
-        = sha256('\\x00'::bytea || audit_events.leaf)) AS "isInTree"`;
+        = sha256('\\x00'::bytea || audit_events.leaf)) AS is_in_tree`;
 
 /** Scans the primary key backwards. */
 export const auditEventsBefore = defineStatement(
@@ -115,10 +115,10 @@ export type EventFilter = {
   readonly between: { readonly from: string; readonly to: string } | undefined;
 };
 /** The last event of the previous page. */
-export type EventPlace = { readonly seq: number; readonly occurredAt: string };
+export type EventPlace = { readonly seq: number; readonly occurred_at: string };
 
 /** Before the first page. */
-export const FIRST_PLACE: EventPlace = { seq: Number.MAX_SAFE_INTEGER, occurredAt: 'infinity' };
+export const FIRST_PLACE: EventPlace = { seq: Number.MAX_SAFE_INTEGER, occurred_at: 'infinity' };
 
 /** A page of the list, newest first. */
 export function readEventsPage(
@@ -130,7 +130,7 @@ export function readEventsPage(
   const ofType = type === undefined ? [] : [type];
   if (between === undefined)
     return sql.query(type === undefined ? auditEventsBefore : auditEventsBeforeOfType, [before.seq, limit, ...ofType]);
-  const place = [between.from, between.to, before.occurredAt, before.seq, limit];
+  const place = [between.from, between.to, before.occurred_at, before.seq, limit];
   return sql.query(type === undefined ? auditEventsBetween : auditEventsBetweenOfType, [...place, ...ofType]);
 }
 

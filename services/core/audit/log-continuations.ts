@@ -39,10 +39,10 @@ export async function readLogChain(sql: Sql): Promise<LogChain> {
 }
 
 async function readContinuation(sql: Sql, log: LogRow, before: LogRow): Promise<Continuation | null> {
-  const [first] = log.size === 0 ? [] : await readLeaves(sql, log.firstSeq, log.firstSeq + 1);
+  const [first] = log.size === 0 ? [] : await readLeaves(sql, log.first_seq, log.first_seq + 1);
   const stated = first === undefined ? null : statedLoss(first.leaf);
-  if (stated === null || log.previousRoot === null) return null;
-  const lost = { origin: log.previous, size: log.previousSize, root: log.previousRoot.toString('base64') };
+  if (stated === null || log.previous_root === null) return null;
+  const lost = { origin: log.previous, size: log.previous_size, root: log.previous_root.toString('base64') };
   const isConsistent = isSameHead(stated.held, headOfRow(before)) && isSameHead(stated.lost, lost as LogHead);
   return isConsistent ? { origin: log.origin, held: stated.held, lost: stated.lost } : null;
 }

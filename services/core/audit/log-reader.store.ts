@@ -6,34 +6,34 @@ export type LogRow = {
   /** 1 for the oldest log. */
   readonly number: number;
   readonly origin: string;
-  readonly firstSeq: number;
+  readonly first_seq: number;
   readonly size: number;
   readonly root: Buffer;
-  readonly startedAt: string;
-  readonly closedAt: string | null;
+  readonly started_at: string;
+  readonly closed_at: string | null;
   /** The published head that this log replaces; null for the first log. */
   readonly previous: string | null;
-  readonly previousSize: number | null;
-  readonly previousRoot: Buffer | null;
+  readonly previous_size: number | null;
+  readonly previous_root: Buffer | null;
 };
 export type CheckpointRow = {
   readonly origin: string;
   readonly size: number;
   readonly root: Buffer;
   readonly note: string;
-  readonly createdAt: string;
+  readonly created_at: string;
 };
 
 /** Reads the whole table, a few rows: another log begins only after leaves were lost. */
 const auditLogsRead = defineStatement(
   'auditLogsRead',
-  `SELECT row_number() OVER (ORDER BY started_at, origin) AS number, origin, first_seq AS "firstSeq", size, root,
-     ${rfc3339('started_at')} AS "startedAt", ${rfc3339('closed_at')} AS "closedAt", previous,
-     previous_size AS "previousSize", previous_root AS "previousRoot"
-   FROM audit_log ORDER BY started_at, origin`,
+  `SELECT row_number() OVER (ORDER BY started_at, origin) AS number, origin, first_seq, size, root,
+     ${rfc3339('started_at')} AS started_at, ${rfc3339('closed_at')} AS closed_at, previous,
+     previous_size, previous_root
+   FROM audit_log ORDER BY audit_log.started_at, origin`,
 );
 
-const CHECKPOINT = `origin, size, root, note, ${rfc3339('created_at')} AS "createdAt"`;
+const CHECKPOINT = `origin, size, root, note, ${rfc3339('created_at')} AS created_at`;
 
 /** Scans the primary key backwards. */
 const auditCheckpointNewest = defineStatement(
@@ -62,7 +62,7 @@ const auditLeavesRead = defineStatement(
 
 const auditSinkStates = defineStatement(
   'auditSinkStates',
-  `SELECT sink, origin, size, ${rfc3339('published_at')} AS "publishedAt", ${rfc3339('failing_since')} AS "failingSince"
+  `SELECT sink, origin, size, ${rfc3339('published_at')} AS published_at, ${rfc3339('failing_since')} AS failing_since
    FROM audit_sinks ORDER BY sink`,
 );
 
@@ -71,8 +71,8 @@ export type SinkState = {
   readonly sink: string;
   readonly origin: string;
   readonly size: number;
-  readonly publishedAt: string | null;
-  readonly failingSince: string | null;
+  readonly published_at: string | null;
+  readonly failing_since: string | null;
 };
 
 export const readSinkStates = (sql: Sql): Promise<SinkState[]> => sql.query(auditSinkStates);

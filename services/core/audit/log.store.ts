@@ -4,9 +4,9 @@ import { emptyRoot } from './log/merkle.ts';
 import type { StopReason } from './log-status.ts';
 
 export type OpenLog = LogHead & {
-  readonly firstSeq: number;
+  readonly first_seq: number;
   readonly erasures: number;
-  readonly stoppedReason: StopReason | null;
+  readonly stopped_reason: StopReason | null;
 };
 
 /**
@@ -25,7 +25,7 @@ const auditLogLock = defineStatement('auditLogLock', 'SELECT pg_advisory_xact_lo
 /** Scans the whole table, a few rows. */
 const auditLogOpenRead = defineStatement(
   'auditLogOpenRead',
-  `SELECT origin, size, encode(root, 'base64') AS root, first_seq AS "firstSeq", erasures, stopped_reason AS "stoppedReason"
+  `SELECT origin, size, encode(root, 'base64') AS root, first_seq, erasures, stopped_reason
    FROM audit_log WHERE closed_at IS NULL`,
 );
 

@@ -43,8 +43,8 @@ export function maintainAuditOutbox(
     const { made, stray } = await makeOutboxPartitions(ports);
     const dropped: string[] = [];
     const unsealed: string[] = [];
-    const expired = (await readOutboxDays(ports.sql, outboxDays)).filter(({ isExpired }) => isExpired);
-    for (const { day, isAttached } of expired) {
+    const expired = (await readOutboxDays(ports.sql, outboxDays)).filter((row) => row.is_expired);
+    for (const { day, is_attached: isAttached } of expired) {
       if (signal.aborted) break;
       const isSealed = isAttached ? await ports.transact((tx) => detachDay(tx, day)) : true;
       if (isSealed === false) unsealed.push(day);

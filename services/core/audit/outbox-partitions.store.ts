@@ -7,9 +7,9 @@ export type OutboxDay = {
   /** `YYYY-MM-DD`, UTC. */
   readonly day: string;
   /** False: detached from the outbox, and not dropped yet. */
-  readonly isAttached: boolean;
+  readonly is_attached: boolean;
   /** Whether the retention of its rows has passed. */
-  readonly isExpired: boolean;
+  readonly is_expired: boolean;
 };
 
 /** Writers queue behind a waiting ACCESS EXCLUSIVE lock, so the wait is short and the next run retries. */
@@ -22,7 +22,7 @@ const missingRead = defineStatement(
 const partitionMake = defineStatement('auditOutboxPartitionMake', 'SELECT audit_outbox_partition($1::date) AS done');
 const daysRead = defineStatement(
   'auditOutboxDaysRead',
-  `SELECT day::text, attached AS "isAttached", (now() AT TIME ZONE 'UTC')::date > day + $1::int AS "isExpired"
+  `SELECT day::text, attached AS is_attached, (now() AT TIME ZONE 'UTC')::date > day + $1::int AS is_expired
    FROM audit_outbox_days() ORDER BY day`,
 );
 const dayDetach = defineStatement('auditOutboxDayDetach', 'SELECT audit_outbox_detach($1::date) AS done');

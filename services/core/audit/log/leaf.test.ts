@@ -6,18 +6,18 @@ import { commitmentOf, type LeafEvent, leafOf, sealableDetail } from './leaf.ts'
 
 const event: LeafEvent = {
   seq: 7,
-  eventId: '0190b1d4-0000-7000-8000-000000000000',
+  event_id: '0190b1d4-0000-7000-8000-000000000000',
   type: 'user.login',
   outcome: 'refused',
-  actorKind: 'anonymous',
-  actorId: null,
-  targetKind: 'user',
-  targetId: 'u1',
-  clientId: null,
+  actor_kind: 'anonymous',
+  actor_id: null,
+  target_kind: 'user',
+  target_id: 'u1',
+  client_id: null,
   detail: { reason: 'password', a: 1 },
-  traceId: '0af7651916cd43dd8448eb211c80319c',
-  occurredAt: '2026-11-20T10:00:00.000001Z',
-  sealedAt: '2026-11-20T10:00:01.000000Z',
+  trace_id: '0af7651916cd43dd8448eb211c80319c',
+  occurred_at: '2026-11-20T10:00:00.000001Z',
+  sealed_at: '2026-11-20T10:00:01.000000Z',
   personal: [{ field: 'ip_hash', salt: Buffer.alloc(32, 1), value: '1.abc' }],
 };
 
@@ -51,9 +51,9 @@ describe('leaf', () => {
     const longest = 'x'.repeat(128);
     const leaf = leafOf({
       ...event,
-      actorId: longest,
-      targetId: longest,
-      clientId: longest,
+      actor_id: longest,
+      target_id: longest,
+      client_id: longest,
       detail: sealableDetail({ text: 'ü'.repeat(15_900) }),
     });
     expect(leaf.length).toBeLessThanOrEqual(0xff_ff);

@@ -17,18 +17,18 @@ export const commitmentOf = ({ field, salt, value }: PersonalValue): Buffer =>
 /** The content of a leaf. Times are RFC 3339, UTC, with microseconds. The leaf omits null members. */
 export type LeafEvent = {
   readonly seq: number;
-  readonly eventId: string;
+  readonly event_id: string;
   readonly type: string;
   readonly outcome: string;
-  readonly actorKind: string;
-  readonly actorId: string | null;
-  readonly targetKind: string | null;
-  readonly targetId: string | null;
-  readonly clientId: string | null;
+  readonly actor_kind: string;
+  readonly actor_id: string | null;
+  readonly target_kind: string | null;
+  readonly target_id: string | null;
+  readonly client_id: string | null;
   readonly detail: Json;
-  readonly traceId: string | null;
-  readonly occurredAt: string;
-  readonly sealedAt: string;
+  readonly trace_id: string | null;
+  readonly occurred_at: string;
+  readonly sealed_at: string;
   readonly personal: readonly PersonalValue[];
 };
 
@@ -38,19 +38,19 @@ export type LeafEvent = {
  */
 export function leafOf(event: LeafEvent): Buffer {
   const leaf: Record<string, Json> = {
-    actor: idAndKind(event.actorId, event.actorKind),
+    actor: idAndKind(event.actor_id, event.actor_kind),
     detail: event.detail,
-    event_id: event.eventId,
-    occurred_at: event.occurredAt,
+    event_id: event.event_id,
+    occurred_at: event.occurred_at,
     outcome: event.outcome,
-    sealed_at: event.sealedAt,
+    sealed_at: event.sealed_at,
     seq: event.seq,
     type: event.type,
     v: 1,
   };
-  if (event.clientId !== null) leaf.client_id = event.clientId;
-  if (event.targetKind !== null) leaf.target = idAndKind(event.targetId, event.targetKind);
-  if (event.traceId !== null) leaf.trace_id = event.traceId;
+  if (event.client_id !== null) leaf.client_id = event.client_id;
+  if (event.target_kind !== null) leaf.target = idAndKind(event.target_id, event.target_kind);
+  if (event.trace_id !== null) leaf.trace_id = event.trace_id;
   if (event.personal.length > 0)
     leaf.personal = Object.fromEntries(event.personal.map((one) => [one.field, commitmentOf(one).toString('base64')]));
   return Buffer.from(canonicalJson(leaf));

@@ -15,7 +15,7 @@ export type AuditEventView = z.output<typeof auditEventView>;
 export function eventViewOf(row: ViewRow): AuditEventView {
   if (isAsSealed(row)) return shown(row);
   auditRowsAltered.add(1);
-  return { ...shown(row.isInTree ? sealedContent(row) : unknownContent(row)), altered: true };
+  return { ...shown(row.is_in_tree ? sealedContent(row) : unknownContent(row)), altered: true };
 }
 
 /**
@@ -24,7 +24,7 @@ export function eventViewOf(row: ViewRow): AuditEventView {
  * request, and the client ids of unvetted clients, which are URLs.
  */
 export function exportedViewOf(row: ViewRow): AuditEventView {
-  if (!row.isInTree) return { ...shown(unknownContent(row)), altered: true };
+  if (!row.is_in_tree) return { ...shown(unknownContent(row)), altered: true };
   const members = rulesOfType(row.type)?.members;
   const isExported = (field: string, value: string): boolean => {
     if (field === 'target') return row.outcome !== 'refused' && !value.startsWith('subject:');
@@ -38,11 +38,11 @@ export function exportedViewOf(row: ViewRow): AuditEventView {
 }
 
 const isAsSealed = (row: ViewRow): boolean =>
-  row.isInTree &&
+  row.is_in_tree &&
   rowMatchesLeaf(
     row,
     Object.entries(row.disclosed ?? {}).map(([field, [value, salt]]) => ({
-      eventId: row.eventId,
+      event_id: row.event_id,
       field,
       value,
       salt: Buffer.from(salt, 'base64'),
@@ -51,16 +51,16 @@ const isAsSealed = (row: ViewRow): boolean =>
 
 const shown = (row: ViewRow): AuditEventView => ({
   seq: row.seq,
-  event_id: row.eventId,
+  event_id: row.event_id,
   type: row.disclosed?.type?.[0] ?? row.type,
   outcome: row.disclosed?.outcome?.[0] ?? row.outcome,
-  actor: { kind: row.actorKind, id: row.actorId ?? row.disclosed?.actor?.[0] ?? null },
+  actor: { kind: row.actor_kind, id: row.actor_id ?? row.disclosed?.actor?.[0] ?? null },
   target: targetOf(row),
-  client_id: row.clientId ?? row.disclosed?.client_id?.[0] ?? null,
+  client_id: row.client_id ?? row.disclosed?.client_id?.[0] ?? null,
   detail: { ...row.detail, ...disclosedMembers(row) },
-  trace_id: row.traceId,
-  occurred_at: row.occurredAt,
-  sealed_at: row.sealedAt,
+  trace_id: row.trace_id,
+  occurred_at: row.occurred_at,
+  sealed_at: row.sealed_at,
 });
 
 /** The content of the leaf, without personal values. */
@@ -68,18 +68,18 @@ function sealedContent(row: ViewRow): ViewRow {
   const leaf = JSON.parse(row.leaf.toString());
   return {
     ...row,
-    eventId: leaf.event_id,
+    event_id: leaf.event_id,
     type: leaf.type,
     outcome: leaf.outcome,
-    actorKind: leaf.actor.kind,
-    actorId: leaf.actor.id ?? null,
-    targetKind: leaf.target?.kind ?? null,
-    targetId: leaf.target?.id ?? null,
-    clientId: leaf.client_id ?? null,
+    actor_kind: leaf.actor.kind,
+    actor_id: leaf.actor.id ?? null,
+    target_kind: leaf.target?.kind ?? null,
+    target_id: leaf.target?.id ?? null,
+    client_id: leaf.client_id ?? null,
     detail: leaf.detail,
-    traceId: leaf.trace_id ?? null,
-    occurredAt: leaf.occurred_at,
-    sealedAt: leaf.sealed_at,
+    trace_id: leaf.trace_id ?? null,
+    occurred_at: leaf.occurred_at,
+    sealed_at: leaf.sealed_at,
     disclosed: null,
   };
 }
@@ -88,17 +88,17 @@ const unknownContent = (row: ViewRow): ViewRow => ({
   ...row,
   type: 'unknown',
   outcome: 'unknown',
-  actorKind: 'unknown',
-  actorId: null,
-  targetKind: null,
-  targetId: null,
-  clientId: null,
+  actor_kind: 'unknown',
+  actor_id: null,
+  target_kind: null,
+  target_id: null,
+  client_id: null,
   detail: {},
-  traceId: null,
+  trace_id: null,
   disclosed: null,
 });
 
-function targetOf({ targetKind, targetId, disclosed }: ViewRow): AuditEventView['target'] {
+function targetOf({ target_kind: targetKind, target_id: targetId, disclosed }: ViewRow): AuditEventView['target'] {
   if (targetKind !== null) return { kind: targetKind, id: targetId };
   const [, kind, id = ''] = /^([^:]+):(.*)$/s.exec(disclosed?.target?.[0] ?? '') ?? [];
   return kind === undefined ? null : { kind, id };

@@ -95,7 +95,7 @@ describe('an export', () => {
       .split('\n')
       .map((line) => JSON.parse(line));
     const personalOf = (seq: number) => ({
-      event_id: plainEvent(seq).eventId,
+      event_id: plainEvent(seq).event_id,
       field: 'ip_hash',
       salt: Buffer.alloc(32, seq).toString('base64'),
       value: `1.${seq}`,
@@ -147,7 +147,7 @@ describe('an export', () => {
 });
 
 test('returns the first and the last event of a period, both ends inclusive; null if there is none', async () => {
-  const timeOf = (seq: number) => plainEvent(seq).occurredAt;
+  const timeOf = (seq: number) => plainEvent(seq).occurred_at;
   expect(await seqRangeOfTime(ports, timeOf(10), timeOf(20))).toEqual({ first: 10, last: 20 });
   expect(await seqRangeOfTime(ports, '1999-01-01T00:00:00Z', '1999-12-31T00:00:00Z')).toBeNull();
 });

@@ -55,7 +55,7 @@ export async function* exportAuditLog(
     const checkpoint = await readNewestCheckpoint(ports.sql, log.origin);
     if (checkpoint === null && isCurrent) throw auditLogEmpty();
     if (checkpoint === null) continue;
-    const isWanted = log.firstSeq <= input.toSeq && log.firstSeq + checkpoint.size > input.fromSeq;
+    const isWanted = log.first_seq <= input.toSeq && log.first_seq + checkpoint.size > input.fromSeq;
     if (!isCurrent && !isWanted) continue;
     const prefix = isCurrent ? '' : `origins/${log.number}/`;
     for await (const { path, bytes } of exportLog(ports, log, checkpoint, input)) yield { path: prefix + path, bytes };
@@ -117,7 +117,7 @@ async function* exportTiles({ sql }: Pick<Ports, 'sql'>, origin: string, size: n
 
 /** Number and width of each bundle that contains an event of the range. */
 function* wantedBundles(
-  { firstSeq }: LogRow,
+  { first_seq: firstSeq }: LogRow,
   size: number,
   { fromSeq, toSeq }: ExportInput,
 ): Generator<{ readonly n: number; readonly width: number; readonly first: number }> {
@@ -151,7 +151,9 @@ async function* exportPersonal(
   for (const { width, first } of wantedBundles(log, size, input)) {
     const from = Math.max(first, input.fromSeq);
     const values = await readPersonalOfEvents(sql, from, Math.min(first + width, input.toSeq + 1));
-    const lines = values.map(({ eventId, ...value }) => `${JSON.stringify({ event_id: eventId, ...value })}\n`);
+    const lines = values.map(
+      ({ event_id: eventId, ...value }) => `${JSON.stringify({ event_id: eventId, ...value })}\n`,
+    );
     if (lines.length > 0) yield { path: 'personal.jsonl', bytes: Buffer.from(lines.join('')) };
   }
 }

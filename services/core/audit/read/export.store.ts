@@ -9,7 +9,7 @@ const auditTilesAfter = defineStatement(
 );
 const auditPersonalOfEvents = defineStatement(
   'auditPersonalOfEvents',
-  `SELECT e.event_id AS "eventId", field, encode(salt, 'base64') AS salt, value
+  `SELECT e.event_id, field, encode(salt, 'base64') AS salt, value
    FROM audit_events e JOIN audit_personal p ON p.event_id = e.event_id
    WHERE e.seq >= $1 AND e.seq < $2 ORDER BY e.seq, field`,
 );
@@ -32,7 +32,7 @@ export const readPersonalOfEvents = (
   sql: Sql,
   fromSeq: number,
   toSeq: number,
-): Promise<{ readonly eventId: string; readonly field: string; readonly salt: string; readonly value: string }[]> =>
+): Promise<{ readonly event_id: string; readonly field: string; readonly salt: string; readonly value: string }[]> =>
   sql.query(auditPersonalOfEvents, [fromSeq, toSeq]);
 
 export async function readSeqRange(

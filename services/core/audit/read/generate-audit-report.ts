@@ -23,7 +23,7 @@ export type AuditReport = {
 const PAGE_ROWS = 1_000;
 
 async function* readRows({ sql }: Pick<Ports, 'sql'>, range: ReportRange): AsyncGenerator<AuditEventView> {
-  let after = { occurredAt: '-infinity', seq: -1 };
+  let after = { occurred_at: '-infinity', seq: -1 };
   for (;;) {
     const page = await readReportPage(sql, range, after, PAGE_ROWS);
     for (const row of page) yield eventViewOf(row);

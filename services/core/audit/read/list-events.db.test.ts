@@ -9,7 +9,7 @@ import { listOrigins, readCheckpoint, readVkeys } from './read-log.ts';
 
 const SIZE = 30;
 const signers = [noteSigner('sallyport.test/first', 1), noteSigner('sallyport.test/second', 2)] as const;
-const timeOf = (seq: number): string => plainEvent(seq).occurredAt;
+const timeOf = (seq: number): string => plainEvent(seq).occurred_at;
 
 let empty: OwnPorts;
 let ports: OwnPorts;
@@ -93,7 +93,7 @@ describe('one event', () => {
       target: null,
       personal: [{ field: 'ip_hash', salt: Buffer.alloc(32, 21).toString('base64'), value: '1.21' }],
     });
-    expect((await readEvent(ports, 1)).target).toEqual({ kind: 'token', id: plainEvent(1).targetId });
+    expect((await readEvent(ports, 1)).target).toEqual({ kind: 'token', id: plainEvent(1).target_id });
   });
 
   test('that was never sealed is not found, and has no proof', async () => {
@@ -127,8 +127,8 @@ describe('a log', () => {
   test('is chosen by its number, or as the one in use', async () => {
     const origins = await listOrigins(ports);
     expect(origins).toMatchObject([
-      { number: 1, firstSeq: 0, size: 20, closedAt: expect.any(String), previous: null },
-      { number: 2, firstSeq: 20, size: 10, closedAt: null, previous: 'sallyport.test/first' },
+      { number: 1, first_seq: 0, size: 20, closed_at: expect.any(String), previous: null },
+      { number: 2, first_seq: 20, size: 10, closed_at: null, previous: 'sallyport.test/first' },
     ]);
     for (const [choice, { key }] of [
       ['1', signers[0]],

@@ -143,8 +143,8 @@ export async function followEventsOf(
 }
 
 /** The cursor is not signed: it contains only a position, and the caller may read every event of the list. */
-const cursorOf = ({ seq, occurredAt }: EventPlace, isByTime: boolean): string =>
-  Buffer.from(isByTime ? `${occurredAt} ${seq}` : String(seq)).toString('base64url');
+const cursorOf = (row: EventPlace, isByTime: boolean): string =>
+  Buffer.from(isByTime ? `${row.occurred_at} ${row.seq}` : String(row.seq)).toString('base64url');
 
 const CURSOR = /^(?:(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z) )?(0|[1-9]\d{0,15})$/;
 
@@ -155,5 +155,5 @@ function placeOf(cursor: string, isByTime: boolean): EventPlace {
   const isTime = occurredAt === undefined ? !isByTime : isByTime && isMoment(occurredAt);
   const isWhole = Buffer.from(text, 'latin1').toString('base64url') === cursor;
   if (digits === undefined || !Number.isSafeInteger(seq) || !isTime || !isWhole) throw cursorInvalid();
-  return { seq, occurredAt: occurredAt ?? 'infinity' };
+  return { seq, occurred_at: occurredAt ?? 'infinity' };
 }

@@ -27,27 +27,27 @@ function eventOf(seq: number): LeafEvent {
   const time = new Date(Date.UTC(2026, 0, 1) + seq * 1_000).toISOString().replace('Z', '000Z');
   const before: LeafEvent = {
     seq,
-    eventId: `00000000-0000-7000-8000-${String(seq).padStart(12, '0')}`,
+    event_id: `00000000-0000-7000-8000-${String(seq).padStart(12, '0')}`,
     type: 'alert.silenced',
     outcome: 'begun',
-    actorKind: 'user',
-    actorId: IMPORTED,
-    targetKind: 'role',
-    targetId: 'desk',
-    clientId: 'shop',
+    actor_kind: 'user',
+    actor_id: IMPORTED,
+    target_kind: 'role',
+    target_id: 'desk',
+    client_id: 'shop',
     detail: { matchers: ['name=patient john'], until: '2026-12-01T00:00:00.000Z', silence_id: null },
-    traceId: null,
-    occurredAt: time,
-    sealedAt: time,
+    trace_id: null,
+    occurred_at: time,
+    sealed_at: time,
     personal: [{ field: 'ip_hash', salt: Buffer.alloc(32, 1), value: '1.ip' }],
   };
   if (seq % 2 === 0) return before;
-  const row = { ...before, id: 1, occurredAtMicros: 0, nowMicros: 0, ipHash: '1.ip', agentHash: null } as const;
+  const row = { ...before, id: 1, occurred_at_micros: 0, now_micros: 0, ip_hash: '1.ip', agent_hash: null } as const;
   const { shown, hidden } = splitEvent({
     ...row,
     detail: before.detail as Record<string, string>,
     traceparent: null,
-    knownSeq: null,
+    known_seq: null,
   });
   return { ...before, ...shown, personal: hidden.map((one, at) => ({ ...one, salt: Buffer.alloc(32, at + 1) })) };
 }

@@ -31,7 +31,7 @@ export async function readEvent({ sql }: Pick<Ports, 'sql'>, seq: number): Promi
   if (row === null) throw auditEventUnknown();
   const view = eventViewOf(row);
   if (view.altered) throw auditRowAltered({ detail: `Event ${seq} was altered.` });
-  const personal = await readPersonal(sql, row.eventId);
+  const personal = await readPersonal(sql, row.event_id);
   const { leaf, origin, index } = row;
   return { ...view, leaf: leaf.toString('base64'), origin, index, personal };
 }

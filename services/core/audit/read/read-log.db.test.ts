@@ -239,7 +239,7 @@ describe('a page of the list', () => {
 });
 
 describe('generateAuditReport covers a period, both ends included', () => {
-  const [start, end] = [plainEvent(1_000).occurredAt, plainEvent(4_499).occurredAt];
+  const [start, end] = [plainEvent(1_000).occurred_at, plainEvent(4_499).occurred_at];
   const textOf = async (parts: AsyncIterable<string>): Promise<string> => (await listOf(parts)).join('');
 
   test('contains every row of the period, both ends inclusive, and its counts equal its rows', async () => {
@@ -267,7 +267,7 @@ describe('generateAuditReport covers a period, both ends included', () => {
   });
 
   test('has the same content as JSON and as CSV', async () => {
-    const report = await generateAuditReport(ports, { start, end: plainEvent(1_009).occurredAt });
+    const report = await generateAuditReport(ports, { start, end: plainEvent(1_009).occurred_at });
     const json = JSON.parse(await textOf(auditReportJson(report)));
     expect(json).toMatchObject({ start, total: 10, counts: report.counts });
     expect(json.events).toEqual(await listOf(report.rows()));
@@ -275,7 +275,7 @@ describe('generateAuditReport covers a period, both ends included', () => {
     expect(lines).toHaveLength(12);
     expect(lines[0]).toMatch(/^seq,event_id,occurred_at,/);
     expect(lines[2]).toBe(
-      `1001,${plainEvent(1_001).eventId},${plainEvent(1_001).occurredAt},${plainEvent(1_001).sealedAt},token.issued,ok,client,client-1,token,${plainEvent(1_001).targetId},client-1,${plainEvent(1_001).traceId},"{""grant"":""client_credentials"",""n"":1001}"`,
+      `1001,${plainEvent(1_001).event_id},${plainEvent(1_001).occurred_at},${plainEvent(1_001).sealed_at},token.issued,ok,client,client-1,token,${plainEvent(1_001).target_id},client-1,${plainEvent(1_001).trace_id},"{""grant"":""client_credentials"",""n"":1001}"`,
     );
   });
 

@@ -22,7 +22,7 @@ export const readReportPage = (
   { start, end, throughSeq }: ReportRange,
   after: EventPlace,
   limit: number,
-): Promise<ViewRow[]> => sql.query(auditReportPage, [start, end, throughSeq, after.occurredAt, after.seq, limit]);
+): Promise<ViewRow[]> => sql.query(auditReportPage, [start, end, throughSeq, after.occurred_at, after.seq, limit]);
 
 export async function countUnsealed(sql: Sql, start: string, end: string): Promise<number> {
   const [row] = await sql.query<{ waiting: number }>(auditUnsealedWithin, [start, end]);

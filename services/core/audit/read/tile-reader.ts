@@ -109,7 +109,7 @@ async function storedHashes(sql: Sql, { origin }: LogRow, { level, n, width }: T
   return { bytes: tilePrefix(level, hashes, storedWidth), width: storedWidth };
 }
 
-async function storedLeaves(sql: Sql, { firstSeq }: LogRow, { n, width }: TileId) {
+async function storedLeaves(sql: Sql, { first_seq: firstSeq }: LogRow, { n, width }: TileId) {
   const first = firstSeq + n * TILE_WIDTH;
   const rows = await readLeaves(sql, first, first + width);
   const gap = rows.findIndex(({ seq }, i) => seq !== first + i);

@@ -38,7 +38,7 @@ async function findLoss(ports: Pick<Ports, 'sql'> & HasLogMark) {
     const { held, lost } = await continuationOf(ports.sql, mark);
     return { log, mark, held, lost, isContinued: true };
   }
-  const canSeal = (status === 'current' || status === 'swap') && log.stoppedReason === null;
+  const canSeal = (status === 'current' || status === 'swap') && log.stopped_reason === null;
   return canSeal ? null : { log, mark, held: headOf(log), lost: mark ?? headOf(log), isContinued: false };
 }
 
@@ -66,19 +66,19 @@ export async function continueLog(
   if (loss.isContinued) {
     await ports.logMark.follow(mark, headOf(log));
     await recordResumed(ports, log, caller);
-    return { origin: log.origin, firstSeq: log.firstSeq, held, lost };
+    return { origin: log.origin, firstSeq: log.first_seq, held, lost };
   }
   const origin = successorOf(log.origin, ports.random.bytes(4));
   const next = await ports.transact(async (tx) => {
     await lockLog(tx);
     // Another process continued it meanwhile.
     if (!(await closeLog(tx, log.origin))) throw nothingToContinue();
-    await openLog(tx, origin, log.firstSeq + log.size, lost);
+    await openLog(tx, origin, log.first_seq + log.size, lost);
     return beginLog(ports, tx, { ...input, held, lost }, caller);
   });
   // After a crash here, and on hosts with their own high-water mark, the same command moves the mark later.
   await ports.logMark.follow(mark, next);
-  return { origin, firstSeq: log.firstSeq + log.size, held, lost };
+  return { origin, firstSeq: log.first_seq + log.size, held, lost };
 }
 
 /**

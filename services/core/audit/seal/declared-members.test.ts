@@ -38,21 +38,21 @@ const OWN_ID = '0190b1d4-0000-7000-8000-000000000001';
 
 const rowOf = (event: AuditEvent, changes: Partial<OutboxRow>): OutboxRow => ({
   id: 1,
-  eventId: '0190b1d4-0000-7000-8000-000000000000',
+  event_id: '0190b1d4-0000-7000-8000-000000000000',
   type: event.type,
   outcome: event.outcomes[0] as string,
-  actorKind: 'user',
-  actorId: OWN_ID,
-  targetKind: null,
-  targetId: null,
-  clientId: null,
-  ipHash: null,
-  agentHash: null,
+  actor_kind: 'user',
+  actor_id: OWN_ID,
+  target_kind: null,
+  target_id: null,
+  client_id: null,
+  ip_hash: null,
+  agent_hash: null,
   detail: {},
   traceparent: null,
-  occurredAtMicros: 1_790_000_000_000_000,
-  knownSeq: null,
-  nowMicros: 1_790_000_000_000_000,
+  occurred_at_micros: 1_790_000_000_000_000,
+  known_seq: null,
+  now_micros: 1_790_000_000_000_000,
   ...changes,
 });
 
@@ -155,8 +155,8 @@ describe('a leaf of the public log', () => {
       ];
       for (const canary of CANARIES) {
         for (const actorKind of ['user', 'client'])
-          expect(isTelling(rowOf(event, { actorKind, actorId: canary }))).toBe(false);
-        expect(isTelling(rowOf(event, { clientId: canary }))).toBe(false);
+          expect(isTelling(rowOf(event, { actor_kind: actorKind, actor_id: canary }))).toBe(false);
+        expect(isTelling(rowOf(event, { client_id: canary }))).toBe(false);
         // The vault knows the keys of these events: `refuse-key-events.ts`.
         const others = event.type.startsWith('key.') ? kinds.filter((kind) => kind !== 'key') : kinds;
         for (const targetKind of [
@@ -171,7 +171,7 @@ describe('a leaf of the public log', () => {
           'import',
           WORD,
         ])
-          expect(isTelling(rowOf(event, { targetKind, targetId: canary }))).toBe(false);
+          expect(isTelling(rowOf(event, { target_kind: targetKind, target_id: canary }))).toBe(false);
       }
     },
   );
@@ -193,7 +193,7 @@ describe('a leaf of the public log', () => {
   test('of an event that no module declares, commits to every member and to the target', () => {
     const undeclared = { ...events[0], type: 'newer.release', outcomes: ['ok'] } as unknown as AuditEvent;
     const detail = { n: 1, flag: true, code: 'sign_out', [WORD]: WORD, user_id: OWN_ID };
-    const row = rowOf(undeclared, { detail, targetKind: 'user', targetId: OWN_ID });
+    const row = rowOf(undeclared, { detail, target_kind: 'user', target_id: OWN_ID });
     expect(leafOf(row)).toMatchObject({ type: 'newer.release', outcome: 'ok', detail: {}, actor: { id: OWN_ID } });
     expect(leafOf(row).target).toBeUndefined();
     expect(sealed(row).personal.map(({ field }) => field)).toEqual(['detail', 'target']);
@@ -230,9 +230,9 @@ describe('a leaf of the public log', () => {
     const subjects = (row: OutboxRow) =>
       Object.fromEntries(sealed(row).personal.map(({ field, subject }) => [field, subject]));
     const imported = rowOf(event, {
-      actorId: '123-45-6789',
-      targetKind: 'user',
-      targetId: '987-65-4321',
+      actor_id: '123-45-6789',
+      target_kind: 'user',
+      target_id: '987-65-4321',
       detail: { name: 'a name', reason: 'a reason', owner: 'x' },
     });
     expect(subjects(imported)).toEqual({

@@ -27,7 +27,7 @@ export async function describeLog(ports: Pick<Ports, 'sql'> & HasLogMark): Promi
   return {
     head: headOf(log),
     status,
-    stoppedReason: log.stoppedReason,
+    stoppedReason: log.stopped_reason,
     signedSize: checkpoint?.size ?? null,
     waiting: await readBacklog(ports.sql),
     sinks: await readSinkStates(ports.sql),

@@ -54,7 +54,7 @@ export function createLogGauges({ clock }: Pick<Ports, 'clock'>): LogGauges {
       countedOrigin = current;
     },
     async readBacklog({ sql }) {
-      const { backlog, oldestAgeSeconds, stray } = await readBacklog(sql);
+      const { backlog, oldest_age_seconds: oldestAgeSeconds, stray } = await readBacklog(sql);
       oldestSinceMs = backlog === 0 ? undefined : clock.monotonic() - Math.max(0, oldestAgeSeconds) * 1_000;
       auditOutboxOldestAge.at().observe(() => secondsSince(oldestSinceMs));
       auditCheckpointAge.at().observe(() => secondsSince(uncoveredSinceMs));

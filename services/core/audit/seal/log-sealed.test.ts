@@ -21,7 +21,7 @@ test('a sign-in, the end of a session and a count of validations are one line ea
   const traceparent = `00-${TRACE}-b7ad6b7169203331-01`;
   expect(
     linesOf(
-      { type: 'user.login', outcome: 'refused', clientId: 'shop', traceparent },
+      { type: 'user.login', outcome: 'refused', client_id: 'shop', traceparent },
       { type: 'session.ended', detail: { reason: 'sign_out' } },
       { type: 'token.issued' },
       { type: 'token.validations', outcome: 'counted', detail: { active: 3, revoked: 1 } },
@@ -53,6 +53,6 @@ test('a line has a reason of ours, and no text that a person wrote', () => {
 });
 
 test('a line has neither the person nor what is kept apart of an event', () => {
-  const text = JSON.stringify(linesOf({ type: 'user.login', detail: PERSONAL, targetId: 'u1' }));
+  const text = JSON.stringify(linesOf({ type: 'user.login', detail: PERSONAL, target_id: 'u1' }));
   for (const value of ['u1', '1.ip', ...Object.values(PERSONAL)]) expect(text).not.toContain(value);
 });

@@ -17,7 +17,7 @@ export function logSealed(log: Log, events: readonly SealedRow[]): void {
   for (const { row, seq } of events) {
     const message = LOGGED.get(row.type);
     if (message === undefined) continue;
-    const { type, outcome, clientId, detail, traceparent } = row;
+    const { type, outcome, client_id: clientId, detail, traceparent } = row;
     log.info(
       {
         event: type,

@@ -24,25 +24,27 @@ export async function refuseKeyEvents(
   const claimed = rows.filter((row, at) => row !== checked[at]);
   if (claimed.length > 0) {
     auditRowsRefused.add(claimed.length);
-    log.error({ rows: claimed.map(({ id, eventId }) => ({ id, eventId })) }, 'audit rows refused');
+    log.error({ rows: claimed.map((row) => ({ id: row.id, eventId: row.event_id })) }, 'audit rows refused');
   }
   return checked;
 }
 
-const isOwn = (signer: HasLogSigner['logSigner'], { type, targetKind, targetId, detail }: OutboxRow) =>
-  signer.ownsKey({ type, kid: targetKind === 'key' ? targetId : null, detail });
+const isOwn = (
+  signer: HasLogSigner['logSigner'],
+  { type, target_kind: targetKind, target_id: targetId, detail }: OutboxRow,
+) => signer.ownsKey({ type, kid: targetKind === 'key' ? targetId : null, detail });
 
 function refused(row: OutboxRow): OutboxRow {
-  const isKid = row.targetKind === 'key' && KID.test(row.targetId ?? '');
+  const isKid = row.target_kind === 'key' && KID.test(row.target_id ?? '');
   return {
     ...row,
     type: auditRowRefused.type,
     outcome: 'key_unknown',
-    actorKind: 'system',
-    actorId: SEALER,
-    targetKind: isKid ? 'key' : null,
-    targetId: isKid ? row.targetId : null,
-    clientId: null,
-    detail: { claimed_type: cutText(row.type, 64), claimed_actor: row.actorKind, claimed_actor_id: row.actorId },
+    actor_kind: 'system',
+    actor_id: SEALER,
+    target_kind: isKid ? 'key' : null,
+    target_id: isKid ? row.target_id : null,
+    client_id: null,
+    detail: { claimed_type: cutText(row.type, 64), claimed_actor: row.actor_kind, claimed_actor_id: row.actor_id },
   };
 }

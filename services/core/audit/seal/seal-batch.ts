@@ -76,7 +76,7 @@ export function prepareBatch(
   rows: readonly OutboxRow[],
 ): PreparedBatch {
   const fresh = rowsWithoutLeaf(rows);
-  const events = sealableEvents(fresh, log.firstSeq + log.size, (count) => random.bytes(count));
+  const events = sealableEvents(fresh, log.first_seq + log.size, (count) => random.bytes(count));
   const grown = growTree(
     edge,
     events.map(({ leaf }) => hashLeaf(leaf)),
@@ -94,7 +94,7 @@ export async function writeBatch(tx: Tx, batch: PreparedBatch): Promise<void> {
   if (!(await growLog(tx, log, size, root))) throw new ConcurrentChangeError();
   if (!(await markSealed(tx, placesOf(rows, events)))) throw new ConcurrentChangeError();
   if (events.length === 0) return;
-  await insertEvents(tx, log.firstSeq + log.size, events);
+  await insertEvents(tx, log.first_seq + log.size, events);
   await insertPersonal(tx, events);
   await writeTiles(tx, log.origin, tiles);
 }
@@ -102,7 +102,7 @@ export async function writeBatch(tx: Tx, batch: PreparedBatch): Promise<void> {
 /** One row for each event that has no leaf yet. */
 function rowsWithoutLeaf(rows: readonly OutboxRow[]): OutboxRow[] {
   const seen = new Set<string>();
-  return rows.filter(({ eventId, knownSeq }) => {
+  return rows.filter(({ event_id: eventId, known_seq: knownSeq }) => {
     if (knownSeq !== null || seen.has(eventId)) return false;
     seen.add(eventId);
     return true;
@@ -115,10 +115,10 @@ function placesOf(
   events: readonly SealedRow[],
 ): Pick<SealedRow, 'row' | 'seq' | 'hidesDetail' | 'hidesTarget'>[] {
   const sealed = new Map(events.map((event) => [event.row, event]));
-  const seqs = new Map(events.map(({ row, seq }) => [row.eventId, seq]));
+  const seqs = new Map(events.map(({ row, seq }) => [row.event_id, seq]));
   return rows.map((row) => {
     const own = sealed.get(row);
     if (own !== undefined) return own;
-    return { row, seq: row.knownSeq ?? (seqs.get(row.eventId) as number), hidesDetail: true, hidesTarget: true };
+    return { row, seq: row.known_seq ?? (seqs.get(row.event_id) as number), hidesDetail: true, hidesTarget: true };
   });
 }

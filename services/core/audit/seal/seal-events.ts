@@ -99,7 +99,7 @@ function measure(events: readonly SealedRow[], startedAtMs: number, tookMs: numb
   auditEventsSealed.add(events.length);
   const lag = auditLag.at();
   for (const { row } of events)
-    lag.record(Math.max(0, (row.nowMicros - row.occurredAtMicros) / 1_000 + tookMs) / 1_000);
+    lag.record(Math.max(0, (row.now_micros - row.occurred_at_micros) / 1_000 + tookMs) / 1_000);
   recordSealedSpans(
     events.map(({ row, seq }) => ({
       traceparent: row.traceparent,

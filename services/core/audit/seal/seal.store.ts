@@ -16,18 +16,18 @@ import type { LeafEvent, PersonalValue } from '../log/leaf.ts';
 /** An unsealed event. */
 export type OutboxRow = Pick<
   LeafEvent,
-  'eventId' | 'type' | 'outcome' | 'actorKind' | 'actorId' | 'targetKind' | 'targetId' | 'clientId'
+  'event_id' | 'type' | 'outcome' | 'actor_kind' | 'actor_id' | 'target_kind' | 'target_id' | 'client_id'
 > & {
   readonly id: number;
   /** Microseconds since 1970. Part of the primary key, with `id`. */
-  readonly occurredAtMicros: number;
-  readonly ipHash: string | null;
-  readonly agentHash: string | null;
+  readonly occurred_at_micros: number;
+  readonly ip_hash: string | null;
+  readonly agent_hash: string | null;
   readonly detail: { readonly [member: string]: Json };
   readonly traceparent: string | null;
   /** Sequence number of its event if another row of it is sealed already. Then this row gets the same number. */
-  readonly knownSeq: number | null;
-  readonly nowMicros: number;
+  readonly known_seq: number | null;
+  readonly now_micros: number;
 };
 
 export type SealedRow = {
@@ -43,10 +43,10 @@ export type SealedRow = {
 
 const micros = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000000)::bigint`;
 
-export const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS "occurredAtMicros", event_id AS "eventId", type, outcome,
-  actor_kind AS "actorKind", actor_id AS "actorId", target_kind AS "targetKind", target_id AS "targetId", client_id AS "clientId",
-  ip_hash AS "ipHash", agent_hash AS "agentHash", detail, traceparent,
-  (SELECT seq FROM audit_events e WHERE e.event_id = o.event_id) AS "knownSeq", ${micros('clock_timestamp()')} AS "nowMicros"`;
+export const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS occurred_at_micros, event_id, type, outcome,
+  actor_kind, actor_id, target_kind, target_id, client_id,
+  ip_hash, agent_hash, detail, traceparent,
+  (SELECT seq FROM audit_events e WHERE e.event_id = o.event_id) AS known_seq, ${micros('clock_timestamp()')} AS now_micros`;
 
 // Uses audit_outbox_unsealed, the only index in this order. Reads every visible unsealed row, whatever the order of the
 // commits.
@@ -131,7 +131,7 @@ export async function markSealed(
 ): Promise<boolean> {
   const marked = await tx.query(auditOutboxSeal, [
     bigintArray(rows, ({ row }) => row.id),
-    instantArray(rows, ({ row }) => row.occurredAtMicros),
+    instantArray(rows, ({ row }) => row.occurred_at_micros),
     bigintArray(rows, ({ seq }) => seq),
     integerArray('int2', rows, ({ hidesDetail, hidesTarget }) => Number(hidesDetail) + 2 * Number(hidesTarget)),
   ]);
@@ -146,7 +146,7 @@ export async function insertPersonal(tx: Sql, events: readonly SealedRow[]): Pro
   const values = events.flatMap(({ row, seq, personal }) =>
     personal.map((value) => ({
       ...value,
-      eventId: row.eventId,
+      eventId: row.event_id,
       seq: isSearched(value.field, row.type) ? seq : -1,
     })),
   );

@@ -17,7 +17,7 @@ type HiddenValue = { readonly field: string; readonly value: string; readonly su
 export type SplitEvent = {
   readonly shown: Pick<
     LeafEvent,
-    'type' | 'outcome' | 'actorKind' | 'actorId' | 'targetKind' | 'targetId' | 'clientId'
+    'type' | 'outcome' | 'actor_kind' | 'actor_id' | 'target_kind' | 'target_id' | 'client_id'
   > & { readonly detail: Detail };
   readonly hidden: readonly HiddenValue[];
 };
@@ -51,13 +51,13 @@ const TARGETS: Readonly<Record<string, (id: string) => boolean>> = {
   installation: (id) => isOwnId(id) || isRelease(id) || id === 'sallyport' || id === 'users',
 };
 
-const isShownActor = ({ actorKind, actorId }: OutboxRow): boolean =>
-  actorId === null ||
-  (actorKind === 'system'
-    ? SYSTEM_ACTOR.test(actorId)
-    : actorKind === 'client'
-      ? isOwnClient(actorId)
-      : isOwnId(actorId));
+const isShownActor = (row: OutboxRow): boolean =>
+  row.actor_id === null ||
+  (row.actor_kind === 'system'
+    ? SYSTEM_ACTOR.test(row.actor_id)
+    : row.actor_kind === 'client'
+      ? isOwnClient(row.actor_id)
+      : isOwnId(row.actor_id));
 
 /**
  * The sender of a refused request chose its target: a refused sign-in must not reveal which accounts exist. Of such an
@@ -66,14 +66,20 @@ const isShownActor = ({ actorKind, actorId }: OutboxRow): boolean =>
 const hidesAnyTarget = ({ outcome }: OutboxRow, rules: EventRules | undefined): boolean =>
   outcome === 'refused' || rules === undefined;
 
-const isShownTarget = ({ type, targetKind, targetId }: OutboxRow): boolean =>
+const isShownTarget = ({ type, target_kind: targetKind, target_id: targetId }: OutboxRow): boolean =>
   targetKind === null ||
   (targetId !== null &&
     TARGETS[targetKind]?.(targetId) === true &&
     (targetKind !== 'key' || isVaultKey(type, targetId)));
 
 /** The person that a row is about. */
-function personOf({ actorKind, actorId, targetKind, targetId, detail }: OutboxRow): string | null {
+function personOf({
+  actor_kind: actorKind,
+  actor_id: actorId,
+  target_kind: targetKind,
+  target_id: targetId,
+  detail,
+}: OutboxRow): string | null {
   if (actorKind === 'user') return actorId;
   if (targetKind === 'user') return targetId;
   return typeof detail.user_id === 'string' ? detail.user_id : null;
@@ -85,14 +91,14 @@ const ownerOfClient = (row: OutboxRow, id: string): string | null => (NAME.test(
 
 /** Who used health data is evidence as long as what was used is. */
 function ownerOfActor(row: OutboxRow, actorId: string): string | null {
-  if (row.actorKind !== 'user') return ownerOfClient(row, actorId);
-  return row.targetKind === 'subject' ? null : actorId;
+  if (row.actor_kind !== 'user') return ownerOfClient(row, actorId);
+  return row.target_kind === 'subject' ? null : actorId;
 }
 
 function ownerOfTarget(row: OutboxRow): string | null {
   // The record of an erasure is the evidence that it was done.
-  if (row.targetKind === 'subject' || row.type === auditPersonalErased.type) return null;
-  return row.targetKind === 'user' ? row.targetId : personOf(row);
+  if (row.target_kind === 'subject' || row.type === auditPersonalErased.type) return null;
+  return row.target_kind === 'user' ? row.target_id : personOf(row);
 }
 
 /** Splits a detail. The commitments are to each text of a person, to all else of that person, and to all that stays. */
@@ -127,8 +133,8 @@ function splitDetail(row: OutboxRow, rules: EventRules | undefined, hidden: Hidd
   return isWhole ? row.detail : shown;
 }
 
-const targetText = ({ targetKind, targetId }: OutboxRow): string =>
-  targetKind === null ? '' : `${targetKind}:${targetId ?? ''}`;
+const targetText = (row: OutboxRow): string =>
+  row.target_kind === null ? '' : `${row.target_kind}:${row.target_id ?? ''}`;
 
 export function splitEvent(row: OutboxRow): SplitEvent {
   const rules = rulesOfType(row.type);
@@ -136,17 +142,17 @@ export function splitEvent(row: OutboxRow): SplitEvent {
   const hide = (field: string, value: string | null, subject: string | null): void => {
     if (value !== null) hidden.push({ field, value, subject });
   };
-  hide('ip_hash', row.ipHash, personOf(row));
-  hide('agent_hash', row.agentHash, personOf(row));
+  hide('ip_hash', row.ip_hash, personOf(row));
+  hide('agent_hash', row.agent_hash, personOf(row));
   const isTypeShown = rules !== undefined || TYPE.test(row.type);
   if (!isTypeShown) hide('type', row.type, null);
   const isOutcomeShown =
     rules === undefined ? row.outcome === 'ok' || row.outcome === 'refused' : rules.outcomes.has(row.outcome);
   if (!isOutcomeShown) hide('outcome', row.outcome, null);
-  const actorId = isShownActor(row) ? row.actorId : null;
-  if (actorId === null && row.actorId !== null) hide('actor', row.actorId, ownerOfActor(row, row.actorId));
-  const clientId = row.clientId !== null && isOwnClient(row.clientId) ? row.clientId : null;
-  if (clientId === null && row.clientId !== null) hide('client_id', row.clientId, ownerOfClient(row, row.clientId));
+  const actorId = isShownActor(row) ? row.actor_id : null;
+  if (actorId === null && row.actor_id !== null) hide('actor', row.actor_id, ownerOfActor(row, row.actor_id));
+  const clientId = row.client_id !== null && isOwnClient(row.client_id) ? row.client_id : null;
+  if (clientId === null && row.client_id !== null) hide('client_id', row.client_id, ownerOfClient(row, row.client_id));
   const detail = splitDetail(row, rules, hidden);
   const isTargetShown = !hidesAnyTarget(row, rules) && isShownTarget(row);
   if (!isTargetShown) hide('target', targetText(row), ownerOfTarget(row));
@@ -154,11 +160,11 @@ export function splitEvent(row: OutboxRow): SplitEvent {
     shown: {
       type: isTypeShown ? row.type : UNDECLARED,
       outcome: isOutcomeShown ? row.outcome : UNDECLARED,
-      actorKind: row.actorKind,
-      actorId,
-      targetKind: isTargetShown ? row.targetKind : null,
-      targetId: isTargetShown ? row.targetId : null,
-      clientId,
+      actor_kind: row.actor_kind,
+      actor_id: actorId,
+      target_kind: isTargetShown ? row.target_kind : null,
+      target_id: isTargetShown ? row.target_id : null,
+      client_id: clientId,
       detail,
     },
     hidden,
@@ -194,17 +200,17 @@ export function sealableEvents(
     const leaf = leafOf({
       ...shown,
       seq,
-      eventId: row.eventId,
+      event_id: row.event_id,
       detail: sealableDetail(shown.detail),
-      traceId: traceIdOf(row.traceparent),
-      occurredAt: iso(row.occurredAtMicros),
-      sealedAt: iso(row.nowMicros),
+      trace_id: traceIdOf(row.traceparent),
+      occurred_at: iso(row.occurred_at_micros),
+      sealed_at: iso(row.now_micros),
       personal,
     });
     // What a refused row claimed stays in the outbox until its day is dropped.
     const isKept = row.type === auditRowRefused.type;
     const hidesDetail = !isKept && shown.detail !== row.detail;
-    const hidesTarget = !isKept && shown.targetKind === null && row.targetKind !== null;
+    const hidesTarget = !isKept && shown.target_kind === null && row.target_kind !== null;
     return { row, seq, leaf, personal, hidesDetail, hidesTarget };
   });
 }

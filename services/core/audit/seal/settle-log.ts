@@ -54,10 +54,10 @@ export async function settleLog(ports: SettlePorts, caller: Caller): Promise<Set
     await ports.logGauges.countOrigins(log.origin, () => readOrigins(ports));
     if (status !== 'current' && status !== 'swap') return stopSealing(ports, log, status, caller, mark);
     // A host with a mark stopped sealing. A host without a mark cannot tell that the log is sound again.
-    if (mark === null && log.stoppedReason !== null) return stopSealing(ports, log, log.stoppedReason, caller);
+    if (mark === null && log.stopped_reason !== null) return stopSealing(ports, log, log.stopped_reason, caller);
     // Another sealer moved the mark first: read again.
     if (status === 'swap' && !(await ports.logMark.swap(mark, headOf(log)))) continue;
-    if (log.stoppedReason !== null) await resume(ports, log, caller);
+    if (log.stopped_reason !== null) await resume(ports, log, caller);
     ports.logGauges.setStopReason(null);
     return { kind: 'settled', log };
   }

@@ -88,10 +88,10 @@ function sample<T>(signed: readonly T[]): T[] {
 /** Reads the leaf hashes of a page from the rows and from the tiles. Compares each row with its own sealed bytes. */
 async function readPage(check: Check, from: number, to: number): Promise<TrailLeaf[]> {
   const { sql, log, findings } = check;
-  const rows = await readTrailPage(sql, log.firstSeq + from, log.firstSeq + to);
+  const rows = await readTrailPage(sql, log.first_seq + from, log.first_seq + to);
   const personal = await readTrailPersonal(
     sql,
-    rows.map(({ eventId }) => eventId),
+    rows.map((row) => row.event_id),
   );
   findings.checked += rows.length;
   const bySeq = new Map(rows.map((row) => [row.seq, row]));
@@ -104,10 +104,10 @@ async function readPage(check: Check, from: number, to: number): Promise<TrailLe
   const byNumber = new Map(tiles.map((tile) => [tile.n, tile.hashes]));
   return Array.from({ length: to - from }, (_, at) => {
     const index = from + at;
-    const seq = log.firstSeq + index;
+    const seq = log.first_seq + index;
     const row = bySeq.get(seq);
     if (row === undefined) findings.missing(seq);
-    else if (!rowMatchesLeaf(row, personal.get(row.eventId) ?? [])) check.contradicting.add(seq);
+    else if (!rowMatchesLeaf(row, personal.get(row.event_id) ?? [])) check.contradicting.add(seq);
     const byRow = row === undefined ? null : hashLeaf(row.leaf);
     const byTile = hashIn(byNumber.get(Math.floor(index / TILE_WIDTH)), index % TILE_WIDTH);
     if (!(byRow && byTile && byRow.equals(byTile)))
@@ -143,7 +143,7 @@ async function compareUnfinishedTile(check: Check, level: number, sides: readonl
 }
 
 function addDamagedTile({ log, findings }: Check, level: number, n: number, width: number): void {
-  const seq = level === 0 ? log.firstSeq + n * TILE_WIDTH : null;
+  const seq = level === 0 ? log.first_seq + n * TILE_WIDTH : null;
   findings.add(
     'tile_damaged',
     seq,
@@ -164,11 +164,11 @@ async function verifyRoot(
 ): Promise<void> {
   const { log, tree } = check;
   if (check.hasMismatch) return;
-  const isCovered = ({ seq }: DifferingLeaf): boolean => seq < log.firstSeq + head.size;
+  const isCovered = ({ seq }: DifferingLeaf): boolean => seq < log.first_seq + head.size;
   const covered = check.pending.filter(isCovered);
   const side = tree.sideWithRoot(head.root);
   if (side === 'rows') {
-    for (const n of new Set(covered.map(({ seq }) => Math.floor((seq - log.firstSeq) / TILE_WIDTH))))
+    for (const n of new Set(covered.map(({ seq }) => Math.floor((seq - log.first_seq) / TILE_WIDTH))))
       addDamagedTile(check, 0, n, Math.min(TILE_WIDTH, log.size - n * TILE_WIDTH));
     tree.keepOnly('rows');
   } else check.wrongRows.push(...covered);
@@ -200,7 +200,7 @@ async function boundMismatch(
     }
     matching = size;
   }
-  const [first, last] = [log.firstSeq + matching, log.firstSeq + failing - 1];
+  const [first, last] = [log.first_seq + matching, log.first_seq + failing - 1];
   findings.add(
     'root_mismatch',
     first,

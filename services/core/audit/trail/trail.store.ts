@@ -5,7 +5,7 @@ import type { CheckpointRow } from '../log-reader.store.ts';
 
 export type SealedEventRow = EventRow & { readonly leaf: Buffer };
 export type PersonalValueRow = {
-  readonly eventId: string;
+  readonly event_id: string;
   readonly field: string;
   readonly salt: Buffer;
   readonly value: string;
@@ -18,7 +18,7 @@ const auditTrailPage = defineStatement(
 );
 const auditTrailPersonal = defineStatement(
   'auditTrailPersonal',
-  `SELECT event_id AS "eventId", field, salt, value FROM audit_personal WHERE event_id = ANY($1::uuid[])`,
+  `SELECT event_id, field, salt, value FROM audit_personal WHERE event_id = ANY($1::uuid[])`,
 );
 /** Scans the primary key backwards within a range of sizes. */
 const auditCheckpointWithin = defineStatement(
@@ -53,11 +53,11 @@ export async function readTrailPersonal(
 ): Promise<ReadonlyMap<string, PersonalValueRow[]>> {
   const byEvent = new Map<string, PersonalValueRow[]>();
   for (const row of await sql.query<PersonalValueRow>(auditTrailPersonal, [eventIds]))
-    byEvent.set(row.eventId, [...(byEvent.get(row.eventId) ?? []), row]);
+    byEvent.set(row.event_id, [...(byEvent.get(row.event_id) ?? []), row]);
   return byEvent;
 }
 
-type SignedHead = Omit<CheckpointRow, 'createdAt'>;
+type SignedHead = Omit<CheckpointRow, 'created_at'>;
 
 export async function readLastCheckpointWithin(
   sql: Sql,

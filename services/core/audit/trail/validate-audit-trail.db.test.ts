@@ -144,7 +144,7 @@ describe('reports what a superuser changed', () => {
   });
 
   test('a replaced personal value', async () => {
-    await tamper(`UPDATE audit_personal SET value = '1.other' WHERE event_id = '${plainEvent(300).eventId}'`);
+    await tamper(`UPDATE audit_personal SET value = '1.other' WHERE event_id = '${plainEvent(300).event_id}'`);
     expect(await validate()).toMatchObject({ firstBadId: 300, faultCount: 1, faults: [{ code: 'row_edited' }] });
   });
 

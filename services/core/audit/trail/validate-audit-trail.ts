@@ -55,15 +55,15 @@ export async function validateAuditTrail(
   for (const log of chain.forged)
     findings.add(
       'log_forged_continuation',
-      log.firstSeq,
+      log.first_seq,
       `${log.origin} does not begin with the event that names the log before it and what was lost, so \`sallyport audit continue\` did not create it`,
     );
   let end = 0;
   for (const log of logs) {
-    if (log.firstSeq !== end)
-      findings.add('log_truncated', end, `${log.origin} begins at ${log.firstSeq}, not at ${end}`);
+    if (log.first_seq !== end)
+      findings.add('log_truncated', end, `${log.origin} begins at ${log.first_seq}, not at ${end}`);
     await checkLogTrail(sql, log, await auditLogKeys(log.origin), findings);
-    end = log.firstSeq + log.size;
+    end = log.first_seq + log.size;
   }
   for (const { origin, size } of await readForks(sql))
     findings.add('log_forked', null, `${origin}: two roots are signed for ${size} events; both checkpoints are kept`);
@@ -76,7 +76,7 @@ export async function validateAuditTrail(
     faults: findings.faults,
     faultCount: findings.faultCount,
     losses: chain.continuations.flatMap((one) => lossOf(chain, one)),
-    logs: logs.map((log) => ({ ...headOfRow(log), firstSeq: log.firstSeq })),
+    logs: logs.map((log) => ({ ...headOfRow(log), firstSeq: log.first_seq })),
   };
 }
 
@@ -95,7 +95,7 @@ async function compareWithOutside(
   findings: TrailFindings,
 ): Promise<void> {
   const { origin, size } = head;
-  const open = chain.logs.find(({ closedAt }) => closedAt === null);
+  const open = chain.logs.find((row) => row.closed_at === null);
   if (isMark && origin !== open?.origin)
     findings.add(
       'log_behind_mark',
