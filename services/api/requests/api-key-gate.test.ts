@@ -32,19 +32,19 @@ beforeEach(() => {
   counted = 0;
   key = {
     id,
-    userId: 'ada',
-    clientId: null,
-    ownerEpoch: 0,
+    user_id: 'ada',
+    client_id: null,
+    owner_epoch: 0,
     permissions: ['keys:read'],
-    secretHash: secret.hash,
-    previousHash: null,
-    previousUntilMs: null,
+    secret_hash: secret.hash,
+    previous_hash: null,
+    previous_until_ms: null,
     publicKey: null,
-    requestsPerMinute: 5,
-    expiresAtMs: Number.MAX_SAFE_INTEGER,
+    requests_per_minute: 5,
+    expires_at_ms: Number.MAX_SAFE_INTEGER,
     roles: ['operator'],
-    isOwnerDisabled: false,
-    currentEpoch: 0,
+    is_owner_disabled: false,
+    current_epoch: 0,
   };
 });
 

@@ -22,7 +22,7 @@ export type { ClientOrigin };
 /** The settings of a client, by the names of `clientRecord`, and what the directory knows besides. */
 export type Client = Omit<
   ClientRow,
-  'secret_hash' | 'previous_secret_hash' | 'previousUntilMs' | 'agentOwnerId' | 'agentUntilMs'
+  'secret_hash' | 'previous_secret_hash' | 'previous_until_ms' | 'agent_owner_id' | 'agent_until_ms'
 > & {
   /** SHA-256 of the secret; null for a public client. */
   readonly secretHash: Buffer | null;
@@ -110,9 +110,9 @@ function clientOf(row: ClientRow): Client {
   const {
     secret_hash: stored,
     previous_secret_hash: previous,
-    previousUntilMs,
-    agentOwnerId,
-    agentUntilMs,
+    previous_until_ms: previousUntilMs,
+    agent_owner_id: agentOwnerId,
+    agent_until_ms: agentUntilMs,
     ...rest
   } = row;
   const previousHash = digestOf(previous);
@@ -297,7 +297,7 @@ export function createAccessDirectory(
     },
     documentRead(clientId, documentUntilMs) {
       const client = loaded.clients.get(clientId);
-      if (client !== undefined) loaded.clients.set(clientId, { ...client, documentUntilMs });
+      if (client !== undefined) loaded.clients.set(clientId, { ...client, document_until_ms: documentUntilMs });
     },
     confirm({ incarnation, accessVersion, sentAtMs }) {
       // A load by `atLeast` does not count: its transaction reads changes of its own, which may never be committed.

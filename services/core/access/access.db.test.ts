@@ -338,7 +338,7 @@ test('reading an unchanged client document again keeps the version; any other ch
   await directory.load();
   directory.documentRead('https://a.test/c', 7);
   directory.documentRead('https://unknown.test/c', 7);
-  expect(directory.client('https://a.test/c')?.documentUntilMs).toBe(7);
+  expect(directory.client('https://a.test/c')?.document_until_ms).toBe(7);
   expect(directory.client('https://unknown.test/c')).toBeUndefined();
   await ports.raw(`UPDATE oauth_clients SET name = 'Other', document_until = now() WHERE id = 'doc'`);
   expect(await versionOf()).toBe(before + 1);

@@ -24,14 +24,14 @@ export type ClientRow = ClientSettingsRow & {
   readonly skip_consent: boolean;
   readonly origin: ClientOrigin;
   /** Unix milliseconds; null unless the client comes from a document. */
-  readonly documentUntilMs: number | null;
+  readonly document_until_ms: number | null;
   /** As `secret_hash`. */
   readonly previous_secret_hash: string | null;
   /** Unix milliseconds. */
-  readonly previousUntilMs: number | null;
+  readonly previous_until_ms: number | null;
   /** Owner and expiry (Unix milliseconds) of an agent; null for every other client. */
-  readonly agentOwnerId: string | null;
-  readonly agentUntilMs: number | null;
+  readonly agent_owner_id: string | null;
+  readonly agent_until_ms: number | null;
 };
 export type RolePermissionRow = { readonly role: string; readonly permission: string };
 /** `application` is null for a permission of the installation. */
@@ -48,9 +48,9 @@ const clientsRead = defineStatement(
   'oauthClientsRead',
   `SELECT ${clientRecord.select}, "clientId", secret_hash, coalesce(disabled, false) AS disabled, "tokenEpoch", auth_method,
      jwks, jwks_uri, certificate_identity, skip_consent, origin,
-     extract(epoch FROM document_until)::float8 * 1000 AS "documentUntilMs", previous_secret_hash,
-     extract(epoch FROM previous_secret_until)::float8 * 1000 AS "previousUntilMs",
-     owner_id AS "agentOwnerId", extract(epoch FROM agents.expires_at)::float8 * 1000 AS "agentUntilMs"
+     extract(epoch FROM document_until)::float8 * 1000 AS document_until_ms, previous_secret_hash,
+     extract(epoch FROM previous_secret_until)::float8 * 1000 AS previous_until_ms,
+     owner_id AS agent_owner_id, extract(epoch FROM agents.expires_at)::float8 * 1000 AS agent_until_ms
    FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`,
 );
 const permissionsRead = defineStatement(

@@ -51,5 +51,5 @@ test.each([
   expect(isEnded).toBe(false);
   held.resolve();
   await Promise.all([first, ending]);
-  expect(await next).toMatchObject({ isLive: false });
+  expect(await next).toMatchObject({ is_live: false });
 });

@@ -8,19 +8,19 @@ import type { Sql } from '../ports.ts';
  */
 const agentLock = defineStatement(
   'agentShareLock',
-  `SELECT owner_id AS "ownerId", users."tokenEpoch" AS "ownerEpoch",
+  `SELECT owner_id, users."tokenEpoch" AS owner_epoch,
      killed_at IS NULL AND expires_at > clock_timestamp() AND NOT coalesce(disabled, false)
-       AND users."disabledAt" IS NULL AS "isLive", coalesce(credential_scopes, '{}') AS credential_scopes
+       AND users."disabledAt" IS NULL AS is_live, coalesce(credential_scopes, '{}') AS credential_scopes
    FROM users JOIN agents ON owner_id = users.id JOIN oauth_clients ON "clientId" = client_id
    WHERE client_id = $1 FOR NO KEY UPDATE OF users, agents, oauth_clients`,
 );
 
 export type LockedAgent = {
-  readonly ownerId: string;
+  readonly owner_id: string;
   /** A token of the owner with an earlier epoch has ended. */
-  readonly ownerEpoch: number;
+  readonly owner_epoch: number;
   /** False for an agent that was killed or disabled or has expired, and for one whose owner is disabled. */
-  readonly isLive: boolean;
+  readonly is_live: boolean;
   readonly credential_scopes: string[];
 };
 

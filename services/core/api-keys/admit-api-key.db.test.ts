@@ -49,19 +49,19 @@ beforeEach(() => used.splice(0));
 
 const keyWith = (changes: Partial<LiveApiKey> = {}): LiveApiKey => ({
   id: base.random.uuid(),
-  userId: 'ada',
-  clientId: null,
-  ownerEpoch: 0,
+  user_id: 'ada',
+  client_id: null,
+  owner_epoch: 0,
   permissions: [],
-  secretHash: randomBytes(32),
-  previousHash: null,
-  previousUntilMs: null,
+  secret_hash: randomBytes(32),
+  previous_hash: null,
+  previous_until_ms: null,
   publicKey: null,
-  requestsPerMinute: 100,
-  expiresAtMs: Number.MAX_SAFE_INTEGER,
+  requests_per_minute: 100,
+  expires_at_ms: Number.MAX_SAFE_INTEGER,
   roles: [],
-  isOwnerDisabled: false,
-  currentEpoch: 0,
+  is_owner_disabled: false,
+  current_epoch: 0,
   ...changes,
 });
 const requestWith = (changes: Partial<KeyedRequest> = {}): KeyedRequest => ({
@@ -85,7 +85,7 @@ const newNonce = (): string => randomBytes(16).toString('base64url');
 
 describe('a request by an API key', () => {
   test('counts against the rate limit of its own key, and as a use of the key', async () => {
-    const key = keyWith({ requestsPerMinute: 7 });
+    const key = keyWith({ requests_per_minute: 7 });
     expect(await admitApiKey(ports, key, requestWith())).toMatchObject({ bucket: { limit: 7 }, count: { used: 1 } });
     expect((await admitApiKey(ports, key, requestWith())).count.used).toBe(2);
     expect((await admitApiKey(ports, keyWith(), requestWith())).count.used, 'another key').toBe(1);
@@ -93,7 +93,7 @@ describe('a request by an API key', () => {
   });
 
   test('beyond the limit gets 429 with the time to wait, and does not count as a use', async () => {
-    const key = keyWith({ requestsPerMinute: 1 });
+    const key = keyWith({ requests_per_minute: 1 });
     await admitApiKey(ports, key, requestWith());
     await expect(admitApiKey(ports, key, requestWith())).rejects.toMatchObject({
       code: 'rate_limited',

@@ -39,7 +39,10 @@ export async function admitApiKey(ports: AdmitPorts, key: LiveApiKey, request: K
   return counted;
 }
 
-function countRequest({ rateCounters, limitBuckets }: AdmitPorts, { id, requestsPerMinute }: LiveApiKey): Counted {
+function countRequest(
+  { rateCounters, limitBuckets }: AdmitPorts,
+  { id, requests_per_minute: requestsPerMinute }: LiveApiKey,
+): Counted {
   const bucket = limitBuckets.byApiKey(requestsPerMinute);
   return { bucket, count: rateCounters.countHere(bucket, id) };
 }

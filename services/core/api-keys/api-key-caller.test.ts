@@ -16,20 +16,20 @@ const request: RequestContext = { ip: '', userAgent: '', traceId: '', traceparen
 
 const row = (changes: Partial<LiveKeyRow> = {}): LiveKeyRow => ({
   id: ids[0],
-  userId: 'ada',
-  clientId: null,
-  ownerEpoch: 3,
+  user_id: 'ada',
+  client_id: null,
+  owner_epoch: 3,
   permissions: ['keys:read', 'tokens:read'],
-  secretHash: now.hash,
-  previousHash: null,
-  previousUntilMs: null,
-  publicKey: null,
-  requestsPerMinute: 10,
-  expiresAtMs: 2_000,
-  isRevoked: false,
+  secret_hash: now.hash,
+  previous_hash: null,
+  previous_until_ms: null,
+  public_key: null,
+  requests_per_minute: 10,
+  expires_at_ms: 2_000,
+  is_revoked: false,
   roles: ['operator'],
-  isOwnerDisabled: false,
-  currentEpoch: 3,
+  is_owner_disabled: false,
+  current_epoch: 3,
   ...changes,
 });
 
@@ -102,7 +102,7 @@ describe('the caller of a key', () => {
   });
 
   test('is its client, with those of its permissions that the client may have', async () => {
-    await load(row({ userId: null, clientId: 'svc', ownerEpoch: 0 }));
+    await load(row({ user_id: null, client_id: 'svc', owner_epoch: 0 }));
     expect(recognise(now.text)?.caller).toMatchObject({
       kind: 'client',
       clientId: 'svc',
@@ -115,21 +115,21 @@ describe('the caller of a key', () => {
   });
 
   test.each<[string, Partial<LiveKeyRow>]>([
-    ['a disabled user', { isOwnerDisabled: true }],
-    ['a user with a newer epoch', { currentEpoch: 4 }],
-    ['a client with a newer epoch', { userId: null, clientId: 'svc', ownerEpoch: -1 }],
-    ['an unknown client', { userId: null, clientId: 'gone' }],
-    ['no owner', { userId: null, clientId: null }],
-    ['an expired key', { expiresAtMs: 1_000 }],
-    ['a revoked key', { isRevoked: true }],
-    ['a key with another secret', { secretHash: randomBytes(32) }],
+    ['a disabled user', { is_owner_disabled: true }],
+    ['a user with a newer epoch', { current_epoch: 4 }],
+    ['a client with a newer epoch', { user_id: null, client_id: 'svc', owner_epoch: -1 }],
+    ['an unknown client', { user_id: null, client_id: 'gone' }],
+    ['no owner', { user_id: null, client_id: null }],
+    ['an expired key', { expires_at_ms: 1_000 }],
+    ['a revoked key', { is_revoked: true }],
+    ['a key with another secret', { secret_hash: randomBytes(32) }],
   ])('is null for %s', async (_name, changes) => {
     await load(row(changes));
     expect(recognise(now.text)).toBeNull();
   });
 
   test('is null for a disabled client, and for a user whose new epoch only the revocation feed knows', async () => {
-    await load(row({ userId: null, clientId: 'svc', ownerEpoch: 0 }));
+    await load(row({ user_id: null, client_id: 'svc', owner_epoch: 0 }));
     clients.get('svc')!.disabled = true;
     expect(recognise(now.text)).toBeNull();
     clients.get('svc')!.disabled = false;
@@ -148,13 +148,13 @@ describe('the caller of a key', () => {
   });
 
   test('accepts the previous secret for the overlap, to the millisecond', async () => {
-    await load(row({ previousHash: before.hash, previousUntilMs: 1_500 }));
+    await load(row({ previous_hash: before.hash, previous_until_ms: 1_500 }));
     time.wall = 1_499;
     expect(recognise(before.text)).not.toBeNull();
     time.wall = 1_500;
     expect(recognise(before.text)).toBeNull();
     expect(recognise(now.text)).not.toBeNull();
-    await load(row({ previousHash: before.hash, previousUntilMs: null }));
+    await load(row({ previous_hash: before.hash, previous_until_ms: null }));
     expect(recognise(before.text)).toBeNull();
   });
 });
@@ -205,12 +205,12 @@ describe('the directory in memory', () => {
     await expect(apiKeys.load()).rejects.toThrow('down');
     state.isDown = false;
     expect(recognise(now.text)).not.toBeNull();
-    await load(row({ isRevoked: true }));
+    await load(row({ is_revoked: true }));
     expect(recognise(now.text)).toBeNull();
   });
 
   test('removes expired keys at most a minute after the last sweep', async () => {
-    await load(row({ expiresAtMs: 1_500 }), row({ id: ids[1], expiresAtMs: 90_000 }));
+    await load(row({ expires_at_ms: 1_500 }), row({ id: ids[1], expires_at_ms: 90_000 }));
     Object.assign(time, { wall: 2_000, monotonic: 59_999 });
     await load();
     expect(apiKeys.size()).toBe(2);
@@ -221,7 +221,7 @@ describe('the directory in memory', () => {
 
   test('contains public keys ready for verification', async () => {
     const jwk = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
-    await load(row({ publicKey: jwk }));
+    await load(row({ public_key: jwk }));
     expect(recognise(now.text)?.key.publicKey?.asymmetricKeyType).toBe('ed25519');
   });
 });

@@ -34,7 +34,7 @@ function callerOf({ access }: ApiKeyCallerPorts, { key, client }: LiveOwnedKey, 
   }
   return {
     kind: 'user',
-    userId: key.userId as string,
+    userId: key.user_id as string,
     sessionId: null,
     clientId: FIRST_PARTY_CLIENT_ID,
     permissions: narrowed(key, access.permissionsOf(key.roles)),

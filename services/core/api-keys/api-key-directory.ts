@@ -4,7 +4,7 @@ import type { PresentedApiKey } from './api-key-format.ts';
 import { type LiveKeyRow, readKeyState, readKeysSince } from './api-keys.store.ts';
 
 /** What a request by this key is checked against. */
-export type LiveApiKey = Omit<LiveKeyRow, 'publicKey' | 'isRevoked'> & { readonly publicKey: KeyObject | null };
+export type LiveApiKey = Omit<LiveKeyRow, 'public_key' | 'is_revoked'> & { readonly publicKey: KeyObject | null };
 
 /** The live keys in memory, with the state of their owners. Only `load` does I/O. */
 export type ApiKeyDirectory = {
@@ -28,7 +28,7 @@ const HASH_BYTES = 32;
 /** Keys live a minute or longer, so no more of them expire between two sweeps than are created in such a time. */
 const SWEEP_MS = 60_000;
 
-function liveKeyOf({ publicKey, isRevoked: _, ...row }: LiveKeyRow): LiveApiKey {
+function liveKeyOf({ public_key: publicKey, is_revoked: _, ...row }: LiveKeyRow): LiveApiKey {
   return {
     ...row,
     publicKey: publicKey === null ? null : createPublicKey({ key: publicKey as never, format: 'jwk' }),
@@ -60,7 +60,7 @@ export function createApiKeyDirectory(
     const rows = await readKeysSince(sql, from);
     const next = isContinued ? keys : new Map<string, LiveApiKey>();
     for (const row of rows) {
-      if (row.isRevoked || row.expiresAtMs <= clock.now()) next.delete(row.id);
+      if (row.is_revoked || row.expires_at_ms <= clock.now()) next.delete(row.id);
       else next.set(row.id, liveKeyOf(row));
     }
     keys = next;
@@ -74,7 +74,7 @@ export function createApiKeyDirectory(
   function sweep(): void {
     if (clock.monotonic() - sweptAt < SWEEP_MS) return;
     sweptAt = clock.monotonic();
-    for (const [id, { expiresAtMs }] of keys) if (expiresAtMs <= clock.now()) keys.delete(id);
+    for (const [id, { expires_at_ms: expiresAtMs }] of keys) if (expiresAtMs <= clock.now()) keys.delete(id);
   }
 
   return {
@@ -91,10 +91,10 @@ export function createApiKeyDirectory(
     authenticate({ id, hash }) {
       const key = keys.get(id);
       const now = clock.now();
-      const isCurrent = timingSafeEqual(hash, key?.secretHash ?? dummy);
-      const isPrevious = timingSafeEqual(hash, key?.previousHash ?? dummy);
-      if (!key || key.expiresAtMs <= now) return null;
-      return isCurrent || (isPrevious && now < (key.previousUntilMs ?? 0)) ? key : null;
+      const isCurrent = timingSafeEqual(hash, key?.secret_hash ?? dummy);
+      const isPrevious = timingSafeEqual(hash, key?.previous_hash ?? dummy);
+      if (!key || key.expires_at_ms <= now) return null;
+      return isCurrent || (isPrevious && now < (key.previous_until_ms ?? 0)) ? key : null;
     },
     size: () => keys.size,
   };

@@ -94,7 +94,7 @@ describe('a key that the installation manages for an owner', () => {
     await base.raw(`UPDATE api_keys SET revoked_at = now(), revoke_reason = 'r' WHERE id = $1`, [revoked!.id]);
     for (const key of [gone, disabled, revoked]) await expect(rotate(key!.id)).rejects.toMatchObject(ended);
     const rows = await Promise.all([gone, disabled, revoked].map((key) => readApiKey(base.sql, key!.id)));
-    expect(rows.map((row) => row?.rotatedAt)).toEqual([null, null, null]);
+    expect(rows.map((row) => row?.rotated_at)).toEqual([null, null, null]);
   });
 });
 

@@ -7,21 +7,21 @@ export type KeyOwner = { readonly kind: 'user' | 'client'; readonly id: string }
 /** A key as a copy has it in memory: everything that a request by it is checked against. */
 export type LiveKeyRow = {
   readonly id: string;
-  readonly userId: string | null;
-  readonly clientId: string | null;
-  readonly ownerEpoch: number;
+  readonly user_id: string | null;
+  readonly client_id: string | null;
+  readonly owner_epoch: number;
   readonly permissions: readonly string[];
-  readonly secretHash: Buffer;
-  readonly previousHash: Buffer | null;
-  readonly previousUntilMs: number | null;
-  readonly publicKey: object | null;
-  readonly requestsPerMinute: number;
-  readonly expiresAtMs: number;
-  readonly isRevoked: boolean;
+  readonly secret_hash: Buffer;
+  readonly previous_hash: Buffer | null;
+  readonly previous_until_ms: number | null;
+  readonly public_key: object | null;
+  readonly requests_per_minute: number;
+  readonly expires_at_ms: number;
+  readonly is_revoked: boolean;
   /** Roles of the owning user. What a client may do is in the access directory. */
   readonly roles: readonly string[];
-  readonly isOwnerDisabled: boolean;
-  readonly currentEpoch: number;
+  readonly is_owner_disabled: boolean;
+  readonly current_epoch: number;
 };
 
 const STATE = defineStatement('apiKeyStateRead', 'SELECT incarnation, access_version AS version FROM feed_state');
@@ -31,11 +31,11 @@ const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::
 // The changes since a version, by index api_keys_version. Locks nothing.
 const apiKeysReadSince = defineStatement(
   'apiKeysReadSince',
-  `SELECT k.id, k.user_id AS "userId", k.client_id AS "clientId", k.owner_epoch AS "ownerEpoch", k.permissions,
-     k.secret_hash AS "secretHash", k.previous_hash AS "previousHash", ${MS('k.previous_until')} AS "previousUntilMs",
-     k.public_key AS "publicKey", k.requests_per_minute AS "requestsPerMinute", ${MS('k.expires_at')} AS "expiresAtMs",
-     k.revoked_at IS NOT NULL AS "isRevoked", coalesce(u.roles, '{}') AS roles,
-     u."disabledAt" IS NOT NULL AS "isOwnerDisabled", coalesce(u."tokenEpoch", 0) AS "currentEpoch"
+  `SELECT k.id, k.user_id, k.client_id, k.owner_epoch, k.permissions,
+     k.secret_hash, k.previous_hash, ${MS('k.previous_until')} AS previous_until_ms,
+     k.public_key, k.requests_per_minute, ${MS('k.expires_at')} AS expires_at_ms,
+     k.revoked_at IS NOT NULL AS is_revoked, coalesce(u.roles, '{}') AS roles,
+     u."disabledAt" IS NOT NULL AS is_owner_disabled, coalesce(u."tokenEpoch", 0) AS current_epoch
    FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
    WHERE k.version > $1 AND (k.version > $2 OR k.revoked_at IS NULL AND k.expires_at > clock_timestamp())`,
 );
@@ -56,7 +56,7 @@ const rolesRead = defineStatement('apiKeyOwnerRolesRead', 'SELECT roles FROM use
 const loginRead = defineStatement(
   'apiKeyLoginRead',
   `SELECT ($1::text IS NULL OR EXISTS (SELECT FROM sessions WHERE id = $1 AND "expiresAt" > clock_timestamp()))
-     AND ($2::uuid IS NULL OR EXISTS (SELECT FROM refresh_families WHERE id = $2 AND revoked_at IS NULL)) AS "isLive"`,
+     AND ($2::uuid IS NULL OR EXISTS (SELECT FROM refresh_families WHERE id = $2 AND revoked_at IS NULL)) AS is_live`,
 );
 // Also counts keys that ended soon after they were created, because their rows stay for months.
 const liveOrNewCount = defineStatement(
@@ -97,30 +97,30 @@ const apiKeysRevokeSince = defineStatement(
 export type ApiKeyRow = {
   readonly id: string;
   readonly name: string;
-  readonly ownerKind: 'user' | 'client';
-  readonly ownerId: string | null;
-  readonly isEnded: boolean;
-  readonly isExpired: boolean;
+  readonly owner_kind: 'user' | 'client';
+  readonly owner_id: string | null;
+  readonly is_ended: boolean;
+  readonly is_expired: boolean;
   readonly permissions: string[];
-  readonly requestsPerMinute: number;
-  readonly isSigned: boolean;
-  readonly createdAt: Date;
-  readonly rotatedAt: Date | null;
-  readonly expiresAt: Date;
-  readonly previousUntil: Date | null;
-  readonly revokedAt: Date | null;
-  readonly revokeReason: string | null;
-  readonly lastUsedAt: Date | null;
+  readonly requests_per_minute: number;
+  readonly is_signed: boolean;
+  readonly created_at: Date;
+  readonly rotated_at: Date | null;
+  readonly expires_at: Date;
+  readonly previous_until: Date | null;
+  readonly revoked_at: Date | null;
+  readonly revoke_reason: string | null;
+  readonly last_used_at: Date | null;
   readonly uses: number;
 };
 
-const VIEW = `SELECT k.id, k.name, k.owner_kind AS "ownerKind", coalesce(k.user_id, k.client_id) AS "ownerId",
+const VIEW = `SELECT k.id, k.name, k.owner_kind, coalesce(k.user_id, k.client_id) AS owner_id,
      coalesce(u."tokenEpoch", c."tokenEpoch", k.owner_epoch + 1) > k.owner_epoch
-       OR u."disabledAt" IS NOT NULL OR coalesce(c.disabled, false) AS "isEnded",
-     k.expires_at <= clock_timestamp() AS "isExpired", k.permissions, k.requests_per_minute AS "requestsPerMinute",
-     k.public_key IS NOT NULL AS "isSigned", k.created_at AS "createdAt", k.rotated_at AS "rotatedAt",
-     k.expires_at AS "expiresAt", k.previous_until AS "previousUntil", k.revoked_at AS "revokedAt",
-     k.revoke_reason AS "revokeReason", n.last_used_at AS "lastUsedAt", coalesce(n.uses, 0) AS uses
+       OR u."disabledAt" IS NOT NULL OR coalesce(c.disabled, false) AS is_ended,
+     k.expires_at <= clock_timestamp() AS is_expired, k.permissions, k.requests_per_minute,
+     k.public_key IS NOT NULL AS is_signed, k.created_at, k.rotated_at,
+     k.expires_at, k.previous_until, k.revoked_at,
+     k.revoke_reason, n.last_used_at, coalesce(n.uses, 0) AS uses
    FROM api_keys k LEFT JOIN users u ON u.id = k.user_id LEFT JOIN oauth_clients c ON c."clientId" = k.client_id
      LEFT JOIN api_key_uses n ON n.key_id = k.id`;
 const apiKeyRead = defineStatement('apiKeyRead', `${VIEW} WHERE k.id = $1`);
@@ -197,8 +197,8 @@ export async function isSignInLive(
   tx: Sql,
   { sessionId, familyId }: { readonly sessionId: string | null; readonly familyId: string | null },
 ): Promise<boolean> {
-  const [row] = await tx.query<{ isLive: boolean }>(loginRead, [sessionId, familyId]);
-  return row?.isLive === true;
+  const [row] = await tx.query<{ is_live: boolean }>(loginRead, [sessionId, familyId]);
+  return row?.is_live === true;
 }
 
 /** Counts keys that are live, or were created within the last day. */

@@ -23,6 +23,6 @@ export function ownerOf(caller: Caller): KeyOwner {
 /** A key of this owner. Throws `api_key_unknown` (404) also for another owner's key, so as not to reveal that it exists. */
 export async function ownKey(sql: Sql, owner: KeyOwner, id: string): Promise<ApiKeyRow> {
   const row = await readApiKey(sql, id);
-  if (row === undefined || row.ownerKind !== owner.kind || row.ownerId !== owner.id) throw apiKeyUnknown();
+  if (row === undefined || row.owner_kind !== owner.kind || row.owner_id !== owner.id) throw apiKeyUnknown();
   return row;
 }

@@ -28,13 +28,13 @@ function look(ports: LiveKeyPorts, text: string): LiveOwnedKey | Refused {
   if (!ports.apiKeys.isFresh()) throw apiKeysStale({ retryAfterSeconds: 1 });
   const key = ports.apiKeys.authenticate(presented);
   if (key === null) return 'unknown';
-  if (key.userId !== null) return isUserLive(ports, key, key.userId) ? { key, client: null } : 'owner';
-  const client = key.clientId === null ? undefined : ports.access.client(key.clientId);
-  return client === undefined || client.disabled || key.ownerEpoch < client.tokenEpoch ? 'owner' : { key, client };
+  if (key.user_id !== null) return isUserLive(ports, key, key.user_id) ? { key, client: null } : 'owner';
+  const client = key.client_id === null ? undefined : ports.access.client(key.client_id);
+  return client === undefined || client.disabled || key.owner_epoch < client.tokenEpoch ? 'owner' : { key, client };
 }
 
 function isUserLive({ revocations }: LiveKeyPorts, key: LiveApiKey, userId: string): boolean {
   // The revocation feed may know a new epoch before the directory does.
-  const epoch = Math.max(key.currentEpoch, revocations.userEpoch(userId) ?? 0);
-  return !key.isOwnerDisabled && key.ownerEpoch >= epoch;
+  const epoch = Math.max(key.current_epoch, revocations.userEpoch(userId) ?? 0);
+  return !key.is_owner_disabled && key.owner_epoch >= epoch;
 }

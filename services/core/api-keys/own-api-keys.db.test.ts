@@ -158,7 +158,7 @@ describe('rotating a key', () => {
     await expect(rotateApiKey(ports, input, { ...ada, permissions: new Set() })).rejects.toEqual(
       refusal('rights_exceeded'),
     );
-    expect((await readApiKey(base.sql, api_key.api_key_id))?.rotatedAt).toBeNull();
+    expect((await readApiKey(base.sql, api_key.api_key_id))?.rotated_at).toBeNull();
     const worker = await client('users:read');
     const ofClient = { api_key_id: (await create(worker, { permissions: ['users:read'] })).api_key.api_key_id };
     await expect(rotateApiKey(ports, ofClient, { ...worker, permissions: new Set() })).rejects.toMatchObject({
@@ -194,7 +194,7 @@ describe('revoking a key', () => {
     const other = await signedIn();
     await expect(revokeApiKey(ports, { api_key_id: apiKeyId }, other)).rejects.toEqual(refusal('api_key_unknown'));
     await expect(revokeApiKey(ports, { api_key_id: randomUUID() }, other)).rejects.toEqual(refusal('api_key_unknown'));
-    expect((await readApiKey(base.sql, apiKeyId))?.revokedAt).toBeNull();
+    expect((await readApiKey(base.sql, apiKeyId))?.revoked_at).toBeNull();
   });
 
   test('by an administrator records the reason, and tells the copies', async () => {
@@ -229,7 +229,7 @@ describe('revoking a key', () => {
     await rotateApiKey(ports, { api_key_id: rotated }, ada);
     await base.transact((tx) => endKeysSince(tx, ada.userId, row?.at ?? '', 'account_takeover'));
     const reasons = await Promise.all([old, rotated, created].map((id) => readApiKey(base.sql, id)));
-    expect(reasons.map((key) => key?.revokeReason)).toEqual([null, 'account_takeover', 'account_takeover']);
+    expect(reasons.map((key) => key?.revoke_reason)).toEqual([null, 'account_takeover', 'account_takeover']);
   });
 });
 

@@ -65,7 +65,7 @@ function rotate(
   const secret = newApiKeySecret(ports.random, id);
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason);
-    const { ownerKind, ownerId } = await find(tx);
+    const { owner_kind: ownerKind, owner_id: ownerId } = await find(tx);
     if (ownerId === null) throw apiKeyOver();
     const epoch = await lock(tx, { kind: ownerKind, id: ownerId });
     if (!(await rotateSecret(tx, { id, secretHash: secret.hash, overlapSeconds, epoch }))) throw apiKeyOver();

@@ -30,19 +30,19 @@ const svc = {
 };
 const key: LiveApiKey = {
   id,
-  userId: 'ada',
-  clientId: null,
-  ownerEpoch: 3,
+  user_id: 'ada',
+  client_id: null,
+  owner_epoch: 3,
   permissions: ['keys:read', 'notes:write', 'tokens:read'],
-  secretHash: hash,
-  previousHash: null,
-  previousUntilMs: null,
+  secret_hash: hash,
+  previous_hash: null,
+  previous_until_ms: null,
   publicKey: null,
-  requestsPerMinute: 10,
-  expiresAtMs: 2_500,
+  requests_per_minute: 10,
+  expires_at_ms: 2_500,
   roles: ['operator', 'notes.editor'],
-  isOwnerDisabled: false,
-  currentEpoch: 3,
+  is_owner_disabled: false,
+  current_epoch: 3,
 };
 const state = { key: null as LiveApiKey | null, isFresh: true, clients: new Map<string, object>() };
 const used: string[] = [];
@@ -91,9 +91,9 @@ describe('a service that was shown a key', () => {
   test('learns of a client’s key what the scopes of the client allow now', async () => {
     state.key = {
       ...key,
-      userId: null,
-      clientId: 'svc',
-      ownerEpoch: 0,
+      user_id: null,
+      client_id: 'svc',
+      owner_epoch: 0,
       permissions: ['notes:read', 'notes:write'],
       roles: [],
     };
@@ -103,7 +103,7 @@ describe('a service that was shown a key', () => {
 
   test.each<[string, LiveApiKey | null, string]>([
     ['unknown, expired or revoked', null, 'invalid'],
-    ['of an owner who ended all sessions', { ...key, currentEpoch: 4 }, 'invalid'],
+    ['of an owner who ended all sessions', { ...key, current_epoch: 4 }, 'invalid'],
     [
       'that must sign each request, which the service cannot check',
       { ...key, publicKey: generateKeyPairSync('ed25519').publicKey },

@@ -56,10 +56,10 @@ function evaluate(
   return {
     iss: tokenSettings.issuer,
     aud: held.map(({ audience }) => audience),
-    sub: (key.userId ?? key.clientId) as string,
-    client_id: key.clientId ?? FIRST_PARTY_CLIENT_ID,
+    sub: (key.user_id ?? key.client_id) as string,
+    client_id: key.client_id ?? FIRST_PARTY_CLIENT_ID,
     api_key_id: key.id,
-    exp: Math.floor(key.expiresAtMs / 1_000),
+    exp: Math.floor(key.expires_at_ms / 1_000),
     scope: permissions.join(' '),
     permissions,
   };

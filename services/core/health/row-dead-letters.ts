@@ -20,13 +20,13 @@ export const withRowLetters = (
 ): QueueAdmin => letters.reduce((before, each) => withRowsOf(before, sql, each), admin);
 
 function withRowsOf(admin: QueueAdmin, sql: Sql, { of: { name: job, queue: name }, rows }: RowLetters): QueueAdmin {
-  const letterOf = ({ id, failure, attempts, failedAt }: GivenUp): DeadLetter => ({
+  const letterOf = (row: GivenUp): DeadLetter => ({
     queue: name,
-    job_id: id,
+    job_id: row.id,
     job,
-    code: failure,
-    attempts,
-    failed_at: failedAt.toISOString(),
+    code: row.failure,
+    attempts: row.attempts,
+    failed_at: row.failed_at.toISOString(),
   });
   /** An id that is no UUID names no row. */
   const isRow = ({ queue, job_id: id }: Pick<DeadLetter, 'queue' | 'job_id'>): boolean =>
@@ -48,7 +48,7 @@ function withRowsOf(admin: QueueAdmin, sql: Sql, { of: { name: job, queue: name 
     async deadLetter(letter) {
       const row = isRow(letter) ? await rows.findGivenUp(sql, letter.job_id) : undefined;
       if (row === undefined) return admin.deadLetter(letter);
-      return { ...letterOf(row), payload: null, enqueued_at: row.createdAt.toISOString() };
+      return { ...letterOf(row), payload: null, enqueued_at: row.created_at.toISOString() };
     },
     // By the row first: an id of BullMQ is none of a row.
     retry: async (letter) =>

@@ -37,20 +37,20 @@ export function compromiseKey(
     if (!known) throw keyUnknown();
     const policy = await requirePolicy(ports.sql);
     // Generated before the transaction, though it may not be needed.
-    const spare = known.compromisedAt === null ? await replacementFor(ports, known, policy) : null;
+    const spare = known.compromised_at === null ? await replacementFor(ports, known, policy) : null;
     return ports.transact(async (tx) => {
       const nowMs = await lockKeys(tx);
       await assertVaultFits(tx, ports.vault);
       const keys = await readKeysOf(tx, known.purpose);
       const key = keys.find((candidate) => candidate.kid === input.kid);
       if (!key) throw keyUnknown();
-      if (key.compromisedAt === null && spare) {
+      if (key.compromised_at === null && spare) {
         const plan = planCompromise(keys, key, nowMs);
         await markCompromised(tx, key.kid, {
           at: nowMs,
           reason: input.reason,
           signsUntil: plan.signsUntil,
-          leavesAt: leavesAt(nowMs, key.longestTokenSeconds, policy),
+          leavesAt: leavesAt(nowMs, key.longest_token_seconds, policy),
         });
         const replacedBy = await putIn(tx, { keys, key, plan, spare }, { policy, nowMs, caller });
         await recordEvent(tx, caller, keyCompromised, {
@@ -82,18 +82,18 @@ async function putIn(
   at: { readonly policy: KeyPolicy; readonly nowMs: number; readonly caller: Caller },
 ): Promise<string | null> {
   const { keys, key: compromised, plan, spare } = change;
-  const { signsUntil } = compromised;
+  const { signs_until: signsUntil } = compromised;
   const { advance, extend, replaceFrom } = plan;
   const move = async (kid: string, range: (key: KeyRow) => Partial<KeyRow>): Promise<string> => {
     const key = keys.find((candidate) => candidate.kid === kid) as KeyRow;
-    await setKeyRange(tx, kid, { ...key, ...range(key) }, key.longestTokenSeconds);
+    await setKeyRange(tx, kid, { ...key, ...range(key) }, key.longest_token_seconds);
     return kid;
   };
-  if (advance) return move(advance.kid, () => ({ signsFrom: advance.signsFrom }));
+  if (advance) return move(advance.kid, () => ({ signs_from: advance.signsFrom }));
   if (extend)
-    return move(extend, ({ longestTokenSeconds }) => ({
-      signsUntil,
-      leavesAt: signsUntil === null ? null : leavesAt(signsUntil, longestTokenSeconds, at.policy),
+    return move(extend, (row) => ({
+      signs_until: signsUntil,
+      leaves_at: signsUntil === null ? null : leavesAt(signsUntil, row.longest_token_seconds, at.policy),
     }));
   return replaceFrom === null ? null : publishKey(tx, spare, { ...at, signsFrom: replaceFrom });
 }
@@ -102,7 +102,7 @@ function answerOf(keys: readonly KeyRow[], kid: string, nowMs: number): Compromi
   const key = keys.find((candidate) => candidate.kid === kid) as KeyRow;
   const signer = keys.find((candidate) => signsAt(candidate, nowMs));
   // The replacement of a compromised signer has taken over its whole range.
-  const replacement = keys.find((other) => other.compromisedAt === null && other.signsFrom === key.signsFrom);
+  const replacement = keys.find((other) => other.compromised_at === null && other.signs_from === key.signs_from);
   return {
     key: keyViewOf(key, nowMs),
     signer: signer ? keyViewOf(signer, nowMs) : null,
@@ -113,7 +113,7 @@ function answerOf(keys: readonly KeyRow[], kid: string, nowMs: number): Compromi
 function noticeOf(replacement: KeyRow | undefined, nowMs: number): string {
   if (replacement === undefined) return 'The key did not sign; the signer is unchanged.';
   const refetch = 'a verifier with a cached key set must fetch the key set again when it sees the new kid.';
-  return nowMs < replacement.signsFrom
+  return nowMs < replacement.signs_from
     ? `The replacement signs when the key would have, possibly before a whole hold period: ${refetch}`
     : `The replacement signs immediately, without the hold period: ${refetch}`;
 }

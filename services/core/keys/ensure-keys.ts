@@ -44,12 +44,12 @@ function keyPolicyOf(settings: EnsureKeysSettings): KeyPolicy {
   const { keys, tokens } = settings;
   return {
     algorithm: defaultAlgorithmOf(keys.algorithm),
-    prepublishSeconds: keys.prepublishSeconds,
-    rotationDays: keys.rotationDays,
-    longestTokenSeconds: tokens.accessTokenSeconds,
-    leewaySeconds: tokens.leewaySeconds,
-    ringBoundSeconds: keys.ringBoundSeconds,
-    refreshSeconds: tokens.refreshAbsoluteSeconds,
+    prepublish_seconds: keys.prepublishSeconds,
+    rotation_days: keys.rotationDays,
+    longest_token_seconds: tokens.accessTokenSeconds,
+    leeway_seconds: tokens.leewaySeconds,
+    ring_bound_seconds: keys.ringBoundSeconds,
+    refresh_seconds: tokens.refreshAbsoluteSeconds,
   };
 }
 
@@ -88,10 +88,10 @@ export async function ensureKeys(
 /** Applies a longer token lifetime to the keys that already sign. */
 async function keepForLongestToken(tx: Tx, policy: KeyPolicy, nowMs: number): Promise<void> {
   for (const key of await readKeys(tx)) {
-    const isOver = key.compromisedAt !== null || (destroysAt(key) ?? nowMs + 1) <= nowMs;
-    if (isOver || key.longestTokenSeconds >= policy.longestTokenSeconds) continue;
-    const { signsUntil } = key;
-    const leaves = signsUntil === null ? null : leavesAt(signsUntil, policy.longestTokenSeconds, policy);
-    await setKeyRange(tx, key.kid, { ...key, leavesAt: leaves }, policy.longestTokenSeconds);
+    const isOver = key.compromised_at !== null || (destroysAt(key) ?? nowMs + 1) <= nowMs;
+    if (isOver || key.longest_token_seconds >= policy.longest_token_seconds) continue;
+    const { signs_until: signsUntil } = key;
+    const leaves = signsUntil === null ? null : leavesAt(signsUntil, policy.longest_token_seconds, policy);
+    await setKeyRange(tx, key.kid, { ...key, leaves_at: leaves }, policy.longest_token_seconds);
   }
 }

@@ -25,8 +25,10 @@ const purposesOf = (additional: readonly AsymmetricAlgorithm[], policy: KeyPolic
 /** Whether a key of the default purpose signs, now or later, with another algorithm than the configured one. */
 const isChanging = (keys: readonly KeyRow[], { policy, nowMs }: StopWork): boolean =>
   of(keys, ACCESS_PURPOSE).some(
-    ({ alg, compromisedAt, signsUntil }) =>
-      alg !== policy.algorithm && compromisedAt === null && (signsUntil === null || nowMs < signsUntil),
+    (row) =>
+      row.alg !== policy.algorithm &&
+      row.compromised_at === null &&
+      (row.signs_until === null || nowMs < row.signs_until),
   );
 
 /** Keys for the purposes that have no signer. Generated before the transaction: an RSA key pair takes longer than a lock should be held. */

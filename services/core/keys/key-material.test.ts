@@ -22,7 +22,13 @@ const weakRsa = (): SealedKey => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
   const sealedPrivateKey = vault.seal(privateKey.export({ format: 'der', type: 'pkcs8' }), 'jwks:access:weak');
   const jwk = publicKey.export({ format: 'jwk' });
-  return { kid: 'weak', purpose: 'access', alg: 'RS256', publicKey: JSON.stringify(jwk), sealedPrivateKey };
+  return {
+    kid: 'weak',
+    purpose: 'access',
+    alg: 'RS256',
+    public_key: JSON.stringify(jwk),
+    sealed_private_key: sealedPrivateKey,
+  };
 };
 
 describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
@@ -41,7 +47,7 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
 
   test('a public key that does not match the private key is rejected', async () => {
     const [key, other] = await Promise.all([makeKeyPair(vault, 'access', alg), makeKeyPair(vault, 'access', alg)]);
-    expect(() => signingKeyOf(vault, { ...key, publicKey: other.publicKey })).toThrow(/do not match/);
+    expect(() => signingKeyOf(vault, { ...key, public_key: other.public_key })).toThrow(/do not match/);
   });
 });
 
@@ -59,8 +65,8 @@ describe('strength', () => {
 
   test('an HS256 secret below 256 bits is rejected', () => {
     expect(() => sealSharedSecret(ports, 'hs256:a', Buffer.alloc(31, 1))).toThrow(/shorter than 256 bits/);
-    const sealedPrivateKey = vault.seal(Buffer.alloc(31, 1), 'jwks:hs256:a:short');
-    const short = { kid: 'short', purpose: 'hs256:a', alg: 'HS256', publicKey: '', sealedPrivateKey } as const;
+    const sealed_private_key = vault.seal(Buffer.alloc(31, 1), 'jwks:hs256:a:short');
+    const short = { kid: 'short', purpose: 'hs256:a', alg: 'HS256', public_key: '', sealed_private_key } as const;
     expect(() => assertStrength(short, verificationKeyOf(vault, short, 'a').key)).toThrow(KeyMaterialError);
   });
 
@@ -82,7 +88,7 @@ describe('shared secrets', () => {
     const [one, other] = [sealSharedSecret(ports, 'hs256:a', secret), sealSharedSecret(ports, 'hs256:a', secret)];
     expect(one.kid).not.toBe(other.kid);
     expect(isSharedSecret(vault, one, secret)).toBe(true);
-    expect(isSharedSecret(vault, { ...one, sealedPrivateKey: '' }, Buffer.alloc(32, 4))).toBe(false);
+    expect(isSharedSecret(vault, { ...one, sealed_private_key: '' }, Buffer.alloc(32, 4))).toBe(false);
     expect(openPrivatePart(vault, one).equals(secret)).toBe(true);
     expect(JSON.stringify(one)).not.toContain(secret.toString('base64url'));
   });

@@ -29,8 +29,8 @@ export type SealedKey = {
   readonly purpose: string;
   readonly alg: KeyAlgorithm;
   /** JWK as JSON text; for HS256 the sealed fingerprint of the secret, which recognises a compromised secret. */
-  readonly publicKey: string;
-  readonly sealedPrivateKey: string;
+  readonly public_key: string;
+  readonly sealed_private_key: string;
 };
 
 const RSA_MODULUS_BITS = 2_048;
@@ -47,7 +47,7 @@ export async function makeKeyPair(vault: Vault, purpose: string, alg: Asymmetric
   if (kid.startsWith('-')) return makeKeyPair(vault, purpose, alg);
   const pkcs8 = KeyObject.from(privateKey).export({ format: 'der', type: 'pkcs8' });
   const sealedPrivateKey = vault.seal(pkcs8, sealContext(purpose, kid));
-  return { kid, purpose, alg, publicKey: JSON.stringify(jwk), sealedPrivateKey };
+  return { kid, purpose, alg, public_key: JSON.stringify(jwk), sealed_private_key: sealedPrivateKey };
 }
 
 /** A secret shared with one audience, under a kid that reveals nothing about it. */
@@ -60,7 +60,7 @@ export function sealSharedSecret(
   const kid = ports.random.bytes(16).toString('hex');
   const publicKey = ports.vault.seal(fingerprint(secret), fingerprintContext(purpose, kid));
   const sealedPrivateKey = ports.vault.seal(secret, sealContext(purpose, kid));
-  return { kid, purpose, alg: 'HS256', publicKey, sealedPrivateKey };
+  return { kid, purpose, alg: 'HS256', public_key: publicKey, sealed_private_key: sealedPrivateKey };
 }
 
 const fingerprint = (secret: Uint8Array): Buffer => createHash('sha256').update(secret).digest();
@@ -68,7 +68,7 @@ export const fingerprintContext = (purpose: string, kid: string): string => `jwk
 
 /** Whether an HS256 key, destroyed or not, has exactly this secret. */
 export const isSharedSecret = (vault: Vault, key: SealedKey, secret: Uint8Array): boolean =>
-  timingSafeEqual(openSealed(vault, key.publicKey, fingerprintContext(key.purpose, key.kid)), fingerprint(secret));
+  timingSafeEqual(openSealed(vault, key.public_key, fingerprintContext(key.purpose, key.kid)), fingerprint(secret));
 
 function assertSharedSecret(secret: Uint8Array): void {
   if (secret.byteLength < SHARED_SECRET_BYTES)
@@ -95,7 +95,7 @@ export const anotherKeyEncryptionKey = (options?: ErrorOptions): KeyMaterialErro
   );
 
 export const openPrivatePart = (vault: Vault, key: SealedKey): Buffer =>
-  openSealed(vault, key.sealedPrivateKey, sealContext(key.purpose, key.kid));
+  openSealed(vault, key.sealed_private_key, sealContext(key.purpose, key.kid));
 
 /** Checks the key type and strength that the algorithm requires: a weak key is rejected whatever its source. */
 export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
@@ -113,7 +113,7 @@ export function assertStrength({ kid, alg }: SealedKey, key: KeyObject): void {
     );
 }
 
-export const publicJwkOf = (key: SealedKey): JsonWebKey => JSON.parse(key.publicKey) as JsonWebKey;
+export const publicJwkOf = (key: SealedKey): JsonWebKey => JSON.parse(key.public_key) as JsonWebKey;
 
 const publicKeyOf = (key: SealedKey): KeyObject => createPublicKey({ key: publicJwkOf(key), format: 'jwk' });
 

@@ -90,8 +90,8 @@ describe('overtaken by another writer', () => {
     expect(created).toEqual([replacements.byPurpose.get('access')?.kid]);
     const next = await harness.start(hs256);
     expect(await keysOf(SHARED)).toMatchObject([
-      { kid: shared[0], sealedPrivateKey: '' },
-      { kid: next.created[0], signsUntil: null },
+      { kid: shared[0], sealed_private_key: '' },
+      { kid: next.created[0], signs_until: null },
     ]);
   });
 });
@@ -107,8 +107,8 @@ describe('a database with rows missing', () => {
     await ports.raw('DELETE FROM jwks WHERE purpose = $1', [LOG_PURPOSE]);
     const kid = await advanceLogKey(ports, { onlyWhenDue: true }, testCaller);
     const [key] = await keysOf(LOG_PURPOSE);
-    expect(key).toMatchObject({ kid, alg: 'EdDSA', signsUntil: null });
-    expect(key?.signsFrom).toBeLessThan(key?.publishedAt ?? 0);
+    expect(key).toMatchObject({ kid, alg: 'EdDSA', signs_until: null });
+    expect(key?.signs_from).toBeLessThan(key?.published_at ?? 0);
   });
 
   test('a server secret without a version gets its first', async () => {

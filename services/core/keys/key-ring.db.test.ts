@@ -215,7 +215,7 @@ describe('server secrets', () => {
     let at = Date.now();
     const clock: Clock = { now: () => at, monotonic: () => at };
     await harness.start();
-    const { activatesAt } = await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
+    const { activates_at: activatesAt } = await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
     const ring = createKeyRing({ ...ports, clock }, ringSettings());
     await ring.load();
     expect(ring.secretVersion('refresh', 2)).toHaveLength(32);

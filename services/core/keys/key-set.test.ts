@@ -8,7 +8,7 @@ const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
 const whole = privateKey.export({ format: 'jwk' });
 
 const key = (kid: string, changes: Partial<KeyRow> = {}): KeyRow =>
-  keyRow(kid, { alg: 'ES256', publicKey: JSON.stringify(whole), ...changes });
+  keyRow(kid, { alg: 'ES256', public_key: JSON.stringify(whole), ...changes });
 const kidsOf = ({ body }: { readonly body: string }): string[] =>
   JSON.parse(body).keys.map(({ kid }: { kid: string }) => kid);
 
@@ -22,11 +22,11 @@ test('only public members are published, even of a row with the private key in c
 test('shared secrets, compromised keys and retired keys are not published', () => {
   const set = makeKeySet(
     [
-      key('waiting', { signsFrom: NOW + 1 }),
-      key('secret', { alg: 'HS256', purpose: 'hs256:partner', publicKey: 'sealed' }),
-      key('leaked', { compromisedAt: NOW - 1 }),
-      key('over', { signsUntil: NOW - 1_000, leavesAt: NOW }),
-      key('last', { signsUntil: NOW - 1_000, leavesAt: NOW + 1 }),
+      key('waiting', { signs_from: NOW + 1 }),
+      key('secret', { alg: 'HS256', purpose: 'hs256:partner', public_key: 'sealed' }),
+      key('leaked', { compromised_at: NOW - 1 }),
+      key('over', { signs_until: NOW - 1_000, leaves_at: NOW }),
+      key('last', { signs_until: NOW - 1_000, leaves_at: NOW + 1 }),
     ],
     NOW,
   );
@@ -34,7 +34,7 @@ test('shared secrets, compromised keys and retired keys are not published', () =
 });
 
 test('is valid until the first of its keys leaves, forever where none will', () => {
-  const leaving = [key('a', { leavesAt: NOW + 2_000 }), key('b', { leavesAt: NOW + 1_000 }), key('c')];
+  const leaving = [key('a', { leaves_at: NOW + 2_000 }), key('b', { leaves_at: NOW + 1_000 }), key('c')];
   expect(makeKeySet(leaving, NOW).until).toBe(NOW + 1_000);
   expect(makeKeySet([key('c')], NOW).until).toBe(Number.POSITIVE_INFINITY);
 });

@@ -20,6 +20,6 @@ export function makeKeySet(rows: readonly KeyRow[], nowMs: number): KeySet {
   });
   const body = JSON.stringify({ keys });
   const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
-  const until = Math.min(...published.map((row) => row.leavesAt ?? Number.POSITIVE_INFINITY));
+  const until = Math.min(...published.map((row) => row.leaves_at ?? Number.POSITIVE_INFINITY));
   return { body, etag, until };
 }

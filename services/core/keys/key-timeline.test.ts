@@ -28,22 +28,22 @@ const SKEW = CLOCK_BOUND_SECONDS * 1_000;
 
 const policy: KeyPolicy = {
   algorithm: 'RS256',
-  prepublishSeconds: 60,
-  rotationDays: 30,
-  longestTokenSeconds: 900,
-  leewaySeconds: 5,
-  ringBoundSeconds: 30,
-  refreshSeconds: 3_600,
+  prepublish_seconds: 60,
+  rotation_days: 30,
+  longest_token_seconds: 900,
+  leeway_seconds: 5,
+  ring_bound_seconds: 30,
+  refresh_seconds: 3_600,
 };
 
 const keyWith = (times: Partial<KeyTimes> & Pick<KeyTimes, 'kid'>): KeyTimes => ({
   alg: 'RS256',
-  publishedAt: START,
-  signsFrom: START,
-  signsUntil: null,
-  leavesAt: null,
-  longestTokenSeconds: 900,
-  compromisedAt: null,
+  published_at: START,
+  signs_from: START,
+  signs_until: null,
+  leaves_at: null,
+  longest_token_seconds: 900,
+  compromised_at: null,
   ...times,
 });
 
@@ -63,23 +63,23 @@ describe('algorithms', () => {
   test.each([
     ['a key of each', [rs, es], ['RS256', 'ES256']],
     ['the log, whose keys sign no tokens', [rs, { ...es, alg: 'EdDSA', purpose: 'audit-log' }], ['RS256']],
-    ['an additional key in its hold period', [rs, { ...es, signsFrom: START + 1 }], ['RS256']],
+    ['an additional key in its hold period', [rs, { ...es, signs_from: START + 1 }], ['RS256']],
     ['an additional key that stops', [rs, { ...es, ...ends }], ['RS256']],
     [
       'an additional key that has a successor',
-      [rs, { ...es, ...ends }, { ...es, kid: 'es2', signsFrom: START + DAY }],
+      [rs, { ...es, ...ends }, { ...es, kid: 'es2', signs_from: START + DAY }],
       ['RS256', 'ES256'],
     ],
-    ['a compromised key', [rs, { ...es, compromisedAt: START }], ['RS256']],
+    ['a compromised key', [rs, { ...es, compromised_at: START }], ['RS256']],
     [
       'a default key whose successor has another algorithm',
-      [{ ...rs, ...ends }, { ...rs, kid: 'x', alg: 'EdDSA', signsFrom: START + DAY }, es],
+      [{ ...rs, ...ends }, { ...rs, kid: 'x', alg: 'EdDSA', signs_from: START + DAY }, es],
       ['ES256'],
     ],
     ['a default key that no longer has the configured algorithm', [{ ...rs, alg: 'EdDSA' }, es], ['ES256']],
     [
       'an earlier key of another algorithm',
-      [{ ...rs, kid: 'x', alg: 'EdDSA', signsUntil: START, leavesAt: START + DAY }, rs],
+      [{ ...rs, kid: 'x', alg: 'EdDSA', signs_until: START, leaves_at: START + DAY }, rs],
       ['RS256'],
     ],
     ['no keys', [], []],
@@ -89,7 +89,7 @@ describe('algorithms', () => {
 });
 
 describe('states', () => {
-  const key = keyWith({ kid: 'k', signsFrom: START + 10, signsUntil: START + 20, leavesAt: START + 30 });
+  const key = keyWith({ kid: 'k', signs_from: START + 10, signs_until: START + 20, leaves_at: START + 30 });
 
   test('follow only from ranges and clock: pending, active, retiring, retired', () => {
     expect([9, 10, 19, 20, 29, 30].map((ms) => stateOf(key, START + ms))).toEqual([
@@ -100,12 +100,12 @@ describe('states', () => {
       'retiring',
       'retired',
     ]);
-    expect(stateOf({ ...key, signsUntil: null, leavesAt: null }, START + DAY)).toBe('active');
-    expect(stateOf({ ...key, leavesAt: null }, START + DAY)).toBe('retiring');
+    expect(stateOf({ ...key, signs_until: null, leaves_at: null }, START + DAY)).toBe('active');
+    expect(stateOf({ ...key, leaves_at: null }, START + DAY)).toBe('retiring');
   });
 
   test('a compromised key has no other state and is never published', () => {
-    const compromised = { ...key, compromisedAt: START };
+    const compromised = { ...key, compromised_at: START };
     expect(stateOf(compromised, START + 15)).toBe('compromised');
     expect(isPublished(compromised, START + 15)).toBe(false);
   });
@@ -120,8 +120,8 @@ describe('states', () => {
 
   test('a private key outlives its range by the skew of a copy that is behind; a shared secret also verifies', () => {
     expect(destroysAt(key)).toBe(START + 20 + 2 * SKEW);
-    expect(destroysAt({ ...key, signsUntil: null })).toBeNull();
-    expect(destroysAt({ ...key, alg: 'HS256' })).toBe(key.leavesAt);
+    expect(destroysAt({ ...key, signs_until: null })).toBeNull();
+    expect(destroysAt({ ...key, alg: 'HS256' })).toBe(key.leaves_at);
   });
 });
 
@@ -135,48 +135,48 @@ describe('rotation', () => {
       kind: 'publish',
       close: {
         kid: 'current',
-        signsFrom: START,
-        signsUntil: signsFrom,
-        leavesAt: signsFrom + (900 + 5 + 2 * CLOCK_BOUND_SECONDS) * 1_000,
+        signs_from: START,
+        signs_until: signsFrom,
+        leaves_at: signsFrom + (900 + 5 + 2 * CLOCK_BOUND_SECONDS) * 1_000,
       },
-      signsFrom,
+      signs_from: signsFrom,
     });
   });
 
   test('a second rotation while a key is pending returns that key: never a third one', () => {
-    const waiting = keyWith({ kid: 'next', signsFrom: START + 100 });
-    const closed = keyWith({ kid: 'current', signsUntil: START + 100 });
+    const waiting = keyWith({ kid: 'next', signs_from: START + 100 });
+    const closed = keyWith({ kid: 'current', signs_until: START + 100 });
     expect(planRotation([closed, waiting], policy, START + 50, false)).toEqual({ kind: 'pending', kid: 'next' });
   });
 
   test('the first key signs immediately, also on copies that are behind', () => {
-    const gone = keyWith({ kid: 'gone', compromisedAt: START });
+    const gone = keyWith({ kid: 'gone', compromised_at: START });
     const plan = { kind: 'publish', close: null, signsFrom: START - 2 * SKEW };
     expect(planRotation([gone], policy, START, true)).toEqual(plan);
     expect(signsAtOnceFrom([], START)).toBe(plan.signsFrom);
   });
 
   test('a key without a predecessor never signs beside one whose range is still current', () => {
-    const stopped = keyWith({ kid: 'stopped', signsUntil: START - 1, leavesAt: START + DAY });
+    const stopped = keyWith({ kid: 'stopped', signs_until: START - 1, leaves_at: START + DAY });
     expect(signsAtOnceFrom([stopped], START)).toBe(START - 1);
-    expect(signsAtOnceFrom([{ ...stopped, compromisedAt: START }], START)).toBe(START - 2 * SKEW);
+    expect(signsAtOnceFrom([{ ...stopped, compromised_at: START }], START)).toBe(START - 2 * SKEW);
   });
 
   test('a scheduled rotation waits until the next key would sign on the rotation date', () => {
     const due = START + 30 * DAY - holdMs(policy);
     expect(planRotation([current], policy, due - 1, true)).toEqual({ kind: 'not_due', kid: 'current' });
-    expect(planRotation([current], policy, due, true)).toMatchObject({ kind: 'publish', signsFrom: START + 30 * DAY });
+    expect(planRotation([current], policy, due, true)).toMatchObject({ kind: 'publish', signs_from: START + 30 * DAY });
   });
 
   test('rotation days shorter than the hold period: several keys wait, each published one whole hold period before it signs', () => {
-    const often = { ...policy, rotationDays: 5_000 / DAY };
-    const waiting = keyWith({ kid: 'waiting', signsFrom: START + holdMs(often) });
-    const closed = keyWith({ kid: 'current', signsUntil: waiting.signsFrom });
+    const often = { ...policy, rotation_days: 5_000 / DAY };
+    const waiting = keyWith({ kid: 'waiting', signs_from: START + holdMs(often) });
+    const closed = keyWith({ kid: 'current', signs_until: waiting.signs_from });
     expect(planRotation([closed, waiting], often, START + 4_999, true)).toEqual({ kind: 'not_due', kid: 'waiting' });
     expect(planRotation([closed, waiting], often, START + 5_000, true)).toMatchObject({
       kind: 'publish',
-      close: { kid: 'waiting', signsUntil: waiting.signsFrom + 5_000 },
-      signsFrom: waiting.signsFrom + 5_000,
+      close: { kid: 'waiting', signs_until: waiting.signs_from + 5_000 },
+      signs_from: waiting.signs_from + 5_000,
     });
     expect(planRotation([closed, waiting], often, START + 5_000, false)).toEqual({ kind: 'pending', kid: 'waiting' });
   });
@@ -189,24 +189,24 @@ describe('rotation', () => {
       const plan = planRotation(keys, policy, nowMs, true);
       if (plan.kind !== 'publish') continue;
       published += 1;
-      const { close, signsFrom } = plan;
+      const { close, signs_from: signsFrom } = plan;
       keys = keys.map((key) => (key.kid === close?.kid ? { ...key, ...close } : key));
-      keys.push(keyWith({ kid: `k${published}`, publishedAt: nowMs, signsFrom }));
+      keys.push(keyWith({ kid: `k${published}`, published_at: nowMs, signs_from: signsFrom }));
     }
     expect(published).toBe(1);
   });
 
   test('a server secret is replaced on the same schedule, but never so often that too many versions are live', () => {
     expect(secretRotatesAt(START, policy)).toBe(START + 30 * DAY);
-    const often = { ...policy, rotationDays: 1 / DAY };
+    const often = { ...policy, rotation_days: 1 / DAY };
     expect(secretRotatesAt(START, often)).toBe(START + 3_600_000 / 32);
   });
 
   test('a key whose tokens live longer than the current policy allows stays until they expire', () => {
-    const long = keyWith({ kid: 'long', longestTokenSeconds: 3_600 });
+    const long = keyWith({ kid: 'long', longest_token_seconds: 3_600 });
     const plan = planRotation([long], policy, START + DAY, false);
     const signsUntil = START + DAY + holdMs(policy);
-    expect(plan).toMatchObject({ close: { leavesAt: leavesAt(signsUntil, 3_600, policy) } });
+    expect(plan).toMatchObject({ close: { leaves_at: leavesAt(signsUntil, 3_600, policy) } });
   });
 
   test('a server secret waits for a ring at its bound and is kept for the longest token family', () => {
@@ -216,8 +216,8 @@ describe('rotation', () => {
 });
 
 describe('compromise', () => {
-  const before = keyWith({ kid: 'before', signsUntil: START + 1_000, leavesAt: START + 2_000 });
-  const active = keyWith({ kid: 'active', signsFrom: START + 1_000 });
+  const before = keyWith({ kid: 'before', signs_until: START + 1_000, leaves_at: START + 2_000 });
+  const active = keyWith({ kid: 'active', signs_from: START + 1_000 });
 
   test('the replacement of a signer takes over its whole range', () => {
     expect(planCompromise([before, active], active, START + DAY)).toEqual({
@@ -229,8 +229,8 @@ describe('compromise', () => {
   });
 
   test('a waiting successor starts earlier instead of a third key', () => {
-    const closed = { ...active, signsUntil: START + DAY };
-    const next = keyWith({ kid: 'next', signsFrom: START + DAY });
+    const closed = { ...active, signs_until: START + DAY };
+    const next = keyWith({ kid: 'next', signs_from: START + DAY });
     expect(planCompromise([before, closed, next], closed, START + 5_000)).toEqual({
       signsUntil: START + 5_000,
       advance: { kid: 'next', signsFrom: START + 1_000 },
@@ -240,17 +240,17 @@ describe('compromise', () => {
   });
 
   test('without its pending successor the active key continues to sign', () => {
-    const closed = { ...active, signsUntil: START + DAY };
-    const next = keyWith({ kid: 'next', signsFrom: START + DAY });
+    const closed = { ...active, signs_until: START + DAY };
+    const next = keyWith({ kid: 'next', signs_from: START + DAY });
     expect(planCompromise([closed, next], next, START + 5_000)).toMatchObject({ extend: 'active', replaceFrom: null });
   });
 
   test('the first key of an added algorithm is replaced for the range that it has not begun', () => {
-    const first = keyWith({ kid: 'first', signsFrom: START + DAY });
+    const first = keyWith({ kid: 'first', signs_from: START + DAY });
     const kept = { signsUntil: null, advance: null, extend: null, replaceFrom: START + DAY };
     expect(planCompromise([first], first, START + 5_000)).toEqual(kept);
-    const closed = { ...first, signsUntil: START + 2 * DAY };
-    const next = keyWith({ kid: 'next', signsFrom: START + 2 * DAY });
+    const closed = { ...first, signs_until: START + 2 * DAY };
+    const next = keyWith({ kid: 'next', signs_from: START + 2 * DAY });
     expect(planCompromise([closed, next], closed, START + 5_000)).toEqual({
       signsUntil: START + 2 * DAY,
       advance: { kid: 'next', signsFrom: START + DAY },
@@ -258,7 +258,7 @@ describe('compromise', () => {
       replaceFrom: null,
     });
     // The settings have stopped it meanwhile.
-    const stopped = { ...first, signsUntil: START + DAY + 1 };
+    const stopped = { ...first, signs_until: START + DAY + 1 };
     expect(planCompromise([stopped], stopped, START + 5_000)).toMatchObject({ advance: null, replaceFrom: null });
   });
 
@@ -276,7 +276,7 @@ describe('compromise', () => {
 class Model {
   nowMs = START;
   readonly #policy: KeyPolicy;
-  keys: KeyTimes[] = [keyWith({ kid: 'k0', signsFrom: signsAtOnceFrom([], START) })];
+  keys: KeyTimes[] = [keyWith({ kid: 'k0', signs_from: signsAtOnceFrom([], START) })];
   readonly versions: { at: number; keys: readonly KeyTimes[] }[] = [{ at: START, keys: this.keys }];
   #made = 1;
 
@@ -289,22 +289,22 @@ class Model {
   }
   #new(signsFrom: number): KeyTimes {
     this.#made += 1;
-    return keyWith({ kid: `k${this.#made}`, publishedAt: this.nowMs, signsFrom });
+    return keyWith({ kid: `k${this.#made}`, published_at: this.nowMs, signs_from: signsFrom });
   }
   rotate(onlyWhenDue: boolean): void {
     const plan = planRotation(this.keys, this.#policy, this.nowMs, onlyWhenDue);
     if (plan.kind !== 'publish') return;
     const kept = this.keys.map((key) => (key.kid === plan.close?.kid ? { ...key, ...plan.close } : key));
-    this.#commit([...kept, this.#new(plan.signsFrom)]);
+    this.#commit([...kept, this.#new(plan.signs_from)]);
   }
   compromise(index: number): void {
     const key = this.keys[index % this.keys.length] as KeyTimes;
-    if (key.compromisedAt !== null) return;
+    if (key.compromised_at !== null) return;
     const { signsUntil, advance, extend, replaceFrom } = planCompromise(this.keys, key, this.nowMs);
     const changed = this.keys.map((other) => {
-      if (other.kid === key.kid) return { ...other, signsUntil, compromisedAt: this.nowMs };
-      if (other.kid === advance?.kid) return { ...other, signsFrom: advance.signsFrom };
-      return other.kid === extend ? { ...other, signsUntil: key.signsUntil, leavesAt: key.leavesAt } : other;
+      if (other.kid === key.kid) return { ...other, signs_until: signsUntil, compromised_at: this.nowMs };
+      if (other.kid === advance?.kid) return { ...other, signs_from: advance.signsFrom };
+      return other.kid === extend ? { ...other, signs_until: key.signs_until, leaves_at: key.leaves_at } : other;
     });
     this.#commit(replaceFrom === null ? changed : [...changed, this.#new(replaceFrom)]);
   }
@@ -339,7 +339,7 @@ function play(steps: readonly Step[], by: KeyPolicy): Model {
 const momentsOf = (model: Model): number[] => {
   const edges = model.versions.flatMap(({ at, keys }) => [
     at,
-    ...keys.flatMap((key) => [key.signsFrom, key.signsUntil ?? at, key.leavesAt ?? at]),
+    ...keys.flatMap((key) => [key.signs_from, key.signs_until ?? at, key.leaves_at ?? at]),
   ]);
   return edges.flatMap((edge) => [-2 * SKEW, -SKEW, -1, 0, 1, SKEW, 2 * SKEW].map((offset) => edge + offset));
 };
@@ -350,7 +350,7 @@ const holds = (keySet: readonly KeyTimes[], signer: KeyTimes | undefined): boole
 
 describe.each([
   ['by days', policy],
-  ['faster than the hold period', { ...policy, rotationDays: 5_000 / DAY }],
+  ['faster than the hold period', { ...policy, rotation_days: 5_000 / DAY }],
 ])('for any history of rotations and compromises, %s', (_name, by) => {
   test('exactly one key signs at every instant, on every copy within the allowed skew', () => {
     fc.assert(
@@ -371,13 +371,13 @@ describe.each([
       fc.property(stepsOf(['rotate', 'due', 'compromise']), (steps) => {
         const model = play(steps, by);
         const good = model.keys
-          .filter((key) => key.compromisedAt === null)
-          .sort((one, other) => one.signsFrom - other.signsFrom);
+          .filter((key) => key.compromised_at === null)
+          .sort((one, other) => one.signs_from - other.signs_from);
         for (const [index, key] of good.entries()) {
-          const next = good[index + 1]?.signsFrom ?? null;
+          const next = good[index + 1]?.signs_from ?? null;
           // A key compromised long after its range leaves a gap there, which no copy's clock can reach.
-          if (next !== null && next <= model.nowMs - 2 * SKEW) expect(key.signsUntil).toBeLessThanOrEqual(next);
-          else expect(key.signsUntil).toBe(next);
+          if (next !== null && next <= model.nowMs - 2 * SKEW) expect(key.signs_until).toBeLessThanOrEqual(next);
+          else expect(key.signs_until).toBe(next);
         }
         expect(openEnded(good)).toBe(good.at(-1));
       }),
@@ -389,7 +389,7 @@ describe.each([
     fc.assert(
       fc.property(
         stepsOf(['rotate', 'due']),
-        fc.integer({ min: 0, max: policy.prepublishSeconds * 1_000 }),
+        fc.integer({ min: 0, max: policy.prepublish_seconds * 1_000 }),
         fc.constantFrom(-SKEW, 0, SKEW),
         fc.constantFrom(-SKEW, 0, SKEW),
         (steps, keySetAge, signerOffset, publisherOffset) => {
@@ -419,7 +419,7 @@ describe.each([
             const signer = model.at(moment).find((key) => signsAt(key, moment + signerOffset));
             // exp by the signer's clock, accepted with leeway by a verifier with the largest allowed lag.
             const acceptedUntil =
-              moment + signerOffset + (policy.longestTokenSeconds + policy.leewaySeconds) * 1_000 + SKEW;
+              moment + signerOffset + (policy.longest_token_seconds + policy.leeway_seconds) * 1_000 + SKEW;
             const keySet = model
               .at(acceptedUntil - 1)
               .filter((key) => isPublished(key, acceptedUntil - 1 + publisherOffset));

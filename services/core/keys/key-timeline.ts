@@ -26,24 +26,24 @@ const DAY_MS = 86_400_000;
 export type KeyTimes = {
   readonly kid: string;
   readonly alg: KeyAlgorithm;
-  readonly publishedAt: number;
-  readonly signsFrom: number;
+  readonly published_at: number;
+  readonly signs_from: number;
   /** Null until a successor is planned. */
-  readonly signsUntil: number | null;
+  readonly signs_until: number | null;
   /** When it leaves the key set; null as long as `signsUntil` is. */
-  readonly leavesAt: number | null;
-  readonly longestTokenSeconds: number;
-  readonly compromisedAt: number | null;
+  readonly leaves_at: number | null;
+  readonly longest_token_seconds: number;
+  readonly compromised_at: number | null;
 };
 
 export type KeyPolicy = {
   readonly algorithm: AsymmetricAlgorithm;
-  readonly prepublishSeconds: number;
-  readonly rotationDays: number;
-  readonly longestTokenSeconds: number;
-  readonly leewaySeconds: number;
-  readonly ringBoundSeconds: number;
-  readonly refreshSeconds: number;
+  readonly prepublish_seconds: number;
+  readonly rotation_days: number;
+  readonly longest_token_seconds: number;
+  readonly leeway_seconds: number;
+  readonly ring_bound_seconds: number;
+  readonly refresh_seconds: number;
 };
 
 /** HS256 signs access tokens only; ID tokens and the feed keep an asymmetric key. */
@@ -56,36 +56,36 @@ export function algorithmOf(purpose: string, policy: Pick<KeyPolicy, 'algorithm'
 }
 
 export function stateOf(key: KeyTimes, nowMs: number): KeyState {
-  if (key.compromisedAt !== null) return 'compromised';
-  if (nowMs < key.signsFrom) return 'pending';
-  if (key.signsUntil === null || nowMs < key.signsUntil) return 'active';
-  return key.leavesAt === null || nowMs < key.leavesAt ? 'retiring' : 'retired';
+  if (key.compromised_at !== null) return 'compromised';
+  if (nowMs < key.signs_from) return 'pending';
+  if (key.signs_until === null || nowMs < key.signs_until) return 'active';
+  return key.leaves_at === null || nowMs < key.leaves_at ? 'retiring' : 'retired';
 }
 
 /** Whether it is in the published key set. A shared secret never is. */
 export const isPublished = (key: KeyTimes, nowMs: number): boolean =>
-  key.alg !== 'HS256' && key.compromisedAt === null && (key.leavesAt === null || nowMs < key.leavesAt);
+  key.alg !== 'HS256' && key.compromised_at === null && (key.leaves_at === null || nowMs < key.leaves_at);
 
 export const signsAt = (key: KeyTimes, nowMs: number): boolean => stateOf(key, nowMs) === 'active';
 
 /** How long a key is published before it signs: verifier caches, and a writer and a signer at opposite ends of the allowed skew. */
-export const holdMs = (policy: KeyPolicy): number => policy.prepublishSeconds * 1_000 + SKEW_MS;
+export const holdMs = (policy: KeyPolicy): number => policy.prepublish_seconds * 1_000 + SKEW_MS;
 
 /** The hold period of a server secret: until every copy that may still issue tokens has loaded it. */
-export const secretHoldMs = (policy: KeyPolicy): number => policy.ringBoundSeconds * 1_000 + SKEW_MS;
+export const secretHoldMs = (policy: KeyPolicy): number => policy.ring_bound_seconds * 1_000 + SKEW_MS;
 
 /** When a superseded server secret expires: after the longest token family, opened by the slowest copy just before the change. */
 export const secretDestroysAt = (successorActivatesAt: number, policy: KeyPolicy): number =>
-  successorActivatesAt + (policy.refreshSeconds + policy.leewaySeconds) * 1_000 + SKEW_MS;
+  successorActivatesAt + (policy.refresh_seconds + policy.leeway_seconds) * 1_000 + SKEW_MS;
 
 /** When a key that stops signing may leave the key set: its last token, seen by the slowest clock allowed. */
 export const leavesAt = (signsUntil: number, longestTokenSeconds: number, policy: KeyPolicy): number =>
-  signsUntil + (longestTokenSeconds + policy.leewaySeconds) * 1_000 + SKEW_MS;
+  signsUntil + (longestTokenSeconds + policy.leeway_seconds) * 1_000 + SKEW_MS;
 
 /** The private key outlives its range by the skew a signer may be behind; a shared secret also verifies, so it stays. */
 export function destroysAt(key: KeyTimes): number | null {
-  if (key.alg === 'HS256') return key.leavesAt;
-  return key.signsUntil === null ? null : key.signsUntil + SKEW_MS;
+  if (key.alg === 'HS256') return key.leaves_at;
+  return key.signs_until === null ? null : key.signs_until + SKEW_MS;
 }
 
 /**
@@ -93,15 +93,15 @@ export function destroysAt(key: KeyTimes): number | null {
  * also for copies whose clock is behind; but never beside a key whose range is still current.
  */
 export function signsAtOnceFrom(keys: readonly KeyTimes[], nowMs: number): number {
-  const ends = keys.flatMap(({ compromisedAt, signsUntil }) =>
-    compromisedAt === null && signsUntil !== null ? [signsUntil] : [],
+  const ends = keys.flatMap((row) =>
+    row.compromised_at === null && row.signs_until !== null ? [row.signs_until] : [],
   );
   return Math.max(nowMs - SKEW_MS, ...ends);
 }
 
 /** The key with no planned end: the one that signs when all planned changes are done. */
 export const openEnded = <K extends KeyTimes>(keys: readonly K[]): K | undefined =>
-  keys.find((key) => key.compromisedAt === null && key.signsUntil === null);
+  keys.find((key) => key.compromised_at === null && key.signs_until === null);
 
 /**
  * The algorithms that a client can be registered for: a key of the algorithm signs now, and every key that is planned
@@ -115,11 +115,11 @@ export function signedAlgorithms(
   const isSigned = (purpose: string): boolean => {
     const left = keys.filter(
       (key) =>
-        key.purpose === purpose && key.compromisedAt === null && (key.signsUntil === null || nowMs < key.signsUntil),
+        key.purpose === purpose && key.compromised_at === null && (key.signs_until === null || nowMs < key.signs_until),
     );
     return (
       left.every((key) => key.alg === algorithmOf(purpose, policy)) &&
-      left.some((key) => nowMs >= key.signsFrom) &&
+      left.some((key) => nowMs >= key.signs_from) &&
       openEnded(left) !== undefined
     );
   };
@@ -130,14 +130,14 @@ export function signedAlgorithms(
 
 /** When the successor of the open-ended key is to sign; it is published one hold period earlier. */
 export const rotatesAt = (current: KeyTimes, policy: KeyPolicy): number =>
-  current.signsFrom + policy.rotationDays * DAY_MS;
+  current.signs_from + policy.rotation_days * DAY_MS;
 
 /** Every version of a server secret that tokens may still need is in memory: at most this many, however short the rotation days. */
 const SECRET_VERSIONS = 32;
 
 /** When a version of a server secret is replaced by the next. */
 export const secretRotatesAt = (activatesAt: number, policy: KeyPolicy): number =>
-  activatesAt + Math.max(policy.rotationDays * DAY_MS, (policy.refreshSeconds * 1_000) / SECRET_VERSIONS);
+  activatesAt + Math.max(policy.rotation_days * DAY_MS, (policy.refresh_seconds * 1_000) / SECRET_VERSIONS);
 
 export type RotationPlan =
   /** A key is already waiting and is returned. */
@@ -147,11 +147,11 @@ export type RotationPlan =
       readonly kind: 'publish';
       readonly close: {
         readonly kid: string;
-        readonly signsFrom: number;
-        readonly signsUntil: number;
-        readonly leavesAt: number;
+        readonly signs_from: number;
+        readonly signs_until: number;
+        readonly leaves_at: number;
       } | null;
-      readonly signsFrom: number;
+      readonly signs_from: number;
     };
 
 /**
@@ -168,19 +168,19 @@ export function planRotation(
   const waiting = keys.find((key) => stateOf(key, nowMs) === 'pending');
   if (waiting && !onlyWhenDue) return { kind: 'pending', kid: waiting.kid };
   const current = openEnded(keys);
-  if (!current) return { kind: 'publish', close: null, signsFrom: signsAtOnceFrom(keys, nowMs) };
+  if (!current) return { kind: 'publish', close: null, signs_from: signsAtOnceFrom(keys, nowMs) };
   const signsFrom = nowMs + holdMs(policy);
   if (onlyWhenDue && signsFrom < rotatesAt(current, policy)) return { kind: 'not_due', kid: current.kid };
-  const longest = Math.max(current.longestTokenSeconds, policy.longestTokenSeconds);
+  const longest = Math.max(current.longest_token_seconds, policy.longest_token_seconds);
   return {
     kind: 'publish',
     close: {
       kid: current.kid,
-      signsFrom: current.signsFrom,
-      signsUntil: signsFrom,
-      leavesAt: leavesAt(signsFrom, longest, policy),
+      signs_from: current.signs_from,
+      signs_until: signsFrom,
+      leaves_at: leavesAt(signsFrom, longest, policy),
     },
-    signsFrom,
+    signs_from: signsFrom,
   };
 }
 
@@ -200,20 +200,20 @@ export type CompromisePlan = {
  * there is a moment without a signer.
  */
 export function planCompromise(keys: readonly KeyTimes[], key: KeyTimes, nowMs: number): CompromisePlan {
-  const unchanged = { signsUntil: key.signsUntil, advance: null, extend: null, replaceFrom: null };
-  const others = keys.filter((other) => other.kid !== key.kid && other.compromisedAt === null);
-  const successor = others.find((other) => other.signsFrom === key.signsUntil);
+  const unchanged = { signsUntil: key.signs_until, advance: null, extend: null, replaceFrom: null };
+  const others = keys.filter((other) => other.kid !== key.kid && other.compromised_at === null);
+  const successor = others.find((other) => other.signs_from === key.signs_until);
   const takeover = successor
-    ? { advance: { kid: successor.kid, signsFrom: key.signsFrom } }
-    : { replaceFrom: key.signsFrom };
-  if (nowMs < key.signsFrom) {
-    const before = others.find((other) => other.signsUntil === key.signsFrom);
+    ? { advance: { kid: successor.kid, signsFrom: key.signs_from } }
+    : { replaceFrom: key.signs_from };
+  if (nowMs < key.signs_from) {
+    const before = others.find((other) => other.signs_until === key.signs_from);
     if (before) return { ...unchanged, extend: before.kid };
     // The first key of an added algorithm. One with an end and no successor was stopped by the settings.
-    return key.signsUntil === null || successor ? { ...unchanged, ...takeover } : unchanged;
+    return key.signs_until === null || successor ? { ...unchanged, ...takeover } : unchanged;
   }
   // Just past its range a copy that is behind would still sign with it: the successor covers that too.
-  if (key.signsUntil !== null && nowMs >= key.signsUntil + SKEW_MS) return unchanged;
-  const signsUntil = Math.max(key.signsFrom + 1, Math.min(nowMs, key.signsUntil ?? nowMs));
+  if (key.signs_until !== null && nowMs >= key.signs_until + SKEW_MS) return unchanged;
+  const signsUntil = Math.max(key.signs_from + 1, Math.min(nowMs, key.signs_until ?? nowMs));
   return { ...unchanged, signsUntil, ...takeover };
 }

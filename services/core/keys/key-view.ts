@@ -26,11 +26,11 @@ export const keyViewOf = (key: KeyRow, nowMs: number): KeyView => ({
   alg: key.alg,
   purpose: key.purpose,
   state: stateOf(key, nowMs),
-  published_at: iso(key.publishedAt),
+  published_at: iso(key.published_at),
   // A replacement takes over a range that began before it existed.
-  activates_at: iso(Math.max(key.signsFrom, key.publishedAt)),
-  signs_until: isoOrNull(key.signsUntil),
-  leaves_at: isoOrNull(key.leavesAt),
-  compromised_at: isoOrNull(key.compromisedAt),
-  compromise_reason: key.compromiseReason,
+  activates_at: iso(Math.max(key.signs_from, key.published_at)),
+  signs_until: isoOrNull(key.signs_until),
+  leaves_at: isoOrNull(key.leaves_at),
+  compromised_at: isoOrNull(key.compromised_at),
+  compromise_reason: key.compromise_reason,
 });

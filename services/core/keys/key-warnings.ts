@@ -28,9 +28,9 @@ function warningsOf(keys: readonly Key[], policy: KeyPolicy, nowMs: number): str
       `The active key signs with ${active.alg}, but JWT_ALGORITHM is ${policy.algorithm}: run sallyport keys rotate`,
     );
   // A key with an end was stopped by the settings, and has no successor.
-  if (active.signsUntil === null && rotatesAt(active, policy) < nowMs)
+  if (active.signs_until === null && rotatesAt(active, policy) < nowMs)
     warnings.push(
-      `The active ${isDefault ? '' : `${active.alg} `}key has signed for longer than KEY_ROTATION_DAYS=${policy.rotationDays}: start a worker, or run sallyport keys rotate${isDefault ? '' : ` --algorithm ${active.alg}`}`,
+      `The active ${isDefault ? '' : `${active.alg} `}key has signed for longer than KEY_ROTATION_DAYS=${policy.rotation_days}: start a worker, or run sallyport keys rotate${isDefault ? '' : ` --algorithm ${active.alg}`}`,
     );
   return warnings;
 }

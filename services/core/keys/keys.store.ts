@@ -5,27 +5,27 @@ import { type KeyPolicy, type KeyTimes, LOG_PURPOSE } from './key-timeline.ts';
 
 export type KeyRow = SealedKey &
   KeyTimes & {
-    readonly compromiseReason: string | null;
+    readonly compromise_reason: string | null;
     /** Signed note of the audit log's key before this one; null for every other key. */
-    readonly rotationNote: string | null;
+    readonly rotation_note: string | null;
   };
 export type SecretRow = {
   readonly purpose: string;
   readonly version: number;
   /** '' once destroyed. */
   readonly sealed: string;
-  readonly createdAt: number;
-  readonly activatesAt: number;
+  readonly created_at: number;
+  readonly activates_at: number;
 };
 
 // Every boundary is a whole millisecond, so that copies comparing milliseconds and Postgres comparing ranges agree.
 const ms = (expression: string): string => `(extract(epoch FROM ${expression}) * 1000)::bigint`;
 const at = (parameter: string): string => `to_timestamp(${parameter}::bigint::numeric / 1000)`;
 
-const KEY_COLUMNS = `id AS kid, purpose, alg, "publicKey", "privateKey" AS "sealedPrivateKey", ${ms('"createdAt"')} AS "publishedAt",
-  ${ms('lower(signs)')} AS "signsFrom", ${ms('upper(signs)')} AS "signsUntil", ${ms('"expiresAt"')} AS "leavesAt",
-  longest_token_seconds AS "longestTokenSeconds", ${ms('compromised_at')} AS "compromisedAt", compromise_reason AS "compromiseReason",
-  rotation_note AS "rotationNote"`;
+const KEY_COLUMNS = `id AS kid, purpose, alg, "publicKey" AS public_key, "privateKey" AS sealed_private_key, ${ms('"createdAt"')} AS published_at,
+  ${ms('lower(signs)')} AS signs_from, ${ms('upper(signs)')} AS signs_until, ${ms('"expiresAt"')} AS leaves_at,
+  longest_token_seconds, ${ms('compromised_at')} AS compromised_at, compromise_reason,
+  rotation_note`;
 
 /** One key writer at a time, across all copies and command lines; released at commit. */
 const keysLock = defineStatement('keysLock', 'SELECT pg_advisory_xact_lock(72707370)');
@@ -90,13 +90,13 @@ const policyWrite = defineStatement(
 );
 const policyRead = defineStatement(
   'keyPolicyRead',
-  `SELECT algorithm, prepublish_seconds AS "prepublishSeconds", rotation_days AS "rotationDays",
-     longest_token_seconds AS "longestTokenSeconds", leeway_seconds AS "leewaySeconds",
-     ring_bound_seconds AS "ringBoundSeconds", refresh_seconds AS "refreshSeconds" FROM key_policy`,
+  `SELECT algorithm, prepublish_seconds, rotation_days,
+     longest_token_seconds, leeway_seconds,
+     ring_bound_seconds, refresh_seconds FROM key_policy`,
 );
 const secretsRead = defineStatement(
   'serverSecretsRead',
-  `SELECT purpose, version, secret AS sealed, ${ms('created_at')} AS "createdAt", ${ms('activates_at')} AS "activatesAt"
+  `SELECT purpose, version, secret AS sealed, ${ms('created_at')} AS created_at, ${ms('activates_at')} AS activates_at
    FROM server_secrets ORDER BY purpose, version`,
 );
 const secretInsert = defineStatement(
@@ -133,7 +133,7 @@ export async function insertKey(
   key: SealedKey,
   times: { readonly publishedAt: number; readonly signsFrom: number; readonly longestTokenSeconds: number },
 ): Promise<void> {
-  const { kid, purpose, alg, publicKey, sealedPrivateKey } = key;
+  const { kid, purpose, alg, public_key: publicKey, sealed_private_key: sealedPrivateKey } = key;
   const { publishedAt, signsFrom, longestTokenSeconds } = times;
   await tx.query(keyInsert, [
     kid,
@@ -151,10 +151,10 @@ export async function insertKey(
 export async function setKeyRange(
   tx: Sql,
   kid: string,
-  range: { readonly signsFrom: number; readonly signsUntil: number | null; readonly leavesAt: number | null },
+  range: { readonly signs_from: number; readonly signs_until: number | null; readonly leaves_at: number | null },
   longestTokenSeconds: number,
 ): Promise<void> {
-  await tx.query(keyRangeSet, [kid, range.signsFrom, range.signsUntil, range.leavesAt, longestTokenSeconds]);
+  await tx.query(keyRangeSet, [kid, range.signs_from, range.signs_until, range.leaves_at, longestTokenSeconds]);
 }
 
 export async function markCompromised(
@@ -180,12 +180,12 @@ export async function deleteKeyHistory(tx: Sql): Promise<void> {
 export async function writePolicy(tx: Sql, policy: KeyPolicy): Promise<void> {
   await tx.query(policyWrite, [
     policy.algorithm,
-    policy.prepublishSeconds,
-    policy.rotationDays,
-    policy.longestTokenSeconds,
-    policy.leewaySeconds,
-    policy.ringBoundSeconds,
-    policy.refreshSeconds,
+    policy.prepublish_seconds,
+    policy.rotation_days,
+    policy.longest_token_seconds,
+    policy.leeway_seconds,
+    policy.ring_bound_seconds,
+    policy.refresh_seconds,
   ]);
 }
 
@@ -195,7 +195,7 @@ export const readPolicy = async (sql: Sql): Promise<KeyPolicy | undefined> =>
 export const readSecrets = (sql: Sql): Promise<SecretRow[]> => sql.query<SecretRow>(secretsRead);
 
 export async function insertSecret(tx: Sql, secret: SecretRow): Promise<void> {
-  await tx.query(secretInsert, [secret.purpose, secret.version, secret.sealed, secret.createdAt, secret.activatesAt]);
+  await tx.query(secretInsert, [secret.purpose, secret.version, secret.sealed, secret.created_at, secret.activates_at]);
 }
 
 export async function destroySecret(tx: Sql, purpose: string, version: number): Promise<void> {

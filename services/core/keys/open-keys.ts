@@ -40,10 +40,10 @@ export function openKeys(vault: Vault, rows: readonly KeyRow[], nowMs: number, b
   const verifiers = new Map<string, Verifier>();
   const signers = new Map<string, Signer[]>();
   for (const row of rows) {
-    const until = row.leavesAt ?? Number.POSITIVE_INFINITY;
-    const isDestroyed = row.sealedPrivateKey === '';
+    const until = row.leaves_at ?? Number.POSITIVE_INFINITY;
+    const isDestroyed = row.sealed_private_key === '';
     if (until <= nowMs || (row.alg === 'HS256' && isDestroyed)) continue;
-    const compromised = row.compromisedAt !== null;
+    const compromised = row.compromised_at !== null;
     const key = before.verifiers.get(row.kid)?.key ?? verificationKeyOf(vault, row, audienceOf(row));
     if (!compromised) assertStrength(row, key.key);
     verifiers.set(row.kid, { key, compromised, until });
@@ -52,7 +52,7 @@ export function openKeys(vault: Vault, rows: readonly KeyRow[], nowMs: number, b
     const signer: Signer = {
       row,
       key: known?.key ?? signingKeyOf(vault, row),
-      until: row.signsUntil ?? Number.POSITIVE_INFINITY,
+      until: row.signs_until ?? Number.POSITIVE_INFINITY,
       headers: known?.headers ?? new Map(),
     };
     signers.set(row.purpose, [...(signers.get(row.purpose) ?? []), signer]);

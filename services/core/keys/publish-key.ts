@@ -16,7 +16,7 @@ export type Publication = {
 /** Writes the row of a generated key, with its audit event. Returns its kid. */
 export async function publishKey(tx: Tx, key: SealedKey, publication: Publication): Promise<string> {
   const { policy, nowMs, signsFrom, caller } = publication;
-  const { longestTokenSeconds } = policy;
+  const { longest_token_seconds: longestTokenSeconds } = policy;
   await insertKey(tx, key, { publishedAt: nowMs, signsFrom, longestTokenSeconds });
   await recordEvent(tx, caller, keyPublished, {
     outcome: 'ok',

@@ -13,7 +13,7 @@ type ReplacePorts = Pick<Ports, 'sql' | 'vault' | 'random'>;
 export type KeyReplacements = { readonly policy: KeyPolicy; readonly byPurpose: ReadonlyMap<string, SealedKey> };
 
 const isLive = (key: KeyRow, nowMs: number): boolean =>
-  key.compromisedAt === null && (key.leavesAt === null || key.leavesAt > nowMs);
+  key.compromised_at === null && (key.leaves_at === null || key.leaves_at > nowMs);
 
 /** Generates one new key for every purpose in use, before the transaction that needs them. */
 export async function makeReplacements(ports: ReplacePorts): Promise<KeyReplacements> {
@@ -47,13 +47,13 @@ export async function replaceAllKeys(
   const live = (await readKeys(tx)).filter((key) => isLive(key, nowMs));
   for (const key of live) {
     const { signsUntil } = planCompromise([], key, nowMs);
-    const leaves = leavesAt(nowMs, key.longestTokenSeconds, policy);
+    const leaves = leavesAt(nowMs, key.longest_token_seconds, policy);
     await markCompromised(tx, key.kid, { at: nowMs, reason, signsUntil, leavesAt: leaves });
     const target = { kind: 'key', id: key.kid } as const;
     await recordEvent(tx, caller, keyCompromised, { outcome: 'ok', target, detail: { reason } });
   }
   const created: string[] = [];
-  for (const purpose of new Set(live.filter((key) => key.signsUntil === null).map((key) => key.purpose))) {
+  for (const purpose of new Set(live.filter((key) => key.signs_until === null).map((key) => key.purpose))) {
     const key = byPurpose.get(purpose);
     const signsFrom = signsAtOnceFrom(await readKeysOf(tx, purpose), nowMs);
     if (key) created.push(await publishKey(tx, key, { policy, nowMs, signsFrom, caller }));

@@ -41,7 +41,7 @@ export function retireKeys(ports: Pick<Ports, 'transact'>, caller: Caller): Prom
 
 async function retirePrivateParts(tx: Tx, nowMs: number, caller: Caller): Promise<string[]> {
   const due = (await readKeys(tx)).filter(
-    (key) => key.sealedPrivateKey !== '' && nowMs >= (destroysAt(key) ?? Number.POSITIVE_INFINITY),
+    (key) => key.sealed_private_key !== '' && nowMs >= (destroysAt(key) ?? Number.POSITIVE_INFINITY),
   );
   for (const { kid } of due) {
     await destroyPrivatePart(tx, kid);
@@ -58,7 +58,7 @@ async function retireSecrets(tx: Tx, policy: KeyPolicy, nowMs: number, caller: C
   const due = secrets.filter((secret) => {
     const successor = successorOf(secret);
     if (secret.sealed === '' || successor === undefined || isKeptForever(secret.purpose)) return false;
-    return nowMs >= secretDestroysAt(successor.activatesAt, policy);
+    return nowMs >= secretDestroysAt(successor.activates_at, policy);
   });
   for (const { purpose, version } of due) {
     await destroySecret(tx, purpose, version);

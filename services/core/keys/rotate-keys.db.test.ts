@@ -113,7 +113,7 @@ describe('server secrets', () => {
       Array.from({ length: 5 }, () => rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller)),
     );
     expect(answers.filter(({ outcome }) => outcome === 'created')).toHaveLength(1);
-    expect(new Set(answers.map(({ version, activatesAt }) => `${version} ${activatesAt}`)).size).toBe(1);
+    expect(new Set(answers.map((row) => `${row.version} ${row.activates_at}`)).size).toBe(1);
     const [row] = await harness.ports.raw<{ waits: number }>(
       `SELECT extract(epoch FROM activates_at - created_at)::int AS waits FROM server_secrets WHERE version = 2`,
     );

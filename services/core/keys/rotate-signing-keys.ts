@@ -138,7 +138,7 @@ async function apply(
   caller: Caller,
 ): Promise<string | null> {
   if (spare === null) return null;
-  const { close, signsFrom } = plan;
-  if (close) await setKeyRange(tx, close.kid, close, policy.longestTokenSeconds);
+  const { close, signs_from: signsFrom } = plan;
+  if (close) await setKeyRange(tx, close.kid, close, policy.longest_token_seconds);
   return publishKey(tx, spare, { policy, nowMs, signsFrom, caller });
 }

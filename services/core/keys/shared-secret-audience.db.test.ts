@@ -33,13 +33,13 @@ test.each([
   async (_name, secret) => {
     const { created } = await harness.start(settingsWith(AFTER, secret));
     const [[before], [after]] = [await sharedWith(KEY_AUDIENCE), await sharedWith(AFTER)];
-    expect(before).toMatchObject({ kid, signsUntil: expect.any(Number) });
-    expect(after).toMatchObject({ kid: created[0], signsUntil: null });
+    expect(before).toMatchObject({ kid, signs_until: expect.any(Number) });
+    expect(after).toMatchObject({ kid: created[0], signs_until: null });
     expect(await harness.eventsOf('key.stopped')).toMatchObject([{ target_id: kid }]);
   },
 );
 
 test('a start that does not know the default audience leaves shared secrets unchanged', async () => {
   expect((await harness.start(settingsWith(null))).created).toEqual([]);
-  expect(await sharedWith(KEY_AUDIENCE)).toMatchObject([{ kid, signsUntil: null }]);
+  expect(await sharedWith(KEY_AUDIENCE)).toMatchObject([{ kid, signs_until: null }]);
 });

@@ -11,12 +11,12 @@ const AUDIENCE = 'https://api.example.test';
 const signer = (kid: string, changes: Partial<KeyRow> = {}): Signer => {
   const row = keyRow(kid, changes);
   const key = createSecretKey(Buffer.alloc(32, 1));
-  return { row, key, until: row.signsUntil ?? Number.POSITIVE_INFINITY, headers: new Map() };
+  return { row, key, until: row.signs_until ?? Number.POSITIVE_INFINITY, headers: new Map() };
 };
 
-const old = signer('old', { signsUntil: NOW + 1_000 });
-const next = signer('next', { signsFrom: NOW + 1_000 });
-const shared = signer('shared', { alg: 'HS256', purpose: `hs256:${AUDIENCE}`, signsUntil: NOW + 2_000 });
+const old = signer('old', { signs_until: NOW + 1_000 });
+const next = signer('next', { signs_from: NOW + 1_000 });
+const shared = signer('shared', { alg: 'HS256', purpose: `hs256:${AUDIENCE}`, signs_until: NOW + 2_000 });
 const keys: OpenKeys = {
   verifiers: new Map(),
   signers: new Map([
@@ -54,7 +54,7 @@ describe('the key that signs', () => {
 });
 
 describe('the key of a client registered for an algorithm', () => {
-  const es = signer('es', { alg: 'ES256', purpose: 'access:ES256', signsUntil: NOW + 1_000 });
+  const es = signer('es', { alg: 'ES256', purpose: 'access:ES256', signs_until: NOW + 1_000 });
   const both: OpenKeys = { ...keys, signers: new Map([...keys.signers, ['access:ES256', [es]]]) };
 
   test.each([
@@ -77,7 +77,7 @@ describe('the key of a client registered for an algorithm', () => {
     const changing: OpenKeys = {
       ...both,
       signers: new Map([
-        ['access', [old, signer('next', { alg: 'ES256', signsFrom: NOW + 1_000 })]],
+        ['access', [old, signer('next', { alg: 'ES256', signs_from: NOW + 1_000 })]],
         ['access:ES256', [es]],
       ]),
     };

@@ -71,7 +71,7 @@ const encode = (text: string): string => Buffer.from(text).toString('base64url')
 function signerAt(keys: OpenKeys, purpose: string, nowMs: number): Signer | undefined {
   const signers = keys.signers.get(purpose);
   if (signers === undefined) return undefined;
-  for (const signer of signers) if (nowMs >= signer.row.signsFrom && nowMs < signer.until) return signer;
+  for (const signer of signers) if (nowMs >= signer.row.signs_from && nowMs < signer.until) return signer;
   return undefined;
 }
 
@@ -118,7 +118,7 @@ function headerOf(signer: Signer, typ: string): string {
  */
 export function signingInput(signer: Signer, typ: string, claims: object, nowMs: number): string {
   const { exp } = claims as { readonly exp?: unknown };
-  const { longestTokenSeconds } = signer.row;
+  const { longest_token_seconds: longestTokenSeconds } = signer.row;
   const longest = nowMs / 1_000 + longestTokenSeconds;
   if (typeof exp === 'number' && exp > longest + 1)
     throw new RangeError(`a token of ${Math.ceil(exp - nowMs / 1_000)} s outlives its key's ${longestTokenSeconds} s`);

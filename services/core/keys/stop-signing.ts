@@ -8,9 +8,13 @@ export type StopWork = { readonly policy: KeyPolicy; readonly nowMs: number; rea
 
 /** Ends the range of a key that the configuration no longer uses. It verifies until its last token has expired. */
 export async function stopSigning(tx: Tx, key: KeyRow, { policy, nowMs, caller }: StopWork): Promise<void> {
-  const signsUntil = Math.max(nowMs, key.signsFrom + 1);
-  const longest = Math.max(key.longestTokenSeconds, policy.longestTokenSeconds);
-  const range = { signsFrom: key.signsFrom, signsUntil, leavesAt: leavesAt(signsUntil, longest, policy) };
+  const signsUntil = Math.max(nowMs, key.signs_from + 1);
+  const longest = Math.max(key.longest_token_seconds, policy.longest_token_seconds);
+  const range = {
+    signs_from: key.signs_from,
+    signs_until: signsUntil,
+    leaves_at: leavesAt(signsUntil, longest, policy),
+  };
   await setKeyRange(tx, key.kid, range, longest);
   await recordEvent(tx, caller, keyStopped, { outcome: 'ok', target: { kind: 'key', id: key.kid } });
 }

@@ -118,7 +118,7 @@ const recordForOwner = (
 ): Promise<void> =>
   transact(async (tx) => {
     const agent = await lockAgent(tx, agentId);
-    if (!agent?.isLive || agent.ownerId !== sub || agent.ownerEpoch > ue) throw subjectTokenInvalid();
+    if (!agent?.is_live || agent.owner_id !== sub || agent.owner_epoch > ue) throw subjectTokenInvalid();
     await recordEvent(tx, caller, tokenIssued, issued);
   });
 

@@ -79,7 +79,7 @@ export async function collapseRevocations(
 
 /** Counts rows in the database, because the memory of a copy is some seconds behind. */
 async function collapse(tx: Tx, budget: number): Promise<CollapseResult | null> {
-  const { live, ofTokens } = await readLiveRevocations(tx);
+  const { live, of_tokens: ofTokens } = await readLiveRevocations(tx);
   if (live <= budget) return null;
   const excess = live - budget * RELIEVED_SHARE;
   const users = enough(await readCrowdedUsers(tx, CROWD_LIMIT), excess);

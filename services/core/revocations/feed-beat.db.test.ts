@@ -28,14 +28,14 @@ const read = () => readFeed(ports.sql, 0);
 
 test('a beat is due after a transaction that wrote', async () => {
   await ports.sql.query(write);
-  expect((await read()).isBeatDue).toBe(true);
+  expect((await read()).is_beat_due).toBe(true);
 });
 
 test('no beat is due when nothing was written since the last, as a restored database then lacks nothing', async () => {
   // Other databases of the server number their transactions together with this one.
   await eventually('a moment in which no other database writes', async () => {
     await ports.sql.query(age);
-    return !(await read()).isBeatDue;
+    return !(await read()).is_beat_due;
   });
 });
 
@@ -54,24 +54,24 @@ test('no beat is due after a write that a restored database may lack, and it adv
     for (let time = 0; time < 3; time += 1) await ports.sql.query(figures, [true]);
     const after = await read();
     expect(after.beat).toBe(beat);
-    return !after.isBeatDue;
+    return !after.is_beat_due;
   });
 });
 
 test('such a write hides no other: a beat is due for one before it, one after it and one that is open beside it', async () => {
   await ports.sql.query(write);
   await ports.sql.query(figures, [true]);
-  expect((await read()).isBeatDue).toBe(true);
+  expect((await read()).is_beat_due).toBe(true);
   await ports.sql.query(age);
   await ports.sql.query(figures, [true]);
   await ports.sql.query(write);
-  expect((await read()).isBeatDue).toBe(true);
+  expect((await read()).is_beat_due).toBe(true);
   await ports.sql.query(age);
   await ports.transact(async (tx) => {
     await tx.query(write);
     await ports.sql.query(figures, [true]);
   });
-  expect((await read()).isBeatDue).toBe(true);
+  expect((await read()).is_beat_due).toBe(true);
 });
 
 test('a statement that wrote nothing leaves the row of the beat alone', async () => {
@@ -86,7 +86,7 @@ test('a beat beside an open transaction that wrote is not the last one, and anot
     await tx.query(write);
     expect(await beatFeed(ports.sql)).toBe(false);
     await ports.sql.query(age);
-    expect((await read()).isBeatDue).toBe(true);
+    expect((await read()).is_beat_due).toBe(true);
   });
 });
 

@@ -72,7 +72,7 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
       const from = cursor;
       const page = await readFeed(deps.pollSql, from);
       if (isClosed) return;
-      if (page.isStandby) throw new Error('revocations were read from a standby; DATABASE_URL must name the primary');
+      if (page.is_standby) throw new Error('revocations were read from a standby; DATABASE_URL must name the primary');
 
       const trust = await highWater.compare(shownBy(page), expected);
       if (trust === 'rewound') return refuse(settle);
@@ -110,12 +110,12 @@ export function createFeedReader(deps: FeedReaderDeps): FeedReader {
   }
 
   function confirm(page: FeedPage, sent: Sent): void {
-    revocations.sweep(trustedNow(page.nowMs, sent.atMs));
+    revocations.sweep(trustedNow(page.now_ms, sent.atMs));
     revocations.confirm(cursor, sent.atMs, sent.atWallMs);
     isLoaded = true;
     highWater.raise(shownBy(page));
-    if (page.isBeatDue) deps.onBeatDue();
-    const { incarnation, keysVersion, accessVersion, nowMs: databaseNowMs } = page;
+    if (page.is_beat_due) deps.onBeatDue();
+    const { incarnation, keys_version: keysVersion, access_version: accessVersion, now_ms: databaseNowMs } = page;
     deps.onConfirmed?.({ incarnation, keysVersion, accessVersion, databaseNowMs, sentAtMs: sent.atMs });
     const followed = Promise.all([keys.see(keysVersion), access.see(accessVersion)]);
     void followed.then(([isKeysLoaded, isAccessLoaded]) => {
@@ -193,7 +193,7 @@ function createVisibilityRecord(): (page: FeedPage, tookMs: number, source: Sour
     push: revocationVisibility.at({ source: 'push' }),
     poll: revocationVisibility.at({ source: 'poll' }),
   };
-  return ({ entries, nowMs }, tookMs, source) => {
+  return ({ entries, now_ms: nowMs }, tookMs, source) => {
     for (const { createdAtMs } of entries) visibility[source].record(Math.max(0, nowMs - createdAtMs + tookMs) / 1_000);
   };
 }

@@ -10,14 +10,14 @@ export type FeedPage = {
   /** Incarnations whose loss an operator accepted. */
   readonly replaced: readonly string[];
   readonly epoch: number;
-  readonly keysVersion: number;
-  readonly accessVersion: number;
+  readonly keys_version: number;
+  readonly access_version: number;
   readonly beat: number;
-  readonly isBeatDue: boolean;
+  readonly is_beat_due: boolean;
   /** True on a replica, whose answers may be outdated. */
-  readonly isStandby: boolean;
+  readonly is_standby: boolean;
   /** The database's clock, milliseconds since 1970. */
-  readonly nowMs: number;
+  readonly now_ms: number;
   /** In epoch order. */
   readonly entries: readonly FeedEntry[];
 };
@@ -33,10 +33,10 @@ const IS_OLD = `clock_timestamp() NOT BETWEEN s.beat_at AND s.beat_at + interval
 // has counted is visible. A JSON array keeps the answer in one row and is the cheapest form to parse.
 const feedRead = defineStatement(
   'revocationFeedRead',
-  `SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version AS "keysVersion",
-     s.access_version AS "accessVersion", s.beat,
-     ${IS_OLD} AND ${BEAT_IS_FOLLOWED} AS "isBeatDue",
-     pg_is_in_recovery() AS "isStandby", (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS "nowMs",
+  `SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version,
+     s.access_version, s.beat,
+     ${IS_OLD} AND ${BEAT_IS_FOLLOWED} AS is_beat_due,
+     pg_is_in_recovery() AS is_standby, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms,
      (SELECT coalesce(json_agg(json_build_array(r.epoch, r.kind, r.value, r.token_epoch, r.reason, r.user_id, r.client_id,
         round(extract(epoch FROM r.expires_at) * 1000), round(extract(epoch FROM r.created_at) * 1000)) ORDER BY r.epoch), '[]')
       FROM (SELECT * FROM revocations WHERE epoch > $1 ORDER BY epoch LIMIT $2) r) AS rows
@@ -49,14 +49,14 @@ const feedBeat = defineStatement(
   `UPDATE feed_state SET beat = beat + 1, beat_at = clock_timestamp()
    WHERE id IN (SELECT id FROM feed_state s WHERE ${IS_OLD} FOR UPDATE SKIP LOCKED)
    RETURNING pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
-     AND pg_snapshot_xmax(pg_current_snapshot()) = pg_current_xact_id() AS "isLast"`,
+     AND pg_snapshot_xmax(pg_current_snapshot()) = pg_current_xact_id() AS is_last`,
 );
 
 // True for a database without keys, sessions and token families: it has never issued a token.
 const databaseIsUnused = defineStatement(
   'revocationDatabaseIsUnused',
   `SELECT NOT EXISTS (SELECT FROM jwks) AND NOT EXISTS (SELECT FROM sessions)
-     AND NOT EXISTS (SELECT FROM refresh_families) AS "isUnused"`,
+     AND NOT EXISTS (SELECT FROM refresh_families) AS is_unused`,
 );
 
 /** Index: revocations_expires_at. No copy may be an hour behind and still validate tokens. */
@@ -68,15 +68,12 @@ export const revocationPurge = definePurge({
   stays: `interval '1 hour'`,
 });
 
-const collapseLock = defineStatement(
-  'revocationCollapseLock',
-  'SELECT pg_try_advisory_xact_lock(72707371) AS "isMine"',
-);
+const collapseLock = defineStatement('revocationCollapseLock', 'SELECT pg_try_advisory_xact_lock(72707371) AS is_mine');
 
 // This and the next two read the whole table, so they run only beyond the budget.
 const liveCounts = defineStatement(
   'revocationLiveCounts',
-  `SELECT count(*) AS live, count(*) FILTER (WHERE kind IN ('jti', 'family')) AS "ofTokens"
+  `SELECT count(*) AS live, count(*) FILTER (WHERE kind IN ('jti', 'family')) AS of_tokens
    FROM revocations WHERE expires_at > clock_timestamp()`,
 );
 
@@ -144,13 +141,13 @@ export async function readFeed(sql: Sql, epoch: number): Promise<FeedPage> {
  * precede: then another beat must follow.
  */
 export async function beatFeed(sql: Sql): Promise<boolean> {
-  const [row] = await sql.query<{ isLast: boolean }>(feedBeat);
-  return row?.isLast !== false;
+  const [row] = await sql.query<{ is_last: boolean }>(feedBeat);
+  return row?.is_last !== false;
 }
 
 export async function isDatabaseUnused(sql: Sql): Promise<boolean> {
-  const [row] = await sql.query<{ isUnused: boolean }>(databaseIsUnused);
-  return row?.isUnused === true;
+  const [row] = await sql.query<{ is_unused: boolean }>(databaseIsUnused);
+  return row?.is_unused === true;
 }
 
 /** A user or client with several single revocations. */
@@ -158,14 +155,14 @@ export type Crowd = { readonly id: string; readonly entries: number };
 
 /** Allows one collapse at a time across all copies; released at commit. False while another runs. */
 export async function lockCollapse(tx: Sql): Promise<boolean> {
-  const [row] = await tx.query<{ isMine: boolean }>(collapseLock);
-  return row?.isMine === true;
+  const [row] = await tx.query<{ is_mine: boolean }>(collapseLock);
+  return row?.is_mine === true;
 }
 
 /** Counts live rows, and those among them that name a token or a token family. */
-export async function readLiveRevocations(tx: Sql): Promise<{ readonly live: number; readonly ofTokens: number }> {
-  const [row] = await tx.query<{ live: number; ofTokens: number }>(liveCounts);
-  return row ?? { live: 0, ofTokens: 0 };
+export async function readLiveRevocations(tx: Sql): Promise<{ readonly live: number; readonly of_tokens: number }> {
+  const [row] = await tx.query<{ live: number; of_tokens: number }>(liveCounts);
+  return row ?? { live: 0, of_tokens: 0 };
 }
 
 export const readCrowdedUsers = (tx: Sql, limit: number): Promise<Crowd[]> => tx.query<Crowd>(crowdedUsers, [limit]);

@@ -13,11 +13,11 @@ type Attempt = {
 export type GivenUp = Attempt & {
   /** Code of the last failure. */
   readonly failure: string;
-  readonly failedAt: Date;
+  readonly failed_at: Date;
 };
 
 /** With the time since which it was attempted. */
-type FoundGivenUp = GivenUp & { readonly createdAt: Date };
+type FoundGivenUp = GivenUp & { readonly created_at: Date };
 
 type AttemptEnds = {
   /** False if a later attempt has taken the row. */
@@ -76,12 +76,12 @@ export function defineRetries<More extends object = object>(
 ): Retries<More> {
   const read = defineStatement(
     `${names.many}GivenUp`,
-    `SELECT id, attempts, failure, failed_at AS "failedAt"${more} FROM ${table}
+    `SELECT id, attempts, failure, failed_at${more} FROM ${table}
      WHERE next_attempt_at IS NULL AND ($2::timestamptz IS NULL OR date_trunc('milliseconds', failed_at) <= $2) ORDER BY failed_at DESC, id LIMIT $1`,
   );
   const find = defineStatement(
     `${names.one}FindGivenUp`,
-    `SELECT id, attempts, failure, failed_at AS "failedAt", created_at AS "createdAt" FROM ${table}
+    `SELECT id, attempts, failure, failed_at, created_at FROM ${table}
      WHERE id = $1 AND next_attempt_at IS NULL`,
   );
   const discard = defineStatement(

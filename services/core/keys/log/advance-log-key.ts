@@ -30,8 +30,8 @@ export function advanceLogKey(
   return withSpan('advance-log-key', {}, async () => {
     const policy = {
       ...(await requirePolicy(ports.sql)),
-      rotationDays: ROTATION_DAYS,
-      prepublishSeconds: OVERLAP_SECONDS,
+      rotation_days: ROTATION_DAYS,
+      prepublish_seconds: OVERLAP_SECONDS,
     };
     const spare = await makeKeyPair(ports.vault, LOG_PURPOSE, 'EdDSA');
     return ports.transact(async (tx) => {
@@ -48,17 +48,17 @@ export function advanceLogKey(
 
 async function publish(
   tx: Tx,
-  { close, signsFrom }: RotationPlan & { readonly kind: 'publish' },
+  { close, signs_from: signsFrom }: RotationPlan & { readonly kind: 'publish' },
   spare: SealedKey,
   at: { readonly policy: KeyPolicy; readonly nowMs: number; readonly caller: Caller },
 ): Promise<string> {
-  if (close) await setKeyRange(tx, close.kid, close, at.policy.longestTokenSeconds);
+  if (close) await setKeyRange(tx, close.kid, close, at.policy.longest_token_seconds);
   return publishKey(tx, spare, { ...at, signsFrom });
 }
 
 async function destroyOldParts(tx: Tx, nowMs: number, caller: Caller): Promise<void> {
   for (const key of await readKeysOf(tx, LOG_PURPOSE)) {
-    if (key.sealedPrivateKey === '' || nowMs < (destroysAt(key) ?? Number.POSITIVE_INFINITY)) continue;
+    if (key.sealed_private_key === '' || nowMs < (destroysAt(key) ?? Number.POSITIVE_INFINITY)) continue;
     await destroyPrivatePart(tx, key.kid);
     await recordEvent(tx, caller, keyPrivatePartDestroyed, { outcome: 'ok', target: { kind: 'key', id: key.kid } });
   }

@@ -34,7 +34,7 @@ export const rawPublicKey = (row: KeyRow): Buffer => Buffer.from(publicJwkOf(row
  */
 export async function readLogKeys({ sql }: Pick<Ports, 'sql'>, origin: string): Promise<NoteKey[]> {
   const rows = await readKeysOf(sql, LOG_PURPOSE);
-  return rows.filter((row) => row.compromisedAt === null).map((row) => noteKey(origin, rawPublicKey(row)));
+  return rows.filter((row) => row.compromised_at === null).map((row) => noteKey(origin, rawPublicKey(row)));
 }
 
 /**
@@ -47,7 +47,7 @@ export function createLogSigner(ports: Pick<Ports, 'sql' | 'vault'>): LogSigner 
     async signers(origin) {
       const nowMs = await readDatabaseClock(ports.sql);
       const rows = (await readKeysOf(ports.sql, LOG_PURPOSE)).filter(
-        (row) => row.sealedPrivateKey !== '' && ['active', 'pending'].includes(stateOf(row, nowMs)),
+        (row) => row.sealed_private_key !== '' && ['active', 'pending'].includes(stateOf(row, nowMs)),
       );
       opened = new Map(rows.map((row) => [row.kid, opened.get(row.kid) ?? signingKeyOf(ports.vault, row)]));
       return rows.map((row) => signerOf(origin, opened.get(row.kid) as KeyObject));

@@ -8,8 +8,8 @@ import { assertVaultFits } from '../publish-key.ts';
 /** What an event says about a key, by the last word of its type; others say nothing that the key shows. */
 const SHOWN: Readonly<Record<string, (key: KeyRow, claim: KeyClaim) => boolean>> = {
   'key.published': ({ purpose, alg }, { detail }) => detail.purpose === purpose && detail.alg === alg,
-  'key.compromised': ({ compromisedAt }) => compromisedAt !== null,
-  'key.private_part_destroyed': ({ sealedPrivateKey }) => sealedPrivateKey === '',
+  'key.compromised': (row) => row.compromised_at !== null,
+  'key.private_part_destroyed': (row) => row.sealed_private_key === '',
 };
 
 /**
@@ -22,7 +22,7 @@ export async function ownsKey({ sql, vault }: Pick<Ports, 'sql' | 'vault'>, clai
   const key = claim.kid === null ? undefined : await readKey(sql, claim.kid);
   if (key === undefined || SHOWN[claim.type]?.(key, claim) === false) return false;
   if (key.alg !== 'HS256' && (await thumbprintOf(key)) !== key.kid) return false;
-  if (key.sealedPrivateKey === '') return true;
+  if (key.sealed_private_key === '') return true;
   try {
     signingKeyOf(vault, key);
     return true;

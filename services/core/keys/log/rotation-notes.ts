@@ -16,10 +16,10 @@ import { rawPublicKey, signerOf } from './log-keys.ts';
 export async function writeRotationNotes(tx: Tx, vault: Vault): Promise<void> {
   const origin = (await listOrigins({ sql: tx })).at(-1)?.origin;
   if (origin === undefined) return;
-  const keys = (await readKeysOf(tx, LOG_PURPOSE)).filter(({ compromisedAt }) => compromisedAt === null);
+  const keys = (await readKeysOf(tx, LOG_PURPOSE)).filter((row) => row.compromised_at === null);
   for (const [at, next] of keys.entries()) {
     const old = keys[at - 1];
-    if (old === undefined || old.sealedPrivateKey === '' || next.rotationNote !== null) continue;
+    if (old === undefined || old.sealed_private_key === '' || next.rotation_note !== null) continue;
     const signer = signerOf(origin, signingKeyOf(vault, old));
     const note = signNote(rotationText(signer.key, noteKey(origin, rawPublicKey(next))), [signer]);
     await setRotationNote(tx, next.kid, note);
@@ -31,8 +31,8 @@ export async function writeRotationNotes(tx: Tx, vault: Vault): Promise<void> {
  * key vouches for nothing.
  */
 export async function readRotationNotes({ sql }: Pick<Ports, 'sql'>): Promise<string[]> {
-  const keys = (await readKeysOf(sql, LOG_PURPOSE)).filter(({ compromisedAt }) => compromisedAt === null);
-  return keys.flatMap(({ rotationNote: note }) => {
+  const keys = (await readKeysOf(sql, LOG_PURPOSE)).filter((row) => row.compromised_at === null);
+  return keys.flatMap(({ rotation_note: note }) => {
     if (note === null) return [];
     try {
       const name = rotationName(note);

@@ -16,8 +16,8 @@ export async function addServerSecret(
   secret: {
     readonly purpose: ServerSecretPurpose;
     readonly version: number;
-    readonly createdAt: number;
-    readonly activatesAt: number;
+    readonly created_at: number;
+    readonly activates_at: number;
   },
   caller: Caller,
 ): Promise<void> {
@@ -26,7 +26,7 @@ export async function addServerSecret(
   await recordEvent(tx, caller, serverSecretCreated, {
     outcome: 'ok',
     target: { kind: 'key', id: context },
-    detail: { activates_at: new Date(secret.activatesAt).toISOString() },
+    detail: { activates_at: new Date(secret.activates_at).toISOString() },
   });
 }
 
@@ -40,5 +40,5 @@ export async function ensureServerSecrets(
   const known = new Set((await readSecrets(tx)).map((secret) => secret.purpose));
   for (const purpose of serverSecretPurposes)
     if (!known.has(purpose))
-      await addServerSecret(ports, tx, { purpose, version: 1, createdAt: nowMs, activatesAt: nowMs }, caller);
+      await addServerSecret(ports, tx, { purpose, version: 1, created_at: nowMs, activates_at: nowMs }, caller);
 }

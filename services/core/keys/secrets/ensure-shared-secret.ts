@@ -47,7 +47,7 @@ async function ensureFor(
   const same = keys.filter((key) => isSharedSecret(ports.vault, key, given));
   const current = openEnded(keys);
   if (current && same.includes(current)) return { created: [], warnings: [] };
-  const isCompromised = same.some((key) => key.compromisedAt !== null);
+  const isCompromised = same.some((key) => key.compromised_at !== null);
   const warnings = isCompromised
     ? ['The shared secret of HS256 mode is marked compromised and not used: set a new JWT_SECRET']
     : [];

@@ -10,7 +10,7 @@ type ServerSecretRotation = {
   /** `pending`: a version was already waiting and is returned. */
   readonly outcome: 'created' | 'pending' | 'not_due';
   readonly version: number;
-  readonly activatesAt: number;
+  readonly activates_at: number;
 };
 
 /**
@@ -30,17 +30,22 @@ export async function rotateServerSecret(
     const policy = await requirePolicy(tx);
     const newest = (await readSecrets(tx)).findLast((secret) => secret.purpose === input.purpose);
     const activatesAt = nowMs + secretHoldMs(policy);
-    if (newest && newest.activatesAt > nowMs) return answerOf('pending', newest);
-    if (newest && input.onlyWhenDue && activatesAt < secretRotatesAt(newest.activatesAt, policy))
+    if (newest && newest.activates_at > nowMs) return answerOf('pending', newest);
+    if (newest && input.onlyWhenDue && activatesAt < secretRotatesAt(newest.activates_at, policy))
       return answerOf('not_due', newest);
     const version = (newest?.version ?? 0) + 1;
-    await addServerSecret(ports, tx, { purpose: input.purpose, version, createdAt: nowMs, activatesAt }, caller);
+    await addServerSecret(
+      ports,
+      tx,
+      { purpose: input.purpose, version, created_at: nowMs, activates_at: activatesAt },
+      caller,
+    );
     tx.afterCommit(ports.keysChanged);
-    return answerOf('created', { version, activatesAt });
+    return answerOf('created', { version, activates_at: activatesAt });
   });
 }
 
 const answerOf = (
   outcome: ServerSecretRotation['outcome'],
-  { version, activatesAt }: Omit<ServerSecretRotation, 'outcome'>,
-): ServerSecretRotation => ({ outcome, version, activatesAt });
+  { version, activates_at: activatesAt }: Omit<ServerSecretRotation, 'outcome'>,
+): ServerSecretRotation => ({ outcome, version, activates_at: activatesAt });

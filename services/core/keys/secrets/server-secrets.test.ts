@@ -8,8 +8,8 @@ const rowOf = (purpose: string, version: number, activatesAt: number): SecretRow
   purpose,
   version,
   sealed: vault.seal(Buffer.alloc(32, version), serverSecretContext(purpose, version)),
-  createdAt: 0,
-  activatesAt,
+  created_at: 0,
+  activates_at: activatesAt,
 });
 
 test('a purpose of a later release is ignored at the first load and at later loads', () => {

@@ -27,7 +27,7 @@ export type ServerSecrets = {
  */
 export function openServerSecrets(vault: Vault, rows: readonly SecretRow[], before?: ServerSecrets): ServerSecrets {
   const versions = new Map<string, Version[]>(serverSecretPurposes.map((purpose) => [purpose, []]));
-  for (const { purpose, version, sealed, activatesAt } of rows) {
+  for (const { purpose, version, sealed, activates_at: activatesAt } of rows) {
     if (sealed === '') continue;
     const key =
       before?.version(purpose as ServerSecretPurpose, version) ??

@@ -125,7 +125,7 @@ test('an unchanged document keeps its consents and writes no audit event', async
   const url = await admitted();
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   expect(await admit(url, {}, later(700))).toBeNull();
-  expect(ports.access.client(url)?.documentUntilMs).toBeGreaterThan(ports.clock.now() + 1_000_000);
+  expect(ports.access.client(url)?.document_until_ms).toBeGreaterThan(ports.clock.now() + 1_000_000);
   expect(await harness.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
   expect(
     await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1`, [url]),

@@ -56,8 +56,8 @@ function documentUrlIn({ access, clientSettings, clock }: DocumentClientPorts, q
 }
 
 // A table constraint guarantees that a client from a document has documentUntilMs.
-const isStale = ({ origin, disabled, documentUntilMs }: Client, nowMs: number): boolean =>
-  origin === 'document' && !disabled && (documentUntilMs as number) <= nowMs;
+const isStale = (row: Client, nowMs: number): boolean =>
+  row.origin === 'document' && !row.disabled && (row.document_until_ms as number) <= nowMs;
 
 /**
  * Runs before an authorization request: if the client id is the URL of a metadata document, fetches the document and
@@ -82,7 +82,7 @@ export async function admitDocumentClient(
   const { host } = new URL(url);
   const document = await ports.clientDocuments.read(url, live.user.id);
   if (document.kind === 'busy') {
-    const usableUntilMs = (ports.access.client(url)?.documentUntilMs ?? 0) + OVERDUE_MS;
+    const usableUntilMs = (ports.access.client(url)?.document_until_ms ?? 0) + OVERDUE_MS;
     return ports.clock.now() < usableUntilMs ? null : refusedStep(host, TOO_MANY_FETCHES);
   }
   if (document.kind === 'refused') return refusedStep(host, `Its metadata document was refused: ${document.why}`);

@@ -20,5 +20,5 @@ export async function assertIssuesForOwner(
   const agent = await lockAgent(tx, agentId ?? clientId);
   if (agent === undefined && agentId === null) return;
   const isHeld = clientOf(caller) === null || agent?.credential_scopes.includes(tokensIssue.name) === true;
-  if (!agent?.isLive || agent.ownerId !== userId || !isHeld) throw permissionMissing();
+  if (!agent?.is_live || agent.owner_id !== userId || !isHeld) throw permissionMissing();
 }

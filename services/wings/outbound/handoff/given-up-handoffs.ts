@@ -11,7 +11,7 @@ export async function listHandoffDeadLetters(
 ): Promise<{ count: number; dead_letters: DeadLetterView[] }> {
   const count = await deliveryRetries.countGivenUp(sql);
   const rows = await deliveryRetries.readGivenUp(sql, limit);
-  const letters = rows.map(({ id, failedAt, ...row }) => ({
+  const letters = rows.map(({ id, failed_at: failedAt, ...row }) => ({
     delivery_id: id,
     ...row,
     failed_at: failedAt.toISOString(),
