@@ -22,9 +22,9 @@ const list: Verb<GlobalOptions> = async (ports, output) => {
       return { name, to, subject, date };
     }),
   );
-  const backlog = await readMailBacklog(ports);
-  output.data({ folder: folder(), ...backlog, mails }, () => [
-    `${folder()}  (${backlog.waiting} waiting, ${backlog.givenUp} given up)`,
+  const { waiting, given_up: givenUp, oldest_seconds: oldestSeconds } = await readMailBacklog(ports);
+  output.data({ folder: folder(), waiting, givenUp, oldestSeconds, mails }, () => [
+    `${folder()}  (${waiting} waiting, ${givenUp} given up)`,
     ...mails.map(({ name, to, subject, date }) => `${name}  ${date}  ${to}  ${subject}`),
   ]);
 };

@@ -5,19 +5,19 @@ import { type Check, pass, type Result, warn } from './check.ts';
 /** Reads every client; there are few, and copies read them all too. */
 const certificateFacts = defineStatement(
   'doctorClientCertificateFacts',
-  `SELECT count(*) FILTER (WHERE auth_method = 'tls_client_auth')::int AS "byName",
-     count(*) FILTER (WHERE auth_method = 'self_signed_tls_client_auth')::int AS "byCertificate"
+  `SELECT count(*) FILTER (WHERE auth_method = 'tls_client_auth')::int AS by_name,
+     count(*) FILTER (WHERE auth_method = 'self_signed_tls_client_auth')::int AS by_certificate
    FROM oauth_clients`,
 );
 
 /** How many clients authenticate by the name in a certificate, and by the certificate itself. */
-export type CertificateFacts = { readonly byName: number; readonly byCertificate: number };
+export type CertificateFacts = { readonly by_name: number; readonly by_certificate: number };
 
 /** The settings without which no client can do so. */
 export type CertificateSettings = { readonly isForwarded: boolean; readonly hasAuthorities: boolean };
 
 export function certificatesResult(
-  { byName, byCertificate }: CertificateFacts,
+  { by_name: byName, by_certificate: byCertificate }: CertificateFacts,
   { isForwarded, hasAuthorities }: CertificateSettings,
 ): Result {
   const clients = byName + byCertificate;

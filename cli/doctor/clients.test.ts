@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { clientsResult } from './clients.ts';
 
 test('passes while every client must use PKCE', () => {
-  expect(clientsResult({ clients: 3, withoutPkce: [], fapiWithRs256: [] })).toEqual({
+  expect(clientsResult({ clients: 3, without_pkce: [], fapi_with_rs256: [] })).toEqual({
     result: 'pass',
     evidence: '3 registered, PKCE required of all',
   });
@@ -12,7 +12,7 @@ test.each([
   [['a', 'b'], 'PKCE optional for a, b'],
   [['a', 'b', 'c', 'd', 'e', 'f', 'g'], 'PKCE optional for a, b, c, d, e and 2 more'],
 ])('names the clients that may do without PKCE, and how to require it: %j', (withoutPkce, evidence) => {
-  expect(clientsResult({ clients: 9, withoutPkce, fapiWithRs256: [] })).toEqual({
+  expect(clientsResult({ clients: 9, without_pkce: withoutPkce, fapi_with_rs256: [] })).toEqual({
     result: 'warn',
     evidence: `9 registered, ${evidence}`,
     fix: expect.stringContaining('clients update a --pkce required'),
@@ -21,7 +21,7 @@ test.each([
 
 test('names clients of the profile fapi2 whose tokens are signed with RS256, beside those without PKCE', () => {
   const fapiWithRs256 = ['bank', 'b', 'c', 'd', 'e', 'f'];
-  expect(clientsResult({ clients: 9, withoutPkce: ['a'], fapiWithRs256 })).toEqual({
+  expect(clientsResult({ clients: 9, without_pkce: ['a'], fapi_with_rs256: fapiWithRs256 })).toEqual({
     result: 'warn',
     evidence: '9 registered, FAPI 2.0 tokens signed with RS256 for bank, b, c, d, e and 1 more, PKCE optional for a',
     fix: expect.stringContaining('clients update bank --profile fapi2'),

@@ -9,20 +9,20 @@ const NAMED = 5;
 const clientFacts = defineStatement(
   'doctorClientFacts',
   `SELECT count(*)::int AS clients,
-     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE pkce = 'optional'), '{}') AS "withoutPkce",
+     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE pkce = 'optional'), '{}') AS without_pkce,
      coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE profile = 'fapi2'
        AND (id_token_signed_response_alg IS NULL OR access_token_signed_response_alg IS NULL)
        AND EXISTS (SELECT FROM jwks WHERE purpose = '${ACCESS_PURPOSE}' AND alg = 'RS256' AND compromised_at IS NULL
-         AND signs @> clock_timestamp())), '{}') AS "fapiWithRs256"
+         AND signs @> clock_timestamp())), '{}') AS fapi_with_rs256
    FROM oauth_clients`,
 );
 
 export type ClientFacts = {
   readonly clients: number;
   /** Ids of the clients that may request codes without PKCE. */
-  readonly withoutPkce: readonly string[];
+  readonly without_pkce: readonly string[];
   /** Ids of the clients of the profile `fapi2` whose tokens are signed with RS256, the default now. */
-  readonly fapiWithRs256: readonly string[];
+  readonly fapi_with_rs256: readonly string[];
 };
 
 function namesOf(clientIds: readonly string[]): string {
@@ -35,7 +35,11 @@ const withRs256Fix = (clientId: string): string =>
 const withoutPkceFix = (clientId: string): string =>
   `when the client sends a code_challenge: npx sallyport clients update ${clientId} --pkce required --reason <why>`;
 
-export function clientsResult({ clients, withoutPkce, fapiWithRs256 }: ClientFacts): Result {
+export function clientsResult({
+  clients,
+  without_pkce: withoutPkce,
+  fapi_with_rs256: fapiWithRs256,
+}: ClientFacts): Result {
   const [fapi] = fapiWithRs256;
   const [exempt] = withoutPkce;
   const evidence = [

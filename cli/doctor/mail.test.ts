@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { mailResult } from './mail.ts';
 
-const quiet = { waiting: 0, givenUp: 0, oldestSeconds: 0 };
+const quiet = { waiting: 0, given_up: 0, oldest_seconds: 0 };
 const server = { way: 'SMTP mail.example.com:465', isFolder: false, isDevelopment: false };
 
 test('fails with the code and one fix if the SMTP server cannot be used', () => {
@@ -13,12 +13,12 @@ test('fails with the code and one fix if the SMTP server cannot be used', () => 
 });
 
 test('warns about mails that have waited for minutes or were given up', () => {
-  expect(mailResult({ ...quiet, waiting: 3, oldestSeconds: 301 }, server)).toMatchObject({
+  expect(mailResult({ ...quiet, waiting: 3, oldest_seconds: 301 }, server)).toMatchObject({
     result: 'warn',
     evidence: expect.stringContaining('the oldest for 5 min'),
   });
-  expect(mailResult({ ...quiet, givenUp: 1 }, server).result).toBe('warn');
-  expect(mailResult({ ...quiet, waiting: 3, oldestSeconds: 20 }, server).result).toBe('pass');
+  expect(mailResult({ ...quiet, given_up: 1 }, server).result).toBe('warn');
+  expect(mailResult({ ...quiet, waiting: 3, oldest_seconds: 20 }, server).result).toBe('pass');
 });
 
 test('warns about mail written to files outside development', () => {

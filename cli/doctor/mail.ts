@@ -13,7 +13,7 @@ const LATE_SECONDS = 300;
 
 /** @param way how mails are sent; @param failure the error code, if the SMTP server could not be used */
 export function mailResult(
-  { waiting, givenUp, oldestSeconds }: Backlog,
+  { waiting, given_up: givenUp, oldest_seconds: oldestSeconds }: Backlog,
   { way, isFolder, isDevelopment, failure }: MailWay,
 ): Result {
   const evidence = `${way}, ${waiting} waiting, ${givenUp} given up in a week`;

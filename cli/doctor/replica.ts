@@ -6,12 +6,12 @@ import { type Check, fail, pass, type Result, warn } from './check.ts';
 const IN_USE = 'its reads go to the primary';
 
 export function replicaResult(facts: ReplicaFacts | undefined, maxAgeSeconds: number): Result {
-  if (facts?.isStandby !== true)
+  if (facts?.is_standby !== true)
     return fail(
       `DATABASE_REPLICA_URL leads to no standby: ${IN_USE}`,
       'let it lead to a standby that streams from the server of DATABASE_URL',
     );
-  const ageSeconds = facts.ageMs === null ? null : Math.round(facts.ageMs / 1_000);
+  const ageSeconds = facts.age_ms === null ? null : Math.round(facts.age_ms / 1_000);
   const evidence = `a standby, ${ageSeconds === null ? 'which has replayed nothing yet' : `${ageSeconds} s behind`}`;
   if (ageSeconds === null || ageSeconds > maxAgeSeconds)
     return warn(

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { type RoleFacts, rolesResult } from './roles.ts';
 
 const all = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'];
-const owner: RoleFacts = { login: 'sally"port', roles: all, assumes: all, isOwner: true };
-const worker: RoleFacts = { ...owner, assumes: ['sallyport_worker', 'sallyport_log_sealer'], isOwner: false };
+const owner: RoleFacts = { login: 'sally"port', roles: all, assumes: all, is_owner: true };
+const worker: RoleFacts = { ...owner, assumes: ['sallyport_worker', 'sallyport_log_sealer'], is_owner: false };
 
 test('a database user in the role of its process passes; one that owns the tables passes in development and is a warning in production', () => {
   expect(rolesResult(worker, true)).toMatchObject({

@@ -14,7 +14,7 @@ const roleFacts = defineStatement(
      ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND has_table_privilege(oid, 'audit_outbox', 'INSERT')) AS roles,
      ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(session_user, oid,
        CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)) AS assumes,
-     (SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = 'audit_events'::regclass) AS "isOwner"`,
+     (SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = 'audit_events'::regclass) AS is_owner`,
 );
 
 export type RoleFacts = {
@@ -24,14 +24,14 @@ export type RoleFacts = {
   /** Roles that the login may assume. */
   readonly assumes: readonly string[];
   /** Also true for a superuser. */
-  readonly isOwner: boolean;
+  readonly is_owner: boolean;
 };
 
 const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 const GUIDE = 'docs/how-to/run-in-production.md, "Database logins"';
 
 /** @param isProduction then the database user should be one that cannot regain its rights */
-export function rolesResult({ login, roles, assumes, isOwner }: RoleFacts, isProduction: boolean): Result {
+export function rolesResult({ login, roles, assumes, is_owner: isOwner }: RoleFacts, isProduction: boolean): Result {
   const missing = ROLES.filter((role) => !roles.includes(role));
   if (missing.length > 0)
     return fail(

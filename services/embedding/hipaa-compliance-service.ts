@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ports } from '../core/ports.ts';
+import type { ReportView, ViolationView } from '../wings/compliance/contract.ts';
 import { type ControlView, readControls } from '../wings/compliance/list-controls.ts';
-import { listViolations, type ViolationView } from '../wings/compliance/manage-violations.ts';
-import { type ReportView, readReport } from '../wings/compliance/reports/read-report.ts';
+import { listViolations } from '../wings/compliance/manage-violations.ts';
+import { readReport } from '../wings/compliance/reports/read-report.ts';
 import { requestReport } from '../wings/compliance/reports/request-report.ts';
 import { assertWing } from './assert-wing.ts';
 import { PrivacyControlService, type PrivacyControlServicePorts } from './privacy-control-service.ts';

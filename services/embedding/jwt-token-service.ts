@@ -118,22 +118,22 @@ export class JWTTokenService {
     const family = await readRefreshToken(this.#ports, token, null);
     if (family === null) return { valid: false, payload: null, reason: 'malformed' };
     if (!family.isCurrent) {
-      const hasExpired = family.expiresAt <= this.#ports.clock.now() / 1_000;
+      const hasExpired = family.expires_at <= this.#ports.clock.now() / 1_000;
       return { valid: false, payload: null, reason: hasExpired ? 'expired' : 'revoked' };
     }
     const payload: JWTPayload = {
       iss: this.#ports.tokenSettings.issuer,
       aud: family.audience,
-      sub: family.userId,
-      client_id: family.clientId,
-      iat: Math.floor(family.createdAt),
-      exp: Math.floor(family.expiresAt),
+      sub: family.user_id,
+      client_id: family.client_id,
+      iat: Math.floor(family.created_at),
+      exp: Math.floor(family.expires_at),
       jti: family.familyId,
       fid: family.familyId,
       scope: family.scope,
-      auth_time: Math.floor(family.authTime),
+      auth_time: Math.floor(family.auth_time),
       generation: family.presentedGeneration,
-      ...(family.sessionId === null ? {} : { sid: family.sessionId }),
+      ...(family.session_id === null ? {} : { sid: family.session_id }),
     };
     return { valid: true, payload, reason: null };
   }

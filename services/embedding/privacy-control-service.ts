@@ -19,11 +19,8 @@ import type { PhiRotationView } from '../wings/privacy/contract.ts';
 import { type DecryptPhiPorts, decryptPhi } from '../wings/privacy/decrypt-phi.ts';
 import { encryptPhi } from '../wings/privacy/encrypt-phi.ts';
 import type { PhiEnvelope, PhiLevel, PhiPurpose } from '../wings/privacy/phi-shapes.ts';
-import {
-  type HasRetentionWake,
-  type RetentionRunView,
-  requestRetentionRun,
-} from '../wings/privacy/retention/retention.ts';
+import { type HasRetentionWake, requestRetentionRun } from '../wings/privacy/retention/retention.ts';
+import type { RetentionRunView } from '../wings/privacy/retention/retention-contract.ts';
 import { type HasRotationWake, rotatePhiKeys } from '../wings/privacy/rotate-encryption-keys.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
 

@@ -26,8 +26,8 @@ export const taskOf = (row: TaskRow) => ({
   taskId: row.id,
   status: row.state,
   statusMessage: row.message,
-  createdAt: row.createdAt,
-  lastUpdatedAt: row.updatedAt,
+  createdAt: row.created_at,
+  lastUpdatedAt: row.updated_at,
   ttlMs: TASK_SECONDS * 1_000,
   pollIntervalMs: POLL_MS,
 });
@@ -36,7 +36,7 @@ export const taskOf = (row: TaskRow) => ({
 const REQUIRED = { extensions: { [TASKS_EXTENSION]: {} } };
 
 /** What a person must do before the task goes on: open the page of the sign-off. */
-const inputOf = ({ apiUrl }: McpPorts, { state, subjectId, message }: TaskRow): object =>
+const inputOf = ({ apiUrl }: McpPorts, { state, subject_id: subjectId, message }: TaskRow): object =>
   state === 'input_required'
     ? {
         inputRequests: {
@@ -65,7 +65,7 @@ export function registerTaskMethods(server: McpServer, ports: McpPorts, context:
     const row = await readTask(ports, id, caller);
     const ended =
       row.state === 'completed'
-        ? { result: { resultType: 'complete', ...resultOf(row.result ?? {}, row.isError) } }
+        ? { result: { resultType: 'complete', ...resultOf(row.result ?? {}, row.is_error) } }
         : {};
     return { ...taskOf(row), ...ended, ...inputOf(ports, row) };
   });

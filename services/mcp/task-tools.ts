@@ -16,7 +16,7 @@ const plainTaskOf = (row: TaskRow): PlainTask => ({
   task_id: row.id,
   status: row.state,
   message: row.message,
-  ...(row.state === 'completed' ? { result: row.result ?? {}, is_error: row.isError } : {}),
+  ...(row.state === 'completed' ? { result: row.result ?? {}, is_error: row.is_error } : {}),
   ...(row.state === 'working' || row.state === 'input_required'
     ? { next: 'Call read_task to get its state, and its result.' }
     : {}),

@@ -37,9 +37,9 @@ async function isRefused(url: string): Promise<boolean> {
   return refusal === '28P01' || refusal === '28000';
 }
 
-type Facts = { readonly isOwn: boolean; readonly exists: boolean; readonly missing: readonly string[] };
+type Facts = { readonly is_own: boolean; readonly exists: boolean; readonly missing: readonly string[] };
 
-const FACTS = `SELECT session_user = $1 AS "isOwn", r.oid IS NOT NULL AS exists,
+const FACTS = `SELECT session_user = $1 AS is_own, r.oid IS NOT NULL AS exists,
     ARRAY(SELECT name FROM unnest($2::text[]) name WHERE r.oid IS NULL OR NOT pg_has_role(r.oid, name::name, 'MEMBER')) AS missing
   FROM (SELECT) AS one LEFT JOIN pg_roles r ON r.rolname = $1`;
 
@@ -63,7 +63,7 @@ export async function ensureProcessLogins(
       for (const [process, url] of given) {
         const login = decodeURIComponent(new URL(url).username);
         const { rows } = await db.query<Facts>(FACTS, [login, ROLES[process]]);
-        const { isOwn, exists, missing } = rows[0] as Facts;
+        const { is_own: isOwn, exists, missing } = rows[0] as Facts;
         // The login that owns the tables has every right already.
         if (isOwn) continue;
         const password = (): string => pg.escapeLiteral(verifierOf(decodeURIComponent(new URL(url).password)));

@@ -161,7 +161,7 @@ export function pagesWith(
   const unvetted = { address: text };
   const names = {
     people: new Map([[text, { id: text, name: text, email: text }]]),
-    clients: new Map([[text, { id: text, name: text, ownerId: text }]]),
+    clients: new Map([[text, { id: text, name: text, owner_id: text }]]),
   };
   const mailed = { token: '', typed: '', email: text, next: text };
   const asking = { formToken: text, next: text, email: text, signInPath: text, problem };

@@ -412,7 +412,7 @@ describe('the page of a sign-off', () => {
         ['owner', { id: 'owner', name: 'Ada', email: 'ada@b.test' }],
         ['reviewer', { id: 'reviewer', name: '', email: 'eve@b.test' }],
       ]),
-      clients: new Map([['agent-1', { id: 'agent-1', name: 'Deployer', ownerId: 'owner' }]]),
+      clients: new Map([['agent-1', { id: 'agent-1', name: 'Deployer', owner_id: 'owner' }]]),
     };
     const decided = { role: 'qa', user_id: 'reviewer', decision: 'approve', comment: null, at: 'x' } as const;
     const changes = {

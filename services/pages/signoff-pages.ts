@@ -61,7 +61,7 @@ function requesterOf({ requested_by: { kind, id } }: SignOffView, names: SignOff
 
 /** The user whose agent asks; null if no agent does. */
 const ownerOf = ({ requested_by: { kind, id } }: SignOffView, { clients }: SignOffNames): string | null =>
-  kind === 'client' ? (clients.get(id)?.ownerId ?? null) : null;
+  kind === 'client' ? (clients.get(id)?.owner_id ?? null) : null;
 
 const listItem = (signOff: SignOffView, names: SignOffNames, texts: Texts): Html => {
   const places = { requester: requesterOf(signOff, names), expiry: timeOf(signOff.expires_at) };

@@ -16,8 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-const send = (logoutPrivate: boolean, isVetted: boolean) =>
-  createLogoutTransport({ logoutPrivate }).send({ uri: base, isVetted }, 'a.b.c', new AbortController().signal);
+const send = (logoutPrivate: boolean, is_vetted: boolean) =>
+  createLogoutTransport({ logoutPrivate }).send({ uri: base, is_vetted }, 'a.b.c', new AbortController().signal);
 
 test('posts the token as a form, and returns the status (Back-Channel Logout §2.5)', async () => {
   expect(await send(true, true)).toBe(204);

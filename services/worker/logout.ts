@@ -12,7 +12,7 @@ const ANSWER_BYTES_MAX = 65_536;
  * on a private network.
  */
 export const createLogoutTransport = ({ logoutPrivate }: Pick<ClientSettings, 'logoutPrivate'>): LogoutTransport => ({
-  async send({ uri, isVetted }, logoutToken, signal) {
+  async send({ uri, is_vetted: isVetted }, logoutToken, signal) {
     const rules = {
       allowsPrivate: logoutPrivate && isVetted,
       answerBytesMax: ANSWER_BYTES_MAX,

@@ -12,10 +12,10 @@ export function showSchedules(timetable: Pick<Timetable, 'rows'>, jobs: readonly
     const labels = { job: job.name };
     scheduleNextRun.at(labels).observe(() => {
       const row = rowOf();
-      return row && row.nextRunAtMs / 1_000;
+      return row && row.next_run_at_ms / 1_000;
     });
     scheduleLastSuccess.at(labels).observe(() => {
-      const at = rowOf()?.lastSucceededAtMs ?? null;
+      const at = rowOf()?.last_succeeded_at_ms ?? null;
       return at === null ? undefined : at / 1_000;
     });
     scheduleStale.at(labels).observe(() => {

@@ -91,7 +91,7 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
     const document = JSON.parse(messages[0]!.text);
     expect(document).toMatchObject({ class_uid: 3_002, metadata: { sequence: before + 1 } });
     expect(messages[0]?.time).toBe(document.metadata.original_time);
-    expect(await siem.rows()).toMatchObject([{ reachedSeq: newest, failures: 0 }]);
+    expect(await siem.rows()).toMatchObject([{ reached_seq: newest, failures: 0 }]);
   });
 
   test('log injection: a hostile text is one message, and stays what it was', async () => {
@@ -129,7 +129,7 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
       await siem.run();
       await siem.pass();
     }
-    expect(await siem.rows()).toMatchObject([{ reachedSeq: before, failures: 3, failure: 'ECONNREFUSED' }]);
+    expect(await siem.rows()).toMatchObject([{ reached_seq: before, failures: 3, failure: 'ECONNREFUSED' }]);
     await rsyslog.start();
     await siem.run();
     const newest = await newestSeq();
@@ -163,7 +163,7 @@ describe('rsyslog over TLS, with certificates of both sides', () => {
     const [before, kept] = [await newestSeq(), rsyslog.messages().length];
     await insert({});
     await siem.run();
-    expect(await siem.rows()).toMatchObject([{ reachedSeq: before, failure: expect.stringMatching(code) }]);
+    expect(await siem.rows()).toMatchObject([{ reached_seq: before, failure: expect.stringMatching(code) }]);
     expect(rsyslog.messages()).toHaveLength(kept);
   });
 });
@@ -195,7 +195,7 @@ describe('a receiver that closes early', () => {
       await siem.pass();
     }
     expect(read().split(`"sequence":${before + 1},`)).toHaveLength(3);
-    expect(await siem.rows()).toMatchObject([{ reachedSeq: before, failures: 2 }]);
+    expect(await siem.rows()).toMatchObject([{ reached_seq: before, failures: 2 }]);
   });
 });
 

@@ -19,7 +19,7 @@ afterAll(async () => {
 });
 
 const startWorker = (clockStepMs: number) => harness.forkWorker({ SCHEDULED: '1', CLOCK_STEP_MS: String(clockStepMs) });
-const lastOutcome = async () => (await harness.schedules())[0]?.lastOutcome;
+const lastOutcome = async () => (await harness.schedules())[0]?.last_outcome;
 
 test.each([
   ['one worker two days ahead', [TWO_DAYS_MS]],
@@ -47,7 +47,7 @@ test('after a clock is corrected, a run enqueued two days ahead still runs when 
   // The same slot, due now: its job in Redis is only due the day after tomorrow.
   const [row] = await harness.schedules();
   const [delayed] = await harness.queue().getDelayed();
-  expect(delayed?.id).toBe(effectJobId(String(row?.nextRunAtMs)));
+  expect(delayed?.id).toBe(effectJobId(String(row?.next_run_at_ms)));
   const slot = Date.now() - 60_000;
   await harness.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
   await harness.queue().add('seal-audit-events', delayed?.data ?? { payload: {} }, {

@@ -10,7 +10,7 @@ const endpoint = { operation: 'make', responses: { 201: null } };
 
 /** An in-memory table of keys, whose transactions roll back on failure. */
 function harness() {
-  const rows = new Map<string, { requestHash: Buffer; response: Buffer | null }>();
+  const rows = new Map<string, { request_hash: Buffer; response: Buffer | null }>();
   const told: string[] = [];
   const transact: OncePorts['transact'] = async (work) => {
     const before = new Map([...rows].map(([key, row]) => [key, { ...row }]));
@@ -19,7 +19,7 @@ function harness() {
       const id = (values[0] as Buffer).toString('hex');
       if (name === 'idempotencyKeyClaim') {
         if (rows.has(id)) return [];
-        rows.set(id, { requestHash: values[1] as Buffer, response: null });
+        rows.set(id, { request_hash: values[1] as Buffer, response: null });
         return [{}];
       }
       if (name === 'idempotencyKeyAnswer') rows.get(id)!.response = values[2] as Buffer;

@@ -1,12 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyDirectory } from '#services/core/api-keys/api-key-directory.ts';
-import { mintAccessToken } from '#services/core/tokens/access-token.ts';
-import { createFamily } from '#services/core/tokens/refresh/create-family.ts';
-import { familyTokenFacts } from '#services/core/tokens/refresh/family-token.ts';
+import { tokenAt } from '#tools/testing/flows/every-caller.ts';
 import type { Person } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy, newClient } from '#tools/testing/harness/api.ts';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
@@ -169,21 +166,9 @@ describe('the end of a key', () => {
 });
 
 /** A token that a user has just given to another client, for what the user may do. */
-async function givenToken({ id: userId, sessionId }: Person, scopes: readonly string[]): Promise<string> {
+async function givenToken(person: Person, scopes: readonly string[]): Promise<string> {
   const { clientId } = await newClient(harness.api, [], scopes);
-  const family = {
-    userId,
-    sessionId,
-    clientId,
-    isClientBound: true,
-    scope: scopes.join(' '),
-    audience: API_URL,
-    authTime: Math.floor(Date.now() / 1_000),
-  };
-  const { ports } = harness.api;
-  const created = await ports.transact((tx) => createFamily(tx, ports, family, testCaller));
-  const facts = familyTokenFacts(ports.access, { ...family, ...created });
-  return (await mintAccessToken(ports, facts, testCaller.request)).token;
+  return tokenAt(harness.api, person, { client_id: clientId, scope: scopes.join(' '), audience: API_URL });
 }
 
 describe('whose keys', () => {

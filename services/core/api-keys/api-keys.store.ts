@@ -93,7 +93,7 @@ const apiKeysRevokeSince = defineStatement(
    RETURNING 1`,
 );
 
-/** `lastUsedAt` and `uses` may be some seconds behind, because uses are counted in memory first. */
+/** `last_used_at` and `uses` may be some seconds behind, because uses are counted in memory first. */
 export type ApiKeyRow = {
   readonly id: string;
   readonly name: string;

@@ -8,7 +8,7 @@ export type EventRow = Omit<LeafEvent, 'detail' | 'personal'> & { readonly detai
 
 /**
  * `disclosed`: values not erased with their salts (base64), by field: `type`, `outcome`, `actor`, `client_id`, `target` (`kind:id`, '' for
- * none), `detail.<member>`, and of further members of the detail `detail` and `names`, each a JSON object. `isInTree`: the tile of the log has the hash of `leaf` at the place of this row.
+ * none), `detail.<member>`, and of further members of the detail `detail` and `names`, each a JSON object. `is_in_tree`: the tile of the log has the hash of `leaf` at the place of this row.
  */
 export type ViewRow = EventRow & {
   readonly disclosed: Readonly<Record<string, readonly [value: string, salt: string]>> | null;
@@ -53,7 +53,7 @@ export const auditEventsBetween = defineStatement(
   'auditEventsBetween',
   `SELECT ${VIEW_COLUMNS} FROM audit_events
    WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4)
-   ORDER BY occurred_at DESC, seq DESC LIMIT $5`,
+   ORDER BY audit_events.occurred_at DESC, seq DESC LIMIT $5`,
 );
 
 /** Like `auditEventsBetween`; for a rare type the planner uses audit_events_type. */
@@ -61,7 +61,7 @@ export const auditEventsBetweenOfType = defineStatement(
   'auditEventsBetweenOfType',
   `SELECT ${VIEW_COLUMNS} FROM audit_events
    WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4) AND type = $6
-   ORDER BY occurred_at DESC, seq DESC LIMIT $5`,
+   ORDER BY audit_events.occurred_at DESC, seq DESC LIMIT $5`,
 );
 
 const auditEventsAfter = defineStatement(

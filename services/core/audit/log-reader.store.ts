@@ -27,7 +27,7 @@ export type CheckpointRow = {
 /** Reads the whole table, a few rows: another log begins only after leaves were lost. */
 const auditLogsRead = defineStatement(
   'auditLogsRead',
-  `SELECT row_number() OVER (ORDER BY started_at, origin) AS number, origin, first_seq, size, root,
+  `SELECT row_number() OVER (ORDER BY audit_log.started_at, origin) AS number, origin, first_seq, size, root,
      ${rfc3339('started_at')} AS started_at, ${rfc3339('closed_at')} AS closed_at, previous,
      previous_size, previous_root
    FROM audit_log ORDER BY audit_log.started_at, origin`,

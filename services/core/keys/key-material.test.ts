@@ -22,13 +22,8 @@ const weakRsa = (): SealedKey => {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
   const sealedPrivateKey = vault.seal(privateKey.export({ format: 'der', type: 'pkcs8' }), 'jwks:access:weak');
   const jwk = publicKey.export({ format: 'jwk' });
-  return {
-    kid: 'weak',
-    purpose: 'access',
-    alg: 'RS256',
-    public_key: JSON.stringify(jwk),
-    sealed_private_key: sealedPrivateKey,
-  };
+  const halves = { public_key: JSON.stringify(jwk), sealed_private_key: sealedPrivateKey };
+  return { kid: 'weak', purpose: 'access', alg: 'RS256', ...halves };
 };
 
 describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {

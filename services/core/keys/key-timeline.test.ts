@@ -58,7 +58,7 @@ describe('algorithms', () => {
 
   const rs = { ...keyWith({ kid: 'rs' }), purpose: 'access' };
   const es = { ...keyWith({ kid: 'es', alg: 'ES256' }), purpose: 'access:ES256' };
-  const ends = { signsUntil: START + DAY, leavesAt: START + 2 * DAY };
+  const ends = { signs_until: START + DAY, leaves_at: START + 2 * DAY };
 
   test.each([
     ['a key of each', [rs, es], ['RS256', 'ES256']],
@@ -151,9 +151,9 @@ describe('rotation', () => {
 
   test('the first key signs immediately, also on copies that are behind', () => {
     const gone = keyWith({ kid: 'gone', compromised_at: START });
-    const plan = { kind: 'publish', close: null, signsFrom: START - 2 * SKEW };
+    const plan = { kind: 'publish', close: null, signs_from: START - 2 * SKEW };
     expect(planRotation([gone], policy, START, true)).toEqual(plan);
-    expect(signsAtOnceFrom([], START)).toBe(plan.signsFrom);
+    expect(signsAtOnceFrom([], START)).toBe(plan.signs_from);
   });
 
   test('a key without a predecessor never signs beside one whose range is still current', () => {

@@ -19,20 +19,20 @@ const codeConsume = defineStatement(
   'oauthCodeConsume',
   `DELETE FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3 AND code_challenge IS NOT DISTINCT FROM $4
      AND audience = coalesce($5, audience) AND coalesce(dpop_jkt, '') IN ('', coalesce($6, '')) AND expires_at > clock_timestamp()
-   RETURNING user_id AS "userId", session_id AS "sessionId", client_epoch AS "clientEpoch", scope, audience, nonce,
-     id_token_claims AS "idTokenClaims", extract(epoch FROM auth_time)::int8 AS "authTime"`,
+   RETURNING user_id, session_id, client_epoch, scope, audience, nonce,
+     id_token_claims, extract(epoch FROM auth_time)::int8 AS auth_time`,
 );
 
 /**
- * Finds out why a code could not be consumed: it is for another resource, or was redeemed before. `isRevoked` says
+ * Finds out why a code could not be consumed: it is for another resource, or was redeemed before. `is_revoked` says
  * whether the token family of that redemption is revoked. Uses two unique indexes and the index of revocations by kind
  * and value.
  */
 const codeTrace = defineStatement(
   'oauthCodeTrace',
   `SELECT (SELECT audience FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3
-       AND code_challenge IS NOT DISTINCT FROM $4 AND expires_at > clock_timestamp()) AS audience, f.id AS "familyId",
-     f.revoked_at IS NOT NULL AND EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text) AS "isRevoked"
+       AND code_challenge IS NOT DISTINCT FROM $4 AND expires_at > clock_timestamp()) AS audience, f.id AS family_id,
+     f.revoked_at IS NOT NULL AND EXISTS (SELECT FROM revocations WHERE kind = 'family' AND value = f.id::text) AS is_revoked
    FROM (SELECT) one LEFT JOIN refresh_families f ON f.code_id = $1::bytea AND f.client_id = $2`,
 );
 
@@ -103,17 +103,17 @@ export type PresentedCode = {
 };
 
 export type ConsumedCode = {
-  readonly userId: string;
-  readonly sessionId: string;
+  readonly user_id: string;
+  readonly session_id: string;
   /** The client's epoch at the consent. */
-  readonly clientEpoch: number;
+  readonly client_epoch: number;
   readonly scope: string;
   readonly audience: string;
   readonly nonce: string | null;
   /** Claims that the request named for the ID token. */
-  readonly idTokenClaims: readonly string[];
+  readonly id_token_claims: readonly string[];
   /** Unix seconds. */
-  readonly authTime: number;
+  readonly auth_time: number;
 };
 
 const valuesOf = (code: PresentedCode) => [code.codeHash, code.clientId, code.redirectUri, code.codeChallenge] as const;
@@ -127,7 +127,7 @@ export async function consumeCode(tx: Sql, code: PresentedCode): Promise<Consume
 export const deleteAuthorizationCodesOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
   (await tx.query(codesOfDelete, [userId, clientId])).length;
 
-type CodeTrace = { readonly audience: string | null; readonly familyId: string | null; readonly isRevoked: boolean };
+type CodeTrace = { readonly audience: string | null; readonly family_id: string | null; readonly is_revoked: boolean };
 
 export async function traceCode(sql: Sql, code: PresentedCode): Promise<CodeTrace> {
   const [row] = await sql.query<CodeTrace>(codeTrace, valuesOf(code));

@@ -60,7 +60,7 @@ function seenBy<T extends Partial<AccessTokenClaims>>(
   scopes: readonly string[],
   { roles, email, email_verified, ...rest }: T,
 ) {
-  const facts = { clientId: client.clientId, scope: scopes.join(' ') };
+  const facts = { client_id: client.clientId, scope: scopes.join(' ') };
   return {
     ...rest,
     ...(roles !== undefined && maySeeRoles(client, facts) ? { roles } : {}),

@@ -26,7 +26,7 @@ export async function finishOAuthSignIn(
   const idToken = grant.scope.split(' ').includes('openid')
     ? await signIdToken(ports, {
         ...grant,
-        clientId,
+        client_id: clientId,
         profile,
         accessToken: minted.token,
         issuedAt: claims.iat,

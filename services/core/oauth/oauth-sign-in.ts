@@ -21,21 +21,21 @@ export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock
 
 /** What a user granted to a client. */
 export type OAuthGrant = {
-  readonly userId: string;
+  readonly user_id: string;
   /** Null if the token family outlives the browser session in which it was granted. */
-  readonly sessionId: string | null;
+  readonly session_id: string | null;
   readonly scope: string;
   readonly audience: string;
   readonly nonce: string | null;
   /** Claims that the request named for the ID token, besides those of the client. */
-  readonly idTokenClaims: readonly string[];
+  readonly id_token_claims: readonly string[];
   /** Unix seconds. */
-  readonly authTime: number;
-  readonly codeId?: Buffer;
+  readonly auth_time: number;
+  readonly code_id?: Buffer;
   /** The user's epoch at the grant; omitted with a session, because raising the epoch also ends the session. */
-  readonly userEpoch?: number;
+  readonly user_epoch?: number;
   /** The client's epoch at the grant. */
-  readonly clientEpoch: number;
+  readonly client_epoch: number;
 };
 
 /** A committed sign-in at a client; its tokens are not signed yet. */
@@ -61,34 +61,34 @@ export async function beginOAuthSignIn(
   { jkt, x5t }: ProvenKeys,
   caller: Caller,
 ): Promise<OAuthSignIn> {
-  const { codeId, userId, sessionId, scope, audience, authTime } = grant;
+  const { code_id: codeId, user_id: userId, session_id: sessionId, scope, audience, auth_time: authTime } = grant;
   // A code of a withdrawn consent creates no family. A device grant needs no consent: its own row is already consumed.
   const scopes = scope.split(' ');
   const needsConsent = codeId !== undefined && ports.access.client(clientId)?.skip_consent !== true;
   if (needsConsent && !(await lockConsent(tx, { userId, clientId, audience }, scopes))) throw sessionEnded();
   const family: NewFamily = {
-    userId,
-    sessionId,
-    clientId,
-    isClientBound: true,
-    isApproved: true,
+    user_id: userId,
+    session_id: sessionId,
+    client_id: clientId,
+    is_client_bound: true,
+    is_approved: true,
     scope,
     audience,
-    authTime,
-    ...(codeId === undefined ? {} : { codeId }),
+    auth_time: authTime,
+    ...(codeId === undefined ? {} : { code_id: codeId }),
     // A confidential client authenticates with its secret, and may change its key (RFC 9449 §5, RFC 8705 §4).
     ...(isAuthenticated || jkt === undefined ? {} : { jkt }),
     ...(isAuthenticated || x5t === undefined ? {} : { x5t }),
   };
   const created = await createFamily(tx, ports, family, caller);
-  await ports.access.atLeast(created.accessVersion, tx);
+  await ports.access.atLeast(created.access_version, tx);
   const client = ports.access.client(clientId);
   // The new family has the current epochs: different ones mean that tokens were revoked after the grant.
   const isRevoked =
-    created.userEpoch !== (grant.userEpoch ?? created.userEpoch) || created.clientEpoch !== grant.clientEpoch;
+    created.user_epoch !== (grant.user_epoch ?? created.user_epoch) || created.client_epoch !== grant.client_epoch;
   if (client === undefined || isRevoked) throw sessionEnded();
   if (scopes.includes('openid')) ports.keyRing.assertSigns({ typ: 'JWT' }, idTokenSigning(client));
-  const named = [...client.id_token_claims, ...grant.idTokenClaims];
+  const named = [...client.id_token_claims, ...grant.id_token_claims];
   const profile =
     scopes.includes('openid') && named.length > 0 ? await profileForIdToken(tx, userId, scopes, named) : {};
   const bound = { jkt: jkt ?? null, x5t: x5t ?? null };
@@ -103,7 +103,7 @@ export async function beginOAuthSignIn(
     ),
     profile,
     refresh: mayRefresh
-      ? { refresh_token: created.refreshToken, refresh_expires_in: created.refreshExpiresInSeconds }
+      ? { refresh_token: created.refresh_token, refresh_expires_in: created.refresh_expires_in_seconds }
       : null,
   };
 }

@@ -89,7 +89,7 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
   const signIn = await ports.transact(async (tx) => {
     const consumed = await consumeCode(tx, presented);
     if (consumed === undefined) return null;
-    const grant = { ...consumed, codeId: presented.codeHash };
+    const grant = { ...consumed, code_id: presented.codeHash };
     return beginOAuthSignIn(tx, ports, input.client, grant, input.keys, caller);
   });
   if (signIn === null) return refuse(ports, presented, caller);
@@ -98,7 +98,7 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
 
 /** Ends the token family of a code that was already redeemed (RFC 6749 §4.1.2, ASVS 10.4.2), then throws the error. */
 async function refuse(ports: RedeemCodePorts, presented: PresentedCode, caller: Caller): Promise<never> {
-  const { audience, familyId, isRevoked } = await traceCode(ports.sql, presented);
+  const { audience, family_id: familyId, is_revoked: isRevoked } = await traceCode(ports.sql, presented);
   if (familyId !== null) {
     const target = { kind: 'family', id: familyId } as const;
     const event = { outcome: 'ended', target, clientId: presented.clientId } as const;

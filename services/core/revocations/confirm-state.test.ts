@@ -74,7 +74,7 @@ test('keys that the poll did not confirm are loaded before the call resolves', a
 });
 
 test.each([
-  ['is a standby', (harness: PollHarness) => Object.assign(harness.db, { isStandby: true })],
+  ['is a standby', (harness: PollHarness) => Object.assign(harness.db, { is_standby: true })],
   ['is older than its high-water marks', (harness: PollHarness) => Object.assign(harness.db, { beat: 0 })],
   ['says nothing', (harness: PollHarness) => Object.assign(harness, { isAutomatic: false })],
 ])('a database that %s does not confirm the state', async (_, change) => {

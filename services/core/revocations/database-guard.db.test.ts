@@ -25,7 +25,7 @@ beforeAll(async () => {
   client = await harness.newClient(['reports']);
   family = await flows.newFamily();
   const dead = await flows.newFamily();
-  await revokeToken(harness.ports, { kind: 'family_id', value: dead.familyId, reason: 'test' }, testCaller);
+  await revokeToken(harness.ports, { kind: 'family_id', value: dead.family_id, reason: 'test' }, testCaller);
 });
 afterAll(() => harness?.close());
 
@@ -36,12 +36,12 @@ const unaware = () => ({
 });
 
 const acts: [string, () => Promise<unknown>][] = [
-  ['rotates no refresh token', () => flows.refresh(family.refreshToken, {}, unaware())],
+  ['rotates no refresh token', () => flows.refresh(family.refresh_token, {}, unaware())],
   ['issues no token to a client', () => issueClientToken(unaware(), {}, client)],
   ['creates no token family', () => issuePair(unaware(), { userId: family.userId }, testCaller)],
   [
     'acknowledges no revocation',
-    () => revokeToken(unaware(), { kind: 'family_id', value: family.familyId, reason: 'test' }, testCaller),
+    () => revokeToken(unaware(), { kind: 'family_id', value: family.family_id, reason: 'test' }, testCaller),
   ],
   [
     'writes no separate audit event',

@@ -13,14 +13,14 @@ type Database = {
   incarnation: string;
   replaced: string[];
   epoch: number;
-  keysVersion: number;
-  accessVersion: number;
+  keys_version: number;
+  access_version: number;
   beat: number;
-  isBeatDue: boolean;
-  isStandby: boolean;
-  nowMs: number;
+  is_beat_due: boolean;
+  is_standby: boolean;
+  now_ms: number;
   rows: [number, string, string, number | null, string, null, null, number, number][];
-  isUnused: boolean;
+  is_unused: boolean;
 };
 
 export type PollHarness = {
@@ -66,14 +66,14 @@ export function createPollHarness(): PollHarness {
     incarnation: 'i1',
     replaced: [],
     epoch: 0,
-    keysVersion: 1,
-    accessVersion: 1,
+    keys_version: 1,
+    access_version: 1,
     beat: 1,
-    isBeatDue: false,
-    isStandby: false,
-    nowMs: START_MS,
+    is_beat_due: false,
+    is_standby: false,
+    now_ms: START_MS,
     rows: [],
-    isUnused: false,
+    is_unused: false,
   };
   const lines: string[] = [];
   const say = (_fields: object, message: string): void => void lines.push(message);
@@ -81,11 +81,11 @@ export function createPollHarness(): PollHarness {
   const clock = { now: () => START_MS, monotonic: () => harness.monotonicMs };
   const pollSql: Sql = {
     query: <R = Row>(statement: Statement, values: readonly unknown[] = []): Promise<R[]> => {
-      if (statement.name === 'revocationDatabaseIsUnused') return Promise.resolve([{ isUnused: db.isUnused } as R]);
+      if (statement.name === 'revocationDatabaseIsUnused') return Promise.resolve([{ is_unused: db.is_unused } as R]);
       const since = values[0] as number;
       return new Promise((resolve, reject) => {
         // A statement reads the state at the time it is sent.
-        const { rows, isUnused: _, ...state } = structuredClone(db);
+        const { rows, is_unused: _, ...state } = structuredClone(db);
         const page = rows.filter(([epoch]) => epoch > since).slice(0, FEED_PAGE_SIZE);
         const answer = (failure?: Error): void =>
           failure ? reject(failure) : resolve([{ ...state, rows: page } as R]);
@@ -168,7 +168,7 @@ export function createPollHarness(): PollHarness {
     tellEntry: (fields) => onEntry(fields),
     revoke(jti) {
       db.epoch += 1;
-      db.rows.push([db.epoch, 'jti', jti, null, 'test', null, null, db.nowMs + HOUR_MS, db.nowMs]);
+      db.rows.push([db.epoch, 'jti', jti, null, 'test', null, null, db.now_ms + HOUR_MS, db.now_ms]);
     },
     isRevoked: (jti) => set.check({ jti, sub: 'u', client_id: 'c', ue: 0, ce: 0 }) === 'revoked',
     async started() {

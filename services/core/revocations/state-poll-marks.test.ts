@@ -21,7 +21,7 @@ describe('marks', () => {
   test('a copy that finds the beat due advances it, once at a time', async () => {
     await harness.started();
     expect(harness.beats).toBe(0);
-    harness.db.isBeatDue = true;
+    harness.db.is_beat_due = true;
     await harness.poll.wake();
     await turn();
     expect(harness.beats).toBe(1);
@@ -29,7 +29,7 @@ describe('marks', () => {
 
   test('a failed beat is logged, makes nothing stale, and is retried with the next answer', async () => {
     await harness.started();
-    harness.db.isBeatDue = true;
+    harness.db.is_beat_due = true;
     harness.isBeatFailing = true;
     await harness.poll.wake();
     await turn();
@@ -141,7 +141,7 @@ describe('marks', () => {
 
   test('a new empty database replaces the marks of another; a used one does not', async () => {
     harness.stored = { incarnation: 'i0', revocationEpoch: 3, beat: 30 };
-    harness.db.isUnused = true;
+    harness.db.is_unused = true;
     await harness.started();
     expect(harness.set.refusal()).toBeNull();
     expect(harness.stored).toMatchObject({ incarnation: 'i1' });

@@ -52,7 +52,7 @@ describe('age', () => {
 
   test('the answers of a standby do not count: the state becomes stale', async () => {
     await harness.started();
-    harness.db.isStandby = true;
+    harness.db.is_standby = true;
     harness.monotonicMs += 3_000;
     await harness.poll.wake();
     expect(harness.set.refusal()).toBe('revocation_state_stale');
@@ -141,11 +141,11 @@ describe('versions', () => {
   test('are loaded at the first answer and whenever the version differs, even to a lower one', async () => {
     await harness.started();
     expect(harness.reloads.sort()).toEqual(['access', 'keys']);
-    harness.db.keysVersion = 7;
+    harness.db.keys_version = 7;
     await harness.poll.wake();
     await turn();
     expect(harness.reloads).toEqual(['access', 'keys', 'keys']);
-    harness.db.keysVersion = 3;
+    harness.db.keys_version = 3;
     await harness.poll.wake();
     await turn();
     expect(harness.reloads).toHaveLength(4);
@@ -175,13 +175,13 @@ describe('clocks', () => {
   test('a database clock that jumps ahead and back removes no revocation; elapsed time does', async () => {
     harness.revoke('held');
     await harness.started();
-    harness.db.nowMs += 48 * HOUR_MS;
+    harness.db.now_ms += 48 * HOUR_MS;
     await harness.poll.wake();
     expect(harness.isRevoked('held')).toBe(true);
-    harness.db.nowMs -= 48 * HOUR_MS;
+    harness.db.now_ms -= 48 * HOUR_MS;
     await harness.poll.wake();
     expect(harness.isRevoked('held')).toBe(true);
-    harness.db.nowMs += 2 * HOUR_MS;
+    harness.db.now_ms += 2 * HOUR_MS;
     harness.monotonicMs += 2 * HOUR_MS;
     await harness.poll.wake();
     expect(harness.isRevoked('held')).toBe(false);

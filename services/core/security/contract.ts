@@ -39,6 +39,7 @@ export const incidentView = z
     changed_by: z.string().nullable(),
   })
   .register(componentNames, { id: 'Incident' });
+export type IncidentView = z.output<typeof incidentView>;
 
 const byId = z.strictObject({ incident_id: z.uuid() });
 

@@ -15,8 +15,9 @@ import { createLogGauges } from '../audit/seal/log-gauges.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import { userLogin, userLoginLocked } from '../identity/audit-events.ts';
 import { createLogSigner } from '../keys/log/log-keys.ts';
+import type { IncidentView } from './contract.ts';
 import { detectIncidents } from './detect-incidents.ts';
-import { type IncidentView, listIncidents } from './manage-incidents.ts';
+import { listIncidents } from './manage-incidents.ts';
 
 export type DetectionHarness = PeopleHarness & {
   /** A new user with a verified address and no password. */

@@ -3,29 +3,13 @@ import type { AuditRow } from '../audit/record-event.ts';
 import type { Sql } from '../ports.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
+import type { IncidentView } from './contract.ts';
 import type { IncidentState, IncidentSubject, Severity } from './incident-shapes.ts';
 
 /** Times in RFC 3339 with milliseconds, UTC. */
-export type IncidentRow = {
-  readonly id: string;
-  readonly detection: string;
-  readonly severity: Severity;
-  readonly subjectKind: IncidentSubject['kind'];
-  readonly subjectId: string;
-  readonly state: IncidentState;
-  readonly count: number;
-  readonly firstSeenAt: string;
-  readonly lastSeenAt: string;
-  readonly detail: Readonly<Record<string, unknown>>;
-  readonly actions: readonly string[];
-  readonly reason: string | null;
-  readonly changedAt: string | null;
-  readonly changedBy: string | null;
-};
-
-const COLUMNS = `id, detection, severity, subject_kind AS "subjectKind", subject_id AS "subjectId", state, count,
-  ${placeTime('first_seen_at')} AS "firstSeenAt", ${placeTime('last_seen_at')} AS "lastSeenAt", detail, actions, reason,
-  ${placeTime('changed_at')} AS "changedAt", changed_by AS "changedBy"`;
+const COLUMNS = `id AS incident_id, detection, severity, jsonb_build_object('kind', subject_kind, 'id', subject_id) AS subject, state, count,
+  ${placeTime('first_seen_at')} AS first_seen_at, ${placeTime('last_seen_at')} AS last_seen_at, detail, actions, reason,
+  ${placeTime('changed_at')} AS changed_at, changed_by`;
 
 /**
  * incidents_one_open allows one incident per detection and subject until it is closed: concurrent sightings wait for
@@ -44,7 +28,7 @@ const incidentRaise = defineStatement(
       detail, traceparent)
     SELECT $7, $8, $9, $10, 'incident', id::text, $11, $12, $13, $14::jsonb, $15 FROM raised WHERE is_new
   )
-  SELECT id, count, actions, is_new AS "isNew" FROM raised`,
+  SELECT id, count, actions, is_new FROM raised`,
 );
 
 const incidentActionAdd = defineStatement(
@@ -102,7 +86,7 @@ export type Raised = {
   readonly count: number;
   /** Actions that ran for it so far. */
   readonly actions: readonly string[];
-  readonly isNew: boolean;
+  readonly is_new: boolean;
 };
 
 export async function upsertIncident(
@@ -152,7 +136,7 @@ export const readIncidentsPage = (
   filter: IncidentFilter,
   after: readonly string[] | undefined,
   limit: number,
-): Promise<IncidentRow[]> =>
+): Promise<IncidentView[]> =>
   sql.query(incidentsPage, [
     filter.state ?? null,
     filter.detection ?? null,
@@ -163,8 +147,8 @@ export const readIncidentsPage = (
     limit,
   ]);
 
-export async function readIncidentRow(sql: Sql, id: string): Promise<IncidentRow | undefined> {
-  const [row] = await sql.query<IncidentRow>(incidentRead, [id]);
+export async function readIncidentRow(sql: Sql, id: string): Promise<IncidentView | undefined> {
+  const [row] = await sql.query<IncidentView>(incidentRead, [id]);
   return row;
 }
 
@@ -176,9 +160,9 @@ export async function lockIncident(tx: Sql, id: string): Promise<IncidentState |
 export async function changeIncidentRow(
   tx: Sql,
   change: { readonly id: string; readonly state: IncidentState; readonly reason: string; readonly by: string },
-): Promise<IncidentRow> {
-  const [row] = await tx.query<IncidentRow>(incidentChange, [change.id, change.state, change.reason, change.by]);
-  return row as IncidentRow;
+): Promise<IncidentView> {
+  const [row] = await tx.query<IncidentView>(incidentChange, [change.id, change.state, change.reason, change.by]);
+  return row as IncidentView;
 }
 
 export const countOpenBySeverity = (sql: Sql): Promise<{ readonly severity: Severity; readonly incidents: number }[]> =>

@@ -53,7 +53,7 @@ describe('incidents', () => {
     );
     expect(new Set(raised.map(({ id }) => id)).size).toBe(1);
     expect(raised.map(({ count }) => count).sort((a, b) => a - b)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
-    expect(raised.filter(({ isNew }) => isNew)).toHaveLength(1);
+    expect(raised.filter((row) => row.is_new)).toHaveLength(1);
     expect((await listIncidents(ports, { subject: 'many', limit: 9 })).incidents).toMatchObject([{ count: 10 }]);
   });
 

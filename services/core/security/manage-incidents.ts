@@ -1,37 +1,17 @@
-import type { z } from 'zod';
 import { recordEvent } from '../audit/record-event.ts';
 import { actorNameOf } from '../authority/names.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import { incidentChanged } from './audit-events.ts';
-import type { incidentView } from './contract.ts';
+import type { IncidentView } from './contract.ts';
 import { incidentClosed, incidentUnknown } from './errors.ts';
 import {
   changeIncidentRow,
   type IncidentFilter,
-  type IncidentRow,
   lockIncident,
   readIncidentRow,
   readIncidentsPage,
 } from './incidents.store.ts';
-
-export type IncidentView = z.output<typeof incidentView>;
-
-const viewOf = (row: IncidentRow): IncidentView => ({
-  incident_id: row.id,
-  detection: row.detection,
-  severity: row.severity,
-  subject: { kind: row.subjectKind, id: row.subjectId },
-  state: row.state,
-  count: row.count,
-  first_seen_at: row.firstSeenAt,
-  last_seen_at: row.lastSeenAt,
-  detail: { ...row.detail },
-  actions: [...row.actions],
-  reason: row.reason,
-  changed_at: row.changedAt,
-  changed_by: row.changedBy,
-});
 
 type ListIncidentsInput = Omit<IncidentFilter, 'subjectId'> & {
   readonly subject?: string | undefined;
@@ -46,8 +26,8 @@ export async function listIncidents(
 ): Promise<{ readonly incidents: IncidentView[]; readonly next: string | null }> {
   const after = placeOfCursor(cursor, [PLACE.time, UUID]);
   const rows = await readIncidentsPage(sql, { ...filter, subjectId }, after, limit + 1);
-  const { items, next } = pageOf(rows, limit, ({ lastSeenAt, id }) => [lastSeenAt, id]);
-  return { incidents: items.map(viewOf), next };
+  const { items, next } = pageOf(rows, limit, (row) => [row.last_seen_at, row.incident_id]);
+  return { incidents: items, next };
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
@@ -61,7 +41,7 @@ export async function readIncident(
 ): Promise<IncidentView> {
   const row = await readIncidentRow(sql, incidentId);
   if (row === undefined) throw incidentUnknown();
-  return viewOf(row);
+  return row;
 }
 
 /** The reason is for the audit log. */
@@ -94,6 +74,6 @@ async function changeIncident(
       target: { kind: 'incident', id: incidentId },
       detail: { detection: row.detection, reason },
     });
-    return viewOf(row);
+    return row;
   });
 }

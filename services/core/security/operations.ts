@@ -1,4 +1,5 @@
 import { operation } from '../shared/operation.ts';
+import type { IncidentView } from './contract.ts';
 import {
   acknowledgeIncidentEndpoint,
   closeIncidentEndpoint,
@@ -6,13 +7,7 @@ import {
   readIncidentEndpoint,
 } from './contract.ts';
 import { actions, detections } from './detections.ts';
-import {
-  acknowledgeIncident,
-  closeIncident,
-  type IncidentView,
-  listIncidents,
-  readIncident,
-} from './manage-incidents.ts';
+import { acknowledgeIncident, closeIncident, listIncidents, readIncident } from './manage-incidents.ts';
 
 const line = (incident: IncidentView): string =>
   [

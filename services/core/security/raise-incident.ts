@@ -45,6 +45,6 @@ export async function raiseIncident(
     { id: random.uuid(), detection: name, severity, subject: target, detail },
     audited,
   );
-  if (raised.isNew) incidentsRaised.add(1, { detection: name, severity });
+  if (raised.is_new) incidentsRaised.add(1, { detection: name, severity });
   return raised;
 }

@@ -26,13 +26,13 @@ export async function listUnevaluated(
   const rows = await readUnevaluatedPage(sql, Number(after), input.limit + 1);
   const { items, next } = pageOf(rows, input.limit, ({ seq }) => [String(seq)]);
   return {
-    items: items.map(({ seq, type, tries, failure, failedAt, nextTryAt }) => ({
-      seq,
-      type,
-      tries,
-      failure,
-      failed_at: failedAt.toISOString(),
-      next_try_at: nextTryAt?.toISOString() ?? null,
+    items: items.map((row) => ({
+      seq: row.seq,
+      type: row.type,
+      tries: row.tries,
+      failure: row.failure,
+      failed_at: row.failed_at.toISOString(),
+      next_try_at: row.next_try_at?.toISOString() ?? null,
     })),
     next,
   };

@@ -35,7 +35,7 @@ const unevaluatedPostpone = defineStatement(
 
 const unevaluatedPage = defineStatement(
   'unevaluatedPage',
-  `SELECT u.seq, e.type, u.tries, u.failure, u.failed_at AS "failedAt", u.next_try_at AS "nextTryAt"
+  `SELECT u.seq, e.type, u.tries, u.failure, u.failed_at, u.next_try_at
    FROM unjudged_events u JOIN audit_events e ON e.seq = u.seq
    WHERE u.seq > $1 ORDER BY u.seq LIMIT $2`,
 );
@@ -78,8 +78,8 @@ export const postponeUnevaluated = async (
 export type UnevaluatedRow = Unevaluated & {
   readonly type: string;
   readonly failure: string;
-  readonly failedAt: Date;
-  readonly nextTryAt: Date | null;
+  readonly failed_at: Date;
+  readonly next_try_at: Date | null;
 };
 
 export const readUnevaluatedPage = (sql: Sql, after: number, limit: number): Promise<UnevaluatedRow[]> =>

@@ -58,7 +58,7 @@ export async function openPurgeHarness(): Promise<PurgeHarness> {
     },
     login: async () => {
       const userId = await insertUser(copy.pool);
-      return (await copy.create({ userId, sessionId: await insertSession(copy.pool, userId) })).refreshToken;
+      return (await copy.create({ user_id: userId, session_id: await insertSession(copy.pool, userId) })).refresh_token;
     },
     close: async () => {
       await copy.close();

@@ -26,7 +26,7 @@ describe('a week of expired rows', () => {
     const clients = tokens.map(async (first) => {
       let token = first;
       while (!isOver) {
-        const { outcome, refreshToken } = await copy.refresh(token);
+        const { outcome, refresh_token: refreshToken } = await copy.refresh(token);
         expect(outcome).toBe('rotated');
         token = refreshToken;
         rotations += 1;
@@ -36,7 +36,7 @@ describe('a week of expired rows', () => {
       for (; !isOver; ended += 1) {
         const userId = await insertUser(copy.pool);
         const sessionId = await insertSession(copy.pool, userId);
-        const { refreshToken } = await copy.create({ userId, sessionId });
+        const { refresh_token: refreshToken } = await copy.create({ user_id: userId, session_id: sessionId });
         await ports.raw('DELETE FROM sessions WHERE id = $1', [sessionId]);
         await expect(copy.refresh(refreshToken)).rejects.toMatchObject({ code: 'session_ended' });
       }

@@ -8,7 +8,7 @@ export type Message = {
   /** Number of attempts, including the current one. */
   readonly attempts: number;
   /** Seconds since it was planned. */
-  readonly ageSeconds: number;
+  readonly age_seconds: number;
 };
 
 /** How failed messages are retried. */
@@ -38,7 +38,7 @@ export type Receiver = {
     /** Failed batches in a row. */
     readonly failures: number;
     /** Whether nothing may be sent now, because the receiver failed repeatedly. */
-    readonly isOpen: boolean;
+    readonly is_open: boolean;
   }>;
   /** It gets nothing for this time. */
   fail(sql: Sql, pauseSeconds: number): Promise<void>;
@@ -148,7 +148,7 @@ export async function sendBatch<M extends Message>(
   const { receiver, batch } = subscription;
   const { failures, messages } = await ports.transact(async (tx) => {
     await fence.hold(tx);
-    const { failures: before, isOpen } = (await receiver?.plan(tx)) ?? { failures: 0, isOpen: false };
+    const { failures: before, is_open: isOpen } = (await receiver?.plan(tx)) ?? { failures: 0, is_open: false };
     const limit = before >= OPENS_AFTER ? 1 : batch;
     return { failures: before, messages: isOpen ? [] : await subscription.claim(tx, limit) };
   });
@@ -190,7 +190,7 @@ async function deliver<M extends Message>(
     subscription.count('sent', message);
     return outcome;
   }
-  const { attempts, ageSeconds } = message;
+  const { attempts, age_seconds: ageSeconds } = message;
   const fields = { ...subscription.fieldsOf(message), failure: code, attempt: attempts };
   const isRefused = outcome === 'rejected' && attempts >= REJECTIONS_MAX;
   if (isLast !== true && !isRefused && ageSeconds <= pace.givenUpSeconds) {

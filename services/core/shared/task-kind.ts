@@ -7,18 +7,18 @@ export type TaskOwner = { readonly kind: 'user' | 'client'; readonly id: string;
 export type TaskRow = {
   readonly id: string;
   readonly kind: string;
-  readonly callerKind: TaskOwner['kind'];
-  readonly callerId: string;
-  readonly clientId: string;
+  readonly caller_kind: TaskOwner['kind'];
+  readonly caller_id: string;
+  readonly client_id: string;
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly state: TaskState;
-  readonly subjectId: string;
+  readonly subject_id: string;
   readonly message: string;
   readonly result: Readonly<Record<string, unknown>> | null;
-  readonly isError: boolean;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly nextLookAt: string;
+  readonly is_error: boolean;
+  readonly created_at: string;
+  readonly updated_at: string;
+  readonly next_look_at: string;
 };
 
 export type TaskChange = {

@@ -54,7 +54,7 @@ const RULES_FOR_EVERY_ACTOR: ReadonlySet<string> = new Set([
   'client_deleted',
 ]);
 
-function actorOf({ actorKind, actorId }: EndRow, userId: string | null) {
+function actorOf({ actor_kind: actorKind, actor_id: actorId }: EndRow, userId: string | null) {
   if (actorKind === 'user' && actorId === userId) return 'self';
   return actorKind !== null && ACTORS.has(actorKind) ? (actorKind as 'user') : null;
 }
@@ -68,35 +68,39 @@ function ruleOfAct({ kind, rule }: EndRow, actor: ReturnType<typeof actorOf>): D
 }
 
 /** Callers that may end another user's sessions write any reason, also one that equals the name of a rule. */
-function isFreeText({ reason, rule, actorKind }: EndRow, actor: ReturnType<typeof actorOf>, userId: string | null) {
+function isFreeText(
+  { reason, rule, actor_kind: actorKind }: EndRow,
+  actor: ReturnType<typeof actorOf>,
+  userId: string | null,
+) {
   const isByAnother = userId !== null && actor !== 'self' && (actorKind === 'user' || actorKind === 'client');
   return rule !== null || (isByAnother && !RULES_FOR_EVERY_ACTOR.has(reason));
 }
 
-function explain(end: EndRow, { userId }: TokenTies): Explanation {
+function explain(end: EndRow, { user_id: userId }: TokenTies): Explanation {
   const actor = actorOf(end, userId);
   const isRule = REASONS.has(end.reason) && !isFreeText(end, actor, userId);
   const reason = isRule ? (end.reason as EndReason) : 'revoked';
   const rule = reason === 'revoked' ? ruleOfAct(end, actor) : reason;
   const event = OWN_EVENTS[end.reason] ?? EVENTS[end.kind];
-  return { ended: true, reason, rule, cause: { event, actor, at: end.endedAt } };
+  return { ended: true, reason, rule, cause: { event, actor, at: end.ended_at } };
 }
 
 const tiesOf = (claims: AccessTokenClaims): TokenTies => ({
-  tokenId: claims.jti,
-  sessionId: claims.sid ?? null,
-  familyId: claims.fid ?? null,
-  userId: claims.fid === undefined ? null : claims.sub,
-  clientId: claims.client_id,
-  userEpoch: claims.ue ?? 0,
-  clientEpoch: claims.ce ?? 0,
+  token_id: claims.jti,
+  session_id: claims.sid ?? null,
+  family_id: claims.fid ?? null,
+  user_id: claims.fid === undefined ? null : claims.sub,
+  client_id: claims.client_id,
+  user_epoch: claims.ue ?? 0,
+  client_epoch: claims.ce ?? 0,
 });
 
 /** What ended the token, or one of the few tokens and clients that it was exchanged from. */
 async function readAccessEnd({ sql }: Pick<Ports, 'sql'>, ties: TokenTies, { origins = [] }: AccessTokenClaims) {
-  const none = { sessionId: null, familyId: null, userId: null, userEpoch: 0 };
+  const none = { session_id: null, family_id: null, user_id: null, user_epoch: 0 };
   const before = origins.map(
-    ({ jti, client_id, ce }): TokenTies => ({ ...none, tokenId: jti, clientId: client_id, clientEpoch: ce }),
+    ({ jti, client_id, ce }): TokenTies => ({ ...none, token_id: jti, client_id, client_epoch: ce }),
   );
   for (const each of [ties, ...before]) {
     const end = await readFirstRevocation(sql, each);
@@ -120,7 +124,7 @@ async function explainAccess(ports: ExplainPorts, token: string): Promise<Explan
   if (ports.revocations.isKeyRevoked(verified.kid)) return because('key_compromised');
   const until = verified.claims.exp + ports.tokenSettings.leewaySeconds;
   if (ports.clock.now() / 1_000 < until) return LIVES;
-  const { familyId } = ties;
+  const { family_id: familyId } = ties;
   const end = familyId !== null && UUID.test(familyId) ? await readFamilyEnd(ports.sql, familyId) : undefined;
   return end === undefined ? because('expired') : explain(end, ties);
 }
@@ -131,7 +135,7 @@ async function explainRefresh(ports: ExplainPorts, familyBytes: Buffer, nonceHas
   // Rows of token families are kept until they can no longer be refreshed.
   if (ties === undefined) return because('expired');
   const explanation = await explainFamily(ports, familyId, ties);
-  return ties.lostAnswerAt === null ? explanation : { ...explanation, lost_answer_at: ties.lostAnswerAt };
+  return ties.lost_answer_at === null ? explanation : { ...explanation, lost_answer_at: ties.lost_answer_at };
 }
 
 async function explainFamily(ports: ExplainPorts, familyId: string, ties: FamilyTies): Promise<Explanation> {
@@ -139,7 +143,7 @@ async function explainFamily(ports: ExplainPorts, familyId: string, ties: Family
   // The revocation that ended the family may cover more than the family; it names the actor.
   if (end !== undefined) return explain(revocation?.reason === end.reason ? revocation : end, ties);
   if (revocation !== undefined) return explain(revocation, ties);
-  return ties.isExpired ? because('expired') : LIVES;
+  return ties.is_expired ? because('expired') : LIVES;
 }
 
 /**

@@ -69,8 +69,8 @@ type Say = (text: string) => void;
 /** Makes the table that notes applied migrations, where it is missing. */
 export async function prepareHistory(db: pg.Client): Promise<void> {
   // A database user that owns no tables may not run CREATE TABLE IF NOT EXISTS, even if the table exists.
-  const { rows } = await db.query(`SELECT to_regclass('_prisma_migrations') IS NULL AS "isNew"`);
-  if (rows[0]?.isNew) await db.query(HISTORY);
+  const { rows } = await db.query(`SELECT to_regclass('_prisma_migrations') IS NULL AS is_new`);
+  if (rows[0]?.is_new) await db.query(HISTORY);
 }
 
 /** Connects as migrations do, and works while no other process migrates this database. */
@@ -98,8 +98,8 @@ export async function withMigrationLock<T>(url: string, say: Say, work: (db: pg.
  * a statement that waits is a snapshot for whose end CREATE INDEX CONCURRENTLY of the other start would wait in turn.
  */
 async function awaitTurn(db: pg.Client): Promise<void> {
-  const ask = 'SELECT pg_try_advisory_lock($1) AS "isTaken"';
-  while (!(await db.query<{ isTaken: boolean }>(ask, [LOCK])).rows[0]?.isTaken) await sleep(TURN_PAUSE_MS);
+  const ask = 'SELECT pg_try_advisory_lock($1) AS is_taken';
+  while (!(await db.query<{ is_taken: boolean }>(ask, [LOCK])).rows[0]?.is_taken) await sleep(TURN_PAUSE_MS);
 }
 
 async function checkVersion(db: pg.Client, say: Say): Promise<void> {

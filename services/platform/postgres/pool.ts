@@ -130,11 +130,11 @@ function ownSession(
 
 /** @returns the role of the connection from now on */
 async function takeRole(client: pg.ClientBase, role: DatabaseRole, isReplica: boolean): Promise<string> {
-  const { rows } = await client.query<RoleAnswer & { isStandby: boolean }>(
-    `SELECT pg_is_in_recovery() AS "isStandby", ${roleColumns(role, 'session')}`,
+  const { rows } = await client.query<RoleAnswer & { is_standby: boolean }>(
+    `SELECT pg_is_in_recovery() AS is_standby, ${roleColumns(role, 'session')}`,
   );
-  const [answer] = rows as [RoleAnswer & { isStandby: boolean }];
-  if (answer.isStandby && !isReplica)
+  const [answer] = rows as [RoleAnswer & { is_standby: boolean }];
+  if (answer.is_standby && !isReplica)
     throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
   return assertRole(role, answer);
 }

@@ -120,7 +120,7 @@ function factsOf({ tables, columns, indexes, constraints }: Catalog): string[] {
   return [
     ...tables.map(({ name }) => `table ${name}`),
     ...columns.map(
-      ({ table, name, type, isRequired }) =>
+      ({ table, name, type, is_required: isRequired }) =>
         `column ${nameOf.get(table)}.${name} ${type}${isRequired ? ' not null' : ''}`,
     ),
     ...indexes.map(({ table, name }) => `index ${name} on ${nameOf.get(table)}`),

@@ -39,10 +39,10 @@ export type ReplicaOptions = {
 
 /** What a replica says of itself; undefined: it is of no installation. */
 export type ReplicaFacts = {
-  readonly isStandby: boolean;
+  readonly is_standby: boolean;
   readonly incarnation: string;
-  readonly asOf: string | null;
-  readonly ageMs: number | null;
+  readonly as_of: string | null;
+  readonly age_ms: number | null;
 };
 
 const CONNECTIONS = 4;
@@ -54,9 +54,9 @@ const AWAY_MS = 1_000;
 /** A running installation commits once a second, so that the last commit replayed tells the age. */
 const replicaFacts = defineStatement(
   'replicaFacts',
-  `SELECT pg_is_in_recovery() AS "isStandby", incarnation,
-     to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS "asOf",
-     greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::float8 AS "ageMs"
+  `SELECT pg_is_in_recovery() AS is_standby, incarnation,
+     to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS as_of,
+     greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::float8 AS age_ms
    FROM feed_state`,
 );
 
@@ -126,17 +126,17 @@ export function openReplica(options: ReplicaOptions): Replica {
         return fromPrimary();
       }
       const known = incarnation();
-      const isOurs = facts?.isStandby === true && (known === null || facts.incarnation === known);
+      const isOurs = facts?.is_standby === true && (known === null || facts.incarnation === known);
       if (facts === undefined || !isOurs) {
         enter('other');
         return fromPrimary();
       }
-      const ageMs = facts.ageMs ?? Number.POSITIVE_INFINITY;
+      const ageMs = facts.age_ms ?? Number.POSITIVE_INFINITY;
       replicaAge.at().set(ageMs / 1_000);
       enter(ageMs > maxAgeSeconds * 1_000 ? 'stale' : 'ok', { age_seconds: Math.round(ageMs / 1_000) });
       if (state !== 'ok') return fromPrimary();
       replicaReads.add(1, { by: 'replica', state });
-      return { sql: fromReplica, asOf: facts.asOf };
+      return { sql: fromReplica, asOf: facts.as_of };
     },
     state: () => state,
     close: () => pool.end(),

@@ -6,9 +6,9 @@ type Column = {
   readonly number: number;
   readonly name: string;
   readonly type: string;
-  readonly isRequired: boolean;
-  readonly hasDefault: boolean;
-  readonly isCounter: boolean;
+  readonly is_required: boolean;
+  readonly has_default: boolean;
+  readonly is_counter: boolean;
 };
 type Index = { readonly oid: number; readonly table: number; readonly name: string };
 type Constraint = {
@@ -16,7 +16,7 @@ type Constraint = {
   readonly table: number;
   readonly name: string;
   readonly kind: string;
-  readonly isValid: boolean;
+  readonly is_valid: boolean;
   readonly index: number;
   readonly text: string;
 };
@@ -41,13 +41,13 @@ const TABLES = `SELECT c.oid, c.relname, c.relkind, c.relispartition FROM pg_cla
 const CATALOG = `WITH t AS MATERIALIZED (${TABLES})
 SELECT ${rows(`SELECT oid::int8, relname AS name, relkind AS kind, pg_relation_filenode(oid)::int8 AS file FROM t`)} AS tables,
   ${rows(`SELECT attrelid::int8 AS "table", attnum AS number, attname AS name, format_type(atttypid, atttypmod) AS type,
-    attnotnull AS "isRequired", atthasdef OR attidentity <> '' AS "hasDefault",
-    attidentity <> '' OR coalesce(pg_get_expr(adbin, adrelid) LIKE 'nextval(%', false) AS "isCounter"
+    attnotnull AS is_required, atthasdef OR attidentity <> '' AS has_default,
+    attidentity <> '' OR coalesce(pg_get_expr(adbin, adrelid) LIKE 'nextval(%', false) AS is_counter
     FROM t JOIN pg_attribute ON attrelid = t.oid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attnum > 0 AND NOT attisdropped`)} AS columns,
   ${rows(`SELECT indexrelid::int8 AS oid, indrelid::int8 AS "table", i.relname AS name
     FROM t JOIN pg_index ON indrelid = t.oid JOIN pg_class i ON i.oid = indexrelid`)} AS indexes,
-  ${rows(`SELECT k.oid::int8, conrelid::int8 AS "table", conname AS name, contype AS kind, convalidated AS "isValid",
+  ${rows(`SELECT k.oid::int8, conrelid::int8 AS "table", conname AS name, contype AS kind, convalidated AS is_valid,
     conindid::int8 AS index, pg_get_constraintdef(k.oid) AS text FROM t JOIN pg_constraint k ON conrelid = t.oid
     WHERE contype IN ('c', 'f', 'u', 'p', 'x')`)} AS constraints,
   ${rows(`SELECT p.oid::int8, p.oid::regprocedure::text AS name FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -140,12 +140,12 @@ function columnChanges(name: string, was: Column, is: Column | undefined, checks
   if (is.name !== was.name) changes.push(change('renaming-column', `renames column ${was.name} to ${is.name}`));
   if (is.type !== was.type)
     changes.push(change('changing-column-type', `changes ${was.name} from ${was.type} to ${is.type}`));
-  if (was.hasDefault && !is.hasDefault) changes.push(change('dropping-default', `drops the default of ${was.name}`));
-  if (was.isRequired && !is.isRequired) changes.push(change('dropping-not-null', `lets ${was.name} be null`));
-  if (!was.isRequired && is.isRequired) {
+  if (was.has_default && !is.has_default) changes.push(change('dropping-default', `drops the default of ${was.name}`));
+  if (was.is_required && !is.is_required) changes.push(change('dropping-not-null', `lets ${was.name} be null`));
+  if (!was.is_required && is.is_required) {
     changes.push(change('adding-not-null', `requires ${was.name}`));
     const isChecked = checks.some(
-      ({ table, isValid, text }) => table === was.table && isValid && text.includes(`(${was.name} IS NOT NULL)`),
+      (row) => row.table === was.table && row.is_valid && row.text.includes(`(${was.name} IS NOT NULL)`),
     );
     if (!isChecked) changes.push(change('adding-not-null-unchecked', `requires ${was.name} without a validated check`));
   }
@@ -156,13 +156,13 @@ function addedColumn(name: string, column: Column, isNewTable: boolean): Change[
   const change = (rule: RuleName, text: string): Change => ({ rule, on: name, text });
   const { type } = column;
   const changes: Change[] = [];
-  if (!isNewTable && column.isRequired && !column.hasDefault)
+  if (!isNewTable && column.is_required && !column.has_default)
     changes.push(change('adding-required-field', `adds ${column.name}, required and without default`));
   if (/^character\(/.test(type)) changes.push(change('char-field', `${column.name} is ${type}`));
   if (/^character varying\(/.test(type)) changes.push(change('varchar-field', `${column.name} is ${type}`));
   if (/without time zone/.test(type) && type.startsWith('timestamp'))
     changes.push(change('timestamp-without-zone', `${column.name} is ${type}`));
-  if (column.isCounter && type !== 'bigint') changes.push(change('small-counter', `${column.name} counts in ${type}`));
+  if (column.is_counter && type !== 'bigint') changes.push(change('small-counter', `${column.name} counts in ${type}`));
   return changes;
 }
 
@@ -204,7 +204,7 @@ export function changesBetween(before: Catalog, after: Catalog, released: Catalo
   for (const { oid, table, name } of before.indexes)
     if (grows(table) && !indexesAfter.has(oid) && !ofConstraint.has(oid))
       add('index-drop-not-concurrent', nameOf(table), `drops index ${name}`);
-  for (const { oid, table, name, kind, isValid, index } of after.constraints) {
+  for (const { oid, table, name, kind, is_valid: isValid, index } of after.constraints) {
     const was = constraintsBefore.get(oid);
     if (!grows(table) || was) continue;
     if ((kind === 'c' || kind === 'f') && isValid)

@@ -225,8 +225,8 @@ export async function openRestoreTarget(url: string, { largeBytes = LARGE_BYTES 
 
   return {
     lock: async () =>
-      (await client.query<{ isMine: boolean }>(`SELECT pg_try_advisory_lock(${RESTORE_LOCK}) AS "isMine"`)).rows[0]
-        ?.isMine === true,
+      (await client.query<{ is_mine: boolean }>(`SELECT pg_try_advisory_lock(${RESTORE_LOCK}) AS is_mine`)).rows[0]
+        ?.is_mine === true,
     async isUnused() {
       const { rows } = await client.query<{ name: string }>(
         `SELECT relname AS name FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = current_schema()::regnamespace`,

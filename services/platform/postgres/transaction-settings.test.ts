@@ -2,8 +2,8 @@ import { expect, test } from 'vitest';
 import { transactionSettings } from './transaction-settings.ts';
 
 const row = (startedAt: string, isStandby = false): object => ({
-  startedAt,
-  isStandby,
+  started_at: startedAt,
+  is_standby: isStandby,
   taken: 'sallyport_api',
   login: 'us',
 });

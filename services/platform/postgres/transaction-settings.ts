@@ -69,7 +69,7 @@ export type TransactionSettings = {
   check(row: unknown): void;
 };
 
-type Facts = RoleAnswer & { readonly isStandby: boolean; readonly startedAt: string };
+type Facts = RoleAnswer & { readonly is_standby: boolean; readonly started_at: string };
 
 /**
  * A pooler in transaction mode gives each transaction another session, which others use before and after. So the role and
@@ -87,13 +87,13 @@ export function transactionSettings(
     ...(role === undefined ? [] : [roleColumns(role, 'transaction')]),
   ];
   return {
-    text: `SELECT pg_is_in_recovery() AS "isStandby", extract(epoch FROM pg_postmaster_start_time())::text AS "startedAt", ${settings.join(', ')}`,
+    text: `SELECT pg_is_in_recovery() AS is_standby, extract(epoch FROM pg_postmaster_start_time())::text AS started_at, ${settings.join(', ')}`,
     check(row) {
       const facts = row as Facts;
-      if (facts.isStandby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
+      if (facts.is_standby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
       if (role !== undefined) assertRole(role, facts);
-      const hasMoved = startedAt !== undefined && startedAt !== facts.startedAt;
-      startedAt = facts.startedAt;
+      const hasMoved = startedAt !== undefined && startedAt !== facts.started_at;
+      startedAt = facts.started_at;
       if (!hasMoved) return;
       onMoved?.();
       throw new MovedError('the pooler leads to another server than before');

@@ -7,18 +7,18 @@ import { defineStatement } from '../define/statement.ts';
 export type ScheduleRow = {
   readonly job: string;
   readonly queue: string;
-  readonly everySeconds: number;
-  readonly nextRunAtMs: number;
+  readonly every_seconds: number;
+  readonly next_run_at_ms: number;
   /** Negative when overdue. */
-  readonly dueInMs: number;
-  readonly lastStartedAtMs: number | null;
-  readonly lastFinishedAtMs: number | null;
-  readonly lastSucceededAtMs: number | null;
-  readonly lastOutcome: 'completed' | 'dead' | null;
+  readonly due_in_ms: number;
+  readonly last_started_at_ms: number | null;
+  readonly last_finished_at_ms: number | null;
+  readonly last_succeeded_at_ms: number | null;
+  readonly last_outcome: 'completed' | 'dead' | null;
   /** Time since the last success, or since the row was created. */
-  readonly sinceSuccessMs: number;
+  readonly since_success_ms: number;
   /** Time since a worker last declared the job's contract. */
-  readonly sinceDeclaredMs: number;
+  readonly since_declared_ms: number;
 };
 
 /** Serialises reconciliation across all workers; held for four short statements. */
@@ -47,22 +47,22 @@ const jobScheduleForget = defineStatement(
 
 const jobScheduleList = defineStatement(
   'jobScheduleList',
-  `SELECT job, queue, every_seconds AS "everySeconds",
-     (extract(epoch FROM next_run_at) * 1000)::bigint AS "nextRunAtMs",
-     (extract(epoch FROM next_run_at - clock_timestamp()) * 1000)::bigint AS "dueInMs",
-     (extract(epoch FROM last_started_at) * 1000)::bigint AS "lastStartedAtMs",
-     (extract(epoch FROM last_finished_at) * 1000)::bigint AS "lastFinishedAtMs",
-     (extract(epoch FROM last_succeeded_at) * 1000)::bigint AS "lastSucceededAtMs",
-     last_outcome AS "lastOutcome",
-     (extract(epoch FROM clock_timestamp() - coalesce(last_succeeded_at, created_at)) * 1000)::bigint AS "sinceSuccessMs",
-     (extract(epoch FROM clock_timestamp() - declared_at) * 1000)::bigint AS "sinceDeclaredMs"
+  `SELECT job, queue, every_seconds,
+     (extract(epoch FROM next_run_at) * 1000)::bigint AS next_run_at_ms,
+     (extract(epoch FROM next_run_at - clock_timestamp()) * 1000)::bigint AS due_in_ms,
+     (extract(epoch FROM last_started_at) * 1000)::bigint AS last_started_at_ms,
+     (extract(epoch FROM last_finished_at) * 1000)::bigint AS last_finished_at_ms,
+     (extract(epoch FROM last_succeeded_at) * 1000)::bigint AS last_succeeded_at_ms,
+     last_outcome,
+     (extract(epoch FROM clock_timestamp() - coalesce(last_succeeded_at, created_at)) * 1000)::bigint AS since_success_ms,
+     (extract(epoch FROM clock_timestamp() - declared_at) * 1000)::bigint AS since_declared_ms
    FROM job_schedules ORDER BY job`,
 );
 
 /** By the primary key; no row when the slot has passed. */
 const jobScheduleDueIn = defineStatement(
   'jobScheduleDueIn',
-  `SELECT (extract(epoch FROM next_run_at - clock_timestamp()) * 1000)::bigint AS "dueInMs"
+  `SELECT (extract(epoch FROM next_run_at - clock_timestamp()) * 1000)::bigint AS due_in_ms
    FROM job_schedules WHERE job = $1 AND next_run_at = to_timestamp($2::float8 / 1000)::timestamptz(3)`,
 );
 
@@ -76,7 +76,7 @@ const jobScheduleFinish = defineStatement(
      last_succeeded_at = CASE WHEN $3 = 'completed' THEN clock_timestamp() ELSE last_succeeded_at END,
      last_outcome = $3
    WHERE job = $1 AND next_run_at = to_timestamp($2::float8 / 1000)::timestamptz(3)
-   RETURNING (extract(epoch FROM next_run_at) * 1000)::bigint AS "nextRunAtMs", every_seconds AS "everySeconds"`,
+   RETURNING (extract(epoch FROM next_run_at) * 1000)::bigint AS next_run_at_ms, every_seconds`,
 );
 
 /**
@@ -133,8 +133,8 @@ export const readSchedules = (sql: Sql): Promise<ScheduleRow[]> => sql.query<Sch
 
 /** Time until a slot is due; undefined if it has passed. */
 export async function readDueIn(sql: Sql, job: string, slotMs: number): Promise<number | undefined> {
-  const [row] = await sql.query<{ dueInMs: number }>(jobScheduleDueIn, [job, slotMs]);
-  return row?.dueInMs;
+  const [row] = await sql.query<{ due_in_ms: number }>(jobScheduleDueIn, [job, slotMs]);
+  return row?.due_in_ms;
 }
 
 /** Records the end of a scheduled run and returns the next slot; undefined when this slot had already passed. */
@@ -146,8 +146,8 @@ export async function finishScheduledRun(
     readonly outcome: 'completed' | 'dead';
     readonly tookMs: number;
   },
-): Promise<{ readonly nextRunAtMs: number; readonly everySeconds: number } | undefined> {
-  const rows = await sql.query<{ nextRunAtMs: number; everySeconds: number }>(jobScheduleFinish, [
+): Promise<{ readonly next_run_at_ms: number; readonly every_seconds: number } | undefined> {
+  const rows = await sql.query<{ next_run_at_ms: number; every_seconds: number }>(jobScheduleFinish, [
     run.job,
     run.slotMs,
     run.outcome,

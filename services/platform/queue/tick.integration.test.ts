@@ -33,12 +33,12 @@ const queue = () => harness.queue();
 const fence = async () => (await harness.rows<{ fence: string }>('SELECT fence FROM job_fences'))[0]?.fence;
 const row = async () => (await harness.schedules())[0]!;
 /** The first run of a worker follows its start, as its settings may be new. */
-const untilFirstRun = () => eventually('the first run', async () => (await row())?.lastOutcome === 'completed');
+const untilFirstRun = () => eventually('the first run', async () => (await row())?.last_outcome === 'completed');
 const untilAdvanced = async (): Promise<void> => {
-  const { lastFinishedAtMs } = await row();
+  const { last_finished_at_ms: lastFinishedAtMs } = await row();
   await eventually(
     'the row of an idle job to advance',
-    async () => (await row()).lastFinishedAtMs !== lastFinishedAtMs,
+    async () => (await row()).last_finished_at_ms !== lastFinishedAtMs,
   );
 };
 
@@ -48,7 +48,7 @@ test('a job without work takes no fence and is not enqueued, and the question co
   for (let times = 0; times < 3; times += 1) await untilAdvanced();
   expect(await fence()).toBe('1');
   expect(await queue().getJobCounts('wait', 'active', 'delayed')).toMatchObject({ wait: 0, active: 0, delayed: 0 });
-  const { sinceSuccessMs, dueInMs, lastOutcome } = await row();
+  const { since_success_ms: sinceSuccessMs, due_in_ms: dueInMs, last_outcome: lastOutcome } = await row();
   expect(lastOutcome).toBe('completed');
   expect(sinceSuccessMs).toBeLessThan(60_000);
   expect(dueInMs).toBeGreaterThan(-60_000);
@@ -126,7 +126,7 @@ test('a run that fails for good is tried again while there is work, and no dead 
   );
   await want();
   await startWorker(failing);
-  await eventually('the failed run', async () => (await row())?.lastOutcome === 'dead');
+  await eventually('the failed run', async () => (await row())?.last_outcome === 'dead');
   fails = false;
   await harness.untilEffects(1);
   expect(await queue().getFailedCount()).toBe(0);

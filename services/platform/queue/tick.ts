@@ -35,8 +35,8 @@ function defineWorkRead(asked: readonly AskedJob[]): { readonly statement: State
     return `WHEN '${job.name}' THEN (${question.sql.replaceAll(/\$(\d+)/g, (_, nth) => `$${before + Number(nth)}`)})`;
   });
   // CASE asks no question of a job that is not due. A few dozen rows.
-  const text = `SELECT job, (extract(epoch FROM next_run_at) * 1000)::bigint AS "slotMs",
-      CASE job ${cases.join('\n')} END AS "hasWork"
+  const text = `SELECT job, (extract(epoch FROM next_run_at) * 1000)::bigint AS slot_ms,
+      CASE job ${cases.join('\n')} END AS has_work
     FROM job_schedules WHERE job = ANY ($1) AND next_run_at <= clock_timestamp()`;
   return { statement: defineStatement('jobWorkRead', text), values };
 }
@@ -59,9 +59,9 @@ export function createTick({ sql, clock, asked, jobs, place, advanceMs }: TickDe
 
   const run = async (): Promise<void> => {
     const atMs = clock.monotonic();
-    const due = await sql.query<{ job: string; slotMs: number; hasWork: boolean }>(statement, values);
+    const due = await sql.query<{ job: string; slot_ms: number; has_work: boolean }>(statement, values);
     const idle: { job: string; slotMs: number }[] = [];
-    for (const { job: name, slotMs, hasWork } of due) {
+    for (const { job: name, slot_ms: slotMs, has_work: hasWork } of due) {
       const job = byName.get(name) as ScheduledJob;
       if (placed.get(name)?.slotMs === slotMs) continue;
       if (hasWork || isLongIdle(job, atMs)) {

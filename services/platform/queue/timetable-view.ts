@@ -13,16 +13,16 @@ function viewOf(row: ScheduleRow, job: ScheduledJob | undefined) {
     job: row.job,
     queue: row.queue,
     meaning: job?.meaning ?? '',
-    every_seconds: row.everySeconds,
-    next_run_at: iso(row.nextRunAtMs) as string,
-    last_started_at: iso(row.lastStartedAtMs),
-    last_finished_at: iso(row.lastFinishedAtMs),
-    last_succeeded_at: iso(row.lastSucceededAtMs),
-    last_outcome: row.lastOutcome,
+    every_seconds: row.every_seconds,
+    next_run_at: iso(row.next_run_at_ms) as string,
+    last_started_at: iso(row.last_started_at_ms),
+    last_finished_at: iso(row.last_finished_at_ms),
+    last_succeeded_at: iso(row.last_succeeded_at_ms),
+    last_outcome: row.last_outcome,
     /** Whether its last success is older than its contract allows. */
     stale: job !== undefined && isStale(row, job),
     /** Whether it has been due for more than a minute. */
-    late: row.dueInMs < -LATE_MS,
+    late: row.due_in_ms < -LATE_MS,
   };
 }
 

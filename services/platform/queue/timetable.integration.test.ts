@@ -63,7 +63,7 @@ test('a database clock two days ahead causes one immediate run, then the usual i
   const row = await harness.untilPlaced();
   await harness.afterChecks(3);
   expect(await harness.begun()).toBe(2);
-  expect(row.dueInMs).toBeGreaterThan(0);
+  expect(row.due_in_ms).toBeGreaterThan(0);
 });
 
 test('a database clock two days back does not delay the next run by two days, and no run is early', async () => {
@@ -73,7 +73,7 @@ test('a database clock two days back does not delay the next run by two days, an
   await shift('2 days');
   await eventually('the row', async () => {
     const [row] = await harness.schedules();
-    return row !== undefined && row.dueInMs <= 3_600_000;
+    return row !== undefined && row.due_in_ms <= 3_600_000;
   });
   await harness.afterChecks(3);
   expect(await harness.begun()).toBe(1);
@@ -102,9 +102,9 @@ test('a scheduled run that becomes a dead letter is recorded, and the next run i
   await harness.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
   const row = await eventually('the note', async () => {
     const placed = await harness.untilPlaced();
-    return placed.lastOutcome === 'dead' && placed;
+    return placed.last_outcome === 'dead' && placed;
   });
-  expect(row.dueInMs).toBeGreaterThan(0);
+  expect(row.due_in_ms).toBeGreaterThan(0);
   expect(await harness.begun()).toBe(1);
 });
 
@@ -114,11 +114,11 @@ test('a scheduled run that fails for good is a state of its schedule, which the 
     if (fails) throw new Error('an outage');
   });
   await harness.startWorker({ processors: [failing] });
-  await eventually('the failed run', async () => (await harness.untilPlaced()).lastOutcome === 'dead');
+  await eventually('the failed run', async () => (await harness.untilPlaced()).last_outcome === 'dead');
   expect(await queue().getFailedCount()).toBe(0);
   fails = false;
   await harness.makeDue();
-  await eventually('its success', async () => (await harness.untilPlaced()).lastOutcome === 'completed');
+  await eventually('its success', async () => (await harness.untilPlaced()).last_outcome === 'completed');
   expect(await queue().getFailedCount()).toBe(0);
 });
 

@@ -69,8 +69,8 @@ export function createTimetable(options: TimetableOptions): Timetable {
     const passedMs = ports.clock.monotonic() - readAtMs;
     return known?.map((row) => ({
       ...row,
-      dueInMs: row.dueInMs - passedMs,
-      sinceSuccessMs: Math.min(row.sinceSuccessMs + passedMs, tick.idleMs(row.job)),
+      due_in_ms: row.due_in_ms - passedMs,
+      since_success_ms: Math.min(row.since_success_ms + passedMs, tick.idleMs(row.job)),
     }));
   };
 
@@ -92,15 +92,15 @@ export function createTimetable(options: TimetableOptions): Timetable {
     if (job === undefined || slotMs === undefined) return;
     const next = await finishScheduledRun(ports.sql, { job: name, slotMs, outcome, tookMs });
     // If Redis is unreachable now, the next check adds the run.
-    if (next && !isAsked(name)) await place(job, next.nextRunAtMs, next.everySeconds * 1_000).catch(() => {});
+    if (next && !isAsked(name)) await place(job, next.next_run_at_ms, next.every_seconds * 1_000).catch(() => {});
   };
 
   /** Handles a slot past due whose run was delayed by a clock step, was skipped as too early, or died unreported. */
   const unblock = async (job: ScheduledJob, row: ScheduleRow): Promise<void> => {
-    const jobId = jobIdOf(job.name, slotIdOf(row.nextRunAtMs));
+    const jobId = jobIdOf(job.name, slotIdOf(row.next_run_at_ms));
     const placed = await producer.queue(job.queue).getJob(jobId);
     const state = await placed?.getState();
-    if (state === 'delayed' && placed?.attemptsMade === 0 && row.dueInMs < -checkMs) await placed.promote();
+    if (state === 'delayed' && placed?.attemptsMade === 0 && row.due_in_ms < -checkMs) await placed.promote();
     if (state === 'failed') {
       await finish(job.name, jobId, 'dead', 0);
       // A failed run is a state of its schedule until the next succeeds. What was not a run of ours stays a dead letter.
@@ -108,17 +108,17 @@ export function createTimetable(options: TimetableOptions): Timetable {
     }
     // A completed run advances the timetable before its job completes. So if the job is completed and the slot has not
     // passed, the run came too early and was skipped.
-    if (state === 'completed' && (await readDueIn(ports.sql, job.name, row.nextRunAtMs)) !== undefined) {
+    if (state === 'completed' && (await readDueIn(ports.sql, job.name, row.next_run_at_ms)) !== undefined) {
       await placed?.remove();
-      await place(job, row.nextRunAtMs, 0);
+      await place(job, row.next_run_at_ms, 0);
     }
   };
 
   /** Removes the next run before the row: if this fails in between, the next check finds the row again. */
   const forget = async (row: ScheduleRow): Promise<void> => {
     const afterMs = checkMs * FORGET_AFTER_CHECKS;
-    if (row.sinceDeclaredMs < afterMs) return;
-    const placed = await producer.queue(row.queue).getJob(jobIdOf(row.job, slotIdOf(row.nextRunAtMs)));
+    if (row.since_declared_ms < afterMs) return;
+    const placed = await producer.queue(row.queue).getJob(jobIdOf(row.job, slotIdOf(row.next_run_at_ms)));
     if (placed && ['delayed', 'waiting'].includes(await placed.getState())) await placed.remove();
     if (await forgetSchedule(ports.sql, row.job, afterMs)) log.info({ job: row.job }, 'job is no longer scheduled');
   };
@@ -128,8 +128,8 @@ export function createTimetable(options: TimetableOptions): Timetable {
     jobs.some((job) => {
       const row = read.find((each) => each.job === job.name);
       const { everySeconds } = job.schedule;
-      if (row === undefined || row.queue !== job.queue || row.everySeconds !== everySeconds) return true;
-      return row.sinceDeclaredMs > checkMs * DECLARE_AFTER_CHECKS || row.dueInMs > everySeconds * 1_000;
+      if (row === undefined || row.queue !== job.queue || row.every_seconds !== everySeconds) return true;
+      return row.since_declared_ms > checkMs * DECLARE_AFTER_CHECKS || row.due_in_ms > everySeconds * 1_000;
     });
 
   const check = async (): Promise<void> => {
@@ -141,14 +141,16 @@ export function createTimetable(options: TimetableOptions): Timetable {
     answeredAtMs = askedAtMs;
     const placeable = read.flatMap((row) => {
       const job = byName.get(row.job);
-      return job !== undefined && (!isAsked(row.job) || tick.hasPlaced(row.job, row.nextRunAtMs)) ? [{ job, row }] : [];
+      return job !== undefined && (!isAsked(row.job) || tick.hasPlaced(row.job, row.next_run_at_ms))
+        ? [{ job, row }]
+        : [];
     });
     // Redis loses the limits of concurrency together with the jobs.
-    if (!(await producer.knows(placeable.map(({ job, row }) => ({ job, ownId: slotIdOf(row.nextRunAtMs) }))))) {
+    if (!(await producer.knows(placeable.map(({ job, row }) => ({ job, ownId: slotIdOf(row.next_run_at_ms) }))))) {
       for (const name of queues) await producer.queue(name).setGlobalConcurrency(1);
-      for (const { job, row } of placeable) await place(job, row.nextRunAtMs, row.dueInMs);
+      for (const { job, row } of placeable) await place(job, row.next_run_at_ms, row.due_in_ms);
     }
-    for (const { job, row } of placeable) if (row.dueInMs < 0) await unblock(job, row);
+    for (const { job, row } of placeable) if (row.due_in_ms < 0) await unblock(job, row);
     for (const row of read) if (!byName.has(row.job)) await forget(row);
   };
 
@@ -196,4 +198,4 @@ export function createTimetable(options: TimetableOptions): Timetable {
 
 /** Whether the last success is older than the contract allows. */
 export const isStale = (row: ScheduleRow, job: ScheduledJob): boolean =>
-  row.sinceSuccessMs > job.staleAfterSeconds * 1_000;
+  row.since_success_ms > job.staleAfterSeconds * 1_000;

@@ -43,7 +43,7 @@ const agentsPage = defineStatement(
  */
 const agentLock = defineStatement(
   'agentLock',
-  `SELECT killed_at IS NOT NULL AS "isKilled" FROM users JOIN agents ON owner_id = users.id
+  `SELECT killed_at IS NOT NULL AS is_killed FROM users JOIN agents ON owner_id = users.id
    WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2) FOR NO KEY UPDATE OF users FOR UPDATE OF agents`,
 );
 /** Row triggers disable its client, which ends its tokens, and write the events. */
@@ -53,7 +53,7 @@ const agentSeen = defineStatement(
   `UPDATE agents SET last_seen_at = clock_timestamp(), capabilities = coalesce($2::text[], agents.capabilities)
    FROM (SELECT client_id, capabilities FROM agents WHERE client_id = $1 FOR UPDATE) before
    WHERE agents.client_id = before.client_id AND killed_at IS NULL
-   RETURNING agents.capabilities IS DISTINCT FROM before.capabilities AS "isChanged"`,
+   RETURNING agents.capabilities IS DISTINCT FROM before.capabilities AS is_changed`,
 );
 
 /** Permissions of an active user; undefined if there is none with this id. */
@@ -90,8 +90,8 @@ export const lockAgent = async (
   tx: Sql,
   agentId: string,
   ownerId?: string,
-): Promise<{ readonly isKilled: boolean } | undefined> =>
-  (await tx.query<{ isKilled: boolean }>(agentLock, [agentId, ownerId ?? null]))[0];
+): Promise<{ readonly is_killed: boolean } | undefined> =>
+  (await tx.query<{ is_killed: boolean }>(agentLock, [agentId, ownerId ?? null]))[0];
 export const killAgentRow = async (tx: Sql, agentId: string): Promise<void> => {
   await tx.query(agentKill, [agentId]);
 };
@@ -100,5 +100,5 @@ export const markSeen = async (
   tx: Sql,
   agentId: string,
   capabilities: readonly string[] | undefined,
-): Promise<{ readonly isChanged: boolean } | undefined> =>
-  (await tx.query<{ isChanged: boolean }>(agentSeen, [agentId, capabilities ?? null]))[0];
+): Promise<{ readonly is_changed: boolean } | undefined> =>
+  (await tx.query<{ is_changed: boolean }>(agentSeen, [agentId, capabilities ?? null]))[0];

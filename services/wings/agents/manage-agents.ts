@@ -58,7 +58,7 @@ export function killAgent(
     const found = await lockAgent(tx, agentId, ownerId);
     if (found === undefined) throw agentUnknown();
     tx.afterCommit(ports.accessChanged);
-    if (!found.isKilled) await killAgentRow(tx, agentId);
+    if (!found.is_killed) await killAgentRow(tx, agentId);
     return (await readAgentRow(tx, agentId)) as AgentView;
   });
 }
@@ -84,7 +84,7 @@ export function recordHeartbeat(
     const seen = await markSeen(tx, agentId, capabilities && [...new Set(capabilities)].sort());
     if (seen === undefined) throw agentUnknown();
     const row = (await readAgentRow(tx, agentId)) as AgentView;
-    if (seen.isChanged)
+    if (seen.is_changed)
       await recordEvent(tx, caller, agentChanged, {
         outcome: 'ok',
         target: { kind: 'client', id: agentId },

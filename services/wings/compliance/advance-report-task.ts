@@ -8,7 +8,7 @@ const CHECK_SECONDS = 5;
 /** Ends the task with the report, once that is built. */
 export const advanceReportTask: TaskAdvance<Pick<Ports, 'sql'>> = {
   name: REPORT_TASK,
-  advance: async (ports, { subjectId }) => {
+  advance: async (ports, { subject_id: subjectId }) => {
     const report = await readReport(ports, subjectId);
     const { status } = report;
     if (status === 'done') return { state: 'completed', message: 'The report is ready.', result: report };

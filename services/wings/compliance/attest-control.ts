@@ -1,25 +1,14 @@
-import type { z } from 'zod';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { actorNameOf } from '#services/core/authority/names.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { type AttestationRow, insertAttestation } from './attestations.store.ts';
 import { controlAttested } from './audit-events.ts';
-import type { attestationView } from './contract.ts';
+import type { AttestationView } from './contract.ts';
 import type { AttestationControl } from './control.ts';
 import { controls } from './controls/all.ts';
 import { controlUnknown } from './errors.ts';
 
-export type AttestationView = z.output<typeof attestationView>;
-
-export const attestationViewOf = (row: AttestationRow): AttestationView => ({
-  attestation_id: row.id,
-  control_id: row.control,
-  attester: row.attester,
-  statement: row.statement,
-  note: row.note,
-  attested_at: row.attestedAt,
-  expires_at: row.expiresAt,
-});
+export const attestationViewOf = ({ is_expired: _, ...view }: AttestationRow): AttestationView => view;
 
 /** Records that a person confirms a control, until it expires. Throws `control_unknown` (404). */
 export async function attestControl(
@@ -43,7 +32,7 @@ export async function attestControl(
     await recordEvent(tx, caller, controlAttested, {
       outcome: 'ok',
       target: { kind: 'control', id: control.name },
-      detail: { attestation_id: row.id, clause: control.clause, expires_at: row.expiresAt, reason },
+      detail: { attestation_id: row.attestation_id, clause: control.clause, expires_at: row.expires_at, reason },
     });
     return attestationViewOf(row);
   });

@@ -2,21 +2,15 @@ import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AttestationView } from './contract.ts';
 
-export type AttestationRow = {
-  readonly id: string;
-  readonly control: string;
-  readonly attester: string;
-  readonly statement: string;
-  readonly note: string;
-  readonly attestedAt: string;
-  readonly expiresAt: string;
+export type AttestationRow = AttestationView & {
   /** By the database's clock. */
-  readonly isExpired: boolean;
+  readonly is_expired: boolean;
 };
 
-const COLUMNS = `id, control, attester, statement, note, ${placeTime('attested_at')} AS "attestedAt",
-  ${placeTime('expires_at')} AS "expiresAt", expires_at <= clock_timestamp() AS "isExpired"`;
+const COLUMNS = `id AS attestation_id, control AS control_id, attester, statement, note, ${placeTime('attested_at')} AS attested_at,
+  ${placeTime('expires_at')} AS expires_at, expires_at <= clock_timestamp() AS is_expired`;
 
 const attestationInsert = defineStatement(
   'complianceAttestationInsert',
@@ -26,7 +20,7 @@ const attestationInsert = defineStatement(
 /** The newest of each control, by the index compliance_attestations_control. */
 const attestationsNewest = defineStatement(
   'complianceAttestationsNewest',
-  `SELECT DISTINCT ON (control) ${COLUMNS} FROM compliance_attestations ORDER BY control, attested_at DESC, id DESC`,
+  `SELECT DISTINCT ON (control) ${COLUMNS} FROM compliance_attestations ORDER BY control, compliance_attestations.attested_at DESC, id DESC`,
 );
 
 /** Kept for six years after they were last in effect (45 CFR 164.316(b)(2)(i)). */
@@ -61,4 +55,4 @@ export const insertAttestation = async (
   )[0] as AttestationRow;
 
 export const readNewestAttestations = async (sql: Sql): Promise<ReadonlyMap<string, AttestationRow>> =>
-  new Map((await sql.query<AttestationRow>(attestationsNewest)).map((row) => [row.control, row]));
+  new Map((await sql.query<AttestationRow>(attestationsNewest)).map((row) => [row.control_id, row]));

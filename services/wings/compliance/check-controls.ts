@@ -52,7 +52,7 @@ export async function checkControls(
       if (before[at] === undefined) redAtFirst.push(control.name);
       else
         ports.log.warn(
-          { control: control.name, status: result.status, exceptions: result.exceptionCount },
+          { control: control.name, status: result.status, exceptions: result.exception_count },
           'a compliance control turned red',
         );
     }
@@ -112,9 +112,9 @@ const differs = (row: ControlRow, { control, result }: CheckedControl): boolean 
   row.reason !== result.reason ||
   row.population !== result.population ||
   row.sampled !== result.sampled ||
-  row.exceptionCount !== result.exceptionCount ||
-  row.observedSha256 !== result.observedSha256 ||
-  row.probeVersion !== control.probeVersion ||
+  row.exception_count !== result.exception_count ||
+  row.observed_sha256 !== result.observed_sha256 ||
+  row.probe_version !== control.probeVersion ||
   row.release !== version ||
   row.exceptions.length !== result.exceptions.length ||
   row.exceptions.some(
@@ -132,7 +132,7 @@ async function replace(
   await storeControl(tx, {
     ...seen,
     control: control.name,
-    probeVersion: control.probeVersion,
+    probe_version: control.probeVersion,
     release: version,
     collector: caller.name,
     startedAt: new Date(startedAtMs),
@@ -146,8 +146,8 @@ async function replace(
         ...(before === undefined ? {} : { before }),
         clause: control.clause,
         population: result.population,
-        exceptions: result.exceptionCount,
-        observed_sha256: result.observedSha256,
+        exceptions: result.exception_count,
+        observed_sha256: result.observed_sha256,
         probe_version: control.probeVersion,
       },
     });

@@ -33,6 +33,7 @@ export const attestationView = z
     expires_at: instant,
   })
   .register(componentNames, { id: 'ControlAttestation' });
+export type AttestationView = z.output<typeof attestationView>;
 
 export const controlView = z
   .object({
@@ -131,6 +132,7 @@ export const reportView = z
     sha256: z.string().nullable(),
   })
   .register(componentNames, { id: 'ComplianceReport' });
+export type ReportView = z.output<typeof reportView>;
 
 const byReport = z.strictObject({ report_id: z.uuid() });
 
@@ -243,6 +245,7 @@ export const violationView = z
       .nullable(),
   })
   .register(componentNames, { id: 'ComplianceViolation' });
+export type ViolationView = z.output<typeof violationView>;
 
 export const listViolationsEndpoint = defineEndpoint({
   method: 'GET',

@@ -77,7 +77,7 @@ async function openControlHarness(): Promise<ControlHarness> {
     const control = controlOf(name);
     const healthy = await scene.healthy?.();
     const before = await harness.check(control, healthy ?? {});
-    expect(before).toMatchObject({ status: scene.before ?? 'pass', exceptionCount: 0 });
+    expect(before).toMatchObject({ status: scene.before ?? 'pass', exception_count: 0 });
     const ground = await readProbeGround(harness.sql);
     try {
       const changes = await scene.breakIt();
@@ -88,7 +88,7 @@ async function openControlHarness(): Promise<ControlHarness> {
       expect(after.exceptions.map(({ resource }) => resource)).toEqual(
         expect.arrayContaining([typeof scene.names === 'string' ? scene.names : expect.stringMatching(scene.names)]),
       );
-      expect(after.observedSha256).not.toBe(before.observedSha256);
+      expect(after.observed_sha256).not.toBe(before.observed_sha256);
     } finally {
       await scene.repair?.();
     }

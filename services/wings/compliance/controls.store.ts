@@ -13,23 +13,23 @@ export type ControlRow = {
   readonly population: number;
   readonly sampled: number;
   readonly exceptions: readonly ControlException[];
-  readonly exceptionCount: number;
+  readonly exception_count: number;
   readonly observed: string;
-  readonly observedSha256: string;
-  readonly probeVersion: number;
+  readonly observed_sha256: string;
+  readonly probe_version: number;
   readonly release: string;
   readonly collector: string;
-  readonly startedAt: string;
-  readonly endedAt: string;
-  readonly changedAt: string;
+  readonly started_at: string;
+  readonly ended_at: string;
+  readonly changed_at: string;
   /** By the database's clock. */
-  readonly secondsAgo: number;
+  readonly seconds_ago: number;
 };
 
-const COLUMNS = `control, status, reason, population, sampled, exceptions, exception_count AS "exceptionCount", observed,
-  observed_sha256 AS "observedSha256", probe_version AS "probeVersion", release, collector,
-  ${placeTime('started_at')} AS "startedAt", ${placeTime('ended_at')} AS "endedAt", ${placeTime('changed_at')} AS "changedAt",
-  extract(epoch FROM clock_timestamp() - ended_at)::float8 AS "secondsAgo"`;
+const COLUMNS = `control, status, reason, population, sampled, exceptions, exception_count, observed,
+  observed_sha256, probe_version, release, collector,
+  ${placeTime('started_at')} AS started_at, ${placeTime('ended_at')} AS ended_at, ${placeTime('changed_at')} AS changed_at,
+  extract(epoch FROM clock_timestamp() - ended_at)::float8 AS seconds_ago`;
 
 /** One row for each control: a few dozen. */
 const complianceControlsRead = defineStatement('complianceControlsRead', `SELECT ${COLUMNS} FROM compliance_controls`);
@@ -63,7 +63,7 @@ export const lockControl = async (tx: Sql, control: string): Promise<ControlStat
 
 export async function storeControl(
   tx: Sql,
-  row: Omit<ControlRow, 'startedAt' | 'endedAt' | 'changedAt' | 'secondsAgo'> & {
+  row: Omit<ControlRow, 'started_at' | 'ended_at' | 'changed_at' | 'seconds_ago'> & {
     readonly startedAt: Date;
     readonly endedAt: Date;
   },
@@ -75,10 +75,10 @@ export async function storeControl(
     row.population,
     row.sampled,
     JSON.stringify(row.exceptions),
-    row.exceptionCount,
+    row.exception_count,
     row.observed,
-    row.observedSha256,
-    row.probeVersion,
+    row.observed_sha256,
+    row.probe_version,
     row.release,
     row.collector,
     row.startedAt,

@@ -7,7 +7,7 @@ export type Finding = { readonly seq: number; readonly type: string };
 /** The findings of a violation that are not acknowledged. */
 export type OpenFindings = {
   readonly count: number;
-  readonly lastSeq: number;
+  readonly last_seq: number;
   /** The first twenty by number. */
   readonly first: readonly Finding[];
 };
@@ -15,7 +15,7 @@ export type OpenFindings = {
 /** The primary key, and compliance_findings_open. */
 const findingsRead = defineStatement(
   'complianceFindingsRead',
-  `SELECT coalesce((SELECT read_to FROM compliance_log_reads WHERE control = $1 AND probe_version = $2), -1) AS "readTo",
+  `SELECT coalesce((SELECT read_to FROM compliance_log_reads WHERE control = $1 AND probe_version = $2), -1) AS read_to,
      (SELECT count(*)::int FROM compliance_findings WHERE control = $1 AND acknowledged_at IS NULL) AS open,
      ARRAY(SELECT json_build_object('seq', seq, 'type', type) FROM compliance_findings
        WHERE control = $1 AND acknowledged_at IS NULL ORDER BY seq LIMIT 20) AS first`,
@@ -43,7 +43,7 @@ const findingsAcknowledge = defineStatement(
 /** Index: compliance_findings_violation. A page of violations at most. */
 const findingsOfViolations = defineStatement(
   'complianceFindingsOfViolations',
-  `SELECT violation_id AS "violationId", count(*)::int AS count, max(seq) AS "lastSeq",
+  `SELECT violation_id, count(*)::int AS count, max(seq) AS last_seq,
      (array_agg(json_build_object('seq', seq, 'type', type) ORDER BY seq))[1:20] AS first
    FROM compliance_findings WHERE violation_id = ANY($1::uuid[]) AND acknowledged_at IS NULL GROUP BY violation_id`,
 );
@@ -53,10 +53,10 @@ export const readFindings = async (
   sql: Sql,
   control: string,
   probeVersion: number,
-): Promise<{ readonly readTo: number; readonly open: number; readonly first: readonly Finding[] }> =>
+): Promise<{ readonly read_to: number; readonly open: number; readonly first: readonly Finding[] }> =>
   (
-    await sql.query<{ readTo: number; open: number; first: readonly Finding[] }>(findingsRead, [control, probeVersion])
-  )[0] as { readTo: number; open: number; first: readonly Finding[] };
+    await sql.query<{ read_to: number; open: number; first: readonly Finding[] }>(findingsRead, [control, probeVersion])
+  )[0] as { read_to: number; open: number; first: readonly Finding[] };
 
 /** Stores how far a control has read, and what it found; its violation is open if it found anything. */
 export async function storeFindings(
@@ -78,6 +78,6 @@ export async function readOpenFindings(
   sql: Sql,
   violationIds: readonly string[],
 ): Promise<ReadonlyMap<string, OpenFindings>> {
-  const rows = await sql.query<OpenFindings & { violationId: string }>(findingsOfViolations, [violationIds]);
-  return new Map(rows.map((row) => [row.violationId, row]));
+  const rows = await sql.query<OpenFindings & { violation_id: string }>(findingsOfViolations, [violationIds]);
+  return new Map(rows.map((row) => [row.violation_id, row]));
 }

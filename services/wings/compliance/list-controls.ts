@@ -17,7 +17,7 @@ const STALE_SECONDS = { frequent: 300, thorough: 10_800 } as const;
 /** The status of a control now: a result that is too old is unknown. */
 function statusOf(control: MachineControl, row: ControlRow | undefined): readonly [ControlStatus, string | null] {
   if (row === undefined) return ['unknown', 'the control has not been checked yet'];
-  if (row.secondsAgo > STALE_SECONDS[control.pace]) return ['unknown', `the last check ran at ${row.endedAt}`];
+  if (row.seconds_ago > STALE_SECONDS[control.pace]) return ['unknown', `the last check ran at ${row.ended_at}`];
   return [row.status, row.reason];
 }
 
@@ -54,18 +54,18 @@ function viewOf(control: Control, row: ControlRow | undefined, attested: Attesta
     check: row
       ? {
           probe: control.probe,
-          probe_version: row.probeVersion,
+          probe_version: row.probe_version,
           population: row.population,
           sampled: row.sampled,
           exceptions: [...row.exceptions],
-          exception_count: row.exceptionCount,
+          exception_count: row.exception_count,
           observed: JSON.parse(row.observed) as Record<string, unknown>,
-          observed_sha256: row.observedSha256,
+          observed_sha256: row.observed_sha256,
           release: row.release,
           collector: row.collector,
-          started_at: row.startedAt,
-          ended_at: row.endedAt,
-          changed_at: row.changedAt,
+          started_at: row.started_at,
+          ended_at: row.ended_at,
+          changed_at: row.changed_at,
         }
       : null,
   };
@@ -81,12 +81,15 @@ function rowsByControl(rows: readonly ControlRow[]): ReadonlyMap<string, Control
   );
   const newest = rows
     .filter(({ control }) => quick.includes(control))
-    .reduce<ControlRow | undefined>((best, row) => (best && best.secondsAgo <= row.secondsAgo ? best : row), undefined);
+    .reduce<ControlRow | undefined>(
+      (best, row) => (best && best.seconds_ago <= row.seconds_ago ? best : row),
+      undefined,
+    );
   return new Map(
     rows.map((row) => {
       if (newest === undefined || !quick.includes(row.control)) return [row.control, row];
-      const { startedAt, endedAt, secondsAgo } = newest;
-      return [row.control, { ...row, startedAt, endedAt, secondsAgo }];
+      const { started_at: startedAt, ended_at: endedAt, seconds_ago: secondsAgo } = newest;
+      return [row.control, { ...row, started_at: startedAt, ended_at: endedAt, seconds_ago: secondsAgo }];
     }),
   );
 }

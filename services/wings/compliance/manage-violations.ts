@@ -1,11 +1,10 @@
-import type { z } from 'zod';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { actorNameOf } from '#services/core/authority/names.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
 import type { EventDetail } from '#services/platform/define/audit-event.ts';
 import { violationChanged } from './audit-events.ts';
-import type { violationView } from './contract.ts';
+import type { ViolationView } from './contract.ts';
 import type { MachineControl } from './control.ts';
 import { isRed, type ViolationState } from './control-shapes.ts';
 import { violationResolved, violationUnknown } from './errors.ts';
@@ -20,32 +19,18 @@ import {
   type ViolationRow,
 } from './violations.store.ts';
 
-export type ViolationView = z.output<typeof violationView>;
-
 /** @param findings the events that violations name, by the id of the violation */
 const viewOf = (row: ViolationRow, findings: ReadonlyMap<string, OpenFindings>): ViolationView => ({
-  violation_id: row.id,
-  control_id: row.control,
-  state: row.state,
-  exception_count: row.exceptionCount,
-  detail: row.detail,
-  owner: row.owner,
-  opened_at: row.openedAt,
-  due_at: row.dueAt,
-  overdue: row.isOverdue,
-  reason: row.reason,
-  changed_by: row.changedBy,
-  changed_at: row.changedAt,
-  resolved_at: row.resolvedAt,
-  events: eventsOf(findings.get(row.id)),
+  ...row,
+  events: eventsOf(findings.get(row.violation_id)),
 });
 
 const eventsOf = (open: OpenFindings | undefined): ViolationView['events'] =>
-  open === undefined ? null : { unacknowledged: open.count, last_seq: open.lastSeq, first: [...open.first] };
+  open === undefined ? null : { unacknowledged: open.count, last_seq: open.last_seq, first: [...open.first] };
 
 /** A violation with the events that it names and that are not acknowledged. */
 const viewWithEvents = async (sql: Sql, row: ViolationRow): Promise<ViolationView> =>
-  viewOf(row, await readOpenFindings(sql, [row.id]));
+  viewOf(row, await readOpenFindings(sql, [row.violation_id]));
 
 /** Days until a violation is due, unless a person says otherwise. */
 const DUE_DAYS = { required: 14, addressable: 30 } as const;
@@ -58,8 +43,8 @@ const record = (
 ): Promise<void> =>
   recordEvent(tx, caller, violationChanged, {
     outcome: row.state,
-    target: { kind: 'control', id: row.control },
-    detail: { violation_id: row.id, due_at: row.dueAt, exceptions: row.exceptionCount, ...detail },
+    target: { kind: 'control', id: row.control_id },
+    detail: { violation_id: row.violation_id, due_at: row.due_at, exceptions: row.exception_count, ...detail },
   });
 
 /**
@@ -76,7 +61,7 @@ export async function followViolation(
     const opened = await openViolation(tx, {
       id: random.uuid(),
       control: control.name,
-      exceptionCount: result.exceptionCount,
+      exceptionCount: result.exception_count,
       detail: result.reason,
       dueDays: DUE_DAYS[control.requirement],
     });
@@ -106,10 +91,10 @@ export async function listViolations(
 ): Promise<{ readonly violations: ViolationView[]; readonly next: string | null }> {
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readViolationsPage(sql, input, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ openedAt, id }) => [openedAt, id]);
+  const { items, next } = pageOf(rows, input.limit, (row) => [row.opened_at, row.violation_id]);
   const findings = await readOpenFindings(
     sql,
-    items.map(({ id }) => id),
+    items.map((row) => row.violation_id),
   );
   return { violations: items.map((row) => viewOf(row, findings)), next };
 }
@@ -186,7 +171,7 @@ export async function acknowledgeViolation(
     if (acknowledged > 0)
       await recordEvent(tx, caller, violationChanged, {
         outcome: 'acknowledged',
-        target: { kind: 'control', id: before.control },
+        target: { kind: 'control', id: before.control_id },
         detail: { violation_id: violationId, reason, acknowledged, through_seq: throughSeq },
       });
     return viewWithEvents(tx, before);

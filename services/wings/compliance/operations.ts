@@ -1,5 +1,6 @@
 import { operation } from '#services/core/shared/operation.ts';
 import { attestControl } from './attest-control.ts';
+import type { ViolationView } from './contract.ts';
 import {
   acceptViolationEndpoint,
   acknowledgeViolationEndpoint,
@@ -12,13 +13,7 @@ import {
   requestReportEndpoint,
 } from './contract.ts';
 import { listControls } from './list-controls.ts';
-import {
-  acceptViolation,
-  acknowledgeViolation,
-  assignViolation,
-  listViolations,
-  type ViolationView,
-} from './manage-violations.ts';
+import { acceptViolation, acknowledgeViolation, assignViolation, listViolations } from './manage-violations.ts';
 import { listReports } from './reports/read-report.ts';
 import { reportLine } from './reports/report-line.ts';
 import { cancelReport, requestReport } from './reports/request-report.ts';

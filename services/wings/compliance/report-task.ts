@@ -2,8 +2,9 @@ import type { Ports } from '#services/core/ports.ts';
 import type { TaskKind, TaskProgress } from '#services/core/shared/task-kind.ts';
 import { permissionOf } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
+import type { ReportView } from './contract.ts';
 import { requestReportEndpoint } from './contract.ts';
-import { type ReportView, readReport } from './reports/read-report.ts';
+import { readReport } from './reports/read-report.ts';
 import { cancelReport, requestReport } from './reports/request-report.ts';
 
 export const REPORT_TASK = 'compliance_report';
@@ -27,8 +28,8 @@ export const reportTask: TaskKind<Pick<Ports, 'transact' | 'random' | 'sql'>> = 
     const { report_id: subjectId } = await requestReport(ports, {}, caller);
     return { subjectId, state: 'working', message: 'The report is queued.' };
   },
-  look: async (ports, { subjectId }) => progressOf(await readReport(ports, subjectId)),
-  cancel: async (ports, { subjectId }, caller) => {
+  look: async (ports, { subject_id: subjectId }) => progressOf(await readReport(ports, subjectId)),
+  cancel: async (ports, { subject_id: subjectId }, caller) => {
     try {
       await cancelReport(ports, { report_id: subjectId, reason: 'mcp_task_cancelled' }, caller);
       return true;

@@ -62,12 +62,12 @@ describe('the status of a check', () => {
   test('keeps twenty exceptions and counts all', async () => {
     const exceptions = Array.from({ length: 30 }, (_, at) => ({ resource: `r${at}`, why: 'x' }));
     const result = await seeing({ population: 40, exceptions });
-    expect([result.exceptions.length, result.exceptionCount]).toEqual([20, 30]);
+    expect([result.exceptions.length, result.exception_count]).toEqual([20, 30]);
   });
 
   test('hashes the canonical JSON of what was seen', async () => {
     const one = await seeing({ observed: { b: 1, a: [true, null] } });
     expect(one.observed).toBe('{"a":[true,null],"b":1}');
-    expect((await seeing({ observed: { a: [true, null], b: 1 } })).observedSha256).toBe(one.observedSha256);
+    expect((await seeing({ observed: { a: [true, null], b: 1 } })).observed_sha256).toBe(one.observed_sha256);
   });
 });

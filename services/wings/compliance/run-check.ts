@@ -12,10 +12,10 @@ export type CheckResult = {
   readonly population: number;
   readonly sampled: number;
   readonly exceptions: readonly ControlException[];
-  readonly exceptionCount: number;
+  readonly exception_count: number;
   /** Canonical JSON (RFC 8785) of the observed facts, and the SHA-256 of its bytes, in hex. */
   readonly observed: string;
-  readonly observedSha256: string;
+  readonly observed_sha256: string;
   /** As in the observation. */
   readonly readOn: Observation['readOn'];
   readonly startedAtMs: number;
@@ -43,9 +43,9 @@ export async function runCheck(
       population: observation.population,
       sampled: observation.sampled ?? observation.population,
       exceptions: observation.exceptions.slice(0, EXCEPTIONS_KEPT),
-      exceptionCount: observation.exceptionCount ?? observation.exceptions.length,
+      exception_count: observation.exceptionCount ?? observation.exceptions.length,
       observed,
-      observedSha256: createHash('sha256').update(observed).digest('hex'),
+      observed_sha256: createHash('sha256').update(observed).digest('hex'),
       readOn: observation.readOn,
       startedAtMs,
       endedAtMs: ports.clock.now(),

@@ -2,28 +2,14 @@ import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { ViolationView } from './contract.ts';
 import type { ViolationState } from './control-shapes.ts';
 
-export type ViolationRow = {
-  readonly id: string;
-  readonly control: string;
-  readonly state: ViolationState;
-  readonly exceptionCount: number;
-  readonly detail: string | null;
-  readonly owner: string | null;
-  readonly openedAt: string;
-  readonly dueAt: string;
-  /** Past its due date and not resolved or accepted, by the database's clock. */
-  readonly isOverdue: boolean;
-  readonly reason: string | null;
-  readonly changedBy: string | null;
-  readonly changedAt: string | null;
-  readonly resolvedAt: string | null;
-};
+export type ViolationRow = Omit<ViolationView, 'events'>;
 
-const COLUMNS = `id, control, state, exception_count AS "exceptionCount", detail, owner, ${placeTime('opened_at')} AS "openedAt",
-  ${placeTime('due_at')} AS "dueAt", (due_at < clock_timestamp() AND state IN ('open', 'assigned')) AS "isOverdue", reason,
-  changed_by AS "changedBy", ${placeTime('changed_at')} AS "changedAt", ${placeTime('resolved_at')} AS "resolvedAt"`;
+const COLUMNS = `id AS violation_id, control AS control_id, state, exception_count, detail, owner, ${placeTime('opened_at')} AS opened_at,
+  ${placeTime('due_at')} AS due_at, (due_at < clock_timestamp() AND state IN ('open', 'assigned')) AS overdue, reason,
+  changed_by, ${placeTime('changed_at')} AS changed_at, ${placeTime('resolved_at')} AS resolved_at`;
 
 /** Index: compliance_violations_one_open. Returns the row only if it is new. */
 const violationOpen = defineStatement(
@@ -58,7 +44,7 @@ const violationsPage = defineStatement(
   'complianceViolationsPage',
   `SELECT ${COLUMNS} FROM compliance_violations WHERE (opened_at, id) < ($1::timestamptz, $2::uuid)
      AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR control = $4) AND ($5::boolean IS NOT TRUE OR resolved_at IS NULL)
-   ORDER BY opened_at DESC, id DESC LIMIT $6`,
+   ORDER BY compliance_violations.opened_at DESC, id DESC LIMIT $6`,
 );
 
 /** Kept for six years after they were resolved (45 CFR 164.316(b)(2)(i)). */

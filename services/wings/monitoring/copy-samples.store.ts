@@ -19,8 +19,8 @@ const copySampleWrite = defineStatement(
 /** Index: copy_samples_at. Oldest first. */
 const copySamplesSince = defineStatement(
   'copySamplesSince',
-  `SELECT copy_id AS "copyId", kind, ${placeTime('at')} AS at, seconds, sample,
-     extract(epoch FROM clock_timestamp() - at)::float8 AS "ageSeconds"
+  `SELECT copy_id, kind, ${placeTime('at')} AS at, seconds, sample,
+     extract(epoch FROM clock_timestamp() - at)::float8 AS age_seconds
    FROM copy_samples WHERE at >= date_trunc('hour', clock_timestamp()) - make_interval(hours => $1)
    ORDER BY copy_samples.at`,
 );
@@ -35,21 +35,21 @@ export const copySamplePurge = definePurge({
 });
 
 export type CopySampleRow = {
-  readonly copyId: string;
+  readonly copy_id: string;
   readonly kind: CopyKind;
   /** When it was written last. */
   readonly at: string;
   /** From the beginning of the hour, or of the copy, to `at`. */
   readonly seconds: number;
   readonly sample: HourSample;
-  readonly ageSeconds: number;
+  readonly age_seconds: number;
 };
 
 export const writeCopySample = (
   sql: Sql,
-  row: Omit<CopySampleRow, 'at' | 'ageSeconds'> & { readonly id: string },
+  row: Omit<CopySampleRow, 'at' | 'age_seconds'> & { readonly id: string },
 ): Promise<unknown> =>
-  sql.query(copySampleWrite, [row.id, row.copyId, row.kind, row.seconds, JSON.stringify(row.sample)]);
+  sql.query(copySampleWrite, [row.id, row.copy_id, row.kind, row.seconds, JSON.stringify(row.sample)]);
 
 /** What copies measured in this clock hour and so many before it. */
 export const readCopySamples = (sql: Sql, hoursBefore: number): Promise<CopySampleRow[]> =>

@@ -10,10 +10,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { CountedType } from './counted-events.ts';
 
 // One row, by its key. Locked by the job that counts, so that an event counts once.
-const monitoringStateLock = defineStatement(
-  'monitoringStateLock',
-  'SELECT after_seq AS "afterSeq" FROM monitoring_state FOR UPDATE',
-);
+const monitoringStateLock = defineStatement('monitoringStateLock', 'SELECT after_seq FROM monitoring_state FOR UPDATE');
 /** SQL: when the newest event was sealed that figures may depend on. */
 export const NEWEST_EVENT_AT = NEWEST_SEALED_AT;
 /**
@@ -39,10 +36,10 @@ const monitoringTokensSet = defineStatement(
 );
 const monitoringStateRead = defineStatement(
   'monitoringStateRead',
-  `SELECT after_seq AS "afterSeq", ${placeTime('counted_until')} AS "countedAt", locked_accounts AS "lockedAccounts",
-     extract(epoch FROM clock_timestamp() - counted_until)::float8 AS "ageSeconds", ${placeTime('clock_timestamp()')} AS now,
-     tokens, ${placeTime('tokens_until')} AS "tokensAt",
-     extract(epoch FROM clock_timestamp() - tokens_until)::float8 AS "tokensAgeSeconds"
+  `SELECT after_seq, ${placeTime('counted_until')} AS counted_at, locked_accounts,
+     extract(epoch FROM clock_timestamp() - counted_until)::float8 AS age_seconds, ${placeTime('clock_timestamp()')} AS now,
+     tokens, ${placeTime('tokens_until')} AS tokens_at,
+     extract(epoch FROM clock_timestamp() - tokens_until)::float8 AS tokens_age_seconds
    FROM (SELECT *, CASE WHEN counted_at IS NOT NULL THEN greatest(counted_at, ${CONFIRMED_AT}) END AS counted_until,
      CASE WHEN tokens_at >= counted_at THEN greatest(tokens_at, ${CONFIRMED_AT}) ELSE tokens_at END AS tokens_until
      FROM monitoring_state) state`,
@@ -67,9 +64,9 @@ const eventHoursBetween = defineStatement(
 const eventHoursSumDay = defineStatement(
   'eventHoursSumDay',
   `SELECT type, outcome,
-     coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "hourEvents",
-     coalesce(sum(active) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "hourActive",
-     sum(events)::bigint AS "dayEvents", sum(active)::bigint AS "dayActive"
+     coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS hour_events,
+     coalesce(sum(active) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS hour_active,
+     sum(events)::bigint AS day_events, sum(active)::bigint AS day_active
    FROM event_hours WHERE hour > now() - interval '24 hours' AND type = ANY($1) GROUP BY type, outcome`,
 );
 /** Thirteen months, so that a month can be compared with the same month a year before. */
@@ -82,20 +79,20 @@ export const eventHourPurge = definePurge({
 });
 
 type MonitoringState = {
-  readonly afterSeq: number | null;
+  readonly after_seq: number | null;
   /** Until when all figures of events are right; null before the first count. */
-  readonly countedAt: string | null;
-  readonly ageSeconds: number | null;
-  readonly lockedAccounts: number | null;
+  readonly counted_at: string | null;
+  readonly age_seconds: number | null;
+  readonly locked_accounts: number | null;
   readonly now: string;
   readonly tokens: TokenStatistics | null;
-  readonly tokensAt: string | null;
-  readonly tokensAgeSeconds: number | null;
+  readonly tokens_at: string | null;
+  readonly tokens_age_seconds: number | null;
 };
 
 export async function lockCountedSeq(tx: Sql): Promise<number | null> {
-  const [row] = await tx.query<{ afterSeq: number | null }>(monitoringStateLock);
-  return row?.afterSeq ?? null;
+  const [row] = await tx.query<{ after_seq: number | null }>(monitoringStateLock);
+  return row?.after_seq ?? null;
 }
 
 /** @param isAll whether nothing is left to count */
@@ -134,10 +131,10 @@ export const readEventHours = (sql: Sql, from: string, to: string): Promise<Even
 export type EventSum = {
   readonly type: string;
   readonly outcome: string;
-  readonly hourEvents: number;
-  readonly hourActive: number;
-  readonly dayEvents: number;
-  readonly dayActive: number;
+  readonly hour_events: number;
+  readonly hour_active: number;
+  readonly day_events: number;
+  readonly day_active: number;
 };
 
 export const sumEventHours = (sql: Sql, types: readonly CountedType[]): Promise<EventSum[]> =>

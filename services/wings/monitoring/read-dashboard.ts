@@ -39,16 +39,16 @@ type Facts = {
 /** The figures of security, from counts of the sealed log, and the incidents that are open. */
 function securityPartOf({ state, samples, counts }: Facts, open: Readonly<Record<string, number>>): SecurityPart {
   const delays = samples
-    .filter((row) => row.ageSeconds <= STALE_SECONDS)
+    .filter((row) => row.age_seconds <= STALE_SECONDS)
     .flatMap(({ sample }) => sample.gauges.unsealed_age_seconds ?? []);
   return {
-    ...freshnessOf(state.countedAt, state.ageSeconds),
+    ...freshnessOf(state.counted_at, state.age_seconds),
     delay_seconds: delays.at(-1) ?? null,
     sign_ins: signInRateOf(counts),
     open_incidents: Object.fromEntries(
       SEVERITIES.map((severity) => [severity, open[severity] ?? 0]),
     ) as SecurityPart['open_incidents'],
-    locked_accounts: state.lockedAccounts,
+    locked_accounts: state.locked_accounts,
     hours: securityHoursOf(counts, hoursUntil(state.now, DASHBOARD_HOURS)),
   };
 }
@@ -59,7 +59,7 @@ function performancePartOf({ state, samples, counts }: Facts): PerformancePart {
   const { counters, histograms } = sumOf(samples.map(({ sample }) => sample));
   const newest = samples.findLast(({ kind }) => kind === 'api');
   return {
-    ...freshnessOf(newest?.at, newest?.ageSeconds),
+    ...freshnessOf(newest?.at, newest?.age_seconds),
     window_seconds: (HOURS_BEFORE + 1) * 3_600,
     token_generation: durationOf(histograms.token_generation),
     token_refresh: durationOf(histograms.token_refresh),
@@ -77,18 +77,18 @@ function performancePartOf({ state, samples, counts }: Facts): PerformancePart {
 const NO_TOKENS = { issued: 0, active: 0, refreshed: 0, revoked: 0, expired: 0, replays: 0 };
 
 /** Token families, as the job counted them. */
-const tokensPartOf = ({ tokens, tokensAt, tokensAgeSeconds }: State): TokensPart => ({
-  ...freshnessOf(tokensAt, tokensAgeSeconds),
+const tokensPartOf = (row: State): TokensPart => ({
+  ...freshnessOf(row.tokens_at, row.tokens_age_seconds),
   ...NO_TOKENS,
-  ...tokens,
+  ...row.tokens,
 });
 
 /** Processor, memory, pools and queues, as each copy last wrote them. */
 function resourcesPartOf({ samples }: Facts): ResourcesPart {
-  const lately = samples.filter(({ ageSeconds }) => ageSeconds <= LISTED_SECONDS);
+  const lately = samples.filter((row) => row.age_seconds <= LISTED_SECONDS);
   const newest = lately.at(-1);
   return {
-    ...freshnessOf(newest?.at, newest?.ageSeconds),
+    ...freshnessOf(newest?.at, newest?.age_seconds),
     copies: copiesOf(lately),
     queues: queuesOf(lately),
   };

@@ -21,8 +21,8 @@ const coresOf = (cpuSeconds: number | undefined, seconds: number): number =>
 
 /** The use of each copy in its newest hour. */
 export function copiesOf(rows: readonly CopySampleRow[]): CopyUse[] {
-  const newest = new Map(rows.map((row) => [row.copyId, row]));
-  return [...newest.values()].map(({ copyId, kind, at, seconds, ageSeconds, sample }) => {
+  const newest = new Map(rows.map((row) => [row.copy_id, row]));
+  return [...newest.values()].map(({ copy_id: copyId, kind, at, seconds, age_seconds: ageSeconds, sample }) => {
     const { gauges, counters, histograms } = sample;
     return {
       copy_id: copyId,

@@ -73,7 +73,7 @@ export function createCopySampler(
       const sample = sampleOf(metrics, row.totals, totals);
       row.measured = higherOf(row.measured, measuredOf({ kind, gauges: sample.gauges, sizes: row.sizes, config }));
       await writeCopySample(sql, {
-        ...{ id: row.id, copyId, kind, seconds: (at - row.beganAt) / 1_000 },
+        ...{ id: row.id, copy_id: copyId, kind, seconds: (at - row.beganAt) / 1_000 },
         sample: { ...sample, measured: row.measured },
       });
       written = { totals, at };

@@ -3,6 +3,7 @@ import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { PhiRotationView } from './contract.ts';
 import type { PhiLevel } from './phi-shapes.ts';
 
 /** A key-encryption key as stored: sealed under the installation's key-encryption key. */
@@ -13,11 +14,11 @@ export type DataKeyRow = {
   readonly id: string;
   readonly version: number;
   readonly wrapped: string;
-  readonly kekVersion: number | null;
-  readonly sealedKek: string | null;
+  readonly kek_version: number | null;
+  readonly sealed_kek: string | null;
 };
 
-const DATA_KEY = `d.id, d.version, d.wrapped, d.kek_version AS "kekVersion", k.sealed AS "sealedKek"
+const DATA_KEY = `d.id, d.version, d.wrapped, d.kek_version, k.sealed AS sealed_kek
    FROM phi_data_keys d LEFT JOIN phi_keys k ON k.version = d.kek_version`;
 
 /** By index phi_data_keys_live. */
@@ -59,12 +60,12 @@ const dataKeysShred = defineStatement(
   'phiDataKeysShred',
   `UPDATE phi_data_keys SET wrapped = '', kek_version = NULL, shredded_at = clock_timestamp() WHERE id IN (
      SELECT id FROM phi_data_keys WHERE subject_id = $1 AND shredded_at IS NULL ORDER BY id FOR UPDATE)
-   RETURNING ${placeTime('shredded_at')} AS "shreddedAt"`,
+   RETURNING ${placeTime('shredded_at')} AS shredded_at`,
 );
 /** By index phi_data_keys_kek_version. */
 const dataKeysReadOlder = defineStatement(
   'phiDataKeysReadOlder',
-  `SELECT d.id, d.subject_id AS "subjectId", d.level, d.version, d.wrapped, d.kek_version AS "kekVersion"
+  `SELECT d.id, d.subject_id, d.level, d.version, d.wrapped, d.kek_version
    FROM phi_data_keys d WHERE d.kek_version < $1 AND d.shredded_at IS NULL ORDER BY d.kek_version, d.id LIMIT $2`,
 );
 const dataKeysCountOlder = defineStatement(
@@ -96,7 +97,7 @@ const keysRead = defineStatement(
 const IS_DUE = 'created_at < clock_timestamp() - make_interval(secs => $1::float8)';
 const keyNewest = defineStatement(
   'phiKeyNewest',
-  `SELECT version, sealed, ${IS_DUE} AS "isDue" FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1`,
+  `SELECT version, sealed, ${IS_DUE} AS is_due FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1`,
 );
 /** A rotation runs or is due. Index: phi_rotations_one_running; keys are few. */
 export const phiRotationIsDue = (afterSeconds: number): Question =>
@@ -111,8 +112,8 @@ const keyInsert = defineStatement(
 );
 const keysList = defineStatement(
   'phiKeysList',
-  `SELECT version, sealed = '' AS "isDestroyed", ${placeTime('created_at')} AS "createdAt",
-     ${placeTime('destroyed_at')} AS "destroyedAt" FROM phi_keys ORDER BY version DESC LIMIT 100`,
+  `SELECT version, sealed = '' AS is_destroyed, ${placeTime('created_at')} AS created_at,
+     ${placeTime('destroyed_at')} AS destroyed_at FROM phi_keys ORDER BY version DESC LIMIT 100`,
 );
 /** Conflicts with the lock of a data key's insert. */
 const keysLockOlder = defineStatement(
@@ -127,8 +128,8 @@ const keysDestroyOlder = defineStatement(
    RETURNING 1`,
 );
 
-const ROTATION = `id, target_version AS "targetVersion", state, data_keys::float8 AS "dataKeys", rewrapped::float8 AS rewrapped,
-  ${placeTime('started_at')} AS "startedAt", ${placeTime('finished_at')} AS "finishedAt"`;
+const ROTATION = `id AS rotation_id, state, target_version AS key_version, data_keys::float8 AS data_keys, rewrapped::float8 AS rewrapped,
+  ${placeTime('started_at')} AS started_at, ${placeTime('finished_at')} AS finished_at`;
 const rotationInsert = defineStatement(
   'phiRotationInsert',
   `INSERT INTO phi_rotations (id, target_version) VALUES ($1, $2) RETURNING ${ROTATION}`,
@@ -141,7 +142,7 @@ const rotationReadRunning = defineStatement(
 );
 const rotationReadLast = defineStatement(
   'phiRotationReadLast',
-  `SELECT ${ROTATION} FROM phi_rotations ORDER BY started_at DESC LIMIT 1`,
+  `SELECT ${ROTATION} FROM phi_rotations ORDER BY phi_rotations.started_at DESC LIMIT 1`,
 );
 const rotationCount = defineStatement(
   'phiRotationCount',
@@ -168,29 +169,18 @@ export const phiKeyPurges = [
 
 export type OlderDataKey = {
   readonly id: string;
-  readonly subjectId: string;
+  readonly subject_id: string;
   readonly level: PhiLevel;
   readonly version: number;
   readonly wrapped: string;
-  readonly kekVersion: number;
-};
-
-/** Times in RFC 3339 with milliseconds, UTC. */
-export type RotationRow = {
-  readonly id: string;
-  readonly targetVersion: number;
-  readonly state: 'running' | 'done';
-  readonly dataKeys: number | null;
-  readonly rewrapped: number;
-  readonly startedAt: string;
-  readonly finishedAt: string | null;
+  readonly kek_version: number;
 };
 
 export type PhiKeyListRow = {
   readonly version: number;
-  readonly isDestroyed: boolean;
-  readonly createdAt: string;
-  readonly destroyedAt: string | null;
+  readonly is_destroyed: boolean;
+  readonly created_at: string;
+  readonly destroyed_at: string | null;
 };
 
 type Subject = { readonly subjectId: string; readonly level: PhiLevel };
@@ -229,7 +219,7 @@ export const isSubjectKnown = async (sql: Sql, subjectId: string): Promise<boole
 
 /** Times of the keys that were destroyed. */
 export const shredDataKeys = async (tx: Sql, subjectId: string): Promise<string[]> =>
-  (await tx.query<{ shreddedAt: string }>(dataKeysShred, [subjectId])).map(({ shreddedAt }) => shreddedAt);
+  (await tx.query<{ shredded_at: string }>(dataKeysShred, [subjectId])).map((row) => row.shredded_at);
 
 export const readOlderDataKeys = (sql: Sql, kekVersion: number, limit: number): Promise<OlderDataKey[]> =>
   sql.query<OlderDataKey>(dataKeysReadOlder, [kekVersion, limit]);
@@ -240,15 +230,15 @@ export const countOlderDataKeys = async (sql: Sql, kekVersion: number): Promise<
 /** The progress of the rotation after this batch. */
 export async function rewrapDataKeys(
   tx: Sql,
-  rotation: RotationRow,
+  rotation: PhiRotationView,
   keys: readonly { readonly id: string; readonly before: string; readonly wrapped: string }[],
 ): Promise<number> {
   const [row] = await tx.query<{ rewrapped: number }>(dataKeysRewrap, [
-    rotation.targetVersion,
+    rotation.key_version,
     keys.map(({ id }) => id),
     keys.map(({ before }) => before),
     keys.map(({ wrapped }) => wrapped),
-    rotation.id,
+    rotation.rotation_id,
   ]);
   return (row as { rewrapped: number }).rewrapped;
 }
@@ -260,8 +250,8 @@ export const readPhiKeys = (sql: Sql): Promise<PhiKeyRow[]> => sql.query<PhiKeyR
 export const readNewestPhiKey = async (
   sql: Sql,
   lifetimeSeconds = 0,
-): Promise<(PhiKeyRow & { readonly isDue: boolean }) | undefined> =>
-  (await sql.query<PhiKeyRow & { readonly isDue: boolean }>(keyNewest, [lifetimeSeconds]))[0];
+): Promise<(PhiKeyRow & { readonly is_due: boolean }) | undefined> =>
+  (await sql.query<PhiKeyRow & { readonly is_due: boolean }>(keyNewest, [lifetimeSeconds]))[0];
 
 /** False when another writer added this version first. */
 export const insertPhiKey = async (tx: Sql, { version, sealed }: PhiKeyRow): Promise<boolean> =>
@@ -275,22 +265,22 @@ export async function destroyOlderPhiKeys(tx: Sql, version: number): Promise<num
   return (await tx.query(keysDestroyOlder, [version])).length;
 }
 
-export const insertRotation = async (tx: Sql, id: string, targetVersion: number): Promise<RotationRow> =>
-  (await tx.query<RotationRow>(rotationInsert, [id, targetVersion]))[0] as RotationRow;
+export const insertRotation = async (tx: Sql, id: string, targetVersion: number): Promise<PhiRotationView> =>
+  (await tx.query<PhiRotationView>(rotationInsert, [id, targetVersion]))[0] as PhiRotationView;
 
-export const readRotation = async (sql: Sql, id: string): Promise<RotationRow | undefined> =>
-  (await sql.query<RotationRow>(rotationRead, [id]))[0];
+export const readRotation = async (sql: Sql, id: string): Promise<PhiRotationView | undefined> =>
+  (await sql.query<PhiRotationView>(rotationRead, [id]))[0];
 
-export const readRunningRotation = async (sql: Sql): Promise<RotationRow | undefined> =>
-  (await sql.query<RotationRow>(rotationReadRunning))[0];
+export const readRunningRotation = async (sql: Sql): Promise<PhiRotationView | undefined> =>
+  (await sql.query<PhiRotationView>(rotationReadRunning))[0];
 
-export const readLastRotation = async (sql: Sql): Promise<RotationRow | undefined> =>
-  (await sql.query<RotationRow>(rotationReadLast))[0];
+export const readLastRotation = async (sql: Sql): Promise<PhiRotationView | undefined> =>
+  (await sql.query<PhiRotationView>(rotationReadLast))[0];
 
 export async function countRotation(tx: Sql, id: string, dataKeys: number): Promise<void> {
   await tx.query(rotationCount, [id, dataKeys]);
 }
 
 /** Undefined when another run finished it first. */
-export const finishRotation = async (tx: Sql, id: string): Promise<RotationRow | undefined> =>
-  (await tx.query<RotationRow>(rotationFinish, [id]))[0];
+export const finishRotation = async (tx: Sql, id: string): Promise<PhiRotationView | undefined> =>
+  (await tx.query<PhiRotationView>(rotationFinish, [id]))[0];

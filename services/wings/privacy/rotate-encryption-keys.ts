@@ -17,7 +17,6 @@ import {
   listPhiKeyRows,
   type OlderDataKey,
   phiRotationIsDue,
-  type RotationRow,
   readLastRotation,
   readNewestPhiKey,
   readOlderDataKeys,
@@ -38,16 +37,6 @@ const DAY_SECONDS = 86_400;
 /** Shorter than the time limit of the job: a long rotation is several runs. */
 const RUN_MS = 900_000;
 
-const viewOf = (row: RotationRow): PhiRotationView => ({
-  rotation_id: row.id,
-  state: row.state,
-  key_version: row.targetVersion,
-  data_keys: row.dataKeys,
-  rewrapped: row.rewrapped,
-  started_at: row.startedAt,
-  finished_at: row.finishedAt,
-});
-
 type StartPorts = Pick<Ports, 'transact' | 'vault' | 'random'>;
 
 /**
@@ -62,18 +51,18 @@ export function rotatePhiKeys(
   return ports.transact(async (tx) => {
     await lockSealing(tx, ports.vault);
     tx.afterCommit(ports.wakePhiRotation);
-    return viewOf((await readRunningRotation(tx)) ?? (await startRotation(ports, tx, reason, caller)));
+    return (await readRunningRotation(tx)) ?? (await startRotation(ports, tx, reason, caller));
   });
 }
 
 /** The caller holds the sealing lock. */
-async function startRotation(ports: StartPorts, tx: Tx, reason: string, caller: Caller): Promise<RotationRow> {
+async function startRotation(ports: StartPorts, tx: Tx, reason: string, caller: Caller): Promise<PhiRotationView> {
   const version = (await addPhiKey(ports, tx, caller)) as number;
   const rotation = await insertRotation(tx, ports.random.uuid(), version);
   await recordEvent(tx, caller, phiRotated, {
     outcome: 'started',
     target: { kind: 'key', id: phiKeyContext(version) },
-    detail: { rotation_id: rotation.id, reason },
+    detail: { rotation_id: rotation.rotation_id, reason },
   });
   return rotation;
 }
@@ -85,7 +74,7 @@ export async function readPhiRotation(
 ): Promise<PhiRotationView> {
   const row = await readRotation(sql, input.rotation_id);
   if (row === undefined) throw phiRotationUnknown();
-  return viewOf(row);
+  return row;
 }
 
 /** The newest hundred keys, newest first, and the last rotation. */
@@ -98,13 +87,13 @@ export async function listPhiKeys({
     return at === 0 ? 'current' : 'retiring';
   };
   return {
-    keys: rows.map(({ version, isDestroyed, createdAt, destroyedAt }, at) => ({
-      key_version: version,
-      state: stateOf(isDestroyed, at),
-      created_at: createdAt,
-      destroyed_at: destroyedAt,
+    keys: rows.map((row, at) => ({
+      key_version: row.version,
+      state: stateOf(row.is_destroyed, at),
+      created_at: row.created_at,
+      destroyed_at: row.destroyed_at,
     })),
-    rotation: rotation === undefined ? null : viewOf(rotation),
+    rotation: rotation ?? null,
   };
 }
 
@@ -126,18 +115,18 @@ export async function rotateEncryptionKeys(
   const running = (await readRunningRotation(ports.sql)) ?? (await startWhenDue());
   if (running === undefined) return;
   const phiKeys = createPhiKeys(ports.vault);
-  const dataKeys = running.dataKeys ?? (await countOnce(running));
+  const dataKeys = running.data_keys ?? (await countOnce(running));
   const keks = new Map((await readPhiKeys(ports.sql)).map((row) => [row.version, phiKeys.open(row)]));
-  const target = keks.get(running.targetVersion) as XaesKey;
+  const target = keks.get(running.key_version) as XaesKey;
   const endsAt = ports.clock.monotonic() + RUN_MS;
   while (!signal.aborted && ports.clock.monotonic() < endsAt) {
-    const older = await readOlderDataKeys(ports.sql, running.targetVersion, BATCH_KEYS);
+    const older = await readOlderDataKeys(ports.sql, running.key_version, BATCH_KEYS);
     if (older.length === 0) {
       if (await finish(running)) return;
       // A data key was added under the older key since: re-wrap it too.
       continue;
     }
-    const renewed = older.map((row) => rewrapped(ports, row, keks.get(row.kekVersion) as XaesKey, target));
+    const renewed = older.map((row) => rewrapped(ports, row, keks.get(row.kek_version) as XaesKey, target));
     const done = await ports.transact(async (tx) => {
       await fence.hold(tx);
       return rewrapDataKeys(tx, running, renewed);
@@ -146,9 +135,9 @@ export async function rotateEncryptionKeys(
     await progress(Math.min(99, Math.floor((100 * done) / Math.max(1, dataKeys))));
   }
 
-  async function startWhenDue(): Promise<RotationRow | undefined> {
+  async function startWhenDue(): Promise<PhiRotationView | undefined> {
     const newest = await readNewestPhiKey(ports.sql, rotationDays * DAY_SECONDS);
-    if (!newest?.isDue) return undefined;
+    if (!newest?.is_due) return undefined;
     return ports.transact(async (tx) => {
       await fence.hold(tx);
       await lockSealing(tx, ports.vault);
@@ -156,7 +145,7 @@ export async function rotateEncryptionKeys(
     });
   }
 
-  async function countOnce({ id, targetVersion }: RotationRow): Promise<number> {
+  async function countOnce({ rotation_id: id, key_version: targetVersion }: PhiRotationView): Promise<number> {
     const count = await countOlderDataKeys(ports.sql, targetVersion);
     await ports.transact(async (tx) => {
       await fence.hold(tx);
@@ -166,7 +155,7 @@ export async function rotateEncryptionKeys(
   }
 
   /** False when an older key still wraps a data key. */
-  function finish({ id, targetVersion }: RotationRow): Promise<boolean> {
+  function finish({ rotation_id: id, key_version: targetVersion }: PhiRotationView): Promise<boolean> {
     return ports.transact(async (tx) => {
       await fence.hold(tx);
       const destroyed = await destroyOlderPhiKeys(tx, targetVersion);
@@ -185,10 +174,11 @@ export async function rotateEncryptionKeys(
 
 function rewrapped(
   { random }: Pick<Ports, 'random'>,
-  { id, wrapped: before, ...place }: OlderDataKey,
+  { id, wrapped: before, subject_id: subjectId, level, version }: OlderDataKey,
   from: XaesKey,
   to: XaesKey,
 ) {
+  const place = { subjectId, level, version };
   const key = unwrapDataKey(from, before, place);
   const wrapped = wrapDataKey(to, key, place, random.bytes(NONCE_BYTES));
   key.fill(0);

@@ -20,7 +20,7 @@ export const openDataKey = (ports: HasPhiKeys, row: DataKeyRow, subjectId: strin
   unwrapped(ports, row, { subjectId, level });
 
 function unwrapped({ phiKeys }: HasPhiKeys, row: DataKeyRow, { subjectId, level }: Subject): SubjectKey {
-  const kek = phiKeys.open({ version: row.kekVersion as number, sealed: row.sealedKek as string });
+  const kek = phiKeys.open({ version: row.kek_version as number, sealed: row.sealed_kek as string });
   const place: DataKeyPlace = { subjectId, level, version: row.version };
   return { id: row.id, version: row.version, key: unwrapDataKey(kek, row.wrapped, place) };
 }

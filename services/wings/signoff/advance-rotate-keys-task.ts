@@ -25,7 +25,7 @@ const isOf = (err: unknown, { definition }: ErrorFactory): boolean => isAppError
 const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange => ({
   state: 'completed',
   message: `The act was not run: ${code}.`,
-  result: { code, signoff_id: task.subjectId, ...detail },
+  result: { code, signoff_id: task.subject_id, ...detail },
   isError: true,
 });
 
@@ -36,7 +36,7 @@ const refused = (code: string, task: TaskRow, detail: object = {}): TaskChange =
 export const advanceRotateKeysTask: TaskAdvance<RotatePorts> = {
   name: ROTATE_KEYS_TASK,
   advance: async (ports, task, caller, whyNot) => {
-    const signOff = await readSignOff(ports, { signoff_id: task.subjectId }, caller);
+    const signOff = await readSignOff(ports, { signoff_id: task.subject_id }, caller);
     switch (signOff.state) {
       case 'pending':
         return waitingFor(signOff);
@@ -45,7 +45,7 @@ export const advanceRotateKeysTask: TaskAdvance<RotatePorts> = {
           return await run(ports, task, caller, whyNot);
         } catch (err) {
           if (isOf(err, signOffApprovalVoid))
-            return waitingFor(await readSignOff(ports, { signoff_id: task.subjectId }, caller));
+            return waitingFor(await readSignOff(ports, { signoff_id: task.subject_id }, caller));
           if (isOf(err, signOffRequesterEnded)) return refused(signOffRequesterEnded.definition.code, task);
           throw err;
         }
@@ -71,7 +71,7 @@ const waitingFor = ({ waiting_for: roles, expires_at: at }: SignOffView): TaskCh
 async function endOf(ports: RotatePorts, task: TaskRow, signOff: SignOffView, caller: Caller): Promise<TaskChange> {
   const { state, failure } = signOff;
   try {
-    const receipt = await readReceipt(ports, { signoff_id: task.subjectId }, caller);
+    const receipt = await readReceipt(ports, { signoff_id: task.subject_id }, caller);
     const isError = state === 'failed';
     const result = { ...task.result, ...(isError && { failure }), receipt };
     return { state: 'completed', message: isError ? 'The act failed.' : 'The act was run.', isError, result };
@@ -88,7 +88,7 @@ async function run(ports: RotatePorts, task: TaskRow, caller: Caller, whyNot: Wh
   if (reason !== null) return refused(reason, task);
   const { result } = await runSignedOff(
     ports,
-    { signoff_id: task.subjectId, act: ROTATE_KEYS_ACT, arguments: task.arguments },
+    { signoff_id: task.subject_id, act: ROTATE_KEYS_ACT, arguments: task.arguments },
     async (approved) => {
       const { algorithm } = approved as { algorithm?: AsymmetricAlgorithm };
       return rotateSigningKeys(ports, { algorithm }, caller);

@@ -48,7 +48,7 @@ export async function applyDecision(
   const { userId, role, decision } = decided;
   if ((await readBarredUsers(tx, stored.id)).includes(userId)) throw signOffSelfApproval();
   if (stored.state !== 'pending') throw signOffClosed({ detail: `The sign-off is ${stored.state}.` });
-  if (!stored.requiredRoles.includes(role)) throw signOffRoleNotRequired();
+  if (!stored.required_roles.includes(role)) throw signOffRoleNotRequired();
   if (!(await hasRole(tx, userId, role))) throw signOffRoleMissing();
   const row = await voidApprovals(tx, stored, caller);
   if (!(await insertDecision(tx, row.id, decided))) throw signOffAlreadyDecided();
@@ -92,7 +92,7 @@ export async function decideSignOff(
   const row = await transact(async (tx) => {
     const locked = await lockSignOff(tx, input.signoff_id);
     if (locked === undefined) throw signOffUnknown();
-    if (locked.argumentsSha256 !== input.arguments_sha256) throw signOffArgumentsChanged();
+    if (locked.arguments_sha256 !== input.arguments_sha256) throw signOffArgumentsChanged();
     return applyDecision(tx, locked, { userId, role, decision, comment }, { caller });
   });
   if (!isDryRun) signOffEvents.add(1, { event: decision === 'deny' ? 'denied' : 'approval' });

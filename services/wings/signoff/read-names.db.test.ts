@@ -17,7 +17,7 @@ test('the names of a sign-off are those of the agent that asks, its owner and th
   const { people, clients } = await readSignOffNames(harness, [decided]);
   expect([...people.keys()].sort()).toEqual([owner.userId, reviewer.userId].sort());
   expect(people.get(owner.userId)).toMatchObject({ name: 'Ada', email: expect.stringContaining('@') });
-  expect([...clients.values()]).toEqual([{ id: agent.clientId, name: expect.any(String), ownerId: owner.userId }]);
+  expect([...clients.values()]).toEqual([{ id: agent.clientId, name: expect.any(String), owner_id: owner.userId }]);
   expect(JSON.stringify(decided)).not.toContain('Ada');
   const byUser = await harness.request(other);
   expect([...(await readSignOffNames(harness, [byUser])).people.keys()]).toEqual([other.userId]);

@@ -27,7 +27,7 @@ export async function readSignOffNames(
   const clients = await readClientNames(sql, [...new Set(clientIds)]);
   const userIds = [
     ...asking.filter(({ kind }) => kind === 'user').map(({ id }) => id),
-    ...clients.flatMap(({ ownerId }) => (ownerId === null ? [] : [ownerId])),
+    ...clients.flatMap((row) => (row.owner_id === null ? [] : [row.owner_id])),
     ...signOffs.flatMap(({ decisions }) => decisions.map(({ user_id: id }) => id)),
   ];
   return { people: byId(await readPeopleNames(sql, [...new Set(userIds)])), clients: byId(clients) };

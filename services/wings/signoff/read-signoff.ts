@@ -34,7 +34,7 @@ export async function listSignOffs(
 }
 
 function viewOf(rows: readonly SignOffRow[], limit: number): SignOffPage {
-  const { items, next } = pageOf(rows, limit, ({ requestedAt, id }) => [requestedAt, id]);
+  const { items, next } = pageOf(rows, limit, (row) => [row.requested_at, row.id]);
   return { signoffs: items.map(signOffViewOf), next };
 }
 
@@ -71,18 +71,18 @@ export const readSignOff = async (ports: Pick<Ports, 'sql'>, input: Chosen, call
  */
 export async function readReceipt(ports: Pick<Ports, 'sql'>, input: Chosen, caller: Caller): Promise<ReceiptView> {
   const row = await visibleRow(ports, input, caller);
-  if (row.eventId === null || row.finishedAt === null) throw signOffUnfinished();
-  const seq = await readEventPlace(ports.sql, row.eventId);
+  if (row.event_id === null || row.finished_at === null) throw signOffUnfinished();
+  const seq = await readEventPlace(ports.sql, row.event_id);
   if (seq === undefined) throw auditProofPending({ retryAfterSeconds: 1 });
   return {
     signoff_id: row.id,
     act: row.act,
-    arguments_sha256: row.argumentsSha256,
+    arguments_sha256: row.arguments_sha256,
     outcome: row.state === 'done' ? 'done' : 'failed',
     ...requirementsOf(row),
     approvals: approvalsOf(row),
-    finished_at: row.finishedAt,
-    event_id: row.eventId,
+    finished_at: row.finished_at,
+    event_id: row.event_id,
     seq,
     proof: await proveEvent(ports, seq),
   };

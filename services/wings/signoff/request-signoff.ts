@@ -51,7 +51,7 @@ export async function requestSignOff(
       act: request.act,
       title: request.title,
       arguments: bound.text,
-      argumentsSha256: bound.sha256,
+      arguments_sha256: bound.sha256,
       barredUsers,
       ...terms,
     });

@@ -6,12 +6,12 @@ import { signOffOwnerRequired, signOffRequesterEnded, signOffSignInRequired, sig
 import { isSignedInFamily, lockLiveRequester, readPeopleBehindClient, type SignOffRow } from './signoffs.store.ts';
 
 /** Who asks: the columns of a sign-off. */
-export type Requester = Pick<SignOffRow, 'requestedByKind' | 'requestedBy' | 'clientId'>;
+export type Requester = Pick<SignOffRow, 'requested_by_kind' | 'requested_by' | 'client_id'>;
 
 /** The requester that a caller is; null for an anonymous caller. */
 export function requesterOf(caller: Caller): Requester | null {
   const actor = actorOf(caller);
-  return actor && { requestedByKind: actor.kind, requestedBy: actor.id, clientId: actor.clientId };
+  return actor && { requested_by_kind: actor.kind, requested_by: actor.id, client_id: actor.clientId };
 }
 
 /** Whether the caller requested the sign-off, through the same client. */
@@ -19,9 +19,9 @@ export function isRequester(row: SignOffRow, caller: Caller): boolean {
   const asking = requesterOf(caller);
   return (
     asking !== null &&
-    asking.requestedByKind === row.requestedByKind &&
-    asking.requestedBy === row.requestedBy &&
-    asking.clientId === row.clientId
+    asking.requested_by_kind === row.requested_by_kind &&
+    asking.requested_by === row.requested_by &&
+    asking.client_id === row.client_id
   );
 }
 
@@ -35,7 +35,7 @@ export function ownRow(row: SignOffRow | undefined, caller: Caller): SignOffRow 
  * An agent asks with its own credentials or token. Through another client its kill would not end what it asked for, and
  * users who have set its credentials could approve it. Throws `agent_not_accepted` (403).
  */
-export function assertNoAgentBehind({ clientId }: Requester, caller: Caller): void {
+export function assertNoAgentBehind({ client_id: clientId }: Requester, caller: Caller): void {
   const agentId = actingAgentOf(caller);
   if (agentId !== null && agentId !== clientId)
     throw agentNotAccepted({ detail: 'An agent requests a sign-off itself, not through another client.' });
@@ -64,11 +64,11 @@ export async function assertSignedIn(sql: Sql, caller: Caller): Promise<void> {
  */
 export async function barredUsersOf(
   tx: Sql,
-  { requestedByKind, requestedBy, clientId }: Requester,
+  { requested_by_kind: requestedByKind, requested_by: requestedBy, client_id: clientId }: Requester,
 ): Promise<readonly string[]> {
   const own = requestedByKind === 'user' ? [requestedBy] : [];
   if (clientId === null) return own;
-  const { people, isAgent } = await readPeopleBehindClient(tx, clientId);
+  const { people, is_agent: isAgent } = await readPeopleBehindClient(tx, clientId);
   if (requestedByKind === 'client' && !isAgent) throw signOffOwnerRequired();
   return [...new Set([...own, ...people])];
 }

@@ -28,5 +28,5 @@ export const rotateKeysTask: TaskKind<Pick<Ports, 'transact' | 'random'> & HasSi
     return { percent, message };
   },
   // A worker may be about to run it, so the sign-off itself is withdrawn.
-  cancel: (ports, { subjectId }, caller) => withdrawSignOff(ports, subjectId, caller),
+  cancel: (ports, { subject_id: subjectId }, caller) => withdrawSignOff(ports, subjectId, caller),
 };

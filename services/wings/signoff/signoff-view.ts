@@ -8,39 +8,39 @@ export const signOffViewOf = (row: SignOffRow): SignOffView => {
     act: row.act,
     title: row.title,
     arguments: JSON.parse(row.arguments) as unknown,
-    arguments_sha256: row.argumentsSha256,
-    requested_by: { kind: row.requestedByKind, id: row.requestedBy },
-    client_id: row.clientId,
-    required_roles: row.requiredRoles,
+    arguments_sha256: row.arguments_sha256,
+    requested_by: { kind: row.requested_by_kind, id: row.requested_by },
+    client_id: row.client_id,
+    required_roles: row.required_roles,
     quorum: row.quorum,
-    conditions: { min_security_score: row.minSecurityScore, no_open_incident: row.noOpenIncident },
+    conditions: { min_security_score: row.min_security_score, no_open_incident: row.no_open_incident },
     state: row.state,
-    waiting_for: row.state === 'pending' ? row.requiredRoles.filter((role) => !decided.has(role)) : [],
-    decisions: row.decisions.map(({ userId, ...decision }) => ({ ...decision, user_id: userId })),
-    requested_at: row.requestedAt,
-    expires_at: row.expiresAt,
-    decided_at: row.decidedAt,
-    started_at: row.startedAt,
-    finished_at: row.finishedAt,
+    waiting_for: row.state === 'pending' ? row.required_roles.filter((role) => !decided.has(role)) : [],
+    decisions: row.decisions,
+    requested_at: row.requested_at,
+    expires_at: row.expires_at,
+    decided_at: row.decided_at,
+    started_at: row.started_at,
+    finished_at: row.finished_at,
     failure: row.failure,
-    policy: row.policyAct === null ? null : { act: row.policyAct, version: row.policyVersion as number },
-    argument_labels: row.argumentLabels,
+    policy: row.policy_act === null ? null : { act: row.policy_act, version: row.policy_version as number },
+    argument_labels: row.argument_labels,
   };
 };
 
 /** What had to be met, for events and receipts; the version is null where no policy applied. */
-export const requirementsOf = ({ requiredRoles, quorum, policyVersion }: SignOffRow) => ({
-  required_roles: requiredRoles,
+export const requirementsOf = ({ required_roles, quorum, policy_version }: SignOffRow) => ({
+  required_roles,
   quorum,
-  policy_version: policyVersion,
+  policy_version,
 });
 
 /** Who approved, for events: ids and roles. */
 export const approvalsOf = ({ decisions }: SignOffRow) =>
-  decisions.filter(({ decision }) => decision === 'approve').map(({ role, userId }) => ({ role, user_id: userId }));
+  decisions.filter(({ decision }) => decision === 'approve').map(({ role, user_id }) => ({ role, user_id }));
 
 /** What every event of a sign-off says about it. */
-export const factsOf = ({ act, argumentsSha256 }: Pick<SignOffRow, 'act' | 'argumentsSha256'>) => ({
+export const factsOf = ({ act, arguments_sha256 }: Pick<SignOffRow, 'act' | 'arguments_sha256'>) => ({
   act,
-  arguments_sha256: argumentsSha256,
+  arguments_sha256,
 });

@@ -7,7 +7,7 @@ import type { Decision, SignOffRole, SignOffState } from './signoff-shapes.ts';
 
 export type DecisionRow = {
   readonly role: SignOffRole;
-  readonly userId: string;
+  readonly user_id: string;
   readonly decision: Decision;
   readonly comment: string | null;
   readonly at: string;
@@ -20,27 +20,27 @@ export type SignOffRow = {
   readonly act: string;
   readonly title: string;
   readonly arguments: string;
-  readonly argumentsSha256: string;
-  readonly requestedByKind: RequesterKind;
-  readonly requestedBy: string;
-  readonly clientId: string | null;
-  readonly barredUsers: string[];
-  readonly requiredRoles: SignOffRole[];
+  readonly arguments_sha256: string;
+  readonly requested_by_kind: RequesterKind;
+  readonly requested_by: string;
+  readonly client_id: string | null;
+  readonly barred_users: string[];
+  readonly required_roles: SignOffRole[];
   readonly quorum: number;
-  readonly minSecurityScore: number | null;
-  readonly noOpenIncident: boolean;
+  readonly min_security_score: number | null;
+  readonly no_open_incident: boolean;
   readonly state: SignOffState;
-  readonly requestedAt: string;
-  readonly expiresAt: string;
-  readonly decidedAt: string | null;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
+  readonly requested_at: string;
+  readonly expires_at: string;
+  readonly decided_at: string | null;
+  readonly started_at: string | null;
+  readonly finished_at: string | null;
   readonly failure: string | null;
-  readonly eventId: string | null;
+  readonly event_id: string | null;
   /** Of the policy that applied at the request; null if none did. */
-  readonly policyAct: string | null;
-  readonly policyVersion: number | null;
-  readonly argumentLabels: ArgumentLabel[];
+  readonly policy_act: string | null;
+  readonly policy_version: number | null;
+  readonly argument_labels: ArgumentLabel[];
   readonly decisions: DecisionRow[];
 };
 
@@ -48,15 +48,15 @@ export type SignOffRow = {
 const STATE = `CASE WHEN s.expires_at > clock_timestamp() THEN s.state WHEN s.state IN ('pending', 'approved') THEN 'expired'
   WHEN s.state = 'running' THEN 'interrupted' ELSE s.state END`;
 /** Decisions by the primary key: at most six. */
-const SIGNOFF = `s.id, s.act, s.title, s.arguments, s.arguments_sha256 AS "argumentsSha256",
-  s.requested_by_kind AS "requestedByKind", s.requested_by AS "requestedBy", s.client_id AS "clientId",
-  s.barred_users AS "barredUsers", s.required_roles AS "requiredRoles", s.quorum,
-  s.min_security_score AS "minSecurityScore", s.no_open_incident AS "noOpenIncident", ${STATE} AS state,
-  ${placeTime('s.requested_at')} AS "requestedAt", ${placeTime('s.expires_at')} AS "expiresAt",
-  ${placeTime('s.decided_at')} AS "decidedAt", ${placeTime('s.started_at')} AS "startedAt",
-  ${placeTime('s.finished_at')} AS "finishedAt", s.failure, s.event_id AS "eventId",
-  s.policy_act AS "policyAct", s.policy_version AS "policyVersion", s.argument_labels AS "argumentLabels",
-  (SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role, 'userId', d.user_id, 'decision', d.decision,
+const SIGNOFF = `s.id, s.act, s.title, s.arguments, s.arguments_sha256,
+  s.requested_by_kind, s.requested_by, s.client_id,
+  s.barred_users, s.required_roles, s.quorum,
+  s.min_security_score, s.no_open_incident, ${STATE} AS state,
+  ${placeTime('s.requested_at')} AS requested_at, ${placeTime('s.expires_at')} AS expires_at,
+  ${placeTime('s.decided_at')} AS decided_at, ${placeTime('s.started_at')} AS started_at,
+  ${placeTime('s.finished_at')} AS finished_at, s.failure, s.event_id,
+  s.policy_act, s.policy_version, s.argument_labels,
+  (SELECT coalesce(jsonb_agg(jsonb_build_object('role', d.role, 'user_id', d.user_id, 'decision', d.decision,
      'comment', d.comment, 'at', ${placeTime('d.decided_at')}) ORDER BY d.decided_at, d.role), '[]')
    FROM signoff_decisions d WHERE d.signoff_id = s.id) AS decisions`;
 
@@ -101,7 +101,7 @@ const openCount = defineStatement(
 /** By the primary keys. */
 const peopleBehindClient = defineStatement(
   'signoffPeopleBehindClient',
-  `SELECT people_behind_client($1) AS people, EXISTS (SELECT FROM agents WHERE client_id = $1) AS "isAgent"`,
+  `SELECT people_behind_client($1) AS people, EXISTS (SELECT FROM agents WHERE client_id = $1) AS is_agent`,
 );
 /** Locks the agent of the client until commit: a kill is before or after this transaction. */
 const requesterLives = defineStatement('signoffRequesterLives', 'SELECT signoff_requester_lives($1, $2, $3) AS lives');
@@ -133,8 +133,8 @@ const signOffDecide = defineStatement(
 /** Until commit the policy does not change; the trigger of the insert has the last word, and stores its version. */
 const policyRead = defineStatement(
   'signoffPolicyRead',
-  `SELECT act, roles, quorum, lifetime_minutes AS "lifeMinutes", min_security_score AS "minSecurityScore",
-     no_open_incident AS "noOpenIncident"
+  `SELECT act, roles, quorum, lifetime_minutes AS life_minutes, min_security_score,
+     no_open_incident
    FROM signoff_policies WHERE act = (SELECT act FROM signoff_policy_of($1)) FOR SHARE`,
 );
 const policyNameRead = defineStatement('signoffPolicyNameRead', 'SELECT act FROM signoff_policy_of($1)');
@@ -146,7 +146,7 @@ const barredRead = defineStatement(
 const voidApprovalsDelete = defineStatement(
   'signoffVoidApprovalsDelete',
   `DELETE FROM signoff_decisions d USING signoffs s CROSS JOIN LATERAL signoff_void_approvals(s) v
-   WHERE s.id = $1 AND d.signoff_id = s.id AND d.role = v.role RETURNING d.role, d.user_id AS "userId", v.why`,
+   WHERE s.id = $1 AND d.signoff_id = s.id AND d.role = v.role RETURNING d.role, d.user_id, v.why`,
 );
 const signOffReopen = defineStatement(
   'signoffReopen',
@@ -188,13 +188,13 @@ export type NewSignOff = Pick<
   | 'act'
   | 'title'
   | 'arguments'
-  | 'argumentsSha256'
-  | 'requestedByKind'
-  | 'requestedBy'
-  | 'clientId'
+  | 'arguments_sha256'
+  | 'requested_by_kind'
+  | 'requested_by'
+  | 'client_id'
   | 'quorum'
-  | 'minSecurityScore'
-  | 'noOpenIncident'
+  | 'min_security_score'
+  | 'no_open_incident'
 > & {
   readonly barredUsers: readonly string[];
   readonly requiredRoles: readonly SignOffRole[];
@@ -207,15 +207,15 @@ export const insertSignOff = async (tx: Sql, row: NewSignOff): Promise<void> => 
     row.act,
     row.title,
     row.arguments,
-    row.argumentsSha256,
-    row.requestedByKind,
-    row.requestedBy,
-    row.clientId,
+    row.arguments_sha256,
+    row.requested_by_kind,
+    row.requested_by,
+    row.client_id,
     row.barredUsers,
     row.requiredRoles,
     row.quorum,
-    row.minSecurityScore,
-    row.noOpenIncident,
+    row.min_security_score,
+    row.no_open_incident,
     row.lifeMinutes,
   ]);
 };
@@ -223,7 +223,7 @@ export const insertSignOff = async (tx: Sql, row: NewSignOff): Promise<void> => 
 /** Open sign-offs of a requester; until commit no other transaction counts them or adds one. */
 export async function countOpenSignOffs(
   tx: Sql,
-  { requestedByKind: kind, requestedBy: id }: Pick<SignOffRow, 'requestedByKind' | 'requestedBy'>,
+  { requested_by_kind: kind, requested_by: id }: Pick<SignOffRow, 'requested_by_kind' | 'requested_by'>,
 ): Promise<number> {
   await tx.query(requesterLock, [kind, id]);
   return (await tx.query<{ open: number }>(openCount, [kind, id]))[0]?.open ?? 0;
@@ -233,18 +233,19 @@ export async function countOpenSignOffs(
 export const readPeopleBehindClient = async (
   sql: Sql,
   clientId: string,
-): Promise<{ readonly people: readonly string[]; readonly isAgent: boolean }> =>
-  (await sql.query<{ people: string[]; isAgent: boolean }>(peopleBehindClient, [clientId]))[0] as {
+): Promise<{ readonly people: readonly string[]; readonly is_agent: boolean }> =>
+  (await sql.query<{ people: string[]; is_agent: boolean }>(peopleBehindClient, [clientId]))[0] as {
     people: string[];
-    isAgent: boolean;
+    is_agent: boolean;
   };
 
 /** Whether the requester is not disabled, killed or expired. Until commit its agent is not killed. */
 export const lockLiveRequester = async (
   tx: Sql,
-  { requestedByKind, requestedBy, clientId }: Pick<SignOffRow, 'requestedByKind' | 'requestedBy' | 'clientId'>,
+  row: Pick<SignOffRow, 'requested_by_kind' | 'requested_by' | 'client_id'>,
 ): Promise<boolean> =>
-  (await tx.query<{ lives: boolean }>(requesterLives, [requestedByKind, requestedBy, clientId]))[0]?.lives === true;
+  (await tx.query<{ lives: boolean }>(requesterLives, [row.requested_by_kind, row.requested_by, row.client_id]))[0]
+    ?.lives === true;
 
 /** Whether the user signed in to the family. */
 export const isSignedInFamily = async (sql: Sql, familyId: string): Promise<boolean> =>
@@ -254,9 +255,9 @@ export type PolicyRow = {
   readonly act: string;
   readonly roles: SignOffRole[];
   readonly quorum: number;
-  readonly lifeMinutes: number;
-  readonly minSecurityScore: number | null;
-  readonly noOpenIncident: boolean;
+  readonly life_minutes: number;
+  readonly min_security_score: number | null;
+  readonly no_open_incident: boolean;
 };
 /** The policy of an act, locked until commit. One that was removed while this waited leaves the act to the next. */
 export async function lockPolicyOf(tx: Sql, act: string): Promise<PolicyRow | undefined> {
@@ -303,7 +304,7 @@ export const hasRole = async (tx: Sql, userId: string, role: SignOffRole): Promi
 export const insertDecision = async (
   tx: Sql,
   id: string,
-  { role, userId, decision, comment }: Omit<DecisionRow, 'at'>,
+  { role, userId, decision, comment }: Omit<DecisionRow, 'user_id' | 'at'> & { readonly userId: string },
 ): Promise<boolean> => (await tx.query(decisionInsert, [id, role, userId, decision, comment])).length === 1;
 export const decideSignOffRow = async (tx: Sql, id: string, state: 'approved' | 'denied'): Promise<void> => {
   await tx.query(signOffDecide, [id, state]);
@@ -314,7 +315,7 @@ export const readBarredUsers = async (tx: Sql, id: string): Promise<readonly str
 
 export type VoidApproval = {
   readonly role: SignOffRole;
-  readonly userId: string;
+  readonly user_id: string;
   readonly why: 'account_inactive' | 'role_lost' | 'barred';
 };
 /** Deletes the approvals that do not count now; an approved sign-off that had one is pending again. */

@@ -20,7 +20,7 @@ export type StartSignOffPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & Ha
 export type StartInput = { readonly signoff_id: string; readonly act: string; readonly arguments: unknown };
 
 async function assertConditions(ports: StartSignOffPorts, row: SignOffRow): Promise<void> {
-  const { minSecurityScore: least, noOpenIncident } = row;
+  const { min_security_score: least, no_open_incident: noOpenIncident } = row;
   if (least !== null) {
     const score = await ports.readSecurityScore();
     if (score === null || score < least)
@@ -37,7 +37,7 @@ function agentOf(caller: Caller): { agent_id?: string } {
 }
 
 function assertRunnable(row: SignOffRow, act: string, argumentsSha256: string): void {
-  if (row.act !== act || row.argumentsSha256 !== argumentsSha256) throw signOffArgumentsChanged({ isRecorded: true });
+  if (row.act !== act || row.arguments_sha256 !== argumentsSha256) throw signOffArgumentsChanged({ isRecorded: true });
   if (row.state !== 'approved') throw signOffNotRunnable({ detail: `The sign-off is ${row.state}.`, isRecorded: true });
 }
 
@@ -51,7 +51,7 @@ async function startLocked(
   // People, then agent, then sign-off: the order of whatever disables a user or kills an agent.
   await lockPeople(
     tx,
-    before.decisions.map(({ userId }) => userId),
+    before.decisions.map((decision) => decision.user_id),
   );
   await assertLives(tx, before);
   const locked = ownRow(await lockSignOff(tx, before.id), caller);

@@ -29,7 +29,7 @@ export type TrackedState = {
 const stateOf = ({ id, state, decisions }: SignOffRow): TrackedState => ({
   signOffId: id,
   state,
-  approvals: decisions.map(({ role, userId, at }) => ({ role, userId, at })),
+  approvals: decisions.map(({ role, user_id: userId, at }) => ({ role, userId, at })),
 });
 
 /**
@@ -49,23 +49,23 @@ export function trackSignOff(
     const id = record.signOffId ?? random.uuid();
     let row = record.signOffId === undefined ? undefined : await lockSignOff(tx, id);
     // The application reports on its own records, never on an act that people approve here.
-    if (row !== undefined && (row.act !== TRACKED_ACT || row.requestedBy !== caller.name)) throw signOffUnknown();
-    if (row !== undefined && row.argumentsSha256 !== bound.sha256) throw signOffArgumentsChanged();
+    if (row !== undefined && (row.act !== TRACKED_ACT || row.requested_by !== caller.name)) throw signOffUnknown();
+    if (row !== undefined && row.arguments_sha256 !== bound.sha256) throw signOffArgumentsChanged();
     if (row === undefined) {
       await insertSignOff(tx, {
         id,
         act: TRACKED_ACT,
         title: record.subject,
         arguments: bound.text,
-        argumentsSha256: bound.sha256,
-        requestedByKind: 'system',
-        requestedBy: caller.name,
-        clientId: null,
+        arguments_sha256: bound.sha256,
+        requested_by_kind: 'system',
+        requested_by: caller.name,
+        client_id: null,
         barredUsers: [],
         requiredRoles,
         quorum: requiredRoles.length,
-        minSecurityScore: null,
-        noOpenIncident: false,
+        min_security_score: null,
+        no_open_incident: false,
         lifeMinutes: LIFE_MINUTES_MAX,
       });
       row = (await lockSignOff(tx, id)) as SignOffRow;
@@ -76,7 +76,7 @@ export function trackSignOff(
       });
     }
     for (const { role, userId } of record.approvals) {
-      const isKnown = row.decisions.some((stored) => stored.role === role && stored.userId === userId);
+      const isKnown = row.decisions.some((stored) => stored.role === role && stored.user_id === userId);
       if (isKnown) continue;
       const decided = { role, userId, decision: 'approve', comment: null } as const;
       row = await applyDecision(tx, row, decided, { caller, isTracked: true });

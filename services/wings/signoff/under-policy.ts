@@ -20,7 +20,7 @@ export type AskedTerms = {
   readonly expires_in_minutes?: number | undefined;
 };
 
-type Terms = Pick<NewSignOff, 'requiredRoles' | 'quorum' | 'minSecurityScore' | 'noOpenIncident' | 'lifeMinutes'>;
+type Terms = Pick<NewSignOff, 'requiredRoles' | 'quorum' | 'min_security_score' | 'no_open_incident' | 'lifeMinutes'>;
 
 /** What a request names, and for what it does not name the values of the policy, else the defaults. */
 function termsOf(request: AskedTerms, policy: PolicyRow | undefined): Terms {
@@ -34,9 +34,9 @@ function termsOf(request: AskedTerms, policy: PolicyRow | undefined): Terms {
   return {
     requiredRoles,
     quorum: request.quorum ?? byDefault,
-    minSecurityScore: conditions.min_security_score ?? policy?.minSecurityScore ?? null,
-    noOpenIncident: conditions.no_open_incident ?? policy?.noOpenIncident ?? false,
-    lifeMinutes: request.expires_in_minutes ?? policy?.lifeMinutes ?? LIFE_MINUTES_MAX,
+    min_security_score: conditions.min_security_score ?? policy?.min_security_score ?? null,
+    no_open_incident: conditions.no_open_incident ?? policy?.no_open_incident ?? false,
+    lifeMinutes: request.expires_in_minutes ?? policy?.life_minutes ?? LIFE_MINUTES_MAX,
   };
 }
 
@@ -48,11 +48,11 @@ function* shortfalls({ requiredRoles, ...terms }: Terms, policy: PolicyRow): Gen
   const others = requiredRoles.filter((role) => !policy.roles.includes(role)).length;
   if (terms.quorum - others < policy.quorum)
     yield `quorum ${terms.quorum} of ${requiredRoles.join(', ')}; ${policy.quorum} of ${policy.roles.join(', ')} must approve`;
-  if (terms.lifeMinutes > policy.lifeMinutes)
-    yield `expires_in_minutes ${terms.lifeMinutes}; at most ${policy.lifeMinutes}`;
-  if ((terms.minSecurityScore ?? -1) < (policy.minSecurityScore ?? -1))
-    yield `min_security_score ${terms.minSecurityScore}; at least ${policy.minSecurityScore}`;
-  if (policy.noOpenIncident && !terms.noOpenIncident) yield 'no_open_incident false; must be true';
+  if (terms.lifeMinutes > policy.life_minutes)
+    yield `expires_in_minutes ${terms.lifeMinutes}; at most ${policy.life_minutes}`;
+  if ((terms.min_security_score ?? -1) < (policy.min_security_score ?? -1))
+    yield `min_security_score ${terms.min_security_score}; at least ${policy.min_security_score}`;
+  if (policy.no_open_incident && !terms.no_open_incident) yield 'no_open_incident false; must be true';
 }
 
 /**

@@ -12,7 +12,7 @@ import { deleteVoidApprovals, lockSignOff, type SignOffRow } from './signoffs.st
 export async function voidApprovals(tx: Tx, row: SignOffRow, caller: Caller): Promise<SignOffRow> {
   const removed = await deleteVoidApprovals(tx, row.id);
   if (removed.length === 0) return row;
-  for (const { role, userId, why } of removed)
+  for (const { role, user_id: userId, why } of removed)
     await recordEvent(tx, caller, signOffApprovalVoided, {
       outcome: 'ok',
       target: { kind: 'signoff', id: row.id },

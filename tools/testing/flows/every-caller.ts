@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import { mintAccessToken } from '#services/core/tokens/access-token.ts';
-import { createFamily } from '#services/core/tokens/refresh/create-family.ts';
+import { createFamily, type NewFamily } from '#services/core/tokens/refresh/create-family.ts';
 import { familyTokenFacts } from '#services/core/tokens/refresh/family-token.ts';
 import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { API_URL, type ApiCopy, type ApiHarness, newClient } from '../harness/api.ts';
@@ -73,13 +73,13 @@ type CallersOptions = {
 type SignedIn = Awaited<ReturnType<typeof newSignedInUser>>;
 
 /** A token that the user has just given to a client. */
-async function tokenAt(
+export async function tokenAt(
   { ports }: ApiCopy,
-  { id: userId, sessionId }: SignedIn,
-  { clientId, scope, audience }: { readonly clientId: string; readonly scope: string; readonly audience: string },
-) {
+  { id: userId, sessionId }: Pick<SignedIn, 'id' | 'sessionId'>,
+  terms: Pick<NewFamily, 'client_id' | 'scope' | 'audience'>,
+): Promise<string> {
   const authTime = Math.floor(Date.now() / 1_000);
-  const family = { userId, sessionId, clientId, isClientBound: true, scope, audience, authTime };
+  const family = { ...terms, user_id: userId, session_id: sessionId, is_client_bound: true, auth_time: authTime };
   const created = await ports.transact((tx) => createFamily(tx, ports, family, testCaller));
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
   return (await mintAccessToken(ports, facts, testCaller.request)).token;
@@ -117,7 +117,7 @@ export async function newCallers(
     testCaller,
   );
   const agent = { client_id: registered.agent_id, client_secret: registered.client_secret as string };
-  const given = { clientId: client.client_id, scope: scopes.join(' ') };
+  const given = { client_id: client.client_id, scope: scopes.join(' ') };
   const askToken = async (basic: ClientCredentials, form: Record<string, string>): Promise<Credential> =>
     bearer(made(await send(copy.url, 'POST', '/oauth2/token', { basic, form }), 200).access_token);
   const keyOf = async (headers: Credential): Promise<Credential> => {

@@ -232,7 +232,7 @@ export async function openJobHarness(stores: {
       eventually('the next run in Redis', async () => {
         const [row] = await schedules();
         // Redis may still be away: then the run is not there yet.
-        const asked = row && queue().getJobState(effectJobId(String(row.nextRunAtMs)));
+        const asked = row && queue().getJobState(effectJobId(String(row.next_run_at_ms)));
         const state = await asked?.catch(() => undefined);
         return state === 'delayed' && row;
       }),

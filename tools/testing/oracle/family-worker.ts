@@ -66,7 +66,7 @@ function serve(options: WorkerOptions): void {
       request: { ip, userAgent: 'oracle', traceId: '', traceparent, hashIdentifier },
     };
     copy.refresh(token, publicClient, caller).then(
-      ({ outcome, refreshToken }) => answer({ id, outcome, successor: refreshToken }),
+      (row) => answer({ id, outcome: row.outcome, successor: row.refresh_token }),
       (err: unknown) => answer({ id, code: isAppError(err) ? err.code : String(err) }),
     );
   });

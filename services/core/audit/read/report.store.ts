@@ -7,7 +7,7 @@ const WITHIN = `occurred_at >= $1 AND occurred_at <= $2 AND seq <= $3 AND (occur
 
 export const auditReportPage = defineStatement(
   'auditReportPage',
-  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE ${WITHIN} ORDER BY occurred_at, seq LIMIT $6`,
+  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE ${WITHIN} ORDER BY audit_events.occurred_at, seq LIMIT $6`,
 );
 /** Uses audit_outbox_unsealed. Cost grows with the number of unsealed events in the period. */
 const auditUnsealedWithin = defineStatement(

@@ -73,16 +73,10 @@ const isShownTarget = ({ type, target_kind: targetKind, target_id: targetId }: O
     (targetKind !== 'key' || isVaultKey(type, targetId)));
 
 /** The person that a row is about. */
-function personOf({
-  actor_kind: actorKind,
-  actor_id: actorId,
-  target_kind: targetKind,
-  target_id: targetId,
-  detail,
-}: OutboxRow): string | null {
-  if (actorKind === 'user') return actorId;
-  if (targetKind === 'user') return targetId;
-  return typeof detail.user_id === 'string' ? detail.user_id : null;
+function personOf(row: OutboxRow): string | null {
+  if (row.actor_kind === 'user') return row.actor_id;
+  if (row.target_kind === 'user') return row.target_id;
+  return typeof row.detail.user_id === 'string' ? row.detail.user_id : null;
 }
 
 /** The ids of an unvetted client and of a person may be personal; the name that an administrator gave to a client is not. */

@@ -40,7 +40,7 @@ const auditStrayRead = defineStatement(
   'auditStrayRead',
   `(SELECT seq FROM audit_events WHERE seq < 0 ORDER BY seq LIMIT 100)
    UNION ALL (SELECT seq FROM audit_events
-     WHERE seq >= (SELECT first_seq + size FROM audit_log ORDER BY started_at DESC, origin DESC LIMIT 1) ORDER BY seq LIMIT 100)`,
+     WHERE seq >= (SELECT first_seq + size FROM audit_log ORDER BY audit_log.started_at DESC, origin DESC LIMIT 1) ORDER BY seq LIMIT 100)`,
 );
 
 export const readTrailPage = (sql: Sql, fromSeq: number, toSeq: number): Promise<SealedEventRow[]> =>

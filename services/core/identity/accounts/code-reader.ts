@@ -48,7 +48,7 @@ export async function readerOf(
   input: VerifyInput,
   caller: Caller,
 ): Promise<Reader | undefined> {
-  const { userId, email, purpose } = code;
+  const { user_id: userId, email, purpose } = code;
   const { cookie, signal } = input;
   if (userId === null) {
     const { name } = openCode(ports, code) as PendingSignUp;

@@ -52,7 +52,7 @@ const byCode =
     caller: Caller,
   ): Promise<{ readonly status: Status }> => {
     assertMayIssue(ports.revocations);
-    const userId = (await findCode(ports.sql, purpose, token))?.userId;
+    const userId = (await findCode(ports.sql, purpose, token))?.user_id;
     const owner = userId ? await findAccount(ports.sql, userId) : undefined;
     if (!owner) return refuseCode(ports.sql, caller);
     const invited = purpose === 'invitation' ? ((await readInvitation(ports.sql, owner.id))?.roles ?? []) : [];

@@ -5,9 +5,10 @@ import { assertHolds } from '#services/core/authority/permissions.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import type { HasRevocationPush } from '#services/core/revocations/revocation-set.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
+import type { AccountView } from '../contracts/admin-contract.ts';
 import type { Auth } from '../sessions/auth.ts';
 import { assertAdminStays } from '../users/assert-admin-stays.ts';
-import { lockAdminRole, lockUserRow, type UserRow } from '../users/users.store.ts';
+import { lockAdminRole, lockUserRow } from '../users/users.store.ts';
 import type { ShowUserPorts } from './read-users.ts';
 
 /** `auth` is absent in the command line, which caches no sessions. */
@@ -26,7 +27,7 @@ export async function actOnUser(
   ports: UserPorts,
   { user_id: userId, reason, rule }: RuledAct,
   caller: Caller,
-  work: (tx: Tx, user: UserRow) => Promise<unknown>,
+  work: (tx: Tx, user: AccountView) => Promise<unknown>,
   lockFirst: (tx: Tx) => Promise<void> = lockAdminRole,
 ): Promise<void> {
   await ports.transact(async (tx) => {
@@ -41,5 +42,5 @@ export async function actOnUser(
 }
 
 /** Throws `last_admin` (409). */
-export const assertStays = (tx: Tx, { id, roles, disabledAt }: UserRow): Promise<void> =>
+export const assertStays = (tx: Tx, { id, roles, disabled_at: disabledAt }: AccountView): Promise<void> =>
   assertAdminStays(tx, { id, roles, isDisabled: disabledAt !== null });

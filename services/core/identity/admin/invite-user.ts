@@ -83,7 +83,7 @@ export async function inviteAgain(
     ports,
     input,
     caller,
-    async (tx, { email, emailVerifiedAt, disabledAt }) => {
+    async (tx, { email, email_verified_at: emailVerifiedAt, disabled_at: disabledAt }) => {
       if (emailVerifiedAt !== null || disabledAt !== null) throw invitationOver();
       const roles = (await readInvitation(tx, userId))?.roles ?? [];
       assertHolds(caller, await rightsToGrant(tx, roles));

@@ -8,18 +8,7 @@ import { normaliseEmail } from '#services/platform/define/email.ts';
 import type { AccountDetailView, AccountView } from '../contracts/admin-contract.ts';
 import { readSignInStatus } from '../sign-in/sign-in-status.ts';
 import { readFactors } from '../users/accounts.store.ts';
-import { readUser, readUsersPage, type UserFilter, type UserRow } from '../users/users.store.ts';
-
-const accountView = (row: UserRow): AccountView => ({
-  id: row.id,
-  email: row.email,
-  name: row.name,
-  email_verified_at: row.emailVerifiedAt,
-  roles: [...row.roles],
-  disabled_at: row.disabledAt,
-  created_at: row.createdAt,
-  updated_at: row.updatedAt,
-});
+import { readUser, readUsersPage, type UserFilter } from '../users/users.store.ts';
 
 type UsersInput = {
   readonly email_prefix?: string | undefined;
@@ -44,12 +33,11 @@ export async function listUsers(
     createdFrom: storedInstant(input.created_from),
     createdTo: storedInstant(input.created_to),
   };
-  const { items, next } = pageOf(
-    await readUsersPage(sql, filter, before, input.limit + 1),
-    input.limit,
-    ({ createdAt, id }) => [createdAt, id],
-  );
-  return { users: items.map(accountView), next };
+  const { items, next } = pageOf(await readUsersPage(sql, filter, before, input.limit + 1), input.limit, (row) => [
+    row.created_at,
+    row.id,
+  ]);
+  return { users: items, next };
 }
 
 export type ShowUserPorts = Pick<Ports, 'sql' | 'clock'> & HasKeyRing;
@@ -62,15 +50,14 @@ export async function showUser(
   const { sql } = ports;
   const row = await readUser(sql, userId);
   if (row === undefined) throw userUnknown();
+  const { last_login_at, password_changed_at, ...account } = row;
   const signIn = await readSignInStatus(ports, row.email);
   const { hasTotp, passkeys, codesLeft, owesFactor } = await readFactors(sql, userId);
   return {
-    ...accountView(row),
-    invited_roles: [...row.invitedRoles],
-    sessions: row.sessions,
+    ...account,
     logins: await countFamilies({ sql }, userId),
-    last_login_at: row.lastLoginAt,
-    password_changed_at: row.passwordChangedAt,
+    last_login_at,
+    password_changed_at,
     failed_logins: signIn.failedLogins,
     locked_until: signIn.lockedUntil,
     password_closed: signIn.isSpent,

@@ -7,17 +7,17 @@ const GOOD: SignInFacts = {
   email: 'olga@clinic.test',
   disabledAt: null,
   isVerified: true,
-  isInvited: false,
-  invitedUntil: null,
-  isInvitationExpired: false,
-  hasPassword: true,
+  is_invited: false,
+  invited_until: null,
+  is_invitation_expired: false,
+  has_password: true,
   providers: [],
   passkeys: 0,
   hasTotp: false,
   codesLeft: 0,
   owesFactor: false,
-  totpLockedUntil: null,
-  isTotpSpent: false,
+  totp_locked_until: null,
+  is_totp_spent: false,
   failedLogins: 0,
   lockedUntil: null,
   isClosed: false,
@@ -41,19 +41,19 @@ describe('what refuses a sign-in is told in one sentence with the command that h
     ['disabled', { disabledAt: AT }, `olga@clinic.test is disabled since ${AT}.`, `enable u1 ${REASON}`],
     [
       'invited',
-      { isInvited: true, hasPassword: false, isVerified: false, invitedUntil: AT },
+      { is_invited: true, has_password: false, isVerified: false, invited_until: AT },
       `olga@clinic.test was invited and has not accepted: the invitation is valid until ${AT}.`,
       `invite-again u1 ${REASON}`,
     ],
     [
       'invited',
-      { isInvited: true, hasPassword: false, isVerified: false, invitedUntil: AT, isInvitationExpired: true },
+      { is_invited: true, has_password: false, isVerified: false, invited_until: AT, is_invitation_expired: true },
       `olga@clinic.test was invited and has not accepted: the invitation expired at ${AT}.`,
       `invite-again u1 ${REASON}`,
     ],
     [
       'invited',
-      { isInvited: true, hasPassword: false },
+      { is_invited: true, has_password: false },
       'olga@clinic.test was invited and has not accepted.',
       `invite-again u1 ${REASON}`,
     ],
@@ -83,25 +83,25 @@ describe('what refuses a sign-in is told in one sentence with the command that h
     ],
     [
       'no_sign_in_method',
-      { hasPassword: false },
+      { has_password: false },
       'olga@clinic.test has no password, no passkey and no linked provider.',
       RESET,
     ],
     [
       'no_sign_in_method',
-      { hasPassword: false, isVerified: false },
+      { has_password: false, isVerified: false },
       'olga@clinic.test has no password, no passkey and no linked provider.',
       `invite-again u1 ${REASON}`,
     ],
     [
       'second_factor_spent',
-      { hasTotp: true, isTotpSpent: true, totpLockedUntil: AT },
+      { hasTotp: true, is_totp_spent: true, totp_locked_until: AT },
       'The authenticator app of olga@clinic.test is refused after too many wrong codes.',
       `reset-factors u1 ${REASON}`,
     ],
     [
       'second_factor_locked',
-      { hasTotp: true, totpLockedUntil: AT, codesLeft: 9 },
+      { hasTotp: true, totp_locked_until: AT, codesLeft: 9 },
       `Codes of the authenticator app of olga@clinic.test are refused until ${AT} after too many wrong ones.`,
       `reset-factors u1 ${REASON}`,
     ],
@@ -117,7 +117,7 @@ describe('what only explains what the user sees comes after "nothing"', () => {
   test.each<[string, Partial<SignInFacts>, string, string]>([
     [
       'no_password',
-      { hasPassword: false, providers: ['google'], passkeys: 1 },
+      { has_password: false, providers: ['google'], passkeys: 1 },
       'olga@clinic.test has no password and signs in with google or a passkey.',
       RESET,
     ],
@@ -176,7 +176,7 @@ test('a setting that does not apply is no cause', () => {
   expect(names({ sessions: 999 }, { sessionsPerAccount: 0 })).toEqual(['nothing']);
   expect(names({ roles: ['admin'], passkeys: 1 })).toEqual(['nothing']);
   // An account with an imported password keeps its invitation until the address is verified.
-  expect(names({ isInvited: true }, { verificationRequired: false })).toEqual(['nothing']);
+  expect(names({ is_invited: true }, { verificationRequired: false })).toEqual(['nothing']);
   // A lock of an authenticator app that was removed.
-  expect(names({ isTotpSpent: true, totpLockedUntil: AT })).toEqual(['nothing']);
+  expect(names({ is_totp_spent: true, totp_locked_until: AT })).toEqual(['nothing']);
 });

@@ -46,7 +46,7 @@ const ADD_FACTOR = 'The user adds a passkey or an authenticator app on the accou
 
 const hasSecondFactor = ({ hasTotp, passkeys }: SignInFacts): boolean => hasTotp || passkeys > 0;
 /** The rule `invited` names these; nothing else about the account helps before. */
-const isWaiting = ({ isInvited, hasPassword }: SignInFacts): boolean => isInvited && !hasPassword;
+const isWaiting = (row: SignInFacts): boolean => row.is_invited && !row.has_password;
 
 const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
   [
@@ -60,8 +60,8 @@ const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
     'invited',
     (facts) => {
       if (!isWaiting(facts)) return null;
-      const life = facts.isInvitationExpired ? 'expired at' : 'is valid until';
-      const until = facts.invitedUntil === null ? '' : `: the invitation ${life} ${facts.invitedUntil}`;
+      const life = facts.is_invitation_expired ? 'expired at' : 'is valid until';
+      const until = facts.invited_until === null ? '' : `: the invitation ${life} ${facts.invited_until}`;
       return refusal(`${facts.email} was invited and has not accepted${until}.`, command('invite-again', facts));
     },
   ],
@@ -100,7 +100,7 @@ const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
   [
     'no_sign_in_method',
     (facts) => {
-      if (facts.hasPassword || facts.passkeys > 0 || facts.providers.length > 0 || isWaiting(facts)) return null;
+      if (facts.has_password || facts.passkeys > 0 || facts.providers.length > 0 || isWaiting(facts)) return null;
       const sentence = `${facts.email} has no password, no passkey and no linked provider.`;
       return refusal(sentence, facts.isVerified ? RESET : command('invite-again', facts));
     },
@@ -108,7 +108,7 @@ const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
   [
     'second_factor_spent',
     (facts) =>
-      facts.hasTotp && facts.isTotpSpent
+      facts.hasTotp && facts.is_totp_spent
         ? refusal(
             `The authenticator app of ${facts.email} is refused after too many wrong codes.`,
             command('reset-factors', facts),
@@ -118,9 +118,9 @@ const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
   [
     'second_factor_locked',
     (facts) =>
-      facts.hasTotp && facts.totpLockedUntil !== null && !facts.isTotpSpent
+      facts.hasTotp && facts.totp_locked_until !== null && !facts.is_totp_spent
         ? refusal(
-            `Codes of the authenticator app of ${facts.email} are refused until ${facts.totpLockedUntil} after too many wrong ones.`,
+            `Codes of the authenticator app of ${facts.email} are refused until ${facts.totp_locked_until} after too many wrong ones.`,
             `The user signs in with a recovery code (${facts.codesLeft} left); if the app is lost: ${command('reset-factors', facts)}`,
           )
         : null,
@@ -129,7 +129,7 @@ const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
     'no_password',
     (facts) => {
       const others = [...facts.providers, ...(facts.passkeys > 0 ? ['a passkey'] : [])];
-      if (facts.hasPassword || others.length === 0) return null;
+      if (facts.has_password || others.length === 0) return null;
       return remark(`${facts.email} has no password and signs in with ${others.join(' or ')}.`, RESET);
     },
   ],

@@ -20,7 +20,7 @@ export async function verifyOwnTotp(
 ): Promise<SignInAnswer> {
   const { userId } = await ownSession(ports, caller);
   const row = await readTwoFactor(ports.sql, userId);
-  if (row === undefined || row.isVerified) return stepUp(ports, { totp: code, ...request }, caller);
+  if (row === undefined || row.is_verified) return stepUp(ports, { totp: code, ...request }, caller);
   assertRecentSignIn(caller, ports.stepUp, { usesPermission: false });
   return confirmTotpEnrolment(ports, { code, ...request }, caller);
 }

@@ -65,16 +65,16 @@ async function attempt(ports: SignInPorts, input: AnswerSecondFactorInput, calle
   const asked = await useChallengeAttempt(ports.sql, input.challenge);
   if (!asked) throw challengeOver();
   for (let read = 0; read < READS; read++) {
-    const proof = await verified(ports, asked.userId, input);
+    const proof = await verified(ports, asked.user_id, input);
     if (!proof) break;
     const signedIn = await open(ports, input, asked, proof, caller);
-    if (signedIn) return finishOrEnd(ports, signedIn, { cookie: input.cookie }, userCaller(asked.userId, caller));
+    if (signedIn) return finishOrEnd(ports, signedIn, { cookie: input.cookie }, userCaller(asked.user_id, caller));
     if (proof.factor === 'totp') break;
   }
   await ports.transact(async (tx) => {
     await recordEvent(tx, caller, userLogin, {
       outcome: 'refused',
-      target: { kind: 'user', id: asked.userId },
+      target: { kind: 'user', id: asked.user_id },
       detail: { factor: input.totp === undefined ? 'recovery_code' : 'totp' },
     });
   });
@@ -99,7 +99,7 @@ async function open(
   code: VerifiedCode,
   caller: Caller,
 ): Promise<SessionWithFamily | null> {
-  const { userId, amr } = asked;
+  const { user_id: userId, amr } = asked;
   const actor = userCaller(userId, caller);
   const former = await findByCookie(ports, cookie);
   return ports.auth.transact(async (tx) => {
@@ -138,7 +138,7 @@ async function holdContinued(
   const id = await readContinued(tx, asked);
   if (id === null) return null;
   const token = former?.session.id === id ? former.session.token : null;
-  const held = await holdForRenewal(tx, ports, { id, userId: asked.userId, token });
+  const held = await holdForRenewal(tx, ports, { id, userId: asked.user_id, token });
   if (held !== null && former !== null && former.session.id !== id) await endSessionIn(tx, ports, former.session.id);
   return held;
 }

@@ -42,7 +42,7 @@ export async function offerOwedFactor(
   { challenge }: { readonly challenge: string },
 ): Promise<TotpEnrolment> {
   const asked = await readLoginChallenge(ports.sql, challenge);
-  const account = asked && (await findAccount(ports.sql, asked.userId));
+  const account = asked && (await findAccount(ports.sql, asked.user_id));
   if (!account || !(await isOwed(ports, account.id))) throw challengeOver();
   const { secret, recoveryCodes } = offeredBy(challenge);
   return { totpUri: totpUriOf(secret, account.email), recoveryCodes };

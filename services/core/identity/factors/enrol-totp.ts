@@ -59,7 +59,7 @@ export async function confirmTotpEnrolment(
 ): Promise<SignInAnswer> {
   const { userId, sessionId, amr, expiresAt } = await ownSession(ports, caller);
   const row = await readTwoFactor(ports.sql, userId);
-  if (!row || row.isVerified) throw factorConflict();
+  if (!row || row.is_verified) throw factorConflict();
   const { lastUsedStep } = row;
   const secret = await ports.auth.factors.open(row.secret);
   const step = await matchingStep(secret, code, { nowMs: ports.clock.now(), lastUsedStep });

@@ -5,11 +5,11 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 export type TwoFactorRow = {
   readonly secret: string;
   readonly backupCodes: string;
-  readonly isVerified: boolean;
+  readonly is_verified: boolean;
   readonly lastUsedStep: number;
   /** Consecutive wrong codes. */
   readonly failures: number;
-  readonly lockedSeconds: number;
+  readonly locked_seconds: number;
 };
 
 /**
@@ -21,8 +21,8 @@ export const CODE_FAILURES_EVER = 100;
 
 const twoFactorRead = defineStatement(
   'twoFactorRead',
-  `SELECT secret, "backupCodes", verified AS "isVerified", "lastUsedStep", "failedVerificationCount" AS failures,
-     greatest(0, ceil(extract(epoch FROM "lockedUntil" - now())))::int AS "lockedSeconds"
+  `SELECT secret, "backupCodes", verified AS is_verified, "lastUsedStep", "failedVerificationCount" AS failures,
+     greatest(0, ceil(extract(epoch FROM "lockedUntil" - now())))::int AS locked_seconds
    FROM two_factors WHERE "userId" = $1`,
 );
 

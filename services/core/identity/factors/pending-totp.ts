@@ -17,7 +17,7 @@ export async function isPendingTotp(
 ): Promise<boolean> {
   const { userId } = await ownSession(ports, caller);
   const row = await readTwoFactor(ports.sql, userId);
-  if (!row || row.isVerified) return false;
+  if (!row || row.is_verified) return false;
   const secret = shownSecret(await ports.auth.factors.open(row.secret));
   if (new URL(totpUri).searchParams.get('secret') !== secret) return false;
   // None are shown where those that came with a passkey stay valid.

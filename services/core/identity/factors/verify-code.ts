@@ -58,10 +58,10 @@ async function verifyTotp(
   code: string,
   row: TwoFactorRow,
 ): Promise<VerifiedCode | null> {
-  if (!row.isVerified) return null;
+  if (!row.is_verified) return null;
   if (!(await takeTotpTry(ports.sql, userId))) {
     // The row has no lock if the lock began after the row was read.
-    const lockedSeconds = row.failures >= CODE_FAILURES_EVER ? DAY_SECONDS : row.lockedSeconds || LOCK_SECONDS;
+    const lockedSeconds = row.failures >= CODE_FAILURES_EVER ? DAY_SECONDS : row.locked_seconds || LOCK_SECONDS;
     throw secondFactorLocked({ retryAfterSeconds: lockedSeconds });
   }
   const secret = await ports.auth.factors.open(row.secret);

@@ -102,7 +102,7 @@ describe('a queued mail', () => {
     );
     await mails.deliver(away);
     expect((await rows()).map(({ due: at }) => at)).toEqual([null, null]);
-    expect(await readMailBacklog(ports)).toEqual({ waiting: 0, givenUp: 2, oldestSeconds: 0 });
+    expect(await readMailBacklog(ports)).toEqual({ waiting: 0, given_up: 2, oldest_seconds: 0 });
     await ports.raw(`UPDATE mail_outbox SET created_at = now() - interval '8 days'`);
     expect(await ports.transact((tx) => mailPurge.removeBatch(tx, 10, '-infinity'))).toMatchObject({ removed: 2 });
   });

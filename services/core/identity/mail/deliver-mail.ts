@@ -50,7 +50,7 @@ async function send({ mailTransport, brand, ...ports }: DeliverPorts, row: MailR
   const mail = JSON.parse(ports.vault.open(row.sealed, mailContext(row.id)).toString('utf8')) as StoredMail;
   const written = await ports.transact(async (tx) => {
     if (!(await lockMail(tx, row))) return undefined;
-    return { letter: await writeMail(tx, ports, { ...mail, id: row.id, askedAt: row.askedAt }) };
+    return { letter: await writeMail(tx, ports, { ...mail, id: row.id, askedAt: row.asked_at }) };
   });
   // The lease has expired, and a later attempt has taken the mail.
   if (written === undefined) return null;

@@ -8,11 +8,11 @@ export type MailRow = {
   readonly id: string;
   readonly template: string;
   readonly sealed: string;
-  readonly askedAt: Date;
+  readonly asked_at: Date;
   /** Number of attempts, including the current one. */
   readonly attempts: number;
   /** Seconds since the mail was requested. */
-  readonly ageSeconds: number;
+  readonly age_seconds: number;
 };
 
 const mailInsert = defineStatement(
@@ -35,8 +35,8 @@ const mailsTake = defineStatement(
    )
    UPDATE mail_outbox m SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $2)
    FROM locked WHERE m.id = locked.id
-   RETURNING m.id, m.template, m.sealed, m.created_at AS "askedAt", m.attempts,
-     extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS "ageSeconds"`,
+   RETURNING m.id, m.template, m.sealed, m.created_at AS asked_at, m.attempts,
+     extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS age_seconds`,
 );
 
 /**
@@ -49,15 +49,15 @@ const mailLock = defineStatement(
 const mailBacklogRead = defineStatement(
   'mailBacklogRead',
   `SELECT count(*) FILTER (WHERE next_attempt_at IS NOT NULL)::int AS waiting,
-     count(*) FILTER (WHERE next_attempt_at IS NULL)::int AS "givenUp",
+     count(*) FILTER (WHERE next_attempt_at IS NULL)::int AS given_up,
      coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE next_attempt_at IS NOT NULL)), 0)::float8
-       AS "oldestSeconds"
+       AS oldest_seconds
    FROM mail_outbox`,
 );
 
 const mailStateRead = defineStatement(
   'mailStateRead',
-  'SELECT failure, next_attempt_at IS NULL AS "isGivenUp" FROM mail_outbox WHERE id = $1',
+  'SELECT failure, next_attempt_at IS NULL AS is_given_up FROM mail_outbox WHERE id = $1',
 );
 
 /** Mails given up are kept for this time; mails that are still retried are younger. Index: mail_outbox_created_at. */
@@ -85,12 +85,12 @@ export const { remove: deleteMail, postpone: postponeMail } = defineAttemptEnds(
 
 export type MailBacklog = {
   readonly waiting: number;
-  readonly givenUp: number;
+  readonly given_up: number;
   /** Age of the oldest waiting mail; 0 if none waits. */
-  readonly oldestSeconds: number;
+  readonly oldest_seconds: number;
 };
 
-export type MailState = { readonly failure: string | null; readonly isGivenUp: boolean };
+export type MailState = { readonly failure: string | null; readonly is_given_up: boolean };
 
 /** Undefined once it was sent. */
 export const readMailStateRow = async (sql: Sql, id: string): Promise<MailState | undefined> =>
@@ -98,5 +98,5 @@ export const readMailStateRow = async (sql: Sql, id: string): Promise<MailState 
 
 export async function readMailBacklogRow(sql: Sql): Promise<MailBacklog> {
   const [row] = await sql.query<MailBacklog>(mailBacklogRead);
-  return row ?? { waiting: 0, givenUp: 0, oldestSeconds: 0 };
+  return row ?? { waiting: 0, given_up: 0, oldest_seconds: 0 };
 }

@@ -76,7 +76,7 @@ describe('a sign-up', () => {
     const to = stranger();
     const letter = await write({ template: 'sign_up', to, name: 'Ada' });
     expect(pageOf(letter)).toBe('/account/verify-email');
-    expect(await findCode(ports.sql, 'sign_up', letter?.link?.code ?? '')).toMatchObject({ userId: null, email: to });
+    expect(await findCode(ports.sql, 'sign_up', letter?.link?.code ?? '')).toMatchObject({ user_id: null, email: to });
     const { email } = await newUser({ isVerified: false });
     expect(pageOf(await write({ template: 'sign_up', to: email, name: 'Eve' }))).toBe('/account/verify-email');
   });
@@ -103,14 +103,14 @@ describe('requesting verification again', () => {
     await write({ template: 'sign_up', to, name: 'Ada' });
     const letter = await write({ template: 'verify_email', to });
     const code = await findCode(ports.sql, 'sign_up', letter?.link?.code ?? '');
-    expect(code).toMatchObject({ email: to, userId: null, sealed: expect.any(String) });
+    expect(code).toMatchObject({ email: to, user_id: null, sealed: expect.any(String) });
     expect(code?.sealed).not.toContain('Ada');
   });
 
   test('is sent for an unverified account; for a verified or unknown address nothing is sent', async () => {
     const { id, email } = await newUser({ isVerified: false });
     const letter = await write({ template: 'verify_email', to: email });
-    expect(await findCode(ports.sql, 'verify_email', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+    expect(await findCode(ports.sql, 'verify_email', letter?.link?.code ?? '')).toMatchObject({ user_id: id });
     const proven = await newUser();
     for (const to of [proven.email, stranger()]) {
       expect(await write({ template: 'verify_email', to })).toBeNull();
@@ -126,7 +126,7 @@ describe('a password reset', () => {
     const { id, email } = await newUser();
     const letter = await write({ template: 'reset_password', to: email });
     expect(pageOf(letter)).toBe('/account/reset-password');
-    expect(await findCode(ports.sql, 'reset_password', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+    expect(await findCode(ports.sql, 'reset_password', letter?.link?.code ?? '')).toMatchObject({ user_id: id });
     const disabled = await newUser({ isDisabled: true });
     for (const to of [disabled.email, stranger()]) {
       expect(await write({ template: 'reset_password', to })).toBeNull();
@@ -162,7 +162,7 @@ describe('an unlock mail', () => {
     const { id, email, counter } = await locked({ isVerified: false });
     const letter = await unlock(email, counter);
     expect([letter?.subject, pageOf(letter)]).toEqual(['Unlock your account', '/account/unlock']);
-    expect(await findCode(ports.sql, 'unlock_account', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+    expect(await findCode(ports.sql, 'unlock_account', letter?.link?.code ?? '')).toMatchObject({ user_id: id });
   });
 
   test('is not sent without failures, for an unknown address or a disabled account', async () => {
@@ -198,7 +198,7 @@ describe('an invitation', () => {
     const letter = await write(mail, { id: invitation });
     expect(pageOf(letter)).toBe('/account/accept-invitation');
     expect(letter?.paragraphs.join(' ')).toContain('within 2 days');
-    expect(await findCode(ports.sql, 'invitation', letter?.link?.code ?? '')).toMatchObject({ userId: id });
+    expect(await findCode(ports.sql, 'invitation', letter?.link?.code ?? '')).toMatchObject({ user_id: id });
   });
 
   test('is not sent after it was replaced or accepted', async () => {
@@ -230,7 +230,7 @@ describe('another address', () => {
     const letter = await change(to, id);
     expect(pageOf(letter)).toBe('/account/verify-email');
     expect(await findCode(ports.sql, 'change_email', letter?.link?.code ?? '')).toMatchObject({
-      userId: id,
+      user_id: id,
       email: to,
     });
   });

@@ -14,7 +14,7 @@ export type CodePurpose =
 export type CodeRow = {
   readonly id: string;
   /** Null for a sign-up: redeeming the code creates the account. */
-  readonly userId: string | null;
+  readonly user_id: string | null;
   readonly email: string;
   readonly sealed: string | null;
 };
@@ -60,19 +60,19 @@ const codeDelete = defineStatement(
      AND (user_id IS NULL OR user_epoch = (SELECT "tokenEpoch" FROM users u WHERE u.id = user_id))
      AND (purpose <> 'change_email' OR NOT EXISTS (SELECT FROM users u WHERE u.id = user_id
        AND u."devicesSince" > to_timestamp(('x' || substr(replace(one_time_codes.id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)))
-   RETURNING id, user_id AS "userId", email, sealed`,
+   RETURNING id, user_id, email, sealed`,
 );
 
 /** Index: the unique key (purpose, hash). */
 const codeFind = defineStatement(
   'codeFind',
-  `SELECT id, user_id AS "userId", email, sealed FROM one_time_codes
+  `SELECT id, user_id, email, sealed FROM one_time_codes
    WHERE purpose = $1 AND hash = $2 AND expires_at > clock_timestamp()`,
 );
 
 const codeFindNewest = defineStatement(
   'codeFindNewest',
-  `SELECT id, user_id AS "userId", email, sealed FROM one_time_codes
+  `SELECT id, user_id, email, sealed FROM one_time_codes
    WHERE email = $1 AND purpose = $2 AND expires_at > clock_timestamp() ORDER BY created_at DESC LIMIT 1`,
 );
 
@@ -113,7 +113,8 @@ const codesVoidedDelete = defineStatement(
 
 export async function insertCode(
   tx: Sql,
-  code: CodeRow & {
+  code: Omit<CodeRow, 'user_id'> & {
+    readonly userId: string | null;
     readonly purpose: CodePurpose;
     readonly hash: Buffer;
     readonly userEpoch: number | null;

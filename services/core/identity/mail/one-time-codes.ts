@@ -104,9 +104,9 @@ export async function redeemCode(
   for (const purpose of purposes) {
     const found = await findCode(tx, purpose, code);
     if (!found) continue;
-    if (found.userId !== null) await lockUser(tx, found.userId);
+    if (found.user_id !== null) await lockUser(tx, found.user_id);
     const row = await deleteCode(tx, found.id);
-    return row && { purpose, userId: row.userId, email: row.email, carries: openCode(ports, row) };
+    return row && { purpose, userId: row.user_id, email: row.email, carries: openCode(ports, row) };
   }
   return undefined;
 }

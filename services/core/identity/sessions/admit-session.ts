@@ -78,9 +78,9 @@ export async function admitSession(
   if (factors.length === 0) return { [ADMITTED]: true, userId, assurance };
   const challenge = random.bytes(CHALLENGE_BYTES).toString('base64url');
   await insertLoginChallenge(tx, challenge, {
-    userId,
+    user_id: userId,
     amr: assurance.amr.join(' '),
-    legacySession: legacySession ?? null,
+    legacy_session: legacySession ?? null,
   });
   await recordEvent(tx, caller, userLogin, {
     outcome: 'second_factor_asked',

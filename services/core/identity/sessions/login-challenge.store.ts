@@ -10,12 +10,12 @@ const CHALLENGE_ATTEMPTS = 5;
 const CHALLENGES_AT_ONCE = 5;
 
 export type LoginChallenge = {
-  readonly userId: string;
-  readonly userEpoch: number;
+  readonly user_id: string;
+  readonly user_epoch: number;
   /** RFC 8176 methods verified so far, separated by spaces. */
   readonly amr: string;
   /** The session of an old provider that asked. */
-  readonly legacySession: Buffer | null;
+  readonly legacy_session: Buffer | null;
 };
 
 const hashOf = (challenge: string): Buffer => createHash('sha256').update(challenge).digest();
@@ -35,13 +35,13 @@ const challengeInsert = defineStatement(
 const challengeAttempt = defineStatement(
   'loginChallengeAttempt',
   `UPDATE login_challenges SET attempts = attempts + 1 WHERE hash = $1 AND expires_at > now() AND attempts < $2
-   RETURNING user_id AS "userId", user_epoch AS "userEpoch", amr, legacy_session AS "legacySession"`,
+   RETURNING user_id, user_epoch, amr, legacy_session`,
 );
 
 /** Uses no attempt. Index: the primary key. */
 const challengeRead = defineStatement(
   'loginChallengeRead',
-  `SELECT user_id AS "userId", user_epoch AS "userEpoch", amr FROM login_challenges
+  `SELECT user_id, user_epoch, amr FROM login_challenges
    WHERE hash = $1 AND expires_at > now() AND attempts < $2`,
 );
 
@@ -55,7 +55,7 @@ const challengeConsume = defineStatement(
 /** Index: the primary key. */
 const legacySessionContinued = defineStatement(
   'legacySessionContinued',
-  'SELECT session_id AS "sessionId" FROM legacy_sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL',
+  'SELECT session_id FROM legacy_sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL',
 );
 
 /** Waits for a concurrent end; an ended session of the old provider is continued by none. Index: the primary key. */
@@ -79,7 +79,7 @@ export const loginChallengePurge = definePurge({
 export const insertLoginChallenge = (
   sql: Sql,
   challenge: string,
-  { userId, amr, legacySession }: Pick<LoginChallenge, 'userId' | 'amr' | 'legacySession'>,
+  { user_id: userId, amr, legacy_session: legacySession }: Pick<LoginChallenge, 'user_id' | 'amr' | 'legacy_session'>,
 ): Promise<unknown> => sql.query(challengeInsert, [hashOf(challenge), userId, amr, CHALLENGE_SECONDS, legacySession]);
 
 /**
@@ -103,17 +103,17 @@ export async function consumeLoginChallenge(sql: Sql, challenge: string): Promis
 /** The session here that the session of the old provider became before; null: none. */
 export async function readContinued(
   sql: Sql,
-  { legacySession, userId }: Pick<LoginChallenge, 'legacySession' | 'userId'>,
+  { legacy_session: legacySession, user_id: userId }: Pick<LoginChallenge, 'legacy_session' | 'user_id'>,
 ): Promise<string | null> {
   if (legacySession === null) return null;
-  const rows = await sql.query<{ sessionId: string | null }>(legacySessionContinued, [legacySession, userId]);
-  return rows[0]?.sessionId ?? null;
+  const rows = await sql.query<{ session_id: string | null }>(legacySessionContinued, [legacySession, userId]);
+  return rows[0]?.session_id ?? null;
 }
 
 /** False if the session of the old provider has ended meanwhile. */
 export const continueLegacySession = async (
   tx: Sql,
-  { legacySession, userId }: Pick<LoginChallenge, 'legacySession' | 'userId'>,
+  { legacy_session: legacySession, user_id: userId }: Pick<LoginChallenge, 'legacy_session' | 'user_id'>,
   sessionId: string,
 ): Promise<boolean> =>
   legacySession === null || (await tx.query(legacySessionContinue, [legacySession, userId, sessionId])).length === 1;

@@ -35,15 +35,7 @@ const sessionView = (row: SessionRow, families: readonly LiveFamily[]): LiveSess
   expires_at: row.expiresAt,
   ip_address: row.ipAddress,
   user_agent: row.userAgent,
-  logins: families.map((family) => ({
-    family_id: family.id,
-    client_id: family.clientId,
-    scope: family.scope,
-    device: { ...family.device },
-    created_at: family.createdAt,
-    refreshed_at: family.refreshedAt,
-    expires_at: family.expiresAt,
-  })),
+  logins: families.map(({ session_id: _, ...family }) => ({ ...family, device: { ...family.device } })),
 });
 
 /** Live sessions with their live token families, newest first. Throws `cursor_invalid` (400). */

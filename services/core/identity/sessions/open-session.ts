@@ -22,7 +22,7 @@ export type SessionTokenPorts = Pick<Ports, 'clock' | 'random' | 'redis'> &
 /** A session and its token family; the tokens are not signed yet. */
 export type SessionWithFamily = OpenedSession & {
   readonly claims: AccessTokenClaims;
-  readonly family: Pick<CreatedFamily, 'refreshToken' | 'refreshExpiresInSeconds'>;
+  readonly family: Pick<CreatedFamily, 'refresh_token' | 'refresh_expires_in_seconds'>;
 };
 
 export type SignInAnswer = {
@@ -41,16 +41,16 @@ export async function createSessionFamily(
 ): Promise<SessionWithFamily> {
   const { user, session } = opened;
   const begun: NewFamily = {
-    userId: user.id,
-    sessionId: session.id,
-    clientId: FIRST_PARTY_CLIENT_ID,
-    isClientBound: false,
+    user_id: user.id,
+    session_id: session.id,
+    client_id: FIRST_PARTY_CLIENT_ID,
+    is_client_bound: false,
     scope: required(ports.access.client(FIRST_PARTY_CLIENT_ID)).scopes.join(' '),
     audience: ports.tokenSettings.audience,
-    authTime: authTimeOf(session),
+    auth_time: authTimeOf(session),
   };
   const family = await createFamily(tx, ports, begun, caller);
-  await ports.access.atLeast(family.accessVersion, tx);
+  await ports.access.atLeast(family.access_version, tx);
   const facts = familyTokenFacts(ports.access, { ...begun, ...family });
   return { ...opened, family, claims: accessTokenClaims(ports, facts, caller.request) };
 }
@@ -68,7 +68,7 @@ export function draftSignIn(ports: HasCsrf, signedIn: SessionWithFamily): SignIn
   const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - lastSignInOf(session).getTime()) / 1_000));
   return {
     claims,
-    family: { refreshToken: family.refreshToken, refreshExpiresInSeconds: family.refreshExpiresInSeconds },
+    family: { refresh_token: family.refresh_token, refresh_expires_in_seconds: family.refresh_expires_in_seconds },
     body: liveSessionView(signedIn),
     hasTotp: signedIn.user.twoFactorEnabled === true,
     setCookie: signedIn.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
@@ -90,7 +90,7 @@ export async function signDraft(
   rememberToken(ports, minted, caller);
   tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
   tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'session' });
-  const tokens = pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
+  const tokens = pairAnswer(minted, family.refresh_token, family.refresh_expires_in_seconds);
   return { body: { ...body, tokens }, setCookie, hasTotp };
 }
 

@@ -20,7 +20,7 @@ test('a counter is keyed with the first version of its secret, so that a rotatio
 });
 
 test('the longest lock applies; a hundred failures disable a password, but not a network', () => {
-  const counter = (key: string, failures: number, lockedSeconds: number) => ({ key, failures, lockedSeconds });
+  const counter = (key: string, failures: number, seconds: number) => ({ key, failures, locked_seconds: seconds });
   expect(refusedSeconds([], [counter('account:a', PASSWORD_FAILURES_EVER, 900)])).toBe(0);
   expect(refusedSeconds(['account:a', 'network:n'], [counter('account:a', 5, 60), counter('network:n', 9, 90)])).toBe(
     90,
@@ -32,8 +32,8 @@ test('the longest lock applies; a hundred failures disable a password, but not a
 test('a correct password is refused if its counter was exhausted in the meantime, with or without a lock', async () => {
   const forgiving = (row: object): Tx => ({ query: async () => [row], afterCommit: () => {} }) as unknown as Tx & Sql;
   const admitted = { isKnownDevice: false, lockingKeys: [], clearedKeys: [], identifier: '', accountKey: '' };
-  const of = (lockedSeconds: number) =>
-    forgiveSignIn(forgiving({ isRefused: true, lockedSeconds, triedNames: 0 }), admitted).catch((err) => err.options);
+  const row = (locked_seconds: number) => forgiving({ is_refused: true, locked_seconds, tried_names: 0 });
+  const of = (seconds: number) => forgiveSignIn(row(seconds), admitted).catch((err) => err.options);
   expect(await of(60)).toMatchObject({ retryAfterSeconds: 60 });
   expect(await of(0)).toMatchObject({ retryAfterSeconds: 86_400 });
 });

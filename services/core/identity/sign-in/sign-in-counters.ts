@@ -44,7 +44,7 @@ export const isDeviceSpent = (deviceKeys: readonly string[], counters: readonly 
 export function refusedSeconds(lockingKeys: readonly string[], counters: readonly CounterState[]): number {
   const seconds = counters
     .filter(({ key }) => lockingKeys.includes(key))
-    .map(({ key, failures, lockedSeconds }) => {
+    .map(({ key, failures, locked_seconds: lockedSeconds }) => {
       const isSpent = failures >= PASSWORD_FAILURES_EVER && !key.startsWith('network:');
       return Math.max(lockedSeconds, isSpent ? ASK_AGAIN_SECONDS : 0);
     });

@@ -133,8 +133,8 @@ describe('a guessed password', () => {
     await guard.rows(`UPDATE login_failures SET window_began_at = now() - interval '20 minutes' WHERE key = ANY ($1)`, [
       clearedKeys,
     ]);
-    expect((await names(LOCK_POLICY.windowSeconds)).triedNames).toBe(0);
-    expect((await names(1_800)).triedNames).toBe(3);
+    expect((await names(LOCK_POLICY.windowSeconds)).tried_names).toBe(0);
+    expect((await names(1_800)).tried_names).toBe(3);
   });
 
   test('each attempt writes one event and the lock another one, and the public log names no account', async () => {

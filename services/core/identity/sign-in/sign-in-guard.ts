@@ -111,15 +111,14 @@ export const STUFFING_NAMES = 50;
  * @throws loginLocked (429) if a lock began while the password was being verified
  */
 export async function forgiveSignIn(tx: Tx, admitted: AdmittedSignIn): Promise<{ readonly suspectNetwork: boolean }> {
-  const { isRefused, lockedSeconds, triedNames } = await forgiveFailures(
-    tx,
-    admitted.clearedKeys,
-    admitted.lockingKeys,
-    {
-      failuresEver: PASSWORD_FAILURES_EVER,
-      windowSeconds: LOCK_POLICY.windowSeconds,
-    },
-  );
+  const {
+    is_refused: isRefused,
+    locked_seconds: lockedSeconds,
+    tried_names: triedNames,
+  } = await forgiveFailures(tx, admitted.clearedKeys, admitted.lockingKeys, {
+    failuresEver: PASSWORD_FAILURES_EVER,
+    windowSeconds: LOCK_POLICY.windowSeconds,
+  });
   if (isRefused) throw loginLocked({ retryAfterSeconds: lockedSeconds > 0 ? lockedSeconds : ASK_AGAIN_SECONDS });
   return { suspectNetwork: triedNames >= STUFFING_NAMES };
 }
@@ -187,10 +186,10 @@ export async function countSignInFailure(
   uncompared: UncomparedSignIn | null = null,
 ): Promise<number> {
   const counted = await countAttempt(tx, admitted, userId, uncompared);
-  const met = counted.map(({ wasLocked, ...counter }) => ({
+  const met = counted.map(({ was_locked: wasLocked, ...counter }) => ({
     ...counter,
     failures: counter.failures - 1,
-    lockedSeconds: wasLocked ? Math.max(1, counter.lockedSeconds) : 0,
+    locked_seconds: wasLocked ? Math.max(1, counter.locked_seconds) : 0,
   }));
   const seconds = refusedSeconds(
     counted.map(({ key }) => key),
@@ -204,7 +203,7 @@ export async function countSignInFailure(
       ...(userId === undefined ? {} : { target: { kind: 'user', id: userId } as const }),
       detail: { factor: 'password', identifier: admitted.identifier, known_device: admitted.isKnownDevice },
     });
-  for (const { key, failures, lockedSeconds } of counted.filter(({ beganLock }) => beganLock)) {
+  for (const { key, failures, locked_seconds: lockedSeconds } of counted.filter((row) => row.began_lock)) {
     const kind = key.slice(0, key.indexOf(':')) as 'account' | 'device' | 'network';
     const isNetwork = kind === 'network';
     await recordEvent(tx, caller, userLoginLocked, {
@@ -260,7 +259,7 @@ export async function forgiveUncompared(
 ): Promise<void> {
   if (ports.formerPasswords === null) return;
   const counter = await deleteCounter(tx, uncomparedKeyOf(ports, email));
-  const seconds = counter?.lockedSeconds ?? 0;
+  const seconds = counter?.locked_seconds ?? 0;
   if (seconds > 0 && !admitted.isKnownDevice && !ports.formerPasswords.isInUse())
     throw loginLocked({ retryAfterSeconds: seconds });
 }

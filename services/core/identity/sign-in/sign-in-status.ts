@@ -18,7 +18,7 @@ export async function readSignInStatus(
   email: string,
 ): Promise<SignInStatus> {
   const [counter] = await readCounters(ports.sql, [accountKeyOf(ports, email)]);
-  const { failures = 0, lockedSeconds = 0 } = counter ?? {};
+  const { failures = 0, locked_seconds: lockedSeconds = 0 } = counter ?? {};
   return {
     failedLogins: failures,
     lockedUntil: lockedSeconds > 0 ? new Date(ports.clock.now() + lockedSeconds * 1_000).toISOString() : null,

@@ -63,7 +63,7 @@ export async function handleOAuthCallback(
   assertMayIssue(ports.revocations);
   try {
     const { attempt, profile } = await redeem(ports, input);
-    if (attempt.linkUserId !== null) return await link(ports, input, { attempt, profile }, caller);
+    if (attempt.link_user_id !== null) return await link(ports, input, { attempt, profile }, caller);
     const answer = await signIn(ports, input, { attempt, profile }, caller);
     logins.add(1, { outcome: 'ok', factor: 'social' });
     return answer;
@@ -95,7 +95,7 @@ async function redeem(ports: CallbackPorts, input: CallbackInput): Promise<Redee
   if (!provider) throw socialProviderUnknown();
   const attempt = await takeAttempt(ports.sql, hashOf('state', input.state));
   const secret = browserSecretIn(ports.auth, input.cookie);
-  const isOurs = attempt !== undefined && secret !== null && isBrowser(secret, attempt.browserHash);
+  const isOurs = attempt !== undefined && secret !== null && isBrowser(secret, attempt.browser_hash);
   if (!isOurs || attempt.provider !== input.provider || input.code === undefined) throw socialSignInRefused();
   const { code, issuer } = input;
   return { attempt, profile: await provider.redeem({ code, issuer, ...proofOf(secret, input.state) }) };
@@ -146,9 +146,9 @@ async function signIn(
     const { userId } = err;
     throw await lockedOut(ports.sql, { userId, detail }, userCaller(userId, caller));
   });
-  if (begun.refused) throw withReturn(begun.refused, attempt.callbackUrl);
+  if (begun.refused) throw withReturn(begun.refused, attempt.callback_url);
   const { body, setCookie } = await finishOrEnd(ports, begun.signedIn, { cookie }, userCaller(begun.userId, caller));
-  return { result: { ...body, isNewUser: begun.isNewUser }, callbackUrl: attempt.callbackUrl, setCookie };
+  return { result: { ...body, isNewUser: begun.isNewUser }, callbackUrl: attempt.callback_url, setCookie };
 }
 
 /** The attempt is consumed with the first factor, so the return address is sent with the challenge. */
@@ -163,7 +163,7 @@ async function link(
   caller: Caller,
 ): Promise<CallbackAnswer> {
   const live = await findByCookie(ports, cookie);
-  const userId = attempt.linkUserId;
+  const userId = attempt.link_user_id;
   if (userId === null || live?.user.id !== userId) throw socialSignInRefused();
   verifiedEmail(profile);
   await ports.transact(async (tx) => {
@@ -176,5 +176,5 @@ async function link(
     if (await linkOAuthAccount(tx, ports, userId, profile))
       await queueMail(tx, ports, { template: 'account_linked', to, provider: profile.providerId }, caller);
   });
-  return { result: null, callbackUrl: attempt.callbackUrl, setCookie: [] };
+  return { result: null, callbackUrl: attempt.callback_url, setCookie: [] };
 }

@@ -3,10 +3,10 @@ import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type Attempt = {
-  readonly browserHash: Buffer;
+  readonly browser_hash: Buffer;
   readonly provider: string;
-  readonly callbackUrl: string | null;
-  readonly linkUserId: string | null;
+  readonly callback_url: string | null;
+  readonly link_user_id: string | null;
 };
 
 /** A linked account as stored; its tokens are sealed for the row. */
@@ -40,7 +40,7 @@ const attemptInsert = defineStatement(
 const attemptTake = defineStatement(
   'socialAttemptTake',
   `DELETE FROM social_sign_ins WHERE state_hash = $1 AND expires_at > clock_timestamp()
-   RETURNING browser_hash AS "browserHash", provider, callback_url AS "callbackUrl", link_user_id AS "linkUserId"`,
+   RETURNING browser_hash, provider, callback_url, link_user_id`,
 );
 
 /** Index: the unique key of providerId and accountId. */
@@ -103,7 +103,7 @@ const passwordDelete = defineStatement(
 export const insertAttempt = (
   sql: Sql,
   stateHash: Buffer,
-  { browserHash, provider, callbackUrl, linkUserId }: Attempt,
+  { browser_hash: browserHash, provider, callback_url: callbackUrl, link_user_id: linkUserId }: Attempt,
   lifeSeconds: number,
 ): Promise<unknown> =>
   sql.query(attemptInsert, [stateHash, browserHash, provider, callbackUrl, linkUserId, lifeSeconds]);

@@ -40,10 +40,10 @@ export async function startSocialSignIn(
   const state = ports.random.bytes(32).toString('base64url');
   const url = await provider.authorizationUrl({ state, ...proofOf(secret, state) });
   const attempt = {
-    browserHash: hashOf('browser', secret),
+    browser_hash: hashOf('browser', secret),
     provider: input.provider,
-    callbackUrl,
-    linkUserId: input.linkUserId ?? null,
+    callback_url: callbackUrl,
+    link_user_id: input.linkUserId ?? null,
   };
   await insertAttempt(ports.sql, hashOf('state', state), attempt, ATTEMPT_SECONDS);
   return { url, setCookie: [browserSecretCookie(ports.auth, secret)] };

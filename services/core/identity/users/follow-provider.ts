@@ -32,7 +32,7 @@ export async function disableFollowing(tx: Tx, userId: string, caller: Caller): 
   await setAuditContext(tx, caller, 'deleted_at_old_provider', 'user_disabled');
   await lockAdminRole(tx);
   const user = await lockUserRow(tx, userId);
-  if (user?.disabledAt !== null) return true;
+  if (user?.disabled_at !== null) return true;
   if (user.roles.includes('admin') && !(await hasOtherAdmin(tx, userId))) return false;
   await disableUserRow(tx, userId);
   return true;

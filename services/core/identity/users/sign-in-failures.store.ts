@@ -7,21 +7,21 @@ export type CounterState = {
   readonly key: string;
   readonly failures: number;
   /** Seconds until the lock of the counter ends; 0 without a lock. */
-  readonly lockedSeconds: number;
+  readonly locked_seconds: number;
 };
 
 /** The result of counting a failure. */
 export type CountedFailure = CounterState & {
-  readonly wasLocked: boolean;
+  readonly was_locked: boolean;
   /** Whether this failure started the lock. */
-  readonly beganLock: boolean;
+  readonly began_lock: boolean;
 };
 
 export type Forgiven = {
-  readonly isRefused: boolean;
-  readonly lockedSeconds: number;
+  readonly is_refused: boolean;
+  readonly locked_seconds: number;
   /** How many accounts had failed sign-ins from the same network lately. */
-  readonly triedNames: number;
+  readonly tried_names: number;
 };
 
 /** When locks begin and how long they last. */
@@ -40,27 +40,27 @@ const loginFailuresRead = defineStatement(
   'loginFailuresRead',
   `SELECT key, failures,
      CASE WHEN locked_until > clock_timestamp() THEN ceil(extract(epoch FROM locked_until - clock_timestamp()))::int ELSE 0 END
-       AS "lockedSeconds"
+       AS locked_seconds
    FROM login_failures WHERE key = ANY ($1)`,
 );
 
 /** Index: the primary key, in key order; see migration sign_in. */
 const loginFailuresCount = defineStatement(
   'loginFailuresCount',
-  `SELECT counter AS key, total AS failures, was_locked AS "wasLocked", began_lock AS "beganLock",
-     locked_seconds AS "lockedSeconds" FROM login_failures_count($1, $2, $3, $4, $5, $6, $7, $8)`,
+  `SELECT counter AS key, total AS failures, was_locked, began_lock,
+     locked_seconds FROM login_failures_count($1, $2, $3, $4, $5, $6, $7, $8)`,
 );
 
 const loginFailuresForgive = defineStatement(
   'loginFailuresForgive',
-  `SELECT is_refused AS "isRefused", locked_seconds AS "lockedSeconds", tried_names AS "triedNames" FROM login_failures_forgive($1, $2, $3, $4)`,
+  `SELECT is_refused, locked_seconds, tried_names FROM login_failures_forgive($1, $2, $3, $4)`,
 );
 
 /** Index: the primary key. Waits for failures that are being counted. */
 const loginFailuresDelete = defineStatement(
   'loginFailuresDelete',
   `DELETE FROM login_failures WHERE key = $1
-   RETURNING failures, greatest(0, ceil(extract(epoch FROM locked_until - clock_timestamp())))::int AS "lockedSeconds"`,
+   RETURNING failures, greatest(0, ceil(extract(epoch FROM locked_until - clock_timestamp())))::int AS locked_seconds`,
 );
 
 /** Index: the primary key. Counts a failure towards the limit of a hundred alone. The user first, as in login_failures_count. */

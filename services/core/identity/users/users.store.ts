@@ -1,20 +1,10 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AccountView } from '../contracts/admin-contract.ts';
 
-export type UserRow = {
-  readonly id: string;
-  readonly email: string;
-  readonly name: string | null;
-  readonly emailVerifiedAt: string | null;
-  readonly roles: readonly string[];
-  readonly disabledAt: string | null;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-};
-
-const COLUMNS = `u.id, u.email, u.name, ${placeTime('u."emailVerified"')} AS "emailVerifiedAt", u.roles,
-  ${placeTime('u."disabledAt"')} AS "disabledAt", ${placeTime('u."createdAt"')} AS "createdAt", ${placeTime('u."updatedAt"')} AS "updatedAt"`;
+const COLUMNS = `u.id, u.email, u.name, ${placeTime('u."emailVerified"')} AS email_verified_at, u.roles,
+  ${placeTime('u."disabledAt"')} AS disabled_at, ${placeTime('u."createdAt"')} AS created_at, ${placeTime('u."updatedAt"')} AS updated_at`;
 
 export type UserFilter = {
   /** Prefix of the address, in lower case. */
@@ -38,7 +28,7 @@ export function readUsersPage(
   filter: UserFilter,
   before: readonly string[] | undefined,
   limit: number,
-): Promise<UserRow[]> {
+): Promise<AccountView[]> {
   const values: unknown[] = [limit];
   const names: string[] = [];
   const conditions: string[] = [];
@@ -62,7 +52,7 @@ export function readUsersPage(
   if (before !== undefined)
     add('After', (at, id) => `(u."createdAt", u.id) < (${at}::timestamptz, ${id}::text)`, before[0], before[1]);
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
-  return sql.query<UserRow>(
+  return sql.query<AccountView>(
     defineStatement(
       `usersPage${names.join('')}`,
       `SELECT ${COLUMNS} FROM users u ${where} ORDER BY u."createdAt" DESC, u.id DESC LIMIT $1`,
@@ -74,22 +64,22 @@ export function readUsersPage(
 /** Index: the primary key; sessions and token families by their user's index. */
 const userRead = defineStatement(
   'userDetailRead',
-  `SELECT ${COLUMNS}, (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions,
-     coalesce((SELECT i.roles FROM invitations i WHERE i.user_id = u.id LIMIT 1), '{}') AS "invitedRoles",
-     ${placeTime('u."lastLoginAt"')} AS "lastLoginAt", ${placeTime('u."passwordChangedAt"')} AS "passwordChangedAt"
+  `SELECT ${COLUMNS}, coalesce((SELECT i.roles FROM invitations i WHERE i.user_id = u.id LIMIT 1), '{}') AS invited_roles,
+     (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions,
+     ${placeTime('u."lastLoginAt"')} AS last_login_at, ${placeTime('u."passwordChangedAt"')} AS password_changed_at
    FROM users u WHERE u.id = $1`,
 );
 /** Indexes: the primary key of users, those of the user in the other tables. The credential is the password. */
 const userSignInFacts = defineStatement(
   'userSignInFacts',
   `SELECT EXISTS (SELECT FROM accounts a WHERE a."userId" = u.id AND a."providerId" = 'credential' AND a.password IS NOT NULL)
-       AS "hasPassword",
+       AS has_password,
      ARRAY(SELECT DISTINCT a."providerId" FROM accounts a WHERE a."userId" = u.id AND a."providerId" <> 'credential' ORDER BY 1)
        AS providers,
-     i.id IS NOT NULL AS "isInvited", ${placeTime('i.expires_at')} AS "invitedUntil",
-     coalesce(i.expires_at <= now(), false) AS "isInvitationExpired",
-     CASE WHEN t."lockedUntil" > now() THEN ${placeTime('t."lockedUntil"')} END AS "totpLockedUntil",
-     coalesce(t."failedVerificationCount" >= $2, false) AS "isTotpSpent"
+     i.id IS NOT NULL AS is_invited, ${placeTime('i.expires_at')} AS invited_until,
+     coalesce(i.expires_at <= now(), false) AS is_invitation_expired,
+     CASE WHEN t."lockedUntil" > now() THEN ${placeTime('t."lockedUntil"')} END AS totp_locked_until,
+     coalesce(t."failedVerificationCount" >= $2, false) AS is_totp_spent
    FROM users u LEFT JOIN two_factors t ON t."userId" = u.id
      LEFT JOIN LATERAL (SELECT id, expires_at FROM invitations WHERE user_id = u.id LIMIT 1) i ON true
    WHERE u.id = $1`,
@@ -124,7 +114,7 @@ const userRoleInsert = defineStatement(
   'INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING',
 );
 /** By the actor of the audit context. */
-const ownSignOffRole = defineStatement('ownSignOffRole', 'SELECT is_own_signoff_role($1, $2) AS "isOwn"');
+const ownSignOffRole = defineStatement('ownSignOffRole', 'SELECT is_own_signoff_role($1, $2) AS is_own');
 const userRoleDelete = defineStatement('userRoleDelete', 'DELETE FROM user_roles WHERE user_id = $1 AND role = $2');
 const userSessionTokensRead = defineStatement(
   'userSessionTokensRead',
@@ -138,11 +128,11 @@ const userSessionsDelete = defineStatement(
    SELECT count(*)::int AS count FROM gone`,
 );
 
-export type UserDetailRow = UserRow & {
+export type UserDetailRow = AccountView & {
   readonly sessions: number;
-  readonly invitedRoles: readonly string[];
-  readonly lastLoginAt: string | null;
-  readonly passwordChangedAt: string | null;
+  readonly invited_roles: string[];
+  readonly last_login_at: string | null;
+  readonly password_changed_at: string | null;
 };
 
 export const readUser = async (sql: Sql, userId: string): Promise<UserDetailRow | undefined> =>
@@ -150,13 +140,13 @@ export const readUser = async (sql: Sql, userId: string): Promise<UserDetailRow 
 
 /** What an account lacks or has for a sign-in, besides what `readUser` and the counters of failures say. */
 export type SignInFactsRow = {
-  readonly hasPassword: boolean;
+  readonly has_password: boolean;
   readonly providers: readonly string[];
-  readonly isInvited: boolean;
-  readonly invitedUntil: string | null;
-  readonly isInvitationExpired: boolean;
-  readonly totpLockedUntil: string | null;
-  readonly isTotpSpent: boolean;
+  readonly is_invited: boolean;
+  readonly invited_until: string | null;
+  readonly is_invitation_expired: boolean;
+  readonly totp_locked_until: string | null;
+  readonly is_totp_spent: boolean;
 };
 
 /** @param wrongCodesMax consecutive wrong codes that disable an authenticator app */
@@ -173,8 +163,8 @@ export const lockAdminRole = async (tx: Sql): Promise<void> => {
   await tx.query(adminRoleLock);
 };
 /** Locks and returns the user until commit. */
-export const lockUserRow = async (tx: Sql, userId: string): Promise<UserRow | undefined> =>
-  (await tx.query<UserRow>(userLock, [userId]))[0];
+export const lockUserRow = async (tx: Sql, userId: string): Promise<AccountView | undefined> =>
+  (await tx.query<AccountView>(userLock, [userId]))[0];
 /** Whether another, enabled user has the role `admin`. */
 export const hasOtherAdmin = async (tx: Sql, userId: string): Promise<boolean> =>
   (await tx.query(otherAdminRead, [userId])).length === 1;
@@ -186,7 +176,7 @@ export const addUserRole = (tx: Sql, userId: string, role: string): Promise<unkn
   tx.query(userRoleInsert, [userId, role]);
 /** Whether the actor of the audit context, or a client of the user, grants a role of sign-off to the user. */
 export const isOwnSignOffRole = async (tx: Sql, userId: string, role: string): Promise<boolean> =>
-  (await tx.query<{ isOwn: boolean }>(ownSignOffRole, [userId, role]))[0]?.isOwn === true;
+  (await tx.query<{ is_own: boolean }>(ownSignOffRole, [userId, role]))[0]?.is_own === true;
 export const removeUserRole = (tx: Sql, userId: string, role: string): Promise<unknown> =>
   tx.query(userRoleDelete, [userId, role]);
 

@@ -14,10 +14,10 @@ test('at_hash of a known token (OpenID Connect Core §3.1.3.6, example of append
 });
 
 const facts = {
-  userId: 'u',
-  clientId: 'c',
-  sessionId: null,
-  authTime: 5,
+  user_id: 'u',
+  client_id: 'c',
+  session_id: null,
+  auth_time: 5,
   nonce: null,
   accessToken: 'a',
   issuedAt: 10,
@@ -46,7 +46,7 @@ test('at_hash uses the hash of the signing algorithm; claims without a value are
     auth_time: 5,
     at_hash: accessTokenHash('a', 'RS256'),
   });
-  const full = await signIdToken(ringOf('EdDSA'), { ...facts, nonce: 'n', sessionId: 's', amr: ['pwd'], acr: 'aal1' });
+  const full = await signIdToken(ringOf('EdDSA'), { ...facts, nonce: 'n', session_id: 's', amr: ['pwd'], acr: 'aal1' });
   expect(decodeJwt(full)).toMatchObject({
     nonce: 'n',
     sid: 's',
@@ -63,17 +63,17 @@ test('the algorithm of the client signs, with its own hash', async () => {
     expect(decodeJwt(token).at_hash).toBe(accessTokenHash('a', algorithm));
   }
   // A client that was deleted after the commit of its sign-in.
-  const orphan = await signIdToken(ringOf('RS256', 'ES256'), { ...facts, clientId: 'gone' });
+  const orphan = await signIdToken(ringOf('RS256', 'ES256'), { ...facts, client_id: 'gone' });
   expect(decodeProtectedHeader(orphan).alg).toBe('RS256');
 });
 
 test('each scope releases only its own claims', () => {
-  const profile = { email: 'a@b.test', isEmailVerified: true, name: 'A', image: 'https://b.test/a.png', updatedAt: 7 };
+  const profile = { email: 'a@b.test', is_email_verified: true, name: 'A', image: 'https://b.test/a', updated_at: 7 };
   expect(userClaims(profile, new Set(['openid']))).toEqual({});
   expect(userClaims(profile, new Set(['email']))).toEqual({ email: 'a@b.test', email_verified: true });
   expect(userClaims(profile, new Set(['profile']))).toEqual({
     name: 'A',
-    picture: 'https://b.test/a.png',
+    picture: 'https://b.test/a',
     updated_at: 7,
   });
   expect(userClaims({ ...profile, name: null, image: null }, new Set(['profile']))).toEqual({ updated_at: 7 });

@@ -6,11 +6,11 @@ import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import type { UserClaims } from './read-user-info.ts';
 
 export type IdTokenFacts = {
-  readonly userId: string;
-  readonly clientId: string;
-  readonly sessionId: string | null;
+  readonly user_id: string;
+  readonly client_id: string;
+  readonly session_id: string | null;
   /** Unix seconds. */
-  readonly authTime: number;
+  readonly auth_time: number;
   readonly nonce: string | null;
   readonly accessToken: string;
   readonly issuedAt: number;
@@ -44,23 +44,23 @@ export async function signIdToken(
   ports: HasAccess & HasKeyRing & HasTokenSettings,
   facts: IdTokenFacts,
 ): Promise<string> {
-  const options = idTokenSigning(ports.access.client(facts.clientId));
+  const options = idTokenSigning(ports.access.client(facts.client_id));
   const sign = (alg: string): Promise<string> =>
     ports.keyRing.sign(
       { typ: 'JWT' },
       {
         ...facts.profile,
         iss: ports.tokenSettings.issuer,
-        sub: facts.userId,
-        aud: facts.clientId,
+        sub: facts.user_id,
+        aud: facts.client_id,
         iat: facts.issuedAt,
         exp: facts.issuedAt + ports.tokenSettings.accessTokenSeconds,
-        auth_time: facts.authTime,
+        auth_time: facts.auth_time,
         ...(facts.nonce === null ? {} : { nonce: facts.nonce }),
         ...(facts.amr === undefined ? {} : { amr: facts.amr }),
         ...(facts.acr === undefined ? {} : { acr: facts.acr }),
         at_hash: accessTokenHash(facts.accessToken, alg),
-        ...(facts.sessionId === null ? {} : { sid: facts.sessionId }),
+        ...(facts.session_id === null ? {} : { sid: facts.session_id }),
       },
       options,
     );

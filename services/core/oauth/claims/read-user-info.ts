@@ -15,12 +15,12 @@ export type UserClaims = {
 
 export function userClaims(profile: UserProfile, scopes: ReadonlySet<string>): UserClaims {
   return {
-    ...(scopes.has('email') ? { email: profile.email, email_verified: profile.isEmailVerified } : {}),
+    ...(scopes.has('email') ? { email: profile.email, email_verified: profile.is_email_verified } : {}),
     ...(scopes.has('profile')
       ? {
           ...(profile.name ? { name: profile.name } : {}),
           ...(profile.image ? { picture: profile.image } : {}),
-          updated_at: profile.updatedAt,
+          updated_at: profile.updated_at,
         }
       : {}),
   };

@@ -71,7 +71,7 @@ const unvettedInsert = defineStatement(
      (SELECT users.id FROM users WHERE users.id = $10 FOR KEY SHARE), $11, ${clientRecord.columns}
    FROM jsonb_populate_record(NULL::oauth_clients, $12)
    WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = $2)
-   ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS "issuedAt"`,
+   ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS issued_at`,
 );
 
 const documentClientLock = defineStatement(
@@ -90,7 +90,7 @@ const documentClientUpdate = defineStatement(
      document_until = to_timestamp($3::float8 / 1000), "updatedAt" = now()
    WHERE "clientId" = $1
    RETURNING ((to_jsonb(OLD) - '{document_until,updatedAt}'::text[])
-     IS DISTINCT FROM (to_jsonb(NEW) - '{document_until,updatedAt}'::text[])) AS "isChanged"`,
+     IS DISTINCT FROM (to_jsonb(NEW) - '{document_until,updatedAt}'::text[])) AS is_changed`,
 );
 
 /**
@@ -160,7 +160,7 @@ const settingsOf = ({ metadata, name, audiences }: Pick<NewUnvettedClient, 'meta
 export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): Promise<number | undefined> {
   const { auth_method: authMethod, authentication } = client.metadata;
   const { certificate_identity: identity } = authentication;
-  const rows = await tx.query<{ issuedAt: number }>(unvettedInsert, [
+  const rows = await tx.query<{ issued_at: number }>(unvettedInsert, [
     client.id,
     client.clientId,
     client.secretHash,
@@ -174,7 +174,7 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     client.registeredFrom ?? null,
     JSON.stringify(clientRecord.withInitial(settingsOf(client))),
   ]);
-  return rows[0]?.issuedAt;
+  return rows[0]?.issued_at;
 }
 
 export type DocumentClient = Pick<ClientMetadata, 'scopes' | 'redirect_uris' | 'post_logout_redirect_uris'>;
@@ -188,10 +188,10 @@ export async function updateDocumentClient(
   tx: Sql,
   client: Pick<NewUnvettedClient, 'clientId' | 'name' | 'metadata' | 'audiences' | 'documentUntilMs'>,
 ): Promise<boolean> {
-  const rows = await tx.query<{ isChanged: boolean }>(documentClientUpdate, [
+  const rows = await tx.query<{ is_changed: boolean }>(documentClientUpdate, [
     client.clientId,
     JSON.stringify(settingsOf(client)),
     client.documentUntilMs,
   ]);
-  return rows[0]?.isChanged === true;
+  return rows[0]?.is_changed === true;
 }

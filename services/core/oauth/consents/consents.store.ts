@@ -1,8 +1,8 @@
-import type { ClientOrigin } from '#services/core/access/access-directory.ts';
 import { FIRST_PARTY_CLIENT_ID } from '#services/core/authority/callers.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { GrantedConsentView } from './consent-contract.ts';
 
 const consentRead = defineStatement(
   'oauthConsentRead',
@@ -59,7 +59,7 @@ const consentsSinceDelete = defineStatement(
   `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
      (SELECT user_id, client_id, audience FROM oauth_consents WHERE user_id = $1
         AND granted_at >= date_trunc('milliseconds', $2::timestamptz) ORDER BY client_id, audience FOR UPDATE)
-   RETURNING client_id AS "clientId"`,
+   RETURNING client_id`,
 );
 
 /** Uses the first column of the primary key, and refresh_families_user_id: a user consents to few clients. */
@@ -71,9 +71,9 @@ const allowedClientsPage = defineStatement(
      SELECT client_id, audience, string_to_array(scope, ' '), created_at, 1 FROM refresh_families
      WHERE user_id = $1 AND client_id <> $2 AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
    )
-   SELECT a.client_id AS "clientId", coalesce(c.name, a.client_id) AS "clientName", c.origin AS "clientOrigin",
+   SELECT a.client_id, coalesce(c.name, a.client_id) AS client_name, c.origin AS client_origin,
      ARRAY(SELECT DISTINCT unnest(s.scopes) FROM allowed s WHERE s.client_id = a.client_id ORDER BY 1) AS scopes,
-     array_agg(DISTINCT a.audience) AS audiences, ${placeTime('max(a.granted_at)')} AS "grantedAt", sum(a.logins)::int AS logins
+     array_agg(DISTINCT a.audience) AS audiences, ${placeTime('max(a.granted_at)')} AS granted_at, sum(a.logins)::int AS logins
    FROM allowed a JOIN oauth_clients c ON c."clientId" = a.client_id
    WHERE a.client_id > $3 GROUP BY a.client_id, c.name, c.origin ORDER BY a.client_id LIMIT $4`,
 );
@@ -116,18 +116,8 @@ export async function deleteConsents(tx: Sql, userId: string, clientId: string):
 
 /** Deletes consents since a time and returns their clients. The caller has locked the user. */
 export const deleteConsentsSince = async (tx: Sql, userId: string, since: string): Promise<string[]> => {
-  const rows = await tx.query<{ clientId: string }>(consentsSinceDelete, [userId, since]);
-  return [...new Set(rows.map(({ clientId }) => clientId))];
-};
-
-export type AllowedClientRow = {
-  readonly clientId: string;
-  readonly clientName: string;
-  readonly clientOrigin: ClientOrigin;
-  readonly scopes: readonly string[];
-  readonly audiences: readonly string[];
-  readonly grantedAt: string;
-  readonly logins: number;
+  const rows = await tx.query<{ client_id: string }>(consentsSinceDelete, [userId, since]);
+  return [...new Set(rows.map((row) => row.client_id))];
 };
 
 /** @param after the client id before the first, '' for the first page */
@@ -136,8 +126,8 @@ export const readAllowedClients = (
   userId: string,
   after: string,
   limit: number,
-): Promise<AllowedClientRow[]> =>
-  sql.query<AllowedClientRow>(allowedClientsPage, [userId, FIRST_PARTY_CLIENT_ID, after, limit]);
+): Promise<GrantedConsentView[]> =>
+  sql.query<GrantedConsentView>(allowedClientsPage, [userId, FIRST_PARTY_CLIENT_ID, after, limit]);
 
 /** Deletes all consents to the client, so that users are asked again. */
 export const endConsentsTo = async (tx: Sql, clientId: string): Promise<void> => {

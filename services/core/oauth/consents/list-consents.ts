@@ -18,17 +18,6 @@ export async function listGrantedConsents(
   const { userId } = accountRead(caller, 'own.applications');
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
   const rows = await readAllowedClients(sql, userId, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ clientId }) => [clientId]);
-  return {
-    consents: items.map((row) => ({
-      client_id: row.clientId,
-      client_name: row.clientName,
-      client_origin: row.clientOrigin,
-      scopes: [...row.scopes],
-      audiences: [...row.audiences],
-      granted_at: row.grantedAt,
-      logins: row.logins,
-    })),
-    next,
-  };
+  const { items, next } = pageOf(rows, input.limit, (row) => [row.client_id]);
+  return { consents: items, next };
 }

@@ -65,7 +65,7 @@ export async function beginDeviceGrant(
   if (audience === null) throw targetInvalid();
   const deviceCode = ports.random.bytes(32).toString('base64url');
   const share = shareOf(ports, named, caller);
-  const terms = { clientId, scope: scopes.join(' '), audience, share };
+  const terms = { client_id: clientId, scope: scopes.join(' '), audience, share };
   const userCode = await ports.transact(async (tx) => {
     await ports.openRequests.assertRoom('device', client, share, deviceGrantCounts(tx, clientId));
     for (let tries = 0; tries < TRIES; tries += 1) {

@@ -50,7 +50,7 @@ function confirmStep(
   terms: DeviceGrantTerms | undefined,
   live: LiveSession,
 ): DeviceStep {
-  const client = terms && access.client(terms.clientId);
+  const client = terms && access.client(terms.client_id);
   if (userCode === null || terms === undefined || client === undefined || client.disabled)
     return { kind: 'ask-code', isUnknown: true, live };
   return { kind: 'confirm', userCode, client, scopes: terms.scope.split(' '), live };
@@ -77,8 +77,8 @@ export async function answerDeviceGrant(
     if (terms === undefined) return false;
     await recordEvent(tx, user, deviceGrantDecided, {
       outcome: isAllowed ? 'ok' : 'denied',
-      target: { kind: 'client', id: terms.clientId },
-      clientId: terms.clientId,
+      target: { kind: 'client', id: terms.client_id },
+      clientId: terms.client_id,
       detail: { scope: terms.scope, audience: terms.audience },
     });
     return true;

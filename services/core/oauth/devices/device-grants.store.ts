@@ -25,7 +25,7 @@ const deviceGrantCount = defineStatement(
 
 const deviceGrantRead = defineStatement(
   'oauthDeviceGrantRead',
-  `SELECT client_id AS "clientId", scope, audience FROM oauth_device_grants
+  `SELECT client_id, scope, audience FROM oauth_device_grants
    WHERE user_code = $1 AND status = 'pending' AND expires_at > clock_timestamp()`,
 );
 
@@ -41,7 +41,7 @@ const deviceGrantDecide = defineStatement(
    FROM users u, oauth_clients c
    WHERE g.user_code = $1 AND g.status = 'pending' AND g.expires_at > clock_timestamp()
      AND u.id = $3 AND u."disabledAt" IS NULL AND c."clientId" = g.client_id
-   RETURNING g.client_id AS "clientId", g.scope, g.audience`,
+   RETURNING g.client_id, g.scope, g.audience`,
 );
 
 /**
@@ -51,8 +51,8 @@ const deviceGrantConsume = defineStatement(
   'oauthDeviceGrantConsume',
   `DELETE FROM oauth_device_grants WHERE device_code_hash = $1::bytea AND client_id = $2 AND status = 'approved'
      AND expires_at > clock_timestamp()
-   RETURNING user_id AS "userId", user_epoch AS "userEpoch", client_epoch AS "clientEpoch", scope, audience,
-     extract(epoch FROM auth_time)::int8 AS "authTime"`,
+   RETURNING user_id, user_epoch, client_epoch, scope, audience,
+     extract(epoch FROM auth_time)::int8 AS auth_time`,
 );
 
 /**
@@ -68,7 +68,7 @@ const deviceGrantPoll = defineStatement(
    UPDATE oauth_device_grants g SET polled_at = clock_timestamp(),
      interval_seconds = least(120, g.interval_seconds + CASE WHEN h.is_early THEN 5 ELSE 0 END)::int2
    FROM held h WHERE g.device_code_hash = h.device_code_hash
-   RETURNING g.status, h.is_early AS "isEarly", g.expires_at <= clock_timestamp() AS "isExpired"`,
+   RETURNING g.status, h.is_early, g.expires_at <= clock_timestamp() AS is_expired`,
 );
 
 /**
@@ -94,7 +94,7 @@ export const deviceGrantPurge = definePurge({
   stays: `interval '10 minutes'`,
 });
 
-export type DeviceGrantTerms = { readonly clientId: string; readonly scope: string; readonly audience: string };
+export type DeviceGrantTerms = { readonly client_id: string; readonly scope: string; readonly audience: string };
 
 export type NewDeviceGrant = DeviceGrantTerms & {
   readonly deviceCodeHash: Buffer;
@@ -117,7 +117,7 @@ export async function insertDeviceGrant(sql: Sql, grant: NewDeviceGrant): Promis
   const rows = await sql.query(deviceGrantInsert, [
     grant.deviceCodeHash,
     grant.userCode,
-    grant.clientId,
+    grant.client_id,
     grant.scope,
     grant.audience,
     grant.share,
@@ -140,14 +140,14 @@ export async function decideDeviceGrant(
 }
 
 export type ConsumedDeviceGrant = {
-  readonly userId: string;
+  readonly user_id: string;
   /** The epochs at the user's decision. */
-  readonly userEpoch: number;
-  readonly clientEpoch: number;
+  readonly user_epoch: number;
+  readonly client_epoch: number;
   readonly scope: string;
   readonly audience: string;
   /** Unix seconds. */
-  readonly authTime: number;
+  readonly auth_time: number;
 };
 
 export const consumeDeviceGrant = async (
@@ -163,8 +163,8 @@ export const deleteDeviceGrantsOf = async (tx: Sql, userId: string, clientId: st
 
 export type DeviceGrantPoll = {
   readonly status: 'pending' | 'approved' | 'denied';
-  readonly isEarly: boolean;
-  readonly isExpired: boolean;
+  readonly is_early: boolean;
+  readonly is_expired: boolean;
 };
 
 export const pollDeviceGrant = async (

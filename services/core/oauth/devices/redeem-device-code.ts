@@ -66,7 +66,7 @@ async function exchange(
         tx,
         ports,
         client,
-        { ...consumed, sessionId: null, nonce: null, idTokenClaims: [] },
+        { ...consumed, session_id: null, nonce: null, id_token_claims: [] },
         keys,
         caller,
       );
@@ -78,7 +78,7 @@ async function exchange(
   if (signIn !== null) return finishOAuthSignIn(ports, signIn, caller);
   const poll = await pollDeviceGrant(ports.sql, deviceCodeHash, client.clientId);
   if (poll === undefined) throw deviceCodeInvalid();
-  if (poll.isExpired) throw deviceCodeExpired();
+  if (poll.is_expired) throw deviceCodeExpired();
   if (poll.status === 'denied') throw deviceGrantDenied();
-  throw poll.isEarly ? devicePollsTooFast() : deviceGrantPending();
+  throw poll.is_early ? devicePollsTooFast() : deviceGrantPending();
 }

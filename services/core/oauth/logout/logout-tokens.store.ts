@@ -9,21 +9,21 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 export type LogoutTokenRow = {
   /** `jti` of the token. */
   readonly id: string;
-  readonly clientId: string;
-  readonly userId: string;
-  readonly sessionId: string;
+  readonly client_id: string;
+  readonly user_id: string;
+  readonly session_id: string;
   /** Of the request that ended the session; '' if none did. */
   readonly traceparent: string;
   /** Number of attempts, including the current one. */
   readonly attempts: number;
   /** Seconds since the session ended. */
-  readonly ageSeconds: number;
+  readonly age_seconds: number;
   /** Null if the client is gone, disabled, or has no address any more. */
   readonly uri: string | null;
   /** Of the client's ID tokens; null: the default of the installation. */
   readonly id_token_signed_response_alg: AsymmetricAlgorithm | null;
   /** Whether an administrator registered the client. */
-  readonly isVetted: boolean;
+  readonly is_vetted: boolean;
 };
 
 const DUE = 'next_attempt_at <= clock_timestamp()';
@@ -44,11 +44,11 @@ const logoutTokensTake = defineStatement(
      FROM locked WHERE t.id = locked.id
      RETURNING t.*
    )
-   SELECT taken.id, taken.client_id AS "clientId", taken.user_id AS "userId", taken.session_id AS "sessionId",
+   SELECT taken.id, taken.client_id, taken.user_id, taken.session_id,
      coalesce(taken.traceparent, '') AS traceparent, taken.attempts,
-     extract(epoch FROM clock_timestamp() - taken.created_at)::float8 AS "ageSeconds",
+     extract(epoch FROM clock_timestamp() - taken.created_at)::float8 AS age_seconds,
      c.backchannel_logout_uri AS uri, c.id_token_signed_response_alg AS id_token_signed_response_alg,
-     coalesce(c.origin = 'admin', false) AS "isVetted"
+     coalesce(c.origin = 'admin', false) AS is_vetted
    FROM taken LEFT JOIN oauth_clients c ON c."clientId" = taken.client_id AND NOT coalesce(c.disabled, false)`,
 );
 

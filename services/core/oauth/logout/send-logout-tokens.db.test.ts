@@ -67,7 +67,7 @@ async function run(
   changes: Partial<SendLogoutPorts> = {},
 ): Promise<Sent[]> {
   const logoutTransport: LogoutTransport = {
-    send: async ({ uri, isVetted }, token) => {
+    send: async ({ uri, is_vetted: isVetted }, token) => {
       const one = { uri, isVetted, token };
       sent.push(one);
       return answer(one);

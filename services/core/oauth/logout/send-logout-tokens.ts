@@ -34,7 +34,7 @@ export type LogoutTransport = {
    * reachable or not allowed.
    */
   send(
-    client: { readonly uri: string; readonly isVetted: boolean },
+    client: { readonly uri: string; readonly is_vetted: boolean },
     logoutToken: string,
     signal: AbortSignal,
   ): Promise<number>;
@@ -71,13 +71,13 @@ function signLogoutToken({ keyRing, tokenSettings, clock }: SendLogoutPorts, row
     { typ: 'logout+jwt' },
     {
       iss: tokenSettings.issuer,
-      sub: row.userId,
-      aud: row.clientId,
+      sub: row.user_id,
+      aud: row.client_id,
       iat: issuedAt,
       // No token may outlive its key, which is kept for as long as an access token lives.
       exp: issuedAt + Math.min(TOKEN_SECONDS, tokenSettings.accessTokenSeconds),
       jti: row.id,
-      sid: row.sessionId,
+      sid: row.session_id,
       events: { [EVENT]: {} },
     },
     idTokenSigning(row),
@@ -102,7 +102,7 @@ export async function sendLogoutTokens(
   return { taken: taken.reduce((sum, each) => sum + each, 0) };
 }
 
-const originOf = ({ isVetted }: LogoutTokenRow) => (isVetted ? 'admin' : 'unvetted');
+const originOf = (row: LogoutTokenRow) => (row.is_vetted ? 'admin' : 'unvetted');
 
 /** @param unvetted of clients that no administrator registered, or of the others */
 function logoutTokensOf(
@@ -112,14 +112,14 @@ function logoutTokensOf(
 ): Subscription<LogoutTokenRow> {
   const record = (
     tx: Tx,
-    { sessionId, clientId }: LogoutTokenRow,
+    row: LogoutTokenRow,
     outcome: 'ok' | 'dropped' | 'given_up',
     detail: EventDetail<typeof logoutTokenSent>,
   ): Promise<void> =>
     recordEvent(tx, inTraceOf(caller), logoutTokenSent, {
       outcome,
-      target: { kind: 'session', id: sessionId },
-      clientId,
+      target: { kind: 'session', id: row.session_id },
+      clientId: row.client_id,
       detail,
     });
   const finish = (row: LogoutTokenRow, outcome: 'ok' | 'dropped', attempts: number): Promise<void> =>
@@ -143,14 +143,14 @@ function logoutTokensOf(
     accept: (row) => finish(row, 'ok', row.attempts),
     postpone: async (sql, row, code, seconds) => {
       // No dead letter for an unvetted client: attackers could fill the list.
-      if (seconds === null && !row.isVetted) return deleteLogoutToken(sql, row);
+      if (seconds === null && !row.is_vetted) return deleteLogoutToken(sql, row);
       const isLatest = await postponeLogoutToken(sql, row, code, seconds);
-      if (seconds !== null) await postponeLogoutTokensOf(sql, row.clientId, PACE.firstPauseSeconds);
+      if (seconds !== null) await postponeLogoutTokensOf(sql, row.client_id, PACE.firstPauseSeconds);
       return isLatest;
     },
     recordGivenUp: (tx, row, code) => record(tx, row, 'given_up', { attempts: row.attempts, code }),
     count: (outcome, row) => logoutTokensSent.add(1, { origin: originOf(row), outcome }),
-    fieldsOf: ({ clientId }) => ({ client_id: clientId }),
+    fieldsOf: (row) => ({ client_id: row.client_id }),
     failed: 'a logout token could not be sent',
   };
 }
@@ -167,7 +167,7 @@ async function send(
   row: LogoutTokenRow & { readonly uri: string },
   signal: AbortSignal,
 ): Promise<Attempt> {
-  const isLast = !row.isVetted && row.attempts >= UNVETTED_ATTEMPTS_MAX;
+  const isLast = !row.is_vetted && row.attempts >= UNVETTED_ATTEMPTS_MAX;
   try {
     const { outcome, code } = attemptOf(
       await ports.logoutTransport.send(row, await signLogoutToken(ports, row), signal),

@@ -33,7 +33,7 @@ const SHARED_BY = 2;
 
 const findImpossibleTravel: Find = async ({ sql }, range) => {
   const found: Found[] = [];
-  for (const { seq, userId, detail, earlier, ...signIn } of await readPlacedSignIns(sql, range)) {
+  for (const { seq, user_id: userId, detail, earlier, ...signIn } of await readPlacedSignIns(sql, range)) {
     const from = travelledFrom(signIn, earlier);
     if (from === undefined) continue;
     const { network } = signIn;
@@ -51,7 +51,7 @@ const findImpossibleTravel: Find = async ({ sql }, range) => {
           session_id: detail.session_id,
           minutes: Math.round((signIn.at - from.at) / 60_000),
         },
-        on: { userId, since: signIn.occurredAt, ...sessionId },
+        on: { userId, since: signIn.occurred_at, ...sessionId },
       },
     });
   }
@@ -64,7 +64,7 @@ const SERVED = 3;
 const findTokenTheft: Find = async ({ sql }, range) => {
   const found: Found[] = [];
   for (const use of await readRepeatedUses(sql, range)) {
-    const { seq, userId, familyId } = use;
+    const { seq, user_id: userId, family_id: familyId } = use;
     if (!isUsedByTwo(use, use.earlier) || (await countClientNetworkUsers(sql, use)) >= SERVED) continue;
     const target =
       userId === null ? ({ kind: 'installation', id: 'sallyport' } as const) : ({ kind: 'user', id: userId } as const);
@@ -90,7 +90,7 @@ const findPrivilegeBursts: Find = async ({ sql }, range) => {
     strongPermissions: STRONG_PERMISSIONS,
     types: PRIVILEGE_TYPES,
   });
-  return rows.flatMap(({ seq, actorKind, actorId, changes }) => {
+  return rows.flatMap(({ seq, actor_kind: actorKind, actor_id: actorId, changes }) => {
     const burst = burstOf(changes);
     if (burst === null) return [];
     const isUser = actorKind === 'user';
@@ -126,7 +126,7 @@ const findMachineSignUps: Find = async ({ sql, keyRing }, range) => {
 };
 
 const findAgentAnomalies: Find = async ({ sql }, range) =>
-  (await readAgentUses(sql, range)).flatMap(({ seq, agentId, ...use }) => {
+  (await readAgentUses(sql, range)).flatMap(({ seq, agent_id: agentId, ...use }) => {
     const signals = signalsOf(use);
     if (signals.length === 0) return [];
     const detail = { seq, code: 'unusual_use', signals, acts: use.now.acts, refused: use.now.refused };

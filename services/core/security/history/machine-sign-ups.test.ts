@@ -9,8 +9,8 @@ const signUps = (count: number, more: (n: number) => Partial<SignUp>): SignUp[] 
     network: `network ${n}`,
     agent: 'browser',
     pattern: `person ${n}@mail.test`,
-    hasDigits: false,
-    verifiedAt: null,
+    has_digits: false,
+    verified_at: null,
     ...more(n),
   }));
 
@@ -30,7 +30,7 @@ test('a burst by one program is a machine before a person could read a mail', ()
 });
 
 test('counted addresses give a machine away whatever network it uses', () => {
-  const counted = signUps(40, () => ({ pattern: 'reader#@mail.test', hasDigits: true }));
+  const counted = signUps(40, () => ({ pattern: 'reader#@mail.test', has_digits: true }));
   expect(machineSignUps(counted)).toEqual({ by: 'pattern', signUps: 40, unverified: 20 });
 });
 
@@ -40,7 +40,7 @@ test.each([
   ['a network whose people have had no time to read the mail', signUps(19, () => ({ network: 'one' }))],
   [
     'a conference, where one in five does not read it',
-    signUps(100, (n) => ({ network: 'one', verifiedAt: n % 5 === 0 ? null : n * 15_000 + 60_000 })),
+    signUps(100, (n) => ({ network: 'one', verified_at: n % 5 === 0 ? null : n * 15_000 + 60_000 })),
   ],
   ['one name without digits at one provider', signUps(40, () => ({ pattern: 'info@mail.test' }))],
   ['accounts of a network over hours', signUps(40, (n) => ({ network: 'one', at: n * 600_000 }))],

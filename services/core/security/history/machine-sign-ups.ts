@@ -7,8 +7,8 @@ export type SignUp = {
   /** The address with its digits replaced, or without an account any more, null. */
   readonly pattern: string | null;
   /** Whether the address has digits: names that are counted up. */
-  readonly hasDigits: boolean;
-  readonly verifiedAt: number | null;
+  readonly has_digits: boolean;
+  readonly verified_at: number | null;
 };
 
 const WINDOW_MS = 30 * 60_000;
@@ -37,7 +37,7 @@ export function machineSignUps(signUps: readonly SignUp[]): MachineSignUps | nul
   const recent = signUps.filter(({ at }) => newest.at - at < WINDOW_MS);
   const network = recent.filter((other) => newest.network !== null && other.network === newest.network);
   const pattern = recent.filter(
-    (other) => newest.pattern !== null && newest.hasDigits && other.pattern === newest.pattern,
+    (other) => newest.pattern !== null && newest.has_digits && other.pattern === newest.pattern,
   );
   return unreadOf('network', network, newest) ?? unreadOf('pattern', pattern, newest);
 }
@@ -47,7 +47,7 @@ function unreadOf(
   group: readonly SignUp[],
   { at: now, agent }: SignUp,
 ): MachineSignUps | null {
-  const isUnread = ({ verifiedAt }: SignUp): boolean => verifiedAt === null || verifiedAt > now;
+  const isUnread = (row: SignUp): boolean => row.verified_at === null || row.verified_at > now;
   const due = group.filter(({ at }) => now - at >= READ_MS);
   const atOnce = group.filter((other) => now - other.at < READ_MS && (by === 'pattern' || other.agent === agent));
   const [large, least] = due.length >= LEAST ? [due, LEAST] : [atOnce, AT_ONCE];

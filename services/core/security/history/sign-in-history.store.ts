@@ -12,7 +12,7 @@ const COMPARED = 30;
  */
 const placedSignInsRead = defineStatement(
   'detectionPlacedSignInsRead',
-  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.occurred_at AS "occurredAt", who.id AS "userId", e.detail,
+  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.occurred_at, who.id AS user_id, e.detail,
      place.value AS country, agent.value AS agent, ip.value AS network, earlier.rows AS earlier
    FROM audit_events e
      JOIN audit_personal place ON place.event_id = e.event_id AND place.field = 'detail.country'
@@ -49,8 +49,8 @@ const networkUsersCount = defineStatement(
 type PlacedSignInRow = {
   readonly seq: number;
   readonly at: number;
-  readonly occurredAt: string;
-  readonly userId: string;
+  readonly occurred_at: string;
+  readonly user_id: string;
   readonly detail: Readonly<Record<string, unknown>>;
   readonly country: string;
   readonly agent: string | null;
@@ -75,7 +75,7 @@ const signUpsRead = defineStatement(
   'detectionSignUpsRead',
   `SELECT e.seq, ${msOf('e.occurred_at')} AS at, ip.value AS network, agent.value AS agent,
      regexp_replace(split_part(split_part(u.email, '@', 1), '+', 1), '[0-9]+', '#', 'g') || '@' || split_part(u.email, '@', 2) AS pattern,
-     coalesce(u.email ~ '[0-9][^@]*@|[+]', false) AS "hasDigits", ${msOf('u."emailVerified"')} AS "verifiedAt"
+     coalesce(u.email ~ '[0-9][^@]*@|[+]', false) AS has_digits, ${msOf('u."emailVerified"')} AS verified_at
    FROM (SELECT seq, event_id, occurred_at, target_id FROM audit_events
          WHERE type = 'user.created' AND seq <= $2 AND actor_kind = 'anonymous' ORDER BY seq DESC LIMIT $3) e
      LEFT JOIN audit_personal ip ON ip.event_id = e.event_id AND ip.field = 'ip_hash'
@@ -91,8 +91,8 @@ type SignUpRow = {
   readonly network: string | null;
   readonly agent: string | null;
   readonly pattern: string | null;
-  readonly hasDigits: boolean;
-  readonly verifiedAt: number | null;
+  readonly has_digits: boolean;
+  readonly verified_at: number | null;
 };
 
 export const readSignUps = (sql: Sql, { after, upTo }: LogRange, limit: number): Promise<SignUpRow[]> =>

@@ -18,8 +18,8 @@ import { type LogRange, msOf } from './log-range.ts';
  */
 const repeatedUsesRead = defineStatement(
   'detectionRepeatedUsesRead',
-  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.outcome, e.target_id AS "familyId", ${clientIdOf('e')} AS "clientId",
-     ${textOf('e', 'user_id')} AS "userId", ip.value AS network, agent.value AS agent, earlier.rows AS earlier
+  `SELECT e.seq, ${msOf('e.occurred_at')} AS at, e.outcome, e.target_id AS family_id, ${clientIdOf('e')} AS client_id,
+     ${textOf('e', 'user_id')} AS user_id, ip.value AS network, agent.value AS agent, earlier.rows AS earlier
    FROM audit_events e
      LEFT JOIN audit_personal ip ON ip.event_id = e.event_id AND ip.field = 'ip_hash'
      LEFT JOIN audit_personal agent ON agent.event_id = e.event_id AND agent.field = 'agent_hash',
@@ -55,9 +55,9 @@ type RepeatedUseRow = {
   readonly seq: number;
   readonly at: number;
   readonly outcome: string;
-  readonly familyId: string;
-  readonly clientId: string | null;
-  readonly userId: string | null;
+  readonly family_id: string;
+  readonly client_id: string | null;
+  readonly user_id: string | null;
   readonly network: string | null;
   readonly agent: string | null;
   /** Newest first. */
@@ -74,7 +74,13 @@ export const readRepeatedUses = (sql: Sql, { after, upTo }: LogRange): Promise<R
 
 export async function countClientNetworkUsers(
   sql: Sql,
-  { clientId, seq, network, at, userId }: Pick<RepeatedUseRow, 'clientId' | 'seq' | 'network' | 'at' | 'userId'>,
+  {
+    client_id: clientId,
+    seq,
+    network,
+    at,
+    user_id: userId,
+  }: Pick<RepeatedUseRow, 'client_id' | 'seq' | 'network' | 'at' | 'user_id'>,
 ): Promise<number> {
   const [row] = await sql.query<{ users: number }>(clientNetworkUsersCount, [clientId, seq, network, at, userId]);
   return row?.users ?? 0;
@@ -95,7 +101,7 @@ const privilegeChangesRead = defineStatement(
        WHERE a.type = wanted AND a.seq > $1 AND a.seq <= $2) e
      WHERE e.actor_kind IN ('user', 'client', 'agent') AND e.actor_id IS NOT NULL GROUP BY 1, 2
    )
-   SELECT newest.actor_kind AS "actorKind", newest.actor_id AS "actorId", newest.seq, changes.rows AS changes
+   SELECT newest.actor_kind, newest.actor_id, newest.seq, changes.rows AS changes
    FROM newest, LATERAL (
      SELECT jsonb_agg(jsonb_build_object('at', ${msOf('c.occurred_at')}, 'type', c.type, 'subject', ${targetIdOf('c')},
        'isStrong', CASE c.type
@@ -118,8 +124,8 @@ const privilegeChangesRead = defineStatement(
 
 type PrivilegeChangesRow = {
   readonly seq: number;
-  readonly actorKind: string;
-  readonly actorId: string;
+  readonly actor_kind: string;
+  readonly actor_id: string;
   /** Oldest first. */
   readonly changes: readonly {
     readonly at: number;
@@ -151,7 +157,7 @@ const agentUsesRead = defineStatement(
      WHERE (SELECT f.occurred_at FROM audit_events f WHERE f.client_id = met.client_id AND f.seq <= met.seq
             ORDER BY f.seq DESC OFFSET 4 LIMIT 1) > met.occurred_at - interval '10 minutes'
    )
-   SELECT newest.client_id AS "agentId", newest.seq, used.*
+   SELECT newest.client_id AS agent_id, newest.seq, used.*
    FROM newest, LATERAL (
      WITH acts AS (
        SELECT a.occurred_at, a.outcome,
@@ -178,7 +184,7 @@ const agentUsesRead = defineStatement(
    ORDER BY newest.seq`,
 );
 
-type AgentUseRow = AgentUse & { readonly seq: number; readonly agentId: string };
+type AgentUseRow = AgentUse & { readonly seq: number; readonly agent_id: string };
 
 export const readAgentUses = (sql: Sql, { after, upTo }: LogRange): Promise<AgentUseRow[]> =>
   sql.query(agentUsesRead, [after, upTo]);

@@ -12,7 +12,7 @@ import type { NewFamily } from '../refresh/create-family.ts';
  */
 export async function assertIssuesForOwner(
   tx: Tx,
-  { userId, sessionId, clientId }: NewFamily,
+  { user_id: userId, session_id: sessionId, client_id: clientId }: NewFamily,
   caller: Caller,
 ): Promise<void> {
   if (sessionId !== null || isInstallation(caller)) return;

@@ -17,7 +17,7 @@ const idempotencyKeyClaim = defineStatement(
 );
 const idempotencyKeyRead = defineStatement(
   'idempotencyKeyRead',
-  `SELECT request_hash AS "requestHash", response FROM idempotency_keys WHERE key_hash = $1`,
+  `SELECT request_hash, response FROM idempotency_keys WHERE key_hash = $1`,
 );
 const idempotencyKeyAnswer = defineStatement(
   'idempotencyKeyAnswer',
@@ -32,7 +32,7 @@ export const idempotencyKeyPurge = definePurge({
   stays: `interval '0'`,
 });
 
-export type KeptRequest = { readonly requestHash: Buffer; readonly response: Buffer | null };
+export type KeptRequest = { readonly request_hash: Buffer; readonly response: Buffer | null };
 
 /** True when this transaction has claimed the key; false when an earlier request has. */
 export async function claimIdempotencyKey(tx: Sql, keyHash: Buffer, requestHash: Buffer): Promise<boolean> {

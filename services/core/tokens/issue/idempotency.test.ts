@@ -22,12 +22,12 @@ const of = (caller: Caller, key: string, body: object = {}, operation = 'op') =>
   idempotentRequest(ports, caller, key, operation, body);
 
 /** A fake of the table with at most one row. */
-function table(): Sql & { row?: { requestHash: Buffer; response: Buffer | null } } {
-  const sql: Sql & { row?: { requestHash: Buffer; response: Buffer | null } } = {
+function table(): Sql & { row?: { request_hash: Buffer; response: Buffer | null } } {
+  const sql: Sql & { row?: { request_hash: Buffer; response: Buffer | null } } = {
     query: async (statement, values = []) => {
       if (statement.name === 'idempotencyKeyClaim') {
         if (sql.row) return [];
-        sql.row = { requestHash: values[1] as Buffer, response: null };
+        sql.row = { request_hash: values[1] as Buffer, response: null };
         return [{}] as never[];
       }
       if (statement.name === 'idempotencyKeyAnswer') sql.row!.response = values[2] as Buffer;

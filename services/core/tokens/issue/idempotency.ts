@@ -72,7 +72,7 @@ export async function earlierResult<Result>(tx: Sql, request: IdempotentRequest)
   const kept = await readIdempotencyKey(tx, request.keyHash);
   // The row expired and was deleted between the two statements.
   if (kept === undefined || kept.response === null) throw storeUnavailable({ retryAfterSeconds: 1 });
-  if (!timingSafeEqual(kept.requestHash, request.requestHash)) throw idempotencyKeyReused();
+  if (!timingSafeEqual(kept.request_hash, request.requestHash)) throw idempotencyKeyReused();
   return JSON.parse(open(request, kept.response)) as Result;
 }
 

@@ -64,7 +64,7 @@ type Draft = {
 /** `auth_time` of a family without a sign-in: its tokens name the acting client (`act`) instead of a sign-in time. */
 const NO_SIGN_IN = 0;
 
-type FamilyOwner = Pick<NewFamily, 'userId' | 'sessionId' | 'clientId' | 'authTime'>;
+type FamilyOwner = Pick<NewFamily, 'user_id' | 'session_id' | 'client_id' | 'auth_time'>;
 
 /** Returns the user, session and client of the new family, or null when the caller may not create it. */
 function ownerFor(
@@ -75,7 +75,7 @@ function ownerFor(
   const user = userOf(caller);
   const sessionId = sessionOf(caller);
   if (user !== null && sessionId !== null && (input.userId ?? user.userId) === user.userId)
-    return { userId: user.userId, sessionId, clientId: FIRST_PARTY_CLIENT_ID, authTime: user.authTime };
+    return { user_id: user.userId, session_id: sessionId, client_id: FIRST_PARTY_CLIENT_ID, auth_time: user.authTime };
   if (!holds(caller, tokensIssue.name)) return null;
   // An agent has no sign-in. It issues for its owner alone, which the transaction checks again on the rows.
   if (input.userId === undefined || input.userId !== ownerOfAgent(caller))
@@ -84,11 +84,11 @@ function ownerFor(
   if (input.userId === undefined)
     throw requestInvalid({ problems: [{ at: 'body/user_id', why: 'is required: the id of the user of the pair' }] });
   return {
-    userId: input.userId,
-    sessionId: null,
-    clientId: clientIdOf(caller) ?? FIRST_PARTY_CLIENT_ID,
+    user_id: input.userId,
+    session_id: null,
+    client_id: clientIdOf(caller) ?? FIRST_PARTY_CLIENT_ID,
     // The process itself has authenticated the user; a client or another user has not.
-    authTime: isInstallation(caller) ? Math.floor(clock.now() / 1_000) : NO_SIGN_IN,
+    auth_time: isInstallation(caller) ? Math.floor(clock.now() / 1_000) : NO_SIGN_IN,
   };
 }
 
@@ -119,7 +119,7 @@ type Plan = { readonly family: NewFamily; readonly role: string | undefined };
 function mayActAs(
   access: HasAccess['access'],
   roles: readonly string[],
-  { sessionId }: NewFamily,
+  { session_id: sessionId }: NewFamily,
   { permissions }: TokenFacts,
   caller: Caller,
 ): boolean {
@@ -133,17 +133,17 @@ async function draftPair(tx: Tx, ports: IssuePorts, { family, role }: Plan, call
   const created = await createFamily(tx, ports, family, caller).catch((err: unknown) => {
     // Only a caller that may issue for any user learns that the user does not exist. For any other caller the user is
     // the caller, whose session has ended.
-    const isUserGone = family.sessionId === null && isAppError(err) && err.code === sessionEnded.definition.code;
+    const isUserGone = family.session_id === null && isAppError(err) && err.code === sessionEnded.definition.code;
     throw isUserGone ? userUnknown() : err;
   });
   if (role !== undefined && !created.roles.includes(role)) throw roleNotHeld();
-  await ports.access.atLeast(created.accessVersion, tx);
+  await ports.access.atLeast(created.access_version, tx);
   const facts = familyTokenFacts(ports.access, { ...family, ...created });
   if (!mayActAs(ports.access, created.roles, family, facts, caller)) throw permissionMissing();
   return {
     claims: accessTokenClaims(ports, facts, caller.request),
-    refreshToken: created.refreshToken,
-    refreshExpiresInSeconds: created.refreshExpiresInSeconds,
+    refreshToken: created.refresh_token,
+    refreshExpiresInSeconds: created.refresh_expires_in_seconds,
   };
 }
 
@@ -176,11 +176,11 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
   assertMayIssue(ports.revocations);
   const owner = ownerFor(ports, input, caller);
   if (owner === null) return refuse(ports, input, caller);
-  if (input.verifiedFactors !== undefined && (owner.sessionId !== null || actingAgentOf(caller) !== null))
+  if (input.verifiedFactors !== undefined && (owner.session_id !== null || actingAgentOf(caller) !== null))
     throw requestInvalid({
       problems: [{ at: 'body/verified_factors', why: 'is for services that sign users in, with tokens:issue' }],
     });
-  const client = ports.access.client(owner.clientId);
+  const client = ports.access.client(owner.client_id);
   // The client may have been deleted while the body was read, after it authenticated.
   if (client === undefined) throw clientUnauthenticated();
   if (client.dpop_bound_access_tokens)
@@ -191,10 +191,10 @@ async function issue(ports: IssuePorts, input: IssuePairInput, caller: Caller): 
     });
   const family: NewFamily = {
     ...owner,
-    isClientBound: false,
+    is_client_bound: false,
     scope: scopeFor(ports, client, input.scope),
     audience: allowedAudience(ports, client, input.audience),
-    ...(input.verifiedFactors === undefined ? {} : { verifiedFactors: input.verifiedFactors }),
+    ...(input.verifiedFactors === undefined ? {} : { verified_factors: input.verifiedFactors }),
     ...(input.device === undefined ? {} : { device: deviceOf(input.device) }),
   };
   const plan: Plan = { family, role: input.role };

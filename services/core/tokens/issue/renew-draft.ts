@@ -36,7 +36,7 @@ export async function renewDraft<Draft extends { readonly claims: AccessTokenCla
   assertSignsFor(ports, { clientId: claims.client_id, audience: claims.aud as string });
   if (isReusable(ports, claims)) return kept;
   const [family] = await tx.query<FamilyFactsRow>(familyFactsRead, [claims.fid, claims.jti]);
-  if (family === undefined || !family.isLive || family.isTokenRevoked) throw sessionEnded();
-  await ports.access.atLeast(family.accessVersion, tx);
+  if (family === undefined || !family.is_live || family.is_token_revoked) throw sessionEnded();
+  await ports.access.atLeast(family.access_version, tx);
   return { ...kept, claims: accessTokenClaims(ports, familyTokenFacts(ports.access, family), request) };
 }

@@ -30,40 +30,39 @@ describe('a new family', () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET acr = 'aal2' WHERE id = $1`, [sessionId]);
-    const proved = await copy.create({ userId, sessionId });
+    const proved = await copy.create({ user_id: userId, session_id: sessionId });
     const plain = await harness.login();
-    const batch = await Promise.all([proved, plain].map(({ refreshToken }) => copy.refresh(refreshToken)));
+    const batch = await Promise.all([proved, plain].map((row) => copy.refresh(row.refresh_token)));
     const { twoFactorIdleSeconds, refreshTokenSeconds } = refreshSettings;
-    expect(proved.refreshExpiresInSeconds).toBe(twoFactorIdleSeconds);
+    expect(proved.refresh_expires_in_seconds).toBe(twoFactorIdleSeconds);
     expect(batch).toMatchObject([
-      { outcome: 'rotated', acr: 'aal2', refreshExpiresInSeconds: twoFactorIdleSeconds },
-      { outcome: 'rotated', acr: 'aal1', refreshExpiresInSeconds: refreshTokenSeconds },
+      { outcome: 'rotated', acr: 'aal2', refresh_expires_in_seconds: twoFactorIdleSeconds },
+      { outcome: 'rotated', acr: 'aal1', refresh_expires_in_seconds: refreshTokenSeconds },
     ]);
-    const row = await harness.rowOf(proved.familyId);
+    const row = await harness.rowOf(proved.family_id);
     expectLife(row.rotated_at, row.idle_expires_at, twoFactorIdleSeconds);
     await copy.pool.query(
       `UPDATE refresh_families SET idle_expires_at = now() - make_interval(secs => 1) WHERE id = $1`,
-      [proved.familyId],
+      [proved.family_id],
     );
-    await expect(copy.refresh(batch[0]!.refreshToken)).rejects.toMatchObject({ code: 'refresh_token_expired' });
+    await expect(copy.refresh(batch[0]!.refresh_token)).rejects.toMatchObject({ code: 'refresh_token_expired' });
   });
 
   test('is one row with an audit row, and its refresh token matches the row', async () => {
-    const { familyId, refreshToken, userId, sessionId, ...created } = await harness.login({
-      device: { name: 'a phone' },
-    });
+    const { userId, sessionId, ...made } = await harness.login({ device: { name: 'a phone' } });
+    const { family_id: familyId, refresh_token: refreshToken, ...created } = made;
     expect(created).toEqual({
       generation: 0,
-      refreshExpiresInSeconds: refreshSettings.refreshTokenSeconds,
+      refresh_expires_in_seconds: refreshSettings.refreshTokenSeconds,
       email: `${userId}@example.test`,
-      isEmailVerified: false,
+      is_email_verified: false,
       roles: ['user'],
-      userEpoch: 0,
-      clientEpoch: 0,
+      user_epoch: 0,
+      client_epoch: 0,
       amr: '',
       acr: 'aal1',
-      rightsLimit: null,
-      accessVersion: expect.any(Number),
+      rights_limit: null,
+      access_version: expect.any(Number),
     });
     expect(checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation)).not.toBeNull();
     const row = await harness.rowOf(familyId);
@@ -84,18 +83,18 @@ describe('a new family', () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET "expiresAt" = now() + interval '90 seconds' WHERE id = $1`, [sessionId]);
-    const created = await copy.create({ userId, sessionId });
-    expect(created.refreshExpiresInSeconds).toBeLessThanOrEqual(90);
+    const created = await copy.create({ user_id: userId, session_id: sessionId });
+    expect(created.refresh_expires_in_seconds).toBeLessThanOrEqual(90);
     const { rows } = await copy.pool.query<{ capped: boolean }>(
       `SELECT f.expires_at <= s."expiresAt" AND f.idle_expires_at <= f.expires_at AS capped
        FROM refresh_families f JOIN sessions s ON s.id = f.sid WHERE f.id = $1`,
-      [created.familyId],
+      [created.family_id],
     );
     expect(rows).toEqual([{ capped: true }]);
   });
 
   test('stores nothing from which a refresh token could be made', async () => {
-    const { familyId, refreshToken } = await harness.login();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.login();
     const parts = checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation);
     const { rows } = await copy.pool.query('SELECT to_jsonb(f)::text AS text FROM refresh_families f WHERE id = $1', [
       familyId,
@@ -106,25 +105,25 @@ describe('a new family', () => {
 
   test('ends the previous family of the same session and client, but not its access tokens', async () => {
     const first = await harness.login();
-    const second = await copy.create({ userId: first.userId, sessionId: first.sessionId });
-    expect(await harness.refreshed(first.refreshToken)).toBe('session_ended');
-    expect(await harness.refreshed(second.refreshToken)).toBe('ok');
-    expect(await harness.rowOf(first.familyId)).toMatchObject({ revoke_reason: 'superseded' });
-    expect((await harness.eventsOf(first.familyId)).filter((row) => row.type === 'token.family_ended')).toMatchObject([
+    const second = await copy.create({ user_id: first.userId, session_id: first.sessionId });
+    expect(await harness.refreshed(first.refresh_token)).toBe('session_ended');
+    expect(await harness.refreshed(second.refresh_token)).toBe('ok');
+    expect(await harness.rowOf(first.family_id)).toMatchObject({ revoke_reason: 'superseded' });
+    expect((await harness.eventsOf(first.family_id)).filter((row) => row.type === 'token.family_ended')).toMatchObject([
       { detail: { reason: 'superseded' } },
     ]);
-    expect(await harness.endsOf(first.familyId)).toEqual([]);
+    expect(await harness.endsOf(first.family_id)).toEqual([]);
   });
 
   test('of many created concurrently for a session and client, one stays live', async () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
-    const families = await Promise.all([1, 2, 3, 4].map(() => copy.create({ userId, sessionId })));
+    const families = await Promise.all([1, 2, 3, 4].map(() => copy.create({ user_id: userId, session_id: sessionId })));
     const { rows } = await copy.pool.query('SELECT id FROM refresh_families WHERE sid = $1 AND revoked_at IS NULL', [
       sessionId,
     ]);
     expect(rows).toHaveLength(1);
-    expect(families.map((family) => family.familyId)).toContain(rows[0].id);
+    expect(families.map((family) => family.family_id)).toContain(rows[0].id);
   });
 
   test('is not created for a session that is deleted, expired or another user’s', async () => {
@@ -133,7 +132,7 @@ describe('a new family', () => {
     const expired = await insertSession(copy.pool, userId);
     await copy.pool.query(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [expired]);
     for (const sessionId of [randomUUID(), foreign, expired])
-      expect(await outcomeOf(copy.create({ userId, sessionId }))).toBe('session_ended');
+      expect(await outcomeOf(copy.create({ user_id: userId, session_id: sessionId }))).toBe('session_ended');
     const { rows } = await copy.pool.query('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId]);
     expect(rows).toEqual([]);
   });
@@ -145,10 +144,10 @@ describe('a new family', () => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId", disabled) VALUES ($1, $1, true)`, [clientId]);
     for (const family of [
-      { userId: disabled },
-      { userId: 'unknown' },
-      { userId, clientId },
-      { userId, clientId: 'none' },
+      { user_id: disabled },
+      { user_id: 'unknown' },
+      { user_id: userId, client_id: clientId },
+      { user_id: userId, client_id: 'none' },
     ])
       expect(await outcomeOf(copy.create(family))).toBe('session_ended');
   });
@@ -159,7 +158,7 @@ describe('a new family', () => {
     const client = await copy.pool.connect();
     await client.query('BEGIN');
     await client.query('DELETE FROM sessions WHERE id = $1', [sessionId]);
-    const family = outcomeOf(copy.create({ userId, sessionId }));
+    const family = outcomeOf(copy.create({ user_id: userId, session_id: sessionId }));
     await expect
       .poll(
         async () =>
@@ -183,13 +182,13 @@ describe('a new family', () => {
         tx,
         ports,
         {
-          userId,
-          sessionId: null,
-          clientId: 'sallyport',
-          isClientBound: false,
+          user_id: userId,
+          session_id: null,
+          client_id: 'sallyport',
+          is_client_bound: false,
           scope: 'openid',
           audience: 'a',
-          authTime: 1,
+          auth_time: 1,
         },
         operator,
       );
@@ -197,15 +196,15 @@ describe('a new family', () => {
       await copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId]);
       return created;
     });
-    expect(await harness.rowOf(family.familyId)).toMatchObject({ revoked_at: null, user_epoch: 0 });
-    expect(await harness.refreshed(family.refreshToken)).toBe('session_ended');
+    expect(await harness.rowOf(family.family_id)).toMatchObject({ revoked_at: null, user_epoch: 0 });
+    expect(await harness.refreshed(family.refresh_token)).toBe('session_ended');
   });
 
   test('never outlives its absolute expiry, even if the idle limit is longer', async () => {
     const brief = harness.copyWith({ refreshAbsoluteSeconds: 60 });
-    const family = await brief.create({ userId: await insertUser(copy.pool) });
-    expect(family.refreshExpiresInSeconds).toBe(60);
-    const row = await harness.rowOf(family.familyId);
+    const family = await brief.create({ user_id: await insertUser(copy.pool) });
+    expect(family.refresh_expires_in_seconds).toBe(60);
+    const row = await harness.rowOf(family.family_id);
     expect(row.idle_expires_at).toEqual(row.expires_at);
   });
 
@@ -215,7 +214,7 @@ describe('a new family', () => {
     await client.query(
       'ALTER TABLE audit_outbox ADD CONSTRAINT refuse_families CHECK (type <> $$token.family_created$$) NOT VALID',
     );
-    await outcomeOf(copy.create({ userId }));
+    await outcomeOf(copy.create({ user_id: userId }));
     await client.query('ALTER TABLE audit_outbox DROP CONSTRAINT refuse_families');
     client.release();
     expect((await copy.pool.query('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).rows).toEqual([]);

@@ -12,33 +12,33 @@ import { sessionEnded } from './refresh-errors.ts';
 import { mintRefreshToken, nonceHashOf, type RefreshSecrets, uuidToBytes } from './refresh-token-format.ts';
 
 export type NewFamily = {
-  readonly userId: string;
+  readonly user_id: string;
   /** Null for a family without a browser session. */
-  readonly sessionId: string | null;
-  readonly clientId: string;
+  readonly session_id: string | null;
+  readonly client_id: string;
   /** True when only this client can refresh it, at /oauth2/token; its id is then part of every MAC. */
-  readonly isClientBound: boolean;
+  readonly is_client_bound: boolean;
   readonly scope: string;
   readonly audience: string;
   /** Unix seconds of the sign-in. */
-  readonly authTime: number;
+  readonly auth_time: number;
   /** The user approved it in a session, though it has none of its own: a device. */
-  readonly isApproved?: true;
+  readonly is_approved?: true;
   /** What the issuing service verified, for a family without a session. */
-  readonly verifiedFactors?: readonly VerifiedFactor[] | undefined;
+  readonly verified_factors?: readonly VerifiedFactor[] | undefined;
   /** Shown to the user in the list of sessions; not secret. */
   readonly device?: Readonly<Record<string, string>>;
   readonly jkt?: string;
   readonly x5t?: string;
   /** Hash of the authorization code it was exchanged for. A second use of the code ends the family. */
-  readonly codeId?: Buffer;
+  readonly code_id?: Buffer;
 };
 
 export type CreatedFamily = NewFamilyRow & {
-  readonly familyId: string;
-  readonly refreshToken: string;
+  readonly family_id: string;
+  readonly refresh_token: string;
   readonly generation: 0;
-  readonly refreshExpiresInSeconds: number;
+  readonly refresh_expires_in_seconds: number;
 };
 
 export type CreateFamilyPorts = Pick<Ports, 'random'> & {
@@ -61,9 +61,9 @@ export async function createFamily(
 ): Promise<CreatedFamily> {
   const { refreshAbsoluteSeconds } = ports.tokenSettings;
   // A family never outlives its session.
-  const session = family.sessionId === null ? null : await takeSession(tx, family.sessionId, family, caller);
-  const lifeSeconds = Math.min(refreshAbsoluteSeconds, session?.secondsLeft ?? Number.POSITIVE_INFINITY);
-  const verified = session === null && family.verifiedFactors ? strengthOf(family.verifiedFactors) : null;
+  const session = family.session_id === null ? null : await takeSession(tx, family.session_id, family, caller);
+  const lifeSeconds = Math.min(refreshAbsoluteSeconds, session?.seconds_left ?? Number.POSITIVE_INFINITY);
+  const verified = session === null && family.verified_factors ? strengthOf(family.verified_factors) : null;
   const idleSeconds = Math.min(idleSecondsOf(ports.tokenSettings, session?.acr ?? verified?.acr), lifeSeconds);
   const familyId = ports.random.uuid();
   const nonce = ports.random.bytes(32);
@@ -74,17 +74,17 @@ export async function createFamily(
     lifeSeconds,
     nonceHashOf(nonce),
     kv,
-    family.clientId,
-    family.isClientBound,
+    family.client_id,
+    family.is_client_bound,
     family.jkt ?? null,
     family.x5t ?? null,
-    family.sessionId,
-    family.userId,
+    family.session_id,
+    family.user_id,
     family.scope,
     family.audience,
-    family.authTime,
+    family.auth_time,
     JSON.stringify(family.device ?? {}),
-    family.codeId ?? null,
+    family.code_id ?? null,
     verified?.amr.join(' ') ?? null,
     verified?.acr ?? null,
   ]);
@@ -93,20 +93,20 @@ export async function createFamily(
   await recordEvent(tx, caller, familyCreated, {
     outcome: 'ok',
     target: { kind: 'family', id: familyId },
-    clientId: family.clientId,
+    clientId: family.client_id,
     detail: {
-      user_id: family.userId,
-      session_id: family.sessionId,
-      ...(family.verifiedFactors === undefined ? {} : { verified_factors: family.verifiedFactors }),
+      user_id: family.user_id,
+      session_id: family.session_id,
+      ...(family.verified_factors === undefined ? {} : { verified_factors: family.verified_factors }),
     },
   });
   const { incarnation } = ports.revocations.state();
   const parts = { kv, familyBytes: uuidToBytes(familyId), generation: 0, nonce };
   return {
-    familyId,
-    refreshToken: mintRefreshToken(key, incarnation, parts, family.isClientBound ? family.clientId : ''),
+    family_id: familyId,
+    refresh_token: mintRefreshToken(key, incarnation, parts, family.is_client_bound ? family.client_id : ''),
     generation: 0,
-    refreshExpiresInSeconds: idleSeconds,
+    refresh_expires_in_seconds: idleSeconds,
     ...row,
   };
 }
@@ -118,7 +118,7 @@ export async function createFamily(
  */
 async function assertNoFactorRound(
   tx: Tx,
-  { sessionId, userId, isApproved }: NewFamily,
+  { session_id: sessionId, user_id: userId, is_approved: isApproved }: NewFamily,
   acr: string | null,
   caller: Caller,
 ): Promise<void> {
@@ -126,7 +126,7 @@ async function assertNoFactorRound(
   if (await lacksFactor(tx, userId, null)) throw secondFactorRequired();
 }
 
-type LockedSession = { readonly secondsLeft: number; readonly acr: string };
+type LockedSession = { readonly seconds_left: number; readonly acr: string };
 
 /** Locks a live session of the user until commit, so that it cannot end meanwhile. Returns undefined when it has ended. */
 export async function holdSession(tx: Tx, sessionId: string, userId: string): Promise<LockedSession | undefined> {
@@ -135,15 +135,15 @@ export async function holdSession(tx: Tx, sessionId: string, userId: string): Pr
 
 /** Locks the session until commit, and ends the family that it had with this client. */
 async function takeSession(tx: Tx, sessionId: string, family: NewFamily, caller: Caller): Promise<LockedSession> {
-  const session = await holdSession(tx, sessionId, family.userId);
+  const session = await holdSession(tx, sessionId, family.user_id);
   if (session === undefined) throw sessionEnded();
-  const [previous] = await tx.query<{ id: string }>(familyEndPrevious, [sessionId, family.clientId]);
+  const [previous] = await tx.query<{ id: string }>(familyEndPrevious, [sessionId, family.client_id]);
   if (previous === undefined) return session;
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'family', id: previous.id },
-    clientId: family.clientId,
-    detail: { user_id: family.userId, session_id: sessionId, reason: 'superseded' },
+    clientId: family.client_id,
+    detail: { user_id: family.user_id, session_id: sessionId, reason: 'superseded' },
   });
   return session;
 }

@@ -17,25 +17,25 @@ afterAll(() => harness?.close());
 describe('ending', () => {
   test('a family also revokes its access tokens, and the audit event has actor and reason', async () => {
     const family = await harness.login();
-    const other = await harness.login({ userId: family.userId });
-    const ended = await transact((tx) => endFamily(tx, family.familyId, 'lost phone', operator));
-    expect(ended).toEqual({ userId: family.userId, clientId: 'sallyport', sessionId: family.sessionId });
-    expect(await harness.refreshed(family.refreshToken)).toBe('session_ended');
-    expect(await harness.refreshed(other.refreshToken)).toBe('ok');
-    expect(await harness.endsOf(family.familyId)).toEqual([
+    const other = await harness.login({ user_id: family.userId });
+    const ended = await transact((tx) => endFamily(tx, family.family_id, 'lost phone', operator));
+    expect(ended).toEqual({ user_id: family.userId, client_id: 'sallyport', session_id: family.sessionId });
+    expect(await harness.refreshed(family.refresh_token)).toBe('session_ended');
+    expect(await harness.refreshed(other.refresh_token)).toBe('ok');
+    expect(await harness.endsOf(family.family_id)).toEqual([
       { kind: 'family', reason: 'lost phone', token_epoch: null },
     ]);
-    expect((await harness.eventsOf(family.familyId)).filter((row) => row.type === 'token.family_ended')).toMatchObject([
-      { actor_kind: 'client', actor_id: 'operator', detail: { reason: 'lost phone', user_id: family.userId } },
-    ]);
+    expect((await harness.eventsOf(family.family_id)).filter((row) => row.type === 'token.family_ended')).toMatchObject(
+      [{ actor_kind: 'client', actor_id: 'operator', detail: { reason: 'lost phone', user_id: family.userId } }],
+    );
   });
 
   test('an ended family keeps its first reason; a replaced family loses its access tokens too', async () => {
     const family = await harness.login();
-    await copy.create({ userId: family.userId, sessionId: family.sessionId });
-    for (const reason of ['first', 'second']) await transact((tx) => endFamily(tx, family.familyId, reason, operator));
-    expect(await harness.rowOf(family.familyId)).toMatchObject({ revoke_reason: 'superseded' });
-    expect(await harness.endsOf(family.familyId)).toMatchObject([{ reason: 'first' }]);
+    await copy.create({ user_id: family.userId, session_id: family.sessionId });
+    for (const reason of ['first', 'second']) await transact((tx) => endFamily(tx, family.family_id, reason, operator));
+    expect(await harness.rowOf(family.family_id)).toMatchObject({ revoke_reason: 'superseded' });
+    expect(await harness.endsOf(family.family_id)).toMatchObject([{ reason: 'first' }]);
   });
 
   test('an unknown family changes nothing', async () => {
@@ -48,13 +48,13 @@ describe('ending', () => {
   test('the families of a session ends them all and revokes the session’s tokens', async () => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId") VALUES ($1, $1)`, [clientId]);
-    const { userId, sessionId, refreshToken } = await harness.login();
-    const second = await copy.create({ userId, sessionId, clientId });
-    const other = await harness.login({ userId });
+    const { userId, sessionId, refresh_token: refreshToken } = await harness.login();
+    const second = await copy.create({ user_id: userId, session_id: sessionId, client_id: clientId });
+    const other = await harness.login({ user_id: userId });
     expect(await transact((tx) => endFamiliesOfSession(tx, { id: sessionId, userId }, 'left', operator))).toBe(2);
-    for (const token of [refreshToken, second.refreshToken])
+    for (const token of [refreshToken, second.refresh_token])
       expect(await harness.refreshed(token)).toBe('session_ended');
-    expect(await harness.refreshed(other.refreshToken)).toBe('ok');
+    expect(await harness.refreshed(other.refresh_token)).toBe('ok');
     expect(await harness.endsOf(sessionId)).toEqual([{ kind: 'sid', reason: 'left', token_epoch: null }]);
     expect((await harness.eventsOf(sessionId)).at(-1)).toMatchObject({
       type: 'token.family_ended',
@@ -65,29 +65,29 @@ describe('ending', () => {
   test('the families of a user raises the user’s epoch, with revocation and audit row', async () => {
     const families = [await harness.login()];
     const { userId } = families[0] as { userId: string };
-    families.push(await harness.login({ userId }));
+    families.push(await harness.login({ user_id: userId }));
     expect(await transact((tx) => endFamiliesOfUser(tx, userId, 'password reset', operator))).toBe(1);
     for (const family of families) {
-      expect(await harness.refreshed(family.refreshToken)).toBe('session_ended');
-      expect(await harness.rowOf(family.familyId)).toMatchObject({ revoke_reason: 'password reset' });
+      expect(await harness.refreshed(family.refresh_token)).toBe('session_ended');
+      expect(await harness.rowOf(family.family_id)).toMatchObject({ revoke_reason: 'password reset' });
     }
     expect(await harness.endsOf(userId)).toEqual([{ kind: 'user', reason: 'password reset', token_epoch: 1 }]);
     expect((await harness.eventsOf(userId)).at(-1)).toMatchObject({
       type: 'user.tokens_revoked',
       actor_id: 'operator',
     });
-    const born = await copy.create({ userId });
-    expect(born.userEpoch).toBe(1);
-    expect(await harness.refreshed(born.refreshToken)).toBe('ok');
+    const born = await copy.create({ user_id: userId });
+    expect(born.user_epoch).toBe(1);
+    expect(await harness.refreshed(born.refresh_token)).toBe('ok');
     expect(await transact((tx) => endFamiliesOfUser(tx, 'unknown', 'x', operator))).toBeNull();
   });
 
   test('the families of a client raises the client’s epoch, with revocation and audit row', async () => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId") VALUES ($1, $1)`, [clientId]);
-    const family = await harness.login({ clientId });
+    const family = await harness.login({ client_id: clientId });
     expect(await transact((tx) => endFamiliesOfClient(tx, clientId, 'leaked', operator))).toBe(1);
-    expect(await harness.refreshed(family.refreshToken)).toBe('session_ended');
+    expect(await harness.refreshed(family.refresh_token)).toBe('session_ended');
     expect(await harness.endsOf(clientId)).toEqual([{ kind: 'client', reason: 'leaked', token_epoch: 1 }]);
     expect((await harness.eventsOf(clientId)).at(-1)).toMatchObject({
       type: 'client.tokens_revoked',
@@ -99,11 +99,11 @@ describe('ending', () => {
   test('in a transaction that rolls back changes nothing', async () => {
     const family = await harness.login();
     const failed = transact(async (tx) => {
-      await endFamily(tx, family.familyId, 'x', operator);
+      await endFamily(tx, family.family_id, 'x', operator);
       throw new Error('no');
     });
     await expect(failed).rejects.toThrow('no');
-    expect(await harness.refreshed(family.refreshToken)).toBe('ok');
-    expect(await harness.endsOf(family.familyId)).toEqual([]);
+    expect(await harness.refreshed(family.refresh_token)).toBe('ok');
+    expect(await harness.endsOf(family.family_id)).toEqual([]);
   });
 });

@@ -18,7 +18,7 @@ import {
  * as the rotation does.
  */
 
-export type EndedFamily = { readonly userId: string; readonly clientId: string; readonly sessionId: string | null };
+export type EndedFamily = { readonly user_id: string; readonly client_id: string; readonly session_id: string | null };
 
 /** Ends one family. Returns null when it does not exist. Ending an ended family again is no error. */
 export async function endFamily(tx: Tx, familyId: string, reason: string, caller: Caller): Promise<EndedFamily | null> {
@@ -28,8 +28,8 @@ export async function endFamily(tx: Tx, familyId: string, reason: string, caller
   await recordEvent(tx, caller, familyEnded, {
     outcome: 'ok',
     target: { kind: 'family', id: familyId },
-    clientId: family.clientId,
-    detail: { user_id: family.userId, session_id: family.sessionId, reason },
+    clientId: family.client_id,
+    detail: { user_id: family.user_id, session_id: family.session_id, reason },
   });
   return family;
 }

@@ -49,7 +49,7 @@ export async function openContentionHarness(): Promise<ContentionHarness> {
     copy,
     strict,
     copyWith,
-    newFamily: async (family = {}, at = copy) => at.create({ userId: await insertUser(copy.pool), ...family }),
+    newFamily: async (family = {}, at = copy) => at.create({ user_id: await insertUser(copy.pool), ...family }),
     successor: (token) => harness.forge(token, checked(token).generation + 1),
     presentedOf: (token) => {
       const { familyBytes, generation, kv, nonceHash } = checked(token);

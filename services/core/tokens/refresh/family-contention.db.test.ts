@@ -32,17 +32,17 @@ const rotateIn = async (sql: Sql, token: string, notAfterMs = Date.now() + 60_00
 
 describe('request B decides by the row as it is after its wait for transaction A', () => {
   test('A rotated: B gets the same successor', async () => {
-    const { refreshToken } = await harness.newFamily();
+    const { refresh_token: refreshToken } = await harness.newFamily();
     const a = await harness.openTransaction();
     expect(await rotateIn(a.sql, refreshToken)).toBe('rotated');
     const b = copy.refresh(refreshToken);
     await harness.waiters(1);
     await a.end('COMMIT');
-    expect(await b).toMatchObject({ outcome: 'grace', refreshToken: harness.successor(refreshToken) });
+    expect(await b).toMatchObject({ outcome: 'grace', refresh_token: harness.successor(refreshToken) });
   });
 
   test('A rolled back: B rotates', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const a = await harness.openTransaction();
     expect(await rotateIn(a.sql, refreshToken)).toBe('rotated');
     const b = copy.refresh(refreshToken);
@@ -53,7 +53,7 @@ describe('request B decides by the row as it is after its wait for transaction A
   });
 
   test('A rotated twice: B is a replay', async () => {
-    const { refreshToken } = await harness.newFamily();
+    const { refresh_token: refreshToken } = await harness.newFamily();
     const a = await harness.openTransaction();
     await rotateIn(a.sql, refreshToken);
     expect(await rotateIn(a.sql, harness.successor(refreshToken))).toBe('rotated');
@@ -64,11 +64,11 @@ describe('request B decides by the row as it is after its wait for transaction A
   });
 
   test('B began before its deadline and goes on after it: it changes nothing', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const b = await harness.openTransaction();
     // The first message of B arrives, which sets its now(); the rest of it comes late.
     const [begun] = (await b.client.query(`SELECT now() AS at`)).rows;
-    await copy.refresh((await copy.refresh(refreshToken)).refreshToken);
+    await copy.refresh((await copy.refresh(refreshToken)).refresh_token);
     await b.client.query('SELECT pg_sleep(0.05)');
     expect(await rotateIn(b.sql, refreshToken, begun.at.getTime() + 20)).toBe('late');
     await b.end('COMMIT');
@@ -77,7 +77,7 @@ describe('request B decides by the row as it is after its wait for transaction A
   });
 
   test('A ended the family: B is refused', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const a = await harness.openTransaction();
     await a.client.query(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out' WHERE id = $1`, [
       familyId,
@@ -90,7 +90,7 @@ describe('request B decides by the row as it is after its wait for transaction A
   });
 
   test('A deleted the row: B is refused', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const a = await harness.openTransaction();
     await a.client.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
     const b = outcome(copy, refreshToken);
@@ -100,7 +100,7 @@ describe('request B decides by the row as it is after its wait for transaction A
   });
 
   test('without grace, A rotated: B is a replay', async () => {
-    const { refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    const { refresh_token: refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
     const a = await harness.openTransaction();
     await a.client.query('UPDATE refresh_families SET generation = 1, rotated_at = now() WHERE id = $1', [
       (await copy.pool.query(`SELECT id FROM refresh_families WHERE jkt = 'thumb'`)).rows[0].id,
@@ -112,7 +112,7 @@ describe('request B decides by the row as it is after its wait for transaction A
   });
 
   test('A rotated g1: the batch g1, g2, g1 of B is grace, rotated, grace', async () => {
-    const { familyId, refreshToken: g1 } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: g1 } = await harness.newFamily();
     const a = await harness.openTransaction();
     await rotateIn(a.sql, g1);
     const b = Promise.all([g1, harness.successor(g1), g1].map((token) => outcome(copy, token)));
@@ -124,17 +124,17 @@ describe('request B decides by the row as it is after its wait for transaction A
 
   test('A ends every family of a user while B rotates one: B rotates first, and afterwards every family has ended', async () => {
     const userId = await insertUser(copy.pool);
-    const families = [await copy.create({ userId }), await copy.create({ userId })];
+    const families = [await copy.create({ user_id: userId }), await copy.create({ user_id: userId })];
     const held = await harness.openTransaction();
     const first = families[0] as CreatedFamily;
-    expect(await rotateIn(held.sql, first.refreshToken)).toBe('rotated');
+    expect(await rotateIn(held.sql, first.refresh_token)).toBe('rotated');
     const ended = copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId]);
     await harness.waiters(1);
     await held.end('COMMIT');
     await ended;
     for (const family of families) {
-      expect(await outcome(copy, family.refreshToken)).toBe('session_ended');
-      expect(await outcome(copy, harness.successor(family.refreshToken))).toBe('session_ended');
+      expect(await outcome(copy, family.refresh_token)).toBe('session_ended');
+      expect(await outcome(copy, harness.successor(family.refresh_token))).toBe('session_ended');
     }
   });
 });
@@ -142,20 +142,20 @@ describe('request B decides by the row as it is after its wait for transaction A
 describe('locks', () => {
   test('are taken in id order, whatever the order of the requests', async () => {
     const [low, high] = [await harness.newFamily(), await harness.newFamily()];
-    expect(low.familyId < high.familyId).toBe(true);
+    expect(low.family_id < high.family_id).toBe(true);
     const a = await harness.openTransaction();
-    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [low.familyId]);
-    const b = Promise.all([high, low].map((family) => outcome(copy, family.refreshToken)));
+    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE', [low.family_id]);
+    const b = Promise.all([high, low].map((family) => outcome(copy, family.refresh_token)));
     await harness.waiters(1);
     // B waits for the lower id and has locked no higher one.
-    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [high.familyId]);
+    await a.client.query('SELECT 1 FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT', [high.family_id]);
     await a.end('COMMIT');
     expect(await b).toEqual(['rotated', 'rotated']);
   });
 
   test('overlapping batches in opposite order never deadlock, also while all families of a user are ended', async () => {
     const userId = await insertUser(copy.pool);
-    const families = await Promise.all(Array.from({ length: 40 }, () => copy.create({ userId })));
+    const families = await Promise.all(Array.from({ length: 40 }, () => copy.create({ user_id: userId })));
     const far = harness.copyWith(patient);
     const backwards = [...families].reverse();
     for (let round = 0; round < 15; round += 1) {
@@ -164,8 +164,8 @@ describe('locks', () => {
           ? [copy.pool.query(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [userId])]
           : [];
       const outcomes = await Promise.all([
-        ...families.map((family) => outcome(copy, family.refreshToken)),
-        ...backwards.map((family) => outcome(far, family.refreshToken)),
+        ...families.map((family) => outcome(copy, family.refresh_token)),
+        ...backwards.map((family) => outcome(far, family.refresh_token)),
         ...end,
       ]);
       expect(outcomes.filter((each) => each === 'store_unavailable')).toEqual([]);

@@ -101,7 +101,7 @@ export async function openFamilyHarness(): Promise<FamilyHarness> {
     },
     newFamily: async (family = {}, at = own) => {
       const userId = await insertUser(own.pool);
-      return { userId, ...(await at.create({ userId, ...family })) };
+      return { userId, ...(await at.create({ user_id: userId, ...family })) };
     },
     forge: (token, generation, kv = 1) => {
       const parts = checkRefreshToken(token, [''], secrets, incarnation);
@@ -138,7 +138,7 @@ export const outcome = (at: FamilyCopy, token: string, by: PresentedBy = publicC
 export const together = (at: FamilyCopy, tokens: readonly string[]): Promise<string[]> =>
   Promise.all(tokens.map((token) => outcome(at, token)));
 
-export const next = async (at: FamilyCopy, token: string): Promise<string> => (await at.refresh(token)).refreshToken;
+export const next = async (at: FamilyCopy, token: string): Promise<string> => (await at.refresh(token)).refresh_token;
 
 /** Tokens of generations 0 to `last`; the last is current, and the one before is within grace. */
 export async function generations(at: FamilyCopy, first: string, last: number): Promise<string[]> {

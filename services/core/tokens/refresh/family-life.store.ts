@@ -4,23 +4,23 @@ import type { FamilyFacts, RightsLimit } from './family-token.ts';
 /** What signing needs from the user and client of a new family. */
 export type NewFamilyRow = {
   readonly email: string;
-  readonly isEmailVerified: boolean;
+  readonly is_email_verified: boolean;
   readonly roles: readonly string[];
-  readonly userEpoch: number;
-  readonly clientEpoch: number;
+  readonly user_epoch: number;
+  readonly client_epoch: number;
   /** RFC 8176 methods, space separated, and assurance level of its session; '' and null without a session. */
   readonly amr: string;
   readonly acr: string | null;
   /** Null when the user signed in. */
-  readonly rightsLimit: RightsLimit | null;
+  readonly rights_limit: RightsLimit | null;
   /** Version of roles and clients at the time of the epochs. Roles in memory must not be older. */
-  readonly accessVersion: number;
+  readonly access_version: number;
 };
 
 /** Locks the session, so that it cannot end and no second family of the same client starts. Uses the primary key. */
 export const sessionLock = defineStatement(
   'familySessionLock',
-  `SELECT floor(extract(epoch FROM "expiresAt" - now()))::int4 AS "secondsLeft", acr FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
+  `SELECT floor(extract(epoch FROM "expiresAt" - now()))::int4 AS seconds_left, acr FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`,
 );
 
 /** Returns at most one row, through refresh_families_one_live. The caller has locked the session. */
@@ -53,14 +53,14 @@ export const familyInsert = defineStatement(
       amr, acr, rights_limit
     FROM born RETURNING 1
   )
-  SELECT email, is_email_verified AS "isEmailVerified", roles, user_epoch AS "userEpoch", client_epoch AS "clientEpoch", amr, acr,
-    rights_limit AS "rightsLimit", (SELECT access_version FROM feed_state WHERE id) AS "accessVersion" FROM born, inserted`,
+  SELECT email, is_email_verified, roles, user_epoch, client_epoch, amr, acr,
+    rights_limit, (SELECT access_version FROM feed_state WHERE id) AS access_version FROM born, inserted`,
 );
 
 /** Waits for a rotation in flight. Uses the primary key. Returns no row for an unknown family. */
 export const familyLock = defineStatement(
   'familyLock',
-  `SELECT user_id AS "userId", client_id AS "clientId", sid AS "sessionId" FROM refresh_families WHERE id = $1::uuid
+  `SELECT user_id, client_id, sid AS session_id FROM refresh_families WHERE id = $1::uuid
    FOR NO KEY UPDATE`,
 );
 
@@ -126,23 +126,23 @@ export const clientEpochRaise = defineStatement(
 
 /** The current facts of a family, for a new access token. */
 export type FamilyFactsRow = FamilyFacts & {
-  readonly isLive: boolean;
+  readonly is_live: boolean;
   /** Whether a stored revocation names the id of the token that the new one replaces. */
-  readonly isTokenRevoked: boolean;
-  readonly accessVersion: number;
+  readonly is_token_revoked: boolean;
+  readonly access_version: number;
 };
 
 /** Uses the primary keys of families and users, the unique client id and revocations_kind_value. Locks nothing. */
 export const familyFactsRead = defineStatement(
   'familyFactsRead',
-  `SELECT f.id AS "familyId", f.user_id AS "userId", f.sid AS "sessionId", f.client_id AS "clientId", f.scope, f.audience,
-     u.email, u."emailVerified" IS NOT NULL AS "isEmailVerified", u.roles, extract(epoch FROM f.auth_time)::int8 AS "authTime",
-     f.amr, f.acr, f.rights_limit AS "rightsLimit", f.user_epoch AS "userEpoch", f.client_epoch AS "clientEpoch", f.jkt, f.x5t,
+  `SELECT f.id AS family_id, f.user_id, f.sid AS session_id, f.client_id, f.scope, f.audience,
+     u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles, extract(epoch FROM f.auth_time)::int8 AS auth_time,
+     f.amr, f.acr, f.rights_limit, f.user_epoch, f.client_epoch, f.jkt, f.x5t,
      f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)
        AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
-       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS "isLive",
-     EXISTS (SELECT FROM revocations WHERE kind = 'jti' AND value = $2) AS "isTokenRevoked",
-     (SELECT access_version FROM feed_state WHERE id) AS "accessVersion"
+       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS is_live,
+     EXISTS (SELECT FROM revocations WHERE kind = 'jti' AND value = $2) AS is_token_revoked,
+     (SELECT access_version FROM feed_state WHERE id) AS access_version
    FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
    WHERE f.id = $1::uuid`,
 );

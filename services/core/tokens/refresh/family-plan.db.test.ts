@@ -122,7 +122,7 @@ test('at least 95 in 100 rotations across 100,000 families are HOT updates, so i
     let tokens = rows.map(({ id }) => tokenOf(Number(id.slice(-12))));
     for (let round = 0; round < rounds; round += 1) {
       await untilDeadToAll(async (text, values = []) => (await copy.pool.query(text, [...values])).rows);
-      tokens = await Promise.all(tokens.map(async (token) => (await own.refresh(token)).refreshToken));
+      tokens = await Promise.all(tokens.map(async (token) => (await own.refresh(token)).refresh_token));
     }
   });
   console.info(`HOT ratio ${hotRatio.toFixed(4)}`);

@@ -40,9 +40,9 @@ export async function openFamilySessionHarness(): Promise<FamilySessionHarness> 
       throw err;
     }),
     login: async (family = {}) => {
-      const userId = family.userId ?? (await insertUser(pool));
+      const userId = family.user_id ?? (await insertUser(pool));
       const sessionId = await insertSession(pool, userId);
-      return { userId, sessionId, ...(await copy.create({ userId, sessionId, ...family })) };
+      return { userId, sessionId, ...(await copy.create({ user_id: userId, session_id: sessionId, ...family })) };
     },
     refreshed: (token) => outcomeOf(copy.refresh(token)),
     eventsOf: (targetId) =>

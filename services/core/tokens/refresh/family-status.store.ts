@@ -4,28 +4,28 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 
 /** A family as introspection shows it. */
 export type FamilyStatus = {
-  readonly userId: string;
-  readonly clientId: string;
-  readonly sessionId: string | null;
+  readonly user_id: string;
+  readonly client_id: string;
+  readonly session_id: string | null;
   readonly scope: string;
   readonly audience: string;
   readonly generation: number;
   /** Unix seconds. */
-  readonly authTime: number;
-  readonly createdAt: number;
-  readonly expiresAt: number;
-  readonly isLive: boolean;
+  readonly auth_time: number;
+  readonly created_at: number;
+  readonly expires_at: number;
+  readonly is_live: boolean;
 };
 
 // Uses the primary keys of families and users, and the unique client id. Locks nothing.
 const familyStatusRead = defineStatement(
   'familyStatusRead',
-  `SELECT f.user_id AS "userId", f.client_id AS "clientId", f.sid AS "sessionId", f.scope, f.audience, f.generation,
-     extract(epoch FROM f.auth_time)::float8 AS "authTime", extract(epoch FROM f.created_at)::float8 AS "createdAt",
-     extract(epoch FROM least(f.idle_expires_at, f.expires_at))::float8 AS "expiresAt",
+  `SELECT f.user_id, f.client_id, f.sid AS session_id, f.scope, f.audience, f.generation,
+     extract(epoch FROM f.auth_time)::float8 AS auth_time, extract(epoch FROM f.created_at)::float8 AS created_at,
+     extract(epoch FROM least(f.idle_expires_at, f.expires_at))::float8 AS expires_at,
      f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)
        AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
-       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS "isLive"
+       AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch AS is_live
    FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
    WHERE f.id = $1::uuid AND f.nonce_hash = $2::bytea`,
 );
@@ -38,34 +38,34 @@ export async function readFamilyStatus(sql: Sql, familyId: string, nonceHash: Bu
 // Uses the primary key. A token two generations back is outside any grace, so a second party presents it.
 const familySupersededRead = defineStatement(
   'familySupersededRead',
-  `SELECT generation - $2::int > 1 OR coalesce(revoke_reason = 'refresh_token_reused', false) AS "isSuperseded"
+  `SELECT generation - $2::int > 1 OR coalesce(revoke_reason = 'refresh_token_reused', false) AS is_superseded
    FROM refresh_families WHERE id = $1::uuid`,
 );
 
 /** Whether a generation is older than the previous one, or a replay has ended the family. */
 export async function isGenerationSuperseded(sql: Sql, familyId: string, generation: number): Promise<boolean> {
-  const [row] = await sql.query<{ isSuperseded: boolean }>(familySupersededRead, [familyId, generation]);
-  return row?.isSuperseded ?? false;
+  const [row] = await sql.query<{ is_superseded: boolean }>(familySupersededRead, [familyId, generation]);
+  return row?.is_superseded ?? false;
 }
 
 export type LiveFamilyRow = {
-  readonly id: string;
-  readonly sessionId: string;
-  readonly clientId: string;
+  readonly session_id: string;
+  readonly family_id: string;
+  readonly client_id: string;
   readonly scope: string;
   readonly device: Readonly<Record<string, unknown>>;
-  readonly createdAt: string;
-  readonly refreshedAt: string;
-  readonly expiresAt: string;
+  readonly created_at: string;
+  readonly refreshed_at: string;
+  readonly expires_at: string;
 };
 
 // Uses refresh_families_one_live: a session has few families, and ended ones are not in the index.
 const liveLoginsRead = defineStatement(
   'liveLoginsRead',
-  `SELECT id, sid AS "sessionId", client_id AS "clientId", scope, device, ${placeTime('created_at')} AS "createdAt",
-     ${placeTime('rotated_at')} AS "refreshedAt", ${placeTime('least(idle_expires_at, expires_at)')} AS "expiresAt"
+  `SELECT sid AS session_id, id AS family_id, client_id, scope, device, ${placeTime('created_at')} AS created_at,
+     ${placeTime('rotated_at')} AS refreshed_at, ${placeTime('least(idle_expires_at, expires_at)')} AS expires_at
    FROM refresh_families WHERE sid = ANY ($1::text[]) AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
-   ORDER BY sid, created_at, id LIMIT 1000`,
+   ORDER BY sid, refresh_families.created_at, id LIMIT 1000`,
 );
 // Uses refresh_families_user_id.
 const loginCountRead = defineStatement(

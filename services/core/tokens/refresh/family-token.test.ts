@@ -18,19 +18,20 @@ const access = {
 } as unknown as AccessDirectory;
 
 const family = {
-  familyId: 'f',
-  userId: 'u',
-  sessionId: 's',
+  family_id: 'f',
+  user_id: 'u',
+  session_id: 's',
   audience: 'https://api.test',
   email: 'u@people.test',
-  isEmailVerified: false,
+  is_email_verified: false,
   roles: ['admin'],
-  authTime: 1_800_000_000,
-  userEpoch: 0,
-  clientEpoch: 0,
+  auth_time: 1_800_000_000,
+  user_epoch: 0,
+  client_epoch: 0,
 };
-const permissions = (clientId: string, scope: string): readonly string[] =>
-  familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]).permissions ?? [];
+const factsOf = (clientId: string, scope: string, changes: object = {}, from = access) =>
+  familyTokenFacts(from, { ...family, client_id: clientId, scope, ...changes });
+const permissions = (clientId: string, scope: string): readonly string[] => factsOf(clientId, scope).permissions ?? [];
 
 test('the first-party client has every permission of the user, and fewer if it requests a smaller scope', () => {
   expect(permissions('sallyport', 'email openid')).toEqual(['keys:manage', 'tokens:read']);
@@ -40,7 +41,7 @@ test('the first-party client has every permission of the user, and fewer if it r
 
 test('another client sees the address with the scope email and the roles with profile; the first-party client sees both', () => {
   const seen = (clientId: string, scope: string) => {
-    const { user } = familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
+    const { user } = factsOf(clientId, scope);
     return [user?.email, user?.roles];
   };
   expect(seen('other', 'openid')).toEqual([null, null]);
@@ -52,23 +53,17 @@ test('another client sees the address with the scope email and the roles with pr
 });
 
 test('a pair that another client issued without a sign-in names no roles, whatever its scope', () => {
-  const rolesOf = (clientId: string) => {
-    const issued = { ...family, clientId, scope: 'openid profile', authTime: 0 };
-    return familyTokenFacts(access, issued as Parameters<typeof familyTokenFacts>[1]).user?.roles;
-  };
+  const rolesOf = (clientId: string) => factsOf(clientId, 'openid profile', { auth_time: 0 }).user?.roles;
   expect(['other', 'sallyport'].map(rolesOf)).toEqual([null, ['admin']]);
 });
 
 test('an unvetted client has the scope that the current settings allow and no permissions, whatever was granted', () => {
-  const of = (clientId: string, scope: string) =>
-    familyTokenFacts(access, { ...family, clientId, scope } as Parameters<typeof familyTokenFacts>[1]);
-  expect(of('stranger', 'openid tasks:read email').scope).toBe('openid email');
-  expect(of('stranger', 'tasks:read').scope).toBe('');
-  expect(of('stranger', 'openid tokens:read').permissions).toEqual([]);
-  expect(of('other', 'openid tasks:read').scope).toBe('openid tasks:read');
+  expect(factsOf('stranger', 'openid tasks:read email').scope).toBe('openid email');
+  expect(factsOf('stranger', 'tasks:read').scope).toBe('');
+  expect(factsOf('stranger', 'openid tokens:read').permissions).toEqual([]);
+  expect(factsOf('other', 'openid tasks:read').scope).toBe('openid tasks:read');
   const unknown = { ...access, client: () => undefined } as unknown as AccessDirectory;
-  const facts = { ...family, clientId: 'unknown', scope: 'tokens:read' } as Parameters<typeof familyTokenFacts>[1];
-  expect(familyTokenFacts(unknown, facts).permissions).toEqual([]);
+  expect(factsOf('unknown', 'tokens:read', {}, unknown).permissions).toEqual([]);
 });
 
 test('another client has the user’s permissions that its scope names', () => {

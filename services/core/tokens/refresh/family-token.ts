@@ -8,24 +8,24 @@ import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metad
 
 /** The facts of a new or rotated family that its access tokens contain. */
 export type FamilyFacts = {
-  readonly familyId: string;
-  readonly userId: string;
-  readonly sessionId: string | null;
-  readonly clientId: string;
+  readonly family_id: string;
+  readonly user_id: string;
+  readonly session_id: string | null;
+  readonly client_id: string;
   readonly scope: string;
   readonly audience: string;
   readonly email: string;
-  readonly isEmailVerified: boolean;
+  readonly is_email_verified: boolean;
   readonly roles: readonly string[];
   /** Unix seconds. */
-  readonly authTime: number;
+  readonly auth_time: number;
   /** RFC 8176 methods of the sign-in, space separated; '' when no user signed in. */
   readonly amr?: string;
   readonly acr?: string | null;
   /** The limit of a family that a caller issued for the user; null or left out: none. */
-  readonly rightsLimit?: RightsLimit | null;
-  readonly userEpoch: number;
-  readonly clientEpoch: number;
+  readonly rights_limit?: RightsLimit | null;
+  readonly user_epoch: number;
+  readonly client_epoch: number;
   /** Keys that the client must prove; null or left out: none. */
   readonly jkt?: string | null;
   readonly x5t?: string | null;
@@ -37,7 +37,7 @@ export type FamilyFacts = {
  */
 export function scopeNow(
   access: AccessDirectory,
-  { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
+  { client_id: clientId, scope }: Pick<FamilyFacts, 'client_id' | 'scope'>,
 ): string {
   const client = access.client(clientId);
   if (client === undefined || client.origin === 'admin') return scope;
@@ -50,11 +50,11 @@ export function scopeNow(
  * client has those that its scope names, and a client that no administrator has vetted has none.
  */
 function permissionsFor(access: AccessDirectory, family: FamilyFacts, { permissions }: Rights): readonly string[] {
-  const client = access.client(family.clientId);
+  const client = access.client(family.client_id);
   if (client?.origin !== 'admin') return [];
-  const held = withinLimit([...permissions].sort(), family.rightsLimit?.permissions);
+  const held = withinLimit([...permissions].sort(), family.rights_limit?.permissions);
   const scopes = new Set(family.scope.split(' '));
-  if (family.clientId === FIRST_PARTY_CLIENT_ID && client.scopes.every((scope) => scopes.has(scope))) return held;
+  if (family.client_id === FIRST_PARTY_CLIENT_ID && client.scopes.every((scope) => scopes.has(scope))) return held;
   return held.filter((permission) => scopes.has(permission));
 }
 
@@ -74,47 +74,44 @@ export function confirmationOf(
  * What a client may see of its user: the address with the scope `email`, and name and roles with `profile` (OpenID
  * Connect Core §5.4). The first-party client sees everything.
  */
-export const maySee = (
-  { clientId, scope }: Pick<FamilyFacts, 'clientId' | 'scope'>,
-  what: 'email' | 'profile',
-): boolean => clientId === FIRST_PARTY_CLIENT_ID || scope.split(' ').includes(what);
+export const maySee = (row: Pick<FamilyFacts, 'client_id' | 'scope'>, what: 'email' | 'profile'): boolean =>
+  row.client_id === FIRST_PARTY_CLIENT_ID || row.scope.split(' ').includes(what);
 
 /** Roles require the scope `profile` and a vetted client, because they show an attacker which users have privileges. */
 export const maySeeRoles = (
   client: Pick<Client, 'origin'> | undefined,
-  facts: Pick<FamilyFacts, 'clientId' | 'scope'>,
+  facts: Pick<FamilyFacts, 'client_id' | 'scope'>,
 ): boolean => client?.origin === 'admin' && maySee(facts, 'profile');
 
 /**
  * A pair that a client or agent issued by its own permission, without a sign-in. It names no roles: a service that decides
  * by them would take the client for the user.
  */
-const isIssuedByClient = ({ clientId, authTime }: FamilyFacts): boolean =>
-  authTime === 0 && clientId !== FIRST_PARTY_CLIENT_ID;
+const isIssuedByClient = (row: FamilyFacts): boolean => row.auth_time === 0 && row.client_id !== FIRST_PARTY_CLIENT_ID;
 
 export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts): TokenFacts {
-  const client = access.client(granted.clientId);
+  const client = access.client(granted.client_id);
   const family = { ...granted, scope: scopeNow(access, granted) };
-  const roles = withinLimit(access.rolesAt(family.roles, family.acr), family.rightsLimit?.roles);
+  const roles = withinLimit(access.rolesAt(family.roles, family.acr), family.rights_limit?.roles);
   const rights = rightsAt({ access }, family.audience, roles);
   return {
-    subject: family.userId,
-    clientId: family.clientId,
+    subject: family.user_id,
+    clientId: family.client_id,
     audience: family.audience,
     scope: family.scope,
     permissions: permissionsFor(access, family, rights),
-    clientEpoch: family.clientEpoch,
+    clientEpoch: family.client_epoch,
     confirmation: confirmationOf(client, family),
     user: {
-      sessionId: family.sessionId,
-      familyId: family.familyId,
+      sessionId: family.session_id,
+      familyId: family.family_id,
       email: maySee(family, 'email') ? family.email : null,
-      isEmailVerified: family.isEmailVerified,
+      isEmailVerified: family.is_email_verified,
       roles: maySeeRoles(client, family) && !isIssuedByClient(family) ? rights.roles : null,
-      authTime: family.authTime,
+      authTime: family.auth_time,
       amr: family.amr ? family.amr.split(' ') : [],
       acr: family.acr ?? null,
-      epoch: family.userEpoch,
+      epoch: family.user_epoch,
     },
   };
 }

@@ -15,10 +15,10 @@ afterAll(() => harness?.close());
 
 const newUser = () => insertUser(harness.stores.pools.main);
 const newSession = (userId: string) => insertSession(harness.stores.pools.main, userId);
-const login = async (family: Partial<NewFamily> & { userId: string }): Promise<string> => {
-  const all = { sessionId: null, clientId: 'sallyport', isClientBound: false, audience: 'https://a.test', authTime: 1 };
+const login = async (family: Partial<NewFamily> & { user_id: string }): Promise<string> => {
+  const all = { session_id: null, client_id: 'sallyport', is_client_bound: false, audience: 'a', auth_time: 1 };
   const made = { ...all, scope: 'openid', device: { name: 'Laptop' }, ...family };
-  return (await harness.ports.transact((tx) => createFamily(tx, harness.ports, made, testCaller))).familyId;
+  return (await harness.ports.transact((tx) => createFamily(tx, harness.ports, made, testCaller))).family_id;
 };
 const endAt = (userId: string, clientId: string) =>
   harness.ports.transact((tx) => endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', testCaller));
@@ -27,16 +27,16 @@ const liveOf = (userId: string) => countFamilies(harness.ports, userId);
 test('lists the live families of the given sessions, without replaced or expired ones', async () => {
   const [userId, { clientId }] = [await newUser(), await harness.newClient()];
   const [first, second, empty] = [await newSession(userId), await newSession(userId), await newSession(userId)];
-  await login({ userId, sessionId: first });
-  const ours = await login({ userId, sessionId: first });
-  const theirs = await login({ userId, sessionId: first, clientId });
-  const over = await login({ userId, sessionId: second });
+  await login({ user_id: userId, session_id: first });
+  const ours = await login({ user_id: userId, session_id: first });
+  const theirs = await login({ user_id: userId, session_id: first, client_id: clientId });
+  const over = await login({ user_id: userId, session_id: second });
   await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
   const logins = await familiesOfSessions(harness.ports, [first, second, empty]);
   expect([...logins.keys()]).toEqual([first]);
   expect(logins.get(first)).toMatchObject([
-    { id: ours, clientId: 'sallyport', scope: 'openid', device: { name: 'Laptop' } },
-    { id: theirs, clientId },
+    { family_id: ours, client_id: 'sallyport', scope: 'openid', device: { name: 'Laptop' } },
+    { family_id: theirs, client_id: clientId },
   ]);
 });
 
@@ -48,9 +48,9 @@ test('sends no query for an empty list of sessions', async () => {
 test('counts a user’s live families, with or without a session, but not ended or expired ones', async () => {
   const userId = await newUser();
   expect(await liveOf(userId)).toBe(0);
-  await login({ userId });
-  await login({ userId, sessionId: await newSession(userId) });
-  const over = await login({ userId });
+  await login({ user_id: userId });
+  await login({ user_id: userId, session_id: await newSession(userId) });
+  const over = await login({ user_id: userId });
   expect(await liveOf(userId)).toBe(3);
   await harness.rows(`UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
   expect(await liveOf(userId)).toBe(2);
@@ -60,9 +60,10 @@ test('counts a user’s live families, with or without a session, but not ended 
 
 test('ending a user’s families at one client ends their access tokens with one event; those at other clients stay live', async () => {
   const [userId, other, { clientId }] = [await newUser(), await newUser(), await harness.newClient()];
-  const ended = [await login({ userId, clientId }), await login({ userId, clientId })];
-  await login({ userId });
-  await login({ userId: other, clientId });
+  const both = { user_id: userId, client_id: clientId };
+  const ended = [await login(both), await login(both)];
+  await login({ user_id: userId });
+  await login({ user_id: other, client_id: clientId });
   expect(await endAt(userId, clientId)).toBe(2);
   expect([await liveOf(userId), await liveOf(other)]).toEqual([1, 1]);
   const revoked = await harness.rows(`SELECT value, reason FROM revocations WHERE user_id = $1 ORDER BY value`, [

@@ -16,7 +16,7 @@ export async function familiesOfSessions(
   sessionIds: readonly string[],
 ): Promise<ReadonlyMap<string, readonly LiveFamily[]>> {
   if (sessionIds.length === 0) return new Map();
-  return Map.groupBy(await readLiveFamilies(sql, sessionIds), ({ sessionId }) => sessionId);
+  return Map.groupBy(await readLiveFamilies(sql, sessionIds), (row) => row.session_id);
 }
 
 /** Counts the live families of a user, with or without a session. */

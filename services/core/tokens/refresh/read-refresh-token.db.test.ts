@@ -16,12 +16,12 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 test('reading a refresh token gives its family and whether it is the newest, and does not use it', async () => {
-  const { familyId, refreshToken, userId } = await harness.newFamily();
+  const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily();
   const successor = await next(copy, refreshToken);
   const before = await harness.imageOf(familyId);
   expect(await readRefreshToken(ports, successor, null)).toMatchObject({
     familyId,
-    userId,
+    user_id: userId,
     presentedGeneration: 1,
     isCurrent: true,
   });
@@ -30,7 +30,7 @@ test('reading a refresh token gives its family and whether it is the newest, and
 });
 
 test('a genuine token of a purged family is null', async () => {
-  const { familyId, refreshToken } = await harness.newFamily();
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
   await copy.pool.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
   expect(await readRefreshToken(ports, refreshToken, null)).toBeNull();
 });

@@ -38,6 +38,6 @@ export async function readRefreshToken(
   const familyId = uuidFromBytes(checked.familyBytes);
   const family = await readFamilyStatus(ports.sql, familyId, checked.nonceHash);
   if (family === null) return null;
-  const isCurrent = family.isLive && family.generation === checked.generation;
+  const isCurrent = family.is_live && family.generation === checked.generation;
   return { ...family, familyId, presentedGeneration: checked.generation, isCurrent };
 }

@@ -149,17 +149,17 @@ export const refreshFamilyRotateBatch = defineStatement(
 )
 SELECT o.outcome, CASE o.outcome WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv WHEN 'kept' THEN f.kv
     WHEN 'grace' THEN CASE o.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
-  CASE WHEN o.outcome = 'revoked' AND o.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS "revokeReason",
+  CASE WHEN o.outcome = 'revoked' AND o.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS revoke_reason,
   CASE o.outcome WHEN 'grace_spent' THEN ceil(CASE o.class WHEN 'retry' THEN
     CASE WHEN o.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
-    ELSE $13::float8 END)::int4 END AS "retryAfterSeconds",
+    ELSE $13::float8 END)::int4 END AS retry_after_seconds,
   floor(extract(epoch FROM CASE WHEN o.class IN ('current', 'kept') THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
-    ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS "refreshExpiresInSeconds",
-  f.user_id AS "userId", f.email, f.is_email_verified AS "isEmailVerified", array_to_json(f.roles)::text AS roles,
-  f.user_epoch AS "userEpoch", f.client_id AS "clientId",
-  f.client_epoch AS "clientEpoch", f.sid AS "sessionId", f.scope, f.audience, f.jkt, f.x5t,
-  extract(epoch FROM f.auth_time)::int8 AS "authTime", f.amr, f.acr,
-  f.rights_limit::text AS "rightsLimit"
+    ELSE least(f.idle_expires_at, f.expires_at) END - now()))::int8 AS refresh_expires_in_seconds,
+  f.user_id, f.email, f.is_email_verified, array_to_json(f.roles)::text AS roles,
+  f.user_epoch, f.client_id,
+  f.client_epoch, f.sid AS session_id, f.scope, f.audience, f.jkt, f.x5t,
+  extract(epoch FROM f.auth_time)::int8 AS auth_time, f.amr, f.acr,
+  f.rights_limit::text AS rights_limit
 FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
 ORDER BY o.n`,
 );
@@ -215,31 +215,31 @@ export type Rotation = {
   readonly outcome: RotationOutcome;
   /** Server key of the token to return. */
   readonly kv: number;
-  readonly revokeReason: string | null;
+  readonly revoke_reason: string | null;
   /** Only with `grace_spent`: seconds until the window closes. */
-  readonly retryAfterSeconds: number | null;
+  readonly retry_after_seconds: number | null;
   /** Until idle or absolute expiry, whichever is first. */
-  readonly refreshExpiresInSeconds: number;
-  readonly userId: string;
+  readonly refresh_expires_in_seconds: number;
+  readonly user_id: string;
   readonly email: string;
-  readonly isEmailVerified: boolean;
+  readonly is_email_verified: boolean;
   /** JSON array. */
   readonly roles: string;
-  readonly userEpoch: number;
-  readonly clientId: string;
-  readonly clientEpoch: number;
-  readonly sessionId: string | null;
+  readonly user_epoch: number;
+  readonly client_id: string;
+  readonly client_epoch: number;
+  readonly session_id: string | null;
   readonly scope: string;
   readonly audience: string;
   readonly jkt: string | null;
   readonly x5t: string | null;
   /** Unix seconds. */
-  readonly authTime: number;
+  readonly auth_time: number;
   /** Space separated. */
   readonly amr: string;
   readonly acr: string | null;
   /** JSON object; null where the user signed in. */
-  readonly rightsLimit: string | null;
+  readonly rights_limit: string | null;
 };
 
 /** Rotates presented tokens in one statement. The outcomes are in the order of the tokens. */

@@ -121,7 +121,7 @@ function inTurn<T>(userId: string, work: () => Promise<T>): Promise<T> {
 
 function newLogin(userId: string): Promise<Login> {
   return inTurn(userId, async () => {
-    const { familyId, refreshToken } = await copy.create({ userId });
+    const { family_id: familyId, refresh_token: refreshToken } = await copy.create({ user_id: userId });
     userOf.set(familyId, userId);
     return { familyId, userId, tokens: [refreshToken], isAttacked: false };
   });

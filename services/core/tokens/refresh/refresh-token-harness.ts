@@ -19,12 +19,12 @@ export function familyFlows({ ports, stores }: Copy) {
     const userId = await insertUser(pool);
     const sessionId = await insertSession(pool, userId);
     const terms = {
-      userId,
-      sessionId,
-      clientId: 'sallyport',
-      isClientBound: false,
+      user_id: userId,
+      session_id: sessionId,
+      client_id: 'sallyport',
+      is_client_bound: false,
       audience: 'https://a.test',
-      authTime: 1,
+      auth_time: 1,
       scope: 'openid email profile',
       ...family,
     };

@@ -27,7 +27,7 @@ const metric = (name: string, labels: object): number =>
 describe('a refresh', () => {
   test('returns a new pair of the same family', async () => {
     const family = await flows.newFamily();
-    const pair = await flows.refresh(family.refreshToken);
+    const pair = await flows.refresh(family.refresh_token);
     expect(pair).toEqual({
       access_token: expect.any(String),
       refresh_token: expect.stringMatching(/^sp_rt_1\./),
@@ -36,11 +36,11 @@ describe('a refresh', () => {
       refresh_expires_in: 604_800,
       scope: 'openid email profile',
     });
-    expect(pair.refresh_token).not.toBe(family.refreshToken);
+    expect(pair.refresh_token).not.toBe(family.refresh_token);
     expect(decodeJwt(pair.access_token)).toMatchObject({
       sub: family.userId,
       sid: family.sessionId,
-      fid: family.familyId,
+      fid: family.family_id,
       aud: 'https://a.test',
       client_id: 'sallyport',
       scope: 'openid email profile',
@@ -57,15 +57,15 @@ describe('a refresh', () => {
     const family = await flows.newFamily();
     const pairs = await Promise.all(
       Array.from({ length: 60 }, (_, index) =>
-        flows.refresh(family.refreshToken, {}, (index % 2 ? harness : other).ports),
+        flows.refresh(family.refresh_token, {}, (index % 2 ? harness : other).ports),
       ),
     );
     expect(new Set(pairs.map((pair) => pair.refresh_token)).size).toBe(1);
     expect(new Set(pairs.map((pair) => decodeJwt(pair.access_token).jti)).size).toBe(60);
-    expect(await flows.generationOf(family.familyId)).toBe(1);
+    expect(await flows.generationOf(family.family_id)).toBe(1);
     const rows = await query(
       `SELECT outcome, count(*)::int FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' GROUP BY 1 ORDER BY 1`,
-      [family.familyId],
+      [family.family_id],
     );
     expect(rows).toEqual([
       { outcome: 'grace', count: 59 },
@@ -76,7 +76,7 @@ describe('a refresh', () => {
   test('a permission added to the user is in the next access token; a removed role ends the family', async () => {
     const family = await flows.newFamily({ scope: 'openid profile email offline_access' });
     await query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [family.userId]);
-    const pair = await flows.refresh(family.refreshToken);
+    const pair = await flows.refresh(family.refresh_token);
     expect(decodeJwt(pair.access_token)).toMatchObject({ roles: ['admin', 'user'], ue: 0 });
     expect(decodeJwt(pair.access_token).permissions).toContain('keys:manage');
     await query(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [family.userId]);
@@ -85,7 +85,7 @@ describe('a refresh', () => {
 
   test('a narrower scope applies only to that access token (RFC 6749 §6)', async () => {
     const family = await flows.newFamily();
-    const narrow = await flows.refresh(family.refreshToken, { scope: 'email' });
+    const narrow = await flows.refresh(family.refresh_token, { scope: 'email' });
     expect(narrow.scope).toBe('email');
     expect(decodeJwt(narrow.access_token).scope).toBe('email');
     const full = await flows.refresh(narrow.refresh_token, { resource: 'https://a.test' });
@@ -99,16 +99,16 @@ describe('a refresh', () => {
     [{ resource: 'https://a.test/' }, 'resource_foreign'],
   ])('%o is refused and does not use up the token', async (input, code) => {
     const family = await flows.newFamily();
-    expect(await outcomeOf(flows.refresh(family.refreshToken, input))).toBe(code);
-    expect(await flows.generationOf(family.familyId)).toBe(0);
-    expect(await outcomeOf(flows.refresh(family.refreshToken))).toBe('ok');
+    expect(await outcomeOf(flows.refresh(family.refresh_token, input))).toBe(code);
+    expect(await flows.generationOf(family.family_id)).toBe(0);
+    expect(await outcomeOf(flows.refresh(family.refresh_token))).toBe('ok');
   });
 
   test('a replay with a narrower scope ends the family too', async () => {
     const family = await flows.newFamily();
-    const second = await flows.refresh(family.refreshToken);
+    const second = await flows.refresh(family.refresh_token);
     const third = await flows.refresh(second.refresh_token);
-    expect(await outcomeOf(flows.refresh(family.refreshToken, { scope: 'email' }))).toBe('refresh_token_reused');
+    expect(await outcomeOf(flows.refresh(family.refresh_token, { scope: 'email' }))).toBe('refresh_token_reused');
     expect(await outcomeOf(flows.refresh(third.refresh_token))).toBe('refresh_token_reused');
   });
 
@@ -118,7 +118,7 @@ describe('a refresh', () => {
     expect(
       await outcomeOf(
         flows.refresh(
-          family.refreshToken.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A')),
+          family.refresh_token.replace(/.$/, (last) => (last === 'A' ? 'E' : 'A')),
           ask,
         ),
       ),
@@ -132,12 +132,12 @@ describe('a refresh', () => {
   test('after a signature that fails after the commit, a retry gets the same successor', async () => {
     const family = await flows.newFamily();
     const keyRing = { ...harness.ports.keyRing, sign: () => Promise.reject(signingUnavailable()) };
-    expect(await outcomeOf(flows.refresh(family.refreshToken, {}, { ...harness.ports, keyRing }))).toBe(
+    expect(await outcomeOf(flows.refresh(family.refresh_token, {}, { ...harness.ports, keyRing }))).toBe(
       'signing_unavailable',
     );
-    expect(await flows.generationOf(family.familyId)).toBe(1);
-    const pair = await flows.refresh(family.refreshToken, {}, other.ports);
-    expect(await flows.generationOf(family.familyId)).toBe(1);
+    expect(await flows.generationOf(family.family_id)).toBe(1);
+    const pair = await flows.refresh(family.refresh_token, {}, other.ports);
+    expect(await flows.generationOf(family.family_id)).toBe(1);
     const { incarnation } = harness.ports.revocations.state();
     expect(checkRefreshToken(pair.refresh_token, [''], harness.ports.keyRing, incarnation)).toMatchObject({
       generation: 1,
@@ -150,10 +150,10 @@ describe('a refresh', () => {
       ...harness.ports.revocations,
       issuingRefusal: () => 'state_rewound' as const,
     };
-    expect(await outcomeOf(flows.refresh(family.refreshToken, {}, { ...harness.ports, revocations }))).toBe(
+    expect(await outcomeOf(flows.refresh(family.refresh_token, {}, { ...harness.ports, revocations }))).toBe(
       'state_rewound',
     );
-    expect(await flows.generationOf(family.familyId)).toBe(0);
+    expect(await flows.generationOf(family.family_id)).toBe(0);
   });
 
   test('is counted by verdict and by outcome', async () => {
@@ -165,7 +165,7 @@ describe('a refresh', () => {
     });
     const family = await flows.newFamily();
     const before = counts();
-    await flows.refresh(family.refreshToken);
+    await flows.refresh(family.refresh_token);
     await outcomeOf(flows.refresh('rubbish'));
     const after = counts();
     for (const name of ['rotated', 'malformed', 'ok', 'refused'] as const) expect(after[name] - before[name]).toBe(1);
@@ -177,21 +177,21 @@ describe('an unvetted client', () => {
     const { clientId } = await harness.newClient();
     await query(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
     await harness.reload();
-    const family = await flows.newFamily({ clientId, isClientBound: true, scope });
+    const family = await flows.newFamily({ client_id: clientId, is_client_bound: true, scope });
     return { ...family, presentedBy: { clientId, isAuthenticated: true } };
   };
 
   test('gets the scope that the current settings allow, or less if it requests less', async () => {
-    const { refreshToken: token, presentedBy } = await unvettedFamily('openid email');
+    const { refresh_token: token, presentedBy } = await unvettedFamily('openid email');
     expect(await flows.refresh(token, { presentedBy }, other.ports)).toMatchObject({ scope: 'openid' });
     const family = await unvettedFamily('openid email');
     const asked = { presentedBy: family.presentedBy, scope: 'email' };
-    expect(await outcomeOf(flows.refresh(family.refreshToken, asked, other.ports))).toBe('scope_exceeded');
-    expect(await flows.refresh(family.refreshToken, asked)).toMatchObject({ scope: 'email' });
+    expect(await outcomeOf(flows.refresh(family.refresh_token, asked, other.ports))).toBe('scope_exceeded');
+    expect(await flows.refresh(family.refresh_token, asked)).toMatchObject({ scope: 'email' });
   });
 
   test('gets session_ended when the settings allow none of its scope, and its token is not used up', async () => {
-    const { refreshToken: token, presentedBy, familyId } = await unvettedFamily('email');
+    const { refresh_token: token, presentedBy, family_id: familyId } = await unvettedFamily('email');
     expect(await outcomeOf(flows.refresh(token, { presentedBy }, other.ports))).toBe('session_ended');
     expect(await flows.generationOf(familyId)).toBe(0);
     expect(await flows.refresh(token, { presentedBy })).toMatchObject({ scope: 'email' });
@@ -203,8 +203,8 @@ test('a confidential client’s token is bound to the keys of its refresh reques
   const jkt = 'a'.repeat(43);
   const x5t = 'b'.repeat(43);
   const boundBy = async (keys: { jkt?: string; x5t?: string }) => {
-    const family = await flows.newFamily({ clientId, isClientBound: true });
-    const pair = await flows.refresh(family.refreshToken, {
+    const family = await flows.newFamily({ client_id: clientId, is_client_bound: true });
+    const pair = await flows.refresh(family.refresh_token, {
       presentedBy: { clientId, isAuthenticated: true, ...keys },
     });
     return decodeJwt(pair.access_token).cnf;

@@ -25,15 +25,15 @@ describe('while Postgres is unreachable', () => {
     const families = await Promise.all(Array.from({ length: 10 }, () => flows.newFamily()));
     await proxy.cut();
     const outcomes = await Promise.all(
-      families.map((family) => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports))),
+      families.map((family) => outcomeOf(flows.refresh(family.refresh_token, {}, remote.ports))),
     );
     expect(outcomes).toEqual(Array(10).fill('store_unavailable'));
     await proxy.restore();
     for (const family of families) {
       await expect
-        .poll(() => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports)), { timeout: 20_000 })
+        .poll(() => outcomeOf(flows.refresh(family.refresh_token, {}, remote.ports)), { timeout: 20_000 })
         .toBe('ok');
-      expect(await flows.generationOf(family.familyId)).toBe(1);
+      expect(await flows.generationOf(family.family_id)).toBe(1);
     }
   });
 
@@ -41,20 +41,20 @@ describe('while Postgres is unreachable', () => {
     const families = await Promise.all(Array.from({ length: 10 }, () => flows.newFamily()));
     await Promise.all(
       (await Promise.all([flows.newFamily(), flows.newFamily()])).map((family) =>
-        flows.refresh(family.refreshToken, {}, remote.ports),
+        flows.refresh(family.refresh_token, {}, remote.ports),
       ),
     );
     proxy.freeze();
     const outcomes = await Promise.all(
-      families.map((family) => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports))),
+      families.map((family) => outcomeOf(flows.refresh(family.refresh_token, {}, remote.ports))),
     );
     expect(outcomes).toEqual(Array(10).fill('store_unavailable'));
     proxy.thaw();
     for (const family of families) {
       await expect
-        .poll(() => outcomeOf(flows.refresh(family.refreshToken, {}, remote.ports)), { timeout: 20_000 })
+        .poll(() => outcomeOf(flows.refresh(family.refresh_token, {}, remote.ports)), { timeout: 20_000 })
         .toBe('ok');
-      expect(await flows.generationOf(family.familyId)).toBe(1);
+      expect(await flows.generationOf(family.family_id)).toBe(1);
     }
   });
 });

@@ -84,7 +84,7 @@ async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, call
   };
   const minted = await mintAccessToken(ports, familyTokenFacts(ports.access, granted), caller.request);
   rememberToken(ports, minted, caller);
-  return pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
+  return pairAnswer(minted, family.refresh_token, family.refresh_expires_in_seconds);
 }
 
 /**
@@ -104,7 +104,7 @@ async function assertWithinGrant(
     checked.nonceHash,
   ]);
   if (grant === undefined) return;
-  const left = scopeNow(access, { clientId, scope: grant.scope });
+  const left = scopeNow(access, { client_id: clientId, scope: grant.scope });
   if (left === '' && grant.scope !== '') throw sessionEnded();
   const granted = left.split(' ');
   const wider = input.scope?.split(' ').find((scope) => !granted.includes(scope));

@@ -45,29 +45,15 @@ export type RotateFamilyInput = { readonly refreshToken: string; readonly presen
 type Granted = 'rotated' | 'kept' | 'grace' | 'lost_answer';
 
 /** A rotation, its repetition, or the use of a token that does not rotate: the facts for an access token, and the token to return. */
-export type RotatedFamily = {
+export type RotatedFamily = Omit<
+  Rotation,
+  'outcome' | 'kv' | 'revoke_reason' | 'retry_after_seconds' | 'roles' | 'rights_limit'
+> & {
   readonly outcome: Granted;
-  readonly familyId: string;
-  readonly userId: string;
-  readonly email: string;
-  readonly isEmailVerified: boolean;
+  readonly family_id: string;
   readonly roles: readonly string[];
-  readonly userEpoch: number;
-  readonly clientId: string;
-  readonly clientEpoch: number;
-  readonly sessionId: string | null;
-  readonly scope: string;
-  readonly audience: string;
-  /** Unix seconds. */
-  readonly authTime: number;
-  /** Methods of the sign-in (RFC 8176), space separated, and its assurance level. */
-  readonly amr: string;
-  readonly acr: string | null;
-  readonly rightsLimit: RightsLimit | null;
-  readonly jkt: string | null;
-  readonly x5t: string | null;
-  readonly refreshToken: string;
-  readonly refreshExpiresInSeconds: number;
+  readonly rights_limit: RightsLimit | null;
+  readonly refresh_token: string;
 };
 
 const counted = (outcome: Parameters<typeof tokenRefreshes.at>[0]['outcome']) => tokenRefreshes.at({ outcome });
@@ -97,11 +83,11 @@ function refusalOf(rotation: Rotation): Error | null {
     case 'lost_answer':
       return null;
     case 'grace_spent':
-      return refreshGraceSpent({ retryAfterSeconds: rotation.retryAfterSeconds as number });
+      return refreshGraceSpent({ retryAfterSeconds: rotation.retry_after_seconds as number });
     case 'replay':
       return refreshTokenReused();
     case 'revoked':
-      return rotation.revokeReason === 'refresh_token_reused' ? refreshTokenReused() : sessionEnded();
+      return rotation.revoke_reason === 'refresh_token_reused' ? refreshTokenReused() : sessionEnded();
     // The row is older than the token, so revocations since then may be lost: issue no token.
     case 'ahead':
       return sessionEnded();
@@ -144,11 +130,11 @@ function assertNotRevokedHere({ revocations }: HasFamilyRevocations, fid: string
   const reason = revocations.check({
     jti: '',
     fid,
-    ...(family.sessionId === null ? {} : { sid: family.sessionId }),
-    sub: family.userId,
-    client_id: family.clientId,
-    ue: family.userEpoch,
-    ce: family.clientEpoch,
+    ...(family.session_id === null ? {} : { sid: family.session_id }),
+    sub: family.user_id,
+    client_id: family.client_id,
+    ue: family.user_epoch,
+    ce: family.client_epoch,
   });
   if (reason !== null) throw reason === 'family_reused' ? refreshTokenReused() : sessionEnded();
 }
@@ -192,34 +178,21 @@ export async function rotateFamily(
   const refusal = refusalOf(rotation);
   if (refusal !== null) throw refusal;
   assertNotRevokedHere(ports, familyId, rotation);
-  const key = ports.keyRing.secretVersion('refresh', rotation.kv);
+  const { kv, revoke_reason: _, retry_after_seconds: __, ...facts } = rotation;
+  const key = ports.keyRing.secretVersion('refresh', kv);
   if (key === undefined) throw keyRingBehind();
   const successor = {
-    kv: rotation.kv,
+    kv,
     familyBytes,
     generation: rotation.outcome === 'kept' ? generation : generation + 1,
     nonce,
   };
   return {
-    outcome: rotation.outcome as Granted,
-    familyId,
-    userId: rotation.userId,
-    email: rotation.email,
-    isEmailVerified: rotation.isEmailVerified,
-    roles: JSON.parse(rotation.roles) as string[],
-    userEpoch: rotation.userEpoch,
-    clientId: rotation.clientId,
-    clientEpoch: rotation.clientEpoch,
-    sessionId: rotation.sessionId,
-    scope: rotation.scope,
-    audience: rotation.audience,
-    authTime: rotation.authTime,
-    amr: rotation.amr,
-    acr: rotation.acr,
-    rightsLimit: rotation.rightsLimit === null ? null : (JSON.parse(rotation.rightsLimit) as RightsLimit),
-    jkt: rotation.jkt,
-    x5t: rotation.x5t,
-    refreshToken: mintRefreshToken(key, ports.revocations.state().incarnation, successor, boundClientId),
-    refreshExpiresInSeconds: rotation.refreshExpiresInSeconds,
+    ...facts,
+    outcome: facts.outcome as Granted,
+    family_id: familyId,
+    roles: JSON.parse(facts.roles) as string[],
+    rights_limit: facts.rights_limit === null ? null : (JSON.parse(facts.rights_limit) as RightsLimit),
+    refresh_token: mintRefreshToken(key, ports.revocations.state().incarnation, successor, boundClientId),
   };
 }

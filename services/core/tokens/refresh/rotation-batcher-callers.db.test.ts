@@ -28,7 +28,7 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
   );
 
 test('of a caller who has left is not sent, so it is not taken for a replay and the family stays live', async () => {
-  const { familyId, refreshToken } = await harness.newFamily();
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
   const statements = copy.statements();
   const caller = from({});
   const abandoned = codeOf(copy.refresh(refreshToken, publicClient, caller));
@@ -41,7 +41,7 @@ test('of a caller who has left is not sent, so it is not taken for a replay and 
 });
 
 test('that arrived longer ago than its deadline is not sent', async () => {
-  const { familyId, refreshToken } = await harness.newFamily();
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
   await generations(other, refreshToken, 2);
   const arrivedAt = systemClock.monotonic() - PATIENCE_MS - 1;
   expect(await codeOf(copy.refresh(refreshToken, publicClient, from({ arrivedAt })))).toBe('store_unavailable');
@@ -49,7 +49,7 @@ test('that arrived longer ago than its deadline is not sent', async () => {
 });
 
 test('whose statement begins past the deadline of its arrival changes nothing', async () => {
-  const { familyId, refreshToken } = await harness.newFamily();
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
   await generations(other, refreshToken, 2);
   // Sent before the deadline by our clock, begun after it by the database's clock.
   const secrets = { ...harness.secrets, state: () => ({ clockOffsetMs: PATIENCE_MS / 2 }) };

@@ -36,7 +36,7 @@ async function newClient(rotates = false): Promise<PresentedBy & { readonly clie
   return { clientId, isAuthenticated: true };
 }
 const familyOf = ({ clientId }: { readonly clientId: string }) =>
-  harness.newFamily({ clientId, isClientBound: true, scope: 'openid' });
+  harness.newFamily({ client_id: clientId, is_client_bound: true, scope: 'openid' });
 const setRotation = (clientId: string, rotates: boolean) =>
   copy.pool.query('UPDATE oauth_clients SET refresh_rotation = $2 WHERE "clientId" = $1', [
     clientId,
@@ -47,14 +47,14 @@ const together = (tokens: readonly string[], by: PresentedBy) =>
 
 test('gets the same refresh token at every use, from any copy and network, and writes an audit row each time', async () => {
   const by = await newClient();
-  const { familyId, refreshToken } = await familyOf(by);
+  const { family_id: familyId, refresh_token: refreshToken } = await familyOf(by);
   const answers = await Promise.all(
     Array.from({ length: 2 * refreshSettings.graceUses }, (_, index) =>
       (index % 2 ? copy : other).refresh(refreshToken, by, callerFrom(index % 3 ? ELSEWHERE : '192.0.2.1')),
     ),
   );
   expect(new Set(answers.map(({ outcome }) => outcome))).toEqual(new Set(['kept']));
-  expect(new Set(answers.map((answer) => answer.refreshToken))).toEqual(new Set([refreshToken]));
+  expect(new Set(answers.map((answer) => answer.refresh_token))).toEqual(new Set([refreshToken]));
   expect(await harness.rowOf(familyId)).toMatchObject({
     generation: 0,
     grace_uses: 0,
@@ -75,18 +75,18 @@ test('gets the same refresh token at every use, from any copy and network, and w
 
 test('keeps the key of its refresh token when a newer one is made', async () => {
   const by = await newClient();
-  const { familyId, refreshToken } = await familyOf(by);
+  const { family_id: familyId, refresh_token: refreshToken } = await familyOf(by);
   harness.makeUnder(2);
-  expect(await copy.refresh(refreshToken, by)).toMatchObject({ outcome: 'kept', refreshToken });
+  expect(await copy.refresh(refreshToken, by)).toMatchObject({ outcome: 'kept', refresh_token: refreshToken });
   expect(await harness.rowOf(familyId)).toMatchObject({ kv: 1, prev_kv: 1 });
 });
 
 test('extends the idle expiry and never the absolute one', async () => {
   const by = await newClient();
-  const { familyId, refreshToken } = await familyOf(by);
+  const { family_id: familyId, refresh_token: refreshToken } = await familyOf(by);
   await harness.set(familyId, `idle_expires_at = now() + interval '1 minute'`);
   const before = await harness.rowOf(familyId);
-  const { refreshExpiresInSeconds } = await copy.refresh(refreshToken, by);
+  const { refresh_expires_in_seconds: refreshExpiresInSeconds } = await copy.refresh(refreshToken, by);
   expect(refreshExpiresInSeconds).toBe(refreshSettings.refreshTokenSeconds);
   const after = await harness.rowOf(familyId);
   expect(after.idle_expires_at.getTime()).toBeGreaterThan(before.idle_expires_at.getTime() + 600_000_000);
@@ -110,7 +110,7 @@ test.each([
   ],
 ])('gets nothing once %s', async (_what, end) => {
   const by = await newClient();
-  const { familyId, refreshToken, userId } = await familyOf(by);
+  const { family_id: familyId, refresh_token: refreshToken, userId } = await familyOf(by);
   expect(await outcome(copy, refreshToken, by)).toBe('kept');
   await end(familyId, by.clientId, userId);
   expect(await outcome(copy, refreshToken, by)).toBe('session_ended');
@@ -122,7 +122,7 @@ test.each([
   ['the public endpoint', () => ({ clientId: null, isAuthenticated: false })],
 ])('keeps nothing for %s', async (_who, presenterOf) => {
   const [by, thief] = [await newClient(), await newClient()];
-  const { familyId, refreshToken } = await familyOf(by);
+  const { family_id: familyId, refresh_token: refreshToken } = await familyOf(by);
   expect(await outcome(copy, refreshToken, presenterOf(thief, by))).not.toBe('kept');
   // A caller that only names the client cannot pass the token endpoint; the statement would rotate for it.
   expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: null });
@@ -130,21 +130,21 @@ test.each([
 
 test('a family that is not bound to the client rotates: anyone who has its token can refresh it', async () => {
   const by = await newClient();
-  const { refreshToken } = await harness.newFamily({ clientId: by.clientId, isClientBound: false });
+  const { refresh_token: refreshToken } = await harness.newFamily({ client_id: by.clientId, is_client_bound: false });
   expect(await outcome(copy, refreshToken, by)).toBe('rotated');
 });
 
 test('a client moved to this setting keeps its current token, and a replay of an earlier one still ends the family', async () => {
   const by = await newClient(true);
-  const { familyId, refreshToken: first } = await familyOf(by);
-  const second = (await copy.refresh(first, by)).refreshToken;
-  const third = (await copy.refresh(second, by)).refreshToken;
+  const { family_id: familyId, refresh_token: first } = await familyOf(by);
+  const second = (await copy.refresh(first, by)).refresh_token;
+  const third = (await copy.refresh(second, by)).refresh_token;
   await setRotation(by.clientId, false);
   const before = await harness.rowOf(familyId);
-  expect(await copy.refresh(third, by)).toMatchObject({ outcome: 'kept', refreshToken: third });
+  expect(await copy.refresh(third, by)).toMatchObject({ outcome: 'kept', refresh_token: third });
   // The grace of the previous token does not begin anew.
   expect((await harness.rowOf(familyId)).rotated_at).toEqual(before.rotated_at);
-  expect(await copy.refresh(second, by)).toMatchObject({ outcome: 'grace', refreshToken: third });
+  expect(await copy.refresh(second, by)).toMatchObject({ outcome: 'grace', refresh_token: third });
   expect(await together([third, first, third], by)).toEqual(Array(3).fill('refresh_token_reused'));
   expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: 'refresh_token_reused' });
   expect(await harness.revocationsOf(familyId)).toHaveLength(1);
@@ -152,10 +152,10 @@ test('a client moved to this setting keeps its current token, and a replay of an
 
 test('a client moved from this setting rotates at its next refresh, and its kept token is then a replay', async () => {
   const by = await newClient();
-  const { familyId, refreshToken: kept } = await familyOf(by);
+  const { family_id: familyId, refresh_token: kept } = await familyOf(by);
   expect(await outcome(copy, kept, by)).toBe('kept');
   await setRotation(by.clientId, true);
-  const second = (await copy.refresh(kept, by)).refreshToken;
+  const second = (await copy.refresh(kept, by)).refresh_token;
   expect(second).not.toBe(kept);
   expect(await outcome(copy, kept, by)).toBe('grace');
   expect(await outcome(copy, second, by)).toBe('rotated');
@@ -165,8 +165,8 @@ test('a client moved from this setting rotates at its next refresh, and its kept
 
 test('the third contested generation ends a family of a moved client in the same batch as uses of its kept token', async () => {
   const by = await newClient(true);
-  const { familyId, refreshToken: first } = await familyOf(by);
-  const second = (await copy.refresh(first, by)).refreshToken;
+  const { family_id: familyId, refresh_token: first } = await familyOf(by);
+  const second = (await copy.refresh(first, by)).refresh_token;
   await setRotation(by.clientId, false);
   await harness.set(familyId, 'grace_streak = 2');
   const [stale, current] = await Promise.all([outcome(copy, first, by, ELSEWHERE), outcome(copy, second, by)]);

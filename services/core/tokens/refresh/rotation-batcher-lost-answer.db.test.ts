@@ -25,8 +25,8 @@ const pass = (familyId: string, seconds: number): Promise<unknown> =>
 
 /** A family that was rotated an hour ago, with the response lost. */
 async function lostAnswer(at = copy, family: Parameters<FamilyHarness['newFamily']>[0] = {}, by = publicClient) {
-  const { familyId, refreshToken, userId } = await harness.newFamily(family, at);
-  const successor = (await at.refresh(refreshToken, by)).refreshToken;
+  const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily(family, at);
+  const successor = (await at.refresh(refreshToken, by)).refresh_token;
   await pass(familyId, LOST_ANSWER_SECONDS / 2);
   return { familyId, refreshToken, successor, userId };
 }
@@ -36,7 +36,7 @@ test('gives the same successor to a client whose response was lost, however ofte
   const before = await harness.rowOf(familyId);
   for (let time = 1; time <= 2; time += 1) {
     const answer = await copy.refresh(refreshToken);
-    expect(answer).toMatchObject({ outcome: 'lost_answer', refreshToken: successor });
+    expect(answer).toMatchObject({ outcome: 'lost_answer', refresh_token: successor });
   }
   const row = await harness.rowOf(familyId);
   expect(row).toMatchObject({ generation: 1, revoke_reason: null, grace_uses: 2, grace_streak: 0 });
@@ -77,7 +77,7 @@ test.each([
 });
 
 test('compares the network with that of the rotation, not with that of a retry within the grace window', async () => {
-  const { familyId, refreshToken } = await harness.newFamily({}, copy);
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily({}, copy);
   await next(copy, refreshToken);
   expect(await outcome(copy, refreshToken, publicClient, ELSEWHERE)).toBe('grace');
   await pass(familyId, GRACE_SECONDS + 1);
@@ -92,7 +92,7 @@ test('refuses another client and another key without ending anything', async () 
   expect(await outcome(copy, refreshToken, { ...by, jkt: 'other' })).toBe('refresh_token_invalid');
   expect(await outcome(copy, refreshToken, { ...by, clientId: 'other' })).toBe('refresh_token_invalid');
   expect(await harness.imageOf(familyId)).toBe(before);
-  expect(await copy.refresh(refreshToken, by)).toMatchObject({ outcome: 'lost_answer', refreshToken: successor });
+  expect(await copy.refresh(refreshToken, by)).toMatchObject({ outcome: 'lost_answer', refresh_token: successor });
 });
 
 test('is off with the setting 0, and on a copy without grace', async () => {
@@ -145,7 +145,7 @@ test('with replay protection off, a lost response is still repeated, and a repla
 test('in one batch lost responses are processed before the use of the successor, and replays before both', async () => {
   const { refreshToken, successor } = await lostAnswer();
   expect(await together(copy, [successor, refreshToken])).toEqual(['rotated', 'lost_answer']);
-  const { familyId, refreshToken: first } = await harness.newFamily({}, copy);
+  const { family_id: familyId, refresh_token: first } = await harness.newFamily({}, copy);
   const tokens = await generations(copy, first, 2);
   await pass(familyId, GRACE_SECONDS + 1);
   expect(await together(copy, [tokens[1] as string, tokens[0] as string])).toEqual(
@@ -154,10 +154,10 @@ test('in one batch lost responses are processed before the use of the successor,
 });
 
 test('the repeated successor is made under the same server key', async () => {
-  const { familyId, refreshToken } = await harness.newFamily({}, copy);
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily({}, copy);
   harness.makeUnder(2);
   const successor = await next(copy, refreshToken);
   harness.makeUnder(1);
   await pass(familyId, GRACE_SECONDS + 1);
-  expect(await copy.refresh(refreshToken)).toMatchObject({ outcome: 'lost_answer', refreshToken: successor });
+  expect(await copy.refresh(refreshToken)).toMatchObject({ outcome: 'lost_answer', refresh_token: successor });
 });

@@ -17,7 +17,7 @@ afterAll(() => harness?.close());
 
 describe('refusals', () => {
   test('any older generation, however old, is a replay and ends the family', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const tokens = await generations(copy, refreshToken, 5);
     expect(await outcome(copy, tokens[1] as string)).toBe('refresh_token_reused');
     expect(await outcome(other, tokens[5] as string)).toBe('refresh_token_reused');
@@ -29,7 +29,7 @@ describe('refusals', () => {
     ['session_ended', 'session_ended'],
     ['family_reused', 'refresh_token_reused'],
   ] as const)('a family that this copy knows to be %s gets no pair, whatever its row says', async (reason, code) => {
-    const { refreshToken } = await harness.newFamily();
+    const { refresh_token: refreshToken } = await harness.newFamily();
     const revocations = { ...copy.ports.revocations, check: () => reason };
     const refused = rotateFamily(
       { ...copy.ports, revocations },
@@ -42,7 +42,7 @@ describe('refusals', () => {
 
   test('with replay protection off a replay is refused, audited and ends nothing', async () => {
     const lenient = harness.copyWith({ enableReplayProtection: false });
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const tokens = await generations(lenient, refreshToken, 3);
     const before = await harness.imageOf(familyId);
     expect(await together(lenient, [tokens[0], tokens[1], tokens[0]] as string[])).toEqual(
@@ -58,7 +58,7 @@ describe('refusals', () => {
     ['idle', `idle_expires_at = now() - interval '1 second'`],
     ['absolute', `expires_at = now() - interval '1 second'`],
   ])('past its %s expiry every generation is refused as expired and nothing changes', async (_kind, assignment) => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const tokens = await generations(copy, refreshToken, 2);
     await harness.set(familyId, assignment);
     const before = await harness.imageOf(familyId);
@@ -72,7 +72,7 @@ describe('refusals', () => {
   });
 
   test('a statement that starts after its clients got 503 rotates nothing and treats no honest token as a replay', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const tokens = await generations(copy, refreshToken, 3);
     const secrets = { ...harness.secrets, state: () => ({ clockOffsetMs: 172_800_000 }) };
     const late = harness.copyWith({}, { secrets });
@@ -84,7 +84,7 @@ describe('refusals', () => {
   });
 
   test('the deadline of a statement is measured by the database’s clock, however wrong ours is', async () => {
-    const { refreshToken } = await harness.newFamily();
+    const { refresh_token: refreshToken } = await harness.newFamily();
     const wrong = (clockOffsetMs: number) => ({
       clock: { now: () => Date.now() + clockOffsetMs, monotonic: () => performance.now() },
       secrets: { ...harness.secrets, state: () => ({ clockOffsetMs }) },
@@ -95,7 +95,7 @@ describe('refusals', () => {
   });
 
   test('a family ended for another reason answers session_ended, whatever the generation', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const tokens = await generations(copy, refreshToken, 2);
     await harness.set(familyId, `revoked_at = now(), revoke_reason = 'sign_out'`);
     const before = await harness.imageOf(familyId);
@@ -110,7 +110,7 @@ describe('refusals', () => {
     ['the user is disabled', `UPDATE users SET "disabledAt" = now() WHERE id = $1`],
     ['the user is deleted', `DELETE FROM users WHERE id = $1`],
   ])('a family is rejected when %s, even without a revocation of it', async (_what, statement) => {
-    const { familyId, refreshToken, userId } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily();
     const client = await copy.pool.connect();
     await client.query(`SET session_replication_role = replica`);
     await client.query(statement, [userId]);
@@ -128,7 +128,7 @@ describe('refusals', () => {
   ])('a family of a client is rejected when %s, even without a revocation of it', async (_what, statement) => {
     const clientId = randomUUID();
     await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId") VALUES ($1, $1)`, [clientId]);
-    const { refreshToken } = await harness.newFamily({ clientId });
+    const { refresh_token: refreshToken } = await harness.newFamily({ client_id: clientId });
     const client = await copy.pool.connect();
     await client.query(`SET session_replication_role = replica`);
     await client.query(statement, [clientId]);
@@ -138,7 +138,7 @@ describe('refusals', () => {
   });
 
   test('a genuine token ahead of its row changes nothing, is refused and raises state_rewound', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const tokens = await generations(copy, refreshToken, 1);
     const before = await harness.imageOf(familyId);
     expect(await outcome(copy, harness.forge(refreshToken, 2))).toBe('session_ended');
@@ -158,7 +158,7 @@ describe('refusals', () => {
   });
 
   test('an attacker with the server key but without the nonce changes nothing', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const parts = checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation);
     const forged = mintRefreshToken(
       harness.keys.get(1) as Buffer,
@@ -173,7 +173,7 @@ describe('refusals', () => {
   });
 
   test('the current and the previous generation are refused under another server key', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     await generations(copy, refreshToken, 1);
     const before = await harness.imageOf(familyId);
     expect(await outcome(copy, harness.forge(refreshToken, 1, 2))).toBe('refresh_token_invalid');
@@ -182,7 +182,7 @@ describe('refusals', () => {
   });
 
   test('an attacker who guesses tokens of a known family id changes nothing and causes no statement', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const [head, family, , nonce, mac] = refreshToken.split('.');
     const { rows: before } = await copy.pool.query('SELECT count(*)::int FROM audit_outbox');
     const image = await harness.imageOf(familyId);
@@ -205,7 +205,7 @@ describe('refusals', () => {
   });
 
   test('tokens of another incarnation are refused without a statement', async () => {
-    const { refreshToken } = await harness.newFamily();
+    const { refresh_token: refreshToken } = await harness.newFamily();
     const restored = harness.copyWith({}, { incarnation: randomUUID() });
     expect(await outcome(restored, refreshToken)).toBe('refresh_token_invalid');
     expect(restored.statements()).toBe(0);
@@ -222,7 +222,8 @@ describe('clients and keys', () => {
 
   test('a client-bound token is accepted only from its client', async () => {
     const [mine, foreign] = [await newClient(), await newClient()];
-    const { familyId, refreshToken } = await harness.newFamily({ clientId: mine, isClientBound: true });
+    const bound = { client_id: mine, is_client_bound: true };
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily(bound);
     const statements = copy.statements();
     expect(await outcome(copy, refreshToken)).toBe('refresh_token_invalid');
     expect(await outcome(copy, refreshToken, authenticated(foreign))).toBe('refresh_token_invalid');
@@ -237,11 +238,11 @@ describe('clients and keys', () => {
 
   test('a token that is not client-bound is accepted without a client, and of all clients only from its own', async () => {
     const [mine, foreign] = [await newClient(), await newClient()];
-    const { familyId, refreshToken } = await harness.newFamily({ clientId: mine });
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily({ client_id: mine });
     const before = await harness.imageOf(familyId);
     expect(await outcome(copy, refreshToken, authenticated(foreign))).toBe('refresh_token_invalid');
     expect(await harness.imageOf(familyId)).toBe(before);
-    const successor = (await copy.refresh(refreshToken, authenticated(mine))).refreshToken;
+    const successor = (await copy.refresh(refreshToken, authenticated(mine))).refresh_token;
     expect(await outcome(copy, successor)).toBe('rotated');
   });
 
@@ -249,7 +250,7 @@ describe('clients and keys', () => {
     ['DPoP key', { jkt: 'thumb' }, { jkt: 'other' }],
     ['client certificate', { x5t: 'thumb' }, { x5t: 'other' }],
   ])('a family bound to a %s is refreshed only with that proof', async (_what, binding, wrong) => {
-    const { familyId, refreshToken } = await harness.newFamily(binding);
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily(binding);
     const before = await harness.imageOf(familyId);
     expect(await outcome(copy, refreshToken)).toBe('refresh_token_invalid');
     expect(await outcome(copy, refreshToken, { ...publicClient, ...wrong })).toBe('refresh_token_invalid');

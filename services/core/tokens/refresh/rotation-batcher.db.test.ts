@@ -32,12 +32,12 @@ describe('rotation', () => {
   test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error (CVE-2026-53517, Better Auth: parallel refreshes forked the family of a token)', async () => {
     const family = await harness.newFamily();
     const answers = await Promise.all(
-      Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? copy : other).refresh(family.refreshToken)),
+      Array.from({ length: 60 }, (_, index) => (index % 2 === 0 ? copy : other).refresh(family.refresh_token)),
     );
     expect(answers.filter((answer) => answer.outcome === 'rotated')).toHaveLength(1);
-    expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
-    expect(await harness.rowOf(family.familyId)).toMatchObject({ generation: 1, grace_uses: 59, revoke_reason: null });
-    expect(await outcome(copy, (answers[0] as { refreshToken: string }).refreshToken)).toBe('rotated');
+    expect(new Set(answers.map((answer) => answer.refresh_token)).size).toBe(1);
+    expect(await harness.rowOf(family.family_id)).toMatchObject({ generation: 1, grace_uses: 59, revoke_reason: null });
+    expect(await outcome(copy, (answers[0] as { refresh_token: string }).refresh_token)).toBe('rotated');
   });
 
   test('returns the facts for the access token', async () => {
@@ -45,38 +45,38 @@ describe('rotation', () => {
     await copy.pool.query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [userId]);
     const sessionId = await insertSession(copy.pool, userId);
     const family = await harness.newFamily({
-      userId,
-      sessionId,
+      user_id: userId,
+      session_id: sessionId,
       audience: 'https://a.test',
       scope: 'openid',
-      authTime: 1_700_000_001,
+      auth_time: 1_700_000_001,
     });
-    expect(await copy.refresh(family.refreshToken)).toEqual({
+    expect(await copy.refresh(family.refresh_token)).toEqual({
       outcome: 'rotated',
-      familyId: family.familyId,
-      userId,
+      family_id: family.family_id,
+      user_id: userId,
       email: `${userId}@example.test`,
-      isEmailVerified: false,
+      is_email_verified: false,
       amr: '',
       acr: 'aal1',
-      rightsLimit: null,
+      rights_limit: null,
       roles: ['admin', 'user'],
-      userEpoch: 0,
-      clientId: 'sallyport',
-      clientEpoch: 0,
-      sessionId,
+      user_epoch: 0,
+      client_id: 'sallyport',
+      client_epoch: 0,
+      session_id: sessionId,
       scope: 'openid',
       audience: 'https://a.test',
-      authTime: 1_700_000_001,
+      auth_time: 1_700_000_001,
       jkt: null,
       x5t: null,
-      refreshToken: expect.stringMatching(/^sp_rt_1\./),
-      refreshExpiresInSeconds: refreshSettings.refreshTokenSeconds,
+      refresh_token: expect.stringMatching(/^sp_rt_1\./),
+      refresh_expires_in_seconds: refreshSettings.refreshTokenSeconds,
     });
   });
 
   test('writes one audit row for each presented token, with the rotation', async () => {
-    const { familyId, refreshToken, userId } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily();
     await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
     await copy.refresh(refreshToken, publicClient, callerFrom('192.0.2.7'));
     const [first, second, ...more] = await harness.auditOf(familyId);
@@ -88,7 +88,7 @@ describe('rotation', () => {
   });
 
   test('extends the idle expiry and never the absolute one; a repetition within grace extends neither', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     await harness.set(familyId, `idle_expires_at = now() + interval '1 minute'`);
     const before = await harness.rowOf(familyId);
     await copy.refresh(refreshToken);
@@ -101,51 +101,51 @@ describe('rotation', () => {
   });
 
   test('the idle expiry never exceeds the absolute one', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     await harness.set(familyId, `expires_at = now() + interval '90 seconds'`);
     const answer = await copy.refresh(refreshToken);
     const row = await harness.rowOf(familyId);
     expect(row.idle_expires_at).toEqual(row.expires_at);
-    expect(answer.refreshExpiresInSeconds).toBeLessThanOrEqual(90);
-    expect(answer.refreshExpiresInSeconds).toBeGreaterThan(80);
+    expect(answer.refresh_expires_in_seconds).toBeLessThanOrEqual(90);
+    expect(answer.refresh_expires_in_seconds).toBeGreaterThan(80);
   });
 
   test('a successor is made under the newest server key, its repetition under the same one', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     harness.makeUnder(2);
     const rotated = await copy.refresh(refreshToken);
-    expect(rotated.refreshToken).toMatch(/^sp_rt_2\./);
+    expect(rotated.refresh_token).toMatch(/^sp_rt_2\./);
     expect(await harness.rowOf(familyId)).toMatchObject({ kv: 2, prev_kv: 1 });
     // A copy on which the newest key is not active yet uses the key in the row, not its own newest.
     harness.makeUnder(1);
-    expect(await other.refresh(refreshToken)).toMatchObject({ outcome: 'grace', refreshToken: rotated.refreshToken });
-    expect(await outcome(copy, rotated.refreshToken)).toBe('rotated');
+    expect(await other.refresh(refreshToken)).toMatchObject({ outcome: 'grace', refresh_token: rotated.refresh_token });
+    expect(await outcome(copy, rotated.refresh_token)).toBe('rotated');
   });
 
   test('a successor under a server key that this copy does not have is 503, and a retry at another copy gets it', async () => {
-    const { refreshToken } = await harness.newFamily();
+    const { refresh_token: refreshToken } = await harness.newFamily();
     harness.makeUnder(2);
     const rotated = await copy.refresh(refreshToken);
     harness.makeUnder(1);
     const secrets = refreshSecrets(new Map([[1, harness.keys.get(1) as Buffer]]), () => 1);
     const behind = harness.copyWith({}, { secrets });
     expect(await outcome(behind, refreshToken)).toBe('key_ring_behind');
-    expect((await copy.refresh(refreshToken)).refreshToken).toBe(rotated.refreshToken);
+    expect((await copy.refresh(refreshToken)).refresh_token).toBe(rotated.refresh_token);
   });
 });
 
 describe('grace', () => {
   test('the previous token within the grace window gets the same successor, because a lost response is not theft', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const rotated = await copy.refresh(refreshToken);
     const repeated = await other.refresh(refreshToken);
-    expect(repeated).toEqual({ ...rotated, outcome: 'grace', refreshExpiresInSeconds: expect.any(Number) });
+    expect(repeated).toEqual({ ...rotated, outcome: 'grace', refresh_expires_in_seconds: expect.any(Number) });
     expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 1 });
   });
 
   test('beyond the allowed uses it is 429 with Retry-After and an audit event, and the family stays live', async () => {
     const tight = harness.copyWith({ graceUses: 2 });
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const successor = await next(tight, refreshToken);
     expect(await outcome(tight, refreshToken)).toBe('grace');
     expect(await outcome(tight, refreshToken)).toBe('grace');
@@ -162,7 +162,7 @@ describe('grace', () => {
   });
 
   test('after the window it is a replay: the family and its access tokens end, and every answer gives that reason', async () => {
-    const { familyId, refreshToken, userId } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily();
     const successor = await next(copy, refreshToken);
     const announced = copy.announced();
     await harness.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS + 1} seconds'`);
@@ -183,17 +183,17 @@ describe('grace', () => {
   });
 
   test('a retry just before the end of the window is within grace', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     await next(copy, refreshToken);
     await harness.set(familyId, `rotated_at = rotated_at - interval '${GRACE_SECONDS / 2} seconds'`);
     expect(await outcome(copy, refreshToken)).toBe('grace');
   });
 
   test('grace from another network or agent in three successive generations ends the family', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     let token = refreshToken;
     for (const expected of ['grace', 'grace', 'refresh_token_reused']) {
-      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refreshToken;
+      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refresh_token;
       expect(await outcome(copy, token, publicClient, '198.51.100.9')).toBe(expected);
       token = successor;
     }
@@ -202,10 +202,10 @@ describe('grace', () => {
   });
 
   test('a generation without such grace resets the count, and grace from the same network and agent never counts', async () => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     let token = refreshToken;
     for (const ip of ['198.51.100.9', '198.51.100.9', '192.0.2.1', '198.51.100.9', '198.51.100.9', '192.0.2.1']) {
-      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refreshToken;
+      const successor = (await copy.refresh(token, publicClient, callerFrom('192.0.2.1'))).refresh_token;
       expect(await outcome(copy, token, publicClient, ip)).toBe('grace');
       expect(await outcome(copy, token, publicClient, ip)).toBe('grace');
       token = successor;
@@ -217,7 +217,7 @@ describe('grace', () => {
   test('without grace the second use of a sender-constrained token ends the family', async () => {
     const strict = harness.copyWith({ graceSeconds: 0 });
     const by = { ...publicClient, jkt: 'thumb' };
-    const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
     expect(await outcome(strict, refreshToken, by)).toBe('rotated');
     expect(await outcome(strict, refreshToken, by)).toBe('refresh_token_reused');
     expect(await harness.revocationsOf(familyId)).toHaveLength(1);
@@ -225,7 +225,7 @@ describe('grace', () => {
 
   test('without grace two uses in one batch end the family, as two sequential ones do (CVE-2026-1035, Keycloak: parallel uses of one refresh token went past the rule of one use)', async () => {
     const strict = harness.copyWith({ graceUses: 0 });
-    const { familyId, refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
     const by = { ...publicClient, jkt: 'thumb' };
     const outcomes = await Promise.all([1, 2, 3].map(() => outcome(strict, refreshToken, by)));
     expect(outcomes).toEqual(['rotated', 'refresh_token_reused', 'refresh_token_reused']);
@@ -237,7 +237,7 @@ describe('grace', () => {
 describe('one batch', () => {
   /** Tokens g0…gn of a family whose current generation is `held`, presented in one statement. */
   const batch = async (held: number, presented: readonly number[], at = copy) => {
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const tokens = await generations(at, refreshToken, held);
     const statements = at.statements();
     const outcomes = await together(
@@ -286,8 +286,8 @@ describe('one batch', () => {
   test('families in one batch do not affect each other', async () => {
     const families = await Promise.all(Array.from({ length: 20 }, () => harness.newFamily()));
     const ended = families[7] as (typeof families)[number];
-    const tokens = await generations(copy, ended.refreshToken, 2);
-    const presented = families.map((family) => (family === ended ? (tokens[0] as string) : family.refreshToken));
+    const tokens = await generations(copy, ended.refresh_token, 2);
+    const presented = families.map((family) => (family === ended ? (tokens[0] as string) : family.refresh_token));
     const statements = copy.statements();
     const outcomes = await together(copy, [...presented, 'sp_rt_rubbish']);
     expect(copy.statements()).toBe(statements + 1);
@@ -299,17 +299,17 @@ describe('one batch', () => {
   test('answers are in the order of the requests, up to 128', async () => {
     const families = await Promise.all(Array.from({ length: 128 }, () => harness.newFamily()));
     const statements = copy.statements();
-    const answers = await Promise.all(families.map((family) => copy.refresh(family.refreshToken)));
+    const answers = await Promise.all(families.map((family) => copy.refresh(family.refresh_token)));
     expect(copy.statements()).toBe(statements + 1);
-    expect(answers.map((answer) => answer.userId)).toEqual(families.map((family) => family.userId));
+    expect(answers.map((answer) => answer.user_id)).toEqual(families.map((family) => family.userId));
   });
 
   test('without group commit each request has a separate statement and the same answer', async () => {
     const single = harness.copyWith({ groupCommit: false });
-    const { familyId, refreshToken } = await harness.newFamily();
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const answers = await Promise.all(Array.from({ length: 10 }, () => single.refresh(refreshToken)));
     expect(single.statements()).toBe(10);
-    expect(new Set(answers.map((answer) => answer.refreshToken)).size).toBe(1);
+    expect(new Set(answers.map((answer) => answer.refresh_token)).size).toBe(1);
     expect(await harness.rowOf(familyId)).toMatchObject({ generation: 1, grace_uses: 9 });
   });
 });

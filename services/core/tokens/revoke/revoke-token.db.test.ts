@@ -25,24 +25,24 @@ const boundFamily = ({ id: userId }: Person) =>
       tx,
       harness.ports,
       {
-        userId,
-        sessionId: null,
-        clientId: 'sallyport',
-        isClientBound: true,
+        user_id: userId,
+        session_id: null,
+        client_id: 'sallyport',
+        is_client_bound: true,
         scope: 'openid',
         audience: 'https://a.test',
-        authTime: 1,
+        auth_time: 1,
       },
       testCaller,
     ),
   );
 
 test.each([
-  ['any client may present', async (person: Person) => person],
-  ['only its client can present', boundFamily],
-])('a refresh token that %s ends its family, for each caller that may end it', async (_whose, familyOf) => {
+  ['any client may present', async (person: Person) => person.refreshToken],
+  ['only its client can present', async (person: Person) => (await boundFamily(person)).refresh_token],
+])('a refresh token that %s ends its family, for each caller that may end it', async (_whose, tokenOf) => {
   const person = await newPerson(harness);
-  const { refreshToken } = await familyOf(person);
+  const refreshToken = await tokenOf(person);
   await end('token', refreshToken);
   expect(await revocationsOf(person.id)).toEqual([{ kind: 'family' }]);
 });

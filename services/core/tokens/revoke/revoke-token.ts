@@ -96,7 +96,7 @@ async function lookForTarget(ports: RevokePorts, token: string): Promise<RevokeT
 
 async function targetOfFamily({ sql }: Pick<Ports, 'sql'>, familyId: string): Promise<RevokeTarget> {
   const owner = UUID.test(familyId) ? await readFamilyOwner(sql, familyId) : null;
-  return { kind: 'family', value: familyId, userId: owner?.userId ?? null, clientId: owner?.clientId ?? null };
+  return { kind: 'family', value: familyId, userId: owner?.user_id ?? null, clientId: owner?.client_id ?? null };
 }
 
 async function targetOf(

@@ -14,7 +14,7 @@ const tokenRevocationInsert = defineStatement(
    ), counted AS (
      UPDATE token_totals SET revoked = revoked + 1 WHERE slot = abs(hashtext($1)) % 16 AND EXISTS (SELECT FROM inserted)
    )
-   SELECT coalesce(to_timestamp($5::float8) > clock_timestamp(), true) AS "isLive"`,
+   SELECT coalesce(to_timestamp($5::float8) > clock_timestamp(), true) AS is_live`,
 );
 // Index: revocations_kind_value. Runs after the commit, because a deferred trigger sets the epoch at commit.
 const revocationEpochRead = defineStatement(
@@ -31,11 +31,11 @@ const userLock = defineStatement(
 const userSessionsDelete = defineStatement('tokenUserSessionsDelete', `DELETE FROM sessions WHERE "userId" = $1`);
 const sessionOwnerRead = defineStatement(
   'tokenSessionOwnerRead',
-  `SELECT "userId" AS "userId" FROM sessions WHERE id = $1`,
+  `SELECT "userId" AS user_id FROM sessions WHERE id = $1`,
 );
 const familyOwnerRead = defineStatement(
   'tokenFamilyOwnerRead',
-  `SELECT user_id AS "userId", client_id AS "clientId" FROM refresh_families WHERE id = $1::uuid`,
+  `SELECT user_id, client_id FROM refresh_families WHERE id = $1::uuid`,
 );
 
 export type TokenRevocation = {
@@ -51,8 +51,8 @@ export type TokenRevocation = {
 export async function insertTokenRevocation(tx: Sql, revocation: TokenRevocation): Promise<boolean> {
   const { tokenId, reason, userId, clientId, expiresAt } = revocation;
   const values = [tokenId, reason, userId, clientId, expiresAt];
-  const [row] = await tx.query<{ isLive: boolean }>(tokenRevocationInsert, values);
-  return row!.isLive;
+  const [row] = await tx.query<{ is_live: boolean }>(tokenRevocationInsert, values);
+  return row!.is_live;
 }
 
 /** The epoch of the newest revocation of this kind and value; undefined when there is none. */
@@ -67,11 +67,11 @@ export async function deleteSession(tx: Sql, sessionId: string): Promise<boolean
 }
 
 export async function readSessionOwner(sql: Sql, sessionId: string): Promise<string | null> {
-  const [row] = await sql.query<{ userId: string }>(sessionOwnerRead, [sessionId]);
-  return row?.userId ?? null;
+  const [row] = await sql.query<{ user_id: string }>(sessionOwnerRead, [sessionId]);
+  return row?.user_id ?? null;
 }
 
-export type FamilyOwner = { readonly userId: string; readonly clientId: string };
+export type FamilyOwner = { readonly user_id: string; readonly client_id: string };
 
 export async function readFamilyOwner(sql: Sql, familyId: string): Promise<FamilyOwner | null> {
   const [row] = await sql.query<FamilyOwner>(familyOwnerRead, [familyId]);

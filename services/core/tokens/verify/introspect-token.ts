@@ -89,14 +89,14 @@ async function introspectRefreshToken(
   return {
     active: true,
     scope,
-    client_id: family.clientId,
-    sub: family.userId,
+    client_id: family.client_id,
+    sub: family.user_id,
     aud: family.audience,
     iss: ports.tokenSettings.issuer,
-    exp: Math.floor(family.expiresAt),
-    iat: Math.floor(family.createdAt),
+    exp: Math.floor(family.expires_at),
+    iat: Math.floor(family.created_at),
     fid: family.familyId,
-    ...(family.sessionId === null ? {} : { sid: family.sessionId }),
-    ...(family.authTime > 0 ? { auth_time: Math.floor(family.authTime) } : { act: { sub: family.clientId } }),
+    ...(family.session_id === null ? {} : { sid: family.session_id }),
+    ...(family.auth_time > 0 ? { auth_time: Math.floor(family.auth_time) } : { act: { sub: family.client_id } }),
   };
 }

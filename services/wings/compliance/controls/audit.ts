@@ -40,7 +40,12 @@ export const auditControls = [
     threat: 'Events are deleted before they are sealed',
     humanDuty: 'Act on the alerts AuditOutboxOld and AuditSealingStopped.',
     check: async ({ sql }): Promise<Observation> => {
-      const { logs, oldestUnsealedSeconds, stoppedReason, stray } = await readSealing(sql);
+      const {
+        logs,
+        oldest_unsealed_seconds: oldestUnsealedSeconds,
+        stopped_reason: stoppedReason,
+        stray,
+      } = await readSealing(sql);
       const age = Math.round(oldestUnsealedSeconds);
       const faults = [
         ...(stoppedReason === null ? [] : [`sealing has stopped: ${stoppedReason}`]),
@@ -85,7 +90,7 @@ export const auditControls = [
     check: async ({ sql, config }): Promise<Observation> => {
       const sinks = await readSinks(sql);
       const wanted = config.audit.sinks.length;
-      const failing = sinks.filter(({ failingSeconds }) => failingSeconds > FAILING_MAX_SECONDS);
+      const failing = sinks.filter((row) => row.failing_seconds > FAILING_MAX_SECONDS);
       return {
         population: Math.max(wanted, sinks.length, 1),
         sampled: Math.max(sinks.length, wanted === 0 ? 1 : 0),
@@ -95,11 +100,11 @@ export const auditControls = [
         ],
         observed: {
           configured: wanted,
-          sinks: sinks.map(({ sink, size, failingSeconds, logSize }) => ({
-            sink,
-            size,
-            log_size: logSize,
-            failing_seconds: Math.round(failingSeconds),
+          sinks: sinks.map((row) => ({
+            sink: row.sink,
+            size: row.size,
+            log_size: row.log_size,
+            failing_seconds: Math.round(row.failing_seconds),
           })),
         },
       };
@@ -156,7 +161,7 @@ export const auditControls = [
       const heads = await readHeads(sql);
       const exceptions: { resource: string; why: string }[] = [];
       const genuine: boolean[] = [];
-      for (const { origin, logSize, logRoot, size, root, note, ageSeconds } of heads) {
+      for (const { origin, log_size: logSize, log_root: logRoot, size, root, note, age_seconds: ageSeconds } of heads) {
         if (note === null) {
           exceptions.push({ resource: origin, why: 'no checkpoint is signed' });
           continue;
@@ -176,7 +181,7 @@ export const auditControls = [
         population: heads.length,
         exceptions,
         observed: {
-          heads: heads.map(({ origin, logSize, size, root }) => ({ origin, log_size: logSize, size, root })),
+          heads: heads.map((row) => ({ origin: row.origin, log_size: row.log_size, size: row.size, root: row.root })),
           genuine,
         },
       };

@@ -48,7 +48,7 @@ export const eventsControls = [
     threat: 'An attack stays undetected',
     humanDuty: 'Review reports of activity, and sign that they were reviewed.',
     check: async ({ sql }): Promise<Observation> => {
-      const { seq, newest, waitingSeconds, setAside } = await readDetection(sql);
+      const { seq, newest, waiting_seconds: waitingSeconds, set_aside: setAside } = await readDetection(sql);
       const isLate = waitingSeconds > WAIT_MAX_SECONDS;
       return {
         population: newest === null ? 0 : newest + 1,

@@ -171,7 +171,7 @@ export const keysControls = [
     check: async ({ sql }): Promise<Observation> => {
       const tally = await readKeysDueTally(sql);
       return observeTally(tally, 'the key has signed for longer than its rotation period', {
-        oldest_days: tally.oldestDays,
+        oldest_days: tally.oldest_days,
       });
     },
   }),

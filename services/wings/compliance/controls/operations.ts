@@ -22,7 +22,7 @@ function drillFault(newest: Awaited<ReturnType<typeof readNewestDrill>>, isConfi
   if (newest === null)
     return isConfigured ? 'no rehearsal has ended yet' : 'RESTORE_DRILL_URL is not set: no restore is rehearsed';
   if (newest.outcome !== 'ok') return 'the newest rehearsal failed';
-  return newest.secondsAgo > DRILL_AGE_MAX_DAYS * 86_400
+  return newest.seconds_ago > DRILL_AGE_MAX_DAYS * 86_400
     ? `the newest rehearsal is more than ${DRILL_AGE_MAX_DAYS} days old`
     : null;
 }
@@ -61,7 +61,7 @@ export const operationsControls = [
       const archiver = await readArchiver(sql);
       const newest = await installation.newestBackup();
       const isArchiving = archiver.mode !== 'off';
-      const archivedHours = archiver.secondsAgo === null ? null : Math.floor(archiver.secondsAgo / 3_600);
+      const archivedHours = archiver.seconds_ago === null ? null : Math.floor(archiver.seconds_ago / 3_600);
       const fileHours = newest == null ? null : Math.floor(Math.max(0, clock.now() - newest.writtenAtMs) / 3_600_000);
       const isFresh = (hours: number | null): boolean => hours !== null && hours < AGE_MAX_HOURS;
       const means = [isArchiving, newest !== undefined].filter(Boolean).length;
@@ -101,7 +101,7 @@ export const operationsControls = [
     check: async ({ sql, config }): Promise<Observation> => {
       const newest = await readNewestDrill(sql);
       const isConfigured = config.compliance.restoreDrillUrl !== undefined;
-      const daysAgo = newest && Math.floor(newest.secondsAgo / 86_400);
+      const daysAgo = newest && Math.floor(newest.seconds_ago / 86_400);
       const why = drillFault(newest, isConfigured);
       return {
         population: 1,
@@ -137,7 +137,7 @@ export const operationsControls = [
       const isBehind =
         outside !== null &&
         outside.incarnation === inside.incarnation &&
-        (inside.revocationEpoch < outside.revocationEpoch || inside.beat < outside.beat);
+        (inside.revocation_epoch < outside.revocationEpoch || inside.beat < outside.beat);
       return {
         population: outside === null ? 0 : 1,
         exceptions: [
@@ -145,7 +145,7 @@ export const operationsControls = [
           ...(isOther ? [{ resource: 'database', why: 'the high-water marks are of another database' }] : []),
         ],
         observed: {
-          revocation_epoch: inside.revocationEpoch,
+          revocation_epoch: inside.revocation_epoch,
           marked_epoch: outside?.revocationEpoch ?? null,
           beat: inside.beat,
           marked_beat: outside?.beat ?? null,

@@ -38,8 +38,8 @@ export const signInControls = [
       const after = await inRollback(ports, async (tx) => {
         const refusals: number[] = [];
         for (let at = 0; at < wanted; at += 1) {
-          const { total, lockedSeconds } = await countProbeFailure(tx, key, LOCK_POLICY);
-          refusals.push(refusedSeconds([key], [{ key, failures: total, lockedSeconds }]));
+          const { total, locked_seconds: lockedSeconds } = await countProbeFailure(tx, key, LOCK_POLICY);
+          refusals.push(refusedSeconds([key], [{ key, failures: total, locked_seconds: lockedSeconds }]));
         }
         return refusals;
       });

@@ -128,7 +128,7 @@ const probeAccessRead = defineStatement(
 );
 const probeFailureCount = defineStatement(
   'complianceProbeFailureCount',
-  `SELECT total, began_lock AS "beganLock", locked_seconds AS "lockedSeconds"
+  `SELECT total, began_lock, locked_seconds
    FROM login_failures_count(ARRAY[$1], $1, NULL, $2, $3, $4, $5, $6)`,
 );
 
@@ -160,7 +160,7 @@ export const countProbeFailure = (
     readonly firstLockSeconds: number;
     readonly longestLockSeconds: number;
   },
-): Promise<{ readonly total: number; readonly beganLock: boolean; readonly lockedSeconds: number }> =>
+): Promise<{ readonly total: number; readonly began_lock: boolean; readonly locked_seconds: number }> =>
   one(
     tx.query(probeFailureCount, [
       key,

@@ -39,7 +39,7 @@ const keysDueTally = defineStatement(
    )
    SELECT (SELECT count(*)::int FROM signing) AS population, (SELECT count(*)::int FROM broken) AS broken,
      ARRAY(SELECT resource FROM broken ORDER BY resource LIMIT 20) AS resources,
-     coalesce((SELECT max(days) FROM signing), 0)::int AS "oldestDays"`,
+     coalesce((SELECT max(days) FROM signing), 0)::int AS oldest_days`,
 );
 /** Private keys are destroyed seconds after their range; a day late is overdue. HS256 secrets verify, so they stay. */
 export const undestroyedTally = defineStatement(
@@ -73,7 +73,7 @@ const phiRotationTally = defineStatement(
 );
 const feedRead = defineStatement(
   'complianceFeedRead',
-  `SELECT incarnation, replaced, revocation_epoch AS "revocationEpoch", beat FROM feed_state`,
+  `SELECT incarnation, replaced, revocation_epoch, beat FROM feed_state`,
 );
 /** As the database user itself: a role without more rights does not see the state of its own connection. */
 const ownUserTake = defineStatement('complianceOwnUserTake', 'SET LOCAL ROLE NONE');
@@ -84,13 +84,13 @@ const connectionRead = defineStatement(
 // The index audit_events_type, from its end.
 const newestDrillRead = defineStatement(
   'complianceNewestDrillRead',
-  `SELECT outcome, detail, extract(epoch FROM clock_timestamp() - occurred_at)::float8 AS "secondsAgo" FROM audit_events
+  `SELECT outcome, detail, extract(epoch FROM clock_timestamp() - occurred_at)::float8 AS seconds_ago FROM audit_events
    WHERE type = 'operations.restore_rehearsed' ORDER BY seq DESC LIMIT 1`,
 );
 const archiverRead = defineStatement(
   'complianceArchiverRead',
   `SELECT current_setting('archive_mode') AS mode,
-     extract(epoch FROM clock_timestamp() - last_archived_time)::float8 AS "secondsAgo", failed_count AS failed FROM pg_stat_archiver`,
+     extract(epoch FROM clock_timestamp() - last_archived_time)::float8 AS seconds_ago, failed_count AS failed FROM pg_stat_archiver`,
 );
 
 /** Statements that the role of a process must not run. None changes a row, even where it is allowed. */
@@ -140,8 +140,8 @@ export const readSealedKey = async (
   sql: Sql,
 ): Promise<{ readonly id: string; readonly purpose: string; readonly sealed: string } | undefined> =>
   (await sql.query<{ id: string; purpose: string; sealed: string }>(sealedKeyRead))[0];
-export const readKeysDueTally = (sql: Sql): Promise<Tally & { readonly oldestDays: number }> =>
-  one(sql.query<Tally & { oldestDays: number }>(keysDueTally));
+export const readKeysDueTally = (sql: Sql): Promise<Tally & { readonly oldest_days: number }> =>
+  one(sql.query<Tally & { oldest_days: number }>(keysDueTally));
 export const readPhiRotationTally = (sql: Sql, days: number): Promise<Tally> =>
   one(sql.query<Tally>(phiRotationTally, [days]));
 export const readFeed = (
@@ -149,7 +149,7 @@ export const readFeed = (
 ): Promise<{
   readonly incarnation: string;
   readonly replaced: readonly string[];
-  readonly revocationEpoch: number;
+  readonly revocation_epoch: number;
   readonly beat: number;
 }> => one(sql.query(feedRead));
 export async function readConnection(tx: Tx): Promise<{ readonly ssl: boolean; readonly version: string | null }> {
@@ -158,9 +158,9 @@ export async function readConnection(tx: Tx): Promise<{ readonly ssl: boolean; r
 }
 export const readArchiver = (
   sql: Sql,
-): Promise<{ readonly mode: string; readonly secondsAgo: number | null; readonly failed: number }> =>
+): Promise<{ readonly mode: string; readonly seconds_ago: number | null; readonly failed: number }> =>
   one(sql.query(archiverRead));
 export const readNewestDrill = async (
   sql: Sql,
-): Promise<{ readonly outcome: string; readonly detail: Json; readonly secondsAgo: number } | null> =>
-  (await sql.query<{ outcome: string; detail: Json; secondsAgo: number }>(newestDrillRead))[0] ?? null;
+): Promise<{ readonly outcome: string; readonly detail: Json; readonly seconds_ago: number } | null> =>
+  (await sql.query<{ outcome: string; detail: Json; seconds_ago: number }>(newestDrillRead))[0] ?? null;

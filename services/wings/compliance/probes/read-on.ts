@@ -22,7 +22,7 @@ async function readLogOn(
 ): Promise<Observation> {
   const newest = await readNewestSeq(sql);
   const found: Finding[] = [];
-  let { readTo } = await readFindings(sql, control.name, control.probeVersion);
+  let { read_to: readTo } = await readFindings(sql, control.name, control.probeVersion);
   for (let page = 0; page < PAGES_MAX && readTo < newest && !signal.aborted; page += 1) {
     const { lastSeq, broken } = await readPage({ control: control.name, after: readTo, limit: PAGE_EVENTS });
     if (lastSeq === null) break;

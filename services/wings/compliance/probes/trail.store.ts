@@ -15,20 +15,20 @@ const sealingRead = defineStatement(
   'complianceSealingRead',
   `SELECT (SELECT count(*)::int FROM audit_log WHERE closed_at IS NULL) AS logs,
      coalesce((SELECT extract(epoch FROM clock_timestamp() - min(occurred_at)) FROM audit_outbox WHERE seq IS NULL), 0)::float8
-       AS "oldestUnsealedSeconds",
-     (SELECT stopped_reason FROM audit_log WHERE closed_at IS NULL) AS "stoppedReason",
+       AS oldest_unsealed_seconds,
+     (SELECT stopped_reason FROM audit_log WHERE closed_at IS NULL) AS stopped_reason,
      (SELECT count(*)::int FROM (SELECT FROM audit_outbox_default LIMIT 1000) stray) AS stray`,
 );
 const sinksRead = defineStatement(
   'complianceSinksRead',
-  `SELECT s.sink, s.origin, s.size, coalesce(extract(epoch FROM clock_timestamp() - s.failing_since), 0)::float8 AS "failingSeconds",
-     extract(epoch FROM clock_timestamp() - s.published_at)::float8 AS "publishedSecondsAgo", l.size AS "logSize"
+  `SELECT s.sink, s.origin, s.size, coalesce(extract(epoch FROM clock_timestamp() - s.failing_since), 0)::float8 AS failing_seconds,
+     extract(epoch FROM clock_timestamp() - s.published_at)::float8 AS published_seconds_ago, l.size AS log_size
    FROM audit_sinks s JOIN audit_log l ON l.origin = s.origin AND l.closed_at IS NULL ORDER BY s.sink`,
 );
 const headRead = defineStatement(
   'complianceHeadRead',
-  `SELECT l.origin, l.size AS "logSize", encode(l.root, 'base64') AS "logRoot", c.size, encode(c.root, 'base64') AS root, c.note,
-     extract(epoch FROM clock_timestamp() - c.created_at)::float8 AS "ageSeconds"
+  `SELECT l.origin, l.size AS log_size, encode(l.root, 'base64') AS log_root, c.size, encode(c.root, 'base64') AS root, c.note,
+     extract(epoch FROM clock_timestamp() - c.created_at)::float8 AS age_seconds
    FROM audit_log l LEFT JOIN LATERAL (
      SELECT * FROM audit_checkpoints WHERE origin = l.origin ORDER BY size DESC, root LIMIT 1) c ON true
    WHERE l.closed_at IS NULL`,
@@ -39,7 +39,7 @@ const SHOWN = `concat_ws(' ', type, outcome, actor_id, client_id, target_id, det
 // A page of events by the primary key: those that break a rule and are not yet findings, and the number of the last one.
 const pageSql = (broken: string): string =>
   `WITH page AS MATERIALIZED (SELECT * FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2)
-   SELECT seq, type, ${SHOWN} AS shown, false AS "isEnd" FROM page WHERE ${broken}
+   SELECT seq, type, ${SHOWN} AS shown, false AS is_end FROM page WHERE ${broken}
      AND NOT EXISTS (SELECT FROM compliance_findings known WHERE known.control = $3 AND known.seq = page.seq)
    UNION ALL SELECT max(seq), NULL, NULL, true FROM page`;
 const actorlessPage = defineStatement(
@@ -102,8 +102,8 @@ const detectionRead = defineStatement(
   'complianceDetectionRead',
   `SELECT (SELECT seq FROM detection_progress) AS seq, (SELECT max(seq) FROM audit_events) AS newest,
      coalesce((SELECT extract(epoch FROM clock_timestamp() - e.sealed_at) FROM audit_events e, detection_progress p
-       WHERE e.seq = p.seq + 1), 0)::float8 AS "waitingSeconds",
-     (SELECT count(*)::int FROM unjudged_events WHERE next_try_at IS NULL) AS "setAside"`,
+       WHERE e.seq = p.seq + 1), 0)::float8 AS waiting_seconds,
+     (SELECT count(*)::int FROM unjudged_events WHERE next_try_at IS NULL) AS set_aside`,
 );
 export const schedulesTally = defineStatement(
   'complianceSchedulesTally',
@@ -117,25 +117,25 @@ export const schedulesTally = defineStatement(
 
 export type Sealing = {
   readonly logs: number;
-  readonly oldestUnsealedSeconds: number;
-  readonly stoppedReason: string | null;
+  readonly oldest_unsealed_seconds: number;
+  readonly stopped_reason: string | null;
   readonly stray: number;
 };
 export type SinkRow = {
   readonly sink: string;
   readonly size: number;
-  readonly failingSeconds: number;
-  readonly publishedSecondsAgo: number | null;
-  readonly logSize: number;
+  readonly failing_seconds: number;
+  readonly published_seconds_ago: number | null;
+  readonly log_size: number;
 };
 export type HeadRow = {
   readonly origin: string;
-  readonly logSize: number;
-  readonly logRoot: string;
+  readonly log_size: number;
+  readonly log_root: string;
   readonly size: number | null;
   readonly root: string | null;
   readonly note: string | null;
-  readonly ageSeconds: number | null;
+  readonly age_seconds: number | null;
 };
 
 const one = async <R>(rows: Promise<R[]>): Promise<R> => (await rows)[0] as R;
@@ -152,15 +152,15 @@ async function pageOf(
   place: LogPlace,
   isBroken: (shown: string) => boolean,
 ): Promise<LogPage> {
-  const rows = await sql.query<{ seq: number | null; type: string; shown: string; isEnd: boolean }>(statement, [
+  const rows = await sql.query<{ seq: number | null; type: string; shown: string; is_end: boolean }>(statement, [
     place.after,
     place.limit,
     place.control,
   ]);
   return {
-    lastSeq: rows.find(({ isEnd }) => isEnd)?.seq ?? null,
-    broken: rows.flatMap(({ seq, type, shown, isEnd }) =>
-      isEnd || seq === null || !isBroken(shown) ? [] : [{ seq, type }],
+    lastSeq: rows.find((row) => row.is_end)?.seq ?? null,
+    broken: rows.flatMap((row) =>
+      row.is_end || row.seq === null || !isBroken(row.shown) ? [] : [{ seq: row.seq, type: row.type }],
     ),
   };
 }
@@ -184,6 +184,6 @@ export const readDetection = (
 ): Promise<{
   readonly seq: number;
   readonly newest: number | null;
-  readonly waitingSeconds: number;
-  readonly setAside: number;
+  readonly waiting_seconds: number;
+  readonly set_aside: number;
 }> => one(sql.query(detectionRead));

@@ -10,6 +10,7 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { readNewestAttestations } from '../attestations.store.ts';
 import { evidenceCollected, reportBuilt, reportEndedEarly, reportRequested } from '../audit-events.ts';
+import type { ReportView } from '../contract.ts';
 import type { CheckPorts, Control } from '../control.ts';
 import { CONTROL_STATUSES } from '../control-shapes.ts';
 import { controls as allControls } from '../controls/all.ts';
@@ -23,7 +24,6 @@ import {
   insertEvidence,
   insertScheduledReports,
   lockReport,
-  type ReportRow,
   readEvidence,
   readEvidenceNames,
   readNow,
@@ -76,9 +76,9 @@ export async function advanceReports(ports: ReportPorts, input: AdvanceInput, ca
       if (await advanceReport(ports, report, input, caller)) finished += 1;
     } catch (err) {
       // One report does not hold up the others; the next run tries it again.
-      ports.log.error({ err, report_id: report.id }, 'a compliance report could not be advanced');
-      if (Date.parse(report.requestedAt) < ports.clock.now() - GIVEN_UP_HOURS * 3_600_000)
-        await giveUp(ports, report.id, caller);
+      ports.log.error({ err, report_id: report.report_id }, 'a compliance report could not be advanced');
+      if (Date.parse(report.requested_at) < ports.clock.now() - GIVEN_UP_HOURS * 3_600_000)
+        await giveUp(ports, report.report_id, caller);
     }
   }
   return finished;
@@ -111,7 +111,7 @@ async function giveUp({ transact }: Pick<Ports, 'transact'>, id: string, caller:
 
 async function advanceReport(
   ports: ReportPorts,
-  report: ReportRow,
+  report: ReportView,
   { signal, controls = allControls }: AdvanceInput,
   caller: SystemCaller,
 ): Promise<boolean> {
@@ -122,7 +122,7 @@ async function advanceReport(
 /** Collects the evidence that is missing. False if the report was cancelled or the run ends. */
 async function collect(
   ports: ReportPorts,
-  { id }: ReportRow,
+  { report_id: id }: ReportView,
   { signal, controls }: Required<AdvanceInput>,
   caller: SystemCaller,
 ): Promise<boolean> {
@@ -178,11 +178,11 @@ async function storeEvidence(
 /** Builds, signs and stores the report, once the whole evidence is in the sealed log. False: not yet, or cancelled. */
 async function finish(
   ports: ReportPorts,
-  row: ReportRow,
+  row: ReportView,
   controls: readonly Control[],
   caller: SystemCaller,
 ): Promise<boolean> {
-  const evidence = await readEvidence(ports.sql, row.id);
+  const evidence = await readEvidence(ports.sql, row.report_id);
   const sealed = evidence.flatMap((one) =>
     one.seq === null || one.leaf === null ? [] : [{ ...one, seq: one.seq, leaf: one.leaf }],
   );
@@ -199,11 +199,11 @@ async function finish(
   const parsed = reportBundle.parse(JSON.parse(signed.bundle));
   const pdf = await ports.renderReport({ ...parsed, sha256: signed.sha256 });
   return ports.transact(async (tx) => {
-    if ((await lockReport(tx, row.id)) !== 'sealing') return false;
-    await finishReport(tx, row.id, { ...signed, summary: report.summary, pdf });
+    if ((await lockReport(tx, row.report_id)) !== 'sealing') return false;
+    await finishReport(tx, row.report_id, { ...signed, summary: report.summary, pdf });
     await recordEvent(tx, caller, reportBuilt, {
       outcome: 'ok',
-      target: { kind: 'report', id: row.id },
+      target: { kind: 'report', id: row.report_id },
       detail: { kind: row.kind, sha256: signed.sha256, ...report.summary },
     });
     return true;
@@ -211,7 +211,11 @@ async function finish(
 }
 
 /** @param share of the evidence that is in the sealed log */
-async function showSealed({ transact }: Pick<Ports, 'transact'>, { id }: ReportRow, share: number): Promise<void> {
+async function showSealed(
+  { transact }: Pick<Ports, 'transact'>,
+  { report_id: id }: ReportView,
+  share: number,
+): Promise<void> {
   const progress = COLLECTED_PERCENT + Math.floor(share * (SEALED_PERCENT - COLLECTED_PERCENT));
   await transact(async (tx) => {
     if ((await lockReport(tx, id)) === 'sealing') await stepReport(tx, id, 'sealing', progress);
@@ -223,7 +227,7 @@ type SealedEvidence = EvidenceRow & { readonly seq: number; readonly leaf: Buffe
 /** Null while a checkpoint does not cover the evidence. */
 async function documentOf(
   ports: ReportPorts,
-  row: ReportRow,
+  row: ReportView,
   sealed: readonly SealedEvidence[],
   controls: readonly Control[],
 ): Promise<Omit<ReportDocument, 'vkeys'> | null> {
@@ -232,7 +236,7 @@ async function documentOf(
   const inOrder = sealed.toSorted((one, other) => placeOf(one.control) - placeOf(other.control));
   const proofs: ReportDocument['proofs'] = [];
   let origin = '';
-  for (const { control, eventId, seq, itemSha256, leaf } of inOrder) {
+  for (const { control, event_id: eventId, seq, item_sha256: itemSha256, leaf } of inOrder) {
     const proof = await proofOf(ports, seq);
     if (proof === null) return null;
     origin = proof.origin;
@@ -248,17 +252,17 @@ async function documentOf(
   const items = inOrder.map(({ item }) => reportItem.parse(JSON.parse(item)));
   return {
     v: 1,
-    report_id: row.id,
+    report_id: row.report_id,
     kind: row.kind,
     period: row.period,
-    requested_by: row.requestedBy,
-    requested_at: row.requestedAt,
+    requested_by: row.requested_by,
+    requested_at: row.requested_at,
     built_at: await readNow(ports.sql),
     release: version,
     origin,
     disclaimer: DISCLAIMER,
     summary: summaryOf(items),
-    previous: await previousOf(ports, row.id, items),
+    previous: await previousOf(ports, row.report_id, items),
     controls: items,
     proofs,
   };

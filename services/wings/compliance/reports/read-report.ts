@@ -1,28 +1,11 @@
-import type { z } from 'zod';
 import type { Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
-import type { reportView } from '../contract.ts';
+import type { ReportView } from '../contract.ts';
 import { reportNotReady, reportUnknown } from '../errors.ts';
 import { type ReportBundle, reportBundle } from './report-shapes.ts';
-import { type ReportRow, readBundleText, readPdfBytes, readReportRow, readReportsPage } from './reports.store.ts';
+import { readBundleText, readPdfBytes, readReportRow, readReportsPage } from './reports.store.ts';
 
-export type ReportView = z.output<typeof reportView>;
 type ReadPorts = Pick<Ports, 'sql'>;
-
-const viewOf = (row: ReportRow): ReportView => ({
-  report_id: row.id,
-  kind: row.kind,
-  period: row.period,
-  status: row.status,
-  progress: row.progress,
-  requested_by: row.requestedBy,
-  requested_at: row.requestedAt,
-  started_at: row.startedAt,
-  ended_at: row.endedAt,
-  failure: row.failure,
-  summary: row.summary,
-  sha256: row.sha256,
-});
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -33,15 +16,15 @@ export async function listReports(
 ): Promise<{ readonly reports: ReportView[]; readonly next: string | null }> {
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await readReportsPage(sql, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ requestedAt, id }) => [requestedAt, id]);
-  return { reports: items.map(viewOf), next };
+  const { items, next } = pageOf(rows, input.limit, (row) => [row.requested_at, row.report_id]);
+  return { reports: items, next };
 }
 
 /** Throws `report_unknown` (404). */
 export async function readReport({ sql }: ReadPorts, reportId: string): Promise<ReportView> {
   const row = await readReportRow(sql, reportId);
   if (row === undefined) throw reportUnknown();
-  return viewOf(row);
+  return row;
 }
 
 /** The signed bundle, byte for byte. Throws `report_unknown` (404), `report_not_ready` (409). */

@@ -9,7 +9,7 @@ import type { ReportItem } from './report-shapes.ts';
 /** The status that an attestation gives a control: without one it is unknown, and an expired one fails. */
 export function attestedStatus(row: AttestationRow | undefined): readonly [ControlStatus, string | null] {
   if (row === undefined) return ['unknown', 'only a person can confirm the control, and no person has'];
-  if (row.isExpired) return ['fail', `the attestation expired at ${row.expiresAt}`];
+  if (row.is_expired) return ['fail', `the attestation expired at ${row.expires_at}`];
   return ['pass', null];
 }
 
@@ -21,6 +21,9 @@ const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: 
   requirement,
   human_duty: humanDuty,
 });
+
+/** Of the control that the item names. */
+const evidenceOf = ({ control_id: _, is_expired: __, ...attestation }: AttestationRow) => attestation;
 
 type Collecting = { readonly signal: AbortSignal; readonly collector: string };
 
@@ -39,17 +42,7 @@ export async function itemOf(
     status,
     reason,
     check: null,
-    attestation:
-      attested === undefined
-        ? null
-        : {
-            attestation_id: attested.id,
-            attester: attested.attester,
-            statement: attested.statement,
-            note: attested.note,
-            attested_at: attested.attestedAt,
-            expires_at: attested.expiresAt,
-          },
+    attestation: attested === undefined ? null : evidenceOf(attested),
   };
 }
 
@@ -73,9 +66,9 @@ async function machineItem(
       population: result.population,
       sampled: result.sampled,
       exceptions: [...result.exceptions],
-      exception_count: result.exceptionCount,
+      exception_count: result.exception_count,
       observed: JSON.parse(result.observed) as Record<string, unknown>,
-      observed_sha256: result.observedSha256,
+      observed_sha256: result.observed_sha256,
       release: version,
       collector,
       started_at: new Date(result.startedAtMs).toISOString(),

@@ -1,4 +1,4 @@
-import type { ReportView } from './read-report.ts';
+import type { ReportView } from '../contract.ts';
 
 const countsOf = ({ summary }: ReportView): string =>
   summary === null

@@ -3,25 +3,11 @@ import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { ReportView } from '../contract.ts';
 import type { ReportKind, ReportStatus, ReportSummary } from './report-shapes.ts';
 
-export type ReportRow = {
-  readonly id: string;
-  readonly kind: ReportKind;
-  readonly period: string | null;
-  readonly status: ReportStatus;
-  readonly progress: number;
-  readonly requestedBy: string;
-  readonly requestedAt: string;
-  readonly startedAt: string | null;
-  readonly endedAt: string | null;
-  readonly failure: string | null;
-  readonly summary: ReportSummary | null;
-  readonly sha256: string | null;
-};
-
-const COLUMNS = `id, kind, period, status, progress, requested_by AS "requestedBy", ${placeTime('requested_at')} AS "requestedAt",
-  ${placeTime('started_at')} AS "startedAt", ${placeTime('ended_at')} AS "endedAt", failure, summary, sha256`;
+const COLUMNS = `id AS report_id, kind, period, status, progress, requested_by, ${placeTime('requested_at')} AS requested_at,
+  ${placeTime('started_at')} AS started_at, ${placeTime('ended_at')} AS ended_at, failure, summary, sha256`;
 
 const reportInsert = defineStatement(
   'complianceReportInsert',
@@ -45,7 +31,7 @@ const reportsSchedule = defineStatement(
 /** Index: compliance_reports_unfinished. */
 const reportsUnfinished = defineStatement(
   'complianceReportsUnfinished',
-  `SELECT ${COLUMNS} FROM compliance_reports WHERE ended_at IS NULL ORDER BY requested_at, id LIMIT $1`,
+  `SELECT ${COLUMNS} FROM compliance_reports WHERE ended_at IS NULL ORDER BY compliance_reports.requested_at, id LIMIT $1`,
 );
 const reportsUnfinishedCount = defineStatement(
   'complianceReportsUnfinishedCount',
@@ -55,7 +41,7 @@ const reportsUnfinishedCount = defineStatement(
 const reportsPage = defineStatement(
   'complianceReportsPage',
   `SELECT ${COLUMNS} FROM compliance_reports WHERE (requested_at, id) < ($1::timestamptz, $2::uuid)
-   ORDER BY requested_at DESC, id DESC LIMIT $3`,
+   ORDER BY compliance_reports.requested_at DESC, id DESC LIMIT $3`,
 );
 const reportRead = defineStatement('complianceReportRead', `SELECT ${COLUMNS} FROM compliance_reports WHERE id = $1`);
 /** Locks the row: a report is cancelled or advanced, not both. */
@@ -74,7 +60,7 @@ const reportPdfRead = defineStatement(
 /** Index: compliance_reports_requested_at, backwards past a few reports that are not finished. */
 const reportBefore = defineStatement(
   'complianceReportBefore',
-  `SELECT id, sha256, bundle FROM compliance_reports WHERE status = 'done' AND id <> $1 ORDER BY requested_at DESC, id DESC LIMIT 1`,
+  `SELECT id, sha256, bundle FROM compliance_reports WHERE status = 'done' AND id <> $1 ORDER BY compliance_reports.requested_at DESC, id DESC LIMIT 1`,
 );
 const reportStep = defineStatement(
   'complianceReportStep',
@@ -101,7 +87,7 @@ const evidenceNames = defineStatement(
 /** Primary keys and the unique index audit_events_event_id. */
 const evidenceRead = defineStatement(
   'complianceEvidenceRead',
-  `SELECT c.control, c.item, c.item_sha256 AS "itemSha256", c.event_id AS "eventId", e.seq, e.leaf
+  `SELECT c.control, c.item, c.item_sha256, c.event_id, e.seq, e.leaf
    FROM compliance_evidence c LEFT JOIN audit_events e ON e.event_id = c.event_id WHERE c.report_id = $1`,
 );
 const clockRead = defineStatement('complianceClockRead', `SELECT ${placeTime('clock_timestamp()')} AS now`);
@@ -123,18 +109,18 @@ export const insertScheduledReports = (
   ids: readonly [string, string],
   requestedBy: string,
 ): Promise<{ readonly id: string; readonly kind: ReportKind }[]> => tx.query(reportsSchedule, [...ids, requestedBy]);
-export const readUnfinishedReports = (sql: Sql, limit: number): Promise<ReportRow[]> =>
-  sql.query<ReportRow>(reportsUnfinished, [limit]);
+export const readUnfinishedReports = (sql: Sql, limit: number): Promise<ReportView[]> =>
+  sql.query<ReportView>(reportsUnfinished, [limit]);
 export const countUnfinishedReports = async (sql: Sql): Promise<number> =>
   (await sql.query<{ count: number }>(reportsUnfinishedCount))[0]?.count ?? 0;
-export const readReportsPage = (sql: Sql, after: readonly string[] | undefined, limit: number): Promise<ReportRow[]> =>
-  sql.query<ReportRow>(reportsPage, [
+export const readReportsPage = (sql: Sql, after: readonly string[] | undefined, limit: number): Promise<ReportView[]> =>
+  sql.query<ReportView>(reportsPage, [
     after?.[0] ?? 'infinity',
     after?.[1] ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff',
     limit,
   ]);
-export const readReportRow = async (sql: Sql, id: string): Promise<ReportRow | undefined> =>
-  (await sql.query<ReportRow>(reportRead, [id]))[0];
+export const readReportRow = async (sql: Sql, id: string): Promise<ReportView | undefined> =>
+  (await sql.query<ReportView>(reportRead, [id]))[0];
 export const lockReport = async (tx: Sql, id: string): Promise<ReportStatus | undefined> =>
   (await tx.query<{ status: ReportStatus }>(reportLock, [id]))[0]?.status;
 export const readBundleText = async (sql: Sql, id: string): Promise<string | undefined> =>
@@ -194,8 +180,8 @@ export const readEvidenceNames = async (sql: Sql, reportId: string): Promise<Rea
 export type EvidenceRow = {
   readonly control: string;
   readonly item: string;
-  readonly itemSha256: string;
-  readonly eventId: string;
+  readonly item_sha256: string;
+  readonly event_id: string;
   readonly seq: number | null;
   readonly leaf: Buffer | null;
 };

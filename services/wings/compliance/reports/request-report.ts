@@ -2,8 +2,9 @@ import { recordEvent } from '#services/core/audit/record-event.ts';
 import { actorNameOf } from '#services/core/authority/names.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { reportEndedEarly, reportRequested } from '../audit-events.ts';
+import type { ReportView } from '../contract.ts';
 import { reportEnded, reportsBusy, reportUnknown } from '../errors.ts';
-import { type ReportView, readReport } from './read-report.ts';
+import { readReport } from './read-report.ts';
 import { countUnfinishedReports, endReport, insertReport, lockReport } from './reports.store.ts';
 
 const UNFINISHED_MAX = 20;

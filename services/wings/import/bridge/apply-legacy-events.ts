@@ -41,11 +41,11 @@ async function applyToUser(
 ): Promise<EventState> {
   const found = await findLegacyUser(tx, row.subject, provider);
   if (found === undefined) return WAITING;
-  if (found.userId === null) return 'user_deleted_here';
+  if (found.user_id === null) return 'user_deleted_here';
   // A deletion is final, whatever happened after it.
-  if (row.isSuperseded && row.kind !== 'user_deleted') return 'superseded';
-  if (row.kind !== 'user_deleted') await followProfile(tx, found.userId, row.changes, caller);
-  else if (!(await disableFollowing(tx, found.userId, caller))) return 'last_admin';
+  if (row.is_superseded && row.kind !== 'user_deleted') return 'superseded';
+  if (row.kind !== 'user_deleted') await followProfile(tx, found.user_id, row.changes, caller);
+  else if (!(await disableFollowing(tx, found.user_id, caller))) return 'last_admin';
   return 'applied';
 }
 
@@ -53,7 +53,7 @@ async function applySessionEnd(tx: Tx, session: Buffer, caller: Caller): Promise
   await setAuditContext(tx, caller, 'legacy_session_ended');
   const known = await readLegacySession(tx, session);
   // Before the row below, as a sign-out does.
-  if (known?.sessionId) await endSessionIn(tx, ELSEWHERE, known.sessionId);
+  if (known?.session_id) await endSessionIn(tx, ELSEWHERE, known.session_id);
   await endLegacySession(tx, session);
   return 'applied';
 }
@@ -68,7 +68,7 @@ async function applyNext(ports: ApplyPorts, fence: Fence, caller: Caller): Promi
       row.kind === 'session_ended'
         ? await applySessionEnd(tx, row.session, caller)
         : await applyToUser(tx, row, ports.legacyProvider, caller);
-    if (state === WAITING && !row.isOld) await postponeLegacyEvent(tx, row.id, state, WAIT_SECONDS);
+    if (state === WAITING && !row.is_old) await postponeLegacyEvent(tx, row.id, state, WAIT_SECONDS);
     else {
       await finishLegacyEvent(tx, row.id, state);
       await recordEvent(tx, caller, legacyEventApplied, {

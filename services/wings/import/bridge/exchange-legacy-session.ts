@@ -59,9 +59,9 @@ async function recognise(
 ): Promise<Recognised> {
   const found = await findLegacyUser(sql, session.subject, legacyIssuer?.provider ?? null);
   if (found !== undefined) {
-    if (found.userId === null) throw legacyUserUnknown();
-    if (isOlderThanEnd(session, found.endedAt)) throw legacySessionEnded();
-    return { userId: found.userId, linkedBy: 'import' };
+    if (found.user_id === null) throw legacyUserUnknown();
+    if (isOlderThanEnd(session, found.ended_at)) throw legacySessionEnded();
+    return { userId: found.user_id, linkedBy: 'import' };
   }
   const userId = session.verifiedEmail === null ? null : await findVerifiedUser({ sql }, session.verifiedEmail);
   if (userId === null) throw legacyUserUnknown();
@@ -79,7 +79,7 @@ export type LegacyAccount = { readonly userId: string; readonly email: string };
 
 async function readAccount(ports: ExchangePorts, token: string): Promise<LegacyAccount> {
   const session = await verifyExchangeable(ports, token);
-  if ((await readLegacySession(ports.sql, session.id))?.isEnded) throw legacySessionEnded();
+  if ((await readLegacySession(ports.sql, session.id))?.is_ended) throw legacySessionEnded();
   const { userId } = await recognise(ports.sql, ports, session);
   const account = await readUserState(ports, userId);
   if (account === null || account.isDisabled) throw legacyUserUnknown();
@@ -118,7 +118,7 @@ async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, 
   const draft = await ports.auth.transact(async (tx): Promise<SignInDraft | AppError> => {
     await setAuditContext(tx, caller, 'legacy_session');
     const known = await readLegacySession(tx, session.id);
-    if (known?.isEnded) throw legacySessionEnded();
+    if (known?.is_ended) throw legacySessionEnded();
     const recognised = await recognise(tx, ports, session);
     const carried: CarriedOver = {
       userId: recognised.userId,
@@ -127,7 +127,7 @@ async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, 
       former,
       cookie,
       legacySession: session.id,
-      sessionOf: async () => (await readLegacySession(tx, session.id))?.sessionId ?? null,
+      sessionOf: async () => (await readLegacySession(tx, session.id))?.session_id ?? null,
       detail: { factor: 'legacy_session' },
     };
     // Before a stored answer is replayed: it may have the session of a browser that proved more than this token does.
@@ -135,7 +135,7 @@ async function exchange(ports: ExchangePorts, { token, cookie }: ExchangeInput, 
     if (isAppError(admitted)) return admitted;
     const renew = async (kept: SignInDraft): Promise<SignInDraft> => {
       // A concurrent first request has committed since.
-      if ((await readLegacySession(tx, session.id))?.isEnded) throw legacySessionEnded();
+      if ((await readLegacySession(tx, session.id))?.is_ended) throw legacySessionEnded();
       const ageSeconds = ports.clock.now() / 1_000 - kept.claims.iat;
       return Math.abs(ageSeconds) <= RETRY_SECONDS ? kept : open(tx, recognised, carried, admitted);
     };

@@ -83,14 +83,14 @@ function issuerIn(token: string): unknown {
 /** Looks the user up, and whether the session has ended. Throws `legacy_user_unknown`, `legacy_session_ended`. */
 async function lookUp(ports: LegacyBridgePorts, session: VerifiedLegacySession): Promise<KnownSession> {
   const found = await findLegacyUser(ports.sql, session.subject, ports.legacyIssuer?.provider ?? null);
-  const userId = found?.userId ?? null;
+  const userId = found?.user_id ?? null;
   const state = userId === null ? null : await readUserState(ports, userId);
   if (userId === null || found === undefined || state === null || state.isDisabled) throw legacyUserUnknown();
-  if ((await readLegacySession(ports.sql, session.id))?.isEnded) throw legacySessionEnded();
+  if ((await readLegacySession(ports.sql, session.id))?.is_ended) throw legacySessionEnded();
   return {
     userId,
     tokenEpoch: state.tokenEpoch,
-    endedAt: found.endedAt,
+    endedAt: found.ended_at,
     revocationId: `legacy:${session.id.toString('hex')}`,
     readAtMs: ports.clock.monotonic(),
   };

@@ -21,9 +21,9 @@ export const legacyEventsAreDue = defineQuestion(`EXISTS (SELECT FROM legacy_eve
  */
 const legacyEventTake = defineStatement(
   'legacyEventTake',
-  `SELECT id, kind, subject, session, changes, received_at < clock_timestamp() - interval '24 hours' AS "isOld",
+  `SELECT id, kind, subject, session, changes, received_at < clock_timestamp() - interval '24 hours' AS is_old,
      EXISTS (SELECT FROM legacy_events later WHERE later.subject = e.subject AND later.next_attempt_at IS NULL
-       AND later.state = 'applied' AND (later.occurred_at, later.seq) > (e.occurred_at, e.seq)) AS "isSuperseded"
+       AND later.state = 'applied' AND (later.occurred_at, later.seq) > (e.occurred_at, e.seq)) AS is_superseded
    FROM legacy_events e
    WHERE ${DUE} AND NOT EXISTS (SELECT FROM legacy_events earlier
      WHERE earlier.subject = e.subject AND earlier.next_attempt_at IS NOT NULL
@@ -65,9 +65,9 @@ export async function insertLegacyEvent(sql: Sql, id: Buffer, event: LegacyEvent
 type Taken = {
   readonly id: Buffer;
   /** Received a day ago. */
-  readonly isOld: boolean;
+  readonly is_old: boolean;
   /** A later event of the same user was applied. */
-  readonly isSuperseded: boolean;
+  readonly is_superseded: boolean;
 };
 export type LegacyEventRow = Taken &
   (

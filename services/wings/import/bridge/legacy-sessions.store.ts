@@ -9,7 +9,7 @@ const PROVIDER = `(SELECT coalesce($2::text, CASE WHEN min(provider) IS NULL THE
 /** Index: legacy_users_legacy_id, also for the first and the last provider. */
 const legacyUserFind = defineStatement(
   'legacyUserFind',
-  `SELECT l.user_id AS "userId", e.ended_at AS "endedAt" FROM legacy_users l LEFT JOIN legacy_user_ends e USING (user_id)
+  `SELECT l.user_id, e.ended_at FROM legacy_users l LEFT JOIN legacy_user_ends e USING (user_id)
    WHERE l.legacy_id = $1 AND l.provider = ${PROVIDER}`,
 );
 /** A user who has another id at that provider is not linked. */
@@ -22,7 +22,7 @@ const legacyUserLink = defineStatement(
 /** A person may have several ids there, one for each way in; few have more than two. Index: legacy_users_of_user. */
 const lazyUserFind = defineStatement(
   'lazyUserFind',
-  'SELECT legacy_id AS "legacyId" FROM legacy_users WHERE user_id = $1 AND lazy ORDER BY joined, legacy_id LIMIT 4',
+  'SELECT legacy_id FROM legacy_users WHERE user_id = $1 AND lazy ORDER BY joined, legacy_id LIMIT 4',
 );
 const lazyUserTaken = defineStatement(
   'lazyUserTaken',
@@ -31,7 +31,7 @@ const lazyUserTaken = defineStatement(
 /** Index: the primary key. */
 const legacySessionRead = defineStatement(
   'legacySessionRead',
-  `SELECT user_id AS "userId", session_id AS "sessionId", ended_at IS NOT NULL AS "isEnded" FROM legacy_sessions WHERE id = $1`,
+  `SELECT user_id, session_id, ended_at IS NOT NULL AS is_ended FROM legacy_sessions WHERE id = $1`,
 );
 /** Waits for a concurrent end; nothing is written to an ended session. */
 const legacySessionKeep = defineStatement(
@@ -54,7 +54,7 @@ export const legacySessionPurge = definePurge({
 });
 
 /** `userId` is null if the user was deleted here. */
-export type LegacyUserRow = { readonly userId: string | null; readonly endedAt: Date | null };
+export type LegacyUserRow = { readonly user_id: string | null; readonly ended_at: Date | null };
 export const findLegacyUser = async (
   sql: Sql,
   legacyId: string,
@@ -70,9 +70,9 @@ export const linkLegacyUser = async (
 ): Promise<boolean> => (await tx.query(legacyUserLink, [legacyId, provider, userId])).length > 0;
 
 export type LegacySessionRow = {
-  readonly userId: string | null;
-  readonly sessionId: string | null;
-  readonly isEnded: boolean;
+  readonly user_id: string | null;
+  readonly session_id: string | null;
+  readonly is_ended: boolean;
 };
 export const readLegacySession = async (sql: Sql, id: Buffer): Promise<LegacySessionRow | undefined> =>
   (await sql.query<LegacySessionRow>(legacySessionRead, [id]))[0];
@@ -83,5 +83,5 @@ export const keepLegacySession = async (tx: Tx, id: Buffer, userId: string, sess
 
 /** The ids at the old provider of a user whose password is still there. */
 export const findLazyUser = async (sql: Sql, userId: string): Promise<string[]> =>
-  (await sql.query<{ legacyId: string }>(lazyUserFind, [userId])).map(({ legacyId }) => legacyId);
+  (await sql.query<{ legacy_id: string }>(lazyUserFind, [userId])).map((row) => row.legacy_id);
 export const markTaken = (tx: Tx, userId: string): Promise<unknown> => tx.query(lazyUserTaken, [userId]);

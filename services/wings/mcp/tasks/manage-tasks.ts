@@ -63,7 +63,7 @@ export async function beginTask<KindPorts>(
 export async function readTask({ sql, taskKinds }: ReadPorts, id: string, caller: Caller): Promise<TaskRow> {
   const { kind, id: callerId, clientId } = ownerOf(caller);
   const row = await readTaskRow(sql, id);
-  if (row === undefined || row.callerKind !== kind || row.callerId !== callerId || row.clientId !== clientId)
+  if (row === undefined || row.caller_kind !== kind || row.caller_id !== callerId || row.client_id !== clientId)
     throw taskUnknown();
   const permission = taskKinds.find(({ name }) => name === row.kind)?.permission;
   if (permission === undefined || !holds(caller, permission)) throw permissionMissing();

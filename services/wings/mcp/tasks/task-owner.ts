@@ -7,7 +7,7 @@ import { holdsPermission } from './tasks.store.ts';
 /** The caller that began a task, for which a worker acts without permissions. */
 export function ownerCaller(
   { access }: HasAccess,
-  { callerKind, callerId, clientId }: TaskRow,
+  { caller_kind: callerKind, caller_id: callerId, client_id: clientId }: TaskRow,
   { request }: Caller,
 ): Caller {
   const permissions: ReadonlySet<string> = new Set();
@@ -32,7 +32,7 @@ export function ownerCaller(
 /** Why the act of a task must not run for its caller any more, although people approved it; null if it may. */
 export async function whyOwnerMayNot(
   { access, sql }: HasAccess & Pick<Ports, 'sql'>,
-  { callerKind, callerId, clientId }: TaskRow,
+  { caller_kind: callerKind, caller_id: callerId, client_id: clientId }: TaskRow,
   permission: string,
 ): Promise<string | null> {
   await access.load();

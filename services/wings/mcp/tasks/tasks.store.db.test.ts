@@ -37,16 +37,16 @@ const decision = defineStatement(
   '',
   `INSERT INTO signoff_decisions (signoff_id, role, user_id, decision) VALUES ($1, $2, $2, 'approve')`,
 );
-const decide = ({ subjectId }: TaskRow, sql: Sql = ports.sql) => sql.query(decision, [subjectId, 'tech_lead']);
-const set = ({ subjectId }: TaskRow, change: string) =>
-  ports.raw(`UPDATE signoffs SET ${change} WHERE id = $1`, [subjectId]);
+const decide = (row: TaskRow, sql: Sql = ports.sql) => sql.query(decision, [row.subject_id, 'tech_lead']);
+const set = (row: TaskRow, change: string) =>
+  ports.raw(`UPDATE signoffs SET ${change} WHERE id = $1`, [row.subject_id]);
 const isDue = async ({ id }: TaskRow): Promise<boolean> =>
   (await readDueTasks(ports.sql, 100)).some((each) => each.id === id);
 
 test('a task that waits for people is not checked before its sign-off expires', async () => {
   const task = await begin();
   expect(await isDue(task)).toBe(true);
-  expect(await wait(task)).toMatchObject({ state: 'input_required', nextLookAt: EXPIRES_AT });
+  expect(await wait(task)).toMatchObject({ state: 'input_required', next_look_at: EXPIRES_AT });
   expect(await isDue(task)).toBe(false);
 });
 

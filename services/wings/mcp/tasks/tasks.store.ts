@@ -4,9 +4,9 @@ import type { TaskChange, TaskOwner, TaskRow, TaskState } from '#services/core/s
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-const COLUMNS = `id, kind, caller_kind AS "callerKind", caller_id AS "callerId", client_id AS "clientId", arguments, state,
-  subject_id AS "subjectId", message, result, is_error AS "isError", ${placeTime('created_at')} AS "createdAt",
-  ${placeTime('updated_at')} AS "updatedAt", ${placeTime('next_look_at')} AS "nextLookAt"`;
+const COLUMNS = `id, kind, caller_kind, caller_id, client_id, arguments, state,
+  subject_id, message, result, is_error, ${placeTime('created_at')} AS created_at,
+  ${placeTime('updated_at')} AS updated_at, ${placeTime('next_look_at')} AS next_look_at`;
 const OPEN = `state IN ('working', 'input_required')`;
 
 const DUE = `${OPEN} AND next_look_at <= now()`;
@@ -23,7 +23,7 @@ const mcpTaskRead = defineStatement('mcpTaskRead', `SELECT ${COLUMNS} FROM mcp_t
 // Reads the index of open tasks, those that are due the longest first.
 const mcpTasksDue = defineStatement(
   'mcpTasksDue',
-  `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${DUE} ORDER BY next_look_at LIMIT $1`,
+  `SELECT ${COLUMNS} FROM mcp_tasks WHERE ${DUE} ORDER BY mcp_tasks.next_look_at LIMIT $1`,
 );
 // By the primary key; a task that ended meanwhile is not found. Waiting at $7 stores what a check read at $8: if the task
 // was woken since, what it read may be out of date, so nothing is stored and the task stays due.
@@ -41,7 +41,7 @@ const mcpTaskLook = defineStatement(
 const mcpTasksPurge = defineStatement(
   'mcpTasksPurge',
   `DELETE FROM mcp_tasks WHERE id IN (
-     SELECT id FROM mcp_tasks WHERE created_at < now() - make_interval(secs => $1) ORDER BY created_at LIMIT 1000)`,
+     SELECT id FROM mcp_tasks WHERE created_at < now() - make_interval(secs => $1) ORDER BY mcp_tasks.created_at LIMIT 1000)`,
 );
 
 // By the primary keys of the user, the user's roles and their permissions.
@@ -79,7 +79,7 @@ export const readDueTasks = (sql: Sql, limit: number): Promise<TaskRow[]> => sql
 /** Undefined when the task has ended, or was woken since it was read and would only wait on. */
 export async function changeTask(
   sql: Sql,
-  { id, nextLookAt }: Pick<TaskRow, 'id' | 'nextLookAt'>,
+  { id, next_look_at: nextLookAt }: Pick<TaskRow, 'id' | 'next_look_at'>,
   change: TaskChange,
 ): Promise<TaskRow | undefined> {
   const { state, message, result, isError = false, afterSeconds = 0, at = null } = change;

@@ -28,7 +28,7 @@ test('an API copy measures its own load, with what limits it', () => {
 });
 
 test('a worker measures the installation too, and neither its event loop nor revocations, which jobs do not wait for', () => {
-  const sizes = { databaseBytes: 5, users: 3, sealedEvents: 2 };
+  const sizes = { database_bytes: 5, users: 3, sealedEvents: 2 };
   const measured = measuredOf({ kind: 'worker', gauges, sizes, config: { ...config, capacity: { databaseGb: 0 } } });
   expect(measured).toMatchObject({
     database_bytes: { value: 5, limit: null },

@@ -2,7 +2,7 @@ import type { CopyKind } from '../dashboard-shapes.ts';
 import type { CapacitySeries } from './capacity-shapes.ts';
 
 /** Sizes of the installation. */
-export type Sizes = { readonly databaseBytes: number; readonly users: number; readonly sealedEvents: number };
+export type Sizes = { readonly database_bytes: number; readonly users: number; readonly sealedEvents: number };
 
 /** What the settings say: DATABASE_POOL, and CAPACITY_DATABASE_GB (0: unknown). */
 export type CapacitySettings = {
@@ -44,7 +44,7 @@ export const CAPACITY_SERIES: Readonly<Record<string, SeriesDefinition>> = {
     meaning: 'Size of the database with its indexes',
     limitOf: 'CAPACITY_DATABASE_GB',
     measure: ({ sizes, config: { capacity } }) =>
-      measured(sizes?.databaseBytes, capacity.databaseGb === 0 ? null : capacity.databaseGb * 1e9),
+      measured(sizes?.database_bytes, capacity.databaseGb === 0 ? null : capacity.databaseGb * 1e9),
   },
   users: {
     unit: 'rows',

@@ -47,5 +47,5 @@ test('the forecast reads whole days, and says what is missing while there are fe
 test('the sizes of the installation are those of its database', async () => {
   const sizes = await readSizes(ports.sql);
   expect(sizes).toMatchObject({ users: expect.any(Number), sealedEvents: 0 });
-  expect(sizes.databaseBytes).toBeGreaterThan(1_000_000);
+  expect(sizes.database_bytes).toBeGreaterThan(1_000_000);
 });

@@ -29,7 +29,7 @@ const capacityDaysRead = defineStatement(
 /** Estimates of PostgreSQL, which cost nothing; `pg_database_size` asks the file system. */
 const capacitySizesRead = defineStatement(
   'capacitySizesRead',
-  `SELECT pg_database_size(current_database())::float8 AS "databaseBytes",
+  `SELECT pg_database_size(current_database())::float8 AS database_bytes,
      (SELECT greatest(reltuples, 0)::float8 FROM pg_class WHERE oid = to_regclass('users')) AS users`,
 );
 

@@ -6,29 +6,29 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 export type Facts = Readonly<Record<string, unknown>>;
 type State = {
   readonly measured: Facts | null;
-  readonly measuredAt: string | null;
+  readonly measured_at: string | null;
   readonly reported: Facts | null;
-  readonly reportedAt: string | null;
+  readonly reported_at: string | null;
 };
 export type ComponentRow = {
   readonly component: string;
   readonly status: string;
   readonly percent: number;
   readonly coverage: number | null;
-  readonly securityScore: number | null;
+  readonly security_score: number | null;
   readonly at: string;
 };
 export type AuthenticationRow = {
   readonly event: string;
-  readonly currentHour: number;
-  readonly lastDay: number;
+  readonly current_hour: number;
+  readonly last_day: number;
 };
 
 // One row, by its key.
 const progressStateRead = defineStatement(
   'progressStateRead',
-  `SELECT measured, ${placeTime('measured_at')} AS "measuredAt",
-     reported, ${placeTime('reported_at')} AS "reportedAt"
+  `SELECT measured, ${placeTime('measured_at')} AS measured_at,
+     reported, ${placeTime('reported_at')} AS reported_at
    FROM progress_state`,
 );
 /**
@@ -64,8 +64,8 @@ const authenticationProgressAdd = defineStatement(
 // At most 30 days of hours by the primary key.
 const authenticationProgressRead = defineStatement(
   'authenticationProgressRead',
-  `SELECT event, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS "currentHour",
-     sum(events)::bigint AS "lastDay"
+  `SELECT event, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS current_hour,
+     sum(events)::bigint AS last_day
    FROM authentication_progress WHERE source = 'reported' AND hour > now() - interval '24 hours' GROUP BY 1`,
 );
 const componentProgressSet = defineStatement(
@@ -78,7 +78,7 @@ const componentProgressSet = defineStatement(
 );
 const componentProgressRead = defineStatement(
   'componentProgressRead',
-  `SELECT component, status, percent, coverage, security_score AS "securityScore", ${placeTime('at')} AS at
+  `SELECT component, status, percent, coverage, security_score, ${placeTime('at')} AS at
    FROM component_progress`,
 );
 const progressForget = defineStatement(
@@ -112,7 +112,7 @@ export const readAuthentication = (sql: Sql): Promise<AuthenticationRow[]> => sq
 
 /** An older report than the stored one changes nothing. */
 export const setComponent = (sql: Sql, row: ComponentRow): Promise<unknown> =>
-  sql.query(componentProgressSet, [row.component, row.status, row.percent, row.coverage, row.securityScore, row.at]);
+  sql.query(componentProgressSet, [row.component, row.status, row.percent, row.coverage, row.security_score, row.at]);
 
 export const readComponents = (sql: Sql): Promise<ComponentRow[]> => sql.query(componentProgressRead);
 

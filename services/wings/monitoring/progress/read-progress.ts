@@ -31,14 +31,14 @@ function progressOf({ type, outcome }: EventSum): string | null {
 
 /** Adds up the counts of the sealed log by what they are for authentication. */
 function measuredOf(sums: readonly EventSum[]): AuthenticationRow[] {
-  const rows = new Map<string, { event: string; currentHour: number; lastDay: number }>();
+  const rows = new Map<string, { event: string; current_hour: number; last_day: number }>();
   for (const sum of sums) {
     const event = progressOf(sum);
     if (event === null) continue;
-    const row = rows.get(event) ?? { event, currentHour: 0, lastDay: 0 };
+    const row = rows.get(event) ?? { event, current_hour: 0, last_day: 0 };
     const isVerify = event === 'verify';
-    row.currentHour += isVerify ? sum.hourActive : sum.hourEvents;
-    row.lastDay += isVerify ? sum.dayActive : sum.dayEvents;
+    row.current_hour += isVerify ? sum.hour_active : sum.hour_events;
+    row.last_day += isVerify ? sum.day_active : sum.day_events;
     rows.set(event, row);
   }
   return [...rows.values()];
@@ -53,8 +53,8 @@ export async function readAuthenticationProgress({ sql }: Reads): Promise<Authen
   const viewOf = (source: 'measured' | 'reported') => (row: AuthenticationRow) => ({
     event: row.event,
     source,
-    current_hour: row.currentHour,
-    last_day: row.lastDay,
+    current_hour: row.current_hour,
+    last_day: row.last_day,
   });
   const events = [...measuredOf(sums).map(viewOf('measured')), ...reported.map(viewOf('reported'))];
   return { events: events.sort((one, other) => (one.event < other.event ? -1 : Number(one.event > other.event))) };
@@ -62,7 +62,7 @@ export async function readAuthenticationProgress({ sql }: Reads): Promise<Authen
 
 /** The newest measured figures, and the newest that an embedding application reported. */
 export async function readSecurityMetrics({ sql }: Reads): Promise<SecurityMetrics> {
-  const { measured, measuredAt, reported, reportedAt } = await readState(sql);
+  const { measured, measured_at: measuredAt, reported, reported_at: reportedAt } = await readState(sql);
   return { measured, measured_at: measuredAt, reported, reported_at: reportedAt };
 }
 
@@ -73,7 +73,10 @@ export async function readComponentProgress({ sql }: Reads): Promise<ComponentPr
   return { components: rows.map((row) => viewOf(row, score)).sort((a, b) => (a.component < b.component ? -1 : 1)) };
 }
 
-const viewOf = ({ component, status, percent, coverage, securityScore, at }: ComponentRow, score: number | null) => {
+const viewOf = (
+  { component, status, percent, coverage, security_score: securityScore, at }: ComponentRow,
+  score: number | null,
+) => {
   const isMeasured = component === 'security' && score !== null;
   return {
     component,

@@ -27,7 +27,7 @@ export async function recordProgress({ transact }: Pick<Ports, 'transact'>, repo
     else if (report.kind === 'metrics') await setReported(tx, report.metrics, at);
     else {
       const { component, status, percent, coverage = null, security_score: securityScore = null } = report;
-      await setComponent(tx, { component, status, percent, coverage, securityScore, at });
+      await setComponent(tx, { component, status, percent, coverage, security_score: securityScore, at });
     }
   });
 }

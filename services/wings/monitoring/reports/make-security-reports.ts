@@ -52,10 +52,10 @@ const requestWeekly = ({ transact, random }: ReportPorts, caller: SystemCaller):
 
 async function endReport(
   ports: ReportPorts,
-  report: SecurityReportRow & { readonly isCounted: boolean },
+  report: SecurityReportRow & { readonly is_counted: boolean },
   caller: SystemCaller,
 ): Promise<boolean> {
-  const content = report.isCounted ? `${JSON.stringify(await fileOf(ports, report), null, 2)}\n` : null;
+  const content = report.is_counted ? `${JSON.stringify(await fileOf(ports, report), null, 2)}\n` : null;
   const sha256 = content === null ? null : createHash('sha256').update(content).digest('hex');
   return ports.transact(async (tx) => {
     const end = { status: content === null ? 'failed' : 'done', content, sha256 } as const;

@@ -33,7 +33,7 @@ const securityReportSchedule = defineStatement(
 /** Index: security_reports_queued. Those whose period is counted, and those that waited too long for it. */
 const securityReportsDue = defineStatement(
   'securityReportsDue',
-  `SELECT ${COLUMNS}, counted_at IS NOT NULL AND counted_at >= period_to AS "isCounted"
+  `SELECT ${COLUMNS}, counted_at IS NOT NULL AND counted_at >= period_to AS is_counted
    FROM security_reports, monitoring_state
    WHERE status = 'queued' AND (counted_at >= period_to OR requested_at < clock_timestamp() - make_interval(hours => $1))
    ORDER BY security_reports.requested_at LIMIT 20`,
@@ -78,7 +78,7 @@ export const insertWeeklyReport = async (tx: Sql, id: string, by: string): Promi
 export const readDueReports = (
   sql: Sql,
   longestHours: number,
-): Promise<(SecurityReportRow & { readonly isCounted: boolean })[]> => sql.query(securityReportsDue, [longestHours]);
+): Promise<(SecurityReportRow & { readonly is_counted: boolean })[]> => sql.query(securityReportsDue, [longestHours]);
 
 export const countQueuedReports = async (sql: Sql): Promise<number> =>
   (await sql.query<{ count: number }>(securityReportsQueuedCount))[0]?.count ?? 0;

@@ -4,7 +4,7 @@ import { cutText } from '#services/platform/define/cut-text.ts';
 import type { DeliveryRow, MessageItem } from './notices.store.ts';
 
 /** What a message says: its counts are of all, the items are the first of them. */
-export type AlertMessage = Pick<DeliveryRow, 'id' | 'kind' | 'grouped' | 'firing' | 'resolved' | 'createdAt'> & {
+export type AlertMessage = Pick<DeliveryRow, 'id' | 'kind' | 'grouped' | 'firing' | 'resolved' | 'created_at'> & {
   readonly items: readonly MessageItem[];
   /** The issuer: which installation speaks. */
   readonly source: string;
@@ -60,7 +60,7 @@ export const cloudEventOf = (message: AlertMessage): string =>
     source: message.source,
     type: message.kind === 'test' ? 'alert.test' : 'alert.notification',
     subject: message.grouped,
-    time: message.createdAt,
+    time: message.created_at,
     datacontenttype: 'application/json',
     data: {
       text: headlineOf(message),

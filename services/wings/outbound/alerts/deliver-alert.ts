@@ -84,11 +84,11 @@ async function post(ports: SendAlertsPorts, sending: Sending, signal: AbortSigna
 /** The outbox of mails retries it. The next message of the group waits until it was sent, so that mails keep their order. */
 async function mail(ports: SendAlertsPorts, sending: Sending, caller: Caller): Promise<Attempt | null> {
   const { target, row } = sending;
-  if (row.mailId !== null) {
-    const state = await readMailState(ports, row.mailId);
+  if (row.mail_id !== null) {
+    const state = await readMailState(ports, row.mail_id);
     if (state === undefined) return ACCEPTED;
-    if (state.isGivenUp) return { outcome: 'rejected', code: state.failure ?? 'unknown', isLast: true };
-    await markMailed(ports.sql, row, row.mailId, { seconds: MAIL_ASKED_SECONDS, isWaiting: true });
+    if (state.is_given_up) return { outcome: 'rejected', code: state.failure ?? 'unknown', isLast: true };
+    await markMailed(ports.sql, row, row.mail_id, { seconds: MAIL_ASKED_SECONDS, isWaiting: true });
     return null;
   }
   const message = await messageOf(ports, sending);
@@ -127,7 +127,7 @@ export function alertsTo(ports: SendAlertsPorts, target: TargetRow, caller: Call
       plan: async (tx) => {
         // A message to a target that is down would keep what comes meanwhile out of it.
         if (!target.is_open) await makeMessages(tx, ports, target);
-        return { failures, isOpen: target.is_open };
+        return { failures, is_open: target.is_open };
       },
       countCircuit: (event) => alertCircuits.add(1, { event }),
       fields: { target: name },

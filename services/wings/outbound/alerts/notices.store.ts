@@ -96,9 +96,9 @@ const deliveriesTake = defineStatement(
    )
    UPDATE alert_deliveries d SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
    FROM due WHERE d.id = due.id
-   RETURNING d.id, d.kind, d.grouped, d.firing, d.resolved, d.mail_id AS "mailId", d.attempts,
-     ${placeTime('d.created_at')} AS "createdAt",
-     extract(epoch FROM clock_timestamp() - d.created_at)::float8 AS "ageSeconds"`,
+   RETURNING d.id, d.kind, d.grouped, d.firing, d.resolved, d.mail_id, d.attempts,
+     ${placeTime('d.created_at')} AS created_at,
+     extract(epoch FROM clock_timestamp() - d.created_at)::float8 AS age_seconds`,
 );
 const deliverySent = defineStatement(
   'alertDeliverySent',
@@ -169,11 +169,11 @@ export type DeliveryRow = {
   readonly grouped: string;
   readonly firing: number;
   readonly resolved: number;
-  readonly mailId: string | null;
+  readonly mail_id: string | null;
   /** Number of attempts, including the current one. */
   readonly attempts: number;
-  readonly createdAt: string;
-  readonly ageSeconds: number;
+  readonly created_at: string;
+  readonly age_seconds: number;
 };
 export const takeDeliveries = (
   tx: Sql,

@@ -6,11 +6,11 @@ import { defineQuestion, type Question } from '#services/platform/define/questio
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 export type EndpointRow = {
-  readonly reachedSeq: number;
+  readonly reached_seq: number;
   /** Failed batches in a row. */
   readonly failures: number;
   /** Whether nothing may be sent now, because the endpoint failed repeatedly. */
-  readonly isOpen: boolean;
+  readonly is_open: boolean;
   readonly waiting: number;
 };
 
@@ -21,7 +21,7 @@ export type DeliveryRow = {
   /** Number of attempts, including the current one. */
   readonly attempts: number;
   /** Seconds since the delivery was planned. */
-  readonly ageSeconds: number;
+  readonly age_seconds: number;
 };
 
 /** A new endpoint gets events from now on. */
@@ -32,7 +32,7 @@ const endpointInsert = defineStatement(
 /** Locks the row, so that two runs plan and settle one after the other. Waiting rows by index handoff_deliveries_waiting: at most 1,000. */
 const endpointLock = defineStatement(
   'handoffEndpointLock',
-  `SELECT reached_seq::float8 AS "reachedSeq", failures, coalesce(open_until > clock_timestamp(), false) AS "isOpen",
+  `SELECT reached_seq::float8 AS reached_seq, failures, coalesce(open_until > clock_timestamp(), false) AS is_open,
      (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NOT NULL) AS waiting
    FROM handoff_endpoints WHERE name = $1 FOR UPDATE`,
 );
@@ -74,8 +74,8 @@ const subjectsPark = defineStatement(
 /** By the primary key and index handoff_deliveries_subject: whose events are not planned now, and whose are due for it. */
 const parkedRead = defineStatement(
   'handoffParkedRead',
-  `SELECT subject, p.after_seq::float8 AS "afterSeq", NOT EXISTS (SELECT FROM handoff_deliveries d
-       WHERE d.endpoint = $1 AND d.subject = p.subject AND d.next_attempt_at IS NOT NULL) AS "isFree"
+  `SELECT subject, p.after_seq::float8 AS after_seq, NOT EXISTS (SELECT FROM handoff_deliveries d
+       WHERE d.endpoint = $1 AND d.subject = p.subject AND d.next_attempt_at IS NOT NULL) AS is_free
    FROM handoff_parked p WHERE endpoint = $1
    UNION ALL
    SELECT DISTINCT subject, NULL::float8, false FROM handoff_deliveries d
@@ -113,7 +113,7 @@ const deliveriesTake = defineStatement(
    UPDATE handoff_deliveries t SET attempts = attempts + 1, failure = NULL, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
    FROM due WHERE t.id = due.id
    RETURNING t.id, t.seq::float8 AS seq, t.attempts,
-     extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS "ageSeconds"`,
+     extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds`,
 );
 /** Indexes: handoff_deliveries_waiting, handoff_parked_pkey. */
 export const handoffsAreDue = (endpoints: readonly string[]): Question =>
@@ -128,9 +128,9 @@ export const handoffsAreDue = (endpoints: readonly string[]): Question =>
 /** Indexes: handoff_deliveries_waiting; handoff_deliveries_given_up, of which there are few. */
 const queuesCount = defineStatement(
   'handoffQueuesCount',
-  `SELECT name, reached_seq::float8 AS "reachedSeq",
+  `SELECT name, reached_seq::float8 AS reached_seq,
      (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NOT NULL) AS waiting,
-     (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NULL) AS "givenUp"
+     (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NULL) AS given_up
    FROM handoff_endpoints WHERE name = ANY ($1)`,
 );
 
@@ -196,9 +196,9 @@ export const insertDeliveries = async (tx: Sql, endpoint: string, rows: readonly
 export type ParkedSubject = {
   readonly subject: string;
   /** Its events after this one are searched in the log; null if none was met since its first event failed. */
-  readonly afterSeq: number | null;
+  readonly after_seq: number | null;
   /** Whether none of its events waits, so that the next one may. */
-  readonly isFree: boolean;
+  readonly is_free: boolean;
 };
 /** Removes the rows behind failed ones, and returns how many; and the subjects whose events are not planned in the order of the log. */
 export async function parkFailingSubjects(
@@ -235,9 +235,9 @@ export const takeDeliveries = (
 
 export type QueueCount = {
   readonly name: string;
-  readonly reachedSeq: number;
+  readonly reached_seq: number;
   readonly waiting: number;
-  readonly givenUp: number;
+  readonly given_up: number;
 };
 export const countQueues = (sql: Sql, names: readonly string[]): Promise<QueueCount[]> =>
   sql.query<QueueCount>(queuesCount, [names]);

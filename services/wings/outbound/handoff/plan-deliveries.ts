@@ -66,9 +66,7 @@ async function resumeParked(
   { upTo, room }: { readonly upTo: number; readonly room: number },
 ): Promise<{ readonly made: number; readonly parked: readonly ParkedSubject[] }> {
   const { tx, name, types } = planning;
-  const after = new Map(
-    parked.flatMap(({ subject, afterSeq, isFree }) => (isFree ? [[subject, afterSeq ?? -1] as const] : [])),
-  );
+  const after = new Map(parked.flatMap((row) => (row.is_free ? [[row.subject, row.after_seq ?? -1] as const] : [])));
   let made = 0;
   for (let page = 0; page < PAGES_MAX && after.size > 0 && made < room; page += 1) {
     const from = Math.min(...after.values());
@@ -101,9 +99,9 @@ export async function planDeliveries(
   const planning = { tx, random, name, types };
   const { freed, parked: before } = await parkFailingSubjects(tx, name);
   const free = Math.min(PAGE, WAITING_MAX - endpoint.waiting + freed);
-  const { made, parked } = await resumeParked(planning, before, { upTo: endpoint.reachedSeq, room: free });
+  const { made, parked } = await resumeParked(planning, before, { upTo: endpoint.reached_seq, room: free });
   const skipped = new Set(parked.map(({ subject }) => subject));
-  const reached = await planNext(planning, skipped, { from: endpoint.reachedSeq, room: free - made });
+  const reached = await planNext(planning, skipped, { from: endpoint.reached_seq, room: free - made });
   await advanceEndpoint(tx, name, reached);
   return endpoint;
 }

@@ -19,16 +19,16 @@ async function overviewOf(sql: Sql, id?: string): Promise<StreamOverview[]> {
       stream_id: row.id,
       owner: row.owner,
       method: row.method,
-      endpoint_url: row.endpointUrl && shownUrl(new URL(row.endpointUrl)),
+      endpoint_url: row.endpoint_url && shownUrl(new URL(row.endpoint_url)),
       events: [...row.events],
       description: row.description,
       status: row.status,
-      status_reason: row.statusReason,
-      created_at: row.createdAt,
+      status_reason: row.status_reason,
+      created_at: row.created_at,
       excluded_users: row.excluded,
       waiting: queue?.waiting ?? 0,
-      given_up: queue?.givenUp ?? 0,
-      reached_seq: queue?.reachedSeq ?? null,
+      given_up: queue?.given_up ?? 0,
+      reached_seq: queue?.reached_seq ?? null,
     };
   });
 }

@@ -66,7 +66,7 @@ const viewOf = ({ tokenSettings, publicUrl }: StreamPorts, row: StreamRow): Stre
   events_supported: [...EVENTS_SUPPORTED],
   events_requested: [...row.events],
   events_delivered: row.events.filter((event) => EVENTS_SUPPORTED.includes(event)),
-  delivery: { method: row.method, endpoint_url: row.endpointUrl ?? `${publicUrl}/ssf/poll/${row.id}` },
+  delivery: { method: row.method, endpoint_url: row.endpoint_url ?? `${publicUrl}/ssf/poll/${row.id}` },
   ...(row.description === null ? {} : { description: row.description }),
   min_verification_interval: VERIFICATION_SECONDS,
   inactivity_timeout: INACTIVITY_SECONDS,
@@ -86,13 +86,13 @@ function settingsOf(
   if (delivery === undefined)
     return {
       method: before?.method ?? POLL,
-      endpointUrl: before?.endpointUrl ?? null,
-      sealedAuthorization: before?.sealedAuthorization ?? null,
+      endpoint_url: before?.endpoint_url ?? null,
+      sealed_authorization: before?.sealed_authorization ?? null,
       events,
       description,
     };
   if (delivery.method === POLL)
-    return { method: POLL, endpointUrl: null, sealedAuthorization: null, events, description };
+    return { method: POLL, endpoint_url: null, sealed_authorization: null, events, description };
   const { endpoint_url: url = '', authorization_header: header } = delivery;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   const isWeb = parsed?.protocol === 'https:' || parsed?.protocol === 'http:';
@@ -103,7 +103,7 @@ function settingsOf(
   assertMayPushTo(ports, parsed, caller);
   const sealedAuthorization =
     header === undefined ? null : ports.vault.seal(Buffer.from(header), streamAuthorizationContext(id));
-  return { method: PUSH, endpointUrl: parsed.href, sealedAuthorization, events, description };
+  return { method: PUSH, endpoint_url: parsed.href, sealed_authorization: sealedAuthorization, events, description };
 }
 
 const changed = (tx: Tx, caller: Caller, outcome: 'created' | 'changed' | 'deleted', row: Pick<StreamRow, 'id'>) =>
@@ -191,10 +191,10 @@ export function deleteStream(
   });
 }
 
-const statusOf = ({ id, status, statusReason }: StreamRow): StreamStatus => ({
-  stream_id: id,
-  status,
-  ...(statusReason === null ? {} : { reason: statusReason }),
+const statusOf = (row: StreamRow): StreamStatus => ({
+  stream_id: row.id,
+  status: row.status,
+  ...(row.status_reason === null ? {} : { reason: row.status_reason }),
 });
 
 /** Throws `signal_stream_unknown` (404). */
@@ -240,7 +240,7 @@ const withSubject =
     ports.transact(async (tx) => {
       const row = await locked(tx, caller, id);
       const { issuer } = ports.tokenSettings;
-      const ours = { id: row.id, issuer, jwksUri: '', audience: '', provider: null, matchEmail: true, ownIds: true };
+      const ours = { id: row.id, issuer, jwks_uri: '', audience: '', provider: null, match_email: true, own_ids: true };
       const userId = await createSubjectFinder(tx, ours, issuer)(subject);
       // A subject that is no user here has no events, and whether it is one is not said.
       if (userId !== undefined) await act(tx, id, userId);
@@ -312,7 +312,8 @@ async function look(
 ): Promise<PollAnswer & { readonly newestSeq: number | undefined }> {
   const { stream, waiting, newestSeq } = await ports.transact(async (tx) => {
     const row = await locked(tx, caller, id);
-    if (row.status !== 'enabled' || row.endpointUrl !== null) return { stream: row, waiting: [], newestSeq: undefined };
+    if (row.status !== 'enabled' || row.endpoint_url !== null)
+      return { stream: row, waiting: [], newestSeq: undefined };
     const newest = await newestEventSeq({ sql: tx });
     const refused = Object.entries(setErrs).map(([jti, { err }]) => ({ id: jti, code: err }));
     const queue = { name: queueOf(row), types: SIGNAL_TYPES };

@@ -33,22 +33,23 @@ export async function createTransmitter(
   input: NewTransmitter,
   caller: Caller,
 ): Promise<TransmitterView> {
-  const { issuer, jwks_uri: jwksUri, provider = null, match_email: matchEmail, own_ids: ownIds, reason } = input;
+  const { reason, ...asked } = input;
+  const { issuer, jwks_uri: jwksUri, provider = null } = asked;
   assertHolds(caller, [sessionsManage.name]);
   assertUrl(issuer, 'issuer');
   assertUrl(jwksUri, 'jwks_uri');
   // Its keys would sign for this installation.
   if (issuer === signalAudience)
     throw transmitterInvalid({ detail: 'The issuer is that of this installation, which signs its events itself.' });
-  if (provider === null && !matchEmail && !ownIds)
+  if (provider === null && !asked.match_email && !asked.own_ids)
     throw transmitterInvalid({
       detail: 'Its events could name no user: give `provider`, or set `match_email` or `own_ids`.',
     });
-  const audience = input.audience ?? signalAudience;
-  const row = { id: random.uuid(), issuer, jwksUri, audience, provider, matchEmail, ownIds };
+  const row = { ...asked, id: random.uuid(), audience: asked.audience ?? signalAudience, provider };
   return transact(async (tx) => {
     if (!(await insertTransmitter(tx, row, TRANSMITTERS_MAX))) throw transmitterExists();
-    const detail = { transmitter_id: row.id, issuer, provider, match_email: matchEmail, own_ids: ownIds, reason };
+    const { match_email, own_ids } = row;
+    const detail = { transmitter_id: row.id, issuer, provider, match_email, own_ids, reason };
     await recordEvent(tx, caller, transmitterChanged, { outcome: 'created', detail });
     return one({ sql: tx }, row.id);
   });

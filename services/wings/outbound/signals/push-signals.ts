@@ -14,11 +14,11 @@ export type PushSignalsPorts = Omit<PushHandoffPorts, 'handoff'> &
 
 const endpointOf = (ports: PushSignalsPorts, stream: StreamRow): HandoffEndpoint => ({
   name: queueOf(stream),
-  url: stream.endpointUrl ?? '',
+  url: stream.endpoint_url ?? '',
   requestOf: async (event, id) => {
     const body = await signSignal(ports, stream, event, id);
     if (body === null) return null;
-    const { sealedAuthorization: sealed } = stream;
+    const { sealed_authorization: sealed } = stream;
     const authorization: Record<string, string> =
       sealed === null
         ? {}

@@ -8,19 +8,19 @@ import type { SignalOutcome } from './signal-shapes.ts';
 export type TransmitterRow = {
   readonly id: string;
   readonly issuer: string;
-  readonly jwksUri: string;
+  readonly jwks_uri: string;
   readonly audience: string;
   readonly provider: string | null;
-  readonly matchEmail: boolean;
+  readonly match_email: boolean;
   /** Whether `iss_sub` with our issuer may name a user. */
-  readonly ownIds: boolean;
+  readonly own_ids: boolean;
 };
 
 /** Index: signal_transmitters_issuer. */
 const transmitterOfIssuer = defineStatement(
   'signalTransmitterOfIssuer',
-  `SELECT id, issuer, jwks_uri AS "jwksUri", audience, provider, match_email AS "matchEmail",
-     own_ids AS "ownIds" FROM signal_transmitters WHERE issuer = $1`,
+  `SELECT id, issuer, jwks_uri, audience, provider, match_email,
+     own_ids FROM signal_transmitters WHERE issuer = $1`,
 );
 /** Transmitters are few. */
 const transmittersList = defineStatement(
@@ -97,11 +97,11 @@ export const insertTransmitter = async (tx: Sql, row: TransmitterRow, most: numb
     await tx.query(transmitterInsert, [
       row.id,
       row.issuer,
-      row.jwksUri,
+      row.jwks_uri,
       row.audience,
       row.provider,
-      row.matchEmail,
-      row.ownIds,
+      row.match_email,
+      row.own_ids,
       most,
     ])
   ).length > 0;

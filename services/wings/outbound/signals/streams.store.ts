@@ -12,21 +12,21 @@ export type StreamRow = {
   readonly audience: string;
   readonly method: string;
   /** Of push. */
-  readonly endpointUrl: string | null;
-  readonly sealedAuthorization: string | null;
+  readonly endpoint_url: string | null;
+  readonly sealed_authorization: string | null;
   readonly events: readonly string[];
   readonly description: string | null;
   readonly status: StreamState;
-  readonly statusReason: string | null;
+  readonly status_reason: string | null;
 };
 
-const COLUMNS = `id, owner, audience, method, endpoint_url AS "endpointUrl", sealed_authorization AS "sealedAuthorization",
-  events, description, status, status_reason AS "statusReason"`;
+const COLUMNS = `id, owner, audience, method, endpoint_url, sealed_authorization,
+  events, description, status, status_reason`;
 
 /** Index: signal_streams_owner. */
 const streamsOfOwner = defineStatement(
   'signalStreamsOfOwner',
-  `SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY created_at, id`,
+  `SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY signal_streams.created_at, id`,
 );
 /**
  * Whether the owner may receive events now: no request of it is there to be refused. A killed agent's client is disabled,
@@ -47,12 +47,12 @@ export const signalsAreDue = defineQuestion(`EXISTS (SELECT FROM signal_streams 
 const streamsPushed = defineStatement(
   'signalStreamsPushed',
   `SELECT ${COLUMNS} FROM signal_streams
-   WHERE ${PUSHED} AND ${OWNER_MAY_RECEIVE} ORDER BY created_at, id`,
+   WHERE ${PUSHED} AND ${OWNER_MAY_RECEIVE} ORDER BY signal_streams.created_at, id`,
 );
 /** Streams are few. Exclusions by the primary key. */
 const streamsList = defineStatement(
   'signalStreamsList',
-  `SELECT ${COLUMNS}, ${placeTime('created_at')} AS "createdAt",
+  `SELECT ${COLUMNS}, ${placeTime('created_at')} AS created_at,
      (SELECT count(*)::int FROM signal_exclusions WHERE stream_id = s.id) AS excluded
    FROM signal_streams s WHERE $1::uuid IS NULL OR id = $1 ORDER BY s.created_at, id`,
 );
@@ -103,7 +103,7 @@ const exclusionRead = defineStatement(
 
 export const readStreamsOf = (sql: Sql, owner: string, id?: string): Promise<StreamRow[]> =>
   sql.query<StreamRow>(streamsOfOwner, [owner, id ?? null]);
-export type ListedStream = StreamRow & { readonly createdAt: string; readonly excluded: number };
+export type ListedStream = StreamRow & { readonly created_at: string; readonly excluded: number };
 /** Of every owner. */
 export const listStreamRows = (sql: Sql, id?: string): Promise<ListedStream[]> =>
   sql.query<ListedStream>(streamsList, [id ?? null]);
@@ -121,7 +121,7 @@ export const markVerified = async (tx: Sql, id: string, seconds: number): Promis
 
 export type StreamSettings = Pick<
   StreamRow,
-  'method' | 'endpointUrl' | 'sealedAuthorization' | 'events' | 'description'
+  'method' | 'endpoint_url' | 'sealed_authorization' | 'events' | 'description'
 >;
 /** False if the owner or the installation has too many. */
 export const insertStream = async (
@@ -135,8 +135,8 @@ export const insertStream = async (
       row.owner,
       row.audience,
       row.method,
-      row.endpointUrl,
-      row.sealedAuthorization,
+      row.endpoint_url,
+      row.sealed_authorization,
       row.events,
       row.description,
       most.ofOwner,
@@ -147,8 +147,8 @@ export const updateStreamRow = async (tx: Sql, id: string, row: StreamSettings):
   void (await tx.query(streamUpdate, [
     id,
     row.method,
-    row.endpointUrl,
-    row.sealedAuthorization,
+    row.endpoint_url,
+    row.sealed_authorization,
     row.events,
     row.description,
   ]));

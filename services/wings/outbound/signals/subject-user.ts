@@ -24,7 +24,7 @@ type Finder = (subject: Subject, depth: number) => Promise<string | undefined>;
  */
 export function createSubjectFinder(
   sql: Sql,
-  { issuer, provider, matchEmail, ownIds }: TransmitterRow,
+  { issuer, provider, match_email: matchEmail, own_ids: ownIds }: TransmitterRow,
   ownIssuer: string,
 ): (subject: unknown) => Promise<string | undefined> {
   const ofAccount = async (given: unknown): Promise<string | undefined> => {

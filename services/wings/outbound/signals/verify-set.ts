@@ -57,7 +57,7 @@ async function assertSigned(
   { signalKeys }: HasSignalKeys,
   text: string,
   hasKid: boolean,
-  { jwksUri }: TransmitterRow,
+  { jwks_uri: jwksUri }: TransmitterRow,
 ): Promise<void> {
   const found = await signalKeys.decideByKeys<Signed>(
     { jwks: null, jwks_uri: jwksUri, origin: 'admin' },

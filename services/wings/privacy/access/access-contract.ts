@@ -52,7 +52,7 @@ const restrictionView = z
   .register(componentNames, { id: 'Restriction' });
 export type RestrictionView = z.output<typeof restrictionView>;
 
-export const breakGlassView = z
+const breakGlassView = z
   .object({
     break_glass_id: z.string(),
     user_id: z.string(),
@@ -64,6 +64,7 @@ export const breakGlassView = z
     reviewed_by: z.string().nullable(),
   })
   .register(componentNames, { id: 'BreakGlass' });
+export type BreakGlassView = z.output<typeof breakGlassView>;
 
 const disclosureView = z
   .object({
@@ -77,7 +78,7 @@ const disclosureView = z
   .register(componentNames, { id: 'Disclosure' });
 export type DisclosureView = z.output<typeof disclosureView>;
 
-export const privacyRequestView = z
+const privacyRequestView = z
   .object({
     request_id: z.string(),
     kind: z.enum(['export', 'deletion']),
@@ -93,6 +94,7 @@ export const privacyRequestView = z
     summary: z.record(z.string(), z.int()).nullable(),
   })
   .register(componentNames, { id: 'PrivacyRequest' });
+export type PrivacyRequestView = z.output<typeof privacyRequestView>;
 
 export const validateDataAccessEndpoint = defineEndpoint({
   tag: TAG,

@@ -3,6 +3,7 @@ import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { PhiEnvelope, PhiPurpose } from '../phi-shapes.ts';
+import type { BreakGlassView, FieldPolicyView, RestrictionView } from './access-contract.ts';
 
 /**
  * By the primary keys, phi_restrictions_subject_id and phi_break_glass_active. One statement for each use of a value.
@@ -19,32 +20,32 @@ const accessRead = defineStatement(
      UNION ALL SELECT role FROM unnest($1::text[]) AS role WHERE NOT EXISTS (SELECT FROM agent)
    )
    SELECT
-     EXISTS (SELECT FROM agent) AS "isAgent",
+     EXISTS (SELECT FROM agent) AS is_agent,
      (SELECT coalesce(jsonb_agg(fields), '[]') FROM phi_field_policies
       WHERE role IN (SELECT role FROM held) AND purpose = $2) AS policies,
-     EXISTS (SELECT 1 FROM phi_restrictions WHERE subject_id = $3 AND ended_at IS NULL AND $2 = ANY (purposes)) AS "isRestricted",
+     EXISTS (SELECT 1 FROM phi_restrictions WHERE subject_id = $3 AND ended_at IS NULL AND $2 = ANY (purposes)) AS is_restricted,
      (SELECT id FROM phi_break_glass WHERE user_id = $4 AND subject_id = $3 AND expires_at > clock_timestamp()
         AND NOT EXISTS (SELECT FROM agent)
-      ORDER BY expires_at DESC LIMIT 1) AS "breakGlassId"`,
+      ORDER BY phi_break_glass.expires_at DESC LIMIT 1) AS break_glass_id`,
 );
 
 const policiesList = defineStatement(
   'phiFieldPoliciesList',
-  `SELECT role, purpose, fields, ${placeTime('changed_at')} AS "changedAt" FROM phi_field_policies ORDER BY role, purpose`,
+  `SELECT role, purpose, fields, ${placeTime('changed_at')} AS changed_at FROM phi_field_policies ORDER BY role, purpose`,
 );
 const policySet = defineStatement(
   'phiFieldPolicySet',
   `INSERT INTO phi_field_policies (role, purpose, fields) SELECT name, $2, $3 FROM roles WHERE name = $1
    ON CONFLICT (role, purpose) DO UPDATE SET fields = excluded.fields, changed_at = clock_timestamp()
-   RETURNING ${placeTime('changed_at')} AS "changedAt"`,
+   RETURNING ${placeTime('changed_at')} AS changed_at`,
 );
 const policyDelete = defineStatement(
   'phiFieldPolicyDelete',
   `DELETE FROM phi_field_policies WHERE role = $1 AND purpose = $2 RETURNING 1`,
 );
 
-const RESTRICTION = `id, subject_id AS "subjectId", purposes, ${placeTime('created_at')} AS "createdAt",
-  ${placeTime('ended_at')} AS "endedAt"`;
+const RESTRICTION = `id AS restriction_id, subject_id, purposes, ${placeTime('created_at')} AS created_at,
+  ${placeTime('ended_at')} AS ended_at`;
 const restrictionInsert = defineStatement(
   'phiRestrictionInsert',
   `INSERT INTO phi_restrictions (id, subject_id, purposes) VALUES ($1, $2, $3) RETURNING ${RESTRICTION}`,
@@ -56,11 +57,11 @@ const restrictionEnd = defineStatement(
 );
 const restrictionsList = defineStatement(
   'phiRestrictionsList',
-  `SELECT ${RESTRICTION} FROM phi_restrictions WHERE subject_id = $1 ORDER BY created_at DESC LIMIT 200`,
+  `SELECT ${RESTRICTION} FROM phi_restrictions WHERE subject_id = $1 ORDER BY phi_restrictions.created_at DESC LIMIT 200`,
 );
 
-const BREAK_GLASS = `id, user_id AS "userId", subject_id AS "subjectId", ${placeTime('opened_at')} AS "openedAt",
-  ${placeTime('expires_at')} AS "expiresAt", outcome, ${placeTime('reviewed_at')} AS "reviewedAt", reviewed_by AS "reviewedBy"`;
+const BREAK_GLASS = `id AS break_glass_id, user_id, subject_id, ${placeTime('opened_at')} AS opened_at,
+  ${placeTime('expires_at')} AS expires_at, outcome, ${placeTime('reviewed_at')} AS reviewed_at, reviewed_by`;
 const breakGlassInsert = defineStatement(
   'phiBreakGlassInsert',
   `INSERT INTO phi_break_glass (id, user_id, subject_id, opened_at, expires_at)
@@ -81,7 +82,7 @@ const breakGlassReview = defineStatement(
 const breakGlassList = defineStatement(
   'phiBreakGlassList',
   `SELECT ${BREAK_GLASS} FROM phi_break_glass WHERE ($1::boolean IS NULL OR (outcome IS NOT NULL) = $1)
-     AND ($2::timestamptz IS NULL OR (opened_at, id) < ($2, $3::uuid)) ORDER BY opened_at DESC, id DESC LIMIT $4`,
+     AND ($2::timestamptz IS NULL OR (opened_at, id) < ($2, $3::uuid)) ORDER BY phi_break_glass.opened_at DESC, id DESC LIMIT $4`,
 );
 
 const disclosureInsert = defineStatement(
@@ -90,16 +91,16 @@ const disclosureInsert = defineStatement(
 );
 const disclosuresList = defineStatement(
   'phiDisclosuresList',
-  `SELECT id, purpose, ${placeTime('disclosed_at')} AS "disclosedAt", encrypted FROM phi_disclosures
+  `SELECT id, purpose, ${placeTime('disclosed_at')} AS disclosed_at, encrypted FROM phi_disclosures
    WHERE subject_id = $1 AND disclosed_at >= clock_timestamp() - interval '6 years' AND NOT purpose = ANY ($2::text[])
-     AND ($3::timestamptz IS NULL OR (disclosed_at, id) < ($3, $4::uuid)) ORDER BY disclosed_at DESC, id DESC LIMIT $5`,
+     AND ($3::timestamptz IS NULL OR (disclosed_at, id) < ($3, $4::uuid)) ORDER BY phi_disclosures.disclosed_at DESC, id DESC LIMIT $5`,
 );
 
 /** The person of an event and its reference are personal values. By the index audit_personal_target. */
 const usesList = defineStatement(
   'phiUsesList',
-  `SELECT e.seq::float8 AS seq, event_id AS "eventId", type, outcome, actor_kind || ':' || coalesce(${actorIdOf('e')}, '') AS actor,
-     ${placeTime('occurred_at')} AS "occurredAt", detail ->> 'purpose' AS purpose, detail ->> 'basis' AS basis,
+  `SELECT e.seq::float8 AS seq, event_id, type, outcome, actor_kind || ':' || coalesce(${actorIdOf('e')}, '') AS actor,
+     ${placeTime('occurred_at')} AS occurred_at, detail ->> 'purpose' AS purpose, detail ->> 'basis' AS basis,
      (SELECT value FROM audit_personal r WHERE r.event_id = e.event_id AND r.field = 'detail.reference') AS reference
    FROM audit_personal p JOIN audit_events e USING (event_id)
    WHERE p.field = 'target' AND p.value = 'subject:' || $1 AND e.seq < $2::bigint
@@ -108,11 +109,11 @@ const usesList = defineStatement(
 
 export type UseRow = {
   readonly seq: number;
-  readonly eventId: string;
+  readonly event_id: string;
   readonly type: string;
   readonly outcome: string;
   readonly actor: string;
-  readonly occurredAt: string;
+  readonly occurred_at: string;
   readonly purpose: string | null;
   readonly basis: string | null;
   readonly reference: string | null;
@@ -126,10 +127,10 @@ export const listUseRows = (
 ): Promise<UseRow[]> => sql.query<UseRow>(usesList, [subjectId, before, limit]);
 
 export type AccessRow = {
-  readonly isAgent: boolean;
+  readonly is_agent: boolean;
   readonly policies: readonly (readonly string[])[];
-  readonly isRestricted: boolean;
-  readonly breakGlassId: string | null;
+  readonly is_restricted: boolean;
+  readonly break_glass_id: string | null;
 };
 
 /** @param userId null for a client or agent */
@@ -147,83 +148,64 @@ export const readAccess = async (
   return (await sql.query<AccessRow>(accessRead, [roles, purpose, subjectId, userId, clientId]))[0] as AccessRow;
 };
 
-export type FieldPolicyRow = {
-  readonly role: string;
-  readonly purpose: PhiPurpose;
-  readonly fields: string[];
-  readonly changedAt: string;
-};
-export const listFieldPolicyRows = (sql: Sql): Promise<FieldPolicyRow[]> => sql.query<FieldPolicyRow>(policiesList);
+export const listFieldPolicyRows = (sql: Sql): Promise<FieldPolicyView[]> => sql.query<FieldPolicyView>(policiesList);
 /** When it was changed; undefined for an unknown role. */
 export const writeFieldPolicy = async (
   tx: Sql,
-  { role, purpose, fields }: Omit<FieldPolicyRow, 'changedAt'>,
+  { role, purpose, fields }: Omit<FieldPolicyView, 'changed_at'>,
 ): Promise<string | undefined> =>
-  (await tx.query<{ changedAt: string }>(policySet, [role, purpose, fields]))[0]?.changedAt;
+  (await tx.query<{ changed_at: string }>(policySet, [role, purpose, fields]))[0]?.changed_at;
 export const deleteFieldPolicyRow = async (tx: Sql, role: string, purpose: PhiPurpose): Promise<boolean> =>
   (await tx.query(policyDelete, [role, purpose])).length === 1;
 
-export type RestrictionRow = {
-  readonly id: string;
-  readonly subjectId: string;
-  readonly purposes: PhiPurpose[];
-  readonly createdAt: string;
-  readonly endedAt: string | null;
-};
 export const insertRestriction = async (
   tx: Sql,
-  { id, subjectId, purposes }: Pick<RestrictionRow, 'id' | 'subjectId'> & { readonly purposes: readonly PhiPurpose[] },
-): Promise<RestrictionRow> =>
-  (await tx.query<RestrictionRow>(restrictionInsert, [id, subjectId, purposes]))[0] as RestrictionRow;
-export const endRestrictionRow = async (tx: Sql, id: string, subjectId: string): Promise<RestrictionRow | undefined> =>
-  (await tx.query<RestrictionRow>(restrictionEnd, [id, subjectId]))[0];
+  {
+    id,
+    subjectId,
+    purposes,
+  }: { readonly id: string; readonly subjectId: string; readonly purposes: readonly PhiPurpose[] },
+): Promise<RestrictionView> =>
+  (await tx.query<RestrictionView>(restrictionInsert, [id, subjectId, purposes]))[0] as RestrictionView;
+export const endRestrictionRow = async (tx: Sql, id: string, subjectId: string): Promise<RestrictionView | undefined> =>
+  (await tx.query<RestrictionView>(restrictionEnd, [id, subjectId]))[0];
 /** The newest two hundred. */
-export const listRestrictionRows = (sql: Sql, subjectId: string): Promise<RestrictionRow[]> =>
-  sql.query<RestrictionRow>(restrictionsList, [subjectId]);
+export const listRestrictionRows = (sql: Sql, subjectId: string): Promise<RestrictionView[]> =>
+  sql.query<RestrictionView>(restrictionsList, [subjectId]);
 
-export type BreakGlassRow = {
-  readonly id: string;
-  readonly userId: string;
-  readonly subjectId: string;
-  readonly openedAt: string;
-  readonly expiresAt: string;
-  readonly outcome: 'justified' | 'unjustified' | null;
-  readonly reviewedAt: string | null;
-  readonly reviewedBy: string | null;
-};
 export const insertBreakGlass = async (
   tx: Sql,
   row: { readonly id: string; readonly userId: string; readonly subjectId: string; readonly minutes: number },
-): Promise<BreakGlassRow> =>
+): Promise<BreakGlassView> =>
   (
-    await tx.query<BreakGlassRow>(breakGlassInsert, [row.id, row.userId, row.subjectId, row.minutes])
-  )[0] as BreakGlassRow;
-export const lockBreakGlass = async (tx: Sql, id: string): Promise<BreakGlassRow | undefined> =>
-  (await tx.query<BreakGlassRow>(breakGlassLock, [id]))[0];
+    await tx.query<BreakGlassView>(breakGlassInsert, [row.id, row.userId, row.subjectId, row.minutes])
+  )[0] as BreakGlassView;
+export const lockBreakGlass = async (tx: Sql, id: string): Promise<BreakGlassView | undefined> =>
+  (await tx.query<BreakGlassView>(breakGlassLock, [id]))[0];
 export const reviewBreakGlassRow = async (
   tx: Sql,
   id: string,
   outcome: 'justified' | 'unjustified',
   reviewer: string,
-): Promise<BreakGlassRow> =>
-  (await tx.query<BreakGlassRow>(breakGlassReview, [id, outcome, reviewer]))[0] as BreakGlassRow;
+): Promise<BreakGlassView> =>
+  (await tx.query<BreakGlassView>(breakGlassReview, [id, outcome, reviewer]))[0] as BreakGlassView;
 export const listBreakGlassRows = (
   sql: Sql,
   isReviewed: boolean | undefined,
   [openedAt, id]: readonly string[] = [],
   limit = 50,
-): Promise<BreakGlassRow[]> =>
-  sql.query<BreakGlassRow>(breakGlassList, [isReviewed ?? null, openedAt ?? null, id ?? null, limit]);
+): Promise<BreakGlassView[]> =>
+  sql.query<BreakGlassView>(breakGlassList, [isReviewed ?? null, openedAt ?? null, id ?? null, limit]);
 
 export type DisclosureRow = {
   readonly id: string;
   readonly purpose: PhiPurpose;
-  readonly disclosedAt: string;
+  readonly disclosed_at: string;
   readonly encrypted: PhiEnvelope;
 };
 export async function insertDisclosure(tx: Sql, row: DisclosureRow & { readonly subjectId: string }): Promise<void> {
   const encrypted = JSON.stringify(row.encrypted);
-  await tx.query(disclosureInsert, [row.id, row.subjectId, row.purpose, row.disclosedAt, encrypted]);
+  await tx.query(disclosureInsert, [row.id, row.subjectId, row.purpose, row.disclosed_at, encrypted]);
 }
 /** Of six years, newest first, without these purposes. */
 export const listDisclosureRows = (

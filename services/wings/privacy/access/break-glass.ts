@@ -1,33 +1,13 @@
-import type { z } from 'zod';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { isInstallation, personOf } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
 import { breakGlassOpened, breakGlassReviewedEvent } from '../audit-events.ts';
-import {
-  type BreakGlassRow,
-  insertBreakGlass,
-  listBreakGlassRows,
-  lockBreakGlass,
-  reviewBreakGlassRow,
-} from './access.store.ts';
-import type { breakGlassView } from './access-contract.ts';
+import { insertBreakGlass, listBreakGlassRows, lockBreakGlass, reviewBreakGlassRow } from './access.store.ts';
+import type { BreakGlassView } from './access-contract.ts';
 import { breakGlassReviewed, breakGlassUnknown, usersOnly } from './access-errors.ts';
 
-export type BreakGlassView = z.output<typeof breakGlassView>;
-
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-const viewOf = (row: BreakGlassRow): BreakGlassView => ({
-  break_glass_id: row.id,
-  user_id: row.userId,
-  subject_id: row.subjectId,
-  opened_at: row.openedAt,
-  expires_at: row.expiresAt,
-  outcome: row.outcome,
-  reviewed_at: row.reviewedAt,
-  reviewed_by: row.reviewedBy,
-});
 
 function userOf(caller: Caller): string {
   const user = personOf(caller);
@@ -54,9 +34,9 @@ export function openBreakGlass(
     await recordEvent(tx, caller, breakGlassOpened, {
       outcome: 'ok',
       target: { kind: 'subject', id: subjectId },
-      detail: { break_glass_id: row.id, user_id: userId, expires_at: row.expiresAt, reason },
+      detail: { break_glass_id: row.break_glass_id, user_id: userId, expires_at: row.expires_at, reason },
     });
-    return viewOf(row);
+    return row;
   });
 }
 
@@ -79,14 +59,14 @@ export function reviewBreakGlass(
   return transact(async (tx) => {
     const before = await lockBreakGlass(tx, input.break_glass_id);
     if (before === undefined) throw breakGlassUnknown();
-    if (before.outcome !== null || before.userId === reviewer) throw breakGlassReviewed();
+    if (before.outcome !== null || before.user_id === reviewer) throw breakGlassReviewed();
     const row = await reviewBreakGlassRow(tx, input.break_glass_id, input.outcome, reviewer);
     await recordEvent(tx, caller, breakGlassReviewedEvent, {
       outcome: input.outcome,
-      target: { kind: 'subject', id: row.subjectId },
-      detail: { break_glass_id: row.id, user_id: row.userId, reviewed_by: reviewer, reason: input.reason },
+      target: { kind: 'subject', id: row.subject_id },
+      detail: { break_glass_id: row.break_glass_id, user_id: row.user_id, reviewed_by: reviewer, reason: input.reason },
     });
-    return viewOf(row);
+    return row;
   });
 }
 
@@ -102,6 +82,6 @@ export async function listBreakGlass(
   const reviewed = input.reviewed === undefined ? undefined : input.reviewed === 'true';
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await listBreakGlassRows(sql, reviewed, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ openedAt, id }) => [openedAt, id]);
-  return { break_glass: items.map(viewOf), next };
+  const { items, next } = pageOf(rows, input.limit, (row) => [row.opened_at, row.break_glass_id]);
+  return { break_glass: items, next };
 }

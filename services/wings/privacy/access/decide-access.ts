@@ -42,7 +42,12 @@ export async function decideAccess(
   const person = personOf(caller);
   const actingId = actingAgentOf(caller);
   const clientId = actingId ?? clientIdOf(caller);
-  const { isAgent, policies, isRestricted, breakGlassId } = await readAccess(sql, {
+  const {
+    is_agent: isAgent,
+    policies,
+    is_restricted: isRestricted,
+    break_glass_id: breakGlassId,
+  } = await readAccess(sql, {
     roles: person !== null && hasSignIn(person) ? (person.roles ?? []) : [],
     purpose,
     subjectId,

@@ -47,7 +47,7 @@ export async function recordDisclosure(
     dataKey.key.fill(0);
     const isRecorded = await ports.transact(async (tx) => {
       if (!(await lockDataKey(tx, dataKey.id))) return false;
-      await insertDisclosure(tx, { id, subjectId, purpose, disclosedAt, encrypted });
+      await insertDisclosure(tx, { id, subjectId, purpose, disclosed_at: disclosedAt, encrypted });
       await recordEvent(tx, caller, phiDisclosed, {
         outcome: 'ok',
         target: { kind: 'subject', id: subjectId },
@@ -72,7 +72,7 @@ export async function listDisclosures(
   const { subject_id: subjectId } = input;
   const after = placeOfCursor(input.cursor, [PLACE.time, UUID]);
   const rows = await listDisclosureRows(ports.sql, subjectId, ROUTINE_PURPOSES, after, input.limit + 1);
-  const { items, next } = pageOf(rows, input.limit, ({ disclosedAt, id }) => [disclosedAt, id]);
+  const { items, next } = pageOf(rows, input.limit, (row) => [row.disclosed_at, row.id]);
   const views: DisclosureView[] = [];
   for (const row of items) views.push(await viewOf(ports, subjectId, row));
   return { disclosures: views, next };
@@ -81,7 +81,7 @@ export async function listDisclosures(
 async function viewOf(
   ports: Pick<Ports, 'sql'> & HasPhiKeys,
   subjectId: string,
-  { id, purpose, disclosedAt, encrypted }: DisclosureRow,
+  { id, purpose, disclosed_at: disclosedAt, encrypted }: DisclosureRow,
 ): Promise<DisclosureView> {
   const subject = { subjectId, level: BOUND.level };
   const dataKey = await readDataKey(ports.sql, subject, encrypted.key_version);

@@ -12,7 +12,7 @@ type Place = { readonly role: string; readonly purpose: PhiPurpose; readonly rea
 export const listFieldPolicies = async ({
   sql,
 }: Pick<Ports, 'sql'>): Promise<{ readonly policies: FieldPolicyView[] }> => ({
-  policies: (await listFieldPolicyRows(sql)).map(({ changedAt, ...row }) => ({ ...row, changed_at: changedAt })),
+  policies: await listFieldPolicyRows(sql),
 });
 
 /** Sets the fields that holders of a role may see for a purpose. Throws `field_policy_unknown` (404) for an unknown role. */

@@ -18,7 +18,7 @@ export type PhiUseView = {
 
 const SEQ = /^\d{1,15}$/;
 
-const viewOf = ({ eventId, occurredAt, ...row }: UseRow): PhiUseView => ({
+const viewOf = ({ event_id: eventId, occurred_at: occurredAt, ...row }: UseRow): PhiUseView => ({
   ...row,
   event_id: eventId,
   occurred_at: occurredAt,

@@ -1,5 +1,6 @@
 import { operation } from '#services/core/shared/operation.ts';
 import { PHI_PURPOSES } from '../phi-shapes.ts';
+import type { BreakGlassView, PrivacyRequestView } from './access-contract.ts';
 import {
   addRestrictionEndpoint,
   type DisclosureView,
@@ -22,18 +23,12 @@ import {
   setFieldPolicyEndpoint,
   validateDataAccessEndpoint,
 } from './access-contract.ts';
-import { type BreakGlassView, listBreakGlass, openBreakGlass, reviewBreakGlass } from './break-glass.ts';
+import { listBreakGlass, openBreakGlass, reviewBreakGlass } from './break-glass.ts';
 import { validateDataAccessRequest } from './decide-access.ts';
 import { listDisclosures, recordDisclosure } from './disclosures.ts';
 import { deleteFieldPolicy, listFieldPolicies, setFieldPolicy } from './field-policies.ts';
 import { logPhiAccess } from './log-phi-access.ts';
-import {
-  type PrivacyRequestView,
-  readExport,
-  readPrivacyRequest,
-  requestDeletion,
-  requestExport,
-} from './privacy-requests.ts';
+import { readExport, readPrivacyRequest, requestDeletion, requestExport } from './privacy-requests.ts';
 import { addRestriction, endRestriction, listRestrictions } from './restrictions.ts';
 
 const policyLine = ({ role, purpose, fields }: FieldPolicyView): string =>

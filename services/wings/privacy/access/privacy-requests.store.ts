@@ -4,20 +4,19 @@ import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { PhiEnvelope } from '../phi-shapes.ts';
+import type { PrivacyRequestView } from './access-contract.ts';
 
 /** `seq`: place of the completion in the sealed log, by index audit_events_event_id. */
-const REQUEST = `r.id, r.kind, r.subject_id AS "subjectId", r.state, ${placeTime('r.created_at')} AS "createdAt",
-  ${placeTime('r.due_at')} AS "dueAt", ${placeTime('r.finished_at')} AS "finishedAt", r.event_id AS "eventId", r.summary,
-  (SELECT seq::float8 FROM audit_events e WHERE e.event_id = r.event_id) AS seq`;
+const REQUEST = `r.id AS request_id, r.kind, r.subject_id, r.state, ${placeTime('r.created_at')} AS created_at,
+  ${placeTime('r.due_at')} AS due_at, ${placeTime('r.finished_at')} AS finished_at,
+  CASE WHEN r.event_id IS NOT NULL THEN jsonb_build_object('event_id', r.event_id, 'seq',
+    (SELECT seq FROM audit_events e WHERE e.event_id = r.event_id)) END AS receipt, r.summary`;
 const requestInsert = defineStatement(
   'phiRequestInsert',
   `INSERT INTO phi_requests AS r (id, kind, subject_id) VALUES ($1, $2, $3) RETURNING ${REQUEST}`,
 );
 const requestRead = defineStatement('phiRequestRead', `SELECT ${REQUEST} FROM phi_requests r WHERE r.id = $1`);
-const resultRead = defineStatement(
-  'phiRequestResultRead',
-  `SELECT subject_id AS "subjectId", result FROM phi_requests WHERE id = $1`,
-);
+const resultRead = defineStatement('phiRequestResultRead', `SELECT subject_id, result FROM phi_requests WHERE id = $1`);
 /** Also deletions that a legal hold keeps waiting. Index: phi_requests_queued. */
 export const privacyRequestsAreDue = defineQuestion(`EXISTS (SELECT FROM phi_requests WHERE state = 'queued')`);
 /** By index phi_requests_queued. A deletion waits for the end of a legal hold. */
@@ -49,32 +48,24 @@ const exportRead = defineStatement(
         WHERE p.field = 'target' AND p.value = 'subject:' || $1 ORDER BY a.seq DESC LIMIT 10000) e) AS uses`,
 );
 
-export type RequestRow = {
-  readonly id: string;
-  readonly kind: 'export' | 'deletion';
-  readonly subjectId: string;
-  readonly state: 'queued' | 'done';
-  readonly createdAt: string;
-  readonly dueAt: string;
-  readonly finishedAt: string | null;
-  readonly eventId: string | null;
-  readonly summary: Readonly<Record<string, number>> | null;
-  readonly seq: number | null;
-};
-
 export const insertRequest = async (
   tx: Sql,
-  { id, kind, subjectId }: Pick<RequestRow, 'id' | 'kind' | 'subjectId'>,
-): Promise<RequestRow> => (await tx.query<RequestRow>(requestInsert, [id, kind, subjectId]))[0] as RequestRow;
-export const readRequest = async (sql: Sql, id: string): Promise<RequestRow | undefined> =>
-  (await sql.query<RequestRow>(requestRead, [id]))[0];
+  {
+    id,
+    kind,
+    subjectId,
+  }: { readonly id: string; readonly kind: PrivacyRequestView['kind']; readonly subjectId: string },
+): Promise<PrivacyRequestView> =>
+  (await tx.query<PrivacyRequestView>(requestInsert, [id, kind, subjectId]))[0] as PrivacyRequestView;
+export const readRequest = async (sql: Sql, id: string): Promise<PrivacyRequestView | undefined> =>
+  (await sql.query<PrivacyRequestView>(requestRead, [id]))[0];
 export const readResult = async (
   sql: Sql,
   id: string,
-): Promise<{ readonly subjectId: string; readonly result: PhiEnvelope | null } | undefined> =>
-  (await sql.query<{ readonly subjectId: string; readonly result: PhiEnvelope | null }>(resultRead, [id]))[0];
-export const readNextRequest = async (sql: Sql): Promise<RequestRow | undefined> =>
-  (await sql.query<RequestRow>(requestReadNext))[0];
+): Promise<{ readonly subject_id: string; readonly result: PhiEnvelope | null } | undefined> =>
+  (await sql.query<{ readonly subject_id: string; readonly result: PhiEnvelope | null }>(resultRead, [id]))[0];
+export const readNextRequest = async (sql: Sql): Promise<PrivacyRequestView | undefined> =>
+  (await sql.query<PrivacyRequestView>(requestReadNext))[0];
 /** False when another run finished it first. */
 export const finishRequest = async (
   tx: Sql,

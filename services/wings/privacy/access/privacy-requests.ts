@@ -1,4 +1,3 @@
-import type { z } from 'zod';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import type { Caller, JobRun, Ports } from '#services/core/ports.ts';
@@ -11,13 +10,12 @@ import type { HasPhiKeys } from '../phi-keys.ts';
 import { assertNotHeld } from '../retention/legal-holds.ts';
 import { liveSubjectKey, openDataKey, type SubjectKeyPorts } from '../subject-keys.ts';
 import { NONCE_BYTES } from '../xaes-256-gcm.ts';
-import type { privacyRequestView } from './access-contract.ts';
+import type { PrivacyRequestView } from './access-contract.ts';
 import { privacyRequestUnfinished, privacyRequestUnknown } from './access-errors.ts';
 import { listDisclosures } from './disclosures.ts';
 import {
   finishRequest,
   insertRequest,
-  type RequestRow,
   readExportRow,
   readNextRequest,
   readRequest,
@@ -26,25 +24,11 @@ import {
 
 export { privacyRequestsAreDue } from './privacy-requests.store.ts';
 
-export type PrivacyRequestView = z.output<typeof privacyRequestView>;
-
 /** Requests the job; never fails, because the timetable runs it anyway. */
 type HasPrivacyWake = { readonly wakePrivacyRequests: () => void };
 
 const BOUND = { purpose: 'individual_request', level: 'high' } as const;
 const DISCLOSURES_MAX = 1_000;
-
-const viewOf = (row: RequestRow): PrivacyRequestView => ({
-  request_id: row.id,
-  kind: row.kind,
-  subject_id: row.subjectId,
-  state: row.state,
-  created_at: row.createdAt,
-  due_at: row.dueAt,
-  finished_at: row.finishedAt,
-  receipt: row.eventId === null ? null : { event_id: row.eventId, seq: row.seq },
-  summary: row.summary,
-});
 
 type RequestPorts = Pick<Ports, 'transact' | 'random'> & HasPrivacyWake;
 type Asked = { readonly subject_id: string; readonly reason: string };
@@ -64,10 +48,10 @@ export function requestPrivacyJob(
     await recordEvent(tx, caller, privacyRequestMade, {
       outcome: kind,
       target: { kind: 'subject', id: subjectId },
-      detail: { request_id: row.id, reason },
+      detail: { request_id: row.request_id, reason },
     });
     tx.afterCommit(ports.wakePrivacyRequests);
-    return viewOf(row);
+    return row;
   });
 }
 
@@ -85,7 +69,7 @@ type Chosen = { readonly request_id: string };
 export async function readPrivacyRequest({ sql }: Pick<Ports, 'sql'>, input: Chosen): Promise<PrivacyRequestView> {
   const row = await readRequest(sql, input.request_id);
   if (row === undefined) throw privacyRequestUnknown();
-  return viewOf(row);
+  return row;
 }
 
 /**
@@ -101,13 +85,13 @@ export async function readExport(
   const row = await readResult(ports.sql, input.request_id);
   if (row === undefined) throw privacyRequestUnknown();
   if (row.result === null) throw privacyRequestUnfinished();
-  const subject = { subjectId: row.subjectId, level: BOUND.level };
+  const subject = { subjectId: row.subject_id, level: BOUND.level };
   const dataKey = await readDataKey(ports.sql, subject, row.result.key_version);
   if (dataKey === undefined || dataKey.wrapped === '') throw privacyRequestUnfinished();
-  const { key } = openDataKey(ports, dataKey, row.subjectId, clearance);
+  const { key } = openDataKey(ports, dataKey, row.subject_id, clearance);
   const found = openPhi(key, row.result, BOUND.purpose);
   key.fill(0);
-  return { subject_id: row.subjectId, export: found };
+  return { subject_id: row.subject_id, export: found };
 }
 
 /**
@@ -123,7 +107,7 @@ export async function processPrivacyRequests(
     next = await readNextRequest(ports.sql);
   }
 
-  async function exportSubject({ id, subjectId }: RequestRow): Promise<void> {
+  async function exportSubject({ request_id: id, subject_id: subjectId }: PrivacyRequestView): Promise<void> {
     const row = await readExportRow(ports.sql, subjectId);
     const { disclosures } = await listDisclosures(ports, { subject_id: subjectId, limit: DISCLOSURES_MAX });
     const data = { subject_id: subjectId, ...row, disclosures };
@@ -153,7 +137,7 @@ export async function processPrivacyRequests(
     });
   }
 
-  function deleteSubject({ id, subjectId }: RequestRow): Promise<void> {
+  function deleteSubject({ request_id: id, subject_id: subjectId }: PrivacyRequestView): Promise<void> {
     return ports.transact(async (tx) => {
       await fence.hold(tx);
       const summary = { destroyed_keys: (await shredDataKeys(tx, subjectId)).length };

@@ -3,17 +3,9 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import { assertSubject } from '../assert-subject.ts';
 import { restrictionChanged } from '../audit-events.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
-import { endRestrictionRow, insertRestriction, listRestrictionRows, type RestrictionRow } from './access.store.ts';
+import { endRestrictionRow, insertRestriction, listRestrictionRows } from './access.store.ts';
 import type { RestrictionView } from './access-contract.ts';
 import { restrictionUnknown } from './access-errors.ts';
-
-const viewOf = (row: RestrictionRow): RestrictionView => ({
-  restriction_id: row.id,
-  subject_id: row.subjectId,
-  purposes: row.purposes,
-  created_at: row.createdAt,
-  ended_at: row.endedAt,
-});
 
 /** Refuses every use of a person's values for these purposes from now on, except by emergency access. Throws
  * `phi_subject_unknown` (404). */
@@ -30,9 +22,9 @@ export function addRestriction(
     await recordEvent(tx, caller, restrictionChanged, {
       outcome: 'added',
       target: { kind: 'subject', id: subjectId },
-      detail: { restriction_id: row.id, purposes, reason },
+      detail: { restriction_id: row.restriction_id, purposes, reason },
     });
-    return viewOf(row);
+    return row;
   });
 }
 
@@ -49,9 +41,9 @@ export function endRestriction(
     await recordEvent(tx, caller, restrictionChanged, {
       outcome: 'ended',
       target: { kind: 'subject', id: subjectId },
-      detail: { restriction_id: row.id, reason },
+      detail: { restriction_id: row.restriction_id, reason },
     });
-    return viewOf(row);
+    return row;
   });
 }
 
@@ -60,5 +52,5 @@ export const listRestrictions = async (
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly subject_id: string },
 ): Promise<{ readonly restrictions: RestrictionView[] }> => ({
-  restrictions: (await listRestrictionRows(sql, input.subject_id)).map(viewOf),
+  restrictions: await listRestrictionRows(sql, input.subject_id),
 });

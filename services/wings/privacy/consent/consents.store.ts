@@ -3,7 +3,7 @@ import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
 
-const CONSENT = `id, purpose, version, granted, terms, ${placeTime('recorded_at')} AS "recordedAt"`;
+const CONSENT = `id, purpose, version, granted, terms, ${placeTime('recorded_at')} AS recorded_at`;
 /** By index phi_consents_version; a concurrent insert of the same version wins. */
 const consentInsert = defineStatement(
   'phiConsentInsert',
@@ -21,7 +21,7 @@ const consentsNewest = defineStatement(
 );
 const consentsList = defineStatement(
   'phiConsentsList',
-  `SELECT ${CONSENT} FROM phi_consents WHERE subject_id = $1 ORDER BY recorded_at DESC, version DESC LIMIT 500`,
+  `SELECT ${CONSENT} FROM phi_consents WHERE subject_id = $1 ORDER BY phi_consents.recorded_at DESC, version DESC LIMIT 500`,
 );
 
 export type ConsentRow = {
@@ -30,7 +30,7 @@ export type ConsentRow = {
   readonly version: number;
   readonly granted: boolean;
   readonly terms: string;
-  readonly recordedAt: string;
+  readonly recorded_at: string;
 };
 
 /** Undefined when a concurrent request recorded this version first. */

@@ -13,7 +13,7 @@ export type ConsentView = z.output<typeof consentView>;
 const CONSENT_PURPOSES: readonly PhiPurpose[] = ['research'];
 const TRIES = 5;
 
-const viewOf = ({ id, recordedAt, ...row }: ConsentRow): ConsentView => ({
+const viewOf = ({ id, recorded_at: recordedAt, ...row }: ConsentRow): ConsentView => ({
   consent_id: id,
   ...row,
   recorded_at: recordedAt,

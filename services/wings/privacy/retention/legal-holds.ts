@@ -1,20 +1,10 @@
-import type { z } from 'zod';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Sql } from '#services/core/ports.ts';
 import { assertSubject } from '../assert-subject.ts';
 import { legalHoldChanged } from '../audit-events.ts';
-import { endHoldRow, insertHold, isHeld, type LegalHoldRow, listHoldRows } from './retention.store.ts';
-import type { legalHoldView } from './retention-contract.ts';
+import { endHoldRow, insertHold, isHeld, listHoldRows } from './retention.store.ts';
+import type { LegalHoldView } from './retention-contract.ts';
 import { legalHoldUnknown, subjectHeld } from './retention-errors.ts';
-
-export type LegalHoldView = z.output<typeof legalHoldView>;
-
-const viewOf = (row: LegalHoldRow): LegalHoldView => ({
-  hold_id: row.id,
-  subject_id: row.subjectId,
-  created_at: row.createdAt,
-  ended_at: row.endedAt,
-});
 
 /** Throws `subject_held` (409) while a legal hold protects the person's records. */
 export async function assertNotHeld(sql: Sql, subjectId: string): Promise<void> {
@@ -34,9 +24,9 @@ export function placeHold(
     await recordEvent(tx, caller, legalHoldChanged, {
       outcome: 'placed',
       target: { kind: 'subject', id: subjectId },
-      detail: { hold_id: row.id, reason },
+      detail: { hold_id: row.hold_id, reason },
     });
-    return viewOf(row);
+    return row;
   });
 }
 
@@ -56,9 +46,9 @@ export function endHold(
     await recordEvent(tx, caller, legalHoldChanged, {
       outcome: 'ended',
       target: { kind: 'subject', id: subjectId },
-      detail: { hold_id: row.id, reason },
+      detail: { hold_id: row.hold_id, reason },
     });
-    return viewOf(row);
+    return row;
   });
 }
 
@@ -66,4 +56,4 @@ export function endHold(
 export const listHolds = async (
   { sql }: Pick<Ports, 'sql'>,
   input: { readonly subject_id: string },
-): Promise<{ readonly holds: LegalHoldView[] }> => ({ holds: (await listHoldRows(sql, input.subject_id)).map(viewOf) });
+): Promise<{ readonly holds: LegalHoldView[] }> => ({ holds: await listHoldRows(sql, input.subject_id) });

@@ -1,13 +1,13 @@
 import { operation } from '#services/core/shared/operation.ts';
-import { endHold, type LegalHoldView, listHolds, placeHold } from './legal-holds.ts';
+import { endHold, listHolds, placeHold } from './legal-holds.ts';
 import {
   type RetentionPolicyView,
-  type RetentionRunView,
   readRetention,
   readRun,
   requestRetentionRun,
   setRetentionPolicy,
 } from './retention.ts';
+import type { LegalHoldView, RetentionRunView } from './retention-contract.ts';
 import {
   endHoldEndpoint,
   listHoldsEndpoint,

@@ -24,7 +24,7 @@ export const retentionPolicyView = z
   })
   .register(componentNames, { id: 'RetentionPolicy' });
 
-export const retentionRunView = z
+const retentionRunView = z
   .object({
     run_id: z.string(),
     dry_run: z.boolean(),
@@ -34,8 +34,9 @@ export const retentionRunView = z
     counts: z.record(z.string(), z.int()).nullable(),
   })
   .register(componentNames, { id: 'RetentionRun' });
+export type RetentionRunView = z.output<typeof retentionRunView>;
 
-export const legalHoldView = z
+const legalHoldView = z
   .object({
     hold_id: z.string(),
     subject_id: z.string(),
@@ -43,6 +44,7 @@ export const legalHoldView = z
     ended_at: instant.nullable(),
   })
   .register(componentNames, { id: 'LegalHold' });
+export type LegalHoldView = z.output<typeof legalHoldView>;
 
 export const readRetentionEndpoint = defineEndpoint({
   tag: TAG,

@@ -2,6 +2,7 @@ import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
+import type { LegalHoldView, RetentionRunView } from './retention-contract.ts';
 import type { RetentionKind } from './retention-shapes.ts';
 
 type Records = {
@@ -112,15 +113,15 @@ const applies = ofKinds((each) =>
 
 const policiesRead = defineStatement(
   'retentionPoliciesRead',
-  `SELECT kind, keep_days AS "keepDays", ${placeTime('changed_at')} AS "changedAt" FROM retention_policies ORDER BY kind`,
+  `SELECT kind, keep_days, ${placeTime('changed_at')} AS changed_at FROM retention_policies ORDER BY kind`,
 );
 const policySet = defineStatement(
   'retentionPolicySet',
   `UPDATE retention_policies SET keep_days = $2, changed_at = clock_timestamp() WHERE kind = $1
-   RETURNING kind, keep_days AS "keepDays", ${placeTime('changed_at')} AS "changedAt"`,
+   RETURNING kind, keep_days, ${placeTime('changed_at')} AS changed_at`,
 );
 
-const HOLD = `id, subject_id AS "subjectId", ${placeTime('created_at')} AS "createdAt", ${placeTime('ended_at')} AS "endedAt"`;
+const HOLD = `id AS hold_id, subject_id, ${placeTime('created_at')} AS created_at, ${placeTime('ended_at')} AS ended_at`;
 const holdInsert = defineStatement(
   'legalHoldInsert',
   `INSERT INTO legal_holds (id, subject_id) VALUES ($1, $2) RETURNING ${HOLD}`,
@@ -132,7 +133,7 @@ const holdEnd = defineStatement(
 );
 const holdsList = defineStatement(
   'legalHoldsList',
-  `SELECT ${HOLD} FROM legal_holds WHERE subject_id = $1 ORDER BY created_at DESC LIMIT 200`,
+  `SELECT ${HOLD} FROM legal_holds WHERE subject_id = $1 ORDER BY legal_holds.created_at DESC LIMIT 200`,
 );
 /** By index legal_holds_open. */
 const holdOpen = defineStatement(
@@ -140,8 +141,8 @@ const holdOpen = defineStatement(
   `SELECT 1 FROM legal_holds WHERE subject_id = $1 AND ended_at IS NULL LIMIT 1`,
 );
 
-const RUN = `id, dry_run AS "isDryRun", state, ${placeTime('created_at')} AS "createdAt",
-  ${placeTime('finished_at')} AS "finishedAt", counts`;
+const RUN = `id AS run_id, dry_run, state, ${placeTime('created_at')} AS created_at,
+  ${placeTime('finished_at')} AS finished_at, counts`;
 const runInsert = defineStatement(
   'retentionRunInsert',
   `INSERT INTO retention_runs (id, dry_run) VALUES ($1, $2) RETURNING ${RUN}`,
@@ -149,11 +150,11 @@ const runInsert = defineStatement(
 const runRead = defineStatement('retentionRunRead', `SELECT ${RUN} FROM retention_runs WHERE id = $1`);
 const runReadNext = defineStatement(
   'retentionRunReadNext',
-  `SELECT ${RUN} FROM retention_runs WHERE state = 'queued' ORDER BY created_at LIMIT 1`,
+  `SELECT ${RUN} FROM retention_runs WHERE state = 'queued' ORDER BY retention_runs.created_at LIMIT 1`,
 );
 /** No run that deletes was begun within a day. */
 const IS_DUE = `NOT EXISTS (SELECT FROM retention_runs WHERE NOT dry_run AND created_at > now() - interval '1 day')`;
-const runIsDue = defineStatement('retentionRunIsDue', `SELECT ${IS_DUE} AS "isDue"`);
+const runIsDue = defineStatement('retentionRunIsDue', `SELECT ${IS_DUE} AS is_due`);
 export const retentionIsDue = defineQuestion(`EXISTS (SELECT FROM retention_runs WHERE state = 'queued') OR ${IS_DUE}`);
 const runFinish = defineStatement(
   'retentionRunFinish',
@@ -169,29 +170,14 @@ const runCountRemoved = defineStatement(
 );
 const runsList = defineStatement(
   'retentionRunsList',
-  `SELECT ${RUN} FROM retention_runs ORDER BY created_at DESC LIMIT 20`,
+  `SELECT ${RUN} FROM retention_runs ORDER BY retention_runs.created_at DESC LIMIT 20`,
 );
 
 export type RetentionPolicyRow = {
   readonly kind: RetentionKind;
-  readonly keepDays: number | null;
-  readonly changedAt: string;
+  readonly keep_days: number | null;
+  readonly changed_at: string;
 };
-export type LegalHoldRow = {
-  readonly id: string;
-  readonly subjectId: string;
-  readonly createdAt: string;
-  readonly endedAt: string | null;
-};
-export type RetentionRunRow = {
-  readonly id: string;
-  readonly isDryRun: boolean;
-  readonly state: 'queued' | 'done';
-  readonly createdAt: string;
-  readonly finishedAt: string | null;
-  readonly counts: Readonly<Record<string, number>> | null;
-};
-
 export const readRetentionPolicies = (sql: Sql): Promise<RetentionPolicyRow[]> =>
   sql.query<RetentionPolicyRow>(policiesRead);
 export const writeRetentionPolicy = async (
@@ -207,22 +193,23 @@ export const countDue = async (sql: Sql, kind: RetentionKind, keepDays: number):
 export const applyRetention = async (tx: Sql, kind: RetentionKind, keepDays: number, limit: number): Promise<number> =>
   (await tx.query(applies.get(kind)!, [keepDays, limit])).length;
 
-export const insertHold = async (tx: Sql, id: string, subjectId: string): Promise<LegalHoldRow> =>
-  (await tx.query<LegalHoldRow>(holdInsert, [id, subjectId]))[0] as LegalHoldRow;
-export const endHoldRow = async (tx: Sql, id: string, subjectId: string): Promise<LegalHoldRow | undefined> =>
-  (await tx.query<LegalHoldRow>(holdEnd, [id, subjectId]))[0];
-export const listHoldRows = (sql: Sql, subjectId: string): Promise<LegalHoldRow[]> =>
-  sql.query<LegalHoldRow>(holdsList, [subjectId]);
+export const insertHold = async (tx: Sql, id: string, subjectId: string): Promise<LegalHoldView> =>
+  (await tx.query<LegalHoldView>(holdInsert, [id, subjectId]))[0] as LegalHoldView;
+export const endHoldRow = async (tx: Sql, id: string, subjectId: string): Promise<LegalHoldView | undefined> =>
+  (await tx.query<LegalHoldView>(holdEnd, [id, subjectId]))[0];
+export const listHoldRows = (sql: Sql, subjectId: string): Promise<LegalHoldView[]> =>
+  sql.query<LegalHoldView>(holdsList, [subjectId]);
 export const isHeld = async (sql: Sql, subjectId: string): Promise<boolean> =>
   (await sql.query(holdOpen, [subjectId])).length === 1;
 
-export const insertRetentionRun = async (tx: Sql, id: string, isDryRun: boolean): Promise<RetentionRunRow> =>
-  (await tx.query<RetentionRunRow>(runInsert, [id, isDryRun]))[0] as RetentionRunRow;
-export const readRetentionRun = async (sql: Sql, id: string): Promise<RetentionRunRow | undefined> =>
-  (await sql.query<RetentionRunRow>(runRead, [id]))[0];
-export const readNextRun = async (sql: Sql): Promise<RetentionRunRow | undefined> =>
-  (await sql.query<RetentionRunRow>(runReadNext))[0];
-export const isRunDue = async (sql: Sql): Promise<boolean> => (await sql.query<{ isDue: boolean }>(runIsDue))[0]!.isDue;
+export const insertRetentionRun = async (tx: Sql, id: string, isDryRun: boolean): Promise<RetentionRunView> =>
+  (await tx.query<RetentionRunView>(runInsert, [id, isDryRun]))[0] as RetentionRunView;
+export const readRetentionRun = async (sql: Sql, id: string): Promise<RetentionRunView | undefined> =>
+  (await sql.query<RetentionRunView>(runRead, [id]))[0];
+export const readNextRun = async (sql: Sql): Promise<RetentionRunView | undefined> =>
+  (await sql.query<RetentionRunView>(runReadNext))[0];
+export const isRunDue = async (sql: Sql): Promise<boolean> =>
+  (await sql.query<{ is_due: boolean }>(runIsDue))[0]!.is_due;
 /** The final counts; undefined when another run finished it first. */
 export const finishRun = async (
   tx: Sql,
@@ -233,4 +220,4 @@ export const finishRun = async (
 /** Adds to what the run removed so far; the sum. */
 export const countRemoved = async (tx: Sql, id: string, kind: RetentionKind, removed: number): Promise<number> =>
   ((await tx.query<{ total: number }>(runCountRemoved, [id, kind, removed]))[0] as { total: number }).total;
-export const listRunRows = (sql: Sql): Promise<RetentionRunRow[]> => sql.query<RetentionRunRow>(runsList);
+export const listRunRows = (sql: Sql): Promise<RetentionRunView[]> => sql.query<RetentionRunView>(runsList);

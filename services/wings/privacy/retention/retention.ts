@@ -11,38 +11,28 @@ import {
   isRunDue,
   listRunRows,
   type RetentionPolicyRow,
-  type RetentionRunRow,
   readNextRun,
   readRetentionPolicies,
   readRetentionRun,
   writeRetentionPolicy,
 } from './retention.store.ts';
-import type { retentionPolicyView, retentionRunView } from './retention-contract.ts';
+import type { RetentionRunView, retentionPolicyView } from './retention-contract.ts';
 import { retentionRunUnknown, retentionTooShort } from './retention-errors.ts';
 import { FLOOR_DAYS, type RetentionKind, WITHOUT_FLOOR } from './retention-shapes.ts';
 
 export { retentionIsDue } from './retention.store.ts';
 
 export type RetentionPolicyView = z.output<typeof retentionPolicyView>;
-export type RetentionRunView = z.output<typeof retentionRunView>;
 /** Requests the job; never fails, because the timetable runs it anyway. */
 export type HasRetentionWake = { readonly wakeRetention: () => void };
 
 const BATCH = 500;
 
-const policyOf = ({ kind, keepDays, changedAt }: RetentionPolicyRow): RetentionPolicyView => ({
-  kind,
-  keep_days: keepDays,
-  least_days: WITHOUT_FLOOR.includes(kind) ? null : FLOOR_DAYS,
-  changed_at: changedAt,
-});
-const runOf = (row: RetentionRunRow): RetentionRunView => ({
-  run_id: row.id,
-  dry_run: row.isDryRun,
-  state: row.state,
-  created_at: row.createdAt,
-  finished_at: row.finishedAt,
-  counts: row.counts,
+const policyOf = (row: RetentionPolicyRow): RetentionPolicyView => ({
+  kind: row.kind,
+  keep_days: row.keep_days,
+  least_days: WITHOUT_FLOOR.includes(row.kind) ? null : FLOOR_DAYS,
+  changed_at: row.changed_at,
 });
 
 /** The policies, and the last twenty runs. */
@@ -50,7 +40,7 @@ export async function readRetention({
   sql,
 }: Pick<Ports, 'sql'>): Promise<{ policies: RetentionPolicyView[]; runs: RetentionRunView[] }> {
   const [policies, runs] = [await readRetentionPolicies(sql), await listRunRows(sql)];
-  return { policies: policies.map(policyOf), runs: runs.map(runOf) };
+  return { policies: policies.map(policyOf), runs };
 }
 
 /**
@@ -88,10 +78,10 @@ export function requestRetentionRun(
     await recordEvent(tx, caller, retentionRequested, {
       outcome: isDryRun ? 'dry_run' : 'run',
       target: { kind: 'installation', id: 'sallyport' },
-      detail: { run_id: row.id, reason },
+      detail: { run_id: row.run_id, reason },
     });
     tx.afterCommit(ports.wakeRetention);
-    return runOf(row);
+    return row;
   });
 }
 
@@ -102,7 +92,7 @@ export async function readRun(
 ): Promise<RetentionRunView> {
   const row = await readRetentionRun(sql, input.run_id);
   if (row === undefined) throw retentionRunUnknown();
-  return runOf(row);
+  return row;
 }
 
 /** For each kind with a policy, how many records are overdue by more than these days; those under a legal hold are not. */
@@ -111,7 +101,7 @@ export async function readOverdueRecords(
   graceDays: number,
 ): Promise<{ kind: RetentionKind; keepDays: number; overdue: number }[]> {
   const kinds: { kind: RetentionKind; keepDays: number; overdue: number }[] = [];
-  for (const { kind, keepDays } of await readRetentionPolicies(sql))
+  for (const { kind, keep_days: keepDays } of await readRetentionPolicies(sql))
     if (keepDays !== null) kinds.push({ kind, keepDays, overdue: await countDue(sql, kind, keepDays + graceDays) });
   return kinds;
 }
@@ -132,19 +122,17 @@ export async function implementDataRetentionPolicies(
     });
   for (let next = await readNextRun(ports.sql); next !== undefined; next = await readNextRun(ports.sql)) {
     const counts: Record<string, number> = {};
-    for (const { kind, keepDays } of await readRetentionPolicies(ports.sql)) {
+    for (const { kind, keep_days: keepDays } of await readRetentionPolicies(ports.sql)) {
       if (signal.aborted) return;
       if (keepDays !== null)
-        counts[kind] = next.isDryRun
-          ? await countDue(ports.sql, kind, keepDays)
-          : await removeAll(next, kind, keepDays);
+        counts[kind] = next.dry_run ? await countDue(ports.sql, kind, keepDays) : await removeAll(next, kind, keepDays);
     }
     if (signal.aborted) return;
     await finish(next, counts);
   }
 
   /** How many records of the kind this run removed, in this process or in one that died. */
-  async function removeAll({ id }: RetentionRunRow, kind: RetentionKind, keepDays: number): Promise<number> {
+  async function removeAll({ run_id: id }: RetentionRunView, kind: RetentionKind, keepDays: number): Promise<number> {
     for (;;) {
       const { removed, total } = await ports.transact(async (tx) => {
         await fence.hold(tx);
@@ -155,7 +143,10 @@ export async function implementDataRetentionPolicies(
     }
   }
 
-  function finish({ id, isDryRun }: RetentionRunRow, seen: Readonly<Record<string, number>>): Promise<void> {
+  function finish(
+    { run_id: id, dry_run: isDryRun }: RetentionRunView,
+    seen: Readonly<Record<string, number>>,
+  ): Promise<void> {
     return ports.transact(async (tx) => {
       await fence.hold(tx);
       const counts = await finishRun(tx, id, seen);

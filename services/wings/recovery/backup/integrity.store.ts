@@ -6,7 +6,7 @@ export type Reference = {
   readonly table: string;
   readonly column: string;
   readonly to: string;
-  readonly toColumn: string;
+  readonly to_column: string;
   /** Rows that must have their counterpart; all by default. */
   readonly where?: string;
 };
@@ -15,10 +15,10 @@ const LIVE = 'revoked_at IS NULL AND expires_at > clock_timestamp()';
 
 /** Not declared, because a row trigger or a rule ends what depends on a row, and old rows may outlive it. */
 const UNDECLARED: readonly Reference[] = [
-  { table: 'refresh_families', column: 'user_id', to: 'users', toColumn: 'id', where: LIVE },
-  { table: 'refresh_families', column: 'client_id', to: 'oauth_clients', toColumn: 'clientId', where: LIVE },
-  { table: 'refresh_families', column: 'sid', to: 'sessions', toColumn: 'id', where: LIVE },
-  { table: 'audit_personal', column: 'seq', to: 'audit_events', toColumn: 'seq' },
+  { table: 'refresh_families', column: 'user_id', to: 'users', to_column: 'id', where: LIVE },
+  { table: 'refresh_families', column: 'client_id', to: 'oauth_clients', to_column: 'clientId', where: LIVE },
+  { table: 'refresh_families', column: 'sid', to: 'sessions', to_column: 'id', where: LIVE },
+  { table: 'audit_personal', column: 'seq', to: 'audit_events', to_column: 'seq' },
 ];
 
 /** Ids that are shown of each finding. */
@@ -27,7 +27,7 @@ const EXAMPLES = 5;
 // Reads the catalogue. Foreign keys of one column; the product has no others.
 const declaredRead = defineStatement(
   'integrityDeclaredRead',
-  `SELECT c.conrelid::regclass::text AS "table", a.attname AS "column", c.confrelid::regclass::text AS "to", f.attname AS "toColumn"
+  `SELECT c.conrelid::regclass::text AS "table", a.attname AS "column", c.confrelid::regclass::text AS "to", f.attname AS to_column
    FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
      JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1]
    WHERE c.contype = 'f' AND c.conparentid = 0 AND cardinality(c.conkey) = 1 AND c.connamespace = current_schema()::regnamespace
@@ -74,7 +74,7 @@ const quoted = (name: string): string => (name.startsWith('"') ? name : `"${name
 /** Rows whose counterpart is missing: how many, and some of the values that lead nowhere. Reads both tables. */
 export async function readOrphans(
   sql: Sql,
-  { table, column, to, toColumn, where = 'true' }: Reference,
+  { table, column, to, to_column: toColumn, where = 'true' }: Reference,
 ): Promise<{ readonly rows: number; readonly examples: readonly string[] }> {
   const [from, at, other, key] = [table, column, to, toColumn].map(quoted);
   const statement = defineStatement(

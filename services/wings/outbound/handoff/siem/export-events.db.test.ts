@@ -53,7 +53,7 @@ describe('a target that accepts', () => {
     expect(harness.arrived.flatMap(documentsOf).map(({ metadata }) => metadata.event_code)).toContain('role.created');
     expect(await siem.run()).toEqual({ sent: 0 });
     expect(await siem.rows()).toMatchObject([
-      { name: 'soc', reachedSeq: newest, failures: 0, failure: null, acceptedAt: expect.any(Date) },
+      { name: 'soc', reached_seq: newest, failures: 0, failure: null, accepted_at: expect.any(Date) },
     ]);
   });
 
@@ -135,14 +135,14 @@ describe('a target that is down', () => {
     // One request each time a pause was over, and none within it.
     expect(harness.arrived).toHaveLength(10);
     expect(await siem.rows()).toMatchObject([
-      { reachedSeq: before, failures: 10, failure: 'http_503', failedAt: expect.any(Date), isPaused: true },
+      { reached_seq: before, failures: 10, failure: 'http_503', failed_at: expect.any(Date), is_paused: true },
     ]);
     harness.arrived.length = 0;
     harness.answerWith(() => 200);
     await siem.pass();
     await siem.run();
     expect(arrivedSeqs()).toEqual(range(before + 1, await newestSeq()));
-    expect(await siem.rows()).toMatchObject([{ failures: 0, failure: null, failedAt: null, isPaused: false }]);
+    expect(await siem.rows()).toMatchObject([{ failures: 0, failure: null, failed_at: null, is_paused: false }]);
   });
 
   test.each([
@@ -211,7 +211,7 @@ describe('an event that the target refuses', () => {
       await siem.pass();
       await siem.run();
     }
-    expect(await siem.rows()).toMatchObject([{ reachedSeq: await newestSeq() }]);
+    expect(await siem.rows()).toMatchObject([{ reached_seq: await newestSeq() }]);
     expect(await reports()).toEqual([{ n: 0 }]);
   });
 });
@@ -235,7 +235,7 @@ describe('replay', () => {
   });
 
   test('is an event with who did it and why', async () => {
-    const reached = (await siem.rows())[0]?.reachedSeq;
+    const reached = (await siem.rows())[0]?.reached_seq;
     await replay(0);
     const rows = await harness.log.raw(`SELECT detail FROM audit_outbox WHERE type = 'siem.replayed' ORDER BY id DESC`);
     expect(rows[0]).toEqual({
@@ -265,7 +265,7 @@ describe('replay', () => {
 
   test('refuses a position that was not reached, and an unknown target', async () => {
     const [row] = await siem.rows();
-    await expect(replay(row!.reachedSeq + 2)).rejects.toMatchObject({ code: 'siem_position_ahead' });
+    await expect(replay(row!.reached_seq + 2)).rejects.toMatchObject({ code: 'siem_position_ahead' });
     await expect(replay(0, 'other')).rejects.toMatchObject({ code: 'siem_target_unknown' });
   });
 
@@ -280,8 +280,8 @@ describe('replay', () => {
       siem_targets: [
         {
           siem_target: 'soc',
-          reached_seq: row?.reachedSeq,
-          behind: newest - row!.reachedSeq,
+          reached_seq: row?.reached_seq,
+          behind: newest - row!.reached_seq,
           failure: 'http_503',
           failing_since: expect.stringMatching(/Z$/),
           accepted_at: null,

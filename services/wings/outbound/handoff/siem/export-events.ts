@@ -106,9 +106,9 @@ async function nextEvents(
     await fence.hold(tx);
     if ((await readTarget(tx, name)) === undefined) await insertTarget(tx, name, await newestEventSeq({ sql: tx }));
     const row = (await readTarget(tx, name)) as TargetRow;
-    if (row.isPaused) return { row, events: [] };
+    if (row.is_paused) return { row, events: [] };
     // An event that was refused is tried alone.
-    const events = await followSealedEvents({ sql: tx }, row.reachedSeq, row.rejections > 0 ? 1 : limit);
+    const events = await followSealedEvents({ sql: tx }, row.reached_seq, row.rejections > 0 ? 1 : limit);
     if (events.length === 0) await followTarget(tx, name);
     return { row, events };
   });

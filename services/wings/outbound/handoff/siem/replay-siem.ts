@@ -8,11 +8,11 @@ import type { SiemTargetView } from './siem-contract.ts';
 
 const viewOf = (row: TargetRow, newest: number): SiemTargetView => ({
   siem_target: row.name,
-  reached_seq: row.reachedSeq,
-  behind: Math.max(0, newest - row.reachedSeq),
+  reached_seq: row.reached_seq,
+  behind: Math.max(0, newest - row.reached_seq),
   failure: row.failure,
-  failing_since: row.failedAt?.toISOString() ?? null,
-  accepted_at: row.acceptedAt?.toISOString() ?? null,
+  failing_since: row.failed_at?.toISOString() ?? null,
+  accepted_at: row.accepted_at?.toISOString() ?? null,
 });
 
 /** Lists the targets that have a place in the log, by name. */
@@ -38,7 +38,7 @@ export function replaySiem(
     if (before === undefined) throw siemTargetUnknown();
     const row = await replayTarget(tx, name, seq - 1);
     if (row === undefined) throw siemPositionAhead();
-    const detail = { siem_target: name, seq, reached_seq: before.reachedSeq, reason };
+    const detail = { siem_target: name, seq, reached_seq: before.reached_seq, reason };
     await recordEvent(tx, caller, siemReplayed, { outcome: 'ok', detail });
     return viewOf(row, await newestEventSeq({ sql: tx }));
   });

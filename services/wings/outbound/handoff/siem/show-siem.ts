@@ -11,7 +11,7 @@ export function showSiem(ports: Pick<Ports, 'sql'> & HasSiem, everyMs: number): 
   const look = async (): Promise<void> => {
     const newest = await newestEventSeq(ports);
     const rows = (await readTargets(ports.sql)).filter(({ name }) => names.has(name));
-    siemBehind.set(Math.max(0, ...rows.map(({ reachedSeq }) => newest - reachedSeq)));
+    siemBehind.set(Math.max(0, ...rows.map((row) => newest - row.reached_seq)));
     siemFailing.set(rows.filter(({ failure }) => failure !== null).length);
   };
   return lookWhenScraped(look, everyMs);

@@ -7,21 +7,21 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 export type TargetRow = {
   readonly name: string;
   /** The last event that it accepted, or that was skipped. */
-  readonly reachedSeq: number;
+  readonly reached_seq: number;
   /** Failed batches in a row. */
   readonly failures: number;
   /** Refusals of the first event after `reachedSeq`. */
   readonly rejections: number;
   /** Code of the failure that lasts; null while it accepts. */
   readonly failure: string | null;
-  readonly failedAt: Date | null;
-  readonly acceptedAt: Date | null;
+  readonly failed_at: Date | null;
+  readonly accepted_at: Date | null;
   /** Whether nothing is sent now, because it failed. */
-  readonly isPaused: boolean;
+  readonly is_paused: boolean;
 };
 
-const COLUMNS = `name, reached_seq::float8 AS "reachedSeq", failures, rejections, failure, failed_at AS "failedAt",
-  accepted_at AS "acceptedAt", coalesce(retry_at > clock_timestamp(), false) AS "isPaused"`;
+const COLUMNS = `name, reached_seq::float8 AS reached_seq, failures, rejections, failure, failed_at,
+  accepted_at, coalesce(retry_at > clock_timestamp(), false) AS is_paused`;
 
 /** A new target gets events from now on. */
 const targetInsert = defineStatement(
@@ -86,13 +86,13 @@ export const followTarget = async (tx: Sql, name: string): Promise<void> => {
 /** False if an operator moved the target meanwhile. `isAccepted` is false if the events were skipped. */
 export const advanceTarget = async (
   tx: Sql,
-  { name, reachedSeq }: Pick<TargetRow, 'name' | 'reachedSeq'>,
+  { name, reached_seq: reachedSeq }: Pick<TargetRow, 'name' | 'reached_seq'>,
   to: number,
   isAccepted: boolean,
 ): Promise<boolean> => (await tx.query(targetAdvance, [name, reachedSeq, to, isAccepted])).length === 1;
 export const failTarget = async (
   sql: Sql,
-  { name, reachedSeq }: Pick<TargetRow, 'name' | 'reachedSeq'>,
+  { name, reached_seq: reachedSeq }: Pick<TargetRow, 'name' | 'reached_seq'>,
   { code, isRejection, pauseSeconds }: { code: string; isRejection: boolean; pauseSeconds: number },
 ): Promise<void> => {
   await sql.query(targetFail, [name, reachedSeq, code, isRejection ? 1 : 0, pauseSeconds]);
