@@ -22,7 +22,6 @@ import {
 import { decryptPhi } from '../services/wings/privacy/decrypt-phi.ts';
 import { encryptPhi } from '../services/wings/privacy/encrypt-phi.ts';
 import { phiRead } from '../services/wings/privacy/permissions.ts';
-import { createPhiKeys } from '../services/wings/privacy/phi-keys.ts';
 import type { PhiEnvelope, PhiPurpose } from '../services/wings/privacy/phi-shapes.ts';
 import { placeHold } from '../services/wings/privacy/retention/legal-holds.ts';
 import { noNotices, rehearsed } from './admin.ts';
@@ -99,7 +98,6 @@ export async function seedClinic(output: Output, options: GlobalOptions): Promis
       await database.keyRing.load();
       const ports: ClinicPorts = {
         ...database,
-        phiKeys: createPhiKeys(database.vault),
         stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock },
       };
       const staff = await seedStaff(ports, password);

@@ -12,11 +12,13 @@ import {
 } from './admin.ts';
 import { wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
+import type { Register } from './operations.ts';
 
 const caller = systemCaller('sallyport incidents');
 
 /** `sallyport incidents unjudged|retry`, directly on the database; the other verbs are operations. */
-export function registerUnjudged(program: Command): void {
+export function registerIncidents(program: Command, addOperations: Register): void {
+  addOperations(program);
   const incidents = program.commands.find((verb) => verb.name() === 'incidents') as Command;
   addPage(incidents.command('unjudged'))
     .description('list events that detections could not evaluate, oldest first; they wait for a retry or are set aside')

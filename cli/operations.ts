@@ -1,15 +1,14 @@
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { createAccessDirectory, type HasAccess } from '../services/core/access/access-directory.ts';
+import { createAccessDirectory } from '../services/core/access/access-directory.ts';
 import type { Caller } from '../services/core/ports.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/core/shared/operation.ts';
+import type { Listed } from '../services/modules.ts';
 import { isVerificationRequired, secondFactorRolesOf } from '../services/platform/config/identity.ts';
 import type { Config } from '../services/platform/config/load.ts';
 import type { CommandArgument } from '../services/platform/define/command-option.ts';
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { addressRefusal } from '../services/platform/http/outbound.ts';
-import type { HasAlertAddresses } from '../services/wings/outbound/alerts/manage-targets.ts';
-import { createPhiKeys, type HasPhiKeys } from '../services/wings/privacy/phi-keys.ts';
 import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
 import { checked, requireReason, uuidOf } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
@@ -31,17 +30,11 @@ function settingsOf(config: Config) {
   };
 }
 
-/** What the rules of commands get. */
-export type CommandPorts = DatabasePorts &
-  HasAlertAddresses &
-  typeof noNotices &
-  HasAccess &
-  HasPhiKeys &
-  ReturnType<typeof settingsOf> &
-  ReturnType<typeof mailer> & {
-    /** Our issuer: what events of transmitters name as audience by default. */
-    readonly signalAudience: string;
-  };
+/** Adds verbs to the program. */
+export type Register = (program: Command) => void;
+
+/** What the rules of the commands of all modules get. */
+type CommandPorts = PortsOfCommands<readonly Listed<'operations'>[]>;
 
 type Options = GlobalOptions & Partial<ActOptions> & { readonly limit?: string; readonly cursor?: string };
 type Input = Readonly<Record<string, unknown>>;
@@ -60,12 +53,12 @@ async function portsOf(endpoint: Endpoint, ports: DatabasePorts): Promise<Comman
     ...noNotices,
     ...settingsOf(ports.settings),
     access,
-    phiKeys: createPhiKeys(ports.vault),
     alertAddresses: { refusalOf: (url) => addressRefusal(ports.settings.alerts, url) },
     // Only what sends a mail needs the address of its links.
     get mailer() {
       return mailer(ports.settings).mailer;
     },
+    // Our issuer: what events of transmitters name as audience by default.
     get signalAudience() {
       const { settings } = ports;
       return settings.tokens.issuer ?? mailer(settings).mailer.publicUrl;
@@ -180,10 +173,7 @@ function register(group: Command, called: Called, caller: Caller): void {
  * Adds the commands among the operations.
  * @example registerOperations(program, clientOperations)
  */
-export function registerOperations<const O extends readonly Operation[]>(
-  program: Command,
-  operations: CommandPorts extends PortsOfCommands<O> ? O : never,
-): void {
+export function registerOperations(program: Command, operations: readonly Operation[]): void {
   for (const operation of operations as unknown as readonly (Called | { readonly command: undefined })[]) {
     if (operation.command === undefined) continue;
     const names = namesOf(operation.command.verb);

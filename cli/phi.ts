@@ -3,21 +3,19 @@ import { type Command, Option } from 'commander';
 import { decryptPhiEndpoint, encryptPhiEndpoint } from '../services/wings/privacy/contract.ts';
 import { decryptPhi } from '../services/wings/privacy/decrypt-phi.ts';
 import { encryptPhi } from '../services/wings/privacy/encrypt-phi.ts';
-import { phiKeyOperations, phiOperations } from '../services/wings/privacy/operations.ts';
-import { createPhiKeys } from '../services/wings/privacy/phi-keys.ts';
 import { PHI_LEVELS, PHI_PURPOSES } from '../services/wings/privacy/phi-shapes.ts';
 import { onDatabase, rehearsed, type Verb } from './admin.ts';
 import { checked } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { registerOperations } from './operations.ts';
+import type { Register } from './operations.ts';
 import type { GlobalOptions } from './output.ts';
-import { withPhiKeys } from './privacy/common.ts';
+import { withoutSignIn } from './privacy/common.ts';
 
 const caller = systemCaller('sallyport phi');
 
 /** `sallyport phi …`, directly on the database; `encrypt` and `decrypt` read standard input. */
-export function registerPhi(program: Command): void {
+export function registerPhi(program: Command, addOperations: Register): void {
   const phi = program.command('phi');
   phi
     .command('encrypt')
@@ -31,7 +29,7 @@ export function registerPhi(program: Command): void {
     .description('decrypt the envelope on standard input, and print the value; the audit log records it')
     .addOption(purposeOption())
     .action((_own, command: Command) => onDatabase(command, decrypt));
-  registerOperations(program, [...phiKeyOperations, ...phiOperations]);
+  addOperations(program);
 }
 
 const purposeOption = (): Option =>
@@ -54,15 +52,14 @@ type Use = GlobalOptions & { readonly purpose: string };
 const encrypt: Verb<Use & { readonly subject: string; readonly level: string }> = async (ports, output, options) => {
   const { subject: subject_id, purpose, level } = options;
   const input = checked(encryptPhiEndpoint, { subject_id, purpose, level, data: standardInput() });
-  const phiKeys = createPhiKeys(ports.vault);
-  const { encrypted } = await encryptPhi({ ...ports, phiKeys }, input, caller);
+  const { encrypted } = await encryptPhi(ports, input, caller);
   if (rehearsed(output, options, `encrypt a value of ${input.subject_id}`)) return;
   output.data(encrypted, (envelope) => [JSON.stringify(envelope)]);
 };
 
 const decrypt: Verb<Use> = async (ports, output, options) => {
   const input = checked(decryptPhiEndpoint, { purpose: options.purpose, encrypted: standardInput() });
-  const found = await decryptPhi(withPhiKeys(ports), input, caller);
+  const found = await decryptPhi(withoutSignIn(ports), input, caller);
   if (rehearsed(output, options, `decrypt a value of ${input.encrypted.subject_id}`)) return;
   output.data(found, (shown) => [JSON.stringify(shown.data)]);
 };

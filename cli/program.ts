@@ -1,10 +1,7 @@
 import { Command, type Option } from 'commander';
 import { version } from '../observability/version.ts';
-import type { Operation, PortsOfCommands } from '../services/core/shared/operation.ts';
 import type { Wing } from '../services/platform/config/wings.ts';
-import type { CommandPorts } from './operations.ts';
-
-type Register = (program: Command) => void;
+import type { Register } from './operations.ts';
 
 type Verb = {
   /** The wing that it acts on; refused in an installation without it. */
@@ -14,13 +11,24 @@ type Verb = {
   readonly load: () => Promise<Register>;
 };
 
-/** Verbs that are operations. */
-async function folded<const O extends readonly Operation[]>(
-  load: () => Promise<CommandPorts extends PortsOfCommands<O> ? O : never>,
+/** The operations of a module that are the verb. */
+async function folded(module: string, verb: string): Promise<Register> {
+  const [{ registerOperations }, { operationsOf }] = await Promise.all([
+    import('./operations.ts'),
+    import('../services/modules.ts'),
+  ]);
+  const operations = (await operationsOf(module)).filter(({ command }) => command?.verb.split(' ')[0] === verb);
+  return (program) => registerOperations(program, operations);
+}
+
+/** A verb of which only some are operations, which it adds in their place. */
+async function partlyFolded(
+  module: string,
+  verb: string,
+  load: () => Promise<(program: Command, addOperations: Register) => void>,
 ): Promise<Register> {
-  const { registerOperations } = await import('./operations.ts');
-  const operations = await load();
-  return (program) => registerOperations<O>(program, operations);
+  const [addOperations, register] = [await folded(module, verb), await load()];
+  return (program) => register(program, addOperations);
 }
 
 /** Every verb, by its name. */
@@ -48,13 +56,12 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   applications: {
     summary: 'manage applications with permissions of their own: list, delete (to declare one: sallyport apply)',
-    load: () =>
-      folded(async () => (await import('../services/core/access/application-operations.ts')).applicationOperations),
+    load: () => folded('access', 'applications'),
   },
   agents: {
     wing: 'agents',
     summary: 'register, list, show and kill agents: software that acts for a user',
-    load: () => folded(async () => (await import('../services/wings/agents/operations.ts')).agentOperations),
+    load: () => folded('agents', 'agents'),
   },
   'api-keys': {
     summary: 'manage API keys: list, create, rotate, revoke',
@@ -71,69 +78,57 @@ export const verbs: Readonly<Record<string, Verb>> = {
   dashboard: {
     wing: 'monitoring',
     summary: 'show sign-ins, incidents, the speed of tokens, and the use of processors, memory, pools and queues',
-    load: () => folded(async () => (await import('../services/wings/monitoring/operations.ts')).monitoringOperations),
+    load: () => folded('monitoring', 'dashboard'),
   },
   capacity: {
     wing: 'monitoring',
     summary: 'predict when limits are reached, and advise on settings',
-    load: () => folded(async () => (await import('../services/wings/monitoring/operations.ts')).capacityOperations),
+    load: () => folded('monitoring', 'capacity'),
   },
   reports: {
     wing: 'monitoring',
     summary: 'make, list and show security reports (run, list, show)',
-    load: async () => (await import('./reports.ts')).registerReports,
+    load: () => partlyFolded('monitoring', 'reports', async () => (await import('./reports.ts')).registerReports),
   },
   incidents: {
     summary:
       'handle security incidents (list, show, acknowledge, close) and events that could not be evaluated (unjudged, retry)',
-    load: async () => {
-      const operations = await folded(
-        async () => (await import('../services/core/security/operations.ts')).incidentOperations,
-      );
-      const { registerUnjudged } = await import('./incidents.ts');
-      return (program) => {
-        operations(program);
-        registerUnjudged(program);
-      };
-    },
+    load: () => partlyFolded('security', 'incidents', async () => (await import('./incidents.ts')).registerIncidents),
   },
   transmitters: {
     wing: 'outbound',
     summary: 'say which systems may end sessions here by shared signals: add, list, remove, received',
-    load: () =>
-      folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).transmitterOperations),
+    load: () => folded('outbound/signals', 'transmitters'),
   },
   'signal-streams': {
     wing: 'outbound',
     summary: 'streams of shared signals of every receiver: list, status, verify',
-    load: () =>
-      folded(async () => (await import('../services/wings/outbound/signals/operations.ts')).signalStreamOperations),
+    load: () => folded('outbound/signals', 'signal-streams'),
   },
   alerts: {
     wing: 'outbound',
     summary: 'see, acknowledge and resolve alerts: list, acknowledge, resolve',
-    load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertOperations),
+    load: () => folded('outbound/alerts', 'alerts'),
   },
   'alert-targets': {
     wing: 'outbound',
     summary: 'say where alerts are sent: add, list, update, remove, test, deliveries',
-    load: () =>
-      folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).alertTargetOperations),
+    load: () => folded('outbound/alerts', 'alert-targets'),
   },
   silences: {
     wing: 'outbound',
     summary: 'do not send some alerts for a while: add, list, end',
-    load: () => folded(async () => (await import('../services/wings/outbound/alerts/operations.ts')).silenceOperations),
+    load: () => folded('outbound/alerts', 'silences'),
   },
   violations: {
     wing: 'compliance',
     summary: 'list violations of compliance controls, and acknowledge the events that they name',
-    load: () => folded(async () => (await import('../services/wings/compliance/operations.ts')).violationOperations),
+    load: () => folded('compliance', 'violations'),
   },
   report: {
     wing: 'compliance',
     summary: 'build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)',
-    load: async () => (await import('./report.ts')).registerReport,
+    load: () => partlyFolded('compliance', 'report', async () => (await import('./report.ts')).registerReport),
   },
   users: {
     summary: 'accounts: list, show, why, invite, invite-again, disable, enable, reset-factors, delete, roles, unlock',
@@ -156,11 +151,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   roles: {
     summary: 'manage roles and their permissions: list, create, set, delete',
-    load: () => folded(async () => (await import('../services/core/access/role-operations.ts')).roleOperations),
+    load: () => folded('access', 'roles'),
   },
   clients: {
     summary: 'OAuth clients: list, show, create, update, rotate-secret, disable, enable, delete',
-    load: () => folded(async () => (await import('../services/core/access/client-operations.ts')).clientOperations),
+    load: () => folded('access', 'clients'),
   },
   queue: {
     summary:
@@ -174,7 +169,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   phi: {
     wing: 'privacy',
     summary: 'protect health data: encrypt, decrypt, and manage its keys (keys, rotate, rotation, shred)',
-    load: async () => (await import('./phi.ts')).registerPhi,
+    load: () => partlyFolded('privacy', 'phi', async () => (await import('./phi.ts')).registerPhi),
   },
   privacy: {
     wing: 'privacy',
@@ -185,8 +180,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   siem: {
     wing: 'handoff',
     summary: 'list the targets of the SIEM export, and send one the events from a position on again (replay)',
-    load: () =>
-      folded(async () => (await import('../services/wings/outbound/handoff/operations.ts')).handoffOperations),
+    load: () => folded('outbound/handoff', 'siem'),
   },
   signoff: {
     wing: 'signoff',

@@ -6,7 +6,7 @@ import type { DeadLetter } from '../services/core/health/queues-contract.ts';
 import { withRowLetters } from '../services/core/health/row-dead-letters.ts';
 import type { Ports } from '../services/core/ports.ts';
 import { createMarkedGuard } from '../services/core/revocations/database-guard.ts';
-import { loadRowLetters } from '../services/modules.ts';
+import { loadList } from '../services/modules.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
 import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
@@ -105,7 +105,7 @@ async function run(
     const guard = createMarkedGuard(createMarks(marks, dataDir));
     const ports = { sql: createSql(pool, guard), transact: createTransact(pool, () => {}, guard) };
     const { countWorkers, ...admin } = createQueueAdmin(producer, queueNames);
-    const queueAdmin = withRowLetters(admin, ports, await loadRowLetters());
+    const queueAdmin = withRowLetters(admin, ports, await loadList('deadLetters'));
     await work({ ...ports, queueAdmin, countWorkers }, createOutput(options), options);
   } catch (err) {
     throw asCommandError(err);

@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
-import { reportOperations } from '../services/wings/compliance/operations.ts';
 import {
   readReport,
   readReportBundle,
@@ -16,7 +15,7 @@ import { onDatabase, rehearsed } from './admin.ts';
 import { listed, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { registerOperations } from './operations.ts';
+import type { Register } from './operations.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport report');
@@ -28,7 +27,7 @@ type ShowOptions = GlobalOptions & { readonly bundle?: string; readonly pdf?: st
 type VerifyOptions = GlobalOptions & { readonly vkey?: string[] };
 
 /** `sallyport report run|list|show|verify`; all but `verify` directly on the database. */
-export function registerReport(program: Command): void {
+export function registerReport(program: Command, addOperations: Register): void {
   const report = program.command('report');
   report
     .command('run')
@@ -55,7 +54,7 @@ export function registerReport(program: Command): void {
           );
       }),
     );
-  registerOperations(program, reportOperations);
+  addOperations(program);
   report
     .command('show')
     .description('show a compliance report, or write its files')

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
-import { securityReportOperations } from '../services/wings/monitoring/operations.ts';
 import {
   readSecurityReport,
   readSecurityReportCsv,
@@ -14,7 +13,7 @@ import { onDatabase, rehearsed } from './admin.ts';
 import { uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
-import { registerOperations } from './operations.ts';
+import type { Register } from './operations.ts';
 import type { GlobalOptions } from './output.ts';
 
 const caller = systemCaller('sallyport reports');
@@ -26,7 +25,7 @@ type RunOptions = GlobalOptions & { readonly days: string; readonly wait: string
 type ShowOptions = GlobalOptions & { readonly file?: string; readonly csv?: string };
 
 /** `sallyport reports run|list|show`, directly on the database. */
-export function registerReports(program: Command): void {
+export function registerReports(program: Command, addOperations: Register): void {
   const reports = program.command('reports');
   reports
     .command('run')
@@ -56,7 +55,7 @@ export function registerReports(program: Command): void {
           );
       }),
     );
-  registerOperations(program, securityReportOperations);
+  addOperations(program);
   reports
     .command('show')
     .description('show a security report, or write its files')

@@ -143,7 +143,10 @@ describe('sallyport start', { timeout: 600_000 }, () => {
     await eventually('the ready curl of the watch loop', () => curls() === 1 || undefined, PATIENCE_MS);
 
     const [migration] = readdirSync(join(repositoryRoot, 'prisma/migrations')).sort();
-    for (const [nth, path] of ['services/api/answer.ts', `prisma/migrations/${migration}/migration.sql`].entries()) {
+    for (const [nth, path] of [
+      'services/core/shared/answer.ts',
+      `prisma/migrations/${migration}/migration.sql`,
+    ].entries()) {
       touch(path);
       await eventually(`a restart after ${path}\n${err}`, () => curls() >= nth + 2 || undefined, PATIENCE_MS);
       expect(err).toContain(`${path.slice(path.indexOf('/') + 1)} changed`);

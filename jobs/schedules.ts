@@ -8,10 +8,10 @@ export const jobs: readonly Job[] = modules.flatMap((module) => module.jobs);
 /** The jobs of an installation: without those of the wings that it leaves out. */
 export const jobsOf = (wings: WingSettings): readonly Job[] => modulesOf(wings).flatMap((module) => module.jobs);
 
-/** The scheduled jobs of the wings that an installation leaves out. */
-export const leftOutJobs = (wings: WingSettings): readonly ScheduledJob[] => {
+/** The jobs of the wings that an installation leaves out. */
+export const leftOutJobs = (wings: WingSettings): readonly Job[] => {
   const kept = jobsOf(wings);
-  return scheduledJobs.filter((job) => !kept.includes(job));
+  return jobs.filter((job) => !kept.includes(job));
 };
 
 /** The queues of jobs, each once. */

@@ -1,17 +1,20 @@
-import { hasWing, type WingSettings } from '#services/platform/config/wings.ts';
+import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import { accessModule } from './core/access/module.ts';
 import { apiKeysModule } from './core/api-keys/module.ts';
 import { auditModule } from './core/audit/module.ts';
+import { OWN_SCOPES, type OwnScope } from './core/authority/own-scopes.ts';
 import { healthModule } from './core/health/module.ts';
 import { identityModule } from './core/identity/module.ts';
 import { keysModule } from './core/keys/module.ts';
 import { limitsModule } from './core/limits/module.ts';
 import { defineModule, type Module } from './core/module.ts';
 import { oauthModule } from './core/oauth/module.ts';
+import type { Ports } from './core/ports.ts';
 import { revocationsModule } from './core/revocations/module.ts';
 import { securityModule } from './core/security/module.ts';
 import { sharedModule } from './core/shared/module.ts';
+import type { Operation } from './core/shared/operation.ts';
 import type { Purge } from './core/shared/purge.ts';
 import { tokensModule } from './core/tokens/module.ts';
 import { agentsModule } from './wings/agents/module.ts';
@@ -62,38 +65,50 @@ const all = [...core, ...wings] as const;
 /** Every module that declares something: those of the core in the order of their imports, then the wings. */
 export const modules: readonly Module[] = all;
 
-/** Whether an installation has a module. */
-const isThere =
-  (wings: WingSettings) =>
-  ({ wing }: Pick<Module, 'wing'>): boolean =>
-    wing === undefined || hasWing(wings, wing);
+/** The one place that asks which wings an installation has. */
+const inUse = ({ leftOut }: WingSettings) => all.filter(({ wing }) => wing === undefined || !leftOut.includes(wing));
 
 /** The modules that an installation has: those of the wings that it leaves out are absent. */
-export const modulesOf = (wings: WingSettings): readonly Module[] => modules.filter(isThere(wings));
+export const modulesOf = (wings: WingSettings): readonly Module[] => inUse(wings);
 
-/** The operations of these modules. */
-export const loadOperations = async (wings: WingSettings) =>
-  (await Promise.all(all.filter(isThere(wings)).map(async ({ operations }) => (await operations?.()) ?? []))).flat();
+/** Scopes of an installation by which a user lets an application read the account, in the order of their list. */
+export const ownScopesOf = (wings: WingSettings): readonly OwnScope[] =>
+  OWN_SCOPES.filter((scope) => modulesOf(wings).some(({ ownScopes }) => ownScopes.includes(scope)));
+
+type List = {
+  [Name in keyof Module]-?: Module[Name] extends () => Promise<readonly unknown[]> ? Name : never;
+}[keyof Module];
+type Loaded<L> = L extends () => Promise<readonly (infer Value)[]> ? Value : never;
+
+/** A value of a list of modules. */
+export type Listed<Name extends List> = Loaded<(typeof all)[number][Name]>;
+
+/**
+ * Loads one list of the modules that an installation has, or of all: what began or failed with a wing stays when it is
+ * left out.
+ * @example await loadList('operations', config.wings)
+ */
+export const loadList = async <Name extends List>(
+  name: Name,
+  wings: WingSettings = { leftOut: [] },
+): Promise<readonly Listed<Name>[]> =>
+  (await Promise.all(inUse(wings).map((module) => module[name]()))).flat() as Listed<Name>[];
+
+/** The operations of one module. */
+export const operationsOf = async (module: string): Promise<readonly Operation[]> =>
+  (await modules.find(({ name }) => name === module)?.operations()) ?? [];
 
 /** Kinds of rows that modules remove after their retention: of one job, or all. */
 export const purgesOf = (of: readonly Module[], job?: Job): readonly Purge[] =>
   of.flatMap(({ purged }) => purged.flatMap(({ by, purges }) => (job === undefined || by === job ? purges : [])));
-
-/** Rows that jobs gave up, of every module: those of a wing that is left out too, which were given up before. */
-export const loadRowLetters = async () =>
-  (await Promise.all(modules.map(async ({ deadLetters }) => (await deadLetters?.()) ?? []))).flat();
 
 /** Types of the events that are pushed unless HANDOFF_TYPES names others. */
 export const pushedByDefault: readonly string[] = modules.flatMap(({ events }) =>
   events.filter(({ isPushed }) => isPushed === true).map(({ type }) => type),
 );
 
-/** Kinds of tasks of every module: those of a wing that is left out too, whose tasks began before. */
-export const loadTaskKinds = async () =>
-  (await Promise.all(all.map(async ({ tasks }) => (await tasks?.()) ?? []))).flat();
-
-export type TaskKinds = Awaited<ReturnType<typeof loadTaskKinds>>;
-
-/** How workers advance the tasks of these kinds. */
-export const loadTaskAdvances = async () =>
-  (await Promise.all(all.map(async ({ taskAdvances }) => (await taskAdvances?.()) ?? []))).flat();
+/** The share of compliance controls that pass; null without a module that checks any. */
+export async function readSecurityScore(wings: WingSettings, ports: Pick<Ports, 'sql'>): Promise<number | null> {
+  const [score] = modulesOf(wings).flatMap((module) => module.score ?? []);
+  return score === undefined ? null : (await score())(ports);
+}

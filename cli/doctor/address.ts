@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
+import { type Check, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { findApi } from '../api-client.ts';
-import { type Check, pass, type Result, warn } from './check.ts';
 
 /** @param url the address that browsers open */
 export function addressResult(url: string): Result {

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import {
   ADVISORIES,
   type AdvisoryList,
@@ -14,7 +15,6 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { readRedisFacts } from '#services/platform/redis/facts.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 const serverVersion = defineStatement('doctorServerVersion', `SELECT current_setting('server_version') AS version`);
 

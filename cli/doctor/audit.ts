@@ -1,8 +1,7 @@
 import { describeLog, type LogDescription } from '#services/core/audit/seal/describe-log.ts';
+import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import type { Config } from '#services/platform/config/load.ts';
-import { readControls } from '#services/wings/compliance/list-controls.ts';
-import { type AuditPorts, withAuditLog } from '../audit/ports.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
+import { withAuditLog } from '../audit/ports.ts';
 
 /** Sealing runs every second: if an event waits longer than this, sealing does not work. */
 const WAIT_BOUND_SECONDS = 60;
@@ -62,25 +61,6 @@ function sinksResult(log: LogDescription | null, { audit, server }: Config): Res
   return pass(evidence);
 }
 
-const RECOMPUTED = 'audit-log-recomputed';
-
-/** The hourly recomputation of the log, which sees an altered row whether or not anyone reads it. */
-async function recomputedResult(ports: Pick<AuditPorts, 'sql'>): Promise<Result> {
-  const control = (await readControls(ports)).find(({ control_id: id }) => id === RECOMPUTED);
-  if (!control?.check)
-    return warn('the log has not been recomputed yet', 'npm start runs a worker, which recomputes it');
-  const { ended_at: endedAt, population, exception_count: count, exceptions } = control.check;
-  const evidence = `${population} events recomputed at ${endedAt}`;
-  if (control.check.exception_count > 0)
-    return fail(
-      `${evidence}: ${exceptions[0]?.resource} ${count === 1 ? 'is' : `and ${count - 1} more are`} not as sealed`,
-      'run npx sallyport audit verify, and see docs/runbooks/AuditRowAltered.md',
-    );
-  if (control.status !== 'pass')
-    return warn(`${evidence}; ${control.reason ?? control.status}`, 'check that a worker runs');
-  return pass(evidence);
-}
-
 const described = (resultOf: (log: LogDescription | null, settings: Config) => Result) => (): Promise<Result> =>
   withAuditLog(async (ports) => resultOf(await describeLog(ports), ports.settings));
 
@@ -88,5 +68,4 @@ const described = (resultOf: (log: LogDescription | null, settings: Config) => R
 export const auditChecks: readonly Check[] = [
   { name: 'audit log', needs: 'databaseUrl', run: described(logResult) },
   { name: 'audit sinks', needs: 'databaseUrl', run: described(sinksResult) },
-  { name: 'audit recomputed', needs: 'databaseUrl', run: () => withAuditLog(recomputedResult) },
 ];

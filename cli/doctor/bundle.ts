@@ -1,5 +1,5 @@
+import { type Check, pass, warn } from '#services/core/health/doctor-check.ts';
 import { outdatedBundle, runningBundle } from '#services/platform/local/outdated-bundle.ts';
-import { type Check, pass, warn } from './check.ts';
 
 /** Checks that the code that runs here is that of the sources beside it. */
 export const bundleCheck: Check = {

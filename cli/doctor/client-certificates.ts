@@ -1,6 +1,6 @@
+import { type Check, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, pass, type Result, warn } from './check.ts';
 
 /** Reads every client; there are few, and copies read them all too. */
 const certificateFacts = defineStatement(

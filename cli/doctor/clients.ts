@@ -1,7 +1,7 @@
+import { type Check, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { ACCESS_PURPOSE } from '#services/core/keys/key-timeline.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, pass, type Result, warn } from './check.ts';
 
 const NAMED = 5;
 

@@ -2,8 +2,10 @@ import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readUnsignedAlgorithms } from '#services/core/access/signed-algorithms.ts';
+import { type Check, fail, type ModuleCheck, pass, warn } from '#services/core/health/doctor-check.ts';
 import { readKeyWarnings } from '#services/core/keys/key-warnings.ts';
 import { assertVaultFits } from '#services/core/keys/publish-key.ts';
+import { loadList } from '#services/modules.ts';
 import { ConfigError, loadProcessConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
@@ -22,7 +24,6 @@ import { addressCheck } from './address.ts';
 import { advisoriesCheck } from './advisories.ts';
 import { auditChecks } from './audit.ts';
 import { bundleCheck } from './bundle.ts';
-import { type Check, fail, pass, warn } from './check.ts';
 import { clientCertificatesCheck } from './client-certificates.ts';
 import { clientsCheck } from './clients.ts';
 import { jobChecks } from './jobs.ts';
@@ -66,7 +67,11 @@ type ServerFacts = {
 };
 
 /** @param reached waits for the database, and throws if it did not answer */
-const checksOf = (shellCheck: Check, reached: () => Promise<void>): readonly Check[] => [
+const checksOf = (
+  shellCheck: Check,
+  reached: () => Promise<void>,
+  ofModules: readonly ModuleCheck[],
+): readonly Check[] => [
   {
     name: 'configuration',
     run: async () => {
@@ -182,6 +187,7 @@ const checksOf = (shellCheck: Check, reached: () => Promise<void>): readonly Che
   clientCertificatesCheck,
   marksCheck,
   ...auditChecks,
+  ...ofModules.map(({ name, run }): Check => ({ name, needs: 'databaseUrl', run: () => withDatabase(run) })),
   ...jobChecks,
   mailCheck,
   {
@@ -209,7 +215,7 @@ async function doctor(output: Output): Promise<void> {
   const { settings, shellCheck, reached } = judgeInstallation();
   // Results are printed one by one: a check of a store that does not answer takes until its timeout.
   const results = await runChecks(
-    checksOf(shellCheck, reached),
+    checksOf(shellCheck, reached, await loadList('checks')),
     settings,
     ({ name, result, evidence, fix, items = [] }) => {
       if (result === 'skip') return;

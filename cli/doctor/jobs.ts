@@ -1,6 +1,7 @@
 import { jobsOf, queuesOf } from '#jobs/schedules.ts';
+import { type Check, fail, pass, warn } from '#services/core/health/doctor-check.ts';
 import { withRowLetters } from '#services/core/health/row-dead-letters.ts';
-import { loadRowLetters } from '#services/modules.ts';
+import { loadList } from '#services/modules.ts';
 import { isScheduled } from '#services/platform/define/job.ts';
 import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
@@ -8,7 +9,6 @@ import { readSchedules } from '#services/platform/queue/schedule-rows.ts';
 import { isStale } from '#services/platform/queue/timetable.ts';
 import { openContext } from '../context.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, fail, pass, warn } from './check.ts';
 
 const CONNECT_MS = 3_000;
 
@@ -31,7 +31,7 @@ export const jobChecks: readonly Check[] = [
       try {
         await producer.ready(CONNECT_MS);
         const { countWorkers, ...admin } = createQueueAdmin(producer, queuesOf(jobs));
-        const letters = await loadRowLetters();
+        const letters = await loadList('deadLetters');
         const queues = await withDatabase((ports) => withRowLetters(admin, ports, letters).queues());
         const idle = [...(await countWorkers())].filter(([, workers]) => workers === 0).map(([name]) => name);
         if (idle.length > 0) return warn(`no worker takes jobs from ${idle.join(', ')}`, 'start a worker: npm start');

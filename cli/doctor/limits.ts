@@ -1,9 +1,9 @@
+import { type Check, pass, warn } from '#services/core/health/doctor-check.ts';
 import {
   rateLimitProfileOf,
   UNRESOLVED_ADDRESS_FIX,
   unresolvedAddressWarning,
 } from '#services/platform/config/limits.ts';
-import { type Check, pass, warn } from './check.ts';
 
 /** Rate limits, audit rows and detections use the client's address, so it must be resolved correctly. */
 export const limitsCheck: Check = {

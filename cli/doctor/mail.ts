@@ -1,10 +1,10 @@
+import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { readMailBacklog } from '#services/core/identity/mail/read-mail-backlog.ts';
 import { isLocalSmtp } from '#services/platform/config/mail.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { mailFolderOf } from '#services/platform/mail/file-outbox.ts';
 import { trySmtp } from '#services/platform/mail/smtp.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 type Backlog = Awaited<ReturnType<typeof readMailBacklog>>;
 

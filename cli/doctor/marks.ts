@@ -1,10 +1,10 @@
+import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import type { Marks } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { createMarks } from '#services/platform/marks/mark-stores.ts';
 import { asCommandError } from '../as-command-error.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 // One row. Short-lived processes (the command line, a start) are not counted.
 const stateFacts = defineStatement(

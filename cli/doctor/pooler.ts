@@ -1,7 +1,7 @@
+import { type Check, fail, pass, warn } from '#services/core/health/doctor-check.ts';
 import { probePooler, probePostgres } from '#services/platform/process/probe-store.ts';
 import { troubleOf } from '#services/platform/process/store-trouble.ts';
 import { openContext } from '../context.ts';
-import { type Check, fail, pass, warn } from './check.ts';
 
 export const poolerCheck: Check = {
   name: 'pooler',

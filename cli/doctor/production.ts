@@ -1,8 +1,8 @@
+import { type Check, pass, warn } from '#services/core/health/doctor-check.ts';
 import { readProductionGaps } from '#services/core/health/production-gaps.ts';
 import { modules } from '#services/modules.ts';
 import { missingForProduction } from '#services/platform/config/production.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, pass, warn } from './check.ts';
 
 /** In development, lists all that is missing for production, as the start page does. */
 export const productionCheck: Check = {

@@ -1,7 +1,7 @@
+import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { troubleOf } from '#services/platform/process/store-trouble.ts';
 import { type RedisFacts, readRedisFacts } from '#services/platform/redis/facts.ts';
 import { openContext } from '../context.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** Losing all of Redis is harmless. Losing single keys is not: a missing job would go unnoticed for too long. */
 /** @param isProduction then the user should have no more rights than a process uses */

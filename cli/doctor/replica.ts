@@ -1,7 +1,7 @@
+import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { type ReplicaFacts, readReplicaFacts } from '#services/platform/postgres/replica.ts';
 import { troubleOf } from '#services/platform/process/store-trouble.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 const IN_USE = 'its reads go to the primary';
 

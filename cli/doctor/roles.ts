@@ -1,6 +1,6 @@
+import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, fail, pass, type Result, warn } from './check.ts';
 
 /** The role of each process; a worker has a second one for the connections that seal. */
 const ROLES = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'] as const;

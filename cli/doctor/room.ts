@@ -1,6 +1,6 @@
+import { fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { fail, pass, type Result, warn } from './check.ts';
 
 const MEGABYTE = 1_048_576;
 /** One dump or one night's log can fill less than this. */

@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
+import { type Check, pass } from '#services/core/health/doctor-check.ts';
 import { ConfigError, loadConfig } from '#services/platform/config/load.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
-import { type Check, pass } from './check.ts';
 import { runChecks } from './run-checks.ts';
 
 const away = () => new CommandError(exitCodes.unreachable, 'PostgreSQL does not answer', 'start it');

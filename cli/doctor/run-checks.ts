@@ -1,7 +1,7 @@
+import { type Check, fail, type Result, skip } from '#services/core/health/doctor-check.ts';
 import { type Config, ConfigError } from '#services/platform/config/load.ts';
 import { asCommandError } from '../as-command-error.ts';
 import { type CommandError, exitCodes } from '../exit-codes.ts';
-import { type Check, fail, type Result, skip } from './check.ts';
 
 export type NamedResult = Result & { readonly name: string };
 

@@ -1,9 +1,9 @@
+import { type Check, pass, warn } from '#services/core/health/doctor-check.ts';
 import { contradictionsOf, settingsWithFacts } from '#services/platform/config/facts.ts';
 import { type Config, loadConfig } from '#services/platform/config/load.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { openContext } from '../context.ts';
 import { contradictionText, factsIn } from '../installation.ts';
-import { type Check, pass, warn } from './check.ts';
 
 async function factsOfInstallation(): ReturnType<typeof factsIn> {
   const { databaseUrl: url } = await openContext(['databaseUrl']);

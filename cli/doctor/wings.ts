@@ -1,7 +1,7 @@
+import { type Check, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { WINGS, type Wing } from '#services/platform/config/wings.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { withDatabase } from '../database-ports.ts';
-import { type Check, pass, type Result, warn } from './check.ts';
 
 /** What a wing still has to do. By the primary keys: an installation that leaves a wing out has few of its rows. */
 const leftWork = defineStatement(

@@ -2,7 +2,6 @@ import { Option } from 'commander';
 import type { HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { listRestrictionsEndpoint } from '#services/wings/privacy/access/access-contract.ts';
-import { createPhiKeys, type HasPhiKeys } from '#services/wings/privacy/phi-keys.ts';
 import { PHI_PURPOSES, type PhiPurpose } from '#services/wings/privacy/phi-shapes.ts';
 import { checked } from '../arguments.ts';
 import { type DatabasePorts, systemCaller } from '../database-ports.ts';
@@ -15,12 +14,9 @@ export const subjectOf = (text: string): string =>
   checked({ body: listRestrictionsEndpoint.params }, { subject_id: text }).subject_id;
 
 /** A command is no user: no sign-in is asked of it. */
-const stepUp = { maxAgeSeconds: 0, needsSecondFactor: true, clock: systemClock };
-
-export const withPhiKeys = (ports: DatabasePorts): DatabasePorts & HasPhiKeys & HasStepUp => ({
+export const withoutSignIn = (ports: DatabasePorts): DatabasePorts & HasStepUp => ({
   ...ports,
-  stepUp,
-  phiKeys: createPhiKeys(ports.vault),
+  stepUp: { maxAgeSeconds: 0, needsSecondFactor: true, clock: systemClock },
 });
 
 export const purposeOption = (summary: string): Option =>

@@ -18,7 +18,7 @@ import { systemCaller } from '../database-ports.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { registerOperations } from '../operations.ts';
 import type { GlobalOptions } from '../output.ts';
-import { caller, type ForPurpose, purposeOption, subjectOf, withPhiKeys } from './common.ts';
+import { caller, type ForPurpose, purposeOption, subjectOf, withoutSignIn } from './common.ts';
 
 /** `sallyport privacy disclosures|consents|export|delete|request`. */
 export function registerPersons(program: Command, privacy: Command): void {
@@ -37,7 +37,7 @@ export function registerPersons(program: Command, privacy: Command): void {
       onDatabase<GlobalOptions & { readonly out?: string }>(command, async (ports, output, { out }) => {
         const chosen = { request_id: uuidOf(asked, 'sallyport privacy export') };
         if (out !== undefined) {
-          const found = await readExport(withPhiKeys(ports), chosen, systemCaller('sallyport privacy request'));
+          const found = await readExport(withoutSignIn(ports), chosen, systemCaller('sallyport privacy request'));
           await writeBytesAtOnce(out, `${JSON.stringify(found, null, 2)}\n`);
           output.say(`wrote ${out}`);
         }
@@ -62,7 +62,7 @@ function registerDisclosures(program: Command, disclosures: Command): void {
         const disclosed_at = new Date(instantOf(options.at, '--at', 'first')).toISOString();
         const words = wordsOf(readFileSync(0, 'utf8'));
         const input = checked(recordDisclosureEndpoint, { ...words, purpose: options.purpose, disclosed_at });
-        const done = await recordDisclosure(withPhiKeys(ports), { subject_id: subjectId, ...input }, caller);
+        const done = await recordDisclosure(ports, { subject_id: subjectId, ...input }, caller);
         if (rehearsed(output, options, `record a disclosure of data of ${subjectId}`)) return;
         output.data(done, ({ disclosure_id }) => [disclosure_id]);
       }),

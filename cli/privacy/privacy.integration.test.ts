@@ -5,7 +5,6 @@ import { takeFence } from '#services/platform/queue/fences.ts';
 import { openBreakGlass } from '#services/wings/privacy/access/break-glass.ts';
 import { processPrivacyRequests } from '#services/wings/privacy/access/privacy-requests.ts';
 import { encryptPhi } from '#services/wings/privacy/encrypt-phi.ts';
-import { createPhiKeys } from '#services/wings/privacy/phi-keys.ts';
 import { implementDataRetentionPolicies } from '#services/wings/privacy/retention/retention.ts';
 import { giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
@@ -25,7 +24,7 @@ beforeAll(async () => {
     `INSERT INTO users (id, email, name) VALUES ('officer', 'o@people.test', 'O'), ('nurse', 'n@people.test', 'N')`,
   );
   const phi = { subject_id: 'p-1', purpose: 'treatment', level: 'standard', data: 'x' } as const;
-  await encryptPhi({ ...ports, phiKeys: createPhiKeys(ports.vault) }, phi, testCaller);
+  await encryptPhi(ports, phi, testCaller);
 });
 afterAll(() => harness?.close());
 
@@ -119,8 +118,7 @@ describe('sallyport privacy', () => {
     const { request_id: id } = await json('export', 'p-1', ...REASON);
     const file = join(harness.dataDir, 'export.json');
     expect(await privacy('request', id, '--out', file)).toMatchObject({ code: 5 });
-    const own = { ...ports, phiKeys: createPhiKeys(ports.vault) };
-    await processPrivacyRequests(own, await job('process-privacy-requests'));
+    await processPrivacyRequests(ports, await job('process-privacy-requests'));
     const shown = await privacy('request', id, '--out', file);
     expect([shown.code, shown.out]).toEqual([0, expect.stringContaining('not sealed yet')]);
     expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ subject_id: 'p-1' });
@@ -130,8 +128,7 @@ describe('sallyport privacy', () => {
   test('a deletion asks first, and destroys the keys of both levels', async () => {
     expect(await privacy('delete', 'p-1', '--reason', 'asked')).toMatchObject({ code: 4 });
     const { request_id: id } = await json('delete', 'p-1', ...REASON);
-    const own = { ...ports, phiKeys: createPhiKeys(ports.vault) };
-    await processPrivacyRequests(own, await job('process-privacy-requests'));
+    await processPrivacyRequests(ports, await job('process-privacy-requests'));
     expect(await json('request', id)).toMatchObject({
       kind: 'deletion',
       state: 'done',

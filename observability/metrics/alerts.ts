@@ -18,6 +18,6 @@ export const alertCircuits = defineCounter({
 });
 
 /** Shows the series at zero, so that the first message given up is a step. */
-export function showAlertsGivenUp(): void {
+export function showAlertsGivenUp(): undefined {
   for (const kind of ['webhook', 'mail', 'slack'] as const) alertDeliveries.at({ kind, outcome: 'given_up' });
 }

@@ -13,7 +13,7 @@ export const handoffCircuits = defineCounter({
 });
 
 /** Creates the series that an alert watches at zero, so that the first event given up is a step. */
-export const showHandoffsGivenUp = (): void => void handoffDeliveries.at({ outcome: 'given_up' });
+export const showHandoffsGivenUp = (): undefined => void handoffDeliveries.at({ outcome: 'given_up' });
 
 export const siemEvents = defineCounter({
   name: 'sallyport_siem_events',

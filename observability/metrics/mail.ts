@@ -24,6 +24,6 @@ export const mailsSent = defineCounter({
 });
 
 /** Creates the series that an alert watches at zero, so that the first mail given up is a step. */
-export function showMailsGivenUp(): void {
+export function showMailsGivenUp(): undefined {
   for (const template of mailTemplates) mailsSent.at({ template, outcome: 'given_up' });
 }

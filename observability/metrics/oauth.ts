@@ -19,4 +19,5 @@ export const logoutTokensSent = defineCounter({
 });
 
 /** Creates the series that an alert watches at zero, so that the first token given up is a step. */
-export const showLogoutTokensGivenUp = (): void => void logoutTokensSent.at({ origin: 'admin', outcome: 'given_up' });
+export const showLogoutTokensGivenUp = (): undefined =>
+  void logoutTokensSent.at({ origin: 'admin', outcome: 'given_up' });

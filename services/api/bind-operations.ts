@@ -31,10 +31,12 @@ export function bindOperations<P extends object>(
 ): void {
   for (const { endpoint, rule } of operations) {
     if (endpoint.idempotency === 'answer')
-      bindOnce(routes, endpoint, (input, caller, once) => rule({ ...ports, ...once }, inputOf(input as Input), caller));
+      bindOnce(routes, endpoint, (input, caller, once, request) =>
+        rule({ ...ports, ...once }, inputOf(input as Input), caller, request),
+      );
     else
-      bind(routes, endpoint, (input, caller, _request, replica) =>
-        rule(replica ? readPorts(ports, replica) : ports, inputOf(input as Input), caller),
+      bind(routes, endpoint, (input, caller, request, replica) =>
+        rule(replica ? readPorts(ports, replica) : ports, inputOf(input as Input), caller, request),
       );
   }
 }

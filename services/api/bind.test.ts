@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { answer, JsonText } from '#services/core/shared/answer.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
 import type { Endpoint } from '../platform/define/endpoint.ts';
-import { answer, JsonText } from './answer.ts';
 import { bind, bindText, type RouteContext } from './bind.ts';
 import { createCallerResolver } from './requests/caller.ts';
 import { made, rejectsAll, serve } from './route-harness.ts';

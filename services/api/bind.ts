@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
 import { z } from 'zod';
+import { Answer, JsonText } from '#services/core/shared/answer.ts';
 import type { RecordDenial } from '../core/access/record-denial.ts';
 import type { Caller, Sql } from '../core/ports.ts';
 import {
@@ -28,7 +29,6 @@ import {
 } from '../platform/http/schema.ts';
 import { unreadableJson } from '../platform/http/unreadable-json.ts';
 import type { Replica } from '../platform/postgres/replica.ts';
-import { Answer, JsonText } from './answer.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
 import { refuseDeclaredBody } from './requests/declared-body.ts';

@@ -15,7 +15,6 @@ import { tokenNamesOf } from '../core/tokens/token-types.ts';
 import { secondFactorRolesOf } from '../platform/config/identity.ts';
 import { type Config, mcpUrlsOf, registrationOf } from '../platform/config/load.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';
-import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { vaultsOf } from '../platform/crypto/vaults.ts';
 import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
@@ -114,7 +113,7 @@ export function composeViews(input: ComposeInput, keeper?: Keeper, replaced: Out
     secondFactorRoles: secondFactorRolesOf(config),
     unvetted: clientSettings,
     ownAudiences,
-    consoleRedirectUri: hasWing(config.wings, 'console') ? callbackOf({ publicUrl }) : undefined,
+    consoleRedirectUri: config.faces.console ? callbackOf({ publicUrl }) : undefined,
     stalenessBoundMs: config.stores.stalenessBoundMs,
     whyStale: () => whyUnconfirmed({ revocations }),
   });

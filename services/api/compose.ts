@@ -18,17 +18,15 @@ import { createEventStreams } from '../core/security/event-stream.ts';
 import { assertOwnFactor } from '../core/shared/assert-own-factor.ts';
 import { bearerCaller } from '../core/tokens/verify/bearer-caller.ts';
 import { createValidationSummary } from '../core/tokens/verify/summarise-validations.ts';
-import { loadOperations, loadRowLetters } from '../modules.ts';
+import { loadList, ownScopesOf, readSecurityScore } from '../modules.ts';
 import { webhookKeyOf } from '../platform/config/legacy.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { addressRefusal, guardedFetch } from '../platform/http/outbound.ts';
 import { openReplica, type Replica } from '../platform/postgres/replica.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
-import { readSecurityScore } from '../wings/compliance/read-security-score.ts';
 import { createLegacyBridge } from '../wings/import/bridge/legacy-bridge.ts';
 import { createLegacyIssuer } from '../wings/import/bridge/legacy-issuer.ts';
 import { createPollWaits } from '../wings/outbound/signals/poll-waits.ts';
-import { createPhiKeys } from '../wings/privacy/phi-keys.ts';
 import { clientAuthorities } from './client-authorities.ts';
 import { assertSocialProviders, composeIdentity } from './compose-identity.ts';
 import { composeLimits } from './compose-limits.ts';
@@ -69,6 +67,7 @@ function composePorts(
     ...composeLimits(views),
     ...composeTokens(views, identity),
     wings: config.wings,
+    ownScopes: ownScopesOf(config.wings),
     issuer: tokenSettings.issuer,
     publicUrl,
     ownAudiences,
@@ -112,14 +111,13 @@ function composePorts(
       await apiKeys.load();
       poll.notify();
     },
-    phiKeys: createPhiKeys(outside.vault),
     // Never waits or fails: without Redis the timetable runs the job.
     wakePhiRotation: () => void producer.enqueue(rotateEncryptionKeysJob, {}, { dedupe: 'wake' }).catch(() => {}),
     wakePrivacyRequests: () => void producer.enqueue(processPrivacyRequestsJob, {}, { dedupe: 'wake' }).catch(() => {}),
     wakeRetention: () => void producer.enqueue(applyRetentionJob, {}, { dedupe: 'wake' }).catch(() => {}),
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
     auditKeyRotations: () => readRotationNotes(outside),
-    readSecurityScore: () => readSecurityScore(outside),
+    readSecurityScore: () => readSecurityScore(config.wings, outside),
   };
 }
 
@@ -172,8 +170,8 @@ export async function compose(input: ComposeInput) {
   const apiKeyGate = createApiKeyGate(ports);
   return {
     ports,
-    operations: await loadOperations(input.config.wings),
-    rowLetters: await loadRowLetters(),
+    operations: await loadList('operations', input.config.wings),
+    rowLetters: await loadList('deadLetters'),
     authenticators: apiKeyGate.withKeys(composeAuthenticators(ports, input)),
     apiKeyGate,
     poll,

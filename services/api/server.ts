@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import { createDenialLog } from '../core/access/record-denial.ts';
+import { modulesOf } from '../modules.ts';
 import type { ConfigProblem } from '../platform/config/config-error.ts';
 import type { Config } from '../platform/config/load.ts';
-import { hasWing, WINGS, type Wing } from '../platform/config/wings.ts';
 import { type App, createApp } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import { bindOperations } from './bind-operations.ts';
@@ -19,17 +19,14 @@ import { auditRoutes } from './routes/audit.ts';
 import { clientRoutes } from './routes/better-auth-client.ts';
 import { clientPasskeyRoutes } from './routes/better-auth-passkeys.ts';
 import { bridgePagesRoutes } from './routes/bridge-pages.ts';
-import { complianceRoutes } from './routes/compliance.ts';
 import { consoleRoutes } from './routes/console.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { factorsRoutes } from './routes/factors.ts';
 import { healthRoutes } from './routes/health.ts';
 import { identityRoutes } from './routes/identity.ts';
-import { importsRoutes } from './routes/imports.ts';
 import { keysRoutes } from './routes/keys.ts';
 import { legacyRoutes } from './routes/legacy.ts';
 import { metadataRoutes } from './routes/metadata.ts';
-import { monitoringRoutes } from './routes/monitoring.ts';
 import { oauthRoutes } from './routes/oauth.ts';
 import { oauthClientsRoutes } from './routes/oauth-clients.ts';
 import { oauthPagesRoutes } from './routes/oauth-pages.ts';
@@ -110,6 +107,7 @@ function addRoutes(
     dataDir: resolve(config.server.dataDir),
     publicUrl: config.server.publicUrl,
     leftOut: config.wings.leftOut,
+    hasConsole: config.faces.console,
   });
   metadataRoutes(routes, ports);
   keysRoutes(routes, ports);
@@ -122,26 +120,23 @@ function addRoutes(
   socialRoutes(routes, ports);
   tokensRoutes(routes, ports);
   oauthRoutes(routes, ports);
-  oauthPagesRoutes(routes, { ...ports, hasConsole: hasWing(config.wings, 'console') });
+  oauthPagesRoutes(routes, { ...ports, hasConsole: config.faces.console });
   oauthClientsRoutes(routes, ports);
   revocationsRoutes(routes, ports);
   auditRoutes(routes, { ...ports, tileMemoryBytes: config.audit.tileMemoryMegabytes * 1_048_576 });
   const recheckCaller = createCallerRecheck(authenticators);
   securityRoutes(routes, { ...ports, recheckCaller });
-  /** What of a wing is more than request, rule, answer. */
-  const ofWings: Partial<Readonly<Record<Wing, () => void>>> = {
-    compliance: () => complianceRoutes(routes, ports),
+  /** What of a module is more than request, rule, answer. */
+  const byHand: Readonly<Record<string, () => void>> = {
     signoff: () => signOffPagesRoutes(routes, ports),
     import: () => {
-      importsRoutes(routes, ports);
       legacyRoutes(routes, ports);
       bridgePagesRoutes(routes, ports);
     },
-    outbound: () => signalsRoutes(routes, { ...ports, recheckCaller }),
-    monitoring: () => monitoringRoutes(routes, ports),
-    console: () => consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version }),
+    'outbound/signals': () => signalsRoutes(routes, { ...ports, recheckCaller }),
   };
-  for (const wing of WINGS) if (hasWing(config.wings, wing)) ofWings[wing]?.();
+  for (const { name } of modulesOf(config.wings)) byHand[name]?.();
+  if (config.faces.console) consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version });
   boardRoutes(routes, { ...ports, producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

@@ -1,14 +1,20 @@
+import type { Config } from '#services/platform/config/load.ts';
 import type { Wing } from '#services/platform/config/wings.ts';
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
 import type { Section } from '#services/platform/define/setting.ts';
 import type { AlertRule } from './audit/read/alert-rule.ts';
+import type { OwnScope } from './authority/own-scopes.ts';
+import type { ModuleCheck } from './health/doctor-check.ts';
 import type { HasGaps } from './health/production-gaps.ts';
 import type { RowLetters } from './health/row-dead-letters.ts';
+import type { Ports } from './ports.ts';
+import type { Processor } from './processor.ts';
 import type { Operation } from './shared/operation.ts';
 import type { Purge } from './shared/purge.ts';
 import type { TaskAdvance, TaskKind } from './shared/task-kind.ts';
+import type { Tool } from './shared/tool.ts';
 
 /** Expired rows, and the job that removes them. */
 type Purged = {
@@ -16,21 +22,25 @@ type Purged = {
   readonly purges: readonly Purge[];
 };
 
+/** What a process shows of a module while it runs; called with its start. */
+type Watch<P = never> = (ports: P) => { close(): unknown } | undefined;
+
+/** The process that a watch shows: one of several of its kind. */
+export type HasCopy = { readonly copy: { readonly kind: 'api' | 'worker'; readonly config: Config } };
+
 /** A module of the domain, as one value: what the product enumerates of it. */
-export type Module<
-  Kinds extends TaskKind = TaskKind,
-  Advances extends TaskAdvance = TaskAdvance,
-  Operations extends Operation = Operation,
-> = HasGaps & {
+export type Module = HasGaps & {
   /** Its folder. */
   readonly name: string;
   /** What it does: pages that name every module show it. Words in _italics_ are in the glossary, specifications in their list. */
   readonly sentence: string;
   /** The wing that it is part of, if an installation can leave it out. */
-  readonly wing?: Wing;
+  readonly wing: Wing | undefined;
   /** Tables that it owns: their columns change here. Reads and writes of other modules have a reason (`tools/checks/foreign-sql.ts`). */
   readonly tables: readonly string[];
   readonly permissions: readonly Permission[];
+  /** Scopes by which a user lets an application read what it keeps of the account, at the MCP server. */
+  readonly ownScopes: readonly OwnScope[];
   readonly events: readonly AuditEvent[];
   /** What its events do to the alerts that people get. */
   readonly alerts: readonly AlertRule[];
@@ -39,31 +49,52 @@ export type Module<
   /** Its sections of the configuration. */
   readonly settings: Readonly<Record<string, Section>>;
   /** Loads the lists of its operations, which only faces need. */
-  readonly operations?: () => Promise<readonly Operations[]>;
+  readonly operations: () => Promise<readonly Operation[]>;
+  /** Loads its jobs with their use-cases, which only workers run. The jobs of `purged` need none. */
+  readonly processors: () => Promise<readonly Processor[]>;
   /** Loads its rows that jobs gave up: faces show them among the dead letters of the queues. */
-  readonly deadLetters?: () => Promise<readonly RowLetters[]>;
+  readonly deadLetters: () => Promise<readonly RowLetters[]>;
+  /** Loads how it reads the share of compliance controls that pass. */
+  readonly score?: () => Promise<(ports: Pick<Ports, 'sql'>) => Promise<number | null>>;
+  /** Loads what `sallyport doctor` checks of it. */
+  readonly checks: () => Promise<readonly ModuleCheck[]>;
+  /** Loads what a worker shows of it. */
+  readonly watches: () => Promise<readonly Watch[]>;
+  /** Loads what each copy of the API and each worker shows of itself. */
+  readonly copyWatches: () => Promise<readonly Watch[]>;
+  /** Loads its tools, which only the MCP server offers. */
+  readonly tools: () => Promise<readonly Tool[]>;
   /** Loads its kinds of tasks, which only the MCP server begins. */
-  readonly tasks?: () => Promise<readonly Kinds[]>;
+  readonly tasks: () => Promise<readonly TaskKind[]>;
   /** Loads how tasks of these kinds are advanced, which only workers do: with other rights in the database, so by other files. */
-  readonly taskAdvances?: () => Promise<readonly Advances[]>;
+  readonly taskAdvances: () => Promise<readonly TaskAdvance[]>;
   /** Loads the file that defines its metrics. */
   readonly metrics?: () => Promise<unknown>;
 };
 
-/** Declares a module; what it does not name it has none of. */
-export const defineModule = <
-  Kinds extends TaskKind = never,
-  Advances extends TaskAdvance = never,
-  Operations extends Operation = never,
->(
-  module: Pick<Module, 'name' | 'sentence'> & Partial<Module<Kinds, Advances, Operations>>,
-): Module<Kinds, Advances, Operations> => ({
+const none = async (): Promise<readonly never[]> => [];
+const NOTHING = {
+  wing: undefined,
   tables: [],
   permissions: [],
+  ownScopes: [],
   events: [],
   alerts: [],
   jobs: [],
   purged: [],
   settings: {},
-  ...module,
-});
+  operations: none,
+  processors: none,
+  deadLetters: none,
+  checks: none,
+  watches: none,
+  copyWatches: none,
+  tools: none,
+  tasks: none,
+  taskAdvances: none,
+};
+
+/** Declares a module; what it does not name it has none of. */
+export const defineModule = <M extends Pick<Module, 'name' | 'sentence'> & Partial<Module>>(
+  module: M,
+): Omit<typeof NOTHING, keyof M> & M => ({ ...NOTHING, ...module });

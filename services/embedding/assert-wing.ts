@@ -1,4 +1,4 @@
-import { hasWing, type Wing, type WingSettings } from '../platform/config/wings.ts';
+import type { Wing, WingSettings } from '../platform/config/wings.ts';
 import { wingLeftOut } from '../platform/errors.ts';
 
 export type HasWings = {
@@ -8,5 +8,6 @@ export type HasWings = {
 
 /** Throws `wing_left_out` (404) if the installation leaves the wing out: its jobs do not run, so calls would do half. */
 export function assertWing({ wings }: HasWings, wing: Wing): void {
-  if (!hasWing(wings, wing)) throw wingLeftOut({ detail: `SALLYPORT_LEAVE_OUT names ${wing}.`, members: { wing } });
+  if (wings.leftOut.includes(wing))
+    throw wingLeftOut({ detail: `SALLYPORT_LEAVE_OUT names ${wing}.`, members: { wing } });
 }

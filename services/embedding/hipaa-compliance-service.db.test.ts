@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { createPhiKeys } from '../wings/privacy/phi-keys.ts';
 import { HIPAAComplianceService } from './hipaa-compliance-service.ts';
 
 let ports: OwnPorts;
@@ -10,7 +9,6 @@ beforeAll(async () => {
   service = new HIPAAComplianceService({
     ...ports,
     wings: { leftOut: [] },
-    phiKeys: createPhiKeys(ports.vault),
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: ports.clock },
     wakePhiRotation: () => {},
     wakeRetention: () => {},

@@ -1,13 +1,12 @@
 import { createLogger } from '#observability/logger.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
 import { type TokenSecurityConfig, tokenSecurityConfigOf } from '#services/core/tokens/token-types.ts';
-import { createCopySampler } from '#services/wings/monitoring/sample-copy.ts';
 import { type Composed, compose } from '../api/compose.ts';
 import { observeGauges } from '../api/gauges.ts';
 import { type CallerResolver, createCallerResolver } from '../api/requests/caller.ts';
 import { useProofsOnce } from '../api/requests/use-proofs-once.ts';
+import { loadList } from '../modules.ts';
 import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
-import { hasWing } from '../platform/config/wings.ts';
 import { withUnwrappedKeys } from '../platform/crypto/unwrap-keys.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
 
@@ -37,8 +36,8 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
   observeGauges(composed, config);
   const stopWatching = watchProcess();
   // The dashboard shows this process as a copy of the API.
-  const sampler = hasWing(config.wings, 'monitoring') ? createCopySampler(ports, { kind: 'api', config }) : undefined;
-  sampler?.start();
+  const copy = { kind: 'api', config } as const;
+  const watches = (await loadList('copyWatches', config.wings)).map((watch) => watch({ ...ports, copy }));
   poll.start();
   const isDevelopment = config.server.profile === 'development';
   await Promise.all([poll.ready(), ports.auth.ready(), isDevelopment || ports.hasher.warm()]);
@@ -48,7 +47,7 @@ export async function openSallyport(env: Readonly<Record<string, string | undefi
     callers: useProofsOnce(ports, createCallerResolver(authenticators)),
     tokenSecurity: tokenSecurityConfigOf(config, publicUrl),
     close: async () => {
-      await sampler?.close();
+      await Promise.all(watches.map((watch) => watch?.close()));
       await close();
       stopWatching();
     },

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { createPhiKeys } from '../wings/privacy/phi-keys.ts';
 import { PrivacyControlService } from './privacy-control-service.ts';
 
 let ports: OwnPorts;
@@ -14,7 +13,6 @@ beforeAll(async () => {
   service = new PrivacyControlService({
     ...ports,
     wings: { leftOut: [] },
-    phiKeys: createPhiKeys(ports.vault),
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: ports.clock },
     wakePhiRotation: wake,
     wakeRetention: wake,

@@ -8,8 +8,8 @@ import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
 import { createValidationSummary } from '../core/tokens/verify/summarise-validations.ts';
 import { createValidationCounts } from '../core/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../core/tokens/verify/verified-token-cache.ts';
+import { ownScopesOf } from '../modules.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';
-import { hasWing } from '../platform/config/wings.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { composePorts, mcpAuthenticators } from './ports.ts';
@@ -23,8 +23,8 @@ const ownFirst = ({ mcp }: Config, [first, ...others]: readonly string[]): reado
 
 /** Builds and loads the ports and in-memory views of one MCP process. Throws if it cannot start. */
 export async function compose(input: ComposeInput, replaced?: Outside) {
-  const { wings } = input.config;
-  if (!hasWing(wings, 'mcp'))
+  const { wings, faces } = input.config;
+  if (!faces.mcp)
     throw new ConfigError([
       {
         env: 'SALLYPORT_LEAVE_OUT',
@@ -47,6 +47,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
       tokenSettings,
       issuer: tokenSettings.issuer,
       wings,
+      ownScopes: ownScopesOf(wings),
       clientSettings: views.clientSettings,
       bindsCertificates: input.config.server.clientCertHeader !== undefined,
       certificateAuthorities: clientAuthorities(input.config.server),

@@ -2,8 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { send } from '#tools/testing/http-client.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
 import { type McpHarness, openMcpHarness } from './mcp-harness.ts';
-import { ownTools } from './own-tools.ts';
-import { namesOf } from './tool.ts';
+import { toolsOf } from './tools.ts';
 
 const PAGE = 'https://inspector.example';
 let harness: McpHarness;
@@ -17,7 +16,9 @@ afterAll(() => harness?.close());
 const METADATA = '/.well-known/oauth-protected-resource/mcp';
 
 test('the metadata and the challenge name the scopes of the tools that read an account, and no permission', async () => {
-  expect([...new Set(ownTools.flatMap(({ need }) => namesOf(need)))].sort()).toEqual([...OWN_SCOPES].sort());
+  const tools = await toolsOf({ leftOut: [] });
+  const named = tools.flatMap(({ need }) => (need !== null && 'own' in need ? need.own : []));
+  expect([...new Set(named)].sort()).toEqual([...OWN_SCOPES].sort());
   const bare = await harness.post({ jsonrpc: '2.0', id: 1, method: 'ping' });
   expect(bare.headers.get('www-authenticate')).toContain(`, scope="${OWN_SCOPES.join(' ')}"`);
   for (const [at, resource] of [

@@ -1,14 +1,14 @@
 import type { ReadableStream } from 'node:stream/web';
 import { createMcpHandler, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
-import { messageRefused } from '#services/wings/mcp/errors.ts';
-import { type Answer, answer } from '../api/answer.ts';
 import { userOf } from '../core/authority/callers.ts';
 import { clientIdOf } from '../core/authority/names.ts';
 import { permissionsOf } from '../core/authority/permissions.ts';
 import type { Caller } from '../core/ports.ts';
+import { type Answer, answer } from '../core/shared/answer.ts';
 import { askedIn } from './asked.ts';
 import { buildServer } from './build-server.ts';
+import { messageRefused } from './contract.ts';
 import type { McpCallContext, McpPorts } from './perform-call.ts';
 import type { ProgressStreams } from './progress-streams.ts';
 

@@ -7,7 +7,7 @@ import { type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { sealEvents } from '../core/audit/seal/seal-events.ts';
 import { createLogSigner } from '../core/keys/log/log-keys.ts';
-import { loadTaskAdvances } from '../modules.ts';
+import { loadList } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
@@ -71,7 +71,7 @@ async function run(): Promise<void> {
   const ports = {
     ...base,
     readSecurityScore: harness.api.ports.readSecurityScore,
-    taskAdvances: await loadTaskAdvances(),
+    taskAdvances: await loadList('taskAdvances'),
   };
   return advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
 }

@@ -7,9 +7,9 @@ import { listOwnSessionsEndpoint } from '../core/identity/contracts/admin-contra
 import { listOwnSessions } from '../core/identity/sessions/manage-sessions.ts';
 import { listGrantedConsentsEndpoint } from '../core/oauth/consents/consent-contract.ts';
 import { listGrantedConsents } from '../core/oauth/consents/list-consents.ts';
-import { listSignOffsEndpoint } from '../wings/signoff/contract.ts';
-import { listOwnSignOffs } from '../wings/signoff/read-signoff.ts';
-import { outputOf, type Tool, tool } from './tool.ts';
+import type { Ports } from '../core/ports.ts';
+import { outputOf, type Tool, tool } from '../core/shared/tool.ts';
+import type { HasTokenSettings } from '../core/tokens/token-settings.ts';
 
 const PAGES = '`next` is the cursor of the next page.';
 
@@ -24,7 +24,7 @@ const ownKey = apiKeyView.pick({
 });
 
 /** Tools that read the account of the user who consented, each by a scope that the consent page names in words. */
-export const ownTools: readonly Tool[] = [
+export const ownTools: readonly Tool<Pick<Ports, 'sql'> & HasTokenSettings>[] = [
   tool({
     name: 'list_my_sessions',
     title: 'My sessions',
@@ -44,16 +44,6 @@ export const ownTools: readonly Tool[] = [
       .extend({ limit: z.int().min(1).max(100).default(20) }),
     output: outputOf(listAuditEventsEndpoint),
     run: (ports, input, caller) => listOwnEvents(ports, input, caller),
-  }),
-  tool({
-    name: 'list_my_signoffs',
-    wing: 'signoff',
-    title: 'My sign-offs',
-    description: `List the sign-offs that the user asked for, newest first: the act, the roles it waits for, the decisions, and its outcome. ${PAGES}`,
-    need: { own: 'own.signoffs' },
-    input: listSignOffsEndpoint.query!.omit({ state: true, role: true }),
-    output: outputOf(listSignOffsEndpoint),
-    run: listOwnSignOffs,
   }),
   tool({
     name: 'list_my_applications',

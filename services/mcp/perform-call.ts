@@ -4,8 +4,8 @@ import type { HasAccess } from '../core/access/access-directory.ts';
 import type { RecordDenial } from '../core/access/record-denial.ts';
 import type { RequestLimits } from '../core/limits/request-limits.ts';
 import type { Caller, Ports, RequestContext } from '../core/ports.ts';
-import type { TaskKinds } from '../modules.ts';
-import type { WingSettings } from '../platform/config/wings.ts';
+import { type Need, refusalOf, type Tool } from '../core/shared/tool.ts';
+import type { Listed } from '../modules.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
 import { internalError } from '../platform/errors.ts';
 import { errorAnswer } from '../platform/http/problem.ts';
@@ -14,17 +14,22 @@ import type { HasTaskWake } from '../wings/mcp/tasks/manage-tasks.ts';
 import type { HasSignOffLimit } from '../wings/signoff/request-signoff.ts';
 import type { Asked } from './asked.ts';
 import type { ProgressPlace } from './progress-streams.ts';
-import { type Need, refusalOf, type ToolPorts } from './tool.ts';
+import type { TaskTool } from './task-shapes.ts';
+import type { ToolPorts } from './tools.ts';
 
 export type McpPorts = ToolPorts &
   Pick<Ports, 'log' | 'random'> &
   HasAccess &
   HasTaskWake &
   HasSignOffLimit & {
-    readonly taskKinds: TaskKinds;
+    readonly tools: readonly Tool<ToolPorts>[];
+    /** Those of the wings that are left out too: their tasks began before. */
+    readonly taskKinds: readonly Listed<'tasks'>[];
+    readonly taskTools: readonly TaskTool[];
+    /** What a task of any kind needs. */
+    readonly needOfTasks: Need;
     /** Where people open pages. */
     readonly apiUrl: string;
-    readonly wings: WingSettings;
     readonly recordDenial: RecordDenial;
     readonly limits: RequestLimits;
   };

@@ -6,11 +6,14 @@ import type { Ports } from '../core/ports.ts';
 import { assertOwnFactor } from '../core/shared/assert-own-factor.ts';
 import { bearerCaller } from '../core/tokens/verify/bearer-caller.ts';
 import type { ValidatePorts } from '../core/tokens/verify/validate-token.ts';
-import { loadTaskKinds } from '../modules.ts';
+import { loadList } from '../modules.ts';
+import type { WingSettings } from '../platform/config/wings.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 import { unauthenticated } from '../platform/errors.ts';
 import { taskWake } from '../wings/mcp/tasks/manage-tasks.ts';
 import { addressesOf } from './addresses.ts';
+import { needOfTasks, taskToolsOf } from './task-shapes.ts';
+import { toolsOf } from './tools.ts';
 
 type Place = {
   /** URLs of this server; the first is that of requests by no known name. */
@@ -21,7 +24,11 @@ type Place = {
 };
 
 /** What the MCP server adds to the ports of an API process. */
-export async function composePorts<Base extends object>(base: Base, { resources, publicUrl, enqueue }: Place) {
+export async function composePorts<Base extends { readonly wings: WingSettings }>(
+  base: Base,
+  { resources, publicUrl, enqueue }: Place,
+) {
+  const taskKinds = await loadList('tasks');
   const addresses = addressesOf(resources);
   return {
     ...base,
@@ -30,7 +37,10 @@ export async function composePorts<Base extends object>(base: Base, { resources,
     /** Where people open pages. */
     apiUrl: publicUrl,
     publicUrl,
-    taskKinds: await loadTaskKinds(),
+    tools: await toolsOf(base.wings),
+    taskKinds,
+    taskTools: taskToolsOf(await loadList('tasks', base.wings)),
+    needOfTasks: needOfTasks(taskKinds),
     ...taskWake(enqueue, advanceTasksJob),
   };
 }

@@ -5,9 +5,14 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
-import { taskTools } from './task-shapes.ts';
-import { plainTools } from './task-tools.ts';
-import { tools } from './tools.ts';
+import { loadList } from '../modules.ts';
+import { needOfTasks, taskToolsOf } from './task-shapes.ts';
+import { plainToolsOf } from './task-tools.ts';
+import { toolsOf } from './tools.ts';
+
+const tools = await toolsOf({ leftOut: [] });
+const kinds = await loadList('tasks');
+const every = [...tools, ...taskToolsOf(kinds), ...plainToolsOf(needOfTasks(kinds))];
 
 /** The whole product with a worker, and the client of the official SDK. */
 let harness: ProductHarness;
@@ -103,7 +108,7 @@ test('what every tool really answers has the shape that it declares', async () =
   await queryRows(harness.databaseUrl, incident);
   const listed = (await client.listTools()).tools;
   const needsUser = tools.filter(({ need }) => need !== null && 'own' in need).map(({ name }) => name);
-  const all = [...tools, ...taskTools, ...plainTools].map(({ name }) => name);
+  const all = every.map(({ name }) => name);
   expect(listed.map(({ name }) => name).sort()).toEqual(all.filter((name) => !needsUser.includes(name)).sort());
   // Formats are names only: the shapes of the endpoints test them.
   const ajv = new Ajv2020({ strict: true, validateFormats: false });

@@ -1,5 +1,4 @@
 import type { FastifyReply, onRequestHookHandler } from 'fastify';
-import { hostRefused } from '#services/wings/mcp/errors.ts';
 import { type App, createApp } from '../api/app.ts';
 import { bind, type RouteContext } from '../api/bind.ts';
 import { type BrowserRules, createBrowserRules, isForAnyone } from '../api/requests/browser-rules.ts';
@@ -11,12 +10,12 @@ import { healthRoutes } from '../api/routes/health.ts';
 import { serverMetadataRoutes } from '../api/routes/metadata.ts';
 import { readMcpMetadataEndpoint } from '../core/access/metadata-contract.ts';
 import { createDenialLog } from '../core/access/record-denial.ts';
-import { mcpMetadata, mcpScopes } from '../core/access/server-metadata.ts';
+import { mcpMetadata } from '../core/access/server-metadata.ts';
 import type { Config } from '../platform/config/load.ts';
 import { originRefused } from '../platform/errors.ts';
 import { metadataPathOf, metadataUrlOf } from './addresses.ts';
 import type { Composed } from './compose.ts';
-import { callMcpEndpoint } from './contract.ts';
+import { callMcpEndpoint, hostRefused } from './contract.ts';
 import { createMessageHandler } from './handle-message.ts';
 import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
 
@@ -32,7 +31,7 @@ export function createServer(
 ): App {
   const { ports, authenticators } = composed;
   const { addresses, apiUrl } = ports;
-  const scope = mcpScopes(ports.wings).join(' ');
+  const scope = ports.ownScopes.join(' ');
   const origins = new Set([...addresses.origins, apiUrl, ...config.server.corsOrigins]);
   const browsers = createBrowserRules({
     origins: [...origins],

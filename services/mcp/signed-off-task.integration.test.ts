@@ -8,7 +8,7 @@ import { outcomeOf } from '#tools/testing/outcome.ts';
 import { sealEvents } from '../core/audit/seal/seal-events.ts';
 import { createLogSigner } from '../core/keys/log/log-keys.ts';
 import type { Caller } from '../core/ports.ts';
-import { loadTaskAdvances, loadTaskKinds } from '../modules.ts';
+import { loadList } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { beginTask, readTask } from '../wings/mcp/tasks/manage-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
@@ -54,7 +54,7 @@ const workerPorts = () => {
 /** One run of the job. */
 const run = async (ports = workerPorts()) =>
   advanceTasks(
-    { ...ports, taskAdvances: await loadTaskAdvances() },
+    { ...ports, taskAdvances: await loadList('taskAdvances') },
     { signal: new AbortController().signal },
     testCaller,
   );
@@ -86,7 +86,7 @@ const approve = async (taskId: string): Promise<void> => {
 };
 /** A task that this caller began, by an MCP copy. */
 const beginAs = async (caller: Caller): Promise<string> => {
-  const taskKinds = await loadTaskKinds();
+  const taskKinds = await loadList('tasks');
   const ports = { ...workerPorts(), ...harness.owner, openSignOffsMax: 50, wakeTasks: () => {}, taskKinds };
   await ports.access.load();
   return (await beginTask(ports, { kind: 'rotate_signing_keys', input: {} }, caller)).id;
@@ -281,7 +281,7 @@ test('crossed ids: the task of a user is unknown through another client, and ref
   const permissions = new Set(['keys:manage']);
   const begun = userCaller(id, { clientId: mine.client_id, permissions });
   const taskId = await beginAs(begun);
-  const ports = { ...harness.owner, taskKinds: await loadTaskKinds() };
+  const ports = { ...harness.owner, taskKinds: await loadList('tasks') };
   const outcome = (caller: Caller) => outcomeOf(readTask(ports, taskId, caller));
   expect(await outcome(begun)).toBe('ok');
   expect(await outcome({ ...begun, clientId: other.client_id })).toBe('task_unknown');

@@ -16,7 +16,6 @@ import {
 } from '../wings/mcp/tasks/manage-tasks.ts';
 import { TASKS_EXTENSION } from './asked.ts';
 import { type McpCallContext, type McpPorts, perform, problemOf } from './perform-call.ts';
-import { OF_TASKS } from './task-shapes.ts';
 import { resultOf } from './tool-result.ts';
 
 const byTask = z.object({ taskId: z.string().max(64) }).loose();
@@ -54,7 +53,7 @@ export function registerTaskMethods(server: McpServer, ports: McpPorts, context:
   const answerTo = (method: string, work: (id: string, caller: Caller) => Promise<object>): void =>
     server.server.setRequestHandler(method, { params: byTask }, async ({ taskId }, { mcpReq }) => {
       if (!context.asked.takesTasks) throw new MissingRequiredClientCapabilityError({ requiredCapabilities: REQUIRED });
-      const call = { method, name: 'task', need: OF_TASKS, meta: mcpReq._meta };
+      const call = { method, name: 'task', need: ports.needOfTasks, meta: mcpReq._meta };
       const done = await perform(ports, call, context, (caller) => work(taskId, caller));
       if (done.error === undefined) return { resultType: 'complete', ...done.result };
       const { status, title } = done.error.definition;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { createAccessDirectory } from '../core/access/access-directory.ts';
-import { loadTaskAdvances } from '../modules.ts';
+import { loadList } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 
@@ -39,7 +39,13 @@ const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { t
 const advance = async () => {
   const access = createAccessDirectory(harness.api.ports, { stalenessBoundMs: 2_000 });
   return advanceTasks(
-    { ...harness.api.ports, ...harness.owner, access, keysChanged: () => {}, taskAdvances: await loadTaskAdvances() },
+    {
+      ...harness.api.ports,
+      ...harness.owner,
+      access,
+      keysChanged: () => {},
+      taskAdvances: await loadList('taskAdvances'),
+    },
     { signal: new AbortController().signal },
     testCaller,
   );

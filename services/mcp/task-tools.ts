@@ -1,13 +1,13 @@
 import type { CallToolResult, McpServer, ServerContext } from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import type { Caller } from '../core/ports.ts';
+import { type Need, refusalOf } from '../core/shared/tool.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { beginTask, cancelTask, readTask, type TaskRow } from '../wings/mcp/tasks/manage-tasks.ts';
 import { followTask } from './follow-task.ts';
 import { type McpCall, type McpCallContext, type McpPorts, type Performed, perform } from './perform-call.ts';
 import { taskOf } from './task-methods.ts';
-import { OF_TASKS, type PlainTask, plainTask, type TaskTool, taskTools } from './task-shapes.ts';
-import { isServedBy, refusalOf } from './tool.ts';
+import { type PlainTask, plainTask, type TaskTool } from './task-shapes.ts';
 import { toolResultOf } from './tool-result.ts';
 
 const byTaskId = z.strictObject({ task_id: z.string().max(64) });
@@ -30,9 +30,9 @@ export function registerTaskTools(server: McpServer, ports: McpPorts, context: M
   const { asked, caller } = context;
   const isServed = ({ name, need }: Pick<McpCall, 'name' | 'need'>): boolean =>
     asked.calls.has(name) || refusalOf(need, caller) === null;
-  for (const tool of taskTools)
-    if (isServedBy(ports.wings, tool) && isServed(tool)) registerTaskTool(server, ports, tool, context);
-  for (const tool of plainTools) if (isServed(tool)) registerPlainTool(server, ports, tool, context);
+  for (const tool of ports.taskTools) if (isServed(tool)) registerTaskTool(server, ports, tool, context);
+  for (const tool of plainToolsOf(ports.needOfTasks))
+    if (isServed(tool)) registerPlainTool(server, ports, tool, context);
 }
 
 /** Does the work, then reports how it goes on to a client that asks for it. The event of the call is written before. */
@@ -78,19 +78,19 @@ type PlainTool = {
   readonly name: string;
   readonly title: string;
   readonly description: string;
-  readonly need: typeof OF_TASKS;
+  readonly need: Need;
   readonly readOnlyHint: boolean;
   work(ports: McpPorts, id: string, caller: Caller): Promise<TaskRow>;
 };
 
 /** What clients without the extension do with a task. */
-export const plainTools: readonly PlainTool[] = [
+export const plainToolsOf = (need: Need): readonly PlainTool[] => [
   {
     name: 'read_task',
     title: 'Read a task',
     description:
       'Read the state of a task that you began, and its result. With a progress token it reports the steps of the task and waits up to 45 seconds for its end.',
-    need: OF_TASKS,
+    need,
     readOnlyHint: true,
     work: readTask,
   },
@@ -98,7 +98,7 @@ export const plainTools: readonly PlainTool[] = [
     name: 'cancel_task',
     title: 'Cancel a task',
     description: 'Cancel a task that you began.',
-    need: OF_TASKS,
+    need,
     readOnlyHint: false,
     work: cancelTask,
   },

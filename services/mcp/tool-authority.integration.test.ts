@@ -9,11 +9,16 @@ import {
 } from '#tools/testing/flows/every-caller.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
+import { type Need, namesOf } from '../core/shared/tool.ts';
+import { loadList } from '../modules.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
-import { taskTools } from './task-shapes.ts';
-import { plainTools } from './task-tools.ts';
-import { type Need, namesOf } from './tool.ts';
-import { tools } from './tools.ts';
+import { needOfTasks, taskToolsOf } from './task-shapes.ts';
+import { plainToolsOf } from './task-tools.ts';
+import { toolsOf } from './tools.ts';
+
+const tools = await toolsOf({ leftOut: [] });
+const kinds = await loadList('tasks');
+const every = [...tools, ...taskToolsOf(kinds), ...plainToolsOf(needOfTasks(kinds))];
 
 /**
  * Every tool × every kind of caller × nothing, everything except what it needs, that alone. The expected answer, and
@@ -24,7 +29,7 @@ type KindName = keyof Callers;
 type Rights = { readonly permissions: readonly string[]; readonly granted: readonly string[] };
 type Subject = { readonly name: string; readonly need: Need };
 
-const subjects: readonly Subject[] = [...tools, ...taskTools, ...plainTools];
+const subjects: readonly Subject[] = every;
 
 /** The only callers with a token for this server; every other credential is for the API, or is not accepted here. */
 const WITH_TOKEN: readonly KindName[] = ['userByOtherClient', 'clientByToken', 'agentByToken', 'agentForOwner'];

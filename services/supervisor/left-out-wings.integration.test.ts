@@ -54,7 +54,7 @@ test.runIf(process.platform === 'linux')('idle, it takes less memory than with a
   }
 });
 
-test('without all wings, a user signs up and in, tokens are issued, validated, refreshed and revoked, keys rotate, and the log is sealed', async () => {
+test('without all wings, a user signs up and in, tokens are issued, validated, introspected, refreshed and revoked, keys rotate, and the log is sealed and read', async () => {
   const { product, post, byClient, databaseUrl } = harness;
   const user = await signUp(product);
   expect((await signIn(product, user)).id).toBe(user.id);
@@ -64,9 +64,13 @@ test('without all wings, a user signs up and in, tokens are issued, validated, r
   expect(await validate(issued.body.access_token)).toMatchObject({ active: true, claims: { sub: user.id } });
   const refreshed = await post('/v1/tokens/refresh', { refresh_token: issued.body.refresh_token }, byClient);
   expect(refreshed.status).toBe(200);
+  const introspect = async (token: string) =>
+    (await harness.call('POST', '/oauth2/introspect', { form: { token }, ...byClient })).body;
+  expect(await introspect(refreshed.body.access_token)).toMatchObject({ active: true, sub: user.id });
   const revoked = await post('/v1/tokens/revoke', { user_id: user.id, reason: 'test' }, byClient);
   expect(revoked.status).toBe(200);
   await eventually('the revocation', async () => !(await validate(refreshed.body.access_token)).active);
+  expect(await introspect(refreshed.body.access_token)).toEqual({ active: false });
   const rotated = await post('/v1/keys/rotate', {}, byClient);
   expect([rotated.status, rotated.body.state]).toEqual([202, 'pending']);
   await eventually('the sealed event of the new key', async () => {
@@ -75,6 +79,8 @@ test('without all wings, a user signs up and in, tokens are issued, validated, r
     const { status, text } = await send(product.api, 'GET', '/v1/audit/log/checkpoint');
     return event !== undefined && status === 200 && Number(text.split('\n')[1]) > event.seq;
   });
+  const { body: read } = await harness.call('GET', '/v1/audit/events?type=key.published', byClient);
+  expect(read.events[0]?.target).toMatchObject({ id: rotated.body.kid });
   await harness.expectUnharmed();
 });
 

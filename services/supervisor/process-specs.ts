@@ -1,5 +1,5 @@
 import { mcpCopiesOf } from '../platform/config/mcp.ts';
-import type { WingSettings } from '../platform/config/wings.ts';
+import type { Faces } from '../platform/config/wings.ts';
 import { redisUrlOf } from '../platform/local/redis-users.ts';
 
 /** A child process. */
@@ -28,7 +28,7 @@ export type ChildSettings = {
   };
   readonly stores: { readonly waitSeconds: number };
   readonly mcp: { readonly copies: number };
-  readonly wings: WingSettings;
+  readonly faces: Pick<Faces, 'mcp'>;
   readonly jobs: { readonly workerCopies: number; readonly workerDrainSeconds: number };
 };
 

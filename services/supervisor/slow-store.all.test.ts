@@ -44,7 +44,7 @@ async function startChild(kind: 'api' | 'worker', env: Record<string, string> = 
   const table = processSpecs({
     ...settings,
     mcp: { copies: 1 },
-    wings: { leftOut: [] },
+    faces: { mcp: true },
     jobs: { workerCopies: 1, workerDrainSeconds: 1 },
   });
   output = '';

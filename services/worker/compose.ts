@@ -1,18 +1,11 @@
 import { countEnqueued, jobRuns, jobsStalled } from '#jobs/metrics.ts';
-import { processorsOf } from '#jobs/processors/all.ts';
-import type { WorkerPorts } from '#jobs/processors/ports.ts';
-import type { Processor } from '#jobs/processors/run.ts';
+import type { WorkerPorts, WorkerProcessor } from '#jobs/processors.ts';
 import { leftOutJobs } from '#jobs/schedules.ts';
-import { showAlertsGivenUp } from '#observability/metrics/alerts.ts';
-import { showHandoffsGivenUp } from '#observability/metrics/handoff.ts';
-import { showMailsGivenUp } from '#observability/metrics/mail.ts';
-import { showLogoutTokensGivenUp } from '#observability/metrics/oauth.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import { version } from '#observability/version.ts';
 import { allEnded } from '#services/core/shared/all-ended.ts';
 import { createAccessDirectory } from '../core/access/access-directory.ts';
 import { outboxPurges } from '../core/audit/maintain-audit-outbox.ts';
-import { watchBacklog } from '../core/audit/seal/log-gauges.ts';
 import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../core/identity/sessions/relying-party.ts';
 import { createKeyRing } from '../core/keys/key-ring.ts';
@@ -20,11 +13,11 @@ import { readLogKeys } from '../core/keys/log/log-keys.ts';
 import type { Log, MarkStore } from '../core/ports.ts';
 import { createMarkedGuard } from '../core/revocations/database-guard.ts';
 import type { Purge } from '../core/shared/purge.ts';
+import type { TaskAdvance } from '../core/shared/task-kind.ts';
 import { tokenNamesOf } from '../core/tokens/token-types.ts';
-import { modulesOf, purgesOf, pushedByDefault } from '../modules.ts';
+import { type Listed, loadList, modulesOf, purgesOf, pushedByDefault, readSecurityScore } from '../modules.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';
-import { hasWing } from '../platform/config/wings.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
 import { isScheduled, type Job } from '../platform/define/job.ts';
@@ -39,9 +32,6 @@ import { watchForDeadWorkers } from '../platform/queue/dead-workers.ts';
 import { createProducer } from '../platform/queue/producer.ts';
 import { createTimetable } from '../platform/queue/timetable.ts';
 import { connectRedis } from '../platform/redis/redis.ts';
-import { showControls } from '../wings/compliance/show-controls.ts';
-import { createCopySampler } from '../wings/monitoring/sample-copy.ts';
-import { showSiem } from '../wings/outbound/handoff/siem/show-siem.ts';
 import { composeAuditLog } from './audit-log.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 import { createJobHandler } from './consume.ts';
@@ -62,8 +52,8 @@ export type ComposeInput = DatabaseUrls & {
   /** Where high-water marks and checkpoints are stored, outside the database. */
   readonly dataDir: string;
   readonly log: Log;
-  /** The jobs that the worker runs; all jobs of the installation by default. */
-  readonly processors?: readonly Processor[];
+  /** The jobs that the worker runs. */
+  readonly processors: readonly WorkerProcessor[];
 };
 
 /** Statements of jobs may take longer than those of requests; batches still keep each short. */
@@ -73,9 +63,6 @@ const SEAL_CONNECTIONS = 3;
 /** At most a quarter of the time after which a queue counts as stalled. */
 const SAMPLE_MS = 15_000;
 const CLEANUP_SAMPLE_MS = 30_000;
-const BACKLOG_SAMPLE_MS = 10_000;
-const CONTROLS_SAMPLE_MS = 10_000;
-const SIEM_SAMPLE_MS = 10_000;
 
 /** How many connections to PostgreSQL one worker opens at most. */
 export const workerConnectionsOf = ({ stores }: Config): number => stores.poolConnections + SEAL_CONNECTIONS;
@@ -132,7 +119,7 @@ function openPools(input: ComposeInput) {
 /** The ports of the worker's jobs. */
 function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[]): WorkerPorts {
   const { config, log } = input;
-  const { sealing, redis, producer } = pools;
+  const { sealing, redis } = pools;
   const outside = {
     ...pools.main,
     redis,
@@ -142,8 +129,10 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
     marks: input.marks,
     log,
   };
-  return {
+  const ports: Omit<WorkerPorts, 'loadTaskAdvances'> = {
     ...outside,
+    readSecurityScore: () => readSecurityScore(config.wings, outside),
+    legacyProvider: config.legacy.provider ?? null,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
     // With the first report: a worker without compliance never needs the library that draws, and its 15 MB.
     renderReport: async (signed) => (await import('./report-pdf.ts')).renderReportPdf(signed),
@@ -160,7 +149,6 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
     // Empty, and nothing keeps it up to date: a job that needs a client loads it first.
     access: createAccessDirectory(outside, { stalenessBoundMs: config.stores.stalenessBoundMs }),
     keyRing: createKeyRing(outside, config.keys),
-    enqueue: producer.enqueue,
     // The timetable enqueues within seconds what a job requests.
     factorSeal: createFactorSeal(input.authSecret),
     relyingPartyId: relyingParty(publicUrlOf(config)).rpID,
@@ -182,20 +170,21 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
     siem: { targets: config.siem.targets, version, transport: createSiemTransport(config.siem) },
     keysChanged: () => {},
   };
+  const bound = ({ name, advance }: Listed<'taskAdvances'>): TaskAdvance<unknown> => ({
+    name,
+    advance: (_ports, task, caller, whyNot) => advance(ports, task, caller, whyNot),
+  });
+  return { ...ports, loadTaskAdvances: async () => (await loadList('taskAdvances')).map(bound) };
 }
 
 /** Builds the ports of one worker, its timetable and its consumers; takes no job before `start`. */
 export function compose(input: ComposeInput) {
   const { config, log } = input;
-  const work = input.processors ?? processorsOf(config.wings);
+  const { processors: work } = input;
   const jobs = work.map(({ job }) => job);
   const queues = [...new Set(jobs.map((job) => job.queue))];
   const pools = openPools(input);
   const { producer, timing } = pools;
-  showMailsGivenUp();
-  showLogoutTokensGivenUp();
-  if (hasWing(config.wings, 'outbound')) showAlertsGivenUp();
-  if (hasWing(config.wings, 'handoff')) showHandoffsGivenUp();
   const purges = [...purgesOf(modulesOf(config.wings)), ...outboxPurges(config.audit.outboxDays)];
   const ports = composePorts(input, pools, purges);
   const checkMs = config.jobs.scheduleCheckMs;
@@ -225,10 +214,7 @@ export function compose(input: ComposeInput) {
     sampleMs: Math.min(SAMPLE_MS, config.jobs.stallSeconds * 250),
     checkMs,
   });
-  const watches: { close(): unknown }[] = [];
-  const sampler = hasWing(config.wings, 'monitoring')
-    ? createCopySampler(ports, { kind: 'worker', config })
-    : undefined;
+  const watches: ({ close(): unknown } | undefined)[] = [];
   return {
     health,
     /** Starts even before Postgres and Redis are available; where the place of the marks counts, after Postgres. */
@@ -240,13 +226,10 @@ export function compose(input: ComposeInput) {
       for (const queue of queues) consumers.push(consume(queue, handle, { input, jobs, onError: pools.onRedisError }));
       watches.push(watchForDeadWorkers(producer, consumers));
       health.start();
-      sampler?.start();
-      watches.push(
-        watchCleanup(ports, purges, CLEANUP_SAMPLE_MS),
-        watchBacklog(ports, BACKLOG_SAMPLE_MS),
-        ...(config.siem.targets.length > 0 ? [showSiem(ports, SIEM_SAMPLE_MS)] : []),
-        ...(hasWing(config.wings, 'compliance') ? [showControls(ports, CONTROLS_SAMPLE_MS)] : []),
-      );
+      watches.push(watchCleanup(ports, purges, CLEANUP_SAMPLE_MS));
+      const copy = { kind: 'worker', config } as const;
+      for (const watch of await loadList('watches', config.wings)) watches.push(watch(ports));
+      for (const watch of await loadList('copyWatches', config.wings)) watches.push(watch({ ...ports, copy }));
     },
     /** Takes no more jobs and waits for the running ones; those still running after `longestMs` are aborted. */
     drain: async (longestMs: number) => {
@@ -254,8 +237,7 @@ export function compose(input: ComposeInput) {
       await Promise.allSettled(consumers.map((consumer) => consumer.close()));
       clearTimeout(cut);
       health.close();
-      await allEnded(watches.map((watch) => watch.close()));
-      await sampler?.close();
+      await allEnded(watches.map((watch) => watch?.close()));
       await timetable.close();
       await allEnded([ports.checkpointOutbox.close(), ports.mailTransport.close()]);
       await pools.close();

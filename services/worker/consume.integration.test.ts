@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { run, runUnfenced } from '#jobs/processors/run.ts';
 import { registry } from '#observability/metrics/instruments.ts';
+import { run, runUnfenced } from '#services/core/processor.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   effectJob,
@@ -36,9 +36,7 @@ type Work = (run: JobRun) => Promise<unknown>;
 
 const startWorker = (work: Work | undefined, job: Job = effectJob): Promise<Composed> =>
   harness.startWorker({
-    processors: [
-      work ? run(job as typeof effectJob, (_ports, _payload, jobRun) => work(jobRun)) : effectProcessor(job),
-    ],
+    processors: [work ? run(job as typeof effectJob, (_ports, jobRun) => work(jobRun)) : effectProcessor(job)],
   });
 
 const read = async (ownId: string) => {

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jobDuration, jobRuns, jobWait } from '#jobs/metrics.ts';
-import type { WorkerPorts } from '#jobs/processors/ports.ts';
-import type { Processor } from '#jobs/processors/run.ts';
+import type { WorkerPorts, WorkerProcessor } from '#jobs/processors.ts';
 import { withJobSpan } from '#observability/job-span.ts';
 import type { Clock, Fence, JobRun, Log, Sql } from '../core/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
@@ -17,8 +16,8 @@ const OUTCOMES = ['completed', 'retried', 'dead', 'superseded', 'interrupted', '
 type Outcome = (typeof OUTCOMES)[number];
 
 export type ConsumeDeps = {
-  readonly processors: readonly Processor[];
-  /** Scheduled jobs of wings that the installation leaves out. */
+  readonly processors: readonly WorkerProcessor[];
+  /** Jobs of wings that the installation leaves out. */
   readonly leftOut: readonly Job[];
   readonly ports: WorkerPorts;
   readonly sql: Sql;
@@ -51,7 +50,7 @@ class RunStopped extends Error {
 /** The one wrapper around every job: payload, fence, span, time limit, outcome, metrics, timetable. Never rejects. */
 export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Promise<JobOutcome> {
   const { clock, log } = deps;
-  const byName = new Map<string, Processor>(deps.processors.map((processor) => [processor.job.name, processor]));
+  const byName = new Map<string, WorkerProcessor>(deps.processors.map((processor) => [processor.job.name, processor]));
   const isLeftOut = (name: string): boolean => deps.leftOut.some((job) => job.name === name);
   // Counters start at zero, so that panels and alerts see the first failure as an increase.
   for (const { job } of deps.processors) for (const outcome of OUTCOMES) jobRuns.at(labelsOf(job, outcome));
@@ -60,7 +59,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
     const processor = byName.get(delivery.name);
     // A run from another release's timetable: a worker that has the contract enqueues it again; without one it ends
     // here. So does a job of a wing that is left out: its work waits in rows, and its schedule finds it once the wing is
-    // back.
+    // back. Only reports have no schedule: a wing that is left out keeps none.
     if (processor === undefined && (slotOf(delivery.name, delivery.id) !== undefined || isLeftOut(delivery.name)))
       return { kind: 'done' };
     const data = jobDataSchema.safeParse(delivery.data);
@@ -114,7 +113,7 @@ export function createJobHandler(deps: ConsumeDeps): (delivery: Delivery) => Pro
 
 async function runOnce(
   deps: ConsumeDeps,
-  { job, isUnfenced, work }: Processor,
+  { job, isUnfenced, work }: WorkerProcessor,
   payload: unknown,
   delivery: Delivery,
   traceparent: string,

@@ -8,7 +8,7 @@ import { createMemoryStore, type PushedEvent } from '#examples/event-receiver/ev
 import { createEventReceiver } from '#examples/event-receiver/receiver.ts';
 import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
 import { pushHandoffsJob } from '#jobs/contracts/handoff.ts';
-import { processors } from '#jobs/processors/all.ts';
+import { processorsOf } from '#jobs/processors.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -62,7 +62,9 @@ beforeAll(async () => {
     dataDir: folder,
     marks: { read: async () => null, raise: async (marks) => marks },
     log: quietLog,
-    processors: processors.filter(({ job }) => job === pushHandoffsJob || job === sealAuditEventsJob),
+    processors: (await processorsOf({ leftOut: [] })).filter(
+      ({ job }) => job === pushHandoffsJob || job === sealAuditEventsJob,
+    ),
   });
   await worker.start();
   await eventually('the endpoint to be followed', async () => {

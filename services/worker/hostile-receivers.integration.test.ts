@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
 import { pushHandoffsJob } from '#jobs/contracts/handoff.ts';
 import { sendLogoutTokensJob } from '#jobs/contracts/oauth.ts';
-import { processors } from '#jobs/processors/all.ts';
+import { processorsOf } from '#jobs/processors.ts';
 import { createClient } from '#services/core/access/create-client.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -90,7 +90,7 @@ async function startWorker(env: Readonly<Record<string, string>>, jobs: readonly
     dataDir: folder,
     marks: { read: async () => null, raise: async (marks) => marks },
     log: quietLog,
-    processors: processors.filter(({ job }) => jobs.includes(job)),
+    processors: (await processorsOf({ leftOut: [] })).filter(({ job }) => jobs.includes(job)),
   });
   await worker.start();
   workers.push(worker);

@@ -1,10 +1,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { WorkerPorts } from '#jobs/processors.ts';
 import { redactLine } from '#observability/log-redaction.ts';
 import type { Purge } from '../core/shared/purge.ts';
 import { tokenNamesOf } from '../core/tokens/token-types.ts';
 import { type Config, mcpUrlsOf, publicUrlOf } from '../platform/config/load.ts';
-import type { HasInstallation, StoreLink } from '../wings/compliance/control.ts';
+
+type Installation = WorkerPorts['installation'];
 
 type Backup = { readonly name: string; readonly writtenAtMs: number; readonly bytes: number };
 
@@ -24,7 +26,7 @@ const LOCAL_HOSTS = new Set(['', 'localhost', '127.0.0.1', '[::1]', '::1']);
 const TLS_MODES = new Set(['require', 'verify-ca', 'verify-full']);
 
 /** How a URL of PostgreSQL or Redis reaches its store. A path is a socket on this machine. */
-export function storeLinkOf(url: string): StoreLink {
+export function storeLinkOf(url: string): Installation['database'] {
   if (url.startsWith('/')) return { isLocal: true, asksForTls: false };
   const { protocol, hostname, searchParams } = new URL(url);
   const host = searchParams.get('host') ?? hostname;
@@ -54,7 +56,7 @@ export const installationOf = ({
   readonly backupFolder: string | undefined;
   readonly ownAddresses: readonly string[];
   readonly purges: readonly Purge[];
-}): HasInstallation['installation'] => ({
+}): Installation => ({
   database: storeLinkOf(databaseUrl),
   redis: storeLinkOf(redisUrl),
   newestBackup: async () => (backupFolder === undefined ? undefined : newestFile(backupFolder)),

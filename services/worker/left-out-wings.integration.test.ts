@@ -1,12 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { processorsOf } from '#jobs/processors/all.ts';
-import type { Processor } from '#jobs/processors/run.ts';
+import { processorsOf, type WorkerProcessor } from '#jobs/processors.ts';
 import { jobsOf, leftOutJobs, queuesOf } from '#jobs/schedules.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { composeWorker, type JobHarness, openJobHarness } from '#tools/testing/harness/job.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { WINGS, type Wing } from '../platform/config/wings.ts';
-import type { Job } from '../platform/define/job.ts';
+import { isScheduled, type Job } from '../platform/define/job.ts';
 
 let database: TestDatabase;
 let harness: JobHarness;
@@ -20,19 +19,19 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const leftOut = leftOutJobs({ leftOut: WINGS });
+const leftOut = leftOutJobs({ leftOut: WINGS }).filter(isScheduled);
 const kept = jobsOf({ leftOut: WINGS });
 /** Queues in which a worker without the wings finds their jobs before its own. */
 const shared = queuesOf(leftOut).filter((queue) => queuesOf(kept).includes(queue));
 
 /** A worker whose jobs do nothing but tell that they ran. */
-const workerWithout = (wings: readonly Wing[], ran: Set<string>) =>
+const workerWithout = async (wings: readonly Wing[], ran: Set<string>) =>
   composeWorker({
     databaseUrl: harness.databaseUrl,
     redisUrl: harness.redisUrl,
     env: { SALLYPORT_LEAVE_OUT: wings.join(',') },
-    processors: processorsOf({ leftOut: wings }).map(
-      (processor): Processor => ({ ...processor, work: async () => ran.add(processor.job.name) }),
+    processors: (await processorsOf({ leftOut: wings })).map(
+      (processor): WorkerProcessor => ({ ...processor, work: async () => ran.add(processor.job.name) }),
     ),
   });
 const stateOf = ({ name, queue }: Job, ownId: string) => harness.producer.queue(queue).getJobState(`${name}-${ownId}`);
@@ -44,7 +43,7 @@ test('jobs enqueued for wings that are now left out hold up no queue and become 
   for (const job of behind) await harness.producer.enqueue(job, {}, { jobId: 'behind' });
 
   const ranWithout = new Set<string>();
-  const without = workerWithout(WINGS, ranWithout);
+  const without = await workerWithout(WINGS, ranWithout);
   await without.start();
   for (const job of behind)
     await eventually(`${job.name} behind those jobs`, async () => (await stateOf(job, 'behind')) === 'completed');
@@ -58,7 +57,7 @@ test('jobs enqueued for wings that are now left out hold up no queue and become 
     ]);
 
   const ranWith = new Set<string>();
-  const back = workerWithout([], ranWith);
+  const back = await workerWithout([], ranWith);
   await back.start();
   await eventually('every job of the wings', async () => leftOut.every(({ name }) => ranWith.has(name)));
   for (const job of leftOut)

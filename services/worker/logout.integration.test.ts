@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sendLogoutTokensJob } from '#jobs/contracts/oauth.ts';
-import { processors } from '#jobs/processors/all.ts';
+import { processorsOf } from '#jobs/processors.ts';
 import { createClient } from '#services/core/access/create-client.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -91,7 +91,7 @@ beforeAll(async () => {
     dataDir: folder,
     marks: { read: async () => null, raise: async (marks) => marks },
     log: quietLog,
-    processors: processors.filter(({ job }) => job === sendLogoutTokensJob),
+    processors: (await processorsOf({ leftOut: [] })).filter(({ job }) => job === sendLogoutTokensJob),
   });
   await worker.start();
 });

@@ -1,5 +1,6 @@
 import './telemetry.ts';
 // Telemetry first, so that it measures everything imported after it.
+import { processorsOf } from '#jobs/processors.ts';
 import { watchProcess } from '#observability/metrics/process.ts';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
@@ -13,7 +14,8 @@ import * as instruments from './telemetry.ts';
 const STOP_MS = 2_500;
 
 await runProcess('sallyport-worker', instruments, async (config, log) => {
-  const worker = compose({ ...processInputsOf(config), config, log });
+  const processors = await processorsOf(config.wings);
+  const worker = compose({ ...processInputsOf(config), config, log, processors });
   const stopWatching = watchProcess();
   const { workerDrainSeconds } = config.jobs;
   const health = (): { ok: boolean; body: object } => {

@@ -1,8 +1,9 @@
 import PDFDocument from 'pdfkit';
-import type { HasReportRenderer } from '../wings/compliance/reports/advance-reports.ts';
-import type { ReportDocument, ReportItem } from '../wings/compliance/reports/report-shapes.ts';
+import type { WorkerPorts } from '#jobs/processors.ts';
 
-type Signed = Parameters<HasReportRenderer['renderReport']>[0];
+type Signed = Parameters<WorkerPorts['renderReport']>[0];
+type ReportDocument = Signed['report'];
+type ReportItem = ReportDocument['controls'][number];
 type Pdf = InstanceType<typeof PDFDocument>;
 type Section = ReturnType<Pdf['struct']>;
 

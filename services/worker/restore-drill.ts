@@ -1,3 +1,4 @@
+import type { WorkerPorts } from '#jobs/processors.ts';
 import { version } from '#observability/version.ts';
 import { allEnded } from '#services/core/shared/all-ended.ts';
 import { modules } from '../modules.ts';
@@ -9,7 +10,6 @@ import { createPool, createSql } from '../platform/postgres/pool.ts';
 import { inScratchDatabase } from '../platform/postgres/scratch-database.ts';
 import { openBackupSource, openRestoreTarget } from '../platform/postgres/table-copies.ts';
 import { queueTables } from '../platform/queue/tables.ts';
-import type { HasRestoreDrill } from '../wings/recovery/backup/rehearse-restore.ts';
 
 /** One hour: the integrity check reads whole tables. */
 const STATEMENT_TIMEOUT_MS = 3_600_000;
@@ -46,7 +46,7 @@ function keptOf({ restoreDrillBackup: place, restoreDrillKeyFile: keyFile, backu
 }
 
 /** Rehearsals of a restore of one database, on the server of another URL; null without that URL. */
-export function createRestoreDrill(databaseUrl: string, config: DrillConfig): HasRestoreDrill['restoreDrill'] {
+export function createRestoreDrill(databaseUrl: string, config: DrillConfig): WorkerPorts['restoreDrill'] {
   const { restoreDrillUrl: drillUrl } = config;
   if (drillUrl === undefined) return null;
   return {

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { connect as connectPlain, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import type { WorkerPorts } from '#jobs/processors.ts';
 import type { SiemSettings } from '../platform/config/siem.ts';
 import { guardedFetch, guardedLookup } from '../platform/http/outbound.ts';
-import type { SiemTransport } from '../wings/outbound/handoff/siem/export-events.ts';
 
 /** A target that is slower gets the events again later. */
 const DEADLINE_MS = 10_000;
@@ -50,7 +50,7 @@ function writeAll(socket: Socket, bytes: Buffer, signal: AbortSignal, ready: 'co
 }
 
 /** Exports over the network: to public addresses with TLS, unless private ones are allowed. */
-export function createSiemTransport(settings: TransportSettings): SiemTransport {
+export function createSiemTransport(settings: TransportSettings): WorkerPorts['siem']['transport'] {
   const { allowsPrivate, authorization } = settings;
   const fileOf = (path: string | undefined): Buffer | undefined =>
     path === undefined ? undefined : readFileSync(path);

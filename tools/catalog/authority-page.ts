@@ -1,4 +1,4 @@
-import { type Need, namesOf } from '#services/mcp/tool.ts';
+import { type Need, namesOf } from '#services/core/shared/tool.ts';
 import {
   type Audience,
   asksForOwnCredential,

@@ -50,7 +50,7 @@ export async function collectErrors(): Promise<ErrorDefinition[]> {
   const found = [
     ...(await exportsOf('services/platform/{,backups/}errors.ts')),
     ...(await exportsOf('services/{core,wings}/**/*errors.ts')),
-    ...(await exportsOf('services/{core,wings}/**/*contract.ts')),
+    ...(await exportsOf('services/{core,mcp,wings}/**/*contract.ts')),
   ];
   const values = found.flatMap(({ value }) => (Array.isArray(value) ? (value as unknown[]) : [value]));
   return unique(values.filter(isErrorFactory), (factory) => factory.definition.code).map(

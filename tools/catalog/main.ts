@@ -5,10 +5,10 @@ import { jobs } from '#jobs/schedules.ts';
 import keptReplay from '#load-tests/detections/result.json' with { type: 'json' };
 import { benchmarksPage } from '#load-tests/lib/benchmarks-page.ts';
 import { keptAges, newAges } from '#load-tests/lib/figure-age.ts';
-import { taskTools } from '#services/mcp/task-shapes.ts';
-import { plainTools } from '#services/mcp/task-tools.ts';
-import { tools } from '#services/mcp/tools.ts';
-import { modules } from '#services/modules.ts';
+import { needOfTasks, taskToolsOf } from '#services/mcp/task-shapes.ts';
+import { plainToolsOf } from '#services/mcp/task-tools.ts';
+import { toolsOf } from '#services/mcp/tools.ts';
+import { loadList, modules } from '#services/modules.ts';
 import { ADVISORIES } from '#services/platform/advisories/advisories.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { controls } from '#services/wings/compliance/controls/all.ts';
@@ -69,6 +69,9 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
   const benchmarks = await readFile(resolve(ROOT, 'docs/benchmarks.md'), 'utf8').catch(() => '');
   const agesOf = isCheck ? keptAges : newAges;
 
+  const kinds = await loadList('tasks');
+  const tools = [...(await toolsOf({ leftOut: [] })), ...taskToolsOf(kinds), ...plainToolsOf(needOfTasks(kinds))];
+
   const lists = LISTED_IN.map(async (path) => [path, withModules(path, await readFile(resolve(ROOT, path), 'utf8'))]);
 
   return {
@@ -82,7 +85,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     'docs/explanation/architecture-modules.svg': modulesPicture(),
     'docs/explanation/architecture-processes.svg': processesPicture(),
     'docs/explanation/architecture-walks.svg': walksPicture(),
-    'docs/reference/authority.md': authorityPage(endpoints, [...tools, ...taskTools, ...plainTools]),
+    'docs/reference/authority.md': authorityPage(endpoints, tools),
     'docs/reference/audit-events.md': auditEventsPage(events),
     'docs/reference/compliance-controls.md': controlsPage(controls),
     'docs/reference/compliance-responsibilities.md': responsibilitiesPage(controls),
@@ -104,7 +107,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/module-graph.md': moduleGraphPage(modulePairs()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
-    'services/core/audit/seal/own-names.ts': ownNamesTs(endpoints, errors),
+    'services/core/audit/seal/own-names.ts': ownNamesTs(endpoints, errors, tools),
     'sdks/go/contract.go': verifierConstantsGo(),
     'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
     'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),

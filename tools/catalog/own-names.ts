@@ -2,9 +2,6 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { jobs } from '#jobs/schedules.ts';
 import { detections } from '#services/core/security/detections.ts';
-import { taskTools } from '#services/mcp/task-shapes.ts';
-import { plainTools } from '#services/mcp/task-tools.ts';
-import { tools } from '#services/mcp/tools.ts';
 import { modules } from '#services/modules.ts';
 import { type Endpoint, RATE_CLASSES } from '#services/platform/define/endpoint.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
@@ -33,13 +30,15 @@ function clientColumns(): string[] {
   return [...model.matchAll(/^ {2}(\w+) +\S/gm)].map(([, column]) => column as string);
 }
 
+type Named = { readonly name: string };
+
 /** Every name that our source declares: a leaf of the public log may show these, and no other word. */
-export function ownNamesTs(endpoints: readonly Endpoint[], errors: readonly ErrorDefinition[]): string {
+export function ownNamesTs(endpoints: readonly Endpoint[], errors: readonly ErrorDefinition[], tools: Named[]): string {
   const permissions = modules.flatMap((module) => module.permissions);
   const names = new Set<string>([
     ...errors.map(({ code }) => code),
     ...endpoints.map(({ operation }) => operation),
-    ...[...tools, ...taskTools, ...plainTools].map(({ name }) => name),
+    ...tools.map(({ name }) => name),
     ...permissions.flatMap(({ name, roles }) => [name, ...roles]),
     'user',
     ...jobs.flatMap(({ name, queue }) => [name, queue]),

@@ -124,7 +124,7 @@ export const flows: readonly Flow[] = [
     paths: ['/api/auth/signout', '/api/auth/sign-out', '/oauth2/end_session', '/oauth2/end_session/confirm'],
     unit: [`${IDENTITY}/sign-in/sign-out.db.test.ts`, 'services/core/oauth/logout/verify-logout.db.test.ts'],
     integration: [`${ROUTES}/oauth-logout.integration.test.ts`],
-    fault: [`${FAULTS}/survives-kill.integration.test.ts`, 'jobs/processors/killed.db.test.ts'],
+    fault: [`${FAULTS}/survives-kill.integration.test.ts`, 'jobs/killed.db.test.ts'],
     load: { none: 'It writes what revoking a token writes, which the scenario of revoking measures.' },
   },
   {

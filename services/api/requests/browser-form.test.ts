@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyRequest } from 'fastify';
 import { describe, expect, test } from 'vitest';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import {
   internalError,
@@ -11,7 +12,6 @@ import {
   unauthenticated,
 } from '#services/platform/errors.ts';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
-import { type Answer, answer } from '../answer.ts';
 import {
   asPage,
   errorHeaders,

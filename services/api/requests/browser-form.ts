@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify';
 import type { HasAuth } from '#services/core/identity/sessions/auth.ts';
 import { cookieValue } from '#services/core/identity/sessions/csrf.ts';
 import { formToken, type HasPageKeys, isFormToken } from '#services/core/oauth/authorize/page-seals.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import type { FormPage } from '#services/pages/form-page.ts';
 import { errorPage } from '#services/pages/pages.ts';
 import { addressOf, problemAdvice, problemTitle } from '#services/pages/problems.ts';
@@ -10,7 +11,6 @@ import { notFoundPage } from '#services/pages/start-pages.ts';
 import { isPage } from '#services/platform/define/endpoint.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
-import { type Answer, answer } from '../answer.ts';
 import { PageView } from './page-view.ts';
 
 export type HasForms = HasAuth & HasPageKeys;

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { type FormPage, formPage, formPageHeaders, type Look } from '#services/pages/form-page.ts';
 import { languageFor } from '#services/pages/texts/texts.ts';
-import { type Answer, answer } from '../answer.ts';
 
 /** The body of an answer that is a page: it becomes text when it is sent, in the brand and language of the request. */
 export class PageView {

@@ -38,6 +38,7 @@ import {
 } from '#services/core/oauth/account-pages-contract.ts';
 import { describeNext, formNext, NO_NEXT, pathWithNext, safeNext } from '#services/core/oauth/authorize/next-path.ts';
 import type { Caller } from '#services/core/ports.ts';
+import type { Answer } from '#services/core/shared/answer.ts';
 import {
   type AskMailPage,
   forgotPasswordPage,
@@ -54,7 +55,6 @@ import type { FormPage } from '#services/pages/form-page.ts';
 import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
-import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 

@@ -24,7 +24,7 @@ import { verifySentPassword } from '#services/core/identity/factors/verify-own-p
 import { clearedCookies } from '#services/core/identity/sessions/csrf.ts';
 import type { SignUpPorts } from '#services/core/identity/sign-in/sign-up.ts';
 import { returnPage } from '#services/core/identity/social/return-address.ts';
-import { answer } from '../answer.ts';
+import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 const DONE = { status: true } as const;

@@ -25,7 +25,7 @@ import {
 import { createTileReader, type PublicTile } from '#services/core/audit/read/tile-reader.ts';
 import { isNoneMatch } from '#services/core/keys/read-jwks.ts';
 import type { Ports } from '#services/core/ports.ts';
-import { type Answer, answer } from '../answer.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 export type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> &

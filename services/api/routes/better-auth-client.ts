@@ -41,10 +41,10 @@ import { signIn } from '#services/core/identity/sign-in/sign-in.ts';
 import { signOut } from '#services/core/identity/sign-in/sign-out.ts';
 import { type SignUpPorts, signUp } from '#services/core/identity/sign-in/sign-up.ts';
 import { returnAddress, returnPage } from '#services/core/identity/social/return-address.ts';
+import { type Answer, answer, JsonText } from '#services/core/shared/answer.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
-import { type Answer, answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 export type ClientRoutesPorts = SignUpPorts & HasStepUp & HasTokenSettings;

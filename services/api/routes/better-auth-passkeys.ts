@@ -19,7 +19,7 @@ import { removePasskey } from '#services/core/identity/factors/remove-factor.ts'
 import { askForPasskey, signInWithPasskey } from '#services/core/identity/factors/sign-in-with-passkey.ts';
 import { assertOwnPage } from '#services/core/identity/sessions/csrf.ts';
 import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
-import { answer } from '../answer.ts';
+import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** The name of a passkey that its owner did not name. */

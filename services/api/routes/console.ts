@@ -31,10 +31,10 @@ import {
 import { clearedConsoleCookie } from '#services/core/oauth/console/console-session.ts';
 import { beginConsoleSignIn, consolePlace, finishConsoleSignIn } from '#services/core/oauth/console/console-sign-in.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { consoleProblemPage } from '#services/pages/pages.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import { originRefused, routeUnknown, unauthenticated } from '#services/platform/errors.ts';
-import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, goTo, showPage } from '../requests/browser-form.ts';
 import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from '../requests/console-files.ts';

@@ -1,10 +1,10 @@
 import { readDocsEndpoint, readErrorDocsEndpoint, readOpenApiEndpoint } from '#services/core/health/docs-contract.ts';
+import { answer, JsonText } from '#services/core/shared/answer.ts';
 import { DOCS_SCRIPT, DOCS_STYLE, docsPage, errorsDocsPage } from '#services/pages/docs/docs-page.ts';
 import { pageHeaders } from '#services/pages/page-headers.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
 import * as commonErrors from '#services/platform/errors.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
-import { answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** Bind last: the pages are built on first use, once, from everything bound before. */

@@ -24,7 +24,7 @@ import { verifySentPassword } from '#services/core/identity/factors/verify-own-p
 import { assertOwnPage } from '#services/core/identity/sessions/csrf.ts';
 import type { SignInAnswer } from '#services/core/identity/sessions/open-session.ts';
 import type { SignInPorts } from '#services/core/identity/sign-in/sign-in.ts';
-import { type Answer, answer } from '../answer.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 const opened = ({ body, setCookie }: SignInAnswer): Answer => answer(200, body, { 'set-cookie': setCookie });

@@ -1,7 +1,7 @@
 import { notReady } from '#services/core/health/errors.ts';
 import { readHealthEndpoint, readReadinessEndpoint } from '#services/core/health/health-contract.ts';
 import { type ReadinessSources, readReadiness } from '#services/core/health/readiness.ts';
-import { answer } from '../answer.ts';
+import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** Liveness and readiness, from memory. */

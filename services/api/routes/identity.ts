@@ -9,7 +9,7 @@ import { readSession } from '#services/core/identity/sessions/read-session.ts';
 import { signIn } from '#services/core/identity/sign-in/sign-in.ts';
 import { signOut } from '#services/core/identity/sign-in/sign-out.ts';
 import { type SignUpPorts, signUp } from '#services/core/identity/sign-in/sign-up.ts';
-import { type Answer, answer } from '../answer.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 const withCookies = (status: number, { body, setCookie }: { body: object; setCookie: readonly string[] }): Answer =>

@@ -1,7 +1,7 @@
 import { readJwksAliasEndpoint, readJwksEndpoint } from '#services/core/keys/contract.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import { readJwks } from '#services/core/keys/read-jwks.ts';
-import { answer } from '../answer.ts';
+import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** The public key set. */

@@ -1,11 +1,11 @@
 import { assertOwnPage } from '#services/core/identity/sessions/csrf.ts';
+import { answer } from '#services/core/shared/answer.ts';
 import {
   exchangeLegacySessionEndpoint,
   receiveLegacyWebhookEndpoint,
 } from '#services/wings/import/bridge/bridge-contract.ts';
 import { type ExchangePorts, exchangeLegacySession } from '#services/wings/import/bridge/exchange-legacy-session.ts';
 import { receiveLegacyWebhook, type WebhookPorts } from '#services/wings/import/bridge/receive-legacy-webhook.ts';
-import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { rawBodyOf } from '../requests/raw-body.ts';
 

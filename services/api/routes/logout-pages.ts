@@ -13,8 +13,8 @@ import {
   verifyLogout,
 } from '#services/core/oauth/logout/verify-logout.ts';
 import type { Caller } from '#services/core/ports.ts';
+import type { Answer } from '#services/core/shared/answer.ts';
 import { askSignOutPage, signedOutLeavePage, signedOutLostPage, signedOutPage } from '#services/pages/pages.ts';
-import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';

@@ -7,6 +7,7 @@ import {
   readServerMetadataEndpoint,
 } from '#services/core/access/metadata-contract.ts';
 import {
+  type HasOwnScopes,
   type HasPublicAddress,
   mcpMetadata,
   openIdConfiguration,
@@ -15,12 +16,11 @@ import {
 } from '#services/core/access/server-metadata.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
-import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 type ServerMetadataDeps = HasAccess & HasClientSettings & HasKeyRing & HasPublicAddress;
-export type MetadataRoutesDeps = ServerMetadataDeps & HasTokenSettings & { readonly wings: WingSettings };
+export type MetadataRoutesDeps = ServerMetadataDeps & HasTokenSettings & HasOwnScopes;
 
 /** The issuer's path, if it can be used literally in a route. */
 const pathOf = (issuer: string): string | undefined => /^((?:\/[\w.~-]+)+)\/?$/.exec(new URL(issuer).pathname)?.[1];

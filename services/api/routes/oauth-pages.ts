@@ -18,6 +18,7 @@ import {
   showDeviceGrant,
 } from '#services/core/oauth/devices/decide-device-grant.ts';
 import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/core/oauth/devices/device-contract.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { shownUserCode } from '#services/core/shared/user-codes.ts';
 import {
   consentPage,
@@ -30,7 +31,6 @@ import {
   requestErrorPage,
   type Unvetted,
 } from '#services/pages/pages.ts';
-import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';

@@ -14,6 +14,7 @@ import {
 import { beginDeviceGrant } from '#services/core/oauth/devices/begin-device-grant.ts';
 import { beginDeviceGrantEndpoint } from '#services/core/oauth/devices/device-contract.ts';
 import type { Ports } from '#services/core/ports.ts';
+import { type Answer, answer, JsonText } from '#services/core/shared/answer.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '#services/core/tokens/contract.ts';
 import { dpopNonce } from '#services/core/tokens/dpop/dpop-nonce.ts';
 import type { PresentedProof } from '#services/core/tokens/dpop/use-dpop-proof.ts';
@@ -24,7 +25,6 @@ import { introspectToken } from '#services/core/tokens/verify/introspect-token.t
 import type { HasLegacyBridge } from '#services/core/tokens/verify/legacy-bridge-port.ts';
 import type { ValidatePorts } from '#services/core/tokens/verify/validate-token.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { type Answer, answer, JsonText } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 

@@ -37,6 +37,7 @@ import {
   showAccountEndpoint,
 } from '#services/core/oauth/own-account-page-contract.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import type { Said } from '#services/pages/fields.ts';
 import { accountPage } from '#services/pages/own-account/account-page.ts';
 import { type Outcome, type SectionView, sectionOf } from '#services/pages/own-account/account-view.ts';
@@ -50,7 +51,6 @@ import { saidOf } from '#services/pages/problems.ts';
 import { normaliseEmail } from '#services/platform/define/email.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { stepUpRequired, unauthenticated } from '#services/platform/errors.ts';
-import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 import type { AccountPagesPorts } from './account-pages.ts';

@@ -9,6 +9,7 @@ import {
 } from '#services/core/health/queue-board-contract.ts';
 import { type RowLetters, withRowLetters } from '#services/core/health/row-dead-letters.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { isScheduled } from '#services/platform/define/job.ts';
@@ -17,7 +18,6 @@ import { createQueueAdmin } from '#services/platform/queue/admin.ts';
 import type { Board, BoardAnswer } from '#services/platform/queue/board.ts';
 import type { Producer } from '#services/platform/queue/producer.ts';
 import { readTimetable } from '#services/platform/queue/timetable-view.ts';
-import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** Allows scripts and connections of this origin only; Bull Board's styles are partly inline. */

@@ -1,7 +1,7 @@
 import { readRevocationsEndpoint, streamRevocationsEndpoint } from '#services/core/revocations/contract.ts';
 import type { HasRevocationFeed } from '#services/core/revocations/revocation-feed.ts';
 import { type HasRevocationStreams, questionOfEventId } from '#services/core/revocations/revocation-stream.ts';
-import { answer } from '../answer.ts';
+import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 /** The revocation feed for outside verifiers. */

@@ -2,7 +2,7 @@ import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Ports } from '#services/core/ports.ts';
 import { streamSecurityEventsEndpoint } from '#services/core/security/contract.ts';
 import { type HasEventStreams, seqOfEventId } from '#services/core/security/event-stream.ts';
-import { answer } from '../answer.ts';
+import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import type { CallerRecheck } from '../requests/recheck-caller.ts';
 

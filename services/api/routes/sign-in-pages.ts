@@ -32,6 +32,7 @@ import {
   sendSignOutEndpoint,
 } from '#services/core/oauth/sign-in-pages-contract.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { owedFactorPage } from '#services/pages/own-account/factor-pages.ts';
 import {
   type CodePage,
@@ -44,7 +45,6 @@ import {
 import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
-import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';

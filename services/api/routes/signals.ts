@@ -1,9 +1,9 @@
+import { answer } from '#services/core/shared/answer.ts';
 import { receiveSignalEndpoint } from '#services/wings/outbound/signals/contract.ts';
 import { type PollPorts, pollStream } from '#services/wings/outbound/signals/manage-streams.ts';
 import { type ReceiveSignalPorts, receiveSignal } from '#services/wings/outbound/signals/receive-signal.ts';
 import { ssfConfiguration } from '#services/wings/outbound/signals/ssf-configuration.ts';
 import { pollStreamEndpoint, readSsfConfigurationEndpoint } from '#services/wings/outbound/signals/streams-contract.ts';
-import { answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import type { CallerRecheck } from '../requests/recheck-caller.ts';
 

@@ -5,6 +5,7 @@ import { assertRecentSignIn, type HasStepUp } from '#services/core/authority/rec
 import { sessionCaller } from '#services/core/identity/sessions/read-session.ts';
 import { safeNext } from '#services/core/oauth/authorize/next-path.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import type { Answer } from '#services/core/shared/answer.ts';
 import { signOffPage, signOffsPage } from '#services/pages/signoff-pages.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
@@ -18,7 +19,6 @@ import {
 import { signoffsApprove, signoffsRead } from '#services/wings/signoff/permissions.ts';
 import { readSignOffNames } from '#services/wings/signoff/read-names.ts';
 import { listSignOffs, readSignOff } from '#services/wings/signoff/read-signoff.ts';
-import type { Answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 

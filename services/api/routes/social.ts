@@ -17,8 +17,8 @@ import { handleOAuthCallback } from '#services/core/identity/social/handle-oauth
 import { listLinkedAccounts, unlinkAccount } from '#services/core/identity/social/linked-accounts.ts';
 import { type StartedSocial, startSocialSignIn } from '#services/core/identity/social/start-social-sign-in.ts';
 import { formNext, NO_NEXT } from '#services/core/oauth/authorize/next-path.ts';
+import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
-import { type Answer, answer } from '../answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { wantsPage } from '../requests/browser-form.ts';
 import { askedFactor, type SignInPagesPorts, showCode, showSignIn } from './sign-in-pages.ts';

@@ -38,6 +38,7 @@ function open(changes: Partial<StartRoutesDeps> = {}, isFresh = true) {
     dataDir,
     publicUrl: undefined,
     leftOut: [],
+    hasConsole: true,
     ...changes,
   });
   return (path: string, headers: Record<string, string> = html) => served.ask('GET', path, { headers });
@@ -96,6 +97,6 @@ test('in development the start page says which wings are left out', async () => 
 });
 
 test('without the console, neither its address nor its administrator is shown', async () => {
-  const start = await open({ leftOut: ['console'] })('/');
+  const start = await open({ hasConsole: false })('/');
   expect([start.status, /console"|admin@example\.test/.test(start.text)]).toEqual([200, false]);
 });

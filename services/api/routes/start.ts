@@ -30,6 +30,7 @@ export type StartRoutesDeps = ReadinessSources &
     readonly publicUrl: string | undefined;
     /** Wings that the installation does not have. */
     readonly leftOut: readonly string[];
+    readonly hasConsole: boolean;
   };
 
 /** Newest mails in the list. */
@@ -37,7 +38,7 @@ const LISTED = 50;
 
 /** The start page, and in development the mails that were not sent. */
 export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
-  const { keepsMails, dataDir } = deps;
+  const { keepsMails, dataDir, hasConsole } = deps;
   // An installation with a public address has a proxy, which may forward requests as if they were its own.
   const isDevelopment = deps.isDevelopment && (deps.publicUrl === undefined || isLocalAddress(deps.publicUrl));
   const folder = mailFolderOf(dataDir);
@@ -56,7 +57,6 @@ export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
   bind(routes, showStartEndpoint, async (_input, _caller, request) => {
     if (!wantsPage(request)) throw routeUnknown();
     const { status, components } = readReadiness(deps);
-    const hasConsole = !deps.leftOut.includes('console');
     const credentials = credentialsFileOf(dataDir);
     const logins = {
       demo: readDemoLogin(credentials),

@@ -1,3 +1,4 @@
+import { JsonText } from '#services/core/shared/answer.ts';
 import {
   issueTokensEndpoint,
   refreshTokensEndpoint,
@@ -19,7 +20,6 @@ import {
 } from '#services/core/tokens/verify/validate-answer.ts';
 import { validateBatch } from '#services/core/tokens/verify/validate-batch.ts';
 import type { EndpointInput } from '#services/platform/define/endpoint.ts';
-import { JsonText } from '../answer.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 

@@ -1,5 +1,4 @@
-import { hasWing, type WingSettings } from '#services/platform/config/wings.ts';
-import { OWN_SCOPES } from '../authority/own-scopes.ts';
+import type { OwnScope } from '../authority/own-scopes.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { ACCESS_PURPOSE } from '../keys/key-timeline.ts';
 import type { HasAccess } from './access-directory.ts';
@@ -169,12 +168,11 @@ export function openIdConfiguration(
  * The scopes that the MCP server names: those by which a user lets an application read the account. A client asks for
  * all that are named, and permissions are none that an application may ask a user for.
  */
-export const mcpScopes = (wings: WingSettings): readonly string[] =>
-  OWN_SCOPES.filter((scope) => scope !== 'own.signoffs' || hasWing(wings, 'signoff'));
+export type HasOwnScopes = { readonly ownScopes: readonly OwnScope[] };
 
 /** Metadata of the MCP server at one of its addresses (RFC 9728 §2); clients refuse a `resource` that is not the address. */
 export const mcpMetadata = (
-  { issuer, wings }: Pick<HasPublicAddress, 'issuer'> & { readonly wings: WingSettings },
+  { issuer, ownScopes }: Pick<HasPublicAddress, 'issuer'> & HasOwnScopes,
   resource: string,
 ): Pick<
   ResourceMetadata,
@@ -187,7 +185,7 @@ export const mcpMetadata = (
 > => ({
   resource,
   authorization_servers: [issuer],
-  scopes_supported: mcpScopes(wings),
+  scopes_supported: ownScopes,
   bearer_methods_supported: ['header'],
   dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
   resource_name: 'Sallyport MCP',

@@ -9,6 +9,7 @@ export const apiKeysModule = defineModule({
   sentence: 'Issues, verifies and rotates API keys, also for signed requests (RFC 9421).',
   tables: ['api_keys', 'api_key_uses', 'api_key_nonces'],
   permissions: Object.values(permissions),
+  ownScopes: ['own.api_keys'],
   events: Object.values(events),
   purged: [{ by: cleanUpExpiredTokensJob, purges: apiKeyPurges }],
   operations: async () => (await import('./operations.ts')).apiKeyOperations,

@@ -1,4 +1,3 @@
-import { recordIncidentJob } from '#jobs/contracts/operations.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 
@@ -7,6 +6,5 @@ export const healthModule = defineModule({
   sentence: 'Tells whether a copy is ready, and shows queues and facts of the installation.',
   tables: ['releases', 'installation_facts'],
   events: Object.values(events),
-  jobs: [recordIncidentJob],
   operations: async () => (await import('./queue-operations.ts')).queueOperations,
 });

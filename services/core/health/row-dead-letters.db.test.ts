@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { loadRowLetters } from '#services/modules.ts';
+import { loadList } from '#services/modules.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { type QueueAdmin, retryDeadLetters } from './manage-queues.ts';
@@ -7,7 +7,7 @@ import type { DeadLetter } from './queues-contract.ts';
 import { withRowLetters } from './row-dead-letters.ts';
 
 let ports: OwnPorts;
-const rowLetters = await loadRowLetters();
+const rowLetters = await loadList('deadLetters');
 beforeAll(async () => {
   ports = await openTestPorts();
 });

@@ -1,6 +1,7 @@
 import * as identityJobs from '#jobs/contracts/identity.ts';
 import * as mailJobs from '#jobs/contracts/mail.ts';
 import { defineModule } from '../module.ts';
+import { run } from '../processor.ts';
 import { sessionPurges } from './admin/identity-purges.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
@@ -25,6 +26,7 @@ export const identityModule = defineModule({
     'mail_outbox',
   ],
   permissions: Object.values(permissions),
+  ownScopes: ['own.sessions'],
   events: Object.values(events),
   jobs: [...Object.values(identityJobs), ...Object.values(mailJobs)],
   purged: [{ by: identityJobs.cleanUpExpiredSessionsJob, purges: sessionPurges }],
@@ -36,4 +38,9 @@ export const identityModule = defineModule({
     ...(await import('./invitation-operations.ts')).invitationOperations,
   ],
   metrics: () => Promise.all([import('#observability/metrics/identity.ts'), import('#observability/metrics/mail.ts')]),
+  processors: async () => {
+    const { deliverMails, mailsAreDue } = await import('./mail/deliver-mail.ts');
+    return [run(mailJobs.deliverMailJob, deliverMails, () => mailsAreDue)];
+  },
+  watches: async () => [(await import('#observability/metrics/mail.ts')).showMailsGivenUp],
 });

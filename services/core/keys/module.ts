@@ -1,5 +1,6 @@
 import * as keysJobs from '#jobs/contracts/keys.ts';
 import { defineModule } from '../module.ts';
+import { runFenced } from '../processor.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
 
@@ -12,4 +13,11 @@ export const keysModule = defineModule({
   jobs: [...Object.values(keysJobs)],
   operations: async () => (await import('./operations.ts')).keyOperations,
   metrics: () => import('#observability/metrics/keys.ts'),
+  processors: async () => {
+    const { advanceKeyRing } = await import('./advance-key-ring.ts');
+    type AdvancePorts = Parameters<typeof advanceKeyRing>[0];
+    return [
+      runFenced(keysJobs.advanceKeyRingJob, (ports: AdvancePorts, _run, caller) => advanceKeyRing(ports, caller)),
+    ];
+  },
 });

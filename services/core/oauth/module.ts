@@ -1,6 +1,7 @@
 import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import * as oauthJobs from '#jobs/contracts/oauth.ts';
 import { defineModule } from '../module.ts';
+import { run } from '../processor.ts';
 import * as events from './audit-events.ts';
 import { oauthPurges } from './oauth-purges.ts';
 import * as permissions from './permissions.ts';
@@ -17,10 +18,16 @@ export const oauthModule = defineModule({
     'client_assertions',
   ],
   permissions: Object.values(permissions),
+  ownScopes: ['own.applications'],
   events: Object.values(events),
   jobs: [...Object.values(oauthJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: oauthPurges }],
   deadLetters: async () => (await import('./logout/dead-letters.ts')).deadLetters,
   operations: async () => (await import('./consents/operations.ts')).consentOperations,
   metrics: () => import('#observability/metrics/oauth.ts'),
+  processors: async () => {
+    const { logoutTokensAreDue, sendLogoutTokens } = await import('./logout/send-logout-tokens.ts');
+    return [run(oauthJobs.sendLogoutTokensJob, sendLogoutTokens, () => logoutTokensAreDue)];
+  },
+  watches: async () => [(await import('#observability/metrics/oauth.ts')).showLogoutTokensGivenUp],
 });

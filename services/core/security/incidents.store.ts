@@ -81,6 +81,18 @@ export const incidentPurge = definePurge({
   where: `state = 'closed'`,
 });
 
+// By the primary key. Each report forgets the ids of older ones: no attempt at one comes after two days.
+const progressReportInsert = defineStatement(
+  'progressReportInsert',
+  `WITH old AS (DELETE FROM progress_reports WHERE id IN (
+     SELECT id FROM progress_reports WHERE stored_at < now() - interval '2 days' ORDER BY stored_at LIMIT 100))
+   INSERT INTO progress_reports (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id`,
+);
+
+/** False when a report of an embedding application was stored before. */
+export const insertReport = async (tx: Sql, id: string): Promise<boolean> =>
+  (await tx.query(progressReportInsert, [id])).length > 0;
+
 export type Raised = {
   readonly id: string;
   readonly count: number;

@@ -9,8 +9,11 @@ type OperationInput<E> = Members<EndpointInput<E>['body']> &
   Members<EndpointInput<E>['query']> &
   Members<EndpointInput<E>['params']>;
 
+/** What a rule may know of the request besides its input; a command has none. */
+type Asked = { readonly headers: { readonly accept?: string | undefined } };
+
 /** What a rule takes: its ports, the input, the caller. */
-type Rule<P, I, A> = (ports: P, input: I, caller: Caller) => A | Promise<A>;
+type Rule<P, I, A> = (ports: P, input: I, caller: Caller, asked: Asked) => A | Promise<A>;
 
 /** How an operation is a command; the rest (options, reason, pages, prompts, exit codes) follows from its contract. */
 export type OperationCommand<P, I, A, B> = {
@@ -63,7 +66,11 @@ export function operation<E extends Endpoint>(
   rule: Rule<never, OperationInput<E>, unknown>,
   command?: OperationCommand<never, never, never, unknown>,
 ): Operation {
-  return { endpoint, rule: (ports, input, caller) => rule(ports, input as OperationInput<E>, caller), command };
+  return {
+    endpoint,
+    rule: (ports, input, caller, asked) => rule(ports, input as OperationInput<E>, caller, asked),
+    command,
+  };
 }
 
 type PortsOfOne<O> = O extends Operation<infer P, boolean> ? (ports: P) => void : never;

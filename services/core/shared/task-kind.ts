@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { Caller, Ports } from '../ports.ts';
 
 export type TaskState = 'working' | 'input_required' | 'completed' | 'cancelled';
@@ -40,6 +41,14 @@ export type TaskKind<BeginPorts = never> = {
   readonly name: string;
   /** The permission, and scope, that beginning it needs. */
   readonly permission: string;
+  /** The tool that begins it: what it takes, and the result of the task. */
+  readonly tool: {
+    readonly name: string;
+    readonly title: string;
+    readonly description: string;
+    readonly input: z.ZodObject;
+    readonly output: z.ZodObject;
+  };
   /** Begins the work. Its subject is the row that the task waits for. */
   readonly begin: (
     ports: BeginPorts,

@@ -28,7 +28,7 @@ import { storeProblems, storeSettings } from './stores.ts';
 import { telemetrySettings } from './telemetry.ts';
 import { tokenSettings } from './tokens.ts';
 import { unknownNames } from './unknown-names.ts';
-import { hasWing, type Wing, wingProblems, wingSettings } from './wings.ts';
+import { type Faces, facesOf, type Wing, wingProblems, wingSettings } from './wings.ts';
 import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 
 /** Every setting, by section. */
@@ -62,7 +62,8 @@ export const sections = {
 
 export { ConfigError } from './config-error.ts';
 
-export type Config = { readonly [K in keyof typeof sections]: SettingsOf<(typeof sections)[K]> };
+type Settings = { readonly [K in keyof typeof sections]: SettingsOf<(typeof sections)[K]> };
+export type Config = Settings & { readonly faces: Faces };
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -116,7 +117,8 @@ export function readSettings(env: Environment, unknown: readonly ConfigProblem[]
     config[name] = values;
   }
   if (problems.length > 0) throw new ConfigError(problems);
-  return config as unknown as Config;
+  const settings = config as unknown as Settings;
+  return { ...settings, faces: facesOf(settings.wings) };
 }
 
 /**
@@ -324,8 +326,8 @@ function contentOf(file: string | undefined): string | undefined {
 export const publicUrlOf = ({ server }: Config): string => server.publicUrl ?? `http://${server.host}:${server.port}`;
 
 /** URLs of the MCP server, the resources of its tokens: `/mcp` of the API's origin, and MCP_URL where it is another. */
-export const mcpUrlsOf = ({ mcp, wings }: Config, publicUrl: string): readonly string[] => {
-  if (!hasWing(wings, 'mcp')) return [];
+export const mcpUrlsOf = ({ mcp, faces }: Config, publicUrl: string): readonly string[] => {
+  if (!faces.mcp) return [];
   const own = `${publicUrl}${MCP_PATH}`;
   return mcp.url === undefined || mcp.url === own ? [own] : [own, mcp.url];
 };

@@ -1,6 +1,6 @@
 import { defineSettings } from '../define/setting.ts';
 import { flag, optionalUrl, wholeNumber } from './shapes.ts';
-import { hasWing, type WingSettings } from './wings.ts';
+import type { Faces } from './wings.ts';
 
 /** Where the MCP server is at the API's origin. */
 export const MCP_PATH = '/mcp';
@@ -27,11 +27,11 @@ export const mcpSettings = defineSettings({
 /** Whether the processes of the API answer for the MCP server too. */
 export const isMcpInApi = (config: {
   readonly mcp: { readonly isInApi: boolean };
-  readonly wings: WingSettings;
-}): boolean => hasWing(config.wings, 'mcp') && config.mcp.isInApi;
+  readonly faces: Pick<Faces, 'mcp'>;
+}): boolean => config.faces.mcp && config.mcp.isInApi;
 
 /** How many MCP servers a start runs; none where the installation leaves them out. */
 export const mcpCopiesOf = (config: {
   readonly mcp: { readonly copies: number };
-  readonly wings: WingSettings;
-}): number => (hasWing(config.wings, 'mcp') ? config.mcp.copies : 0);
+  readonly faces: Pick<Faces, 'mcp'>;
+}): number => (config.faces.mcp ? config.mcp.copies : 0);

@@ -55,8 +55,15 @@ export const wingSettings = defineSettings({
 
 export type WingSettings = SettingsOf<typeof wingSettings>;
 
-/** Whether an installation has a wing. */
-export const hasWing = ({ leftOut }: WingSettings, wing: Wing): boolean => !leftOut.includes(wing);
+const hasWing = ({ leftOut }: WingSettings, wing: Wing): boolean => !leftOut.includes(wing);
+
+/** The wings that are no module but a face of the others, and whether an installation has them. */
+export type Faces = Readonly<Record<'mcp' | 'console', boolean>>;
+
+export const facesOf = (wings: WingSettings): Faces => ({
+  mcp: hasWing(wings, 'mcp'),
+  console: hasWing(wings, 'console'),
+});
 
 /** Settings of a wing that have a value. */
 type Given = { readonly wing: Wing; readonly names: readonly string[] };

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type Processor, run } from '#jobs/processors/run.ts';
+import type { WorkerPorts, WorkerProcessor } from '#jobs/processors.ts';
+import { run } from '#services/core/processor.ts';
 import type { Composed } from '#services/worker/compose.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
@@ -26,7 +27,7 @@ afterAll(async () => {
   await database?.drop();
 });
 
-const startWorker = (processor: Processor = wantedEffect()): Promise<Composed> =>
+const startWorker = (processor: WorkerProcessor = wantedEffect()): Promise<Composed> =>
   harness.startWorker({ processors: [processor] });
 const want = (effect = 'wanted') => harness.rows('INSERT INTO wanted (effect) VALUES ($1)', [effect]);
 const queue = () => harness.queue();
@@ -118,9 +119,9 @@ test('a run that fails for good is tried again while there is work, and no dead 
   const { question, work } = wantedEffect();
   const failing = run(
     job as typeof effectJob,
-    async (ports, payload, jobRun) => {
+    async (ports: WorkerPorts, jobRun) => {
       if (fails) throw new Error('an outage');
-      await work(ports, payload, jobRun);
+      await work(ports, jobRun.payload, jobRun);
     },
     question,
   );

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { run } from '#jobs/processors/run.ts';
+import { run } from '#services/core/processor.ts';
 import type { Composed } from '#services/worker/compose.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import {

@@ -8,10 +8,10 @@ import type { ATTESTATION, MACHINE, PROFILES, REQUIREMENTS } from './control-sha
 import type { Finding } from './findings.store.ts';
 
 /** How a process reaches a store: over the network or not, and whether its URL asks for TLS. */
-export type StoreLink = { readonly isLocal: boolean; readonly asksForTls: boolean };
+type StoreLink = { readonly isLocal: boolean; readonly asksForTls: boolean };
 
 /** What checks know of the installation besides its stores. */
-export type HasInstallation = {
+type HasInstallation = {
   readonly installation: {
     readonly database: StoreLink;
     readonly redis: StoreLink;

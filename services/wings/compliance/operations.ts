@@ -1,3 +1,5 @@
+import type { Ports } from '#services/core/ports.ts';
+import { download } from '#services/core/shared/answer.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import { attestControl } from './attest-control.ts';
 import type { ViolationView } from './contract.ts';
@@ -10,11 +12,14 @@ import {
   listControlsEndpoint,
   listReportsEndpoint,
   listViolationsEndpoint,
+  readReportBundleEndpoint,
+  readReportEndpoint,
+  readReportEvidenceEndpoint,
   requestReportEndpoint,
 } from './contract.ts';
 import { listControls } from './list-controls.ts';
 import { acceptViolation, acknowledgeViolation, assignViolation, listViolations } from './manage-violations.ts';
-import { listReports } from './reports/read-report.ts';
+import { listReports, readReport, readReportBundle, readReportCsv, readReportPdf } from './reports/read-report.ts';
 import { reportLine } from './reports/report-line.ts';
 import { cancelReport, requestReport } from './reports/request-report.ts';
 
@@ -59,4 +64,17 @@ export const reportOperations = [
     line: reportLine,
   }),
   operation(cancelReportEndpoint, cancelReport),
+  operation(
+    readReportEndpoint,
+    async (ports: Pick<Ports, 'sql'>, { report_id: id }, _caller, { headers: { accept } }) => {
+      if (!accept?.startsWith('application/pdf')) return readReport(ports, id);
+      return download(`compliance-${id}.pdf`, 'application/pdf', await readReportPdf(ports, id));
+    },
+  ),
+  operation(readReportBundleEndpoint, async (ports: Pick<Ports, 'sql'>, { report_id: id }) =>
+    download(`compliance-${id}.json`, 'application/json', Buffer.from(await readReportBundle(ports, id))),
+  ),
+  operation(readReportEvidenceEndpoint, async (ports: Pick<Ports, 'sql'>, { report_id: id }) =>
+    download(`compliance-${id}.csv`, 'text/csv; charset=utf-8; header=present', await readReportCsv(ports, id)),
+  ),
 ];

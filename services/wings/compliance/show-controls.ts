@@ -9,7 +9,7 @@ import { controlCheckAge, controlPasses, controlsByStatus } from './metrics.ts';
  * Shows the state of every control in the metrics of this process. The database is read when metrics are; while it does
  * not answer, the age of the checks keeps growing.
  */
-export function showControls(ports: Pick<Ports, 'sql' | 'clock'>, everyMs: number): { close(): void } {
+export function showControls(ports: Pick<Ports, 'sql' | 'clock'>, everyMs = 10_000): { close(): void } {
   let statuses = new Map<string, ControlStatus>();
   let oldest: { readonly endedAtMs: number } | undefined;
   const statusOf = (name: MachineControlName): ControlStatus => statuses.get(name) ?? 'unknown';

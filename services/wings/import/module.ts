@@ -2,6 +2,7 @@ import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import * as legacyJobs from '#jobs/contracts/legacy.ts';
 import * as migrationJobs from '#jobs/contracts/migration.ts';
 import { defineModule } from '#services/core/module.ts';
+import { run } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import * as bridgeEvents from './bridge/audit-events.ts';
 import { legacyEventPurge } from './bridge/legacy-events.store.ts';
@@ -35,4 +36,12 @@ export const importModule = defineModule({
       purges: [importPurge, endedLegacyUserPurge, legacySessionPurge, legacyEventPurge],
     },
   ],
+  processors: async () => {
+    const { applyLegacyEvents, legacyEventsAreDue } = await import('./bridge/apply-legacy-events.ts');
+    const { advanceImports, importsAreDue } = await import('./run/advance-imports.ts');
+    return [
+      run(legacyJobs.applyLegacyEventsJob, applyLegacyEvents, () => legacyEventsAreDue),
+      run(migrationJobs.runImportsJob, advanceImports, () => importsAreDue),
+    ];
+  },
 });

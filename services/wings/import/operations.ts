@@ -1,6 +1,13 @@
+import type { Ports } from '#services/core/ports.ts';
+import { download } from '#services/core/shared/answer.ts';
 import { operation } from '#services/core/shared/operation.ts';
-import { listImportsEndpoint, readImportEndpoint, requestImportEndpoint } from './contract.ts';
-import { listImports, readImportWithRejects } from './run/read-imports.ts';
+import {
+  listImportsEndpoint,
+  readImportEndpoint,
+  readImportRejectsEndpoint,
+  requestImportEndpoint,
+} from './contract.ts';
+import { listImports, readImportWithRejects, readRejectLines } from './run/read-imports.ts';
 import { requestImport } from './run/request-import.ts';
 
 /** Imports of users; the commands read files and are in `cli/import`. */
@@ -8,4 +15,11 @@ export const importOperations = [
   operation(requestImportEndpoint, requestImport),
   operation(listImportsEndpoint, listImports),
   operation(readImportEndpoint, readImportWithRejects),
+  operation(readImportRejectsEndpoint, async (ports: Pick<Ports, 'sql'>, input, caller) =>
+    download(
+      `import-${input.import_id}-rejects.ndjson`,
+      'application/x-ndjson',
+      await readRejectLines(ports, input, caller),
+    ),
+  ),
 ];

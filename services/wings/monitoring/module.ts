@@ -1,6 +1,8 @@
 import * as monitoringJobs from '#jobs/contracts/monitoring.ts';
 import { measureProgressJob, recordProgressJob } from '#jobs/contracts/operations.ts';
-import { defineModule } from '#services/core/module.ts';
+import { defineModule, type HasCopy } from '#services/core/module.ts';
+import type { Ports } from '#services/core/ports.ts';
+import { run, runFenced, runUnfenced } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import { copySamplePurge } from './copy-samples.store.ts';
 import { eventHourPurge } from './event-hours.store.ts';
@@ -13,7 +15,7 @@ export const monitoringModule = defineModule({
   sentence: 'Counts what happens, for the dashboard, security reports and the capacity forecast.',
   tables: [
     ...['monitoring_state', 'event_hours', 'copy_samples', 'security_reports'],
-    ...['progress_state', 'authentication_progress', 'component_progress', 'progress_reports'],
+    ...['progress_state', 'authentication_progress', 'component_progress'],
   ],
   permissions: Object.values(permissions),
   events: Object.values(events),
@@ -28,4 +30,28 @@ export const monitoringModule = defineModule({
     const { monitoringOperations, securityReportOperations, capacityOperations } = await import('./operations.ts');
     return [...monitoringOperations, ...securityReportOperations, ...capacityOperations];
   },
+  processors: async () => {
+    const { countEventHours, countIsDue } = await import('./count-event-hours.ts');
+    const { makeSecurityReports, securityReportsAreDue } = await import('./reports/make-security-reports.ts');
+    const { measureProgress, measuringIsDue } = await import('./progress/measure-progress.ts');
+    const { recordProgress } = await import('./progress/record-progress.ts');
+    return [
+      runFenced(monitoringJobs.countEventHoursJob, countEventHours, () => countIsDue),
+      runFenced(monitoringJobs.makeSecurityReportsJob, makeSecurityReports, () => securityReportsAreDue),
+      run(measureProgressJob, measureProgress, () => measuringIsDue),
+      // Its rows make a repeated run harmless, and a report is not lost to a newer one's fence.
+      runUnfenced(recordProgressJob, (ports: Pick<Ports, 'transact'>, { payload }) => recordProgress(ports, payload)),
+    ];
+  },
+  copyWatches: async () => {
+    const { createCopySampler } = await import('./sample-copy.ts');
+    return [
+      (ports: Parameters<typeof createCopySampler>[0] & HasCopy) => {
+        const sampler = createCopySampler(ports, ports.copy);
+        sampler.start();
+        return sampler;
+      },
+    ];
+  },
+  tools: async () => (await import('./tools.ts')).monitoringTools,
 });

@@ -1,3 +1,5 @@
+import type { Ports } from '#services/core/ports.ts';
+import { download } from '#services/core/shared/answer.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import type { Capacity, CapacitySeries } from './capacity/capacity-shapes.ts';
 import { readCapacity } from './capacity/read-capacity.ts';
@@ -5,12 +7,19 @@ import {
   listSecurityReportsEndpoint,
   readCapacityEndpoint,
   readDashboardEndpoint,
+  readSecurityReportDaysEndpoint,
   readSecurityReportEndpoint,
+  readSecurityReportFileEndpoint,
   requestSecurityReportEndpoint,
 } from './contract.ts';
 import type { Dashboard, Duration } from './dashboard-shapes.ts';
 import { readDashboard } from './read-dashboard.ts';
-import { listSecurityReports, readSecurityReport } from './reports/read-security-report.ts';
+import {
+  listSecurityReports,
+  readSecurityReport,
+  readSecurityReportCsv,
+  readSecurityReportFile,
+} from './reports/read-security-report.ts';
 import { reportLine } from './reports/report-line.ts';
 import { requestSecurityReport } from './reports/request-security-report.ts';
 
@@ -94,4 +103,18 @@ export const securityReportOperations = [
     line: reportLine,
   }),
   operation(readSecurityReportEndpoint, readSecurityReport),
+  operation(readSecurityReportFileEndpoint, async (ports: Pick<Ports, 'sql'>, input) =>
+    download(
+      `security-${input.report_id}.json`,
+      'application/json',
+      Buffer.from(await readSecurityReportFile(ports, input)),
+    ),
+  ),
+  operation(readSecurityReportDaysEndpoint, async (ports: Pick<Ports, 'sql'>, input) =>
+    download(
+      `security-${input.report_id}.csv`,
+      'text/csv; charset=utf-8; header=present',
+      await readSecurityReportCsv(ports, input),
+    ),
+  ),
 ];

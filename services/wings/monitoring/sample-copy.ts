@@ -17,7 +17,7 @@ const HOUR_MS = 3_600_000;
 /** After the start; a worker has looked at its queues by then. */
 const FIRST_SECONDS = 15;
 
-export type CopySampler = {
+type CopySampler = {
   /** Writes what happened in this hour. Never rejects: if that fails, the next write has it too. */
   write(): Promise<void>;
   /** Writes 15 s after the start, and every 45 s from then on. */
@@ -26,7 +26,7 @@ export type CopySampler = {
   close(): Promise<void>;
 };
 
-export type CopySamplerOptions = {
+type CopySamplerOptions = {
   readonly kind: CopyKind;
   readonly config: CapacitySettings;
   readonly collect?: () => readonly CollectedMetric[];

@@ -14,11 +14,10 @@ import { type Clearance, clearanceFor } from './clearance.ts';
 import { phiShredded, phiUnreadable } from './errors.ts';
 import { openPhi, PhiOpenError } from './phi-envelope.ts';
 import { type DataKeyRow, lockDataKey, readDataKey } from './phi-keys.store.ts';
-import type { HasPhiKeys } from './phi-keys.ts';
 import type { PhiEnvelope, PhiPurpose } from './phi-shapes.ts';
 import { openDataKey } from './subject-keys.ts';
 
-export type DecryptPhiPorts = Pick<Ports, 'transact' | 'sql'> & HasPhiKeys & HasStepUp;
+export type DecryptPhiPorts = Pick<Ports, 'transact' | 'sql' | 'vault'> & HasStepUp;
 export type DecryptPhiInput = { readonly purpose: PhiPurpose; readonly encrypted: PhiEnvelope };
 
 /**
@@ -86,7 +85,7 @@ export async function decryptPhi(
 
 /** Undefined where the envelope does not open. */
 function openWith(
-  ports: HasPhiKeys,
+  ports: Pick<Ports, 'vault'>,
   row: DataKeyRow,
   { encrypted, purpose }: DecryptPhiInput,
   clearance: Clearance,

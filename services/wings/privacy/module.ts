@@ -1,9 +1,14 @@
 import * as privacyJobs from '#jobs/contracts/privacy.ts';
 import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { defineModule } from '#services/core/module.ts';
+import { run } from '#services/core/processor.ts';
+import type { Config } from '#services/platform/config/load.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
 import { phiKeyPurges } from './phi-keys.store.ts';
+
+type HasKeySettings = { readonly config: Pick<Config, 'keys'> };
+const rotationOf = ({ config }: HasKeySettings) => ({ rotationDays: config.keys.phiRotationDays });
 
 export const privacyModule = defineModule({
   name: 'privacy',
@@ -29,4 +34,19 @@ export const privacyModule = defineModule({
   purged: [{ by: cleanUpExpiredTokensJob, purges: phiKeyPurges }],
   operations: async () => (await import('./all-operations.ts')).privacyOperations,
   metrics: () => import('#observability/metrics/privacy.ts'),
+  processors: async () => {
+    const { privacyRequestsAreDue, processPrivacyRequests } = await import('./access/privacy-requests.ts');
+    const { implementDataRetentionPolicies, retentionIsDue } = await import('./retention/retention.ts');
+    const { rotateEncryptionKeys, rotationIsDue } = await import('./rotate-encryption-keys.ts');
+    type RotatePorts = Parameters<typeof rotateEncryptionKeys>[0];
+    return [
+      run(privacyJobs.applyRetentionJob, implementDataRetentionPolicies, () => retentionIsDue),
+      run(privacyJobs.processPrivacyRequestsJob, processPrivacyRequests, () => privacyRequestsAreDue),
+      run(
+        privacyJobs.rotateEncryptionKeysJob,
+        (ports: RotatePorts & HasKeySettings, jobRun) => rotateEncryptionKeys(ports, rotationOf(ports), jobRun),
+        (ports: HasKeySettings) => rotationIsDue(rotationOf(ports)),
+      ),
+    ];
+  },
 });

@@ -6,7 +6,6 @@ import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { decryptPhi } from './decrypt-phi.ts';
 import { type EncryptPhiInput, encryptPhi } from './encrypt-phi.ts';
-import { createPhiKeys } from './phi-keys.ts';
 import type { PhiEnvelope, PhiPurpose } from './phi-shapes.ts';
 import { rotateEncryptionKeys, rotatePhiKeys } from './rotate-encryption-keys.ts';
 
@@ -40,7 +39,8 @@ export const stepUpOf = ({ clock }: Pick<TestPorts, 'clock'>) => ({
 export const phiCopyOf = (ports: TestPorts) => {
   const own = {
     ...ports,
-    phiKeys: createPhiKeys(ports.vault),
+    // Opened keys are remembered by the vault of a process.
+    vault: { ...ports.vault },
     stepUp: stepUpOf(ports),
   };
   return {

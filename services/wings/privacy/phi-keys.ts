@@ -8,17 +8,25 @@ import { insertPhiKey, type PhiKeyRow, readNewestPhiKey } from './phi-keys.store
 import { KEY_BYTES, type XaesKey, xaesKey } from './xaes-256-gcm.ts';
 
 /** Opens key-encryption keys of health data. */
-export type PhiKeys = {
+type PhiKeys = {
   /** @throws phiKeyUnavailable (503) when this process has another key-encryption key */
   open(row: PhiKeyRow): XaesKey;
 };
-export type HasPhiKeys = { readonly phiKeys: PhiKeys };
+
+const remembered = new WeakMap<Vault, PhiKeys>();
+
+/** Those of a process, which has one vault. */
+export function phiKeysOf({ vault }: Pick<Ports, 'vault'>): PhiKeys {
+  const keys = remembered.get(vault) ?? createPhiKeys(vault);
+  remembered.set(vault, keys);
+  return keys;
+}
 
 /**
  * Remembers opened keys: a copy that keeps running while another re-encrypts everything under a new key-encryption key
  * does not need the new one.
  */
-export function createPhiKeys(vault: Vault): PhiKeys {
+function createPhiKeys(vault: Vault): PhiKeys {
   const known = new Map<number, { readonly sealed: string; readonly key: XaesKey }>();
   return {
     open({ version, sealed }) {

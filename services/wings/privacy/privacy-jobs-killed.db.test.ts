@@ -9,7 +9,6 @@ import {
   requestPrivacyJob,
 } from './access/privacy-requests.ts';
 import { openPhiHarness, type PhiHarness, stepUpOf } from './phi-harness.ts';
-import { createPhiKeys } from './phi-keys.ts';
 import { implementDataRetentionPolicies, readRun, requestRetentionRun } from './retention/retention.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
@@ -27,7 +26,7 @@ const signal = new AbortController().signal;
 const reason = 'test';
 
 test('exports and deletions, killed at every statement: each is carried out once, with one receipt', async () => {
-  const own = { ...ports, phiKeys: createPhiKeys(ports.vault), stepUp: stepUpOf(ports), wakePrivacyRequests: () => {} };
+  const own = { ...ports, stepUp: stepUpOf(ports), wakePrivacyRequests: () => {} };
   let kills = 0;
   let persons = 0;
   for await (const { killPoint, run } of killedEverywhere({ url: ports.databaseUrl, work: 'privacyRequests' })) {

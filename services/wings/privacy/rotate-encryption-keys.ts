@@ -25,7 +25,7 @@ import {
   readRunningRotation,
   rewrapDataKeys,
 } from './phi-keys.store.ts';
-import { addPhiKey, createPhiKeys } from './phi-keys.ts';
+import { addPhiKey, phiKeysOf } from './phi-keys.ts';
 import { NONCE_BYTES, type XaesKey } from './xaes-256-gcm.ts';
 
 /** Requests the job that re-wraps; never fails, because the timetable runs it anyway. */
@@ -114,7 +114,7 @@ export async function rotateEncryptionKeys(
 ): Promise<void> {
   const running = (await readRunningRotation(ports.sql)) ?? (await startWhenDue());
   if (running === undefined) return;
-  const phiKeys = createPhiKeys(ports.vault);
+  const phiKeys = phiKeysOf(ports);
   const dataKeys = running.data_keys ?? (await countOnce(running));
   const keks = new Map((await readPhiKeys(ports.sql)).map((row) => [row.version, phiKeys.open(row)]));
   const target = keks.get(running.key_version) as XaesKey;

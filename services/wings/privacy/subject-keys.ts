@@ -3,11 +3,11 @@ import { storeUnavailable } from '#services/platform/errors.ts';
 import type { Clearance } from './clearance.ts';
 import { type DataKeyPlace, unwrapDataKey, wrapDataKey } from './phi-envelope.ts';
 import { type DataKeyRow, insertDataKey, readLiveDataKey, readNewestDataKeyVersion } from './phi-keys.store.ts';
-import { currentPhiKey, type HasPhiKeys } from './phi-keys.ts';
+import { currentPhiKey, phiKeysOf } from './phi-keys.ts';
 import type { PhiLevel } from './phi-shapes.ts';
 import { KEY_BYTES, NONCE_BYTES } from './xaes-256-gcm.ts';
 
-export type SubjectKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasPhiKeys;
+export type SubjectKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'>;
 type Subject = { readonly subjectId: string; readonly level: PhiLevel };
 
 /** An unwrapped data key; the caller overwrites `key` after use. */
@@ -16,11 +16,15 @@ export type SubjectKey = { readonly id: string; readonly version: number; readon
 const TRIES = 5;
 
 /** Unwraps a data key that is not shredded, to answer a caller who has this clearance. @throws PhiOpenError, phiKeyUnavailable (503) */
-export const openDataKey = (ports: HasPhiKeys, row: DataKeyRow, subjectId: string, { level }: Clearance): SubjectKey =>
-  unwrapped(ports, row, { subjectId, level });
+export const openDataKey = (
+  ports: Pick<Ports, 'vault'>,
+  row: DataKeyRow,
+  subjectId: string,
+  { level }: Clearance,
+): SubjectKey => unwrapped(ports, row, { subjectId, level });
 
-function unwrapped({ phiKeys }: HasPhiKeys, row: DataKeyRow, { subjectId, level }: Subject): SubjectKey {
-  const kek = phiKeys.open({ version: row.kek_version as number, sealed: row.sealed_kek as string });
+function unwrapped(ports: Pick<Ports, 'vault'>, row: DataKeyRow, { subjectId, level }: Subject): SubjectKey {
+  const kek = phiKeysOf(ports).open({ version: row.kek_version as number, sealed: row.sealed_kek as string });
   const place: DataKeyPlace = { subjectId, level, version: row.version };
   return { id: row.id, version: row.version, key: unwrapDataKey(kek, row.wrapped, place) };
 }
@@ -40,7 +44,7 @@ async function addDataKey(ports: SubjectKeyPorts, subject: Subject, caller: Call
   const phiKey = await currentPhiKey(ports, caller);
   const version = (await readNewestDataKeyVersion(ports.sql, subject)) + 1;
   const key = ports.random.bytes(KEY_BYTES);
-  const kek = ports.phiKeys.open(phiKey);
+  const kek = phiKeysOf(ports).open(phiKey);
   const wrapped = wrapDataKey(kek, key, { ...subject, version }, ports.random.bytes(NONCE_BYTES));
   key.fill(0);
   await insertDataKey(ports.sql, { ...subject, id: ports.random.uuid(), version, kekVersion: phiKey.version, wrapped });

@@ -10,10 +10,12 @@ export const signoffModule = defineModule({
   wing: 'signoff',
   tables: ['signoffs', 'signoff_decisions', 'signoff_policies'],
   permissions: Object.values(permissions),
+  ownScopes: ['own.signoffs'],
   events: Object.values(events),
   purged: [{ by: cleanUpIncidentsJob, purges: [signOffPurge] }],
   operations: async () => (await import('./operations.ts')).signOffOperations,
   tasks: async () => [(await import('./rotate-keys-task.ts')).rotateKeysTask],
   taskAdvances: async () => [(await import('./advance-rotate-keys-task.ts')).advanceRotateKeysTask],
   metrics: () => import('#observability/metrics/signoff.ts'),
+  tools: async () => (await import('./tools.ts')).signOffTools,
 });

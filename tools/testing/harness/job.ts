@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { type Processor, run } from '#jobs/processors/run.ts';
+import type { WorkerProcessor } from '#jobs/processors.ts';
 import { queueNames } from '#jobs/schedules.ts';
-import type { JobRun, Log, Tx } from '#services/core/ports.ts';
+import type { Log, Ports, Tx } from '#services/core/ports.ts';
+import { run } from '#services/core/processor.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { defineJob, type Job, type Schedule, type ScheduledJob } from '#services/platform/define/job.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
@@ -58,9 +59,11 @@ const createEffectTables = (databaseUrl: string): Promise<unknown> =>
 export const openGate = (databaseUrl: string, effect: string): Promise<unknown> =>
   queryRows(databaseUrl, 'INSERT INTO gates (effect) VALUES ($1)', [effect]);
 
+type EffectPorts = Pick<Ports, 'sql' | 'transact'>;
+
 /** Records its start, waits for its gate if its effect begins with `held`, and writes its row under its fencing token. */
-export const effectProcessor = (job: Job): Processor =>
-  run(job as typeof effectJob, async ({ sql, transact }, { effect }, jobRun: JobRun) => {
+export const effectProcessor = (job: Job): WorkerProcessor =>
+  run(job as typeof effectJob, async ({ sql, transact }: EffectPorts, { payload: { effect }, ...jobRun }) => {
     await sql.query(beginInsert, [effect, process.pid, jobRun.fence.number]);
     while (effect.startsWith('held') && !jobRun.signal.aborted && (await sql.query(gateRead, [effect])).length === 0)
       await sleep(10);
@@ -92,10 +95,10 @@ export const askedEffectJob: ScheduledJob = {
 const wantedTake = defineStatement('wantedTake', 'DELETE FROM wanted RETURNING effect');
 
 /** Writes one effect for each that is wanted. */
-export const wantedEffect = (schedule: Schedule = askedEffectJob.schedule): Processor =>
+export const wantedEffect = (schedule: Schedule = askedEffectJob.schedule): WorkerProcessor =>
   run(
     { ...askedEffectJob, schedule },
-    ({ transact }, _payload, { fence, jobId }) =>
+    ({ transact }: EffectPorts, { fence, jobId }) =>
       transact(async (tx) => {
         await fence.hold(tx);
         for (const { effect } of await tx.query<{ effect: string }>(wantedTake))
@@ -107,7 +110,7 @@ export const wantedEffect = (schedule: Schedule = askedEffectJob.schedule): Proc
 export type LogHarnessOptions = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
-  readonly processors: readonly Processor[];
+  readonly processors: readonly WorkerProcessor[];
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Log;
 };
@@ -125,13 +128,11 @@ export const WORKER_AUTH_SECRET = 'x'.repeat(43);
 export const composeWorker = (options: LogHarnessOptions): Composed =>
   compose({
     config: loadConfig({ JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
-    databaseUrl: options.databaseUrl,
-    redisUrl: options.redisUrl,
+    ...options,
     authSecret: WORKER_AUTH_SECRET,
     dataDir: join(tmpdir(), `sallyport-jobs-${process.pid}`),
     marks: { read: async () => null, raise: async (marks) => marks },
     log: options.log ?? quietLog,
-    processors: options.processors,
   });
 
 export type JobHarness = {
@@ -164,14 +165,7 @@ export type JobHarness = {
   end(): Promise<void>;
 };
 
-type StartOptions = {
-  readonly processors: readonly Processor[];
-  readonly env?: Readonly<Record<string, string>>;
-  readonly log?: Log;
-  /** Other stores than the harness's. */
-  readonly redisUrl?: string;
-  readonly databaseUrl?: string;
-};
+type StartOptions = Partial<LogHarnessOptions> & Pick<LogHarnessOptions, 'processors'>;
 
 /** Workers beside each other on these stores, the tables of their effects, and a producer: one per test file. */
 export async function openJobHarness(stores: {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
 import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
-import { processors } from '#jobs/processors/all.ts';
+import { processorsOf } from '#jobs/processors.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { createProducer } from '#services/platform/queue/producer.ts';
 import { eventually } from '../eventually.ts';
@@ -84,7 +84,7 @@ const requests = {
   ),
 };
 
-const worker = composeWorker({ ...stores, processors, env });
+const worker = composeWorker({ ...stores, processors: await processorsOf({ leftOut: [] }), env });
 const producer = createProducer(redisUrl, () => {});
 await producer.ready(30_000);
 await worker.start();

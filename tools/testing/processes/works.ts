@@ -133,13 +133,11 @@ export const works = {
   },
   async privacyRequests() {
     const { processPrivacyRequests } = await import('#services/wings/privacy/access/privacy-requests.ts');
-    const { createPhiKeys } = await import('#services/wings/privacy/phi-keys.ts');
     const { takeFence } = await import('#services/platform/queue/fences.ts');
     return async (ports: TestPorts): Promise<Done> => {
       const fence = await takeFence(ports.sql, 'process-privacy-requests');
       const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
-      const own = { ...ports, phiKeys: createPhiKeys(ports.vault) };
-      await processPrivacyRequests(own, { fence, signal: never, caller });
+      await processPrivacyRequests(ports, { fence, signal: never, caller });
       return { processed: true };
     };
   },

@@ -66,7 +66,7 @@ export function createLogGauges({ clock }: Pick<Ports, 'clock'>): LogGauges {
 }
 
 /** Every worker reads the backlog regularly, so that a worker that seals nothing does not show outdated values. */
-export function watchBacklog(ports: Pick<Ports, 'sql'> & HasLogGauges, everyMs: number): { close(): void } {
+export function watchBacklog(ports: Pick<Ports, 'sql'> & HasLogGauges, everyMs = 10_000): { close(): void } {
   const read = (): void => void ports.logGauges.readBacklog(ports).catch(() => {});
   read();
   const timer = setInterval(read, everyMs).unref();

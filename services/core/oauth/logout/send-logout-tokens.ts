@@ -40,7 +40,7 @@ export type LogoutTransport = {
   ): Promise<number>;
 };
 
-export type HasLogoutTransport = {
+type HasLogoutTransport = {
   readonly logoutTransport: LogoutTransport;
   readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer' | 'accessTokenSeconds'>;
 };

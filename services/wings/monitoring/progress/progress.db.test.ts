@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordIncident } from '#services/core/security/record-incident.ts';
 import { readSecurityScore } from '#services/wings/compliance/read-security-score.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { countEventHours } from '../count-event-hours.ts';
 import { measureProgress } from './measure-progress.ts';
 import { readAuthenticationProgress, readComponentProgress, readSecurityMetrics } from './read-progress.ts';
-import { type ProgressReport, recordIncident, recordProgress } from './record-progress.ts';
+import { type ProgressReport, recordProgress } from './record-progress.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -76,7 +77,7 @@ describe('a report', () => {
       user_id: 'user-1',
       detail: { attempts: 3 },
     } as const;
-    for (let delivery = 0; delivery < 2; delivery += 1) await recordIncident(ports, report, testCaller);
+    for (let delivery = 0; delivery < 2; delivery += 1) await recordIncident(ports, { payload: report }, testCaller);
     expect(await ports.raw('SELECT detection, severity, count, detail FROM incidents')).toEqual([
       {
         detection: 'reported_incident',
@@ -133,11 +134,13 @@ describe('a measurement', () => {
     expect(await shown('middleware')).toMatchObject({ measured: [] });
   });
 
-  test('forgets hours after thirty days and the ids of reports after two', async () => {
+  test('forgets hours after thirty days, and the ids of reports two days later with the next report', async () => {
     await ports.raw(`UPDATE authentication_progress SET hour = hour - interval '31 days' WHERE event = 'login'`);
     await ports.raw(`UPDATE progress_reports SET stored_at = now() - interval '3 days'`);
     await measureProgress({ ...ports, readSecurityScore: () => readSecurityScore(ports) });
     expect(await ports.raw(`SELECT 1 FROM authentication_progress`)).toEqual([]);
-    expect(await ports.raw('SELECT 1 FROM progress_reports')).toEqual([]);
+    const next = component({ component: 'security', security_score: 100 });
+    await recordProgress(ports, next);
+    expect(await ports.raw('SELECT id FROM progress_reports')).toEqual([{ id: next.id }]);
   });
 });

@@ -50,11 +50,6 @@ const progressReportedSet = defineStatement(
   `UPDATE progress_state SET reported = $1, reported_at = $2::timestamptz
    WHERE reported_at IS NULL OR reported_at < $2::timestamptz`,
 );
-// By the primary key.
-const progressReportInsert = defineStatement(
-  'progressReportInsert',
-  'INSERT INTO progress_reports (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id',
-);
 const authenticationProgressAdd = defineStatement(
   'authenticationProgressAdd',
   `INSERT INTO authentication_progress AS known (hour, event, source, events)
@@ -83,9 +78,7 @@ const componentProgressRead = defineStatement(
 );
 const progressForget = defineStatement(
   'progressForget',
-  `WITH hours AS (DELETE FROM authentication_progress WHERE hour < now() - interval '30 days')
-   DELETE FROM progress_reports WHERE id IN (
-     SELECT id FROM progress_reports WHERE stored_at < now() - interval '2 days' ORDER BY stored_at LIMIT 10000)`,
+  `DELETE FROM authentication_progress WHERE hour < now() - interval '30 days'`,
 );
 
 export async function readState(sql: Sql): Promise<State> {
@@ -99,10 +92,6 @@ export const setMeasured = (sql: Sql, measured: Facts): Promise<unknown> =>
 /** An older report than the stored one changes nothing. */
 export const setReported = (sql: Sql, reported: Facts, at: string): Promise<unknown> =>
   sql.query(progressReportedSet, [JSON.stringify(reported), at]);
-
-/** False when the report was stored before. */
-export const insertReport = async (tx: Sql, id: string): Promise<boolean> =>
-  (await tx.query(progressReportInsert, [id])).length > 0;
 
 /** Adds one event to its hour. */
 export const addAuthentication = (tx: Sql, at: string, event: string): Promise<unknown> =>

@@ -1,6 +1,7 @@
 import * as alertJobs from '#jobs/contracts/alerts.ts';
 import { cleanUpIncidentsJob } from '#jobs/contracts/security.ts';
 import { defineModule } from '#services/core/module.ts';
+import { run } from '#services/core/processor.ts';
 import { alertPurge } from './alerts.store.ts';
 import * as events from './audit-events.ts';
 import { alertDeliveryPurge } from './notices.store.ts';
@@ -21,4 +22,9 @@ export const alertsModule = defineModule({
     return [...alertOperations, ...alertTargetOperations, ...silenceOperations];
   },
   metrics: () => import('#observability/metrics/alerts.ts'),
+  processors: async () => {
+    const { alertsAreDue, sendAlerts } = await import('./send-alerts.ts');
+    return [run(alertJobs.sendAlertsJob, sendAlerts, () => alertsAreDue)];
+  },
+  watches: async () => [(await import('#observability/metrics/alerts.ts')).showAlertsGivenUp],
 });

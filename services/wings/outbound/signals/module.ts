@@ -1,6 +1,7 @@
 import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import * as signalJobs from '#jobs/contracts/signals.ts';
 import { defineModule } from '#services/core/module.ts';
+import { run } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
 import { signalPurge } from './signals.store.ts';
@@ -20,4 +21,8 @@ export const signalsModule = defineModule({
     return [...transmitterOperations, ...signalStreamOperations, ...streamOperations];
   },
   metrics: () => import('#observability/metrics/signals.ts'),
+  processors: async () => {
+    const { pushSignals, signalsAreDue } = await import('./push-signals.ts');
+    return [run(signalJobs.pushSignalsJob, pushSignals, () => signalsAreDue)];
+  },
 });

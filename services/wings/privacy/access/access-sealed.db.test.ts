@@ -14,7 +14,6 @@ import { takeFence } from '#services/platform/queue/fences.ts';
 import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { phiCopyOf } from '../phi-harness.ts';
-import { createPhiKeys } from '../phi-keys.ts';
 import { listPhiUses } from './list-phi-uses.ts';
 import { logPhiAccess } from './log-phi-access.ts';
 import { processPrivacyRequests, readPrivacyRequest, requestPrivacyJob } from './privacy-requests.ts';
@@ -55,7 +54,7 @@ test.each(['export', 'deletion'] as const)(
   'the receipt (%s) is an event whose inclusion in the sealed log is verified offline',
   async (kind) => {
     const subjectId = `p-${kind}`;
-    const own = { ...log, phiKeys: createPhiKeys(log.vault), wakePrivacyRequests: () => {} };
+    const own = { ...log, wakePrivacyRequests: () => {} };
     await phiCopyOf(log).encrypt('x', { subject_id: subjectId });
     const { request_id: id } = await requestPrivacyJob(
       own,

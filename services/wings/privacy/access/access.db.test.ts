@@ -3,7 +3,6 @@ import type { Caller } from '#services/core/ports.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { openPhiHarness, type PhiHarness, stepUpOf } from '../phi-harness.ts';
-import { createPhiKeys } from '../phi-keys.ts';
 import { shredPhi } from '../shred-phi.ts';
 import { listBreakGlass, openBreakGlass, reviewBreakGlass } from './break-glass.ts';
 import { validateDataAccessRequest } from './decide-access.ts';
@@ -204,10 +203,9 @@ describe('emergency access', () => {
 });
 
 describe('accounting', () => {
-  const own = () => ({ ...ports, phiKeys: createPhiKeys(ports.vault) });
   const disclose = (purpose: 'legal' | 'treatment', disclosedAt = new Date().toISOString()) =>
     recordDisclosure(
-      own(),
+      ports,
       {
         subject_id: 'p-1',
         purpose,
@@ -217,7 +215,7 @@ describe('accounting', () => {
       },
       nurse,
     );
-  const list = () => listDisclosures(own(), { subject_id: 'p-1', limit: 10 });
+  const list = () => listDisclosures(ports, { subject_id: 'p-1', limit: 10 });
 
   test('lists disclosures of six years without routine ones; the words are encrypted, and gone with the keys', async () => {
     await harness.encrypt('x');
@@ -272,7 +270,6 @@ describe('accounting', () => {
 describe('exports and deletions', () => {
   const own = () => ({
     ...ports,
-    phiKeys: createPhiKeys(ports.vault),
     stepUp: stepUpOf(ports),
     wakePrivacyRequests: () => {},
   });

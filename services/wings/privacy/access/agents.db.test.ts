@@ -137,7 +137,7 @@ test('an agent neither opens emergency access nor downloads an export, also with
     const caller = callers[form] as Caller;
     const emergency = { subject_id: 'p-1', minutes: 30, reason: 'test' };
     expect(outcomeOfCall(() => openBreakGlass(harness.ports, emergency, caller))).toBe('users_only');
-    const own = { ...harness.ports, phiKeys: {} as never, stepUp: stepUpOf(harness.ports) };
+    const own = { ...harness.ports, stepUp: stepUpOf(harness.ports) };
     expect(await outcomeOf(readExport(own, { request_id: randomUUID() }, caller))).toBe('agent_not_accepted');
   }
 });

@@ -7,7 +7,6 @@ import { phiDisclosed } from '../audit-events.ts';
 import { STANDARD } from '../clearance.ts';
 import { openPhi, sealPhi } from '../phi-envelope.ts';
 import { lockDataKey, readDataKey } from '../phi-keys.store.ts';
-import type { HasPhiKeys } from '../phi-keys.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
 import { liveSubjectKey, openDataKey, type SubjectKeyPorts } from '../subject-keys.ts';
 import { NONCE_BYTES } from '../xaes-256-gcm.ts';
@@ -66,7 +65,7 @@ export async function recordDisclosure(
  * Throws `cursor_invalid` (400).
  */
 export async function listDisclosures(
-  ports: Pick<Ports, 'sql'> & HasPhiKeys,
+  ports: Pick<Ports, 'sql' | 'vault'>,
   input: { readonly subject_id: string; readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<{ readonly disclosures: DisclosureView[]; readonly next: string | null }> {
   const { subject_id: subjectId } = input;
@@ -79,7 +78,7 @@ export async function listDisclosures(
 }
 
 async function viewOf(
-  ports: Pick<Ports, 'sql'> & HasPhiKeys,
+  ports: Pick<Ports, 'sql' | 'vault'>,
   subjectId: string,
   { id, purpose, disclosed_at: disclosedAt, encrypted }: DisclosureRow,
 ): Promise<DisclosureView> {

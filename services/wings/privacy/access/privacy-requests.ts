@@ -6,7 +6,6 @@ import { privacyRequestDone, privacyRequestMade } from '../audit-events.ts';
 import { clearanceFor } from '../clearance.ts';
 import { openPhi, sealPhi } from '../phi-envelope.ts';
 import { lockDataKey, readDataKey, shredDataKeys } from '../phi-keys.store.ts';
-import type { HasPhiKeys } from '../phi-keys.ts';
 import { assertNotHeld } from '../retention/legal-holds.ts';
 import { liveSubjectKey, openDataKey, type SubjectKeyPorts } from '../subject-keys.ts';
 import { NONCE_BYTES } from '../xaes-256-gcm.ts';
@@ -77,7 +76,7 @@ export async function readPrivacyRequest({ sql }: Pick<Ports, 'sql'>, input: Cho
  * `privacy_request_unfinished` (409).
  */
 export async function readExport(
-  ports: Pick<Ports, 'sql'> & HasPhiKeys & HasStepUp,
+  ports: Pick<Ports, 'sql' | 'vault'> & HasStepUp,
   input: Chosen,
   caller: Caller,
 ): Promise<{ readonly subject_id: string; readonly export: unknown }> {

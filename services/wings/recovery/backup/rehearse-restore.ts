@@ -31,7 +31,7 @@ type RestoreDrill = {
   readonly productVersion: string;
 };
 
-export type HasRestoreDrill = {
+type HasRestoreDrill = {
   /** Null where RESTORE_DRILL_URL is not set. */
   readonly restoreDrill: RestoreDrill | null;
 };

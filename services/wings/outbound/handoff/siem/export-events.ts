@@ -31,7 +31,7 @@ export type SiemTarget = {
   readonly url: string;
 };
 
-export type SiemTransport = {
+type SiemTransport = {
   /** Sends a body by HTTP and returns the status. Rejects if the target is not reachable or not allowed. */
   post(
     request: { readonly target: SiemTarget; readonly headers: Readonly<Record<string, string>>; readonly body: string },

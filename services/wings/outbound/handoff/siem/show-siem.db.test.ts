@@ -23,7 +23,7 @@ test('the metrics show a configured target that fails and how far it is behind, 
   const siem = exportHarnessOf(harness, [{ name: 'soc', format: 'ocsf', url: harness.url }]);
   await siem.run();
   await harness.log.raw(`INSERT INTO siem_targets (name, reached_seq, failure) VALUES ('former', -1, 'http_404')`);
-  const watch = showSiem(siem.ports, 20);
+  const watch = showSiem(siem.ports, 20)!;
   onTestFinished(() => watch.close());
   await eventually('a target that has everything', async () => (await both()).join() === '0,0');
   harness.answerWith(() => 503);

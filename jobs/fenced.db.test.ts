@@ -5,12 +5,12 @@ import { queueMail } from '#services/core/identity/mail/queue-mail.ts';
 import { advanceKeyRing } from '#services/core/keys/advance-key-ring.ts';
 import { ensureKeys } from '#services/core/keys/ensure-keys.ts';
 import { MailRefusedError, type MailTransport } from '#services/core/ports.ts';
+import { fenced } from '#services/core/processor.ts';
 import { purge } from '#services/core/shared/purge.ts';
 import { tokenPurges } from '#services/core/tokens/clean-up-expired-tokens.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { fenced } from './run.ts';
 
 let ports: OwnPorts & { keysChanged: () => void };
 beforeAll(async () => {

@@ -1,4 +1,5 @@
 import type { Config } from '#services/platform/config/load.ts';
+import type { Ports } from '../ports.ts';
 
 /** `skip`: not checked, because an earlier check names the cause. */
 export type Result = {
@@ -14,6 +15,12 @@ export type Check = {
   readonly needs?: 'databaseUrl' | 'redisUrl';
   /** @param settings those of the installation, where they are facts of it */
   readonly run: (settings: () => Promise<Config>) => Promise<Result>;
+};
+
+/** A check of a module, where the database answers. */
+export type ModuleCheck = {
+  readonly name: string;
+  readonly run: (ports: Pick<Ports, 'sql'>) => Promise<Result>;
 };
 
 export const pass = (evidence: string): Result => ({ result: 'pass', evidence });

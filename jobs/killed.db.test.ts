@@ -8,6 +8,7 @@ import { deliverMails } from '#services/core/identity/mail/deliver-mail.ts';
 import { queueMail } from '#services/core/identity/mail/queue-mail.ts';
 import { createKeyRing } from '#services/core/keys/key-ring.ts';
 import { sendLogoutTokens } from '#services/core/oauth/logout/send-logout-tokens.ts';
+import { fenced } from '#services/core/processor.ts';
 import { detectIncidents } from '#services/core/security/detect-incidents.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileOutbox, listMailFiles } from '#services/platform/mail/file-outbox.ts';
@@ -16,7 +17,6 @@ import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harn
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
-import { fenced } from './run.ts';
 
 vi.setConfig({ testTimeout: 240_000 });
 

@@ -25,8 +25,6 @@ export class JsonText {
   }
 }
 
-/** The headers of a file that a browser saves. */
-export const download = (name: string, contentType: string): Record<string, string> => ({
-  'content-type': contentType,
-  'content-disposition': `attachment; filename="${name}"`,
-});
+/** A file that a browser saves. */
+export const download = (name: string, contentType: string, body: unknown): Answer =>
+  answer(200, body, { 'content-type': contentType, 'content-disposition': `attachment; filename="${name}"` });

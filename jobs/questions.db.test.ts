@@ -1,8 +1,7 @@
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
-import { processors } from './all.ts';
-import type { WorkerPorts } from './ports.ts';
+import { processorsOf, type WorkerPorts } from './processors.ts';
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -22,7 +21,9 @@ const ports = {
   handoff: { endpoints: named('crm') },
   siem: { targets: named('splunk') },
 } as unknown as WorkerPorts;
-const asked = processors.flatMap(({ job, question }) => (question ? [{ job: job.name, ...question(ports) }] : []));
+const asked = (await processorsOf({ leftOut: [] })).flatMap(({ job, question }) =>
+  question ? [{ job: job.name, ...question(ports) }] : [],
+);
 
 const SHA = 'a'.repeat(64);
 const UUID = '0190b1d4-0000-7000-8000-000000000001';

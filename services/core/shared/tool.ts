@@ -1,16 +1,11 @@
 import { z } from 'zod';
-import { scopeNotGranted } from '../core/authority/errors.ts';
-import { type OwnScope, readerOfOwn } from '../core/authority/own-scopes.ts';
-import { holds } from '../core/authority/permissions.ts';
-import type { HasKeyRing } from '../core/keys/key-ring.ts';
-import type { Caller, Ports } from '../core/ports.ts';
-import type { HasTokenSettings } from '../core/tokens/token-settings.ts';
-import { hasWing, type Wing, type WingSettings } from '../platform/config/wings.ts';
-import { type Endpoint, permissionOf } from '../platform/define/endpoint.ts';
-import type { AppError } from '../platform/define/error.ts';
-import { permissionMissing } from '../platform/errors.ts';
-
-export type ToolPorts = Pick<Ports, 'sql' | 'transact'> & HasKeyRing & HasTokenSettings;
+import { type Endpoint, permissionOf } from '#services/platform/define/endpoint.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { permissionMissing } from '#services/platform/errors.ts';
+import { scopeNotGranted } from '../authority/errors.ts';
+import { type OwnScope, readerOfOwn } from '../authority/own-scopes.ts';
+import { holds } from '../authority/permissions.ts';
+import type { Caller } from '../ports.ts';
 
 /**
  * What a caller needs for a tool: one of these permissions, each of which is also the scope of a token; a scope by which
@@ -18,8 +13,8 @@ export type ToolPorts = Pick<Ports, 'sql' | 'transact'> & HasKeyRing & HasTokenS
  */
 export type Need = { readonly anyOf: readonly string[] } | { readonly own: OwnScope } | null;
 
-/** One capability: a tool, and a resource where reading needs no argument or only those in its URI. */
-export type Tool<Input extends z.ZodObject = z.ZodObject> = {
+/** One capability of the MCP server: a tool, and a resource where reading needs no argument or only those in its URI. */
+export type Tool<P = never, Input extends z.ZodObject = z.ZodObject> = {
   readonly name: string;
   readonly title: string;
   readonly description: string;
@@ -28,18 +23,12 @@ export type Tool<Input extends z.ZodObject = z.ZodObject> = {
   readonly input: Input;
   /** What a call answers: that of the endpoint that does the same. */
   readonly output: z.ZodObject;
-  /** The wing that it reads, if an installation can leave it out. */
-  readonly wing?: Wing;
   /** URI, or URI template (RFC 6570) with members of the input. */
   readonly resource?: string;
-  run(ports: ToolPorts, input: z.output<Input>, caller: Caller): object | Promise<object>;
+  readonly run: (ports: P, input: z.output<Input>, caller: Caller) => object | Promise<object>;
 };
 
-/** Whether the installation has what a tool is about. */
-export const isServedBy = (wings: WingSettings, { wing }: { readonly wing?: Wing }): boolean =>
-  wing === undefined || hasWing(wings, wing);
-
-export const tool = <Input extends z.ZodObject>(made: Tool<Input>): Tool => made as unknown as Tool;
+export const tool = <P, Input extends z.ZodObject>(made: Tool<P, Input>): Tool<P> => made as unknown as Tool<P>;
 
 /** What the endpoint that does the same needs. */
 export const needOf = (endpoint: Endpoint): Need => ({ anyOf: [permissionOf(endpoint)] });
