@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 // @ts-expect-error plain JavaScript without types
-import boundaries from '../../.dependency-cruiser.mjs';
+import boundaries, { core, rooms } from '../../.dependency-cruiser.mjs';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const rules = (boundaries as { forbidden: { name: string }[] }).forbidden.map((rule) => rule.name);
@@ -45,12 +45,12 @@ const planted: Record<string, string> = {
   'services/core/keys/contract.ts': from('./key-ring.ts'),
   'observability/uses-domain.ts': typeFrom('../services/core/keys/key-ring.ts'),
   'services/core/keys/permissions.ts': from('./key-ring.ts'),
-  'jobs/processors/all.ts': target,
-  'jobs/processors/uses-worker.ts': typeFrom('../../services/worker/uses-bullmq.ts'),
-  'services/platform/queue/uses-jobs.ts': from('../../../jobs/processors/all.ts'),
+  'jobs/processors.ts': target,
+  'jobs/uses-worker.ts': typeFrom('../services/worker/uses-bullmq.ts'),
+  'services/platform/queue/uses-jobs.ts': from('../../../jobs/processors.ts'),
   'services/platform/define/uses-telemetry.ts': typeFrom('../../../observability/metrics/queue.ts'),
   'observability/metrics/queue.ts': target,
-  'services/api/uses-processor.ts': from('../../jobs/processors/all.ts'),
+  'services/api/uses-processor.ts': from('../../jobs/processors.ts'),
   'services/worker/uses-bullmq.ts': typeFrom('bullmq'),
   'jobs/contracts/keys.ts': from('../../services/core/keys/key-ring.ts'),
   'services/worker/uses-api.ts': from('../api/main.ts'),
@@ -74,46 +74,17 @@ const planted: Record<string, string> = {
   'services/core/keys/uses-page.ts': from('../../pages/page.ts'),
   'services/wings/agents/target.ts': target,
   'services/core/keys/uses-wing.ts': typeFrom('../../wings/agents/target.ts'),
+  'services/migrate/uses-wing.ts': typeFrom('../wings/agents/target.ts'),
   'services/wings/compliance/uses-wing.ts': typeFrom('../agents/target.ts'),
   'services/api/uses-sdk.ts': from('../../sdks/typescript/src/index.ts'),
 };
-const order = [
-  'jws',
-  'authority',
-  'shared',
-  'audit',
-  'keys',
-  'limits',
-  'access',
-  'revocations',
-  'tokens',
-  'api-keys',
-  'identity',
-  'oauth',
-  'security',
-  'health',
-];
-for (const [index, module] of order.slice(0, -1).entries()) {
-  const right = order[index + 1] as string;
+for (const [index, module] of (core as string[]).slice(0, -1).entries()) {
+  const right = core[index + 1];
   planted[`services/core/${module}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
   planted[`services/core/${right}/target.ts`] = target;
 }
-const rooms = [
-  'contracts',
-  'users',
-  'mail',
-  'passwords',
-  'sessions',
-  'sign-in',
-  'factors',
-  'accounts',
-  'social',
-  'better-auth-client',
-  'admin',
-  'seed',
-];
-for (const [index, room] of rooms.slice(0, -1).entries()) {
-  const right = rooms[index + 1] as string;
+for (const [index, room] of (rooms as string[]).slice(0, -1).entries()) {
+  const right = rooms[index + 1];
   planted[`services/core/identity/${room}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
   planted[`services/core/identity/${right}/target.ts`] = target;
 }
@@ -180,7 +151,8 @@ test('every boundary rule reports the violation planted for it', () => {
     ['adapters know the domain only by its ports', 'services/platform/redis/redis.ts'],
     ['adapters name no job, command or seed', 'services/platform/queue/uses-jobs.ts'],
     ['definitions take no names from telemetry', 'services/platform/define/uses-telemetry.ts'],
-    ['jobs import no process', 'jobs/processors/uses-worker.ts'],
+    ['jobs import no process', 'jobs/uses-worker.ts'],
+    ['faces see wings only through modules.ts', 'services/migrate/uses-wing.ts'],
   ] as const)
     expect(breakersOf(name)).toEqual([file]);
   // A harness beside its tests is not shipped either.
