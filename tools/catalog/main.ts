@@ -71,6 +71,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
 
   const kinds = await loadList('tasks');
   const tools = [...(await toolsOf({ leftOut: [] })), ...taskToolsOf(kinds), ...plainToolsOf(needOfTasks(kinds))];
+  const names = tools.map(({ name }) => name);
 
   const lists = LISTED_IN.map(async (path) => [path, withModules(path, await readFile(resolve(ROOT, path), 'utf8'))]);
 
@@ -107,7 +108,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/module-graph.md': moduleGraphPage(modulePairs()),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
-    'services/core/audit/seal/own-names.ts': ownNamesTs(endpoints, errors, tools),
+    'services/core/audit/seal/own-names.ts': ownNamesTs(endpoints, errors, names),
     'sdks/go/contract.go': verifierConstantsGo(),
     'sdks/python/src/sallyport_verifier/_contract.py': verifierConstantsPy(),
     'sdks/typescript/src/generated/contract.ts': verifierConstantsTs(),

@@ -30,15 +30,13 @@ function clientColumns(): string[] {
   return [...model.matchAll(/^ {2}(\w+) +\S/gm)].map(([, column]) => column as string);
 }
 
-type Named = { readonly name: string };
-
 /** Every name that our source declares: a leaf of the public log may show these, and no other word. */
-export function ownNamesTs(endpoints: readonly Endpoint[], errors: readonly ErrorDefinition[], tools: Named[]): string {
+export function ownNamesTs(endpoints: readonly Endpoint[], errors: readonly ErrorDefinition[], mcp: string[]): string {
   const permissions = modules.flatMap((module) => module.permissions);
   const names = new Set<string>([
     ...errors.map(({ code }) => code),
     ...endpoints.map(({ operation }) => operation),
-    ...tools.map(({ name }) => name),
+    ...mcp,
     ...permissions.flatMap(({ name, roles }) => [name, ...roles]),
     'user',
     ...jobs.flatMap(({ name, queue }) => [name, queue]),

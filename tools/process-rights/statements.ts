@@ -42,10 +42,15 @@ const DEFINING = ['defineStatement', 'defineRetries', 'defineAttemptEnds', 'defi
 const MAIN = 'virtual:main';
 const NOTHING = 'virtual:nothing';
 const TAGGED = '@oxc-project/runtime/helpers/taggedTemplateLiteral';
-/** A module names its operations and dead letters, which only the API serves. */
-const OPERATIONS = /^\.\/.*(operations|dead-letters)\.ts$/;
-/** A module names its kinds of tasks, which the MCP server begins and workers advance. */
-const TASK = /^\.\/(advance-)?[\w-]+-task\.ts$/;
+/** The lists of modules that a process loads. */
+const LOADS: Readonly<Record<Process, readonly string[]>> = {
+  api: ['operations', 'deadLetters', 'copyWatches', 'score', 'gaps'],
+  mcp: ['tools', 'tasks'],
+  worker: ['processors', 'taskAdvances', 'watches', 'copyWatches', 'score'],
+  log_sealer: [],
+};
+/** A member of a module that loads something: on one line, or to the end of its brackets. */
+const LIST = /^ {2}(\w+): async \(\) =>(?: .*[^[{(\n]\n| .*[[{(]\n(?: {3,}.*\n)* {2}[\])}]+,\n)/gm;
 /** The part of an API process whose statements run as the role of the MCP server. */
 const FACE = /\/face\.ts$/;
 
@@ -81,9 +86,6 @@ const readPaths = (code: string, id: string): string =>
 const pluginOf = (of: Process): Plugin => ({
   name: 'statements',
   resolveId: (id, importer = '') => {
-    if (of !== 'api' && OPERATIONS.test(id) && importer.endsWith('/module.ts')) return NOTHING;
-    if (importer.endsWith('/module.ts') && TASK.test(id) && of !== (id.startsWith('./advance-') ? 'worker' : 'mcp'))
-      return NOTHING;
     if (of === 'api' && FACE.test(id) && importer.endsWith('/mcp/mount.ts')) return NOTHING;
     if (of !== 'worker' && CONTROL.test(importer) && !PART_OF_CONTROL.test(id))
       return UNUSED + (id.startsWith('#') ? join(ROOT, id.slice(1)) : resolve(dirname(importer), id));
@@ -96,7 +98,10 @@ const pluginOf = (of: Process): Plugin => ({
     if (id === TAGGED) return 'export default (strings, raw) => Object.assign(strings ?? [], { raw: raw ?? strings });';
     return id.endsWith('services/platform/define/statement.ts') ? RECORDING : undefined;
   },
-  transform: (code, id) => (code.includes('import.meta.') ? readPaths(code, id) : undefined),
+  transform: (code, id) => {
+    if (id.endsWith('/module.ts')) return code.replaceAll(LIST, (list, name) => (LOADS[of].includes(name) ? list : ''));
+    return code.includes('import.meta.') ? readPaths(code, id) : undefined;
+  },
 });
 
 async function statementsOf(of: Process): Promise<Record<string, string>> {

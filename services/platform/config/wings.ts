@@ -60,10 +60,7 @@ const hasWing = ({ leftOut }: WingSettings, wing: Wing): boolean => !leftOut.inc
 /** The wings that are no module but a face of the others, and whether an installation has them. */
 export type Faces = Readonly<Record<'mcp' | 'console', boolean>>;
 
-export const facesOf = (wings: WingSettings): Faces => ({
-  mcp: hasWing(wings, 'mcp'),
-  console: hasWing(wings, 'console'),
-});
+export const facesOf = (of: WingSettings): Faces => ({ mcp: hasWing(of, 'mcp'), console: hasWing(of, 'console') });
 
 /** Settings of a wing that have a value. */
 type Given = { readonly wing: Wing; readonly names: readonly string[] };

@@ -18,19 +18,20 @@ const STARTED_PERCENT = 50;
 const RUN_PERCENT = 90;
 
 const rotatedKey = outputOf(rotateKeysEndpoint, 202).pick({ kid: true, alg: true, activates_at: true });
+const tool = {
+  name: 'rotate_signing_keys',
+  title: 'Rotate the signing keys',
+  description:
+    'Publish the next signing key, once a tech lead and a security reviewer have approved exactly these arguments on their pages. The call returns a task that waits for them; it runs at most once, and its result carries a receipt with an inclusion proof of the audit log.',
+  input: rotateKeysEndpoint.body!,
+  output: rotatedKey.extend({ outcome: z.string(), receipt: outputOf(readReceiptEndpoint) }),
+};
 
 /** Asks people in two roles to approve exactly these arguments. */
 export const rotateKeysTask: TaskKind<Pick<Ports, 'transact' | 'random'> & HasSignOffLimit> = {
   name: ROTATE_KEYS_TASK,
   permission: ROTATE_KEYS_PERMISSION,
-  tool: {
-    name: 'rotate_signing_keys',
-    title: 'Rotate the signing keys',
-    description:
-      'Publish the next signing key, once a tech lead and a security reviewer have approved exactly these arguments on their pages. The call returns a task that waits for them; it runs at most once, and its result carries a receipt with an inclusion proof of the audit log.',
-    input: rotateKeysEndpoint.body!,
-    output: rotatedKey.extend({ outcome: z.string(), receipt: outputOf(readReceiptEndpoint) }),
-  },
+  tool,
   begin: async (ports, input, caller) => {
     const request = { act: ROTATE_KEYS_ACT, title: 'Rotate the signing keys', arguments: input, required_roles: ROLES };
     const { signoff_id: subjectId } = await requestSignOff(ports, request, caller);

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { WorkerProcessor } from '#jobs/processors.ts';
+import type { WorkerPorts, WorkerProcessor } from '#jobs/processors.ts';
 import { queueNames } from '#jobs/schedules.ts';
-import type { Log, Ports, Tx } from '#services/core/ports.ts';
+import type { Log, Tx } from '#services/core/ports.ts';
 import { run } from '#services/core/processor.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { defineJob, type Job, type Schedule, type ScheduledJob } from '#services/platform/define/job.ts';
@@ -59,11 +59,9 @@ const createEffectTables = (databaseUrl: string): Promise<unknown> =>
 export const openGate = (databaseUrl: string, effect: string): Promise<unknown> =>
   queryRows(databaseUrl, 'INSERT INTO gates (effect) VALUES ($1)', [effect]);
 
-type EffectPorts = Pick<Ports, 'sql' | 'transact'>;
-
 /** Records its start, waits for its gate if its effect begins with `held`, and writes its row under its fencing token. */
 export const effectProcessor = (job: Job): WorkerProcessor =>
-  run(job as typeof effectJob, async ({ sql, transact }: EffectPorts, { payload: { effect }, ...jobRun }) => {
+  run(job as typeof effectJob, async ({ sql, transact }: WorkerPorts, { payload: { effect }, ...jobRun }) => {
     await sql.query(beginInsert, [effect, process.pid, jobRun.fence.number]);
     while (effect.startsWith('held') && !jobRun.signal.aborted && (await sql.query(gateRead, [effect])).length === 0)
       await sleep(10);
@@ -98,7 +96,7 @@ const wantedTake = defineStatement('wantedTake', 'DELETE FROM wanted RETURNING e
 export const wantedEffect = (schedule: Schedule = askedEffectJob.schedule): WorkerProcessor =>
   run(
     { ...askedEffectJob, schedule },
-    ({ transact }: EffectPorts, { fence, jobId }) =>
+    ({ transact }: WorkerPorts, { fence, jobId }) =>
       transact(async (tx) => {
         await fence.hold(tx);
         for (const { effect } of await tx.query<{ effect: string }>(wantedTake))
@@ -142,7 +140,7 @@ export type JobHarness = {
   /** The queue of the effect jobs. */
   readonly queue: () => ReturnType<Producer['queue']>;
   /** A worker in this process, drained by `reset`. */
-  startWorker(options: StartOptions): Promise<Composed>;
+  startWorker(options: Partial<LogHarnessOptions> & Pick<LogHarnessOptions, 'processors'>): Promise<Composed>;
   /** A worker in a process of its own, killed by `reset`. @param env over `job-worker.ts`'s own */
   forkWorker(env?: Readonly<Record<string, string>>): Promise<ChildProcess>;
   /** Rows of one statement in the database of the jobs. */
@@ -164,8 +162,6 @@ export type JobHarness = {
   reset(): Promise<void>;
   end(): Promise<void>;
 };
-
-type StartOptions = Partial<LogHarnessOptions> & Pick<LogHarnessOptions, 'processors'>;
 
 /** Workers beside each other on these stores, the tables of their effects, and a producer: one per test file. */
 export async function openJobHarness(stores: {
