@@ -111,7 +111,7 @@ test('the index of the documentation leads to every page', () => {
   expect(missing).toEqual(['README.md']);
 });
 
-/** The text that `docker compose logs … | grep '…'` searches for, without the JSON around it. */
+/** The text that `docker compose logs … | grep '…'` searches for, without the JSON around it: what failed; what comes next. */
 const searchesIn = (page: string): string[] =>
   [...textOf(page).matchAll(/docker compose logs[^\n|]*\| grep (?:-\w+ )?'([^'<]+)'/g)].map(([, text = '']) =>
     text.replace(/^"msg":"/, '').replace(/"$/, ''),
@@ -122,5 +122,5 @@ test('the product writes every log line that a runbook searches for', () => {
   const product = sources.map(textOf).join('\n');
   const searches = guides.flatMap((page) => searchesIn(page).map((text) => ({ page, text })));
   expect(searches.length).toBeGreaterThan(5);
-  expect(searches.filter(({ text }) => !product.includes(text))).toEqual([]);
+  expect(searches.filter(({ text }) => text.split('; ').some((part) => !product.includes(part)))).toEqual([]);
 });
