@@ -84,7 +84,7 @@ const routed = pages.map((page) => {
     const { left_out: leftOut } = useSession();
     if (page.wing !== undefined && leftOut.includes(page.wing)) return <Unknown />;
     return can(page.permission) ? (
-      <Loaded params={params} />
+      <Loaded params={params} title={names[page.name]} />
     ) : (
       <NotAllowed title={names[page.name]} permission={page.permission ?? ''} />
     );

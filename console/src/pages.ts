@@ -1,5 +1,6 @@
 import type { ComponentType } from 'preact';
 import type { IconName } from './parts/icons.tsx';
+import type { PageProps } from './parts/page.tsx';
 import { inLanguages } from './texts/languages.ts';
 
 /** Titles of the pages, as the navigation shows them. */
@@ -84,7 +85,6 @@ export type Page = {
   /** A chunk of its own, loaded when the page is opened. */
   readonly load: () => Promise<{ readonly Page: ComponentType<PageProps> }>;
 };
-export type PageProps = { readonly params: Readonly<Record<string, string>> };
 
 /** Every page of the console, in the order of the navigation. The router, the navigation and the palette fold over it. */
 export const pages: readonly Page[] = [

@@ -1,11 +1,10 @@
 import { call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { type PageProps, titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { CopyId, commandLine } from '../parts/copy.tsx';
 import { Events } from '../parts/events.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Reach } from '../parts/reach.tsx';
 import { Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -85,10 +84,9 @@ function Kill({ agent: { agent_id: id, name } }: { readonly agent: Agent }) {
 
 const listed = (values: readonly string[]) => <Foreign>{values.join(', ') || '–'}</Foreign>;
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const shared = useTexts(agentTexts);
   const can = useCan();
   const query = useRead('GET /v1/admin/agents/{agent_id}', { path: { agent_id: id } });
@@ -97,7 +95,7 @@ export function Page({ params }: PageProps) {
       <p class="crumb">
         <a href="/console/agents">{own.all}</a>
       </p>
-      {query.data === undefined ? <PageHead title={names.agent} /> : null}
+      {query.data === undefined ? <PageHead title={title} /> : null}
       <Shown query={query} lines={5}>
         {(agent) => (
           <>

@@ -1,10 +1,9 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
-import { titles } from '../pages.ts';
 import { commandLine } from '../parts/copy.tsx';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Expiry, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -69,10 +68,9 @@ export const agentTone = {
 } as const satisfies Record<Agent['status'], Tone>;
 const STATUSES = ['active', 'silent', 'disabled', 'expired', 'killed'] as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
   const shared = useTexts(agentTexts);
-  const names = useTexts(titles);
   const { query, route } = useLocation();
   const { status = '', owner = '' } = query;
   const go = (chosen: Readonly<Record<string, string>>): void => {
@@ -86,7 +84,7 @@ export function Page() {
   const isFiltered = status !== '' || owner !== '';
   return (
     <div class="page">
-      <PageHead title={names.agents} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <search class="toolbar">
         <Filter
           label={own.status}
@@ -108,7 +106,7 @@ export function Page() {
       </search>
       <div>
         <PagedList
-          label={names.agents}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.agents}
           empty={

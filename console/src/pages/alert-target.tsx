@@ -1,11 +1,10 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, call, usePages, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { type PageProps, titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Id, Time, type Tone, useNumber } from '../parts/format.tsx';
-import { Facts, PagedList, PageHead, Row, Section } from '../parts/page.tsx';
+import { Facts, PagedList, PageHead, type PageProps, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { ChangeTarget } from './alerts/change-target.tsx';
@@ -198,9 +197,8 @@ function Details({ target }: { readonly target: Target }) {
   );
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const query = useRead('GET /v1/admin/alert-targets', {}, { refetchInterval: REFRESH_MS });
   return (
     <div class="page">
@@ -212,7 +210,7 @@ export function Page({ params }: PageProps) {
           const target = targets.find(({ target_id: id }) => id === params.id);
           return target === undefined ? (
             <>
-              <PageHead title={names.alertTarget} />
+              <PageHead title={title} />
               <Empty title={own.gone}>
                 <p>{own.goneWhy}</p>
               </Empty>

@@ -1,6 +1,5 @@
 import { useLocation } from 'preact-iso';
-import { titles } from '../pages.ts';
-import { PageHead } from '../parts/page.tsx';
+import { PageHead, type PageProps } from '../parts/page.tsx';
 import { Tabs } from '../parts/tabs.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 import { Raised } from './alerts/raised.tsx';
@@ -25,14 +24,13 @@ const texts = inLanguages({
 });
 const TABS = ['alerts', 'targets', 'silences'] as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const { query, route } = useLocation();
   const open = TABS.find((tab) => tab === query.show) ?? 'alerts';
   return (
     <div class="page">
-      <PageHead title={names.alerts} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <div class="toolbar">
         <Tabs
           label={own.which}

@@ -1,10 +1,9 @@
 import { type Answer, call, usePages } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
 import { Badge, Expiry, Foreign, Id, Time, type Tone, useNumber } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -49,18 +48,17 @@ const tones = { live: 'good', expired: 'plain', revoked: 'bad', ended: 'bad' } a
   Tone
 >;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const number = useNumber();
   const pages = usePages('GET /v1/admin/api-keys', { limit: 50 });
   return (
     <div class="page">
-      <PageHead title={names.apiKeys} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <div>
         <PagedList
-          label={names.apiKeys}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.api_keys}
           empty={

@@ -1,8 +1,7 @@
 import { type Answer, usePages } from '../data/api.ts';
-import { titles } from '../pages.ts';
 import { commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -24,16 +23,15 @@ const texts = inLanguages({
 
 type Application = Answer<'GET /v1/admin/applications'>['applications'][number];
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const pages = usePages('GET /v1/admin/applications', { limit: 50 });
   return (
     <div class="page">
-      <PageHead title={names.applications} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <div>
         <PagedList
-          label={names.applications}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.applications}
           empty={

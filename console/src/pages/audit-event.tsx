@@ -3,11 +3,10 @@ import { type Answer, call, useRead } from '../data/api.ts';
 import { type Inclusion, verifyInclusion } from '../data/inclusion.ts';
 import { fromBase64, ProofError } from '../data/notes.ts';
 import { trustedKeys } from '../data/trusted-key.ts';
-import { type PageProps, titles } from '../pages.ts';
 import { Command, CopyId, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Time, useNumber } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Shown, useWhy } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { outcomeTone } from './audit.tsx';
@@ -172,9 +171,8 @@ const named = ({ kind, id }: { readonly kind: string; readonly id: string | null
   </>
 );
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const query = useRead('GET /v1/audit/events/{seq}', { path: { seq: params.id ?? '' } });
   const { data } = query;
   return (
@@ -183,7 +181,7 @@ export function Page({ params }: PageProps) {
         <a href="/console/audit">{own.all}</a>
       </p>
       <PageHead
-        title={data?.type ?? names.auditEvent}
+        title={data?.type ?? title}
         badges={data === undefined ? undefined : <Badge tone={outcomeTone(data.outcome)}>{data.outcome}</Badge>}
       />
       <Shown query={query} lines={5}>

@@ -1,9 +1,8 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
-import { titles } from '../pages.ts';
 import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -87,9 +86,8 @@ export function EventRow({ event }: { readonly event: AuditEvent }) {
 
 const FILTERS = ['type', 'actor', 'target', 'client'] as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const { query, route } = useLocation();
   const given = FILTERS.flatMap((name) => (query[name] ? [[name, query[name]] as const] : []));
   const submit = (event: SubmitEvent): void => {
@@ -101,7 +99,7 @@ export function Page() {
   const pages = usePages('GET /v1/audit/events', { limit: 50, ...Object.fromEntries(given) });
   return (
     <div class="page">
-      <PageHead title={names.audit} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <search>
         <form class="toolbar fields" onSubmit={submit} key={JSON.stringify(given)}>
           {FILTERS.map((name) => (
@@ -122,7 +120,7 @@ export function Page() {
       </search>
       <div>
         <PagedList
-          label={names.audit}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.events}
           empty={

@@ -1,11 +1,10 @@
 import { useState } from 'preact/hooks';
 import { type Answer, call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { type PageProps, titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { CopyButton, CopyId, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Time } from '../parts/format.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Reach } from '../parts/reach.tsx';
 import { Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -177,10 +176,9 @@ function Acts({ client, onSecret }: { readonly client: Client; readonly onSecret
   );
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const [secret, setSecret] = useState('');
   const query = useRead('GET /v1/admin/clients/{client_id}', { path: { client_id: id } });
@@ -189,7 +187,7 @@ export function Page({ params }: PageProps) {
       <p class="crumb">
         <a href="/console/clients">{own.clients}</a>
       </p>
-      {query.data === undefined ? <PageHead title={names.client} /> : null}
+      {query.data === undefined ? <PageHead title={title} /> : null}
       <Shown query={query} lines={5}>
         {(client) => (
           <>

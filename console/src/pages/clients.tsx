@@ -1,10 +1,9 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
-import { titles } from '../pages.ts';
 import { commandLine } from '../parts/copy.tsx';
 import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -37,15 +36,14 @@ const texts = inLanguages({
 
 type Client = Answer<'GET /v1/admin/clients'>['clients'][number];
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const { query, route } = useLocation();
   const search = query.q ?? '';
   const pages = usePages('GET /v1/admin/clients', { limit: 50, ...(search === '' ? {} : { name_prefix: search }) });
   return (
     <div class="page">
-      <PageHead title={names.clients} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <search class="toolbar">
         <input
           type="search"
@@ -59,7 +57,7 @@ export function Page() {
       </search>
       <div>
         <PagedList
-          label={names.clients}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.clients}
           empty={

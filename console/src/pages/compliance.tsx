@@ -1,12 +1,11 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, call, usePages, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone, useNumber, When } from '../parts/format.tsx';
-import { PagedList, PageHead, Row, Section } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -248,12 +247,11 @@ function Reports() {
   );
 }
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   return (
     <div class="page">
-      <PageHead title={names.compliance} lead={own.lead}>
+      <PageHead title={title} lead={own.lead}>
         <a class="button" href="/console/compliance/verify">
           {own.verify}
         </a>

@@ -1,11 +1,10 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, call, useRead } from '../data/api.ts';
-import { type PageProps, titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Id, Time, useNumber } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -97,9 +96,8 @@ function Acts({ letter }: { readonly letter: Letter }) {
   );
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const number = useNumber();
   const query = useRead('GET /v1/admin/dead-letters/{queue}/{job_id}', {
     path: { queue: params.queue ?? '', job_id: params.id ?? '' },
@@ -111,7 +109,7 @@ export function Page({ params }: PageProps) {
         <a href="/console/queues?show=dead">{own.all}</a>
       </p>
       <PageHead
-        title={found?.job ?? names.deadLetter}
+        title={found?.job ?? title}
         badges={found === undefined ? undefined : <Badge tone="bad">{found.code}</Badge>}
       >
         {found === undefined ? undefined : <Acts letter={found} />}

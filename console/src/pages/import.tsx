@@ -1,9 +1,8 @@
 import { type Answer, useRead } from '../data/api.ts';
-import { type PageProps, titles } from '../pages.ts';
 import { Command, commandLine } from '../parts/copy.tsx';
 import { DownloadButton } from '../parts/download.tsx';
 import { Foreign, Id, Time, useNumber } from '../parts/format.tsx';
-import { Facts, PageHead, Row, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Row, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { ImportBadge } from './imports/import-list.tsx';
@@ -202,9 +201,8 @@ function Details({ of }: { readonly of: Import }) {
   );
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const query = useRead(
     'GET /v1/admin/imports/{import_id}',
     { path: { import_id: params.id ?? '' } },
@@ -216,10 +214,7 @@ export function Page({ params }: PageProps) {
       <p class="crumb">
         <a href="/console/imports">{own.all}</a>
       </p>
-      <PageHead
-        title={found?.kind ?? names.import}
-        badges={found === undefined ? undefined : <ImportBadge of={found} />}
-      />
+      <PageHead title={found?.kind ?? title} badges={found === undefined ? undefined : <ImportBadge of={found} />} />
       <Shown query={query} lines={5}>
         {(run) => <Details of={run} />}
       </Shown>

@@ -1,7 +1,6 @@
 import { useLocation } from 'preact-iso';
 import { useCan, useSession } from '../data/session.tsx';
-import { titles } from '../pages.ts';
-import { PageHead } from '../parts/page.tsx';
+import { PageHead, type PageProps } from '../parts/page.tsx';
 import { Tabs } from '../parts/tabs.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 import { Backups } from './imports/backups.tsx';
@@ -23,9 +22,8 @@ const texts = inLanguages({
 });
 const TABS = ['imports', 'backups'] as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const { left_out: leftOut } = useSession();
   const { query, route } = useLocation();
@@ -34,7 +32,7 @@ export function Page() {
   const open = query.show === 'backups' && hasBackups ? 'backups' : 'imports';
   return (
     <div class="page">
-      <PageHead title={names.imports} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       {hasBackups ? (
         <div class="toolbar">
           <Tabs

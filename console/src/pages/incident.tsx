@@ -1,11 +1,10 @@
 import { call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { type PageProps, titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { CopyId, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Severity } from '../parts/severity.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { actionNames, effectTexts, seenTexts, undoTexts } from '../texts/detections.ts';
@@ -139,9 +138,8 @@ function Sealed({ seq }: { readonly seq: number }) {
   return can('audit:read') ? <a href={`/console/audit/${seq}`}>{String(seq)}</a> : <span>{String(seq)}</span>;
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const seen = useTexts(seenTexts);
   const states = useTexts(incidentStates);
   const query = useRead('GET /v1/admin/incidents/{incident_id}', { path: { incident_id: params.id ?? '' } });
@@ -152,7 +150,7 @@ export function Page({ params }: PageProps) {
         <a href="/console/incidents">{own.all}</a>
       </p>
       <PageHead
-        title={found === undefined ? names.incident : detectionName(found.detection)}
+        title={found === undefined ? title : detectionName(found.detection)}
         badges={
           found === undefined ? undefined : (
             <>

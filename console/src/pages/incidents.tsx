@@ -1,9 +1,8 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
-import { titles } from '../pages.ts';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Severity, severityNames } from '../parts/severity.tsx';
 import { Empty } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -53,9 +52,8 @@ export const detectionName = (name: string): string =>
 const STATES = ['open', 'acknowledged', 'closed'] as const;
 const SEVERITIES = ['critical', 'high', 'medium', 'low'] as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const states = useTexts(incidentStates);
   const severities = useTexts(severityNames);
   const { query, route } = useLocation();
@@ -71,7 +69,7 @@ export function Page() {
   });
   return (
     <div class="page">
-      <PageHead title={names.incidents} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <search class="toolbar">
         <Filter
           label={own.state}
@@ -90,7 +88,7 @@ export function Page() {
       </search>
       <div>
         <PagedList
-          label={names.incidents}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.incidents}
           empty={

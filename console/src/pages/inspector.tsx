@@ -2,12 +2,11 @@ import { useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { type Answer, call } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { Command, commandLine } from '../parts/copy.tsx';
 import { Foreign, Id, Time } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Failed } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -182,15 +181,14 @@ function Shown({ token, validation, end }: Verdict) {
   );
 }
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const [typed, setTyped] = useState('');
   const { data, error, isPending, mutate } = useMutation({ mutationFn: inspect });
   const token = typed.trim();
   return (
     <div class="page">
-      <PageHead title={names.inspector} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <form
         class="card act"
         onSubmit={(event) => {

@@ -1,10 +1,9 @@
 import { call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { titles } from '../pages.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
 import { type Key, KeyRow } from '../parts/key-row.tsx';
-import { PageHead, Section } from '../parts/page.tsx';
+import { PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useLanguage, useTexts } from '../texts/languages.ts';
 
@@ -154,14 +153,13 @@ function Compromise({ of }: { readonly of: Key }) {
   );
 }
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const query = useRead('GET /v1/keys', {});
   return (
     <div class="page">
-      <PageHead title={names.keys} lead={own.lead}>
+      <PageHead title={title} lead={own.lead}>
         {can('keys:manage') ? (
           <ActButton
             act={{

@@ -1,9 +1,8 @@
 import { useRead } from '../data/api.ts';
 import { useCan, useSession } from '../data/session.tsx';
-import { titles } from '../pages.ts';
 import { Foreign, Time } from '../parts/format.tsx';
 import { KeyRow } from '../parts/key-row.tsx';
-import { PageHead, Row, Section } from '../parts/page.tsx';
+import { PageHead, type PageProps, Row, Section } from '../parts/page.tsx';
 import { Severity } from '../parts/severity.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -106,16 +105,15 @@ function Keys() {
   );
 }
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const { left_out: leftOut } = useSession();
   const hasDashboard = can('monitoring:read') && !leftOut.includes('monitoring');
   const hasNothing = !hasDashboard && !['incidents:read', 'keys:read'].some(can);
   return (
     <div class="page">
-      <PageHead title={names.overview} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       {hasNothing ? (
         <Empty title={own.nothing}>
           <p>{own.nothingWhy}</p>

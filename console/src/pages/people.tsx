@@ -1,10 +1,9 @@
 import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
-import { titles } from '../pages.ts';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Foreign, Time } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -45,9 +44,8 @@ type Account = Answer<'GET /v1/admin/users'>['users'][number];
 const SHORTEST = 3;
 const WAIT_MS = 250;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const { query, route } = useLocation();
   const [typed, setTyped] = useState(query.q ?? '');
   const search = query.q ?? '';
@@ -73,7 +71,7 @@ export function Page() {
 
   return (
     <div class="page">
-      <PageHead title={names.people} lead={role === '' ? own.lead : fill(own.withRole, { role })} />
+      <PageHead title={title} lead={role === '' ? own.lead : fill(own.withRole, { role })} />
       <search class="toolbar">
         <input
           type="search"
@@ -103,7 +101,7 @@ export function Page() {
       ) : null}
       <div>
         <PagedList
-          label={names.people}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.users}
           empty={

@@ -1,12 +1,11 @@
 import { useState } from 'preact/hooks';
 import { type Answer, call, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { type PageProps, titles } from '../pages.ts';
 import { type Act, ActButton } from '../parts/act.tsx';
 import { CopyId, commandLine } from '../parts/copy.tsx';
 import { Events } from '../parts/events.tsx';
 import { Badge, Foreign, Time } from '../parts/format.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Reach } from '../parts/reach.tsx';
 import { SessionList } from '../parts/session-list.tsx';
 import { Shown } from '../parts/states.tsx';
@@ -247,10 +246,9 @@ function Sessions({ id }: { readonly id: string }) {
   );
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const query = useRead('GET /v1/admin/users/{user_id}', { path: { user_id: id } });
   return (
@@ -258,7 +256,7 @@ export function Page({ params }: PageProps) {
       <p class="crumb">
         <a href="/console/people">{own.people}</a>
       </p>
-      {query.data === undefined ? <PageHead title={names.person} /> : null}
+      {query.data === undefined ? <PageHead title={title} /> : null}
       <Shown query={query} lines={5}>
         {(user) => (
           <>

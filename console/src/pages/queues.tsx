@@ -1,8 +1,7 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, useRead } from '../data/api.ts';
-import { titles } from '../pages.ts';
 import { Badge, Time, useDuration, useNumber, When } from '../parts/format.tsx';
-import { PageHead, Row } from '../parts/page.tsx';
+import { PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { Tabs } from '../parts/tabs.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -152,16 +151,15 @@ function Schedules({ schedules }: Pick<State, 'schedules'>) {
   );
 }
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const { query: asked, route } = useLocation();
   const open = TABS.find((tab) => tab === asked.show) ?? 'queues';
   const query = useRead('GET /v1/admin/job-queues', {}, { refetchInterval: REFRESH_MS });
   const stale = query.data?.schedules.filter(({ stale: isStale }) => isStale) ?? [];
   return (
     <div class="page">
-      <PageHead title={names.queues} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       {stale.length === 0 ? null : (
         <p class="note bad" role="status">
           {fill(own.staleWhy, { jobs: stale.map(({ job }) => job).join(', ') })}

@@ -1,10 +1,9 @@
 import { type Answer, readFile, useRead } from '../data/api.ts';
-import { type PageProps, titles } from '../pages.ts';
 import { BundleCheck } from '../parts/bundle-check.tsx';
 import { CopyId } from '../parts/copy.tsx';
 import { DownloadButton } from '../parts/download.tsx';
 import { Badge, Foreign, Time } from '../parts/format.tsx';
-import { Facts, PageHead, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { reportName, reportTexts, reportTone } from './compliance.tsx';
@@ -83,11 +82,10 @@ function Acts({ report }: { readonly report: Report }) {
   );
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
   const shared = useTexts(reportTexts);
-  const names = useTexts(titles);
   const query = useRead(
     'GET /v1/compliance/reports/{report_id}',
     { path: { report_id: id } },
@@ -100,7 +98,7 @@ export function Page({ params }: PageProps) {
         <a href="/console/compliance">{own.all}</a>
       </p>
       <PageHead
-        title={data === undefined ? names.report : reportName(data, shared)}
+        title={data === undefined ? title : reportName(data, shared)}
         badges={data === undefined ? undefined : <Badge tone={reportTone(data)}>{shared[data.status]}</Badge>}
       >
         {data === undefined ? undefined : <Acts report={data} />}

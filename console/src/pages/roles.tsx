@@ -1,9 +1,8 @@
 import { type Answer, usePages } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { titles } from '../pages.ts';
 import { commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -26,17 +25,16 @@ const texts = inLanguages({
 
 type Role = Answer<'GET /v1/admin/roles'>['roles'][number];
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const pages = usePages('GET /v1/admin/roles', { limit: 50 });
   return (
     <div class="page">
-      <PageHead title={names.roles} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <div>
         <PagedList
-          label={names.roles}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.roles}
           empty={

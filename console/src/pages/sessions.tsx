@@ -1,10 +1,9 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import { titles } from '../pages.ts';
 import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { SessionList } from '../parts/session-list.tsx';
 import { Empty } from '../parts/states.tsx';
 import { Tabs } from '../parts/tabs.tsx';
@@ -101,9 +100,8 @@ function Ended({ type }: { readonly type: 'session.ended' | 'token.family_ended'
 
 const SHOWN = ['live', 'ended', 'logins'] as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const { query, route } = useLocation();
   const shown = SHOWN.find((name) => name === query.show) ?? 'live';
@@ -112,7 +110,7 @@ export function Page() {
   };
   return (
     <div class="page">
-      <PageHead title={names.sessions} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <div class="toolbar">
         <Tabs
           label={own.which}

@@ -1,7 +1,6 @@
 import { useLocation } from 'preact-iso';
 import { useCan, useSession } from '../data/session.tsx';
-import { titles } from '../pages.ts';
-import { PageHead } from '../parts/page.tsx';
+import { PageHead, type PageProps } from '../parts/page.tsx';
 import { Tabs } from '../parts/tabs.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 import { Received } from './signals/received.tsx';
@@ -30,9 +29,8 @@ const texts = inLanguages({
 const TABS = ['streams', 'transmitters', 'received', 'siem'] as const;
 const VIEWS = { streams: Streams, transmitters: Transmitters, received: Received, siem: Siem } as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const can = useCan();
   const { left_out: leftOut } = useSession();
   const { query, route } = useLocation();
@@ -42,7 +40,7 @@ export function Page() {
   const View = VIEWS[open];
   return (
     <div class="page">
-      <PageHead title={names.signals} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <div class="toolbar">
         <Tabs
           label={own.which}

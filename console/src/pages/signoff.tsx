@@ -1,12 +1,11 @@
 import { useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { visibleText } from '../data/visible-text.ts';
-import { type PageProps, titles } from '../pages.ts';
 import { Command, CopyId, commandLine } from '../parts/copy.tsx';
 import { Events } from '../parts/events.tsx';
 import { Badge, Foreign, Id, Time } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
-import { Facts, PageHead, Row, Section } from '../parts/page.tsx';
+import { Facts, PageHead, type PageProps, Row, Section } from '../parts/page.tsx';
 import { Shown } from '../parts/states.tsx';
 import { fill, inLanguages, type LanguageTag, useLanguage, useTexts } from '../texts/languages.ts';
 import { approvalsOf, type SignOff, signOffTexts, signOffTone } from './signoffs.tsx';
@@ -257,11 +256,10 @@ function Receipt({ id }: { readonly id: string }) {
   );
 }
 
-export function Page({ params }: PageProps) {
+export function Page({ params, title }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
   const shared = useTexts(signOffTexts);
-  const names = useTexts(titles);
   const can = useCan();
   const query = useRead('GET /v1/handoff/signoffs/{signoff_id}', { path: { signoff_id: id } });
   const { data } = query;
@@ -271,7 +269,7 @@ export function Page({ params }: PageProps) {
         <a href="/console/signoffs">{own.all}</a>
       </p>
       <PageHead
-        title={data === undefined ? names.signoff : visibleText(data.title)}
+        title={data === undefined ? title : visibleText(data.title)}
         badges={data === undefined ? undefined : <Badge tone={signOffTone[data.state]}>{shared[data.state]}</Badge>}
       />
       <Shown query={query} lines={5}>

@@ -1,10 +1,9 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
 import { visibleText } from '../data/visible-text.ts';
-import { titles } from '../pages.ts';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Badge, Expiry, Foreign, Id, Time, type Tone } from '../parts/format.tsx';
-import { PagedList, PageHead, Row } from '../parts/page.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty } from '../parts/states.tsx';
 import { Tabs } from '../parts/tabs.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -93,10 +92,9 @@ export const approvalsOf = ({ decisions }: Pick<SignOff, 'decisions'>): number =
   decisions.filter(({ decision }) => decision === 'approve').length;
 const ROLES = ['developer', 'tech_lead', 'qa', 'security_reviewer', 'product_owner', 'architect'] as const;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
   const shared = useTexts(signOffTexts);
-  const names = useTexts(titles);
   const { query, route } = useLocation();
   const isAll = query.show === 'all';
   const role = query.role ?? '';
@@ -110,7 +108,7 @@ export function Page() {
   });
   return (
     <div class="page">
-      <PageHead title={names.signoffs} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       <div class="toolbar">
         <Tabs
           label={own.which}
@@ -131,7 +129,7 @@ export function Page() {
       </div>
       <div>
         <PagedList
-          label={names.signoffs}
+          label={title}
           pages={pages}
           itemsOf={(page) => page.signoffs}
           empty={

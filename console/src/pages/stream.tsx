@@ -1,8 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { followEvents, type StreamState } from '../data/event-stream.ts';
-import { titles } from '../pages.ts';
 import { Badge, type Tone } from '../parts/format.tsx';
-import { PageHead } from '../parts/page.tsx';
+import { PageHead, type PageProps } from '../parts/page.tsx';
 import { Empty, useWhy } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { type AuditEvent, EventRow } from './audit.tsx';
@@ -42,9 +41,8 @@ const KEPT = 200;
 /** What arrives within this time is drawn at once: hundreds of events a second would leave a browser no time for anything else. */
 const DRAW_MS = 100;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const why = useWhy();
   const [state, setState] = useState<StreamState>('connecting');
   const [error, setError] = useState<unknown>(undefined);
@@ -91,7 +89,7 @@ export function Page() {
   const shown = events.filter(({ type }) => type.startsWith(prefix));
   return (
     <div class="page">
-      <PageHead title={names.stream} lead={own.lead} badges={<Badge tone={tones[state]}>{own[state]}</Badge>}>
+      <PageHead title={title} lead={own.lead} badges={<Badge tone={tones[state]}>{own[state]}</Badge>}>
         <button type="button" onClick={toggle}>
           {isPaused ? fill(own.resume, { count: held.length }) : own.pause}
         </button>
@@ -120,7 +118,7 @@ export function Page() {
           <p>{own.noneWhy}</p>
         </Empty>
       ) : (
-        <ul class="rows" aria-label={names.stream}>
+        <ul class="rows" aria-label={title}>
           {shown.map((event) => (
             <EventRow key={event.seq} event={event} />
           ))}

@@ -1,8 +1,7 @@
 import { useState } from 'preact/hooks';
-import { titles } from '../pages.ts';
 import { BundleCheck } from '../parts/bundle-check.tsx';
 import { useNumber } from '../parts/format.tsx';
-import { PageHead } from '../parts/page.tsx';
+import { PageHead, type PageProps } from '../parts/page.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
 const texts = inLanguages({
@@ -27,9 +26,8 @@ const texts = inLanguages({
 /** More than a bundle of a thousand controls has. */
 const LARGEST_BYTES = 64 * 1_024 * 1_024;
 
-export function Page() {
+export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const names = useTexts(titles);
   const number = useNumber();
   const [file, setFile] = useState<File | undefined>(undefined);
   const [isOver, setOver] = useState(false);
@@ -42,7 +40,7 @@ export function Page() {
       <p class="crumb">
         <a href="/console/compliance">{own.all}</a>
       </p>
-      <PageHead title={names.verifyReport} lead={own.lead} />
+      <PageHead title={title} lead={own.lead} />
       {/* Dropping is an addition: the field inside does the same by keyboard. */}
       <section
         class={isOver ? 'card drop over' : 'card drop'}

@@ -5,6 +5,9 @@ import { fill, useTexts } from '../texts/languages.ts';
 import { useNumber } from './format.tsx';
 import { Shown } from './states.tsx';
 
+/** What the router gives a page: the parts of its address, and its title in the language of the reader. */
+export type PageProps = { readonly params: Readonly<Record<string, string>>; readonly title: string };
+
 /** The head of a page: its title, one line about it, and its acts. */
 export function PageHead({
   title,
