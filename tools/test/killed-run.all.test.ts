@@ -72,7 +72,7 @@ test.each(['SIGTERM', 'SIGINT', 'SIGKILL'] as const)(
 test('the folder of a run stays until its process ends: stores of one project stop after the teardown of another', () => {
   const { SALLYPORT_TEST_FOLDER: _, NODE_V8_COVERAGE: __, ...env } = process.env;
   const program = `import { existsSync } from 'node:fs';
-    import { setup } from './testing/temporary-folder.ts';
+    import { setup } from './tools/testing/temporary-folder.ts';
     await setup()?.();
     process.stdout.write(String(existsSync(process.env.SALLYPORT_TEST_FOLDER)));`;
   const ended = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
