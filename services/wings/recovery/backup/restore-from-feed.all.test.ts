@@ -9,7 +9,7 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { type ApiCopy, newClient, type TestClient } from '#tools/testing/harness/api.ts';
 import { findS3Gateway, startS3Gateway } from '#tools/testing/processes/s3-gateway.ts';
-import { call, issued, openRestoreHarness, type Pair, type RestoreHarness } from '../restore-harness.ts';
+import { call, issued, openRestoreHarness, type Pair, type RestoreHarness, userInsert } from '../restore-harness.ts';
 
 const s3Gateway = findS3Gateway();
 if (s3Gateway === undefined) console.warn('SKIPPED: a feed in an S3 store: no Go here to build its server with');
@@ -21,7 +21,6 @@ beforeEach(async () => {
 afterEach(() => harness?.close());
 
 const RECOVERY_MS_MAX = 30_000;
-const userMade = defineStatement('', `INSERT INTO users (id, email) VALUES ($1, $1 || '@example.test')`);
 const cutOff = defineStatement('', `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`);
 
 const validate = async (copy: ApiCopy, { access_token }: Pair) =>
@@ -54,7 +53,7 @@ describe('restoring from the feed', { timeout: 240_000 }, () => {
   test('a database set back serves again without an accepted loss, and no token that was revoked is accepted', async () => {
     const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue', 'tokens:revoke', 'revocations:read']);
-    for (const id of ['alice', 'bob']) await copy.ports.sql.query(userMade, [id]);
+    for (const id of ['alice', 'bob']) await copy.ports.sql.query(userInsert, [id]);
     const [kept, stolen, ofBob] = [
       await issued(copy, client),
       await issued(copy, client),
@@ -132,7 +131,7 @@ describe('restoring from the feed', { timeout: 240_000 }, () => {
   test('segments come from a relay too, and a loss that they do not prove is named', async () => {
     const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue', 'tokens:revoke', 'revocations:read']);
-    await copy.ports.sql.query(userMade, ['alice']);
+    await copy.ports.sql.query(userInsert, ['alice']);
     const [first, second] = [await issued(copy, client), await issued(copy, client)];
     await harness.takeBackup();
     await isBack(copy);
@@ -170,7 +169,7 @@ describe('restoring from the feed', { timeout: 240_000 }, () => {
       try {
         const copy = await harness.startCopy();
         const client = await newClient(copy, ['tokens:issue', 'tokens:revoke', 'revocations:read']);
-        await copy.ports.sql.query(userMade, ['alice']);
+        await copy.ports.sql.query(userInsert, ['alice']);
         const [first, second] = [await issued(copy, client), await issued(copy, client)];
         await harness.takeBackup();
         await isBack(copy);
