@@ -3,6 +3,7 @@ import { InMemorySpanExporter, SimpleSpanProcessor, TracerProvider } from '@open
 import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { withCausedSpan, withJobSpan } from './job-span.ts';
 import { edgeSampler } from './sampling.ts';
+import { recordSealedSpans } from './seal-span.ts';
 import { requestContextManager } from './trace-context.ts';
 
 const exporter = new InMemorySpanExporter();
@@ -52,4 +53,35 @@ test('a failed piece ends its span with the code of the error, and rejects', asy
   const failed = Object.assign(new Error('not for the span'), { code: 'http_503' });
   await expect(withCausedSpan('a piece', {}, cause, () => Promise.reject(failed))).rejects.toBe(failed);
   expect(exporter.getFinishedSpans()[0]).toMatchObject({ attributes: { 'error.type': 'http_503' }, events: [] });
+});
+
+const sealed = { traceparent: cause, attributes: { 'sallyport.audit.seq': 7 } };
+/** Far from the process's own age: the SDK takes smaller numbers for readings of `performance.now()`. */
+const startMs = 1_700_000_000_000;
+
+test('the trace of a sampled request ends in a child span for its sealed event, with a link to the job', async () => {
+  await withJobSpan('seal-audit-events', {}, jobParent, async () => {
+    recordSealedSpans([sealed], startMs, startMs + 250);
+  });
+  const [span, job] = exporter.getFinishedSpans();
+  expect(span).toMatchObject({
+    name: 'seal audit event',
+    startTime: [1_700_000_000, 0],
+    endTime: [1_700_000_000, 250_000_000],
+    attributes: { 'sallyport.audit.seq': 7 },
+    parentSpanContext: { traceId, spanId },
+  });
+  expect(span?.spanContext().traceId).toBe(traceId);
+  expect(span?.links.map((link) => link.context.spanId)).toEqual([job?.spanContext().spanId]);
+});
+
+test('events without a trace, with an unsampled one, or with an invalid traceparent have no span', () => {
+  for (const traceparent of [null, '', `00-${traceId}-${spanId}-00`, `00-${traceId}-${spanId}-01-x`, 'nonsense'])
+    recordSealedSpans([{ traceparent, attributes: {} }], 1, 2);
+  expect(exporter.getFinishedSpans()).toEqual([]);
+});
+
+test('outside a job the span has no link', () => {
+  recordSealedSpans([sealed], 1, 2);
+  expect(exporter.getFinishedSpans()[0]?.links).toEqual([]);
 });

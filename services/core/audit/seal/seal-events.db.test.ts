@@ -222,6 +222,17 @@ describe('several sealers', () => {
     await stalled.end();
   });
 
+  test('a row that is gone when the batch is written gets no leaf', async () => {
+    const [gone] = await harness.emit(2);
+    let transactions = 0;
+    const transact = (async (work) => {
+      if (transactions++ === 1) await harness.raw('DELETE FROM audit_outbox WHERE event_id = $1', [gone]);
+      return harness.transact(work);
+    }) as typeof harness.transact;
+    expect(await sealEvents({ ...harness, transact }, {}, testCaller)).toMatchObject({ sealed: 1, backlog: 0 });
+    await checkLog(harness);
+  });
+
   test('a run superseded by a newer one writes nothing', async () => {
     await harness.emit(3);
     const before = await checkLog(harness);

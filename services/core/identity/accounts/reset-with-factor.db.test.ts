@@ -104,6 +104,14 @@ describe('a password reset by mail of an account with a second factor', () => {
     expect(await overtaken(harness.pool, other.id, redeemed, () => reset(taken, { cookie }))).toBe('code_invalid');
   });
 
+  test('needs the factor of an account whose address is verified in the meantime', async () => {
+    const holder = await harness.appHolder();
+    const token = await codeFor('reset_password', holder);
+    const verify = 'UPDATE users SET "emailVerified" = now() WHERE id = $1';
+    expect(await overtaken(harness.pool, holder.id, verify, () => reset(token))).toBe('second_factor_refused');
+    expect(await reset(token, { totp: codeOf(holder.uri, 1) })).toBe('ok');
+  });
+
   test('by a user with a passkey alone takes the session that the passkey opened in this browser, and no other', async () => {
     const holder = await harness.keyHolder();
     await verified(holder.id);

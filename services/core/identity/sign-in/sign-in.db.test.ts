@@ -6,6 +6,7 @@ import type { Caller, HashAdmission, PasswordHasher } from '#services/core/ports
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
+import { overtaken } from '#tools/testing/overtaken.ts';
 import { cookieOf, type FactorsHarness, type Holder, openFactorsHarness } from '../factors/factors-harness.ts';
 import { type SignInInput, type SignInPorts, signIn } from './sign-in.ts';
 
@@ -202,8 +203,8 @@ describe('between verification of the password and the session', () => {
   ])('%s is refused like a wrong password, and no session is opened', async (_what, change) => {
     const person = await harness.person();
     await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
-    const changing = whenJudged(() => harness.rows(change, [person.id]));
-    await expect(enter({ email: person.email }, changing)).rejects.toMatchObject({ code: 'login_refused' });
+    const entered = overtaken(harness.pool, person.id, change, () => enter({ email: person.email }));
+    await expect(entered).rejects.toMatchObject({ code: 'login_refused' });
     expect(await sessionsOf(person.id)).toEqual([]);
     expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused' }]);
   });

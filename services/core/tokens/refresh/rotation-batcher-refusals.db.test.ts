@@ -1,6 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { RequestContext } from '#services/core/ports.ts';
+import { systemClock } from '#services/platform/crypto/system.ts';
 import { callerFrom, type FamilyCopy, publicClient } from '#tools/testing/fixtures/families.ts';
+import { PATIENCE_MS } from '#tools/testing/harness/ports.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
 import { type FamilyHarness, generations, openFamilyHarness, outcome, together } from './family-harness.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 import { type PresentedBy, rotateFamily } from './rotate-family.ts';
@@ -259,5 +263,45 @@ describe('clients and keys', () => {
       outcome: 'rotated',
       ...binding,
     });
+  });
+});
+
+describe('a token delayed at one copy, while its client has given up there and refreshed twice at another copy', () => {
+  const from = (request: Partial<RequestContext>) => ({
+    kind: 'anonymous' as const,
+    request: { ip: '192.0.2.1', userAgent: 'test/1', traceId: '', traceparent: '', hasLeft: false, ...request },
+  });
+
+  test('of a caller who has left is not sent, so it is not taken for a replay and the family stays live', async () => {
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
+    const statements = copy.statements();
+    const caller = from({});
+    const abandoned = outcomeOf(copy.refresh(refreshToken, publicClient, caller));
+    caller.request.hasLeft = true;
+    const tokens = await generations(other, refreshToken, 2);
+    expect(await abandoned).toBe('store_unavailable');
+    expect(copy.statements()).toBe(statements);
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
+    expect(await outcome(copy, tokens[2] as string)).toBe('rotated');
+  });
+
+  test('that arrived longer ago than its deadline is not sent', async () => {
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
+    await generations(other, refreshToken, 2);
+    const arrivedAt = systemClock.monotonic() - PATIENCE_MS - 1;
+    expect(await outcomeOf(copy.refresh(refreshToken, publicClient, from({ arrivedAt })))).toBe('store_unavailable');
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
+  });
+
+  test('whose statement begins past the deadline of its arrival changes nothing', async () => {
+    const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
+    await generations(other, refreshToken, 2);
+    // Sent before the deadline by our clock, begun after it by the database's clock.
+    const secrets = { ...harness.secrets, state: () => ({ clockOffsetMs: PATIENCE_MS / 2 }) };
+    const late = harness.copyWith({}, { secrets });
+    const arrivedAt = systemClock.monotonic() - PATIENCE_MS * 0.75;
+    expect(await outcomeOf(late.refresh(refreshToken, publicClient, from({ arrivedAt })))).toBe('store_unavailable');
+    expect(late.statements()).toBe(1);
+    expect(await harness.rowOf(familyId)).toMatchObject({ generation: 2, revoke_reason: null });
   });
 });

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readVkeysOf } from '#services/core/audit/read/read-log.ts';
+import { defineStatement } from '#services/platform/define/statement.ts';
 import { TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { attestControl } from '../attest-control.ts';
@@ -10,6 +12,7 @@ import { advanceReports } from './advance-reports.ts';
 import { csvOf, listReports, readReport, readReportBundle, readReportCsv, readReportPdf } from './read-report.ts';
 import { threeControls, twoControls } from './report-harness.ts';
 import type { ReportBundle } from './report-shapes.ts';
+import { insertScheduledReports } from './reports.store.ts';
 import { cancelReport, requestReport } from './request-report.ts';
 import { verifyBundle } from './verify-bundle.ts';
 
@@ -72,6 +75,17 @@ describe('a report', () => {
         pinned: true,
         faults: [],
       });
+  });
+
+  test('is of a day of UTC, whatever the time zone of the database is', async () => {
+    const zoned = defineStatement('zoned', `SELECT set_config('timezone', $1, true)`);
+    for (const zone of ['Pacific/Kiritimati', 'Etc/GMT+12'])
+      await harness.transact(async (tx) => {
+        await tx.query(zoned, [zone]);
+        await insertScheduledReports(tx, [randomUUID(), randomUUID()], 'test');
+      });
+    const { reports } = await listReports(harness, { limit: 10 });
+    expect(reports.map(({ kind }) => kind).sort()).toEqual(['daily', 'monthly']);
   });
 
   test('waits in its row for the evidence to be sealed', async () => {
