@@ -53,18 +53,22 @@ const pathsIn = (text: string): string[] =>
   [...text.replaceAll(/^```[\s\S]*?^```/gm, '').matchAll(/`([^`\n]+)`/g)]
     .filter(([, code]) => !code?.startsWith('<data dir>'))
     .flatMap(([, code]) => (code as string).split(/\s+/))
-    .map((word) => word.replace(/[:,;]$/, '').replace(/:\d+$/, ''))
+    .flatMap((word) => eachOf(word.replace(/[:,;]$/, '').replace(/:\d+$/, '')))
     .filter(looksLikePath);
 
+/** The paths that one with lists, as `routes/{keys,audit}.ts`, stands for. */
+function eachOf(path: string): string[] {
+  const [, before = '', list, after = ''] = /^(.*?)\{([^}]*)\}(.*)$/.exec(path) ?? [];
+  return list === undefined ? [path] : list.split(',').flatMap((one) => eachOf(before + one + after));
+}
+
 function patternOf(path: string): RegExp {
-  const source = path.replaceAll(/<[^>]*>|…/g, '*').replaceAll(/\*|\{[^}]*\}|[.+^$()|[\]\\]/g, (part) => {
-    if (part === '*') return '[^/]*';
-    return part.startsWith('{') ? `(?:${part.slice(1, -1).replaceAll('.', '\\.').replaceAll(',', '|')})` : `\\${part}`;
-  });
+  const plain = path.replaceAll(/<[^>]*>|…/g, '*');
+  const source = plain.replaceAll(/\*|[.+^$()|[\]\\]/g, (part) => (part === '*' ? '[^/]*' : `\\${part}`));
   return new RegExp(`^${source}$`);
 }
 
-/** Matches a path as written, below a folder that pages omit, or by its name alone; `<name>`, `…`, `*` and `{a,b}` are wildcards. */
+/** Matches a path as written, below a folder that pages omit, or by its name alone; `<name>`, `…` and `*` are wildcards. */
 function isThere(path: string, page: string): boolean {
   if (ELSEWHERE.has(path) || folders.has(path)) return true;
   // A suffix, as `.db.test.ts`.

@@ -35,7 +35,7 @@ export const applicationDeleted = defineAuditEvent({
     'An application was deleted with its permissions, roles and policies of sign-off; `lowered` has the acts that had one.',
 });
 
-// Row triggers write the events below, in the transaction that changes the row (migrations access and clients).
+// Row triggers write the events below, in the transaction that changes the row.
 export const clientCreated = defineAuditEvent({
   type: 'client.created',
   durability: 'durable',

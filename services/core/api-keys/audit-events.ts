@@ -2,7 +2,7 @@ import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 import { counts, flag, id, label, listOf, reason, user } from '#services/platform/define/audit-member.ts';
 import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 
-// Row triggers write these in the transaction that changes the row (migration api_keys).
+// Row triggers write these in the transaction that changes the row.
 export const apiKeyCreated = defineAuditEvent({
   type: 'api_key.created',
   durability: 'durable',

@@ -70,7 +70,7 @@ export const userLoginLocked = defineAuditEvent({
     'Too many wrong passwords locked sign-in for `detail.seconds` seconds. `detail.of` names what is locked: this account on unknown devices, this device, or this network. Passwords from there are refused without being verified.',
 });
 
-// Written by row triggers, in the transaction that changes the row (migration identity).
+// Written by row triggers, in the transaction that changes the row.
 export const userCreated = defineAuditEvent({
   type: 'user.created',
   durability: 'durable',
@@ -234,7 +234,7 @@ export const factorRenamed = defineAuditEvent({
   meaning: 'A user renamed one of their passkeys.',
 });
 
-// Written by row triggers (migration sign_in).
+// Written by row triggers.
 export const factorEnrolled = defineAuditEvent({
   type: 'factor.enrolled',
   durability: 'durable',

@@ -18,7 +18,7 @@ export const agentChanged = defineAuditEvent({
   meaning: 'An agent reported other capabilities with its heartbeat; `capabilities` is their number.',
 });
 
-// A row trigger writes it, in the transaction that kills the agent (migration agents).
+// A row trigger writes it, in the transaction that kills the agent.
 export const agentKilledEvent = defineAuditEvent({
   type: 'agent.killed',
   durability: 'durable',

@@ -42,5 +42,5 @@ export async function renewSession(tx: Sql, renewal: Renewal): Promise<AuthSessi
   return (await tx.query<AuthSession>(sessionRenew, values))[0];
 }
 
-/** The value by which the revocation feed names a replaced cookie; see migration session_renewed. */
+/** The value by which the revocation feed names a replaced cookie: the trigger function `session_renewed` writes it. */
 export const cookieHashOf = (token: string): string => hash('sha256', token, 'hex');

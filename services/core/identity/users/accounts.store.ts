@@ -228,7 +228,7 @@ const devicesForget = defineStatement(
 export const forgetDevicesRow = async (tx: Sql, userId: string): Promise<string | undefined> =>
   (await tx.query<{ email: string }>(devicesForget, [userId]))[0]?.email;
 
-/** See migration security, which defines the detections. */
+/** A function of the part security of the baseline migration, which defines the detections. */
 const loginWaits = defineStatement('userLoginWaits', `SELECT 1 WHERE user_login_waits($1)`);
 
 /** Whether detections have yet to evaluate a sign-in from a place they act on. The caller has locked the user. */

@@ -44,7 +44,7 @@ const loginFailuresRead = defineStatement(
    FROM login_failures WHERE key = ANY ($1)`,
 );
 
-/** Index: the primary key, in key order; see migration sign_in. */
+/** Index: the primary key, in key order: the function `login_failures_count`. */
 const loginFailuresCount = defineStatement(
   'loginFailuresCount',
   `SELECT counter AS key, total AS failures, was_locked, began_lock,
