@@ -55,8 +55,12 @@ export async function createSessionFamily(
   return { ...opened, family, claims: accessTokenClaims(ports, facts, caller.request) };
 }
 
-/** A sign-in response without its signed tokens, as plain data that can be stored and signed again. */
-export type SignInDraft = Pick<SessionWithFamily, 'claims' | 'family'> & {
+/**
+ * A sign-in response without its signed tokens, as plain data that can be stored and signed again. Drafts are stored under
+ * these names: a retry may read one that another release wrote.
+ */
+export type SignInDraft = Pick<SessionWithFamily, 'claims'> & {
+  readonly family: { readonly refreshToken: string; readonly refreshExpiresInSeconds: number };
   readonly body: Omit<SignInView, 'tokens'>;
   readonly setCookie: readonly string[];
   /** Absent in drafts of earlier releases. */
@@ -68,7 +72,7 @@ export function draftSignIn(ports: HasCsrf, signedIn: SessionWithFamily): SignIn
   const lifeSeconds = Math.max(0, Math.round((session.expiresAt.getTime() - lastSignInOf(session).getTime()) / 1_000));
   return {
     claims,
-    family: { refresh_token: family.refresh_token, refresh_expires_in_seconds: family.refresh_expires_in_seconds },
+    family: { refreshToken: family.refresh_token, refreshExpiresInSeconds: family.refresh_expires_in_seconds },
     body: liveSessionView(signedIn),
     hasTotp: signedIn.user.twoFactorEnabled === true,
     setCookie: signedIn.setCookie.flatMap((line) => [line, csrfSetCookie(ports, line, lifeSeconds)]),
@@ -90,7 +94,7 @@ export async function signDraft(
   rememberToken(ports, minted, caller);
   tokensIssued.add(1, { grant: 'session', outcome: 'ok' });
   tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant: 'session' });
-  const tokens = pairAnswer(minted, family.refresh_token, family.refresh_expires_in_seconds);
+  const tokens = pairAnswer(minted, family.refreshToken, family.refreshExpiresInSeconds);
   return { body: { ...body, tokens }, setCookie, hasTotp };
 }
 

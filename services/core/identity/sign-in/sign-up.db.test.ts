@@ -3,12 +3,13 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { earlierResult, idempotentRequest, keepResult } from '#services/core/tokens/issue/idempotency.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { cookieOf, type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
-import type { SignInAnswer } from '../sessions/open-session.ts';
+import type { SignInAnswer, SignInDraft } from '../sessions/open-session.ts';
 import { type SignUpInput, type SignUpPending, type SignUpPorts, signUp } from './sign-up.ts';
 
 let harness: FactorsHarness;
@@ -193,6 +194,19 @@ describe('a retry with the same Idempotency-Key', () => {
     expect([first.setCookie.filter(isDevice).length, again.setCookie.some(isDevice)]).toEqual([1, false]);
     expect(again.setCookie).toEqual(first.setCookie.filter((line) => !isDevice(line)));
     expect(await sessionsOf(person.email)).toEqual([first.body.session.id]);
+  });
+
+  test('gets the refresh token of a draft that the release before stored', async () => {
+    const [person, idempotencyKey] = [newPerson(), randomUUID()];
+    await join({ ...person, idempotencyKey });
+    const { sql, random } = harness.deps;
+    const request = idempotentRequest(harness.deps, home, idempotencyKey, 'signUp', person);
+    const kept = await earlierResult<SignInDraft>(sql, request);
+    const family = { refreshToken: 'of the release before', refreshExpiresInSeconds: 61 };
+    await keepResult(sql, random, request, 201, { ...kept, family });
+    const { tokens } = opened(await join({ ...person, idempotencyKey })).body;
+    expect([tokens.refresh_token, tokens.refresh_expires_in]).toEqual(['of the release before', 61]);
+    expect(Object.keys(kept?.family ?? {})).toEqual(Object.keys(family));
   });
 
   test('from another network is another request: the address is taken', async () => {
