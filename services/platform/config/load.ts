@@ -134,12 +134,13 @@ export function profileWarning(env: Environment): string | undefined {
 }
 
 /** The settings of wings that turn something on. */
-function givenOfWings({ handoff, siem, legacy }: Config) {
+function givenOfWings({ handoff, siem, legacy, compliance }: Config) {
   const given = (wing: Wing, settings: Readonly<Record<string, boolean>>) => ({
     wing,
     names: Object.keys(settings).filter((name) => settings[name]),
   });
   return [
+    given('recovery', { RESTORE_DRILL_URL: compliance.restoreDrillUrl !== undefined }),
     given('handoff', { HANDOFF_ENDPOINTS: handoff.endpoints.length > 0, SIEM_TARGETS: siem.targets.length > 0 }),
     given('import', {
       LEGACY_ISSUER: legacy.issuer !== undefined,

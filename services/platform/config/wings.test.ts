@@ -46,6 +46,7 @@ test('compliance needs privacy: leaving out privacy alone is refused with the fi
 test.each([
   ['handoff', 'handoff', { HANDOFF_ENDPOINTS: 'siem=https://siem.example/in' }, 'HANDOFF_ENDPOINTS'],
   ['outbound', 'handoff', { SIEM_TARGETS: 'a=ocsf+https://a.example' }, 'SIEM_TARGETS'],
+  ['recovery', 'recovery', { RESTORE_DRILL_URL: 'postgres://drill@db.example/postgres' }, 'RESTORE_DRILL_URL'],
   ['import', 'import', { LEGACY_PASSWORD_URL: 'https://old.example/check' }, 'LEGACY_PASSWORD_URL'],
 ] as const)('without %s, settings that would do nothing are refused', (named, wing, env, name) => {
   expect(problemsOf({ SALLYPORT_LEAVE_OUT: named, ...env })).toContainEqual({
