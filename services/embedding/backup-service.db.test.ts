@@ -25,7 +25,7 @@ beforeAll(async () => {
   url.pathname = `/${intoName}`;
   into = url.href;
   service = new BackupService(
-    { ...harness, marks: createFileMarks(folder), auditLogKeys },
+    { ...everyWing, ...harness, marks: createFileMarks(folder), auditLogKeys },
     { DATABASE_URL: harness.databaseUrl, SALLYPORT_DATA_DIR: harness.dataDir },
   );
   await harness.raw(
@@ -40,6 +40,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
+const everyWing = { wings: { leftOut: [] } };
 const auditLogKeys = (origin: string) => readLogKeys(harness, origin);
 const findings = async () => (await service.validateDataIntegrity()).findings;
 
@@ -54,7 +55,7 @@ test('a backup is a file with its checksum; restored elsewhere, every row and th
   // On another machine: the marks of the restored database are its own.
   const marks = createFileMarks(join(folder, 'there'));
   const elsewhere = new BackupService(
-    { ...harness, marks, auditLogKeys },
+    { ...everyWing, ...harness, marks, auditLogKeys },
     { DATABASE_URL: into, SALLYPORT_DATA_DIR: join(folder, 'there') },
   );
   const restored = await elsewhere.restoreAuthenticationData({ ...made, into });
@@ -65,7 +66,7 @@ test('a backup is a file with its checksum; restored elsewhere, every row and th
   });
   const there = createTestPorts(into);
   const target = new BackupService(
-    { ...harness, ...there, marks, auditLogKeys: (origin) => readLogKeys(there, origin) },
+    { ...everyWing, ...harness, ...there, marks, auditLogKeys: (origin) => readLogKeys(there, origin) },
     { DATABASE_URL: into },
   );
   const result = await target.validateDataIntegrity();
@@ -124,7 +125,7 @@ test('an altered row of the audit log, and a database behind its marks, are foun
   const other = join(folder, 'other');
   await createFileMarks(other).raise({ incarnation: state?.incarnation as string, revocationEpoch: 1_000, beat: 0 });
   const behind = new BackupService(
-    { ...harness, marks: createFileMarks(other), auditLogKeys },
+    { ...everyWing, ...harness, marks: createFileMarks(other), auditLogKeys },
     { DATABASE_URL: harness.databaseUrl, SALLYPORT_DATA_DIR: harness.dataDir },
   );
   const result = await behind.validateDataIntegrity();

@@ -12,6 +12,7 @@ import { queueTables } from '../platform/queue/tables.ts';
 import { backUp } from '../wings/recovery/backup/back-up.ts';
 import { type RestoredBackup, restoreBackup } from '../wings/recovery/backup/restore-backup.ts';
 import { type IntegrityResult, validateDataIntegrity } from '../wings/recovery/backup/validate-data-integrity.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 export type BackupServicePorts = Pick<Ports, 'sql' | 'clock' | 'random' | 'vault' | 'marks'> & HasAuditLogKeys;
 
@@ -46,7 +47,8 @@ export class BackupService {
   readonly #env: Environment;
 
   /** @param env settings of the ports by name, as `openSallyport` takes them; the login of DATABASE_URL reads every table */
-  constructor(ports: BackupServicePorts, env: Environment) {
+  constructor(ports: BackupServicePorts & HasWings, env: Environment) {
+    assertWing(ports, 'recovery');
     this.#ports = ports;
     this.#env = env;
   }

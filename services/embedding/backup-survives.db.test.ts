@@ -33,7 +33,7 @@ afterAll(async () => {
 const key = randomBytes(32);
 const serviceOf = (dataDir: string) =>
   new BackupService(
-    { ...harness.ports, marks: createFileMarks(dataDir), auditLogKeys: async () => [] },
+    { ...harness.ports, wings: { leftOut: [] }, marks: createFileMarks(dataDir), auditLogKeys: async () => [] },
     { DATABASE_URL: harness.ports.databaseUrl, SALLYPORT_DATA_DIR: dataDir },
   );
 const backUp = (name: string): Promise<BackupResult> =>

@@ -17,7 +17,8 @@ beforeAll(async () => {
   const { issuer, jwksUri } = provider;
   const config = loadConfig({ LEGACY_ISSUER: issuer, LEGACY_JWKS_URI: jwksUri, LEGACY_AUDIENCE });
   const legacyIssuer = createLegacyIssuer(config.legacy, harness.deps, guardedFetch);
-  service = new LegacySessionService({ ...harness.deps, legacyIssuer, legacyWebhook: { key: KEY, wake: () => {} } });
+  const legacyWebhook = { key: KEY, wake: () => {} };
+  service = new LegacySessionService({ ...harness.deps, wings: { leftOut: [] }, legacyIssuer, legacyWebhook });
 });
 afterAll(async () => {
   await harness?.close();

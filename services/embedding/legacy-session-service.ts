@@ -10,14 +10,18 @@ import {
   type WebhookReceipt,
 } from '../wings/import/bridge/receive-legacy-webhook.ts';
 import { type LegacySession, validateLegacySession } from '../wings/import/bridge/validate-legacy-session.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
 
+type LegacySessionServicePorts = ExchangePorts & WebhookPorts & Pick<RequestContext, 'hashIdentifier'>;
+
 /** Live sessions and webhooks of the provider that is replaced, for TypeScript code in the same process. */
 export class LegacySessionService {
-  readonly #ports: ExchangePorts & WebhookPorts & Pick<RequestContext, 'hashIdentifier'>;
+  readonly #ports: LegacySessionServicePorts;
 
-  constructor(ports: ExchangePorts & WebhookPorts & Pick<RequestContext, 'hashIdentifier'>) {
+  constructor(ports: LegacySessionServicePorts & HasWings) {
+    assertWing(ports, 'import');
     this.#ports = ports;
   }
 

@@ -12,6 +12,7 @@ import {
   migrateFromLegacyProvider,
   syncLegacyProviderData,
 } from '../wings/import/run/import-one.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 export type LegacySystemPorts = Omit<ImportOnePorts, 'factorSeal' | 'relyingPartyId'>;
 
@@ -38,10 +39,11 @@ export class LegacySystemService {
    * Throws `import_kind_unknown` (400).
    */
   constructor(
-    ports: LegacySystemPorts,
+    ports: LegacySystemPorts & HasWings,
     env: Readonly<Record<string, string | undefined>>,
     { kind, map, exportUser }: LegacySystemSettings,
   ) {
+    assertWing(ports, 'import');
     const adapter = findAdapter(kind);
     if (adapter === undefined) throw importKindUnknown();
     const config = loadConfig(env);

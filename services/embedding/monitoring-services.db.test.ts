@@ -13,8 +13,9 @@ let security: SecurityMonitoringService;
 let performance: PerformanceMonitoringService;
 beforeAll(async () => {
   harness = await openDetectionHarness();
-  security = new SecurityMonitoringService(harness.deps);
-  performance = new PerformanceMonitoringService(harness.deps);
+  const ports = { ...harness.deps, wings: { leftOut: [] } };
+  security = new SecurityMonitoringService(ports);
+  performance = new PerformanceMonitoringService(ports);
 });
 afterAll(() => harness?.close());
 

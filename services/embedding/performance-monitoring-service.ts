@@ -3,6 +3,7 @@ import type { Capacity } from '../wings/monitoring/capacity/capacity-shapes.ts';
 import { readCapacity } from '../wings/monitoring/capacity/read-capacity.ts';
 import type { Duration, PerformancePart, Rate, ResourcesPart } from '../wings/monitoring/dashboard-shapes.ts';
 import { readDashboard } from '../wings/monitoring/read-dashboard.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 type Freshness = Pick<PerformancePart, 'state' | 'as_of'>;
 
@@ -20,7 +21,8 @@ export type OptimizationResult = Pick<Capacity, 'as_of' | 'sampled_hour' | 'advi
 export class PerformanceMonitoringService {
   readonly #ports: Pick<Ports, 'sql'>;
 
-  constructor(ports: Pick<Ports, 'sql'>) {
+  constructor(ports: Pick<Ports, 'sql'> & HasWings) {
+    assertWing(ports, 'monitoring');
     this.#ports = ports;
   }
 

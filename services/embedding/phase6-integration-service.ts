@@ -10,6 +10,7 @@ import {
 import { progressInvalid } from '#services/wings/monitoring/progress/errors.ts';
 import type { Ports } from '../core/ports.ts';
 import type { Enqueue, Job } from '../platform/define/job.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 export type AuthenticationEvent = { readonly type: (typeof AUTHENTICATION_EVENTS)[number]; readonly at?: Date };
 /** Figures by name, such as `failed_logins`. */
@@ -49,7 +50,8 @@ export class Phase6IntegrationService {
   #sending: Promise<void> | undefined;
   #isClosed = false;
 
-  constructor(ports: Pick<Ports, 'random' | 'log'> & { readonly enqueue: Enqueue }) {
+  constructor(ports: Pick<Ports, 'random' | 'log'> & { readonly enqueue: Enqueue } & HasWings) {
+    assertWing(ports, 'monitoring');
     this.#ports = ports;
   }
 

@@ -16,6 +16,7 @@ import {
 } from '../wings/monitoring/reports/read-security-report.ts';
 import type { SecurityReportView } from '../wings/monitoring/reports/report-shapes.ts';
 import { requestSecurityReport } from '../wings/monitoring/reports/request-security-report.ts';
+import { assertWing, type HasWings } from './assert-wing.ts';
 
 export type MonitoringStream = AsyncIterable<AuditEventView> & {
   /** Ends the stream. */
@@ -58,7 +59,8 @@ const PAGE = 100;
 export class SecurityMonitoringService {
   readonly #ports: SecurityMonitoringServicePorts;
 
-  constructor(ports: SecurityMonitoringServicePorts) {
+  constructor(ports: SecurityMonitoringServicePorts & HasWings) {
+    assertWing(ports, 'monitoring');
     this.#ports = ports;
   }
 

@@ -37,7 +37,7 @@ afterAll(async () => {
 
 const backUpTo = (file: string) =>
   new BackupService(
-    { ...ports, marks: createFileMarks(folder), auditLogKeys: async () => [] },
+    { ...ports, wings: { leftOut: [] }, marks: createFileMarks(folder), auditLogKeys: async () => [] },
     { DATABASE_URL: proxy.url, SALLYPORT_DATA_DIR: folder },
   ).backupAuthenticationData({ file, key });
 
