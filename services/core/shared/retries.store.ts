@@ -24,6 +24,8 @@ type AttemptEnds = {
   remove(sql: Sql, attempt: Attempt): Promise<boolean>;
   /** False if a later attempt has taken the row. @param seconds null to give it up */
   postpone(sql: Sql, attempt: Attempt, failure: string, seconds: number | null): Promise<boolean>;
+  /** The attempt was not made, and the row is due again. */
+  giveBack(sql: Sql, attempt: Attempt): Promise<unknown>;
 };
 
 type Retries<More> = AttemptEnds & {
@@ -56,7 +58,14 @@ export function defineAttemptEnds(table: string, one: string, sets = ''): Attemp
        next_attempt_at = clock_timestamp() + make_interval(secs => $4)
      WHERE id = $1 AND attempts = $2 RETURNING 1`,
   );
+  /** Due at once: the column rounds to milliseconds, and a time rounded up is not due yet. */
+  const giveBack = defineStatement(
+    `${one}GiveBack`,
+    `UPDATE ${table} SET attempts = attempts - 1, next_attempt_at = date_trunc('milliseconds', clock_timestamp())
+     WHERE id = $1 AND attempts = $2`,
+  );
   return {
+    giveBack: (sql, { id, attempts }) => sql.query(giveBack, [id, attempts]),
     remove: async (sql, { id, attempts }) => (await sql.query(remove, [id, attempts])).length > 0,
     postpone: async (sql, { id, attempts }, failure, seconds) =>
       (await sql.query(postpone, [id, attempts, failure, seconds])).length > 0,

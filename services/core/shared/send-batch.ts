@@ -74,6 +74,8 @@ export type Subscription<M extends Message> = {
   accept(message: M): Promise<unknown>;
   /** False if a later attempt has taken the message. @param seconds null to give it up */
   postpone(sql: Sql, message: M, code: string, seconds: number | null): Promise<boolean>;
+  /** Takes back what `claim` did: the run ended before or while the message was sent. */
+  giveBack(sql: Sql, message: M): Promise<unknown>;
   recordGivenUp?(tx: Tx, message: M, code: string): Promise<void>;
   count(outcome: 'sent' | 'retried' | 'given_up', message: M): void;
   /** The message in the log: neither a URL nor an address. */
@@ -152,7 +154,7 @@ export async function sendBatch<M extends Message>(
     const limit = before >= OPENS_AFTER ? 1 : batch;
     return { failures: before, messages: isOpen ? [] : await subscription.claim(tx, limit) };
   });
-  if (messages.length === 0 || signal.aborted) return 0;
+  if (messages.length === 0) return 0;
   await subscription.prepare?.();
   const ends = await allEnded(messages.map((message) => attempt(ports, subscription, message, signal)));
   const tried = ends.filter((end) => end !== null);
@@ -180,11 +182,13 @@ async function deliver<M extends Message>(
   signal: AbortSignal,
 ): Promise<Attempt['outcome'] | null> {
   const { pace, failed } = subscription;
+  if (signal.aborted) return takeBack(ports, subscription, message);
   const end = await subscription
     .send(message, signal)
     .catch((err: unknown): Attempt => ({ outcome: 'unreachable', code: errorCodeOf(err) }));
   if (end === null) return null;
   const { outcome, code, isLast } = end;
+  if (outcome === 'unreachable' && signal.aborted) return takeBack(ports, subscription, message);
   if (outcome === 'accepted') {
     await subscription.accept(message);
     subscription.count('sent', message);
@@ -206,6 +210,16 @@ async function deliver<M extends Message>(
   subscription.count('given_up', message);
   ports.log.error(fields, `${failed}; giving up`);
   return outcome;
+}
+
+/** The receiver has not failed, and the message keeps its attempts. */
+async function takeBack<M extends Message>(
+  { sql }: SendBatchPorts,
+  { giveBack }: Subscription<M>,
+  message: M,
+): Promise<null> {
+  await giveBack(sql, message);
+  return null;
 }
 
 async function fail<M extends Message>(

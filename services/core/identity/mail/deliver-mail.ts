@@ -4,7 +4,7 @@ import type { Fence, MailTransport, Ports } from '#services/core/ports.ts';
 import { ACCEPTED, type Attempt, type Pace, type Subscription, sendDue } from '#services/core/shared/send-batch.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { Brand } from '#services/platform/html/brand.ts';
-import { deleteMail, lockMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
+import { deleteMail, giveBackMail, lockMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
 import { type StoredMail, writeMail } from './mails.ts';
 import { renderMail } from './render-mail.ts';
 
@@ -41,6 +41,7 @@ const mailsOf = (ports: DeliverPorts): Subscription<MailRow> => ({
   send: (row) => send(ports, row),
   accept: (row) => deleteMail(ports.sql, row),
   postpone: postponeMail,
+  giveBack: giveBackMail,
   count: (outcome, { template }) => mailsSent.add(1, { template: template as Template, outcome }),
   fieldsOf: ({ template }) => ({ template }),
   failed: 'mail could not be sent',

@@ -87,5 +87,6 @@ export const postponeLogoutTokensOf = (sql: Sql, clientId: string, seconds: numb
 export const {
   remove: deleteLogoutToken,
   postpone: postponeLogoutToken,
+  giveBack: giveBackLogoutToken,
   ...logoutTokenRetries
 } = defineRetries('logout_tokens', { one: 'logoutToken', many: 'logoutTokens' });

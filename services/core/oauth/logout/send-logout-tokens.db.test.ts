@@ -239,6 +239,20 @@ describe('a logout token', () => {
     ]);
   });
 
+  test.each(['before', 'while'])('has no attempt if the run ends %s it is sent', async (when) => {
+    await leave(await signedInTo(site));
+    const ending = new AbortController();
+    const transact: SendLogoutPorts['transact'] = (work) =>
+      harness.ports.transact(work).finally(() => when === 'before' && ending.abort());
+    const stop = (): number => {
+      ending.abort();
+      return unreachable();
+    };
+    await run(stop, [], ending.signal, { transact });
+    expect(await rows()).toEqual([expect.objectContaining({ attempts: 0, failure: null })]);
+    expect(await run()).toHaveLength(1);
+  });
+
   test('goes to the address that the client has when it is sent', async () => {
     const client = await harness.newClient({ backchannel_logout_uri: URI });
     await leave(await signedInTo(client));

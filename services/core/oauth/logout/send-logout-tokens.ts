@@ -20,6 +20,7 @@ import { logoutTokenSent } from '../audit-events.ts';
 import { idTokenSigning } from '../claims/id-token.ts';
 import {
   deleteLogoutToken,
+  giveBackLogoutToken,
   type LogoutTokenRow,
   postponeLogoutToken,
   postponeLogoutTokensOf,
@@ -148,6 +149,7 @@ function logoutTokensOf(
       if (seconds !== null) await postponeLogoutTokensOf(sql, row.client_id, PACE.firstPauseSeconds);
       return isLatest;
     },
+    giveBack: giveBackLogoutToken,
     recordGivenUp: (tx, row, code) => record(tx, row, 'given_up', { attempts: row.attempts, code }),
     count: (outcome, row) => logoutTokensSent.add(1, { origin: originOf(row), outcome }),
     fieldsOf: (row) => ({ client_id: row.client_id }),

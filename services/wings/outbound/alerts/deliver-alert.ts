@@ -22,6 +22,7 @@ import { alertGivenUp } from './audit-events.ts';
 import {
   countRecent,
   type DeliveryRow,
+  giveBackDelivery,
   insertDelivery,
   markMailed,
   markSent,
@@ -140,6 +141,7 @@ export function alertsTo(ports: SendAlertsPorts, target: TargetRow, caller: Call
       kind === 'mail' ? mail(ports, { target, row }, caller) : post(ports, { target, row }, signal),
     accept: (row) => markSent(ports.sql, row),
     postpone: postponeDelivery,
+    giveBack: giveBackDelivery,
     recordGivenUp: (tx, { attempts, firing, resolved }, code) =>
       recordEvent(tx, caller, alertGivenUp, {
         outcome: 'given_up',

@@ -191,7 +191,7 @@ export const markMailed = async (
   mailId: string,
   { seconds, isWaiting }: { readonly seconds: number; readonly isWaiting: boolean },
 ): Promise<boolean> => (await sql.query(deliveryMailed, [id, attempts, mailId, seconds, isWaiting ? 1 : 0])).length > 0;
-export const { postpone: postponeDelivery } = defineAttemptEnds(
+export const { postpone: postponeDelivery, giveBack: giveBackDelivery } = defineAttemptEnds(
   'alert_deliveries',
   'alertDelivery',
   ', failed_at = clock_timestamp()',

@@ -16,6 +16,7 @@ import {
   type DeliveryRow,
   deleteDelivery,
   endpointCircuit,
+  giveBackDelivery,
   postponeDelivery,
   takeDeliveries,
 } from './handoff.store.ts';
@@ -104,6 +105,7 @@ export function handoffsTo(
     },
     accept: (row) => deleteDelivery(ports.sql, row),
     postpone: postponeDelivery,
+    giveBack: giveBackDelivery,
     recordGivenUp: (tx, { seq, attempts }, code) =>
       recordEvent(tx, caller, handoffGivenUp, { outcome: 'given_up', detail: { endpoint: name, seq, code, attempts } }),
     count: (outcome) => handoffDeliveries.add(1, { outcome }),

@@ -258,6 +258,7 @@ type Pushed = { readonly endpoint: string; readonly seq: number };
 export const {
   remove: deleteDelivery,
   postpone: postponeDelivery,
+  giveBack: giveBackDelivery,
   ...deliveryRetries
 } = defineRetries<Pushed>(
   'handoff_deliveries',
