@@ -2,7 +2,7 @@ import { globSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Operation } from './core/shared/operation.ts';
-import { loadList, modules } from './modules.ts';
+import { loadList, modules, modulesOf, purgesOf } from './modules.ts';
 
 /** The members of one part of a request; undefined for a part that accepts others. */
 function membersOf(part: z.ZodType | undefined): readonly string[] | undefined {
@@ -50,6 +50,11 @@ test('every command that changes something asks first, and takes a reason for th
   });
   expect(acts.length).toBeGreaterThan(20);
   expect(silent.map(({ endpoint }) => endpoint.operation)).toEqual([]);
+});
+
+test('the queue that streams share is purged without hand-offs', () => {
+  const kinds = purgesOf(modulesOf({ leftOut: ['handoff'] })).map(({ kind }) => kind);
+  expect(kinds).toEqual(expect.arrayContaining(['handoff_deliveries', 'handoff_endpoints']));
 });
 
 test('every kind of task is named by one module, and is advanced', async () => {

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readUnsignedAlgorithms } from '#services/core/access/signed-algorithms.ts';
-import { type Check, fail, type ModuleCheck, pass, warn } from '#services/core/health/doctor-check.ts';
+import { type Check, fail, type ModuleCheck, pass, skip, warn } from '#services/core/health/doctor-check.ts';
 import { readKeyWarnings } from '#services/core/keys/key-warnings.ts';
 import { assertVaultFits } from '#services/core/keys/publish-key.ts';
 import { loadList } from '#services/modules.ts';
@@ -187,7 +187,16 @@ const checksOf = (
   clientCertificatesCheck,
   marksCheck,
   ...auditChecks,
-  ...ofModules.map(({ name, run }): Check => ({ name, needs: 'databaseUrl', run: () => withDatabase(run) })),
+  ...ofModules.map(
+    (check): Check => ({
+      name: check.name,
+      needs: 'databaseUrl',
+      run: async (settings) =>
+        (await loadList('checks', (await settings()).wings)).some(({ name }) => name === check.name)
+          ? withDatabase(check.run)
+          : skip('its wing is left out'),
+    }),
+  ),
   ...jobChecks,
   mailCheck,
   {

@@ -1,6 +1,6 @@
 import { type Check, pass, warn } from '#services/core/health/doctor-check.ts';
 import { readProductionGaps } from '#services/core/health/production-gaps.ts';
-import { modules } from '#services/modules.ts';
+import { modulesOf } from '#services/modules.ts';
 import { missingForProduction } from '#services/platform/config/production.ts';
 import { withDatabase } from '../database-ports.ts';
 
@@ -9,9 +9,11 @@ export const productionCheck: Check = {
   name: 'production',
   needs: 'databaseUrl',
   run: async (settings) => {
-    const { server } = await settings();
+    const { server, wings } = await settings();
     if (server.profile !== 'development') return pass(`profile ${server.profile}: the controls page what is missing`);
-    const gaps = await withDatabase((ports) => readProductionGaps(ports, missingForProduction(process.env), modules));
+    const gaps = await withDatabase((ports) =>
+      readProductionGaps(ports, missingForProduction(process.env), modulesOf(wings)),
+    );
     if (gaps.length === 0) return pass('nothing is missing but SALLYPORT_PROFILE=production');
     return {
       ...warn(`${gaps.length} things are missing for production`, 'docs/how-to/run-in-production.md'),

@@ -1,26 +1,70 @@
-import { expect, test } from 'vitest';
-import { wingsResult } from './wings.ts';
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { modules } from '#services/modules.ts';
+import { WINGS } from '#services/platform/config/wings.ts';
+import { createLogHarness, type LogHarness } from '#tools/testing/harness/log.ts';
+import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
-test('without the setting every wing is named', () => {
-  expect(wingsResult([], {})).toEqual({
-    result: 'pass',
+let database: TestDatabase;
+let harness: LogHarness;
+beforeAll(async () => {
+  database = await createTestDatabase();
+  harness = await createLogHarness(database.url);
+});
+afterAll(async () => {
+  await harness?.end();
+  await database?.drop();
+});
+
+type CheckResult = { readonly name: string; readonly result: string; readonly evidence: string };
+async function doctor(leftOut: string): Promise<(name: string) => CheckResult | undefined> {
+  const { out } = await runCli(['doctor', '--json'], {
+    DATABASE_URL: database.url,
+    KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    SALLYPORT_DATA_DIR: harness.dataDir,
+    SALLYPORT_LEAVE_OUT: leftOut,
+  });
+  const { checks } = JSON.parse(out) as { readonly checks: readonly CheckResult[] };
+  return (name) => checks.find((check) => check.name === name);
+}
+
+test('without the setting every wing is named, and what is left out without work is no warning', async () => {
+  const all = await doctor('');
+  expect(all('wings')).toMatchObject({ result: 'pass', evidence: `all: ${WINGS.join(', ')}` });
+  expect(all('audit recomputed')).toMatchObject({ result: 'warn' });
+  const few = await doctor(WINGS.join(','));
+  expect(few('wings')).toMatchObject({ result: 'pass', evidence: `left out: ${WINGS.join(', ')}` });
+  // Nobody can recompute the log without the wing that does.
+  expect(few('audit recomputed')).toMatchObject({ result: 'skip' });
+});
+
+const UUID = `'0190b1d4-0000-7000-8000-000000000001'`;
+const SHA = 'a'.repeat(64);
+/** Work of every module, in the order in which they name it. */
+const WORK = `BEGIN; SET LOCAL session_replication_role = replica;
+  INSERT INTO phi_data_keys (id, subject_id, level, version, kek_version, wrapped) VALUES (${UUID}, 's', 'high', 1, 1, 'x');
+  INSERT INTO phi_requests (id, kind, subject_id) VALUES (${UUID}, 'export', 's');
+  INSERT INTO handoff_deliveries (id, endpoint, seq, subject) VALUES (${UUID}, 'crm', 7, '${SHA}'), (gen_random_uuid(), 'ssf-1', 7, '${SHA}');
+  INSERT INTO alert_notices (target_id, alert_id, kind, grouped) VALUES (${UUID}, ${UUID}, 'firing', 'g');
+  INSERT INTO signoffs (id, act, title, arguments, arguments_sha256, requested_by_kind, requested_by, required_roles, barred_users, no_open_incident, quorum, expires_at)
+    VALUES (${UUID}, 'a', 't', '{}', encode(sha256('{}'), 'hex'), 'user', 'u', '{tech_lead}', '{}', false, 1, now() + interval '1 day');
+  INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at) VALUES ('c', 'u', '{}', 60, now());
+  INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, state, actor_kind, reason)
+    VALUES (${UUID}, 'csv', '${SHA}', '${SHA}', 1, 'waiting', 'system', 'r');
+  INSERT INTO legacy_events (id, kind, subject, occurred_at) VALUES (sha256(''), 'user_deleted', 's', now()); COMMIT`;
+
+test('work of wings that are left out is a warning, and that of the others is not', async () => {
+  await harness.raw(WORK);
+  const whats = modules.flatMap(({ leftWork }) => leftWork.map(({ what }) => what));
+  const all = WINGS.join(', ');
+  expect((await doctor(all))('wings')).toMatchObject({
+    result: 'warn',
+    evidence: [`left out: ${all}`, ...whats].join('; '),
+  });
+  expect((await doctor('handoff,agents'))('wings')).toMatchObject({
+    result: 'warn',
     evidence:
-      'all: privacy, compliance, agents, signoff, import, outbound, handoff, monitoring, recovery, mcp, console',
+      'left out: handoff, agents; hand-offs wait, and nobody pushes them; agents live, and the API cannot kill them',
   });
-});
-
-test('what is left out is named, whatever other wings have', () => {
-  expect(wingsResult(['mcp', 'handoff'], { agents: true, privacy: true })).toEqual({
-    result: 'pass',
-    evidence: 'left out: mcp, handoff',
-  });
-  expect(wingsResult(['agents'], { agents: false })).toEqual({ result: 'pass', evidence: 'left out: agents' });
-});
-
-test('a wing that is left out with work to do is a warning', () => {
-  const { result, evidence } = wingsResult(['agents', 'signoff'], { agents: true, privacy: true, signoff: true });
-  expect([result, evidence]).toEqual([
-    'warn',
-    'left out: agents, signoff; agents live, and the API cannot kill them; sign-offs are open, and no person can decide them',
-  ]);
 });

@@ -86,7 +86,7 @@ export const FOREIGN_SQL: readonly ForeignSql[] = [
   },
   {
     of: 'cli',
-    tables: ['agents', 'feed_state', 'jwks', 'oauth_clients', 'phi_data_keys', 'signoffs'],
+    tables: ['feed_state', 'jwks', 'oauth_clients'],
     reason: '`sallyport doctor` reads facts that no rule of the product needs',
   },
   {

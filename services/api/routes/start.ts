@@ -7,9 +7,10 @@ import {
   showStartEndpoint,
 } from '#services/core/health/start-page-contract.ts';
 import type { Ports } from '#services/core/ports.ts';
-import { modules } from '#services/modules.ts';
+import { modulesOf } from '#services/modules.ts';
 import { devMailPage, devMailsPage, startPage } from '#services/pages/start-pages.ts';
 import type { ConfigProblem } from '#services/platform/config/config-error.ts';
+import type { WingSettings } from '#services/platform/config/wings.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
 import { credentialsFileOf, readDemoLogin } from '#services/platform/local/demo-login.ts';
 import { readMail } from '#services/platform/mail/decode.ts';
@@ -29,7 +30,7 @@ export type StartRoutesDeps = ReadinessSources &
     /** As set; undefined for the address that the API listens on. */
     readonly publicUrl: string | undefined;
     /** Wings that the installation does not have. */
-    readonly leftOut: readonly string[];
+    readonly leftOut: WingSettings['leftOut'];
     readonly hasConsole: boolean;
   };
 
@@ -50,7 +51,7 @@ export function startRoutes(routes: RouteContext, deps: StartRoutesDeps): void {
 
   /** Without PostgreSQL the page still shows the components and the settings. */
   const gaps = (): Promise<readonly ProductionGap[]> =>
-    readProductionGaps(deps, deps.missingSettings, modules).catch(() =>
+    readProductionGaps(deps, deps.missingSettings, modulesOf(deps)).catch(() =>
       deps.missingSettings.map(({ env, problem, fix }) => ({ name: env, why: problem, fix })),
     );
 

@@ -1,5 +1,6 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AgentStatus } from './agent-shapes.ts';
 import type { AgentView } from './contract.ts';
@@ -16,6 +17,8 @@ const AGENT = `client_id AS agent_id, coalesce(name, client_id) AS name, owner_i
   ${placeTime('expires_at')} AS expires_at, ${placeTime('killed_at')} AS killed_at`;
 const FROM = 'FROM agents JOIN oauth_clients ON "clientId" = client_id';
 
+/** By the primary key: an installation that leaves agents out has few. */
+export const agentsLive = defineQuestion('EXISTS (SELECT FROM agents WHERE killed_at IS NULL)');
 /** Locks the owner, so that a loss of a permission is before or after the registration. */
 const ownerLock = defineStatement(
   'agentOwnerLock',

@@ -1,4 +1,5 @@
 import { defineModule } from '#services/core/module.ts';
+import { agentsLive } from './agents.store.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
 
@@ -9,5 +10,6 @@ export const agentsModule = defineModule({
   tables: ['agents'],
   permissions: Object.values(permissions),
   events: Object.values(events),
+  leftWork: [{ question: agentsLive, what: 'agents live, and the API cannot kill them' }],
   operations: async () => (await import('./operations.ts')).agentOperations,
 });

@@ -5,10 +5,10 @@ import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import * as bridgeEvents from './bridge/audit-events.ts';
-import { legacyEventPurge } from './bridge/legacy-events.store.ts';
+import { legacyEventPurge, legacyEventsAreDue } from './bridge/legacy-events.store.ts';
 import { legacySessionPurge } from './bridge/legacy-sessions.store.ts';
 import * as permissions from './permissions.ts';
-import { endedLegacyUserPurge, importPurge } from './run/imports.store.ts';
+import { endedLegacyUserPurge, importPurge, importsAreDue } from './run/imports.store.ts';
 
 export const importModule = defineModule({
   name: 'import',
@@ -28,6 +28,10 @@ export const importModule = defineModule({
   permissions: Object.values(permissions),
   events: [...Object.values(events), ...Object.values(bridgeEvents)],
   jobs: [...Object.values(migrationJobs), ...Object.values(legacyJobs)],
+  leftWork: [
+    { question: importsAreDue, what: 'imports have begun, and nobody ends them' },
+    { question: legacyEventsAreDue, what: 'events of the old provider wait, and nobody applies them' },
+  ],
   metrics: () => import('#observability/metrics/migration-bridge.ts'),
   operations: async () => (await import('./operations.ts')).importOperations,
   purged: [
@@ -37,8 +41,8 @@ export const importModule = defineModule({
     },
   ],
   processors: async () => {
-    const { applyLegacyEvents, legacyEventsAreDue } = await import('./bridge/apply-legacy-events.ts');
-    const { advanceImports, importsAreDue } = await import('./run/advance-imports.ts');
+    const { applyLegacyEvents } = await import('./bridge/apply-legacy-events.ts');
+    const { advanceImports } = await import('./run/advance-imports.ts');
     return [
       run(legacyJobs.applyLegacyEventsJob, applyLegacyEvents, () => legacyEventsAreDue),
       run(migrationJobs.runImportsJob, advanceImports, () => importsAreDue),

@@ -3,9 +3,10 @@ import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
 import type { Config } from '#services/platform/config/load.ts';
+import { privacyRequestsAreDue } from './access/privacy-requests.store.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
-import { phiKeyPurges } from './phi-keys.store.ts';
+import { healthDataIsStored, phiKeyPurges } from './phi-keys.store.ts';
 
 type HasKeySettings = { readonly config: Pick<Config, 'keys'> };
 const rotationOf = ({ config }: HasKeySettings) => ({ rotationDays: config.keys.phiRotationDays });
@@ -32,10 +33,14 @@ export const privacyModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(privacyJobs)],
   purged: [{ by: cleanUpExpiredTokensJob, purges: phiKeyPurges }],
+  leftWork: [
+    { question: healthDataIsStored, what: 'health data is stored, and no export, deletion or retention policy runs' },
+    { question: privacyRequestsAreDue, what: 'persons wait for an export or deletion of their data' },
+  ],
   operations: async () => (await import('./all-operations.ts')).privacyOperations,
   metrics: () => import('#observability/metrics/privacy.ts'),
   processors: async () => {
-    const { privacyRequestsAreDue, processPrivacyRequests } = await import('./access/privacy-requests.ts');
+    const { processPrivacyRequests } = await import('./access/privacy-requests.ts');
     const { implementDataRetentionPolicies, retentionIsDue } = await import('./retention/retention.ts');
     const { rotateEncryptionKeys, rotationIsDue } = await import('./rotate-encryption-keys.ts');
     type RotatePorts = Parameters<typeof rotateEncryptionKeys>[0];

@@ -154,6 +154,8 @@ const rotationFinish = defineStatement(
    RETURNING ${ROTATION}`,
 );
 
+export const healthDataIsStored = defineQuestion('EXISTS (SELECT FROM phi_data_keys WHERE shredded_at IS NULL)');
+
 const SIX_YEARS = `interval '6 years'`;
 /** Finished rotations are evidence (45 CFR 164.316(b)(2)). The retention policies remove what is about persons. */
 export const phiKeyPurges = [

@@ -2,7 +2,7 @@ import { cleanUpIncidentsJob } from '#jobs/contracts/security.ts';
 import { defineModule } from '#services/core/module.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
-import { signOffPurge } from './signoffs.store.ts';
+import { signOffPurge, signOffsAreOpen } from './signoffs.store.ts';
 
 export const signoffModule = defineModule({
   name: 'signoff',
@@ -13,6 +13,7 @@ export const signoffModule = defineModule({
   ownScopes: ['own.signoffs'],
   events: Object.values(events),
   purged: [{ by: cleanUpIncidentsJob, purges: [signOffPurge] }],
+  leftWork: [{ question: signOffsAreOpen, what: 'sign-offs are open, and no person can decide them' }],
   operations: async () => (await import('./operations.ts')).signOffOperations,
   tasks: async () => [(await import('./rotate-keys-task.ts')).rotateKeysTask],
   taskAdvances: async () => [(await import('./advance-rotate-keys-task.ts')).advanceRotateKeysTask],

@@ -2,6 +2,7 @@ import type { ArgumentLabel } from '#services/core/access/signoff-policy-shapes.
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Decision, SignOffRole, SignOffState } from './signoff-shapes.ts';
 
@@ -173,6 +174,7 @@ const eventPlace = defineStatement(
   'SELECT seq::float8 AS seq FROM audit_events WHERE event_id = $1',
 );
 
+export const signOffsAreOpen = defineQuestion(`EXISTS (SELECT FROM signoffs WHERE state IN ('pending', 'approved'))`);
 /** Kept as long as HIPAA requires for documentation (45 CFR 164.316(b)(2)); decisions go with it. */
 export const signOffPurge = definePurge({
   kind: 'signoffs',

@@ -4,7 +4,7 @@ import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
 import { alertPurge } from './alerts.store.ts';
 import * as events from './audit-events.ts';
-import { alertDeliveryPurge } from './notices.store.ts';
+import { alertDeliveryPurge, messagesWait } from './notices.store.ts';
 import * as permissions from './permissions.ts';
 import { silencePurge } from './silences.store.ts';
 
@@ -15,6 +15,7 @@ export const alertsModule = defineModule({
   tables: ['alert_targets', 'alerts', 'alert_notices', 'alert_deliveries', 'alert_silences', 'alert_progress'],
   permissions: Object.values(permissions),
   events: Object.values(events),
+  leftWork: [{ question: messagesWait, what: 'alerts wait, and nobody is told of them' }],
   jobs: [...Object.values(alertJobs)],
   purged: [{ by: cleanUpIncidentsJob, purges: [alertPurge, alertDeliveryPurge, silencePurge] }],
   operations: async () => {

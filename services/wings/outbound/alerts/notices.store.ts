@@ -3,6 +3,7 @@ import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineAttemptEnds } from '#services/core/shared/retries.store.ts';
+import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { ALL_GROUPS, type AlertSource, type NoticeKind } from './alert-shapes.ts';
 import type { AlertDeliveryView } from './contract.ts';
@@ -111,6 +112,11 @@ const deliveryMailed = defineStatement(
   `UPDATE alert_deliveries SET mail_id = $3, attempts = attempts - $5::int,
      next_attempt_at = clock_timestamp() + make_interval(secs => $4)
    WHERE id = $1 AND attempts = $2 RETURNING 1`,
+);
+/** Indexes: alert_notices_delivery_id; of deliveries that wait there are few. */
+export const messagesWait = defineQuestion(
+  `EXISTS (SELECT FROM alert_notices WHERE delivery_id IS NULL)
+   OR EXISTS (SELECT FROM alert_deliveries WHERE next_attempt_at IS NOT NULL)`,
 );
 /** In the order in which they were planned; the release before could plan the kind `escalated`. Index: alert_notices_delivery_id. */
 const itemsRead = defineStatement(

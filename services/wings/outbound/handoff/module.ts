@@ -4,7 +4,7 @@ import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import type { HasHandoff } from './deliver-handoff.ts';
-import { handoffDeliveryPurge, handoffEndpointPurge } from './handoff.store.ts';
+import { handoffsWait } from './handoff.store.ts';
 import * as permissions from './permissions.ts';
 import type { HasSiem } from './siem/export-events.ts';
 import { siemTargetPurge } from './siem/siem.store.ts';
@@ -13,11 +13,12 @@ export const handoffModule = defineModule({
   name: 'outbound/handoff',
   sentence: 'Pushes each event as a _hand-off_, and exports the sealed log to a SIEM (RFC 5424).',
   wing: 'handoff',
-  tables: ['handoff_endpoints', 'handoff_deliveries', 'handoff_parked', 'siem_targets'],
+  tables: ['siem_targets'],
   permissions: Object.values(permissions),
   events: Object.values(events),
+  leftWork: [{ question: handoffsWait, what: 'hand-offs wait, and nobody pushes them' }],
   jobs: [...Object.values(handoffJobs)],
-  purged: [{ by: cleanUpExpiredSessionsJob, purges: [handoffDeliveryPurge, handoffEndpointPurge, siemTargetPurge] }],
+  purged: [{ by: cleanUpExpiredSessionsJob, purges: [siemTargetPurge] }],
   deadLetters: async () => (await import('./dead-letters.ts')).deadLetters,
   operations: async () => (await import('./operations.ts')).handoffOperations,
   metrics: () => import('#observability/metrics/handoff.ts'),
