@@ -16,7 +16,12 @@ function queue(refusals = 0) {
     sent.push({ job: job.name, payload: payload as Record<string, unknown>, jobId: options?.jobId });
     return { jobId: '' };
   }) as Enqueue;
-  const service = new Phase6IntegrationService({ enqueue, random: systemRandom, log: quietLog, wings: { leftOut: [] } });
+  const service = new Phase6IntegrationService({
+    enqueue,
+    random: systemRandom,
+    log: quietLog,
+    wings: { leftOut: [] },
+  });
   return { service, sent };
 }
 const at = new Date('2026-01-02T03:04:05.000Z');

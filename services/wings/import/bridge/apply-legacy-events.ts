@@ -14,8 +14,6 @@ import {
 } from './legacy-events.store.ts';
 import { findLegacyUser, readLegacySession } from './legacy-sessions.store.ts';
 
-export { legacyEventsAreDue } from './legacy-events.store.ts';
-
 export type ApplyPorts = Pick<Ports, 'transact' | 'clock'> & {
   /** LEGACY_PROVIDER; null: the only one. */
   readonly legacyProvider: string | null;

@@ -8,8 +8,6 @@ import { type ImportRow, readImportRow } from './imports.store.ts';
 import { failImport, type ImportPorts, runImport } from './run-import.ts';
 import { showImports } from './show-imports.ts';
 
-export { importsAreDue } from './imports.store.ts';
-
 type AdvancePorts = ImportPorts & Pick<Ports, 'vault' | 'log'>;
 type AdvanceInput = { readonly fence: Fence; readonly signal: AbortSignal };
 

@@ -21,8 +21,6 @@ import {
   readResult,
 } from './privacy-requests.store.ts';
 
-export { privacyRequestsAreDue } from './privacy-requests.store.ts';
-
 /** Requests the job; never fails, because the timetable runs it anyway. */
 type HasPrivacyWake = { readonly wakePrivacyRequests: () => void };
 
