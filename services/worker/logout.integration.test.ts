@@ -16,6 +16,7 @@ import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/t
 import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, send } from '#tools/testing/http-client.ts';
+import { leftOut } from '#tools/testing/processes/child-env.ts';
 import { type Composed, compose } from './compose.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -84,7 +85,7 @@ beforeAll(async () => {
   };
   const env = { BETTER_AUTH_URL: API_URL, BACKCHANNEL_LOGOUT_PRIVATE: 'true', JOB_SCHEDULE_CHECK_MS: '100' };
   worker = compose({
-    config: loadConfig(env),
+    config: loadConfig({ ...leftOut, ...env }),
     databaseUrl: harness.databaseUrl,
     redisUrl: harness.redisUrl,
     authSecret: harness.authSecret,

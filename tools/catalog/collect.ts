@@ -36,9 +36,9 @@ const unique = <T>(items: readonly T[], keyOf: (item: T) => string): T[] => {
   return [...byKey.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
 };
 
-/** All endpoint contracts, by path and method. */
-export async function collectEndpoints(): Promise<Endpoint[]> {
-  const found = await exportsOf('services/{core,wings}/**/*contract.ts');
+/** All endpoint contracts, or those of the core or of the wings, by path and method. */
+export async function collectEndpoints(of: '{core,wings}' | 'core' | 'wings' = '{core,wings}'): Promise<Endpoint[]> {
+  const found = await exportsOf(`services/${of}/**/*contract.ts`);
   return unique(
     found.map(({ value }) => value).filter(isEndpoint),
     (endpoint) => `${endpoint.path} ${endpoint.method}`,

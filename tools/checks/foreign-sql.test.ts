@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { FOREIGN_SQL, foreignUses, tablesIn } from './foreign-sql.ts';
+import { FOREIGN_SQL, foreignUses, tablesIn, tablesOf, wingTablesInUse } from './foreign-sql.ts';
 
-const listed = FOREIGN_SQL.flatMap(({ of, tables }) => tables.map((table) => `${of} ${table}`));
+const listed = Object.keys(FOREIGN_SQL).flatMap((of) => tablesOf(of).map((table) => `${of} ${table}`));
 
 test('SQL on tables of another module has its reason, and no reason is left over', () => {
   const found = foreignUses().map(({ of, table }) => `${of} ${table}`);
@@ -12,7 +12,15 @@ test('SQL on tables of another module has its reason, and no reason is left over
 
 test('a table is listed once for each place, with a sentence', () => {
   expect(listed.filter((use, index) => listed.indexOf(use) !== index)).toEqual([]);
-  for (const { reason } of FOREIGN_SQL) expect(reason).toMatch(/^[a-z`].{15,}[^.]$/);
+  for (const reason of Object.values(FOREIGN_SQL).flatMap((uses) => Object.values(uses)))
+    expect(reason).toMatch(/^[a-z`].{15,}[^.]$/);
+});
+
+test('without the wings, these of their tables are read and no other: the lists only shrink', () => {
+  expect(`${wingTablesInUse().bySql}`).toBe(
+    'agents,alert_targets,import_chunks,legacy_sessions,phi_data_keys,phi_keys,signal_streams,signoff_policies,signoffs',
+  );
+  expect(`${wingTablesInUse().byTriggers}`).toBe('agents,imports,legacy_sessions,legacy_user_ends,legacy_users');
 });
 
 test.each([

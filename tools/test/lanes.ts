@@ -4,7 +4,7 @@ import { checks, runChecks, step } from './checks.ts';
 import { coverage } from './coverage.ts';
 import { laterSteps } from './reached.ts';
 import { OUT, type Ran, ROOT, runQuietly } from './run.ts';
-import { type SuiteRun, suite, suites } from './suites.ts';
+import { type SuiteRun, suite, suites, withoutWings } from './suites.ts';
 
 export type How = {
   readonly isMeasured: boolean;
@@ -56,6 +56,7 @@ const works = (how: How): Readonly<Record<string, () => Promise<Ran>>> => ({
       return [name, () => suite(name, run)];
     }),
   ),
+  'without-wings': withoutWings,
   chaos: () => chaos(how.chaosRuns),
   coverage: () => coverage(how.listsGaps),
   containers,
@@ -66,7 +67,11 @@ const works = (how: How): Readonly<Record<string, () => Promise<Ran>>> => ({
 export const FIRST_CHECKS: readonly string[] = Object.keys(checks).filter((name) => !Object.hasOwn(laterSteps, name));
 export const FIRST_TIER: readonly string[] = [...FIRST_CHECKS, 'unit', 'unit-db', 'integration', 'chaos'];
 
-const LANES = [['unit', 'unit-db'], ['integration'], ['k6', 'all', 'web']];
+const LANES = [
+  ['unit', 'unit-db'],
+  ['integration', 'without-wings'],
+  ['k6', 'all', 'web'],
+];
 /** They measure the machine, or use ports of their own on it: one after another, with nothing beside them. */
 const AFTER = ['chaos', 'containers', 'load'];
 

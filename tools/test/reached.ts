@@ -19,6 +19,7 @@ export const laterSteps: Readonly<Record<string, RegExp | null>> = {
   compose: /^docker-compose\.yml$|^deploy\/compose-check\/|^tools\/checks\/compose\.ts$/,
   // Builds what tests of load-tests/ start.
   k6: /^load-tests\/(.*\.all\.test\.ts$|lib\/k6)/,
+  'without-wings': null,
   web: /^examples\/web/,
   all: null,
   coverage: null,

@@ -1,10 +1,12 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { TestReport } from '../checks/failed-tests.ts';
+import { repositoryFiles } from '../checks/reach.ts';
 import { costsPath } from './costs.ts';
 import { countReport, outcome } from './outcome.ts';
 import { CACHE, OUT, type Ran, ROOT, run, runQuietly } from './run.ts';
+import { testsWithoutWings } from './tiers.ts';
 
 const VITEST = resolve(ROOT, 'node_modules/vitest/vitest.mjs');
 /** Never shared with processes that are measured: their code counts nothing. */
@@ -26,6 +28,8 @@ export const suites: Readonly<Record<string, Suite>> = {
   'unit-db': { projects: ['unit-db'], workers: 2, isCounted: true },
   integration: { projects: ['integration'], workers: 3, isCounted: true },
   all: { projects: ['all'], workers: 2, isCounted: true },
+  // The core and its faces in an installation without wings, which other suites measure.
+  'without-wings': { projects: ['integration'], workers: 3, isCounted: false },
   // Web examples in Chromium. What they reach of the product is covered by other tests.
   web: { projects: ['web'], workers: 1, isCounted: false },
 };
@@ -34,6 +38,7 @@ export type SuiteRun = {
   readonly folder?: string;
   /** Only these files. */
   readonly files?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
   readonly workers?: number;
   readonly isMeasured?: boolean;
 };
@@ -56,6 +61,7 @@ async function vitest(name: string, how: SuiteRun = {}): Promise<Ran & { report:
     NODE_COMPILE_CACHE: isMeasured ? resolve(folder, 'compiled') : COMPILED,
     TEST_FILE_COSTS: costsPath(folder),
     CI: 'true',
+    ...how.env,
     ...(isMeasured && { TEST_PATIENCE: process.env.TEST_PATIENCE ?? MEASURED_PATIENCE }),
   };
   const ran = name === 'integration' ? await run(args, env) : await runQuietly('node', args, env);
@@ -68,6 +74,17 @@ export async function suite(name: string, how: SuiteRun = {}): Promise<Ran> {
   outcome.reports.set(name, report);
   countReport(report, ROOT);
   return ran;
+}
+
+/** Leaves out every wing, and drops their tables but for those that are in use without them. */
+export async function withoutWings(): Promise<Ran> {
+  const [{ WINGS }, { unusedWingTables }] = await Promise.all([
+    import('#services/platform/config/wings.ts'),
+    import('../checks/foreign-sql.ts'),
+  ]);
+  const files = testsWithoutWings(repositoryFiles(), (path) => readFileSync(resolve(ROOT, path), 'utf8'));
+  const env = { TEST_LEAVE_OUT: WINGS.join(','), TEST_WITHOUT_TABLES: unusedWingTables().join(',') };
+  return suite('without-wings', { files, env });
 }
 
 /** Runs test files of any suite, and counts nothing. */

@@ -31,3 +31,23 @@ export function toolsOf(known: ReadonlySet<string>, read: (path: string) => stri
     return tools;
   };
 }
+
+/** What a wing serves, as the names of test files begin; every job, agents of a stale directory, and transmitters of the OpenID suite are of wings too. */
+const ABOUT_WINGS =
+  /\/(agents|alerts|console|every-job|handoff|hostile-receivers|imports|killed-agents|left-out|legacy|old-provider|privacy|run-the-openid|signoff|stale-directory)[\w-]*\.integration/;
+/** By their subject, or because they import a wing. */
+const OF_WINGS = /services\/(wings|mcp)\//;
+
+/** The integration tests that pass in an installation without wings: those of the core and its services. */
+export function testsWithoutWings(files: readonly string[], read: (path: string) => string): string[] {
+  const tools = toolsOf(new Set(files), read);
+  const ownFiles = (test: string): string[] =>
+    [...tools(test)].filter((path) => path === test || path.endsWith('-harness.ts'));
+  return files.filter(
+    (path) =>
+      path.startsWith('services/') &&
+      path.endsWith('.integration.test.ts') &&
+      !ABOUT_WINGS.test(path) &&
+      !ownFiles(path).some((own) => OF_WINGS.test(own) || OF_WINGS.test(read(own))),
+  );
+}

@@ -6,6 +6,7 @@ import type { TestProject } from 'vitest/node';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { startRedis } from '#services/platform/local/redis.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
+import { queryRows } from './harness/ports.ts';
 import { copyCluster, makeCluster } from './processes/prepared-cluster.ts';
 
 declare module 'vitest' {
@@ -38,6 +39,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   const templateUrl = new URL(postgres.url);
   templateUrl.pathname = `/${TEMPLATE_DATABASE}`;
   await migrate(templateUrl.href);
+  for (const table of process.env.TEST_WITHOUT_TABLES?.split(',') ?? [])
+    await queryRows(templateUrl.href, `DROP TABLE ${table} CASCADE`);
   project.provide('templateUrl', templateUrl.href);
   project.provide('redisUrl', redis.url);
   project.provide('clusterDir', clusterDir);

@@ -10,6 +10,7 @@ import {
   send,
   sendBytes,
 } from '#tools/testing/http-client.ts';
+import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;
@@ -98,7 +99,7 @@ describe('what helps in development is unknown in production', () => {
   });
 });
 
-describe('reports of compliance', () => {
+describe.runIf(hasWings)('reports of compliance', () => {
   let reader: ClientCredentials;
   let reportId: string;
   const people: Record<string, Person> = {};

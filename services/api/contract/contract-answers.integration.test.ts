@@ -5,6 +5,7 @@ import type { Product } from '#tools/testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import type { Operation } from '#tools/testing/openapi-check.ts';
+import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 let harness: ProductHarness;
 let product: Product;
@@ -23,10 +24,17 @@ afterAll(async () => {
 describe('the ready line', () => {
   test('names a live API, its metrics and a file of credentials that only its owner can read', async () => {
     const { ready } = product;
-    expect(Object.keys(ready).sort()).toEqual(['api', 'credentials_file', 'event', 'mcp', 'metrics', 'pids']);
+    expect(Object.keys(ready).sort()).toEqual([
+      'api',
+      'credentials_file',
+      'event',
+      ...(hasWings ? ['mcp'] : []),
+      'metrics',
+      'pids',
+    ]);
     expect(ready.pids).toEqual({ api: expect.any(Number), worker: expect.any(Number) });
     expect(ready.api).toMatch(/^http:\/\/localhost:\d+$/);
-    expect(ready.mcp).toBe(`${ready.api}/mcp`);
+    expect(ready.mcp).toBe(hasWings ? `${ready.api}/mcp` : undefined);
     expect(ready.metrics).toMatch(/^http:\/\/localhost:\d+\/metrics$/);
     expect(ready.credentials_file).toBe(`${product.dataDir}/dev-credentials.json`);
     const metrics = await send(ready.metrics, 'GET', '');

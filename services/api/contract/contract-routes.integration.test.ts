@@ -4,6 +4,7 @@ import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { type Operation, operationsOf } from '#tools/testing/openapi-check.ts';
+import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { fastifyPath } from '../bind.ts';
 
 let harness: ApiHarness;
@@ -31,12 +32,12 @@ test('Fastify serves exactly the routes of the contract, no more and no less', a
   const documented = operations.map(
     ({ method, path }) => `${method} ${fastifyPath({ path: path as `/${string}`, rest: rest.get(path) })}`,
   );
-  expect(documented.length).toBeGreaterThan(100);
+  expect(documented.length).toBeGreaterThan(hasWings ? 100 : 60);
   expect(served.sort()).toEqual(documented.sort());
   for (const { method, url, endpoint } of copy.routes) expect([method, url, endpoint]).not.toContain(undefined);
 });
 
-test('operation names are unique, and every declared endpoint is served', async () => {
+test.runIf(hasWings)('operation names are unique, and every declared endpoint is served', async () => {
   const names = operations.map(({ operationId }) => operationId);
   expect(names).toEqual([...new Set(names)]);
   const declared = (await collectEndpoints()).map(({ operation }) => operation);
@@ -45,7 +46,7 @@ test('operation names are unique, and every declared endpoint is served', async 
 
 test('every operation that needs a caller answers 401 to an anonymous request, whatever it contains', async () => {
   const asksNobody = copy.bound.filter(({ auth }) => auth !== 'public' && auth.optional !== true);
-  expect(asksNobody.length).toBeGreaterThan(80);
+  expect(asksNobody.length).toBeGreaterThan(hasWings ? 80 : 40);
   for (const { method, path, body, bodyType } of asksNobody) {
     const url = `${path.replaceAll(/\{\w+\}/g, 'nothing')}?odd=1`;
     const sent = body === undefined ? {} : bodyType === 'form' ? { form: { odd: '1' } } : { json: { odd: 1 } };

@@ -8,6 +8,7 @@ import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { hasWings } from '#tools/testing/processes/child-env.ts';
 import {
   NOTES_REDIRECT,
   openUnvettedHarness,
@@ -166,7 +167,7 @@ describe('clients that register themselves (RFC 7591)', () => {
       origin: 'registration',
       credential_scopes: [],
       // The MCP server needs no setting.
-      audiences: [UNVETTED_AUDIENCE, `${API_URL}/mcp`],
+      audiences: [UNVETTED_AUDIENCE, ...(hasWings ? [`${API_URL}/mcp`] : [])],
     });
     const by = (copy: ApiCopy, form: Record<string, string>) => askToken(copy, made, form);
     const refresh = { grant_type: 'refresh_token', refresh_token: 'x' };

@@ -17,6 +17,7 @@ import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import type { ClientCredentials, Json } from '../http-client.ts';
+import { leftOut } from '../processes/child-env.ts';
 import { oneHasher, patient } from './busy-machine.ts';
 import { createPatientPool, createTestPorts, quietLog, type TestPorts, testCaller } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
@@ -109,6 +110,7 @@ export async function startApiCopy(options: ApiCopyOptions): Promise<ApiCopy> {
     RATE_LIMIT_PROFILE: 'load',
     ...patient,
     ...oneHasher,
+    ...leftOut,
   };
   const config = loadConfig({ ...own, ...options.env });
   await prepareKeys(options, config);

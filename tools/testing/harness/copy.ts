@@ -16,6 +16,7 @@ import { createHasher } from '#services/platform/hasher/hasher.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
 import { connectRedis } from '#services/platform/redis/redis.ts';
+import { leftOut } from '../processes/child-env.ts';
 import { PATIENCE_MS, patient, quietLog } from './ports.ts';
 import { connectPatientRedis } from './redis.ts';
 
@@ -86,7 +87,7 @@ async function openPatientStores({ databaseUrl: url, redisUrl, log, isHurried = 
 export async function openCopy(options: CopyOptions) {
   const { around = {}, authSecret, isHurried = false, log = quietLog } = options;
   const patience = isHurried ? {} : { REVOCATION_STALENESS_MS: String(PATIENCE_MS) };
-  const loaded = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...patience, ...options.env });
+  const loaded = loadConfig({ BETTER_AUTH_SECRET: authSecret, ...leftOut, ...patience, ...options.env });
   const config = options.change?.(loaded) ?? loaded;
   const stores = await openPatientStores(options);
   const input = { ...options, config, log, publicUrl: COPY_URL };

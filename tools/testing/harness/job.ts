@@ -19,6 +19,7 @@ import { createProducer, type Producer } from '#services/platform/queue/producer
 import { readSchedules, type ScheduleRow } from '#services/platform/queue/schedule-rows.ts';
 import { type Composed, compose } from '#services/worker/compose.ts';
 import { eventually } from '../eventually.ts';
+import { leftOut } from '../processes/child-env.ts';
 import { createTestPorts, queryRows, quietLog } from './ports.ts';
 
 /** A declared job with other settings: it fails, stalls and is retried quickly. */
@@ -125,7 +126,7 @@ export const WORKER_AUTH_SECRET = 'x'.repeat(43);
 /** One worker in this process, not started; quick to check its timetable. */
 export const composeWorker = (options: LogHarnessOptions): Composed =>
   compose({
-    config: loadConfig({ JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
+    config: loadConfig({ ...leftOut, JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
     ...options,
     authSecret: WORKER_AUTH_SECRET,
     dataDir: join(tmpdir(), `sallyport-jobs-${process.pid}`),
