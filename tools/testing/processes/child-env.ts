@@ -3,8 +3,10 @@ import { TEST_FOLDER, TEST_PATIENCE } from '#services/platform/process/patience.
 const KEPT = ['PATH', 'TMPDIR', 'NODE_V8_COVERAGE', 'NODE_COMPILE_CACHE', TEST_FOLDER, TEST_PATIENCE] as const;
 
 /** Wings that every product, copy, worker and command line of this run of tests leaves out: none but in the step `without-wings`. */
-export const leftOut = { SALLYPORT_LEAVE_OUT: process.env.TEST_LEAVE_OUT ?? '' };
-export const hasWings = leftOut.SALLYPORT_LEAVE_OUT === '';
+const { TEST_LEAVE_OUT } = process.env;
+export const hasWings = TEST_LEAVE_OUT === undefined;
+export const leftOut: Record<string, string> =
+  TEST_LEAVE_OUT === undefined ? {} : { SALLYPORT_LEAVE_OUT: TEST_LEAVE_OUT };
 
 /** All that a process of a test needs of this one's environment; a developer's .env is no part of it. */
 export const childEnv = (): Record<string, string> => ({
