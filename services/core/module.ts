@@ -3,10 +3,11 @@ import type { Wing } from '#services/platform/config/wings.ts';
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { Job } from '#services/platform/define/job.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
+import type { Question } from '#services/platform/define/question.ts';
 import type { Section } from '#services/platform/define/setting.ts';
 import type { AlertRule } from './audit/read/alert-rule.ts';
 import type { OwnScope } from './authority/own-scopes.ts';
-import type { LeftWork, ModuleCheck } from './health/doctor-check.ts';
+import type { ModuleCheck } from './health/doctor-check.ts';
 import type { HasGaps } from './health/production-gaps.ts';
 import type { RowLetters } from './health/row-dead-letters.ts';
 import type { Ports } from './ports.ts';
@@ -58,8 +59,8 @@ export type Module = HasGaps & {
   readonly score?: () => Promise<(ports: Pick<Ports, 'sql'>) => Promise<number | null>>;
   /** Loads what `sallyport doctor` checks of it. */
   readonly checks: () => Promise<readonly ModuleCheck[]>;
-  /** `sallyport doctor` warns of it where the wing is left out. */
-  readonly leftWork: readonly LeftWork[];
+  /** Work that waits in rows: `sallyport doctor` warns of it where the wing is left out. */
+  readonly leftWork: readonly { readonly question: Question; readonly what: string }[];
   /** Loads what a worker shows of it. */
   readonly watches: () => Promise<readonly Watch[]>;
   /** Loads what each copy of the API and each worker shows of itself. */

@@ -77,14 +77,7 @@ export class Phase6IntegrationService {
       ...(coverage === undefined ? {} : { coverage }),
       ...(securityScore === undefined ? {} : { security_score: securityScore }),
     };
-    this.#report(recordProgressJob, {
-      kind: 'component',
-      component,
-      status,
-      percent,
-      ...optional,
-      ...this.#stamp(at),
-    });
+    this.#report(recordProgressJob, { kind: 'component', component, status, percent, ...optional, ...this.#stamp(at) });
   }
 
   /** Resolves once every report is in the queue. */

@@ -150,12 +150,7 @@ export class SecurityMonitoringService {
   }
 
   #caller(): Caller {
-    const request = {
-      ip: '',
-      userAgent: '',
-      traceId: currentTraceId() ?? '',
-      traceparent: currentTraceparent() ?? '',
-    };
+    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' };
     return { kind: 'system', name: 'security-monitoring-service', request };
   }
 }

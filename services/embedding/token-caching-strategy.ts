@@ -54,12 +54,7 @@ export class TokenCachingStrategy {
 
   /** Commits the revocation in Postgres before it resolves; every copy rejects the token within its staleness bound. */
   async revokeToken(tokenId: string, reason: string): Promise<void> {
-    const request = {
-      ip: '',
-      userAgent: '',
-      traceId: currentTraceId() ?? '',
-      traceparent: currentTraceparent() ?? '',
-    };
+    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' };
     const caller = { kind: 'system', name: 'token-cache', request } as const;
     await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, caller);
   }

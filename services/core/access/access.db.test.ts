@@ -191,9 +191,7 @@ describe('clients', () => {
     for (const clientId of ['user-1', FIRST_PARTY_CLIENT_ID])
       await expect(
         createClient(ports, { name: 'X', client_id: clientId, grant_types: [] }, testCaller),
-      ).rejects.toMatchObject({
-        code: 'client_exists',
-      });
+      ).rejects.toMatchObject({ code: 'client_exists' });
   });
 });
 

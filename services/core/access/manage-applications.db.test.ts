@@ -194,10 +194,7 @@ describe('declaring an application', () => {
     expect(await refused({ audience: 'https://other.test' })).toEqual([
       `body/audience stays ${NOTES}; delete the application to declare another audience`,
     ]);
-    const [first, ...others] = await refused({
-      permissions: Array.from({ length: 25 }, () => 'x'),
-      roles: {},
-    });
+    const [first, ...others] = await refused({ permissions: Array.from({ length: 25 }, () => 'x'), roles: {} });
     expect(first).toContain('body/permissions/0 "x" is no permission');
     expect(others.at(-1)).toBe('body 29 more problems');
   });

@@ -128,9 +128,7 @@ describe('how a client authenticates', () => {
     expect(await change(clientId, { grant_types: ['authorization_code'], redirect_uris: [CALLBACK] })).toMatchObject({
       grant_types: ['authorization_code'],
     });
-    await expect(change(clientId, { redirect_uris: [] })).rejects.toMatchObject({
-      code: 'client_settings_conflict',
-    });
+    await expect(change(clientId, { redirect_uris: [] })).rejects.toMatchObject({ code: 'client_settings_conflict' });
   });
 });
 

@@ -228,10 +228,7 @@ describe('the rotation of refresh tokens', () => {
     async (bound) => {
       const [name = ''] = Object.keys(bound);
       const conflict = { code: 'client_settings_conflict' };
-      const { client_id: clientId, refresh_rotation } = await harness.newClient({
-        refresh_rotation: 'off',
-        ...bound,
-      });
+      const { client_id: clientId, refresh_rotation } = await harness.newClient({ refresh_rotation: 'off', ...bound });
       expect(refresh_rotation).toBe('off');
       await expect(change(clientId, { [name]: false })).rejects.toMatchObject(conflict);
       expect((await change(clientId, { [name]: false, refresh_rotation: 'on' })).refresh_rotation).toBe('on');

@@ -38,10 +38,7 @@ test('a client has the default algorithm until it is registered for others, whic
   };
   expect(
     await change({ id_token_signed_response_alg: 'ES256', access_token_signed_response_alg: 'RS256' }),
-  ).toMatchObject({
-    id_token_signed_response_alg: 'ES256',
-    access_token_signed_response_alg: 'RS256',
-  });
+  ).toMatchObject({ id_token_signed_response_alg: 'ES256', access_token_signed_response_alg: 'RS256' });
   expect(algorithms()).toEqual(['ES256', 'RS256', 0]);
   await change({ name: 'Other' });
   expect(algorithms()).toEqual(['ES256', 'RS256', 0]);

@@ -13,14 +13,7 @@ const others: Caller[] = [
   clientCaller('me'),
   agentCaller('me', 'me'),
 ];
-const unknown = defineError({
-  code: 'thing_unknown',
-  status: 404,
-  title: '',
-  cause: '',
-  fix: '',
-  retryable: false,
-});
+const unknown = defineError({ code: 'thing_unknown', status: 404, title: '', cause: '', fix: '', retryable: false });
 
 test('another user’s resource answers like a missing one, whatever permissions the caller has', () => {
   const mine = { userId: 'me', name: 'x' };

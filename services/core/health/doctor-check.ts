@@ -1,5 +1,4 @@
 import type { Config } from '#services/platform/config/load.ts';
-import type { Question } from '#services/platform/define/question.ts';
 import type { Ports } from '../ports.ts';
 
 /** `skip`: not checked, because an earlier check names the cause. */
@@ -23,9 +22,6 @@ export type ModuleCheck = {
   readonly name: string;
   readonly run: (ports: Pick<Ports, 'sql'>) => Promise<Result>;
 };
-
-/** Work that waits in rows while a wing is left out. */
-export type LeftWork = { readonly question: Question; readonly what: string };
 
 export const pass = (evidence: string): Result => ({ result: 'pass', evidence });
 export const warn = (evidence: string, fix: string): Result => ({ result: 'warn', evidence, fix });

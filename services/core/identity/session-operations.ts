@@ -25,15 +25,8 @@ export const sessionOperations = [
     verb: 'sessions list',
     help: 'list live sessions, newest first',
     options: {
-      user_id: {
-        flags: '--user <user>',
-        help: 'only sessions of this user, by id or e-mail address',
-        reads: 'user',
-      },
-      client_id: {
-        flags: '--client <client_id>',
-        help: 'only sessions with a live token family of this client',
-      },
+      user_id: { flags: '--user <user>', help: 'only sessions of this user, by id or e-mail address', reads: 'user' },
+      client_id: { flags: '--client <client_id>', help: 'only sessions with a live token family of this client' },
     },
     line,
   }),

@@ -69,11 +69,7 @@ export const userOperations = [
         help: 'only accounts created then or later; a day, or a time as 2026-01-31T08:00:00Z',
         reads: 'from-day',
       },
-      created_to: {
-        flags: '--created-to <time>',
-        help: 'only accounts created then or earlier',
-        reads: 'to-day',
-      },
+      created_to: { flags: '--created-to <time>', help: 'only accounts created then or earlier', reads: 'to-day' },
     },
     line: userLine,
   }),

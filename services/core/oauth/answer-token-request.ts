@@ -60,9 +60,7 @@ async function admit(
   if (input.grant_type !== 'client_credentials' && !registered?.grant_types.includes(input.grant_type))
     throw grantNotAllowed();
   if (certificate === undefined && registered?.tls_client_certificate_bound_access_tokens)
-    throw requestInvalid({
-      detail: 'Tokens of this client are bound to a certificate, and the connection has none.',
-    });
+    throw requestInvalid({ detail: 'Tokens of this client are bound to a certificate, and the connection has none.' });
   const certificateKeys = certificate === undefined ? {} : { x5t: certificate };
   if (proof === undefined) {
     if (registered?.dpop_bound_access_tokens)

@@ -5,12 +5,7 @@ import { requestInvalid } from '#services/platform/errors.ts';
  * What a service that authenticated a user itself may say that it verified, and the methods that tokens then name (RFC 8176).
  * Each but the password is a second factor.
  */
-const METHODS = {
-  password: ['pwd'],
-  totp: ['otp'],
-  passkey: ['swk', 'user'],
-  security_key: ['hwk', 'user'],
-} as const;
+const METHODS = { password: ['pwd'], totp: ['otp'], passkey: ['swk', 'user'], security_key: ['hwk', 'user'] } as const;
 
 export type VerifiedFactor = keyof typeof METHODS;
 const VERIFIED_FACTORS = Object.keys(METHODS) as [VerifiedFactor, ...VerifiedFactor[]];

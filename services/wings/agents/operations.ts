@@ -45,11 +45,7 @@ export const agentOperations = [
         help: 'id or e-mail address of the user that the agent acts for; it never has more permissions',
         reads: 'user',
       },
-      auth_method: {
-        flags: '--auth-method <method>',
-        help: 'how it authenticates',
-        default: 'client_secret_basic',
-      },
+      auth_method: { flags: '--auth-method <method>', help: 'how it authenticates', default: 'client_secret_basic' },
       jwks: { flags: '--jwks <file>', help: 'its public keys, for private_key_jwt', reads: 'jwks-file' },
       jwks_uri: { flags: '--jwks-uri <url>', help: 'where its public keys are fetched, for private_key_jwt' },
       scopes: {
@@ -62,16 +58,9 @@ export const agentOperations = [
         help: 'audiences of its tokens besides the installation itself',
         keepsCommas: true,
       },
-      dpop_bound_access_tokens: {
-        flags: '--no-dpop',
-        help: 'issue tokens that are not bound to a key of the agent',
-      },
+      dpop_bound_access_tokens: { flags: '--no-dpop', help: 'issue tokens that are not bound to a key of the agent' },
       capabilities: { flags: '--capabilities <capability...>', help: 'what it can do, in its own words' },
-      heartbeat_seconds: {
-        flags: '--heartbeat <seconds>',
-        help: 'how often it reports that it runs',
-        default: '60',
-      },
+      heartbeat_seconds: { flags: '--heartbeat <seconds>', help: 'how often it reports that it runs', default: '60' },
       expires_in_days: {
         flags: '--expires-in-days <days>',
         help: 'days after which its credentials are refused',
@@ -85,11 +74,7 @@ export const agentOperations = [
     verb: 'agents list',
     help: 'list agents by id',
     options: {
-      owner: {
-        flags: '--owner <user>',
-        help: 'only agents of this user, by id or e-mail address',
-        reads: 'user',
-      },
+      owner: { flags: '--owner <user>', help: 'only agents of this user, by id or e-mail address', reads: 'user' },
       status: { flags: '--status <status>', help: 'only agents with this status' },
     },
     line,

@@ -107,17 +107,11 @@ export type Control = MachineControl | AttestationControl;
 /** A row of a table: a control that a check of the running system decides. */
 export const checked = <const Name extends string>(
   control: Omit<MachineControl<Name>, 'kind'>,
-): MachineControl<Name> => ({
-  kind: 'machine',
-  ...control,
-});
+): MachineControl<Name> => ({ kind: 'machine', ...control });
 
 /** A row of a table: a control that only a person can confirm. */
 export const attested = <const Name extends string>(
   control: Omit<AttestationControl<Name>, 'kind'>,
-): AttestationControl<Name> => ({
-  kind: 'attestation',
-  ...control,
-});
+): AttestationControl<Name> => ({ kind: 'attestation', ...control });
 
 export const isMachine = (control: Control): control is MachineControl => control.kind === 'machine';

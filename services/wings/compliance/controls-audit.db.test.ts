@@ -61,10 +61,7 @@ const scenes: AuditScenes = {
     names: /^event 1 /,
     repair: () => past(`UPDATE audit_events SET detail = '{"n":2}' WHERE seq = 1`),
   },
-  'log-lines-redacted': {
-    breakIt: () => ({ installation: { redactLine: (line) => line } }),
-    names: 'password field',
-  },
+  'log-lines-redacted': { breakIt: () => ({ installation: { redactLine: (line) => line } }), names: 'password field' },
   'records-kept-six-years': {
     breakIt: () => run('GRANT DELETE ON audit_tiles TO sallyport_app'),
     names: 'audit_tiles',

@@ -12,8 +12,6 @@ import {
   setTokenCounts,
 } from './event-hours.store.ts';
 
-export { countIsDue } from './event-hours.store.ts';
-
 /** Counting token families reads all of them, so it is not done in every run. */
 const TOKENS_EVERY_SECONDS = 25;
 

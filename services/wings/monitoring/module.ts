@@ -5,7 +5,7 @@ import type { Ports } from '#services/core/ports.ts';
 import { run, runFenced, runUnfenced } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import { copySamplePurge } from './copy-samples.store.ts';
-import { eventHourPurge } from './event-hours.store.ts';
+import { countIsDue, eventHourPurge } from './event-hours.store.ts';
 import * as permissions from './permissions.ts';
 import { securityReportPurge } from './reports/security-reports.store.ts';
 
@@ -31,7 +31,7 @@ export const monitoringModule = defineModule({
     return [...monitoringOperations, ...securityReportOperations, ...capacityOperations];
   },
   processors: async () => {
-    const { countEventHours, countIsDue } = await import('./count-event-hours.ts');
+    const { countEventHours } = await import('./count-event-hours.ts');
     const { makeSecurityReports, securityReportsAreDue } = await import('./reports/make-security-reports.ts');
     const { measureProgress, measuringIsDue } = await import('./progress/measure-progress.ts');
     const { recordProgress } = await import('./progress/record-progress.ts');

@@ -59,13 +59,7 @@ export const signOffView = z
     /** Required roles that have not decided; empty once the sign-off is decided or expired. */
     waiting_for: z.array(role),
     decisions: z.array(
-      z.object({
-        role,
-        user_id: z.string(),
-        decision: z.enum(DECISIONS),
-        comment: z.string().nullable(),
-        at: instant,
-      }),
+      z.object({ role, user_id: z.string(), decision: z.enum(DECISIONS), comment: z.string().nullable(), at: instant }),
     ),
     requested_at: instant,
     /** An act that has not started by then never starts. */

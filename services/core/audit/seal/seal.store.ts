@@ -144,11 +144,7 @@ const isSearched = (field: string, type: string): boolean =>
 
 export async function insertPersonal(tx: Sql, events: readonly SealedRow[]): Promise<void> {
   const values = events.flatMap(({ row, seq, personal }) =>
-    personal.map((value) => ({
-      ...value,
-      eventId: row.event_id,
-      seq: isSearched(value.field, row.type) ? seq : -1,
-    })),
+    personal.map((value) => ({ ...value, eventId: row.event_id, seq: isSearched(value.field, row.type) ? seq : -1 })),
   );
   if (values.length === 0) return;
   await tx.query(auditPersonalInsert, [

@@ -49,10 +49,7 @@ export async function changePassword(
     await deleteCodes(tx, userId, email);
     await queueMail(tx, ports, { template: 'password_changed', to: email }, caller);
     const isSecond = isTwoFactors(assurance.acr);
-    const admission = await admitAgain(tx, {
-      userId,
-      assurance: isSecond ? assurance : withMethod(assurance, 'pwd'),
-    });
+    const admission = await admitAgain(tx, { userId, assurance: isSecond ? assurance : withMethod(assurance, 'pwd') });
     const createdAt = isSecond ? { createdAt: new Date(authTime * 1_000) } : {};
     const opened = await ports.auth.openSession({ admission, expiresAt, ...createdAt }, caller.request);
     return createSessionFamily(tx, ports, opened, caller);

@@ -100,10 +100,7 @@ describe('an invitation code', () => {
     const password = newPassword();
     expect(await accept(person.token, password)).toBe('ok');
     const { id } = person;
-    expect(await harness.accountOf(id)).toMatchObject({
-      roles: ['auditor', 'user'],
-      emailVerified: expect.any(Date),
-    });
+    expect(await harness.accountOf(id)).toMatchObject({ roles: ['auditor', 'user'], emailVerified: expect.any(Date) });
     expect(await harness.isPasswordOf(id, password)).toBe(true);
     expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
   });

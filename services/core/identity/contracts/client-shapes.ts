@@ -18,11 +18,7 @@ export const clientLiveSessionShape = z
   .register(componentNames, { id: 'BetterAuthLiveSession' });
 
 export const clientSignInShape = signInShape
-  .extend({
-    token: z.string(),
-    user: clientUserShape,
-    session: clientSessionShape,
-  })
+  .extend({ token: z.string(), user: clientUserShape, session: clientSessionShape })
   .register(componentNames, { id: 'BetterAuthSignIn' });
 
 export const clientPasskeyShape = z

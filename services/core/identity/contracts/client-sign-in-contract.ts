@@ -78,11 +78,7 @@ export const signOutAliasEndpoint = defineEndpoint({
   summary: 'End the session, if there is one, with its token families and access tokens',
   auth: { accepts: ['session'], optional: true, for: 'person', subject: 'own' },
   // Better Auth's client sends these for the sign-out at another provider, which ours does not do.
-  body: z.strictObject({
-    callbackURL,
-    disableRedirect: z.boolean().optional(),
-    state: z.string().max(512).optional(),
-  }),
+  body: z.strictObject({ callbackURL, disableRedirect: z.boolean().optional(), state: z.string().max(512).optional() }),
   errors: [requestInvalid, unauthenticated, originRefused, storeUnavailable],
 });
 

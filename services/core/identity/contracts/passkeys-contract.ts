@@ -72,9 +72,7 @@ export const registerPasskeyEndpoint = defineEndpoint({
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ challenge, name: passkeyName, response: attestation }),
-  responses: {
-    201: signInShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }),
-  },
+  responses: { 201: signInShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }) },
   errors: [...freshErrors, passkeyRefused, factorConflict],
 });
 

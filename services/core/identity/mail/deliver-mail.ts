@@ -4,7 +4,7 @@ import type { Fence, MailTransport, Ports } from '#services/core/ports.ts';
 import { ACCEPTED, type Attempt, type Pace, type Subscription, sendDue } from '#services/core/shared/send-batch.ts';
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { Brand } from '#services/platform/html/brand.ts';
-import { deleteMail, giveBackMail, lockMail, type MailRow, postponeMail, takeMails } from './mail.store.ts';
+import { lockMail, type MailRow, mailEnds, takeMails } from './mail.store.ts';
 import { type StoredMail, writeMail } from './mails.ts';
 import { renderMail } from './render-mail.ts';
 
@@ -39,9 +39,8 @@ const mailsOf = (ports: DeliverPorts): Subscription<MailRow> => ({
   batch: BATCH,
   claim: (tx, limit) => takeMails(tx, limit, LEASE_SECONDS),
   send: (row) => send(ports, row),
-  accept: (row) => deleteMail(ports.sql, row),
-  postpone: postponeMail,
-  giveBack: giveBackMail,
+  ...mailEnds,
+  accept: (row) => mailEnds.remove(ports.sql, row),
   count: (outcome, { template }) => mailsSent.add(1, { template: template as Template, outcome }),
   fieldsOf: ({ template }) => ({ template }),
   failed: 'mail could not be sent',
@@ -57,7 +56,7 @@ async function send({ mailTransport, brand, ...ports }: DeliverPorts, row: MailR
   if (written === undefined) return null;
   const { letter } = written;
   if (!letter) {
-    await deleteMail(ports.sql, row);
+    await mailEnds.remove(ports.sql, row);
     mailsSent.add(1, { template: row.template as Template, outcome: 'dropped' });
     return null;
   }

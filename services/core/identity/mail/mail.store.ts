@@ -81,11 +81,7 @@ export const takeMails = (tx: Sql, limit: number, leaseSeconds: number): Promise
 export const lockMail = async (tx: Sql, { id, attempts }: Pick<MailRow, 'id' | 'attempts'>): Promise<boolean> =>
   (await tx.query(mailLock, [id, attempts])).length > 0;
 
-export const {
-  remove: deleteMail,
-  postpone: postponeMail,
-  giveBack: giveBackMail,
-} = defineAttemptEnds('mail_outbox', 'mail');
+export const mailEnds = defineAttemptEnds('mail_outbox', 'mail');
 
 export type MailBacklog = {
   readonly waiting: number;

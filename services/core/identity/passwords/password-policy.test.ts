@@ -13,10 +13,7 @@ import {
   ROLE_CHARACTERS_MIN,
 } from './password-policy.ts';
 
-const caller: Caller = {
-  kind: 'anonymous',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
+const caller: Caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };
 const owner: PasswordContext = { email: 'ada.lovelace@engines.test', name: 'Ada Lovelace', caller };
 
 type Recorded = { readonly rows: unknown[]; readonly lines: unknown[] };

@@ -128,11 +128,7 @@ export function createAuth(
       ),
     resumeSession: ({ userId }, session, request) =>
       open({ resumes: session }, () =>
-        engine.api.openSession({
-          body: { userId },
-          headers: engineHeaders(request),
-          returnHeaders: true,
-        }),
+        engine.api.openSession({ body: { userId }, headers: engineHeaders(request), returnHeaders: true }),
       ),
     async findSession(cookie, isUse) {
       assertMayIssue(revocations);

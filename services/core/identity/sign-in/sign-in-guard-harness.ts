@@ -77,12 +77,7 @@ export async function openGuardHarness(): Promise<GuardHarness> {
   };
 
   const authSecret = randomBytes(32).toString('base64url');
-  const options = {
-    databaseUrl: database.url,
-    redisUrl: testRedisUrl(),
-    authSecret,
-    around: { hasher: watched },
-  };
+  const options = { databaseUrl: database.url, redisUrl: testRedisUrl(), authSecret, around: { hasher: watched } };
   const one = await startIdentityHarness(options);
   const other = await startIdentityHarness(options);
   const harness: GuardHarness = {

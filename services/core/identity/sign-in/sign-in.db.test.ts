@@ -254,10 +254,7 @@ test('a sign-in on a database found older in the meantime gets no response, and 
 
 describe('a session whose tokens cannot be signed', () => {
   const unsigned = () => ({
-    keyRing: {
-      ...harness.deps.keyRing,
-      sign: () => Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })),
-    },
+    keyRing: { ...harness.deps.keyRing, sign: () => Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })) },
   });
 
   test('ends, because its cookie was never sent', async () => {

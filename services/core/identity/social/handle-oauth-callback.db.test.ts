@@ -123,11 +123,7 @@ describe('signing in with a code from a provider', () => {
       options: { retryAfterSeconds: 86_400 },
     });
     expect((await loginEvents()).slice(before.length)).toEqual([
-      {
-        outcome: 'locked',
-        target_id: userId,
-        detail: { factor: 'social', provider: 'company', known_device: false },
-      },
+      { outcome: 'locked', target_id: userId, detail: { factor: 'social', provider: 'company', known_device: false } },
     ]);
     const cookie = first.setCookie.map((line) => line.split(';', 1)[0]).join('; ');
     expect(idIn(await signIn(profile, { cookie }))).toBe(userId);

@@ -32,10 +32,7 @@ beforeAll(async () => {
   issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const client = { clientId: 'us', clientSecret: 'our secret', allowPrivateAddresses: true };
   providers = createSocialProviders(
-    {
-      gitlab: { ...client, options: { issuer } },
-      company: { clientId: 'us', issuer, allowPrivateAddresses: true },
-    },
+    { gitlab: { ...client, options: { issuer } }, company: { clientId: 'us', issuer, allowPrivateAddresses: true } },
     OWN,
   );
 });

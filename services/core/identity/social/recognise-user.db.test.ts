@@ -100,9 +100,7 @@ describe('an address verified here', () => {
     ['given another address', `UPDATE users SET email = 'next-' || email WHERE id = $1`],
   ])('opens no session if its account was %s in the meantime', async (_what, change) => {
     const { id, email } = await newUser();
-    await expect(meanwhile(id, change, () => recognise(email))).rejects.toMatchObject({
-      code: 'login_refused',
-    });
+    await expect(meanwhile(id, change, () => recognise(email))).rejects.toMatchObject({ code: 'login_refused' });
     expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
     expect(await rows('SELECT 1 FROM users WHERE email = $1 AND id <> $2', [email, id])).toEqual([]);
   });

@@ -36,11 +36,7 @@ const ports = {
   tokenSettings: { audience: 'https://api.test', issuer: 'https://api.test', mcpAudiences: [] },
 } as unknown as HasAccess & HasTokenSettings;
 /** Without SQL, because a request that is not pushed runs no statement. */
-const withoutSql = {
-  ...ports,
-  sql: undefined as unknown as Ports['sql'],
-  keyRing: { find: () => undefined },
-};
+const withoutSql = { ...ports, sql: undefined as unknown as Ports['sql'], keyRing: { find: () => undefined } };
 
 const good = {
   client_id: 'app',

@@ -88,10 +88,7 @@ const steps: fc.Arbitrary<Step[]> = fc.oneof(
       }),
     ),
   },
-  {
-    weight: 3,
-    arbitrary: one(fc.record({ kind: fc.constant('pass' as const), steps: fc.constantFrom(1, 2, 3, 14) })),
-  },
+  { weight: 3, arbitrary: one(fc.record({ kind: fc.constant('pass' as const), steps: fc.constantFrom(1, 2, 3, 14) })) },
   { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('end' as const), family: anyFamily })) },
   { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('key' as const) })) },
 );

@@ -15,11 +15,7 @@ let database: TestDatabase;
 let copy: FamilyCopy;
 let hot: pg.PoolClient;
 const newCopy = (): FamilyCopy =>
-  createFamilyCopy({
-    url: database.url,
-    secrets: refreshSecrets(new Map([[1, key]]), () => 1),
-    incarnation,
-  });
+  createFamilyCopy({ url: database.url, secrets: refreshSecrets(new Map([[1, key]]), () => 1), incarnation });
 
 beforeAll(async () => {
   database = await createTestDatabase();

@@ -146,10 +146,7 @@ describe('a refresh', () => {
 
   test('no token is rotated in a rewound database', async () => {
     const family = await flows.newFamily();
-    const revocations = {
-      ...harness.ports.revocations,
-      issuingRefusal: () => 'state_rewound' as const,
-    };
+    const revocations = { ...harness.ports.revocations, issuingRefusal: () => 'state_rewound' as const };
     expect(await outcomeOf(flows.refresh(family.refresh_token, {}, { ...harness.ports, revocations }))).toBe(
       'state_rewound',
     );

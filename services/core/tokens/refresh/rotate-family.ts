@@ -181,12 +181,7 @@ export async function rotateFamily(
   const { kv, revoke_reason: _, retry_after_seconds: __, ...facts } = rotation;
   const key = ports.keyRing.secretVersion('refresh', kv);
   if (key === undefined) throw keyRingBehind();
-  const successor = {
-    kv,
-    familyBytes,
-    generation: rotation.outcome === 'kept' ? generation : generation + 1,
-    nonce,
-  };
+  const successor = { kv, familyBytes, generation: rotation.outcome === 'kept' ? generation : generation + 1, nonce };
   return {
     ...facts,
     outcome: facts.outcome as Granted,

@@ -97,11 +97,7 @@ test('refuses another client and another key without ending anything', async () 
 
 test('is off with the setting 0, and on a copy without grace', async () => {
   for (const strict of [{ lostAnswerSeconds: 0 }, { graceSeconds: 0 }, { graceUses: 0 }]) {
-    const at = harness.copyWith({
-      graceSeconds: GRACE_SECONDS,
-      lostAnswerSeconds: LOST_ANSWER_SECONDS,
-      ...strict,
-    });
+    const at = harness.copyWith({ graceSeconds: GRACE_SECONDS, lostAnswerSeconds: LOST_ANSWER_SECONDS, ...strict });
     const { refreshToken } = await lostAnswer(at);
     expect(await outcome(at, refreshToken)).toBe('refresh_token_reused');
   }
@@ -114,11 +110,7 @@ test('never extends the idle limit of the family', async () => {
 });
 
 test('counts as a use of the grace window; beyond the allowed uses it is 429 until the window closes', async () => {
-  const tight = harness.copyWith({
-    graceSeconds: GRACE_SECONDS,
-    graceUses: 1,
-    lostAnswerSeconds: LOST_ANSWER_SECONDS,
-  });
+  const tight = harness.copyWith({ graceSeconds: GRACE_SECONDS, graceUses: 1, lostAnswerSeconds: LOST_ANSWER_SECONDS });
   const { refreshToken, successor } = await lostAnswer(tight);
   expect(await outcome(tight, refreshToken)).toBe('lost_answer');
   const refusal = await tight.refresh(refreshToken).catch((err: unknown) => err);

@@ -84,9 +84,7 @@ describe('a webhook', () => {
     expect(await nameOf(id)).toBe('Hedy');
     await expect(
       deliver({ ...said, text: JSON.stringify(said).replace(String(rounded), '1e3') }),
-    ).rejects.toMatchObject({
-      code: 'request_invalid',
-    });
+    ).rejects.toMatchObject({ code: 'request_invalid' });
   });
 
   test('is refused with an event if its signature is not ours, without a secret, or without an id', async () => {

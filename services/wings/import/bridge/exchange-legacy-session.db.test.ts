@@ -22,12 +22,7 @@ let ports: ExchangePorts;
 
 const issuerOf = (env: Readonly<Record<string, string>> = {}, clock = harness.deps.clock) =>
   createLegacyIssuer(
-    loadConfig({
-      LEGACY_ISSUER: provider.issuer,
-      LEGACY_JWKS_URI: provider.jwksUri,
-      LEGACY_AUDIENCE,
-      ...env,
-    }).legacy,
+    loadConfig({ LEGACY_ISSUER: provider.issuer, LEGACY_JWKS_URI: provider.jwksUri, LEGACY_AUDIENCE, ...env }).legacy,
     { clock },
     guardedFetch,
   );

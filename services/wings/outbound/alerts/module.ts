@@ -2,7 +2,7 @@ import * as alertJobs from '#jobs/contracts/alerts.ts';
 import { cleanUpIncidentsJob } from '#jobs/contracts/security.ts';
 import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
-import { alertPurge } from './alerts.store.ts';
+import { alertPurge, alertsAreDue } from './alerts.store.ts';
 import * as events from './audit-events.ts';
 import { alertDeliveryPurge, messagesWait } from './notices.store.ts';
 import * as permissions from './permissions.ts';
@@ -24,7 +24,7 @@ export const alertsModule = defineModule({
   },
   metrics: () => import('#observability/metrics/alerts.ts'),
   processors: async () => {
-    const { alertsAreDue, sendAlerts } = await import('./send-alerts.ts');
+    const { sendAlerts } = await import('./send-alerts.ts');
     return [run(alertJobs.sendAlertsJob, sendAlerts, () => alertsAreDue)];
   },
   watches: async () => [(await import('#observability/metrics/alerts.ts')).showAlertsGivenUp],

@@ -7,8 +7,6 @@ import { alertsTo, type SendAlertsPorts } from './deliver-alert.ts';
 import { closeAlerts, planNotices } from './notices.store.ts';
 import { dropLastWords, readTargets } from './targets.store.ts';
 
-export { alertsAreDue } from './alerts.store.ts';
-
 type Run = { readonly fence: Fence; readonly signal: AbortSignal };
 
 /**

@@ -125,10 +125,11 @@ export const handoffsAreDue = (endpoints: readonly string[]): Question =>
     endpoints,
   );
 
-const WAITING = 'EXISTS (SELECT FROM handoff_deliveries WHERE next_attempt_at IS NOT NULL AND endpoint';
-/** Names of streams begin so. Index: handoff_deliveries_waiting. */
-export const streamsWait = defineQuestion(`${WAITING} LIKE 'ssf-%')`);
-export const handoffsWait = defineQuestion(`${WAITING} NOT LIKE 'ssf-%')`);
+/** Names of streams begin with `ssf-`. Index: handoff_deliveries_waiting. */
+export const deliveriesWait = (begins: 'LIKE' | 'NOT LIKE'): Question =>
+  defineQuestion(
+    `EXISTS (SELECT FROM handoff_deliveries WHERE next_attempt_at IS NOT NULL AND endpoint ${begins} 'ssf-%')`,
+  );
 
 /** Indexes: handoff_deliveries_waiting; handoff_deliveries_given_up, of which there are few. */
 const queuesCount = defineStatement(

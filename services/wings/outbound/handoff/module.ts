@@ -4,7 +4,7 @@ import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import type { HasHandoff } from './deliver-handoff.ts';
-import { handoffsWait } from './handoff.store.ts';
+import { deliveriesWait } from './handoff.store.ts';
 import * as permissions from './permissions.ts';
 import type { HasSiem } from './siem/export-events.ts';
 import { siemTargetPurge } from './siem/siem.store.ts';
@@ -16,7 +16,7 @@ export const handoffModule = defineModule({
   tables: ['siem_targets'],
   permissions: Object.values(permissions),
   events: Object.values(events),
-  leftWork: [{ question: handoffsWait, what: 'hand-offs wait, and nobody pushes them' }],
+  leftWork: [{ question: deliveriesWait('NOT LIKE'), what: 'hand-offs wait, and nobody pushes them' }],
   jobs: [...Object.values(handoffJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [siemTargetPurge] }],
   deadLetters: async () => (await import('./dead-letters.ts')).deadLetters,

@@ -2,7 +2,7 @@ import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import * as signalJobs from '#jobs/contracts/signals.ts';
 import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
-import { handoffDeliveryPurge, handoffEndpointPurge, streamsWait } from '../handoff/handoff.store.ts';
+import { deliveriesWait, handoffDeliveryPurge, handoffEndpointPurge } from '../handoff/handoff.store.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
 import { signalPurge } from './signals.store.ts';
@@ -25,7 +25,7 @@ export const signalsModule = defineModule({
     const { streamOperations } = await import('./stream-operations.ts');
     return [...transmitterOperations, ...signalStreamOperations, ...streamOperations];
   },
-  leftWork: [{ question: streamsWait, what: 'signals wait, and no stream delivers them' }],
+  leftWork: [{ question: deliveriesWait('LIKE'), what: 'signals wait, and no stream delivers them' }],
   metrics: () => import('#observability/metrics/signals.ts'),
   processors: async () => {
     const { pushSignals, signalsAreDue } = await import('./push-signals.ts');
