@@ -112,11 +112,7 @@ const cruise = (cwd: string, ...folders: string[]) => {
       'json',
       ...folders,
     ],
-    {
-      cwd,
-      encoding: 'utf8',
-      maxBuffer: 64 * 1024 * 1024,
-    },
+    { cwd, encoding: 'utf8', maxBuffer: 64 * 1024 * 1024 },
   );
   return JSON.parse(run.stdout) as {
     summary: { violations: { rule: { name: string }; from: string }[]; totalCruised: number };

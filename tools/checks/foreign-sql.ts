@@ -65,16 +65,13 @@ export const FOREIGN_SQL: Readonly<Record<string, Readonly<Record<string, string
     oauth_consents: 'consents to scopes that a client loses end with the change',
     signoff_policies: 'an application declares its sign-off policies with its permissions',
   },
-  agents: {
-    'users oauth_clients': 'an agent is an OAuth client with an owner; both are locked with it',
-  },
+  agents: { 'users oauth_clients': 'an agent is an OAuth client with an owner; both are locked with it' },
   'api-keys': {
     'users oauth_clients sessions refresh_families feed_state':
       'a key is created under the lock of its owner, with the roles of the sign-in, and is read with the version of rights',
   },
   cli: {
-    'feed_state jwks oauth_clients':
-      '`sallyport doctor` reads facts that no rule of the product needs',
+    'feed_state jwks oauth_clients': '`sallyport doctor` reads facts that no rule of the product needs',
   },
   compliance: {
     [CHECKED]:
@@ -97,12 +94,8 @@ export const FOREIGN_SQL: Readonly<Record<string, Readonly<Record<string, string
     'accounts audit_events oauth_clients passkeys two_factors user_roles users':
       'a batch of a thousand imported users is a few statements, in one transaction with the place in the file; an export reads them as they are, and a certificate has the bytes of its sealed event',
   },
-  monitoring: {
-    job_schedules: 'figures are right until the job that counts was last asked for work and had none',
-  },
-  mcp: {
-    users: 'a task asks for the rights of its user',
-  },
+  monitoring: { job_schedules: 'figures are right until the job that counts was last asked for work and had none' },
+  mcp: { users: 'a task asks for the rights of its user' },
   oauth: {
     users: `${ONE_STATEMENT}: a consent, device or document client and its user; and claims of the user`,
     oauth_clients:
@@ -167,6 +160,9 @@ export const tablesOf = (place: string): string[] =>
 const wings = modules.filter(({ wing }) => wing !== undefined);
 const wingTables = wings.flatMap(({ tables }) => tables);
 
+/** Rows that jobs gave up are shown also where their wing is left out: its tables stay. */
+const GIVEN_UP = ['handoff_deliveries'];
+
 /** Tables of wings that an installation without wings reads: in SQL that is of no wing, and in triggers on other tables. */
 export function wingTablesInUse(): { readonly bySql: string[]; readonly byTriggers: string[] } {
   const { functions, triggers } = readRoutines();
@@ -175,11 +171,12 @@ export function wingTablesInUse(): { readonly bySql: string[]; readonly byTrigge
   const called = new Set(triggers.flatMap(({ table, calls }) => (wingTables.includes(table) ? [] : [calls])));
   const isWing = (place: string): boolean => wings.some(({ name }) => name.split('/')[0] === place);
   return {
-    bySql: ofWings(
-      Object.keys(FOREIGN_SQL)
+    bySql: ofWings([
+      ...GIVEN_UP,
+      ...Object.keys(FOREIGN_SQL)
         .filter((place) => !isWing(place))
         .flatMap(tablesOf),
-    ),
+    ]),
     byTriggers: ofWings(functions.flatMap(({ name, sql }) => (called.has(name) ? tablesIn(sql) : []))),
   };
 }

@@ -39,10 +39,7 @@ test('every permission that is defined is used, by its value and not as text', (
   const declared = shipped.flatMap(({ file, text }) =>
     file.endsWith('/permissions.ts')
       ? [...text.matchAll(/export const (\w+) = definePermission\(\{\s*name: '([a-z_:.]+)'/g)].map(
-          ([, value, name]) => ({
-            value,
-            name,
-          }),
+          ([, value, name]) => ({ value, name }),
         )
       : [],
   );

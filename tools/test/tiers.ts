@@ -32,9 +32,9 @@ export function toolsOf(known: ReadonlySet<string>, read: (path: string) => stri
   };
 }
 
-/** What a wing serves, as the names of test files begin; every job, agents of a stale directory, and transmitters of the OpenID suite are of wings too. */
+/** What a wing serves, as the names of test files begin; every job, agents of a stale directory, and transmitters of the OpenID suite are of wings too. `idle-memory` measures the machine. */
 const ABOUT_WINGS =
-  /\/(agents|alerts|console|every-job|handoff|hostile-receivers|imports|killed-agents|left-out|legacy|old-provider|privacy|run-the-openid|signoff|stale-directory)[\w-]*\.integration/;
+  /\/(agents|alerts|console|every-job|handoff|hostile-receivers|idle-memory|imports|killed-agents|left-out|legacy|old-provider|privacy|run-the-openid|signoff|stale-directory)[\w-]*\.integration/;
 /** By their subject, or because they import a wing. */
 const OF_WINGS = /services\/(wings|mcp)\//;
 

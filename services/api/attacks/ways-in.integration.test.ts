@@ -128,10 +128,7 @@ describe('a way in to an account with a second factor that proves none', () => {
   test('the page /bridge shows the field for the code, and goes on to where the application wanted', async () => {
     const who = await victim();
     const form = { token: await oldToken(who), return_to: `${APP}/home` };
-    const page = await send(copy.url, 'POST', '/bridge', {
-      form,
-      headers: { origin: APP, accept: 'text/html' },
-    });
+    const page = await send(copy.url, 'POST', '/bridge', { form, headers: { origin: APP, accept: 'text/html' } });
     expect([page.status, page.text.includes('action="/login/code"')]).toEqual([200, true]);
     expect(page.text).toContain(`${APP}/home`);
     expect(page.headers.get('set-cookie') ?? '').not.toContain('session_token');

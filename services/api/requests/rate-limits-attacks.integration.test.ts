@@ -57,11 +57,7 @@ async function openDoor(
     { rateCounters, sql, clock: systemClock, log: quietLog },
     limitBuckets(loadConfig(env).limits),
   );
-  const app = createApp({
-    log: quietLog,
-    trustedProxies,
-    limiting: { limits, identify: identifyBy(authenticators) },
-  });
+  const app = createApp({ log: quietLog, trustedProxies, limiting: { limits, identify: identifyBy(authenticators) } });
   apps.push(app);
   bind({ app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound }, endpoint, () => ({}));
   await app.fastify.listen({ port: 0, host: '127.0.0.1' });

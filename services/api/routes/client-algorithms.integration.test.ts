@@ -149,7 +149,9 @@ test('the keys of each algorithm rotate by themselves, and a compromise of one l
     await eventually('the copy to refuse the tokens of the key', async () => !(await isActive(es, copy)));
     expect(await isActive(rs, copy)).toBe(true);
     const next = await tokenOf(modern, copy);
-    expect([algOf(next), await isActive(next, other)]).toEqual(['ES256', true]);
+    expect(algOf(next)).toBe('ES256');
+    // The key replaces a compromised one at once, before every copy has read it.
+    await eventually('the other copy to read the new key', () => isActive(next, other));
   }
 });
 

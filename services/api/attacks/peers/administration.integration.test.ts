@@ -9,6 +9,7 @@ import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { sampleRequests } from '../sample-input-harness.ts';
 
 /** How the administration of other servers was used by who may not, tried on this one. */
@@ -31,7 +32,7 @@ const withBody = ({ method }: Endpoint, body: Json) => (method === 'GET' || body
 test('an operation of the admin API answers no user without a role (CVE-2024-3656, Keycloak: some operations of administrators asked for no permission)', async () => {
   const { bearer } = await newPerson(copy);
   const operations = copy.bound.filter(({ path, rest }) => path.startsWith('/v1/admin/') && rest === undefined);
-  expect(operations.length).toBeGreaterThan(35);
+  expect(operations.length).toBeGreaterThan(hasWings ? 70 : 35);
   for (const endpoint of operations)
     for (const { path, body } of sampleRequests(endpoint, {})) {
       const { status, body: refused } = await send(copy.url, endpoint.method, path, {
@@ -57,7 +58,7 @@ test('a position in a list is data, never a part of a statement (CVE-2026-33503,
   const lists = copy.bound.filter(({ query }) =>
     Object.hasOwn((query as z.ZodObject | undefined)?.shape ?? {}, 'cursor'),
   );
-  expect(lists.length).toBeGreaterThan(10);
+  expect(lists.length).toBeGreaterThan(hasWings ? 20 : 10);
   for (const endpoint of lists)
     for (const cursor of cursors) {
       const [{ path } = { path: '' }] = sampleRequests(endpoint, {});
