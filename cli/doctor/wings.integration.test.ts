@@ -35,7 +35,7 @@ test('without the setting every wing is named, and what is left out without work
   expect(all('audit recomputed')).toMatchObject({ result: 'warn' });
   const few = await doctor(WINGS.join(','));
   expect(few('wings')).toMatchObject({ result: 'pass', evidence: `left out: ${WINGS.join(', ')}` });
-  // Nobody can recompute the log without the wing that does.
+  // Only the wing recomputes the log.
   expect(few('audit recomputed')).toMatchObject({ result: 'skip' });
 });
 
@@ -65,6 +65,6 @@ test('work of wings that are left out is a warning, and that of the others is no
   expect((await doctor('handoff,agents'))('wings')).toMatchObject({
     result: 'warn',
     evidence:
-      'left out: handoff, agents; hand-offs wait, and nobody pushes them; agents live, and the API cannot kill them',
+      'left out: handoff, agents; hand-offs wait, and no job pushes them; agents live, and the API cannot kill them',
   });
 });

@@ -18,7 +18,7 @@ test('a table is listed once for each place, with a sentence', () => {
 
 test('without the wings, these of their tables are read and no other: the lists only shrink', () => {
   expect(`${wingTablesInUse().bySql}`).toBe(
-    'agents,alert_targets,handoff_deliveries,import_chunks,legacy_sessions,phi_data_keys,phi_keys,signal_streams,signoff_policies,signoffs',
+    'agents,alert_targets,handoff_deliveries,import_chunks,legacy_sessions,phi_keys,signal_streams,signoff_policies',
   );
   expect(`${wingTablesInUse().byTriggers}`).toBe('agents,imports,legacy_sessions,legacy_user_ends,legacy_users');
 });

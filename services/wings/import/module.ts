@@ -29,8 +29,8 @@ export const importModule = defineModule({
   events: [...Object.values(events), ...Object.values(bridgeEvents)],
   jobs: [...Object.values(migrationJobs), ...Object.values(legacyJobs)],
   leftWork: [
-    { question: importsAreDue, what: 'imports have begun, and nobody ends them' },
-    { question: legacyEventsAreDue, what: 'events of the old provider wait, and nobody applies them' },
+    { question: importsAreDue, what: 'imports have begun, and no job ends them' },
+    { question: legacyEventsAreDue, what: 'events of the old provider wait, and no job applies them' },
   ],
   metrics: () => import('#observability/metrics/migration-bridge.ts'),
   operations: async () => (await import('./operations.ts')).importOperations,

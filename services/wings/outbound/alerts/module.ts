@@ -15,7 +15,7 @@ export const alertsModule = defineModule({
   tables: ['alert_targets', 'alerts', 'alert_notices', 'alert_deliveries', 'alert_silences', 'alert_progress'],
   permissions: Object.values(permissions),
   events: Object.values(events),
-  leftWork: [{ question: messagesWait, what: 'alerts wait, and nobody is told of them' }],
+  leftWork: [{ question: messagesWait, what: 'alerts wait, and no job sends them' }],
   jobs: [...Object.values(alertJobs)],
   purged: [{ by: cleanUpIncidentsJob, purges: [alertPurge, alertDeliveryPurge, silencePurge] }],
   operations: async () => {

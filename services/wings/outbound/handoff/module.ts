@@ -16,7 +16,7 @@ export const handoffModule = defineModule({
   tables: ['siem_targets'],
   permissions: Object.values(permissions),
   events: Object.values(events),
-  leftWork: [{ question: deliveriesWait('NOT LIKE'), what: 'hand-offs wait, and nobody pushes them' }],
+  leftWork: [{ question: deliveriesWait('NOT LIKE'), what: 'hand-offs wait, and no job pushes them' }],
   jobs: [...Object.values(handoffJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [siemTargetPurge] }],
   deadLetters: async () => (await import('./dead-letters.ts')).deadLetters,
