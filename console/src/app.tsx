@@ -2,13 +2,23 @@ import { QueryClientProvider } from '@tanstack/preact-query';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { LocationProvider, lazy, Route, Router } from 'preact-iso';
 import { type ConsoleSession, queries } from './data/api.ts';
-import { announceSignIn, SessionContext, signInHere, useCan, useSession, useSessionQuery } from './data/session.tsx';
-import { type Page, pages, titles } from './pages.ts';
+import { announceSignIn, SessionContext, signInHere, useSession, useSessionQuery } from './data/session.tsx';
+import { loadPage } from './pages.ts';
+import { pageChanged } from './parts/focus.ts';
 import { PageHead } from './parts/page.tsx';
 import { Empty, Failed, Loading } from './parts/states.tsx';
+import { hrefOf, isOpen, type Place, places, titleOf } from './places.ts';
 import { Shell } from './shell/shell.tsx';
 import { common } from './texts/common.ts';
-import { fill, firstLanguage, keepLanguage, LanguageContext, type LanguageTag, useTexts } from './texts/languages.ts';
+import {
+  fill,
+  firstLanguage,
+  keepLanguage,
+  LanguageContext,
+  type LanguageTag,
+  useLanguage,
+  useTexts,
+} from './texts/languages.ts';
 
 /** The page in the middle of the window, for a user who is not signed in. */
 function Alone({ title, lead, action }: { readonly title: string; readonly lead: string; readonly action: boolean }) {
@@ -76,20 +86,19 @@ function Unknown() {
 type Routed = { readonly params?: Readonly<Record<string, string>> };
 
 /** The component of each page, made once: a page that the user may not see is not even loaded. */
-const routed = pages.map((page) => {
-  const Loaded = lazy(() => page.load().then(({ Page: Body }) => Body));
+const routed = places.map((place) => {
+  const Loaded = lazy(() => loadPage(place).then(({ Page: Body }) => Body));
   function Guarded({ params = {} }: Routed) {
-    const can = useCan();
-    const names = useTexts(titles);
-    const { left_out: leftOut } = useSession();
-    if (page.wing !== undefined && leftOut.includes(page.wing)) return <Unknown />;
-    return can(page.permission) ? (
-      <Loaded params={params} title={names[page.name]} />
+    const title = titleOf(place, useLanguage());
+    const { permissions, left_out: leftOut } = useSession();
+    if (place.wing !== undefined && leftOut.includes(place.wing)) return <Unknown />;
+    return isOpen(place, permissions, leftOut) ? (
+      <Loaded params={params} title={title} />
     ) : (
-      <NotAllowed title={names[page.name]} permission={page.permission ?? ''} />
+      <NotAllowed title={title} permission={place.permission ?? ''} />
     );
   }
-  return [page, Guarded] as const satisfies readonly [Page, (props: Routed) => unknown];
+  return [place, Guarded] as const satisfies readonly [Place, (props: Routed) => unknown];
 });
 
 function SignedInConsole({
@@ -110,11 +119,9 @@ function SignedInConsole({
             <p>{fill(texts.noPermissionsWhy, { id: session.user_id })}</p>
           </Empty>
         ) : (
-          <Router>
+          <Router onRouteChange={pageChanged}>
             {[
-              ...routed.map(([{ name, path }, Body]) => (
-                <Route key={name} path={`/console${path === '/' ? '' : path}`} component={Body} />
-              )),
+              ...routed.map(([place, Body]) => <Route key={place.name} path={hrefOf(place)} component={Body} />),
               <Route key="unknown" default component={Unknown} />,
             ]}
           </Router>

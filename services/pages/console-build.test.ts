@@ -51,7 +51,7 @@ test('the console imports its own files, its libraries and the client package, a
   const libraries = ['preact', 'preact/hooks', 'preact-iso', '@tanstack/preact-query', 'vite'];
   for (const file of globSync('{src/**/*.{ts,tsx},*.ts}', { cwd: CONSOLE })) {
     const text = readFileSync(join(CONSOLE, file), 'utf8');
-    for (const [, from = ''] of text.matchAll(/(?:from|import\() ?'([^']+)'/g)) {
+    for (const [, from = ''] of text.matchAll(/(?:from |import\()'([^']+)'/g)) {
       const isOwn = from.startsWith('.') && resolve(CONSOLE, file, '..', from).startsWith(`${CONSOLE}/`);
       const isClient = from.endsWith('/sdks/client/src/index.ts');
       expect([file, from, isOwn || isClient || libraries.includes(from)]).toEqual([file, from, true]);

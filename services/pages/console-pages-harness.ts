@@ -1,149 +1,95 @@
 // For tests only: the pages of the console, as they are walked in a browser.
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Group } from '#console/src/fold/group.ts';
+import { placeWords } from '#console/src/texts/generated/operations.ts';
+
+type Place = Pick<View, 'path' | 'permission'> & {
+  readonly name: string;
+  readonly wing?: string;
+  readonly fold?: { readonly group: Pick<Group, 'creates'> };
+};
+// Of the browser's sources, which the compiler of the server does not read.
+const { places, titleOf } = (await import(
+  pathToFileURL(resolve(import.meta.dirname, '../../console/src/places.ts')).href
+)) as { readonly places: readonly Place[]; readonly titleOf: (place: Place, language: 'en' | 'de') => string };
+
+type View = { readonly path: string; readonly en: string; readonly de: string; readonly permission?: string };
+const viewOf = (place: Place, query = ''): View => ({
+  path: `/console${place.path === '/' ? '' : place.path}${query}`,
+  en: titleOf(place, 'en'),
+  de: titleOf(place, 'de'),
+  ...(place.permission === undefined ? {} : { permission: place.permission }),
+});
+/** A page of one item, which another test opens, has no view of its own. */
+const lists = places.filter(({ path }) => !path.includes(':'));
+const VIEWS: Readonly<Record<string, readonly string[]>> = { queues: ['?show=schedule'], sessions: ['?show=ended'] };
+const ownTitle = (path: string, permission: string, en: string, de = en): View => ({ path, permission, en, de });
 
 /**
  * Every view of an installation in use: its address, its title in both languages, and the permission that it needs.
- * `{name}` is the id or title of a row that the test wrote.
+ * `{name}` is the id or title of a row that the test wrote. Lists follow from the pages themselves.
  */
-export const PAGES: readonly {
-  readonly path: string;
-  readonly en: string;
-  readonly de: string;
-  readonly permission?: string;
-}[] = [
-  { path: '/console', en: 'Overview', de: 'Übersicht' },
-  { path: '/console/people', en: 'People', de: 'Personen', permission: 'users:read' },
-  { path: '/console/sessions', en: 'Sessions', de: 'Sitzungen', permission: 'sessions:read' },
-  { path: '/console/inspector', en: 'Token inspector', de: 'Token-Prüfung' },
-  { path: '/console/roles', en: 'Roles', de: 'Rollen', permission: 'roles:read' },
-  { path: '/console/clients', en: 'Clients', de: 'Clients', permission: 'clients:read' },
-  { path: '/console/clients/{client}', en: '{application}', de: '{application}', permission: 'clients:read' },
-  { path: '/console/api-keys', en: 'API keys', de: 'API-Schlüssel', permission: 'api_keys:read' },
-  { path: '/console/applications', en: 'Applications', de: 'Anwendungen', permission: 'applications:read' },
-  { path: '/console/people/{person}', en: '{email}', de: '{email}', permission: 'users:read' },
-  { path: '/console/stream', en: 'Live events', de: 'Ereignisse live', permission: 'audit:read' },
-  { path: '/console/incidents', en: 'Incidents', de: 'Vorfälle', permission: 'incidents:read' },
-  {
-    path: '/console/incidents/{incident}',
-    en: 'Credential stuffing',
-    de: 'Credential stuffing',
-    permission: 'incidents:read',
-  },
-  { path: '/console/alerts', en: 'Alerts', de: 'Alarme', permission: 'alerts:read' },
-  { path: '/console/alerts?show=targets', en: 'Alerts', de: 'Alarme', permission: 'alerts:read' },
-  { path: '/console/alerts?show=silences', en: 'Alerts', de: 'Alarme', permission: 'alerts:read' },
-  { path: '/console/alerts/targets/{target}', en: '{target_name}', de: '{target_name}', permission: 'alerts:read' },
-  { path: '/console/queues', en: 'Queues', de: 'Warteschlangen', permission: 'queues:manage' },
-  { path: '/console/queues?show=schedule', en: 'Queues', de: 'Warteschlangen', permission: 'queues:manage' },
-  { path: '/console/queues?show=dead', en: 'Queues', de: 'Warteschlangen', permission: 'queues:manage' },
-  {
-    path: '/console/queues/dead/logout/{letter}',
-    en: 'send-logout-tokens',
-    de: 'send-logout-tokens',
-    permission: 'queues:manage',
-  },
-  { path: '/console/imports', en: 'Imports and backups', de: 'Importe und Sicherungen', permission: 'imports:read' },
-  {
-    path: '/console/imports?show=backups',
-    en: 'Imports and backups',
-    de: 'Importe und Sicherungen',
-    permission: 'imports:read',
-  },
-  { path: '/console/imports/{import}', en: 'clerk', de: 'clerk', permission: 'imports:read' },
-  { path: '/console/signals', en: 'Shared signals', de: 'Geteilte Signale', permission: 'signals:read' },
-  {
-    path: '/console/signals?show=transmitters',
-    en: 'Shared signals',
-    de: 'Geteilte Signale',
-    permission: 'signals:read',
-  },
-  { path: '/console/signals?show=received', en: 'Shared signals', de: 'Geteilte Signale', permission: 'signals:read' },
-  { path: '/console/signals?show=siem', en: 'Shared signals', de: 'Geteilte Signale', permission: 'signals:read' },
-  { path: '/console/keys', en: 'Signing keys', de: 'Signaturschlüssel', permission: 'keys:read' },
-  { path: '/console/audit', en: 'Audit log', de: 'Audit-Protokoll', permission: 'audit:read' },
-  { path: '/console/audit/{event}', en: '{event_type}', de: '{event_type}', permission: 'audit:read' },
-  { path: '/console/compliance', en: 'Compliance', de: 'Compliance', permission: 'compliance:read' },
+export const PAGES: readonly View[] = [
+  ...lists
+    .filter(({ name }) => !['agents', 'signoffs', 'verifyReport'].includes(name))
+    .flatMap((place) => ['', ...(VIEWS[place.name] ?? [])].map((query) => viewOf(place, query))),
+  ownTitle('/console/clients/{client}', 'clients:read', '{application}'),
+  ownTitle('/console/people/{person}', 'users:read', '{email}'),
+  ownTitle('/console/roles/auditor', 'roles:read', 'auditor'),
+  ownTitle('/console/incidents/{incident}', 'incidents:read', 'Credential stuffing', 'Durchprobieren von Zugangsdaten'),
+  ownTitle('/console/alert-targets/{target}', 'alerts:read', '{target_name}'),
+  ownTitle('/console/dead-letters/logout/{letter}', 'queues:manage', 'send-logout-tokens'),
+  ownTitle('/console/imports/{import}', 'imports:read', 'clerk'),
+  ownTitle('/console/audit/{event}', 'audit:read', '{event_type}'),
 ];
+
+type NewPage = {
+  readonly path: string;
+  readonly title: string;
+  readonly none?: string;
+  readonly first?: { readonly command: string } | { readonly button: string };
+};
+
+/** What is special about pages of a new installation: those made by hand, and lists that are not empty. */
+const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
+  overview: { none: 'No worker has reported yet' },
+  stream: { none: 'Waiting for the next event' },
+  backups: { none: 'No restore was rehearsed yet', first: { command: 'sallyport backup --out' } },
+  audit: { none: 'No event yet' },
+  compliance: { none: 'No report yet', first: { button: 'Make a report' } },
+  siem: { none: 'The log is exported nowhere' },
+  signoffs: { none: 'No act waits for approval' },
+  'api-keys': { none: 'There is no API key yet', first: { command: 'sallyport api-keys create' } },
+  'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },
+};
+/** Lists that have rows from the start. */
+const FULL = ['users', 'clients', 'roles'];
+
+/** What a list of a new installation says, and the button that makes the first item. */
+function saidBy({ name, fold }: Place): Omit<NewPage, 'path' | 'title'> {
+  if (fold === undefined) return {};
+  const [create] = fold.group.creates;
+  const button = create?.says?.en[0];
+  const none = placeWords[name]?.none?.[0];
+  return {
+    ...(FULL.includes(name) || none === undefined ? {} : { none }),
+    ...(button === undefined ? {} : { first: { button } }),
+  };
+}
 
 /**
  * Every view of a new installation, which has one administrator and no worker. `none` is the title of what stands in place
  * of the content, `first` the command or button that makes the first one, if people make it.
  */
-export const NEW_PAGES: readonly {
-  readonly path: string;
-  readonly title: string;
-  readonly permission?: string;
-  readonly none?: string;
-  readonly first?: { readonly command: string } | { readonly button: string };
-}[] = [
-  { path: '', title: 'Overview', none: 'No worker has reported yet' },
-  { path: '/people', title: 'People' },
-  { path: '/sessions', title: 'Sessions' },
+export const NEW_PAGES: readonly NewPage[] = [
+  ...lists.map((place) => ({
+    path: place.path === '/' ? '' : place.path,
+    title: titleOf(place, 'en'),
+    ...saidBy(place),
+    ...SPECIAL[place.name],
+  })),
   { path: '/sessions?show=ended', title: 'Sessions', none: 'Nothing has ended yet' },
-  { path: '/inspector', title: 'Token inspector' },
-  { path: '/stream', title: 'Live events', none: 'Waiting for the next event' },
-  { path: '/incidents', title: 'Incidents', none: 'No incident yet' },
-  { path: '/alerts', title: 'Alerts', none: 'No alert yet' },
-  {
-    path: '/alerts?show=targets',
-    title: 'Alerts',
-    none: 'Alerts are sent nowhere',
-    first: { button: 'Add a target' },
-  },
-  { path: '/alerts?show=silences', title: 'Alerts', none: 'Nothing is silenced', first: { button: 'Silence' } },
-  { path: '/queues', title: 'Queues' },
   { path: '/queues?show=schedule', title: 'Queues', none: 'No worker has declared its schedule yet' },
-  { path: '/queues?show=dead', title: 'Queues', none: 'Nothing failed for good' },
-  {
-    path: '/imports',
-    title: 'Imports and backups',
-    none: 'No users came from another system yet',
-    first: { command: 'sallyport import clerk users.json' },
-  },
-  {
-    path: '/imports?show=backups',
-    title: 'Imports and backups',
-    none: 'No restore was rehearsed yet',
-    first: { command: 'sallyport backup --out' },
-  },
-  { path: '/keys', title: 'Signing keys' },
-  { path: '/audit', title: 'Audit log', none: 'No event yet' },
-  { path: '/compliance', title: 'Compliance', none: 'No report yet', first: { button: 'Make a report' } },
-  { path: '/compliance/verify', title: 'Verify a bundle', permission: 'compliance:read' },
-  { path: '/roles', title: 'Roles' },
-  { path: '/clients', title: 'Clients' },
-  {
-    path: '/api-keys',
-    title: 'API keys',
-    none: 'There is no API key yet',
-    first: { command: 'sallyport api-keys create' },
-  },
-  {
-    path: '/signals',
-    title: 'Shared signals',
-    none: 'No system receives signals from here',
-    first: { command: 'sallyport clients create' },
-  },
-  {
-    path: '/signals?show=transmitters',
-    title: 'Shared signals',
-    none: 'No other system may end access here',
-    first: { button: 'Add a transmitter' },
-  },
-  { path: '/signals?show=received', title: 'Shared signals', none: 'No signal was received in the last 90 days' },
-  { path: '/signals?show=siem', title: 'Shared signals', none: 'The log is exported nowhere' },
-  {
-    path: '/applications',
-    title: 'Applications',
-    none: 'No application has declared its permissions',
-    first: { command: 'sallyport apply permissions.yaml' },
-  },
-  {
-    path: '/agents',
-    title: 'Agents',
-    permission: 'agents:read',
-    none: 'There is no agent yet',
-    first: { command: 'sallyport agents register' },
-  },
-  { path: '/signoffs', title: 'Sign-offs', permission: 'signoffs:read', none: 'No act waits for approval' },
   { path: '/signoffs?show=all', title: 'Sign-offs', none: 'No sign-off was requested yet' },
 ];

@@ -209,16 +209,16 @@ test('an administrator kills an agent after seeing what it affects, and sees who
   const { id, ownerId } = await newAgent();
   await openPage(page, `/console/agents?owner=${ownerId}`, 'Agents');
   await page.getByRole('link', { name: 'Deployer' }).click();
-  await page.getByRole('button', { name: 'Kill' }).click();
-  const dialog = page.getByRole('dialog', { name: 'Kill Deployer for good' });
+  await page.getByRole('button', { name: 'Kill', exact: true }).click();
+  const dialog = page.getByRole('dialog', { name: 'Kill: Deployer' });
   await dialog.getByText('Sign-ins at them').waitFor();
   await dialog.getByLabel('Reason').fill('acts on its own');
   await dialog.getByText('The same on the command line').click();
   await dialog.getByText(`sallyport agents kill ${id} --reason 'acts on its own'`).waitFor();
-  await dialog.getByRole('button', { name: 'Kill' }).click();
+  await dialog.getByRole('button', { name: 'Kill', exact: true }).click();
   await dialog.waitFor({ state: 'detached' });
-  await page.locator('.badge', { hasText: 'killed' }).waitFor();
-  expect(await page.getByRole('button', { name: 'Kill' }).count()).toBe(0);
+  await page.locator('.badge', { hasText: 'Killed' }).waitFor();
+  expect(await page.getByRole('button', { name: 'Kill', exact: true }).count()).toBe(0);
   const killed = await harness.harness.rows(
     `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'agent.killed' AND target_id = $1`,
     [id],

@@ -24,14 +24,14 @@ vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
  */
 
 type ListedPage = { readonly name: string; readonly path: string; readonly permission?: string };
-const listed = (await import(pathToFileURL(resolve(import.meta.dirname, '../../console/src/pages.ts')).href)) as {
-  readonly pages: readonly ListedPage[];
+const listed = (await import(pathToFileURL(resolve(import.meta.dirname, '../../console/src/places.ts')).href)) as {
+  readonly places: readonly ListedPage[];
 };
 const CONSOLE = resolve(import.meta.dirname, '../../console/src');
 /** Those that open a page, and those with which a page shows more. */
 const permissions = [
   ...new Set([
-    ...listed.pages.flatMap(({ permission }) => permission ?? []),
+    ...listed.places.flatMap(({ permission }) => permission ?? []),
     ...globSync('**/*.tsx', { cwd: CONSOLE }).flatMap((file) =>
       [...readFileSync(resolve(CONSOLE, file), 'utf8').matchAll(/'([a-z_]+:read)'/g)].map(([, name = '']) => name),
     ),
@@ -203,13 +203,14 @@ describe.each(permissions)('a user whose only permission is %s', (permission) =>
     const { page, serious, context } = await asViewer(permission);
     const answers = answersOf(page);
     let shown = '';
-    for (const listedPage of listed.pages) {
+    for (const listedPage of listed.places) {
       const address = addressOf(listedPage);
       if (listedPage.permission === undefined || listedPage.permission === permission) {
         await page.goto(address);
         await page.locator('main h1, main .state').first().waitFor();
         await expect.poll(() => page.locator('.loading').count()).toBe(0);
       } else {
+        expect(await page.locator(`nav a[href="${address}"]`).count()).toBe(0);
         const before = (await answers()).length;
         await route(page, address);
         await page.getByText(`It needs the permission ${listedPage.permission}.`).waitFor();

@@ -9,7 +9,11 @@ import {
 } from '../../../sdks/client/src/index.ts';
 
 type Input<N extends OperationName> = Operations[N]['input'];
+
 export type Answer<N extends OperationName> = Operations[N]['answer'];
+
+/** An error that is said in the language of the reader already. */
+export class Told extends Error {}
 
 /** A refusal of the API, as its registry of errors describes it. */
 export class Refusal extends Error {
@@ -18,6 +22,8 @@ export class Refusal extends Error {
   readonly detail: string;
   readonly fix: string;
   readonly traceId: string | undefined;
+  /** What is wrong with the members of the request, each by its path: `body/name`. */
+  readonly problems: readonly { readonly at: string; readonly why: string }[];
   constructor(status: number, problem: Partial<Problem> & { readonly code: string }) {
     super(problem.title ?? problem.code);
     this.name = 'Refusal';
@@ -26,6 +32,7 @@ export class Refusal extends Error {
     this.detail = problem.detail ?? '';
     this.fix = problem.fix ?? '';
     this.traceId = problem.trace_id;
+    this.problems = problem.problems ?? [];
   }
 }
 
@@ -52,6 +59,17 @@ export async function call<N extends OperationName>(name: N, input?: Input<N>): 
   if (result.status === 401) for (const listener of onEnded) listener();
   throw new Refusal(result.status, result.problem as Partial<Problem> & { readonly code: string });
 }
+
+/** What a form or a page passes to an operation that it knows by its name alone. */
+type AnyInput = {
+  readonly path?: object;
+  readonly query?: object;
+  readonly body?: object;
+  readonly idempotencyKey?: string;
+};
+/** Calls an operation by its name: what it takes was checked against its shape. @throws Refusal, TransportError */
+export const callByName = (name: string, input: AnyInput): Promise<unknown> =>
+  call(name as OperationName, input as Input<OperationName>);
 
 export type ConsoleSession = {
   readonly user_id: string;
@@ -138,24 +156,28 @@ export function useRead<N extends OperationName>(
   return useQuery<Answer<N>>({ queryKey: [name, input], queryFn: () => call(name, input), ...options });
 }
 
+/** Reads by a function of the page's own; the answer is kept under a key. */
+export const useReadBy = <T>(key: readonly unknown[], read: () => Promise<T>, every?: number) =>
+  useQuery<T>({ queryKey: key, queryFn: read, ...(every === undefined ? {} : { refetchInterval: every }) });
+
 type Paged = { readonly next: string | null };
 type PagedName = { [N in OperationName]: Answer<N> extends Paged ? N : never }[OperationName];
 
 /** Reads a list page by page, by its cursor; shown again after `refetchInterval` milliseconds. */
-export function usePages<N extends PagedName>(
-  name: N,
-  query: object,
-  { path, ...options }: { readonly path?: object; readonly enabled?: boolean; readonly refetchInterval?: number } = {},
-) {
-  return useInfiniteQuery({
+export const usePages = <N extends PagedName>(name: N, query: object, options: PagesOptions = {}) =>
+  usePagesByName<Answer<N>>(name, query, options);
+
+type PagesOptions = { readonly path?: object; readonly enabled?: boolean; readonly refetchInterval?: number };
+/** The same by the name of an operation alone; a list without a cursor is one page. */
+export const usePagesByName = <T>(name: string, query: object, { path, ...options }: PagesOptions = {}) =>
+  useInfiniteQuery({
     queryKey: [name, 'pages', query, path],
     queryFn: ({ pageParam }) =>
-      call(name, {
+      callByName(name, {
         ...(path === undefined ? {} : { path }),
         query: { ...query, ...(pageParam === null ? {} : { cursor: pageParam }) },
-      } as unknown as Input<N>),
+      }) as Promise<T>,
     initialPageParam: null as string | null,
-    getNextPageParam: (last) => (last as Paged).next,
+    getNextPageParam: (last) => (last as Partial<Paged>).next ?? null,
     ...options,
   });
-}

@@ -69,7 +69,7 @@ const texts = inLanguages({
 });
 
 /** Names of reports and of their states. */
-export const reportTexts = inLanguages({
+const reportTexts = inLanguages({
   en: {
     demand: 'Report on demand',
     daily: 'Daily report of {period}',
@@ -103,11 +103,11 @@ const statusTone = {
   not_applicable: 'plain',
   unknown: 'plain',
 } as const satisfies Record<Control['status'], Tone>;
-export const reportName = (
+const reportName = (
   { kind, period }: Pick<Report, 'kind' | 'period'>,
   shared: Readonly<Record<Report['kind'], string>>,
 ): string => fill(shared[kind], { period: period ?? '' });
-export const reportTone = ({ status }: Pick<Report, 'status'>): Tone =>
+const reportTone = ({ status }: Pick<Report, 'status'>): Tone =>
   status === 'done' ? 'good' : status === 'failed' ? 'bad' : status === 'cancelled' ? 'plain' : 'accent';
 
 const STATUSES = ['fail', 'error', 'pass', 'not_applicable', 'unknown'] as const;
@@ -246,6 +246,9 @@ function Reports() {
     </Section>
   );
 }
+
+/** What the page of one report shares with the list. */
+export const reportWords = { texts: reportTexts, nameOf: reportName, toneOf: reportTone };
 
 export function Page({ title }: PageProps) {
   const own = useTexts(texts);

@@ -60,7 +60,7 @@ const BEYOND_MS = 7 * DAY_MS;
 type Span = { readonly kind: 'waits' | 'signs' | 'verifies'; readonly from: number; readonly to: number };
 
 /** When a key is published, signs, and only verifies, in milliseconds; an open end goes to `end`. */
-export function spansOf(key: Key, end: number): Span[] {
+function spansOf(key: Key, end: number): Span[] {
   const published = Date.parse(key.published_at);
   const activates = Date.parse(key.activates_at);
   const compromised = key.compromised_at === null ? end : Date.parse(key.compromised_at);

@@ -1,12 +1,11 @@
 import { useRead } from '../data/api.ts';
 import { useCan, useSession } from '../data/session.tsx';
-import { Foreign, Time } from '../parts/format.tsx';
+import { Rows } from '../fold/list.tsx';
 import { KeyRow } from '../parts/key-row.tsx';
-import { PageHead, type PageProps, Row, Section } from '../parts/page.tsx';
-import { Severity } from '../parts/severity.tsx';
+import { PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
-import { fill, inLanguages, useTexts } from '../texts/languages.ts';
-import { detectionName } from './incidents.tsx';
+import { type Place, placeOf } from '../places.ts';
+import { inLanguages, useTexts } from '../texts/languages.ts';
 import { Dashboard } from './overview/dashboard.tsx';
 
 const texts = inLanguages({
@@ -17,7 +16,6 @@ const texts = inLanguages({
     incidents: 'Open incidents',
     noIncidents: 'No incident is open',
     noIncidentsWhy: 'Detections run on every event. A new incident appears here.',
-    times: 'seen {count}×',
     keys: 'Signing keys',
     noKeys: 'No key is in the ring',
     noKeysWhy: 'The API makes the first key when it starts.',
@@ -29,7 +27,6 @@ const texts = inLanguages({
     incidents: 'Offene Vorfälle',
     noIncidents: 'Kein Vorfall ist offen',
     noIncidentsWhy: 'Erkennungen prüfen jedes Ereignis. Ein neuer Vorfall erscheint hier.',
-    times: '{count}× gesehen',
     keys: 'Signaturschlüssel',
     noKeys: 'Kein Schlüssel ist im Ring',
     noKeysWhy: 'Die API legt den ersten Schlüssel an, wenn sie startet.',
@@ -40,40 +37,23 @@ const REFRESH_MS = 15_000;
 
 function Incidents() {
   const own = useTexts(texts);
-  const query = useRead(
-    'GET /v1/admin/incidents',
-    { query: { state: 'open', limit: 5 } },
-    { refetchInterval: REFRESH_MS },
-  );
+  const place = placeOf('incidents') as Place;
+  const { group, special } = place.fold as NonNullable<Place['fold']>;
   return (
     <Section title={own.incidents}>
-      <Shown query={query}>
-        {({ incidents }) =>
-          incidents.length === 0 ? (
-            <Empty title={own.noIncidents}>
-              <p>{own.noIncidentsWhy}</p>
-            </Empty>
-          ) : (
-            <ul class="rows" aria-label={own.incidents}>
-              {incidents.map((incident) => (
-                <Row
-                  key={incident.incident_id}
-                  href={`/console/incidents/${incident.incident_id}`}
-                  title={detectionName(incident.detection)}
-                  meta={
-                    <>
-                      <Foreign>{`${incident.subject.kind} ${incident.subject.id}`}</Foreign>
-                      <span>{fill(own.times, { count: incident.count })}</span>
-                      <Time at={incident.last_seen_at} />
-                    </>
-                  }
-                  side={<Severity of={incident.severity} />}
-                />
-              ))}
-            </ul>
-          )
+      <Rows
+        operation={group.list}
+        special={{ ...special, every: REFRESH_MS }}
+        segment={group.segment}
+        group={group}
+        label={own.incidents}
+        query={{ state: 'open', limit: '5' }}
+        empty={
+          <Empty title={own.noIncidents}>
+            <p>{own.noIncidentsWhy}</p>
+          </Empty>
         }
-      </Shown>
+      />
     </Section>
   );
 }

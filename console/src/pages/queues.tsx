@@ -4,8 +4,9 @@ import { Badge, Time, useDuration, useNumber, When } from '../parts/format.tsx';
 import { PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { Tabs } from '../parts/tabs.tsx';
+import { Views } from '../parts/views.tsx';
+import { type Place, placeOf } from '../places.ts';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
-import { DeadLetters } from './queues/dead-letters.tsx';
 
 const texts = inLanguages({
   en: {
@@ -13,7 +14,6 @@ const texts = inLanguages({
     which: 'Which view',
     queues: 'Queues',
     schedule: 'Schedule',
-    dead: 'Dead letters',
     noQueues: 'No queue has reported yet',
     noSchedules: 'No worker has declared its schedule yet',
     noSchedulesWhy: 'Start a worker: npm start, or the worker of your deployment.',
@@ -38,7 +38,6 @@ const texts = inLanguages({
     which: 'Welche Ansicht',
     queues: 'Warteschlangen',
     schedule: 'Zeitplan',
-    dead: 'Gescheiterte',
     noQueues: 'Noch keine Warteschlange hat sich gemeldet',
     noSchedules: 'Noch kein Worker hat seinen Zeitplan gemeldet',
     noSchedulesWhy: 'Starten Sie einen Worker: npm start, oder den Worker Ihres Deployments.',
@@ -60,7 +59,7 @@ const texts = inLanguages({
   },
 });
 
-const TABS = ['queues', 'schedule', 'dead'] as const;
+const TABS = ['queues', 'schedule'] as const;
 const REFRESH_MS = 5_000;
 type State = Answer<'GET /v1/admin/job-queues'>;
 
@@ -79,7 +78,7 @@ function Queues({ queues }: Pick<State, 'queues'>) {
       {queues.map((queue) => (
         <Row
           key={queue.name}
-          {...(queue.dead === 0 ? {} : { href: `/console/queues?show=dead&queue=${queue.name}` })}
+          {...(queue.dead === 0 ? {} : { href: `/console/dead-letters?queue=${queue.name}` })}
           title={queue.name}
           meta={
             <>
@@ -165,6 +164,7 @@ export function Page({ title }: PageProps) {
           {fill(own.staleWhy, { jobs: stale.map(({ job }) => job).join(', ') })}
         </p>
       )}
+      <Views of={placeOf('queues') as Place} />
       <div class="toolbar">
         <Tabs
           label={own.which}
@@ -173,15 +173,11 @@ export function Page({ title }: PageProps) {
           onOpen={(tab) => route(`/console/queues${tab === 'queues' ? '' : `?show=${tab}`}`, true)}
         />
       </div>
-      {open === 'dead' ? (
-        <DeadLetters queues={query.data?.queues.map(({ name }) => name) ?? []} />
-      ) : (
-        <div>
-          <Shown query={query} lines={5}>
-            {(state) => (open === 'queues' ? <Queues {...state} /> : <Schedules {...state} />)}
-          </Shown>
-        </div>
-      )}
+      <div>
+        <Shown query={query} lines={5}>
+          {(state) => (open === 'queues' ? <Queues {...state} /> : <Schedules {...state} />)}
+        </Shown>
+      </div>
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { Badge, Foreign, Time } from '../parts/format.tsx';
 import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
-import { reportName, reportTexts, reportTone } from './compliance.tsx';
+import { reportWords } from './compliance.tsx';
 
 const texts = inLanguages({
   en: {
@@ -61,9 +61,9 @@ const isEnded = ({ status }: Report): boolean => ['done', 'failed', 'cancelled']
 
 function Acts({ report }: { readonly report: Report }) {
   const own = useTexts(texts);
-  const shared = useTexts(reportTexts);
+  const shared = useTexts(reportWords.texts);
   const id = report.report_id;
-  const name = reportName(report, shared);
+  const name = reportWords.nameOf(report, shared);
   const file = `compliance-${report.period ?? id}`;
   const path = `/v1/compliance/reports/${id}` as const;
   if (report.status !== 'done') return null;
@@ -85,7 +85,7 @@ function Acts({ report }: { readonly report: Report }) {
 export function Page({ params, title }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
-  const shared = useTexts(reportTexts);
+  const shared = useTexts(reportWords.texts);
   const query = useRead(
     'GET /v1/compliance/reports/{report_id}',
     { path: { report_id: id } },
@@ -98,8 +98,8 @@ export function Page({ params, title }: PageProps) {
         <a href="/console/compliance">{own.all}</a>
       </p>
       <PageHead
-        title={data === undefined ? title : reportName(data, shared)}
-        badges={data === undefined ? undefined : <Badge tone={reportTone(data)}>{shared[data.status]}</Badge>}
+        title={data === undefined ? title : reportWords.nameOf(data, shared)}
+        badges={data === undefined ? undefined : <Badge tone={reportWords.toneOf(data)}>{shared[data.status]}</Badge>}
       >
         {data === undefined ? undefined : <Acts report={data} />}
       </PageHead>

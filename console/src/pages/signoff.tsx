@@ -1,4 +1,4 @@
-import { useRead } from '../data/api.ts';
+import { type Answer, useRead } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { visibleText } from '../data/visible-text.ts';
 import { Command, CopyId, commandLine } from '../parts/copy.tsx';
@@ -8,7 +8,7 @@ import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, type PageProps, Row, Section } from '../parts/page.tsx';
 import { Shown } from '../parts/states.tsx';
 import { fill, inLanguages, type LanguageTag, useLanguage, useTexts } from '../texts/languages.ts';
-import { approvalsOf, type SignOff, signOffTexts, signOffTone } from './signoffs.tsx';
+import { signOffs } from './signoffs.tsx';
 
 const texts = inLanguages({
   en: {
@@ -93,6 +93,8 @@ const texts = inLanguages({
   },
 });
 
+type SignOff = Answer<'GET /v1/handoff/signoffs/{signoff_id}'>;
+
 /** The value at a JSON pointer (RFC 6901); undefined if there is none. */
 function valueAt(value: unknown, path: string): unknown {
   let found = value;
@@ -173,13 +175,13 @@ function Asked({ signOff }: { readonly signOff: SignOff }) {
 
 function Who({ signOff }: { readonly signOff: SignOff }) {
   const own = useTexts(texts);
-  const shared = useTexts(signOffTexts);
+  const shared = useTexts(signOffs.texts);
   const { decisions, quorum, required_roles: roles, state } = signOff;
   return (
     <Section title={own.who}>
       <p class="dim">
         {fill(own.quorum, {
-          count: approvalsOf(signOff),
+          count: signOffs.approvalsOf(signOff),
           quorum,
           roles: roles.map((role) => shared[role]).join(', '),
         })}
@@ -259,7 +261,7 @@ function Receipt({ id }: { readonly id: string }) {
 export function Page({ params, title }: PageProps) {
   const id = params.id ?? '';
   const own = useTexts(texts);
-  const shared = useTexts(signOffTexts);
+  const shared = useTexts(signOffs.texts);
   const can = useCan();
   const query = useRead('GET /v1/handoff/signoffs/{signoff_id}', { path: { signoff_id: id } });
   const { data } = query;
@@ -270,7 +272,7 @@ export function Page({ params, title }: PageProps) {
       </p>
       <PageHead
         title={data === undefined ? title : visibleText(data.title)}
-        badges={data === undefined ? undefined : <Badge tone={signOffTone[data.state]}>{shared[data.state]}</Badge>}
+        badges={data === undefined ? undefined : <Badge tone={signOffs.tones[data.state]}>{shared[data.state]}</Badge>}
       />
       <Shown query={query} lines={5}>
         {(signOff) => (

@@ -42,7 +42,7 @@ const texts = inLanguages({
 });
 
 /** States and roles in words. */
-export const signOffTexts = inLanguages({
+const signOffTexts = inLanguages({
   en: {
     pending: 'waits for approval',
     approved: 'approved, not started',
@@ -77,8 +77,8 @@ export const signOffTexts = inLanguages({
   },
 });
 
-export type SignOff = Answer<'GET /v1/handoff/signoffs'>['signoffs'][number];
-export const signOffTone = {
+type SignOff = Answer<'GET /v1/handoff/signoffs'>['signoffs'][number];
+const signOffTone = {
   pending: 'warn',
   approved: 'accent',
   denied: 'bad',
@@ -88,9 +88,12 @@ export const signOffTone = {
   done: 'good',
   failed: 'bad',
 } as const satisfies Record<SignOff['state'], Tone>;
-export const approvalsOf = ({ decisions }: Pick<SignOff, 'decisions'>): number =>
+const approvalsOf = ({ decisions }: Pick<SignOff, 'decisions'>): number =>
   decisions.filter(({ decision }) => decision === 'approve').length;
 const ROLES = ['developer', 'tech_lead', 'qa', 'security_reviewer', 'product_owner', 'architect'] as const;
+
+/** What the page of one shares with the list. */
+export const signOffs = { texts: signOffTexts, tones: signOffTone, approvalsOf };
 
 export function Page({ title }: PageProps) {
   const own = useTexts(texts);

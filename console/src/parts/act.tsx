@@ -18,24 +18,26 @@ export type Act = {
   readonly isHarmful?: boolean;
   /** What it affects, counted before. */
   readonly blast?: ComponentChildren;
-  /** Further fields. */
-  readonly fields?: ComponentChildren;
+  /** Further fields, with what the API found wrong when it was tried. */
+  readonly fields?: (error: unknown) => ComponentChildren;
   /** Whether the fields say enough to do it; they do unless said otherwise. */
   readonly isReady?: boolean;
   /** Whether it needs a reason; it does unless said otherwise. */
   readonly needsReason?: boolean;
   /** Whether it needs a recent sign-in; it does unless said otherwise. */
   readonly needsStepUp?: boolean;
-  /** The same on the command line. */
-  readonly command: (reason: string) => string;
+  /** The same on the command line, if it has a command. */
+  readonly command: (reason: string) => string | undefined;
   readonly run: (reason: string) => Promise<unknown>;
-  readonly onDone?: () => void;
+  /** What only the answer shows, such as a new secret: the dialog stays open with it. */
+  readonly shows?: (answer: unknown) => ComponentChildren;
+  readonly onDone?: (answer: unknown) => void;
 };
 
 const REASON_MAX = 256;
 
 /** Asks before an act: what it affects, why, and that it is the user. What is typed stays through a new sign-in. */
-function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () => void }) {
+export function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () => void }) {
   const texts = useTexts(common);
   const why = useWhy();
   const session = useSession();
@@ -44,6 +46,7 @@ function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () =
   const [isRunning, setRunning] = useState(false);
   const [error, setError] = useState<unknown>(undefined);
   const [isAgain, setAgain] = useState(false);
+  const [done, setDone] = useState<{ readonly answer: unknown; readonly shown: ComponentChildren } | null>(null);
   const needsReason = act.needsReason ?? true;
   const lacksFactor = session.step_up_needs_second_factor && !session.has_two_factors;
   const isOld = Date.now() / 1_000 - session.auth_time > session.step_up_seconds;
@@ -56,15 +59,21 @@ function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () =
     }, []),
   );
 
+  const leave = (answer: unknown): void => {
+    onClose();
+    act.onDone?.(answer);
+  };
+
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
     setRunning(true);
     setError(undefined);
     try {
-      await act.run(reason);
+      const answer = await act.run(reason);
       void queries.invalidateQueries();
-      onClose();
-      act.onDone?.();
+      const shown = act.shows?.(answer);
+      if (shown === undefined || shown === null) leave(answer);
+      else setDone({ answer, shown });
     } catch (err) {
       if (err instanceof Refusal && err.code === 'step_up_required') setAgain(false);
       setError(err);
@@ -73,6 +82,18 @@ function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () =
     }
   };
 
+  if (done !== null)
+    return (
+      <Dialog title={act.title} onClose={() => leave(done.answer)}>
+        {done.shown}
+        <div class="dialog-acts">
+          <button type="button" class="primary" onClick={() => leave(done.answer)}>
+            {texts.done}
+          </button>
+        </div>
+      </Dialog>
+    );
+  const command = act.command(reason);
   return (
     <Dialog title={act.title} onClose={onClose}>
       <form class="act" onSubmit={(event) => void submit(event)}>
@@ -83,7 +104,7 @@ function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () =
             <div>{act.blast}</div>
           </div>
         )}
-        {act.fields}
+        {act.fields?.(isRefused ? undefined : error)}
         {needsReason ? (
           <div class="field">
             <label htmlFor={reasonId}>{texts.reason}</label>
@@ -101,7 +122,7 @@ function ActDialog({ act, onClose }: { readonly act: Act; readonly onClose: () =
             </span>
           </div>
         ) : null}
-        <Command text={act.command(reason)} />
+        {command === undefined ? null : <Command text={command} />}
         {error !== undefined && !isRefused ? (
           <p class="note bad" role="alert">
             {why(error)}

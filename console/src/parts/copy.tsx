@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { shellWord } from '../data/shell-word.ts';
 import { common } from '../texts/common.ts';
 import { useTexts } from '../texts/languages.ts';
 import { Id } from './format.tsx';
@@ -60,8 +61,5 @@ export function Command({ text }: { readonly text: string }) {
   );
 }
 
-const SAFE = /^[\w@%+=:,./-]+$/;
-/** One word of a POSIX shell, quoted where it needs to be. */
-const shellWord = (word: string): string => (SAFE.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`);
 /** `sallyport users disable u-1 --reason 'left the company'` */
 export const commandLine = (...words: readonly string[]): string => ['sallyport', ...words.map(shellWord)].join(' ');

@@ -95,14 +95,5 @@ export const Badge = ({ tone = 'plain', children }: { readonly tone?: Tone; read
 /** Text of users, clients and requests: its direction does not change the text around it. */
 export const Foreign = ({ children }: { readonly children: string }) => <bdi>{children}</bdi>;
 
-/** Labels such as `source=incident`, each by itself: text of one does not reorder another. */
-export const Labels = ({ of }: { readonly of: readonly string[] }) => (
-  <span class="labels">
-    {of.map((label) => (
-      <Foreign key={label}>{label}</Foreign>
-    ))}
-  </span>
-);
-
 /** An id, whole for the clipboard. */
 export const Id = ({ children }: { readonly children: string }) => <code class="id">{children}</code>;

@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { common } from '../texts/common.ts';
 import { fill, useTexts } from '../texts/languages.ts';
+import { focusHeading, focusRow } from './focus.ts';
 import { useNumber } from './format.tsx';
 import { Shown } from './states.tsx';
 
@@ -24,11 +25,13 @@ export function PageHead({
   useEffect(() => {
     document.title = `${title} – ${texts.console}`;
   }, [title, texts]);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useLayoutEffect(() => focusHeading(heading.current), []);
   return (
     <header class="page-head">
       <div>
         <div class="page-title">
-          <h1 tabIndex={-1}>
+          <h1 ref={heading} tabIndex={-1}>
             <bdi>{title}</bdi>
           </h1>
           {badges}
@@ -85,6 +88,8 @@ export function Row({
   /** What belongs to the item, over the whole width. */
   readonly below?: ComponentChildren;
 }) {
+  const link = useRef<HTMLAnchorElement>(null);
+  useLayoutEffect(() => focusRow(link.current), []);
   return (
     <li class="row">
       <div class="row-main">
@@ -93,7 +98,7 @@ export function Row({
             {title}
           </span>
         ) : (
-          <a class="row-title" href={href} data-row>
+          <a ref={link} class="row-title" href={href} data-row>
             {title}
           </a>
         )}

@@ -22,17 +22,18 @@ const texts = inLanguages({
   },
 });
 
-type Of = { readonly user_id?: string; readonly client_id?: string; readonly session_id?: string };
+/** Whose reach is counted. */
+type ReachOf = { readonly user_id?: string; readonly client_id?: string; readonly session_id?: string };
 
 /** What ends with a user, a client or a session, counted before the act: never more than 10,000, then "over 10,000". */
-export function Reach({ of }: { readonly of: Of }) {
+export function Reach({ of }: { readonly of: ReachOf }) {
   const can = useCan();
   const own = useTexts(texts);
   if (!can('sessions:read')) return <>{own.notAllowed}</>;
   return <Counted of={of} />;
 }
 
-function Counted({ of }: { readonly of: Of }) {
+function Counted({ of }: { readonly of: ReachOf }) {
   const own = useTexts(texts);
   const shared = useTexts(common);
   const number = useNumber();

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact';
-import { Refusal } from '../data/api.ts';
+import { Refusal, Told } from '../data/api.ts';
 import { common } from '../texts/common.ts';
 import { problems, type Words } from '../texts/generated/problems.ts';
 import { fill, useLanguage, useTexts } from '../texts/languages.ts';
@@ -19,7 +19,9 @@ export function useWhy(): (error: unknown) => string {
   return (error) =>
     error instanceof Refusal
       ? [wordsOf(error)[0], error.detail].filter((text) => text !== '').join('. ')
-      : texts.unreachable;
+      : error instanceof Told
+        ? error.message
+        : texts.unreachable;
 }
 
 /** Nothing is there yet, or nothing matches: what will be here, and the command that makes the first one if there is one. */

@@ -1,9 +1,9 @@
 import { useEffect } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { pages, titles } from '../pages.ts';
 import { Dialog } from '../parts/dialog.tsx';
+import { hrefOf, places, titleOf } from '../places.ts';
 import { common } from '../texts/common.ts';
-import { useTexts } from '../texts/languages.ts';
+import { useLanguage, useTexts } from '../texts/languages.ts';
 
 /** Milliseconds in which the second key of a pair such as `g p` counts. */
 const PAIR_MS = 1_000;
@@ -43,9 +43,9 @@ export function useShortcuts({
       if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event)) return;
       if (document.querySelector('dialog[open]') !== null) return;
       if (pairUntil > event.timeStamp) {
-        const page = pages.find(({ at }) => at?.key === event.key);
+        const place = places.find(({ at }) => at?.key === event.key);
         pairUntil = 0;
-        if (page !== undefined) route(`/console${page.path === '/' ? '' : page.path}`);
+        if (place !== undefined) route(hrefOf(place));
         return;
       }
       if (event.key === 'j') moveRow(1);
@@ -66,7 +66,7 @@ export function useShortcuts({
 /** Every shortcut. */
 export function HelpDialog({ onClose }: { readonly onClose: () => void }) {
   const texts = useTexts(common);
-  const names = useTexts(titles);
+  const language = useLanguage();
   const keys: readonly (readonly [string, string])[] = [
     [paletteKeys(), texts.helpPalette],
     ['j', texts.helpDown],
@@ -74,7 +74,9 @@ export function HelpDialog({ onClose }: { readonly onClose: () => void }) {
     ['Enter', texts.helpOpen],
     ['/', texts.helpSearch],
     ['?', texts.helpHelp],
-    ...pages.flatMap(({ at, name }) => (at === undefined ? [] : [[`g ${at.key}`, names[name]] as const])),
+    ...places.flatMap((place) =>
+      place.at?.key === undefined ? [] : [[`g ${place.at.key}`, titleOf(place, language)] as const],
+    ),
   ];
   return (
     <Dialog title={texts.help} onClose={onClose}>

@@ -1,37 +1,40 @@
 import { useId, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { useCan, useSession } from '../data/session.tsx';
-import { pages, titles } from '../pages.ts';
 import { Dialog } from '../parts/dialog.tsx';
+import { hrefOf, isOpen, places, titleOf } from '../places.ts';
 import { common } from '../texts/common.ts';
-import { fill, useTexts } from '../texts/languages.ts';
+import { fill, useLanguage, useTexts } from '../texts/languages.ts';
 
 type Choice = { readonly text: string; readonly run: () => void };
 
 /** Goes to a page, finds a person, or does one of the console's own acts: a combobox over a listbox (ARIA APG). */
 export function Palette({ onClose, acts }: { readonly onClose: () => void; readonly acts: readonly Choice[] }) {
   const texts = useTexts(common);
-  const names = useTexts(titles);
+  const language = useLanguage();
   const can = useCan();
-  const { left_out: leftOut } = useSession();
+  const { permissions, left_out: leftOut } = useSession();
   const { route } = useLocation();
   const listId = useId();
   const [typed, setTyped] = useState('');
   const [at, setAt] = useState(0);
   const text = typed.trim();
-  const go = (path: string): void => {
+  const go = (address: string): void => {
     onClose();
-    route(`/console${path}`);
+    route(address);
   };
-  const places = pages
-    .filter(({ at: place, permission, wing }) => place && can(permission) && !leftOut.includes(wing ?? ''))
-    .map(({ name, path }): Choice => ({ text: names[name], run: () => go(path === '/' ? '' : path) }));
-  const found = [...places, ...acts].filter((choice) => choice.text.toLowerCase().includes(text.toLowerCase()));
+  const shown = places
+    .filter((place) => (place.at ?? place.beside) && isOpen(place, permissions, leftOut))
+    .map((place): Choice => ({ text: titleOf(place, language), run: () => go(hrefOf(place)) }));
+  const found = [...shown, ...acts].filter((choice) => choice.text.toLowerCase().includes(text.toLowerCase()));
   const choices: readonly Choice[] =
     text.length >= 3 && can('users:read')
       ? [
           ...found,
-          { text: fill(texts.findPeople, { text }), run: () => go(`/people?${new URLSearchParams({ q: text })}`) },
+          {
+            text: fill(texts.findPeople, { text }),
+            run: () => go(`/console/people?${new URLSearchParams({ email_prefix: text })}`),
+          },
         ]
       : found;
   const active = Math.min(at, Math.max(0, choices.length - 1));

@@ -3,10 +3,10 @@ import { useCallback, useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { queries, signOut, whenSessionEnds } from '../data/api.ts';
 import { useOutage } from '../data/outage.ts';
-import { signInElsewhere, useCan, useSession, useSignInElsewhere } from '../data/session.tsx';
-import { type Page, pages, titles } from '../pages.ts';
+import { signInElsewhere, useSession, useSignInElsewhere } from '../data/session.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Icon } from '../parts/icons.tsx';
+import { hrefOf, isOpen, type Place, places, titleOf } from '../places.ts';
 import { common } from '../texts/common.ts';
 import { fill, LANGUAGES, type LanguageTag, useLanguage, useTexts } from '../texts/languages.ts';
 import { HelpDialog, paletteKeys, useShortcuts } from './keyboard.tsx';
@@ -16,18 +16,20 @@ import { THEMES, useTheme } from './theme.tsx';
 const GROUPS = ['live', 'access', 'evidence'] as const;
 const LANGUAGE_NAMES = { en: 'English', de: 'Deutsch' } as const satisfies Record<LanguageTag, string>;
 
-const isAt = (page: Page, path: string): boolean => {
-  const own = `/console${page.path === '/' ? '' : page.path}`;
-  return page.path === '/' ? path.replace(/\/$/, '') === own : path === own || path.startsWith(`${own}/`);
-};
+const isUnder = (place: Place, path: string): boolean =>
+  place.path === '/'
+    ? path.replace(/\/$/, '') === hrefOf(place)
+    : path === hrefOf(place) || path.startsWith(`${hrefOf(place)}/`);
+/** Whether the page at a path is this one, one below it, or a view beside it. */
+const isAt = (place: Place, path: string): boolean =>
+  isUnder(place, path) || places.some((each) => each.beside === place.name && isUnder(each, path));
 
 function Navigation({ onChoose }: { readonly onChoose: () => void }) {
   const texts = useTexts(common);
-  const names = useTexts(titles);
-  const can = useCan();
-  const { left_out: leftOut } = useSession();
+  const language = useLanguage();
+  const { permissions, left_out: leftOut } = useSession();
   const { path } = useLocation();
-  const shown = pages.filter(({ at, permission, wing }) => at && can(permission) && !leftOut.includes(wing ?? ''));
+  const shown = places.filter((place) => place.at && isOpen(place, permissions, leftOut));
   return (
     <nav aria-label={texts.navigation}>
       {GROUPS.map((group) => {
@@ -37,15 +39,11 @@ function Navigation({ onChoose }: { readonly onChoose: () => void }) {
           <div key={group}>
             <p class="nav-group">{texts[group]}</p>
             <ul>
-              {inGroup.map((page) => (
-                <li key={page.name}>
-                  <a
-                    href={`/console${page.path === '/' ? '' : page.path}`}
-                    aria-current={isAt(page, path) ? 'page' : undefined}
-                    onClick={onChoose}
-                  >
-                    {page.at === undefined ? null : <Icon name={page.at.icon} />}
-                    {names[page.name]}
+              {inGroup.map((place) => (
+                <li key={place.name}>
+                  <a href={hrefOf(place)} aria-current={isAt(place, path) ? 'page' : undefined} onClick={onChoose}>
+                    {place.at === undefined ? null : <Icon name={place.at.icon} />}
+                    {titleOf(place, language)}
                   </a>
                 </li>
               ))}
@@ -199,7 +197,7 @@ export function Shell({
           <p class="dim small">{fill('Sallyport {version}', { version: session.version })}</p>
         </div>
       </aside>
-      <main id="content">
+      <main id="content" tabIndex={-1}>
         <div role="status">{isAway ? <p class="note warn">{texts.unreachable}</p> : null}</div>
         {children}
       </main>

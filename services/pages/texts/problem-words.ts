@@ -43,6 +43,98 @@ const gone = (en: string, de: string): InEachLanguage =>
  * for developers. Advice never reveals whether an account exists. A test derives from the endpoints which codes are shown.
  */
 export const problemWords = {
+  agent_exceeds_owner: words(
+    ['The owner lacks a permission of the agent', 'Register the agent without it, or for another owner.'],
+    [
+      'Dem Inhaber fehlt eine Berechtigung des Agenten',
+      'Registrieren Sie den Agenten ohne sie, oder für einen anderen Inhaber.',
+    ],
+  ),
+  application_role_held: words(
+    ['Somebody still has a role that the declaration drops', 'Take the role from these people first.'],
+    ['Jemand hat noch eine Rolle, die die Erklärung weglässt', 'Nehmen Sie diesen Personen zuerst die Rolle.'],
+  ),
+  client_exists: words(
+    ['This client id is taken', 'Choose another one, or leave it empty.'],
+    ['Diese Client-ID ist vergeben', 'Wählen Sie eine andere, oder lassen Sie sie leer.'],
+  ),
+  client_keys_invalid: words(
+    ['The keys of this client are not accepted', 'Correct what is named.'],
+    ['Die Schlüssel dieses Clients werden nicht angenommen', 'Verbessern Sie, was genannt ist.'],
+  ),
+  client_logo_refused: words(
+    ['This logo is not accepted', 'Choose a smaller PNG.'],
+    ['Dieses Logo wird nicht angenommen', 'Wählen Sie ein kleineres PNG.'],
+  ),
+  client_settings_conflict: words(
+    ['Two of these settings contradict each other', 'Change the one that is named, or both at once.'],
+    ['Zwei dieser Einstellungen widersprechen sich', 'Ändern Sie die genannte, oder beide auf einmal.'],
+  ),
+  declaration_invalid: words(
+    ['This declaration is not accepted', 'Correct what is named; nothing was changed.'],
+    ['Diese Erklärung wird nicht angenommen', 'Verbessern Sie, was genannt ist; nichts wurde geändert.'],
+  ),
+  import_file_unreadable: words(
+    ['This file cannot be read', 'Correct it and import it again; nothing was imported.'],
+    ['Diese Datei ist nicht lesbar', 'Verbessern Sie sie, und importieren Sie sie erneut; nichts wurde importiert.'],
+  ),
+  import_kind_unknown: words(
+    ['Files of this kind cannot be imported', 'Choose one of the kinds that are named.'],
+    ['Dateien dieser Art lassen sich nicht importieren', 'Wählen Sie eine der genannten Arten.'],
+  ),
+  import_overtaken: words(['This file is being imported already'], ['Diese Datei wird schon importiert']),
+  import_role_unknown: words(
+    ['A role that the file is mapped to does not exist', 'Create the role first.'],
+    ['Eine Rolle, auf die die Datei abgebildet wird, gibt es nicht', 'Legen Sie die Rolle zuerst an.'],
+  ),
+  imports_busy: words(
+    ['Too many imports wait', 'Wait until one has ended.'],
+    ['Zu viele Importe warten', 'Warten Sie, bis einer beendet ist.'],
+  ),
+  invitation_over: words(
+    ['This person needs no invitation any more', 'Look at the account first.'],
+    ['Diese Person braucht keine Einladung mehr', 'Sehen Sie sich zuerst das Konto an.'],
+  ),
+  password_hash_unknown: words(
+    ['This password hash is of no known format', 'Leave it empty: the person chooses a password.'],
+    ['Dieser Passwort-Hash hat kein bekanntes Format', 'Lassen Sie ihn leer: die Person wählt ein Passwort.'],
+  ),
+  permission_unknown: words(
+    ['There is no such permission', 'Choose one that a role or an application has.'],
+    ['Diese Berechtigung gibt es nicht', 'Wählen Sie eine, die eine Rolle oder eine Anwendung hat.'],
+  ),
+  redirect_uri_refused: words(
+    ['This redirect URI is not accepted', 'Correct what is named.'],
+    ['Diese Redirect-URI wird nicht angenommen', 'Verbessern Sie, was genannt ist.'],
+  ),
+  role_declared: words(
+    ['This role belongs to an application', 'Change what the application declares.'],
+    ['Diese Rolle gehört einer Anwendung', 'Ändern Sie, was die Anwendung erklärt.'],
+  ),
+  role_exists: words(
+    ['There is a role of this name already', 'Choose another name, or change that role.'],
+    ['Eine Rolle dieses Namens gibt es schon', 'Wählen Sie einen anderen Namen, oder ändern Sie jene Rolle.'],
+  ),
+  role_held: words(
+    ['Somebody still has this role', 'Take it from these people first.'],
+    ['Jemand hat diese Rolle noch', 'Nehmen Sie sie diesen Personen zuerst.'],
+  ),
+  role_protected: words(
+    ['A role that is built in cannot be changed', 'Create a role of your own.'],
+    ['Eine eingebaute Rolle lässt sich nicht ändern', 'Legen Sie eine eigene Rolle an.'],
+  ),
+  role_self_grant: words(
+    ['You cannot grant yourself a role that approves sign-offs', 'Ask another administrator.'],
+    ['Sie können sich keine Rolle geben, die Freigaben erteilt', 'Bitten Sie jemand anderen aus der Administration.'],
+  ),
+  security_report_not_ready: words(['This report is not finished yet'], ['Dieser Bericht ist noch nicht fertig']),
+  security_reports_busy: words(
+    ['Too many reports wait', 'Wait until one is finished.'],
+    ['Zu viele Berichte warten', 'Warten Sie, bis einer fertig ist.'],
+  ),
+  application_unknown: gone('This application', 'Diese Anwendung'),
+  role_unknown: gone('This role', 'Diese Rolle'),
+  security_report_unknown: gone('This report', 'Diesen Bericht'),
   agent_not_accepted: NOT_FOR_PROGRAMS,
   agent_unknown: gone('This agent', 'Diesen Agenten'),
   alert_resolved: words(['This alert is resolved already'], ['Dieser Alarm ist schon erledigt']),

@@ -1,0 +1,217 @@
+import { useRef, useState } from 'preact/hooks';
+import { callByName, Refusal, Told } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import { type Act, ActDialog } from '../parts/act.tsx';
+import { CopyButton } from '../parts/copy.tsx';
+import { Reach } from '../parts/reach.tsx';
+import { common } from '../texts/common.ts';
+import { fill, useLanguage, useTexts } from '../texts/languages.ts';
+import { Fields } from './fields.tsx';
+import { changesOf, commandOf, isFilled, startAll, type TypedMembers } from './form.ts';
+import type { Item, Members, Operation } from './operation.ts';
+import { MemberFacts } from './value.tsx';
+import { useWords } from './words.ts';
+
+type ActProps = {
+  readonly operation: Operation;
+  /** The parameters of its path that are known; the others are fields. */
+  readonly params?: Readonly<Record<string, string>>;
+  /** What it is done to, with the members of that. */
+  readonly item?: Item;
+  readonly of?: Members;
+  /** What it is called in the title of the dialog. */
+  readonly name?: string;
+  /** Members of the item that say what it affects. */
+  readonly blast?: readonly string[];
+  readonly reach?: Readonly<Record<string, string>> | undefined;
+  /** Fields that stay in sight, and values that they begin with. */
+  readonly first?: readonly string[] | undefined;
+  readonly begins?: Item;
+  /** Reads the item again, to see whether somebody changed it meanwhile. */
+  readonly readAgain?: () => Promise<Item | undefined>;
+  readonly onDone?: (answer: unknown) => void;
+};
+
+const isChangeOf = (operation: Operation): boolean => ['PUT', 'PATCH'].includes(operation.method);
+const same = (one: unknown, other: unknown): boolean => JSON.stringify(one ?? null) === JSON.stringify(other ?? null);
+
+/** A secret and the like, which only this answer shows. */
+function Once({
+  names,
+  answer,
+  segment,
+}: {
+  readonly names: readonly string[];
+  readonly answer: Item;
+  readonly segment: string;
+}) {
+  const texts = useTexts(common);
+  const words = useWords(segment);
+  return (
+    <>
+      {names.map((name) => (
+        <div key={name} class="note good" role="status">
+          <strong>
+            {words.member(name)}: {texts.shownOnce}
+          </strong>
+          <p>
+            <code class="secret">{String(answer[name])}</code>
+          </p>
+          <CopyButton text={String(answer[name])} />
+        </div>
+      ))}
+    </>
+  );
+}
+
+/** The state of a form: what is typed, what it sends, and the key by which a repetition is done once. */
+function useForm({ operation, params = {}, item, begins, readAgain }: ActProps) {
+  const texts = useTexts(common);
+  const { segment } = operation;
+  const words = useWords(operation.path.split('/').at(-1) ?? '', segment);
+  const isChange = isChangeOf(operation);
+  const asked = operation.params.filter((param) => !(param in params));
+  const members: Members = {
+    ...Object.fromEntries(asked.map((param) => [param, { kind: 'text', required: true } as const])),
+    ...operation.members,
+  };
+  const before = useRef<Item>({ ...(isChange ? item : {}), ...begins });
+  const [start] = useState(() => startAll(members, before.current));
+  const [typed, setTyped] = useState<TypedMembers>(start);
+  const kept = useRef({ of: '', key: '' });
+
+  /** @throws Told for data that is not JSON */
+  const sent = (): Item => {
+    try {
+      return changesOf(members, start, typed, isChange);
+    } catch (error) {
+      throw new Told(fill(texts.notJson, { name: error instanceof Error ? error.message : '' }));
+    }
+  };
+  const shown = (): Item => {
+    try {
+      return sent();
+    } catch {
+      return {};
+    }
+  };
+  /** @throws Told if another administrator changed a member that this changes, once for each change */
+  const assertUnchanged = async (changes: Item): Promise<void> => {
+    if (!isChange || readAgain === undefined) return;
+    const now = await readAgain();
+    if (now === undefined) return;
+    const changed = Object.keys(changes).find((name) => name in now && !same(now[name], before.current[name]));
+    before.current = { ...before.current, ...now };
+    if (changed === undefined) return;
+    throw new Told(fill(texts.changedMeanwhile, { name: words.member(changed), value: String(now[changed] ?? '–') }));
+  };
+  const run = async (reason: string): Promise<unknown> => {
+    const changes = sent();
+    await assertUnchanged(changes);
+    const own = Object.entries(changes);
+    const path = { ...params, ...Object.fromEntries(own.filter(([name]) => asked.includes(name))) };
+    const rest = Object.fromEntries(own.filter(([name]) => !asked.includes(name)));
+    const said = operation.reason === undefined ? {} : { reason };
+    const input = {
+      path,
+      ...(operation.sends === 'body' ? { body: { ...rest, ...(operation.reason === 'body' ? said : {}) } } : {}),
+      ...(operation.sends === 'query' || operation.reason === 'query'
+        ? { query: { ...(operation.sends === 'query' ? rest : {}), ...said } }
+        : {}),
+    };
+    // The same request again has the same key: if it was done and only the answer was lost, it is not done twice.
+    const of = JSON.stringify(input);
+    if (kept.current.of !== of) kept.current = { of, key: crypto.randomUUID() };
+    const answer = await callByName(operation.name, {
+      ...input,
+      ...(operation.keyed ? { idempotencyKey: kept.current.key } : {}),
+    });
+    kept.current = { of: '', key: '' };
+    return answer;
+  };
+  return { members, typed, setTyped, shown, run, isChange };
+}
+
+const problemsOf = (error: unknown) => (path: string) => {
+  if (!(error instanceof Refusal)) return undefined;
+  const at = (place: string): string => place.slice(place.indexOf('/') + 1);
+  return error.problems.find((each) => at(each.at) === path || at(each.at).startsWith(`${path}/`))?.why;
+};
+
+/** What a dialog asks before a write, as its contract says. */
+function useAct(props: ActProps): Act {
+  const { operation, params = {}, item, of = {}, name, blast = [], reach, first, onDone } = props;
+  const language = useLanguage();
+  const texts = useTexts(common);
+  const { segment } = operation;
+  const within = [operation.path.split('/').at(-1) ?? '', segment];
+  const form = useForm(props);
+  const [verb = '', lead = ''] = operation.says?.[language] ?? [];
+  const changes = form.shown();
+  const affected = Object.fromEntries(blast.flatMap((each) => (of[each] === undefined ? [] : [[each, of[each]]])));
+  const counted = reach !== undefined && operation.ends ? <Reach of={reach} /> : null;
+  const facts =
+    item !== undefined && Object.keys(affected).length > 0 ? (
+      <MemberFacts members={affected} item={item} segment={segment} />
+    ) : null;
+  const isNothing = form.isChange && Object.keys(changes).length === 0;
+  return {
+    title: name === undefined ? verb : `${verb}: ${name}`,
+    lead,
+    verb,
+    isHarmful: operation.ends === true,
+    ...(isNothing
+      ? { blast: texts.nothingYet }
+      : counted === null && facts === null
+        ? {}
+        : {
+            blast: (
+              <>
+                {counted}
+                {facts}
+              </>
+            ),
+          }),
+    fields: (error) => (
+      <Fields
+        members={form.members}
+        typed={form.typed}
+        within={within}
+        first={first ?? []}
+        problemAt={problemsOf(error)}
+        onChange={form.setTyped}
+      />
+    ),
+    isReady: !isNothing && isFilled(form.members, changes),
+    needsReason: operation.reason !== undefined,
+    needsStepUp: operation.stepUp === true,
+    command: (reason) => commandOf(operation, { ...params, ...changes }, reason),
+    run: form.run,
+    shows: (answer) => {
+      const names = (operation.once ?? []).filter((each) => typeof (answer as Item | undefined)?.[each] === 'string');
+      return names.length === 0 ? undefined : <Once names={names} answer={answer as Item} segment={segment} />;
+    },
+    ...(onDone === undefined ? {} : { onDone }),
+  };
+}
+
+function Prepared({ onClose, ...props }: ActProps & { readonly onClose: () => void }) {
+  return <ActDialog act={useAct(props)} onClose={onClose} />;
+}
+
+/** A button for a write: its dialog, its form and what it sends follow from the contract. Nothing without its permission. */
+export function OperationAct(props: ActProps) {
+  const can = useCan();
+  const language = useLanguage();
+  const [isOpen, setOpen] = useState(false);
+  const { operation } = props;
+  if (!can(operation.permission)) return null;
+  return (
+    <>
+      <button type="button" class={operation.ends ? 'danger-quiet' : undefined} onClick={() => setOpen(true)}>
+        {operation.says?.[language]?.[0]}
+      </button>
+      {isOpen ? <Prepared {...props} onClose={() => setOpen(false)} /> : null}
+    </>
+  );
+}

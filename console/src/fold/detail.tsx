@@ -1,0 +1,212 @@
+import type { ComponentType } from 'preact';
+import { lazy, useLocation } from 'preact-iso';
+import { callByName, useReadBy } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import { DownloadButton } from '../parts/download.tsx';
+import { Events } from '../parts/events.tsx';
+import { PageHead, type PageProps, Section } from '../parts/page.tsx';
+import { Empty, Shown } from '../parts/states.tsx';
+import { hrefOf, type Place, placeOf } from '../places.ts';
+import { common } from '../texts/common.ts';
+import { useLanguage, useTexts } from '../texts/languages.ts';
+import { keyOf } from './group.ts';
+import { ItemActs, Rows, titleOfItem } from './list.tsx';
+import type { Item, Members, Operation } from './operation.ts';
+import type { PartProps } from './resource.ts';
+import { resources } from './resources.ts';
+import { MemberFacts, StateBadge } from './value.tsx';
+import { placeText, useWords } from './words.ts';
+
+type Fold = NonNullable<Place['fold']>;
+
+/** An item of a list without an operation for one is looked for on this many pages. */
+const PAGES_MAX = 20;
+const isLong = ({ kind }: { readonly kind: string }): boolean => ['list', 'object', 'any'].includes(kind);
+
+/** Reads one item by its own operation, or finds it in the list. */
+async function readItem(
+  { group: { list, detail, ...group } }: Fold,
+  params: Readonly<Record<string, string>>,
+): Promise<Item | null> {
+  if (detail !== undefined) return (await callByName(detail.name, { path: params })) as Item;
+  let cursor: unknown;
+  for (let page = 0; page < PAGES_MAX; page += 1) {
+    const query = { ...(list.answer?.paged ? { limit: 100 } : {}), ...(cursor ? { cursor } : {}) };
+    const answer = (await callByName(list.name, { query })) as Item;
+    const items = answer[list.answer?.list ?? ''] as readonly Item[];
+    const found = items.find(
+      (item) => JSON.stringify(keyOf({ list, detail, ...group }, item)) === JSON.stringify(params),
+    );
+    if (found !== undefined) return found;
+    cursor = answer.next;
+    if (!cursor) return null;
+  }
+  return null;
+}
+
+/** `users` → `user`, as the target of events is called. */
+const kindOf = (segment: string): string => segment.replace(/s$/, '').replaceAll('-', '_');
+
+const nothing = { Above: undefined, Below: undefined };
+
+/** A list of one item, such as the deliveries of a target. */
+function SubList({
+  operation,
+  segment,
+  path,
+}: {
+  readonly operation: Operation;
+  readonly segment: string;
+  readonly path: object;
+}) {
+  const language = useLanguage();
+  const can = useCan();
+  const place = `${segment}.${operation.path.split('/').at(-1)}`;
+  const title = placeText(place, 'many', language);
+  if (!can(operation.permission)) return null;
+  return (
+    <Section title={title}>
+      <Rows
+        operation={operation}
+        special={resources.find(({ list }) => list === operation.name) ?? { list: operation.name }}
+        segment={place}
+        path={path}
+        label={title}
+        empty={
+          <Empty title={placeText(place, 'none', language)}>
+            <p>{placeText(place, 'why', language)}</p>
+          </Empty>
+        }
+      />
+    </Section>
+  );
+}
+
+function FileButton({
+  operation,
+  params,
+  segment,
+}: {
+  readonly operation: Operation;
+  readonly params: Readonly<Record<string, string>>;
+  readonly segment: string;
+}) {
+  const language = useLanguage();
+  const label = operation.says?.[language]?.[0] ?? '';
+  const path = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+  return (
+    <DownloadButton
+      path={path as `/v1/${string}`}
+      name={`${segment}-${Object.values(params).join('-')}-${path.split('/').at(-1)}.${operation.file}`}
+      label={label}
+    >
+      {label}
+    </DownloadButton>
+  );
+}
+
+/** The page of an item: what it is, what may be done to it, and what belongs to it. */
+export function detailOf(fold: Fold) {
+  const { group, special } = fold;
+  const { segment, list, detail } = group;
+  const members: Members = (detail ?? list).answer?.members ?? {};
+  const { parts } = special;
+  const part = (name: 'Above' | 'Below'): ComponentType<PartProps> | undefined =>
+    parts && lazy(async () => (await parts()).parts[name] ?? (() => null));
+  const { Above, Below } = parts === undefined ? nothing : { Above: part('Above'), Below: part('Below') };
+  function Page({ params, title }: PageProps) {
+    const texts = useTexts(common);
+    const words = useWords(segment);
+    const can = useCan();
+    const { route } = useLocation();
+    const place = placeOf(segment) as Place;
+    const query = useReadBy([(detail ?? list).name, params], () => readItem(fold, params), special.every);
+    const item = query.data;
+    const name = item == null ? title : titleOfItem(special, members, item, words.value);
+    const id = Object.values(params)[0] ?? '';
+    const split = (isKind: boolean): Members =>
+      Object.fromEntries(Object.entries(members).filter(([, shape]) => isLong(shape) === isKind));
+    const back = hrefOf(place);
+    const readAgain = async (): Promise<Item | undefined> => (await readItem(fold, params)) ?? undefined;
+    const onDone = (operation: Operation): void => {
+      if (operation.method === 'DELETE' && operation.path.endsWith('}') && operation.params.length === group.key.length)
+        route(back, true);
+      else if (operation.ends && /\/(?:remove|discard)$/.test(operation.name)) route(back, true);
+    };
+    return (
+      <div class="page">
+        <p class="crumb">
+          <a href={back}>{words.place('many')}</a>
+        </p>
+        <PageHead
+          title={name}
+          badges={
+            item == null
+              ? undefined
+              : (special.badges ?? []).map((each) => (
+                  <StateBadge
+                    key={each}
+                    name={each}
+                    shape={members[each] ?? { kind: 'choice' }}
+                    item={item}
+                    segment={segment}
+                  />
+                ))
+          }
+        >
+          {item == null ? undefined : (
+            <>
+              <ItemActs
+                group={group}
+                special={special}
+                item={item}
+                members={members}
+                readAgain={readAgain}
+                onDone={onDone}
+              />
+              {group.files
+                .filter(({ permission }) => can(permission))
+                .map((file) => (
+                  <FileButton key={file.name} operation={file} params={params} segment={segment} />
+                ))}
+            </>
+          )}
+        </PageHead>
+        <Shown query={query} lines={5}>
+          {(shown) =>
+            shown === null ? (
+              <Empty title={texts.gone}>
+                <p>{texts.goneWhy}</p>
+              </Empty>
+            ) : (
+              <>
+                {Above === undefined ? null : <Above item={shown} id={id} />}
+                <div class="grid">
+                  <Section title={texts.about}>
+                    <MemberFacts members={split(false)} item={shown} segment={segment} idName={group.key[0] ?? ''} />
+                  </Section>
+                  {Object.keys(split(true)).some((each) => shown[each] != null) ? (
+                    <Section title={texts.settings}>
+                      <MemberFacts members={split(true)} item={shown} segment={segment} />
+                    </Section>
+                  ) : null}
+                </div>
+                {group.lists.map((each) => (
+                  <SubList key={each.name} operation={each} segment={segment} path={params} />
+                ))}
+                {Below === undefined ? null : <Below item={shown} id={id} />}
+                {special.events !== undefined && can('audit:read') ? (
+                  <Events
+                    title={texts.happened}
+                    of={{ [special.events]: special.events === 'client' ? id : `${kindOf(segment)}:${id}` }}
+                  />
+                ) : null}
+              </>
+            )
+          }
+        </Shown>
+      </div>
+    );
+  }
+  return { Page };
+}

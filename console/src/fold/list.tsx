@@ -1,0 +1,332 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useState } from 'preact/hooks';
+import { useLocation } from 'preact-iso';
+import { usePagesByName } from '../data/api.ts';
+import { useSession } from '../data/session.tsx';
+import { addressWith, Filter } from '../parts/filter.tsx';
+import { Foreign } from '../parts/format.tsx';
+import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
+import { Empty } from '../parts/states.tsx';
+import { Views } from '../parts/views.tsx';
+import { hrefOf, isOpen, type Place, placeOf } from '../places.ts';
+import { common } from '../texts/common.ts';
+import { operations } from '../texts/generated/operations.ts';
+import { fill, useTexts } from '../texts/languages.ts';
+import { OperationAct } from './act.tsx';
+import { addressOf, type Group, hasPage, keyOf } from './group.ts';
+import type { Item, Members, Operation, Shape } from './operation.ts';
+import type { Resource } from './resource.ts';
+import { StateBadge, Value } from './value.tsx';
+import { useWords } from './words.ts';
+
+type Fold = NonNullable<Place['fold']>;
+
+const LIMIT = 50;
+const WAIT_MS = 250;
+const SCALAR = ['text', 'number', 'time', 'id'];
+const NAMES = ['name', 'title', 'summary', 'email', 'kind'];
+
+/** The members of a row: those that are chosen, else what names the item and the first of the simple ones. */
+function rowOf({ row, badges }: Resource, members: Members) {
+  const simple = Object.entries(members)
+    .filter(([, { kind }]) => SCALAR.includes(kind))
+    .map(([name]) => name);
+  const title = NAMES.find((name) => name in members) ?? simple[0] ?? '';
+  const [first = title, ...rest] = row ?? [title, ...simple.filter((name) => name !== title).slice(0, 4)];
+  const states = Object.entries(members)
+    .filter(([, { kind }]) => kind === 'choice' || kind === 'yes')
+    .map(([name]) => name);
+  return { title: first, meta: rest.filter((name) => name in members), badges: badges ?? states };
+}
+
+/** What an item is called. */
+export function titleOfItem(special: Resource, members: Members, item: Item, word: (value: string) => string): string {
+  const { title, meta } = rowOf(special, members);
+  const value = [title, ...meta]
+    .map((name) => item[name])
+    .find((each) => each !== null && each !== undefined && each !== '');
+  const text = Array.isArray(value) ? value.join(' ') : String(value ?? '');
+  return title === 'detection' || members[title]?.kind === 'choice' ? word(text) : text;
+}
+
+/** Words before a value that does not explain itself. */
+const isNamed = ({ kind }: Shape, name: string): boolean =>
+  ['number', 'time', 'yes', 'list'].includes(kind) || /_(?:at|until|by)$|^until$|^reason$/.test(name);
+
+/** The acts that an item allows now, and those of others that begin at it. */
+export function ItemActs({
+  group,
+  special,
+  item,
+  members,
+  readAgain,
+  onDone,
+}: {
+  readonly group: Group;
+  readonly special: Resource;
+  readonly item: Item;
+  readonly members: Members;
+  readonly readAgain?: () => Promise<Item | undefined>;
+  readonly onDone?: (operation: Operation) => void;
+}) {
+  const words = useWords(group.segment);
+  const name = titleOfItem(special, members, item, words.value);
+  const params = keyOf(group, item);
+  const { reach, blast = [], first } = special;
+  const id = Object.values(params)[0] ?? '';
+  const allowed = group.acts.filter((act) => special.when?.[act.name]?.(item as never) !== false);
+  return (
+    <>
+      {allowed.map((operation) => (
+        <OperationAct
+          key={operation.name}
+          operation={operation}
+          params={params}
+          item={item}
+          of={members}
+          name={name}
+          blast={blast}
+          first={first}
+          reach={reach === undefined ? undefined : { [reach]: id }}
+          {...(readAgain === undefined ? {} : { readAgain })}
+          {...(onDone === undefined ? {} : { onDone: () => onDone(operation) })}
+        />
+      ))}
+      {Object.entries(special.also ?? {}).map(([other, begins]) => {
+        const operation = operations.find(({ name: each }) => each === other);
+        return operation === undefined ? null : (
+          <OperationAct key={other} operation={operation} begins={begins(item as never)} />
+        );
+      })}
+    </>
+  );
+}
+
+/** The rows of a list. */
+export function Rows({
+  operation,
+  special,
+  segment,
+  group,
+  path,
+  label,
+  query = {},
+  empty,
+}: {
+  readonly operation: Operation;
+  readonly special: Resource;
+  readonly segment: string;
+  /** Where its items have pages or acts. */
+  readonly group?: Group;
+  readonly path?: object;
+  readonly label: string;
+  readonly query?: Readonly<Record<string, string>>;
+  readonly empty: ComponentChildren;
+}) {
+  const words = useWords(segment);
+  const { answer } = operation;
+  const members = answer?.members ?? {};
+  const row = rowOf(special, members);
+  const place = group === undefined ? undefined : placeOf(group.segment);
+  const isPage = group !== undefined && place !== undefined && hasPage(group);
+  const pages = usePagesByName<Item>(
+    operation.name,
+    { ...(answer?.paged ? { limit: LIMIT } : {}), ...query },
+    {
+      ...(path === undefined ? {} : { path }),
+      ...(special.every === undefined ? {} : { refetchInterval: special.every }),
+    },
+  );
+  return (
+    <PagedList
+      label={label}
+      pages={pages}
+      itemsOf={(page) => (page[answer?.list ?? ''] ?? []) as readonly Item[]}
+      empty={empty}
+    >
+      {(item: Item) => (
+        <Row
+          key={group === undefined ? JSON.stringify(item) : addressOf(group, item)}
+          {...(isPage ? { href: `${hrefOf(place)}/${addressOf(group, item)}` } : {})}
+          title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
+          meta={row.meta
+            .filter(
+              (name) =>
+                item[name] !== null && item[name] !== '' && !(Array.isArray(item[name]) && item[name].length === 0),
+            )
+            .map((name) => (
+              <span key={name}>
+                {isNamed(members[name] as Shape, name) ? `${words.member(name)} ` : null}
+                <Value name={name} shape={members[name] as Shape} value={item[name]} segment={segment} isInline />
+              </span>
+            ))}
+          side={
+            <>
+              {row.badges.map((name) => (
+                <StateBadge
+                  key={name}
+                  name={name}
+                  shape={members[name] ?? { kind: 'choice' }}
+                  item={item}
+                  segment={segment}
+                />
+              ))}
+              {group === undefined || isPage ? null : (
+                <ItemActs group={group} special={special} item={item} members={members} />
+              )}
+            </>
+          }
+        />
+      )}
+    </PagedList>
+  );
+}
+
+/** A text to search by, kept in the address a moment after it was typed. */
+function Search({
+  name,
+  shape,
+  value,
+  segment,
+  onChange,
+}: {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly value: string;
+  readonly segment: string;
+  readonly onChange: (value: string) => void;
+}) {
+  const words = useWords(segment);
+  const texts = useTexts(common);
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  const { min = 0 } = shape;
+  const isShort = typed.length > 0 && typed.length < min;
+  useEffect(() => {
+    if (typed.trim() === value || isShort) return;
+    const timer = setTimeout(() => onChange(typed.trim()), WAIT_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return (
+    <span class="search">
+      <input
+        type={shape.kind === 'time' ? 'date' : 'search'}
+        aria-label={words.member(name)}
+        placeholder={words.member(name)}
+        value={typed}
+        maxLength={shape.max}
+        autoComplete="off"
+        spellcheck={false}
+        onInput={(event) => setTyped(event.currentTarget.value)}
+      />
+      {isShort ? (
+        <span class="dim small" role="status">
+          {fill(texts.shortest, { count: min })}
+        </span>
+      ) : null}
+    </span>
+  );
+}
+
+/** Filters by the members of the query, kept in the address. */
+function Filters({
+  operation,
+  segment,
+  path,
+}: {
+  readonly operation: Operation;
+  readonly segment: string;
+  readonly path: string;
+}) {
+  const words = useWords(segment);
+  const texts = useTexts(common);
+  const { query, route } = useLocation();
+  const members = Object.entries(operation.members);
+  if (members.length === 0) return null;
+  const given = Object.fromEntries(members.map(([name]) => [name, query[name] ?? '']));
+  const go = (name: string, value: string): void => route(addressWith(path, { ...given, [name]: value }), true);
+  return (
+    <search class="toolbar">
+      {members.map(([name, shape]) =>
+        shape.kind === 'choice' ? (
+          <Filter
+            key={name}
+            label={words.member(name)}
+            every={`${words.member(name)}: ${texts.every}`}
+            value={given[name] ?? ''}
+            options={(shape.choices ?? []).map((choice) => [choice, words.value(choice)] as const)}
+            onChange={(value) => go(name, value)}
+          />
+        ) : (
+          <Search
+            key={name}
+            name={name}
+            shape={shape}
+            value={given[name] ?? ''}
+            segment={segment}
+            onChange={(value) => go(name, value)}
+          />
+        ),
+      )}
+    </search>
+  );
+}
+
+const toWire = ({ kind }: Shape, value: string): string => (kind === 'time' ? new Date(value).toISOString() : value);
+
+/** The page of a list. */
+export function listOf({ group, special }: Fold) {
+  const { list, segment, creates } = group;
+  function Page({ title }: PageProps) {
+    const words = useWords(segment);
+    const texts = useTexts(common);
+    const { query, route } = useLocation();
+    const { permissions, left_out: leftOut } = useSession();
+    const place = placeOf(segment) as Place;
+    const path = hrefOf(place);
+    const asked = Object.entries(list.members).flatMap(([name, shape]): [string, string][] => {
+      const value = query[name] ?? '';
+      return value === '' ? [] : [[name, toWire(shape, value)]];
+    });
+    const onCreated = (answer: unknown): void => {
+      const made = addressOf(group, answer as Item);
+      if (hasPage(group) && group.detail !== undefined && made !== '') route(`${path}/${made}`);
+    };
+    const makes = creates.filter(({ permission }) => isOpen({ name: '', path: '/', permission }, permissions, leftOut));
+    return (
+      <div class="page">
+        <PageHead title={title} lead={words.place('lead')}>
+          {makes.length === 0
+            ? undefined
+            : makes.map((operation) => (
+                <OperationAct key={operation.name} operation={operation} first={special.first} onDone={onCreated} />
+              ))}
+        </PageHead>
+        <Views of={place} />
+        <Filters operation={list} segment={segment} path={path} />
+        <div>
+          <Rows
+            operation={list}
+            special={special}
+            segment={segment}
+            group={group}
+            label={title}
+            query={Object.fromEntries(asked)}
+            empty={
+              asked.length > 0 ? (
+                <Empty title={texts.noMatch}>
+                  <p>{texts.noMatchWhy}</p>
+                </Empty>
+              ) : (
+                <Empty title={words.place('none') || texts.none} command={special.firstCommand}>
+                  <p>{words.place('why')}</p>
+                </Empty>
+              )
+            }
+          />
+        </div>
+      </div>
+    );
+  }
+  return { Page };
+}

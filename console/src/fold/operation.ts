@@ -1,0 +1,57 @@
+import type { LanguageTag } from '../texts/in-languages.ts';
+
+/** A member of a request or an answer, as a form, a filter or a page shows it. */
+export type Shape = {
+  readonly kind: 'text' | 'number' | 'yes' | 'choice' | 'time' | 'id' | 'list' | 'object' | 'any';
+  readonly required?: true;
+  readonly nullable?: true;
+  readonly min?: number;
+  readonly max?: number;
+  readonly initially?: unknown;
+  readonly choices?: readonly string[];
+  readonly of?: Shape;
+  readonly members?: Members;
+  readonly file?: 'text' | 'png';
+};
+export type Members = Readonly<Record<string, Shape>>;
+
+/** An operation of administrators, as its contract says it. */
+export type Operation = {
+  /** `POST /v1/admin/clients` */
+  readonly name: string;
+  readonly method: string;
+  readonly path: string;
+  /** The part of the path after `/v1/admin`. */
+  readonly segment: string;
+  readonly wing?: string;
+  readonly permission: string;
+  /** Whether it asks for a recent sign-in. */
+  readonly stepUp?: true;
+  /** Whether it honours an Idempotency-Key. */
+  readonly keyed?: true;
+  readonly reason?: 'body' | 'query';
+  /** Where its members go. */
+  readonly sends?: 'body' | 'query';
+  /** Whether it ends or takes away something. */
+  readonly ends?: true;
+  readonly says?: Readonly<Record<LanguageTag, readonly [verb: string, lead: string]>>;
+  readonly params: readonly string[];
+  readonly members: Members;
+  readonly answer?: { readonly list?: string; readonly paged?: true; readonly members: Members };
+  /** The ending of the file that it answers. */
+  readonly file?: string;
+  /** Members that only its answer shows, such as a new secret. */
+  readonly once?: readonly string[];
+  /** `clients update {client_id}`, and the options of the other members. */
+  readonly command?: {
+    readonly verb: string;
+    readonly members: Readonly<Record<string, string>>;
+    readonly reason?: true;
+  };
+};
+
+/** Words by name, in English and German, with what helps to fill it in. */
+export type Words = Readonly<Record<string, readonly [en: string, de: string, helpEn?: string, helpDe?: string]>>;
+
+/** An item of a list, by the names on the wire. */
+export type Item = Readonly<Record<string, unknown>>;

@@ -1,0 +1,58 @@
+import type { ComponentType } from 'preact';
+import type { OperationName } from '../../../sdks/client/src/index.ts';
+import type { Answer } from '../data/api.ts';
+import type { IconName } from '../parts/icons.tsx';
+import type { Item } from './operation.ts';
+
+type ItemIn<A> = { [K in keyof A]: A[K] extends readonly (infer I)[] ? I : never }[keyof A];
+type ListName = { [N in OperationName]: N extends `GET /v1/admin/${string}` ? N : never }[OperationName];
+
+/** What a page of an item shows besides what follows from its contract. */
+export type PartProps = { readonly item: Item; readonly id: string };
+type Parts = { readonly Above?: ComponentType<PartProps>; readonly Below?: ComponentType<PartProps> };
+
+/** What is special about a resource; what is left out follows from the contracts of its operations. */
+export type Resource = {
+  /** Its list, `GET /v1/admin/clients`, or one of an item. */
+  readonly list: string;
+  /** Its address below `/console`, by default its part of the API's. */
+  readonly path?: string;
+  readonly at?: { readonly group: 'live' | 'access' | 'evidence'; readonly icon: IconName; readonly key?: string };
+  /** The list beside which it stands instead of the navigation. */
+  readonly beside?: string;
+  /** Members in a row: the title first. */
+  readonly row?: readonly string[];
+  /** Members that are badges. */
+  readonly badges?: readonly string[];
+  /** Which acts an item allows, as long as the API says so: others are not offered. */
+  readonly when?: Readonly<Record<string, (item: never) => boolean>>;
+  /** Members that say what an act affects, and the kind of whom its reach is counted. */
+  readonly blast?: readonly string[];
+  readonly reach?: 'user_id' | 'client_id' | 'session_id';
+  /** Fields that stay in sight where there are many. */
+  readonly first?: readonly string[];
+  /** Acts of others that begin at an item, with what their form begins with. */
+  readonly also?: Readonly<Record<string, (item: never) => Item>>;
+  /** Sealed events of an item. */
+  readonly events?: 'target' | 'client';
+  /** Milliseconds after which a list or an item is read again. */
+  readonly every?: number;
+  /** The command that makes the first one, where no write of administrators does. */
+  readonly firstCommand?: string;
+  readonly parts?: () => Promise<{ readonly parts: Parts }>;
+};
+
+type Typed<N extends ListName> = Omit<Resource, 'list' | 'row' | 'badges' | 'when' | 'blast' | 'also'> & {
+  readonly row?: readonly (keyof ItemIn<Answer<N>> & string)[];
+  readonly badges?: readonly (keyof ItemIn<Answer<N>> & string)[];
+  readonly blast?: readonly (keyof ItemIn<Answer<N>> & string)[];
+  readonly when?: { readonly [A in OperationName]?: (item: ItemIn<Answer<N>> & Item) => boolean };
+  readonly also?: { readonly [A in OperationName]?: (item: ItemIn<Answer<N>>) => Item };
+};
+
+/**
+ * Says what is special about a resource. Its list, its pages, its acts and their forms follow from the contracts.
+ * @example resource('GET /v1/admin/roles', { row: ['name', 'description'], badges: ['built_in'] })
+ */
+export const resource = <N extends ListName>(list: N, special: Typed<N>): Resource =>
+  ({ ...special, list }) as Resource;

@@ -1,0 +1,152 @@
+import { type Resource, resource } from './resource.ts';
+
+const isFixed = ({ built_in: is }: { readonly built_in: boolean }): boolean => is;
+
+/** What is special about resources, in the order of the navigation. One that is missing here has its page all the same. */
+export const resources: readonly Resource[] = [
+  resource('GET /v1/admin/users', {
+    path: 'people',
+    at: { group: 'access', icon: 'people', key: 'p' },
+    row: ['email', 'name', 'roles', 'created_at', 'email_verified_at'],
+    badges: ['disabled_at'],
+    when: {
+      'POST /v1/admin/users/{user_id}/disable': ({ disabled_at: at }) => at === null,
+      'POST /v1/admin/users/{user_id}/enable': ({ disabled_at: at }) => at !== null,
+      'POST /v1/admin/users/{user_id}/invite': ({ email_verified_at: at }) => at === null,
+      'POST /v1/admin/users/{user_id}/unlock': ({ locked_until: at, password_closed: is }) =>
+        at !== null || is === true,
+    },
+    reach: 'user_id',
+    events: 'target',
+    parts: () => import('../pages/person-parts.tsx'),
+  }),
+  resource('GET /v1/admin/incidents', {
+    at: { group: 'live', icon: 'incidents', key: 'i' },
+    row: ['detection', 'subject', 'count', 'last_seen_at'],
+    badges: ['severity', 'state'],
+    when: {
+      'POST /v1/admin/incidents/{incident_id}/acknowledge': ({ state }) => state === 'open',
+      'POST /v1/admin/incidents/{incident_id}/close': ({ state }) => state !== 'closed',
+    },
+    parts: () => import('../pages/incident-parts.tsx'),
+  }),
+  resource('GET /v1/admin/alerts', {
+    at: { group: 'live', icon: 'alerts', key: 'n' },
+    row: ['summary', 'source', 'name', 'count', 'raised_at', 'acknowledged_by', 'resolved_at'],
+    badges: ['severity', 'state'],
+    when: {
+      'POST /v1/admin/alerts/{alert_id}/acknowledge': ({ state }) => state === 'firing',
+      'POST /v1/admin/alerts/{alert_id}/resolve': ({ state }) => state !== 'resolved',
+    },
+    blast: ['labels'],
+    also: { 'POST /v1/admin/silences': ({ source, name }) => ({ matchers: [`source=${source}`, `name=${name}`] }) },
+    every: 15_000,
+  }),
+  resource('GET /v1/admin/alert-targets', {
+    beside: 'alerts',
+    row: ['name', 'kind', 'destination', 'min_severity', 'sources'],
+    badges: ['waiting', 'is_down'],
+    blast: ['destination', 'waiting'],
+    every: 5_000,
+  }),
+  resource('GET /v1/admin/alert-targets/{target_id}/deliveries', {
+    row: ['group', 'kind', 'firing', 'resolved', 'attempts', 'explanation', 'created_at', 'sent_at'],
+    badges: ['status'],
+    every: 5_000,
+  }),
+  resource('GET /v1/admin/silences', {
+    beside: 'alerts',
+    row: ['matchers', 'until', 'created_by', 'reason'],
+    badges: ['is_active'],
+    when: { 'POST /v1/admin/silences/{silence_id}/end': ({ is_active: is }) => is },
+    blast: ['matchers'],
+  }),
+  resource('GET /v1/admin/dead-letters', {
+    beside: 'queues',
+    row: ['job', 'queue', 'job_id', 'failed_at', 'attempts'],
+    badges: ['code'],
+    blast: ['queue', 'code'],
+    every: 15_000,
+  }),
+  resource('GET /v1/admin/imports', {
+    at: { group: 'live', icon: 'imports', key: 'm' },
+    row: ['kind', 'created_at', 'reason'],
+    badges: ['status'],
+    first: ['kind', 'data'],
+    every: 5_000,
+    parts: () => import('../pages/import-parts.tsx'),
+  }),
+  resource('GET /v1/admin/roles', {
+    at: { group: 'access', icon: 'roles', key: 'r' },
+    row: ['name', 'description', 'permissions'],
+    badges: ['built_in'],
+    when: {
+      'PUT /v1/admin/roles/{role}/permissions': (role) => !isFixed(role),
+      'DELETE /v1/admin/roles/{role}': (role) => !isFixed(role),
+    },
+    parts: () => import('../pages/role-parts.tsx'),
+  }),
+  resource('GET /v1/admin/clients', {
+    at: { group: 'access', icon: 'clients', key: 'l' },
+    row: ['name', 'client_id', 'grant_types', 'updated_at'],
+    badges: ['built_in', 'origin', 'disabled'],
+    when: {
+      'PATCH /v1/admin/clients/{client_id}': (client) => !isFixed(client),
+      'POST /v1/admin/clients/{client_id}/rotate-secret': (client) =>
+        !isFixed(client) && client.auth_method.startsWith('client_secret'),
+      'POST /v1/admin/clients/{client_id}/disable': (client) => !isFixed(client) && !client.disabled,
+      'POST /v1/admin/clients/{client_id}/enable': ({ disabled }) => disabled,
+      'DELETE /v1/admin/clients/{client_id}': (client) => !isFixed(client),
+    },
+    reach: 'client_id',
+    first: ['name', 'grant_types', 'redirect_uris', 'scopes', 'credential_scopes', 'auth_method'],
+    events: 'target',
+  }),
+  resource('GET /v1/admin/api-keys', {
+    at: { group: 'access', icon: 'apiKeys', key: 'b' },
+    row: ['name', 'owner', 'permissions', 'expires_at', 'last_used_at', 'uses'],
+    badges: ['state'],
+    when: { 'POST /v1/admin/api-keys/{api_key_id}/revoke': ({ state }) => state === 'live' },
+    blast: ['uses'],
+    firstCommand: 'sallyport api-keys create --name reports --client CLIENT_ID --reason reads',
+  }),
+  resource('GET /v1/admin/signal-streams', {
+    at: { group: 'access', icon: 'signals', key: 'h' },
+    row: ['description', 'owner', 'endpoint_url', 'events', 'excluded_users', 'status_reason', 'created_at'],
+    badges: ['waiting', 'given_up', 'status'],
+    when: { 'POST /v1/admin/signal-streams/{stream_id}/verify': ({ status }) => status === 'enabled' },
+    blast: ['waiting'],
+    every: 15_000,
+    firstCommand: `sallyport clients create 'Device management' --credential-scopes ssf.manage,ssf.read --reason 'shared signals'`,
+  }),
+  resource('GET /v1/admin/signal-transmitters', {
+    beside: 'signal-streams',
+    row: ['issuer', 'jwks_uri', 'provider', 'received', 'last_received_at'],
+    badges: ['match_email', 'own_ids'],
+    blast: ['received'],
+  }),
+  resource('GET /v1/admin/signals', {
+    beside: 'signal-streams',
+    row: ['event', 'transmitter_id', 'received_at'],
+    badges: ['outcome'],
+  }),
+  resource('GET /v1/admin/applications', {
+    at: { group: 'access', icon: 'applications', key: 'd' },
+    row: ['application', 'audience', 'permissions'],
+  }),
+  resource('GET /v1/admin/agents', {
+    at: { group: 'access', icon: 'agents', key: 'w' },
+    row: ['name', 'owner_id', 'scopes', 'credential_scopes', 'last_seen_at', 'expires_at'],
+    badges: ['status'],
+    when: { 'POST /v1/admin/agents/{agent_id}/kill': ({ killed_at: at }) => at === null },
+    reach: 'client_id',
+    first: ['name', 'owner_id', 'scopes', 'credential_scopes'],
+    events: 'client',
+  }),
+  resource('GET /v1/admin/reports', {
+    at: { group: 'evidence', icon: 'compliance' },
+    row: ['kind', 'from', 'to', 'requested_by', 'requested_at'],
+    badges: ['status'],
+    every: 15_000,
+  }),
+];

@@ -1,0 +1,75 @@
+import { useRead } from '../data/api.ts';
+import { useCan } from '../data/session.tsx';
+import type { PartProps } from '../fold/resource.ts';
+import { Foreign } from '../parts/format.tsx';
+import { Section } from '../parts/page.tsx';
+import { SessionList } from '../parts/session-list.tsx';
+import { Shown } from '../parts/states.tsx';
+import { inLanguages, useTexts } from '../texts/languages.ts';
+
+const texts = inLanguages({
+  en: {
+    why: 'Can this person sign in?',
+    canSignIn: 'Nothing stops a sign-in',
+    alsoTrue: 'Also true',
+    help: 'What helps',
+    sessions: 'Sessions',
+    noSessions: 'No live session',
+    noSessionsWhy: 'The person is signed in nowhere.',
+  },
+  de: {
+    why: 'Kann sich diese Person anmelden?',
+    canSignIn: 'Nichts hindert eine Anmeldung',
+    alsoTrue: 'Außerdem gilt',
+    help: 'Was hilft',
+    sessions: 'Sitzungen',
+    noSessions: 'Keine laufende Sitzung',
+    noSessionsWhy: 'Die Person ist nirgends angemeldet.',
+  },
+});
+
+/** Whether the person can sign in, and what stops it. */
+function Above({ id }: PartProps) {
+  const own = useTexts(texts);
+  const query = useRead('GET /v1/admin/users/{user_id}/why', { path: { user_id: id } });
+  return (
+    <Section title={own.why}>
+      <Shown query={query} lines={2}>
+        {(why) => (
+          <div class={why.refuses ? 'note warn' : 'note good'}>
+            <strong>{why.cause === 'nothing' ? own.canSignIn : why.sentence}</strong>
+            {why.cause === 'nothing' ? null : (
+              <p>
+                {own.help}: <Foreign>{why.fix}</Foreign>
+              </p>
+            )}
+            {why.also.length === 0 ? null : (
+              <>
+                <p>{own.alsoTrue}</p>
+                <ul>
+                  {why.also.map(({ cause, sentence }) => (
+                    <li key={cause}>{sentence}</li>
+                  ))}
+                </ul>
+              </>
+            )}
+          </div>
+        )}
+      </Shown>
+    </Section>
+  );
+}
+
+/** Where the person is signed in. */
+function Below({ id }: PartProps) {
+  const own = useTexts(texts);
+  const can = useCan();
+  if (!can('sessions:read')) return null;
+  return (
+    <Section title={own.sessions}>
+      <SessionList of={{ user_id: id }} withUser={false} empty={{ title: own.noSessions, why: own.noSessionsWhy }} />
+    </Section>
+  );
+}
+
+export const parts = { Above, Below };

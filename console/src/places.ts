@@ -1,0 +1,112 @@
+import { type Group, groupOperations, hasPage } from './fold/group.ts';
+import type { Resource } from './fold/resource.ts';
+import { resources } from './fold/resources.ts';
+import { placeText } from './fold/words.ts';
+import type { IconName } from './parts/icons.tsx';
+import { operations } from './texts/generated/operations.ts';
+import type { LanguageTag } from './texts/languages.ts';
+import { titles } from './texts/titles.ts';
+
+type HandMade = keyof typeof titles.en;
+
+/** A page of the console, without what shows it. The router, the navigation and the palette fold over these. */
+export type Place = {
+  readonly name: string;
+  /** Below `/console`; `:id` is a part of the address. */
+  readonly path: `/${string}`;
+  /** Without it the API answers 403, and the navigation leaves the page out. */
+  readonly permission?: string;
+  /** The wing that the page belongs to. */
+  readonly wing?: string;
+  /** Its place in the navigation; without one it is reached from another page. */
+  readonly at?: { readonly group: 'live' | 'access' | 'evidence'; readonly icon: IconName; readonly key?: string };
+  /** The page beside which it is a view. */
+  readonly beside?: string;
+  /** What it is a fold over; a page made by hand has none. */
+  readonly fold?: { readonly group: Group; readonly special: Resource; readonly isItem: boolean };
+};
+
+type At = NonNullable<Place['at']>;
+const page = (name: HandMade, path: Place['path'], more: Omit<Place, 'name' | 'path'> = {}): Place => ({
+  name,
+  path,
+  ...more,
+});
+const at = (group: At['group'], icon: IconName, key: string): { readonly at: At } => ({ at: { group, icon, key } });
+
+/** Pages made by hand, each for a reason: what they show is no list of records with acts. */
+const handMade: readonly Place[] = [
+  page('overview', '/', at('live', 'overview', 'o')),
+  page('sessions', '/sessions', { permission: 'sessions:read', ...at('live', 'sessions', 's') }),
+  page('inspector', '/inspector', at('live', 'token', 't')),
+  page('stream', '/stream', { permission: 'audit:read', ...at('live', 'stream', 'e') }),
+  page('queues', '/queues', { permission: 'queues:manage', ...at('live', 'queues', 'q') }),
+  page('backups', '/backups', { permission: 'imports:read', beside: 'imports' }),
+  page('keys', '/keys', { permission: 'keys:read', ...at('live', 'keys', 'y') }),
+  page('audit', '/audit', { permission: 'audit:read', ...at('evidence', 'audit', 'a') }),
+  page('auditEvent', '/audit/:id', { permission: 'audit:read' }),
+  page('compliance', '/compliance', {
+    permission: 'compliance:read',
+    wing: 'compliance',
+    ...at('evidence', 'compliance', 'c'),
+  }),
+  page('report', '/compliance/reports/:id', { permission: 'compliance:read', wing: 'compliance' }),
+  page('verifyReport', '/compliance/verify', { permission: 'compliance:read', wing: 'compliance' }),
+  page('siem', '/siem', { permission: 'siem:manage', wing: 'outbound', beside: 'signal-streams' }),
+  page('signoffs', '/signoffs', { permission: 'signoffs:read', wing: 'signoff', ...at('evidence', 'signoffs', 'f') }),
+  page('signoff', '/signoffs/:id', { permission: 'signoffs:read', wing: 'signoff' }),
+];
+
+const specialOf = ({ list }: Group): Resource =>
+  resources.find((each) => each.list === list.name) ?? { list: list.name, at: { group: 'live', icon: 'list' } };
+
+/** The pages of lists and items that follow from operations. */
+function foldedPlaces(groups: readonly Group[]): readonly Place[] {
+  const order = (group: Group): number => resources.findIndex(({ list }) => list === group.list.name);
+  return [...groups]
+    .filter(({ segment }) => !handMade.some(({ name }) => name === segment))
+    .sort((one, other) => order(one) - order(other))
+    .flatMap((group): readonly Place[] => {
+      const special = specialOf(group);
+      const path = `/${special.path ?? group.segment}` as const;
+      const { permission, wing } = group.list;
+      const shared = { permission, ...(wing === undefined ? {} : { wing }) };
+      const list = {
+        ...shared,
+        name: group.segment,
+        path,
+        ...(special.at === undefined ? {} : { at: special.at }),
+        ...(special.beside === undefined ? {} : { beside: special.beside }),
+        fold: { group, special, isItem: false },
+      };
+      const item = {
+        ...shared,
+        name: `${group.segment}/`,
+        path: `${path}/${group.key.map((key) => `:${key}`).join('/')}` as const,
+        fold: { group, special, isItem: true },
+      };
+      return hasPage(group) ? [list, item] : [list];
+    });
+}
+
+const groups = groupOperations(operations);
+/** Every page of the console, in the order of the navigation. */
+export const places: readonly Place[] = [...handMade, ...foldedPlaces(groups)];
+
+/** The page of a list by its part of `/v1/admin`. */
+export const placeOf = (segment: string): Place | undefined => places.find(({ name }) => name === segment);
+/** The address of a page. */
+export const hrefOf = ({ path }: Place): string => `/console${path === '/' ? '' : path}`;
+
+/** The title of a page, as the navigation shows it. */
+export const titleOf = ({ name, fold }: Place, language: LanguageTag): string =>
+  fold === undefined
+    ? titles[language][name as HandMade]
+    : placeText(fold.group.segment, fold.isItem ? 'one' : 'many', language);
+
+/** Whether a user may open a page. */
+export const isOpen = (
+  { permission, wing }: Place,
+  permissions: readonly string[],
+  leftOut: readonly string[],
+): boolean => (permission === undefined || permissions.includes(permission)) && !leftOut.includes(wing ?? '');

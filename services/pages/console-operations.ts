@@ -1,0 +1,266 @@
+import { z } from 'zod';
+import type { Module } from '#services/core/module.ts';
+import type { Operation, OperationCommand } from '#services/core/shared/operation.ts';
+import { type CommandOption, optionOf } from '#services/platform/define/command-option.ts';
+import type { Endpoint } from '#services/platform/define/endpoint.ts';
+import { actWords } from './texts/act-words.ts';
+import { memberWords, placeWords, valueWords } from './texts/member-words.ts';
+
+/**
+ * What the console knows of the operations of administrators: their forms, filters, columns and acts are folds over it. It
+ * is written into the console's own sources, so that the console imports nothing of the server.
+ */
+
+type Schema = Readonly<Record<string, unknown>> & {
+  readonly properties?: Readonly<Record<string, Schema>>;
+  readonly required?: readonly string[];
+  readonly anyOf?: readonly Schema[];
+  readonly items?: Schema;
+  readonly type?: string | readonly string[];
+  readonly enum?: readonly unknown[];
+};
+
+/** A member as a form, a filter or a page shows it. */
+type Shape = {
+  readonly kind: 'text' | 'number' | 'yes' | 'choice' | 'time' | 'id' | 'list' | 'object' | 'any';
+  readonly required?: true;
+  readonly nullable?: true;
+  readonly min?: number;
+  readonly max?: number;
+  readonly initially?: unknown;
+  readonly choices?: readonly string[];
+  readonly of?: Shape;
+  readonly members?: Members;
+  /** A file that is chosen: its text, or a picture. */
+  readonly file?: 'text' | 'png';
+};
+type Members = Readonly<Record<string, Shape>>;
+
+/** An operation, and the wing that an installation may leave out. */
+type Placed = { readonly operation: Operation; readonly wing?: string | undefined };
+
+/** From this many characters on a text is a file. */
+const FILE_LENGTH = 1_000_000;
+/** How deep members are shown one by one; what is deeper is data. */
+const DEEPEST = 2;
+const ADMIN = '/v1/admin/';
+
+const schemaOf = (shape: z.ZodType, io: 'input' | 'output'): Schema =>
+  z.toJSONSchema(shape, { io, unrepresentable: 'any', reused: 'inline' }) as Schema;
+
+function kindOf({ type, format, properties, items }: Schema): Shape['kind'] {
+  if (type === 'string') return format === 'date-time' ? 'time' : format === 'uuid' ? 'id' : 'text';
+  if (type === 'integer' || type === 'number') return 'number';
+  if (type === 'boolean') return 'yes';
+  if (type === 'array' && items !== undefined) return 'list';
+  return type === 'object' && properties !== undefined ? 'object' : 'any';
+}
+
+const given = <T extends object>(members: T): T =>
+  Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined)) as T;
+const bound = (value: unknown): number | undefined =>
+  typeof value === 'number' && Math.abs(value) < Number.MAX_SAFE_INTEGER ? value : undefined;
+
+/** The variant that is not null. */
+function bareOf(schema: Schema): { readonly bare: Schema; readonly nullable?: true } {
+  if (Array.isArray(schema.type)) {
+    const type = (schema.type as readonly string[]).find((each) => each !== 'null') ?? 'null';
+    return { bare: { ...schema, type }, nullable: true };
+  }
+  const variants = schema.anyOf?.filter(({ type }) => type !== 'null') ?? [];
+  if (variants.length === 1 && schema.anyOf?.length === 2) return { bare: variants[0] as Schema, nullable: true };
+  return { bare: schema };
+}
+
+function shapeOf(schema: Schema, depth = 0): Shape {
+  const { bare, nullable } = bareOf(schema);
+  const kind = bare.enum === undefined ? kindOf(bare) : 'choice';
+  const isDeep = depth >= DEEPEST && (kind === 'object' || kind === 'list');
+  const of = kind === 'list' && !isDeep ? shapeOf(bare.items as Schema, depth + 1) : undefined;
+  return given({
+    kind: isDeep ? 'any' : kind,
+    nullable,
+    min: bound(bare.minLength ?? bare.minimum ?? bare.minItems),
+    max: bound(bare.maxLength ?? bare.maximum ?? bare.maxItems),
+    initially: schema.default,
+    choices: bare.enum?.map(String),
+    file: kind === 'text' && Number(bare.maxLength) >= FILE_LENGTH ? 'text' : undefined,
+    of,
+    members: kind === 'object' && !isDeep ? membersOf(bare, depth + 1) : undefined,
+  }) as Shape;
+}
+
+const membersOf = ({ properties = {}, required = [] }: Schema, depth = 0): Members =>
+  Object.fromEntries(
+    Object.entries(properties).map(([name, schema]) => [
+      name,
+      {
+        ...shapeOf(schema, depth),
+        ...(required.includes(name) && schema.default === undefined ? { required: true as const } : {}),
+      },
+    ]),
+  );
+
+/** The members of a body, a query or a path; one that the command line reads from a PNG file is such a file. */
+function asked(shape: z.ZodType | undefined): Members {
+  if (shape === undefined) return {};
+  const declared = shape instanceof z.ZodObject ? (shape.shape as Readonly<Record<string, z.ZodType>>) : {};
+  const isPicture = (name: string): boolean => declaredBy(declared[name] ?? z.unknown())?.reads === 'png-file';
+  return Object.fromEntries(
+    Object.entries(membersOf(schemaOf(shape, 'input'))).map(([name, member]) => [
+      name,
+      isPicture(name) ? { ...member, file: 'png' as const } : member,
+    ]),
+  );
+}
+
+/** The ending of a file that an operation answers instead of JSON. */
+function fileOf({ responses }: Endpoint): string | undefined {
+  const [first] = Object.values(responses);
+  return first !== null && first !== undefined && 'contentType' in first
+    ? /\w+$/.exec(first.contentType)?.[0]
+    : undefined;
+}
+
+/** The members of the usual answer; of a list, those of one item. */
+function answerOf({ responses }: Endpoint) {
+  const [first] = Object.values(responses);
+  const shape = first !== null && first !== undefined && 'contentType' in first ? undefined : first;
+  if (shape === null || shape === undefined) return undefined;
+  const schema = schemaOf(shape, 'output');
+  const lists = Object.entries(schema.properties ?? {}).filter(([, { items }]) => items?.properties !== undefined);
+  const isPaged = schema.properties?.next !== undefined;
+  const [list] = isPaged || Object.keys(schema.properties ?? {}).length === 1 ? lists : [];
+  if (list === undefined) return { members: membersOf(schema) };
+  return { list: list[0], ...(isPaged ? { paged: true as const } : {}), members: membersOf(list[1].items as Schema) };
+}
+
+/** The option that a shape declares, through what makes it optional or null. */
+function declaredBy(shape: z.ZodType): CommandOption | undefined {
+  let at: z.ZodType = shape;
+  while (optionOf(at) === undefined) {
+    if (!(at instanceof z.ZodOptional || at instanceof z.ZodDefault || at instanceof z.ZodNullable)) return undefined;
+    at = at.unwrap() as z.ZodType;
+  }
+  return optionOf(at);
+}
+
+const FILES: Readonly<Record<string, string>> = { 'jwks-file': 'json', 'png-file': 'png', 'text-file': 'txt' };
+
+/** How the command line offers the members: `--name`, `--url-file url.txt`. */
+function optionsOf(endpoint: Endpoint, { options = {} }: OperationCommand<never, never, never, never>) {
+  const shapes = [endpoint.query, endpoint.body].flatMap((shape) =>
+    shape instanceof z.ZodObject ? Object.entries(shape.shape as Record<string, z.ZodType>) : [],
+  );
+  return Object.fromEntries(
+    shapes.flatMap(([member, shape]) => {
+      const own = options[member];
+      const option = own === undefined ? declaredBy(shape) : typeof own === 'string' ? { help: own } : own;
+      if (option === undefined) return [];
+      const [flag = `--${member.replaceAll('_', '-')}`] = /--[\w-]+/.exec((option as CommandOption).flags ?? '') ?? [];
+      const file = FILES[(option as CommandOption).reads ?? ''];
+      return [[member, file === undefined ? flag : `${flag} ${member}.${file}`]];
+    }),
+  );
+}
+
+const takesReason = ({ query, body }: Endpoint): boolean => 'reason' in { ...asked(query), ...asked(body) };
+
+function commandOf(
+  endpoint: Endpoint,
+  command: OperationCommand<never, never, never, never> | undefined,
+  own?: string,
+) {
+  if (command === undefined) return own === undefined ? undefined : { verb: own, members: {} };
+  const named = Object.entries(command.arguments ?? {}).map(([name, of]) => [
+    name,
+    typeof of === 'string' ? of : of.member,
+  ]);
+  const args = Object.fromEntries(named) as Readonly<Record<string, string>>;
+  const verb = command.verb.replaceAll(/[<[](\w+)(?:\.\.\.)?[>\]]/g, (_, name: string) => `{${args[name] ?? name}}`);
+  return { verb, members: optionsOf(endpoint, command), ...(takesReason(endpoint) ? { reason: true as const } : {}) };
+}
+
+const nameOf = ({ method, path }: Endpoint): string => `${method} ${path}`;
+/** `disableClient` → `Disable client`: what an act is called that nobody has named yet. */
+const spoken = (name: string): string => {
+  const words = name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+  return words.charAt(0).toUpperCase() + words.slice(1);
+};
+
+/** What the answer of a write shows and no read does, such as a new secret. */
+function onlyShown(endpoint: Endpoint, all: readonly Placed[]): readonly string[] {
+  const [, , , segment] = endpoint.path.split('/');
+  const read = all
+    .map(({ operation }) => operation.endpoint)
+    .filter(({ method, path }) => method === 'GET' && path.split('/')[3] === segment)
+    .flatMap((each) => Object.keys(answerOf(each)?.members ?? {}));
+  return Object.keys(answerOf(endpoint)?.members ?? {}).filter((name) => !read.includes(name));
+}
+
+function describe({ operation, wing }: Placed, all: readonly Placed[]) {
+  const { endpoint } = operation;
+  const { auth, method } = endpoint;
+  if (auth === 'public' || auth.permission === undefined) throw new Error(`${nameOf(endpoint)} needs no permission`);
+  const isRead = method === 'GET';
+  const [query, body] = [asked(endpoint.query), asked(endpoint.body)];
+  const words = actWords[endpoint.operation];
+  const once = isRead ? [] : onlyShown(endpoint, all);
+  const members = Object.entries({ ...query, ...body }).filter(
+    ([name]) => !['reason', 'limit', 'cursor'].includes(name),
+  );
+  return given({
+    name: nameOf(endpoint),
+    method,
+    path: endpoint.path,
+    segment: endpoint.path.split('/')[3],
+    wing,
+    permission: auth.permission,
+    stepUp: auth.stepUp === undefined ? undefined : true,
+    keyed: endpoint.idempotency === undefined ? undefined : true,
+    reason: 'reason' in body ? 'body' : 'reason' in query ? 'query' : undefined,
+    sends: isRead ? undefined : endpoint.body === undefined ? 'query' : 'body',
+    ends: words?.ends ?? (method === 'DELETE' ? true : undefined),
+    file: fileOf(endpoint),
+    says: isRead
+      ? words?.says
+      : (words?.says ?? {
+          en: [spoken(endpoint.operation), `${endpoint.summary}.`],
+          de: [spoken(endpoint.operation), ''],
+        }),
+    params: Object.keys(asked(endpoint.params)),
+    members: Object.fromEntries(members),
+    answer: isRead ? answerOf(endpoint) : undefined,
+    once: once.length === 0 ? undefined : once,
+    command: isRead ? undefined : commandOf(endpoint, operation.command as never, words?.command),
+  });
+}
+
+/** The operations of administrators, as the console folds over them. */
+export const describeOperations = (placed: readonly Placed[]) => {
+  const all = placed.filter(({ operation }) => operation.endpoint.path.startsWith(ADMIN));
+  return all.map((each) => describe(each, all));
+};
+
+const lines = (values: readonly unknown[]): string => values.map((value) => ` ${JSON.stringify(value)},`).join('\n');
+
+type Modules = readonly Pick<Module, 'operations' | 'wing'>[];
+
+/** `console/src/texts/generated/operations.ts`. */
+export async function operationsTs(modules: Modules): Promise<string> {
+  const lists = modules.map(async ({ operations, wing }) =>
+    (await operations()).map((operation) => ({ operation, wing })),
+  );
+  const placed = (await Promise.all(lists)).flat();
+  return [
+    '// Generated by `npm run catalog` from the operations of modules and services/pages/texts. Do not edit.',
+    "import type { Operation, Words } from '../../fold/operation.ts';",
+    'export const operations: readonly Operation[] = [',
+    lines(describeOperations(placed)),
+    '];',
+    `export const memberWords: Words = ${JSON.stringify(memberWords)};`,
+    `export const valueWords: Words = ${JSON.stringify(valueWords)};`,
+    `export const placeWords: Readonly<Record<string, Words>> = ${JSON.stringify(placeWords)};`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,346 @@
+import type { LanguageTag } from '#services/platform/define/languages.ts';
+
+/** What the console says of a write. */
+type ActWords = {
+  /** The text of its button, and what will happen, in one or two sentences. */
+  readonly says: Readonly<Record<LanguageTag, readonly [verb: string, lead: string]>>;
+  /** It ends access or work, or takes something away: its button warns, and what it affects is counted before. */
+  readonly ends?: true;
+  /** The same on the command line, for a write whose command is made by hand: `users roles {user_id} --grant {role}`. */
+  readonly command?: string;
+};
+
+type Words = readonly [verb: string, lead: string];
+const act = (en: Words, de: Words, more: Omit<ActWords, 'says'> = {}): ActWords => ({ says: { en, de }, ...more });
+const ENDS = { ends: true } as const;
+
+/** Writes of administrators, by their operation. One that is missing here is said by its contract, in English. */
+export const actWords: Readonly<Record<string, ActWords>> = {
+  acknowledgeAlert: act(
+    ['Acknowledge', 'Others see that you are looking into it. Targets that were not told of it yet are not told.'],
+    ['Übernehmen', 'Andere sehen, dass Sie ihn untersuchen. Ziele, die ihn noch nicht bekamen, bekommen ihn nicht.'],
+  ),
+  acknowledgeIncident: act(
+    ['Acknowledge', 'Tells others that you are looking into it. Further sightings are added to it.'],
+    ['Übernehmen', 'Andere sehen, dass Sie ihn untersuchen. Weitere Sichtungen kommen hinzu.'],
+  ),
+  closeIncident: act(
+    ['Close', 'The next sighting raises a new incident.'],
+    ['Schließen', 'Die nächste Sichtung meldet einen neuen Vorfall.'],
+  ),
+  createAlertTarget: act(
+    [
+      'Add a target',
+      'Alerts from now on are sent there: their names and labels leave this installation. Send a test afterwards.',
+    ],
+    [
+      'Ziel hinzufügen',
+      'Alarme ab jetzt gehen dorthin: ihre Namen und Labels verlassen diese Installation. Senden Sie danach einen Test.',
+    ],
+  ),
+  createClient: act(
+    ['Create a client', 'It gets tokens at once. Its secret is shown once.'],
+    ['Client anlegen', 'Er bekommt sofort Tokens. Sein Geheimnis wird einmal gezeigt.'],
+  ),
+  createRole: act(
+    ['Create a role', 'It can have no permission that you lack. Grant it on the page of a person.'],
+    ['Rolle anlegen', 'Sie kann keine Berechtigung haben, die Ihnen fehlt. Geben Sie sie auf der Seite einer Person.'],
+  ),
+  createSilence: act(
+    [
+      'Silence',
+      'Nobody is told until then of alerts that have all these labels, also of critical ones. They are still shown here.',
+    ],
+    [
+      'Stummschalten',
+      'Niemand erfährt bis dahin von Alarmen mit allen diesen Labels, auch nicht von kritischen. Hier erscheinen sie weiter.',
+    ],
+  ),
+  createTransmitter: act(
+    [
+      'Add a transmitter',
+      'Its session-revoked and credential-change end every session and token of the user that they name.',
+    ],
+    [
+      'Sender hinzufügen',
+      'Sein session-revoked und credential-change beenden jede Sitzung und jedes Token des genannten Benutzers.',
+    ],
+  ),
+  declareApplication: act(
+    [
+      'Declare an application',
+      'What is declared here is what it has afterwards. A permission that is missing ends the tokens that carry it.',
+    ],
+    [
+      'Anwendung erklären',
+      'Danach hat sie genau, was hier erklärt ist. Eine fehlende Berechtigung beendet die Tokens, die sie tragen.',
+    ],
+    { command: 'apply permissions.yaml --reason {reason}' },
+  ),
+  deleteApplication: act(
+    [
+      'Delete',
+      'Its permissions and roles are removed, and tokens with its permissions end. Nobody may have one of its roles.',
+    ],
+    [
+      'Löschen',
+      'Ihre Berechtigungen und Rollen werden entfernt, und Tokens mit ihren Berechtigungen enden. Niemand darf eine ihrer Rollen haben.',
+    ],
+    ENDS,
+  ),
+  deleteClient: act(
+    ['Delete', 'The client is removed. Its tokens and those of its users end within a second. It cannot be undone.'],
+    [
+      'Löschen',
+      'Der Client wird entfernt. Seine Tokens und die seiner Benutzer enden binnen einer Sekunde. Das ist endgültig.',
+    ],
+    ENDS,
+  ),
+  deleteRole: act(
+    ['Delete', 'The role is removed. Nobody may have it.'],
+    ['Löschen', 'Die Rolle wird entfernt. Niemand darf sie haben.'],
+    ENDS,
+  ),
+  deleteUser: act(
+    ['Delete', 'The account and its personal data are removed for good, and every session and token ends.'],
+    [
+      'Löschen',
+      'Das Konto und seine persönlichen Daten werden endgültig entfernt, und jede Sitzung und jedes Token endet.',
+    ],
+    ENDS,
+  ),
+  disableClient: act(
+    ['Disable', 'Its tokens and those of its users end within a second, and it gets no new ones until it is enabled.'],
+    [
+      'Sperren',
+      'Seine Tokens und die seiner Benutzer enden binnen einer Sekunde, und er bekommt keine neuen, bis er entsperrt ist.',
+    ],
+    ENDS,
+  ),
+  disableUser: act(
+    [
+      'Disable',
+      'Every session and token ends within a second, and no sign-in is accepted until the account is enabled.',
+    ],
+    [
+      'Sperren',
+      'Jede Sitzung und jedes Token endet binnen einer Sekunde, und keine Anmeldung gelingt, bis das Konto entsperrt ist.',
+    ],
+    ENDS,
+  ),
+  discardDeadLetter: act(
+    [
+      'Discard',
+      'It is removed for good, and its work is never done. Do it only if the work is obsolete or was done by hand.',
+    ],
+    [
+      'Verwerfen',
+      'Er wird endgültig entfernt, und seine Arbeit wird nie getan. Nur, wenn sie überholt ist oder von Hand erledigt wurde.',
+    ],
+    { ends: true, command: 'queue discard {queue} {job_id} --reason {reason}' },
+  ),
+  enableClient: act(
+    ['Enable', 'The client gets tokens again. Ended tokens stay ended.'],
+    ['Entsperren', 'Der Client bekommt wieder Tokens. Beendete Tokens bleiben beendet.'],
+  ),
+  enableUser: act(
+    ['Enable', 'The person can sign in again. Ended sessions stay ended.'],
+    ['Entsperren', 'Die Person kann sich wieder anmelden. Beendete Sitzungen bleiben beendet.'],
+  ),
+  endSession: act(
+    ['End session', 'The session ends everywhere within a second, with the tokens that applications got through it.'],
+    [
+      'Sitzung beenden',
+      'Die Sitzung endet überall binnen einer Sekunde, samt den Tokens, die Anwendungen durch sie bekamen.',
+    ],
+    { ends: true, command: 'sessions revoke {session_id} --reason {reason}' },
+  ),
+  endSilence: act(
+    ['End', 'Alerts with these labels that still last and were not sent are sent now.'],
+    ['Beenden', 'Alarme mit diesen Labels, die noch bestehen und nicht gesendet wurden, werden jetzt gesendet.'],
+  ),
+  endUserSessions: act(
+    ['End all sessions', 'The person is signed out everywhere within a second. They can sign in again.'],
+    [
+      'Alle Sitzungen beenden',
+      'Die Person ist binnen einer Sekunde überall abgemeldet. Sie kann sich wieder anmelden.',
+    ],
+    { ends: true, command: 'sessions revoke --user {user_id} --reason {reason}' },
+  ),
+  grantRole: act(
+    ['Grant a role', 'The person has its permissions from the next token on. You cannot grant what you lack.'],
+    [
+      'Rolle geben',
+      'Die Person hat ihre Berechtigungen ab dem nächsten Token. Sie können nichts geben, was Ihnen fehlt.',
+    ],
+    { command: 'users roles {user_id} --grant {role} --reason {reason}' },
+  ),
+  inviteAgain: act(
+    ['Invite again', 'A new invitation is mailed; earlier ones stop working.'],
+    ['Erneut einladen', 'Eine neue Einladung geht per Mail hinaus; frühere gelten nicht mehr.'],
+    { command: 'users invite-again {user_id} --reason {reason}' },
+  ),
+  inviteUser: act(
+    ['Invite a person', 'An account is made, and an invitation is mailed to it.'],
+    ['Person einladen', 'Ein Konto entsteht, und eine Einladung geht per Mail hinaus.'],
+    { command: 'users invite {email} --reason {reason}' },
+  ),
+  killAgent: act(
+    [
+      'Kill',
+      'Every token of the agent, and every one that it got for its owner, is refused within a second. Its open sign-offs fail. It cannot be undone.',
+    ],
+    [
+      'Beenden',
+      'Jedes Token des Agenten, und jedes, das er für seinen Inhaber bekam, wird binnen einer Sekunde abgelehnt. Seine offenen Freigaben scheitern. Das ist endgültig.',
+    ],
+    ENDS,
+  ),
+  readImportRejects: act(['Download the rejected records', ''], ['Abgelehnte Datensätze herunterladen', '']),
+  readSecurityReportDays: act(['Download the days', ''], ['Tage herunterladen', '']),
+  readSecurityReportFile: act(['Download the report', ''], ['Bericht herunterladen', '']),
+  registerAgent: act(
+    ['Register an agent', 'It acts for its owner, with no more rights than the owner has. Its secret is shown once.'],
+    [
+      'Agenten registrieren',
+      'Er handelt für seinen Inhaber, mit nicht mehr Rechten als dieser. Sein Geheimnis wird einmal gezeigt.',
+    ],
+  ),
+  removeAlertTarget: act(
+    ['Remove', 'No more alerts are sent there, and what waits is dropped.'],
+    ['Entfernen', 'Dorthin gehen keine Alarme mehr, und was wartet, entfällt.'],
+    ENDS,
+  ),
+  removeTransmitter: act(
+    [
+      'Remove',
+      'Its signals are refused from now on: access that ends there does not end here. What they ended stays ended.',
+    ],
+    [
+      'Entfernen',
+      'Seine Signale werden ab jetzt abgelehnt: Zugriff, der dort endet, endet hier nicht. Was sie beendet haben, bleibt beendet.',
+    ],
+    ENDS,
+  ),
+  requestImport: act(
+    ['Import a file', 'A worker reads the file of users. Importing the same file again changes nothing.'],
+    ['Datei importieren', 'Ein Worker liest die Datei mit Benutzern. Dieselbe Datei noch einmal ändert nichts.'],
+    { command: 'import {kind} users.json --reason {reason}' },
+  ),
+  requestSecurityReport: act(
+    ['Make a report', 'A worker makes it within minutes: of the last week, unless you choose other days.'],
+    [
+      'Bericht erstellen',
+      'Ein Worker erstellt ihn binnen Minuten: über die letzte Woche, wenn Sie keine anderen Tage wählen.',
+    ],
+    { command: 'reports run' },
+  ),
+  resetFactors: act(
+    [
+      'Reset factors',
+      'The authenticator app is removed and every session ends. The person signs in with the password and adds a factor again.',
+    ],
+    [
+      'Faktoren zurücksetzen',
+      'Die Authenticator-App wird entfernt, und jede Sitzung endet. Die Person meldet sich mit dem Passwort an und fügt wieder einen Faktor hinzu.',
+    ],
+    ENDS,
+  ),
+  resolveAlert: act(
+    ['Resolve', 'Targets that were told of it learn that it is over. The next sighting raises a new alert.'],
+    [
+      'Erledigen',
+      'Ziele, die ihn bekamen, erfahren, dass er vorbei ist. Die nächste Sichtung meldet einen neuen Alarm.',
+    ],
+  ),
+  retryDeadLetter: act(
+    ['Retry', 'It goes back into its queue with all its attempts. Remove the cause first, or it fails again.'],
+    [
+      'Wiederholen',
+      'Er kommt mit allen Versuchen zurück in seine Warteschlange. Beheben Sie zuerst die Ursache, sonst scheitert er wieder.',
+    ],
+    { command: 'queue retry {job_id}' },
+  ),
+  revokeAnyApiKey: act(
+    ['Revoke', 'Every request with this key is refused within a second. It cannot be undone.'],
+    ['Widerrufen', 'Jede Anfrage mit diesem Schlüssel wird binnen einer Sekunde abgelehnt. Das ist endgültig.'],
+    ENDS,
+  ),
+  rotateClientSecret: act(
+    [
+      'Rotate secret',
+      'The new secret is shown once; the previous one works until the overlap ends. After a leak choose 0 seconds: then its tokens, those of its users and its API keys end too.',
+    ],
+    [
+      'Geheimnis wechseln',
+      'Das neue Geheimnis wird einmal gezeigt; das vorige gilt bis zum Ende der Überlappung. Nach einem Leck wählen Sie 0 Sekunden: dann enden auch seine Tokens, die seiner Benutzer und seine API-Schlüssel.',
+    ],
+    ENDS,
+  ),
+  setRolePermissions: act(
+    [
+      'Change permissions',
+      'Whoever has the role may do this from now on. A permission that is removed ends the tokens of these people.',
+    ],
+    [
+      'Berechtigungen ändern',
+      'Wer die Rolle hat, darf das ab jetzt. Eine entfernte Berechtigung beendet die Tokens dieser Personen.',
+    ],
+  ),
+  setSignalStreamStatus: act(
+    [
+      'Change status',
+      'A paused stream keeps its events. A disabled one drops what waits, and its receiver does not learn of access that ends meanwhile.',
+    ],
+    [
+      'Zustand ändern',
+      'Ein angehaltener Strom hebt seine Ereignisse auf. Bei einem abgeschalteten entfällt, was wartet, und der Empfänger erfährt nicht von Zugriff, der inzwischen endet.',
+    ],
+  ),
+  removeRole: act(
+    ['Take a role', 'The person loses its permissions, and tokens that carry them end within a second.'],
+    [
+      'Rolle nehmen',
+      'Die Person verliert ihre Berechtigungen, und Tokens, die sie tragen, enden binnen einer Sekunde.',
+    ],
+    { ends: true, command: 'users roles {user_id} --remove {role} --reason {reason}' },
+  ),
+  testAlertTarget: act(
+    ['Send a test', 'A worker sends it within seconds. The deliveries show what became of it.'],
+    ['Test senden', 'Ein Worker sendet ihn binnen Sekunden. Die Zustellungen zeigen, was daraus wurde.'],
+  ),
+  unlockUser: act(
+    ['Unlock', 'Passwords are accepted again, also from devices that the person has not used before.'],
+    [
+      'Passwörter freigeben',
+      'Passwörter werden wieder angenommen, auch von Geräten, die die Person noch nicht benutzt hat.',
+    ],
+  ),
+  updateAlertTarget: act(
+    [
+      'Change',
+      'Only what you change here is changed. What waits is sent to a new address, with names and labels of alerts.',
+    ],
+    [
+      'Ändern',
+      'Nur was Sie hier ändern, ändert sich. Was wartet, geht an eine neue Adresse, mit Namen und Labels der Alarme.',
+    ],
+  ),
+  updateClient: act(
+    ['Change', 'Only what you change here is changed. A scope or grant that is removed ends the tokens that have it.'],
+    [
+      'Ändern',
+      'Nur was Sie hier ändern, ändert sich. Ein entfernter Scope oder Grant beendet die Tokens, die ihn haben.',
+    ],
+  ),
+  verifySignalStream: act(
+    [
+      'Verify',
+      'An event goes through the sealed log and the queue, as every one does. Its receiver says whether it came.',
+    ],
+    [
+      'Prüfen',
+      'Ein Ereignis geht wie jedes durch das versiegelte Protokoll und die Warteschlange. Ob es ankam, sagt der Empfänger.',
+    ],
+  ),
+};
