@@ -34,7 +34,7 @@ test('every write of administrators is on a page of the console, or has a reason
   expect(missing).toEqual(Object.keys(ON_NO_PAGE));
 });
 
-test('an operation that nobody has described is on a page all the same, with a form of its shape', () => {
+test('an operation without a word of description is on a page all the same, with a form of its shape', () => {
   const auth = { accepts: ['bearer'], for: 'anyone', subject: 'any', permission: 'widgets:manage' };
   const made = (method: string, path: string, more: object) => ({
     operation: operation(

@@ -182,7 +182,7 @@ function commandOf(
 }
 
 const nameOf = ({ method, path }: Endpoint): string => `${method} ${path}`;
-/** `disableClient` → `Disable client`: what an act is called that nobody has named yet. */
+/** `disableClient` → `Disable client`: what an act without words is called. */
 const spoken = (name: string): string => {
   const words = name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return words.charAt(0).toUpperCase() + words.slice(1);

@@ -49,7 +49,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
   createSilence: act(
     [
       'Silence',
-      'Nobody is told until then of alerts that have all these labels, also of critical ones. They are still shown here.',
+      'No target gets alerts with all these labels until then, not even critical ones. They are still shown here.',
     ],
     [
       'Stummschalten',
@@ -80,7 +80,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
   deleteApplication: act(
     [
       'Delete',
-      'Its permissions and roles are removed, and tokens with its permissions end. Nobody may have one of its roles.',
+      'Its permissions and roles are removed, and tokens with its permissions end. No person may have one of its roles.',
     ],
     [
       'Löschen',
@@ -97,7 +97,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ENDS,
   ),
   deleteRole: act(
-    ['Delete', 'The role is removed. Nobody may have it.'],
+    ['Delete', 'The role is removed. No person may have it.'],
     ['Löschen', 'Die Rolle wird entfernt. Niemand darf sie haben.'],
     ENDS,
   ),
@@ -280,7 +280,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
   setRolePermissions: act(
     [
       'Change permissions',
-      'Whoever has the role may do this from now on. A permission that is removed ends the tokens of these people.',
+      'People with the role may do this from now on. A permission that is removed ends the tokens of these people.',
     ],
     [
       'Berechtigungen ändern',

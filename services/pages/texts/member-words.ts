@@ -493,12 +493,12 @@ export const placeWords: Readonly<Record<string, Place>> = {
       'Browser-Sitzungen mit den Anwendungen, die durch sie Tokens haben',
     ],
     ['No live session', 'Keine laufende Sitzung'],
-    ['Nobody is signed in, or no session matches.', 'Niemand ist angemeldet, oder keine Sitzung passt.'],
+    ['No person is signed in, or no session matches.', 'Niemand ist angemeldet, oder keine Sitzung passt.'],
   ),
   silences: place(
     ['Silences', 'Stummschaltungen'],
     ['Silence', 'Stummschaltung'],
-    ['Alerts of which nobody is told', 'Alarme, von denen niemand erfährt'],
+    ['Alerts that no target gets', 'Alarme, von denen niemand erfährt'],
     ['Nothing is silenced', 'Nichts ist stummgeschaltet'],
     [
       'Every alert goes to the targets that want its severity and source.',

@@ -51,7 +51,7 @@ export const problemWords = {
     ],
   ),
   application_role_held: words(
-    ['Somebody still has a role that the declaration drops', 'Take the role from these people first.'],
+    ['People still have a role that the declaration drops', 'Take the role from these people first.'],
     ['Jemand hat noch eine Rolle, die die Erklärung weglässt', 'Nehmen Sie diesen Personen zuerst die Rolle.'],
   ),
   client_exists: words(
@@ -116,7 +116,7 @@ export const problemWords = {
     ['Eine Rolle dieses Namens gibt es schon', 'Wählen Sie einen anderen Namen, oder ändern Sie jene Rolle.'],
   ),
   role_held: words(
-    ['Somebody still has this role', 'Take it from these people first.'],
+    ['People still have this role', 'Take it from these people first.'],
     ['Jemand hat diese Rolle noch', 'Nehmen Sie sie diesen Personen zuerst.'],
   ),
   role_protected: words(
