@@ -15,11 +15,7 @@ const AUDIENCES: Readonly<Record<Audience, string>> = {
   agent: 'an agent',
 };
 
-const STEP_UPS = {
-  true: 'yes',
-  two_factors: 'after two factors',
-  of_others: 'for another’s',
-} as const;
+const STEP_UPS = { true: 'yes', two_factors: 'after two factors', of_others: 'for another’s' } as const;
 
 function subjectText(subject: Subject): string {
   if (subject === 'any') return 'by the permission';

@@ -31,13 +31,7 @@ const options = {
     type: 'string | string[]',
     meaning: 'JWT_SECRET of HS256 mode, at least 32 bytes; several while it changes. Refused unless HS256 is named.',
   },
-  clockSkew: {
-    type: 'number',
-    default: 5,
-    minimum: 0,
-    maximum: 60,
-    meaning: 'Allowed difference between clocks.',
-  },
+  clockSkew: { type: 'number', default: 5, minimum: 0, maximum: 60, meaning: 'Allowed difference between clocks.' },
   jwksTtl: {
     type: 'number',
     default: 300,

@@ -14,7 +14,7 @@ import { readRunRecords } from '#services/supervisor/run-record.ts';
 import { eventually } from '../eventually.ts';
 import { type ClientCredentials, type Received, type Sent, send } from '../http-client.ts';
 import { createAnswerCheck, type Operation, operationsOf } from '../openapi-check.ts';
-import { preloaded } from '../processes/child-env.ts';
+import { leftOut, preloaded } from '../processes/child-env.ts';
 import { copyCluster } from '../processes/prepared-cluster.ts';
 import { program } from '../processes/programs.ts';
 import { oneHasher, patient } from './busy-machine.ts';
@@ -214,6 +214,7 @@ export async function startProduct(options: ProductOptions = {}): Promise<Produc
   const child = spawnProduct(options.args ?? [], {
     ...ownEnv(),
     ...preloaded(),
+    ...leftOut,
     SALLYPORT_ENV_FILE: '',
     PORT: String(await randomFreePort()),
     METRICS_PORT: String(await randomFreePort()),
