@@ -53,7 +53,8 @@ export const common = inLanguages({
     moreFields: 'More settings',
     asJson: 'As JSON',
     notJson: 'This is not JSON: {name}',
-    changedMeanwhile: 'Another administrator changed this meanwhile: {name} is now {value}. Do it again to replace that.',
+    changedMeanwhile:
+      'Another administrator changed this meanwhile: {name} is now {value}. Do it again to replace that.',
     nothingYet: 'Nothing yet: no field differs from what is set.',
     shownOnce: 'Shown this once',
     every: 'Any',
