@@ -41,7 +41,7 @@ const handMade: readonly Place[] = [
   page('inspector', '/inspector', at('live', 'token', 't')),
   page('stream', '/stream', { permission: 'audit:read', ...at('live', 'stream', 'e') }),
   page('queues', '/queues', { permission: 'queues:manage', ...at('live', 'queues', 'q') }),
-  page('backups', '/backups', { permission: 'imports:read', beside: 'imports' }),
+  page('backups', '/backups', { permission: 'imports:read', wing: 'import', beside: 'imports' }),
   page('keys', '/keys', { permission: 'keys:read', ...at('live', 'keys', 'y') }),
   page('audit', '/audit', { permission: 'audit:read', ...at('evidence', 'audit', 'a') }),
   page('auditEvent', '/audit/:id', { permission: 'audit:read' }),

@@ -169,9 +169,10 @@ const takesReason = ({ query, body }: Endpoint): boolean => 'reason' in { ...ask
 function commandOf(
   endpoint: Endpoint,
   command: OperationCommand<never, never, never, never> | undefined,
-  own?: string,
+  own: { readonly command?: string; readonly options?: Readonly<Record<string, string>> } = {},
 ) {
-  if (command === undefined) return own === undefined ? undefined : { verb: own, members: {} };
+  if (command === undefined)
+    return own.command === undefined ? undefined : { verb: own.command, members: own.options ?? {} };
   const named = Object.entries(command.arguments ?? {}).map(([name, of]) => [
     name,
     typeof of === 'string' ? of : of.member,
@@ -207,7 +208,8 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]) {
   const words = actWords[endpoint.operation];
   const once = isRead ? [] : onlyShown(endpoint, all);
   const members = Object.entries({ ...query, ...body }).filter(
-    ([name]) => !['reason', 'limit', 'cursor'].includes(name),
+    // What a dry run answers has no place in the dialog.
+    ([name]) => !['reason', 'limit', 'cursor', 'dry_run'].includes(name),
   );
   return given({
     name: nameOf(endpoint),
@@ -232,7 +234,7 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]) {
     members: Object.fromEntries(members),
     answer: isRead ? answerOf(endpoint) : undefined,
     once: once.length === 0 ? undefined : once,
-    command: isRead ? undefined : commandOf(endpoint, operation.command as never, words?.command),
+    command: isRead ? undefined : commandOf(endpoint, operation.command as never, words),
   });
 }
 

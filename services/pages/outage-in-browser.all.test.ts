@@ -149,7 +149,7 @@ test('the console says that the service does not answer, keeps what is typed, an
   await page.clock.install();
   await page.goto('/console/sign-in?return=/console');
   await openPage(page, '/console/people', 'People');
-  const search = page.getByRole('searchbox');
+  const search = page.getByRole('searchbox', { name: 'Address' });
   await search.fill('someb');
   const note = page.getByRole('status').filter({ hasText: AWAY });
 

@@ -49,7 +49,7 @@ test('pages that are open while the stores are away for three minutes come back 
   await people.waitForURL('**/account**');
   await people.goto('/console/sign-in?return=/console');
   await openPage(people, '/console/people', 'People');
-  const search = people.getByRole('searchbox');
+  const search = people.getByRole('searchbox', { name: 'Address' });
   await search.fill('someb');
 
   for (const store of ['postgres', 'redis'] as const) await stores.end(store, 'SIGKILL');

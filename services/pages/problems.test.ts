@@ -11,7 +11,7 @@ test('each problem on a page says what happened and what to do next, in whole se
     for (const language of [ENGLISH, GERMAN])
       for (const status of [400, 503]) {
         const text = problemText(defineError({ ...internalError.definition, code, status })(), language);
-        expect(text, code).toMatch(/^[A-Z][^.]+\. ([A-ZÖ][^.]+\.)( [A-ZÖ][^.]+\.)?$/);
+        expect(text, code).toMatch(/^[A-ZÄÖÜ][^.]+\. ([A-ZÄÖÜ][^.]+\.)( [A-ZÄÖÜ][^.]+\.)?$/);
         expect(text).not.toMatch(/Retry-After|POST |GET |`|operators/);
       }
   expect(problemText(loginRefused())).toBe(

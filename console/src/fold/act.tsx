@@ -1,6 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import { callByName, Refusal, Told } from '../data/api.ts';
-import { useCan } from '../data/session.tsx';
+import { useCan, useSession } from '../data/session.tsx';
 import { type Act, ActDialog } from '../parts/act.tsx';
 import { CopyButton } from '../parts/copy.tsx';
 import { Reach } from '../parts/reach.tsx';
@@ -129,7 +129,8 @@ function useForm({ operation, params = {}, item, begins, readAgain }: ActProps) 
     kept.current = { of: '', key: '' };
     return answer;
   };
-  return { members, typed, setTyped, shown, run, isChange };
+  const isTouched = Object.keys(typed).some((name) => typed[name] !== start[name]);
+  return { members, typed, setTyped, shown, run, isChange, isTouched };
 }
 
 const problemsOf = (error: unknown) => (path: string) => {
@@ -154,7 +155,7 @@ function useAct(props: ActProps): Act {
     item !== undefined && Object.keys(affected).length > 0 ? (
       <MemberFacts members={affected} item={item} segment={segment} />
     ) : null;
-  const isNothing = form.isChange && Object.keys(changes).length === 0;
+  const isNothing = form.isChange && (!form.isTouched || Object.keys(changes).length === 0);
   return {
     title: name === undefined ? verb : `${verb}: ${name}`,
     lead,
@@ -204,8 +205,9 @@ export function OperationAct(props: ActProps) {
   const can = useCan();
   const language = useLanguage();
   const [isOpen, setOpen] = useState(false);
+  const { left_out: leftOut } = useSession();
   const { operation } = props;
-  if (!can(operation.permission)) return null;
+  if (!can(operation.permission) || leftOut.includes(operation.wing ?? '')) return null;
   return (
     <>
       <button type="button" class={operation.ends ? 'danger-quiet' : undefined} onClick={() => setOpen(true)}>

@@ -1,5 +1,4 @@
-import type { ComponentType } from 'preact';
-import { lazy, useLocation } from 'preact-iso';
+import { useLocation } from 'preact-iso';
 import { callByName, useReadBy } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { DownloadButton } from '../parts/download.tsx';
@@ -12,7 +11,6 @@ import { useLanguage, useTexts } from '../texts/languages.ts';
 import { keyOf } from './group.ts';
 import { ItemActs, Rows, titleOfItem } from './list.tsx';
 import type { Item, Members, Operation } from './operation.ts';
-import type { PartProps } from './resource.ts';
 import { resources } from './resources.ts';
 import { MemberFacts, StateBadge } from './value.tsx';
 import { placeText, useWords } from './words.ts';
@@ -46,8 +44,6 @@ async function readItem(
 
 /** `users` → `user`, as the target of events is called. */
 const kindOf = (segment: string): string => segment.replace(/s$/, '').replaceAll('-', '_');
-
-const nothing = { Above: undefined, Below: undefined };
 
 /** A list of one item, such as the deliveries of a target. */
 function SubList({
@@ -105,15 +101,12 @@ function FileButton({
   );
 }
 
-/** The page of an item: what it is, what may be done to it, and what belongs to it. */
-export function detailOf(fold: Fold) {
+/** Loads the page of an item: what it is, what may be done to it, and what belongs to it. */
+export async function detailOf(fold: Fold) {
   const { group, special } = fold;
   const { segment, list, detail } = group;
   const members: Members = (detail ?? list).answer?.members ?? {};
-  const { parts } = special;
-  const part = (name: 'Above' | 'Below'): ComponentType<PartProps> | undefined =>
-    parts && lazy(async () => (await parts()).parts[name] ?? (() => null));
-  const { Above, Below } = parts === undefined ? nothing : { Above: part('Above'), Below: part('Below') };
+  const { Above, Below } = (await special.parts?.())?.parts ?? {};
   function Page({ params, title }: PageProps) {
     const texts = useTexts(common);
     const words = useWords(segment);
@@ -157,6 +150,7 @@ export function detailOf(fold: Fold) {
           {item == null ? undefined : (
             <>
               <ItemActs
+                key={JSON.stringify(params)}
                 group={group}
                 special={special}
                 item={item}

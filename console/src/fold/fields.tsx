@@ -1,4 +1,4 @@
-import { useId, useState } from 'preact/hooks';
+import { useId, useRef, useState } from 'preact/hooks';
 import { common } from '../texts/common.ts';
 import { useTexts } from '../texts/languages.ts';
 import type { TypedMembers } from './form.ts';
@@ -56,6 +56,8 @@ function Control({
 }) {
   const words = useWords(...within);
   const [fileName, setFileName] = useState('');
+  const latest = useRef(onChange);
+  latest.current = onChange;
   const required = shape.required === true;
   if (shape.kind === 'choice')
     return (
@@ -82,11 +84,14 @@ function Control({
         required={required && fileName === ''}
         {...(shape.file === 'png' ? { accept: 'image/png' } : {})}
         {...described}
-        onChange={({ currentTarget: { files } }) => {
-          const [file] = files ?? [];
+        onChange={({ currentTarget: chosen }) => {
+          const [file] = chosen.files ?? [];
           setFileName(file?.name ?? '');
           if (file === undefined) onChange('');
-          else void contentOf(file, shape.file ?? 'text').then(onChange);
+          else
+            void contentOf(file, shape.file ?? 'text').then((content) => {
+              if (chosen.files?.[0] === file) latest.current(content);
+            });
         }}
       />
     );

@@ -59,7 +59,7 @@ const emptied = (shape: Shape): unknown => (shape.nullable ? null : shape.kind =
 export function changesOf(members: Members, start: TypedMembers, typed: TypedMembers, isChange: boolean): Item {
   const sent = Object.entries(members).flatMap(([name, shape]): [string, unknown][] => {
     const [before, now] = [start[name], typed[name] ?? ''];
-    const isSame = JSON.stringify(before) === JSON.stringify(now);
+    const isSame = before === now || (typeof now !== 'string' && JSON.stringify(before) === JSON.stringify(now));
     if (isSame && !shape.required) return [];
     const value = said(shape, now);
     if (value !== undefined) return [[name, value]];
@@ -80,18 +80,19 @@ const shellWords = (value: unknown): string =>
     .map((each) => shellWord(typeof each === 'object' ? JSON.stringify(each) : String(each)))
     .join(' ');
 
-function optionOf(flag: string, value: unknown): string {
+function optionOf(flag: string, value: unknown, kind: Shape['kind'] | undefined): string {
   const isFile = flag.includes(' ');
   if (isFile && value !== null) return flag;
   const [name = flag] = flag.split(' ');
+  if (value === null && kind === 'choice') return `${name} default`;
   if (value === null || value === '') return name.replace('--', '--no-');
   if (typeof value !== 'boolean') return `${name} ${shellWords(value)}`;
   const plain = name.replace('--no-', '--');
   return value ? plain : plain.replace('--', '--no-');
 }
 
-/** The same on the command line; undefined for what has no command. */
-export function commandOf({ command }: Operation, input: Item, reason: string): string | undefined {
+/** The same on the command line; undefined for what has no command, or none that says all of it. */
+export function commandOf({ command, members }: Operation, input: Item, reason: string): string | undefined {
   if (command === undefined) return undefined;
   const placed = new Set<string>();
   const verb = command.verb.replaceAll(/\{(\w+)\}/g, (_, name: string) => {
@@ -99,9 +100,13 @@ export function commandOf({ command }: Operation, input: Item, reason: string): 
     const value = name === 'reason' ? reason : input[name];
     return value === undefined ? `<${name}>` : shellWords(value);
   });
+  // A command that leaves something out does something else, and an empty list has no words.
+  const isSaid = ([name, value]: [string, unknown]): boolean =>
+    !(Array.isArray(value) && value.length === 0) && (placed.has(name) || command.members[name] !== undefined);
+  if (!Object.entries(input).every(isSaid)) return undefined;
   const options = Object.entries(input).flatMap(([name, value]) => {
     const flag = command.members[name];
-    return placed.has(name) || flag === undefined ? [] : [optionOf(flag, value)];
+    return placed.has(name) || !flag ? [] : [optionOf(flag, value, members[name]?.kind)];
   });
   return ['sallyport', verb, ...options, ...(command.reason ? [`--reason ${shellWord(reason)}`] : [])].join(' ');
 }

@@ -146,7 +146,7 @@ export function Rows({
     >
       {(item: Item) => (
         <Row
-          key={group === undefined ? JSON.stringify(item) : addressOf(group, item)}
+          key={group === undefined || group.key.length === 0 ? JSON.stringify(item) : addressOf(group, item)}
           {...(isPage ? { href: `${hrefOf(place)}/${addressOf(group, item)}` } : {})}
           title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
           meta={row.meta
@@ -272,7 +272,12 @@ function Filters({
   );
 }
 
-const toWire = ({ kind }: Shape, value: string): string => (kind === 'time' ? new Date(value).toISOString() : value);
+/** A chosen day is its first instant, or its last where a filter ends; undefined for what is no day. */
+function toWire({ kind }: Shape, name: string, value: string): string | undefined {
+  if (kind !== 'time') return value;
+  const at = new Date(`${value}T${/_to$/.test(name) ? '23:59:59.999' : '00:00:00'}`);
+  return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+}
 
 /** The page of a list. */
 export function listOf({ group, special }: Fold) {
@@ -286,7 +291,8 @@ export function listOf({ group, special }: Fold) {
     const path = hrefOf(place);
     const asked = Object.entries(list.members).flatMap(([name, shape]): [string, string][] => {
       const value = query[name] ?? '';
-      return value === '' ? [] : [[name, toWire(shape, value)]];
+      const wire = value === '' ? undefined : toWire(shape, name, value);
+      return wire === undefined ? [] : [[name, wire]];
     });
     const onCreated = (answer: unknown): void => {
       const made = addressOf(group, answer as Item);

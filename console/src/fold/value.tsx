@@ -83,7 +83,7 @@ export function Value({
   const texts = useTexts(common);
   const number = useNumber();
   if (isNothing(value)) return shape.kind === 'time' ? <Time at={null} /> : <>–</>;
-  const ref = refTo(name, value);
+  const ref = shape.kind === 'any' ? undefined : refTo(name, value);
   if (ref !== undefined) return ref;
   switch (shape.kind) {
     case 'time':

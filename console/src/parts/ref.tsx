@@ -19,6 +19,8 @@ function refOf(name: string, value: unknown): Named | undefined {
   const kind = KINDS[name];
   if (kind !== undefined && typeof value === 'string') return { kind, id: value };
   if (typeof value === 'string') {
+    // Only what the server itself writes as kind and id: a name or a reason is text, whatever it looks like.
+    if (!/_by$|^(?:owner|subject)$/.test(name)) return undefined;
     const [, of, id] = /^(user|client|agent):(.+)$/.exec(value) ?? [];
     return of === undefined || id === undefined ? undefined : { kind: of, id };
   }
@@ -31,7 +33,7 @@ function refOf(name: string, value: unknown): Named | undefined {
 function Ref({ kind, id }: Named) {
   const can = useCan();
   const words = useWords('kind');
-  const [path, permission] = PAGES[kind] ?? [];
+  const [path, permission] = (Object.hasOwn(PAGES, kind) ? PAGES[kind] : undefined) ?? [];
   const isLink = path !== undefined && can(permission);
   return (
     <span>

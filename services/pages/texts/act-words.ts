@@ -8,6 +8,8 @@ type ActWords = {
   readonly ends?: true;
   /** The same on the command line, for a write whose command is made by hand: `users roles {user_id} --grant {role}`. */
   readonly command?: string;
+  /** Its options by member; empty for a member that a file of the command holds, or that it does not need. */
+  readonly options?: Readonly<Record<string, string>>;
 };
 
 type Words = readonly [verb: string, lead: string];
@@ -75,7 +77,10 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Anwendung erklären',
       'Danach hat sie genau, was hier erklärt ist. Eine fehlende Berechtigung beendet die Tokens, die sie tragen.',
     ],
-    { command: 'apply permissions.yaml --reason {reason}' },
+    {
+      command: 'apply permissions.yaml --reason {reason}',
+      options: { application: '', audience: '', permissions: '', roles: '', scopes: '', signoff_policies: '' },
+    },
   ),
   deleteApplication: act(
     [
@@ -183,7 +188,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
   inviteUser: act(
     ['Invite a person', 'An account is made, and an invitation is mailed to it.'],
     ['Person einladen', 'Ein Konto entsteht, und eine Einladung geht per Mail hinaus.'],
-    { command: 'users invite {email} --reason {reason}' },
+    { command: 'users invite {email} --reason {reason}', options: { name: '--name' } },
   ),
   killAgent: act(
     [
@@ -225,7 +230,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
   requestImport: act(
     ['Import a file', 'A worker reads the file of users. Importing the same file again changes nothing.'],
     ['Datei importieren', 'Ein Worker liest die Datei mit Benutzern. Dieselbe Datei noch einmal ändert nichts.'],
-    { command: 'import {kind} users.json --reason {reason}' },
+    { command: 'import {kind} users.json --reason {reason}', options: { data: '' } },
   ),
   requestSecurityReport: act(
     ['Make a report', 'A worker makes it within minutes: of the last week, unless you choose other days.'],
@@ -259,7 +264,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Wiederholen',
       'Er kommt mit allen Versuchen zurück in seine Warteschlange. Beheben Sie zuerst die Ursache, sonst scheitert er wieder.',
     ],
-    { command: 'queue retry {job_id}' },
+    { command: 'queue retry {job_id}', options: { queue: '' } },
   ),
   revokeAnyApiKey: act(
     ['Revoke', 'Every request with this key is refused within a second. It cannot be undone.'],
