@@ -5,7 +5,6 @@ import { mailContext } from '../services/core/keys/secrets/sealed-contexts.ts';
 import { factsOf } from '../services/platform/config/facts.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
-import { hasWings } from '../tools/testing/processes/child-env.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 /** The installation was started with these settings; the shells of the commands below have none of them. */
@@ -46,7 +45,7 @@ test('an invitation leads to the address of the installation, not to that of the
   expect(asked).toMatchObject({ to: 'ada@people.test', publicUrl: PUBLIC });
 });
 
-test.runIf(hasWings)('the events of a transmitter name the issuer of the installation as audience', async () => {
+test('the events of a transmitter name the issuer of the installation as audience', async () => {
   const keys = ['--jwks-uri', 'https://idp.test/jwks', '--provider', 'okta'];
   expect(await harness.json(['transmitters', 'add', 'https://idp.test', ...keys, ...act])).toMatchObject({
     audience: PUBLIC,

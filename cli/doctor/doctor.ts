@@ -240,7 +240,7 @@ async function doctor(output: Output): Promise<void> {
 
 /**
  * `sallyport doctor`: prints pass, warn or fail for each check, with evidence and one exact fix, and which were not
- * checked because of an earlier failure; exit code 1 on a fail.
+ * checked because of an earlier failure or a left-out wing; exit code 1 on a fail.
  */
 export function registerDoctor(program: Command): void {
   program

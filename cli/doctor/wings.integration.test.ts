@@ -49,7 +49,7 @@ const WORK = `BEGIN; SET LOCAL session_replication_role = replica;
   INSERT INTO alert_notices (target_id, alert_id, kind, grouped) VALUES (${UUID}, ${UUID}, 'firing', 'g');
   INSERT INTO signoffs (id, act, title, arguments, arguments_sha256, requested_by_kind, requested_by, required_roles, barred_users, no_open_incident, quorum, expires_at)
     VALUES (${UUID}, 'a', 't', '{}', encode(sha256('{}'), 'hex'), 'user', 'u', '{tech_lead}', '{}', false, 1, now() + interval '1 day');
-  INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at) VALUES ('c', 'u', '{}', 60, now());
+  INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at) VALUES ('c', 'u', '{}', 60, now() + interval '1 day');
   INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, state, actor_kind, reason)
     VALUES (${UUID}, 'csv', '${SHA}', '${SHA}', 1, 'waiting', 'system', 'r');
   INSERT INTO legacy_events (id, kind, subject, occurred_at) VALUES (sha256(''), 'user_deleted', 's', now()); COMMIT`;

@@ -1,7 +1,7 @@
 import type { Config } from '#services/platform/config/load.ts';
 import type { Ports } from '../ports.ts';
 
-/** `skip`: not checked, because an earlier check names the cause. */
+/** `skip`: not checked, because an earlier check names the cause or the wing is left out. */
 export type Result = {
   readonly result: 'pass' | 'warn' | 'fail' | 'skip';
   readonly evidence: string;

@@ -2,7 +2,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import type { Receiver } from './send-batch.ts';
 
-/** One attempt at a row. A worker that was delayed past its lease has an earlier one than the row, and changes nothing. */
+/** One attempt at a row. A worker that was delayed past its lease changes nothing while a later attempt has the row. */
 type Attempt = {
   readonly id: string;
   /** Number of attempts, including the current one. */

@@ -74,7 +74,7 @@ export type Subscription<M extends Message> = {
   accept(message: M): Promise<unknown>;
   /** False if a later attempt has taken the message. @param seconds null to give it up */
   postpone(sql: Sql, message: M, code: string, seconds: number | null): Promise<boolean>;
-  /** Takes back what `claim` did: the run ended before or while the message was sent. */
+  /** Ends the lease and does not count the attempt: the run ended before the message was sent. */
   giveBack(sql: Sql, message: M): Promise<unknown>;
   recordGivenUp?(tx: Tx, message: M, code: string): Promise<void>;
   count(outcome: 'sent' | 'retried' | 'given_up', message: M): void;
@@ -188,7 +188,6 @@ async function deliver<M extends Message>(
     .catch((err: unknown): Attempt => ({ outcome: 'unreachable', code: errorCodeOf(err) }));
   if (end === null) return null;
   const { outcome, code, isLast } = end;
-  if (outcome === 'unreachable' && signal.aborted) return takeBack(ports, subscription, message);
   if (outcome === 'accepted') {
     await subscription.accept(message);
     subscription.count('sent', message);
@@ -202,7 +201,8 @@ async function deliver<M extends Message>(
     await subscription.postpone(ports.sql, message, code, pause);
     subscription.count('retried', message);
     ports.log.warn(fields, `${failed}; retrying`);
-    return outcome;
+    // What the end of the run broke off counts as an attempt, but the receiver did not fail.
+    return signal.aborted ? null : outcome;
   }
   await ports.transact(async (tx) => {
     if (await subscription.postpone(tx, message, code, null)) await subscription.recordGivenUp?.(tx, message, code);
@@ -212,7 +212,7 @@ async function deliver<M extends Message>(
   return outcome;
 }
 
-/** The receiver has not failed, and the message keeps its attempts. */
+/** Nothing was sent: the message keeps its attempts. */
 async function takeBack<M extends Message>(
   { sql }: SendBatchPorts,
   { giveBack }: Subscription<M>,

@@ -18,7 +18,9 @@ const AGENT = `client_id AS agent_id, coalesce(name, client_id) AS name, owner_i
 const FROM = 'FROM agents JOIN oauth_clients ON "clientId" = client_id';
 
 /** By the primary key: an installation that leaves agents out has few. */
-export const agentsLive = defineQuestion('EXISTS (SELECT FROM agents WHERE killed_at IS NULL)');
+export const agentsLive = defineQuestion(
+  'EXISTS (SELECT FROM agents WHERE killed_at IS NULL AND expires_at > clock_timestamp())',
+);
 /** Locks the owner, so that a loss of a permission is before or after the registration. */
 const ownerLock = defineStatement(
   'agentOwnerLock',

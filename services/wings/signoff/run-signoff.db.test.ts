@@ -131,10 +131,7 @@ describe('an approved act', () => {
     const signOff = await harness.approved(agent);
     const broken = run(signOff, () => Promise.reject(Object.assign(new Error('x'), { code: 'ECONNRESET' })));
     await expect(broken).rejects.toThrow('x');
-    expect(await readSignOff(harness, signOff, agent)).toMatchObject({
-      state: 'failed',
-      failure: expect.any(String),
-    });
+    expect(await readSignOff(harness, signOff, agent)).toMatchObject({ state: 'failed', failure: expect.any(String) });
     await expect(start(signOff)).rejects.toMatchObject({ code: 'signoff_not_runnable' });
   });
 

@@ -174,7 +174,9 @@ const eventPlace = defineStatement(
   'SELECT seq::float8 AS seq FROM audit_events WHERE event_id = $1',
 );
 
-export const signOffsAreOpen = defineQuestion(`EXISTS (SELECT FROM signoffs WHERE state IN ('pending', 'approved'))`);
+export const signOffsAreOpen = defineQuestion(
+  `EXISTS (SELECT FROM signoffs WHERE state IN ('pending', 'approved') AND expires_at > clock_timestamp())`,
+);
 /** Kept as long as HIPAA requires for documentation (45 CFR 164.316(b)(2)); decisions go with it. */
 export const signOffPurge = definePurge({
   kind: 'signoffs',
