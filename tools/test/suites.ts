@@ -76,7 +76,7 @@ export async function suite(name: string, how: SuiteRun = {}): Promise<Ran> {
   return ran;
 }
 
-/** Leaves out every wing, and drops their tables but for those that are in use without them. */
+/** Leaves out every wing. The template database has none of their tables but those in use without them; a product that a test starts on a cluster of its own has all. */
 export async function withoutWings(): Promise<Ran> {
   const [{ WINGS }, { unusedWingTables }] = await Promise.all([
     import('#services/platform/config/wings.ts'),

@@ -38,7 +38,7 @@ const ABOUT_WINGS =
 /** By their subject, or because they import a wing. */
 const OF_WINGS = /services\/(wings|mcp)\//;
 
-/** The integration tests that pass in an installation without wings: those of the core and its services. */
+/** The integration tests of services/ that pass in an installation without wings; the authority matrix and the OpenID suite use wings. */
 export function testsWithoutWings(files: readonly string[], read: (path: string) => string): string[] {
   const tools = toolsOf(new Set(files), read);
   const ownFiles = (test: string): string[] =>

@@ -160,7 +160,7 @@ test('queues have counts, and the timetable says what is stale', async () => {
   const { status, body } = await admitted('GET', '/job-queues');
   expect(status).toBe(200);
   expect(body.queues.map(({ name }: { name: string }) => name)).toEqual(
-    hasWings ? [...queueNames] : expect.arrayContaining(['audit-seal', 'mail']),
+    hasWings ? [...queueNames] : expect.arrayContaining(['audit-seal', 'mail', 'incident-detection']),
   );
   expect(body.queues.find(({ name }: { name: string }) => name === 'audit-seal').dead).toBeGreaterThan(0);
   expect(body.schedules).toContainEqual(

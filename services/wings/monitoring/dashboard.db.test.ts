@@ -228,9 +228,7 @@ describe('the figures of performance and resources', () => {
     const flaky = createCopySampler(
       {
         ...ports,
-        sql: {
-          query: (...given) => (fails ? Promise.reject(new Error('away')) : ports.sql.query(...given)),
-        },
+        sql: { query: (...given) => (fails ? Promise.reject(new Error('away')) : ports.sql.query(...given)) },
       },
       { kind: 'worker', config, collect: () => registry.collect() },
     );

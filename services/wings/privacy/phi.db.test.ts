@@ -81,10 +81,7 @@ describe('encrypting and decrypting', () => {
       { level: 'high' },
       { level: 'standard' },
     ]);
-    const stale = userCaller('nurse-1', {
-      roles: ['clinician'],
-      authTime: Math.floor(Date.now() / 1_000) - 3_600,
-    });
+    const stale = userCaller('nurse-1', { roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) - 3_600 });
     expect(await harness.decrypt(low, 'treatment', stale)).toBe('a');
     await expect(harness.decrypt(high, 'treatment', stale)).rejects.toMatchObject({ code: 'step_up_required' });
     expect(await harness.decrypt(high, 'treatment', nurse)).toBe('b');

@@ -99,10 +99,7 @@ function chosen(seed: number): (below: number) => number {
 test('an import by two operators at once, killed again and again, leaves what one clean import leaves', async () => {
   await importAll(clean.ports);
   const next = chosen(SEED);
-  const point = (): KillPoint => ({
-    statement: 1 + next(STATEMENTS_MAX),
-    moment: next(2) === 0 ? 'before' : 'after',
-  });
+  const point = (): KillPoint => ({ statement: 1 + next(STATEMENTS_MAX), moment: next(2) === 0 ? 'before' : 'after' });
   const ends: string[] = [];
   for (let round = 0; round < ROUNDS; round += 1)
     ends.push(...(await Promise.all([operator(`one-${round}`, point()), operator(`two-${round}`, point())])));

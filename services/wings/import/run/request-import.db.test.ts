@@ -74,11 +74,7 @@ test('the metrics show all imports by outcome, those of the command too, and how
     'ndjson',
     people(1_500, 'interrupted'),
     {},
-    {
-      signal: interrupted.signal,
-      onProgress,
-      chunkBytes: 1_000,
-    },
+    { signal: interrupted.signal, onProgress, chunkBytes: 1_000 },
   );
   await advance();
   const shown = (metric: string, labels: string) =>

@@ -239,9 +239,7 @@ describe('an event that is given up', () => {
     }
     expect(harness.seqs()).toEqual([...Array(6).fill(first), second]);
     expect(await harness.rows()).toMatchObject([{ seq: first, attempts: 6, failure: 'http_422', due: null }]);
-    expect(await givenUp()).toContainEqual({
-      detail: { endpoint: NAME, seq: first, code: 'http_422', attempts: 6 },
-    });
+    expect(await givenUp()).toContainEqual({ detail: { endpoint: NAME, seq: first, code: 'http_422', attempts: 6 } });
   });
 
   test('is removed after two weeks, and so is an endpoint that is no longer configured', async () => {

@@ -190,10 +190,7 @@ describe('a stream', () => {
     const view = await harness.create({ description: 'HR', events_requested: [CAEP_EVENTS['credential-change']] });
     expect(
       await replaceStream(harness.ports, { ...view, delivery: { method: POLL }, description: 'IT' }, caller),
-    ).toEqual({
-      ...view,
-      description: 'IT',
-    });
+    ).toEqual({ ...view, description: 'IT' });
     const bare = await replaceStream(harness.ports, { stream_id: view.stream_id }, caller);
     expect([bare.description, bare.events_requested]).toEqual([undefined, Object.values(CAEP_EVENTS)]);
     for (const change of [replaceStream, updateStream])

@@ -268,11 +268,7 @@ describe('accounting', () => {
 });
 
 describe('exports and deletions', () => {
-  const own = () => ({
-    ...ports,
-    stepUp: stepUpOf(ports),
-    wakePrivacyRequests: () => {},
-  });
+  const own = () => ({ ...ports, stepUp: stepUpOf(ports), wakePrivacyRequests: () => {} });
   const ask = (kind: 'export' | 'deletion') => requestPrivacyJob(own(), { kind, subject_id: 'p-1', reason }, officer);
   const run = async () => {
     const fence = await takeFence(ports.sql, 'process-privacy-requests');

@@ -238,9 +238,7 @@ describe('replay', () => {
     const reached = (await siem.rows())[0]?.reached_seq;
     await replay(0);
     const rows = await harness.log.raw(`SELECT detail FROM audit_outbox WHERE type = 'siem.replayed' ORDER BY id DESC`);
-    expect(rows[0]).toEqual({
-      detail: { siem_target: 'soc', seq: 0, reached_seq: reached, reason: 'index lost' },
-    });
+    expect(rows[0]).toEqual({ detail: { siem_target: 'soc', seq: 0, reached_seq: reached, reason: 'index lost' } });
   });
 
   test('from zero sends the whole log', async () => {
