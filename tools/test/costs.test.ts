@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
@@ -9,6 +9,7 @@ const costs = [
   { file: 'b.test.ts', seconds: 40 },
   { file: 'a.test.ts', seconds: MOST_SECONDS + 1 },
   { file: 'c.test.ts', seconds: 2 },
+  { file: 'e.all.test.ts', seconds: 300 },
 ];
 
 test('a file above the bound fails, unless it is listed with its reason', () => {
@@ -28,7 +29,6 @@ test('the most costly come first, with what they cost', () => {
 test('every listed file is there, and has a reason', () => {
   const { files } = costlyFiles(repositoryRoot);
   for (const [file, reason] of Object.entries(files)) {
-    expect(() => readFileSync(resolve(repositoryRoot, file))).not.toThrow();
-    expect(reason.length).toBeGreaterThan(20);
+    expect([file, existsSync(resolve(repositoryRoot, file)), reason.length > 20]).toEqual([file, true, true]);
   }
 });

@@ -42,9 +42,9 @@ test('operation names are unique, and every declared endpoint is served', async 
   const names = operations.map(({ operationId }) => operationId);
   expect(names).toEqual([...new Set(names)]);
   const declared = (await collectEndpoints(hasWings ? undefined : 'core')).map(({ operation }) => operation);
-  // They lie in the core, and are served with the wing `console`.
-  const ofConsole = Object.values(consoleContract).flatMap((each) => ('operation' in each ? [each.operation] : []));
-  const expected = declared.filter((name) => hasWings || !ofConsole.includes(name));
+  // They lie in the core, and are served with the wings `console` and `mcp`.
+  const ofWings = Object.values(consoleContract).flatMap((each) => ('operation' in each ? [each.operation] : []));
+  const expected = declared.filter((name) => hasWings || ![...ofWings, 'readMcpResourceMetadata'].includes(name));
   expect(expected.sort()).toEqual(names.sort());
 });
 

@@ -30,13 +30,7 @@ const EXIT_MS = 20_000;
 const DEBIAN_POSTGRES = '/usr/lib/postgresql';
 
 /** As docs/how-to/run-in-production.md gives them: the longest wait for a dead machine is the time to live. */
-const DCS = {
-  ttl: 20,
-  loop_wait: 5,
-  retry_timeout: 5,
-  primary_start_timeout: 0,
-  synchronous_mode: true,
-};
+const DCS = { ttl: 20, loop_wait: 5, retry_timeout: 5, primary_start_timeout: 0, synchronous_mode: true };
 
 type Node = {
   readonly name: NodeName;

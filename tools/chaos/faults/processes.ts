@@ -49,9 +49,7 @@ export const processFaults: readonly Fault[] = [
       endProcess({ ...at, copy: 'B' }, 'api', 'SIGKILL'),
     ]);
   }),
-  fault('freeze-api', (at) => freezeProcess(at, 'api', at.random.pick([5_000, 8_000, 13_000])!), {
-    freezesApi: true,
-  }),
+  fault('freeze-api', (at) => freezeProcess(at, 'api', at.random.pick([5_000, 8_000, 13_000])!), { freezesApi: true }),
   fault('kill-worker', (at) => endProcess(at, 'worker', 'SIGKILL')),
   fault('terminate-worker', (at) => endProcess(at, 'worker', 'SIGTERM')),
   fault('freeze-worker', (at) => freezeProcess(at, 'worker', 6_000)),
