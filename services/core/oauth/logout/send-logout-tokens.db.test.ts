@@ -239,7 +239,7 @@ describe('a logout token', () => {
     ]);
   });
 
-  test.each(['before', 'while'])('has no attempt if the run ends %s it is sent', async (when) => {
+  test.each(['before', 'while'])('counts an attempt only if it began: the run ends %s it is sent', async (when) => {
     await leave(await signedInTo(site));
     const ending = new AbortController();
     const transact: SendLogoutPorts['transact'] = (work) =>
@@ -251,6 +251,8 @@ describe('a logout token', () => {
     await run(stop, [], ending.signal, { transact });
     const kept = when === 'before' ? { attempts: 0, failure: null } : { attempts: 1, failure: expect.any(String) };
     expect(await rows()).toEqual([expect.objectContaining(kept)]);
+    if (when === 'while') await due();
+    expect(await run()).toHaveLength(1);
   });
 
   test('goes to the address that the client has when it is sent', async () => {
