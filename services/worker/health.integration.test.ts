@@ -31,11 +31,7 @@ afterAll(async () => {
 });
 
 const startWorker = (job = effectJob): Promise<Composed> =>
-  harness.startWorker({
-    redisUrl: proxy.url,
-    processors: [effectProcessor(job)],
-    env: { QUEUE_STALL_SECONDS: '1' },
-  });
+  harness.startWorker({ redisUrl: proxy.url, processors: [effectProcessor(job)], env: { QUEUE_STALL_SECONDS: '1' } });
 
 const untilReason = (worker: Composed, pattern: RegExp) =>
   eventually(`a reason like ${pattern}`, () => worker.health.read().reasons.some((reason) => pattern.test(reason)));
