@@ -100,7 +100,7 @@ export function composeViews(input: ComposeInput, keeper?: Keeper, replaced: Out
   const { vault, previousVault } = vaultsOf(config, authSecret);
   const tokenSettings = tokenSettingsOf(config, publicUrl);
   const outside = { ...stores, clock, random: systemRandom, vault, marks, log };
-  const keyRing = createKeyRing(outside, config.keys);
+  const keyRing = createKeyRing({ ...outside, isKeyRevoked: (kid) => revocations.isKeyRevoked(kid) }, config.keys);
   const { mcpAudiences } = tokenSettings;
   // Applications that register themselves may use the MCP server without another setting.
   const clientSettings = {

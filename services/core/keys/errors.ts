@@ -6,7 +6,7 @@ export const signingUnavailable = defineError({
   oauthError: 'temporarily_unavailable',
   title: 'Signing temporarily unavailable',
   cause:
-    'This API process has not confirmed its keys in PostgreSQL for KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, too many tokens are waiting for a signature, or no key signs with the algorithm that the client is registered for.',
+    'This API process has not confirmed its keys in PostgreSQL for KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, too many tokens are waiting for a signature, the replacement of a compromised key is not loaded yet, or no key signs with the algorithm that the client is registered for.',
   fix: 'Try again after Retry-After; operators: check PostgreSQL, the clock (NTP) and /readyz.',
   retryable: true,
 });

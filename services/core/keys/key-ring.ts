@@ -52,7 +52,7 @@ export type KeyRing = {
   /**
    * Signs a compact JWS (RFC 7515 §7.1) with the key whose range is current. HS256 mode signs `at+jwt` with the
    * audience's shared secret; a client's own algorithm takes precedence over it. Rejects with `signingUnavailable`
-   * (503), also for a token that outlives its key, and where no key of the client's algorithm signs.
+   * (503), also for a token that outlives its key, and where no key of the client's algorithm signs that can be trusted.
    */
   sign(header: { readonly typ: string }, claims: object, options?: SignOptions): Promise<string>;
   /**
@@ -88,11 +88,14 @@ type Loaded = {
   readonly secrets: ServerSecrets;
 };
 
+const unavailable = (retryAfterSeconds: number, detail: string) => signingUnavailable({ retryAfterSeconds, detail });
+
+/** @param ports `isKeyRevoked`: whether the revocation feed names a key; a process without a feed leaves it out */
 export function createKeyRing(
-  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'random'>,
+  ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'random'> & { readonly isKeyRevoked?: (kid: string) => boolean },
   settings: KeyRingSettings,
 ): KeyRing {
-  const { clock, vault, sql } = ports;
+  const { clock, vault, sql, isKeyRevoked } = ports;
   const signJws = createSign();
   const { hear, databaseNow, offsetMs, isRight: isClockRight } = createDatabaseClock(clock);
   const boundMs = settings.ringBoundSeconds * 1_000;
@@ -103,7 +106,7 @@ export function createKeyRing(
 
   const ageMs = (): number => clock.monotonic() - confirmedAt;
   const required = (): Loaded => {
-    if (!loaded) throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is not loaded yet.' });
+    if (!loaded) throw unavailable(1, 'The key ring is not loaded yet.');
     return loaded;
   };
 
@@ -121,18 +124,15 @@ export function createKeyRing(
 
   function signerNow(needs: SignerNeeds, nowMs: number): Signer {
     const { keys } = required();
-    if (ageMs() > boundMs)
-      throw signingUnavailable({ retryAfterSeconds: 1, detail: 'The key ring is older than its bound.' });
-    if (!isClockRight())
-      throw signingUnavailable({ retryAfterSeconds: 5, detail: 'The clock differs too much from the database.' });
+    if (ageMs() > boundMs) throw unavailable(1, 'The key ring is older than its bound.');
+    if (!isClockRight()) throw unavailable(5, 'The clock differs too much from the database.');
     const signer = chooseSigner(keys, settings.algorithm, needs, nowMs);
+    // The feed names a compromised key before its replacement is loaded: every copy would refuse what it signed.
+    if (signer && isKeyRevoked?.(signer.row.kid))
+      throw unavailable(1, 'The replacement of a compromised key is not loaded yet.');
     if (signer) return signer;
-    throw needs.algorithm === undefined
-      ? signingUnavailable({ retryAfterSeconds: 1, detail: 'No key signs at this moment.' })
-      : signingUnavailable({
-          retryAfterSeconds: 60,
-          detail: `The client is registered for ${needs.algorithm}, and no ${needs.algorithm} key signs here.`,
-        });
+    if (needs.algorithm === undefined) throw unavailable(1, 'No key signs at this moment.');
+    throw unavailable(60, `The client is registered for ${needs.algorithm}, and no ${needs.algorithm} key signs here.`);
   }
 
   function signNow(typ: string, claims: object, { audience, algorithm }: SignOptions): Promise<string> {
