@@ -322,7 +322,10 @@ describe('SIGTERM', () => {
   });
 
   test('a signal to the whole group, such as Ctrl-C, with local stores: the product drains first, then the stores stop', async () => {
-    const stopping = await startProduct({ clusterDir: inject('clusterDir'), env: REAL_HASHING });
+    const stopping = await startProduct({
+      clusterDir: inject('clusterDir'),
+      env: { ...REAL_HASHING, DRAIN_SECONDS: '25' },
+    });
     try {
       const api = stopping.apiPid()!;
       const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);
