@@ -4,7 +4,6 @@ import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { groupOperations } from '#console/src/fold/group.ts';
-import type { Operation } from '#console/src/fold/operation.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import { modules } from '#services/modules.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
@@ -13,7 +12,7 @@ import { memberWords, placeWords, valueWords } from './texts/member-words.ts';
 
 const CONSOLE = resolve(import.meta.dirname, '../../console/src');
 const operations = (await Promise.all(modules.map((module) => module.operations()))).flat();
-const described: readonly Operation[] = describeOperations(operations.map((each) => ({ operation: each }))) as never;
+const described = describeOperations(operations.map((each) => ({ operation: each })));
 const groups = groupOperations(described);
 
 /** Writes that no page of the console has, each for a reason. */
@@ -55,7 +54,7 @@ test('an operation without a word of description is on a page all the same, with
         body,
         responses: { 204: null },
       }),
-    ]) as never,
+    ]),
   );
   expect(group).toMatchObject({
     segment: 'widgets',

@@ -1,4 +1,11 @@
 import { z } from 'zod';
+import {
+  COLLECTIONS,
+  type Operation as Described,
+  type Members,
+  type Shape,
+  segmentOf,
+} from '#console/src/fold/operation.ts';
 import type { Module } from '#services/core/module.ts';
 import type { Operation, OperationCommand } from '#services/core/shared/operation.ts';
 import { type CommandOption, optionOf } from '#services/platform/define/command-option.ts';
@@ -20,22 +27,6 @@ type Schema = Readonly<Record<string, unknown>> & {
   readonly enum?: readonly unknown[];
 };
 
-/** A member as a form, a filter or a page shows it. */
-type Shape = {
-  readonly kind: 'text' | 'number' | 'yes' | 'choice' | 'time' | 'id' | 'list' | 'object' | 'any';
-  readonly required?: true;
-  readonly nullable?: true;
-  readonly min?: number;
-  readonly max?: number;
-  readonly initially?: unknown;
-  readonly choices?: readonly string[];
-  readonly of?: Shape;
-  readonly members?: Members;
-  /** A file that is chosen: its text, or a picture. */
-  readonly file?: 'text' | 'png';
-};
-type Members = Readonly<Record<string, Shape>>;
-
 /** An operation, and the wing that an installation may leave out. */
 type Placed = { readonly operation: Operation; readonly wing?: string | undefined };
 
@@ -43,7 +34,6 @@ type Placed = { readonly operation: Operation; readonly wing?: string | undefine
 const FILE_LENGTH = 1_000_000;
 /** How deep members are shown one by one; what is deeper is data. */
 const DEEPEST = 2;
-const ADMIN = '/v1/admin/';
 
 const schemaOf = (shape: z.ZodType, io: 'input' | 'output'): Schema =>
   z.toJSONSchema(shape, { io, unrepresentable: 'any', reused: 'inline' }) as Schema;
@@ -123,14 +113,16 @@ function fileOf({ responses }: Endpoint): string | undefined {
 }
 
 /** The members of the usual answer; of a list, those of one item. */
-function answerOf({ responses }: Endpoint) {
+function answerOf({ path, responses }: Endpoint) {
   const [first] = Object.values(responses);
   const shape = first !== null && first !== undefined && 'contentType' in first ? undefined : first;
   if (shape === null || shape === undefined) return undefined;
   const schema = schemaOf(shape, 'output');
   const lists = Object.entries(schema.properties ?? {}).filter(([, { items }]) => items?.properties !== undefined);
   const isPaged = schema.properties?.next !== undefined;
-  const [list] = isPaged || Object.keys(schema.properties ?? {}).length === 1 ? lists : [];
+  const isAlone = isPaged || Object.keys(schema.properties ?? {}).length === 1;
+  const ofName = segmentOf(path).replaceAll('-', '_');
+  const list = isAlone ? lists[0] : lists.find(([name]) => name === ofName);
   if (list === undefined) return { members: membersOf(schema) };
   return { list: list[0], ...(isPaged ? { paged: true as const } : {}), members: membersOf(list[1].items as Schema) };
 }
@@ -189,20 +181,41 @@ const spoken = (name: string): string => {
   return words.charAt(0).toUpperCase() + words.slice(1);
 };
 
+/** Names of members, and of members of those. */
+const namesOf = (members: Members): readonly string[] =>
+  Object.entries(members).flatMap(([name, { members: own = {}, of }]) => [
+    name,
+    ...namesOf(own),
+    ...namesOf(of?.members ?? {}),
+  ]);
+
 /** What the answer of a write shows and no read does, such as a new secret. */
 function onlyShown(endpoint: Endpoint, all: readonly Placed[]): readonly string[] {
-  const [, , , segment] = endpoint.path.split('/');
   const read = all
     .map(({ operation }) => operation.endpoint)
-    .filter(({ method, path }) => method === 'GET' && path.split('/')[3] === segment)
-    .flatMap((each) => Object.keys(answerOf(each)?.members ?? {}));
+    .filter(({ method, path }) => method === 'GET' && segmentOf(path) === segmentOf(endpoint.path))
+    .flatMap((each) => namesOf(answerOf(each)?.members ?? {}));
   return Object.keys(answerOf(endpoint)?.members ?? {}).filter((name) => !read.includes(name));
 }
 
-function describe({ operation, wing }: Placed, all: readonly Placed[]) {
+/** The permission that opens what belongs to others. */
+const permissionOf = ({ auth }: Endpoint): string | undefined =>
+  auth === 'public'
+    ? undefined
+    : (auth.permission ?? (typeof auth.subject === 'object' ? auth.subject.others : undefined));
+
+/** Whether an administrator does it at the console: neither for what is the caller's own, nor as a person without a token. */
+const isAdministrative = ({ path, auth }: Endpoint): boolean =>
+  COLLECTIONS.some((each) => path.startsWith(each)) &&
+  auth !== 'public' &&
+  auth.for !== 'person' &&
+  auth.subject !== 'own';
+
+function describe({ operation, wing }: Placed, all: readonly Placed[]): Described {
   const { endpoint } = operation;
   const { auth, method } = endpoint;
-  if (auth === 'public' || auth.permission === undefined) throw new Error(`${nameOf(endpoint)} needs no permission`);
+  const permission = permissionOf(endpoint);
+  if (auth === 'public' || permission === undefined) throw new Error(`${nameOf(endpoint)} needs no permission`);
   const isRead = method === 'GET';
   const [query, body] = [asked(endpoint.query), asked(endpoint.body)];
   const words = actWords[endpoint.operation];
@@ -215,9 +228,9 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]) {
     name: nameOf(endpoint),
     method,
     path: endpoint.path,
-    segment: endpoint.path.split('/')[3],
+    segment: segmentOf(endpoint.path),
     wing,
-    permission: auth.permission,
+    permission,
     stepUp: auth.stepUp === undefined ? undefined : true,
     keyed: endpoint.idempotency === undefined ? undefined : true,
     reason: 'reason' in body ? 'body' : 'reason' in query ? 'query' : undefined,
@@ -235,12 +248,12 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]) {
     answer: isRead ? answerOf(endpoint) : undefined,
     once: once.length === 0 ? undefined : once,
     command: isRead ? undefined : commandOf(endpoint, operation.command as never, words),
-  });
+  }) as Described;
 }
 
 /** The operations of administrators, as the console folds over them. */
-export const describeOperations = (placed: readonly Placed[]) => {
-  const all = placed.filter(({ operation }) => operation.endpoint.path.startsWith(ADMIN));
+export const describeOperations = (placed: readonly Placed[]): readonly Described[] => {
+  const all = placed.filter(({ operation }) => isAdministrative(operation.endpoint));
   return all.map((each) => describe(each, all));
 };
 
@@ -253,13 +266,16 @@ export async function operationsTs(modules: Modules): Promise<string> {
   const lists = modules.map(async ({ operations, wing }) =>
     (await operations()).map((operation) => ({ operation, wing })),
   );
-  const placed = (await Promise.all(lists)).flat();
+  const described = describeOperations((await Promise.all(lists)).flat());
+  // One line for each kind of thing.
+  const grouped = Object.values(Object.groupBy(described, ({ segment }) => segment));
   return [
     '// Generated by `npm run catalog` from the operations of modules and services/pages/texts. Do not edit.',
     "import type { Operation, Words } from '../../fold/operation.ts';",
-    'export const operations: readonly Operation[] = [',
-    lines(describeOperations(placed)),
+    'const grouped: readonly (readonly Operation[])[] = [',
+    lines(grouped),
     '];',
+    'export const operations: readonly Operation[] = grouped.flat();',
     `export const memberWords: Words = ${JSON.stringify(memberWords)};`,
     `export const valueWords: Words = ${JSON.stringify(valueWords)};`,
     `export const placeWords: Readonly<Record<string, Words>> = ${JSON.stringify(placeWords)};`,

@@ -1,6 +1,6 @@
 import type { Item, Operation } from './operation.ts';
 
-/** The operations of one kind of thing: all under one part of `/v1/admin`. */
+/** The operations of one kind of thing: all under one part of the API. */
 export type Group = {
   /** `clients` */
   readonly segment: string;
@@ -16,10 +16,9 @@ export type Group = {
   readonly files: readonly Operation[];
 };
 
-const ADMIN = '/v1/admin/';
 const isParam = (part: string): boolean => part.startsWith('{');
-/** The parts of the path after the segment. */
-const restOf = (operation: Operation): readonly string[] => operation.path.slice(ADMIN.length).split('/').slice(1);
+/** The parts of the path after `/v1/admin/clients`. */
+const restOf = (operation: Operation): readonly string[] => operation.path.split('/').slice(4);
 
 /** Parameters right after the segment. */
 const leading = (operation: Operation): readonly string[] => {

@@ -1,5 +1,15 @@
 import type { LanguageTag } from '../texts/in-languages.ts';
 
+/** Where the operations of administrators are: what is below has pages here, unless it is for people or callers themselves. */
+export const COLLECTIONS = ['/v1/admin/'] as const;
+/** `/v1/admin/clients/{client_id}` → `clients`, `/v1/siem/targets` → `siem-targets`. */
+export const segmentOf = (path: string): string =>
+  path
+    .split('/')
+    .slice(2, 4)
+    .join('-')
+    .replace(/^admin-/, '');
+
 /** A member of a request or an answer, as a form, a filter or a page shows it. */
 export type Shape = {
   readonly kind: 'text' | 'number' | 'yes' | 'choice' | 'time' | 'id' | 'list' | 'object' | 'any';
@@ -11,6 +21,7 @@ export type Shape = {
   readonly choices?: readonly string[];
   readonly of?: Shape;
   readonly members?: Members;
+  /** A file that is chosen: its text, or a picture. */
   readonly file?: 'text' | 'png';
 };
 export type Members = Readonly<Record<string, Shape>>;
@@ -21,7 +32,7 @@ export type Operation = {
   readonly name: string;
   readonly method: string;
   readonly path: string;
-  /** The part of the path after `/v1/admin`. */
+  /** The kind of thing: `clients`. */
   readonly segment: string;
   readonly wing?: string;
   readonly permission: string;

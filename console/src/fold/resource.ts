@@ -2,10 +2,12 @@ import type { ComponentType } from 'preact';
 import type { OperationName } from '../../../sdks/client/src/index.ts';
 import type { Answer } from '../data/api.ts';
 import type { IconName } from '../parts/icons.tsx';
-import type { Item } from './operation.ts';
+import type { COLLECTIONS, Item } from './operation.ts';
 
 type ItemIn<A> = { [K in keyof A]: A[K] extends readonly (infer I)[] ? I : never }[keyof A];
-type ListName = { [N in OperationName]: N extends `GET /v1/admin/${string}` ? N : never }[OperationName];
+type ListName = {
+  [N in OperationName]: N extends `GET ${(typeof COLLECTIONS)[number]}${string}` ? N : never;
+}[OperationName];
 
 /** What a page of an item shows besides what follows from its contract. */
 export type PartProps = { readonly item: Item; readonly id: string };
