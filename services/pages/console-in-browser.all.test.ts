@@ -336,6 +336,27 @@ test('an administrator adds a target of alerts, tests and changes it, and silenc
   expect(serious()).toEqual([]);
 });
 
+test('a row says how far a SIEM is, and an administrator sends it the whole log again', async () => {
+  const { page, serious } = administrator;
+  await open(page, '/console/siem', 'SIEM export');
+  const row = page.getByRole('listitem').filter({ hasText: 'splunk' });
+  const said = 'Sent up to event 0 Last accepted 2 hours ago Failing since 2 hours ago http_503 Behind: ';
+  expect((await textOf(row)).replaceAll(/\s+/g, ' ')).toContain(said);
+  await row.getByRole('button', { name: 'Send again' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Send again: splunk' });
+  await dialog.getByText('0 is the whole log').waitFor();
+  const from = dialog.getByLabel('Number of the first event');
+  expect(await from.getAttribute('min')).toBe('0');
+  await from.fill('0');
+  await dialog.getByLabel('Reason').fill('lost its disk');
+  await dialog.getByText('The same on the command line').click();
+  await dialog.getByText(`sallyport siem replay splunk --from 0 --reason 'lost its disk'`).waitFor();
+  await dialog.getByRole('button', { name: 'Send again' }).click();
+  await row.getByText('Sent up to event none yet').waitFor();
+  expect(await row.getByRole('button').count()).toBe(0);
+  expect(serious()).toEqual([]);
+});
+
 test('a session that ends while an act is prepared loses nothing: another window signs in, and the act goes on', async () => {
   const { page, serious, context } = await harness.atConsole('admin');
   const target = await newSignedIn(harness.api);

@@ -7,7 +7,7 @@ import { groupOperations } from '#console/src/fold/group.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import { modules } from '#services/modules.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
-import { describeOperations } from './console-operations.ts';
+import { describeOperations, isAdministrative } from './console-operations.ts';
 import { memberWords, placeWords, valueWords } from './texts/member-words.ts';
 
 const CONSOLE = resolve(import.meta.dirname, '../../console/src');
@@ -26,7 +26,7 @@ test('every write of administrators is on a page of the console, or has a reason
   );
   const folded = groups.flatMap(({ creates, acts }) => [...creates, ...acts].map(({ name }) => name));
   const writes = (await collectEndpoints())
-    .filter(({ method, path }) => method !== 'GET' && path.startsWith('/v1/admin/'))
+    .filter((each) => each.method !== 'GET' && isAdministrative(each))
     .map(({ method, path }) => `${method} ${path}`);
   expect(writes.length).toBeGreaterThan(43);
   const missing = writes.filter((name) => !folded.includes(name) && !files.some((text) => text.includes(`'${name}'`)));

@@ -205,7 +205,7 @@ const permissionOf = ({ auth }: Endpoint): string | undefined =>
     : (auth.permission ?? (typeof auth.subject === 'object' ? auth.subject.others : undefined));
 
 /** Whether an administrator does it at the console: neither for what is the caller's own, nor as a person without a token. */
-const isAdministrative = ({ path, auth }: Endpoint): boolean =>
+export const isAdministrative = ({ path, auth }: Endpoint): boolean =>
   COLLECTIONS.some((each) => path.startsWith(each)) &&
   auth !== 'public' &&
   auth.for !== 'person' &&

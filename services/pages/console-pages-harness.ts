@@ -58,7 +58,6 @@ const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
   backups: { none: 'No restore was rehearsed yet', first: { command: 'sallyport backup --out' } },
   audit: { none: 'No event yet' },
   compliance: { none: 'No report yet', first: { button: 'Make a report' } },
-  siem: { none: 'The log is exported nowhere' },
   signoffs: { none: 'No act waits for approval' },
   'api-keys': { none: 'There is no API key yet', first: { command: 'sallyport api-keys create' } },
   'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },

@@ -130,6 +130,15 @@ export const resources: readonly Resource[] = [
     row: ['event', 'transmitter_id', 'received_at'],
     badges: ['outcome'],
   }),
+  resource('GET /v1/siem/targets', {
+    path: 'siem',
+    beside: 'signal-streams',
+    row: ['siem_target', 'reached_seq', 'accepted_at', 'failing_since'],
+    badges: ['failure', 'behind'],
+    when: { 'POST /v1/siem/targets/{siem_target}/replay': ({ reached_seq: reached }) => reached >= 0 },
+    blast: ['reached_seq'],
+    every: 15_000,
+  }),
   resource('GET /v1/admin/applications', {
     at: { group: 'access', icon: 'applications', key: 'd' },
     row: ['application', 'audience', 'permissions'],

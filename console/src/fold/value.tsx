@@ -40,9 +40,11 @@ const TONES: Readonly<Record<string, Tone | null>> = {
 };
 /** Members that are loud when they are set. */
 const LOUD: Readonly<Record<string, Tone>> = {
+  behind: 'warn',
   dead: 'bad',
   disabled: 'bad',
   disabled_at: 'bad',
+  failure: 'bad',
   given_up: 'bad',
   is_active: 'warn',
   is_down: 'bad',
@@ -53,6 +55,13 @@ const LOUD: Readonly<Record<string, Tone>> = {
 const IS_TIME = /_(?:at|until)$/;
 const IS_WORD = /^(?:detection|outcome|notice)$/;
 
+/** A number that has a word of its own, such as none at all. */
+const numberWord = (name: string, value: unknown, word: (value: string) => string): string | undefined => {
+  const key = `${name}.${value}`;
+  const found = word(key);
+  return found === key ? undefined : found;
+};
+
 const isNothing = (value: unknown): boolean => value === null || value === undefined || value === '';
 
 /** The state of an item at a glance: a word for a choice, the name of the member for what is set. */
@@ -60,12 +69,14 @@ export function StateBadge({ name, shape, item, segment }: Of & { readonly name:
   const words = useWords(segment);
   const number = useNumber();
   const value = item[name];
+  const none = value === 0 ? numberWord(name, value, words.value) : undefined;
+  if (none !== undefined) return <Badge tone="good">{none}</Badge>;
   if (isNothing(value) || value === false || value === 0) return null;
   if (shape.kind === 'number')
     return <Badge tone={LOUD[name] ?? 'plain'}>{`${words.member(name)}: ${number(Number(value))}`}</Badge>;
   if (shape.kind === 'yes' || shape.kind === 'time')
     return <Badge tone={LOUD[name] ?? 'plain'}>{words.member(name)}</Badge>;
-  const tone = TONES[String(value)];
+  const tone = LOUD[name] ?? TONES[String(value)];
   return tone === null ? null : <Badge tone={tone ?? 'plain'}>{words.value(String(value))}</Badge>;
 }
 
@@ -89,7 +100,7 @@ export function Value({
     case 'time':
       return <Time at={String(value)} />;
     case 'number':
-      return <>{number(Number(value))}</>;
+      return <>{numberWord(name, value, words.value) ?? number(Number(value))}</>;
     case 'yes':
       return <>{value === true ? texts.yes : texts.no}</>;
     case 'choice':

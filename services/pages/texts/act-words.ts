@@ -240,6 +240,16 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ],
     { command: 'reports run' },
   ),
+  replaySiem: act(
+    [
+      'Send again',
+      'It gets every event from this number on again, in order. A SIEM that knows them by their id keeps one of each.',
+    ],
+    [
+      'Erneut senden',
+      'Es bekommt alle Ereignisse ab dieser Nummer erneut, der Reihe nach. Ein SIEM, das ihre ID kennt, behält je eines.',
+    ],
+  ),
   resetFactors: act(
     [
       'Reset factors',

@@ -5,9 +5,10 @@ type Named = Pair | readonly [en: string, de: string, helpEn: string, helpDe: st
 
 /**
  * Members of requests and answers, by their names on the wire, as people read them in the console. `users.name` is the
- * member `name` of operations under `/v1/admin/users`.
+ * member `name` of operations under `/v1/admin/users`, `siem-targets.name` one of those under `/v1/siem/targets`.
  */
 export const memberWords: Readonly<Record<string, Named>> = {
+  accepted_at: ['Last accepted', 'Zuletzt angenommen'],
   access_token_signed_response_alg: ['Algorithm of access tokens', 'Algorithmus der Access-Tokens'],
   acknowledged_at: ['Acknowledged', 'Übernommen'],
   acknowledged_by: ['Acknowledged by', 'Übernommen von'],
@@ -32,6 +33,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   auth_method: ['Authentication', 'Authentifizierung'],
   backchannel_logout_session_required: ['Logout tokens carry the session id', 'Logout-Tokens tragen die Sitzungs-ID'],
   backchannel_logout_uri: ['Where logout tokens are sent', 'Wohin Logout-Tokens gehen'],
+  behind: ['Behind', 'Zurück'],
   built_in: ['Built in', 'Eingebaut'],
   capabilities: ['Capabilities, in its own words', 'Fähigkeiten, in seinen Worten'],
   cause: ['Cause', 'Ursache'],
@@ -79,11 +81,18 @@ export const memberWords: Readonly<Record<string, Named>> = {
   'imports.factors_lost': ['Second factor lost', 'Zweiter Faktor verloren'],
   failed_at: ['Failed', 'Gescheitert'],
   failed_logins: ['Wrong passwords in a row', 'Falsche Passwörter in Folge'],
+  failing_since: ['Failing since', 'Scheitert seit'],
   failure: ['Error', 'Fehler'],
   family_id: ['Token family', 'Token-Familie'],
   finished_at: ['Ended', 'Beendet'],
   firing: ['Firing', 'Aktiv'],
   first_seen_at: ['First seen', 'Zuerst gesehen'],
+  from_seq: [
+    'Number of the first event',
+    'Nummer des ersten Ereignisses',
+    '0 is the whole log',
+    '0 ist das ganze Protokoll',
+  ],
   from: ['From', 'Von'],
   given_up: ['Given up', 'Aufgegeben'],
   grant_types: ['Grants', 'Grants', 'How it gets tokens', 'Wie er Tokens bekommt'],
@@ -228,6 +237,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   sessions: ['Sessions', 'Sitzungen'],
   severity: ['Severity', 'Schwere'],
   sha256: ['SHA-256', 'SHA-256'],
+  siem_target: ['Target', 'Ziel'],
   signal_id: ['Id', 'ID'],
   signed: ['Requests are signed', 'Anfragen sind signiert'],
   signoff_policies: ['Sign-off policies', 'Richtlinien für Freigaben'],
@@ -277,6 +287,7 @@ export const valueWords: Readonly<Record<string, Pair>> = {
   alertmanager: ['Alertmanager', 'Alertmanager'],
   alerts: ['Alerts', 'Alarme'],
   applied: ['Access ended', 'Zugriff beendet'],
+  'behind.0': ['Up to date', 'Aktuell'],
   break_glass: ['Emergency access', 'Notfallzugriff'],
   client: ['Client', 'Client'],
   closed: ['Closed', 'Geschlossen'],
@@ -323,6 +334,7 @@ export const valueWords: Readonly<Record<string, Pair>> = {
   password_guessing: ['Password guessing', 'Raten von Passwörtern'],
   paused: ['Paused', 'Angehalten'],
   privilege_burst: ['Burst of privileges', 'Häufung von Rechten'],
+  'reached_seq.-1': ['none yet', 'noch keines'],
   refresh_token_overuse: ['Refresh token overuse', 'Zu häufiges Erneuern'],
   refresh_token_reuse: ['Refresh token reuse', 'Wiederverwendetes Refresh-Token'],
   registration: ['registered itself', 'selbst registriert'],
@@ -354,7 +366,7 @@ export const valueWords: Readonly<Record<string, Pair>> = {
 type Place = Readonly<Record<'many' | 'one' | 'lead' | 'none' | 'why', Pair>>;
 const place = (many: Pair, one: Pair, lead: Pair, none: Pair, why: Pair): Place => ({ many, one, lead, none, why });
 
-/** Lists, by their part of `/v1/admin/…`. One that is missing here has the name of that part. */
+/** Lists, by their part of `/v1/admin/…`, or by both parts under `/v1`. One that is missing here has the name of that part. */
 export const placeWords: Readonly<Record<string, Place>> = {
   agents: place(
     ['Agents', 'Agenten'],
@@ -533,6 +545,16 @@ export const placeWords: Readonly<Record<string, Place>> = {
     [
       'A signal appears here with what it did, even if its subject is not a user here.',
       'Ein Signal erscheint hier mit dem, was es bewirkte, auch wenn es keinen Benutzer von hier betrifft.',
+    ],
+  ),
+  'siem-targets': place(
+    ['SIEM export', 'SIEM-Export'],
+    ['Target of the SIEM export', 'Ziel des SIEM-Exports'],
+    ['How far each SIEM is in the sealed log', 'Wie weit jedes SIEM im versiegelten Protokoll ist'],
+    ['The log is exported nowhere', 'Das Protokoll wird nirgendwohin exportiert'],
+    [
+      'Name the targets in SIEM_TARGETS. A target appears here after its first run.',
+      'Nennen Sie die Ziele in SIEM_TARGETS. Ein Ziel erscheint hier nach seinem ersten Lauf.',
     ],
   ),
   users: place(
