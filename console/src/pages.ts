@@ -18,8 +18,6 @@ const handMade: Readonly<Record<string, () => Loaded>> = {
   compliance: () => import('./pages/compliance.tsx'),
   report: () => import('./pages/report.tsx'),
   verifyReport: () => import('./pages/verify-report.tsx'),
-  signoffs: () => import('./pages/signoffs.tsx'),
-  signoff: () => import('./pages/signoff.tsx'),
 };
 
 /** Loads what shows a page. */

@@ -52,8 +52,6 @@ const handMade: readonly Place[] = [
   }),
   page('report', '/compliance/reports/:id', { permission: 'compliance:read', wing: 'compliance' }),
   page('verifyReport', '/compliance/verify', { permission: 'compliance:read', wing: 'compliance' }),
-  page('signoffs', '/signoffs', { permission: 'signoffs:read', wing: 'signoff', ...at('evidence', 'signoffs', 'f') }),
-  page('signoff', '/signoffs/:id', { permission: 'signoffs:read', wing: 'signoff' }),
 ];
 
 const specialOf = ({ list }: Group): Resource =>

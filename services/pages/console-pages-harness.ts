@@ -32,7 +32,7 @@ const ownTitle = (path: string, permission: string, en: string, de = en): View =
  */
 export const PAGES: readonly View[] = [
   ...lists
-    .filter(({ name }) => !['agents', 'signoffs', 'verifyReport'].includes(name))
+    .filter(({ name }) => !['agents', 'handoff-signoffs', 'verifyReport'].includes(name))
     .flatMap((place) => ['', ...(VIEWS[place.name] ?? [])].map((query) => viewOf(place, query))),
   ownTitle('/console/clients/{client}', 'clients:read', '{application}'),
   ownTitle('/console/people/{person}', 'users:read', '{email}'),
@@ -58,7 +58,6 @@ const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
   backups: { none: 'No restore was rehearsed yet', first: { command: 'sallyport backup --out' } },
   audit: { none: 'No event yet' },
   compliance: { none: 'No report yet', first: { button: 'Make a report' } },
-  signoffs: { none: 'No act waits for approval' },
   'api-keys': { none: 'There is no API key yet', first: { command: 'sallyport api-keys create' } },
   'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },
 };
@@ -90,5 +89,5 @@ export const NEW_PAGES: readonly NewPage[] = [
   })),
   { path: '/sessions?show=ended', title: 'Sessions', none: 'Nothing has ended yet' },
   { path: '/queues?show=schedule', title: 'Queues', none: 'No worker has declared its schedule yet' },
-  { path: '/signoffs?show=all', title: 'Sign-offs', none: 'No sign-off was requested yet' },
+  { path: '/signoffs?state=', title: 'Sign-offs', none: 'Nothing is here yet' },
 ];

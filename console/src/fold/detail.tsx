@@ -12,7 +12,7 @@ import { keyOf } from './group.ts';
 import { ItemActs, Rows, titleOfItem } from './list.tsx';
 import type { Item, Members, Operation } from './operation.ts';
 import { resources } from './resources.ts';
-import { MemberFacts, StateBadge } from './value.tsx';
+import { MemberFacts, StateBadges } from './value.tsx';
 import { placeText, useWords } from './words.ts';
 
 type Fold = NonNullable<Place['fold']>;
@@ -42,8 +42,8 @@ async function readItem(
   return null;
 }
 
-/** `users` → `user`, as the target of events is called. */
-const kindOf = (segment: string): string => segment.replace(/s$/, '').replaceAll('-', '_');
+/** `/v1/admin/users` → `user`, as the target of events is called. */
+const kindOf = ({ path }: Operation): string => (path.split('/').at(-1) ?? '').replace(/s$/, '').replaceAll('-', '_');
 
 /** A list of one item, such as the deliveries of a target. */
 function SubList({
@@ -118,7 +118,11 @@ export async function detailOf(fold: Fold) {
     const name = item == null ? title : titleOfItem(special, members, item, words.value);
     const id = Object.values(params)[0] ?? '';
     const split = (isKind: boolean): Members =>
-      Object.fromEntries(Object.entries(members).filter(([, shape]) => isLong(shape) === isKind));
+      Object.fromEntries(
+        Object.entries(members).filter(
+          ([name, shape]) => isLong(shape) === isKind && !special.elsewhere?.includes(name),
+        ),
+      );
     const back = hrefOf(place);
     const readAgain = async (): Promise<Item | undefined> => (await readItem(fold, params)) ?? undefined;
     const onDone = (operation: Operation): void => {
@@ -134,17 +138,15 @@ export async function detailOf(fold: Fold) {
         <PageHead
           title={name}
           badges={
-            item == null
-              ? undefined
-              : (special.badges ?? []).map((each) => (
-                  <StateBadge
-                    key={each}
-                    name={each}
-                    shape={members[each] ?? { kind: 'choice' }}
-                    item={item}
-                    segment={segment}
-                  />
-                ))
+            item == null ? undefined : (
+              <StateBadges
+                special={special}
+                names={special.badges ?? []}
+                members={members}
+                item={item}
+                segment={segment}
+              />
+            )
           }
         >
           {item == null ? undefined : (
@@ -189,12 +191,14 @@ export async function detailOf(fold: Fold) {
                   <SubList key={each.name} operation={each} segment={segment} path={params} />
                 ))}
                 {Below === undefined ? null : <Below item={shown} id={id} />}
-                {special.events !== undefined && can('audit:read') ? (
+                {special.events === undefined ? null : can('audit:read') ? (
                   <Events
                     title={texts.happened}
-                    of={{ [special.events]: special.events === 'client' ? id : `${kindOf(segment)}:${id}` }}
+                    of={{ [special.events]: special.events === 'client' ? id : `${kindOf(list)}:${id}` }}
                   />
-                ) : null}
+                ) : (
+                  <p class="dim">{texts.noAudit}</p>
+                )}
               </>
             )
           }

@@ -16,7 +16,7 @@ import { OperationAct } from './act.tsx';
 import { addressOf, type Group, hasPage, keyOf } from './group.ts';
 import type { Item, Members, Operation, Shape } from './operation.ts';
 import type { Resource } from './resource.ts';
-import { StateBadge, Value } from './value.tsx';
+import { StateBadges, Value } from './value.tsx';
 import { useWords } from './words.ts';
 
 type Fold = NonNullable<Place['fold']>;
@@ -41,6 +41,7 @@ function rowOf({ row, badges }: Resource, members: Members) {
 
 /** What an item is called. */
 export function titleOfItem(special: Resource, members: Members, item: Item, word: (value: string) => string): string {
+  if (special.title !== undefined) return special.title(item as never, word);
   const { title, meta } = rowOf(special, members);
   const value = [title, ...meta]
     .map((name) => item[name])
@@ -162,15 +163,7 @@ export function Rows({
             ))}
           side={
             <>
-              {row.badges.map((name) => (
-                <StateBadge
-                  key={name}
-                  name={name}
-                  shape={members[name] ?? { kind: 'choice' }}
-                  item={item}
-                  segment={segment}
-                />
-              ))}
+              <StateBadges special={special} names={row.badges} members={members} item={item} segment={segment} />
               {group === undefined || isPage ? null : (
                 <ItemActs group={group} special={special} item={item} members={members} />
               )}
@@ -233,18 +226,20 @@ function Filters({
   operation,
   segment,
   path,
+  begins,
 }: {
   readonly operation: Operation;
   readonly segment: string;
   readonly path: string;
+  readonly begins: Readonly<Record<string, string>>;
 }) {
   const words = useWords(segment);
   const texts = useTexts(common);
   const { query, route } = useLocation();
   const members = Object.entries(operation.members);
   if (members.length === 0) return null;
-  const given = Object.fromEntries(members.map(([name]) => [name, query[name] ?? '']));
-  const go = (name: string, value: string): void => route(addressWith(path, { ...given, [name]: value }), true);
+  const given = Object.fromEntries(members.map(([name]) => [name, query[name] ?? begins[name] ?? '']));
+  const go = (name: string, value: string): void => route(addressWith(path, { ...given, [name]: value }, begins), true);
   return (
     <search class="toolbar">
       {members.map(([name, shape]) =>
@@ -282,6 +277,7 @@ function toWire({ kind }: Shape, name: string, value: string): string | undefine
 /** The page of a list. */
 export function listOf({ group, special }: Fold) {
   const { list, segment, creates } = group;
+  const { begins = {} } = special;
   function Page({ title }: PageProps) {
     const words = useWords(segment);
     const texts = useTexts(common);
@@ -290,10 +286,11 @@ export function listOf({ group, special }: Fold) {
     const place = placeOf(segment) as Place;
     const path = hrefOf(place);
     const asked = Object.entries(list.members).flatMap(([name, shape]): [string, string][] => {
-      const value = query[name] ?? '';
+      const value = query[name] ?? begins[name] ?? '';
       const wire = value === '' ? undefined : toWire(shape, name, value);
       return wire === undefined ? [] : [[name, wire]];
     });
+    const isFiltered = asked.some(([name, value]) => value !== begins[name]);
     const onCreated = (answer: unknown): void => {
       const made = addressOf(group, answer as Item);
       if (hasPage(group) && group.detail !== undefined && made !== '') route(`${path}/${made}`);
@@ -309,7 +306,7 @@ export function listOf({ group, special }: Fold) {
               ))}
         </PageHead>
         <Views of={place} />
-        <Filters operation={list} segment={segment} path={path} />
+        <Filters operation={list} segment={segment} path={path} begins={begins} />
         <div>
           <Rows
             operation={list}
@@ -319,12 +316,15 @@ export function listOf({ group, special }: Fold) {
             label={title}
             query={Object.fromEntries(asked)}
             empty={
-              asked.length > 0 ? (
+              isFiltered ? (
                 <Empty title={texts.noMatch}>
                   <p>{texts.noMatchWhy}</p>
                 </Empty>
               ) : (
-                <Empty title={words.place('none') || texts.none} command={special.firstCommand}>
+                <Empty
+                  title={(asked.length < Object.keys(begins).length ? '' : words.place('none')) || texts.nothingHere}
+                  command={special.firstCommand}
+                >
                   <p>{words.place('why')}</p>
                 </Empty>
               )

@@ -24,8 +24,16 @@ export type Resource = {
   readonly beside?: string;
   /** Members in a row: the title first. */
   readonly row?: readonly string[];
+  /** What an item is called, where no member says it. */
+  readonly title?: (item: never, word: (value: string) => string) => string;
   /** Members that are badges. */
   readonly badges?: readonly string[];
+  /** How many of how many there are, as a badge. */
+  readonly counted?: (item: never) => readonly [count: number, of: number];
+  /** What a filter is set to until the reader sets it. */
+  readonly begins?: Readonly<Record<string, string>>;
+  /** Members that its parts show. */
+  readonly elsewhere?: readonly string[];
   /** Which acts an item allows, as long as the API says so: others are not offered. */
   readonly when?: Readonly<Record<string, (item: never) => boolean>>;
   /** Members that say what an act affects, and the kind of whom its reach is counted. */
@@ -44,10 +52,15 @@ export type Resource = {
   readonly parts?: () => Promise<{ readonly parts: Parts }>;
 };
 
-type Typed<N extends ListName> = Omit<Resource, 'list' | 'row' | 'badges' | 'when' | 'blast' | 'also'> & {
-  readonly row?: readonly (keyof ItemIn<Answer<N>> & string)[];
-  readonly badges?: readonly (keyof ItemIn<Answer<N>> & string)[];
-  readonly blast?: readonly (keyof ItemIn<Answer<N>> & string)[];
+type Names<N extends ListName> = readonly (keyof ItemIn<Answer<N>> & string)[];
+type Own = 'list' | 'title' | 'row' | 'badges' | 'counted' | 'elsewhere' | 'when' | 'blast' | 'also';
+type Typed<N extends ListName> = Omit<Resource, Own> & {
+  readonly title?: (item: ItemIn<Answer<N>>, word: (value: string) => string) => string;
+  readonly row?: Names<N>;
+  readonly badges?: Names<N>;
+  readonly counted?: (item: ItemIn<Answer<N>>) => readonly [count: number, of: number];
+  readonly elsewhere?: Names<N>;
+  readonly blast?: Names<N>;
   readonly when?: { readonly [A in OperationName]?: (item: ItemIn<Answer<N>> & Item) => boolean };
   readonly also?: { readonly [A in OperationName]?: (item: ItemIn<Answer<N>>) => Item };
 };

@@ -1,3 +1,4 @@
+import { visibleText } from '../data/visible-text.ts';
 import { type Resource, resource } from './resource.ts';
 
 const isFixed = ({ built_in: is }: { readonly built_in: boolean }): boolean => is;
@@ -151,6 +152,18 @@ export const resources: readonly Resource[] = [
     reach: 'client_id',
     first: ['name', 'owner_id', 'scopes', 'credential_scopes'],
     events: 'client',
+  }),
+  resource('GET /v1/handoff/signoffs', {
+    path: 'signoffs',
+    at: { group: 'evidence', icon: 'signoffs', key: 'f' },
+    title: ({ title }) => visibleText(title),
+    row: ['title', 'act', 'requested_by', 'waiting_for', 'requested_at', 'expires_at'],
+    badges: ['state'],
+    counted: ({ decisions, quorum }) => [decisions.filter(({ decision }) => decision === 'approve').length, quorum],
+    begins: { state: 'pending' },
+    elsewhere: ['arguments', 'arguments_sha256', 'argument_labels', 'required_roles', 'waiting_for', 'decisions'],
+    events: 'target',
+    parts: () => import('../pages/signoff-parts.tsx'),
   }),
   resource('GET /v1/admin/reports', {
     at: { group: 'evidence', icon: 'compliance' },

@@ -6,8 +6,9 @@ import { Json } from '../parts/json.tsx';
 import { Facts } from '../parts/page.tsx';
 import { refTo } from '../parts/ref.tsx';
 import { common } from '../texts/common.ts';
-import { useTexts } from '../texts/languages.ts';
+import { fill, useTexts } from '../texts/languages.ts';
 import type { Item, Members, Shape } from './operation.ts';
+import type { Resource } from './resource.ts';
 import { useWords } from './words.ts';
 
 /** How loud a value is; the usual one is no badge at all. */
@@ -16,7 +17,9 @@ const TONES: Readonly<Record<string, Tone | null>> = {
   active: 'good',
   admin: null,
   applied: 'good',
+  approved: 'accent',
   critical: 'bad',
+  denied: 'bad',
   disabled: 'bad',
   document: 'warn',
   done: 'good',
@@ -25,12 +28,14 @@ const TONES: Readonly<Record<string, Tone | null>> = {
   firing: 'bad',
   given_up: 'bad',
   high: 'bad',
+  interrupted: 'bad',
   killed: 'bad',
   live: 'good',
   medium: 'warn',
   no_user: 'warn',
   open: 'bad',
   paused: 'warn',
+  pending: 'warn',
   registration: 'warn',
   revoked: 'bad',
   running: 'accent',
@@ -65,7 +70,7 @@ const numberWord = (name: string, value: unknown, word: (value: string) => strin
 const isNothing = (value: unknown): boolean => value === null || value === undefined || value === '';
 
 /** The state of an item at a glance: a word for a choice, the name of the member for what is set. */
-export function StateBadge({ name, shape, item, segment }: Of & { readonly name: string; readonly item: Item }) {
+function StateBadge({ name, shape, item, segment }: Of & { readonly name: string; readonly item: Item }) {
   const words = useWords(segment);
   const number = useNumber();
   const value = item[name];
@@ -78,6 +83,32 @@ export function StateBadge({ name, shape, item, segment }: Of & { readonly name:
     return <Badge tone={LOUD[name] ?? 'plain'}>{words.member(name)}</Badge>;
   const tone = LOUD[name] ?? TONES[String(value)];
   return tone === null ? null : <Badge tone={tone ?? 'plain'}>{words.value(String(value))}</Badge>;
+}
+
+/** The badges of an item: how many of how many, and its states. */
+export function StateBadges({
+  special: { counted },
+  names,
+  members,
+  item,
+  segment,
+}: {
+  readonly special: Resource;
+  readonly names: readonly string[];
+  readonly members: Members;
+  readonly item: Item;
+  readonly segment: string;
+}) {
+  const texts = useTexts(common);
+  const [count, all] = counted?.(item as never) ?? [];
+  return (
+    <>
+      {all === undefined ? null : <Badge>{fill(texts.counted, { count: Number(count), all })}</Badge>}
+      {names.map((name) => (
+        <StateBadge key={name} name={name} shape={members[name] ?? { kind: 'choice' }} item={item} segment={segment} />
+      ))}
+    </>
+  );
 }
 
 type Of = { readonly shape: Shape; readonly segment: string };

@@ -15,8 +15,6 @@ export const titles = inLanguages({
     inspector: 'Token inspector',
     queues: 'Queues',
     backups: 'Backups',
-    signoffs: 'Sign-offs',
-    signoff: 'Sign-off',
   },
   de: {
     overview: 'Übersicht',
@@ -31,7 +29,5 @@ export const titles = inLanguages({
     inspector: 'Token-Prüfung',
     queues: 'Warteschlangen',
     backups: 'Sicherungen',
-    signoffs: 'Freigaben',
-    signoff: 'Freigabe',
   },
 });
