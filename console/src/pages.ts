@@ -15,8 +15,6 @@ const handMade: Readonly<Record<string, () => Loaded>> = {
   keys: () => import('./pages/keys.tsx'),
   audit: () => import('./pages/audit.tsx'),
   auditEvent: () => import('./pages/audit-event.tsx'),
-  compliance: () => import('./pages/compliance.tsx'),
-  report: () => import('./pages/report.tsx'),
   verifyReport: () => import('./pages/verify-report.tsx'),
 };
 

@@ -45,13 +45,11 @@ const handMade: readonly Place[] = [
   page('keys', '/keys', { permission: 'keys:read', ...at('live', 'keys', 'y') }),
   page('audit', '/audit', { permission: 'audit:read', ...at('evidence', 'audit', 'a') }),
   page('auditEvent', '/audit/:id', { permission: 'audit:read' }),
-  page('compliance', '/compliance', {
+  page('verifyReport', '/compliance/verify', {
     permission: 'compliance:read',
     wing: 'compliance',
-    ...at('evidence', 'compliance', 'c'),
+    beside: 'compliance-controls',
   }),
-  page('report', '/compliance/reports/:id', { permission: 'compliance:read', wing: 'compliance' }),
-  page('verifyReport', '/compliance/verify', { permission: 'compliance:read', wing: 'compliance' }),
 ];
 
 const specialOf = ({ list }: Group): Resource =>
@@ -82,7 +80,7 @@ function foldedPlaces(groups: readonly Group[]): readonly Place[] {
         path: `${path}/${group.key.map((key) => `:${key}`).join('/')}` as const,
         fold: { group, special, isItem: true },
       };
-      return hasPage(group) ? [list, item] : [list];
+      return hasPage(group, special) ? [list, item] : [list];
     });
 }
 

@@ -41,6 +41,7 @@ export const PAGES: readonly View[] = [
   ownTitle('/console/alert-targets/{target}', 'alerts:read', '{target_name}'),
   ownTitle('/console/dead-letters/logout/{letter}', 'queues:manage', 'send-logout-tokens'),
   ownTitle('/console/imports/{import}', 'imports:read', 'clerk'),
+  ownTitle('/console/compliance/backups-recent', 'compliance:read', 'The newest backup is less than a day old'),
   ownTitle('/console/audit/{event}', 'audit:read', '{event_type}'),
 ];
 
@@ -57,12 +58,11 @@ const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
   stream: { none: 'Waiting for the next event' },
   backups: { none: 'No restore was rehearsed yet', first: { command: 'sallyport backup --out' } },
   audit: { none: 'No event yet' },
-  compliance: { none: 'No report yet', first: { button: 'Make a report' } },
   'api-keys': { none: 'There is no API key yet', first: { command: 'sallyport api-keys create' } },
   'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },
 };
 /** Lists that have rows from the start. */
-const FULL = ['users', 'clients', 'roles'];
+const FULL = ['users', 'clients', 'roles', 'compliance-controls'];
 
 /** What a list of a new installation says, and the button that makes the first item. */
 function saidBy({ name, fold }: Place): Omit<NewPage, 'path' | 'title'> {

@@ -142,6 +142,7 @@ test('a compliance officer verifies a report in the browser, part by part, and d
   const { page, serious } = administrator;
   await page.setViewportSize({ width: 1_280, height: 800 });
   await openPage(page, '/console/compliance', 'Compliance');
+  await page.getByRole('link', { name: 'Compliance reports' }).click();
   await page.getByRole('link', { name: 'Report on demand' }).click();
   await page.getByRole('button', { name: 'Verify', exact: true }).click();
   await page.getByText('The bundle is valid').waitFor();

@@ -161,7 +161,7 @@ export async function detailOf(fold: Fold) {
                 onDone={onDone}
               />
               {group.files
-                .filter(({ permission }) => can(permission))
+                .filter((file) => can(file.permission) && special.when?.[file.name]?.(item as never) !== false)
                 .map((file) => (
                   <FileButton key={file.name} operation={file} params={params} segment={segment} />
                 ))}

@@ -63,5 +63,8 @@ export const keyOf = ({ key }: Group, item: Item): Readonly<Record<string, strin
 export const addressOf = (group: Group, item: Item): string =>
   Object.values(keyOf(group, item)).map(encodeURIComponent).join('/');
 /** Whether each item has a page of its own: there is more to see or to change than its row has room for. */
-export const hasPage = ({ detail, lists, acts }: Group): boolean =>
-  detail !== undefined || lists.length > 0 || acts.some((act) => ['PUT', 'PATCH'].includes(act.method));
+export const hasPage = ({ detail, lists, acts }: Group, { page }: { readonly page?: true }): boolean =>
+  page === true ||
+  detail !== undefined ||
+  lists.length > 0 ||
+  acts.some((act) => ['PUT', 'PATCH'].includes(act.method));

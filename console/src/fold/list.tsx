@@ -26,6 +26,16 @@ const WAIT_MS = 250;
 const SCALAR = ['text', 'number', 'time', 'id'];
 const NAMES = ['name', 'title', 'summary', 'email', 'kind'];
 
+/** What a row names in an item: a member, or `check.ended_at` of one. */
+const valueAt = (item: Item, path: string): unknown =>
+  path.split('.').reduce<unknown>((at, name) => (at as Item | null | undefined)?.[name], item);
+const shapeAt = (members: Members, path: string): Shape | undefined => {
+  const [name = '', of] = path.split('.');
+  return of === undefined ? members[name] : members[name]?.members?.[of];
+};
+const isShown = (value: unknown): boolean =>
+  !(value == null || value === '' || (Array.isArray(value) && value.length === 0));
+
 /** The members of a row: those that are chosen, else what names the item and the first of the simple ones. */
 function rowOf({ row, badges }: Resource, members: Members) {
   const simple = Object.entries(members)
@@ -36,16 +46,14 @@ function rowOf({ row, badges }: Resource, members: Members) {
   const states = Object.entries(members)
     .filter(([, { kind }]) => kind === 'choice' || kind === 'yes')
     .map(([name]) => name);
-  return { title: first, meta: rest.filter((name) => name in members), badges: badges ?? states };
+  return { title: first, meta: rest.filter((name) => shapeAt(members, name) !== undefined), badges: badges ?? states };
 }
 
 /** What an item is called. */
 export function titleOfItem(special: Resource, members: Members, item: Item, word: (value: string) => string): string {
   if (special.title !== undefined) return special.title(item as never, word);
   const { title, meta } = rowOf(special, members);
-  const value = [title, ...meta]
-    .map((name) => item[name])
-    .find((each) => each !== null && each !== undefined && each !== '');
+  const value = [title, ...meta].map((name) => valueAt(item, name)).find(isShown);
   const text = Array.isArray(value) ? value.join(' ') : String(value ?? '');
   return title === 'detection' || members[title]?.kind === 'choice' ? word(text) : text;
 }
@@ -129,7 +137,7 @@ export function Rows({
   const members = answer?.members ?? {};
   const row = rowOf(special, members);
   const place = group === undefined ? undefined : placeOf(group.segment);
-  const isPage = group !== undefined && place !== undefined && hasPage(group);
+  const isPage = group !== undefined && place !== undefined && hasPage(group, special);
   const pages = usePagesByName<Item>(
     operation.name,
     { ...(answer?.paged ? { limit: LIMIT } : {}), ...query },
@@ -151,14 +159,12 @@ export function Rows({
           {...(isPage ? { href: `${hrefOf(place)}/${addressOf(group, item)}` } : {})}
           title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
           meta={row.meta
-            .filter(
-              (name) =>
-                item[name] !== null && item[name] !== '' && !(Array.isArray(item[name]) && item[name].length === 0),
-            )
-            .map((name) => (
+            .map((name) => [name, shapeAt(members, name) as Shape, valueAt(item, name)] as const)
+            .filter(([, , value]) => isShown(value))
+            .map(([name, shape, value]) => (
               <span key={name}>
-                {isNamed(members[name] as Shape, name) ? `${words.member(name)} ` : null}
-                <Value name={name} shape={members[name] as Shape} value={item[name]} segment={segment} isInline />
+                {isNamed(shape, name) ? `${words.member(name)} ` : null}
+                <Value name={name} shape={shape} value={value} segment={segment} isInline />
               </span>
             ))}
           side={
@@ -293,7 +299,7 @@ export function listOf({ group, special }: Fold) {
     const isFiltered = asked.some(([name, value]) => value !== begins[name]);
     const onCreated = (answer: unknown): void => {
       const made = addressOf(group, answer as Item);
-      if (hasPage(group) && group.detail !== undefined && made !== '') route(`${path}/${made}`);
+      if (hasPage(group, special) && group.detail !== undefined && made !== '') route(`${path}/${made}`);
     };
     const makes = creates.filter(({ permission }) => isOpen({ name: '', path: '/', permission }, permissions, leftOut));
     return (

@@ -1,7 +1,7 @@
 import type { LanguageTag } from '../texts/in-languages.ts';
 
 /** Where the operations of administrators are: what is below has pages here, unless it is for people or callers themselves. */
-export const COLLECTIONS = ['/v1/admin/', '/v1/handoff/signoffs', '/v1/siem/'] as const;
+export const COLLECTIONS = ['/v1/admin/', '/v1/compliance/', '/v1/handoff/signoffs', '/v1/siem/'] as const;
 /** `/v1/admin/clients/{client_id}` → `clients`, `/v1/siem/targets` → `siem-targets`. */
 export const segmentOf = (path: string): string =>
   path

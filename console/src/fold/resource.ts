@@ -22,7 +22,9 @@ export type Resource = {
   readonly at?: { readonly group: 'live' | 'access' | 'evidence'; readonly icon: IconName; readonly key?: string };
   /** The list beside which it stands instead of the navigation. */
   readonly beside?: string;
-  /** Members in a row: the title first. */
+  /** Whether each item has a page though none of its operations asks for one. */
+  readonly page?: true;
+  /** Members in a row: the title first; `check.ended_at` is a member of a member. */
   readonly row?: readonly string[];
   /** What an item is called, where no member says it. */
   readonly title?: (item: never, word: (value: string) => string) => string;
@@ -53,10 +55,17 @@ export type Resource = {
 };
 
 type Names<N extends ListName> = readonly (keyof ItemIn<Answer<N>> & string)[];
+type Within<K extends string, V> = V extends readonly unknown[]
+  ? never
+  : V extends object
+    ? `${K}.${keyof V & string}`
+    : never;
+/** Names of members, and of members of those. */
+type Paths<T> = readonly { [K in keyof T & string]: K | Within<K, NonNullable<T[K]>> }[keyof T & string][];
 type Own = 'list' | 'title' | 'row' | 'badges' | 'counted' | 'elsewhere' | 'when' | 'blast' | 'also';
 type Typed<N extends ListName> = Omit<Resource, Own> & {
   readonly title?: (item: ItemIn<Answer<N>>, word: (value: string) => string) => string;
-  readonly row?: Names<N>;
+  readonly row?: Paths<ItemIn<Answer<N>>>;
   readonly badges?: Names<N>;
   readonly counted?: (item: ItemIn<Answer<N>>) => readonly [count: number, of: number];
   readonly elsewhere?: Names<N>;

@@ -23,7 +23,10 @@ export function useWords(...within: readonly string[]) {
   const language = useLanguage();
   const at = AT[language];
   return {
-    member: (name: string): string => found(memberWords, name, within)?.[at] ?? spoken(name),
+    member: (path: string): string => {
+      const name = path.split('.').at(-1) ?? '';
+      return (memberWords[path] ?? found(memberWords, name, within))?.[at] ?? spoken(name);
+    },
     help: (name: string): string | undefined => found(memberWords, name, within)?.[at === 0 ? 2 : 3],
     value: (value: string): string => found(valueWords, value, within)?.[at] ?? value,
     place: (text: PlaceText): string => placeText(within[0] ?? '', text, language),

@@ -2,11 +2,12 @@ import { useState } from 'preact/hooks';
 import { BundleCheck } from '../parts/bundle-check.tsx';
 import { useNumber } from '../parts/format.tsx';
 import { PageHead, type PageProps } from '../parts/page.tsx';
+import { Views } from '../parts/views.tsx';
+import { type Place, placeOf } from '../places.ts';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 
 const texts = inLanguages({
   en: {
-    all: 'Compliance',
     lead: 'The bundle of a report, from this installation or another one. The file stays in your browser.',
     choose: 'Bundle of a report (JSON)',
     drop: 'Choose the file, or drop it here.',
@@ -14,7 +15,6 @@ const texts = inLanguages({
     tooLarge: '{name} is too large to be the bundle of a report.',
   },
   de: {
-    all: 'Compliance',
     lead: 'Das Paket eines Berichts, von dieser Installation oder einer anderen. Die Datei bleibt in Ihrem Browser.',
     choose: 'Paket eines Berichts (JSON)',
     drop: 'Wählen Sie die Datei, oder legen Sie sie hier ab.',
@@ -37,10 +37,8 @@ export function Page({ title }: PageProps) {
   };
   return (
     <div class="page">
-      <p class="crumb">
-        <a href="/console/compliance">{own.all}</a>
-      </p>
       <PageHead title={title} lead={own.lead} />
+      <Views of={placeOf('verifyReport') as Place} />
       {/* Dropping is an addition: the field inside does the same by keyboard. */}
       <section
         class={isOver ? 'card drop over' : 'card drop'}

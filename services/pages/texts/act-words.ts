@@ -26,6 +26,33 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ['Acknowledge', 'Tells others that you are looking into it. Further sightings are added to it.'],
     ['Übernehmen', 'Andere sehen, dass Sie ihn untersuchen. Weitere Sichtungen kommen hinzu.'],
   ),
+  acceptViolation: act(
+    ['Accept', 'The organisation lives with it, for the reason that you give. Its control stays as it is.'],
+    ['Hinnehmen', 'Die Organisation lebt damit, aus dem Grund, den Sie nennen. Seine Kontrolle bleibt, wie sie ist.'],
+  ),
+  acknowledgeViolation: act(
+    ['Acknowledge events', 'The check can resolve it then. Events after the one that you name stay open.'],
+    ['Ereignisse quittieren', 'Danach kann die Prüfung ihn beheben. Ereignisse nach dem genannten bleiben offen.'],
+  ),
+  assignViolation: act(
+    ['Assign', 'Says who follows it up, and until when.'],
+    ['Zuweisen', 'Sagt, wer sich darum kümmert, und bis wann.'],
+  ),
+  attestControl: act(
+    [
+      'Confirm',
+      'You state what stands here until it expires. Name the document that you rely on, and no personal data.',
+    ],
+    [
+      'Bestätigen',
+      'Sie erklären bis zum Ablauf, was hier steht. Nennen Sie das Dokument dazu, und keine Personendaten.',
+    ],
+  ),
+  cancelReport: act(
+    ['Cancel the report', 'It ends without a bundle.'],
+    ['Bericht abbrechen', 'Er endet ohne Paket.'],
+    ENDS,
+  ),
   closeIncident: act(
     ['Close', 'The next sighting raises a new incident.'],
     ['Schließen', 'Die nächste Sichtung meldet einen neuen Vorfall.'],
@@ -202,6 +229,8 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ENDS,
   ),
   readImportRejects: act(['Download the rejected records', ''], ['Abgelehnte Datensätze herunterladen', '']),
+  readReportBundle: act(['Bundle (JSON)', ''], ['Paket (JSON)', '']),
+  readReportEvidence: act(['Evidence (CSV)', ''], ['Nachweise (CSV)', '']),
   readSecurityReportDays: act(['Download the days', ''], ['Tage herunterladen', '']),
   readSecurityReportFile: act(['Download the report', ''], ['Bericht herunterladen', '']),
   registerAgent: act(
@@ -231,6 +260,14 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ['Import a file', 'A worker reads the file of users. Importing the same file again changes nothing.'],
     ['Datei importieren', 'Ein Worker liest die Datei mit Benutzern. Dieselbe Datei noch einmal ändert nichts.'],
     { command: 'import {kind} users.json --reason {reason}', options: { data: '' } },
+  ),
+  requestReport: act(
+    ['Make a report', 'A worker collects the evidence and seals it. The page of the report follows it.'],
+    [
+      'Bericht erstellen',
+      'Ein Worker sammelt die Nachweise und versiegelt sie. Die Seite des Berichts zeigt den Stand.',
+    ],
+    { command: 'report run' },
   ),
   requestSecurityReport: act(
     ['Make a report', 'A worker makes it within minutes: of the last week, unless you choose other days.'],
