@@ -44,3 +44,46 @@ test.each(NEW_PAGES)(
     expect(serious()).toEqual([]);
   },
 );
+
+/** Opens a control that people confirm, and the dialog that confirms it. */
+async function openConfirm() {
+  const { page } = administrator;
+  const title = 'A security official is named';
+  await openPage(page, '/console/compliance/security-official', title);
+  await page.getByRole('button', { name: 'Confirm', exact: true }).click();
+  return page.getByRole('dialog', { name: `Confirm: ${title}` });
+}
+
+test('the focus is on the button again whose dialog was closed', async () => {
+  const dialog = await openConfirm();
+  await dialog.getByLabel('Reason').press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  expect(await administrator.page.evaluate('document.activeElement.textContent')).toBe('Confirm');
+});
+
+test('a form whose answer was lost after it was done is sent again by the same key, and one thing is made', async () => {
+  const { page, serious } = administrator;
+  await page.addInitScript(`{
+    const ask = fetch;
+    globalThis.sent = [];
+    globalThis.fetch = async (address, options) => {
+      const answer = await ask(address, options);
+      if (!String(address).endsWith('/attest')) return answer;
+      sent.push([new Headers(options.headers).get('idempotency-key'), answer.status]);
+      return globalThis.isHeard ? answer : Response.json({ code: 'overloaded' }, { status: 503 });
+    };
+  }`);
+  const dialog = await openConfirm();
+  await dialog.getByLabel('Reason').fill('minutes of May');
+  const confirm = dialog.getByRole('button', { name: 'Confirm', exact: true });
+  await confirm.click();
+  await dialog.getByRole('alert').waitFor();
+  await page.evaluate('globalThis.isHeard = true');
+  await confirm.click();
+  await dialog.waitFor({ state: 'detached' });
+  const sent = await page.evaluate<readonly [key: string, status: number][]>('sent');
+  expect(sent.length).toBeGreaterThan(1);
+  expect(sent).toEqual(sent.map(() => [sent[0]?.[0], 201]));
+  expect(await harness.harness.rows('SELECT note FROM compliance_attestations')).toEqual([{ note: 'minutes of May' }]);
+  expect(serious()).toEqual([]);
+});

@@ -1,7 +1,6 @@
 // About: console/src/
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createClient } from '#services/core/access/create-client.ts';
 import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
@@ -12,8 +11,7 @@ import { requestReport } from '#services/wings/compliance/reports/request-report
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
 import { installationOf } from '#services/worker/installation.ts';
 import { renderReportPdf } from '#services/worker/report-pdf.ts';
-import { newEmail } from '#tools/testing/flows/flows.ts';
-import { insertPerson, newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
 import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import {
@@ -24,7 +22,7 @@ import {
   openConsoleHarness,
   openPage,
 } from './console-browser-harness.ts';
-import { textOf } from './pages-harness.ts';
+import { newPagesAgent, textOf } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -40,7 +38,7 @@ let reportId: string;
 let administrator: ConsoleVisit;
 beforeAll(async () => {
   harness = await openConsoleHarness();
-  agent = await newAgent();
+  agent = await newPagesAgent(harness);
   const asking = agentCaller(agent.id, agent.ownerId, ['signoffs:request']);
   ({ signoff_id: signOffId } = await requestSignOff(
     harness.api.ports,
@@ -60,22 +58,9 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-/** An agent of a new user, known to the API when this resolves. */
-async function newAgent(name = 'Deployer') {
-  const { ports } = harness.api;
-  const ownerId = await insertPerson(harness.api, newEmail());
-  const { clientId } = await createClient(ports, { name, grant_types: ['client_credentials'] }, testCaller);
-  await harness.harness.rows(
-    `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`,
-    [clientId, ownerId],
-  );
-  await ports.access.load();
-  return { id: clientId, ownerId };
-}
-
 /** An agent and a sign-off with hostile texts. */
 async function newHostile() {
-  const { id, ownerId } = await newAgent(HOSTILE);
+  const { id, ownerId } = await newPagesAgent(harness, HOSTILE);
   const { signoff_id } = await requestSignOff(
     harness.api.ports,
     {
@@ -207,7 +192,7 @@ test('a file that was dropped is verified too, and a changed one says which cont
 
 test('an administrator kills an agent after seeing what it affects, and sees who ended it', async () => {
   const { page, serious } = administrator;
-  const { id, ownerId } = await newAgent();
+  const { id, ownerId } = await newPagesAgent(harness);
   await openPage(page, `/console/agents?owner=${ownerId}`, 'Agents');
   await page.getByRole('link', { name: 'Deployer' }).click();
   await page.getByRole('button', { name: 'Kill', exact: true }).click();

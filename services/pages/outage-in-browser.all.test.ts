@@ -2,8 +2,6 @@
 // Pages that are open in a browser while the service does not answer. Minutes pass by the browser's own clock alone; in
 // `outage-of-minutes.all.test.ts` they are real.
 
-import type { AddressInfo } from 'node:net';
-import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
@@ -11,6 +9,7 @@ import { newEmail } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { expectReadable, launchChromiumFor, PAGES_ORIGIN, visit } from '#tools/testing/harness/browser.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
 import { button, heading, seen } from './pages-harness.ts';
 
@@ -18,69 +17,22 @@ asShipped();
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-type Line = {
-  readonly url: string;
-  /** Connections are refused from now on, and those that are open end. */
-  cut(): void;
-  mend(): void;
-  close(): Promise<void>;
-};
-
-/** What stands between browser and API, and can be cut. */
-async function openLine(to: string): Promise<Line> {
-  const { hostname, port } = new URL(to);
-  const open = new Set<Socket>();
-  let isCut = false;
-  const server: Server = createServer((socket) => {
-    if (isCut) return void socket.destroy();
-    const far = connect(Number(port), hostname);
-    for (const end of [socket, far]) {
-      open.add(end);
-      end.on('error', () => end.destroy());
-      end.on('close', () => {
-        open.delete(end);
-        socket.destroy();
-        far.destroy();
-      });
-    }
-    socket.pipe(far).pipe(socket);
-  });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const endAll = (): void => {
-    for (const socket of open) socket.destroy();
-  };
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    cut: () => {
-      isCut = true;
-      endAll();
-    },
-    mend: () => {
-      isCut = false;
-    },
-    close: () => {
-      const closed = new Promise<void>((done) => server.close(() => done()));
-      endAll();
-      return closed;
-    },
-  };
-}
-
 const AWAY = 'The service does not answer. This page tries again by itself.';
 /** Minutes that pass in the page at once. */
 const wait = (page: Page, minutes: number): Promise<void> => page.clock.fastForward(minutes * 60_000);
 
 let harness: ConsoleHarness;
-let line: Line;
+/** What stands between browser and API. */
+let line: TcpProxy;
 let browser: Browser;
 beforeAll(async () => {
   harness = await openConsoleHarness();
-  line = await openLine(harness.api.url);
+  line = await startTcpProxy(harness.api.url);
   browser = await launchChromiumFor(PAGES_ORIGIN, line.url);
 });
 afterAll(async () => {
   await browser?.close();
-  await line?.close();
+  await line?.cut();
   await harness?.close();
 });
 
@@ -94,7 +46,7 @@ test('a form that is sent in an outage keeps what was typed, says so, and goes o
   const note = page.getByText(AWAY);
   expect(await note.isVisible()).toBe(false);
 
-  line.cut();
+  await line.cut();
   await wait(page, 1);
   await button(page, 'Sign in').click();
   await note.waitFor();
@@ -107,7 +59,7 @@ test('a form that is sent in an outage keeps what was typed, says so, and goes o
   expect(new URL(page.url()).pathname).toBe('/login');
   expect(await note.isVisible()).toBe(true);
 
-  line.mend();
+  await line.restore();
   await wait(page, 1);
   await page.getByText('E-mail or password is wrong').waitFor();
   expect(await page.getByLabel('E-mail').inputValue()).toBe(email);
@@ -117,11 +69,11 @@ test('a link that is followed in an outage is followed once the service answers'
   const { page } = await visit(browser, {});
   await page.clock.install();
   await page.goto('/login');
-  line.cut();
+  await line.cut();
   await wait(page, 1);
   await page.getByRole('link', { name: 'Forgot password?' }).click();
   await page.getByText(AWAY).waitFor();
-  line.mend();
+  await line.restore();
   await wait(page, 1);
   await page.waitForURL('**/account/forgot-password*');
 });
@@ -153,7 +105,7 @@ test('the console says that the service does not answer, keeps what is typed, an
   await search.fill('someb');
   const note = page.getByRole('status').filter({ hasText: AWAY });
 
-  line.cut();
+  await line.cut();
   // The session is read every minute, whatever the page shows.
   await wait(page, 2);
   await note.waitFor();
@@ -161,7 +113,7 @@ test('the console says that the service does not answer, keeps what is typed, an
   await wait(page, 3);
   expect(await search.inputValue()).toBe('someb');
 
-  line.mend();
+  await line.restore();
   await wait(page, 1);
   await note.waitFor({ state: 'detached' });
   expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);

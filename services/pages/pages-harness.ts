@@ -3,8 +3,10 @@ import * as oauth from 'oauth4webapi';
 import type { Locator, Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
+import { newEmail } from '#tools/testing/flows/flows.ts';
+import { insertPerson } from '#tools/testing/flows/signed-in.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import { type BrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 
 export type Credentials = { readonly email: string; readonly password: string };
@@ -44,6 +46,18 @@ export async function newPagesClient(
   const made = await createClient(ports, { ...input, auth_method: 'none', logo }, testCaller);
   await ports.access.load();
   return { client_id: made.clientId };
+}
+
+/** An agent of a new user, known to the API when this resolves. */
+export async function newPagesAgent({ api, harness }: BrowserHarness, name = 'Deployer', owner = newEmail()) {
+  const ownerId = await insertPerson(api, owner);
+  const { clientId } = await createClient(api.ports, { name, grant_types: ['client_credentials'] }, testCaller);
+  await harness.rows(`INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [
+    clientId,
+    ownerId,
+  ]);
+  await api.ports.access.load();
+  return { id: clientId, ownerId };
 }
 
 /** Sends requests for the issuer's host name to the API under test. */

@@ -1,13 +1,12 @@
 // About: services/pages/ services/wings/signoff/
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { createClient } from '#services/core/access/create-client.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
 import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
-import { button, heading, seen } from './pages-harness.ts';
+import { button, heading, newPagesAgent, seen } from './pages-harness.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
@@ -25,19 +24,6 @@ async function newReviewer() {
   return openSessionFor(harness.api, id);
 }
 
-/** An agent of a user, as a caller. */
-async function newAgent() {
-  const { ports } = harness.api;
-  const ownerId = await insertPerson(harness.api, OWNER);
-  const { clientId } = await createClient(ports, { name: 'Deployer', grant_types: ['client_credentials'] }, testCaller);
-  await harness.harness.rows(
-    `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`,
-    [clientId, ownerId],
-  );
-  await ports.access.load();
-  return agentCaller(clientId, ownerId, ['signoffs:request']);
-}
-
 const ask = (caller: Caller = testCaller) =>
   requestSignOff(
     harness.api.ports,
@@ -53,7 +39,8 @@ const ask = (caller: Caller = testCaller) =>
   );
 
 test('the sign-off pages can be read by everyone, in light and dark, wide and narrow', async () => {
-  const { signoff_id: id } = await ask(await newAgent());
+  const agent = await newPagesAgent(harness, 'Deployer', OWNER);
+  const { signoff_id: id } = await ask(agentCaller(agent.id, agent.ownerId, ['signoffs:request']));
   const { page, complaints, context } = await harness.visit({}, await newReviewer());
   for (const path of ['/signoff', `/signoff/${id}`]) {
     await page.goto(path);
