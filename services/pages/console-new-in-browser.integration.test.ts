@@ -46,8 +46,7 @@ test.each(NEW_PAGES)(
 );
 
 /** Opens a control that people confirm, and the dialog that confirms it. */
-async function openConfirm() {
-  const { page } = administrator;
+async function openConfirm({ page }: ConsoleVisit = administrator) {
   const title = 'A security official is named';
   await openPage(page, '/console/compliance/security-official', title);
   await page.getByRole('button', { name: 'Confirm', exact: true }).click();

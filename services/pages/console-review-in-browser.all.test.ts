@@ -194,6 +194,7 @@ test('an administrator kills an agent after seeing what it affects, and sees who
   const { page, serious } = administrator;
   const { id, ownerId } = await newPagesAgent(harness);
   await openPage(page, `/console/agents?owner=${ownerId}`, 'Agents');
+  expect(await page.getByLabel('Id of the owner').inputValue()).toBe(ownerId);
   await page.getByRole('link', { name: 'Deployer' }).click();
   await page.getByRole('button', { name: 'Kill', exact: true }).click();
   const dialog = page.getByRole('dialog', { name: 'Kill: Deployer' });

@@ -8,7 +8,7 @@ import { common } from '../texts/common.ts';
 import { fill, useLanguage, useTexts } from '../texts/languages.ts';
 import { Fields } from './fields.tsx';
 import { changesOf, commandOf, isFilled, startAll, type TypedMembers } from './form.ts';
-import type { Item, Members, Operation } from './operation.ts';
+import type { Item, Members, Operation, Shape } from './operation.ts';
 import { MemberFacts } from './value.tsx';
 import { useWords } from './words.ts';
 
@@ -149,7 +149,8 @@ function useAct(props: ActProps): Act {
   const form = useForm(props);
   const [verb = '', lead = ''] = operation.says?.[language] ?? [];
   const changes = form.shown();
-  const affected = Object.fromEntries(blast.flatMap((each) => (of[each] === undefined ? [] : [[each, of[each]]])));
+  const isKnown = (name: string): boolean => of[name] !== undefined && item?.[name] != null;
+  const affected = Object.fromEntries(blast.filter(isKnown).map((each) => [each, of[each] as Shape]));
   const counted = reach !== undefined && operation.ends ? <Reach of={reach} /> : null;
   const facts =
     item !== undefined && Object.keys(affected).length > 0 ? (

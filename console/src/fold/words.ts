@@ -25,7 +25,7 @@ export function useWords(...within: readonly string[]) {
   return {
     member: (path: string): string => {
       const name = path.split('.').at(-1) ?? '';
-      return (memberWords[path] ?? found(memberWords, name, within))?.[at] ?? spoken(name);
+      return (found(memberWords, path, within) ?? found(memberWords, name, within))?.[at] ?? spoken(name);
     },
     help: (name: string): string | undefined => found(memberWords, name, within)?.[at === 0 ? 2 : 3],
     value: (value: string): string => found(valueWords, value, within)?.[at] ?? value,
