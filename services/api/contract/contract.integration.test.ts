@@ -70,6 +70,8 @@ const CONTRACT = [
   'POST /v1/admin/dead-letters/{queue}/{job_id}/retry',
   'POST /v1/admin/dead-letters/{queue}/{job_id}/discard',
   'GET /v1/admin/users/{user_id}/why',
+  'GET /v1/admin/clients/{client_id}/why',
+  'GET /v1/admin/clients/refusals',
   'GET /v1/admin/applications',
   'POST /v1/admin/applications',
   'DELETE /v1/admin/applications/{application}',

@@ -384,6 +384,8 @@ export type Client = { readonly client_id: string; readonly name: string; readon
 
 export type ClientKeys = { readonly keys: readonly ({ readonly kty: string } & Readonly<Record<string, unknown>>)[] };
 
+export type ClientRefusal = { readonly client_id: string | null; readonly client_name: string | null; readonly code: string; readonly title: string; readonly cause: string; readonly fix: string; readonly requests: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly refused_from: string | null; readonly request: { readonly endpoint: string; readonly auth_method: string; readonly parameters: readonly string[]; readonly other_parameters: number; readonly grant_type: string | null; readonly scope: string | null; readonly redirect_uri: string | null } | null };
+
 export type ClientWithSecret = { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly client_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly id_token_claims: readonly string[]; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null; readonly client_secret: string | null };
 
 export type ComplianceControl = { readonly control_id: string; readonly title: string; readonly clause: string; readonly profile: "current" | "proposed"; readonly requirement: "required" | "addressable"; readonly kind: "machine" | "attestation"; readonly status: "pass" | "fail" | "error" | "not_applicable" | "unknown"; readonly reason: string | null; readonly human_duty: string; readonly statement: string | null; readonly attestation: ControlAttestation | null; readonly check: { readonly probe: string; readonly probe_version: number; readonly population: number; readonly sampled: number; readonly exceptions: readonly { readonly resource: string; readonly why: string }[]; readonly exception_count: number; readonly observed: Readonly<Record<string, unknown>>; readonly observed_sha256: string; readonly release: string; readonly collector: string; readonly started_at: string; readonly ended_at: string; readonly changed_at: string } | null };
@@ -472,6 +474,10 @@ export type EnrolTotpResponse = { readonly method: "totp"; readonly totpURI: str
 
 export type ExchangeLegacySessionRequest = { readonly token: string };
 
+export type ExplainAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
+
+export type ExplainClientRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
+
 export type ExplainEndRequest = { readonly token: string };
 
 export type Factors = { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean };
@@ -529,6 +535,8 @@ export type ListAuditEventsResponse = { readonly events: readonly AuditEvent[]; 
 export type ListBreakGlassResponse = { readonly break_glass: readonly BreakGlass[]; readonly next: string | null };
 
 export type ListClientPasskeysResponse = readonly BetterAuthPasskey[];
+
+export type ListClientRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
 
 export type ListClientSessionsResponse = readonly BetterAuthSession[];
 
@@ -1242,6 +1250,8 @@ export type Operations = {
   "GET /v1/admin/agents/{agent_id}": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: Agent };
   /** Kill an agent for good, and revoke its tokens and those it exchanged */
   "POST /v1/admin/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
+  /** Explain why requests of an agent were refused in the last 7 days, and what will be refused */
+  "GET /v1/admin/agents/{agent_id}/why": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: ExplainAgentRefusalsResponse };
   /** List the targets of alerts */
   "GET /v1/admin/alert-targets": { readonly input: {}; readonly answer: ListAlertTargetsResponse };
   /** Create a target of alerts: a signed webhook, a mail address or a Slack channel */
@@ -1288,6 +1298,10 @@ export type Operations = {
   "POST /v1/admin/clients/{client_id}/enable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
   /** Rotate the secret of a client; the previous one is accepted for a while; without an overlap, tokens and API keys end too */
   "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: RotateClientSecretRequest }; readonly answer: ClientWithSecret };
+  /** Explain why requests of a client were refused in the last 7 days, and what will be refused */
+  "GET /v1/admin/clients/{client_id}/why": { readonly input: { readonly path: { readonly client_id: string | number } }; readonly answer: ExplainClientRefusalsResponse };
+  /** List the most frequent refusals of clients in the last 7 days, and the clients that will be refused */
+  "GET /v1/admin/clients/refusals": { readonly input: {}; readonly answer: ListClientRefusalsResponse };
   /** Get the figures of security, performance and resources, each with the time that it is of */
   "GET /v1/admin/dashboard": { readonly input: {}; readonly answer: Dashboard };
   /** List jobs that used up their attempts, newest first */
