@@ -123,6 +123,7 @@ const CONTRACT_OF_WINGS = [
   'POST /v1/admin/agents',
   'GET /v1/admin/agents',
   'GET /v1/admin/agents/{agent_id}',
+  'GET /v1/admin/agents/{agent_id}/why',
   'POST /v1/admin/agents/{agent_id}/kill',
   'GET /v1/agents',
   'POST /v1/agents/{agent_id}/kill',

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { newPerson } from '#tools/testing/flows/people.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
+import { type AdminHarness, openAdminHarness } from './admin-harness.ts';
 
 let harness: AdminHarness;
 beforeAll(async () => {
@@ -36,7 +35,7 @@ test('a developer’s mistakes at every endpoint of tokens are explained, withou
     await ask('/oauth2/device_authorization', { client_id: id }),
     await ask('/oauth2/introspect', { token: 'token-of-the-test' }, right),
     await ask('/oauth2/revoke', { token: 'token-of-the-test' }, wrong),
-    await send(harness.copy.url, 'POST', '/v1/tokens', { basic: right, json: { user_id: 'nobody' } }),
+    await send(harness.copy.url, 'POST', '/v1/tokens', { basic: right, json: { user_id: 'unknown' } }),
     await send(
       harness.copy.url,
       'GET',
@@ -106,17 +105,6 @@ test('requests that name no client, or none that exists, are counted together, a
   ]);
 });
 
-test('an agent is explained to those who may see agents; what does not exist is answered so', async () => {
-  const owner = await newPerson(harness.copy, ['admin']);
-  const { body: agent } = await harness.byAdmin('POST', '/v1/admin/agents', {
-    name: 'Deployer',
-    owner_id: owner.id,
-    reason,
-  });
-  await ask('/oauth2/token', { grant_type: 'client_credentials' }, { client_id: agent.agent_id, client_secret: 'x' });
-  await written();
-  const { body } = await harness.byAdmin('GET', `/v1/admin/agents/${agent.agent_id}/why`);
-  expect(body.refusals).toMatchObject([{ code: 'client_unauthenticated', cause: 'The client secret is wrong.' }]);
-  expectProblem(await harness.byAdmin('GET', '/v1/admin/agents/nobody/why'), 404, 'agent_unknown');
-  expectProblem(await harness.byAdmin('GET', '/v1/admin/clients/nobody/why'), 404, 'client_unknown');
+test('a client that does not exist is answered so', async () => {
+  expectProblem(await harness.byAdmin('GET', '/v1/admin/clients/unknown/why'), 404, 'client_unknown');
 });

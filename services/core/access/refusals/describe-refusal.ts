@@ -74,7 +74,7 @@ export function causeOfRefusal(
   return withoutValues(detail ?? wrong ?? definition.cause);
 }
 
-/** Grants that clients of other systems ask for and nobody may have here (RFC 9700 §2.1.2, §2.4). */
+/** Grants that clients of other systems ask for, and no client may have here (RFC 9700 §2.1.2, §2.4). */
 const FORMER_GRANTS = ['implicit', 'password'];
 const GRANTS: ReadonlySet<string> = new Set([...GRANT_TYPES, ...FORMER_GRANTS]);
 const WORDS_MAX = 20;

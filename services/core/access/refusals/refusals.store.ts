@@ -53,7 +53,7 @@ const select = (where: string): string =>
      ${placeTime('first_seen_at')} AS first_seen_at, ${placeTime('last_seen_at')} AS last_seen_at,
      CASE WHEN code = '${PREVIOUS_SECRET.code}' THEN ${placeTime('previous_secret_until')} END AS refused_from
    FROM (SELECT client_id, code, cause, sum(refused)::bigint AS refused, min(first_seen_at) AS first_seen_at, max(last_seen_at) AS last_seen_at,
-       (array_agg(answer ORDER BY last_seen_at DESC))[1] AS answer, (array_agg(request ORDER BY last_seen_at DESC))[1] AS request
+       (array_agg(answer ORDER BY client_refusals.last_seen_at DESC))[1] AS answer, (array_agg(request ORDER BY client_refusals.last_seen_at DESC))[1] AS request
      FROM client_refusals WHERE ${where} AND day > now() - interval '${REFUSAL_DAYS} days' GROUP BY client_id, code, cause) counted
    LEFT JOIN oauth_clients ON "clientId" = client_id
    WHERE code <> '${PREVIOUS_SECRET.code}' OR previous_secret_until > now()

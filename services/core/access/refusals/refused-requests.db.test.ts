@@ -144,7 +144,7 @@ test('no secret, code, token or address reaches the database, wherever a client 
   });
 });
 
-test('clients that nobody registered share one row, and a client has a bounded number of them', async () => {
+test('names of unknown clients share one row, and a client has a bounded number of them', async () => {
   const { client_id: clientId } = await newService();
   const [counts, second] = [newCounts(), newCounts()];
   for (let each = 0; each < 60; each += 1) {
