@@ -6,7 +6,6 @@ export const securityReportUnknown = defineError({
   title: 'Report not found',
   cause: 'No security report has this id.',
   fix: 'GET /v1/admin/reports lists the reports.',
-  retryable: false,
 });
 
 export const securityReportNotReady = defineError({
