@@ -1,4 +1,4 @@
-import { defineError } from '#services/platform/define/error.ts';
+import { type AppError, defineError } from '#services/platform/define/error.ts';
 
 export const importUnknown = defineError({
   code: 'import_unknown',
@@ -85,3 +85,9 @@ export const recordRejected = defineError({
   cause: 'The record of the other system is not one of a user here, as without an address or with one that is taken.',
   fix: 'Correct the record there, or accept that the user stays there.',
 });
+
+/** A file that ends well, and has no such list. */
+export const listMissing = (name: string): AppError =>
+  importFileUnreadable({
+    detail: `It is complete, and has no list \`${name}\`. Export it with its users in the same file, or import the files that hold them.`,
+  });
