@@ -210,7 +210,7 @@ export async function countLiveOrNew(tx: Sql, { kind, id }: KeyOwner): Promise<n
   return row?.count ?? 0;
 }
 
-export type NewApiKey = {
+type NewApiKey = {
   readonly id: string;
   readonly name: string;
   readonly owner: KeyOwner;

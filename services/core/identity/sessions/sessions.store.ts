@@ -55,7 +55,7 @@ const sessionsPageOfFewFamilies = defineStatement(
 );
 const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
 
-export type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
+type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
 
 const FEW_FAMILIES = 10_000;
 
