@@ -158,7 +158,6 @@ const nonceUse = defineStatement(
 const apiKeyPurge = definePurge({
   kind: 'api_keys',
   table: 'api_keys',
-  id: 'id',
   ends: 'expires_at',
   stays: `interval '90 days'`,
 });

@@ -67,7 +67,6 @@ const clientRefusalsList = defineStatement('clientRefusalsList', select('true'))
 export const clientRefusalPurge = definePurge({
   kind: 'client_refusals',
   table: 'client_refusals',
-  id: 'id',
   ends: 'day',
   stays: `interval '${REFUSAL_DAYS} days'`,
 });

@@ -195,7 +195,6 @@ const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sess
 export const sessionPurge = definePurge({
   kind: 'sessions',
   table: 'sessions',
-  id: 'id',
   ends: '"expiresAt"',
   stays: `SELECT interval '1 day' + make_interval(secs => revocation_keep_seconds) FROM token_lifetimes`,
 });

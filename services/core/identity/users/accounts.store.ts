@@ -199,7 +199,6 @@ const accountPasswordUpgrade = defineStatement(
 export const verificationPurge = definePurge({
   kind: 'verifications',
   table: 'verifications',
-  id: 'id',
   ends: '"expiresAt"',
   stays: `interval '1 hour'`,
 });

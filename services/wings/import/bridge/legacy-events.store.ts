@@ -50,7 +50,6 @@ const legacySessionEnd = defineStatement(
 export const legacyEventPurge = definePurge({
   kind: 'legacy_events',
   table: 'legacy_events',
-  id: 'id',
   ends: 'received_at',
   stays: `interval '30 days'`,
 });
