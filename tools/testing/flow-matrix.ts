@@ -182,6 +182,7 @@ export const flows: readonly Flow[] = [
     fault: [
       `${FAULTS}/survives-postgres.all.test.ts`,
       `${FAULTS}/pgbouncer.all.test.ts`,
+      'services/core/tokens/refresh/family-contention.db.test.ts',
     ],
     load: [`${LOAD}/refresh.js`, `${LOAD}/refresh-race.js`],
   },

@@ -13,7 +13,7 @@ export type LegacyProviderWebhookEvent = {
   readonly timestamp?: unknown;
 };
 
-export type ProfileChanges = { readonly name?: string | null; readonly image?: string | null };
+type ProfileChanges = { readonly name?: string | null; readonly image?: string | null };
 
 /** What an event means here. */
 export type LegacyMeaning =
