@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Json } from '#tools/testing/http-client.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { type AdminHarness, openAdminHarness } from './admin-harness.ts';
@@ -107,4 +107,16 @@ test('requests that name no client, or none that exists, are counted together, a
 
 test('a client that does not exist is answered so', async () => {
   expectProblem(await harness.byAdmin('GET', '/v1/admin/clients/unknown/why'), 404, 'client_unknown');
+});
+
+test('a refusal that cannot be counted is answered all the same', async () => {
+  const failing = vi.spyOn(harness.copy.ports.clientRefusals, 'add').mockImplementation(() => {
+    throw new Error('no memory');
+  });
+  const { body: client } = await harness.register({ redirect_uris: ['https://reports.example/cb'] });
+  const form = { grant_type: 'client_credentials' };
+  const page = `/oauth2/authorize?client_id=${client.client_id}&redirect_uri=https://other.example/cb`;
+  const answers = [await ask('/oauth2/token', form), await send(harness.copy.url, 'GET', page)];
+  expect([answers.map(({ status }) => status), failing.mock.calls.length]).toEqual([[401, 400], 2]);
+  failing.mockRestore();
 });
