@@ -391,6 +391,10 @@ export const problemWords = {
     ['This report is not finished yet', 'Its page shows how far it is.'],
     ['Dieser Bericht ist noch nicht fertig', 'Seine Seite zeigt, wie weit er ist.'],
   ),
+  control_unknown: gone('This control', 'Diese Kontrolle'),
+  report_ended: words(['This report has ended already'], ['Dieser Bericht ist schon beendet']),
+  violation_resolved: words(['This violation is resolved already'], ['Dieser Verstoß ist schon behoben']),
+  violation_unknown: gone('This violation', 'Diesen Verstoß'),
   report_unknown: gone('This report', 'Diesen Bericht'),
   reports_busy: words(
     ['Too many reports wait', 'Wait until one is finished, or cancel one.'],
