@@ -9,6 +9,7 @@ import { testCaller } from '#tools/testing/harness/ports.ts';
 import { rotateClientSecret } from '../manage-clients.ts';
 import { type ClientHarness, openClientHarness } from '../manage-clients-harness.ts';
 import { createClientRefusals, type RefusedRequest } from './count-refusals.ts';
+import { refusalLines } from './operations.ts';
 import { explainClientRefusals, listClientRefusals } from './read-client-refusals.ts';
 import { clientRefusalPurge } from './refusals.store.ts';
 
@@ -119,29 +120,34 @@ test('no secret, code, token or address reaches the database, wherever a client 
           credentials: { isNamed: true, by: 'client_secret_post', secret },
         }),
       );
-  for (const value of [
+  const values = [
     Object.create(null),
     [],
     'mailto:ada@example.test',
     'tel:+49301234567',
-    `data:,${secret}${secret}`,
+    `data:,${secret}`,
     7,
-  ])
+    'app:/back',
+  ];
+  for (const [nth, value] of values.entries())
     counts.add(
-      scopeInvalid({ detail: typeof value }),
+      scopeInvalid({ detail: `Value ${nth}.` }),
       asked(clientId, { sent: { grant_type: value, scope: value, redirect_uri: value } }),
     );
   await counts.flush();
   const rows = JSON.stringify(await harness.raw('SELECT * FROM client_refusals WHERE client_id = $1', [clientId]));
   expect(rows).not.toMatch(/S3cret|hunter2|ada|4930|@|\\u0000|\\ud800/i);
   const { refusals } = await whyOf(clientId);
-  expect(refusals.length).toBe(6);
-  expect(refusals.find(({ code }) => code === 'client_unauthenticated')?.request).toMatchObject({
+  expect(refusals.length).toBe(10);
+  const unauthenticated = refusals.filter(({ code }) => code === 'client_unauthenticated');
+  expect(unauthenticated[0]?.request).toMatchObject({
     grant_type: '(other)',
     scope: '(other) openid',
     redirect_uri: 'https://app.example.test/back/…/…',
     other_parameters: 2,
   });
+  expect(refusalLines({ refusals: unauthenticated })).toContain('  redirect_uri  https://app.example.test/back/…/…');
+  expect(refusalLines({ refusals: unauthenticated })[2]).toMatch(/ and 2 others$/);
 });
 
 test('names of unknown clients share one row, and a client has a bounded number of them', async () => {
@@ -156,6 +162,7 @@ test('names of unknown clients share one row, and a client has a bounded number 
   expect(unknown).toMatchObject([{ requests: 60, cause: 'No client has the client_id that the request names.' }]);
   const { refusals } = await whyOf(clientId);
   expect(refusals).toHaveLength(51);
+  expect(refusalLines({ refusals: [...unknown, ...refusals] })[0]).toMatch(/^60 × .* {2}no known client/);
   expect(refusals[0]).toMatchObject({ code: 'other', requests: 10 });
   // What every copy may write together is bounded too.
   for (let copy = 0; copy < 3; copy += 1) {
@@ -176,7 +183,7 @@ test('errors of the server and steps of a protocol are no refusals', async () =>
   for (const error of [storeUnavailable(), deviceGrantPending(), deviceGrantDenied(), dpopNonceRequired()])
     counts.add(error, asked(clientId));
   await counts.flush();
-  expect((await whyOf(clientId)).refusals).toEqual([]);
+  expect(refusalLines(await whyOf(clientId))).toEqual(['nothing was refused in 7 days']);
 });
 
 test('what cannot be written is written with the next flush, once', async () => {
@@ -208,6 +215,8 @@ test('a client that still sends its secret from before a rotation is named, with
   expect((await whyOf(client.client_id)).refusals).toMatchObject([warning]);
   const listed = (await listClientRefusals(harness)).refusals.filter((each) => each.refused_from !== null);
   expect(listed).toMatchObject([warning]);
+  expect(refusalLines({ refusals: listed })).toContain('1 client still sends what will be refused');
+  expect(refusalLines({ refusals: [...listed, ...listed] })).toContain('2 clients still send what will be refused');
   await harness.raw(`UPDATE oauth_clients SET previous_secret_until = now() WHERE "clientId" = $1`, [client.client_id]);
   await harness.access.load();
   counts.add(
@@ -235,4 +244,18 @@ test('a day begins anew, is shown for a week and then removed', async () => {
   expect((await whyOf(clientId)).refusals).toMatchObject([{ requests: 2 }]);
   await purge(harness, [clientRefusalPurge]);
   expect(await rows()).toHaveLength(2);
+});
+
+test('a copy makes 5,000 rows a day, and counts together what is more and what it cannot look up', async () => {
+  const known = harness.access.client((await newService()).client_id)!;
+  const client = (clientId: string) => ({ ...known, clientId });
+  const counts = newCounts({ access: { ...harness.access, client } });
+  for (let each = 0; each < 5_050; each += 1)
+    counts.add(requestInvalid({ detail: `Cause ${each}.` }), asked(`client-${each % 101}`));
+  const stale = newCounts({ access: { ...harness.access, isFresh: () => false } });
+  stale.add(requestInvalid({ detail: 'No directory.' }), asked(known.clientId, { sent: { scope: 'openid' } }));
+  for (const each of [counts, stale]) await each.flush();
+  const read = `SELECT concat(code, refused, request->>'scope') AS row FROM client_refusals WHERE client_id = '' ORDER BY 1`;
+  const rows = (await harness.raw<{ row: string }>(read)).map(({ row }) => row);
+  expect(rows).toEqual(expect.arrayContaining(['other50', 'request_invalid1(other)']));
 });
