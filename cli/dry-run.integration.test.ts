@@ -28,7 +28,6 @@ import { createProgram } from './program.ts';
 const READS = [
   'agents list',
   'agents show',
-  'agents why',
   'alert-targets deliveries',
   'alert-targets list',
   'alerts list',
@@ -43,9 +42,7 @@ const READS = [
   'audit verify',
   'backup verify',
   'clients list',
-  'clients refusals',
   'clients show',
-  'clients why',
   'completion',
   'config explain',
   'config print',

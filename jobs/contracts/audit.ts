@@ -1,8 +1,10 @@
+import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const maintainAuditOutboxJob = defineJob({
   name: 'maintain-audit-outbox',
   queue: 'token-cleanup',
+  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 1_800 },
@@ -15,6 +17,7 @@ export const maintainAuditOutboxJob = defineJob({
 export const thinAuditCheckpointsJob = defineJob({
   name: 'thin-audit-checkpoints',
   queue: 'token-cleanup',
+  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 21_600 },
@@ -26,6 +29,7 @@ export const thinAuditCheckpointsJob = defineJob({
 export const sealAuditEventsJob = defineJob({
   name: 'seal-audit-events',
   queue: 'audit-seal',
+  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 1,
   schedule: { everySeconds: 1, idleSeconds: 60 },

@@ -17,6 +17,7 @@ const thingSold = defineError({
   title: 'Sold',
   cause: 'It is sold.',
   fix: 'Ask.',
+  retryable: false,
 });
 
 describe('an address', () => {

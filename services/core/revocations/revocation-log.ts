@@ -18,7 +18,7 @@ export type RevocationEntry = {
 };
 
 /** The live entries: by kind and value, in epoch order, and by expiry. */
-type RevocationLog = {
+export type RevocationLog = {
   readonly byName: Readonly<Record<RevocationKind, ReadonlyMap<string, RevocationEntry>>>;
   size(): number;
   /** Live entries above an epoch, in order, at most `limit`. */

@@ -33,7 +33,6 @@ export type ErrorDefinition = {
   readonly title: string;
   readonly cause: string;
   readonly fix: string;
-  /** Whether the same request may succeed later; not, unless the definition says so. */
   readonly retryable: boolean;
 };
 
@@ -73,8 +72,7 @@ export type ErrorFactory = ((options?: AppErrorOptions) => AppError) & { readonl
  * Declares an error as a value: `throw refreshTokenReused()`.
  * @example export const keyUnknown = defineError({ code: 'key_unknown', status: 404, … })
  */
-export function defineError(declared: Omit<ErrorDefinition, 'retryable'> & Partial<ErrorDefinition>): ErrorFactory {
-  const definition = { retryable: false, ...declared };
+export function defineError(definition: ErrorDefinition): ErrorFactory {
   const factory = (options?: AppErrorOptions): AppError => new AppError(definition, options);
   return Object.assign(factory, { definition });
 }

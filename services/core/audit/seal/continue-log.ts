@@ -11,14 +11,14 @@ import { type HasLogMark, headOf, readLogStatus, recordResumed } from './settle-
 
 type ContinuePorts = Pick<Ports, 'sql' | 'transact' | 'random'> & HasLogMark;
 
-type LogLoss = {
+export type LogLoss = {
   /** Head of the log in this database. */
   readonly held: LogHead;
   /** The published head that this database does not have. */
   readonly lost: LogHead;
 };
 
-type ContinuedLog = LogLoss & {
+export type ContinuedLog = LogLoss & {
   readonly origin: string;
   /** Sequence number of the new log's first leaf. */
   readonly firstSeq: number;

@@ -1,4 +1,4 @@
-type TrailFaultCode =
+export type TrailFaultCode =
   | 'row_edited'
   | 'row_swapped'
   | 'row_moved'

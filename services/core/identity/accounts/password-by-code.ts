@@ -28,7 +28,7 @@ import { addUserRole } from '../users/users.store.ts';
 import { recordRefusal, refuseCode } from './refuse-code.ts';
 import { type NewPasswordPorts, newDigest, resetCredentials } from './set-password.ts';
 
-type PasswordByCodePorts = Pick<Ports, 'transact' | 'clock'> &
+export type PasswordByCodePorts = Pick<Ports, 'transact' | 'clock'> &
   NewPasswordPorts &
   HasAuth &
   MailPorts &
@@ -36,7 +36,7 @@ type PasswordByCodePorts = Pick<Ports, 'transact' | 'clock'> &
   HasRevocations &
   HasRevocationPush;
 
-type PasswordByCodeInput = SentCode & {
+export type PasswordByCodeInput = SentCode & {
   readonly token: MailedCode;
   /** The Cookie header: a session of this browser that has the second factor of the account proves it. */
   readonly cookie?: string | undefined;

@@ -30,7 +30,7 @@ export type NewInvitation = {
   readonly reason: string;
 };
 
-type HasInvitationRule = {
+export type HasInvitationRule = {
   /** Lifetime of an invitation code. */
   readonly invitationSeconds: number;
 };

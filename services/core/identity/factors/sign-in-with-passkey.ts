@@ -18,7 +18,7 @@ import { lockUser } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
 import { findPasskey } from '../users/passkeys.store.ts';
 
-type PasskeySignInInput = PasskeyResponse & {
+export type PasskeySignInInput = PasskeyResponse & {
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;
 };

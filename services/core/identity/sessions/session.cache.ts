@@ -20,7 +20,7 @@ export type SessionCache = SecondaryStorage & {
   }): Promise<void>;
 };
 
-type CachedSession = {
+export type CachedSession = {
   readonly session: { readonly id: string; readonly token: string };
   readonly user: { readonly id: string; readonly tokenEpoch: number };
 };

@@ -50,7 +50,9 @@ export async function listLinkedAccounts(
 }
 
 /** An account by its provider, and its id there if the caller has several, or by the `id` of the list. */
-type UnlinkInput = { readonly providerId: string; readonly accountId?: string | undefined } | { readonly id: string };
+export type UnlinkInput =
+  | { readonly providerId: string; readonly accountId?: string | undefined }
+  | { readonly id: string };
 
 const isNamed = (method: LinkedAccountRow, input: UnlinkInput): boolean =>
   'id' in input

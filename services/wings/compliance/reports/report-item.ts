@@ -13,8 +13,7 @@ export function attestedStatus(row: AttestationRow | undefined): readonly [Contr
   return ['pass', null];
 }
 
-/** What a control is, whatever its status. */
-export const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: Control) => ({
+const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: Control) => ({
   control_id: name,
   title,
   clause,

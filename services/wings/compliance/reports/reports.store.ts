@@ -96,6 +96,7 @@ const clockRead = defineStatement('complianceClockRead', `SELECT ${placeTime('cl
 export const reportPurge = definePurge({
   kind: 'compliance_reports',
   table: 'compliance_reports',
+  id: 'id',
   ends: 'requested_at',
   stays: `interval '6 years 1 day'`,
 });

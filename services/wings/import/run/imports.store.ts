@@ -10,6 +10,7 @@ import type { LineNotice, Reject } from './plan-batch.ts';
 export const importPurge = definePurge({
   kind: 'imports',
   table: 'imports',
+  id: 'id',
   ends: 'touched_at',
   stays: `interval '90 days'`,
 });
@@ -18,6 +19,7 @@ export const importPurge = definePurge({
 export const endedLegacyUserPurge = definePurge({
   kind: 'ended_legacy_users',
   table: 'legacy_users',
+  id: 'id',
   ends: 'ended_at',
   stays: `interval '400 days'`,
   where: 'ended_at IS NOT NULL',

@@ -107,8 +107,7 @@ const usesList = defineStatement(
      AND type IN ('phi.encrypted', 'phi.decrypted', 'phi.accessed', 'phi.disclosed') ORDER BY e.seq DESC LIMIT $3`,
 );
 
-/** A use of a person's data, as the sealed log has it. */
-export type PhiUseView = {
+export type UseRow = {
   readonly seq: number;
   readonly event_id: string;
   readonly type: string;
@@ -116,7 +115,6 @@ export type PhiUseView = {
   readonly actor: string;
   readonly occurred_at: string;
   readonly purpose: string | null;
-  /** Why a decryption was permitted. */
   readonly basis: string | null;
   readonly reference: string | null;
 };
@@ -126,7 +124,7 @@ export const listUseRows = (
   subjectId: string,
   before = String(Number.MAX_SAFE_INTEGER),
   limit = 50,
-): Promise<PhiUseView[]> => sql.query<PhiUseView>(usesList, [subjectId, before, limit]);
+): Promise<UseRow[]> => sql.query<UseRow>(usesList, [subjectId, before, limit]);
 
 export type AccessRow = {
   readonly is_agent: boolean;
