@@ -265,9 +265,9 @@ test('watch security and performance', async () => {
   const { advice } = await performance.optimizePerformance();
   // end
   expect([threats, alerts, reports, queues, advice]).toEqual([[], [], [], [], []]);
-  // This process reports itself every 15 s: before the first time there is no copy, then one.
+  // This process reports itself every 15 s: before the first time there is neither copy nor figure, then there are.
   expect([[], ['api']]).toContainEqual(copies.map(({ kind }) => kind));
-  expect([averageMs, p99Ms, percent]).toEqual([null, null, null]);
+  expect([(averageMs ?? 1) > 0, (p99Ms ?? 1) > 0, percent]).toEqual([true, true, null]);
   expect(signIns).toEqual(dashboard.security.sign_ins);
   expect(new Set(predictions.map(({ state }) => state))).toEqual(new Set(['too_little_data']));
 });
