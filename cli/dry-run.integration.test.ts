@@ -28,6 +28,7 @@ import { createProgram } from './program.ts';
 const READS = [
   'agents list',
   'agents show',
+  'agents why',
   'alert-targets deliveries',
   'alert-targets list',
   'alerts list',
@@ -42,7 +43,9 @@ const READS = [
   'audit verify',
   'backup verify',
   'clients list',
+  'clients refusals',
   'clients show',
+  'clients why',
   'completion',
   'config explain',
   'config print',

@@ -60,7 +60,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   agents: {
     wing: 'agents',
-    summary: 'register, list, show and kill agents: software that acts for a user',
+    summary: 'register, list, show, explain (why) and kill agents: software that acts for a user',
     load: () => folded('agents', 'agents'),
   },
   'api-keys': {
@@ -154,7 +154,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
     load: () => folded('access', 'roles'),
   },
   clients: {
-    summary: 'OAuth clients: list, show, create, update, rotate-secret, disable, enable, delete',
+    summary: 'OAuth clients: list, show, why, refusals, create, update, rotate-secret, disable, enable, delete',
     load: () => folded('access', 'clients'),
   },
   queue: {

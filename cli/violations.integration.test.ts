@@ -15,8 +15,6 @@ vi.setConfig({ testTimeout: 60_000 });
 // A declaration that lets an address in a leaf, as leaves of earlier versions may have it.
 defineAuditEvent({
   type: 'test.noted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { note: known('ada@people.test') },
   meaning: 'A test.',
 });

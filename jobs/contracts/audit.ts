@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const maintainAuditOutboxJob = defineJob({
   name: 'maintain-audit-outbox',
   queue: 'token-cleanup',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 1_800 },
@@ -17,7 +15,6 @@ export const maintainAuditOutboxJob = defineJob({
 export const thinAuditCheckpointsJob = defineJob({
   name: 'thin-audit-checkpoints',
   queue: 'token-cleanup',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 21_600 },
@@ -29,7 +26,6 @@ export const thinAuditCheckpointsJob = defineJob({
 export const sealAuditEventsJob = defineJob({
   name: 'seal-audit-events',
   queue: 'audit-seal',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 1,
   schedule: { everySeconds: 1, idleSeconds: 60 },

@@ -1,11 +1,9 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 /** A queue of its own: a report of minutes must not delay the alert of a control that turned red. */
 export const checkControlsJob = defineJob({
   name: 'check-controls',
   queue: 'compliance-checks',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
   schedule: { everySeconds: 20, idleSeconds: 3_600 },
@@ -17,7 +15,6 @@ export const checkControlsJob = defineJob({
 export const checkControlsThoroughlyJob = defineJob({
   name: 'check-controls-thoroughly',
   queue: 'compliance-reports',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 60,
   schedule: { everySeconds: 3_600 },
@@ -30,7 +27,6 @@ export const checkControlsThoroughlyJob = defineJob({
 export const advanceComplianceReportsJob = defineJob({
   name: 'advance-compliance-reports',
   queue: 'compliance-reports',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
   schedule: { everySeconds: 5, idleSeconds: 3_600 },
@@ -42,7 +38,6 @@ export const advanceComplianceReportsJob = defineJob({
 export const cleanUpComplianceRecordsJob = defineJob({
   name: 'clean-up-compliance-records',
   queue: 'token-cleanup',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 86_400 },

@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const pushHandoffsJob = defineJob({
   name: 'push-handoffs',
   queue: 'handoff',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
@@ -17,7 +15,6 @@ export const pushHandoffsJob = defineJob({
 export const exportEventsJob = defineJob({
   name: 'export-events',
   queue: 'siem',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },

@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const advanceKeyRingJob = defineJob({
   name: 'advance-key-ring',
   queue: 'key-rotation',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 240 },

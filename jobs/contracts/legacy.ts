@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const applyLegacyEventsJob = defineJob({
   name: 'apply-legacy-events',
   queue: 'legacy',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 30, idleSeconds: 3_600 },

@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const deliverMailJob = defineJob({
   name: 'deliver-mail',
   queue: 'mail',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 5, idleSeconds: 3_600 },

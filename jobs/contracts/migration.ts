@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const runImportsJob = defineJob({
   name: 'run-imports',
   queue: 'imports',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
   schedule: { everySeconds: 5, idleSeconds: 3_600 },

@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const countEventHoursJob = defineJob({
   name: 'count-event-hours',
   queue: 'monitoring',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
   schedule: { everySeconds: 10, idleSeconds: 3_600 },
@@ -16,7 +14,6 @@ export const countEventHoursJob = defineJob({
 export const makeSecurityReportsJob = defineJob({
   name: 'make-security-reports',
   queue: 'monitoring',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
   schedule: { everySeconds: 10, idleSeconds: 3_600 },
@@ -28,7 +25,6 @@ export const makeSecurityReportsJob = defineJob({
 export const cleanUpMonitoringRecordsJob = defineJob({
   name: 'clean-up-monitoring-records',
   queue: 'token-cleanup',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 86_400 },

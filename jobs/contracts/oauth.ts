@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const sendLogoutTokensJob = defineJob({
   name: 'send-logout-tokens',
   queue: 'logout',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },

@@ -68,7 +68,6 @@ export const recordIncidentJob = defineJob({
 export const measureProgressJob = defineJob({
   name: 'measure-progress',
   queue: 'mcp-progress',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 5,
   schedule: { everySeconds: 30, idleSeconds: 3_600 },
@@ -81,7 +80,6 @@ export const measureProgressJob = defineJob({
 export const rehearseRestoreJob = defineJob({
   name: 'rehearse-restore',
   queue: 'compliance-reports',
-  payload: z.strictObject({}),
   attempts: 2,
   backoffSeconds: 3_600,
   schedule: { everySeconds: 604_800 },
@@ -94,7 +92,6 @@ export const rehearseRestoreJob = defineJob({
 export const advanceTasksJob = defineJob({
   name: 'advance-tasks',
   queue: 'mcp-progress',
-  payload: z.strictObject({}),
   attempts: 3,
   backoffSeconds: 2,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },

@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const rotateEncryptionKeysJob = defineJob({
   name: 'rotate-encryption-keys',
   queue: 'privacy',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 60, idleSeconds: 3_600 },
@@ -16,7 +14,6 @@ export const rotateEncryptionKeysJob = defineJob({
 export const processPrivacyRequestsJob = defineJob({
   name: 'process-privacy-requests',
   queue: 'privacy',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 5,
   schedule: { everySeconds: 60, idleSeconds: 3_600 },
@@ -28,7 +25,6 @@ export const processPrivacyRequestsJob = defineJob({
 export const applyRetentionJob = defineJob({
   name: 'apply-retention',
   queue: 'privacy',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 300, idleSeconds: 3_600 },

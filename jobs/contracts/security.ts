@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const detectIncidentsJob = defineJob({
   name: 'detect-incidents',
   queue: 'incident-detection',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 1,
   schedule: { everySeconds: 1, idleSeconds: 3_600 },
@@ -17,7 +15,6 @@ export const detectIncidentsJob = defineJob({
 export const cleanUpIncidentsJob = defineJob({
   name: 'clean-up-incidents',
   queue: 'token-cleanup',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 86_400 },

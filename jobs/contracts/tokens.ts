@@ -1,10 +1,8 @@
-import { z } from 'zod';
 import { defineJob } from '#services/platform/define/job.ts';
 
 export const cleanUpExpiredTokensJob = defineJob({
   name: 'clean-up-expired-tokens',
   queue: 'token-cleanup',
-  payload: z.strictObject({}),
   attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 300 },

@@ -20,6 +20,7 @@ export const purgeKinds = [
   'logout_tokens',
   'dpop_proofs',
   'client_assertions',
+  'client_refusals',
   'one_time_codes',
   'mails',
   'invitations',

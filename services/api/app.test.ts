@@ -17,7 +17,6 @@ const thingSold = defineError({
   title: 'Sold',
   cause: 'It is sold.',
   fix: 'Ask.',
-  retryable: false,
 });
 
 describe('an address', () => {

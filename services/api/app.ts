@@ -63,6 +63,9 @@ function inexactness(endpoint: Endpoint | undefined, text: string): AppError | n
   return endpoint.exactBody({ detail: `At ${cutText(part.at, PLACE_CHARACTERS)}: ${part.why}.` });
 }
 
+/** Hears of requests that were refused. */
+export type OnRefused = (error: AppError, request: FastifyRequest) => void;
+
 export type AppOptions = {
   readonly log: Log;
   /** Addresses of proxies whose X-Forwarded-For is trusted; if empty, the peer is the client. */
@@ -81,6 +84,8 @@ export type AppOptions = {
   readonly brand?: Brand;
   /** Those of another server of this process, which this one is a part of. */
   readonly inFlight?: Set<FastifyReply>;
+  /** Called after the answer of each request that was refused with an error; it may not throw. */
+  readonly onRefused?: OnRefused;
   /** Called after the answer of a request that wrote security events, which are committed by then. */
   readonly onAuditWritten?: (trace: RequestTrace) => void;
 };
@@ -141,7 +146,7 @@ export function createApp(options: AppOptions): App {
   fastify.decorate('brand', options.brand ?? DEFAULT_BRAND);
   fastify.decorateRequest('caller', null);
   admitRequests({ fastify, inFlight, isRefusing: () => isRefusing, isLeaving }, options, browsers);
-  answerErrors(fastify, options.log, errors);
+  answerErrors(fastify, options, errors);
   // Node closes idle connections with the listening socket. On one of them a load balancer may be sending a request.
   const closeIdle = fastify.server.closeIdleConnections.bind(fastify.server);
   const closeSilent = silentConnections(fastify.server);
@@ -335,7 +340,11 @@ function createAccounting(onAuditWritten: AppOptions['onAuditWritten']) {
 }
 
 /** Answers errors and unknown paths, and logs failures. */
-function answerErrors(fastify: FastifyInstance, log: Log, errors: ErrorAnswers): void {
+function answerErrors(
+  fastify: FastifyInstance,
+  { log, onRefused }: Pick<AppOptions, 'log' | 'onRefused'>,
+  errors: ErrorAnswers,
+): void {
   const logFailure = createFailureLog(log, systemClock);
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
     const known = isAppError(error) ? error : fromFramework(error);
@@ -344,6 +353,7 @@ function answerErrors(fastify: FastifyInstance, log: Log, errors: ErrorAnswers):
     if (request.is404 && !isAppError(error)) return errors.sendUnknown(request, reply);
     if (isFailure(known)) logFailure(known, error, request.routeOptions.config.endpoint?.operation);
     errors.send(known, request, reply);
+    onRefused?.(known, request);
   });
   fastify.setNotFoundHandler(errors.sendUnknown);
 }

@@ -29,6 +29,7 @@ import {
 } from '../platform/http/schema.ts';
 import { unreadableJson } from '../platform/http/unreadable-json.ts';
 import type { Replica } from '../platform/postgres/replica.ts';
+import type { OnRefused } from './app.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
 import { refuseDeclaredBody } from './requests/declared-body.ts';
@@ -55,6 +56,8 @@ export type RouteContext = {
   readonly replica?: Pick<Replica, 'read'> | undefined;
   /** Writes refusals to the audit log before the response is sent. */
   readonly recordDenial?: RecordDenial;
+  /** Hears of refusals that are answered as pages and redirects; `createApp` has that of the others. */
+  readonly onRefused?: OnRefused;
   /** How long a request that may write waits for PostgreSQL in all; if absent, as long as its statements may. */
   readonly writeMs?: number;
 };

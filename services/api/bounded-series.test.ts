@@ -5,12 +5,12 @@ import '#tools/catalog/metrics.ts';
 import { httpMetrics } from '#observability/metrics/http.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { quietLog } from '#tools/testing/harness/ports.ts';
 import { defineEndpoint } from '../platform/define/endpoint.ts';
 import { createApp } from './app.ts';
 import { bind } from './bind.ts';
 import { createCallerResolver } from './requests/caller.ts';
+import { rejectsAll } from './route-harness.ts';
 
 const COUNT = 10_000;
 const random = (): string => randomBytes(9).toString('base64url');
@@ -23,16 +23,7 @@ const seriesCount = (): number =>
 
 test('10,000 random users and paths create fewer than 2,000 metric series, and the second half none', async () => {
   const app = createApp({ log: quietLog, trustedProxies: [] });
-  const callers = createCallerResolver({
-    bearer: () => null,
-    client: () => null,
-    session: async () => null,
-    assertion: refusesAssertions,
-    certificate: () => undefined,
-    confirmNewest: async () => {},
-    csrfPasses: () => false,
-    ownFactor: async () => {},
-  });
+  const callers = createCallerResolver(rejectsAll);
   const read = defineEndpoint({
     method: 'GET',
     path: '/v1/users/{id}',

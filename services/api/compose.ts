@@ -3,6 +3,7 @@ import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob }
 import { countEnqueued } from '#jobs/metrics.ts';
 import { createThrottle } from '#services/core/shared/throttle.ts';
 import { clientCaller } from '../core/access/client-caller.ts';
+import { createClientRefusals } from '../core/access/refusals/count-refusals.ts';
 import { createApiKeyUses } from '../core/api-keys/api-key-uses.ts';
 import { createKeySummary, createKeyVerifications } from '../core/api-keys/count-key-verifications.ts';
 import { csrfPasses } from '../core/identity/sessions/csrf.ts';
@@ -106,6 +107,7 @@ function composePorts(
     apiKeys,
     enqueue: producer.enqueue,
     apiKeyUses: createApiKeyUses(outside),
+    clientRefusals: createClientRefusals({ ...outside, access }),
     keyVerifications: createKeyVerifications(),
     apiKeysChanged: async () => {
       await apiKeys.load();
@@ -142,7 +144,11 @@ const composeAuthenticators = (
 ): Authenticators => ({
   bearer: (token, request, proof) =>
     bearerCaller(ports, token, request, proof && { ...proof, htu: publicUrl + proof.path }),
-  client: (id, secret, request) => clientCaller(ports.access, id, secret, request),
+  client: (id, secret, request) => {
+    const caller = clientCaller(ports.access, id, secret, request);
+    if (caller !== null) ports.clientRefusals.noteSecret(id, secret);
+    return caller;
+  },
   certificate: (id, certificate, request) => authenticateCertificate(ports, id, certificate, request),
   assertion: (sent, request) => authenticateAssertion(ports, sent, request),
   session: (request, context, isUse) => sessionCaller(ports, request.headers.cookie, context, isUse),
@@ -167,6 +173,7 @@ export async function compose(input: ComposeInput) {
   validationSummary.start();
   keySummary.start();
   ports.apiKeyUses.start();
+  ports.clientRefusals.start();
   const apiKeyGate = createApiKeyGate(ports);
   return {
     ports,
@@ -183,6 +190,7 @@ export async function compose(input: ComposeInput) {
       sealing.close();
       await Promise.all([
         ports.apiKeyUses.close(),
+        ports.clientRefusals.close(),
         ports.clientTokenLog.close(),
         ports.usedAssertions.close(),
         ports.refreshFamilies.close(),

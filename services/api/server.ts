@@ -3,7 +3,7 @@ import { createDenialLog } from '../core/access/record-denial.ts';
 import { modulesOf } from '../modules.ts';
 import type { ConfigProblem } from '../platform/config/config-error.ts';
 import type { Config } from '../platform/config/load.ts';
-import { type App, createApp } from './app.ts';
+import { type App, createApp, type OnRefused } from './app.ts';
 import type { RouteContext } from './bind.ts';
 import { bindOperations } from './bind-operations.ts';
 import type { Composed } from './compose.ts';
@@ -12,6 +12,7 @@ import { createCallerResolver } from './requests/caller.ts';
 import { keepPagesToOwnHost } from './requests/own-host.ts';
 import { identifyBy, limitCallers } from './requests/rate-limits.ts';
 import { createCallerRecheck } from './requests/recheck-caller.ts';
+import { refusedRequest } from './requests/refused-request.ts';
 import { useProofsOnce } from './requests/use-proofs-once.ts';
 import { accountsRoutes } from './routes/accounts.ts';
 import { apiKeysRoutes } from './routes/api-keys.ts';
@@ -49,6 +50,15 @@ type About = {
 /** The complete API over composed ports, ready to listen. */
 export function createServer(composed: Composed, config: Config, about: About): App {
   const { ports, authenticators } = composed;
+  const onRefused: OnRefused = (error, request) => {
+    // Its answer may not depend on whether it can be counted.
+    try {
+      const refused = refusedRequest(request);
+      if (refused !== undefined) ports.clientRefusals.add(error, refused);
+    } catch (err) {
+      ports.log.warn({ err }, 'counting a refusal failed');
+    }
+  };
   const resource = { metadata: `${about.publicUrl}/.well-known/oauth-protected-resource` };
   const app = createApp({
     log: ports.log,
@@ -59,6 +69,7 @@ export function createServer(composed: Composed, config: Config, about: About): 
     hashIdentifier: ports.hashIdentifier,
     brand: config.brand,
     onAuditWritten: composed.wakeSealing,
+    onRefused,
     browsers: createBrowserRules({
       origins: [...ports.auth.browser.trustedOrigins],
       isTlsOnly: config.server.profile !== 'development' && about.publicUrl.startsWith('https:'),
@@ -75,6 +86,7 @@ export function createServer(composed: Composed, config: Config, about: About): 
     once: ports,
     replica: composed.replica,
     recordDenial: createDenialLog(ports),
+    onRefused,
     writeMs: config.stores.writeMs,
   };
   addRoutes(routes, app, { composed, config, about });

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { userCaller } from '#tools/testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from '../api/requests/caller.ts';
 import { type ProofPorts, useProofsOnce } from '../api/requests/use-proofs-once.ts';
+import { rejectsAll } from '../api/route-harness.ts';
 import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
 import { verifyProof } from '../core/tokens/dpop/use-dpop-proof.ts';
 import { systemClock } from '../platform/crypto/system.ts';
@@ -33,17 +33,12 @@ const ports = {
 } as unknown as ProofPorts;
 
 const authenticators: Authenticators = {
+  ...rejectsAll,
   bearer: (token, _request, proof) => {
     if (proof !== undefined) verifyProof(ports, { ...proof, htu: PUBLIC_URL + proof.path }, token);
     return userCaller('ann', { permissions: new Set(['reports:write']) });
   },
-  client: () => null,
-  session: async () => null,
-  assertion: refusesAssertions,
-  certificate: () => undefined,
-  confirmNewest: async () => {},
   csrfPasses: () => true,
-  ownFactor: async () => {},
 };
 
 let app: FastifyInstance;

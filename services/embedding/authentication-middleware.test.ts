@@ -1,8 +1,8 @@
 import Fastify, { type FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
 import { type Authenticators, createCallerResolver } from '../api/requests/caller.ts';
+import { rejectsAll } from '../api/route-harness.ts';
 import type { Caller, RequestContext } from '../core/ports.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { type AuthenticationMiddleware, createAuthenticationMiddleware } from './authentication-middleware.ts';
@@ -27,17 +27,13 @@ const ROLES: Readonly<Record<string, readonly string[] | undefined>> = {
   old: undefined,
 };
 const authenticators: Authenticators = {
+  ...rejectsAll,
   bearer: (token, request) => {
     if (token === 'key') return { ...person('ann', ROLES.ann, request), by: 'api_key' } as Caller;
     return token in ROLES ? person(token, ROLES[token], request) : null;
   },
   client: (clientId, _secret, request) => ({ ...clientCaller(clientId, ['audit:read']), request }),
-  session: async () => null,
-  assertion: refusesAssertions,
-  certificate: () => undefined,
-  confirmNewest: async () => {},
   csrfPasses: (request) => request.headers.origin === 'https://own.test',
-  ownFactor: async () => {},
 };
 
 let app: FastifyInstance;

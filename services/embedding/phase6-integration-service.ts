@@ -7,7 +7,7 @@ import {
   recordIncidentJob,
   recordProgressJob,
 } from '#jobs/contracts/operations.ts';
-import { progressInvalid } from '#services/wings/monitoring/progress/errors.ts';
+import { progressInvalid } from '#services/wings/monitoring/errors.ts';
 import type { Ports } from '../core/ports.ts';
 import type { Enqueue, Job } from '../platform/define/job.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';

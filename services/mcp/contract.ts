@@ -9,7 +9,6 @@ export const hostRefused = defineError({
   title: 'Host not served here',
   cause: 'The Host header names another server. A page can do this by DNS rebinding.',
   fix: 'Use the address of the server; operators: set MCP_URL to its public URL.',
-  retryable: false,
 });
 
 export const messageRefused = defineError({
@@ -19,7 +18,6 @@ export const messageRefused = defineError({
   cause:
     'A message has at most 32 levels, and a batch at most 10 messages. No object has a name twice, and no number more digits than a double keeps, because people approve what a call was read as.',
   fix: 'Send flatter messages, or fewer at once; write numbers with many digits as text.',
-  retryable: false,
 });
 
 export const callMcpEndpoint = defineEndpoint({

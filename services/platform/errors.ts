@@ -9,7 +9,6 @@ export const requestInvalid = defineError({
   title: 'Request does not match its schema',
   cause: 'A member is missing, unknown, too long or of the wrong type.',
   fix: 'Compare the request with the endpoint in /openapi.json; `problems` names each member.',
-  retryable: false,
 });
 
 export const bodyMalformed = defineError({
@@ -19,7 +18,6 @@ export const bodyMalformed = defineError({
   title: 'Request body unreadable',
   cause: 'The body is not valid JSON or form data, or carries a forbidden key such as __proto__.',
   fix: 'Send a body of the declared content type.',
-  retryable: false,
 });
 
 export const bodyTooLarge = defineError({
@@ -29,7 +27,6 @@ export const bodyTooLarge = defineError({
   title: 'Request body too large',
   cause: 'Bodies are limited to 64 KB, validate-batch to 2 MB.',
   fix: 'Send less, or split the batch.',
-  retryable: false,
 });
 
 export const requestUnreadable = defineError({
@@ -38,7 +35,6 @@ export const requestUnreadable = defineError({
   title: 'Invalid HTTP request',
   cause: 'The request line, headers or body framing violate RFC 9112 or contradict each other.',
   fix: 'Check the client and any proxy in between; the connection was closed.',
-  retryable: false,
 });
 
 export const headersTooLarge = defineError({
@@ -47,7 +43,6 @@ export const headersTooLarge = defineError({
   title: 'Request headers too large',
   cause: 'Headers are limited to 16 KB in total.',
   fix: 'Send fewer or shorter headers; cookies of other services on the domain count too.',
-  retryable: false,
 });
 
 export const requestTooSlow = defineError({
@@ -65,7 +60,6 @@ export const expectationUnsupported = defineError({
   title: 'Expectation not supported',
   cause: 'The Expect header asks for something other than 100-continue.',
   fix: 'Remove the Expect header.',
-  retryable: false,
 });
 
 export const contentTypeUnsupported = defineError({
@@ -75,7 +69,6 @@ export const contentTypeUnsupported = defineError({
   title: 'Content type not supported',
   cause: 'The endpoint does not accept the declared content type, or the body is compressed or not in UTF-8.',
   fix: 'Use application/json, or application/x-www-form-urlencoded at the OAuth endpoints, uncompressed and in UTF-8.',
-  retryable: false,
 });
 
 export const transferCodingUnsupported = defineError({
@@ -84,7 +77,6 @@ export const transferCodingUnsupported = defineError({
   title: 'Transfer coding not supported',
   cause: 'Transfer-Encoding names a coding other than chunked.',
   fix: 'Send the body with Content-Length or chunked; the connection was closed.',
-  retryable: false,
 });
 
 export const routeUnknown = defineError({
@@ -93,7 +85,6 @@ export const routeUnknown = defineError({
   title: 'Route not found',
   cause: 'No route has this path.',
   fix: 'See /openapi.json for all paths.',
-  retryable: false,
 });
 
 export const methodNotAllowed = defineError({
@@ -103,7 +94,6 @@ export const methodNotAllowed = defineError({
   title: 'Method not allowed',
   cause: 'The path exists, but not for this HTTP method.',
   fix: 'Use a method named in the Allow header.',
-  retryable: false,
 });
 
 export const storeUnavailable = defineError({
@@ -153,7 +143,6 @@ export const runSuperseded = defineError({
   title: 'Job run superseded',
   cause: 'The worker did not renew its lock on the job in time, and another worker took the job.',
   fix: 'You need not do anything: the newer run does the work.',
-  retryable: false,
 });
 
 export const shuttingDown = defineError({
@@ -207,7 +196,6 @@ export const unauthenticated = defineError({
   title: 'Valid credential required',
   cause: 'The request has no credential, or the credential is invalid, expired or revoked.',
   fix: 'Sign in or refresh, then send the new credential.',
-  retryable: false,
 });
 
 export const clientUnauthenticated = defineError({
@@ -218,7 +206,6 @@ export const clientUnauthenticated = defineError({
   cause:
     'Client id, secret or assertion is missing or wrong, the client authenticates by another method, or it is disabled.',
   fix: 'Send client_id and client_secret by HTTP Basic or in the form, or client_assertion if the client signs with its own keys.',
-  retryable: false,
 });
 
 export const permissionMissing = defineError({
@@ -228,7 +215,6 @@ export const permissionMissing = defineError({
   title: 'Permission missing',
   cause: 'The caller is authenticated but not allowed to do this.',
   fix: 'Ask an administrator for the permission that `detail` names, or send the credential that it asks for.',
-  retryable: false,
 });
 
 export const apiKeyNotAccepted = defineError({
@@ -238,7 +224,6 @@ export const apiKeyNotAccepted = defineError({
   cause:
     'API keys act within their permissions. Account settings, and operations that require a recent sign-in, need a signed-in user.',
   fix: 'Sign in and use the session or its access token. A program without a user can use client credentials.',
-  retryable: false,
 });
 
 export const agentNotAccepted = defineError({
@@ -248,7 +233,6 @@ export const agentNotAccepted = defineError({
   cause:
     'An agent asks, by its own credentials or by a token of its owner, for what users may only do after a recent sign-in: it changes rights, credentials, keys or retention, or reads health data of level `high`.',
   fix: 'Let a person do it, after a recent sign-in. If the agent prepares the act, let it request a sign-off, and a person do the act once it is approved.',
-  retryable: false,
 });
 
 export const ownCredentialRequired = defineError({
@@ -259,7 +243,6 @@ export const ownCredentialRequired = defineError({
   cause:
     'What the request makes or changes lasts longer than the request, and a client asks for it by an access token or an API key, which may have leaked.',
   fix: 'Authenticate the client in this request by its id and secret (HTTP Basic), or use a token that is bound to its key (DPoP) or certificate.',
-  retryable: false,
 });
 
 export const stepUpRequired = defineError({
@@ -269,7 +252,6 @@ export const stepUpRequired = defineError({
   title: 'Recent or stronger sign-in required',
   cause: 'The sign-in that the credential comes from is older than this endpoint allows, or used too few factors.',
   fix: 'POST /api/auth/step-up or sign in again, then repeat the request; WWW-Authenticate names the requirement.',
-  retryable: false,
 });
 
 /**
@@ -283,7 +265,6 @@ export const secondFactorRequired = defineError({
   cause:
     'One factor was accepted, and the account has a second one that was not verified. No session was opened, and nothing was issued.',
   fix: 'POST /api/auth/second-factor with `challenge` and a code within ten minutes, or sign in with a passkey. A service that verified a second factor itself names it in `verified_factors`.',
-  retryable: false,
 });
 
 export const originRefused = defineError({
@@ -293,7 +274,6 @@ export const originRefused = defineError({
   cause:
     'A write authenticated by cookie had an unlisted or null Origin, or neither an Origin nor a double-submit token.',
   fix: 'Send it from a listed origin (CORS_ORIGINS), or with the X-CSRF-Token header, or use a bearer token.',
-  retryable: false,
 });
 
 /** A form of one of our pages that was opened at another address. `options.members.address` is the right one. */
@@ -304,7 +284,6 @@ export const wrongHost = defineError({
   cause:
     'The form was opened at an address that is not the configured one (BETTER_AUTH_URL), where its cookies do not work.',
   fix: 'Open the page at `address`; operators: set BETTER_AUTH_URL to the address that users open.',
-  retryable: false,
 });
 
 /** A cursor of another list, or a changed one. */
@@ -314,7 +293,6 @@ export const cursorInvalid = defineError({
   title: 'Invalid cursor',
   cause: 'The cursor was changed, or belongs to another list or filter.',
   fix: 'Send `next` of the previous page unchanged, or start again without a cursor.',
-  retryable: false,
 });
 
 export const idempotencyKeyReused = defineError({
@@ -323,7 +301,6 @@ export const idempotencyKeyReused = defineError({
   title: 'Idempotency key reused',
   cause: 'The same Idempotency-Key was sent with a different body within 24 hours.',
   fix: 'Use a new key for a new request, and the same body for a retry.',
-  retryable: false,
 });
 
 /** Of the embedding; over HTTP the paths of such a wing answer like unknown ones. `options.members.wing` is its name. */
@@ -333,5 +310,4 @@ export const wingLeftOut = defineError({
   title: 'This installation leaves the wing out',
   cause: 'SALLYPORT_LEAVE_OUT names the wing that this service belongs to; its jobs and paths are absent too.',
   fix: 'Take `wing` out of SALLYPORT_LEAVE_OUT in every process, or do not use the service.',
-  retryable: false,
 });

@@ -129,7 +129,7 @@ const isIdempotent = (parameters: readonly Parameter[]): boolean =>
 const namedType = ([name, schema]: [string, Schema]): string => {
   const type = typeOf(schema);
   const isProblem = name === 'Problem' || name === 'OAuthProblem';
-  return `export type ${name} = ${isProblem ? type.replace('readonly code: string', 'readonly code: ProblemCode') : type};\n`;
+  return `export type ${name} = ${isProblem ? type.replace('readonly code: string', 'readonly code: ProblemCode') : type};`;
 };
 
 /** `sdks/client/src/generated/api.ts`. */

@@ -182,7 +182,7 @@ export const flows: readonly Flow[] = [
     fault: [
       `${FAULTS}/survives-postgres.all.test.ts`,
       `${FAULTS}/pgbouncer.all.test.ts`,
-      'services/core/tokens/refresh/family-contention-faults.db.test.ts',
+      'services/core/tokens/refresh/family-contention.db.test.ts',
     ],
     load: [`${LOAD}/refresh.js`, `${LOAD}/refresh-race.js`],
   },
@@ -205,7 +205,7 @@ export const flows: readonly Flow[] = [
       'services/core/tokens/verify/introspect-token.db.test.ts',
       'services/core/oauth/claims/read-user-info.db.test.ts',
     ],
-    integration: [`${ROUTES}/oauth-introspect-revoke.integration.test.ts`],
+    integration: [`${ROUTES}/oauth-token.integration.test.ts`],
     fault: { none: 'It decides by what validating a token decides by, whose faults are tested there.' },
     load: [`${LOAD}/introspect.js`],
   },

@@ -98,7 +98,7 @@ const surprises = (of: readonly Cell[]): Promise<string[]> =>
   });
 
 /** The state of the database, without the audit log, which records refusals, and without what moves by itself. */
-const MOVING = /^(audit_|job_|_prisma)|^(feed_state|detection_progress|api_key_uses)$/;
+const MOVING = /^(audit_|job_|_prisma)|^(feed_state|detection_progress|api_key_uses|client_refusals)$/;
 async function everything(): Promise<Record<string, string>> {
   const tables = await harness.rows(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename`,

@@ -5,12 +5,12 @@ import { z } from 'zod';
 import { answer } from '#services/core/shared/answer.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { rateLimited } from '#services/platform/errors.ts';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { quietLog } from '#tools/testing/harness/ports.ts';
 import { expectProblem, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import { type App, createApp } from '../app.ts';
 import { bind, bindText, type RouteContext } from '../bind.ts';
 import { createCallerResolver } from '../requests/caller.ts';
+import { rejectsAll } from '../route-harness.ts';
 
 const about = { summary: '', tag: 'Tokens', auth: 'public', errors: [] } as const;
 const any = z.object({}).loose();
@@ -83,16 +83,7 @@ beforeAll(async () => {
       },
     },
   });
-  const callers = createCallerResolver({
-    bearer: () => null,
-    client: () => null,
-    session: async () => null,
-    assertion: refusesAssertions,
-    certificate: () => undefined,
-    confirmNewest: async () => {},
-    csrfPasses: () => false,
-    ownFactor: async () => {},
-  });
+  const callers = createCallerResolver(rejectsAll);
   routes = { app: app.fastify, callers, bound: app.bound };
   bind(routes, list, ({ query }) => query);
   bind(routes, read, ({ params }) => params);

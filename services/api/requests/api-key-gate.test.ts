@@ -6,8 +6,8 @@ import { newApiKeySecret } from '#services/core/api-keys/api-key-format.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { rejectsAll } from '../route-harness.ts';
 import { type ApiKeyGatePorts, createApiKeyGate } from './api-key-gate.ts';
 import { createCallerResolver } from './caller.ts';
 import { keepRawBody } from './raw-body.ts';
@@ -71,14 +71,9 @@ const gate = createApiKeyGate(ports);
 const callers = gate.guard(
   createCallerResolver(
     gate.withKeys({
+      ...rejectsAll,
       bearer: (token) => (token === 'a-token' ? tokenOwner : null),
-      client: () => null,
-      session: async () => null,
-      assertion: refusesAssertions,
-      certificate: () => undefined,
-      confirmNewest: async () => {},
       csrfPasses: () => true,
-      ownFactor: async () => {},
     }),
   ),
 );

@@ -9,13 +9,13 @@ import { systemClock } from '#services/platform/crypto/system.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { createRateCounters, type RedisRateCounters } from '#services/platform/limiter/rate-counters.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { quietLog } from '#tools/testing/harness/ports.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { type App, createApp } from '../app.ts';
 import { bind } from '../bind.ts';
+import { rejectsAll } from '../route-harness.ts';
 import { createCallerResolver } from './caller.ts';
 import { identifyBy } from './rate-limits.ts';
 
@@ -30,16 +30,6 @@ const endpoint = defineEndpoint({
   errors: [],
 });
 const sql = { query: () => Promise.reject(new Error('no database here')) };
-const authenticators = {
-  bearer: () => null,
-  client: () => null,
-  assertion: refusesAssertions,
-  session: async () => null,
-  certificate: () => undefined,
-  confirmNewest: async () => {},
-  csrfPasses: () => false,
-  ownFactor: async () => {},
-};
 
 let proxy: TcpProxy;
 const counters: RedisRateCounters[] = [];
@@ -57,9 +47,9 @@ async function openDoor(
     { rateCounters, sql, clock: systemClock, log: quietLog },
     limitBuckets(loadConfig(env).limits),
   );
-  const app = createApp({ log: quietLog, trustedProxies, limiting: { limits, identify: identifyBy(authenticators) } });
+  const app = createApp({ log: quietLog, trustedProxies, limiting: { limits, identify: identifyBy(rejectsAll) } });
   apps.push(app);
-  bind({ app: app.fastify, callers: createCallerResolver(authenticators), bound: app.bound }, endpoint, () => ({}));
+  bind({ app: app.fastify, callers: createCallerResolver(rejectsAll), bound: app.bound }, endpoint, () => ({}));
   await app.fastify.listen({ port: 0, host: '127.0.0.1' });
   await eventually('Redis', () => rateCounters.isShared());
   return `http://127.0.0.1:${(app.fastify.server.address() as AddressInfo).port}`;

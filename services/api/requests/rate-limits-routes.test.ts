@@ -7,8 +7,8 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { WindowCounts } from '#services/platform/limiter/window-counts.ts';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { clientCaller, quietLog, userCaller } from '#tools/testing/harness/ports.ts';
+import { rejectsAll } from '../route-harness.ts';
 import { createCallerResolver } from './caller.ts';
 import { admitUnrouted, identifyBy, limitCallers, limitRequests } from './rate-limits.ts';
 
@@ -36,14 +36,10 @@ const client = (clientId: string): Caller => clientCaller(clientId, ['keys:read'
 const user = (userId: string): Caller =>
   userCaller(userId, { permissions: new Set(userId === 'eve' ? [] : ['keys:read']) });
 const authenticators = {
+  ...rejectsAll,
   bearer: (token: string) => user(token),
   client: (id: string, secret: string) => (secret === 's' ? client(id) : null),
-  session: async () => null,
-  assertion: refusesAssertions,
-  certificate: () => undefined,
-  confirmNewest: async () => {},
   csrfPasses: () => true,
-  ownFactor: async () => {},
 };
 const guarded = { accepts: ['client', 'bearer'], for: 'anyone', permission: 'keys:read' };
 const endpoints: Record<string, Partial<Endpoint>> = {

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
+import { rejectsAll } from '../route-harness.ts';
 import type { Authenticators } from './caller.ts';
 import { createCallerRecheck } from './recheck-caller.ts';
 
@@ -15,17 +15,7 @@ const endpoint = {
 const asked = (headers: Record<string, string>, identified: Caller | null = null): FastifyRequest =>
   ({ headers, method: 'GET', url: '/v1/admin/events', identified }) as unknown as FastifyRequest;
 const allowedBy = (changes: Partial<Authenticators>) =>
-  createCallerRecheck({
-    bearer: () => null,
-    client: () => null,
-    session: async () => null,
-    assertion: refusesAssertions,
-    certificate: () => undefined,
-    confirmNewest: async () => {},
-    csrfPasses: () => true,
-    ownFactor: async () => {},
-    ...changes,
-  })(endpoint);
+  createCallerRecheck({ ...rejectsAll, csrfPasses: () => true, ...changes })(endpoint);
 const token = { authorization: 'Bearer t' };
 
 test('a long-lived answer continues while its credential is valid and has the permission', async () => {

@@ -94,6 +94,17 @@ describe('an agent', () => {
   });
 });
 
+test('why the requests of an agent were refused is explained to those who may see agents', async () => {
+  const agent = await newAgent(await newPerson(here));
+  await token({ ...agent, client_secret: 'wrong' }, { grant_type: 'client_credentials' });
+  await here.ports.clientRefusals.flush();
+  const why = (id: string, bearer = admin.bearer) => send(here.url, 'GET', `/v1/admin/agents/${id}/why`, { bearer });
+  const { body } = await why(agent.client_id);
+  expect(body.refusals).toMatchObject([{ code: 'client_unauthenticated', cause: 'The client secret is wrong.' }]);
+  expectProblem(await why('unknown'), 404, 'agent_unknown');
+  expectProblem(await why(agent.client_id, (await newPerson(here)).bearer), 403, 'permission_missing');
+});
+
 test('registering needs agents:manage; a retry with the same key registers one agent', async () => {
   const owner = await newPerson(here);
   const json = { name: 'Agent', owner_id: owner.id, reason };

@@ -6,7 +6,7 @@ import { readClientLogoEndpoint } from '#services/core/access/logo-contract.ts';
 import { readClientLogo } from '#services/core/access/read-client-logo.ts';
 import { queryOfForm, readParameters } from '#services/core/oauth/authorize/authorization-parameters.ts';
 import { authorize } from '#services/core/oauth/authorize/authorize.ts';
-import type { AuthorizeStep, ClientAnswer } from '#services/core/oauth/authorize/authorize-step.ts';
+import { type AuthorizeStep, type ClientAnswer, refusedStep } from '#services/core/oauth/authorize/authorize-step.ts';
 import { decideConsent } from '#services/core/oauth/authorize/decide-consent.ts';
 import { formActionSource } from '#services/core/oauth/authorize/match-redirect-uri.ts';
 import { authorizePathFor, safeNext, signInPathFor } from '#services/core/oauth/authorize/next-path.ts';
@@ -141,6 +141,8 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
       const query = queryOf(request);
       const input = { query, cookie: request.headers.cookie };
       const step = (await admitDocumentClient(ports, input, caller)) ?? (await authorize(ports, input, caller));
+      const refused = refusedStep(step);
+      if (refused !== null) routes.onRefused?.(refused, request);
       return showStep(ports, step, query, request);
     }),
   );

@@ -7,12 +7,12 @@ import { expect } from 'vitest';
 import { createRevocationStreams, type RevocationStreams } from '#services/core/revocations/revocation-stream.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { refusesAssertions } from '#tools/testing/fakes/assertions.ts';
 import { type Copy, openCopy } from '#tools/testing/harness/copy.ts';
 import { quietLog } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { createApp } from '../app.ts';
 import { createCallerResolver } from '../requests/caller.ts';
+import { rejectsAll } from '../route-harness.ts';
 import { healthRoutes } from './health.ts';
 import { revocationsRoutes } from './revocations.ts';
 
@@ -155,6 +155,7 @@ export async function openFeedHarness(): Promise<FeedHarness> {
 
 /** There are no cookies or secrets here; a bearer token is its client's name. */
 const callers = createCallerResolver({
+  ...rejectsAll,
   bearer: (token, request) =>
     ['reader', 'second', 'other'].includes(token)
       ? {
@@ -166,11 +167,4 @@ const callers = createCallerResolver({
           request,
         }
       : null,
-  client: () => null,
-  session: async () => null,
-  assertion: refusesAssertions,
-  certificate: () => undefined,
-  confirmNewest: async () => {},
-  csrfPasses: () => false,
-  ownFactor: async () => {},
 });

@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { newPassword } from '#tools/testing/flows/flows.ts';
-import { cookieOf, type Received } from '#tools/testing/http-client.ts';
+import { newEmail, newPassword, signUp } from '#tools/testing/flows/flows.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
+import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
+import { type ClientCredentials, cookieOf, type Received, send } from '#tools/testing/http-client.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { openTheftHarness, type Theft, type TheftHarness } from './security-outrun-harness.ts';
 
@@ -131,4 +133,184 @@ describe('while a batch refreshes the token families to revoke', () => {
       expect(await harness.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
     },
   );
+});
+
+describe('what an attacker added before the detection is removed, and what existed before stays', () => {
+  test('a passkey', async () => {
+    const { owner, thief } = await harness.theft();
+    const { made, key } = await harness.passkeyBy(cookieOf(thief));
+    await harness.detect();
+    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
+    expect(await rows('SELECT FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([]);
+    expect(await harness.eventsOf('factor.removed', owner.id)).toMatchObject([
+      { actor_kind: 'system', detail: { factor: 'passkey' } },
+    ]);
+    expect([await harness.refreshed(made), await harness.sessionsOf(owner)]).toEqual(['session_ended', []]);
+    const { options, challenge } = (await send(api.url, 'POST', '/api/auth/passkey/sign-in/options')).body;
+    const json = { challenge, response: key.get(options, { origin: API_URL }) };
+    const again = await send(api.url, 'POST', '/api/auth/passkey/sign-in/verify', { json });
+    expect(again.body.code).toBe('passkey_refused');
+  });
+
+  test('an authenticator app, even if its row is as old as the recovery codes of a passkey', async () => {
+    const { owner, thief } = await harness.theft();
+    const { made } = await harness.passkeyBy(cookieOf(thief));
+    const confirmed = await harness.totpBy(cookieOf(made), owner.password);
+    await rows(`UPDATE two_factors SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
+    await rows(`UPDATE passkeys SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
+    await harness.detect();
+    expect(await rows('SELECT verified, "codesLeft" FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([
+      { verified: false, codesLeft: 0 },
+    ]);
+    expect(await rows('SELECT "twoFactorEnabled" FROM users WHERE id = $1', [owner.id])).toEqual([
+      { twoFactorEnabled: false },
+    ]);
+    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id]), 'of before').toHaveLength(1);
+    expect(await harness.eventsOf('factor.removed', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
+    expect(await harness.eventsOf('recovery_codes.voided', owner.id)).toEqual([
+      { actor_kind: 'system', detail: { left: 10, reason: 'impossible_travel' } },
+    ]);
+    expect([await harness.refreshed(confirmed), await harness.sessionsOf(owner)]).toEqual(['session_ended', []]);
+  });
+
+  test('a linked account', async () => {
+    const { owner } = await harness.theft();
+    for (const subject of ['owner', 'thief']) await harness.linkOf(owner, subject);
+    await harness.justBefore(owner, 'accounts', `owner-${owner.id}`);
+    await harness.detect();
+    const left = await rows('SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" = $2', [owner.id, 'company']);
+    expect(left).toEqual([{ id: `owner-${owner.id}` }]);
+    expect(await rows(`SELECT FROM accounts WHERE "userId" = $1 AND password IS NOT NULL`, [owner.id])).toHaveLength(1);
+    expect(await harness.eventsOf('account.unlinked', owner.id)).toMatchObject([
+      { actor_kind: 'system', detail: { provider: 'company' } },
+    ]);
+    expect(await harness.sessionsOf(owner)).toEqual([]);
+  });
+
+  test('an API key, and one whose secret the attacker replaced', async () => {
+    const { owner, thief } = await harness.theft();
+    const bearer = thief.body.tokens.access_token;
+    const make = async (name: string): Promise<string> => {
+      const made = await send(api.url, 'POST', '/v1/api-keys', { bearer, json: { name } });
+      expect(made.status, made.text).toBe(201);
+      return made.body.api_key.api_key_id;
+    };
+    const [kept, rotated, made] = [await make('kept'), await make('rotated'), await make('made')];
+    await rows(`UPDATE api_keys SET created_at = now() - interval '1 day' WHERE id = ANY ($1)`, [[kept, rotated]]);
+    const turned = await send(api.url, 'POST', `/v1/api-keys/${rotated}/rotate`, { bearer, json: {} });
+    expect(turned.status, turned.text).toBe(200);
+    await harness.detect();
+    const revoked = await rows(
+      'SELECT id, revoke_reason FROM api_keys WHERE user_id = $1 AND revoked_at IS NOT NULL ORDER BY id',
+      [owner.id],
+    );
+    expect(revoked).toEqual([rotated, made].map((id) => ({ id, revoke_reason: 'impossible_travel' })));
+    for (const id of [rotated, made])
+      expect(await harness.eventsOf('api_key.revoked', id)).toMatchObject([
+        { actor_kind: 'system', detail: { reason: 'impossible_travel' } },
+      ]);
+    // A key opens no session: nothing else ends, and an earlier key still works for its owner.
+    expect(await harness.sessionsOf(owner)).toHaveLength(2);
+    expect(
+      await rows(
+        'SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.id = $1 AND k.owner_epoch = u."tokenEpoch"',
+        [owner.id],
+      ),
+    ).toContainEqual({ id: kept });
+  });
+
+  test('a device that the attacker allowed, redeemed or not', async () => {
+    const fetched = await harness.theft();
+    const device = await harness.poll(await harness.allowDevice(fetched.owner, cookieOf(fetched.thief)));
+    expect(device.status, device.text).toBe(200);
+    const waiting = await harness.theft();
+    const deviceCode = await harness.allowDevice(waiting.owner, cookieOf(waiting.thief));
+    await harness.detect();
+    const { refresh_token } = device.body;
+    const later = await askToken(api, harness.tv, { grant_type: 'refresh_token', refresh_token });
+    expect([later.status, later.body.error]).toEqual([400, 'invalid_grant']);
+    expect((await harness.poll(deviceCode)).body.code).toBe('device_code_expired');
+    for (const { owner } of [fetched, waiting]) expect(await harness.sessionsOf(owner)).toEqual([]);
+  });
+
+  test('a requested address change, whether its mail was sent or waits', async () => {
+    for (const isSent of [true, false]) {
+      const { owner, home, thief } = await harness.theft();
+      const address = newEmail();
+      await harness.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
+      if (isSent) expect(await harness.mails.to(address)).toHaveLength(1);
+      await harness.detect();
+      const token = (await harness.mails.to(address)).at(-1)?.code;
+      expect(token).toBeDefined();
+      // Even once the account is unlocked with its password.
+      expect((await harness.post(`/v1/admin/users/${owner.id}/unlock`, { reason: 'called' })).status).toBe(200);
+      const { password } = owner;
+      const answer = await send(api.url, 'POST', '/api/auth/verify-email', { json: { token, password } });
+      expect([answer.status, answer.body.code]).toEqual([400, 'code_invalid']);
+      expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+      expect(await harness.refreshed(home), 'it is no session').toBe(200);
+    }
+  });
+
+  test('consents of the attacker: the client loses them, and keeps the owner’s earlier ones', async () => {
+    const { owner, thief } = await harness.theft();
+    const [before, his] = await Promise.all(
+      [1, 2].map(() => newOAuthClient([api, harness.other], 'client_secret_basic', ['authorization_code'])),
+    );
+    const granted = async (client: ClientCredentials | undefined): Promise<string[]> =>
+      (
+        await rows('SELECT unnest(scopes) AS scope FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [
+          owner.id,
+          client?.client_id,
+        ])
+      ).map(({ scope }) => scope);
+    await rows(
+      `INSERT INTO oauth_consents (user_id, client_id, audience, scopes, granted_at)
+       VALUES ($1, $2, 'a', '{openid}', now() - interval '1 minute')`,
+      [owner.id, before?.client_id],
+    );
+    await consentedCodeOf(api, { ...owner, cookie: cookieOf(thief) }, his?.client_id as string, newVerifier());
+    expect(await granted(his)).toContain('openid');
+    await harness.detect();
+    expect([await granted(his), await granted(before)]).toEqual([[], ['openid']]);
+    expect(await harness.eventsOf('oauth.consent_withdrawn', his?.client_id as string)).toMatchObject([
+      { actor_kind: 'system', detail: { user_id: owner.id } },
+    ]);
+  });
+
+  test('an address change whose mail the attacker already read: refused until the detections have run, then cancelled', async () => {
+    const { owner, thief } = await harness.theft();
+    const address = newEmail();
+    await harness.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
+    const token = (await harness.mails.to(address)).at(-1)?.code;
+    const verify = () => send(api.url, 'POST', '/api/auth/verify-email', { json: { token }, cookie: cookieOf(thief) });
+    const early = await verify();
+    expect([early.status, early.body.code]).toEqual([429, 'login_locked']);
+    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+    await harness.seal();
+    expect((await verify()).body.code, 'sealed, and not judged').toBe('login_locked');
+    await rows(
+      `WITH passed AS (INSERT INTO unjudged_events (seq, failure, next_try_at)
+         SELECT max(seq), 'P0001', now() FROM audit_events WHERE type = 'user.login' AND target_id = $1)
+       UPDATE detection_progress SET seq = (SELECT max(seq) FROM audit_events)`,
+      [owner.id],
+    );
+    expect((await verify()).body.code, 'passed over').toBe('login_locked');
+    await harness.detect();
+    expect((await verify()).status).toBe(400);
+    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+    expect(await harness.mails.to(address), 'nothing that unlocks').toHaveLength(1);
+  });
+
+  test('where every session is ended at once, the additions are removed too', async () => {
+    const owner = await signUp({ api: api.url });
+    const ip = '198.51.100.99';
+    for (let n = 0; n < 50; n += 1) await harness.failFrom(ip, newEmail());
+    const thief = await harness.signInFrom(owner, ip, 'stuffer');
+    expect(thief.status).toBe(200);
+    await harness.passkeyBy(cookieOf(thief));
+    await harness.detect();
+    expect(await harness.incidentsOf(owner.id)).toMatchObject([{ actions: ['revoke_sessions', 'step_up'] }]);
+    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
+  });
 });

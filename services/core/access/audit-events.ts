@@ -3,7 +3,6 @@ import { code, instant, known, label, listOf, name, oneOf, reason } from '#servi
 
 export const accessDenied = defineAuditEvent({
   type: 'access.denied',
-  durability: 'durable',
   outcomes: ['refused'],
   detail: { code, permission: label, operation: code },
   meaning:
@@ -12,8 +11,6 @@ export const accessDenied = defineAuditEvent({
 
 export const applicationDeclared = defineAuditEvent({
   type: 'application.declared',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     added: listOf(label),
     removed: listOf(label),
@@ -28,8 +25,6 @@ export const applicationDeclared = defineAuditEvent({
 
 export const applicationDeleted = defineAuditEvent({
   type: 'application.deleted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { lowered: listOf(name), reason },
   meaning:
     'An application was deleted with its permissions, roles and policies of sign-off; `lowered` has the acts that had one.',
@@ -38,8 +33,6 @@ export const applicationDeleted = defineAuditEvent({
 // Row triggers write the events below, in the transaction that changes the row.
 export const clientCreated = defineAuditEvent({
   type: 'client.created',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     origin: known('open', 'token', 'document', 'registration', 'admin'),
     pkce: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
@@ -53,8 +46,6 @@ export const clientCreated = defineAuditEvent({
 
 export const clientChanged = defineAuditEvent({
   type: 'client.changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     columns: listOf(label),
     pkce: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
@@ -68,24 +59,18 @@ export const clientChanged = defineAuditEvent({
 
 export const clientDeleted = defineAuditEvent({
   type: 'client.deleted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason },
   meaning: 'An OAuth client was deleted, and its tokens and token families were revoked.',
 });
 
 export const clientTokensRevoked = defineAuditEvent({
   type: 'client.tokens_revoked',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason },
   meaning: 'Every token and token family issued to a client until then was revoked; `reason` says why.',
 });
 
 export const clientSecretRotated = defineAuditEvent({
   type: 'client.secret_rotated',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { previous_until: instant, reason },
   meaning:
     'An OAuth client received a new secret, or lost its secret because it now authenticates with its own keys. The previous one is accepted until `previous_until`, or refused at once if that is absent.',
@@ -93,16 +78,12 @@ export const clientSecretRotated = defineAuditEvent({
 
 export const roleCreated = defineAuditEvent({
   type: 'role.created',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason },
   meaning: 'A role was created; a `role.changed` event lists its permissions.',
 });
 
 export const roleChanged = defineAuditEvent({
   type: 'role.changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { added: listOf(label), removed: listOf(label), reason },
   meaning:
     'The permissions of a role were changed: `added`, `removed`. If any was removed, the tokens of users with the role were revoked.',
@@ -110,24 +91,18 @@ export const roleChanged = defineAuditEvent({
 
 export const roleDeleted = defineAuditEvent({
   type: 'role.deleted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason },
   meaning: 'A role that no user had was deleted.',
 });
 
 export const userRoleGranted = defineAuditEvent({
   type: 'user.role_granted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { role: label, reason },
   meaning: 'A role was granted to a user; the initial role is part of `user.created`.',
 });
 
 export const userRoleRemoved = defineAuditEvent({
   type: 'user.role_removed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { role: label, reason },
   meaning: 'A role was removed from a user, and the tokens and token families issued until then were revoked.',
 });

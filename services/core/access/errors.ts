@@ -6,7 +6,6 @@ export const clientExists = defineError({
   title: 'Client id already in use',
   cause: 'A client or a user already has this id.',
   fix: 'Choose another client_id, or omit it to have one generated.',
-  retryable: false,
 });
 
 export const clientUnknown = defineError({
@@ -15,7 +14,6 @@ export const clientUnknown = defineError({
   title: 'Client not found',
   cause: 'No client has this id.',
   fix: 'Check the id: it is the `client_id` claim in the client’s tokens.',
-  retryable: false,
 });
 
 export const clientProtected = defineError({
@@ -24,7 +22,6 @@ export const clientProtected = defineError({
   title: 'The built-in client cannot be changed',
   cause: 'The sign-in pages of this installation use this client; without it no user could sign in.',
   fix: 'Register a client of your own instead.',
-  retryable: false,
 });
 
 export const clientWithoutSecret = defineError({
@@ -34,7 +31,6 @@ export const clientWithoutSecret = defineError({
   cause:
     'The client is public (`none`, RFC 7591 §2), because an app cannot keep a secret, or it authenticates with its own keys.',
   fix: 'Register a confidential client if the application can keep a secret, as a server can; change `jwks` of a client that has keys.',
-  retryable: false,
 });
 
 /** `detail` names the settings. */
@@ -44,7 +40,6 @@ export const clientSettingsConflict = defineError({
   title: 'Settings of the client contradict each other',
   cause: 'The request gives the client a setting that its other settings forbid.',
   fix: 'Change the setting that `detail` names, or change both in one request.',
-  retryable: false,
 });
 
 export const clientKeysInvalid = defineError({
@@ -54,7 +49,6 @@ export const clientKeysInvalid = defineError({
   cause:
     'A client that authenticates with private_key_jwt needs either `jwks`, with a public P-256, Ed25519 or RSA key of 2,048 to 4,096 bits, or `jwks_uri`, an https URL. With self_signed_tls_client_auth the set has its certificates in `x5c`. With tls_client_auth it needs one name of its certificate. Other clients have none of these.',
   fix: 'Send the public keys, certificates or name by which the client is recognised; `problems` says what is wrong.',
-  retryable: false,
 });
 
 export const clientLogoRefused = defineError({
@@ -64,7 +58,6 @@ export const clientLogoRefused = defineError({
   cause:
     'A logo is a PNG of at most 24 KB and 512 × 512 pixels, without anything after the image, as a data URL (`data:image/png;base64,…`). Only a client that an administrator has registered may have one.',
   fix: 'Send a smaller PNG; `detail` says what is wrong.',
-  retryable: false,
 });
 
 export const clientKeysBusy = defineError({
@@ -95,7 +88,6 @@ export const redirectUriRefused = defineError({
   cause:
     'The URI is not absolute, has a fragment, wildcard or user part, or uses a scheme other than https, http on a loopback address, or a private-use scheme with a dot (RFC 8252 §7, RFC 9700 §2.1).',
   fix: 'Register the exact URI that the client uses.',
-  retryable: false,
 });
 
 export const roleUnknown = defineError({
@@ -104,7 +96,6 @@ export const roleUnknown = defineError({
   title: 'Role not found',
   cause: 'No role has this name.',
   fix: 'GET /v1/admin/roles lists the roles.',
-  retryable: false,
 });
 
 export const roleExists = defineError({
@@ -113,7 +104,6 @@ export const roleExists = defineError({
   title: 'Role already exists',
   cause: 'Another role already has this name.',
   fix: 'Choose another name, or change the permissions of the existing role.',
-  retryable: false,
 });
 
 export const roleProtected = defineError({
@@ -122,7 +112,6 @@ export const roleProtected = defineError({
   title: 'Built-in roles cannot be changed',
   cause: '`admin` has every permission and every user has `user`: neither can be changed or deleted.',
   fix: 'Create a role of your own instead.',
-  retryable: false,
 });
 
 export const roleHeld = defineError({
@@ -131,7 +120,6 @@ export const roleHeld = defineError({
   title: 'Role still assigned to users',
   cause: 'Deleting the role would silently remove permissions from the users who have it.',
   fix: 'Remove the role from its users first: GET /v1/admin/users?role=… lists them.',
-  retryable: false,
 });
 
 export const roleDeclared = defineError({
@@ -140,7 +128,6 @@ export const roleDeclared = defineError({
   title: 'The role belongs to an application',
   cause: 'The declaration of the application defines the role and its permissions.',
   fix: 'Change the declaration: POST /v1/admin/applications, or `sallyport apply`.',
-  retryable: false,
 });
 
 export const applicationUnknown = defineError({
@@ -149,7 +136,6 @@ export const applicationUnknown = defineError({
   title: 'Application not found',
   cause: 'No application has this name.',
   fix: 'GET /v1/admin/applications lists the applications.',
-  retryable: false,
 });
 
 /** `problems` has one entry for each wrong part of the declaration, at most 20. */
@@ -160,7 +146,6 @@ export const declarationInvalid = defineError({
   cause:
     'A name is malformed, duplicate or reserved, an audience or permission belongs to the installation or to another application, or there are too many entries.',
   fix: 'Correct what `problems` lists; nothing was changed.',
-  retryable: false,
 });
 
 /** `detail` names the roles. */
@@ -170,7 +155,6 @@ export const applicationRoleHeld = defineError({
   title: 'Users still have a role that the declaration drops',
   cause: 'Dropping the role would silently take it from the users who have it.',
   fix: 'Remove the role from its users first (GET /v1/admin/users?role=… lists them), or declare it without permissions: that ends their permissions at once.',
-  retryable: false,
 });
 
 export const permissionUnknown = defineError({
@@ -179,7 +163,6 @@ export const permissionUnknown = defineError({
   title: 'Permission not found',
   cause: 'The installation defines no permission with this name. Permissions of an application go into its own roles.',
   fix: 'For a permission of your application, declare it with its roles: `npx sallyport apply <file>` or POST /v1/admin/applications. For one of the installation, use a name of the role `admin` in GET /v1/admin/roles, which has all of them.',
-  retryable: false,
 });
 
 export const roleSelfGrant = defineError({
@@ -189,5 +172,4 @@ export const roleSelfGrant = defineError({
   cause:
     'The role approves risky acts, so another person must grant it. An agent of yours, or a client whose credentials you have set, cannot grant it to you either.',
   fix: 'Ask another administrator, or an operator with access to the command line.',
-  retryable: false,
 });

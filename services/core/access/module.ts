@@ -1,15 +1,19 @@
+import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import { defineModule } from '../module.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
+import { clientRefusalPurge } from './refusals/refusals.store.ts';
 
 export const accessModule = defineModule({
   name: 'access',
   sentence: 'Keeps clients, roles and permissions, and who holds which.',
-  tables: ['roles', 'permissions', 'applications', 'role_permissions', 'oauth_clients'],
+  tables: ['roles', 'permissions', 'applications', 'role_permissions', 'oauth_clients', 'client_refusals'],
   permissions: Object.values(permissions),
   events: Object.values(events),
+  purged: [{ by: cleanUpExpiredSessionsJob, purges: [clientRefusalPurge] }],
   operations: async () => [
     ...(await import('./client-operations.ts')).clientOperations,
+    ...(await import('./refusals/operations.ts')).refusalOperations,
     ...(await import('./role-operations.ts')).roleOperations,
     ...(await import('./application-operations.ts')).applicationOperations,
   ],

@@ -6,7 +6,7 @@ import { type LiveKeyPorts, type LiveOwnedKey, liveKeyOf } from './live-key.ts';
 
 export type ApiKeyCallerPorts = LiveKeyPorts;
 
-export type RecognisedApiKey = { readonly key: LiveApiKey; readonly caller: Caller };
+type RecognisedApiKey = { readonly key: LiveApiKey; readonly caller: Caller };
 
 /**
  * The owner of an API key, with those of the key's permissions that the owner has now; null when the key is invalid.

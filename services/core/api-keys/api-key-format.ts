@@ -14,7 +14,7 @@ const SECRET_CHARACTERS = 43;
 const CHECKSUM_CHARACTERS = 6;
 const DIGITS = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 
-export type NewApiKeySecret = {
+type NewApiKeySecret = {
   /** The whole key. It is shown once. */
   readonly text: string;
   /** The only part of it that is stored. */

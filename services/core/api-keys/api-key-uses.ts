@@ -2,7 +2,7 @@ import type { Clock, Log, Ports } from '../ports.ts';
 import { addUses, type KeyUse } from './api-keys.store.ts';
 
 /** Counts uses of keys in memory and writes them for all keys at once, so no request waits for it. */
-export type ApiKeyUses = {
+type ApiKeyUses = {
   add(id: string): void;
   start(): void;
   /** Writes the counts. A failure is logged and the counts are written with the next flush. */

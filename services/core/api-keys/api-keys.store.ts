@@ -158,7 +158,6 @@ const nonceUse = defineStatement(
 const apiKeyPurge = definePurge({
   kind: 'api_keys',
   table: 'api_keys',
-  id: 'id',
   ends: 'expires_at',
   stays: `interval '90 days'`,
 });
@@ -210,7 +209,7 @@ export async function countLiveOrNew(tx: Sql, { kind, id }: KeyOwner): Promise<n
   return row?.count ?? 0;
 }
 
-export type NewApiKey = {
+type NewApiKey = {
   readonly id: string;
   readonly name: string;
   readonly owner: KeyOwner;

@@ -5,24 +5,18 @@ import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 // Row triggers write these in the transaction that changes the row.
 export const apiKeyCreated = defineAuditEvent({
   type: 'api_key.created',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { user_id: user, owner_client_id: id, permissions: listOf(label), signed: flag, reason },
   meaning: 'An API key was created. `detail` names its owner (user or client) and its permissions.',
 });
 
 export const apiKeyRotated = defineAuditEvent({
   type: 'api_key.rotated',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { user_id: user, owner_client_id: id, reason },
   meaning: 'An API key got a new secret. The old secret stays valid for the requested overlap.',
 });
 
 export const apiKeyRevoked = defineAuditEvent({
   type: 'api_key.revoked',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { user_id: user, owner_client_id: id, reason },
   meaning: 'An API key was revoked, or its owner was deleted. `reason` says why.',
 });

@@ -6,7 +6,7 @@ import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 export type KeyOutcome = 'active' | (typeof KEY_REFUSALS)[number];
 
 /** How many keys this copy has verified for other services since its start, by result. */
-export type KeyVerifications = Record<KeyOutcome, number>;
+type KeyVerifications = Record<KeyOutcome, number>;
 export type HasKeyVerifications = { readonly keyVerifications: KeyVerifications };
 
 export const createKeyVerifications = (): KeyVerifications =>

@@ -7,7 +7,6 @@ export const apiKeyUnknown = defineError({
   title: 'API key not found',
   cause: 'You have no API key with this id.',
   fix: 'List your keys with GET /v1/api-keys.',
-  retryable: false,
 });
 
 export const apiKeyOver = defineError({
@@ -17,7 +16,6 @@ export const apiKeyOver = defineError({
   cause:
     'The key was revoked or has expired, all sessions of its owner were ended after it was created, or its owner is disabled or deleted.',
   fix: 'Create a new API key.',
-  retryable: false,
 });
 
 export const apiKeyTooMany = defineError({
@@ -26,7 +24,6 @@ export const apiKeyTooMany = defineError({
   title: 'Too many API keys',
   cause: 'An owner can have 50 keys that are live or were created within the last day.',
   fix: 'Revoke keys that are not used (see `last_used_at`). A revoked key still counts until a day after it was created; wait until then to create another.',
-  retryable: false,
 });
 
 export const apiKeyPublicKeyInvalid = defineError({
@@ -35,7 +32,6 @@ export const apiKeyPublicKeyInvalid = defineError({
   title: 'Public key not supported',
   cause: '`public_key` is not a P-256 or Ed25519 public key as a JWK.',
   fix: 'Send only kty, crv, x (and y for P-256) of the public key.',
-  retryable: false,
 });
 
 export const apiKeySignatureInvalid = defineError({
@@ -45,7 +41,6 @@ export const apiKeySignatureInvalid = defineError({
   cause:
     'This API key requires signed requests (RFC 9421). The signature is missing, does not verify, covers too little, is too old, or its nonce was used before.',
   fix: 'Sign @method, @target-uri and, for a request with a body, content-digest, with the parameters created, nonce and keyid.',
-  retryable: false,
 });
 
 /** Keys are checked in memory: a copy whose memory may be outdated accepts none. */

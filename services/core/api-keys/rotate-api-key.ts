@@ -11,7 +11,7 @@ import { type HasApiKeysChanged, ownerOf, ownKey } from './key-owner.ts';
 import { assertMayCarry } from './key-permissions.ts';
 import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
-export type RotateApiKeyInput = {
+type RotateApiKeyInput = {
   readonly api_key_id: string;
   readonly overlap_seconds?: number | undefined;
   /** Why an operator rotates the key of an owner. */

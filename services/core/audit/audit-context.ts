@@ -8,7 +8,7 @@ import type { EndRule } from './end-rule-shapes.ts';
 import { hmacKey } from './hmac-key.ts';
 
 /** The actor columns of an outbox row. IP address and user agent are keyed hashes. */
-export type AuditActor = {
+type AuditActor = {
   readonly actor_kind: Caller['kind'];
   readonly actor_id: string | null;
   readonly client_id: string | null;
@@ -17,7 +17,7 @@ export type AuditActor = {
   readonly traceparent: string | null;
 };
 
-export type IdentifierKey = { readonly version: number; readonly key: Buffer };
+type IdentifierKey = { readonly version: number; readonly key: Buffer };
 
 const HASH_CHARACTERS = 22;
 /** When the cache is full, it is emptied: few addresses and agents send most requests. */

@@ -3,7 +3,6 @@ import { count, logHead, name, oneOf, reason, user } from '#services/platform/de
 
 export const auditSealingStopped = defineAuditEvent({
   type: 'audit.sealing_stopped',
-  durability: 'durable',
   outcomes: ['database_behind', 'forked', 'tiles_damaged', 'continued_elsewhere', 'log_forged_continuation'],
   detail: { log: logHead, mark: logHead },
   meaning:
@@ -12,16 +11,12 @@ export const auditSealingStopped = defineAuditEvent({
 
 export const auditSealingResumed = defineAuditEvent({
   type: 'audit.sealing_resumed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { log: logHead },
   meaning: 'The database has reached the high-water mark again, and sealing continues.',
 });
 
 export const auditLogContinued = defineAuditEvent({
   type: 'audit.log_continued',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason, held: logHead, lost: logHead },
   meaning:
     'An operator accepted that leaves were lost, and a new log began. This event is its first leaf and names the last signed head of the previous log.',
@@ -29,7 +24,6 @@ export const auditLogContinued = defineAuditEvent({
 
 export const auditRowRefused = defineAuditEvent({
   type: 'audit.row_refused',
-  durability: 'durable',
   outcomes: ['key_unknown'],
   detail: { claimed_type: name, claimed_actor: oneOf('user', 'client', 'system', 'anonymous'), claimed_actor_id: user },
   meaning:
@@ -38,8 +32,6 @@ export const auditRowRefused = defineAuditEvent({
 
 export const auditPersonalErased = defineAuditEvent({
   type: 'audit.personal_erased',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { values: count, unsealed: count },
   meaning: 'An operator erased the personal values of a user’s events; the events and every proof are unchanged.',
 });

@@ -7,7 +7,7 @@ import { isOwnId } from './seal/member-rules.ts';
 import type { OutboxRow } from './seal/seal.store.ts';
 import { splitEvent } from './seal/sealable-event.ts';
 
-export type ErasedPersonal = { readonly values: number; readonly unsealed: number };
+type ErasedPersonal = { readonly values: number; readonly unsealed: number };
 
 /**
  * Erases the personal values of a user's events, sealed or not, and records the erasure. Leaves contain only

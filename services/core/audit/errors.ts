@@ -6,7 +6,6 @@ export const auditEventUnknown = defineError({
   title: 'Event not found in the sealed log',
   cause: 'No event with this number has been sealed. Events of the last seconds may still be waiting to be sealed.',
   fix: 'Send the `seq` of an event from GET /v1/audit/events, or try again after a few seconds.',
-  retryable: false,
 });
 
 /** A superuser of the database edited the row, its leaf, or its personal values. */
@@ -16,7 +15,6 @@ export const auditRowAltered = defineError({
   title: 'Stored event differs from what was sealed',
   cause: 'The row, its sealed bytes or a personal value behind a commitment was changed in the database after sealing.',
   fix: 'Operators: run `sallyport audit verify`, and follow the runbook AuditRowAltered.',
-  retryable: false,
 });
 
 export const auditProofPending = defineError({
@@ -43,7 +41,6 @@ export const auditTileUnknown = defineError({
   title: 'Tile not found',
   cause: 'The path is not a tile path, or the tile is beyond the size of the newest checkpoint.',
   fix: 'Read the checkpoint, then tiles within its size (c2sp.org/tlog-tiles).',
-  retryable: false,
 });
 
 export const auditOriginUnknown = defineError({
@@ -52,7 +49,6 @@ export const auditOriginUnknown = defineError({
   title: 'Log not found',
   cause: 'No log with this number exists.',
   fix: 'List the logs with GET /v1/audit/log/origins.',
-  retryable: false,
 });
 
 /** The database lost part of the log, by tampering or a damaged disk. */
@@ -62,5 +58,4 @@ export const auditLogDamaged = defineError({
   title: 'Stored log does not match its Merkle tree',
   cause: 'A tile or an entry is missing or was changed in the database.',
   fix: 'Operators: run `sallyport audit verify`, which names the first damaged place, and follow the runbook AuditSealingStopped.',
-  retryable: false,
 });

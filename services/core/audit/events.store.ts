@@ -106,7 +106,7 @@ const auditPersonalRead = defineStatement(
   `SELECT field, encode(salt, 'base64') AS salt, value FROM audit_personal WHERE event_id = $1 ORDER BY field`,
 );
 
-export type PlacedEventRow = ViewRow & { readonly origin: string; readonly index: number };
+type PlacedEventRow = ViewRow & { readonly origin: string; readonly index: number };
 export type PersonalRow = { readonly field: string; readonly salt: string; readonly value: string };
 
 export type EventFilter = {

@@ -15,5 +15,4 @@ export const nothingToContinue = defineError({
   title: 'The audit log has no loss to accept',
   cause: 'The database has reached the high-water mark kept outside it, so sealing continues.',
   fix: 'You need not do anything. If you have just restored a backup, check again after a worker has run.',
-  retryable: false,
 });

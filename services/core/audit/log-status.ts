@@ -19,7 +19,7 @@ export type StopReason = (typeof stopReasons)[number];
 export type LogStatus = 'current' | 'swap' | StopReason;
 
 /** Database reads that only some comparisons need. */
-export type LogHistory = {
+type LogHistory = {
   /** Root (base64) that the log had at this size, computed from its tiles. */
   rootAt(size: number): Promise<string>;
   /** Whether a log follows another log without the leaf that states the loss. */

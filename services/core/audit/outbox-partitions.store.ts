@@ -3,7 +3,7 @@ import type { Sql } from '../ports.ts';
 import { definePurge, type Purge } from '../shared/purge.store.ts';
 
 /** A day with its own partition. */
-export type OutboxDay = {
+type OutboxDay = {
   /** `YYYY-MM-DD`, UTC. */
   readonly day: string;
   /** False: detached from the outbox, and not dropped yet. */

@@ -15,7 +15,6 @@ const request: RequestContext = {
 const key = Buffer.alloc(32, 7);
 const event = defineAuditEvent({
   type: 'test.done',
-  durability: 'durable',
   outcomes: ['ok', 'refused'],
   detail: { n: count, text },
   meaning: 'x',

@@ -7,7 +7,6 @@ export const rightsExceeded = defineError({
   title: 'Caller lacks a permission that this change grants or removes',
   cause: 'The user, role or client concerned has a permission that the caller does not have.',
   fix: 'Ask an administrator who has the permissions named in `detail`.',
-  retryable: false,
 });
 
 /** `detail` names the scope. */
@@ -18,5 +17,4 @@ export const scopeNotGranted = defineError({
   cause:
     'The token lacks a scope: the application did not ask for it, the user did not grant it, or no user signed in.',
   fix: 'Connect the application again for the resource of the MCP server, request the scope that `detail` names, and allow it on the consent page.',
-  retryable: false,
 });

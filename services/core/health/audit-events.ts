@@ -3,7 +3,6 @@ import { known, listOf, name, reason, release, text } from '#services/platform/d
 
 export const queueChanged = defineAuditEvent({
   type: 'operations.queue_changed',
-  durability: 'durable',
   outcomes: ['requested'],
   detail: { action: known('retry', 'discard', 'drain', 'clean', 'promote', 'pause', 'resume'), job_id: text, reason },
   meaning:
@@ -12,8 +11,6 @@ export const queueChanged = defineAuditEvent({
 
 export const releaseDeployed = defineAuditEvent({
   type: 'operations.release_deployed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { version: release, build: release, schema_version: release },
   meaning:
     'A deploy brought this `version` of the product, with its `build`, to the database, whose newest migration is `schema_version`.',
@@ -21,8 +18,6 @@ export const releaseDeployed = defineAuditEvent({
 
 export const releaseRolledBack = defineAuditEvent({
   type: 'operations.release_rolled_back',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     version: release,
     build: release,
@@ -36,8 +31,6 @@ export const releaseRolledBack = defineAuditEvent({
 
 export const installationRecorded = defineAuditEvent({
   type: 'operations.installation_recorded',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { changed: listOf(name) },
   meaning:
     'An API started with other facts of the installation than the one before, which commands use from then on. `changed` names the settings.',

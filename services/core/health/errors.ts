@@ -17,7 +17,6 @@ export const queueChangeRefused = defineError({
   title: 'Queue change refused',
   cause: 'The job is not in a state that allows this change, or the request does not match it.',
   fix: 'Reload the job and check its state; `error` says what is wrong.',
-  retryable: false,
 });
 
 export const deadLetterUnknown = defineError({
@@ -27,7 +26,6 @@ export const deadLetterUnknown = defineError({
   cause:
     'No job of this queue that used up its attempts has this id: it was retried or discarded, or is older than a month.',
   fix: 'GET /v1/admin/dead-letters lists the dead letters.',
-  retryable: false,
 });
 
 export const rollbackIncompatible = defineError({
@@ -36,5 +34,4 @@ export const rollbackIncompatible = defineError({
   title: 'Rollback refused',
   cause: 'The older version cannot run on this database, or a migration in between cannot be taken back.',
   fix: 'Read the reason. `sallyport releases list` shows the versions that ran; if none of them will do, restore a backup.',
-  retryable: false,
 });

@@ -23,7 +23,7 @@ export type QueueAdmin = {
 
 type QueuePorts = Pick<Ports, 'transact'> & { readonly queueAdmin: QueueAdmin };
 
-export type QueueChange = {
+type QueueChange = {
   /** `retry`, `discard`, `drain`, `clean`, `promote`, `pause`, `resume`. */
   readonly action: string;
   readonly queue: string;

@@ -39,7 +39,6 @@ const acr = known('aal1', 'aal2');
 
 export const userLogin = defineAuditEvent({
   type: 'user.login',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['ok', 'refused', 'second_factor_asked', 'locked', 'uncompared'],
   detail: {
@@ -62,7 +61,6 @@ export const userLogin = defineAuditEvent({
 
 export const userLoginLocked = defineAuditEvent({
   type: 'user.login_locked',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['refused'],
   detail: { of: oneOf('account', 'device', 'network'), failures: count, seconds: count, identifier: personal },
@@ -73,57 +71,43 @@ export const userLoginLocked = defineAuditEvent({
 // Written by row triggers, in the transaction that changes the row.
 export const userCreated = defineAuditEvent({
   type: 'user.created',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   meaning: 'An account was created.',
 });
 
 export const userDisabled = defineAuditEvent({
   type: 'user.disabled',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason },
   meaning: 'An account was disabled; its sessions and token families ended.',
 });
 
 export const userDeleted = defineAuditEvent({
   type: 'user.deleted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason },
   meaning: 'An account was deleted; its sessions and token families ended.',
 });
 
 export const userEmailChanged = defineAuditEvent({
   type: 'user.email_changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning: 'The e-mail address of an account changed. The event contains neither address.',
 });
 
 export const userTokensRevoked = defineAuditEvent({
   type: 'user.tokens_revoked',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason, token_epoch: count },
   meaning: 'Every existing token and token family of a user was revoked; `reason` says why.',
 });
 
 export const sessionCreated = defineAuditEvent({
   type: 'session.created',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   detail: { user_id: user },
   meaning: 'A browser session began.',
 });
 
 export const sessionRenewed = defineAuditEvent({
   type: 'session.renewed',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   detail: { user_id: user, reason },
   meaning:
     'The user of a browser session authenticated again (a sign-in or a step-up; `reason` says which). The session and its token families go on; only its cookie changed.',
@@ -131,94 +115,72 @@ export const sessionRenewed = defineAuditEvent({
 
 export const userSessionEnded = defineAuditEvent({
   type: 'session.ended',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   detail: { user_id: user, reason },
   meaning: 'A browser session ended with its token families; `reason` says why.',
 });
 
 export const accountLinked = defineAuditEvent({
   type: 'account.linked',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { provider: provider },
   meaning: 'A sign-in method was added to an account: a password or an account at another provider.',
 });
 
 export const accountUnlinked = defineAuditEvent({
   type: 'account.unlinked',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { provider: provider },
   meaning: 'A sign-in method was removed from an account.',
 });
 
 export const accountPasswordTaken = defineAuditEvent({
   type: 'account.password_taken_over',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning:
     'A user who was imported without a password signed in with the one at the old provider; it is stored here from now on.',
 });
 
 export const accountPasswordRehashed = defineAuditEvent({
   type: 'account.password_rehashed',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning:
     'At a sign-in, the stored hash of the password was replaced with a stronger hash of the same password. No session ended.',
 });
 
 export const passwordBreachUnchecked = defineAuditEvent({
   type: 'password.breach_unchecked',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning:
     'The breached-password list (BREACH_RANGE_URL) did not answer, and a new password was accepted without the check.',
 });
 
 export const accountPasswordChanged = defineAuditEvent({
   type: 'account.password_changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { provider: provider },
   meaning: 'The password of an account changed.',
 });
 
 export const userEmailVerified = defineAuditEvent({
   type: 'user.email_verified',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning: 'The e-mail address of an account was verified by a code sent to it.',
 });
 
 export const userProfileChanged = defineAuditEvent({
   type: 'user.profile_changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { fields: listOf(oneOf('name', 'image')) },
   meaning: 'A user changed the name or picture of their account; `detail.fields` lists the changed fields.',
 });
 
 export const codeRefused = defineAuditEvent({
   type: 'code.refused',
-  durability: 'durable',
   outcomes: ['refused'],
   meaning: 'A wrong, used or expired mailed code was refused.',
 });
 
 export const userEnabled = defineAuditEvent({
   type: 'user.enabled',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason },
   meaning: 'A disabled account was enabled. Sessions that ended stay ended.',
 });
 
 export const userSteppedUp = defineAuditEvent({
   type: 'user.stepped_up',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['ok', 'refused'],
   detail: { factor: signInFactor, session_id: id, previous_acr: acr },
@@ -228,8 +190,6 @@ export const userSteppedUp = defineAuditEvent({
 
 export const factorRenamed = defineAuditEvent({
   type: 'factor.renamed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { factor: signInFactor },
   meaning: 'A user renamed one of their passkeys.',
 });
@@ -237,24 +197,18 @@ export const factorRenamed = defineAuditEvent({
 // Written by row triggers.
 export const factorEnrolled = defineAuditEvent({
   type: 'factor.enrolled',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { factor: signInFactor },
   meaning: 'A second factor was added to an account (`detail.factor`). The first one ends every existing session.',
 });
 
 export const factorRemoved = defineAuditEvent({
   type: 'factor.removed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { factor: signInFactor },
   meaning: 'A second factor was removed from an account (`detail.factor`). Every existing session ended.',
 });
 
 export const factorsReset = defineAuditEvent({
   type: 'user.factors_reset',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { totp: flag, passkeys: count, reason },
   meaning:
     'An administrator removed the authenticator app (`detail.totp`) and passkeys (`detail.passkeys`: how many) of an account whose owner lost them. A mail notifies the owner.',
@@ -262,23 +216,17 @@ export const factorsReset = defineAuditEvent({
 
 export const recoveryCodesMade = defineAuditEvent({
   type: 'recovery_codes.made',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning: 'New recovery codes were created for an account; older ones became invalid.',
 });
 
 export const recoveryCodeUsed = defineAuditEvent({
   type: 'recovery_code.used',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { left: count },
   meaning: 'A recovery code was used and is now invalid; `detail.left` says how many remain.',
 });
 
 export const recoveryCodesVoided = defineAuditEvent({
   type: 'recovery_codes.voided',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { left: count, reason },
   meaning:
     'The recovery codes of an account became invalid and its second factors remain: the codes were created after a suspicious sign-in, and the action of an incident removed what was created since. `detail.left` says how many codes there were, and `detail.reason` names the detection. Recovery codes that are deleted with the last factor have no separate event.',
@@ -286,8 +234,6 @@ export const recoveryCodesVoided = defineAuditEvent({
 
 export const userInvited = defineAuditEvent({
   type: 'user.invited',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason, roles: listOf(label) },
   meaning:
     'An administrator created an account for another person or repeated the invitation. A mail invites the future owner, who gets `detail.roles` on acceptance.',
@@ -295,8 +241,6 @@ export const userInvited = defineAuditEvent({
 
 export const userUnlocked = defineAuditEvent({
   type: 'user.unlocked',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { failures: count, reason },
   meaning:
     'An administrator, or the owner with a mailed code (`reason` is `mailed_code`), unlocked password sign-in of an account. Its count of wrong passwords restarts at zero.',

@@ -3,8 +3,6 @@ import { count, instant, known, name, reason } from '#services/platform/define/a
 
 export const keyPublished = defineAuditEvent({
   type: 'key.published',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     alg: known('RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519', 'HS256'),
     purpose: known('access', 'access:RS256', 'access:ES256', 'access:EdDSA', 'audit-log'),
@@ -15,46 +13,34 @@ export const keyPublished = defineAuditEvent({
 
 export const keyCompromised = defineAuditEvent({
   type: 'key.compromised',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { reason, replaced_by: name },
   meaning: 'A signing key was removed from the key set and its tokens are rejected; `replaced_by` signs immediately.',
 });
 
 export const keyPrivatePartDestroyed = defineAuditEvent({
   type: 'key.private_part_destroyed',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning: 'The private key of a signing key that no longer signs was destroyed.',
 });
 
 export const keyStopped = defineAuditEvent({
   type: 'key.stopped',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning:
     'A key stopped signing because the configuration no longer uses it: the shared secret of HS256 (JWT_SECRET), or a key of an algorithm that neither JWT_ADDITIONAL_ALGORITHMS nor a client names any more.',
 });
 
 export const keyEncryptionChanged = defineAuditEvent({
   type: 'key_encryption.changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { values: count },
   meaning: 'All encrypted keys and secrets were re-encrypted under a new key-encryption key; `values` says how many.',
 });
 
 export const serverSecretCreated = defineAuditEvent({
   type: 'server_secret.created',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { activates_at: instant },
   meaning: 'A version of a server secret was created; it is used from `activates_at` on.',
 });
 
 export const serverSecretDestroyed = defineAuditEvent({
   type: 'server_secret.destroyed',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning: 'A version of a server secret was destroyed because nothing uses it any more.',
 });

@@ -13,7 +13,7 @@ import { sealRandom } from './secrets/ensure-shared-secret.ts';
 
 type CompromisePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> & HasKeysChanged;
 
-export type CompromiseAnswer = {
+type CompromiseAnswer = {
   readonly key: KeyView;
   /** The key of the same purpose that signs now; null if none is configured, or its first one does not sign yet. */
   readonly signer: KeyView | null;

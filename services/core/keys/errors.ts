@@ -29,7 +29,6 @@ export const signingAlgorithmRefused = defineError({
   cause:
     'The algorithm is neither JWT_ALGORITHM nor one of JWT_ADDITIONAL_ALGORITHMS, or its first key is still in its hold period; `detail` names the algorithms that can be used.',
   fix: 'Use one of the named algorithms, or ask an operator to add this one to JWT_ADDITIONAL_ALGORITHMS.',
-  retryable: false,
 });
 
 export const keyUnknown = defineError({
@@ -38,7 +37,6 @@ export const keyUnknown = defineError({
   title: 'Key not found',
   cause: 'No key of this installation has this kid, or its history was removed.',
   fix: 'List the keys with GET /v1/keys.',
-  retryable: false,
 });
 
 export const keyRingBehind = defineError({

@@ -16,7 +16,7 @@ export async function readSignedAlgorithms({ sql }: Pick<Ports, 'sql'>): Promise
   return policy === undefined ? [] : signedAlgorithms(await readKeys(sql), policy, await readDatabaseClock(sql));
 }
 
-export type KeyMoment = {
+type KeyMoment = {
   readonly at: string;
   readonly kid: string;
   readonly alg: string;

@@ -6,7 +6,7 @@ import type { KeyPolicy } from './key-timeline.ts';
 import { insertKey, readSecrets } from './keys.store.ts';
 import { serverSecretContext } from './secrets/server-secrets.ts';
 
-export type Publication = {
+type Publication = {
   readonly policy: KeyPolicy;
   readonly nowMs: number;
   readonly signsFrom: number;

@@ -1,6 +1,6 @@
 import type { HasKeyRing } from './key-ring.ts';
 
-export type JwksReply = {
+type JwksReply = {
   readonly status: 200 | 304;
   /** JSON text; null with 304. */
   readonly body: string | null;

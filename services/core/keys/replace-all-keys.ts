@@ -10,7 +10,7 @@ import { sealRandom } from './secrets/ensure-shared-secret.ts';
 
 type ReplacePorts = Pick<Ports, 'sql' | 'vault' | 'random'>;
 
-export type KeyReplacements = { readonly policy: KeyPolicy; readonly byPurpose: ReadonlyMap<string, SealedKey> };
+type KeyReplacements = { readonly policy: KeyPolicy; readonly byPurpose: ReadonlyMap<string, SealedKey> };
 
 const isLive = (key: KeyRow, nowMs: number): boolean =>
   key.compromised_at === null && (key.leaves_at === null || key.leaves_at > nowMs);

@@ -31,7 +31,7 @@ export type HasKeysChanged = { readonly keysChanged: () => void | Promise<void> 
 
 type RotatePorts = Pick<Ports, 'transact' | 'sql' | 'vault'> & HasKeysChanged;
 
-export type RotationAnswer = {
+type RotationAnswer = {
   /** `pending`: a key was already waiting and is returned. */
   readonly outcome: RotationPlan['kind'];
   /** The key that signs next, or (not due) the one that signs. */

@@ -21,7 +21,7 @@ const durations = {
   HS256: tokenSignDuration.at({ algorithm: 'HS256' }),
 };
 
-export type SignJws = (input: string, alg: KeyAlgorithm, key: KeyObject) => Promise<string>;
+type SignJws = (input: string, alg: KeyAlgorithm, key: KeyObject) => Promise<string>;
 
 /**
  * Signs a JWS signing input (RFC 7515 §5.1): `<input>.<signature>`. RS256 takes a third of a millisecond and runs in

@@ -3,8 +3,6 @@ import { code } from '#services/platform/define/audit-member.ts';
 
 export const limitBypassed = defineAuditEvent({
   type: 'limit.bypassed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { limit: code, route_class: code },
   meaning:
     'A caller with limits:bypass exceeded a rate limit; recorded once per caller, limit and minute. `detail.limit` names the limit, `detail.route_class` the route class.',

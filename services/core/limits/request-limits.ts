@@ -57,7 +57,7 @@ export type RequestLimits = {
   admitItems(furtherItems: number, rateClass: RateClass, before: RequestAdmission): RequestAdmission;
 };
 
-export type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
+type LimitPorts = BypassPorts & { readonly rateCounters: RateCounters };
 const BYPASS = limitsBypass.name;
 
 function refuse(refused: Counted, counted: readonly Counted[], rateClass: RateClass): never {

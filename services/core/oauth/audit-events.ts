@@ -3,15 +3,12 @@ import { code, count, flag, id, name, reason, scope, user } from '#services/plat
 
 export const consentGranted = defineAuditEvent({
   type: 'oauth.consent_granted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { scope, audience: name },
   meaning: 'A user consented to a client; `scope` and `audience` name what was granted.',
 });
 
 export const authorizationDecided = defineAuditEvent({
   type: 'oauth.authorized',
-  durability: 'durable',
   outcomes: ['ok', 'denied'],
   detail: { scope, audience: name, session_id: id, pushed: flag },
   meaning:
@@ -20,7 +17,6 @@ export const authorizationDecided = defineAuditEvent({
 
 export const codeReused = defineAuditEvent({
   type: 'oauth.code_reused',
-  durability: 'durable',
   outcomes: ['ended'],
   meaning:
     'An authorization code was presented again after its use, and the token family of its first use was revoked.',
@@ -28,7 +24,6 @@ export const codeReused = defineAuditEvent({
 
 export const deviceGrantDecided = defineAuditEvent({
   type: 'oauth.device_decided',
-  durability: 'durable',
   outcomes: ['ok', 'denied'],
   detail: { scope, audience: name },
   meaning: 'A user allowed or denied a device grant.',
@@ -36,7 +31,6 @@ export const deviceGrantDecided = defineAuditEvent({
 
 export const logoutTokenSent = defineAuditEvent({
   type: 'oauth.logout_token_sent',
-  durability: 'durable',
   outcomes: ['ok', 'given_up', 'dropped'],
   detail: { attempts: count, code },
   meaning:
@@ -45,8 +39,6 @@ export const logoutTokenSent = defineAuditEvent({
 
 export const consentWithdrawn = defineAuditEvent({
   type: 'oauth.consent_withdrawn',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { logins: count, user_id: user, reason },
   meaning:
     'A user withdrew the consent to a client; `logins` is the number of token families that were revoked. If `reason` is present, the action of an incident withdrew the consent because it was granted after the suspicious sign-in.',

@@ -6,7 +6,6 @@ export const consentUnknown = defineError({
   title: 'Consent not found',
   cause: 'You have no consent and no active token family for this client, or they have already ended.',
   fix: 'GET /v1/consents lists your consents.',
-  retryable: false,
 });
 
 export const registrationClosed = defineError({
@@ -16,7 +15,6 @@ export const registrationClosed = defineError({
   title: 'Dynamic client registration disabled',
   cause: 'The operator has set CLIENT_REGISTRATION to off.',
   fix: 'Ask the operator of the installation to register the client.',
-  retryable: false,
 });
 
 export const registrationFull = defineError({
@@ -38,7 +36,6 @@ export const clientMetadataInvalid = defineError({
   title: 'Client metadata invalid',
   cause: 'A member is malformed, unsupported, or contradicts another one (RFC 7591 §2).',
   fix: 'Compare the metadata with /.well-known/oauth-authorization-server; `detail` names the member.',
-  retryable: false,
 });
 
 export const clientRedirectUriInvalid = defineError({
@@ -49,5 +46,4 @@ export const clientRedirectUriInvalid = defineError({
   cause:
     'A redirect URI is missing, not absolute, has a fragment, wildcard or user part, or uses a scheme other than https, http on a loopback address, or a private-use scheme with a dot (RFC 8252 §7, RFC 9700 §2.1).',
   fix: 'Send the exact redirect URIs of the client, at most 4.',
-  retryable: false,
 });

@@ -9,7 +9,6 @@ export const authorizationCodeInvalid = defineError({
   cause:
     'The code is unknown, older than a minute, already used or issued to another client, or redirect_uri, code_verifier or DPoP key do not match its request. Reusing a code revokes the tokens of its first use.',
   fix: 'Send the user to the authorization endpoint again.',
-  retryable: false,
 });
 
 export const openRequestsFull = defineError({
@@ -31,7 +30,6 @@ export const resourceNotGranted = defineError({
   title: 'Resource not granted',
   cause: 'The token request names a resource that the authorization request did not include (RFC 8707 §2.2).',
   fix: 'Omit `resource`, or send the one from the authorization request.',
-  retryable: false,
 });
 
 export const openIdScopeMissing = defineError({
@@ -40,7 +38,6 @@ export const openIdScopeMissing = defineError({
   title: 'Token lacks the scope openid',
   cause: 'UserInfo accepts only access tokens from a user sign-in with the scope openid (OpenID Connect Core §5.3).',
   fix: 'Request the scope openid when the user signs in.',
-  retryable: false,
 });
 
 export const deviceGrantPending = defineError({
@@ -70,7 +67,6 @@ export const deviceGrantDenied = defineError({
   title: 'Request denied by the user',
   cause: 'The user denied the code of this device in the browser.',
   fix: 'Start again only if the user asks for it.',
-  retryable: false,
 });
 
 export const deviceCodeExpired = defineError({
@@ -81,7 +77,6 @@ export const deviceCodeExpired = defineError({
   cause:
     'No user decided within ten minutes, or all tokens of the user or client were revoked after the user allowed it.',
   fix: 'Start again with a new code.',
-  retryable: false,
 });
 
 export const deviceCodeInvalid = defineError({
@@ -91,7 +86,6 @@ export const deviceCodeInvalid = defineError({
   title: 'Device code invalid or used',
   cause: 'The code is unknown, already used, or issued to another client.',
   fix: 'Start again with a new code.',
-  retryable: false,
 });
 
 export const subjectTokenInvalid = defineError({
@@ -102,7 +96,6 @@ export const subjectTokenInvalid = defineError({
   cause:
     'The token is not an active access token of a user, is for an audience that the client is not allowed, is bound to a key, or has already passed through four services (RFC 8693 §2.2.2).',
   fix: 'Send the access token with which the user called your service, unchanged.',
-  retryable: false,
 });
 
 export const responseTypeUnsupported = defineError({
@@ -112,7 +105,6 @@ export const responseTypeUnsupported = defineError({
   title: 'Response type not supported',
   cause: 'The only supported response type is code (RFC 9700 §2.1.2).',
   fix: 'Send `response_type=code`.',
-  retryable: false,
 });
 
 export const certificateUnreadable = defineError({
@@ -123,7 +115,6 @@ export const certificateUnreadable = defineError({
   cause:
     'The proxy sends a certificate in CLIENT_CERT_HEADER that is not in RFC 9440 form, PEM, or base64 of one DER certificate. A token issued without it would not be bound.',
   fix: 'Configure the proxy to send only the client certificate, in one of these forms.',
-  retryable: false,
 });
 
 export const requestObjectUnsupported = defineError({
@@ -133,5 +124,4 @@ export const requestObjectUnsupported = defineError({
   title: 'Request objects are not supported',
   cause: 'The authorization request has its parameters in a `request` object (RFC 9101).',
   fix: 'Send the parameters directly; a pushed request protects them as well.',
-  retryable: false,
 });

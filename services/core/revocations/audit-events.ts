@@ -3,7 +3,6 @@ import { count } from '#services/platform/define/audit-member.ts';
 
 export const revocationsCollapsed = defineAuditEvent({
   type: 'revocations.collapsed',
-  durability: 'durable',
   outcomes: ['user', 'client', 'global'],
   detail: { raised: count, collapsed: count, entries: count, budget: count },
   meaning:

@@ -23,7 +23,7 @@ export type HighWaterKeeper = {
   close(): Promise<void>;
 };
 
-export type HighWaterKeeperDeps = { readonly marks: MarkStore; readonly sql: Sql; readonly log: Log };
+type HighWaterKeeperDeps = { readonly marks: MarkStore; readonly sql: Sql; readonly log: Log };
 
 /** Compares a database with its high-water marks, and raises the marks as its state advances. */
 export function createHighWaterKeeper({ marks: store, sql, log }: HighWaterKeeperDeps): HighWaterKeeper {

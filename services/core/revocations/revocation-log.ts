@@ -18,7 +18,7 @@ export type RevocationEntry = {
 };
 
 /** The live entries: by kind and value, in epoch order, and by expiry. */
-export type RevocationLog = {
+type RevocationLog = {
   readonly byName: Readonly<Record<RevocationKind, ReadonlyMap<string, RevocationEntry>>>;
   size(): number;
   /** Live entries above an epoch, in order, at most `limit`. */

@@ -98,7 +98,7 @@ const refused = (refusal: Refusal): Error =>
     ? stateRewound({ retryAfterSeconds: 30 })
     : revocationStateStale({ retryAfterSeconds: 1 });
 
-export type RevocationSetOptions = {
+type RevocationSetOptions = {
   readonly clock: Clock;
   readonly log: Log;
   readonly stalenessBoundMs: number;

@@ -20,7 +20,7 @@ export type RevocationStreams = {
 
 export type HasRevocationStreams = { readonly revocationStreams: RevocationStreams };
 
-export type RevocationStreamDeps = HasRevocations &
+type RevocationStreamDeps = HasRevocations &
   HasRevocationFeed & {
     readonly clock: Clock;
     readonly log: Log;

@@ -63,7 +63,6 @@ const databaseIsUnused = defineStatement(
 export const revocationPurge = definePurge({
   kind: 'revocations',
   table: 'revocations',
-  id: 'id',
   ends: 'expires_at',
   stays: `interval '1 hour'`,
 });

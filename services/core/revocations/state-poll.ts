@@ -6,7 +6,7 @@ import { followNews, notifyCopies } from './revocation-news.cache.ts';
 import { beatFeed } from './revocations.store.ts';
 import { createVersionFollower } from './version-follower.ts';
 
-export type StatePollDeps = Pick<Ports, 'sql' | 'redis' | 'marks'> &
+type StatePollDeps = Pick<Ports, 'sql' | 'redis' | 'marks'> &
   Pick<FeedReaderDeps, 'clock' | 'log' | 'pollSql' | 'revocations' | 'databaseGuard' | 'onConfirmed'> & {
     readonly pollIntervalMs: number;
     /** Loads the keys. Called at the first answer and when `keys_version` changes; retried until it succeeds. */

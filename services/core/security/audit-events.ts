@@ -3,7 +3,6 @@ import { code, count, id, oneOf, personal, reason, user } from '#services/platfo
 
 export const incidentRaised = defineAuditEvent({
   type: 'incident.raised',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['open'],
   detail: {
@@ -21,7 +20,6 @@ export const incidentRaised = defineAuditEvent({
 
 export const incidentActed = defineAuditEvent({
   type: 'incident.acted',
-  durability: 'durable',
   outcomes: ['end_session', 'block_network', 'revoke_sessions', 'step_up'],
   detail: { detection: code, user_id: user },
   meaning:
@@ -30,7 +28,6 @@ export const incidentActed = defineAuditEvent({
 
 export const eventSetAside = defineAuditEvent({
   type: 'incident.event_set_aside',
-  durability: 'durable',
   outcomes: ['set_aside'],
   detail: { seq: count, failure: code },
   meaning:
@@ -39,15 +36,12 @@ export const eventSetAside = defineAuditEvent({
 
 export const eventRetried = defineAuditEvent({
   type: 'incident.event_retried',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { seq: count, reason },
   meaning: 'An operator retried an event that was set aside; `reason` says why.',
 });
 
 export const incidentChanged = defineAuditEvent({
   type: 'incident.changed',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['acknowledged', 'closed'],
   detail: { detection: code, reason },

@@ -6,7 +6,6 @@ export const incidentUnknown = defineError({
   title: 'Incident not found',
   cause: 'No incident has this id; closed incidents are deleted after six years.',
   fix: 'GET /v1/admin/incidents lists the incidents.',
-  retryable: false,
 });
 
 export const incidentClosed = defineError({
@@ -15,7 +14,6 @@ export const incidentClosed = defineError({
   title: 'Incident already closed',
   cause: 'A closed incident cannot be changed; the next sighting raises a new incident.',
   fix: 'Look for an open incident with the same detection and subject.',
-  retryable: false,
 });
 
 export const eventNotSetAside = defineError({
@@ -24,7 +22,6 @@ export const eventNotSetAside = defineError({
   title: 'Event not set aside',
   cause: 'The event has been evaluated, is still being retried automatically, or is of a type that no detection reads.',
   fix: 'List the events that can be retried with `sallyport incidents unjudged`.',
-  retryable: false,
 });
 
 export const eventStreamsBusy = defineError({

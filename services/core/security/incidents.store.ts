@@ -75,7 +75,6 @@ const incidentChange = defineStatement(
 export const incidentPurge = definePurge({
   kind: 'incidents',
   table: 'incidents',
-  id: 'id',
   ends: 'last_seen_at',
   stays: `interval '6 years'`,
   where: `state = 'closed'`,

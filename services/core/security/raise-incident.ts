@@ -9,7 +9,7 @@ import { type Raised, upsertIncident } from './incidents.store.ts';
 
 type SubjectId = Pick<EventDetail<typeof incidentRaised>, 'user_id' | 'client_id' | 'installation_id'>;
 
-export type Sighting = {
+type Sighting = {
   readonly target: IncidentSubject;
   /** Ids, codes and counts; no secret, address or name. Stored with the incident; later members overwrite earlier ones. */
   readonly detail?: Readonly<Record<string, unknown>>;

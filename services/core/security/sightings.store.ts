@@ -108,7 +108,7 @@ export async function readProgress(sql: Sql): Promise<number> {
 export const advanceProgress = async (sql: Sql, seq: number): Promise<boolean> =>
   (await sql.query(detectionProgressAdvance, [seq])).length > 0;
 
-export type StuffingNetwork = {
+type StuffingNetwork = {
   readonly key: string;
   readonly failures: number;
   readonly successes: number;

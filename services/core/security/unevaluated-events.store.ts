@@ -75,7 +75,7 @@ export const postponeUnevaluated = async (
   seconds: number | null,
 ): Promise<boolean> => (await tx.query(unevaluatedPostpone, [seq, tries, failure, seconds])).length > 0;
 
-export type UnevaluatedRow = Unevaluated & {
+type UnevaluatedRow = Unevaluated & {
   readonly type: string;
   readonly failure: string;
   readonly failed_at: Date;

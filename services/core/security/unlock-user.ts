@@ -8,7 +8,7 @@ import type { Caller, Ports } from '../ports.ts';
 import { userUnknown } from '../tokens/errors.ts';
 import { readAccount } from './sightings.store.ts';
 
-export type UnlockInput = {
+type UnlockInput = {
   readonly user_id: string;
   /** For the audit log. */
   readonly reason: string;

@@ -28,7 +28,8 @@ export type Purge = {
 type PurgeTable = {
   readonly kind: PurgeKind;
   readonly table: string;
-  readonly id: string;
+  /** Column that names a row; `id` by default. */
+  readonly id?: string;
   /** Column with a row's expiry; an index leads with it, or the table is nearly empty. */
   readonly ends: string;
   /** An interval: how long a row is kept after it expired. */
@@ -44,7 +45,7 @@ type PurgeTable = {
  * the dead entries it left in the index are not scanned again; they lock in id order, as every writer of many rows does,
  * and skip locked rows.
  */
-export function definePurge({ kind, table, id, ends, stays, where = 'true', also = '' }: PurgeTable): Purge {
+export function definePurge({ kind, table, id = 'id', ends, stays, where = 'true', also = '' }: PurgeTable): Purge {
   const isOver = `${ends} < now() - (${stays}) AND ${where}`;
   const removeBatch = defineStatement(
     `purge_${kind}`,

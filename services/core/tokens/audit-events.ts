@@ -26,7 +26,6 @@ const refresh = { generation: count, held: count, user_id: user, session_id: id 
 /** A client-credentials token, or a refused pair. An issued pair is recorded as its token family. */
 export const tokenIssued = defineAuditEvent({
   type: 'token.issued',
-  durability: 'durable',
   outcomes: ['ok', 'refused'],
   detail: { grant: grant, audience: name, scope, reason: code, user_id: user, of: id },
   meaning: 'An access token was issued by client credentials, or a request for tokens was refused.',
@@ -34,7 +33,6 @@ export const tokenIssued = defineAuditEvent({
 
 export const tokenRevoked = defineAuditEvent({
   type: 'token.revoked',
-  durability: 'durable',
   outcomes: ['ok', 'refused', 'unknown'],
   detail: { reason, user_id: user, client_id: id },
   meaning: 'A caller asked to revoke a token, a session, a token family, or all tokens of a user or client.',
@@ -42,7 +40,6 @@ export const tokenRevoked = defineAuditEvent({
 
 export const tokenReplayDetected = defineAuditEvent({
   type: 'token.replay_detected',
-  durability: 'durable',
   outcomes: ['replay'],
   detail: { user_id: user },
   meaning:
@@ -78,8 +75,6 @@ export const tokensValidated = defineAuditEvent({
 
 export const familyCreated = defineAuditEvent({
   type: 'token.family_created',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     user_id: user,
     session_id: id,
@@ -91,8 +86,6 @@ export const familyCreated = defineAuditEvent({
 
 export const familyEnded = defineAuditEvent({
   type: 'token.family_ended',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { user_id: user, session_id: id, reason, families: count },
   meaning: 'A token family was ended. `reason` says why.',
 });
@@ -100,7 +93,6 @@ export const familyEnded = defineAuditEvent({
 /** The rotation statement writes this and the next three with the rotation. */
 export const tokenRefreshed = defineAuditEvent({
   type: 'token.refreshed',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['rotated', 'kept', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
   detail: refresh,
@@ -110,7 +102,6 @@ export const tokenRefreshed = defineAuditEvent({
 
 export const tokenRefreshReused = defineAuditEvent({
   type: 'token.refresh_reused',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['replay'],
   detail: refresh,
@@ -120,7 +111,6 @@ export const tokenRefreshReused = defineAuditEvent({
 
 export const tokenRefreshOverused = defineAuditEvent({
   type: 'token.refresh_overused',
-  durability: 'durable',
   outcomes: ['grace_spent'],
   detail: refresh,
   meaning:
@@ -129,7 +119,6 @@ export const tokenRefreshOverused = defineAuditEvent({
 
 export const tokenStateRewound = defineAuditEvent({
   type: 'token.state_rewound',
-  durability: 'durable',
   outcomes: ['ahead'],
   detail: refresh,
   meaning: 'A genuine refresh token is newer than its row, so the database has lost commits.',

@@ -8,7 +8,6 @@ export const userUnknown = defineError({
   title: 'User not found',
   cause: 'No active user has this id or, on the command line, this address.',
   fix: 'Check the id: it is the `sub` of the user’s tokens. `sallyport users list --email-prefix` and GET /v1/admin/users?email_prefix=… find it by the address.',
-  retryable: false,
 });
 
 export const roleNotHeld = defineError({
@@ -17,7 +16,6 @@ export const roleNotHeld = defineError({
   title: 'The user does not have the role',
   cause: 'The request for a token pair names a role that the user does not have.',
   fix: 'Grant the role to the user first, or request a role that the user has.',
-  retryable: false,
 });
 
 export const tokenUnknown = defineError({
@@ -26,7 +24,6 @@ export const tokenUnknown = defineError({
   title: 'Token id not found',
   cause: 'The token has expired, was never issued, or Redis lost its metadata.',
   fix: 'Validate the token itself, which needs no metadata.',
-  retryable: false,
 });
 
 export const tokenMetadataUnavailable = defineError({
@@ -54,7 +51,6 @@ export const scopeInvalid = defineError({
   title: 'Scope not allowed for this client',
   cause: 'A requested scope is not registered for the client.',
   fix: 'Request only scopes that are registered for the client, or leave `scope` out.',
-  retryable: false,
 });
 
 export const targetInvalid = defineError({
@@ -65,7 +61,6 @@ export const targetInvalid = defineError({
   cause:
     'The requested resource is not an audience registered for the client, is not an absolute URI without a fragment, or was sent more than once (RFC 8707 §2).',
   fix: 'Register the audience for the client, or leave the resource out to get the default audience.',
-  retryable: false,
 });
 
 export const grantTypeUnsupported = defineError({
@@ -76,7 +71,6 @@ export const grantTypeUnsupported = defineError({
   cause:
     'The server does not support this grant type. Password and implicit grants do not exist (RFC 9700 §2.1.2, §2.4).',
   fix: 'Use one of grant_types_supported in /.well-known/oauth-authorization-server.',
-  retryable: false,
 });
 
 export const grantNotAllowed = defineError({
@@ -86,7 +80,6 @@ export const grantNotAllowed = defineError({
   title: 'Grant type not allowed for this client',
   cause: 'The grant type is not registered for the client.',
   fix: 'Register the grant type for the client.',
-  retryable: false,
 });
 
 export const tokenOfAnotherClient = defineError({
@@ -96,5 +89,4 @@ export const tokenOfAnotherClient = defineError({
   title: 'Token issued to another client',
   cause: 'A client can revoke only its own tokens (RFC 7009 §2.1).',
   fix: 'Revoke the token as the client it was issued to, or use POST /v1/tokens/revoke with the permission tokens:revoke.',
-  retryable: false,
 });

@@ -6,7 +6,6 @@ export const backupPlaceInvalid = defineError({
   title: 'Place of the backup not usable',
   cause: 'A backup is kept in a file, or as an object s3://bucket/key with BACKUP_S3_ACCESS_KEY_ID and its secret set.',
   fix: 'Name a file or s3://bucket/key, and set BACKUP_S3_ACCESS_KEY_ID and BACKUP_S3_SECRET_ACCESS_KEY.',
-  retryable: false,
 });
 
 export const backupNotFound = defineError({
@@ -15,7 +14,6 @@ export const backupNotFound = defineError({
   title: 'No such object in the object store',
   cause: 'The bucket has no object of this key.',
   fix: 'Check the key, and that the backup command ended without an error.',
-  retryable: false,
 });
 
 export const backupStoreUnavailable = defineError({
@@ -35,7 +33,6 @@ export const backupStoreRefused = defineError({
   cause:
     'The object store refused a request; `detail` has its status and code. No object is visible of an upload that was begun.',
   fix: 'Check the bucket, BACKUP_S3_REGION, and that the access key may put, get and list objects and abort uploads.',
-  retryable: false,
 });
 
 export const backupPlaceFull = defineError({
@@ -45,7 +42,6 @@ export const backupPlaceFull = defineError({
   cause:
     'The file system of the backup file has no room left. What was written is removed, and an earlier backup of that name is as it was.',
   fix: 'Free space, or name another disk or an object store, and back up again.',
-  retryable: false,
 });
 
 export const restoreTargetFull = defineError({
@@ -54,7 +50,6 @@ export const restoreTargetFull = defineError({
   title: 'Disk of the database to restore into full',
   cause: 'PostgreSQL found no room (53100) while it took the rows. All of them are undone.',
   fix: 'Free space on the disk of that PostgreSQL, and restore again into the same database.',
-  retryable: false,
 });
 
 export const backupKeyFileInvalid = defineError({
@@ -63,7 +58,6 @@ export const backupKeyFileInvalid = defineError({
   title: 'Key file of the backup not usable',
   cause: 'The file that RESTORE_DRILL_KEY_FILE names cannot be read by the worker, or does not hold 32 bytes.',
   fix: 'Give the worker the key of the backup, as a file with 32 bytes, or the same in hex or base64.',
-  retryable: false,
 });
 
 export const restoreDrillNotAllowed = defineError({
@@ -73,5 +67,4 @@ export const restoreDrillNotAllowed = defineError({
   cause:
     'A rehearsal restores into a database of its own, which it creates and drops. PostgreSQL refused to create it.',
   fix: 'As a superuser of that server: ALTER ROLE <login> CREATEDB. It needs no other right, and none on the installation.',
-  retryable: false,
 });

@@ -12,7 +12,9 @@ type AuditDurability = 'durable' | 'counted';
  */
 export type AuditEvent<Outcome extends string = string, Members extends AuditMembers = AuditMembers> = {
   readonly type: string;
+  /** `durable` unless declared otherwise. */
   readonly durability: AuditDurability;
+  /** `ok` alone unless declared otherwise. */
   readonly outcomes: readonly Outcome[];
   readonly detail: Members;
   readonly meaning: string;
@@ -28,11 +30,15 @@ const declared = new Map<string, AuditEvent>();
 /** The event of this type, if a module of this process declares one. */
 export const declaredEvent = (type: string): AuditEvent | undefined => declared.get(type);
 
+type Declared<Outcome extends string, Members extends AuditMembers> = Pick<AuditEvent, 'type' | 'meaning'> &
+  Partial<AuditEvent<Outcome, Members>>;
+
 // biome-ignore lint/complexity/noBannedTypes: an event without a detail has no member
-export function defineAuditEvent<const Outcome extends string, const Members extends AuditMembers = {}>(
-  event: Omit<AuditEvent<Outcome, Members>, 'detail'> & { readonly detail?: Members },
+export function defineAuditEvent<const Outcome extends string = 'ok', const Members extends AuditMembers = {}>(
+  event: Declared<Outcome, Members>,
 ): AuditEvent<Outcome, Members> {
-  const whole = { ...event, detail: event.detail ?? ({} as Members) };
+  const { durability = 'durable', outcomes = ['ok' as Outcome], detail = {} as Members } = event;
+  const whole = { ...event, durability, outcomes, detail };
   declared.set(event.type, whole);
   return whole;
 }

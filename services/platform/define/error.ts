@@ -33,6 +33,7 @@ export type ErrorDefinition = {
   readonly title: string;
   readonly cause: string;
   readonly fix: string;
+  /** Whether the same request may succeed later; not, unless the definition says so. */
   readonly retryable: boolean;
 };
 
@@ -72,7 +73,8 @@ export type ErrorFactory = ((options?: AppErrorOptions) => AppError) & { readonl
  * Declares an error as a value: `throw refreshTokenReused()`.
  * @example export const keyUnknown = defineError({ code: 'key_unknown', status: 404, … })
  */
-export function defineError(definition: ErrorDefinition): ErrorFactory {
+export function defineError(declared: Omit<ErrorDefinition, 'retryable'> & Partial<ErrorDefinition>): ErrorFactory {
+  const definition = { retryable: false, ...declared };
   const factory = (options?: AppErrorOptions): AppError => new AppError(definition, options);
   return Object.assign(factory, { definition });
 }

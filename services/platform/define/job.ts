@@ -1,4 +1,4 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 
 export type Schedule = {
   readonly everySeconds: number;
@@ -15,7 +15,7 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
   readonly name: string;
   /** Jobs of one queue run one at a time, across all workers. */
   readonly queue: string;
-  /** Ids only, readable by the previous release, without secrets and personal data. `{}` for a scheduled job. */
+  /** Ids only, readable by the previous release, without secrets and personal data. `{}` by default, as of a scheduled job. */
   readonly payload: Payload;
   /** Attempts before it becomes a dead letter. */
   readonly attempts: number;
@@ -33,10 +33,12 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
 
 export type ScheduledJob = Job & { readonly schedule: Schedule };
 
-/** Declares a job: `defineJob({ name: 'seal-audit-events', queue: 'audit-seal', payload: z.strictObject({}), … })`. */
-export function defineJob<Payload extends z.ZodType>(job: Job<Payload>): Job<Payload> {
-  return job;
-}
+const nothing = z.strictObject({});
+
+/** Declares a job: `defineJob({ name: 'seal-audit-events', queue: 'audit-seal', … })`. */
+export const defineJob = <Payload extends z.ZodType = typeof nothing>(
+  job: Omit<Job<Payload>, 'payload'> & { readonly payload?: Payload },
+): Job<Payload> => ({ payload: nothing as z.ZodType as Payload, ...job });
 
 export const isScheduled = (job: Job): job is ScheduledJob => job.schedule !== undefined;
 

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { LogHead, Marks } from '#services/core/ports.ts';
+import type { Marks } from '#services/core/ports.ts';
 import { type S3Server, startS3Server } from '#tools/testing/fakes/s3-server.ts';
+import { markOf, testsOfLogMark } from './log-mark-harness.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from './s3-cell.ts';
 import { createS3LogMark, createS3Marks } from './s3-marks.ts';
@@ -14,54 +15,11 @@ afterEach(() => server.close());
 const logMark = () => createS3LogMark(server.settings);
 /** A process on another machine. */
 const marksOf = () => createS3Marks(server.settings, 0);
-const markOf = (size: number, byte = size % 251): LogHead => ({
-  origin: 'a.example/log',
-  size,
-  root: Buffer.alloc(32, byte).toString('base64'),
-});
 const one: Marks = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
 const objectOf = (name: string): string => [...server.objects.keys()].find((key) => key.endsWith(name)) as string;
 
 describe('the head of the log in an object store', () => {
-  test('a swap succeeds only if every part of the expected mark matches', async () => {
-    const mark = logMark();
-    expect(await mark.read()).toBeNull();
-    expect(await mark.swap(markOf(1), markOf(2))).toBe(false);
-    expect(await mark.swap(null, markOf(1))).toBe(true);
-    expect(await mark.swap(null, markOf(2))).toBe(false);
-    expect(await mark.swap(markOf(1, 9), markOf(2))).toBe(false);
-    expect(await mark.swap({ ...markOf(1), origin: 'b' }, markOf(2))).toBe(false);
-    expect(await mark.swap(markOf(1), markOf(2))).toBe(true);
-    expect(await logMark().read()).toEqual(markOf(2));
-  });
-
-  test('the mark moves to another log only by continuing its own, and keeps the last head of each log', async () => {
-    const mark = logMark();
-    const next = { ...markOf(3), origin: 'a.example/log/continued-00000000' };
-    await mark.swap(null, markOf(1));
-    await mark.swap(markOf(1), markOf(2));
-    await expect(mark.swap(markOf(2), next)).rejects.toThrow('audit continue');
-    expect(await mark.follow(markOf(1), next)).toBe(false);
-    expect(await mark.readEarlier()).toEqual([]);
-    expect(await mark.follow(markOf(2), next)).toBe(true);
-    expect(await mark.swap(next, { ...next, size: 4 })).toBe(true);
-    expect(await mark.read()).toEqual({ ...next, size: 4 });
-    expect(await logMark().readEarlier()).toEqual([markOf(2)]);
-    await mark.follow({ ...next, size: 4 }, { ...next, origin: 'another' });
-    expect(await mark.readEarlier()).toEqual([markOf(2), { ...next, size: 4 }]);
-  });
-
-  test('exactly one of many concurrent swaps from one mark succeeds', async () => {
-    await logMark().swap(null, markOf(0));
-    const hosts = Array.from({ length: 8 }, logMark);
-    for (let round = 0; round < 10; round += 1) {
-      const done = await Promise.all(hosts.map((host, at) => host.swap(markOf(round), markOf(round + 1, at + 1))));
-      expect(done.filter(Boolean)).toHaveLength(1);
-      const held = (await logMark().read())!;
-      expect(held.root).toBe(markOf(round + 1, done.indexOf(true) + 1).root);
-      await logMark().swap(held, markOf(round + 1));
-    }
-  });
+  testsOfLogMark(logMark);
 
   test('a swap whose response was lost is an error, and the next read shows whether it succeeded', async () => {
     const mark = logMark();

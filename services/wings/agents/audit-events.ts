@@ -3,17 +3,13 @@ import { count, oneOf, reason, user } from '#services/platform/define/audit-memb
 
 export const agentRegistered = defineAuditEvent({
   type: 'agent.registered',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   detail: { owner_id: user, reason },
   meaning: 'An agent was registered for the user `owner_id`; a `client.created` event is about its OAuth client.',
 });
 
 export const agentChanged = defineAuditEvent({
   type: 'agent.changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { capabilities: count },
   meaning: 'An agent reported other capabilities with its heartbeat; `capabilities` is their number.',
 });
@@ -21,9 +17,7 @@ export const agentChanged = defineAuditEvent({
 // A row trigger writes it, in the transaction that kills the agent.
 export const agentKilledEvent = defineAuditEvent({
   type: 'agent.killed',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   detail: { owner_id: user, reason },
   meaning:
     'An agent was killed, or its owner was disabled; its tokens and the tokens it exchanged were revoked. `reason` says why.',
@@ -31,7 +25,6 @@ export const agentKilledEvent = defineAuditEvent({
 
 export const agentCredentialsChecked = defineAuditEvent({
   type: 'agent.credentials_checked',
-  durability: 'durable',
   outcomes: ['ok', 'refused'],
   detail: { code: oneOf('unknown', 'wrong', 'disabled') },
   meaning:

@@ -11,6 +11,7 @@ import {
   text,
 } from '#services/core/access/admin-shapes.ts';
 import { clientExists, clientKeysInvalid, clientSettingsConflict } from '#services/core/access/errors.ts';
+import { clientRefusals } from '#services/core/access/refusals/contract.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
@@ -120,6 +121,18 @@ export const readAgentEndpoint = defineEndpoint({
   auth: reads(agentsRead),
   params: ofAgent,
   responses: { 200: agentView },
+  errors: [...REFUSALS, agentUnknown],
+});
+
+export const explainAgentRefusalsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/agents/{agent_id}/why',
+  operation: 'explainAgentRefusals',
+  summary: 'Explain why requests of an agent were refused in the last 7 days, and what will be refused',
+  tag: TAG,
+  auth: reads(agentsRead),
+  params: ofAgent,
+  responses: { 200: clientRefusals },
   errors: [...REFUSALS, agentUnknown],
 });
 

@@ -6,7 +6,6 @@ export const agentUnknown = defineError({
   title: 'Agent not found',
   cause: 'No agent has this id, it belongs to another user, or the caller is not an agent.',
   fix: 'GET /v1/agents lists your agents, GET /v1/admin/agents all agents.',
-  retryable: false,
 });
 
 /** `detail` names the permissions. */
@@ -16,5 +15,4 @@ export const agentExceedsOwner = defineError({
   title: 'The owner lacks a permission of the agent',
   cause: 'An agent acts for its owner, so its scopes name no permission that its owner lacks.',
   fix: 'Register the agent without the permissions named in `detail`, or for an owner who has them.',
-  retryable: false,
 });

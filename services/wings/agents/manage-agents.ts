@@ -1,4 +1,6 @@
 import type { HasAccessChanged } from '#services/core/access/access-changed.ts';
+import type { ClientRefusals } from '#services/core/access/refusals/contract.ts';
+import { explainClientRefusals } from '#services/core/access/refusals/read-client-refusals.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { clientOf } from '#services/core/authority/callers.ts';
@@ -38,6 +40,15 @@ export async function readAgent(
   const row = await readAgentRow(sql, agentId);
   if (row === undefined) throw agentUnknown();
   return row;
+}
+
+/** Throws `agent_unknown` (404). */
+export async function explainAgentRefusals(
+  ports: Pick<Ports, 'sql'>,
+  input: { readonly agent_id: string },
+): Promise<ClientRefusals> {
+  const { agent_id: clientId } = await readAgent(ports, input);
+  return explainClientRefusals(ports, { client_id: clientId });
 }
 
 type Kill = { readonly agent_id: string; readonly reason: string };

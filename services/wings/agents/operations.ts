@@ -1,6 +1,8 @@
+import { refusalLines } from '#services/core/access/refusals/operations.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import {
   type AgentView,
+  explainAgentRefusalsEndpoint,
   killAgentEndpoint,
   killOwnAgentEndpoint,
   listAgentsEndpoint,
@@ -9,7 +11,15 @@ import {
   recordHeartbeatEndpoint,
   registerAgentEndpoint,
 } from './contract.ts';
-import { killAgent, killOwnAgent, listAgents, listOwnAgents, readAgent, recordHeartbeat } from './manage-agents.ts';
+import {
+  explainAgentRefusals,
+  killAgent,
+  killOwnAgent,
+  listAgents,
+  listOwnAgents,
+  readAgent,
+  recordHeartbeat,
+} from './manage-agents.ts';
 import { type RegisteredAgent, registerAgent } from './register-agent.ts';
 
 const line = (agent: AgentView): string =>
@@ -83,6 +93,11 @@ export const agentOperations = [
     verb: 'agents show <agent_id>',
     help: 'show one agent with its scopes',
     lines,
+  }),
+  operation(explainAgentRefusalsEndpoint, explainAgentRefusals, {
+    verb: 'agents why <agent_id>',
+    help: 'show why requests of an agent were refused in the last 7 days, and the fix',
+    lines: refusalLines,
   }),
   operation(killAgentEndpoint, killAgent, {
     verb: 'agents kill <agent_id>',

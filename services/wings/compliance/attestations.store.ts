@@ -27,7 +27,6 @@ const attestationsNewest = defineStatement(
 export const attestationPurge = definePurge({
   kind: 'compliance_attestations',
   table: 'compliance_attestations',
-  id: 'id',
   ends: 'expires_at',
   stays: `interval '6 years 1 day'`,
 });

@@ -15,7 +15,6 @@ const status = known('pass', 'fail', 'error', 'not_applicable', 'unknown');
 
 export const controlChanged = defineAuditEvent({
   type: 'compliance.control_changed',
-  durability: 'durable',
   outcomes: ['pass', 'fail', 'error', 'not_applicable', 'unknown'],
   detail: {
     before: status,
@@ -31,7 +30,6 @@ export const controlChanged = defineAuditEvent({
 
 export const evidenceCollected = defineAuditEvent({
   type: 'compliance.evidence_collected',
-  durability: 'durable',
   outcomes: ['pass', 'fail', 'error', 'not_applicable', 'unknown'],
   detail: { report_id: id, item_sha256: digest, clause: code },
   meaning:
@@ -40,16 +38,12 @@ export const evidenceCollected = defineAuditEvent({
 
 export const reportRequested = defineAuditEvent({
   type: 'compliance.report_requested',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { kind: oneOf('demand', 'daily', 'monthly') },
   meaning: 'A compliance report was requested, or is due by the schedule; `kind` says which.',
 });
 
 export const reportBuilt = defineAuditEvent({
   type: 'compliance.report_built',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     kind: oneOf('demand', 'daily', 'monthly'),
     sha256: digest,
@@ -64,7 +58,6 @@ export const reportBuilt = defineAuditEvent({
 
 export const reportEndedEarly = defineAuditEvent({
   type: 'compliance.report_ended',
-  durability: 'durable',
   outcomes: ['cancelled', 'failed'],
   detail: { reason },
   meaning: 'A compliance report was cancelled (`reason` says why), or failed because it was not finished within a day.',
@@ -72,15 +65,12 @@ export const reportEndedEarly = defineAuditEvent({
 
 export const controlAttested = defineAuditEvent({
   type: 'compliance.control_attested',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { attestation_id: id, clause: code, expires_at: instant, reason },
   meaning: 'A person attested a compliance control until `expires_at`; `reason` is the note of the attester.',
 });
 
 export const violationChanged = defineAuditEvent({
   type: 'compliance.violation_changed',
-  durability: 'durable',
   outcomes: ['open', 'assigned', 'accepted', 'acknowledged', 'resolved'],
   detail: {
     violation_id: id,

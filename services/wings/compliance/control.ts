@@ -60,7 +60,7 @@ type ControlBase = {
   readonly title: string;
   /** The clause of 45 CFR. */
   readonly clause: string;
-  /** `current`: the rule in force asks for it. `proposed`: only the proposed rule of 2025 does (90 FR 898). */
+  /** `current` (the default): the rule in force asks for it. `proposed`: only the proposed rule of 2025 does (90 FR 898). */
   readonly profile: (typeof PROFILES)[number];
   /** Of the rule in force; the proposed rule has no addressable specifications. */
   readonly requirement: (typeof REQUIREMENTS)[number];
@@ -104,14 +104,18 @@ export type AttestationControl<Name extends string = string> = ControlBase & {
 
 export type Control = MachineControl | AttestationControl;
 
+type Row<C extends Control> = Omit<C, 'kind' | 'profile'> & Partial<Pick<C, 'profile'>>;
+
 /** A row of a table: a control that a check of the running system decides. */
-export const checked = <const Name extends string>(
-  control: Omit<MachineControl<Name>, 'kind'>,
-): MachineControl<Name> => ({ kind: 'machine', ...control });
+export const checked = <const Name extends string>(control: Row<MachineControl<Name>>): MachineControl<Name> => ({
+  kind: 'machine',
+  profile: 'current',
+  ...control,
+});
 
 /** A row of a table: a control that only a person can confirm. */
 export const attested = <const Name extends string>(
-  control: Omit<AttestationControl<Name>, 'kind'>,
-): AttestationControl<Name> => ({ kind: 'attestation', ...control });
+  control: Row<AttestationControl<Name>>,
+): AttestationControl<Name> => ({ kind: 'attestation', profile: 'current', ...control });
 
 export const isMachine = (control: Control): control is MachineControl => control.kind === 'machine';

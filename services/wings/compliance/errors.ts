@@ -7,7 +7,6 @@ export const controlUnknown = defineError({
   cause:
     'No compliance control that a person can confirm has this id. Controls of the kind machine are decided by their check.',
   fix: 'GET /v1/compliance/controls lists the controls; attest one of the kind attestation.',
-  retryable: false,
 });
 
 export const reportUnknown = defineError({
@@ -16,7 +15,6 @@ export const reportUnknown = defineError({
   title: 'Report not found',
   cause: 'No compliance report has this id.',
   fix: 'GET /v1/compliance/reports lists the reports.',
-  retryable: false,
 });
 
 export const reportNotReady = defineError({
@@ -34,7 +32,6 @@ export const reportEnded = defineError({
   title: 'Report already ended',
   cause: 'A report that is done, failed or cancelled cannot be cancelled.',
   fix: 'Request another report.',
-  retryable: false,
 });
 
 export const reportsBusy = defineError({
@@ -52,7 +49,6 @@ export const violationUnknown = defineError({
   title: 'Violation not found',
   cause: 'No compliance violation has this id.',
   fix: 'GET /v1/compliance/violations lists the violations.',
-  retryable: false,
 });
 
 export const violationResolved = defineError({
@@ -61,5 +57,4 @@ export const violationResolved = defineError({
   title: 'Violation already resolved',
   cause: 'The control passes again, which resolved the violation; the next failure opens another one.',
   fix: 'Look for an unresolved violation of the same control.',
-  retryable: false,
 });

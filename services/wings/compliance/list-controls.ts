@@ -7,7 +7,7 @@ import type { Control, MachineControl } from './control.ts';
 import type { ControlStatus } from './control-shapes.ts';
 import { controls } from './controls/all.ts';
 import { type ControlRow, readControlRows } from './controls.store.ts';
-import { attestedStatus } from './reports/report-item.ts';
+import { attestedStatus, definitionOf } from './reports/report-item.ts';
 
 export type ControlView = z.output<typeof controlView>;
 
@@ -20,15 +20,6 @@ function statusOf(control: MachineControl, row: ControlRow | undefined): readonl
   if (row.seconds_ago > STALE_SECONDS[control.pace]) return ['unknown', `the last check ran at ${row.ended_at}`];
   return [row.status, row.reason];
 }
-
-const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: Control) => ({
-  control_id: name,
-  title,
-  clause,
-  profile,
-  requirement,
-  human_duty: humanDuty,
-});
 
 function viewOf(control: Control, row: ControlRow | undefined, attested: AttestationRow | undefined): ControlView {
   if (control.kind === 'attestation') {

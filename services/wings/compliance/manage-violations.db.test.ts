@@ -15,8 +15,6 @@ const ADDRESSES = ['for http://10.9.9.9:8000/notes', '10.1.2.3:3000/audit', '10.
 const OTHERS = ['ada@10.1.2.3:3000 and ada@people.test', 'http://10.1.2.4:3000'];
 defineAuditEvent({
   type: 'test.noted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { note: known(...TEXTS, ...ADDRESSES, ...OTHERS) },
   meaning: 'A test.',
 });

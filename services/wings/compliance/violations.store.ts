@@ -51,7 +51,6 @@ const violationsPage = defineStatement(
 export const violationPurge = definePurge({
   kind: 'compliance_violations',
   table: 'compliance_violations',
-  id: 'id',
   ends: 'resolved_at',
   stays: `interval '6 years 1 day'`,
   where: 'resolved_at IS NOT NULL',

@@ -17,8 +17,6 @@ const kind = known(
 
 export const importStarted = defineAuditEvent({
   type: 'import.started',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { kind: kind, source_sha256: digest, map_sha256: digest, position: count },
   meaning:
     'An import of users of another system began, or a stopped one went on. `kind` is the system, `source_sha256` and `map_sha256` are the digests of file and mapping, `position` is the record after which it goes on.',
@@ -26,8 +24,6 @@ export const importStarted = defineAuditEvent({
 
 export const importBatch = defineAuditEvent({
   type: 'import.batch',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { position: count, new: count, changed: count, same: count, rejected: count },
   meaning:
     'A batch of records was imported, up to `position`. The counts say how many users were created (`new`), changed, left as they were (`same`), and how many records were rejected. Events `user.*` and `account.*` are about each user.',
@@ -35,7 +31,6 @@ export const importBatch = defineAuditEvent({
 
 export const importFinished = defineAuditEvent({
   type: 'import.finished',
-  durability: 'durable',
   outcomes: ['ok', 'failed'],
   detail: { kind: kind, new: count, changed: count, same: count, rejected: count, statement_sha256: digest },
   meaning:
@@ -44,8 +39,6 @@ export const importFinished = defineAuditEvent({
 
 export const usersExported = defineAuditEvent({
   type: 'import.users_exported',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { kind: kind, users: count, reason },
   meaning:
     'An operator wrote all users with their password hashes and factors to a file, with the ids of the system `kind`. `users` is their number.',

@@ -1,4 +1,4 @@
-import { defineError } from '#services/platform/define/error.ts';
+import { type AppError, defineError } from '#services/platform/define/error.ts';
 
 export const importUnknown = defineError({
   code: 'import_unknown',
@@ -6,7 +6,6 @@ export const importUnknown = defineError({
   title: 'Import not found',
   cause: 'No import has this id, or it was removed 90 days after it ended.',
   fix: 'sallyport import status lists the imports.',
-  retryable: false,
 });
 
 export const importOvertaken = defineError({
@@ -15,7 +14,6 @@ export const importOvertaken = defineError({
   title: 'Another process imports this file',
   cause: 'Two processes import the same file with the same mapping, and the other one has written a batch meanwhile.',
   fix: 'Let the other process finish; sallyport import status shows how far it is.',
-  retryable: false,
 });
 
 export const importSourceChanged = defineError({
@@ -24,7 +22,6 @@ export const importSourceChanged = defineError({
   title: 'The source changed since the import stopped',
   cause: 'Users before the place where the import stopped were changed, added or removed, so it cannot go on there.',
   fix: 'Import the source again: users who are here and did not change stay as they are.',
-  retryable: false,
 });
 
 /** `detail` names the role. */
@@ -34,7 +31,6 @@ export const importRoleUnknown = defineError({
   title: 'The mapping names a role that does not exist',
   cause: 'Roles are granted only if the mapping names them and they exist here.',
   fix: 'Create the role with sallyport roles create, or map it to null to leave it out.',
-  retryable: false,
 });
 
 /** `detail` names the kinds. */
@@ -44,7 +40,6 @@ export const importKindUnknown = defineError({
   title: 'Users of this kind of system cannot be imported',
   cause: 'No adapter reads exports of this kind.',
   fix: 'Use a kind that `detail` names; csv and ndjson with a mapping read files of any origin.',
-  retryable: false,
 });
 
 /** `detail` says what the file seems to be. */
@@ -54,7 +49,6 @@ export const importFileUnreadable = defineError({
   title: 'The file cannot be read',
   cause: 'The file as a whole is not what this kind of import reads, so no record of it was looked at.',
   fix: 'Do what `detail` says, and import the file again. Nothing was imported.',
-  retryable: false,
 });
 
 export const importsBusy = defineError({
@@ -81,7 +75,6 @@ export const importedUserUnknown = defineError({
   title: 'The other system has no such user',
   cause: 'The other system has no user with this id, the user was not imported from it, or was deleted here.',
   fix: 'sallyport import status counts the users of each system.',
-  retryable: false,
 });
 
 /** `detail` names the reason. */
@@ -91,5 +84,10 @@ export const recordRejected = defineError({
   title: 'The user cannot be imported',
   cause: 'The record of the other system is not one of a user here, as without an address or with one that is taken.',
   fix: 'Correct the record there, or accept that the user stays there.',
-  retryable: false,
 });
+
+/** A file that ends well, and has no such list. */
+export const listMissing = (name: string): AppError =>
+  importFileUnreadable({
+    detail: `It is complete, and has no list \`${name}\`. Export it with its users in the same file, or import the files that hold them.`,
+  });

@@ -3,7 +3,6 @@ import { code, id, label, name } from '#services/platform/define/audit-member.ts
 
 export const mcpCalled = defineAuditEvent({
   type: 'operations.mcp_called',
-  durability: 'durable',
   outcomes: ['ok', 'failed'],
   detail: { method: name, name: label, code, acting_id: id },
   meaning:

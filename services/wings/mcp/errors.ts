@@ -6,5 +6,4 @@ export const taskUnknown = defineError({
   title: 'Task not found',
   cause: 'No task has this id, another caller began it, or it began more than seven days ago.',
   fix: 'Use the id that the tool returned, with a token of the same caller.',
-  retryable: false,
 });

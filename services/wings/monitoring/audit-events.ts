@@ -3,8 +3,6 @@ import { digest, instant, oneOf } from '#services/platform/define/audit-member.t
 
 export const securityReportRequested = defineAuditEvent({
   type: 'monitoring.report_requested',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { kind: oneOf('weekly', 'demand'), from: instant, to: instant },
   meaning:
     'A security report was requested, or is due by the schedule; `kind` says which, `from` and `to` of what time.',
@@ -12,7 +10,6 @@ export const securityReportRequested = defineAuditEvent({
 
 export const securityReportMade = defineAuditEvent({
   type: 'monitoring.report_made',
-  durability: 'durable',
   outcomes: ['ok', 'failed'],
   detail: { kind: oneOf('weekly', 'demand'), from: instant, to: instant, sha256: digest },
   meaning:

@@ -29,7 +29,6 @@ const copySamplesSince = defineStatement(
 export const copySamplePurge = definePurge({
   kind: 'copy_samples',
   table: 'copy_samples',
-  id: 'id',
   ends: 'at',
   stays: `interval '100 days'`,
 });

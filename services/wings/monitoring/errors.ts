@@ -6,7 +6,6 @@ export const securityReportUnknown = defineError({
   title: 'Report not found',
   cause: 'No security report has this id.',
   fix: 'GET /v1/admin/reports lists the reports.',
-  retryable: false,
 });
 
 export const securityReportNotReady = defineError({
@@ -25,4 +24,13 @@ export const securityReportsBusy = defineError({
   cause: 'Twenty requested reports are not finished.',
   fix: 'Wait until a report is finished; sallyport queue list shows whether workers run.',
   retryable: true,
+});
+
+export const progressInvalid = defineError({
+  code: 'progress_invalid',
+  status: 400,
+  title: 'Report of progress invalid',
+  cause:
+    'A percentage is not from 0 to 100, a time is not RFC 3339 in UTC, or another member has a wrong type or value.',
+  fix: 'Correct the member that `problems` names.',
 });

@@ -73,7 +73,6 @@ const eventHoursSumDay = defineStatement(
 export const eventHourPurge = definePurge({
   kind: 'event_hours',
   table: 'event_hours',
-  id: 'id',
   ends: 'hour',
   stays: `interval '400 days'`,
 });

@@ -21,15 +21,12 @@ const purpose = oneOf(...PHI_PURPOSES);
 
 export const phiEncrypted = defineAuditEvent({
   type: 'phi.encrypted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { purpose: purpose, level: level, key_version: count },
   meaning: 'A value about the subject was encrypted for `purpose`. The event has no part of the value.',
 });
 
 export const phiDecrypted = defineAuditEvent({
   type: 'phi.decrypted',
-  durability: 'durable',
   outcomes: ['ok', 'refused'],
   detail: {
     purpose: purpose,
@@ -45,14 +42,11 @@ export const phiDecrypted = defineAuditEvent({
 
 export const phiKeyCreated = defineAuditEvent({
   type: 'phi.key_created',
-  durability: 'durable',
-  outcomes: ['ok'],
   meaning: 'A key-encryption key for data keys was created. New data keys are wrapped under it from now on.',
 });
 
 export const phiRotated = defineAuditEvent({
   type: 'phi.keys_rotated',
-  durability: 'durable',
   outcomes: ['started', 'done'],
   detail: { rotation_id: id, reason, rewrapped: count, destroyed_keys: count },
   meaning:
@@ -61,8 +55,6 @@ export const phiRotated = defineAuditEvent({
 
 export const phiShreddedEvent = defineAuditEvent({
   type: 'phi.shredded',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { destroyed_keys: count, reason },
   meaning:
     'Every data key of the subject was destroyed: no value encrypted before can be decrypted. `reason` says why.',
@@ -70,8 +62,6 @@ export const phiShreddedEvent = defineAuditEvent({
 
 export const phiAccessed = defineAuditEvent({
   type: 'phi.accessed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     action: oneOf('view', 'create', 'change', 'delete', 'print', 'transmit'),
     purpose: purpose,
@@ -83,8 +73,6 @@ export const phiAccessed = defineAuditEvent({
 
 export const phiDisclosed = defineAuditEvent({
   type: 'phi.disclosed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { disclosure_id: id, purpose: purpose, disclosed_at: instant },
   meaning:
     'A disclosure to a third party was recorded. The recipient and what was disclosed are encrypted, and not here.',
@@ -92,7 +80,6 @@ export const phiDisclosed = defineAuditEvent({
 
 export const fieldPolicyChanged = defineAuditEvent({
   type: 'phi.policy_changed',
-  durability: 'durable',
   outcomes: ['set', 'deleted'],
   detail: { purpose: purpose, fields: listOf(name), reason },
   meaning: 'The fields that holders of the role may see for `purpose` were changed; `reason` says why.',
@@ -100,7 +87,6 @@ export const fieldPolicyChanged = defineAuditEvent({
 
 export const restrictionChanged = defineAuditEvent({
   type: 'phi.restriction_changed',
-  durability: 'durable',
   outcomes: ['added', 'ended'],
   detail: { restriction_id: id, purposes: listOf(purpose), reason },
   meaning: 'A restriction that the subject asked for was added or ended; `reason` says why.',
@@ -108,8 +94,6 @@ export const restrictionChanged = defineAuditEvent({
 
 export const breakGlassOpened = defineAuditEvent({
   type: 'phi.break_glass_opened',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { break_glass_id: id, user_id: user, expires_at: instant, reason },
   meaning:
     'A user opened emergency access to the health data of the subject until `expires_at`; `reason` says why. It raises an incident.',
@@ -117,7 +101,6 @@ export const breakGlassOpened = defineAuditEvent({
 
 export const breakGlassReviewedEvent = defineAuditEvent({
   type: 'phi.break_glass_reviewed',
-  durability: 'durable',
   outcomes: ['justified', 'unjustified'],
   detail: { break_glass_id: id, user_id: user, reviewed_by: user, reason },
   meaning: 'Another user reviewed an emergency access, which ended it if it was still open; `reason` says why.',
@@ -125,7 +108,6 @@ export const breakGlassReviewedEvent = defineAuditEvent({
 
 export const privacyRequestMade = defineAuditEvent({
   type: 'phi.requested',
-  durability: 'durable',
   outcomes: ['export', 'deletion'],
   detail: { request_id: id, reason },
   meaning: 'An export of what is known about the subject, or the destruction of its keys, was requested.',
@@ -133,7 +115,6 @@ export const privacyRequestMade = defineAuditEvent({
 
 export const privacyRequestDone = defineAuditEvent({
   type: 'phi.request_done',
-  durability: 'durable',
   outcomes: ['export', 'deletion'],
   detail: {
     request_id: id,
@@ -150,7 +131,6 @@ export const privacyRequestDone = defineAuditEvent({
 
 export const consentRecorded = defineAuditEvent({
   type: 'phi.consent_recorded',
-  durability: 'durable',
   outcomes: ['granted', 'withdrawn'],
   detail: { purpose: purpose, version: count, terms: patient, reason },
   meaning: 'A version of the consent of the subject for `purpose` was recorded: given, or refused or withdrawn.',
@@ -158,7 +138,6 @@ export const consentRecorded = defineAuditEvent({
 
 export const legalHoldChanged = defineAuditEvent({
   type: 'phi.hold_changed',
-  durability: 'durable',
   outcomes: ['placed', 'ended'],
   detail: { hold_id: id, reason },
   meaning: 'A legal hold on the records of the subject was placed or ended; `reason` says why.',
@@ -166,15 +145,12 @@ export const legalHoldChanged = defineAuditEvent({
 
 export const retentionPolicyChanged = defineAuditEvent({
   type: 'retention.policy_changed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { kind: oneOf(...RETENTION_KINDS), keep_days: count, reason },
   meaning: 'How long records of `kind` are kept was changed; `reason` says why.',
 });
 
 export const retentionRequested = defineAuditEvent({
   type: 'retention.requested',
-  durability: 'durable',
   outcomes: ['run', 'dry_run'],
   detail: { run_id: id, reason },
   meaning: 'A run of the retention policies was requested; `reason` says why.',
@@ -182,7 +158,6 @@ export const retentionRequested = defineAuditEvent({
 
 export const retentionApplied = defineAuditEvent({
   type: 'retention.applied',
-  durability: 'durable',
   outcomes: ['removed', 'counted'],
   detail: { run_id: id, counts: objectOf(counts(...RETENTION_KINDS)) },
   meaning:

@@ -8,7 +8,6 @@ export const phiUnreadable = defineError({
   cause:
     'The envelope was changed, was encrypted for another purpose or by another installation, or its key is unknown.',
   fix: 'Send the envelope as `encrypt` returned it, with the purpose that was given then.',
-  retryable: false,
 });
 
 export const phiShredded = defineError({
@@ -17,7 +16,6 @@ export const phiShredded = defineError({
   title: 'Value was destroyed',
   cause: 'The data key of this subject was destroyed, so values encrypted before can never be decrypted again.',
   fix: 'Delete the envelope.',
-  retryable: false,
 });
 
 export const phiSubjectUnknown = defineError({
@@ -26,7 +24,6 @@ export const phiSubjectUnknown = defineError({
   title: 'Subject has no data keys',
   cause: 'Nothing was encrypted for this subject, or, for a shredding, its data keys were destroyed before.',
   fix: 'Check the subject id.',
-  retryable: false,
 });
 
 export const phiRotationUnknown = defineError({
@@ -35,7 +32,6 @@ export const phiRotationUnknown = defineError({
   title: 'Rotation not found',
   cause: 'No rotation of the PHI key has this id; finished rotations are deleted after six years.',
   fix: 'GET /v1/privacy/phi/keys shows the last rotation.',
-  retryable: false,
 });
 
 /** This process has another key-encryption key than the one that sealed the PHI keys. */

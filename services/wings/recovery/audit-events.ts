@@ -13,8 +13,6 @@ import {
 
 export const restoreAccepted = defineAuditEvent({
   type: 'operations.restore_accepted',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     replaced: id,
     marks: objectOf({ incarnation: id, revocationEpoch: count, beat: count }),
@@ -27,8 +25,6 @@ export const restoreAccepted = defineAuditEvent({
 
 export const backupRestored = defineAuditEvent({
   type: 'operations.backup_restored',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     backup_of: instant,
     incarnation: id,
@@ -47,7 +43,6 @@ export const backupRestored = defineAuditEvent({
 
 export const restoreRehearsed = defineAuditEvent({
   type: 'operations.restore_rehearsed',
-  durability: 'durable',
   outcomes: ['ok', 'failed'],
   detail: {
     backup: oneOf('kept', 'fresh'),
@@ -65,8 +60,6 @@ export const restoreRehearsed = defineAuditEvent({
 
 export const feedRestored = defineAuditEvent({
   type: 'operations.feed_restored',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     from: count,
     to: count,

@@ -6,5 +6,4 @@ export const nothingToAccept = defineError({
   title: 'Database matches its high-water marks: nothing was lost',
   cause: 'Accepting a loss ends every session and token, and this database shows no loss.',
   fix: 'Nothing needs to be done. To end every session and token anyway, add --force.',
-  retryable: false,
 });

@@ -17,9 +17,7 @@ import {
 
 export const signOffRequested = defineAuditEvent({
   type: 'signoff.requested',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   detail: { act: name, arguments_sha256: digest, required_roles: listOf(label), quorum: count, policy_version: count },
   meaning:
     'The sign-off of an act was requested: `act`, `arguments_sha256` of its canonical arguments (RFC 8785), `required_roles`, `quorum`, and `policy_version` of the policy of the act, null if it has none.',
@@ -27,7 +25,6 @@ export const signOffRequested = defineAuditEvent({
 
 export const signOffDecided = defineAuditEvent({
   type: 'signoff.decided',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['approve', 'deny'],
   detail: {
@@ -44,8 +41,6 @@ export const signOffDecided = defineAuditEvent({
 
 export const signOffApprovalVoided = defineAuditEvent({
   type: 'signoff.approval_void',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: {
     act: name,
     arguments_sha256: digest,
@@ -59,16 +54,13 @@ export const signOffApprovalVoided = defineAuditEvent({
 
 export const signOffStarted = defineAuditEvent({
   type: 'signoff.started',
-  durability: 'durable',
   isPushed: true,
-  outcomes: ['ok'],
   detail: { act: name, arguments_sha256: digest, approvals: listOf(objectOf({ role: label, user_id: user })) },
   meaning: 'An approved act started. Each sign-off has at most one such event.',
 });
 
 export const signOffRefused = defineAuditEvent({
   type: 'signoff.refused',
-  durability: 'durable',
   outcomes: ['refused'],
   detail: { act: name, arguments_sha256: digest, agent_id: id, code },
   meaning:
@@ -77,7 +69,6 @@ export const signOffRefused = defineAuditEvent({
 
 export const signOffFinished = defineAuditEvent({
   type: 'signoff.finished',
-  durability: 'durable',
   isPushed: true,
   outcomes: ['done', 'failed'],
   detail: {

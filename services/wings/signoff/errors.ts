@@ -6,7 +6,6 @@ export const signOffUnknown = defineError({
   title: 'Sign-off not found',
   cause: 'No sign-off has this id, or another caller requested it.',
   fix: 'GET /v1/handoff/signoffs lists the sign-offs.',
-  retryable: false,
 });
 
 export const signOffOwnerRequired = defineError({
@@ -16,7 +15,6 @@ export const signOffOwnerRequired = defineError({
   cause:
     'The people behind a request must not approve it. They are known for a user and for an agent, not for another client.',
   fix: 'Register the client as an agent, which has an owner (POST /v1/admin/agents), or request the sign-off as a user.',
-  retryable: false,
 });
 
 export const signOffSignInRequired = defineError({
@@ -26,7 +24,6 @@ export const signOffSignInRequired = defineError({
   cause:
     'A caller with the permission tokens:issue obtained the token. That caller could request an act as the user, approve it, and run it.',
   fix: 'Request and run sign-offs with a token from a sign-in of the user, or as an agent.',
-  retryable: false,
 });
 
 export const signOffRequesterEnded = defineError({
@@ -36,7 +33,6 @@ export const signOffRequesterEnded = defineError({
   cause:
     'The user, client or agent behind the sign-off does not exist any more, was disabled or killed, or the agent has expired.',
   fix: 'Request a new sign-off as a user who is active, or by a new agent.',
-  retryable: false,
 });
 
 export const signOffTooMany = defineError({
@@ -57,7 +53,6 @@ export const signOffArgumentsInvalid = defineError({
   cause:
     'The canonical form (RFC 8785) of the arguments is longer than 32 KiB or deeper than 32 levels, or there is none: a text has a lone surrogate, an object has a name twice, or a number is not finite, is outside ±(2^53 − 1), or has more digits than a double keeps, so that people would approve another number than the one that was sent.',
   fix: 'Pass smaller or well-formed arguments; refer to large data by its hash, and write numbers with many digits as text.',
-  retryable: false,
 });
 
 export const signOffQuorumInvalid = defineError({
@@ -66,7 +61,6 @@ export const signOffQuorumInvalid = defineError({
   title: 'Quorum larger than the number of roles',
   cause: 'Each role approves once, so a quorum cannot exceed the number of required roles.',
   fix: 'Name more roles, or lower the quorum.',
-  retryable: false,
 });
 
 /** `detail` names what is below. */
@@ -77,7 +71,6 @@ export const signOffBelowPolicy = defineError({
   cause:
     'An application declares which roles approve an act, how many of them at least, how long a sign-off lives at most, and under which conditions the act starts.',
   fix: 'Leave out what `detail` names: the values of the policy then apply. Or ask for more.',
-  retryable: false,
 });
 
 export const signOffArgumentsChanged = defineError({
@@ -87,7 +80,6 @@ export const signOffArgumentsChanged = defineError({
   cause:
     'An approval is bound to one act and the SHA-256 of its canonical arguments. This request names another act or has other arguments.',
   fix: 'Read the sign-off again and use its act and arguments, or request a new sign-off.',
-  retryable: false,
 });
 
 export const signOffClosed = defineError({
@@ -96,7 +88,6 @@ export const signOffClosed = defineError({
   title: 'Sign-off already decided or expired',
   cause: 'The sign-off was approved, denied, or ended, or more than its lifetime has passed since the request.',
   fix: 'Request a new sign-off.',
-  retryable: false,
 });
 
 export const signOffRoleNotRequired = defineError({
@@ -105,7 +96,6 @@ export const signOffRoleNotRequired = defineError({
   title: 'Role not among the required roles',
   cause: 'The sign-off does not ask for this role.',
   fix: 'Decide in one of its `required_roles` that you have.',
-  retryable: false,
 });
 
 export const signOffRoleMissing = defineError({
@@ -114,7 +104,6 @@ export const signOffRoleMissing = defineError({
   title: 'You do not have this role',
   cause: 'A person decides only in a role that they have now.',
   fix: 'Ask an administrator for the role, or decide in a role that you have.',
-  retryable: false,
 });
 
 export const signOffSelfApproval = defineError({
@@ -124,7 +113,6 @@ export const signOffSelfApproval = defineError({
   cause:
     'You requested the sign-off, or an agent of yours did, or it was requested through a client whose credentials you have set, before or after the request.',
   fix: 'Ask other people to decide.',
-  retryable: false,
 });
 
 export const signOffAlreadyDecided = defineError({
@@ -133,7 +121,6 @@ export const signOffAlreadyDecided = defineError({
   title: 'You or this role have already decided',
   cause: 'One person decides once, in one role, and each role decides once.',
   fix: 'Ask a person in one of the remaining roles.',
-  retryable: false,
 });
 
 /** `detail` names the state. */
@@ -144,7 +131,6 @@ export const signOffNotRunnable = defineError({
   cause:
     'An act starts once, after its approval and before the sign-off expires. This one is not approved, has expired, or has started before.',
   fix: 'Wait for the approval, or request a new sign-off.',
-  retryable: false,
 });
 
 /** `detail` names the roles. */
@@ -175,7 +161,6 @@ export const signOffNotRunning = defineError({
   title: 'The act is not running',
   cause: 'The act has not started, has ended, or failed when its agent was killed.',
   fix: 'Read the sign-off: `failure` says why it failed.',
-  retryable: false,
 });
 
 export const signOffUnfinished = defineError({
@@ -184,5 +169,4 @@ export const signOffUnfinished = defineError({
   title: 'No receipt yet',
   cause: 'A receipt is about an act that has ended.',
   fix: 'Read the receipt after the end of the act was reported.',
-  retryable: false,
 });

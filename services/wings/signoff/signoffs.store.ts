@@ -181,7 +181,6 @@ export const signOffsAreOpen = defineQuestion(
 export const signOffPurge = definePurge({
   kind: 'signoffs',
   table: 'signoffs',
-  id: 'id',
   ends: 'requested_at',
   stays: `interval '6 years'`,
 });

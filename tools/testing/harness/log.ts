@@ -22,8 +22,6 @@ import { createTestDatabase } from './stores.ts';
 /** The event that `emit` writes. Its leaves show `n` and reasons of ours. */
 defineAuditEvent({
   type: 'test.done',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { n: count, reason, identifier: personal, user_id: user },
   meaning: 'A test.',
 });

@@ -303,737 +303,375 @@ export type ProblemCode =
   | "wrong_type";
 
 export type AcceptInvitationRequest = { readonly token: string; readonly new_password: string };
-
 export type AcceptInvitationResponse = { readonly status: "invitation_accepted" };
-
 export type Account = { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string };
-
 export type AccountDetail = { readonly id: string; readonly email: string; readonly name: string | null; readonly email_verified_at: string | null; readonly roles: readonly string[]; readonly disabled_at: string | null; readonly created_at: string; readonly updated_at: string; readonly invited_roles: readonly string[]; readonly sessions: number; readonly logins: number; readonly last_login_at: string | null; readonly password_changed_at: string | null; readonly failed_logins: number; readonly locked_until: string | null; readonly password_closed: boolean; readonly factors: { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly owed: boolean } };
-
 export type AcknowledgeViolationRequest = { readonly reason: string; readonly through_seq: number };
-
 export type AddRestrictionRequest = { readonly purposes: readonly PhiPurpose[]; readonly reason: string };
-
 export type AddStreamSubjectRequest = { readonly stream_id: string; readonly subject: { readonly format: string } & Readonly<Record<string, unknown>>; readonly verified?: boolean };
-
 export type Agent = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null };
-
 export type Alert = { readonly alert_id: string; readonly source: "incident" | "control" | "alertmanager" | "oversight"; readonly name: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly summary: string; readonly labels: Readonly<Record<string, string>>; readonly state: "firing" | "acknowledged" | "resolved"; readonly count: number; readonly raised_at: string; readonly acknowledged_at: string | null; readonly acknowledged_by: string | null; readonly resolved_at: string | null };
-
 export type AlertDelivery = { readonly delivery_id: string; readonly kind: "alerts" | "test"; readonly group: string; readonly firing: number; readonly resolved: number; readonly status: "waiting" | "sent" | "given_up"; readonly attempts: number; readonly failure: string | null; readonly explanation: string | null; readonly created_at: string; readonly sent_at: string | null };
-
 export type AlertSilence = { readonly silence_id: string; readonly matchers: readonly string[]; readonly until: string; readonly reason: string; readonly created_by: string; readonly created_at: string; readonly is_active: boolean };
-
 export type AlertTarget = { readonly target_id: string; readonly name: string; readonly kind: "webhook" | "mail" | "slack"; readonly destination: string; readonly sources: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity: "low" | "medium" | "high" | "critical"; readonly is_down: boolean; readonly waiting: number; readonly created_at: string };
-
 export type AnswerDeviceGrantRequest = { readonly form_token: string; readonly user_code: string; readonly decision: "allow" | "deny" | "switch" };
-
 export type AnswerSecondFactorRequest = { readonly challenge: string; readonly totp?: string; readonly recovery_code?: string };
-
 export type ApiKey = { readonly api_key_id: string; readonly name: string; readonly owner: { readonly kind: "user" | "client"; readonly id: string | null }; readonly state: "live" | "expired" | "revoked" | "ended"; readonly permissions: readonly string[]; readonly requests_per_minute: number; readonly signed: boolean; readonly created_at: string; readonly rotated_at: string | null; readonly expires_at: string; readonly previous_secret_until: string | null; readonly revoked_at: string | null; readonly revoke_reason: string | null; readonly last_used_at: string | null; readonly uses: number };
-
 export type ApiKeyList = { readonly api_keys: readonly ApiKey[]; readonly next: string | null };
-
 export type ApiKeyPublicKey = { readonly kty: "EC" | "OKP"; readonly crv: "P-256" | "Ed25519"; readonly x: string; readonly y?: string };
-
 export type ApiKeyWithSecret = { readonly api_key: ApiKey; readonly secret: string };
-
 export type Application = { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles: Readonly<Record<string, readonly string[]>>; readonly scopes: Readonly<Record<string, { readonly en: string; readonly de?: string }>>; readonly signoff_policies: readonly SignOffPolicy[] };
-
 export type ApplicationChanges = { readonly created: boolean; readonly permissions: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly roles: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly role: string }[] }; readonly scopes: { readonly added: readonly string[]; readonly removed: readonly string[] }; readonly signoff_policies: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly changed: readonly { readonly added: readonly string[]; readonly removed: readonly string[]; readonly act: string }[] }; readonly users: number };
-
 export type ApproveSignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string; readonly dry_run?: boolean };
-
 export type AskForClientPasskeyResponse = Readonly<Record<string, unknown>>;
-
 export type AskForPasskeyRequest = Readonly<Record<string, never>>;
-
 export type AssignViolationRequest = { readonly reason: string; readonly owner: string; readonly due_at?: string };
-
 export type AuditEvent = { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly altered?: true };
-
 export type BeginDeviceGrantRequest = { readonly scope?: string; readonly resource?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
-
 export type BeginDeviceGrantResponse = { readonly device_code: string; readonly user_code: string; readonly verification_uri: string; readonly verification_uri_complete: string; readonly expires_in: number; readonly interval: number };
-
 export type BetterAuthLiveSession = { readonly user: BetterAuthUser; readonly session: BetterAuthSession };
-
 export type BetterAuthPasskey = { readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string };
-
 export type BetterAuthSession = { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null; readonly token: string };
-
 export type BetterAuthSignIn = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string };
-
 export type BetterAuthUser = { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string; readonly twoFactorEnabled: boolean };
-
 export type BreakGlass = { readonly break_glass_id: string; readonly user_id: string; readonly subject_id: string; readonly opened_at: string; readonly expires_at: string; readonly outcome: "justified" | "unjustified" | null; readonly reviewed_at: string | null; readonly reviewed_by: string | null };
-
 export type Capacity = { readonly as_of: string; readonly sampled_hour: string | null; readonly days_needed: number; readonly predictions: readonly CapacitySeries[]; readonly advice: readonly PerformanceAdvice[]; readonly rules_checked: number };
-
 export type CapacitySeries = { readonly series: string; readonly unit: "bytes" | "rows" | "share" | "count"; readonly meaning: string; readonly days: number; readonly state: "too_little_data" | "steady" | "growing"; readonly latest: number | null; readonly limit: number | null; readonly limit_of: string; readonly growth_per_day: number | null; readonly forecasts: readonly { readonly day: string; readonly value: number; readonly low: number; readonly high: number }[]; readonly reaches_limit: { readonly day: string | null; readonly earliest: string | null; readonly latest: string | null } | null };
-
 export type ChangeEmailRequest = { readonly new_email: string } | { readonly newEmail: string; readonly callbackURL?: string };
-
 export type ChangePasswordRequest = { readonly current_password: string; readonly new_password: string } | { readonly currentPassword: string; readonly newPassword: string; readonly revokeOtherSessions?: boolean };
-
 export type ChangeQueueRequest = Readonly<Record<string, never>>;
-
 export type ChangeQueueResponse = unknown;
-
 export type Client = { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly client_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly id_token_claims: readonly string[]; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null };
-
 export type ClientKeys = { readonly keys: readonly ({ readonly kty: string } & Readonly<Record<string, unknown>>)[] };
-
+export type ClientRefusal = { readonly client_id: string | null; readonly client_name: string | null; readonly code: string; readonly title: string; readonly cause: string; readonly fix: string; readonly requests: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly refused_from: string | null; readonly request: { readonly endpoint: string; readonly auth_method: string; readonly parameters: readonly string[]; readonly other_parameters: number; readonly grant_type: string | null; readonly scope: string | null; readonly redirect_uri: string | null } | null };
 export type ClientWithSecret = { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly client_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly id_token_claims: readonly string[]; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null; readonly client_secret: string | null };
-
 export type ComplianceControl = { readonly control_id: string; readonly title: string; readonly clause: string; readonly profile: "current" | "proposed"; readonly requirement: "required" | "addressable"; readonly kind: "machine" | "attestation"; readonly status: "pass" | "fail" | "error" | "not_applicable" | "unknown"; readonly reason: string | null; readonly human_duty: string; readonly statement: string | null; readonly attestation: ControlAttestation | null; readonly check: { readonly probe: string; readonly probe_version: number; readonly population: number; readonly sampled: number; readonly exceptions: readonly { readonly resource: string; readonly why: string }[]; readonly exception_count: number; readonly observed: Readonly<Record<string, unknown>>; readonly observed_sha256: string; readonly release: string; readonly collector: string; readonly started_at: string; readonly ended_at: string; readonly changed_at: string } | null };
-
 export type ComplianceReport = { readonly report_id: string; readonly kind: "demand" | "daily" | "monthly"; readonly period: string | null; readonly status: "queued" | "collecting" | "sealing" | "done" | "failed" | "cancelled"; readonly progress: number; readonly requested_by: string; readonly requested_at: string; readonly started_at: string | null; readonly ended_at: string | null; readonly failure: string | null; readonly summary: { readonly pass: number; readonly fail: number; readonly error: number; readonly not_applicable: number; readonly unknown: number } | null; readonly sha256: string | null };
-
 export type ComplianceViolation = { readonly violation_id: string; readonly control_id: string; readonly state: "open" | "assigned" | "accepted" | "resolved"; readonly exception_count: number; readonly detail: string | null; readonly owner: string | null; readonly opened_at: string; readonly due_at: string; readonly overdue: boolean; readonly reason: string | null; readonly changed_by: string | null; readonly changed_at: string | null; readonly resolved_at: string | null; readonly events: { readonly unacknowledged: number; readonly last_seq: number; readonly first: readonly { readonly seq: number; readonly type: string }[] } | null };
-
 export type CompromiseKeyRequest = { readonly reason: string };
-
 export type CompromiseKeyResponse = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly signer: SigningKey | null; readonly notice: string };
-
 export type ConfirmSignOutRequest = { readonly form_token: string; readonly client_id: string; readonly post_logout_redirect_uri: string; readonly state: string };
-
 export type ConfirmTotpRequest = { readonly code: string };
-
 export type Consent = { readonly client_id: string; readonly client_name: string; readonly client_origin: "admin" | "registration" | "document"; readonly scopes: readonly string[]; readonly audiences: readonly string[]; readonly granted_at: string; readonly logins: number };
-
 export type ConsoleSession = { readonly user_id: string; readonly email: string | null; readonly session_id: string | null; readonly roles: readonly string[]; readonly permissions: readonly string[]; readonly auth_time: number; readonly has_two_factors: boolean; readonly step_up_seconds: number; readonly step_up_needs_second_factor: boolean; readonly left_out: readonly string[]; readonly brand: string; readonly version: string; readonly public_url: string };
-
 export type ControlAttestation = { readonly attestation_id: string; readonly control_id: string; readonly attester: string; readonly statement: string; readonly note: string; readonly attested_at: string; readonly expires_at: string };
-
 export type CopyUse = { readonly copy_id: string; readonly kind: "api" | "worker"; readonly state: "fresh" | "stale" | "missing"; readonly as_of: string; readonly cpu_cores: number; readonly hash_cpu_cores: number; readonly memory_bytes: number; readonly heap_used_bytes: number; readonly heap_limit_bytes: number; readonly event_loop_p99_ms: number | null; readonly event_loop_utilization: number | null; readonly hash_queue: number | null; readonly pools: readonly PoolUse[] };
-
 export type CreateAlertTargetRequest = { readonly kind: "webhook" | "mail" | "slack"; readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly reason: string };
-
 export type CreateApiKeyRequest = { readonly name: string; readonly permissions?: readonly string[]; readonly expires_in_seconds?: number; readonly requests_per_minute?: number; readonly public_key?: ApiKeyPublicKey };
-
 export type CreateClientRequest = { readonly name: string; readonly client_id?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" | "none"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly client_uri?: string | null; readonly grant_types: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly id_token_claims?: readonly ("email" | "email_verified" | "name" | "picture" | "updated_at")[]; readonly logo?: string | null; readonly reason: string };
-
 export type CreateRoleRequest = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly reason: string };
-
 export type CreateSilenceRequest = { readonly matchers: readonly string[]; readonly until: string; readonly reason: string };
-
 export type CreateStreamRequest = { readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
-
 export type CreateTransmitterRequest = { readonly issuer: string; readonly jwks_uri: string; readonly audience?: string; readonly provider?: string; readonly match_email?: boolean; readonly own_ids?: boolean; readonly reason: string };
-
 export type Dashboard = { readonly as_of: string; readonly security: SecurityPart; readonly performance: PerformancePart; readonly tokens: TokensPart; readonly resources: ResourcesPart };
-
 export type DeadJob = { readonly queue: string; readonly job_id: string; readonly job: string; readonly code: string; readonly attempts: number; readonly failed_at: string };
-
 export type DeadLetter = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number; readonly attempts: number; readonly failure: string; readonly failed_at: string };
-
 export type DecideConsentRequest = { readonly form_token: string; readonly request: string; readonly decision: "allow" | "deny" | "switch"; readonly scope?: string | readonly string[] };
-
 export type DeclareApplicationRequest = { readonly application: string; readonly audience: string; readonly permissions: readonly string[]; readonly roles?: Readonly<Record<string, readonly string[]>>; readonly scopes?: Readonly<Record<string, { readonly en: string; readonly de?: string }>>; readonly signoff_policies?: readonly SignOffPolicyDeclaration[]; readonly dry_run?: boolean; readonly reason: string };
-
 export type DeclareApplicationResponse = { readonly application: Application; readonly changes: ApplicationChanges; readonly dry_run: boolean };
-
 export type DecryptPhiRequest = { readonly purpose: PhiPurpose; readonly encrypted: PhiEnvelope };
-
 export type DecryptPhiResponse = { readonly data: unknown };
-
 export type DeleteAsConsoleRequest = unknown;
-
 export type DeleteOwnUserRequest = Readonly<Record<string, never>>;
-
 export type DeleteOwnUserResponse = { readonly success: true };
-
 export type DeleteUserAliasRequest = { readonly password?: string; readonly callbackURL?: string };
-
 export type DeleteUserAliasResponse = { readonly success: true; readonly message: string };
-
 export type DenySignOffRequest = { readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly comment?: string; readonly arguments_sha256: string; readonly dry_run?: boolean };
-
 export type Device = { readonly id?: string; readonly name?: string };
-
 export type Disclosure = { readonly disclosure_id: string; readonly purpose: PhiPurpose; readonly disclosed_at: string; readonly recipient: string | null; readonly description: string | null };
-
 export type Done = { readonly status: true };
-
 export type DurationMetric = { readonly count: number; readonly average_ms: number | null; readonly p95_ms: number | null; readonly p99_ms: number | null };
-
 export type EncryptPhiRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly level?: "standard" | "high"; readonly data: unknown };
-
 export type EncryptPhiResponse = { readonly encrypted: PhiEnvelope };
-
 export type EndExplanation = { readonly ended: false; readonly lost_answer_at?: string } | { readonly ended: true; readonly reason: "unknown_token" | "expired" | "key_compromised" | "sign_out" | "ended_by_user" | "sign_in" | "superseded" | "refresh_token_reused" | "code_reused" | "session_limit" | "step_up" | "consent_withdrawn" | "password_changed" | "password_reset" | "address_proved" | "social_sign_in" | "invitation_accepted" | "factor_enrolled" | "factor_removed" | "account_deleted" | "user_deleted" | "client_deleted" | "revocation_budget" | "restore_accepted" | "revoked"; readonly rule: "unknown_token" | "expired" | "key_compromised" | "sign_out" | "ended_by_user" | "sign_in" | "superseded" | "refresh_token_reused" | "code_reused" | "session_limit" | "step_up" | "consent_withdrawn" | "password_changed" | "password_reset" | "address_proved" | "social_sign_in" | "invitation_accepted" | "factor_enrolled" | "factor_removed" | "account_deleted" | "user_deleted" | "client_deleted" | "revocation_budget" | "restore_accepted" | "revoked" | "role_removed" | "rights_removed" | "user_disabled" | "client_disabled" | "client_changed" | "incident" | "admin_ended" | "token_revoked"; readonly cause: { readonly event: string; readonly actor: "self" | "user" | "client" | "system" | "anonymous" | null; readonly at: string } | null; readonly lost_answer_at?: string };
-
 export type EndUserSessionsResponse = { readonly sessions: number };
-
 export type EnrolTotpRequest = { readonly password: string; readonly method?: "totp"; readonly issuer?: string };
-
 export type EnrolTotpResponse = { readonly method: "totp"; readonly totpURI: string; readonly backupCodes: readonly string[]; readonly totp_uri: string; readonly recovery_codes: readonly string[] };
-
 export type ExchangeLegacySessionRequest = { readonly token: string };
-
+export type ExplainAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
+export type ExplainClientRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
 export type ExplainEndRequest = { readonly token: string };
-
 export type Factors = { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean };
-
 export type FieldPolicy = { readonly role: string; readonly purpose: PhiPurpose; readonly fields: readonly string[]; readonly changed_at: string };
-
 export type FinishSignOffRequest = { readonly outcome: "done" | "failed"; readonly failure?: string };
-
 export type GenerateBackupCodesRequest = { readonly password?: string };
-
 export type GenerateBackupCodesResponse = { readonly status: true; readonly backupCodes: readonly string[] };
-
 export type GetSessionResponse = BetterAuthLiveSession | null;
-
 export type GrantTokenRequest = { readonly grant_type: string; readonly code?: string; readonly redirect_uri?: string; readonly code_verifier?: string; readonly device_code?: string; readonly subject_token?: string; readonly subject_token_type?: string; readonly requested_token_type?: string; readonly actor_token?: string; readonly refresh_token?: string; readonly scope?: string; readonly resource?: string; readonly audience?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
-
 export type GrantTokenResponse = { readonly access_token: string; readonly token_type: "Bearer" | "DPoP"; readonly expires_in: number; readonly scope: string; readonly refresh_token?: string; readonly refresh_expires_in?: number; readonly id_token?: string; readonly issued_token_type?: string };
-
 export type HandleSocialCallbackResponse = { readonly user: User; readonly session: Session; readonly tokens: TokenPair; readonly isNewUser: boolean } | { readonly linked: true };
-
 export type Incident = { readonly incident_id: string; readonly detection: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly subject: { readonly kind: "user" | "client" | "identifier" | "network" | "installation"; readonly id: string }; readonly state: "open" | "acknowledged" | "closed"; readonly count: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly detail: Readonly<Record<string, unknown>>; readonly actions: readonly string[]; readonly reason: string | null; readonly changed_at: string | null; readonly changed_by: string | null };
-
 export type IntrospectTokenRequest = { readonly token: string; readonly token_type_hint?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
-
 export type IntrospectTokenResponse = { readonly active: boolean } & Readonly<Record<string, unknown>>;
-
 export type InviteUserRequest = { readonly email: string; readonly name?: string; readonly roles?: readonly string[]; readonly password_hash?: string; readonly reason: string };
-
 export type IssueTokensRequest = { readonly user_id?: string; readonly audience?: string; readonly scope?: string; readonly device?: Device | string; readonly verified_factors?: readonly ("password" | "totp" | "passkey" | "security_key")[] };
-
 export type JobQueue = { readonly name: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_age_seconds: number };
-
 export type JobSchedule = { readonly job: string; readonly queue: string; readonly meaning: string; readonly every_seconds: number; readonly next_run_at: string; readonly last_started_at: string | null; readonly last_finished_at: string | null; readonly last_succeeded_at: string | null; readonly last_outcome: "completed" | "dead" | null; readonly stale: boolean; readonly late: boolean };
-
 export type LeaveConsoleRequest = Readonly<Record<string, never>>;
-
 export type LegalHold = { readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null };
-
 export type LinkSocialRequest = { readonly provider: string; readonly callbackURL?: string; readonly disableRedirect?: boolean };
-
 export type LinkSocialResponse = { readonly url: string; readonly redirect: boolean };
-
 export type ListAgentsResponse = { readonly agents: readonly Agent[]; readonly next: string | null };
-
 export type ListAlertDeliveriesResponse = { readonly deliveries: readonly AlertDelivery[]; readonly next: string | null };
-
 export type ListAlertTargetsResponse = { readonly targets: readonly AlertTarget[] };
-
 export type ListAlertsResponse = { readonly alerts: readonly Alert[]; readonly next: string | null };
-
 export type ListApplicationsResponse = { readonly applications: readonly Application[]; readonly next: string | null };
-
 export type ListAuditEventsResponse = { readonly events: readonly AuditEvent[]; readonly next: string | null };
-
 export type ListBreakGlassResponse = { readonly break_glass: readonly BreakGlass[]; readonly next: string | null };
-
 export type ListClientPasskeysResponse = readonly BetterAuthPasskey[];
-
+export type ListClientRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
 export type ListClientSessionsResponse = readonly BetterAuthSession[];
-
 export type ListClientsResponse = { readonly clients: readonly Client[]; readonly next: string | null };
-
 export type ListConsentsResponse = { readonly consents: readonly Consent[]; readonly next: string | null };
-
 export type ListControlsResponse = { readonly controls: readonly ComplianceControl[] };
-
 export type ListDeadLettersResponse = { readonly dead_letters: readonly DeadJob[]; readonly next: string | null };
-
 export type ListDisclosuresResponse = { readonly disclosures: readonly Disclosure[]; readonly next: string | null };
-
 export type ListFieldPoliciesResponse = { readonly policies: readonly FieldPolicy[] };
-
 export type ListHandoffDeadLettersResponse = { readonly count: number; readonly dead_letters: readonly DeadLetter[] };
-
 export type ListImportsResponse = { readonly imports: readonly UserImport[]; readonly next: string | null };
-
 export type ListIncidentsResponse = { readonly incidents: readonly Incident[]; readonly next: string | null };
-
 export type ListJobQueuesResponse = { readonly queues: readonly JobQueue[]; readonly schedules: readonly JobSchedule[] };
-
 export type ListKeysResponse = { readonly keys: readonly SigningKey[] };
-
 export type ListLegalHoldsResponse = { readonly holds: readonly LegalHold[] };
-
 export type ListLinkedAccountsResponse = readonly { readonly id: string; readonly providerId: string; readonly accountId: string; readonly userId: string; readonly scopes: readonly string[]; readonly createdAt: string; readonly updatedAt: string }[];
-
 export type ListLogOriginsResponse = { readonly origins: readonly ({ readonly number: number; readonly origin: string; readonly first_seq: number; readonly size: number; readonly started_at: string; readonly closed_at: string | null; readonly previous: string | null })[] };
-
 export type ListOwnAgentsResponse = { readonly agents: readonly Agent[]; readonly next: string | null };
-
 export type ListOwnSessionsResponse = { readonly sessions: readonly ({ readonly id: string; readonly user_id: string; readonly created_at: string; readonly expires_at: string; readonly ip_address: string | null; readonly user_agent: string | null; readonly logins: readonly { readonly family_id: string; readonly client_id: string; readonly scope: string; readonly device: Readonly<Record<string, unknown>>; readonly created_at: string; readonly refreshed_at: string; readonly expires_at: string }[]; readonly current: boolean })[]; readonly next: string | null };
-
 export type ListPasskeysResponse = { readonly passkeys: readonly Passkey[] };
-
 export type ListPhiKeysResponse = { readonly keys: readonly PhiKey[]; readonly rotation: PhiRotation | null };
-
 export type ListReceivedSignalsResponse = { readonly signals: readonly ReceivedSignal[]; readonly next: string | null };
-
 export type ListReportsResponse = { readonly reports: readonly ComplianceReport[]; readonly next: string | null };
-
 export type ListRestrictionsResponse = { readonly restrictions: readonly Restriction[] };
-
 export type ListRolesResponse = { readonly roles: readonly Role[]; readonly next: string | null };
-
 export type ListSecurityReportsResponse = { readonly reports: readonly SecurityReport[]; readonly next: string | null };
-
 export type ListSessionsResponse = { readonly sessions: readonly LiveSession[]; readonly next: string | null };
-
 export type ListSiemTargetsResponse = { readonly newest_seq: number; readonly siem_targets: readonly SiemTarget[] };
-
 export type ListSignOffsResponse = { readonly signoffs: readonly SignOff[]; readonly next: string | null };
-
 export type ListSignalStreamsResponse = { readonly streams: readonly SignalStreamOverview[] };
-
 export type ListSilencesResponse = { readonly silences: readonly AlertSilence[]; readonly next: string | null };
-
 export type ListSocialProvidersResponse = { readonly providers: readonly string[] };
-
 export type ListTransmittersResponse = { readonly transmitters: readonly SignalTransmitter[] };
-
 export type ListUserConsentsResponse = { readonly consents: readonly UserConsent[] };
-
 export type ListUsersResponse = { readonly users: readonly Account[]; readonly next: string | null };
-
 export type ListViolationsResponse = { readonly violations: readonly ComplianceViolation[]; readonly next: string | null };
-
 export type LiveSession = { readonly id: string; readonly user_id: string; readonly created_at: string; readonly expires_at: string; readonly ip_address: string | null; readonly user_agent: string | null; readonly logins: readonly { readonly family_id: string; readonly client_id: string; readonly scope: string; readonly device: Readonly<Record<string, unknown>>; readonly created_at: string; readonly refreshed_at: string; readonly expires_at: string }[] };
-
 export type LogPhiAccessRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly action: "view" | "create" | "change" | "delete" | "print" | "transmit"; readonly reference: string };
-
 export type LogPhiAccessResponse = { readonly event_id: string };
-
 export type OAuthProblem = { readonly error: string; readonly error_description: string; readonly code: ProblemCode; readonly retryable: boolean; readonly trace_id: string; readonly problems?: readonly { readonly at: string; readonly why: string }[] };
-
 export type OfferOwedFactorRequest = { readonly challenge: string };
-
 export type OfferOwedFactorResponse = { readonly totp_uri: string; readonly recovery_codes: readonly string[] };
-
 export type OpenBreakGlassRequest = { readonly subject_id: string; readonly minutes?: number; readonly reason: string };
-
 export type Passkey = { readonly id: string; readonly name: string | null; readonly device_bound: boolean; readonly backed_up: boolean; readonly created_at: string };
-
 export type PasskeyAssertion = { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>;
-
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
-
 export type PatchAsConsoleRequest = unknown;
-
 export type PerformanceAdvice = { readonly rule: string; readonly advice: string; readonly setting: string; readonly evidence: Readonly<Record<string, number>>; readonly link: string };
-
 export type PerformancePart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly window_seconds: number; readonly token_generation: DurationMetric; readonly token_refresh: DurationMetric; readonly token_validation: DurationMetric; readonly password_hash: DurationMetric; readonly validations: { readonly active: number; readonly inactive: number; readonly unavailable: number }; readonly sign_ins: SuccessRate };
-
 export type PhiEnvelope = { readonly format: "phi1"; readonly level: "standard" | "high"; readonly subject_id: string; readonly key_version: number; readonly iv: string; readonly tag: string; readonly ciphertext: string };
-
 export type PhiKey = { readonly key_version: number; readonly state: "current" | "retiring" | "destroyed"; readonly created_at: string; readonly destroyed_at: string | null };
-
 export type PhiPurpose = "treatment" | "payment" | "operations" | "individual_request" | "public_health" | "research" | "legal" | "emergency";
-
 export type PhiRotation = { readonly rotation_id: string; readonly state: "running" | "done"; readonly key_version: number; readonly data_keys: number | null; readonly rewrapped: number; readonly started_at: string; readonly finished_at: string | null };
-
 export type PollStreamRequest = { readonly maxEvents?: number; readonly returnImmediately?: boolean; readonly ack?: readonly string[]; readonly setErrs?: Readonly<Record<string, { readonly err: string; readonly description?: string }>> };
-
 export type PollStreamResponse = { readonly sets: Readonly<Record<string, string>>; readonly moreAvailable: boolean };
-
 export type PoolUse = { readonly pool: string; readonly used: number; readonly idle: number; readonly waiting: number; readonly wait: DurationMetric; readonly timeouts: number };
-
 export type PostAsConsoleRequest = unknown;
-
 export type PrepareClientPasskeyResponse = Readonly<Record<string, unknown>>;
-
 export type PreparePasskeyRequest = Readonly<Record<string, never>>;
-
 export type PrivacyRequest = { readonly request_id: string; readonly kind: "export" | "deletion"; readonly subject_id: string; readonly state: "queued" | "done"; readonly created_at: string; readonly due_at: string; readonly finished_at: string | null; readonly receipt: { readonly event_id: string; readonly seq: number | null } | null; readonly summary: Readonly<Record<string, number>> | null };
-
 export type Problem = { readonly type: string; readonly title: string; readonly status: number; readonly detail?: string; readonly fix?: string; readonly message?: string; readonly code: ProblemCode; readonly retryable: boolean; readonly trace_id: string; readonly problems?: readonly { readonly at: string; readonly why: string }[] };
-
 export type PublicJwk = { readonly kty: "RSA" | "EC" | "OKP"; readonly use: "sig"; readonly alg: "RS256" | "ES256" | "EdDSA"; readonly kid: string; readonly n?: string; readonly e?: string; readonly crv?: string; readonly x?: string; readonly y?: string };
-
 export type PushAuthorizationRequestRequest = { readonly response_type?: string; readonly redirect_uri?: string; readonly scope?: string; readonly state?: string; readonly nonce?: string; readonly code_challenge?: string; readonly code_challenge_method?: string; readonly response_mode?: string; readonly prompt?: string; readonly max_age?: string; readonly login_hint?: string; readonly id_token_hint?: string; readonly acr_values?: string; readonly claims?: string; readonly resource?: string; readonly dpop_jkt?: string; readonly request?: string; readonly request_uri?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
-
 export type PushAuthorizationRequestResponse = { readonly request_uri: string; readonly expires_in: number };
-
 export type PutAsConsoleRequest = unknown;
-
 export type QueueUse = { readonly queue: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_seconds: number };
-
 export type Reach = { readonly logins: number; readonly sessions: number; readonly applications: number; readonly users: number; readonly is_more: boolean };
-
 export type ReadAuditEventResponse = { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly altered?: true; readonly leaf: string; readonly origin: string; readonly index: number; readonly personal: readonly { readonly field: string; readonly salt: string; readonly value: string }[] };
-
 export type ReadAuthorizationServerMetadataResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[] };
-
 export type ReadDeadLetterResponse = { readonly queue: string; readonly job_id: string; readonly job: string; readonly code: string; readonly attempts: number; readonly failed_at: string; readonly payload: unknown; readonly enqueued_at: string };
-
 export type ReadExportResponse = { readonly subject_id: string; readonly export: unknown };
-
 export type ReadHealthResponse = { readonly status: "ok" };
-
 export type ReadImportResponse = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly notices: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null; readonly rejects: readonly { readonly record: number; readonly line: number; readonly reason: string; readonly value: string }[]; readonly noticed: readonly { readonly record: number; readonly line: number; readonly notice: string; readonly member: string; readonly value: string }[] };
-
 export type ReadJwksAliasResponse = { readonly keys: readonly PublicJwk[] };
-
 export type ReadJwksResponse = { readonly keys: readonly PublicJwk[] };
-
 export type ReadMcpResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly resource_name: string };
-
 export type ReadOpenApiResponse = Readonly<Record<string, unknown>>;
-
 export type ReadOpenIdConfigurationResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly userinfo_endpoint: string; readonly end_session_endpoint: string; readonly claims_supported: readonly string[]; readonly acr_values_supported: readonly string[]; readonly prompt_values_supported: readonly string[]; readonly claims_parameter_supported: true; readonly request_parameter_supported: false; readonly request_uri_parameter_supported: false; readonly backchannel_logout_supported: true; readonly backchannel_logout_session_supported: true; readonly frontchannel_logout_supported: false; readonly subject_types_supported: readonly string[]; readonly id_token_signing_alg_values_supported: readonly string[] };
-
 export type ReadOwnUserResponse = { readonly user: User };
-
 export type ReadProtectedResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly jwks_uri: string; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly resource_name: string; readonly resource_documentation: string };
-
 export type ReadReadinessResponse = { readonly status: "ready" | "not_ready"; readonly components: ReadinessComponents; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other"; readonly code: "not_ready"; readonly retryable: true; readonly trace_id: string };
-
 export type ReadRetentionResponse = { readonly policies: readonly RetentionPolicy[]; readonly runs: readonly RetentionRun[] };
-
 export type ReadSessionResponse = { readonly user: User; readonly session: Session };
-
 export type ReadSsfConfigurationResponse = { readonly spec_version: string; readonly issuer: string; readonly jwks_uri: string; readonly delivery_methods_supported: readonly string[]; readonly configuration_endpoint: string; readonly status_endpoint: string; readonly add_subject_endpoint: string; readonly remove_subject_endpoint: string; readonly verification_endpoint: string; readonly authorization_schemes: readonly { readonly spec_urn: string }[]; readonly default_subjects: string };
-
 export type ReadStreamStatusResponse = { readonly stream_id: string; readonly status: "enabled" | "paused" | "disabled"; readonly reason?: string };
-
 export type ReadStreamsResponse = SignalStream | readonly SignalStream[];
-
 export type Readiness = { readonly status: "ready" | "not_ready"; readonly components: ReadinessComponents; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" };
-
 export type ReadinessComponents = { readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other" };
-
 export type Reason = { readonly reason: string };
-
 export type ReceiveAlertmanagerRequest = { readonly version: "4"; readonly alerts: readonly ({ readonly status: "firing" | "resolved"; readonly labels: Readonly<Record<string, string>>; readonly annotations?: Readonly<Record<string, string>>; readonly fingerprint: string })[]; readonly groupKey?: string; readonly truncatedAlerts?: number; readonly status?: string; readonly receiver?: string; readonly groupLabels?: Readonly<Record<string, string>>; readonly commonLabels?: Readonly<Record<string, string>>; readonly commonAnnotations?: Readonly<Record<string, string>>; readonly externalURL?: string; readonly notification_reason?: string };
-
 export type ReceiveAlertmanagerResponse = { readonly raised: number; readonly repeated: number; readonly resolved: number };
-
 export type ReceiveLegacyWebhookRequest = { readonly type: string; readonly data: Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>;
-
 export type ReceiveLegacyWebhookResponse = { readonly status: "accepted" | "duplicate" | "ignored" };
-
 export type ReceiveSignalRequest = string;
-
 export type ReceiveSignalResponse = { readonly err: "invalid_request" | "invalid_key" | "invalid_issuer" | "invalid_audience" | "authentication_failed"; readonly description: string };
-
 export type ReceiveSocialCallbackRequest = { readonly state: string; readonly code?: string; readonly error?: string; readonly iss?: string } & Readonly<Record<string, unknown>>;
-
 export type ReceivedSignal = { readonly signal_id: string; readonly transmitter_id: string; readonly event: string; readonly outcome: "applied" | "no_user" | "ignored"; readonly received_at: string };
-
 export type RecordDisclosureRequest = { readonly purpose: PhiPurpose; readonly disclosed_at: string; readonly recipient: string; readonly description: string };
-
 export type RecordDisclosureResponse = { readonly disclosure_id: string };
-
 export type RecordHeartbeatRequest = { readonly capabilities?: readonly string[] };
-
 export type RecordUserConsentRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly granted: boolean; readonly terms: string };
-
 export type RefreshTokensRequest = { readonly refresh_token: string; readonly scope?: string };
-
 export type RegisterAgentRequest = { readonly name: string; readonly owner_id: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly capabilities?: readonly string[]; readonly heartbeat_seconds?: number; readonly expires_in_days?: number; readonly reason: string };
-
 export type RegisterAgentResponse = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null; readonly client_secret: string | null };
-
 export type RegisterClientPasskeyRequest = { readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults?: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly attestationObject: string; readonly transports?: readonly string[] } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>>; readonly name?: string; readonly createSession?: boolean };
-
 export type RegisterClientPasskeyResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string; readonly backupCodes: readonly string[] | null };
-
 export type RegisterPasskeyRequest = { readonly challenge: string; readonly name: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly attestationObject: string; readonly transports?: readonly string[] } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
-
 export type RegisterPasskeyResponse = { readonly user: User; readonly session: Session; readonly tokens: TokenPair; readonly passkey_id: string; readonly recovery_codes: readonly string[] | null };
-
 export type RemoveClientPasskeyRequest = { readonly id: string };
-
 export type RemoveClientPasskeyResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly status: true };
-
 export type RemoveStreamSubjectRequest = { readonly stream_id: string; readonly subject: { readonly format: string } & Readonly<Record<string, unknown>>; readonly verified?: boolean };
-
 export type RemoveTotpRequest = { readonly password?: string };
-
 export type RemoveTotpResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly status: true };
-
 export type RenameClientPasskeyRequest = { readonly id: string; readonly name: string };
-
 export type RenameClientPasskeyResponse = { readonly passkey: BetterAuthPasskey };
-
 export type RenamePasskeyRequest = { readonly name: string };
-
 export type RenewRecoveryCodesRequest = Readonly<Record<string, never>>;
-
 export type RenewRecoveryCodesResponse = { readonly recovery_codes: readonly string[] };
-
 export type ReplaceStreamRequest = { readonly stream_id: string; readonly iss?: string; readonly aud?: string; readonly events_supported?: readonly string[]; readonly events_delivered?: readonly string[]; readonly min_verification_interval?: number; readonly inactivity_timeout?: number; readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
-
 export type ReplayHandoffResponse = { readonly delivery_id: string; readonly endpoint: string; readonly seq: number };
-
 export type ReplaySiemRequest = { readonly from_seq: number; readonly reason: string };
-
 export type RequestImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly same_person?: readonly string[]; readonly lazy?: boolean; readonly factors_lost?: "enrol" | "reject" }; readonly reason: string };
-
 export type RequestImportResponse = { readonly import_id: string };
-
 export type RequestPasswordResetRequest = { readonly email: string; readonly redirectTo?: string };
-
 export type RequestPasswordResetResponse = { readonly status: true; readonly message: string };
-
 export type RequestReportRequest = Readonly<Record<string, never>>;
-
 export type RequestReportResponse = { readonly report_id: string };
-
 export type RequestRetentionRunRequest = { readonly dry_run: boolean; readonly reason: string };
-
 export type RequestSecurityReportRequest = { readonly from?: string; readonly to?: string };
-
 export type RequestSecurityReportResponse = { readonly report_id: string };
-
 export type RequestSignOffRequest = { readonly act: string; readonly title: string; readonly arguments: unknown; readonly required_roles?: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum?: number; readonly conditions?: { readonly min_security_score?: number; readonly no_open_incident?: boolean }; readonly expires_in_minutes?: number };
-
 export type RequestUnlockRequest = { readonly email: string };
-
 export type RequestUnlockResponse = { readonly status: "mail_sent_if_known" };
-
 export type ResetFactorsRequest = { readonly reason: string; readonly passkeys?: boolean };
-
 export type ResetPasswordRequest = { readonly token: string; readonly new_password: string; readonly totp?: string; readonly recovery_code?: string } | { readonly token: string; readonly newPassword: string; readonly totp?: string; readonly recovery_code?: string };
-
 export type ResourcesPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly copies: readonly CopyUse[]; readonly queues: readonly QueueUse[] };
-
 export type Restriction = { readonly restriction_id: string; readonly subject_id: string; readonly purposes: readonly PhiPurpose[]; readonly created_at: string; readonly ended_at: string | null };
-
 export type RetentionPolicy = { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly least_days: number | null; readonly changed_at: string };
-
 export type RetentionRun = { readonly run_id: string; readonly dry_run: boolean; readonly state: "queued" | "done"; readonly created_at: string; readonly finished_at: string | null; readonly counts: Readonly<Record<string, number>> | null };
-
 export type ReviewBreakGlassRequest = { readonly outcome: "justified" | "unjustified"; readonly reason: string };
-
 export type RevokeAnyApiKeyRequest = { readonly reason: string };
-
 export type RevokeAnyApiKeyResponse = { readonly api_key: ApiKey };
-
 export type RevokeClientSessionRequest = { readonly token: string };
-
 export type RevokeClientSessionsRequest = Readonly<Record<string, never>>;
-
 export type RevokeOAuthTokenRequest = { readonly token: string; readonly token_type_hint?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
-
 export type RevokeOtherClientSessionsRequest = Readonly<Record<string, never>>;
-
 export type RevokeTokenRequest = { readonly token: string; readonly reason: string; readonly dry_run?: boolean } | { readonly token_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly session_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly family_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly user_id: string; readonly reason: string; readonly dry_run?: boolean } | { readonly client_id: string; readonly reason: string; readonly dry_run?: boolean };
-
 export type RevokeTokenResponse = { readonly epoch: number };
-
 export type Role = { readonly name: string; readonly description: string; readonly permissions: readonly string[]; readonly built_in: boolean };
-
 export type RotateApiKeyRequest = { readonly overlap_seconds?: number };
-
 export type RotateClientSecretRequest = { readonly reason: string; readonly overlap_seconds?: number };
-
 export type RotateSigningKeysRequest = { readonly algorithm?: "RS256" | "ES256" | "EdDSA" };
-
 export type RotateSigningKeysResponse = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly already_pending: boolean };
-
 export type SecurityHour = { readonly hour: string; readonly sign_ins_succeeded: number; readonly sign_ins_failed: number; readonly sign_ups: number; readonly sessions_ended: number; readonly revocations: number; readonly incidents_raised: number; readonly denials: number };
-
 export type SecurityPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly delay_seconds: number | null; readonly sign_ins: SuccessRate; readonly open_incidents: { readonly low: number; readonly medium: number; readonly high: number; readonly critical: number }; readonly locked_accounts: number | null; readonly hours: readonly SecurityHour[] };
-
 export type SecurityReport = { readonly report_id: string; readonly kind: "weekly" | "demand"; readonly from: string; readonly to: string; readonly status: "queued" | "done" | "failed"; readonly requested_by: string; readonly requested_at: string; readonly ended_at: string | null; readonly sha256: string | null };
-
 export type SelfRegisterClientRequest = { readonly redirect_uris?: unknown; readonly post_logout_redirect_uris?: unknown; readonly backchannel_logout_uri?: unknown; readonly backchannel_logout_session_required?: unknown; readonly token_endpoint_auth_method?: unknown; readonly jwks?: unknown; readonly jwks_uri?: unknown; readonly tls_client_auth_subject_dn?: unknown; readonly tls_client_auth_san_dns?: unknown; readonly tls_client_auth_san_uri?: unknown; readonly tls_client_auth_san_ip?: unknown; readonly tls_client_auth_san_email?: unknown; readonly grant_types?: unknown; readonly response_types?: unknown; readonly client_name?: unknown; readonly scope?: unknown; readonly client_uri?: unknown; readonly dpop_bound_access_tokens?: unknown; readonly tls_client_certificate_bound_access_tokens?: unknown; readonly require_pushed_authorization_requests?: unknown; readonly id_token_signed_response_alg?: unknown; readonly access_token_signed_response_alg?: unknown } & Readonly<Record<string, unknown>>;
-
 export type SelfRegisterClientResponse = { readonly client_id: string; readonly client_id_issued_at: number; readonly client_secret?: string; readonly client_secret_expires_at?: 0; readonly client_name: string; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri?: string; readonly backchannel_logout_session_required: boolean; readonly token_endpoint_auth_method: string; readonly jwks?: { readonly keys: readonly (Readonly<Record<string, string | readonly string[]>>)[] }; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly grant_types: readonly string[]; readonly response_types: readonly string[]; readonly scope: string; readonly client_uri?: string; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly id_token_signed_response_alg?: string; readonly access_token_signed_response_alg?: string };
-
 export type SendAccountRequest = { readonly form_token: string; readonly act: "profile"; readonly name: string } | { readonly form_token: string; readonly act: "password"; readonly current_password: string; readonly password: string } | { readonly form_token: string; readonly act: "email"; readonly email: string } | { readonly form_token: string; readonly act: "end_session"; readonly session_id: string } | { readonly form_token: string; readonly act: "end_other_sessions" } | { readonly form_token: string; readonly act: "withdraw"; readonly client_id: string } | { readonly form_token: string; readonly act: "revoke_key"; readonly api_key_id: string } | { readonly form_token: string; readonly act: "unlink"; readonly provider: string; readonly account_id: string } | { readonly form_token: string; readonly act: "rename_passkey"; readonly passkey_id: string; readonly name: string } | { readonly form_token: string; readonly act: "remove_passkey"; readonly passkey_id: string } | { readonly form_token: string; readonly act: "enable_totp"; readonly password: string } | { readonly form_token: string; readonly act: "confirm_totp"; readonly code: string; readonly totp_uri?: string; readonly recovery_codes?: string } | { readonly form_token: string; readonly act: "disable_totp" } | { readonly form_token: string; readonly act: "renew_codes" } | { readonly form_token: string; readonly act: "delete"; readonly email: string } | { readonly form_token: string; readonly act: "step_up"; readonly password?: string; readonly code?: string; readonly section?: "profile" | "security" | "sessions" | "applications" | "keys" | "data" };
-
 export type SendAuthorizationRequest = Readonly<Record<string, unknown>>;
-
 export type SendBridgeRequest = { readonly token: string; readonly return_to?: string; readonly form_token?: string };
-
 export type SendForgotPasswordRequest = { readonly form_token: string; readonly next: string; readonly email: string };
-
 export type SendInvitationRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string };
-
 export type SendLoginCodeRequest = { readonly form_token: string; readonly next: string; readonly challenge: string; readonly code: string; readonly factors?: string };
-
 export type SendLoginRequest = { readonly form_token: string; readonly next: string; readonly email: string; readonly password: string };
-
 export type SendPasskeyRequest = { readonly form_token: string; readonly next: string; readonly challenge: string; readonly response: string };
-
 export type SendProviderRequest = { readonly form_token: string; readonly next: string; readonly provider: string };
-
 export type SendResendVerificationRequest = { readonly form_token: string; readonly next: string; readonly email: string };
-
 export type SendResetPasswordRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string; readonly factor?: string };
-
 export type SendSignOffRequest = { readonly form_token: string; readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly decision: "approve" | "deny"; readonly comment: string; readonly arguments_sha256: string };
-
 export type SendSignOutForClientRequest = { readonly id_token_hint?: string; readonly client_id?: string; readonly post_logout_redirect_uri?: string; readonly state?: string } & Readonly<Record<string, unknown>>;
-
 export type SendSignOutRequest = { readonly form_token: string };
-
 export type SendSignUpRequest = { readonly form_token: string; readonly next: string; readonly name: string; readonly email: string; readonly password: string };
-
 export type SendUnlockRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string };
-
 export type SendUnlockRequestRequest = { readonly form_token: string; readonly email: string };
-
 export type SendUserInfoRequest = Readonly<Record<string, unknown>>;
-
 export type SendVerificationEmailRequest = { readonly email: string; readonly callbackURL?: string };
-
 export type SendVerificationEmailResponse = { readonly status: true; readonly message: string };
-
 export type SendVerifyEmailRequest = { readonly form_token: string; readonly token: string; readonly email?: string; readonly code?: string; readonly next?: string; readonly password?: string; readonly callback_url?: string };
-
 export type Session = { readonly id: string; readonly userId: string; readonly expiresAt: string; readonly createdAt: string; readonly updatedAt: string; readonly ipAddress: string | null; readonly userAgent: string | null };
-
 export type SetFieldPolicyRequest = { readonly fields: readonly string[]; readonly reason: string };
-
 export type SetRetentionPolicyRequest = { readonly kind: "users" | "phi" | "exports" | "shredded_keys" | "restrictions" | "emergency_accesses" | "disclosures" | "privacy_requests" | "consents" | "legal_holds" | "retention_runs" | "audit_events"; readonly keep_days: number | null; readonly reason: string };
-
 export type SetRolePermissionsRequest = { readonly permissions: readonly string[]; readonly reason: string };
-
 export type SetSignalStreamStatusRequest = { readonly status: "enabled" | "paused" | "disabled"; readonly reason: string };
-
 export type ShredPhiResponse = { readonly subject_id: string; readonly destroyed_keys: number; readonly shredded_at: string };
-
 export type SiemTarget = { readonly siem_target: string; readonly reached_seq: number; readonly behind: number; readonly failure: string | null; readonly failing_since: string | null; readonly accepted_at: string | null };
-
 export type SignIn = { readonly user: User; readonly session: Session; readonly tokens: TokenPair };
-
 export type SignInCause = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "second_factor_owed" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string };
-
 export type SignInEmailRequest = { readonly email: string; readonly password: string; readonly callbackURL?: string; readonly rememberMe?: boolean };
-
 export type SignInEmailResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly redirect: boolean; readonly url?: string } | TwoFactorRedirect;
-
 export type SignInExplanation = { readonly cause: "disabled" | "invited" | "email_unverified" | "password_closed" | "password_locked" | "no_sign_in_method" | "second_factor_spent" | "second_factor_locked" | "no_password" | "second_factor_missing" | "second_factor_owed" | "session_limit" | "nothing"; readonly refuses: boolean; readonly sentence: string; readonly fix: string; readonly user_id: string; readonly also: readonly SignInCause[] };
-
 export type SignInRequest = { readonly email: string; readonly password: string };
-
 export type SignInSocialRequest = { readonly provider: string; readonly callbackURL?: string; readonly disableRedirect?: boolean };
-
 export type SignInSocialResponse = { readonly url: string; readonly redirect: boolean };
-
 export type SignInWithClientPasskeyRequest = { readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults?: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly authenticatorData: string; readonly signature: string; readonly userHandle?: string | null } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
-
 export type SignInWithPasskeyRequest = { readonly challenge: string; readonly response: PasskeyAssertion };
-
 export type SignOff = { readonly signoff_id: string; readonly act: string; readonly title: string; readonly arguments: unknown; readonly arguments_sha256: string; readonly requested_by: { readonly kind: "user" | "client" | "system"; readonly id: string }; readonly client_id: string | null; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly conditions: { readonly min_security_score: number | null; readonly no_open_incident: boolean }; readonly state: "pending" | "approved" | "denied" | "expired" | "running" | "interrupted" | "done" | "failed"; readonly waiting_for: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly decisions: readonly ({ readonly role: "developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect"; readonly user_id: string; readonly decision: "approve" | "deny"; readonly comment: string | null; readonly at: string })[]; readonly requested_at: string; readonly expires_at: string; readonly decided_at: string | null; readonly started_at: string | null; readonly finished_at: string | null; readonly failure: string | null; readonly policy: { readonly act: string; readonly version: number } | null; readonly argument_labels: readonly ({ readonly path: string; readonly label: { readonly en: string; readonly de?: string }; readonly format: "plain" | "monospace" })[] };
-
 export type SignOffPolicy = { readonly act: string; readonly roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly lifetime_minutes: number; readonly min_security_score: number | null; readonly no_open_incident: boolean; readonly arguments: readonly ({ readonly path: string; readonly label: { readonly en: string; readonly de?: string }; readonly format: "plain" | "monospace" })[]; readonly version: number | null };
-
 export type SignOffPolicyDeclaration = { readonly act: string; readonly roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum?: number; readonly lifetime_minutes?: number; readonly min_security_score?: number | null; readonly no_open_incident?: boolean; readonly arguments?: readonly ({ readonly path: string; readonly label: { readonly en: string; readonly de?: string }; readonly format?: "plain" | "monospace" })[] };
-
 export type SignOffReceipt = { readonly signoff_id: string; readonly act: string; readonly arguments_sha256: string; readonly outcome: "done" | "failed"; readonly required_roles: readonly ("developer" | "tech_lead" | "qa" | "security_reviewer" | "product_owner" | "architect")[]; readonly quorum: number; readonly policy_version: number | null; readonly approvals: readonly { readonly role: string; readonly user_id: string }[]; readonly finished_at: string; readonly event_id: string; readonly seq: number; readonly proof: string };
-
 export type SignOutAliasRequest = { readonly callbackURL?: string; readonly disableRedirect?: boolean; readonly state?: string };
-
 export type SignOutAliasResponse = { readonly success: true };
-
 export type SignOutRequest = Readonly<Record<string, never>>;
-
 export type SignOutResponse = { readonly success: true };
-
 export type SignUpEmailRequest = { readonly email: string; readonly password: string; readonly name?: string; readonly callbackURL?: string; readonly rememberMe?: boolean; readonly image?: string | null };
-
 export type SignUpEmailResponse = { readonly status: "verification_required"; readonly token: null; readonly user: null };
-
 export type SignUpRequest = { readonly email: string; readonly password: string; readonly name?: string };
-
 export type SignalStream = { readonly stream_id: string; readonly iss: string; readonly aud: string; readonly events_supported: readonly string[]; readonly events_requested: readonly string[]; readonly events_delivered: readonly string[]; readonly delivery: { readonly method: string; readonly endpoint_url: string }; readonly description?: string; readonly min_verification_interval: number; readonly inactivity_timeout: number };
-
 export type SignalStreamOverview = { readonly stream_id: string; readonly owner: string; readonly method: string; readonly endpoint_url: string | null; readonly events: readonly string[]; readonly description: string | null; readonly status: "enabled" | "paused" | "disabled"; readonly status_reason: string | null; readonly created_at: string; readonly excluded_users: number; readonly waiting: number; readonly given_up: number; readonly reached_seq: number | null };
-
 export type SignalTransmitter = { readonly transmitter_id: string; readonly issuer: string; readonly jwks_uri: string; readonly audience: string; readonly provider: string | null; readonly match_email: boolean; readonly own_ids: boolean; readonly created_at: string; readonly received: number; readonly last_received_at: string | null };
-
 export type SigningKey = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null };
-
 export type StartSignOffRequest = { readonly act: string; readonly arguments: unknown };
-
 export type StepUpRequest = { readonly password?: string; readonly totp?: string; readonly recovery_code?: string; readonly passkey?: { readonly challenge: string; readonly response: PasskeyAssertion } };
-
 export type SuccessRate = { readonly succeeded: number; readonly failed: number; readonly success_percent: number | null };
-
 export type TestAlertTargetRequest = { readonly reason?: string };
-
 export type TokenMetadata = { readonly token_id: string; readonly type: "access"; readonly subject: string; readonly user_id: string | null; readonly client_id: string; readonly audience: string; readonly session_id: string | null; readonly family_id: string | null; readonly scope: string; readonly role: string | null; readonly issued_at: string; readonly expires_at: string; readonly key_id: string | null; readonly revoked: boolean };
-
 export type TokenPair = { readonly access_token: string; readonly refresh_token: string; readonly token_type: "Bearer"; readonly expires_in: number; readonly refresh_expires_in: number; readonly scope: string };
-
 export type TokenStatistics = { readonly issued: number; readonly active: number; readonly refreshed: number; readonly revoked: number; readonly expired: number; readonly replays: number };
-
 export type TokenValidation = { readonly active: true; readonly claims: Readonly<Record<string, unknown>>; readonly issuer_kind?: "legacy"; readonly user_id?: string } | { readonly active: false; readonly reason: "malformed" | "unknown_key" | "bad_signature" | "wrong_type" | "wrong_issuer" | "wrong_audience" | "expired" | "not_yet_valid" | "revoked" | "session_ended" | "family_reused" | "key_compromised" | "binding_mismatch" | "insufficient_scope" | "unknown_id" };
-
 export type TokensPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly issued: number; readonly active: number; readonly refreshed: number; readonly revoked: number; readonly expired: number; readonly replays: number };
-
 export type TwoFactorRedirect = { readonly twoFactorRedirect: true; readonly twoFactorMethods: readonly string[]; readonly challenge: string; readonly factors: readonly string[] };
-
 export type UnlinkAccountRequest = { readonly providerId: string; readonly accountId?: string } | { readonly accountId: string };
-
 export type UnlockAccountRequest = { readonly token: string };
-
 export type UnlockAccountResponse = { readonly status: "unlocked" };
-
 export type UnlockUserResponse = { readonly user_id: string; readonly failed_logins: number };
-
 export type UpdateAlertTargetRequest = { readonly name?: string; readonly url?: string; readonly to?: string; readonly sources?: readonly ("incident" | "control" | "alertmanager")[]; readonly min_severity?: "low" | "medium" | "high" | "critical"; readonly reason: string };
-
 export type UpdateClientRequest = { readonly name?: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt" | "tls_client_auth" | "self_signed_tls_client_auth"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly client_uri?: string | null; readonly grant_types?: readonly ("authorization_code" | "client_credentials" | "refresh_token" | "urn:ietf:params:oauth:grant-type:device_code" | "urn:ietf:params:oauth:grant-type:token-exchange")[]; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly redirect_uris?: readonly string[]; readonly post_logout_redirect_uris?: readonly string[]; readonly backchannel_logout_uri?: string | null; readonly backchannel_logout_session_required?: boolean; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly tls_client_certificate_bound_access_tokens?: boolean; readonly require_pushed_authorization_requests?: boolean; readonly pkce?: "required" | "optional"; readonly refresh_rotation?: "on" | "off"; readonly profile?: "default" | "fapi2"; readonly id_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg?: "RS256" | "ES256" | "EdDSA" | null; readonly id_token_claims?: readonly ("email" | "email_verified" | "name" | "picture" | "updated_at")[]; readonly logo?: string | null; readonly reason: string };
-
 export type UpdateStreamRequest = { readonly stream_id: string; readonly iss?: string; readonly aud?: string; readonly events_supported?: readonly string[]; readonly events_delivered?: readonly string[]; readonly min_verification_interval?: number; readonly inactivity_timeout?: number; readonly delivery?: { readonly method: "urn:ietf:rfc:8935" | "urn:ietf:rfc:8936"; readonly endpoint_url?: string; readonly authorization_header?: string }; readonly events_requested?: readonly string[]; readonly description?: string };
-
 export type UpdateStreamStatusRequest = { readonly stream_id: string; readonly status: "enabled" | "paused" | "disabled"; readonly reason?: string };
-
 export type UpdateStreamStatusResponse = { readonly stream_id: string; readonly status: "enabled" | "paused" | "disabled"; readonly reason?: string };
-
 export type UpdateUserAliasRequest = { readonly name?: string | null; readonly image?: string | null };
-
 export type UpdateUserAliasResponse = { readonly status: true; readonly user: User };
-
 export type UpdateUserRequest = { readonly name?: string | null; readonly image?: string | null };
-
 export type UpdateUserResponse = { readonly user: User };
-
 export type User = { readonly id: string; readonly email: string; readonly emailVerified: boolean; readonly name: string | null; readonly image: string | null; readonly createdAt: string; readonly updatedAt: string };
-
 export type UserConsent = { readonly consent_id: string; readonly purpose: PhiPurpose; readonly version: number; readonly granted: boolean; readonly terms: string; readonly recorded_at: string };
-
 export type UserImport = { readonly import_id: string; readonly kind: string; readonly status: "waiting" | "running" | "done" | "failed"; readonly progress: number; readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly notices: Readonly<Record<string, number>>; readonly hash_formats: Readonly<Record<string, number>>; readonly failure: string | null; readonly reason: string; readonly created_at: string; readonly finished_at: string | null };
-
 export type UserInfo = { readonly sub: string; readonly email?: string; readonly email_verified?: boolean; readonly name?: string; readonly picture?: string; readonly updated_at?: number };
-
 export type ValidateDataAccessRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly fields?: readonly string[] };
-
 export type ValidateDataAccessResponse = { readonly allowed: boolean; readonly fields: readonly string[]; readonly refused_fields: readonly string[]; readonly basis: "policy" | "client" | "break_glass" | null; readonly reason: "purpose_not_permitted" | "consent_missing" | "restricted" | "field_not_permitted" | null };
-
 export type ValidateTokenRequest = { readonly token: string; readonly audience?: string; readonly required_scope?: string; readonly context?: { readonly ip?: string; readonly user_agent?: string; readonly dpop?: { readonly proof: string; readonly htm: string; readonly htu: string }; readonly "x5t#S256"?: string } };
-
 export type ValidateTokensRequest = { readonly tokens: readonly string[] } | { readonly token_ids: readonly string[] };
-
 export type ValidateTokensResponse = { readonly results: readonly TokenValidation[] };
-
 export type ValidateUserConsentResponse = { readonly granted: boolean };
-
 export type VerificationRequired = { readonly status: "verification_required" };
-
 export type VerifyApiKeyRequest = { readonly key: string; readonly audience?: string };
-
 export type VerifyApiKeyResponse = { readonly active: true; readonly claims: { readonly iss: string; readonly aud: readonly string[]; readonly sub: string; readonly client_id: string; readonly api_key_id: string; readonly exp: number; readonly scope: string; readonly permissions: readonly string[] } } | { readonly active: false; readonly reason: "malformed" | "invalid" | "signature_required" | "wrong_audience" };
-
 export type VerifyClientBackupCodeRequest = { readonly code: string; readonly trustDevice?: boolean; readonly disableSession?: false };
-
 export type VerifyClientTotpRequest = { readonly code: string; readonly trustDevice?: boolean };
-
 export type VerifyEmailRequest = { readonly token: string; readonly password?: string };
-
 export type VerifyEmailResponse = { readonly status: "verified" };
-
 export type VerifyStreamRequest = { readonly stream_id: string; readonly state?: string };
-
 export type WithdrawUserConsentRequest = { readonly subject_id: string; readonly purposes?: readonly PhiPurpose[]; readonly reason: string };
-
 export type WithdrawUserConsentResponse = { readonly withdrawn: readonly UserConsent[] };
-
 /** What each operation takes and returns, by method and path. */
 export type Operations = {
   /** Get the public keys that verify tokens (RFC 7517) */
@@ -1242,6 +880,8 @@ export type Operations = {
   "GET /v1/admin/agents/{agent_id}": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: Agent };
   /** Kill an agent for good, and revoke its tokens and those it exchanged */
   "POST /v1/admin/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
+  /** Explain why requests of an agent were refused in the last 7 days, and what will be refused */
+  "GET /v1/admin/agents/{agent_id}/why": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: ExplainAgentRefusalsResponse };
   /** List the targets of alerts */
   "GET /v1/admin/alert-targets": { readonly input: {}; readonly answer: ListAlertTargetsResponse };
   /** Create a target of alerts: a signed webhook, a mail address or a Slack channel */
@@ -1288,6 +928,10 @@ export type Operations = {
   "POST /v1/admin/clients/{client_id}/enable": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: Reason }; readonly answer: Client };
   /** Rotate the secret of a client; the previous one is accepted for a while; without an overlap, tokens and API keys end too */
   "POST /v1/admin/clients/{client_id}/rotate-secret": { readonly input: { readonly path: { readonly client_id: string | number }; readonly body: RotateClientSecretRequest }; readonly answer: ClientWithSecret };
+  /** Explain why requests of a client were refused in the last 7 days, and what will be refused */
+  "GET /v1/admin/clients/{client_id}/why": { readonly input: { readonly path: { readonly client_id: string | number } }; readonly answer: ExplainClientRefusalsResponse };
+  /** List the most frequent refusals of clients in the last 7 days, and the clients that will be refused */
+  "GET /v1/admin/clients/refusals": { readonly input: {}; readonly answer: ListClientRefusalsResponse };
   /** Get the figures of security, performance and resources, each with the time that it is of */
   "GET /v1/admin/dashboard": { readonly input: {}; readonly answer: Dashboard };
   /** List jobs that used up their attempts, newest first */

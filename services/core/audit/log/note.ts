@@ -21,8 +21,8 @@ export type NoteSigner = {
   sign(message: Uint8Array): Uint8Array;
 };
 
-export type NoteSignature = { readonly name: string; readonly id: Buffer; readonly signature: Buffer };
-export type SignedNote = { readonly text: string; readonly signatures: readonly NoteSignature[] };
+type NoteSignature = { readonly name: string; readonly id: Buffer; readonly signature: Buffer };
+type SignedNote = { readonly text: string; readonly signatures: readonly NoteSignature[] };
 
 const PUBLIC_KEY_BYTES = 32;
 const ID_BYTES = 4;

@@ -3,7 +3,7 @@ import { HASH_BYTES } from './merkle.ts';
 const HEADER = 'c2sp.org/tlog-proof@v1';
 
 /** Inclusion proof of a leaf that verifies offline (c2sp.org/tlog-proof). */
-export type TlogProof = {
+type TlogProof = {
   readonly index: number;
   readonly hashes: readonly Uint8Array[];
   /** A signed note. */

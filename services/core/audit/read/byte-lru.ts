@@ -1,6 +1,6 @@
 type Entry<T> = { readonly value: T; readonly bytes: number };
 
-export type ByteLru<T> = {
+type ByteLru<T> = {
   /** Marks the entry as the most recently used. */
   get(key: string): T | undefined;
   /** Evicts the least recently used entries. Does not store a value larger than a quarter of the cache. */

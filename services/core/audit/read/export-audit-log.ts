@@ -24,7 +24,7 @@ export type ExportInput = {
 };
 
 /** Bytes to append to a file of the export. The parts of one file come one after the other. */
-export type ExportPart = { readonly path: string; readonly bytes: Uint8Array };
+type ExportPart = { readonly path: string; readonly bytes: Uint8Array };
 
 const TILES_PAGE = 256;
 const CHECKPOINTS_PAGE = 1_000;

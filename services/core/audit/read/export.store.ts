@@ -19,7 +19,7 @@ const auditSeqRange = defineStatement(
   `SELECT min(seq) AS first, max(seq) AS last FROM audit_events WHERE occurred_at >= $1 AND occurred_at <= $2`,
 );
 
-export type StoredTile = { readonly level: number; readonly n: number; readonly hashes: Buffer };
+type StoredTile = { readonly level: number; readonly n: number; readonly hashes: Buffer };
 
 export const readTilesAfter = (
   sql: Sql,

@@ -3,7 +3,7 @@ import { auditEventUnknown, auditRowAltered } from '../errors.ts';
 import { type PersonalRow, readPersonal, readPlacedEvent } from '../events.store.ts';
 import { type AuditEventView, eventViewOf } from './event-view.ts';
 
-export type PlacedEvent = AuditEventView & {
+type PlacedEvent = AuditEventView & {
   /** Base64 of the exact sealed bytes. */
   readonly leaf: string;
   readonly origin: string;

@@ -11,7 +11,7 @@ import { shareReads } from './share-reads.ts';
 /** One published tile. `etag` is a strong entity tag. */
 export type PublicTile = { readonly bytes: Buffer; readonly isFull: boolean; readonly etag: string };
 
-export type TileReader = {
+type TileReader = {
   /**
    * Reads a tile of hashes or a bundle of leaves, up to the size of the newest checkpoint.
    * @param path below `tile/`

@@ -14,7 +14,7 @@ import { readOpenLog } from '../log.store.ts';
 import { addCosignature, readSinks, storeSinkFailed, storeSinkReached } from './checkpoints.store.ts';
 
 /** Publishes checkpoints to sinks in the background. Sealing does not wait for it. */
-export type CheckpointOutbox = {
+type CheckpointOutbox = {
   /** Queues a checkpoint for every sink. It replaces a waiting one, whose leaves it covers. */
   offer(checkpoint: OutgoingCheckpoint): void;
   /** Resolves when no request is in flight: each sink has the newest checkpoint, or waits for its interval or a retry. */

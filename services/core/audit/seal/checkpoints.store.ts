@@ -70,7 +70,7 @@ export const readCheckpointsOfSize = (
 export const addCosignature = (sql: Sql, { origin, size, root }: LogHead, line: string): Promise<unknown> =>
   sql.query(auditCheckpointCosign, [origin, size, root, line]);
 
-export type ThinnedBatch = {
+type ThinnedBatch = {
   readonly examined: number;
   readonly removed: number;
   /** The last row examined; null if there was none. */

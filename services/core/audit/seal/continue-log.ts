@@ -11,14 +11,14 @@ import { type HasLogMark, headOf, readLogStatus, recordResumed } from './settle-
 
 type ContinuePorts = Pick<Ports, 'sql' | 'transact' | 'random'> & HasLogMark;
 
-export type LogLoss = {
+type LogLoss = {
   /** Head of the log in this database. */
   readonly held: LogHead;
   /** The published head that this database does not have. */
   readonly lost: LogHead;
 };
 
-export type ContinuedLog = LogLoss & {
+type ContinuedLog = LogLoss & {
   readonly origin: string;
   /** Sequence number of the new log's first leaf. */
   readonly firstSeq: number;

@@ -12,7 +12,7 @@ import { type StopReason, stopReasons } from '../log-status.ts';
 import { readBacklog } from './backlog.store.ts';
 
 /** The gauges of the audit log in one process. */
-export type LogGauges = {
+type LogGauges = {
   /** Leaves were added that no signed checkpoint covers yet. */
   leavesAdded(): void;
   /** A signed checkpoint covers every leaf. */

@@ -18,7 +18,7 @@ import { sealableEvents } from './sealable-event.ts';
 
 type BatchPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'log'> & HasLogSigner;
 
-export type SealedBatch =
+type SealedBatch =
   | { readonly kind: 'sealed'; readonly rows: number; readonly events: readonly SealedRow[] }
   /** The log or a row changed since it was read. Nothing was written; read again. */
   | { readonly kind: 'changed' }
@@ -59,7 +59,7 @@ export async function sealBatch(
 }
 
 /** Everything that the transaction of a batch writes. */
-export type PreparedBatch = {
+type PreparedBatch = {
   readonly log: OpenLog;
   readonly rows: readonly OutboxRow[];
   readonly events: readonly SealedRow[];

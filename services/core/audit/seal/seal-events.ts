@@ -23,7 +23,7 @@ export type SealPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'clock' | 'l
     readonly auditOrigin: string;
   };
 
-export type SealInput = {
+type SealInput = {
   /** Maximum number of events; all unsealed events by default. */
   readonly limit?: number;
   readonly fence?: Fence;

@@ -14,7 +14,7 @@ type Detail = OutboxRow['detail'];
 type HiddenValue = { readonly field: string; readonly value: string; readonly subject: string | null };
 
 /** An event as its leaf shows it, and the values that the leaf commits to. */
-export type SplitEvent = {
+type SplitEvent = {
   readonly shown: Pick<
     LeafEvent,
     'type' | 'outcome' | 'actor_kind' | 'actor_id' | 'target_kind' | 'target_id' | 'client_id'

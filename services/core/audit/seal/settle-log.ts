@@ -12,7 +12,7 @@ export type HasLogMark = { readonly logMark: LogHighWaterStore };
 
 type SettlePorts = Pick<Ports, 'sql' | 'transact' | 'log'> & HasLogMark & HasLogGauges;
 
-export type Settled =
+type Settled =
   | { readonly kind: 'settled'; readonly log: OpenLog }
   | { readonly kind: 'stopped'; readonly log: OpenLog; readonly reason: StopReason };
 

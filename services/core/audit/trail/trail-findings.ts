@@ -1,4 +1,4 @@
-export type TrailFaultCode =
+type TrailFaultCode =
   | 'row_edited'
   | 'row_swapped'
   | 'row_moved'

@@ -12,7 +12,7 @@ const isSame = (one: NewRelease, other: NewRelease | undefined): boolean =>
   one.schema_version === other.schema_version;
 
 /** Migrations that a rollback took back, and those that it left. */
-export type RolledBack = { readonly reverted: readonly string[]; readonly kept: readonly string[] };
+type RolledBack = { readonly reverted: readonly string[]; readonly kept: readonly string[] };
 
 /**
  * Adds a deploy or a rollback to the history of versions, with its audit event. The release that is already the newest

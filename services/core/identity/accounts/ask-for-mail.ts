@@ -8,14 +8,14 @@ import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 
 type AskPorts = Pick<Ports, 'transact'> & MailPorts;
 
-export type AskForMail = {
+type AskForMail = {
   readonly email: string;
   /** Address of a page of an application, on an allowed origin: see the use of each mail in `MailRequest`. */
   readonly page?: string | undefined;
 };
 
 /** The response is the same whether or not an account has the address. */
-export type MailAsked = { readonly status: 'mail_sent_if_known' };
+type MailAsked = { readonly status: 'mail_sent_if_known' };
 
 const askFor =
   <P extends AskPorts>(mailTo: (to: string, ports: P, page: string | undefined) => MailRequest) =>

@@ -14,7 +14,7 @@ import { replacePassword } from '../users/accounts.store.ts';
 import { isTwoFactors, withMethod } from '../users/assurance.ts';
 import { newDigest } from './set-password.ts';
 
-export type ChangePasswordInput = {
+type ChangePasswordInput = {
   readonly currentPassword: string;
   readonly newPassword: string;
   /** The Cookie header: a browser that has signed in before can still try while unknown devices are locked. */

@@ -28,7 +28,7 @@ import { addUserRole } from '../users/users.store.ts';
 import { recordRefusal, refuseCode } from './refuse-code.ts';
 import { type NewPasswordPorts, newDigest, resetCredentials } from './set-password.ts';
 
-export type PasswordByCodePorts = Pick<Ports, 'transact' | 'clock'> &
+type PasswordByCodePorts = Pick<Ports, 'transact' | 'clock'> &
   NewPasswordPorts &
   HasAuth &
   MailPorts &
@@ -36,7 +36,7 @@ export type PasswordByCodePorts = Pick<Ports, 'transact' | 'clock'> &
   HasRevocations &
   HasRevocationPush;
 
-export type PasswordByCodeInput = SentCode & {
+type PasswordByCodeInput = SentCode & {
   readonly token: MailedCode;
   /** The Cookie header: a session of this browser that has the second factor of the account proves it. */
   readonly cookie?: string | undefined;

@@ -14,7 +14,7 @@ import {
 
 export type NewPasswordPorts = HasPasswordPolicy & Pick<Ports, 'sql' | 'log' | 'hasher'>;
 
-export type NewPassword = {
+type NewPassword = {
   readonly password: string;
   readonly owner: Pick<AccountRow, 'email' | 'name' | 'roles'>;
   /** The account will require a second factor besides this password. */

@@ -11,7 +11,7 @@ import { refuseCode } from './refuse-code.ts';
 
 type UnlockPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> & HasKeyRing & HasAuth;
 
-export type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; readonly setCookie: readonly string[] };
+type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; readonly setCookie: readonly string[] };
 
 /**
  * Unlocks password sign-in from any device by a mailed code: clears the consecutive failures, as when an administrator

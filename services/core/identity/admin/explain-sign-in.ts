@@ -14,7 +14,7 @@ type HasSecondFactorRoles = {
   readonly secondFactorRoles: readonly string[];
 };
 
-export type ExplainSignInPorts = ShowUserPorts & HasVerificationRule & HasSessionLimit & HasSecondFactorRoles;
+type ExplainSignInPorts = ShowUserPorts & HasVerificationRule & HasSessionLimit & HasSecondFactorRoles;
 
 /**
  * Explains to support staff why a user cannot sign in: one sentence with the command that helps, and what else applies.

@@ -30,7 +30,7 @@ export type NewInvitation = {
   readonly reason: string;
 };
 
-export type HasInvitationRule = {
+type HasInvitationRule = {
   /** Lifetime of an invitation code. */
   readonly invitationSeconds: number;
 };

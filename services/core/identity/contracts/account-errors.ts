@@ -7,7 +7,6 @@ export const codeInvalid = defineError({
   title: 'Code invalid or expired',
   cause: 'The code is unknown, was used before, or has expired.',
   fix: 'Request a new code. If you have several mails, use the newest.',
-  retryable: false,
 });
 
 /** The request has a code, but neither a session nor the password of its account. */
@@ -18,7 +17,6 @@ export const passwordRequired = defineError({
   cause:
     'The request has no session of the account, and the code alone does not prove that the user who created the account also receives the mail of this address.',
   fix: 'Send the account’s password with the code. The code is still valid.',
-  retryable: false,
 });
 
 export const currentPasswordWrong = defineError({
@@ -27,7 +25,6 @@ export const currentPasswordWrong = defineError({
   title: 'The current password is wrong',
   cause: 'The password sent as the current one is not the account’s, or the account has none.',
   fix: 'Try again, or request a password reset by mail.',
-  retryable: false,
 });
 
 /** Only returned after the correct password. */
@@ -37,7 +34,6 @@ export const emailUnverified = defineError({
   title: 'E-mail address not verified',
   cause: 'This installation opens sessions for verified addresses only.',
   fix: 'Follow the link in the mail, or request another with POST /api/auth/send-verification-email.',
-  retryable: false,
 });
 
 export const invitationOver = defineError({
@@ -46,7 +42,6 @@ export const invitationOver = defineError({
   title: 'Invitation no longer needed',
   cause: 'The e-mail address of the account is already verified, or the account is disabled.',
   fix: 'Check the account. A user who forgot the password requests a reset; enable a disabled account first.',
-  retryable: false,
 });
 
 export const passwordHashUnknown = defineError({
@@ -56,5 +51,4 @@ export const passwordHashUnknown = defineError({
   cause:
     'The hash has no format that is verified here, protects the password too little, or is too expensive to verify.',
   fix: 'Leave it out: the owner chooses a password when accepting the invitation.',
-  retryable: false,
 });

@@ -7,7 +7,6 @@ export const secondFactorRefused = defineError({
   title: 'Second factor not accepted',
   cause: 'The code is wrong, was used before, or has expired.',
   fix: 'Wait for the next code, or use a recovery code. A challenge allows five attempts.',
-  retryable: false,
 });
 
 export const secondFactorLocked = defineError({
@@ -26,7 +25,6 @@ export const challengeOver = defineError({
   cause:
     'The challenge was already answered, its ten minutes or five attempts are used up, or the account has changed since.',
   fix: 'Start the sign-in again.',
-  retryable: false,
 });
 
 export const factorConflict = defineError({
@@ -36,7 +34,6 @@ export const factorConflict = defineError({
   cause:
     'An authenticator app is already confirmed, there is none to confirm or remove, or the passkey is already registered.',
   fix: 'Read the current state with GET /api/auth/factors, then repeat the step that it allows.',
-  retryable: false,
 });
 
 export const factorCodeWrong = defineError({
@@ -45,7 +42,6 @@ export const factorCodeWrong = defineError({
   title: 'Code of the new authenticator is wrong',
   cause: 'The code is wrong, or the clock of the device is off by more than half a minute.',
   fix: 'Check the clock of the device and send the code it shows now.',
-  retryable: false,
 });
 
 export const passkeyRefused = defineError({
@@ -54,7 +50,6 @@ export const passkeyRefused = defineError({
   title: 'Passkey not accepted',
   cause: 'The passkey is unknown, did not verify its user, or answers another challenge, origin or relying party.',
   fix: 'Request new options and try again.',
-  retryable: false,
 });
 
 export const passkeyUnknown = defineError({
@@ -63,7 +58,6 @@ export const passkeyUnknown = defineError({
   title: 'Passkey not found',
   cause: 'The account has no passkey with this id.',
   fix: 'List the passkeys of the account with GET /api/auth/passkeys.',
-  retryable: false,
 });
 
 export const factorsAbsent = defineError({
@@ -72,5 +66,4 @@ export const factorsAbsent = defineError({
   title: 'No second factor to reset',
   cause: 'The account has no authenticator app, and passkeys are removed only if `passkeys` is true.',
   fix: 'Check `factors` in GET /v1/admin/users/{user_id}. If it lists passkeys that must go too, send `passkeys: true`.',
-  retryable: false,
 });

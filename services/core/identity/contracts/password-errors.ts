@@ -6,7 +6,6 @@ export const passwordTooShort = defineError({
   title: 'Password too short',
   cause: 'Passwords have at least 12 characters; 15 under PASSWORD_PROFILE=nist and for administrative roles.',
   fix: 'Choose a longer password; a few words are enough. `detail` gives the minimum.',
-  retryable: false,
 });
 
 export const passwordTooLong = defineError({
@@ -15,7 +14,6 @@ export const passwordTooLong = defineError({
   title: 'Password too long',
   cause: 'Passwords have at most 256 characters and 1,024 bytes.',
   fix: 'Choose a shorter password.',
-  retryable: false,
 });
 
 export const passwordIllFormed = defineError({
@@ -24,7 +22,6 @@ export const passwordIllFormed = defineError({
   title: 'Password not well-formed',
   cause: 'The password contains an unpaired surrogate, which cannot be encoded.',
   fix: 'Send well-formed Unicode.',
-  retryable: false,
 });
 
 export const passwordHasEmail = defineError({
@@ -33,7 +30,6 @@ export const passwordHasEmail = defineError({
   title: 'Password too similar to the e-mail address',
   cause: 'The password contains the part of the address before the @, or little besides the mail domain.',
   fix: 'Choose a password unrelated to your address.',
-  retryable: false,
 });
 
 export const passwordHasName = defineError({
@@ -42,7 +38,6 @@ export const passwordHasName = defineError({
   title: 'Password too similar to your name',
   cause: 'The password contains little besides your name.',
   fix: 'Choose a password unrelated to your name.',
-  retryable: false,
 });
 
 export const passwordHasProduct = defineError({
@@ -51,7 +46,6 @@ export const passwordHasProduct = defineError({
   title: 'Password too similar to the name of this service',
   cause: 'The password contains little besides the name of the service.',
   fix: 'Choose a password unrelated to this service.',
-  retryable: false,
 });
 
 export const passwordCommon = defineError({
@@ -60,7 +54,6 @@ export const passwordCommon = defineError({
   title: 'Password too common',
   cause: 'The password is on a list of passwords that attackers try first.',
   fix: 'Choose a less common password; a few unusual words are enough.',
-  retryable: false,
 });
 
 export const passwordBreached = defineError({
@@ -69,7 +62,6 @@ export const passwordBreached = defineError({
   title: 'Password found in a data breach',
   cause: 'The password was published in a data breach of another service.',
   fix: 'Choose another password, and change this one wherever else you use it.',
-  retryable: false,
 });
 
 /** The errors for a new password. */

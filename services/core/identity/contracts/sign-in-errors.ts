@@ -7,7 +7,6 @@ export const loginRefused = defineError({
   title: 'E-mail or password is wrong',
   cause: 'No account has this e-mail with this password.',
   fix: 'Check both and try again.',
-  retryable: false,
 });
 
 /** Of a session that is carried over. */
@@ -17,7 +16,6 @@ export const sessionSteppedUp = defineError({
   title: 'The session has a second factor here since',
   cause: 'The session was carried over before, and a second factor was added here that the token does not prove.',
   fix: 'Sign in here.',
-  retryable: false,
 });
 
 /** The same for a locked account, browser and network, and whether or not the account exists. */
@@ -37,7 +35,6 @@ export const emailTaken = defineError({
   title: 'An account with this e-mail exists',
   cause: 'An account with this e-mail address exists already.',
   fix: 'Sign in instead.',
-  retryable: false,
 });
 
 export const hashingBusy = defineError({
@@ -55,7 +52,6 @@ export const sessionUnknown = defineError({
   title: 'Session not found',
   cause: 'No live session has this id, or the caller may not see it.',
   fix: 'List the live sessions. If yours is not among them, it has ended already and needs no further action.',
-  retryable: false,
 });
 
 export const lastAdmin = defineError({
@@ -64,5 +60,4 @@ export const lastAdmin = defineError({
   title: 'Last administrator',
   cause: 'No user who can grant the role `admin` would remain.',
   fix: 'Grant the role to another user first.',
-  retryable: false,
 });

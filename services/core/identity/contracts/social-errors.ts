@@ -6,7 +6,6 @@ export const socialProviderUnknown = defineError({
   title: 'Provider not found',
   cause: 'This installation has no sign-in provider with this name.',
   fix: 'Use a provider from GET /api/auth/social-providers. Operators: see SOCIAL_PROVIDERS.',
-  retryable: false,
 });
 
 export const socialProviderUnavailable = defineError({
@@ -29,7 +28,6 @@ export const socialSignInRefused = defineError({
   cause:
     'The sign-in was started in another browser, has expired or was already completed, or the provider’s answer does not match it.',
   fix: 'Start the sign-in again in this browser.',
-  retryable: false,
 });
 
 /** The same whether or not an account has the address. */
@@ -39,7 +37,6 @@ export const socialEmailUnproven = defineError({
   title: 'E-mail address not verified by the provider',
   cause: 'An account can only be opened or linked with an address that the provider has verified.',
   fix: 'Verify your address at the provider, or use another sign-in method.',
-  retryable: false,
 });
 
 export const socialAccountTaken = defineError({
@@ -48,7 +45,6 @@ export const socialAccountTaken = defineError({
   title: 'Account linked to another user',
   cause: 'The account at the provider is already linked to the account of another user of this service.',
   fix: 'Sign in through the provider to use that other account, or unlink the provider from it first.',
-  retryable: false,
 });
 
 export const lastWayIn = defineError({
@@ -57,7 +53,6 @@ export const lastWayIn = defineError({
   title: 'Only sign-in method of the account',
   cause: 'Without it, the owner could not sign in to this account any more.',
   fix: 'Set a password or link another account first.',
-  retryable: false,
 });
 
 export const callbackRefused = defineError({
@@ -66,7 +61,6 @@ export const callbackRefused = defineError({
   title: 'Return address not allowed',
   cause: 'callbackURL is neither a path of this origin nor on a listed origin (CORS_ORIGINS).',
   fix: 'Send a path such as /welcome, or an address on a listed origin.',
-  retryable: false,
 });
 
 export const linkedAccountUnknown = defineError({
@@ -75,5 +69,4 @@ export const linkedAccountUnknown = defineError({
   title: 'Linked account not found',
   cause: 'No account at this provider is linked to yours.',
   fix: 'List the linked accounts with GET /api/auth/list-accounts.',
-  retryable: false,
 });

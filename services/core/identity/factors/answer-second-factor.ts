@@ -28,7 +28,7 @@ import { withSecondFactor } from '../users/assurance.ts';
 import { verifyOwedCode } from './enrol-owed-factor.ts';
 import { type SentCode, type VerifiedCode, verifyCode } from './verify-code.ts';
 
-export type AnswerSecondFactorInput = SentCode & {
+type AnswerSecondFactorInput = SentCode & {
   readonly challenge: string;
   /** The Cookie header: its session is renewed, or ends if it is another user's. */
   readonly cookie?: string | undefined;

@@ -16,7 +16,7 @@ import type { FactorProof } from '../users/factor-proof.ts';
 import { PASSKEYS_MAXIMUM } from '../users/passkeys.store.ts';
 import { insertRecoveryCodes } from './factors.store.ts';
 
-export type RegisterPasskeyInput = PasskeyResponse & {
+type RegisterPasskeyInput = PasskeyResponse & {
   readonly name: string;
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;

@@ -18,7 +18,7 @@ import { lockUser } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
 import { findPasskey } from '../users/passkeys.store.ts';
 
-export type PasskeySignInInput = PasskeyResponse & {
+type PasskeySignInInput = PasskeyResponse & {
   readonly cookie?: string | undefined;
   readonly signal?: AbortSignal;
 };

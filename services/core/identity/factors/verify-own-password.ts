@@ -26,7 +26,7 @@ export async function verifySentPassword(
   await verifyOwnPassword(ports, userId, { password, ...request }, caller);
 }
 
-export type VerifiedAccount = AccountRow & { readonly digest: string };
+type VerifiedAccount = AccountRow & { readonly digest: string };
 
 /**
  * Verifies the caller's password and returns the account with its digest. A wrong password counts as a failed sign-in.

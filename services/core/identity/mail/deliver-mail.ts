@@ -10,7 +10,7 @@ import { renderMail } from './render-mail.ts';
 
 export { mailsAreDue } from './mail.store.ts';
 
-export type DeliverPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'vault' | 'random' | 'log'> & {
+type DeliverPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'vault' | 'random' | 'log'> & {
   readonly mailTransport: MailTransport;
   /** How mails look; as without settings by default. */
   readonly brand?: Brand;

@@ -60,7 +60,6 @@ export async function voidInvitation(tx: Tx, userId: string): Promise<void> {
 export const invitationPurge = definePurge({
   kind: 'invitations',
   table: 'invitations',
-  id: 'id',
   ends: 'expires_at',
   stays: `interval '30 days'`,
   where: `NOT EXISTS (SELECT FROM user_roles r WHERE r.user_id = invitations.user_id AND r.role <> 'user')`,

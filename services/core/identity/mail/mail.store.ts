@@ -64,7 +64,6 @@ const mailStateRead = defineStatement(
 export const mailPurge = definePurge({
   kind: 'mails',
   table: 'mail_outbox',
-  id: 'id',
   ends: 'created_at',
   stays: `interval '7 days'`,
 });

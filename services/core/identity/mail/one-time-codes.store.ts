@@ -174,7 +174,6 @@ export const deleteVoidedCodes = async (tx: Sql, userId: string, purpose: CodePu
 export const codePurge = definePurge({
   kind: 'one_time_codes',
   table: 'one_time_codes',
-  id: 'id',
   ends: 'expires_at',
   stays: `interval '5 minutes'`,
 });

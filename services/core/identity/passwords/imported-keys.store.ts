@@ -22,7 +22,6 @@ export const findImportedKey = async (sql: Sql, id: string): Promise<string | un
 export const importedKeyPurge = definePurge({
   kind: 'imported_hash_keys',
   table: 'imported_hash_keys',
-  id: 'id',
   ends: 'created_at',
   stays: `interval '7 days'`,
   where: `NOT EXISTS (SELECT 1 FROM accounts

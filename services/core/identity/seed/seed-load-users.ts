@@ -21,7 +21,7 @@ export type LoadUser = {
   readonly refreshToken: string;
 };
 
-export type SeedLoadUsersPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'random'> & SeedFamiliesPorts;
+type SeedLoadUsersPorts = Pick<Ports, 'transact' | 'sql' | 'hasher' | 'random'> & SeedFamiliesPorts;
 
 const emailOf = (number: number): string => `user-${String(number).padStart(6, '0')}@${LOAD_USER_DOMAIN}`;
 

@@ -10,7 +10,7 @@ import { insertLoginChallenge } from './login-challenge.store.ts';
 
 const CHALLENGE_BYTES = 32;
 
-export type FactorName = 'totp' | 'passkey' | 'recovery_code' | 'enrolment';
+type FactorName = 'totp' | 'passkey' | 'recovery_code' | 'enrolment';
 
 /** The second factors of this user, `enrolment` for one that the user owes; empty: none is required. */
 export async function factorsOf(sql: Sql, userId: string): Promise<FactorName[]> {

@@ -20,7 +20,7 @@ import { cookieHashOf } from './renew-session.store.ts';
 import { createSessionCache } from './session.cache.ts';
 import { usedSession } from './session-life.ts';
 
-export type AuthSettings = EngineSettings & {
+type AuthSettings = EngineSettings & {
   /** CORS_ORIGINS: origins besides ours whose pages may write with the session cookie. */
   readonly corsOrigins: readonly string[];
   /** Whether cookies are `__Host-` and `Secure`; false only under the development profile. */

@@ -11,7 +11,7 @@ const csrfCookie = ({ browser }: HasAuth['auth']): string => `${browser.secureCo
 export type HasCsrf = HasAuth & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 
 /** The request headers these rules read. */
-export type BrowserHeaders = {
+type BrowserHeaders = {
   readonly origin?: string | undefined;
   readonly cookie?: string | undefined;
   readonly [name: string]: string | string[] | undefined;

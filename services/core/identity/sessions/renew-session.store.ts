@@ -22,7 +22,7 @@ const sessionRenew = defineStatement(
    RETURNING id, token, "userId", "expiresAt", "createdAt", "updatedAt", "ipAddress", "userAgent", amr, acr, "authenticatedAt"`,
 );
 
-export type Renewal = Pick<AuthSession, 'amr' | 'acr' | 'expiresAt' | 'ipAddress' | 'userAgent'> & {
+type Renewal = Pick<AuthSession, 'amr' | 'acr' | 'expiresAt' | 'ipAddress' | 'userAgent'> & {
   readonly id: string;
   readonly userId: string;
   /** The former token of the cookie, and the next. */

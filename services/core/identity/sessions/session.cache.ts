@@ -20,7 +20,7 @@ export type SessionCache = SecondaryStorage & {
   }): Promise<void>;
 };
 
-export type CachedSession = {
+type CachedSession = {
   readonly session: { readonly id: string; readonly token: string };
   readonly user: { readonly id: string; readonly tokenEpoch: number };
 };

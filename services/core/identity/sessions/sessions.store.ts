@@ -55,7 +55,7 @@ const sessionsPageOfFewFamilies = defineStatement(
 );
 const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
 
-export type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
+type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
 
 const FEW_FAMILIES = 10_000;
 
@@ -195,7 +195,6 @@ const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sess
 export const sessionPurge = definePurge({
   kind: 'sessions',
   table: 'sessions',
-  id: 'id',
   ends: '"expiresAt"',
   stays: `SELECT interval '1 day' + make_interval(secs => revocation_keep_seconds) FROM token_lifetimes`,
 });

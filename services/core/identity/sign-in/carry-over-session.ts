@@ -34,7 +34,7 @@ export type CarriedOver = {
   readonly detail: EventDetail<typeof userLogin>;
 };
 
-export type CarriedSession = { readonly signedIn: SessionWithFamily; readonly isNew: boolean };
+type CarriedSession = { readonly signedIn: SessionWithFamily; readonly isNew: boolean };
 
 /** A session of another system that may go on here. */
 export type AdmittedCarry = {

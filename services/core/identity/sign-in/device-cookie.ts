@@ -6,7 +6,7 @@ import { cookieValue } from '../sessions/csrf.ts';
 import type { SignInAnswer } from '../sessions/open-session.ts';
 
 /** A browser that has signed in to one account before. */
-export type KnownDevice = { readonly id: string };
+type KnownDevice = { readonly id: string };
 
 type DevicePorts = Pick<Ports, 'clock'> & { readonly keyRing: Pick<KeyRing, 'secret' | 'secretVersion'> };
 

@@ -3,7 +3,7 @@ import type { Ports } from '#services/core/ports.ts';
 import { countLocked, readCounters } from '../users/sign-in-failures.store.ts';
 import { accountKeyOf, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 
-export type SignInStatus = {
+type SignInStatus = {
   /** Consecutive wrong passwords from unknown devices. */
   readonly failedLogins: number;
   /** RFC 3339; null without a timed lock. */

@@ -29,7 +29,7 @@ import type { HasSocialProviders } from './providers.ts';
 import { recogniseUser, verifiedEmail } from './recognise-user.ts';
 import { type Attempt, takeAttempt } from './social.store.ts';
 
-export type CallbackPorts = SignInPorts & MailPorts & HasSocialProviders;
+type CallbackPorts = SignInPorts & MailPorts & HasSocialProviders;
 
 export type CallbackInput = {
   readonly provider: string;

@@ -5,7 +5,7 @@ import { socialSignInRefused } from '../contracts/social-errors.ts';
 /** How far a provider's clock may be ahead of ours. */
 const LEEWAY_SECONDS = 60;
 
-export type IdTokenTerms = {
+type IdTokenTerms = {
   /** Our client id at the provider. */
   readonly clientId: string;
   readonly nonce: string;

@@ -50,9 +50,7 @@ export async function listLinkedAccounts(
 }
 
 /** An account by its provider, and its id there if the caller has several, or by the `id` of the list. */
-export type UnlinkInput =
-  | { readonly providerId: string; readonly accountId?: string | undefined }
-  | { readonly id: string };
+type UnlinkInput = { readonly providerId: string; readonly accountId?: string | undefined } | { readonly id: string };
 
 const isNamed = (method: LinkedAccountRow, input: UnlinkInput): boolean =>
   'id' in input

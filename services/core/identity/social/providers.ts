@@ -6,7 +6,7 @@ import { socialProviderUnavailable, socialSignInRefused } from '../contracts/soc
 import { assertSameSubject, checkIdToken } from './id-token.ts';
 import { type Profile, profileOf } from './profile.ts';
 
-export type ProviderSettings = {
+type ProviderSettings = {
   readonly clientId: string;
   readonly clientSecret?: string | undefined;
   /** Issuer of an OpenID provider; without it, the name must be one that Better Auth knows. */

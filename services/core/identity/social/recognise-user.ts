@@ -23,7 +23,7 @@ import { type LinkPorts, linkOAuthAccount, refreshOAuthAccount } from './link-oa
 import type { Profile } from './profile.ts';
 import { deletePassword, findOwner } from './social.store.ts';
 
-export type RecognisePorts = LinkPorts & MailPorts & Pick<Ports, 'sql'> & HasRevocationPush;
+type RecognisePorts = LinkPorts & MailPorts & Pick<Ports, 'sql'> & HasRevocationPush;
 
 export type Recognised = { readonly userId: string; readonly isNewUser: boolean };
 

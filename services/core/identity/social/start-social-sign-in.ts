@@ -7,7 +7,7 @@ import type { HasSocialProviders } from './providers.ts';
 import { returnAddress } from './return-address.ts';
 import { insertAttempt } from './social.store.ts';
 
-export type StartSocialPorts = Pick<Ports, 'sql' | 'random'> & HasAuth & HasSocialProviders & HasRevocations;
+type StartSocialPorts = Pick<Ports, 'sql' | 'random'> & HasAuth & HasSocialProviders & HasRevocations;
 
 export type StartSocialInput = {
   readonly provider: string;

@@ -16,7 +16,7 @@ export type AccountRow = Omit<AuthUser, 'disabledAt'> & {
 };
 
 /** The factors of a user other than the password. */
-export type FactorsRow = {
+type FactorsRow = {
   /** Whether an authenticator app is confirmed. */
   readonly hasTotp: boolean;
   readonly passkeys: number;
@@ -199,7 +199,6 @@ const accountPasswordUpgrade = defineStatement(
 export const verificationPurge = definePurge({
   kind: 'verifications',
   table: 'verifications',
-  id: 'id',
   ends: '"expiresAt"',
   stays: `interval '1 hour'`,
 });

@@ -1,7 +1,7 @@
 import type { FactorProof } from './factor-proof.ts';
 
 /** How the user authenticated: methods of RFC 8176 and the assurance level (NIST SP 800-63B). */
-export type OneFactor = { readonly amr: readonly string[]; readonly acr: 'aal1' };
+type OneFactor = { readonly amr: readonly string[]; readonly acr: 'aal1' };
 /** Made of the proof of a second factor. */
 export type TwoFactors = { readonly amr: readonly string[]; readonly acr: 'aal2'; readonly proof: FactorProof };
 export type Assurance = OneFactor | TwoFactors;

@@ -1,7 +1,7 @@
 import type { Ports } from '#services/core/ports.ts';
 import { findAccount } from './accounts.store.ts';
 
-export type UserState = {
+type UserState = {
   readonly email: string;
   readonly isDisabled: boolean;
   /** Rises when all sessions and tokens of the user end. */

@@ -17,7 +17,7 @@ export type CountedFailure = CounterState & {
   readonly began_lock: boolean;
 };
 
-export type Forgiven = {
+type Forgiven = {
   readonly is_refused: boolean;
   readonly locked_seconds: number;
   /** How many accounts had failed sign-ins from the same network lately. */

@@ -128,7 +128,7 @@ const userSessionsDelete = defineStatement(
    SELECT count(*)::int AS count FROM gone`,
 );
 
-export type UserDetailRow = AccountView & {
+type UserDetailRow = AccountView & {
   readonly sessions: number;
   readonly invited_roles: string[];
   readonly last_login_at: string | null;

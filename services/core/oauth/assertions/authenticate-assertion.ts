@@ -10,8 +10,7 @@ import { newestClient } from '#services/core/tokens/issue/newest-client.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { claimsProblem, type ReadAssertion, readAssertion, verifyAssertionSignature } from './client-assertion.ts';
-import { type HasClientKeySets, KeysNotRead } from './client-key-sets.ts';
-import { clientKeysNotRead, outcomeOf } from './keys-not-read.ts';
+import { clientKeysNotRead, type HasClientKeySets, KeysNotRead, outcomeOf } from './client-key-sets.ts';
 import type { HasUsedAssertions } from './used-assertions.ts';
 
 export type AssertionPorts = Pick<Ports, 'clock'> &

@@ -2,6 +2,7 @@ import { createLocalJWKSet, type JSONWebKeySet } from 'jose';
 import type { Client } from '#services/core/access/access-directory.ts';
 import { identityOfJwks } from '#services/core/access/certificates/certificate-identity.ts';
 import { readClientKeys } from '#services/core/access/client-keys.ts';
+import { clientKeysBusy, clientKeysUnavailable } from '#services/core/access/errors.ts';
 import type { Clock } from '#services/core/ports.ts';
 import type { GuardedFetch } from '../guarded-fetch.ts';
 
@@ -20,6 +21,12 @@ export class KeysNotRead {
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }
+
+/** The error (503) for a client whose keys or certificates could not be read, or not again. */
+export const clientKeysNotRead = ({ why, retryAfterSeconds }: KeysNotRead): Error =>
+  (why === 'busy' ? clientKeysBusy : clientKeysUnavailable)({ retryAfterSeconds });
+/** For the metrics. */
+export const outcomeOf = ({ why }: KeysNotRead): 'busy' | 'no_keys' => (why === 'busy' ? 'busy' : 'no_keys');
 
 /**
  * Decides by what is known of a client, and where that may be too old, once more by a set that was read after the call.

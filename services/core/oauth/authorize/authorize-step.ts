@@ -1,8 +1,12 @@
 import type { Client } from '#services/core/access/access-directory.ts';
 import type { LiveSession } from '#services/core/identity/sessions/live-session.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
+import type { AppError } from '#services/platform/define/error.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
 import { hasConsented } from '../consents/consents.store.ts';
+import { requestObjectUnsupported, responseTypeUnsupported } from '../errors.ts';
 import type { RequestErrorCode } from './authorization-parameters.ts';
 import type { AuthorizationRequest, Returns } from './authorization-request.ts';
 import { redirectWith } from './match-redirect-uri.ts';
@@ -16,11 +20,14 @@ type AuthorizationErrorCode =
   | 'consent_required'
   | 'unmet_authentication_requirements';
 
+type ErrorAnswer = { readonly error: AuthorizationErrorCode; readonly error_description: string };
+
 /** What the browser takes to the client: code or error, `iss` and the client's state. */
-export type ClientAnswer =
+export type ClientAnswer = (
   | { readonly kind: 'redirect'; readonly location: string }
   /** A form that the browser posts to the redirect URI (OAuth 2.0 Form Post Response Mode). */
-  | { readonly kind: 'form-post'; readonly action: string; readonly fields: Readonly<Record<string, string>> };
+  | { readonly kind: 'form-post'; readonly action: string; readonly fields: Readonly<Record<string, string>> }
+) & { readonly refused?: ErrorAnswer };
 
 /** The page to show, or where to redirect the browser. */
 export type AuthorizeStep =
@@ -35,20 +42,17 @@ export type AuthorizeStep =
 /** The request has already been answered, for example in another tab. */
 export const requestUsed: AuthorizeStep = { kind: 'page-error', why: REQUEST_EXPIRED };
 
-type Answer =
-  | { readonly code: string }
-  | { readonly error: AuthorizationErrorCode; readonly error_description: string };
-
 /** The response to the client; every response contains its issuer (RFC 9207 §2). */
 export function answerTo(
   { tokenSettings }: HasTokenSettings,
   { redirectUri, responseMode, state }: Returns,
-  members: Answer,
+  members: { readonly code: string } | ErrorAnswer,
 ): ClientAnswer {
   const fields = { ...members, ...(state === undefined ? {} : { state }), iss: tokenSettings.issuer };
+  const refused = 'error' in members ? { refused: members } : {};
   return responseMode === 'form_post'
-    ? { kind: 'form-post', action: redirectUri, fields }
-    : { kind: 'redirect', location: redirectWith(redirectUri, fields) };
+    ? { kind: 'form-post', action: redirectUri, fields, ...refused }
+    : { kind: 'redirect', location: redirectWith(redirectUri, fields), ...refused };
 }
 
 /** An error response to a client. */
@@ -84,4 +88,30 @@ export async function answerError(
 ): Promise<AuthorizeStep> {
   if (!(await useRequest(ports.sql, request))) return requestUsed;
   return answerRefusal(ports, { ...request, error, why }, userId);
+}
+
+/** The error of each code that an authorization request is refused with. */
+export const requestRefusals: Readonly<Record<RequestErrorCode, (options: { readonly detail: string }) => AppError>> = {
+  invalid_request: requestInvalid,
+  unauthorized_client: grantNotAllowed,
+  unsupported_response_type: responseTypeUnsupported,
+  invalid_scope: scopeInvalid,
+  invalid_target: targetInvalid,
+  request_not_supported: requestObjectUnsupported,
+  request_uri_not_supported: requestInvalid,
+};
+
+const isRefusal = (code: AuthorizationErrorCode): code is RequestErrorCode => Object.hasOwn(requestRefusals, code);
+
+/**
+ * The error of a step that refuses the client's request; null for any other step, such as the user's own no, or a sign-in
+ * that a silent request lacks.
+ */
+export function refusedStep(step: AuthorizeStep): AppError | null {
+  if (step.kind === 'page-error') return requestInvalid({ detail: step.why });
+  if (step.kind === 'sign-in' || step.kind === 'consent') return null;
+  const { refused } = step.kind === 'leave' ? step.answer : step;
+  return refused && isRefusal(refused.error)
+    ? requestRefusals[refused.error]({ detail: refused.error_description })
+    : null;
 }

@@ -8,15 +8,13 @@ import {
   type PresentedProof,
   verifyProof,
 } from '#services/core/tokens/dpop/use-dpop-proof.ts';
-import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
 import { oauthClient } from '#services/core/tokens/issue/oauth-client.ts';
-import type { AppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import { assertProfileProof } from '../assert-profile-proof.ts';
-import { requestObjectUnsupported, responseTypeUnsupported } from '../errors.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
-import { queryOfForm, type RequestErrorCode } from './authorization-parameters.ts';
+import { queryOfForm } from './authorization-parameters.ts';
 import { parseAuthorizationRequest } from './authorization-request.ts';
+import { requestRefusals } from './authorize-step.ts';
 import { insertPushedRequest, pushedRequestCount } from './pushed-requests.store.ts';
 import { newRequestUri, requestUriHash } from './pushed-requests.ts';
 
@@ -31,16 +29,6 @@ export type PushedRequest = { readonly request_uri: string; readonly expires_in:
 
 /** Time for the user to sign in and decide. FAPI 2.0 §5.3.2.2: less than 600. */
 const LIFE_SECONDS = 540;
-
-const refusals: Readonly<Record<RequestErrorCode, (options: { readonly detail: string }) => AppError>> = {
-  invalid_request: requestInvalid,
-  unauthorized_client: grantNotAllowed,
-  unsupported_response_type: responseTypeUnsupported,
-  invalid_scope: scopeInvalid,
-  invalid_target: targetInvalid,
-  request_not_supported: requestObjectUnsupported,
-  request_uri_not_supported: requestInvalid,
-};
 
 /** An empty parameter is treated as omitted (RFC 6749 §3.1). */
 const given = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
@@ -73,7 +61,7 @@ export async function pushAuthorizationRequest(
   const query = queryOfForm({ ...form, client_id: clientId, dpop_jkt: jkt });
   const parsed = parseAuthorizationRequest(ports, query, 'pushing');
   if (parsed.kind === 'page') throw requestInvalid({ detail: parsed.why });
-  if (parsed.kind === 'refused') throw refusals[parsed.error]({ detail: parsed.why });
+  if (parsed.kind === 'refused') throw requestRefusals[parsed.error]({ detail: parsed.why });
   if (proof !== undefined) await consumeProof(ports, proof);
   const requestUri = newRequestUri(ports);
   const share = shareOf(ports, named, caller);

@@ -13,8 +13,7 @@ import type { Caller, Ports, RequestContext } from '#services/core/ports.ts';
 import type { HasNewest } from '#services/core/revocations/confirm-state.ts';
 import { newestClient } from '#services/core/tokens/issue/newest-client.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
-import { type HasClientKeySets, KeysNotRead } from '../assertions/client-key-sets.ts';
-import { clientKeysNotRead, outcomeOf } from '../assertions/keys-not-read.ts';
+import { clientKeysNotRead, type HasClientKeySets, KeysNotRead, outcomeOf } from '../assertions/client-key-sets.ts';
 
 export type CertificatePorts = Pick<Ports, 'clock'> &
   HasAccess &

@@ -101,7 +101,6 @@ const documentClientUpdate = defineStatement(
 export const unvettedClientPurge = definePurge({
   kind: 'unvetted_clients',
   table: 'oauth_clients',
-  id: 'id',
   ends: '"updatedAt"',
   stays: `interval '7 days'`,
   where: `origin <> 'admin' AND NOT coalesce(disabled, false)

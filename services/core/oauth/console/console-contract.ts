@@ -32,7 +32,6 @@ export const consoleNotBuilt = defineError({
   title: 'The console is not built',
   cause: 'The folder console/dist, which a start from a clone and the image contain, is missing or incomplete.',
   fix: 'Run `npm run generate` in the installation, or leave out the wing `console`.',
-  retryable: false,
 });
 
 export const consoleFileUnknown = defineError({
@@ -41,7 +40,6 @@ export const consoleFileUnknown = defineError({
   title: 'The console has no such file',
   cause: 'The file is of another version of the console: it was opened before an upgrade.',
   fix: 'Load the page of the console again.',
-  retryable: false,
 });
 
 /** The page; it is the same at every address below, and reads the address itself. */

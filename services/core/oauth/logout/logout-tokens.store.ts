@@ -67,7 +67,6 @@ const logoutTokensOfClientPostpone = defineStatement(
 export const logoutTokenPurge = definePurge({
   kind: 'logout_tokens',
   table: 'logout_tokens',
-  id: 'id',
   ends: 'created_at',
   stays: `interval '7 days'`,
 });

@@ -9,7 +9,6 @@ export const dpopProofInvalid = defineError({
   cause:
     'The proof does not meet RFC 9449 §4.3: one DPoP header with one JWT of typ dpop+jwt, signed by the public key in its header, for this method, URL and access token, at most a minute old and never used before.',
   fix: 'Create a new proof for every request, and check the clock of the client.',
-  retryable: false,
 });
 
 export const dpopNonceRequired = defineError({

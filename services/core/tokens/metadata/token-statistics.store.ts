@@ -55,7 +55,6 @@ export async function countTokens(sql: Sql): Promise<TokenStatistics> {
 export const familyPurge = definePurge({
   kind: 'families',
   table: 'refresh_families',
-  id: 'id',
   ends: 'expires_at',
   stays: `interval '1 day'`,
   // A scalar subquery, so that the plan looks sessions up by key and never reads all of them.

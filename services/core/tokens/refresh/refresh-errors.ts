@@ -11,7 +11,6 @@ export const refreshTokenInvalid = defineError({
   cause:
     'The token is malformed, was issued by another service or before a restore of the database, or belongs to another client or key.',
   fix: 'Sign in again.',
-  retryable: false,
 });
 
 export const refreshTokenExpired = defineError({
@@ -23,7 +22,6 @@ export const refreshTokenExpired = defineError({
   cause:
     'The token family was not refreshed for JWT_REFRESH_EXPIRY, or has reached JWT_REFRESH_ABSOLUTE_EXPIRY or the end of its session.',
   fix: 'Sign in again.',
-  retryable: false,
 });
 
 export const refreshTokenReused = defineError({
@@ -35,7 +33,6 @@ export const refreshTokenReused = defineError({
   cause:
     'An old refresh token was used after its successor: the token was stolen, or the client kept an old one. The token family and its access tokens were revoked.',
   fix: 'Sign in again, store only the newest refresh token, and find out which client used the old one.',
-  retryable: false,
 });
 
 export const sessionEnded = defineError({
@@ -47,7 +44,6 @@ export const sessionEnded = defineError({
   cause:
     'The user signed out, the session or token family was revoked or replaced by a newer one of the same client, or the user or client was disabled or deleted.',
   fix: 'Sign in again.',
-  retryable: false,
 });
 
 export const refreshGraceSpent = defineError({
@@ -59,7 +55,6 @@ export const refreshGraceSpent = defineError({
   cause:
     'The same token was presented more than REFRESH_GRACE_USES times within REFRESH_GRACE_SECONDS. No session was ended.',
   fix: 'Use the refresh token of the first response, and share one refresh between tabs and retries.',
-  retryable: false,
 });
 
 export const scopeExceeded = defineError({
@@ -69,7 +64,6 @@ export const scopeExceeded = defineError({
   title: 'Scope exceeds the granted scope',
   cause: 'A refresh cannot request more than the scope that was granted (RFC 6749 §6).',
   fix: 'Leave `scope` out, or request a part of the granted scope.',
-  retryable: false,
 });
 
 export const resourceForeign = defineError({
@@ -79,5 +73,4 @@ export const resourceForeign = defineError({
   title: 'Resource differs from the granted resource',
   cause: 'A refresh cannot change the resource that was granted at sign-in (RFC 8707 §2.2).',
   fix: 'Leave `resource` out, or sign in for the other resource.',
-  retryable: false,
 });

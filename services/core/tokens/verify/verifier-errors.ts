@@ -14,7 +14,6 @@ const malformed = defineError({
   cause:
     'The token is not three parts of unpadded base64url with a header of alg, kid and typ, repeats a name, is longer than 8,192 characters, or lacks a required claim.',
   fix: 'Send the access token as it was issued. ID tokens, refresh tokens and API keys are not access tokens.',
-  retryable: false,
 });
 
 const unknownKey = defineError({
@@ -24,7 +23,6 @@ const unknownKey = defineError({
   cause:
     'The key set has no key with this kid that the verifier accepts: the key has retired, or another service issued the token.',
   fix: 'Sign in again. Developers: check `issuer` and `algorithms` of the verifier.',
-  retryable: false,
 });
 
 const badSignature = defineError({
@@ -33,7 +31,6 @@ const badSignature = defineError({
   title: 'Token signature invalid',
   cause: 'The signature does not match the token, or the header names another algorithm than that of the key.',
   fix: 'Send the access token as it was issued.',
-  retryable: false,
 });
 
 const wrongType = defineError({
@@ -42,7 +39,6 @@ const wrongType = defineError({
   title: 'Not an access token',
   cause: 'The header `typ` is not at+jwt (RFC 9068 §2.1), as in an ID token.',
   fix: 'Send the access token.',
-  retryable: false,
 });
 
 const wrongIssuer = defineError({
@@ -51,7 +47,6 @@ const wrongIssuer = defineError({
   title: 'Token of another issuer',
   cause: 'The claim `iss` differs from the issuer of the verifier.',
   fix: 'Request the token from the issuer that this service trusts. Developers: `issuer` must equal JWT_ISSUER exactly.',
-  retryable: false,
 });
 
 const wrongAudience = defineError({
@@ -60,7 +55,6 @@ const wrongAudience = defineError({
   title: 'Token for another audience',
   cause: 'The claim `aud` does not contain the audience of the verifier.',
   fix: 'Request a token with this service as `resource`. Developers: check `audience` of the verifier.',
-  retryable: false,
 });
 
 const expired = defineError({
@@ -69,7 +63,6 @@ const expired = defineError({
   title: 'Token expired',
   cause: 'The time in `exp` has passed by more than the allowed clock skew.',
   fix: 'Refresh, then send the new token.',
-  retryable: false,
 });
 
 const notYetValid = defineError({
@@ -78,7 +71,6 @@ const notYetValid = defineError({
   title: 'Token not valid yet',
   cause: 'The time in `nbf` or `iat` lies in the future by more than the allowed clock skew.',
   fix: 'Check the clock of this service (NTP).',
-  retryable: false,
 });
 
 const revoked = defineError({
@@ -87,7 +79,6 @@ const revoked = defineError({
   title: 'Token revoked',
   cause: 'The token, its family, or every token of its user or client issued before a certain moment was revoked.',
   fix: 'Sign in again.',
-  retryable: false,
 });
 
 const familyReused = defineError({
@@ -96,7 +87,6 @@ const familyReused = defineError({
   title: 'Token family revoked after a replay',
   cause: 'An old refresh token of the family was used after its successor, so all tokens of that sign-in were revoked.',
   fix: 'Sign in again, and find out which client used the old refresh token.',
-  retryable: false,
 });
 
 const keyCompromised = defineError({
@@ -105,7 +95,6 @@ const keyCompromised = defineError({
   title: 'Token signed by a compromised key',
   cause: 'An operator marked the key as compromised, so no token that it signed is accepted.',
   fix: 'Sign in again.',
-  retryable: false,
 });
 
 const bindingMismatch = defineError({
@@ -115,7 +104,6 @@ const bindingMismatch = defineError({
   cause:
     'The token is bound to a key or a certificate, and the request has no valid DPoP proof for this method, URL and token, or came over a connection without that certificate. Or a token that is not bound was sent with a proof.',
   fix: 'Send a new proof with every request under the scheme DPoP, or use the client certificate of the token.',
-  retryable: false,
 });
 
 /** Of a verifier in another service: the API refuses the client with which that service reads revocations. */
@@ -145,7 +133,6 @@ const insufficientScope = defineError({
   title: 'Scope missing',
   cause: 'The token lacks a scope that this operation requires (RFC 6750 §3.1).',
   fix: 'Request a token with the scope.',
-  retryable: false,
 });
 
 type VerifierReason = Exclude<InactiveReason, 'unknown_id'>;

@@ -29,7 +29,6 @@ export const auditControls = [
     name: 'audit-sealing-current',
     title: 'Every audit event is sealed within a minute',
     clause: '164.312(b)',
-    profile: 'current',
     requirement: 'required',
     population: 'audit logs in use',
     probe:
@@ -63,7 +62,6 @@ export const auditControls = [
     name: 'audit-append-only',
     title: 'Sealed events can only be appended: a trigger and the rights of all roles refuse changes',
     clause: '164.312(c)(1)',
-    profile: 'current',
     requirement: 'required',
     population: 'three triggers and eighteen rights on the table of sealed events',
     probe: 'Reads the triggers of audit_events and the rights of the roles of processes from the catalogue',
@@ -78,7 +76,6 @@ export const auditControls = [
     name: 'audit-checkpoints-published',
     title: 'Signed heads of the audit log leave the database',
     clause: '164.312(c)(1)',
-    profile: 'current',
     requirement: 'required',
     population: 'places that receive checkpoints',
     probe: 'Reads for each sink how long deliveries have failed and how far it is behind the log',
@@ -114,7 +111,6 @@ export const auditControls = [
     name: 'audit-log-not-rewound',
     title: 'The audit log continues the head that is known outside the database',
     clause: '164.312(c)(1)',
-    profile: 'current',
     requirement: 'required',
     population: 'audit logs in use',
     probe: 'Compares the log with its high-water mark, which is stored outside the database',
@@ -147,7 +143,6 @@ export const auditControls = [
     name: 'audit-head-signed',
     title: 'The head of the audit log has a valid signature of the log’s key',
     clause: '164.312(c)(2)',
-    profile: 'current',
     requirement: 'addressable',
     population: 'audit logs in use',
     probe:
@@ -191,7 +186,6 @@ export const auditControls = [
     name: 'audit-log-recomputed',
     title: 'The root recomputed from every audit event equals the signed root',
     clause: '164.312(c)(2)',
-    profile: 'current',
     requirement: 'addressable',
     population: 'sealed events',
     probe:

@@ -30,7 +30,6 @@ export const privacyControls = [
     name: 'emergency-access-reviewed',
     title: 'Another user reviews every emergency access within three days',
     clause: '164.308(a)(1)(ii)(D)',
-    profile: 'current',
     requirement: 'required',
     population: 'emergency accesses',
     probe: 'Finds emergency accesses that were opened more than 72 hours ago and are not reviewed',
@@ -45,7 +44,6 @@ export const privacyControls = [
     name: 'emergency-access-works',
     title: 'Emergency access opens one person to one user over policies and restrictions, and ends by itself',
     clause: '164.312(a)(2)(ii)',
-    profile: 'current',
     requirement: 'required',
     population: 'three decisions of a probe: during the access, for another person, and after it',
     probe:
@@ -88,7 +86,6 @@ export const privacyControls = [
     name: 'minimum-necessary-applied',
     title: 'A user sees only the fields that a policy permits to a role, and nothing without one',
     clause: '164.502(b)',
-    profile: 'current',
     requirement: 'required',
     population: 'two decisions of a probe: a purpose with a policy, and one without',
     probe:
@@ -130,7 +127,6 @@ export const privacyControls = [
     name: 'research-consented',
     title: 'Health data was used for research only while the person consented',
     clause: '164.508(a)(1)',
-    profile: 'current',
     requirement: 'required',
     population: 'uses for research in the last year',
     probe: 'Compares each use for research in the audit log with the version of the consent that counted at its time',
@@ -146,7 +142,6 @@ export const privacyControls = [
     title:
       'No role may see every field for payment, operations or public health, and the roles of every account see none',
     clause: '164.514(d)(2)',
-    profile: 'current',
     requirement: 'required',
     population: 'field policies',
     probe: 'Reads the field policies, and finds those that permit every field for a purpose that the minimum binds',
@@ -161,7 +156,6 @@ export const privacyControls = [
     name: 'restrictions-enforced',
     title: 'A restriction that was agreed to refuses users and clients, and no use was made against one',
     clause: '164.522(a)(1)(iii)',
-    profile: 'current',
     requirement: 'required',
     population: 'restrictions, and two decisions of a probe: for a user and for a client',
     probe:
@@ -203,7 +197,6 @@ export const privacyControls = [
     name: 'access-requests-answered',
     title: 'Every requested export is answered within 30 days',
     clause: '164.524(b)(2)',
-    profile: 'current',
     requirement: 'required',
     population: 'requested exports',
     probe: 'Finds exports that are not done after their due date, or in the last month were done after it',
@@ -219,7 +212,6 @@ export const privacyControls = [
     name: 'disclosures-recorded',
     title: 'Every recorded disclosure of six years can be accounted for, and is in the audit log',
     clause: '164.528(a)',
-    profile: 'current',
     requirement: 'required',
     population: 'disclosures that the audit log names',
     probe: 'Compares the disclosures that the audit log names with the rows of the accounting, in both directions',
@@ -235,7 +227,6 @@ export const privacyControls = [
     title:
       'The database refuses to change or delete consents and disclosures, and to keep evidence for less than six years',
     clause: '164.530(j)(2)',
-    profile: 'current',
     requirement: 'required',
     population: 'triggers and constraints that keep privacy records',
     probe:

@@ -14,7 +14,6 @@ export const retentionControls = [
     name: 'expired-data-removed',
     title: 'Rows past their retention are removed within six hours',
     clause: '164.310(d)(2)(i)',
-    profile: 'current',
     requirement: 'required',
     population: 'kinds of rows with a retention',
     probe: 'Reads for each kind how long its oldest expired row has been overdue',
@@ -41,7 +40,6 @@ export const retentionControls = [
     title:
       'Records about persons are removed within two days after their retention ends, unless a legal hold keeps them',
     clause: '164.310(d)(2)(i)',
-    profile: 'current',
     requirement: 'required',
     population: 'kinds of records with a retention policy',
     probe: 'Counts for each kind the records that a run of the retention policies should have removed two days ago',
@@ -65,7 +63,6 @@ export const retentionControls = [
     name: 'records-kept-six-years',
     title: 'No process can remove audit records, so they outlast six years',
     clause: '164.316(b)(2)(i)',
-    profile: 'current',
     requirement: 'required',
     population: 'tables of audit records',
     probe: 'Reads whether a role of the processes may delete or truncate a table of audit records',

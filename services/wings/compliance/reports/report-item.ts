@@ -13,7 +13,8 @@ export function attestedStatus(row: AttestationRow | undefined): readonly [Contr
   return ['pass', null];
 }
 
-const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: Control) => ({
+/** What a control is, whatever its status. */
+export const definitionOf = ({ name, title, clause, profile, requirement, humanDuty }: Control) => ({
   control_id: name,
   title,
   clause,

@@ -96,7 +96,6 @@ const clockRead = defineStatement('complianceClockRead', `SELECT ${placeTime('cl
 export const reportPurge = definePurge({
   kind: 'compliance_reports',
   table: 'compliance_reports',
-  id: 'id',
   ends: 'requested_at',
   stays: `interval '6 years 1 day'`,
 });

@@ -3,7 +3,6 @@ import { code, flag, id, oneOf } from '#services/platform/define/audit-member.ts
 
 export const legacySessionExchanged = defineAuditEvent({
   type: 'legacy.session_exchanged',
-  durability: 'durable',
   outcomes: ['ok', 'refused'],
   detail: { session_id: id, repeated: flag, linked_by: oneOf('import', 'address'), code },
   meaning:
@@ -12,7 +11,6 @@ export const legacySessionExchanged = defineAuditEvent({
 
 export const legacyWebhookRefused = defineAuditEvent({
   type: 'legacy.webhook_refused',
-  durability: 'durable',
   outcomes: ['refused'],
   detail: { why: oneOf('unsigned', 'forged', 'stale') },
   meaning:
@@ -21,7 +19,6 @@ export const legacyWebhookRefused = defineAuditEvent({
 
 export const legacyEventApplied = defineAuditEvent({
   type: 'legacy.event_applied',
-  durability: 'durable',
   outcomes: ['ok', 'dropped'],
   detail: {
     kind: oneOf('session_ended', 'user_created', 'user_updated', 'user_deleted'),

@@ -6,7 +6,6 @@ export const legacyNotConfigured = defineError({
   title: 'No old provider is configured',
   cause: 'LEGACY_ISSUER is not set, so no session of another provider can go on or end here.',
   fix: 'Sign in as usual. An operator sets LEGACY_ISSUER, LEGACY_JWKS_URI and LEGACY_AUDIENCE.',
-  retryable: false,
 });
 
 export const legacyBridgeEnded = defineError({
@@ -15,7 +14,6 @@ export const legacyBridgeEnded = defineError({
   title: 'Sessions of the old provider are no longer accepted',
   cause: 'The time of LEGACY_BRIDGE_UNTIL has passed.',
   fix: 'Sign in here.',
-  retryable: false,
 });
 
 /** Of an exchange. */
@@ -25,7 +23,6 @@ export const legacyTokenBound = defineError({
   title: 'The token is bound to a key',
   cause: 'The token names a key of its holder (RFC 7800), and a session here would not be bound to it.',
   fix: 'Sign in here.',
-  retryable: false,
 });
 
 export const legacyTokenMalformed = defineError({
@@ -35,7 +32,6 @@ export const legacyTokenMalformed = defineError({
   cause:
     'The text is not a signed JWT with a subject and an expiry (RFC 7519), or is of a type that proves no session.',
   fix: 'Send the session or access token of the old provider as it was issued.',
-  retryable: false,
 });
 
 export const legacyTokenAlgorithmRefused = defineError({
@@ -44,7 +40,6 @@ export const legacyTokenAlgorithmRefused = defineError({
   title: 'Algorithm of the token not accepted',
   cause: 'The token is not signed, or not by an algorithm that the keys of the old provider are for.',
   fix: 'With LEGACY_JWKS_URI tokens are signed with RS256, PS256, ES256 or EdDSA, with LEGACY_SHARED_SECRET with HS256.',
-  retryable: false,
 });
 
 export const legacyTokenKeyRefused = defineError({
@@ -62,7 +57,6 @@ export const legacyTokenSignatureInvalid = defineError({
   title: 'Signature of the token invalid',
   cause: 'The token was not signed by the old provider, or was changed.',
   fix: 'Send the token as the old provider issued it.',
-  retryable: false,
 });
 
 export const legacyTokenIssuerRefused = defineError({
@@ -71,7 +65,6 @@ export const legacyTokenIssuerRefused = defineError({
   title: 'Issuer of the token not accepted',
   cause: '`iss` is not LEGACY_ISSUER.',
   fix: 'Send a token of the old provider.',
-  retryable: false,
 });
 
 export const legacyTokenAudienceRefused = defineError({
@@ -80,7 +73,6 @@ export const legacyTokenAudienceRefused = defineError({
   title: 'Token is for another application',
   cause: '`aud` names none of LEGACY_AUDIENCE.',
   fix: 'Send a token that the old provider issued for this application.',
-  retryable: false,
 });
 
 export const legacyTokenExpired = defineError({
@@ -89,7 +81,6 @@ export const legacyTokenExpired = defineError({
   title: 'Token expired',
   cause: '`exp` has passed.',
   fix: 'Get a new token from the old provider, or sign in here.',
-  retryable: false,
 });
 
 export const legacyTokenNotYetValid = defineError({
@@ -108,7 +99,6 @@ export const legacyUserUnknown = defineError({
   cause:
     'No account was imported for the subject of the token, or it is disabled or deleted here; and no account has its address, verified on both sides.',
   fix: 'Import the user, or sign in here.',
-  retryable: false,
 });
 
 export const legacySessionEnded = defineError({
@@ -117,7 +107,6 @@ export const legacySessionEnded = defineError({
   title: 'Session of the old provider ended',
   cause: 'The user signed out of this session, here or at the old provider, or all sessions of the user were ended.',
   fix: 'Sign in here.',
-  retryable: false,
 });
 
 export const legacyKeysUnavailable = defineError({
@@ -136,7 +125,6 @@ export const legacyWebhookForged = defineError({
   cause:
     'The request has no signature, one that LEGACY_WEBHOOK_SECRET did not make, or one that is not of the last five minutes.',
   fix: 'Copy the secret of this endpoint at the old provider into LEGACY_WEBHOOK_SECRET, and compare the clocks.',
-  retryable: false,
 });
 
 export const legacyProviderUnavailable = defineError({

@@ -13,17 +13,17 @@ export type LegacyProviderWebhookEvent = {
   readonly timestamp?: unknown;
 };
 
-export type ProfileChanges = { readonly name?: string | null; readonly image?: string | null };
+type ProfileChanges = { readonly name?: string | null; readonly image?: string | null };
 
 /** What an event means here. */
-export type LegacyEvent = { readonly occurredAt: Date } & (
+export type LegacyMeaning =
   | { readonly kind: 'session_ended'; readonly session: Buffer }
   | {
       readonly kind: 'user_created' | 'user_updated' | 'user_deleted';
       readonly subject: string;
       readonly changes: ProfileChanges;
-    }
-);
+    };
+export type LegacyEvent = LegacyMeaning & { readonly occurredAt: Date };
 
 const KINDS = new Map<string, LegacyEvent['kind']>([
   ['user.created', 'user_created'],

@@ -2,7 +2,7 @@ import type { Sql, Tx } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { LegacyEvent, ProfileChanges } from './legacy-event.ts';
+import type { LegacyEvent, LegacyMeaning } from './legacy-event.ts';
 
 /** A second delivery of an event changes nothing. */
 const legacyEventInsert = defineStatement(
@@ -50,7 +50,6 @@ const legacySessionEnd = defineStatement(
 export const legacyEventPurge = definePurge({
   kind: 'legacy_events',
   table: 'legacy_events',
-  id: 'id',
   ends: 'received_at',
   stays: `interval '30 days'`,
 });
@@ -69,15 +68,7 @@ type Taken = {
   /** A later event of the same user was applied. */
   readonly is_superseded: boolean;
 };
-export type LegacyEventRow = Taken &
-  (
-    | { readonly kind: 'session_ended'; readonly session: Buffer }
-    | {
-        readonly kind: 'user_created' | 'user_updated' | 'user_deleted';
-        readonly subject: string;
-        readonly changes: ProfileChanges;
-      }
-  );
+export type LegacyEventRow = Taken & LegacyMeaning;
 
 export const takeLegacyEvent = async (tx: Tx): Promise<LegacyEventRow | undefined> =>
   (await tx.query<LegacyEventRow>(legacyEventTake))[0];

@@ -48,7 +48,6 @@ const legacySessionKeep = defineStatement(
 export const legacySessionPurge = definePurge({
   kind: 'legacy_sessions',
   table: 'legacy_sessions',
-  id: 'id',
   ends: 'touched_at',
   stays: `interval '400 days'`,
 });

@@ -1,4 +1,4 @@
-import { listMissing } from './list-missing.ts';
+import { listMissing } from '../errors.ts';
 import { withoutBom } from './read-ndjson.ts';
 import { RECORD_BYTES_MAX, recordOf, type SourceRecord } from './record.ts';
 

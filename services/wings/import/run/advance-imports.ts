@@ -1,12 +1,12 @@
+import { importBytes, importRecords } from '#observability/metrics/migration-bridge.ts';
 import { importChunkContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
 import { readChunk, readUploads } from './chunks.store.ts';
-import { type ImportRow, readImportRow } from './imports.store.ts';
+import { type ImportRow, readImportRow, readImportTotals } from './imports.store.ts';
 import { failImport, type ImportPorts, runImport } from './run-import.ts';
-import { showImports } from './show-imports.ts';
 
 type AdvancePorts = ImportPorts & Pick<Ports, 'vault' | 'log'>;
 type AdvanceInput = { readonly fence: Fence; readonly signal: AbortSignal };
@@ -27,6 +27,15 @@ export async function advanceImports(ports: AdvancePorts, input: AdvanceInput, c
   }
   await showImports(ports);
   return ended;
+}
+
+/** Shows how far all imports are in the metrics of this process: also those that the command runs. */
+async function showImports({ sql }: Pick<Ports, 'sql'>): Promise<void> {
+  const { bytes_read: read, bytes_all: all, ...records } = await readImportTotals(sql);
+  for (const outcome of ['new', 'changed', 'same', 'rejected'] as const)
+    importRecords.set(records[outcome], { outcome });
+  importBytes.set(read, { state: 'read' });
+  importBytes.set(all, { state: 'all' });
 }
 
 async function advanceOne(

@@ -10,7 +10,6 @@ import type { LineNotice, Reject } from './plan-batch.ts';
 export const importPurge = definePurge({
   kind: 'imports',
   table: 'imports',
-  id: 'id',
   ends: 'touched_at',
   stays: `interval '90 days'`,
 });
@@ -19,7 +18,6 @@ export const importPurge = definePurge({
 export const endedLegacyUserPurge = definePurge({
   kind: 'ended_legacy_users',
   table: 'legacy_users',
-  id: 'id',
   ends: 'ended_at',
   stays: `interval '400 days'`,
   where: 'ended_at IS NOT NULL',

@@ -1,7 +1,7 @@
 import type { Ports } from '#services/core/ports.ts';
 import { countOpenIncidents } from '#services/core/security/open-incidents.ts';
 import type { HasSecurityScore } from '#services/core/shared/security-score.ts';
-import { NEWEST_EVENT_AT, readCountedTokens } from '../read-counts.ts';
+import { NEWEST_EVENT_AT, readMonitoringState } from '../event-hours.store.ts';
 import { forgetOld, measuringIsDueAfter, setMeasured } from './progress.store.ts';
 
 export const measuringIsDue = measuringIsDueAfter(NEWEST_EVENT_AT);
@@ -11,8 +11,8 @@ export async function measureProgress({
   sql,
   readSecurityScore,
 }: Pick<Ports, 'sql'> & HasSecurityScore): Promise<void> {
-  const [tokens, openIncidents, securityScore] = await Promise.all([
-    readCountedTokens({ sql }),
+  const [{ tokens }, openIncidents, securityScore] = await Promise.all([
+    readMonitoringState(sql),
     countOpenIncidents({ sql }),
     readSecurityScore(),
   ]);

@@ -1,5 +1,5 @@
 import type { Ports } from '#services/core/ports.ts';
-import { type EventSum, readEventSums } from '../read-counts.ts';
+import { type EventSum, sumEventHours } from '../event-hours.store.ts';
 import {
   type AuthenticationRow,
   type ComponentRow,
@@ -47,7 +47,7 @@ function measuredOf(sums: readonly EventSum[]): AuthenticationRow[] {
 /** Authentication events of this clock hour and of the last 24: those of the sealed log, and those that were reported. */
 export async function readAuthenticationProgress({ sql }: Reads): Promise<AuthenticationProgress> {
   const [sums, reported] = await Promise.all([
-    readEventSums({ sql }, ['user.login', 'session.ended', 'token.refreshed', 'token.validations']),
+    sumEventHours(sql, ['user.login', 'session.ended', 'token.refreshed', 'token.validations']),
     readAuthentication(sql),
   ]);
   const viewOf = (source: 'measured' | 'reported') => (row: AuthenticationRow) => ({

@@ -62,7 +62,6 @@ const securityReportRead = defineStatement(
 export const securityReportPurge = definePurge({
   kind: 'security_reports',
   table: 'security_reports',
-  id: 'id',
   ends: 'requested_at',
   stays: `interval '6 years 1 day'`,
 });

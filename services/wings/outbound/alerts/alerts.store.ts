@@ -102,7 +102,6 @@ export const alertsAreDue = defineQuestion(
 export const alertPurge = definePurge({
   kind: 'alerts',
   table: 'alerts',
-  id: 'id',
   ends: 'resolved_at',
   stays: `interval '180 days'`,
   where: `state = 'resolved'`,

@@ -3,7 +3,6 @@ import { code, count, id, instant, listOf, name, oneOf, reason } from '#services
 
 export const alertTargetChanged = defineAuditEvent({
   type: 'alert.target_changed',
-  durability: 'durable',
   outcomes: ['created', 'changed', 'removed'],
   detail: { target_id: id, kind: oneOf('webhook', 'mail', 'slack'), name, changed: listOf(name), reason },
   meaning:
@@ -12,16 +11,12 @@ export const alertTargetChanged = defineAuditEvent({
 
 export const alertTargetTested = defineAuditEvent({
   type: 'alert.target_tested',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { target_id: id, name, reason },
   meaning: 'A test message to a target of alerts was requested; `name` says to which, `reason` why.',
 });
 
 export const alertReported = defineAuditEvent({
   type: 'alert.reported',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { raised: count, resolved: count, firing: listOf(name), ended: listOf(name) },
   meaning:
     'A monitoring system reported alerts that began or ended: how many (`raised`, `resolved`), and the first 20 of their names (`firing`, `ended`). A report that only repeats alerts that last has no event.',
@@ -29,7 +24,6 @@ export const alertReported = defineAuditEvent({
 
 export const alertChanged = defineAuditEvent({
   type: 'alert.changed',
-  durability: 'durable',
   outcomes: ['acknowledged', 'resolved'],
   detail: { alert_id: id, source: oneOf('incident', 'control', 'alertmanager', 'oversight'), name, reason },
   meaning: 'A person acknowledged or resolved an alert; `source` and `name` say which, `reason` says why.',
@@ -37,7 +31,6 @@ export const alertChanged = defineAuditEvent({
 
 export const alertSilenced = defineAuditEvent({
   type: 'alert.silenced',
-  durability: 'durable',
   outcomes: ['begun', 'ended'],
   detail: { silence_id: id, matchers: listOf(name), until: instant, reason },
   meaning:
@@ -46,7 +39,6 @@ export const alertSilenced = defineAuditEvent({
 
 export const alertGivenUp = defineAuditEvent({
   type: 'alert.given_up',
-  durability: 'durable',
   outcomes: ['given_up'],
   detail: { name, code, attempts: count, firing: count, resolved: count },
   meaning:

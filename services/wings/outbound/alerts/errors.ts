@@ -6,7 +6,6 @@ export const alertTargetUnknown = defineError({
   title: 'Alert target not found',
   cause: 'No target of alerts has this id.',
   fix: 'GET /v1/admin/alert-targets lists them.',
-  retryable: false,
 });
 
 export const alertTargetExists = defineError({
@@ -15,7 +14,6 @@ export const alertTargetExists = defineError({
   title: 'Alert target exists',
   cause: 'Another target has this name, or there are as many targets as an installation may have.',
   fix: 'Choose another name, or remove a target.',
-  retryable: false,
 });
 
 /** `detail` says what is wrong. */
@@ -25,7 +23,6 @@ export const alertTargetInvalid = defineError({
   title: 'Alert target invalid',
   cause: 'The address does not fit the kind of the target, or nothing can be sent there.',
   fix: 'Correct what `detail` names.',
-  retryable: false,
 });
 
 export const alertUnknown = defineError({
@@ -34,7 +31,6 @@ export const alertUnknown = defineError({
   title: 'Alert not found',
   cause: 'No alert has this id, or it was resolved more than half a year ago.',
   fix: 'GET /v1/admin/alerts lists alerts.',
-  retryable: false,
 });
 
 export const alertResolved = defineError({
@@ -43,7 +39,6 @@ export const alertResolved = defineError({
   title: 'Alert already resolved',
   cause: 'The alert was resolved, so it can no longer be changed.',
   fix: 'Nothing needs to be done; if the cause comes back, there is a new alert.',
-  retryable: false,
 });
 
 export const silenceUnknown = defineError({
@@ -52,7 +47,6 @@ export const silenceUnknown = defineError({
   title: 'Silence not found',
   cause: 'No silence has this id, or it has ended.',
   fix: 'GET /v1/admin/silences lists silences.',
-  retryable: false,
 });
 
 /** `detail` says what is wrong. */
@@ -62,5 +56,4 @@ export const silenceInvalid = defineError({
   title: 'Silence invalid',
   cause: 'A silence ends in the future, within 90 days, and names each label once.',
   fix: 'Correct what `detail` names.',
-  retryable: false,
 });

@@ -142,7 +142,6 @@ const deliveriesPage = defineStatement(
 export const alertDeliveryPurge = definePurge({
   kind: 'alert_deliveries',
   table: 'alert_deliveries',
-  id: 'id',
   ends: 'created_at',
   stays: `interval '90 days'`,
 });

@@ -36,7 +36,6 @@ const silencesPage = defineStatement(
 export const silencePurge = definePurge({
   kind: 'alert_silences',
   table: 'alert_silences',
-  id: 'id',
   ends: 'until',
   stays: `interval '180 days'`,
 });

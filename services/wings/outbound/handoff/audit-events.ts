@@ -3,7 +3,6 @@ import { code, count, name, reason } from '#services/platform/define/audit-membe
 
 export const handoffGivenUp = defineAuditEvent({
   type: 'handoff.given_up',
-  durability: 'durable',
   outcomes: ['given_up'],
   detail: { endpoint: name, seq: count, code, attempts: count },
   meaning:
@@ -12,16 +11,12 @@ export const handoffGivenUp = defineAuditEvent({
 
 export const handoffReplayed = defineAuditEvent({
   type: 'handoff.replayed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { endpoint: name, seq: count, reason },
   meaning: 'An operator had an event sent again that was given up: `endpoint`, `seq` of the event, `reason`.',
 });
 
 export const siemReplayed = defineAuditEvent({
   type: 'siem.replayed',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { siem_target: name, seq: count, reached_seq: count, reason },
   meaning:
     'An operator had a target of the SIEM export (`siem_target`) get all events from `seq` on again; it had them up to `reached_seq`. `reason` says why.',
@@ -29,7 +24,6 @@ export const siemReplayed = defineAuditEvent({
 
 export const siemEventSkipped = defineAuditEvent({
   type: 'siem.event_skipped',
-  durability: 'durable',
   outcomes: ['skipped'],
   detail: { siem_target: name, seq: count, code },
   meaning:

@@ -6,7 +6,6 @@ export const handoffUnknown = defineError({
   title: 'Dead letter not found',
   cause: 'No event that was given up has this id: it was replayed, or is older than two weeks.',
   fix: 'GET /v1/handoff/dead-letters lists the events that were given up.',
-  retryable: false,
 });
 
 export const siemTargetUnknown = defineError({
@@ -15,7 +14,6 @@ export const siemTargetUnknown = defineError({
   title: 'SIEM target not found',
   cause: 'SIEM_TARGETS names no target with this name, or it has received nothing yet.',
   fix: 'GET /v1/siem/targets lists the targets. A new one appears after the next run of the export.',
-  retryable: false,
 });
 
 export const siemPositionAhead = defineError({
@@ -24,5 +22,4 @@ export const siemPositionAhead = defineError({
   title: 'Position not reached yet',
   cause: 'The target does not have the events before this position yet, so nothing of it can be sent again.',
   fix: 'Name a position up to `reached_seq` of the target (GET /v1/siem/targets).',
-  retryable: false,
 });

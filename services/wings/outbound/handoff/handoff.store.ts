@@ -169,7 +169,6 @@ export const endpointCircuit = defineCircuit('handoffEndpoint', {
 export const handoffDeliveryPurge = definePurge({
   kind: 'handoff_deliveries',
   table: 'handoff_deliveries',
-  id: 'id',
   ends: 'created_at',
   stays: `interval '14 days'`,
 });

@@ -3,7 +3,6 @@ import { code, flag, id, name, oneOf, reason } from '#services/platform/define/a
 
 export const transmitterChanged = defineAuditEvent({
   type: 'signal.transmitter_changed',
-  durability: 'durable',
   outcomes: ['created', 'removed'],
   detail: { transmitter_id: id, issuer: name, provider: name, match_email: flag, own_ids: flag, reason },
   meaning: 'A transmitter of shared signals was accepted or removed; `issuer` says which, `reason` says why.',
@@ -11,7 +10,6 @@ export const transmitterChanged = defineAuditEvent({
 
 export const signalStreamChanged = defineAuditEvent({
   type: 'signal.stream_changed',
-  durability: 'durable',
   outcomes: ['created', 'changed', 'deleted'],
   detail: { stream_id: id, status: oneOf('enabled', 'paused', 'disabled'), reason },
   meaning:
@@ -20,8 +18,6 @@ export const signalStreamChanged = defineAuditEvent({
 
 export const signalStreamVerified = defineAuditEvent({
   type: 'signal.stream_verified',
-  durability: 'durable',
-  outcomes: ['ok'],
   detail: { stream_id: id, state: name, reason },
   meaning:
     'A receiver requested a verification event through its stream `stream_id`, with the `state` that it compares, or an administrator did, for a `reason`.',
@@ -29,7 +25,6 @@ export const signalStreamVerified = defineAuditEvent({
 
 export const signalReceived = defineAuditEvent({
   type: 'signal.received',
-  durability: 'durable',
   outcomes: ['applied', 'no_user', 'ignored'],
   detail: { signal_id: id, transmitter_id: id, event: code },
   meaning:
@@ -38,7 +33,6 @@ export const signalReceived = defineAuditEvent({
 
 export const signalsLimitReached = defineAuditEvent({
   type: 'signal.limited',
-  durability: 'durable',
   outcomes: ['refused'],
   detail: { transmitter_id: id },
   meaning:

@@ -6,7 +6,6 @@ export const transmitterUnknown = defineError({
   title: 'Transmitter not found',
   cause: 'No transmitter of shared signals has this id.',
   fix: 'GET /v1/admin/signal-transmitters lists them.',
-  retryable: false,
 });
 
 export const transmitterExists = defineError({
@@ -15,7 +14,6 @@ export const transmitterExists = defineError({
   title: 'Transmitter exists',
   cause: 'Another transmitter has this issuer, or there are as many as an installation may have.',
   fix: 'Remove the other one first.',
-  retryable: false,
 });
 
 export const transmitterInvalid = defineError({
@@ -25,7 +23,6 @@ export const transmitterInvalid = defineError({
   cause:
     'The issuer and the address of its keys must be https URLs without credentials and fragment, and its events must be able to name a user.',
   fix: 'Correct what `detail` names.',
-  retryable: false,
 });
 
 export const signalKeysUnavailable = defineError({

@@ -82,7 +82,6 @@ const userOfId = defineStatement('signalUserOfId', 'SELECT id FROM users WHERE i
 export const signalPurge = definePurge({
   kind: 'signals',
   table: 'signals_received',
-  id: 'id',
   ends: 'received_at',
   stays: `interval '90 days'`,
 });

@@ -6,7 +6,6 @@ export const signalStreamUnknown = defineError({
   title: 'Stream not found',
   cause: 'No stream of shared signals has this id, or it belongs to another client.',
   fix: 'GET /ssf/streams lists your streams.',
-  retryable: false,
 });
 
 export const signalStreamsMany = defineError({
@@ -15,7 +14,6 @@ export const signalStreamsMany = defineError({
   title: 'Too many streams',
   cause: 'A receiver may have five streams, and an installation a hundred.',
   fix: 'Delete a stream that is not used.',
-  retryable: false,
 });
 
 /** `detail` says what is wrong. */
@@ -25,7 +23,6 @@ export const signalStreamInvalid = defineError({
   title: 'Stream invalid',
   cause: 'The delivery of the stream is not supported: push needs an https URL without credentials and fragment.',
   fix: 'Correct what `detail` names; /.well-known/ssf-configuration lists what is supported.',
-  retryable: false,
 });
 
 export const signalVerificationEarly = defineError({

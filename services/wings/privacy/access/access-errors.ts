@@ -7,7 +7,6 @@ export const phiAccessRefused = defineError({
   cause:
     'No role of the caller, or of the owner of the agent that calls, may use health data for this purpose, the person has restricted this use (45 CFR 164.522), or has not consented to it (45 CFR 164.508). `reason` says which.',
   fix: 'Use the purpose that applies. In an emergency, POST /v1/privacy/break-glass.',
-  retryable: false,
 });
 
 export const fieldPolicyUnknown = defineError({
@@ -16,7 +15,6 @@ export const fieldPolicyUnknown = defineError({
   title: 'Field policy or role not found',
   cause: 'No role has this name, or it has no policy for this purpose.',
   fix: 'GET /v1/privacy/policies lists the policies.',
-  retryable: false,
 });
 
 export const restrictionUnknown = defineError({
@@ -25,7 +23,6 @@ export const restrictionUnknown = defineError({
   title: 'Restriction not found',
   cause: 'The person has no restriction with this id, or it ended before.',
   fix: 'GET /v1/privacy/subjects/{subject_id}/restrictions lists the restrictions.',
-  retryable: false,
 });
 
 export const breakGlassUnknown = defineError({
@@ -34,7 +31,6 @@ export const breakGlassUnknown = defineError({
   title: 'Emergency access not found',
   cause: 'No emergency access has this id; reviewed ones are deleted after six years.',
   fix: 'GET /v1/privacy/break-glass lists them.',
-  retryable: false,
 });
 
 export const breakGlassReviewed = defineError({
@@ -43,7 +39,6 @@ export const breakGlassReviewed = defineError({
   title: 'Emergency access already reviewed',
   cause: 'An emergency access is reviewed once, by another user than the one who opened it.',
   fix: 'GET /v1/privacy/break-glass shows its review.',
-  retryable: false,
 });
 
 export const usersOnly = defineError({
@@ -52,7 +47,6 @@ export const usersOnly = defineError({
   title: 'Only a user can do this',
   cause: 'Emergency access and its review belong to a person; this credential is that of a client or an agent.',
   fix: 'Sign in as the user.',
-  retryable: false,
 });
 
 export const privacyRequestUnknown = defineError({
@@ -61,7 +55,6 @@ export const privacyRequestUnknown = defineError({
   title: 'Request not found',
   cause: 'No export or deletion has this id.',
   fix: 'Use the id that the request returned.',
-  retryable: false,
 });
 
 export const privacyRequestUnfinished = defineError({
@@ -71,5 +64,4 @@ export const privacyRequestUnfinished = defineError({
   cause:
     'The job has not finished, the request is a deletion, the export is older than a week, or its key was destroyed.',
   fix: 'GET /v1/privacy/requests/{request_id} shows the state; request another export.',
-  retryable: false,
 });

@@ -107,7 +107,8 @@ const usesList = defineStatement(
      AND type IN ('phi.encrypted', 'phi.decrypted', 'phi.accessed', 'phi.disclosed') ORDER BY e.seq DESC LIMIT $3`,
 );
 
-export type UseRow = {
+/** A use of a person's data, as the sealed log has it. */
+export type PhiUseView = {
   readonly seq: number;
   readonly event_id: string;
   readonly type: string;
@@ -115,6 +116,7 @@ export type UseRow = {
   readonly actor: string;
   readonly occurred_at: string;
   readonly purpose: string | null;
+  /** Why a decryption was permitted. */
   readonly basis: string | null;
   readonly reference: string | null;
 };
@@ -124,7 +126,7 @@ export const listUseRows = (
   subjectId: string,
   before = String(Number.MAX_SAFE_INTEGER),
   limit = 50,
-): Promise<UseRow[]> => sql.query<UseRow>(usesList, [subjectId, before, limit]);
+): Promise<PhiUseView[]> => sql.query<PhiUseView>(usesList, [subjectId, before, limit]);
 
 export type AccessRow = {
   readonly is_agent: boolean;

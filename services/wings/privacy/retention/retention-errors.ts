@@ -6,7 +6,6 @@ export const retentionTooShort = defineError({
   title: 'Records must be kept for longer',
   cause: 'Evidence is kept for six years at least (45 CFR 164.316(b)(2)), and sealed events are never deleted.',
   fix: 'Set keep_days to 2192 or more; for audit_events to null.',
-  retryable: false,
 });
 
 export const retentionRunUnknown = defineError({
@@ -15,7 +14,6 @@ export const retentionRunUnknown = defineError({
   title: 'Retention run not found',
   cause: 'No run has this id.',
   fix: 'GET /v1/privacy/retention lists the last runs.',
-  retryable: false,
 });
 
 export const legalHoldUnknown = defineError({
@@ -24,7 +22,6 @@ export const legalHoldUnknown = defineError({
   title: 'Legal hold not found',
   cause: 'The person has no legal hold with this id, or it ended before.',
   fix: 'GET /v1/privacy/subjects/{subject_id}/holds lists the holds.',
-  retryable: false,
 });
 
 export const subjectHeld = defineError({
@@ -33,5 +30,4 @@ export const subjectHeld = defineError({
   title: 'Records are under a legal hold',
   cause: 'A legal hold protects the records of this person, so they are not deleted.',
   fix: 'End the hold first, if it no longer applies.',
-  retryable: false,
 });

@@ -6,7 +6,6 @@ export const backupDamaged = defineError({
   title: 'Backup damaged',
   cause: 'Bytes of the backup were changed, exchanged or added after it was written; `detail` names where.',
   fix: 'Use another copy of this backup, or an older backup.',
-  retryable: false,
 });
 
 export const backupTruncated = defineError({
@@ -15,7 +14,6 @@ export const backupTruncated = defineError({
   title: 'Backup truncated',
   cause: 'The end of the backup is missing: it was cut while it was copied, or is still being copied.',
   fix: 'Copy the backup again, or use another copy of it.',
-  retryable: false,
 });
 
 export const backupUnknownFormat = defineError({
@@ -24,7 +22,6 @@ export const backupUnknownFormat = defineError({
   title: 'Not a backup of this product',
   cause: 'The file does not begin as `sallyport backup` writes it, or a later version wrote it.',
   fix: 'Name a file that `sallyport backup` wrote, or use the version that wrote it.',
-  retryable: false,
 });
 
 export const backupKeyWrong = defineError({
@@ -33,7 +30,6 @@ export const backupKeyWrong = defineError({
   title: 'Backup encrypted with another key',
   cause: 'The key file is not the one that the backup was made with.',
   fix: 'Pass the --key-file of that backup.',
-  retryable: false,
 });
 
 export const backupOvertaken = defineError({
@@ -52,7 +48,6 @@ export const backupSchemaOlder = defineError({
   title: 'Backup of an older schema',
   cause: 'The backup was made before some of the migrations of this version; `detail` names its version.',
   fix: 'Restore it with the version that made it, then upgrade and run: sallyport migrate up',
-  retryable: false,
 });
 
 export const backupSchemaUnknown = defineError({
@@ -61,7 +56,6 @@ export const backupSchemaUnknown = defineError({
   title: 'Backup of a schema that this version does not know',
   cause: 'The backup was made by a later version, or by one whose migrations differ; `detail` names its version.',
   fix: 'Restore it with the version that made it.',
-  retryable: false,
 });
 
 export const backupOtherInstallation = defineError({
@@ -71,7 +65,6 @@ export const backupOtherInstallation = defineError({
   cause:
     'The backup was made under another key-encryption key, or the high-water marks of this machine belong to another installation; `detail` says which.',
   fix: 'Set KEY_ENCRYPTION_KEY and SALLYPORT_DATA_DIR (or MARK_S3_URL) to those of the installation that made the backup.',
-  retryable: false,
 });
 
 export const restoreTargetUsed = defineError({
@@ -80,7 +73,6 @@ export const restoreTargetUsed = defineError({
   title: 'Database to restore into not empty',
   cause: 'A backup is restored only into a database without tables, or one that was migrated and never used.',
   fix: 'Create an empty database, and name it in --into.',
-  retryable: false,
 });
 
 export const restoreInProgress = defineError({
@@ -89,7 +81,6 @@ export const restoreInProgress = defineError({
   title: 'Another restore is filling this database',
   cause: 'Another session holds the lock of restores in this database.',
   fix: 'Wait for the other restore, or name another database in --into.',
-  retryable: false,
 });
 
 export const restoreMismatch = defineError({
@@ -98,7 +89,6 @@ export const restoreMismatch = defineError({
   title: 'Restored rows differ from the backup',
   cause: 'A table was read back and is not what the backup holds; `detail` names it. Nothing was kept.',
   fix: 'Check the disk and the memory of the database server, and restore again.',
-  retryable: false,
 });
 
 export const feedInvalid = defineError({
@@ -108,7 +98,6 @@ export const feedInvalid = defineError({
   cause:
     'A segment is no answer of GET /v1/revocations, or is not signed by a key of this database that is still trusted; `detail` names it.',
   fix: 'Leave that segment out, or fetch it again from where it was kept.',
-  retryable: false,
 });
 
 export const feedOfAnother = defineError({
@@ -118,7 +107,6 @@ export const feedOfAnother = defineError({
   cause:
     'The segments, or the high-water marks, are of another incarnation than the database: their epochs cannot be compared.',
   fix: 'Use the segments of this database. If the loss was accepted elsewhere, run: sallyport restore --accept-loss',
-  retryable: false,
 });
 
 export const feedIncomplete = defineError({
@@ -128,5 +116,4 @@ export const feedIncomplete = defineError({
   cause:
     'Between the database and the newest epoch that is known, some revocations are in no segment; `detail` names them.',
   fix: 'Add the segments of these epochs. If they are lost, run: sallyport restore --accept-loss',
-  retryable: false,
 });

@@ -1,4 +1,5 @@
 import { decodeJwt } from 'jose';
+import * as oauth from 'oauth4webapi';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import {
@@ -10,7 +11,7 @@ import {
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import {
   askToken,
   codeForm,
@@ -19,8 +20,7 @@ import {
   newOAuthClient,
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
 import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
 
 let harness: BindingHarness;
@@ -38,6 +38,223 @@ afterAll(() => harness?.close());
 
 const maker = newProofMaker();
 const dpop = (proof: string) => ({ dpop: proof });
+const withToken = (accessToken: string, proof: string, base = api.url) =>
+  send(base, 'GET', '/oauth2/userinfo', { headers: { authorization: `DPoP ${accessToken}`, dpop: proof } });
+
+async function boundPair(client = app) {
+  const verifier = newVerifier();
+  const code = await codeOf(api, user, client.client_id, verifier);
+  const answer = await askToken(api, client, codeForm(code, verifier), dpop(maker.proof('POST', TOKEN_URL)));
+  expect([answer.status, answer.body.token_type], answer.text).toEqual([200, 'DPoP']);
+  return answer.body as { access_token: string; refresh_token: string };
+}
+
+describe.each([
+  ['without nonces', () => api],
+  ['with nonces', () => other],
+])('an outside client (oauth4webapi) %s', (_kind, copy) => {
+  test('gets a code bound to its key, tokens, userinfo and a refresh', async () => {
+    const base = copy().url;
+    const via = {
+      [oauth.customFetch]: (url: string, init: RequestInit) => fetch(url.replace(API_URL, base), init),
+      [oauth.allowInsecureRequests]: true,
+    } as const;
+    const issuer = new URL(API_URL);
+    const as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, via));
+    const client: oauth.Client = { client_id: app.client_id };
+    const keys = await oauth.generateKeyPair('ES256');
+    const DPoP = oauth.DPoP(client, keys);
+    const verifier = newVerifier();
+    const code = await codeOf(api, user, app.client_id, verifier, { dpop_jkt: await DPoP.calculateThumbprint() });
+    const parameters = oauth.validateAuthResponse(as, client, new URLSearchParams({ code, iss: API_URL }));
+    const ask = () =>
+      oauth.authorizationCodeGrantRequest(as, client, oauth.None(), parameters, LOOPBACK_REDIRECT, verifier, {
+        ...via,
+        DPoP,
+      });
+    const read = async () => oauth.processAuthorizationCodeResponse(as, client, await ask());
+    const tokens = await read().catch((err) => (oauth.isDPoPNonceError(err) ? read() : Promise.reject(err)));
+    expect(tokens.token_type).toBe('dpop');
+    const show = async () =>
+      oauth.processUserInfoResponse(
+        as,
+        client,
+        user.id,
+        await oauth.userInfoRequest(as, client, tokens.access_token, { ...via, DPoP }),
+      );
+    const info = await show().catch((err) => (oauth.isDPoPNonceError(err) ? show() : Promise.reject(err)));
+    expect(info.sub).toBe(user.id);
+    const refreshed = await oauth.processRefreshTokenResponse(
+      as,
+      client,
+      await oauth.refreshTokenGrantRequest(as, client, oauth.None(), tokens.refresh_token as string, { ...via, DPoP }),
+    );
+    expect(decodeJwt(refreshed.access_token).cnf).toEqual({ jkt: await DPoP.calculateThumbprint() });
+  });
+});
+
+describe('a repeated proof at a resource', () => {
+  const nonceOf = async () =>
+    (
+      await askToken(other, site, { grant_type: 'client_credentials' }, dpop(maker.proof('POST', TOKEN_URL)))
+    ).headers.get('dpop-nonce') ?? '';
+
+  test('is refused for a write, on any copy, and the write happens once', async () => {
+    const { access_token: accessToken } = await boundPair();
+    const proof = maker.proof('POST', `${API_URL}/v1/tokens/revoke`, { accessToken, nonce: await nonceOf() });
+    const write = ({ url }: ApiCopy) =>
+      send(url, 'POST', '/v1/tokens/revoke', {
+        headers: { authorization: `DPoP ${accessToken}`, dpop: proof },
+        json: { token: 'rubbish', reason: 'test' },
+      });
+    const answers = await Promise.all([api, other, api, other].map(write));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 401, 401, 401]);
+    for (const { status, body } of answers) if (status === 401) expect(body.code).toBe('dpop_proof_invalid');
+  });
+
+  test('passes for a read while it is fresh', async () => {
+    const { access_token: accessToken } = await boundPair();
+    const proof = maker.proof('GET', USERINFO_URL, { accessToken });
+    for (let turn = 0; turn < 2; turn += 1) expect((await withToken(accessToken, proof)).status).toBe(200);
+  });
+});
+
+describe('at the token endpoint', () => {
+  test('an invalid proof is 400 invalid_dpop_proof and does not use up the code', async () => {
+    const verifier = newVerifier();
+    const form = codeForm(await codeOf(api, user, app.client_id, verifier), verifier);
+    for (const proof of [
+      'x',
+      maker.proof('GET', TOKEN_URL),
+      maker.proof('POST', `${TOKEN_URL}x`),
+      `${maker.proof('POST', TOKEN_URL)}, ${maker.proof('POST', TOKEN_URL)}`,
+    ]) {
+      const { status, body } = await askToken(api, app, form, dpop(proof));
+      expect([status, body.error, body.code]).toEqual([400, 'invalid_dpop_proof', 'dpop_proof_invalid']);
+    }
+    expect((await askToken(api, app, form, dpop(maker.proof('POST', TOKEN_URL)))).status).toBe(200);
+  });
+
+  test('the same proof on another copy is refused', async () => {
+    const nonce =
+      (
+        await askToken(other, site, { grant_type: 'client_credentials' }, dpop(maker.proof('POST', TOKEN_URL)))
+      ).headers.get('dpop-nonce') ?? '';
+    const proof = maker.proof('POST', TOKEN_URL, { nonce });
+    const form = { grant_type: 'client_credentials' };
+    const answers = await Promise.all([api, other, api, other].map((copy) => askToken(copy, site, form, dpop(proof))));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
+    const refused = answers.find(({ status }) => status === 400);
+    expect(refused?.body.error).toBe('invalid_dpop_proof');
+    const [{ count }] = await harness.rows('SELECT count(*)::int FROM dpop_proofs');
+    expect(count).toBeGreaterThan(0);
+  });
+
+  test('a proof without a nonce gets 400 use_dpop_nonce with a nonce, and each answer has a new one', async () => {
+    const form = { grant_type: 'client_credentials' };
+    const first = await askToken(other, site, form, dpop(maker.proof('POST', TOKEN_URL)));
+    expect([first.status, first.body.error]).toEqual([400, 'use_dpop_nonce']);
+    const nonce = first.headers.get('dpop-nonce') as string;
+    const second = await askToken(other, site, form, dpop(maker.proof('POST', TOKEN_URL, { nonce })));
+    expect([second.status, second.body.token_type]).toEqual([200, 'DPoP']);
+    expect(second.headers.get('dpop-nonce')).toBeTruthy();
+    expect((await askToken(api, site, form, dpop(maker.proof('POST', TOKEN_URL, { nonce: 'old' })))).body.error).toBe(
+      'use_dpop_nonce',
+    );
+  });
+
+  test('a public client’s token family is refreshed only with its key; an invalid request uses up no proof', async () => {
+    const { refresh_token } = await boundPair();
+    const form = { grant_type: 'refresh_token', refresh_token };
+    for (const headers of [{}, dpop(newProofMaker().proof('POST', TOKEN_URL))]) {
+      const { status, body } = await askToken(api, app, form, headers);
+      expect([status, body.error]).toEqual([400, 'invalid_grant']);
+    }
+    const proof = maker.proof('POST', TOKEN_URL);
+    expect((await askToken(api, app, { ...form, refresh_token: 'x' }, dpop(proof))).body.error).toBe('invalid_grant');
+    const renewed = await askToken(api, app, form, dpop(proof));
+    expect([renewed.status, renewed.body.token_type]).toEqual([200, 'DPoP']);
+    expect(decodeJwt(renewed.body.access_token).cnf).toBeDefined();
+  });
+
+  test('a client with a secret may change its key (RFC 9449 §5)', async () => {
+    const { refresh_token, access_token } = await boundPair(site);
+    const form = { grant_type: 'refresh_token', refresh_token };
+    const { body } = await askToken(api, site, form, dpop(newProofMaker('EdDSA').proof('POST', TOKEN_URL)));
+    expect(decodeJwt(body.access_token).cnf).not.toEqual(decodeJwt(access_token).cnf);
+  });
+
+  test('a client that requires bound tokens gets none without a proof', async () => {
+    const strict = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
+    await harness.rows('UPDATE oauth_clients SET dpop_bound_access_tokens = true WHERE "clientId" = $1', [
+      strict.client_id,
+    ]);
+    await api.ports.access.load();
+    const bare = await askToken(api, strict, { grant_type: 'client_credentials' });
+    expect([bare.status, bare.body.error]).toEqual([400, 'invalid_dpop_proof']);
+  });
+
+  test('a code bound to one key cannot be redeemed with another (RFC 9449 §10)', async () => {
+    const verifier = newVerifier();
+    const form = codeForm(await codeOf(api, user, app.client_id, verifier, { dpop_jkt: 'j'.repeat(43) }), verifier);
+    expect((await askToken(api, app, form)).body.error).toBe('invalid_grant');
+    expect((await askToken(api, app, form, dpop(maker.proof('POST', TOKEN_URL)))).body.error).toBe('invalid_grant');
+  });
+});
+
+describe('at a resource', () => {
+  test('a bound token as Bearer, with another key’s proof or with none, is 401', async () => {
+    const { access_token } = await boundPair();
+    const good = () => maker.proof('GET', USERINFO_URL, { accessToken: access_token });
+    expect((await withToken(access_token, good())).status).toBe(200);
+    expect((await send(api.url, 'GET', '/oauth2/userinfo', { bearer: access_token })).status).toBe(401);
+    for (const proof of [
+      '',
+      maker.proof('GET', USERINFO_URL),
+      newProofMaker().proof('GET', USERINFO_URL, { accessToken: access_token }),
+      maker.proof('POST', USERINFO_URL, { accessToken: access_token }),
+    ]) {
+      const refused = await withToken(access_token, proof);
+      expect(refused.status).toBe(401);
+      expect(refused.headers.get('www-authenticate')).toMatch(
+        /^DPoP realm="sallyport", algs="ES256 RS256 EdDSA", error="invalid_(dpop_proof|token)"/,
+      );
+    }
+    const nonceless = await withToken(access_token, good(), other.url);
+    expect(nonceless.status).toBe(401);
+    expect(nonceless.headers.get('www-authenticate')).toContain('error="use_dpop_nonce"');
+    const nonce = nonceless.headers.get('dpop-nonce') as string;
+    expect(
+      (await withToken(access_token, maker.proof('GET', USERINFO_URL, { accessToken: access_token, nonce }), other.url))
+        .status,
+    ).toBe(200);
+    expect(
+      (
+        await withToken(
+          user.tokens.access_token,
+          maker.proof('GET', USERINFO_URL, { accessToken: user.tokens.access_token }),
+        )
+      ).status,
+    ).toBe(401);
+  });
+
+  test('validate checks the given proof, and introspection names the key', async () => {
+    const { access_token } = await boundPair();
+    const htu = 'https://tasks.test/api';
+    const context = (proof: string) => ({ context: { dpop: { proof, htm: 'GET', htu } } });
+    expect(await verdictOn({ api: api.url }, access_token)).toBe('binding_mismatch');
+    expect(
+      await verdictOn({ api: api.url }, access_token, context(maker.proof('GET', htu, { accessToken: access_token }))),
+    ).toBe('active');
+    expect(await verdictOn({ api: api.url }, access_token, context(maker.proof('GET', htu)))).toBe('binding_mismatch');
+    const service = await harness.newClient(['tokens:introspect']);
+    const { body } = await send(api.url, 'POST', '/oauth2/introspect', {
+      basic: service,
+      form: { token: access_token },
+    });
+    expect(body).toMatchObject({ active: true, token_type: 'DPoP', cnf: decodeJwt(access_token).cnf });
+  });
+});
 
 describe('client certificates (RFC 8705 §3)', () => {
   const shown = { 'client-cert': `:${derOf(CERTIFICATE)}:`, 'x-forwarded-for': '203.0.113.9' };
