@@ -86,6 +86,7 @@ const READS = [
   'report show',
   'report verify',
   'roles list',
+  'search',
   'sessions list',
   'siem list',
   'signoff list',

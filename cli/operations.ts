@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { createAccessDirectory } from '../services/core/access/access-directory.ts';
 import type { Caller } from '../services/core/ports.ts';
 import type { Operation, OperationCommand, PortsOfCommands } from '../services/core/shared/operation.ts';
-import type { Listed } from '../services/modules.ts';
+import { type Listed, loadList } from '../services/modules.ts';
 import { isVerificationRequired, secondFactorRolesOf } from '../services/platform/config/identity.ts';
 import type { Config } from '../services/platform/config/load.ts';
 import type { CommandArgument } from '../services/platform/define/command-option.ts';
@@ -53,6 +53,7 @@ async function portsOf(endpoint: Endpoint, ports: DatabasePorts): Promise<Comman
     ...noNotices,
     ...settingsOf(ports.settings),
     access,
+    finders: () => loadList('finders', ports.settings.wings),
     alertAddresses: { refusalOf: (url) => addressRefusal(ports.settings.alerts, url) },
     // Only what sends a mail needs the address of its links.
     get mailer() {

@@ -120,6 +120,7 @@ function composePorts(
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
     auditKeyRotations: () => readRotationNotes(outside),
     readSecurityScore: () => readSecurityScore(config.wings, outside),
+    finders: () => loadList('finders', config.wings),
   };
 }
 

@@ -12,6 +12,7 @@ import type { HasGaps } from './health/production-gaps.ts';
 import type { RowLetters } from './health/row-dead-letters.ts';
 import type { Ports } from './ports.ts';
 import type { Processor } from './processor.ts';
+import type { Finder } from './shared/finder.store.ts';
 import type { Operation } from './shared/operation.ts';
 import type { Purge } from './shared/purge.ts';
 import type { TaskAdvance, TaskKind } from './shared/task-kind.ts';
@@ -51,6 +52,8 @@ export type Module = HasGaps & {
   readonly settings: Readonly<Record<string, Section>>;
   /** Loads the lists of its operations, which only faces need. */
   readonly operations: () => Promise<readonly Operation[]>;
+  /** Loads how its things are found and named, for people who know a part of them. */
+  readonly finders: () => Promise<readonly Finder[]>;
   /** Loads its jobs with their use-cases, which only workers run. The jobs of `purged` need none. */
   readonly processors: () => Promise<readonly Processor[]>;
   /** Loads its rows that jobs gave up: faces show them among the dead letters of the queues. */
@@ -87,6 +90,7 @@ const NOTHING = {
   purged: [],
   settings: {},
   operations: none,
+  finders: none,
   processors: none,
   deadLetters: none,
   checks: none,

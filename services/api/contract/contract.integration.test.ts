@@ -72,6 +72,8 @@ const CONTRACT = [
   'GET /v1/admin/users/{user_id}/why',
   'GET /v1/admin/clients/{client_id}/why',
   'GET /v1/admin/clients/refusals',
+  'GET /v1/admin/search',
+  'GET /v1/admin/refs',
   'GET /v1/admin/applications',
   'POST /v1/admin/applications',
   'DELETE /v1/admin/applications/{application}',

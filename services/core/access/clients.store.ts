@@ -1,10 +1,12 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Sql } from '../ports.ts';
+import { defineFinder } from '../shared/finder.store.ts';
 import { placeTime } from '../shared/pagination.ts';
 import type { ClientAuthentication, ClientOrigin } from './access.store.ts';
 import { usesSecret } from './client-auth-shapes.ts';
 import { type ClientChanges, type ClientSettingsRow, clientRecord } from './client-record.ts';
+import { clientsRead } from './permissions.ts';
 
 export type ClientDetailRow = ClientSettingsRow &
   ClientAuthentication & {
@@ -154,3 +156,13 @@ export const endConsents = async (tx: Sql, clientId: string): Promise<void> => {
 export const removeClient = async (tx: Sql, clientId: string): Promise<void> => {
   await tx.query(clientDelete, [clientId]);
 };
+
+/** Scans the clients; the number of unvetted ones is bounded. */
+export const clientFinder = defineFinder({
+  kind: 'client',
+  permission: clientsRead,
+  from: 'oauth_clients',
+  id: '"clientId"',
+  label: 'coalesce(name, "clientId")',
+  parts: ['"clientId"', 'name'],
+});

@@ -17,5 +17,9 @@ export const accessModule = defineModule({
     ...(await import('./role-operations.ts')).roleOperations,
     ...(await import('./application-operations.ts')).applicationOperations,
   ],
+  finders: async () => [
+    (await import('./clients.store.ts')).clientFinder,
+    (await import('./roles.store.ts')).roleFinder,
+  ],
   metrics: () => import('#observability/metrics/access.ts'),
 });

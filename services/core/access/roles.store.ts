@@ -1,5 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { defineFinder } from '../shared/finder.store.ts';
+import { rolesRead } from './permissions.ts';
 
 export type RoleRow = {
   readonly name: string;
@@ -94,3 +96,14 @@ export const rightsOfRoles = async (sql: Sql, roles: readonly string[]): Promise
 /** False if the role does not exist. */
 export const shareRole = async (tx: Sql, name: string): Promise<boolean> =>
   (await tx.query(roleShare, [name])).length === 1;
+
+/** Scans the roles, which administrators write by hand. */
+export const roleFinder = defineFinder({
+  kind: 'role',
+  permission: rolesRead,
+  from: 'roles',
+  id: 'name',
+  label: 'name',
+  detail: 'description',
+  parts: ['name'],
+});

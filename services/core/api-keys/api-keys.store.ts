@@ -1,6 +1,8 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import { defineFinder } from '../shared/finder.store.ts';
 import { definePurge } from '../shared/purge.store.ts';
+import { apiKeysRead } from './permissions.ts';
 
 export type KeyOwner = { readonly kind: 'user' | 'client'; readonly id: string };
 
@@ -284,3 +286,15 @@ export async function addUses(sql: Sql, uses: readonly KeyUse[]): Promise<void> 
 export async function useNonce(sql: Sql, nonceHash: Buffer, expiresAtMs: number): Promise<boolean> {
   return (await sql.query(nonceUse, [nonceHash, expiresAtMs])).length === 1;
 }
+
+/** Indexes: the primary key, api_keys_find. */
+export const apiKeyFinder = defineFinder({
+  kind: 'api_key',
+  permission: apiKeysRead,
+  from: 'api_keys',
+  id: 'id',
+  label: 'name',
+  owner: ['owner_kind', 'coalesce(user_id, client_id)'],
+  parts: ['name'],
+  hasUuid: true,
+});

@@ -1,6 +1,6 @@
 import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { defineModule } from '../module.ts';
-import { apiKeyPurges } from './api-keys.store.ts';
+import { apiKeyFinder, apiKeyPurges } from './api-keys.store.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
 
@@ -13,5 +13,6 @@ export const apiKeysModule = defineModule({
   events: Object.values(events),
   purged: [{ by: cleanUpExpiredTokensJob, purges: apiKeyPurges }],
   operations: async () => (await import('./operations.ts')).apiKeyOperations,
+  finders: async () => [apiKeyFinder],
   metrics: () => import('#observability/metrics/api-keys.ts'),
 });

@@ -31,6 +31,7 @@ export const auditModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(auditJobs)],
   operations: async () => (await import('./operations.ts')).auditOperations,
+  finders: async () => (await import('./read/find-events.ts')).auditFinders,
   metrics: () => import('#observability/metrics/audit.ts'),
   processors: async () => {
     const { maintainAuditOutbox } = await import('./maintain-audit-outbox.ts');

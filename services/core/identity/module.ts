@@ -37,6 +37,7 @@ export const identityModule = defineModule({
     ...(await import('./user-operations.ts')).userOperations,
     ...(await import('./invitation-operations.ts')).invitationOperations,
   ],
+  finders: async () => [(await import('./users/users.store.ts')).userFinder],
   metrics: () => Promise.all([import('#observability/metrics/identity.ts'), import('#observability/metrics/mail.ts')]),
   processors: async () => {
     const { deliverMails, mailsAreDue } = await import('./mail/deliver-mail.ts');

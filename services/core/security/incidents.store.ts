@@ -1,10 +1,12 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AuditRow } from '../audit/record-event.ts';
 import type { Sql } from '../ports.ts';
+import { defineFinder } from '../shared/finder.store.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
 import type { IncidentView } from './contract.ts';
 import type { IncidentState, IncidentSubject, Severity } from './incident-shapes.ts';
+import { incidentsRead } from './permissions.ts';
 
 /** Times in RFC 3339 with milliseconds, UTC. */
 const COLUMNS = `id AS incident_id, detection, severity, jsonb_build_object('kind', subject_kind, 'id', subject_id) AS subject, state, count,
@@ -190,3 +192,15 @@ export type IncidentCount = {
 
 export const countRaisedBetween = (sql: Sql, from: string, to: string): Promise<IncidentCount[]> =>
   sql.query(incidentsBetweenCount, [from, to]);
+
+/** Scans the incidents, which operators handle by hand. */
+export const incidentFinder = defineFinder({
+  kind: 'incident',
+  permission: incidentsRead,
+  from: 'incidents',
+  id: 'id',
+  label: 'detection',
+  detail: 'state',
+  parts: ['detection'],
+  hasUuid: true,
+});

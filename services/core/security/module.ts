@@ -3,7 +3,7 @@ import * as securityJobs from '#jobs/contracts/security.ts';
 import { defineModule } from '../module.ts';
 import { runFenced, runUnfenced } from '../processor.ts';
 import * as events from './audit-events.ts';
-import { incidentPurge } from './incidents.store.ts';
+import { incidentFinder, incidentPurge } from './incidents.store.ts';
 import * as permissions from './permissions.ts';
 import { unevaluatedPurge } from './unevaluated-events.store.ts';
 
@@ -19,6 +19,7 @@ export const securityModule = defineModule({
     ...(await import('./operations.ts')).incidentOperations,
     ...(await import('./lock-operations.ts')).lockOperations,
   ],
+  finders: async () => [incidentFinder],
   metrics: () => import('#observability/metrics/security.ts'),
   processors: async () => {
     const { detectIncidents, detectionsAreDue } = await import('./detect-incidents.ts');

@@ -10,7 +10,7 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { childEnv } from '#tools/testing/processes/child-env.ts';
-import { migrate, migrationStates, withMigrationLock } from './migrate.ts';
+import { migrate, migrationStates, namingRefusal, withMigrationLock } from './migrate.ts';
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -117,4 +117,22 @@ test('a migration killed with -9 leaves nothing; two that start at once afterwar
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+});
+
+test('a login that may not create an extension is told who may, and needs nothing once it is there', async () => {
+  await client.query('SET ROLE sallyport_api');
+  const create = () =>
+    namingRefusal('search', 'those before it stay', () => client.query('CREATE EXTENSION IF NOT EXISTS pg_trgm'));
+  await create();
+  await client.query('RESET ROLE; DROP EXTENSION pg_trgm CASCADE; SET ROLE sallyport_api');
+  await expect(create()).rejects.toMatchObject({
+    code: 'extension_missing',
+    message: expect.stringContaining('permission denied to create extension'),
+    fix: expect.stringContaining('CREATE EXTENSION pg_trgm'),
+  });
+  const find = 'CREATE INDEX a_test_index ON users USING gin (name gin_trgm_ops)';
+  await client.query('RESET ROLE');
+  await expect(namingRefusal('search', '', () => client.query(find))).rejects.toMatchObject({
+    code: 'extension_missing',
+  });
 });

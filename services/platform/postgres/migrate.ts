@@ -162,18 +162,27 @@ export async function namingFullDisk<T>(where: string, work: () => Promise<T>): 
   }
 }
 
+/** The server does not have it, or the login may not create it; or it is in a schema that the login does not see. */
+const EXTENSION = /\bextension "?pg_trgm\b|\bgin_trgm_ops\b/;
+const EXTENSION_FIX =
+  'as an administrator of the PostgreSQL server run CREATE EXTENSION pg_trgm SCHEMA public in this database (its package is postgresql-contrib), then run the same command again';
+
 /** An exception of the migration itself, or rows that do not fit what it makes. */
 const ROWS_REFUSE = /^(?:P0001|22|23)/;
 
 /**
  * @param left what a failure leaves
- * @throws StartError (`migration_refused`, `database_full`)
+ * @throws StartError (`migration_refused`, `extension_missing`, `database_full`)
  */
 export async function namingRefusal<T>(name: string, left: string, work: () => Promise<T>): Promise<T> {
   try {
     return await namingFullDisk(`migration ${name} found no room; ${left}`, work);
   } catch (err) {
     const { code, message } = err as Error & { code?: string };
+    if (EXTENSION.test(message))
+      throw new StartError('extension_missing', `migration ${name}: ${message} (${left})`, EXTENSION_FIX, {
+        cause: err,
+      });
     if (!ROWS_REFUSE.test(code ?? '')) throw err;
     const fix = 'change those rows, then run the same command again';
     throw new StartError('migration_refused', `migration ${name}: ${message} (${left})`, fix, { cause: err });

@@ -1,9 +1,11 @@
 import type { Sql } from '#services/core/ports.ts';
+import { defineFinder } from '#services/core/shared/finder.store.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AgentStatus } from './agent-shapes.ts';
 import type { AgentView } from './contract.ts';
+import { agentsRead } from './permissions.ts';
 
 const STATUS = `CASE WHEN killed_at IS NOT NULL THEN 'killed' WHEN expires_at <= clock_timestamp() THEN 'expired'
   WHEN coalesce(disabled, false) THEN 'disabled'
@@ -107,3 +109,14 @@ export const markSeen = async (
   capabilities: readonly string[] | undefined,
 ): Promise<{ readonly is_changed: boolean } | undefined> =>
   (await tx.query<{ is_changed: boolean }>(agentSeen, [agentId, capabilities ?? null]))[0];
+
+/** Scans the agents with their clients, of which an owner has few. */
+export const agentFinder = defineFinder({
+  kind: 'agent',
+  permission: agentsRead,
+  from: 'agents JOIN oauth_clients ON "clientId" = client_id',
+  id: 'client_id',
+  label: 'coalesce(name, client_id)',
+  owner: ["'user'", 'owner_id'],
+  parts: ['client_id', 'name'],
+});

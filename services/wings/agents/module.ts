@@ -12,4 +12,5 @@ export const agentsModule = defineModule({
   events: Object.values(events),
   leftWork: [{ question: agentsLive, what: 'agents live, and the API cannot kill them' }],
   operations: async () => (await import('./operations.ts')).agentOperations,
+  finders: async () => [(await import('./agents.store.ts')).agentFinder],
 });

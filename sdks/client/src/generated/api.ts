@@ -499,6 +499,7 @@ export type ReadOpenIdConfigurationResponse = { readonly issuer: string; readonl
 export type ReadOwnUserResponse = { readonly user: User };
 export type ReadProtectedResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly jwks_uri: string; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly resource_name: string; readonly resource_documentation: string };
 export type ReadReadinessResponse = { readonly status: "ready" | "not_ready"; readonly components: ReadinessComponents; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other"; readonly code: "not_ready"; readonly retryable: true; readonly trace_id: string };
+export type ReadRefsResponse = { readonly refs: readonly Ref[] };
 export type ReadRetentionResponse = { readonly policies: readonly RetentionPolicy[]; readonly runs: readonly RetentionRun[] };
 export type ReadSessionResponse = { readonly user: User; readonly session: Session };
 export type ReadSsfConfigurationResponse = { readonly spec_version: string; readonly issuer: string; readonly jwks_uri: string; readonly delivery_methods_supported: readonly string[]; readonly configuration_endpoint: string; readonly status_endpoint: string; readonly add_subject_endpoint: string; readonly remove_subject_endpoint: string; readonly verification_endpoint: string; readonly authorization_schemes: readonly { readonly spec_urn: string }[]; readonly default_subjects: string };
@@ -519,6 +520,7 @@ export type RecordDisclosureRequest = { readonly purpose: PhiPurpose; readonly d
 export type RecordDisclosureResponse = { readonly disclosure_id: string };
 export type RecordHeartbeatRequest = { readonly capabilities?: readonly string[] };
 export type RecordUserConsentRequest = { readonly subject_id: string; readonly purpose: PhiPurpose; readonly granted: boolean; readonly terms: string };
+export type Ref = { readonly kind: string; readonly id: string; readonly label: string; readonly detail: string | null; readonly owner: { readonly kind: string; readonly id: string; readonly label: string | null } | null; readonly exists: boolean };
 export type RefreshTokensRequest = { readonly refresh_token: string; readonly scope?: string };
 export type RegisterAgentRequest = { readonly name: string; readonly owner_id: string; readonly auth_method?: "client_secret_basic" | "client_secret_post" | "private_key_jwt"; readonly jwks?: ClientKeys; readonly jwks_uri?: string; readonly scopes?: readonly string[]; readonly credential_scopes?: readonly string[]; readonly audiences?: readonly string[]; readonly dpop_bound_access_tokens?: boolean; readonly capabilities?: readonly string[]; readonly heartbeat_seconds?: number; readonly expires_in_days?: number; readonly reason: string };
 export type RegisterAgentResponse = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null; readonly client_secret: string | null };
@@ -571,6 +573,8 @@ export type RotateApiKeyRequest = { readonly overlap_seconds?: number };
 export type RotateClientSecretRequest = { readonly reason: string; readonly overlap_seconds?: number };
 export type RotateSigningKeysRequest = { readonly algorithm?: "RS256" | "ES256" | "EdDSA" };
 export type RotateSigningKeysResponse = { readonly kid: string; readonly alg: "RS256" | "ES256" | "EdDSA" | "HS256"; readonly purpose: string; readonly state: "pending" | "active" | "retiring" | "retired" | "compromised"; readonly published_at: string; readonly activates_at: string; readonly signs_until: string | null; readonly leaves_at: string | null; readonly compromised_at: string | null; readonly compromise_reason: string | null; readonly already_pending: boolean };
+export type SearchHit = { readonly kind: string; readonly id: string; readonly label: string; readonly detail: string | null; readonly owner: { readonly kind: string; readonly id: string; readonly label: string | null } | null };
+export type SearchResponse = { readonly hits: readonly SearchHit[]; readonly kinds: readonly string[] };
 export type SecurityHour = { readonly hour: string; readonly sign_ins_succeeded: number; readonly sign_ins_failed: number; readonly sign_ups: number; readonly sessions_ended: number; readonly revocations: number; readonly incidents_raised: number; readonly denials: number };
 export type SecurityPart = { readonly state: "fresh" | "stale" | "missing"; readonly as_of: string | null; readonly delay_seconds: number | null; readonly sign_ins: SuccessRate; readonly open_incidents: { readonly low: number; readonly medium: number; readonly high: number; readonly critical: number }; readonly locked_accounts: number | null; readonly hours: readonly SecurityHour[] };
 export type SecurityReport = { readonly report_id: string; readonly kind: "weekly" | "demand"; readonly from: string; readonly to: string; readonly status: "queued" | "done" | "failed"; readonly requested_by: string; readonly requested_at: string; readonly ended_at: string | null; readonly sha256: string | null };
@@ -964,6 +968,8 @@ export type Operations = {
   "GET /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number } }; readonly answer: string };
   /** Change a queue or job from the queue board: retry, clean, promote, pause or resume; recorded in the audit log first */
   "PUT /v1/admin/queues/{part}": { readonly input: { readonly path: { readonly part: string | number }; readonly body?: ChangeQueueRequest }; readonly answer: ChangeQueueResponse | undefined };
+  /** Read the names of up to 100 things by their ids; those that the caller may not read are left out */
+  "GET /v1/admin/refs": { readonly input: { readonly query: { readonly ids: string } }; readonly answer: ReadRefsResponse };
   /** List security reports, newest first; one is made of every week */
   "GET /v1/admin/reports": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListSecurityReportsResponse };
   /** Request a security report, which a worker makes */
@@ -982,6 +988,8 @@ export type Operations = {
   "DELETE /v1/admin/roles/{role}": { readonly input: { readonly path: { readonly role: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Set the permissions of a role; removing one revokes the tokens of users with the role */
   "PUT /v1/admin/roles/{role}/permissions": { readonly input: { readonly path: { readonly role: string | number }; readonly body: SetRolePermissionsRequest }; readonly answer: Role };
+  /** Find people, clients, agents, roles, API keys, incidents and events by what one knows of them */
+  "GET /v1/admin/search": { readonly input: { readonly query: { readonly q: string; readonly limit?: number } }; readonly answer: SearchResponse };
   /** List live sessions with their token families, newest first */
   "GET /v1/admin/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: ListSessionsResponse };
   /** End a session with its token families and tokens */

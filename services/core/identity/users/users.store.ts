@@ -1,7 +1,9 @@
 import type { Sql } from '#services/core/ports.ts';
+import { defineFinder, type Finder, type Found, patternOf } from '#services/core/shared/finder.store.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AccountView } from '../contracts/admin-contract.ts';
+import { usersRead } from '../permissions.ts';
 
 const COLUMNS = `u.id, u.email, u.name, ${placeTime('u."emailVerified"')} AS email_verified_at, u.roles,
   ${placeTime('u."disabledAt"')} AS disabled_at, ${placeTime('u."createdAt"')} AS created_at, ${placeTime('u."updatedAt"')} AS updated_at`;
@@ -186,3 +188,45 @@ export const readSessionTokens = async (sql: Sql, userId: string): Promise<strin
 /** Returns the number of deleted sessions. */
 export const deleteSessionsOf = async (tx: Sql, userId: string): Promise<number> =>
   (await tx.query<{ count: number }>(userSessionsDelete, [userId]))[0]?.count ?? 0;
+
+/** Index: users_find. */
+const byPart = defineFinder({
+  kind: 'user',
+  permission: usersRead,
+  from: 'users',
+  id: 'id',
+  label: 'coalesce(name, email)',
+  detail: 'email',
+  parts: ['id', 'email', 'name'],
+});
+const FOUND = 'SELECT id, coalesce(name, email) AS label, email AS detail FROM';
+/**
+ * Addresses that begin with the text, by users_email_prefix, then those of the 1,000 newest accounts of which it is a part: it
+ * finds at once what many accounts have in common, of which the trigram index would read every entry.
+ */
+const userFindNear = defineStatement(
+  'userFindNear',
+  `(${FOUND} users WHERE email COLLATE "C" >= $2 AND email COLLATE "C" < $3 LIMIT $4) UNION ALL
+   (${FOUND} (SELECT id, email, name FROM users ORDER BY "createdAt" DESC, id DESC LIMIT 1000) newest
+    WHERE id ILIKE $1 OR email LIKE $1 OR name ILIKE $1 LIMIT $4)`,
+);
+/** Shorter words have no trigram of their own: the index would read all it has. */
+const HAS_TRIGRAM = /[\p{L}\p{N}]{3}/u;
+
+/** Users by any part of name, address or id; by the beginning of the address if the text is short. */
+export const userFinder: Finder = {
+  ...byPart,
+  async find(sql, text, limit) {
+    const lower = text.toLowerCase();
+    const near = await sql.query<Omit<Found, 'kind' | 'owner'>>(userFindNear, [
+      patternOf(lower),
+      lower,
+      `${lower}${AFTER_ALL}`,
+      limit,
+    ]);
+    const found = new Map(near.map((row): [string, Found] => [row.id, { kind: 'user', ...row, owner: null }]));
+    if (found.size < limit && HAS_TRIGRAM.test(lower))
+      for (const user of await byPart.find(sql, lower, limit)) found.set(user.id, user);
+    return [...found.values()].slice(0, limit);
+  },
+};

@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { componentNames } from '#services/platform/define/component-names.ts';
+import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { text } from '../access/admin-shapes.ts';
+
+const TAG = 'Operations';
+const ERRORS = [requestInvalid, unauthenticated, storeUnavailable] as const;
+/** For every caller: each finds and names only what its permissions let it read. */
+const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'any' } as const;
+
+const party = z.object({ kind: z.string(), id: z.string(), label: z.string().nullable() });
+const found = z
+  .object({
+    kind: z.string(),
+    id: z.string(),
+    /** Its name. */
+    label: z.string(),
+    /** What tells it from others of the name: an address, a description, a state, a time. */
+    detail: z.string().nullable(),
+    /** To whom or what it belongs; `label` only if the caller may read that. */
+    owner: party.nullable(),
+  })
+  .register(componentNames, { id: 'SearchHit' });
+export type HitView = z.output<typeof found>;
+
+/** At most this many ids in one request. */
+export const REFS_MAX = 100;
+const named = found
+  .extend({
+    /** False: it was deleted, or never was. `label` is then its id. */
+    exists: z.boolean(),
+  })
+  .register(componentNames, { id: 'Ref' });
+export type RefView = z.output<typeof named>;
+
+export const searchEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/search',
+  operation: 'search',
+  summary: 'Find people, clients, agents, roles, API keys, incidents and events by what one knows of them',
+  tag: TAG,
+  auth,
+  query: z.strictObject({
+    /**
+     * A part of a name, address or id, whatever its case; the beginning of an API key or of the id of an incident; the number
+     * of an event; a trace id. Fewer than three letters or digits find people only by the beginning of the address, and by a
+     * part among the newest.
+     */
+    q: text(128),
+    /** Of each kind. */
+    limit: z.int().min(1).max(20).default(5),
+  }),
+  responses: {
+    200: z.object({
+      hits: z.array(found),
+      /** What was searched: the kinds that the caller may read. */
+      kinds: z.array(z.string()),
+    }),
+  },
+  errors: ERRORS,
+});
+
+export const readRefsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/refs',
+  operation: 'readRefs',
+  summary: 'Read the names of up to 100 things by their ids; those that the caller may not read are left out',
+  tag: TAG,
+  auth,
+  query: z.strictObject({
+    /** `kind:id`, separated by commas: `user:0199…,client:notes`. */
+    ids: text(8_192).regex(/^[a-z_]{1,32}:[^,]/),
+  }),
+  responses: { 200: z.object({ refs: z.array(named) }) },
+  errors: ERRORS,
+});
