@@ -47,6 +47,20 @@ const lineOf = ({
     `${WORDS[kind]} ${severity} ${name}: ${summary} (${kind === 'resolved' ? resolved : `since ${raised}`}${count > 1 ? `, ${count} reports` : ''})`,
   );
 
+/** The page of its incident in the console; the id is ours, and the address that of the installation. */
+function pageOf({ source }: Pick<AlertMessage, 'source'>, item: MessageItem): string | undefined {
+  const { incident_id: incidentId } = item.labels;
+  return item.source === 'incident' && incidentId !== undefined
+    ? `${source.replace(/\/$/, '')}/console/incidents/${encodeURIComponent(incidentId)}`
+    : undefined;
+}
+
+/** Each alert, and under it where to read on. */
+const linesOf = (message: AlertMessage, longest: number): string[] => [
+  ...message.items.flatMap((item) => [cutText(lineOf(item), longest), pageOf(message, item) ?? []].flat()),
+  ...moreOf(message),
+];
+
 function moreOf({ firing, resolved, items }: AlertMessage): string[] {
   const more = firing + resolved - items.length;
   return more > 0 ? [`… and ${more} more`] : [];
@@ -75,6 +89,7 @@ export const cloudEventOf = (message: AlertMessage): string =>
         severity: item.severity,
         summary: item.summary,
         labels: item.labels,
+        url: pageOf(message, item) ?? null,
         count: item.count,
         raised_at: item.raised_at,
         resolved_at: item.kind === 'resolved' ? item.resolved_at : null,
@@ -91,7 +106,7 @@ const BLOCK_CHARACTERS_MAX = 3_000;
 /** The body of an incoming webhook of Slack, and of what takes the same. */
 export function slackMessageOf(message: AlertMessage): string {
   const headline = headlineOf(message);
-  const lines = [...message.items.map(lineOf), ...moreOf(message)].map((line) => cutText(line, 280));
+  const lines = linesOf(message, 280);
   const texts = [headline, lines.join('\n'), `${message.source} · ${message.id}`].filter((text) => text !== '');
   const blocks = texts.map((text) => ({
     type: 'section',
@@ -106,5 +121,5 @@ export const mailOf = (message: AlertMessage, to: string): MailRequest => ({
   template: 'alert',
   to,
   subject: cutText(headlineOf(message), 200),
-  paragraphs: [...message.items.map(lineOf), ...moreOf(message), `${message.source} · ${message.id}`],
+  paragraphs: [...linesOf(message, 1_500), `${message.source} · ${message.id}`],
 });

@@ -38,7 +38,9 @@ describe('a cause', () => {
     expect(harness.isSigned(first)).toBe(true);
     // The user is not named: who may read incidents reads it there.
     expect(first.body).not.toMatch(/\bada\b/);
-    expect(first.body).toContain(incident);
+    const [alert] = eventOf(first).data.alerts;
+    expect(alert.url).toMatch(new RegExp(`^https?://[^/]+/console/incidents/${incident}$`));
+    expect(alert.summary).toMatch(new RegExp(`^[A-Z].*\\. It is incident ${incident} about a user$`));
     await harness.changeIncident(incident, 'closed');
     await harness.run();
     await harness.run();

@@ -3,6 +3,7 @@ import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { followEventsOf, newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import type { Fence, Ports, Tx } from '#services/core/ports.ts';
 import { incidentChanged, incidentRaised } from '#services/core/security/audit-events.ts';
+import { detections } from '#services/core/security/detections.ts';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import {
@@ -30,18 +31,20 @@ const PAGE = 500;
 
 const severityOf = (given: unknown): NewAlert['severity'] => SEVERITIES.find((known) => known === given) ?? 'high';
 
-/** Without the subject: a message says which incident it is, and who may read incidents reads the rest there. */
+/** What was seen, without the subject: a message says which incident it is, and who may read incidents reads the rest there. */
 function ofIncident({ random }: Pick<Ports, 'random'>, { target, detail }: AuditEventView): NewAlert {
   const name = cutText(String(detail.detection), 128);
   const severity = severityOf(detail.severity);
   const incidentId = String(target?.id);
+  const meaning = detections.find((detection) => detection.name === name)?.meaning;
+  const which = `incident ${incidentId} about a ${String(detail.subject)}`;
   return {
     id: random.uuid(),
     source: 'incident',
     cause: incidentId,
     name,
     severity,
-    summary: cutText(`incident ${incidentId} about a ${String(detail.subject)}`, 1_024),
+    summary: cutText(meaning === undefined ? which : `${meaning} It is ${which}`, 1_024),
     labels: { source: 'incident', name, severity, incident_id: incidentId },
   };
 }
