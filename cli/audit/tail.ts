@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { listAuditEventsEndpoint } from '#services/core/audit/contract.ts';
-import { eventSentences, plainSentence } from '#services/core/audit/read/event-sentences.ts';
+import { plainSentence } from '#services/core/audit/read/event-sentences.ts';
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { fitsFilter, followEvents, listEvents } from '#services/core/audit/read/list-events.ts';
 import { findUserId } from '#services/core/identity/users/find-user-id.ts';
@@ -88,21 +88,20 @@ async function follow(
   }
 }
 
-const isSaid = ({ type, outcome }: AuditEventView): boolean =>
-  eventSentences.has(type) || eventSentences.has(`${type} ${outcome}`);
-
-const lineOf = (event: AuditEventView): string =>
-  [
+function lineOf(event: AuditEventView): string {
+  const sentence = plainSentence(event);
+  return [
     String(event.seq).padStart(8),
     event.occurred_at,
     event.type.padEnd(24),
     event.outcome.padEnd(9),
     `${event.actor.kind}${event.actor.id === null ? '' : `:${printable(event.actor.id)}`}`,
     ...(event.target ? [`-> ${event.target.kind}:${printable(event.target.id ?? '')}`] : []),
-    ...(isSaid(event) ? [printable(plainSentence(event))] : []),
+    ...(sentence === undefined ? [] : [printable(sentence)]),
     ...(event.trace_id ? [`trace ${event.trace_id}`] : []),
     ...(event.altered ? ['ALTERED: the stored row differs; run sallyport audit verify'] : []),
   ].join('  ');
+}
 
 // Ids can be chosen by callers: control characters must not move the cursor or change colours.
 const printable = (text: string): string => text.replaceAll(/[\p{Cc}\p{Cf}]/gu, '?');

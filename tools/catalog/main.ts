@@ -9,7 +9,7 @@ import { needOfTasks, taskToolsOf } from '#services/mcp/task-shapes.ts';
 import { plainToolsOf } from '#services/mcp/task-tools.ts';
 import { toolsOf } from '#services/mcp/tools.ts';
 import { loadList, modules } from '#services/modules.ts';
-import { operationsTs } from '#services/pages/console-operations.ts';
+import { consoleFiles } from '#services/pages/console-operations.ts';
 import { ADVISORIES } from '#services/platform/advisories/advisories.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { controls } from '#services/wings/compliance/controls/all.ts';
@@ -81,7 +81,7 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     ...dashboardFiles(),
     '.env.example': envExample(),
     'console/src/texts/generated/detections.ts': detectionTexts(),
-    'console/src/texts/generated/operations.ts': await operationsTs(modules),
+    ...(await consoleFiles(modules)),
     'console/src/texts/generated/problems.ts': problemTexts(endpoints),
     'conformance/contract.json': verifierContractJson(),
     'docs/benchmarks.md': benchmarksPage(resolve(ROOT, 'load-tests/results'), agesOf(benchmarks)),

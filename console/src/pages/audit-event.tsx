@@ -7,9 +7,10 @@ import { Command, CopyId, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Time, useNumber } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
+import { Name, Ref } from '../parts/ref.tsx';
 import { Shown, useWhy } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
-import { outcomeTone } from './audit.tsx';
+import { outcomeTone, Sentence } from './audit.tsx';
 
 const texts = inLanguages({
   en: {
@@ -167,7 +168,8 @@ const leafOf = (event: Detail): unknown => {
 
 const named = ({ kind, id }: { readonly kind: string; readonly id: string | null }) => (
   <>
-    {kind} {id === null ? null : <CopyId>{id}</CopyId>}
+    {id === null ? <Name kind={kind} id={id} /> : <Ref kind={kind} id={id} />}
+    {id === null ? null : <CopyId>{id}</CopyId>}
   </>
 );
 
@@ -189,6 +191,9 @@ export function Page({ params, title }: PageProps) {
           <>
             {event.altered === true ? <p class="note bad">{own.altered}</p> : null}
             <Section title={own.what}>
+              <p>
+                <Sentence event={event} withLinks />
+              </p>
               <Facts
                 items={[
                   [own.number, String(event.seq)],

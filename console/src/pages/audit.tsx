@@ -1,10 +1,13 @@
 import { useLocation } from 'preact-iso';
 import { type Answer, usePages } from '../data/api.ts';
+import { visibleText } from '../data/visible-text.ts';
 import { addressWith } from '../parts/filter.tsx';
 import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
 import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
+import { Name, Ref } from '../parts/ref.tsx';
 import { Empty } from '../parts/states.tsx';
-import { fill, inLanguages, useTexts } from '../texts/languages.ts';
+import { eventSentences } from '../texts/generated/events.ts';
+import { fill, inLanguages, useLanguage, useTexts } from '../texts/languages.ts';
 
 const texts = inLanguages({
   en: {
@@ -17,6 +20,8 @@ const texts = inLanguages({
     targetHint: 'Target: session:0190…',
     client: 'Client id',
     clientHint: 'Client id',
+    trace: 'Trace id',
+    traceHint: 'Trace id',
     search: 'Search',
     none: 'No event yet',
     noneWhy: 'Each sign-in, token, act and change is here about a second after it happened, once a worker runs.',
@@ -36,6 +41,8 @@ const texts = inLanguages({
     targetHint: 'Ziel: session:0190…',
     client: 'Client-ID',
     clientHint: 'Client-ID',
+    trace: 'Trace-ID',
+    traceHint: 'Trace-ID',
     search: 'Suchen',
     none: 'Noch kein Ereignis',
     noneWhy:
@@ -53,23 +60,48 @@ export type AuditEvent = Answer<'GET /v1/audit/events'>['events'][number];
 /** Outcomes other than success and a sum of many events deserve a look. */
 export const outcomeTone = (outcome: string): Tone => (['ok', 'counted'].includes(outcome) ? 'plain' : 'warn');
 
+/** What stands for `{target}` or `{user:user_id}` in a sentence: a party, by its name, or a member of the detail. */
+function Said({ event, place, withLinks }: { readonly event: AuditEvent; readonly place: string; readonly withLinks: boolean }) {
+  const { actor, target, client_id: client, detail } = event;
+  const parties = { actor, target, client: client === null ? null : { kind: 'client', id: client } };
+  const [kind = '', member] = place.split(':');
+  const value = detail[member ?? kind];
+  const known = kind in parties ? parties[kind as keyof typeof parties] : null;
+  const party = known ?? (member !== undefined && typeof value === 'string' ? { kind, id: value } : null);
+  if (party === null) {
+    const values = [value].flat();
+    const isKnown = values.every((each) => ['string', 'number'].includes(typeof each));
+    return <Foreign>{isKnown ? visibleText(values.join(', ')) : '…'}</Foreign>;
+  }
+  return withLinks && party.id !== null ? <Ref kind={party.kind} id={party.id} /> : <Name {...party} />;
+}
+
+/** What happened, with people and things by their names. @param withLinks not within a link */
+export function Sentence({ event, withLinks = false }: { readonly event: AuditEvent; readonly withLinks?: boolean }) {
+  const [en, de] = eventSentences[`${event.type} ${event.outcome}`] ?? eventSentences[event.type] ?? [];
+  const sentence = (useLanguage() === 'de' ? de : en) ?? `{actor}: ${event.type}, {target}`;
+  return (
+    <>
+      {sentence.split(/\{([\w:]+)\}/).map((part, at) =>
+        at % 2 === 0 ? part : <Said key={`${at}`} event={event} place={part} withLinks={withLinks} />,
+      )}
+    </>
+  );
+}
+
 /** One event as a row; the live stream shows the same. */
 export function EventRow({ event }: { readonly event: AuditEvent }) {
   const own = useTexts(texts);
   return (
     <Row
       href={`/console/audit/${event.seq}`}
-      title={event.type}
+      title={<Sentence event={event} />}
       meta={
         <>
-          <span>
-            {event.actor.kind} {event.actor.id === null ? null : <Foreign>{event.actor.id}</Foreign>}
-          </span>
-          {event.target === null ? null : (
-            <span>
-              → {event.target.kind} <Foreign>{event.target.id ?? ''}</Foreign>
-            </span>
+          {[event.actor, event.target].map((party) =>
+            party?.id ? <Ref key={`${party.kind} ${party.id}`} kind={party.kind} id={party.id} /> : null,
           )}
+          <code>{event.type}</code>
           <Time at={event.occurred_at} />
           <span>{fill(own.number, { seq: event.seq })}</span>
         </>
@@ -84,7 +116,7 @@ export function EventRow({ event }: { readonly event: AuditEvent }) {
   );
 }
 
-const FILTERS = ['type', 'actor', 'target', 'client'] as const;
+const FILTERS = ['type', 'actor', 'target', 'client', 'trace'] as const;
 
 export function Page({ title }: PageProps) {
   const own = useTexts(texts);

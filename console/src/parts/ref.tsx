@@ -1,13 +1,21 @@
+import { useNamed } from '../data/refs.ts';
 import { useCan } from '../data/session.tsx';
+import { visibleText } from '../data/visible-text.ts';
 import { useWords } from '../fold/words.ts';
-import { Id } from './format.tsx';
+import { common } from '../texts/common.ts';
+import { useTexts } from '../texts/languages.ts';
+import { Foreign, Id } from './format.tsx';
 
 /** Pages of what others name, with the permission that opens them. */
 const PAGES: Readonly<Record<string, readonly [path: string, permission: string]>> = {
-  user: ['people', 'users:read'],
-  client: ['clients', 'clients:read'],
-  agent: ['agents', 'agents:read'],
-  incident: ['incidents', 'incidents:read'],
+  user: ['people/', 'users:read'],
+  client: ['clients/', 'clients:read'],
+  agent: ['agents/', 'agents:read'],
+  role: ['roles/', 'roles:read'],
+  api_key: ['api-keys/', 'api_keys:read'],
+  incident: ['incidents/', 'incidents:read'],
+  event: ['audit/', 'audit:read'],
+  trace: ['audit?trace=', 'audit:read'],
 };
 /** Members that name another thing, by its kind. */
 const KINDS: Readonly<Record<string, string>> = { user_id: 'user', owner_id: 'user', client_id: 'client' };
@@ -29,22 +37,53 @@ function refOf(name: string, value: unknown): Named | undefined {
   return typeof of === 'string' ? { kind: of, id: typeof id === 'string' ? id : '–' } : undefined;
 }
 
-/** Somebody or something by its id, with a link to its page if the reader may open it. */
-function Ref({ kind, id }: Named) {
-  const can = useCan();
+/** What it is called, as text; its id as long as that is not known. */
+export function Name({ kind, id }: { readonly kind: string; readonly id: string | null }) {
   const words = useWords('kind');
-  const [path, permission] = (Object.hasOwn(PAGES, kind) ? PAGES[kind] : undefined) ?? [];
-  const isLink = path !== undefined && can(permission);
+  const ref = useNamed(kind, id);
+  if (ref?.exists === true) return <Foreign>{visibleText(ref.label)}</Foreign>;
   return (
-    <span>
-      {words.value(kind)}{' '}
-      {isLink ? (
-        <a href={`/console/${path}/${encodeURIComponent(id)}`}>
-          <Id>{id}</Id>
+    <>
+      {words.value(kind)}
+      {id === null ? null : (
+        <>
+          {' '}
+          <Id>{visibleText(id)}</Id>
+        </>
+      )}
+    </>
+  );
+}
+
+/** Where the page of a thing is; undefined without one, or without the permission that opens it. */
+export function useAddressOf(): (kind: string, id: string) => string | undefined {
+  const can = useCan();
+  return (kind, id) => {
+    const [path, permission] = (Object.hasOwn(PAGES, kind) ? PAGES[kind] : undefined) ?? [];
+    return path !== undefined && can(permission) ? `/console/${path}${encodeURIComponent(id)}` : undefined;
+  };
+}
+
+/** Somebody or something by its name, with a link to its page if the reader may open it, and to whom it belongs. */
+export function Ref({ kind, id }: Named) {
+  const texts = useTexts(common);
+  const ref = useNamed(kind, id);
+  const address = useAddressOf()(kind, id);
+  return (
+    <span class="above" title={id}>
+      {address !== undefined && ref?.exists !== false ? (
+        <a href={address}>
+          <Name kind={kind} id={id} />
         </a>
       ) : (
-        <Id>{id}</Id>
+        <Name kind={kind} id={id} />
       )}
+      {ref?.exists === false ? ` (${texts.deleted})` : null}
+      {ref?.owner ? (
+        <>
+          , {texts.ownedBy} <Foreign>{visibleText(ref.owner.label ?? ref.owner.id)}</Foreign>
+        </>
+      ) : null}
     </span>
   );
 }

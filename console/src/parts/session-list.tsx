@@ -4,6 +4,7 @@ import { useCan } from '../data/session.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { ActButton } from './act.tsx';
 import { CopyButton, commandLine } from './copy.tsx';
+import { Agent, shortAddress } from './device.tsx';
 import { Expiry, Foreign, Id, Time } from './format.tsx';
 import { PagedList, Row } from './page.tsx';
 import { Reach } from './reach.tsx';
@@ -178,15 +179,15 @@ export function SessionList({
             {...(withUser && can('users:read')
               ? { href: `/console/people/${encodeURIComponent(session.user_id)}` }
               : {})}
-            title={<Foreign>{session.user_agent ?? own.unknownAgent}</Foreign>}
+            title={<Agent text={session.user_agent} unknown={own.unknownAgent} />}
             meta={
               <>
                 {withUser ? (
                   <span>
-                    {own.user} <Id>{session.user_id}</Id>
+                    {own.user} <Name kind="user" id={session.user_id} />
                   </span>
                 ) : null}
-                {session.ip_address === null ? null : <Foreign>{session.ip_address}</Foreign>}
+                {session.ip_address === null ? null : <Foreign>{shortAddress(session.ip_address)}</Foreign>}
                 <span>
                   {own.began} <Time at={session.created_at} />
                 </span>

@@ -1,8 +1,7 @@
-import type { LanguageTag } from '#services/platform/define/languages.ts';
-
 /**
  * What happened, as a sentence in each language: by the type of the event, or by type and outcome where that matters.
- * `{actor}`, `{target}` and `{client}` are the parties of the event; others are members of its detail.
+ * `{actor}`, `{target}` and `{client}` are the parties of the event; others are members of its detail, `{user:user_id}` one that
+ * is the id of a user.
  */
 const TABLE = `
 audit.log_continued | {actor} accepted that a part of the log was lost, and began a new one | {actor} nahm hin, dass ein Teil des Protokolls verloren ist, und begann ein neues
@@ -33,21 +32,21 @@ user.role_granted | {actor} granted {target} the role {role} | {actor} gab {targ
 user.role_removed | {actor} took the role {role} from {target} | {actor} nahm {target} die Rolle {role}
 revocations.collapsed | {collapsed} revocations were replaced by wider ones | {collapsed} Widerrufe wurden durch weiter reichende ersetzt
 token.family_created | {actor} signed in at the client {client} | {actor} meldete sich beim Client {client} an
-token.family_ended | A sign-in of {user_id} at the client {client} ended | Eine Anmeldung von {user_id} beim Client {client} endete
+token.family_ended | A sign-in of {user:user_id} at the client {client} ended | Eine Anmeldung von {user:user_id} beim Client {client} endete
 token.issued | {actor} got an access token | {actor} erhielt ein Access-Token
 token.issued refused | {actor} was refused a token | {actor} wurde ein Token verweigert
-token.refresh_overused | An old refresh token of {user_id} was presented too often | Ein altes Refresh-Token von {user_id} wurde zu oft vorgelegt
-token.refresh_reused | A used refresh token of {user_id} was presented again | Ein verbrauchtes Refresh-Token von {user_id} wurde erneut vorgelegt
-token.refreshed | A sign-in of {user_id} was renewed | Eine Anmeldung von {user_id} wurde erneuert
-token.refreshed revoked | A revoked refresh token of {user_id} was refused | Ein widerrufenes Refresh-Token von {user_id} wurde abgelehnt
-token.refreshed expired | An expired refresh token of {user_id} was refused | Ein abgelaufenes Refresh-Token von {user_id} wurde abgelehnt
-token.refreshed mismatch | A refresh token of {user_id} was refused: it belongs to another client | Ein Refresh-Token von {user_id} wurde abgelehnt: es gehört einem anderen Client
+token.refresh_overused | An old refresh token of {user:user_id} was presented too often | Ein altes Refresh-Token von {user:user_id} wurde zu oft vorgelegt
+token.refresh_reused | A used refresh token of {user:user_id} was presented again | Ein verbrauchtes Refresh-Token von {user:user_id} wurde erneut vorgelegt
+token.refreshed | A sign-in of {user:user_id} was renewed | Eine Anmeldung von {user:user_id} wurde erneuert
+token.refreshed revoked | A revoked refresh token of {user:user_id} was refused | Ein widerrufenes Refresh-Token von {user:user_id} wurde abgelehnt
+token.refreshed expired | An expired refresh token of {user:user_id} was refused | Ein abgelaufenes Refresh-Token von {user:user_id} wurde abgelehnt
+token.refreshed mismatch | A refresh token of {user:user_id} was refused: it belongs to another client | Ein Refresh-Token von {user:user_id} wurde abgelehnt: es gehört einem anderen Client
 token.refreshed unknown | An unknown refresh token was refused | Ein unbekanntes Refresh-Token wurde abgelehnt
-token.replay_detected | A token of {user_id} was presented from elsewhere | Ein Token von {user_id} wurde von anderswo vorgelegt
+token.replay_detected | A token of {user:user_id} was presented from elsewhere | Ein Token von {user:user_id} wurde von anderswo vorgelegt
 token.revoked | {actor} revoked {target} | {actor} widerrief {target}
 token.revoked refused | {actor} may not revoke {target} | {actor} darf {target} nicht widerrufen
 token.revoked unknown | {actor} asked to revoke what is not there | {actor} wollte widerrufen, was es nicht gibt
-token.state_rewound | The database is older than a refresh token of {user_id} | Die Datenbank ist älter als ein Refresh-Token von {user_id}
+token.state_rewound | The database is older than a refresh token of {user:user_id} | Die Datenbank ist älter als ein Refresh-Token von {user:user_id}
 token.validations | {active} tokens were valid in a minute | {active} Tokens waren in einer Minute gültig
 api_key.created | {actor} created the API key {target} | {actor} legte den API-Schlüssel {target} an
 api_key.revoked | {actor} revoked the API key {target} | {actor} widerrief den API-Schlüssel {target}
@@ -67,9 +66,9 @@ password.breach_unchecked | A new password of {target} was not compared with bre
 recovery_code.used | {target} used a recovery code and has {left} left | {target} verbrauchte einen Wiederherstellungscode und hat noch {left}
 recovery_codes.made | {actor} made new recovery codes for {target} | {actor} erzeugte neue Wiederherstellungscodes für {target}
 recovery_codes.voided | {left} recovery codes of {target} became invalid | {left} Wiederherstellungscodes von {target} wurden ungültig
-session.created | {user_id} began a browser session | {user_id} begann eine Browser-Sitzung
-session.renewed | {user_id} signed in again in a browser session | {user_id} meldete sich in einer Browser-Sitzung erneut an
-session.ended | A browser session of {user_id} ended | Eine Browser-Sitzung von {user_id} endete
+session.created | {user:user_id} began a browser session | {user:user_id} begann eine Browser-Sitzung
+session.renewed | {user:user_id} signed in again in a browser session | {user:user_id} meldete sich in einer Browser-Sitzung erneut an
+session.ended | A browser session of {user:user_id} ended | Eine Browser-Sitzung von {user:user_id} endete
 user.created | The account of {target} was created | Das Konto von {target} wurde angelegt
 user.deleted | {actor} deleted the account of {target} | {actor} löschte das Konto von {target}
 user.disabled | {actor} disabled the account of {target} | {actor} sperrte das Konto von {target}
@@ -108,9 +107,9 @@ operations.installation_recorded | The installation started with other settings:
 operations.queue_changed | {actor} asked for a change of {target}: {action} | {actor} verlangte eine Änderung an {target}: {action}
 operations.release_deployed | Release {version} was deployed | Release {version} wurde ausgerollt
 operations.release_rolled_back | {actor} rolled back to release {version} | {actor} kehrte zu Release {version} zurück
-phi.break_glass_opened | {user_id} opened emergency access to {target} | {user_id} öffnete einen Notfallzugriff auf {target}
-phi.break_glass_reviewed justified | {reviewed_by} found the emergency access of {user_id} justified | {reviewed_by} hielt den Notfallzugriff von {user_id} für gerechtfertigt
-phi.break_glass_reviewed unjustified | {reviewed_by} found the emergency access of {user_id} unjustified | {reviewed_by} hielt den Notfallzugriff von {user_id} für nicht gerechtfertigt
+phi.break_glass_opened | {user:user_id} opened emergency access to {target} | {user:user_id} öffnete einen Notfallzugriff auf {target}
+phi.break_glass_reviewed justified | {user:reviewed_by} found the emergency access of {user:user_id} justified | {user:reviewed_by} hielt den Notfallzugriff von {user:user_id} für gerechtfertigt
+phi.break_glass_reviewed unjustified | {user:reviewed_by} found the emergency access of {user:user_id} unjustified | {user:reviewed_by} hielt den Notfallzugriff von {user:user_id} für nicht gerechtfertigt
 phi.consent_recorded granted | {actor} recorded a consent of {target} | {actor} hielt eine Einwilligung von {target} fest
 phi.consent_recorded withdrawn | {actor} recorded that a consent of {target} was withdrawn | {actor} hielt fest, dass eine Einwilligung von {target} widerrufen ist
 phi.policy_changed set | {actor} set what the role {target} may see of health data | {actor} legte fest, was die Rolle {target} von Gesundheitsdaten sehen darf
@@ -161,9 +160,9 @@ alert.target_changed created | {actor} added a target of alerts | {actor} fügte
 alert.target_changed changed | {actor} changed a target of alerts | {actor} änderte ein Ziel von Alarmen
 alert.target_changed removed | {actor} removed a target of alerts | {actor} entfernte ein Ziel von Alarmen
 alert.target_tested | {actor} tested a target of alerts | {actor} prüfte ein Ziel von Alarmen
-signoff.approval_void | The approval of {user_id} no longer counts for {target} | Die Zustimmung von {user_id} zählt bei {target} nicht mehr
-signoff.decided approve | {user_id} approved {target} | {user_id} stimmte {target} zu
-signoff.decided deny | {user_id} denied {target} | {user_id} lehnte {target} ab
+signoff.approval_void | The approval of {user:user_id} no longer counts for {target} | Die Zustimmung von {user:user_id} zählt bei {target} nicht mehr
+signoff.decided approve | {user:user_id} approved {target} | {user:user_id} stimmte {target} zu
+signoff.decided deny | {user:user_id} denied {target} | {user:user_id} lehnte {target} ab
 signoff.finished done | {target} was carried out | {target} wurde ausgeführt
 signoff.finished failed | {target} failed | {target} schlug fehl
 signoff.refused | {target} was not started | {target} wurde nicht begonnen
@@ -172,8 +171,8 @@ signoff.started | {actor} began to carry out {target} | {actor} begann, {target}
 agent.changed | {target} reported {capabilities} capabilities | {target} meldete {capabilities} Fähigkeiten
 agent.credentials_checked | The credentials of {target} were right | Die Zugangsdaten von {target} waren richtig
 agent.credentials_checked refused | Credentials of {target} were refused | Zugangsdaten von {target} wurden abgelehnt
-agent.killed | {actor} killed {target} of {owner_id} for good | {actor} beendete {target} von {owner_id} endgültig
-agent.registered | {actor} registered {target} for {owner_id} | {actor} registrierte {target} für {owner_id}
+agent.killed | {actor} killed {target} of {user:owner_id} for good | {actor} beendete {target} von {user:owner_id} endgültig
+agent.registered | {actor} registered {target} for {user:owner_id} | {actor} registrierte {target} für {user:owner_id}
 operations.mcp_called | {actor} called a tool | {actor} rief ein Werkzeug auf
 operations.mcp_called failed | {actor} called a tool, which failed | {actor} rief ein Werkzeug auf, was fehlschlug
 import.batch | {new} users were imported, {changed} changed, {rejected} rejected | {new} Benutzer wurden importiert, {changed} geändert, {rejected} abgelehnt
@@ -228,35 +227,21 @@ type SaidEvent = {
   readonly detail: Readonly<Record<string, unknown>>;
 };
 
-/** A part of a sentence: text, or somebody or something that the reader may see by its name. */
-type SentencePart = string | Party;
+const partyText = ({ kind, id }: Party): string => (id === null ? kind : `${kind} ${id}`);
 
-const AT = { en: 0, de: 1 } as const satisfies Record<LanguageTag, number>;
-/** What an event leaves out, or what was erased. */
-const ABSENT = '…';
-
-function shownOf(event: SaidEvent, name: string): SentencePart {
-  if (name === 'actor') return event.actor;
-  if (name === 'target') return event.target ?? ABSENT;
-  if (name === 'client') return event.client_id === null ? ABSENT : { kind: 'client', id: event.client_id };
-  const value = event.detail[name];
-  if (typeof value === 'string' && /(?:^user_id|^owner_id|_by)$/.test(name)) return { kind: 'user', id: value };
-  if (Array.isArray(value)) return value.filter((each) => typeof each === 'string').join(', ');
-  return typeof value === 'string' || typeof value === 'number' ? String(value) : ABSENT;
+/** As text with ids, for terminals, which have no names of people; undefined for an event of a later release. */
+export function plainSentence({ type, outcome, actor, target, client_id, detail }: SaidEvent): string | undefined {
+  const [sentence] = eventSentences.get(`${type} ${outcome}`) ?? eventSentences.get(type) ?? [];
+  const known: Readonly<Record<string, unknown>> = {
+    ...detail,
+    actor: partyText(actor),
+    target: target && partyText(target),
+    client: client_id && `client ${client_id}`,
+  };
+  return sentence?.replaceAll(/\{(?:(\w+):)?(\w+)\}/g, (_, kind: string | undefined, name: string) => {
+    const values = [known[name]].flat();
+    // Left out, or erased.
+    if (!values.every((value) => ['string', 'number'].includes(typeof value))) return '…';
+    return [...(kind === undefined ? [] : [kind]), values.join(', ')].join(' ');
+  });
 }
-
-/** What happened, in parts. An event of a later release says its parties and its type. */
-export function sentenceOf(event: SaidEvent, language: LanguageTag): readonly SentencePart[] {
-  const pair = eventSentences.get(`${event.type} ${event.outcome}`) ?? eventSentences.get(event.type);
-  const sentence = pair?.[AT[language]] ?? `{actor}: ${event.type}, {target}`;
-  return sentence
-    .split(/(\{\w+\})/)
-    .filter((part) => part !== '')
-    .map((part) => (part.startsWith('{') ? shownOf(event, part.slice(1, -1)) : part));
-}
-
-/** The same as text, with ids: for terminals and logs, which have no names of people. */
-export const plainSentence = (event: SaidEvent): string =>
-  sentenceOf(event, 'en')
-    .map((part) => (typeof part === 'string' ? part : [part.kind, part.id].filter((each) => each !== null).join(' ')))
-    .join('');

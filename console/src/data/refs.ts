@@ -1,0 +1,57 @@
+import { useQuery } from '@tanstack/preact-query';
+import { type Answer, call } from './api.ts';
+
+/** What a thing is called; null if the reader may not read that. */
+type NamedRef = Answer<'GET /v1/admin/refs'>['refs'][number] | null;
+type Waiting = { readonly key: string; resolve(ref: NamedRef): void; reject(error: unknown): void };
+
+/** Kinds that have names. */
+const KINDS: readonly string[] = ['user', 'client', 'agent', 'role', 'api_key', 'incident'];
+const IDS_MAX = 100;
+const CHARACTERS_MAX = 8_000;
+let waiting: Waiting[] = [];
+
+/** One read for as many ids as it takes. */
+function partsOf(keys: readonly string[]): string[][] {
+  const parts: string[][] = [[]];
+  let length = 0;
+  for (const key of keys) {
+    length += key.length + 1;
+    if (parts.at(-1)!.length === IDS_MAX || length > CHARACTERS_MAX) {
+      parts.push([]);
+      length = key.length + 1;
+    }
+    parts.at(-1)!.push(key);
+  }
+  return parts;
+}
+
+async function readWaiting(): Promise<void> {
+  const all = waiting;
+  waiting = [];
+  for (const part of partsOf([...new Set(all.map(({ key }) => key))])) {
+    const asked = all.filter(({ key }) => part.includes(key));
+    try {
+      const { refs } = await call('GET /v1/admin/refs', { query: { ids: part.join(',') } });
+      const byKey = new Map(refs.map((ref) => [`${ref.kind}:${ref.id}`, ref]));
+      for (const { key, resolve } of asked) resolve(byKey.get(key) ?? null);
+    } catch (error) {
+      for (const { reject } of asked) reject(error);
+    }
+  }
+}
+
+/** All that a page draws at once is asked for at once. */
+const nameOf = (key: string): Promise<NamedRef> =>
+  new Promise((resolve, reject) => {
+    if (waiting.length === 0) setTimeout(() => void readWaiting());
+    waiting.push({ key, resolve, reject });
+  });
+
+/** The name of a thing, once it is known; without one its id is shown. */
+export function useNamed(kind: string, id: string | null): NamedRef | undefined {
+  const key = `${kind}:${id}`;
+  const enabled = id !== null && id.length <= 255 && KINDS.includes(kind);
+  return useQuery({ queryKey: ['ref', key], queryFn: () => nameOf(key), enabled, staleTime: 60_000, retry: false })
+    .data;
+}
