@@ -7,7 +7,6 @@ type Loaded = Promise<{ readonly Page: ComponentType<PageProps> }>;
 /** What shows the pages that are made by hand: each is a chunk of its own, loaded when the page is opened. */
 const handMade: Readonly<Record<string, () => Loaded>> = {
   overview: () => import('./pages/overview.tsx'),
-  sessions: () => import('./pages/sessions.tsx'),
   inspector: () => import('./pages/inspector.tsx'),
   stream: () => import('./pages/stream.tsx'),
   queues: () => import('./pages/queues.tsx'),

@@ -37,7 +37,6 @@ const at = (group: At['group'], icon: IconName, key: string): { readonly at: At 
 /** Pages made by hand, each for a reason: what they show is no list of records with acts. */
 const handMade: readonly Place[] = [
   page('overview', '/', at('live', 'overview', 'o')),
-  page('sessions', '/sessions', { permission: 'sessions:read', ...at('live', 'sessions', 's') }),
   page('inspector', '/inspector', at('live', 'token', 't')),
   page('stream', '/stream', { permission: 'audit:read', ...at('live', 'stream', 'e') }),
   page('queues', '/queues', { permission: 'queues:manage', ...at('live', 'queues', 'q') }),

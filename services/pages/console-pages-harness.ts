@@ -23,7 +23,7 @@ const viewOf = (place: Place, query = ''): View => ({
 });
 /** A page of one item, which another test opens, has no view of its own. */
 const lists = places.filter(({ path }) => !path.includes(':'));
-const VIEWS: Readonly<Record<string, readonly string[]>> = { queues: ['?show=schedule'], sessions: ['?show=ended'] };
+const VIEWS: Readonly<Record<string, readonly string[]>> = { queues: ['?show=schedule'] };
 const ownTitle = (path: string, permission: string, en: string, de = en): View => ({ path, permission, en, de });
 
 /**
@@ -62,7 +62,7 @@ const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
   'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },
 };
 /** Lists that have rows from the start. */
-const FULL = ['users', 'clients', 'roles', 'compliance-controls'];
+const FULL = ['users', 'sessions', 'clients', 'roles', 'compliance-controls'];
 
 /** What a list of a new installation says, and the button that makes the first item. */
 function saidBy({ name, fold }: Place): Omit<NewPage, 'path' | 'title'> {

@@ -5,7 +5,7 @@ import { DownloadButton } from '../parts/download.tsx';
 import { Events } from '../parts/events.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
-import { hrefOf, type Place, placeOf } from '../places.ts';
+import { hrefOf, type Place, placeOf, titleOf } from '../places.ts';
 import { common } from '../texts/common.ts';
 import { useLanguage, useTexts } from '../texts/languages.ts';
 import { keyOf } from './group.ts';
@@ -71,6 +71,34 @@ function SubList({
         empty={
           <Empty title={placeText(place, 'none', language)}>
             <p>{placeText(place, 'why', language)}</p>
+          </Empty>
+        }
+      />
+    </Section>
+  );
+}
+
+/** What another list has of the item, such as the sessions of a person. */
+function Filtered({ of, filter, id }: { readonly of: string; readonly filter: string; readonly id: string }) {
+  const language = useLanguage();
+  const words = useWords(of);
+  const can = useCan();
+  const place = placeOf(of);
+  if (place?.fold === undefined || !can(place.permission)) return null;
+  const { group, special } = place.fold;
+  const title = titleOf(place, language);
+  return (
+    <Section title={title}>
+      <Rows
+        operation={group.list}
+        special={{ ...special, row: (special.row ?? []).filter((name) => name !== filter) }}
+        segment={of}
+        group={group}
+        label={title}
+        query={{ [filter]: id }}
+        empty={
+          <Empty title={words.place('none')}>
+            <p>{words.place('why')}</p>
           </Empty>
         }
       />
@@ -189,6 +217,9 @@ export async function detailOf(fold: Fold) {
                 </div>
                 {group.lists.map((each) => (
                   <SubList key={each.name} operation={each} segment={segment} path={params} />
+                ))}
+                {Object.entries(special.lists ?? {}).map(([of, filter]) => (
+                  <Filtered key={of} of={of} filter={filter} id={id} />
                 ))}
                 {Below === undefined ? null : <Below item={shown} id={id} />}
                 {special.events === undefined ? null : can('audit:read') ? (

@@ -1,8 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { usePagesByName } from '../data/api.ts';
-import { useSession } from '../data/session.tsx';
+import { usePagesByName, useReadBy } from '../data/api.ts';
+import { useCan, useSession } from '../data/session.tsx';
 import { addressWith, Filter } from '../parts/filter.tsx';
 import { Foreign } from '../parts/format.tsx';
 import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
@@ -133,6 +133,8 @@ export function Rows({
   readonly empty: ComponentChildren;
 }) {
   const words = useWords(segment);
+  const { inRow } = special;
+  const InRow = useReadBy([special.list, 'in a row'], async () => (await inRow?.())?.InRow ?? null).data;
   const { answer } = operation;
   const members = answer?.members ?? {};
   const row = rowOf(special, members);
@@ -167,6 +169,7 @@ export function Rows({
                 <Value name={name} shape={shape} value={value} segment={segment} isInline />
               </span>
             ))}
+          below={InRow == null ? undefined : <InRow item={item} />}
           side={
             <>
               <StateBadges special={special} names={row.badges} members={members} item={item} segment={segment} />
@@ -283,12 +286,13 @@ function toWire({ kind }: Shape, name: string, value: string): string | undefine
 /** The page of a list. */
 export function listOf({ group, special }: Fold) {
   const { list, segment, creates } = group;
-  const { begins = {} } = special;
+  const { begins = {}, ended = [] } = special;
   function Page({ title }: PageProps) {
     const words = useWords(segment);
     const texts = useTexts(common);
     const { query, route } = useLocation();
     const { permissions, left_out: leftOut } = useSession();
+    const can = useCan();
     const place = placeOf(segment) as Place;
     const path = hrefOf(place);
     const asked = Object.entries(list.members).flatMap(([name, shape]): [string, string][] => {
@@ -313,6 +317,13 @@ export function listOf({ group, special }: Fold) {
         </PageHead>
         <Views of={place} />
         <Filters operation={list} segment={segment} path={path} begins={begins} />
+        {ended
+          .filter(() => can('audit:read'))
+          .map((type) => (
+            <a key={type} href={`/console/audit?${new URLSearchParams({ type })}`}>
+              {words.value(type)}
+            </a>
+          ))}
         <div>
           <Rows
             operation={list}

@@ -11,6 +11,7 @@ type ListName = {
 
 /** What a page of an item shows besides what follows from its contract. */
 export type PartProps = { readonly item: Item; readonly id: string };
+type InRow = ComponentType<Pick<PartProps, 'item'>>;
 type Parts = { readonly Above?: ComponentType<PartProps>; readonly Below?: ComponentType<PartProps> };
 
 /** What is special about a resource; what is left out follows from the contracts of its operations. */
@@ -47,11 +48,17 @@ export type Resource = {
   readonly also?: Readonly<Record<string, (item: never) => Item>>;
   /** Sealed events of an item. */
   readonly events?: 'target' | 'client';
+  /** Lists of other things that an item shows, by the filter that names it: `{ sessions: 'user_id' }`. */
+  readonly lists?: Readonly<Record<string, string>>;
+  /** Types of events that say what ended items, which are in the list no more. */
+  readonly ended?: readonly string[];
   /** Milliseconds after which a list or an item is read again. */
   readonly every?: number;
   /** The command that makes the first one, where no write of administrators does. */
   readonly firstCommand?: string;
   readonly parts?: () => Promise<{ readonly parts: Parts }>;
+  /** What a row shows over its whole width. */
+  readonly inRow?: () => Promise<{ readonly InRow: InRow }>;
 };
 
 type Names<N extends ListName> = readonly (keyof ItemIn<Answer<N>> & string)[];

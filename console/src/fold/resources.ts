@@ -1,10 +1,26 @@
 import { visibleText } from '../data/visible-text.ts';
+import { browserNameOf } from '../texts/generated/browser-name.ts';
 import { type Resource, resource } from './resource.ts';
 
+/** `Chrome on Linux`; what a client calls itself otherwise. */
+function browserOf(agent: string | null, word: (value: string) => string): string {
+  if (agent === null) return word('unknown');
+  const { browser, system } = browserNameOf(agent);
+  if (browser !== null && system !== null) return `${browser} ${word('on')} ${system}`;
+  return browser ?? system ?? visibleText(agent);
+}
 const isFixed = ({ built_in: is }: { readonly built_in: boolean }): boolean => is;
 
 /** What is special about resources, in the order of the navigation. One that is missing here has its page all the same. */
 export const resources: readonly Resource[] = [
+  resource('GET /v1/admin/sessions', {
+    at: { group: 'live', icon: 'sessions', key: 's' },
+    title: ({ user_agent: agent }, word) => browserOf(agent, word),
+    row: ['user_agent', 'user_id', 'ip_address', 'created_at', 'expires_at', 'id'],
+    reach: 'session_id',
+    ended: ['session.ended', 'token.family_ended'],
+    inRow: () => import('../pages/session-parts.tsx'),
+  }),
   resource('GET /v1/admin/users', {
     path: 'people',
     at: { group: 'access', icon: 'people', key: 'p' },
@@ -18,6 +34,7 @@ export const resources: readonly Resource[] = [
         at !== null || is === true,
     },
     reach: 'user_id',
+    lists: { sessions: 'user_id' },
     events: 'target',
     parts: () => import('../pages/person-parts.tsx'),
   }),
@@ -85,7 +102,7 @@ export const resources: readonly Resource[] = [
       'PUT /v1/admin/roles/{role}/permissions': (role) => !isFixed(role),
       'DELETE /v1/admin/roles/{role}': (role) => !isFixed(role),
     },
-    parts: () => import('../pages/role-parts.tsx'),
+    lists: { users: 'role' },
   }),
   resource('GET /v1/admin/clients', {
     at: { group: 'access', icon: 'clients', key: 'l' },
@@ -100,6 +117,7 @@ export const resources: readonly Resource[] = [
       'DELETE /v1/admin/clients/{client_id}': (client) => !isFixed(client),
     },
     reach: 'client_id',
+    lists: { sessions: 'client_id' },
     first: ['name', 'grant_types', 'redirect_uris', 'scopes', 'credential_scopes', 'auth_method'],
     events: 'target',
   }),

@@ -120,6 +120,12 @@ export function StateBadges({
 
 type Of = { readonly shape: Shape; readonly segment: string };
 
+/** As RFC 5952 writes it: `::1` for one of eight groups. */
+function shortAddress(address: string): string {
+  const url = `http://[${address}]`;
+  return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : visibleText(address);
+}
+
 /** One value, as its shape says. */
 export function Value({
   name,
@@ -145,6 +151,7 @@ export function Value({
       return <Foreign>{words.value(String(value))}</Foreign>;
     case 'text':
     case 'id':
+      if (name === 'ip_address') return <Foreign>{shortAddress(String(value))}</Foreign>;
       if (IS_TIME.test(name)) return <Time at={String(value)} />;
       return <Foreign>{visibleText(IS_WORD.test(name) ? words.value(String(value)) : String(value))}</Foreign>;
     case 'list':

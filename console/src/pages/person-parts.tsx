@@ -1,9 +1,7 @@
 import { useRead } from '../data/api.ts';
-import { useCan } from '../data/session.tsx';
 import type { PartProps } from '../fold/resource.ts';
 import { Foreign } from '../parts/format.tsx';
 import { Section } from '../parts/page.tsx';
-import { SessionList } from '../parts/session-list.tsx';
 import { Shown } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 
@@ -13,18 +11,12 @@ const texts = inLanguages({
     canSignIn: 'Nothing stops a sign-in',
     alsoTrue: 'Also true',
     help: 'What helps',
-    sessions: 'Sessions',
-    noSessions: 'No live session',
-    noSessionsWhy: 'The person is signed in nowhere.',
   },
   de: {
     why: 'Kann sich diese Person anmelden?',
     canSignIn: 'Nichts hindert eine Anmeldung',
     alsoTrue: 'Außerdem gilt',
     help: 'Was hilft',
-    sessions: 'Sitzungen',
-    noSessions: 'Keine laufende Sitzung',
-    noSessionsWhy: 'Die Person ist nirgends angemeldet.',
   },
 });
 
@@ -60,16 +52,4 @@ function Above({ id }: PartProps) {
   );
 }
 
-/** Where the person is signed in. */
-function Below({ id }: PartProps) {
-  const own = useTexts(texts);
-  const can = useCan();
-  if (!can('sessions:read')) return null;
-  return (
-    <Section title={own.sessions}>
-      <SessionList of={{ user_id: id }} withUser={false} empty={{ title: own.noSessions, why: own.noSessionsWhy }} />
-    </Section>
-  );
-}
-
-export const parts = { Above, Below };
+export const parts = { Above };

@@ -3,7 +3,6 @@ import { type Answer, useRead } from '../data/api.ts';
 import { Badge, Time, useDuration, useNumber, When } from '../parts/format.tsx';
 import { PageHead, type PageProps, Row } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
-import { Tabs } from '../parts/tabs.tsx';
 import { Views } from '../parts/views.tsx';
 import { type Place, placeOf } from '../places.ts';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -166,12 +165,18 @@ export function Page({ title }: PageProps) {
       )}
       <Views of={placeOf('queues') as Place} />
       <div class="toolbar">
-        <Tabs
-          label={own.which}
-          tabs={TABS.map((tab) => [tab, own[tab]] as const)}
-          open={open}
-          onOpen={(tab) => route(`/console/queues${tab === 'queues' ? '' : `?show=${tab}`}`, true)}
-        />
+        <fieldset class="tabs" aria-label={own.which}>
+          {TABS.map((tab) => (
+            <button
+              key={tab}
+              type="button"
+              aria-pressed={tab === open}
+              onClick={() => route(`/console/queues${tab === 'queues' ? '' : `?show=${tab}`}`, true)}
+            >
+              {own[tab]}
+            </button>
+          ))}
+        </fieldset>
       </div>
       <div>
         <Shown query={query} lines={5}>
