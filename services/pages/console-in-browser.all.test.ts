@@ -105,21 +105,6 @@ test('names and user agents of a hostile user are shown as they are, and nothing
   expect(serious()).toEqual([]);
 });
 
-test('what a control found is said once', async () => {
-  const why = 'no backup is visible';
-  await harness.harness.rows(
-    `INSERT INTO compliance_controls (control, status, reason, population, sampled, exceptions, exception_count, observed,
-       observed_sha256, probe_version, release, collector, started_at, ended_at)
-     VALUES ('backups-recent', 'fail', $1, 1, 1, jsonb_build_array(jsonb_build_object('resource', 'backup', 'why', $1::text)), 1,
-       '{}', repeat('0', 64), 1, '0', 'worker', now(), now())`,
-    [why],
-  );
-  const { page } = administrator;
-  await open(page, '/console/backups', 'Backups');
-  await page.getByText(why).first().waitFor();
-  expect(await page.getByText(why).count()).toBe(1);
-});
-
 test('a proof is verified by the browser itself, and fails for bytes that were not sealed', async () => {
   const { page, serious } = administrator;
   await open(page, '/console/audit/{event}', '{event_type}');

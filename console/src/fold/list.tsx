@@ -120,6 +120,7 @@ export function Rows({
   path,
   label,
   query = {},
+  only = () => true,
   empty,
 }: {
   readonly operation: Operation;
@@ -130,6 +131,8 @@ export function Rows({
   readonly path?: object;
   readonly label: string;
   readonly query?: Readonly<Record<string, string>>;
+  /** Which of its items are shown. */
+  readonly only?: (item: Item) => boolean;
   readonly empty: ComponentChildren;
 }) {
   const words = useWords(segment);
@@ -152,7 +155,7 @@ export function Rows({
     <PagedList
       label={label}
       pages={pages}
-      itemsOf={(page) => (page[answer?.list ?? ''] ?? []) as readonly Item[]}
+      itemsOf={(page) => ((page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only)}
       empty={empty}
     >
       {(item: Item) => (

@@ -17,9 +17,18 @@ const texts = inLanguages({
   },
 });
 
-/** Sealed events of one actor, target or client, newest first. For users with `audit:read`. */
-export function Events({ title, of }: { readonly title: string; readonly of: Readonly<Record<string, string>> }) {
+/** Sealed events that a filter finds, newest first. For users with `audit:read`. */
+export function Events({
+  title,
+  of,
+  none,
+}: {
+  readonly title: string;
+  readonly of: Readonly<Record<string, string>>;
+  readonly none?: readonly [title: string, why: string];
+}) {
   const own = useTexts(texts);
+  const [empty, why] = none ?? [own.none, own.noneWhy];
   const pages = usePages('GET /v1/audit/events', { limit: 20, ...of });
   return (
     <Section title={title} acts={<a href={`/console/audit?${new URLSearchParams(of)}`}>{own.all}</a>}>
@@ -28,8 +37,8 @@ export function Events({ title, of }: { readonly title: string; readonly of: Rea
         pages={pages}
         itemsOf={(page) => page.events}
         empty={
-          <Empty title={own.none}>
-            <p>{own.noneWhy}</p>
+          <Empty title={empty}>
+            <p>{why}</p>
           </Empty>
         }
       >
