@@ -7,29 +7,17 @@ type Waiting = { readonly key: string; resolve(ref: NamedRef): void; reject(erro
 
 /** Kinds that have names. */
 const KINDS: readonly string[] = ['user', 'client', 'agent', 'role', 'api_key', 'incident'];
+/** What one read takes; ids that are longer are shown as they are. */
 const IDS_MAX = 100;
-const CHARACTERS_MAX = 8_000;
+const LONGEST = 64;
 let waiting: Waiting[] = [];
-
-/** One read for as many ids as it takes. */
-function partsOf(keys: readonly string[]): string[][] {
-  const parts: string[][] = [[]];
-  let length = 0;
-  for (const key of keys) {
-    length += key.length + 1;
-    if (parts.at(-1)!.length === IDS_MAX || length > CHARACTERS_MAX) {
-      parts.push([]);
-      length = key.length + 1;
-    }
-    parts.at(-1)!.push(key);
-  }
-  return parts;
-}
 
 async function readWaiting(): Promise<void> {
   const all = waiting;
   waiting = [];
-  for (const part of partsOf([...new Set(all.map(({ key }) => key))])) {
+  const keys = [...new Set(all.map(({ key }) => key))];
+  for (let at = 0; at < keys.length; at += IDS_MAX) {
+    const part = keys.slice(at, at + IDS_MAX);
     const asked = all.filter(({ key }) => part.includes(key));
     try {
       const { refs } = await call('GET /v1/admin/refs', { query: { ids: part.join(',') } });
@@ -51,7 +39,7 @@ const nameOf = (key: string): Promise<NamedRef> =>
 /** The name of a thing, once it is known; without one its id is shown. */
 export function useNamed(kind: string, id: string | null): NamedRef | undefined {
   const key = `${kind}:${id}`;
-  const enabled = id !== null && id.length <= 255 && KINDS.includes(kind);
+  const enabled = id !== null && id.length <= LONGEST && KINDS.includes(kind);
   return useQuery({ queryKey: ['ref', key], queryFn: () => nameOf(key), enabled, staleTime: 60_000, retry: false })
     .data;
 }

@@ -5,7 +5,7 @@ import { DownloadButton } from '../parts/download.tsx';
 import { Events } from '../parts/events.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
-import { hrefOf, type Place, placeOf, titleOf } from '../places.ts';
+import { hrefOf, type Place, placeOf } from '../places.ts';
 import { common } from '../texts/common.ts';
 import { useLanguage, useTexts } from '../texts/languages.ts';
 import { keyOf } from './group.ts';
@@ -45,32 +45,22 @@ async function readItem(
 /** `/v1/admin/users` → `user`, as the target of events is called. */
 const kindOf = ({ path }: Operation): string => (path.split('/').at(-1) ?? '').replace(/s$/, '').replaceAll('-', '_');
 
-/** A list of one item, such as the deliveries of a target. */
-function SubList({
-  operation,
-  segment,
-  path,
-}: {
-  readonly operation: Operation;
-  readonly segment: string;
-  readonly path: object;
-}) {
+/** A list that belongs to an item: one of its own, such as the deliveries of a target, or what another list has of it. */
+function Related({ operation, segment, ...rows }: Omit<Parameters<typeof Rows>[0], 'label' | 'empty'>) {
   const language = useLanguage();
   const can = useCan();
-  const place = `${segment}.${operation.path.split('/').at(-1)}`;
-  const title = placeText(place, 'many', language);
+  const title = placeText(segment, 'many', language);
   if (!can(operation.permission)) return null;
   return (
     <Section title={title}>
       <Rows
         operation={operation}
-        special={resources.find(({ list }) => list === operation.name) ?? { list: operation.name }}
-        segment={place}
-        path={path}
+        segment={segment}
+        {...rows}
         label={title}
         empty={
-          <Empty title={placeText(place, 'none', language)}>
-            <p>{placeText(place, 'why', language)}</p>
+          <Empty title={placeText(segment, 'none', language)}>
+            <p>{placeText(segment, 'why', language)}</p>
           </Empty>
         }
       />
@@ -78,31 +68,18 @@ function SubList({
   );
 }
 
-/** What another list has of the item, such as the sessions of a person. */
+/** What another list has of the item, such as the sessions of a person: that list, by the filter that names the item. */
 function Filtered({ of, filter, id }: { readonly of: string; readonly filter: string; readonly id: string }) {
-  const language = useLanguage();
-  const words = useWords(of);
-  const can = useCan();
-  const place = placeOf(of);
-  if (place?.fold === undefined || !can(place.permission)) return null;
-  const { group, special } = place.fold;
-  const title = titleOf(place, language);
+  const { group, special } = placeOf(of)?.fold as Fold;
+  const row = special.row?.filter((name) => name !== filter) ?? [];
   return (
-    <Section title={title}>
-      <Rows
-        operation={group.list}
-        special={{ ...special, row: (special.row ?? []).filter((name) => name !== filter) }}
-        segment={of}
-        group={group}
-        label={title}
-        query={{ [filter]: id }}
-        empty={
-          <Empty title={words.place('none')}>
-            <p>{words.place('why')}</p>
-          </Empty>
-        }
-      />
-    </Section>
+    <Related
+      operation={group.list}
+      segment={of}
+      special={{ ...special, row }}
+      group={group}
+      query={{ [filter]: id }}
+    />
   );
 }
 
@@ -216,7 +193,13 @@ export async function detailOf(fold: Fold) {
                   ) : null}
                 </div>
                 {group.lists.map((each) => (
-                  <SubList key={each.name} operation={each} segment={segment} path={params} />
+                  <Related
+                    key={each.name}
+                    operation={each}
+                    segment={`${segment}.${each.path.split('/').at(-1)}`}
+                    special={resources.find(({ list: of }) => of === each.name) ?? { list: each.name }}
+                    path={params}
+                  />
                 ))}
                 {Object.entries(special.lists ?? {}).map(([of, filter]) => (
                   <Filtered key={of} of={of} filter={filter} id={id} />

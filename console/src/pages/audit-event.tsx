@@ -7,7 +7,7 @@ import { Command, CopyId, commandLine } from '../parts/copy.tsx';
 import { Badge, Foreign, Time, useNumber } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Facts, PageHead, type PageProps, Section } from '../parts/page.tsx';
-import { Name, Ref } from '../parts/ref.tsx';
+import { Ref } from '../parts/ref.tsx';
 import { Shown, useWhy } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
 import { outcomeTone, Sentence } from './audit.tsx';
@@ -168,7 +168,7 @@ const leafOf = (event: Detail): unknown => {
 
 const named = ({ kind, id }: { readonly kind: string; readonly id: string | null }) => (
   <>
-    {id === null ? <Name kind={kind} id={id} /> : <Ref kind={kind} id={id} />}
+    <Ref kind={kind} id={id} />
     {id === null ? null : <CopyId>{id}</CopyId>}
   </>
 );
@@ -199,7 +199,7 @@ export function Page({ params, title }: PageProps) {
                   [own.number, String(event.seq)],
                   [own.actor, named(event.actor)],
                   [own.target, event.target === null ? own.none : named(event.target)],
-                  [own.client, event.client_id === null ? own.none : <Foreign>{event.client_id}</Foreign>],
+                  [own.client, event.client_id === null ? own.none : <Ref kind="client" id={event.client_id} />],
                   [own.at, <Time at={event.occurred_at} />],
                   [own.sealed, <Time at={event.sealed_at} />],
                   [own.trace, event.trace_id === null ? own.none : <CopyId>{event.trace_id}</CopyId>],

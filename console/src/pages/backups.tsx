@@ -3,7 +3,6 @@ import { Rows } from '../fold/list.tsx';
 import { CommandLine, commandLine } from '../parts/copy.tsx';
 import { Events } from '../parts/events.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
-import { Empty } from '../parts/states.tsx';
 import { Views } from '../parts/views.tsx';
 import { type Place, placeOf } from '../places.ts';
 import { inLanguages, useTexts } from '../texts/languages.ts';
@@ -13,8 +12,6 @@ const texts = inLanguages({
     lead: 'Whether what is here could be restored',
     evidence: 'Controls',
     evidenceWhy: 'What two controls of the page Compliance found. Backups themselves are made on the command line.',
-    noEvidence: 'These controls have not been checked yet',
-    noEvidenceWhy: 'A worker checks them every few minutes.',
     rehearsals: 'Rehearsals of a restore',
     noRehearsals: 'No restore was rehearsed yet',
     noRehearsalsWhy:
@@ -29,8 +26,6 @@ const texts = inLanguages({
     evidence: 'Kontrollen',
     evidenceWhy:
       'Was zwei Kontrollen der Seite Compliance fanden. Die Sicherungen selbst entstehen auf der Kommandozeile.',
-    noEvidence: 'Diese Kontrollen wurden noch nicht geprüft',
-    noEvidenceWhy: 'Ein Worker prüft sie alle paar Minuten.',
     rehearsals: 'Proben einer Wiederherstellung',
     noRehearsals: 'Noch keine Wiederherstellung wurde geprobt',
     noRehearsalsWhy:
@@ -57,11 +52,7 @@ function Controls() {
         group={group}
         label={own.evidence}
         only={({ control_id: id }) => CONTROLS.includes(String(id))}
-        empty={
-          <Empty title={own.noEvidence}>
-            <p>{own.noEvidenceWhy}</p>
-          </Empty>
-        }
+        empty={null}
       />
     </Section>
   );

@@ -15,7 +15,6 @@ const texts = inLanguages({
     nothing: 'Nothing was done automatically',
     nothingWhy: 'This detection only reports, or it did not know what to act on.',
     undo: 'Undo:',
-    openPerson: 'Open the person',
   },
   de: {
     what: 'Was gesehen wurde',
@@ -24,7 +23,6 @@ const texts = inLanguages({
     nothing: 'Nichts geschah automatisch',
     nothingWhy: 'Diese Erkennung meldet nur, oder worauf sie gewirkt hätte, war nicht bekannt.',
     undo: 'Rückgängig:',
-    openPerson: 'Person öffnen',
   },
 });
 
@@ -38,7 +36,6 @@ function Actions({ incident }: { readonly incident: Incident }) {
   const names = useTexts(actionNames);
   const effects = useTexts(effectTexts);
   const undoing = useTexts(undoTexts);
-  const can = useCan();
   const words = useWords('incidents');
   if (incident.actions.length === 0)
     return (
@@ -47,24 +44,17 @@ function Actions({ incident }: { readonly incident: Incident }) {
       </Empty>
     );
   return (
-    <>
-      <ul class="steps" aria-label={own.done}>
-        {incident.actions.map((action) => (
-          <li key={action}>
-            <strong>{byName(names, action) ?? words.value(action)}</strong>
-            <p>{byName(effects, action)}</p>
-            <p class="dim">
-              {own.undo} {byName(undoing, action)}
-            </p>
-          </li>
-        ))}
-      </ul>
-      {incident.subject.kind === 'user' && can('users:read') ? (
-        <p>
-          <a href={`/console/people/${encodeURIComponent(incident.subject.id)}`}>{own.openPerson}</a>
-        </p>
-      ) : null}
-    </>
+    <ul class="steps" aria-label={own.done}>
+      {incident.actions.map((action) => (
+        <li key={action}>
+          <strong>{byName(names, action) ?? words.value(action)}</strong>
+          <p>{byName(effects, action)}</p>
+          <p class="dim">
+            {own.undo} {byName(undoing, action)}
+          </p>
+        </li>
+      ))}
+    </ul>
   );
 }
 

@@ -20,7 +20,7 @@ const PAGES: Readonly<Record<string, readonly [path: string, permission: string]
 /** Members that name another thing, by its kind. */
 const KINDS: Readonly<Record<string, string>> = { user_id: 'user', owner_id: 'user', client_id: 'client' };
 
-type Named = { readonly kind: string; readonly id: string };
+type Named = { readonly kind: string; readonly id: string | null };
 
 /** What a value names, if it is an id of another thing: `user:1`, `{ kind, id }` or a member such as `user_id`. */
 function refOf(name: string, value: unknown): Named | undefined {
@@ -34,14 +34,14 @@ function refOf(name: string, value: unknown): Named | undefined {
   }
   if (typeof value !== 'object' || value === null || !('kind' in value) || !('id' in value)) return undefined;
   const { kind: of, id } = value as { readonly kind: unknown; readonly id: unknown };
-  return typeof of === 'string' ? { kind: of, id: typeof id === 'string' ? id : '–' } : undefined;
+  return typeof of === 'string' ? { kind: of, id: typeof id === 'string' ? id : null } : undefined;
 }
 
 /** What it is called, as text; its id as long as that is not known. */
-export function Name({ kind, id }: { readonly kind: string; readonly id: string | null }) {
+export function Name({ kind, id }: Named) {
   const words = useWords('kind');
   const ref = useNamed(kind, id);
-  if (ref?.exists === true) return <Foreign>{visibleText(ref.label)}</Foreign>;
+  if (ref?.exists === true) return <Foreign>{visibleText(ref.label.trim() || ref.id)}</Foreign>;
   return (
     <>
       {words.value(kind)}
@@ -56,11 +56,11 @@ export function Name({ kind, id }: { readonly kind: string; readonly id: string 
 }
 
 /** Where the page of a thing is; undefined without one, or without the permission that opens it. */
-export function useAddressOf(): (kind: string, id: string) => string | undefined {
+export function useAddressOf(): (kind: string, id: string | null) => string | undefined {
   const can = useCan();
   return (kind, id) => {
     const [path, permission] = (Object.hasOwn(PAGES, kind) ? PAGES[kind] : undefined) ?? [];
-    return path !== undefined && can(permission) ? `/console/${path}${encodeURIComponent(id)}` : undefined;
+    return path && id !== null && can(permission) ? `/console/${path}${encodeURIComponent(id)}` : undefined;
   };
 }
 
@@ -70,7 +70,7 @@ export function Ref({ kind, id }: Named) {
   const ref = useNamed(kind, id);
   const address = useAddressOf()(kind, id);
   return (
-    <span class="above" title={id}>
+    <span class="above" title={id ?? undefined}>
       {address !== undefined && ref?.exists !== false ? (
         <a href={address}>
           <Name kind={kind} id={id} />
@@ -81,7 +81,7 @@ export function Ref({ kind, id }: Named) {
       {ref?.exists === false ? ` (${texts.deleted})` : null}
       {ref?.owner ? (
         <>
-          , {texts.ownedBy} <Foreign>{visibleText(ref.owner.label ?? ref.owner.id)}</Foreign>
+          , {texts.ownedBy} <Name {...ref.owner} />
         </>
       ) : null}
     </span>

@@ -9,7 +9,6 @@ const ERRORS = [requestInvalid, unauthenticated, storeUnavailable] as const;
 /** For every caller: each finds and names only what its permissions let it read. */
 const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'any' } as const;
 
-const party = z.object({ kind: z.string(), id: z.string(), label: z.string().nullable() });
 const found = z
   .object({
     kind: z.string(),
@@ -18,11 +17,10 @@ const found = z
     label: z.string(),
     /** What tells it from others of the name: an address, a description, a state, a time. */
     detail: z.string().nullable(),
-    /** To whom or what it belongs; `label` only if the caller may read that. */
-    owner: party.nullable(),
+    /** To whom or what it belongs. */
+    owner: z.object({ kind: z.string(), id: z.string() }).nullable(),
   })
   .register(componentNames, { id: 'SearchHit' });
-export type HitView = z.output<typeof found>;
 
 /** At most this many ids in one request. */
 export const REFS_MAX = 100;
@@ -51,13 +49,7 @@ export const searchEndpoint = defineEndpoint({
     /** Of each kind. */
     limit: z.int().min(1).max(20).default(5),
   }),
-  responses: {
-    200: z.object({
-      hits: z.array(found),
-      /** What was searched: the kinds that the caller may read. */
-      kinds: z.array(z.string()),
-    }),
-  },
+  responses: { 200: z.object({ hits: z.array(found) }) },
   errors: ERRORS,
 });
 

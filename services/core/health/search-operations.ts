@@ -1,14 +1,15 @@
+import type { Found } from '../shared/finder.store.ts';
 import { operation } from '../shared/operation.ts';
 import { readRefs, search } from './search.ts';
-import { type HitView, readRefsEndpoint, searchEndpoint } from './search-contract.ts';
+import { readRefsEndpoint, searchEndpoint } from './search-contract.ts';
 
-const line = ({ kind, id, label, detail, owner }: HitView): string =>
+const line = ({ kind, id, label, detail, owner }: Found): string =>
   [
     kind.padEnd(8),
     id,
     label,
     ...(detail === null || detail === label ? [] : [detail]),
-    ...(owner === null ? [] : [`owned by ${owner.label ?? `${owner.kind} ${owner.id}`}`]),
+    ...(owner === null ? [] : [`owned by ${owner.kind} ${owner.id}`]),
   ].join('  ');
 
 /** One search over what the modules have, and the names of ids. */
