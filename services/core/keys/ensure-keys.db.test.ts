@@ -1,8 +1,9 @@
 import { createPrivateKey } from 'node:crypto';
+import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
+import { ensureKeys, type EnsureKeysSettings } from './ensure-keys.ts';
 import {
   KEY_AUDIENCE,
   KEY_SECRET,
@@ -15,6 +16,7 @@ import {
 import { KeyMaterialError } from './key-material.ts';
 import { readKeyWarnings } from './key-warnings.ts';
 import { listKeys } from './list-keys.ts';
+import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
 import { retireKeys } from './retire-keys.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
@@ -209,5 +211,269 @@ describe('HS256 mode', () => {
     expect(
       harness.ports.vault.open(open[0]?.privateKey ?? '', `jwks:${open[0]?.purpose}:${open[0]?.id}`).toString(),
     ).not.toBe(KEY_SECRET);
+  });
+});
+
+describe('compromise', () => {
+  beforeEach(() => harness.start());
+
+  test('one transaction destroys the private key, writes revocation and audit rows, and publishes a replacement that signs immediately', async () => {
+    const [before] = await harness.keyRows();
+    const kid = before?.id ?? '';
+    const answer = await compromiseKey(harness.ports, { kid, reason: 'laptop stolen' }, testCaller);
+    expect(answer.key).toMatchObject({ kid, state: 'compromised', compromise_reason: 'laptop stolen' });
+    expect(answer.signer).toMatchObject({ state: 'active', alg: 'EdDSA' });
+    expect(answer.notice).toMatch(/signs immediately, without the hold period/);
+    const rows = await harness.keyRows();
+    expect(rows.find((row) => row.id === kid)).toMatchObject({ privateKey: '', compromised: true });
+    expect(rows.find((row) => row.id === answer.signer?.kid)).toMatchObject({ from: before?.from, until: null });
+    const revocations = await harness.ports.raw(
+      'SELECT kind, value, reason, epoch IS NOT NULL AS numbered FROM revocations',
+    );
+    expect(revocations).toEqual([{ kind: 'key', value: kid, reason: 'key_compromised', numbered: true }]);
+    expect(await harness.eventsOf('key.compromised')).toMatchObject([
+      { target_id: kid, detail: { reason: 'laptop stolen', replaced_by: answer.signer?.kid } },
+    ]);
+    expect(harness.changes()).toBe(1);
+  });
+
+  test('repeated or concurrent calls answer the same and change nothing more', async () => {
+    const kid = (await harness.keyRows())[0]?.id ?? '';
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller)),
+    );
+    answers.push(await compromiseKey(harness.ports, { kid, reason: 'another' }, testCaller));
+    expect(new Set(answers.map((answer) => JSON.stringify([answer.key, answer.signer?.kid, answer.notice]))).size).toBe(
+      1,
+    );
+    expect(await harness.keyRows()).toHaveLength(2);
+    expect(await harness.eventsOf('key.compromised')).toHaveLength(1);
+    expect(harness.changes()).toBe(1);
+  });
+
+  test('a pending successor starts earlier instead of a third key', async () => {
+    const kid = (await harness.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
+    const answer = await compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller);
+    expect(answer.signer).toMatchObject({ kid: next.kid, state: 'active' });
+    expect(await harness.keyRows()).toHaveLength(2);
+  });
+
+  test('a compromised pending key never signs: the active key continues', async () => {
+    const active = (await harness.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
+    const answer = await compromiseKey(harness.ports, { kid: next.kid, reason: 'r' }, testCaller);
+    expect(answer).toMatchObject({ signer: { kid: active, signs_until: null, leaves_at: null } });
+    expect(answer.notice).toMatch(/unchanged/);
+    expect(await rotateSigningKeys(harness.ports, {}, testCaller)).toMatchObject({ outcome: 'publish' });
+  });
+
+  test('a compromised retiring key is rejected without a change of signer', async () => {
+    const kid = (await harness.keyRows())[0]?.id ?? '';
+    const { key: next } = await rotateSigningKeys(harness.ports, {}, testCaller);
+    await harness.age(120);
+    const answer = await compromiseKey(harness.ports, { kid, reason: 'r' }, testCaller);
+    expect(answer).toMatchObject({ key: { state: 'compromised' }, signer: { kid: next.kid } });
+    expect(await harness.keyRows()).toHaveLength(2);
+  });
+
+  test('an unknown kid is 404 and changes nothing', async () => {
+    await expect(compromiseKey(harness.ports, { kid: 'unknown', reason: 'r' }, testCaller)).rejects.toMatchObject({
+      code: 'key_unknown',
+    });
+    expect(await harness.keyRows()).toHaveLength(1);
+  });
+
+  test('after any sequence of rotations and compromises the ranges meet and one key signs now', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.oneof(
+            fc.record({ kind: fc.constant('rotate' as const), seconds: fc.constantFrom(0, 30, 90) }),
+            fc.record({
+              kind: fc.constant('compromise' as const),
+              index: fc.nat(6),
+              seconds: fc.constantFrom(0, 30, 90),
+            }),
+          ),
+          { minLength: 1, maxLength: 6 },
+        ),
+        async (steps) => {
+          await harness.ports.raw('TRUNCATE jwks');
+          await harness.start();
+          for (const step of steps) {
+            await harness.age(step.seconds);
+            const rows = await harness.keyRows();
+            if (step.kind === 'rotate') await rotateSigningKeys(harness.ports, {}, testCaller);
+            else
+              await compromiseKey(
+                harness.ports,
+                { kid: rows[step.index % rows.length]?.id ?? '', reason: 'r' },
+                testCaller,
+              );
+          }
+          const views = await listKeys(harness.ports);
+          expect(views.filter((view) => view.state === 'active')).toHaveLength(1);
+          expect(views.filter((view) => view.state === 'pending').length).toBeLessThanOrEqual(1);
+          const planned = (await harness.keyRows()).filter(
+            (row) => !row.compromised && (row.until === null || row.until > Date.now()),
+          );
+          for (const [index, row] of planned.entries()) expect(row.until).toBe(planned[index + 1]?.from ?? null);
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+});
+
+describe('a restored database', () => {
+  test('every live key is compromised and one new key per purpose signs, in the caller’s transaction', async () => {
+    await harness.start(keySettings({ algorithm: 'HS256' }));
+    await rotateSigningKeys(harness.ports, {}, testCaller);
+    const before = (await harness.keyRows()).map((row) => row.id);
+    const replacements = await makeReplacements(harness.ports);
+    const { compromised, created } = await harness.ports.transact((tx) =>
+      replaceAllKeys(harness.ports, tx, replacements, 'restored', testCaller),
+    );
+    expect([...compromised].sort()).toEqual([...before].sort());
+    expect(created).toHaveLength(2);
+    const views = await listKeys(harness.ports);
+    expect(
+      views
+        .filter((view) => view.state === 'active')
+        .map((view) => view.kid)
+        .sort(),
+    ).toEqual([...created].sort());
+    expect(views.filter((view) => view.state === 'compromised')).toHaveLength(3);
+    expect(await harness.ports.raw('SELECT 1 FROM revocations')).toHaveLength(3);
+  });
+});
+
+describe('rotation', () => {
+  beforeEach(() => harness.start());
+
+  test('publishes the next key now; the current range ends at exactly its lower bound', async () => {
+    const { outcome, key } = await rotateSigningKeys(harness.ports, {}, testCaller);
+    expect(outcome).toBe('publish');
+    const [current, next] = await harness.keyRows();
+    expect(next).toMatchObject({ id: key.kid, until: null, from: current?.until });
+    expect((next?.from ?? 0) - (next?.published ?? 0)).toBe(60_000 + SKEW_MS);
+    expect(current?.leaves).toBe((current?.until ?? 0) + 905_000 + SKEW_MS);
+    expect(await listKeys(harness.ports)).toMatchObject([{ state: 'active' }, { state: 'pending', kid: key.kid }]);
+    expect(harness.changes()).toBe(1);
+    const events = await harness.eventsOf('key.published');
+    expect(events.at(-1)).toMatchObject({
+      target_id: key.kid,
+      actor_id: 'test',
+      detail: { signs_from: key.activates_at },
+    });
+  });
+
+  test('ten concurrent rotations and one more publish one key; all return it', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => rotateSigningKeys(harness.ports, {}, testCaller)),
+    );
+    answers.push(await rotateSigningKeys(harness.ports, {}, testCaller));
+    expect(new Set(answers.map((answer) => answer.key.kid)).size).toBe(1);
+    expect(answers.filter((answer) => answer.outcome === 'publish')).toHaveLength(1);
+    expect(await harness.keyRows()).toHaveLength(2);
+    expect(harness.changes()).toBe(1);
+  });
+
+  test('a scheduled rotation does nothing before its day', async () => {
+    expect(await rotateSigningKeys(harness.ports, { onlyWhenDue: true }, testCaller)).toMatchObject({
+      outcome: 'not_due',
+    });
+    await harness.age(30 * 86_400);
+    expect(await rotateSigningKeys(harness.ports, { onlyWhenDue: true }, testCaller)).toMatchObject({
+      outcome: 'publish',
+    });
+  });
+
+  test('two signers at the same time cannot be written by any statement (exclusion constraint)', async () => {
+    const insert = `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", signs, longest_token_seconds)
+      VALUES ('second', $1, 'EdDSA', '{}', 'x', tstzrange(now() + interval '1 hour', NULL), 900)`;
+    await expect(harness.ports.raw(insert, ['access'])).rejects.toMatchObject({ code: '23P01' });
+    await harness.ports.raw(insert, ['another-purpose']);
+    await harness.ports.raw(`DELETE FROM jwks WHERE id = 'second'`);
+  });
+
+  test('a signer without its private key cannot be written', async () => {
+    await expect(harness.ports.raw(`UPDATE jwks SET "privateKey" = ''`)).rejects.toMatchObject({ code: '23514' });
+  });
+});
+
+describe('retirement', () => {
+  beforeEach(async () => {
+    await harness.start();
+    await rotateSigningKeys(harness.ports, {}, testCaller);
+  });
+
+  test('the private key is destroyed once no copy can still sign with it, and not before', async () => {
+    const [{ id: kid } = { id: '' }] = await harness.keyRows();
+    await harness.age(60 + SKEW_MS / 1_000 + 1);
+    expect(await retireKeys(harness.ports, testCaller)).toEqual({ keys: [], secrets: [] });
+    await harness.age(SKEW_MS / 1_000);
+    expect(await retireKeys(harness.ports, testCaller)).toEqual({ keys: [kid], secrets: [] });
+    expect((await harness.keyRows()).map((row) => row.privateKey === '')).toEqual([true, false]);
+    expect(await harness.eventsOf('key.private_part_destroyed')).toMatchObject([{ target_id: kid }]);
+    expect(await retireKeys(harness.ports, testCaller)).toEqual({ keys: [], secrets: [] });
+    expect(await listKeys(harness.ports)).toMatchObject([{ state: 'retiring' }, { state: 'active' }]);
+  });
+
+  test('history is deleted after a year, except for compromised keys', async () => {
+    await harness.age(86_400);
+    await compromiseKey(
+      harness.ports,
+      { kid: (await harness.keyRows())[0]?.id ?? '', reason: 'found in a log' },
+      testCaller,
+    );
+    await rotateSigningKeys(harness.ports, {}, testCaller);
+    await harness.age(500 * 86_400);
+    await retireKeys(harness.ports, testCaller);
+    expect((await harness.keyRows()).map((row) => row.compromised)).toEqual([true, false]);
+    expect(await listKeys(harness.ports)).toHaveLength(1);
+  });
+});
+
+describe('server secrets', () => {
+  beforeEach(() => harness.start());
+  const refreshRows = (): Promise<{ version: number; destroyed: boolean }[]> =>
+    harness.ports.raw(
+      `SELECT version, secret = '' AS destroyed FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`,
+    );
+
+  test('a new version waits until every copy knows it; a repeated call returns the waiting one', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, () => rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller)),
+    );
+    expect(answers.filter(({ outcome }) => outcome === 'created')).toHaveLength(1);
+    expect(new Set(answers.map((row) => `${row.version} ${row.activates_at}`)).size).toBe(1);
+    const [row] = await harness.ports.raw<{ waits: number }>(
+      `SELECT extract(epoch FROM activates_at - created_at)::int AS waits FROM server_secrets WHERE version = 2`,
+    );
+    expect(row?.waits).toBe(30 + SKEW_MS / 1_000);
+    expect(harness.changes()).toBe(1);
+  });
+
+  test('an old refresh version is kept for the longest token family and then destroyed', async () => {
+    await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
+    await harness.age(40 + 3_600);
+    expect((await retireKeys(harness.ports, testCaller)).secrets).toEqual([]);
+    await harness.age(5 + SKEW_MS / 1_000);
+    expect((await retireKeys(harness.ports, testCaller)).secrets).toEqual(['refresh:1']);
+    expect(await refreshRows()).toEqual([
+      { version: 1, destroyed: true },
+      { version: 2, destroyed: false },
+    ]);
+    expect(await harness.eventsOf('server_secret.destroyed')).toMatchObject([{ target_id: 'server_secret:refresh:1' }]);
+    expect(await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller)).toMatchObject({ version: 3 });
+  });
+
+  test('secrets that stored values depend on are never destroyed', async () => {
+    await rotateServerSecret(harness.ports, { purpose: 'pepper' }, testCaller);
+    await rotateServerSecret(harness.ports, { purpose: 'identifier' }, testCaller);
+    await harness.age(10 * 365 * 86_400);
+    expect((await retireKeys(harness.ports, testCaller)).secrets).toEqual([]);
   });
 });

@@ -1,13 +1,22 @@
-import { readFile, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { claimUnusedDatabase } from '#services/core/revocations/high-water-keeper.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { newClient } from '#tools/testing/harness/api.ts';
-import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { API_URL, type ApiCopy, newClient, type TestClient } from '#tools/testing/harness/api.ts';
+import { createTestPorts, queryRows, testCaller } from '#tools/testing/harness/ports.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
-import { issued, openRestoreHarness, type RestoreHarness, userInsert } from './restore-harness.ts';
+import {
+  call,
+  issue,
+  issued,
+  openRestoreHarness,
+  type Pair,
+  type RestoreHarness,
+  userInsert,
+} from './restore-harness.ts';
 
 const sessionInsert = defineStatement(
   'testRestoreSession',
@@ -107,5 +116,158 @@ test('only its owner can read the marks file', async () => {
     incarnation: '0-0',
     revocation_epoch: 1,
     beat: 1,
+  });
+});
+
+const validate = (copy: ApiCopy, { access_token }: Pair) => call(copy, '/v1/tokens/validate', { token: access_token });
+const refresh = (copy: ApiCopy, { refresh_token }: Pair) => call(copy, '/v1/tokens/refresh', { refresh_token });
+
+const isRewound = (copy: ApiCopy): Promise<unknown> =>
+  expect.poll(() => copy.ports.revocations.state().rewound, { timeout: 60_000 }).toBe(true);
+const isBack = (copy: ApiCopy): Promise<unknown> =>
+  expect.poll(async () => (await fetch(`${copy.url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
+/** Taking the backup cuts the copy's connections: it refuses writes until a later poll succeeds. */
+const writesAgain = (copy: ApiCopy): Promise<unknown> =>
+  expect
+    .poll(async () => (await call(copy, '/api/auth/request-password-reset', { email: 'new@example.test' })).status, {
+      timeout: 60_000,
+    })
+    .toBe(200);
+
+async function refusesEverything(copy: ApiCopy, pair: Pair, client: TestClient): Promise<void> {
+  for (const answer of [await validate(copy, pair), await refresh(copy, pair), await issue(copy, client)]) {
+    expect(answer.status).toBe(503);
+    expect(answer.body).toMatchObject({ code: 'state_rewound', fix: expect.stringContaining('restore --accept-loss') });
+  }
+  const ready = await call(copy, '/readyz');
+  expect(ready.status).toBe(503);
+  expect(ready.body).toMatchObject({ components: { revocations: 'rewound' } });
+  expect((await call(copy, '/healthz')).status).toBe(200);
+}
+
+describe('restoring an older backup', { timeout: 240_000 }, () => {
+  test('blocks issuing and validating on running and new copies until the loss is accepted; then no earlier token is valid', async () => {
+    const first = await harness.startCopy();
+    const client = await newClient(first, ['tokens:issue', 'tokens:revoke']);
+    await first.ports.sql.query(userInsert, ['alice']);
+    const kept = await issued(first, client);
+    await harness.takeBackup();
+    await writesAgain(first);
+
+    // Missing from the backup: a token family, a rotation and a revocation.
+    const lost = await issued(first, client);
+    const rotated = (await refresh(first, kept)).body as Pair;
+    const revoked = await issued(first, client);
+    const { status } = await call(first, '/v1/tokens/revoke', { token: kept.access_token, reason: 'stolen' }, client);
+    expect(status).toBe(200);
+    expect((await validate(first, kept)).body).toEqual({ active: false, reason: 'revoked' });
+    await harness.marksReach(first, 2);
+
+    await harness.restoreBackup();
+    await isRewound(first);
+    await refusesEverything(first, kept, client);
+    const second = await harness.startCopy();
+    await refusesEverything(second, lost, client);
+
+    // The command line, as an operator types it.
+    const cli = await harness.sallyport(['--json', '--yes', 'restore', '--accept-loss']);
+    expect(cli.code, cli.err).toBe(0);
+    const report = JSON.parse(cli.out);
+    expect(report).toMatchObject({ ended: { families: 1, users: 1 }, keys_compromised: [expect.any(String)] });
+    expect(report.keys_created).toHaveLength(1);
+
+    await Promise.all([isBack(first), isBack(second)]);
+    for (const copy of [first, second]) {
+      for (const pair of [kept, lost, rotated, revoked]) {
+        expect((await validate(copy, pair)).body).toMatchObject({ active: false });
+        const refused = await refresh(copy, pair);
+        expect(refused.status).toBe(401);
+        expect(['refresh_token_invalid', 'session_ended']).toContain(refused.body.code);
+      }
+    }
+    const fresh = await issued(first, client);
+    expect((await validate(second, fresh)).body).toMatchObject({ active: true });
+    const next = (await refresh(second, fresh)).body as Pair;
+    expect((await validate(first, next)).body).toMatchObject({ active: true });
+
+    // A backup from before the accepted loss has a replaced incarnation, whatever its counters are.
+    await harness.restoreBackup();
+    await Promise.all([isRewound(first), isRewound(second)]);
+    await refusesEverything(second, next, client);
+  });
+
+  test('a session missing from the backup does not survive in Redis, even after its revocation expired', async () => {
+    const first = await harness.startCopy();
+    await harness.takeBackup();
+    await writesAgain(first);
+    const signedUp = await fetch(`${first.url}/api/auth/signup`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', origin: API_URL },
+      body: JSON.stringify({ email: 'lost@example.test', password: 'correct horse battery staple' }),
+    });
+    expect(signedUp.status).toBe(201);
+    const cookie = signedUp.headers
+      .getSetCookie()
+      .map((line) => line.split(';', 1)[0])
+      .join('; ');
+    const sessionStatus = async (copy: ApiCopy): Promise<number> =>
+      (await fetch(`${copy.url}/api/auth/session`, { headers: { cookie } })).status;
+    await expect.poll(() => sessionStatus(first)).toBe(200);
+    await harness.marksReach(first, 2);
+    await harness.restoreBackup();
+    await isRewound(first);
+    expect((await harness.sallyport(['--yes', 'restore', '--accept-loss'])).code).toBe(0);
+    await isBack(first);
+    expect(await sessionStatus(first)).toBe(401);
+    // The state after the revocations of the restore have expired.
+    await queryRows(harness.databaseUrl, 'DELETE FROM revocations');
+    expect(await sessionStatus(await harness.startCopy())).toBe(401);
+  });
+
+  test('a copy with its own high-water marks updates them when the loss is accepted on another host', async () => {
+    const first = await harness.startCopy();
+    await harness.marksReach(first, 1);
+    await harness.takeBackup();
+    await writesAgain(first);
+    await harness.marksReach(first, 2);
+    await harness.restoreBackup();
+    await isRewound(first);
+    const elsewhere = await mkdtemp(join(tmpdir(), 'sallyport-elsewhere-'));
+    const ports = {
+      ...createTestPorts(harness.databaseUrl),
+      vault: first.ports.vault,
+      marks: createFileMarks(elsewhere),
+    };
+    const done = await restoreAcceptLoss(ports, { isForced: false }, testCaller);
+    await ports.end();
+    await isBack(first);
+    expect(first.ports.revocations.state().incarnation).toBe(done.incarnation);
+    await expect.poll(async () => (await createFileMarks(harness.marksDir).read())?.incarnation).toBe(done.incarnation);
+    await rm(elsewhere, { recursive: true, force: true });
+  });
+
+  test('if the newest state is restored after all, copies recover by themselves and every token stays valid', async () => {
+    const copy = await harness.startCopy();
+    const client = await newClient(copy, ['tokens:issue']);
+    await copy.ports.sql.query(userInsert, ['alice']);
+    await harness.takeBackup();
+    await writesAgain(copy);
+    const pair = await issued(copy, client);
+    await harness.marksReach(copy, 2);
+    const name = harness.databaseName;
+    const aside = `${name}_aside`;
+    await harness.withoutConnections(async (admin) => {
+      await admin.query(`ALTER DATABASE ${name} RENAME TO ${aside}`);
+      await admin.query(`CREATE DATABASE ${name} TEMPLATE ${harness.backupName}`);
+    });
+    await isRewound(copy);
+    await harness.withoutConnections(async (admin) => {
+      await admin.query(`DROP DATABASE ${name}`);
+      await admin.query(`ALTER DATABASE ${aside} WITH ALLOW_CONNECTIONS true`);
+      await admin.query(`ALTER DATABASE ${aside} RENAME TO ${name}`);
+    });
+    await isBack(copy);
+    expect((await validate(copy, pair)).body).toMatchObject({ active: true });
+    expect((await refresh(copy, pair)).status).toBe(200);
   });
 });
