@@ -50,33 +50,28 @@ export type AuditEvent = Answer<'GET /v1/audit/events'>['events'][number];
 /** Outcomes other than success and a sum of many events deserve a look. */
 export const outcomeTone = (outcome: string): Tone => (['ok', 'counted'].includes(outcome) ? 'plain' : 'warn');
 
-/** What stands for `{target}` or `{user:user_id}` in a sentence: a party, by its name, or a member of the detail. */
-function Said({ event, place, withLinks }: { readonly event: AuditEvent; readonly place: string; readonly withLinks: boolean }) {
-  const { actor, target, client_id: client, detail } = event;
-  const parties = { actor, target, client: client === null ? null : { kind: 'client', id: client } };
-  const [kind = '', member] = place.split(':');
-  const value = detail[member ?? kind];
-  const known = kind in parties ? parties[kind as keyof typeof parties] : null;
-  const party = known ?? (member !== undefined && typeof value === 'string' ? { kind, id: value } : null);
-  if (party === null) {
-    const values = [value].flat();
-    const isKnown = values.every((each) => ['string', 'number'].includes(typeof each));
-    return <Foreign>{isKnown ? visibleText(values.join(', ')) : '…'}</Foreign>;
-  }
-  return withLinks ? <Ref {...party} /> : <Name {...party} />;
-}
-
 /** What happened, with people and things by their names. @param withLinks not within a link */
 export function Sentence({ event, withLinks = false }: { readonly event: AuditEvent; readonly withLinks?: boolean }) {
-  const [en, de] = eventSentences[`${event.type} ${event.outcome}`] ?? eventSentences[event.type] ?? [];
-  const sentence = (useLanguage() === 'de' ? de : en) ?? `{actor}: ${event.type}, {target}`;
-  return (
-    <>
-      {sentence.split(/\{([\w:]+)\}/).map((part, at) =>
-        at % 2 === 0 ? part : <Said key={`${at}`} event={event} place={part} withLinks={withLinks} />,
-      )}
-    </>
-  );
+  const { actor, target, client_id: client, detail, type } = event;
+  const [en, de] = eventSentences[`${type} ${event.outcome}`] ?? eventSentences[type] ?? [];
+  const sentence = (useLanguage() === 'de' ? de : en) ?? `{actor}: ${type}, {target}`;
+  const Party = withLinks ? Ref : Name;
+  /** What stands for `{target}`, for `{user:owner_id}` or for another member of the detail. */
+  const said = (place: string) => {
+    const [kind = '', member = kind] = place.split(':');
+    const values = [detail[member]].flat();
+    // Left out, or erased.
+    const text = values.every((each) => ['string', 'number'].includes(typeof each)) ? values.join(', ') : '…';
+    const parties: Readonly<Record<string, typeof actor | null>> = {
+      ...{ actor, target },
+      client: client === null ? null : { kind: 'client', id: client },
+      user: text === '…' ? null : { kind: 'user', id: text },
+    };
+    const party = parties[kind];
+    return party ? <Party {...party} /> : <Foreign>{visibleText(text)}</Foreign>;
+  };
+  const parts = sentence.split(/\{([\w:]+)\}/);
+  return <>{parts.map((part, at) => (at % 2 === 0 ? part : <span key={part}>{said(part)}</span>))}</>;
 }
 
 /** One event as a row; the live stream shows the same. */

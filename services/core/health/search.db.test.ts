@@ -33,7 +33,8 @@ afterAll(() => ports?.end());
 const asked = () => ({ sql: ports.sql, finders: () => loadList('finders') });
 const hitsOf = async (q: string, caller: Caller = testCaller, limit = 5) =>
   (await search(asked(), { q, limit }, caller)).hits;
-const idsOf = async (...given: Parameters<typeof hitsOf>) => (await hitsOf(...given)).map(({ kind, id }) => `${kind}:${id}`);
+const idsOf = async (...given: Parameters<typeof hitsOf>) =>
+  (await hitsOf(...given)).map(({ kind, id }) => `${kind}:${id}`);
 const refsOf = async (ids: string, caller: Caller = testCaller) => (await readRefs(asked(), { ids }, caller)).refs;
 
 test.each([
@@ -98,8 +99,8 @@ test.each(KINDS)('a caller finds and names %s by %s alone', async (kind, permiss
 
 test('names come once for each id; ids may have commas, and those of another form are unknown', async () => {
   const [comma, long] = ['client:https://x.test/a,b', `api_key:${'9'.repeat(40)}`];
-  const refs = await refsOf(`client:deployer,user:ada-id-77,client:deployer,${comma},session:1,incident:no-uuid,${long}`);
-  expect(refs.map(({ kind, id, exists }) => [`${kind}:${id}`, exists]).sort()).toEqual([
+  const given = ['client:deployer', 'user:ada-id-77', 'client:deployer', comma, 'session:1', 'incident:no-uuid', long];
+  expect((await refsOf(given.join(','))).map(({ kind, id, exists }) => [`${kind}:${id}`, exists]).sort()).toEqual([
     [long, false],
     ['client:deployer', true],
     [comma, false],

@@ -23,8 +23,8 @@ test('each sentence is about an event and an outcome that a module declares', ()
 });
 
 test('an event is said with ids, as far as it is known', () => {
-  const [actor, target] = [{ kind: 'user', id: 'ada' }, { kind: 'user', id: 'olga' }];
-  const event = { type: 'user.role_granted', outcome: 'ok', actor, target, client_id: null, detail: { role: 'auditor' } };
+  const parties = { actor: { kind: 'user', id: 'ada' }, target: { kind: 'user', id: 'olga' }, client_id: null };
+  const event = { type: 'user.role_granted', outcome: 'ok', ...parties, detail: { role: 'auditor' } };
   expect(plainSentence(event)).toBe('user ada granted user olga the role auditor');
   expect(plainSentence({ ...event, detail: { role: { sha256: 'x' } } })).toBe('user ada granted user olga the role …');
   expect(plainSentence({ ...event, type: 'session.created', detail: { user_id: 'bo' } })).toBe(
