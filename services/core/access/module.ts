@@ -6,7 +6,7 @@ import { clientRefusalPurge } from './refusals/refusals.store.ts';
 
 export const accessModule = defineModule({
   name: 'access',
-  sentence: 'Keeps clients, roles and permissions, and who holds which.',
+  sentence: 'Keeps clients, roles and permissions, and who holds which; finds and names what a caller may read.',
   tables: ['roles', 'permissions', 'applications', 'role_permissions', 'oauth_clients', 'client_refusals'],
   permissions: Object.values(permissions),
   events: Object.values(events),
@@ -16,6 +16,7 @@ export const accessModule = defineModule({
     ...(await import('./refusals/operations.ts')).refusalOperations,
     ...(await import('./role-operations.ts')).roleOperations,
     ...(await import('./application-operations.ts')).applicationOperations,
+    ...(await import('./search-operations.ts')).searchOperations,
   ],
   finders: async () => [
     (await import('./clients.store.ts')).clientFinder,

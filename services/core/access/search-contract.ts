@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
-import { text } from '../access/admin-shapes.ts';
+import { text } from './admin-shapes.ts';
 
 const TAG = 'Operations';
 const ERRORS = [requestInvalid, unauthenticated, storeUnavailable] as const;
