@@ -122,7 +122,7 @@ type Of = { readonly shape: Shape; readonly segment: string };
 
 /** As RFC 5952 writes it: `::1` for one of eight groups. */
 function shortAddress(address: string): string {
-  const url = `http://[${address}]`;
+  const url = `ws://[${address}]`;
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : visibleText(address);
 }
 

@@ -63,7 +63,8 @@ export function Sentence({ event, withLinks = false }: { readonly event: AuditEv
     // Left out, or erased.
     const text = values.every((each) => ['string', 'number'].includes(typeof each)) ? values.join(', ') : '…';
     const parties: Readonly<Record<string, typeof actor | null>> = {
-      ...{ actor, target },
+      actor,
+      target,
       client: client === null ? null : { kind: 'client', id: client },
       user: text === '…' ? null : { kind: 'user', id: text },
     };

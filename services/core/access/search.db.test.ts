@@ -51,7 +51,7 @@ test.each([
   ['compliance', ['role:compliance']],
   ['_100%@', ['user:bob-id']],
   // Wildcards of SQL stand for themselves.
-  ...['a%e@', 'l_velace', '%%%', '___', '\\\\\\', `'; DROP TABLE users; --`, ' '].map((q) => [q, []] as const),
+  ...['a%e@', 'l_velace', '%%%', '___', '\\\\\\', `'; DROP TABLE users; --`, ' '].map((q): [string, string[]] => [q, []]),
 ])('search finds by %s', async (q, found) => {
   expect((await idsOf(q)).sort()).toEqual([...found].sort());
 });
@@ -70,7 +70,7 @@ test('search finds events by their number and requests by their trace once they 
   await log.emit(1, { type: 'user.created', traceparent: `00-${traceId}-${'c'.repeat(16)}-01` });
   await sealEvents(log, {}, testCaller);
   await log.end();
-  const [{ seq }] = (await ports.raw(
+  const [{ seq }] = (await ports.raw<{ seq: string }>(
     `SELECT seq FROM audit_events WHERE type = 'user.created' AND trace_id IS NOT NULL`,
   )) as [{ seq: string }];
   const found = { label: 'user.created', detail: expect.stringMatching(/Z$/), owner: null };
