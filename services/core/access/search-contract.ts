@@ -21,6 +21,7 @@ const found = z
     owner: z.object({ kind: z.string(), id: z.string() }).nullable(),
   })
   .register(componentNames, { id: 'SearchHit' });
+export type HitView = z.output<typeof found>;
 
 /** At most this many ids in one request. */
 export const REFS_MAX = 100;

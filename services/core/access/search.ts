@@ -1,16 +1,16 @@
 import { requestInvalid } from '#services/platform/errors.ts';
 import { holds } from '../authority/permissions.ts';
+import type { Module } from '../module.ts';
 import type { Caller, Ports } from '../ports.ts';
-import type { Finder, Found } from '../shared/finder.store.ts';
-import { REFS_MAX, type RefView } from './search-contract.ts';
+import { type HitView, REFS_MAX, type RefView } from './search-contract.ts';
 
 type SearchPorts = Pick<Ports, 'sql'> & {
   /** How things of the modules that the installation has are found and named. */
-  readonly finders: () => Promise<readonly Finder[]>;
+  readonly finders: Module['finders'];
 };
 
 /** The one place that decides which kinds a caller finds. */
-const findersFor = async ({ finders }: SearchPorts, caller: Caller): Promise<readonly Finder[]> =>
+const findersFor = async ({ finders }: SearchPorts, caller: Caller) =>
   (await finders()).filter(({ permission }) => holds(caller, permission));
 
 /** Finds what the caller may read by a part of its name, address or id; at most `limit` of each kind. */
@@ -18,7 +18,7 @@ export async function search(
   ports: SearchPorts,
   { q, limit }: { readonly q: string; readonly limit: number },
   caller: Caller,
-): Promise<{ readonly hits: Found[] }> {
+): Promise<{ readonly hits: HitView[] }> {
   const text = q.trim();
   const finders = text === '' ? [] : await findersFor(ports, caller);
   return { hits: (await Promise.all(finders.map(({ find }) => find(ports.sql, text, limit)))).flat() };
