@@ -73,13 +73,7 @@ function Filtered({ of, filter, id }: { readonly of: string; readonly filter: st
   const { group, special } = placeOf(of)?.fold as Fold;
   const row = special.row?.filter((name) => name !== filter) ?? [];
   return (
-    <Related
-      operation={group.list}
-      segment={of}
-      special={{ ...special, row }}
-      group={group}
-      query={{ [filter]: id }}
-    />
+    <Related operation={group.list} segment={of} special={{ ...special, row }} group={group} query={{ [filter]: id }} />
   );
 }
 

@@ -51,7 +51,10 @@ test.each([
   ['compliance', ['role:compliance']],
   ['_100%@', ['user:bob-id']],
   // Wildcards of SQL stand for themselves.
-  ...['a%e@', 'l_velace', '%%%', '___', '\\\\\\', `'; DROP TABLE users; --`, ' '].map((q): [string, string[]] => [q, []]),
+  ...['a%e@', 'l_velace', '%%%', '___', '\\\\\\', `'; DROP TABLE users; --`, ' '].map((q): [string, string[]] => [
+    q,
+    [],
+  ]),
 ])('search finds by %s', async (q, found) => {
   expect((await idsOf(q)).sort()).toEqual([...found].sort());
 });

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { ensureKeys, type EnsureKeysSettings } from './ensure-keys.ts';
+import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import {
   KEY_AUDIENCE,
   KEY_SECRET,

@@ -13,11 +13,11 @@ import {
   openGrantHarness,
 } from '../grant-harness.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
-import { answerError, requestUsed } from './authorize-step.ts';
 import { authorize } from './authorize.ts';
+import { answerError, requestUsed } from './authorize-step.ts';
 import { decideConsent } from './decide-consent.ts';
 import { pushAuthorizationRequest } from './push-authorization-request.ts';
-import { readAuthorizationRequest, REQUEST_EXPIRED, requestUriHash } from './pushed-requests.ts';
+import { REQUEST_EXPIRED, readAuthorizationRequest, requestUriHash } from './pushed-requests.ts';
 
 const HTU = 'http://api.sallyport.test/oauth2/par';
 
