@@ -70,7 +70,7 @@ function Related({ operation, segment, ...rows }: Omit<Parameters<typeof Rows>[0
 
 /** What another list has of the item, such as the sessions of a person: that list, by the filter that names the item. */
 function Filtered({ of, filter, id }: { readonly of: string; readonly filter: string; readonly id: string }) {
-  const { group, special } = placeOf(of)?.fold as Fold;
+  const { group, special } = (placeOf(of) as Place).fold as Fold;
   const row = special.row?.filter((name) => name !== filter) ?? [];
   return (
     <Related operation={group.list} segment={of} special={{ ...special, row }} group={group} query={{ [filter]: id }} />

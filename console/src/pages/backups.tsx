@@ -41,7 +41,7 @@ const CONTROLS = ['backups-recent', 'restore-drill'];
 
 function Controls() {
   const own = useTexts(texts);
-  const { group, special } = placeOf('compliance-controls')?.fold as NonNullable<Place['fold']>;
+  const { group, special } = (placeOf('compliance-controls') as Place).fold as NonNullable<Place['fold']>;
   return (
     <Section title={own.evidence}>
       <p class="dim">{own.evidenceWhy}</p>

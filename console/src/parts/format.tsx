@@ -57,12 +57,6 @@ export const When = ({ at, coming, past }: { readonly at: string; readonly comin
   </span>
 );
 
-/** `expires in 3 days`, or `expired 3 days ago`. */
-export function Expiry({ at }: { readonly at: string }) {
-  const texts = useTexts(common);
-  return <When at={at} coming={texts.expires} past={texts.expired} />;
-}
-
 export const useNumber = (): ((value: number) => string) => {
   const language = useLanguage();
   return (value) => numbers(language).format(value);
