@@ -37,6 +37,9 @@ const idsOf = async (...given: Parameters<typeof hitsOf>) =>
   (await hitsOf(...given)).map(({ kind, id }) => `${kind}:${id}`);
 const refsOf = async (ids: string, caller: Caller = testCaller) => (await readRefs(asked(), { ids }, caller)).refs;
 
+/** Wildcards of SQL stand for themselves. */
+const LITERALLY = ['a%e@', 'l_velace', '%%%', '___', '\\\\\\', `'; DROP TABLE users; --`, ' '];
+
 test.each([
   ['  LOVEL ', ['user:ada-id-77']],
   ['a.k@exam', ['user:ada-id-77']],
@@ -50,11 +53,7 @@ test.each([
   ['0199aaaabbbb', [`api_key:${KEY}`, `incident:${INCIDENT}`]],
   ['compliance', ['role:compliance']],
   ['_100%@', ['user:bob-id']],
-  // Wildcards of SQL stand for themselves.
-  ...['a%e@', 'l_velace', '%%%', '___', '\\\\\\', `'; DROP TABLE users; --`, ' '].map((q): [string, string[]] => [
-    q,
-    [],
-  ]),
+  ...LITERALLY.map((q): [string, string[]] => [q, []]),
 ])('search finds by %s', async (q, found) => {
   expect((await idsOf(q)).sort()).toEqual([...found].sort());
 });

@@ -7,6 +7,7 @@ import { systemClock } from '#services/platform/crypto/system.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { createPatientPool, queryRows, quietLog } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { keepRevocations } from './revocation-lifetime.ts';
 import { createRevocationSet, type RevocationSet } from './revocation-set.ts';
 import { readFeed } from './revocations.store.ts';
 
@@ -153,3 +154,18 @@ test('a revoked token stays revoked, whatever a process writes before single rev
     { numRuns: 60 },
   );
 }, 120_000);
+
+const keptSeconds = async (): Promise<number> => {
+  const { rows } = await pool.query<{ kept: number }>(
+    `SELECT extract(epoch FROM revocation_keep_until() - clock_timestamp())::float8 AS kept`,
+  );
+  return rows[0]?.kept ?? 0;
+};
+
+test('a revocation is kept longer than any token under the settings lives, and later settings never shorten that', async () => {
+  const ports = { sql: createSql(pool) };
+  await keepRevocations(ports, { accessTokenSeconds: 86_400, leewaySeconds: 60 });
+  expect(await keptSeconds()).toBeGreaterThan(86_400 + 60);
+  await keepRevocations(ports, { accessTokenSeconds: 30, leewaySeconds: 0 });
+  expect(await keptSeconds()).toBeGreaterThan(86_400 + 60);
+});

@@ -2,8 +2,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import type { Caller } from '../ports.ts';
-import { type Detection, refreshTokenReuse, stateRewoundDetected, tokenReplay } from './detections.ts';
+import {
+  type Detection,
+  passwordGuessing,
+  refreshTokenReuse,
+  stateRewoundDetected,
+  tokenReplay,
+} from './detections.ts';
 import { acknowledgeIncident, closeIncident, listIncidents, readIncident } from './manage-incidents.ts';
+import { isIncidentOpen } from './open-incidents.ts';
 import { raiseIncident } from './raise-incident.ts';
 
 let ports: OwnPorts;
@@ -17,6 +24,19 @@ type Declared = typeof refreshTokenReuse | typeof stateRewoundDetected | typeof 
 const raise = async (id: string, detection: Detection & Declared = tokenReplay, detail = {}): Promise<string> =>
   (await raiseIncident(ports.sql, ports, testCaller, detection, { target: { kind: 'user', id }, detail })).id;
 const UNKNOWN = '00000000-0000-7000-8000-000000000000';
+
+// The first: the database has no incident yet.
+test('an incident of severity high counts until it is closed; a lesser one does not', async () => {
+  const target = { kind: 'user', id: 'u' } as const;
+  await raiseIncident(ports.sql, ports, testCaller, passwordGuessing, { target });
+  expect(await isIncidentOpen(ports)).toBe(false);
+  const { id: incidentId } = await raiseIncident(ports.sql, ports, testCaller, tokenReplay, { target });
+  expect(await isIncidentOpen(ports)).toBe(true);
+  await acknowledgeIncident(ports, { incident_id: incidentId, reason: 'test' }, testCaller);
+  expect(await isIncidentOpen(ports)).toBe(true);
+  await closeIncident(ports, { incident_id: incidentId, reason: 'test' }, testCaller);
+  expect(await isIncidentOpen(ports)).toBe(false);
+});
 
 describe('incidents', () => {
   test('are one per detection and subject until closed; later details overwrite earlier ones', async () => {

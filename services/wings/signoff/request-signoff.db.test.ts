@@ -6,6 +6,7 @@ import { agentCaller, clientCaller, userCaller } from '#tools/testing/harness/po
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { registerAgent } from '../agents/register-agent.ts';
 import type { SignOffView } from './contract.ts';
+import { readSignOffNames } from './read-names.ts';
 import { requestSignOff } from './request-signoff.ts';
 import { ACT, ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
 
@@ -94,4 +95,28 @@ test('open sign-offs of one requester are limited, also when requested at once; 
   await harness.age(expired, 25);
   const outcomes = [await outcomeOf(request(agent)), await outcomeOf(request(agent)), await outcomeOf(request(agent))];
   expect(outcomes).toEqual(['ok', 'ok', 'signoff_too_many']);
+});
+
+test('the names of a sign-off are those of the agent that asks, its owner and the people who decided, and no others', async () => {
+  const { agent, owner } = await harness.newAsking();
+  const [reviewer, other] = [await harness.newPerson('developer'), await harness.newPerson('tech_lead')];
+  await harness.raw(`UPDATE users SET name = 'Ada' WHERE id = $1`, [owner.userId]);
+  const asked = await harness.request(agent);
+  const decided = await harness.decide(asked, reviewer, 'developer');
+  const { people, clients } = await readSignOffNames(harness, [decided]);
+  expect([...people.keys()].sort()).toEqual([owner.userId, reviewer.userId].sort());
+  expect(people.get(owner.userId)).toMatchObject({ name: 'Ada', email: expect.stringContaining('@') });
+  expect([...clients.values()]).toEqual([{ id: agent.clientId, name: expect.any(String), owner_id: owner.userId }]);
+  expect(JSON.stringify(decided)).not.toContain('Ada');
+  const byUser = await harness.request(other);
+  expect([...(await readSignOffNames(harness, [byUser])).people.keys()]).toEqual([other.userId]);
+});
+
+test('a client that was deleted has no names, and neither have no sign-offs', async () => {
+  const { agent } = await harness.newAsking();
+  const asked = await harness.request(agent);
+  const gone = { ...asked, requested_by: { kind: 'client', id: 'deleted' }, client_id: null } as const;
+  expect((await readSignOffNames(harness, [gone])).clients.size).toBe(0);
+  const none = await readSignOffNames(harness, []);
+  expect([none.people.size, none.clients.size]).toEqual([0, 0]);
 });

@@ -2,12 +2,15 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Transact } from '#services/core/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
+import { createSql } from '#services/platform/postgres/pool.ts';
 import { type FamilyCopy, insertSession, insertUser, refreshSettings } from '#tools/testing/fixtures/families.ts';
 import { PATIENCE_MS } from '#tools/testing/harness/ports.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { createFamily } from './create-family.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './end-family.ts';
+import { next } from './family-harness.ts';
 import { type FamilySessionHarness, openFamilySessionHarness, operator } from './family-session-harness.ts';
+import { type ReadRefreshTokenPorts, readRefreshToken } from './read-refresh-token.ts';
 import { checkRefreshToken } from './refresh-token-format.ts';
 
 let harness: FamilySessionHarness;
@@ -314,4 +317,27 @@ describe('ending', () => {
     expect(await harness.refreshed(family.refresh_token)).toBe('ok');
     expect(await harness.endsOf(family.family_id)).toEqual([]);
   });
+});
+
+const read = (token: string) =>
+  readRefreshToken({ ...copy.ports, sql: createSql(copy.pool) } as unknown as ReadRefreshTokenPorts, token, null);
+
+test('reading a refresh token gives its family and whether it is the newest, and does not use it', async () => {
+  const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.login();
+  const successor = await next(copy, refreshToken);
+  const before = await harness.imageOf(familyId);
+  expect(await read(successor)).toMatchObject({
+    familyId,
+    user_id: userId,
+    presentedGeneration: 1,
+    isCurrent: true,
+  });
+  expect(await read(refreshToken)).toMatchObject({ presentedGeneration: 0, isCurrent: false });
+  expect(await harness.imageOf(familyId)).toBe(before);
+});
+
+test('a genuine token of a purged family is null', async () => {
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.login();
+  await copy.pool.query('DELETE FROM refresh_families WHERE id = $1', [familyId]);
+  expect(await read(refreshToken)).toBeNull();
 });
