@@ -130,6 +130,10 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'build, list and show compliance reports (run, list, show), and verify a bundle offline (verify)',
     load: () => partlyFolded('compliance', 'report', async () => (await import('./report.ts')).registerReport),
   },
+  search: {
+    summary: 'find people, clients, agents, roles, API keys, incidents and events by a part of what is known of them',
+    load: () => folded('access', 'search'),
+  },
   users: {
     summary: 'accounts: list, show, why, invite, invite-again, disable, enable, reset-factors, delete, roles, unlock',
     load: async () => (await import('./users/users.ts')).registerUsers,

@@ -19,7 +19,7 @@ const VERBS = new Set(
   `accept acknowledge activate add allow answer append apply approve ask assign authenticate authorize begin cancel
     change check choose clean close complete confirm continue convert count create decrypt delete deliver deny describe
     destroy detect disable discover download drain drop enable encrypt end enqueue enrol erase evaluate exchange explain
-    export fetch finish generate get give grant import inspect introspect invite issue keep kill link list load lock log
+    export fetch find finish generate get give grant import inspect introspect invite issue keep kill link list load lock log
     mail make mark measure migrate obtain open pause predict print process promote prove provide publish purge push read receive
     redeem redirect refresh register reissue remove rename render renew replace report request resend reset resolve
     restart restore resume retry return review revoke rewrap rotate run seal search seed send serve set show sign start

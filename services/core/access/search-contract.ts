@@ -17,7 +17,7 @@ const found = z
     label: z.string(),
     /** What tells it from others of the name: an address, a description, a state, a time. */
     detail: z.string().nullable(),
-    /** To whom or what it belongs. */
+    /** The user or client to which it belongs. */
     owner: z.object({ kind: z.string(), id: z.string() }).nullable(),
   })
   .register(componentNames, { id: 'SearchHit' });
@@ -37,7 +37,7 @@ export const searchEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/search',
   operation: 'search',
-  summary: 'Find people, clients, agents, roles, API keys, incidents and events by what one knows of them',
+  summary: 'Find people, clients, agents, roles, API keys, incidents and events by a part of what is known of them',
   tag: TAG,
   auth,
   query: z.strictObject({

@@ -2,6 +2,7 @@ import { requestInvalid } from '#services/platform/errors.ts';
 import { holds } from '../authority/permissions.ts';
 import type { Module } from '../module.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { allEnded } from '../shared/all-ended.ts';
 import { type HitView, REFS_MAX, type RefView } from './search-contract.ts';
 
 type SearchPorts = Pick<Ports, 'sql'> & {
@@ -21,7 +22,7 @@ export async function search(
 ): Promise<{ readonly hits: HitView[] }> {
   const text = q.trim();
   const finders = text === '' ? [] : await findersFor(ports, caller);
-  return { hits: (await Promise.all(finders.map(({ find }) => find(ports.sql, text, limit)))).flat() };
+  return { hits: (await allEnded(finders.map(({ find }) => find(ports.sql, text, limit)))).flat() };
 }
 
 /** An id may have a comma, so that only one before the next kind separates. */
@@ -45,5 +46,5 @@ export async function readRefs(
       return { ...(thing ?? { kind, id, label: id, detail: null, owner: null }), exists: thing !== undefined };
     });
   });
-  return { refs: (await Promise.all(named)).flat() };
+  return { refs: (await allEnded(named)).flat() };
 }

@@ -8,7 +8,7 @@ export type Found = {
   readonly id: string;
   readonly label: string;
   readonly detail: string | null;
-  /** To whom or what it belongs. */
+  /** The user or client to which it belongs. */
   readonly owner: { readonly kind: string; readonly id: string } | null;
 };
 

@@ -410,7 +410,7 @@ export const valueWords: Readonly<Record<string, Pair>> = {
   network: ['Network', 'Netz'],
   new: ['new ones', 'neue'],
   'kind.agent': ['agent', 'Agent'],
-  'kind.anonymous': ['somebody unknown', 'jemand Unbekanntes'],
+  'kind.anonymous': ['an unknown caller', 'ein unbekannter Aufrufer'],
   'kind.api_key': ['API key', 'API-Schlüssel'],
   'kind.application': ['application', 'Anwendung'],
   'kind.client': ['client', 'Client'],

@@ -988,7 +988,7 @@ export type Operations = {
   "DELETE /v1/admin/roles/{role}": { readonly input: { readonly path: { readonly role: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Set the permissions of a role; removing one revokes the tokens of users with the role */
   "PUT /v1/admin/roles/{role}/permissions": { readonly input: { readonly path: { readonly role: string | number }; readonly body: SetRolePermissionsRequest }; readonly answer: Role };
-  /** Find people, clients, agents, roles, API keys, incidents and events by what one knows of them */
+  /** Find people, clients, agents, roles, API keys, incidents and events by a part of what is known of them */
   "GET /v1/admin/search": { readonly input: { readonly query: { readonly q: string; readonly limit?: number } }; readonly answer: SearchResponse };
   /** List live sessions with their token families, newest first */
   "GET /v1/admin/sessions": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly user_id?: string; readonly client_id?: string } }; readonly answer: ListSessionsResponse };

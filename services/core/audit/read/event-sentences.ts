@@ -141,7 +141,7 @@ handoff.replayed | {actor} had the event {seq} sent again | {actor} ließ das Er
 siem.event_skipped | A SIEM refused the event {seq}, which was left out | Ein SIEM lehnte das Ereignis {seq} ab, das ausgelassen wurde
 siem.replayed | {actor} had a SIEM sent the events from {seq} on again | {actor} ließ einem SIEM die Ereignisse ab {seq} erneut senden
 signal.received applied | A signal of another system ended every sign-in of its user | Ein Signal eines anderen Systems beendete jede Anmeldung seines Benutzers
-signal.received no_user | A signal of another system was about nobody here | Ein Signal eines anderen Systems betraf hier niemanden
+signal.received no_user | A signal of another system was about no user of this installation | Ein Signal eines anderen Systems betraf keinen Benutzer dieser Installation
 signal.received ignored | A signal of another system asked for nothing | Ein Signal eines anderen Systems verlangte nichts
 signal.stream_changed created | {actor} created a stream of signals | {actor} legte einen Strom von Signalen an
 signal.stream_changed changed | {actor} changed a stream of signals | {actor} änderte einen Strom von Signalen
