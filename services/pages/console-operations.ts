@@ -216,7 +216,7 @@ export const isAdministrative = ({ path, auth }: Endpoint): boolean =>
   auth !== 'public' &&
   auth.for !== 'person' &&
   auth.subject !== 'own' &&
-  (auth.subject !== 'any' || auth.permission !== undefined);
+  auth.subject !== 'permitted';
 
 function describe({ operation, wing }: Placed, all: readonly Placed[]): Described {
   const { endpoint } = operation;

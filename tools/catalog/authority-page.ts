@@ -21,6 +21,7 @@ function subjectText(subject: Subject): string {
   if (subject === 'any') return 'by the permission';
   if (subject === 'own') return 'as a missing one';
   if (subject === 'none') return '';
+  if (subject === 'permitted') return 'left out';
   return `with \`${subject.others}\`, else ${subject.else === 'hidden' ? 'as a missing one' : '403'}`;
 }
 
@@ -55,7 +56,7 @@ A request passes these questions in this order; the first that fails decides the
 4. **Step-up.** A user must have signed in recently, and with a second factor if the account has one, however the session came; otherwise the answer is 403 \`step_up_required\`. A test asks every such operation by every kind of session (\`services/api/attacks/ways-in.integration.test.ts\`). A user's API key gets \`api_key_not_accepted\`. An agent is refused with \`agent_not_accepted\` where a permission is required as well. A client that acts for itself has no sign-in and is not asked. *After two factors*: how recent is asked only of a session of two factors, because the request itself verifies the password again. *For another's*: only if the resource belongs to another.
 5. **Own credential.** What the operation makes or changes outlives the request, so a client or agent must authenticate itself with it: by its secret, an assertion, its certificate, or a token whose key the request proves (DPoP, certificate). An access token alone or an API key gets 403 \`own_credential_required\`. Streams of shared signals ask it only for a push to an address that the client has not registered.
 6. **API keys.** A key acts by its permissions. It reads, or uses an operation that requires a permission, and gets \`api_key_not_accepted\` elsewhere.
-7. **Another's resource.** *As a missing one*: the answer is that for a resource that does not exist. *By the permission*: the permission is for everybody's resources.
+7. **Another's resource.** *As a missing one*: the answer is that for a resource that does not exist. *By the permission*: the permission is for everybody's resources. *Left out*: the answer has of each kind what the caller may read by the permission of that kind, and nothing of the rest.
 
 ## What an agent may do
 

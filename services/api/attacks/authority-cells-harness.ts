@@ -44,7 +44,7 @@ const kindsOf = ({ auth }: Endpoint): readonly KindName[] =>
 export function cellsOf(endpoint: Endpoint, foreign: Ids, missing: Ids): Cell[] {
   const [theirs, nobodys] = [requestsNaming(endpoint, foreign), requestsNaming(endpoint, missing)];
   const { auth } = endpoint;
-  const isByOwner = auth !== 'public' && auth.subject !== 'any' && auth.subject !== 'none';
+  const isByOwner = auth !== 'public' && !['any', 'none', 'permitted'].includes(auth.subject as string);
   const needsRightForMissing = auth !== 'public' && typeof auth.subject === 'object' && auth.subject.else === 'refused';
   return kindsOf(endpoint).flatMap((kind) =>
     rightsOf(endpoint).flatMap((rights) => {

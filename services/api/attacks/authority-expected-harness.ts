@@ -117,7 +117,7 @@ export function expectedDecision(
   }
   // An API key acts by its permissions: without one it only reads.
   if (caller.isKey && auth.permission === undefined && method !== 'GET') return 'api_key_not_accepted';
-  if (!isForeign || subject === 'any' || subject === 'none') return 'allowed';
+  if (!isForeign || subject === 'any' || subject === 'none' || subject === 'permitted') return 'allowed';
   if (subject === 'own') return 'missing';
   if (rights !== 'holding') return subject.else === 'hidden' ? 'missing' : 'permission_missing';
   if (auth.stepUp !== 'of_others') return 'allowed';

@@ -114,14 +114,15 @@ async function everything(): Promise<Record<string, string>> {
 }
 
 const AUDIENCES: readonly (Audience | undefined)[] = ['anyone', 'user', 'person', 'owner', 'agent'];
-const SUBJECTS: readonly (Subject | undefined)[] = ['any', 'own', 'none'];
+const SUBJECTS: readonly (Subject | undefined)[] = ['any', 'own', 'none', 'permitted'];
 
 /** Whether an endpoint says which callers it accepts and which resources it acts on; those of all only by a permission. */
-const isDeclared = ({ auth }: Endpoint): boolean =>
+const isDeclared = ({ auth, method }: Endpoint): boolean =>
   auth === 'public' ||
   (AUDIENCES.includes(auth.for) &&
     (typeof auth.subject === 'object' || SUBJECTS.includes(auth.subject)) &&
-    (auth.subject !== 'any' || auth.permission !== undefined));
+    (auth.subject !== 'any' || auth.permission !== undefined) &&
+    (auth.subject !== 'permitted' || method === 'GET'));
 
 /** Refusals that the audit log must record: kind of actor, code and permission of the endpoint. */
 const deniedIn = (refused: readonly Cell[]): string[] => {

@@ -7,7 +7,7 @@ import { text } from './admin-shapes.ts';
 const TAG = 'Operations';
 const ERRORS = [requestInvalid, unauthenticated, storeUnavailable] as const;
 /** For every caller: each finds and names only what its permissions let it read. */
-const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'any' } as const;
+const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'permitted' } as const;
 
 const found = z
   .object({

@@ -15,10 +15,16 @@ export type Audience = 'anyone' | 'user' | 'person' | 'owner' | 'agent';
 
 /**
  * Whose resources the operation acts on. `any`: those of all, by its permission. `own`: the caller's; another's is
- * answered as a missing one. `none`: it names no resource that a caller owns. Otherwise the caller's, and another's with
- * the permission `others`; without it, another's is `refused` (403) or `hidden` (404).
+ * answered as a missing one. `none`: it names no resource that a caller owns. `permitted`: it reads of each kind what the
+ * caller's permissions open, and leaves out the rest. Otherwise the caller's, and another's with the permission `others`;
+ * without it, another's is `refused` (403) or `hidden` (404).
  */
-export type Subject = 'any' | 'own' | 'none' | { readonly others: string; readonly else: 'refused' | 'hidden' };
+export type Subject =
+  | 'any'
+  | 'own'
+  | 'none'
+  | 'permitted'
+  | { readonly others: string; readonly else: 'refused' | 'hidden' };
 
 /**
  * Callers that may use the endpoint: one declaration, from which the gate, the matrix of tests and the reference follow.
