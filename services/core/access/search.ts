@@ -2,7 +2,6 @@ import { requestInvalid } from '#services/platform/errors.ts';
 import { holds } from '../authority/permissions.ts';
 import type { Module } from '../module.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { allEnded } from '../shared/all-ended.ts';
 import { type HitView, REFS_MAX, type RefView } from './search-contract.ts';
 
 type SearchPorts = Pick<Ports, 'sql'> & {
@@ -22,7 +21,10 @@ export async function search(
 ): Promise<{ readonly hits: HitView[] }> {
   const text = q.trim();
   const finders = text === '' ? [] : await findersFor(ports, caller);
-  return { hits: (await allEnded(finders.map(({ find }) => find(ports.sql, text, limit)))).flat() };
+  const hits: HitView[] = [];
+  // One after another: a request holds one connection, however many kinds there are.
+  for (const { find } of finders) hits.push(...(await find(ports.sql, text, limit)));
+  return { hits };
 }
 
 /** An id may have a comma, so that only one before the next kind separates. */
@@ -37,14 +39,13 @@ export async function readRefs(
   const keys = [...new Set(ids.split(BETWEEN))];
   if (keys.length > REFS_MAX)
     throw requestInvalid({ detail: `${keys.length} ids were asked for; one request names up to ${REFS_MAX}.` });
-  const named = (await findersFor(ports, caller)).map(async ({ kind, name }) => {
+  const refs: RefView[] = [];
+  for (const { kind, name } of await findersFor(ports, caller)) {
     const asked = keys.filter((key) => key.startsWith(`${kind}:`)).map((key) => key.slice(kind.length + 1));
-    if (name === undefined || asked.length === 0) return [];
-    const found = await name(ports.sql, asked);
-    return asked.map((id) => {
-      const thing = found.find((each) => each.id === id);
-      return { ...(thing ?? { kind, id, label: id, detail: null, owner: null }), exists: thing !== undefined };
-    });
-  });
-  return { refs: (await allEnded(named)).flat() };
+    if (name === undefined || asked.length === 0) continue;
+    const found = new Map((await name(ports.sql, asked)).map((thing) => [thing.id, thing]));
+    for (const id of asked)
+      refs.push({ ...(found.get(id) ?? { kind, id, label: id, detail: null, owner: null }), exists: found.has(id) });
+  }
+  return { refs };
 }
