@@ -185,6 +185,33 @@ test('by keyboard alone: the palette finds a page, j walks its list, Enter opens
   expect(serious()).toEqual([]);
 });
 
+test('the palette finds a person by the middle of the name, who is named instead of the id, also in sentences', async () => {
+  const { page, serious } = administrator;
+  const { id } = await newSignedIn(harness.api);
+  await harness.harness.rows(`UPDATE users SET name = 'Ottoline Quast' WHERE id = $1`, [id]);
+  await harness.seal();
+  await open(page, '/console', 'Overview');
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('TOLINE qu');
+  await page.getByRole('option', { name: 'Ottoline Quast' }).waitFor();
+  await expectReadable(page, 'found');
+  await page.keyboard.press('Enter');
+  await expect.poll(() => new URL(page.url()).pathname).toBe(`/console/people/${id}`);
+  for (const [language, said] of [
+    ['en', 'Ottoline Quast began a browser session'],
+    ['de', 'Ottoline Quast begann eine Browser-Sitzung'],
+  ] as const) {
+    await speak(page, language);
+    await page.goto('/console/audit?type=session.created');
+    const row = page.getByRole('listitem').filter({ hasText: said });
+    await row.waitFor();
+    expect(await textOf(row)).not.toContain(id);
+    await expectReadable(page, language);
+  }
+  await speak(page, null);
+  expect(serious()).toEqual([]);
+});
+
 test('a pasted token is accepted or not, says what is in it, and is refused once it was revoked there', async () => {
   const { page, serious } = administrator;
   const holder = await newSignedIn(harness.api);

@@ -125,20 +125,19 @@ const schemaOf = (schema: z.ZodType): Json => z.toJSONSchema(schema, { io: 'outp
 
 type Arrived = { readonly method: string; readonly path: string; readonly status: number; readonly text: string };
 
-/** Every answer of the API that reaches the page from now on; a stream has no end and is not among them. */
+/** Every answer of the API to what the page asks from now on, once it is there; a stream has no end and is not among them. */
 function answersOf(page: Page): () => Promise<readonly Arrived[]> {
   const waiting: Promise<Arrived | null>[] = [];
-  page.on('response', (response) => {
-    const { pathname } = new URL(response.url());
+  page.on('request', (request) => {
+    const { pathname } = new URL(request.url());
     if (!pathname.startsWith('/console/api/') || pathname.endsWith('/v1/admin/events')) return;
-    const about = { method: response.request().method(), path: pathname.slice('/console/api'.length) };
+    const about = { method: request.method(), path: pathname.slice('/console/api'.length) };
+    const arrived = async (): Promise<Arrived | null> => {
+      const response = await request.response();
+      return response && { ...about, status: response.status(), text: await response.text() };
+    };
     // The body of a request that its page gave up is gone.
-    waiting.push(
-      response.text().then(
-        (text) => ({ ...about, status: response.status(), text }),
-        () => null,
-      ),
-    );
+    waiting.push(arrived().catch(() => null));
   });
   return async () => (await Promise.all(waiting)).filter((arrived) => arrived !== null);
 }
