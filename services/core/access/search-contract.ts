@@ -44,7 +44,7 @@ export const searchEndpoint = defineEndpoint({
     /**
      * A part of a name, address or id, whatever its case; the beginning of an API key or of the id of an incident; the number
      * of an event; a trace id. Fewer than three letters or digits find people only by the beginning of the address, and by a
-     * part among the newest.
+     * part among the newest; a whole address finds its account alone.
      */
     q: text(128),
     /** Of each kind. */

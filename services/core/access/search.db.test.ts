@@ -17,7 +17,8 @@ beforeAll(async () => {
   // More than the 1,000 newest, which one part of the statement reads.
   await ports.raw(
     `INSERT INTO users (id, email, name, "createdAt") VALUES ('ada-id-77', 'ada.k@example.test', 'Ada Lovelace', '2020-01-01'),
-       ('bob-id', 'bob_100%@example.test', NULL, '2020-01-02'), ('li-id', 'li@example.test', 'Li Ümläut', '2020-01-03');
+       ('bob-id', 'bob_100%@example.test', NULL, '2020-01-02'), ('li-id', 'li@example.test', 'Li Ümläut', '2020-01-03'),
+       ('eve-id', 'eve.li@example.test', NULL, '2020-01-04');
      INSERT INTO users (id, email) SELECT 'many-' || i, 'many-' || i || '@crowd.test' FROM generate_series(1, 1001) i;
      INSERT INTO oauth_clients (id, "clientId", name) VALUES ('deployer', 'deployer', 'Deployer of Ada');
      INSERT INTO agents (client_id, owner_id, heartbeat_seconds, expires_at)
@@ -45,6 +46,8 @@ test.each([
   ['a.k@exam', ['user:ada-id-77']],
   ['ada-id-7', ['user:ada-id-77']],
   ['ÜMLÄ', ['user:li-id']],
+  ['li@exampl', ['user:li-id', 'user:eve-id']],
+  ['Li@example.test', ['user:li-id']],
   ['li', ['user:li-id', 'role:clinician', 'role:compliance']],
   ['token_rep', [`incident:${INCIDENT}`]],
   ['deploy', ['client:deployer', 'agent:deployer']],

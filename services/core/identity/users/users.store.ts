@@ -213,7 +213,7 @@ const userFindNear = defineStatement(
 /** Shorter words have no trigram of their own: the index would read all it has. */
 const HAS_TRIGRAM = /[\p{L}\p{N}]{3}/u;
 
-/** Users by any part of name, address or id; by the beginning of the address if the text is short. */
+/** Users by any part of name, address or id; by the beginning of the address if the text is short. A whole address is enough. */
 export const userFinder: Finder = {
   ...byPart,
   async find(sql, text, limit) {
@@ -225,7 +225,8 @@ export const userFinder: Finder = {
       limit,
     ]);
     const found = new Map(near.map((row): [string, Found] => [row.id, { kind: 'user', ...row, owner: null }]));
-    if (found.size < limit && HAS_TRIGRAM.test(lower))
+    const isWhole = near.some(({ detail }) => detail === lower);
+    if (!isWhole && found.size < limit && HAS_TRIGRAM.test(lower))
       for (const user of await byPart.find(sql, lower, limit)) found.set(user.id, user);
     return [...found.values()].slice(0, limit);
   },
