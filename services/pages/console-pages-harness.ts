@@ -87,7 +87,7 @@ export const NEW_PAGES: readonly NewPage[] = [
     ...saidBy(place),
     ...SPECIAL[place.name],
   })),
-  { path: '/sessions?show=ended', title: 'Sessions', none: 'Nothing has ended yet' },
+  { path: '/audit?type=session.ended', title: 'Audit log', none: 'No event matches' },
   { path: '/queues?show=schedule', title: 'Queues', none: 'No worker has declared its schedule yet' },
   { path: '/signoffs?state=', title: 'Sign-offs', none: 'Nothing is here yet' },
 ];
