@@ -212,6 +212,21 @@ test('the palette finds a person by the middle of the name, who is named instead
   expect(serious()).toEqual([]);
 });
 
+test('what a control found is said once', async () => {
+  const why = 'no backup is visible';
+  await harness.harness.rows(
+    `INSERT INTO compliance_controls (control, status, reason, population, sampled, exceptions, exception_count, observed,
+       observed_sha256, probe_version, release, collector, started_at, ended_at)
+     VALUES ('backups-recent', 'fail', $1, 1, 1, jsonb_build_array(jsonb_build_object('resource', 'backup', 'why', $1::text)), 1,
+       '{}', repeat('0', 64), 1, '0', 'worker', now(), now())`,
+    [why],
+  );
+  const { page } = administrator;
+  await open(page, '/console/backups', 'Backups');
+  await page.getByText(why).first().waitFor();
+  expect(await page.getByText(why).count()).toBe(1);
+});
+
 test('a pasted token is accepted or not, says what is in it, and is refused once it was revoked there', async () => {
   const { page, serious } = administrator;
   const holder = await newSignedIn(harness.api);

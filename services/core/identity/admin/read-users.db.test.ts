@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
+import { readUserState } from '../users/read-user-state.ts';
 import { listUsers, showUser } from './read-users.ts';
 
 let harness: PeopledHarness;
@@ -159,4 +160,12 @@ describe('one account', () => {
       invited_roles: ['auditor'],
     });
   });
+});
+
+test('an account is in use, disabled with a higher epoch, or not there', async () => {
+  const { id, email } = await harness.newUser();
+  expect(await readUserState(harness.deps, id)).toEqual({ email, isDisabled: false, tokenEpoch: 0 });
+  await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+  expect(await readUserState(harness.deps, id)).toEqual({ email, isDisabled: true, tokenEpoch: 1 });
+  expect(await readUserState(harness.deps, 'unknown')).toBeNull();
 });
