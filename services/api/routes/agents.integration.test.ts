@@ -97,7 +97,7 @@ describe('an agent', () => {
 test('why the requests of an agent were refused is explained to those who may see agents', async () => {
   const agent = await newAgent(await newPerson(here));
   await token({ ...agent, client_secret: 'wrong' }, { grant_type: 'client_credentials' });
-  await here.ports.clientRefusals.flush();
+  await here.ports.clientRefusals.write();
   const why = (id: string, bearer = admin.bearer) => send(here.url, 'GET', `/v1/admin/agents/${id}/why`, { bearer });
   const { body } = await why(agent.client_id);
   expect(body.refusals).toMatchObject([{ code: 'client_unauthenticated', cause: 'The client secret is wrong.' }]);

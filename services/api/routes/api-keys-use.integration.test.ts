@@ -31,7 +31,7 @@ describe('using a key', () => {
     const { id, secret } = await harness.makeKey({ bearer: user.bearer }, { permissions: ['keys:read'] });
     for (let count = 0; count < 3; count += 1) expect((await harness.listWith(secret)).status).toBe(200);
     expect((await harness.own(user))[0]).toMatchObject({ uses: 0, last_used_at: null });
-    await harness.api.ports.apiKeyUses.flush();
+    await harness.api.ports.apiKeyUses.write();
     const [view] = await harness.own(user);
     expect(view).toMatchObject({ api_key_id: id, uses: 3 });
     expect(Date.parse(view.last_used_at)).toBeGreaterThan(Date.now() - 600_000);

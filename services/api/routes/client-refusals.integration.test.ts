@@ -9,7 +9,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const written = () => harness.copy.ports.clientRefusals.flush();
+const written = () => harness.copy.ports.clientRefusals.write();
 const whyOf = async (clientId: string): Promise<Json> => {
   await written();
   return (await harness.byAdmin('GET', `/v1/admin/clients/${clientId}/why`)).body;

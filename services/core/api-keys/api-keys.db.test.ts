@@ -149,7 +149,7 @@ describe('the last use', () => {
     const uses = createApiKeyUses(ports);
     uses.add(key.api_key_id);
     await base.raw('ALTER TABLE api_key_uses RENAME TO api_key_uses_away');
-    await uses.flush();
+    await uses.write();
     await base.raw('ALTER TABLE api_key_uses_away RENAME TO api_key_uses');
     expect(warnings).toEqual(['writing the uses of API keys failed; retrying']);
     expect(await usesOf(key.api_key_id)).toBe(0);

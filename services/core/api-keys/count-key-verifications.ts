@@ -1,5 +1,6 @@
-import { type CountSummary, createCountSummary } from '../audit/summarise-counts.ts';
+import { createCountSummary } from '../audit/summarise-counts.ts';
 import type { Ports } from '../ports.ts';
+import type { RegularWrites } from '../shared/regular-writes.ts';
 import { apiKeysVerified } from './audit-events.ts';
 import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 
@@ -13,5 +14,5 @@ export const createKeyVerifications = (): KeyVerifications =>
   Object.fromEntries(['active', ...KEY_REFUSALS].map((decision) => [decision, 0])) as KeyVerifications;
 
 /** Counts of verified keys, by result. */
-export const createKeySummary = (ports: Pick<Ports, 'sql' | 'log'> & HasKeyVerifications): CountSummary =>
+export const createKeySummary = (ports: Pick<Ports, 'sql' | 'log'> & HasKeyVerifications): RegularWrites =>
   createCountSummary(ports, 'key-verification-summary', apiKeysVerified, ports.keyVerifications);

@@ -156,17 +156,10 @@ export const readLogCheckpointEndpoint = defineEndpoint({
 });
 
 export const readLogKeyEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readLogCheckpointEndpoint,
   path: `${PREFIX}/vkey`,
   operation: 'readLogKey',
   summary: 'Read the verifier keys of the log, one per line, to pin once over another channel',
-  tag: TAG,
-  auth: 'public',
-  limit: 'log',
-  query: noQuery,
-  responses: TEXT,
-  errors: [auditLogEmpty, storeUnavailable],
-  cacheControl: null,
 });
 
 export const readLogRotationsEndpoint = defineEndpoint({
@@ -177,30 +170,21 @@ export const readLogRotationsEndpoint = defineEndpoint({
 });
 
 export const readLogTileEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readLogCheckpointEndpoint,
   path: `${PREFIX}/tile/{tile}`,
   rest: 'tile',
   operation: 'readLogTile',
   summary: 'Read hashes `<level>/<n>[.p/<width>]` or leaves `entries/<n>[.p/<width>]` of the log (c2sp.org/tlog-tiles)',
-  tag: TAG,
-  auth: 'public',
-  limit: 'log',
   params: z.strictObject({ tile }),
-  query: noQuery,
   responses: TILE,
   errors: [auditTileUnknown, auditLogEmpty, auditLogDamaged, storeUnavailable],
-  cacheControl: null,
 });
 
 export const listLogOriginsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readLogCheckpointEndpoint,
   path: `${PREFIX}/origins`,
   operation: 'listLogOrigins',
   summary: 'List every log of the installation, oldest first: a new log begins only after leaves were lost',
-  tag: TAG,
-  auth: 'public',
-  limit: 'log',
-  query: noQuery,
   responses: {
     200: z.object({
       origins: z.array(
@@ -217,7 +201,6 @@ export const listLogOriginsEndpoint = defineEndpoint({
     }),
   },
   errors: [storeUnavailable],
-  cacheControl: null,
 });
 
 const ofOrigin = z.strictObject({ origin });

@@ -1,16 +1,8 @@
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { count } from '#services/platform/define/audit-member.ts';
 import type { Caller, Ports } from '../ports.ts';
+import { createRegularWrites, type RegularWrites } from '../shared/regular-writes.ts';
 import { recordEvent } from './record-event.ts';
-
-export type CountSummary = {
-  /** Writes one row with the counts since the last row; none without any. Never rejects. */
-  write(): Promise<void>;
-  /** Writes once a minute from now on. */
-  start(): void;
-  /** Stops, and writes the remaining counts. */
-  close(): Promise<void>;
-};
 
 const INTERVAL_MS = 60_000;
 
@@ -24,10 +16,9 @@ export function createCountSummary<Result extends string>(
   name: string,
   event: AuditEvent<'counted', { readonly [R in Result]: typeof count }>,
   counts: Readonly<Record<Result, number>>,
-): CountSummary {
+): RegularWrites {
   const caller: Caller = { kind: 'system', name, request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };
   let written: Readonly<Record<string, number>> = { ...counts };
-  let timer: NodeJS.Timeout | undefined;
 
   const write = async (): Promise<void> => {
     const current = { ...counts };
@@ -44,15 +35,5 @@ export function createCountSummary<Result extends string>(
     }
   };
 
-  return {
-    write,
-    start: () => {
-      timer = setInterval(write, INTERVAL_MS);
-      timer.unref();
-    },
-    close: () => {
-      clearInterval(timer);
-      return write();
-    },
-  };
+  return createRegularWrites(INTERVAL_MS, write);
 }

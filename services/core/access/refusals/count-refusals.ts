@@ -1,6 +1,7 @@
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import type { Ports } from '../../ports.ts';
+import { createRegularWrites, type RegularWrites } from '../../shared/regular-writes.ts';
 import type { HasAccess } from '../access-directory.ts';
 import { causeOfRefusal, isPreviousSecret, type SentCredentials, sampleOf } from './describe-refusal.ts';
 import { addRefusals, PREVIOUS_SECRET, type RefusalCount } from './refusals.store.ts';
@@ -15,16 +16,11 @@ export type RefusedRequest = {
   readonly sent: Readonly<Record<string, unknown>>;
 };
 
-type ClientRefusals = {
+type ClientRefusals = RegularWrites & {
   /** Counts a refusal in memory. Never throws, and waits for nothing. */
   add(error: AppError, refused: RefusedRequest): void;
   /** Counts an accepted secret if it is the one from before the last rotation. */
   noteSecret(clientId: string, secret: string): void;
-  start(): void;
-  /** Writes the counts. A failure is logged and the counts are written with the next flush. */
-  flush(): Promise<void>;
-  /** Stops the timer and writes the counts. */
-  close(): Promise<void>;
 };
 
 /** Where clients ask for tokens, or about them. */
@@ -40,7 +36,7 @@ const UNKNOWN_CLIENT = '';
 const ROWS_MAX = 5_000;
 const ROWS_OF_CLIENT_MAX = 50;
 const REST = { code: 'other', cause: 'More causes than a day lists.', title: 'Other refusals', fix: '' };
-const FLUSH_MS = 10_000;
+const WRITE_MS = 10_000;
 const DAY_MS = 86_400_000;
 const SERVER_ERROR = 500;
 
@@ -57,8 +53,6 @@ export function createClientRefusals({
   let counts = new Map<string, Counted>();
   let ofClients = new Map<string, number>();
   let day = 0;
-  let timer: NodeJS.Timeout | undefined;
-  let writing: Promise<void> = Promise.resolve();
 
   const knownClient = (clientId: string | undefined) =>
     clientId !== undefined && access.isFresh() ? access.client(clientId) : undefined;
@@ -89,7 +83,7 @@ export function createClientRefusals({
     counted.refused += 1;
   }
 
-  async function flush(): Promise<void> {
+  async function write(): Promise<void> {
     const taken = [...counts.values()]
       .filter(({ refused }) => refused > 0)
       .map((counted) => ({ counted, row: { ...counted } }));
@@ -129,17 +123,6 @@ export function createClientRefusals({
       if (client?.previousSecret == null || client.previousSecret.untilMs <= clock.now()) return;
       if (isPreviousSecret(client, secret)) addOne(countOf(clientId, PREVIOUS_SECRET));
     },
-    start() {
-      timer = setInterval(() => {
-        writing = writing.then(flush);
-      }, FLUSH_MS);
-      timer.unref();
-    },
-    flush,
-    async close() {
-      clearInterval(timer);
-      await writing;
-      await flush();
-    },
+    ...createRegularWrites(WRITE_MS, write),
   };
 }

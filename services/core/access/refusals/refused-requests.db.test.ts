@@ -38,12 +38,12 @@ test('refusals of every copy add up by client, code and cause, with the fix that
   const [one, two] = [newCounts(), newCounts()];
   for (const counts of [one, two, one]) {
     counts.add(clientUnauthenticated(), asked(client.client_id));
-    await counts.flush();
+    await counts.write();
   }
   one.add(scopeInvalid({ detail: 'No client has this scope.' }), asked(client.client_id));
   one.add(clientUnauthenticated(), asked(other.client_id));
-  await one.flush();
-  await one.flush();
+  await one.write();
+  await one.write();
   const { refusals } = await whyOf(client.client_id);
   expect(refusals).toMatchObject([
     { client_id: client.client_id, client_name: 'App', code: 'client_unauthenticated', requests: 3 },
@@ -78,7 +78,7 @@ test('the cause of a failed authentication names what is registered, and is told
   sentBy(client.client_id, 'token');
   sentBy(byKeys.client_id, 'client_secret_post');
   sentBy(byKeys.client_id, 'client_assertion');
-  await counts.flush();
+  await counts.write();
   const causes = async (clientId: string) => (await whyOf(clientId)).refusals.map(({ cause }) => cause).sort();
   expect(await causes(client.client_id)).toEqual([
     'The client sent a client assertion; it is registered for client_secret_basic.',
@@ -134,7 +134,7 @@ test('no secret, code, token or address reaches the database, wherever a client 
       scopeInvalid({ detail: `Value ${nth}.` }),
       asked(clientId, { sent: { grant_type: value, scope: value, redirect_uri: value } }),
     );
-  await counts.flush();
+  await counts.write();
   const rows = JSON.stringify(await harness.raw('SELECT * FROM client_refusals WHERE client_id = $1', [clientId]));
   expect(rows).not.toMatch(/S3cret|hunter2|ada|4930|@|\\u0000|\\ud800/i);
   const { refusals } = await whyOf(clientId);
@@ -157,7 +157,7 @@ test('names of unknown clients share one row, and a client has a bounded number 
     counts.add(clientUnauthenticated(), asked(`stranger-${each}`));
     counts.add(requestInvalid({ detail: `Cause ${each}.` }), asked(clientId));
   }
-  await counts.flush();
+  await counts.write();
   const unknown = (await listClientRefusals(harness)).refusals.filter((refusal) => refusal.client_id === null);
   expect(unknown).toMatchObject([{ requests: 60, cause: 'No client has the client_id that the request names.' }]);
   const { refusals } = await whyOf(clientId);
@@ -169,7 +169,7 @@ test('names of unknown clients share one row, and a client has a bounded number 
     const one = copy === 0 ? second : newCounts();
     for (let each = 0; each < 40; each += 1)
       one.add(requestInvalid({ detail: `Copy ${copy} ${each}.` }), asked(clientId));
-    await one.flush();
+    await one.write();
   }
   const [{ rows }] = (await harness.raw('SELECT count(*)::int AS rows FROM client_refusals WHERE client_id = $1', [
     clientId,
@@ -182,7 +182,7 @@ test('errors of the server and steps of a protocol are no refusals', async () =>
   const counts = newCounts();
   for (const error of [storeUnavailable(), deviceGrantPending(), deviceGrantDenied(), dpopNonceRequired()])
     counts.add(error, asked(clientId));
-  await counts.flush();
+  await counts.write();
   expect(refusalLines(await whyOf(clientId))).toEqual(['nothing was refused in 7 days']);
 });
 
@@ -191,7 +191,7 @@ test('what cannot be written is written with the next flush, once', async () => 
   const query = vi.fn(harness.sql.query).mockRejectedValueOnce(new Error('away'));
   const counts = newCounts({ sql: { ...harness.sql, query: query as typeof harness.sql.query } });
   counts.add(clientUnauthenticated(), asked(clientId));
-  await counts.flush();
+  await counts.write();
   counts.add(clientUnauthenticated(), asked(clientId));
   await counts.close();
   expect((await whyOf(clientId)).refusals).toMatchObject([{ requests: 2 }]);
@@ -210,7 +210,7 @@ test('a client that still sends its secret from before a rotation is named, with
   await harness.access.load();
   counts.noteSecret(client.client_id, before);
   counts.noteSecret(client.client_id, after.client_secret as string);
-  await counts.flush();
+  await counts.write();
   const warning = { code: 'previous_secret', requests: 1, refused_from: after.previous_secret_until };
   expect((await whyOf(client.client_id)).refusals).toMatchObject([warning]);
   const listed = (await listClientRefusals(harness)).refusals.filter((each) => each.refused_from !== null);
@@ -223,7 +223,7 @@ test('a client that still sends its secret from before a rotation is named, with
     clientUnauthenticated(),
     asked(client.client_id, { credentials: { isNamed: true, by: 'client_secret_basic', secret: before } }),
   );
-  await counts.flush();
+  await counts.write();
   expect(await whyOf(client.client_id)).toMatchObject({
     refusals: [{ cause: 'The client sent its secret from before the last rotation, whose overlap has ended.' }],
   });
@@ -238,7 +238,7 @@ test('a day begins anew, is shown for a week and then removed', async () => {
   counts.add(clientUnauthenticated(), asked(clientId));
   now = Date.now();
   counts.add(clientUnauthenticated(), asked(clientId));
-  await counts.flush();
+  await counts.write();
   const rows = () => harness.raw('SELECT day FROM client_refusals WHERE client_id = $1', [clientId]);
   expect(await rows()).toHaveLength(3);
   expect((await whyOf(clientId)).refusals).toMatchObject([{ requests: 2 }]);
@@ -254,7 +254,7 @@ test('a copy makes 5,000 rows a day, and counts together what is more and what i
     counts.add(requestInvalid({ detail: `Cause ${each}.` }), asked(`client-${each % 101}`));
   const stale = newCounts({ access: { ...harness.access, isFresh: () => false } });
   stale.add(requestInvalid({ detail: 'No directory.' }), asked(known.clientId, { sent: { scope: 'openid' } }));
-  for (const each of [counts, stale]) await each.flush();
+  for (const each of [counts, stale]) await each.write();
   const read = `SELECT concat(code, refused, request->>'scope') AS row FROM client_refusals WHERE client_id = '' ORDER BY 1`;
   const rows = (await harness.raw<{ row: string }>(read)).map(({ row }) => row);
   expect(rows).toEqual(expect.arrayContaining(['other50', 'request_invalid1(other)']));
