@@ -10,7 +10,6 @@ const handMade: Readonly<Record<string, () => Loaded>> = {
   inspector: () => import('./pages/inspector.tsx'),
   stream: () => import('./pages/stream.tsx'),
   queues: () => import('./pages/queues.tsx'),
-  backups: () => import('./pages/backups.tsx'),
   keys: () => import('./pages/keys.tsx'),
   audit: () => import('./pages/audit.tsx'),
   auditEvent: () => import('./pages/audit-event.tsx'),
@@ -18,7 +17,9 @@ const handMade: Readonly<Record<string, () => Loaded>> = {
 };
 
 /** Loads what shows a page. */
-export async function loadPage({ name, fold }: Place): Loaded {
+export async function loadPage(place: Place): Loaded {
+  const { name, fold, parts } = place;
+  if (parts !== undefined) return (await import('./fold/shown-sections.tsx')).pageOf(place, (await parts()).parts);
   if (fold === undefined) return (handMade[name] as () => Loaded)();
   return fold.isItem
     ? (await import('./fold/detail.tsx')).detailOf(fold)

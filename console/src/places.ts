@@ -1,6 +1,7 @@
 import { type Group, groupOperations, hasPage } from './fold/group.ts';
 import type { Resource } from './fold/resource.ts';
 import { resources } from './fold/resources.ts';
+import type { Parts } from './fold/sections.ts';
 import { placeText } from './fold/words.ts';
 import type { IconName } from './parts/icons.tsx';
 import { operations } from './texts/generated/operations.ts';
@@ -22,6 +23,8 @@ export type Place = {
   readonly at?: { readonly group: 'live' | 'access' | 'evidence'; readonly icon: IconName; readonly key?: string };
   /** The page beside which it is a view. */
   readonly beside?: string;
+  /** What it is made of, where it is sections alone. */
+  readonly parts?: () => Promise<{ readonly parts: Parts }>;
   /** What it is a fold over; a page made by hand has none. */
   readonly fold?: { readonly group: Group; readonly special: Resource; readonly isItem: boolean };
 };
@@ -40,7 +43,12 @@ const handMade: readonly Place[] = [
   page('inspector', '/inspector', at('live', 'token', 't')),
   page('stream', '/stream', { permission: 'audit:read', ...at('live', 'stream', 'e') }),
   page('queues', '/queues', { permission: 'queues:manage', ...at('live', 'queues', 'q') }),
-  page('backups', '/backups', { permission: 'imports:read', wing: 'import', beside: 'imports' }),
+  page('backups', '/backups', {
+    permission: 'imports:read',
+    wing: 'import',
+    beside: 'imports',
+    parts: () => import('./pages/backups-parts.ts'),
+  }),
   page('keys', '/keys', { permission: 'keys:read', ...at('live', 'keys', 'y') }),
   page('audit', '/audit', { permission: 'audit:read', ...at('evidence', 'audit', 'a') }),
   page('auditEvent', '/audit/:id', { permission: 'audit:read' }),

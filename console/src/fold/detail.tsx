@@ -12,6 +12,7 @@ import { keyOf } from './group.ts';
 import { ItemActs, Rows, titleOfItem } from './list.tsx';
 import type { Item, Members, Operation } from './operation.ts';
 import { resources } from './resources.ts';
+import { SectionShown, Sections } from './shown-sections.tsx';
 import { MemberFacts, StateBadges } from './value.tsx';
 import { placeText, useWords } from './words.ts';
 
@@ -45,7 +46,7 @@ async function readItem(
 /** `/v1/admin/users` → `user`, as the target of events is called. */
 const kindOf = ({ path }: Operation): string => (path.split('/').at(-1) ?? '').replace(/s$/, '').replaceAll('-', '_');
 
-/** A list that belongs to an item: one of its own, such as the deliveries of a target, or what another list has of it. */
+/** A list of the item alone, such as the deliveries of a target. */
 function Related({ operation, segment, ...rows }: Omit<Parameters<typeof Rows>[0], 'label' | 'empty'>) {
   const language = useLanguage();
   const can = useCan();
@@ -53,27 +54,8 @@ function Related({ operation, segment, ...rows }: Omit<Parameters<typeof Rows>[0
   if (!can(operation.permission)) return null;
   return (
     <Section title={title}>
-      <Rows
-        operation={operation}
-        segment={segment}
-        {...rows}
-        label={title}
-        empty={
-          <Empty title={placeText(segment, 'none', language)}>
-            <p>{placeText(segment, 'why', language)}</p>
-          </Empty>
-        }
-      />
+      <Rows operation={operation} segment={segment} {...rows} label={title} />
     </Section>
-  );
-}
-
-/** What another list has of the item, such as the sessions of a person: that list, by the filter that names the item. */
-function Filtered({ of, filter, id }: { readonly of: string; readonly filter: string; readonly id: string }) {
-  const { group, special } = (placeOf(of) as Place).fold as Fold;
-  const row = special.row?.filter((name) => name !== filter) ?? [];
-  return (
-    <Related operation={group.list} segment={of} special={{ ...special, row }} group={group} query={{ [filter]: id }} />
   );
 }
 
@@ -105,7 +87,7 @@ export async function detailOf(fold: Fold) {
   const { group, special } = fold;
   const { segment, list, detail } = group;
   const members: Members = (detail ?? list).answer?.members ?? {};
-  const { Above, Below } = (await special.parts?.())?.parts ?? {};
+  const parts = (await special.parts?.())?.parts;
   function Page({ params, title }: PageProps) {
     const texts = useTexts(common);
     const words = useWords(segment);
@@ -175,7 +157,7 @@ export async function detailOf(fold: Fold) {
               </Empty>
             ) : (
               <>
-                {Above === undefined ? null : <Above item={shown} id={id} />}
+                {parts === undefined ? null : <Sections parts={parts} at="above" item={shown} segment={segment} />}
                 <div class="grid">
                   <Section title={texts.about}>
                     <MemberFacts members={split(false)} item={shown} segment={segment} idName={group.key[0] ?? ''} />
@@ -196,9 +178,9 @@ export async function detailOf(fold: Fold) {
                   />
                 ))}
                 {Object.entries(special.lists ?? {}).map(([of, filter]) => (
-                  <Filtered key={of} of={of} filter={filter} id={id} />
+                  <SectionShown key={of} section={{ list: { of, by: { [filter]: id } } }} />
                 ))}
-                {Below === undefined ? null : <Below item={shown} id={id} />}
+                {parts === undefined ? null : <Sections parts={parts} at="below" item={shown} segment={segment} />}
                 {special.events === undefined ? null : can('audit:read') ? (
                   <Events
                     title={texts.happened}

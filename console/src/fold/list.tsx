@@ -133,7 +133,7 @@ export function Rows({
   readonly query?: Readonly<Record<string, string>>;
   /** Which of its items are shown. */
   readonly only?: (item: Item) => boolean;
-  readonly empty: ComponentChildren;
+  readonly empty?: ComponentChildren;
 }) {
   const words = useWords(segment);
   const { inRow } = special;
@@ -156,7 +156,13 @@ export function Rows({
       label={label}
       pages={pages}
       itemsOf={(page) => ((page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only)}
-      empty={empty}
+      empty={
+        empty ?? (
+          <Empty title={words.place('none')}>
+            <p>{words.place('why')}</p>
+          </Empty>
+        )
+      }
     >
       {(item: Item) => (
         <Row

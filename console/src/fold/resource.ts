@@ -3,16 +3,14 @@ import type { OperationName } from '../../../sdks/client/src/index.ts';
 import type { Answer } from '../data/api.ts';
 import type { IconName } from '../parts/icons.tsx';
 import type { COLLECTIONS, Item } from './operation.ts';
+import type { Parts } from './sections.ts';
 
 type ItemIn<A> = { [K in keyof A]: A[K] extends readonly (infer I)[] ? I : never }[keyof A];
 type ListName = {
   [N in OperationName]: N extends `GET ${(typeof COLLECTIONS)[number]}${string}` ? N : never;
 }[OperationName];
 
-/** What a page of an item shows besides what follows from its contract. */
-export type PartProps = { readonly item: Item; readonly id: string };
-type InRow = ComponentType<Pick<PartProps, 'item'>>;
-type Parts = { readonly Above?: ComponentType<PartProps>; readonly Below?: ComponentType<PartProps> };
+type InRow = ComponentType<{ readonly item: Item }>;
 
 /** What is special about a resource; what is left out follows from the contracts of its operations. */
 export type Resource = {
@@ -56,6 +54,7 @@ export type Resource = {
   readonly every?: number;
   /** The command that makes the first one, where no write of administrators does. */
   readonly firstCommand?: string;
+  /** What its page shows besides what follows from its contract. */
   readonly parts?: () => Promise<{ readonly parts: Parts }>;
   /** What a row shows over its whole width. */
   readonly inRow?: () => Promise<{ readonly InRow: InRow }>;

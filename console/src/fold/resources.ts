@@ -36,7 +36,7 @@ export const resources: readonly Resource[] = [
     reach: 'user_id',
     lists: { sessions: 'user_id' },
     events: 'target',
-    parts: () => import('../pages/person-parts.tsx'),
+    parts: () => import('../pages/person-parts.ts'),
   }),
   resource('GET /v1/admin/incidents', {
     at: { group: 'live', icon: 'incidents', key: 'i' },
@@ -46,7 +46,7 @@ export const resources: readonly Resource[] = [
       'POST /v1/admin/incidents/{incident_id}/acknowledge': ({ state }) => state === 'open',
       'POST /v1/admin/incidents/{incident_id}/close': ({ state }) => state !== 'closed',
     },
-    parts: () => import('../pages/incident-parts.tsx'),
+    parts: () => import('../pages/incident-parts.ts'),
   }),
   resource('GET /v1/admin/alerts', {
     at: { group: 'live', icon: 'alerts', key: 'n' },
@@ -92,7 +92,7 @@ export const resources: readonly Resource[] = [
     badges: ['status'],
     first: ['kind', 'data'],
     every: 5_000,
-    parts: () => import('../pages/import-parts.tsx'),
+    parts: () => import('../pages/import-parts.ts'),
   }),
   resource('GET /v1/admin/roles', {
     at: { group: 'access', icon: 'roles', key: 'r' },
@@ -183,7 +183,7 @@ export const resources: readonly Resource[] = [
       'GET /v1/compliance/reports/{report_id}/evidence': ({ status }) => status === 'done',
     },
     every: 5_000,
-    parts: () => import('../pages/report-parts.tsx'),
+    parts: () => import('../pages/report-parts.ts'),
   }),
   resource('GET /v1/compliance/violations', {
     path: 'compliance/violations',
@@ -224,9 +224,9 @@ export const resources: readonly Resource[] = [
     badges: ['state'],
     counted: ({ decisions, quorum }) => [decisions.filter(({ decision }) => decision === 'approve').length, quorum],
     begins: { state: 'pending' },
-    elsewhere: ['arguments', 'arguments_sha256', 'argument_labels', 'required_roles', 'waiting_for', 'decisions'],
+    elsewhere: ['arguments', 'arguments_sha256', 'argument_labels'],
     events: 'target',
-    parts: () => import('../pages/signoff-parts.tsx'),
+    parts: () => import('../pages/signoff-parts.ts'),
   }),
   resource('GET /v1/admin/reports', {
     at: { group: 'evidence', icon: 'compliance' },

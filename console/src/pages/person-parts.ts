@@ -1,55 +1,37 @@
-import { useRead } from '../data/api.ts';
-import type { PartProps } from '../fold/resource.ts';
-import { Foreign } from '../parts/format.tsx';
-import { Section } from '../parts/page.tsx';
-import { Shown } from '../parts/states.tsx';
-import { inLanguages, useTexts } from '../texts/languages.ts';
+import type { Answer } from '../data/api.ts';
+import { asked, partsOf } from '../fold/sections.ts';
 
-const texts = inLanguages({
-  en: {
-    why: 'Can this person sign in?',
-    canSignIn: 'Nothing stops a sign-in',
-    alsoTrue: 'Also true',
-    help: 'What helps',
+/** Whether a person can sign in, and what stops it. */
+export const parts = partsOf<Answer<'GET /v1/admin/users/{user_id}'>>()(
+  {
+    en: {
+      why: 'Can this person sign in?',
+      canSignIn: 'Nothing stops a sign-in',
+      alsoTrue: 'Also true',
+      help: 'What helps',
+    },
+    de: {
+      why: 'Kann sich diese Person anmelden?',
+      canSignIn: 'Nichts hindert eine Anmeldung',
+      alsoTrue: 'Außerdem gilt',
+      help: 'Was hilft',
+    },
   },
-  de: {
-    why: 'Kann sich diese Person anmelden?',
-    canSignIn: 'Nichts hindert eine Anmeldung',
-    alsoTrue: 'Außerdem gilt',
-    help: 'Was hilft',
+  {
+    above: ({ id }, { texts }) => [
+      asked(
+        texts.why,
+        'GET /v1/admin/users/{user_id}/why',
+        { user_id: id },
+        ({ refuses, cause, sentence, fix, also }) => ({
+          tone: refuses ? 'warn' : 'good',
+          strong: cause === 'nothing' ? texts.canSignIn : sentence,
+          says: [
+            ...(cause === 'nothing' ? [] : [`${texts.help}: ${fix}`]),
+            ...(also.length === 0 ? [] : [`${texts.alsoTrue}: ${also.map((each) => each.sentence).join(' ')}`]),
+          ],
+        }),
+      ),
+    ],
   },
-});
-
-/** Whether the person can sign in, and what stops it. */
-function Above({ id }: PartProps) {
-  const own = useTexts(texts);
-  const query = useRead('GET /v1/admin/users/{user_id}/why', { path: { user_id: id } });
-  return (
-    <Section title={own.why}>
-      <Shown query={query} lines={2}>
-        {(why) => (
-          <div class={why.refuses ? 'note warn' : 'note good'}>
-            <strong>{why.cause === 'nothing' ? own.canSignIn : why.sentence}</strong>
-            {why.cause === 'nothing' ? null : (
-              <p>
-                {own.help}: <Foreign>{why.fix}</Foreign>
-              </p>
-            )}
-            {why.also.length === 0 ? null : (
-              <>
-                <p>{own.alsoTrue}</p>
-                <ul>
-                  {why.also.map(({ cause, sentence }) => (
-                    <li key={cause}>{sentence}</li>
-                  ))}
-                </ul>
-              </>
-            )}
-          </div>
-        )}
-      </Shown>
-    </Section>
-  );
-}
-
-export const parts = { Above };
+);

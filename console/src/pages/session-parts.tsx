@@ -1,6 +1,6 @@
 import { type Answer, call } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
-import type { PartProps } from '../fold/resource.ts';
+import type { Item } from '../fold/operation.ts';
 import { ActButton } from '../parts/act.tsx';
 import { commandLine } from '../parts/copy.tsx';
 import { Time } from '../parts/format.tsx';
@@ -52,7 +52,7 @@ function EndLogin({ client_id: client, family_id: id }: Session['logins'][number
 }
 
 /** Sign-ins at applications through the session, its live token families: each can be ended alone. */
-export function InRow({ item }: Pick<PartProps, 'item'>) {
+export function InRow({ item }: { readonly item: Item }) {
   const own = useTexts(texts);
   const can = useCan();
   const { logins } = item as Session;

@@ -1,0 +1,185 @@
+import { callByName, readFile, useReadBy } from '../data/api.ts';
+import { useCan, useSession } from '../data/session.tsx';
+import { visibleText } from '../data/visible-text.ts';
+import { BundleCheck } from '../parts/bundle-check.tsx';
+import { Command, CommandLine, CopyId, commandLine } from '../parts/copy.tsx';
+import { DownloadButton } from '../parts/download.tsx';
+import { Events } from '../parts/events.tsx';
+import { Foreign } from '../parts/format.tsx';
+import { Json } from '../parts/json.tsx';
+import { Section as Card, Facts, PageHead, type PageProps } from '../parts/page.tsx';
+import { Empty, Shown } from '../parts/states.tsx';
+import { Views } from '../parts/views.tsx';
+import { isOpen, type Place, placeOf } from '../places.ts';
+import { useLanguage } from '../texts/languages.ts';
+import { Rows } from './list.tsx';
+import type { Item } from './operation.ts';
+import type { Asked, Parts, Section } from './sections.ts';
+import { placeText, useWords } from './words.ts';
+
+/** Items that another page lists too. */
+function Listed({ title, of, only, by = {} }: NonNullable<Section['list']> & { readonly title: string }) {
+  const { group, special } = (placeOf(of) as Place).fold as NonNullable<Place['fold']>;
+  return (
+    <Rows
+      operation={group.list}
+      special={{ ...special, row: special.row?.filter((name) => !(name in by)) ?? [] }}
+      segment={group.segment}
+      group={group}
+      label={title}
+      query={by}
+      {...(only === undefined ? {} : { only })}
+    />
+  );
+}
+
+/** What a section shows inside of its card. */
+function Body({ section, title }: { readonly section: Section; readonly title: string }) {
+  const {
+    tone,
+    strong,
+    says = [],
+    facts,
+    steps,
+    json,
+    copy,
+    progress,
+    link,
+    command,
+    file,
+    bundle,
+    none,
+    list,
+  } = section;
+  return (
+    <div class={tone === undefined ? 'parts' : `note ${tone}`}>
+      {strong === undefined ? null : <strong>{strong}</strong>}
+      {says.map((text) => (
+        <p key={text} class={tone === undefined ? 'why' : undefined}>
+          {text}
+        </p>
+      ))}
+      {facts === undefined ? null : (
+        <Facts items={facts.map(([label, text]) => [label, <Foreign>{visibleText(text)}</Foreign>] as const)} />
+      )}
+      {steps === undefined ? null : (
+        <ul class="steps" aria-label={title}>
+          {steps.map(([step, ...below]) => (
+            <li key={step}>
+              <strong>{step}</strong>
+              {below.map((text) => (
+                <p key={text}>{text}</p>
+              ))}
+            </li>
+          ))}
+        </ul>
+      )}
+      {json === undefined ? null : <Json value={json} />}
+      {copy === undefined ? null : (
+        <p class="dim small">
+          {copy[0]} <CopyId>{copy[1]}</CopyId>
+        </p>
+      )}
+      {progress === undefined ? null : <progress aria-label={progress[0]} max={100} value={progress[1]} />}
+      {link === undefined ? null : (
+        <p>
+          <a class={link.isButton ? 'button' : undefined} href={link.href}>
+            {link.text}
+          </a>
+        </p>
+      )}
+      {command === undefined ? null : section.title === undefined ? (
+        <CommandLine text={commandLine(...command)} />
+      ) : (
+        <Command text={commandLine(...command)} />
+      )}
+      {file === undefined ? null : (
+        <p>
+          <DownloadButton path={file.path} name={file.name} accept={file.accept} label={`${file.label}: ${file.name}`}>
+            {file.label}
+          </DownloadButton>
+        </p>
+      )}
+      {bundle === undefined ? null : <BundleCheck read={() => readFile(bundle)} />}
+      {none === undefined ? null : (
+        <Empty title={none[0]}>
+          <p>{none[1]}</p>
+        </Empty>
+      )}
+      {list === undefined ? null : <Listed title={title} {...list} />}
+    </div>
+  );
+}
+
+/** The answer of another operation, as a section. */
+function Answered({ asked: { title, reads, path, shows } }: { readonly asked: Asked }) {
+  const query = useReadBy([reads, path], () => callByName(reads, { path }));
+  return (
+    <Card title={title}>
+      <Shown query={query} lines={2}>
+        {(answer) => <Body section={shows(answer as never)} title={title} />}
+      </Shown>
+    </Card>
+  );
+}
+
+/** One section, if the reader may see it. */
+export function SectionShown({ section }: { readonly section: Section | Asked }) {
+  const language = useLanguage();
+  const { permissions, left_out: leftOut } = useSession();
+  if ('reads' in section) return <Answered asked={section} />;
+  const { title, events, none, list } = section;
+  if (events !== undefined)
+    return permissions.includes('audit:read') ? (
+      <Events title={title ?? ''} of={events} {...(none === undefined ? {} : { none })} />
+    ) : null;
+  if (list !== undefined && !isOpen(placeOf(list.of) as Place, permissions, leftOut)) return null;
+  const heading = title ?? (list === undefined ? undefined : placeText(list.of, 'many', language));
+  return heading === undefined ? (
+    <Body section={section} title="" />
+  ) : (
+    <Card title={heading}>
+      <Body section={section} title={heading} />
+    </Card>
+  );
+}
+
+/** The sections of a page before or after the rest of it. */
+export function Sections({
+  parts: { texts, ...parts },
+  at,
+  item,
+  segment,
+}: {
+  readonly parts: Parts;
+  readonly at: 'above' | 'below';
+  readonly item: Item;
+  readonly segment: string;
+}) {
+  const language = useLanguage();
+  const words = useWords(segment);
+  const can = useCan();
+  const shown = parts[at]?.(item, { texts: texts[language], language, word: words.value, can }) ?? [];
+  return (
+    <>
+      {shown.map((section, index) => (
+        <SectionShown key={section.title ?? index} section={section} />
+      ))}
+    </>
+  );
+}
+
+/** A page of sections alone. */
+export function pageOf({ name }: Place, parts: Parts) {
+  function Page({ title }: PageProps) {
+    const { lead } = parts.texts[useLanguage()];
+    return (
+      <div class="page">
+        <PageHead title={title} lead={lead} />
+        <Views of={placeOf(name) as Place} />
+        <Sections parts={parts} at="above" item={{}} segment={name} />
+      </div>
+    );
+  }
+  return { Page };
+}
