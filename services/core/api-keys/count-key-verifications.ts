@@ -1,6 +1,5 @@
 import { createCountSummary } from '../audit/summarise-counts.ts';
 import type { Ports } from '../ports.ts';
-import type { RegularWrites } from '../shared/regular-writes.ts';
 import { apiKeysVerified } from './audit-events.ts';
 import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 
@@ -14,5 +13,5 @@ export const createKeyVerifications = (): KeyVerifications =>
   Object.fromEntries(['active', ...KEY_REFUSALS].map((decision) => [decision, 0])) as KeyVerifications;
 
 /** Counts of verified keys, by result. */
-export const createKeySummary = (ports: Pick<Ports, 'sql' | 'log'> & HasKeyVerifications): RegularWrites =>
+export const createKeySummary = (ports: Pick<Ports, 'sql' | 'log'> & HasKeyVerifications) =>
   createCountSummary(ports, 'key-verification-summary', apiKeysVerified, ports.keyVerifications);
