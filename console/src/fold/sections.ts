@@ -59,7 +59,7 @@ export const asked = <N extends OperationName>(
 ): Asked => ({ title, reads, path, shows: shows as Asked['shows'] });
 
 /** The reader of a page: the language, and what is open to this person. */
-export type Reader<T extends Texts = Texts> = {
+type Reader<T extends Texts = Texts> = {
   readonly texts: { readonly [K in keyof T]: string };
   readonly language: LanguageTag;
   readonly word: (value: string) => string;
