@@ -42,6 +42,7 @@ export const resources: readonly Resource[] = [
     at: { group: 'live', icon: 'incidents', key: 'i' },
     row: ['detection', 'subject', 'count', 'last_seen_at'],
     badges: ['severity', 'state'],
+    elsewhere: ['actions'],
     when: {
       'POST /v1/admin/incidents/{incident_id}/acknowledge': ({ state }) => state === 'open',
       'POST /v1/admin/incidents/{incident_id}/close': ({ state }) => state !== 'closed',
