@@ -35,22 +35,8 @@ function Listed({ title, of, only, by = {} }: NonNullable<Section['list']> & { r
 
 /** What a section shows inside of its card. */
 function Body({ section, title }: { readonly section: Section; readonly title: string }) {
-  const {
-    tone,
-    strong,
-    says = [],
-    facts,
-    steps,
-    json,
-    copy,
-    progress,
-    link,
-    command,
-    file,
-    bundle,
-    none,
-    list,
-  } = section;
+  const { tone, strong, says = [], facts, steps, json, copy } = section;
+  const { progress, link, command, file, bundle, none, list } = section;
   return (
     <div class={tone === undefined ? 'parts' : `note ${tone}`}>
       {strong === undefined ? null : <strong>{strong}</strong>}
