@@ -91,21 +91,19 @@ describe('accepting the loss with a running copy', { timeout: 240_000 }, () => {
   });
 });
 
-describe('a database that never issued anything', () => {
-  test('replaces the marks of another database, because it has no token to revive', async () => {
-    const marks = createFileMarks(harness.marksDir);
-    const other = '00000000-0000-4000-8000-000000000001';
-    await marks.raise({ incarnation: other, revocationEpoch: 70, beat: 900 });
-    const ports = { ...createTestPorts(harness.databaseUrl), marks };
-    expect(await claimUnusedDatabase(ports)).toBe(true);
-    expect(await marks.read()).toMatchObject({ revocationEpoch: 0, beat: 0 });
-    await marks.raise({ incarnation: other, revocationEpoch: 71, beat: 901 });
-    expect(await marks.read()).toMatchObject({ beat: 0 });
-    await ports.sql.query(userInsert, ['alice']);
-    await ports.sql.query(sessionInsert, ['s1', 'alice']);
-    expect(await claimUnusedDatabase(ports)).toBe(false);
-    await ports.end();
-  });
+test('a database that never issued anything replaces the marks of another database, because it has no token to revive', async () => {
+  const marks = createFileMarks(harness.marksDir);
+  const other = '00000000-0000-4000-8000-000000000001';
+  await marks.raise({ incarnation: other, revocationEpoch: 70, beat: 900 });
+  const ports = { ...createTestPorts(harness.databaseUrl), marks };
+  expect(await claimUnusedDatabase(ports)).toBe(true);
+  expect(await marks.read()).toMatchObject({ revocationEpoch: 0, beat: 0 });
+  await marks.raise({ incarnation: other, revocationEpoch: 71, beat: 901 });
+  expect(await marks.read()).toMatchObject({ beat: 0 });
+  await ports.sql.query(userInsert, ['alice']);
+  await ports.sql.query(sessionInsert, ['s1', 'alice']);
+  expect(await claimUnusedDatabase(ports)).toBe(false);
+  await ports.end();
 });
 
 test('only its owner can read the marks file', async () => {
@@ -124,8 +122,11 @@ const refresh = (copy: ApiCopy, { refresh_token }: Pair) => call(copy, '/v1/toke
 
 const isRewound = (copy: ApiCopy): Promise<unknown> =>
   expect.poll(() => copy.ports.revocations.state().rewound, { timeout: 60_000 }).toBe(true);
-const isBack = (copy: ApiCopy): Promise<unknown> =>
-  expect.poll(async () => (await fetch(`${copy.url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
+/** Ready, and past the key that was compromised: until it has read the next one, it signs nothing (503). */
+const isBack = async (copy: ApiCopy, client?: TestClient): Promise<void> => {
+  await expect.poll(async () => (await fetch(`${copy.url}/readyz`)).status, { timeout: 60_000 }).toBe(200);
+  if (client) await expect.poll(async () => (await issue(copy, client)).status, { timeout: 60_000 }).toBe(201);
+};
 /** Taking the backup cuts the copy's connections: it refuses writes until a later poll succeeds. */
 const writesAgain = (copy: ApiCopy): Promise<unknown> =>
   expect
@@ -176,7 +177,7 @@ describe('restoring an older backup', { timeout: 240_000 }, () => {
     expect(report).toMatchObject({ ended: { families: 1, users: 1 }, keys_compromised: [expect.any(String)] });
     expect(report.keys_created).toHaveLength(1);
 
-    await Promise.all([isBack(first), isBack(second)]);
+    await Promise.all([isBack(first, client), isBack(second, client)]);
     for (const copy of [first, second]) {
       for (const pair of [kept, lost, rotated, revoked]) {
         expect((await validate(copy, pair)).body).toMatchObject({ active: false });
@@ -254,8 +255,7 @@ describe('restoring an older backup', { timeout: 240_000 }, () => {
     await writesAgain(copy);
     const pair = await issued(copy, client);
     await harness.marksReach(copy, 2);
-    const name = harness.databaseName;
-    const aside = `${name}_aside`;
+    const [name, aside] = [harness.databaseName, `${harness.databaseName}_aside`];
     await harness.withoutConnections(async (admin) => {
       await admin.query(`ALTER DATABASE ${name} RENAME TO ${aside}`);
       await admin.query(`CREATE DATABASE ${name} TEMPLATE ${harness.backupName}`);
