@@ -169,12 +169,8 @@ export async function compose(input: ComposeInput) {
   const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
   const ports = composePorts({ ...input, certificateAuthorities }, views, producer);
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
-  const validationSummary = createValidationSummary(ports);
-  const keySummary = createKeySummary(ports);
-  validationSummary.start();
-  keySummary.start();
-  ports.apiKeyUses.start();
-  ports.clientRefusals.start();
+  const writers = [createValidationSummary(ports), createKeySummary(ports), ports.apiKeyUses, ports.clientRefusals];
+  for (const writer of writers) writer.start();
   const apiKeyGate = createApiKeyGate(ports);
   return {
     ports,
@@ -190,13 +186,10 @@ export async function compose(input: ComposeInput) {
     close: async () => {
       sealing.close();
       await Promise.all([
-        ports.apiKeyUses.close(),
-        ports.clientRefusals.close(),
         ports.clientTokenLog.close(),
         ports.usedAssertions.close(),
         ports.refreshFamilies.close(),
-        validationSummary.close(),
-        keySummary.close(),
+        ...writers.map((writer) => writer.close()),
       ]);
       await poll.close();
       await ports.rateCounters.close();

@@ -109,7 +109,7 @@ export function expectedDecision(
   }
   if (caller.isKey && auth.for !== 'anyone') return 'api_key_not_accepted';
   if (!isAmong(caller, auth.for)) return 'permission_missing';
-  if (auth.permission !== undefined && rights !== 'holding') return 'permission_missing';
+  if ((auth.permission !== undefined || subject === 'permitted') && rights !== 'holding') return 'permission_missing';
   if (auth.stepUp === true || auth.stepUp === 'two_factors') {
     const stepUp = stepUpOf(caller, auth.permission !== undefined);
     if (stepUp !== 'allowed') return stepUp;

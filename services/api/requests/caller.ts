@@ -6,7 +6,7 @@ import { parseApiKey } from '#services/core/api-keys/api-key-format.ts';
 import { assertIsFor } from '#services/core/authority/audience.ts';
 import { isAnonymous } from '#services/core/authority/callers.ts';
 import { assertOwnCredential } from '#services/core/authority/own-credential.ts';
-import { holds } from '#services/core/authority/permissions.ts';
+import { holds, permissionsOf } from '#services/core/authority/permissions.ts';
 import { assertRecentSignIn, hasTwoFactors, type StepUpRule } from '#services/core/authority/recent-sign-in.ts';
 import type { Caller, HashIdentifier, RequestContext } from '#services/core/ports.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
@@ -242,8 +242,7 @@ export function createCallerResolver(
               ? bySecret(sent, request.body, context)
               : authenticators.assertion(assertion, context);
           caller = found instanceof Promise ? await found : found;
-          const isCertificateRead = caller === undefined && sent.kind === 'none';
-          caller = isCertificateRead ? await byCertificate(endpoint, request, context) : caller;
+          if (caller === undefined && sent.kind === 'none') caller = await byCertificate(endpoint, request, context);
         }
         // A cookie counts only without another credential: a valid cookie does not make up for an invalid token.
         if (caller === undefined && sent.kind === 'none' && accepts.has('session'))
@@ -261,6 +260,8 @@ export function createCallerResolver(
         if (!isAnonymous(caller)) assertIsFor(caller, auth.for);
         if (auth.permission && !holds(caller, auth.permission))
           throw permissionMissing({ detail: `This requires the permission ${auth.permission}.` });
+        if (auth.subject === 'permitted' && permissionsOf(caller).size === 0)
+          throw permissionMissing({ detail: 'This requires a permission to read.' });
         if (auth.stepUp === true || (auth.stepUp === 'two_factors' && hasTwoFactors(caller)))
           assertRecentSignIn(caller, stepUp, { usesPermission: auth.permission !== undefined });
         if (isLasting) assertOwnCredential(caller);

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { text } from './admin-shapes.ts';
 
 const TAG = 'Operations';
-const ERRORS = [requestInvalid, unauthenticated, storeUnavailable] as const;
-/** For every caller: each finds and names only what its permissions let it read. */
+const ERRORS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
+/** For every caller with a permission: each finds and names only what its permissions let it read. */
 const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'permitted' } as const;
 
 const found = z

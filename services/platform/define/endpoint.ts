@@ -16,7 +16,7 @@ export type Audience = 'anyone' | 'user' | 'person' | 'owner' | 'agent';
 /**
  * Whose resources the operation acts on. `any`: those of all, by its permission. `own`: the caller's; another's is
  * answered as a missing one. `none`: it names no resource that a caller owns. `permitted`: it reads of each kind what the
- * caller's permissions open, and leaves out the rest. Otherwise the caller's, and another's with the permission `others`;
+ * caller's permissions open, leaves out the rest, and refuses a caller without any. Otherwise the caller's, and another's with the permission `others`;
  * without it, another's is `refused` (403) or `hidden` (404).
  */
 export type Subject =
