@@ -43,12 +43,11 @@ const userOf = (answer: Received, email: string, password: string): TestUser => 
 });
 
 /** As a client that is told to come again: on a busy machine a 503 is no more than that. */
-export async function patiently<T extends Received>(ask: () => Promise<T>): Promise<T> {
-  return eventually('an answer other than 503', async () => {
+export const patiently = <T extends Received>(ask: () => Promise<T>): Promise<T> =>
+  eventually('an answer other than 503', async () => {
     const answer = await ask();
     return answer.status === 503 ? undefined : answer;
   }) as Promise<T>;
-}
 
 export async function signUp({ api }: Api, email = newEmail(), password = newPassword()): Promise<TestUser> {
   const answer = await patiently(() => send(api, 'POST', '/api/auth/signup', { json: { email, password } }));
