@@ -34,7 +34,7 @@ describe.skipIf(!canMount)('a full disk', { timeout: 240_000 }, () => {
     keyFile = join(harness.dataDir, 'backup.key');
     await writeFile(keyFile, randomBytes(32));
     await harness.ports.raw(
-      `INSERT INTO users (id, email) SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test' FROM generate_series(1, 12000) n`,
+      `INSERT INTO users (id, email) SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test' FROM generate_series(1, 7000) n`,
     );
   }, 120_000);
   afterAll(async () => {
@@ -83,11 +83,9 @@ describe.skipIf(!canMount)('a full disk', { timeout: 240_000 }, () => {
     const { incarnation, revocation_epoch: revocationEpoch, beat } = made;
     await createFileMarks(harness.dataDir).raise({ incarnation, revocationEpoch, beat });
     const drop = await createSmallTablespace();
-    const database = TABLESPACE;
-    const url = new URL(harness.ports.databaseUrl);
-    url.pathname = `/${database}`;
+    const url = Object.assign(new URL(harness.ports.databaseUrl), { pathname: `/${TABLESPACE}` });
     try {
-      await onServer((admin) => admin.query(`CREATE DATABASE ${database} TABLESPACE ${TABLESPACE}`));
+      await onServer((admin) => admin.query(`CREATE DATABASE ${TABLESPACE} TABLESPACE ${TABLESPACE}`));
       const restore = () => run(['restore', '--from', out, '--into', url.href]);
       // First no room for the tables, then none for the rows.
       const forNoTables = async (): Promise<void> => {
@@ -108,7 +106,7 @@ describe.skipIf(!canMount)('a full disk', { timeout: 240_000 }, () => {
       expect(again.code, again.err).toBe(0);
       expect(JSON.parse(again.out)).toMatchObject({ rows: made.rows, standing: 'current' });
     } finally {
-      await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`));
+      await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${TABLESPACE} WITH (FORCE)`));
       await drop();
     }
   });

@@ -6,10 +6,11 @@ import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import type { Caller } from '../ports.ts';
 import { readRefs, search } from './search.ts';
+import { searchOperations } from './search-operations.ts';
 
 let ports: OwnPorts;
-const KEY = '0199aaaa-bbbb-7ccc-8ddd-eeeeffff0001';
-const INCIDENT = '0199aaaa-bbbb-7ccc-8ddd-eeeeffff0002';
+const [KEY, INCIDENT] = ['0199aaaa-bbbb-7ccc-8ddd-eeeeffff0001', '0199aaaa-bbbb-7ccc-8ddd-eeeeffff0002'];
+const { line } = searchOperations[0]!.command as unknown as { line(hit: object): string };
 const reader = (...permissions: string[]): Caller => userCaller('reader', { permissions: new Set(permissions) });
 
 beforeAll(async () => {
@@ -38,7 +39,6 @@ const idsOf = async (...given: Parameters<typeof hitsOf>) =>
   (await hitsOf(...given)).map(({ kind, id }) => `${kind}:${id}`);
 const refsOf = async (ids: string, caller: Caller = testCaller) => (await readRefs(asked(), { ids }, caller)).refs;
 
-/** Wildcards of SQL stand for themselves. */
 const LITERALLY = ['a%e@', 'l_velace', '%%%', '___', '\\\\\\', `'; DROP TABLE users; --`, ' '];
 
 test.each([
@@ -67,8 +67,7 @@ test('search finds no more than the limit', async () => {
 });
 
 test('search finds events by their number and requests by their trace once they are sealed', async () => {
-  const traceId = 'ab'.repeat(16);
-  const auditor = reader('audit:read');
+  const [traceId, auditor] = ['ab'.repeat(16), reader('audit:read')];
   for (const q of ['0', traceId]) expect(await idsOf(q, auditor)).toEqual([]);
   const log = await createLogHarness(ports.databaseUrl);
   await giveKeys(log);
@@ -100,6 +99,9 @@ test.each(KINDS)('a caller finds and names %s by %s alone', async (kind, permiss
   expect(await hitsOf(q, reader(permission))).toEqual([found]);
   expect(await refsOf(ALL, reader(permission))).toEqual([found]);
   expect([await hitsOf(q, reader()), await refsOf(ALL, reader())]).toEqual([[], []]);
+  const [bare, end] = [`${kind.padEnd(8)}  ${id}  ${label}`, owner === null ? '' : '  owned by user ada-id-77'];
+  const lines = [null, label, 'new'].map((detail) => line({ kind, id, label, detail, owner }));
+  expect(lines).toEqual([bare + end, bare + end, `${bare}  new${end}`]);
 });
 
 test('names come once for each id; ids may have commas, and those of another form are unknown', async () => {
