@@ -101,20 +101,14 @@ const racedRefreshToken: Make = (making, label) => {
   const { acts, ...owner } = victim(making, label.trace, at - HOUR);
   const family = { familyId: dice.uuid(), userId: owner.userId, clientId: 'browser-app' };
   const [ip, agent] = [places.address(attackersCountry(dice)), 'Go-http-client/2.0'];
-  for (let turn = 0; turn < 6; turn += 1)
-    acts.push({
-      kind: 'refresh',
-      at: at - (6 - turn) * 15 * MINUTE,
-      label: past(label.trace),
-      ...family,
-      outcome: 'rotated',
-      ip: owner.ip,
-      agent: owner.agent,
-    });
+  const use = (at: number, label: Label, outcome: 'rotated' | 'grace', who: { ip: string; agent: string }): void => {
+    acts.push({ kind: 'refresh', at, label, ...family, outcome, ip: who.ip, agent: who.agent });
+  };
+  for (let turn = 0; turn < 6; turn += 1) use(at - (6 - turn) * 15 * MINUTE, past(label.trace), 'rotated', owner);
   for (let turn = 0; turn < 2; turn += 1) {
     const then = at + turn * 15 * MINUTE;
-    acts.push({ kind: 'refresh', at: then, label, ...family, outcome: 'rotated', ip: owner.ip, agent: owner.agent });
-    acts.push({ kind: 'refresh', at: then + dice.whole(1, 8) * SECOND, label, ...family, outcome: 'grace', ip, agent });
+    use(then, label, 'rotated', owner);
+    use(then + dice.whole(1, 8) * SECOND, label, 'grace', { ip, agent });
   }
   return { acts, userIds: [owner.userId] };
 };

@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isMet } from './figure.ts';
-import { figuresOf, type LoadRun, type PerformanceResult, performanceResult, textTable } from './load-report.ts';
+import {
+  figuresOf,
+  type LoadRun,
+  type PerformanceResult,
+  performanceResult,
+  textTable,
+  wrongCases,
+} from './load-report.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -65,6 +72,15 @@ test('a run that met everything passes; its operations have latencies and their 
     latency: { count: 5, meanMs: 1, p50Ms: 0.5, p95Ms: 2, p99Ms: 3, maxMs: 4 },
     codes: { '200': 4, '503 busy': 1 },
   });
+});
+
+test('rare refusals for now are no wrong answers; many are, and so is one without Retry-After', () => {
+  const wrongOf = (refused: string, times: number) =>
+    wrongCases(resultOf({}, summary({ checks: [check('validate: 200', 100, 0), check(refused, 0, times)] }))).length;
+  expect(wrongOf('validate: 503 request_stale', 1)).toBe(0);
+  expect(wrongOf('validate: 503 request_stale', 2)).toBe(1);
+  expect(wrongOf('validate: 503 request_stale without Retry-After', 1)).toBe(1);
+  expect(wrongOf('validate: 500 internal_error', 1)).toBe(1);
 });
 
 test('an operation without requests fails the run, although k6 passes its thresholds', () => {

@@ -217,6 +217,22 @@ export function performanceResult({
   };
 }
 
+/** A refusal for now that tells when to come back. */
+const REFUSED_FOR_NOW = /^[^:]+: 503 \w+$/;
+/** What a busy machine gets is far below; from here on the product does not serve. */
+const REFUSED_PART_MOST = 0.01;
+
+/** What is wrong on any machine: limits of time depend on it, and so do refusals for now, while they are rare. */
+export function wrongCases({ cases, operations }: PerformanceResult): readonly Case[] {
+  const answers = Object.values(operations).flatMap(({ codes }) => Object.entries(codes));
+  const countOf = (of: typeof answers): number => of.reduce((sum, [, times]) => sum + times, 0);
+  const refused = countOf(answers.filter(([code]) => code.startsWith('503')));
+  const areRare = refused <= REFUSED_PART_MOST * countOf(answers);
+  return cases.filter(
+    ({ suite, name, passed }) => !passed && suite !== 'threshold' && !(areRare && REFUSED_FOR_NOW.test(name)),
+  );
+}
+
 /** What the requirements ask of an operation in any scenario, ms; a scenario's own limits may be narrower. */
 const PROMISED: Readonly<Record<string, number>> = { 'issue, average': 100, 'validate, p99': 50 };
 

@@ -30,6 +30,9 @@ import { ENGLISH, GERMAN } from './texts/texts.ts';
 const NO_WORDS: ReadonlyMap<string, ScopeWords> = new Map();
 const signIn = { formToken: 't', next: '/login', email: '', providers: [], signUpPath: '/s', forgotPasswordPath: '/f' };
 
+const APP = { formToken: 't', query: 'q', clientName: 'App', clientHost: 'app.test', logoPath: null, clientUri: null };
+const TV = { formToken: 't', userCode: 'ABCD', clientName: 'TV', logoPath: null, unvetted: null, email: 'e' };
+
 test('a problem is announced as an alert, and a page without a problem has no alert', () => {
   expect(formPage(signInPage({ ...signIn, problem: () => 'Wrong.' }))).toContain(
     '<p class="bad" role="alert">Wrong.</p>',
@@ -80,17 +83,7 @@ test('an unvetted client links only to a host that it is bound to: no page of ot
 });
 
 test('an unvetted client is shown as unvetted, with the host of its document', () => {
-  const asked = {
-    formToken: 't',
-    query: 'q',
-    clientName: 'App',
-    clientHost: 'app.test',
-    logoPath: null,
-    clientUri: null,
-    email: 'a@b.test',
-    scopes: [],
-    words: NO_WORDS,
-  };
+  const asked = { ...APP, email: 'a@b.test', scopes: [], words: NO_WORDS };
   const warning = 'No administrator has checked this application';
   expect(formPage(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
   const nameless = formPage(consentPage({ ...asked, unvetted: { address: null } }));
@@ -103,27 +96,13 @@ test('an unvetted client is shown as unvetted, with the host of its document', (
 
 test('scopes are described in words, those of an application in its own, and scopes without words by name', () => {
   const words = new Map([['notes:read', { en: 'read your notes', de: 'Ihre Notizen lesen' }]]);
-  const page = deviceConfirmPage({
-    formToken: 't',
-    userCode: 'ABCD',
-    clientName: 'TV',
-    logoPath: null,
-    unvetted: null,
-    email: 'e',
-    scopes: ['email', 'things:read', 'notes:read'],
-    words,
-  });
+  const page = deviceConfirmPage({ ...TV, scopes: ['email', 'things:read', 'notes:read'], words });
   expect(formPage(page)).toContain('see your e-mail address');
   expect(formPage(page)).toContain('use <code>things:read</code> for you');
   expect(formPage(page)).toContain('<bdi>read your notes</bdi>');
   expect(formPage(page, { brand: DEFAULT_BRAND, language: GERMAN })).toContain('<bdi>Ihre Notizen lesen</bdi>');
   const english = deviceConfirmPage({
-    formToken: 't',
-    userCode: 'ABCD',
-    clientName: 'TV',
-    logoPath: null,
-    unvetted: null,
-    email: 'e',
+    ...TV,
     scopes: ['notes:read'],
     words: new Map([['notes:read', { en: 'read your notes' }]]),
   });
@@ -131,15 +110,7 @@ test('scopes are described in words, those of an application in its own, and sco
 });
 
 test('an application that asks only who the user is does not ask to act for the user', () => {
-  const asked = {
-    formToken: 't',
-    query: 'q',
-    clientName: 'App',
-    clientHost: 'app.test',
-    logoPath: null,
-    clientUri: null,
-    unvetted: null,
-  };
+  const asked = { ...APP, unvetted: null };
   const titled = (scopes: readonly string[]) =>
     formPage(consentPage({ ...asked, email: 'a@b.test', scopes, words: NO_WORDS }));
   expect(titled(['openid', 'email', 'profile'])).toContain('<h1>Sign in to <bdi>App</bdi>?</h1>');

@@ -3,42 +3,20 @@ export type Source = { readonly path: string; readonly text: string };
 
 type Named = { readonly path: string; readonly expression: string; readonly reason: string };
 
+const STORED_EVENT = 'the target or actor of a stored event';
 /** Comparisons that look like one of a caller and are none: they read a stored row, or what a mail's reader presents. */
-const NOT_A_CALLER: readonly Named[] = [
-  { path: 'services/core/api-keys/api-keys.store.ts', expression: 'kind', reason: 'the owner of a stored key' },
-  { path: 'services/core/api-keys/api-keys.store.ts', expression: 'owner.kind', reason: 'the owner of a stored key' },
-  {
-    path: 'services/wings/outbound/handoff/plan-deliveries.ts',
-    expression: 'target?.kind',
-    reason: 'an event’s target',
-  },
-  { path: 'services/wings/outbound/signals/caep-events.ts', expression: 'target?.kind', reason: 'an event’s target' },
-  { path: 'services/wings/outbound/signals/caep-events.ts', expression: 'actor.kind', reason: 'an event’s actor' },
-  {
-    path: 'services/wings/outbound/handoff/plan-deliveries.ts',
-    expression: 'actor.kind',
-    reason: 'the actor of a stored event',
-  },
-  { path: 'services/wings/outbound/handoff/siem/to-ocsf.ts', expression: 'target?.kind', reason: 'an event’s target' },
-  { path: 'services/wings/outbound/handoff/siem/to-ocsf.ts', expression: 'target.kind', reason: 'an event’s target' },
-  {
-    path: 'services/wings/outbound/handoff/siem/to-ocsf.ts',
-    expression: 'actor.kind',
-    reason: 'the actor of a stored event',
-  },
-  { path: 'services/wings/outbound/handoff/siem/to-ecs.ts', expression: 'target?.kind', reason: 'an event’s target' },
-  {
-    path: 'services/wings/outbound/handoff/siem/to-ecs.ts',
-    expression: 'actor.kind',
-    reason: 'the actor of a stored event',
-  },
-  { path: 'services/core/security/sighting-of.ts', expression: 'event.target?.kind', reason: 'an event’s target' },
-  { path: 'services/core/security/sighting-of.ts', expression: 'subject.kind', reason: 'the subject of an incident' },
-  { path: 'services/core/identity/accounts/code-reader.ts', expression: 'reader.by', reason: 'the reader of a mail' },
-  { path: 'services/api/routes/account-pages.ts', expression: '.by', reason: 'the reader of a mail' },
-  { path: 'services/pages/signoff-pages.ts', expression: 'kind', reason: 'the requester of a stored sign-off' },
-  { path: 'services/wings/signoff/read-names.ts', expression: 'kind', reason: 'the requester of a stored sign-off' },
-];
+const NOT_A_CALLER: readonly Named[] = Object.entries({
+  'services/core/api-keys/api-keys.store.ts': ['the owner of a stored key', 'kind', 'owner.kind'],
+  'services/wings/outbound/handoff/plan-deliveries.ts': [STORED_EVENT, 'target?.kind', 'actor.kind'],
+  'services/wings/outbound/signals/caep-events.ts': [STORED_EVENT, 'target?.kind', 'actor.kind'],
+  'services/wings/outbound/handoff/siem/to-ocsf.ts': [STORED_EVENT, 'target?.kind', 'target.kind', 'actor.kind'],
+  'services/wings/outbound/handoff/siem/to-ecs.ts': [STORED_EVENT, 'target?.kind', 'actor.kind'],
+  'services/core/security/sighting-of.ts': [STORED_EVENT, 'event.target?.kind', 'subject.kind'],
+  'services/core/identity/accounts/code-reader.ts': ['the reader of a mail', 'reader.by'],
+  'services/api/routes/account-pages.ts': ['the reader of a mail', '.by'],
+  'services/pages/signoff-pages.ts': ['the requester of a stored sign-off', 'kind'],
+  'services/wings/signoff/read-names.ts': ['the requester of a stored sign-off', 'kind'],
+}).flatMap(([path, [reason = '', ...expressions]]) => expressions.map((expression) => ({ path, expression, reason })));
 
 const KIND = `'(?:user|client|agent|system|anonymous)'`;
 const BY = `'(?:session|bearer|mcp|api_key|secret|assertion|certificate)'`;

@@ -94,24 +94,28 @@ export function optionsOf(operations, { latencies = {}, loadSeconds } = {}) {
   };
 }
 
-/** Counts an answer by operation and code in a check of that name, which the report reads: `issue: 503 overloaded`. */
-const counted = (response, op, code, isExpected) => check(response, { [`${op}: ${code}`]: () => isExpected });
-
-/** Whether the answer has this status; counts it by code. */
-export const expected = (response, op, status) =>
-  counted(response, op, calls.codeOf(response), response.status === status);
-
 const asksToWait = ({ status }) => status === 429 || status === 503;
 
+/** The code of an answer, which says so where a refusal for now does not tell when to come back. */
+const completeCodeOf = (response) =>
+  asksToWait(response) && response.headers['Retry-After'] === undefined
+    ? `${calls.codeOf(response)} without Retry-After`
+    : calls.codeOf(response);
+
+/** Counts an answer by operation and code in a check of that name, which the report reads: `issue: 503 overloaded`. */
+const counted = (response, op, isExpected) =>
+  check(response, { [`${op}: ${completeCodeOf(response)}`]: () => isExpected });
+
+/** Whether the answer has this status; counts it by code. */
+export const expected = (response, op, status) => counted(response, op, response.status === status);
+
 /** Whether the answer has one of these codes, such as `503 hashing_busy`, with Retry-After where due; counts it. */
-export function expectedCode(response, op, ...codes) {
-  const code = calls.codeOf(response);
-  const isComplete = !asksToWait(response) || response.headers['Retry-After'] !== undefined;
-  return counted(response, op, code, codes.includes(code) && isComplete);
-}
+export const expectedCode = (response, op, ...codes) => counted(response, op, codes.includes(completeCodeOf(response)));
 
 export const active = (response, what) =>
-  check(response, { [what]: (it) => it.status === 200 && calls.member(it, 'active') === true });
+  response.status === 503
+    ? expected(response, 'validate', 200)
+    : check(response, { [what]: (it) => it.status === 200 && calls.member(it, 'active') === true });
 
 const readPool = () => JSON.parse(open(__ENV.POOL_FILE));
 // Shared arrays are read once, and not by each virtual user: the pool of 10,000 users has 20 MB.
