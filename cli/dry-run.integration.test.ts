@@ -97,6 +97,7 @@ const READS = [
   'users list',
   'users show',
   'users why',
+  'users consents',
   'sessions reach',
   'violations list',
 ];
@@ -270,6 +271,10 @@ beforeAll(async () => {
     'users disable': [id, ...reason],
     'users enable': [id, ...reason],
     'users reset-factors': [id, ...reason],
+    'users send-password-mail': [id, ...reason],
+    'users verify-email': [id, ...reason],
+    'users change-email': [id, 'other@people.test', ...reason],
+    'users withdraw-consent': [id, clientId, ...reason],
     'users delete': [id, ...reason],
     'users roles': [id, '--grant', 'desk', ...reason],
     'users unlock': [id, ...reason],

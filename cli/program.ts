@@ -135,7 +135,8 @@ export const verbs: Readonly<Record<string, Verb>> = {
     load: () => folded('access', 'search'),
   },
   users: {
-    summary: 'accounts: list, show, why, invite, invite-again, disable, enable, reset-factors, delete, roles, unlock',
+    summary:
+      'accounts: list, show, why, invite, invite-again, disable, enable, reset-factors, send-password-mail, verify-email, change-email, consents, withdraw-consent, delete, roles, unlock',
     load: async () => (await import('./users/users.ts')).registerUsers,
   },
   import: {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { userOperations } from '#services/core/identity/user-operations.ts';
+import { consentOperations } from '#services/core/oauth/consents/operations.ts';
 import { lockOperations } from '#services/core/security/lock-operations.ts';
 import { registerOperations } from '../operations.ts';
 import { registerUserInvitations } from './invite.ts';
@@ -11,5 +12,5 @@ export function registerUsers(program: Command): void {
   const users = program.commands.find((verb) => verb.name() === 'users') as Command;
   registerUserRoles(users);
   registerUserInvitations(users);
-  registerOperations(program, lockOperations);
+  registerOperations(program, [...lockOperations, ...consentOperations]);
 }

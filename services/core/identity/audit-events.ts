@@ -239,6 +239,13 @@ export const userInvited = defineAuditEvent({
     'An administrator created an account for another person or repeated the invitation. A mail invites the future owner, who gets `detail.roles` on acceptance.',
 });
 
+export const userHelped = defineAuditEvent({
+  type: 'user.helped',
+  detail: { act: oneOf('password_mail', 'email_verified', 'email_changed'), reason },
+  meaning:
+    'An administrator mailed the owner of an account a code for a new password, vouched for the address of the account, or changed it (`detail.act`). The old address is told of a change.',
+});
+
 export const userUnlocked = defineAuditEvent({
   type: 'user.unlocked',
   detail: { failures: count, reason },

@@ -3,11 +3,13 @@ import { grantRole, removeRole } from './admin/assign-role.ts';
 import { deleteUser, disableUser, enableUser } from './admin/disable-user.ts';
 import { endUserSessions } from './admin/end-user-sessions.ts';
 import { explainSignIn } from './admin/explain-sign-in.ts';
+import { changeUserEmail, sendPasswordMail, verifyUserEmail } from './admin/help-user.ts';
 import { listUsers, showUser } from './admin/read-users.ts';
 import { resetFactors } from './admin/reset-factors.ts';
 import {
   type AccountDetailView,
   type AccountView,
+  changeUserEmailEndpoint,
   deleteUserEndpoint,
   disableUserEndpoint,
   enableUserEndpoint,
@@ -18,6 +20,8 @@ import {
   readUserEndpoint,
   removeRoleEndpoint,
   resetFactorsEndpoint,
+  sendPasswordMailEndpoint,
+  verifyUserEmailEndpoint,
 } from './contracts/admin-contract.ts';
 
 /** What the command line says of every account: it reads it by its id or address, with the keys of its locks. */
@@ -103,6 +107,30 @@ export const userOperations = [
     about: showUser,
     asks: ({ passkeys }, { email }: AccountView) =>
       `remove the authenticator app${passkeys ? ' and every passkey' : ''} from ${email}`,
+    lines: wholeState,
+  }),
+  operation(sendPasswordMailEndpoint, sendPasswordMail, {
+    ...ofUser,
+    verb: 'users send-password-mail <user>',
+    help: 'mail the owner of an account a code for a new password',
+    about: showUser,
+    asks: (_input, { email }: AccountView) => `mail ${email} a code for a new password`,
+    lines,
+  }),
+  operation(verifyUserEmailEndpoint, verifyUserEmail, {
+    ...ofUser,
+    verb: 'users verify-email <user>',
+    help: 'vouch for the address of an account as verified',
+    about: showUser,
+    asks: (_input, { email }: AccountView) => `mark ${email} as verified`,
+    lines: wholeState,
+  }),
+  operation(changeUserEmailEndpoint, changeUserEmail, {
+    ...ofUser,
+    verb: 'users change-email <user> <email>',
+    help: 'change the address of an account; the old one is told by mail',
+    about: showUser,
+    asks: ({ email: to }, { email }: AccountView) => `change the address of ${email} to ${to}`,
     lines: wholeState,
   }),
   operation(deleteUserEndpoint, deleteUser, {

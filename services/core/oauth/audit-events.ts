@@ -41,5 +41,5 @@ export const consentWithdrawn = defineAuditEvent({
   type: 'oauth.consent_withdrawn',
   detail: { logins: count, user_id: user, reason },
   meaning:
-    'A user withdrew the consent to a client; `logins` is the number of token families that were revoked. If `reason` is present, the action of an incident withdrew the consent because it was granted after the suspicious sign-in.',
+    'A user withdrew the consent to a client; `logins` is the number of token families that were revoked. If `reason` is present, another actor withdrew the consent of `user_id`: an administrator for this reason, or the action of an incident because it was granted after the suspicious sign-in.',
 });

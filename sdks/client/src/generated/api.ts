@@ -2,6 +2,7 @@
 
 /** Every code of a problem. */
 export type ProblemCode =
+  | "account_disabled"
   | "agent_exceeds_owner"
   | "agent_not_accepted"
   | "agent_unknown"
@@ -341,6 +342,7 @@ export type ChangeEmailRequest = { readonly new_email: string } | { readonly new
 export type ChangePasswordRequest = { readonly current_password: string; readonly new_password: string } | { readonly currentPassword: string; readonly newPassword: string; readonly revokeOtherSessions?: boolean };
 export type ChangeQueueRequest = Readonly<Record<string, never>>;
 export type ChangeQueueResponse = unknown;
+export type ChangeUserEmailRequest = { readonly reason: string; readonly email: string };
 export type Client = { readonly client_id: string; readonly name: string; readonly auth_method: string; readonly tls_client_auth_subject_dn?: string; readonly tls_client_auth_san_dns?: string; readonly tls_client_auth_san_uri?: string; readonly tls_client_auth_san_ip?: string; readonly tls_client_auth_san_email?: string; readonly certificate_thumbprints?: readonly string[]; readonly jwks: { readonly keys: readonly Readonly<Record<string, string>>[] } | null; readonly jwks_uri: string | null; readonly client_uri: string | null; readonly grant_types: readonly string[]; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly redirect_uris: readonly string[]; readonly post_logout_redirect_uris: readonly string[]; readonly backchannel_logout_uri: string | null; readonly backchannel_logout_session_required: boolean; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly tls_client_certificate_bound_access_tokens: boolean; readonly require_pushed_authorization_requests: boolean; readonly pkce: "required" | "optional"; readonly refresh_rotation: "on" | "off"; readonly profile: "default" | "fapi2"; readonly id_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly access_token_signed_response_alg: "RS256" | "ES256" | "EdDSA" | null; readonly id_token_claims: readonly string[]; readonly has_logo: boolean; readonly disabled: boolean; readonly built_in: boolean; readonly origin: "admin" | "registration" | "document"; readonly previous_secret_until: string | null; readonly created_at: string | null; readonly updated_at: string | null };
 export type ClientKeys = { readonly keys: readonly ({ readonly kty: string } & Readonly<Record<string, unknown>>)[] };
 export type ClientRefusal = { readonly client_id: string | null; readonly client_name: string | null; readonly code: string; readonly title: string; readonly cause: string; readonly fix: string; readonly requests: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly refused_from: string | null; readonly request: { readonly endpoint: string; readonly auth_method: string; readonly parameters: readonly string[]; readonly other_parameters: number; readonly grant_type: string | null; readonly scope: string | null; readonly redirect_uri: string | null } | null };
@@ -415,6 +417,7 @@ export type ListAgentsResponse = { readonly agents: readonly Agent[]; readonly n
 export type ListAlertDeliveriesResponse = { readonly deliveries: readonly AlertDelivery[]; readonly next: string | null };
 export type ListAlertTargetsResponse = { readonly targets: readonly AlertTarget[] };
 export type ListAlertsResponse = { readonly alerts: readonly Alert[]; readonly next: string | null };
+export type ListApplicationConsentsResponse = { readonly consents: readonly Consent[]; readonly next: string | null };
 export type ListApplicationsResponse = { readonly applications: readonly Application[]; readonly next: string | null };
 export type ListAuditEventsResponse = { readonly events: readonly AuditEvent[]; readonly next: string | null };
 export type ListBreakGlassResponse = { readonly break_glass: readonly BreakGlass[]; readonly next: string | null };
@@ -1024,14 +1027,24 @@ export type Operations = {
   "DELETE /v1/admin/users/{user_id}": { readonly input: { readonly path: { readonly user_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Read an account with its sessions, token families, locks and second factors */
   "GET /v1/admin/users/{user_id}": { readonly input: { readonly path: { readonly user_id: string | number } }; readonly answer: AccountDetail };
+  /** List the applications that can act for a user */
+  "GET /v1/admin/users/{user_id}/consents": { readonly input: { readonly path: { readonly user_id: string | number }; readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListApplicationConsentsResponse };
+  /** Withdraw the consent of a user to an application and revoke its tokens at once */
+  "DELETE /v1/admin/users/{user_id}/consents/{client_id}": { readonly input: { readonly path: { readonly user_id: string | number; readonly client_id: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
   /** Disable an account and end its sessions, token families and tokens */
   "POST /v1/admin/users/{user_id}/disable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
+  /** Change the address of an account at once and tell the old one; its sessions go on */
+  "POST /v1/admin/users/{user_id}/email/change": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: ChangeUserEmailRequest }; readonly answer: AccountDetail };
+  /** Vouch for the address of an account as verified; a pending invitation ends, and its roles are not granted */
+  "POST /v1/admin/users/{user_id}/email/verify": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Enable a disabled account; ended sessions stay ended */
   "POST /v1/admin/users/{user_id}/enable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Remove a lost authenticator app, and on request the passkeys, and end the account’s sessions and tokens */
   "POST /v1/admin/users/{user_id}/factors/reset": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: ResetFactorsRequest }; readonly answer: AccountDetail };
   /** Mail another invitation that replaces the previous ones */
   "POST /v1/admin/users/{user_id}/invite": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
+  /** Mail the owner of an account a code for a new password */
+  "POST /v1/admin/users/{user_id}/password-mail": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Remove a role and end the tokens and token families issued with it */
   "DELETE /v1/admin/users/{user_id}/roles/{role}": { readonly input: { readonly path: { readonly user_id: string | number; readonly role: string | number }; readonly query: { readonly reason: string } }; readonly answer: AccountDetail };
   /** Grant a role whose rights the caller has; the next token carries it */
@@ -1250,6 +1263,10 @@ export const KEYED: ReadonlySet<string> = new Set([
   "POST /v1/admin/signal-transmitters",
   "POST /v1/admin/silences",
   "POST /v1/admin/users",
+  "POST /v1/admin/users/{user_id}/email/change",
+  "POST /v1/admin/users/{user_id}/email/verify",
+  "POST /v1/admin/users/{user_id}/invite",
+  "POST /v1/admin/users/{user_id}/password-mail",
   "POST /v1/api-keys",
   "POST /v1/compliance/controls/{control_id}/attest",
   "POST /v1/handoff/signoffs",

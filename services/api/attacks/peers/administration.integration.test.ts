@@ -96,6 +96,10 @@ test('who manages users, roles and clients gets no right that they lack (CVE-202
     ['POST', `/v1/admin/users/${admin.id}/factors/reset`, { reason }],
     ['POST', `/v1/admin/users/${admin.id}/disable`, { reason }],
     ['POST', `/v1/admin/users/${admin.id}/invite`, { reason }],
+    ['POST', `/v1/admin/users/${admin.id}/password-mail`, { reason }],
+    ['POST', `/v1/admin/users/${admin.id}/email/verify`, { reason }],
+    ['POST', `/v1/admin/users/${admin.id}/email/change`, { email: newEmail(), reason }],
+    ['DELETE', `/v1/admin/users/${admin.id}/consents/some-client?reason=x`, undefined],
     ['DELETE', `/v1/admin/users/${admin.id}?reason=x`, undefined],
   ];
   for (const [method, path, json] of acts) {

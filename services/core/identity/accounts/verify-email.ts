@@ -3,26 +3,21 @@ import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Tx } from '#services/core/ports.ts';
 import { assertMayIssue } from '#services/core/revocations/revocation-set.ts';
 import { userEmailVerified } from '../audit-events.ts';
-import { emailTaken, loginLocked } from '../contracts/sign-in-errors.ts';
 import { takeInvitation } from '../mail/invitations.store.ts';
 import type { AskedBy, PendingSignUp } from '../mail/mails.ts';
 import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { findCode, type RedeemedCode, redeemCode } from '../mail/one-time-codes.ts';
-import { queueMail } from '../mail/queue-mail.ts';
 import { readOwnSession } from '../sessions/sessions.store.ts';
-import { ASK_AGAIN_SECONDS, accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
 import {
   findAccount,
   findAccountByEmail,
   insertPassword,
   insertUser,
-  isSignInUnevaluated,
   lockUser,
   markEmailVerified,
-  replaceEmail,
 } from '../users/accounts.store.ts';
-import { isSteppedUp } from '../users/sign-in-failures.store.ts';
+import { asEmailTaken, replaceAddress } from './change-email.ts';
 import {
   isStillValid,
   type Reader,
@@ -35,8 +30,6 @@ import { forgetSessions } from './forget-sessions.ts';
 import { refuseCode } from './refuse-code.ts';
 import { resetCredentials } from './set-password.ts';
 
-/** Sealing and detections run every few seconds. */
-const EVALUATION_SECONDS = 5;
 const PURPOSES = ['sign_up', 'verify_email', 'change_email'] as const;
 
 /**
@@ -66,9 +59,7 @@ export async function verifyEmail(
         const proof = await redeemCode(tx, ports, [purpose], token);
         return proof !== undefined && (await applyProof(tx, ports, proof, reader, caller));
       })
-      .catch((err: unknown) => {
-        throw (err as { code?: unknown }).code === '23505' ? emailTaken({ cause: err }) : err;
-      });
+      .catch(asEmailTaken);
     if (isRedeemed) return { status: 'verified', by: reader.by };
     break;
   }
@@ -132,16 +123,7 @@ async function verifyAddress(
   if (purpose === 'change_email') {
     const asking = (carries as AskedBy | undefined)?.sessionId ?? '';
     if (!(await readOwnSession(tx, asking, userId))) return undefined;
-    // The key of the lock is the old address, so a new address would lose the lock. The code is accepted after the
-    // account is unlocked.
-    if (await isSteppedUp(tx, accountKeyOf(ports, account.email)))
-      throw loginLocked({ retryAfterSeconds: ASK_AGAIN_SECONDS });
-    // Wait until detections have evaluated the last sign-in: if an attacker could replace the address first, the
-    // attacker would get the unlock mail, and the owner could not take the address back.
-    if (await isSignInUnevaluated(tx, userId)) throw loginLocked({ retryAfterSeconds: EVALUATION_SECONDS });
-    await replaceEmail(tx, userId, email);
-    await deleteCodes(tx, userId, account.email);
-    await queueMail(tx, ports, { template: 'email_changed', to: account.email }, caller);
+    await replaceAddress(tx, ports, { id: userId, email: account.email, to: email, isVerified: true }, caller);
     return userId;
   }
   if (account.emailVerified || account.email !== email) return undefined;

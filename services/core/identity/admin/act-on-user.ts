@@ -19,6 +19,9 @@ export type UserAct = { readonly user_id: string; readonly reason: string };
 /** `rule`: the rule by which the act ends sessions. */
 type RuledAct = UserAct & { readonly rule?: EndRule };
 
+/** Of acts that cannot remove the last administrator. */
+export const lockNothing = async (): Promise<void> => {};
+
 /**
  * Runs an administrator's act on an account. The caller must have every right of the user. Locks role, user, sessions
  * and families, in this order. Throws `user_unknown` (404), `rights_exceeded` (403).

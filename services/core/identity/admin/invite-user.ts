@@ -14,7 +14,7 @@ import { deleteCodesOf } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { findAccount, insertPassword, insertUser } from '../users/accounts.store.ts';
 import { addUserRole } from '../users/users.store.ts';
-import { actOnUser, type UserAct, type UserPorts } from './act-on-user.ts';
+import { actOnUser, lockNothing, type UserAct, type UserPorts } from './act-on-user.ts';
 import { type ShowUserPorts, showUser } from './read-users.ts';
 
 export type NewInvitation = {
@@ -78,7 +78,6 @@ export async function inviteAgain(
   caller: Caller,
 ): Promise<AccountDetailView> {
   const { user_id: userId, reason } = input;
-  const lockNothing = async (): Promise<void> => {};
   await actOnUser(
     ports,
     input,

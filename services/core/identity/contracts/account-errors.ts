@@ -44,6 +44,14 @@ export const invitationOver = defineError({
   fix: 'Check the account. A user who forgot the password requests a reset; enable a disabled account first.',
 });
 
+export const accountDisabled = defineError({
+  code: 'account_disabled',
+  status: 409,
+  title: 'Account disabled',
+  cause: 'The account is disabled: no mail opens it.',
+  fix: 'Enable the account first.',
+});
+
 export const passwordHashUnknown = defineError({
   code: 'password_hash_unknown',
   status: 400,

@@ -14,10 +14,12 @@ import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
+import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { sessionsManage, sessionsRead, usersManage, usersRead } from '../permissions.ts';
+import { accountDisabled } from './account-errors.ts';
 import { factorsAbsent } from './factors-errors.ts';
-import { lastAdmin, sessionUnknown } from './sign-in-errors.ts';
+import { emailShape } from './sign-in-contract.ts';
+import { emailTaken, lastAdmin, loginLocked, sessionUnknown } from './sign-in-errors.ts';
 
 const USERS = 'Users';
 const SESSIONS = 'Sessions';
@@ -184,6 +186,38 @@ export const resetFactorsEndpoint = defineEndpoint({
     passkeys: z.boolean().default(false),
   }),
   errors: [...MANAGING, rightsExceeded, factorsAbsent],
+});
+
+/** Of acts for the owner of an account: a retry with the same key sends no second mail. */
+const HELPING = [...MANAGING, rightsExceeded, idempotencyKeyReused] as const;
+
+export const sendPasswordMailEndpoint = defineEndpoint({
+  ...disableUserEndpoint,
+  path: '/v1/admin/users/{user_id}/password-mail',
+  operation: 'sendPasswordMail',
+  summary: 'Mail the owner of an account a code for a new password',
+  idempotency: 'answer',
+  errors: [...HELPING, accountDisabled],
+});
+
+export const verifyUserEmailEndpoint = defineEndpoint({
+  ...disableUserEndpoint,
+  path: '/v1/admin/users/{user_id}/email/verify',
+  operation: 'verifyUserEmail',
+  summary: 'Vouch for the address of an account as verified; a pending invitation ends, and its roles are not granted',
+  idempotency: 'answer',
+  errors: HELPING,
+});
+
+export const changeUserEmailEndpoint = defineEndpoint({
+  ...disableUserEndpoint,
+  path: '/v1/admin/users/{user_id}/email/change',
+  operation: 'changeUserEmail',
+  summary: 'Change the address of an account at once and tell the old one; its sessions go on',
+  /** The new address is verified if the old one was: the caller vouches for it. */
+  body: bodyReason.extend({ email: emailShape }),
+  idempotency: 'answer',
+  errors: [...HELPING, emailTaken, loginLocked],
 });
 
 export const deleteUserEndpoint = defineEndpoint({

@@ -58,8 +58,9 @@ export const inviteAgainEndpoint = defineEndpoint({
   auth: manages(usersManage),
   params: byUser,
   body: bodyReason,
+  idempotency: 'answer',
   responses: { 200: accountDetailShape },
-  errors: [...REFUSALS, stepUpRequired, userUnknown, rightsExceeded, invitationOver],
+  errors: [...REFUSALS, stepUpRequired, userUnknown, rightsExceeded, invitationOver, idempotencyKeyReused],
 });
 
 export const acceptInvitationEndpoint = defineEndpoint({

@@ -90,7 +90,7 @@ const emailProve = defineStatement(
 
 const emailReplace = defineStatement(
   'emailReplace',
-  `UPDATE users SET email = $2, "emailVerified" = now(), "updatedAt" = now() WHERE id = $1 RETURNING id`,
+  `UPDATE users SET email = $2, "emailVerified" = CASE WHEN $3 THEN now() END, "updatedAt" = now() WHERE id = $1 RETURNING id`,
 );
 
 const profileWrite = defineStatement(
@@ -156,8 +156,8 @@ export async function deleteFactors(tx: Tx, userId: string): Promise<void> {
 export const markEmailVerified = (tx: Tx, userId: string, email: string): Promise<boolean> =>
   isDone(tx.query(emailProve, [userId, email]));
 
-export const replaceEmail = (tx: Tx, userId: string, email: string): Promise<boolean> =>
-  isDone(tx.query(emailReplace, [userId, email]));
+export const replaceEmail = (tx: Tx, userId: string, email: string, isVerified: boolean): Promise<boolean> =>
+  isDone(tx.query(emailReplace, [userId, email, isVerified]));
 
 /** Undefined leaves a field unchanged; null clears it. */
 export const writeProfile = (

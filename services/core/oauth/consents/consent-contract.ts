@@ -1,11 +1,16 @@
 import { z } from 'zod';
-import { pageQuery } from '#services/core/access/admin-shapes.ts';
+import { manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
+import { rightsExceeded } from '#services/core/authority/errors.ts';
+import { byUser } from '#services/core/identity/contracts/admin-contract.ts';
+import { usersManage, usersRead } from '#services/core/identity/permissions.ts';
+import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import {
   cursorInvalid,
   permissionMissing,
   requestInvalid,
+  stepUpRequired,
   storeUnavailable,
   unauthenticated,
 } from '#services/platform/errors.ts';
@@ -62,4 +67,27 @@ export const withdrawGrantedConsentEndpoint = defineEndpoint({
   }),
   responses: { 204: null },
   errors: [...refusals, consentUnknown],
+});
+
+export const listApplicationConsentsEndpoint = defineEndpoint({
+  ...listGrantedConsentsEndpoint,
+  path: '/v1/admin/users/{user_id}/consents',
+  operation: 'listApplicationConsents',
+  summary: 'List the applications that can act for a user',
+  auth: reads(usersRead),
+  params: byUser,
+  errors: [...REFUSALS, userUnknown, cursorInvalid],
+});
+
+export const withdrawApplicationConsentEndpoint = defineEndpoint({
+  tag: TAG,
+  method: 'DELETE',
+  path: '/v1/admin/users/{user_id}/consents/{client_id}',
+  operation: 'withdrawApplicationConsent',
+  summary: 'Withdraw the consent of a user to an application and revoke its tokens at once',
+  auth: manages(usersManage),
+  params: byUser.extend({ client_id: text(255) }),
+  query: z.strictObject({ reason }),
+  responses: { 204: null },
+  errors: [...REFUSALS, stepUpRequired, userUnknown, rightsExceeded, consentUnknown],
 });

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { FIRST_PARTY_CLIENT_ID } from '#services/core/authority/callers.ts';
 import type { Caller } from '#services/core/ports.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
-import { userCaller } from '#tools/testing/harness/ports.ts';
+import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
 import {
   anonymousCaller,
   challengeOf,
@@ -13,8 +15,8 @@ import {
   REDIRECT,
 } from '../grant-harness.ts';
 import { redeemAuthorizationCode } from '../redeem-code.ts';
-import { listGrantedConsents } from './list-consents.ts';
-import { endConsentsSince, withdrawConsent } from './withdraw-consent.ts';
+import { listGrantedConsents, listApplicationConsents } from './list-consents.ts';
+import { endConsentsSince, withdrawConsent, withdrawApplicationConsent } from './withdraw-consent.ts';
 
 let harness: GrantHarness;
 let ports: GrantPorts;
@@ -117,4 +119,20 @@ test('the response to an incident ends consents granted since the sign-in, and k
   expect((await listed(user)).map(({ client_id }) => client_id)).toEqual([before.clientId]);
   expect(await eventsOf(after.clientId)).toEqual([{ detail: { user_id: user.id, reason: 'stolen_session' } }]);
   expect(await eventsOf(before.clientId)).toEqual([]);
+});
+
+test('an administrator sees and withdraws the consents of a user, with the reason in the log; nobody else’s change', async () => {
+  const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
+  await signInAt(user, client);
+  await harness.codeFor(other, client);
+  expect((await listApplicationConsents(ports, { user_id: user.id, limit: 10 })).consents).toEqual(await listed(user));
+  const given = { user_id: user.id, client_id: client.clientId, reason: 'phished' };
+  await withdrawApplicationConsent(ports, given, testCaller);
+  expect([await listed(user), (await listed(other)).length]).toEqual([[], 1]);
+  expect(await eventsOf(client.clientId)).toEqual([{ detail: { user_id: user.id, reason: 'phished', logins: 1 } }]);
+  const again = (changes: object) => outcomeOf(withdrawApplicationConsent(ports, { ...given, ...changes }, testCaller));
+  expect(await again({})).toBe('consent_unknown');
+  expect(await again({ user_id: 'nobody' })).toBe('user_unknown');
+  expect(await again({ user_id: other.id, client_id: FIRST_PARTY_CLIENT_ID })).toBe('consent_unknown');
+  expect(await outcomeOf(listApplicationConsents(ports, { user_id: 'nobody', limit: 10 }))).toBe('user_unknown');
 });

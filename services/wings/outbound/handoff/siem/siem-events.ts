@@ -236,6 +236,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'user.email_verified': account('Other', 'iam:user'),
   'user.enabled': account('Enable', 'iam:user'),
   'user.factors_reset': account('MFA Factor Disable', 'iam:user', 'medium'),
+  'user.helped': account('Other', 'iam:user', 'low'),
   'user.invited': account('Create', 'iam:creation'),
   'user.login': sign('Logon', 'authentication:start'),
   'user.login_locked': account('Lock', 'iam:user', 'medium'),
