@@ -201,8 +201,21 @@ describe('on a terminal', () => {
     expect(asks?.({ passkeys: true }, account)).toBe(
       'remove the authenticator app and every passkey from a@example.test',
     );
-    const why = { sentence: 'No.', fix: 'do', also: [{ sentence: 'Nor.', fix: 'then' }] };
-    expect(commandOf('users why').lines?.(why)).toEqual(['No.', '  fix: do', 'also: Nor.', '  fix: then']);
+    const owed = { cause: 'second_factor_owed', refuses: false, act: null };
+    const why = {
+      user_id: 'u1',
+      email: 'a@b.test',
+      cause: 'no_sign_in_method',
+      refuses: true,
+      act: 'unlock',
+      also: [owed],
+    };
+    expect(commandOf('users why').lines?.(why)).toEqual([
+      'a@b.test has no password, no passkey and no linked provider.',
+      '  fix: npx sallyport users unlock u1 --reason <why>',
+      expect.stringMatching(/^also: a@b\.test had a second factor before the import/),
+      expect.stringMatching(/^ {2}fix: The user signs in/),
+    ]);
   });
 
   test('a session has one line, with the clients of its token families', () => {

@@ -264,12 +264,15 @@ test('an act says what it affects, asks for a reason, shows its command line, an
   await expectReadable(page);
   await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
   await dialog.waitFor({ state: 'detached' });
-  await page.getByRole('button', { name: 'Enable', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Enable', exact: true }).first().waitFor();
   const [event] = await harness.harness.rows(
     `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'user.disabled' AND target_id = $1`,
     [target.id],
   );
   expect(event).toEqual({ reason: `left 'us'` });
+  await harness.seal();
+  await page.reload();
+  expect(await textOf(page.locator('.note.warn'))).toMatch(/^Disabled.*left 'us'$/s);
   expect(serious()).toEqual([]);
 });
 
@@ -405,7 +408,7 @@ test('a session that ends while an act is prepared loses nothing: another window
   await dialog.getByText('You signed in again').waitFor();
   expect(await dialog.getByRole('alert').count(), 'the refusal of before').toBe(0);
   await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
-  await page.getByRole('button', { name: 'Enable', exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Enable', exact: true }).first().waitFor();
   expect(serious()).toEqual([]);
   await context.close();
 });

@@ -1,5 +1,6 @@
 import type { OperationName } from '../../../sdks/client/src/index.ts';
 import type { Answer } from '../data/api.ts';
+import type { Ref } from '../parts/ref.tsx';
 import { type InLanguages, inLanguages, type LanguageTag, type Texts } from '../texts/in-languages.ts';
 import type { Item } from './operation.ts';
 
@@ -10,9 +11,16 @@ export type Section = {
   /** Set off as a note. */
   readonly tone?: 'good' | 'warn' | 'plain';
   readonly strong?: string | undefined;
+  /** The act that helps, beside what is said strongly. */
+  readonly act?: {
+    readonly does: OperationName;
+    readonly params: Readonly<Record<string, string>>;
+    readonly name: string;
+    readonly reach: Readonly<Record<string, string>>;
+  };
   readonly says?: readonly string[];
-  /** Text after its label. */
-  readonly facts?: readonly (readonly [label: string, text: string])[];
+  /** Text, or somebody by name, after its label. */
+  readonly facts?: readonly (readonly [label: string, value: string | Parameters<typeof Ref>[0]])[];
   /** Each with lines below it. */
   readonly steps?: readonly (readonly [title: string, ...lines: string[]])[];
   readonly json?: unknown;
@@ -42,20 +50,20 @@ export type Section = {
   /** Sealed events that a filter finds. For readers of the audit log. */
   readonly events?: Readonly<Record<string, string>>;
 };
-/** A section of what another operation answers. */
+/** What another operation answers, as sections below one title. */
 export type Asked = {
   readonly title: string;
   readonly reads: string;
   readonly path: Readonly<Record<string, string>>;
-  readonly shows: (answer: never) => Section;
+  readonly shows: (answer: never) => Section | readonly Section[];
 };
 
-/** Declares a section of what another operation answers. */
+/** Declares sections of what another operation answers. */
 export const asked = <N extends OperationName>(
   title: string,
   reads: N,
   path: Asked['path'],
-  shows: (answer: Answer<N>) => Section,
+  shows: (answer: Answer<N>) => Section | readonly Section[],
 ): Asked => ({ title, reads, path, shows: shows as Asked['shows'] });
 
 /** The reader of a page: the language, and what is open to this person. */

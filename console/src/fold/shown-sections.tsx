@@ -8,10 +8,13 @@ import { Events } from '../parts/events.tsx';
 import { Foreign } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Section as Card, Facts, PageHead, type PageProps } from '../parts/page.tsx';
+import { Ref } from '../parts/ref.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { Views } from '../parts/views.tsx';
 import { isOpen, type Place, placeOf } from '../places.ts';
+import { operations } from '../texts/generated/operations.ts';
 import { useLanguage } from '../texts/languages.ts';
+import { OperationAct } from './act.tsx';
 import { Rows } from './list.tsx';
 import type { Item } from './operation.ts';
 import type { Asked, Parts, Section } from './sections.ts';
@@ -35,18 +38,32 @@ function Listed({ title, of, only, by = {} }: NonNullable<Section['list']> & { r
 
 /** What a section shows inside of its card. */
 function Body({ section, title }: { readonly section: Section; readonly title: string }) {
-  const { tone, strong, says = [], facts, steps, json, copy } = section;
+  const { tone, strong, act, says = [], facts = [], steps, json, copy } = section;
   const { progress, link, command, file, bundle, none, list } = section;
+  const helping = operations.find(({ name }) => name === act?.does);
   return (
     <div class={tone === undefined ? 'parts' : `note ${tone}`}>
-      {strong === undefined ? null : <strong>{strong}</strong>}
+      {strong === undefined ? null : (
+        <div class="acts">
+          <strong>{strong}</strong>
+          {helping === undefined ? null : <OperationAct {...act} operation={helping} />}
+        </div>
+      )}
       {says.map((text) => (
         <p key={text} class={tone === undefined ? 'why' : undefined}>
           {text}
         </p>
       ))}
-      {facts === undefined ? null : (
-        <Facts items={facts.map(([label, text]) => [label, <Foreign>{visibleText(text)}</Foreign>] as const)} />
+      {facts.length === 0 ? null : (
+        <Facts
+          items={facts.map(
+            ([label, value]) =>
+              [
+                label,
+                typeof value === 'string' ? <Foreign>{visibleText(value)}</Foreign> : <Ref {...value} />,
+              ] as const,
+          )}
+        />
       )}
       {steps === undefined ? null : (
         <ul class="steps" aria-label={title}>
@@ -97,13 +114,19 @@ function Body({ section, title }: { readonly section: Section; readonly title: s
   );
 }
 
-/** The answer of another operation, as a section. */
+/** The answer of another operation, as sections. */
 function Answered({ asked: { title, reads, path, shows } }: { readonly asked: Asked }) {
   const query = useReadBy([reads, path], () => callByName(reads, { path }));
   return (
     <Card title={title}>
       <Shown query={query} lines={2}>
-        {(answer) => <Body section={shows(answer as never)} title={title} />}
+        {(answer) => (
+          <>
+            {[shows(answer as never)].flat().map((section, index) => (
+              <Body key={section.strong ?? index} section={section} title={title} />
+            ))}
+          </>
+        )}
       </Shown>
     </Card>
   );

@@ -6,6 +6,7 @@ import { explainSignIn } from './admin/explain-sign-in.ts';
 import { changeUserEmail, sendPasswordMail, verifyUserEmail } from './admin/help-user.ts';
 import { listUsers, showUser } from './admin/read-users.ts';
 import { resetFactors } from './admin/reset-factors.ts';
+import { explanationLines } from './admin/sign-in-words.ts';
 import {
   type AccountDetailView,
   type AccountView,
@@ -144,11 +145,7 @@ export const userOperations = [
     ...ofUser,
     verb: 'users why <user>',
     help: 'explain why a user cannot sign in, with the command that helps',
-    lines: ({ sentence, fix, also }) => [
-      sentence,
-      `  fix: ${fix}`,
-      ...also.flatMap((cause) => [`also: ${cause.sentence}`, `  fix: ${cause.fix}`]),
-    ],
+    lines: explanationLines,
   }),
   operation(grantRoleEndpoint, grantRole),
   operation(removeRoleEndpoint, removeRole),

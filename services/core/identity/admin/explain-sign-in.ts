@@ -1,5 +1,7 @@
+import { listEvents } from '#services/core/audit/read/list-events.ts';
+import type { Sql } from '#services/core/ports.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
-import type { SignInExplanation } from '../contracts/admin-contract.ts';
+import type { SignInCause, SignInExplanation } from '../contracts/admin-contract.ts';
 import { CODE_FAILURES_EVER } from '../factors/factors.store.ts';
 import type { HasVerificationRule } from '../mail/queue-mail.ts';
 import type { HasSessionLimit } from '../sessions/make-room.ts';
@@ -17,7 +19,7 @@ type HasSecondFactorRoles = {
 type ExplainSignInPorts = ShowUserPorts & HasVerificationRule & HasSessionLimit & HasSecondFactorRoles;
 
 /**
- * Explains to support staff why a user cannot sign in: one sentence with the command that helps, and what else applies.
+ * Explains to support staff why a user cannot sign in: the cause, the act that helps, and what else applies.
  * @throws userUnknown (404)
  */
 export async function explainSignIn(
@@ -31,8 +33,6 @@ export async function explainSignIn(
   const [first, ...also] = signInCauses(
     {
       ...facts,
-      id: user.id,
-      email: user.email,
       disabledAt: user.disabled_at,
       isVerified: user.email_verified_at !== null,
       passkeys: user.factors.passkeys,
@@ -49,5 +49,15 @@ export async function explainSignIn(
     },
     ports,
   );
-  return { user_id: user.id, ...first, also };
+  const disabling = first.cause === 'disabled' ? await readDisabling(sql, user.id, first.since) : {};
+  return { user_id: user.id, email: user.email, ...first, ...disabling, also };
+}
+
+/** Who disabled the account, and why: as the sealed log says, seconds after the act. */
+async function readDisabling(sql: Sql, id: string, since: string | null | undefined): Promise<Partial<SignInCause>> {
+  const asked = { limit: 1, type: 'user.disabled', target: `user:${id}`, from: since ?? undefined };
+  const [event] = (await listEvents({ sql }, asked)).events;
+  if (event === undefined) return {};
+  const { reason } = event.detail;
+  return { by: event.actor, ...(typeof reason === 'string' ? { reason } : {}) };
 }

@@ -1,10 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { type SignInFacts, type SignInPolicy, signInCauses } from './sign-in-causes.ts';
+import { explanationLines } from './sign-in-words.ts';
 
 const AT = '2026-11-24T08:00:00.000Z';
 const GOOD: SignInFacts = {
-  id: 'u1',
-  email: 'olga@clinic.test',
   disabledAt: null,
   isVerified: true,
   is_invited: false,
@@ -30,10 +29,13 @@ const POLICY: SignInPolicy = { verificationRequired: true, secondFactorRoles: ['
 
 const of = (changes: Partial<SignInFacts>, policy: Partial<SignInPolicy> = {}) =>
   signInCauses({ ...GOOD, ...changes }, { ...POLICY, ...policy });
+const whose = { user_id: 'u1', email: 'olga@clinic.test' };
+/** What the command line says. */
+const said = ([first, ...also]: ReturnType<typeof of>) => explanationLines({ ...whose, ...first, also });
 const names = (...given: Parameters<typeof of>) => of(...given).map(({ cause }) => cause);
 
 const REASON = '--reason <why>';
-const RESET = 'The user chooses "Forgot password?" on the sign-in page.';
+const RESET = `send-password-mail u1 ${REASON}`;
 const FACTOR = 'The user adds a passkey or an authenticator app on the account page.';
 
 describe('what refuses a sign-in is told in one sentence with the command that helps', () => {
@@ -106,9 +108,11 @@ describe('what refuses a sign-in is told in one sentence with the command that h
       `reset-factors u1 ${REASON}`,
     ],
   ])('%s', (cause, facts, sentence, fix) => {
-    const [first, ...others] = of(facts, { verificationRequired: cause === 'email_unverified' });
-    expect(first).toMatchObject({ cause, refuses: true, sentence });
-    expect(first.fix).toMatch(new RegExp(`${fix.replaceAll(/[?.]/g, '\\$&')}$`));
+    const found = of(facts, { verificationRequired: cause === 'email_unverified' });
+    const [first, ...others] = found;
+    expect(first).toMatchObject({ cause, refuses: true });
+    const [line, help] = said(found);
+    expect([line, help?.endsWith(fix)]).toEqual([sentence, true]);
     expect(others.filter(({ refuses }) => refuses)).toEqual([]);
   });
 });
@@ -140,25 +144,36 @@ describe('what only explains what the user sees comes after "nothing"', () => {
       'npx sallyport sessions list --user u1',
     ],
   ])('%s', (cause, facts, sentence, fix) => {
-    const [first, ...others] = of(facts);
-    expect(first).toMatchObject({ cause: 'nothing', refuses: false });
-    expect(others).toEqual([{ cause, refuses: false, sentence, fix }]);
+    const found = of(facts);
+    expect(found).toMatchObject([
+      { cause: 'nothing', refuses: false },
+      { cause, refuses: false },
+    ]);
+    const [, , line, help] = said(found);
+    expect([line, help?.endsWith(fix)]).toEqual([`also: ${sentence}`, true]);
   });
 
   test('nothing: the last sign-in, the second factor that is asked for, and where the refused attempts are listed', () => {
-    const fix = 'npx sallyport audit tail --target user:u1';
-    const nothing = { cause: 'nothing', refuses: false, fix };
-    expect(of({})).toEqual([
-      { ...nothing, sentence: `Nothing keeps olga@clinic.test from signing in: the last sign-in was at ${AT}.` },
-    ]);
-    expect(of({ hasTotp: true, codesLeft: 1, lastLoginAt: null })).toEqual([
-      {
-        ...nothing,
-        sentence:
-          'Nothing keeps olga@clinic.test from signing in: a second factor is asked for (1 recovery code left), there was no sign-in yet.',
-      },
+    const fix = '  fix: npx sallyport audit tail --target user:u1';
+    const signsIn = 'Nothing keeps olga@clinic.test from signing in: ';
+    expect(said(of({}))).toEqual([`${signsIn}the last sign-in was at ${AT}.`, fix]);
+    expect(said(of({ hasTotp: true, codesLeft: 1, lastLoginAt: null }))).toEqual([
+      `${signsIn}a second factor is asked for (1 recovery code left), there was no sign-in yet.`,
+      fix,
     ]);
   });
+});
+
+test('a cause carries the values of its sentence and the act that helps', () => {
+  const locked = { cause: 'password_locked', refuses: true, act: 'unlock', until: AT, failures: 5 };
+  expect(of({ lockedUntil: AT, failedLogins: 5 })).toEqual([locked]);
+  const disabled = { ...whose, cause: 'disabled', refuses: true, act: 'enable', since: AT } as const;
+  const also: [] = [];
+  const by = { kind: 'user', id: 'u2' };
+  expect(explanationLines({ ...disabled, also, by, reason: 'left' })[0]).toBe(
+    `olga@clinic.test is disabled since ${AT} by user u2: left.`,
+  );
+  expect(explanationLines({ ...disabled, also, by: { kind: 'user', id: null } })[0]).toMatch(/ by user \(erased\)\.$/);
 });
 
 test('several causes are told by weight', () => {

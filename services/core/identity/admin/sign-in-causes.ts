@@ -3,8 +3,6 @@ import type { SignInFactsRow } from '../users/users.store.ts';
 
 /** What decides whether an account can sign in. Times are RFC 3339. */
 export type SignInFacts = SignInFactsRow & {
-  readonly id: string;
-  readonly email: string;
   readonly disabledAt: string | null;
   readonly isVerified: boolean;
   readonly passkeys: number;
@@ -36,146 +34,79 @@ export type SignInPolicy = {
 type Cause = Omit<SignInCause, 'cause'>;
 type Rule = (facts: SignInFacts, policy: SignInPolicy) => Cause | null;
 
-const refusal = (sentence: string, fix: string): Cause => ({ refuses: true, sentence, fix });
-const remark = (sentence: string, fix: string): Cause => ({ refuses: false, sentence, fix });
-
-const command = (verb: string, { id }: SignInFacts): string => `npx sallyport users ${verb} ${id} --reason <why>`;
-const wordsOf = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
-const RESET = 'The user chooses "Forgot password?" on the sign-in page.';
-const ADD_FACTOR = 'The user adds a passkey or an authenticator app on the account page.';
+const refusal = (act: SignInCause['act'], values: object = {}): Cause => ({ refuses: true, act, ...values });
+const remark = (act: SignInCause['act'], values: object = {}): Cause => ({ refuses: false, act, ...values });
 
 const hasSecondFactor = ({ hasTotp, passkeys }: SignInFacts): boolean => hasTotp || passkeys > 0;
 /** The rule `invited` names these; nothing else about the account helps before. */
 const isWaiting = (row: SignInFacts): boolean => row.is_invited && !row.has_password;
 
 const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
-  [
-    'disabled',
-    (facts) =>
-      facts.disabledAt === null
-        ? null
-        : refusal(`${facts.email} is disabled since ${facts.disabledAt}.`, command('enable', facts)),
-  ],
+  ['disabled', ({ disabledAt: since }) => (since === null ? null : refusal('enable', { since }))],
   [
     'invited',
-    (facts) => {
-      if (!isWaiting(facts)) return null;
-      const life = facts.is_invitation_expired ? 'expired at' : 'is valid until';
-      const until = facts.invited_until === null ? '' : `: the invitation ${life} ${facts.invited_until}`;
-      return refusal(`${facts.email} was invited and has not accepted${until}.`, command('invite-again', facts));
-    },
+    (facts) =>
+      isWaiting(facts)
+        ? refusal('invite', { until: facts.invited_until, is_expired: facts.is_invitation_expired })
+        : null,
   ],
   [
     'email_unverified',
     (facts, { verificationRequired }) =>
-      facts.isVerified || !verificationRequired || isWaiting(facts)
-        ? null
-        : refusal(
-            `${facts.email} has not confirmed the address, and this installation requires it.`,
-            command('invite-again', facts),
-          ),
+      facts.isVerified || !verificationRequired || isWaiting(facts) ? null : refusal('invite'),
   ],
   [
     'password_closed',
-    (facts) =>
-      facts.isClosed
-        ? refusal(
-            facts.isSteppedUp
-              ? `An incident closed ${facts.email} to devices that have not signed in before.`
-              : `The password of ${facts.email} is refused from unknown devices after ${wordsOf(facts.failedLogins, 'wrong password')}.`,
-            command('unlock', facts),
-          )
-        : null,
+    ({ isClosed, failedLogins: failures, isSteppedUp }) =>
+      isClosed ? refusal('unlock', { failures, by_incident: isSteppedUp }) : null,
   ],
   [
     'password_locked',
-    (facts) =>
-      facts.lockedUntil === null || facts.isClosed
-        ? null
-        : refusal(
-            `${facts.email} is locked until ${facts.lockedUntil} after ${wordsOf(facts.failedLogins, 'wrong password')}.`,
-            command('unlock', facts),
-          ),
+    ({ lockedUntil: until, isClosed, failedLogins: failures }) =>
+      until === null || isClosed ? null : refusal('unlock', { until, failures }),
   ],
   [
     'no_sign_in_method',
-    (facts) => {
-      if (facts.has_password || facts.passkeys > 0 || facts.providers.length > 0 || isWaiting(facts)) return null;
-      const sentence = `${facts.email} has no password, no passkey and no linked provider.`;
-      return refusal(sentence, facts.isVerified ? RESET : command('invite-again', facts));
-    },
-  ],
-  [
-    'second_factor_spent',
     (facts) =>
-      facts.hasTotp && facts.is_totp_spent
-        ? refusal(
-            `The authenticator app of ${facts.email} is refused after too many wrong codes.`,
-            command('reset-factors', facts),
-          )
-        : null,
+      facts.has_password || facts.passkeys > 0 || facts.providers.length > 0 || isWaiting(facts)
+        ? null
+        : refusal(facts.isVerified ? 'password-mail' : 'invite'),
   ],
+  ['second_factor_spent', (facts) => (facts.hasTotp && facts.is_totp_spent ? refusal('factors/reset') : null)],
   [
     'second_factor_locked',
-    (facts) =>
-      facts.hasTotp && facts.totp_locked_until !== null && !facts.is_totp_spent
-        ? refusal(
-            `Codes of the authenticator app of ${facts.email} are refused until ${facts.totp_locked_until} after too many wrong ones.`,
-            `The user signs in with a recovery code (${facts.codesLeft} left); if the app is lost: ${command('reset-factors', facts)}`,
-          )
-        : null,
+    ({ hasTotp, totp_locked_until: until, is_totp_spent: isSpent, codesLeft }) =>
+      hasTotp && until !== null && !isSpent ? refusal('factors/reset', { until, codes_left: codesLeft }) : null,
   ],
   [
     'no_password',
     (facts) => {
-      const others = [...facts.providers, ...(facts.passkeys > 0 ? ['a passkey'] : [])];
-      if (facts.has_password || others.length === 0) return null;
-      return remark(`${facts.email} has no password and signs in with ${others.join(' or ')}.`, RESET);
+      const methods = [...facts.providers, ...(facts.passkeys > 0 ? ['passkey'] : [])];
+      return facts.has_password || methods.length === 0 ? null : remark('password-mail', { methods });
     },
   ],
   [
     'second_factor_missing',
     (facts, { secondFactorRoles }) => {
-      const idle = facts.roles.filter((role) => secondFactorRoles.includes(role));
-      if (idle.length === 0 || hasSecondFactor(facts)) return null;
-      const what = `the role ${idle.join(', ')} has no effect before a sign-in with a second factor`;
-      return remark(`${facts.email} has no second factor: ${what}.`, ADD_FACTOR);
+      const roles = facts.roles.filter((role) => secondFactorRoles.includes(role));
+      return roles.length === 0 || hasSecondFactor(facts) ? null : remark(null, { roles });
     },
   ],
-  [
-    'second_factor_owed',
-    (facts) =>
-      facts.owesFactor && !hasSecondFactor(facts)
-        ? remark(
-            `${facts.email} had a second factor before the import, which could not be moved.`,
-            'The user signs in and connects an authenticator app; there is no session before.',
-          )
-        : null,
-  ],
+  ['second_factor_owed', (facts) => (facts.owesFactor && !hasSecondFactor(facts) ? remark(null) : null)],
   [
     'session_limit',
-    (facts, { sessionsPerAccount }) =>
-      sessionsPerAccount === 0 || facts.sessions < sessionsPerAccount
-        ? null
-        : remark(
-            `${facts.email} has ${wordsOf(facts.sessions, 'session')}, as many as SESSIONS_PER_ACCOUNT allows: a sign-in ends the one used least recently.`,
-            `npx sallyport sessions list --user ${facts.id}`,
-          ),
+    ({ sessions }, { sessionsPerAccount }) =>
+      sessionsPerAccount === 0 || sessions < sessionsPerAccount ? null : remark(null, { sessions }),
   ],
 ];
 
-const nothing = (facts: SignInFacts): SignInCause => {
-  const factor = hasSecondFactor(facts)
-    ? `a second factor is asked for (${wordsOf(facts.codesLeft, 'recovery code')} left), `
-    : '';
-  const last = facts.lastLoginAt === null ? 'there was no sign-in yet' : `the last sign-in was at ${facts.lastLoginAt}`;
-  return {
-    cause: 'nothing',
-    refuses: false,
-    sentence: `Nothing keeps ${facts.email} from signing in: ${factor}${last}.`,
-    fix: `npx sallyport audit tail --target user:${facts.id}`,
-  };
-};
+const nothing = (facts: SignInFacts): SignInCause => ({
+  cause: 'nothing',
+  ...remark(null, {
+    since: facts.lastLoginAt,
+    ...(hasSecondFactor(facts) ? { codes_left: facts.codesLeft } : {}),
+  }),
+});
 
 /** Every cause that applies, by weight: those that refuse a sign-in come first. `nothing` if none refuses one. */
 export function signInCauses(facts: SignInFacts, policy: SignInPolicy): [SignInCause, ...SignInCause[]] {

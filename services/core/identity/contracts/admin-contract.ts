@@ -120,21 +120,41 @@ const SIGN_IN_CAUSES = [
   'session_limit',
   'nothing',
 ] as const;
+/** What helps: `POST /v1/admin/users/{user_id}/` and this. */
+const HELPING_ACTS = ['enable', 'invite', 'unlock', 'factors/reset', 'password-mail'] as const;
 const causeShape = z
   .object({
     cause: z.enum(SIGN_IN_CAUSES),
     /** Whether it refuses a sign-in, or only explains what the user sees. */
     refuses: z.boolean(),
-    /** One sentence about the account. */
-    sentence: z.string(),
-    /** The command that helps, or what the user can do. */
-    fix: z.string(),
+    /** Null: the user can do something, or nothing needs to be done. */
+    act: z.enum(HELPING_ACTS).nullable(),
+    /** When a disabled account was disabled, or the last sign-in was. */
+    since: z.string().nullable().optional(),
+    /** When a lock or an invitation ends. */
+    until: z.string().nullable().optional(),
+    is_expired: z.boolean().optional(),
+    /** Who disabled the account, and why; absent until the event is sealed. */
+    by: z.object({ kind: z.string(), id: z.string().nullable() }).optional(),
+    reason: z.string().optional(),
+    /** Consecutive wrong passwords. */
+    failures: z.int().optional(),
+    /** An incident closed the account. */
+    by_incident: z.boolean().optional(),
+    /** Recovery codes that are left. */
+    codes_left: z.int().optional(),
+    /** What the user signs in with instead: providers, `passkey`. */
+    methods: z.array(z.string()).optional(),
+    /** Roles without effect. */
+    roles: z.array(z.string()).optional(),
+    sessions: z.int().optional(),
   })
   .register(componentNames, { id: 'SignInCause' });
 export type SignInCause = z.output<typeof causeShape>;
 const explanationShape = causeShape
   .extend({
     user_id: z.string(),
+    email: z.string(),
     /** Other causes that apply, by weight. */
     also: z.array(causeShape),
   })
@@ -145,7 +165,7 @@ export const explainSignInEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/users/{user_id}/why',
   operation: 'explainSignIn',
-  summary: 'Explain why a user cannot sign in, with the command that helps',
+  summary: 'Explain why a user cannot sign in, with the act that helps',
   tag: USERS,
   auth: reads(usersRead),
   params: byUser,
