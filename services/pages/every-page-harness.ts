@@ -59,6 +59,7 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
     {
       section: 'security',
       factors: { totp: true, passkeys: 1, recovery_codes_left: 3, required: true },
+      accepted: { user: text, ids: [text] },
       passkeys: times({ id: text, name: text, device_bound: true, backed_up: false, created_at: AT }),
       linked: times({
         id: text,

@@ -118,7 +118,7 @@ test('a user adds, names and removes passkeys by the script of the page, and sig
   const { page, complaints, context } = await harness.visit();
   await page.goto('/account/security');
   await signInOn(page, user);
-  await addAuthenticator(page);
+  const passkeys = await addAuthenticator(page);
   await page.getByLabel('Name of the new passkey').fill('my key');
   await button(page, 'Add a passkey').click();
   await page.getByText('They are shown only now.').waitFor();
@@ -143,9 +143,33 @@ test('a user adds, names and removes passkeys by the script of the page, and sig
   await button(page, 'Sign in with a passkey').click();
   await page.waitForURL('**/account');
   await page.goto('/account/security');
+  expect(await passkeys(), 'a passkey that signs in stays').toBe(1);
   await button(page, 'Remove').click();
   expect(await status(page)).toMatch(/^The passkey is removed\. /);
+  await expect.poll(passkeys, { message: 'the browser offers it no more' }).toBe(0);
   expect(complaints).toEqual([]);
+  await context.close();
+});
+
+test('the browser forgets a passkey that is refused because nobody has it, and no other', async () => {
+  const user = await signUp({ api: harness.api.url });
+  const { page, context } = await harness.visit({}, user);
+  await page.goto('/account/security');
+  const passkeys = await addAuthenticator(page);
+  await button(page, 'Add a passkey').click();
+  await page.getByText('They are shown only now.').waitFor();
+  const refused = async () => {
+    await context.clearCookies();
+    await page.goto('/login');
+    await button(page, 'Sign in with a passkey').click();
+    await page.locator('p.bad[role=alert]:not(:empty)').first().waitFor();
+  };
+  await harness.harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
+  await refused();
+  expect(await passkeys(), 'a disabled account').toBe(1);
+  await harness.harness.rows('DELETE FROM passkeys WHERE "userId" = $1', [user.id]);
+  await refused();
+  await expect.poll(passkeys).toBe(0);
   await context.close();
 });
 

@@ -121,11 +121,14 @@ export async function userInfoOf(
   return oauth.processUserInfoResponse(as, client, oauth.skipSubjectCheck, sent);
 }
 
-/** The browser's virtual authenticator, which always confirms presence (WebDriver extension of WebAuthn §11). */
-export async function addAuthenticator(page: Page): Promise<void> {
+/**
+ * The browser's virtual authenticator, which always confirms presence (WebDriver extension of WebAuthn §11). Returns how
+ * many passkeys it has.
+ */
+export async function addAuthenticator(page: Page): Promise<() => Promise<number>> {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send('WebAuthn.enable');
-  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+  const { authenticatorId } = await devtools.send('WebAuthn.addVirtualAuthenticator', {
     options: {
       protocol: 'ctap2',
       transport: 'internal',
@@ -135,6 +138,7 @@ export async function addAuthenticator(page: Page): Promise<void> {
       automaticPresenceSimulation: true,
     },
   });
+  return async () => (await devtools.send('WebAuthn.getCredentials', { authenticatorId })).credentials.length;
 }
 
 /** Creates a passkey for the signed-in user and returns the status. The page must be allowed to call our origin. */

@@ -14,8 +14,8 @@ type FormPost = Extract<ClientAnswer, { readonly kind: 'form-post' }>;
 
 export const PASSKEY_SCRIPT_PATH = '/login/passkey.js';
 /** Hidden until the passkey script finds that the browser supports passkeys. */
-export const passkeyButton = (texts: Texts, isMain = false): Html =>
-  html`<div id="passkey" hidden><button${isMain ? null : html` class="plain"`} type="button">${texts.signInWithPasskey}</button><p id="passkey-problem" class="bad" role="alert" data-none="${texts.passkeyNone}" data-place="${texts.passkeyPlace}" data-failed="${texts.passkeyFailed}"></p></div>`;
+export const passkeyButton = (texts: Texts, isMain = false, unknown?: string): Html =>
+  html`<div id="passkey"${unknown === undefined ? null : html` data-unknown="${unknown}"`} hidden><button${isMain ? null : html` class="plain"`} type="button">${texts.signInWithPasskey}</button><p id="passkey-problem" class="bad" role="alert" data-none="${texts.passkeyNone}" data-place="${texts.passkeyPlace}" data-failed="${texts.passkeyFailed}"></p></div>`;
 
 /** What helps after a failed attempt: an unlock mail, or another verification mail. */
 export type SignInHelp = 'unlock' | 'resend';
@@ -37,6 +37,8 @@ export type SignInPage = {
   /** Why the last attempt failed. */
   readonly problem?: Said | undefined;
   readonly help?: SignInHelp | undefined;
+  /** The id of the passkey that was refused because nobody has it. */
+  readonly unknownPasskey?: string | undefined;
 };
 
 /** Brands whose spelling is more than a capital first letter. */
@@ -86,7 +88,7 @@ export const signInPage =
       body: html`${alertOf(asked.problem, look)}${helpLink(asked, texts)}${asked.asker && asked.confirms ? confirmLine(asked.asker, asked.confirms, texts) : askerLine(asked.asker, texts)}
 <form method="post" action="/login">${hidden('form_token', asked.formToken)}${hidden('next', asked.next)}
 ${emailField(texts, asked.email)}${currentPasswordField(texts)}
-<button type="submit">${texts.signIn}</button></form>${passkeyButton(texts)}${providersForm(asked, texts)}
+<button type="submit">${texts.signIn}</button></form>${passkeyButton(texts, false, asked.unknownPasskey)}${providersForm(asked, texts)}
 <p class="links"><a href="${asked.forgotPasswordPath}">${texts.forgotPassword}</a></p>
 <p class="links">${texts.noAccount} <a href="${asked.signUpPath}">${texts.createAccount}</a></p>`,
     };

@@ -43,6 +43,14 @@ async function add() {
   location.assign('/account/security?done=add_passkey#said');
 }
 
+const list = document.getElementById('passkey-list');
+// The passkeys that sign in: the browser offers a removed one no more (WebAuthn Level 3 §5.1.10).
+globalThis.PublicKeyCredential?.signalAllAcceptedCredentials?.({
+  rpId: location.hostname,
+  userId: list.dataset.user,
+  allAcceptedCredentialIds: list.dataset.accepted.split(' ').filter(Boolean),
+}).catch(() => {});
+
 if (button && /^[\d.]+$|:/.test(location.hostname)) {
   // Browsers have no passkeys for network addresses (WebAuthn §5.1.3, effective domain).
   said.textContent = said.dataset.place;

@@ -32,6 +32,13 @@ async function signIn() {
   sent.submit();
 }
 
+// A passkey that the server has not: the browser offers it no more (WebAuthn Level 3 §5.1.10).
+if (box?.dataset.unknown)
+  globalThis.PublicKeyCredential?.signalUnknownCredential?.({
+    rpId: location.hostname,
+    credentialId: box.dataset.unknown,
+  }).catch(() => {});
+
 if (form && button && typeof globalThis.PublicKeyCredential?.parseRequestOptionsFromJSON === 'function') {
   box.hidden = false;
   button.addEventListener('click', async () => {

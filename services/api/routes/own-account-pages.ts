@@ -11,7 +11,12 @@ import { readProfile, updateProfile } from '#services/core/identity/accounts/upd
 import { factorCodeWrong } from '#services/core/identity/contracts/factors-errors.ts';
 import { emailShape } from '#services/core/identity/contracts/sign-in-contract.ts';
 import { confirmTotpEnrolment, enrolTotp } from '#services/core/identity/factors/enrol-totp.ts';
-import { listFactors, listPasskeys, renamePasskey } from '#services/core/identity/factors/own-factors.ts';
+import {
+  acceptedCredentials,
+  listFactors,
+  listPasskeys,
+  renamePasskey,
+} from '#services/core/identity/factors/own-factors.ts';
 import { isPendingTotp } from '#services/core/identity/factors/pending-totp.ts';
 import { removePasskey, removeTotpFactor } from '#services/core/identity/factors/remove-factor.ts';
 import { renewRecoveryCodes } from '#services/core/identity/factors/renew-recovery-codes.ts';
@@ -90,12 +95,13 @@ const listed = <N extends string, T>(name: N, answer: Listed<N, T>) => ({
 async function readSection(ports: OwnAccountPagesPorts, section: AccountSection, user: Caller): Promise<SectionView> {
   switch (section) {
     case 'security': {
-      const [factors, { passkeys }, { accounts }] = await Promise.all([
+      const [factors, { passkeys }, accepted, { accounts }] = await Promise.all([
         listFactors(ports, {}, user),
         listPasskeys(ports, {}, user),
+        acceptedCredentials(ports, user),
         listLinkedAccounts(ports, {}, user),
       ]);
-      return { section, factors, passkeys, linked: accounts };
+      return { section, factors, passkeys, accepted, linked: accounts };
     }
     case 'sessions':
       return { section, ...listed('sessions', await listOwnSessions(ports, SHOWN, user)) };

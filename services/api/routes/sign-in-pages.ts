@@ -7,7 +7,7 @@ import { loginLocked } from '#services/core/identity/contracts/sign-in-errors.ts
 import { answerSecondFactor } from '#services/core/identity/factors/answer-second-factor.ts';
 import { offerOwedFactor } from '#services/core/identity/factors/enrol-owed-factor.ts';
 import { listFactors } from '#services/core/identity/factors/own-factors.ts';
-import { signInWithPasskey } from '#services/core/identity/factors/sign-in-with-passkey.ts';
+import { isPasskeyUnknown, signInWithPasskey } from '#services/core/identity/factors/sign-in-with-passkey.ts';
 import { sentCode } from '#services/core/identity/factors/verify-code.ts';
 import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
 import { userCaller } from '#services/core/identity/sign-in/finish-sign-in.ts';
@@ -55,7 +55,7 @@ const PASSKEY_SCRIPT = readFileSync(new URL('../../pages/passkey-sign-in.js', im
 export type SignInPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];
 
 /** A failed attempt, after which its page is shown again. */
-type Again = { readonly email: string; readonly error: AppError };
+type Again = { readonly email: string; readonly error: AppError; readonly unknownPasskey?: string | undefined };
 
 const HELP: Readonly<Record<string, SignInHelp>> = {
   [loginLocked.definition.code]: 'unlock',
@@ -95,6 +95,7 @@ export async function showSignIn(
     forgotPasswordPath: pathWithNext('/account/forgot-password', next),
     problem: again && saidOf(again.error),
     help: again && HELP[again.error.code],
+    unknownPasskey: again?.unknownPasskey,
   });
   return withErrorHeaders(
     showPage(again?.error.definition.status ?? 200, page, { setCookie, formTargets }),
@@ -221,7 +222,11 @@ function sendPasskey(
   const next = formNext(ports.auth.browser, form.next);
   const { cookie } = request.headers;
   const assertion = assertionIn(form);
-  const onRefused = (error: AppError) => showSignIn(ports, request, next, { again: { email: '', error } });
+  const onRefused = async (error: AppError) => {
+    const id = error.code === passkeyRefused.definition.code ? assertion?.response.id : undefined;
+    const unknownPasskey = id !== undefined && (await isPasskeyUnknown(ports, id)) ? id : undefined;
+    return showSignIn(ports, request, next, { again: { email: '', error, unknownPasskey } });
+  };
   if (assertion === null) return onRefused(passkeyRefused());
   return goOn(
     next,

@@ -23,7 +23,14 @@ const security = (changes: Partial<ViewOf<'security'>> = {}, outcome?: Outcome) 
     accountPage({
       formToken: 't',
       owner,
-      view: { section: 'security', factors: noFactor, passkeys: [], linked: [], ...changes },
+      view: {
+        section: 'security',
+        factors: noFactor,
+        passkeys: [],
+        accepted: { user: 'dQ', ids: [] },
+        linked: [],
+        ...changes,
+      },
       outcome,
     }),
   );
@@ -149,7 +156,9 @@ test('the navigation names each section and marks the one that is shown', () => 
 });
 
 test.each<AccountSection>(['applications', 'keys'])('an empty list of %s says so in a sentence', (section) => {
-  const view = { section, items: [], isLonger: false } as ViewOf<'applications'> | ViewOf<'keys'>;
+  const view = { section, items: [], isLonger: false } as
+    | ViewOf<'applications'>
+    | ViewOf<'keys'>;
   expect(formPage(accountPage({ formToken: 't', owner, view }))).toMatch(/<p class="dim">(No application|You have no)/);
 });
 

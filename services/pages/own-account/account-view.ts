@@ -23,6 +23,8 @@ type SectionViews = {
   readonly security: {
     readonly factors: FactorsView;
     readonly passkeys: readonly PasskeyView[];
+    /** What the script tells the browser: the passkeys of this user that still sign in. */
+    readonly accepted: { readonly user: string; readonly ids: readonly string[] };
     readonly linked: readonly LinkedAccountView[];
   };
   readonly sessions: Listed<SessionItem>;

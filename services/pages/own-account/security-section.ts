@@ -54,7 +54,7 @@ function passkeysBody(asked: Asked, look: Look): Html {
     html`${strong(name ?? texts.accountPasskey)}<br><span class="dim">${say(texts.accountAddedAt, { time: timeText(at, look) })}</span>${renameForm(asked, id, name ?? texts.accountPasskey, texts)}`,
     formOf(asked, 'remove_passkey', submit(texts.accountRemove, 'danger'), { passkey_id: id }),
   ]);
-  return html`<div id="passkey-list">${list}</div>${addPasskey(texts)}`;
+  return html`<div id="passkey-list" data-user="${asked.view.accepted.user}" data-accepted="${asked.view.accepted.ids.join(' ')}">${list}</div>${addPasskey(texts)}`;
 }
 
 function codesBody(asked: Asked, texts: Texts): Html {

@@ -7,6 +7,7 @@ import { factorRenamed } from '../audit-events.ts';
 import type { FactorsView } from '../contracts/factors-contract.ts';
 import { passkeyUnknown } from '../contracts/factors-errors.ts';
 import type { PasskeyView } from '../contracts/passkeys-contract.ts';
+import { userHandleOf } from '../sessions/passkey-ceremonies.ts';
 import { readFactors } from '../users/accounts.store.ts';
 import { type PasskeyRow, readPasskeys, renamePasskeyRow } from '../users/passkeys.store.ts';
 
@@ -36,6 +37,15 @@ export async function listFactors(
 /** The caller's passkeys, as they are stored. */
 export const readOwnPasskeys = async ({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<PasskeyRow[]> =>
   readPasskeys(sql, ownAccount(caller).userId);
+
+/** The caller's passkeys as browsers name them: the user handle, and the id of every credential. */
+export async function acceptedCredentials(
+  ports: Pick<Ports, 'sql'>,
+  caller: Caller,
+): Promise<{ readonly user: string; readonly ids: readonly string[] }> {
+  const rows = await readOwnPasskeys(ports, caller);
+  return { user: userHandleOf(ownAccount(caller).userId), ids: rows.map(({ credentialID }) => credentialID) };
+}
 
 export async function listPasskeys(
   ports: Pick<Ports, 'sql'>,

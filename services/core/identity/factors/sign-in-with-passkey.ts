@@ -1,7 +1,7 @@
 import { logins } from '#observability/metrics/identity.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller } from '#services/core/ports.ts';
+import type { Caller, Ports } from '#services/core/ports.ts';
 import { assertMayIssue } from '#services/core/revocations/revocation-set.ts';
 import { userLogin } from '../audit-events.ts';
 import { passkeyRefused } from '../contracts/factors-errors.ts';
@@ -53,6 +53,10 @@ export async function signInWithPasskey(
     throw err;
   }
 }
+
+/** Whether nobody has this passkey, so that the browser may forget it. */
+export const isPasskeyUnknown = async ({ sql }: Pick<Ports, 'sql'>, credentialId: string): Promise<boolean> =>
+  (await findPasskey(sql, credentialId)) === undefined;
 
 const isRefused = (err: unknown): boolean => (err as { code?: unknown }).code === passkeyRefused.definition.code;
 

@@ -49,7 +49,7 @@ const CHALLENGE_MS = 300_000;
 const TOKEN_BYTES = 32;
 
 /** The user handle that an authenticator stores and returns with a passkey (WebAuthn §5.4.3): at most 64 bytes. */
-const userHandleOf = (userId: string): string => Buffer.from(userId).toString('base64url');
+export const userHandleOf = (userId: string): string => Buffer.from(userId).toString('base64url');
 
 /**
  * The proof of a verified ceremony. RFC 8176: a device-bound key (`hwk`) or one synchronised between devices (`swk`), with
