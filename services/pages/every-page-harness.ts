@@ -14,6 +14,7 @@ import { accountPage } from './own-account/account-page.ts';
 import type { SectionView } from './own-account/account-view.ts';
 import {
   accountDeletedPage,
+  newKeyPage,
   owedFactorPage,
   recoveryCodesPage,
   stepUpPage,
@@ -88,6 +89,7 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
     {
       section: 'keys',
       isLonger,
+      carriable: [text],
       items: times({
         api_key_id: text,
         name: text,
@@ -229,6 +231,7 @@ export function pagesWith(
     totp: totpPage({ formToken: text, enrolment, problem }),
     owedFactor: owedFactorPage({ formToken: text, next: text, challenge: text, factors: [text], enrolment, problem }),
     recoveryCodes: recoveryCodesPage([text]),
+    newKey: newKeyPage(text, text),
     signOffs: signOffsPage([signOffWith(text, ours)], names),
     signOff: signOffPage({
       formToken: text,

@@ -158,6 +158,7 @@ test('a sensitive change long after the sign-in asks the user to authenticate ag
 
 test.each<Record<string, string>>([
   { act: 'email', email: 'new@people.test' },
+  { act: 'create_key', name: 'x', days: '1' },
   { act: 'unlink', provider: 'google', account_id: 'x' },
   { act: 'remove_passkey', passkey_id: 'x' },
   { act: 'enable_totp', password: 'x' },
@@ -206,6 +207,29 @@ test('a long list is shortened, and the page says that there is more', async () 
   const { text } = await browser.open('/account/sessions');
   expect(text.split(said)).toHaveLength(2);
   expect(Buffer.byteLength(text)).toBeLessThan(30_720);
+});
+
+test('a user creates an API key with rights of their own, after a recent sign-in, and sees it once', async () => {
+  const user = await signUp({ api: harness.api.url });
+  const { act, browser } = await signedInWithout(harness, user);
+  const key = { act: 'create_key', name: 'nightly <b>', days: '30' };
+  const made = await act(key);
+  expect(made.text).toContain('nightly &lt;b&gt;');
+  const secret = /sp_ak_\w+/.exec(made.text)?.[0] ?? '';
+  const verified = await send(harness.api.url, 'POST', '/v1/api-keys/verify', { json: { key: secret } });
+  expect(verified.body).toMatchObject({ active: true, claims: { sub: user.id, permissions: [] } });
+  const { text } = await browser.open('/account/api-keys');
+  expect([text.includes('nightly &lt;b&gt;'), text.includes('sp_ak_'), text.includes('users:manage')]).toEqual([
+    true,
+    false,
+    false,
+  ]);
+  expect((await act({ ...key, permissions: 'users:manage' })).status).toBe(403);
+  for (const days of ['0', '367', '1e2']) expect((await act({ ...key, days })).status).toBe(400);
+  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'operator')`, [user.id]);
+  await expect.poll(async () => (await browser.open('/account/api-keys')).text).toContain('value="users:read"');
+  await ageSessions(harness, user);
+  expect((await act(key)).text).toContain('Confirm that it is you');
 });
 
 test('no form acts on what belongs to another user, and unknown things are refused on the page', async () => {

@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { FastifyRequest } from 'fastify';
+import { createApiKey } from '#services/core/api-keys/create-api-key.ts';
+import { carriablePermissions } from '#services/core/api-keys/key-permissions.ts';
 import { listApiKeys } from '#services/core/api-keys/list-api-keys.ts';
 import { revokeApiKey } from '#services/core/api-keys/revoke-api-key.ts';
 import { permissionsOf } from '#services/core/authority/permissions.ts';
@@ -48,6 +50,7 @@ import { accountPage } from '#services/pages/own-account/account-page.ts';
 import { type Outcome, type SectionView, sectionOf } from '#services/pages/own-account/account-view.ts';
 import {
   accountDeletedPage,
+  newKeyPage,
   recoveryCodesPage,
   stepUpPage,
   totpPage,
@@ -108,7 +111,11 @@ async function readSection(ports: OwnAccountPagesPorts, section: AccountSection,
     case 'applications':
       return { section, ...listed('consents', await listGrantedConsents(ports, SHOWN, user)) };
     case 'keys':
-      return { section, ...listed('api_keys', await listApiKeys(ports, SHOWN, user)) };
+      return {
+        section,
+        ...listed('api_keys', await listApiKeys(ports, SHOWN, user)),
+        carriable: await carriablePermissions(ports, user),
+      };
     default:
       return { section };
   }
@@ -174,6 +181,7 @@ type Sent = { readonly form: AccountForm; readonly user: Caller; readonly reques
 /** The forms that the JSON API accepts only after a recent sign-in. */
 const FRESH: ReadonlySet<AccountForm['act']> = new Set([
   'email',
+  'create_key',
   'unlink',
   'remove_passkey',
   'enable_totp',
@@ -218,6 +226,12 @@ async function perform(ports: OwnAccountPagesPorts, { form, user, request }: Sen
     case 'revoke_key':
       await revokeApiKey(ports, form, user);
       return { act: form.act };
+    case 'create_key': {
+      const permissions = [form.permissions ?? []].flat();
+      const input = { name: form.name, permissions, expires_in_seconds: Number(form.days) * 86_400 };
+      const { secret } = await createApiKey(ports, input, user);
+      return { answer: showPage(200, newKeyPage(form.name, secret)) };
+    }
     case 'unlink':
       await unlinkAccount(ports, { providerId: form.provider, accountId: form.account_id }, user);
       return { act: form.act };

@@ -24,9 +24,9 @@ import { apiKeysManage, apiKeysRead } from './permissions.ts';
 const TAG = 'API keys';
 const instant = z.iso.datetime();
 const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
-const name = z.string().min(1).max(100).regex(NO_CONTROLS);
+export const keyName = z.string().min(1).max(100).regex(NO_CONTROLS);
 const reason = z.string().min(1).max(500).regex(NO_CONTROLS);
-const permission = z.string().max(64).regex(PERMISSION_NAME);
+export const keyPermission = z.string().max(64).regex(PERMISSION_NAME);
 const coordinate = z.string().regex(/^[\w-]{43}$/);
 const YEAR_SECONDS = 31_622_400;
 const lifetime = z.int().min(60).max(YEAR_SECONDS);
@@ -92,8 +92,8 @@ export const createApiKeyEndpoint = defineEndpoint({
   auth: { ...own, stepUp: true },
   limit: 'write',
   body: z.strictObject({
-    name,
-    permissions: z.array(permission).max(64).optional(),
+    name: keyName,
+    permissions: z.array(keyPermission).max(64).optional(),
     expires_in_seconds: lifetime.optional(),
     requests_per_minute: z.int().min(1).max(60_000).optional(),
     public_key: publicKey.optional(),

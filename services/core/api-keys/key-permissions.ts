@@ -1,8 +1,8 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import { permissionsAmong, permissionsAt, rightsAt } from '../access/application-rights.ts';
 import { userOf } from '../authority/callers.ts';
-import { assertHolds } from '../authority/permissions.ts';
-import type { Caller, Sql } from '../ports.ts';
+import { assertHolds, permissionsOf } from '../authority/permissions.ts';
+import type { Caller, Ports, Sql } from '../ports.ts';
 import { type KeyOwner, readOwnerRoles } from './api-keys.store.ts';
 import type { LiveOwnedKey } from './live-key.ts';
 
@@ -54,4 +54,17 @@ export async function assertMayCarry(
     caller,
     permissions.filter((permission) => !hasInApplication(permission)),
   );
+}
+
+/** What a key of this user may have now, by name: the permissions that `assertMayCarry` accepts. */
+export async function carriablePermissions(
+  { sql, access }: Pick<Ports, 'sql'> & HasAccess,
+  caller: Caller,
+): Promise<readonly string[]> {
+  const user = userOf(caller);
+  const roles = user === null ? [] : access.rolesAt(await readOwnerRoles(sql, user.userId), user.acr);
+  const inApplications = access
+    .applications()
+    .flatMap(({ audience }) => [...rightsAt({ access }, audience, roles).permissions]);
+  return [...new Set([...permissionsOf(caller), ...inApplications])].sort();
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { requestInvalid, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
-import { apiKeyUnknown } from '../api-keys/errors.ts';
+import { keyName, keyPermission } from '../api-keys/contract.ts';
+import { apiKeyTooMany, apiKeyUnknown } from '../api-keys/errors.ts';
+import { rightsExceeded } from '../authority/errors.ts';
 import { changePasswordEndpoint, deleteOwnUserEndpoint } from '../identity/contracts/account-contract.ts';
 import {
   confirmTotpEndpoint,
@@ -107,6 +109,12 @@ const accountForm = z.union([
   act('end_other_sessions', {}),
   act('withdraw', { client_id: id }),
   act('revoke_key', { api_key_id: z.uuid() }),
+  act('create_key', {
+    name: keyName,
+    /** Days, up to the longest lifetime. */
+    days: z.string().regex(/^([1-9]\d?|[12]\d\d|3[0-5]\d|36[0-6])$/),
+    permissions: z.union([keyPermission, z.array(keyPermission).max(64)]).optional(),
+  }),
   act('unlink', { provider: z.string().max(32), account_id: id }),
   act('rename_passkey', { passkey_id: passkeyId, name: passkeyName }),
   act('remove_passkey', { passkey_id: passkeyId }),
@@ -153,6 +161,8 @@ export const sendAccountEndpoint = defineEndpoint({
     ...removePasskeyEndpoint.errors,
     ...unlinkAccountEndpoint.errors,
     ...stepUpEndpoint.errors,
+    rightsExceeded,
+    apiKeyTooMany,
     sessionUnknown,
     apiKeyUnknown,
     consentUnknown,

@@ -29,7 +29,10 @@ type SectionViews = {
   };
   readonly sessions: Listed<SessionItem>;
   readonly applications: Listed<GrantedConsentView>;
-  readonly keys: Listed<ApiKeyView>;
+  readonly keys: Listed<ApiKeyView> & {
+    /** The permissions that a new key may have. */
+    readonly carriable: readonly string[];
+  };
   readonly data: object;
 };
 
@@ -74,6 +77,7 @@ export const PART_OF = {
   end_other_sessions: 'sessions',
   withdraw: 'applications',
   revoke_key: 'keys',
+  create_key: 'keys',
   delete: 'delete',
   step_up: 'top',
 } as const satisfies Record<Act, string>;

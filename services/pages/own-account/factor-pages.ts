@@ -1,5 +1,6 @@
 import type { AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
+import { copyButton } from '../copy-button.ts';
 import { alertOf, currentPasswordField, hidden, type Said } from '../fields.ts';
 import type { FormPage, Look } from '../form-page.ts';
 import { COPY_SCRIPT, PAGE_SCRIPT } from '../page-script.ts';
@@ -96,6 +97,15 @@ export const recoveryCodesPage =
     title: texts.codesTitle,
     inlineScript: COPY_SCRIPT,
     body: html`${codesBlock(codes, texts)}${back('/account/security', texts)}`,
+  });
+
+/** A new API key, shown once. */
+export const newKeyPage =
+  (name: string, secret: string): FormPage =>
+  ({ language: { texts } }) => ({
+    title: texts.keyTitle,
+    inlineScript: COPY_SCRIPT,
+    body: html`<p><bdi>${name}</bdi></p><p>${texts.keyOnce}</p><pre class="codes" id="secret">${secret}</pre>${copyButton('secret', texts.copy, texts)}${back('/account/api-keys', texts)}`,
   });
 
 export const accountDeletedPage: FormPage = ({ language: { texts } }) => ({

@@ -5,7 +5,7 @@ import type { Texts } from '../texts/english.ts';
 import { fill, say } from '../texts/texts.ts';
 import type { AccountPage, SessionItem, ViewOf } from './account-view.ts';
 import { browserNameOf } from './browser-name.ts';
-import { formOf, moreOf, partOf, rowsOf, submit, timeText } from './parts.ts';
+import { foldedForm, formOf, moreOf, partOf, rowsOf, submit, timeText } from './parts.ts';
 
 /** A browser in words; what it said of itself is in the title. */
 function browserOf(userAgent: string | null, texts: Texts): Html {
@@ -53,7 +53,22 @@ export function applicationsSection(asked: AccountPage<ViewOf<'applications'>>, 
   return partOf(asked, 'applications', texts.accountConsents, html`${list}${moreOf(isLonger, texts)}`, look);
 }
 
-/** The live API keys of the user, and to revoke them. */
+function newKeyForm(asked: AccountPage<ViewOf<'keys'>>, texts: Texts): Html {
+  const rights = asked.view.carriable.map(
+    (permission) =>
+      html`<label class="check"><input type="checkbox" name="permissions" value="${permission}"><span><code>${permission}</code></span></label>`,
+  );
+  const choice =
+    rights.length === 0 ? null : html`<fieldset><legend>${texts.accountKeyRights}</legend>${rights}</fieldset>`;
+  const form = formOf(
+    asked,
+    'create_key',
+    html`<label for="key-name">${texts.accountName}</label><input id="key-name" name="name" required maxlength="100" dir="auto"><label for="key-days">${texts.accountKeyDays}</label><input id="key-days" name="days" type="number" min="1" max="366" value="90" required>${choice}${submit(texts.accountKeyCreate, 'plain')}`,
+  );
+  return foldedForm(asked, { act: 'create_key', title: texts.accountKeyCreate }, form);
+}
+
+/** The live API keys of the user, to revoke them, and to create one. */
 export function keysSection(asked: AccountPage<ViewOf<'keys'>>, look: Look): Html {
   const { texts } = look.language;
   const { items, isLonger } = asked.view;
@@ -62,5 +77,6 @@ export function keysSection(asked: AccountPage<ViewOf<'keys'>>, look: Look): Htm
     html`${strong(name)}<br><span class="dim">${say(texts.accountKeyTimes, { time: timeText(at, look), expiry: timeText(until, look) })}</span>`,
     formOf(asked, 'revoke_key', submit(texts.accountRevoke, 'danger'), { api_key_id: id }),
   ]);
-  return partOf(asked, 'keys', texts.accountKeys, html`${list}${moreOf(isLonger, texts)}`, look);
+  const body = html`${list}${moreOf(isLonger, texts)}${newKeyForm(asked, texts)}`;
+  return partOf(asked, 'keys', texts.accountKeys, body, look);
 }

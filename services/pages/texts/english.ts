@@ -28,6 +28,9 @@ export const english = {
   accountExport: 'Download your data (JSON)',
   accountExportWhy: 'What the service keeps about you: profile, sessions, passkeys, applications and API keys.',
   accountFactorRequired: 'Your roles take effect only after a sign-in with a second factor. Add one.',
+  accountKeyCreate: 'Create an API key',
+  accountKeyDays: 'Valid for how many days',
+  accountKeyRights: 'What it may do',
   accountKeys: 'API keys',
   accountKeyTimes: 'Created on {time}, valid until {expiry}',
   accountLinked: 'Sign-in by other services',
@@ -171,6 +174,8 @@ export const english = {
   goOnWithoutMail: 'Continue without the code',
   haveAccount: 'Already have an account?',
   itWants: 'It wants to:',
+  keyOnce: 'Copy the key now, and keep it like a password: it is shown only this once.',
+  keyTitle: 'Your new API key',
   mailIfKnown:
     'If an account has the address {email}, a mail is on its way. Follow its link, or enter the code from the mail here.',
   mailIfLocked:

@@ -30,6 +30,9 @@ export const german: Texts = {
   accountExportWhy: 'Was der Dienst über Sie speichert: Profil, Sitzungen, Passkeys, Anwendungen und API-Schlüssel.',
   accountFactorRequired:
     'Ihre Rollen gelten erst nach einer Anmeldung mit einem zweiten Faktor. Fügen Sie einen hinzu.',
+  accountKeyCreate: 'API-Schlüssel erstellen',
+  accountKeyDays: 'Wie viele Tage er gilt',
+  accountKeyRights: 'Was er darf',
   accountKeys: 'API-Schlüssel',
   accountKeyTimes: 'Erstellt am {time}, gültig bis {expiry}',
   accountLinked: 'Anmeldung über andere Dienste',
@@ -177,6 +180,9 @@ export const german: Texts = {
   goOnWithoutMail: 'Ohne den Code fortfahren',
   haveAccount: 'Sie haben schon ein Konto?',
   itWants: 'Die Anwendung möchte:',
+  keyOnce:
+    'Kopieren Sie den Schlüssel jetzt, und bewahren Sie ihn wie ein Passwort auf: Er wird nur dieses eine Mal angezeigt.',
+  keyTitle: 'Ihr neuer API-Schlüssel',
   mailIfKnown:
     'Wenn ein Konto die Adresse {email} hat, ist eine E-Mail unterwegs. Folgen Sie ihrem Link, oder geben Sie hier den Code aus der E-Mail ein.',
   mailIfLocked:

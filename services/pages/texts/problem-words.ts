@@ -149,6 +149,10 @@ export const problemWords = {
   alert_target_unknown: gone('This target', 'Dieses Ziel'),
   alert_unknown: gone('This alert', 'Diesen Alarm'),
   api_key_not_accepted: NOT_FOR_PROGRAMS,
+  api_key_too_many: words(
+    ['You have as many API keys as one may have', 'Revoke one that you no longer need.'],
+    ['Sie haben so viele API-Schlüssel, wie man haben darf', 'Widerrufen Sie einen, den Sie nicht mehr brauchen.'],
+  ),
   api_key_unknown: gone('This API key', 'Diesen API-Schlüssel'),
   audit_event_unknown: words(
     ['This event is not in the sealed log', 'If it is new, try again in a few seconds.'],

@@ -15,8 +15,8 @@ import {
   REDIRECT,
 } from '../grant-harness.ts';
 import { redeemAuthorizationCode } from '../redeem-code.ts';
-import { listGrantedConsents, listApplicationConsents } from './list-consents.ts';
-import { endConsentsSince, withdrawConsent, withdrawApplicationConsent } from './withdraw-consent.ts';
+import { listApplicationConsents, listGrantedConsents } from './list-consents.ts';
+import { endConsentsSince, withdrawApplicationConsent, withdrawConsent } from './withdraw-consent.ts';
 
 let harness: GrantHarness;
 let ports: GrantPorts;

@@ -1,13 +1,13 @@
 import { operation } from '#services/core/shared/operation.ts';
 import {
   type GrantedConsentView,
-  listGrantedConsentsEndpoint,
   listApplicationConsentsEndpoint,
-  withdrawGrantedConsentEndpoint,
+  listGrantedConsentsEndpoint,
   withdrawApplicationConsentEndpoint,
+  withdrawGrantedConsentEndpoint,
 } from './consent-contract.ts';
-import { listGrantedConsents, listApplicationConsents } from './list-consents.ts';
-import { withdrawConsent, withdrawApplicationConsent } from './withdraw-consent.ts';
+import { listApplicationConsents, listGrantedConsents } from './list-consents.ts';
+import { withdrawApplicationConsent, withdrawConsent } from './withdraw-consent.ts';
 
 /** A user's consents to applications. */
 export const consentOperations = [
