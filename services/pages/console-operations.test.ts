@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { groupOperations } from '#console/src/fold/group.ts';
+import { actsOfRows, groupOperations } from '#console/src/fold/group.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import { modules } from '#services/modules.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
@@ -14,6 +14,8 @@ const CONSOLE = resolve(import.meta.dirname, '../../console/src');
 const operations = (await Promise.all(modules.map((module) => module.operations()))).flat();
 const described = describeOperations(operations.map((each) => ({ operation: each })));
 const groups = groupOperations(described);
+/** `clients.why`: a list of one item. */
+const placeOf = ({ segment, path }: (typeof described)[number]) => `${segment}.${path.split('/').at(-1)}`;
 
 /** Writes that no page of the console has, each for a reason. */
 const ON_NO_PAGE = {
@@ -66,13 +68,18 @@ test('an operation without a word of description is on a page all the same, with
   expect(group?.acts).toMatchObject([{ says, reason: 'body', members: { coats } }]);
 });
 
+test('a write on a row of a list of one item is on that row, and no field of it is asked for', () => {
+  const ofRows = groups.flatMap((group) => group.lists.map((list) => actsOfRows(group, list).map(({ name }) => name)));
+  expect(ofRows.flat()).toEqual(['DELETE /v1/admin/users/{user_id}/consents/{client_id}']);
+});
+
 /** Names that specifications give, which are no words of any language. */
 const CODES =
   /^(?:urn:.*|RS256|ES256|EdDSA|.*_(?:basic|post|jwt|auth|code|credentials|token|verified|at)|name|email|picture)$/;
 
 test('what people read of an operation has words in each language', () => {
   const writes = described.filter(({ method }) => method !== 'GET');
-  const shown = [...writes, ...groups.flatMap(({ list, detail = list }) => [list, detail])];
+  const shown = [...writes, ...groups.flatMap(({ list, detail = list, lists }) => [list, detail, ...lists])];
   const [members, choices] = [new Set<string>(shown.flatMap(({ params }) => params)), new Set<string>()];
   JSON.stringify(shown, (key, value: object) => {
     for (const name of key === 'members' ? Object.keys(value) : []) members.add(name);
@@ -82,6 +89,7 @@ test('what people read of an operation has words in each language', () => {
   const named = new Set(Object.keys(memberWords).map((name) => name.split('.').at(-1)));
   expect([...members].filter((name) => !named.has(name))).toEqual([]);
   expect([...choices].filter((value) => !(value in valueWords) && !CODES.test(value))).toEqual([]);
-  expect(groups.filter(({ segment }) => !(segment in placeWords))).toEqual([]);
+  const places = groups.flatMap(({ segment, lists }) => [segment, ...lists.map(placeOf)]);
+  expect(places.filter((each) => !(each in placeWords))).toEqual([]);
   expect(writes.filter(({ says }) => says?.de[1] === '')).toEqual([]);
 });

@@ -8,7 +8,7 @@ import { Empty, Shown } from '../parts/states.tsx';
 import { hrefOf, type Place, placeOf } from '../places.ts';
 import { common } from '../texts/common.ts';
 import { useLanguage, useTexts } from '../texts/languages.ts';
-import { keyOf } from './group.ts';
+import { actsOfRows, keyOf } from './group.ts';
 import { ItemActs, Rows, titleOfItem } from './list.tsx';
 import type { Item, Members, Operation } from './operation.ts';
 import { resources } from './resources.ts';
@@ -175,6 +175,7 @@ export async function detailOf(fold: Fold) {
                     segment={`${segment}.${each.path.split('/').at(-1)}`}
                     special={resources.find(({ list: of }) => of === each.name) ?? { list: each.name }}
                     path={params}
+                    acts={actsOfRows(group, each)}
                   />
                 ))}
                 {Object.entries(special.lists ?? {}).map(([of, filter]) => (

@@ -54,6 +54,10 @@ export function groupOperations(operations: readonly Operation[]): readonly Grou
   });
 }
 
+/** Writes on a row of a list of one item: `DELETE …/consents/{client_id}` of `GET …/consents`. */
+export const actsOfRows = ({ acts }: Group, { path }: Operation): readonly Operation[] =>
+  acts.filter((act) => act.path.startsWith(`${path}/{`));
+
 /** The value of a parameter of the path in an item: the member of that name, else what names the item. */
 const keyValue = (param: string, item: Item): string => String(item[param] ?? item.id ?? item.name ?? '');
 /** The parameters that name an item. */

@@ -13,7 +13,7 @@ import { common } from '../texts/common.ts';
 import { operations } from '../texts/generated/operations.ts';
 import { fill, useTexts } from '../texts/languages.ts';
 import { OperationAct } from './act.tsx';
-import { addressOf, type Group, hasPage, keyOf } from './group.ts';
+import { actsOfRows, addressOf, type Group, hasPage, keyOf } from './group.ts';
 import type { Item, Members, Operation, Shape } from './operation.ts';
 import type { Resource } from './resource.ts';
 import { StateBadges, Value } from './value.tsx';
@@ -83,7 +83,10 @@ export function ItemActs({
   const params = keyOf(group, item);
   const { reach, blast = [], first } = special;
   const id = Object.values(params)[0] ?? '';
-  const allowed = group.acts.filter((act) => special.when?.[act.name]?.(item as never) !== false);
+  const ofRows = group.lists.flatMap((list) => actsOfRows(group, list));
+  const allowed = group.acts.filter(
+    (act) => !ofRows.includes(act) && special.when?.[act.name]?.(item as never) !== false,
+  );
   return (
     <>
       {allowed.map((operation) => (
@@ -118,6 +121,7 @@ export function Rows({
   segment,
   group,
   path,
+  acts = [],
   label,
   query = {},
   only = () => true,
@@ -128,7 +132,9 @@ export function Rows({
   readonly segment: string;
   /** Where its items have pages or acts. */
   readonly group?: Group;
-  readonly path?: object;
+  readonly path?: Readonly<Record<string, string>>;
+  /** What may be done to a row of a list of one item, whose parameters are in `path`. */
+  readonly acts?: readonly Operation[];
   readonly label: string;
   readonly query?: Readonly<Record<string, string>>;
   /** Which of its items are shown. */
@@ -185,6 +191,14 @@ export function Rows({
               {group === undefined || isPage ? null : (
                 <ItemActs group={group} special={special} item={item} members={members} />
               )}
+              {acts.map((act) => (
+                <OperationAct
+                  key={act.name}
+                  operation={act}
+                  params={Object.fromEntries(act.params.map((param) => [param, path?.[param] ?? String(item[param])]))}
+                  name={titleOfItem(special, members, item, words.value)}
+                />
+              ))}
             </>
           }
         />

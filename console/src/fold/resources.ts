@@ -11,6 +11,9 @@ function browserOf(agent: string | null, word: (value: string) => string): strin
 }
 const isFixed = ({ built_in: is }: { readonly built_in: boolean }): boolean => is;
 
+/** A row of refusals of a client or agent. */
+const REFUSED = ['title', 'cause', 'fix', 'requests', 'last_seen_at', 'refused_from'] as const;
+
 /** What is special about resources, in the order of the navigation. One that is missing here has its page all the same. */
 export const resources: readonly Resource[] = [
   resource('GET /v1/admin/sessions', {
@@ -30,6 +33,10 @@ export const resources: readonly Resource[] = [
       'POST /v1/admin/users/{user_id}/disable': ({ disabled_at: at }) => at === null,
       'POST /v1/admin/users/{user_id}/enable': ({ disabled_at: at }) => at !== null,
       'POST /v1/admin/users/{user_id}/invite': ({ email_verified_at: at }) => at === null,
+      // A new password by mail ends an invitation, and its roles are not granted.
+      'POST /v1/admin/users/{user_id}/password-mail': ({ disabled_at: at, invited_roles: roles }) =>
+        at === null && !(roles as readonly string[] | undefined)?.length,
+      'POST /v1/admin/users/{user_id}/email/verify': ({ email_verified_at: at }) => at === null,
       'POST /v1/admin/users/{user_id}/unlock': ({ locked_until: at, password_closed: is }) =>
         at !== null || is === true,
     },
@@ -37,6 +44,10 @@ export const resources: readonly Resource[] = [
     lists: { sessions: 'user_id' },
     events: 'target',
     parts: () => import('../pages/person-parts.ts'),
+  }),
+  resource('GET /v1/admin/users/{user_id}/consents', {
+    row: ['client_name', 'client_id', 'scopes', 'granted_at', 'logins'],
+    badges: ['client_origin'],
   }),
   resource('GET /v1/admin/incidents', {
     at: { group: 'live', icon: 'incidents', key: 'i' },
@@ -122,6 +133,7 @@ export const resources: readonly Resource[] = [
     first: ['name', 'grant_types', 'redirect_uris', 'scopes', 'credential_scopes', 'auth_method'],
     events: 'target',
   }),
+  resource('GET /v1/admin/clients/{client_id}/why', { row: REFUSED, badges: ['code'] }),
   resource('GET /v1/admin/api-keys', {
     at: { group: 'access', icon: 'apiKeys', key: 'b' },
     row: ['name', 'owner', 'permissions', 'expires_at', 'last_used_at', 'uses'],
@@ -172,6 +184,7 @@ export const resources: readonly Resource[] = [
     first: ['name', 'owner_id', 'scopes', 'credential_scopes'],
     events: 'client',
   }),
+  resource('GET /v1/admin/agents/{agent_id}/why', { row: REFUSED, badges: ['code'] }),
   resource('GET /v1/compliance/reports', {
     path: 'compliance/reports',
     beside: 'compliance-controls',

@@ -53,6 +53,10 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ['Bericht abbrechen', 'Er endet ohne Paket.'],
     ENDS,
   ),
+  changeUserEmail: act(
+    ['Change the address', 'It counts at once, without a code. The old address is told, and sessions go on.'],
+    ['Adresse ändern', 'Sie gilt sofort, ohne Code. Die alte Adresse erfährt es, und Sitzungen laufen weiter.'],
+  ),
   closeIncident: act(
     ['Close', 'The next sighting raises a new incident.'],
     ['Schließen', 'Die nächste Sichtung meldet einen neuen Vorfall.'],
@@ -329,6 +333,10 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ],
     ENDS,
   ),
+  sendPasswordMail: act(
+    ['Send a password mail', 'A code for a new password goes to the address of the account.'],
+    ['Passwort-Mail senden', 'Ein Code für ein neues Passwort geht an die Adresse des Kontos.'],
+  ),
   setRolePermissions: act(
     [
       'Change permissions',
@@ -394,5 +402,20 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Prüfen',
       'Ein Ereignis geht wie jedes durch das versiegelte Protokoll und die Warteschlange. Ob es ankam, sagt der Empfänger.',
     ],
+  ),
+  verifyUserEmail: act(
+    [
+      'Vouch for the address',
+      'It counts as verified, and whoever signed up with it keeps the password and sessions. A pending invitation ends without its roles.',
+    ],
+    [
+      'Für die Adresse bürgen',
+      'Sie gilt als bestätigt, und wer sich mit ihr registriert hat, behält Passwort und Sitzungen. Eine offene Einladung endet ohne ihre Rollen.',
+    ],
+  ),
+  withdrawApplicationConsent: act(
+    ['Withdraw', 'The tokens of the application for this person end within a second.'],
+    ['Entziehen', 'Die Tokens der Anwendung für diese Person enden binnen einer Sekunde.'],
+    ENDS,
   ),
 };

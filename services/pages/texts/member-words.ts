@@ -42,6 +42,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   backchannel_logout_uri: ['Where logout tokens are sent', 'Wohin Logout-Tokens gehen'],
   behind: ['Behind', 'Zurück'],
   built_in: ['Built in', 'Eingebaut'],
+  by: ['By', 'Durch'],
   capabilities: ['Capabilities, in its own words', 'Fähigkeiten, in seinen Worten'],
   cause: ['Cause', 'Ursache'],
   certificate_thumbprints: ['Certificates', 'Zertifikate'],
@@ -51,6 +52,8 @@ export const memberWords: Readonly<Record<string, Named>> = {
   clause: ['Clause', 'Klausel'],
   client_id: ['Client id', 'Client-ID'],
   'clients.client_id': ['Client id', 'Client-ID', 'Made up here if left empty', 'Wird hier gebildet, wenn leer'],
+  client_name: ['Application', 'Anwendung'],
+  client_origin: ['Origin', 'Herkunft'],
   client_secret: ['Secret', 'Geheimnis'],
   client_uri: ['Website', 'Website', 'Linked on the page of consent', 'Auf der Seite der Zustimmung verlinkt'],
   code: ['Error', 'Fehler'],
@@ -87,6 +90,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   email_verified_at: ['Address verified', 'Adresse bestätigt'],
   ended_at: ['Ended', 'Beendet'],
   'check.ended_at': ['Checked', 'Geprüft'],
+  endpoint: ['Endpoint', 'Endpunkt'],
   endpoint_url: ['Address', 'Adresse'],
   enqueued_at: ['Enqueued', 'Eingereiht'],
   error: ['Could not be checked', 'Nicht prüfbar'],
@@ -110,6 +114,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   family_id: ['Token family', 'Token-Familie'],
   finished_at: ['Ended', 'Beendet'],
   firing: ['Firing', 'Aktiv'],
+  fix: ['What helps', 'Was hilft'],
   first: ['First', 'Erste'],
   first_seen_at: ['First seen', 'Zuerst gesehen'],
   format: ['Form', 'Form'],
@@ -121,6 +126,8 @@ export const memberWords: Readonly<Record<string, Named>> = {
   ],
   from: ['From', 'Von'],
   given_up: ['Given up', 'Aufgegeben'],
+  granted_at: ['Granted', 'Erteilt'],
+  grant_type: ['Grant', 'Grant'],
   grant_types: ['Grants', 'Grants', 'How it gets tokens', 'Wie er Tokens bekommt'],
   group: ['Alert', 'Alarm'],
   has_logo: ['Has a logo', 'Hat ein Logo'],
@@ -164,6 +171,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   linked: ['Linked', 'Verknüpft'],
   locked_until: ['Password lock ends', 'Passwortsperre endet'],
   logins: ['Applications', 'Anwendungen'],
+  'users.consents.logins': ['Token families', 'Token-Familien'],
   logo: ['Logo', 'Logo', 'PNG of at most 24 KB and 512 × 512 pixels', 'PNG mit höchstens 24 KB und 512 × 512 Pixeln'],
   map: ['How it is read', 'Wie sie gelesen wird'],
   match_email: ['Its subjects may be verified mail addresses', 'Er darf bestätigte Mailadressen nennen'],
@@ -186,6 +194,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   observed_sha256: ['SHA-256 of what was found', 'SHA-256 des Gefundenen'],
   opened_at: ['Since', 'Seit'],
   origin: ['Origin', 'Herkunft'],
+  other_parameters: ['Other parameters', 'Weitere Parameter'],
   outcome: ['Outcome', 'Ergebnis'],
   overdue: ['Overdue', 'Überfällig'],
   overlap_seconds: ['Seconds that the previous secret works', 'Sekunden, die das vorige Geheimnis gilt'],
@@ -252,16 +261,20 @@ export const memberWords: Readonly<Record<string, Named>> = {
   received_at: ['Received', 'Eingetroffen'],
   record: ['Record', 'Datensatz'],
   recovery_codes_left: ['Recovery codes left', 'Übrige Wiederherstellungscodes'],
+  redirect_uri: ['Redirect URI', 'Redirect-URI'],
   redirect_uris: ['Redirect URIs', 'Redirect-URIs', 'One a line', 'Eine je Zeile'],
   refresh_rotation: ['Refresh rotation', 'Refresh-Rotation'],
+  refused_from: ['Refused from', 'Abgelehnt ab'],
   refreshed_at: ['Refreshed', 'Erneuert'],
   reject_reasons: ['Why records were rejected', 'Warum Datensätze abgelehnt wurden'],
   rejected: ['Rejected', 'Abgelehnt'],
   rejects: ['Rejected records', 'Abgelehnte Datensätze'],
   release: ['Release', 'Version'],
   report_id: ['Id', 'ID'],
+  request: ['Request', 'Anfrage'],
   requested_at: ['Requested', 'Angefordert'],
   requested_by: ['Requested by', 'Angefordert von'],
+  requests: ['Requests', 'Anfragen'],
   requests_per_minute: ['Requests a minute', 'Anfragen je Minute'],
   require_pushed_authorization_requests: ['Pushed authorization requests only', 'Nur Pushed Authorization Requests'],
   required_roles: ['Roles that approve', 'Rollen, die freigeben'],
@@ -292,6 +305,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   signoff_policies: ['Sign-off policies', 'Richtlinien für Freigaben'],
   signoff_id: ['Id', 'ID'],
   silence_id: ['Id', 'ID'],
+  since: ['Since', 'Seit'],
   source: ['Source', 'Quelle'],
   sources: ['What it gets', 'Was es bekommt'],
   started_at: ['Started', 'Begonnen'],
@@ -484,6 +498,18 @@ export const valueWords: Readonly<Record<string, Pair>> = {
 type Place = Readonly<Record<'many' | 'one' | 'lead' | 'none' | 'why', Pair>>;
 const place = (many: Pair, one: Pair, lead: Pair, none: Pair, why: Pair): Place => ({ many, one, lead, none, why });
 
+/** Of clients and agents. */
+const REFUSALS = place(
+  ['Refused requests', 'Abgelehnte Anfragen'],
+  ['Refused request', 'Abgelehnte Anfrage'],
+  ['', ''],
+  ['No request was refused in the last seven days', 'In den letzten sieben Tagen wurde keine Anfrage abgelehnt'],
+  [
+    'A refusal appears here with its cause and what helps.',
+    'Eine Ablehnung erscheint hier mit ihrer Ursache und dem, was hilft.',
+  ],
+);
+
 /** Lists, by their part of `/v1/admin/…`, or by both parts under `/v1`. One that is missing here has the name of that part. */
 export const placeWords: Readonly<Record<string, Place>> = {
   agents: place(
@@ -499,6 +525,7 @@ export const placeWords: Readonly<Record<string, Place>> = {
       'Ein Agent erscheint hier, sobald er registriert ist, mit seinem Inhaber und dem, was er darf.',
     ],
   ),
+  'agents.why': REFUSALS,
   'alert-targets': place(
     ['Targets of alerts', 'Ziele der Alarme'],
     ['Target of alerts', 'Ziel von Alarmen'],
@@ -568,6 +595,7 @@ export const placeWords: Readonly<Record<string, Place>> = {
       'Eine Anwendung oder ein Dienst erscheint hier, sobald er registriert ist.',
     ],
   ),
+  'clients.why': REFUSALS,
   'dead-letters': place(
     ['Dead letters', 'Gescheiterte Jobs'],
     ['Dead letter', 'Gescheiterter Job'],
@@ -723,6 +751,16 @@ export const placeWords: Readonly<Record<string, Place>> = {
     [
       'An account appears here once a person signed up or was invited.',
       'Ein Konto erscheint hier, sobald sich jemand registriert hat oder eingeladen ist.',
+    ],
+  ),
+  'users.consents': place(
+    ['Applications that act for this person', 'Anwendungen, die für diese Person handeln'],
+    ['Application', 'Anwendung'],
+    ['', ''],
+    ['No application acts for this person', 'Keine Anwendung handelt für diese Person'],
+    [
+      'One appears here once the person has signed in to it, or allowed it access.',
+      'Eine erscheint hier, sobald sich die Person bei ihr angemeldet oder ihr Zugriff erlaubt hat.',
     ],
   ),
 };

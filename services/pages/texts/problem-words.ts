@@ -135,6 +135,10 @@ export const problemWords = {
   application_unknown: gone('This application', 'Diese Anwendung'),
   role_unknown: gone('This role', 'Diese Rolle'),
   security_report_unknown: gone('This report', 'Diesen Bericht'),
+  account_disabled: words(
+    ['This account is disabled', 'Enable it first.'],
+    ['Dieses Konto ist gesperrt', 'Entsperren Sie es zuerst.'],
+  ),
   agent_not_accepted: NOT_FOR_PROGRAMS,
   agent_unknown: gone('This agent', 'Diesen Agenten'),
   alert_resolved: words(['This alert is resolved already'], ['Dieser Alarm ist schon erledigt']),
