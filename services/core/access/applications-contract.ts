@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { manages, pageQuery, REFUSALS, reads, reason } from './admin-shapes.ts';
 import { applicationChanges, applicationShape, declarationShape } from './application-shapes.ts';
 import { applicationRoleHeld, applicationUnknown, declarationInvalid } from './errors.ts';
 import { applicationsManage, applicationsRead } from './permissions.ts';
 
-const TAG = 'Applications';
+const defineEndpoint = endpointsOf('Applications');
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
 
 export const listApplicationsEndpoint = defineEndpoint({
@@ -14,7 +14,6 @@ export const listApplicationsEndpoint = defineEndpoint({
   path: '/v1/admin/applications',
   operation: 'listApplications',
   summary: 'List applications with their permissions and roles',
-  tag: TAG,
   auth: reads(applicationsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ applications: z.array(applicationShape), next: z.string().nullable() }) },
@@ -26,7 +25,6 @@ export const declareApplicationEndpoint = defineEndpoint({
   path: '/v1/admin/applications',
   operation: 'declareApplication',
   summary: 'Create an application or change it to what is declared; a removed permission revokes tokens that carry it',
-  tag: TAG,
   auth: manages(applicationsManage),
   /** With `dry_run` the response says what would change. */
   body: declarationShape.extend({ dry_run: z.boolean().optional(), reason }),
@@ -39,7 +37,6 @@ export const deleteApplicationEndpoint = defineEndpoint({
   path: '/v1/admin/applications/{application}',
   operation: 'deleteApplication',
   summary: 'Delete an application whose roles no user has; tokens with its permissions are revoked',
-  tag: TAG,
   auth: manages(applicationsManage),
   params: z.strictObject({ application: z.string().regex(/^[a-z][a-z0-9-]{0,29}$/) }),
   query: z.strictObject({ reason }),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
@@ -20,7 +20,7 @@ import {
 } from './errors.ts';
 import { clientsManage, clientsRead } from './permissions.ts';
 
-const TAG = 'Clients';
+const defineEndpoint = endpointsOf('Clients');
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
 const SETTING = [
   ...MANAGING,
@@ -95,7 +95,6 @@ export const listClientsEndpoint = defineEndpoint({
   path: '/v1/admin/clients',
   operation: 'listClients',
   summary: 'List OAuth clients, without secrets',
-  tag: TAG,
   auth: reads(clientsRead),
   query: z.strictObject({
     ...pageQuery,
@@ -112,7 +111,6 @@ export const readClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'readClient',
   summary: 'Get an OAuth client, without its secret',
-  tag: TAG,
   auth: reads(clientsRead),
   params: byClient,
   responses: { 200: clientShape },
@@ -124,7 +122,6 @@ export const createClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients',
   operation: 'createClient',
   summary: 'Register an OAuth client; only this response shows its secret',
-  tag: TAG,
   auth: manages(clientsManage),
   body: z.strictObject({
     name: newName,
@@ -146,7 +143,6 @@ export const updateClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'updateClient',
   summary: 'Change a client; removing a scope or grant revokes its tokens and token families',
-  tag: TAG,
   auth: manages(clientsManage),
   params: byClient,
   body: z.strictObject({
@@ -168,7 +164,6 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   operation: 'rotateClientSecret',
   summary:
     'Rotate the secret of a client; the previous one is accepted for a while; without an overlap, tokens and API keys end too',
-  tag: TAG,
   auth: manages(clientsManage),
   params: byClient,
   /** A day by default. After a leak use 0: the previous secret, and the tokens, token families and API keys made before, end at once. */
@@ -182,7 +177,6 @@ export const disableClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}/disable',
   operation: 'disableClient',
   summary: 'Disable a client and revoke its tokens and token families',
-  tag: TAG,
   auth: manages(clientsManage),
   params: byClient,
   body: bodyReason,
@@ -202,7 +196,6 @@ export const deleteClientEndpoint = defineEndpoint({
   path: '/v1/admin/clients/{client_id}',
   operation: 'deleteClient',
   summary: 'Delete a client and revoke its tokens and token families',
-  tag: TAG,
   auth: manages(clientsManage),
   params: byClient,
   query: z.strictObject({ reason }),

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 
-const TAG = 'Discovery';
+const defineEndpoint = endpointsOf('Discovery');
 const CACHE = 'public, max-age=300';
 const url = z.url();
 
@@ -40,7 +40,6 @@ export const readServerMetadataEndpoint = defineEndpoint({
   path: '/.well-known/oauth-authorization-server',
   operation: 'readAuthorizationServerMetadata',
   summary: 'Get the authorization server metadata (RFC 8414)',
-  tag: TAG,
   auth: 'public',
   responses: { 200: serverMetadata },
   errors: [],
@@ -52,7 +51,6 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
   path: '/.well-known/openid-configuration',
   operation: 'readOpenIdConfiguration',
   summary: 'Get the OpenID Connect discovery document',
-  tag: TAG,
   auth: 'public',
   responses: {
     200: serverMetadata.extend({
@@ -80,7 +78,6 @@ export const readResourceMetadataEndpoint = defineEndpoint({
   path: '/.well-known/oauth-protected-resource',
   operation: 'readProtectedResourceMetadata',
   summary: 'Get the protected resource metadata (RFC 9728)',
-  tag: TAG,
   auth: 'public',
   responses: {
     200: z.object({
@@ -104,7 +101,6 @@ export const readMcpMetadataEndpoint = defineEndpoint({
   path: '/.well-known/oauth-protected-resource/mcp',
   operation: 'readMcpResourceMetadata',
   summary: 'Get the protected resource metadata of the MCP server (RFC 9728)',
-  tag: TAG,
   auth: 'public',
   responses: {
     200: z.object({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { rightsExceeded } from '../authority/errors.ts';
@@ -8,7 +8,7 @@ import { anyRoleName, manages, pageQuery, REFUSALS, reads, reason, roleName, tex
 import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
 import { rolesManage, rolesRead } from './permissions.ts';
 
-const TAG = 'Roles';
+const defineEndpoint = endpointsOf('Roles');
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
 const permission = z.string().max(64).regex(PERMISSION_NAME);
 const permissions = z.array(permission).max(100);
@@ -31,7 +31,6 @@ export const listRolesEndpoint = defineEndpoint({
   path: '/v1/admin/roles',
   operation: 'listRoles',
   summary: 'List roles with their permissions',
-  tag: TAG,
   auth: reads(rolesRead),
   query: z.strictObject({ ...pageQuery, permission: permission.optional() }),
   responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
@@ -43,7 +42,6 @@ export const createRoleEndpoint = defineEndpoint({
   path: '/v1/admin/roles',
   operation: 'createRole',
   summary: "Create a role limited to the caller's own permissions",
-  tag: TAG,
   auth: manages(rolesManage),
   idempotency: 'answer',
   body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
@@ -56,7 +54,6 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   path: '/v1/admin/roles/{role}/permissions',
   operation: 'setRolePermissions',
   summary: 'Set the permissions of a role; removing one revokes the tokens of users with the role',
-  tag: TAG,
   auth: manages(rolesManage),
   params: byRole,
   body: z.strictObject({ permissions, reason }),
@@ -69,7 +66,6 @@ export const deleteRoleEndpoint = defineEndpoint({
   path: '/v1/admin/roles/{role}',
   operation: 'deleteRole',
   summary: 'Delete a role that no user has',
-  tag: TAG,
   auth: manages(rolesManage),
   params: byRole,
   query: z.strictObject({ reason }),

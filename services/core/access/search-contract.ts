@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { text } from './admin-shapes.ts';
 
-const TAG = 'Operations';
+const defineEndpoint = endpointsOf('Operations');
 const ERRORS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 /** For every caller with a permission: each finds and names only what its permissions let it read. */
 const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'permitted' } as const;
@@ -38,7 +38,6 @@ export const searchEndpoint = defineEndpoint({
   path: '/v1/admin/search',
   operation: 'search',
   summary: 'Find people, clients, agents, roles, API keys, incidents and events by a part of what is known of them',
-  tag: TAG,
   auth,
   query: z.strictObject({
     /**
@@ -59,7 +58,6 @@ export const readRefsEndpoint = defineEndpoint({
   path: '/v1/admin/refs',
   operation: 'readRefs',
   summary: 'Read the names of up to 100 things by their ids; those that the caller may not read are left out',
-  tag: TAG,
   auth,
   query: z.strictObject({
     /** `kind:id`, separated by commas: `user:0199…,client:notes`. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
 import {
   apiKeyNotAccepted,
@@ -21,7 +21,7 @@ import { apiKeyOver, apiKeyPublicKeyInvalid, apiKeysStale, apiKeyTooMany, apiKey
 import { KEY_REFUSALS } from './key-refusal-shapes.ts';
 import { apiKeysManage, apiKeysRead } from './permissions.ts';
 
-const TAG = 'API keys';
+const defineEndpoint = endpointsOf('API keys');
 const instant = z.iso.datetime();
 const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
 export const keyName = z.string().min(1).max(100).regex(NO_CONTROLS);
@@ -84,7 +84,6 @@ const own = { accepts: ['bearer', 'session', 'client'], for: 'owner', subject: '
 const refusals = [requestInvalid, unauthenticated, storeUnavailable] as const;
 
 export const createApiKeyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/api-keys',
   operation: 'createApiKey',
@@ -126,7 +125,6 @@ const claims = z.object({
 });
 
 export const verifyApiKeyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/api-keys/verify',
   operation: 'verifyApiKey',
@@ -150,7 +148,6 @@ export const verifyApiKeyEndpoint = defineEndpoint({
 });
 
 export const listApiKeysEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/api-keys',
   operation: 'listApiKeys',
@@ -163,7 +160,6 @@ export const listApiKeysEndpoint = defineEndpoint({
 });
 
 export const rotateApiKeyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/api-keys/{api_key_id}/rotate',
   operation: 'rotateApiKey',
@@ -186,7 +182,6 @@ export const rotateApiKeyEndpoint = defineEndpoint({
 });
 
 export const revokeApiKeyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'DELETE',
   path: '/v1/api-keys/{api_key_id}',
   operation: 'revokeApiKey',
@@ -199,7 +194,6 @@ export const revokeApiKeyEndpoint = defineEndpoint({
 });
 
 export const listAllApiKeysEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/admin/api-keys',
   operation: 'listAllApiKeys',
@@ -216,7 +210,6 @@ export const listAllApiKeysEndpoint = defineEndpoint({
 });
 
 export const revokeAnyApiKeyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/admin/api-keys/{api_key_id}/revoke',
   operation: 'revokeAnyApiKey',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import {
   auditEventUnknown,
@@ -13,7 +13,7 @@ import {
 } from './errors.ts';
 import { auditRead } from './permissions.ts';
 
-const TAG = 'Audit';
+const defineEndpoint = endpointsOf('Audit');
 const READER = {
   accepts: ['bearer', 'client', 'session'],
   for: 'anyone',
@@ -67,7 +67,6 @@ export const listAuditEventsEndpoint = defineEndpoint({
   operation: 'listAuditEvents',
   summary:
     'List sealed security events, newest first, by seq; by occurred_at if `from` or `to` (inclusive) is given without `actor`, `target`, `client` or `trace`',
-  tag: TAG,
   reads: 'replica',
   auth: READER,
   query: z.strictObject({
@@ -102,7 +101,6 @@ export const readAuditEventEndpoint = defineEndpoint({
   path: '/v1/audit/events/{seq}',
   operation: 'readAuditEvent',
   summary: 'Read one event with its sealed bytes, its place in its log, and the stored values of its commitments',
-  tag: TAG,
   reads: 'replica',
   auth: READER,
   params: bySeq,
@@ -124,7 +122,6 @@ export const proveAuditEventEndpoint = defineEndpoint({
   path: '/v1/audit/events/{seq}/proof',
   operation: 'proveAuditEvent',
   summary: 'Prove that an event is in the log, with a signed checkpoint (c2sp.org/tlog-proof)',
-  tag: TAG,
   auth: READER,
   params: bySeq,
   responses: { 200: { contentType: 'text/plain; charset=utf-8' } },
@@ -146,7 +143,6 @@ export const readLogCheckpointEndpoint = defineEndpoint({
   path: `${PREFIX}/checkpoint`,
   operation: 'readLogCheckpoint',
   summary: 'Read the newest signed head of the log (c2sp.org/tlog-checkpoint)',
-  tag: TAG,
   auth: 'public',
   limit: 'log',
   query: noQuery,

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, queueUnavailable, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
 import { queuesManage } from '../shared/permissions.ts';
 import { deadLetterUnknown } from './errors.ts';
 
-const TAG = 'Operations';
+const defineEndpoint = endpointsOf('Operations');
 const instant = z.iso.datetime();
 const count = z.int().nonnegative();
 const queueName = z
@@ -52,7 +52,6 @@ export const listJobQueuesEndpoint = defineEndpoint({
   path: '/v1/admin/job-queues',
   operation: 'listJobQueues',
   summary: 'List the queues of jobs with their counts, and the timetable',
-  tag: TAG,
   auth: reads(queuesManage),
   responses: { 200: z.object({ queues: z.array(queueView), schedules: z.array(scheduleView) }) },
   errors: [...REFUSALS, queueUnavailable],
@@ -93,7 +92,6 @@ export const listDeadLettersEndpoint = defineEndpoint({
   path: '/v1/admin/dead-letters',
   operation: 'listDeadLetters',
   summary: 'List jobs that used up their attempts, newest first',
-  tag: TAG,
   auth: reads(queuesManage),
   query: z.strictObject({ ...pageQuery, queue: queueName.optional() }),
   responses: { 200: z.object({ dead_letters: z.array(deadLetterView), next: z.string().nullable() }) },
@@ -105,7 +103,6 @@ export const readDeadLetterEndpoint = defineEndpoint({
   path: '/v1/admin/dead-letters/{queue}/{job_id}',
   operation: 'readDeadLetter',
   summary: 'Get a dead letter with what its job was given',
-  tag: TAG,
   auth: reads(queuesManage),
   params: ofLetter,
   responses: { 200: foundLetter },

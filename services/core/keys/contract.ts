@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from './algorithm-shapes.ts';
 import { keyUnknown, signingAlgorithmRefused, signingUnavailable } from './errors.ts';
 import { keysManage, keysRead } from './permissions.ts';
 
-const TAG = 'Keys';
+const defineEndpoint = endpointsOf('Keys');
 
 const instant = z.iso.datetime();
 
@@ -45,7 +45,6 @@ export const readJwksEndpoint = defineEndpoint({
   path: '/.well-known/jwks.json',
   operation: 'readJwks',
   summary: 'Get the public keys that verify tokens (RFC 7517)',
-  tag: TAG,
   auth: 'public',
   responses: { 200: z.object({ keys: z.array(publicJwk) }), 304: null },
   errors: [signingUnavailable],
@@ -68,7 +67,6 @@ export const listKeysEndpoint = defineEndpoint({
   path: '/v1/keys',
   operation: 'listKeys',
   summary: 'List every key with its state and times',
-  tag: TAG,
   auth: reader,
   responses: { 200: z.object({ keys: z.array(keyView) }) },
   errors: [unauthenticated, permissionMissing, signingUnavailable],
@@ -79,7 +77,6 @@ export const rotateKeysEndpoint = defineEndpoint({
   path: '/v1/keys/rotate',
   operation: 'rotateSigningKeys',
   summary: 'Publish the next signing key now; it signs after the hold period',
-  tag: TAG,
   auth: manager,
   /** By default the keys of JWT_ALGORITHM; another algorithm has keys of its own, which rotate by themselves. */
   body: z.strictObject({ algorithm: z.enum(ASYMMETRIC_ALGORITHMS).optional() }),
@@ -94,7 +91,6 @@ export const compromiseKeyEndpoint = defineEndpoint({
   path: '/v1/keys/{kid}/compromise',
   operation: 'compromiseKey',
   summary: 'Revoke a compromised key: its tokens are rejected and another key signs immediately',
-  tag: TAG,
   auth: manager,
   params: z.strictObject({ kid: z.string().regex(/^[\w-]{1,128}$/) }),
   // PostgreSQL stores neither NUL nor lone surrogates.

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, directoryStale, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy, clientKeysUnavailable } from '../access/errors.ts';
@@ -36,14 +36,13 @@ import {
 } from './errors.ts';
 import { decision, formTokenShape, optionalParameter, PAGE } from './oauth-shapes.ts';
 
-const TAG = 'OAuth';
+const defineEndpoint = endpointsOf('OAuth');
 
 export const oauthTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/token',
   operation: 'grantToken',
   summary: 'Request tokens: codes, device codes, refresh tokens, client credentials, token exchange (RFC 6749 §3.2)',
-  tag: TAG,
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
   bodyType: 'form',
@@ -122,7 +121,6 @@ export const authorizeEndpoint = defineEndpoint({
   path: '/oauth2/authorize',
   operation: 'authorize',
   summary: 'Authorize a client: shows a page, or sends code, state and iss to it (RFC 6749 §4.1, RFC 9207)',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   query: z.looseObject({
@@ -163,7 +161,6 @@ export const sendAuthorizationEndpoint = defineEndpoint({
   path: '/oauth2/authorize',
   operation: 'sendAuthorization',
   summary: 'Authorize a client by POST: redirects to the GET, so that the browser sends its cookies',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   bodyType: 'form',
@@ -178,7 +175,6 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   path: '/oauth2/par',
   operation: 'pushAuthorizationRequest',
   summary: 'Push an authorization request; the browser then sends the returned request_uri (RFC 9126)',
-  tag: TAG,
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'write',
   bodyType: 'form',
@@ -233,7 +229,6 @@ export const decideConsentEndpoint = defineEndpoint({
   path: '/oauth2/consent',
   operation: 'decideConsent',
   summary: 'Submit the consent page',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   bodyType: 'form',
@@ -254,7 +249,6 @@ export const showLoginEndpoint = defineEndpoint({
   path: '/login',
   operation: 'showLogin',
   summary: 'Open the sign-in page, which works without scripts',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   query: z.looseObject({
@@ -270,7 +264,6 @@ export const sendLoginEndpoint = defineEndpoint({
   path: '/login',
   operation: 'sendLogin',
   summary: 'Submit the sign-in page: redirects to `next`, or shows the page again',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
@@ -289,7 +282,6 @@ export const sendLoginCodeEndpoint = defineEndpoint({
   path: '/login/code',
   operation: 'sendLoginCode',
   summary: 'Submit a second factor on the sign-in page: an authenticator code or a recovery code',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
@@ -321,7 +313,6 @@ export const readUserInfoEndpoint = defineEndpoint({
   path: '/oauth2/userinfo',
   operation: 'readUserInfo',
   summary: 'Get the claims of the user (OpenID Connect Core §5.3)',
-  tag: TAG,
   auth: { accepts: ['bearer'], for: 'user', subject: 'own' },
   limit: 'read',
   responses: { 200: userInfo },
@@ -334,7 +325,6 @@ export const sendUserInfoEndpoint = defineEndpoint({
   path: '/oauth2/userinfo',
   operation: 'sendUserInfo',
   summary: 'Get the claims of the user by POST',
-  tag: TAG,
   auth: { accepts: ['bearer'], for: 'user', subject: 'own' },
   limit: 'read',
   bodyType: 'form',

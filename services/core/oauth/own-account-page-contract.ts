@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { requestInvalid, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { keyName, keyPermission } from '../api-keys/contract.ts';
 import { apiKeyTooMany, apiKeyUnknown } from '../api-keys/errors.ts';
@@ -19,7 +19,7 @@ import { stateRewound } from '../revocations/contract.ts';
 import { consentUnknown } from './client-errors.ts';
 import { formTokenShape, PAGE } from './oauth-shapes.ts';
 
-const TAG = 'Accounts';
+const defineEndpoint = endpointsOf('Accounts');
 
 /** What the account page says was done. */
 export const ACCOUNT_ACTS = [
@@ -46,7 +46,6 @@ export type AccountSection = (typeof SECTIONS)[number];
 
 const shown = {
   method: 'GET',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   query: z.looseObject({ done: z.string().max(32).optional() }),
@@ -146,7 +145,6 @@ export const sendAccountEndpoint = defineEndpoint({
   path: '/account',
   operation: 'sendAccount',
   summary: 'Submit one of the forms of the account page, which says what was done',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
@@ -179,7 +177,6 @@ export const exportAccountEndpoint = defineEndpoint({
   path: '/account/export',
   operation: 'exportAccount',
   summary: 'Download what the service keeps about the signed-in user, as JSON',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   responses: { 200: { contentType: 'application/json; charset=utf-8' }, 303: null },
@@ -191,7 +188,6 @@ export const readAccountScriptEndpoint = defineEndpoint({
   path: '/account/passkey.js',
   operation: 'readAccountScript',
   summary: 'Load the script of the account page that adds passkeys',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   responses: { 200: { contentType: 'text/javascript; charset=utf-8' } },

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/contracts/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/contracts/social-contract.ts';
 import { stateRewound } from '../revocations/contract.ts';
 import { formTokenShape, PAGE } from './oauth-shapes.ts';
 
-const TAG = 'OAuth';
+const defineEndpoint = endpointsOf('OAuth');
 const next = z.string().max(8_192);
 
 export const readPasskeyScriptEndpoint = defineEndpoint({
@@ -14,7 +14,6 @@ export const readPasskeyScriptEndpoint = defineEndpoint({
   path: '/login/passkey.js',
   operation: 'readPasskeyScript',
   summary: 'Load the script of the sign-in page that signs in with passkeys',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   responses: { 200: { contentType: 'text/javascript; charset=utf-8' } },
@@ -26,7 +25,6 @@ export const sendPasskeyEndpoint = defineEndpoint({
   path: '/login/passkey',
   operation: 'sendPasskey',
   summary: 'Submit a passkey on the sign-in page: redirects to `next`, or shows the page again',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
@@ -46,7 +44,6 @@ export const sendProviderEndpoint = defineEndpoint({
   path: '/login/provider',
   operation: 'sendProvider',
   summary: 'Choose a social provider on the sign-in page: shows a page that redirects there, or the sign-in page again',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',
@@ -60,7 +57,6 @@ export const sendSignOutEndpoint = defineEndpoint({
   path: '/logout',
   operation: 'sendSignOut',
   summary: 'Sign out on our pages: ends the session and its tokens, then shows the sign-in page',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   bodyType: 'form',

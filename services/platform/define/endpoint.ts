@@ -174,6 +174,17 @@ export function defineEndpoint<
   return endpoint;
 }
 
+/** Declares the endpoints of one tag: `const defineEndpoint = endpointsOf('Consents')`. */
+export const endpointsOf =
+  (tag: Tag) =>
+  <
+    Body extends z.ZodType = z.ZodType<undefined>,
+    Query extends z.ZodType = z.ZodType<undefined>,
+    Params extends z.ZodType = z.ZodType<undefined>,
+  >(
+    endpoint: Omit<Endpoint<Body, Query, Params>, 'tag'>,
+  ): Endpoint<Body, Query, Params> => ({ tag, ...endpoint });
+
 /** Why an endpoint may not be answered by a standby; undefined if it may, or does not ask for it. */
 export function whyNotReplica({
   reads,

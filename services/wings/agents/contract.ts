@@ -15,13 +15,13 @@ import { clientRefusals } from '#services/core/access/refusals/contract.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
 import { agentExceedsOwner, agentUnknown } from './errors.ts';
 import { agentsManage, agentsRead } from './permissions.ts';
 
-const TAG = 'Agents';
+const defineEndpoint = endpointsOf('Agents');
 const instant = z.iso.datetime();
 const agentId = z
   .string()
@@ -82,7 +82,6 @@ export const registerAgentEndpoint = defineEndpoint({
   path: '/v1/admin/agents',
   operation: 'registerAgent',
   summary: 'Register an agent for a user; only this response shows its secret',
-  tag: TAG,
   auth: manages(agentsManage),
   idempotency: 'answer',
   body: registration,
@@ -105,7 +104,6 @@ export const listAgentsEndpoint = defineEndpoint({
   path: '/v1/admin/agents',
   operation: 'listAgents',
   summary: 'List agents',
-  tag: TAG,
   auth: reads(agentsRead),
   query: z.strictObject({ ...pageQuery, owner: ownerId.optional(), status: z.enum(AGENT_STATUSES).optional() }),
   responses: { 200: z.object({ agents: z.array(agentView), next: z.string().nullable() }) },
@@ -117,7 +115,6 @@ export const readAgentEndpoint = defineEndpoint({
   path: '/v1/admin/agents/{agent_id}',
   operation: 'readAgent',
   summary: 'Get an agent',
-  tag: TAG,
   auth: reads(agentsRead),
   params: ofAgent,
   responses: { 200: agentView },
@@ -129,7 +126,6 @@ export const explainAgentRefusalsEndpoint = defineEndpoint({
   path: '/v1/admin/agents/{agent_id}/why',
   operation: 'explainAgentRefusals',
   summary: 'Explain why requests of an agent were refused in the last 7 days, and what will be refused',
-  tag: TAG,
   auth: reads(agentsRead),
   params: ofAgent,
   responses: { 200: clientRefusals },
@@ -141,7 +137,6 @@ export const killAgentEndpoint = defineEndpoint({
   path: '/v1/admin/agents/{agent_id}/kill',
   operation: 'killAgent',
   summary: 'Kill an agent for good, and revoke its tokens and those it exchanged',
-  tag: TAG,
   auth: manages(agentsManage),
   params: ofAgent,
   body: bodyReason,
@@ -156,7 +151,6 @@ export const listOwnAgentsEndpoint = defineEndpoint({
   path: '/v1/agents',
   operation: 'listOwnAgents',
   summary: 'List the agents that act for you',
-  tag: TAG,
   auth: OWNER,
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ agents: z.array(agentView), next: z.string().nullable() }) },
@@ -168,7 +162,6 @@ export const killOwnAgentEndpoint = defineEndpoint({
   path: '/v1/agents/{agent_id}/kill',
   operation: 'killOwnAgent',
   summary: 'Kill an agent that acts for you, and revoke its tokens and those it exchanged',
-  tag: TAG,
   auth: OWNER,
   params: ofAgent,
   body: bodyReason,
@@ -181,7 +174,6 @@ export const recordHeartbeatEndpoint = defineEndpoint({
   path: '/v1/agents/heartbeat',
   operation: 'recordHeartbeat',
   summary: 'Report that the calling agent runs, and what it can do',
-  tag: TAG,
   auth: { accepts: ['bearer', 'client'], for: 'agent', subject: 'own' },
   body: z.strictObject({ capabilities: capabilities.optional() }),
   responses: { 200: agentView },

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { GRANT_REFUSALS, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import {
   importFileUnreadable,
@@ -14,7 +14,7 @@ import {
 import { importMap } from './import-shapes.ts';
 import { importsRead, importsWrite } from './permissions.ts';
 
-const TAG = 'Users';
+const defineEndpoint = endpointsOf('Users');
 /** Longer files are imported by the command line, which reads them as a stream. */
 const DATA_CHARACTERS_MAX = 12_000_000;
 const BODY_BYTES_MAX = 16_777_216;
@@ -73,7 +73,6 @@ export const requestImportEndpoint = defineEndpoint({
   path: '/v1/admin/imports',
   operation: 'requestImport',
   summary: 'Import users of another system, which a worker does',
-  tag: TAG,
   auth: { ...manages(importsWrite), rightsOf: IMPORTING_ROLE },
   body: requested,
   bodyLimit: BODY_BYTES_MAX,
@@ -95,7 +94,6 @@ export const listImportsEndpoint = defineEndpoint({
   path: '/v1/admin/imports',
   operation: 'listImports',
   summary: 'List imports of users with their progress and counts, newest first',
-  tag: TAG,
   auth: reads(importsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ imports: z.array(importView), next: z.string().nullable() }) },
@@ -113,7 +111,6 @@ export const readImportRejectsEndpoint = defineEndpoint({
   path: '/v1/admin/imports/{import_id}/rejects',
   operation: 'readImportRejects',
   summary: 'Download the records that an import rejected, as a JSON object on each line',
-  tag: TAG,
   auth: reads(importsRead),
   params: ofImport,
   responses: { 200: { contentType: 'application/x-ndjson', schema: z.string() } },
@@ -125,7 +122,6 @@ export const readImportEndpoint = defineEndpoint({
   path: '/v1/admin/imports/{import_id}',
   operation: 'readImport',
   summary: 'Get an import with its progress and counts',
-  tag: TAG,
   auth: reads(importsRead),
   params: ofImport,
   responses: {

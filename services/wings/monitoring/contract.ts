@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pageQuery, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid } from '#services/platform/errors.ts';
 import { capacityView } from './capacity/capacity-shapes.ts';
 import { dashboardView } from './dashboard-shapes.ts';
@@ -8,14 +8,13 @@ import { securityReportNotReady, securityReportsBusy, securityReportUnknown } fr
 import { monitoringRead, monitoringReport } from './permissions.ts';
 import { securityReportView } from './reports/report-shapes.ts';
 
-const TAG = 'Monitoring';
+const defineEndpoint = endpointsOf('Monitoring');
 
 export const readDashboardEndpoint = defineEndpoint({
   method: 'GET',
   path: '/v1/admin/dashboard',
   operation: 'readDashboard',
   summary: 'Get the figures of security, performance and resources, each with the time that it is of',
-  tag: TAG,
   reads: 'replica',
   auth: reads(monitoringRead),
   responses: { 200: dashboardView },
@@ -27,7 +26,6 @@ export const readCapacityEndpoint = defineEndpoint({
   path: '/v1/admin/capacity',
   operation: 'readCapacity',
   summary: 'Predict when limits are reached, and advise on settings with the figures that speak for it',
-  tag: TAG,
   auth: reads(monitoringRead),
   responses: { 200: capacityView },
   errors: [...REFUSALS],
@@ -38,7 +36,6 @@ export const requestSecurityReportEndpoint = defineEndpoint({
   path: '/v1/admin/reports',
   operation: 'requestSecurityReport',
   summary: 'Request a security report, which a worker makes',
-  tag: TAG,
   // Counts and changes nothing.
   auth: reads(monitoringReport),
   /** Rounded down to whole hours; `to` at most now, `from` at most 400 days before it. By default the last seven days. */
@@ -53,7 +50,6 @@ export const listSecurityReportsEndpoint = defineEndpoint({
   path: '/v1/admin/reports',
   operation: 'listSecurityReports',
   summary: 'List security reports, newest first; one is made of every week',
-  tag: TAG,
   auth: reads(monitoringRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ reports: z.array(securityReportView), next: z.string().nullable() }) },
@@ -67,7 +63,6 @@ export const readSecurityReportEndpoint = defineEndpoint({
   path: '/v1/admin/reports/{report_id}',
   operation: 'readSecurityReport',
   summary: 'Get the status of a security report',
-  tag: TAG,
   auth: reads(monitoringRead),
   params: byReport,
   responses: { 200: securityReportView },
@@ -79,7 +74,6 @@ export const readSecurityReportFileEndpoint = defineEndpoint({
   path: '/v1/admin/reports/{report_id}/file',
   operation: 'readSecurityReportFile',
   summary: 'Download a security report as JSON, whose hash the audit log has',
-  tag: TAG,
   auth: reads(monitoringRead),
   params: byReport,
   responses: { 200: { contentType: 'application/json', schema: z.string() } },
@@ -91,7 +85,6 @@ export const readSecurityReportDaysEndpoint = defineEndpoint({
   path: '/v1/admin/reports/{report_id}/days',
   operation: 'readSecurityReportDays',
   summary: 'Download the days of a security report as CSV',
-  tag: TAG,
   auth: reads(monitoringRead),
   params: byReport,
   responses: { 200: { contentType: 'text/csv', schema: z.string() } },

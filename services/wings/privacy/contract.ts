@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, stepUpRequired } from '#services/platform/errors.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
 import { phiRotationUnknown, phiShredded, phiSubjectUnknown, phiUnreadable } from './errors.ts';
@@ -9,7 +9,7 @@ import { phiManage, phiRead, phiWrite } from './permissions.ts';
 import { phiEnvelope, phiLevel, phiPurpose, subjectId } from './phi-shapes.ts';
 import { subjectHeld } from './retention/retention-errors.ts';
 
-const TAG = 'Privacy';
+const defineEndpoint = endpointsOf('Privacy');
 const instant = z.iso.datetime();
 /** A ciphertext is a third longer than its value in base64. */
 const DECRYPT_BODY_BYTES = 163_840;
@@ -41,7 +41,6 @@ export const phiKeyView = z
 export type PhiKeyView = z.output<typeof phiKeyView>;
 
 export const encryptPhiEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/phi/encrypt',
   operation: 'encryptPhi',
@@ -59,7 +58,6 @@ export const encryptPhiEndpoint = defineEndpoint({
 });
 
 export const decryptPhiEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/phi/decrypt',
   operation: 'decryptPhi',
@@ -74,7 +72,6 @@ export const decryptPhiEndpoint = defineEndpoint({
 });
 
 export const listPhiKeysEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/phi/keys',
   operation: 'listPhiKeys',
@@ -86,7 +83,6 @@ export const listPhiKeysEndpoint = defineEndpoint({
 });
 
 export const rotatePhiKeysEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/phi/rotations',
   operation: 'rotatePhiKeys',
@@ -99,7 +95,6 @@ export const rotatePhiKeysEndpoint = defineEndpoint({
 });
 
 export const readPhiRotationEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/phi/rotations/{rotation_id}',
   operation: 'readPhiRotation',
@@ -112,7 +107,6 @@ export const readPhiRotationEndpoint = defineEndpoint({
 });
 
 export const shredPhiEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/phi/subjects/{subject_id}/shred',
   operation: 'shredPhi',

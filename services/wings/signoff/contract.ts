@@ -3,7 +3,7 @@ import { pageQuery, REFUSALS, reads, text } from '#services/core/access/admin-sh
 import { argumentLabel } from '#services/core/access/signoff-policy-shapes.ts';
 import { auditEventUnknown, auditLogDamaged, auditProofPending } from '#services/core/audit/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import {
   signOffAlreadyDecided,
@@ -29,7 +29,7 @@ import {
 import { signoffsApprove, signoffsRead, signoffsRequest } from './permissions.ts';
 import { COMMENT_LENGTH_MAX, DECISIONS, LIFE_MINUTES_MAX, SIGNOFF_ROLES, SIGNOFF_STATES } from './signoff-shapes.ts';
 
-const TAG = 'Sign-off';
+const defineEndpoint = endpointsOf('Sign-off');
 const instant = z.iso.datetime();
 const ofSignOff = z.strictObject({ signoff_id: z.uuid() });
 const role = z.enum(SIGNOFF_ROLES);
@@ -121,7 +121,6 @@ export const requestSignOffEndpoint = defineEndpoint({
   path: '/v1/handoff/signoffs',
   operation: 'requestSignOff',
   summary: 'Request the approval of an act with exactly these arguments, by people in several roles',
-  tag: TAG,
   auth: ASKING,
   idempotency: 'answer',
   exactBody: signOffArgumentsInvalid,
@@ -166,7 +165,6 @@ export const listSignOffsEndpoint = defineEndpoint({
   path: '/v1/handoff/signoffs',
   operation: 'listSignOffs',
   summary: 'List sign-offs, newest first',
-  tag: TAG,
   auth: reads(signoffsRead),
   query: z.strictObject({ ...pageQuery, state: z.enum(SIGNOFF_STATES).optional(), role: role.optional() }),
   responses: { 200: z.object({ signoffs: z.array(signOffView), next: z.string().nullable() }) },
@@ -178,7 +176,6 @@ export const readSignOffEndpoint = defineEndpoint({
   path: '/v1/handoff/signoffs/{signoff_id}',
   operation: 'readSignOff',
   summary: 'Get a sign-off: for its requester, and for callers who may read all',
-  tag: TAG,
   auth: READING,
   params: ofSignOff,
   responses: { 200: signOffView },
@@ -190,7 +187,6 @@ export const approveSignOffEndpoint = defineEndpoint({
   path: '/v1/handoff/signoffs/{signoff_id}/approve',
   operation: 'approveSignOff',
   summary: 'Approve an act in one of your roles',
-  tag: TAG,
   auth: DECIDING,
   params: ofSignOff,
   body: z.strictObject({
@@ -227,7 +223,6 @@ export const startSignOffEndpoint = defineEndpoint({
   path: '/v1/handoff/signoffs/{signoff_id}/start',
   operation: 'startSignOff',
   summary: 'Start an approved act: succeeds once, for its requester, with the approved arguments',
-  tag: TAG,
   auth: ASKING,
   params: ofSignOff,
   exactBody: signOffArgumentsInvalid,
@@ -251,7 +246,6 @@ export const finishSignOffEndpoint = defineEndpoint({
   path: '/v1/handoff/signoffs/{signoff_id}/finish',
   operation: 'finishSignOff',
   summary: 'Report the end of an act that you started',
-  tag: TAG,
   auth: ASKING,
   params: ofSignOff,
   body: z.strictObject({
@@ -271,7 +265,6 @@ export const readReceiptEndpoint = defineEndpoint({
   path: '/v1/handoff/signoffs/{signoff_id}/receipt',
   operation: 'readSignOffReceipt',
   summary: 'Get the receipt of an act that ended, with its inclusion proof of the sealed log',
-  tag: TAG,
   auth: READING,
   params: ofSignOff,
   responses: { 200: receiptView },

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { formTokenShape, PAGE } from '#services/core/oauth/oauth-shapes.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable } from '#services/platform/errors.ts';
 import { approveSignOffEndpoint } from './contract.ts';
 import { signOffUnknown } from './errors.ts';
 import { COMMENT_LENGTH_MAX, DECISIONS, SIGNOFF_ROLES } from './signoff-shapes.ts';
 
-const TAG = 'Sign-off';
+const defineEndpoint = endpointsOf('Sign-off');
 const ofSignOff = z.strictObject({ signoff_id: z.uuid() });
 
 export const showSignOffsEndpoint = defineEndpoint({
@@ -14,7 +14,6 @@ export const showSignOffsEndpoint = defineEndpoint({
   path: '/signoff',
   operation: 'showSignOffs',
   summary: 'Open the page that lists the acts that wait for approval',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   responses: { 200: PAGE, 303: null, 403: PAGE },
@@ -26,7 +25,6 @@ export const showSignOffEndpoint = defineEndpoint({
   path: '/signoff/{signoff_id}',
   operation: 'showSignOff',
   summary: 'Open the page on which a person approves or denies an act',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   params: ofSignOff,
@@ -39,7 +37,6 @@ export const sendSignOffEndpoint = defineEndpoint({
   path: '/signoff/{signoff_id}',
   operation: 'sendSignOff',
   summary: 'Approve or deny an act on its page',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   bodyType: 'form',

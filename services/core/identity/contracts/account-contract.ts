@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   originRefused,
   permissionMissing,
@@ -18,7 +18,7 @@ import { emailShape, nameShape, passwordShape, userShape } from './sign-in-contr
 import { emailTaken, hashingBusy, lastAdmin, loginLocked } from './sign-in-errors.ts';
 import { callbackRefused } from './social-errors.ts';
 
-const TAG = 'Accounts';
+const defineEndpoint = endpointsOf('Accounts');
 // A code has 43 characters; the bound tolerates characters that a mail program adds.
 const token = z.string().max(128);
 /** Of an account that has one. A two-factor session of the same browser serves as well. */
@@ -41,7 +41,6 @@ export const verifyEmailEndpoint = defineEndpoint({
   path: '/api/auth/verify-email',
   operation: 'verifyEmail',
   summary: 'Verify an e-mail address by its mailed code and a session, the account’s password, or a new password',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ token, password: passwordShape.optional() }),
@@ -64,7 +63,6 @@ export const sendVerificationEmailEndpoint = defineEndpoint({
   path: '/api/auth/send-verification-email',
   operation: 'sendVerificationEmail',
   summary: 'Request another verification mail; the response is the same for every address',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   /** `callbackURL`: where the browser goes once the address is verified. */
@@ -78,7 +76,6 @@ export const requestPasswordResetEndpoint = defineEndpoint({
   path: '/api/auth/request-password-reset',
   operation: 'requestPasswordReset',
   summary: 'Request a password reset mail; the response is the same for every address',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   /** `redirectTo`: page of an application that asks for the new password; the mail leads there, with `?token=`. */
@@ -92,7 +89,6 @@ export const resetPasswordEndpoint = defineEndpoint({
   path: '/api/auth/reset-password',
   operation: 'resetPassword',
   summary: 'Set a new password by a mailed code and any second factor; every session and token of the account ends',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.union([
@@ -127,7 +123,6 @@ export const unlockAccountEndpoint = defineEndpoint({
   path: '/api/auth/unlock',
   operation: 'unlockAccount',
   summary: 'Unlock password sign-in from any device by a mailed code',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ token }),
@@ -140,7 +135,6 @@ export const changePasswordEndpoint = defineEndpoint({
   path: '/api/auth/change-password',
   operation: 'changePassword',
   summary: 'Change the password; every session and token of the account ends, and a new session begins here',
-  tag: TAG,
   auth: { ...ownAccount, stepUp: 'two_factors' },
   limit: 'credential',
   body: z.union([
@@ -161,7 +155,6 @@ export const readOwnUserEndpoint = defineEndpoint({
   path: '/api/auth/user',
   operation: 'readOwnUser',
   summary: 'Read the caller’s account',
-  tag: TAG,
   auth: ownAccount,
   responses: { 200: z.object({ user: userShape }) },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
@@ -172,7 +165,6 @@ export const updateUserEndpoint = defineEndpoint({
   path: '/api/auth/user',
   operation: 'updateUser',
   summary: 'Change name or picture; null clears it',
-  tag: TAG,
   auth: ownAccount,
   body: z.strictObject({ name: nameShape.nullable().optional(), image: image.optional() }),
   responses: { 200: z.object({ user: userShape }) },
@@ -184,7 +176,6 @@ export const changeEmailEndpoint = defineEndpoint({
   path: '/api/auth/change-email',
   operation: 'changeEmail',
   summary: 'Request a new e-mail address; it takes effect when the code sent to it is redeemed',
-  tag: TAG,
   auth: freshOwnAccount,
   limit: 'credential',
   body: z.union([
@@ -200,7 +191,6 @@ export const deleteOwnUserEndpoint = defineEndpoint({
   path: '/api/auth/user',
   operation: 'deleteOwnUser',
   summary: 'Delete the caller’s account with its sessions and tokens',
-  tag: TAG,
   auth: freshOwnAccount,
   limit: 'credential',
   body: z.strictObject({}),
@@ -229,7 +219,7 @@ export const deleteUserAliasEndpoint = defineEndpoint({
 });
 
 /** Accepts query parameters that mail programs add to links. */
-const page = { method: 'GET', tag: TAG, auth: 'public', query: z.looseObject({}), errors: [] } as const;
+const page = { method: 'GET', auth: 'public', query: z.looseObject({}), errors: [] } as const;
 const html = { 200: { contentType: 'text/html; charset=utf-8' } } as const;
 
 export const verifyEmailPageEndpoint = defineEndpoint({

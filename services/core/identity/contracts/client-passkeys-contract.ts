@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientPasskeyShape, clientSignInShape, done } from './client-shapes.ts';
 import { assertion, own, ownFresh, TAG } from './factors-shapes.ts';
@@ -14,6 +14,8 @@ import {
   signInWithPasskeyEndpoint,
 } from './passkeys-contract.ts';
 
+const defineEndpoint = endpointsOf(TAG);
+
 /** Passkeys under the names of Better Auth's plugin. A cookie carries the challenge between two calls. */
 
 /** The plugin's client leaves this member out. */
@@ -26,7 +28,6 @@ export const prepareClientPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/generate-register-options',
   operation: 'prepareClientPasskey',
   summary: 'Get the options for navigator.credentials.create (WebAuthn §5.4); a cookie keeps the challenge',
-  tag: TAG,
   auth: ownFresh,
   limit: 'write',
   query: z.strictObject({
@@ -44,7 +45,6 @@ export const registerClientPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/verify-registration',
   operation: 'registerClientPasskey',
   summary: 'Register a new passkey; the first factor of an account comes with recovery codes',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   // A new session always replaces the caller's.
@@ -64,7 +64,6 @@ export const askForClientPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/generate-authenticate-options',
   operation: 'askForClientPasskey',
   summary: 'Get the options for navigator.credentials.get (WebAuthn §5.5); a cookie keeps the challenge',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   responses: { 200: options },
@@ -76,7 +75,6 @@ export const signInWithClientPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/verify-authentication',
   operation: 'signInWithClientPasskey',
   summary: 'Sign in with a passkey, for a two-factor session and a token pair',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ response: assertion.extend(unextended) }),
@@ -89,7 +87,6 @@ export const listClientPasskeysEndpoint = defineEndpoint({
   path: '/api/auth/passkey/list-user-passkeys',
   operation: 'listClientPasskeys',
   summary: 'List the caller’s passkeys, as Better Auth’s client expects them',
-  tag: TAG,
   auth: own,
   responses: { 200: z.array(clientPasskeyShape) },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
@@ -100,7 +97,6 @@ export const renameClientPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/update-passkey',
   operation: 'renameClientPasskey',
   summary: 'Rename one of the caller’s passkeys',
-  tag: TAG,
   auth: own,
   body: z.strictObject({ id, name: passkeyName }),
   responses: { 200: z.object({ passkey: clientPasskeyShape }) },
@@ -112,7 +108,6 @@ export const removeClientPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/delete-passkey',
   operation: 'removeClientPasskey',
   summary: 'Remove one of the caller’s passkeys; every other session ends',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ id }),

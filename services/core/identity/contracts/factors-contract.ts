@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   originRefused,
@@ -35,6 +35,7 @@ import {
 import { signInShape } from './sign-in-contract.ts';
 import { hashingBusy, loginLocked } from './sign-in-errors.ts';
 
+const defineEndpoint = endpointsOf(TAG);
 const factorsView = z
   .object({
     totp: z.boolean(),
@@ -53,7 +54,6 @@ export const answerSecondFactorEndpoint = defineEndpoint({
   path: '/api/auth/second-factor',
   operation: 'answerSecondFactor',
   summary: 'Answer a sign-in challenge with a code, for a session and a token pair',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ challenge, totp: totp.optional(), recovery_code: recovery_code.optional() }),
@@ -74,7 +74,6 @@ export const offerOwedFactorEndpoint = defineEndpoint({
   path: '/api/auth/second-factor/enrol',
   operation: 'offerOwedFactor',
   summary: 'Get the app secret and recovery codes of a sign-in challenge whose factors are `enrolment`',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ challenge }),
@@ -87,7 +86,6 @@ export const stepUpEndpoint = defineEndpoint({
   path: '/api/auth/step-up',
   operation: 'stepUp',
   summary: 'Authenticate again (step-up); the session goes on with a new cookie, time and token pair',
-  tag: TAG,
   auth: own,
   limit: 'credential',
   body: z.strictObject({
@@ -114,7 +112,6 @@ export const listFactorsEndpoint = defineEndpoint({
   path: '/api/auth/factors',
   operation: 'listFactors',
   summary: 'List the caller’s second factors and remaining recovery codes',
-  tag: TAG,
   auth: own,
   responses: { 200: factorsView },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
@@ -126,7 +123,6 @@ export const enrolTotpEndpoint = defineEndpoint({
   operation: 'enrolTotp',
   summary:
     'Start enrolling an authenticator app: returns its secret, once, with ten recovery codes unless the account has some',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   // Better Auth's client sends the others; every installation has one issuer.
@@ -149,7 +145,6 @@ export const confirmTotpEndpoint = defineEndpoint({
   path: '/api/auth/two-factor/confirm',
   operation: 'confirmTotp',
   summary: 'Confirm a new authenticator app by its first code; the first factor ends every other session',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ code: totp }),
@@ -162,7 +157,6 @@ export const removeTotpEndpoint = defineEndpoint({
   path: '/api/auth/two-factor/disable',
   operation: 'removeTotp',
   summary: 'Remove the authenticator app; every other session ends',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   /** A password that is sent must be right. */
@@ -177,7 +171,6 @@ export const renewRecoveryCodesEndpoint = defineEndpoint({
   path: '/api/auth/two-factor/recovery-codes',
   operation: 'renewRecoveryCodes',
   summary: 'Replace the recovery codes with ten new ones, shown once',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({}),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   originRefused,
@@ -12,6 +12,8 @@ import {
 import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
 import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, TAG } from './factors-shapes.ts';
 import { signInShape } from './sign-in-contract.ts';
+
+const defineEndpoint = endpointsOf(TAG);
 
 export const passkeyName = z
   .string()
@@ -55,7 +57,6 @@ export const preparePasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/register/options',
   operation: 'preparePasskey',
   summary: 'Get the options for navigator.credentials.create to register a passkey (WebAuthn §5.4)',
-  tag: TAG,
   auth: ownFresh,
   body: z.strictObject({}),
   bodyOptional: true,
@@ -68,7 +69,6 @@ export const registerPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/register/verify',
   operation: 'registerPasskey',
   summary: 'Register a new passkey; the first factor of an account comes with recovery codes',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ challenge, name: passkeyName, response: attestation }),
@@ -81,7 +81,6 @@ export const askForPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/sign-in/options',
   operation: 'askForPasskey',
   summary: 'Get the options for navigator.credentials.get (WebAuthn §5.5); the same for every user',
-  tag: TAG,
   auth: 'public',
   body: z.strictObject({}),
   bodyOptional: true,
@@ -94,7 +93,6 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkey/sign-in/verify',
   operation: 'signInWithPasskey',
   summary: 'Sign in with a passkey, for a two-factor session and a token pair',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: z.strictObject({ challenge, response: assertion }),
@@ -107,7 +105,6 @@ export const listPasskeysEndpoint = defineEndpoint({
   path: '/api/auth/passkeys',
   operation: 'listPasskeys',
   summary: 'List the caller’s passkeys',
-  tag: TAG,
   auth: own,
   responses: { 200: z.object({ passkeys: z.array(passkeyView) }) },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
@@ -118,7 +115,6 @@ export const renamePasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkeys/{id}',
   operation: 'renamePasskey',
   summary: 'Rename one of the caller’s passkeys',
-  tag: TAG,
   auth: own,
   params: passkeyId,
   body: z.strictObject({ name: passkeyName }),
@@ -131,7 +127,6 @@ export const removePasskeyEndpoint = defineEndpoint({
   path: '/api/auth/passkeys/{id}',
   operation: 'removePasskey',
   summary: 'Remove one of the caller’s passkeys; every other session ends',
-  tag: TAG,
   auth: ownFresh,
   params: passkeyId,
   responses: { 200: signInShape },

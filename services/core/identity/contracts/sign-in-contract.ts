@@ -3,7 +3,7 @@ import { tokenPair } from '#services/core/tokens/contract.ts';
 import { sessionEnded } from '#services/core/tokens/refresh/refresh-errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { asciiDomain } from '#services/platform/define/email.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   idempotencyKeyReused,
@@ -68,7 +68,7 @@ export type UserView = z.output<typeof userShape>;
 export type SessionView = z.output<typeof sessionShape>;
 export type SignInView = z.output<typeof signInShape>;
 
-const TAG = 'Users and sessions';
+const defineEndpoint = endpointsOf('Users and sessions');
 
 const signUpBody = z.strictObject({ email: emailShape, password: passwordShape, name: nameShape.optional() });
 const signInBody = z.strictObject({ email: emailShape, password: passwordShape });
@@ -78,7 +78,6 @@ export const signUpEndpoint = defineEndpoint({
   path: '/api/auth/signup',
   operation: 'signUp',
   summary: 'Create an account, a session and a token pair',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: signUpBody,
@@ -103,7 +102,6 @@ export const signInEndpoint = defineEndpoint({
   path: '/api/auth/signin',
   operation: 'signIn',
   summary: 'Exchange e-mail and password for a session and a token pair',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: signInBody,
@@ -126,7 +124,6 @@ export const signOutEndpoint = defineEndpoint({
   path: '/api/auth/signout',
   operation: 'signOut',
   summary: 'End the session with its token families and access tokens',
-  tag: TAG,
   auth: { accepts: ['session'], for: 'person', subject: 'own' },
   body: z.strictObject({}),
   bodyOptional: true,
@@ -139,7 +136,6 @@ export const readSessionEndpoint = defineEndpoint({
   path: '/api/auth/session',
   operation: 'readSession',
   summary: 'Read the user and session of the cookie; 401 without a session',
-  tag: TAG,
   auth: 'public',
   responses: { 200: sessionAnswer },
   errors: [unauthenticated, storeUnavailable, directoryStale],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   originRefused,
@@ -24,7 +24,7 @@ import {
   socialSignInRefused,
 } from './social-errors.ts';
 
-const TAG = 'Users and sessions';
+const defineEndpoint = endpointsOf('Users and sessions');
 const provider = z.string().max(32);
 const start = z.strictObject({
   provider,
@@ -47,7 +47,6 @@ export const listSocialProvidersEndpoint = defineEndpoint({
   path: '/api/auth/social-providers',
   operation: 'listSocialProviders',
   summary: 'List the providers that users can sign in with',
-  tag: TAG,
   auth: 'public',
   responses: { 200: z.object({ providers: z.array(z.string()) }) },
   errors: [],
@@ -58,7 +57,6 @@ export const signInSocialEndpoint = defineEndpoint({
   path: '/api/auth/sign-in/social',
   operation: 'signInSocial',
   summary: 'Start a sign-in with another provider and get the address to redirect the browser to',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   body: start,
@@ -89,7 +87,6 @@ export const socialCallbackEndpoint = defineEndpoint({
   path: '/api/auth/callback/{provider}',
   operation: 'handleSocialCallback',
   summary: 'Complete a sign-in or link an account when the provider redirects back',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   params: z.strictObject({ provider }),
@@ -121,7 +118,6 @@ export const socialCallbackFormEndpoint = defineEndpoint({
   path: '/api/auth/callback/{provider}',
   operation: 'receiveSocialCallback',
   summary: 'Redirect a provider’s form_post answer to the GET of this path, which verifies the state',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   params: z.strictObject({ provider }),
@@ -136,7 +132,6 @@ export const listAccountsEndpoint = defineEndpoint({
   path: '/api/auth/list-accounts',
   operation: 'listLinkedAccounts',
   summary: 'List the caller’s sign-in methods except passkeys; `credential` is the password',
-  tag: TAG,
   auth: { accepts: ['session', 'bearer'], for: 'person', subject: 'own' },
   responses: {
     200: z.array(
@@ -159,7 +154,6 @@ export const unlinkAccountEndpoint = defineEndpoint({
   path: '/api/auth/unlink-account',
   operation: 'unlinkAccount',
   summary: 'Unlink an account at another provider',
-  tag: TAG,
   auth: { accepts: ['session', 'bearer'], for: 'person', subject: 'own', stepUp: true },
   body: z.union([
     z.strictObject({ providerId: provider, accountId: z.string().max(255).optional() }),

@@ -5,7 +5,7 @@ import { byUser } from '#services/core/identity/contracts/admin-contract.ts';
 import { usersManage, usersRead } from '#services/core/identity/permissions.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   cursorInvalid,
   permissionMissing,
@@ -16,7 +16,7 @@ import {
 } from '#services/platform/errors.ts';
 import { consentUnknown } from '../client-errors.ts';
 
-const TAG = 'Consents';
+const defineEndpoint = endpointsOf('Consents');
 const own = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 const refusals = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 const instant = z.iso.datetime();
@@ -40,7 +40,6 @@ const consentShape = z
 export type GrantedConsentView = z.output<typeof consentShape>;
 
 export const listGrantedConsentsEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/consents',
   operation: 'listConsents',
@@ -52,7 +51,6 @@ export const listGrantedConsentsEndpoint = defineEndpoint({
 });
 
 export const withdrawGrantedConsentEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'DELETE',
   path: '/v1/consents/{client_id}',
   operation: 'withdrawConsent',
@@ -80,7 +78,6 @@ export const listApplicationConsentsEndpoint = defineEndpoint({
 });
 
 export const withdrawApplicationConsentEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'DELETE',
   path: '/v1/admin/users/{user_id}/consents/{client_id}',
   operation: 'withdrawApplicationConsent',

@@ -3,7 +3,7 @@ import { clockWrong, keyRingBehind, signingUnavailable } from '#services/core/ke
 import { revocationStateStale, stateRewound } from '#services/core/revocations/contract.ts';
 
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { defineError } from '#services/platform/define/error.ts';
 import {
   directoryStale,
@@ -14,7 +14,7 @@ import {
 } from '#services/platform/errors.ts';
 import { PAGE } from '../oauth-shapes.ts';
 
-const TAG = 'Console';
+const defineEndpoint = endpointsOf('Console');
 const CANNOT_DECIDE = [
   signingUnavailable,
   keyRingBehind,
@@ -48,7 +48,6 @@ export const openConsoleEndpoint = defineEndpoint({
   path: '/console',
   operation: 'openConsole',
   summary: 'Open the admin console',
-  tag: TAG,
   auth: 'public',
   responses: { 200: PAGE, 503: PAGE },
   errors: [consoleNotBuilt],
@@ -70,7 +69,6 @@ export const readConsoleFileEndpoint = defineEndpoint({
   path: '/console/assets/{file}',
   operation: 'readConsoleFile',
   summary: 'Load a script or style of the admin console',
-  tag: TAG,
   auth: 'public',
   params: z.strictObject({ file: z.string().max(128) }),
   responses: { 200: { contentType: '*/*' } },
@@ -83,7 +81,6 @@ export const beginConsoleSignInEndpoint = defineEndpoint({
   path: '/console/sign-in',
   operation: 'beginConsoleSignIn',
   summary: 'Begin a sign-in at the admin console',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   query: z.looseObject({
@@ -105,7 +102,6 @@ export const finishConsoleSignInEndpoint = defineEndpoint({
   path: '/console/callback',
   operation: 'finishConsoleSignIn',
   summary: 'Return from the authorization endpoint to the admin console',
-  tag: TAG,
   auth: 'public',
   limit: 'token',
   query: z.looseObject({ code: parameter, state: parameter, error: parameter }),
@@ -118,7 +114,6 @@ export const leaveConsoleEndpoint = defineEndpoint({
   path: '/console/sign-out',
   operation: 'leaveConsole',
   summary: 'Sign out of the admin console, and end the session of this browser',
-  tag: TAG,
   auth: 'public',
   body: z.strictObject({}),
   bodyOptional: true,
@@ -131,7 +126,6 @@ export const readConsoleSessionEndpoint = defineEndpoint({
   path: '/console/session',
   operation: 'readConsoleSession',
   summary: 'Read who is signed in at the admin console, with which permissions',
-  tag: TAG,
   auth: 'public',
   responses: {
     200: z
@@ -162,7 +156,6 @@ export const readAsConsoleEndpoint = defineEndpoint({
   rest: 'path',
   operation: 'readAsConsole',
   summary: 'Read from this API as the user of the admin console; not a stable interface',
-  tag: TAG,
   auth: 'public',
   params: rest('path'),
   // That of the operation, which validates it.

@@ -3,19 +3,18 @@ import { clientAssertion } from '#services/core/access/assertion-shapes.ts';
 import { clientKeysBusy, clientKeysUnavailable } from '#services/core/access/errors.ts';
 import { stateRewound } from '#services/core/revocations/contract.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';
 import { decision, formTokenShape, optionalParameter, PAGE } from '../oauth-shapes.ts';
 
-const TAG = 'OAuth';
+const defineEndpoint = endpointsOf('OAuth');
 
 export const beginDeviceGrantEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/device_authorization',
   operation: 'beginDeviceGrant',
   summary: 'Start a device grant: returns a device code, and a user code for the user to enter (RFC 8628 §3.1)',
-  tag: TAG,
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'write',
   bodyType: 'form',
@@ -55,7 +54,6 @@ export const showDeviceGrantEndpoint = defineEndpoint({
   path: '/device',
   operation: 'showDeviceGrant',
   summary: 'Open the page on which a user enters the code of a device (RFC 8628 §3.3)',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   query: z.looseObject({ user_code: z.string().max(32).optional() }),
@@ -68,7 +66,6 @@ export const answerDeviceGrantEndpoint = defineEndpoint({
   path: '/device',
   operation: 'answerDeviceGrant',
   summary: 'Allow or deny a device',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',

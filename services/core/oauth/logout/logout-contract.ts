@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { stateRewound } from '#services/core/revocations/contract.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { formTokenShape, PAGE } from '../oauth-shapes.ts';
 
-const TAG = 'OAuth';
+const defineEndpoint = endpointsOf('OAuth');
 const parameter = (maximum: number, description: string) => z.string().max(maximum).optional().meta({ description });
 
 /** RP-Initiated Logout §2; other parameters (`logout_hint`, `ui_locales`) are ignored. */
@@ -23,7 +23,6 @@ export const signOutForClientEndpoint = defineEndpoint({
   path: '/oauth2/end_session',
   operation: 'signOutForClient',
   summary: 'Sign out and return to the client (OpenID Connect RP-Initiated Logout)',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   query: z.looseObject(request),
@@ -36,7 +35,6 @@ export const sendSignOutForClientEndpoint = defineEndpoint({
   path: '/oauth2/end_session',
   operation: 'sendSignOutForClient',
   summary: 'Sign out by POST, which keeps the ID token out of the URL',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   bodyType: 'form',
@@ -51,7 +49,6 @@ export const confirmSignOutEndpoint = defineEndpoint({
   path: '/oauth2/end_session/confirm',
   operation: 'confirmSignOut',
   summary: 'Confirm the sign-out page',
-  tag: TAG,
   auth: 'public',
   limit: 'write',
   bodyType: 'form',

@@ -6,7 +6,7 @@ import { callbackRefused } from '#services/core/identity/contracts/social-errors
 import { signingUnavailable } from '#services/core/keys/errors.ts';
 import { formTokenShape, PAGE } from '#services/core/oauth/oauth-shapes.ts';
 import { sessionEnded } from '#services/core/tokens/refresh/refresh-errors.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
   originRefused,
@@ -32,7 +32,7 @@ import {
   legacyWebhookForged,
 } from './legacy-errors.ts';
 
-const TAG = 'Migration';
+const defineEndpoint = endpointsOf('Migration');
 
 /** What a token of the old provider can be refused for. */
 const LEGACY_REFUSALS = [
@@ -56,7 +56,6 @@ export const exchangeLegacySessionEndpoint = defineEndpoint({
   path: '/v1/legacy/sessions',
   operation: 'exchangeLegacySession',
   summary: 'Exchange a live session of the old provider for a session and a token pair here',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   /** A session or access token of LEGACY_ISSUER. */
@@ -81,7 +80,6 @@ export const receiveLegacyWebhookEndpoint = defineEndpoint({
   path: '/v1/legacy/webhook',
   operation: 'receiveLegacyWebhook',
   summary: 'Receive an event of the old provider, signed with LEGACY_WEBHOOK_SECRET',
-  tag: TAG,
   auth: 'public',
   limit: 'validate',
   keepsBytes: true,
@@ -100,7 +98,6 @@ export const showBridgeEndpoint = defineEndpoint({
   path: '/bridge',
   operation: 'showBridge',
   summary: 'Open the page that carries the session of a token in its fragment over, and returns to `return_to`',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   query: z.looseObject({ return_to: returnTo.optional() }),
@@ -114,7 +111,6 @@ export const sendBridgeEndpoint = defineEndpoint({
   operation: 'sendBridge',
   summary:
     'Submit that page, or a form of a page in CORS_ORIGINS: carries the session over and redirects to `return_to`',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',

@@ -3,7 +3,7 @@ import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { withOption } from '#services/platform/define/command-option.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { ALERT_SOURCES, ALERT_STATES, DELIVERY_STATES, TARGET_KINDS, TARGET_SOURCES } from './alert-shapes.ts';
 import {
@@ -17,7 +17,7 @@ import {
 } from './errors.ts';
 import { alertsManage, alertsRead, alertsReceive } from './permissions.ts';
 
-const TAG = 'Alerts';
+const defineEndpoint = endpointsOf('Alerts');
 const instant = z.iso.datetime();
 
 export const alertTargetView = z
@@ -78,7 +78,6 @@ export const createAlertTargetEndpoint = defineEndpoint({
   path: '/v1/admin/alert-targets',
   operation: 'createAlertTarget',
   summary: 'Create a target of alerts: a signed webhook, a mail address or a Slack channel',
-  tag: TAG,
   auth: manages(alertsManage),
   body: newTarget,
   idempotency: 'answer',
@@ -91,7 +90,6 @@ export const listAlertTargetsEndpoint = defineEndpoint({
   path: '/v1/admin/alert-targets',
   operation: 'listAlertTargets',
   summary: 'List the targets of alerts',
-  tag: TAG,
   auth: reads(alertsRead),
   responses: { 200: z.object({ targets: z.array(alertTargetView) }) },
   errors: [...REFUSALS],
@@ -102,7 +100,6 @@ export const updateAlertTargetEndpoint = defineEndpoint({
   path: '/v1/admin/alert-targets/{target_id}',
   operation: 'updateAlertTarget',
   summary: 'Change a target of alerts; what waits is sent to its new address',
-  tag: TAG,
   auth: manages(alertsManage),
   params: ofTarget,
   body: targetChanges,
@@ -115,7 +112,6 @@ export const removeAlertTargetEndpoint = defineEndpoint({
   path: '/v1/admin/alert-targets/{target_id}/remove',
   operation: 'removeAlertTarget',
   summary: 'Remove a target of alerts, with what waits for it',
-  tag: TAG,
   auth: manages(alertsManage),
   params: ofTarget,
   body: bodyReason,
@@ -149,7 +145,6 @@ export const testAlertTargetEndpoint = defineEndpoint({
   path: '/v1/admin/alert-targets/{target_id}/test',
   operation: 'testAlertTarget',
   summary: 'Send a test message to a target; its deliveries show what became of it',
-  tag: TAG,
   auth: manages(alertsManage),
   params: ofTarget,
   body: z.strictObject({ reason: reason.optional() }),
@@ -163,7 +158,6 @@ export const listAlertDeliveriesEndpoint = defineEndpoint({
   path: '/v1/admin/alert-targets/{target_id}/deliveries',
   operation: 'listAlertDeliveries',
   summary: 'List the messages to a target, newest first',
-  tag: TAG,
   auth: reads(alertsRead),
   params: ofTarget,
   query: z.strictObject(pageQuery),
@@ -197,7 +191,6 @@ export const listAlertsEndpoint = defineEndpoint({
   path: '/v1/admin/alerts',
   operation: 'listAlerts',
   summary: 'List alerts, newest first',
-  tag: TAG,
   auth: reads(alertsRead),
   query: z.strictObject({
     ...pageQuery,
@@ -213,7 +206,6 @@ export const acknowledgeAlertEndpoint = defineEndpoint({
   path: '/v1/admin/alerts/{alert_id}/acknowledge',
   operation: 'acknowledgeAlert',
   summary: 'Acknowledge an alert: targets that were not told of it yet are not told',
-  tag: TAG,
   auth: manages(alertsManage),
   params: z.strictObject({ alert_id: z.uuid() }),
   body: bodyReason,
@@ -250,7 +242,6 @@ export const createSilenceEndpoint = defineEndpoint({
   path: '/v1/admin/silences',
   operation: 'createSilence',
   summary: 'Create a silence: alerts with all these labels are not sent until a time',
-  tag: TAG,
   auth: manages(alertsManage),
   body: z.strictObject({ matchers: z.array(matcher).min(1).max(10), until: instant, reason }),
   idempotency: 'answer',
@@ -263,7 +254,6 @@ export const listSilencesEndpoint = defineEndpoint({
   path: '/v1/admin/silences',
   operation: 'listSilences',
   summary: 'List silences, those that end last first',
-  tag: TAG,
   auth: reads(alertsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ silences: z.array(silenceView), next: z.string().nullable() }) },
@@ -275,7 +265,6 @@ export const endSilenceEndpoint = defineEndpoint({
   path: '/v1/admin/silences/{silence_id}/end',
   operation: 'endSilence',
   summary: 'End a silence early',
-  tag: TAG,
   auth: manages(alertsManage),
   params: z.strictObject({ silence_id: z.uuid() }),
   body: bodyReason,
@@ -298,7 +287,6 @@ export const receiveAlertmanagerEndpoint = defineEndpoint({
   path: '/v1/alerts/alertmanager',
   operation: 'receiveAlertmanager',
   summary: 'Report alerts as the webhook receiver of Alertmanager does',
-  tag: TAG,
   auth: reads(alertsReceive),
   bodyLimit: 1_048_576,
   body: z.strictObject({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import {
   signalKeysUnavailable,
@@ -15,7 +15,7 @@ import { signalsManage, signalsRead } from './permissions.ts';
 import { SET_ERRORS, SIGNAL_OUTCOMES, STREAM_STATES } from './signal-shapes.ts';
 import { signalStreamUnknown } from './stream-errors.ts';
 
-const TAG = 'Shared signals';
+const defineEndpoint = endpointsOf('Shared signals');
 const instant = z.iso.datetime();
 const url = z.string().min(1).max(512);
 
@@ -62,7 +62,6 @@ export const createTransmitterEndpoint = defineEndpoint({
   path: '/v1/admin/signal-transmitters',
   operation: 'createTransmitter',
   summary: 'Accept shared signals of a transmitter: its session-revoked and credential-change end access here',
-  tag: TAG,
   auth: manages(signalsManage),
   body: newTransmitter,
   idempotency: 'answer',
@@ -75,7 +74,6 @@ export const listTransmittersEndpoint = defineEndpoint({
   path: '/v1/admin/signal-transmitters',
   operation: 'listTransmitters',
   summary: 'List the transmitters of shared signals',
-  tag: TAG,
   auth: reads(signalsRead),
   responses: { 200: z.object({ transmitters: z.array(transmitterView) }) },
   errors: [...REFUSALS],
@@ -86,7 +84,6 @@ export const removeTransmitterEndpoint = defineEndpoint({
   path: '/v1/admin/signal-transmitters/{transmitter_id}/remove',
   operation: 'removeTransmitter',
   summary: 'Remove a transmitter: its signals are refused from now on',
-  tag: TAG,
   auth: manages(signalsManage),
   params: ofTransmitter,
   body: bodyReason,
@@ -110,7 +107,6 @@ export const listReceivedSignalsEndpoint = defineEndpoint({
   path: '/v1/admin/signals',
   operation: 'listReceivedSignals',
   summary: 'List shared signals that arrived, newest first',
-  tag: TAG,
   auth: reads(signalsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ signals: z.array(receivedSignalView), next: z.string().nullable() }) },
@@ -149,7 +145,6 @@ export const listSignalStreamsEndpoint = defineEndpoint({
   path: '/v1/admin/signal-streams',
   operation: 'listSignalStreams',
   summary: 'List the streams of shared signals of every receiver, with what waits in them',
-  tag: TAG,
   auth: reads(signalsRead),
   responses: { 200: z.object({ streams: z.array(streamOverview) }) },
   errors: [...REFUSALS],
@@ -160,7 +155,6 @@ export const setSignalStreamStatusEndpoint = defineEndpoint({
   path: '/v1/admin/signal-streams/{stream_id}/status',
   operation: 'setSignalStreamStatus',
   summary: 'Enable, pause or disable a stream of any receiver: a paused one keeps its events, a disabled one does not',
-  tag: TAG,
   auth: manages(signalsManage),
   params: ofStream,
   body: z.strictObject({ status: z.enum(STREAM_STATES), reason }),
@@ -173,7 +167,6 @@ export const verifySignalStreamEndpoint = defineEndpoint({
   path: '/v1/admin/signal-streams/{stream_id}/verify',
   operation: 'verifySignalStream',
   summary: 'Send a verification event through a stream of any receiver',
-  tag: TAG,
   auth: manages(signalsManage),
   params: ofStream,
   body: bodyReason,
@@ -191,7 +184,6 @@ export const receiveSignalEndpoint = defineEndpoint({
   path: '/ssf/events',
   operation: 'receiveSignal',
   summary: 'Push a Security Event Token here (RFC 8935), as a transmitter that an administrator accepted',
-  tag: TAG,
   auth: 'public',
   bodyType: 'secevent',
   body: z.string().max(SET_CHARACTERS_MAX),

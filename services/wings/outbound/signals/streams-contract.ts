@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { REFUSALS, text } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
 import { ownCredentialRequired, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { ssfManage, ssfRead } from './permissions.ts';
@@ -13,7 +13,7 @@ import {
   signalVerificationEarly,
 } from './stream-errors.ts';
 
-const TAG = 'Shared signals';
+const defineEndpoint = endpointsOf('Shared signals');
 export const PUSH = 'urn:ietf:rfc:8935';
 export const POLL = 'urn:ietf:rfc:8936';
 
@@ -35,7 +35,6 @@ export const readSsfConfigurationEndpoint = defineEndpoint({
   path: '/.well-known/ssf-configuration',
   operation: 'readSsfConfiguration',
   summary: 'Get the configuration of the transmitter of shared signals (SSF 1.0 §7)',
-  tag: TAG,
   auth: 'public',
   responses: {
     200: z.object({
@@ -108,7 +107,6 @@ export const createStreamEndpoint = defineEndpoint({
   path: '/ssf/streams',
   operation: 'createStream',
   summary: 'Create a stream of shared signals, pushed (RFC 8935) or polled (RFC 8936)',
-  tag: TAG,
   auth: mayDirect(ssfManage),
   body: newStream,
   responses: { 201: streamView },
@@ -120,7 +118,6 @@ export const readStreamsEndpoint = defineEndpoint({
   path: '/ssf/streams',
   operation: 'readStreams',
   summary: 'Get a stream, or all of yours',
-  tag: TAG,
   auth: mayUse(ssfRead),
   query: z.strictObject({ stream_id: streamId.optional() }),
   responses: { 200: z.union([streamView, z.array(streamView)]) },
@@ -132,7 +129,6 @@ export const updateStreamEndpoint = defineEndpoint({
   path: '/ssf/streams',
   operation: 'updateStream',
   summary: 'Change a stream; what is not named stays',
-  tag: TAG,
   auth: mayDirect(ssfManage),
   body: changedStream,
   responses: { 200: streamView },
@@ -151,7 +147,6 @@ export const deleteStreamEndpoint = defineEndpoint({
   path: '/ssf/streams',
   operation: 'deleteStream',
   summary: 'Delete a stream, with what waits in it',
-  tag: TAG,
   auth: mayUse(ssfManage),
   query: z.strictObject({ stream_id: streamId }),
   responses: { 204: null },
@@ -170,7 +165,6 @@ export const readStreamStatusEndpoint = defineEndpoint({
   path: '/ssf/status',
   operation: 'readStreamStatus',
   summary: 'Get the status of a stream',
-  tag: TAG,
   auth: mayUse(ssfRead),
   query: z.strictObject({ stream_id: streamId }),
   responses: { 200: status },
@@ -182,7 +176,6 @@ export const updateStreamStatusEndpoint = defineEndpoint({
   path: '/ssf/status',
   operation: 'updateStreamStatus',
   summary: 'Enable, pause or disable a stream: a paused one keeps its events, a disabled one does not',
-  tag: TAG,
   auth: mayUse(ssfManage),
   body: z.strictObject({ stream_id: streamId, status: z.enum(STREAM_STATES), reason: text(256).optional() }),
   responses: { 200: status },
@@ -200,7 +193,6 @@ export const addStreamSubjectEndpoint = defineEndpoint({
   path: '/ssf/subjects/add',
   operation: 'addStreamSubject',
   summary: 'Receive the events of a subject again',
-  tag: TAG,
   auth: mayUse(ssfManage),
   body: subjectBody,
   responses: { 200: null },
@@ -212,7 +204,6 @@ export const removeStreamSubjectEndpoint = defineEndpoint({
   path: '/ssf/subjects/remove',
   operation: 'removeStreamSubject',
   summary: 'Receive no more events of a subject',
-  tag: TAG,
   auth: mayUse(ssfManage),
   body: subjectBody,
   responses: { 204: null },
@@ -224,7 +215,6 @@ export const verifyStreamEndpoint = defineEndpoint({
   path: '/ssf/verify',
   operation: 'verifyStream',
   summary: 'Request a verification event through a stream',
-  tag: TAG,
   auth: mayUse(ssfManage),
   body: z.strictObject({ stream_id: streamId, state: text(255).optional() }),
   responses: { 204: null },
@@ -236,7 +226,6 @@ export const pollStreamEndpoint = defineEndpoint({
   path: '/ssf/poll/{stream_id}',
   operation: 'pollStream',
   summary: 'Read the events of a stream, and acknowledge earlier ones (RFC 8936)',
-  tag: TAG,
   auth: mayUse(ssfManage),
   params: z.strictObject({ stream_id: streamId }),
   body: z.strictObject({

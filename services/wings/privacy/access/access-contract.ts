@@ -10,7 +10,7 @@ import {
   text,
 } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiBreakGlass, phiManage, phiRead, phiWrite } from '../permissions.ts';
@@ -27,7 +27,7 @@ import {
 } from './access-errors.ts';
 import { fieldPath, fieldPaths, PHI_ACTIONS, REFUSALS_OF_ACCESS, reference } from './access-shapes.ts';
 
-const TAG = 'Privacy';
+const defineEndpoint = endpointsOf('Privacy');
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
@@ -97,7 +97,6 @@ const privacyRequestView = z
 export type PrivacyRequestView = z.output<typeof privacyRequestView>;
 
 export const validateDataAccessEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/access/validate',
   operation: 'validateDataAccess',
@@ -118,7 +117,6 @@ export const validateDataAccessEndpoint = defineEndpoint({
 });
 
 export const logPhiAccessEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/phi/accesses',
   operation: 'logPhiAccess',
@@ -132,7 +130,6 @@ export const logPhiAccessEndpoint = defineEndpoint({
 });
 
 export const listFieldPoliciesEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/policies',
   operation: 'listFieldPolicies',
@@ -145,7 +142,6 @@ export const listFieldPoliciesEndpoint = defineEndpoint({
 
 const policyPlace = z.strictObject({ role: roleName, purpose: phiPurpose });
 export const setFieldPolicyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'PUT',
   path: '/v1/privacy/policies/{role}/{purpose}',
   operation: 'setFieldPolicy',
@@ -159,7 +155,6 @@ export const setFieldPolicyEndpoint = defineEndpoint({
 });
 
 export const deleteFieldPolicyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/policies/{role}/{purpose}/delete',
   operation: 'deleteFieldPolicy',
@@ -173,7 +168,6 @@ export const deleteFieldPolicyEndpoint = defineEndpoint({
 });
 
 export const openBreakGlassEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/break-glass',
   operation: 'openBreakGlass',
@@ -187,7 +181,6 @@ export const openBreakGlassEndpoint = defineEndpoint({
 });
 
 export const listBreakGlassEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/break-glass',
   operation: 'listBreakGlass',
@@ -200,7 +193,6 @@ export const listBreakGlassEndpoint = defineEndpoint({
 });
 
 export const reviewBreakGlassEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/break-glass/{break_glass_id}/review',
   operation: 'reviewBreakGlass',
@@ -214,7 +206,6 @@ export const reviewBreakGlassEndpoint = defineEndpoint({
 });
 
 export const listRestrictionsEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/restrictions',
   operation: 'listRestrictions',
@@ -227,7 +218,6 @@ export const listRestrictionsEndpoint = defineEndpoint({
 });
 
 export const addRestrictionEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/subjects/{subject_id}/restrictions',
   operation: 'addRestriction',
@@ -242,7 +232,6 @@ export const addRestrictionEndpoint = defineEndpoint({
 });
 
 export const endRestrictionEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/subjects/{subject_id}/restrictions/{restriction_id}/end',
   operation: 'endRestriction',
@@ -256,7 +245,6 @@ export const endRestrictionEndpoint = defineEndpoint({
 });
 
 export const recordDisclosureEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/subjects/{subject_id}/disclosures',
   operation: 'recordDisclosure',
@@ -276,7 +264,6 @@ export const recordDisclosureEndpoint = defineEndpoint({
 });
 
 export const listDisclosuresEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/disclosures',
   operation: 'listDisclosures',
@@ -290,7 +277,6 @@ export const listDisclosuresEndpoint = defineEndpoint({
 });
 
 export const requestExportEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/subjects/{subject_id}/export',
   operation: 'requestExport',
@@ -313,7 +299,6 @@ export const requestDeletionEndpoint = defineEndpoint({
 
 const ofRequest = z.strictObject({ request_id: z.uuid() });
 export const readPrivacyRequestEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/requests/{request_id}',
   operation: 'readPrivacyRequest',
@@ -326,7 +311,6 @@ export const readPrivacyRequestEndpoint = defineEndpoint({
 });
 
 export const readExportEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/requests/{request_id}/export',
   operation: 'readExport',

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused } from '#services/platform/errors.ts';
 import { phiWrite } from '../permissions.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
 
-const TAG = 'Privacy';
+const defineEndpoint = endpointsOf('Privacy');
 const instant = z.iso.datetime();
 const params = z.strictObject({ subject_id: subjectId });
 const terms = z.string().regex(/^[\w.-]{1,64}$/);
@@ -23,7 +23,6 @@ export const consentView = z
   .register(componentNames, { id: 'UserConsent' });
 
 export const recordConsentEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/consents',
   operation: 'recordUserConsent',
@@ -37,7 +36,6 @@ export const recordConsentEndpoint = defineEndpoint({
 });
 
 export const withdrawConsentEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/consents/withdraw',
   operation: 'withdrawUserConsent',
@@ -54,7 +52,6 @@ export const withdrawConsentEndpoint = defineEndpoint({
 });
 
 export const listConsentsEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/consents',
   operation: 'listUserConsents',
@@ -67,7 +64,6 @@ export const listConsentsEndpoint = defineEndpoint({
 });
 
 export const validateConsentEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/consents/{purpose}',
   operation: 'validateUserConsent',

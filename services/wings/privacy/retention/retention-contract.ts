@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bodyReason, manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiManage } from '../permissions.ts';
@@ -9,7 +9,7 @@ import { subjectId } from '../phi-shapes.ts';
 import { legalHoldUnknown, retentionRunUnknown, retentionTooShort } from './retention-errors.ts';
 import { RETENTION_KINDS } from './retention-shapes.ts';
 
-const TAG = 'Privacy';
+const defineEndpoint = endpointsOf('Privacy');
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
@@ -47,7 +47,6 @@ const legalHoldView = z
 export type LegalHoldView = z.output<typeof legalHoldView>;
 
 export const readRetentionEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/retention',
   operation: 'readRetention',
@@ -59,7 +58,6 @@ export const readRetentionEndpoint = defineEndpoint({
 });
 
 export const setRetentionPolicyEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'PUT',
   path: '/v1/privacy/retention',
   operation: 'setRetentionPolicy',
@@ -72,7 +70,6 @@ export const setRetentionPolicyEndpoint = defineEndpoint({
 });
 
 export const requestRetentionRunEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/retention/runs',
   operation: 'requestRetentionRun',
@@ -85,7 +82,6 @@ export const requestRetentionRunEndpoint = defineEndpoint({
 });
 
 export const readRetentionRunEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/retention/runs/{run_id}',
   operation: 'readRetentionRun',
@@ -98,7 +94,6 @@ export const readRetentionRunEndpoint = defineEndpoint({
 });
 
 export const listHoldsEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/holds',
   operation: 'listLegalHolds',
@@ -111,7 +106,6 @@ export const listHoldsEndpoint = defineEndpoint({
 });
 
 export const placeHoldEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/subjects/{subject_id}/holds',
   operation: 'placeLegalHold',
@@ -126,7 +120,6 @@ export const placeHoldEndpoint = defineEndpoint({
 });
 
 export const endHoldEndpoint = defineEndpoint({
-  tag: TAG,
   method: 'POST',
   path: '/v1/privacy/subjects/{subject_id}/holds/{hold_id}/end',
   operation: 'endLegalHold',
