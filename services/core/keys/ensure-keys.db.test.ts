@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
+import { ensureKeys, type EnsureKeysSettings } from './ensure-keys.ts';
 import {
   KEY_AUDIENCE,
   KEY_SECRET,
@@ -14,7 +14,9 @@ import {
   SKEW_MS,
 } from './key-harness.ts';
 import { KeyMaterialError } from './key-material.ts';
+import { sharedSecretPurpose } from './key-timeline.ts';
 import { readKeyWarnings } from './key-warnings.ts';
+import { readKeysOf } from './keys.store.ts';
 import { listKeys } from './list-keys.ts';
 import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
 import { retireKeys } from './retire-keys.ts';
@@ -475,5 +477,38 @@ describe('server secrets', () => {
     await rotateServerSecret(harness.ports, { purpose: 'identifier' }, testCaller);
     await harness.age(10 * 365 * 86_400);
     expect((await retireKeys(harness.ports, testCaller)).secrets).toEqual([]);
+  });
+});
+
+describe('a shared secret after a change of the default audience', () => {
+  const AFTER = 'https://after.example.test';
+  const settingsWith = (audience: string | null, jwtSecret = KEY_SECRET): EnsureKeysSettings => ({
+    ...keySettings({ algorithm: 'HS256', jwtSecret }),
+    audience,
+  });
+  const sharedWith = (audience: string) => readKeysOf(harness.ports.sql, sharedSecretPurpose(audience));
+  let kid: string;
+  beforeEach(async () => {
+    await harness.start(settingsWith(KEY_AUDIENCE));
+    kid = (await sharedWith(KEY_AUDIENCE))[0]?.kid ?? '';
+  });
+
+  test.each([
+    ['the same secret', KEY_SECRET],
+    ['another secret', 'another-secret-of-thirty-two-characters'],
+  ])(
+    'after a change of the default audience %s signs for the new one, and no shared secret for the old one',
+    async (_name, secret) => {
+      const { created } = await harness.start(settingsWith(AFTER, secret));
+      const [[before], [after]] = [await sharedWith(KEY_AUDIENCE), await sharedWith(AFTER)];
+      expect(before).toMatchObject({ kid, signs_until: expect.any(Number) });
+      expect(after).toMatchObject({ kid: created[0], signs_until: null });
+      expect(await harness.eventsOf('key.stopped')).toMatchObject([{ target_id: kid }]);
+    },
+  );
+
+  test('a start that does not know the default audience leaves shared secrets unchanged', async () => {
+    expect((await harness.start(settingsWith(null))).created).toEqual([]);
+    expect(await sharedWith(KEY_AUDIENCE)).toMatchObject([{ kid, signs_until: null }]);
   });
 });

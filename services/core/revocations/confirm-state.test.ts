@@ -3,33 +3,38 @@ import { runInSpan } from '#observability/http-span.ts';
 import { RequestTrace } from '#observability/trace-context.ts';
 import type { KeyRing } from '#services/core/keys/key-ring.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { confirmIfMissing, createStateConfirmation } from './confirm-state.ts';
+import {
+  confirmIfMissing,
+  createNewestConfirmation,
+  createStateConfirmation,
+  whyUnconfirmed,
+} from './confirm-state.ts';
+import type { HasRevocations } from './revocation-set.ts';
 import { createPollHarness, type PollHarness } from './state-poll-harness.ts';
 
-/** A fake key ring with the time of its last load and the number of loads. */
-function ringOf(harness: PollHarness) {
-  const ring = { confirmedAtMs: 0, loads: 0, isFailing: false };
-  const keyRing = {
-    isConfirmedSince: (ms: number) => ring.confirmedAtMs >= ms,
+/** A fake view with the time of its last load and the number of loads; a poll confirms only the newest version. */
+function viewOf(harness: PollHarness) {
+  const view = { confirmedAtMs: 0, loads: 0, isFailing: false };
+  return Object.assign(view, {
+    isConfirmedSince: (ms: number) => view.confirmedAtMs >= ms,
     load: async () => {
-      ring.loads += 1;
-      if (ring.isFailing) throw new Error('down');
-      ring.confirmedAtMs = harness.monotonicMs;
+      view.loads += 1;
+      if (view.isFailing) throw new Error('down');
+      view.confirmedAtMs = harness.monotonicMs;
     },
-  } as unknown as KeyRing;
-  return { ring, keyRing };
+  });
 }
 
 async function openHarness(waitMs = 1_500) {
   const harness = createPollHarness();
   await harness.started();
-  const { ring, keyRing } = ringOf(harness);
+  const [ring, fresh] = [viewOf(harness), viewOf(harness)];
+  fresh.confirmedAtMs = Number.POSITIVE_INFINITY;
   const clock = { now: () => 0, monotonic: () => harness.monotonicMs };
-  const confirmState = createStateConfirmation(
-    { poll: harness.poll, revocations: harness.set, keyRing, clock },
-    waitMs,
-  );
-  return { harness, ring, confirmState };
+  const ports = { poll: harness.poll, revocations: harness.set, clock };
+  const confirmState = createStateConfirmation({ ...ports, keyRing: ring as unknown as KeyRing }, waitMs);
+  const confirmNewest = createNewestConfirmation({ ...ports, views: [fresh, ring] }, waitMs);
+  return { harness, ring, fresh, confirmState, confirmNewest };
 }
 
 test('only a poll that was sent after the call confirms the state, never one in flight', async () => {
@@ -116,4 +121,40 @@ test('a found result needs no confirmation; a missing one is looked up again aft
   expect(polls).toBe(0);
   expect(await confirmIfMissing(ports(true), look, (found) => found === 2)).toBe(3);
   expect(await outcomeOf(confirmIfMissing(ports(false), look, () => true))).toBe('key_ring_behind');
+});
+
+test('callers during a poll share the next one, and a view that it finds old is loaded before they go on', async () => {
+  const { harness, fresh, ring, confirmNewest } = await openHarness();
+  harness.monotonicMs += 1_000;
+  const before = harness.asked.length;
+  await Promise.all(Array.from({ length: 10 }, confirmNewest));
+  expect(harness.asked.length - before).toBe(2);
+  expect([fresh.loads, ring.loads]).toEqual([0, 1]);
+});
+
+test('a database that does not answer within the wait is a stale directory', async () => {
+  const { harness, confirmNewest } = await openHarness(50);
+  harness.monotonicMs += 1_000;
+  harness.isAutomatic = false;
+  expect(await outcomeOf(confirmNewest())).toBe('directory_stale');
+});
+
+test('a poll that confirms nothing is a stale directory', async () => {
+  const { harness } = await openHarness();
+  const confirmNewest = createNewestConfirmation(
+    {
+      poll: { wake: async () => {} },
+      revocations: harness.set,
+      clock: { now: () => 0, monotonic: () => harness.monotonicMs + 1_000 },
+      views: [],
+    },
+    1_500,
+  );
+  expect(await outcomeOf(confirmNewest())).toBe('directory_stale');
+});
+
+test('a directory that cannot be confirmed is called stale, and the database rewound where it is', () => {
+  const at = (rewound: boolean) => ({ revocations: { state: () => ({ rewound }) } }) as unknown as HasRevocations;
+  expect(whyUnconfirmed(at(false)).code).toBe('directory_stale');
+  expect(whyUnconfirmed(at(true)).code).toBe('state_rewound');
 });

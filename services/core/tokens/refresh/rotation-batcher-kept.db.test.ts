@@ -2,25 +2,29 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
-import { callerFrom, type FamilyCopy, refreshSettings } from '#tools/testing/fixtures/families.ts';
+import { callerFrom, type FamilyCopy, publicClient, refreshSettings } from '#tools/testing/fixtures/families.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type FamilyHarness, openFamilyHarness, outcome } from './family-harness.ts';
+import { type FamilyHarness, generations, next, openFamilyHarness, outcome, together } from './family-harness.ts';
 import type { PresentedBy } from './rotate-family.ts';
 
-/** A client that keeps its refresh tokens: it authenticates, and its access tokens are bound to a key. */
-
+const GRACE_SECONDS = 600;
+const LOST_ANSWER_SECONDS = 7_200;
 const ELSEWHERE = '198.51.100.9';
 
 let harness: FamilyHarness;
 let copy: FamilyCopy;
 let other: FamilyCopy;
+/** A copy that gives the same successor again, long after the grace window. */
+let patient: FamilyCopy;
 beforeAll(async () => {
   harness = await openFamilyHarness();
   [copy, other] = [harness.copyWith(), harness.copyWith()];
+  patient = harness.copyWith({ graceSeconds: GRACE_SECONDS, lostAnswerSeconds: LOST_ANSWER_SECONDS });
 });
 afterEach(() => harness.reset());
 afterAll(() => harness?.close());
 
+/** A client that keeps its refresh tokens: it authenticates, and its access tokens are bound to a key. */
 async function newClient(rotates = false): Promise<PresentedBy & { readonly clientId: string }> {
   const transact = createTransact(copy.pool, (err) => {
     throw err;
@@ -42,7 +46,7 @@ const setRotation = (clientId: string, rotates: boolean) =>
     clientId,
     rotates ? 'on' : 'off',
   ]);
-const together = (tokens: readonly string[], by: PresentedBy) =>
+const allOf = (tokens: readonly string[], by: PresentedBy) =>
   Promise.all(tokens.map((token) => outcome(copy, token, by)));
 
 test('gets the same refresh token at every use, from any copy and network, and writes an audit row each time', async () => {
@@ -145,7 +149,7 @@ test('a client moved to this setting keeps its current token, and a replay of an
   // The grace of the previous token does not begin anew.
   expect((await harness.rowOf(familyId)).rotated_at).toEqual(before.rotated_at);
   expect(await copy.refresh(second, by)).toMatchObject({ outcome: 'grace', refresh_token: third });
-  expect(await together([third, first, third], by)).toEqual(Array(3).fill('refresh_token_reused'));
+  expect(await allOf([third, first, third], by)).toEqual(Array(3).fill('refresh_token_reused'));
   expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: 'refresh_token_reused' });
   expect(await harness.revocationsOf(familyId)).toHaveLength(1);
 });
@@ -182,4 +186,144 @@ test.each([
   await expect(
     copy.pool.query(`UPDATE oauth_clients SET ${change} WHERE "clientId" = $1`, [clientId]),
   ).rejects.toMatchObject({ constraint: 'oauth_clients_refresh_rotation' });
+});
+
+// A token of the previous generation, past its grace window, while its successor has not been used.
+
+/** Network and agent of `outcome`, unless the test gives others. */
+const HERE = '192.0.2.1';
+
+/** Moves the last rotation into the past. */
+const pass = (familyId: string, seconds: number): Promise<unknown> =>
+  harness.set(familyId, `rotated_at = rotated_at - interval '${seconds} seconds'`);
+
+/** A family that was rotated an hour ago, with the response lost. */
+async function lostAnswer(at = patient, family: Parameters<FamilyHarness['newFamily']>[0] = {}, by = publicClient) {
+  const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily(family, at);
+  const successor = (await at.refresh(refreshToken, by)).refresh_token;
+  await pass(familyId, LOST_ANSWER_SECONDS / 2);
+  return { familyId, refreshToken, successor, userId };
+}
+
+test('gives the same successor to a client whose response was lost, however often it asks, and ends nothing', async () => {
+  const { familyId, refreshToken, successor, userId } = await lostAnswer();
+  const before = await harness.rowOf(familyId);
+  for (let time = 1; time <= 2; time += 1) {
+    const answer = await patient.refresh(refreshToken);
+    expect(answer).toMatchObject({ outcome: 'lost_answer', refresh_token: successor });
+  }
+  const row = await harness.rowOf(familyId);
+  expect(row).toMatchObject({ generation: 1, revoke_reason: null, grace_uses: 2, grace_streak: 0 });
+  expect([row.rotated_at, row.idle_expires_at]).toEqual([before.rotated_at, before.idle_expires_at]);
+  expect((row.lost_answer_at as Date).getTime()).toBeGreaterThan(before.rotated_at.getTime());
+  expect((await harness.auditOf(familyId)).at(-1)).toMatchObject({
+    type: 'token.refreshed',
+    outcome: 'lost_answer',
+    actor_kind: 'user',
+    actor_id: userId,
+    detail: { generation: 0, held: 1 },
+  });
+  expect(await outcome(patient, successor)).toBe('rotated');
+});
+
+test('takes the token for a replay after its successor was used', async () => {
+  const { familyId, refreshToken, successor } = await lostAnswer();
+  expect(await outcome(patient, refreshToken)).toBe('lost_answer');
+  expect(await outcome(patient, successor)).toBe('rotated');
+  expect(await outcome(patient, refreshToken)).toBe('refresh_token_reused');
+  expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: 'refresh_token_reused' });
+});
+
+test('takes the token for a replay after the window, and the successor is rejected too', async () => {
+  const { familyId, refreshToken, successor } = await lostAnswer();
+  await pass(familyId, LOST_ANSWER_SECONDS);
+  expect(await outcome(patient, refreshToken)).toBe('refresh_token_reused');
+  expect(await outcome(patient, successor)).toBe('refresh_token_reused');
+});
+
+test.each([
+  ['another network', ELSEWHERE],
+  ['no known network', ''],
+])('takes the token for a replay when it comes from %s', async (_where, ip) => {
+  const { familyId, refreshToken } = await lostAnswer();
+  expect(await outcome(patient, refreshToken, publicClient, ip)).toBe('refresh_token_reused');
+  expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: 'refresh_token_reused' });
+});
+
+test('compares the network with that of the rotation, not with that of a retry within the grace window', async () => {
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily({}, patient);
+  await next(patient, refreshToken);
+  expect(await outcome(patient, refreshToken, publicClient, ELSEWHERE)).toBe('grace');
+  await pass(familyId, GRACE_SECONDS + 1);
+  expect(await outcome(patient, refreshToken, publicClient, HERE)).toBe('lost_answer');
+  expect(await outcome(patient, refreshToken, publicClient, ELSEWHERE)).toBe('refresh_token_reused');
+});
+
+test('refuses another client and another key without ending anything', async () => {
+  const by = { ...publicClient, jkt: 'thumb' };
+  const { familyId, refreshToken, successor } = await lostAnswer(patient, { jkt: 'thumb' }, by);
+  const before = await harness.imageOf(familyId);
+  expect(await outcome(patient, refreshToken, { ...by, jkt: 'other' })).toBe('refresh_token_invalid');
+  expect(await outcome(patient, refreshToken, { ...by, clientId: 'other' })).toBe('refresh_token_invalid');
+  expect(await harness.imageOf(familyId)).toBe(before);
+  expect(await patient.refresh(refreshToken, by)).toMatchObject({ outcome: 'lost_answer', refresh_token: successor });
+});
+
+test('is off with the setting 0, and on a copy without grace', async () => {
+  for (const strict of [{ lostAnswerSeconds: 0 }, { graceSeconds: 0 }, { graceUses: 0 }]) {
+    const at = harness.copyWith({ graceSeconds: GRACE_SECONDS, lostAnswerSeconds: LOST_ANSWER_SECONDS, ...strict });
+    const { refreshToken } = await lostAnswer(at);
+    expect(await outcome(at, refreshToken)).toBe('refresh_token_reused');
+  }
+});
+
+test('never extends the idle limit of the family', async () => {
+  const { familyId, refreshToken } = await lostAnswer();
+  await harness.set(familyId, `idle_expires_at = now() - interval '1 second'`);
+  expect(await outcome(patient, refreshToken)).toBe('refresh_token_expired');
+});
+
+test('counts as a use of the grace window; beyond the allowed uses it is 429 until the window closes', async () => {
+  const tight = harness.copyWith({ graceSeconds: GRACE_SECONDS, graceUses: 1, lostAnswerSeconds: LOST_ANSWER_SECONDS });
+  const { refreshToken, successor } = await lostAnswer(tight);
+  expect(await outcome(tight, refreshToken)).toBe('lost_answer');
+  const refusal = await tight.refresh(refreshToken).catch((err: unknown) => err);
+  expect(refusal).toMatchObject({ code: 'refresh_grace_spent' });
+  const seconds = (refusal as { options: { retryAfterSeconds: number } }).options.retryAfterSeconds;
+  expect(seconds).toBeGreaterThan(0);
+  expect(seconds).toBeLessThanOrEqual(LOST_ANSWER_SECONDS / 2);
+  expect(await outcome(tight, successor)).toBe('rotated');
+});
+
+test('with replay protection off, a lost response is still repeated, and a replay still gets no token', async () => {
+  const lenient = harness.copyWith({
+    graceSeconds: GRACE_SECONDS,
+    lostAnswerSeconds: LOST_ANSWER_SECONDS,
+    enableReplayProtection: false,
+  });
+  const { familyId, refreshToken, successor } = await lostAnswer(lenient);
+  expect(await outcome(lenient, refreshToken)).toBe('lost_answer');
+  expect(await outcome(lenient, refreshToken, publicClient, ELSEWHERE)).toBe('refresh_token_reused');
+  expect(await harness.rowOf(familyId)).toMatchObject({ revoke_reason: null });
+  expect(await outcome(lenient, successor)).toBe('rotated');
+});
+
+test('in one batch lost responses are processed before the use of the successor, and replays before both', async () => {
+  const { refreshToken, successor } = await lostAnswer();
+  expect(await together(patient, [successor, refreshToken])).toEqual(['rotated', 'lost_answer']);
+  const { family_id: familyId, refresh_token: first } = await harness.newFamily({}, patient);
+  const tokens = await generations(patient, first, 2);
+  await pass(familyId, GRACE_SECONDS + 1);
+  expect(await together(patient, [tokens[1] as string, tokens[0] as string])).toEqual(
+    Array(2).fill('refresh_token_reused'),
+  );
+});
+
+test('the repeated successor is made under the same server key', async () => {
+  const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily({}, patient);
+  harness.makeUnder(2);
+  const successor = await next(patient, refreshToken);
+  harness.makeUnder(1);
+  await pass(familyId, GRACE_SECONDS + 1);
+  expect(await patient.refresh(refreshToken)).toMatchObject({ outcome: 'lost_answer', refresh_token: successor });
 });
