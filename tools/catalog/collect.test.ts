@@ -23,7 +23,7 @@ const declared = (definition: string, member: string): { name: string; file: str
 test.each([
   ['defineAuditEvent', 'type', async () => (await collectAuditEvents()).map(({ type }) => type)],
   ['defineError', 'code', async () => (await collectErrors()).map(({ code }) => code)],
-  ['defineEndpoint', 'operation', async () => (await collectEndpoints()).map(({ operation }) => operation)],
+  ['define\\w*Endpoint', 'operation', async () => (await collectEndpoints()).map(({ operation }) => operation)],
 ] as const)('every %s of a shipped file is collected for the reference', async (definition, member, collect) => {
   const collected = new Set<string>(await collect());
   const found = declared(definition, member);

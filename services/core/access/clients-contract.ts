@@ -173,14 +173,12 @@ export const rotateClientSecretEndpoint = defineEndpoint({
 });
 
 export const disableClientEndpoint = defineEndpoint({
+  ...updateClientEndpoint,
   method: 'POST',
   path: '/v1/admin/clients/{client_id}/disable',
   operation: 'disableClient',
   summary: 'Disable a client and revoke its tokens and token families',
-  auth: manages(clientsManage),
-  params: byClient,
   body: bodyReason,
-  responses: { 200: clientShape },
   errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected],
 });
 

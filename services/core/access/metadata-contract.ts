@@ -47,11 +47,10 @@ export const readServerMetadataEndpoint = defineEndpoint({
 });
 
 export const readOpenIdConfigurationEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readServerMetadataEndpoint,
   path: '/.well-known/openid-configuration',
   operation: 'readOpenIdConfiguration',
   summary: 'Get the OpenID Connect discovery document',
-  auth: 'public',
   responses: {
     200: serverMetadata.extend({
       userinfo_endpoint: url,
@@ -69,16 +68,13 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
       id_token_signing_alg_values_supported: z.array(z.string()),
     }),
   },
-  errors: [],
-  cacheControl: CACHE,
 });
 
 export const readResourceMetadataEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readServerMetadataEndpoint,
   path: '/.well-known/oauth-protected-resource',
   operation: 'readProtectedResourceMetadata',
   summary: 'Get the protected resource metadata (RFC 9728)',
-  auth: 'public',
   responses: {
     200: z.object({
       resource: url,
@@ -92,16 +88,13 @@ export const readResourceMetadataEndpoint = defineEndpoint({
       resource_documentation: url,
     }),
   },
-  errors: [],
-  cacheControl: CACHE,
 });
 
 export const readMcpMetadataEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readServerMetadataEndpoint,
   path: '/.well-known/oauth-protected-resource/mcp',
   operation: 'readMcpResourceMetadata',
   summary: 'Get the protected resource metadata of the MCP server (RFC 9728)',
-  auth: 'public',
   responses: {
     200: z.object({
       resource: url,
@@ -112,6 +105,4 @@ export const readMcpMetadataEndpoint = defineEndpoint({
       resource_name: z.string(),
     }),
   },
-  errors: [],
-  cacheControl: CACHE,
 });

@@ -54,15 +54,13 @@ export const searchEndpoint = defineEndpoint({
 });
 
 export const readRefsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...searchEndpoint,
   path: '/v1/admin/refs',
   operation: 'readRefs',
   summary: 'Read the names of up to 100 things by their ids; those that the caller may not read are left out',
-  auth,
   query: z.strictObject({
     /** `kind:id`, separated by commas: `user:0199…,client:notes`. */
     ids: text(8_192).regex(/^[a-z_]{1,32}:[^,]/),
   }),
   responses: { 200: z.object({ refs: z.array(named) }) },
-  errors: ERRORS,
 });

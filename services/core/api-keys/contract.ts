@@ -194,7 +194,7 @@ export const revokeApiKeyEndpoint = defineEndpoint({
 });
 
 export const listAllApiKeysEndpoint = defineEndpoint({
-  method: 'GET',
+  ...listApiKeysEndpoint,
   path: '/v1/admin/api-keys',
   operation: 'listAllApiKeys',
   summary: 'List the API keys of all users and clients, newest first',
@@ -205,8 +205,6 @@ export const listAllApiKeysEndpoint = defineEndpoint({
     user_id: z.string().min(1).max(128).regex(NO_CONTROLS).optional(),
     client_id: z.string().min(1).max(512).regex(NO_CONTROLS).optional(),
   }),
-  responses: { 200: apiKeyList },
-  errors: [...refusals, permissionMissing, cursorInvalid],
 });
 
 export const revokeAnyApiKeyEndpoint = defineEndpoint({

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
+
+const defineEndpoint = endpointsOf('Documentation');
 
 const CACHE = 'public, max-age=300';
 
@@ -8,7 +10,6 @@ export const readOpenApiEndpoint = defineEndpoint({
   path: '/openapi.json',
   operation: 'readOpenApi',
   summary: 'Get this contract as OpenAPI 3.1',
-  tag: 'Documentation',
   auth: 'public',
   responses: { 200: z.record(z.string(), z.unknown()) },
   errors: [],
@@ -16,25 +17,16 @@ export const readOpenApiEndpoint = defineEndpoint({
 });
 
 export const readDocsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readOpenApiEndpoint,
   path: '/docs',
   operation: 'readDocs',
   summary: 'Open the API reference page',
-  tag: 'Documentation',
-  auth: 'public',
   responses: { 200: { contentType: 'text/html; charset=utf-8' } },
-  errors: [],
-  cacheControl: CACHE,
 });
 
 export const readErrorDocsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readDocsEndpoint,
   path: '/docs/errors',
   operation: 'readErrorDocs',
   summary: 'Open the list of error codes with cause and fix',
-  tag: 'Documentation',
-  auth: 'public',
-  responses: { 200: { contentType: 'text/html; charset=utf-8' } },
-  errors: [],
-  cacheControl: CACHE,
 });

@@ -32,13 +32,10 @@ const readiness = z
   .register(componentNames, { id: 'Readiness' });
 
 export const readReadinessEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readHealthEndpoint,
   path: '/readyz',
   operation: 'readReadiness',
   summary: 'Read whether this copy is ready, with the state of each component',
-  tag: 'Operations',
-  auth: 'public',
-  answersWhileDraining: true,
   responses: {
     200: readiness,
     503: readiness.extend({ code: z.literal('not_ready'), retryable: z.literal(true), trace_id: z.string() }),

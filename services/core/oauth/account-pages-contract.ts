@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import {
   requestPasswordResetEndpoint,
@@ -15,7 +15,7 @@ import { NO_CONTROLS, nameShape, passwordShape, signUpEndpoint } from '../identi
 import { stateRewound } from '../revocations/contract.ts';
 import { formTokenShape, PAGE } from './oauth-shapes.ts';
 
-const TAG = 'Accounts';
+const defineEndpoint = endpointsOf('Accounts');
 const next = z.string().max(8_192);
 /** An address as typed; the page answers an incomplete one with advice. */
 const email = z.string().max(254).regex(NO_CONTROLS);
@@ -30,7 +30,6 @@ const mailedCode = {
 
 const shown = {
   method: 'GET',
-  tag: TAG,
   auth: 'public',
   limit: 'read',
   /** Accepts query parameters that mail programs add to links. */
@@ -40,7 +39,6 @@ const shown = {
 } as const;
 const sent = {
   method: 'POST',
-  tag: TAG,
   auth: 'public',
   limit: 'credential',
   bodyType: 'form',

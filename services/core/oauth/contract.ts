@@ -278,13 +278,10 @@ export const sendLoginEndpoint = defineEndpoint({
 });
 
 export const sendLoginCodeEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sendLoginEndpoint,
   path: '/login/code',
   operation: 'sendLoginCode',
   summary: 'Submit a second factor on the sign-in page: an authenticator code or a recovery code',
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,
     next,
@@ -293,7 +290,6 @@ export const sendLoginCodeEndpoint = defineEndpoint({
     /** The factors of the account, for the page to ask for them again. */
     factors: z.string().max(64).optional(),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [...answerSecondFactorEndpoint.errors, stateRewound, storeUnavailable],
 });
 
@@ -321,15 +317,12 @@ export const readUserInfoEndpoint = defineEndpoint({
 
 /** Only the header may carry the token, not the form (RFC 6750 §2.2 leaves that to the resource). */
 export const sendUserInfoEndpoint = defineEndpoint({
+  ...readUserInfoEndpoint,
   method: 'POST',
   path: '/oauth2/userinfo',
   operation: 'sendUserInfo',
   summary: 'Get the claims of the user by POST',
-  auth: { accepts: ['bearer'], for: 'user', subject: 'own' },
-  limit: 'read',
   bodyType: 'form',
   body: z.looseObject({}),
   bodyOptional: true,
-  responses: { 200: userInfo },
-  errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
 });

@@ -74,14 +74,11 @@ export const readRevocationsEndpoint = defineEndpoint({
 });
 
 export const streamRevocationsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readRevocationsEndpoint,
   path: '/v1/revocations/stream',
   operation: 'streamRevocations',
   summary:
     'Stream revocations as server-sent events: the existing ones, then each change, with a heartbeat within the staleness bound',
-  tag: 'Revocations',
-  auth: READER,
-  query: since,
   responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },
   errors: [
     revocationStateStale,

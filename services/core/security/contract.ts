@@ -83,15 +83,13 @@ export const readIncidentEndpoint = defineEndpoint({
 });
 
 export const acknowledgeIncidentEndpoint = defineEndpoint({
+  ...readIncidentEndpoint,
   method: 'POST',
   path: '/v1/admin/incidents/{incident_id}/acknowledge',
   operation: 'acknowledgeIncident',
   summary: 'Acknowledge an incident',
-  tag: INCIDENTS,
   auth: manages(incidentsManage),
-  params: byId,
   body: bodyReason,
-  responses: { 200: incidentView },
   errors: [...REFUSALS, stepUpRequired, incidentUnknown, incidentClosed],
 });
 

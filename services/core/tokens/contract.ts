@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   clientUnauthenticated,
   directoryStale,
@@ -39,7 +39,7 @@ import {
 import { verifiedFactors } from './verified-factor-shapes.ts';
 import { tokenValidation } from './verify/validation-shapes.ts';
 
-const TAG = 'Tokens';
+const defineEndpoint = endpointsOf('Tokens');
 
 /** Longer than any token that is parsed. The body limit applies as well. */
 const tokenText = z.string().min(1).max(65_536);
@@ -74,7 +74,6 @@ export const issueTokensEndpoint = defineEndpoint({
   path: '/v1/tokens',
   operation: 'issueTokens',
   summary: 'Issue a token pair for the session of the cookie, or with tokens:issue for any user (an agent: its owner)',
-  tag: TAG,
   auth: {
     accepts: ['session', 'client', 'bearer'],
     for: 'anyone',
@@ -117,7 +116,6 @@ export const validateTokenEndpoint = defineEndpoint({
   path: '/v1/tokens/validate',
   operation: 'validateToken',
   summary: 'Validate an access token, sent in the body or, without a body, as Bearer header',
-  tag: TAG,
   auth: 'public',
   limit: 'validate',
   body: z.strictObject({
@@ -156,7 +154,6 @@ export const validateTokensEndpoint = defineEndpoint({
   path: '/v1/tokens/validate-batch',
   operation: 'validateTokens',
   summary: 'Validate up to 1,000 access tokens, or token ids, in order',
-  tag: TAG,
   auth: { accepts: ['bearer', 'client', 'session'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'validate',
   limitItems: ['tokens', 'token_ids'],
@@ -183,7 +180,6 @@ export const revokeTokenEndpoint = defineEndpoint({
   path: '/v1/tokens/revoke',
   operation: 'revokeToken',
   summary: 'Revoke a token, a session, a token family, or all tokens of a user or client',
-  tag: TAG,
   auth: {
     accepts: ['bearer', 'client', 'session'],
     for: 'anyone',
@@ -227,7 +223,6 @@ export const readTokenEndpoint = defineEndpoint({
   path: '/v1/tokens/{token_id}',
   operation: 'readToken',
   summary: 'Read the metadata of an unexpired access token',
-  tag: TAG,
   auth: reads(tokensRead),
   params: z.strictObject({ token_id: identifier }),
   responses: { 200: tokenMetadata },
@@ -252,7 +247,6 @@ export const readTokenStatisticsEndpoint = defineEndpoint({
   path: '/v1/tokens/stats',
   operation: 'readTokenStatistics',
   summary: 'Count issued, refreshed, revoked, expired and replayed tokens',
-  tag: TAG,
   auth: reads(tokensRead),
   responses: { 200: tokenStatistics },
   errors: [permissionMissing, storeUnavailable],
@@ -263,7 +257,6 @@ export const refreshTokensEndpoint = defineEndpoint({
   path: '/v1/tokens/refresh',
   operation: 'refreshTokens',
   summary: 'Exchange a refresh token for a new token pair',
-  tag: TAG,
   auth: 'public',
   limit: 'token',
   body: z.strictObject({ refresh_token: z.string().min(1).max(8_192), scope: scopeText.optional() }),
@@ -283,17 +276,16 @@ export const refreshTokensEndpoint = defineEndpoint({
   ],
 });
 
-const OAUTH = 'OAuth';
+const defineOAuthEndpoint = endpointsOf('OAuth');
 
 /** Unrecognised parameters are ignored (RFC 6749 §3.2). A repeated parameter arrives as an array and is rejected. */
 const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
 
-export const introspectTokenEndpoint = defineEndpoint({
+export const introspectTokenEndpoint = defineOAuthEndpoint({
   method: 'POST',
   path: '/oauth2/introspect',
   operation: 'introspectToken',
   summary: 'Introspect an access token, a refresh token or an API key (RFC 7662)',
-  tag: OAUTH,
   auth: { accepts: ['client'], for: 'anyone', permission: tokensIntrospect.name, subject: 'any' },
   limit: 'validate',
   bodyType: 'form',
@@ -319,22 +311,13 @@ export const introspectTokenEndpoint = defineEndpoint({
   oauthErrors: true,
 });
 
-export const revokeOAuthTokenEndpoint = defineEndpoint({
-  method: 'POST',
+export const revokeOAuthTokenEndpoint = defineOAuthEndpoint({
+  ...introspectTokenEndpoint,
   path: '/oauth2/revoke',
   operation: 'revokeOAuthToken',
   summary: 'Revoke an access or refresh token of the client (RFC 7009)',
-  tag: OAUTH,
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
-  bodyType: 'form',
-  body: z.looseObject({
-    token: tokenText,
-    token_type_hint: optionalParameter(64),
-    client_id: optionalParameter(255),
-    client_secret: optionalParameter(512),
-    ...clientAssertion,
-  }),
   responses: { 200: null },
   errors: [
     clientUnauthenticated,
@@ -344,5 +327,4 @@ export const revokeOAuthTokenEndpoint = defineEndpoint({
     keyRingBehind,
     storeUnavailable,
   ],
-  oauthErrors: true,
 });

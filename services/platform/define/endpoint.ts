@@ -183,7 +183,7 @@ export const endpointsOf =
     Params extends z.ZodType = z.ZodType<undefined>,
   >(
     endpoint: Omit<Endpoint<Body, Query, Params>, 'tag'>,
-  ): Endpoint<Body, Query, Params> => ({ tag, ...endpoint });
+  ): Endpoint<Body, Query, Params> => ({ ...endpoint, tag });
 
 /** Why an endpoint may not be answered by a standby; undefined if it may, or does not ask for it. */
 export function whyNotReplica({

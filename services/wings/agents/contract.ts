@@ -122,14 +122,11 @@ export const readAgentEndpoint = defineEndpoint({
 });
 
 export const explainAgentRefusalsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readAgentEndpoint,
   path: '/v1/admin/agents/{agent_id}/why',
   operation: 'explainAgentRefusals',
   summary: 'Explain why requests of an agent were refused in the last 7 days, and what will be refused',
-  auth: reads(agentsRead),
-  params: ofAgent,
   responses: { 200: clientRefusals },
-  errors: [...REFUSALS, agentUnknown],
 });
 
 export const killAgentEndpoint = defineEndpoint({
@@ -147,25 +144,20 @@ export const killAgentEndpoint = defineEndpoint({
 const OWNER = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 
 export const listOwnAgentsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...listAgentsEndpoint,
   path: '/v1/agents',
   operation: 'listOwnAgents',
   summary: 'List the agents that act for you',
   auth: OWNER,
   query: z.strictObject(pageQuery),
-  responses: { 200: z.object({ agents: z.array(agentView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const killOwnAgentEndpoint = defineEndpoint({
-  method: 'POST',
+  ...killAgentEndpoint,
   path: '/v1/agents/{agent_id}/kill',
   operation: 'killOwnAgent',
   summary: 'Kill an agent that acts for you, and revoke its tokens and those it exchanged',
   auth: OWNER,
-  params: ofAgent,
-  body: bodyReason,
-  responses: { 200: agentView },
   errors: [...REFUSALS, agentUnknown],
 });
 

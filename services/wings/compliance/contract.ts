@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { CONTROL_STATUSES, PROFILES, REQUIREMENTS, VIOLATION_STATES } from './control-shapes.ts';
 import {
@@ -16,7 +16,7 @@ import {
 import { complianceManage, complianceRead } from './permissions.ts';
 import { REPORT_KINDS, REPORT_STATUSES, reportSummary } from './reports/report-shapes.ts';
 
-const COMPLIANCE = 'Compliance';
+const defineEndpoint = endpointsOf('Compliance');
 
 const instant = z.iso.datetime();
 
@@ -82,7 +82,6 @@ export const listControlsEndpoint = defineEndpoint({
   path: '/v1/compliance/controls',
   operation: 'listControls',
   summary: 'List the compliance controls with their evidence',
-  tag: COMPLIANCE,
   auth: reads(complianceRead),
   query: z.strictObject({
     status: z.enum(CONTROL_STATUSES).optional(),
@@ -97,7 +96,6 @@ export const attestControlEndpoint = defineEndpoint({
   path: '/v1/compliance/controls/{control_id}/attest',
   operation: 'attestControl',
   summary: 'Confirm a control that only a person can confirm, until the attestation expires',
-  tag: COMPLIANCE,
   auth: manages(complianceManage),
   idempotency: 'answer',
   params: z.strictObject({
@@ -141,7 +139,6 @@ export const requestReportEndpoint = defineEndpoint({
   path: '/v1/compliance/reports',
   operation: 'requestReport',
   summary: 'Request a compliance report, which a worker builds',
-  tag: COMPLIANCE,
   // Builds evidence and changes nothing: agents may request it, here and over MCP.
   auth: reads(complianceManage),
   body: z.strictObject({}),
@@ -155,7 +152,6 @@ export const listReportsEndpoint = defineEndpoint({
   path: '/v1/compliance/reports',
   operation: 'listReports',
   summary: 'List compliance reports, newest first',
-  tag: COMPLIANCE,
   reads: 'replica',
   auth: reads(complianceRead),
   query: z.strictObject(pageQuery),
@@ -169,7 +165,6 @@ export const readReportEndpoint = defineEndpoint({
   path: '/v1/compliance/reports/{report_id}',
   operation: 'readReport',
   summary: 'Get the status of a compliance report, or with Accept: application/pdf the report for people',
-  tag: COMPLIANCE,
   reads: 'replica',
   auth: reads(complianceRead),
   params: byReport,
@@ -182,7 +177,6 @@ export const cancelReportEndpoint = defineEndpoint({
   path: '/v1/compliance/reports/{report_id}/cancel',
   operation: 'cancelReport',
   summary: 'Cancel a compliance report that is not finished',
-  tag: COMPLIANCE,
   auth: manages(complianceManage),
   params: byReport,
   body: bodyReason,
@@ -191,29 +185,19 @@ export const cancelReportEndpoint = defineEndpoint({
 });
 
 export const readReportBundleEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readReportEndpoint,
   path: '/v1/compliance/reports/{report_id}/bundle',
   operation: 'readReportBundle',
   summary: 'Get the signed bundle of a report, which `sallyport report verify` verifies offline',
-  tag: COMPLIANCE,
-  reads: 'replica',
-  auth: reads(complianceRead),
-  params: byReport,
   responses: { 200: { contentType: 'application/json', schema: z.string() } },
-  errors: [...REFUSALS, reportUnknown, reportNotReady],
 });
 
 export const readReportEvidenceEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readReportEndpoint,
   path: '/v1/compliance/reports/{report_id}/evidence',
   operation: 'readReportEvidence',
   summary: 'Get the evidence of a report as CSV, one row for each control',
-  tag: COMPLIANCE,
-  reads: 'replica',
-  auth: reads(complianceRead),
-  params: byReport,
   responses: { 200: { contentType: 'text/csv', schema: z.string() } },
-  errors: [...REFUSALS, reportUnknown, reportNotReady],
 });
 
 export const violationView = z
@@ -252,7 +236,6 @@ export const listViolationsEndpoint = defineEndpoint({
   path: '/v1/compliance/violations',
   operation: 'listViolations',
   summary: 'List violations of compliance controls, newest first',
-  tag: COMPLIANCE,
   auth: reads(complianceRead),
   query: z.strictObject({
     ...pageQuery,
@@ -274,7 +257,6 @@ export const assignViolationEndpoint = defineEndpoint({
   path: '/v1/compliance/violations/{violation_id}/assign',
   operation: 'assignViolation',
   summary: 'Assign a violation to an owner, with a due date',
-  tag: COMPLIANCE,
   auth: manages(complianceManage),
   params: byViolation,
   /** `owner`: an id or a team, no personal data. */
@@ -284,28 +266,18 @@ export const assignViolationEndpoint = defineEndpoint({
 });
 
 export const acceptViolationEndpoint = defineEndpoint({
-  method: 'POST',
+  ...assignViolationEndpoint,
   path: '/v1/compliance/violations/{violation_id}/accept',
   operation: 'acceptViolation',
   summary: 'Accept a violation, with the reason why the organisation lives with it',
-  tag: COMPLIANCE,
-  auth: manages(complianceManage),
-  params: byViolation,
   body: bodyReason,
-  responses: { 200: violationView },
-  errors: [...REFUSALS, stepUpRequired, violationUnknown, violationResolved],
 });
 
 export const acknowledgeViolationEndpoint = defineEndpoint({
-  method: 'POST',
+  ...assignViolationEndpoint,
   path: '/v1/compliance/violations/{violation_id}/acknowledge',
   operation: 'acknowledgeViolation',
   summary: 'Acknowledge the events that a violation names, after which the check can resolve it',
-  tag: COMPLIANCE,
-  auth: manages(complianceManage),
-  params: byViolation,
   /** `through_seq`: the last event that you have seen; later ones stay open. */
   body: z.strictObject({ reason, through_seq: z.int().min(0) }),
-  responses: { 200: violationView },
-  errors: [...REFUSALS, stepUpRequired, violationUnknown, violationResolved],
 });

@@ -118,12 +118,10 @@ export const readImportRejectsEndpoint = defineEndpoint({
 });
 
 export const readImportEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readImportRejectsEndpoint,
   path: '/v1/admin/imports/{import_id}',
   operation: 'readImport',
   summary: 'Get an import with its progress and counts',
-  auth: reads(importsRead),
-  params: ofImport,
   responses: {
     200: importView.extend({
       /** The first of them, in the order of the file. `value` is empty for callers without `users:read`. */
@@ -133,5 +131,4 @@ export const readImportEndpoint = defineEndpoint({
       ),
     }),
   },
-  errors: [...REFUSALS, importUnknown],
 });

@@ -70,23 +70,18 @@ export const readSecurityReportEndpoint = defineEndpoint({
 });
 
 export const readSecurityReportFileEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readSecurityReportEndpoint,
   path: '/v1/admin/reports/{report_id}/file',
   operation: 'readSecurityReportFile',
   summary: 'Download a security report as JSON, whose hash the audit log has',
-  auth: reads(monitoringRead),
-  params: byReport,
   responses: { 200: { contentType: 'application/json', schema: z.string() } },
   errors: [...REFUSALS, securityReportUnknown, securityReportNotReady],
 });
 
 export const readSecurityReportDaysEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readSecurityReportFileEndpoint,
   path: '/v1/admin/reports/{report_id}/days',
   operation: 'readSecurityReportDays',
   summary: 'Download the days of a security report as CSV',
-  auth: reads(monitoringRead),
-  params: byReport,
   responses: { 200: { contentType: 'text/csv', schema: z.string() } },
-  errors: [...REFUSALS, securityReportUnknown, securityReportNotReady],
 });

@@ -95,12 +95,10 @@ export const rotatePhiKeysEndpoint = defineEndpoint({
 });
 
 export const readPhiRotationEndpoint = defineEndpoint({
-  method: 'GET',
+  ...listPhiKeysEndpoint,
   path: '/v1/privacy/phi/rotations/{rotation_id}',
   operation: 'readPhiRotation',
   summary: 'Show the progress of a rotation',
-  auth: reads(phiManage),
-  limit: 'admin',
   params: z.strictObject({ rotation_id: z.uuid() }),
   responses: { 200: phiRotationView },
   errors: [...REFUSALS, phiRotationUnknown],

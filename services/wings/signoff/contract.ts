@@ -219,15 +219,13 @@ export const denySignOffEndpoint = defineEndpoint({
 });
 
 export const startSignOffEndpoint = defineEndpoint({
-  method: 'POST',
+  ...approveSignOffEndpoint,
   path: '/v1/handoff/signoffs/{signoff_id}/start',
   operation: 'startSignOff',
   summary: 'Start an approved act: succeeds once, for its requester, with the approved arguments',
   auth: ASKING,
-  params: ofSignOff,
   exactBody: signOffArgumentsInvalid,
   body: z.strictObject({ act, arguments: argumentsOf }),
-  responses: { 200: signOffView },
   errors: [
     ...REFUSALS,
     signOffArgumentsInvalid,
@@ -242,12 +240,11 @@ export const startSignOffEndpoint = defineEndpoint({
 });
 
 export const finishSignOffEndpoint = defineEndpoint({
-  method: 'POST',
+  ...approveSignOffEndpoint,
   path: '/v1/handoff/signoffs/{signoff_id}/finish',
   operation: 'finishSignOff',
   summary: 'Report the end of an act that you started',
   auth: ASKING,
-  params: ofSignOff,
   body: z.strictObject({
     outcome: z.enum(['done', 'failed']),
     /** A code of yours: it is in the audit log. */
@@ -256,17 +253,14 @@ export const finishSignOffEndpoint = defineEndpoint({
       .regex(/^\w{1,64}$/)
       .optional(),
   }),
-  responses: { 200: signOffView },
   errors: [...REFUSALS, signOffSignInRequired, signOffRequesterEnded, signOffUnknown, signOffNotRunning],
 });
 
 export const readReceiptEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readSignOffEndpoint,
   path: '/v1/handoff/signoffs/{signoff_id}/receipt',
   operation: 'readSignOffReceipt',
   summary: 'Get the receipt of an act that ended, with its inclusion proof of the sealed log',
-  auth: READING,
-  params: ofSignOff,
   responses: { 200: receiptView },
   errors: [...REFUSALS, signOffUnknown, signOffUnfinished, auditProofPending, auditEventUnknown, auditLogDamaged],
 });

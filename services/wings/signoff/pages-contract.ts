@@ -21,12 +21,10 @@ export const showSignOffsEndpoint = defineEndpoint({
 });
 
 export const showSignOffEndpoint = defineEndpoint({
-  method: 'GET',
+  ...showSignOffsEndpoint,
   path: '/signoff/{signoff_id}',
   operation: 'showSignOff',
   summary: 'Open the page on which a person approves or denies an act',
-  auth: 'public',
-  limit: 'read',
   params: ofSignOff,
   responses: { 200: PAGE, 303: null, 403: PAGE, 404: PAGE },
   errors: [permissionMissing, signOffUnknown, storeUnavailable],

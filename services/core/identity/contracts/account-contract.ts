@@ -72,16 +72,12 @@ export const sendVerificationEmailEndpoint = defineEndpoint({
 });
 
 export const requestPasswordResetEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sendVerificationEmailEndpoint,
   path: '/api/auth/request-password-reset',
   operation: 'requestPasswordReset',
   summary: 'Request a password reset mail; the response is the same for every address',
-  auth: 'public',
-  limit: 'credential',
   /** `redirectTo`: page of an application that asks for the new password; the mail leads there, with `?token=`. */
   body: z.strictObject({ email: emailShape, redirectTo: returnTo.optional() }),
-  responses: { 200: mailAsked },
-  errors: [requestInvalid, callbackRefused, storeUnavailable],
 });
 
 export const resetPasswordEndpoint = defineEndpoint({

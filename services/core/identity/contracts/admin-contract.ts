@@ -13,7 +13,7 @@ import { roleSelfGrant, roleUnknown } from '#services/core/access/errors.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { sessionsManage, sessionsRead, usersManage, usersRead } from '../permissions.ts';
 import { accountDisabled } from './account-errors.ts';
@@ -21,8 +21,8 @@ import { factorsAbsent } from './factors-errors.ts';
 import { emailShape } from './sign-in-contract.ts';
 import { emailTaken, lastAdmin, loginLocked, sessionUnknown } from './sign-in-errors.ts';
 
-const USERS = 'Users';
-const SESSIONS = 'Sessions';
+const defineEndpoint = endpointsOf('Users');
+const defineSessionEndpoint = endpointsOf('Sessions');
 const MANAGING = [...REFUSALS, stepUpRequired, userUnknown] as const;
 const identifier = text(255);
 const instant = z.iso.datetime({ offset: true }).max(40);
@@ -76,7 +76,6 @@ export const listUsersEndpoint = defineEndpoint({
   path: '/v1/admin/users',
   operation: 'listUsers',
   summary: 'List accounts, newest first',
-  tag: USERS,
   reads: 'replica',
   auth: reads(usersRead),
   query: z.strictObject({
@@ -97,7 +96,6 @@ export const readUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}',
   operation: 'readUser',
   summary: 'Read an account with its sessions, token families, locks and second factors',
-  tag: USERS,
   auth: reads(usersRead),
   params: byUser,
   responses: { 200: accountDetailShape },
@@ -162,15 +160,11 @@ const explanationShape = causeShape
 export type SignInExplanation = z.output<typeof explanationShape>;
 
 export const explainSignInEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readUserEndpoint,
   path: '/v1/admin/users/{user_id}/why',
   operation: 'explainSignIn',
   summary: 'Explain why a user cannot sign in, with the act that helps',
-  tag: USERS,
-  auth: reads(usersRead),
-  params: byUser,
   responses: { 200: explanationShape },
-  errors: [...REFUSALS, userUnknown],
 });
 
 export const disableUserEndpoint = defineEndpoint({
@@ -178,7 +172,6 @@ export const disableUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/disable',
   operation: 'disableUser',
   summary: 'Disable an account and end its sessions, token families and tokens',
-  tag: USERS,
   auth: manages(usersManage),
   params: byUser,
   body: bodyReason,
@@ -245,7 +238,6 @@ export const deleteUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}',
   operation: 'deleteUser',
   summary: 'Delete an account with its sessions, token families and tokens',
-  tag: USERS,
   auth: manages(usersManage),
   params: byUser,
   query: z.strictObject({ reason }),
@@ -258,7 +250,6 @@ export const grantRoleEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/roles/{role}',
   operation: 'grantRole',
   summary: 'Grant a role whose rights the caller has; the next token carries it',
-  tag: USERS,
   auth: manages(usersManage),
   params: byUserAndRole,
   body: bodyReason,
@@ -267,27 +258,20 @@ export const grantRoleEndpoint = defineEndpoint({
 });
 
 export const removeRoleEndpoint = defineEndpoint({
-  method: 'DELETE',
+  ...deleteUserEndpoint,
   path: '/v1/admin/users/{user_id}/roles/{role}',
   operation: 'removeRole',
   summary: 'Remove a role and end the tokens and token families issued with it',
-  tag: USERS,
-  auth: manages(usersManage),
   params: byUserAndRole,
-  query: z.strictObject({ reason }),
   responses: { 200: accountDetailShape },
-  errors: [...MANAGING, rightsExceeded, lastAdmin],
 });
 
-export const endUserSessionsEndpoint = defineEndpoint({
-  method: 'POST',
+export const endUserSessionsEndpoint = defineSessionEndpoint({
+  ...disableUserEndpoint,
   path: '/v1/admin/users/{user_id}/sessions/end',
   operation: 'endUserSessions',
   summary: 'End every session, token family and token of a user',
-  tag: SESSIONS,
   auth: manages(sessionsManage),
-  params: byUser,
-  body: bodyReason,
   responses: { 200: z.object({ sessions: z.int() }) },
   errors: MANAGING,
 });
@@ -318,12 +302,11 @@ export type LiveSessionView = z.output<typeof liveSessionShape>;
 
 const bySession = z.strictObject({ session_id: identifier });
 
-export const listSessionsEndpoint = defineEndpoint({
+export const listSessionsEndpoint = defineSessionEndpoint({
   method: 'GET',
   path: '/v1/admin/sessions',
   operation: 'listSessions',
   summary: 'List live sessions with their token families, newest first',
-  tag: SESSIONS,
   reads: 'replica',
   auth: reads(sessionsRead),
   query: z.strictObject({ ...pageQuery, user_id: identifier.optional(), client_id: identifier.optional() }),
@@ -346,13 +329,12 @@ const reachShape = z
   .register(componentNames, { id: 'Reach' });
 export type ReachView = z.output<typeof reachShape>;
 
-export const readReachEndpoint = defineEndpoint({
+export const readReachEndpoint = defineSessionEndpoint({
   method: 'GET',
   path: '/v1/admin/sessions/reach',
   operation: 'readReach',
   summary:
     'Count what ends with a user, a client or a session: up to 10,000 token families, and then that there are more',
-  tag: SESSIONS,
   auth: reads(sessionsRead),
   query: z.strictObject({
     user_id: identifier.optional(),
@@ -363,12 +345,11 @@ export const readReachEndpoint = defineEndpoint({
   errors: [...REFUSALS],
 });
 
-export const endSessionEndpoint = defineEndpoint({
+export const endSessionEndpoint = defineSessionEndpoint({
   method: 'DELETE',
   path: '/v1/admin/sessions/{session_id}',
   operation: 'endSession',
   summary: 'End a session with its token families and tokens',
-  tag: SESSIONS,
   auth: manages(sessionsManage),
   params: bySession,
   query: z.strictObject({ reason }),
@@ -378,12 +359,11 @@ export const endSessionEndpoint = defineEndpoint({
 
 const OWN = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 
-export const listOwnSessionsEndpoint = defineEndpoint({
+export const listOwnSessionsEndpoint = defineSessionEndpoint({
   method: 'GET',
   path: '/v1/sessions',
   operation: 'listOwnSessions',
   summary: 'List the caller’s live sessions with their token families, newest first',
-  tag: SESSIONS,
   auth: OWN,
   query: z.strictObject(pageQuery),
   responses: {
@@ -395,12 +375,11 @@ export const listOwnSessionsEndpoint = defineEndpoint({
   errors: [...REFUSALS, cursorInvalid],
 });
 
-export const endOwnSessionEndpoint = defineEndpoint({
+export const endOwnSessionEndpoint = defineSessionEndpoint({
   method: 'DELETE',
   path: '/v1/sessions/{session_id}',
   operation: 'endOwnSession',
   summary: 'End one of the caller’s sessions with its token families and tokens',
-  tag: SESSIONS,
   auth: OWN,
   params: bySession,
   responses: { 204: null },

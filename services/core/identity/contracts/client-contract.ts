@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from './account-errors.ts';
 import { clientSessionShape, clientSignInShape, done } from './client-shapes.ts';
@@ -10,26 +10,25 @@ import { hashingBusy, loginLocked } from './sign-in-errors.ts';
 
 /** Endpoints that only Better Auth's client calls; for each there is one of ours (docs/how-to/use-the-better-auth-client.md). */
 
-const SESSIONS = 'Sessions';
+const defineEndpoint = endpointsOf(TAG);
+const defineSessionEndpoint = endpointsOf('Sessions');
 const emptyBody = { body: z.strictObject({}), bodyOptional: true } as const;
 
-export const listClientSessionsEndpoint = defineEndpoint({
+export const listClientSessionsEndpoint = defineSessionEndpoint({
   method: 'GET',
   path: '/api/auth/list-sessions',
   operation: 'listClientSessions',
   summary: 'List the caller’s hundred newest sessions, as Better Auth’s client expects them',
-  tag: SESSIONS,
   auth: own,
   responses: { 200: z.array(clientSessionShape) },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
-export const revokeClientSessionEndpoint = defineEndpoint({
+export const revokeClientSessionEndpoint = defineSessionEndpoint({
   method: 'POST',
   path: '/api/auth/revoke-session',
   operation: 'revokeClientSession',
   summary: 'End one of the caller’s sessions with its token families and tokens',
-  tag: SESSIONS,
   auth: own,
   // As listed: the id of the session.
   body: z.strictObject({ token: z.string().regex(/^[\w-]{1,128}$/) }),
@@ -38,19 +37,18 @@ export const revokeClientSessionEndpoint = defineEndpoint({
   errors: ownErrors,
 });
 
-export const revokeClientSessionsEndpoint = defineEndpoint({
+export const revokeClientSessionsEndpoint = defineSessionEndpoint({
   method: 'POST',
   path: '/api/auth/revoke-sessions',
   operation: 'revokeClientSessions',
   summary: 'End every session of the caller with its token families and tokens',
-  tag: SESSIONS,
   auth: own,
   ...emptyBody,
   responses: { 200: done },
   errors: ownErrors,
 });
 
-export const revokeOtherClientSessionsEndpoint = defineEndpoint({
+export const revokeOtherClientSessionsEndpoint = defineSessionEndpoint({
   ...revokeClientSessionsEndpoint,
   path: '/api/auth/revoke-other-sessions',
   operation: 'revokeOtherClientSessions',
@@ -66,7 +64,6 @@ export const verifyClientTotpEndpoint = defineEndpoint({
   path: '/api/auth/two-factor/verify-totp',
   operation: 'verifyClientTotp',
   summary: 'Send a code of the authenticator app, to complete a sign-in or an enrolment, or to authenticate again',
-  tag: TAG,
   auth: ofCookieOrChallenge,
   limit: 'credential',
   body: z.strictObject({ code: totp, trustDevice }),
@@ -75,15 +72,11 @@ export const verifyClientTotpEndpoint = defineEndpoint({
 });
 
 export const verifyClientBackupCodeEndpoint = defineEndpoint({
-  method: 'POST',
+  ...verifyClientTotpEndpoint,
   path: '/api/auth/two-factor/verify-backup-code',
   operation: 'verifyClientBackupCode',
   summary: 'Send a recovery code, to complete a sign-in or to authenticate again',
-  tag: TAG,
-  auth: ofCookieOrChallenge,
-  limit: 'credential',
   body: z.strictObject({ code: recovery_code, trustDevice, disableSession: z.literal(false).optional() }),
-  responses: { 200: clientSignInShape },
   errors: [...new Set([...answerSecondFactorEndpoint.errors, ...stepUpEndpoint.errors])],
 });
 
@@ -92,7 +85,6 @@ export const generateBackupCodesEndpoint = defineEndpoint({
   path: '/api/auth/two-factor/generate-backup-codes',
   operation: 'generateBackupCodes',
   summary: 'Replace the recovery codes with ten new ones, shown once',
-  tag: TAG,
   auth: ownFresh,
   limit: 'credential',
   body: z.strictObject({ password: password.optional() }),

@@ -167,14 +167,11 @@ export const removeTotpEndpoint = defineEndpoint({
 });
 
 export const renewRecoveryCodesEndpoint = defineEndpoint({
-  method: 'POST',
+  ...removeTotpEndpoint,
   path: '/api/auth/two-factor/recovery-codes',
   operation: 'renewRecoveryCodes',
   summary: 'Replace the recovery codes with ten new ones, shown once',
-  auth: ownFresh,
-  limit: 'credential',
   body: z.strictObject({}),
-  bodyOptional: true,
   responses: { 200: z.object({ recovery_codes: recoveryCodes }) },
   errors: [...freshErrors, factorConflict],
 });

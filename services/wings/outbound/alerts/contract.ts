@@ -108,14 +108,12 @@ export const updateAlertTargetEndpoint = defineEndpoint({
 });
 
 export const removeAlertTargetEndpoint = defineEndpoint({
+  ...updateAlertTargetEndpoint,
   method: 'POST',
   path: '/v1/admin/alert-targets/{target_id}/remove',
   operation: 'removeAlertTarget',
   summary: 'Remove a target of alerts, with what waits for it',
-  auth: manages(alertsManage),
-  params: ofTarget,
   body: bodyReason,
-  responses: { 200: alertTargetView },
   errors: [...REFUSALS, stepUpRequired, alertTargetUnknown],
 });
 
@@ -141,16 +139,13 @@ export const alertDeliveryView = z
 export type AlertDeliveryView = z.output<typeof alertDeliveryView>;
 
 export const testAlertTargetEndpoint = defineEndpoint({
-  method: 'POST',
+  ...removeAlertTargetEndpoint,
   path: '/v1/admin/alert-targets/{target_id}/test',
   operation: 'testAlertTarget',
   summary: 'Send a test message to a target; its deliveries show what became of it',
-  auth: manages(alertsManage),
-  params: ofTarget,
   body: z.strictObject({ reason: reason.optional() }),
   bodyOptional: true,
   responses: { 202: alertDeliveryView },
-  errors: [...REFUSALS, stepUpRequired, alertTargetUnknown],
 });
 
 export const listAlertDeliveriesEndpoint = defineEndpoint({
@@ -250,14 +245,12 @@ export const createSilenceEndpoint = defineEndpoint({
 });
 
 export const listSilencesEndpoint = defineEndpoint({
-  method: 'GET',
+  ...listAlertsEndpoint,
   path: '/v1/admin/silences',
   operation: 'listSilences',
   summary: 'List silences, those that end last first',
-  auth: reads(alertsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ silences: z.array(silenceView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const endSilenceEndpoint = defineEndpoint({

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
 import { queuesManage } from '#services/core/shared/permissions.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
 import { handoffUnknown } from './errors.ts';
 
-const TAG = 'Hand-off';
+const defineEndpoint = endpointsOf('Hand-off');
 
 export const deadLetterView = z
   .object({
@@ -28,7 +28,6 @@ export const listHandoffDeadLettersEndpoint = defineEndpoint({
   path: '/v1/handoff/dead-letters',
   operation: 'listHandoffDeadLetters',
   summary: 'List the events that an endpoint did not accept and that were given up, newest first',
-  tag: TAG,
   auth: reads(queuesManage),
   query: z.strictObject({ limit: z.int().min(1).max(1_000).default(100) }),
   responses: { 200: z.object({ count: z.int(), dead_letters: z.array(deadLetterView) }) },
@@ -40,7 +39,6 @@ export const replayHandoffEndpoint = defineEndpoint({
   path: '/v1/handoff/dead-letters/{delivery_id}/replay',
   operation: 'replayHandoff',
   summary: 'Send an event again that was given up, with all its attempts',
-  tag: TAG,
   auth: manages(queuesManage),
   params: z.strictObject({ delivery_id: z.uuid() }),
   body: bodyReason,

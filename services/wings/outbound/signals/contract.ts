@@ -163,15 +163,11 @@ export const setSignalStreamStatusEndpoint = defineEndpoint({
 });
 
 export const verifySignalStreamEndpoint = defineEndpoint({
-  method: 'POST',
+  ...setSignalStreamStatusEndpoint,
   path: '/v1/admin/signal-streams/{stream_id}/verify',
   operation: 'verifySignalStream',
   summary: 'Send a verification event through a stream of any receiver',
-  auth: manages(signalsManage),
-  params: ofStream,
   body: bodyReason,
-  responses: { 200: streamOverview },
-  errors: [...REFUSALS, stepUpRequired, signalStreamUnknown],
 });
 
 /** RFC 8935 §2.3. */

@@ -161,14 +161,12 @@ const status = z.object({
 export type StreamStatus = z.output<typeof status>;
 
 export const readStreamStatusEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readStreamsEndpoint,
   path: '/ssf/status',
   operation: 'readStreamStatus',
   summary: 'Get the status of a stream',
-  auth: mayUse(ssfRead),
   query: z.strictObject({ stream_id: streamId }),
   responses: { 200: status },
-  errors: [...REFUSALS, signalStreamUnknown],
 });
 
 export const updateStreamStatusEndpoint = defineEndpoint({
@@ -200,14 +198,11 @@ export const addStreamSubjectEndpoint = defineEndpoint({
 });
 
 export const removeStreamSubjectEndpoint = defineEndpoint({
-  method: 'POST',
+  ...addStreamSubjectEndpoint,
   path: '/ssf/subjects/remove',
   operation: 'removeStreamSubject',
   summary: 'Receive no more events of a subject',
-  auth: mayUse(ssfManage),
-  body: subjectBody,
   responses: { 204: null },
-  errors: [...REFUSALS, signalStreamUnknown],
 });
 
 export const verifyStreamEndpoint = defineEndpoint({

@@ -155,16 +155,13 @@ export const setFieldPolicyEndpoint = defineEndpoint({
 });
 
 export const deleteFieldPolicyEndpoint = defineEndpoint({
+  ...setFieldPolicyEndpoint,
   method: 'POST',
   path: '/v1/privacy/policies/{role}/{purpose}/delete',
   operation: 'deleteFieldPolicy',
   summary: 'Delete a policy, so that the role sees nothing for the purpose',
-  auth: manages(phiManage),
-  limit: 'admin',
-  params: policyPlace,
   body: bodyReason,
   responses: { 204: null },
-  errors: [...REFUSALS, stepUpRequired, fieldPolicyUnknown],
 });
 
 export const openBreakGlassEndpoint = defineEndpoint({
@@ -311,14 +308,12 @@ export const readPrivacyRequestEndpoint = defineEndpoint({
 });
 
 export const readExportEndpoint = defineEndpoint({
-  method: 'GET',
+  ...readPrivacyRequestEndpoint,
   path: '/v1/privacy/requests/{request_id}/export',
   operation: 'readExport',
   summary: 'Download a finished export, within a week',
   /** The same data as `requestExport` gives, of level high. */
   auth: manages(phiManage),
-  limit: 'admin',
-  params: ofRequest,
   responses: { 200: z.object({ subject_id: z.string(), export: z.unknown() }) },
   errors: [...REFUSALS, agentNotAccepted, stepUpRequired, privacyRequestUnknown, privacyRequestUnfinished],
 });

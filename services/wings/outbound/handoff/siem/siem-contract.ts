@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import { defineEndpoint } from '#services/platform/define/endpoint.ts';
+import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { stepUpRequired } from '#services/platform/errors.ts';
 import { siemPositionAhead, siemTargetUnknown } from '../errors.ts';
 import { siemManage } from '../permissions.ts';
 
-const TAG = 'Hand-off';
+const defineEndpoint = endpointsOf('Hand-off');
 
 const siemTargetView = z
   .object({
@@ -29,7 +29,6 @@ export const listSiemTargetsEndpoint = defineEndpoint({
   path: '/v1/siem/targets',
   operation: 'listSiemTargets',
   summary: 'List the targets of the SIEM export, and how far each is in the sealed log',
-  tag: TAG,
   auth: reads(siemManage),
   responses: { 200: z.object({ newest_seq: z.int(), siem_targets: z.array(siemTargetView) }) },
   errors: [...REFUSALS],
@@ -40,7 +39,6 @@ export const replaySiemEndpoint = defineEndpoint({
   path: '/v1/siem/targets/{siem_target}/replay',
   operation: 'replaySiem',
   summary: 'Send a target of the SIEM export all events from a position on again',
-  tag: TAG,
   auth: manages(siemManage),
   params: z.strictObject({
     siem_target: z
