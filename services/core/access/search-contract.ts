@@ -1,11 +1,9 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
-import { text } from './admin-shapes.ts';
+import { REFUSALS, text } from './admin-shapes.ts';
 
 const defineEndpoint = endpointsOf('Operations');
-const ERRORS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 /** For every caller with a permission: each finds and names only what its permissions let it read. */
 const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'permitted' } as const;
 
@@ -50,7 +48,7 @@ export const searchEndpoint = defineEndpoint({
     limit: z.int().min(1).max(20).default(5),
   }),
   responses: { 200: z.object({ hits: z.array(found) }) },
-  errors: ERRORS,
+  errors: REFUSALS,
 });
 
 export const readRefsEndpoint = defineEndpoint({

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { loadList } from '#services/modules.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { openTestPorts, type OwnPorts } from '#tools/testing/harness/stores.ts';
+import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { drainQueue, type QueueAdmin, recordQueueChange, retryDeadLetters } from './manage-queues.ts';
 import type { DeadLetter } from './queues-contract.ts';
 import { withRowLetters } from './row-dead-letters.ts';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { ensureKeys, type EnsureKeysSettings } from './ensure-keys.ts';
+import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import {
   KEY_AUDIENCE,
   KEY_SECRET,
@@ -18,6 +18,7 @@ import { sharedSecretPurpose } from './key-timeline.ts';
 import { readKeyWarnings } from './key-warnings.ts';
 import { readKeysOf } from './keys.store.ts';
 import { listKeys } from './list-keys.ts';
+import { keyOperations } from './operations.ts';
 import { makeReplacements, replaceAllKeys } from './replace-all-keys.ts';
 import { retireKeys } from './retire-keys.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
@@ -510,5 +511,36 @@ describe('a shared secret after a change of the default audience', () => {
   test('a start that does not know the default audience leaves shared secrets unchanged', async () => {
     expect((await harness.start(settingsWith(null))).created).toEqual([]);
     expect(await sharedWith(KEY_AUDIENCE)).toMatchObject([{ kid, signs_until: null }]);
+  });
+});
+
+type Rule = (ports: object, input: object, caller: object) => object | Promise<object>;
+const ruleOf = (operation: string): Rule =>
+  keyOperations.find(({ endpoint }) => endpoint.operation === operation)?.rule as unknown as Rule;
+
+test('the list is that of this copy’s ring', async () => {
+  const keyRing = await harness.startRing();
+  expect(keyRing.list()).toHaveLength(1);
+  expect(await ruleOf('listKeys')({ keyRing }, {}, testCaller)).toEqual({ keys: keyRing.list() });
+});
+
+test('a rotation shows the next key, and whether it was already waiting', async () => {
+  await harness.start();
+  const rotate = () => ruleOf('rotateSigningKeys')(harness.ports, {}, testCaller);
+  const first = await rotate();
+  expect(first).toMatchObject({ state: 'pending', already_pending: false });
+  expect(await rotate()).toEqual({ ...first, already_pending: true });
+});
+
+test('a compromised key is shown with the key that signs in its place, and what this means', async () => {
+  await harness.start();
+  const [{ id: kid } = { id: '' }] = await harness.keyRows();
+  const answer = await ruleOf('compromiseKey')(harness.ports, { kid, reason: 'leaked' }, testCaller);
+  expect(answer).toMatchObject({
+    kid,
+    state: 'compromised',
+    compromise_reason: 'leaked',
+    signer: { state: 'active' },
+    notice: expect.stringContaining('signs immediately'),
   });
 });

@@ -75,6 +75,7 @@ user.disabled | {actor} disabled the account of {target} | {actor} sperrte das K
 user.email_changed | {actor} changed the e-mail address of {target} | {actor} änderte die E-Mail-Adresse von {target}
 user.email_verified | {actor} verified the e-mail address of {target} | {actor} bestätigte die E-Mail-Adresse von {target}
 user.enabled | {actor} enabled the account of {target} | {actor} entsperrte das Konto von {target}
+user.helped | {actor} helped {target} with the address or the password | {actor} half {target} mit der Adresse oder dem Passwort
 user.invited | {actor} invited {target} | {actor} lud {target} ein
 user.login | {target} signed in | {target} meldete sich an
 user.login refused | A sign-in of {target} was refused | Eine Anmeldung von {target} wurde abgelehnt

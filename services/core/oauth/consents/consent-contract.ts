@@ -6,19 +6,11 @@ import { usersManage, usersRead } from '#services/core/identity/permissions.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import {
-  cursorInvalid,
-  permissionMissing,
-  requestInvalid,
-  stepUpRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { consentUnknown } from '../client-errors.ts';
 
 const defineEndpoint = endpointsOf('Consents');
 const own = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
-const refusals = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
 const instant = z.iso.datetime();
 
 const consentShape = z
@@ -47,7 +39,7 @@ export const listGrantedConsentsEndpoint = defineEndpoint({
   auth: own,
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ consents: z.array(consentShape), next: z.string().nullable() }) },
-  errors: [...refusals, cursorInvalid],
+  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const withdrawGrantedConsentEndpoint = defineEndpoint({
@@ -64,7 +56,7 @@ export const withdrawGrantedConsentEndpoint = defineEndpoint({
       .regex(/^[\x21-\x7e]*$/),
   }),
   responses: { 204: null },
-  errors: [...refusals, consentUnknown],
+  errors: [...REFUSALS, consentUnknown],
 });
 
 export const listApplicationConsentsEndpoint = defineEndpoint({

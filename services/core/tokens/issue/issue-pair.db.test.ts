@@ -11,7 +11,7 @@ import { overtaken } from '#tools/testing/overtaken.ts';
 import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh/refresh-token.ts';
 import { type RevokeInput, revokeToken } from '../revoke/revoke-token.ts';
-import { issuePair, type IssuePairInput, type IssuePorts } from './issue-pair.ts';
+import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
 
 let harness: IssuingHarness;
 beforeAll(async () => {

@@ -5,7 +5,7 @@ import { registry } from '#observability/metrics/instruments.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { createRevocationSet } from '#services/core/revocations/revocation-set.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
-import { newPerson, pairOf, type Person } from '#tools/testing/flows/people.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
