@@ -1,6 +1,5 @@
 import { join } from 'node:path';
-import { parseCheckpoint } from '#services/core/audit/log/checkpoint.ts';
-import { openNote } from '#services/core/audit/log/note.ts';
+import { openNote, parseCheckpoint } from '#services/core/audit/log/note.ts';
 import type { HasAuditLogKeys, HasKeyRotations } from '#services/core/audit/read/read-log.ts';
 import type { OutsideHead } from '#services/core/audit/trail/validate-audit-trail.ts';
 import { readLogKeys } from '#services/core/keys/log/log-keys.ts';

@@ -4,7 +4,6 @@ import { PARTS, STEPS, type VerifiedBundle, verifyBundle } from '#console/src/da
 import { type ReadTile, tilePath, verifyConsistency } from '#console/src/data/consistency.ts';
 import type { ProofError } from '#console/src/data/notes.ts';
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
-import { checkpointText } from '#services/core/audit/log/checkpoint.ts';
 import {
   foldHashes,
   hashLeaf,
@@ -13,7 +12,7 @@ import {
   rootSpan,
   type Span,
 } from '#services/core/audit/log/merkle.ts';
-import { type NoteSigner, noteKey, signNote, vkeyOf } from '#services/core/audit/log/note.ts';
+import { checkpointText, type NoteSigner, noteKey, signNote, vkeyOf } from '#services/core/audit/log/note.ts';
 import { formatProof } from '#services/core/audit/log/proof.ts';
 import { tilePath as tilePathOfServer } from '#services/core/audit/log/tiles.ts';
 import { digestOf, noteTextOf, signReport } from '#services/wings/compliance/reports/report-note.ts';

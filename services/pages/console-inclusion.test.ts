@@ -2,7 +2,6 @@ import { generateKeyPairSync, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { verifyInclusion } from '#console/src/data/inclusion.ts';
 import { followRotations, ProofError } from '#console/src/data/notes.ts';
-import { checkpointText } from '#services/core/audit/log/checkpoint.ts';
 import {
   foldHashes,
   hashLeaf,
@@ -11,7 +10,7 @@ import {
   rootSpan,
   type Span,
 } from '#services/core/audit/log/merkle.ts';
-import { type NoteSigner, noteKey, signNote, vkeyOf } from '#services/core/audit/log/note.ts';
+import { checkpointText, type NoteSigner, noteKey, signNote, vkeyOf } from '#services/core/audit/log/note.ts';
 import { formatProof } from '#services/core/audit/log/proof.ts';
 import { joinNotes, rotationText } from '#services/core/audit/log/rotation.ts';
 

@@ -3,7 +3,7 @@ import type { WorkerPorts, WorkerProcessor } from '#jobs/processors.ts';
 import { leftOutJobs } from '#jobs/schedules.ts';
 import { poolTimeouts, poolWait } from '#observability/metrics/postgres.ts';
 import { version } from '#observability/version.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
+import { allEnded } from '#services/core/shared/send-batch.ts';
 import { createAccessDirectory } from '../core/access/access-directory.ts';
 import { outboxPurges } from '../core/audit/maintain-audit-outbox.ts';
 import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';

@@ -1,6 +1,6 @@
 import type { WorkerPorts } from '#jobs/processors.ts';
 import { version } from '#observability/version.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
+import { allEnded } from '#services/core/shared/send-batch.ts';
 import { modules } from '../modules.ts';
 import { backupKeyFileInvalid } from '../platform/backups/errors.ts';
 import { keyInFile } from '../platform/backups/key-file.ts';

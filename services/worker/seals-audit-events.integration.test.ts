@@ -8,8 +8,7 @@ import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
 import { type ProductHarness, startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
-import { parseCheckpoint } from '../core/audit/log/checkpoint.ts';
-import { parseNote } from '../core/audit/log/note.ts';
+import { parseCheckpoint, parseNote } from '../core/audit/log/note.ts';
 
 let harness: ProductHarness;
 let product: Product;

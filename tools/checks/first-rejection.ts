@@ -45,7 +45,7 @@ export const MAY_RETURN_EARLY: Readonly<Record<string, readonly string[]>> = {
   'services/core/revocations/module.ts': [LOADS],
   'services/core/revocations/state-poll.ts': [PROCESS],
   'services/core/security/event-stream.ts': [REQUEST],
-  'services/core/shared/all-ended.ts': ['every part has ended'],
+  'services/core/shared/send-batch.ts': ['every part has ended'],
   'services/core/shared/single-flight.ts': ['waits for one run after the other'],
   'services/core/tokens/issue/issue-client-token.ts': [REQUEST],
   'services/core/tokens/module.ts': [LOADS],

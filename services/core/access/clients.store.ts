@@ -1,7 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { defineFinder } from '../finder.store.ts';
 import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import type { Sql } from '../ports.ts';
+import { defineFinder } from '../shared/finder.store.ts';
 import { placeTime } from '../shared/pagination.ts';
 import type { ClientAuthentication, ClientOrigin } from './access.store.ts';
 import { usesSecret } from './client-auth-shapes.ts';

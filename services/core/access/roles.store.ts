@@ -1,6 +1,6 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { defineFinder } from '../finder.store.ts';
 import type { Sql } from '../ports.ts';
+import { defineFinder } from '../shared/finder.store.ts';
 import { rolesRead } from './permissions.ts';
 
 export type RoleRow = {

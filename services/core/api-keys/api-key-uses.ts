@@ -1,5 +1,5 @@
 import type { Clock, Log, Ports } from '../ports.ts';
-import { createRegularWrites, type RegularWrites } from '../regular-writes.ts';
+import { createRegularWrites, type RegularWrites } from '../shared/regular-writes.ts';
 import { addUses, type KeyUse } from './api-keys.store.ts';
 
 /** Counts uses of keys in memory and writes them for all keys at once, so no request waits for it. */

@@ -1,7 +1,7 @@
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { count } from '#services/platform/define/audit-member.ts';
 import type { Caller, Ports } from '../ports.ts';
-import { createRegularWrites, type RegularWrites } from '../regular-writes.ts';
+import { createRegularWrites, type RegularWrites } from '../shared/regular-writes.ts';
 import { recordEvent } from './record-event.ts';
 
 const INTERVAL_MS = 60_000;

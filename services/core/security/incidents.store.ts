@@ -1,7 +1,7 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AuditRow } from '../audit/record-event.ts';
-import { defineFinder } from '../finder.store.ts';
 import type { Sql } from '../ports.ts';
+import { defineFinder } from '../shared/finder.store.ts';
 import { placeTime } from '../shared/pagination.ts';
 import { definePurge } from '../shared/purge.store.ts';
 import type { IncidentView } from './contract.ts';

@@ -1,6 +1,5 @@
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { Fence, Ports, Sql, Tx } from '../ports.ts';
-import { allEnded } from './all-ended.ts';
 
 /** A message that waits to be sent. */
 export type Message = {
@@ -241,4 +240,13 @@ async function recover({ sql, log }: SendBatchPorts, receiver: Receiver, failure
   await receiver.hasten(sql);
   receiver.countCircuit('closed');
   log.info(receiver.fields, receiver.up);
+}
+
+/**
+ * The results of concurrent work. If one part fails, the others end before this rejects: no part goes on after the run
+ * to which it belongs.
+ */
+export async function allEnded<T>(parts: readonly T[]): Promise<Awaited<T>[]> {
+  await Promise.allSettled(parts);
+  return Promise.all(parts);
 }

@@ -1,5 +1,5 @@
-import { defineFinder } from '#services/core/finder.store.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { defineFinder } from '#services/core/shared/finder.store.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';

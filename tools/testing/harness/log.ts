@@ -2,8 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseCheckpoint } from '#services/core/audit/log/checkpoint.ts';
-import { openNote } from '#services/core/audit/log/note.ts';
+import { openNote, parseCheckpoint } from '#services/core/audit/log/note.ts';
 import { createCheckpointOutbox } from '#services/core/audit/seal/checkpoint-outbox.ts';
 import { createLogGauges } from '#services/core/audit/seal/log-gauges.ts';
 import { type SealPorts, sealEvents } from '#services/core/audit/seal/seal-events.ts';

@@ -1,7 +1,7 @@
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import type { Ports } from '../../ports.ts';
-import { createRegularWrites, type RegularWrites } from '../../regular-writes.ts';
+import { createRegularWrites, type RegularWrites } from '../../shared/regular-writes.ts';
 import type { HasAccess } from '../access-directory.ts';
 import { causeOfRefusal, isPreviousSecret, type SentCredentials, sampleOf } from './describe-refusal.ts';
 import { addRefusals, PREVIOUS_SECRET, type RefusalCount } from './refusals.store.ts';

@@ -2,10 +2,19 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { checkpointText, parseCheckpoint } from './checkpoint.ts';
 import { edgeRoot, edgeTiles, emptyEdge, growTree, type TreeEdge } from './grow-tree.ts';
 import { consistencySpans, emptyRoot, HASH_BYTES, hashLeaf, hashNode, inclusionSpans, rootSpan } from './merkle.ts';
-import { cosignatureTime, NoteError, openNote, parseNote, parseVkey, verifiesNote, vkeyOf } from './note.ts';
+import {
+  checkpointText,
+  cosignatureTime,
+  NoteError,
+  openNote,
+  parseCheckpoint,
+  parseNote,
+  parseVkey,
+  verifiesNote,
+  vkeyOf,
+} from './note.ts';
 import { formatProof, parseProof } from './proof.ts';
 import { hashSpans, TileMissingError, tilesOf, tileWidth } from './tiles.ts';
 

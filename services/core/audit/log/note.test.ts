@@ -1,7 +1,17 @@
 import { createPrivateKey, type KeyObject, sign } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { checkpointText, parseCheckpoint } from './checkpoint.ts';
-import { isKeyName, NoteError, noteKey, openNote, parseNote, parseVkey, signNote, vkeyOf } from './note.ts';
+import {
+  checkpointText,
+  isKeyName,
+  NoteError,
+  noteKey,
+  openNote,
+  parseCheckpoint,
+  parseNote,
+  parseVkey,
+  signNote,
+  vkeyOf,
+} from './note.ts';
 import { parseProof } from './proof.ts';
 
 const NAME = 'sallyport.example/audit';

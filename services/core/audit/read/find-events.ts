@@ -1,5 +1,5 @@
-import type { Finder } from '#services/core/finder.store.ts';
 import type { Sql } from '#services/core/ports.ts';
+import type { Finder } from '#services/core/shared/finder.store.ts';
 import { readEventsOfParty } from '../event-filters.store.ts';
 import { FIRST_PLACE, readPlacedEvent } from '../events.store.ts';
 import { auditRead } from '../permissions.ts';

@@ -1,7 +1,6 @@
 import type { Caller, Ports } from '#services/core/ports.ts';
-import { checkpointText } from '../log/checkpoint.ts';
 import { consistencySpans } from '../log/merkle.ts';
-import { signNote } from '../log/note.ts';
+import { checkpointText, signNote } from '../log/note.ts';
 import type { OpenLog } from '../log.store.ts';
 import { auditLogKeyMissing } from '../log-errors.ts';
 import { readSpans } from '../log-tiles.ts';

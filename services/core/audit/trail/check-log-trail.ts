@@ -1,7 +1,6 @@
 import type { Sql } from '#services/core/ports.ts';
-import { parseCheckpoint } from '../log/checkpoint.ts';
 import { HASH_BYTES, hashLeaf } from '../log/merkle.ts';
-import { type NoteKey, openNote } from '../log/note.ts';
+import { type NoteKey, openNote, parseCheckpoint } from '../log/note.ts';
 import { TILE_WIDTH, tilePath } from '../log/tiles.ts';
 import { type LogRow, readLogs, readTiles } from '../log-reader.store.ts';
 import { readCheckpointsWithin, readLastCheckpointWithin, readTrailPage, readTrailPersonal } from './trail.store.ts';

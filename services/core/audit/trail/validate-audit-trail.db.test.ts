@@ -6,10 +6,9 @@ import { createLogHarness, type LogHarness, openLogHarness, TEST_ORIGIN } from '
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { erasePersonal } from '../erase-personal.ts';
-import { checkpointText } from '../log/checkpoint.ts';
 import { emptyEdge } from '../log/grow-tree.ts';
 import { leafOf } from '../log/leaf.ts';
-import { signNote } from '../log/note.ts';
+import { checkpointText, signNote } from '../log/note.ts';
 import { sealEvents } from '../seal/seal-events.ts';
 import { type AuditValidationResult, validateAuditTrail } from './validate-audit-trail.ts';
 

@@ -1,5 +1,5 @@
-import { defineFinder, type Finder, type Found, patternOf } from '#services/core/finder.store.ts';
 import type { Sql } from '#services/core/ports.ts';
+import { defineFinder, type Finder, type Found, patternOf } from '#services/core/shared/finder.store.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AccountView } from '../contracts/admin-contract.ts';

@@ -4,9 +4,9 @@ import { logoutTokensSent } from '#observability/metrics/oauth.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Caller, Fence, Ports, Tx } from '#services/core/ports.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
 import {
   type Attempt,
+  allEnded,
   attemptOf,
   type Pace,
   type Subscription,

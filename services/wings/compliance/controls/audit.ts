@@ -1,5 +1,4 @@
-import { parseCheckpoint } from '#services/core/audit/log/checkpoint.ts';
-import { openNote } from '#services/core/audit/log/note.ts';
+import { openNote, parseCheckpoint } from '#services/core/audit/log/note.ts';
 import { readLogStatus } from '#services/core/audit/seal/settle-log.ts';
 import { validateAuditTrail } from '#services/core/audit/trail/validate-audit-trail.ts';
 import { checked, type Observation } from '../control.ts';

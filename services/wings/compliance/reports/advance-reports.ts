@@ -1,7 +1,6 @@
 import { version } from '#observability/version.ts';
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
-import { parseCheckpoint } from '#services/core/audit/log/checkpoint.ts';
-import { vkeyOf } from '#services/core/audit/log/note.ts';
+import { parseCheckpoint, vkeyOf } from '#services/core/audit/log/note.ts';
 import { parseProof } from '#services/core/audit/log/proof.ts';
 import { proveEvent } from '#services/core/audit/read/prove-event.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';

@@ -1,6 +1,5 @@
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
-import { parseCheckpoint } from '#services/core/audit/log/checkpoint.ts';
-import { signNote, vkeyOf } from '#services/core/audit/log/note.ts';
+import { parseCheckpoint, signNote, vkeyOf } from '#services/core/audit/log/note.ts';
 import { parseProof } from '#services/core/audit/log/proof.ts';
 import { proveEvent } from '#services/core/audit/read/prove-event.ts';
 import type { HasAuditLogKeys } from '#services/core/audit/read/read-log.ts';

@@ -1,8 +1,7 @@
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
-import { parseCheckpoint } from '#services/core/audit/log/checkpoint.ts';
 import { inclusionRoot } from '#services/core/audit/log/inclusion-root.ts';
 import { hashLeaf } from '#services/core/audit/log/merkle.ts';
-import { type NoteKey, openNote, parseVkey } from '#services/core/audit/log/note.ts';
+import { type NoteKey, openNote, parseCheckpoint, parseVkey } from '#services/core/audit/log/note.ts';
 import { parseProof } from '#services/core/audit/log/proof.ts';
 import { digestOfStatement } from '../run/statement.ts';
 import { certificateNoteText } from './certificate-note.ts';

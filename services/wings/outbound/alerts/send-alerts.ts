@@ -1,7 +1,6 @@
 import { alertNotices } from '#observability/metrics/alerts.ts';
 import type { Caller, Fence } from '#services/core/ports.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
-import { sendBatch } from '#services/core/shared/send-batch.ts';
+import { allEnded, sendBatch } from '#services/core/shared/send-batch.ts';
 import { collectAlerts } from './collect-alerts.ts';
 import { alertsTo, type SendAlertsPorts } from './deliver-alert.ts';
 import { closeAlerts, planNotices } from './notices.store.ts';

@@ -1,6 +1,5 @@
 import type { Caller, Fence } from '#services/core/ports.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
-import { sendDue } from '#services/core/shared/send-batch.ts';
+import { allEnded, sendDue } from '#services/core/shared/send-batch.ts';
 import { handoffsTo, type PushHandoffPorts } from './deliver-handoff.ts';
 
 export { handoffsAreDue } from './handoff.store.ts';

@@ -3,10 +3,10 @@ import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { followSealedEvents, newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
-import { allEnded } from '#services/core/shared/all-ended.ts';
 import {
   ACCEPTED,
   type Attempt,
+  allEnded,
   attemptOf,
   REJECTIONS_MAX,
   retryPauseSeconds,

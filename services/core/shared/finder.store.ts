@@ -1,6 +1,6 @@
 import type { Permission } from '#services/platform/define/permissions.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { Sql } from './ports.ts';
+import type { Sql } from '../ports.ts';
 
 /** Something that people find by what they know of it, and see by its name instead of its id. */
 export type Found = {
