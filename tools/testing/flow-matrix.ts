@@ -56,7 +56,6 @@ export const flows: readonly Flow[] = [
     unit: [`${IDENTITY}/social/handle-oauth-callback.db.test.ts`, `${IDENTITY}/social/linked-accounts.db.test.ts`],
     integration: [
       `${IDENTITY}/social/social-sign-in.integration.test.ts`,
-      `${IDENTITY}/social/social-accounts.integration.test.ts`,
     ],
     fault: [`${IDENTITY}/social/provider-answers.test.ts`],
     load: { none: 'The provider limits it; the product adds two requests and the session of a sign-in.' },
@@ -241,7 +240,7 @@ export const flows: readonly Flow[] = [
     name: 'API keys',
     paths: ['/v1/api-keys', '/v1/api-keys/{api_key_id}', '/v1/api-keys/{api_key_id}/rotate', '/v1/api-keys/verify'],
     unit: ['services/core/api-keys/api-keys.db.test.ts', 'services/core/api-keys/verify-api-key.test.ts'],
-    integration: [`${ROUTES}/api-keys.integration.test.ts`, `${ROUTES}/api-keys-use.integration.test.ts`],
+    integration: [`${ROUTES}/api-keys.integration.test.ts`],
     fault: [`${FAULTS}/new-credentials-elsewhere.integration.test.ts`],
     load: [`${LOAD}/api-keys.js`],
   },
