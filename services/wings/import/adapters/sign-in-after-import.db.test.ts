@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { hash } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FactorsHarness, openFactorsHarness } from '#services/core/identity/factors/factors-harness.ts';
 import { signIn } from '#services/core/identity/sign-in/sign-in.ts';
@@ -89,6 +90,23 @@ describe.each(SYSTEMS)('users of %s', (kind, file, outcomes) => {
     await expect.poll(() => digestOf(address(name)), { timeout: 10_000 }).toMatch(/^\$2b\$12\$/);
     expect(await enter(address(name), `password of ${name}`)).toBe('ok');
   });
+});
+
+test('the CSV of Clerk brings users with their passwords, and with whether their addresses are verified', async () => {
+  const digest = await hash('password of a user', 4);
+  const head =
+    'id,primary_email_address,verified_email_addresses,unverified_email_addresses,password_digest,password_hasher';
+  const rows = ['c1,v@clerk.example,v@clerk.example,', 'c2,u@clerk.example,,u@clerk.example'];
+  await importText('clerk', [head, ...rows.map((row) => `${row},${digest},bcrypt`)].join('\n'));
+  const found = `SELECT email, "emailVerified" IS NOT NULL AS verified FROM users WHERE email LIKE '%@clerk.example' ORDER BY 1`;
+  expect((await harness.rows(found)).map(({ email, verified }) => [email, verified])).toEqual([
+    ['u@clerk.example', false],
+    ['v@clerk.example', true],
+  ]);
+  for (const email of ['u@clerk.example', 'v@clerk.example']) {
+    expect(await enter(email, 'password of another')).toBe('login_refused');
+    expect(await enter(email, 'password of a user')).toBe('ok');
+  }
 });
 
 test('the signer key of Firebase is sealed, and in no row in clear', async () => {
