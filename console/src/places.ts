@@ -1,4 +1,5 @@
 import { type Group, groupOperations, hasPage } from './fold/group.ts';
+import type { Operation } from './fold/operation.ts';
 import type { Resource } from './fold/resource.ts';
 import { resources } from './fold/resources.ts';
 import type { Parts } from './fold/sections.ts';
@@ -42,14 +43,12 @@ const handMade: readonly Place[] = [
   page('overview', '/', at('live', 'overview', 'o')),
   page('inspector', '/inspector', at('live', 'token', 't')),
   page('stream', '/stream', { permission: 'audit:read', ...at('live', 'stream', 'e') }),
-  page('queues', '/queues', { permission: 'queues:manage', ...at('live', 'queues', 'q') }),
   page('backups', '/backups', {
     permission: 'imports:read',
     wing: 'import',
     beside: 'imports',
     parts: () => import('./pages/backups-parts.ts'),
   }),
-  page('keys', '/keys', { permission: 'keys:read', ...at('live', 'keys', 'y') }),
   page('audit', '/audit', { permission: 'audit:read', ...at('evidence', 'audit', 'a') }),
   page('auditEvent', '/audit/:id', { permission: 'audit:read' }),
   page('verifyReport', '/compliance/verify', {
@@ -59,12 +58,14 @@ const handMade: readonly Place[] = [
   }),
 ];
 
+const isOf = ({ list, of }: Resource, { name, answer }: Operation): boolean =>
+  list === name && (of === undefined || of === answer?.list);
 const specialOf = ({ list }: Group): Resource =>
-  resources.find((each) => each.list === list.name) ?? { list: list.name, at: { group: 'live', icon: 'list' } };
+  resources.find((each) => isOf(each, list)) ?? { list: list.name, at: { group: 'live', icon: 'list' } };
 
 /** The pages of lists and items that follow from operations. */
 function foldedPlaces(groups: readonly Group[]): readonly Place[] {
-  const order = (group: Group): number => resources.findIndex(({ list }) => list === group.list.name);
+  const order = ({ list }: Group): number => resources.findIndex((each) => isOf(each, list));
   return [...groups]
     .filter(({ segment }) => !handMade.some(({ name }) => name === segment))
     .sort((one, other) => order(one) - order(other))

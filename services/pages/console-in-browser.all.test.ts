@@ -66,6 +66,7 @@ beforeAll(async () => {
     target_name: HOSTILE.slice(0, 64),
     letter,
     import: run,
+    key: harness.api.ports.keyRing.list()[0]?.kid ?? '',
     event: seq,
     event_type: type,
     client: application.client_id,
@@ -210,6 +211,11 @@ test('the palette finds a person by the middle of the name, who is named instead
   }
   await speak(page, null);
   expect(serious()).toEqual([]);
+});
+
+test('a job that was not done in time is named above the queues', async () => {
+  await open(administrator.page, '/console/queues', 'Queues');
+  await administrator.page.getByText('not succeeded in time: clean-up-expired-tokens').waitFor();
 });
 
 test('what a control found is said once', async () => {

@@ -115,19 +115,20 @@ function fileOf({ responses }: Endpoint): string | undefined {
     : undefined;
 }
 
-/** The members of the usual answer; of a list, those of one item. */
-function answerOf({ path, responses }: Endpoint) {
+/** The members of the usual answer; of a list, those of one item. An answer of several lists alone has each of them. */
+function answersOf({ path, responses }: Endpoint): readonly NonNullable<Described['answer']>[] {
   const [first] = Object.values(responses);
   const shape = first !== null && first !== undefined && 'contentType' in first ? undefined : first;
-  if (shape === null || shape === undefined) return undefined;
+  if (shape === null || shape === undefined) return [];
   const schema = schemaOf(shape, 'output');
   const lists = Object.entries(schema.properties ?? {}).filter(([, { items }]) => items?.properties !== undefined);
   const isPaged = schema.properties?.next !== undefined;
-  const isAlone = isPaged || Object.keys(schema.properties ?? {}).length === 1;
+  const isAlone = isPaged || Object.keys(schema.properties ?? {}).length === lists.length;
   const ofName = segmentOf(path).replaceAll('-', '_');
-  const list = isAlone ? lists[0] : lists.find(([name]) => name === ofName);
-  if (list === undefined) return { members: membersOf(schema) };
-  return { list: list[0], ...(isPaged ? { paged: true as const } : {}), members: membersOf(list[1].items as Schema) };
+  const shown = isAlone ? lists : lists.filter(([name]) => name === ofName);
+  if (shown.length === 0) return [{ members: membersOf(schema) }];
+  const paged = isPaged ? { paged: true as const } : {};
+  return shown.map(([list, of]) => ({ list, ...paged, members: membersOf(of.items as Schema) }));
 }
 
 /** The option that a shape declares, through what makes it optional or null. */
@@ -197,8 +198,9 @@ function onlyShown(endpoint: Endpoint, all: readonly Placed[]): readonly string[
   const read = all
     .map(({ operation }) => operation.endpoint)
     .filter(({ method, path }) => method === 'GET' && segmentOf(path) === segmentOf(endpoint.path))
-    .flatMap((each) => namesOf(answerOf(each)?.members ?? {}));
-  return Object.keys(answerOf(endpoint)?.members ?? {}).filter((name) => !read.includes(name));
+    .flatMap((each) => answersOf(each).flatMap(({ members }) => namesOf(members)));
+  // A notice is for callers, in English.
+  return Object.keys(answersOf(endpoint)[0]?.members ?? {}).filter((name) => ![...read, 'notice'].includes(name));
 }
 
 /** The permission that opens what belongs to others. */
@@ -218,7 +220,7 @@ export const isAdministrative = ({ path, auth }: Endpoint): boolean =>
   auth.subject !== 'own' &&
   auth.subject !== 'permitted';
 
-function describe({ operation, wing }: Placed, all: readonly Placed[]): Described {
+function describe({ operation, wing }: Placed, all: readonly Placed[]): readonly Described[] {
   const { endpoint } = operation;
   const { auth, method } = endpoint;
   const permission = permissionOf(endpoint);
@@ -226,16 +228,18 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]): Describe
   const isRead = method === 'GET';
   const [query, body] = [asked(endpoint.query), asked(endpoint.body)];
   const words = actWords[endpoint.operation];
+  const segment = segmentOf(endpoint.path);
   const once = isRead ? [] : onlyShown(endpoint, all);
+  const [answer, ...others] = isRead ? answersOf(endpoint) : [];
   const members = Object.entries({ ...query, ...body }).filter(
     // What a dry run answers has no place in the dialog.
     ([name]) => !['reason', 'limit', 'cursor', 'dry_run'].includes(name),
   );
-  return given({
+  const described = given({
     name: nameOf(endpoint),
     method,
     path: endpoint.path,
-    segment: segmentOf(endpoint.path),
+    segment,
     wing,
     permission,
     stepUp: auth.stepUp === undefined ? undefined : true,
@@ -252,16 +256,17 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]): Describe
         }),
     params: Object.keys(asked(endpoint.params)),
     members: Object.fromEntries(members),
-    answer: isRead ? answerOf(endpoint) : undefined,
+    answer,
     once: once.length === 0 ? undefined : once,
     command: isRead ? undefined : commandOf(endpoint, operation.command as never, words),
   }) as Described;
+  return [described, ...others.map((other) => ({ ...described, segment: `${segment}.${other.list}`, answer: other }))];
 }
 
 /** The operations of administrators, as the console folds over them. */
 export const describeOperations = (placed: readonly Placed[]): readonly Described[] => {
   const all = placed.filter(({ operation }) => isAdministrative(operation.endpoint));
-  return all.map((each) => describe(each, all));
+  return all.flatMap((each) => describe(each, all));
 };
 
 const lines = (values: readonly unknown[]): string => values.map((value) => ` ${JSON.stringify(value)},`).join('\n');

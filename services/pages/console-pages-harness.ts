@@ -4,9 +4,9 @@ import { pathToFileURL } from 'node:url';
 import type { Group } from '#console/src/fold/group.ts';
 import { placeWords } from '#console/src/texts/generated/operations.ts';
 
-type Place = Pick<View, 'path' | 'permission'> & {
+type Place = {
   readonly name: string;
-  readonly wing?: string;
+  readonly path: string;
   readonly fold?: { readonly group: Pick<Group, 'creates'> };
 };
 // Of the browser's sources, which the compiler of the server does not read.
@@ -14,35 +14,32 @@ const { places, titleOf } = (await import(
   pathToFileURL(resolve(import.meta.dirname, '../../console/src/places.ts')).href
 )) as { readonly places: readonly Place[]; readonly titleOf: (place: Place, language: 'en' | 'de') => string };
 
-type View = { readonly path: string; readonly en: string; readonly de: string; readonly permission?: string };
-const viewOf = (place: Place, query = ''): View => ({
-  path: `/console${place.path === '/' ? '' : place.path}${query}`,
+type View = { readonly path: string; readonly en: string; readonly de: string };
+const viewOf = (place: Place): View => ({
+  path: `/console${place.path === '/' ? '' : place.path}`,
   en: titleOf(place, 'en'),
   de: titleOf(place, 'de'),
-  ...(place.permission === undefined ? {} : { permission: place.permission }),
 });
 /** A page of one item, which another test opens, has no view of its own. */
 const lists = places.filter(({ path }) => !path.includes(':'));
-const VIEWS: Readonly<Record<string, readonly string[]>> = { queues: ['?show=schedule'] };
-const ownTitle = (path: string, permission: string, en: string, de = en): View => ({ path, permission, en, de });
+const ownTitle = (path: string, en: string, de = en): View => ({ path, en, de });
 
 /**
- * Every view of an installation in use: its address, its title in both languages, and the permission that it needs.
+ * Every view of an installation in use: its address, and its title in both languages.
  * `{name}` is the id or title of a row that the test wrote. Lists follow from the pages themselves.
  */
 export const PAGES: readonly View[] = [
-  ...lists
-    .filter(({ name }) => !['agents', 'handoff-signoffs', 'verifyReport'].includes(name))
-    .flatMap((place) => ['', ...(VIEWS[place.name] ?? [])].map((query) => viewOf(place, query))),
-  ownTitle('/console/clients/{client}', 'clients:read', '{application}'),
-  ownTitle('/console/people/{person}', 'users:read', '{email}'),
-  ownTitle('/console/roles/auditor', 'roles:read', 'auditor'),
-  ownTitle('/console/incidents/{incident}', 'incidents:read', 'Credential stuffing', 'Durchprobieren von Zugangsdaten'),
-  ownTitle('/console/alert-targets/{target}', 'alerts:read', '{target_name}'),
-  ownTitle('/console/dead-letters/logout/{letter}', 'queues:manage', 'send-logout-tokens'),
-  ownTitle('/console/imports/{import}', 'imports:read', 'clerk'),
-  ownTitle('/console/compliance/backups-recent', 'compliance:read', 'The newest backup is less than a day old'),
-  ownTitle('/console/audit/{event}', 'audit:read', '{event_type}'),
+  ...lists.filter(({ name }) => !['agents', 'handoff-signoffs', 'verifyReport'].includes(name)).map(viewOf),
+  ownTitle('/console/clients/{client}', '{application}'),
+  ownTitle('/console/people/{person}', '{email}'),
+  ownTitle('/console/roles/auditor', 'auditor'),
+  ownTitle('/console/incidents/{incident}', 'Credential stuffing', 'Durchprobieren von Zugangsdaten'),
+  ownTitle('/console/alert-targets/{target}', '{target_name}'),
+  ownTitle('/console/dead-letters/logout/{letter}', 'send-logout-tokens'),
+  ownTitle('/console/imports/{import}', 'clerk'),
+  ownTitle('/console/keys/{key}', '{key}'),
+  ownTitle('/console/compliance/backups-recent', 'The newest backup is less than a day old'),
+  ownTitle('/console/audit/{event}', '{event_type}'),
 ];
 
 type NewPage = {
@@ -62,7 +59,7 @@ const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
   'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },
 };
 /** Lists that have rows from the start. */
-const FULL = ['users', 'sessions', 'clients', 'roles', 'compliance-controls'];
+const FULL = ['users', 'sessions', 'clients', 'keys', 'roles', 'compliance-controls'];
 
 /** What a list of a new installation says, and the button that makes the first item. */
 function saidBy({ name, fold }: Place): Omit<NewPage, 'path' | 'title'> {
@@ -88,6 +85,5 @@ export const NEW_PAGES: readonly NewPage[] = [
     ...SPECIAL[place.name],
   })),
   { path: '/audit?type=session.ended', title: 'Audit log', none: 'No event matches' },
-  { path: '/queues?show=schedule', title: 'Queues', none: 'No worker has declared its schedule yet' },
   { path: '/signoffs?state=', title: 'Sign-offs', none: 'Nothing is here yet' },
 ];

@@ -1,4 +1,4 @@
-import type { Item, Operation } from './operation.ts';
+import { type Item, type Operation, restOf } from './operation.ts';
 
 /** The operations of one kind of thing: all under one part of the API. */
 export type Group = {
@@ -17,8 +17,6 @@ export type Group = {
 };
 
 const isParam = (part: string): boolean => part.startsWith('{');
-/** The parts of the path after `/v1/admin/clients`. */
-const restOf = (operation: Operation): readonly string[] => operation.path.split('/').slice(4);
 
 /** Parameters right after the segment. */
 const leading = (operation: Operation): readonly string[] => {

@@ -15,7 +15,8 @@ import { fill, useTexts } from '../texts/languages.ts';
 import { OperationAct } from './act.tsx';
 import { actsOfRows, addressOf, type Group, hasPage, keyOf } from './group.ts';
 import type { Item, Members, Operation, Shape } from './operation.ts';
-import type { Resource } from './resource.ts';
+import type { Above, Resource } from './resource.ts';
+import type { Section } from './sections.ts';
 import { StateBadges, Value } from './value.tsx';
 import { useWords } from './words.ts';
 
@@ -125,6 +126,7 @@ export function Rows({
   label,
   query = {},
   only = () => true,
+  above: Top,
   empty,
 }: {
   readonly operation: Operation;
@@ -139,6 +141,7 @@ export function Rows({
   readonly query?: Readonly<Record<string, string>>;
   /** Which of its items are shown. */
   readonly only?: (item: Item) => boolean;
+  readonly above?: Above | undefined;
   readonly empty?: ComponentChildren;
 }) {
   const words = useWords(segment);
@@ -157,53 +160,79 @@ export function Rows({
       ...(special.every === undefined ? {} : { refetchInterval: special.every }),
     },
   );
+  const [answered] = pages.data?.pages ?? [];
   return (
-    <PagedList
-      label={label}
-      pages={pages}
-      itemsOf={(page) => ((page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only)}
-      empty={
-        empty ?? (
-          <Empty title={words.place('none')}>
-            <p>{words.place('why')}</p>
-          </Empty>
-        )
-      }
-    >
-      {(item: Item) => (
-        <Row
-          key={group === undefined || group.key.length === 0 ? JSON.stringify(item) : addressOf(group, item)}
-          {...(isPage ? { href: `${hrefOf(place)}/${addressOf(group, item)}` } : {})}
-          title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
-          meta={row.meta
-            .map((name) => [name, shapeAt(members, name) as Shape, valueAt(item, name)] as const)
-            .filter(([, , value]) => isShown(value))
-            .map(([name, shape, value]) => (
-              <span key={name}>
-                {isNamed(shape, name) ? `${words.member(name)} ` : null}
-                <Value name={name} shape={shape} value={value} segment={segment} isInline />
-              </span>
-            ))}
-          below={InRow == null ? undefined : <InRow item={item} />}
-          side={
-            <>
-              <StateBadges special={special} names={row.badges} members={members} item={item} segment={segment} />
-              {group === undefined || isPage ? null : (
-                <ItemActs group={group} special={special} item={item} members={members} />
-              )}
-              {acts.map((act) => (
-                <OperationAct
-                  key={act.name}
-                  operation={act}
-                  params={Object.fromEntries(act.params.map((param) => [param, path?.[param] ?? String(item[param])]))}
-                  name={titleOfItem(special, members, item, words.value)}
-                />
+    <>
+      {Top === undefined || answered === undefined ? null : <Top answer={answered} />}
+      <PagedList
+        label={label}
+        pages={pages}
+        itemsOf={(page) => ((page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only)}
+        empty={
+          empty ?? (
+            <Empty title={words.place('none')}>
+              <p>{words.place('why')}</p>
+            </Empty>
+          )
+        }
+      >
+        {(item: Item, at) => (
+          <Row
+            key={group === undefined ? JSON.stringify(item) : addressOf(group, item) || at}
+            href={isPage ? `${hrefOf(place)}/${addressOf(group, item)}` : special.leads?.(item as never)}
+            title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
+            meta={row.meta
+              .map((name) => [name, shapeAt(members, name) as Shape, valueAt(item, name)] as const)
+              .filter(([, , value]) => isShown(value))
+              .map(([name, shape, value]) => (
+                <span key={name}>
+                  {isNamed(shape, name) ? `${words.member(name)} ` : null}
+                  <Value name={name} shape={shape} value={value} segment={segment} isInline />
+                </span>
               ))}
-            </>
-          }
-        />
-      )}
-    </PagedList>
+            below={InRow == null ? undefined : <InRow item={item} />}
+            side={
+              <>
+                <StateBadges special={special} names={row.badges} members={members} item={item} segment={segment} />
+                {group === undefined || isPage ? null : (
+                  <ItemActs group={group} special={special} item={item} members={members} />
+                )}
+                {acts.map((act) => (
+                  <OperationAct
+                    key={act.name}
+                    operation={act}
+                    params={Object.fromEntries(
+                      act.params.map((param) => [param, path?.[param] ?? String(item[param])]),
+                    )}
+                    name={titleOfItem(special, members, item, words.value)}
+                  />
+                ))}
+              </>
+            }
+          />
+        )}
+      </PagedList>
+    </>
+  );
+}
+
+/** Items that the page of another list shows too. */
+export function Listed({
+  of,
+  by = {},
+  ...rows
+}: NonNullable<Section['list']> & Pick<Parameters<typeof Rows>[0], 'label' | 'empty'>) {
+  const { group, special } = (placeOf(of) as Place).fold as Fold;
+  const row = special.row?.filter((name) => !(name in by)) ?? [];
+  return (
+    <Rows
+      {...rows}
+      operation={group.list}
+      special={{ ...special, row }}
+      segment={group.segment}
+      group={group}
+      query={by}
+    />
   );
 }
 
@@ -306,9 +335,10 @@ function toWire({ kind }: Shape, name: string, value: string): string | undefine
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }
 
-/** The page of a list. */
-export function listOf({ group, special }: Fold) {
+/** Loads the page of a list. */
+export async function listOf({ group, special }: Fold) {
   const { list, segment, creates } = group;
+  const above = (await special.above?.())?.Above;
   const { begins = {}, ended = [] } = special;
   function Page({ title }: PageProps) {
     const words = useWords(segment);
@@ -355,6 +385,7 @@ export function listOf({ group, special }: Fold) {
             group={group}
             label={title}
             query={Object.fromEntries(asked)}
+            above={above}
             empty={
               isFiltered ? (
                 <Empty title={texts.noMatch}>

@@ -1,14 +1,20 @@
 import type { LanguageTag } from '../texts/in-languages.ts';
 
 /** Where the operations of administrators are: what is below has pages here, unless it is for people or callers themselves. */
-export const COLLECTIONS = ['/v1/admin/', '/v1/compliance/', '/v1/handoff/signoffs', '/v1/siem/'] as const;
-/** `/v1/admin/clients/{client_id}` → `clients`, `/v1/siem/targets` → `siem-targets`. */
+export const COLLECTIONS = ['/v1/admin/', '/v1/compliance/', '/v1/handoff/signoffs', '/v1/keys', '/v1/siem/'] as const;
+/** The parts of a path that name the kind of thing, and those after them. */
+function split(path: string) {
+  const parts = path.split('/');
+  const end = COLLECTIONS.find((each) => path.startsWith(each))?.split('/').length;
+  return { kind: parts.slice(2, end), rest: parts.slice(end) };
+}
+/** `/v1/admin/clients/{client_id}` → `clients`, `/v1/siem/targets` → `siem-targets`, `/v1/keys/rotate` → `keys`. */
 export const segmentOf = (path: string): string =>
-  path
-    .split('/')
-    .slice(2, 4)
-    .join('-')
+  split(path)
+    .kind.join('-')
     .replace(/^admin-/, '');
+/** The parts of the path after `/v1/admin/clients`. */
+export const restOf = ({ path }: Operation): readonly string[] => split(path).rest;
 
 /** A member of a request or an answer, as a form, a filter or a page shows it. */
 export type Shape = {

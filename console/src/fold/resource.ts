@@ -5,17 +5,20 @@ import type { IconName } from '../parts/icons.tsx';
 import type { COLLECTIONS, Item } from './operation.ts';
 import type { Parts } from './sections.ts';
 
-type ItemIn<A> = { [K in keyof A]: A[K] extends readonly (infer I)[] ? I : never }[keyof A];
+type ItemIn<A, L extends keyof A> = { [K in L]: A[K] extends readonly (infer I)[] ? I : never }[L];
 type ListName = {
   [N in OperationName]: N extends `GET ${(typeof COLLECTIONS)[number]}${string}` ? N : never;
 }[OperationName];
 
 type InRow = ComponentType<{ readonly item: Item }>;
+export type Above = ComponentType<{ readonly answer: Item }>;
 
 /** What is special about a resource; what is left out follows from the contracts of its operations. */
 export type Resource = {
   /** Its list, `GET /v1/admin/clients`, or one of an item. */
   readonly list: string;
+  /** Which list of the answer, where that has several. */
+  readonly of?: string;
   /** Its address below `/console`, by default its part of the API's. */
   readonly path?: string;
   readonly at?: { readonly group: 'live' | 'access' | 'evidence'; readonly icon: IconName; readonly key?: string };
@@ -48,6 +51,8 @@ export type Resource = {
   readonly events?: 'target' | 'client';
   /** Lists of other things that an item shows, by the filter that names it: `{ sessions: 'user_id' }`. */
   readonly lists?: Readonly<Record<string, string>>;
+  /** Where a row leads whose item has no page. */
+  readonly leads?: (item: never) => string | undefined;
   /** Types of events that say what ended items, which are in the list no more. */
   readonly ended?: readonly string[];
   /** Milliseconds after which a list or an item is read again. */
@@ -56,11 +61,12 @@ export type Resource = {
   readonly firstCommand?: string;
   /** What its page shows besides what follows from its contract. */
   readonly parts?: () => Promise<{ readonly parts: Parts }>;
+  /** What its list shows above the rows, of the whole answer. */
+  readonly above?: () => Promise<{ readonly Above: Above }>;
   /** What a row shows over its whole width. */
   readonly inRow?: () => Promise<{ readonly InRow: InRow }>;
 };
 
-type Names<N extends ListName> = readonly (keyof ItemIn<Answer<N>> & string)[];
 type Within<K extends string, V> = V extends readonly unknown[]
   ? never
   : V extends object
@@ -68,21 +74,25 @@ type Within<K extends string, V> = V extends readonly unknown[]
     : never;
 /** Names of members, and of members of those. */
 type Paths<T> = readonly { [K in keyof T & string]: K | Within<K, NonNullable<T[K]>> }[keyof T & string][];
-type Own = 'list' | 'title' | 'row' | 'badges' | 'counted' | 'elsewhere' | 'when' | 'blast' | 'also';
-type Typed<N extends ListName> = Omit<Resource, Own> & {
-  readonly title?: (item: ItemIn<Answer<N>>, word: (value: string) => string) => string;
-  readonly row?: Paths<ItemIn<Answer<N>>>;
-  readonly badges?: Names<N>;
-  readonly counted?: (item: ItemIn<Answer<N>>) => readonly [count: number, of: number];
-  readonly elsewhere?: Names<N>;
-  readonly blast?: Names<N>;
-  readonly when?: { readonly [A in OperationName]?: (item: ItemIn<Answer<N>> & Item) => boolean };
-  readonly also?: { readonly [A in OperationName]?: (item: ItemIn<Answer<N>>) => Item };
+type Own = 'list' | 'of' | 'title' | 'row' | 'badges' | 'counted' | 'elsewhere' | 'when' | 'blast' | 'also' | 'leads';
+type Typed<L, I> = Omit<Resource, Own> & {
+  readonly of?: L;
+  readonly title?: (item: I, word: (value: string) => string) => string;
+  readonly row?: Paths<I>;
+  readonly badges?: readonly (keyof I & string)[];
+  readonly counted?: (item: I) => readonly [count: number, of: number];
+  readonly elsewhere?: readonly (keyof I & string)[];
+  readonly blast?: readonly (keyof I & string)[];
+  readonly when?: { readonly [A in OperationName]?: (item: I & Item) => boolean };
+  readonly also?: { readonly [A in OperationName]?: (item: I) => Item };
+  readonly leads?: (item: I) => string | undefined;
 };
 
 /**
  * Says what is special about a resource. Its list, its pages, its acts and their forms follow from the contracts.
  * @example resource('GET /v1/admin/roles', { row: ['name', 'description'], badges: ['built_in'] })
  */
-export const resource = <N extends ListName>(list: N, special: Typed<N>): Resource =>
-  ({ ...special, list }) as Resource;
+export const resource = <N extends ListName, L extends keyof Answer<N> = keyof Answer<N>>(
+  list: N,
+  special: Typed<L, ItemIn<Answer<N>, L>>,
+): Resource => ({ ...special, list }) as Resource;

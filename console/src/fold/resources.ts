@@ -16,6 +16,42 @@ const REFUSED = ['title', 'cause', 'fix', 'requests', 'last_seen_at', 'refused_f
 
 /** What is special about resources, in the order of the navigation. One that is missing here has its page all the same. */
 export const resources: readonly Resource[] = [
+  resource('GET /v1/admin/job-queues', {
+    of: 'queues',
+    path: 'queues',
+    at: { group: 'live', icon: 'queues', key: 'q' },
+    row: ['name', 'waiting', 'active', 'delayed', 'oldest_age_seconds'],
+    badges: ['dead'],
+    leads: ({ name, dead }) => (dead === 0 ? undefined : `/console/dead-letters?queue=${name}`),
+    every: 5_000,
+    above: () => import('../pages/stale-jobs.tsx'),
+  }),
+  resource('GET /v1/admin/job-queues', {
+    of: 'schedules',
+    path: 'schedules',
+    beside: 'job-queues',
+    row: ['job', 'meaning', 'every_seconds', 'last_succeeded_at', 'next_run_at'],
+    badges: ['stale', 'late', 'last_outcome'],
+    every: 5_000,
+    above: () => import('../pages/stale-jobs.tsx'),
+  }),
+  resource('GET /v1/admin/dead-letters', {
+    beside: 'job-queues',
+    row: ['job', 'queue', 'job_id', 'failed_at', 'attempts'],
+    badges: ['code'],
+    blast: ['queue', 'code'],
+    every: 15_000,
+  }),
+  resource('GET /v1/keys', {
+    at: { group: 'live', icon: 'keys', key: 'y' },
+    page: true,
+    row: ['kid', 'purpose', 'alg', 'activates_at', 'signs_until', 'leaves_at', 'compromised_at'],
+    badges: ['state'],
+    when: { 'POST /v1/keys/{kid}/compromise': ({ state }) => !['retired', 'compromised'].includes(state) },
+    blast: ['state', 'purpose', 'leaves_at'],
+    events: 'target',
+    above: () => import('../pages/key-timeline.tsx'),
+  }),
   resource('GET /v1/admin/sessions', {
     at: { group: 'live', icon: 'sessions', key: 's' },
     title: ({ user_agent: agent }, word) => browserOf(agent, word),
@@ -54,6 +90,7 @@ export const resources: readonly Resource[] = [
     row: ['detection', 'subject', 'count', 'last_seen_at'],
     badges: ['severity', 'state'],
     elsewhere: ['actions'],
+    every: 15_000,
     when: {
       'POST /v1/admin/incidents/{incident_id}/acknowledge': ({ state }) => state === 'open',
       'POST /v1/admin/incidents/{incident_id}/close': ({ state }) => state !== 'closed',
@@ -90,13 +127,6 @@ export const resources: readonly Resource[] = [
     badges: ['is_active'],
     when: { 'POST /v1/admin/silences/{silence_id}/end': ({ is_active: is }) => is },
     blast: ['matchers'],
-  }),
-  resource('GET /v1/admin/dead-letters', {
-    beside: 'queues',
-    row: ['job', 'queue', 'job_id', 'failed_at', 'attempts'],
-    badges: ['code'],
-    blast: ['queue', 'code'],
-    every: 15_000,
   }),
   resource('GET /v1/admin/imports', {
     at: { group: 'live', icon: 'imports', key: 'm' },

@@ -15,26 +15,10 @@ import { isOpen, type Place, placeOf } from '../places.ts';
 import { operations } from '../texts/generated/operations.ts';
 import { useLanguage } from '../texts/languages.ts';
 import { OperationAct } from './act.tsx';
-import { Rows } from './list.tsx';
+import { Listed } from './list.tsx';
 import type { Item } from './operation.ts';
 import type { Asked, Parts, Section } from './sections.ts';
 import { placeText, useWords } from './words.ts';
-
-/** Items that another page lists too. */
-function Listed({ title, of, only, by = {} }: NonNullable<Section['list']> & { readonly title: string }) {
-  const { group, special } = (placeOf(of) as Place).fold as NonNullable<Place['fold']>;
-  return (
-    <Rows
-      operation={group.list}
-      special={{ ...special, row: special.row?.filter((name) => !(name in by)) ?? [] }}
-      segment={group.segment}
-      group={group}
-      label={title}
-      query={by}
-      {...(only === undefined ? {} : { only })}
-    />
-  );
-}
 
 /** What a section shows inside of its card. */
 function Body({ section, title }: { readonly section: Section; readonly title: string }) {
@@ -109,7 +93,7 @@ function Body({ section, title }: { readonly section: Section; readonly title: s
           <p>{none[1]}</p>
         </Empty>
       )}
-      {list === undefined ? null : <Listed title={title} {...list} />}
+      {list === undefined ? null : <Listed label={title} {...list} />}
     </div>
   );
 }

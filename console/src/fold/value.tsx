@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { visibleText } from '../data/visible-text.ts';
 import { CopyId } from '../parts/copy.tsx';
-import { Badge, Foreign, Id, Time, type Tone, useNumber } from '../parts/format.tsx';
+import { Badge, Foreign, Id, Time, type Tone, useDuration, useNumber } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Facts } from '../parts/page.tsx';
 import { refTo } from '../parts/ref.tsx';
@@ -19,7 +19,10 @@ const TONES: Readonly<Record<string, Tone | null>> = {
   applied: 'good',
   approved: 'accent',
   collecting: 'accent',
+  completed: 'good',
+  compromised: 'bad',
   critical: 'bad',
+  dead: 'bad',
   denied: 'bad',
   disabled: 'bad',
   document: 'warn',
@@ -32,6 +35,7 @@ const TONES: Readonly<Record<string, Tone | null>> = {
   given_up: 'bad',
   high: 'bad',
   interrupted: 'bad',
+  'keys.pending': 'accent',
   killed: 'bad',
   live: 'good',
   medium: 'warn',
@@ -42,6 +46,7 @@ const TONES: Readonly<Record<string, Tone | null>> = {
   pending: 'warn',
   queued: 'accent',
   registration: 'warn',
+  retiring: 'warn',
   revoked: 'bad',
   running: 'accent',
   sealing: 'accent',
@@ -59,13 +64,17 @@ const LOUD: Readonly<Record<string, Tone>> = {
   given_up: 'bad',
   is_active: 'warn',
   is_down: 'bad',
+  late: 'warn',
   overdue: 'bad',
+  stale: 'bad',
   waiting: 'accent',
 };
 
 /** Texts that are times, and those that are words of ours though their contract names no choice. */
 const IS_TIME = /_(?:at|until)$/;
 const IS_WORD = /^(?:detection|outcome|notice)$/;
+/** What the API says in English alone. */
+const IS_ENGLISH = /^(?:cause|fix|meaning)$/;
 
 /** A number that has a word of its own, such as none at all. */
 const numberWord = (name: string, value: unknown, word: (value: string) => string): string | undefined => {
@@ -88,7 +97,7 @@ function StateBadge({ name, shape, item, segment }: Of & { readonly name: string
     return <Badge tone={LOUD[name] ?? 'plain'}>{`${words.member(name)}: ${number(Number(value))}`}</Badge>;
   if (shape.kind === 'yes' || shape.kind === 'time')
     return <Badge tone={LOUD[name] ?? 'plain'}>{words.member(name)}</Badge>;
-  const tone = LOUD[name] ?? TONES[String(value)];
+  const tone = LOUD[name] ?? TONES[`${segment}.${value}`] ?? TONES[String(value)];
   return tone === null ? null : <Badge tone={tone ?? 'plain'}>{words.value(String(value))}</Badge>;
 }
 
@@ -137,6 +146,7 @@ export function Value({
   const words = useWords(segment);
   const texts = useTexts(common);
   const number = useNumber();
+  const duration = useDuration();
   if (isNothing(value)) return shape.kind === 'time' ? <Time at={null} /> : <>–</>;
   const ref = shape.kind === 'any' ? undefined : refTo(name, value);
   if (ref !== undefined) return ref;
@@ -144,6 +154,7 @@ export function Value({
     case 'time':
       return <Time at={String(value)} />;
     case 'number':
+      if (name.endsWith('_seconds')) return <>{duration(Number(value))}</>;
       return <>{numberWord(name, value, words.value) ?? number(Number(value))}</>;
     case 'yes':
       return <>{value === true ? texts.yes : texts.no}</>;
@@ -153,6 +164,7 @@ export function Value({
     case 'id':
       if (name === 'ip_address') return <Foreign>{shortAddress(String(value))}</Foreign>;
       if (IS_TIME.test(name)) return <Time at={String(value)} />;
+      if (IS_ENGLISH.test(name)) return <Foreign lang="en">{visibleText(String(value))}</Foreign>;
       return <Foreign>{visibleText(IS_WORD.test(name) ? words.value(String(value)) : String(value))}</Foreign>;
     case 'list':
       return isInline && shape.of?.kind !== 'object' ? (

@@ -1,10 +1,7 @@
-import { useRead } from '../data/api.ts';
 import { useCan, useSession } from '../data/session.tsx';
-import { Rows } from '../fold/list.tsx';
-import { KeyRow } from '../parts/key-row.tsx';
+import { Listed } from '../fold/list.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
-import { Empty, Shown } from '../parts/states.tsx';
-import { type Place, placeOf } from '../places.ts';
+import { Empty } from '../parts/states.tsx';
 import { inLanguages, useTexts } from '../texts/languages.ts';
 import { Dashboard } from './overview/dashboard.tsx';
 
@@ -17,8 +14,6 @@ const texts = inLanguages({
     noIncidents: 'No incident is open',
     noIncidentsWhy: 'Detections run on every event. A new incident appears here.',
     keys: 'Signing keys',
-    noKeys: 'No key is in the ring',
-    noKeysWhy: 'The API makes the first key when it starts.',
   },
   de: {
     lead: 'Was jetzt Aufmerksamkeit braucht',
@@ -28,62 +23,8 @@ const texts = inLanguages({
     noIncidents: 'Kein Vorfall ist offen',
     noIncidentsWhy: 'Erkennungen prüfen jedes Ereignis. Ein neuer Vorfall erscheint hier.',
     keys: 'Signaturschlüssel',
-    noKeys: 'Kein Schlüssel ist im Ring',
-    noKeysWhy: 'Die API legt den ersten Schlüssel an, wenn sie startet.',
   },
 });
-
-const REFRESH_MS = 15_000;
-
-function Incidents() {
-  const own = useTexts(texts);
-  const place = placeOf('incidents') as Place;
-  const { group, special } = place.fold as NonNullable<Place['fold']>;
-  return (
-    <Section title={own.incidents}>
-      <Rows
-        operation={group.list}
-        special={{ ...special, every: REFRESH_MS }}
-        segment={group.segment}
-        group={group}
-        label={own.incidents}
-        query={{ state: 'open', limit: '5' }}
-        empty={
-          <Empty title={own.noIncidents}>
-            <p>{own.noIncidentsWhy}</p>
-          </Empty>
-        }
-      />
-    </Section>
-  );
-}
-
-function Keys() {
-  const own = useTexts(texts);
-  const query = useRead('GET /v1/keys', {});
-  return (
-    <Section title={own.keys}>
-      <Shown query={query}>
-        {({ keys }) => {
-          const living = keys.filter(({ state }) => state !== 'retired').slice(0, 6);
-          if (living.length === 0)
-            return (
-              <Empty title={own.noKeys}>
-                <p>{own.noKeysWhy}</p>
-              </Empty>
-            );
-          return (
-            <ul class="rows" aria-label={own.keys}>
-              {living.map((key) => (
-                <KeyRow key={key.kid} of={key} />
-              ))}
-            </ul>
-          );
-        }}
-      </Shown>
-    </Section>
-  );
-}
 
 export function Page({ title }: PageProps) {
   const own = useTexts(texts);
@@ -91,6 +32,11 @@ export function Page({ title }: PageProps) {
   const { left_out: leftOut } = useSession();
   const hasDashboard = can('monitoring:read') && !leftOut.includes('monitoring');
   const hasNothing = !hasDashboard && !['incidents:read', 'keys:read'].some(can);
+  const noIncidents = (
+    <Empty title={own.noIncidents}>
+      <p>{own.noIncidentsWhy}</p>
+    </Empty>
+  );
   return (
     <div class="page">
       <PageHead title={title} lead={own.lead} />
@@ -101,8 +47,16 @@ export function Page({ title }: PageProps) {
       ) : null}
       {hasDashboard ? <Dashboard /> : null}
       <div class="grid">
-        {can('incidents:read') ? <Incidents /> : null}
-        {can('keys:read') ? <Keys /> : null}
+        {can('incidents:read') ? (
+          <Section title={own.incidents}>
+            <Listed label={own.incidents} of="incidents" by={{ state: 'open', limit: '5' }} empty={noIncidents} />
+          </Section>
+        ) : null}
+        {can('keys:read') ? (
+          <Section title={own.keys}>
+            <Listed label={own.keys} of="keys" only={({ state }) => state !== 'retired'} />
+          </Section>
+        ) : null}
       </div>
     </div>
   );

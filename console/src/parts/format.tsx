@@ -50,13 +50,6 @@ export function Time({ at }: { readonly at: string | null | undefined }) {
   );
 }
 
-/** What is to come or has been, and when: `expires in 3 days`, `expired 3 days ago`. */
-export const When = ({ at, coming, past }: { readonly at: string; readonly coming: string; readonly past: string }) => (
-  <span>
-    {Date.parse(at) > Date.now() ? coming : past} <Time at={at} />
-  </span>
-);
-
 export const useNumber = (): ((value: number) => string) => {
   const language = useLanguage();
   return (value) => numbers(language).format(value);
@@ -87,7 +80,9 @@ export const Badge = ({ tone = 'plain', children }: { readonly tone?: Tone; read
 );
 
 /** Text of users, clients and requests: its direction does not change the text around it. */
-export const Foreign = ({ children }: { readonly children: string }) => <bdi>{children}</bdi>;
+export const Foreign = ({ lang, children }: { readonly lang?: 'en'; readonly children: string }) => (
+  <bdi lang={lang}>{children}</bdi>
+);
 
 /** An id, whole for the clipboard. */
 export const Id = ({ children }: { readonly children: string }) => <code class="id">{children}</code>;

@@ -81,7 +81,7 @@ export function Row({
   side,
   below,
 }: {
-  readonly href?: string;
+  readonly href?: string | undefined;
   readonly title: ComponentChildren;
   readonly meta?: ComponentChildren;
   readonly side?: ComponentChildren;
@@ -133,7 +133,7 @@ export function PagedList<P, T>({
   readonly pages: Pages<P>;
   readonly itemsOf: (page: P) => readonly T[];
   readonly empty: ComponentChildren;
-  readonly children: (item: T) => ComponentChildren;
+  readonly children: (item: T, at: number) => ComponentChildren;
 }) {
   const texts = useTexts(common);
   const number = useNumber();

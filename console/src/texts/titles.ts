@@ -5,23 +5,19 @@ export const titles = inLanguages({
   en: {
     overview: 'Overview',
     stream: 'Live events',
-    keys: 'Signing keys',
     audit: 'Audit log',
     auditEvent: 'Event',
     verifyReport: 'Verify a bundle',
     inspector: 'Token inspector',
-    queues: 'Queues',
     backups: 'Backups',
   },
   de: {
     overview: 'Übersicht',
     stream: 'Ereignisse live',
-    keys: 'Signaturschlüssel',
     audit: 'Audit-Protokoll',
     auditEvent: 'Ereignis',
     verifyReport: 'Ein Paket prüfen',
     inspector: 'Token-Prüfung',
-    queues: 'Warteschlangen',
     backups: 'Sicherungen',
   },
 });

@@ -61,6 +61,17 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ['Close', 'The next sighting raises a new incident.'],
     ['Schließen', 'Die nächste Sichtung meldet einen neuen Vorfall.'],
   ),
+  compromiseKey: act(
+    [
+      'Report compromise',
+      'All its unexpired tokens are refused everywhere within a second, and another key signs at once. Applications refresh; people whose session is bound to it sign in again.',
+    ],
+    [
+      'Kompromittierung melden',
+      'Alle seine nicht abgelaufenen Tokens werden überall binnen einer Sekunde abgelehnt, und ein anderer signiert sofort. Anwendungen erneuern; wessen Sitzung an ihm hängt, meldet sich neu an.',
+    ],
+    { ends: true, command: 'keys compromise {kid} --reason {reason}' },
+  ),
   createAlertTarget: act(
     [
       'Add a target',
@@ -332,6 +343,14 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Das neue Geheimnis wird einmal gezeigt; das vorige gilt bis zum Ende der Überlappung. Nach einem Leck wählen Sie 0 Sekunden: dann enden auch seine Tokens, die seiner Benutzer und seine API-Schlüssel.',
     ],
     ENDS,
+  ),
+  rotateSigningKeys: act(
+    ['Rotate', 'The next key is published now, and signs once every verifier has it. No token is refused.'],
+    [
+      'Wechseln',
+      'Der nächste Schlüssel wird jetzt veröffentlicht und signiert, sobald jeder Prüfer ihn hat. Kein Token wird abgelehnt.',
+    ],
+    { command: 'keys rotate', options: { algorithm: '--algorithm' } },
   ),
   sendPasswordMail: act(
     ['Send a password mail', 'A code for a new password goes to the address of the account.'],
