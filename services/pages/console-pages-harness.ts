@@ -15,14 +15,11 @@ const { places, titleOf } = (await import(
 )) as { readonly places: readonly Place[]; readonly titleOf: (place: Place, language: 'en' | 'de') => string };
 
 type View = { readonly path: string; readonly en: string; readonly de: string };
-const viewOf = (place: Place): View => ({
-  path: `/console${place.path === '/' ? '' : place.path}`,
-  en: titleOf(place, 'en'),
-  de: titleOf(place, 'de'),
-});
+const ownTitle = (path: string, en: string, de = en): View => ({ path, en, de });
+const viewOf = (place: Place): View =>
+  ownTitle(`/console${place.path === '/' ? '' : place.path}`, titleOf(place, 'en'), titleOf(place, 'de'));
 /** A page of one item, which another test opens, has no view of its own. */
 const lists = places.filter(({ path }) => !path.includes(':'));
-const ownTitle = (path: string, en: string, de = en): View => ({ path, en, de });
 
 /**
  * Every view of an installation in use: its address, and its title in both languages.
