@@ -5,6 +5,19 @@ import { RATE_CLASSES } from '#services/platform/define/endpoint.ts';
 import { limitBuckets } from './buckets.ts';
 
 const bucketsOf = (env: Record<string, string> = {}) => limitBuckets(loadConfig(env).limits);
+const allOf = ({
+  global,
+  clients,
+  addressSecond,
+  probe,
+  byAddress,
+  byClient,
+  byUser,
+}: ReturnType<typeof bucketsOf>) => [
+  ...[global, clients, addressSecond, probe, byUser('read', [])],
+  ...Object.values(byAddress).flat(),
+  ...Object.values(byClient),
+];
 
 describe('default limits', () => {
   const buckets = bucketsOf();
@@ -35,16 +48,7 @@ describe('default limits', () => {
   });
 
   test('bucket names are unique: no two limits share a count', () => {
-    const all = [
-      buckets.global,
-      buckets.clients,
-      buckets.addressSecond,
-      buckets.probe,
-      ...Object.values(buckets.byAddress).flat(),
-      ...Object.values(buckets.byClient),
-      buckets.byUser('read', []),
-    ];
-    const distinct = new Set(all);
+    const distinct = new Set(allOf(buckets));
     expect(new Set([...distinct].map((bucket) => bucket?.name)).size).toBe(distinct.size);
   });
 
@@ -76,16 +80,7 @@ test('RATE_LIMIT_PROFILE=development multiplies every limit by 20', () => {
 test('every limit names where an operator sets it', () => {
   const buckets = bucketsOf();
   const settings = Object.values(limitSettings).map(({ env }) => env);
-  const all = [
-    buckets.global,
-    buckets.clients,
-    buckets.addressSecond,
-    buckets.probe,
-    ...Object.values(buckets.byAddress).flat(),
-    ...Object.values(buckets.byClient),
-    buckets.byUser('read', []),
-  ];
-  for (const bucket of all) expect(settings).toContain(bucket?.setting);
+  for (const bucket of allOf(buckets)) expect(settings).toContain(bucket?.setting);
   expect(buckets.byAddress.credential[0]?.setting).toBe('RATE_LIMIT_CREDENTIAL_PER_MINUTE');
   expect(buckets.byApiKey(2).setting).toBe('requests_per_minute of the API key');
 });
