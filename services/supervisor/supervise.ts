@@ -165,6 +165,12 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     () => drain(processes.children, requests),
   );
   processes.start();
+  // Before it is ready: what changes from the first moment on is seen.
+  options.onRunning?.(async () => {
+    await processes.ready;
+    await prepareAll({ ...options, steps }, config, stores, dataDir);
+    await processes.restart();
+  });
   const names = specs.map((spec) => spec.name).join(', ');
   await awaitStep(`${names} to be ready`, Promise.race([processes.ready, processes.failed]), options);
   collectWhenIdle();
@@ -177,10 +183,6 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   });
   const looking = setInterval(() => void watch.look(), SILENCE_LOOK_MS);
   undo.push(() => clearInterval(looking));
-  options.onRunning?.(async () => {
-    await prepareAll({ ...options, steps }, config, stores, dataDir);
-    await processes.restart();
-  });
   await Promise.race([requests.stop, processes.failed]);
 }
 
