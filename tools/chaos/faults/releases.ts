@@ -21,12 +21,13 @@ export const releaseFaults: readonly Fault[] = [
     const folder = join(system.folder, 'bad-release');
     mkdirSync(join(folder, '20990101000000_bad'), { recursive: true });
     writeFileSync(join(folder, '20990101000000_bad/migration.sql'), BAD);
+    writeFileSync(join(folder, '20990101000000_bad/phase.json'), '{"phase":"contract","down":"none, because it fails"}');
     const url = system.stores.url('postgres');
     const failure = await migrate(url, () => {}, [folder]).then(
       () => undefined,
-      (err: Error & { code?: string }) => err,
+      (err: Error & { cause?: { code?: string } }) => err,
     );
-    if (failure?.code !== '22012') throw new GuaranteeViolated(`a bad migration ended with ${failure?.message}`);
+    if (failure?.cause?.code !== '22012') throw new GuaranteeViolated(`a bad migration ended with ${failure?.message}`);
     const left = await system.stores.query(LEFT);
     if (left.length > 0) throw new GuaranteeViolated('a migration that failed left changes');
     return 'a migration that fails with its last statement';
