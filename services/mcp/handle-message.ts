@@ -1,9 +1,8 @@
 import type { ReadableStream } from 'node:stream/web';
 import { createMcpHandler, ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { FastifyRequest } from 'fastify';
-import { userOf } from '../core/authority/callers.ts';
+import { permissionsOf, userOf } from '../core/authority/callers.ts';
 import { clientIdOf } from '../core/authority/names.ts';
-import { permissionsOf } from '../core/authority/permissions.ts';
 import type { Caller } from '../core/ports.ts';
 import { type Answer, answer } from '../core/shared/answer.ts';
 import { askedIn } from './asked.ts';

@@ -54,9 +54,7 @@ export const flows: readonly Flow[] = [
       '/api/auth/list-accounts',
     ],
     unit: [`${IDENTITY}/social/handle-oauth-callback.db.test.ts`, `${IDENTITY}/social/linked-accounts.db.test.ts`],
-    integration: [
-      `${IDENTITY}/social/social-sign-in.integration.test.ts`,
-    ],
+    integration: [`${IDENTITY}/social/social-sign-in.integration.test.ts`],
     fault: [`${IDENTITY}/social/provider-answers.test.ts`],
     load: { none: 'The provider limits it; the product adds two requests and the session of a sign-in.' },
   },

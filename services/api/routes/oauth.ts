@@ -18,7 +18,7 @@ import { type Answer, answer, JsonText } from '#services/core/shared/answer.ts';
 import { introspectTokenEndpoint, revokeOAuthTokenEndpoint } from '#services/core/tokens/contract.ts';
 import { dpopNonce } from '#services/core/tokens/dpop/dpop-nonce.ts';
 import type { PresentedProof } from '#services/core/tokens/dpop/use-dpop-proof.ts';
-import { oauthClient } from '#services/core/tokens/issue/oauth-client.ts';
+import { oauthClient } from '#services/core/tokens/issue/grant-token.ts';
 import { revokeOAuthToken } from '#services/core/tokens/revoke/revoke-oauth-token.ts';
 import type { RevokePorts } from '#services/core/tokens/revoke/revoke-token.ts';
 import { introspectToken } from '#services/core/tokens/verify/introspect-token.ts';

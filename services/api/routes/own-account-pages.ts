@@ -4,7 +4,7 @@ import { createApiKey } from '#services/core/api-keys/create-api-key.ts';
 import { carriablePermissions } from '#services/core/api-keys/key-permissions.ts';
 import { listApiKeys } from '#services/core/api-keys/list-api-keys.ts';
 import { revokeApiKey } from '#services/core/api-keys/revoke-api-key.ts';
-import { permissionsOf } from '#services/core/authority/permissions.ts';
+import { permissionsOf } from '#services/core/authority/callers.ts';
 import { assertRecentSignIn, type HasStepUp, hasTwoFactors } from '#services/core/authority/recent-sign-in.ts';
 import { changeEmail } from '#services/core/identity/accounts/change-email.ts';
 import { changePassword } from '#services/core/identity/accounts/change-password.ts';

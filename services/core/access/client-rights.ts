@@ -1,4 +1,4 @@
-import { assertHolds } from '../authority/permissions.ts';
+import { assertHolds } from '../authority/callers.ts';
 import type { Caller, Tx } from '../ports.ts';
 import type { HasAccess } from './access-directory.ts';
 import { heldToHandOn } from './application-rights.ts';

@@ -1,7 +1,6 @@
 import { setAuditContext } from '../audit/audit-context.ts';
 import type { EndRule } from '../audit/end-rule-shapes.ts';
-import { isBuiltInClient } from '../authority/callers.ts';
-import { assertHolds } from '../authority/permissions.ts';
+import { assertHolds, isBuiltInClient } from '../authority/callers.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { ClientOrigin } from './access.store.ts';

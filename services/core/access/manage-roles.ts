@@ -1,5 +1,5 @@
 import { setAuditContext } from '../audit/audit-context.ts';
-import { assertHolds } from '../authority/permissions.ts';
+import { assertHolds } from '../authority/callers.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';

@@ -1,4 +1,4 @@
-import { assertHolds } from '../authority/permissions.ts';
+import { assertHolds } from '../authority/callers.ts';
 import type { Caller, Sql, Tx } from '../ports.ts';
 import { heldToGrant, isApplicationRole } from './application-rights.ts';
 import { roleUnknown } from './errors.ts';

@@ -1,5 +1,5 @@
 import { requestInvalid } from '#services/platform/errors.ts';
-import { holds } from '../authority/permissions.ts';
+import { holds } from '../authority/callers.ts';
 import type { Module } from '../module.ts';
 import type { Caller, Ports } from '../ports.ts';
 import { type HitView, REFS_MAX, type RefView } from './search-contract.ts';

@@ -1,7 +1,6 @@
 import type { HasAccess } from '../access/access-directory.ts';
 import { permissionsAmong, permissionsAt, rightsAt } from '../access/application-rights.ts';
-import { userOf } from '../authority/callers.ts';
-import { assertHolds, permissionsOf } from '../authority/permissions.ts';
+import { assertHolds, permissionsOf, userOf } from '../authority/callers.ts';
 import type { Caller, Ports, Sql } from '../ports.ts';
 import { type KeyOwner, readOwnerRoles } from './api-keys.store.ts';
 import type { LiveOwnedKey } from './live-key.ts';

@@ -3,10 +3,13 @@ import { agentCaller, callerAt, clientCaller, testCaller, userCaller } from '#to
 import type { Caller } from '../ports.ts';
 import {
   actingAgentOf,
+  assertHolds,
   authenticatedClientOf,
   clientOf,
+  holds,
   isByApiKey,
   isVettedClient,
+  permissionsOf,
   personOf,
   sessionOf,
   userOf,
@@ -62,4 +65,34 @@ test('a session and an API key are told from the other credentials', () => {
     true,
   ]);
   expect(others.map(isByApiKey)).toEqual([false, false]);
+});
+
+const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
+const withPermissions = (...permissions: string[]): Caller => clientCaller('c', permissions);
+
+test('a caller cannot grant permissions the caller lacks, whatever it may manage', () => {
+  expect(() => assertHolds(withPermissions('roles:manage', 'keys:read'), ['keys:read'])).not.toThrow();
+  expect(() => assertHolds(withPermissions('roles:manage'), [])).not.toThrow();
+  expect(() => assertHolds(withPermissions('roles:manage'), ['keys:manage', 'audit:read', 'keys:manage'])).toThrow(
+    expect.objectContaining({
+      code: 'rights_exceeded',
+      options: expect.objectContaining({ detail: 'You do not have audit:read, keys:manage.' }),
+    }),
+  );
+  expect(() => assertHolds({ kind: 'anonymous', request }, ['keys:read'])).toThrow();
+  expect(() => assertHolds({ kind: 'system', name: 'sallyport roles', request }, ['keys:manage'])).not.toThrow();
+});
+
+test('a permission is held by the credential that has it, by the process itself, and never by an anonymous caller', () => {
+  const all = ['keys:read'];
+  for (const caller of [
+    withPermissions(...all),
+    agentCaller('a', 'o', all),
+    userCaller('u', { permissions: new Set(all) }),
+  ]) {
+    expect([holds(caller, 'keys:read'), holds(caller, 'keys:manage')]).toEqual([true, false]);
+    expect([...permissionsOf(caller)]).toEqual(all);
+  }
+  expect(holds({ kind: 'system', name: 'sallyport', request }, 'keys:manage')).toBe(true);
+  expect(holds({ kind: 'anonymous', request }, 'keys:read')).toBe(false);
 });

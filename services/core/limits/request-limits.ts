@@ -1,9 +1,8 @@
 import { rateLimitBypasses, rateLimitRefusals } from '#observability/metrics/limits.ts';
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import { rateLimited } from '#services/platform/errors.ts';
-import { type AgentCaller, type ClientCaller, clientOf, isVettedClient, userOf } from '../authority/callers.ts';
+import { type AgentCaller, type ClientCaller, clientOf, holds, isVettedClient, userOf } from '../authority/callers.ts';
 import { actorIdOf } from '../authority/names.ts';
-import { holds } from '../authority/permissions.ts';
 import type { Caller, RateCounters } from '../ports.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
 import { type BypassPorts, createBypass } from './bypass-limit.ts';

@@ -10,7 +10,7 @@ import { assertMayIssue } from '../revocations/revocation-set.ts';
 import { type AccessTokenClaims, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
 import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
-import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
+import type { OAuthClient } from '../tokens/issue/grant-token.ts';
 import { rememberToken } from '../tokens/refresh/family-token.ts';
 import type { ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';

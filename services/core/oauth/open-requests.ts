@@ -3,7 +3,7 @@ import { keyedHash } from '../audit/audit-context.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { clientPrefixOf } from '../limits/client-prefix.ts';
 import type { Caller, Clock, RequestContext } from '../ports.ts';
-import type { OAuthClient } from '../tokens/issue/oauth-client.ts';
+import type { OAuthClient } from '../tokens/issue/grant-token.ts';
 import { openRequestsFull } from './errors.ts';
 
 /** Maximum open requests per client. An attacker can send requests in the name of a public client. */

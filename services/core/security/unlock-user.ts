@@ -1,6 +1,6 @@
 import { rightsOf } from '../access/role-rights.ts';
 import { recordEvent } from '../audit/record-event.ts';
-import { assertHolds } from '../authority/permissions.ts';
+import { assertHolds } from '../authority/callers.ts';
 import { userUnlocked } from '../identity/audit-events.ts';
 import { clearSignInFailures } from '../identity/sign-in/sign-in-guard.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';

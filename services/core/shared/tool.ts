@@ -2,9 +2,9 @@ import { z } from 'zod';
 import { type Endpoint, permissionOf } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
+import { holds } from '../authority/callers.ts';
 import { scopeNotGranted } from '../authority/errors.ts';
 import { type OwnScope, readerOfOwn } from '../authority/own-scopes.ts';
-import { holds } from '../authority/permissions.ts';
 import type { Caller } from '../ports.ts';
 
 /**

@@ -5,7 +5,7 @@ import type { GivenKeys } from '#services/core/access/client-keys.ts';
 import { createClient } from '#services/core/access/create-client.ts';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import { assertHolds } from '#services/core/authority/permissions.ts';
+import { assertHolds } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import type { AgentMethod } from './agent-shapes.ts';

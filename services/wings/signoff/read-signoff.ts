@@ -1,7 +1,7 @@
 import { auditProofPending } from '#services/core/audit/errors.ts';
 import { proveEvent } from '#services/core/audit/read/prove-event.ts';
+import { holds } from '#services/core/authority/callers.ts';
 import { accountRead } from '#services/core/authority/own-scopes.ts';
-import { holds } from '#services/core/authority/permissions.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
 import type { ReceiptView, SignOffView } from './contract.ts';

@@ -21,7 +21,10 @@ export const releaseFaults: readonly Fault[] = [
     const folder = join(system.folder, 'bad-release');
     mkdirSync(join(folder, '20990101000000_bad'), { recursive: true });
     writeFileSync(join(folder, '20990101000000_bad/migration.sql'), BAD);
-    writeFileSync(join(folder, '20990101000000_bad/phase.json'), '{"phase":"contract","down":"none, because it fails"}');
+    writeFileSync(
+      join(folder, '20990101000000_bad/phase.json'),
+      '{"phase":"contract","down":"none, because it fails"}',
+    );
     const url = system.stores.url('postgres');
     const failure = await migrate(url, () => {}, [folder]).then(
       () => undefined,

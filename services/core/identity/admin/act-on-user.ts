@@ -1,7 +1,7 @@
 import { rightsOf } from '#services/core/access/role-rights.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import type { EndRule } from '#services/core/audit/end-rule-shapes.ts';
-import { assertHolds } from '#services/core/authority/permissions.ts';
+import { assertHolds } from '#services/core/authority/callers.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import type { HasRevocationPush } from '#services/core/revocations/revocation-set.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';

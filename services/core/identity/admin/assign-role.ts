@@ -1,7 +1,7 @@
 import { heldToGrant } from '#services/core/access/application-rights.ts';
 import { roleSelfGrant } from '#services/core/access/errors.ts';
 import { lockRoleForGrant, rightsToGrant } from '#services/core/access/role-rights.ts';
-import { assertHolds } from '#services/core/authority/permissions.ts';
+import { assertHolds } from '#services/core/authority/callers.ts';
 import type { Caller } from '#services/core/ports.ts';
 import type { AccountDetailView } from '../contracts/admin-contract.ts';
 import { addUserRole, isOwnSignOffRole, readSessionTokens, removeUserRole } from '../users/users.store.ts';

@@ -1,6 +1,6 @@
 import { rightsToGrant } from '#services/core/access/role-rights.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import { assertHolds } from '#services/core/authority/permissions.ts';
+import { assertHolds } from '#services/core/authority/callers.ts';
 import type { Caller, Tx } from '#services/core/ports.ts';
 import { normaliseEmail } from '#services/platform/define/email.ts';
 import { asEmailTaken, replaceAddress } from '../accounts/change-email.ts';

@@ -8,7 +8,7 @@ import {
   type PresentedProof,
   verifyProof,
 } from '#services/core/tokens/dpop/use-dpop-proof.ts';
-import { oauthClient } from '#services/core/tokens/issue/oauth-client.ts';
+import { oauthClient } from '#services/core/tokens/issue/grant-token.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import { assertProfileProof } from '../assert-profile-proof.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';

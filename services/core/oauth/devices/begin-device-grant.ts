@@ -6,7 +6,7 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
 import { newUserCode, shownUserCode } from '#services/core/shared/user-codes.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
-import { oauthClient } from '#services/core/tokens/issue/oauth-client.ts';
+import { oauthClient } from '#services/core/tokens/issue/grant-token.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { codeHashOf } from '../authorize/issue-code.ts';

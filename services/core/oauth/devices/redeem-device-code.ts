@@ -1,8 +1,7 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { assertMayIssue } from '#services/core/revocations/revocation-set.ts';
-import type { ProvenKeys } from '#services/core/tokens/issue/grant-token.ts';
-import type { OAuthClient } from '#services/core/tokens/issue/oauth-client.ts';
+import type { OAuthClient, ProvenKeys } from '#services/core/tokens/issue/grant-token.ts';
 import { sessionEnded } from '#services/core/tokens/refresh/refresh-errors.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';

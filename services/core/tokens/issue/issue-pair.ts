@@ -6,6 +6,7 @@ import { recordEvent } from '#services/core/audit/record-event.ts';
 import {
   actingAgentOf,
   FIRST_PARTY_CLIENT_ID,
+  holds,
   isInstallation,
   ownerOfAgent,
   sessionOf,
@@ -13,7 +14,6 @@ import {
 } from '#services/core/authority/callers.ts';
 import { clientIdOf } from '#services/core/authority/names.ts';
 import { assertOwnCredential } from '#services/core/authority/own-credential.ts';
-import { holds } from '#services/core/authority/permissions.ts';
 import { assertRecentSignIn, type HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';

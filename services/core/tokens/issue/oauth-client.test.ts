@@ -3,8 +3,8 @@ import type { AccessDirectory, Client } from '#services/core/access/access-direc
 import type { Caller } from '#services/core/ports.ts';
 import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOfCall } from '#tools/testing/outcome.ts';
+import { oauthClient } from './grant-token.ts';
 import { issueClientToken } from './issue-client-token.ts';
-import { oauthClient } from './oauth-client.ts';
 
 const service = {
   clientId: 'service',

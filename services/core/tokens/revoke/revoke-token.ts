@@ -1,8 +1,7 @@
 import { tokenRevocations } from '#observability/metrics/tokens.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import { clientOf, FIRST_PARTY_CLIENT_ID, isByApiKey, userOf } from '#services/core/authority/callers.ts';
-import { holds } from '#services/core/authority/permissions.ts';
+import { clientOf, FIRST_PARTY_CLIENT_ID, holds, isByApiKey, userOf } from '#services/core/authority/callers.ts';
 import { assertRecentSignIn, type HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';

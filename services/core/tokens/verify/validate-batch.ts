@@ -1,6 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
-import { isAnonymous } from '#services/core/authority/callers.ts';
-import { permissionsOf } from '#services/core/authority/permissions.ts';
+import { isAnonymous, permissionsOf } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { permissionMissing, unauthenticated } from '#services/platform/errors.ts';
 import type { AccessTokenClaims } from '../access-token.ts';

@@ -1,4 +1,4 @@
-import { holds } from '#services/core/authority/permissions.ts';
+import { holds } from '#services/core/authority/callers.ts';
 import { usersRead } from '#services/core/identity/permissions.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';

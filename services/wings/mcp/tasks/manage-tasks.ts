@@ -1,5 +1,5 @@
+import { holds } from '#services/core/authority/callers.ts';
 import { principalOf } from '#services/core/authority/names.ts';
-import { holds } from '#services/core/authority/permissions.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import type { TaskKind, TaskOwner, TaskProgress, TaskRow } from '#services/core/shared/task-kind.ts';
 import type { Enqueue, Job } from '#services/platform/define/job.ts';

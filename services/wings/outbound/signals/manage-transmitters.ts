@@ -1,5 +1,5 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import { assertHolds } from '#services/core/authority/permissions.ts';
+import { assertHolds } from '#services/core/authority/callers.ts';
 import { sessionsManage } from '#services/core/identity/permissions.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
