@@ -56,7 +56,7 @@ const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
   'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },
 };
 /** Lists that have rows from the start. */
-const FULL = ['users', 'sessions', 'clients', 'keys', 'roles', 'compliance-controls'];
+const FULL = ['users', 'sessions', 'clients', 'job-queues', 'keys', 'roles', 'compliance-controls'];
 
 /** What a list of a new installation says, and the button that makes the first item. */
 function saidBy({ name, fold }: Place): Omit<NewPage, 'path' | 'title'> {

@@ -199,7 +199,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   name_prefix: ['Name begins with', 'Name beginnt mit'],
   new: ['New', 'Neu'],
   changed: ['Changed', 'Geändert'],
-  next_run_at: ['Next run', 'Nächster Lauf'],
+  next_run_at: ['Due', 'Fällig'],
   no_open_incident: ['Only while no serious incident is open', 'Nur, solange kein schwerer Vorfall offen ist'],
   not_applicable: ['Not applicable', 'Nicht anwendbar'],
   note: ['Note', 'Notiz'],
