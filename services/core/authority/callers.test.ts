@@ -59,11 +59,8 @@ test('an agent is vetted, as only an administrator registers it; a client may ha
 
 test('a session and an API key are told from the other credentials', () => {
   expect([user, held, client].map(sessionOf)).toEqual(['s', null, null]);
-  expect([user, { ...user, by: 'api_key' as const }, { ...agent, by: 'api_key' as const }].map(isByApiKey)).toEqual([
-    false,
-    true,
-    true,
-  ]);
+  const byKey = [user, { ...user, by: 'api_key' as const }, { ...agent, by: 'api_key' as const }].map(isByApiKey);
+  expect(byKey).toEqual([false, true, true]);
   expect(others.map(isByApiKey)).toEqual([false, false]);
 });
 

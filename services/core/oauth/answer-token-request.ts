@@ -4,7 +4,14 @@ import type { Caller } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { consumeProof, type DpopPorts, type PresentedProof, verifyProof } from '../tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
-import { type AdmittedClient, grantToken, type GrantTokenInput, type GrantTokenPorts, oauthClient, type RefreshedPair } from '../tokens/issue/grant-token.ts';
+import {
+  type AdmittedClient,
+  type GrantTokenInput,
+  type GrantTokenPorts,
+  grantToken,
+  oauthClient,
+  type RefreshedPair,
+} from '../tokens/issue/grant-token.ts';
 import type { ClientTokenAnswer } from '../tokens/issue/issue-client-token.ts';
 import { checkPresented } from '../tokens/refresh/rotate-family.ts';
 import { assertProfileProof } from './assert-profile-proof.ts';
