@@ -278,7 +278,7 @@ test('an act says what it affects, asks for a reason, shows its command line, an
   expect(event).toEqual({ reason: `left 'us'` });
   await harness.seal();
   await page.reload();
-  expect(await textOf(page.locator('.note.warn'))).toMatch(/^Disabled.*left 'us'$/s);
+  expect(await textOf(page.locator('.note.warn').first())).toMatch(/^Disabled.*left 'us'$/s);
   expect(serious()).toEqual([]);
 });
 
