@@ -151,7 +151,7 @@ test('a user adds, names and removes passkeys by the script of the page, and sig
   await context.close();
 });
 
-test('the browser forgets a passkey that is refused because nobody has it, and no other', async () => {
+test('the browser forgets a passkey that is refused because no account has it, and no other', async () => {
   const user = await signUp({ api: harness.api.url });
   const { page, context } = await harness.visit({}, user);
   await page.goto('/account/security');

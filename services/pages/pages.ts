@@ -37,7 +37,7 @@ export type SignInPage = {
   /** Why the last attempt failed. */
   readonly problem?: Said | undefined;
   readonly help?: SignInHelp | undefined;
-  /** The id of the passkey that was refused because nobody has it. */
+  /** The id of the passkey that was refused because no account has it. */
   readonly unknownPasskey?: string | undefined;
 };
 

@@ -121,7 +121,7 @@ export const userOperations = [
   operation(verifyUserEmailEndpoint, verifyUserEmail, {
     ...ofUser,
     verb: 'users verify-email <user>',
-    help: 'vouch for the address of an account as verified',
+    help: 'confirm the address of an account without a code',
     about: showUser,
     asks: (_input, { email }: AccountView) => `mark ${email} as verified`,
     lines: wholeState,

@@ -425,7 +425,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
   verifyUserEmail: act(
     [
       'Vouch for the address',
-      'It counts as verified, and whoever signed up with it keeps the password and sessions. A pending invitation ends without its roles.',
+      'It counts as verified, and the person who signed up with it keeps the password and sessions. A pending invitation ends without its roles.',
     ],
     [
       'Für die Adresse bürgen',

@@ -1035,7 +1035,7 @@ export type Operations = {
   "POST /v1/admin/users/{user_id}/disable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Change the address of an account at once and tell the old one; its sessions go on */
   "POST /v1/admin/users/{user_id}/email/change": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: ChangeUserEmailRequest }; readonly answer: AccountDetail };
-  /** Vouch for the address of an account as verified; a pending invitation ends, and its roles are not granted */
+  /** Confirm the address of an account without a code; a pending invitation ends, and its roles are not granted */
   "POST /v1/admin/users/{user_id}/email/verify": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };
   /** Enable a disabled account; ended sessions stay ended */
   "POST /v1/admin/users/{user_id}/enable": { readonly input: { readonly path: { readonly user_id: string | number }; readonly body: Reason }; readonly answer: AccountDetail };

@@ -86,7 +86,7 @@ describe('a changed address', () => {
   });
 });
 
-describe('nobody helps an account to more rights than their own', () => {
+describe('a help desk helps no account to more rights than its own', () => {
   test('neither one that has them nor one that is invited to them', async () => {
     const [by, boss] = [await harness.signedIn({ roles: ['operator'] }), await admin()];
     const invited = await inviteUser(harness.deps, { email: newEmail(), roles: ['admin'], reason }, harness.system);

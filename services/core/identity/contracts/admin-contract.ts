@@ -217,7 +217,7 @@ export const verifyUserEmailEndpoint = defineEndpoint({
   ...disableUserEndpoint,
   path: '/v1/admin/users/{user_id}/email/verify',
   operation: 'verifyUserEmail',
-  summary: 'Vouch for the address of an account as verified; a pending invitation ends, and its roles are not granted',
+  summary: 'Confirm the address of an account without a code; a pending invitation ends, and its roles are not granted',
   idempotency: 'answer',
   errors: HELPING,
 });

@@ -54,7 +54,7 @@ export async function signInWithPasskey(
   }
 }
 
-/** Whether nobody has this passkey, so that the browser may forget it. */
+/** Whether no account has this passkey, so that the browser may forget it. */
 export const isPasskeyUnknown = async ({ sql }: Pick<Ports, 'sql'>, credentialId: string): Promise<boolean> =>
   (await findPasskey(sql, credentialId)) === undefined;
 

@@ -121,7 +121,7 @@ test('the response to an incident ends consents granted since the sign-in, and k
   expect(await eventsOf(before.clientId)).toEqual([]);
 });
 
-test('an administrator sees and withdraws the consents of a user, with the reason in the log; nobody else’s change', async () => {
+test('an administrator sees and withdraws the consents of a user, with the reason in the log; those of others do not change', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await signInAt(user, client);
   await harness.codeFor(other, client);
