@@ -210,6 +210,7 @@ describe.each(permissions)('a user whose only permission is %s', (permission) =>
         await expect.poll(() => page.locator('.loading').count()).toBe(0);
       } else {
         expect(await page.locator(`nav a[href="${address}"]`).count()).toBe(0);
+        await page.waitForLoadState('networkidle', { timeout: 5_000 }).catch(() => {}); // Streams never end.
         const before = (await answers()).length;
         await route(page, address);
         await page.getByText(`It needs the permission ${listedPage.permission}.`).waitFor();

@@ -59,9 +59,9 @@ test('an agent is vetted, as only an administrator registers it; a client may ha
 
 test('a session and an API key are told from the other credentials', () => {
   expect([user, held, client].map(sessionOf)).toEqual(['s', null, null]);
-  const byKey = [user, { ...user, by: 'api_key' as const }, { ...agent, by: 'api_key' as const }].map(isByApiKey);
-  expect(byKey).toEqual([false, true, true]);
-  expect(others.map(isByApiKey)).toEqual([false, false]);
+  const by = 'api_key' as const;
+  const all = [user, { ...user, by }, { ...agent, by }, ...others];
+  expect(all.map(isByApiKey)).toEqual([false, true, true, false, false]);
 });
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };

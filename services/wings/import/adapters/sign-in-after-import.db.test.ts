@@ -98,11 +98,9 @@ test('the CSV of Clerk brings users with their passwords, and with whether their
     'id,primary_email_address,verified_email_addresses,unverified_email_addresses,password_digest,password_hasher';
   const rows = ['c1,v@clerk.example,v@clerk.example,', 'c2,u@clerk.example,,u@clerk.example'];
   await importText('clerk', [head, ...rows.map((row) => `${row},${digest},bcrypt`)].join('\n'));
-  const found = `SELECT email, "emailVerified" IS NOT NULL AS verified FROM users WHERE email LIKE '%@clerk.example' ORDER BY 1`;
-  expect((await harness.rows(found)).map(({ email, verified }) => [email, verified])).toEqual([
-    ['u@clerk.example', false],
-    ['v@clerk.example', true],
-  ]);
+  const found = `SELECT email || ' ' || ("emailVerified" IS NOT NULL) AS text FROM users WHERE email LIKE '%@clerk.example'`;
+  const texts = (await harness.rows(found)).map(({ text }) => text).sort();
+  expect(texts).toEqual(['u@clerk.example false', 'v@clerk.example true']);
   for (const email of ['u@clerk.example', 'v@clerk.example']) {
     expect(await enter(email, 'password of another')).toBe('login_refused');
     expect(await enter(email, 'password of a user')).toBe('ok');
