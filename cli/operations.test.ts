@@ -166,6 +166,8 @@ describe('on a terminal', () => {
     };
     const line = 'u1  then  enabled   user,auditor  a@example.test';
     expect(commandOf('users list').line?.(account)).toBe(line);
+    const consent = { client_id: 'a', client_name: 'App', logins: 2, scopes: ['openid'] };
+    expect(commandOf('users consents').line?.(consent)).toBe('a  token families 2  openid  App');
     expect(commandOf('users show').lines?.(state)).toEqual([
       line,
       'sessions 1  token families 2  last sign-in never',

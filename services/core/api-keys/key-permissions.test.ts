@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import type { HasAccess } from '../access/access-directory.ts';
 import type { Sql } from '../ports.ts';
-import { assertMayCarry } from './key-permissions.ts';
+import { assertMayCarry, carriablePermissions } from './key-permissions.ts';
 
 test('a client that this copy no longer knows can give a key no permission', async () => {
   const access = { client: () => undefined, applications: () => [], permissions: () => new Set() };
@@ -45,5 +45,14 @@ describe('a key can carry permissions of applications', () => {
     await expect(carry('notes:read')).resolves.toBeUndefined();
     for (const permission of ['notes:write', 'elsewhere:read'])
       await expect(carry(permission)).rejects.toMatchObject(refused);
+  });
+
+  test('which a new key of a user is offered, beside those that the user has', async () => {
+    const offered = carriablePermissions(
+      { sql: tx, ...ports },
+      userCaller('u1', { permissions: new Set(['keys:read']) }),
+    );
+    expect(await offered).toEqual(['keys:read', 'notes:read']);
+    expect(await carriablePermissions({ sql: tx, ...ports }, clientCaller('c1'))).toEqual([]);
   });
 });

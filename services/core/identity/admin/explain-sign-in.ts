@@ -49,13 +49,13 @@ export async function explainSignIn(
     },
     ports,
   );
-  const disabling = first.cause === 'disabled' ? await readDisabling(sql, user.id, first.since) : {};
+  const disabling = user.disabled_at === null ? {} : await readDisabling(sql, user.id, user.disabled_at);
   return { user_id: user.id, email: user.email, ...first, ...disabling, also };
 }
 
 /** Who disabled the account, and why: as the sealed log says, seconds after the act. */
-async function readDisabling(sql: Sql, id: string, since: string | null | undefined): Promise<Partial<SignInCause>> {
-  const asked = { limit: 1, type: 'user.disabled', target: `user:${id}`, from: since ?? undefined };
+async function readDisabling(sql: Sql, id: string, from: string): Promise<Partial<SignInCause>> {
+  const asked = { limit: 1, type: 'user.disabled', target: `user:${id}`, from };
   const [event] = (await listEvents({ sql }, asked)).events;
   if (event === undefined) return {};
   const { reason } = event.detail;

@@ -69,7 +69,9 @@ describe('a changed address', () => {
   test('stays unverified if the old one was', async () => {
     const user = await harness.newUser({ isVerified: false });
     const given = { user_id: user.id, reason, email: newEmail() };
-    expect(await changeUserEmail(harness.deps, given, harness.system)).toMatchObject({ email_verified_at: null });
+    // As the command line, which keeps no sessions in memory.
+    const { auth: _, ...ports } = harness.deps;
+    expect(await changeUserEmail(ports, given, harness.system)).toMatchObject({ email_verified_at: null });
   });
 
   test('is refused if another account has it, or while an incident keeps the account closed', async () => {
@@ -175,4 +177,16 @@ test('a user is found by id or by e-mail address in any case; an unknown one is 
   expect(await findUserId(harness.deps, id)).toBe(id);
   expect(await outcomeOf(findUserId(harness.deps, 'unknown@people.test'))).toBe('user_unknown');
   expect(await outcomeOf(why('no-such-user'))).toBe('user_unknown');
+});
+
+test('an altered event of the log says who disabled an account, and no reason', async () => {
+  const { id } = await harness.newUser();
+  await disableUser(harness.deps, { user_id: id, reason }, harness.system);
+  await harness.rows(
+    `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, target_kind, target_id, detail, occurred_at, sealed_at, leaf)
+     VALUES (0, gen_random_uuid(), 'user.disabled', 'ok', 'system', 'user', $1, '{}', now(), now(), '')`,
+    [id],
+  );
+  expect(await why(id)).toMatchObject({ cause: 'disabled', by: { kind: expect.any(String) } });
+  expect(await why(id)).not.toHaveProperty('reason');
 });

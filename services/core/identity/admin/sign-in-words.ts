@@ -3,7 +3,7 @@ import type { SignInCause, SignInExplanation } from '../contracts/admin-contract
 /** Whose sign-in the command line explains. */
 type Whose = Pick<SignInExplanation, 'user_id' | 'email'>;
 
-const count = (number: number | undefined, noun: string): string => `${number ?? 0} ${noun}${number === 1 ? '' : 's'}`;
+const count = (number: number | undefined, noun: string): string => `${number} ${noun}${number === 1 ? '' : 's'}`;
 
 function invited({ until, is_expired: isExpired }: SignInCause): string {
   const life = isExpired ? 'expired at' : 'is valid until';
