@@ -9,7 +9,7 @@ import { userHelped } from '../audit-events.ts';
 import { accountDisabled } from '../contracts/account-errors.ts';
 import type { AccountDetailView, AccountView } from '../contracts/admin-contract.ts';
 import { readInvitation, takeInvitation } from '../mail/invitations.store.ts';
-import { deleteCodes, deleteCodesOf } from '../mail/one-time-codes.store.ts';
+import { deleteCodes } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { markEmailVerified } from '../users/accounts.store.ts';
 import { actOnUser, lockNothing, type UserAct, type UserPorts } from './act-on-user.ts';
@@ -71,7 +71,6 @@ export const changeUserEmail = (
     if (to === email) return false;
     assertHolds(caller, await rightsToGrant(tx, (await readInvitation(tx, id))?.roles ?? []));
     await replaceAddress(tx, ports, { id, email, to, isVerified: verifiedAt !== null }, caller);
-    await deleteCodesOf(tx, id, 'change_email');
     await forgetCached(tx, ports, id);
     return true;
   }).catch(asEmailTaken);
