@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config';
+import { BACKGROUND, lowerPriority } from './services/platform/process/priority.ts';
+
+// As low as the stores and the hashing processes that tests wait for: their own work would starve them.
+lowerPriority(0, BACKGROUND);
 
 const common = {
   environment: 'node',

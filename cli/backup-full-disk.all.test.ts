@@ -22,7 +22,7 @@ const TABLESPACE = `small_${randomBytes(4).toString('hex')}`;
 const canMount = process.platform === 'linux' && process.getuid?.() === 0;
 if (!canMount) console.warn('SKIPPED: backups and restores on a full disk: only root may mount a small one');
 
-describe.skipIf(!canMount)('a full disk', { timeout: 240_000 }, () => {
+describe.skipIf(!canMount)('a full disk', () => {
   let harness: CliHarness;
   let disk: SmallDisk;
   let mount: string;
@@ -36,7 +36,7 @@ describe.skipIf(!canMount)('a full disk', { timeout: 240_000 }, () => {
     await harness.ports.raw(
       `INSERT INTO users (id, email) SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test' FROM generate_series(1, 7000) n`,
     );
-  }, 120_000);
+  });
   afterAll(async () => {
     disk?.unmount();
     await harness?.close();

@@ -23,7 +23,7 @@ afterEach(async () => {
 const credentials = (urls: Record<string, string>): void =>
   writeFileSync(join(dataDir, 'dev-credentials.json'), JSON.stringify(urls));
 
-describe('the stores of a verb', { timeout: 60_000 }, () => {
+describe('the stores of a verb', () => {
   test('are those of the environment, else the running local servers, else those of the credentials file', async () => {
     const given = {
       databaseUrl: inject('templateUrl').replace('sallyport_template', 'postgres'),

@@ -2,18 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { eventually } from '../tools/testing/eventually.ts';
 import { queryRows } from '../tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '../tools/testing/harness/product.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
-vi.setConfig({ testTimeout: 240_000 });
-
 let product: Product;
 beforeAll(async () => {
   product = await startProduct({ clusterDir: inject('clusterDir') });
-}, 120_000);
+});
 afterAll(() => product?.dispose());
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>

@@ -62,4 +62,4 @@ test('a start with another key-encryption key is refused without the previous on
   const later = await start({ KEY_ENCRYPTION_KEY: SECOND! });
   expect(await verdictOn(later, tokens.access_token)).toBe('active');
   await later.dispose();
-}, 240_000);
+});

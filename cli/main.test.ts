@@ -29,7 +29,7 @@ function sallyport(
   });
 }
 
-describe('exit codes', { timeout: 60_000 }, () => {
+describe('exit codes', () => {
   test.each([
     [['nonsense']],
     [['status', '--nonsense']],

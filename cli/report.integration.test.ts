@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import {
   type ComplianceHarness,
   openComplianceHarness,
@@ -10,8 +10,6 @@ import {
 import { advanceReports } from '../services/wings/compliance/reports/advance-reports.ts';
 import { threeControls } from '../services/wings/compliance/reports/report-harness.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let harness: ComplianceHarness;
 beforeAll(async () => {

@@ -121,7 +121,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-describe('sallyport restore --from', { timeout: 240_000 }, () => {
+describe('sallyport restore --from', () => {
   test('without high-water marks, every earlier token is refused, sign-in goes on, and the restore is recorded', async () => {
     const into = await emptyDatabase();
     const dataDir = await newDataDir();

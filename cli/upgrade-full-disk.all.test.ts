@@ -17,7 +17,7 @@ const NAME = `small_${randomBytes(4).toString('hex')}`;
 const canMount = process.platform === 'linux' && process.getuid?.() === 0;
 if (!canMount) console.warn('SKIPPED: migrations and rollbacks on a full disk: only root may mount a small one');
 
-describe.skipIf(!canMount)('a full disk of PostgreSQL', { timeout: 120_000 }, () => {
+describe.skipIf(!canMount)('a full disk of PostgreSQL', () => {
   let folder: string;
   let disk: SmallDisk;
   let serverUrl: string;
@@ -43,7 +43,7 @@ describe.skipIf(!canMount)('a full disk of PostgreSQL', { timeout: 120_000 }, ()
     // The base of the schema is elsewhere; what a migration makes lies on the small disk.
     await onServer((admin) => admin.query(`CREATE DATABASE ${NAME}`));
     await migrate(url);
-  }, 120_000);
+  });
   afterAll(async () => {
     if (serverUrl)
       await onServer(async (admin) => {

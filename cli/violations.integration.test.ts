@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineAuditEvent } from '../services/platform/define/audit-event.ts';
 import { known } from '../services/platform/define/audit-member.ts';
 import { checkControls } from '../services/wings/compliance/check-controls.ts';
@@ -9,8 +9,6 @@ import {
 } from '../services/wings/compliance/compliance-harness.ts';
 import { controls } from '../services/wings/compliance/controls/all.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 // A declaration that lets an address in a leaf, as leaves of earlier versions may have it.
 defineAuditEvent({

@@ -71,7 +71,7 @@ beforeAll(async () => {
   });
   browser = await launchChromium();
   await Promise.all(EXAMPLES.map((example, at) => start(example, ports[at] as number, product.api)));
-}, 240_000);
+});
 
 afterAll(async () => {
   await browser?.close();

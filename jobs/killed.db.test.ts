@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { deliverMails } from '#services/core/identity/mail/deliver-mail.ts';
 import { queueMail } from '#services/core/identity/mail/queue-mail.ts';
@@ -17,8 +17,6 @@ import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harn
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
-
-vi.setConfig({ testTimeout: 240_000 });
 
 let database: TestDatabase;
 let harness: LogHarness;

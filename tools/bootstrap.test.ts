@@ -61,7 +61,7 @@ function writeLock(version: string): void {
 const sallyport = (...args: string[]): Promise<{ stdout: string; stderr: string }> =>
   run(process.execPath, [join(clone, 'tools/sallyport.mjs'), ...args], { cwd: clone });
 
-describe('a bare clone', { timeout: 60_000 }, () => {
+describe('a bare clone', () => {
   test('the first run installs with messages and forwards its arguments; the second installs nothing and prints no message', async () => {
     const first = await sallyport('start', '--a b');
     expect(first.stdout).toBe(`["start","--a b"] ${process.versions.node}\n`);
@@ -145,7 +145,7 @@ test('a package that was removed from node_modules is reported with the fix', as
   });
 });
 
-describe('a bundle', { timeout: 60_000 }, () => {
+describe('a bundle', () => {
   const SOURCES = ['cli', 'jobs', 'observability', 'services'];
   /** Copies a source, as the bundler of the product does with much ado, and does something to the clone before it ends. */
   const bundler = (and = ''): void =>
@@ -256,7 +256,7 @@ describe('a bundle', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the launcher', { timeout: 60_000 }, () => {
+describe('the launcher', () => {
   /** Counts the signals it receives, and exits with 40 + count at SIGUSR2 or when the channel closes. */
   const counter = `
     let count = 0;

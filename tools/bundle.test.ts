@@ -41,7 +41,7 @@ function reach(name: string, seen = new Set<string>()): Set<string> {
   return seen;
 }
 
-test('a bundle of the same sources is equal byte for byte', { timeout: 120_000 }, async () => {
+test('a bundle of the same sources is equal byte for byte', async () => {
   const again = join(root, 'dist/again');
   try {
     await run(process.execPath, [join(root, 'tools/bundle.mjs'), again], { cwd: root });

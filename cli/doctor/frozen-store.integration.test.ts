@@ -68,7 +68,7 @@ const SKIPPED = [
   'advisories',
 ];
 
-test('doctor probes a store that does not answer only once', { timeout: 60_000 }, async () => {
+test('doctor probes a store that does not answer only once', async () => {
   const before = proxy.connections();
   await runCli(['doctor'], env);
   expect(proxy.connections() - before).toBe(1);

@@ -174,4 +174,4 @@ test('two operators killed at a row leave whole batches, and the next ones end w
       users_sha256: first.users_sha256,
     },
   });
-}, 120_000);
+});

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { openBreakGlass } from '#services/wings/privacy/access/break-glass.ts';
 import { processPrivacyRequests } from '#services/wings/privacy/access/privacy-requests.ts';
@@ -12,8 +12,6 @@ import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
 
 // Each command is a process of its own.
-vi.setConfig({ testTimeout: 240_000 });
-
 let harness: CliHarness;
 let ports: CliHarness['ports'];
 beforeAll(async () => {

@@ -88,7 +88,7 @@ test('a person who is shredded while a backup is written is in no backup: what w
   const url = await restore('after');
   await expect(decryptThere(url, shredded)).rejects.toMatchObject({ code: 'phi_shredded' });
   expect(await decryptThere(url, kept)).toBe('kept');
-}, 240_000);
+});
 
 test('keys that rotate while a backup is written: every value is readable in the restored database, and here', async () => {
   const value = await harness.encrypt('rotated', { subject_id: 'rotates' });
@@ -101,7 +101,7 @@ test('keys that rotate while a backup is written: every value is readable in the
   );
   expect(await harness.decrypt(value)).toBe('rotated');
   expect(await decryptThere(await restore('rotating'), value)).toBe('rotated');
-}, 240_000);
+});
 
 test('a backup is refused where only the mark of another installation’s log is left, and nothing is restored', async () => {
   await backUp('foreign');
@@ -120,7 +120,7 @@ test('a backup is refused where only the mark of another installation’s log is
     options: { detail: expect.stringContaining('those of the log another.example/log') },
   });
   expect(await queryRows(database.url, `SELECT FROM pg_tables WHERE schemaname = 'public'`)).toEqual([]);
-}, 240_000);
+});
 
 test('a backup of an older schema, and of one that this version does not know, are refused by name', async () => {
   const [last] = await harness.ports.raw<{ name: string; checksum: string }>(
@@ -138,7 +138,7 @@ test('a backup of an older schema, and of one that this version does not know, a
   await set(last?.checksum as string, true);
   await expect(restore('older')).rejects.toMatchObject({ code: 'backup_schema_older' });
   await expect(restore('unknown')).rejects.toMatchObject({ code: 'backup_schema_unknown' });
-}, 120_000);
+});
 
 test('a person who is erased from the audit log while a backup is written is in no backup', async () => {
   await harness.ports.raw(`INSERT INTO audit_log (origin, first_seq, root) VALUES ('test/log', 0, sha256(''))`);
@@ -148,4 +148,4 @@ test('a person who is erased from the audit log while a backup is written is in 
   );
   await expect(overtaken).rejects.toMatchObject({ code: 'backup_overtaken' });
   expect((await backUp('erased')).rows).toBeGreaterThan(0);
-}, 120_000);
+});

@@ -132,4 +132,4 @@ test('the Python SDK finds the server, registers, signs a user in, calls and ref
   const { tools, ...seen } = JSON.parse(lines[1] as string);
   expect(tools).toEqual(expect.arrayContaining(TOOLS));
   expect(seen).toMatchObject({ isError: false, wasRefreshed: true, scope: expect.stringContaining('own.sessions') });
-}, 180_000);
+});

@@ -1,6 +1,6 @@
 // About: services/pages/ services/core/identity/accounts/
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, signUp } from '#tools/testing/flows/flows.ts';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
 import {
@@ -11,8 +11,6 @@ import {
 } from '#tools/testing/harness/browser.ts';
 import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 import { button, heading, newAuthorization, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PASSWORD = 'seven quiet rivers of tin';
 async function signUpOn(page: Page, email: string): Promise<void> {

@@ -1,7 +1,7 @@
 // About: services/wings/import/bridge/
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
 import {
@@ -11,8 +11,6 @@ import {
   PAGES_ORIGIN,
 } from '#tools/testing/harness/browser.ts';
 import { button, heading } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let provider: LegacyProvider;
 let oldApp: Server;

@@ -1,6 +1,6 @@
 // About: console/src/
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { actionNames, effectTexts, seenTexts, undoTexts } from '#console/src/texts/detections.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
@@ -23,8 +23,6 @@ import {
 } from './console-harness.ts';
 import { PAGES } from './console-pages-harness.ts';
 import { newPagesClient, textOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let harness: ConsoleHarness;
 let person: { readonly id: string; readonly email: string };

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
 import {
   type ConsoleHarness,
@@ -10,8 +10,6 @@ import {
 } from './console-browser-harness.ts';
 import { NEW_PAGES } from './console-pages-harness.ts';
 import { textOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let harness: ConsoleHarness;
 let administrator: ConsoleVisit;

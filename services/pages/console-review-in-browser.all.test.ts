@@ -1,6 +1,6 @@
 // About: console/src/
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
@@ -23,8 +23,6 @@ import {
   openPage,
 } from './console-browser-harness.ts';
 import { newPagesAgent, textOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const systemCaller = testCaller as typeof testCaller & { readonly kind: 'system' };
 /** Two letters with a character between them that reorders what follows. */

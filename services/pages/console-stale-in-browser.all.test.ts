@@ -1,6 +1,6 @@
 // About: console/src/
 // What the console shows when its figures are old, or when a refresh fails.
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { countEventHours } from '#services/wings/monitoring/count-event-hours.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
@@ -8,8 +8,6 @@ import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
 
 asShipped();
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let harness: ConsoleHarness;
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { auditEventView } from '#services/core/audit/contract.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
@@ -14,8 +14,6 @@ import type { Json } from '#tools/testing/http-client.ts';
 import { newVictim } from '../api/attacks/authority-victims-harness.ts';
 import { sampleRequests } from '../api/attacks/sample-input-harness.ts';
 import { type ConsoleHarness, type ConsoleVisit, openConsoleHarness } from './console-browser-harness.ts';
-
-vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 });
 
 /**
  * What reaches the browser of a user with one permission. Which operation needs which permission, and which fields its

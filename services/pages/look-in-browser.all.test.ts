@@ -1,5 +1,5 @@
 // About: services/pages/
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import * as english from '#services/core/identity/mail/letters.ts';
 import * as german from '#services/core/identity/mail/letters-german.ts';
 import { renderMail } from '#services/core/identity/mail/render-mail.ts';
@@ -15,8 +15,6 @@ import {
 import { send } from '#tools/testing/http-client.ts';
 import { openMailFolder } from '#tools/testing/mail-folder.ts';
 import { button, heading, newAuthorization, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let harness: BrowserHarness;
 beforeAll(async () => {

@@ -3,7 +3,7 @@
 // `outage-of-minutes.all.test.ts` they are real.
 
 import type { Browser, Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
@@ -14,8 +14,6 @@ import { type ConsoleHarness, openConsoleHarness, openPage } from './console-bro
 import { button, heading, seen } from './pages-harness.ts';
 
 asShipped();
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const AWAY = 'The service does not answer. This page tries again by itself.';
 /** Minutes that pass in the page at once. */

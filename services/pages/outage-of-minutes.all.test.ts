@@ -14,7 +14,7 @@ const AWAY_MS = 180_000;
 const BACK_MS = 90_000;
 const AWAY = 'The service does not answer. This page tries again by itself.';
 
-vi.setConfig({ testTimeout: 2 * AWAY_MS, hookTimeout: 120_000 });
+vi.setConfig({ testTimeout: 2 * AWAY_MS });
 
 let stores: OwnStores;
 let product: Product;

@@ -1,5 +1,5 @@
 // About: services/pages/
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
 import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
@@ -12,8 +12,6 @@ import {
 import { send } from '#tools/testing/http-client.ts';
 import { ageSessions, section, signedInWithout, status, unfold } from './own-account-harness.ts';
 import { button, formPage, heading, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const PASSWORD = 'seven quiet rivers of tin';
 const IPHONE =

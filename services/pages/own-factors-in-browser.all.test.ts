@@ -1,14 +1,12 @@
 // About: services/pages/ services/core/identity/factors/
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
 import { ageSessions, isInSight, section, signedInWithout, status, unfold } from './own-account-harness.ts';
 import { addAuthenticator, button, heading, seen, signInOn, textOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let harness: BrowserHarness;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 // About: services/pages/
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { disablePasswordSignIn } from '#services/core/identity/sign-in/sign-in-guard.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
@@ -33,8 +33,6 @@ import {
   textOf,
   viaApi,
 } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const SCOPES = ['openid', 'email', 'offline_access', 'tasks:read'];
 /** A client name that imitates another client or tries to run a script. */

@@ -1,5 +1,5 @@
 // About: services/pages/ services/core/identity/social/
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
 import {
   type BrowserHarness,
@@ -10,8 +10,6 @@ import {
 } from '#tools/testing/harness/browser.ts';
 import { providerAccount } from '#tools/testing/harness/social.ts';
 import { button, heading, newAuthorization, newPagesClient, userInfoOf } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const SCOPES = ['openid', 'email'];
 

@@ -3,13 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { PICTURE_BYTES_MAX, PICTURES, PICTURES_FOLDER } from '#tools/checks/pictures.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
 import { writeFigures } from './console-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const isKept = process.env.PAGE_SCREENSHOTS !== undefined;

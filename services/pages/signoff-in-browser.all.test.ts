@@ -1,5 +1,5 @@
 // About: services/pages/ services/wings/signoff/
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
@@ -7,8 +7,6 @@ import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts'
 import { type BrowserHarness, expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
 import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { button, heading, newPagesAgent, seen } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 const OWNER = newEmail();
 let harness: BrowserHarness;

@@ -2,7 +2,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFileOutbox, mailFolderOf } from '#services/platform/mail/file-outbox.ts';
 import {
   type BrowserHarness,
@@ -12,8 +12,6 @@ import {
 } from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { button, heading, seen } from './pages-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
 let harness: BrowserHarness;
 let folder: string;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { jobsOf, scheduledJobs } from '#jobs/schedules.ts';
 import { WINGS } from '#services/platform/config/wings.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
@@ -11,8 +11,6 @@ import { send } from '#tools/testing/http-client.ts';
 
 const leftOutEndpoints = await collectEndpoints('wings');
 const ALL = { WORKER_COPIES: '1', MCP_COPIES: '1' };
-
-vi.setConfig({ testTimeout: 240_000 });
 
 let harness: ProductHarness;
 beforeAll(async () => {

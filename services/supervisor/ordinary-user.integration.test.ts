@@ -13,7 +13,7 @@ const ownerOf = (pid: number): number => statSync(`/proc/${pid}`).uid;
 const canTry =
   process.getuid?.() === 0 && userCan(unprivileged, '-r', join(repositoryRoot, 'node_modules/node/bin/node'));
 
-test.runIf(canTry)('an ordinary user starts and stops everything without root', { timeout: 120_000 }, async () => {
+test.runIf(canTry)('an ordinary user starts and stops everything without root', async () => {
   const bench = new TestBench({ uid: unprivileged.uid, gid: unprivileged.gid });
   try {
     const run = await bench.start({ HOME: bench.folder });

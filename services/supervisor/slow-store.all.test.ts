@@ -77,7 +77,7 @@ const isReady = async (): Promise<boolean> => {
   return messages.some(({ type }) => type === 'ready');
 };
 
-describe.each(['api', 'worker'] as const)('%s', { timeout: 90_000 }, (kind) => {
+describe.each(['api', 'worker'] as const)('%s', (kind) => {
   test('a database that refuses connections at the start is waited for', async () => {
     await proxy.cut();
     await startChild(kind);

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
 import { pushHandoffsJob } from '#jobs/contracts/handoff.ts';
 import { sendLogoutTokensJob } from '#jobs/contracts/oauth.ts';
@@ -20,8 +20,6 @@ import { askToken, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#too
 import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
 import { type Composed, compose } from './compose.ts';
-
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 180_000 });
 
 type Arrived = { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: string };
 

@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from '../wings/compliance/compliance-harness.ts';
 import { controls } from '../wings/compliance/controls/all.ts';
 import { advanceReports } from '../wings/compliance/reports/advance-reports.ts';
 import { readReport, readReportBundle, readReportPdf } from '../wings/compliance/reports/read-report.ts';
 import { requestReport } from '../wings/compliance/reports/request-report.ts';
 import { renderReportPdf } from './report-pdf.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let harness: ComplianceHarness;
 beforeAll(async () => {

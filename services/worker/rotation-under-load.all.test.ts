@@ -180,4 +180,4 @@ test('keys of two algorithms that each change every few seconds under load cause
     `SELECT count(*)::int AS n FROM server_secrets WHERE purpose = 'refresh' AND activates_at < now()`,
   );
   expect(versions!.n).toBeGreaterThanOrEqual(2);
-}, 240_000);
+});

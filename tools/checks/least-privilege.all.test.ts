@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { rehearseRestoreJob } from '#jobs/contracts/operations.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { ensureRedisBinary } from '#services/platform/local/redis-binary.ts';
@@ -18,8 +18,6 @@ import { type RoleProcess, startContainerRole } from '#tools/testing/processes/c
 import { smoke } from '../stack/smoke.ts';
 
 // Four processes start one after another: more than the usual time limit allows on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const root = resolve(import.meta.dirname, '../..');
 const suffix = randomBytes(5).toString('hex');
 const database = `least_${suffix}`;

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { bind } from '#services/api/bind.ts';
 import { made, serve } from '#services/api/route-harness.ts';
@@ -19,8 +19,6 @@ import { haproxyProgram, root } from '../stack/programs.ts';
 import { startNginx } from '../stack/telemetry.ts';
 
 // HAProxy and nginx may be fetched once.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
-
 /** As `DRAIN_NOTICE_SECONDS` would be. */
 const NOTICE_MS = 2_000;
 /** Longest time for which a copy that answers 503 still gets requests. */

@@ -27,7 +27,7 @@ beforeAll(() => {
   const schemas = JSON.parse(run(python, ['-c', PROGRAM, ...uids.map(String)])) as Record<string, object>;
   const ajv = new Ajv2020({ allErrors: true, strict: false, validateFormats: false });
   checks = new Map(uids.map((uid) => [uid, ajv.compile(schemas[uid] as object)]));
-}, 120_000);
+});
 
 const problemsOf = (event: ReturnType<typeof sealedEvent>): readonly string[] => {
   const document = JSON.parse(JSON.stringify(toOcsf(event, SOURCE)));

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import type { RateBucket } from '#services/core/ports.ts';
 import { REVOCATION_STREAM } from '#services/core/revocations/revocation-news.cache.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
@@ -26,8 +26,6 @@ import type { Credentials } from '../stack/smoke.ts';
 import { createTokenLives, startRedisLoad } from './redis-load-harness.ts';
 
 // Processes start one after another: more than the usual time limit allows on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 /** What the product may take to use a master that its cluster has named; the others take a second to miss the old one. */
 const NORMAL_WITHIN_MS = 4_000;
 /** The most that a copy may take to refuse a token that another has revoked. */

@@ -6,7 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { ensureRedisBinary } from '#services/platform/local/redis-binary.ts';
 import { probeRedis } from '#services/platform/process/probe-store.ts';
@@ -18,8 +18,6 @@ import type { Credentials } from '../stack/smoke.ts';
 import { createTokenLives, startRedisLoad } from './redis-load-harness.ts';
 
 // Processes start one after another: more than the usual time limit allows on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const NAME = 'main';
 const WORD = 'store-word';
 /** What the product may take to use a primary that the Sentinels have named; they take a second to miss the old one. */

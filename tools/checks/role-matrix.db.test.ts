@@ -75,7 +75,7 @@ beforeAll(async () => {
   );
   for (const { table, column } of rows) columns.set(table, column);
   least = await leastRights(client);
-}, 120_000);
+});
 afterAll(async () => {
   await client?.end();
   await database?.drop();

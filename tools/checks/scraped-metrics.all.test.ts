@@ -77,4 +77,4 @@ test('every panel of every dashboard shows data, that of authentication too, and
   await checkScrapes(prometheus, 1);
   const said = await underSmoke(api, credentials, () => checkDashboards(prometheus));
   expect(said).toMatch(/dashboard queries give data/);
-}, 240_000);
+});

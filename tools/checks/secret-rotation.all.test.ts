@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { ensureRedisBinary } from '#services/platform/local/redis-binary.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -15,8 +15,6 @@ import { onServer } from '#tools/testing/harness/stores.ts';
 import { type RoleProcess, startContainerRole } from '#tools/testing/processes/container-role.ts';
 
 // Processes start one after another: more than the usual time limit allows on a busy machine.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
-
 const suffix = randomBytes(5).toString('hex');
 const database = `secrets_${suffix}`;
 const logins = { old: `old_${suffix}`, new: `new_${suffix}` } as const;

@@ -1,10 +1,8 @@
 import { randomInt } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const LIMIT = 4;
 /** A second proxy, which forwards to the one that connects. */
@@ -19,10 +17,10 @@ beforeAll(async () => {
   harness = await openApiHarness();
   const env = { RATE_LIMIT_PROFILE: 'default', RATE_LIMIT_ADDRESS_PER_MINUTE: String(LIMIT) };
   const TRUSTED_PROXIES = `127.0.0.1,${OUTER_PROXY}`;
-  behind = await harness.startCopy({ env: { ...env, TRUSTED_PROXIES }, hashes: false });
+  behind = await harness.startCopy({ env: { ...env, TRUSTED_PROXIES } });
   // Its limits are out of the way, but not those of wrong passwords.
   const unlimited = { RATE_LIMIT_ADDRESS_PER_MINUTE: '100000', RATE_LIMIT_CREDENTIAL_PER_MINUTE: '100000' };
-  direct = await harness.startCopy({ env: { RATE_LIMIT_PROFILE: 'default', ...unlimited }, hashes: false });
+  direct = await harness.startCopy({ env: { RATE_LIMIT_PROFILE: 'default', ...unlimited } });
 });
 afterAll(() => harness?.close());
 

@@ -41,7 +41,7 @@ beforeAll(async () => {
   issuer = await harness.newClient(['tokens:issue']);
   accounts = new BetterAuthIntegrationService(copy.ports);
   tokens = new JWTTokenService(copy.ports);
-}, 180_000);
+});
 afterAll(async () => {
   await harness?.close();
   await provider?.close();

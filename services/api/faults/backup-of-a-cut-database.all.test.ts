@@ -28,7 +28,7 @@ beforeAll(async () => {
   await ports.raw(
     `INSERT INTO users (id, email) SELECT 'u' || n, sha512(n::text::bytea)::text || '@example.test' FROM generate_series(1, ${USERS}) n`,
   );
-}, 120_000);
+});
 afterAll(async () => {
   await proxy?.cut();
   await ports?.end();
@@ -56,7 +56,7 @@ async function left(file: string): Promise<'nothing' | 'every row' | 'a file tha
   return 'every row';
 }
 
-test('a backup of a slow database is late, and whole', { timeout: 240_000 }, async () => {
+test('a backup of a slow database is late, and whole', async () => {
   const file = join(folder, 'slow');
   proxy.delay(1);
   await backUpTo(file).finally(() => proxy.delay(0));
@@ -88,7 +88,7 @@ test.each(['COPY "users"', 'SELECT last_value'])(
   },
 );
 
-test('the gate sees a backup that takes a lost connection for the end of a table', { timeout: 240_000 }, async () => {
+test('the gate sees a backup that takes a lost connection for the end of a table', async () => {
   const source = await openBackupSource(ports.databaseUrl);
   const file = join(folder, 'planted');
   const { stream } = backUp(

@@ -16,7 +16,7 @@ import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { copyOfPostgres, type Standby, startStandby } from './older-database-harness.ts';
 
 // Two servers, a pooler and four processes start one after another.
-vi.setConfig({ testTimeout: 120_000, hookTimeout: 300_000 });
+vi.setConfig({ hookTimeout: 300_000 });
 
 const BEHIND_SECONDS = 30;
 const REVOKED_BUSY_MS = 6_000;

@@ -1,13 +1,11 @@
 // The provider that is being replaced goes away, is slow or rotates its keys: its users get a clear answer in time, and
 // ours notice nothing.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectErrorForm, type Received, send } from '#tools/testing/http-client.ts';
-
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const BUSY = /^(?:store_unavailable|revocation_state_stale)$/;
 const PASSWORD = 'a long enough password';

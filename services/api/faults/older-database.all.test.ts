@@ -43,7 +43,7 @@ const closed = <T>(thing: T, close: (thing: T) => unknown): T => {
 };
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
-}, 120_000);
+});
 
 type Installation = {
   readonly stores: OwnStores;

@@ -1,7 +1,7 @@
 // About: services/platform/postgres/pool.ts
 // A real PgBouncer in transaction mode: the product serves through it, and leaves nothing in the sessions it shares.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -15,8 +15,6 @@ import { type PgBouncer, startPgBouncer } from '#tools/testing/processes/pgbounc
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 // The product starts, and PgBouncer may be fetched once.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
-
 const REVOKED_MS = 1_000;
 /** The same on a busy machine. */
 const REVOKED_BUSY_MS = 6_000;

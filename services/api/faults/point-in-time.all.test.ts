@@ -22,7 +22,7 @@ if (bin === undefined) console.warn('SKIPPED: recovery to a point in time: no Po
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closing.splice(0)) await close();
-}, 60_000);
+});
 
 /** The server refuses to run as root. */
 const idOf = (flag: string): number => Number(spawnSync('id', [flag, 'postgres'], { encoding: 'utf8' }).stdout);
@@ -100,7 +100,7 @@ const revoke = async (copy: ApiCopy, pair: Pair, client: TestClient): Promise<vo
     expect((await call(copy, '/v1/tokens/revoke', { token, reason: 'stolen' }, client)).status).toBe(200);
 };
 
-describe.skipIf(bin === undefined)('recovery to a point in time', { timeout: 240_000 }, () => {
+describe.skipIf(bin === undefined)('recovery to a point in time', () => {
   test('is refused until the feed proves what is missing or the loss is accepted, and no revoked token is accepted', async () => {
     const { server, marksDir, now, archiveAll, recover } = await openArchivedServer();
     const redisUrl = testRedisUrl();

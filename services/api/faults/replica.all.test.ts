@@ -1,7 +1,7 @@
 // About: services/platform/postgres/
 // A real standby of PostgreSQL: lists and reports may come from it, seconds late and marked; decisions never do.
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
@@ -18,8 +18,6 @@ import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { copyOfPostgres, type Standby, startStandby } from './older-database-harness.ts';
 
 // A PostgreSQL, a copy of it and an API start one after another.
-vi.setConfig({ testTimeout: 60_000, hookTimeout: 120_000 });
-
 const REVOKED_BUSY_MS = 6_000;
 /** The standby may be this far behind for `patient`, and for `hurried`. */
 const MAX_AGE = { patient: '600', hurried: '1' };

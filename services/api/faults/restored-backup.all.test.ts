@@ -248,7 +248,7 @@ test('after an older backup is restored, nothing is issued or validated until an
   // A second run has nothing left to accept.
   expect((await sallyport(['restore', '--accept-loss', '--yes'])).code).not.toBe(0);
   expect(await verdictOn(product, again.tokens.access_token)).toBe('active');
-}, 180_000);
+});
 
 /** The next start in the same data directory; the first product keeps the folder until the end. */
 async function continueIn(stopped: Product): Promise<Product> {

@@ -215,7 +215,7 @@ test('repeated kill -9 during many refreshes: no token family is lost, duplicate
     const retry = await patiently(() => refresh(witness, token));
     expect([retry.status, generationOf(retry.body.refresh_token)]).toEqual([200, generationOf(token) + 1]);
   }
-}, 180_000);
+});
 
 test('kill -9 of a copy that drains after SIGTERM, as of an evicted pod: what was acknowledged stays, what was not is done once by a retry', async () => {
   const made = (device: string): Promise<Family[]> =>
@@ -276,7 +276,7 @@ test('kill -9 of a copy that drains after SIGTERM, as of an evicted pod: what wa
     expect(new Set(retries.map(({ body }) => body.refresh_token)).size).toBe(1);
     expect(await familyOf(pair)).toMatchObject({ generation: 1, revoked_at: null });
   }
-}, 120_000);
+});
 
 describe('SIGTERM', () => {
   /** Sign-ins that the product has begun, by its own count, and not yet answered: hashing takes a while. */

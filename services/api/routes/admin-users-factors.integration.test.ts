@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { act, answer, type Enrolled, enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { refresh, verdictOn } from '#tools/testing/flows/flows.ts';
@@ -6,8 +6,6 @@ import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let harness: ApiHarness;
 let copy: ApiCopy;

@@ -125,7 +125,7 @@ const statusAt = (port: number, bearer?: string): Promise<number> =>
 const listens = (port: number): Promise<unknown> =>
   eventually('the program listens', async () => (await statusAt(port)) !== 0);
 
-describe.skipIf(jar === undefined)('Spring', { timeout: 120_000 }, () => {
+describe.skipIf(jar === undefined)('Spring', () => {
   test('accepts an access token, and refuses none, a forged one and an ID token', async () => {
     const port = await randomFreePort();
     const properties = block('properties').replaceAll('https://auth.example', issuer).trim().split('\n');
@@ -151,7 +151,7 @@ async function guards(port: number): Promise<void> {
   await eventually('the revoked token is refused', async () => (await statusAt(port, access_token)) === 401);
 }
 
-describe.skipIf(nginx === undefined)('nginx', { timeout: 60_000 }, () => {
+describe.skipIf(nginx === undefined)('nginx', () => {
   test('passes requests with a valid token on, and none with a revoked one', async () => {
     const port = await randomFreePort();
     const locations = block('nginx')
@@ -174,7 +174,7 @@ describe.skipIf(nginx === undefined)('nginx', { timeout: 60_000 }, () => {
   });
 });
 
-describe.skipIf(apache === undefined)('Apache', { timeout: 60_000 }, () => {
+describe.skipIf(apache === undefined)('Apache', () => {
   test('passes requests with a valid token on, and none with a revoked one', async () => {
     const port = await randomFreePort();
     const { client_id, client_secret } = await harness.newClient(['tokens:introspect']);

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { machineControlNames } from '#services/wings/compliance/controls/all.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type ClientCredentials, expectProblem, type Json, send } from '#tools/testing/http-client.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let harness: ApiHarness;
 let api: ApiCopy;

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import type { Json } from '#tools/testing/http-client.ts';
@@ -13,8 +13,6 @@ import {
   type UnvettedHarness,
   unvettedPath,
 } from './oauth-unvetted-harness.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const EVIL_REDIRECT = 'https://evil.example/cb';
 let harness: UnvettedHarness;

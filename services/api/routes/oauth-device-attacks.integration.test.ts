@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import type { Browser } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
@@ -7,8 +7,6 @@ import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/ha
 import { askToken, browserOf, newOAuthClient } from '#tools/testing/harness/oauth.ts';
 import type { ClientCredentials, Json } from '#tools/testing/http-client.ts';
 import { send } from '#tools/testing/http-client.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { refreshTokenReuse } from '#services/core/security/detections.ts';
 import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { newEmail, refresh, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
@@ -8,8 +8,6 @@ import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, cookieOf, expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let harness: SecurityHarness;
 let api: SecurityHarness['api'];

@@ -7,8 +7,6 @@ import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
-vi.setConfig({ testTimeout: 120_000 });
-
 let harness: SecurityHarness;
 let api: SecurityHarness['api'];
 let other: SecurityHarness['other'];

@@ -61,7 +61,7 @@ test('a running product streams a sign-in that its own workers sealed', async ()
   });
   expect(event.seq).toBeGreaterThanOrEqual(0);
   expect(Date.parse(event.sealed_at)).toBeGreaterThanOrEqual(Date.parse(event.occurred_at));
-}, 120_000);
+});
 
 test.runIf(hasWings)(
   'the dashboard of a running product moves with its sign-ins, and shows its copies and queues',
@@ -211,4 +211,4 @@ test('an API restarted under open streams: no event is lost or shown twice', asy
   await eventually('the newest event of the type', () => ofType.seqs.includes(away.at(-1)));
   expect([away.length, ofType.seqs]).toEqual([6, away]);
   await Promise.all(following.map((each) => each.stop()));
-}, 240_000);
+});

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import type { ProviderAccount } from '#tools/testing/fakes/oidc-provider.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
@@ -11,8 +11,6 @@ import { cookieOf, expectProblem, type Json, type Received, send } from '#tools/
 import type { MailFolder } from '#tools/testing/mail-folder.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness, type Place, type SecuritySocialHarness } from './security-social-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let harness: SecuritySocialHarness;
 let url: string;

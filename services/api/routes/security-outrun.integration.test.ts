@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, newPassword, signUp } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, cookieOf, type Received, send } from '#tools/testing/http-client.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { openTheftHarness, type Theft, type TheftHarness } from './security-outrun-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let harness: TheftHarness;
 let api: TheftHarness['api'];

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { accountKeyOf } from '#services/core/identity/sign-in/sign-in-counters.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
@@ -9,8 +9,6 @@ import { expectProblem, type Received, send } from '#tools/testing/http-client.t
 import type { MailFolder } from '#tools/testing/mail-folder.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness, type SecuritySocialHarness } from './security-social-harness.ts';
-
-vi.setConfig({ testTimeout: 120_000 });
 
 let harness: SecuritySocialHarness;
 let url: string;

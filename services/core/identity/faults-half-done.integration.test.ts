@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readSession, signIn, signOut, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#tools/testing/harness/identity.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 let harness: IdentityHarness;
 let canSign = true;

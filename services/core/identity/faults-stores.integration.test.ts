@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readSession, redisKeyOf, signIn, signOut, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type IdentityHarness, newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
@@ -9,8 +9,6 @@ import type { Json } from '#tools/testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 asShipped();
-
-vi.setConfig({ testTimeout: 180_000 });
 
 let database: TestDatabase;
 let postgres: TcpProxy;

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { callerAt, clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { admitSignIn, countSignInFailure } from '../identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '../ports.ts';
@@ -8,8 +8,6 @@ import { accountTakeover, credentialStuffing, impossibleTravel } from './detecti
 import type { IncidentSubject } from './incident-shapes.ts';
 import { raiseIncident } from './raise-incident.ts';
 import { unlockUser } from './unlock-user.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let harness: DetectionHarness;
 beforeAll(async () => {

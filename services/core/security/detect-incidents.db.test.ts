@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { runSuperseded } from '#services/platform/errors.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
@@ -7,8 +7,6 @@ import { detectIncidents } from './detect-incidents.ts';
 import { type DetectionHarness, never, openDetectionHarness } from './detection-harness.ts';
 import { failureOfEvent } from './evaluate-event.ts';
 import { listUnevaluated, retryEvent } from './retry-unevaluated.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let harness: DetectionHarness;
 beforeAll(async () => {

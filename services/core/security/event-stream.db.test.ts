@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
@@ -8,8 +8,6 @@ import { newestEventSeq } from '../audit/read/list-events.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import type { Caller, Log, Sql } from '../ports.ts';
 import { createEventStreams, type EventStreamDeps, type EventStreams, seqOfEventId } from './event-stream.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const system: Caller = { kind: 'system', name: 'test', request };

@@ -9,7 +9,7 @@ import { listS3Folder } from './s3-folder.ts';
 const program = findS3Gateway();
 if (program === undefined) console.warn('SKIPPED: folders of an S3 store: no Go here to build its server with');
 
-describe.skipIf(program === undefined)('a folder in an S3 store', { timeout: 60_000 }, () => {
+describe.skipIf(program === undefined)('a folder in an S3 store', () => {
   let gateway: S3Gateway;
   const list = (place: string, max = 5_000) =>
     listS3Folder(place, loadConfig(gateway.env).backups, { max, pausesMs: [1] });
@@ -22,7 +22,7 @@ describe.skipIf(program === undefined)('a folder in an S3 store', { timeout: 60_
     await Promise.all(
       Array.from({ length: 1_203 }, (_, at) => writeFile(join(gateway.folder, 'many', String(at)), 'x')),
     );
-  }, 60_000);
+  });
   afterEach(() => {
     gateway.fault = () => undefined;
     gateway.requests.length = 0;

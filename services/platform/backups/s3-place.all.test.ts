@@ -36,7 +36,7 @@ const first =
     return fault;
   };
 
-describe.skipIf(program === undefined)('a backup in an S3 store', { timeout: 60_000 }, () => {
+describe.skipIf(program === undefined)('a backup in an S3 store', () => {
   let gateway: S3Gateway;
   const config = (env: Record<string, string> = {}) => loadConfig({ ...gateway.env, ...env }).backups;
   const write = (key: string, from: AsyncIterable<Buffer> = source()) =>
@@ -45,7 +45,7 @@ describe.skipIf(program === undefined)('a backup in an S3 store', { timeout: 60_
 
   beforeAll(async () => {
     gateway = await startS3Gateway(program as string);
-  }, 60_000);
+  });
   afterEach(() => {
     gateway.fault = () => undefined;
     gateway.requests.length = 0;

@@ -91,10 +91,10 @@ function hurry(): void {
     }
 }
 
-describe('hasher with real children', { timeout: 120_000 }, () => {
-  beforeAll(openHasher, 120_000);
+describe('hasher with real children', () => {
+  beforeAll(openHasher);
   beforeEach(forget);
-  afterAll(closeHasher, 60_000);
+  afterAll(closeHasher);
 
   it('runs its children at low priority, with a share that a busy machine leaves them', () => {
     expect(pids).toHaveLength(2);
@@ -208,7 +208,7 @@ describe('hasher with real children', { timeout: 120_000 }, () => {
   });
 });
 
-describe('the end of children', { timeout: 120_000 }, () => {
+describe('the end of children', () => {
   it('close before the children have started leaves no child behind', async () => {
     const early: number[] = [];
     const shortLived = createHasher({

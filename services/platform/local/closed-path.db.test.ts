@@ -54,7 +54,7 @@ function closedClone(): string {
   return clone;
 }
 
-describe.runIf(isRoot)('a path that the Postgres user cannot enter', { timeout: 120_000 }, () => {
+describe.runIf(isRoot)('a path that the Postgres user cannot enter', () => {
   test('a clone under a folder of mode 700 starts, keeps its data, widens no permission, and prints where binaries and data are', async () => {
     const clone = closedClone();
     const dataDir = join(clone, '.sallyport');

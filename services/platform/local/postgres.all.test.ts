@@ -75,7 +75,7 @@ const processGroup = (pid: number): number => {
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[2]);
 };
 
-describe('embedded Postgres', { timeout: 120_000 }, () => {
+describe('embedded Postgres', () => {
   test('Postgres is durable, listens on this machine only, and requires the password from every client', async () => {
     const { url, startedByUs } = await start();
     expect(startedByUs).toBe(true);

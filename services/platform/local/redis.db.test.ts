@@ -54,7 +54,7 @@ const rawAnswer = (port: number, command: string): Promise<string> =>
 
 const state = (): NonNullable<ReturnType<typeof readState>> => readState(join(dataDir, 'run/redis.json'))!;
 
-describe('private Redis', { timeout: 60_000 }, () => {
+describe('private Redis', () => {
   test('each process has a user with its keys and commands; the owner of the data directory has every right', async () => {
     const { url } = await start();
     await ask(url, (client) => client.set('auth:{x}', 'session'));

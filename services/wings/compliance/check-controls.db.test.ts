@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { quietLog } from '#tools/testing/harness/ports.ts';
 import { checkControls } from './check-controls.ts';
 import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
@@ -9,8 +9,6 @@ import { controls } from './controls/all.ts';
 import { readControls } from './list-controls.ts';
 import { createProbeMemory } from './probes/probe-memory.ts';
 import type { CheckResult } from './run-check.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 let harness: ComplianceHarness;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 import { known } from '#services/platform/define/audit-member.ts';
 import { checkControls } from './check-controls.ts';
@@ -6,8 +6,6 @@ import { type ComplianceHarness, openComplianceHarness, systemCaller } from './c
 import { isMachine, type MachineControl, type Observation } from './control.ts';
 import { controls } from './controls/all.ts';
 import { acceptViolation, acknowledgeViolation, assignViolation, listViolations } from './manage-violations.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 // A declaration that lets texts in a leaf, as leaves of earlier versions may have them.
 const TEXTS = ['nothing', 'clean', 'ada@people.test', '192.0.2.77 called', 'http://10.1.2.3:3000'];

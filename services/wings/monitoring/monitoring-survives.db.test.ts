@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { works } from '#tools/testing/processes/works.ts';
 import { createSealedEvents } from './monitoring-harness.ts';
 import { requestSecurityReport } from './reports/request-security-report.ts';
-
-vi.setConfig({ testTimeout: 240_000 });
 
 let ports: OwnPorts;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
@@ -10,8 +10,6 @@ import {
 } from './access/privacy-requests.ts';
 import { openPhiHarness, type PhiHarness, stepUpOf } from './phi-harness.ts';
 import { implementDataRetentionPolicies, readRun, requestRetentionRun } from './retention/retention.ts';
-
-vi.setConfig({ testTimeout: 240_000 });
 
 let harness: PhiHarness;
 let ports: PhiHarness['ports'];

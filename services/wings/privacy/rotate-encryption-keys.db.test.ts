@@ -1,12 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { openPhiHarness, type PhiHarness, phiCopyOf } from './phi-harness.ts';
 import type { PhiEnvelope } from './phi-shapes.ts';
 import { listPhiKeys, readPhiRotation } from './rotate-encryption-keys.ts';
 import { shredPhi } from './shred-phi.ts';
-
-vi.setConfig({ testTimeout: 240_000 });
 
 let harness: PhiHarness;
 let ports: PhiHarness['ports'];

@@ -38,7 +38,7 @@ beforeEach(async () => {
 });
 afterEach(() => harness?.close());
 
-describe('accepting the loss with a running copy', { timeout: 240_000 }, () => {
+describe('accepting the loss with a running copy', () => {
   test('ends every session and token family with an audit row each, and moves the counters above the marks', async () => {
     const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue']);
@@ -146,7 +146,7 @@ async function refusesEverything(copy: ApiCopy, pair: Pair, client: TestClient):
   expect((await call(copy, '/healthz')).status).toBe(200);
 }
 
-describe('restoring an older backup', { timeout: 240_000 }, () => {
+describe('restoring an older backup', () => {
   test('blocks issuing and validating on running and new copies until the loss is accepted; then no earlier token is valid', async () => {
     const first = await harness.startCopy();
     const client = await newClient(first, ['tokens:issue', 'tokens:revoke']);

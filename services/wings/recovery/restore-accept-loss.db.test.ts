@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { MarkStore } from '#services/core/ports.ts';
 import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
@@ -9,8 +9,6 @@ import { createTransact } from '#services/platform/postgres/pool.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const OTHER = '00000000-0000-4000-8000-000000000001';
 

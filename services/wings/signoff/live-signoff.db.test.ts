@@ -106,7 +106,7 @@ test('no row begins in another state than pending, whatever writes it', async ()
 });
 
 describe('a kill amid parallel requests', () => {
-  test('leaves no open request of the agent', { timeout: 120_000 }, async () => {
+  test('leaves no open request of the agent', async () => {
     const killed: string[] = [];
     for (let round = 0; round < 12; round += 1) {
       const { agent } = await harness.newAsking();
@@ -125,7 +125,7 @@ describe('a kill amid parallel requests', () => {
     expect(open).toEqual([]);
   });
 
-  test('ends although the agent goes on asking without a pause', { timeout: 120_000 }, async () => {
+  test('ends although the agent goes on asking without a pause', async () => {
     const { agent } = await harness.newAsking();
     let isKilled = false;
     const flood = Array.from({ length: 4 }, async () => {

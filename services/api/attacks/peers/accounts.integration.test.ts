@@ -19,7 +19,7 @@ beforeAll(async () => {
   harness = await openApiHarness();
   copy = await harness.startCopy({ env: { TRUSTED_PROXIES: '127.0.0.1' } });
   [victim, attacker] = [await newUser(), await newUser()];
-}, 180_000);
+});
 afterAll(() => harness?.close());
 
 type Sent = Parameters<typeof send>[3];

@@ -21,7 +21,7 @@ beforeAll(async () => {
   harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false });
   admin = await newPerson(copy, ['admin']);
-}, 180_000);
+});
 afterAll(() => harness?.close());
 
 const reason = 'test';

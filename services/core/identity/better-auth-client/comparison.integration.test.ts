@@ -35,7 +35,7 @@ beforeAll(async () => {
     if (different.length > 0) found.set(call, different);
   }
   table = await linesOfTable();
-}, 240_000);
+});
 afterAll(async () => {
   await Promise.all((servers ?? []).map((server) => server.close()));
   await harness?.close();

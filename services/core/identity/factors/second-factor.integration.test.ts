@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { act, answer, enable, enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
@@ -6,8 +6,6 @@ import { readSession, signIn, signUp } from '#tools/testing/flows/identity-flows
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#tools/testing/harness/identity.ts';
 import { listSessions } from '../sessions/manage-sessions.ts';
 import { readSessionRow } from '../sessions/sessions.store.ts';
-
-vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 });
 
 let harness: IdentityHarness;
 beforeAll(async () => {

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Caller, PasswordHasher } from '#services/core/ports.ts';
 import { readSession, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#tools/testing/harness/identity.ts';
@@ -10,8 +10,6 @@ import { testCaller } from '#tools/testing/harness/ports.ts';
 import { signIn as enter } from '../sign-in/sign-in.ts';
 import { counterKey } from '../sign-in/sign-in-counters.ts';
 import { STUFFING_NAMES } from '../sign-in/sign-in-guard.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 let harness: IdentityHarness;
 /** A breached-password list on this machine: its contents, and whether it answers. */

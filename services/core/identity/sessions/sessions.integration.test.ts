@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import {
   csrfOf,
@@ -13,8 +13,6 @@ import {
 } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#tools/testing/harness/identity.ts';
 import { sessionCaller } from './read-session.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 let harness: IdentityHarness;
 beforeAll(async () => {

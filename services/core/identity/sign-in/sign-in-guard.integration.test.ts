@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type HttpAnswer, type IdentityHarness, newPerson } from '#tools/testing/harness/identity.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
@@ -69,8 +69,6 @@ describe('a network', () => {
     expect(successes).toBeGreaterThan(0);
   });
 });
-
-vi.setConfig({ testTimeout: 120_000 });
 
 /** Moves the counters back in time. */
 const age = (email: string, seconds: number) =>

@@ -1,10 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { PasswordHasher } from '#services/core/ports.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { readSession, redisKeyOf, sessionTokenOf, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#tools/testing/harness/identity.ts';
-
-vi.setConfig({ testTimeout: 180_000 });
 
 let harness: IdentityHarness;
 beforeAll(async () => {

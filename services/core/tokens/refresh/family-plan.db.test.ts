@@ -103,7 +103,7 @@ test('the rotation statement reads tables only by index: when empty, and at 100,
   expect(seqScans).toBe(0);
   await copy.pool.query('ANALYZE');
   await expectIndexScans();
-}, 180_000);
+});
 
 test('at least 95 in 100 rotations across 100,000 families are HOT updates, so indexes do not grow with refreshes', async () => {
   // One family of every fifth page. A page has room for fewer versions than there are rounds. Each round finds the
@@ -123,4 +123,4 @@ test('at least 95 in 100 rotations across 100,000 families are HOT updates, so i
   });
   console.info(`HOT ratio ${hotRatio.toFixed(4)}`);
   expect(hotRatio).toBeGreaterThanOrEqual(0.95);
-}, 180_000);
+});

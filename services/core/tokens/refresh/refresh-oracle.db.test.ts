@@ -262,4 +262,4 @@ test(`${OPERATIONS} operations over two processes with kill -9 give the verdicts
   expect(lost).toBeGreaterThan(0);
   const met = outcomes.map((row) => row.outcome);
   for (const outcome of ['rotated', 'grace', 'grace_spent', 'replay', 'revoked']) expect(met).toContain(outcome);
-}, 240_000);
+});

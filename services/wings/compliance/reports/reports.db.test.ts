@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readVkeysOf } from '#services/core/audit/read/read-log.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { TEST_ORIGIN } from '#tools/testing/harness/log.ts';
@@ -15,8 +15,6 @@ import type { ReportBundle } from './report-shapes.ts';
 import { insertScheduledReports } from './reports.store.ts';
 import { cancelReport, requestReport } from './request-report.ts';
 import { verifyBundle } from './verify-bundle.ts';
-
-vi.setConfig({ testTimeout: 240_000 });
 
 let harness: ComplianceHarness;
 let vkeys: string[];

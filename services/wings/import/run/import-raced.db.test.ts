@@ -130,4 +130,4 @@ test('an import by two operators at once, killed again and again, leaves what on
       { record: 9, reason: 'id_missing' },
     ],
   });
-}, 120_000);
+});

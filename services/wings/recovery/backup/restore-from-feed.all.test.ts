@@ -49,7 +49,7 @@ const issueFor = async (copy: ApiCopy, client: TestClient, userId: string): Prom
   return body as Pair;
 };
 
-describe('restoring from the feed', { timeout: 240_000 }, () => {
+describe('restoring from the feed', () => {
   test('a database set back serves again without an accepted loss, and no token that was revoked is accepted', async () => {
     const copy = await harness.startCopy();
     const client = await newClient(copy, ['tokens:issue', 'tokens:revoke', 'revocations:read']);
