@@ -86,7 +86,7 @@ const jobScheduleFinish = defineStatement(
 const jobScheduleAdvanceIdle = defineStatement(
   'jobScheduleAdvanceIdle',
   `WITH declared AS (UPDATE job_schedules SET declared_at = clock_timestamp()
-     WHERE job = ANY ($4) AND job <> ALL ($1) AND declared_at < clock_timestamp() - make_interval(secs => $3::float8 / 1000)
+     WHERE job = ANY ($4) AND job <> ALL ($1) AND declared_at < clock_timestamp() - make_interval(secs => $5::float8 / 1000)
    ), written AS (
      UPDATE job_schedules s SET next_run_at = clock_timestamp() + make_interval(secs => every_seconds),
        last_started_at = clock_timestamp(), last_finished_at = clock_timestamp(), last_succeeded_at = clock_timestamp(),
@@ -109,18 +109,19 @@ export async function declareSchedules(tx: Tx, jobs: readonly ScheduledJob[]): P
   return tx.query<ScheduleRow>(jobScheduleList);
 }
 
-/** Advances the rows of jobs without work, and declares all jobs, unless either was done within `freshMs`. */
+/** Advances the rows of jobs without work, unless done within `advanced` ms; declares the others, unless within `declared` ms. */
 export async function advanceIdleSchedules(
   sql: Sql,
   idle: readonly { readonly job: string; readonly slotMs: number }[],
   jobs: readonly ScheduledJob[],
-  freshMs: number,
+  fresh: { readonly advanced: number; readonly declared: number },
 ): Promise<void> {
   await sql.query(jobScheduleAdvanceIdle, [
     idle.map(({ job }) => job),
     idle.map(({ slotMs }) => slotMs),
-    freshMs,
+    fresh.advanced,
     jobs.map(({ name }) => name),
+    fresh.declared,
   ]);
 }
 

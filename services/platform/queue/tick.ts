@@ -74,7 +74,7 @@ export function createTick({ sql, clock, asked, jobs, place, advanceMs }: TickDe
     }
     if (idle.length === 0 || atMs - advancedAtMs < advanceMs) return;
     advancedAtMs = atMs;
-    await advanceIdleSchedules(sql, idle, jobs, advanceMs / 2);
+    await advanceIdleSchedules(sql, idle, jobs, { advanced: advanceMs / 2, declared: advanceMs * 1.5 });
   };
 
   return {

@@ -41,9 +41,9 @@ export type TimetableOptions = {
 };
 
 /** A worker writes the rows of its contracts again when they were not written for this many checks. */
-const DECLARE_AFTER_CHECKS = 6;
+const DECLARE_AFTER_CHECKS = 12;
 /** A job that no worker has declared for this many checks is no longer scheduled. */
-const FORGET_AFTER_CHECKS = 4 * DECLARE_AFTER_CHECKS;
+const FORGET_AFTER_CHECKS = 2 * DECLARE_AFTER_CHECKS;
 /** The rows of jobs without work advance once in this many checks. */
 const ADVANCE_AFTER_CHECKS = 3;
 /** How often the jobs that have a question are asked for work. */
