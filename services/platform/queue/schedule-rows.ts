@@ -116,13 +116,9 @@ export async function advanceIdleSchedules(
   jobs: readonly ScheduledJob[],
   fresh: { readonly advanced: number; readonly declared: number },
 ): Promise<void> {
-  await sql.query(jobScheduleAdvanceIdle, [
-    idle.map(({ job }) => job),
-    idle.map(({ slotMs }) => slotMs),
-    fresh.advanced,
-    jobs.map(({ name }) => name),
-    fresh.declared,
-  ]);
+  const names = jobs.map(({ name }) => name);
+  const slots = [idle.map(({ job }) => job), idle.map(({ slotMs }) => slotMs)];
+  await sql.query(jobScheduleAdvanceIdle, [...slots, fresh.advanced, names, fresh.declared]);
 }
 
 /** Removes a row that no worker has declared for this long; false if a worker has, or the row is gone. */
