@@ -208,11 +208,13 @@ describe('keys at a jwks_uri', () => {
       answer = bad;
       fetched = 0;
       const clientId = await remote();
+      const startedAt = performance.now();
       for (let tries = 0; tries < 3; tries += 1) {
         const { status, body } = await token(clientId);
         expect([status, body.error, body.code]).toEqual([503, 'temporarily_unavailable', 'client_keys_unavailable']);
       }
-      expect(fetched).toBe(1);
+      // The first pause is a second, which a busy machine may need for one try.
+      expect(fetched).toBeLessThanOrEqual(1 + Math.floor((performance.now() - startedAt) / 1_000));
     },
   );
 
