@@ -1,17 +1,13 @@
-import type { DashboardDefinition, PanelDefinition } from './define.ts';
+import type { DashboardDefinition, PanelQuery } from './define.ts';
+import { percentile, perSecond, quotient, within } from './queries.ts';
 
 const SIGN_IN_TRACES = '{ span.http.route =~ "/api/auth/sign.*" }';
 
 /** Average, p95 and p99 of a histogram. */
-const speedOf = (metric: string): PanelDefinition['queries'] => [
-  {
-    expr: `sum(rate(${metric}_sum[$__rate_interval])) / sum(rate(${metric}_count[$__rate_interval]))`,
-    legend: 'average',
-  },
-  ...[0.95, 0.99].map((quantile) => ({
-    expr: `histogram_quantile(${quantile}, sum by (le) (rate(${metric}_bucket[$__rate_interval])))`,
-    legend: `p${quantile * 100}`,
-  })),
+const speedOf = (metric: string): readonly PanelQuery[] => [
+  quotient(`${metric}_sum`, `${metric}_count`, 'average'),
+  percentile(0.95, metric),
+  percentile(0.99, metric),
 ];
 
 export const authentication: DashboardDefinition = {
@@ -28,9 +24,8 @@ export const authentication: DashboardDefinition = {
           description: 'Attempts that succeeded and that failed. A first factor that asks for a second is not counted.',
           unit: 'short',
           kind: 'stat',
-          width: 6,
           queries: [
-            { expr: 'sum(increase(sallyport_logins_total{outcome="ok"}[15m]))', legend: 'succeeded' },
+            within('15m', 'sallyport_logins_total{outcome="ok"}', '', 'succeeded'),
             {
               expr: 'sum(increase(sallyport_logins_total{outcome=~"refused|locked|limited"}[15m])) or vector(0)',
               legend: 'failed',
@@ -46,10 +41,11 @@ export const authentication: DashboardDefinition = {
           min: 0,
           max: 1,
           queries: [
-            {
-              expr: 'sum(rate(sallyport_logins_total{outcome="ok"}[$__rate_interval])) / sum(rate(sallyport_logins_total{outcome=~"ok|refused|locked|limited"}[$__rate_interval]))',
-              legend: 'succeeded',
-            },
+            quotient(
+              'sallyport_logins_total{outcome="ok"}',
+              'sallyport_logins_total{outcome=~"ok|refused|locked|limited"}',
+              'succeeded',
+            ),
           ],
           traces: SIGN_IN_TRACES,
         },
@@ -59,11 +55,8 @@ export const authentication: DashboardDefinition = {
           unit: 'ops',
           width: 9,
           queries: [
-            { expr: 'sum(rate(sallyport_signups_total{outcome="ok"}[$__rate_interval]))', legend: 'accounts' },
-            {
-              expr: 'sum(rate(sallyport_sessions_ended_total{outcome!="unavailable"}[$__rate_interval]))',
-              legend: 'sessions ended',
-            },
+            perSecond('sallyport_signups_total{outcome="ok"}', '', 'accounts'),
+            perSecond('sallyport_sessions_ended_total{outcome!="unavailable"}', '', 'sessions ended'),
           ],
         },
         {
@@ -72,12 +65,7 @@ export const authentication: DashboardDefinition = {
             'Checks per second. unavailable: the list did not answer, and the password was accepted unchecked.',
           unit: 'ops',
           width: 12,
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_breach_lookups_total[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_breach_lookups_total', 'outcome')],
         },
         {
           title: 'Password hashes upgraded, 1 h',
@@ -85,9 +73,7 @@ export const authentication: DashboardDefinition = {
             'Hashes replaced by stronger ones after a sign-in, as after an import. failed: the next sign-in tries again.',
           unit: 'short',
           width: 12,
-          queries: [
-            { expr: 'sum by (outcome) (increase(sallyport_password_upgrades_total[1h]))', legend: '{{outcome}}' },
-          ],
+          queries: [within('1h', 'sallyport_password_upgrades_total', 'outcome')],
         },
       ],
     },
@@ -98,12 +84,7 @@ export const authentication: DashboardDefinition = {
           title: 'Token requests by grant',
           description: 'Per second, by grant and outcome.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (grant, outcome) (rate(sallyport_tokens_issued_total[$__rate_interval]))',
-              legend: '{{grant}} {{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_tokens_issued_total', 'grant, outcome')],
         },
         {
           title: 'Time to generate a token',
@@ -129,9 +110,7 @@ export const authentication: DashboardDefinition = {
             'Events that transmitters pushed here. no_user: the subject has no account here. The refusals (`invalid_…`, authentication_failed) mean that a transmitter has other keys, or another issuer or audience, than was agreed.',
           unit: 'short',
           width: 24,
-          queries: [
-            { expr: 'sum by (outcome) (increase(sallyport_signals_received_total[1h]))', legend: '{{outcome}}' },
-          ],
+          queries: [within('1h', 'sallyport_signals_received_total', 'outcome')],
           traces: '{ span.http.route = "/ssf/events" }',
         },
       ],

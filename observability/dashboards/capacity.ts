@@ -1,7 +1,5 @@
 import type { DashboardDefinition } from './define.ts';
-
-const p99 = (metric: string, by = ''): string =>
-  `histogram_quantile(0.99, sum by (le${by}) (rate(${metric}_bucket[$__rate_interval])))`;
+import { folded, percentile, perSecond, quotient } from './queries.ts';
 
 export const capacity: DashboardDefinition = {
   uid: 'sallyport-capacity',
@@ -38,12 +36,7 @@ export const capacity: DashboardDefinition = {
           title: 'Processor time',
           description: 'Cores used by each process. Hashing runs in separate processes and is not counted here.',
           unit: 'cores',
-          queries: [
-            {
-              expr: 'sum by (instance, process) (rate(process_cpu_time_seconds_total[$__rate_interval]))',
-              legend: '{{instance}} {{process}}',
-            },
-          ],
+          queries: [perSecond('process_cpu_time_seconds_total', 'instance, process')],
         },
         {
           title: 'Processor time per request',
@@ -51,10 +44,12 @@ export const capacity: DashboardDefinition = {
             'Seconds of one core for each request of the API. If the value jumps without a release, the mix of requests has changed.',
           unit: 's',
           queries: [
-            {
-              expr: 'sum by (instance) (rate(process_cpu_time_seconds_total{process=~"api.*"}[$__rate_interval])) / sum by (instance) (rate(http_server_request_duration_seconds_count[$__rate_interval]))',
-              legend: '{{instance}}',
-            },
+            quotient(
+              'process_cpu_time_seconds_total{process=~"api.*"}',
+              'http_server_request_duration_seconds_count',
+              '{{instance}}',
+              'instance',
+            ),
           ],
         },
         {
@@ -63,11 +58,8 @@ export const capacity: DashboardDefinition = {
             'Time to validate one token. A cached signature takes microseconds; cache misses raise the time.',
           unit: 's',
           queries: [
-            { expr: p99('sallyport_token_validation_duration_seconds'), legend: 'p99' },
-            {
-              expr: 'histogram_quantile(0.5, sum by (le) (rate(sallyport_token_validation_duration_seconds_bucket[$__rate_interval])))',
-              legend: 'p50',
-            },
+            percentile(0.99, 'sallyport_token_validation_duration_seconds'),
+            percentile(0.5, 'sallyport_token_validation_duration_seconds'),
           ],
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
@@ -79,10 +71,11 @@ export const capacity: DashboardDefinition = {
           min: 0,
           max: 1,
           queries: [
-            {
-              expr: 'sum(rate(sallyport_token_verdict_cache_total{outcome="hit"}[$__rate_interval])) / sum(rate(sallyport_token_verdict_cache_total[$__rate_interval]))',
-              legend: 'hits',
-            },
+            quotient(
+              'sallyport_token_verdict_cache_total{outcome="hit"}',
+              'sallyport_token_verdict_cache_total',
+              'hits',
+            ),
           ],
         },
         {
@@ -92,12 +85,7 @@ export const capacity: DashboardDefinition = {
           unit: 'percentunit',
           min: 0,
           max: 1,
-          queries: [
-            {
-              expr: 'sum(rate(sallyport_session_cache_total{outcome="hit"}[$__rate_interval])) / sum(rate(sallyport_session_cache_total[$__rate_interval]))',
-              legend: 'hits',
-            },
-          ],
+          queries: [quotient('sallyport_session_cache_total{outcome="hit"}', 'sallyport_session_cache_total', 'hits')],
         },
       ],
     },
@@ -109,9 +97,7 @@ export const capacity: DashboardDefinition = {
           description:
             'Passwords waiting to be hashed. If the queue does not empty, there are more sign-ins than the cores can hash: add cores. More API processes on the same cores do not help.',
           unit: 'short',
-          queries: [
-            { expr: 'sum by (instance, process) (sallyport_hash_queue_depth)', legend: '{{instance}} {{process}}' },
-          ],
+          queries: [folded('sum', 'sallyport_hash_queue_depth', 'instance, process')],
         },
         {
           title: 'Hashing wait and duration, p99',
@@ -120,8 +106,8 @@ export const capacity: DashboardDefinition = {
           unit: 's',
           badFrom: 2,
           queries: [
-            { expr: p99('sallyport_hash_queue_wait_seconds'), legend: 'wait' },
-            { expr: p99('sallyport_hash_duration_seconds', ', operation'), legend: '{{operation}}' },
+            percentile(0.99, 'sallyport_hash_queue_wait_seconds', '', 'wait'),
+            percentile(0.99, 'sallyport_hash_duration_seconds', 'operation', ''),
           ],
           traces: '{ span.http.route =~ "/api/auth/sign.*" }',
         },
@@ -131,10 +117,12 @@ export const capacity: DashboardDefinition = {
             'Processor time of hashing, divided by the time that it took. Near 1, the children have the cores to themselves; below a quarter, other processes take them, and sign-ins are slow.',
           unit: 'percentunit',
           queries: [
-            {
-              expr: 'sum by (instance) (rate(sallyport_hash_processor_seconds_total[$__rate_interval])) / sum by (instance) (rate(sallyport_hash_duration_seconds_sum[$__rate_interval]))',
-              legend: '{{instance}}',
-            },
+            quotient(
+              'sallyport_hash_processor_seconds_total',
+              'sallyport_hash_duration_seconds_sum',
+              '{{instance}}',
+              'instance',
+            ),
           ],
         },
         {
@@ -142,9 +130,7 @@ export const capacity: DashboardDefinition = {
           description:
             'Hashing jobs per second. Full (the queue was full) and expired (it waited too long) are requests refused with 503.',
           unit: 'ops',
-          queries: [
-            { expr: 'sum by (outcome) (rate(sallyport_hash_jobs_total[$__rate_interval]))', legend: '{{outcome}}' },
-          ],
+          queries: [perSecond('sallyport_hash_jobs_total', 'outcome')],
         },
       ],
     },
@@ -171,31 +157,21 @@ export const capacity: DashboardDefinition = {
           unit: 's',
           warnFrom: 0.1,
           badFrom: 0.9,
-          queries: [{ expr: p99('sallyport_postgres_pool_wait_seconds', ', pool'), legend: '{{pool}}' }],
+          queries: [percentile(0.99, 'sallyport_postgres_pool_wait_seconds', 'pool', '')],
           traces: '{ resource.service.namespace = "sallyport" && span.db.system.name = "postgresql" }',
         },
         {
           title: 'Statements without a connection',
           description: 'Statements that got no connection in time. Their requests were answered with 503.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (pool) (rate(sallyport_postgres_pool_timeouts_total[$__rate_interval]))',
-              legend: '{{pool}}',
-            },
-          ],
+          queries: [perSecond('sallyport_postgres_pool_timeouts_total', 'pool')],
         },
         {
           title: 'Statements refused',
           description:
             'Statements that Postgres rejected: its disk is full, it is read-only, or its connections are used up.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (reason) (rate(sallyport_postgres_refusals_total[$__rate_interval]))',
-              legend: '{{reason}}',
-            },
-          ],
+          queries: [perSecond('sallyport_postgres_refusals_total', 'reason')],
         },
         {
           title: 'Reads of the replica',
@@ -213,7 +189,7 @@ export const capacity: DashboardDefinition = {
           title: 'Age of the replica',
           description: 'How far the read replica was behind when it was last asked.',
           unit: 's',
-          queries: [{ expr: 'max by (process) (sallyport_replica_age_seconds)', legend: '{{process}}' }],
+          queries: [folded('max', 'sallyport_replica_age_seconds', 'process')],
         },
         {
           title: 'Refresh batch size',
@@ -221,18 +197,15 @@ export const capacity: DashboardDefinition = {
             'Refresh tokens in one statement: 1 when idle, more under load. Larger batches cost the database less per token.',
           unit: 'none',
           queries: [
-            {
-              expr: 'sum(rate(sallyport_token_refresh_batch_size_sum[$__rate_interval])) / sum(rate(sallyport_token_refresh_batch_size_count[$__rate_interval]))',
-              legend: 'mean',
-            },
-            { expr: p99('sallyport_token_refresh_batch_size'), legend: 'p99' },
+            quotient('sallyport_token_refresh_batch_size_sum', 'sallyport_token_refresh_batch_size_count', 'mean'),
+            percentile(0.99, 'sallyport_token_refresh_batch_size'),
           ],
         },
         {
           title: 'Refresh, p99',
           description: 'Time to refresh a token, without HTTP: one shared statement and one signature.',
           unit: 's',
-          queries: [{ expr: p99('sallyport_token_refresh_duration_seconds'), legend: 'p99' }],
+          queries: [percentile(0.99, 'sallyport_token_refresh_duration_seconds')],
           traces: '{ span.http.route = "/v1/tokens/refresh" }',
         },
         {
@@ -240,7 +213,7 @@ export const capacity: DashboardDefinition = {
           description:
             'Time to sign one token, including the wait for a free slot. RS256 costs ten times as much as EdDSA and ES256.',
           unit: 's',
-          queries: [{ expr: p99('sallyport_token_sign_duration_seconds', ', algorithm'), legend: '{{algorithm}}' }],
+          queries: [percentile(0.99, 'sallyport_token_sign_duration_seconds', 'algorithm', '')],
         },
       ],
     },
@@ -272,12 +245,7 @@ export const capacity: DashboardDefinition = {
           description:
             'Share of time spent in pauses, by kind. Above a few percent the heap is too small for the work.',
           unit: 'percentunit',
-          queries: [
-            {
-              expr: 'sum by (instance, process, gc_type) (rate(v8js_gc_duration_seconds_sum[$__rate_interval]))',
-              legend: '{{gc_type}} {{instance}} {{process}}',
-            },
-          ],
+          queries: [perSecond('v8js_gc_duration_seconds_sum', 'gc_type, instance, process')],
         },
         {
           title: 'Revocation budget used, now and in a day',
@@ -287,11 +255,13 @@ export const capacity: DashboardDefinition = {
           min: 0,
           badFrom: 0.8,
           queries: [
-            { expr: 'max(sallyport_revocation_entries / sallyport_revocation_entries_max)', legend: 'now' },
-            {
-              expr: 'max(predict_linear(sallyport_revocation_entries[6h], 86400) / sallyport_revocation_entries_max)',
-              legend: 'in a day',
-            },
+            folded('max', 'sallyport_revocation_entries / sallyport_revocation_entries_max', '', 'now'),
+            folded(
+              'max',
+              'predict_linear(sallyport_revocation_entries[6h], 86400) / sallyport_revocation_entries_max',
+              '',
+              'in a day',
+            ),
           ],
         },
         {
@@ -299,23 +269,13 @@ export const capacity: DashboardDefinition = {
           description:
             'Sampled spans by outcome. Failed and dropped mean that the collector is unavailable or too slow; requests do not wait for it.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_telemetry_spans_total[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_telemetry_spans_total', 'outcome')],
         },
         {
           title: 'Log lines dropped',
           description: 'Log lines dropped because standard error was not read fast enough.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (instance, process) (rate(sallyport_telemetry_log_lines_dropped_total[$__rate_interval]))',
-              legend: '{{instance}} {{process}}',
-            },
-          ],
+          queries: [perSecond('sallyport_telemetry_log_lines_dropped_total', 'instance, process')],
         },
       ],
     },

@@ -1,4 +1,5 @@
 import type { DashboardDefinition } from './define.ts';
+import { folded, perSecond, within } from './queries.ts';
 
 const SEAL_TRACES = '{ resource.service.name = "sallyport-worker" && name = "seal-audit-events" }';
 const WORKER_LOGS = '{service_name="sallyport-worker"}';
@@ -11,6 +12,7 @@ export const compliance: DashboardDefinition = {
   rows: [
     {
       title: 'Controls',
+      logs: WORKER_LOGS,
       panels: [
         {
           title: 'Controls by status',
@@ -18,8 +20,7 @@ export const compliance: DashboardDefinition = {
             'Controls that a check of the running system decides, by the status of their last check. `unknown`: nothing is known. `not_applicable`: there is nothing yet that the control is about.',
           unit: 'short',
           width: 12,
-          queries: [{ expr: 'max by (status) (sallyport_compliance_controls)', legend: '{{status}}' }],
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_compliance_controls', 'status')],
         },
         {
           title: 'Age of the oldest check',
@@ -27,24 +28,16 @@ export const compliance: DashboardDefinition = {
             'Time since the control that was checked longest ago was checked. Controls that read whole tables are checked hourly.',
           unit: 's',
           kind: 'stat',
-          width: 6,
           warnFrom: 4_500,
           badFrom: 10_800,
-          queries: [{ expr: 'max(sallyport_compliance_check_age_seconds)', legend: 'age' }],
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_compliance_check_age_seconds', '', 'age')],
         },
         {
           title: 'Checks by result',
           description: 'Checks of controls per second, by result, over all workers.',
           unit: 'ops',
           width: 6,
-          queries: [
-            {
-              expr: 'sum by (status) (rate(sallyport_compliance_checks_total[$__rate_interval]))',
-              legend: '{{status}}',
-            },
-          ],
-          logs: WORKER_LOGS,
+          queries: [perSecond('sallyport_compliance_checks_total', 'status')],
         },
         {
           title: 'Controls',
@@ -54,8 +47,7 @@ export const compliance: DashboardDefinition = {
           width: 24,
           min: 0,
           max: 1,
-          queries: [{ expr: 'min by (control) (sallyport_compliance_control_pass)', legend: '{{control}}' }],
-          logs: WORKER_LOGS,
+          queries: [folded('min', 'sallyport_compliance_control_pass', 'control')],
         },
         {
           title: 'Restore rehearsals',
@@ -63,23 +55,21 @@ export const compliance: DashboardDefinition = {
             'Rehearsals of a restore in the last 30 days by outcome: the installation is backed up, restored beside itself and checked, once a week.',
           unit: 'short',
           width: 12,
-          queries: [
-            { expr: 'sum by (outcome) (increase(sallyport_restore_drills_total[30d]))', legend: '{{outcome}}' },
-          ],
-          logs: WORKER_LOGS,
+          queries: [within('30d', 'sallyport_restore_drills_total', 'outcome')],
         },
         {
           title: 'Duration of a restore rehearsal',
           description: 'Time of the last rehearsal, from the backup to the checked database.',
           unit: 's',
           width: 12,
-          queries: [{ expr: 'max(sallyport_restore_drill_duration_seconds)', legend: 'duration' }],
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_restore_drill_duration_seconds', '', 'duration')],
         },
       ],
     },
     {
       title: 'Audit trail',
+      traces: SEAL_TRACES,
+      logs: WORKER_LOGS,
       panels: [
         {
           title: 'Sealing',
@@ -87,23 +77,17 @@ export const compliance: DashboardDefinition = {
             '0 while events are sealed. 1 when sealing stopped because the audit log in the database contradicts the high-water mark kept outside it.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           badFrom: 1,
           queries: [{ expr: 'max(sallyport_audit_sealing_stopped) or vector(0)', legend: 'stopped' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
         },
         {
           title: 'Oldest unsealed event',
           description: 'Age of the oldest unsealed event. An alert pages at one minute.',
           unit: 's',
           kind: 'stat',
-          width: 6,
           warnFrom: 5,
           badFrom: 60,
-          queries: [{ expr: 'max(sallyport_audit_outbox_oldest_age_seconds)', legend: 'age' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_audit_outbox_oldest_age_seconds', '', 'age')],
         },
         {
           title: 'Rows refused, 1 h',
@@ -111,22 +95,16 @@ export const compliance: DashboardDefinition = {
             'Outbox rows about keys that the vault does not have. Each was sealed as `audit.row_refused`; an alert pages at one.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           badFrom: 1,
           queries: [{ expr: 'sum(increase(sallyport_audit_rows_refused_total[1h])) or vector(0)', legend: 'refused' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
         },
         {
           title: 'Altered rows read, 1 h',
           description: 'Reads of sealed events whose row differs from what was sealed. An alert pages at one.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           badFrom: 1,
           queries: [{ expr: 'sum(increase(sallyport_audit_rows_altered_total[1h])) or vector(0)', legend: 'read' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
         },
         {
           title: 'Leaves in the log',
@@ -134,10 +112,7 @@ export const compliance: DashboardDefinition = {
             'Number of events in the audit log in use. It only grows. A drop means that a new log was begun after events were lost.',
           unit: 'short',
           kind: 'stat',
-          width: 6,
-          queries: [{ expr: 'max(sallyport_audit_log_size)', legend: 'leaves' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_audit_log_size', '', 'leaves')],
         },
         {
           title: 'Time without a covering checkpoint',
@@ -145,20 +120,15 @@ export const compliance: DashboardDefinition = {
             'How long the newest leaves (events) of the log have not been covered by a signed checkpoint. 0 when all are covered.',
           unit: 's',
           kind: 'stat',
-          width: 6,
           warnFrom: 10,
           badFrom: 60,
-          queries: [{ expr: 'max(sallyport_audit_checkpoint_age_seconds)', legend: 'age' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_audit_checkpoint_age_seconds', '', 'age')],
         },
         {
           title: 'Events sealed',
           description: 'Events sealed per second, over all workers.',
           unit: 'ops',
-          queries: [{ expr: 'sum(rate(sallyport_audit_events_sealed_total[$__rate_interval]))', legend: 'events' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
+          queries: [perSecond('sallyport_audit_events_sealed_total', '', 'events')],
         },
         {
           title: 'Time from event to seal',
@@ -169,17 +139,13 @@ export const compliance: DashboardDefinition = {
             expr: `histogram_quantile(${quantile}, sum by (le) (rate(sallyport_audit_lag_seconds_bucket[$__rate_interval])))`,
             legend: `p${quantile * 100}`,
           })),
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
         },
         {
           title: 'Unsealed events',
           description:
             'Unsealed events in the outbox, counted up to 100,000. The number grows while no worker seals events; no event is lost.',
           unit: 'short',
-          queries: [{ expr: 'max(sallyport_audit_outbox_backlog)', legend: 'events' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_audit_outbox_backlog', '', 'events')],
         },
         {
           title: 'Log size and witnessed size',
@@ -187,39 +153,29 @@ export const compliance: DashboardDefinition = {
             'Leaves in the log, and leaves under the newest checkpoint that each kind of sink accepted. If a gap lasts, the events in it could be rewritten without the sink detecting it.',
           unit: 'short',
           queries: [
-            { expr: 'max(sallyport_audit_log_size)', legend: 'log' },
-            { expr: 'min by (sink) (sallyport_audit_sink_size)', legend: '{{sink}}' },
+            folded('max', 'sallyport_audit_log_size', '', 'log'),
+            folded('min', 'sallyport_audit_sink_size', 'sink'),
           ],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
         },
         {
           title: 'Checkpoints not delivered',
           description:
             'Checkpoint deliveries that failed, by reason. Forked means that the sink has another history of this log.',
           unit: 'short',
-          queries: [
-            {
-              expr: 'sum by (sink, reason) (increase(sallyport_audit_sink_failures_total[10m]))',
-              legend: '{{sink}} {{reason}}',
-            },
-          ],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
+          queries: [within('10m', 'sallyport_audit_sink_failures_total', 'sink, reason')],
         },
         {
           title: 'Checkpoints skipped',
           description:
             'Checkpoints never sent to a sink because a newer one, which covers them, was sent first. This is normal.',
           unit: 'short',
-          queries: [{ expr: 'sum by (sink) (increase(sallyport_audit_sink_skipped_total[10m]))', legend: '{{sink}}' }],
-          traces: SEAL_TRACES,
-          logs: WORKER_LOGS,
+          queries: [within('10m', 'sallyport_audit_sink_skipped_total', 'sink')],
         },
       ],
     },
     {
       title: 'Retention',
+      logs: WORKER_LOGS,
       panels: [
         {
           title: 'Overdue rows',
@@ -227,25 +183,20 @@ export const compliance: DashboardDefinition = {
             'How long the oldest expired row has been overdue for removal, by kind. If rows are overdue for hours, the clean-up is falling behind.',
           unit: 's',
           badFrom: 21_600,
-          queries: [{ expr: 'max by (kind) (sallyport_cleanup_lag_seconds)', legend: '{{kind}}' }],
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_cleanup_lag_seconds', 'kind')],
         },
         {
           title: 'Rows removed',
           description: 'Expired rows removed per second, by kind.',
           unit: 'ops',
-          queries: [
-            { expr: 'sum by (kind) (rate(sallyport_cleanup_removed_total[$__rate_interval]))', legend: '{{kind}}' },
-          ],
-          logs: WORKER_LOGS,
+          queries: [perSecond('sallyport_cleanup_removed_total', 'kind')],
         },
         {
           title: 'Clean-up throttled',
           description:
             'Pauses of the clean-up between batches because statements of the API were slow. Many pauses mean that the clean-up and the API compete for the database.',
           unit: 'short',
-          queries: [{ expr: 'sum(increase(sallyport_cleanup_pauses_total[10m]))', legend: 'pauses' }],
-          logs: WORKER_LOGS,
+          queries: [within('10m', 'sallyport_cleanup_pauses_total', '', 'pauses')],
         },
         {
           title: 'Outbox rows outside a daily partition',
@@ -253,8 +204,7 @@ export const compliance: DashboardDefinition = {
             'Outbox rows without a daily partition. The number should be 0: while such rows exist, the partition of their day cannot be created.',
           unit: 'short',
           badFrom: 1,
-          queries: [{ expr: 'max(sallyport_audit_outbox_default_rows)', legend: 'rows' }],
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_audit_outbox_default_rows', '', 'rows')],
         },
       ],
     },
@@ -265,7 +215,6 @@ export const compliance: DashboardDefinition = {
           title: 'Sign-ins with a second factor or passkey, 24 h',
           description: 'Share of successful sign-ins in which a passkey, a one-time code or a recovery code was used.',
           unit: 'percentunit',
-          width: 8,
           min: 0,
           max: 1,
           queries: [
@@ -281,11 +230,8 @@ export const compliance: DashboardDefinition = {
           description: 'Sessions ended and revocations per day, as evidence that leavers lose their access.',
           unit: 'short',
           queries: [
-            { expr: 'sum by (outcome) (increase(sallyport_sessions_ended_total[24h]))', legend: 'session {{outcome}}' },
-            {
-              expr: 'sum by (kind) (increase(sallyport_token_revocations_total{outcome="ok"}[24h]))',
-              legend: 'revoked {{kind}}',
-            },
+            within('24h', 'sallyport_sessions_ended_total', 'outcome', 'session'),
+            within('24h', 'sallyport_token_revocations_total{outcome="ok"}', 'kind', 'revoked'),
           ],
           traces: '{ span.http.route =~ ".*/revoke" }',
         },
@@ -294,12 +240,7 @@ export const compliance: DashboardDefinition = {
           description:
             'Values of health data encrypted and decrypted per second, by outcome. Refused: an envelope was changed, had another purpose, or its key was destroyed. The audit log shows the users.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (operation, outcome) (rate(sallyport_phi_operations_total{operation=~"encrypt|decrypt"}[$__rate_interval]))',
-              legend: '{{operation}} {{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_phi_operations_total{operation=~"encrypt|decrypt"}', 'operation, outcome')],
           traces: '{ span.http.route =~ "/v1/privacy/phi/.*" }',
         },
         {
@@ -307,12 +248,7 @@ export const compliance: DashboardDefinition = {
           description:
             'Data keys of health data that a rotation wrapped under its new key, and those that were destroyed on request, per hour.',
           unit: 'short',
-          queries: [
-            {
-              expr: 'sum by (operation) (increase(sallyport_phi_operations_total{operation=~"rewrap|shred"}[1h]))',
-              legend: '{{operation}}',
-            },
-          ],
+          queries: [within('1h', 'sallyport_phi_operations_total{operation=~"rewrap|shred"}', 'operation')],
           logs: WORKER_LOGS,
         },
         {
@@ -321,8 +257,8 @@ export const compliance: DashboardDefinition = {
             'Age of the key that signs access tokens, and the age at which it is due to be replaced (KEY_ROTATION_DAYS).',
           unit: 's',
           queries: [
-            { expr: 'max(sallyport_signing_key_age_seconds)', legend: 'age' },
-            { expr: 'max(sallyport_signing_key_age_max_seconds)', legend: 'policy' },
+            folded('max', 'sallyport_signing_key_age_seconds', '', 'age'),
+            folded('max', 'sallyport_signing_key_age_max_seconds', '', 'policy'),
           ],
         },
       ],

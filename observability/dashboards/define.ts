@@ -34,7 +34,7 @@ type PanelUnit =
   | 'dtdurations'
   | 'bool_on_off';
 
-type PanelQuery = {
+export type PanelQuery = {
   /** PromQL; `$__rate_interval` is Grafana's. */
   expr: string;
   legend: string;
@@ -42,7 +42,14 @@ type PanelQuery = {
   exemplar?: boolean;
 };
 
-export type PanelDefinition = {
+type Links = {
+  /** TraceQL that finds traces behind these numbers; those of the row, or all of the product, unless given. */
+  traces?: string;
+  /** LogQL that finds log lines behind these numbers; those of the row, or all of the product, unless given. */
+  logs?: string;
+};
+
+type PanelDefinition = Links & {
   title: string;
   /** What it shows, and what a reader should do about an unusual value. */
   description: string;
@@ -50,24 +57,20 @@ export type PanelDefinition = {
   queries: readonly PanelQuery[];
   /** `stat` shows the last value large; `lines` unless given. */
   kind?: 'lines' | 'stacked' | 'stat';
-  /** Columns of 24; 8 unless given. */
+  /** Columns of 24; 6 for a `stat` and 8 for others unless given. */
   width?: number;
   /** Values from which the panel turns yellow and red. */
   warnFrom?: number;
   badFrom?: number;
   min?: number;
   max?: number;
-  /** TraceQL that finds traces behind these numbers; all of the product unless given. */
-  traces?: string;
-  /** LogQL that finds log lines behind these numbers; all of the product unless given. */
-  logs?: string;
 };
 
 export type DashboardDefinition = {
   uid: string;
   title: string;
   description: string;
-  rows: readonly { title: string; panels: readonly PanelDefinition[] }[];
+  rows: readonly (Links & { title: string; panels: readonly PanelDefinition[] })[];
 };
 
 const TAG = 'sallyport';
@@ -106,7 +109,7 @@ function thresholdsOf(panel: PanelDefinition): ThresholdsConfigBuilder {
 }
 
 function builderOf(panel: PanelDefinition): StatBuilder | TimeseriesBuilder {
-  const width = panel.width ?? 8;
+  const width = panel.width ?? (panel.kind === 'stat' ? 6 : 8);
   if (panel.kind === 'stat') {
     return new StatBuilder()
       .height(STAT_HEIGHT)
@@ -168,9 +171,9 @@ export function buildDashboard(definition: DashboardDefinition): Dashboard {
         .asDropdown(true)
         .keepTime(true),
     ]);
-  for (const row of definition.rows) {
-    builder.withRow(new RowBuilder(row.title));
-    for (const panel of row.panels) builder.withPanel(panelOf(panel));
+  for (const { title, panels, ...links } of definition.rows) {
+    builder.withRow(new RowBuilder(title));
+    for (const panel of panels) builder.withPanel(panelOf({ ...links, ...panel }));
   }
   return numbered(builder.build());
 }

@@ -1,4 +1,5 @@
 import type { DashboardDefinition } from './define.ts';
+import { folded, percentile, perSecond, within } from './queries.ts';
 
 const KEY_LOGS = '{service_namespace="sallyport"} |= "key"';
 
@@ -17,13 +18,14 @@ export const keysAndRevocation: DashboardDefinition = {
             'Age of the oldest signing key as a share of its planned lifetime. Above 1 its rotation is overdue.',
           unit: 'percentunit',
           kind: 'stat',
-          width: 6,
           badFrom: 1,
           queries: [
-            {
-              expr: 'max(sallyport_signing_key_age_seconds / sallyport_signing_key_age_max_seconds)',
-              legend: 'share of lifetime',
-            },
+            folded(
+              'max',
+              'sallyport_signing_key_age_seconds / sallyport_signing_key_age_max_seconds',
+              '',
+              'share of lifetime',
+            ),
           ],
           logs: KEY_LOGS,
         },
@@ -33,8 +35,7 @@ export const keysAndRevocation: DashboardDefinition = {
             '1 when verifiers can already fetch the next signing key. It must be 1 one hold period before the current key reaches its planned age.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
-          queries: [{ expr: 'min(sallyport_signing_key_next_published)', legend: 'published' }],
+          queries: [folded('min', 'sallyport_signing_key_next_published', '', 'published')],
           logs: KEY_LOGS,
         },
         {
@@ -42,10 +43,9 @@ export const keysAndRevocation: DashboardDefinition = {
           description: "Difference between a copy's clock and the database's. Beyond 5 s a copy stops signing.",
           unit: 's',
           kind: 'stat',
-          width: 6,
           warnFrom: 1,
           badFrom: 5,
-          queries: [{ expr: 'max(abs(sallyport_clock_offset_seconds))', legend: 'offset' }],
+          queries: [folded('max', 'abs(sallyport_clock_offset_seconds)', '', 'offset')],
         },
         {
           title: 'Oldest key ring',
@@ -53,9 +53,8 @@ export const keysAndRevocation: DashboardDefinition = {
             'Longest time since a copy (an API process) confirmed its signing keys in Postgres. Past the bound (30 s) that copy stops signing.',
           unit: 's',
           kind: 'stat',
-          width: 6,
           badFrom: 30,
-          queries: [{ expr: 'max(sallyport_key_ring_age_seconds)', legend: 'age' }],
+          queries: [folded('max', 'sallyport_key_ring_age_seconds', '', 'age')],
         },
         {
           title: 'Keys by state and algorithm',
@@ -73,7 +72,7 @@ export const keysAndRevocation: DashboardDefinition = {
           description: 'Rotations of a signing key in a day. If one failed, the log of the worker says why.',
           unit: 'short',
           width: 12,
-          queries: [{ expr: 'sum by (outcome) (increase(sallyport_key_rotations_total[1d]))', legend: '{{outcome}}' }],
+          queries: [within('1d', 'sallyport_key_rotations_total', 'outcome')],
           logs: KEY_LOGS,
         },
         {
@@ -82,12 +81,7 @@ export const keysAndRevocation: DashboardDefinition = {
             'Tokens rejected per second because of their key. Unknown keys right after a rotation mean that a copy has not loaded the new key yet.',
           unit: 'ops',
           width: 12,
-          queries: [
-            {
-              expr: 'sum by (reason) (rate(sallyport_token_validations_total{reason=~"unknown_key|key_compromised"}[$__rate_interval]))',
-              legend: '{{reason}}',
-            },
-          ],
+          queries: [perSecond('sallyport_token_validations_total{reason=~"unknown_key|key_compromised"}', 'reason')],
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
         {
@@ -96,12 +90,7 @@ export const keysAndRevocation: DashboardDefinition = {
             'Requests per second for the JWKS. A burst from many verifiers at once means that their caches expire together.',
           unit: 'reqps',
           width: 12,
-          queries: [
-            {
-              expr: 'sum by (status) (rate(http_server_request_duration_seconds_count{route="/.well-known/jwks.json"}[$__rate_interval]))',
-              legend: '{{status}}',
-            },
-          ],
+          queries: [perSecond('http_server_request_duration_seconds_count{route="/.well-known/jwks.json"}', 'status')],
           traces: '{ span.http.route = "/.well-known/jwks.json" }',
         },
       ],
@@ -115,12 +104,7 @@ export const keysAndRevocation: DashboardDefinition = {
             'Time since the copy that is furthest behind confirmed its revocations. Past the bound (2 s) that copy answers validations with 503.',
           unit: 's',
           badFrom: 2,
-          queries: [
-            {
-              expr: 'max by (instance, process) (sallyport_revocation_staleness_seconds)',
-              legend: '{{instance}} {{process}}',
-            },
-          ],
+          queries: [folded('max', 'sallyport_revocation_staleness_seconds', 'instance, process')],
         },
         {
           title: 'Worst directory staleness',
@@ -128,12 +112,7 @@ export const keysAndRevocation: DashboardDefinition = {
             'Time since the copy that is furthest behind confirmed its clients, roles and permissions. Past the bound (2 s) that copy authenticates no client and decides no permission; it still validates tokens.',
           unit: 's',
           badFrom: 2,
-          queries: [
-            {
-              expr: 'max by (instance, process) (sallyport_directory_staleness_seconds)',
-              legend: '{{instance}} {{process}}',
-            },
-          ],
+          queries: [folded('max', 'sallyport_directory_staleness_seconds', 'instance, process')],
         },
         {
           title: 'Revocation latency, p99',
@@ -141,12 +120,7 @@ export const keysAndRevocation: DashboardDefinition = {
             'Time from the commit of a revocation until a copy enforces it, by the path it arrived on. The objective is one second.',
           unit: 's',
           badFrom: 1,
-          queries: [
-            {
-              expr: 'histogram_quantile(0.99, sum by (le, source) (rate(sallyport_revocation_visibility_seconds_bucket[$__rate_interval])))',
-              legend: '{{source}}',
-            },
-          ],
+          queries: [percentile(0.99, 'sallyport_revocation_visibility_seconds', 'source', '')],
           traces: '{ span.http.route =~ ".*/revoke" }',
         },
         {
@@ -157,10 +131,7 @@ export const keysAndRevocation: DashboardDefinition = {
           min: 0,
           badFrom: 0.8,
           queries: [
-            {
-              expr: 'max by (instance, process) (sallyport_revocation_entries / sallyport_revocation_entries_max)',
-              legend: '{{instance}} {{process}}',
-            },
+            folded('max', 'sallyport_revocation_entries / sallyport_revocation_entries_max', 'instance, process'),
           ],
         },
         {
@@ -168,26 +139,21 @@ export const keysAndRevocation: DashboardDefinition = {
           description:
             'Revocations that reached a copy, per second, by path. If all are polled, Redis is unavailable: revocations arrive later and none is lost.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (source) (rate(sallyport_revocation_visibility_seconds_count[$__rate_interval]))',
-              legend: '{{source}}',
-            },
-          ],
+          queries: [perSecond('sallyport_revocation_visibility_seconds_count', 'source')],
         },
         {
           title: 'Collapses into epochs',
           description:
             'How often single revocations were collapsed into an epoch. An epoch rejects all earlier tokens of a user, a client or the installation.',
           unit: 'short',
-          queries: [{ expr: 'sum by (into) (increase(sallyport_revocation_collapses_total[1h]))', legend: '{{into}}' }],
+          queries: [within('1h', 'sallyport_revocation_collapses_total', 'into')],
         },
         {
           title: 'Healthy components',
           description:
             'Number of copies for which each component is healthy. Without Redis, copies are slower but still serve.',
           unit: 'short',
-          queries: [{ expr: 'sum by (component) (sallyport_component_ready)', legend: '{{component}}' }],
+          queries: [folded('sum', 'sallyport_component_ready', 'component')],
         },
       ],
     },

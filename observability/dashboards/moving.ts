@@ -1,4 +1,5 @@
 import type { DashboardDefinition } from './define.ts';
+import { folded, perSecond } from './queries.ts';
 
 const IMPORT_TRACES = '{ resource.service.name = "sallyport-worker" && name = "run-imports" }';
 const WORKER_LOGS = '{service_name="sallyport-worker"}';
@@ -11,6 +12,7 @@ export const moving: DashboardDefinition = {
   rows: [
     {
       title: 'Imports of the last 90 days, by jobs and by the command',
+      logs: WORKER_LOGS,
       panels: [
         {
           title: 'Import progress',
@@ -26,24 +28,19 @@ export const moving: DashboardDefinition = {
             },
           ],
           traces: IMPORT_TRACES,
-          logs: WORKER_LOGS,
         },
         {
           title: 'Records by outcome',
           description:
             'Records that imports have read. Rejected records have their line and reason in the output of the import.',
           unit: 'short',
-          queries: [{ expr: 'max by (outcome) (sallyport_import_records)', legend: '{{outcome}}' }],
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'sallyport_import_records', 'outcome')],
         },
         {
           title: 'Records per second',
           description: 'How fast records are imported, by outcome. Users that did not change cost the least.',
           unit: 'ops',
-          queries: [
-            { expr: 'max by (outcome) (deriv(sallyport_import_records[$__rate_interval]))', legend: '{{outcome}}' },
-          ],
-          logs: WORKER_LOGS,
+          queries: [folded('max', 'deriv(sallyport_import_records[$__rate_interval])', 'outcome')],
         },
       ],
     },
@@ -55,7 +52,6 @@ export const moving: DashboardDefinition = {
           description:
             'Share of accepted access tokens that the old provider issued. It falls to zero before LEGACY_BRIDGE_UNTIL; a level share means that an application still uses the old provider.',
           unit: 'percentunit',
-          width: 8,
           min: 0,
           queries: [
             {
@@ -69,25 +65,14 @@ export const moving: DashboardDefinition = {
           description:
             'Exchanges of live sessions of the old provider per second, by outcome. Refusals have their code in the audit log.',
           unit: 'ops',
-          width: 8,
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_logins_total{factor="legacy_session"}[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_logins_total{factor="legacy_session"}', 'outcome')],
         },
         {
           title: 'Passwords checked at the old provider',
           description:
             'First sign-ins of users whose password is still there, per second. Failed and not_asked: the old provider is slow or away, and these users get 503.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_former_password_checks_total[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_former_password_checks_total', 'outcome')],
         },
       ],
     },

@@ -1,4 +1,5 @@
 import type { DashboardDefinition } from './define.ts';
+import { folded, percentile, perSecond, within } from './queries.ts';
 
 const SIGN_IN_TRACES = '{ span.http.route =~ "/api/auth/sign.*" }';
 const REFRESH_TRACES = '{ span.http.route =~ "/v1/tokens/refresh|/oauth2/token" }';
@@ -18,7 +19,6 @@ export const security: DashboardDefinition = {
             'Share of successful sign-in attempts. A drop with more attempts suggests a guessing attack; a drop without more attempts suggests a broken client.',
           unit: 'percentunit',
           kind: 'stat',
-          width: 6,
           queries: [
             {
               expr: 'sum(increase(sallyport_logins_total{outcome="ok"}[15m])) / sum(increase(sallyport_logins_total[15m]))',
@@ -32,11 +32,8 @@ export const security: DashboardDefinition = {
             'Refresh tokens presented again after their successor was used. Each ended a token family. The audit log shows whose: `token.refresh_reused`.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           badFrom: 1,
-          queries: [
-            { expr: 'sum(increase(sallyport_token_refreshes_total{outcome="replay"}[24h]))', legend: 'replays' },
-          ],
+          queries: [within('24h', 'sallyport_token_refreshes_total{outcome="replay"}', '', 'replays')],
           traces: REFRESH_TRACES,
         },
         {
@@ -44,7 +41,6 @@ export const security: DashboardDefinition = {
           description: 'Sign-ins refused without checking the password, because there were too many attempts.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           warnFrom: 1,
           queries: [
             {
@@ -60,21 +56,15 @@ export const security: DashboardDefinition = {
             '1 when a copy finds the database behind the high-water marks kept outside it. That copy issues and validates nothing.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           badFrom: 1,
-          queries: [{ expr: 'max(sallyport_state_rewound)', legend: 'rewound' }],
+          queries: [folded('max', 'sallyport_state_rewound', '', 'rewound')],
         },
         {
           title: 'Sign-ins by outcome and factor',
           description:
             'Attempts per second. More refusals than on a usual day are the first sign of credential stuffing.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (outcome, factor) (rate(sallyport_logins_total[$__rate_interval]))',
-              legend: '{{outcome}} {{factor}}',
-            },
-          ],
+          queries: [perSecond('sallyport_logins_total', 'outcome, factor')],
           traces: SIGN_IN_TRACES,
         },
         {
@@ -96,38 +86,22 @@ export const security: DashboardDefinition = {
           description:
             'Assertions with which clients authenticated, per second. no_keys: the jwks_uri of a client has no usable keys; replayed: an assertion was sent twice.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_client_assertions_total[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_client_assertions_total', 'outcome')],
         },
         {
           title: 'Client certificates by outcome',
           description:
             'Certificates with which clients authenticated, per second. none: the connection has no certificate from a trusted proxy; another: not a certificate of the client, or its authority is not configured.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_client_certificates_total[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_client_certificates_total', 'outcome')],
         },
         {
           title: 'Sign-ups and ended sessions',
           description: 'Accounts created and sessions ended per second, by outcome.',
           unit: 'ops',
           queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_signups_total[$__rate_interval]))',
-              legend: 'sign-up {{outcome}}',
-            },
-            {
-              expr: 'sum by (outcome) (rate(sallyport_sessions_ended_total[$__rate_interval]))',
-              legend: 'ended {{outcome}}',
-            },
+            perSecond('sallyport_signups_total', 'outcome', 'sign-up'),
+            perSecond('sallyport_sessions_ended_total', 'outcome', 'ended'),
           ],
         },
       ],
@@ -140,7 +114,7 @@ export const security: DashboardDefinition = {
           description:
             'Sign-offs requested, approvals, and acts started and ended. refused: an act was to start with other arguments than the approved ones, or a second time; the audit log shows whose: `signoff.refused`.',
           unit: 'short',
-          queries: [{ expr: 'sum by (event) (increase(sallyport_signoffs_total[1h]))', legend: '{{event}}' }],
+          queries: [within('1h', 'sallyport_signoffs_total', 'event')],
         },
       ],
     },
@@ -153,7 +127,6 @@ export const security: DashboardDefinition = {
             'Incidents raised, by detection. Further sightings of an open incident are not counted. `sallyport incidents list` shows the users concerned.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           warnFrom: 1,
           queries: [
             {
@@ -168,7 +141,7 @@ export const security: DashboardDefinition = {
             'Incidents raised within an hour. Incidents of high or critical severity page; twenty accounts locked within 15 minutes page too (AccountsLocked).',
           unit: 'none',
           width: 18,
-          queries: [{ expr: 'sum by (severity) (increase(sallyport_incidents_total[1h]))', legend: '{{severity}}' }],
+          queries: [within('1h', 'sallyport_incidents_total', 'severity')],
         },
         {
           title: 'Failed event evaluations, 1 h',
@@ -176,9 +149,7 @@ export const security: DashboardDefinition = {
             'Failed attempts to evaluate an event. Retries happen automatically; events that were set aside wait for an operator: `sallyport incidents unjudged`.',
           unit: 'none',
           width: 24,
-          queries: [
-            { expr: 'sum by (outcome) (increase(sallyport_detection_failures_total[1h]))', legend: '{{outcome}}' },
-          ],
+          queries: [within('1h', 'sallyport_detection_failures_total', 'outcome')],
         },
       ],
     },
@@ -190,12 +161,7 @@ export const security: DashboardDefinition = {
           description:
             'Tokens found inactive per second. Bad signatures and wrong issuers are forgeries, or tokens of another environment. Expired tokens are normal.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (reason) (rate(sallyport_token_validations_total{result="inactive"}[$__rate_interval]))',
-              legend: '{{reason}}',
-            },
-          ],
+          queries: [perSecond('sallyport_token_validations_total{result="inactive"}', 'reason')],
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
         {
@@ -203,12 +169,7 @@ export const security: DashboardDefinition = {
           description:
             'Refresh tokens refused per second. Replay: a used token, by theft or from a broken client. Ahead: a token newer than its row, so the database lost commits.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_token_refreshes_total{outcome!~"rotated|kept|grace|lost_answer"}[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_token_refreshes_total{outcome!~"rotated|kept|grace|lost_answer"}', 'outcome')],
           traces: REFRESH_TRACES,
         },
         {
@@ -216,12 +177,7 @@ export const security: DashboardDefinition = {
           description:
             'Revocations per second, by kind of target. A burst of user or client revocations usually follows an incident.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (kind, outcome) (rate(sallyport_token_revocations_total[$__rate_interval]))',
-              legend: '{{kind}} {{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_token_revocations_total', 'kind, outcome')],
           traces: '{ span.http.route =~ ".*/revoke" }',
         },
       ],
@@ -234,12 +190,7 @@ export const security: DashboardDefinition = {
           description: 'Requests rejected per second. Many 403 mean that a caller is probing for access.',
           unit: 'reqps',
           width: 12,
-          queries: [
-            {
-              expr: 'sum by (route, status) (rate(http_server_request_duration_seconds_count{status=~"401|403|429"}[$__rate_interval]))',
-              legend: '{{status}} {{route}}',
-            },
-          ],
+          queries: [perSecond('http_server_request_duration_seconds_count{status=~"401|403|429"}', 'status, route')],
         },
         {
           title: 'Refused by rate limits',
@@ -248,18 +199,9 @@ export const security: DashboardDefinition = {
           unit: 'reqps',
           width: 12,
           queries: [
-            {
-              expr: 'sum by (level, class) (rate(sallyport_rate_limit_refusals_total[$__rate_interval]))',
-              legend: '{{level}} {{class}}',
-            },
-            {
-              expr: 'sum by (level) (rate(sallyport_rate_limit_bypasses_total[$__rate_interval]))',
-              legend: 'bypassed {{level}}',
-            },
-            {
-              expr: 'sum(rate(sallyport_rate_limit_counts_alone_total[$__rate_interval]))',
-              legend: 'counted without Redis',
-            },
+            perSecond('sallyport_rate_limit_refusals_total', 'level, class'),
+            perSecond('sallyport_rate_limit_bypasses_total', 'level', 'bypassed'),
+            perSecond('sallyport_rate_limit_counts_alone_total', '', 'counted without Redis'),
           ],
         },
         {
@@ -269,12 +211,7 @@ export const security: DashboardDefinition = {
           unit: 's',
           width: 12,
           badFrom: 0.01,
-          queries: [
-            {
-              expr: 'histogram_quantile(0.99, sum by (le, stage) (rate(sallyport_rate_limit_check_seconds_bucket[$__rate_interval])))',
-              legend: 'p99 {{stage}}',
-            },
-          ],
+          queries: [percentile(0.99, 'sallyport_rate_limit_check_seconds', 'stage')],
         },
         {
           title: 'Paths that do not exist, malformed and oversized requests',
@@ -283,14 +220,8 @@ export const security: DashboardDefinition = {
           unit: 'reqps',
           width: 12,
           queries: [
-            {
-              expr: 'sum(rate(http_server_request_duration_seconds_count{route="other",status="404"}[$__rate_interval]))',
-              legend: 'unknown path',
-            },
-            {
-              expr: 'sum by (status) (rate(http_server_request_duration_seconds_count{status=~"400|413|415|431"}[$__rate_interval]))',
-              legend: '{{status}}',
-            },
+            perSecond('http_server_request_duration_seconds_count{route="other",status="404"}', '', 'unknown path'),
+            perSecond('http_server_request_duration_seconds_count{status=~"400|413|415|431"}', 'status'),
           ],
         },
       ],

@@ -1,15 +1,12 @@
-import type { DashboardDefinition, PanelDefinition } from './define.ts';
+import type { DashboardDefinition, PanelQuery } from './define.ts';
+import { folded, percentile, perSecond } from './queries.ts';
 
 const REQUESTS = 'http_server_request_duration_seconds';
-const served = `${REQUESTS}_count{route!~"/healthz|/readyz"}`;
+const SERVED = 'route!~"/healthz|/readyz"';
 const VALIDATE = 'route="/v1/tokens/validate"';
 
-const percentiles = (matchers: string, by = ''): PanelDefinition['queries'] =>
-  [0.5, 0.95, 0.99].map((quantile) => ({
-    expr: `histogram_quantile(${quantile}, sum by (le${by}) (rate(${REQUESTS}_bucket{${matchers}}[$__rate_interval])))`,
-    legend: `p${quantile * 100}${by === '' ? '' : ' {{route}}'}`,
-    exemplar: true,
-  }));
+const percentiles = (matchers: string, by = ''): readonly PanelQuery[] =>
+  [0.5, 0.95, 0.99].map((share) => ({ ...percentile(share, `${REQUESTS}{${matchers}}`, by), exemplar: true }));
 
 export const serviceSlo: DashboardDefinition = {
   uid: 'sallyport-service-slo',
@@ -25,7 +22,6 @@ export const serviceSlo: DashboardDefinition = {
             'Share of requests without a 5xx over three days; the objective is 99.9 %. Probes are not counted.',
           unit: 'percentunit',
           kind: 'stat',
-          width: 6,
           queries: [{ expr: '1 - sallyport:http_requests_failed:ratio_rate3d', legend: 'answered' }],
         },
         {
@@ -34,7 +30,6 @@ export const serviceSlo: DashboardDefinition = {
             'Share of POST /v1/tokens/validate answered within 10 ms over three days; the objective is 99 %.',
           unit: 'percentunit',
           kind: 'stat',
-          width: 6,
           queries: [{ expr: '1 - sallyport:validate_slow:ratio_rate3d', legend: 'fast' }],
         },
         {
@@ -43,12 +38,8 @@ export const serviceSlo: DashboardDefinition = {
             'API copies whose components are all healthy. The load balancer sends no requests to a copy that is not ready.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
           queries: [
-            {
-              expr: 'sum(min by (instance, process) (sallyport_component_ready{component!="redis"}))',
-              legend: 'ready',
-            },
+            folded('sum', 'min by (instance, process) (sallyport_component_ready{component!="redis"})', '', 'ready'),
           ],
         },
         {
@@ -57,8 +48,7 @@ export const serviceSlo: DashboardDefinition = {
             'Requests received and not yet answered, over all copies. A rise without more traffic means that responses take longer.',
           unit: 'none',
           kind: 'stat',
-          width: 6,
-          queries: [{ expr: 'sum(http_server_active_requests)', legend: 'requests' }],
+          queries: [folded('sum', 'http_server_active_requests', '', 'requests')],
         },
         {
           title: 'Requests dropped',
@@ -66,12 +56,7 @@ export const serviceSlo: DashboardDefinition = {
             'Requests that could change something and were not processed, per second. `unread`: the request may have waited more than a second before this process read it. `caller_left`: its connection had closed. The client can safely retry.',
           unit: 'reqps',
           width: 6,
-          queries: [
-            {
-              expr: 'sum by (reason) (rate(sallyport_http_requests_dropped_total[$__rate_interval]))',
-              legend: '{{reason}}',
-            },
-          ],
+          queries: [perSecond('sallyport_http_requests_dropped_total', 'reason')],
         },
         {
           title: 'Error budget burn, availability',
@@ -115,19 +100,14 @@ export const serviceSlo: DashboardDefinition = {
           description:
             'Requests per second by route pattern. `other` is a path that does not exist: scanners, or a client with a wrong address.',
           unit: 'reqps',
-          queries: [{ expr: `sum by (route) (rate(${REQUESTS}_count[$__rate_interval]))`, legend: '{{route}}' }],
+          queries: [perSecond(`${REQUESTS}_count`, 'route')],
         },
         {
           title: 'Failures by route',
           description:
             'Responses with a 5xx by route and status. 503: a component is unreachable or full. 500: a defect; open its trace.',
           unit: 'reqps',
-          queries: [
-            {
-              expr: `sum by (route, status) (rate(${REQUESTS}_count{status=~"5.."}[$__rate_interval]))`,
-              legend: '{{status}} {{route}}',
-            },
-          ],
+          queries: [perSecond(`${REQUESTS}_count{status=~"5.."}`, 'status, route')],
           traces: '{ resource.service.name = "sallyport-api" && status = error }',
           logs: '{service_namespace="sallyport"} | json | msg="request failed"',
         },
@@ -135,26 +115,21 @@ export const serviceSlo: DashboardDefinition = {
           title: 'Refusals by route',
           description: 'Responses with a 4xx by route and status. For many 401 and 429 see the security dashboard.',
           unit: 'reqps',
-          queries: [
-            {
-              expr: `sum by (route, status) (rate(${REQUESTS}_count{status=~"4.."}[$__rate_interval]))`,
-              legend: '{{status}} {{route}}',
-            },
-          ],
+          queries: [perSecond(`${REQUESTS}_count{status=~"4.."}`, 'status, route')],
         },
         {
           title: 'Duration, all routes',
           description:
             'Percentiles over all requests except probes. Dots are sampled requests: click one to open its trace.',
           unit: 's',
-          queries: percentiles('route!~"/healthz|/readyz"'),
+          queries: percentiles(SERVED),
         },
         {
           title: 'p99 duration by route',
           description:
             'p99 of each route. Sign-in and sign-up include bcrypt and take a hundred times as long as the others.',
           unit: 's',
-          queries: percentiles('route!~"/healthz|/readyz"', ', route').slice(2),
+          queries: percentiles(SERVED, 'route').slice(2),
         },
         {
           title: 'Duration of validate',
@@ -170,7 +145,7 @@ export const serviceSlo: DashboardDefinition = {
           description: 'Requests counted for the availability objective, over all copies.',
           unit: 'reqps',
           width: 12,
-          queries: [{ expr: `sum(rate(${served}[$__rate_interval]))`, legend: 'requests' }],
+          queries: [perSecond(`${REQUESTS}_count{${SERVED}}`, '', 'requests')],
         },
         {
           title: 'Restarts and failed scrapes',
@@ -198,12 +173,7 @@ export const serviceSlo: DashboardDefinition = {
           title: 'Validations by result',
           description: 'Token validations per second. Unavailable: the copy could not decide, and the caller got 503.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (result) (rate(sallyport_token_validations_total[$__rate_interval]))',
-              legend: '{{result}}',
-            },
-          ],
+          queries: [perSecond('sallyport_token_validations_total', 'result')],
           traces: '{ span.http.route = "/v1/tokens/validate" }',
         },
         {
@@ -211,24 +181,14 @@ export const serviceSlo: DashboardDefinition = {
           description:
             'Refresh tokens presented per second, by outcome. All but rotated, kept, grace and lost_answer were refused.',
           unit: 'ops',
-          queries: [
-            {
-              expr: 'sum by (outcome) (rate(sallyport_token_refreshes_total[$__rate_interval]))',
-              legend: '{{outcome}}',
-            },
-          ],
+          queries: [perSecond('sallyport_token_refreshes_total', 'outcome')],
           traces: '{ span.http.route = "/v1/tokens/refresh" }',
         },
         {
           title: 'p99 to issue, by grant',
           description: 'Time to issue a token, including database and signature.',
           unit: 's',
-          queries: [
-            {
-              expr: 'histogram_quantile(0.99, sum by (le, grant) (rate(sallyport_token_issue_duration_seconds_bucket[$__rate_interval])))',
-              legend: '{{grant}}',
-            },
-          ],
+          queries: [percentile(0.99, 'sallyport_token_issue_duration_seconds', 'grant', '')],
         },
       ],
     },
