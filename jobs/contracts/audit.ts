@@ -3,8 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const maintainAuditOutboxJob = defineJob({
   name: 'maintain-audit-outbox',
   queue: 'token-cleanup',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 1_800 },
   staleAfterSeconds: 86_400,
   timeoutSeconds: 120,
@@ -15,7 +13,6 @@ export const maintainAuditOutboxJob = defineJob({
 export const thinAuditCheckpointsJob = defineJob({
   name: 'thin-audit-checkpoints',
   queue: 'token-cleanup',
-  attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 21_600 },
   staleAfterSeconds: 172_800,
@@ -26,7 +23,6 @@ export const thinAuditCheckpointsJob = defineJob({
 export const sealAuditEventsJob = defineJob({
   name: 'seal-audit-events',
   queue: 'audit-seal',
-  attempts: 5,
   backoffSeconds: 1,
   schedule: { everySeconds: 1, idleSeconds: 60 },
   staleAfterSeconds: 60,

@@ -5,7 +5,6 @@ export const checkControlsJob = defineJob({
   name: 'check-controls',
   queue: 'compliance-checks',
   attempts: 3,
-  backoffSeconds: 5,
   schedule: { everySeconds: 20, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 300,
@@ -28,7 +27,6 @@ export const advanceComplianceReportsJob = defineJob({
   name: 'advance-compliance-reports',
   queue: 'compliance-reports',
   attempts: 3,
-  backoffSeconds: 5,
   schedule: { everySeconds: 5, idleSeconds: 3_600 },
   staleAfterSeconds: 14_400,
   timeoutSeconds: 3_600,
@@ -38,7 +36,6 @@ export const advanceComplianceReportsJob = defineJob({
 export const cleanUpComplianceRecordsJob = defineJob({
   name: 'clean-up-compliance-records',
   queue: 'token-cleanup',
-  attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 86_400 },
   staleAfterSeconds: 259_200,

@@ -3,8 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const pushHandoffsJob = defineJob({
   name: 'push-handoffs',
   queue: 'handoff',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,
@@ -15,8 +13,6 @@ export const pushHandoffsJob = defineJob({
 export const exportEventsJob = defineJob({
   name: 'export-events',
   queue: 'siem',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,

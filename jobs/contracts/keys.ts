@@ -3,8 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const advanceKeyRingJob = defineJob({
   name: 'advance-key-ring',
   queue: 'key-rotation',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 240 },
   staleAfterSeconds: 600,
   timeoutSeconds: 60,

@@ -3,8 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const applyLegacyEventsJob = defineJob({
   name: 'apply-legacy-events',
   queue: 'legacy',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 30, idleSeconds: 3_600 },
   staleAfterSeconds: 600,
   timeoutSeconds: 120,

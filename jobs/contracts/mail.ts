@@ -3,8 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const deliverMailJob = defineJob({
   name: 'deliver-mail',
   queue: 'mail',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 5, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,

@@ -4,7 +4,6 @@ export const runImportsJob = defineJob({
   name: 'run-imports',
   queue: 'imports',
   attempts: 3,
-  backoffSeconds: 5,
   schedule: { everySeconds: 5, idleSeconds: 3_600 },
   staleAfterSeconds: 7_200,
   timeoutSeconds: 3_600,

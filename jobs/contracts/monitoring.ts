@@ -4,7 +4,6 @@ export const countEventHoursJob = defineJob({
   name: 'count-event-hours',
   queue: 'monitoring',
   attempts: 3,
-  backoffSeconds: 5,
   schedule: { everySeconds: 10, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,
@@ -15,7 +14,6 @@ export const makeSecurityReportsJob = defineJob({
   name: 'make-security-reports',
   queue: 'monitoring',
   attempts: 3,
-  backoffSeconds: 5,
   schedule: { everySeconds: 10, idleSeconds: 3_600 },
   staleAfterSeconds: 600,
   timeoutSeconds: 120,
@@ -25,7 +23,6 @@ export const makeSecurityReportsJob = defineJob({
 export const cleanUpMonitoringRecordsJob = defineJob({
   name: 'clean-up-monitoring-records',
   queue: 'token-cleanup',
-  attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 86_400 },
   staleAfterSeconds: 259_200,

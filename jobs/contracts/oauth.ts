@@ -3,8 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const sendLogoutTokensJob = defineJob({
   name: 'send-logout-tokens',
   queue: 'logout',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
   staleAfterSeconds: 300,
   timeoutSeconds: 120,

@@ -69,7 +69,6 @@ export const measureProgressJob = defineJob({
   name: 'measure-progress',
   queue: 'mcp-progress',
   attempts: 3,
-  backoffSeconds: 5,
   schedule: { everySeconds: 30, idleSeconds: 3_600 },
   staleAfterSeconds: 900,
   timeoutSeconds: 120,

@@ -3,8 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const rotateEncryptionKeysJob = defineJob({
   name: 'rotate-encryption-keys',
   queue: 'privacy',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 60, idleSeconds: 3_600 },
   staleAfterSeconds: 3_600,
   timeoutSeconds: 1_200,
@@ -14,8 +12,6 @@ export const rotateEncryptionKeysJob = defineJob({
 export const processPrivacyRequestsJob = defineJob({
   name: 'process-privacy-requests',
   queue: 'privacy',
-  attempts: 5,
-  backoffSeconds: 5,
   schedule: { everySeconds: 60, idleSeconds: 3_600 },
   staleAfterSeconds: 3_600,
   timeoutSeconds: 600,
@@ -25,7 +21,6 @@ export const processPrivacyRequestsJob = defineJob({
 export const applyRetentionJob = defineJob({
   name: 'apply-retention',
   queue: 'privacy',
-  attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 300, idleSeconds: 3_600 },
   staleAfterSeconds: 7_200,

@@ -3,7 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const detectIncidentsJob = defineJob({
   name: 'detect-incidents',
   queue: 'incident-detection',
-  attempts: 5,
   backoffSeconds: 1,
   schedule: { everySeconds: 1, idleSeconds: 3_600 },
   staleAfterSeconds: 120,
@@ -15,7 +14,6 @@ export const detectIncidentsJob = defineJob({
 export const cleanUpIncidentsJob = defineJob({
   name: 'clean-up-incidents',
   queue: 'token-cleanup',
-  attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 86_400 },
   staleAfterSeconds: 259_200,

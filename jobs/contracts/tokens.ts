@@ -3,7 +3,6 @@ import { defineJob } from '#services/platform/define/job.ts';
 export const cleanUpExpiredTokensJob = defineJob({
   name: 'clean-up-expired-tokens',
   queue: 'token-cleanup',
-  attempts: 5,
   backoffSeconds: 30,
   schedule: { everySeconds: 300 },
   staleAfterSeconds: 3_600,

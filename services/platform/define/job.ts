@@ -17,9 +17,9 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
   readonly queue: string;
   /** Ids only, readable by the previous release, without secrets and personal data. `{}` by default, as of a scheduled job. */
   readonly payload: Payload;
-  /** Attempts before it becomes a dead letter. */
+  /** Attempts before it becomes a dead letter; 5 by default. */
   readonly attempts: number;
-  /** Delay before the second attempt; doubles with each attempt. */
+  /** Delay before the second attempt, 5 by default; doubles with each attempt. */
   readonly backoffSeconds: number;
   readonly schedule?: Schedule;
   /** Health fails if the last success of a scheduled job is older, or if any other job waits longer. */
@@ -37,8 +37,9 @@ const nothing = z.strictObject({});
 
 /** Declares a job: `defineJob({ name: 'seal-audit-events', queue: 'audit-seal', … })`. */
 export const defineJob = <Payload extends z.ZodType = typeof nothing>(
-  job: Omit<Job<Payload>, 'payload'> & { readonly payload?: Payload },
-): Job<Payload> => ({ payload: nothing as z.ZodType as Payload, ...job });
+  job: Omit<Job<Payload>, 'payload' | 'attempts' | 'backoffSeconds'> &
+    Partial<Pick<Job, 'attempts' | 'backoffSeconds'>> & { readonly payload?: Payload },
+): Job<Payload> => ({ payload: nothing as z.ZodType as Payload, attempts: 5, backoffSeconds: 5, ...job });
 
 export const isScheduled = (job: Job): job is ScheduledJob => job.schedule !== undefined;
 
