@@ -34,7 +34,7 @@ import {
   responseTypeUnsupported,
   subjectTokenInvalid,
 } from './errors.ts';
-import { decision, formTokenShape, optionalParameter, PAGE } from './oauth-shapes.ts';
+import { decision, formTokenShape, LONGEST, optionalParameter, PAGE } from './oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('OAuth');
 
@@ -179,25 +179,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   limit: 'write',
   bodyType: 'form',
   body: z.looseObject({
-    response_type: optionalParameter(64),
-    redirect_uri: optionalParameter(2_048),
-    scope: optionalParameter(2_048),
-    state: optionalParameter(4_096),
-    nonce: optionalParameter(512),
-    code_challenge: optionalParameter(128),
-    code_challenge_method: optionalParameter(16),
-    response_mode: optionalParameter(32),
-    prompt: optionalParameter(64),
-    max_age: optionalParameter(10),
-    login_hint: optionalParameter(254),
-    id_token_hint: optionalParameter(4_096),
-    acr_values: optionalParameter(256),
-    claims: optionalParameter(4_096),
-    resource: optionalParameter(512),
-    dpop_jkt: optionalParameter(43),
-    request: optionalParameter(8_192),
-    request_uri: optionalParameter(2_048),
-    client_id: optionalParameter(255),
+    ...Object.fromEntries(Object.entries(LONGEST).map(([name, longest]) => [name, optionalParameter(longest)])),
     client_secret: optionalParameter(512),
     ...clientAssertion,
   }),
@@ -293,7 +275,7 @@ export const sendLoginCodeEndpoint = defineEndpoint({
   errors: [...answerSecondFactorEndpoint.errors, stateRewound, storeUnavailable],
 });
 
-const userInfo = z
+export const userInfo = z
   .object({
     sub: z.string(),
     email: z.string().optional(),

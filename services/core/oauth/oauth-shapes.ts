@@ -8,6 +8,29 @@ const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 /** Unknown parameters are ignored (RFC 6749 §3.2); a repeated one is not a string and is refused. */
 export const optionalParameter = (maximum: number) => z.string().max(maximum).regex(PLAIN).optional();
 
+/** Maximum length of each supported parameter of an authorization request; others are ignored (RFC 6749 §3.1). */
+export const LONGEST: Readonly<Record<string, number>> = {
+  redirect_uri: 2_048,
+  response_type: 64,
+  response_mode: 32,
+  scope: 2_048,
+  state: 4_096,
+  code_challenge: 128,
+  code_challenge_method: 16,
+  nonce: 512,
+  prompt: 64,
+  max_age: 10,
+  login_hint: 254,
+  id_token_hint: 4_096,
+  acr_values: 256,
+  claims: 4_096,
+  resource: 512,
+  dpop_jkt: 43,
+  request: 8_192,
+  request_uri: 2_048,
+  client_id: 255,
+};
+
 export const formTokenShape = z.string().max(128);
 
 /** `switch`: the user signs out, and signs in as another user before deciding. */

@@ -1,3 +1,5 @@
+import { LONGEST } from '../oauth-shapes.ts';
+
 /** Errors in an authorization request (RFC 6749 §4.1.2.1, RFC 8707 §2, RFC 9101 §6.2). */
 export type RequestErrorCode =
   | 'invalid_request'
@@ -17,28 +19,6 @@ export type Prompt = (typeof prompts)[number];
 
 /** Maximum length of a query, in characters. */
 const LONGEST_QUERY = 8_192;
-/** Maximum length of each supported parameter; other parameters are ignored (RFC 6749 §3.1). */
-const LONGEST: Readonly<Record<string, number>> = {
-  client_id: 255,
-  redirect_uri: 2_048,
-  response_type: 64,
-  response_mode: 32,
-  scope: 2_048,
-  state: 4_096,
-  code_challenge: 128,
-  code_challenge_method: 16,
-  nonce: 512,
-  prompt: 64,
-  max_age: 10,
-  login_hint: 254,
-  id_token_hint: 4_096,
-  acr_values: 256,
-  claims: 4_096,
-  resource: 512,
-  dpop_jkt: 43,
-  request: 8_192,
-  request_uri: 2_048,
-};
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 /** SHA-256 in unpadded base64url. */
 const DIGEST = /^[\w-]{43}$/;
