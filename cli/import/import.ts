@@ -5,7 +5,7 @@ import { importFileUnreadable, importSourceChanged } from '#services/wings/impor
 import type { ImportMap } from '#services/wings/import/import-shapes.ts';
 import { counted } from '#services/wings/import/run/move-checklist.ts';
 import { readNotices, readRejected } from '#services/wings/import/run/read-imports.ts';
-import { failImport, rehearseImport, runImport } from '#services/wings/import/run/run-import.ts';
+import { failImport, type Rehearsal, rehearseImport, runImport } from '#services/wings/import/run/run-import.ts';
 import { startImport } from '#services/wings/import/run/start-import.ts';
 import { isAppError } from '../../services/platform/define/error.ts';
 import { addReason, onDatabase } from '../admin.ts';
@@ -39,16 +39,8 @@ type ImportOptions = GlobalOptions &
 
 type Place = { readonly record: number; readonly line: number };
 
-type Result = {
-  readonly new: number;
-  readonly changed: number;
-  readonly same: number;
-  readonly linked: number;
-  readonly rejected: number;
-  readonly without_password: number;
-  readonly factors_lost: number;
+type Result = Omit<Rehearsal, 'differences' | 'notices'> & {
   readonly notices: readonly (Place & { readonly notice: string; readonly member: string; readonly value: string })[];
-  readonly rejects: readonly (Place & { readonly reason: string; readonly value: string })[];
 };
 
 /** `sallyport import KIND FILE|status|certificate`, directly on the database, and `import verify`. */

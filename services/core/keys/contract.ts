@@ -28,11 +28,13 @@ export const keyView = z
   .object({
     kid: z.string(),
     alg: z.enum([...ASYMMETRIC_ALGORITHMS, 'HS256']),
+    /** `access`, or `hs256:<audience>`. */
     purpose: z.string(),
     state: z.enum(['pending', 'active', 'retiring', 'retired', 'compromised']),
     published_at: instant,
     activates_at: instant,
     signs_until: instant.nullable(),
+    /** When it leaves the key set. */
     leaves_at: instant.nullable(),
     compromised_at: instant.nullable(),
     compromise_reason: z.string().nullable(),

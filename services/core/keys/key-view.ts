@@ -1,21 +1,10 @@
-import { type KeyAlgorithm, type KeyState, stateOf } from './key-timeline.ts';
+import type { z } from 'zod';
+import type { keyView } from './contract.ts';
+import { stateOf } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
 
 /** A key as shown to operators; times in ISO 8601. */
-export type KeyView = {
-  readonly kid: string;
-  readonly alg: KeyAlgorithm;
-  /** `access`, or `hs256:<audience>`. */
-  readonly purpose: string;
-  readonly state: KeyState;
-  readonly published_at: string;
-  readonly activates_at: string;
-  readonly signs_until: string | null;
-  /** When it leaves the key set. */
-  readonly leaves_at: string | null;
-  readonly compromised_at: string | null;
-  readonly compromise_reason: string | null;
-};
+export type KeyView = z.output<typeof keyView>;
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 const isoOrNull = (ms: number | null): string | null => (ms === null ? null : iso(ms));

@@ -8,7 +8,8 @@ import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { PATIENCE_MS, testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { ISSUER, tokenHarness } from '#tools/testing/harness/token.ts';
-import { type RegisterAgentInput, type RegisteredAgent, registerAgent } from './register-agent.ts';
+import type { AgentRegistration } from './contract.ts';
+import { type RegisteredAgent, registerAgent } from './register-agent.ts';
 import type { ValidateAgentPorts } from './validate-agent-credentials.ts';
 
 export type AgentHarness = OwnPorts &
@@ -17,9 +18,9 @@ export type AgentHarness = OwnPorts &
     accessChanged(): Promise<void>;
     /** A user with these roles besides `user`. */
     newUser(roles?: readonly string[]): Promise<string>;
-    inputOf(changes: Partial<RegisterAgentInput> & { readonly owner_id: string }): RegisterAgentInput;
+    inputOf(changes: Partial<AgentRegistration> & { readonly owner_id: string }): AgentRegistration;
     /** With an owner of its own unless given. */
-    newAgent(changes?: Partial<RegisterAgentInput>): Promise<RegisteredAgent>;
+    newAgent(changes?: Partial<AgentRegistration>): Promise<RegisteredAgent>;
     newAgentWithKeys(): Promise<{ readonly agentId: string; assertion(): Promise<string> }>;
     newPlainClient(): Promise<{ readonly clientId: string; readonly secret: string }>;
     /** Types of the audit events about a target, oldest first. */
@@ -65,7 +66,7 @@ export async function openAgentHarness(): Promise<AgentHarness> {
       const maker = newAssertionMaker();
       const { agent_id: agentId } = await harness.newAgent({
         auth_method: 'private_key_jwt',
-        jwks: { keys: [maker.jwk] },
+        jwks: { keys: [{ ...maker.jwk, kty: String(maker.jwk.kty) }] },
       });
       return { agentId, assertion: () => maker.assertion(agentId, ISSUER) };
     },

@@ -4,6 +4,5 @@ export type AgentStatus = (typeof AGENT_STATUSES)[number];
 
 /** How an agent authenticates (RFC 7591 §2). */
 export const AGENT_METHODS = ['client_secret_basic', 'client_secret_post', 'private_key_jwt'] as const;
-export type AgentMethod = (typeof AGENT_METHODS)[number];
 
 export const CAPABILITIES_MAX = 50;

@@ -1,35 +1,18 @@
 import type { HasAccessChanged } from '#services/core/access/access-changed.ts';
 import type { HasAccess } from '#services/core/access/access-directory.ts';
 import { heldToHandOn, permissionsAmong } from '#services/core/access/application-rights.ts';
-import type { GivenKeys } from '#services/core/access/client-keys.ts';
 import { createClient } from '#services/core/access/create-client.ts';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { assertHolds } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
-import type { AgentMethod } from './agent-shapes.ts';
 import { insertAgent, lockOwner, readAgentRow } from './agents.store.ts';
 import { agentRegistered } from './audit-events.ts';
-import type { AgentView } from './contract.ts';
+import type { AgentRegistration, AgentView } from './contract.ts';
 import { agentExceedsOwner } from './errors.ts';
 
 export type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess & HasAccessChanged;
-
-export type RegisterAgentInput = GivenKeys & {
-  readonly name: string;
-  readonly owner_id: string;
-  readonly auth_method: AgentMethod;
-  readonly scopes: readonly string[];
-  readonly credential_scopes: readonly string[];
-  readonly audiences: readonly string[];
-  readonly dpop_bound_access_tokens: boolean;
-  readonly capabilities: readonly string[];
-  readonly heartbeat_seconds: number;
-  readonly expires_in_days: number;
-  /** For the audit log. */
-  readonly reason: string;
-};
 
 /** With the secret, which is shown only once; null for an agent with keys. */
 export type RegisteredAgent = AgentView & { readonly client_secret: string | null };
@@ -42,7 +25,7 @@ export type RegisteredAgent = AgentView & { readonly client_secret: string | nul
  */
 export async function registerAgent(
   ports: RegisterAgentPorts,
-  input: RegisterAgentInput,
+  input: AgentRegistration,
   caller: Caller,
 ): Promise<RegisteredAgent> {
   const {

@@ -106,7 +106,7 @@ export async function newCallers(
       owner_id: user.id,
       auth_method: 'client_secret_basic',
       scopes,
-      credential_scopes: permissions,
+      credential_scopes: [...permissions],
       audiences: ['*'],
       dpop_bound_access_tokens: false,
       capabilities: [],

@@ -1,6 +1,8 @@
 import type { Ports } from '#services/core/ports.ts';
 import { isMoment } from '#services/core/shared/pagination.ts';
+import type { EndpointInput } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid } from '#services/platform/errors.ts';
+import type { listAuditEventsEndpoint } from '../contract.ts';
 import { type Party, type PartyFilter, readEventsOfParty } from '../event-filters.store.ts';
 import {
   type EventFilter,
@@ -13,20 +15,7 @@ import {
 } from '../events.store.ts';
 import { type AuditEventView, eventViewOf, exportedViewOf } from './event-view.ts';
 
-export type ListEventsInput = {
-  /** From 1 to 1,000. */
-  readonly limit: number;
-  readonly cursor?: string | undefined;
-  readonly type?: string | undefined;
-  /** `kind:id`, such as `user:0199…`. */
-  readonly actor?: string | undefined;
-  readonly target?: string | undefined;
-  readonly client?: string | undefined;
-  readonly trace?: string | undefined;
-  /** RFC 3339, both inclusive. */
-  readonly from?: string | undefined;
-  readonly to?: string | undefined;
-};
+export type ListEventsInput = EndpointInput<typeof listAuditEventsEndpoint>['query'];
 
 export type EventsPage = { readonly events: AuditEventView[]; readonly next: string | null };
 

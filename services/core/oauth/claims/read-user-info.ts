@@ -1,17 +1,13 @@
+import type { z } from 'zod';
 import type { Ports } from '#services/core/ports.ts';
 import { decideToken, type ValidatePorts } from '#services/core/tokens/verify/validate-token.ts';
 import { unauthenticated } from '#services/platform/errors.ts';
+import type { userInfo } from '../contract.ts';
 import { openIdScopeMissing } from '../errors.ts';
 import { readUserProfile, type UserProfile } from './user-claims.store.ts';
 
 /** Claims of a user that the scope allows (OpenID Connect Core §5.4). */
-export type UserClaims = {
-  readonly email?: string;
-  readonly email_verified?: boolean;
-  readonly name?: string;
-  readonly picture?: string;
-  readonly updated_at?: number;
-};
+export type UserClaims = Omit<z.output<typeof userInfo>, 'sub'>;
 
 export function userClaims(profile: UserProfile, scopes: ReadonlySet<string>): UserClaims {
   return {

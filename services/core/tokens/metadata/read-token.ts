@@ -1,26 +1,12 @@
+import type { z } from 'zod';
 import type { HasRevocations } from '#services/core/revocations/revocation-set.ts';
+import type { tokenMetadata } from '../contract.ts';
 import { tokenMetadataUnavailable, tokenUnknown } from '../errors.ts';
 import { readTokenMetadata, type TokenMetadata, type TokenMetadataPorts } from './token-metadata.cache.ts';
 
 export { readTokenMetadata, type TokenMetadata, writeTokenMetadata } from './token-metadata.cache.ts';
 
-export type TokenView = {
-  readonly token_id: string;
-  readonly type: 'access';
-  readonly subject: string;
-  readonly user_id: string | null;
-  readonly client_id: string;
-  readonly audience: string;
-  readonly session_id: string | null;
-  readonly family_id: string | null;
-  readonly scope: string;
-  readonly role: string | null;
-  /** ISO 8601. */
-  readonly issued_at: string;
-  readonly expires_at: string;
-  readonly key_id: string | null;
-  readonly revoked: boolean;
-};
+type TokenView = z.output<typeof tokenMetadata>;
 
 const iso = (unixSeconds: number): string => new Date(unixSeconds * 1_000).toISOString();
 

@@ -1,21 +1,10 @@
+import type { z } from 'zod';
 import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { tokenStatistics } from '../contract.ts';
 
-export type TokenStatistics = {
-  /** Token families created and client-credentials tokens issued. */
-  readonly issued: number;
-  /** Token families that can be refreshed now. */
-  readonly active: number;
-  /** Refresh token rotations. */
-  readonly refreshed: number;
-  /** Token families and single tokens revoked before they expired, without replays. */
-  readonly revoked: number;
-  /** Token families that expired. */
-  readonly expired: number;
-  /** Token families ended because an outdated refresh token was presented. */
-  readonly replays: number;
-};
+export type TokenStatistics = z.output<typeof tokenStatistics>;
 
 /** Counts of rows. Purged families are added to token_totals, where single tokens are counted at once. */
 const COUNTED_FAMILIES = `count(*) AS issued, coalesce(sum(generation), 0) AS refreshed,

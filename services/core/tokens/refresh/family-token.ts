@@ -1,9 +1,11 @@
+import type { z } from 'zod';
 import type { AccessDirectory, Client } from '#services/core/access/access-directory.ts';
 import { type Rights, rightsAt } from '#services/core/access/application-rights.ts';
 import { auditActor } from '#services/core/audit/audit-context.ts';
 import { FIRST_PARTY_CLIENT_ID } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
+import type { tokenPair } from '../contract.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
 
 /** The facts of a new or rotated family that its access tokens contain. */
@@ -117,14 +119,7 @@ export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts):
 }
 
 /** A token response (RFC 6749 §5.1) with the remaining lifetime of the refresh token. */
-export type TokenPairAnswer = {
-  readonly access_token: string;
-  readonly refresh_token: string;
-  readonly token_type: 'Bearer';
-  readonly expires_in: number;
-  readonly refresh_expires_in: number;
-  readonly scope: string;
-};
+export type TokenPairAnswer = z.output<typeof tokenPair>;
 
 export const pairAnswer = (
   minted: MintedToken,
