@@ -30,6 +30,7 @@ import {
 import { unreadableJson } from '../platform/http/unreadable-json.ts';
 import type { Replica } from '../platform/postgres/replica.ts';
 import type { OnRefused } from './app.ts';
+import { asPage } from './requests/browser-form.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
 import { refuseDeclaredBody } from './requests/declared-body.ts';
@@ -230,6 +231,13 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
     },
   });
 }
+
+/** The same for a page, which shows errors as pages too. */
+export const bindPage = <E extends AnyEndpoint>(
+  routes: RouteContext,
+  endpoint: E,
+  work: (...request: Parameters<Work<E>>) => Answer | Promise<Answer>,
+): void => bind(routes, endpoint, (...request) => asPage(async () => work(...request)));
 
 /**
  * The answer of the replica; undefined where the primary is to answer. An error is never answered from the replica: what

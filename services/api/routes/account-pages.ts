@@ -55,8 +55,8 @@ import type { FormPage } from '#services/pages/form-page.ts';
 import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
+import { bind, bindPage, type RouteContext } from '../bind.ts';
+import { expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 
 export type AccountPagesPorts = SignUpPorts & Parameters<typeof describeNext>[0];
 
@@ -306,15 +306,13 @@ function sendMailLink(
 
 /** Sign-up, forgotten password and mailed links as pages that work without script. */
 export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPorts): void {
-  bind(routes, showSignUpEndpoint, ({ query }, _caller, request) =>
-    asPage(() => showSignUp(ports, request, { next: safeNext(query.next), name: '', email: '' })),
+  bindPage(routes, showSignUpEndpoint, ({ query }, _caller, request) =>
+    showSignUp(ports, request, { next: safeNext(query.next), name: '', email: '' }),
   );
-  bind(routes, showCheckMailEndpoint, ({ query }, _caller, request) =>
-    asPage(() => showCheckMail(ports, request, safeNext(query.next))),
+  bindPage(routes, showCheckMailEndpoint, ({ query }, _caller, request) =>
+    showCheckMail(ports, request, safeNext(query.next)),
   );
-  bind(routes, sendSignUpEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendSignUp(ports, body, caller, request)),
-  );
+  bindPage(routes, sendSignUpEndpoint, ({ body }, caller, request) => sendSignUp(ports, body, caller, request));
   for (const [show, send, mail] of [
     [showForgotPasswordEndpoint, sendForgotPasswordEndpoint, FORGOT],
     [showResendVerificationEndpoint, sendResendVerificationEndpoint, VERIFICATION],
@@ -322,7 +320,7 @@ export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPort
     bind(routes, show, ({ query }, _caller, request) =>
       showAskMail(ports, request, mail, { next: safeNext(query.next), email: '' }),
     );
-    bind(routes, send, ({ body }, caller, request) => asPage(() => sendAskMail(ports, mail, body, caller, request)));
+    bindPage(routes, send, ({ body }, caller, request) => sendAskMail(ports, mail, body, caller, request));
   }
   for (const [endpoint, link] of [
     [resetPasswordPageEndpoint, 'reset'],
@@ -333,45 +331,37 @@ export function accountPagesRoutes(routes: RouteContext, ports: AccountPagesPort
   bind(routes, verifyEmailPageEndpoint, ({ query }, _caller, request) =>
     showMailLink(ports, request, 'verify', { ...NOTHING, goesTo: allowedPage(ports, query.callbackURL) }),
   );
-  bind(routes, sendVerifyEmailEndpoint, ({ body }, caller, request) =>
-    asPage(async () =>
-      sendMailLink(ports, 'verify', body, { caller, request }, async (token) => {
-        const { cookie } = request.headers;
-        const input = { token, password: body.password, cookie, signal: request.signal };
-        return { isSignedIn: (await verifyEmail(ports, input, caller)).by === 'session' };
-      }),
-    ),
+  bindPage(routes, sendVerifyEmailEndpoint, ({ body }, caller, request) =>
+    sendMailLink(ports, 'verify', body, { caller, request }, async (token) => {
+      const { cookie } = request.headers;
+      const input = { token, password: body.password, cookie, signal: request.signal };
+      return { isSignedIn: (await verifyEmail(ports, input, caller)).by === 'session' };
+    }),
   );
   for (const [endpoint, link, set] of [
     [sendResetPasswordEndpoint, 'reset', resetPassword],
     [sendInvitationEndpoint, 'invitation', acceptInvitation],
   ] as const)
-    bind(routes, endpoint, ({ body }, caller, request) =>
-      asPage(async () =>
-        sendMailLink(ports, link, body, { caller, request }, async (token) => {
-          // The page that sent the mail asks for its code only.
-          if (body.password === undefined) throw passwordRequired();
-          const factor = 'factor' in body && body.factor !== undefined ? sentCode(body.factor) : {};
-          const { cookie } = request.headers;
-          const input = { token, newPassword: body.password, ...factor, cookie, signal: request.signal };
-          await set(ports, input, caller);
-          return {};
-        }),
-      ),
+    bindPage(routes, endpoint, ({ body }, caller, request) =>
+      sendMailLink(ports, link, body, { caller, request }, async (token) => {
+        // The page that sent the mail asks for its code only.
+        if (body.password === undefined) throw passwordRequired();
+        const factor = 'factor' in body && body.factor !== undefined ? sentCode(body.factor) : {};
+        const { cookie } = request.headers;
+        const input = { token, newPassword: body.password, ...factor, cookie, signal: request.signal };
+        await set(ports, input, caller);
+        return {};
+      }),
     );
-  bind(routes, sendUnlockEndpoint, ({ body }, caller, request) =>
-    asPage(async () =>
-      sendMailLink(ports, 'unlock', body, { caller, request }, (token) =>
-        unlockAccount(ports, { token, cookie: request.headers.cookie }, caller),
-      ),
+  bindPage(routes, sendUnlockEndpoint, ({ body }, caller, request) =>
+    sendMailLink(ports, 'unlock', body, { caller, request }, (token) =>
+      unlockAccount(ports, { token, cookie: request.headers.cookie }, caller),
     ),
   );
-  bind(routes, sendUnlockRequestEndpoint, ({ body: { form_token, email } }, caller, request) =>
-    asPage(async () => {
-      if (!isOwnForm(ports, request, form_token)) return expiredForm();
-      if (!isAddress(email)) return showMailLink(ports, request, 'unlock', NOTHING, { problem: incompleteAddress });
-      await requestUnlock(ports, { email }, caller);
-      return showMailSent(ports, request, UNLOCK, { email, next: NO_NEXT });
-    }),
-  );
+  bindPage(routes, sendUnlockRequestEndpoint, async ({ body: { form_token, email } }, caller, request) => {
+    if (!isOwnForm(ports, request, form_token)) return expiredForm();
+    if (!isAddress(email)) return showMailLink(ports, request, 'unlock', NOTHING, { problem: incompleteAddress });
+    await requestUnlock(ports, { email }, caller);
+    return showMailSent(ports, request, UNLOCK, { email, next: NO_NEXT });
+  });
 }

@@ -11,8 +11,8 @@ import {
   type LegacyAccount,
   showLegacyAccount,
 } from '#services/wings/import/bridge/exchange-legacy-session.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
+import { bindPage, type RouteContext } from '../bind.ts';
+import { expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { askedFactor, type SignInPagesPorts, showCode } from './sign-in-pages.ts';
 
 export type BridgePagesPorts = ExchangePorts & SignInPagesPorts & HasForms & { readonly publicUrl: string };
@@ -51,37 +51,33 @@ function confirm(ports: BridgePagesPorts, request: FastifyRequest, { token, retu
 
 /** The page that carries a session of the old provider over, for applications that have only links and forms. */
 export function bridgePagesRoutes(routes: RouteContext, ports: BridgePagesPorts): void {
-  bind(routes, showBridgeEndpoint, ({ query }, _caller, request) =>
-    asPage(async () => {
-      const returnTo = returnOf(ports, query.return_to);
-      const { token, setCookie } = tieForm(ports, request);
-      const page = bridgePage({ formToken: token, returnTo, signInPath: signInPath(ports, returnTo) });
-      return showPage(200, page, { setCookie });
-    }),
-  );
-  bind(routes, sendBridgeEndpoint, ({ body }, caller, request) =>
-    asPage(async () => {
-      const { token, form_token: formToken = '' } = body;
-      const sender = senderOf(ports, request);
-      const isFirst = sender === undefined && isOwnForm(ports, request, formToken);
-      // A listed application knows its user. A link to our page could come from anywhere.
-      if (sender !== undefined && !ports.auth.browser.trustedOrigins.has(sender)) return expiredForm();
-      const returnTo = returnOf(ports, body.return_to);
-      try {
-        if (sender === undefined) {
-          const account = await showLegacyAccount(ports, { token }, caller);
-          const about = consentTo(token, account);
-          if (isFirst) return confirm(ports, request, { token, returnTo, email: account.email, about });
-          if (!isOwnForm(ports, request, formToken, about)) return expiredForm();
-        }
-        const input = { token, cookie: request.headers.cookie };
-        return goTo(returnTo, (await exchangeLegacySession(ports, input, caller)).setCookie);
-      } catch (err) {
-        if (!isAppError(err) || err.definition.status !== 401) throw err;
-        const asked = askedFactor(err);
-        if (asked !== null) return showCode(ports, request, { next: formNext(ports.auth.browser, returnTo), ...asked });
-        return showPage(401, bridgeRefusedPage(signInPath(ports, returnTo)));
+  bindPage(routes, showBridgeEndpoint, async ({ query }, _caller, request) => {
+    const returnTo = returnOf(ports, query.return_to);
+    const { token, setCookie } = tieForm(ports, request);
+    const page = bridgePage({ formToken: token, returnTo, signInPath: signInPath(ports, returnTo) });
+    return showPage(200, page, { setCookie });
+  });
+  bindPage(routes, sendBridgeEndpoint, async ({ body }, caller, request) => {
+    const { token, form_token: formToken = '' } = body;
+    const sender = senderOf(ports, request);
+    const isFirst = sender === undefined && isOwnForm(ports, request, formToken);
+    // A listed application knows its user. A link to our page could come from anywhere.
+    if (sender !== undefined && !ports.auth.browser.trustedOrigins.has(sender)) return expiredForm();
+    const returnTo = returnOf(ports, body.return_to);
+    try {
+      if (sender === undefined) {
+        const account = await showLegacyAccount(ports, { token }, caller);
+        const about = consentTo(token, account);
+        if (isFirst) return confirm(ports, request, { token, returnTo, email: account.email, about });
+        if (!isOwnForm(ports, request, formToken, about)) return expiredForm();
       }
-    }),
-  );
+      const input = { token, cookie: request.headers.cookie };
+      return goTo(returnTo, (await exchangeLegacySession(ports, input, caller)).setCookie);
+    } catch (err) {
+      if (!isAppError(err) || err.definition.status !== 401) throw err;
+      const asked = askedFactor(err);
+      if (asked !== null) return showCode(ports, request, { next: formNext(ports.auth.browser, returnTo), ...asked });
+      return showPage(401, bridgeRefusedPage(signInPath(ports, returnTo)));
+    }
+  });
 }

@@ -35,8 +35,8 @@ import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { consoleProblemPage } from '#services/pages/pages.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import { originRefused, routeUnknown, unauthenticated } from '#services/platform/errors.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, goTo, showPage } from '../requests/browser-form.ts';
+import { bind, bindPage, type RouteContext } from '../bind.ts';
+import { goTo, showPage } from '../requests/browser-form.ts';
 import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from '../requests/console-files.ts';
 import { rawBodyOf } from '../requests/raw-body.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
@@ -125,19 +125,15 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
     return served(file, FILE_HEADERS, request);
   });
 
-  bind(routes, beginConsoleSignInEndpoint, ({ query }) =>
-    asPage(async () => {
-      const step = beginConsoleSignIn(ports, { returnTo: query.return, isFresh: query.fresh === '1' });
-      return goTo(step.location, step.setCookie);
-    }),
-  );
-  bind(routes, finishConsoleSignInEndpoint, ({ query }, caller, request) =>
-    asPage(async () => {
-      const step = await finishConsoleSignIn(ports, query, request.headers.cookie, caller);
-      if (step === null || step === 'refused') return showPage(400, consoleProblemPage(step));
-      return goTo(step.location, step.setCookie);
-    }),
-  );
+  bindPage(routes, beginConsoleSignInEndpoint, async ({ query }) => {
+    const step = beginConsoleSignIn(ports, { returnTo: query.return, isFresh: query.fresh === '1' });
+    return goTo(step.location, step.setCookie);
+  });
+  bindPage(routes, finishConsoleSignInEndpoint, async ({ query }, caller, request) => {
+    const step = await finishConsoleSignIn(ports, query, request.headers.cookie, caller);
+    if (step === null || step === 'refused') return showPage(400, consoleProblemPage(step));
+    return goTo(step.location, step.setCookie);
+  });
 
   /**
    * The console's own script alone sends this header: a page of another origin would need our permission for it (Fetch

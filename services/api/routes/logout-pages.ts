@@ -15,8 +15,8 @@ import {
 import type { Caller } from '#services/core/ports.ts';
 import type { Answer } from '#services/core/shared/answer.ts';
 import { askSignOutPage, signedOutLeavePage, signedOutLostPage, signedOutPage } from '#services/pages/pages.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
+import { bindPage, type RouteContext } from '../bind.ts';
+import { expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
 
 export type LogoutPagesPorts = SignInPorts & VerifyLogoutPorts;
@@ -100,25 +100,19 @@ export function logoutPagesRoutes(routes: RouteContext, ports: LogoutPagesPorts)
   const verify = (asked: LogoutRequest, { headers }: FastifyRequest): Promise<LogoutStep> =>
     verifyLogout(ports, asked, headers.cookie);
 
-  bind(routes, signOutForClientEndpoint, ({ query }, caller, request) =>
-    asPage(async () => {
-      const asked = requestOf(query);
-      return show(await verify(asked, request), asked, caller, request);
-    }),
-  );
-  bind(routes, sendSignOutForClientEndpoint, ({ body }, caller, request) =>
-    asPage(async () => {
-      const asked = requestOf(body);
-      const step = await verify(asked, request);
-      return step.kind === 'signed-out' ? goTo(pathWithoutToken(step, asked)) : show(step, asked, caller, request);
-    }),
-  );
-  bind(routes, confirmSignOutEndpoint, ({ body }, caller, request) =>
-    asPage(async () => {
-      if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
-      const asked = requestOf(body);
-      const step = await verify(asked, request);
-      return show(step.kind === 'ask' ? { ...step, kind: 'sign-out' } : step, asked, caller, request);
-    }),
-  );
+  bindPage(routes, signOutForClientEndpoint, async ({ query }, caller, request) => {
+    const asked = requestOf(query);
+    return show(await verify(asked, request), asked, caller, request);
+  });
+  bindPage(routes, sendSignOutForClientEndpoint, async ({ body }, caller, request) => {
+    const asked = requestOf(body);
+    const step = await verify(asked, request);
+    return step.kind === 'signed-out' ? goTo(pathWithoutToken(step, asked)) : show(step, asked, caller, request);
+  });
+  bindPage(routes, confirmSignOutEndpoint, async ({ body }, caller, request) => {
+    if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
+    const asked = requestOf(body);
+    const step = await verify(asked, request);
+    return show(step.kind === 'ask' ? { ...step, kind: 'sign-out' } : step, asked, caller, request);
+  });
 }

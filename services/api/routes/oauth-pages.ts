@@ -31,8 +31,8 @@ import {
   requestErrorPage,
   type Unvetted,
 } from '#services/pages/pages.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
+import { bind, bindPage, type RouteContext } from '../bind.ts';
+import { expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
 import { type AccountPagesPorts, accountPagesRoutes } from './account-pages.ts';
 import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
@@ -136,16 +136,14 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
   accountPagesRoutes(routes, ports);
   ownAccountPagesRoutes(routes, ports);
   logoutPagesRoutes(routes, ports);
-  bind(routes, authorizeEndpoint, (_input, caller, request) =>
-    asPage(async () => {
-      const query = queryOf(request);
-      const input = { query, cookie: request.headers.cookie };
-      const step = (await admitDocumentClient(ports, input, caller)) ?? (await authorize(ports, input, caller));
-      const refused = refusedStep(step);
-      if (refused !== null) routes.onRefused?.(refused, request);
-      return showStep(ports, step, query, request);
-    }),
-  );
+  bindPage(routes, authorizeEndpoint, async (_input, caller, request) => {
+    const query = queryOf(request);
+    const input = { query, cookie: request.headers.cookie };
+    const step = (await admitDocumentClient(ports, input, caller)) ?? (await authorize(ports, input, caller));
+    const refused = refusedStep(step);
+    if (refused !== null) routes.onRefused?.(refused, request);
+    return showStep(ports, step, query, request);
+  });
   bind(routes, sendAuthorizationEndpoint, ({ body }) => {
     // A browser sends no cookie of ours with a form from another site (SameSite=Lax), but sends it with the GET that follows.
     const query = queryOfForm(body);
@@ -156,43 +154,37 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
         )
       : goTo(authorizePathFor(query));
   });
-  bind(routes, decideConsentEndpoint, ({ body }, caller, request) =>
-    asPage(async () => {
-      if (!isOwnForm(ports, request, body.form_token, body.request)) return expiredForm();
-      if (body.decision === 'switch')
-        return goTo(safeNext(authorizePathFor(body.request)), await signOutHere(ports, request, caller));
-      const { cookie } = request.headers;
-      const decision = {
-        query: body.request,
-        isAllowed: body.decision === 'allow',
-        scopes: listOf(body.scope),
-        cookie,
-      };
-      return showStep(ports, await decideConsent(ports, decision, caller), body.request, request);
-    }),
-  );
+  bindPage(routes, decideConsentEndpoint, async ({ body }, caller, request) => {
+    if (!isOwnForm(ports, request, body.form_token, body.request)) return expiredForm();
+    if (body.decision === 'switch')
+      return goTo(safeNext(authorizePathFor(body.request)), await signOutHere(ports, request, caller));
+    const { cookie } = request.headers;
+    const decision = {
+      query: body.request,
+      isAllowed: body.decision === 'allow',
+      scopes: listOf(body.scope),
+      cookie,
+    };
+    return showStep(ports, await decideConsent(ports, decision, caller), body.request, request);
+  });
   bind(routes, readClientLogoEndpoint, async ({ params }) =>
     answer(200, await readClientLogo(ports, params.client_id), LOGO_HEADERS),
   );
-  bind(routes, showDeviceGrantEndpoint, ({ query }, _caller, request) =>
-    asPage(async () => {
-      const step = await showDeviceGrant(ports, { userCode: query.user_code, cookie: request.headers.cookie });
-      return showDevice(ports, step, request);
-    }),
-  );
-  bind(routes, answerDeviceGrantEndpoint, ({ body }, caller, request) =>
-    asPage(async () => {
-      if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
-      if (body.decision === 'switch') {
-        const next = `/device?${new URLSearchParams({ user_code: body.user_code })}`;
-        return goTo(`/login?${new URLSearchParams({ next })}`, await signOutHere(ports, request, caller));
-      }
-      const answered = {
-        userCode: body.user_code,
-        isAllowed: body.decision === 'allow',
-        cookie: request.headers.cookie,
-      };
-      return showDevice(ports, await answerDeviceGrant(ports, answered, caller), request);
-    }),
-  );
+  bindPage(routes, showDeviceGrantEndpoint, async ({ query }, _caller, request) => {
+    const step = await showDeviceGrant(ports, { userCode: query.user_code, cookie: request.headers.cookie });
+    return showDevice(ports, step, request);
+  });
+  bindPage(routes, answerDeviceGrantEndpoint, async ({ body }, caller, request) => {
+    if (!isOwnForm(ports, request, body.form_token)) return expiredForm();
+    if (body.decision === 'switch') {
+      const next = `/device?${new URLSearchParams({ user_code: body.user_code })}`;
+      return goTo(`/login?${new URLSearchParams({ next })}`, await signOutHere(ports, request, caller));
+    }
+    const answered = {
+      userCode: body.user_code,
+      isAllowed: body.decision === 'allow',
+      cookie: request.headers.cookie,
+    };
+    return showDevice(ports, await answerDeviceGrant(ports, answered, caller), request);
+  });
 }

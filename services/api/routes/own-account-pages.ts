@@ -59,8 +59,8 @@ import { saidOf } from '#services/pages/problems.ts';
 import { normaliseEmail } from '#services/platform/define/email.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { stepUpRequired, unauthenticated } from '#services/platform/errors.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
+import { bind, bindPage, type RouteContext } from '../bind.ts';
+import { expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 import type { AccountPagesPorts } from './account-pages.ts';
 import type { ApiKeysRoutesDeps } from './api-keys.ts';
 
@@ -344,22 +344,18 @@ const actOf = (text: string | undefined): AccountAct | undefined => ACCOUNT_ACTS
 /** The account page: what users see and change about their own account. */
 export function ownAccountPagesRoutes(routes: RouteContext, ports: OwnAccountPagesPorts): void {
   for (const [name, endpoint] of Object.entries(ACCOUNT_SECTIONS))
-    bind(routes, endpoint, ({ query }, caller, request) =>
-      asPage(async () => {
-        const user = await userOf(ports, request, caller);
-        if (user === null) return toSignIn(endpoint.path);
-        const act = actOf(query.done);
-        const outcome = act && { act };
-        return showAccount(ports, request, user, { section: name as AccountSection, outcome });
-      }),
-    );
-  bind(routes, sendAccountEndpoint, ({ body: form }, caller, request) =>
-    asPage(async () => {
-      if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+    bindPage(routes, endpoint, async ({ query }, caller, request) => {
       const user = await userOf(ports, request, caller);
-      return user === null ? toSignIn() : sendAccount(ports, { form, user, request });
-    }),
-  );
+      if (user === null) return toSignIn(endpoint.path);
+      const act = actOf(query.done);
+      const outcome = act && { act };
+      return showAccount(ports, request, user, { section: name as AccountSection, outcome });
+    });
+  bindPage(routes, sendAccountEndpoint, async ({ body: form }, caller, request) => {
+    if (!isOwnForm(ports, request, form.form_token)) return expiredForm();
+    const user = await userOf(ports, request, caller);
+    return user === null ? toSignIn() : sendAccount(ports, { form, user, request });
+  });
   bind(routes, exportAccountEndpoint, async (_input, caller, request) => {
     const user = await userOf(ports, request, caller);
     return user === null ? toSignIn() : exportAccount(ports, user);

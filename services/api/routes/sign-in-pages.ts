@@ -45,8 +45,8 @@ import {
 import { saidOf } from '#services/pages/problems.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
-import { bind, type RouteContext } from '../bind.ts';
-import { asPage, expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
+import { bind, bindPage, type RouteContext } from '../bind.ts';
+import { expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
 
 /** The script of the sign-in page, as served to browsers. */
@@ -256,33 +256,21 @@ async function sendProvider(
 
 /** Sign-in, second factor, passkey and sign-out as pages; everything but the passkey works without script. */
 export function signInPagesRoutes(routes: RouteContext, ports: SignInPagesPorts): void {
-  bind(routes, showLoginEndpoint, ({ query }, _caller, request) =>
-    asPage(async () => {
-      const next = safeNext(query.next);
-      const live = next === NO_NEXT ? await findByCookie(ports, request.headers.cookie) : null;
-      return live === null
-        ? showSignIn(ports, request, next, { isAnother: query.another === '1' })
-        : goTo(showAccountEndpoint.path);
-    }),
-  );
-  bind(routes, sendLoginEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendSignIn(ports, body, caller, request)),
-  );
-  bind(routes, sendLoginCodeEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendCode(ports, body, caller, request)),
-  );
-  bind(routes, sendPasskeyEndpoint, ({ body }, caller, request) =>
-    asPage(async () => sendPasskey(ports, body, caller, request)),
-  );
-  bind(routes, sendProviderEndpoint, ({ body }, caller, request) =>
-    asPage(() => sendProvider(ports, body, caller, request)),
-  );
-  bind(routes, sendSignOutEndpoint, ({ body }, caller, request) =>
-    asPage(async () =>
-      isOwnForm(ports, request, body.form_token)
-        ? goTo(NO_NEXT, await signOutHere(ports, request, caller))
-        : expiredForm(),
-    ),
+  bindPage(routes, showLoginEndpoint, async ({ query }, _caller, request) => {
+    const next = safeNext(query.next);
+    const live = next === NO_NEXT ? await findByCookie(ports, request.headers.cookie) : null;
+    return live === null
+      ? showSignIn(ports, request, next, { isAnother: query.another === '1' })
+      : goTo(showAccountEndpoint.path);
+  });
+  bindPage(routes, sendLoginEndpoint, ({ body }, caller, request) => sendSignIn(ports, body, caller, request));
+  bindPage(routes, sendLoginCodeEndpoint, ({ body }, caller, request) => sendCode(ports, body, caller, request));
+  bindPage(routes, sendPasskeyEndpoint, ({ body }, caller, request) => sendPasskey(ports, body, caller, request));
+  bindPage(routes, sendProviderEndpoint, ({ body }, caller, request) => sendProvider(ports, body, caller, request));
+  bindPage(routes, sendSignOutEndpoint, async ({ body }, caller, request) =>
+    isOwnForm(ports, request, body.form_token)
+      ? goTo(NO_NEXT, await signOutHere(ports, request, caller))
+      : expiredForm(),
   );
   bind(routes, readPasskeyScriptEndpoint, () =>
     answer(200, PASSKEY_SCRIPT, { 'content-type': 'text/javascript; charset=utf-8' }),
