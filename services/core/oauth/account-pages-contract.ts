@@ -13,7 +13,7 @@ import { passwordRequired } from '../identity/contracts/account-errors.ts';
 import { acceptInvitationEndpoint } from '../identity/contracts/invitation-contract.ts';
 import { NO_CONTROLS, nameShape, passwordShape, signUpEndpoint } from '../identity/contracts/sign-in-contract.ts';
 import { stateRewound } from '../revocations/contract.ts';
-import { formTokenShape, PAGE } from './oauth-shapes.ts';
+import { formTokenShape, PAGE, sentForm, shownPage } from './oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('Accounts');
 const next = z.string().max(8_192);
@@ -29,19 +29,14 @@ const mailedCode = {
 };
 
 const shown = {
-  method: 'GET',
-  auth: 'public',
-  limit: 'read',
+  ...shownPage,
   /** Accepts query parameters that mail programs add to links. */
   query: z.looseObject({ next: next.optional() }),
   responses: { 200: PAGE, 400: PAGE },
   errors: [storeUnavailable],
 } as const;
 const sent = {
-  method: 'POST',
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
+  ...sentForm,
   responses: { 200: PAGE, 400: PAGE, 403: PAGE },
 } as const;
 

@@ -34,7 +34,7 @@ import {
   responseTypeUnsupported,
   subjectTokenInvalid,
 } from './errors.ts';
-import { decision, formTokenShape, LONGEST, optionalParameter, PAGE } from './oauth-shapes.ts';
+import { decision, formTokenShape, LONGEST, optionalParameter, PAGE, sentForm, shownPage } from './oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('OAuth');
 
@@ -117,12 +117,10 @@ const read = (description: string) => z.unknown().optional().meta({ description 
 
 /** The use-case parses the query: errors in parameters are answered as RFC 6749 §4.1.2.1 requires. */
 export const authorizeEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/oauth2/authorize',
   operation: 'authorize',
   summary: 'Authorize a client: shows a page, or sends code, state and iss to it (RFC 6749 §4.1, RFC 9207)',
-  auth: 'public',
-  limit: 'read',
   query: z.looseObject({
     client_id: read('The client id, or the URL of the client’s metadata document.'),
     request_uri: read('The request_uri from POST /oauth2/par, which replaces the other parameters (RFC 9126 §4).'),
@@ -157,13 +155,11 @@ export const authorizeEndpoint = defineEndpoint({
 
 /** OpenID Connect Core §3.1.2.1 requires both methods; the form has the same parameters as the URL. */
 export const sendAuthorizationEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/oauth2/authorize',
   operation: 'sendAuthorization',
   summary: 'Authorize a client by POST: redirects to the GET, so that the browser sends its cookies',
-  auth: 'public',
   limit: 'read',
-  bodyType: 'form',
   bodyLimit: 16_384,
   body: z.looseObject({}),
   responses: { 303: null, 400: PAGE },
@@ -207,55 +203,45 @@ const several = (maximum: number, most: number) =>
   z.union([z.string().max(maximum), z.array(z.string().max(maximum)).max(most)]).optional();
 
 export const decideConsentEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/oauth2/consent',
   operation: 'decideConsent',
   summary: 'Submit the consent page',
-  auth: 'public',
   limit: 'write',
-  bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,
     request: z.string().max(8_192),
     decision,
     scope: several(256, 100),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 const next = z.string().max(8_192);
 
 export const showLoginEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/login',
   operation: 'showLogin',
   summary: 'Open the sign-in page, which works without scripts',
-  auth: 'public',
-  limit: 'read',
   query: z.looseObject({
     next: next.optional(),
     another: z.literal('1').optional().meta({ description: 'To sign in with another account.' }),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE },
   errors: [storeUnavailable],
 });
 
 export const sendLoginEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/login',
   operation: 'sendLogin',
   summary: 'Submit the sign-in page: redirects to `next`, or shows the page again',
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,
     next,
     email: z.string().max(254).regex(NO_CONTROLS),
     password: z.string().max(4_096),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [...signInEndpoint.errors, stateRewound, storeUnavailable],
 });
 

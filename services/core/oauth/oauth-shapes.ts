@@ -2,6 +2,23 @@ import { z } from 'zod';
 
 export const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 
+/** What endpoints of pages have in common: anyone may open one. */
+export const shownPage = {
+  method: 'GET',
+  auth: 'public',
+  limit: 'read',
+  responses: { 200: PAGE, 303: null, 400: PAGE },
+} as const;
+
+/** The same of their forms: the session cookie and the token in the form say whose they are. */
+export const sentForm = {
+  method: 'POST',
+  auth: 'public',
+  limit: 'credential',
+  bodyType: 'form',
+  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
+} as const;
+
 /** Excludes control characters and lone surrogates: PostgreSQL cannot store NUL or lone surrogates. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 

@@ -17,7 +17,7 @@ import { sessionUnknown } from '../identity/contracts/sign-in-errors.ts';
 import { unlinkAccountEndpoint } from '../identity/contracts/social-contract.ts';
 import { stateRewound } from '../revocations/contract.ts';
 import { consentUnknown } from './client-errors.ts';
-import { formTokenShape, PAGE } from './oauth-shapes.ts';
+import { formTokenShape, PAGE, sentForm, shownPage } from './oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('Accounts');
 
@@ -45,9 +45,7 @@ const SECTIONS = ['profile', 'security', 'sessions', 'applications', 'keys', 'da
 export type AccountSection = (typeof SECTIONS)[number];
 
 const shown = {
-  method: 'GET',
-  auth: 'public',
-  limit: 'read',
+  ...shownPage,
   query: z.looseObject({ done: z.string().max(32).optional() }),
   responses: { 200: PAGE, 303: null },
   errors: [storeUnavailable],
@@ -141,15 +139,11 @@ const accountForm = z.union([
 export type AccountForm = z.output<typeof accountForm>;
 
 export const sendAccountEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/account',
   operation: 'sendAccount',
   summary: 'Submit one of the forms of the account page, which says what was done',
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
   body: accountForm,
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [
     ...changePasswordEndpoint.errors,
     ...deleteOwnUserEndpoint.errors,
@@ -173,23 +167,20 @@ export const sendAccountEndpoint = defineEndpoint({
 });
 
 export const exportAccountEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/account/export',
   operation: 'exportAccount',
   summary: 'Download what the service keeps about the signed-in user, as JSON',
-  auth: 'public',
   limit: 'credential',
   responses: { 200: { contentType: 'application/json; charset=utf-8' }, 303: null },
   errors: [unauthenticated, storeUnavailable],
 });
 
 export const readAccountScriptEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/account/passkey.js',
   operation: 'readAccountScript',
   summary: 'Load the script of the account page that adds passkeys',
-  auth: 'public',
-  limit: 'read',
   responses: { 200: { contentType: 'text/javascript; charset=utf-8' } },
   errors: [],
 });

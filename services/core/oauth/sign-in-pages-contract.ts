@@ -4,30 +4,25 @@ import { storeUnavailable } from '#services/platform/errors.ts';
 import { signInWithPasskeyEndpoint } from '../identity/contracts/passkeys-contract.ts';
 import { signInSocialEndpoint } from '../identity/contracts/social-contract.ts';
 import { stateRewound } from '../revocations/contract.ts';
-import { formTokenShape, PAGE } from './oauth-shapes.ts';
+import { formTokenShape, PAGE, sentForm, shownPage } from './oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('OAuth');
 const next = z.string().max(8_192);
 
 export const readPasskeyScriptEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/login/passkey.js',
   operation: 'readPasskeyScript',
   summary: 'Load the script of the sign-in page that signs in with passkeys',
-  auth: 'public',
-  limit: 'read',
   responses: { 200: { contentType: 'text/javascript; charset=utf-8' } },
   errors: [],
 });
 
 export const sendPasskeyEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/login/passkey',
   operation: 'sendPasskey',
   summary: 'Submit a passkey on the sign-in page: redirects to `next`, or shows the page again',
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,
     next,
@@ -35,31 +30,25 @@ export const sendPasskeyEndpoint = defineEndpoint({
     /** JSON of the assertion (WebAuthn §5.1). */
     response: z.string().max(24_576),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [...signInWithPasskeyEndpoint.errors, stateRewound, storeUnavailable],
 });
 
 export const sendProviderEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/login/provider',
   operation: 'sendProvider',
   summary: 'Choose a social provider on the sign-in page: shows a page that redirects there, or the sign-in page again',
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
   body: z.strictObject({ form_token: formTokenShape, next, provider: z.string().max(32) }),
   responses: { 200: PAGE, 400: PAGE, 403: PAGE },
   errors: signInSocialEndpoint.errors,
 });
 
 export const sendSignOutEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/logout',
   operation: 'sendSignOut',
   summary: 'Sign out on our pages: ends the session and its tokens, then shows the sign-in page',
-  auth: 'public',
   limit: 'write',
-  bodyType: 'form',
   body: z.strictObject({ form_token: formTokenShape }),
   responses: { 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable],

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formTokenShape, PAGE } from '#services/core/oauth/oauth-shapes.ts';
+import { formTokenShape, PAGE, sentForm, shownPage } from '#services/core/oauth/oauth-shapes.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { permissionMissing, storeUnavailable } from '#services/platform/errors.ts';
 import { approveSignOffEndpoint } from './contract.ts';
@@ -10,12 +10,10 @@ const defineEndpoint = endpointsOf('Sign-off');
 const ofSignOff = z.strictObject({ signoff_id: z.uuid() });
 
 export const showSignOffsEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/signoff',
   operation: 'showSignOffs',
   summary: 'Open the page that lists the acts that wait for approval',
-  auth: 'public',
-  limit: 'read',
   responses: { 200: PAGE, 303: null, 403: PAGE },
   errors: [permissionMissing, storeUnavailable],
 });
@@ -31,13 +29,11 @@ export const showSignOffEndpoint = defineEndpoint({
 });
 
 export const sendSignOffEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/signoff/{signoff_id}',
   operation: 'sendSignOff',
   summary: 'Approve or deny an act on its page',
-  auth: 'public',
   limit: 'write',
-  bodyType: 'form',
   params: ofSignOff,
   body: z.strictObject({
     form_token: formTokenShape,

@@ -6,7 +6,7 @@ import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tok
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { clientUnauthenticated, directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';
-import { decision, formTokenShape, optionalParameter, PAGE } from '../oauth-shapes.ts';
+import { decision, formTokenShape, optionalParameter, sentForm, shownPage } from '../oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('OAuth');
 
@@ -50,26 +50,20 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
 });
 
 export const showDeviceGrantEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/device',
   operation: 'showDeviceGrant',
   summary: 'Open the page on which a user enters the code of a device (RFC 8628 §3.3)',
-  auth: 'public',
   limit: 'credential',
   query: z.looseObject({ user_code: z.string().max(32).optional() }),
-  responses: { 200: PAGE, 303: null, 400: PAGE },
   errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 export const answerDeviceGrantEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/device',
   operation: 'answerDeviceGrant',
   summary: 'Allow or deny a device',
-  auth: 'public',
-  limit: 'credential',
-  bodyType: 'form',
   body: z.strictObject({ form_token: formTokenShape, user_code: z.string().max(32), decision }),
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable, directoryStale],
 });

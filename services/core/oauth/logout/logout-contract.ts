@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { stateRewound } from '#services/core/revocations/contract.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
-import { formTokenShape, PAGE } from '../oauth-shapes.ts';
+import { formTokenShape, PAGE, sentForm, shownPage } from '../oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('OAuth');
 const parameter = (maximum: number, description: string) => z.string().max(maximum).optional().meta({ description });
@@ -19,25 +19,21 @@ const request = {
 };
 
 export const signOutForClientEndpoint = defineEndpoint({
-  method: 'GET',
+  ...shownPage,
   path: '/oauth2/end_session',
   operation: 'signOutForClient',
   summary: 'Sign out and return to the client (OpenID Connect RP-Initiated Logout)',
-  auth: 'public',
   limit: 'write',
   query: z.looseObject(request),
-  responses: { 200: PAGE, 303: null, 400: PAGE },
   errors: [stateRewound, storeUnavailable, directoryStale],
 });
 
 export const sendSignOutForClientEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/oauth2/end_session',
   operation: 'sendSignOutForClient',
   summary: 'Sign out by POST, which keeps the ID token out of the URL',
-  auth: 'public',
   limit: 'write',
-  bodyType: 'form',
   bodyLimit: 32_768,
   body: z.looseObject(request),
   responses: { 200: PAGE, 303: null, 400: PAGE },
@@ -45,19 +41,16 @@ export const sendSignOutForClientEndpoint = defineEndpoint({
 });
 
 export const confirmSignOutEndpoint = defineEndpoint({
-  method: 'POST',
+  ...sentForm,
   path: '/oauth2/end_session/confirm',
   operation: 'confirmSignOut',
   summary: 'Confirm the sign-out page',
-  auth: 'public',
   limit: 'write',
-  bodyType: 'form',
   body: z.strictObject({
     form_token: formTokenShape,
     client_id: z.string().max(255),
     post_logout_redirect_uri: z.string().max(2_048),
     state: z.string().max(4_096),
   }),
-  responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
   errors: [stateRewound, storeUnavailable, directoryStale],
 });
