@@ -1,21 +1,16 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 let harness: CliHarness;
-let folder: string;
-let file: string;
+const folder = testFolder();
+const file = join(folder, 'permissions.yaml');
 beforeAll(async () => {
   harness = await openCliHarness();
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-apply-'));
-  file = join(folder, 'permissions.yaml');
 });
-afterAll(async () => {
-  await harness?.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => harness?.close());
 
 const because = ['--reason', 'test'];
 async function apply(text: string, ...args: string[]) {

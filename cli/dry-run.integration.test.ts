@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { createApiKeyFor } from '../services/core/api-keys/create-api-key.ts';
 import { alertTargetContext } from '../services/core/keys/secrets/sealed-contexts.ts';
 import { modules } from '../services/modules.ts';
@@ -122,7 +122,7 @@ const ELSEWHERE = [
 
 let harness: ApiHarness;
 let copy: ApiCopy;
-let dataDir: string;
+const dataDir = testFolder();
 let approver: string;
 let client: TestClient;
 /** A live access token of that client. */
@@ -133,7 +133,6 @@ const kek = Buffer.alloc(32, 9).toString('base64');
 beforeAll(async () => {
   harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } });
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-dry-run-'));
   const { id, sessionId } = await newPerson(copy);
   const { clientId } = await newClient(copy, []);
   client = await newClient(copy, ['tokens:issue', 'tokens:revoke']);
@@ -280,10 +279,7 @@ beforeAll(async () => {
     'users unlock': [id, ...reason],
   };
 });
-afterAll(async () => {
-  await harness?.close();
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterAll(() => harness?.close());
 
 const leaves = (command: Command, path: string[] = []): string[] =>
   command.commands.length === 0

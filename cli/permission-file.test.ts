@@ -1,13 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { CommandError } from './exit-codes.ts';
 import { readPermissionFile } from './permission-file.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-permissions-'));
+const folder = testFolder();
 const file = join(folder, 'permissions.yaml');
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function read(text: string) {
   writeFileSync(file, text);

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { queueNames } from '../jobs/schedules.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
@@ -14,12 +15,11 @@ import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
 
 let database: TestDatabase;
 let producer: Producer;
-let dataDir: string;
+const dataDir = testFolder();
 const redisUrl = testRedisUrl();
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-queue-'));
   producer = createProducer(redisUrl, () => {});
   await producer.ready(30_000);
 });
@@ -29,7 +29,6 @@ beforeEach(async () => {
 afterAll(async () => {
   await producer?.close();
   await database?.drop();
-  await rm(dataDir, { recursive: true, force: true });
 });
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>

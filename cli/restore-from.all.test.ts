@@ -2,10 +2,10 @@
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createWriteStream } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
 import { newPerson } from '../tools/testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, newClient, openApiHarness } from '../tools/testing/harness/api.ts';
@@ -18,9 +18,9 @@ const KEK = Buffer.alloc(32, 9).toString('base64');
 
 let harness: ApiHarness;
 let copy: ApiCopy;
-let folder: string;
-let keyFile: string;
-let backup: string;
+const folder = testFolder();
+const backup = join(folder, 'backup');
+const keyFile = join(folder, 'backup.key');
 /** What was in force when the backup was made. */
 let before: {
   readonly tokens: { access_token: string; refresh_token: string };
@@ -89,7 +89,6 @@ const rowsOf = async (url: string, work: (ports: TestPorts) => Promise<unknown>)
 };
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-restore-from-'));
   harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: KEK } });
   await newPerson(copy);
@@ -106,8 +105,6 @@ beforeAll(async () => {
     200,
   );
   before = { tokens, revoked };
-  keyFile = join(folder, 'backup.key');
-  backup = join(folder, 'backup');
   await writeFile(keyFile, randomBytes(32));
   const made = await runCli(
     ['backup', '--out', backup, '--key-file', keyFile],
@@ -118,7 +115,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await harness?.close();
   for (const name of databases) await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`));
-  await rm(folder, { recursive: true, force: true });
 });
 
 describe('sallyport restore --from', () => {

@@ -1,7 +1,5 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { requestSignOff } from '../services/wings/signoff/request-signoff.ts';
 import { newPerson, type Person } from '../tools/testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '../tools/testing/harness/api.ts';
@@ -10,17 +8,13 @@ import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;
-let dataDir: string;
+const dataDir = testFolder();
 const kek = Buffer.alloc(32, 9).toString('base64');
 beforeAll(async () => {
   harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } });
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-signoff-'));
 });
-afterAll(async () => {
-  await harness?.close();
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterAll(() => harness?.close());
 
 const sallyport = (person: Person | null, ...args: readonly string[]) =>
   runCli(['signoff', ...args], {

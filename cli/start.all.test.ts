@@ -1,21 +1,11 @@
 // About: services/supervisor/ tools/bootstrap.mjs
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  chownSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  utimesSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { repositoryRoot } from '../services/platform/local/data-dir.ts';
 import { randomFreePort } from '../services/platform/local/ports.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
@@ -31,7 +21,7 @@ const FEWEST = { MCP_COPIES: '0', HASHER_CHILDREN: '1' };
 const unprivileged = { name: 'nobody', uid: 65_534, gid: 65_534 };
 /** For a start or a restart: a failed one ends by itself, and on a busy machine one takes a minute. */
 const PATIENCE_MS = 180_000;
-let folder: string;
+const folder = testFolder();
 let env: NodeJS.ProcessEnv;
 let child: ChildProcess | undefined;
 let out = '';
@@ -67,7 +57,6 @@ async function stop(): Promise<number | null> {
 }
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-start-'));
   chmodSync(folder, 0o755);
   const { DATABASE_URL: _database, REDIS_URL: _redis, BETTER_AUTH_SECRET: _secret, ...own } = process.env;
   env = {
@@ -79,7 +68,6 @@ beforeAll(async () => {
   };
 });
 afterEach(stop);
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 type Login = { readonly email: string; readonly password: string };
 const credentialsOf = ({ credentials_file }: ReadyEvent): { user: Login } =>

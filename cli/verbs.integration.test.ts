@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { createEmptyDatabase, queryRows } from '../tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '../tools/testing/harness/product.ts';
 import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
@@ -10,15 +10,11 @@ import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 let product: Product;
-let folder: string;
+const folder = testFolder();
 beforeAll(async () => {
   product = await startProduct({ clusterDir: inject('clusterDir') });
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-nothing-'));
 });
-afterAll(async () => {
-  await product?.dispose();
-  if (folder) rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => product?.dispose());
 
 /** Runs the command line on the product's data directory; `input` is its standard input. */
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Promise<CliRun> =>

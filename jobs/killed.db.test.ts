@@ -1,5 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -17,20 +16,19 @@ import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harn
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 let database: TestDatabase;
 let harness: LogHarness;
-let mailFolder: string;
+const mailFolder = testFolder();
 beforeAll(async () => {
   database = await createTestDatabase();
   harness = await createLogHarness(database.url);
   await giveKeys(harness);
-  mailFolder = await mkdtemp(join(tmpdir(), 'sallyport-mail-'));
 });
 afterAll(async () => {
   await harness.end();
   await database.drop();
-  await rm(mailFolder, { recursive: true, force: true });
 });
 
 const never = { signal: new AbortController().signal };

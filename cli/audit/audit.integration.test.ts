@@ -1,6 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
@@ -9,19 +8,18 @@ import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#tools
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { type CliRun, runCli, runCliProcess, startCli } from '#tools/testing/processes/run-cli.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EVENTS = 700;
 
 let database: TestDatabase;
-let folder: string;
-let dataDir: string;
+const folder = testFolder();
+const dataDir = join(folder, 'data');
 let harness: LogHarness;
 let size: number;
 beforeAll(async () => {
   database = await createTestDatabase();
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-audit-'));
-  dataDir = join(folder, 'data');
   harness = await createLogHarness(database.url, { dataDir });
   await giveKeys(harness);
   await harness.emit(EVENTS - 100, { detail: { identifier: 'hash-of-an-address' } });
@@ -34,7 +32,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await harness.end();
   await database.drop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const environment = () => ({

@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
@@ -12,10 +10,11 @@ import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#tools
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 let database: TestDatabase;
 let bucket: S3Server;
-let folder: string;
+const folder = testFolder();
 let harness: LogHarness;
 let whole: LogHead;
 let cut: CutLog;
@@ -23,7 +22,6 @@ let cut: CutLog;
 beforeAll(async () => {
   database = await createTestDatabase();
   bucket = await startS3Server();
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-log-cut-'));
   harness = await createLogHarness(database.url, {
     dataDir: join(folder, 'data'),
     sinks: [createFileSink(join(folder, 'heads')), createS3Sink(bucket.settings)],
@@ -47,7 +45,6 @@ afterAll(async () => {
   await harness?.end();
   await database?.drop();
   await bucket?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>

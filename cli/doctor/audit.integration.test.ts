@@ -1,26 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 let database: TestDatabase;
-let folder: string;
+const folder = testFolder();
 let harness: LogHarness;
 beforeAll(async () => {
   database = await createTestDatabase();
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-doctor-audit-'));
   harness = await createLogHarness(database.url, { dataDir: folder });
   await giveKeys(harness);
 });
 afterAll(async () => {
   await harness.end();
   await database.drop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 type CheckResult = { readonly result: string; readonly evidence: string; readonly fix?: string };

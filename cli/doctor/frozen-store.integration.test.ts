@@ -1,30 +1,26 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { runCli, startCli } from '#tools/testing/processes/run-cli.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 asShipped();
 
 let database: TestDatabase;
 let proxy: TcpProxy;
-let dataDir: string;
+const dataDir = testFolder();
 let env: Record<string, string>;
 beforeAll(async () => {
   database = await createTestDatabase();
   proxy = await startTcpProxy(database.url);
   proxy.freeze();
-  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-doctor-'));
   const secret = 'a-secret-of-the-test-that-is-long-enough';
   env = { DATABASE_URL: proxy.url, REDIS_URL: testRedisUrl(), SALLYPORT_DATA_DIR: dataDir, BETTER_AUTH_SECRET: secret };
 });
 afterAll(async () => {
   await proxy.cut();
   await database.drop();
-  rmSync(dataDir, { recursive: true, force: true });
 });
 
 test('doctor tells of a PostgreSQL that does not answer once, with host, port and cause, and skips the checks that need it', {

@@ -1,14 +1,14 @@
 // About: services/wings/import/run/
 // One file, imported by two operators at once, whose processes are ended by kill -9 while they write a chosen row.
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { vkeyOf } from '#services/core/audit/log/note.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { eventually } from '../../tools/testing/eventually.ts';
 import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '../../tools/testing/harness/log.ts';
 import { testCaller } from '../../tools/testing/harness/ports.ts';
@@ -46,18 +46,13 @@ const TEXT = Array.from(
 ).join('');
 
 let harness: OwnLogHarness;
-let folder: string;
-let path: string;
+const folder = testFolder();
+const path = join(folder, 'users.ndjson');
 beforeAll(async () => {
   harness = await openLogHarness();
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-import-killed-'));
-  path = join(folder, 'users.ndjson');
   await writeFile(path, TEXT);
 });
-afterAll(async () => {
-  await harness?.end();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => harness?.end());
 
 const env = (): Record<string, string> => ({
   DATABASE_URL: harness.databaseUrl,

@@ -1,27 +1,23 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { adapters } from '#services/wings/import/adapters/adapters.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { childEnv, preloaded } from '../../tools/testing/processes/child-env.ts';
 import { startCli } from '../../tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
 
 let harness: CliHarness;
-let folder: string;
+const folder = testFolder();
 const AUTH_SECRET = 'an-auth-secret-of-more-than-thirty-two-characters';
 beforeAll(async () => {
   harness = await openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET });
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-import-'));
 });
-afterAll(async () => {
-  await harness?.close();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => harness?.close());
 
 const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 const REASON = ['--reason', 'we move'];

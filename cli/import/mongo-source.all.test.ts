@@ -1,12 +1,12 @@
 // About: services/wings/import/adapters/
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Collection, type Document, Long, MongoClient, ObjectId, UUID } from 'mongodb';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { importMap } from '#services/wings/import/import-shapes.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { type MongoServer, startMongoServer } from '../../tools/testing/processes/mongo-server.ts';
 import { startCli } from '../../tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
@@ -20,12 +20,10 @@ const REASON = ['--yes', '--reason', 'we move'];
 let harness: CliHarness;
 let server: MongoServer;
 let client: MongoClient;
-let folder: string;
-let passwordFile: string;
+const folder = testFolder();
+const passwordFile = join(folder, 'password');
 beforeAll(async () => {
   [harness, server] = await Promise.all([openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET }), startMongoServer()]);
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-mongo-import-'));
-  passwordFile = join(folder, 'password');
   await writeFile(passwordFile, `${server.password}\n`);
   const { user, password } = server;
   client = new MongoClient(`mongodb://${server.host}/?authSource=admin`, { auth: { username: user, password } });
@@ -35,7 +33,6 @@ afterAll(async () => {
   await client?.close();
   await harness?.close();
   await server?.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 let database = 0;

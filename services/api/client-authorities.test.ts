@@ -1,13 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { AUTHORITY, BANK_CERTIFICATE } from '#tools/testing/fakes/client-certificates.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { clientAuthorities } from './client-authorities.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-authorities-'));
-afterAll(() => rmSync(folder, { recursive: true }));
+const folder = testFolder();
 
 const { server } = loadConfig({});
 const from = (content: string) => {

@@ -1,6 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
@@ -9,17 +8,17 @@ import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { onServer } from '#tools/testing/harness/stores.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { BackupService } from './backup-service.ts';
 
 let harness: OwnLogHarness;
-let folder: string;
+const folder = testFolder();
 let service: BackupService;
 let into: string;
 const intoName = `t_${randomBytes(6).toString('hex')}`;
 
 beforeAll(async () => {
   harness = await openLogHarness();
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-backup-service-'));
   await onServer((admin) => admin.query(`CREATE DATABASE ${intoName}`));
   const url = new URL(harness.databaseUrl);
   url.pathname = `/${intoName}`;
@@ -37,7 +36,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await harness?.end();
   await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${intoName} WITH (FORCE)`));
-  await rm(folder, { recursive: true, force: true });
 });
 
 const everyWing = { wings: { leftOut: [] } };

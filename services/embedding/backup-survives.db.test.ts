@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdtemp, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { erasePersonal } from '#services/core/audit/erase-personal.ts';
@@ -12,22 +11,21 @@ import { shredPhi } from '#services/wings/privacy/shred-phi.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { giveKeys } from '#tools/testing/harness/log.ts';
 import { createEmptyDatabase, createTestPorts, queryRows, testCaller } from '#tools/testing/harness/ports.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { type BackupResult, BackupService } from './backup-service.ts';
 
 asShipped();
 
 let harness: PhiHarness;
-let folder: string;
+const folder = testFolder();
 const databases: Awaited<ReturnType<typeof createEmptyDatabase>>[] = [];
 beforeAll(async () => {
   harness = await openPhiHarness();
   await giveKeys(harness.ports);
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-backup-survives-'));
 });
 afterAll(async () => {
   for (const database of databases) await database.drop();
   await harness?.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const key = randomBytes(32);

@@ -1,7 +1,6 @@
 // Runs the examples of docs/how-to/embed-in-typescript.md. The page and this file must contain the same lines.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import Fastify from 'fastify';
 import { AgentService } from 'sallyport/embedding/agent-service';
@@ -27,14 +26,14 @@ import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 let database: TestDatabase;
-let dataDir: string;
+const dataDir = testFolder();
 let sallyport: Sallyport;
 let settings: Record<string, string>;
 beforeAll(async () => {
   database = await createTestDatabase();
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-embedding-'));
   settings = {
     DATABASE_URL: database.url,
     REDIS_URL: testRedisUrl(),
@@ -49,7 +48,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await sallyport?.close();
   await database?.drop();
-  await rm(dataDir, { recursive: true, force: true });
 });
 
 const clientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };

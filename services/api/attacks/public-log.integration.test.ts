@@ -1,7 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { createApiKeyFor } from '#services/core/api-keys/create-api-key.ts';
@@ -20,6 +17,7 @@ import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { type SampleRequest, sampleRequests } from './sample-input-harness.ts';
 
 /** One lower-case word, in the form of our codes: text that a user must not be able to publish in the log. */
@@ -35,16 +33,12 @@ const CANARIES = [
 
 let harness: ApiHarness;
 let copy: ApiCopy;
-let logDir: string;
+const logDir = testFolder();
 beforeAll(async () => {
   harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open', RATE_LIMIT_PROFILE: 'load' } });
-  logDir = await mkdtemp(join(tmpdir(), 'sallyport-public-log-'));
 });
-afterAll(async () => {
-  await harness?.close();
-  await rm(logDir, { recursive: true, force: true });
-});
+afterAll(() => harness?.close());
 
 const asOwner = () => ({ sql: harness.owner.sql, transact: harness.owner.transact });
 

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access, mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BackupService } from '#services/embedding/backup-service.ts';
@@ -14,17 +13,17 @@ import { backUp } from '#services/wings/recovery/backup/back-up.ts';
 import { verifyBackup } from '#services/wings/recovery/backup/read-backup.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 const USERS = 5_000;
 const key = randomBytes(32);
 
 let ports: OwnPorts;
 let proxy: TcpProxy;
-let folder: string;
+const folder = testFolder();
 beforeAll(async () => {
   ports = await openTestPorts();
   proxy = await startTcpProxy(ports.databaseUrl);
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-backup-cut-'));
   await ports.raw(
     `INSERT INTO users (id, email) SELECT 'u' || n, sha512(n::text::bytea)::text || '@example.test' FROM generate_series(1, ${USERS}) n`,
   );
@@ -32,7 +31,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy?.cut();
   await ports?.end();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const backUpTo = (file: string) =>

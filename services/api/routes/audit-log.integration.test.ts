@@ -1,25 +1,20 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { plainEvent, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { expectProblem, type Json } from '#tools/testing/http-client.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../tools/verify-audit-log.mjs');
 
 let harness: AuditHarness;
-let folder: string;
+const folder = testFolder();
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-audit-routes-'));
   harness = await openAuditHarness();
 });
-afterAll(async () => {
-  await harness?.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => harness?.close());
 
 const bytesAt = async (path: string): Promise<{ status: number; bytes: Buffer; headers: Headers }> => {
   const answer = await fetch(harness.api.url + path);

@@ -1,10 +1,9 @@
 // Runs the blocks of docs/how-to/check-tokens.md for Spring, nginx and Apache with the real programs, where they are.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
@@ -15,6 +14,7 @@ import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const page = readFileSync(join(root, 'docs/how-to/check-tokens.md'), 'utf8');
@@ -27,7 +27,7 @@ const maven = onPath('mvn');
 const nginx = onPath('nginx', `${process.env.PATH}:/usr/sbin`);
 const apache = existsSync(`${MODULES}/mod_oauth2.so`) ? onPath('apache2', `${process.env.PATH}:/usr/sbin`) : undefined;
 
-const folder = mkdtempSync(join(tmpdir(), 'sallyport-elsewhere-'));
+const folder = testFolder();
 
 /** The application of the fixture with the class of the page; undefined where Maven lacks what it needs. */
 function springJar(): string | undefined {
@@ -66,7 +66,6 @@ afterAll(async () => {
   await Promise.all(programs.map((program) => program.kill() && once(program, 'exit')));
   service?.close();
   await harness?.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const servicePort = (): number => (service.address() as AddressInfo).port;

@@ -1,8 +1,7 @@
 // Runs the steps of docs/how-to/connect-a-fapi-2-client.md. The page and this file must contain the same lines.
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import * as client from 'openid-client';
@@ -11,6 +10,7 @@ import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 const ISSUER = 'https://sallyport.example';
 const page = readFileSync(
@@ -22,11 +22,10 @@ const blocks = (language: string): string[] =>
 
 let harness: ApiHarness;
 let api: ApiCopy;
-let folder: string;
+const folder = testFolder();
 beforeAll(async () => {
   harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false, publicUrl: ISSUER, env: { JWT_ALGORITHM: 'ES256' } });
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-fapi-'));
   const plainFetch = fetch;
   vi.stubGlobal('fetch', (url: string | URL, init?: RequestInit) =>
     plainFetch(String(url).replace(ISSUER, api.url), init),
@@ -36,7 +35,6 @@ afterAll(async () => {
   vi.unstubAllGlobals();
   vi.unstubAllEnvs();
   await harness?.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 /** Runs the program of the page that creates a key, and its command that registers the client. */

@@ -1,7 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
@@ -24,6 +23,7 @@ import {
 } from '#tools/testing/harness/oauth.ts';
 import { expectOAuthError, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { startTlsProxy, type TlsProxy } from '#tools/testing/processes/tls-proxy.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 /** Clients that authenticate by the certificate of their connection (RFC 8705 §2). */
 
@@ -42,7 +42,7 @@ const till = makeCertificate();
 const nextTill = makeCertificate();
 
 let harness: ApiHarness;
-let folder: string;
+const folder = testFolder();
 let api: ApiCopy;
 /** Another copy of the same installation. */
 let second: ApiCopy;
@@ -53,7 +53,6 @@ let user: TestUser;
 let proxy: TlsProxy;
 beforeAll(async () => {
   harness = await openApiHarness();
-  folder = await mkdtemp(join(tmpdir(), 'authorities-'));
   const file = join(folder, 'ca.pem');
   await writeFile(file, authority.pem);
   const env = {
@@ -70,7 +69,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await proxy?.close();
   await harness?.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 type Headers = Readonly<Record<string, string>>;

@@ -1,21 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { createFileOutbox, mailFolderOf } from '#services/platform/mail/file-outbox.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { serve } from '../route-harness.ts';
 import { type StartRoutesDeps, startRoutes } from './start.ts';
 
-let dataDir: string;
+const dataDir = testFolder();
 beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'start-routes-'));
   const demo = { email: 'demo@example.test', password: 'demo-password' };
   const admin = { email: 'admin@example.test', password: 'password-of-admin' };
   await writeFile(join(dataDir, 'dev-credentials.json'), JSON.stringify({ user: demo, admin }));
   const outbox = createFileOutbox(mailFolderOf(dataDir), 'no-reply@example.com');
   await outbox.send({ id: '1', to: 'a@people.test', subject: 'A code', text: 'secret', html: '<p>secret</p>' });
 });
-afterAll(() => rm(dataDir, { recursive: true, force: true }));
 
 const html = { accept: 'text/html' };
 

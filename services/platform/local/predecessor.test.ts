@@ -1,25 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { traitsOf as postgresTraits } from './postgres.ts';
 import { endOrphans, judgePredecessor, processesIn } from './predecessor.ts';
 import { recordProcess, stopProcess } from './processes.ts';
 import { traitsOf as redisTraits } from './redis.ts';
 
-let folder: string;
+const folder = testFolder();
 const children: ChildProcess[] = [];
 beforeAll(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-predecessor-'));
   for (const name of ['postgresql.conf', 'redis.conf']) writeFileSync(join(folder, name), '');
 });
 afterEach(async () => {
   for (const { pid } of children.splice(0)) await stopProcess(recordProcess(pid as number), []);
-});
-afterAll(() => {
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const servers = [

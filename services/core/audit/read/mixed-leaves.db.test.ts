@@ -1,11 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { appendFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import '#services/modules.ts';
 import { noteSigner, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { type LeafEvent, leafOf } from '../log/leaf.ts';
 import { vkeyOf } from '../log/note.ts';
 import { splitEvent } from '../seal/sealable-event.ts';
@@ -53,16 +53,12 @@ function eventOf(seq: number): LeafEvent {
 }
 
 let ports: OwnPorts;
-let folder: string;
+const folder = testFolder();
 beforeAll(async () => {
   ports = await openTestPorts();
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-mixed-'));
   await sealInBulk(ports.sql, { signer, batches: [100, SIZE - 100], event: eventOf });
 });
-afterAll(async () => {
-  await ports?.end();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => ports?.end());
 
 const verify = (...args: string[]) => {
   const run = spawnSync(process.execPath, [VERIFIER, ...args, '--vkey', vkeyOf(signer.key), '--json'], {

@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
 import { noteSigner, plainEvent, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import {
   auditEventsBefore,
   auditEventsBeforeOfType,
@@ -30,17 +30,13 @@ const SIZE = 70_000;
 const signer = noteSigner('sallyport.example/audit', 7);
 
 let ports: OwnPorts;
-let folder: string;
+const folder = testFolder();
 beforeAll(async () => {
   ports = await openTestPorts();
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-proofs-'));
   await sealInBulk(ports.sql, { signer, batches: [SIZE] });
   await ports.sql.query(defineStatement('', 'ANALYZE audit_events'));
 });
-afterAll(async () => {
-  await ports?.end();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => ports?.end());
 
 /** Runs the offline verifier on a proof of the product. */
 function verifyOffline(seq: number, proof: string, leaf: Buffer): { status: number | null; stdout: string } {

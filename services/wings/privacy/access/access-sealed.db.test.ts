@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { erasePersonal } from '#services/core/audit/erase-personal.ts';
@@ -13,6 +12,7 @@ import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { phiCopyOf } from '../phi-harness.ts';
 import { listPhiUses } from './list-phi-uses.ts';
 import { logPhiAccess } from './log-phi-access.ts';
@@ -21,15 +21,11 @@ import { processPrivacyRequests, readPrivacyRequest, requestPrivacyJob } from '.
 const VERIFIER = join(import.meta.dirname, '../../../../tools/verify-audit-log.mjs');
 
 let log: OwnLogHarness;
-let folder: string;
+const folder = testFolder();
 beforeAll(async () => {
   log = await openLogHarness();
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-receipts-'));
 });
-afterAll(async () => {
-  await log?.end();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => log?.end());
 
 /** Runs the offline verifier, which shares no code with the product. */
 async function verifyOffline(leaf: Buffer, proof: string): Promise<number | null> {

@@ -1,7 +1,6 @@
 // About: services/wings/recovery/backup/
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
@@ -17,6 +16,7 @@ import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.t
 import { queryRows, runPastTriggers, testCaller } from '#tools/testing/harness/ports.ts';
 import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { findS3Gateway, startS3Gateway } from '#tools/testing/processes/s3-gateway.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { backUp } from './back-up.ts';
 import { rehearseRestore } from './rehearse-restore.ts';
 
@@ -26,11 +26,10 @@ if (program === undefined) console.warn('SKIPPED: rehearsals from an S3 store: n
 const never = new AbortController().signal;
 
 let harness: OwnLogHarness;
-let folder: string;
+const folder = testFolder();
 let serverUrl: string;
 beforeAll(async () => {
   harness = await openLogHarness();
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-drill-'));
   const url = new URL(harness.databaseUrl);
   url.pathname = '/postgres';
   serverUrl = url.href;
@@ -40,10 +39,7 @@ beforeAll(async () => {
   await harness.emit(50);
   await sealEvents(harness, {}, testCaller);
 });
-afterAll(async () => {
-  await harness?.end();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => harness?.end());
 
 const marks = () => createFileMarks(folder);
 const rehearse = async (signal = never, kept: Parameters<typeof createRestoreDrill>[1] = {}) =>
