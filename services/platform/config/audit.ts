@@ -1,4 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { optionalText, optionalUrl, someOf, textOr, wholeNumber, witnessList } from './shapes.ts';
 
 export const auditSettings = defineSettings({
@@ -50,28 +51,26 @@ export const auditSettings = defineSettings({
 });
 
 /** Problems that make audit settings unusable or ineffective. */
-export function auditProblems(
-  audit: SettingsOf<typeof auditSettings>,
-  isProduction: boolean,
-): { readonly env: string; readonly problem: string; readonly fix: string }[] {
-  const problems: { env: string; problem: string; fix: string }[] = [];
-  const refuse = (env: string, problem: string, fix: string): void => {
-    problems.push({ env, problem, fix });
-  };
-  if (audit.logOrigin !== undefined && !/^[^\s+\p{Cc}]+$/u.test(audit.logOrigin))
-    refuse('AUDIT_LOG_ORIGIN', 'has a space, a plus sign or a control character', 'write it as auth.example.com/audit');
-  if (isProduction && audit.sinks.length === 0)
-    refuse('AUDIT_CHECKPOINT_SINKS', 'is empty under production', 'name file, witness or s3');
-  if (audit.sinks.includes('witness') && audit.witnesses.length === 0)
-    refuse('AUDIT_WITNESSES', 'is not set while AUDIT_CHECKPOINT_SINKS names witness', 'set `<vkey> <url>`');
-  if (!audit.sinks.includes('s3')) return problems;
-  for (const [env, value] of [
-    ['AUDIT_S3_URL', audit.s3Url],
-    ['AUDIT_S3_ACCESS_KEY_ID', audit.s3AccessKeyId],
-    ['AUDIT_S3_SECRET_ACCESS_KEY', audit.s3SecretAccessKey],
-  ] as const)
-    if (value === undefined) refuse(env, 'is not set while AUDIT_CHECKPOINT_SINKS names s3', 'set it, or leave s3 out');
-  if (isProduction && audit.s3Url?.startsWith('http:'))
-    refuse('AUDIT_S3_URL', 'is not https under production', 'use the https URL of the bucket');
-  return problems;
-}
+export const auditProblems = (audit: SettingsOf<typeof auditSettings>, isProduction: boolean): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (audit.logOrigin !== undefined && !/^[^\s+\p{Cc}]+$/u.test(audit.logOrigin))
+      refuse(
+        'AUDIT_LOG_ORIGIN',
+        'has a space, a plus sign or a control character',
+        'write it as auth.example.com/audit',
+      );
+    if (isProduction && audit.sinks.length === 0)
+      refuse('AUDIT_CHECKPOINT_SINKS', 'is empty under production', 'name file, witness or s3');
+    if (audit.sinks.includes('witness') && audit.witnesses.length === 0)
+      refuse('AUDIT_WITNESSES', 'is not set while AUDIT_CHECKPOINT_SINKS names witness', 'set `<vkey> <url>`');
+    if (!audit.sinks.includes('s3')) return;
+    for (const [env, value] of [
+      ['AUDIT_S3_URL', audit.s3Url],
+      ['AUDIT_S3_ACCESS_KEY_ID', audit.s3AccessKeyId],
+      ['AUDIT_S3_SECRET_ACCESS_KEY', audit.s3SecretAccessKey],
+    ] as const)
+      if (value === undefined)
+        refuse(env, 'is not set while AUDIT_CHECKPOINT_SINKS names s3', 'set it, or leave s3 out');
+    if (isProduction && audit.s3Url?.startsWith('http:'))
+      refuse('AUDIT_S3_URL', 'is not https under production', 'use the https URL of the bucket');
+  });

@@ -1,4 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { optionalText, optionalUrl, textOr } from './shapes.ts';
 
 export const backupSettings = defineSettings({
@@ -25,16 +26,8 @@ export const backupSettings = defineSettings({
 export type BackupConfig = SettingsOf<typeof backupSettings>;
 
 /** Problems that make settings of backups unsafe. */
-export const backupProblems = (
-  { s3Endpoint }: BackupConfig,
-  isProduction: boolean,
-): { readonly env: string; readonly problem: string; readonly fix: string }[] =>
-  isProduction && s3Endpoint?.startsWith('http:')
-    ? [
-        {
-          env: 'BACKUP_S3_ENDPOINT',
-          problem: 'is not https under production',
-          fix: 'use the https URL of the store',
-        },
-      ]
-    : [];
+export const backupProblems = ({ s3Endpoint }: BackupConfig, isProduction: boolean): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (isProduction && s3Endpoint?.startsWith('http:'))
+      refuse('BACKUP_S3_ENDPOINT', 'is not https under production', 'use the https URL of the store');
+  });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { flag, optionalOneOf } from './shapes.ts';
 
 /** Scopes (RFC 6749 §3.3) or audiences: printable ASCII without space, quote and backslash. */
@@ -63,7 +64,8 @@ export type ClientSettings = Omit<Stated, 'registration'> & { readonly registrat
 export const clientProblems = (
   { documentsPrivate }: Pick<Stated, 'documentsPrivate'>,
   isDevelopment: boolean,
-): { readonly env: string; readonly problem: string; readonly fix: string }[] =>
-  documentsPrivate && !isDevelopment
-    ? [{ env: 'CLIENT_DOCUMENTS_PRIVATE', problem: 'is set outside development', fix: 'unset it' }]
-    : [];
+): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (documentsPrivate && !isDevelopment)
+      refuse('CLIENT_DOCUMENTS_PRIVATE', 'is set outside development', 'unset it');
+  });

@@ -1,4 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { optionalText, storeUrl } from './shapes.ts';
 
 export const complianceSettings = defineSettings({
@@ -27,30 +28,22 @@ export const complianceSettings = defineSettings({
 });
 
 /** Problems that make a rehearsal of a kept backup impossible. */
-export function complianceProblems({
+export const complianceProblems = ({
   restoreDrillUrl,
   restoreDrillBackup,
   restoreDrillKeyFile,
-}: SettingsOf<typeof complianceSettings>): {
-  readonly env: string;
-  readonly problem: string;
-  readonly fix: string;
-}[] {
-  if (restoreDrillBackup === undefined && restoreDrillKeyFile === undefined) return [];
-  const needed = [
-    ['RESTORE_DRILL_URL', restoreDrillUrl],
-    ['RESTORE_DRILL_BACKUP', restoreDrillBackup],
-    ['RESTORE_DRILL_KEY_FILE', restoreDrillKeyFile],
-  ] as const;
-  return needed.flatMap(([env, value]) =>
-    value === undefined
-      ? [
-          {
-            env,
-            problem: 'is not set while a kept backup is to be rehearsed',
-            fix: 'set all three RESTORE_DRILL_…, or the URL alone',
-          },
-        ]
-      : [],
-  );
-}
+}: SettingsOf<typeof complianceSettings>): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (restoreDrillBackup === undefined && restoreDrillKeyFile === undefined) return;
+    for (const [env, value] of [
+      ['RESTORE_DRILL_URL', restoreDrillUrl],
+      ['RESTORE_DRILL_BACKUP', restoreDrillBackup],
+      ['RESTORE_DRILL_KEY_FILE', restoreDrillKeyFile],
+    ] as const)
+      if (value === undefined)
+        refuse(
+          env,
+          'is not set while a kept backup is to be rehearsed',
+          'set all three RESTORE_DRILL_…, or the URL alone',
+        );
+  });

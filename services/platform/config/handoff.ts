@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { flag } from './shapes.ts';
 
 const ENDPOINTS_MAX = 8;
@@ -66,16 +67,8 @@ export const handoffSettings = defineSettings({
 export type HandoffSettings = SettingsOf<typeof handoffSettings>;
 
 /** Refuses a start with an endpoint that the outbound guard would refuse at every attempt. */
-export const handoffProblems = ({
-  endpoints: configured,
-  allowsPrivate,
-}: HandoffSettings): { readonly env: string; readonly problem: string; readonly fix: string }[] =>
-  allowsPrivate || configured.every(({ url }) => url.startsWith('https:'))
-    ? []
-    : [
-        {
-          env: 'HANDOFF_ENDPOINTS',
-          problem: 'has an endpoint without https',
-          fix: 'use https, or set HANDOFF_PRIVATE',
-        },
-      ];
+export const handoffProblems = ({ endpoints, allowsPrivate }: HandoffSettings): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (!allowsPrivate && endpoints.some(({ url }) => !url.startsWith('https:')))
+      refuse('HANDOFF_ENDPOINTS', 'has an endpoint without https', 'use https, or set HANDOFF_PRIVATE');
+  });

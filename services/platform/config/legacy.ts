@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { optionalIssuer, optionalText } from './shapes.ts';
 
 const SECRET_BYTES_MIN = 32;
@@ -93,8 +94,6 @@ export const legacySettings = defineSettings({
 
 export type LegacySettings = SettingsOf<typeof legacySettings>;
 
-type Problem = { readonly env: string; readonly problem: string; readonly fix: string };
-
 /** What else the checks of these settings compare. */
 export type LegacySurroundings = {
   readonly isDevelopment: boolean;
@@ -111,84 +110,82 @@ export const webhookKeyOf = (secret: string): Buffer =>
   secret.startsWith('whsec_') ? Buffer.from(secret.slice('whsec_'.length), 'base64') : Buffer.from(secret, 'utf8');
 
 /** Combinations of the settings that prevent a start. */
-export function legacyProblems(given: LegacySettings, surroundings: LegacySurroundings): Problem[] {
-  const {
-    issuer,
-    jwksUri,
-    sharedSecret,
-    audiences: accepted,
-    bridgeUntil,
-    webhookSecret,
-    passwordUrl,
-    passwordSecret,
-  } = given;
-  const { isDevelopment, ownIssuers, ownSecrets } = surroundings;
-  const problems: Problem[] = [];
-  const refuse = (env: string, problem: string, fix: string): void => void problems.push({ env, problem, fix });
-  const asked = [
-    ['LEGACY_JWKS_URI', jwksUri],
-    ['LEGACY_SHARED_SECRET', sharedSecret],
-    ['LEGACY_BRIDGE_UNTIL', bridgeUntil],
-  ] as const;
-  for (const [env, value] of asked)
-    if (value !== undefined && issuer === undefined)
-      refuse(env, 'is set without LEGACY_ISSUER', 'set LEGACY_ISSUER to the issuer of the old provider, or unset it');
-  if (issuer !== undefined) {
-    if (jwksUri === undefined && sharedSecret === undefined)
+export const legacyProblems = (given: LegacySettings, surroundings: LegacySurroundings): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    const {
+      issuer,
+      jwksUri,
+      sharedSecret,
+      audiences: accepted,
+      bridgeUntil,
+      webhookSecret,
+      passwordUrl,
+      passwordSecret,
+    } = given;
+    const { isDevelopment, ownIssuers, ownSecrets } = surroundings;
+    const asked = [
+      ['LEGACY_JWKS_URI', jwksUri],
+      ['LEGACY_SHARED_SECRET', sharedSecret],
+      ['LEGACY_BRIDGE_UNTIL', bridgeUntil],
+    ] as const;
+    for (const [env, value] of asked)
+      if (value !== undefined && issuer === undefined)
+        refuse(env, 'is set without LEGACY_ISSUER', 'set LEGACY_ISSUER to the issuer of the old provider, or unset it');
+    if (issuer !== undefined) {
+      if (jwksUri === undefined && sharedSecret === undefined)
+        refuse(
+          'LEGACY_ISSUER',
+          'is set, but neither LEGACY_JWKS_URI nor LEGACY_SHARED_SECRET: no token of it can be verified',
+          'set LEGACY_JWKS_URI to the URL of its public keys',
+        );
+      if (jwksUri !== undefined && sharedSecret !== undefined)
+        refuse(
+          'LEGACY_SHARED_SECRET',
+          'is set beside LEGACY_JWKS_URI: a token would have two ways to be accepted',
+          'unset the one that the old provider does not use',
+        );
+      if (accepted.length === 0)
+        refuse(
+          'LEGACY_AUDIENCE',
+          'is not set: tokens that the old provider issued for other applications would be accepted',
+          'set it to the audience of your application at the old provider',
+        );
+      if (ownIssuers.includes(issuer))
+        refuse(
+          'LEGACY_ISSUER',
+          'is the issuer of this installation',
+          'set it to the issuer of the provider that this one replaces',
+        );
+    }
+    if (jwksUri?.startsWith('http:') && !(isDevelopment && isLoopbackUrl(jwksUri)))
+      refuse('LEGACY_JWKS_URI', 'is not https: keys could be replaced on the way', 'use the https URL');
+    if (passwordUrl?.startsWith('http:') && !(isDevelopment && isLoopbackUrl(passwordUrl)))
+      refuse('LEGACY_PASSWORD_URL', 'is not https: passwords could be read on the way', 'use the https URL');
+    if (passwordUrl !== undefined && passwordSecret === undefined)
       refuse(
-        'LEGACY_ISSUER',
-        'is set, but neither LEGACY_JWKS_URI nor LEGACY_SHARED_SECRET: no token of it can be verified',
-        'set LEGACY_JWKS_URI to the URL of its public keys',
+        'LEGACY_PASSWORD_SECRET',
+        'is not set, but LEGACY_PASSWORD_URL is: every client could try passwords at it',
+        'generate one: openssl rand -base64 32',
       );
-    if (jwksUri !== undefined && sharedSecret !== undefined)
+    if (passwordUrl === undefined && passwordSecret !== undefined)
+      refuse('LEGACY_PASSWORD_SECRET', 'is set without LEGACY_PASSWORD_URL', 'set LEGACY_PASSWORD_URL, or unset it');
+    if (sharedSecret !== undefined && Buffer.byteLength(sharedSecret) < SECRET_BYTES_MIN && !isDevelopment)
       refuse(
         'LEGACY_SHARED_SECRET',
-        'is set beside LEGACY_JWKS_URI: a token would have two ways to be accepted',
-        'unset the one that the old provider does not use',
+        `is shorter than ${SECRET_BYTES_MIN} bytes: it can be guessed from one token`,
+        'have the old provider sign with a longer secret or with a key pair',
       );
-    if (accepted.length === 0)
+    if (webhookSecret !== undefined && webhookKeyOf(webhookSecret).length < WEBHOOK_SECRET_BYTES_MIN && !isDevelopment)
       refuse(
-        'LEGACY_AUDIENCE',
-        'is not set: tokens that the old provider issued for other applications would be accepted',
-        'set it to the audience of your application at the old provider',
+        'LEGACY_WEBHOOK_SECRET',
+        `has fewer than ${WEBHOOK_SECRET_BYTES_MIN} bytes`,
+        'create another secret at the old provider, and copy it whole',
       );
-    if (ownIssuers.includes(issuer))
-      refuse(
-        'LEGACY_ISSUER',
-        'is the issuer of this installation',
-        'set it to the issuer of the provider that this one replaces',
-      );
-  }
-  if (jwksUri?.startsWith('http:') && !(isDevelopment && isLoopbackUrl(jwksUri)))
-    refuse('LEGACY_JWKS_URI', 'is not https: keys could be replaced on the way', 'use the https URL');
-  if (passwordUrl?.startsWith('http:') && !(isDevelopment && isLoopbackUrl(passwordUrl)))
-    refuse('LEGACY_PASSWORD_URL', 'is not https: passwords could be read on the way', 'use the https URL');
-  if (passwordUrl !== undefined && passwordSecret === undefined)
-    refuse(
-      'LEGACY_PASSWORD_SECRET',
-      'is not set, but LEGACY_PASSWORD_URL is: every client could try passwords at it',
-      'generate one: openssl rand -base64 32',
-    );
-  if (passwordUrl === undefined && passwordSecret !== undefined)
-    refuse('LEGACY_PASSWORD_SECRET', 'is set without LEGACY_PASSWORD_URL', 'set LEGACY_PASSWORD_URL, or unset it');
-  if (sharedSecret !== undefined && Buffer.byteLength(sharedSecret) < SECRET_BYTES_MIN && !isDevelopment)
-    refuse(
-      'LEGACY_SHARED_SECRET',
-      `is shorter than ${SECRET_BYTES_MIN} bytes: it can be guessed from one token`,
-      'have the old provider sign with a longer secret or with a key pair',
-    );
-  if (webhookSecret !== undefined && webhookKeyOf(webhookSecret).length < WEBHOOK_SECRET_BYTES_MIN && !isDevelopment)
-    refuse(
-      'LEGACY_WEBHOOK_SECRET',
-      `has fewer than ${WEBHOOK_SECRET_BYTES_MIN} bytes`,
-      'create another secret at the old provider, and copy it whole',
-    );
-  for (const [env, secret] of [
-    ['LEGACY_SHARED_SECRET', sharedSecret],
-    ['LEGACY_WEBHOOK_SECRET', webhookSecret],
-    ['LEGACY_PASSWORD_SECRET', passwordSecret],
-  ] as const)
-    if (secret !== undefined && ownSecrets.includes(secret))
-      refuse(env, 'is a secret of this installation, which the old provider must not know', 'use another secret');
-  return problems;
-}
+    for (const [env, secret] of [
+      ['LEGACY_SHARED_SECRET', sharedSecret],
+      ['LEGACY_WEBHOOK_SECRET', webhookSecret],
+      ['LEGACY_PASSWORD_SECRET', passwordSecret],
+    ] as const)
+      if (secret !== undefined && ownSecrets.includes(secret))
+        refuse(env, 'is a secret of this installation, which the old provider must not know', 'use another secret');
+  });

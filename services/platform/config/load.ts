@@ -10,7 +10,7 @@ import { brandSettings } from './brand.ts';
 import { capacitySettings } from './capacity.ts';
 import { clientProblems, clientSettings, type Registration } from './clients.ts';
 import { complianceProblems, complianceSettings } from './compliance.ts';
-import { ConfigError, type ConfigProblem } from './config-error.ts';
+import { ConfigError, type ConfigProblem, problemsOf } from './config-error.ts';
 import { handoffProblems, handoffSettings } from './handoff.ts';
 import { identitySettings } from './identity.ts';
 import { jobSettings } from './jobs.ts';
@@ -181,15 +181,6 @@ function unsafeSettings(config: Config): ConfigProblem[] {
     ...certificateProblems(config),
     ...exposureProblems(config),
   ];
-}
-
-type Refuse = (env: string, problem: string, fix: string) => void;
-
-/** Collects what `check` refuses. */
-function problemsOf(check: (refuse: Refuse) => void): ConfigProblem[] {
-  const problems: ConfigProblem[] = [];
-  check((env, problem, fix) => problems.push({ env, problem, fix }));
-  return problems;
 }
 
 const copyProblems = (config: Config): ConfigProblem[] =>

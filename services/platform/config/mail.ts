@@ -1,4 +1,5 @@
 import { defineSettings } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { optionalText, textOr } from './shapes.ts';
 
 export const mailSettings = defineSettings({
@@ -17,7 +18,6 @@ export const mailSettings = defineSettings({
 });
 
 type MailConfig = { readonly smtpUrl: string | undefined; readonly from: string };
-type Problem = { readonly env: string; readonly problem: string; readonly fix: string };
 
 const isSmtpUrl = (value: string): boolean => {
   if (!URL.canParse(value)) return false;
@@ -27,22 +27,17 @@ const isSmtpUrl = (value: string): boolean => {
 };
 
 /** Problems of the mail settings that prevent a start. */
-export function mailProblems(mail: MailConfig): Problem[] {
-  const problems: Problem[] = [];
-  if (mail.smtpUrl !== undefined && !isSmtpUrl(mail.smtpUrl))
-    problems.push({
-      env: 'SMTP_URL',
-      problem: 'is not an smtp:// or smtps:// URL without a query',
-      fix: 'write it as smtps://user:password@mail.example.com:465',
-    });
-  if (!/^(?:[^<>\r\n]{1,200} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(mail.from))
-    problems.push({
-      env: 'MAIL_FROM',
-      problem: 'is not a sender address',
-      fix: 'write it as Example <no-reply@example.com>',
-    });
-  return problems;
-}
+export const mailProblems = (mail: MailConfig): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (mail.smtpUrl !== undefined && !isSmtpUrl(mail.smtpUrl))
+      refuse(
+        'SMTP_URL',
+        'is not an smtp:// or smtps:// URL without a query',
+        'write it as smtps://user:password@mail.example.com:465',
+      );
+    if (!/^(?:[^<>\r\n]{1,200} <[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/.test(mail.from))
+      refuse('MAIL_FROM', 'is not a sender address', 'write it as Example <no-reply@example.com>');
+  });
 
 /** True if the server is on this machine: mails to it cross no network. */
 export const isLocalSmtp = (url: string): boolean =>

@@ -1,4 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { oneOf, optionalText, optionalUrl, textOr } from './shapes.ts';
 
 export const markSettings = defineSettings({
@@ -30,26 +31,15 @@ export const markSettings = defineSettings({
 export type MarkConfig = SettingsOf<typeof markSettings>;
 
 /** Problems that make the settings of high-water marks unusable or ineffective. */
-export function markProblems(
-  marks: MarkConfig,
-  isProduction: boolean,
-): { readonly env: string; readonly problem: string; readonly fix: string }[] {
-  if (marks.store !== 's3') return [];
-  const given = [
-    ['MARK_S3_URL', marks.s3Url],
-    ['MARK_S3_ACCESS_KEY_ID', marks.s3AccessKeyId],
-    ['MARK_S3_SECRET_ACCESS_KEY', marks.s3SecretAccessKey],
-  ] as const;
-  const problems = given.flatMap(([env, value]) =>
-    value === undefined
-      ? [{ env, problem: 'is not set while MARK_STORE is s3', fix: 'set it, or unset MARK_STORE' }]
-      : [],
-  );
-  if (isProduction && marks.s3Url?.startsWith('http:'))
-    problems.push({
-      env: 'MARK_S3_URL',
-      problem: 'is not https under production',
-      fix: 'use the https URL of the bucket',
-    });
-  return problems;
-}
+export const markProblems = (marks: MarkConfig, isProduction: boolean): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (marks.store !== 's3') return;
+    for (const [env, value] of [
+      ['MARK_S3_URL', marks.s3Url],
+      ['MARK_S3_ACCESS_KEY_ID', marks.s3AccessKeyId],
+      ['MARK_S3_SECRET_ACCESS_KEY', marks.s3SecretAccessKey],
+    ] as const)
+      if (value === undefined) refuse(env, 'is not set while MARK_STORE is s3', 'set it, or unset MARK_STORE');
+    if (isProduction && marks.s3Url?.startsWith('http:'))
+      refuse('MARK_S3_URL', 'is not https under production', 'use the https URL of the bucket');
+  });

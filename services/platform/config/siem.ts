@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { flag, optionalText } from './shapes.ts';
 
 const TARGETS_MAX = 8;
@@ -85,36 +86,15 @@ export const siemSettings = defineSettings({
 export type SiemSettings = SettingsOf<typeof siemSettings>;
 
 /** Refuses a start with a target that can never be reached, or a credential for none. */
-export function siemProblems({ targets: configured, authorization: headers, ...settings }: SiemSettings): {
-  readonly env: string;
-  readonly problem: string;
-  readonly fix: string;
-}[] {
-  const isPlain = ({ url }: Target): boolean => /^(http|syslog):/.test(url);
-  const nameless = [...headers.keys()].find(
-    (name) => !configured.some((target) => target.name === name && target.url.startsWith('http')),
-  );
-  return [
-    ...(!settings.allowsPrivate && configured.some(isPlain)
-      ? [{ env: 'SIEM_TARGETS', problem: 'has a target without TLS', fix: 'use https or syslogs, or set SIEM_PRIVATE' }]
-      : []),
-    ...(nameless === undefined
-      ? []
-      : [
-          {
-            env: 'SIEM_AUTHORIZATION',
-            problem: `names "${nameless}", which is no https target`,
-            fix: 'name targets of SIEM_TARGETS',
-          },
-        ]),
-    ...((settings.certificateFile === undefined) === (settings.keyFile === undefined)
-      ? []
-      : [
-          {
-            env: 'SIEM_TLS_CERT_FILE',
-            problem: 'is set without SIEM_TLS_KEY_FILE, or that without it',
-            fix: 'set both or neither',
-          },
-        ]),
-  ];
-}
+export const siemProblems = ({ targets, authorization, ...settings }: SiemSettings): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    if (!settings.allowsPrivate && targets.some(({ url }) => /^(http|syslog):/.test(url)))
+      refuse('SIEM_TARGETS', 'has a target without TLS', 'use https or syslogs, or set SIEM_PRIVATE');
+    const nameless = [...authorization.keys()].find(
+      (name) => !targets.some((target) => target.name === name && target.url.startsWith('http')),
+    );
+    if (nameless !== undefined)
+      refuse('SIEM_AUTHORIZATION', `names "${nameless}", which is no https target`, 'name targets of SIEM_TARGETS');
+    if ((settings.certificateFile === undefined) !== (settings.keyFile === undefined))
+      refuse('SIEM_TLS_CERT_FILE', 'is set without SIEM_TLS_KEY_FILE, or that without it', 'set both or neither');
+  });

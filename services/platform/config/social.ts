@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { whyOf } from '../define/input-problem.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { optionalText, optionalUrl } from './shapes.ts';
 
 /** Options that cannot be set: Sallyport sets them, or they are functions, which JSON cannot express. */
@@ -124,24 +125,17 @@ export function socialProvidersOf(social: Social): Readonly<Record<string, Socia
 }
 
 /** Problems: incomplete pairs, and issuers without TLS, which an attacker on the network could impersonate. */
-export function socialProblems(
-  social: Social,
-  isDevelopment: boolean,
-): { readonly env: string; readonly problem: string; readonly fix: string }[] {
-  const pairs = [
-    ['GOOGLE_CLIENT_ID', social.googleClientId, 'GOOGLE_CLIENT_SECRET', social.googleClientSecret],
-    ['GITHUB_CLIENT_ID', social.githubClientId, 'GITHUB_CLIENT_SECRET', social.githubClientSecret],
-    ['OIDC_ISSUER', social.oidcIssuer, 'OIDC_CLIENT_ID', social.oidcClientId],
-  ] as const;
-  const halves = pairs
-    .filter(([, one, , other]) => (one === undefined) !== (other === undefined))
-    .map(([name, one, otherName]) => ({
-      env: one === undefined ? name : otherName,
-      problem: `is not set while ${one === undefined ? otherName : name} is`,
-      fix: 'set both or neither',
-    }));
-  const isPlain = Object.values(socialProvidersOf(social)).some(({ issuer }) => issuer?.startsWith('http:'));
-  return isPlain && !isDevelopment
-    ? [...halves, { env: 'SOCIAL_PROVIDERS', problem: 'has an issuer without TLS', fix: 'use its https address' }]
-    : halves;
-}
+export const socialProblems = (social: Social, isDevelopment: boolean): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    for (const [name, one, otherName, other] of [
+      ['GOOGLE_CLIENT_ID', social.googleClientId, 'GOOGLE_CLIENT_SECRET', social.googleClientSecret],
+      ['GITHUB_CLIENT_ID', social.githubClientId, 'GITHUB_CLIENT_SECRET', social.githubClientSecret],
+      ['OIDC_ISSUER', social.oidcIssuer, 'OIDC_CLIENT_ID', social.oidcClientId],
+    ] as const) {
+      const [missing, given] = one === undefined ? [name, otherName] : [otherName, name];
+      if ((one === undefined) !== (other === undefined))
+        refuse(missing, `is not set while ${given} is`, 'set both or neither');
+    }
+    if (!isDevelopment && Object.values(socialProvidersOf(social)).some(({ issuer }) => issuer?.startsWith('http:')))
+      refuse('SOCIAL_PROVIDERS', 'has an issuer without TLS', 'use its https address');
+  });

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 
 /**
  * Parts of the product that an installation can leave out. Everything else works without them. `handoff`, which pushes
@@ -66,33 +67,17 @@ export const facesOf = (of: WingSettings): Faces => ({ mcp: hasWing(of, 'mcp'), 
 type Given = { readonly wing: Wing; readonly names: readonly string[] };
 
 /** Refuses a start with a wing whose rules need one that is left out, or without one whose settings are given. */
-export function wingProblems(
-  settings: WingSettings,
-  given: readonly Given[],
-): { readonly env: string; readonly problem: string; readonly fix: string }[] {
-  const env = 'SALLYPORT_LEAVE_OUT';
-  const needed = WINGS.flatMap((wing) => {
-    const need = NEEDS[wing];
-    return need === undefined || !hasWing(settings, wing) || hasWing(settings, need)
-      ? []
-      : [
-          {
-            env,
-            problem: `leaves out ${need}, which ${wing} needs`,
-            fix: `leave out ${wing} too, or do not leave out ${need}`,
-          },
-        ];
+export const wingProblems = (settings: WingSettings, given: readonly Given[]): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    const { env } = wingSettings.leftOut;
+    for (const wing of WINGS) {
+      const need = NEEDS[wing];
+      if (need !== undefined && hasWing(settings, wing) && !hasWing(settings, need))
+        refuse(env, `leaves out ${need}, which ${wing} needs`, `leave out ${wing} too, or do not leave out ${need}`);
+    }
+    for (const { wing, names } of given) {
+      const set = names.join(' and ');
+      if (names.length > 0 && !hasWing(settings, wing))
+        refuse(env, `leaves out ${wing}, and ${set} would do nothing`, `unset ${set}, or do not leave out ${wing}`);
+    }
   });
-  const set = given.flatMap(({ wing, names }) =>
-    names.length === 0 || hasWing(settings, wing)
-      ? []
-      : [
-          {
-            env,
-            problem: `leaves out ${wing}, and ${names.join(' and ')} would do nothing`,
-            fix: `unset ${names.join(' and ')}, or do not leave out ${wing}`,
-          },
-        ],
-  );
-  return [...needed, ...set];
-}

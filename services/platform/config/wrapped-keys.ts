@@ -1,4 +1,5 @@
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
+import { type ConfigProblem, problemsOf } from './config-error.ts';
 import { oneOf, optionalText, optionalUrl, textOr } from './shapes.ts';
 
 export const wrappedKeySettings = defineSettings({
@@ -63,40 +64,36 @@ export const wrappedKeySettings = defineSettings({
 export type WrappedKeySettings = SettingsOf<typeof wrappedKeySettings>;
 
 /** Problems that make a wrapped key impossible to decrypt, or ambiguous. @param clearKeyIsSet KEY_ENCRYPTION_KEY or its file */
-export function wrappedKeyProblems(
+export const wrappedKeyProblems = (
   settings: WrappedKeySettings,
   { clearKeyIsSet, isProduction }: { readonly clearKeyIsSet: boolean; readonly isProduction: boolean },
-): { readonly env: string; readonly problem: string; readonly fix: string }[] {
-  const problems: { env: string; problem: string; fix: string }[] = [];
-  const refuse = (env: string, problem: string, fix: string): void => {
-    problems.push({ env, problem, fix });
-  };
-  const { service, wrappedKey, previousWrappedKey } = settings;
-  if (clearKeyIsSet && wrappedKey !== undefined)
-    refuse('KEY_ENCRYPTION_KEY_WRAPPED', 'is set, and so is KEY_ENCRYPTION_KEY', 'unset one of them');
-  if (service === 'none') {
-    if ((wrappedKey ?? previousWrappedKey) !== undefined)
-      refuse('KEY_ENCRYPTION_SERVICE', 'is not set while a key is wrapped', 'set it to vault or aws-kms');
-    return problems;
-  }
-  const needed =
-    service === 'vault'
-      ? ([
-          ['VAULT_ADDR', settings.vaultUrl],
-          ['VAULT_TOKEN', settings.vaultToken ?? settings.vaultTokenFile],
-        ] as const)
-      : ([
-          ['AWS_KMS_KEY_ID', settings.kmsKeyId],
-          ['AWS_ACCESS_KEY_ID', settings.accessKeyId],
-          ['AWS_SECRET_ACCESS_KEY', settings.secretAccessKey],
-        ] as const);
-  for (const [env, value] of needed)
-    if (value === undefined) refuse(env, `is not set while KEY_ENCRYPTION_SERVICE is ${service}`, 'set it');
-  for (const [env, url] of [
-    ['VAULT_ADDR', settings.vaultUrl],
-    ['AWS_KMS_URL', settings.kmsUrl],
-  ] as const)
-    if (isProduction && url?.startsWith('http:'))
-      refuse(env, 'is not https under production', 'use TLS: the answer is the key-encryption key');
-  return problems;
-}
+): ConfigProblem[] =>
+  problemsOf((refuse) => {
+    const { service, wrappedKey, previousWrappedKey } = settings;
+    if (clearKeyIsSet && wrappedKey !== undefined)
+      refuse('KEY_ENCRYPTION_KEY_WRAPPED', 'is set, and so is KEY_ENCRYPTION_KEY', 'unset one of them');
+    if (service === 'none') {
+      if ((wrappedKey ?? previousWrappedKey) !== undefined)
+        refuse('KEY_ENCRYPTION_SERVICE', 'is not set while a key is wrapped', 'set it to vault or aws-kms');
+      return;
+    }
+    const needed =
+      service === 'vault'
+        ? ([
+            ['VAULT_ADDR', settings.vaultUrl],
+            ['VAULT_TOKEN', settings.vaultToken ?? settings.vaultTokenFile],
+          ] as const)
+        : ([
+            ['AWS_KMS_KEY_ID', settings.kmsKeyId],
+            ['AWS_ACCESS_KEY_ID', settings.accessKeyId],
+            ['AWS_SECRET_ACCESS_KEY', settings.secretAccessKey],
+          ] as const);
+    for (const [env, value] of needed)
+      if (value === undefined) refuse(env, `is not set while KEY_ENCRYPTION_SERVICE is ${service}`, 'set it');
+    for (const [env, url] of [
+      ['VAULT_ADDR', settings.vaultUrl],
+      ['AWS_KMS_URL', settings.kmsUrl],
+    ] as const)
+      if (isProduction && url?.startsWith('http:'))
+        refuse(env, 'is not https under production', 'use TLS: the answer is the key-encryption key');
+  });
