@@ -45,26 +45,24 @@ export function isError(value: unknown): value is Error {
 /**
  * Describes an error without the values it may quote. Messages of libraries are omitted (`invalid input syntax for
  * type uuid: "…"`), and so is Postgres' detail. The stack is given as frames, because its first lines repeat the message.
- *
- * @param withMessages keep every message; for development
  */
-export function describeError(error: Error, withMessages = false, causes = CAUSES_MAX): ErrorDescription {
+export function describeError(error: Error, causes = CAUSES_MAX): ErrorDescription {
   const fields = error as Error & Record<string | symbol, unknown>;
   const description: ErrorDescription = { type: error.name };
   const code = codeOf(error);
   if (code !== undefined) description.code = code;
   const means = meaningOf(error);
   if (means !== undefined) description.means = means;
-  if (withMessages || fields[safeMessage] === true) description.message = error.message;
+  if (fields[safeMessage] === true) description.message = error.message;
   for (const name of namingFields) {
     if (typeof fields[name] === 'string' || typeof fields[name] === 'number') description[name] = fields[name];
   }
   description.stack = frames(error);
   if (causes === 0) return description;
-  if (isError(error.cause)) description.cause = describeError(error.cause, withMessages, causes - 1);
+  if (isError(error.cause)) description.cause = describeError(error.cause, causes - 1);
   if (Array.isArray(fields.errors)) {
     const errors = fields.errors.filter(isError).slice(0, CAUSES_MAX);
-    description.errors = errors.map((each) => describeError(each, withMessages, causes - 1));
+    description.errors = errors.map((each) => describeError(each, causes - 1));
   }
   return description;
 }

@@ -14,8 +14,6 @@ export type CreateLoggerOptions = {
   service: string;
   /** `fatal` to `trace`, or `silent`; `LOG_LEVEL`, else `info`. */
   level?: string;
-  /** Whether messages of errors not marked safe are written too. For development only. Off by default. */
-  errorMessages?: boolean;
   /** Called for every error logged at `error` or above, with the line's own `code`, `operation` and `job`. */
   onError?: (error: Error, tags: ErrorReportTags) => void;
   /** Whether a person reads the lines; by default if standard error is a terminal and no stream is given. */
@@ -35,7 +33,6 @@ const PENDING_MAX = 1_048_576;
  */
 export function createLogger(options: CreateLoggerOptions): Logger {
   const level = options.level ?? process.env.LOG_LEVEL ?? 'info';
-  const describe = (error: Error): object => describeError(error, options.errorMessages === true);
   const isForPeople = options.isForPeople ?? (options.stream === undefined && isatty(2));
   const settings: LoggerOptions = {
     level: levels.has(level) ? level : 'info',
@@ -43,11 +40,11 @@ export function createLogger(options: CreateLoggerOptions): Logger {
     timestamp: stdTimeFunctions.isoTime,
     formatters: {
       level: (label) => ({ level: label }),
-      log: (fields) => describeErrors(fields, describe, 0) as Record<string, unknown>,
+      log: (fields) => describeErrors(fields, 0) as Record<string, unknown>,
     },
     serializers: {
       // The formatter has already described errors; pino's own serializer would write their messages.
-      err: (value: unknown) => (isError(value) ? describe(value) : value),
+      err: (value: unknown) => (isError(value) ? describeError(value) : value),
       req: (request: { method?: string; routeOptions?: { url?: string } }) => ({
         method: request.method,
         route: request.routeOptions?.url,
@@ -97,15 +94,13 @@ function withoutErrorMessages(args: readonly unknown[]): unknown[] {
 
 const DEPTH_MAX = 6;
 
-function describeErrors(value: unknown, describe: (error: Error) => object, depth: number): unknown {
-  if (isError(value)) return describe(value);
+function describeErrors(value: unknown, depth: number): unknown {
+  if (isError(value)) return describeError(value);
   if (typeof value !== 'object' || value === null || depth > DEPTH_MAX) return value;
-  if (Array.isArray(value)) return value.map((item) => describeErrors(item, describe, depth + 1));
+  if (Array.isArray(value)) return value.map((item) => describeErrors(item, depth + 1));
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => [name, describeErrors(field, describe, depth + 1)]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, describeErrors(field, depth + 1)]));
 }
 
 function standardError(): DestinationStream {
