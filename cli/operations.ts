@@ -132,7 +132,9 @@ function register(group: Command, called: Called, caller: Caller): void {
   const args = argumentsOf(command);
   const names = namesOf(command.verb);
   const members = membersOf(endpoint);
-  const verb = group.command(names.at(-1) as string).description(command.help);
+  const verb = group
+    .command(names.at(-1) as string)
+    .description(command.help ?? endpoint.summary.replace(/^./, (first) => first.toLowerCase()));
   for (const { written, help } of args) verb.argument(written, help);
   if ('cursor' in members) addPage(verb);
   if ('reason' in members) addReason(verb);

@@ -19,7 +19,8 @@ type Rule<P, I, A> = (ports: P, input: I, caller: Caller, asked: Asked) => A | P
 export type OperationCommand<P, I, A, B> = {
   /** Groups, name and arguments: `clients update <client_id>`. An argument is a member of the input. */
   readonly verb: string;
-  readonly help: string;
+  /** The summary of the contract by default. */
+  readonly help?: string;
   /** Arguments that have a help, are read, or set a member of another name. */
   readonly arguments?: Readonly<Record<string, CommandArgument>>;
   /** The verb beside this one that shows the ids that it takes; `list` by default. */

@@ -24,7 +24,6 @@ const rotationLine = ({ rotation_id, state, key_version, data_keys, rewrapped }:
 export const phiKeyOperations = [
   operation(listPhiKeysEndpoint, listPhiKeys, {
     verb: 'phi keys',
-    help: 'list the key-encryption keys of health data, and the last rotation',
     lines: ({ keys, rotation }) => [...keys.map(keyLine), ...(rotation === null ? [] : [rotationLine(rotation)])],
   }),
   operation(rotatePhiKeysEndpoint, rotatePhiKeys, {
@@ -35,7 +34,6 @@ export const phiKeyOperations = [
   }),
   operation(readPhiRotationEndpoint, readPhiRotation, {
     verb: 'phi rotation <rotation_id>',
-    help: 'show the progress of a rotation',
     arguments: {
       rotation_id: {
         member: 'rotation_id',
@@ -53,7 +51,6 @@ export const phiOperations = [
   operation(decryptPhiEndpoint, decryptPhi),
   operation(shredPhiEndpoint, shredPhi, {
     verb: 'phi shred <subject_id>',
-    help: 'destroy the data keys of a person, so that no value encrypted for them can be decrypted again',
     checksArguments: true,
     asks: ({ subject_id: subjectId }) => `destroy the data keys of ${subjectId} for good`,
     lines: (done) => [`${done.shredded_at}  ${done.destroyed_keys} data keys of ${done.subject_id} destroyed`],

@@ -31,7 +31,6 @@ export const signOffOperations = [
   operation(requestSignOffEndpoint, requestSignOff),
   operation(listSignOffsEndpoint, listSignOffs, {
     verb: 'signoff list',
-    help: 'list sign-offs, newest first',
     options: {
       state: { flags: '--state <state>', help: 'only sign-offs in this state' },
       role: { flags: '--role <role>', help: 'only sign-offs that ask for this role' },

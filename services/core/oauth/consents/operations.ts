@@ -15,7 +15,6 @@ export const consentOperations = [
   operation(withdrawGrantedConsentEndpoint, withdrawConsent),
   operation(listApplicationConsentsEndpoint, listApplicationConsents, {
     verb: 'users consents <user>',
-    help: 'list the applications that can act for a user',
     arguments: { user: { member: 'user_id', help: 'user id or e-mail address', reads: 'user' } },
     loadsKeys: true,
     line: ({ client_id: id, client_name: name, logins, scopes }: GrantedConsentView) =>

@@ -100,7 +100,6 @@ export const alertTargetOperations = [
   }),
   operation(listAlertDeliveriesEndpoint, listAlertDeliveries, {
     verb: 'alert-targets deliveries <target_id>',
-    help: 'list the messages to a target, newest first',
     line: deliveryLine,
   }),
 ];
@@ -110,7 +109,6 @@ export const alertOperations = [
   operation(receiveAlertmanagerEndpoint, receiveAlertmanager),
   operation(listAlertsEndpoint, listAlerts, {
     verb: 'alerts list',
-    help: 'list alerts, newest first',
     options: {
       state: { flags: '--state <state>', help: 'only alerts in this state' },
       source: { flags: '--source <source>', help: 'only alerts from there' },
@@ -119,7 +117,6 @@ export const alertOperations = [
   }),
   operation(acknowledgeAlertEndpoint, acknowledgeAlert, {
     verb: 'alerts acknowledge <alert_id>',
-    help: 'acknowledge an alert: targets that were not told of it yet are not told',
     asks: ({ alert_id: id }) => `acknowledge alert ${id}`,
     lines: (alert) => [alertLine(alert)],
   }),
@@ -135,7 +132,6 @@ export const alertOperations = [
 export const silenceOperations = [
   operation(createSilenceEndpoint, createSilence, {
     verb: 'silences add',
-    help: 'create a silence: alerts with all these labels are not sent until a time',
     options: {
       matchers: {
         flags: '--match <label=value...>',
@@ -149,12 +145,10 @@ export const silenceOperations = [
   }),
   operation(listSilencesEndpoint, listSilences, {
     verb: 'silences list',
-    help: 'list silences, those that end last first',
     line: silenceLine,
   }),
   operation(endSilenceEndpoint, endSilence, {
     verb: 'silences end <silence_id>',
-    help: 'end a silence early',
     asks: ({ silence_id: id }) => `end silence ${id}`,
     lines: (silence) => [silenceLine(silence)],
   }),

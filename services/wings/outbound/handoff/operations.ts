@@ -13,7 +13,6 @@ export const handoffOperations = [
   operation(replayHandoffEndpoint, replayHandoff),
   operation(listSiemTargetsEndpoint, listSiemTargets, {
     verb: 'siem list',
-    help: 'list the targets of the SIEM export, and how far each is in the sealed log',
     line,
   }),
   operation(replaySiemEndpoint, replaySiem, {

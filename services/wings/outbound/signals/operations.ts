@@ -43,7 +43,6 @@ const signalLine = (signal: ReceivedSignalView): string =>
 export const transmitterOperations = [
   operation(createTransmitterEndpoint, createTransmitter, {
     verb: 'transmitters add <issuer>',
-    help: 'accept shared signals of a transmitter: its session-revoked and credential-change end access here',
     options: {
       jwks_uri: { flags: '--jwks-uri <url>', help: 'where its public keys are fetched' },
       audience: { flags: '--audience <audience>', help: 'what its events name as audience; our issuer by default' },
@@ -56,19 +55,16 @@ export const transmitterOperations = [
   }),
   operation(listTransmittersEndpoint, listTransmitters, {
     verb: 'transmitters list',
-    help: 'list the transmitters of shared signals',
     line,
   }),
   operation(removeTransmitterEndpoint, removeTransmitter, {
     verb: 'transmitters remove <transmitter_id>',
-    help: 'remove a transmitter: its signals are refused from now on',
     about: readTransmitterView,
     asks: (_input, { issuer }: TransmitterView) => `refuse the signals of ${issuer}`,
     lines: (transmitter) => [line(transmitter)],
   }),
   operation(listReceivedSignalsEndpoint, listReceivedSignals, {
     verb: 'transmitters received',
-    help: 'list shared signals that arrived, newest first',
     line: signalLine,
   }),
 ];
@@ -86,7 +82,6 @@ const streamLine = (stream: StreamOverview): string =>
 export const signalStreamOperations = [
   operation(listSignalStreamsEndpoint, listSignalStreams, {
     verb: 'signal-streams list',
-    help: 'list the streams of shared signals of every receiver, with what waits in them',
     line: streamLine,
   }),
   operation(setSignalStreamStatusEndpoint, setSignalStreamStatus, {

@@ -66,7 +66,6 @@ export const breakGlassOperations = [
   operation(openBreakGlassEndpoint, openBreakGlass),
   operation(listBreakGlassEndpoint, listBreakGlass, {
     verb: 'privacy break-glass list',
-    help: 'list emergency accesses, newest first',
     options: { reviewed: { flags: '--unreviewed', help: 'only those that wait for a review', value: 'false' } },
     line: breakGlassLine,
   }),
@@ -99,7 +98,6 @@ export const restrictionOperations = [
   }),
   operation(endRestrictionEndpoint, endRestriction, {
     verb: 'privacy restrictions end <subject_id> <restriction_id>',
-    help: 'end a restriction',
     checksArguments: true,
     asks: ({ restriction_id: id }) => `end the restriction ${id}`,
     lines: (restriction) => [restrictionLine(restriction)],
@@ -115,7 +113,6 @@ export const disclosureOperations = [
   operation(recordDisclosureEndpoint, recordDisclosure),
   operation(listDisclosuresEndpoint, listDisclosures, {
     verb: 'privacy disclosures list <subject_id>',
-    help: 'list the disclosures of six years, without treatment, payment and operations',
     checksArguments: true,
     line: disclosureLine,
   }),

@@ -67,7 +67,6 @@ export const holdOperations = [
   }),
   operation(endHoldEndpoint, endHold, {
     verb: 'privacy holds end <subject_id> <hold_id>',
-    help: 'end a legal hold',
     checksArguments: true,
     asks: ({ hold_id: holdId }) => `end the legal hold ${holdId}`,
     lines: (hold) => [holdLine(hold)],
