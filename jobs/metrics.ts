@@ -15,7 +15,6 @@ export const jobRuns = defineCounter({
 export const jobDuration = defineHistogram({
   name: 'sallyport_job_duration_seconds',
   help: 'Duration of a run, with any outcome.',
-  unit: 's',
   labels,
   buckets: seconds,
   otel: {
@@ -27,7 +26,6 @@ export const jobDuration = defineHistogram({
 export const jobWait = defineHistogram({
   name: 'sallyport_job_wait_seconds',
   help: 'Time from when a job was due until a worker began its first attempt.',
-  unit: 's',
   labels: { queue: queueNames },
   buckets: seconds,
 });
@@ -53,21 +51,18 @@ export const queueJobs = defineGauge({
 export const queueOldestAge = defineGauge({
   name: 'sallyport_queue_oldest_job_age_seconds',
   help: 'Age of the job that has waited longest in a queue; 0 when none waits.',
-  unit: 's',
   labels: { queue: queueNames },
 });
 
 export const scheduleLastSuccess = defineGauge({
   name: 'sallyport_job_schedule_last_success_timestamp_seconds',
   help: 'Unix time of the last successful scheduled run of a job.',
-  unit: 's',
   labels: { job: jobNames },
 });
 
 export const scheduleNextRun = defineGauge({
   name: 'sallyport_job_schedule_next_run_timestamp_seconds',
   help: 'Unix time of the next scheduled run of a job.',
-  unit: 's',
   labels: { job: jobNames },
 });
 

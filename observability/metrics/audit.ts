@@ -18,14 +18,12 @@ export const auditRowsAltered = defineCounter({
 export const auditLag = defineHistogram({
   name: 'sallyport_audit_lag_seconds',
   help: 'Time from an event until it is sealed.',
-  unit: 's',
   buckets: [0.1, 0.25, 0.5, 1, 1.5, 2, 3, 5, 10, 30, 60, 300, 3_600],
 });
 
 export const auditOutboxOldestAge = defineGauge({
   name: 'sallyport_audit_outbox_oldest_age_seconds',
   help: 'Age of the oldest unsealed event; 0 when all are sealed.',
-  unit: 's',
 });
 
 export const auditOutboxBacklog = defineGauge({
@@ -46,7 +44,6 @@ export const auditLogSize = defineGauge({
 export const auditCheckpointAge = defineGauge({
   name: 'sallyport_audit_checkpoint_age_seconds',
   help: 'How long the newest leaves have not been covered by a signed checkpoint; 0 when all leaves are covered.',
-  unit: 's',
 });
 
 export const auditSealingStopped = defineGauge({

@@ -54,7 +54,6 @@ export type PurgeKind = (typeof purgeKinds)[number];
 export const cleanupLag = defineGauge({
   name: 'sallyport_cleanup_lag_seconds',
   help: 'How long the oldest expired row has been overdue for removal, by kind; 0 when none is.',
-  unit: 's',
   labels: { kind: purgeKinds },
 });
 

@@ -10,7 +10,6 @@ const STATUS_MAX = 600;
 const requestDuration = defineHistogram({
   name: 'http_server_request_duration_seconds',
   help: 'Time from the request line to the last byte of the response, by route pattern.',
-  unit: 's',
   labels: { method: methods, route: atBoot, status: statuses },
   // Few bounds: each is one series for every route and status, and a used installation has hundreds of those.
   buckets: [0.0025, 0.01, 0.05, 0.1, 1],

@@ -47,14 +47,12 @@ export const hashQueueDepth = defineGauge({
 export const hashQueueWait = defineHistogram({
   name: 'sallyport_hash_queue_wait_seconds',
   help: 'Time a password waited before hashing began.',
-  unit: 's',
   buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
 });
 
 export const hashDuration = defineHistogram({
   name: 'sallyport_hash_duration_seconds',
   help: 'Time to hash or verify one password, without waiting.',
-  unit: 's',
   labels: { operation: ['hash', 'verify'] },
   buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
 });
@@ -62,7 +60,6 @@ export const hashDuration = defineHistogram({
 export const hashProcessorTime = defineCounter({
   name: 'sallyport_hash_processor_seconds',
   help: 'Processor time of password hashing. Divided by the sum of the duration: the share of a core that a hash got.',
-  unit: 's',
 });
 
 export const hashJobs = defineCounter({

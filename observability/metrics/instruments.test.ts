@@ -80,7 +80,7 @@ describe('instruments', () => {
 
   it('a histogram puts a value in the bucket whose inclusive bound it does not exceed', () => {
     const registry = createRegistry();
-    const histogram = registry.defineHistogram({ name: 'seconds', help: 'h', unit: 's', buckets: [0.1, 1] });
+    const histogram = registry.defineHistogram({ name: 'seconds', help: 'h', buckets: [0.1, 1] });
     for (const value of [0, 0.1, 0.11, 1, 7]) histogram.record(value);
     expect(registry.collect()[0]?.series[0]).toEqual({ labels: {}, value: 8.21, counts: [2, 2, 1] });
   });

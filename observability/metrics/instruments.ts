@@ -6,11 +6,10 @@ export type Kind = 'counter' | 'gauge' | 'histogram';
 export type Unit = 's' | 'By' | '1';
 
 export type MetricDefinition<L extends LabelLists> = {
-  /** Prometheus name without `_total`: lower case, unit at the end (`sallyport_token_sign_duration_seconds`). */
+  /** Prometheus name without `_total`: lower case, its unit at the end (`sallyport_token_sign_duration_seconds`). */
   name: string;
   /** One sentence for operators. */
   help: string;
-  unit?: Unit;
   labels?: L;
   /** Names in the OpenTelemetry semantic conventions, if this metric has one. */
   otel?: { name: string; labels?: Readonly<Record<string, string>> };
@@ -264,14 +263,20 @@ class HistogramInstrument implements Instrument {
   }
 }
 
+/** Units by the end of a name. */
+const UNITS: ReadonlyMap<string | undefined, Unit> = new Map([
+  ['seconds', 's'],
+  ['bytes', 'By'],
+]);
+
 function infoOf(
   kind: Kind,
   definition: MetricDefinition<LabelLists>,
   buckets: readonly number[],
 ): Omit<MetricInfo, 'labels'> {
-  const { name, help, unit = '1', otel } = definition;
+  const { name, help, otel } = definition;
   if (!/^[a-z][a-z0-9_]*$/.test(name) || name.endsWith('_total')) throw new Error(`${name} cannot name a metric`);
-  return { name, help, kind, unit, buckets, otel };
+  return { name, help, kind, unit: UNITS.get(name.split('_').at(-1)) ?? '1', buckets, otel };
 }
 
 /** A separate set of metrics. The process has one; tests create their own. */

@@ -3,13 +3,11 @@ import { defineCounter, defineGauge } from './instruments.ts';
 export const signingKeyAge = defineGauge({
   name: 'sallyport_signing_key_age_seconds',
   help: 'Time since the key that signs access tokens became active; with several algorithms, of the oldest such key.',
-  unit: 's',
 });
 
 export const signingKeyAgeMax = defineGauge({
   name: 'sallyport_signing_key_age_max_seconds',
   help: 'Configured age at which the signing key is due for rotation.',
-  unit: 's',
 });
 
 export const nextKeyPublished = defineGauge({
@@ -20,7 +18,6 @@ export const nextKeyPublished = defineGauge({
 export const signingKeyRotationDue = defineGauge({
   name: 'sallyport_signing_key_rotation_due_seconds',
   help: 'Time until the newest signing key is due to be replaced; below zero the rotation is overdue. With several algorithms, of the one due first.',
-  unit: 's',
 });
 
 export const signingKeys = defineGauge({
@@ -35,19 +32,16 @@ export const signingKeys = defineGauge({
 export const keyRingAge = defineGauge({
   name: 'sallyport_key_ring_age_seconds',
   help: 'Time since this copy last confirmed its signing keys (its key ring) in Postgres; past the bound the copy stops signing.',
-  unit: 's',
 });
 
 export const keyRingAgeMax = defineGauge({
   name: 'sallyport_key_ring_age_max_seconds',
   help: 'Configured bound (KEY_RING_BOUND_SECONDS): a copy that has not confirmed its keys for longer stops signing.',
-  unit: 's',
 });
 
 export const clockOffset = defineGauge({
   name: 'sallyport_clock_offset_seconds',
   help: "This copy's clock minus the database's.",
-  unit: 's',
 });
 
 export const keyRotations = defineCounter({

@@ -18,7 +18,6 @@ export const rateLimitBypasses = defineCounter({
 export const rateLimitCheckDuration = defineHistogram({
   name: 'sallyport_rate_limit_check_seconds',
   help: 'Time a request waited for its rate limits, by stage: before it is read, and after its caller is known.',
-  unit: 's',
   labels: { stage: ['request', 'caller'] },
   buckets: [0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5],
 });

@@ -22,5 +22,4 @@ export const importBytes = defineGauge({
   name: 'sallyport_import_bytes',
   help: 'Bytes of the sources of imports of the last 90 days: all of them, and those that were read. An import that failed counts what it has read.',
   labels: { state: ['read', 'all'] },
-  unit: 'By',
 });

@@ -7,7 +7,6 @@ export type PoolName = (typeof poolNames)[number];
 export const poolWait = defineHistogram({
   name: 'sallyport_postgres_pool_wait_seconds',
   help: 'Time a statement waited for a connection of its pool.',
-  unit: 's',
   labels: { pool: poolNames },
   buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2],
 });
@@ -33,7 +32,6 @@ export const replicaReads = defineCounter({
 export const replicaAge = defineGauge({
   name: 'sallyport_replica_age_seconds',
   help: 'Age of the last commit on the read replica, when it was last asked.',
-  unit: 's',
 });
 
 export const postgresRefusals = defineCounter({

@@ -5,7 +5,6 @@ import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 const eventLoopDelay = defineGauge({
   name: 'nodejs_eventloop_delay_seconds',
   help: 'Event loop delay in the last window of 10 s, without the sampling interval.',
-  unit: 's',
   labels: { quantile: ['p50', 'p99', 'max'] },
 });
 
@@ -18,7 +17,6 @@ const eventLoopUtilization = defineGauge({
 const cpuTime = defineCounter({
   name: 'process_cpu_time_seconds',
   help: 'Processor time used by the process.',
-  unit: 's',
   labels: { mode: ['user', 'system'] },
   otel: { name: 'process.cpu.time', labels: { mode: 'cpu.mode' } },
 });
@@ -26,14 +24,12 @@ const cpuTime = defineCounter({
 const residentMemory = defineGauge({
   name: 'process_memory_usage_bytes',
   help: 'Resident memory of the process.',
-  unit: 'By',
   otel: { name: 'process.memory.usage' },
 });
 
 const uptime = defineGauge({
   name: 'process_uptime_seconds',
   help: 'Time since the process started.',
-  unit: 's',
   otel: { name: 'process.uptime' },
 });
 
@@ -47,7 +43,6 @@ export const profileInUse = defineGauge({
 const heap = defineGauge({
   name: 'nodejs_heap_bytes',
   help: 'JavaScript heap: used, committed, and the limit at which the process crashes.',
-  unit: 'By',
   labels: { state: ['used', 'committed', 'limit'] },
 });
 
@@ -56,7 +51,6 @@ const gcTypes = ['minor', 'major', 'incremental', 'weakcb'] as const;
 const gcDuration = defineHistogram({
   name: 'v8js_gc_duration_seconds',
   help: 'Garbage collection pauses.',
-  unit: 's',
   labels: { gc_type: gcTypes },
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
   otel: { name: 'v8js.gc.duration', labels: { gc_type: 'v8js.gc.type' } },

@@ -7,9 +7,9 @@ const traceId = '0af7651916cd43dd8448eb211c80319c';
 function sample() {
   const registry = createRegistry();
   registry.defineCounter({ name: 'logins', help: 'Sign-ins.', labels: { outcome: ['ok'] } }).add(3, { outcome: 'ok' });
-  registry.defineGauge({ name: 'age_seconds', help: 'Age.', unit: 's' }).set(1.5);
+  registry.defineGauge({ name: 'age_seconds', help: 'Age.' }).set(1.5);
   registry.defineGauge({ name: 'unset', help: 'Never set.' });
-  const wait = registry.defineHistogram({ name: 'wait_seconds', help: 'Wait.', unit: 's', buckets: [0.1, 1] });
+  const wait = registry.defineHistogram({ name: 'wait_seconds', help: 'Wait.', buckets: [0.1, 1] });
   wait.record(0.05);
   wait.at().record(0.5, traceId);
   wait.record(3);

@@ -9,7 +9,6 @@ export const restoreDrills = defineCounter({
 export const restoreDrillDuration = defineGauge({
   name: 'sallyport_restore_drill_duration_seconds',
   help: 'How long the last rehearsal of this worker took, from the backup to the checked database.',
-  unit: 's',
 });
 
 // Exists at zero from the start, so that the first failure is seen as a step.

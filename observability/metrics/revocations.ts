@@ -3,7 +3,6 @@ import { defineCounter, defineGauge, defineHistogram } from './instruments.ts';
 export const revocationVisibility = defineHistogram({
   name: 'sallyport_revocation_visibility_seconds',
   help: 'Time from the commit of a revocation until this copy enforces it, by the path it arrived on.',
-  unit: 's',
   labels: { source: ['push', 'poll'] },
   buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2],
 });
@@ -11,13 +10,11 @@ export const revocationVisibility = defineHistogram({
 export const revocationStaleness = defineGauge({
   name: 'sallyport_revocation_staleness_seconds',
   help: 'Time since this copy last confirmed its revocations with Postgres; past the bound the copy refuses to validate.',
-  unit: 's',
 });
 
 export const revocationStalenessMax = defineGauge({
   name: 'sallyport_revocation_staleness_max_seconds',
   help: 'Configured bound (REVOCATION_STALENESS_MS): a copy whose revocations are older refuses to validate.',
-  unit: 's',
 });
 
 export const revocationEntries = defineGauge({

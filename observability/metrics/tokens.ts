@@ -55,7 +55,6 @@ export const tokenValidations = defineCounter({
 export const tokenValidationDuration = defineHistogram({
   name: 'sallyport_token_validation_duration_seconds',
   help: 'Time to validate one token, without HTTP.',
-  unit: 's',
   buckets: microseconds,
 });
 
@@ -74,7 +73,6 @@ export const tokensIssued = defineCounter({
 export const tokenIssueDuration = defineHistogram({
   name: 'sallyport_token_issue_duration_seconds',
   help: 'Time to issue a token, including database and signature; at a sign-in, the signature alone.',
-  unit: 's',
   labels: { grant: grants },
   buckets: milliseconds,
 });
@@ -82,7 +80,6 @@ export const tokenIssueDuration = defineHistogram({
 export const tokenSignDuration = defineHistogram({
   name: 'sallyport_token_sign_duration_seconds',
   help: 'Time to sign one token, including the wait for a free slot.',
-  unit: 's',
   labels: { algorithm: signingAlgorithms },
   buckets: [0.00001, 0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1],
 });
@@ -111,7 +108,6 @@ export const tokenRefreshes = defineCounter({
 export const tokenRefreshDuration = defineHistogram({
   name: 'sallyport_token_refresh_duration_seconds',
   help: 'Time to refresh a token, without HTTP.',
-  unit: 's',
   buckets: milliseconds,
 });
 
