@@ -104,7 +104,6 @@ export const storeUnavailable = defineError({
   cause:
     'PostgreSQL is down, unreachable, too slow or unable to write. Either nothing was changed, or the change was committed and a retry will see it.',
   fix: 'Try again after Retry-After; operators: see the log, or run npx sallyport doctor.',
-  retryable: true,
 });
 
 export const directoryStale = defineError({
@@ -115,7 +114,6 @@ export const directoryStale = defineError({
   cause:
     'This API process has not read the newest clients, roles, permissions and applications for longer than REVOCATION_STALENESS_MS: PostgreSQL is unreachable, or one of these tables is locked or unreadable. A client that was disabled or an agent that was killed meanwhile would still be accepted.',
   fix: 'Retry after Retry-After; another API process may answer. Operators: check PostgreSQL, locks and /readyz.',
-  retryable: true,
 });
 
 export const queueUnavailable = defineError({
@@ -124,7 +122,6 @@ export const queueUnavailable = defineError({
   title: 'Job queue unreachable',
   cause: 'Redis is down or unreachable. Required work is stored in PostgreSQL and runs once Redis is back.',
   fix: 'Try again after Retry-After; operators: check Redis.',
-  retryable: true,
 });
 
 export const mcpUnavailable = defineError({
@@ -133,7 +130,6 @@ export const mcpUnavailable = defineError({
   title: 'MCP server could not be loaded',
   cause: 'The API process could not load its MCP server, which it does with the first request. Nothing was changed.',
   fix: 'Try again after Retry-After, which loads it again; operators: see the log line "the MCP server could not be loaded".',
-  retryable: true,
 });
 
 /** The worker lost its lock: another run of the same job has begun, so this run must not write. */
@@ -152,7 +148,6 @@ export const shuttingDown = defineError({
   title: 'Server shutting down',
   cause: 'The process received a stop signal and is draining its requests.',
   fix: 'Try again; another API process will answer.',
-  retryable: true,
 });
 
 export const requestStale = defineError({
@@ -163,7 +158,6 @@ export const requestStale = defineError({
   cause:
     'The server was paused or overloaded, or the connection was closed before the request was processed. Nothing was changed.',
   fix: 'Send the request again after Retry-After.',
-  retryable: true,
 });
 
 export const internalError = defineError({
@@ -185,7 +179,6 @@ export const rateLimited = defineError({
   title: 'Too many requests',
   cause: 'A rate limit of the caller, its address or the whole service is used up; RateLimit-Policy names it.',
   fix: 'Wait for Retry-After seconds. An operator can raise the limit that `detail` names.',
-  retryable: true,
 });
 
 /** No valid credential. `options.detail` says what was expected, never what was wrong with a secret. */

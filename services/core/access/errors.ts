@@ -67,7 +67,6 @@ export const clientKeysBusy = defineError({
   title: 'Too many key sets of clients are being fetched',
   cause: 'The keys of the client are at its jwks_uri, and this process already fetches as many key sets as it may.',
   fix: 'Retry after Retry-After seconds.',
-  retryable: true,
 });
 
 export const clientKeysUnavailable = defineError({
@@ -78,7 +77,6 @@ export const clientKeysUnavailable = defineError({
   cause:
     'The jwks_uri of the client did not answer with a key set, or was asked a moment ago and is not asked again so soon: the key or certificate may be a new one.',
   fix: 'Retry after Retry-After seconds; operators of the client: check that its jwks_uri answers.',
-  retryable: true,
 });
 
 export const redirectUriRefused = defineError({

@@ -50,5 +50,4 @@ export const apiKeysStale = defineError({
   title: 'API keys cannot be verified now',
   cause: 'PostgreSQL is unreachable, so the API keys in the memory of this API process may be outdated.',
   fix: 'Retry after Retry-After. Operators: check PostgreSQL and /readyz.',
-  retryable: true,
 });

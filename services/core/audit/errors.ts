@@ -23,7 +23,6 @@ export const auditProofPending = defineError({
   title: 'Event not covered by a signed checkpoint yet',
   cause: 'The event is sealed, but the next checkpoint has not been published.',
   fix: 'Retry after Retry-After. Operators: if this persists, run `sallyport audit verify`.',
-  retryable: true,
 });
 
 export const auditLogEmpty = defineError({

@@ -6,7 +6,6 @@ export const auditLogKeyMissing = defineError({
   title: 'The audit log has no signing key',
   cause: 'No API process has started on this database yet, or the private key is missing.',
   fix: 'Operators: start the API, which creates the key. Events are sealed in the meantime, and a checkpoint is signed once the key exists.',
-  retryable: true,
 });
 
 export const nothingToContinue = defineError({

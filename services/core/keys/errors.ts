@@ -8,7 +8,6 @@ export const signingUnavailable = defineError({
   cause:
     'This API process has not confirmed its keys in PostgreSQL for KEY_RING_BOUND_SECONDS, its clock differs from the database by more than 5 s, too many tokens are waiting for a signature, the replacement of a compromised key is not loaded yet, or no key signs with the algorithm that the client is registered for.',
   fix: 'Try again after Retry-After; operators: check PostgreSQL, the clock (NTP) and /readyz.',
-  retryable: true,
 });
 
 export const clockWrong = defineError({
@@ -19,7 +18,6 @@ export const clockWrong = defineError({
   cause:
     'The clock of this API process differs from the database by more than 5 s, so the process cannot decide which tokens have expired.',
   fix: 'Try again after Retry-After; another API process may answer. Operators: check the clock (NTP) and /readyz.',
-  retryable: true,
 });
 
 export const signingAlgorithmRefused = defineError({
@@ -47,5 +45,4 @@ export const keyRingBehind = defineError({
   cause:
     'The token names a key that this API process has not loaded, and it cannot load newer keys because PostgreSQL is unreachable. A verifier package answers so when it cannot fetch newer keys from the API.',
   fix: 'Retry with the same token after Retry-After; another API process may answer.',
-  retryable: true,
 });

@@ -25,7 +25,6 @@ export const registrationFull = defineError({
   cause:
     'There are 10,000 self-registered clients, or 500 unused ones from your address. Clients unused for a week are deleted.',
   fix: 'Ask the operator of the installation to register the client, or try again later.',
-  retryable: true,
 });
 
 /** `detail` names the member and the reason. */

@@ -20,7 +20,6 @@ export const openRequestsFull = defineError({
   cause:
     'Too many authorization requests of the last ten minutes, of this client or from this network address, still wait for their users. Without a client secret, one address may have 500 open requests of a client, or 50 if the client registered itself.',
   fix: 'Retry after Retry-After seconds; unanswered requests expire by themselves.',
-  retryable: true,
 });
 
 export const resourceNotGranted = defineError({

@@ -14,7 +14,6 @@ export const revocationStateStale = defineError({
   cause:
     'This API process has not reached PostgreSQL for longer than REVOCATION_STALENESS_MS, has not finished loading the revocations after its start, or lost a connection and has not yet confirmed that the database is the same. A verifier package answers so when the last revocations that it read are older than the feed allows and `maxStale`.',
   fix: 'Retry after Retry-After; another API process may answer. Operators of the API: check PostgreSQL and /readyz. Operators of a service with a verifier package: its log says why it cannot read revocations.',
-  retryable: true,
 });
 
 /** The database is older than a state it had before: issuing or validating would revive revoked tokens. */
@@ -26,7 +25,6 @@ export const stateRewound = defineError({
   cause:
     'The database was restored from a backup, or DATABASE_URL names another database. Revocations and refreshes that were acknowledged are missing from it.',
   fix: 'Operators: restore the newest state. If it is lost, end all earlier sessions and tokens with: sallyport restore --accept-loss',
-  retryable: true,
 });
 
 export const revocationStreamsBusy = defineError({
@@ -35,7 +33,6 @@ export const revocationStreamsBusy = defineError({
   title: 'Too many revocation streams on this API process',
   cause: 'Each API process serves a limited number of open streams.',
   fix: 'Retry after Retry-After (another API process may have room), or poll GET /v1/revocations.',
-  retryable: true,
 });
 
 export const revocationStreamsSpent = defineError({
@@ -44,7 +41,6 @@ export const revocationStreamsSpent = defineError({
   title: 'Too many revocation streams of this caller',
   cause: 'A caller can open REVOCATION_STREAMS_PER_CLIENT streams on each API process.',
   fix: 'Close unused streams. One stream can feed any number of verifiers in a process.',
-  retryable: true,
 });
 
 const READER = {

@@ -30,7 +30,6 @@ export const eventStreamsBusy = defineError({
   title: 'Too many event streams on this API process',
   cause: 'Each API process limits its number of open event streams, and the limit is reached.',
   fix: 'Retry after Retry-After (another API process may have room), or poll GET /v1/audit/events.',
-  retryable: true,
 });
 
 export const eventStreamsSpent = defineError({
@@ -39,5 +38,4 @@ export const eventStreamsSpent = defineError({
   title: 'Too many event streams of this caller',
   cause: 'Each API process limits the open event streams of one caller, and the limit is reached.',
   fix: 'Close unused streams; one stream can carry all event types.',
-  retryable: true,
 });

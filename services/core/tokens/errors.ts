@@ -32,7 +32,6 @@ export const tokenMetadataUnavailable = defineError({
   title: 'Token metadata unavailable',
   cause: 'Redis is unreachable. Tokens themselves can still be validated.',
   fix: 'Retry after Retry-After, or send the tokens instead of their ids.',
-  retryable: true,
 });
 
 export const replayStoreUnavailable = defineError({
@@ -41,7 +40,6 @@ export const replayStoreUnavailable = defineError({
   title: 'Replay check unavailable',
   cause: 'VALIDATE_REPLAY_PROTECTION is on and needs Redis, and Redis is unreachable.',
   fix: 'Retry after Retry-After. Operators: check Redis and /readyz.',
-  retryable: true,
 });
 
 export const scopeInvalid = defineError({

@@ -23,7 +23,6 @@ export const backupStoreUnavailable = defineError({
   cause:
     'The object store could not be reached, or failed several times in a row. An upload that was begun was not completed: no object of it is visible.',
   fix: 'Check BACKUP_S3_ENDPOINT and the store, and run the command again.',
-  retryable: true,
 });
 
 export const backupStoreRefused = defineError({

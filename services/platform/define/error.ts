@@ -33,7 +33,7 @@ export type ErrorDefinition = {
   readonly title: string;
   readonly cause: string;
   readonly fix: string;
-  /** Whether the same request may succeed later; not, unless the definition says so. */
+  /** Whether the same request may succeed later: by default where the status (429, 503) says so. */
   readonly retryable: boolean;
 };
 
@@ -74,7 +74,7 @@ export type ErrorFactory = ((options?: AppErrorOptions) => AppError) & { readonl
  * @example export const keyUnknown = defineError({ code: 'key_unknown', status: 404, … })
  */
 export function defineError(declared: Omit<ErrorDefinition, 'retryable'> & Partial<ErrorDefinition>): ErrorFactory {
-  const definition = { retryable: false, ...declared };
+  const definition = { retryable: declared.status === 429 || declared.status === 503, ...declared };
   const factory = (options?: AppErrorOptions): AppError => new AppError(definition, options);
   return Object.assign(factory, { definition });
 }

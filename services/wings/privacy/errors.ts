@@ -41,5 +41,4 @@ export const phiKeyUnavailable = defineError({
   title: 'PHI keys cannot be opened now',
   cause: 'The key-encryption key of this process does not open the PHI keys in the database.',
   fix: 'Retry after Retry-After. Operators: restart this process with the current KEY_ENCRYPTION_KEY.',
-  retryable: true,
 });

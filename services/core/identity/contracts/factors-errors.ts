@@ -15,7 +15,6 @@ export const secondFactorLocked = defineError({
   title: 'Too many wrong codes',
   cause: 'Too many wrong codes were sent; codes of this authenticator are refused for a while.',
   fix: 'Use a recovery code or a passkey, or wait for Retry-After.',
-  retryable: true,
 });
 
 export const challengeOver = defineError({

@@ -26,7 +26,6 @@ export const loginLocked = defineError({
   cause:
     'There were too many failed sign-ins for this account, from this browser or from this network, or a sign-in looked suspicious. The password was not verified. After a suspicious sign-in, a sign-in through another provider from an unknown device is refused too.',
   fix: 'Try again after Retry-After, sign in from a known device or with a passkey, request the unlock mail, or reset the password.',
-  retryable: true,
 });
 
 export const emailTaken = defineError({
@@ -43,7 +42,6 @@ export const hashingBusy = defineError({
   title: 'Too many concurrent sign-ins',
   cause: 'The password hashing queue is full, or the request waited too long in the queue. Nothing was changed.',
   fix: 'Try again after Retry-After.',
-  retryable: true,
 });
 
 export const sessionUnknown = defineError({

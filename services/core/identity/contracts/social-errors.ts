@@ -14,7 +14,6 @@ export const socialProviderUnavailable = defineError({
   title: 'Provider unavailable',
   cause: 'The provider could not be reached, or its metadata is unusable.',
   fix: 'Try again after Retry-After, or use another sign-in method.',
-  retryable: true,
 });
 
 /**

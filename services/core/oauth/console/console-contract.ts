@@ -32,6 +32,7 @@ export const consoleNotBuilt = defineError({
   title: 'The console is not built',
   cause: 'The folder console/dist, which a start from a clone and the image contain, is missing or incomplete.',
   fix: 'Run `npm run generate` in the installation, or leave out the wing `console`.',
+  retryable: false,
 });
 
 export const consoleFileUnknown = defineError({

@@ -55,6 +55,7 @@ export const refreshGraceSpent = defineError({
   cause:
     'The same token was presented more than REFRESH_GRACE_USES times within REFRESH_GRACE_SECONDS. No session was ended.',
   fix: 'Use the refresh token of the first response, and share one refresh between tabs and retries.',
+  retryable: false,
 });
 
 export const scopeExceeded = defineError({

@@ -114,7 +114,6 @@ export const clientRefused = defineError({
   cause:
     'The API refuses the client with which this service reads revocations: it answers 401 if the client is unknown or disabled or its secret is wrong, and 403 if the client lacks the permission revocations:read. Without revocations the service cannot decide about tokens.',
   fix: 'Operators of this service: give the verifier the client id and secret of a client that has the credential scope revocations:read. `npx sallyport clients list` shows the clients, and `npx sallyport clients rotate-secret` makes a new secret.',
-  retryable: true,
 });
 
 const tooManyProofs = defineError({
@@ -124,7 +123,6 @@ const tooManyProofs = defineError({
   cause:
     'A service remembers used proofs for as long as they could be used again. It has no room for another, and without room it would not notice a replay.',
   fix: 'Try again after Retry-After. Developers: find the client that sends so many proofs, or run more processes.',
-  retryable: true,
 });
 
 const insufficientScope = defineError({

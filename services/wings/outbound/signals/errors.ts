@@ -31,7 +31,6 @@ export const signalKeysUnavailable = defineError({
   title: 'Keys of the transmitter not available',
   cause: 'The key set of the transmitter could not be read, so its signature could not be verified.',
   fix: 'Send the event again later; operators of the transmitter: check that its `jwks_uri` answers.',
-  retryable: true,
 });
 
 export const signalsLimited = defineError({
@@ -40,5 +39,4 @@ export const signalsLimited = defineError({
   title: 'Too many ended sessions of one transmitter',
   cause: 'The transmitter ended the sessions of as many users as it may within a minute.',
   fix: 'Send the event again after Retry-After seconds; nothing is lost. Operators: see whether the transmitter means it, and remove it if not.',
-  retryable: true,
 });

@@ -31,5 +31,4 @@ export const signalVerificationEarly = defineError({
   title: 'Verification requested too soon',
   cause: 'The last verification of the stream was requested less than `min_verification_interval` seconds ago.',
   fix: 'Repeat it after Retry-After seconds.',
-  retryable: true,
 });
