@@ -44,7 +44,7 @@ export function clientAuthorization(env: NodeJS.ProcessEnv = process.env): strin
   return `Basic ${Buffer.from(encoded).toString('base64')}`;
 }
 
-export type ApiAnswer = { readonly status: number; readonly body: Record<string, unknown> };
+type ApiAnswer = { readonly status: number; readonly body: Record<string, unknown> };
 
 type Problem = {
   readonly code?: string;

@@ -11,10 +11,10 @@ const certificateFacts = defineStatement(
 );
 
 /** How many clients authenticate by the name in a certificate, and by the certificate itself. */
-export type CertificateFacts = { readonly by_name: number; readonly by_certificate: number };
+type CertificateFacts = { readonly by_name: number; readonly by_certificate: number };
 
 /** The settings without which no client can do so. */
-export type CertificateSettings = { readonly isForwarded: boolean; readonly hasAuthorities: boolean };
+type CertificateSettings = { readonly isForwarded: boolean; readonly hasAuthorities: boolean };
 
 export function certificatesResult(
   { by_name: byName, by_certificate: byCertificate }: CertificateFacts,

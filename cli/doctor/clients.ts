@@ -17,7 +17,7 @@ const clientFacts = defineStatement(
    FROM oauth_clients`,
 );
 
-export type ClientFacts = {
+type ClientFacts = {
   readonly clients: number;
   /** Ids of the clients that may request codes without PKCE. */
   readonly without_pkce: readonly string[];

@@ -3,7 +3,7 @@ import { type Config, ConfigError } from '#services/platform/config/load.ts';
 import { asCommandError } from '../as-command-error.ts';
 import { type CommandError, exitCodes } from '../exit-codes.ts';
 
-export type NamedResult = Result & { readonly name: string };
+type NamedResult = Result & { readonly name: string };
 
 /** The check that first reported a failure, by message and by store that did not answer. */
 type Reported = Map<string, string>;

@@ -3,7 +3,7 @@ import { atBoot, type LabelArguments, type LabelLists, LabelSpace } from './labe
 export { atBoot, type LabelArguments, type LabelLists, type LabelValues } from './labels.ts';
 
 export type Kind = 'counter' | 'gauge' | 'histogram';
-export type Unit = 's' | 'By' | '1';
+type Unit = 's' | 'By' | '1';
 
 export type MetricDefinition<L extends LabelLists> = {
   /** Prometheus name without `_total`: lower case, its unit at the end (`sallyport_token_sign_duration_seconds`). */
@@ -15,7 +15,7 @@ export type MetricDefinition<L extends LabelLists> = {
   otel?: { name: string; labels?: Readonly<Record<string, string>> };
 };
 
-export type HistogramDefinition<L extends LabelLists> = MetricDefinition<L> & {
+type HistogramDefinition<L extends LabelLists> = MetricDefinition<L> & {
   /** Upper bounds, inclusive and rising, without infinity. */
   buckets: readonly number[];
 };

@@ -21,7 +21,7 @@ const PAGE_COOKIE_SECONDS = 86_400;
 const cookieName = ({ auth }: HasAuth): string => `${auth.browser.secureCookies ? '__Host-' : ''}sallyport.page`;
 
 /** Binds a form to the browser that loaded it and to the user signed in in that browser. */
-export type FormTie = { readonly token: string; readonly setCookie: readonly string[] };
+type FormTie = { readonly token: string; readonly setCookie: readonly string[] };
 
 const sessionCookie = ({ auth }: HasAuth, request: FastifyRequest): string =>
   cookieValue(request.headers.cookie, auth.browser.sessionCookie) ?? '';

@@ -4,7 +4,7 @@ import { ASYMMETRIC_ALGORITHMS, type AsymmetricAlgorithm } from './algorithm-sha
 
 export type KeyAlgorithm = AsymmetricAlgorithm | 'HS256';
 
-export type KeyState = 'pending' | 'active' | 'retiring' | 'retired' | 'compromised';
+type KeyState = 'pending' | 'active' | 'retiring' | 'retired' | 'compromised';
 
 /** Keys of one purpose sign one after another; an HS256 secret has the purpose `hs256:<audience>`. */
 export const ACCESS_PURPOSE = 'access';

@@ -20,7 +20,7 @@ function isSealOf({ keyRing }: HasPageKeys, seal: string, text: string): boolean
 }
 
 /** What a form token is bound to. */
-export type FormTies = {
+type FormTies = {
   readonly pageCookie: string;
   readonly sessionCookie: string;
   /** The request that the page shows; '' for a form without one. */
