@@ -20,15 +20,18 @@ describe('a key can carry permissions of applications', () => {
     permissions: new Set(['notes:read', 'notes:write']),
     roles: new Map([['notes.reader', ['notes:read']]]),
   };
+  // Another that names a permission of the first.
+  const roles = new Map([['copy.writer', ['notes:write']]]);
+  const copy = { ...notes, name: 'copy', audience: 'https://copy.test', roles };
   const access = {
     client: () => ({ credential_scopes: ['notes:read', 'keys:read', 'elsewhere:read'] }),
-    applications: () => [notes],
-    application: () => notes,
+    applications: () => [notes, copy],
+    application: (audience: string) => [notes, copy].find((each) => each.audience === audience),
     permissions: () => new Set(['keys:read']),
     rolesAt: (roles: readonly string[]) => roles,
   };
   const ports = { access } as unknown as HasAccess;
-  const tx = { query: async () => [{ roles: ['notes.reader'] }] } as unknown as Sql;
+  const tx = { query: async () => [{ roles: ['notes.reader', 'copy.writer'] }] } as unknown as Sql;
   const refused = { code: 'rights_exceeded' };
 
   test('that its client has as scopes, and none of the installation that the caller lacks', async () => {
@@ -47,12 +50,15 @@ describe('a key can carry permissions of applications', () => {
       await expect(carry(permission)).rejects.toMatchObject(refused);
   });
 
-  test('which a new key of a user is offered, beside those that the user has', async () => {
-    const offered = carriablePermissions(
-      { sql: tx, ...ports },
-      userCaller('u1', { permissions: new Set(['keys:read']) }),
-    );
-    expect(await offered).toEqual(['keys:read', 'notes:read']);
+  test('and the form of a new key offers exactly those that it may carry', async () => {
+    const user = userCaller('u1', { permissions: new Set(['keys:read']) });
+    const offered = await carriablePermissions({ sql: tx, ...ports }, user);
+    expect(offered).toEqual(['keys:read', 'notes:read']);
+    for (const permission of ['keys:read', 'notes:read', 'notes:write', 'elsewhere:read']) {
+      const carry = assertMayCarry(tx, ports, { kind: 'user', id: 'u1' }, [permission], user);
+      if (offered.includes(permission)) await expect(carry).resolves.toBeUndefined();
+      else await expect(carry).rejects.toMatchObject(refused);
+    }
     expect(await carriablePermissions({ sql: tx, ...ports }, clientCaller('c1'))).toEqual([]);
   });
 });

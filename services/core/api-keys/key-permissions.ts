@@ -61,9 +61,8 @@ export async function carriablePermissions(
   caller: Caller,
 ): Promise<readonly string[]> {
   const user = userOf(caller);
-  const roles = user === null ? [] : access.rolesAt(await readOwnerRoles(sql, user.userId), user.acr);
-  const inApplications = access
-    .applications()
-    .flatMap(({ audience }) => [...rightsAt({ access }, audience, roles).permissions]);
-  return [...new Set([...permissionsOf(caller), ...inApplications])].sort();
+  if (user === null) return [];
+  const hasInApplication = await applicationRights(sql, { access }, { kind: 'user', id: user.userId }, caller);
+  const ofApplications = access.applications().flatMap(({ permissions }) => [...permissions]);
+  return [...new Set([...permissionsOf(caller), ...ofApplications.filter(hasInApplication)])].sort();
 }
