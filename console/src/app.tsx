@@ -4,7 +4,6 @@ import { LocationProvider, lazy, Route, Router } from 'preact-iso';
 import { type ConsoleSession, queries } from './data/api.ts';
 import { announceSignIn, SessionContext, signInHere, useSession, useSessionQuery } from './data/session.tsx';
 import { loadPage } from './pages.ts';
-import { pageChanged } from './parts/focus.ts';
 import { PageHead } from './parts/page.tsx';
 import { Empty, Failed, Loading } from './parts/states.tsx';
 import { hrefOf, isOpen, type Place, places, titleOf } from './places.ts';
@@ -119,7 +118,7 @@ function SignedInConsole({
             <p>{fill(texts.noPermissionsWhy, { id: session.user_id })}</p>
           </Empty>
         ) : (
-          <Router onRouteChange={pageChanged}>
+          <Router>
             {[
               ...routed.map(([place, Body]) => <Route key={place.name} path={hrefOf(place)} component={Body} />),
               <Route key="unknown" default component={Unknown} />,

@@ -113,3 +113,22 @@ export const isOpen = (
   permissions: readonly string[],
   leftOut: readonly string[],
 ): boolean => (permission === undefined || permissions.includes(permission)) && !leftOut.includes(wing ?? '');
+
+/** Views that were part of another page, and folders that were renamed: people keep their addresses. */
+const FORMER: Readonly<Record<string, string>> = {
+  '/console/queues?show=schedule': '/console/schedules',
+  '/console/queues/dead/': '/console/dead-letters/',
+  '/console/alerts?show=targets': '/console/alert-targets',
+  '/console/alerts?show=silences': '/console/silences',
+  '/console/alerts/targets/': '/console/alert-targets/',
+  '/console/imports?show=backups': '/console/backups',
+  '/console/signals?show=transmitters': '/console/signal-transmitters',
+  '/console/signals?show=received': '/console/signals',
+  '/console/signals?show=siem': '/console/siem',
+};
+
+/** The address of now for a former one; undefined for any other. */
+export function movedTo(address: string): string | undefined {
+  const folder = Object.keys(FORMER).find((each) => each.endsWith('/') && address.startsWith(each)) ?? address;
+  return FORMER[folder] && FORMER[folder] + address.slice(folder.length);
+}

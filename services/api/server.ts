@@ -148,7 +148,7 @@ function addRoutes(
     'outbound/signals': () => signalsRoutes(routes, { ...ports, recheckCaller }),
   };
   for (const { name } of modulesOf(config.wings)) byHand[name]?.();
-  if (config.faces.console) consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version });
+  if (config.faces.console) consoleRoutes(routes, { ...ports, brand: config.brand, version: about.version });
   boardRoutes(routes, { ...ports, producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

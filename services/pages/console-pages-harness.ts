@@ -10,9 +10,13 @@ type Place = {
   readonly fold?: { readonly group: Pick<Group, 'creates'> };
 };
 // Of the browser's sources, which the compiler of the server does not read.
-const { places, titleOf } = (await import(
+export const { places, titleOf, movedTo } = (await import(
   pathToFileURL(resolve(import.meta.dirname, '../../console/src/places.ts')).href
-)) as { readonly places: readonly Place[]; readonly titleOf: (place: Place, language: 'en' | 'de') => string };
+)) as {
+  readonly places: readonly Place[];
+  readonly titleOf: (place: Place, language: 'en' | 'de') => string;
+  readonly movedTo: (address: string) => string | undefined;
+};
 
 type View = { readonly path: string; readonly en: string; readonly de: string };
 const ownTitle = (path: string, en: string, de = en): View => ({ path, en, de });

@@ -3,6 +3,7 @@ import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { FIXED_PAGES, pagesWith } from './every-page-harness.ts';
 import { type FormPage, formPage, formPageHeaders } from './form-page.ts';
 import { BRIDGE_SCRIPT, COME_BACK_SCRIPT, COPY_SCRIPT, FORM_POST_SCRIPT, PAGE_SCRIPT } from './page-script.ts';
+import { NOT_GERMAN } from './pages-harness.ts';
 import { ENGLISH, GERMAN } from './texts/texts.ts';
 
 const LANGUAGES = [ENGLISH, GERMAN];
@@ -48,6 +49,17 @@ describe('text from right to left', () => {
     },
   );
 });
+
+test.each([...Object.entries(pagesWith('Zoë')), ...Object.entries(FIXED_PAGES)])(
+  'the page of %s says nothing to a German in English, in code words or in the time of machines',
+  (_name, page) => {
+    const document = formPage(page, { brand: DEFAULT_BRAND, language: GERMAN });
+    const ownLanguage = /<(script|style|code|pre)\b.*?<\/\1>|<(\w+) lang="en">.*?<\/\2>/gs;
+    const attributes = / (?:alt|title|aria-label|placeholder)="([^"]*)"/g;
+    const said = document.replaceAll(ownLanguage, '').replaceAll(attributes, '>$1<i');
+    expect(said.replaceAll(/<[^>]*>/g, ' ')).not.toMatch(NOT_GERMAN);
+  },
+);
 
 describe('the weight of a page', () => {
   const ORDINARY = 'A name of 36 characters, like a UUID';

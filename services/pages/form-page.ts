@@ -1,53 +1,46 @@
-import { brandRules, documentOf, NO_INDEX, styleOf } from '#services/pages/page.ts';
+import { documentOf, NO_INDEX, styleOf } from '#services/pages/page.ts';
 import { pageHeaders } from '#services/pages/page-headers.ts';
 import { type Brand, DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { type Html, html, raw } from '#services/platform/html/html.ts';
 import { COME_BACK_SCRIPT } from './page-script.ts';
 import { ENGLISH, type Language } from './texts/texts.ts';
 
-const RULES = `:root{--good:#0b6b3a;--on-bad:#fff}@media(prefers-color-scheme:dark){:root{--good:#7fdca6;--on-bad:#1c0606}}
-main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center;overflow-wrap:anywhere}
-header{display:flex;align-items:center;gap:.6rem;margin:0 0 .75rem;font-weight:600;color:var(--dim)}header img{max-height:2.5rem;max-width:10rem}
-img.app{display:block;width:3rem;height:3rem;object-fit:contain;margin:0 0 .75rem;background:#fff;border-radius:8px}
-svg.qr{display:block;width:14rem;max-width:100%;border-radius:8px}
-section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:1.5rem}
-h1{font-size:1.35rem;line-height:1.25;margin:0 0 .75rem}p{margin:.5rem 0 1rem}.dim{font-size:.9rem}
-h1,h2,p,label,button,summary,dt,li a{hyphens:auto}strong,code,bdi,input{hyphens:manual}
-label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox],[type=radio]){width:100%;padding:.6rem .7rem;font:inherit;color:inherit;background:var(--ground);border:1px solid var(--dim);border-radius:8px}
-strong,code{unicode-bidi:isolate}
-ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label,label.check{display:flex;gap:.6rem;margin:0;font-weight:400}label.check{margin:.5rem 0}
-li a{display:inline-block;padding:.2rem 0}h2{font-size:1rem;margin:1.5rem 0 .25rem}fieldset{border:1px solid var(--line);border-radius:8px;margin:1rem 0 0}fieldset.bare{border:0;margin:0;padding:0;min-width:0}
-input.code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace!important;letter-spacing:.12em;text-transform:uppercase}input::placeholder{color:var(--dim);opacity:1}
-dl{margin:.5rem 0 1rem}dt{font-size:.9rem;color:var(--dim)}dd{margin:0 0 .5rem}
-code,pre{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9rem}pre{margin:.5rem 0 1rem;padding:.7rem;max-height:20rem;overflow:auto;white-space:pre-wrap;background:var(--ground);border:1px solid var(--line);border-radius:8px}
+const RULES = `main{max-width:26rem;margin:0 auto;padding:1rem;min-height:100vh;display:flex;flex-direction:column;justify-content:center;overflow-wrap:anywhere}
+header{display:flex;align-items:center;gap:.6rem;margin:0 0 .75rem;font-weight:600}header img{max-height:2.5rem;max-width:10rem}
+img.app{display:block;width:3rem;height:3rem;object-fit:contain;margin:0 0 .75rem;background:#fff;border-radius:var(--radius)}
+svg.qr{display:block;width:14rem;max-width:100%;border-radius:var(--radius)}
+section{padding:1.5rem;background:var(--card);border:1px solid var(--line);border-radius:var(--radius-card)}h1{margin:0 0 .75rem}h2{margin:1.5rem 0 .25rem}p{margin:.5rem 0 1rem}.dim,footer,p.links,dt{font-size:.9rem}
+h1,h2,p,label,button,summary,dt,li a{hyphens:auto}strong,code,bdi,input{hyphens:manual}strong,code{unicode-bidi:isolate}
+label{display:block;font-weight:600;margin:.9rem 0 .25rem}input:not([type=checkbox],[type=radio]){padding:.6rem .7rem}
+ul{list-style:none;padding:0;margin:1rem 0}li{margin:.4rem 0}li label,label.check{display:flex;align-items:center;gap:.6rem;margin:0;font-weight:400}label.check{margin:.5rem 0}
+li a{display:inline-block;padding:.2rem 0}fieldset{border:1px solid var(--line);border-radius:var(--radius);margin:1rem 0 0}fieldset.bare{border:0;margin:0;padding:0;min-width:0}
+input.code{font-family:var(--mono)!important;letter-spacing:.12em;text-transform:uppercase}
+dl{margin:.5rem 0 1rem}dt{color:var(--dim)}dd{margin:0 0 .5rem}
+pre{margin:.5rem 0 1rem;padding:.7rem;max-height:20rem;overflow:auto;white-space:pre-wrap;background:var(--ground);border:1px solid var(--line);border-radius:var(--radius)}
 pre.codes{max-height:none;columns:8rem}pre.mail{max-height:none;font:inherit}
-button,a.button,summary{display:inline-block;width:100%;margin-top:1rem;padding:.7rem 1rem;font:inherit;font-weight:600;text-align:center;text-decoration:none;border-radius:8px;border:1px solid var(--accent);background:var(--accent);color:var(--on);cursor:pointer}
-button:disabled{opacity:.6;cursor:default}button.plain,a.plain,summary{background:none;color:var(--accent)}
-button.small,a.small,summary{width:auto;margin:0;padding:.35rem .8rem;font-size:.9rem}
-button.danger{background:var(--bad);border-color:var(--bad);color:var(--on-bad)}button.plain.danger{background:none;color:var(--bad)}
+button,.button,summary{display:inline-block;width:100%;margin-top:1rem;padding:.6rem 1rem;text-align:center;border:1px solid var(--solid);border-radius:var(--radius);font-weight:500;background:var(--solid);color:var(--on);cursor:pointer}
+button.plain,a.plain,summary{border-color:var(--edge);background:none;color:var(--accent)}button.small,a.small,summary{width:auto;margin:0;padding:.35rem .8rem;font-size:.9rem}
+button.danger{background:var(--bad-solid);border-color:var(--bad-solid);color:#fff}button.plain.danger{background:none;color:var(--bad)}
 summary{list-style:none}summary::-webkit-details-marker{display:none}details[open]>summary{border-color:var(--line)}
-.acts{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center}
-.note{padding:.6rem .8rem;border-left:4px solid;border-radius:4px;background:var(--ground)}.good{color:var(--good);font-weight:600}
-[role=alert]:empty{margin:0}.badge{display:inline-block;padding:0 .5rem;border:1px solid;border-radius:1rem;font-size:.8rem;font-weight:600}
-p.links{margin:1rem 0 0;font-size:.9rem}
-footer{margin-top:.75rem;font-size:.9rem;display:flex;gap:1rem;flex-wrap:wrap}
+.bad,.good{color:var(--bad);font-weight:600}.good{color:var(--good)}[role=alert]:empty,p.links{margin:0}p.links{margin-top:1rem}
+footer{margin-top:.75rem;display:flex;gap:1rem;flex-wrap:wrap}
 @media print{nav,header,footer,form,.acts,.links,.who,[role=alert]{display:none!important}section{border:0;padding:0}}
 `;
 
 /** For pages with a navigation beside their parts. */
 const WIDE_RULES = `main{max-width:58rem;justify-content:flex-start}
 .who{display:flex;align-items:center;gap:.75rem;margin:.5rem 0 1rem}.who>div{flex:1;min-width:0}.who h1{margin:0}
-.avatar{flex:none;display:grid;place-items:center;width:2.75rem;height:2.75rem;border-radius:50%;background:var(--accent);color:var(--on);font-size:1.2rem;font-weight:700}
+.avatar{flex:none;display:grid;place-items:center;width:2.75rem;height:2.75rem;border-radius:50%;background:var(--solid);color:var(--on);font-size:1.2rem;font-weight:700}
 nav ul{display:flex;flex-wrap:wrap;gap:.25rem;margin:0 0 1rem}nav li{margin:0}
-nav a{display:flex;align-items:center;gap:.5rem;padding:.4rem .6rem;border:1px solid transparent;border-radius:8px;color:inherit;text-decoration:none}
+nav a{display:flex;align-items:center;gap:.5rem;padding:.4rem .6rem;border:1px solid transparent;border-radius:var(--radius);color:inherit;text-decoration:none}
 nav a:hover{border-color:var(--line)}nav a[aria-current]{background:var(--card);border-color:var(--line);color:var(--accent);font-weight:600}
-svg.icon{flex:none;width:1.2rem;height:1.2rem;fill:none;stroke:currentColor;stroke-width:1.5;stroke-linecap:round;stroke-linejoin:round}
 section{padding:1.25rem}section+section,.note+section{margin-top:1rem}section h2{font-size:1.1rem;margin:0 0 .5rem}section>:last-child{margin-bottom:0}
 section.apart{margin-top:2.5rem;border-color:var(--bad)}section.apart h2{color:var(--bad)}section.apart summary{border-color:var(--bad);color:var(--bad)}
 .rows{margin:.5rem 0 1rem}.rows li{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:flex-start;justify-content:space-between;margin:0;padding:.75rem 0;border-top:1px solid var(--line)}.rows li:first-child{border-top:0;padding-top:.25rem}.rows li>div{flex:1 1 14rem;min-width:0}
 .rows details{margin-top:.5rem}
+.sections{display:grid;gap:1rem}.sections section{margin:0}.middle{text-align:center}.middle>:first-child{margin-top:0}
 @media(max-width:30rem){.avatar{display:none}nav{overflow-wrap:normal}nav li{flex:1 1 40%}nav a,nav a[aria-current]{padding:.4rem;gap:.35rem;font-size:.9rem;font-weight:400}}
-@media(min-width:48rem){.cols{display:grid;grid-template-columns:12rem minmax(0,1fr);gap:1.5rem}nav ul{flex-direction:column}section{padding:1.5rem}
+@media(min-width:48rem){.sections{grid-template-columns:1fr 1fr}.middle{grid-column:1/-1}.cols{display:grid;grid-template-columns:12rem minmax(0,1fr);gap:1.5rem}nav ul{flex-direction:column}section{padding:1.5rem}
 section form,#add-passkey{max-width:26rem}section button,section a.button{width:auto;min-width:9rem}section .small{min-width:0}}
 `;
 
@@ -72,6 +65,8 @@ type PageParts = {
   readonly body: Html;
   /** The navigation of a wide page, whose body is a row of sections, and what stands above both, its heading included. */
   readonly beside?: { readonly top: Html; readonly navigation: Html };
+  /** Whether its body is sections in two columns below the heading. */
+  readonly isGrid?: boolean;
   /** Path of one of our scripts; a page works without it. */
   readonly script?: string;
   /** Text of a script in the page, allowed by its hash. */
@@ -93,17 +88,17 @@ type Styles = { readonly narrow: string; readonly wide: string };
 
 const styles = new WeakMap<Brand, Styles>();
 /** The stylesheet of form pages, made once for a brand. */
-function styleFor(brand: Brand, { beside }: PageParts): string {
+function styleFor(brand: Brand, { beside, isGrid }: PageParts): string {
   const known = styles.get(brand) ?? {
-    narrow: styleOf(RULES + brandRules(brand)),
-    wide: styleOf(RULES + WIDE_RULES + brandRules(brand)),
+    narrow: styleOf(brand, RULES),
+    wide: styleOf(brand, RULES + WIDE_RULES),
   };
   styles.set(brand, known);
-  return beside === undefined ? known.narrow : known.wide;
+  return beside === undefined && !isGrid ? known.narrow : known.wide;
 }
 
 const headerOf = ({ name, logoUrl }: Brand): Html =>
-  html`<header>${logoUrl === undefined ? null : html`<img src="${logoUrl}" alt="">`}<bdi>${name}</bdi></header>`;
+  html`<header>${logoUrl === undefined ? html`<span class="mark"></span>` : html`<img src="${logoUrl}" alt="">`}<bdi>${name}</bdi></header>`;
 
 function footerOf({ brand: { termsUrl, privacyUrl }, language: { texts } }: Look): Html | null {
   const links = [
@@ -119,10 +114,13 @@ function footerOf({ brand: { termsUrl, privacyUrl }, language: { texts } }: Look
 const awayOf = ({ comesBack, language: { texts } }: Look): Html =>
   html`<p id="away" class="note" role="status"${comesBack ? html` data-reloads="1"` : html` hidden`}>${comesBack ? texts.comesBack : texts.serviceAway}</p>`;
 
-const contentOf = ({ title, heading, body, beside }: PageParts): Html =>
-  beside === undefined
-    ? html`<section><h1>${heading ?? title}</h1>${body}</section>`
+function contentOf({ title, heading, body, beside, isGrid }: PageParts): Html {
+  const head = html`<h1>${heading ?? title}</h1>`;
+  if (isGrid) return html`${head}<div class="sections">${body}</div>`;
+  return beside === undefined
+    ? html`<section>${head}${body}</section>`
     : html`${beside.top}<div class="cols">${beside.navigation}<div>${body}</div></div>`;
+}
 
 /** Whether the page holds its forms while the service does not answer: not those that lead elsewhere at once. */
 const comesBackOf = ({ goesOnTo, postsAway = false }: PageParts): boolean => goesOnTo === undefined && !postsAway;

@@ -17,7 +17,8 @@ export type PageParts = {
   readonly keepsOpener?: boolean;
 };
 
-function sourcesOf(texts: readonly string[], isOwn = false): string {
+/** The sources of a policy that allows these texts. @param isOwn files of our origin too */
+export function sourcesOf(texts: readonly string[], isOwn = false): string {
   const hashes = texts.map((text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`);
   const sources = [...(isOwn ? ["'self'"] : []), ...hashes];
   return sources.length === 0 ? "'none'" : sources.join(' ');

@@ -168,3 +168,7 @@ export async function reachByTab(page: Page, name: string): Promise<void> {
   }
   throw new Error(`the keyboard does not reach ${name}`);
 }
+
+/** What no German reads on a page: words of English sentences, times of machines, and code words. */
+export const NOT_GERMAN =
+  /\b(?:the|and|of|is|are|with|has|been|this|that|for|your|not)\b|\d{4}-\d\d-\d\dT|\b[a-z]+_[a-z_]+\b/;

@@ -37,22 +37,20 @@ const gapItem = ({ name, why, fix }: ProductionGap): Html =>
   html`<li lang="en"><code>${name}</code> ${why}. <span class="dim">${fix}</span></li>`;
 
 function developmentPart(
-  { components, demo, admin, showsMails, gaps, leftOut }: NonNullable<StartPage['development']>,
+  { components, showsMails, gaps, leftOut }: NonNullable<StartPage['development']>,
   texts: Texts,
 ): Html {
-  const states = Object.entries(components).map(([name, state]) => html`<li><code>${name}</code> ${state}</li>`);
-  const loginOf = (login: DemoLogin | undefined, said: string, id: string): Html | null => {
-    if (login === undefined) return null;
-    const { email, password } = login;
-    const parts = { email: html`<code>${email}</code>`, password: html`<code id="${id}">${password}</code>` };
-    return html`<p>${say(said, parts)}</p>${copyButton(id, texts.startCopyPassword, texts)}`;
-  };
-  const without = leftOut.length === 0 ? null : html`<li><code>SALLYPORT_LEAVE_OUT</code> ${leftOut.join(', ')}</li>`;
-  return html`<h2>${texts.startDevelopment}</h2>${loginOf(admin, texts.startAdmin, 'admin-password')}${loginOf(demo, texts.startDemo, 'demo-password')}<ul>${showsMails ? link('/dev/mail', texts.devMails) : null}${states}${without}</ul>${
-    gaps.length === 0
-      ? null
-      : html`<h2>${texts.startMissing}</h2><p class="dim">${texts.startMissingWhy}</p><ul>${gaps.map(gapItem)}</ul>`
-  }`;
+  const states = Object.entries(components).map(([name, state]) => html`<span><code>${name}</code> ${state}</span> `);
+  const without = leftOut.length === 0 ? null : html`<p><code>SALLYPORT_LEAVE_OUT</code> ${leftOut.join(', ')}</p>`;
+  const missing = html`<section><h2>${texts.startMissing}</h2><p class="dim">${texts.startMissingWhy}</p><ul>${gaps.map(gapItem)}</ul></section>`;
+  return html`<section><h2>${texts.startDevelopment}</h2>${showsMails ? html`<ul>${link('/dev/mail', texts.devMails)}</ul>` : null}<p class="acts">${states}</p>${without}</section>${gaps.length === 0 ? null : missing}`;
+}
+
+function loginOf(login: DemoLogin | undefined, said: string, id: string, texts: Texts): Html | null {
+  if (login === undefined) return null;
+  const { email, password } = login;
+  const parts = { email: html`<code>${email}</code>`, password: html`<code id="${id}">${password}</code>` };
+  return html`<p>${say(said, parts)}</p>${copyButton(id, texts.startCopyPassword, texts)}`;
 }
 
 /** What a browser gets at the address of the service itself. */
@@ -61,10 +59,11 @@ export const startPage =
   ({ brand, language: { texts } }) => ({
     title: fill(texts.startTitle, { name: brand.name }),
     inlineScript: COPY_SCRIPT,
-    body: html`<p>${isReady ? texts.startText : texts.startNotReady}</p>
-<ul>${link('/login', texts.signIn)}${link('/signup', texts.createAccount)}${link('/account', texts.accountTitle)}${hasConsole ? link('/console', texts.console) : null}</ul>
-<h2>${texts.startDevelopers}</h2>
-<ul>${link('/docs', texts.startDocs)}${link('/docs/errors', texts.startErrors)}${link('/openapi.json', texts.startOpenApi)}${link('/.well-known/openid-configuration', texts.startDiscovery)}${link('/readyz', texts.startHealth)}</ul>${development === undefined ? null : developmentPart(development, texts)}`,
+    isGrid: true,
+    body: html`${hasConsole ? html`<section class="middle"><a class="button" href="/console">${texts.console}</a>${loginOf(development?.admin, texts.startAdmin, 'admin-password', texts)}</section>` : null}
+<section><h2>${texts.accountTitle}</h2><p>${isReady ? texts.startText : texts.startNotReady}</p><ul>${link('/login', texts.signIn)}${link('/signup', texts.createAccount)}${link('/account', texts.accountTitle)}</ul>${loginOf(development?.demo, texts.startDemo, 'demo-password', texts)}</section>
+<section><h2>${texts.startDevelopers}</h2>
+<ul>${link('/docs', texts.startDocs)}${link('/docs/errors', texts.startErrors)}${link('/openapi.json', texts.startOpenApi)}${link('/.well-known/openid-configuration', texts.startDiscovery)}${link('/readyz', texts.startHealth)}</ul></section>${development === undefined ? null : developmentPart(development, texts)}`,
   });
 
 /** What a browser gets at an address that does not exist. */

@@ -2,18 +2,12 @@
 
 /** Rows by which pages were left, by the address of the page. */
 const leftBy = new Map<string, string>();
-let isDue = false;
+let shown = location.pathname;
 let row: string | undefined;
 
 const address = (): string => location.pathname + location.search;
 
-/** Notes that another page is shown from now on. */
-export function pageChanged(): void {
-  isDue = true;
-}
-
 addEventListener('popstate', () => {
-  isDue = true;
   row = leftBy.get(address());
 });
 addEventListener(
@@ -26,17 +20,18 @@ addEventListener(
   { capture: true },
 );
 
-/** Focuses the heading of a page that was just shown, unless a row of it is awaited. The first page is left as it is. */
+/** Focuses the heading of a page that was just shown. The first page is left as it is. */
 export function focusHeading(heading: HTMLElement | null): void {
-  if (!isDue) return;
-  isDue = false;
-  if (row === undefined && document.querySelector('dialog[open]') === null) heading?.focus({ preventScroll: true });
+  if (location.pathname === shown) return;
+  shown = location.pathname;
+  if (document.querySelector('dialog[open]') === null) heading?.focus({ preventScroll: true });
 }
 
-/** Focuses a row if the page was left by it. */
+/** Focuses a row if the page was left by it, and the reader is nowhere else yet. */
 export function focusRow(link: HTMLElement | null): void {
   if (row === undefined || link?.getAttribute('href') !== row) return;
   row = undefined;
+  if (document.activeElement?.matches('body, h1') !== true) return;
   link.focus();
   link.scrollIntoView({ block: 'nearest' });
 }

@@ -26,7 +26,7 @@ export function PageHead({
     document.title = `${title} – ${texts.console}`;
   }, [title, texts]);
   const heading = useRef<HTMLHeadingElement>(null);
-  useLayoutEffect(() => focusHeading(heading.current), []);
+  useLayoutEffect(() => focusHeading(heading.current), [title]);
   return (
     <header class="page-head">
       <div>

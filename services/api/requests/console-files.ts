@@ -18,19 +18,23 @@ const TYPES: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
 };
 
-const fileAt = (path: string): ConsoleFile => {
-  const plain = readFileSync(path);
+const fileOf = (path: string, plain = readFileSync(path)): ConsoleFile => {
   const type = TYPES[path.slice(path.lastIndexOf('.') + 1)] ?? 'application/octet-stream';
   return { type, plain, gzip: gzipSync(plain, { level: 9 }) };
 };
 
-/** Reads the folder that `console/` is built into. A few hundred kilobytes, which stay in memory. */
-export function readConsoleFiles(folder: string): ConsoleFiles {
+/**
+ * Reads the folder that `console/` is built into. A few hundred kilobytes, which stay in memory.
+ * @param style of the page, before the rules of the console
+ */
+export function readConsoleFiles(folder: string, style: string): ConsoleFiles {
   try {
     const names = readdirSync(join(folder, 'assets'));
+    const path = join(folder, 'index.html');
+    const page = readFileSync(path, 'utf8').replace('<title>', () => `<style>${style}</style><title>`);
     return {
-      page: fileAt(join(folder, 'index.html')),
-      assets: new Map(names.map((name) => [name, fileAt(join(folder, 'assets', name))])),
+      page: fileOf(path, Buffer.from(page)),
+      assets: new Map(names.map((name) => [name, fileOf(join(folder, 'assets', name))])),
     };
   } catch {
     return { page: undefined, assets: new Map() };

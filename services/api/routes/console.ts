@@ -32,9 +32,12 @@ import { clearedConsoleCookie } from '#services/core/oauth/console/console-sessi
 import { beginConsoleSignIn, consolePlace, finishConsoleSignIn } from '#services/core/oauth/console/console-sign-in.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { type Answer, answer } from '#services/core/shared/answer.ts';
+import { styleOf } from '#services/pages/page.ts';
+import { sourcesOf } from '#services/pages/page-headers.ts';
 import { consoleProblemPage } from '#services/pages/pages.ts';
 import type { WingSettings } from '#services/platform/config/wings.ts';
 import { originRefused, routeUnknown, unauthenticated } from '#services/platform/errors.ts';
+import type { Brand } from '#services/platform/html/brand.ts';
 import { bind, bindPage, type RouteContext } from '../bind.ts';
 import { goTo, showPage } from '../requests/browser-form.ts';
 import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from '../requests/console-files.ts';
@@ -43,18 +46,18 @@ import { signOutHere } from '../requests/sign-out-here.ts';
 
 export type ConsoleRoutesPorts = ConsoleAccessPorts &
   SignInPorts &
-  HasStepUp & { readonly wings: WingSettings; readonly brandName: string; readonly version: string };
+  HasStepUp & { readonly wings: WingSettings; readonly brand: Brand; readonly version: string };
 
 const BUILT = fileURLToPath(new URL('../../../console/dist', import.meta.url));
 const API = '/console/api';
 
-/** No inline script or style, no other origin, no string becomes markup or code (Trusted Types). */
-const PAGE_HEADERS = {
+/** No inline script, one style of ours, no other origin but the logo's, no string becomes markup or code (Trusted Types). */
+const pageHeadersOf = (style: string, { logoUrl = '' }: Brand) => ({
   'content-security-policy': [
     "default-src 'none'",
     "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self'",
+    `style-src ${sourcesOf([style], true)}`,
+    `img-src 'self' ${logoUrl}`.trim(),
     "connect-src 'self'",
     "form-action 'none'",
     "base-uri 'none'",
@@ -63,7 +66,7 @@ const PAGE_HEADERS = {
     "trusted-types 'none'",
   ].join('; '),
   'cross-origin-opener-policy': 'same-origin',
-};
+});
 const FILE_HEADERS = { 'cache-control': 'public, max-age=31536000, immutable', vary: 'Origin, Accept-Encoding' };
 
 /** What the operation gets of the request; no credential and no address of a proxy is among it. */
@@ -101,16 +104,18 @@ const served = (
 export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): void {
   const renewals: ConsoleRenewals = new Map();
   const ownOrigin = new URL(ports.publicUrl).origin;
+  const style = styleOf(ports.brand);
+  const pageHeaders = pageHeadersOf(style, ports.brand);
   let files: ConsoleFiles | undefined;
   const built = (): ConsoleFiles => {
-    files = files?.page === undefined ? readConsoleFiles(BUILT) : files;
+    files = files?.page === undefined ? readConsoleFiles(BUILT, style) : files;
     return files;
   };
 
   const open = async (_input: unknown, _caller: unknown, request: FastifyRequest): Promise<Answer> => {
     const { page } = built();
     if (page === undefined) throw consoleNotBuilt();
-    return served(page, PAGE_HEADERS, request);
+    return served(page, pageHeaders, request);
   };
   bind(routes, openConsoleEndpoint, open);
   bind(routes, openConsolePageEndpoint, (input, caller, request) => {
@@ -158,13 +163,13 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
 
   bind(routes, readConsoleSessionEndpoint, async (_input, caller, request) => {
     const { session, setCookie } = await accessOf(request, caller);
-    const { stepUp, wings, brandName, version, publicUrl } = ports;
+    const { stepUp, wings, brand, version, publicUrl } = ports;
     const shown = {
       ...consoleUser(session),
       step_up_seconds: stepUp.maxAgeSeconds,
       step_up_needs_second_factor: stepUp.needsSecondFactor,
       left_out: [...wings.leftOut],
-      brand: brandName,
+      brand: brand.name,
       version,
       public_url: publicUrl,
     };

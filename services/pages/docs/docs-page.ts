@@ -1,5 +1,6 @@
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
+import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { type Html, html, raw } from '#services/platform/html/html.ts';
 import { type JsonSchema, jsonSchemaOf } from '#services/platform/http/schema.ts';
 import { documentOf, styleOf } from '../page.ts';
@@ -7,14 +8,16 @@ import { exampleOf } from './docs-example.ts';
 import { type DocsAudience, docsAudiences } from './docs-groups.ts';
 
 /** Exact text of the pages' only style element: their policy contains its hash. */
-export const DOCS_STYLE =
-  styleOf(`body{background:var(--card);margin:0 auto;max-width:60rem;padding:1.5rem;overflow-wrap:anywhere}
+export const DOCS_STYLE = styleOf(
+  DEFAULT_BRAND,
+  `body{background:var(--card);margin:0 auto;max-width:60rem;padding:1.5rem;overflow-wrap:anywhere}
 h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{margin:2rem 0 .25rem;font-size:1.05rem}
-code,pre{font:13px/1.5 ui-monospace,monospace;overflow-wrap:anywhere}pre{border:1px solid var(--line);border-radius:6px;padding:.75rem;white-space:pre-wrap}
+code,pre{font:13px/1.5 var(--mono)}pre{border:1px solid var(--line);border-radius:var(--radius);padding:.75rem;white-space:pre-wrap}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 nav ul{columns:2;padding-left:1.2rem}nav summary{font-weight:600;margin-top:.5rem}nav h3{font-size:1rem;margin:.75rem 0 .25rem}
-#find{font:inherit;width:100%;max-width:30rem;padding:.4rem .6rem;border:1px solid var(--line);border-radius:6px;background:var(--card);color:inherit}
-@media(max-width:40rem){body{padding:1rem}nav ul{columns:1}}`);
+#find{max-width:30rem;padding:.4rem .6rem}nav summary{border:0}
+@media(max-width:40rem){body{padding:1rem}nav ul{columns:1}}`,
+);
 
 /**
  * Filters the list of operations while the reader types; Enter opens the first that is left. Without script the page

@@ -1,5 +1,14 @@
 import { expect, test } from 'vitest';
-import { accentsOf, contrastOf } from './brand.ts';
+import { coloursOf, contrastOf, DEFAULT_BRAND } from './brand.ts';
+import { ACCENT, COLOURS } from './tokens.ts';
+
+/** A part of one colour over another, as `color-mix` makes it. */
+const mixed = (colour: string, over: string, part: number): string =>
+  colour.replaceAll(/[\da-f]{2}/g, (channel, at: number) => {
+    const below = Number.parseInt(over.slice(at, at + 2), 16);
+    const value = Math.round(below + (Number.parseInt(channel, 16) - below) * part);
+    return value.toString(16).padStart(2, '0');
+  });
 
 test('contrast is the ratio of WCAG: 21 between black and white, 1 between equal colours', () => {
   expect(contrastOf('#000000', '#ffffff')).toBe(21);
@@ -11,20 +20,33 @@ test('contrast is the ratio of WCAG: 21 between black and white, 1 between equal
 test.each(['#000000', '#ffffff', '#ffff00', '#ff0000', '#00ff00', '#0000ff', '#7f7f7f', '#0b57c2'])(
   'the brand colour %s becomes a colour that can be read in light and dark, and its buttons too',
   (colour) => {
-    const { light, onLight, dark, onDark } = accentsOf(colour);
-    for (const [text, ground] of [
-      [light, '#eef1f6'],
-      [light, '#ffffff'],
-      [dark, '#0f151e'],
-      [dark, '#182130'],
-      [onLight, light],
-      [onDark, dark],
-    ] as const)
-      expect([text, ground, contrastOf(text, ground) >= 4.5]).toEqual([text, ground, true]);
+    const { accent, solid, on, card, ...others } = coloursOf({ colour });
+    for (const theme of [0, 1] as const) {
+      const tint = mixed(accent[theme], card[theme], 0.06);
+      for (const name of ['ground', 'side', 'raised', 'hover', 'good-ground', 'warn-ground', 'bad-ground'] as const)
+        expect([name, contrastOf(accent[theme], others[name][theme]) >= 4.5]).toEqual([name, true]);
+      for (const [text, ground, least] of [
+        [accent[theme], card[theme], 4.5],
+        [accent[theme], tint, 4.5],
+        [on[theme], solid[theme], 4.5],
+        [solid[theme], card[theme], 3],
+      ] as const)
+        expect([text, ground, contrastOf(text, ground) >= least]).toEqual([text, ground, true]);
+    }
   },
 );
 
+test('every text of ours can be read on every ground, in light and dark', () => {
+  for (const theme of [0, 1] as const)
+    for (const ground of ['ground', 'side', 'card', 'raised', 'hover'] as const)
+      for (const text of ['ink', 'dim', 'good', 'warn', 'bad'] as const) {
+        const contrast = contrastOf(COLOURS[text][theme], COLOURS[ground][theme]);
+        expect([text, ground, theme, contrast >= 4.5]).toEqual([text, ground, theme, true]);
+      }
+});
+
 test('a colour that can be read as it is stays as it is', () => {
-  expect(accentsOf('#0b57c2').light).toBe('#0b57c2');
-  expect(accentsOf('#8ab8ff').dark).toBe('#8ab8ff');
+  expect(coloursOf({ colour: '#0b57c2' }).accent[0]).toBe('#0b57c2');
+  expect(coloursOf({ colour: '#8ab8ff' }).accent[1]).toBe('#8ab8ff');
+  expect(coloursOf(DEFAULT_BRAND).accent[0]).toBe(ACCENT);
 });

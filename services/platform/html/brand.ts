@@ -1,3 +1,5 @@
+import { ACCENT, COLOURS } from './tokens.ts';
+
 /** Appearance of the pages that an operator chooses. */
 export type Brand = {
   readonly name: string;
@@ -44,37 +46,43 @@ export function contrastOf(first: string, second: string): number {
   return (light + 0.05) / (dark + 0.05);
 }
 
-/** WCAG 2.2 §1.4.3 requires 4.5; the rest covers the rounding of channels. */
-const LEAST_CONTRAST = 4.6;
+/** Contrast of texts and of buttons: WCAG 2.2 §1.4.3 requires 4.5, §1.4.11 requires 3; the rest covers rounding. */
+const [READ, SEEN] = [4.6, 3.1];
 const STEPS = 20;
 
-/** The shade nearest to a colour that can be read on each of the grounds, mixed with black or white. */
-function readableOn(colour: string, grounds: readonly string[], mixedWith: string): string {
+/** The shade nearest to a colour that has this contrast with each of the grounds, mixed with black or white. */
+function readableOn(colour: string, grounds: readonly string[], mixedWith: string, contrast: number): string {
   const [from, to] = [rgbOf(colour), rgbOf(mixedWith)];
   for (let step = 0; step < STEPS; step += 1) {
     const shade = hexOf(from.map((channel, at) => channel + ((to[at]! - channel) * step) / STEPS) as unknown as Rgb);
-    if (grounds.every((ground) => contrastOf(shade, ground) >= LEAST_CONTRAST)) return shade;
+    if (grounds.every((ground) => contrastOf(shade, ground) >= contrast)) return shade;
   }
   return mixedWith;
 }
 
 const [BLACK, WHITE] = ['#000000', '#ffffff'];
-/** Ground and card of the stylesheet, in light and dark. */
-const LIGHT_GROUNDS = ['#eef1f6', WHITE];
-const DARK_GROUNDS = ['#0f151e', '#182130'];
+/** Grounds on which links stand, in light and in dark. */
+const GROUNDS = ['ground', 'side', 'card', 'raised', 'hover', 'good-ground', 'warn-ground', 'bad-ground'] as const;
 
-export type Accents = {
-  readonly light: string;
-  readonly onLight: string;
-  readonly dark: string;
-  readonly onDark: string;
-};
+type InBoth = readonly [light: string, dark: string];
 
-const textOn = (accent: string): string => (contrastOf(accent, WHITE) >= LEAST_CONTRAST ? WHITE : BLACK);
-
-/** The colour of a brand in light and dark, and the text colours of its buttons. */
-export function accentsOf(colour: string): Accents {
-  const light = readableOn(colour, LIGHT_GROUNDS, BLACK);
-  const dark = readableOn(colour, DARK_GROUNDS, WHITE);
-  return { light, onLight: textOn(light), dark, onDark: textOn(dark) };
+/** The colours of all that people see, with those of a brand. Links have `accent`; buttons have `solid`, and `on` on it. */
+export function coloursOf({ colour = ACCENT }: Pick<Brand, 'colour'>) {
+  const inBoth = (contrast: number): InBoth => [
+    readableOn(
+      colour,
+      GROUNDS.map((name) => COLOURS[name][0]),
+      BLACK,
+      contrast,
+    ),
+    readableOn(
+      colour,
+      GROUNDS.map((name) => COLOURS[name][1]),
+      WHITE,
+      contrast,
+    ),
+  ];
+  const solid = inBoth(SEEN);
+  const textOn = (ground: string): string => (contrastOf(ground, WHITE) >= READ ? WHITE : BLACK);
+  return { ...COLOURS, accent: inBoth(READ), solid, on: solid.map(textOn) as unknown as InBoth };
 }

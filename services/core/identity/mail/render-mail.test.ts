@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { accentsOf, DEFAULT_BRAND } from '#services/platform/html/brand.ts';
+import { coloursOf, DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { renderMail } from './render-mail.ts';
 
 const page = 'https://api.test/account/verify-email';
@@ -24,7 +24,8 @@ test('a mail has the name and colour of the brand, loads nothing, and every styl
   const brand = { ...DEFAULT_BRAND, name: 'Acme <Inc>', colour: '#ffcc00' };
   const { html } = renderMail({ subject: 'S', paragraphs: ['One.'], link }, 'de', brand);
   expect(html).toContain('<bdi>Acme &lt;Inc&gt;</bdi>');
-  expect(html).toContain(`background:${accentsOf('#ffcc00').light};color:${accentsOf('#ffcc00').onLight}`);
+  const { solid, on } = coloursOf(brand);
+  expect(html).toContain(`background:${solid[0]};color:${on[0]}`);
   expect(html).not.toMatch(/<img|<link|<script|url\(|@import|src=/);
   expect(html).toContain('<meta name="color-scheme" content="light dark">');
 });
