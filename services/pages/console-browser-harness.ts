@@ -4,10 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { memberWords, placeWords, valueWords } from '#console/src/texts/generated/operations.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#tools/testing/harness/browser.ts';
 import { sealerOf } from '#tools/testing/harness/log.ts';
+import { NOT_GERMAN } from './pages-harness.ts';
 
 export type ConsoleVisit = Visit & {
   /**
@@ -138,6 +140,28 @@ export async function expectNothingTwice(page: Page): Promise<void> {
   expect([page.url(), await page.evaluate(TWICE)]).toEqual([page.url(), []]);
 }
 
+/** English words of the console that Germans never read: those whose German ones differ. */
+const WORDS = [memberWords, valueWords, ...Object.values(placeWords)].flatMap((words) => Object.values(words));
+const GERMAN_WORDS = new Set(WORDS.map(([, german]) => german));
+const ENGLISH_WORDS = new Set(WORDS.map(([english]) => english).filter((word) => word !== undefined && !GERMAN_WORDS.has(word)));
+
+/** Texts of a page, without those that have a language of their own: names, ids, code, and what others wrote. */
+const OWN_TEXTS = `(() => {
+  const walker = document.createTreeWalker(document.querySelector('.shell'), NodeFilter.SHOW_TEXT);
+  const found = [];
+  while (walker.nextNode())
+    if (!walker.currentNode.parentElement.closest('bdi, code, pre, kbd, option, .id, [lang]:not(html)'))
+      found.push(walker.currentNode.data.trim());
+  return found;
+})()`;
+
+/** Expects no English title, time of machines or code word on a page in German. */
+export async function expectGerman(page: Page): Promise<void> {
+  const texts = await page.evaluate<readonly string[]>(OWN_TEXTS);
+  const wrong = texts.filter((text) => NOT_GERMAN.test(text) || ENGLISH_WORDS.has(text));
+  expect([page.url(), wrong]).toEqual([page.url(), []]);
+}
+
 type Language = 'en' | 'de';
 
 /** From now on the console speaks this language to a user who is at one of its pages; `null`: that of the browser. */
@@ -162,6 +186,7 @@ export async function expectReadableInEachLanguage(
     await openPage(page, path, titles[language]);
     await expectInert(page);
     expect(await page.locator('html').getAttribute('lang')).toBe(language);
+    if (language === 'de') await expectGerman(page);
     // The second language has other words in the same elements: what could differ is only whether they fit.
     if (language === 'en' || process.env.PAGE_SCREENSHOTS !== undefined) await expectReadable(page, language);
     else {

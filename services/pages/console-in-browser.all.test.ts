@@ -184,6 +184,65 @@ test('by keyboard alone: the palette finds a page, j walks its list, Enter opens
   expect(serious()).toEqual([]);
 });
 
+test('the focus is on the heading of each page that is opened, and after Back on the row that it was left by', async () => {
+  const { page, serious } = administrator;
+  const focused = () => page.evaluate('[document.activeElement.tagName, document.activeElement.innerText.trim()]');
+  await open(page, '/console/roles', 'Roles');
+  expect(await focused()).toEqual(['BODY', expect.anything()]);
+  for (const title of ['Audit log', 'People', 'Roles']) {
+    await page.locator('.side').getByRole('link', { name: title }).press('Enter');
+    await expect.poll(focused).toEqual(['H1', title]);
+  }
+  const row = page.locator('[data-row]').nth(2);
+  const name = await row.innerText();
+  await row.press('Enter');
+  await expect.poll(focused).toEqual(['H1', name]);
+  await page.goBack();
+  await expect.poll(focused).toEqual(['A', name]);
+  await page.keyboard.press('j');
+  expect(await focused()).toEqual(['A', await page.locator('[data-row]').nth(3).innerText()]);
+  expect(serious()).toEqual([]);
+});
+
+test('the first field is fewer than ten stops of Tab away, and the navigation is whole in 720 px', async () => {
+  const { page, serious } = administrator;
+  const isField = `document.activeElement.matches('main :is(input, select, textarea)')`;
+  await page.setViewportSize({ width: 1_280, height: 720 });
+  for (const [path, title] of [
+    ['/console/people', 'People'],
+    ['/console/audit', 'Audit log'],
+    ['/console/alerts', 'Alerts'],
+    ['/console/inspector', 'Token inspector'],
+  ] as const) {
+    await open(page, path, title);
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    let stops = 1;
+    while (stops < 10 && !(await page.evaluate(isField))) {
+      await page.keyboard.press('Tab');
+      stops += 1;
+    }
+    expect([path, stops < 10]).toEqual([path, true]);
+  }
+  for (const language of ['en', 'de'] as const) {
+    await speak(page, language);
+    await page.reload();
+    await page.locator('.side nav a').nth(15).waitFor();
+    const cut = `[...document.querySelectorAll('.side, .side nav')].filter((at) => at.scrollHeight > at.clientHeight).length`;
+    expect([language, await page.evaluate(cut)]).toEqual([language, 0]);
+    expect(await page.locator('.side button').last().isVisible()).toBe(true);
+  }
+  await speak(page, null);
+  expect(serious()).toEqual([]);
+});
+
+test('a former address leads to the page of now', async () => {
+  const { page } = administrator;
+  await speak(page, null);
+  await open(page, '/console/queues?show=schedule', 'Schedule');
+  expect(new URL(page.url()).pathname).toBe('/console/schedules');
+});
+
 test('the palette finds a person by the middle of the name, who is named instead of the id, also in sentences', async () => {
   const { page, serious } = administrator;
   const { id } = await newSignedIn(harness.api);

@@ -38,7 +38,7 @@ section{padding:1.25rem}section+section,.note+section{margin-top:1rem}section h2
 section.apart{margin-top:2.5rem;border-color:var(--bad)}section.apart h2{color:var(--bad)}section.apart summary{border-color:var(--bad);color:var(--bad)}
 .rows{margin:.5rem 0 1rem}.rows li{display:flex;flex-wrap:wrap;gap:.5rem 1rem;align-items:flex-start;justify-content:space-between;margin:0;padding:.75rem 0;border-top:1px solid var(--line)}.rows li:first-child{border-top:0;padding-top:.25rem}.rows li>div{flex:1 1 14rem;min-width:0}
 .rows details{margin-top:.5rem}
-.sections{display:grid;gap:1rem}.sections section{margin:0}.middle{text-align:center}.middle>:first-child{margin-top:0}
+.sections{display:grid;gap:1rem}.sections section{margin:0}.middle,.middle .acts{text-align:center;justify-content:center}.middle>:first-child{margin-top:0}
 @media(max-width:30rem){.avatar{display:none}nav{overflow-wrap:normal}nav li{flex:1 1 40%}nav a,nav a[aria-current]{padding:.4rem;gap:.35rem;font-size:.9rem;font-weight:400}}
 @media(min-width:48rem){.sections{grid-template-columns:1fr 1fr}.middle{grid-column:1/-1}.cols{display:grid;grid-template-columns:12rem minmax(0,1fr);gap:1.5rem}nav ul{flex-direction:column}section{padding:1.5rem}
 section form,#add-passkey{max-width:26rem}section button,section a.button{width:auto;min-width:9rem}section .small{min-width:0}}

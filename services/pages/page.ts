@@ -28,7 +28,7 @@ h1{font-size:var(--title);line-height:1.3;font-weight:600;letter-spacing:-.015em
 code,kbd,pre{font-family:var(--mono);font-size:.92em;overflow-wrap:anywhere}:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 button,.button{border:1px solid var(--line);border-radius:var(--radius);font:inherit;font-weight:500;text-decoration:none;cursor:pointer}button:disabled{opacity:.55;cursor:default}
 input,select,textarea{width:100%;font:inherit;color:inherit;background:var(--raised);border:1px solid var(--edge);border-radius:var(--radius)}::placeholder{color:var(--dim);opacity:1}
-input:is([type=checkbox],[type=radio]){flex:none;width:1.05rem;height:1.05rem;min-height:0;accent-color:var(--solid)}
+input:is([type=checkbox],[type=radio]){flex:none;margin:0;width:1.05rem;height:1.05rem;min-height:0;accent-color:var(--solid)}
 .card{background:var(--card);border:1px solid var(--line);border-radius:var(--radius-card)}.acts{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center}
 .icon{flex:none;width:1.15rem;height:1.15rem;fill:none;stroke:currentColor;stroke-width:1.6;stroke-linecap:round;stroke-linejoin:round}
 .badge{display:inline-flex;align-items:center;padding:.05rem .5rem;border-radius:1rem;background:var(--hover);color:var(--dim);font-size:.8rem;font-weight:500;vertical-align:middle;overflow-wrap:anywhere}

@@ -11,7 +11,7 @@ import { type DocsAudience, docsAudiences } from './docs-groups.ts';
 export const DOCS_STYLE = styleOf(
   DEFAULT_BRAND,
   `body{background:var(--card);margin:0 auto;max-width:60rem;padding:1.5rem;overflow-wrap:anywhere}
-h1{font-size:1.6rem}h2{margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{margin:2rem 0 .25rem;font-size:1.05rem}
+h1{font-size:1.6rem}h2{font-size:1.25rem;margin-top:2.5rem;border-bottom:1px solid var(--line)}h3{margin:2rem 0 .25rem;font-size:1.05rem}
 code,pre{font:13px/1.5 var(--mono)}pre{border:1px solid var(--line);border-radius:var(--radius);padding:.75rem;white-space:pre-wrap}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.3rem .6rem .3rem 0;text-align:left;vertical-align:top;overflow-wrap:anywhere}
 nav ul{columns:2;padding-left:1.2rem}nav summary{font-weight:600;margin-top:.5rem}nav h3{font-size:1rem;margin:.75rem 0 .25rem}
