@@ -2,7 +2,7 @@
  * `npm run tour:agents`: an agent asks for a risky act, two people approve it by command, and it runs once. The attempt
  * with other arguments raises an incident, which the tour closes as an operator would.
  */
-import { spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,56 +10,18 @@ import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { findApi } from '#cli/api-client.ts';
 import { CommandError } from '#cli/exit-codes.ts';
+import { type Answer, ask, expected, say } from './asking.ts';
 
 const MAIN = resolve(import.meta.dirname, '../dist/current/cli.mjs');
 const ACT = { act: 'release.deploy', arguments: { version: '1.4', to: ['eu', 'us'] } };
 /** An API copy learns of an agent, and an event is sealed, within a second; a busy machine takes longer. */
 const LONGEST_MS = 30_000;
 
-const say = (text: string): void => void process.stdout.write(`${text}\n`);
-
-type Answer = { readonly status: number; readonly body: Record<string, unknown> };
-
-async function ask(
-  url: string,
-  { json, authorization }: { json?: object; authorization?: string } = {},
-): Promise<Answer> {
-  const answer = await fetch(url, {
-    signal: AbortSignal.timeout(30_000),
-    headers: {
-      ...(json ? { 'content-type': 'application/json' } : {}),
-      ...(authorization ? { authorization } : {}),
-    },
-    ...(json ? { method: 'POST', body: JSON.stringify(json) } : {}),
-  });
-  return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
-}
-
-async function expected(what: string, asked: Promise<Answer>, status: number): Promise<Record<string, unknown>> {
-  const answer = await asked;
-  if (answer.status !== status)
-    throw new Error(`${what}: expected ${status}, got ${answer.status} ${JSON.stringify(answer.body)}`);
-  return answer.body;
-}
-
 /** Runs `command`, gives it `input`, and returns what it prints. */
-function output(command: string, args: readonly string[], { env = {}, input = '' } = {}): Promise<string> {
-  return new Promise((done, fail) => {
-    const child = spawn(command, args, { env: { ...process.env, ...env } });
-    const [out, err] = [[] as Buffer[], [] as Buffer[]];
-    child.stdout.on('data', (part: Buffer) => out.push(part));
-    child.stderr.on('data', (part: Buffer) => err.push(part));
-    child.once('error', fail);
-    child.once('close', (code) =>
-      code === 0
-        ? done(Buffer.concat(out).toString())
-        : fail(new Error(`${args.slice(1, 4).join(' ')}: ${Buffer.concat(err).toString()}`)),
-    );
-    child.stdin.end(input);
-  });
-}
+const output = (command: string, args: readonly string[], { env = {}, input = '' } = {}): string =>
+  execFileSync(command, args, { env: { ...process.env, ...env }, input, encoding: 'utf8', stdio: 'pipe' });
 
-const sallyport = (args: readonly string[], env: Record<string, string> = {}): Promise<string> =>
+const sallyport = (args: readonly string[], env: Record<string, string> = {}): string =>
   output(process.execPath, [MAIN, ...args], { env });
 
 type Person = { readonly id: string; readonly token: string };
@@ -70,14 +32,14 @@ async function newPerson(api: string, role: string): Promise<Person> {
   const json = { email, password: randomBytes(18).toString('base64url') };
   const { user } = await expected('sign-up', ask(`${api}/api/auth/signup`, { json }), 201);
   const { id } = user as { id: string };
-  await sallyport(['users', 'roles', id, '--grant', role, '--reason', 'tour', '--yes']);
+  sallyport(['users', 'roles', id, '--grant', role, '--reason', 'tour', '--yes']);
   const { tokens } = await expected('sign-in', ask(`${api}/api/auth/signin`, { json }), 200);
   return { id, token: (tokens as { access_token: string }).access_token };
 }
 
 async function newAgent(ownerId: string): Promise<{ readonly id: string; readonly authorization: string }> {
   const args = ['--owner', ownerId, '--credential-scopes', 'signoffs:request', '--no-dpop', '--reason', 'tour'];
-  const made = JSON.parse(await sallyport(['agents', 'register', 'Deployer', ...args, '--yes', '--json']));
+  const made = JSON.parse(sallyport(['agents', 'register', 'Deployer', ...args, '--yes', '--json']));
   const { agent_id: id, client_secret: secret } = made as { agent_id: string; client_secret: string };
   return { id, authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` };
 }
@@ -96,13 +58,13 @@ async function awaited(what: string, question: () => Promise<Answer>): Promise<R
 async function closeIncident(agentId: string): Promise<string> {
   const filters = ['--state', 'open', '--detection', 'agent_anomaly', '--subject', agentId];
   for (const startedAt = performance.now(); ; await pause(500)) {
-    const { incidents } = JSON.parse(await sallyport(['incidents', 'list', ...filters, '--json'])) as {
+    const { incidents } = JSON.parse(sallyport(['incidents', 'list', ...filters, '--json'])) as {
       incidents: readonly { readonly incident_id: string }[];
     };
     const [incident] = incidents;
     if (incident !== undefined) {
       const args = ['incidents', 'close', incident.incident_id, '--reason', 'raised by the tour on purpose', '--yes'];
-      await sallyport(args);
+      sallyport(args);
       return incident.incident_id;
     }
     if (performance.now() - startedAt > LONGEST_MS) throw new Error('incident: none was raised');
@@ -135,7 +97,7 @@ async function tour(folder: string): Promise<void> {
   ] as const) {
     const { id, token } = await newPerson(api, role);
     const args = ['signoff', 'approve', String(asked.signoff_id), '--role', role, '--api', api, '--yes', '--json'];
-    const { state } = JSON.parse(await sallyport(args, { SALLYPORT_TOKEN: token })) as { state: string };
+    const { state } = JSON.parse(sallyport(args, { SALLYPORT_TOKEN: token })) as { state: string };
     say(`${step}. approve      ${role} ${id}: ${state}`);
   }
 
@@ -149,8 +111,8 @@ async function tour(folder: string): Promise<void> {
 
   const receipt = await awaited('receipt', () => ask(`${url}/receipt`, { authorization }));
   const { seq, approvals } = receipt as Receipt;
-  const script = await sallyport(['audit', 'prove', String(seq), '--out', folder]);
-  const proved = await output('sh', [], { input: script });
+  const script = sallyport(['audit', 'prove', String(seq), '--out', folder]);
+  const proved = output('sh', [], { input: script });
   say(`8. incident     ${await closeIncident(agentId)} agent_anomaly: raised by step 6, closed with a reason`);
   say(`9. receipt      ${approvals.map(({ role, user_id: userId }) => `${role} ${userId}`).join(', ')}`);
   say(proved.trim());
