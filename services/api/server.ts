@@ -108,12 +108,13 @@ function addRoutes(
     replicaState: composed.replica?.state,
     isDraining: isLeaving,
   };
-  bindOperations(routes, operations, { ...ports, ...queuePorts({ ...ports, producer, rowLetters }) });
+  const lacking = { missingSettings: about.missingSettings ?? [], modules: modulesOf(config.wings) };
+  bindOperations(routes, operations, { ...ports, ...queuePorts({ ...ports, producer, rowLetters }), ...lacking });
   healthRoutes(routes, readiness);
   startRoutes(routes, {
     ...readiness,
     sql: ports.sql,
-    missingSettings: about.missingSettings ?? [],
+    ...lacking,
     isDevelopment: config.server.profile === 'development',
     keepsMails: config.mail.smtpUrl === undefined,
     dataDir: resolve(config.server.dataDir),
@@ -147,7 +148,7 @@ function addRoutes(
     },
     'outbound/signals': () => signalsRoutes(routes, { ...ports, recheckCaller }),
   };
-  for (const { name } of modulesOf(config.wings)) byHand[name]?.();
+  for (const { name } of lacking.modules) byHand[name]?.();
   if (config.faces.console) consoleRoutes(routes, { ...ports, brand: config.brand, version: about.version });
   boardRoutes(routes, { ...ports, producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });

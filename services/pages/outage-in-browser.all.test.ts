@@ -117,3 +117,43 @@ test('the console says that the service does not answer, keeps what is typed, an
   expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
   expect(await search.inputValue()).toBe('someb');
 });
+
+test('a service that falls silent is said to be away within two seconds, wherever one is in the console', async () => {
+  const { user } = await harness.atConsole('admin');
+  const { page } = await visit(browser, {}, user);
+  await page.clock.install();
+  await page.goto('/console/sign-in?return=/console');
+  await openPage(page, '/console/inspector', 'Token inspector');
+  const note = page.getByRole('status').filter({ hasText: AWAY });
+  const heard = page.waitForResponse('**/readyz');
+  await page.clock.pauseAt(Date.now() + 60_000);
+  await heard;
+  await expect.poll(() => note.count()).toBe(0);
+  line.freeze();
+  await page.clock.runFor(2_000);
+  await note.waitFor();
+  line.thaw();
+  await page.clock.resume();
+  await note.waitFor({ state: 'detached' });
+});
+
+test('without Redis the console says so, and live events are not called live', async () => {
+  const redis = await startTcpProxy(harness.harness.redisUrl);
+  const copy = await harness.harness.startCopy({ publicUrl: PAGES_ORIGIN, redisUrl: redis.url });
+  await line.cut();
+  line.lead(copy.url);
+  await line.restore();
+  const { user } = await harness.atConsole('admin');
+  const { page } = await visit(browser, {}, user);
+  await page.goto('/console/sign-in?return=/console');
+  await openPage(page, '/console/stream', 'Live events');
+  const badge = (text: string) => page.locator('.badge').filter({ hasText: text });
+  await badge('live').waitFor();
+  await redis.cut();
+  await badge('held up').waitFor();
+  expect(await badge('live').count()).toBe(0);
+  await page.getByText('Redis does not answer. New events, mails and jobs wait until it does.').waitFor();
+  await expectReadable(page, 'without Redis');
+  await redis.restore();
+  await badge('live').waitFor();
+});

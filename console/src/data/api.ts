@@ -1,4 +1,4 @@
-import { type Query, QueryCache, QueryClient, useInfiniteQuery, useQuery } from '@tanstack/preact-query';
+import { type Query, QueryClient, useInfiniteQuery, useQuery } from '@tanstack/preact-query';
 import {
   createClient,
   type OperationName,
@@ -131,16 +131,7 @@ const isFinal = (error: unknown): boolean => error instanceof Refusal && error.s
 /** Whether a read ended in an error that may pass by itself. */
 export const mayPass = ({ state }: Pick<Query, 'state'>): boolean => state.status === 'error' && !isFinal(state.error);
 
-const onFailed = new Set<Listener>();
-/** Called when a read ended in an error that may pass by itself. */
-export const whenReadFails = (listener: Listener): void => void onFailed.add(listener);
-
 export const queries = new QueryClient({
-  queryCache: new QueryCache({
-    onError: (error) => {
-      if (!isFinal(error)) for (const listener of onFailed) listener();
-    },
-  }),
   defaultOptions: {
     queries: { staleTime: 10_000, retry: (count, error) => count < 1 && !isFinal(error) },
     mutations: { retry: false },

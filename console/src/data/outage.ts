@@ -1,52 +1,66 @@
 import { useEffect, useState } from 'preact/hooks';
-import { mayPass, queries, readSession, whenReadFails } from './api.ts';
+import { mayPass, queries } from './api.ts';
 
+/** `away`: the service does not answer. `held`: it does, without Redis, so that new events, mails and jobs wait. */
+type Outage = 'away' | 'held' | null;
+
+/** How often the service is asked while somebody looks. */
+const BEAT_MS = 1_000;
+/** An outage is said within two seconds of the last answer. */
+const SILENCE_MS = 1_900;
 const LONGEST_PAUSE_MS = 15_000;
-const FIRST_PAUSE_MS = 1_000;
 
-type Listener = (isAway: boolean) => void;
-const listeners = new Set<Listener>();
-let isAway = false;
-let isTrying = false;
+const listeners = new Set<(now: Outage) => void>();
+const failed = { type: 'active', predicate: mayPass } as const;
+let outage: Outage = null;
+let alarm: number | undefined;
+let [tries, againAt] = [0, 0];
 
-function say(away: boolean): void {
-  isAway = away;
-  for (const listener of listeners) listener(away);
+function say(now: Outage): void {
+  outage = now;
+  for (const listener of listeners) listener(now);
 }
 
-/** Grows with each try; browsers that lost the service together do not come back together. */
-const pause = (tries: number): Promise<void> =>
-  new Promise((done) => {
-    setTimeout(done, Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS) * (0.75 + Math.random() / 2));
-  });
-
-const answers = (): Promise<boolean> =>
-  readSession().then(
-    () => true,
-    () => false,
-  );
-
-/** Reads again what failed, with growing pauses, until nothing on the page has failed. */
-async function comeBack(): Promise<void> {
-  if (isTrying) return;
-  isTrying = true;
-  const failed = { type: 'active', predicate: mayPass } as const;
-  for (let tries = 0; queries.getQueryCache().findAll(failed).length > 0; tries += 1) {
-    await pause(tries);
-    say(!(await answers()));
-    if (!isAway) await queries.refetchQueries(failed);
+/** Reads again what failed, with growing pauses. */
+function readAgain(): void {
+  if (queries.getQueryCache().findAll(failed).length === 0) tries = 0;
+  else if (Date.now() >= againAt) {
+    againAt = Date.now() + Math.min(BEAT_MS * 2 ** tries, LONGEST_PAUSE_MS) * (0.5 + Math.random());
+    tries += 1;
+    void queries.refetchQueries(failed, { cancelRefetch: false });
   }
-  isTrying = false;
-  say(false);
 }
-whenReadFails(() => void comeBack());
 
-/** Whether the service does not answer at all. */
-export function useOutage(): boolean {
-  const [away, setAway] = useState(isAway);
+/** Says so once nothing was heard for too long. */
+function listen(): void {
+  clearTimeout(alarm);
+  alarm = window.setTimeout(() => document.hidden || say('away'), SILENCE_MS);
+}
+
+/** Asks for the state that the service has in memory. A proxy that lets nobody ask answers for a service that is there. */
+async function beat(): Promise<void> {
+  if (document.hidden) return listen();
+  try {
+    const answer = await fetch('/readyz', { cache: 'no-store', signal: AbortSignal.timeout(SILENCE_MS) });
+    const { redis } = await answer.json().catch(() => ({}));
+    listen();
+    if ([502, 503, 504].includes(answer.status)) return say('away');
+    say(redis === 'degraded' ? 'held' : null);
+    readAgain();
+  } catch (error) {
+    if ((error as Error).name !== 'TimeoutError') say('away');
+  }
+}
+
+listen();
+setInterval(() => void beat(), BEAT_MS);
+
+/** What of the service is missing now. */
+export function useOutage(): Outage {
+  const [now, setNow] = useState(outage);
   useEffect(() => {
-    listeners.add(setAway);
-    return () => void listeners.delete(setAway);
+    listeners.add(setNow);
+    return () => void listeners.delete(setNow);
   }, []);
-  return away;
+  return now;
 }

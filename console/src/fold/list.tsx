@@ -27,6 +27,8 @@ const WAIT_MS = 250;
 const SCALAR = ['text', 'number', 'time', 'id'];
 const NAMES = ['name', 'title', 'summary', 'email', 'kind'];
 
+const queryOf = ({ answer }: Operation, query: object) => ({ ...(answer?.paged ? { limit: LIMIT } : {}), ...query });
+
 /** What a row names in an item: a member, or `check.ended_at` of one. */
 const valueAt = (item: Item, path: string): unknown =>
   path.split('.').reduce<unknown>((at, name) => (at as Item | null | undefined)?.[name], item);
@@ -152,14 +154,10 @@ export function Rows({
   const row = rowOf(special, members);
   const place = group === undefined ? undefined : placeOf(group.segment);
   const isPage = group !== undefined && place !== undefined && hasPage(group, special);
-  const pages = usePagesByName<Item>(
-    operation.name,
-    { ...(answer?.paged ? { limit: LIMIT } : {}), ...query },
-    {
-      ...(path === undefined ? {} : { path }),
-      ...(special.every === undefined ? {} : { refetchInterval: special.every }),
-    },
-  );
+  const pages = usePagesByName<Item>(operation.name, queryOf(operation, query), {
+    ...(path === undefined ? {} : { path }),
+    ...(special.every === undefined ? {} : { refetchInterval: special.every }),
+  });
   const [answered] = pages.data?.pages ?? [];
   return (
     <>
@@ -214,6 +212,18 @@ export function Rows({
       </PagedList>
     </>
   );
+}
+
+/** Whether the reader may see the list of a page, and whether any of its items needs somebody, once that is known. */
+export function useNeeds({ of, by = {}, only = () => true }: NonNullable<Section['list']>) {
+  const { permissions, left_out: leftOut } = useSession();
+  const place = placeOf(of) as Place;
+  const { list } = (place.fold as Fold).group;
+  const enabled = isOpen(place, permissions, leftOut);
+  const { data, error } = usePagesByName<Item>(list.name, queryOf(list, by), { enabled, refetchInterval: 15_000 });
+  const isBad =
+    data?.pages.some((page) => (page[list.answer?.list ?? ''] as readonly Item[]).some(only)) ?? error !== null;
+  return { place, isOpen: enabled, isBad, isWell: !isBad && data !== undefined && error === null };
 }
 
 /** Items that the page of another list shows too. */

@@ -1,6 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { followEvents, type StreamState } from '../data/event-stream.ts';
-import { Badge, type Tone } from '../parts/format.tsx';
+import { useOutage } from '../data/outage.ts';
+import { Badge } from '../parts/format.tsx';
 import { PageHead, type PageProps } from '../parts/page.tsx';
 import { Empty, useWhy } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
@@ -12,6 +13,7 @@ const texts = inLanguages({
     connecting: 'connecting',
     open: 'live',
     waiting: 'reconnecting',
+    held: 'held up',
     pause: 'Pause',
     resume: 'Resume ({count} new)',
     clear: 'Clear',
@@ -25,6 +27,7 @@ const texts = inLanguages({
     connecting: 'verbindet',
     open: 'live',
     waiting: 'verbindet erneut',
+    held: 'aufgehalten',
     pause: 'Anhalten',
     resume: 'Fortsetzen ({count} neue)',
     clear: 'Leeren',
@@ -35,7 +38,7 @@ const texts = inLanguages({
   },
 });
 
-const tones = { connecting: 'plain', open: 'good', waiting: 'warn' } as const satisfies Record<StreamState, Tone>;
+const tones = { connecting: 'plain', open: 'good', waiting: 'warn', held: 'warn' } as const;
 /** Older ones are in the audit log. */
 const KEPT = 200;
 /** What arrives within this time is drawn at once: hundreds of events a second would leave a browser no time for anything else. */
@@ -86,10 +89,12 @@ export function Page({ title }: PageProps) {
     setEvents((before) => [...held, ...before].slice(0, KEPT));
     setHeld([]);
   };
+  // Without Redis no event is sealed: an open stream has nothing to say.
+  const badge = useOutage() !== null && state === 'open' ? 'held' : state;
   const shown = events.filter(({ type }) => type.startsWith(prefix));
   return (
     <div class="page">
-      <PageHead title={title} lead={own.lead} badges={<Badge tone={tones[state]}>{own[state]}</Badge>}>
+      <PageHead title={title} lead={own.lead} badges={<Badge tone={tones[badge]}>{own[badge]}</Badge>}>
         <button type="button" onClick={toggle}>
           {isPaused ? fill(own.resume, { count: held.length }) : own.pause}
         </button>

@@ -88,7 +88,7 @@ export function Shell({
   const [isMenuOpen, setMenuOpen] = useState(false);
   const [open, setOpen] = useState<'palette' | 'help' | null>(null);
   const [hasEnded, setEnded] = useState(false);
-  const isAway = useOutage();
+  const outage = useOutage();
   const onPalette = useCallback(() => setOpen('palette'), []);
   const onHelp = useCallback(() => setOpen('help'), []);
   useShortcuts({ onPalette, onHelp });
@@ -198,7 +198,9 @@ export function Shell({
         </div>
       </aside>
       <main id="content" tabIndex={-1}>
-        <div role="status">{isAway ? <p class="note warn">{texts.unreachable}</p> : null}</div>
+        <div role="status">
+          {outage === null ? null : <p class="note warn">{outage === 'away' ? texts.unreachable : texts.held}</p>}
+        </div>
         {children}
       </main>
       {open === 'palette' ? <Palette acts={acts} onClose={() => setOpen(null)} /> : null}

@@ -74,6 +74,7 @@ const CONTRACT = [
   'GET /v1/admin/clients/refusals',
   'GET /v1/admin/search',
   'GET /v1/admin/refs',
+  'GET /v1/admin/first-steps',
   'POST /v1/admin/users/{user_id}/password-mail',
   'POST /v1/admin/users/{user_id}/email/verify',
   'POST /v1/admin/users/{user_id}/email/change',

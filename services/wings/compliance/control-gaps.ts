@@ -4,11 +4,13 @@ import type { Ports } from '#services/core/ports.ts';
 import { isRed } from './control-shapes.ts';
 import { type ControlView, readControls } from './list-controls.ts';
 
-/** The controls that are red for another reason than a setting that is named already. */
+/** The controls that are red for another reason than a setting that is named already, and backups of which nothing is known. */
 export const findControlGaps: FindGaps = async (ports, named) => {
   const isNamed = ({ check }: ControlView): boolean =>
     (check?.exceptions ?? []).some(({ resource }) => named.has(resource));
-  const red = (await readControls(ports)).filter((control) => isRed(control.status) && !isNamed(control));
+  const isMissing = ({ status, control_id: id }: ControlView): boolean =>
+    isRed(status) || (status === 'unknown' && id === 'backups-recent');
+  const red = (await readControls(ports)).filter((control) => isMissing(control) && !isNamed(control));
   return red.map(({ control_id, reason, human_duty }) => ({ name: control_id, why: reason ?? '', fix: human_duty }));
 };
 

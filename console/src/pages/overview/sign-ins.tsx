@@ -1,4 +1,5 @@
 import type { Answer } from '../../data/api.ts';
+import { useNumber } from '../../parts/format.tsx';
 import { Section } from '../../parts/page.tsx';
 import { fill, inLanguages, useLanguage, useTexts } from '../../texts/languages.ts';
 
@@ -26,18 +27,19 @@ const HEIGHT = 100;
 export function SignIns({ hours }: { readonly hours: readonly Hour[] }) {
   const own = useTexts(texts);
   const language = useLanguage();
+  const number = useNumber();
   const most = Math.max(1, ...hours.map((hour) => hour.sign_ins_succeeded + hour.sign_ins_failed));
   const hourOf = (at: string): string => new Intl.DateTimeFormat(language, { timeStyle: 'short' }).format(new Date(at));
-  const said = hours.map((hour) =>
-    fill(own.signInsAt, {
-      hour: hourOf(hour.hour),
-      succeeded: hour.sign_ins_succeeded,
-      failed: hour.sign_ins_failed,
-    }),
+  const said = hours.map(({ hour, sign_ins_succeeded: succeeded, sign_ins_failed: failed }) =>
+    fill(own.signInsAt, { hour: hourOf(hour), succeeded, failed }),
   );
   return (
     <Section title={own.signIns}>
       <div class="bars">
+        <div class="bars-scale dim small" aria-hidden="true">
+          <span>{number(most)}</span>
+          <span>0</span>
+        </div>
         <svg
           viewBox={`0 0 ${hours.length * BAR} ${HEIGHT}`}
           preserveAspectRatio="none"
@@ -57,11 +59,11 @@ export function SignIns({ hours }: { readonly hours: readonly Hour[] }) {
             );
           })}
         </svg>
-      </div>
-      <div class="bars-ends dim small" aria-hidden="true">
-        {[hours[0], hours[Math.floor(hours.length / 2)], hours.at(-1)].map((hour) =>
-          hour === undefined ? null : <span key={hour.hour}>{hourOf(hour.hour)}</span>,
-        )}
+        <div class="bars-ends dim small" aria-hidden="true">
+          {[hours[0], hours[Math.floor(hours.length / 2)], hours.at(-1)].map((hour) =>
+            hour === undefined ? null : <span key={hour.hour}>{hourOf(hour.hour)}</span>,
+          )}
+        </div>
       </div>
       <ul class="hidden">
         {said.map((line) => (

@@ -577,6 +577,7 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'readDocs',
   'readErrorDocs',
   'readExport',
+  'readFirstSteps',
   'readHealth',
   'readImport',
   'readImportRejects',

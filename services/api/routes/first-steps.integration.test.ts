@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readFirstSteps } from '#services/core/health/production-gaps.ts';
+import { missingForProduction } from '#services/platform/config/production.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
+import { expectProblem, send } from '#tools/testing/http-client.ts';
+
+let harness: ApiHarness;
+let api: ApiCopy;
+beforeAll(async () => {
+  harness = await openApiHarness();
+  api = await harness.startCopy({ hashes: false });
+});
+afterAll(() => harness?.close());
+
+const PATH = '/v1/admin/first-steps';
+
+/** As settings of a new installation, which the API reads where it starts. */
+const missingSettings = missingForProduction({});
+
+test('first steps tick themselves as they are done, and everybody sees those that a permission lets them know of', async () => {
+  const admin = await newPerson(api, ['admin']);
+  const steps = async (bearer: string) => {
+    const shown = await send(api.url, 'GET', PATH, { bearer });
+    expect(shown.status, shown.text).toBe(200);
+    return Object.fromEntries(shown.body.steps.map((step: { name: string; done: boolean }) => [step.name, step.done]));
+  };
+  const begun = {
+    KEY_ENCRYPTION_KEY: true,
+    SMTP_URL: true,
+    'backups-recent': false,
+    'first-client': false,
+    'second-administrator': false,
+  };
+  expect(await steps(admin.bearer)).toEqual(begun);
+
+  const second = await newPerson(api, ['admin']);
+  expect(await steps(admin.bearer)).toEqual({ ...begun, 'second-administrator': true });
+  await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [second.id]);
+  expect(await steps(admin.bearer)).toEqual(begun);
+
+  await harness.newClient([]);
+  await harness.rows(
+    `INSERT INTO compliance_controls (control, status, population, sampled, exceptions, exception_count, observed,
+       observed_sha256, probe_version, release, collector, started_at, ended_at)
+     VALUES ('backups-recent', 'pass', 1, 1, '[]', 0, '{}', repeat('0', 64), 1, '0', 'worker', now(), now())`,
+  );
+  expect(await steps(admin.bearer)).toEqual({ ...begun, 'first-client': true, 'backups-recent': true });
+  await harness.rows(`UPDATE compliance_controls SET ended_at = now() - interval '1 day'`);
+  expect(await steps(admin.bearer)).toMatchObject({ 'backups-recent': false });
+
+  const asked = { ...testCaller, kind: 'system', name: 'test' } as const;
+  const { steps: lacking } = await readFirstSteps({ sql: api.ports.sql, missingSettings, modules: [] }, {}, asked);
+  expect(lacking.filter(({ done }) => !done).map(({ name }) => name)).toEqual([
+    'SMTP_URL',
+    'KEY_ENCRYPTION_KEY',
+    'second-administrator',
+  ]);
+  const reader = await harness.newClient(['clients:read']);
+  const { body: own } = await send(api.url, 'GET', PATH, { basic: reader });
+  expect(own).toEqual({ steps: [{ name: 'first-client', done: true }] });
+  const { bearer } = await newPerson(api);
+  expectProblem(await send(api.url, 'GET', PATH, { bearer }), 403, 'permission_missing');
+  expectProblem(await send(api.url, 'GET', PATH), 401, 'unauthenticated');
+});
