@@ -3,21 +3,18 @@ import type { Command } from 'commander';
 import { listAuditEventsEndpoint } from '#services/core/audit/contract.ts';
 import { plainSentence } from '#services/core/audit/read/event-sentences.ts';
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
-import { fitsFilter, followEvents, listEvents } from '#services/core/audit/read/list-events.ts';
+import { fitsFilter, followEvents, type ListEventsInput, listEvents } from '#services/core/audit/read/list-events.ts';
 import { findUserId } from '#services/core/identity/users/find-user-id.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { checked, wholeNumberOf } from '../arguments.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { type AuditPorts, withAuditLog } from './ports.ts';
 
-type Filters = {
-  readonly type?: string;
-  readonly actor?: string;
-  readonly target?: string;
-  readonly client?: string;
-  readonly trace?: string;
-};
-type TailOptions = GlobalOptions & Filters & { readonly lines: string; readonly follow?: boolean };
+type TailOptions = GlobalOptions &
+  Pick<ListEventsInput, 'type' | 'actor' | 'target' | 'client' | 'trace'> & {
+    readonly lines: string;
+    readonly follow?: boolean;
+  };
 
 /** `sallyport audit tail`. */
 export const registerAuditTail = (audit: Command): Command =>

@@ -9,8 +9,6 @@ const handMade: Readonly<Record<string, () => Loaded>> = {
   overview: () => import('./pages/overview.tsx'),
   inspector: () => import('./pages/inspector.tsx'),
   stream: () => import('./pages/stream.tsx'),
-  audit: () => import('./pages/audit.tsx'),
-  auditEvent: () => import('./pages/audit-event.tsx'),
   verifyReport: () => import('./pages/verify-report.tsx'),
 };
 

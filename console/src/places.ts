@@ -49,8 +49,6 @@ const handMade: readonly Place[] = [
     beside: 'imports',
     parts: () => import('./pages/backups-parts.ts'),
   }),
-  page('audit', '/audit', { permission: 'audit:read', ...at('evidence', 'audit', 'a') }),
-  page('auditEvent', '/audit/:id', { permission: 'audit:read' }),
   page('verifyReport', '/compliance/verify', {
     permission: 'compliance:read',
     wing: 'compliance',

@@ -270,6 +270,68 @@ test('the palette finds a person by the middle of the name, who is named instead
   expect(serious()).toEqual([]);
 });
 
+test('events are found by what is known of them, and the filters are kept under a name', async () => {
+  const { page, serious } = administrator;
+  await page.setViewportSize({ width: 1_280, height: 800 });
+  const { id, email } = await newSignedIn(harness.api);
+  await harness.harness.rows(`UPDATE users SET name = 'Ottilie Zorn' WHERE id = $1`, [id]);
+  await harness.seal();
+  await open(page, '/console/audit', 'Audit log');
+  const asked = (): string => new URL(page.url()).search;
+  /** Types, and takes what the browser then offers. */
+  const pick = async (field: string, typed: string, offered: string): Promise<void> => {
+    await page.getByRole('combobox', { name: field }).fill(typed);
+    const option = page.locator(`datalist option[value*="${offered}"]`);
+    await option.first().waitFor({ state: 'attached' });
+    await page.getByRole('combobox', { name: field }).fill((await option.first().getAttribute('value')) ?? '');
+  };
+  await pick('Target', 'tilie zo', `user · Ottilie Zorn · ${email}`);
+  await expect.poll(asked).toBe(`?target=user%3A${id}`);
+  await expect.poll(() => page.getByRole('combobox', { name: 'Target' }).inputValue()).toBe('Ottilie Zorn');
+  await pick('Type', 'account of', 'was created · user.created');
+  await expect.poll(asked).toBe(`?type=user.created&target=user%3A${id}`);
+  const rows = page.getByRole('list', { name: 'Audit log' }).getByRole('listitem');
+  await expect.poll(() => rows.count()).toBe(1);
+  expect(await rows.locator('.row-meta').getByRole('link').allInnerTexts()).toEqual(['Ottilie Zorn']);
+  await expectReadable(page, 'filtered');
+
+  await page.getByRole('textbox', { name: 'Name of a bookmark' }).fill('Account of Ottilie');
+  await page.getByRole('button', { name: 'Keep these filters' }).click();
+  await open(page, '/console/audit', 'Audit log');
+  await page.getByRole('navigation', { name: 'Bookmarks' }).getByRole('link', { name: 'Account of Ottilie' }).click();
+  await expect.poll(() => rows.count()).toBe(1);
+  expect(asked()).toBe(`?type=user.created&target=user%3A${id}`);
+  await expectReadable(page, 'kept');
+  await page.getByRole('button', { name: 'Remove Account of Ottilie' }).click();
+  await open(page, '/console/audit', 'Audit log');
+  expect(await page.getByRole('navigation', { name: 'Bookmarks' }).count()).toBe(0);
+
+  // What is no name is taken as it is: an id alone is that of a user. A time is that of the reader's clock.
+  await page.getByRole('combobox', { name: 'Target' }).fill(id);
+  await page.getByRole('combobox', { name: 'Target' }).press('Enter');
+  await expect.poll(asked).toBe(`?target=user%3A${id}`);
+  await expect.poll(() => rows.count()).toBe(1);
+  await page.getByLabel('Until').fill('2001-01-01T00:00');
+  await page.getByText('Nothing matches').waitFor();
+  expect(asked()).toBe(`?target=user%3A${id}&to=2001-01-01T00%3A00`);
+  expect(serious()).toEqual([]);
+});
+
+test('the palette has the acts of the page, and each opens its form', async () => {
+  const { page, serious } = administrator;
+  await open(page, '/console/people/{person}', '{email}');
+  await page.keyboard.press('Control+k');
+  await page.getByRole('option', { name: 'Disable', exact: true }).waitFor();
+  await expectReadable(page, 'acts');
+  await page.keyboard.type('disab');
+  await page.keyboard.press('Enter');
+  const dialog = page.getByRole('dialog', { name: `Disable: ${person.email}` });
+  await dialog.getByLabel('Reason').waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  expect(serious()).toEqual([]);
+});
+
 test('a job that was not done in time is named above the queues', async () => {
   await open(administrator.page, '/console/queues', 'Queues');
   await administrator.page.getByText('not succeeded in time: clean-up-expired-tokens').waitFor();

@@ -55,7 +55,6 @@ const SPECIAL: Readonly<Record<string, Omit<NewPage, 'path' | 'title'>>> = {
   overview: { none: 'No worker has reported yet' },
   stream: { none: 'Waiting for the next event' },
   backups: { none: 'No restore was rehearsed yet', first: { command: 'sallyport backup --out' } },
-  audit: { none: 'No event yet' },
   'api-keys': { none: 'There is no API key yet', first: { command: 'sallyport api-keys create' } },
   'signal-streams': { none: 'No system receives signals', first: { command: 'sallyport clients create' } },
 };
@@ -85,6 +84,6 @@ export const NEW_PAGES: readonly NewPage[] = [
     ...saidBy(place),
     ...SPECIAL[place.name],
   })),
-  { path: '/audit?type=session.ended', title: 'Audit log', none: 'No event matches' },
+  { path: '/audit?type=session.ended', title: 'Audit log', none: 'Nothing matches' },
   { path: '/signoffs?state=', title: 'Sign-offs', none: 'Nothing is here yet' },
 ];

@@ -151,16 +151,12 @@ export function useRead<N extends OperationName>(
 export const useReadBy = <T>(key: readonly unknown[], read: () => Promise<T>, every?: number) =>
   useQuery<T>({ queryKey: key, queryFn: read, ...(every === undefined ? {} : { refetchInterval: every }) });
 
-type Paged = { readonly next: string | null };
-type PagedName = { [N in OperationName]: Answer<N> extends Paged ? N : never }[OperationName];
-
-/** Reads a list page by page, by its cursor; shown again after `refetchInterval` milliseconds. */
-export const usePages = <N extends PagedName>(name: N, query: object, options: PagesOptions = {}) =>
-  usePagesByName<Answer<N>>(name, query, options);
-
-type PagesOptions = { readonly path?: object; readonly enabled?: boolean; readonly refetchInterval?: number };
-/** The same by the name of an operation alone; a list without a cursor is one page. */
-export const usePagesByName = <T>(name: string, query: object, { path, ...options }: PagesOptions = {}) =>
+/** Reads a list page by page, by its cursor; one without a cursor is one page. Shown again after `refetchInterval` milliseconds. */
+export const usePagesByName = <T>(
+  name: string,
+  query: object,
+  { path, ...options }: { readonly path?: object; readonly refetchInterval?: number } = {},
+) =>
   useInfiniteQuery({
     queryKey: [name, 'pages', query, path],
     queryFn: ({ pageParam }) =>
@@ -169,6 +165,6 @@ export const usePagesByName = <T>(name: string, query: object, { path, ...option
         query: { ...query, ...(pageParam === null ? {} : { cursor: pageParam }) },
       }) as Promise<T>,
     initialPageParam: null as string | null,
-    getNextPageParam: (last) => (last as Partial<Paged>).next ?? null,
+    getNextPageParam: (last) => (last as { readonly next?: string | null }).next ?? null,
     ...options,
   });

@@ -36,10 +36,14 @@ const nameOf = (key: string): Promise<NamedRef> =>
     waiting.push({ key, resolve, reject });
   });
 
+/** Whether it has a name to show instead of its id. */
+export const isNamed = (kind: string, id: string | null): boolean =>
+  id !== null && id.length <= LONGEST && KINDS.includes(kind);
+
 /** The name of a thing, once it is known; without one its id is shown. */
 export function useNamed(kind: string, id: string | null): NamedRef | undefined {
   const key = `${kind}:${id}`;
-  const enabled = id !== null && id.length <= LONGEST && KINDS.includes(kind);
+  const enabled = isNamed(kind, id);
   return useQuery({ queryKey: ['ref', key], queryFn: () => nameOf(key), enabled, staleTime: 60_000, retry: false })
     .data;
 }

@@ -1,8 +1,8 @@
+import { Fragment } from 'preact';
 import { useLocation } from 'preact-iso';
 import { callByName, useReadBy } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { DownloadButton } from '../parts/download.tsx';
-import { Events } from '../parts/events.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { hrefOf, type Place, placeOf } from '../places.ts';
@@ -10,7 +10,7 @@ import { common } from '../texts/common.ts';
 import { useLanguage, useTexts } from '../texts/languages.ts';
 import { actsOfRows, keyOf } from './group.ts';
 import { ItemActs, Rows, titleOfItem } from './list.tsx';
-import type { Item, Members, Operation } from './operation.ts';
+import type { Item, Members, Operation, Shape } from './operation.ts';
 import { resources } from './resources.ts';
 import { SectionShown, Sections } from './shown-sections.tsx';
 import { MemberFacts, StateBadges } from './value.tsx';
@@ -20,7 +20,9 @@ type Fold = NonNullable<Place['fold']>;
 
 /** An item of a list without an operation for one is looked for on this many pages. */
 const PAGES_MAX = 20;
-const isLong = ({ kind }: { readonly kind: string }): boolean => ['list', 'object', 'any'].includes(kind);
+/** What is more than a line; somebody by kind and id is less. */
+const isLong = ({ kind, members = {} }: Shape): boolean =>
+  ['list', 'object', 'any'].includes(kind) && Object.keys(members).join() !== 'kind,id';
 
 /** Reads one item by its own operation, or finds it in the list. */
 async function readItem(
@@ -88,6 +90,7 @@ export async function detailOf(fold: Fold) {
   const { segment, list, detail } = group;
   const members: Members = (detail ?? list).answer?.members ?? {};
   const parts = (await special.parts?.())?.parts;
+  const Around = (await special.around?.())?.Around ?? Fragment;
   function Page({ params, title }: PageProps) {
     const texts = useTexts(common);
     const words = useWords(segment);
@@ -158,16 +161,18 @@ export async function detailOf(fold: Fold) {
             ) : (
               <>
                 {parts === undefined ? null : <Sections parts={parts} at="above" item={shown} segment={segment} />}
-                <div class="grid">
-                  <Section title={texts.about}>
-                    <MemberFacts members={split(false)} item={shown} segment={segment} idName={group.key[0] ?? ''} />
-                  </Section>
-                  {Object.keys(split(true)).some((each) => shown[each] != null) ? (
-                    <Section title={texts.settings}>
-                      <MemberFacts members={split(true)} item={shown} segment={segment} />
+                <Around item={shown}>
+                  <div class="grid">
+                    <Section title={texts.about}>
+                      <MemberFacts members={split(false)} item={shown} segment={segment} idName={group.key[0] ?? ''} />
                     </Section>
-                  ) : null}
-                </div>
+                    {Object.keys(split(true)).some((each) => shown[each] != null) ? (
+                      <Section title={texts.settings}>
+                        <MemberFacts members={split(true)} item={shown} segment={segment} />
+                      </Section>
+                    ) : null}
+                  </div>
+                </Around>
                 {group.lists.map((each) => (
                   <Related
                     key={each.name}
@@ -183,9 +188,14 @@ export async function detailOf(fold: Fold) {
                 ))}
                 {parts === undefined ? null : <Sections parts={parts} at="below" item={shown} segment={segment} />}
                 {special.events === undefined ? null : can('audit:read') ? (
-                  <Events
-                    title={texts.happened}
-                    of={{ [special.events]: special.events === 'client' ? id : `${kindOf(list)}:${id}` }}
+                  <SectionShown
+                    section={{
+                      title: texts.happened,
+                      list: {
+                        of: 'audit-events',
+                        by: { [special.events]: special.events === 'client' ? id : `${kindOf(list)}:${id}` },
+                      },
+                    }}
                   />
                 ) : (
                   <p class="dim">{texts.noAudit}</p>

@@ -3,19 +3,22 @@ import { useEffect, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
 import { usePagesByName, useReadBy } from '../data/api.ts';
 import { useCan, useSession } from '../data/session.tsx';
-import { addressWith, Filter } from '../parts/filter.tsx';
-import { Foreign } from '../parts/format.tsx';
-import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
-import { Empty } from '../parts/states.tsx';
+import { Bookmarks } from '../parts/bookmarks.tsx';
+import { addressWith } from '../parts/filter.tsx';
+import { Foreign, useNumber } from '../parts/format.tsx';
+import { PageHead, type PageProps, Row } from '../parts/page.tsx';
+import { Picker, RefPicker } from '../parts/picker.tsx';
+import { KINDS } from '../parts/ref.tsx';
+import { Empty, Shown } from '../parts/states.tsx';
 import { Views } from '../parts/views.tsx';
 import { hrefOf, isOpen, type Place, placeOf } from '../places.ts';
 import { common } from '../texts/common.ts';
 import { operations } from '../texts/generated/operations.ts';
-import { fill, useTexts } from '../texts/languages.ts';
+import { fill, useLanguage, useTexts } from '../texts/languages.ts';
 import { OperationAct } from './act.tsx';
 import { actsOfRows, addressOf, type Group, hasPage, keyOf } from './group.ts';
 import type { Item, Members, Operation, Shape } from './operation.ts';
-import type { Above, Resource } from './resource.ts';
+import type { Above, Choices, Resource } from './resource.ts';
 import type { Section } from './sections.ts';
 import { StateBadges, Value } from './value.tsx';
 import { useWords } from './words.ts';
@@ -23,11 +26,18 @@ import { useWords } from './words.ts';
 type Fold = NonNullable<Place['fold']>;
 
 const LIMIT = 50;
+/** On the page of something else. */
+const FEW = 20;
 const WAIT_MS = 250;
+/** With more filters than this they are narrow. */
+const MANY = 4;
 const SCALAR = ['text', 'number', 'time', 'id'];
 const NAMES = ['name', 'title', 'summary', 'email', 'kind'];
 
-const queryOf = ({ answer }: Operation, query: object) => ({ ...(answer?.paged ? { limit: LIMIT } : {}), ...query });
+const queryOf = ({ answer }: Operation, query: object, limit = LIMIT) => ({
+  ...(answer?.paged ? { limit } : {}),
+  ...query,
+});
 
 /** What a row names in an item: a member, or `check.ended_at` of one. */
 const valueAt = (item: Item, path: string): unknown =>
@@ -117,7 +127,7 @@ export function ItemActs({
   );
 }
 
-/** The rows of a list. */
+/** The rows of a list, read page by page. It says how many are shown, never how many there are. */
 export function Rows({
   operation,
   special,
@@ -126,6 +136,7 @@ export function Rows({
   path,
   acts = [],
   label,
+  limit = LIMIT,
   query = {},
   only = () => true,
   above: Top,
@@ -140,6 +151,7 @@ export function Rows({
   /** What may be done to a row of a list of one item, whose parameters are in `path`. */
   readonly acts?: readonly Operation[];
   readonly label: string;
+  readonly limit?: number;
   readonly query?: Readonly<Record<string, string>>;
   /** Which of its items are shown. */
   readonly only?: (item: Item) => boolean;
@@ -147,14 +159,20 @@ export function Rows({
   readonly empty?: ComponentChildren;
 }) {
   const words = useWords(segment);
-  const { inRow } = special;
-  const InRow = useReadBy([special.list, 'in a row'], async () => (await inRow?.())?.InRow ?? null).data;
+  const texts = useTexts(common);
+  const number = useNumber();
+  const { inRow, asRow } = special;
+  const loaded = useReadBy([special.list, 'in a row'], async () => ({
+    ...(await inRow?.()),
+    ...(await asRow?.()),
+  })).data;
+  const { InRow, AsRow } = loaded ?? {};
   const { answer } = operation;
   const members = answer?.members ?? {};
   const row = rowOf(special, members);
   const place = group === undefined ? undefined : placeOf(group.segment);
   const isPage = group !== undefined && place !== undefined && hasPage(group, special);
-  const pages = usePagesByName<Item>(operation.name, queryOf(operation, query), {
+  const pages = usePagesByName<Item>(operation.name, queryOf(operation, query, limit), {
     ...(path === undefined ? {} : { path }),
     ...(special.every === undefined ? {} : { refetchInterval: special.every }),
   });
@@ -162,54 +180,80 @@ export function Rows({
   return (
     <>
       {Top === undefined || answered === undefined ? null : <Top answer={answered} />}
-      <PagedList
-        label={label}
-        pages={pages}
-        itemsOf={(page) => ((page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only)}
-        empty={
-          empty ?? (
-            <Empty title={words.place('none')}>
-              <p>{words.place('why')}</p>
-            </Empty>
-          )
-        }
-      >
-        {(item: Item, at) => (
-          <Row
-            key={group === undefined ? JSON.stringify(item) : addressOf(group, item) || at}
-            href={isPage ? `${hrefOf(place)}/${addressOf(group, item)}` : special.leads?.(item as never)}
-            title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
-            meta={row.meta
-              .map((name) => [name, shapeAt(members, name) as Shape, valueAt(item, name)] as const)
-              .filter(([, , value]) => isShown(value))
-              .map(([name, shape, value]) => (
-                <span key={name}>
-                  {isNamed(shape, name) ? `${words.member(name)} ` : null}
-                  <Value name={name} shape={shape} value={value} segment={segment} isInline />
-                </span>
-              ))}
-            below={InRow == null ? undefined : <InRow item={item} />}
-            side={
-              <>
-                <StateBadges special={special} names={row.badges} members={members} item={item} segment={segment} />
-                {group === undefined || isPage ? null : (
-                  <ItemActs group={group} special={special} item={item} members={members} />
+      <Shown query={pages} lines={5}>
+        {({ pages: read }) => {
+          const items = read.flatMap((page) => (page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only);
+          if (items.length === 0)
+            return (
+              empty ?? (
+                <Empty title={words.place('none')}>
+                  <p>{words.place('why')}</p>
+                </Empty>
+              )
+            );
+          return (
+            <>
+              <ul class="rows" aria-label={label}>
+                {items.map((item, at) =>
+                  asRow !== undefined ? (
+                    AsRow && <AsRow key={at} item={item} />
+                  ) : (
+                    <Row
+                      key={group === undefined ? JSON.stringify(item) : addressOf(group, item) || at}
+                      href={isPage ? `${hrefOf(place)}/${addressOf(group, item)}` : special.leads?.(item as never)}
+                      title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
+                      meta={row.meta
+                        .map((name) => [name, shapeAt(members, name) as Shape, valueAt(item, name)] as const)
+                        .filter(([, , value]) => isShown(value))
+                        .map(([name, shape, value]) => (
+                          <span key={name}>
+                            {isNamed(shape, name) ? `${words.member(name)} ` : null}
+                            <Value name={name} shape={shape} value={value} segment={segment} isInline />
+                          </span>
+                        ))}
+                      below={InRow === undefined ? undefined : <InRow item={item} />}
+                      side={
+                        <>
+                          <StateBadges
+                            special={special}
+                            names={row.badges}
+                            members={members}
+                            item={item}
+                            segment={segment}
+                          />
+                          {group === undefined || isPage ? null : (
+                            <ItemActs group={group} special={special} item={item} members={members} />
+                          )}
+                          {acts.map((act) => (
+                            <OperationAct
+                              key={act.name}
+                              operation={act}
+                              params={Object.fromEntries(
+                                act.params.map((param) => [param, path?.[param] ?? String(item[param])]),
+                              )}
+                              name={titleOfItem(special, members, item, words.value)}
+                            />
+                          ))}
+                        </>
+                      }
+                    />
+                  ),
                 )}
-                {acts.map((act) => (
-                  <OperationAct
-                    key={act.name}
-                    operation={act}
-                    params={Object.fromEntries(
-                      act.params.map((param) => [param, path?.[param] ?? String(item[param])]),
-                    )}
-                    name={titleOfItem(special, members, item, words.value)}
-                  />
-                ))}
-              </>
-            }
-          />
-        )}
-      </PagedList>
+              </ul>
+              <div class="list-foot">
+                <span class="dim small" role="status">
+                  {fill(pages.hasNextPage ? texts.shownMore : texts.shown, { count: number(items.length) })}
+                </span>
+                {pages.hasNextPage ? (
+                  <button type="button" disabled={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
+                    {texts.loadMore}
+                  </button>
+                ) : null}
+              </div>
+            </>
+          );
+        }}
+      </Shown>
     </>
   );
 }
@@ -241,26 +285,29 @@ export function Listed({
       special={{ ...special, row }}
       segment={group.segment}
       group={group}
+      limit={FEW}
       query={by}
     />
   );
 }
 
+/** Bounds that are days; others are to the minute. */
+const IS_DAY = /_(?:from|to)$/;
+
 /** A text to search by, kept in the address a moment after it was typed. */
 function Search({
   name,
+  label,
   shape,
   value,
-  segment,
   onChange,
 }: {
   readonly name: string;
+  readonly label: string;
   readonly shape: Shape;
   readonly value: string;
-  readonly segment: string;
   readonly onChange: (value: string) => void;
 }) {
-  const words = useWords(segment);
   const texts = useTexts(common);
   const [typed, setTyped] = useState(value);
   useEffect(() => setTyped(value), [value]);
@@ -273,10 +320,11 @@ function Search({
   }, [typed]);
   return (
     <span class="search">
+      {shape.kind === 'time' ? <span class="dim small">{label}</span> : null}
       <input
-        type={shape.kind === 'time' ? 'date' : 'search'}
-        aria-label={words.member(name)}
-        placeholder={words.member(name)}
+        type={shape.kind !== 'time' ? 'search' : IS_DAY.test(name) ? 'date' : 'datetime-local'}
+        aria-label={label}
+        placeholder={label}
         value={typed}
         maxLength={shape.max}
         autoComplete="off"
@@ -298,50 +346,63 @@ function Filters({
   segment,
   path,
   begins,
+  choices,
 }: {
   readonly operation: Operation;
   readonly segment: string;
   readonly path: string;
   readonly begins: Readonly<Record<string, string>>;
+  readonly choices: Choices;
 }) {
   const words = useWords(segment);
   const texts = useTexts(common);
+  const language = useLanguage();
   const { query, route } = useLocation();
   const members = Object.entries(operation.members);
   if (members.length === 0) return null;
   const given = Object.fromEntries(members.map(([name]) => [name, query[name] ?? begins[name] ?? '']));
   const go = (name: string, value: string): void => route(addressWith(path, { ...given, [name]: value }, begins), true);
+  const filterOf = (name: string, shape: Shape) => {
+    const value = given[name] ?? '';
+    const shared = { label: words.member(name), value, onChange: (next: string) => go(name, next) };
+    const options = choices[name]?.(language);
+    if (options !== undefined) {
+      const known = (text: string) => options.find(([each]) => each === text)?.[0];
+      const called = options.find(([each]) => each === value)?.[1];
+      return <Picker key={name} {...shared} called={called} options={options} read={known} />;
+    }
+    if (name in KINDS) return <RefPicker key={name} {...shared} kind={KINDS[name]} />;
+    return shape.kind === 'choice' ? (
+      <select
+        key={name}
+        aria-label={shared.label}
+        value={value}
+        onChange={(event) => go(name, event.currentTarget.value)}
+      >
+        <option value="">{`${shared.label}: ${texts.every}`}</option>
+        {(shape.choices ?? []).map((choice) => (
+          <option key={choice} value={choice}>
+            {words.value(choice)}
+          </option>
+        ))}
+      </select>
+    ) : (
+      <Search key={name} {...shared} name={name} shape={shape} />
+    );
+  };
   return (
-    <search class="toolbar">
-      {members.map(([name, shape]) =>
-        shape.kind === 'choice' ? (
-          <Filter
-            key={name}
-            label={words.member(name)}
-            every={`${words.member(name)}: ${texts.every}`}
-            value={given[name] ?? ''}
-            options={(shape.choices ?? []).map((choice) => [choice, words.value(choice)] as const)}
-            onChange={(value) => go(name, value)}
-          />
-        ) : (
-          <Search
-            key={name}
-            name={name}
-            shape={shape}
-            value={given[name] ?? ''}
-            segment={segment}
-            onChange={(value) => go(name, value)}
-          />
-        ),
-      )}
-    </search>
+    <Bookmarks path={path}>
+      <search class={members.length > MANY ? 'toolbar fields' : 'toolbar'}>
+        {members.map(([name, shape]) => filterOf(name, shape))}
+      </search>
+    </Bookmarks>
   );
 }
 
-/** A chosen day is its first instant, or its last where a filter ends; undefined for what is no day. */
+/** A chosen day is its first instant, or its last where a filter ends; undefined for what is no time. */
 function toWire({ kind }: Shape, name: string, value: string): string | undefined {
   if (kind !== 'time') return value;
-  const at = new Date(`${value}T${/_to$/.test(name) ? '23:59:59.999' : '00:00:00'}`);
+  const at = new Date(IS_DAY.test(name) ? `${value}T${name.endsWith('_to') ? '23:59:59.999' : '00:00:00'}` : value);
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }
 
@@ -349,6 +410,7 @@ function toWire({ kind }: Shape, name: string, value: string): string | undefine
 export async function listOf({ group, special }: Fold) {
   const { list, segment, creates } = group;
   const above = (await special.above?.())?.Above;
+  const choices = (await special.choices?.())?.choices ?? {};
   const { begins = {}, ended = [] } = special;
   function Page({ title }: PageProps) {
     const words = useWords(segment);
@@ -379,7 +441,7 @@ export async function listOf({ group, special }: Fold) {
               ))}
         </PageHead>
         <Views of={place} />
-        <Filters operation={list} segment={segment} path={path} begins={begins} />
+        <Filters operation={list} segment={segment} path={path} begins={begins} choices={choices} />
         {ended
           .filter(() => can('audit:read'))
           .map((type) => (

@@ -1,7 +1,14 @@
 import type { LanguageTag } from '../texts/in-languages.ts';
 
 /** Where the operations of administrators are: what is below has pages here, unless it is for people or callers themselves. */
-export const COLLECTIONS = ['/v1/admin/', '/v1/compliance/', '/v1/handoff/signoffs', '/v1/keys', '/v1/siem/'] as const;
+export const COLLECTIONS = [
+  '/v1/admin/',
+  '/v1/audit/events',
+  '/v1/compliance/',
+  '/v1/handoff/signoffs',
+  '/v1/keys',
+  '/v1/siem/',
+] as const;
 /** The parts of a path that name the kind of thing, and those after them. */
 function split(path: string) {
   const parts = path.split('/');

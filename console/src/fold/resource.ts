@@ -1,7 +1,9 @@
-import type { ComponentType } from 'preact';
+import type { ComponentChildren, ComponentType } from 'preact';
 import type { OperationName } from '../../../sdks/client/src/index.ts';
 import type { Answer } from '../data/api.ts';
 import type { IconName } from '../parts/icons.tsx';
+import type { Option } from '../parts/picker.tsx';
+import type { LanguageTag } from '../texts/languages.ts';
 import type { COLLECTIONS, Item } from './operation.ts';
 import type { Parts } from './sections.ts';
 
@@ -12,6 +14,8 @@ type ListName = {
 
 type InRow = ComponentType<{ readonly item: Item }>;
 export type Above = ComponentType<{ readonly answer: Item }>;
+/** What members of the query may be, where their contract does not say it. */
+export type Choices = Readonly<Record<string, (language: LanguageTag) => readonly Option[]>>;
 
 /** What is special about a resource; what is left out follows from the contracts of its operations. */
 export type Resource = {
@@ -65,6 +69,13 @@ export type Resource = {
   readonly above?: () => Promise<{ readonly Above: Above }>;
   /** What a row shows over its whole width. */
   readonly inRow?: () => Promise<{ readonly InRow: InRow }>;
+  /** A row that is not made of members. */
+  readonly asRow?: () => Promise<{ readonly AsRow: InRow }>;
+  /** What its page shows around its members. */
+  readonly around?: () => Promise<{
+    readonly Around: ComponentType<{ readonly item: Item; readonly children: ComponentChildren }>;
+  }>;
+  readonly choices?: () => Promise<{ readonly choices: Choices }>;
 };
 
 type Within<K extends string, V> = V extends readonly unknown[]
@@ -75,13 +86,17 @@ type Within<K extends string, V> = V extends readonly unknown[]
 /** Names of members, and of members of those. */
 type Paths<T> = readonly { [K in keyof T & string]: K | Within<K, NonNullable<T[K]>> }[keyof T & string][];
 type Own = 'list' | 'of' | 'title' | 'row' | 'badges' | 'counted' | 'elsewhere' | 'when' | 'blast' | 'also' | 'leads';
-type Typed<L, I> = Omit<Resource, Own> & {
+/** Members of what reads one item of a list. */
+type InDetail<N extends string> = {
+  [O in OperationName]: O extends `${N}/{${string}}` ? keyof Answer<O> & string : never;
+}[OperationName];
+type Typed<L, I, D> = Omit<Resource, Own> & {
   readonly of?: L;
   readonly title?: (item: I, word: (value: string) => string) => string;
   readonly row?: Paths<I>;
   readonly badges?: readonly (keyof I & string)[];
   readonly counted?: (item: I) => readonly [count: number, of: number];
-  readonly elsewhere?: readonly (keyof I & string)[];
+  readonly elsewhere?: readonly ((keyof I & string) | D)[];
   readonly blast?: readonly (keyof I & string)[];
   readonly when?: { readonly [A in OperationName]?: (item: I & Item) => boolean };
   readonly also?: { readonly [A in OperationName]?: (item: I) => Item };
@@ -94,5 +109,5 @@ type Typed<L, I> = Omit<Resource, Own> & {
  */
 export const resource = <N extends ListName, L extends keyof Answer<N> = keyof Answer<N>>(
   list: N,
-  special: Typed<L, ItemIn<Answer<N>, L>>,
+  special: Typed<L, ItemIn<Answer<N>, L>, InDetail<N>>,
 ): Resource => ({ ...special, list }) as Resource;

@@ -215,6 +215,16 @@ export const resources: readonly Resource[] = [
     events: 'client',
   }),
   resource('GET /v1/admin/agents/{agent_id}/why', { row: REFUSED, badges: ['code'] }),
+  resource('GET /v1/audit/events', {
+    path: 'audit',
+    at: { group: 'evidence', icon: 'audit', key: 'a' },
+    row: ['type'],
+    badges: ['altered', 'outcome'],
+    elsewhere: ['detail', 'leaf', 'personal', 'origin', 'index'],
+    asRow: () => import('../pages/audit.tsx'),
+    around: () => import('../pages/audit-event.tsx'),
+    choices: () => import('../pages/audit.tsx'),
+  }),
   resource('GET /v1/compliance/reports', {
     path: 'compliance/reports',
     beside: 'compliance-controls',

@@ -47,8 +47,6 @@ export type Section = {
     readonly by?: Readonly<Record<string, string>>;
     readonly only?: (item: Item) => boolean;
   };
-  /** Sealed events that a filter finds. For readers of the audit log. */
-  readonly events?: Readonly<Record<string, string>>;
 };
 /** What another operation answers, as sections below one title. */
 export type Asked = {

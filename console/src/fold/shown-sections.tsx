@@ -4,16 +4,17 @@ import { visibleText } from '../data/visible-text.ts';
 import { BundleCheck } from '../parts/bundle-check.tsx';
 import { Command, CommandLine, CopyId, commandLine } from '../parts/copy.tsx';
 import { DownloadButton } from '../parts/download.tsx';
-import { Events } from '../parts/events.tsx';
+import { addressWith } from '../parts/filter.tsx';
 import { Foreign } from '../parts/format.tsx';
 import { Json } from '../parts/json.tsx';
 import { Section as Card, Facts, PageHead, type PageProps } from '../parts/page.tsx';
 import { Ref } from '../parts/ref.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { Views } from '../parts/views.tsx';
-import { isOpen, type Place, placeOf } from '../places.ts';
+import { hrefOf, isOpen, type Place, placeOf } from '../places.ts';
+import { common } from '../texts/common.ts';
 import { operations } from '../texts/generated/operations.ts';
-import { useLanguage } from '../texts/languages.ts';
+import { useLanguage, useTexts } from '../texts/languages.ts';
 import { OperationAct } from './act.tsx';
 import { Listed } from './list.tsx';
 import type { Item } from './operation.ts';
@@ -25,6 +26,12 @@ function Body({ section, title }: { readonly section: Section; readonly title: s
   const { tone, strong, act, says = [], facts = [], steps, json, copy } = section;
   const { progress, link, command, file, bundle, none, list } = section;
   const helping = operations.find(({ name }) => name === act?.does);
+  const empty =
+    none === undefined ? undefined : (
+      <Empty title={none[0]}>
+        <p>{none[1]}</p>
+      </Empty>
+    );
   return (
     <div class={tone === undefined ? 'parts' : `note ${tone}`}>
       {strong === undefined ? null : (
@@ -88,12 +95,7 @@ function Body({ section, title }: { readonly section: Section; readonly title: s
         </p>
       )}
       {bundle === undefined ? null : <BundleCheck read={() => readFile(bundle)} />}
-      {none === undefined ? null : (
-        <Empty title={none[0]}>
-          <p>{none[1]}</p>
-        </Empty>
-      )}
-      {list === undefined ? null : <Listed label={title} {...list} />}
+      {list === undefined ? empty : <Listed label={title} empty={empty} {...list} />}
     </div>
   );
 }
@@ -119,19 +121,20 @@ function Answered({ asked: { title, reads, path, shows } }: { readonly asked: As
 /** One section, if the reader may see it. */
 export function SectionShown({ section }: { readonly section: Section | Asked }) {
   const language = useLanguage();
+  const texts = useTexts(common);
   const { permissions, left_out: leftOut } = useSession();
   if ('reads' in section) return <Answered asked={section} />;
-  const { title, events, none, list } = section;
-  if (events !== undefined)
-    return permissions.includes('audit:read') ? (
-      <Events title={title ?? ''} of={events} {...(none === undefined ? {} : { none })} />
-    ) : null;
-  if (list !== undefined && !isOpen(placeOf(list.of) as Place, permissions, leftOut)) return null;
+  const { title, list } = section;
+  const place = list === undefined ? undefined : placeOf(list.of);
+  if (place !== undefined && !isOpen(place, permissions, leftOut)) return null;
   const heading = title ?? (list === undefined ? undefined : placeText(list.of, 'many', language));
   return heading === undefined ? (
     <Body section={section} title="" />
   ) : (
-    <Card title={heading}>
+    <Card
+      title={heading}
+      acts={place && list?.by ? <a href={addressWith(hrefOf(place), list.by)}>{texts.all}</a> : undefined}
+    >
       <Body section={section} title={heading} />
     </Card>
   );

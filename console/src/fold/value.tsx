@@ -18,6 +18,8 @@ const TONES: Readonly<Record<string, Tone | null>> = {
   admin: null,
   applied: 'good',
   approved: 'accent',
+  'audit-events.counted': 'plain',
+  'audit-events.ok': 'plain',
   collecting: 'accent',
   completed: 'good',
   compromised: 'bad',
@@ -54,8 +56,11 @@ const TONES: Readonly<Record<string, Tone | null>> = {
   silent: 'warn',
   waiting: 'accent',
 };
+/** How loud other values are. */
+const USUAL: Readonly<Record<string, Tone>> = { 'audit-events': 'warn' };
 /** Members that are loud when they are set. */
 const LOUD: Readonly<Record<string, Tone>> = {
+  altered: 'bad',
   behind: 'warn',
   dead: 'bad',
   disabled: 'bad',
@@ -98,7 +103,7 @@ function StateBadge({ name, shape, item, segment }: Of & { readonly name: string
   if (shape.kind === 'yes' || shape.kind === 'time')
     return <Badge tone={LOUD[name] ?? 'plain'}>{words.member(name)}</Badge>;
   const tone = LOUD[name] ?? TONES[`${segment}.${value}`] ?? TONES[String(value)];
-  return tone === null ? null : <Badge tone={tone ?? 'plain'}>{words.value(String(value))}</Badge>;
+  return tone === null ? null : <Badge tone={tone ?? USUAL[segment] ?? 'plain'}>{words.value(String(value))}</Badge>;
 }
 
 /** The badges of an item: how many of how many, and its states. */

@@ -1,54 +1,18 @@
-import { useLocation } from 'preact-iso';
-import { type Answer, usePages } from '../data/api.ts';
+import type { Answer } from '../data/api.ts';
+import { isNamed } from '../data/refs.ts';
 import { visibleText } from '../data/visible-text.ts';
-import { addressWith } from '../parts/filter.tsx';
-import { Badge, Foreign, Time, type Tone } from '../parts/format.tsx';
-import { PagedList, PageHead, type PageProps, Row } from '../parts/page.tsx';
+import type { Item } from '../fold/operation.ts';
+import type { Choices } from '../fold/resource.ts';
+import { StateBadges } from '../fold/value.tsx';
+import { useWords } from '../fold/words.ts';
+import { Foreign, Time } from '../parts/format.tsx';
+import { Row } from '../parts/page.tsx';
+import type { Option } from '../parts/picker.tsx';
 import { Name, Ref } from '../parts/ref.tsx';
-import { Empty } from '../parts/states.tsx';
 import { eventSentences } from '../texts/generated/events.ts';
-import { fill, inLanguages, useLanguage, useTexts } from '../texts/languages.ts';
-
-const texts = inLanguages({
-  en: {
-    lead: 'Every security event, sealed: what is here cannot be changed unnoticed',
-    type: 'Type: user.login',
-    actor: 'Actor: user:0190…',
-    target: 'Target: session:0190…',
-    client: 'Client id',
-    trace: 'Trace id',
-    search: 'Search',
-    none: 'No event yet',
-    noneWhy: 'Each sign-in, token, act and change is here about a second after it happened, once a worker runs.',
-    noMatch: 'No event matches',
-    noMatchWhy:
-      'A type is written as in the reference, such as user.login. An actor and a target have their kind before the id, such as user:0190…, and are compared as a whole.',
-    number: 'number {seq}',
-    altered: 'altered',
-  },
-  de: {
-    lead: 'Jedes Sicherheitsereignis, versiegelt: was hier steht, lässt sich nicht unbemerkt ändern',
-    type: 'Art: user.login',
-    actor: 'Wer: user:0190…',
-    target: 'Ziel: session:0190…',
-    client: 'Client-ID',
-    trace: 'Trace-ID',
-    search: 'Suchen',
-    none: 'Noch kein Ereignis',
-    noneWhy:
-      'Jede Anmeldung, jedes Token, jede Handlung und Änderung steht etwa eine Sekunde danach hier, sobald ein Worker läuft.',
-    noMatch: 'Kein Ereignis passt',
-    noMatchWhy:
-      'Eine Art schreibt man wie in der Referenz, etwa user.login. Wer und Ziel haben ihre Art vor der ID, etwa user:0190…, und werden als Ganzes verglichen.',
-    number: 'Nummer {seq}',
-    altered: 'verändert',
-  },
-});
+import { useLanguage } from '../texts/languages.ts';
 
 export type AuditEvent = Answer<'GET /v1/audit/events'>['events'][number];
-
-/** Outcomes other than success and a sum of many events deserve a look. */
-export const outcomeTone = (outcome: string): Tone => (['ok', 'counted'].includes(outcome) ? 'plain' : 'warn');
 
 /** What happened, with people and things by their names. @param withLinks not within a link */
 export function Sentence({ event, withLinks = false }: { readonly event: AuditEvent; readonly withLinks?: boolean }) {
@@ -75,80 +39,57 @@ export function Sentence({ event, withLinks = false }: { readonly event: AuditEv
   return <>{parts.map((part, at) => (at % 2 === 0 ? part : <span key={part}>{said(part)}</span>))}</>;
 }
 
-/** One event as a row; the live stream shows the same. */
-export function EventRow({ event }: { readonly event: AuditEvent }) {
-  const own = useTexts(texts);
+/** One event as a row: a sentence, and below it those that it names, as links. */
+export function AsRow({ item }: { readonly item: Item }) {
+  const words = useWords('audit-events');
+  const event = item as AuditEvent;
+  const { actor, target, client_id: client } = event;
+  const parties = [actor, target, { kind: 'client', id: client }].filter((party) => party !== null);
   return (
     <Row
       href={`/console/audit/${event.seq}`}
       title={<Sentence event={event} />}
       meta={
         <>
-          <Ref {...event.actor} />
-          {event.target === null ? null : <Ref {...event.target} />}
+          {parties
+            .filter(({ kind, id }) => isNamed(kind, id))
+            .map((party) => (
+              <Ref key={`${party.kind}:${party.id}`} {...party} />
+            ))}
           <code>{event.type}</code>
           <Time at={event.occurred_at} />
-          <span>{fill(own.number, { seq: event.seq })}</span>
+          <span>{`${words.member('seq')} ${event.seq}`}</span>
         </>
       }
       side={
-        <>
-          {event.altered === true ? <Badge tone="bad">{own.altered}</Badge> : null}
-          <Badge tone={outcomeTone(event.outcome)}>{event.outcome}</Badge>
-        </>
+        <StateBadges
+          special={{ list: 'GET /v1/audit/events' }}
+          names={['altered', 'outcome']}
+          members={{ altered: { kind: 'yes' } }}
+          item={item}
+          segment="audit-events"
+        />
       }
     />
   );
 }
 
-const FILTERS = ['type', 'actor', 'target', 'client', 'trace'] as const;
-
-export function Page({ title }: PageProps) {
-  const own = useTexts(texts);
-  const { query, route } = useLocation();
-  const given = FILTERS.flatMap((name) => (query[name] ? [[name, query[name]] as const] : []));
-  const submit = (event: SubmitEvent): void => {
-    event.preventDefault();
-    const form = new FormData(event.currentTarget as HTMLFormElement);
-    const members = FILTERS.map((name) => [name, String(form.get(name) ?? '').trim()]);
-    route(addressWith('/console/audit', Object.fromEntries(members)), true);
-  };
-  const pages = usePages('GET /v1/audit/events', { limit: 50, ...Object.fromEntries(given) });
-  return (
-    <div class="page">
-      <PageHead title={title} lead={own.lead} />
-      <search>
-        <form class="toolbar fields" onSubmit={submit} key={JSON.stringify(given)}>
-          {FILTERS.map((name) => (
-            <input
-              key={name}
-              type="search"
-              name={name}
-              aria-label={own[name]}
-              placeholder={own[name]}
-              defaultValue={query[name] ?? ''}
-              maxLength={255}
-              spellcheck={false}
-              autoComplete="off"
-            />
-          ))}
-          <button type="submit">{own.search}</button>
-        </form>
-      </search>
-      <div>
-        <PagedList
-          label={title}
-          pages={pages}
-          itemsOf={(page) => page.events}
-          empty={
-            <Empty title={given.length === 0 ? own.none : own.noMatch}>
-              <p>{given.length === 0 ? own.noneWhy : own.noMatchWhy}</p>
-            </Empty>
-          }
-        >
-          {(event: AuditEvent) => <EventRow key={event.seq} event={event} />}
-        </PagedList>
-      </div>
-    </div>
-  );
+/** `{actor} revoked {target}` → `Revoked … · token.revoked`: what a type of event is called, whoever it is about. */
+function calledBy(type: string, sentence: string): string {
+  const words = sentence.replaceAll(/\{[\w:]+\}/g, '…').replace(/^… /, '');
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)} · ${type}`;
 }
+
+/** The types of events, by what they say. */
+export const choices: Choices = {
+  type: (language) => {
+    const at = language === 'de' ? 1 : 0;
+    const sentences = Object.entries(eventSentences).map(
+      ([key, texts]) => [key.replace(/ .*/, ''), texts[at] ?? ''] as const,
+    );
+    // Where outcomes have sentences, the first one stands for the type.
+    return [...new Map(sentences.reverse())]
+      .map(([type, said]): Option => [type, calledBy(type, said)])
+      .sort(([, one], [, other]) => one.localeCompare(other, language));
+  },
+};

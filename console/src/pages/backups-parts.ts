@@ -42,12 +42,12 @@ export const parts = partsOf()(
       },
       {
         title: texts.rehearsals,
-        events: { type: 'operations.restore_rehearsed' },
+        list: { of: 'audit-events', by: { type: 'operations.restore_rehearsed' } },
         none: [texts.noRehearsals, texts.noRehearsalsWhy],
       },
       {
         title: texts.restores,
-        events: { type: 'operations.backup_restored' },
+        list: { of: 'audit-events', by: { type: 'operations.backup_restored' } },
         none: [texts.noRestores, texts.noRestoresWhy],
       },
       { says: [texts.make], command: ['backup', '--out', 'sallyport.backup', '--key-file', 'backup.key'] },

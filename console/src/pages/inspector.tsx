@@ -2,6 +2,7 @@ import { useMutation } from '@tanstack/preact-query';
 import { useState } from 'preact/hooks';
 import { type Answer, call } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
+import { useWords } from '../fold/words.ts';
 import { ActButton } from '../parts/act.tsx';
 import { Command, commandLine } from '../parts/copy.tsx';
 import { Foreign, Id, Time } from '../parts/format.tsx';
@@ -21,20 +22,11 @@ const texts = inLanguages({
     refresh: 'A refresh token that has not ended',
     inactive: 'Not accepted',
     why: 'Why it ended',
-    reason: 'Reason',
     rule: 'Rule',
-    cause: 'Event',
-    at: 'When',
     lost: 'A lost answer was repeated',
     claims: 'What it says',
     unverified: 'Read from the token itself, which is not accepted: do not rely on it.',
-    subject: 'Subject',
-    client: 'Client',
-    audience: 'Audience',
-    scope: 'Scope',
-    session: 'Session',
     issued: 'Issued',
-    expires: 'Expires',
     revoke: 'Revoke',
     revokeTitle: 'Revoke this token',
     revokeLead: 'Every service that follows the feed refuses it within a second. Its session goes on.',
@@ -49,20 +41,11 @@ const texts = inLanguages({
     refresh: 'Ein Refresh-Token, das nicht beendet ist',
     inactive: 'Nicht angenommen',
     why: 'Warum es endete',
-    reason: 'Grund',
     rule: 'Regel',
-    cause: 'Ereignis',
-    at: 'Wann',
     lost: 'Eine verlorene Antwort wurde wiederholt',
     claims: 'Was darin steht',
     unverified: 'Aus dem Token selbst gelesen, das nicht angenommen wird: Verlassen Sie sich nicht darauf.',
-    subject: 'Subjekt',
-    client: 'Client',
-    audience: 'Audience',
-    scope: 'Scope',
-    session: 'Sitzung',
     issued: 'Ausgestellt',
-    expires: 'Läuft ab',
     revoke: 'Widerrufen',
     revokeTitle: 'Dieses Token widerrufen',
     revokeLead: 'Jeder Dienst, der dem Feed folgt, lehnt es binnen einer Sekunde ab. Seine Sitzung läuft weiter.',
@@ -109,20 +92,19 @@ function Claims({
   readonly isTrusted: boolean;
 }) {
   const own = useTexts(texts);
-  const textOf = (name: string) => <Foreign>{String(claims[name] ?? '–')}</Foreign>;
+  const words = useWords('inspector');
+  const shown = { subject: 'sub', client: 'client_id', audience: 'aud', scope: 'scope', session_id: 'sid' };
   return (
     <Section title={own.claims}>
       <div class="verdict">
         {isTrusted ? null : <p class="note warn">{own.unverified}</p>}
         <Facts
           items={[
-            [own.subject, textOf('sub')],
-            [own.client, textOf('client_id')],
-            [own.audience, textOf('aud')],
-            [own.scope, textOf('scope')],
-            [own.session, textOf('sid')],
+            ...Object.entries(shown).map(
+              ([name, claim]) => [words.member(name), <Foreign>{String(claims[claim] ?? '–')}</Foreign>] as const,
+            ),
             [own.issued, <Time at={timeOf(claims.iat)} />],
-            [own.expires, <Time at={timeOf(claims.exp)} />],
+            [words.member('expires_at'), <Time at={timeOf(claims.exp)} />],
           ]}
         />
         <Json value={claims} />
@@ -133,6 +115,7 @@ function Claims({
 
 function Shown({ token, validation, end }: Verdict) {
   const own = useTexts(texts);
+  const words = useWords('inspector');
   const can = useCan();
   const isLive = validation.active || (isRefreshToken(token) && !end.ended);
   const claims = validation.active ? validation.claims : claimsIn(token);
@@ -163,13 +146,13 @@ function Shown({ token, validation, end }: Verdict) {
         <Section title={own.why}>
           <Facts
             items={[
-              [own.reason, end.reason.replaceAll('_', ' ')],
+              [words.member('reason'), end.reason.replaceAll('_', ' ')],
               [own.rule, end.rule.replaceAll('_', ' ')],
               ...(end.cause === null
                 ? []
                 : ([
-                    [own.cause, <Id>{`${end.cause.event} (${end.cause.actor ?? '–'})`}</Id>],
-                    [own.at, <Time at={end.cause.at} />],
+                    [words.member('event'), <Id>{`${end.cause.event} (${end.cause.actor ?? '–'})`}</Id>],
+                    [words.member('at'), <Time at={end.cause.at} />],
                   ] as const)),
               ...(end.lost_answer_at === undefined ? [] : ([[own.lost, <Time at={end.lost_answer_at} />]] as const)),
             ]}

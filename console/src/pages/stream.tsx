@@ -5,7 +5,7 @@ import { Badge } from '../parts/format.tsx';
 import { PageHead, type PageProps } from '../parts/page.tsx';
 import { Empty, useWhy } from '../parts/states.tsx';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
-import { type AuditEvent, EventRow } from './audit.tsx';
+import { AsRow, type AuditEvent } from './audit.tsx';
 
 const texts = inLanguages({
   en: {
@@ -125,7 +125,7 @@ export function Page({ title }: PageProps) {
       ) : (
         <ul class="rows" aria-label={title}>
           {shown.map((event) => (
-            <EventRow key={event.seq} event={event} />
+            <AsRow key={event.seq} item={event} />
           ))}
         </ul>
       )}

@@ -1,12 +1,12 @@
 import { useId, useState } from 'preact/hooks';
 import { type ItemResult, type PartResult, STEPS, type VerifiedBundle, verifyBundle } from '../data/bundle.ts';
 import { type Continues, continuesToday } from '../data/log-today.ts';
-import { ProofError } from '../data/notes.ts';
 import { trustedKeys } from '../data/trusted-key.ts';
 import { fill, inLanguages, useTexts } from '../texts/languages.ts';
-import { Command, commandLine } from './copy.tsx';
+import { BrowserCheck, proofTexts } from './browser-check.tsx';
+import { commandLine } from './copy.tsx';
 import { Badge, Id, type Tone, useNumber } from './format.tsx';
-import { Row, Section } from './page.tsx';
+import { Row } from './page.tsx';
 import { useWhy } from './states.tsx';
 
 const texts = inLanguages({
@@ -14,8 +14,6 @@ const texts = inLanguages({
     title: 'Verification in this browser',
     lead: 'Your browser checks the bundle from its bytes alone, as sallyport report verify does. It does not take the server’s word for anything.',
     verify: 'Verify',
-    again: 'Verify again',
-    running: 'Verifying',
     ownKey: 'Trust another key',
     keyLabel: 'Verifier keys of the log, one per line',
     keyHelp: 'As sallyport audit key prints them. Without one, the keys count that this browser saw first.',
@@ -58,12 +56,6 @@ const texts = inLanguages({
     item_changed: 'The control does not have the stated digest.',
     leaf_malformed: 'The sealed bytes cannot be read.',
     event_differs: 'The sealed event states something else.',
-    proof_malformed: 'The proof cannot be read.',
-    wrong_place: 'The proof is for another place in the log.',
-    wrong_root: 'The sealed bytes do not lead to the signed root.',
-    wrong_log: 'The proof is of another log.',
-    not_signed: 'No trusted key has signed it.',
-    key_replaced: 'The log shows a key that no trusted key names. Ask the operator for the key.',
     todayFails: 'The log of today does not contain that head: entries were changed or removed.',
     todayUnknown: 'That log is of another installation.',
     entries: '{size} entries today',
@@ -72,8 +64,6 @@ const texts = inLanguages({
     title: 'Prüfung in diesem Browser',
     lead: 'Ihr Browser prüft das Paket allein aus seinen Bytes, wie sallyport report verify. Er glaubt dem Server nichts.',
     verify: 'Prüfen',
-    again: 'Erneut prüfen',
-    running: 'Prüft',
     ownKey: 'Einem anderen Schlüssel trauen',
     keyLabel: 'Prüfschlüssel des Protokolls, einer je Zeile',
     keyHelp: 'Wie sallyport audit key sie ausgibt. Ohne einen gelten die Schlüssel, die dieser Browser zuerst sah.',
@@ -116,18 +106,14 @@ const texts = inLanguages({
     item_changed: 'Die Kontrolle hat nicht den angegebenen Hash.',
     leaf_malformed: 'Die versiegelten Bytes sind nicht lesbar.',
     event_differs: 'Das versiegelte Ereignis sagt etwas anderes.',
-    proof_malformed: 'Der Beweis ist nicht lesbar.',
-    wrong_place: 'Der Beweis gilt für eine andere Stelle im Protokoll.',
-    wrong_root: 'Die versiegelten Bytes führen nicht zur signierten Wurzel.',
-    wrong_log: 'Der Beweis gehört zu einem anderen Protokoll.',
-    not_signed: 'Kein Schlüssel, dem vertraut wird, hat es signiert.',
-    key_replaced:
-      'Das Protokoll zeigt einen Schlüssel, den kein bisheriger nennt. Fragen Sie den Betreiber nach dem Schlüssel.',
     todayFails: 'Das heutige Protokoll enthält diesen Stand nicht: Einträge wurden verändert oder entfernt.',
     todayUnknown: 'Dieses Protokoll gehört zu einer anderen Installation.',
     entries: 'heute {size} Einträge',
   },
 });
+
+/** The texts of this check, and of proofs. */
+const useCheckTexts = () => ({ ...useTexts(proofTexts), ...useTexts(texts) });
 
 /** Where the keys came from that the signatures were checked with. */
 type KeySource = 'given' | 'known' | 'first' | 'unpinned';
@@ -137,11 +123,6 @@ type Checked = {
   readonly vkeys: readonly string[];
   readonly today: Continues;
 };
-type State =
-  | { readonly step: 'asked' | 'running' }
-  | { readonly step: 'checked'; readonly checked: Checked }
-  | { readonly step: 'failed'; readonly error: unknown };
-
 async function check(text: string, given: readonly string[]): Promise<Checked> {
   const origin = (await verifyBundle(text, given)).report?.origin;
   const trusted = given.length > 0 || origin === undefined ? undefined : await trustedKeys(origin);
@@ -159,7 +140,7 @@ function Result({ name }: { readonly name: keyof typeof TONES }) {
 }
 
 function PartRow({ part: { part, fault, at } }: { readonly part: PartResult }) {
-  const own = useTexts(texts);
+  const own = useCheckTexts();
   return (
     <Row
       title={own[part === 'controls' ? 'controlsPart' : part]}
@@ -192,7 +173,7 @@ function TodayRow({ today }: { readonly today: Continues }) {
 }
 
 function ItemRow({ item }: { readonly item: ItemResult }) {
-  const own = useTexts(texts);
+  const own = useCheckTexts();
   const isRight = STEPS.every((step) => item.steps[step] === null);
   return (
     <Row
@@ -243,60 +224,40 @@ function Found({ checked: { bundle, source, vkeys, today } }: { readonly checked
 /** Verifies a bundle, and shows each check with its result. @param read gives the bytes of the bundle as text */
 export function BundleCheck({ read }: { readonly read: () => Promise<string> }) {
   const own = useTexts(texts);
-  const why = useWhy();
   const keyId = useId();
-  const [state, setState] = useState<State>({ step: 'asked' });
   const [typed, setTyped] = useState('');
-  const run = async (): Promise<void> => {
-    setState({ step: 'running' });
-    const given = typed.split(/\s+/).filter((line) => line !== '');
-    setState(
-      await read()
-        .then((text) => check(text, given))
-        .then(
-          (checked): State => ({ step: 'checked', checked }),
-          (error: unknown): State => ({ step: 'failed', error }),
-        ),
-    );
-  };
-  const isRunning = state.step === 'running';
+  const given = typed.split(/\s+/).filter((line) => line !== '');
   return (
-    <Section
+    <BrowserCheck
       title={own.title}
-      acts={
-        <button type="button" class="primary" disabled={isRunning} onClick={() => void run()}>
-          {isRunning ? own.running : state.step === 'asked' ? own.verify : own.again}
-        </button>
+      lead={own.lead}
+      verb={own.verify}
+      fails={own.unread}
+      command={commandLine('report', 'verify', 'report.json', '--vkey', 'KEY')}
+      run={async () => check(await read(), given)}
+      before={
+        <details>
+          <summary>{own.ownKey}</summary>
+          <div class="field">
+            <label htmlFor={keyId}>{own.keyLabel}</label>
+            <textarea
+              id={keyId}
+              class="code"
+              value={typed}
+              maxLength={4_096}
+              spellcheck={false}
+              autoComplete="off"
+              aria-describedby={`${keyId}-help`}
+              onInput={(event) => setTyped(event.currentTarget.value)}
+            />
+            <span id={`${keyId}-help`} class="dim small">
+              {own.keyHelp}
+            </span>
+          </div>
+        </details>
       }
     >
-      <p class="dim">{own.lead}</p>
-      <details>
-        <summary>{own.ownKey}</summary>
-        <div class="field">
-          <label htmlFor={keyId}>{own.keyLabel}</label>
-          <textarea
-            id={keyId}
-            class="code"
-            value={typed}
-            maxLength={4_096}
-            spellcheck={false}
-            autoComplete="off"
-            aria-describedby={`${keyId}-help`}
-            onInput={(event) => setTyped(event.currentTarget.value)}
-          />
-          <span id={`${keyId}-help`} class="dim small">
-            {own.keyHelp}
-          </span>
-        </div>
-      </details>
-      {state.step === 'checked' ? <Found checked={state.checked} /> : null}
-      {state.step === 'failed' ? (
-        <div class="note bad" role="alert">
-          <strong>{own.unread}</strong>
-          <p>{state.error instanceof ProofError ? own[state.error.fault] : why(state.error)}</p>
-        </div>
-      ) : null}
-      <Command text={commandLine('report', 'verify', 'report.json', '--vkey', 'KEY')} />
-    </Section>
+      {(checked) => <Found checked={checked} />}
+    </BrowserCheck>
   );
 }

@@ -1,10 +1,8 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { common } from '../texts/common.ts';
-import { fill, useTexts } from '../texts/languages.ts';
+import { useTexts } from '../texts/languages.ts';
 import { focusHeading, focusRow } from './focus.ts';
-import { useNumber } from './format.tsx';
-import { Shown } from './states.tsx';
 
 /** What the router gives a page: the parts of its address, and its title in the language of the reader. */
 export type PageProps = { readonly params: Readonly<Record<string, string>>; readonly title: string };
@@ -107,59 +105,5 @@ export function Row({
       {side === undefined ? null : <div class="row-side">{side}</div>}
       {below === undefined ? null : <div class="row-below">{below}</div>}
     </li>
-  );
-}
-
-type Pages<T> = {
-  readonly data: { readonly pages: readonly T[] } | undefined;
-  readonly error: unknown;
-  readonly isPending: boolean;
-  readonly dataUpdatedAt: number;
-  readonly refetch: () => unknown;
-  readonly hasNextPage: boolean;
-  readonly isFetchingNextPage: boolean;
-  readonly fetchNextPage: () => unknown;
-};
-
-/** A list that is read page by page. It says how many rows are shown, never how many there are. */
-export function PagedList<P, T>({
-  label,
-  pages,
-  itemsOf,
-  empty,
-  children,
-}: {
-  readonly label: string;
-  readonly pages: Pages<P>;
-  readonly itemsOf: (page: P) => readonly T[];
-  readonly empty: ComponentChildren;
-  readonly children: (item: T, at: number) => ComponentChildren;
-}) {
-  const texts = useTexts(common);
-  const number = useNumber();
-  return (
-    <Shown query={pages} lines={5}>
-      {(data) => {
-        const items = data.pages.flatMap(itemsOf);
-        if (items.length === 0) return empty;
-        return (
-          <>
-            <ul class="rows" aria-label={label}>
-              {items.map(children)}
-            </ul>
-            <div class="list-foot">
-              <span class="dim small" role="status">
-                {fill(pages.hasNextPage ? texts.shownMore : texts.shown, { count: number(items.length) })}
-              </span>
-              {pages.hasNextPage ? (
-                <button type="button" disabled={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
-                  {texts.loadMore}
-                </button>
-              ) : null}
-            </div>
-          </>
-        );
-      }}
-    </Shown>
   );
 }

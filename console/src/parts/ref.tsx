@@ -17,8 +17,15 @@ const PAGES: Readonly<Record<string, readonly [path: string, permission: string]
   event: ['audit/', 'audit:read'],
   trace: ['audit?trace=', 'audit:read'],
 };
-/** Members that name another thing, by its kind. */
-const KINDS: Readonly<Record<string, string>> = { user_id: 'user', owner_id: 'user', client_id: 'client' };
+/** Members that name another thing, by its kind; `undefined` for one of any kind. */
+export const KINDS: Readonly<Record<string, string | undefined>> = {
+  user_id: 'user',
+  owner_id: 'user',
+  client_id: 'client',
+  client: 'client',
+  actor: undefined,
+  target: undefined,
+};
 
 type Named = { readonly kind: string; readonly id: string | null };
 

@@ -1,10 +1,7 @@
-import { keepPreviousData, useQuery } from '@tanstack/preact-query';
-import { useEffect, useId, useState } from 'preact/hooks';
+import { useId, useState } from 'preact/hooks';
 import { useLocation } from 'preact-iso';
-import { call } from '../data/api.ts';
+import { useSearch } from '../data/search.ts';
 import { useSession } from '../data/session.tsx';
-import { visibleText } from '../data/visible-text.ts';
-import { useWords } from '../fold/words.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { useAddressOf } from '../parts/ref.tsx';
 import { hrefOf, isOpen, places, titleOf } from '../places.ts';
@@ -13,39 +10,22 @@ import { useLanguage, useTexts } from '../texts/languages.ts';
 
 type Choice = { readonly id?: string; readonly text: string; readonly run: () => void };
 
-/** A pause in typing: each search reads an index of all people. */
-const PAUSE_MS = 200;
-const SHORTEST = 2;
-
-/** What may stand in an address: of a pasted API key what names it, and nothing of other credentials. */
-const withoutSecret = (text: string): string =>
-  /^(?:sp_(?!ak_)|eyJ)/.test(text) ? '' : text.replace(/^(sp_ak_[\da-f]+)_.*/, '$1').slice(0, 128);
-
-/** What the reader may see of which the text is a part. */
-function useSearch(text: string) {
-  const asked = withoutSecret(text);
-  const [q, setQ] = useState('');
-  useEffect(() => {
-    const timer = setTimeout(() => setQ(asked), PAUSE_MS);
-    return () => clearTimeout(timer);
-  }, [asked]);
-  const query = useQuery({
-    queryKey: ['search', q],
-    queryFn: () => call('GET /v1/admin/search', { query: { q } }),
-    enabled: q.length >= SHORTEST,
-    placeholderData: keepPreviousData,
-    retry: false,
-  });
-  const hits = asked.length < SHORTEST ? undefined : query.data?.hits;
-  return { hits: hits ?? [], isFetching: query.isFetching || q !== asked };
-}
+/** The acts in the head of the page that is shown: each opens its form. */
+const actsOfPage = (onClose: () => void): readonly Choice[] =>
+  [...document.querySelectorAll<HTMLButtonElement>('.page-head .acts button:enabled')].map((button, at) => ({
+    id: `act:${at}`,
+    text: button.textContent ?? '',
+    run: () => {
+      onClose();
+      button.click();
+    },
+  }));
 
 /** Goes to a page, finds anything by a part of it, or does one of the console's own acts: a combobox over a listbox (ARIA APG). */
 export function Palette({ onClose, acts }: { readonly onClose: () => void; readonly acts: readonly Choice[] }) {
   const texts = useTexts(common);
   const language = useLanguage();
   const addressOf = useAddressOf();
-  const words = useWords('kind');
   const { permissions, left_out: leftOut } = useSession();
   const { route } = useLocation();
   const listId = useId();
@@ -59,14 +39,14 @@ export function Palette({ onClose, acts }: { readonly onClose: () => void; reado
   const shown = places
     .filter((place) => (place.at ?? place.beside) && isOpen(place, permissions, leftOut))
     .map((place): Choice => ({ text: titleOf(place, language), run: () => go(hrefOf(place)) }));
-  const found = [...shown, ...acts].filter((choice) => choice.text.toLowerCase().includes(text.toLowerCase()));
+  const [ofPage] = useState(() => actsOfPage(onClose));
+  const found = [...ofPage, ...shown, ...acts].filter((choice) =>
+    choice.text.toLowerCase().includes(text.toLowerCase()),
+  );
   const search = useSearch(text);
-  const hits = search.hits.flatMap(({ kind, id, label, detail }): Choice | readonly [] => {
+  const hits = search.hits.flatMap(({ kind, id, called }): Choice | readonly [] => {
     const address = addressOf(kind, id);
-    const said = [words.value(kind), label, detail !== label ? detail : null].filter((part) => part !== null);
-    return address === undefined
-      ? []
-      : { id: `${kind}:${id}`, text: visibleText(said.join(' · ')), run: () => go(address) };
+    return address === undefined ? [] : { id: `${kind}:${id}`, text: called, run: () => go(address) };
   });
   const choices: readonly Choice[] = [...found, ...hits];
   const active = Math.min(at, Math.max(0, choices.length - 1));

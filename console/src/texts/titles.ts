@@ -5,8 +5,6 @@ export const titles = inLanguages({
   en: {
     overview: 'Overview',
     stream: 'Live events',
-    audit: 'Audit log',
-    auditEvent: 'Event',
     verifyReport: 'Verify a bundle',
     inspector: 'Token inspector',
     backups: 'Backups',
@@ -14,8 +12,6 @@ export const titles = inLanguages({
   de: {
     overview: 'Übersicht',
     stream: 'Ereignisse live',
-    audit: 'Audit-Protokoll',
-    auditEvent: 'Ereignis',
     verifyReport: 'Ein Paket prüfen',
     inspector: 'Token-Prüfung',
     backups: 'Sicherungen',

@@ -79,11 +79,11 @@ export const listAuditEventsEndpoint = defineEndpoint({
     type: eventType.optional(),
     actor: party.optional(),
     target: party.optional(),
-    /** Client id. */
     client: text(512).optional(),
     /** Trace id (W3C Trace Context), as responses with an error show it. */
     trace: z
       .string()
+      .length(32)
       .regex(/^[0-9a-f]{32}$/)
       .optional(),
     from: instant.optional(),
