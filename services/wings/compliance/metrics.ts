@@ -17,7 +17,6 @@ export const controlsByStatus = defineGauge({
 export const controlCheckAge = defineGauge({
   name: 'sallyport_compliance_check_age_seconds',
   help: 'Time since the control that was checked longest ago was checked.',
-  unit: 's',
 });
 
 export const controlChecks = defineCounter({
