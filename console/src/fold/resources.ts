@@ -95,6 +95,7 @@ export const resources: readonly Resource[] = [
       'POST /v1/admin/incidents/{incident_id}/acknowledge': ({ state }) => state === 'open',
       'POST /v1/admin/incidents/{incident_id}/close': ({ state }) => state !== 'closed',
     },
+    events: 'target',
     parts: () => import('../pages/incident-parts.ts'),
   }),
   resource('GET /v1/admin/alerts', {

@@ -100,7 +100,10 @@ oauth.logout_token_sent given_up | The client {client} could not be told that a 
 oauth.logout_token_sent dropped | The client {client} need not be told any more that a session ended | Der Client {client} muss nicht mehr erfahren, dass eine Sitzung endete
 incident.event_retried | {actor} had the event {seq} evaluated again | {actor} ließ das Ereignis {seq} erneut auswerten
 incident.event_set_aside | The event {seq} could not be evaluated | Das Ereignis {seq} ließ sich nicht auswerten
-incident.acted | Sallyport acted on {target} at once | Sallyport griff bei {target} sofort ein
+incident.acted end_session | Sallyport ended a session because of {target} | Sallyport beendete wegen {target} eine Sitzung
+incident.acted block_network | Sallyport blocked a network because of {target} | Sallyport sperrte wegen {target} ein Netz
+incident.acted revoke_sessions | Sallyport ended all sessions because of {target} | Sallyport beendete wegen {target} alle Sitzungen
+incident.acted step_up | Sallyport required more than a password because of {target} | Sallyport verlangte wegen {target} mehr als ein Passwort
 incident.changed acknowledged | {actor} took on {target} | {actor} übernahm {target}
 incident.changed closed | {actor} closed {target} | {actor} schloss {target}
 incident.raised | {target} was raised: {detection} | {target} wurde ausgelöst: {detection}
