@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { updateClient } from '#services/core/access/manage-clients.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import {
   type ConsoleHarness,
   type ConsoleVisit,
@@ -9,7 +11,7 @@ import {
   openPage,
 } from './console-browser-harness.ts';
 import { NEW_PAGES } from './console-pages-harness.ts';
-import { textOf } from './pages-harness.ts';
+import { newPagesClient, textOf } from './pages-harness.ts';
 
 let harness: ConsoleHarness;
 let administrator: ConsoleVisit;
@@ -82,5 +84,23 @@ test('a form whose answer was lost after it was done is sent again by the same k
   expect(sent.length).toBeGreaterThan(1);
   expect(sent).toEqual(sent.map(() => [sent[0]?.[0], 201]));
   expect(await harness.harness.rows('SELECT note FROM compliance_attestations')).toEqual([{ note: 'minutes of May' }]);
+  expect(serious()).toEqual([]);
+});
+
+test('of two administrators who change one client, the second is told, keeps what is typed, and then may replace it', async () => {
+  const { page, serious } = administrator;
+  const { client_id: id } = await newPagesClient(harness.api, 'Wards', 'https://wards.example.test/back', ['openid']);
+  await openPage(page, `/console/clients/${id}`, 'Wards');
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
+  const dialog = page.getByRole('dialog', { name: 'Change: Wards' });
+  await dialog.getByLabel('Name', { exact: true }).fill('Wards, second');
+  await dialog.getByLabel('Reason').fill('by the second');
+  await updateClient(harness.api.ports, { client_id: id, name: 'Wards, first', reason: 'by the first' }, testCaller);
+  const change = dialog.getByRole('button', { name: 'Change', exact: true });
+  await change.click();
+  expect(await textOf(dialog.getByRole('alert'))).toContain('Name is now Wards, first');
+  expect(await dialog.getByLabel('Name', { exact: true }).inputValue()).toBe('Wards, second');
+  await change.click();
+  await page.getByRole('heading', { level: 1, name: 'Wards, second' }).waitFor();
   expect(serious()).toEqual([]);
 });
