@@ -6,7 +6,7 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { advanceReports } from '#services/wings/compliance/reports/advance-reports.ts';
 import { readReportBundle } from '#services/wings/compliance/reports/read-report.ts';
-import { twoControls } from '#services/wings/compliance/reports/report-harness.ts';
+import { threeControls } from '#services/wings/compliance/reports/report-harness.ts';
 import { requestReport } from '#services/wings/compliance/reports/request-report.ts';
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
 import { installationOf } from '#services/worker/installation.ts';
@@ -73,7 +73,7 @@ async function newHostile() {
   return { agentId: id, signOffId: signoff_id };
 }
 
-/** A report of two controls, built and sealed as by a worker. */
+/** A report of three controls, built and sealed as by a worker. */
 async function newReport(): Promise<string> {
   const { api, harness: stores, logDir } = harness;
   const ports = {
@@ -82,7 +82,7 @@ async function newReport(): Promise<string> {
     transact: stores.owner.transact,
     logMark: createFileLogMark(logDir),
     logSigner: createLogSigner(api.ports),
-    renderReport: renderReportPdf,
+    renderReport: (signed: Parameters<typeof renderReportPdf>[0]) => renderReportPdf(signed, 'Praxis am Markt'),
     marks: { read: async () => null, raise: async <T>(raised: T) => raised },
     auditLogKeys: (origin: string) => readLogKeys(stores.owner, origin),
     config: loadConfig({ BETTER_AUTH_SECRET: 'x'.repeat(43) }),
@@ -95,7 +95,7 @@ async function newReport(): Promise<string> {
     }),
   };
   const advance = () =>
-    advanceReports(ports, { signal: new AbortController().signal, controls: twoControls }, systemCaller);
+    advanceReports(ports, { signal: new AbortController().signal, controls: threeControls }, systemCaller);
   const { report_id: id } = await requestReport(ports, {}, testCaller);
   await advance();
   await harness.seal();
@@ -126,12 +126,15 @@ test('a compliance officer verifies a report in the browser, part by part, and d
   await openPage(page, '/console/compliance', 'Compliance');
   await page.getByRole('link', { name: 'Compliance reports' }).click();
   await page.getByRole('link', { name: 'Report on demand' }).click();
+  const failed = await textOf(page.getByRole('list', { name: 'What failed' }));
+  expect(failed).toMatch(/^The newest backup is .+What to do: Keep a copy elsewhere, and rehearse restoring it\.$/s);
+  await page.getByText('Not known: ').waitFor();
   await page.getByRole('button', { name: 'Verify', exact: true }).click();
   await page.getByText('The bundle is valid').waitFor();
   const results = await page.getByRole('list', { name: 'The bundle' }).locator('.badge').allInnerTexts();
   expect(results).toEqual(Array(7).fill('valid'));
   const controls = page.getByRole('list', { name: 'Each control' }).getByRole('listitem');
-  expect(await controls.count()).toBe(twoControls.length);
+  expect(await controls.count()).toBe(threeControls.length);
   for (const control of await controls.all())
     expect(await textOf(control)).toMatch(/✓[^✗]*✓[^✗]*✓[^✗]*✓[^✗]*[^n]valid$/);
   await expectReadable(page);

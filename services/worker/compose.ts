@@ -135,7 +135,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
     legacyProvider: config.legacy.provider ?? null,
     auditLogKeys: (origin) => readLogKeys(outside, origin),
     // With the first report: a worker without compliance never needs the library that draws, and its 15 MB.
-    renderReport: async (signed) => (await import('./report-pdf.ts')).renderReportPdf(signed),
+    renderReport: async (signed) => (await import('./report-pdf.ts')).renderReportPdf(signed, config.brand.name),
     installation: installationOf({
       ...input,
       backupFolder: config.compliance.backupFolder,

@@ -37,7 +37,7 @@ export const brandSettings = defineSettings({
       (value) => !UNFIT_FOR_NAME.test(value),
       'must not contain control characters, direction marks, < or >',
     ).transform((value) => value ?? 'Sallyport'),
-    use: 'Name of the service on its pages.',
+    use: 'Name of the service on its pages, and of the organisation on compliance reports.',
   },
   logoUrl: {
     env: 'BRAND_LOGO_URL',

@@ -47,7 +47,7 @@ export async function openComplianceHarness(): Promise<ComplianceHarness> {
   const marks: { current: Marks | null } = { current: null };
   const portsWith = ({ installation, env, ...changes }: Changes = {}) => ({
     ...log,
-    renderReport: renderReportPdf,
+    renderReport: (signed: Parameters<typeof renderReportPdf>[0]) => renderReportPdf(signed, 'Praxis am Markt'),
     transact,
     marks: { read: async () => marks.current, raise: async (raised: Marks) => raised },
     auditLogKeys: (origin: string) => readLogKeys(log, origin),
