@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { expect } from 'vitest';
+import { seenTexts } from '#console/src/texts/detections.ts';
 import { memberWords, placeWords, valueWords } from '#console/src/texts/generated/operations.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
@@ -140,25 +141,22 @@ export async function expectNothingTwice(page: Page): Promise<void> {
   expect([page.url(), await page.evaluate(TWICE)]).toEqual([page.url(), []]);
 }
 
-/** English words of the console that Germans never read: those whose German ones differ. */
 const WORDS = [memberWords, valueWords, ...Object.values(placeWords)].flatMap((words) => Object.values(words));
 const GERMAN_WORDS = new Set(WORDS.map(([, german]) => german));
-const ENGLISH_WORDS = new Set(WORDS.map(([english]) => english).filter((word) => word !== undefined && !GERMAN_WORDS.has(word)));
+/** Texts of a page but those that have a language of their own: names, ids, code, and what others wrote. */
+const OWN_TEXTS = `[...document.querySelectorAll('.shell *')]
+  .filter((at) => !at.closest('bdi, code, pre, kbd, option, .id, [lang]:not(html)'))
+  .flatMap((at) => [...at.childNodes].filter(({ nodeType }) => nodeType === 3)).map(({ data }) => data.trim())`;
 
-/** Texts of a page, without those that have a language of their own: names, ids, code, and what others wrote. */
-const OWN_TEXTS = `(() => {
-  const walker = document.createTreeWalker(document.querySelector('.shell'), NodeFilter.SHOW_TEXT);
-  const found = [];
-  while (walker.nextNode())
-    if (!walker.currentNode.parentElement.closest('bdi, code, pre, kbd, option, .id, [lang]:not(html)'))
-      found.push(walker.currentNode.data.trim());
-  return found;
-})()`;
-
-/** Expects no English title, time of machines or code word on a page in German. */
-export async function expectGerman(page: Page): Promise<void> {
+/** Expects no English title, time of machines, code word or name of a detection on a page in German. */
+async function expectGerman(page: Page): Promise<void> {
   const texts = await page.evaluate<readonly string[]>(OWN_TEXTS);
-  const wrong = texts.filter((text) => NOT_GERMAN.test(text) || ENGLISH_WORDS.has(text));
+  const isEnglish = (text: string) => !GERMAN_WORDS.has(text) && WORDS.some(([english]) => english === text);
+  const names = await page.locator('main bdi').allTextContents();
+  const wrong = [
+    ...texts.filter((text) => NOT_GERMAN.test(text) || isEnglish(text)),
+    ...names.filter((name) => name in seenTexts.de),
+  ];
   expect([page.url(), wrong]).toEqual([page.url(), []]);
 }
 

@@ -8,7 +8,6 @@ import { operation } from '#services/core/shared/operation.ts';
 import { modules } from '#services/modules.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
 import { describeOperations, isAdministrative } from './console-operations.ts';
-import { movedTo, places } from './console-pages-harness.ts';
 import { memberWords, placeWords, valueWords } from './texts/member-words.ts';
 
 const CONSOLE = resolve(import.meta.dirname, '../../console/src');
@@ -93,19 +92,4 @@ test('what people read of an operation has words in each language', () => {
   const places = groups.flatMap(({ segment, lists }) => [segment, ...lists.map(placeOf)]);
   expect(places.sort()).toEqual(Object.keys(placeWords).sort());
   expect(writes.filter(({ says }) => says?.de[1] === '')).toEqual([]);
-});
-
-test.each([
-  ['/console/queues?show=schedule', '/console/schedules'],
-  ['/console/queues/dead/mail/7', '/console/dead-letters/mail/7'],
-  ['/console/alerts?show=targets', '/console/alert-targets'],
-  ['/console/alerts/targets/1', '/console/alert-targets/1'],
-  ['/console/imports?show=backups', '/console/backups'],
-  ['/console/signals?show=siem', '/console/siem'],
-])('the former address %s leads to the page of now', (former, address) => {
-  expect(movedTo(former)).toBe(address);
-  const folder = `/${address.split('/')[2]}`;
-  expect(places.map(({ path }) => path)).toContain(folder);
-  for (const stays of [address, '/console/queues', '/console/queues?show=schedules', '/console/people?show=targets'])
-    expect([stays, movedTo(stays)]).toEqual([stays, undefined]);
 });

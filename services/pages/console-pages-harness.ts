@@ -10,13 +10,9 @@ type Place = {
   readonly fold?: { readonly group: Pick<Group, 'creates'> };
 };
 // Of the browser's sources, which the compiler of the server does not read.
-export const { places, titleOf, movedTo } = (await import(
+const { places, titleOf } = (await import(
   pathToFileURL(resolve(import.meta.dirname, '../../console/src/places.ts')).href
-)) as {
-  readonly places: readonly Place[];
-  readonly titleOf: (place: Place, language: 'en' | 'de') => string;
-  readonly movedTo: (address: string) => string | undefined;
-};
+)) as { readonly places: readonly Place[]; readonly titleOf: (place: Place, language: 'en' | 'de') => string };
 
 type View = { readonly path: string; readonly en: string; readonly de: string };
 const ownTitle = (path: string, en: string, de = en): View => ({ path, en, de });

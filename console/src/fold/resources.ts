@@ -100,7 +100,9 @@ export const resources: readonly Resource[] = [
   }),
   resource('GET /v1/admin/alerts', {
     at: { group: 'live', icon: 'alerts', key: 'n' },
-    row: ['summary', 'source', 'name', 'count', 'raised_at', 'acknowledged_by', 'resolved_at'],
+    // What is ours has a word for its name; the sentence of another system is its own.
+    title: ({ source, name, summary }, word) => (source === 'alertmanager' ? `${name}: ${summary}` : word(name)),
+    row: ['summary', 'source', 'count', 'raised_at', 'acknowledged_by', 'resolved_at'],
     badges: ['severity', 'state'],
     when: {
       'POST /v1/admin/alerts/{alert_id}/acknowledge': ({ state }) => state === 'firing',

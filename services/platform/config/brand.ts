@@ -37,18 +37,18 @@ export const brandSettings = defineSettings({
       (value) => !UNFIT_FOR_NAME.test(value),
       'must not contain control characters, direction marks, < or >',
     ).transform((value) => value ?? 'Sallyport'),
-    use: 'Name of the service on its pages, and of the organisation on compliance reports.',
+    use: 'Name of the service on its pages and in the console, and of the organisation on compliance reports.',
   },
   logoUrl: {
     env: 'BRAND_LOGO_URL',
     schema: checked(512, isImageAddress, 'must be an http or https URL without query, credentials, quotes or spaces'),
-    use: 'Image above the name on the pages; unset: the name alone. The browser of every user loads it from this address.',
+    use: 'Image beside the name on the pages and in the console; unset: the name alone. The browser of every user loads it from this address.',
     example: 'https://example.com/logo.svg',
   },
   colour: {
     env: 'BRAND_COLOR',
     schema: checked(7, (value) => /^#[0-9a-f]{6}$/i.test(value), 'must be written as #rrggbb'),
-    use: 'Colour of buttons and links on the pages. Where it would be too faint to read, the pages use a darker or lighter shade of it.',
+    use: 'Colour of buttons and links on the pages, in the console and in mails. Where it would be too faint to read, they use a darker or lighter shade of it.',
     example: '#0b57c2',
   },
   termsUrl: {
