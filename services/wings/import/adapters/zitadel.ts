@@ -1,5 +1,4 @@
 import { readJsonArray } from '../reading/read-json-array.ts';
-import { readNamedArrays } from '../reading/read-named-arrays.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacySystemAdapter, LegacyUser } from './adapter.ts';
 import { withFormat } from './digests.ts';
@@ -48,6 +47,6 @@ export const zitadelAdapter: LegacySystemAdapter = {
   forms: ['json'],
   async *read(stream) {
     const { first, stream: whole } = await sniff(stream);
-    yield* usersOf(first === '[' ? readJsonArray(whole) : readNamedArrays(whole, 'humanUsers'), userOf);
+    yield* usersOf(first === '[' ? readJsonArray(whole) : readJsonArray(whole, 'humanUsers', true), userOf);
   },
 };
