@@ -3,6 +3,7 @@ import type { LegacySystemAdapter } from '#services/wings/import/adapters/adapte
 import { adapters } from '#services/wings/import/adapters/adapters.ts';
 import { importFileUnreadable, importSourceChanged } from '#services/wings/import/errors.ts';
 import type { ImportMap } from '#services/wings/import/import-shapes.ts';
+import { countsOfRow, type NoticeView, type RejectView } from '#services/wings/import/run/imports.store.ts';
 import { counted } from '#services/wings/import/run/move-checklist.ts';
 import { readNotices, readRejected } from '#services/wings/import/run/read-imports.ts';
 import { failImport, type Rehearsal, rehearseImport, runImport } from '#services/wings/import/run/run-import.ts';
@@ -37,10 +38,10 @@ type ImportOptions = GlobalOptions &
     readonly factorsLost?: ImportMap['factors_lost'];
   };
 
-type Place = { readonly record: number; readonly line: number };
-
-type Result = Omit<Rehearsal, 'differences' | 'notices'> & {
-  readonly notices: readonly (Place & { readonly notice: string; readonly member: string; readonly value: string })[];
+type Place = Pick<RejectView, 'record' | 'line'>;
+type Result = Pick<Rehearsal, 'counts' | 'without_password'> & {
+  readonly noticed: readonly NoticeView[];
+  readonly rejects: readonly RejectView[];
 };
 
 /** `sallyport import KIND FILE|status|certificate`, directly on the database, and `import verify`. */
@@ -83,10 +84,11 @@ function registerKind(parent: Command, adapter: LegacySystemAdapter): void {
           ? rehearse(database, output, input)
           : run(database, output, { ...input, options })
         ).finally(() => source.close?.());
-        if (result.rejected > 0)
+        const { rejected } = result.counts;
+        if (rejected > 0)
           throw new CommandError(
             exitCodes.checkFailed,
-            `${counted(result.rejected, 'record was', 'records were')} rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
+            `${counted(rejected, 'record was', 'records were')} rejected; the rest is ${options.dryRun ? 'acceptable' : 'imported'}`,
             `${
               source.read
                 ? 'the numbers count documents in the order of _id: correct these documents and import the collection again'
@@ -107,10 +109,12 @@ type Input = {
 
 async function rehearse(database: DatabasePorts, output: Output, { adapter, map, source }: Input): Promise<Result> {
   const onProgress = createProgress(output, { bytes: source.bytes, from: 0 });
-  const found = await rehearseImport(importPorts(database), { adapter, map, stream: source.open(), onProgress });
+  const input = { adapter, map, stream: source.open(), onProgress };
+  const found = await rehearseImport(importPorts(database), input);
+  const { differences, hash_formats } = found;
   output.say(`would import users of ${adapter.kind}; nothing was done`);
-  output.data({ dry_run: true, ...withCounts(found), differences: found.differences }, () => [
-    ...found.differences.map(({ change, legacy_id: id, email }) => `${change.padEnd(8)} ${id}  ${email}`),
+  output.data({ dry_run: true, ...shownOf(found), hash_formats, differences }, () => [
+    ...differences.map(({ change, legacy_id: id, email }) => `${change.padEnd(8)} ${id}  ${email}`),
     ...linesOf(found, source),
   ]);
   return found;
@@ -145,17 +149,12 @@ async function run(
     return advance(await start());
   });
   const result: Result = {
-    new: ended.new_count,
-    changed: ended.changed_count,
-    same: ended.same_count,
-    linked: ended.linked_count,
-    rejected: ended.rejected_count,
+    counts: { ...countsOfRow(ended), factors_lost: ended.factors_lost_count ?? 0 },
     without_password: map.lazy ? 0 : (ended.hash_formats.none ?? 0),
-    factors_lost: ended.factors_lost_count ?? 0,
-    notices: await readNotices(database, ended.id),
+    noticed: await readNotices(database, ended.id),
     rejects: await readRejected(database, ended.id),
   };
-  output.data({ import_id: ended.id, ...withCounts(result) }, () => linesOf(result, source));
+  output.data({ import_id: ended.id, ...shownOf(result) }, () => linesOf(result, source));
   return result;
 }
 
@@ -166,9 +165,13 @@ function placesIn(source: ImportSource, all: readonly Place[]): (place: Place) =
   return ({ record, line }) => (areSeveral ? `line ${line}, record ${record}` : `line ${line}`);
 }
 
-const withCounts = ({ rejects, notices, ...result }: Result): object => {
-  const { new: created, changed, same, linked, rejected, without_password, factors_lost } = result;
-  const counts = { new: created, changed, same, linked, rejected, without_password, factors_lost };
+const shownOf = ({
+  counts: { factors_lost, ...result },
+  without_password,
+  noticed: notices,
+  rejects,
+}: Result): object => {
+  const counts = { ...result, without_password, factors_lost };
   return { ...counts, counts, notices, rejects };
 };
 
@@ -184,25 +187,25 @@ const firstOf = (lines: readonly string[], all: number): string[] => [
   ...(lines.length > REJECTS_SHOWN ? [`… and ${all - REJECTS_SHOWN} more (--json lists them)`] : []),
 ];
 
-function linesOf(result: Result, source: ImportSource): string[] {
-  const placeIn = placesIn(source, [...result.notices, ...result.rejects]);
+function linesOf({ counts, without_password, noticed, rejects }: Result, source: ImportSource): string[] {
+  const placeIn = placesIn(source, [...noticed, ...rejects]);
   return [
     ...firstOf(
-      result.notices.map(
+      noticed.map(
         ({ notice, member, value, ...place }) => `${placeIn(place)}: ${SAID[notice] ?? notice}: ${member}  ${value}`,
       ),
-      result.notices.length,
+      noticed.length,
     ),
     ...firstOf(
-      result.rejects.map(({ reason, value, ...place }) => `${placeIn(place)}: ${reason}  ${value}`),
-      result.rejected,
+      rejects.map(({ reason, value, ...place }) => `${placeIn(place)}: ${reason}  ${value}`),
+      counts.rejected,
     ),
-    ...(result.without_password > 0
-      ? [`without password ${result.without_password}: the file has no hash of theirs, and they reset the password`]
+    ...(without_password > 0
+      ? [`without password ${without_password}: the file has no hash of theirs, and they reset the password`]
       : []),
-    ...(result.factors_lost > 0
-      ? [`factors lost ${result.factors_lost}: these users enrol a second factor before their first session`]
+    ...(counts.factors_lost > 0
+      ? [`factors lost ${counts.factors_lost}: these users enrol a second factor before their first session`]
       : []),
-    `new ${result.new}  changed ${result.changed} (${result.linked} linked)  same ${result.same}  rejected ${result.rejected}`,
+    `new ${counts.new}  changed ${counts.changed} (${counts.linked} linked)  same ${counts.same}  rejected ${counts.rejected}`,
   ];
 }

@@ -3,8 +3,7 @@ import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../core/identity/sessions/relying-party.ts';
 import { loadConfig, publicUrlOf } from '../platform/config/load.ts';
 import { processInputsOf } from '../platform/process/inputs.ts';
-import { findAdapter } from '../wings/import/adapters/adapters.ts';
-import { importKindUnknown } from '../wings/import/errors.ts';
+import { adapterOf } from '../wings/import/adapters/adapters.ts';
 import { importMap } from '../wings/import/import-shapes.ts';
 import {
   type ImportOnePorts,
@@ -44,8 +43,7 @@ export class LegacySystemService {
     { kind, map, exportUser }: LegacySystemSettings,
   ) {
     assertWing(ports, 'import');
-    const adapter = findAdapter(kind);
-    if (adapter === undefined) throw importKindUnknown();
+    const adapter = adapterOf(kind);
     const config = loadConfig(env);
     this.#ports = {
       ...ports,

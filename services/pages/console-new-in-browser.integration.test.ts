@@ -104,3 +104,49 @@ test('of two administrators who change one client, the second is told, keeps wha
   await page.getByRole('heading', { level: 1, name: 'Wards, second' }).waitFor();
   expect(serious()).toEqual([]);
 });
+
+test('a file of users is checked before it is imported: what its report says is read first, and of that file alone', async () => {
+  const { page, serious } = administrator;
+  await openPage(page, '/console/imports', 'Imports');
+  await page.getByRole('button', { name: 'Import a file' }).first().click();
+  const dialog = page.getByRole('dialog', { name: 'Import a file' });
+  const choose = (name: string, buffer: Buffer) =>
+    dialog.getByLabel('File', { exact: true }).setInputFiles({ name, mimeType: 'text/plain', buffer });
+  await dialog.getByLabel('Kind of file').fill('ndjson');
+  await choose('long.csv', Buffer.alloc(12_000_001, 'x'));
+  await dialog.getByText('long.csv: The file has more than 12,000,000 bytes').waitFor();
+  await choose('old.csv', Buffer.from('Andr\xe9', 'latin1'));
+  await dialog.getByText('old.csv: The file is no text').waitFor();
+  const users = [
+    {
+      legacy_id: 'c1',
+      email: 'c1@example.com',
+      password_hash: `$2b$04$5FwdUnNkPe/WI8cG7CpY1OKKIxtWoKxgJLgZPLAajZ3tQI4HYlRcW`,
+    },
+    { legacy_id: 'c2', email: 'c2@example.com', factors_lost: ['phone'], name: 'x'.repeat(100_000) },
+    { legacy_id: 'c3', email: 'nowhere' },
+  ];
+  await choose('users.ndjson', Buffer.from(users.map((user) => JSON.stringify(user)).join('\n')));
+  const check = dialog.getByRole('button', { name: 'Check the file' });
+  await check.click();
+  const report = dialog.locator('.blast');
+  await report.getByText('email_invalid').first().waitFor();
+  expect(await page.evaluate('document.activeElement.className')).toBe('blast');
+  const said =
+    /New 2 .*Rejected 1 .*lost 1 .*Line 3 .*email_invalid .*nowhere .*"bcrypt": 1.*factor_lost .*c1@example\.com/;
+  expect((await textOf(report)).replaceAll(/\s+/g, ' ')).toMatch(said);
+  await expectReadable(page, 'report');
+  // What was checked is what is imported.
+  await dialog.getByLabel('Kind of file').fill('csv');
+  expect([await dialog.getByLabel('Reason').count(), await report.count()]).toEqual([0, 0]);
+  await dialog.getByLabel('Kind of file').fill('ndjson');
+  await check.click();
+  await dialog.getByLabel('Reason').fill('we move');
+  expect(await harness.harness.rows('SELECT 1 FROM imports')).toEqual([]);
+  await dialog.getByRole('button', { name: 'Import a file' }).click();
+  await page.getByRole('heading', { level: 1, name: 'ndjson' }).waitFor();
+  expect(await harness.harness.rows('SELECT kind, reason, state FROM imports')).toEqual([
+    { kind: 'ndjson', reason: 'we move', state: 'waiting' },
+  ]);
+  expect(serious()).toEqual([]);
+});

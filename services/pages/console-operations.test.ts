@@ -26,7 +26,9 @@ test('every write of administrators is on a page of the console, or has a reason
   const files = globSync('pages/**/*.tsx', { cwd: CONSOLE }).map((file) =>
     readFileSync(resolve(CONSOLE, file), 'utf8'),
   );
-  const folded = groups.flatMap(({ creates, acts }) => [...creates, ...acts].map(({ name }) => name));
+  const folded = groups.flatMap(({ creates, acts }) =>
+    [...creates, ...acts].flatMap(({ name, rehearsal }) => [name, rehearsal?.name]),
+  );
   const writes = (await collectEndpoints())
     .filter((each) => each.method !== 'GET' && isAdministrative(each))
     .map(({ method, path }) => `${method} ${path}`);

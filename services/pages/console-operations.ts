@@ -231,6 +231,7 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]): readonly
   const segment = segmentOf(endpoint.path);
   const once = isRead ? [] : onlyShown(endpoint, all);
   const [answer, ...others] = isRead ? answersOf(endpoint) : [];
+  const rehearsal = all.find(({ operation: { endpoint: of } }) => of.path === `${endpoint.path}/rehearse`);
   const members = Object.entries({ ...query, ...body }).filter(
     // What a dry run answers has no place in the dialog.
     ([name]) => !['reason', 'limit', 'cursor', 'dry_run'].includes(name),
@@ -257,16 +258,24 @@ function describe({ operation, wing }: Placed, all: readonly Placed[]): readonly
     params: Object.keys(asked(endpoint.params)),
     members: Object.fromEntries(members),
     answer,
+    rehearsal: rehearsal && {
+      name: nameOf(rehearsal.operation.endpoint),
+      says: actWords[rehearsal.operation.endpoint.operation]?.says,
+      members: answersOf(rehearsal.operation.endpoint)[0]?.members,
+    },
     once: once.length === 0 ? undefined : once,
     command: isRead ? undefined : commandOf(endpoint, operation.command as never, words),
   }) as Described;
   return [described, ...others.map((other) => ({ ...described, segment: `${segment}.${other.list}`, answer: other }))];
 }
 
+/** Whether it says what another write would do: a step of the dialog of that. */
+const isRehearsal = ({ operation: { endpoint } }: Placed): boolean => endpoint.path.endsWith('/rehearse');
+
 /** The operations of administrators, as the console folds over them. */
 export const describeOperations = (placed: readonly Placed[]): readonly Described[] => {
   const all = placed.filter(({ operation }) => isAdministrative(operation.endpoint));
-  return all.flatMap((each) => describe(each, all));
+  return all.filter((each) => !isRehearsal(each)).flatMap((each) => describe(each, all));
 };
 
 const lines = (values: readonly unknown[]): string => values.map((value) => ` ${JSON.stringify(value)},`).join('\n');

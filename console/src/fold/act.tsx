@@ -1,4 +1,4 @@
-import { useRef, useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { callByName, Refusal, Told } from '../data/api.ts';
 import { useCan, useSession } from '../data/session.tsx';
 import { type Act, ActDialog } from '../parts/act.tsx';
@@ -61,6 +61,18 @@ function Once({
         </div>
       ))}
     </>
+  );
+}
+
+/** What an act would do. It has the focus when it comes, because it is to be read before the reason is given. */
+function Report({ label, ...found }: Parameters<typeof MemberFacts>[0] & { readonly label: string }) {
+  const section = useRef<HTMLElement>(null);
+  useLayoutEffect(() => section.current?.focus(), []);
+  return (
+    <section ref={section} class="blast" tabIndex={-1} aria-label={label}>
+      <strong>{label}</strong>
+      <MemberFacts {...found} />
+    </section>
   );
 }
 
@@ -129,8 +141,11 @@ function useForm({ operation, params = {}, item, begins, readAgain }: ActProps) 
     kept.current = { of: '', key: '' };
     return answer;
   };
+  /** Says what it would do. */
+  const rehearse = async (): Promise<Item> =>
+    (await callByName(operation.rehearsal?.name ?? '', { body: sent() })) as Item;
   const isTouched = Object.keys(typed).some((name) => typed[name] !== start[name]);
-  return { members, typed, setTyped, shown, run, isChange, isTouched };
+  return { members, typed, setTyped, shown, run, rehearse, isChange, isTouched };
 }
 
 const problemsOf = (error: unknown) => (path: string) => {
@@ -147,7 +162,12 @@ function useAct(props: ActProps): Act {
   const { segment } = operation;
   const within = [operation.path.split('/').at(-1) ?? '', segment];
   const form = useForm(props);
-  const [verb = '', lead = ''] = operation.says?.[language] ?? [];
+  const { rehearsal } = operation;
+  const [found, setFound] = useState<{ readonly of: TypedMembers; readonly answer: Item }>();
+  const isFound = found?.of === form.typed;
+  const isFirst = rehearsal !== undefined && !isFound;
+  const [named = ''] = operation.says?.[language] ?? [];
+  const [verb = '', lead = ''] = (isFirst ? rehearsal : operation).says?.[language] ?? [];
   const changes = form.shown();
   const isKnown = (name: string): boolean => of[name] !== undefined && item?.[name] != null;
   const affected = Object.fromEntries(blast.filter(isKnown).map((each) => [each, of[each] as Shape]));
@@ -158,7 +178,7 @@ function useAct(props: ActProps): Act {
     ) : null;
   const isNothing = form.isChange && (!form.isTouched || Object.keys(changes).length === 0);
   return {
-    title: name === undefined ? verb : `${verb}: ${name}`,
+    title: name === undefined ? named : `${named}: ${name}`,
     lead,
     verb,
     isHarmful: operation.ends === true,
@@ -175,18 +195,24 @@ function useAct(props: ActProps): Act {
             ),
           }),
     fields: (error) => (
-      <Fields
-        members={form.members}
-        typed={form.typed}
-        within={within}
-        first={first ?? []}
-        problemAt={problemsOf(error)}
-        onChange={form.setTyped}
-      />
+      <>
+        <Fields
+          members={form.members}
+          typed={form.typed}
+          within={within}
+          first={first ?? []}
+          problemAt={problemsOf(error)}
+          onChange={form.setTyped}
+        />
+        {isFound && rehearsal !== undefined ? (
+          <Report label={texts.blast} members={rehearsal.members} item={found.answer} segment={segment} />
+        ) : null}
+      </>
     ),
     isReady: !isNothing && isFilled(form.members, changes),
-    needsReason: operation.reason !== undefined,
-    needsStepUp: operation.stepUp === true,
+    needsReason: operation.reason !== undefined && !isFirst,
+    needsStepUp: operation.stepUp === true && !isFirst,
+    ...(isFirst ? { rehearse: async () => setFound({ of: form.typed, answer: await form.rehearse() }) } : {}),
     command: (reason) => commandOf(operation, { ...params, ...changes }, reason),
     run: form.run,
     shows: (answer) => {

@@ -1,6 +1,8 @@
 import { useId, useRef, useState } from 'preact/hooks';
+import { visibleText } from '../data/visible-text.ts';
+import { Foreign, useNumber } from '../parts/format.tsx';
 import { common } from '../texts/common.ts';
-import { useTexts } from '../texts/languages.ts';
+import { fill, useTexts } from '../texts/languages.ts';
 import type { TypedMembers } from './form.ts';
 import type { Members, Shape } from './operation.ts';
 import { useWords } from './words.ts';
@@ -32,15 +34,22 @@ const typeOf = ({ kind, max = 0 }: Shape, name: string): string => {
   return /(?:^|_)ur[il]$/.test(name) ? 'url' : 'text';
 };
 
-/** Reads a chosen file as its text, or a picture as a data address. */
-const contentOf = (file: File, as: 'text' | 'png'): Promise<string> =>
-  as === 'text'
-    ? file.text()
-    : new Promise((done) => {
-        const reader = new FileReader();
-        reader.onload = () => done(String(reader.result));
-        reader.readAsDataURL(file);
-      });
+/**
+ * Reads a chosen file as its text, in UTF-8 or in UTF-16 with its mark, or a picture as a data address.
+ * @throws RangeError for one that is too large, TypeError for bytes that are no text: they would become other characters
+ */
+async function contentOf(file: File, { file: as, max = 0 }: Shape): Promise<string> {
+  if (as === 'png')
+    return new Promise((done) => {
+      const reader = new FileReader();
+      reader.onload = () => done(String(reader.result));
+      reader.readAsDataURL(file);
+    });
+  if (file.size > max) throw new RangeError(file.name);
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const encoding = bytes[0] === 0xff ? 'utf-16le' : bytes[0] === 0xfe ? 'utf-16be' : 'utf-8';
+  return new TextDecoder(encoding, { fatal: true }).decode(bytes);
+}
 
 function Control({
   id,
@@ -55,7 +64,10 @@ function Control({
   readonly described: Readonly<Record<string, string | boolean | undefined>>;
 }) {
   const words = useWords(...within);
+  const texts = useTexts(common);
   const [fileName, setFileName] = useState('');
+  const [fault, setFault] = useState('');
+  const number = useNumber();
   const latest = useRef(onChange);
   latest.current = onChange;
   const required = shape.required === true;
@@ -78,22 +90,38 @@ function Control({
     );
   if (shape.file !== undefined)
     return (
-      <input
-        id={id}
-        type="file"
-        required={required && fileName === ''}
-        {...(shape.file === 'png' ? { accept: 'image/png' } : {})}
-        {...described}
-        onChange={({ currentTarget: chosen }) => {
-          const [file] = chosen.files ?? [];
-          setFileName(file?.name ?? '');
-          if (file === undefined) onChange('');
-          else
-            void contentOf(file, shape.file ?? 'text').then((content) => {
-              if (chosen.files?.[0] === file) latest.current(content);
-            });
-        }}
-      />
+      <>
+        <input
+          id={id}
+          type="file"
+          required={required && fileName === ''}
+          {...(shape.file === 'png' ? { accept: 'image/png' } : {})}
+          {...described}
+          onChange={({ currentTarget: chosen }) => {
+            const [file] = chosen.files ?? [];
+            const isChosen = (): boolean => chosen.files?.[0] === file;
+            setFileName(file?.name ?? '');
+            setFault('');
+            onChange('');
+            if (file !== undefined)
+              void contentOf(file, shape).then(
+                (content) => isChosen() && latest.current(content),
+                (error: unknown) => {
+                  if (!isChosen()) return;
+                  const why = error instanceof RangeError ? texts.fileTooLarge : texts.fileNoText;
+                  setFault(`${file.name}: ${fill(why, { count: number(shape.max ?? 0) })}`);
+                  setFileName('');
+                  chosen.value = '';
+                },
+              );
+          }}
+        />
+        {fault === '' ? null : (
+          <span class="problem small" role="alert">
+            <Foreign>{visibleText(fault)}</Foreign>
+          </span>
+        )}
+      </>
     );
   if (
     shape.kind === 'list' ||

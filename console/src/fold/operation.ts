@@ -39,6 +39,8 @@ export type Shape = {
 };
 export type Members = Readonly<Record<string, Shape>>;
 
+type Says = Readonly<Record<LanguageTag, readonly [verb: string, lead: string]>>;
+
 /** An operation of administrators, as its contract says it. */
 export type Operation = {
   /** `POST /v1/admin/clients` */
@@ -58,10 +60,12 @@ export type Operation = {
   readonly sends?: 'body' | 'query';
   /** Whether it ends or takes away something. */
   readonly ends?: true;
-  readonly says?: Readonly<Record<LanguageTag, readonly [verb: string, lead: string]>>;
+  readonly says?: Says;
   readonly params: readonly string[];
   readonly members: Members;
   readonly answer?: { readonly list?: string; readonly paged?: true; readonly members: Members };
+  /** What says what it would do, before it is done, and what that says. */
+  readonly rehearsal?: { readonly name: string; readonly says: Says; readonly members: Members };
   /** The ending of the file that it answers. */
   readonly file?: string;
   /** Members that only its answer shows, such as a new secret. */

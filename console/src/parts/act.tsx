@@ -28,6 +28,8 @@ export type Act = {
   readonly needsStepUp?: boolean;
   /** The same on the command line, if it has a command. */
   readonly command: (reason: string) => string | undefined;
+  /** Says what it would do, first: the dialog stays open. */
+  readonly rehearse?: () => Promise<void>;
   readonly run: (reason: string) => Promise<unknown>;
   /** What only the answer shows, such as a new secret: the dialog stays open with it. */
   readonly shows?: (answer: unknown) => ComponentChildren;
@@ -69,6 +71,7 @@ export function ActDialog({ act, onClose }: { readonly act: Act; readonly onClos
     setRunning(true);
     setError(undefined);
     try {
+      if (act.rehearse !== undefined) return await act.rehearse();
       const answer = await act.run(reason);
       void queries.invalidateQueries();
       const shown = act.shows?.(answer);

@@ -54,6 +54,8 @@ export const common = inLanguages({
     moreFields: 'More settings',
     asJson: 'As JSON',
     notJson: 'This is not JSON: {name}',
+    fileTooLarge: 'The file has more than {count} bytes. The command line takes it.',
+    fileNoText: 'The file is no text in UTF-8 or UTF-16. Save it as UTF-8.',
     changedMeanwhile:
       'Another administrator changed this meanwhile: {name} is now {value}. Do it again to replace that.',
     nothingYet: 'Nothing yet: no field differs from what is set.',
@@ -154,6 +156,8 @@ export const common = inLanguages({
     moreFields: 'Weitere Einstellungen',
     asJson: 'Als JSON',
     notJson: 'Das ist kein JSON: {name}',
+    fileTooLarge: 'Die Datei hat mehr als {count} Bytes. Die Kommandozeile nimmt sie.',
+    fileNoText: 'Die Datei ist kein Text in UTF-8 oder UTF-16. Speichern Sie sie als UTF-8.',
     changedMeanwhile: 'Jemand hat das inzwischen geändert: {name} ist jetzt {value}. Noch einmal ersetzt das.',
     nothingYet: 'Noch nichts: kein Feld weicht ab von dem, was eingestellt ist.',
     shownOnce: 'Nur dieses eine Mal gezeigt',

@@ -13,11 +13,12 @@ beforeAll(async () => {
 });
 afterAll(() => harness?.close());
 
-const call = async (method: string, path: string, bearer: string, body?: object) => {
+const call = async (method: string, path: string, bearer: string, body?: object, more: Record<string, string> = {}) => {
   const answer = await fetch(`${copy.url}${path}`, {
     method,
     headers: {
       authorization: `Bearer ${bearer}`,
+      ...more,
       ...(body === undefined ? {} : { 'content-type': 'application/json' }),
     },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -43,6 +44,45 @@ test('an administrator uploads a file and follows its import; another user does 
   expect((await call('POST', '/v1/admin/imports', admin.bearer, { ...body, kind: 'unknown' })).body.code).toBe(
     'import_kind_unknown',
   );
+});
+
+test('what an import would do is said before it runs, also to who signed in long ago, and then it does just that', async () => {
+  const record = (id: string, more: object = {}) =>
+    JSON.stringify({ legacy_id: id, email: `${id}@example.com`, ...more });
+  const data = [record('b1'), record('b2', { email: 'nowhere', name: 'x'.repeat(100_000) })].join('\n');
+  const file = { kind: 'ndjson', data };
+  await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [admin.id]);
+  const found = await call('POST', '/v1/admin/imports/rehearse', admin.bearer, file);
+  expect(found).toMatchObject({
+    status: 200,
+    body: {
+      counts: { new: 1, rejected: 1 },
+      hash_formats: { none: 1 },
+      rejects: [{ line: 2, reason: 'email_invalid', value: 'nowhere' }],
+      differences: [{ legacy_id: 'b1', email: 'b1@example.com', change: 'new' }],
+    },
+  });
+  expect(await harness.rows(`SELECT 1 FROM imports WHERE reason = 'as checked'`)).toEqual([]);
+  const other = await newPerson(copy);
+  expect((await call('POST', '/v1/admin/imports/rehearse', other.bearer, file)).status).toBe(403);
+});
+
+test('an import that is asked for again by the same key is one, also after it ended', async () => {
+  const data = `${JSON.stringify({ legacy_id: 'k1', email: 'k1@example.com' })}\n`;
+  const ask = async (key: object = {}) => {
+    const body = { kind: 'ndjson', data, reason: 'by key' };
+    const {
+      status,
+      body: { import_id: id },
+    } = await call('POST', '/v1/admin/imports', admin.bearer, body, { ...key });
+    return [status, id];
+  };
+  const key = { 'idempotency-key': 'an-import-of-k1' };
+  const first = await ask(key);
+  await harness.rows(`UPDATE imports SET state = 'done', finished_at = now() WHERE reason = 'by key'`);
+  expect(await ask(key)).toEqual(first);
+  expect(await harness.rows(`SELECT 1 AS one FROM imports WHERE reason = 'by key'`)).toHaveLength(1);
+  expect((await ask())[1]).not.toBe(first[1]);
 });
 
 test('imports are listed page by page, newest first, and the records that one rejected are downloaded as lines of JSON', async () => {

@@ -271,6 +271,10 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ],
     ENDS,
   ),
+  rehearseImport: act(
+    ['Check the file', 'First see what the import would do. Nothing is written.'],
+    ['Datei prüfen', 'Sehen Sie zuerst, was der Import täte. Nichts wird geschrieben.'],
+  ),
   requestImport: act(
     ['Import a file', 'A worker reads the file of users. Importing the same file again changes nothing.'],
     ['Datei importieren', 'Ein Worker liest die Datei mit Benutzern. Dieselbe Datei noch einmal ändert nichts.'],

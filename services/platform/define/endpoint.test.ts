@@ -24,6 +24,7 @@ test.each([
   ['GET', 'write', true],
   ['GET', 'token', true],
   ['GET', 'log', false],
+  ['POST', 'read', false],
 ] as const)('the time of a %s that counts as %s for PostgreSQL in all is limited: %s', (method, limit, is) => {
   expect(mayWrite({ method, ...(limit === undefined ? {} : { limit }) })).toBe(is);
 });

@@ -163,7 +163,7 @@ const WRITING: ReadonlySet<RateClass | undefined> = new Set(['token', 'credentia
 
 /** Whether requests to an endpoint may write, and so have a limited time for PostgreSQL in all: `WRITE_TIMEOUT_MS`. */
 export const mayWrite = ({ limit, method }: Pick<Endpoint, 'limit' | 'method'>): boolean =>
-  method !== 'GET' || WRITING.has(limit);
+  limit !== 'read' && (method !== 'GET' || WRITING.has(limit));
 
 /** Declares an endpoint as data: policy, shapes and errors. */
 export function defineEndpoint<

@@ -24,6 +24,7 @@ const kind = z
   .max(32)
   .regex(/^[a-z][a-z0-9-]*$/);
 const count = z.int().nonnegative();
+const counted = z.record(z.string(), count);
 
 const importView = z
   .object({
@@ -42,11 +43,11 @@ const importView = z
       factors_lost: count.nullable(),
     }),
     /** Rejected records by reason. */
-    reject_reasons: z.record(z.string(), count),
+    reject_reasons: counted,
     /** Members that were shortened or left out, and lost factors: `left_out.image`, `factor_lost.phone`, … */
-    notices: z.record(z.string(), count),
+    notices: counted,
     /** Users by the format of their password hash. */
-    hash_formats: z.record(z.string(), count),
+    hash_formats: counted,
     /** Why it failed; a code. */
     failure: z.string().nullable(),
     reason: z.string(),
@@ -55,15 +56,21 @@ const importView = z
   })
   .register(componentNames, { id: 'UserImport' });
 
-const requested = z.strictObject({
+const uploaded = z.strictObject({
   /** The system that wrote the file: `clerk`, `csv`, `ndjson`, … */
   kind,
   /** The file as text. */
   data: z.string().min(1).max(DATA_CHARACTERS_MAX),
   map: importMap,
-  reason,
 });
-export type RequestedImport = z.output<typeof requested>;
+export type UploadedFile = z.output<typeof uploaded>;
+
+const place = { record: count, line: count };
+/** The first of them, in the order of the file. */
+const firstOf = {
+  rejects: z.array(z.object({ ...place, reason: z.string(), value: z.string() })),
+  noticed: z.array(z.object({ ...place, notice: z.string(), member: z.string(), value: z.string() })),
+};
 
 /** A file may name anyone by address: who imports may do what the account with the most rights may. */
 export const IMPORTING_ROLE = 'admin';
@@ -74,7 +81,8 @@ export const requestImportEndpoint = defineEndpoint({
   operation: 'requestImport',
   summary: 'Import users of another system, which a worker does',
   auth: { ...manages(importsWrite), rightsOf: IMPORTING_ROLE },
-  body: requested,
+  idempotency: 'answer',
+  body: uploaded.extend({ reason }),
   bodyLimit: BODY_BYTES_MAX,
   responses: { 202: z.object({ import_id: z.string() }) },
   errors: [
@@ -87,6 +95,34 @@ export const requestImportEndpoint = defineEndpoint({
     importOvertaken,
     importsBusy,
   ],
+});
+
+/** It decides as the import does, about the users who are here now, and writes nothing. */
+export const rehearseImportEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/v1/admin/imports/rehearse',
+  operation: 'rehearseImport',
+  summary: 'Say what an import of this file would do, and do nothing',
+  auth: { ...reads(importsWrite), rightsOf: IMPORTING_ROLE },
+  limit: 'read',
+  body: uploaded,
+  bodyLimit: BODY_BYTES_MAX,
+  responses: {
+    200: z.object({
+      counts: importView.shape.counts,
+      reject_reasons: counted,
+      rejects: firstOf.rejects,
+      hash_formats: counted,
+      /** New users without a password, which they choose by mail. */
+      without_password: count,
+      notices: counted,
+      noticed: firstOf.noticed,
+      differences: z.array(
+        z.object({ legacy_id: z.string(), email: z.string(), change: z.enum(['new', 'changed', 'linked']) }),
+      ),
+    }),
+  },
+  errors: [...REFUSALS, importFileUnreadable, importKindUnknown, importsBusy],
 });
 
 export const listImportsEndpoint = defineEndpoint({
@@ -123,12 +159,7 @@ export const readImportEndpoint = defineEndpoint({
   operation: 'readImport',
   summary: 'Get an import with its progress and counts',
   responses: {
-    200: importView.extend({
-      /** The first of them, in the order of the file. `value` is empty for callers without `users:read`. */
-      rejects: z.array(z.object({ record: count, line: count, reason: z.string(), value: z.string() })),
-      noticed: z.array(
-        z.object({ record: count, line: count, notice: z.string(), member: z.string(), value: z.string() }),
-      ),
-    }),
+    /** `value` is empty for callers without `users:read`. */
+    200: importView.extend(firstOf),
   },
 });

@@ -55,7 +55,7 @@ export const importsBusy = defineError({
   code: 'imports_busy',
   status: 409,
   title: 'Too many imports are waiting',
-  cause: 'Ten uploaded files are not imported yet.',
+  cause: 'Ten uploaded files are not imported yet, or another file is being checked.',
   fix: 'Wait until one has ended, or import the file with sallyport import.',
   retryable: true,
 });

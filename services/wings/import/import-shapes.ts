@@ -22,15 +22,7 @@ export const importMap = z
     /** Users whose second factor cannot be imported enrol one before their first session, or are rejected. */
     factors_lost: z.enum(['enrol', 'reject']).default('enrol'),
   })
-  .default({
-    columns: {},
-    roles: {},
-    parameters: {},
-    allow_hashes: [],
-    ids: 'keep',
-    lazy: false,
-    factors_lost: 'enrol',
-  });
+  .prefault({});
 export type ImportMap = z.output<typeof importMap>;
 
 /** What was read of a source. */

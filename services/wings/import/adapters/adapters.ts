@@ -1,3 +1,4 @@
+import { importKindUnknown } from '../errors.ts';
 import type { LegacySystemAdapter } from './adapter.ts';
 import { auth0Adapter } from './auth0.ts';
 import { betterAuthAdapter } from './better-auth.ts';
@@ -27,3 +28,10 @@ export const adapters: readonly LegacySystemAdapter[] = [
 
 export const findAdapter = (kind: string): LegacySystemAdapter | undefined =>
   adapters.find((adapter) => adapter.kind === kind);
+
+/** @throws importKindUnknown (400) */
+export function adapterOf(kind: string): LegacySystemAdapter {
+  const adapter = findAdapter(kind);
+  if (adapter !== undefined) return adapter;
+  throw importKindUnknown({ detail: `The kinds are ${adapters.map((each) => each.kind).join(', ')}.` });
+}

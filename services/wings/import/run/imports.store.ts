@@ -73,11 +73,6 @@ const openRead = defineStatement(
 );
 const importRead = defineStatement('importRead', `SELECT ${COLUMNS} FROM imports WHERE id = $1::uuid`);
 /** Index: imports_created_at. */
-const importsRead = defineStatement(
-  'importsRead',
-  `SELECT ${COLUMNS} FROM imports ORDER BY imports.created_at DESC, id DESC LIMIT $1`,
-);
-/** Index: imports_created_at. */
 const importsPage = defineStatement(
   'importsPage',
   `SELECT ${COLUMNS} FROM imports i WHERE $1::timestamptz IS NULL OR (i.created_at, i.id) < ($1, $2::uuid)
@@ -157,8 +152,6 @@ export const readOpenImport = (sql: Sql, kind: string, source: string, map: stri
   first(sql.query<ImportRow>(openRead, [kind, source, map]));
 export const readImportRow = (sql: Sql, id: string): Promise<ImportRow | undefined> =>
   first(sql.query<ImportRow>(importRead, [id]));
-export const readImportRows = (sql: Sql, limit: number): Promise<ImportRow[]> =>
-  sql.query<ImportRow>(importsRead, [limit]);
 export const readImportsPage = (sql: Sql, after: readonly string[] | undefined, limit: number): Promise<ImportRow[]> =>
   sql.query<ImportRow>(importsPage, [after?.[0] ?? null, after?.[1] ?? null, limit]);
 export const lockImport = (tx: Sql, id: string): Promise<ImportRow | undefined> =>
@@ -184,36 +177,43 @@ export const insertImport = (tx: Sql, row: NewImport): Promise<ImportRow | undef
     ]),
   );
 
-export type ImportStep = {
-  readonly position: number;
-  readonly bytes: number;
-  readonly created: number;
-  readonly changed: number;
-  readonly same: number;
-  readonly linked: number;
-  readonly rejected: number;
-  readonly hashFormats: Readonly<Record<string, number>>;
-  readonly rejectReasons: Readonly<Record<string, number>>;
-  readonly factorsLost: number;
-  readonly notices: Readonly<Record<string, number>>;
-  /** Of the users up to this place. */
-  readonly usersSha256: string;
-};
+/** What becomes of records. */
+export type ImportCounts = Readonly<
+  Record<'new' | 'changed' | 'same' | 'linked' | 'rejected' | 'factors_lost', number>
+>;
+export const countsOfRow = (row: ImportRow): Omit<ImportCounts, 'factors_lost'> => ({
+  new: row.new_count,
+  changed: row.changed_count,
+  same: row.same_count,
+  linked: row.linked_count,
+  rejected: row.rejected_count,
+});
+/** How many have which format, reason or notice. */
+export type ImportSums = Readonly<Record<'hash_formats' | 'reject_reasons' | 'notices', ImportRow['hash_formats']>>;
+
+/** The counts of a batch, and the sums of the whole run with it. */
+export type ImportStep = ImportCounts &
+  ImportSums & {
+    readonly position: number;
+    readonly bytes: number;
+    /** Of the users up to this place. */
+    readonly usersSha256: string;
+  };
 
 export const advanceImport = async (tx: Sql, id: string, step: ImportStep): Promise<void> => {
   await tx.query(importAdvance, [
     id,
     step.position,
     step.bytes,
-    step.created,
+    step.new,
     step.changed,
     step.same,
     step.linked,
     step.rejected,
-    JSON.stringify(step.hashFormats),
-    JSON.stringify(step.rejectReasons),
+    JSON.stringify(step.hash_formats),
+    JSON.stringify(step.reject_reasons),
     step.usersSha256,
-    step.factorsLost,
+    step.factors_lost,
     JSON.stringify(step.notices),
   ]);
 };

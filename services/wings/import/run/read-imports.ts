@@ -4,11 +4,11 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
 import { importUnknown } from '../errors.ts';
 import {
+  countsOfRow,
   type ImportRow,
   type NoticeView,
   type RejectView,
   readImportRow,
-  readImportRows,
   readImportsPage,
   readNoticeRows,
   readRejects,
@@ -16,7 +16,8 @@ import {
 import { REJECTS_KEPT } from './run-import.ts';
 
 const IMPORTS_SHOWN = 50;
-const REJECTS_SHOWN = 100;
+/** Rejected records, and notices, in an answer. */
+export const REJECTS_SHOWN = 100;
 
 /** An import as operators and clients see it. */
 const importView = (row: ImportRow) => ({
@@ -25,15 +26,7 @@ const importView = (row: ImportRow) => ({
   status: row.state,
   /** Percent of the bytes of the source. */
   progress: row.state === 'done' ? 100 : percentOf(row),
-  counts: {
-    new: row.new_count,
-    changed: row.changed_count,
-    same: row.same_count,
-    linked: row.linked_count,
-    rejected: row.rejected_count,
-    /** Users who enrol a second factor before their first session; null in imports of before. */
-    factors_lost: row.factors_lost_count,
-  },
+  counts: { ...countsOfRow(row), factors_lost: row.factors_lost_count },
   notices: { ...row.notices },
   reject_reasons: { ...row.reject_reasons },
   hash_formats: { ...row.hash_formats },
@@ -49,7 +42,7 @@ const percentOf = ({ position_bytes: read, source_bytes: all }: ImportRow): numb
 
 /** The newest imports. */
 export const readImports = async ({ sql }: Pick<Ports, 'sql'>): Promise<readonly ImportView[]> =>
-  (await readImportRows(sql, IMPORTS_SHOWN)).map(importView);
+  (await readImportsPage(sql, undefined, IMPORTS_SHOWN)).map(importView);
 
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 

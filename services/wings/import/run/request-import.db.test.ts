@@ -8,8 +8,10 @@ import { importMap } from '../import-shapes.ts';
 import { advanceImports } from './advance-imports.ts';
 import { type ImportHarness, openImportHarness } from './import-harness.ts';
 import { readImport, readImportWithRejects, readRejectLines } from './read-imports.ts';
+import { rehearseUpload } from './rehearse-upload.ts';
 import { requestImport } from './request-import.ts';
 
+const HASH = '$2b$04$5FwdUnNkPe/WI8cG7CpY1OKKIxtWoKxgJLgZPLAajZ3tQI4HYlRcW';
 let harness: ImportHarness;
 beforeAll(async () => {
   harness = await openImportHarness();
@@ -91,6 +93,38 @@ test('the metrics show all imports by outcome, those of the command too, and how
   const read = Number(shown('sallyport_import_bytes', 'state="read"'));
   expect(read).toBeGreaterThan(0);
   expect(read).toBeLessThan(totals?.bytes as number);
+});
+
+test('a file is checked as it would be imported, without a trace; one at a time', async () => {
+  await harness.importText('ndjson', people(1, 'checked'));
+  const bad = { legacy_id: 'bad', email: 'no address' };
+  const lost = { legacy_id: 'lost', email: 'lost@example.com', factors_lost: ['phone'] };
+  const hashed = { legacy_id: 'hashed', email: 'hashed@example.com', password_hash: HASH };
+  const data = [people(1, 'checked').trim(), ...[bad, lost, hashed].map((each) => JSON.stringify(each))].join('\n');
+  const upload = { kind: 'ndjson', data, map: importMap.parse({}) };
+  const ports = { ...harness.ports, publicUrl: 'https://auth.example.com' };
+  const everything = () =>
+    harness.rows('SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM imports), 1 AS one');
+  const before = await everything();
+  const first = rehearseUpload(ports, upload);
+  expect(await outcomeOf(rehearseUpload(ports, upload))).toBe('imports_busy');
+  expect(await first).toEqual({
+    counts: { new: 2, changed: 0, same: 1, linked: 0, rejected: 1, factors_lost: 1 },
+    without_password: 1,
+    hash_formats: { bcrypt: 1, none: 1 },
+    reject_reasons: { email_invalid: 1 },
+    notices: { 'factor_lost.phone': 1 },
+    rejects: [{ record: 2, line: 2, reason: 'email_invalid', value: 'no address' }],
+    noticed: [{ record: 3, line: 3, notice: 'factor_lost', member: 'phone', value: 'lost@example.com' }],
+    differences: [
+      { legacy_id: 'lost', email: 'lost@example.com', change: 'new' },
+      { legacy_id: 'hashed', email: 'hashed@example.com', change: 'new' },
+    ],
+  });
+  expect(await everything()).toEqual(before);
+  expect(await outcomeOf(rehearseUpload(ports, { ...upload, data: 'PK\x03\x04' }))).toBe('import_file_unreadable');
+  // What failed holds up no other.
+  expect((await rehearseUpload(ports, { ...upload, data: people(250, 'many') })).counts.new).toBe(250);
 });
 
 test('a kind that no adapter reads, and a role that the caller may not grant, are refused', async () => {

@@ -2,14 +2,20 @@ import { createHash } from 'node:crypto';
 import { assertMayGrant } from '#services/core/access/role-rights.ts';
 import { importChunkContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import { adapters, findAdapter } from '../adapters/adapters.ts';
-import { IMPORTING_ROLE, type RequestedImport } from '../contract.ts';
-import { importKindUnknown, importsBusy } from '../errors.ts';
+import { adapterOf } from '../adapters/adapters.ts';
+import { IMPORTING_ROLE, type UploadedFile } from '../contract.ts';
+import { importsBusy } from '../errors.ts';
 import { assertReadable } from '../reading/open-file.ts';
 import { insertChunks, readUploads } from './chunks.store.ts';
 import { beginImport } from './start-import.ts';
 
 const CHUNK_BYTES = 1_048_576;
+
+/** What is kept in one row, or read at once. */
+export function* chunksOf(bytes: Buffer): Generator<Buffer> {
+  for (let from = 0; from < bytes.length; from += CHUNK_BYTES) yield bytes.subarray(from, from + CHUNK_BYTES);
+}
+
 const UPLOADS_MAX = 10;
 
 /**
@@ -18,12 +24,10 @@ const UPLOADS_MAX = 10;
  */
 export async function requestImport(
   { transact, random, vault }: Pick<Ports, 'transact' | 'random' | 'vault'>,
-  { kind, data, map, reason }: RequestedImport,
+  { kind, data, map, reason }: UploadedFile & { readonly reason: string },
   caller: Caller,
 ): Promise<{ readonly import_id: string }> {
-  const adapter = findAdapter(kind);
-  if (adapter === undefined)
-    throw importKindUnknown({ detail: `The kinds are ${adapters.map((each) => each.kind).join(', ')}.` });
+  const adapter = adapterOf(kind);
   const bytes = Buffer.from(data);
   await assertReadable(bytes, adapter.forms);
   const sourceSha256 = createHash('sha256').update(bytes).digest('hex');
@@ -34,8 +38,7 @@ export async function requestImport(
     const { row, isNew } = await beginImport(tx, { random }, source, caller);
     if (isNew) {
       // The first chunk is the mapping, whose parameters may be secret.
-      const parts = [Buffer.from(JSON.stringify(map))];
-      for (let from = 0; from < bytes.length; from += CHUNK_BYTES) parts.push(bytes.subarray(from, from + CHUNK_BYTES));
+      const parts = [Buffer.from(JSON.stringify(map)), ...chunksOf(bytes)];
       await insertChunks(
         tx,
         row.id,

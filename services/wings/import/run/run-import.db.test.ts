@@ -442,10 +442,7 @@ test('a rehearsal says what an import would do, and writes nothing', async () =>
   const adapter = findAdapter('ndjson') as NonNullable<ReturnType<typeof findAdapter>>;
   const found = await rehearseImport(harness.ports, { adapter, map: importMap.parse({}), stream: stream() });
   expect(found).toMatchObject({
-    new: 1,
-    changed: 1,
-    same: 1,
-    rejected: 1,
+    counts: { new: 1, changed: 1, same: 1, rejected: 1 },
     rejects: [{ line: 4, reason: 'email_invalid' }],
   });
   expect(found.differences).toEqual([
@@ -453,6 +450,11 @@ test('a rehearsal says what an import would do, and writes nothing', async () =>
     { legacy_id: changed.legacy_id, email: changed.email, change: 'changed' },
   ]);
   expect(await harness.rows('SELECT count(*) AS users FROM users')).toEqual(before);
+  const { counts, hash_formats, reject_reasons, notices } = found;
+  expect(await harness.importText('ndjson', text)).toMatchObject({
+    ...Object.fromEntries(Object.entries(counts).map(([name, count]) => [`${name}_count`, count])),
+    ...{ hash_formats, reject_reasons, notices },
+  });
 });
 
 test('the log has the start, each batch and the end of a run, with counts and no personal data', async () => {

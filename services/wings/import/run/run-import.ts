@@ -10,7 +10,10 @@ import { deleteChunks } from './chunks.store.ts';
 import {
   advanceImport,
   finishImport,
+  type ImportCounts,
+  type ImportEnd,
   type ImportRow,
+  type ImportSums,
   insertNotices,
   insertRejects,
   lockImport,
@@ -82,18 +85,8 @@ export async function runImport(
   if (signal?.aborted) return undefined;
   return ports.transact(async (tx) => {
     await input.fence?.hold(tx);
-    return endImport(
-      tx,
-      ports,
-      {
-        id: row.id,
-        state: 'done',
-        usersSha256: reader.usersSha256(),
-        failure: null,
-        source: input.sourceRead?.() ?? null,
-      },
-      caller,
-    );
+    const end = { state: 'done', usersSha256: reader.usersSha256(), failure: null } as const;
+    return endImport(tx, ports, { ...end, id: row.id, source: input.sourceRead?.() ?? null }, caller);
   });
 }
 
@@ -138,13 +131,7 @@ function foundKeys(): { add(key: Uint8Array): boolean; take(): readonly Uint8Arr
 async function endImport(
   tx: Parameters<Parameters<Ports['transact']>[0]>[0],
   { random }: Pick<Ports, 'random'>,
-  end: {
-    readonly id: string;
-    readonly state: 'done' | 'failed';
-    readonly usersSha256: string | null;
-    readonly failure: string | null;
-    readonly source?: SourceDigest | null;
-  },
+  end: Omit<ImportEnd, 'eventId'> & { readonly id: string },
   caller: Caller,
 ): Promise<ImportRow | undefined> {
   const eventId = random.uuid();
@@ -238,38 +225,28 @@ async function writeOne(
       bytes,
       usersSha256,
       ...counts,
-      hashFormats: added(
-        run.hash_formats,
-        plan.created.flatMap(({ user }) => user.password_format ?? 'none'),
-      ),
-      rejectReasons: added(
-        run.reject_reasons,
-        plan.rejects.map(({ reason }) => reason),
-      ),
-      factorsLost: factorsLostIn(plan),
-      notices: added(run.notices ?? {}, noticed.map(nameOfNotice)),
+      ...summed(run, plan, noticed),
     });
     await recordEvent(tx, caller, importBatch, {
       outcome: 'ok',
       target: { kind: 'import', id: row.id },
-      detail: { position, new: counts.created, changed: counts.changed, same: counts.same, rejected: counts.rejected },
+      detail: { position, new: counts.new, changed: counts.changed, same: counts.same, rejected: counts.rejected },
     });
   });
 }
 
 /** A linked account is one that changed: it has the user, or another row of the user, of the source from now on. */
-const countsOf = ({ created, changed, linked, joined, same, rejects }: BatchPlan) => ({
-  created: created.length,
+const countsOf = ({ created, changed, linked, joined, same, rejects }: BatchPlan): ImportCounts => ({
+  new: created.length,
   changed: changed.length + linked.length + joined.length,
   same,
   linked: linked.length + joined.length,
   rejected: rejects.length,
+  /** Users who enrol a second factor before their next session. */
+  factors_lost:
+    created.filter(({ user }) => user.factors_lost.length > 0).length +
+    changed.filter(({ owesFactor }) => owesFactor).length,
 });
-
-/** Users of a plan who enrol a second factor before their next session. */
-const factorsLostIn = ({ created, changed }: BatchPlan): number =>
-  created.filter(({ user }) => user.factors_lost.length > 0).length +
-  changed.filter(({ owesFactor }) => owesFactor).length;
 
 /** Users of a plan who come without a password, and whose password is not at the other system either. */
 const withoutPassword = ({ created }: BatchPlan, { lazy }: ImportMap): number =>
@@ -292,18 +269,29 @@ function added(counts: Readonly<Record<string, number>>, names: readonly string[
   return sums;
 }
 
-export type Rehearsal = {
-  readonly new: number;
-  readonly changed: number;
-  readonly same: number;
-  readonly linked: number;
-  readonly rejected: number;
+/** The sums with those of a plan. */
+const summed = (
+  { hash_formats: formats, reject_reasons: reasons, notices }: Pick<ImportRow, keyof ImportSums>,
+  { created, rejects }: BatchPlan,
+  noticed: readonly LineNotice[],
+): ImportSums => ({
+  hash_formats: added(
+    formats,
+    created.flatMap(({ user }) => user.password_format ?? 'none'),
+  ),
+  reject_reasons: added(
+    reasons,
+    rejects.map(({ reason }) => reason),
+  ),
+  notices: added(notices ?? {}, noticed.map(nameOfNotice)),
+});
+
+export type Rehearsal = ImportSums & {
+  readonly counts: ImportCounts;
   /** New users without a password. */
   readonly without_password: number;
-  /** Users who would enrol a second factor before their next session. */
-  readonly factors_lost: number;
   readonly rejects: readonly Reject[];
-  readonly notices: readonly Omit<LineNotice, 'place'>[];
+  readonly noticed: readonly Omit<LineNotice, 'place'>[];
   /** The first of them. */
   readonly differences: readonly {
     readonly legacy_id: string;
@@ -312,16 +300,21 @@ export type Rehearsal = {
   }[];
 };
 
+/** What a change of a plan is called. */
+const DIFFERENCES = { created: 'new', changed: 'changed', linked: 'linked', joined: 'linked' } as const;
+
 const DIFFERENCES_SHOWN = 100;
 
 /** What an import would do, without doing it. */
 export async function rehearseImport(
   ports: Pick<Ports, 'sql' | 'clock' | 'random'> & HasRelyingParty,
-  input: Pick<ImportInput, 'adapter' | 'map' | 'stream' | 'onProgress'>,
+  input: Pick<ImportInput, 'adapter' | 'map' | 'stream' | 'onProgress' | 'batchRecords'>,
 ): Promise<Rehearsal> {
-  const sums = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0, without_password: 0, factors_lost: 0 };
+  const counts = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0, factors_lost: 0 };
+  let sums: ImportSums = { hash_formats: {}, reject_reasons: {}, notices: {} };
+  let without = 0;
   const rejects: Reject[] = [];
-  const notices: Rehearsal['notices'][number][] = [];
+  const noticed: Rehearsal['noticed'][number][] = [];
   const { relyingPartyId } = ports;
   const differences: Rehearsal['differences'][number][] = [];
   const disabled = new Set<string>();
@@ -341,26 +334,17 @@ export async function rehearseImport(
     });
     for (const [email, person] of plan.people) people.set(email, packed(person));
     for (const { id, disables } of plan.changed) if (disables) disabled.add(id);
-    const counts = countsOf(plan);
-    sums.new += counts.created;
-    sums.changed += counts.changed;
-    sums.same += counts.same;
-    sums.linked += counts.linked;
-    sums.rejected += counts.rejected;
-    sums.without_password += withoutPassword(plan, input.map);
-    sums.factors_lost += factorsLostIn(plan);
-    for (const { record, line, notice, member, value } of noticesOf(plan))
-      if (notices.length < REJECTS_KEPT) notices.push({ record, line, notice, member, value });
+    for (const [name, count] of Object.entries(countsOf(plan))) counts[name as keyof ImportCounts] += count;
+    without += withoutPassword(plan, input.map);
+    const found = noticesOf(plan);
+    sums = summed(sums, plan, found);
+    for (const { place: _place, ...notice } of found) if (noticed.length < REJECTS_KEPT) noticed.push(notice);
     rejects.push(...plan.rejects.slice(0, REJECTS_KEPT - rejects.length));
-    for (const change of ['created', 'changed', 'linked', 'joined'] as const)
-      for (const { user } of plan[change])
+    for (const [part, change] of Object.entries(DIFFERENCES))
+      for (const { user } of plan[part as keyof typeof DIFFERENCES])
         if (differences.length < DIFFERENCES_SHOWN)
-          differences.push({
-            legacy_id: user.legacy_id,
-            email: user.email,
-            change: change === 'created' ? 'new' : change === 'joined' ? 'linked' : change,
-          });
+          differences.push({ legacy_id: user.legacy_id, email: user.email, change });
     await input.onProgress?.({ records: position, bytes });
   }
-  return { ...sums, rejects, notices, differences };
+  return { ...sums, counts, without_password: without, rejects, noticed, differences };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
-import type { ImportRow } from './imports.store.ts';
+import { countsOfRow, type ImportRow } from './imports.store.ts';
 
 /** What a certificate states of a run that has ended. The same run gives the same statement. */
 export const statementOf = (row: ImportRow) => ({
@@ -13,11 +13,7 @@ export const statementOf = (row: ImportRow) => ({
   users_sha256: row.users_sha256,
   records: row.position,
   counts: {
-    new: row.new_count,
-    changed: row.changed_count,
-    same: row.same_count,
-    linked: row.linked_count,
-    rejected: row.rejected_count,
+    ...countsOfRow(row),
     // A run of before counted neither: its sealed digest is of a statement without them.
     ...(row.factors_lost_count === null ? {} : { factors_lost: row.factors_lost_count }),
   },
