@@ -532,6 +532,8 @@ export type RegisterClientPasskeyRequest = { readonly response: { readonly id: s
 export type RegisterClientPasskeyResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly id: string; readonly userId: string; readonly name: string | null; readonly publicKey: string; readonly credentialID: string; readonly counter: number; readonly deviceType: string; readonly backedUp: boolean; readonly transports: string | null; readonly aaguid: string | null; readonly createdAt: string; readonly backupCodes: readonly string[] | null };
 export type RegisterPasskeyRequest = { readonly challenge: string; readonly name: string; readonly response: { readonly id: string; readonly rawId: string; readonly type: "public-key"; readonly authenticatorAttachment?: "platform" | "cross-platform" | null; readonly clientExtensionResults: Readonly<Record<string, unknown>>; readonly response: { readonly clientDataJSON: string; readonly attestationObject: string; readonly transports?: readonly string[] } & Readonly<Record<string, unknown>> } & Readonly<Record<string, unknown>> };
 export type RegisterPasskeyResponse = { readonly user: User; readonly session: Session; readonly tokens: TokenPair; readonly passkey_id: string; readonly recovery_codes: readonly string[] | null };
+export type RehearseImportRequest = { readonly kind: string; readonly data: string; readonly map?: { readonly columns?: Readonly<Record<string, string>>; readonly roles?: Readonly<Record<string, string | null>>; readonly parameters?: Readonly<Record<string, string>>; readonly allow_hashes?: readonly string[]; readonly ids?: "keep" | "new"; readonly same_person?: readonly string[]; readonly lazy?: boolean; readonly factors_lost?: "enrol" | "reject" } };
+export type RehearseImportResponse = { readonly counts: { readonly new: number; readonly changed: number; readonly same: number; readonly linked: number; readonly rejected: number; readonly factors_lost: number | null }; readonly reject_reasons: Readonly<Record<string, number>>; readonly rejects: readonly { readonly record: number; readonly line: number; readonly reason: string; readonly value: string }[]; readonly hash_formats: Readonly<Record<string, number>>; readonly without_password: number; readonly notices: Readonly<Record<string, number>>; readonly noticed: readonly { readonly record: number; readonly line: number; readonly notice: string; readonly member: string; readonly value: string }[]; readonly differences: readonly ({ readonly legacy_id: string; readonly email: string; readonly change: "new" | "changed" | "linked" })[] };
 export type RemoveClientPasskeyRequest = { readonly id: string };
 export type RemoveClientPasskeyResponse = { readonly user: BetterAuthUser; readonly session: BetterAuthSession; readonly tokens: TokenPair; readonly token: string; readonly status: true };
 export type RemoveStreamSubjectRequest = { readonly stream_id: string; readonly subject: { readonly format: string } & Readonly<Record<string, unknown>>; readonly verified?: boolean };
@@ -960,6 +962,8 @@ export type Operations = {
   "GET /v1/admin/imports/{import_id}": { readonly input: { readonly path: { readonly import_id: string | number } }; readonly answer: ReadImportResponse };
   /** Download the records that an import rejected, as a JSON object on each line */
   "GET /v1/admin/imports/{import_id}/rejects": { readonly input: { readonly path: { readonly import_id: string | number } }; readonly answer: string };
+  /** Say what an import of this file would do, and do nothing */
+  "POST /v1/admin/imports/rehearse": { readonly input: { readonly body: RehearseImportRequest }; readonly answer: RehearseImportResponse };
   /** List security incidents, most recently seen first */
   "GET /v1/admin/incidents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "acknowledged" | "closed"; readonly severity?: "low" | "medium" | "high" | "critical"; readonly detection?: string; readonly subject?: string } }; readonly answer: ListIncidentsResponse };
   /** Get an incident */
@@ -1262,6 +1266,7 @@ export const KEYED: ReadonlySet<string> = new Set([
   "POST /v1/admin/agents",
   "POST /v1/admin/alert-targets",
   "POST /v1/admin/clients",
+  "POST /v1/admin/imports",
   "POST /v1/admin/roles",
   "POST /v1/admin/signal-transmitters",
   "POST /v1/admin/silences",

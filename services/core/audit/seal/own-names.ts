@@ -658,6 +658,7 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'registerPasskey',
   'registered_from',
   'rehearse-restore',
+  'rehearseImport',
   'removeAlertTarget',
   'removeClientPasskey',
   'removePasskey',
