@@ -187,7 +187,7 @@ test('a keep-alive connection does not delay the stop once its request in flight
 });
 
 test('a page of a listed origin learns what it may send, one of another origin is refused', async () => {
-  const served = serve({ browsers: createBrowserRules({ origins: ['https://own.test'], isTlsOnly: true }) });
+  const served = serve({ browsers: createBrowserRules({ origins: new Set(['https://own.test']), isTlsOnly: true }) });
   bind(
     served.routes,
     made({ operation: 'work', auth: { accepts: [], optional: true, for: 'anyone', subject: 'none' } }),

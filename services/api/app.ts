@@ -125,7 +125,7 @@ const MOST_TURNS = 1_000;
 
 /** The HTTP server without routes: limits, spans, error answers, 404 and 405. */
 export function createApp(options: AppOptions): App {
-  const browsers = options.browsers ?? createBrowserRules({ origins: [], isTlsOnly: false });
+  const browsers = options.browsers ?? createBrowserRules({ origins: new Set(), isTlsOnly: false });
   const bound: Endpoint[] = [];
   const routes: ServedRoute[] = [];
   const errors = createErrorAnswers({ browsers, routes, resourceOf: options.resourceOf });

@@ -11,9 +11,11 @@ import { createIdentifierHashes } from '../core/audit/audit-context.ts';
 import { createImportedKeys } from '../core/identity/passwords/imported-keys.ts';
 import type { PasswordPolicy } from '../core/identity/passwords/password-policy.ts';
 import { createAuth } from '../core/identity/sessions/auth.ts';
+import { relyingParty } from '../core/identity/sessions/relying-party.ts';
 import { createSocialProviders, socialProviderProblems } from '../core/identity/social/providers.ts';
 import { isVerificationRequired, secondFactorRolesOf, sessionLifeOf } from '../platform/config/identity.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';
+import { trustedOrigins } from '../platform/config/server.ts';
 import { socialProvidersOf } from '../platform/config/social.ts';
 import type { Enqueue } from '../platform/define/job.ts';
 import { openCountryTable } from '../platform/geo/country-table.ts';
@@ -52,7 +54,7 @@ export function composeIdentity(
       {
         authSecret: input.authSecret,
         baseUrl: input.publicUrl,
-        corsOrigins: config.server.corsOrigins,
+        origins: trustedOrigins(config.server, relyingParty(input.publicUrl).origins),
         ...sessionLifeOf(config),
         secureCookies: config.server.profile !== 'development',
         countryOf: openCountryTable(config.identity.ipCountryFile),

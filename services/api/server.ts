@@ -71,11 +71,11 @@ export function createServer(composed: Composed, config: Config, about: About): 
     onAuditWritten: composed.wakeSealing,
     onRefused,
     browsers: createBrowserRules({
-      origins: [...ports.auth.browser.trustedOrigins],
+      origins: ports.auth.browser.trustedOrigins,
       isTlsOnly: config.server.profile !== 'development' && about.publicUrl.startsWith('https:'),
     }),
   });
-  keepPagesToOwnHost(app.fastify, { publicUrl: about.publicUrl, origins: ports.auth.browser.trustedOrigins });
+  keepPagesToOwnHost(app.fastify, { publicUrl: about.publicUrl, origins: new Set(ports.auth.browser.trustedOrigins) });
   const routes: RouteContext = {
     app: app.fastify,
     callers: limitCallers(

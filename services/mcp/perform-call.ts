@@ -43,12 +43,7 @@ export type McpCallContext = {
   readonly progress: ProgressPlace | null;
 };
 
-export type McpCall = {
-  readonly method: string;
-  readonly name: string;
-  readonly need: Need;
-  readonly meta: unknown;
-};
+export type McpCall = { readonly method: string; readonly name: string; readonly need: Need; readonly meta: unknown };
 
 /** W3C Trace Context §3.2. */
 const TRACEPARENT = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/;

@@ -12,6 +12,7 @@ import { readMcpMetadataEndpoint } from '../core/access/metadata-contract.ts';
 import { createDenialLog } from '../core/access/record-denial.ts';
 import { mcpMetadata } from '../core/access/server-metadata.ts';
 import type { Config } from '../platform/config/load.ts';
+import { trustedOrigins } from '../platform/config/server.ts';
 import { originRefused } from '../platform/errors.ts';
 import { metadataPathOf, metadataUrlOf } from './addresses.ts';
 import type { Composed } from './compose.ts';
@@ -32,9 +33,9 @@ export function createServer(
   const { ports, authenticators } = composed;
   const { addresses, apiUrl } = ports;
   const scope = ports.ownScopes.join(' ');
-  const origins = new Set([...addresses.origins, apiUrl, ...config.server.corsOrigins]);
+  const origins = trustedOrigins(config.server, [...addresses.origins, apiUrl]);
   const browsers = createBrowserRules({
-    origins: [...origins],
+    origins,
     isTlsOnly: config.server.profile !== 'development' && addresses.origins.every((each) => each.startsWith('https:')),
   });
   const app = createApp({

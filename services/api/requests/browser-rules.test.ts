@@ -5,7 +5,7 @@ import { createBrowserRules, isForAnyone } from './browser-rules.ts';
 
 const OWN = 'https://own.test';
 const LISTED = 'https://listed.test';
-const rules = createBrowserRules({ origins: [OWN, LISTED], isTlsOnly: true });
+const rules = createBrowserRules({ origins: new Set([OWN, LISTED]), isTlsOnly: true });
 const publicDocument = { auth: 'public', method: 'GET', cacheControl: 'public, max-age=60' } as unknown as Endpoint;
 const privateAnswer = { auth: { accepts: ['bearer'] }, method: 'GET' } as unknown as Endpoint;
 
@@ -118,6 +118,6 @@ test('every answer has the browser safety headers, and HSTS only where the API i
     'strict-transport-security': 'max-age=31536000; includeSubDomains',
     'content-security-policy': expect.stringMatching(/^default-src 'none'.*frame-ancestors 'none'$/),
   });
-  const plain = createBrowserRules({ origins: [], isTlsOnly: false });
+  const plain = createBrowserRules({ origins: new Set(), isTlsOnly: false });
   expect(plain.headers).not.toHaveProperty('strict-transport-security');
 });

@@ -4,8 +4,7 @@ import type { AppError } from '#services/platform/define/error.ts';
 import { methodNotAllowed, originRefused, routeUnknown } from '#services/platform/errors.ts';
 
 export type BrowserSettings = {
-  /** The API's own origin and the listed ones (CORS_ORIGINS), compared byte for byte. */
-  readonly origins: readonly string[];
+  readonly origins: ReadonlySet<string>;
   /** True if this API is served over TLS only: HSTS then forbids browsers to use plain http. */
   readonly isTlsOnly: boolean;
 };
@@ -50,7 +49,6 @@ export const isForAnyone = ({ auth, method, cacheControl }: Endpoint): boolean =
 
 /** The security headers of every response; called once at boot. */
 export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): BrowserRules {
-  const trusted = new Set(origins);
   const headers: Readonly<Record<string, string>> = isTlsOnly
     ? { ...ALWAYS, 'strict-transport-security': 'max-age=31536000; includeSubDomains' }
     : ALWAYS;
@@ -62,7 +60,7 @@ export function createBrowserRules({ origins, isTlsOnly }: BrowserSettings): Bro
 
   /** The headers that let the requesting page read the response; none if it may not. */
   function permission(origin: string | undefined): Record<string, string> {
-    if (origin === undefined || !trusted.has(origin)) return {};
+    if (origin === undefined || !origins.has(origin)) return {};
     return {
       'access-control-allow-origin': origin,
       'access-control-allow-credentials': 'true',

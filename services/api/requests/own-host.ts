@@ -6,7 +6,7 @@ import { isLocalAddress } from './same-machine.ts';
 export type OwnHost = {
   /** Base URL of the API. */
   readonly publicUrl: string;
-  /** Origins whose pages may write: ours and the listed ones. */
+  /** Our origin and the named ones: another name of this machine is none of them. */
   readonly origins: ReadonlySet<string>;
 };
 

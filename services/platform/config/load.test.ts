@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { pushedByDefault } from '#services/modules.ts';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, profileWarning } from './load.ts';
+import { trustedOrigins } from './server.ts';
 import { socialProvidersOf } from './social.ts';
 
 const secret = (bytes = 32): string => randomBytes(bytes).toString('base64');
@@ -150,6 +151,23 @@ describe('CORS_ORIGINS: pages that may write', () => {
   test('origins with a port are kept as written', () => {
     const { server } = loadConfig({ CORS_ORIGINS: 'https://a.example.test, http://localhost:5173' });
     expect(server.corsOrigins).toEqual(['https://a.example.test', 'http://localhost:5173']);
+  });
+
+  test.each([
+    ['http://localhost:5173', true],
+    ['http://127.0.0.1:8080', true],
+    ['http://localhost.evil.test', false],
+    ['http://evil.localhost:80', false],
+    ['https://localhost', false],
+    ['null', false],
+  ])('a development API on this machine trusts %s without it: %s, and no other API does', (origin, isTrusted) => {
+    const trusted = (profile: 'development' | 'staging' | 'production', own: string): ReadonlySet<string> =>
+      trustedOrigins({ profile, corsOrigins: ['https://a.example.test'] }, [own]);
+    const here = trusted('development', 'http://localhost:3000');
+    expect([here.has(origin), [...here]]).toEqual([isTrusted, ['http://localhost:3000', 'https://a.example.test']]);
+    for (const profile of ['staging', 'production'] as const)
+      expect(trusted(profile, 'http://localhost:3000').has(origin)).toBe(false);
+    expect(trusted('development', 'https://auth.example.test').has(origin)).toBe(false);
   });
 });
 

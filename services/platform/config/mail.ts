@@ -10,11 +10,7 @@ export const mailSettings = defineSettings({
     secret: true,
     example: '',
   },
-  from: {
-    env: 'MAIL_FROM',
-    schema: textOr('Sallyport <no-reply@localhost>', 320),
-    use: 'Sender of mails.',
-  },
+  from: { env: 'MAIL_FROM', schema: textOr('Sallyport <no-reply@localhost>', 320), use: 'Sender of mails.' },
 });
 
 type MailConfig = { readonly smtpUrl: string | undefined; readonly from: string };

@@ -1,4 +1,4 @@
-import { defineSettings } from '../define/setting.ts';
+import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import {
   oneOf,
   optionalHeader,
@@ -50,7 +50,7 @@ export const serverSettings = defineSettings({
   corsOrigins: {
     env: 'CORS_ORIGINS',
     schema: originList(),
-    use: 'Origins whose pages may send requests with cookies, comma separated.',
+    use: 'Origins whose pages may send requests with cookies, comma separated. In development, while the API is on this machine, pages on every port of it may too.',
   },
   trustedProxies: {
     env: 'TRUSTED_PROXIES',
@@ -98,3 +98,18 @@ export const serverSettings = defineSettings({
     use: 'How long a stopping API process still answers every request while `/readyz` is 503, so that load balancers stop sending first, seconds.',
   },
 });
+
+const THIS_MACHINE = /^http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])(?::\d{1,5})?$/;
+
+/**
+ * Origins whose pages may read answers and write with the session cookie; the only place that decides it. It lists those
+ * that were named. In development, if the API is on this machine (`own`), it also has every port of this machine.
+ */
+export function trustedOrigins(
+  { profile, corsOrigins }: Pick<SettingsOf<typeof serverSettings>, 'profile' | 'corsOrigins'>,
+  own: readonly string[],
+): ReadonlySet<string> {
+  const named = new Set([...own, ...corsOrigins]);
+  if (profile !== 'development' || !own.every((origin) => THIS_MACHINE.test(origin))) return named;
+  return Object.assign(new Set(named), { has: (origin: string) => named.has(origin) || THIS_MACHINE.test(origin) });
+}

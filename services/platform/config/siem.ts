@@ -76,11 +76,7 @@ export const siemSettings = defineSettings({
     schema: optionalText(),
     use: 'File of the certificate, with its chain, that workers show to syslogs targets.',
   },
-  keyFile: {
-    env: 'SIEM_TLS_KEY_FILE',
-    schema: optionalText(),
-    use: 'File of its private key.',
-  },
+  keyFile: { env: 'SIEM_TLS_KEY_FILE', schema: optionalText(), use: 'File of its private key.' },
 });
 
 export type SiemSettings = SettingsOf<typeof siemSettings>;

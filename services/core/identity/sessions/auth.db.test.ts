@@ -53,7 +53,7 @@ const otherCopy = (
       sessionSeconds: 86_400,
       twoFactorSeconds: 43_200,
       twoFactorIdleSeconds: IDLE_SECONDS,
-      corsOrigins: ['https://app.example.test'],
+      origins: new Set([harness.deps.mailer.publicUrl, 'https://app.example.test']),
       secureCookies,
       countryOf: noCountry,
     },

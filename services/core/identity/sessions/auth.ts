@@ -15,14 +15,13 @@ import type { BrowserPolicy } from './browser-policy.ts';
 import { engineHeaders, HANDED_OVER, type Handover, required } from './handover.ts';
 import type { AuthSession, LiveSession, OpenedSession, RenewedSession } from './live-session.ts';
 import { type ChallengeStore, createPasskeyCeremonies, type Passkeys } from './passkey-ceremonies.ts';
-import { relyingParty } from './relying-party.ts';
 import { cookieHashOf } from './renew-session.store.ts';
 import { createSessionCache } from './session.cache.ts';
 import { usedSession } from './session-life.ts';
 
 type AuthSettings = EngineSettings & {
-  /** CORS_ORIGINS: origins besides ours whose pages may write with the session cookie. */
-  readonly corsOrigins: readonly string[];
+  /** Those whose pages may write with the session cookie. */
+  readonly origins: ReadonlySet<string>;
   /** Whether cookies are `__Host-` and `Secure`; false only under the development profile. */
   readonly secureCookies: boolean;
   readonly countryOf: CountryOf;
@@ -84,7 +83,7 @@ export function createAuth(
   });
   const browser: BrowserPolicy = {
     sessionCookie: `${settings.secureCookies ? '__Host-' : ''}better-auth.session_token`,
-    trustedOrigins: new Set([...relyingParty(settings.baseUrl).origins, ...settings.corsOrigins]),
+    trustedOrigins: settings.origins,
     secureCookies: settings.secureCookies,
   };
   const engine = createAuthEngine({ ...ports, cache, browser, handover }, settings);

@@ -21,10 +21,7 @@ import { relyingParty } from './relying-party.ts';
 export type PasskeyOptions = { readonly options: Readonly<Record<string, unknown>>; readonly challenge: string };
 
 /** The credential that the browser returned, as JSON (WebAuthn §5.1), with the challenge of its options. */
-export type PasskeyResponse = {
-  readonly challenge: string;
-  readonly response: Readonly<Record<string, unknown>>;
-};
+export type PasskeyResponse = { readonly challenge: string; readonly response: Readonly<Record<string, unknown>> };
 
 /** Single-use values with a lifetime. */
 export type ChallengeStore = {
@@ -62,17 +59,22 @@ const proofOf = (deviceType: string): FactorProof =>
 const identifierOf = (ceremony: Ceremony, token: string): string =>
   `passkey-${ceremony}:${hash('sha256', token, 'base64url')}`;
 
-/** Refuses a ceremony inside another page's frame: WebAuthn §7.1 steps 10 and 11, §7.2 steps 13 and 14. */
-function isFramed({ response }: { readonly response: { readonly clientDataJSON: string } }): boolean {
-  const { crossOrigin, topOrigin } = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString()) as {
-    readonly crossOrigin?: unknown;
-    readonly topOrigin?: unknown;
-  };
-  return (crossOrigin !== undefined && crossOrigin !== false) || topOrigin !== undefined;
+type FromPage = { readonly response: { readonly clientDataJSON: string } };
+
+/** The origin of the page (WebAuthn §5.8.1). Refuses a frame inside another page: §7.1 steps 10 and 11, §7.2 steps 13 and 14. */
+function originOf({ response }: FromPage): string {
+  try {
+    const page = JSON.parse(Buffer.from(response.clientDataJSON, 'base64url').toString());
+    const { origin, crossOrigin = false, topOrigin } = page;
+    if (crossOrigin === false && topOrigin === undefined) return String(origin);
+  } catch (cause) {
+    refuse(cause);
+  }
+  throw passkeyRefused();
 }
 
-const transportsOf = (text: string | null): AuthenticatorTransport[] | undefined =>
-  text ? (text.split(',') as AuthenticatorTransport[]) : undefined;
+const transportsOf = (text: string | null): { transports?: AuthenticatorTransport[] } =>
+  text ? { transports: text.split(',') as AuthenticatorTransport[] } : {};
 
 /**
  * Passkeys as two factors: every ceremony requires user verification (WebAuthn §6.1), one of our origins, no frame, and
@@ -82,7 +84,12 @@ export type Passkeys = ReturnType<typeof createPasskeyCeremonies>;
 
 export function createPasskeyCeremonies({ clock, random, sql, challenges, currentTx, baseUrl, origins }: Deps) {
   const { rpID } = relyingParty(baseUrl);
-  const expected = { expectedOrigin: [...origins], expectedRPID: rpID, requireUserVerification: true };
+  /** The library compares with a list: the origin of the page, if we trust that one. */
+  const expectedOf = (sent: FromPage) => ({
+    expectedOrigin: [originOf(sent)].filter((origin) => origins.has(origin)),
+    expectedRPID: rpID,
+    requireUserVerification: true,
+  });
 
   async function withChallenge(
     ceremony: Ceremony,
@@ -118,7 +125,7 @@ export function createPasskeyCeremonies({ clock, random, sql, challenges, curren
         authenticatorSelection: { residentKey: 'required', userVerification: 'required' },
         excludeCredentials: existing.map(({ credentialID, transports }) => ({
           id: credentialID,
-          ...optional('transports', transportsOf(transports)),
+          ...transportsOf(transports),
         })),
       });
       return withChallenge('registration', options, userId);
@@ -133,13 +140,12 @@ export function createPasskeyCeremonies({ clock, random, sql, challenges, curren
       const created = response as unknown as RegistrationResponseJSON;
       if (kept.userId !== userId) throw passkeyRefused();
       const { registrationInfo } = await verifyRegistrationResponse({
-        ...expected,
+        ...expectedOf(created),
         response: created,
         expectedChallenge: kept.expected,
         supportedAlgorithmIDs: [...OFFERED_ALGORITHMS],
       }).catch(refuse);
-      if (registrationInfo === undefined || isFramed(created) || !isUsableKey(registrationInfo.credential.publicKey))
-        throw passkeyRefused();
+      if (registrationInfo === undefined || !isUsableKey(registrationInfo.credential.publicKey)) throw passkeyRefused();
       const { aaguid, credentialDeviceType, credentialBackedUp, credential } = registrationInfo;
       const id = random.uuid();
       await insertPasskey(currentTx(), {
@@ -160,11 +166,8 @@ export function createPasskeyCeremonies({ clock, random, sql, challenges, curren
 
     /** Options to ask for any passkey of this origin: the same for every user. */
     async authenticationOptions(): Promise<PasskeyOptions> {
-      return withChallenge(
-        'authentication',
-        await generateAuthenticationOptions({ rpID, userVerification: 'required' }),
-        null,
-      );
+      const options = await generateAuthenticationOptions({ rpID, userVerification: 'required' });
+      return withChallenge('authentication', options, null);
     },
 
     /**
@@ -179,17 +182,17 @@ export function createPasskeyCeremonies({ clock, random, sql, challenges, curren
       if (passkey === undefined || asserted.response.userHandle !== userHandleOf(passkey.userId))
         throw passkeyRefused();
       const { verified, authenticationInfo } = await verifyAuthenticationResponse({
-        ...expected,
+        ...expectedOf(asserted),
         response: asserted,
         expectedChallenge: kept.expected,
         credential: {
           id: passkey.credentialID,
           publicKey: new Uint8Array(Buffer.from(passkey.publicKey, 'base64')),
           counter: passkey.counter,
-          ...optional('transports', transportsOf(passkey.transports)),
+          ...transportsOf(passkey.transports),
         },
       }).catch(refuse);
-      if (!verified || isFramed(asserted)) throw passkeyRefused();
+      if (!verified) throw passkeyRefused();
       await storeCounter(currentTx(), passkey.id, authenticationInfo.newCounter);
       return { userId: passkey.userId, proof: proofOf(authenticationInfo.credentialDeviceType) };
     },
@@ -200,6 +203,3 @@ export function createPasskeyCeremonies({ clock, random, sql, challenges, curren
 function refuse(cause: unknown): never {
   throw passkeyRefused({ cause });
 }
-
-const optional = <K extends string, V>(name: K, value: V | undefined): { [key in K]?: V } =>
-  (value === undefined ? {} : { [name]: value }) as { [key in K]?: V };
