@@ -358,7 +358,7 @@ export default {
     tsConfig: { fileName: 'tsconfig.json' },
     doNotFollow: { path: 'node_modules' },
     // The web examples have packages of their own; a test keeps their imports in their folders.
-    exclude: { path: '^(services/platform/postgres/generated|examples/web-[^/]+)/' },
+    exclude: { path: '^(services/platform/postgres/generated|examples/web-[^/]+|sdks/react/src)/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['node', 'import', 'types'],

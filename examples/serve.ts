@@ -6,20 +6,30 @@ import { join, resolve } from 'node:path';
 import { rolldown } from 'rolldown';
 
 const FOLDER = import.meta.dirname;
-const types: Readonly<Record<string, string>> = { html: 'text/html', js: 'text/javascript' };
-const files = new Map(
-  ['browser/index.html', 'react/index.html', 'sallyport.js', 'config.js'].map((path) => [
-    `/${path}`,
-    join(FOLDER, path),
-  ]),
-);
+const REACT = resolve(FOLDER, '../sdks/react');
+const types: Readonly<Record<string, string>> = { html: 'text/html', js: 'text/javascript', css: 'text/css' };
+const files: Readonly<Record<string, string>> = {
+  '/browser/index.html': join(FOLDER, 'browser/index.html'),
+  '/react/index.html': join(FOLDER, 'react/index.html'),
+  '/style.css': join(FOLDER, 'style.css'),
+  '/sallyport.css': join(REACT, 'styles.css'),
+};
+/** In an application, a bundler and npm do this. */
+const scripts: Readonly<Record<string, string>> = {
+  '/react/app.js': join(FOLDER, 'react/app.jsx'),
+  '/sallyport.js': join(REACT, 'src/session.ts'),
+};
 
-async function reactScript(): Promise<string> {
+/** A program for browsers. @param input its file */
+async function bundleForBrowsers(input: string): Promise<string> {
   const bundle = await rolldown({
-    input: join(FOLDER, 'react/app.jsx'),
+    input,
     platform: 'browser',
+    // It warns of 'use client', which is for servers.
+    logLevel: 'silent',
     // The page imports it at run time, like the other example.
     external: [/config\.js$/],
+    resolve: { alias: { '@sallyport/react': join(REACT, 'src/index.ts') } },
     transform: { define: { 'process.env.NODE_ENV': '"production"' } },
   });
   const { output } = await bundle.generate({ format: 'esm' });
@@ -37,8 +47,8 @@ export type ExampleSettings = {
   readonly port: number;
   /** Whether to take the next free port if this one is taken, as other development servers do. */
   readonly mayMove?: boolean;
-  /** The address of the API, in place of the one in config.js. */
-  readonly apiOf?: () => string;
+  /** The address of the API. */
+  readonly apiOf: () => string;
   /** The name of this machine in the origin: that of the API, because cookies belong to it. */
   readonly host?: string;
 };
@@ -46,12 +56,12 @@ export type ExampleSettings = {
 /** Serves the pages on this machine. Rejects if the port is taken. */
 export async function serveExamples(settings: ExampleSettings): Promise<ExampleSite> {
   const { port, mayMove = false, apiOf, host = 'localhost' } = settings;
-  const react = await reactScript();
+  const bundled = new Map<string, string>();
+  for (const [path, input] of Object.entries(scripts)) bundled.set(path, await bundleForBrowsers(input));
   const contentOf = async (path: string): Promise<string | undefined> => {
-    if (path === '/react/app.js') return react;
-    if (path === '/config.js' && apiOf) return `export const API = ${JSON.stringify(apiOf())};\n`;
-    const file = files.get(path);
-    return file && readFile(file, 'utf8');
+    if (path === '/config.js') return `export const API = ${JSON.stringify(apiOf())};\n`;
+    const file = files[path];
+    return file === undefined ? bundled.get(path) : readFile(file, 'utf8');
   };
   const server = createServer(async (request, reply) => {
     const { pathname } = new URL(request.url ?? '/', 'http://site.invalid');
@@ -84,6 +94,6 @@ if (process.argv[1] !== undefined && resolve(process.argv[1]) === import.meta.fi
   const { hostname: host } = new URL(api);
   const { origin } = await serveExamples({ port: Number(port || 5173), mayMove: !port, apiOf: () => api, host });
   process.stdout.write(
-    `A page:  ${origin}/browser/\nReact:   ${origin}/react/\nThe API is ${api} (SALLYPORT_API): start it by CORS_ORIGINS=${origin} npm start. Ctrl-C stops this.\n`,
+    `A page:  ${origin}/browser/\nReact:   ${origin}/react/\nThe API is ${api} (SALLYPORT_API): start it by npm start. Ctrl-C stops this.\n`,
   );
 }

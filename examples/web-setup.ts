@@ -6,7 +6,7 @@ import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const EXAMPLES = ['web-next', 'web-astro'];
-const VERIFIER = '../../sdks/typescript';
+const OURS = { 'file:sallyport-verifier': '../../sdks/typescript', 'file:sallyport-react': '../../sdks/react' };
 const MADE = /^(node_modules|\.next|\.astro|dist|next-env\.d\.ts|.*\.(tsbuildinfo|tgz))$/;
 /** What the test runner and npm set for this process; a build must not see that a test asked for it. */
 const OWN = /^(NODE_(ENV|OPTIONS|V8_COVERAGE|COMPILE_CACHE)|VITEST.*|TMPDIR|npm_(package|lifecycle)_.*)$/;
@@ -44,10 +44,11 @@ async function prepare(example: string): Promise<void> {
   const folder = join(import.meta.dirname, example);
   const npm = (...args: readonly string[]): Promise<void> => run(folder, 'npm', ...args);
   const lock = readFileSync(join(folder, 'package-lock.json'), 'utf8');
-  const verifier = lock.includes('file:sallyport-verifier') ? filesOf(join(folder, VERIFIER)) : [];
-  const packages = ['package-lock.json', ...verifier.map((file) => join(VERIFIER, file))];
+  const ours = Object.entries(OURS).flatMap(([tarball, sdk]) => (lock.includes(tarball) ? [sdk] : []));
+  const packages = ['package-lock.json'];
+  for (const sdk of ours) packages.push(...filesOf(join(folder, sdk)).map((file) => join(sdk, file)));
   await unlessDone(folder, '.installed', packages, async () => {
-    if (verifier.length > 0) await npm('pack', VERIFIER);
+    for (const sdk of ours) await npm('pack', sdk);
     await npm('ci', '--no-audit', '--no-fund');
   });
   await unlessDone(folder, '.built', [...packages, ...filesOf(folder)], () => npm('run', 'build'));

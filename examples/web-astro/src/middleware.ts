@@ -7,7 +7,7 @@ import { carrySessionOver, REFRESH_COOKIE } from './lib/tokens.ts';
 const verifier = createVerifier({ issuer: SALLYPORT_URL, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET });
 
 /** Routes without an access token. Those below `/api` send a password or the refresh token to Sallyport. */
-const PUBLIC = ['/login', '/signup', '/api/sign-in', '/api/sign-up', '/api/token'];
+const PUBLIC = ['/login', '/api/session/[act]', '/api/token'];
 
 /** Decides by the route, since one route can be written as many paths (`/%61pi/account`). */
 export const onRequest = defineMiddleware(async (context, next) => {

@@ -1,6 +1,7 @@
 import type { Metadata } from 'next';
 import type { ReactNode } from 'react';
-import { AuthProvider } from '../lib/auth-context.tsx';
+import { AppSession } from '../components/session.tsx';
+import '@sallyport/react/styles.css';
 import './globals.css';
 
 export const metadata: Metadata = { title: 'Tasks' };
@@ -9,9 +10,7 @@ export default function Layout({ children }: { readonly children: ReactNode }) {
   return (
     <html lang="en">
       <body>
-        <AuthProvider>
-          <main>{children}</main>
-        </AuthProvider>
+        <AppSession>{children}</AppSession>
       </body>
     </html>
   );

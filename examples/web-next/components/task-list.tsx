@@ -1,11 +1,9 @@
 'use client';
 
 import type { FormEvent } from 'react';
-import { useAuth } from '../lib/auth-context.tsx';
 import { useTasks } from '../lib/use-tasks.ts';
 
 export function TaskList({ userId }: { readonly userId: string }) {
-  const { user, signOut } = useAuth();
   const { tasks, problem, create, complete, remove } = useTasks(userId);
 
   function submit(event: FormEvent<HTMLFormElement>) {
@@ -16,12 +14,6 @@ export function TaskList({ userId }: { readonly userId: string }) {
 
   return (
     <>
-      <p className="who">
-        {user?.email}
-        <button type="button" onClick={() => void signOut()}>
-          Sign out
-        </button>
-      </p>
       <form onSubmit={submit}>
         <label>
           New task <input name="title" maxLength={200} required />

@@ -1,4 +1,5 @@
-import type { AccessTokenAnswer } from './auth-types.ts';
+/** What `POST /api/token` answers. */
+export type AccessTokenAnswer = { readonly access_token: string; readonly expires_in: number };
 
 /** Refreshed this long before it expires, so that no request arrives with a token that expired on the way. */
 const MARGIN_SECONDS = 30;

@@ -1,6 +1,6 @@
 // For the server: whose session a request carries.
+import type { User } from '@sallyport/react';
 import { headers } from 'next/headers';
-import type { User } from './auth-types.ts';
 import { SALLYPORT_URL } from './settings.ts';
 
 /** The session cookie of a `Cookie` header, as `name=value`. Over https its name begins with `__Host-`. */

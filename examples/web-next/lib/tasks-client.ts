@@ -1,5 +1,7 @@
 import { accessToken, forgetAccessToken } from './access-token.ts';
-import type { Problem } from './auth-types.ts';
+
+/** An error that the API describes (RFC 9457). `code` is for programs; the others are for people. */
+export type Problem = { readonly code: string; readonly title: string; readonly detail?: string };
 
 export type Task = {
   readonly id: string;

@@ -1,15 +1,27 @@
-import { useSession } from '../lib/use-session.ts';
+import { Protected, SallyportProvider, UserButton } from '@sallyport/react';
+import { session, toLogin } from '../lib/session.ts';
 
+/** The header and the page of an account. */
 export function Account() {
-  const { account, problem, signOut } = useSession();
   return (
-    <>
-      <p role="status">{problem ?? (account ? `Signed in as ${account.email ?? account.user_id}` : '')}</p>
-      {account && (
-        <button type="button" onClick={() => void signOut()}>
-          Sign out
-        </button>
-      )}
-    </>
+    <SallyportProvider session={session} onChange={toLogin}>
+      <header>
+        <strong>Acme</strong>
+        <UserButton />
+      </header>
+      <main>
+        <h1>Account</h1>
+        <Protected fallback={null}>
+          {({ id, email }) => (
+            <dl>
+              <dt>Address</dt>
+              <dd>{email}</dd>
+              <dt>Id, which a route below /api read from the verified token</dt>
+              <dd>{id}</dd>
+            </dl>
+          )}
+        </Protected>
+      </main>
+    </SallyportProvider>
   );
 }

@@ -1,4 +1,5 @@
 import { OLD_SESSION_COOKIE, SALLYPORT_URL } from 'astro:env/server';
+import type { User } from '@sallyport/react/session';
 import type { APIContext } from 'astro';
 
 export const REFRESH_COOKIE = 'refresh_token';
@@ -38,14 +39,23 @@ export function forgetRefreshToken({ cookies }: APIContext): void {
   cookies.delete(REFRESH_COOKIE, COOKIE);
 }
 
-/** Signs in or up. The page then asks for an access token. */
-export async function openSession(context: APIContext, path: string): Promise<Response> {
+const WAYS = {
+  'sign-in': '/api/auth/signin',
+  'sign-up': '/api/auth/signup',
+  'second-factor': '/api/auth/second-factor',
+} as const;
+export type Way = keyof typeof WAYS;
+
+/** Signs in or up, and answers who that is, or null if a mail must be followed first. The page then asks for an access token. */
+export async function openSession(context: APIContext, way: Way): Promise<Response> {
+  const path = Object.hasOwn(WAYS, way) ? WAYS[way] : undefined;
+  if (path === undefined) return Response.json({ code: 'route_unknown', title: 'Not found' }, { status: 404 });
   const answer = await post(context, path, await context.request.text());
   if (!answer.ok) return passOn(answer);
-  const { tokens } = (await answer.json()) as { readonly tokens?: Tokens };
-  if (tokens === undefined) return Response.json({ is_signed_in: false });
+  const { tokens, user } = (await answer.json()) as { readonly tokens?: Tokens; readonly user?: User };
+  if (tokens === undefined || user === undefined) return Response.json(null);
   keepRefreshToken(context, tokens);
-  return Response.json({ is_signed_in: true });
+  return Response.json({ id: user.id, email: user.email, name: user.name } satisfies User);
 }
 
 /** A live session of the old provider becomes one here. False if there is none, or no answer: the visitor signs in. */

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { type NextRequest, NextResponse } from 'next/server';
-import type { AccessTokenAnswer, Problem } from '../../../lib/auth-types.ts';
+import type { AccessTokenAnswer } from '../../../lib/access-token.ts';
 import { forwardedFor, sessionCookieOf } from '../../../lib/session.ts';
 import { SALLYPORT_URL } from '../../../lib/settings.ts';
+import type { Problem } from '../../../lib/tasks-client.ts';
 
 const REFRESH_COOKIE = 'refresh_token';
 
