@@ -19,9 +19,7 @@ test('sallyport agents registers, lists, shows and kills', async () => {
   expect(made.client_secret).toMatch(/^[\w-]{43}$/);
   expect((await json('agents', 'list', '--owner', owner)).agents).toMatchObject([{ agent_id: made.agent_id }]);
   expect((await harness.sallyport(['agents', 'show', made.agent_id])).out).toContain('Planner');
-  expect(await json('agents', 'kill', made.agent_id, '--reason', 'x', '--dry-run')).toMatchObject({
-    dry_run: true,
-  });
+  expect(await json('agents', 'kill', made.agent_id, '--reason', 'x', '--dry-run')).toMatchObject({ dry_run: true });
   const killed = await json('agents', 'kill', made.agent_id, ...act);
   expect(killed).toMatchObject({ status: 'killed' });
   expect(await json('agents', 'kill', made.agent_id, ...act)).toEqual(killed);

@@ -65,10 +65,7 @@ describe('sallyport api-keys', () => {
     const creates = ['create', '--client', 'sallyport', '--name', 'x', '--reason', 'x', '--dry-run'];
     expect((await sallyport(...creates)).err).toContain('api_key_too_many');
     await ports.raw(`DELETE FROM api_keys WHERE lifetime_seconds = 60`);
-    expect(await json(...creates)).toEqual({
-      dry_run: true,
-      would: 'create a key for client sallyport',
-    });
+    expect(await json(...creates)).toEqual({ dry_run: true, would: 'create a key for client sallyport' });
     const rotates = ['rotate', UNKNOWN_ID, '--reason', 'x'];
     expect(await sallyport(...rotates, '--dry-run')).toEqual(await sallyport(...rotates, '--yes'));
   });

@@ -11,11 +11,7 @@ import { controls } from '../services/wings/compliance/controls/all.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 // A declaration that lets an address in a leaf, as leaves of earlier versions may have it.
-defineAuditEvent({
-  type: 'test.noted',
-  detail: { note: known('ada@people.test') },
-  meaning: 'A test.',
-});
+defineAuditEvent({ type: 'test.noted', detail: { note: known('ada@people.test') }, meaning: 'A test.' });
 
 let harness: ComplianceHarness;
 beforeAll(async () => {

@@ -27,11 +27,7 @@ const vectors = file.vectors.filter(
     token === token.trim() && (certificate === undefined || certificates.has(certificate)),
 );
 
-type Sent = {
-  readonly method: 'GET';
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-};
+type Sent = { readonly method: 'GET'; readonly url: string; readonly headers: Readonly<Record<string, string>> };
 type Connection = { readonly encrypted: boolean; getPeerCertificate(): { readonly raw: Uint8Array | undefined } };
 
 /** The service. An accepted token gets no further than the path of another user. */
@@ -69,11 +65,7 @@ function requestOf({ token, options: { dpop, certificate } }: (typeof vectors)[n
     sent: {
       method: (dpop?.method ?? 'GET') as 'GET',
       url: url || '/api/other/tasks',
-      headers: {
-        host,
-        authorization: `${dpop ? 'DPoP' : 'Bearer'} ${token}`,
-        ...(dpop ? { dpop: dpop.proof } : {}),
-      },
+      headers: { host, authorization: `${dpop ? 'DPoP' : 'Bearer'} ${token}`, ...(dpop ? { dpop: dpop.proof } : {}) },
     },
   };
 }

@@ -29,10 +29,7 @@ async function strangers(count: number): Promise<void> {
       harness.product.api,
       METHODS[index % METHODS.length]!,
       `${index % 2 ? '/v1/users' : ''}/${randomUUID()}`,
-      {
-        headers: { 'user-agent': random(), origin: `https://${random()}.test` },
-        bearer: random(),
-      },
+      { headers: { 'user-agent': random(), origin: `https://${random()}.test` }, bearer: random() },
     );
 }
 

@@ -135,12 +135,7 @@ describe('metrics', () => {
     expect(moved('sallyport_logins_total', { outcome: 'refused' })).toBe(1);
     const route = { method: 'POST', route: '/v1/tokens/validate', status: '200' };
     expect(moved('http_server_request_duration_seconds_count', route)).toBe(5);
-    expect(
-      moved('http_server_request_duration_seconds_count', {
-        route: '/v1/tokens/refresh',
-        status: '401',
-      }),
-    ).toBe(2);
+    expect(moved('http_server_request_duration_seconds_count', { route: '/v1/tokens/refresh', status: '401' })).toBe(2);
     expect(sumOf(after, 'http_server_active_requests', {})).toBe(0);
   });
 
@@ -224,10 +219,7 @@ describe('a defect', () => {
         }),
         await refresh(product, person.tokens.refresh_token),
         await revoke(product, { token: person.tokens.access_token }),
-        await send(product.api, 'POST', '/api/auth/signout', {
-          cookie: person.cookie,
-          headers: { origin: ORIGIN },
-        }),
+        await send(product.api, 'POST', '/api/auth/signout', { cookie: person.cookie, headers: { origin: ORIGIN } }),
       ].filter(({ status }) => status !== 400);
     } finally {
       await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox_gone RENAME TO audit_outbox');

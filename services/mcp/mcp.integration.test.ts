@@ -20,10 +20,7 @@ afterAll(() => harness?.close());
 const call = (token: string, name: string, input: object = {}, meta: object = {}, id: unknown = 1) =>
   harness.post(
     { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: input, _meta: { ...ENVELOPE, ...meta } } },
-    {
-      token,
-      headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name },
-    },
+    { token, headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name } },
   );
 
 describe.each(['modern', 'legacy'] as const)('a client of the %s era', (era) => {

@@ -46,10 +46,7 @@ type Manifest = {
     ingress?: { ports: { port: string }[]; from?: object[] }[];
     ingressClassName?: string;
     tls?: object[];
-    rules?: {
-      host: string;
-      http: { paths: { path: string; pathType: string; backend: { service: object } }[] };
-    }[];
+    rules?: { host: string; http: { paths: { path: string; pathType: string; backend: { service: object } }[] } }[];
   };
 };
 

@@ -18,13 +18,8 @@ type Rule = {
   labels?: Record<string, string>;
   annotations?: Record<string, string>;
 };
-type RuleFile = {
-  groups: { name: string; rules: Rule[] }[];
-};
-type TestFile = {
-  rule_files: string[];
-  tests: { alert_rule_test?: { alertname: string; exp_alerts: unknown[] }[] }[];
-};
+type RuleFile = { groups: { name: string; rules: Rule[] }[] };
+type TestFile = { rule_files: string[]; tests: { alert_rule_test?: { alertname: string; exp_alerts: unknown[] }[] }[] };
 
 const filesOf = (suffix: string): string[] => readdirSync(alertsFolder).filter((file) => file.endsWith(suffix));
 const readYaml = <T>(file: string): T => parse(readFileSync(join(alertsFolder, file), 'utf8')) as T;

@@ -101,9 +101,7 @@ describe('repetitions', () => {
     await expect(clientOf([lost]).api('POST /v1/tokens/revoke', revoke)).rejects.toBeInstanceOf(TransportError);
     expect(
       await clientOf([lost, active]).api('POST /v1/tokens/validate', { ...token, repeatable: true }),
-    ).toMatchObject({
-      ok: true,
-    });
+    ).toMatchObject({ ok: true });
 
     const keyed = clientOf([lost, failed, () => json({ key: 'k' }, 201)]);
     expect(await keyed.api('POST /v1/api-keys', { body: { name: 'n', permissions: [] } as never })).toMatchObject({

@@ -31,10 +31,7 @@ test('an active key gives the claims of its owner; the API is asked each time, w
   expect(await keys.verify('sp_ak_x', ['notes:read'])).toEqual(claims);
   expect(asked).toEqual([
     { url: 'https://auth.test/v1/api-keys/verify', body: { key: 'sp_ak_x' } },
-    {
-      url: 'http://sallyport.internal/v1/api-keys/verify',
-      body: { key: 'sp_ak_x', audience: 'https://notes.test' },
-    },
+    { url: 'http://sallyport.internal/v1/api-keys/verify', body: { key: 'sp_ak_x', audience: 'https://notes.test' } },
   ]);
 });
 

@@ -40,10 +40,7 @@ const byAct: Record<string, Attack> = {
   'finish what ran': (basic, { running }) =>
     post(`${SIGNOFFS}/${running}/finish`, { basic, json: { outcome: 'done' } }),
   'have a person approve what was pending': (_agent, { pending, sha256 }) =>
-    post(`${SIGNOFFS}/${pending}/approve`, {
-      bearer: approver.bearer,
-      json: { role: 'qa', arguments_sha256: sha256 },
-    }),
+    post(`${SIGNOFFS}/${pending}/approve`, { bearer: approver.bearer, json: { role: 'qa', arguments_sha256: sha256 } }),
 };
 const byAuthentication: Record<string, Attack> = {
   'get a token': (basic) => post('/oauth2/token', { basic, form: { grant_type: 'client_credentials' } }),

@@ -161,10 +161,7 @@ describe('every answer', () => {
     const text = (bytes: number): string => JSON.stringify({ token: 'a'.repeat(bytes) });
     expect(
       (await send(product.api, 'POST', '/v1/tokens/validate', { json: { token: 'a'.repeat(60_000) } })).body,
-    ).toEqual({
-      active: false,
-      reason: 'malformed',
-    });
+    ).toEqual({ active: false, reason: 'malformed' });
     const headers = { 'content-type': 'application/json' };
     expectProblem(
       await send(product.api, 'POST', '/v1/tokens/validate', { body: text(66_000), headers }),

@@ -26,10 +26,7 @@ let user: TestUser;
 let other: TestUser;
 
 beforeAll(async () => {
-  harness = await startProductHarness({
-    REFRESH_GRACE_USES: String(GRACE_USES),
-    REFRESH_GRACE_SECONDS: '60',
-  });
+  harness = await startProductHarness({ REFRESH_GRACE_USES: String(GRACE_USES), REFRESH_GRACE_SECONDS: '60' });
   product = harness.product;
   [user, other] = await Promise.all([signUp(product), signUp(product)]);
 });

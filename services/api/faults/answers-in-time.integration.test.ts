@@ -33,10 +33,7 @@ let client: ClientCredentials;
 beforeAll(async () => {
   harness = await openApiHarness();
   postgres = await startTcpProxy(harness.databaseUrl);
-  api = await harness.startCopy({
-    databaseUrl: postgres.url,
-    env: { WRITE_TIMEOUT_MS: String(WRITE_MS) },
-  });
+  api = await harness.startCopy({ databaseUrl: postgres.url, env: { WRITE_TIMEOUT_MS: String(WRITE_MS) } });
   client = await harness.newClient(['tokens:issue', 'tokens:revoke', 'tokens:introspect']);
 });
 afterAll(async () => {

@@ -62,11 +62,7 @@ async function livesAndDeaths(): Promise<{ dead: Dead[]; living: Living }> {
       reason: 'session_ended',
     },
     { token: second.access_token, refreshToken: second.refresh_token, reason: 'family_reused' },
-    {
-      token: other.tokens.access_token,
-      refreshToken: other.tokens.refresh_token,
-      reason: 'revoked',
-    },
+    { token: other.tokens.access_token, refreshToken: other.tokens.refresh_token, reason: 'revoked' },
   ];
   for (const { token, reason } of dead) await untilVerdict(product, token, reason);
   return {

@@ -89,10 +89,7 @@ describe('a form', () => {
   });
 
   test('an expired form says what to do next', () => {
-    expect(sent(expiredForm())).toMatchObject({
-      status: 403,
-      body: expect.stringContaining('This form has expired'),
-    });
+    expect(sent(expiredForm())).toMatchObject({ status: 403, body: expect.stringContaining('This form has expired') });
     expect(sent(expiredForm(), { 'accept-language': 'de' }).body).toContain('Dieses Formular ist abgelaufen');
   });
 });

@@ -51,9 +51,7 @@ describe('where an address must be verified first', () => {
     });
     expect(
       await harness.post('signin', { email, password: 'another one altogether' }, {}, harness.strict),
-    ).toMatchObject({
-      status: 401,
-    });
+    ).toMatchObject({ status: 401 });
   });
 
   test('an unverified sign-up may request another mail; at most three codes of an address are valid', async () => {

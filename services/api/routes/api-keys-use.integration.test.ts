@@ -39,10 +39,7 @@ describe('using a key', () => {
 });
 
 describe('signed requests (RFC 9421)', () => {
-  const pairs = {
-    ES256: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
-    Ed25519: generateKeyPairSync('ed25519'),
-  };
+  const pairs = { ES256: generateKeyPairSync('ec', { namedCurve: 'P-256' }), Ed25519: generateKeyPairSync('ed25519') };
 
   function signed(key: KeyObject, keyId: string, method: string, path: string): Sent {
     const nonce = randomBytes(16).toString('hex');

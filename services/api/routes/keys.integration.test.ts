@@ -102,10 +102,7 @@ describe('operating', () => {
     expect((await validate(token, api)).body).toMatchObject({ active: false, reason: 'key_compromised' });
     await expect
       .poll(async () => (await validate(token, other)).body, { timeout: 30_000 })
-      .toMatchObject({
-        active: false,
-        reason: 'key_compromised',
-      });
+      .toMatchObject({ active: false, reason: 'key_compromised' });
     await expect.poll(() => keySetKids(other), { timeout: 30_000 }).not.toContain(kid);
     const fresh = await tokenOfOperator(other);
     expect(decodeProtectedHeader(fresh).kid).toBe(answer.body.signer.kid);

@@ -53,11 +53,7 @@ beforeAll(async () => {
   const [ofOidc, ofBetterAuth] = await Promise.all([
     harness.startCopy({
       hashes: false,
-      env: {
-        LEGACY_ISSUER: oidc.issuer,
-        LEGACY_JWKS_URI: `${oidc.issuer}/jwks`,
-        LEGACY_AUDIENCE: oidc.clientId,
-      },
+      env: { LEGACY_ISSUER: oidc.issuer, LEGACY_JWKS_URI: `${oidc.issuer}/jwks`, LEGACY_AUDIENCE: oidc.clientId },
     }),
     harness.startCopy({
       hashes: false,

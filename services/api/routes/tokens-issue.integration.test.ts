@@ -75,10 +75,7 @@ describe('issue', () => {
       permissions: [],
     });
     expect(decodeJwt(answer.body.access_token)).not.toHaveProperty('sid');
-    const wide = await send(api.url, 'POST', '/v1/tokens', {
-      basic: trusted,
-      json: { ...body, scope: 'keys:read' },
-    });
+    const wide = await send(api.url, 'POST', '/v1/tokens', { basic: trusted, json: { ...body, scope: 'keys:read' } });
     expect([wide.status, wide.body.code]).toEqual([400, 'scope_invalid']);
   });
 

@@ -44,10 +44,7 @@ const newUser = async (): Promise<string> => {
 };
 const newClient = async (): Promise<string> =>
   (await createClient(base, { name: 'Worker', grant_types: ['client_credentials'] }, testCaller)).clientId;
-const clientCalling = (clientId: string, by: 'secret' | 'api_key'): Caller => ({
-  ...clientCaller(clientId),
-  by,
-});
+const clientCalling = (clientId: string, by: 'secret' | 'api_key'): Caller => ({ ...clientCaller(clientId), by });
 const keyFor = (kind: 'user' | 'client', id: string) =>
   createApiKeyFor(ports, { name: 'deploy', owner: { kind, id }, reason: 'asked for' }, system);
 const unknown = { code: 'api_key_unknown' };

@@ -52,12 +52,7 @@ function requestWith({
     signature: `${label}=:${signature}:`,
     ...sent,
   };
-  return {
-    method: 'POST',
-    targetUri: 'https://auth.test/v1/keys?a=b',
-    header: (name) => all[name],
-    body,
-  };
+  return { method: 'POST', targetUri: 'https://auth.test/v1/keys?a=b', header: (name) => all[name], body };
 }
 
 const verify = (request: SignedRequest, publicKey = p256.publicKey, nowSeconds = NOW) =>

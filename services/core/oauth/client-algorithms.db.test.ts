@@ -161,9 +161,7 @@ describe('a client that registers itself', () => {
   ])('is refused with the algorithms that are signed here: %s %s', async (member, algorithm) => {
     await expect(register({ [member]: algorithm })).rejects.toMatchObject({
       code: 'client_metadata_invalid',
-      options: {
-        detail: `${member} ${algorithm} is not signed here. Clients can be registered for: RS256, ES256.`,
-      },
+      options: { detail: `${member} ${algorithm} is not signed here. Clients can be registered for: RS256, ES256.` },
     });
   });
 

@@ -30,10 +30,7 @@ beforeAll(async () => {
 afterAll(() => harness?.close());
 
 /** Ports of a copy whose memory does not show the rewind, so that only the statement itself can refuse. */
-const unaware = () => ({
-  ...harness.ports,
-  revocations: { ...harness.ports.revocations, issuingRefusal: () => null },
-});
+const unaware = () => ({ ...harness.ports, revocations: { ...harness.ports.revocations, issuingRefusal: () => null } });
 
 const acts: [string, () => Promise<unknown>][] = [
   ['rotates no refresh token', () => flows.refresh(family.refresh_token, {}, unaware())],

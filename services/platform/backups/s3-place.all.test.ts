@@ -54,10 +54,7 @@ describe.skipIf(program === undefined)('a backup in an S3 store', () => {
 
   test('is written in parts and read back as it was, and its digest is that of the bytes', async () => {
     const written = await write('daily/a b+ü.backup');
-    expect(written).toEqual({
-      bytes: content.length,
-      sha256: createHash('sha256').update(content).digest('hex'),
-    });
+    expect(written).toEqual({ bytes: content.length, sha256: createHash('sha256').update(content).digest('hex') });
     expect(gateway.requests.filter((each) => each.includes('partNumber='))).toHaveLength(3);
     expect(readFileSync(join(gateway.folder, 'daily/a b+ü.backup')).equals(content)).toBe(true);
     expect((await readBack('daily/a b+ü.backup')).equals(content)).toBe(true);

@@ -2,11 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createFairQueue } from './fair-queue.ts';
 
-type TestJob = {
-  readonly name: string;
-  readonly clientPrefix: string;
-  readonly knownDevice: boolean;
-};
+type TestJob = { readonly name: string; readonly clientPrefix: string; readonly knownDevice: boolean };
 
 function unknownJob(name: string, clientPrefix = name): TestJob {
   return { name, clientPrefix, knownDevice: false };

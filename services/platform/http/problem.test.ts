@@ -59,11 +59,7 @@ describe('the form of an error', () => {
     const said = errorAnswer(grantRefused({ detail: 'It is over.' }), { ...context, oauth: true });
     expect(said).toMatchObject({
       status: 400,
-      headers: {
-        'content-type': 'application/json; charset=utf-8',
-        'cache-control': 'no-store',
-        pragma: 'no-cache',
-      },
+      headers: { 'content-type': 'application/json; charset=utf-8', 'cache-control': 'no-store', pragma: 'no-cache' },
       body: { error: 'invalid_grant', error_description: 'It is over.', code: 'grant_refused' },
     });
     expect(errorAnswer(grantRefused(), { ...context, oauth: true }).body).toMatchObject({ error_description: 'No' });

@@ -32,10 +32,7 @@ afterAll(async () => {
 
 /** Statements with which Prisma would create the tables of its models in an empty database. */
 async function sqlOfModels(): Promise<string> {
-  const files = readdirSync(MODELS).map((path) => ({
-    path,
-    content: readFileSync(`${MODELS}/${path}`, 'utf8'),
-  }));
+  const files = readdirSync(MODELS).map((path) => ({ path, content: readFileSync(`${MODELS}/${path}`, 'utf8') }));
   const { stdout } = await engine.diff({
     from: { tag: 'empty' },
     to: { tag: 'schemaDatamodel', files },

@@ -8,9 +8,7 @@ const seeing = (observation: Partial<Observation>) =>
   runCheck(
     ports,
     checkOf(async () => ({ population: 2, exceptions: [], observed: {}, ...observation })),
-    {
-      limitMs: 1_000,
-    },
+    { limitMs: 1_000 },
   );
 
 describe('the status of a check', () => {

@@ -33,9 +33,7 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
   harness = await openIdentityHarness({
     around: { hasher: failing },
-    env: {
-      BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,
-    },
+    env: { BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range` },
   });
 });
 afterAll(async () => {

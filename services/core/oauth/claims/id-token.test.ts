@@ -71,10 +71,6 @@ test('each scope releases only its own claims', () => {
   const profile = { email: 'a@b.test', is_email_verified: true, name: 'A', image: 'https://b.test/a', updated_at: 7 };
   expect(userClaims(profile, new Set(['openid']))).toEqual({});
   expect(userClaims(profile, new Set(['email']))).toEqual({ email: 'a@b.test', email_verified: true });
-  expect(userClaims(profile, new Set(['profile']))).toEqual({
-    name: 'A',
-    picture: 'https://b.test/a',
-    updated_at: 7,
-  });
+  expect(userClaims(profile, new Set(['profile']))).toEqual({ name: 'A', picture: 'https://b.test/a', updated_at: 7 });
   expect(userClaims({ ...profile, name: null, image: null }, new Set(['profile']))).toEqual({ updated_at: 7 });
 });

@@ -4,11 +4,7 @@ import { RequestTrace } from '#observability/trace-context.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { type Batcher, type BatcherOptions, createBatcher } from './batcher.ts';
 
-type Call = {
-  readonly items: readonly number[];
-  answer(): Promise<void>;
-  fail(err: unknown): Promise<void>;
-};
+type Call = { readonly items: readonly number[]; answer(): Promise<void>; fail(err: unknown): Promise<void> };
 
 let now = 0;
 let calls: Call[] = [];

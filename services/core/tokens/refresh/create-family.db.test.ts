@@ -326,12 +326,7 @@ test('reading a refresh token gives its family and whether it is the newest, and
   const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.login();
   const successor = await next(copy, refreshToken);
   const before = await harness.imageOf(familyId);
-  expect(await read(successor)).toMatchObject({
-    familyId,
-    user_id: userId,
-    presentedGeneration: 1,
-    isCurrent: true,
-  });
+  expect(await read(successor)).toMatchObject({ familyId, user_id: userId, presentedGeneration: 1, isCurrent: true });
   expect(await read(refreshToken)).toMatchObject({ presentedGeneration: 0, isCurrent: false });
   expect(await harness.imageOf(familyId)).toBe(before);
 });

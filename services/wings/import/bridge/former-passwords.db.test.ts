@@ -51,10 +51,7 @@ const decides: typeof behave = (request, response, { password }) =>
 let ports: SignInPorts;
 const fresh = (fetch = guardedFetch): SignInPorts => {
   const { legacy } = loadConfig({ LEGACY_PASSWORD_URL: url, LEGACY_PASSWORD_SECRET: SECRET });
-  return {
-    ...harness.deps,
-    formerPasswords: createFormerPasswords(legacy, { ...harness.deps, clock }, fetch),
-  };
+  return { ...harness.deps, formerPasswords: createFormerPasswords(legacy, { ...harness.deps, clock }, fetch) };
 };
 beforeEach(() => {
   asked.length = 0;

@@ -52,9 +52,7 @@ const segment = (
   epoch: number,
   entries: FeedSegment['entries'] = [entry(epoch)],
   kid = 'k1',
-): FeedSegment => ({
-  ...{ incarnation: INCARNATION, complete: true, since, epoch, entries, kid },
-});
+): FeedSegment => ({ ...{ incarnation: INCARNATION, complete: true, since, epoch, entries, kid } });
 
 test('segments that follow or overlap each other prove all up to the last, in any order and each entry once', () => {
   const proof = proofOf([segment(4, 6), segment(0, 4), segment(2, 5), segment(0, 2)], INCARNATION, 2);
