@@ -32,10 +32,7 @@ const KINDS = ['waits', 'signs', 'verifies'] as const;
 /** When a key is published, signs, and only verifies, in milliseconds; an open end goes to `end`. */
 function spansOf(key: Key, end: number) {
   const at = (time: string | null): number => (time === null ? end : Date.parse(time));
-  const last = at(key.compromised_at);
-  const times = [key.published_at, key.activates_at, key.signs_until, key.leaves_at].map((time) =>
-    Math.min(at(time), last),
-  );
+  const times = [key.published_at, key.activates_at, key.signs_until, key.leaves_at].map(at);
   return KINDS.map((kind, n) => ({ kind, from: times[n] ?? end, to: times[n + 1] ?? end })).filter(
     ({ from, to }) => to > from,
   );

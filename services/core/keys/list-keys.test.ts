@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import type { KeyView } from './key-view.ts';
+import { KEY_NOW, keyRow } from './key-row-harness.ts';
+import { type KeyView, keyViewOf } from './key-view.ts';
 import { keyTimeline } from './list-keys.ts';
 
 const view = (kid: string, times: Partial<KeyView>): KeyView => ({
@@ -34,11 +35,20 @@ test('the timeline lists every event of every key in order, including planned on
 
 test('a compromise ends a key’s timeline; a key that never signed is not listed as signing', () => {
   const signed = view('signed', { compromised_at: '2030-01-05T00:00:00.000Z', leaves_at: '2030-02-02T00:00:00.000Z' });
-  const never = view('never', { compromised_at: '2030-01-01T12:00:00.000Z' });
+  const at = '2030-01-01T12:00:00.000Z';
+  const never = view('never', { activates_at: at, compromised_at: at });
   expect(lines([signed])).toEqual([
     '2030-01-01 signed published',
     '2030-01-02 signed signs',
     '2030-01-05 signed compromised',
   ]);
   expect(lines([never])).toEqual(['2030-01-01 never published', '2030-01-01 never compromised']);
+});
+
+test('nothing of a compromised key is planned after its compromise', () => {
+  const times = { signs_until: KEY_NOW + 1_000, leaves_at: KEY_NOW + 2_000, compromised_at: KEY_NOW + 500 };
+  const at = new Date(times.compromised_at).toISOString();
+  expect(keyViewOf(keyRow('key', times), KEY_NOW)).toMatchObject({ signs_until: at, leaves_at: at });
+  const never = keyViewOf(keyRow('key', { ...times, compromised_at: KEY_NOW - 500 }), KEY_NOW);
+  expect(never.activates_at).toBe(never.compromised_at);
 });

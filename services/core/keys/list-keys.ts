@@ -28,7 +28,8 @@ export function keyTimeline(keys: readonly KeyView[]): KeyMoment[] {
   const moments = keys.flatMap((key) => {
     const plan: readonly (readonly [string | null, KeyMoment['event']])[] = [
       [key.published_at, 'published'],
-      [isBefore(key.activates_at, key.compromised_at) ? key.activates_at : null, 'signs'],
+      // One that was compromised before it signed has no range.
+      [key.activates_at === key.compromised_at ? null : key.activates_at, 'signs'],
       [key.compromised_at, 'compromised'],
       [key.compromised_at ? null : key.signs_until, 'stops signing'],
       [key.compromised_at ? null : key.leaves_at, 'leaves the key set'],
@@ -38,5 +39,3 @@ export function keyTimeline(keys: readonly KeyView[]): KeyMoment[] {
   // The sort is stable: events at the same time keep the order of a key's life.
   return moments.sort((one, other) => one.at.localeCompare(other.at));
 }
-
-const isBefore = (at: string, end: string | null): boolean => end === null || at < end;
