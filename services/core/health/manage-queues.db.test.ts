@@ -173,7 +173,7 @@ test('those given up until a time are listed from there, and one is found with t
   expect(await admin.deadLetter({ queue: 'logout', job_id: young })).toMatchObject({
     job_id: young,
     code: 'http_503',
-    payload: null,
+    payload: {},
     enqueued_at: expect.stringMatching(/Z$/),
   });
   for (const job_id of [await newToken(), 'no-such-job'])

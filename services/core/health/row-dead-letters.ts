@@ -48,7 +48,7 @@ function withRowsOf(admin: QueueAdmin, sql: Sql, { of: { name: job, queue: name 
     async deadLetter(letter) {
       const row = isRow(letter) ? await rows.findGivenUp(sql, letter.job_id) : undefined;
       if (row === undefined) return admin.deadLetter(letter);
-      return { ...letterOf(row), payload: null, enqueued_at: row.created_at.toISOString() };
+      return { ...letterOf(row), payload: row.payload, enqueued_at: row.created_at.toISOString() };
     },
     // By the row first: an id of BullMQ is none of a row.
     retry: async (letter) =>

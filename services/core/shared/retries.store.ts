@@ -16,8 +16,8 @@ export type GivenUp = Attempt & {
   readonly failed_at: Date;
 };
 
-/** With the time since which it was attempted. */
-type FoundGivenUp = GivenUp & { readonly created_at: Date };
+/** With the time since which it was attempted, and what it is about. */
+type FoundGivenUp = GivenUp & { readonly created_at: Date; readonly payload: object };
 
 type AttemptEnds = {
   /** False if a later attempt has taken the row. */
@@ -90,7 +90,8 @@ export function defineRetries<More extends object = object>(
   );
   const find = defineStatement(
     `${names.one}FindGivenUp`,
-    `SELECT id, attempts, failure, failed_at, created_at FROM ${table}
+    `SELECT id, attempts, failure, failed_at, created_at,
+       (SELECT to_jsonb(about) - 'id' FROM (SELECT id${more}) about) AS payload FROM ${table}
      WHERE id = $1 AND next_attempt_at IS NULL`,
   );
   const discard = defineStatement(

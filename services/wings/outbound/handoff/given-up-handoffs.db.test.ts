@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { listHandoffDeadLetters, replayHandoff } from './given-up-handoffs.ts';
+import { deliveryRetries } from './handoff.store.ts';
 
 let ports: OwnPorts;
 beforeAll(async () => {
@@ -41,6 +42,7 @@ test('events that were given up are listed, newest first, with endpoint, seq and
     failed_at: expect.stringMatching(/Z$/),
   });
   expect((await listHandoffDeadLetters(ports, { limit: 1 })).dead_letters).toHaveLength(1);
+  expect((await deliveryRetries.findGivenUp(ports.sql, young))?.payload).toEqual({ endpoint: 'siem', seq: 2 });
 });
 
 test('a replayed one has all its attempts again, once, and the audit log has who replayed it and why', async () => {
