@@ -6,13 +6,15 @@ const CACHE = 'public, max-age=300';
 const url = z.url();
 
 /** RFC 8414 §2; unsupported features are left out. */
-const serverMetadata = z.object({
+export const serverMetadataShape = z.object({
   issuer: url,
   authorization_endpoint: url,
   token_endpoint: url,
+  /** Present if clients may register themselves. */
   registration_endpoint: url.optional(),
   client_id_metadata_document_supported: z.boolean(),
   pushed_authorization_request_endpoint: url,
+  /** Not required in general; a client can require it for itself (RFC 9126 §6). */
   require_pushed_authorization_requests: z.literal(false),
   device_authorization_endpoint: url,
   introspection_endpoint: url,
@@ -41,7 +43,7 @@ export const readServerMetadataEndpoint = defineEndpoint({
   operation: 'readAuthorizationServerMetadata',
   summary: 'Get the authorization server metadata (RFC 8414)',
   auth: 'public',
-  responses: { 200: serverMetadata },
+  responses: { 200: serverMetadataShape },
   errors: [],
   cacheControl: CACHE,
 });
@@ -52,7 +54,7 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
   operation: 'readOpenIdConfiguration',
   summary: 'Get the OpenID Connect discovery document',
   responses: {
-    200: serverMetadata.extend({
+    200: serverMetadataShape.extend({
       userinfo_endpoint: url,
       end_session_endpoint: url,
       claims_supported: z.array(z.string()),
@@ -70,24 +72,25 @@ export const readOpenIdConfigurationEndpoint = defineEndpoint({
   },
 });
 
+/** RFC 9728 §2. */
+export const resourceMetadataShape = z.object({
+  resource: url,
+  authorization_servers: z.array(url),
+  jwks_uri: url,
+  scopes_supported: z.array(z.string()),
+  bearer_methods_supported: z.array(z.string()),
+  dpop_signing_alg_values_supported: z.array(z.string()),
+  tls_client_certificate_bound_access_tokens: z.boolean(),
+  resource_name: z.string(),
+  resource_documentation: url,
+});
+
 export const readResourceMetadataEndpoint = defineEndpoint({
   ...readServerMetadataEndpoint,
   path: '/.well-known/oauth-protected-resource',
   operation: 'readProtectedResourceMetadata',
   summary: 'Get the protected resource metadata (RFC 9728)',
-  responses: {
-    200: z.object({
-      resource: url,
-      authorization_servers: z.array(url),
-      jwks_uri: url,
-      scopes_supported: z.array(z.string()),
-      bearer_methods_supported: z.array(z.string()),
-      dpop_signing_alg_values_supported: z.array(z.string()),
-      tls_client_certificate_bound_access_tokens: z.boolean(),
-      resource_name: z.string(),
-      resource_documentation: url,
-    }),
-  },
+  responses: { 200: resourceMetadataShape },
 });
 
 export const readMcpMetadataEndpoint = defineEndpoint({

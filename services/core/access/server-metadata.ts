@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { OwnScope } from '../authority/own-scopes.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { ACCESS_PURPOSE } from '../keys/key-timeline.ts';
@@ -11,6 +12,7 @@ import {
 } from './client-auth-shapes.ts';
 import type { HasClientSettings } from './client-settings.ts';
 import { GRANT_TYPES } from './grant-shapes.ts';
+import type { resourceMetadataShape, serverMetadataShape } from './metadata-contract.ts';
 import { PROFILE_CLAIMS } from './profile-claims.ts';
 
 export type HasPublicAddress = {
@@ -53,36 +55,9 @@ export const confidentialMethods = ({
       (bindsCertificates && (method === 'self_signed_tls_client_auth' || certificateAuthorities.exist)),
   );
 
-export type ServerMetadata = {
-  readonly issuer: string;
-  readonly authorization_endpoint: string;
-  readonly token_endpoint: string;
-  /** Present if clients may register themselves. */
-  readonly registration_endpoint?: string;
-  readonly client_id_metadata_document_supported: boolean;
-  readonly pushed_authorization_request_endpoint: string;
-  /** Not required in general; a client can require it for itself (RFC 9126 §6). */
-  readonly require_pushed_authorization_requests: false;
-  readonly device_authorization_endpoint: string;
-  readonly introspection_endpoint: string;
-  readonly revocation_endpoint: string;
-  readonly jwks_uri: string;
-  readonly service_documentation: string;
-  readonly grant_types_supported: readonly string[];
-  readonly response_types_supported: readonly string[];
-  readonly response_modes_supported: readonly string[];
-  readonly code_challenge_methods_supported: readonly string[];
-  readonly authorization_response_iss_parameter_supported: true;
-  readonly dpop_signing_alg_values_supported: readonly string[];
-  readonly tls_client_certificate_bound_access_tokens: boolean;
-  readonly scopes_supported: readonly string[];
-  readonly token_endpoint_auth_methods_supported: readonly string[];
-  readonly token_endpoint_auth_signing_alg_values_supported: readonly string[];
-  readonly introspection_endpoint_auth_methods_supported: readonly string[];
-  readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[];
-  readonly revocation_endpoint_auth_methods_supported: readonly string[];
-  readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[];
-};
+/** With lists that do not change. */
+type Shown<T> = { readonly [K in keyof T]: T[K] extends readonly string[] ? readonly string[] : T[K] };
+type ServerMetadata = Shown<z.output<typeof serverMetadataShape>>;
 
 /** Authorization server metadata (RFC 8414 §2), with only the enabled endpoints. */
 export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicAddress): ServerMetadata {
@@ -191,17 +166,7 @@ export const mcpMetadata = (
   resource_name: 'Sallyport MCP',
 });
 
-export type ResourceMetadata = {
-  readonly resource: string;
-  readonly authorization_servers: readonly string[];
-  readonly jwks_uri: string;
-  readonly scopes_supported: readonly string[];
-  readonly bearer_methods_supported: readonly string[];
-  readonly dpop_signing_alg_values_supported: readonly string[];
-  readonly tls_client_certificate_bound_access_tokens: boolean;
-  readonly resource_name: string;
-  readonly resource_documentation: string;
-};
+type ResourceMetadata = Shown<z.output<typeof resourceMetadataShape>>;
 
 /** Protected resource metadata (RFC 9728 §2); `resource` equals the URL under which it is served (§3.3). */
 export function resourceMetadata(ports: HasAccess & HasPublicAddress): ResourceMetadata {

@@ -111,6 +111,7 @@ export const createApiKeyEndpoint = defineEndpoint({
   ],
 });
 
+/** What is known about a live key, in the names of the claims of an access token. */
 const claims = z.object({
   iss: z.string(),
   /** Audiences of these permissions: the installation, applications, or the one of the request. */
@@ -120,9 +121,11 @@ const claims = z.object({
   client_id: z.string(),
   api_key_id: z.string(),
   exp: z.int(),
+  /** The permissions, space separated. */
   scope: z.string(),
   permissions: z.array(z.string()),
 });
+export type KeyClaims = z.output<typeof claims>;
 
 export const verifyApiKeyEndpoint = defineEndpoint({
   method: 'POST',

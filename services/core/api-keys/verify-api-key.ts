@@ -4,6 +4,7 @@ import type { Caller } from '../ports.ts';
 import type { HasNewest } from '../revocations/confirm-state.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import type { HasApiKeyUses } from './api-key-uses.ts';
+import type { KeyClaims } from './contract.ts';
 import type { HasKeyVerifications, KeyOutcome } from './count-key-verifications.ts';
 import { keyPermissionsAt } from './key-permissions.ts';
 import { type LiveKeyPorts, liveKeyOf } from './live-key.ts';
@@ -11,20 +12,6 @@ import { type LiveKeyPorts, liveKeyOf } from './live-key.ts';
 export type VerifyApiKeyPorts = LiveKeyPorts & HasNewest & HasTokenSettings & HasApiKeyUses & HasKeyVerifications;
 
 type Refused = Exclude<KeyOutcome, 'active'>;
-
-/** What is known about a live key, in the names of the claims of an access token. */
-type KeyClaims = {
-  readonly iss: string;
-  readonly aud: readonly string[];
-  /** The user or client that owns the key. */
-  readonly sub: string;
-  readonly client_id: string;
-  readonly api_key_id: string;
-  readonly exp: number;
-  /** The permissions, space separated. */
-  readonly scope: string;
-  readonly permissions: readonly string[];
-};
 
 /** The installation's audience, or that of an application. */
 const hasAudience = ({ access, tokenSettings }: VerifyApiKeyPorts, audience: string): boolean =>

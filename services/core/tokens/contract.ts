@@ -111,6 +111,32 @@ export const issueTokensEndpoint = defineEndpoint({
   ],
 });
 
+const validateRequest = z.strictObject({
+  token: tokenText,
+  audience: audienceText.optional(),
+  required_scope: scopeText.optional(),
+  context: z
+    .strictObject({
+      ip: z.string().min(1).max(64).optional(),
+      user_agent: z.string().min(1).max(512).optional(),
+      dpop: z
+        .strictObject({
+          proof: z.string().min(1).max(8_192),
+          htm: z.string().min(1).max(16),
+          htu: z.string().min(1).max(2_048),
+        })
+        .optional(),
+      /** SHA-256 of the client's certificate, DER (RFC 8705 §3.1), in the format of `cnf`. */
+      'x5t#S256': z
+        .string()
+        .regex(/^[\w-]{43}$/)
+        .max(43)
+        .optional(),
+    })
+    .optional(),
+});
+export type ValidateRequest = z.output<typeof validateRequest>;
+
 export const validateTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/tokens/validate',
@@ -118,30 +144,7 @@ export const validateTokenEndpoint = defineEndpoint({
   summary: 'Validate an access token, sent in the body or, without a body, as Bearer header',
   auth: 'public',
   limit: 'validate',
-  body: z.strictObject({
-    token: tokenText,
-    audience: audienceText.optional(),
-    required_scope: scopeText.optional(),
-    context: z
-      .strictObject({
-        ip: z.string().min(1).max(64).optional(),
-        user_agent: z.string().min(1).max(512).optional(),
-        dpop: z
-          .strictObject({
-            proof: z.string().min(1).max(8_192),
-            htm: z.string().min(1).max(16),
-            htu: z.string().min(1).max(2_048),
-          })
-          .optional(),
-        /** SHA-256 of the client's certificate, DER (RFC 8705 §3.1), in the format of `cnf`. */
-        'x5t#S256': z
-          .string()
-          .regex(/^[\w-]{43}$/)
-          .max(43)
-          .optional(),
-      })
-      .optional(),
-  }),
+  body: validateRequest,
   bodyOptional: true,
   responses: { 200: tokenValidation },
   errors: [revocationStateStale, stateRewound, clockWrong, keyRingBehind, replayStoreUnavailable],

@@ -182,6 +182,16 @@ export const readSignOffEndpoint = defineEndpoint({
   errors: [...REFUSALS, signOffUnknown],
 });
 
+const decision = z.strictObject({
+  role,
+  comment: text(COMMENT_LENGTH_MAX).optional(),
+  /** Of the arguments that you have read. */
+  arguments_sha256: sha256,
+  /** Refuses what the decision refuses, and decides nothing; the answer is the sign-off as it would be. */
+  dry_run: z.boolean().optional(),
+});
+export type DecideSignOffInput = z.output<typeof decision> & z.output<typeof ofSignOff>;
+
 export const approveSignOffEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/handoff/signoffs/{signoff_id}/approve',
@@ -189,14 +199,7 @@ export const approveSignOffEndpoint = defineEndpoint({
   summary: 'Approve an act in one of your roles',
   auth: DECIDING,
   params: ofSignOff,
-  body: z.strictObject({
-    role,
-    comment: text(COMMENT_LENGTH_MAX).optional(),
-    /** Of the arguments that you have read. */
-    arguments_sha256: sha256,
-    /** Refuses what the decision refuses, and decides nothing; the answer is the sign-off as it would be. */
-    dry_run: z.boolean().optional(),
-  }),
+  body: decision,
   responses: { 200: signOffView },
   errors: [
     ...REFUSALS,

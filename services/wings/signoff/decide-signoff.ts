@@ -5,7 +5,7 @@ import { assertRecentSignIn, type HasStepUp } from '#services/core/authority/rec
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { undone } from '#services/core/shared/undone.ts';
 import { signOffDecided } from './audit-events.ts';
-import type { SignOffView } from './contract.ts';
+import type { DecideSignOffInput, SignOffView } from './contract.ts';
 import {
   signOffAlreadyDecided,
   signOffArgumentsChanged,
@@ -64,15 +64,6 @@ export async function applyDecision(
 }
 
 type DecideSignOffPorts = Pick<Ports, 'transact'> & HasStepUp;
-type DecideSignOffInput = {
-  readonly signoff_id: string;
-  readonly role: SignOffRole;
-  readonly comment?: string | undefined;
-  /** Of the arguments that the person saw. */
-  readonly arguments_sha256: string;
-  /** The decision is undone, and the answer is what it would be. */
-  readonly dry_run?: boolean | undefined;
-};
 
 /**
  * Approves or denies as the calling person, in one role that the person has now, by a recent sign-in with two factors

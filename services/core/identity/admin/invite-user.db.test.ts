@@ -4,7 +4,8 @@ import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { createUser } from '../accounts/create-user.ts';
-import { inviteAgain, inviteUser, type NewInvitation } from './invite-user.ts';
+import type { NewInvitation } from '../contracts/invitation-contract.ts';
+import { inviteAgain, inviteUser } from './invite-user.ts';
 
 const reason = 'begins on Monday';
 const invitationSeconds = 3_600;

@@ -8,6 +8,7 @@ import { inspectDigest } from '#services/platform/hasher/schemes.ts';
 import { userInvited } from '../audit-events.ts';
 import { invitationOver, passwordHashUnknown } from '../contracts/account-errors.ts';
 import type { AccountDetailView } from '../contracts/admin-contract.ts';
+import type { NewInvitation } from '../contracts/invitation-contract.ts';
 import { emailTaken } from '../contracts/sign-in-errors.ts';
 import { insertInvitation, readInvitation, takeInvitation } from '../mail/invitations.store.ts';
 import { deleteCodesOf } from '../mail/one-time-codes.store.ts';
@@ -16,19 +17,6 @@ import { findAccount, insertPassword, insertUser } from '../users/accounts.store
 import { addUserRole } from '../users/users.store.ts';
 import { actOnUser, lockNothing, type UserAct, type UserPorts } from './act-on-user.ts';
 import { type ShowUserPorts, showUser } from './read-users.ts';
-
-export type NewInvitation = {
-  readonly email: string;
-  readonly name?: string | undefined;
-  /** Roles besides `user`, which every account has. Granted at once with `password_hash`, otherwise on acceptance. */
-  readonly roles?: readonly string[] | undefined;
-  /**
-   * A password digest from another system. The account signs in with that password, and the mail asks to verify the
-   * address.
-   */
-  readonly password_hash?: string | undefined;
-  readonly reason: string;
-};
 
 type HasInvitationRule = {
   /** Lifetime of an invitation code. */

@@ -20,6 +20,17 @@ import { emailTaken, hashingBusy } from './sign-in-errors.ts';
 
 const TAG = 'Users';
 
+const invitation = z.strictObject({
+  email: emailShape,
+  name: nameShape.optional(),
+  /** Roles besides `user`, granted at once with `password_hash`, else on acceptance; the caller must have their rights. */
+  roles: z.array(anyRoleName).max(20).optional(),
+  /** A bcrypt, scrypt, argon2id or PBKDF2 digest in a common format; upgraded at the first sign-in. */
+  password_hash: text(512).optional(),
+  reason,
+});
+export type NewInvitation = z.output<typeof invitation>;
+
 export const inviteUserEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/users',
@@ -27,15 +38,7 @@ export const inviteUserEndpoint = defineEndpoint({
   summary: 'Create an account and mail an invitation; with `password_hash` the account has a password already',
   tag: TAG,
   auth: manages(usersManage),
-  body: z.strictObject({
-    email: emailShape,
-    name: nameShape.optional(),
-    /** Roles besides `user`; the caller must have their rights. */
-    roles: z.array(anyRoleName).max(20).optional(),
-    /** A bcrypt, scrypt, argon2id or PBKDF2 digest in a common format; upgraded at the first sign-in. */
-    password_hash: text(512).optional(),
-    reason,
-  }),
+  body: invitation,
   idempotency: 'answer',
   responses: { 201: accountDetailShape },
   errors: [

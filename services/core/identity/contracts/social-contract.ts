@@ -127,25 +127,24 @@ export const socialCallbackFormEndpoint = defineEndpoint({
   errors: [requestInvalid, socialProviderUnknown],
 });
 
+const linkedAccount = z.object({
+  id: z.string(),
+  providerId: z.string(),
+  accountId: z.string(),
+  userId: z.string(),
+  scopes: z.array(z.string()),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+export type LinkedAccountView = z.output<typeof linkedAccount>;
+
 export const listAccountsEndpoint = defineEndpoint({
   method: 'GET',
   path: '/api/auth/list-accounts',
   operation: 'listLinkedAccounts',
   summary: 'List the caller’s sign-in methods except passkeys; `credential` is the password',
   auth: { accepts: ['session', 'bearer'], for: 'person', subject: 'own' },
-  responses: {
-    200: z.array(
-      z.object({
-        id: z.string(),
-        providerId: z.string(),
-        accountId: z.string(),
-        userId: z.string(),
-        scopes: z.array(z.string()),
-        createdAt: z.string(),
-        updatedAt: z.string(),
-      }),
-    ),
-  },
+  responses: { 200: z.array(linkedAccount) },
   errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 

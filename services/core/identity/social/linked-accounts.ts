@@ -1,6 +1,7 @@
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { ownAccount } from '#services/core/authority/own-account.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
+import type { LinkedAccountView } from '../contracts/social-contract.ts';
 import { lastWayIn, linkedAccountUnknown } from '../contracts/social-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
@@ -12,16 +13,6 @@ import {
   listAccounts,
   lockSignInMethods,
 } from './social.store.ts';
-
-export type LinkedAccountView = {
-  readonly id: string;
-  readonly providerId: string;
-  readonly accountId: string;
-  readonly userId: string;
-  readonly scopes: readonly string[];
-  readonly createdAt: string;
-  readonly updatedAt: string;
-};
 
 const viewOf = (
   userId: string,

@@ -1,4 +1,4 @@
-import type { ValidateRequest } from './validate-answer.ts';
+import type { ValidateRequest } from '../contract.ts';
 
 /** Answers for access tokens of the old provider until the bridge ends. */
 export type LegacyBridge = {

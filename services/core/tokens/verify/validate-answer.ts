@@ -1,24 +1,10 @@
 import type { Ports } from '#services/core/ports.ts';
+import type { ValidateRequest } from '../contract.ts';
 import { detectReplayAttack, type ReplayContext } from './detect-replay.ts';
 import { inactiveAnswer } from './inactive-answer.ts';
 import type { HasReplayLog } from './replay-log.ts';
-import { decideToken, type TokenExpectations, type ValidatePorts } from './validate-token.ts';
+import { decideToken, type ValidatePorts } from './validate-token.ts';
 import type { VerifiedToken } from './verified-token-cache.ts';
-
-/** The body of a validate request. */
-export type ValidateRequest = {
-  readonly token: string;
-  readonly audience?: string | undefined;
-  readonly required_scope?: string | undefined;
-  readonly context?:
-    | {
-        readonly ip?: string | undefined;
-        readonly user_agent?: string | undefined;
-        readonly dpop?: TokenExpectations['dpop'];
-        readonly 'x5t#S256'?: string | undefined;
-      }
-    | undefined;
-};
 
 /** Redis and the log are used only while VALIDATE_REPLAY_PROTECTION is on; it is off by default. */
 export type ValidateAnswerPorts = ValidatePorts & Pick<Ports, 'redis'> & HasReplayLog;
