@@ -4,7 +4,7 @@ import type { Ports } from '../../ports.ts';
 import { createRegularWrites, type RegularWrites } from '../../shared/regular-writes.ts';
 import type { HasAccess } from '../access-directory.ts';
 import { causeOfRefusal, isPreviousSecret, type SentCredentials, sampleOf } from './describe-refusal.ts';
-import { addRefusals, PREVIOUS_SECRET, type RefusalCount } from './refusals.store.ts';
+import { addRefusals, previousSecret, type RefusalCount } from './refusals.store.ts';
 
 /** A request that was refused, as far as it is counted. */
 export type RefusedRequest = {
@@ -67,11 +67,8 @@ export function createClientRefusals({
     const rows = ofClients.get(clientId) ?? 0;
     if (cause !== REST && counts.size >= ROWS_MAX) return countOf(UNKNOWN_CLIENT, REST);
     if (cause !== REST && rows >= ROWS_OF_CLIENT_MAX) return countOf(clientId, REST);
-    const { code, cause: text, title, fix } = cause;
-    const made: Counted = {
-      ...{ dayMs: day, client_id: clientId, code, cause: text, title, fix },
-      ...{ refused: 0, firstAtMs: 0, lastAtMs: 0, request: null },
-    };
+    const times = { dayMs: day, firstAtMs: 0, lastAtMs: 0 };
+    const made: Counted = { ...cause, ...times, client_id: clientId, refused: 0, request: null };
     counts.set(key, made);
     ofClients.set(clientId, rows + 1);
     return made;
@@ -121,7 +118,7 @@ export function createClientRefusals({
     noteSecret(clientId, secret) {
       const client = knownClient(clientId);
       if (client?.previousSecret == null || client.previousSecret.untilMs <= clock.now()) return;
-      if (isPreviousSecret(client, secret)) addOne(countOf(clientId, PREVIOUS_SECRET));
+      if (isPreviousSecret(client, secret)) addOne(countOf(clientId, previousSecret(client.previousSecret.untilMs)));
     },
     ...createRegularWrites(WRITE_MS, write),
   };

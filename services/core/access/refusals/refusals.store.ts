@@ -2,31 +2,27 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../../ports.ts';
 import { placeTime } from '../../shared/pagination.ts';
 import { definePurge } from '../../shared/purge.store.ts';
-import type { ClientRefusals, RequestSample } from './contract.ts';
+import type { ClientRefusals } from './contract.ts';
 
-/** An accepted secret that will be refused. */
-export const PREVIOUS_SECRET = {
+/** An accepted secret that will be refused. Its cause names that time, so that a later rotation is another one. */
+export const previousSecret = (untilMs: number) => ({
   code: 'previous_secret',
-  cause: 'The client sends its secret from before the last rotation, which is accepted until the overlap ends.',
+  cause: `The client sends its secret from before the last rotation, which is accepted until ${new Date(Math.round(untilMs)).toUTCString()}.`,
   title: 'Previous client secret',
   fix: 'Give the client its new secret. If it is lost, rotate again: sallyport clients rotate-secret <client_id>.',
-};
+});
 
 const REFUSAL_DAYS = 7;
 const ROWS_OF_CLIENT_MAX = 100;
 const LISTED_MAX = 200;
 
-export type RefusalCount = {
-  readonly dayMs: number;
+type Cause = 'code' | 'cause' | 'title' | 'fix' | 'request';
+export type RefusalCount = Readonly<Pick<ClientRefusals['refusals'][number], Cause>> & {
   readonly client_id: string;
-  readonly code: string;
-  readonly cause: string;
-  readonly title: string;
-  readonly fix: string;
+  readonly dayMs: number;
   readonly refused: number;
   readonly firstAtMs: number;
   readonly lastAtMs: number;
-  readonly request: RequestSample | null;
 };
 
 /** In the order of the index client_refusals_client, as every copy writes. A client that has rows enough for the day gets no new one. */
@@ -47,17 +43,20 @@ const clientRefusalsAdd = defineStatement(
      answer = excluded.answer, request = excluded.request`,
 );
 
+/** What will be refused is listed whole; of the refusals the most frequent. */
 const select = (where: string): string =>
   `SELECT nullif(client_id, '') AS client_id, name AS client_name, code, cause, answer ->> 'title' AS title,
      answer ->> 'fix' AS fix, refused AS requests, request,
      ${placeTime('first_seen_at')} AS first_seen_at, ${placeTime('last_seen_at')} AS last_seen_at,
-     CASE WHEN code = '${PREVIOUS_SECRET.code}' THEN ${placeTime('previous_secret_until')} END AS refused_from
+     CASE WHEN code = 'previous_secret' THEN ${placeTime('previous_secret_until')} END AS refused_from
    FROM (SELECT client_id, code, cause, sum(refused)::bigint AS refused, min(first_seen_at) AS first_seen_at, max(last_seen_at) AS last_seen_at,
-       (array_agg(answer ORDER BY client_refusals.last_seen_at DESC))[1] AS answer, (array_agg(request ORDER BY client_refusals.last_seen_at DESC))[1] AS request
+       (array_agg(answer ORDER BY client_refusals.last_seen_at DESC))[1] AS answer, (array_agg(request ORDER BY client_refusals.last_seen_at DESC))[1] AS request,
+       row_number() OVER (ORDER BY code = 'previous_secret', sum(refused) DESC, client_id, code, cause) AS place
      FROM client_refusals WHERE ${where} AND day > now() - interval '${REFUSAL_DAYS} days' GROUP BY client_id, code, cause) counted
    LEFT JOIN oauth_clients ON "clientId" = client_id
-   WHERE code <> '${PREVIOUS_SECRET.code}' OR previous_secret_until > now()
-   ORDER BY refused DESC, client_id, code, cause LIMIT ${LISTED_MAX}`;
+   WHERE CASE code WHEN 'previous_secret' THEN previous_secret_until > now() AND position(to_char(previous_secret_until AT TIME ZONE 'UTC', 'DD Mon YYYY HH24:MI:SS') IN cause) > 0
+     ELSE place <= ${LISTED_MAX} END
+   ORDER BY refused DESC, client_id, code, cause`;
 /** Index: client_refusals_client. */
 const clientRefusalsRead = defineStatement('clientRefusalsRead', select('client_id = $1'));
 /** Index: client_refusals_day. All rows that are kept: each client has a bounded number. */

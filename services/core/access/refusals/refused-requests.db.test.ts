@@ -227,6 +227,9 @@ test('a client that still sends its secret from before a rotation is named, with
   expect(await whyOf(client.client_id)).toMatchObject({
     refusals: [{ cause: 'The client sent its secret from before the last rotation, whose overlap has ended.' }],
   });
+  const again = { client_id: client.client_id, overlap_seconds: 7_200, reason: 'test' };
+  await rotateClientSecret(harness, again, testCaller);
+  expect((await whyOf(client.client_id)).refusals.map(({ code }) => code)).toEqual(['client_unauthenticated']);
 });
 
 test('a day begins anew, is shown for a week and then removed', async () => {
@@ -258,4 +261,21 @@ test('a copy makes 5,000 rows a day, and counts together what is more and what i
   const read = `SELECT concat(code, refused, request->>'scope') AS row FROM client_refusals WHERE client_id = '' ORDER BY 1`;
   const rows = (await harness.raw<{ row: string }>(read)).map(({ row }) => row);
   expect(rows).toEqual(expect.arrayContaining(['other50', 'request_invalid1(other)']));
+});
+
+test('the clients that will be refused are listed, however many refusals there are', async () => {
+  const { client_id: clientId, client_secret: before } = await newService();
+  await rotateClientSecret(harness, { client_id: clientId, overlap_seconds: 3_600, reason: 'test' }, testCaller);
+  await harness.access.load();
+  const counts = newCounts();
+  counts.noteSecret(clientId, before as string);
+  await counts.write();
+  await harness.raw(
+    `INSERT INTO client_refusals (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer)
+     SELECT now(), $1, 'request_invalid', n::text, 9, now(), now(), '{"title": "", "fix": ""}' FROM generate_series(1, 201) n`,
+    [clientId],
+  );
+  const codes = (await listClientRefusals(harness)).refusals.map(({ code }) => code);
+  expect(codes.filter((code) => code === 'previous_secret')).toHaveLength(1);
+  expect(codes.filter((code) => code !== 'previous_secret')).toHaveLength(200);
 });
