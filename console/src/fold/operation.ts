@@ -1,7 +1,11 @@
 import type { LanguageTag } from '../texts/in-languages.ts';
 
-/** Where the operations of administrators are: what is below has pages here, unless it is for people or callers themselves. */
+/**
+ * Where the operations of administrators are: what is below has pages here, unless it is for people or callers themselves.
+ * A longer path is before its beginning. Dead letters of hand-offs are among those of their queue.
+ */
 export const COLLECTIONS = [
+  '/v1/admin/clients/refusals',
   '/v1/admin/',
   '/v1/audit/events',
   '/v1/compliance/',

@@ -24,7 +24,7 @@ export const resources: readonly Resource[] = [
     badges: ['dead'],
     leads: ({ name, dead }) => (dead === 0 ? undefined : `/console/dead-letters?queue=${name}`),
     every: 5_000,
-    above: () => import('../pages/stale-jobs.tsx'),
+    above: async () => ({ Above: (await import('../pages/notes-above.tsx')).StaleJobs }),
   }),
   resource('GET /v1/admin/job-queues', {
     of: 'schedules',
@@ -33,7 +33,7 @@ export const resources: readonly Resource[] = [
     row: ['job', 'meaning', 'every_seconds', 'last_succeeded_at', 'next_run_at'],
     badges: ['stale', 'late', 'last_outcome'],
     every: 5_000,
-    above: () => import('../pages/stale-jobs.tsx'),
+    above: async () => ({ Above: (await import('../pages/notes-above.tsx')).StaleJobs }),
   }),
   resource('GET /v1/admin/dead-letters', {
     beside: 'job-queues',
@@ -167,6 +167,13 @@ export const resources: readonly Resource[] = [
     events: 'target',
   }),
   resource('GET /v1/admin/clients/{client_id}/why', { row: REFUSED, badges: ['code'] }),
+  resource('GET /v1/admin/clients/refusals', {
+    beside: 'clients',
+    row: ['title', 'client_id', 'cause', 'fix', 'requests', 'last_seen_at', 'refused_from'],
+    badges: ['code'],
+    leads: ({ client_id: id }) => (id === null ? undefined : `/console/clients/${encodeURIComponent(id)}`),
+    above: async () => ({ Above: (await import('../pages/notes-above.tsx')).StillSent }),
+  }),
   resource('GET /v1/admin/api-keys', {
     at: { group: 'access', icon: 'apiKeys', key: 'b' },
     row: ['name', 'owner', 'permissions', 'expires_at', 'last_used_at', 'uses'],

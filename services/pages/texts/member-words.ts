@@ -659,6 +659,7 @@ export const placeWords: Readonly<Record<string, Place>> = {
     ],
   ),
   'clients.why': REFUSALS,
+  'clients-refusals': REFUSALS,
   'dead-letters': place(
     ['Dead letters', 'Gescheiterte Jobs'],
     ['Dead letter', 'Gescheiterter Job'],
