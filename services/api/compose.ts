@@ -121,6 +121,7 @@ function composePorts(
     auditKeyRotations: () => readRotationNotes(outside),
     readSecurityScore: () => readSecurityScore(config.wings, outside),
     finders: () => loadList('finders', config.wings),
+    ownedClients: () => loadList('ownedClients', config.wings),
   };
 }
 

@@ -5,12 +5,13 @@ import type { Job } from '#services/platform/define/job.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
 import type { Question } from '#services/platform/define/question.ts';
 import type { Section } from '#services/platform/define/setting.ts';
+import type { ClientRefusals } from './access/refusals/contract.ts';
 import type { AlertRule } from './audit/read/alert-rule.ts';
 import type { OwnScope } from './authority/own-scopes.ts';
 import type { ModuleCheck } from './health/doctor-check.ts';
 import type { HasGaps } from './health/production-gaps.ts';
 import type { RowLetters } from './health/row-dead-letters.ts';
-import type { Ports } from './ports.ts';
+import type { Caller, Ports } from './ports.ts';
 import type { Processor } from './processor.ts';
 import type { Finder } from './shared/finder.store.ts';
 import type { Operation } from './shared/operation.ts';
@@ -26,6 +27,10 @@ type Purged = {
 
 /** What a process shows of a module while it runs; called with its start. */
 type Watch<P = never> = (ports: P) => { close(): unknown } | undefined;
+
+/** Reads the clients of a user, each with its name and why its requests were refused. */
+type OwnedClients = (ports: Pick<Ports, 'sql'>, user: Caller) => Promise<readonly OwnedClient[]>;
+export type OwnedClient = ClientRefusals & { readonly name: string };
 
 /** The process that a watch shows: one of several of its kind. */
 export type HasCopy = { readonly copy: { readonly kind: 'api' | 'worker'; readonly config: Config } };
@@ -54,6 +59,8 @@ export type Module = HasGaps & {
   readonly operations: () => Promise<readonly Operation[]>;
   /** Loads how its things are found and named, for people who know a part of them. */
   readonly finders: () => Promise<readonly Finder[]>;
+  /** Loads how it reads the clients that users own. */
+  readonly ownedClients: () => Promise<readonly OwnedClients[]>;
   /** Loads its jobs with their use-cases, which only workers run. The jobs of `purged` need none. */
   readonly processors: () => Promise<readonly Processor[]>;
   /** Loads its rows that jobs gave up: faces show them among the dead letters of the queues. */
@@ -91,6 +98,7 @@ const NOTHING = {
   settings: {},
   operations: none,
   finders: none,
+  ownedClients: none,
   processors: none,
   deadLetters: none,
   checks: none,

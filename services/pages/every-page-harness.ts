@@ -55,6 +55,9 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
   const session = { id: text, current: false, created_at: AT, ip_address: ours, user_agent: text };
   const own = { id: 'own', current: true, created_at: AT, ip_address: null, user_agent: null };
   const isLonger = count > 1;
+  const of = { client_id: text, client_name: text, code: 'scope_invalid', title: ours, cause: text, fix: ours };
+  const refusal = { ...of, requests: 1, first_seen_at: AT, last_seen_at: AT, refused_from: null, request: null };
+  const owned = { name: text, refusals: [refusal, { ...refusal, refused_from: AT }] };
   return [
     { section: 'profile' },
     {
@@ -76,6 +79,7 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
     {
       section: 'applications',
       isLonger,
+      owned: [...times(owned).slice(0, 9), { name: text, refusals: [] }],
       items: times({
         client_id: text,
         client_name: text,

@@ -134,6 +134,7 @@ const CONTRACT_OF_WINGS = [
   'GET /v1/admin/agents/{agent_id}/why',
   'POST /v1/admin/agents/{agent_id}/kill',
   'GET /v1/agents',
+  'GET /v1/agents/{agent_id}/why',
   'POST /v1/agents/{agent_id}/kill',
   'POST /v1/agents/heartbeat',
   'POST /v1/handoff/signoffs',

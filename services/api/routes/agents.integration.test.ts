@@ -4,6 +4,7 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 
@@ -55,6 +56,14 @@ describe('an agent', () => {
     expect(seen.body).toMatchObject({ status: 'active', capabilities: ['plan'] });
     const own = await send(here.url, 'GET', '/v1/agents', { bearer: owner.bearer });
     expect(own.body.agents).toMatchObject([{ agent_id: agent.client_id, capabilities: ['plan'] }]);
+    // What was refused above, by the API and on the page of the owner; of another user's agent nothing is learned.
+    await here.ports.clientRefusals.write();
+    const why = (bearer: string) => send(here.url, 'GET', `/v1/agents/${agent.client_id}/why`, { bearer });
+    const [refusal] = (await why(owner.bearer)).body.refusals;
+    expect(refusal).toMatchObject({ code: 'dpop_proof_invalid', requests: 1 });
+    expectProblem(await why(admin.bearer), 404, 'agent_unknown');
+    const { cookie } = await openSessionFor(here, owner.id);
+    expect((await send(here.url, 'GET', '/account/applications', { cookie })).text).toContain(refusal.title);
   });
 
   test('gets delegated tokens that name it as the actor, for its owner and no other user', async () => {

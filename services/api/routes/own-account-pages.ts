@@ -29,6 +29,7 @@ import { endOwnSession, endOwnSessions, listOwnSessions } from '#services/core/i
 import { sessionCallerOf } from '#services/core/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
 import { listLinkedAccounts, unlinkAccount } from '#services/core/identity/social/linked-accounts.ts';
+import type { Module } from '#services/core/module.ts';
 import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
 import { pathWithNext } from '#services/core/oauth/authorize/next-path.ts';
 import { listGrantedConsents } from '#services/core/oauth/consents/list-consents.ts';
@@ -69,6 +70,7 @@ export type OwnAccountPagesPorts = AccountPagesPorts &
   HasStepUp & {
     /** Whether the installation has the console. */
     readonly hasConsole: boolean;
+    readonly ownedClients: Module['ownedClients'];
   };
 
 const SCRIPT = readFileSync(new URL('../../pages/passkey-add.js', import.meta.url), 'utf8');
@@ -108,8 +110,10 @@ async function readSection(ports: OwnAccountPagesPorts, section: AccountSection,
     }
     case 'sessions':
       return { section, ...listed('sessions', await listOwnSessions(ports, SHOWN, user)) };
-    case 'applications':
-      return { section, ...listed('consents', await listGrantedConsents(ports, SHOWN, user)) };
+    case 'applications': {
+      const owned = await Promise.all((await ports.ownedClients()).map((read) => read(ports, user)));
+      return { section, owned: owned.flat(), ...listed('consents', await listGrantedConsents(ports, SHOWN, user)) };
+    }
     case 'keys':
       return {
         section,

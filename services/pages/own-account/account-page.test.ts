@@ -156,7 +156,7 @@ test('the navigation names each section and marks the one that is shown', () => 
 });
 
 test.each<AccountSection>(['applications', 'keys'])('an empty list of %s says so in a sentence', (section) => {
-  const view = { section, items: [], isLonger: false, carriable: [] } as unknown as
+  const view = { section, items: [], owned: [], isLonger: false, carriable: [] } as unknown as
     | ViewOf<'applications'>
     | ViewOf<'keys'>;
   expect(formPage(accountPage({ formToken: 't', owner, view }))).toMatch(/<p class="dim">(No application|You have no)/);

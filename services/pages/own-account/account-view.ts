@@ -1,7 +1,8 @@
 import type { ApiKeyView } from '#services/core/api-keys/contract.ts';
 import type { FactorsView } from '#services/core/identity/contracts/factors-contract.ts';
 import type { PasskeyView } from '#services/core/identity/contracts/passkeys-contract.ts';
-import type { LinkedAccountView } from '#services/core/identity/social/linked-accounts.ts';
+import type { LinkedAccountView } from '#services/core/identity/contracts/social-contract.ts';
+import type { OwnedClient } from '#services/core/module.ts';
 import type { GrantedConsentView } from '#services/core/oauth/consents/consent-contract.ts';
 import type { AccountAct, AccountForm, AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import type { Said } from '../fields.ts';
@@ -28,7 +29,7 @@ type SectionViews = {
     readonly linked: readonly LinkedAccountView[];
   };
   readonly sessions: Listed<SessionItem>;
-  readonly applications: Listed<GrantedConsentView>;
+  readonly applications: Listed<GrantedConsentView> & { readonly owned: readonly OwnedClient[] };
   readonly keys: Listed<ApiKeyView> & {
     /** The permissions that a new key may have. */
     readonly carriable: readonly string[];
@@ -81,7 +82,7 @@ export const PART_OF = {
   delete: 'delete',
   step_up: 'top',
 } as const satisfies Record<Act, string>;
-export type PartName = (typeof PART_OF)[Act] | 'export';
+export type PartName = (typeof PART_OF)[Act] | 'export' | 'owned';
 
 const SECTION_OF_PART: Readonly<Record<PartName, AccountSection>> = {
   top: 'profile',
@@ -94,6 +95,7 @@ const SECTION_OF_PART: Readonly<Record<PartName, AccountSection>> = {
   linked: 'security',
   sessions: 'sessions',
   applications: 'applications',
+  owned: 'applications',
   keys: 'keys',
   export: 'data',
   delete: 'data',

@@ -1,3 +1,4 @@
+import type { OwnedClient } from '#services/core/module.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
 import { strong } from '../fields.ts';
 import type { Look } from '../form-page.ts';
@@ -38,7 +39,26 @@ export function sessionsSection(asked: AccountPage<ViewOf<'sessions'>>, look: Lo
   return partOf(asked, 'sessions', texts.accountSessions, html`${list}${moreOf(isLonger, texts)}${others}`, look);
 }
 
-/** The applications that have access, and to withdraw it. */
+/** What was refused to a program of the user, or will be, and what helps. The causes are those that administrators read. */
+function refusalOf({ requests, title, cause, fix, ...of }: OwnedClient['refusals'][number], look: Look): Html {
+  const { accountRefused, accountRefusedFrom } = look.language.texts;
+  const [text, at] =
+    of.refused_from === null ? [accountRefused, of.last_seen_at] : [accountRefusedFrom, of.refused_from];
+  return html`<br><span class="dim">${say(text, { count: String(requests), time: timeText(at, look) })}</span><br><span lang="en">${title}: <bdi>${cause}</bdi> ${fix}</span>`;
+}
+
+/** Agents of the user; nothing for who has none. */
+function ownedPart(asked: AccountPage<ViewOf<'applications'>>, look: Look): Html | null {
+  const { accountOwned, accountNotRefused } = look.language.texts;
+  if (asked.view.owned.length === 0) return null;
+  const list = rowsOf(asked.view.owned, '', ({ name, refusals }) => [
+    html`${strong(name)}${refusals.length === 0 ? html`<br><span class="dim">${accountNotRefused}</span>` : refusals.map((each) => refusalOf(each, look))}`,
+    null,
+  ]);
+  return partOf(asked, 'owned', accountOwned, list, look);
+}
+
+/** The applications that have access, and to withdraw it; and the user's own agents, with what was refused to them. */
 export function applicationsSection(asked: AccountPage<ViewOf<'applications'>>, look: Look): Html {
   const { texts } = look.language;
   const { items, isLonger } = asked.view;
@@ -50,7 +70,8 @@ export function applicationsSection(asked: AccountPage<ViewOf<'applications'>>, 
       formOf(asked, 'withdraw', submit(texts.accountWithdraw, 'danger'), { client_id: id }),
     ],
   );
-  return partOf(asked, 'applications', texts.accountConsents, html`${list}${moreOf(isLonger, texts)}`, look);
+  const allowed = partOf(asked, 'applications', texts.accountConsents, html`${list}${moreOf(isLonger, texts)}`, look);
+  return html`${allowed}${ownedPart(asked, look)}`;
 }
 
 function newKeyForm(asked: AccountPage<ViewOf<'keys'>>, texts: Texts): Html {

@@ -45,6 +45,8 @@ export const english = {
   accountNoPasskeys:
     'You have no passkey yet. A passkey replaces password and code: you sign in with your finger, your face or a PIN.',
   accountNoPassword: 'Your account has no password.',
+  accountNotRefused: 'None of its requests was refused in the last seven days.',
+  accountOwned: 'Your agents',
   accountPasskey: 'My passkey',
   accountPasskeyAdd: 'Add a passkey',
   accountPasskeyFailed: 'No passkey was added. Try again.',
@@ -58,6 +60,8 @@ export const english = {
   accountProfile: 'Profile',
   accountReadyTitle: 'Account ready',
   accountReady: 'Your account is ready. You can sign in now.',
+  accountRefused: 'Refused {count} times, last on {time}',
+  accountRefusedFrom: '{count} requests that are refused from {time}',
   accountRemove: 'Remove',
   accountRename: 'Rename',
   accountRevoke: 'Revoke',

@@ -48,6 +48,8 @@ export const german: Texts = {
   accountNoPasskeys:
     'Sie haben noch keinen Passkey. Ein Passkey ersetzt Passwort und Code: Sie melden sich mit Finger, Gesicht oder PIN an.',
   accountNoPassword: 'Ihr Konto hat kein Passwort.',
+  accountNotRefused: 'Keine ihrer Anfragen wurde in den letzten sieben Tagen abgelehnt.',
+  accountOwned: 'Ihre Agenten',
   accountPasskey: 'Mein Passkey',
   accountPasskeyAdd: 'Passkey hinzufügen',
   accountPasskeyFailed: 'Es wurde kein Passkey hinzugefügt. Versuchen Sie es noch einmal.',
@@ -61,6 +63,8 @@ export const german: Texts = {
   accountProfile: 'Profil',
   accountReadyTitle: 'Konto bereit',
   accountReady: 'Ihr Konto ist bereit. Sie können sich jetzt anmelden.',
+  accountRefused: '{count}-mal abgelehnt, zuletzt am {time}',
+  accountRefusedFrom: '{count} Anfragen, die ab {time} abgelehnt werden',
   accountRemove: 'Entfernen',
   accountRename: 'Umbenennen',
   accountRevoke: 'Widerrufen',

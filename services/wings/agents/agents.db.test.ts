@@ -1,9 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { updateClient } from '#services/core/access/manage-clients.ts';
+import { createClientRefusals } from '#services/core/access/refusals/count-refusals.ts';
+import type { Caller } from '#services/core/ports.ts';
+import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { type AgentHarness, openAgentHarness } from './agent-harness.ts';
-import { killAgent, killOwnAgent, listAgents, listOwnAgents, readAgent, recordHeartbeat } from './manage-agents.ts';
+import { recordHeartbeatEndpoint } from './contract.ts';
+import {
+  explainAgentRefusals,
+  explainOwnAgentRefusals,
+  killAgent,
+  killOwnAgent,
+  listAgents,
+  listOwnAgents,
+  readAgent,
+  recordHeartbeat,
+} from './manage-agents.ts';
 import { registerAgent } from './register-agent.ts';
 import { validateAgentCredentials } from './validate-agent-credentials.ts';
 
@@ -161,6 +174,22 @@ describe('killing an agent', () => {
     await expect(readAgent(harness, { agent_id: agentId })).rejects.toMatchObject({ code: 'agent_unknown' });
     expect(await clientOf(agentId)).toBeUndefined();
   });
+});
+
+test('refusals of an agent are explained to its owner, by the rule of administrators, and to nobody else', async () => {
+  const ownerId = await harness.newUser();
+  const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
+  const counts = createClientRefusals(harness);
+  const credentials = { isNamed: true, by: 'client_secret_basic', secret: 'wrong' } as const;
+  counts.add(clientUnauthenticated(), { endpoint: recordHeartbeatEndpoint, clientId: agentId, credentials, sent: {} });
+  await counts.write();
+  const why = (caller: Caller) => explainOwnAgentRefusals(harness, { agent_id: agentId }, caller);
+  const shown = await why(userCaller(ownerId));
+  expect(shown).toMatchObject({ refusals: [{ client_id: agentId, cause: 'The client secret is wrong.' }] });
+  expect(await explainAgentRefusals(harness, { agent_id: agentId })).toEqual(shown);
+  await expect(why(userCaller(await harness.newUser()))).rejects.toMatchObject({ code: 'agent_unknown' });
+  for (const caller of [clientCaller(agentId), userCaller(ownerId, { clientId: agentId })])
+    await expect(why(caller)).rejects.toMatchObject({ code: 'permission_missing' });
 });
 
 describe('agents are listed', () => {

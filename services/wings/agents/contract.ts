@@ -161,6 +161,14 @@ export const killOwnAgentEndpoint = defineEndpoint({
   errors: [...REFUSALS, agentUnknown],
 });
 
+export const explainOwnAgentRefusalsEndpoint = defineEndpoint({
+  ...explainAgentRefusalsEndpoint,
+  path: '/v1/agents/{agent_id}/why',
+  operation: 'explainOwnAgentRefusals',
+  summary: 'Explain why requests of an agent that acts for you were refused in the last 7 days',
+  auth: OWNER,
+});
+
 export const recordHeartbeatEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/agents/heartbeat',

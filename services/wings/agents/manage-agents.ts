@@ -5,6 +5,7 @@ import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { clientOf } from '#services/core/authority/callers.ts';
 import { ownerAsking } from '#services/core/authority/own-account.ts';
+import type { OwnedClient } from '#services/core/module.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
 import type { AgentStatus } from './agent-shapes.ts';
@@ -12,6 +13,9 @@ import { killAgentRow, lockAgent, markSeen, readAgentRow, readAgentsPage } from 
 import { agentChanged } from './audit-events.ts';
 import type { AgentView } from './contract.ts';
 import { agentUnknown } from './errors.ts';
+
+/** Agents on the page of an owner, and refusals of each; the API has all. */
+const SHOWN = { agents: 10, refusals: 2 };
 
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
 type ListInput = PageInput & { readonly owner?: string | undefined; readonly status?: AgentStatus | undefined };
@@ -32,26 +36,45 @@ export async function listAgents(
 export const listOwnAgents = async (ports: Pick<Ports, 'sql'>, input: PageInput, caller: Caller): Promise<AgentPage> =>
   listAgents(ports, { ...input, owner: ownerAsking(caller).userId });
 
+/** Another user's agent is answered as a missing one. */
+type Named = { readonly agent_id: string; readonly owner_id?: string };
+
 /** Throws `agent_unknown` (404). */
 export async function readAgent(
   { sql }: Pick<Ports, 'sql'>,
-  { agent_id: agentId }: { readonly agent_id: string },
+  { agent_id: agentId, owner_id: ownerId }: Named,
 ): Promise<AgentView> {
-  const row = await readAgentRow(sql, agentId);
+  const row = await readAgentRow(sql, agentId, ownerId);
   if (row === undefined) throw agentUnknown();
   return row;
 }
 
 /** Throws `agent_unknown` (404). */
-export async function explainAgentRefusals(
-  ports: Pick<Ports, 'sql'>,
-  input: { readonly agent_id: string },
-): Promise<ClientRefusals> {
+export async function explainAgentRefusals(ports: Pick<Ports, 'sql'>, input: Named): Promise<ClientRefusals> {
   const { agent_id: clientId } = await readAgent(ports, input);
   return explainClientRefusals(ports, { client_id: clientId });
 }
 
-type Kill = { readonly agent_id: string; readonly reason: string };
+/** The same for the owner. Throws `permission_missing` (403) too. */
+const byOwner =
+  <P, I, A>(act: (ports: P, input: I & Pick<Named, 'owner_id'>, caller: Caller) => Promise<A>) =>
+  async (ports: P, input: I, caller: Caller): Promise<A> =>
+    act(ports, { ...input, owner_id: ownerAsking(caller).userId }, caller);
+
+export const explainOwnAgentRefusals = byOwner(explainAgentRefusals);
+
+/** The caller's agents, each with what will be refused and its most frequent refusals. */
+export async function readOwnedClients(ports: Pick<Ports, 'sql'>, caller: Caller): Promise<readonly OwnedClient[]> {
+  const { agents } = await listOwnAgents(ports, { limit: SHOWN.agents }, caller);
+  const read = async ({ agent_id, name }: AgentView): Promise<OwnedClient> => {
+    const { refusals } = await explainOwnAgentRefusals(ports, { agent_id }, caller);
+    const later = refusals.filter(({ refused_from: from }) => from !== null);
+    return { name, refusals: [...new Set([...later, ...refusals])].slice(0, SHOWN.refusals) };
+  };
+  return Promise.all(agents.map(read));
+}
+
+type Kill = Named & { readonly reason: string };
 
 /**
  * Kills an agent for good: its credentials are refused, and its client's token epoch rises, so every token of it and
@@ -60,12 +83,11 @@ type Kill = { readonly agent_id: string; readonly reason: string };
  */
 export function killAgent(
   ports: Pick<Ports, 'transact'> & HasAccessChanged,
-  { agent_id: agentId, reason, owner_id: ownerId }: Kill & { readonly owner_id?: string },
+  { agent_id: agentId, reason, owner_id: ownerId }: Kill,
   caller: Caller,
 ): Promise<AgentView> {
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason, 'client_disabled');
-    // Another user's agent is answered as a missing one.
     const found = await lockAgent(tx, agentId, ownerId);
     if (found === undefined) throw agentUnknown();
     tx.afterCommit(ports.accessChanged);
@@ -74,12 +96,7 @@ export function killAgent(
   });
 }
 
-/** The same by the owner. Throws `permission_missing` (403) too. */
-export const killOwnAgent = async (
-  ports: Pick<Ports, 'transact'> & HasAccessChanged,
-  input: Kill,
-  caller: Caller,
-): Promise<AgentView> => killAgent(ports, { ...input, owner_id: ownerAsking(caller).userId }, caller);
+export const killOwnAgent = byOwner(killAgent);
 
 /**
  * Records that the calling agent runs. It calls with its own credentials or token, not with a delegated one.

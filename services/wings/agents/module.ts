@@ -12,5 +12,6 @@ export const agentsModule = defineModule({
   events: Object.values(events),
   leftWork: [{ question: agentsLive, what: 'agents live, and the API cannot kill them' }],
   operations: async () => (await import('./operations.ts')).agentOperations,
+  ownedClients: async () => [(await import('./manage-agents.ts')).readOwnedClients],
   finders: async () => [(await import('./agents.store.ts')).agentFinder],
 });

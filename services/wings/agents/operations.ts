@@ -3,6 +3,7 @@ import { operation } from '#services/core/shared/operation.ts';
 import {
   type AgentView,
   explainAgentRefusalsEndpoint,
+  explainOwnAgentRefusalsEndpoint,
   killAgentEndpoint,
   killOwnAgentEndpoint,
   listAgentsEndpoint,
@@ -13,6 +14,7 @@ import {
 } from './contract.ts';
 import {
   explainAgentRefusals,
+  explainOwnAgentRefusals,
   killAgent,
   killOwnAgent,
   listAgents,
@@ -107,6 +109,7 @@ export const agentOperations = [
     lines,
   }),
   operation(listOwnAgentsEndpoint, listOwnAgents),
+  operation(explainOwnAgentRefusalsEndpoint, explainOwnAgentRefusals),
   operation(killOwnAgentEndpoint, killOwnAgent),
   operation(recordHeartbeatEndpoint, recordHeartbeat),
 ];
