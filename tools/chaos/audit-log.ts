@@ -75,13 +75,8 @@ export async function readEvents(stores: ChaosStores): Promise<Map<string, Map<s
   const rows = await stores.query<{ trace: string; type: string; n: number }>(
     `SELECT trace_id AS trace, type, count(*)::int AS n FROM audit_events WHERE trace_id <> '' GROUP BY 1, 2`,
   );
-  const events = new Map<string, Map<string, number>>();
-  for (const { trace, type, n } of rows) {
-    const types = events.get(trace) ?? new Map<string, number>();
-    types.set(type, n);
-    events.set(trace, types);
-  }
-  return events;
+  const traces = Map.groupBy(rows, ({ trace }) => trace);
+  return new Map([...traces].map(([trace, of]) => [trace, new Map(of.map(({ type, n }) => [type, n]))]));
 }
 
 /** The root of each log at the sizes that were published, from the leaves in the database. */
@@ -99,13 +94,8 @@ export async function readRoots(
       [firstSeq, size],
     );
     const sizes = new Set(ledger.heads.filter((head) => head.origin === origin).map((head) => head.size));
-    roots.set(
-      origin,
-      rootsOf(
-        rows.map(({ leaf }) => leaf),
-        sizes,
-      ),
-    );
+    const leaves = rows.map(({ leaf }) => leaf);
+    roots.set(origin, rootsOf(leaves, sizes));
   }
   return (origin, size) => roots.get(origin)?.get(size);
 }

@@ -56,9 +56,8 @@ async function schedules(system: System): Promise<Gate> {
     const row = rows.find((each) => each.job === job.name);
     if (row === undefined) return [`${job.name} is not in the timetable`];
     const most = mostLateSeconds(job);
-    return row.lateSeconds > most
-      ? [`${job.name} is ${Math.round(row.lateSeconds)} s late, ${most} s are allowed`]
-      : [];
+    const late = Math.round(row.lateSeconds);
+    return late > most ? [`${job.name} is ${late} s late, ${most} s are allowed`] : [];
   });
   return gate('schedules that stopped', problems, rows.length);
 }

@@ -28,14 +28,8 @@ function isDoubled(ledger: Ledger, act: Act, type: string, events: EventCounts):
   const losses = Math.max(...all.map(({ most }) => most)) - Math.min(...all.map(({ least }) => least));
   // Of an attempt that was open while a loss was accepted, nobody knows which side it is on: it is a group of its own.
   const groups = Map.groupBy(all, ({ attempt, least, most }) => (least === most ? least : attempt));
-  const isTwice = [...groups.values()].some(
-    (group) =>
-      writtenOf(
-        group.map(({ attempt }) => attempt),
-        type,
-        events,
-      ) > 1,
-  );
+  const sides = [...groups.values()].map((group) => group.map(({ attempt }) => attempt));
+  const isTwice = sides.some((side) => writtenOf(side, type, events) > 1);
   return isTwice || written > losses + 1;
 }
 

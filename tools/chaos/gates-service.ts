@@ -78,12 +78,8 @@ export function hangs(ledger: Ledger, periods: readonly Period[], duringMs: read
     const mine = hung.filter((exchange) => isWithin(exchange, startedAtMs, servedAtMs));
     hung = hung.filter((exchange) => !mine.includes(exchange));
     const excused = ({ copy, sentAtMs }: Exchange): boolean => frozen.includes(copy) && sentAtMs < endedAtMs;
-    const scaled = Math.round(most * scaleOf(stretch));
-    told(
-      `because of ${name} of ${secondsOf(startedAtMs)}`,
-      mine.filter((exchange) => !excused(exchange)),
-      scaled,
-    );
+    const left = mine.filter((exchange) => !excused(exchange));
+    told(`because of ${name} of ${secondsOf(startedAtMs)}`, left, Math.round(most * scaleOf(stretch)));
   }
   const busiest = Math.max(1, ...periods.map(({ stretch }) => stretch));
   told('while nothing was wrong', hung, Math.round(HANGS_OF_BUSY * (scaleOf(busiest) - 1)));

@@ -1,7 +1,7 @@
 import { type Finding, type Gate, gateOf, secondsOf } from './gates.ts';
 import { type Period, pathsOf, scaleOf } from './gates-service.ts';
-import { percentile } from './impact.ts';
-import type { Exchange, Ledger } from './ledger.ts';
+import { p99Of, tookMs } from './impact.ts';
+import type { Ledger } from './ledger.ts';
 import type { StoreSample } from './store-watch.ts';
 import type { StoreName } from './stores.ts';
 
@@ -111,8 +111,6 @@ export function retryStorms(
  */
 const REFUSAL_MS = { write: 1_000, read: 3_400 };
 
-const tookMs = ({ sentAtMs, endedAtMs }: Exchange): number => endedAtMs - sentAtMs;
-
 /** While a store fails, refusals come in time, so that a client can go to another copy or say so to its user. */
 export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
   const findings: Finding[] = [];
@@ -124,7 +122,7 @@ export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
     checked += refused.length;
     for (const what of ['write', 'read'] as const) {
       const ofKind = refused.filter(({ isLimited }) => isLimited === (what === 'write'));
-      const p99 = percentile(ofKind.map(tookMs), 0.99) ?? 0;
+      const p99 = p99Of(ofKind) ?? 0;
       const most = REFUSAL_MS[what] * scaleOf(stretch);
       const late = ofKind.filter((exchange) => tookMs(exchange) > most);
       if (p99 > most)

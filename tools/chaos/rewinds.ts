@@ -27,10 +27,7 @@ async function acknowledgeWhatIsLost({ clients, load, system }: Scene, compromis
     families.push(family);
     await revokeFamily(clients, family);
   }
-  if (compromises && (await signInAdmin(clients))) {
-    const newest = [...clients.ledger.tokens.values()].at(-1);
-    if (newest) await compromise(clients, newest.kid);
-  }
+  if (compromises && (await signInAdmin(clients))) await compromise(clients);
   await sleep(2_000);
   system.relink();
   return families;

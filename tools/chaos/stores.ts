@@ -3,7 +3,7 @@ import { chmodSync, chownSync, renameSync, rmSync, statSync, writeFileSync } fro
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import pg from 'pg';
+import type pg from 'pg';
 import { ensureDataDir } from '#services/platform/local/data-dir.ts';
 import { startPostgres } from '#services/platform/local/postgres.ts';
 import { readState, recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
@@ -11,10 +11,10 @@ import { startRedis } from '#services/platform/local/redis.ts';
 import type { LocalService } from '#services/platform/local/shared-service.ts';
 import { descendantsOf } from '#tools/testing/processes/alive.ts';
 import { type PatroniCluster, startPatroniCluster } from './cluster/patroni.ts';
+import { queryAt, withClient } from './query.ts';
 
 const DATA = 'postgres-18';
 const EXIT_MS = 20_000;
-const CONNECT_MS = 10_000;
 
 export type StoreName = 'postgres' | 'redis';
 
@@ -27,8 +27,6 @@ export type ChaosStores = {
   end(store: StoreName, signal: NodeJS.Signals): Promise<void>;
   /** Starts it again on its port, or another. */
   revive(store: StoreName): Promise<void>;
-  /** Stops every process of the store where it is until the returned function is called. */
-  freeze(store: StoreName): () => void;
   query<R extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<R[]>;
   /** Copies the running cluster's files to a folder, consistent as of now. */
   backup(to: string): Promise<void>;
@@ -60,20 +58,6 @@ function makeHome(home: string): void {
   ensureDataDir(home);
   chmodSync(home, 0o755);
 }
-
-async function withClient<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS });
-  client.on('error', () => {});
-  try {
-    await client.connect();
-    return await work(client);
-  } finally {
-    await client.end().catch(() => {});
-  }
-}
-
-const queryAt = <R extends pg.QueryResultRow>(url: string, text: string, values: readonly unknown[] = []) =>
-  withClient(url, async (client) => (await client.query<R>(text, [...values])).rows);
 
 /** Files that vanish while they are copied are temporary ones. */
 const copyFiles = (from: string, to: string): Promise<unknown> =>
@@ -121,13 +105,6 @@ export async function startChaosStores(folder: string): Promise<ChaosStores> {
     pids,
     end,
     revive: async (store) => void (await services[store].revive()),
-    freeze: (store) => {
-      const frozen = pids(store);
-      for (const pid of frozen) sendSignal(pid, 'SIGSTOP');
-      return () => {
-        for (const pid of frozen) sendSignal(pid, 'SIGCONT');
-      };
-    },
     query,
     backup,
     restoreFrom: async (from, onEnded) => {
@@ -162,9 +139,7 @@ export async function startChaosStores(folder: string): Promise<ChaosStores> {
         },
       };
     },
-    dispose: async () => {
-      await Promise.all([services.postgres.stop(), services.redis.stop()]);
-    },
+    dispose: async () => void (await Promise.all([services.postgres.stop(), services.redis.stop()])),
   };
 }
 
@@ -182,10 +157,8 @@ export async function startClusterStores(folder: string, say: (text: string) => 
     url: (store) => (store === 'redis' ? redis.url : cluster.url),
     cluster,
     query: cluster.query,
-    ...{ pids: notOfCluster, end: notOfCluster, revive: notOfCluster, freeze: notOfCluster },
+    ...{ pids: notOfCluster, end: notOfCluster, revive: notOfCluster },
     ...{ backup: notOfCluster, restoreFrom: notOfCluster, startStandby: notOfCluster },
-    dispose: async () => {
-      await Promise.all([cluster.dispose(), redis.stop()]);
-    },
+    dispose: async () => void (await Promise.all([cluster.dispose(), redis.stop()])),
   };
 }

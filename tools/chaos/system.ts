@@ -58,13 +58,6 @@ const EXIT_MS = 10_000;
 const WATCH_MS = 500;
 /** Migrations, keys and seeds of a first start, on a machine that has other work. */
 const READY_MS = 300_000;
-async function startLinks(stores: ChaosStores): Promise<Record<StoreName, TcpProxy>> {
-  const [postgres, redis] = await Promise.all([
-    startTcpProxy(stores.url('postgres')),
-    startTcpProxy(stores.url('redis')),
-  ]);
-  return { postgres, redis };
-}
 
 async function startCopy(
   name: CopyName,
@@ -72,7 +65,8 @@ async function startCopy(
   dataDir: string,
   env: Readonly<Record<string, string>>,
 ): Promise<Copy> {
-  const links = await startLinks(stores);
+  const link = (store: StoreName) => startTcpProxy(stores.url(store));
+  const links = { postgres: await link('postgres'), redis: await link('redis') };
   const [port, metricsPort] = await Promise.all([randomFreePort(), randomFreePort()]);
   const start = (): Promise<Product> =>
     startProduct({
@@ -91,16 +85,14 @@ async function startCopy(
     }
   };
   setInterval(look, WATCH_MS).unref();
-  const childPid = (kind: 'api' | 'worker'): number | undefined =>
-    kind === 'api' ? product.apiPid() : product.workerPid();
   return {
     name,
     url: `http://127.0.0.1:${port}`,
     links,
     mcpUrl: () => product.ready.mcp,
     product: () => product,
-    apiPid: () => childPid('api'),
-    workerPid: () => childPid('worker'),
+    apiPid: () => product.apiPid(),
+    workerPid: () => product.workerPid(),
     seen: () => {
       look();
       return [...seen.values()];

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#tools/testing/eventually.ts';
 import { REVOCATION_BOUND_MS } from '../gates.ts';
 import type { Access, CopyName, TokenFamily } from '../ledger.ts';
-import type { Clients } from '../load/clients.ts';
 import { issue, validate } from '../load/tokens.ts';
 import type { Scene } from '../rewinds.ts';
 
@@ -55,18 +54,14 @@ export async function withClock<T>({ system }: Scene, offsetSeconds: number, wor
 
 /** Waits until both copies answer for a good token. */
 export const bothServe = async ({ clients }: Scene, access: Access): Promise<void> => {
-  for (const copy of ['A', 'B'] as const)
-    await eventually(
-      `${copy} to serve`,
-      async () => (await validate(clients, access, copy)) !== 'revocation_state_stale',
-    );
+  for (const copy of ['A', 'B'] as const) {
+    const serves = async () => (await validate(clients, access, copy)) !== 'revocation_state_stale';
+    await eventually(`${copy} to serve`, serves);
+  }
 };
 
 /** An acknowledged end is an end: shown at both copies once the bound is over. */
-export const expectRevoked = ({ clients }: Scene, ended: readonly Access[]): Promise<void> =>
-  expectRevokedAt(clients, ended);
-
-export async function expectRevokedAt(clients: Clients, ended: readonly Access[]): Promise<void> {
+export async function expectRevoked({ clients }: Pick<Scene, 'clients'>, ended: readonly Access[]): Promise<void> {
   await sleep(REVOCATION_BOUND_MS);
   for (const access of ended)
     for (const copy of ['A', 'B'] as const) {

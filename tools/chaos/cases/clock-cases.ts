@@ -56,8 +56,7 @@ export const clockCases: readonly Case[] = [
       const { clients } = scene;
       const access = newest(await newFamily(scene));
       await withClock(scene, HOUR, async () => {
-        const asks = [introspect, validate] as const;
-        for (const ask of asks) {
+        for (const ask of [introspect, validate]) {
           await eventually(
             'the copy to say that it cannot answer',
             async () => !/inactive|expired|unknown_key/.test(await ask(clients, access, 'B')),

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sendSignal } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
+import { whileStopped } from '../faults/fault.ts';
 import { present, validate } from '../load/tokens.ts';
 import { type Case, GuaranteeViolated, newest, newFamily } from './case.ts';
 
@@ -35,14 +35,11 @@ export const refreshCases: readonly Case[] = [
       const pid = system.copies.A.apiPid();
       if (pid === undefined) throw new Error('A has no API process');
       const first = family.refreshToken;
-      sendSignal(pid, 'SIGSTOP');
-      try {
+      await whileStopped([pid], async () => {
         await present(clients, family, first, 'A', { abandonMs: 2_500 });
         await present(clients, family, first, 'B');
         await present(clients, family, family.refreshToken, 'B');
-      } finally {
-        sendSignal(pid, 'SIGCONT');
-      }
+      });
       const access = newest(family);
       await eventually('A to serve', async () => (await validate(clients, access, 'A')) === 'active');
       await sleep(1_000);

@@ -11,7 +11,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
@@ -19,6 +19,7 @@ import { postgresUser, type ServiceUser } from '#services/platform/local/service
 import { onPath } from '#tools/checks/debian-package.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { descendantsOf } from '#tools/testing/processes/alive.ts';
+import { queryAt } from '../query.ts';
 
 const NODES = ['pg1', 'pg2', 'pg3'] as const;
 type NodeName = (typeof NODES)[number];
@@ -177,40 +178,28 @@ export async function startPatroniCluster(folder: string, say: (text: string) =>
   };
   const urlAt = (port: number, database = 'sallyport'): string =>
     `postgres://${OWNER}:${PASSWORD}@127.0.0.1:${port}/${database}`;
-  const ask = async <R extends pg.QueryResultRow>(
-    url: string,
-    text: string,
-    values: readonly unknown[] = [],
-    timeoutMs = 10_000,
-  ): Promise<R[]> => {
-    const client = new pg.Client({
-      connectionString: url,
-      connectionTimeoutMillis: timeoutMs,
-      query_timeout: Math.max(timeoutMs, 60_000),
-    });
-    client.on('error', () => {});
-    try {
-      await client.connect();
-      return (await client.query<R>(text, [...values])).rows;
-    } finally {
-      await client.end().catch(() => {});
-    }
-  };
-  const isPrimary = (node: Node): Promise<boolean> =>
-    ask<{ is: boolean }>(urlAt(node.port, 'postgres'), 'SELECT NOT pg_is_in_recovery() AS is', [], 1_000).then(
+  const isPrimaryAt = (port: number, connectMs?: number): Promise<boolean> =>
+    queryAt<{ is: boolean }>(urlAt(port, 'postgres'), 'SELECT NOT pg_is_in_recovery() AS is', [], connectMs).then(
       ([row]) => row?.is === true,
       () => false,
     );
   const primary = async (): Promise<NodeName | undefined> => {
-    const said = await Promise.all(nodes.map(isPrimary));
+    const said = await Promise.all(nodes.map(({ port }) => isPrimaryAt(port, 1_000)));
     return nodes.find((_, at) => said[at])?.name;
   };
-  const postmasterOf = (node: Node): number | undefined => {
+  /** Of PostgreSQL at a node; none where it does not run. */
+  const pidsOf = ({ name }: Node): number[] => {
     try {
-      return Number(readFileSync(join(folder, node.name, 'data/postmaster.pid'), 'utf8').split('\n')[0]);
+      const pid = Number(readFileSync(join(folder, name, 'data/postmaster.pid'), 'utf8').split('\n')[0]);
+      return [pid, ...descendantsOf(pid)];
     } catch {
-      return undefined;
+      return [];
     }
+  };
+  const killAll = async (pids: Iterable<number>): Promise<void> => {
+    const records = [...pids].map(recordProcess).filter(({ start: since }) => since !== undefined);
+    for (const { pid } of records) sendSignal(pid, 'SIGKILL');
+    await Promise.all(records.map((record) => waitForExit(record, EXIT_MS)));
   };
   const membersNow = async (): Promise<readonly Member[]> => {
     const answers = await Promise.all(nodes.map(({ restPort }) => membersSaidBy(restPort)));
@@ -226,22 +215,17 @@ export async function startPatroniCluster(folder: string, say: (text: string) =>
     const node = nodes.find((each) => each.name === name);
     if (!node) return 0;
     const text = `SELECT count(*)::int AS n FROM pg_stat_replication WHERE state = 'streaming'`;
-    const [row] = await ask<{ n: number }>(urlAt(node.port, 'postgres'), text, [], 1_000).catch(() => []);
+    const [row] = await queryAt<{ n: number }>(urlAt(node.port, 'postgres'), text, [], 1_000).catch(() => []);
     return row?.n ?? 0;
   };
   const whole = (): Promise<unknown> => eventually('two standbys, one of them synchronous', isWhole, START_MS);
 
   async function endAll(): Promise<void> {
-    const pids = nodes.flatMap((node) => {
-      const postmaster = postmasterOf(node);
-      return postmaster === undefined ? [] : [postmaster, ...descendantsOf(postmaster)];
-    });
+    const pids = nodes.flatMap(pidsOf);
     // Patroni would start PostgreSQL again.
     for (const child of children)
       if (child.pid !== undefined && child.exitCode === null) sendSignal(child.pid, 'SIGKILL');
-    const records = pids.map(recordProcess).filter(({ start: since }) => since !== undefined);
-    for (const { pid } of records) sendSignal(pid, 'SIGKILL');
-    await Promise.all(records.map((record) => waitForExit(record, EXIT_MS)));
+    await killAll(pids);
   }
 
   try {
@@ -260,14 +244,9 @@ export async function startPatroniCluster(folder: string, say: (text: string) =>
       POSTGRES_BIND: `127.0.0.1:${publicPort}`,
     });
     // Until its first checks HAProxy takes every server for the primary.
-    const leads = (): Promise<boolean> =>
-      ask<{ is: boolean }>(urlAt(publicPort, 'postgres'), 'SELECT NOT pg_is_in_recovery() AS is').then(
-        ([row]) => row?.is === true,
-        () => false,
-      );
     await sleep(3_000);
-    await eventually('HAProxy to lead to the primary', leads, START_MS);
-    await ask(urlAt(publicPort, 'postgres'), 'CREATE DATABASE sallyport');
+    await eventually('HAProxy to lead to the primary', () => isPrimaryAt(publicPort), START_MS);
+    await queryAt(urlAt(publicPort, 'postgres'), 'CREATE DATABASE sallyport');
   } catch (err) {
     await endAll();
     throw err;
@@ -278,20 +257,15 @@ export async function startPatroniCluster(folder: string, say: (text: string) =>
     standby: async () => (await membersNow()).find(({ role }) => role === 'sync_standby')?.name,
     kill: async (name, what) => {
       const node = nodes.find((each) => each.name === name)!;
-      const postmaster = postmasterOf(node);
-      const pids = postmaster === undefined ? [] : [postmaster, ...descendantsOf(postmaster)];
-      const patroni = node.patroni?.pid;
-      const all = what === 'machine' && patroni !== undefined ? [patroni, ...descendantsOf(patroni), ...pids] : pids;
-      const records = [...new Set(all)].map(recordProcess);
-      for (const { pid } of records) sendSignal(pid, 'SIGKILL');
-      await Promise.all(records.map((record) => waitForExit(record, EXIT_MS)));
+      const patroni = what === 'machine' ? node.patroni?.pid : undefined;
+      await killAll(new Set([...(patroni === undefined ? [] : [patroni, ...descendantsOf(patroni)]), ...pidsOf(node)]));
       if (what === 'machine') node.patroni = undefined;
     },
     mend: async () => {
       for (const node of nodes) if (node.patroni === undefined || node.patroni.exitCode !== null) startNode(node);
       await whole();
     },
-    query: (text, values) => ask(urlAt(publicPort), text, values),
+    query: (text, values) => queryAt(urlAt(publicPort), text, values),
     dispose: async () => {
       await endAll();
       await sleep(100);

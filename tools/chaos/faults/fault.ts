@@ -1,3 +1,4 @@
+import { sendSignal } from '#services/platform/local/processes.ts';
 import type { CopyName } from '../ledger.ts';
 import type { Clients } from '../load/clients.ts';
 import type { Receiver } from '../load/hand-offs.ts';
@@ -25,6 +26,16 @@ export type FaultSite = {
   /** The copy that the schedule chose. */
   readonly copy: CopyName;
 };
+
+/** Stops processes where they are, does the work, and lets them go on. */
+export async function whileStopped(pids: readonly number[], work: () => Promise<unknown>): Promise<void> {
+  for (const pid of pids) sendSignal(pid, 'SIGSTOP');
+  try {
+    await work();
+  } finally {
+    for (const pid of pids) sendSignal(pid, 'SIGCONT');
+  }
+}
 
 export const fault = (
   name: string,

@@ -5,22 +5,11 @@ import { type Fault, fault } from './fault.ts';
 
 const BROWN_OUT_MS = 15_000;
 
-const bends: Readonly<Record<string, (link: TcpProxy, ms: number) => Promise<void>>> = {
-  cut: async (link, ms) => {
-    await link.cut();
-    await sleep(ms);
-    await link.restore();
-  },
-  hole: async (link, ms) => {
-    link.freeze();
-    await sleep(ms);
-    link.thaw();
-  },
-  slow: async (link, ms) => {
-    link.delay(2_000);
-    await sleep(ms);
-    link.delay(0);
-  },
+type Act = (link: TcpProxy) => unknown;
+const bends: Readonly<Record<string, readonly [bend: Act, straighten: Act]>> = {
+  cut: [(link) => link.cut(), (link) => link.restore()],
+  hole: [(link) => link.freeze(), (link) => link.thaw()],
+  slow: [(link) => link.delay(2_000), (link) => link.delay(0)],
 };
 
 /** PostgreSQL is there and answers every statement two seconds late, at both copies. */
@@ -33,10 +22,13 @@ const brownOut = fault('brown-out', async ({ system: { copies } }) => {
 });
 
 const bentLinks: readonly Fault[] = (['postgres', 'redis'] as StoreName[]).flatMap((store) =>
-  Object.entries(bends).map(([name, bend]) =>
+  Object.entries(bends).map(([name, [bend, straighten]]) =>
     fault(`${name}-link-to-${store}`, async ({ system, copy, random }) => {
       const ms = random.pick([3_000, 6_000, 9_000])!;
-      await bend(system.copies[copy].links[store], ms);
+      const link = system.copies[copy].links[store];
+      await bend(link);
+      await sleep(ms);
+      await straighten(link);
       return `${copy} for ${ms} ms`;
     }),
   ),

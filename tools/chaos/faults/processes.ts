@@ -2,19 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { commandOf, recordProcess, sendSignal, waitForExit } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { descendantsOf } from '#tools/testing/processes/alive.ts';
-import { type Fault, type FaultSite, fault } from './fault.ts';
+import { type Fault, type FaultSite, fault, whileStopped } from './fault.ts';
 
 const EXIT_MS = 60_000;
 
+type Kind = 'api' | 'worker';
+
 /** The supervisor takes an ended API or worker for a crash, and starts another. */
-async function endProcess(
-  { system, copy }: FaultSite,
-  kind: 'api' | 'worker',
-  signal: NodeJS.Signals,
-): Promise<string> {
-  const target = system.copies[copy];
-  const pidOf = kind === 'api' ? target.apiPid : target.workerPid;
-  const pid = pidOf();
+async function endProcess({ system, copy }: FaultSite, kind: Kind, signal: NodeJS.Signals): Promise<string> {
+  const pid = system.copies[copy][`${kind}Pid`]();
   if (pid === undefined) return `no ${kind} at ${copy} to end`;
   const record = recordProcess(pid);
   sendSignal(pid, signal);
@@ -22,18 +18,15 @@ async function endProcess(
   return `${kind} of ${copy}`;
 }
 
-async function freezeProcess({ system, copy }: FaultSite, kind: 'api' | 'worker', ms: number): Promise<string> {
-  const target = system.copies[copy];
-  const pid = kind === 'api' ? target.apiPid() : target.workerPid();
+async function freezeProcess({ system, copy }: FaultSite, kind: Kind, ms: number): Promise<string> {
+  const pid = system.copies[copy][`${kind}Pid`]();
   if (pid === undefined) return `no ${kind} at ${copy} to stop`;
-  sendSignal(pid, 'SIGSTOP');
-  try {
-    await sleep(ms);
-  } finally {
-    sendSignal(pid, 'SIGCONT');
-  }
+  await whileStopped([pid], () => sleep(ms));
   return `${kind} of ${copy} for ${ms} ms`;
 }
+
+const atBoth = async (at: FaultSite, work: (at: FaultSite) => Promise<unknown>): Promise<void> =>
+  void (await Promise.all((['A', 'B'] as const).map((copy) => work({ ...at, copy }))));
 
 const hashers = ({ system, copy }: FaultSite): number[] => {
   const pid = system.copies[copy].apiPid();
@@ -43,22 +36,12 @@ const hashers = ({ system, copy }: FaultSite): number[] => {
 export const processFaults: readonly Fault[] = [
   fault('kill-api', (at) => endProcess(at, 'api', 'SIGKILL')),
   fault('terminate-api', (at) => endProcess(at, 'api', 'SIGTERM')),
-  fault('kill-both-apis', async (at) => {
-    await Promise.all([
-      endProcess({ ...at, copy: 'A' }, 'api', 'SIGKILL'),
-      endProcess({ ...at, copy: 'B' }, 'api', 'SIGKILL'),
-    ]);
-  }),
+  fault('kill-both-apis', (at) => atBoth(at, (each) => endProcess(each, 'api', 'SIGKILL'))),
   fault('freeze-api', (at) => freezeProcess(at, 'api', at.random.pick([5_000, 8_000, 13_000])!), { freezesApi: true }),
   fault('kill-worker', (at) => endProcess(at, 'worker', 'SIGKILL')),
   fault('terminate-worker', (at) => endProcess(at, 'worker', 'SIGTERM')),
   fault('freeze-worker', (at) => freezeProcess(at, 'worker', 6_000)),
-  fault('freeze-both-workers', async (at) => {
-    await Promise.all([
-      freezeProcess({ ...at, copy: 'A' }, 'worker', 8_000),
-      freezeProcess({ ...at, copy: 'B' }, 'worker', 8_000),
-    ]);
-  }),
+  fault('freeze-both-workers', (at) => atBoth(at, (each) => freezeProcess(each, 'worker', 8_000))),
   fault('kill-mcp', async ({ system }) => {
     const servers = (): number[] =>
       descendantsOf(system.copies.A.product().supervisorPid).filter((pid) => /services\/mcp\//.test(commandOf(pid)));
@@ -82,17 +65,9 @@ export const processFaults: readonly Fault[] = [
   }),
   fault('freeze-hashers', async (at) => {
     const pids = hashers(at);
-    for (const pid of pids) sendSignal(pid, 'SIGSTOP');
-    await sleep(4_000);
-    for (const pid of pids) sendSignal(pid, 'SIGCONT');
+    await whileStopped(pids, () => sleep(4_000));
     return `${pids.length} of ${at.copy}`;
   }),
-  fault('restart-supervisor', async ({ system, copy }) => {
-    await system.copies[copy].restart('SIGTERM');
-    return copy;
-  }),
-  fault('kill-supervisor', async ({ system, copy }) => {
-    await system.copies[copy].restart('SIGKILL');
-    return copy;
-  }),
+  fault('restart-supervisor', ({ system, copy }) => system.copies[copy].restart('SIGTERM').then(() => copy)),
+  fault('kill-supervisor', ({ system, copy }) => system.copies[copy].restart('SIGKILL').then(() => copy)),
 ];

@@ -3,22 +3,13 @@ import { Redis } from 'ioredis';
 import pg from 'pg';
 import { sendSignal } from '#services/platform/local/processes.ts';
 import type { System } from '../system.ts';
-import { type Fault, fault } from './fault.ts';
+import { type Fault, fault, whileStopped } from './fault.ts';
 
 async function restartStore(system: System, store: 'postgres' | 'redis', signal: NodeJS.Signals): Promise<void> {
   await system.stores.end(store, signal);
   await sleep(500);
   await system.stores.revive(store);
   system.relink();
-}
-
-async function freezeStore(system: System, store: 'postgres' | 'redis', ms: number): Promise<void> {
-  const thaw = system.stores.freeze(store);
-  try {
-    await sleep(ms);
-  } finally {
-    thaw();
-  }
 }
 
 const HELD_LONG_MS = 30_000;
@@ -84,13 +75,10 @@ export const storeFaults: readonly Fault[] = [
   }),
   fault('kill-postgres', ({ system }) => restartStore(system, 'postgres', 'SIGKILL')),
   fault('stop-postgres', ({ system }) => restartStore(system, 'postgres', 'SIGINT')),
-  fault('freeze-postmaster', async ({ system }) => {
-    const [postmaster] = system.stores.pids('postgres');
-    sendSignal(postmaster!, 'SIGSTOP');
-    await sleep(5_000);
-    sendSignal(postmaster!, 'SIGCONT');
-  }),
-  fault('freeze-postgres', ({ system }) => freezeStore(system, 'postgres', 4_000)),
+  fault('freeze-postmaster', ({ system: { stores } }) =>
+    whileStopped(stores.pids('postgres').slice(0, 1), () => sleep(5_000)),
+  ),
+  fault('freeze-postgres', ({ system: { stores } }) => whileStopped(stores.pids('postgres'), () => sleep(4_000))),
   fault('termination-storm', async ({ system }) => {
     for (let at = 0; at < 20; at += 1) {
       await system.stores.query(terminate).catch(() => {});
@@ -130,7 +118,7 @@ export const storeFaults: readonly Fault[] = [
     }),
   ),
   fault('kill-redis', ({ system }) => restartStore(system, 'redis', 'SIGKILL')),
-  fault('freeze-redis', ({ system }) => freezeStore(system, 'redis', 6_000)),
+  fault('freeze-redis', ({ system: { stores } }) => whileStopped(stores.pids('redis'), () => sleep(6_000))),
   fault('flush-redis', ({ system }) => onRedis(system, (redis) => redis.flushall())),
   fault('kill-redis-clients', ({ system }) =>
     onRedis(system, (redis) => redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')),

@@ -59,6 +59,7 @@ export const post = (authorization: string, path: string, json: object): Request
 });
 
 export const isOk = ({ status }: Pick<Answer, 'status'>): boolean => status === 200;
+export const isAccepted = ({ status }: Pick<Answer, 'status'>): boolean => status === 202;
 export const isCreated = ({ status }: Pick<Answer, 'status'>): boolean => status === 201;
 
 /** An act as its client describes it; repeatable and without a family unless it says so. */

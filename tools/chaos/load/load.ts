@@ -9,7 +9,7 @@ import {
   type TokenFamily,
 } from '../ledger.ts';
 import { alone, anyCopy, type Clients, type User } from './clients.ts';
-import type { Surface } from './surfaces/surface.ts';
+import { atBothCopies, type Surface } from './surfaces/surface.ts';
 import {
   changePassword,
   compromise,
@@ -89,6 +89,7 @@ export function createLoad(clients: Clients, { pace }: { readonly pace: number }
     const ids = new Set(of.map(({ id }) => id));
     return [...ledger.families.values()].filter((family) => ids.has(family.userId) && isLive(family));
   };
+  const hasOlder = ({ older }: TokenFamily): boolean => older.size >= 2;
   const idle = (of: readonly User[]): User | undefined => random.pick(of.filter(({ isBusy }) => !isBusy));
   const withFamily = async (
     work: (clients: Clients, family: TokenFamily) => Promise<unknown>,
@@ -145,27 +146,14 @@ export function createLoad(clients: Clients, { pace }: { readonly pace: number }
     [10, issueOne],
     [3, revoke],
     [1, () => withFamily(refreshInTwoTabs)],
-    [
-      0.5,
-      () =>
-        withFamily(
-          replay,
-          liveFamilies(victims).filter(({ older }) => older.size >= 2),
-        ),
-    ],
+    [0.5, () => withFamily(replay, liveFamilies(victims).filter(hasOlder))],
     [0.4, () => alone(idle(users), (user) => signIn(clients, user))],
     [0.2, () => alone(idle(users), (user) => signInAndOut(clients, user))],
     [0.1, () => alone(idle(ended), (user) => changePassword(clients, user))],
     [0.25, asAdmin(() => alone(idle(ended), ({ id }) => removeRole(clients, id)))],
     [0.15, asAdmin(() => alone(idle(ended), ({ id }) => disable(clients, id)))],
     [0.05, asAdmin(() => rotateKey(clients))],
-    [
-      0.03,
-      asAdmin(async () => {
-        const newest = [...ledger.tokens.values()].at(-1);
-        if (newest) await compromise(clients, newest.kid);
-      }),
-    ],
+    [0.03, asAdmin(() => compromise(clients))],
     ...surfaces.flatMap(({ acts }) => acts),
   ];
 
@@ -237,7 +225,7 @@ export function createLoad(clients: Clients, { pace }: { readonly pace: number }
       const dead = [...ledger.tokens.values()].filter(
         (access) => isFresh(access) && revokedSince(revocationsOf(ledger, access)) < now(),
       );
-      await inBatches(dead, (access) => Promise.all([validate(clients, access, 'A'), validate(clients, access, 'B')]));
+      await atBothCopies(dead, (access, copy) => validate(clients, access, copy));
       const over = [...ledger.families.values()].filter(
         (family) => revokedSince(revocationsOfFamily(ledger, family)) < now(),
       );

@@ -20,6 +20,7 @@ import {
   anyCopy,
   attempt,
   type Clients,
+  isAccepted,
   isCreated,
   REASON,
   RETRIED,
@@ -40,7 +41,7 @@ async function end(
 ): Promise<boolean> {
   const revocation: Revocation = { cause, sentAtMs: now() };
   for (const each of revocations) each.push(revocation);
-  const isDone = ({ status }: Answer): boolean => status === 200 || status === 202;
+  const isDone = ({ status }: Answer): boolean => status >= 200 && status < 300;
   const { act } = await attempt(clients, { kind: cause, ...what }, () => request, isDone, copy);
   if (act.ackedAtMs === undefined) return false;
   revocation.ackedAtMs = act.ackedAtMs;
@@ -231,6 +232,14 @@ export async function revokeFamily(clients: Clients, family: TokenFamily, copy?:
   await end(clients, 'revocation of a family', [family.revocations], what, request, copy);
 }
 
+/** An administrator withdraws what a user allowed a client. @param path of that consent */
+export const withdrawConsent = (clients: Clients, family: TokenFamily, path: string): Promise<boolean> => {
+  const headers = { authorization: clients.authorization };
+  const request: Request = { method: 'DELETE', path: `${path}?reason=${encodeURIComponent(REASON)}`, headers };
+  const what = { events: ['oauth.consent_withdrawn'], subject: family };
+  return end(clients, 'withdrawal of an application', [family.revocations], what, request);
+};
+
 function shown({ ledger }: Clients, access: Access, answer: Answer, result: string): string {
   const { copy, sentAtMs, answeredAtMs, status } = answer;
   if (status !== 200) {
@@ -292,17 +301,15 @@ export async function disable(clients: Clients, userId: string): Promise<void> {
 export async function rotateKey(clients: Clients): Promise<void> {
   const what = { kind: 'key rotation', events: [] };
   const request = asAdmin(clients, { path: '/v1/keys/rotate' });
-  const { act } = await attempt(
-    clients,
-    what,
-    () => request,
-    ({ status }) => status === 202,
-  );
+  const { act } = await attempt(clients, what, () => request, isAccepted);
   if (act.ackedAtMs !== undefined) count(clients.ledger, what.kind);
 }
 
-export function compromise(clients: Clients, kid: string, copy?: CopyName): Promise<boolean> {
-  const { keyRevocations } = clients.ledger;
+/** Of the newest token unless given. */
+export async function compromise(clients: Clients, given?: string, copy?: CopyName): Promise<boolean> {
+  const { keyRevocations, tokens } = clients.ledger;
+  const kid = given ?? [...tokens.values()].at(-1)?.kid;
+  if (kid === undefined) return false;
   const revocations = keyRevocations.get(kid) ?? [];
   keyRevocations.set(kid, revocations);
   const request = asAdmin(clients, { path: `/v1/keys/${kid}/compromise`, json: { reason: REASON } });

@@ -92,20 +92,8 @@ export function createAgents(clients: Clients): Agents {
     acts: [
       ...agents.acts,
       [0.3, () => exchange(agents.live())],
-      [
-        1,
-        async () => {
-          const agent = agents.ended();
-          await Promise.all([agent && agents.show(agent, 'A'), agent && agents.show(agent, 'B')]);
-        },
-      ],
-      [
-        2,
-        async () => {
-          const token = pickShown(clients, tokens);
-          if (token) await showToken(clients, token);
-        },
-      ],
+      [1, () => atBothCopies([agents.ended()], agents.show)],
+      [2, () => showToken(clients, pickShown(clients, tokens))],
     ],
     prepare: async () => {
       owner = await clients.newUser('developer');

@@ -138,11 +138,7 @@ export function createSignOffs(clients: Clients, agents: Agents): Surface {
         status === 0 || status >= 500 ? undefined : status < 300,
       );
   }
-  const askByOneKilled = (): Promise<void> =>
-    atBothCopies(
-      [agents.ended()].flatMap((agent) => agent ?? []),
-      askByKilled,
-    );
+  const askByOneKilled = (): Promise<void> => atBothCopies([agents.ended()], askByKilled);
 
   return {
     name: 'sign-offs',

@@ -79,8 +79,8 @@ export async function show(
 }
 
 /** Shows a token. One near its expiry is not shown. */
-export async function showToken(clients: Clients, of: TokenUsable, copy = anyCopy(clients)): Promise<void> {
-  if (now() - of.madeAtMs > TOKEN_LIFE_MS) return;
+export async function showToken(clients: Clients, of?: TokenUsable, copy = anyCopy(clients)): Promise<void> {
+  if (of === undefined || now() - of.madeAtMs > TOKEN_LIFE_MS) return;
   await show(clients, of, copy, { path: '/v1/tokens/validate', json: { token: of.token } }, ({ status, body }) => {
     if (status !== 200) return undefined;
     return body.active === true || (REFUSED_FOR_GOOD.has(body.reason) ? false : undefined);
@@ -126,11 +126,12 @@ export async function keep(
 
 /** Does the work at both copies for each of these, a few at a time. */
 export async function atBothCopies<T>(
-  all: readonly T[],
+  all: readonly (T | undefined)[],
   work: (each: T, copy: CopyName) => Promise<unknown>,
 ): Promise<void> {
-  for (let at = 0; at < all.length; at += 8)
-    await Promise.all(all.slice(at, at + 8).flatMap((each) => COPIES.map((copy) => work(each, copy))));
+  const there = all.filter((each) => each !== undefined);
+  for (let at = 0; at < there.length; at += 8)
+    await Promise.all(there.slice(at, at + 8).flatMap((each) => COPIES.map((copy) => work(each, copy))));
 }
 
 /** An ended one as often as one that may be good: the newest of each kind. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { basicOf } from '../../http.ts';
 import { now } from '../../ledger.ts';
-import { anyCopy, attempt, type Clients, post, REASON } from '../clients.ts';
+import { anyCopy, attempt, type Clients, isAccepted, post, REASON } from '../clients.ts';
 import { keep, kept, living, type Surface } from './surface.ts';
 
 /** An owner may create fifty a day, those whose answers are lost included. */
@@ -160,12 +160,6 @@ export function createHealthData(clients: Clients): Surface {
   });
   const rotation = { kind: 'rotation of the encryption key', events: [] };
   const request = post(authorization, '/v1/privacy/phi/rotations', { reason: REASON });
-  const rotate = () =>
-    attempt(
-      clients,
-      rotation,
-      () => request,
-      ({ status }) => status === 202,
-    );
+  const rotate = () => attempt(clients, rotation, () => request, isAccepted);
   return { ...surface, acts: [...surface.acts, [0.03, rotate]] };
 }
