@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { createDenialLog } from '../core/access/record-denial.ts';
+import { readProductionGaps } from '../core/health/production-gaps.ts';
 import { modulesOf } from '../modules.ts';
 import type { ConfigProblem } from '../platform/config/config-error.ts';
 import type { Config } from '../platform/config/load.ts';
@@ -108,13 +109,18 @@ function addRoutes(
     replicaState: composed.replica?.state,
     isDraining: isLeaving,
   };
-  const lacking = { missingSettings: about.missingSettings ?? [], modules: modulesOf(config.wings) };
-  bindOperations(routes, operations, { ...ports, ...queuePorts({ ...ports, producer, rowLetters }), ...lacking });
+  const { missingSettings = [] } = about;
+  const modules = modulesOf(config.wings);
+  const gaps = {
+    gaps: () => readProductionGaps(ports, missingSettings, modules),
+    firstSteps: Object.assign({}, ...modules.map(({ firstSteps }) => firstSteps)),
+  };
+  bindOperations(routes, operations, { ...ports, ...queuePorts({ ...ports, producer, rowLetters }), ...gaps });
   healthRoutes(routes, readiness);
   startRoutes(routes, {
     ...readiness,
     sql: ports.sql,
-    ...lacking,
+    missingSettings,
     isDevelopment: config.server.profile === 'development',
     keepsMails: config.mail.smtpUrl === undefined,
     dataDir: resolve(config.server.dataDir),
@@ -148,8 +154,13 @@ function addRoutes(
     },
     'outbound/signals': () => signalsRoutes(routes, { ...ports, recheckCaller }),
   };
+<<<<<<< ours
   for (const { name } of lacking.modules) byHand[name]?.();
   if (config.faces.console) consoleRoutes(routes, { ...ports, brand: config.brand, version: about.version });
+=======
+  for (const { name } of modules) byHand[name]?.();
+  if (config.faces.console) consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version });
+>>>>>>> theirs
   boardRoutes(routes, { ...ports, producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

@@ -22,5 +22,7 @@ export const accessModule = defineModule({
     (await import('./clients.store.ts')).clientFinder,
     (await import('./roles.store.ts')).roleFinder,
   ],
+  gaps: async () => (await import('./first-steps.ts')).findClientGap,
+  firstSteps: { 'first-client': permissions.clientsRead.name },
   metrics: () => import('#observability/metrics/access.ts'),
 });

@@ -62,3 +62,14 @@ export const readRefsEndpoint = defineEndpoint({
   }),
   responses: { 200: z.object({ refs: z.array(named) }) },
 });
+
+export const readFirstStepsEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/first-steps',
+  operation: 'readFirstSteps',
+  summary: 'Read which first steps of a new installation are done, of those that the caller may know of',
+  auth,
+  /** `name`: a setting, a compliance control, `first-client` or `second-administrator`. */
+  responses: { 200: z.object({ steps: z.array(z.object({ name: z.string(), done: z.boolean() })) }) },
+  errors: REFUSALS,
+});

@@ -1,8 +1,9 @@
 import { operation } from '../shared/operation.ts';
+import { readFirstSteps } from './first-steps.ts';
 import { readRefs, search } from './search.ts';
-import { type HitView, readRefsEndpoint, searchEndpoint } from './search-contract.ts';
+import { type HitView, readFirstStepsEndpoint, readRefsEndpoint, searchEndpoint } from './search-contract.ts';
 
-/** One search over what the modules have, and the names of ids. */
+/** One search over what the modules have, the names of ids, and first steps. */
 export const searchOperations = [
   operation(searchEndpoint, search, {
     verb: 'search <q>',
@@ -17,4 +18,5 @@ export const searchOperations = [
       ].join('  '),
   }),
   operation(readRefsEndpoint, readRefs),
+  operation(readFirstStepsEndpoint, readFirstSteps),
 ];

@@ -6,19 +6,16 @@ import {
   readDeadLetter,
   retryDeadLetter,
 } from './manage-dead-letters.ts';
-import { readFirstSteps } from './production-gaps.ts';
 import {
   discardDeadLetterEndpoint,
   listDeadLettersEndpoint,
   listJobQueuesEndpoint,
   readDeadLetterEndpoint,
-  readFirstStepsEndpoint,
   retryDeadLetterEndpoint,
 } from './queues-contract.ts';
 
-/** First steps, queues and dead letters; commands of queues reach Redis themselves and are in `cli/queue.ts`. */
+/** Queues and dead letters; the commands reach Redis themselves and are in `cli/queue.ts`. */
 export const queueOperations = [
-  operation(readFirstStepsEndpoint, readFirstSteps),
   operation(listJobQueuesEndpoint, listJobQueues),
   operation(listDeadLettersEndpoint, listDeadLetters),
   operation(readDeadLetterEndpoint, readDeadLetter),

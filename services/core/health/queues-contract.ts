@@ -3,7 +3,6 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, queueUnavailable, stepUpRequired } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
-import { searchEndpoint } from '../access/search-contract.ts';
 import { queuesManage } from '../shared/permissions.ts';
 import { deadLetterUnknown } from './errors.ts';
 
@@ -14,17 +13,6 @@ const queueName = z
   .string()
   .max(64)
   .regex(/^[a-z][a-z0-9-]*$/);
-
-export const readFirstStepsEndpoint = defineEndpoint({
-  method: 'GET',
-  path: '/v1/admin/first-steps',
-  operation: 'readFirstSteps',
-  summary: 'Read which first steps of a new installation are done, of those that the caller may know of',
-  auth: searchEndpoint.auth,
-  /** `name`: a setting, a compliance control, `first-client` or `second-administrator`. */
-  responses: { 200: z.object({ steps: z.array(z.object({ name: z.string(), done: z.boolean() })) }) },
-  errors: REFUSALS,
-});
 
 const queueView = z
   .object({

@@ -2,6 +2,7 @@ import * as identityJobs from '#jobs/contracts/identity.ts';
 import * as mailJobs from '#jobs/contracts/mail.ts';
 import { defineModule } from '../module.ts';
 import { run } from '../processor.ts';
+import { queuesManage } from '../shared/permissions.ts';
 import { sessionPurges } from './admin/identity-purges.ts';
 import * as events from './audit-events.ts';
 import * as permissions from './permissions.ts';
@@ -38,6 +39,8 @@ export const identityModule = defineModule({
     ...(await import('./invitation-operations.ts')).invitationOperations,
   ],
   finders: async () => [(await import('./users/users.store.ts')).userFinder],
+  gaps: async () => (await import('./admin/identity-gaps.ts')).findIdentityGaps,
+  firstSteps: { SMTP_URL: queuesManage.name, 'second-administrator': permissions.usersRead.name },
   metrics: () => Promise.all([import('#observability/metrics/identity.ts'), import('#observability/metrics/mail.ts')]),
   processors: async () => {
     const { deliverMails, mailsAreDue } = await import('./mail/deliver-mail.ts');

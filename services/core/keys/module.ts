@@ -12,6 +12,7 @@ export const keysModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(keysJobs)],
   operations: async () => (await import('./operations.ts')).keyOperations,
+  firstSteps: { KEY_ENCRYPTION_KEY: permissions.keysRead.name },
   metrics: () => import('#observability/metrics/keys.ts'),
   processors: async () => {
     const { advanceKeyRing } = await import('./advance-key-ring.ts');

@@ -34,7 +34,7 @@ export const complianceModule = defineModule({
   taskAdvances: async () => [(await import('./advance-report-task.ts')).advanceReportTask],
   metrics: () => import('./metrics.ts'),
   score: async () => (await import('./read-security-score.ts')).readSecurityScore,
-  firstSteps: { 'backups-recent': permissions.complianceRead },
+  firstSteps: { 'backups-recent': permissions.complianceRead.name },
   gaps: async () => (await import('./control-gaps.ts')).findControlGaps,
   processors: async () => {
     const { checkControls, checksAreDue } = await import('./check-controls.ts');
