@@ -1,11 +1,10 @@
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
-import type { Caller } from '../core/ports.ts';
 import {
   type AgentCredentials,
   type ValidateAgentPorts,
   validateAgentCredentials,
 } from '../wings/agents/validate-agent-credentials.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
+import { serviceCaller } from './service-caller.ts';
 
 /** Agents for TypeScript code in the same process. */
 export class AgentService {
@@ -19,9 +18,6 @@ export class AgentService {
 
   /** Whether these are credentials of a live agent; the audit log records every check. */
   validateAgentCredentials(agentId: string, credentials: AgentCredentials): Promise<boolean> {
-    const traceparent = currentTraceparent() ?? '';
-    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent };
-    const caller: Caller = { kind: 'system', name: 'agent-service', request };
-    return validateAgentCredentials(this.#ports, { agentId, credentials }, caller);
+    return validateAgentCredentials(this.#ports, { agentId, credentials }, serviceCaller('agent-service'));
   }
 }

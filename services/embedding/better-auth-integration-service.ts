@@ -1,4 +1,3 @@
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import { setAuditContext } from '../core/audit/audit-context.ts';
 import { recordEvent } from '../core/audit/record-event.ts';
 import { createUser, type NewUser } from '../core/identity/accounts/create-user.ts';
@@ -20,6 +19,7 @@ import type { ClientInfo, TokenPair } from '../core/tokens/token-types.ts';
 import type { VerifiedFactor } from '../core/tokens/verified-factor-shapes.ts';
 import { isAppError } from '../platform/define/error.ts';
 import { requestInvalid, unauthenticated } from '../platform/errors.ts';
+import { serviceCaller } from './service-caller.ts';
 import { type TokenPairPorts, tokenPairOf } from './token-pair.ts';
 
 export type User = UserView;
@@ -42,8 +42,6 @@ export type BetterAuthIntegrationPorts = SignInPorts &
   Pick<Ports, 'transact'> &
   Pick<RequestContext, 'hashIdentifier'>;
 
-const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
-
 /**
  * The identity use-cases for TypeScript code in the same process. Every method does what its endpoint does: it writes
  * the same rows and throws the same errors.
@@ -55,18 +53,15 @@ export class BetterAuthIntegrationService {
     this.#ports = ports;
   }
 
-  #caller({ ip, userAgent }: ClientInfo): Caller {
-    const { hashIdentifier } = this.#ports;
-    const traceparent = currentTraceparent() ?? '';
-    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent, hashIdentifier };
-    return { kind: 'system', name: 'identity-service', request };
+  #caller(clientInfo?: ClientInfo): Caller {
+    return serviceCaller('identity-service', clientInfo, this.#ports);
   }
 
   /**
    * Creates a user with a password, opens no session and mails a verification link. Throws `email_taken` (409),
    * `password_…` (400).
    */
-  async createUser(data: UserRegistrationData, clientInfo: ClientInfo = NO_CLIENT_INFO): Promise<User> {
+  async createUser(data: UserRegistrationData, clientInfo?: ClientInfo): Promise<User> {
     return createUser(this.#ports, data, this.#caller(clientInfo));
   }
 
@@ -74,10 +69,7 @@ export class BetterAuthIntegrationService {
    * Signs a user in; `tokens` is a pair as `JWTTokenService` returns it. Throws the same `login_refused` (401) for a wrong
    * password and an unknown address.
    */
-  async authenticateUser(
-    credentials: LoginCredentials,
-    clientInfo: ClientInfo = NO_CLIENT_INFO,
-  ): Promise<AuthenticationResult> {
+  async authenticateUser(credentials: LoginCredentials, clientInfo?: ClientInfo): Promise<AuthenticationResult> {
     const { request } = this.#caller(clientInfo);
     const { body } = await signIn(this.#ports, credentials, { kind: 'anonymous', request });
     return { ...body, tokens: tokenPairOf(this.#ports, body.tokens) };
@@ -87,7 +79,7 @@ export class BetterAuthIntegrationService {
   async updateUserProfile(userId: string, updates: UserUpdates): Promise<User> {
     const parsed = updateUserEndpoint.body?.safeParse(updates);
     if (!parsed?.success) throw requestInvalid({ detail: 'Only name and image can be changed.' });
-    const owner = userCaller(userId, this.#caller(NO_CLIENT_INFO));
+    const owner = userCaller(userId, this.#caller());
     return (await this.#ports.transact((tx) => changeProfile(tx, this.#ports, userId, updates, owner))).user;
   }
 
@@ -137,6 +129,6 @@ export class BetterAuthIntegrationService {
 
   /** Ends a session with its token families and access tokens, and stores the reason with the revocation. */
   async revokeSession(sessionId: string, reason: string): Promise<void> {
-    await endSession(this.#ports, { sessionId, reason }, this.#caller(NO_CLIENT_INFO));
+    await endSession(this.#ports, { sessionId, reason }, this.#caller());
   }
 }

@@ -1,4 +1,3 @@
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import { recordEvent } from '../core/audit/record-event.ts';
 import type { Caller, Ports, RequestContext } from '../core/ports.ts';
 import { tokenReplayDetected } from '../core/tokens/audit-events.ts';
@@ -19,6 +18,7 @@ import type {
 import type { VerifiedFactor } from '../core/tokens/verified-factor-shapes.ts';
 import { detectReplayAttack, type ReplayContext } from '../core/tokens/verify/detect-replay.ts';
 import { decideToken, type ValidatePorts } from '../core/tokens/verify/validate-token.ts';
+import { serviceCaller } from './service-caller.ts';
 import { tokenPairOf } from './token-pair.ts';
 import { validateTokenSecurity } from './validate-token-security.ts';
 
@@ -28,8 +28,6 @@ export type JWTTokenServicePorts = IssuePorts &
   ValidatePorts &
   Pick<Ports, 'log'> &
   Pick<RequestContext, 'hashIdentifier'>;
-
-const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
 
 /**
  * The token use-cases for TypeScript code in the same process. Every method does what its endpoint does: it writes the
@@ -42,11 +40,8 @@ export class JWTTokenService {
     this.#ports = ports;
   }
 
-  #caller({ ip, userAgent }: ClientInfo): Caller {
-    const { hashIdentifier } = this.#ports;
-    const traceparent = currentTraceparent() ?? '';
-    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent, hashIdentifier };
-    return { kind: 'system', name: 'token-service', request };
+  #caller(clientInfo?: ClientInfo): Caller {
+    return serviceCaller('token-service', clientInfo, this.#ports);
   }
 
   /**
@@ -82,7 +77,7 @@ export class JWTTokenService {
 
   /** Revokes one access token. The reason is stored with the revocation and in the audit log. */
   async revokeToken(tokenId: string, reason: string): Promise<void> {
-    await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, this.#caller(NO_CLIENT_INFO));
+    await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, this.#caller());
   }
 
   /** Compares session, address and user agent of a token with its metadata, as far as each setting requires. */
@@ -95,7 +90,7 @@ export class JWTTokenService {
    * user agent than at first. Ordinary reuse of an access token is no replay. Always false when
    * `enableReplayProtection` is off.
    */
-  async detectReplayAttack(payload: JWTPayload, clientInfo: ClientInfo = NO_CLIENT_INFO): Promise<boolean> {
+  async detectReplayAttack(payload: JWTPayload, clientInfo: ClientInfo = { ip: '', userAgent: '' }): Promise<boolean> {
     if (!this.#ports.tokenSettings.enableReplayProtection) return false;
     const isReplay = await (payload.generation === undefined
       ? detectReplayAttack(this.#ports, payload, contextOf(clientInfo))

@@ -1,4 +1,3 @@
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { SessionView } from '../core/identity/contracts/sign-in-contract.ts';
 import type { Caller, RequestContext } from '../core/ports.ts';
 import type { ClientInfo } from '../core/tokens/token-types.ts';
@@ -11,8 +10,7 @@ import {
 } from '../wings/import/bridge/receive-legacy-webhook.ts';
 import { type LegacySession, validateLegacySession } from '../wings/import/bridge/validate-legacy-session.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
-
-const NO_CLIENT_INFO: ClientInfo = { ip: '', userAgent: '' };
+import { serviceCaller } from './service-caller.ts';
 
 type LegacySessionServicePorts = ExchangePorts & WebhookPorts & Pick<RequestContext, 'hashIdentifier'>;
 
@@ -25,11 +23,8 @@ export class LegacySessionService {
     this.#ports = ports;
   }
 
-  #caller({ ip, userAgent }: ClientInfo): Caller {
-    const { hashIdentifier } = this.#ports;
-    const traceparent = currentTraceparent() ?? '';
-    const request = { ip, userAgent, traceId: currentTraceId() ?? '', traceparent, hashIdentifier };
-    return { kind: 'system', name: 'legacy-session-service', request };
+  #caller(clientInfo?: ClientInfo): Caller {
+    return serviceCaller('legacy-session-service', clientInfo, this.#ports);
   }
 
   /**
@@ -44,7 +39,7 @@ export class LegacySessionService {
    * Carries the session that a token of the old provider proves over, and returns the session here; the same one each
    * time. Throws as `POST /v1/legacy/sessions` does.
    */
-  async migrateSessions(token: string, clientInfo: ClientInfo = NO_CLIENT_INFO): Promise<SessionView> {
+  async migrateSessions(token: string, clientInfo?: ClientInfo): Promise<SessionView> {
     const { request } = this.#caller(clientInfo);
     return (await exchangeLegacySession(this.#ports, { token }, { kind: 'anonymous', request })).body.session;
   }
@@ -54,6 +49,6 @@ export class LegacySessionService {
    * say. A worker applies it. Throws `legacy_webhook_forged` (401).
    */
   handleLegacyProviderWebhook(webhook: WebhookInput): Promise<WebhookReceipt> {
-    return receiveLegacyWebhook(this.#ports, webhook, this.#caller(NO_CLIENT_INFO));
+    return receiveLegacyWebhook(this.#ports, webhook, this.#caller());
   }
 }

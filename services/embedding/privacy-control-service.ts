@@ -1,4 +1,3 @@
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { Caller, Ports } from '../core/ports.ts';
 import { phiAccessRefused } from '../wings/privacy/access/access-errors.ts';
 import type { PhiAction } from '../wings/privacy/access/access-shapes.ts';
@@ -23,6 +22,7 @@ import { type HasRetentionWake, requestRetentionRun } from '../wings/privacy/ret
 import type { RetentionRunView } from '../wings/privacy/retention/retention-contract.ts';
 import { type HasRotationWake, rotatePhiKeys } from '../wings/privacy/rotate-encryption-keys.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
+import { serviceCaller } from './service-caller.ts';
 
 export type PrivacyControlServicePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random'> &
   DecryptPhiPorts &
@@ -65,11 +65,10 @@ export class PrivacyControlService {
   }
 
   protected caller(requester?: Requester): Caller {
-    const traceparent = currentTraceparent() ?? '';
-    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent };
-    if (requester === undefined) return { kind: 'system', name: this.#name, request };
+    const own = serviceCaller(this.#name);
+    if (requester === undefined) return own;
     const none = { sessionId: null, tokenId: null, familyId: null, permissions: new Set<string>() };
-    return { kind: 'user', clientId: 'sallyport', by: 'bearer', request, ...none, ...requester };
+    return { kind: 'user', clientId: 'sallyport', by: 'bearer', request: own.request, ...none, ...requester };
   }
 
   /** Encrypts any JSON value. */

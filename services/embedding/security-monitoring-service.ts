@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { AuditEventView } from '../core/audit/read/event-view.ts';
 import type { Caller, Ports } from '../core/ports.ts';
 import type { IncidentView } from '../core/security/contract.ts';
@@ -17,6 +16,7 @@ import {
 import type { SecurityReportView } from '../wings/monitoring/reports/report-shapes.ts';
 import { requestSecurityReport } from '../wings/monitoring/reports/request-security-report.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
+import { serviceCaller } from './service-caller.ts';
 
 export type MonitoringStream = AsyncIterable<AuditEventView> & {
   /** Ends the stream. */
@@ -150,7 +150,6 @@ export class SecurityMonitoringService {
   }
 
   #caller(): Caller {
-    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' };
-    return { kind: 'system', name: 'security-monitoring-service', request };
+    return serviceCaller('security-monitoring-service');
   }
 }

@@ -1,7 +1,7 @@
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { Ports } from '../core/ports.ts';
 import { type TrackedSignOff, type TrackedState, trackSignOff } from '../wings/signoff/track-signoff.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
+import { serviceCaller } from './service-caller.ts';
 
 /** A record of a sign-off that the application collects from several roles. */
 export type EnhancedSignOffRecord = TrackedSignOff;
@@ -21,8 +21,6 @@ export class SignOffService {
    * approved, each by another person who has the role. Pass the returned `signOffId` with the next approvals.
    */
   trackMultiRoleSignOff(record: EnhancedSignOffRecord): Promise<TrackedState> {
-    const traceparent = currentTraceparent() ?? '';
-    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent };
-    return trackSignOff(this.#ports, record, { kind: 'system', name: 'signoff-service', request });
+    return trackSignOff(this.#ports, record, serviceCaller('signoff-service'));
   }
 }

@@ -1,4 +1,3 @@
-import { currentTraceId, currentTraceparent } from '#observability/http-span.ts';
 import type { HasStepUp } from '../core/authority/recent-sign-in.ts';
 import type { Ports } from '../core/ports.ts';
 import { assertFresh } from '../core/revocations/revocation-set.ts';
@@ -14,6 +13,7 @@ import { type RevokePorts, revokeToken } from '../core/tokens/revoke/revoke-toke
 import type { JWTPayload, TokenValidationResult } from '../core/tokens/token-types.ts';
 import { batchValidateTokens } from '../core/tokens/verify/validate-batch.ts';
 import type { ValidatePorts } from '../core/tokens/verify/validate-token.ts';
+import { serviceCaller } from './service-caller.ts';
 
 export type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
 
@@ -54,9 +54,7 @@ export class TokenCachingStrategy {
 
   /** Commits the revocation in Postgres before it resolves; every copy rejects the token within its staleness bound. */
   async revokeToken(tokenId: string, reason: string): Promise<void> {
-    const request = { ip: '', userAgent: '', traceId: currentTraceId() ?? '', traceparent: currentTraceparent() ?? '' };
-    const caller = { kind: 'system', name: 'token-cache', request } as const;
-    await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, caller);
+    await revokeToken(this.#ports, { kind: 'token_id', value: tokenId, reason }, serviceCaller('token-cache'));
   }
 
   /** One answer for each id, in order, with one round trip to Redis. */
