@@ -9,6 +9,7 @@ type Records = {
   readonly kind: RetentionKind;
   /** Constant SQL. `t` is the table; `$1` is the number of days. */
   readonly table: string;
+  /** When its time begins; a record in which this is NULL is kept. */
   readonly ends: string;
   readonly where?: string;
   /** The person that a legal hold protects. */
@@ -19,7 +20,7 @@ type Records = {
 
 /** Which records are overdue, and what is done with them. Sealed events are kept: the log is append-only. */
 const records: readonly Records[] = [
-  { kind: 'users', table: 'users', ends: '"disabledAt"', where: 't."disabledAt" IS NOT NULL', subject: 'id' },
+  { kind: 'users', table: 'users', ends: '"disabledAt"', subject: 'id' },
   {
     kind: 'phi',
     table: 'phi_data_keys',
@@ -36,27 +37,9 @@ const records: readonly Records[] = [
     subject: 'subject_id',
     set: 'result = NULL',
   },
-  {
-    kind: 'shredded_keys',
-    table: 'phi_data_keys',
-    ends: 'shredded_at',
-    where: 't.shredded_at IS NOT NULL',
-    subject: 'subject_id',
-  },
-  {
-    kind: 'restrictions',
-    table: 'phi_restrictions',
-    ends: 'ended_at',
-    where: 't.ended_at IS NOT NULL',
-    subject: 'subject_id',
-  },
-  {
-    kind: 'emergency_accesses',
-    table: 'phi_break_glass',
-    ends: 'reviewed_at',
-    where: 't.reviewed_at IS NOT NULL',
-    subject: 'subject_id',
-  },
+  { kind: 'shredded_keys', table: 'phi_data_keys', ends: 'shredded_at', subject: 'subject_id' },
+  { kind: 'restrictions', table: 'phi_restrictions', ends: 'ended_at', subject: 'subject_id' },
+  { kind: 'emergency_accesses', table: 'phi_break_glass', ends: 'reviewed_at', subject: 'subject_id' },
   { kind: 'disclosures', table: 'phi_disclosures', ends: 'disclosed_at', subject: 'subject_id' },
   {
     kind: 'privacy_requests',
@@ -73,13 +56,7 @@ const records: readonly Records[] = [
     where: `EXISTS (SELECT 1 FROM phi_consents n WHERE n.subject_id = t.subject_id AND n.purpose = t.purpose AND n.version > t.version)`,
     subject: 'subject_id',
   },
-  {
-    kind: 'legal_holds',
-    table: 'legal_holds',
-    ends: 'ended_at',
-    where: 't.ended_at IS NOT NULL',
-    subject: 'subject_id',
-  },
+  { kind: 'legal_holds', table: 'legal_holds', ends: 'ended_at', subject: 'subject_id' },
   { kind: 'retention_runs', table: 'retention_runs', ends: 'finished_at', where: `t.state = 'done'` },
 ];
 
