@@ -1,49 +1,29 @@
-import type { ArgumentLabel } from '#services/core/access/signoff-policy-shapes.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { Decision, SignOffRole, SignOffState } from './signoff-shapes.ts';
+import type { SignOffView } from './contract.ts';
+import type { SignOffRole, SignOffState } from './signoff-shapes.ts';
 
-export type DecisionRow = {
-  readonly role: SignOffRole;
-  readonly user_id: string;
-  readonly decision: Decision;
-  readonly comment: string | null;
-  readonly at: string;
-};
+export type DecisionRow = SignOffView['decisions'][number];
 
-type RequesterKind = 'user' | 'client' | 'system';
-
-export type SignOffRow = {
-  readonly id: string;
-  readonly act: string;
-  readonly title: string;
-  readonly arguments: string;
-  readonly arguments_sha256: string;
-  readonly requested_by_kind: RequesterKind;
-  readonly requested_by: string;
-  readonly client_id: string | null;
-  readonly barred_users: string[];
-  readonly required_roles: SignOffRole[];
-  readonly quorum: number;
-  readonly min_security_score: number | null;
-  readonly no_open_incident: boolean;
-  readonly state: SignOffState;
-  readonly requested_at: string;
-  readonly expires_at: string;
-  readonly decided_at: string | null;
-  readonly started_at: string | null;
-  readonly finished_at: string | null;
-  readonly failure: string | null;
-  readonly event_id: string | null;
-  /** Of the policy that applied at the request; null if none did. */
-  readonly policy_act: string | null;
-  readonly policy_version: number | null;
-  readonly argument_labels: ArgumentLabel[];
-  readonly decisions: DecisionRow[];
-};
+/** As it is shown, but for what columns keep apart or only rules read. */
+export type SignOffRow = Omit<
+  SignOffView,
+  'signoff_id' | 'arguments' | 'requested_by' | 'conditions' | 'waiting_for' | 'policy'
+> &
+  SignOffView['conditions'] & {
+    readonly id: string;
+    readonly arguments: string;
+    readonly requested_by_kind: SignOffView['requested_by']['kind'];
+    readonly requested_by: string;
+    readonly barred_users: string[];
+    readonly event_id: string | null;
+    /** Of the policy that applied at the request; null if none did. */
+    readonly policy_act: string | null;
+    readonly policy_version: number | null;
+  };
 
 /** An expired sign-off changes nothing, so its state is derived: no row waits for a job. */
 const STATE = `CASE WHEN s.expires_at > clock_timestamp() THEN s.state WHEN s.state IN ('pending', 'approved') THEN 'expired'

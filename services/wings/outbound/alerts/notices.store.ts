@@ -1,12 +1,11 @@
 import type { Sql } from '#services/core/ports.ts';
-import type { Severity } from '#services/core/security/incident-shapes.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineAttemptEnds } from '#services/core/shared/retries.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { ALL_GROUPS, type AlertSource, type NoticeKind } from './alert-shapes.ts';
-import type { AlertDeliveryView } from './contract.ts';
+import { ALL_GROUPS, type NoticeKind } from './alert-shapes.ts';
+import type { AlertDeliveryView, AlertView } from './contract.ts';
 import type { TargetRow } from './targets.store.ts';
 
 /** Notices that one statement plans for a target; the next run continues. */
@@ -203,18 +202,9 @@ export const { postpone: postponeDelivery, giveBack: giveBackDelivery } = define
 );
 
 /** One alert in a message. */
-export type MessageItem = {
+export type MessageItem = Omit<AlertView, 'alert_id' | 'acknowledged_at' | 'acknowledged_by'> & {
   readonly kind: NoticeKind;
   readonly id: string;
-  readonly source: AlertSource;
-  readonly name: string;
-  readonly severity: Severity;
-  readonly summary: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly count: number;
-  readonly state: string;
-  readonly raised_at: string;
-  readonly resolved_at: string | null;
 };
 export const readItems = (sql: Sql, deliveryId: string, limit: number): Promise<MessageItem[]> =>
   sql.query<MessageItem>(itemsRead, [deliveryId, limit]);
