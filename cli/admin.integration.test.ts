@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { newAssertionMaker } from '../tools/testing/fakes/assertions.ts';
@@ -184,12 +184,12 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   );
   expect(await sallyport(...certified, '--certificate-name', 'bank.example', '--yes')).toMatchObject({ code: 2 });
   const change = ['clients', 'update', made.client_id, ...reason];
-  const folder = await mkdtemp(join(tmpdir(), 'logo-'));
+  const folder = testFolder(onTestFinished);
   const file = join(folder, 'logo.png');
   await writeFile(file, blackPng(8));
   expect((await json(...change, '--logo', file)).has_logo).toBe(true);
   expect((await json(...change, '--no-logo')).has_logo).toBe(false);
-  await rm(folder, { recursive: true });
+  await rm(file);
   expect(await sallyport(...change, '--logo', file, '--yes')).toMatchObject({ code: 2 });
   const listed = await sallyport('clients', 'list', '--json');
   expect(listed.out).toContain(made.client_id);
@@ -218,43 +218,38 @@ test('clients creates a client and shows its secret once, replaces the secret, d
 });
 
 test('clients registers a client that signs with its own keys, from a file or an address, and changes them', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-keys-'));
+  const folder = testFolder(onTestFinished);
   const file = join(folder, 'jwks.json');
   const { kid, kty, crv, x, y } = newAssertionMaker().jwk;
   await writeFile(file, JSON.stringify({ keys: [{ kid, kty, crv, x, y }] }));
   const signing = ['--auth-method', 'private_key_jwt'];
-  try {
-    const made = await json('clients', 'create', 'Signer', ...signing, '--jwks', file, ...reason);
-    expect(made).toMatchObject({ client_secret: null, jwks: { keys: [{ kid, kty, crv, x, y }] }, jwks_uri: null });
-    expect((await sallyport('clients', 'show', made.client_id)).out).toContain(`keys ${kid}`);
-    const moved = ['clients', 'update', made.client_id, '--jwks-uri', 'https://app.example/keys', ...reason];
-    expect(await json(...moved)).toMatchObject({ jwks: null, jwks_uri: 'https://app.example/keys' });
-    expect((await sallyport('clients', 'show', made.client_id)).out).toContain('keys from https://app.example/keys');
-    const back = ['clients', 'update', made.client_id, '--auth-method', 'client_secret_basic', ...reason];
-    expect(await json(...back)).toMatchObject({ auth_method: 'client_secret_basic', jwks_uri: null });
-    const fapi = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
-    expect(fapi).toMatchObject({ profile: 'fapi2', auth_method: 'private_key_jwt', refresh_rotation: 'off' });
-    const left = await json('clients', 'update', fapi.client_id, '--profile', 'default', ...reason);
-    expect(left).toMatchObject({ profile: 'default', refresh_rotation: 'off' });
-    for (const [keys, code, says] of [
-      [['--jwks', join(folder, 'missing.json')], 2, /not a readable JSON file/],
-      [['--jwks', file, '--jwks-uri', 'https://app.example/keys'], 2, /Keys of the client not acceptable/],
-      [[], 2, /Keys of the client not acceptable/],
-    ] as const) {
-      const refused = await sallyport('clients', 'create', 'Signer', ...signing, ...keys, ...reason, '--yes');
-      expect([refused.code, says.test(refused.err)], refused.err).toEqual([code, true]);
-    }
-  } finally {
-    await rm(folder, { recursive: true });
+  const made = await json('clients', 'create', 'Signer', ...signing, '--jwks', file, ...reason);
+  expect(made).toMatchObject({ client_secret: null, jwks: { keys: [{ kid, kty, crv, x, y }] }, jwks_uri: null });
+  expect((await sallyport('clients', 'show', made.client_id)).out).toContain(`keys ${kid}`);
+  const moved = ['clients', 'update', made.client_id, '--jwks-uri', 'https://app.example/keys', ...reason];
+  expect(await json(...moved)).toMatchObject({ jwks: null, jwks_uri: 'https://app.example/keys' });
+  expect((await sallyport('clients', 'show', made.client_id)).out).toContain('keys from https://app.example/keys');
+  const back = ['clients', 'update', made.client_id, '--auth-method', 'client_secret_basic', ...reason];
+  expect(await json(...back)).toMatchObject({ auth_method: 'client_secret_basic', jwks_uri: null });
+  const fapi = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
+  expect(fapi).toMatchObject({ profile: 'fapi2', auth_method: 'private_key_jwt', refresh_rotation: 'off' });
+  const left = await json('clients', 'update', fapi.client_id, '--profile', 'default', ...reason);
+  expect(left).toMatchObject({ profile: 'default', refresh_rotation: 'off' });
+  for (const [keys, code, says] of [
+    [['--jwks', join(folder, 'missing.json')], 2, /not a readable JSON file/],
+    [['--jwks', file, '--jwks-uri', 'https://app.example/keys'], 2, /Keys of the client not acceptable/],
+    [[], 2, /Keys of the client not acceptable/],
+  ] as const) {
+    const refused = await sallyport('clients', 'create', 'Signer', ...signing, ...keys, ...reason, '--yes');
+    expect([refused.code, says.test(refused.err)], refused.err).toEqual([code, true]);
   }
 });
 
 test('doctor names clients of fapi2 with RS256 and algorithms that no key signs with, and how to change that', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-fapi-'));
+  const folder = testFolder(onTestFinished);
   const file = join(folder, 'jwks.json');
   await writeFile(file, JSON.stringify({ keys: [newAssertionMaker().jwk] }));
   const { client_id } = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
-  await rm(folder, { recursive: true });
   // As a client was registered while only RS256 signed.
   await ports.raw(`UPDATE oauth_clients SET id_token_signed_response_alg = NULL WHERE "clientId" = $1`, [client_id]);
   const checks = async () => {

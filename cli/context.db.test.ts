@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { randomFreePort } from '../services/platform/local/ports.ts';
 import { startPostgres } from '../services/platform/local/postgres.ts';
 import { startRedis } from '../services/platform/local/redis.ts';
@@ -13,11 +13,10 @@ import { openContext } from './context.ts';
 let dataDir: string;
 const services: LocalService[] = [];
 beforeEach(() => {
-  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-context-'));
+  dataDir = testFolder(onTestFinished);
 });
 afterEach(async () => {
   for (const service of services.splice(0)) await service.stop();
-  rmSync(dataDir, { recursive: true, force: true });
 });
 
 const credentials = (urls: Record<string, string>): void =>

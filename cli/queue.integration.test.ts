@@ -1,7 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { queueNames } from '../jobs/schedules.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
@@ -68,14 +65,13 @@ const changes = () =>
 test('no verb writes to a database that is behind its high-water marks, and the queue stays as it is', async () => {
   await producer.enqueue(effectJob, {}, { jobId: 'kept' });
   const [state] = await queryRows(database.url, 'SELECT incarnation, beat FROM feed_state');
-  const marksDir = await mkdtemp(join(tmpdir(), 'sallyport-cli-queue-'));
+  const marksDir = testFolder(onTestFinished);
   await createFileMarks(marksDir).raise({
     incarnation: state?.incarnation as string,
     revocationEpoch: 0,
     beat: Number(state?.beat) + 1,
   });
   const refused = await sallyport(['drain', 'audit-seal', '--yes'], { SALLYPORT_DATA_DIR: marksDir });
-  await rm(marksDir, { recursive: true, force: true });
   expect(refused).toMatchObject({ code: 3, err: expect.stringContaining('state_rewound') });
   expect(await producer.queue('audit-seal').getWaitingCount()).toBe(1);
   expect(await changes()).toEqual([]);

@@ -1,11 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { promises as dns } from 'node:dns';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { importMap } from '#services/wings/import/import-shapes.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { isMongoUrl, mongoSource } from './mongo-source.ts';
 
 const map = importMap.parse({});
@@ -64,10 +64,9 @@ test('a URL that names no database is refused', async () => {
 });
 
 test('a password without a user, and a mechanism that lacks a parameter, are wrong options', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-mongo-url-'));
+  const folder = testFolder(onTestFinished);
   const passwordFile = join(folder, 'password');
   await writeFile(passwordFile, 'hunter2\n');
   expect(await endOf('mongodb://127.0.0.1:1/app', passwordFile)).toMatch(/^2 --password-file .*the URL names none/);
   expect(await endOf('mongodb://reader@127.0.0.1:1/app?authMechanism=MONGODB-OIDC')).toMatch(/^2 .*an option of it/);
-  await rm(folder, { recursive: true });
 });

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { ensureAuthSecret, randomSecret } from '../platform/local/data-dir.ts';
 import { prepare } from './prepare.ts';
 
@@ -31,12 +31,9 @@ beforeEach(async () => {
   const url = new URL(inject('templateUrl'));
   url.pathname = `/${name}`;
   databaseUrl = url.href;
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-prepare-'));
+  dataDir = testFolder(onTestFinished);
 });
-afterEach(async () => {
-  await admin.query(`DROP DATABASE ${new URL(databaseUrl).pathname.slice(1)} WITH (FORCE)`);
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterEach(() => admin.query(`DROP DATABASE ${new URL(databaseUrl).pathname.slice(1)} WITH (FORCE)`));
 
 const start = (env: Record<string, string> = {}) => prepare({ databaseUrl, redisUrl, dataDir, env, log });
 const credentials = async () => JSON.parse(await readFile(join(dataDir, 'dev-credentials.json'), 'utf8'));
@@ -133,13 +130,12 @@ test('under production only, a second data directory is refused while processes 
   await startIn(dataDir, 'production');
   const running = new pg.Client({ connectionString: databaseUrl, application_name: 'sallyport-main' });
   await running.connect();
-  const elsewhere = await mkdtemp(join(tmpdir(), 'sallyport-elsewhere-'));
+  const elsewhere = testFolder(onTestFinished);
   try {
     await startIn(dataDir, 'production');
     await expect(startIn(elsewhere, 'production')).rejects.toThrow(/^MARK_STORE: is file under production while/);
     await startIn(elsewhere, 'staging');
   } finally {
     await running.end();
-    await rm(elsewhere, { recursive: true, force: true });
   }
 });

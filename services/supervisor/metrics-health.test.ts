@@ -1,19 +1,17 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { type MetricsServer, serveMetrics } from '#observability/metrics/server.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { listenForMetrics } from './metrics-server.ts';
 
 let folder: string;
 let open: { close(): Promise<void> }[];
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'sallyport-sockets-'));
+beforeEach(() => {
+  folder = testFolder(onTestFinished);
   open = [];
 });
 afterEach(async () => {
   for (const server of open) await server.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 const socketOf = (process: string): string => join(folder, `${process}.sock`);

@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { freePortFrom, type ListenPort } from './listen-port.ts';
 import type { ChildSpec } from './process-specs.ts';
 import { createProcesses, type Processes } from './processes.ts';
@@ -21,12 +21,9 @@ let processes: Processes | undefined;
 let moves: number;
 beforeEach(() => {
   moves = 0;
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+  folder = testFolder(onTestFinished);
 });
-afterEach(async () => {
-  await Promise.all((processes?.children ?? []).map((child) => child.stop()));
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => Promise.all((processes?.children ?? []).map((child) => child.stop())));
 
 /** A start of one child, whose API port moves as `move` does. */
 function begin(move: ListenPort['move']): Processes {

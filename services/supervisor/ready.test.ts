@@ -1,11 +1,11 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { banner, describeAuditHead, describeKeyRing, nextSteps, type ReadyState, readyLine, tour } from './ready.ts';
 
 const login = { email: 'demo@example.test', password: `it's "quoted" $HOME \\ and spaced` };
@@ -22,7 +22,7 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
 }
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-ready-'));
+  folder = testFolder(onTestFinished);
   seen = [];
   server = createServer(async (request, response) => {
     seen.push({ path: request.url ?? '', bearer: request.headers.authorization, body: await bodyOf(request) });
@@ -36,7 +36,6 @@ beforeEach(async () => {
 afterEach(() => {
   vi.unstubAllEnvs();
   server.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 const state = (): ReadyState => {

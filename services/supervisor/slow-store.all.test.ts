@@ -1,16 +1,14 @@
 // About: services/supervisor/
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { childEnv } from '#tools/testing/processes/child-env.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { processSpecs } from './process-specs.ts';
 
@@ -26,7 +24,7 @@ let messages: Record<string, string>[];
 beforeEach(async () => {
   database = await createTestDatabase();
   proxy = await startTcpProxy(database.url);
-  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-slow-'));
+  dataDir = testFolder(onTestFinished);
 });
 afterEach(async () => {
   if (child.exitCode === null && child.signalCode === null) {
@@ -35,7 +33,6 @@ afterEach(async () => {
   }
   await proxy.cut();
   await database.drop();
-  rmSync(dataDir, { recursive: true, force: true });
 });
 
 /** A child as the supervisor starts it, with its database behind the proxy. */

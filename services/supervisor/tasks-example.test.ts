@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { occupyPort } from './supervisor-harness.ts';
@@ -10,11 +10,10 @@ import { chooseTasksExample } from './tasks-example.ts';
 let dataDir: string;
 let lines: string[];
 beforeEach(() => {
-  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-tasks-example-'));
+  dataDir = testFolder(onTestFinished);
   writeFileSync(join(dataDir, 'dev-credentials.json'), '{"client":{"client_id":"demo","client_secret":"of demo"}}');
   lines = [];
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 /** @param tasksPort as configured, set by the user or by default */
 async function claim(tasksPort: number, env: Record<string, string> = {}) {

@@ -1,22 +1,21 @@
-import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { watchSources } from './watch.ts';
 
 let folder: string;
 let seen: string[];
 let watcher: { close(): void };
-beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-watch-'));
+beforeEach(() => {
+  folder = testFolder(onTestFinished);
   for (const name of ['deep/er', 'generated']) mkdirSync(join(folder, name), { recursive: true });
   seen = [];
   watcher = watchSources([folder], (file) => seen.push(file));
 });
 afterEach(() => {
   watcher.close();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 test('a changed source is detected in any folder; tests, generated code and other files are not', async () => {

@@ -1,12 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { sealerOf } from '#tools/testing/harness/log.ts';
 import { type ClientCredentials, send } from '#tools/testing/http-client.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 /** What an agent with all rights of an administrator would leave behind, for the time after its kill. */
 let harness: ApiHarness;
@@ -92,9 +90,8 @@ test('a client leaves no poll for shared signals either: one that waits when it 
   const other = await newPerson(copy);
   const end = `/v1/admin/users/${other.id}/sessions/end`;
   expect((await send(copy.url, 'POST', end, { bearer: admin.bearer, json: { reason } })).status).toBe(200);
-  const dir = await mkdtemp(join(tmpdir(), 'sallyport-outlived-'));
+  const dir = testFolder(onTestFinished);
   await sealerOf(copy.ports, harness.owner, dir)();
-  await rm(dir, { recursive: true, force: true });
   const answer = await poll;
   expect([answer.status, answer.body.code, answer.body.sets]).toEqual([401, 'unauthenticated', undefined]);
   waits.mockRestore();

@@ -1,13 +1,12 @@
 // About: services/core/revocations/
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 import { createConnection } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -27,6 +26,7 @@ import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { expectProblem, requestText, send } from '#tools/testing/http-client.ts';
 import { isAlive } from '#tools/testing/processes/alive.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 asShipped();
 
@@ -299,7 +299,7 @@ describe('a revocation at one copy reaches the other', () => {
 });
 
 test('two starts at once in one new data directory share its stores: one key, one set of migrations, both serve, and the last to stop ends the stores', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-shared-'));
+  const folder = testFolder(onTestFinished);
   chmodSync(folder, 0o755);
   const dataDir = join(folder, 'data');
   const env = { BETTER_AUTH_URL: shared.BETTER_AUTH_URL, WORKER_COPIES: '0' };
@@ -324,6 +324,5 @@ test('two starts at once in one new data directory share its stores: one key, on
     expect(stores.map(isAlive)).toEqual([false, false]);
   } finally {
     await Promise.all([first.dispose(), second.dispose()]);
-    rmSync(folder, { recursive: true, force: true });
   }
 });

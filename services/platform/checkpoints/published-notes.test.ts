@@ -1,9 +1,9 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { CheckpointForkError, type OutgoingCheckpoint, SinkRefusedError } from '#services/core/ports.ts';
 import { startS3Server } from '#tools/testing/fakes/s3-server.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { createFileSink } from './file-sink.ts';
 import { type PublishedNote, readFileNotes, readS3Notes } from './published-notes.ts';
 import { createS3Sink } from './s3-sink.ts';
@@ -26,8 +26,7 @@ async function headsIn(notes: AsyncIterable<PublishedNote>): Promise<string[]> {
 }
 
 test('reads every head of every log from the file sink: the newest, the hourly ones and forks', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-notes-'));
-  onTestFinished(() => rm(folder, { recursive: true, force: true }));
+  const folder = testFolder(onTestFinished);
   let nowMs = 0;
   const sink = createFileSink(folder, () => nowMs);
   for (const size of [3, 4, 5]) {

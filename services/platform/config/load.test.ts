@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { pushedByDefault } from '#services/modules.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, profileWarning } from './load.ts';
 import { trustedOrigins } from './server.ts';
 import { socialProvidersOf } from './social.ts';
@@ -89,8 +89,7 @@ describe('unsafe settings stop the start', () => {
       expect(() => loadConfig({ ...twice, KEY_ENCRYPTION_KEY: one })).toThrow(names);
       expect(refused({ ...twice, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
       expect(refused({ ...production(), KEY_ENCRYPTION_KEY: one, JWT_SECRET: one })).toEqual(['JWT_SECRET']);
-      const folder = await mkdtemp(join(tmpdir(), 'sallyport-config-'));
-      onTestFinished(() => rm(folder, { recursive: true }));
+      const folder = testFolder(onTestFinished);
       const file = join(folder, 'key');
       await writeFile(file, `${one}\n`);
       const fromFile = { ...twice, KEY_ENCRYPTION_KEY: '', KEY_ENCRYPTION_KEY_FILE: file };

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type FakeKeyService, startFakeKms, startFakeVault } from '#tools/testing/fakes/key-services.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, previousKeyEncryptionKeyOf } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
 import { withUnwrappedKeys } from './unwrap-keys.ts';
@@ -102,14 +102,10 @@ describe.each(Object.entries(services))('a key-encryption key that %s wraps', (_
 });
 
 test('the token of Vault may be in a file', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-token-'));
-  try {
-    writeFileSync(join(folder, 'token'), `${TOKEN}\n`);
-    const { VAULT_TOKEN: _, ...env } = services.vault!.env();
-    expect(await wrapNew({ ...env, VAULT_TOKEN_FILE: join(folder, 'token') })).toMatch(/^vault:v1:/);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const folder = testFolder(onTestFinished);
+  writeFileSync(join(folder, 'token'), `${TOKEN}\n`);
+  const { VAULT_TOKEN: _, ...env } = services.vault!.env();
+  expect(await wrapNew({ ...env, VAULT_TOKEN_FILE: join(folder, 'token') })).toMatch(/^vault:v1:/);
 });
 
 test('the path of the transit engine may be written with slashes around it, and a wrong one is named', async () => {

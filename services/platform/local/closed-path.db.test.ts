@@ -5,7 +5,6 @@ import {
   existsSync,
   lstatSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readlinkSync,
   rmSync,
@@ -16,7 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { ensureDataDir, repositoryRoot } from './data-dir.ts';
 import { postgresHome } from './postgres-home.ts';
 import { giveTo, userCan } from './service-user.ts';
@@ -30,12 +30,11 @@ let said: string[];
 const say = (text: string): void => void said.push(text);
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-closed-'));
+  folder = testFolder(onTestFinished);
   chmodSync(folder, 0o755);
   outsideRoot = join(folder, 'var-lib');
   said = [];
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** A clone that only root can enter, with a separate copy of the Postgres binaries. */
 function closedClone(): string {

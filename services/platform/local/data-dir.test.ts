@@ -1,17 +1,16 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { createSecretFile, ensureAuthSecret, ensureDataDir, repositoryRoot, resolveDataDir } from './data-dir.ts';
 
 const run = promisify(execFile);
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-data-'));
+  folder = testFolder(onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 test('concurrent starts agree on one secret of 32 random bytes and mode 0600', async () => {
   const code = `import { ensureAuthSecret } from ${JSON.stringify(new URL('./data-dir.ts', import.meta.url).href)};

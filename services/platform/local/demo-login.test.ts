@@ -1,12 +1,10 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import { expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { credentialsFileOf, readDemoLogin } from './demo-login.ts';
 
 test('the demo login is read from the file of a start, and a missing or broken file has none', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'demo-login-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = testFolder(onTestFinished);
   const file = credentialsFileOf(folder);
   expect(readDemoLogin(file)).toBeUndefined();
   const user = { email: 'demo@example.test', password: 'x' };

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { isSameProcessAlive, processStart, withFileLock } from './file-lock.mjs';
 
 const run = promisify(execFile);
@@ -11,10 +11,9 @@ const module_ = new URL('./file-lock.mjs', import.meta.url).href;
 let folder: string;
 let lock: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-lock-'));
+  folder = testFolder(onTestFinished);
   lock = join(folder, 'lock');
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Each process reads the counter, pauses, and writes it back: any overlap loses a count. */
 const count = (times: number): Promise<unknown> =>

@@ -1,14 +1,13 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { loopbackFileOf, loopbackNameOf, loopbackOf } from './loopback.ts';
 
 let dataDir: string;
 beforeEach(() => {
-  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-loopback-'));
+  dataDir = testFolder(onTestFinished);
 });
-afterEach(() => rmSync(dataDir, { recursive: true, force: true }));
 
 test('localhost means both loopback addresses, and any other host itself', () => {
   expect(loopbackOf('localhost')).toEqual(['127.0.0.1', '::1']);

@@ -1,24 +1,15 @@
 // About: services/platform/local/
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { copyCluster } from '#tools/testing/processes/prepared-cluster.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { findPostgresUrl, startPostgres } from './postgres.ts';
 import { readState, recordProcess, sendSignal, stopProcess } from './processes.ts';
@@ -32,7 +23,7 @@ let said: string[];
 const services: LocalService[] = [];
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-postgres-'));
+  folder = testFolder(onTestFinished);
   chmodSync(folder, 0o755);
   dataDir = join(folder, 'data');
   await copyCluster(inject('clusterDir'), dataDir);
@@ -40,7 +31,6 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const service of services.splice(0)) await service.stop();
-  rmSync(folder, { recursive: true, force: true });
 });
 
 async function start(): Promise<LocalService> {

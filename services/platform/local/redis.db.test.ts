@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { isSameProcessAlive } from './file-lock.mjs';
 import { readState, sendSignal, stopProcess } from './processes.ts';
 import { findRedisUrl, startRedis } from './redis.ts';
@@ -17,11 +17,10 @@ asShipped();
 let dataDir: string;
 const services: LocalService[] = [];
 beforeEach(() => {
-  dataDir = mkdtempSync(join(tmpdir(), 'sallyport-redis-'));
+  dataDir = testFolder(onTestFinished);
 });
 afterEach(async () => {
   for (const service of services.splice(0)) await service.stop();
-  rmSync(dataDir, { recursive: true, force: true });
 });
 
 async function start(): Promise<LocalService> {

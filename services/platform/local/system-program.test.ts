@@ -1,16 +1,15 @@
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { CHROMIUM } from '#tools/testing/harness/browser.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { REDIS } from './redis-binary.ts';
 import { ensureProgram, findProgram, installerOf } from './system-program.ts';
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-path-'));
+  folder = testFolder(onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 function program(place: string, name: string, mode = 0o755, script = ''): string {
   const path = join(folder, place, name);

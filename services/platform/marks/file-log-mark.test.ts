@@ -1,16 +1,15 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { createFileLogMark } from './file-log-mark.ts';
 import { markOf, testsOfLogMark } from './log-mark-harness.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 
 let dataDir: string;
-beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-log-mark-'));
+beforeEach(() => {
+  dataDir = testFolder(onTestFinished);
 });
-afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 testsOfLogMark(() => createFileLogMark(dataDir));
 

@@ -1,17 +1,16 @@
 import { fork } from 'node:child_process';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { createFileMarks } from './file-marks.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 
 let dataDir: string;
-beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-marks-'));
+beforeEach(() => {
+  dataDir = testFolder(onTestFinished);
 });
-afterEach(() => rm(dataDir, { recursive: true, force: true }));
 
 const one = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
 

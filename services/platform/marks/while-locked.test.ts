@@ -1,21 +1,20 @@
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { whileLocked } from './while-locked.ts';
 
 const run = promisify(execFile);
 let folder: string;
 let lock: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-while-locked-'));
+  folder = testFolder(onTestFinished);
   lock = join(folder, 'lock');
   writeFileSync(join(folder, 'count'), '0');
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const program = (work: string): string[] => [
   '--input-type=module',

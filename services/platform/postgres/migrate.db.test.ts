@@ -1,15 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { afterEach, beforeEach, expect, inject, test } from 'vitest';
+import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { childEnv } from '#tools/testing/processes/child-env.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { migrate, migrationStates, namingRefusal, withMigrationLock } from './migrate.ts';
 
 let database: TestDatabase;
@@ -93,30 +93,26 @@ test('an index is built concurrently while another start waits for its turn', as
 });
 
 test('a migration killed with -9 leaves nothing; two that start at once afterwards apply it once', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-migrate-'));
-  try {
-    mkdirSync(join(folder, '20990101000000_slow'));
-    const file = join(folder, '20990101000000_slow/migration.sql');
-    writeFileSync(file, 'CREATE TABLE slow (); SELECT pg_sleep(1); INSERT INTO slow DEFAULT VALUES;');
-    writeFileSync(join(folder, '20990101000000_slow/phase.json'), '{"phase":"contract","down":"none, because a test"}');
-    const program = fileURLToPath(new URL('../../../tools/testing/processes/migrate.ts', import.meta.url));
-    const child = spawn(process.execPath, [program, database.url, folder], { env: childEnv(), stdio: 'inherit' });
-    const ended = once(child, 'exit');
-    await eventually('the migration to be within its transaction', async () => {
-      const { rows } = await client.query(
-        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE TABLE slow%' AND wait_event = 'PgSleep'`,
-      );
-      return rows.length > 0;
-    });
-    child.kill('SIGKILL');
-    expect((await ended)[1]).toBe('SIGKILL');
+  const folder = testFolder(onTestFinished);
+  mkdirSync(join(folder, '20990101000000_slow'));
+  const file = join(folder, '20990101000000_slow/migration.sql');
+  writeFileSync(file, 'CREATE TABLE slow (); SELECT pg_sleep(1); INSERT INTO slow DEFAULT VALUES;');
+  writeFileSync(join(folder, '20990101000000_slow/phase.json'), '{"phase":"contract","down":"none, because a test"}');
+  const program = fileURLToPath(new URL('../../../tools/testing/processes/migrate.ts', import.meta.url));
+  const child = spawn(process.execPath, [program, database.url, folder], { env: childEnv(), stdio: 'inherit' });
+  const ended = once(child, 'exit');
+  await eventually('the migration to be within its transaction', async () => {
+    const { rows } = await client.query(
+      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE TABLE slow%' AND wait_event = 'PgSleep'`,
+    );
+    return rows.length > 0;
+  });
+  child.kill('SIGKILL');
+  expect((await ended)[1]).toBe('SIGKILL');
 
-    const both = await Promise.all([1, 2].map(() => migrate(database.url, () => {}, [folder])));
-    expect(both.flat()).toEqual(['20990101000000_slow']);
-    expect((await client.query('SELECT count(*)::int AS n FROM slow')).rows).toEqual([{ n: 1 }]);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const both = await Promise.all([1, 2].map(() => migrate(database.url, () => {}, [folder])));
+  expect(both.flat()).toEqual(['20990101000000_slow']);
+  expect((await client.query('SELECT count(*)::int AS n FROM slow')).rows).toEqual([{ n: 1 }]);
 });
 
 test('a login that may not create an extension is told who may, and needs nothing once it is there', async () => {

@@ -1,15 +1,12 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { loadConfig } from '../config/load.ts';
 import { processInputsOf } from './inputs.ts';
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-inputs-'));
+  folder = testFolder(onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const given = { DATABASE_URL: 'postgres://db.test/a', REDIS_URL: 'redis://cache.test/0' };
 const inputsOf = (env: Record<string, string>) => processInputsOf(loadConfig({ SALLYPORT_DATA_DIR: folder, ...env }));

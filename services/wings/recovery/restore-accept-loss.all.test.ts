@@ -1,12 +1,12 @@
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { claimUnusedDatabase } from '#services/core/revocations/high-water-keeper.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { API_URL, type ApiCopy, newClient, type TestClient } from '#tools/testing/harness/api.ts';
 import { createTestPorts, queryRows, testCaller } from '#tools/testing/harness/ports.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 import {
   call,
@@ -233,7 +233,7 @@ describe('restoring an older backup', () => {
     await harness.marksReach(first, 2);
     await harness.restoreBackup();
     await isRewound(first);
-    const elsewhere = await mkdtemp(join(tmpdir(), 'sallyport-elsewhere-'));
+    const elsewhere = testFolder(onTestFinished);
     const ports = {
       ...createTestPorts(harness.databaseUrl),
       vault: first.ports.vault,
@@ -244,7 +244,6 @@ describe('restoring an older backup', () => {
     await isBack(first);
     expect(first.ports.revocations.state().incarnation).toBe(done.incarnation);
     await expect.poll(async () => (await createFileMarks(harness.marksDir).read())?.incarnation).toBe(done.incarnation);
-    await rm(elsewhere, { recursive: true, force: true });
   });
 
   test('if the newest state is restored after all, copies recover by themselves and every token stays valid', async () => {

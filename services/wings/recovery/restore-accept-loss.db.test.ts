@@ -1,13 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { MarkStore } from '#services/core/ports.ts';
 import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 
 const OTHER = '00000000-0000-4000-8000-000000000001';
@@ -19,9 +18,8 @@ beforeAll(async () => {
   harness = await openDetectionHarness();
 });
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'sallyport-restored-'));
+  dir = testFolder(onTestFinished);
   marks = createFileMarks(dir);
-  return () => rm(dir, { recursive: true, force: true });
 });
 afterAll(() => harness?.close());
 

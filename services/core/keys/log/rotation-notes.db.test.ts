@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { openNote, vkeyOf } from '#services/core/audit/log/note.ts';
 import { exportAuditLog } from '#services/core/audit/read/export-audit-log.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { compromiseKey } from '#services/core/keys/compromise-key.ts';
 import { ageLogKeys, type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { advanceLogKey } from './advance-log-key.ts';
 import { readLogKeys } from './log-keys.ts';
 import { readRotationNotes } from './rotation-notes.ts';
@@ -18,14 +18,11 @@ const VERIFIER = join(import.meta.dirname, '../../../../tools/verify-audit-log.m
 let harness: OwnLogHarness;
 let folder: string;
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-rotation-'));
+  folder = testFolder(onTestFinished);
   harness = await openLogHarness();
   await seal();
 });
-afterEach(async () => {
-  await harness.end();
-  rmSync(folder, { recursive: true, force: true });
-});
+afterEach(() => harness.end());
 
 async function seal(): Promise<void> {
   await harness.emit(3);
