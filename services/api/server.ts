@@ -154,13 +154,8 @@ function addRoutes(
     },
     'outbound/signals': () => signalsRoutes(routes, { ...ports, recheckCaller }),
   };
-<<<<<<< ours
-  for (const { name } of lacking.modules) byHand[name]?.();
-  if (config.faces.console) consoleRoutes(routes, { ...ports, brand: config.brand, version: about.version });
-=======
   for (const { name } of modules) byHand[name]?.();
-  if (config.faces.console) consoleRoutes(routes, { ...ports, brandName: config.brand.name, version: about.version });
->>>>>>> theirs
+  if (config.faces.console) consoleRoutes(routes, { ...ports, brand: config.brand, version: about.version });
   boardRoutes(routes, { ...ports, producer });
   docsRoutes(routes, { ...about, sessionCookie: ports.auth.browser.sessionCookie });
 }

@@ -155,7 +155,7 @@ export const useReadBy = <T>(key: readonly unknown[], read: () => Promise<T>, ev
 export const usePagesByName = <T>(
   name: string,
   query: object,
-  { path, ...options }: { readonly path?: object; readonly refetchInterval?: number } = {},
+  { path, ...options }: { readonly path?: object; readonly enabled?: boolean; readonly refetchInterval?: number } = {},
 ) =>
   useInfiniteQuery({
     queryKey: [name, 'pages', query, path],
