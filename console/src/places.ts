@@ -7,13 +7,12 @@ import { placeText } from './fold/words.ts';
 import type { IconName } from './parts/icons.tsx';
 import { operations } from './texts/generated/operations.ts';
 import type { LanguageTag } from './texts/languages.ts';
-import { titles } from './texts/titles.ts';
-
-type HandMade = keyof typeof titles.en;
 
 /** A page of the console, without what shows it. The router, the navigation and the palette fold over these. */
 export type Place = {
   readonly name: string;
+  /** As the navigation shows it; that of a fold follows from its list. */
+  readonly title?: Readonly<Record<LanguageTag, string>>;
   /** Below `/console`; `:id` is a part of the address. */
   readonly path: `/${string}`;
   /** Without it the API answers 403, and the navigation leaves the page out. */
@@ -31,25 +30,30 @@ export type Place = {
 };
 
 type At = NonNullable<Place['at']>;
-const page = (name: HandMade, path: Place['path'], more: Omit<Place, 'name' | 'path'> = {}): Place => ({
+type Title = readonly [en: string, de: string];
+const page = (name: string, path: Place['path'], [en, de]: Title, more: Partial<Place>): Place => ({
   name,
   path,
+  title: { en, de },
   ...more,
 });
 const at = (group: At['group'], icon: IconName, key: string): { readonly at: At } => ({ at: { group, icon, key } });
 
 /** Pages made by hand, each for a reason: what they show is no list of records with acts. */
 const handMade: readonly Place[] = [
-  page('overview', '/', at('live', 'overview', 'o')),
-  page('inspector', '/inspector', at('live', 'token', 't')),
-  page('stream', '/stream', { permission: 'audit:read', ...at('live', 'stream', 'e') }),
-  page('backups', '/backups', {
+  page('overview', '/', ['Overview', 'Übersicht'], at('live', 'overview', 'o')),
+  page('inspector', '/inspector', ['Token inspector', 'Token-Prüfung'], at('live', 'token', 't')),
+  page('stream', '/stream', ['Live events', 'Ereignisse live'], {
+    permission: 'audit:read',
+    ...at('live', 'stream', 'e'),
+  }),
+  page('backups', '/backups', ['Backups', 'Sicherungen'], {
     permission: 'imports:read',
     wing: 'import',
     beside: 'imports',
     parts: () => import('./pages/backups-parts.ts'),
   }),
-  page('verifyReport', '/compliance/verify', {
+  page('verifyReport', '/compliance/verify', ['Verify a bundle', 'Ein Paket prüfen'], {
     permission: 'compliance:read',
     wing: 'compliance',
     beside: 'compliance-controls',
@@ -100,10 +104,8 @@ export const placeOf = (segment: string): Place | undefined => places.find(({ na
 export const hrefOf = ({ path }: Place): string => `/console${path === '/' ? '' : path}`;
 
 /** The title of a page, as the navigation shows it. */
-export const titleOf = ({ name, fold }: Place, language: LanguageTag): string =>
-  fold === undefined
-    ? titles[language][name as HandMade]
-    : placeText(fold.group.segment, fold.isItem ? 'one' : 'many', language);
+export const titleOf = ({ name, title, fold }: Place, language: LanguageTag): string =>
+  title?.[language] ?? placeText(fold?.group.segment ?? name, fold?.isItem ? 'one' : 'many', language);
 
 /** Whether a user may open a page. */
 export const isOpen = (

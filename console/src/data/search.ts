@@ -9,7 +9,7 @@ const PAUSE_MS = 200;
 const SHORTEST = 2;
 
 /** What may stand in an address: of a pasted API key what names it, and nothing of other credentials. */
-const withoutSecret = (text: string): string =>
+export const withoutSecret = (text: string): string =>
   /^(?:sp_(?!ak_)|eyJ)/.test(text) ? '' : text.replace(/^(sp_ak_[\da-f]+)_.*/, '$1').slice(0, 128);
 
 type Hit = Answer<'GET /v1/admin/search'>['hits'][number];

@@ -155,9 +155,7 @@ export async function detailOf(fold: Fold) {
         <Shown query={query} lines={5}>
           {(shown) =>
             shown === null ? (
-              <Empty title={texts.gone}>
-                <p>{texts.goneWhy}</p>
-              </Empty>
+              <Empty title={texts.gone} why={texts.goneWhy} />
             ) : (
               <>
                 {parts === undefined ? null : <Sections parts={parts} at="above" item={shown} segment={segment} />}

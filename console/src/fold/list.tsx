@@ -183,14 +183,7 @@ export function Rows({
       <Shown query={pages} lines={5}>
         {({ pages: read }) => {
           const items = read.flatMap((page) => (page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only);
-          if (items.length === 0)
-            return (
-              empty ?? (
-                <Empty title={words.place('none')}>
-                  <p>{words.place('why')}</p>
-                </Empty>
-              )
-            );
+          if (items.length === 0) return empty ?? <Empty title={words.place('none')} why={words.place('why')} />;
           return (
             <>
               <ul class="rows" aria-label={label}>
@@ -460,16 +453,13 @@ export async function listOf({ group, special }: Fold) {
             above={above}
             empty={
               isFiltered ? (
-                <Empty title={texts.noMatch}>
-                  <p>{texts.noMatchWhy}</p>
-                </Empty>
+                <Empty title={texts.noMatch} why={texts.noMatchWhy} />
               ) : (
                 <Empty
                   title={(asked.length < Object.keys(begins).length ? '' : words.place('none')) || texts.nothingHere}
+                  why={words.place('why')}
                   command={special.firstCommand}
-                >
-                  <p>{words.place('why')}</p>
-                </Empty>
+                />
               )
             }
           />

@@ -26,12 +26,7 @@ function Body({ section, title }: { readonly section: Section; readonly title: s
   const { tone, strong, act, says = [], facts = [], steps, json, copy } = section;
   const { progress, link, command, file, bundle, none, list } = section;
   const helping = operations.find(({ name }) => name === act?.does);
-  const empty =
-    none === undefined ? undefined : (
-      <Empty title={none[0]}>
-        <p>{none[1]}</p>
-      </Empty>
-    );
+  const empty = none === undefined ? undefined : <Empty title={none[0]} why={none[1]} />;
   return (
     <div class={tone === undefined ? 'parts' : `note ${tone}`}>
       {strong === undefined ? null : (

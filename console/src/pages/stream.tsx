@@ -119,9 +119,7 @@ export function Page({ title }: PageProps) {
         </p>
       )}
       {shown.length === 0 ? (
-        <Empty title={own.none}>
-          <p>{own.noneWhy}</p>
-        </Empty>
+        <Empty title={own.none} why={own.noneWhy} />
       ) : (
         <ul class="rows" aria-label={title}>
           {shown.map((event) => (

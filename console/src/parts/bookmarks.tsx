@@ -42,7 +42,7 @@ export function Bookmarks({ path, children }: { readonly path: string; readonly 
       {here.length === 0 ? null : (
         <nav class="tabs" aria-label={own.kept}>
           {here.map(({ name: each, href }) => (
-            <span key={`${each} ${href}`} class="bookmark">
+            <span key={`${each} ${href}`} class="acts">
               <a href={href} aria-current={href === url ? 'page' : undefined}>
                 {each}
               </a>

@@ -1,6 +1,6 @@
 import { useEffect, useId, useState } from 'preact/hooks';
 import { useNamed } from '../data/refs.ts';
-import { useSearch } from '../data/search.ts';
+import { useSearch, withoutSecret } from '../data/search.ts';
 import { visibleText } from '../data/visible-text.ts';
 
 /** A value, and what it is called. */
@@ -87,8 +87,11 @@ export function RefPicker({ kind, value, ...picked }: Picked & { readonly kind: 
       value={value}
       called={ref?.exists === true ? visibleText(ref.label.trim() || ref.id) : value}
       options={options}
-      // As at the command line: an id alone is that of a user.
-      read={(given) => (kind !== undefined || /^[a-z_]{1,32}:./.test(given) ? given : `user:${given}`)}
+      read={(given) => {
+        if (withoutSecret(given) !== given) return undefined;
+        // As at the command line: an id alone is that of a user.
+        return kind !== undefined || /^[a-z_]{1,32}:./.test(given) ? given : `user:${given}`;
+      }}
       onType={setText}
     />
   );

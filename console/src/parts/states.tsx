@@ -27,15 +27,18 @@ export function useWhy(): (error: unknown) => string {
 /** Nothing is there yet, or nothing matches: what will be here, and the command that makes the first one if there is one. */
 export const Empty = ({
   title,
+  why,
   command,
   children,
 }: {
   readonly title: string;
+  readonly why?: string;
   readonly command?: string | undefined;
-  readonly children: ComponentChildren;
+  readonly children?: ComponentChildren;
 }) => (
   <div class="state">
     <p class="state-title">{title}</p>
+    {why === undefined ? null : <p>{why}</p>}
     {children}
     {command === undefined ? null : <CommandLine text={command} />}
   </div>
