@@ -19,6 +19,7 @@ import { createClients } from './load/create-clients.ts';
 import { type Receiver, startReceiver } from './load/hand-offs.ts';
 import { createLoad } from './load/load.ts';
 import { createAgents } from './load/surfaces/agents.ts';
+import { createHelpDesk } from './load/surfaces/help-desk.ts';
 import { createSignOffs } from './load/surfaces/sign-offs.ts';
 import { createApiKeys, createConsents, createHealthData } from './load/surfaces/table.ts';
 import { tryToIssue, validate } from './load/tokens.ts';
@@ -88,6 +89,12 @@ async function untilServed({ system, clients, load }: Scene): Promise<string> {
   return [...refused].map(([name, times]) => `${times} × ${name}`).join(', ');
 }
 
+/** The guarantee that was violated; throws what is none. */
+function violationOf(err: unknown): GuaranteeViolated {
+  if (err instanceof GuaranteeViolated) return err;
+  throw err;
+}
+
 type FaultRuns = {
   readonly faults: FaultRun[];
   readonly periods: Period[];
@@ -105,9 +112,9 @@ async function runFault(
   const atSeconds = elapsed();
   const begin = performance.now();
   const detail = await work().catch((err: unknown) => {
-    if (!(err instanceof GuaranteeViolated)) throw err;
-    findings.push({ text: `${about.name} at ${atSeconds} s: ${err.message}`, subject: err });
-    return err.message;
+    const subject = violationOf(err);
+    findings.push({ text: `${about.name} at ${atSeconds} s: ${subject.message}`, subject });
+    return subject.message;
   });
   const endedAtMs = performance.now();
   const before = await measureStretch();
@@ -125,13 +132,8 @@ async function runCases(scene: Scene): Promise<Gate[]> {
   const gates: Gate[] = [];
   for (const { name, needsClock, run: work } of cases) {
     if (needsClock && !scene.system.clock) continue;
-    const findings = await work(scene).then(
-      () => [],
-      (err: unknown) => {
-        if (!(err instanceof GuaranteeViolated)) throw err;
-        return [{ text: err.message, subject: err }];
-      },
-    );
+    const violation = await work(scene).then(() => undefined, violationOf);
+    const findings = violation === undefined ? [] : [{ text: violation.message, subject: violation }];
     say(`${findings.length === 0 ? 'held' : 'VIOLATED'}: ${name}`);
     gates.push({ name, checked: 1, findings });
   }
@@ -195,7 +197,7 @@ async function run(options: Options): Promise<Report> {
     const followedFrom = await system.stores.query<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
     const clients = await createClients(system, credentials, given);
     const agents = createAgents(clients);
-    const others = [createApiKeys, createConsents, createHealthData].map((create) => create(clients));
+    const others = [createApiKeys, createConsents, createHealthData, createHelpDesk].map((create) => create(clients));
     const surfaces = [agents, createSignOffs(clients, agents), ...others];
     const load = createLoad(clients, options, surfaces);
     const scene: Scene = { system, clients, load };

@@ -1,0 +1,146 @@
+import { decodeJwt } from 'jose';
+import { type Gate, gateOf } from '../../gates.ts';
+import type { Answer, Request } from '../../http.ts';
+import { type Act, count, isLost, type Ledger, type Usable } from '../../ledger.ts';
+import { alone, anyCopy, attempt, type Clients, isCreated, REASON, type User } from '../clients.ts';
+import { issue, withdrawConsent } from '../tokens.ts';
+import { kept, living, type Surface } from './surface.ts';
+
+const PATH = '/v1/admin/users';
+const HELP = { email_changed: 'email/change', email_verified: 'email/verify', password_mail: 'password-mail' } as const;
+type Help = keyof typeof HELP;
+
+/** A person, and what was asked about the person, once each; undefined until it has ended. */
+export type Person = Pick<Usable, 'id' | 'madeAtMs'> & {
+  readonly email: string;
+  readonly to: string;
+  readonly asked: Map<Help, Pick<Act, 'sentAtMs' | 'ackedAtMs'> | undefined>;
+};
+type Events = Readonly<Record<Help, number>>;
+/** The account of a person at the end, and how many events each act has. */
+export type Account = Events & { readonly id: string; readonly email: string; readonly is_verified: boolean };
+
+const ACCOUNTS = `SELECT u.id, u.email, u."emailVerified" IS NOT NULL AS is_verified,
+    ${Object.keys(HELP).map((act) => `(count(*) FILTER (WHERE e.detail ->> 'act' = '${act}'))::int AS ${act}`)}
+  FROM users u LEFT JOIN audit_events e ON e.type = 'user.helped' AND e.target_id = u.id GROUP BY u.id`;
+
+const CHANGES = ['email_changed', 'email_verified'] as const;
+
+/** What an administrator changed has its event, and an event its change. What was acknowledged is there: that is counted. */
+export function helpedWhole(ledger: Pick<Ledger, 'rewinds'>, people: readonly Person[], all: readonly Account[]): Gate {
+  const facts = people.flatMap(({ asked, ...of }) => CHANGES.map((act) => ({ ...of, act, ...asked.get(act) })));
+  const isDue = ({ sentAtMs = 0, ackedAtMs }: (typeof facts)[number]): boolean =>
+    ackedAtMs !== undefined && !isLost(ledger, ackedAtMs) && !isLost(ledger, sentAtMs);
+  const gate = gateOf('help desk: a change is there with its event, or neither is', facts, (fact) => {
+    const { id, email, to, act } = fact;
+    const account = all.find((each) => each.id === id);
+    const wrong = (what: string) => ({ text: `person ${id}: ${what} (${JSON.stringify(account)})` });
+    if (account === undefined) return wrong('gone');
+    if (account.email !== email && account.email !== to) return wrong('the address is neither the old nor the new');
+    const isDone = act === 'email_changed' ? account.email === to : account.is_verified;
+    if (account[act] !== Number(isDone)) return wrong(`${act} is ${isDone} with ${account[act]} events`);
+    return isDue(fact) && !isDone ? wrong(`${act} was acknowledged and is missing`) : undefined;
+  });
+  return { ...gate, checked: facts.filter(isDue).length };
+}
+
+/** What was shown to who may not see it, or after it was withdrawn; undefined where nothing was. */
+type Look = { readonly shown: object | undefined; readonly answer: Answer };
+
+export const shownWrongly = (looks: readonly Look[]): Gate =>
+  gateOf('help desk: nobody is shown what is not theirs to see', looks, ({ shown, answer: { traceId, copy } }) =>
+    shown === undefined ? undefined : { text: `${JSON.stringify(shown)} shown by ${copy} (trace ${traceId})` },
+  );
+
+const once = (kind: string, event: string) => ({ kind, events: [event], isRepeatable: false, hasIdempotencyKey: true });
+
+/** People whom administrators find by a part of their address and help, until they are deleted. */
+export function createHelpDesk(clients: Clients): Surface {
+  const { authorization, issuer, ask, random, ledger } = clients;
+  const looks: Look[] = [];
+  let customer: User | undefined;
+  let last = 0;
+
+  const look = async (by: string, path: string, find: (body: Answer['body']) => object | undefined): Promise<void> => {
+    const answer = await ask(anyCopy(clients), { method: 'GET', path, headers: { authorization: by } });
+    if (answer.status === 200) looks.push({ answer, shown: find(answer.body) });
+  };
+  /** The local part is that of one person, before and after the change. */
+  const found = ({ email }: Person): string => `/v1/admin/search?q=${email.slice(0, email.indexOf('@'))}%40`;
+
+  const desk = living<Person>(clients, {
+    name: 'help desk',
+    called: 'person',
+    rows: { 'deletion of a person': `SELECT target_id AS key FROM audit_events WHERE type = 'user.deleted'` },
+    mostLive: 40,
+    perSecond: { make: 0.6, end: 0.1, show: 1 },
+    make: async () => {
+      last += 1;
+      const [email, to] = [`person-${last}@old.test`, `person-${last}@new.test`];
+      const headers = { authorization, 'idempotency-key': email };
+      const request: Request = { path: PATH, json: { email, reason: REASON }, headers };
+      const { answer, act } = await attempt(clients, once('invitation', 'user.invited'), () => request, isCreated);
+      const { ackedAtMs: madeAtMs } = act;
+      return madeAtMs === undefined ? undefined : { id: answer.body.id, madeAtMs, email, to, asked: new Map() };
+    },
+    shows: [
+      {
+        request: (person) => ({ method: 'GET', path: found(person), headers: { authorization } }),
+        accepts: ({ status, body }, { id, email, to }) => {
+          const hit = status === 200 && JSON.stringify(body.hits.find((each: { id: string }) => each.id === id) ?? '');
+          return hit === false ? undefined : hit.includes(email) || hit.includes(to);
+        },
+        after: (person) => look(issuer, found(person), ({ hits }) => hits[0]),
+      },
+    ],
+    end: {
+      kind: 'deletion of a person',
+      events: ['user.deleted'],
+      request: ({ id }) => ({ method: 'DELETE', path: `${PATH}/${id}?reason=chaos`, headers: { authorization } }),
+      // A retry after a lost answer finds nobody.
+      isDone: ({ status }) => status === 204 || status === 404,
+    },
+  });
+  const helped = () => kept(clients, desk.made).filter(({ revocations }) => revocations.length === 0);
+
+  async function help(act: Help): Promise<void> {
+    const person = random.pick(helped().filter(({ asked }) => !asked.has(act)));
+    if (person === undefined) return;
+    const { id, email, to, asked } = person;
+    asked.set(act, undefined);
+    const json = { reason: REASON, ...(act === 'email_changed' ? { email: to } : {}) };
+    const headers = { authorization, 'idempotency-key': `${email}:${act}` };
+    const request: Request = { path: `${PATH}/${id}/${HELP[act]}`, json, headers };
+    const { act: done } = await attempt(clients, once(`help: ${act}`, 'user.helped'), () => request);
+    asked.set(act, done);
+    if (done.ackedAtMs !== undefined) count(ledger, `help: ${act}`);
+  }
+
+  const withdraw = (): Promise<unknown> =>
+    alone(customer, async ({ id }) => {
+      const family = await issue(clients, id);
+      const client = family && decodeJwt(family.access[0]!.token).client_id;
+      const path = `${PATH}/${id}/consents`;
+      if (family && (await withdrawConsent(clients, family, `${path}/${client}`)))
+        await look(authorization, path, ({ consents }) =>
+          consents.find(({ client_id: of }: { readonly client_id: string }) => of === client),
+        );
+    });
+
+  const acts = (Object.keys(HELP) as Help[]).map((act) => () => help(act));
+  const helpNew = async (): Promise<void> => {
+    await desk.make();
+    for (const act of [...acts, withdraw]) await act();
+  };
+  return {
+    ...desk,
+    acts: [...desk.acts, ...acts.map((act) => [0.5, act] as const), [0.1, withdraw]],
+    prepare: async () => {
+      customer = await clients.newUser();
+      await desk.prepare();
+      await helpNew();
+    },
+    settle: () => desk.settle().then(helpNew),
+    gates: async (query) => [helpedWhole(ledger, helped(), await query<Account>(ACCOUNTS)), shownWrongly(looks)],
+  };
+}
