@@ -1,11 +1,11 @@
 import { type Command, Option } from 'commander';
 import type { LegacySystemAdapter } from '#services/wings/import/adapters/adapter.ts';
 import { adapters } from '#services/wings/import/adapters/adapters.ts';
+import type { NoticeView, RejectView } from '#services/wings/import/contract.ts';
 import { importFileUnreadable, importSourceChanged } from '#services/wings/import/errors.ts';
 import type { ImportMap } from '#services/wings/import/import-shapes.ts';
-import { countsOfRow, type NoticeView, type RejectView } from '#services/wings/import/run/imports.store.ts';
 import { counted } from '#services/wings/import/run/move-checklist.ts';
-import { readNotices, readRejected } from '#services/wings/import/run/read-imports.ts';
+import { countsOf, readNotices, readRejected } from '#services/wings/import/run/read-imports.ts';
 import { failImport, type Rehearsal, rehearseImport, runImport } from '#services/wings/import/run/run-import.ts';
 import { startImport } from '#services/wings/import/run/start-import.ts';
 import { isAppError } from '../../services/platform/define/error.ts';
@@ -149,7 +149,7 @@ async function run(
     return advance(await start());
   });
   const result: Result = {
-    counts: { ...countsOfRow(ended), factors_lost: ended.factors_lost_count ?? 0 },
+    counts: { ...countsOf(ended), factors_lost: ended.factors_lost_count ?? 0 },
     without_password: map.lazy ? 0 : (ended.hash_formats.none ?? 0),
     noticed: await readNotices(database, ended.id),
     rejects: await readRejected(database, ended.id),

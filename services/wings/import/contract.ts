@@ -65,12 +65,13 @@ const uploaded = z.strictObject({
 });
 export type UploadedFile = z.output<typeof uploaded>;
 
+/** `record` is its place among all records, from 1. */
 const place = { record: count, line: count };
-/** The first of them, in the order of the file. */
-const firstOf = {
-  rejects: z.array(z.object({ ...place, reason: z.string(), value: z.string() })),
-  noticed: z.array(z.object({ ...place, notice: z.string(), member: z.string(), value: z.string() })),
-};
+const rejected = z.object({ ...place, reason: z.string(), value: z.string() });
+const noticed = z.object({ ...place, notice: z.string(), member: z.string(), value: z.string() });
+export type RejectView = z.output<typeof rejected>;
+export type NoticeView = z.output<typeof noticed>;
+const firstOf = { rejects: z.array(rejected), noticed: z.array(noticed) };
 
 /** A file may name anyone by address: who imports may do what the account with the most rights may. */
 export const IMPORTING_ROLE = 'admin';

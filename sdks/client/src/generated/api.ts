@@ -393,6 +393,7 @@ export type ExchangeLegacySessionRequest = { readonly token: string };
 export type ExplainAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
 export type ExplainClientRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
 export type ExplainEndRequest = { readonly token: string };
+export type ExplainOwnAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
 export type Factors = { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean };
 export type FieldPolicy = { readonly role: string; readonly purpose: PhiPurpose; readonly fields: readonly string[]; readonly changed_at: string };
 export type FinishSignOffRequest = { readonly outcome: "done" | "failed"; readonly failure?: string };
@@ -483,7 +484,7 @@ export type PreparePasskeyRequest = Readonly<Record<string, never>>;
 export type PrivacyRequest = { readonly request_id: string; readonly kind: "export" | "deletion"; readonly subject_id: string; readonly state: "queued" | "done"; readonly created_at: string; readonly due_at: string; readonly finished_at: string | null; readonly receipt: { readonly event_id: string; readonly seq: number | null } | null; readonly summary: Readonly<Record<string, number>> | null };
 export type Problem = { readonly type: string; readonly title: string; readonly status: number; readonly detail?: string; readonly fix?: string; readonly message?: string; readonly code: ProblemCode; readonly retryable: boolean; readonly trace_id: string; readonly problems?: readonly { readonly at: string; readonly why: string }[] };
 export type PublicJwk = { readonly kty: "RSA" | "EC" | "OKP"; readonly use: "sig"; readonly alg: "RS256" | "ES256" | "EdDSA"; readonly kid: string; readonly n?: string; readonly e?: string; readonly crv?: string; readonly x?: string; readonly y?: string };
-export type PushAuthorizationRequestRequest = { readonly response_type?: string; readonly redirect_uri?: string; readonly scope?: string; readonly state?: string; readonly nonce?: string; readonly code_challenge?: string; readonly code_challenge_method?: string; readonly response_mode?: string; readonly prompt?: string; readonly max_age?: string; readonly login_hint?: string; readonly id_token_hint?: string; readonly acr_values?: string; readonly claims?: string; readonly resource?: string; readonly dpop_jkt?: string; readonly request?: string; readonly request_uri?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
+export type PushAuthorizationRequestRequest = { readonly redirect_uri?: string; readonly response_type?: string; readonly response_mode?: string; readonly scope?: string; readonly state?: string; readonly code_challenge?: string; readonly code_challenge_method?: string; readonly nonce?: string; readonly prompt?: string; readonly max_age?: string; readonly login_hint?: string; readonly id_token_hint?: string; readonly acr_values?: string; readonly claims?: string; readonly resource?: string; readonly dpop_jkt?: string; readonly request?: string; readonly request_uri?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
 export type PushAuthorizationRequestResponse = { readonly request_uri: string; readonly expires_in: number };
 export type PutAsConsoleRequest = unknown;
 export type QueueUse = { readonly queue: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_seconds: number };
@@ -1066,6 +1067,8 @@ export type Operations = {
   "GET /v1/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListOwnAgentsResponse };
   /** Kill an agent that acts for you, and revoke its tokens and those it exchanged */
   "POST /v1/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
+  /** Explain why requests of an agent that acts for you were refused in the last 7 days */
+  "GET /v1/agents/{agent_id}/why": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: ExplainOwnAgentRefusalsResponse };
   /** Report that the calling agent runs, and what it can do */
   "POST /v1/agents/heartbeat": { readonly input: { readonly body: RecordHeartbeatRequest }; readonly answer: Agent };
   /** Report alerts as the webhook receiver of Alertmanager does */

@@ -305,6 +305,7 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'explainAgentRefusals',
   'explainClientRefusals',
   'explainEnd',
+  'explainOwnAgentRefusals',
   'explainSignIn',
   'export-events',
   'exportAccount',

@@ -4,8 +4,9 @@ import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.t
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { findAdapter } from '../adapters/adapters.ts';
+import type { RejectView } from '../contract.ts';
 import { importMap } from '../import-shapes.ts';
-import { type ImportRow, type RejectView, readRejects } from './imports.store.ts';
+import { type ImportRow, readRejects } from './imports.store.ts';
 import { type ImportInput, type ImportPorts, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 

@@ -3,6 +3,7 @@ import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { NoticeView, RejectView } from '../contract.ts';
 import type { SourceDigest } from '../import-shapes.ts';
 import type { LineNotice, Reject } from './plan-batch.ts';
 
@@ -248,18 +249,9 @@ export const insertNotices = async (tx: Sql, id: string, notices: readonly LineN
   if (notices.length > 0) await tx.query(noticesInsert, [id, JSON.stringify(notices)]);
 };
 
-export type NoticeView = {
-  /** Place among all records, from 1. */
-  readonly record: number;
-  readonly line: number;
-  readonly notice: string;
-  readonly member: string;
-  readonly value: string;
-};
 export const readNoticeRows = (sql: Sql, id: string, limit: number): Promise<NoticeView[]> =>
   sql.query<NoticeView>(noticesRead, [id, limit]);
 
-export type RejectView = Pick<NoticeView, 'record' | 'line' | 'value'> & { readonly reason: string };
 export const readRejects = (sql: Sql, id: string, limit: number): Promise<RejectView[]> =>
   sql.query<RejectView>(rejectsRead, [id, limit]);
 

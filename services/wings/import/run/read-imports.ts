@@ -2,12 +2,11 @@ import { holds } from '#services/core/authority/callers.ts';
 import { usersRead } from '#services/core/identity/permissions.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
+import type { NoticeView, RejectView } from '../contract.ts';
 import { importUnknown } from '../errors.ts';
 import {
   countsOfRow,
   type ImportRow,
-  type NoticeView,
-  type RejectView,
   readImportRow,
   readImportsPage,
   readNoticeRows,
@@ -19,6 +18,8 @@ const IMPORTS_SHOWN = 50;
 /** Rejected records, and notices, in an answer. */
 export const REJECTS_SHOWN = 100;
 
+export const countsOf = (row: ImportRow) => ({ ...countsOfRow(row), factors_lost: row.factors_lost_count });
+
 /** An import as operators and clients see it. */
 const importView = (row: ImportRow) => ({
   import_id: row.id,
@@ -26,7 +27,7 @@ const importView = (row: ImportRow) => ({
   status: row.state,
   /** Percent of the bytes of the source. */
   progress: row.state === 'done' ? 100 : percentOf(row),
-  counts: { ...countsOfRow(row), factors_lost: row.factors_lost_count },
+  counts: countsOf(row),
   notices: { ...row.notices },
   reject_reasons: { ...row.reject_reasons },
   hash_formats: { ...row.hash_formats },
