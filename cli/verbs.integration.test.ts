@@ -193,10 +193,7 @@ describe('on a running product', () => {
     expect((await signIn()).status).toBe(200);
     await queryRows(database_url, 'DELETE FROM users WHERE email = $1', [user.email]);
     expect((await signIn()).status).toBe(401);
-    expect(await json(['demo', 'seed'])).toEqual({
-      credentials_file: product.ready.credentials_file,
-      migrations: [],
-    });
+    expect(await json(['demo', 'seed'])).toEqual({ credentials_file: product.ready.credentials_file, migrations: [] });
     expect(JSON.parse(readFileSync(product.ready.credentials_file, 'utf8')).user).toEqual(user);
     expect((await signIn()).status).toBe(200);
   });

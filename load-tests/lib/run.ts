@@ -43,12 +43,7 @@ export function startRun(command: string): (versions?: Readonly<Record<string, s
       memoryGb: Math.round(totalmem() / 2 ** 30),
       kernel: release(),
     },
-    versions: {
-      node: process.versions.node,
-      openssl: process.versions.openssl,
-      ...versionsOf(PACKAGES),
-      ...versions,
-    },
+    versions: { node: process.versions.node, openssl: process.versions.openssl, ...versionsOf(PACKAGES), ...versions },
     loadAverage: { before, after: loadavg()[0]! },
   });
 }

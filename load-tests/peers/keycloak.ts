@@ -33,9 +33,7 @@ async function home({ say }: BenchContext): Promise<string> {
   await prepare(
     'Maven did not bring Keycloak',
     ['mvn', '-B', '-q', COPY, artifact, `-DoutputDirectory=${cacheFolder}`],
-    {
-      cwd: cacheFolder,
-    },
+    { cwd: cacheFolder },
   );
   const zip = join(cacheFolder, archive);
   const sum = createHash('sha256').update(readFileSync(zip)).digest('hex');

@@ -11,13 +11,7 @@ import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 import { bindWaiting, callWaiting, made, serve } from './route-harness.ts';
 
-const thingSold = defineError({
-  code: 'thing_sold',
-  status: 409,
-  title: 'Sold',
-  cause: 'It is sold.',
-  fix: 'Ask.',
-});
+const thingSold = defineError({ code: 'thing_sold', status: 409, title: 'Sold', cause: 'It is sold.', fix: 'Ask.' });
 
 describe('an address', () => {
   test('without a route is 404, and with another method 405 with the allowed methods', async () => {

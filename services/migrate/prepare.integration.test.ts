@@ -69,11 +69,7 @@ test('dev-credentials.json works, has mode 0600, and stays the same at the next 
   expect(await credentials()).toEqual(first);
   expect(await rows('SELECT count(*) FROM audit_outbox')).toEqual(events);
 
-  const harness = await startIdentityHarness({
-    databaseUrl,
-    redisUrl,
-    authSecret: ensureAuthSecret(dataDir),
-  });
+  const harness = await startIdentityHarness({ databaseUrl, redisUrl, authSecret: ensureAuthSecret(dataDir) });
   try {
     for (const login of [first.user, first.admin])
       expect((await send(harness, 'POST', '/api/auth/signin', { body: login })).status).toBe(200);

@@ -158,11 +158,7 @@ test('a file that was dropped is verified too, and a changed one says which cont
     page
       .getByLabel('Bundle of a report')
       .last()
-      .setInputFiles({
-        name,
-        mimeType: 'application/json',
-        buffer: Buffer.from(content),
-      });
+      .setInputFiles({ name, mimeType: 'application/json', buffer: Buffer.from(content) });
   await choose('good.json', text);
   await page.getByRole('button', { name: 'Verify', exact: true }).click();
   await page.getByText('The bundle is valid').waitFor();

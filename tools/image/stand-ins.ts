@@ -176,11 +176,7 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
     lines: ['ENV PATH=/usr/lib/postgresql/18/bin:/usr/bin:/usr/sbin:/bin:/sbin', 'STOPSIGNAL SIGINT', ...ENTRY],
     files: entry('postgres'),
   },
-  redis: {
-    of: 'Redis of Debian sid',
-    base: stores,
-    lines: ['WORKDIR /data', 'CMD ["redis-server"]'],
-  },
+  redis: { of: 'Redis of Debian sid', base: stores, lines: ['WORKDIR /data', 'CMD ["redis-server"]'] },
   'nginxinc/nginx-unprivileged': {
     of: 'nginx of Debian sid; where Docker’s resolver (127.0.0.11) does not exist, the entry point names that of the network',
     base: stores,

@@ -68,11 +68,7 @@ const OTHERS: readonly {
     may: ['SELECT'],
     reason: 'the command line shows pending migrations to every login',
   },
-  {
-    of: ['worker'],
-    may: ['SELECT'],
-    reason: 'the rehearsal of a restore copies every table',
-  },
+  { of: ['worker'], may: ['SELECT'], reason: 'the rehearsal of a restore copies every table' },
   {
     of: ['log_sealer'],
     tables: ['audit_outbox_default'],

@@ -158,12 +158,7 @@ export const CHROMIUM: SystemProgram = {
     '/Applications/Chromium.app/Contents/MacOS',
     '/opt/google/chrome',
   ],
-  packages: {
-    'apt-get': ['chromium'],
-    dnf: ['chromium'],
-    apk: ['chromium'],
-    brew: ['--cask google-chrome'],
-  },
+  packages: { 'apt-get': ['chromium'], dnf: ['chromium'], apk: ['chromium'], brew: ['--cask google-chrome'] },
   why: 'the tests of the pages need a real browser',
   errorCode: 'no_chromium',
   orElse: 'or put a Chromium or Chrome on PATH',

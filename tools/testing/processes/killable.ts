@@ -147,10 +147,7 @@ async function work(options: WorkOptions): Promise<void> {
   const done = await works[options.work]();
   const statements = dieAt(options.killPoint ?? null);
   moveClock(options.clockOffsetMs ?? 0);
-  const ports = createTestPorts(options.url, {
-    ...portsOptions(options),
-    applicationName: sessionName(process.pid),
-  });
+  const ports = createTestPorts(options.url, { ...portsOptions(options), applicationName: sessionName(process.pid) });
   const answer = await done(ports, options);
   process.send?.({ statements: statements(), ...answer });
   await ports.end();

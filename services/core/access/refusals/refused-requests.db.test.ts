@@ -114,11 +114,7 @@ test('no secret, code, token or address reaches the database, wherever a client 
     for (const error of errors)
       counts.add(
         error,
-        asked(clientId, {
-          endpoint,
-          sent: hostile,
-          credentials: { isNamed: true, by: 'client_secret_post', secret },
-        }),
+        asked(clientId, { endpoint, sent: hostile, credentials: { isNamed: true, by: 'client_secret_post', secret } }),
       );
   const values = [
     Object.create(null),

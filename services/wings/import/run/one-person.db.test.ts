@@ -68,11 +68,7 @@ async function rehearsed(rows: readonly object[]) {
     yield Buffer.from(ndjson(rows));
   }
   const adapter = findAdapter('ndjson') as NonNullable<ReturnType<typeof findAdapter>>;
-  const { counts } = await rehearseImport(harness.ports, {
-    adapter,
-    map: importMap.parse(MAP),
-    stream: stream(),
-  });
+  const { counts } = await rehearseImport(harness.ports, { adapter, map: importMap.parse(MAP), stream: stream() });
   return counts;
 }
 
