@@ -1,12 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
-beforeAll(async () => {
-  harness = await openCliHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openCliHarness);
 
 const json = (...args: readonly string[]) => harness.json(args);
 

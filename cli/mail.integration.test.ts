@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { createFileOutbox, mailFolderOf } from '../services/platform/mail/file-outbox.ts';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
-beforeAll(async () => {
-  harness = await openCliHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openCliHarness);
 
 const sallyport = (...args: string[]) => harness.sallyport(['mail', ...args]);
 

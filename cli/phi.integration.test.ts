@@ -1,13 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
-import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
+import { KEK, openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
-beforeAll(async () => {
-  harness = await openCliHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openCliHarness);
 
 const phi = (args: readonly string[], input = '') =>
   runCli(

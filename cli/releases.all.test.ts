@@ -1,16 +1,13 @@
 import { once } from 'node:events';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { version } from '../observability/version.ts';
 import { readMigrations } from '../services/platform/postgres/migration-files.ts';
 import { createEmptyDatabase, queryRows } from '../tools/testing/harness/ports.ts';
 import { startCli } from '../tools/testing/processes/run-cli.ts';
-import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
+import { KEK, openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
-beforeAll(async () => {
-  harness = await openCliHarness({ SALLYPORT_BUILD: 'abc123' });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => openCliHarness({ SALLYPORT_BUILD: 'abc123' }));
 
 const sallyport = (...args: readonly string[]) => harness.sallyport(args);
 

@@ -1,23 +1,16 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { defineAuditEvent } from '../services/platform/define/audit-event.ts';
 import { known } from '../services/platform/define/audit-member.ts';
 import { checkControls } from '../services/wings/compliance/check-controls.ts';
-import {
-  type ComplianceHarness,
-  openComplianceHarness,
-  systemCaller,
-} from '../services/wings/compliance/compliance-harness.ts';
+import { openComplianceHarness, systemCaller } from '../services/wings/compliance/compliance-harness.ts';
 import { controls } from '../services/wings/compliance/controls/all.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 // A declaration that lets an address in a leaf, as leaves of earlier versions may have it.
 defineAuditEvent({ type: 'test.noted', detail: { note: known('ada@people.test') }, meaning: 'A test.' });
 
-let harness: ComplianceHarness;
-beforeAll(async () => {
-  harness = await openComplianceHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openComplianceHarness);
 
 const sallyport = (...args: readonly string[]) =>
   runCli(['violations', ...args], {

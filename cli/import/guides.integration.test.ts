@@ -3,18 +3,17 @@ import { createReadStream, globSync, readFileSync } from 'node:fs';
 import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { betterAuthRows } from '#services/core/identity/sessions/better-auth-rows-harness.ts';
 import { findAdapter } from '#services/wings/import/adapters/adapters.ts';
-import { type CliHarness, openCliHarness } from '../cli-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openCliHarness } from '../cli-harness.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FIXTURES = join(ROOT, 'services/wings/import/adapters/fixtures');
-let harness: CliHarness;
-beforeAll(async () => {
-  harness = await openCliHarness({ BETTER_AUTH_SECRET: 'an-auth-secret-of-more-than-thirty-two-characters' });
-});
-afterAll(() => harness?.close());
+const harness = opened(() =>
+  openCliHarness({ BETTER_AUTH_SECRET: 'an-auth-secret-of-more-than-thirty-two-characters' }),
+);
 
 const pages = globSync('docs/how-to/move-from-*.md', { cwd: ROOT }).sort();
 const kindOf = (page: string): string => /move-from-(.+)\.md/.exec(page)?.[1] as string;

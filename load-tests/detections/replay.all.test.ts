@@ -1,22 +1,19 @@
 // About: services/core/security/
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
-import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
+import { openDetectionHarness } from '#services/core/security/detection-harness.ts';
 // Declares every event: members of others are sealed as one hidden value.
 import '#services/modules.ts';
 import { findInHistory } from '#services/core/security/history/find-in-history.ts';
 import type { Statement } from '#services/platform/define/statement.ts';
 import { openCountryTable } from '#services/platform/geo/country-table.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { makeSet } from './make-set.ts';
 import { replay } from './replay.ts';
 
 const SET = { seed: 7, signIns: 1_000, to: Date.parse('2026-11-20T00:00:00Z') };
 
-let harness: DetectionHarness;
-beforeAll(async () => {
-  harness = await openDetectionHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openDetectionHarness);
 
 test('the same seed makes the same set', () => {
   const countryOf = openCountryTable(undefined);

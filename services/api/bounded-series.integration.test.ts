@@ -1,14 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expect, test } from 'vitest';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { basicHeader, type Sent, send } from '#tools/testing/http-client.ts';
 import type { Operation } from '#tools/testing/openapi-check.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
-beforeAll(async () => {
-  harness = await startProductHarness({ WORKER_COPIES: '1' });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => startProductHarness({ WORKER_COPIES: '1' }));
 
 const METHODS = ['GET', 'POST', 'PUT', 'DELETE', 'PATCH', 'OPTIONS', 'HEAD'] as const;
 const random = (): string => randomBytes(9).toString('base64url');

@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type AgentHarness, openAgentHarness } from '../wings/agents/agent-harness.ts';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { openAgentHarness } from '../wings/agents/agent-harness.ts';
 import { AgentService } from './agent-service.ts';
 
-let harness: AgentHarness;
-beforeAll(async () => {
-  harness = await openAgentHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openAgentHarness);
 
 test('validateAgentCredentials accepts the secret of a live agent and no other', async () => {
   const service = new AgentService({ ...harness, wings: { leftOut: [] } });

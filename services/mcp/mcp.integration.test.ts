@@ -1,20 +1,17 @@
 import { request } from 'node:http';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killAgent } from '../wings/agents/manage-agents.ts';
 import { countEventHours } from '../wings/monitoring/count-event-hours.ts';
 import { measureProgress } from '../wings/monitoring/progress/measure-progress.ts';
 import { recordProgress } from '../wings/monitoring/progress/record-progress.ts';
-import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
 
-let harness: McpHarness;
-beforeAll(async () => {
-  harness = await openMcpHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openMcpHarness);
 
 /** One call of revision 2026-07-28 over HTTP. */
 const call = (token: string, name: string, input: object = {}, meta: object = {}, id: unknown = 1) =>

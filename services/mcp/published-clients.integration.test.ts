@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
-import { type ClientsHarness, openClientsHarness } from './clients-harness.ts';
+import { openClientsHarness } from './clients-harness.ts';
 
-let harness: ClientsHarness;
-beforeAll(async () => {
-  harness = await openClientsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openClientsHarness);
 
 type Published = {
   /** The body of its registration, as the client publishes it. */

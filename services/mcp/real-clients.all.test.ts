@@ -4,16 +4,13 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import * as current from '@modelcontextprotocol/client';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { environmentOf, findPython, pythonIn } from '#tools/checks/python-environment.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { repositoryRoot } from '../platform/local/data-dir.ts';
-import { type ClientsHarness, openClientsHarness } from './clients-harness.ts';
+import { openClientsHarness } from './clients-harness.ts';
 
-let harness: ClientsHarness;
-beforeAll(async () => {
-  harness = await openClientsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openClientsHarness);
 
 /** What the test uses of an SDK. Three versions of it have no type in common. */
 type Connected = {

@@ -1,15 +1,11 @@
 // About: services/pages/
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
 import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
-import {
-  type BrowserHarness,
-  expectReadable,
-  openBrowserHarness,
-  PAGES_ORIGIN,
-} from '#tools/testing/harness/browser.ts';
+import { expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { ageSessions, section, signedInWithout, status, unfold } from './own-account-harness.ts';
 import { button, formPage, heading, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
 
@@ -17,11 +13,7 @@ const PASSWORD = 'seven quiet rivers of tin';
 const IPHONE =
   'Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.1 Mobile/15E148 Safari/604.1';
 
-let harness: BrowserHarness;
-beforeAll(async () => {
-  harness = await openBrowserHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openBrowserHarness);
 
 test.each([true, false])('a user sees and changes the account, with JavaScript: %s', async (javaScriptEnabled) => {
   const user = await signUp({ api: harness.api.url });

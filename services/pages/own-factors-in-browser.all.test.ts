@@ -1,18 +1,15 @@
 // About: services/pages/ services/core/identity/factors/
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
+import { expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { ageSessions, isInSight, section, signedInWithout, status, unfold } from './own-account-harness.ts';
 import { addAuthenticator, button, heading, seen, signInOn, textOf } from './pages-harness.ts';
 
-let harness: BrowserHarness;
-beforeAll(async () => {
-  harness = await openBrowserHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openBrowserHarness);
 
 test('a user adds and removes an authenticator app; a wrong first code loses neither its key nor its recovery codes', async () => {
   const user = await signUp({ api: harness.api.url });

@@ -1,19 +1,16 @@
 // About: services/pages/ services/wings/signoff/
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
+import { expectReadable, openBrowserHarness } from '#tools/testing/harness/browser.ts';
 import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { button, heading, newPagesAgent, seen } from './pages-harness.ts';
 
 const OWNER = newEmail();
-let harness: BrowserHarness;
-beforeAll(async () => {
-  harness = await openBrowserHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openBrowserHarness);
 
 async function newReviewer() {
   const id = await insertPerson(harness.api, newEmail());

@@ -1,22 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { jobsOf, scheduledJobs } from '#jobs/schedules.ts';
 import { WINGS } from '#services/platform/config/wings.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type Product, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { type Product, startProductHarness } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const leftOutEndpoints = await collectEndpoints('wings');
 const ALL = { WORKER_COPIES: '1', MCP_COPIES: '1' };
 
-let harness: ProductHarness;
-beforeAll(async () => {
-  harness = await startProductHarness({ ...ALL, SALLYPORT_LEAVE_OUT: WINGS.join(',') });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => startProductHarness({ ...ALL, SALLYPORT_LEAVE_OUT: WINGS.join(',') }));
 
 /** The memory of all processes, pages that several share counted in part, MB. */
 const memoryOf = ({ ready: { pids }, supervisorPid }: Product): number =>

@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { lookBeforeScrape } from '#observability/metrics/scrape-looks.ts';
 import type { TestPorts } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Clock } from '../core/ports.ts';
 import { tokenPurges } from '../core/tokens/clean-up-expired-tokens.ts';
 import { defineStatement } from '../platform/define/statement.ts';
 import { watchCleanup } from './cleanup-gauges.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const lags = async (): Promise<Record<string, number>> => {
   await lookBeforeScrape();

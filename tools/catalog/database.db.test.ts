@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { expect, test } from 'vitest';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { owners, readRelations, readRoutines, tables } from './database.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 test('every table of the database has a model and exactly one owner', async () => {
   const rows = await ports.raw<{ name: string }>(

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import {
   bodiesOf,
   expectRefused,
@@ -10,16 +10,13 @@ import {
   sendTo,
   textPlaces,
 } from '#tools/testing/fixtures/hostile-bodies.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectErrorForm, expectProblem, type Received } from '#tools/testing/http-client.ts';
 import type { Operation } from '#tools/testing/openapi-check.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
-let harness: ProductHarness;
-beforeAll(async () => {
-  harness = await startProductHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(startProductHarness);
 afterEach(() => harness.expectUnharmed());
 
 type Work<T> = (each: T) => Promise<void>;

@@ -1,14 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { expectProblem } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
-import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
+import { openAdminHarness, reason } from './admin-harness.ts';
 
-let harness: AdminHarness;
-beforeAll(async () => {
-  harness = await openAdminHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openAdminHarness);
 
 describe('Idempotency-Key', () => {
   const once = (path: string, key: string, json: object) =>

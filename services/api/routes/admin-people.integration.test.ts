@@ -1,15 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { claimsIn, refresh, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { expectProblem, type Json } from '#tools/testing/http-client.ts';
-import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
-let harness: AdminHarness;
-beforeAll(async () => {
-  harness = await openAdminHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openAdminHarness);
 
 const verdict = (token: string) => verdictOn({ api: harness.copy.url }, token);
 

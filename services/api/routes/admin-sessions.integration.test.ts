@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { claimsIn, refresh, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type AdminHarness, doneBy, openAdminHarness, reason } from './admin-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { doneBy, openAdminHarness, reason } from './admin-harness.ts';
 
-let harness: AdminHarness;
-beforeAll(async () => {
-  harness = await openAdminHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openAdminHarness);
 
 const verdict = (token: string) => verdictOn({ api: harness.copy.url }, token);
 

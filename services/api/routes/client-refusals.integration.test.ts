@@ -1,13 +1,10 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { Json } from '#tools/testing/http-client.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type AdminHarness, openAdminHarness } from './admin-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openAdminHarness } from './admin-harness.ts';
 
-let harness: AdminHarness;
-beforeAll(async () => {
-  harness = await openAdminHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openAdminHarness);
 
 const written = () => harness.copy.ports.clientRefusals.write();
 const whyOf = async (clientId: string): Promise<Json> => {

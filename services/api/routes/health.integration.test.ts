@@ -1,11 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { events, type FeedHarness, openFeedHarness } from './revocations-harness.ts';
+import { describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { events, openFeedHarness } from './revocations-harness.ts';
 
-let harness: FeedHarness;
-beforeAll(async () => {
-  harness = await openFeedHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFeedHarness);
 
 describe('health', () => {
   test('is live and ready without a credential; a draining copy is not ready and still live', async () => {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { COME_BACK_SCRIPT } from '#services/pages/page-script.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
@@ -9,13 +9,10 @@ import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { ALLOW, browserOf, challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { send } from '#tools/testing/http-client.ts';
-import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
-let harness: CodeHarness;
-beforeAll(async () => {
-  harness = await openCodeHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openCodeHarness);
 
 const errorAt = (shown: Shown) => Object.fromEntries(shown.leftFor?.searchParams ?? []);
 

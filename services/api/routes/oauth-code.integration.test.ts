@@ -1,6 +1,6 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import { signUp, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
@@ -8,13 +8,10 @@ import { API_URL } from '#tools/testing/harness/api.ts';
 import { ALLOW, browserOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { send } from '#tools/testing/http-client.ts';
-import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
-let harness: CodeHarness;
-beforeAll(async () => {
-  harness = await openCodeHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openCodeHarness);
 
 /** Sends requests for the issuer's host name to the copy under test. */
 const viaApi = {

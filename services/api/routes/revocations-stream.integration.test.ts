@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { FEED_ANSWER_LIMIT } from '#services/core/revocations/revocation-feed.ts';
-import { events, type FeedHarness, type FeedPayload, openFeedHarness } from './revocations-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { events, type FeedPayload, openFeedHarness } from './revocations-harness.ts';
 
-let harness: FeedHarness;
-beforeAll(async () => {
-  harness = await openFeedHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFeedHarness);
 beforeEach(() => expect.poll(() => harness.streams.count()).toBe(0));
 
 describe('GET /v1/revocations/stream', () => {

@@ -1,13 +1,10 @@
 import { decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { FEED_ANSWER_LIMIT } from '#services/core/revocations/revocation-feed.ts';
-import { type FeedHarness, type FeedPayload, ISSUER, openFeedHarness, STALENESS_MS } from './revocations-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { type FeedPayload, ISSUER, openFeedHarness, STALENESS_MS } from './revocations-harness.ts';
 
-let harness: FeedHarness;
-beforeAll(async () => {
-  harness = await openFeedHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFeedHarness);
 
 describe('GET /v1/revocations', () => {
   test('an outside verifier reads every kind of entry from a compact JWS with the published keys', async () => {

@@ -1,20 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { ProviderAccount } from '#tools/testing/fakes/oidc-provider.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { type Browser, openBrowser, type Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
-import { openSocialHarness, providerAccount, type SocialHarness } from '#tools/testing/harness/social.ts';
+import { openSocialHarness, providerAccount } from '#tools/testing/harness/social.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 /** The headers of a browser's navigation. */
 const LOOKS_AT_PAGES = { accept: 'text/html,*/*;q=0.8' };
 const LISTED = 'https://app.example.test';
 
-let harness: SocialHarness;
-beforeAll(async () => {
-  harness = await openSocialHarness({ CORS_ORIGINS: LISTED });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => openSocialHarness({ CORS_ORIGINS: LISTED }));
 
 /** A user with an authenticator app who may also sign in by the provider. */
 async function linkedWithApp(): Promise<{ readonly who: ProviderAccount; readonly uri: string }> {

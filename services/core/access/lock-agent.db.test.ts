@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type AgentHarness, openAgentHarness } from '#services/wings/agents/agent-harness.ts';
+import { expect, test } from 'vitest';
+import { openAgentHarness } from '#services/wings/agents/agent-harness.ts';
 import { killAgent } from '#services/wings/agents/manage-agents.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { lockAgent } from './lock-agent.ts';
 
-let harness: AgentHarness;
-beforeAll(async () => {
-  harness = await openAgentHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openAgentHarness);
 
 const waiting = (count: number) =>
   expect

@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { CERTIFICATE, derOf } from '#tools/testing/fakes/client-certificates.ts';
 import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
 import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Caller } from '../ports.ts';
 import { readClient, rotateClientSecret, updateClient } from './manage-clients.ts';
-import { CALLBACK, type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
+import { CALLBACK, openClientHarness } from './manage-clients-harness.ts';
 import { readClientLogo } from './read-client-logo.ts';
 
-let harness: ClientHarness;
-beforeAll(async () => {
-  harness = await openClientHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openClientHarness);
 
 const reason = 'test';
 /** A caller with only these permissions. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { CONSOLE_CLIENT_ID, FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller } from '../ports.ts';
 import type { ClientChanges } from './client-record.ts';
@@ -14,13 +15,9 @@ import {
   rotateClientSecret,
   updateClient,
 } from './manage-clients.ts';
-import { CALLBACK, type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
+import { CALLBACK, openClientHarness } from './manage-clients-harness.ts';
 
-let harness: ClientHarness;
-beforeAll(async () => {
-  harness = await openClientHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openClientHarness);
 beforeEach(() => {
   harness.reloads = 0;
 });

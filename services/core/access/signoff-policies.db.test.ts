@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { declareApplication, deleteApplication, listApplications } from './manage-applications.ts';
-import { type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
+import { openClientHarness } from './manage-clients-harness.ts';
 import { hasChanges } from './plan-application.ts';
 import type { SignOffPolicy } from './signoff-policy-shapes.ts';
 
-let harness: ClientHarness;
-beforeAll(async () => {
-  harness = await openClientHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openClientHarness);
 
 const reason = 'test';
 const DEPLOY: SignOffPolicy = {

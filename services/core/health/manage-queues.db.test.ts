@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { loadList } from '#services/modules.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { drainQueue, type QueueAdmin, recordQueueChange, retryDeadLetters } from './manage-queues.ts';
 import type { DeadLetter } from './queues-contract.ts';
 import { withRowLetters } from './row-dead-letters.ts';
 
 const rowLetters = await loadList('deadLetters');
-let base: OwnPorts;
-beforeAll(async () => {
-  base = await openTestPorts();
-});
-afterAll(() => base?.end());
+const base = opened(openTestPorts);
 beforeEach(() => base.raw('DELETE FROM logout_tokens'));
 
 const changesOf = (queue: string) =>

@@ -1,10 +1,11 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
-import { type KeyHarness, type KeyRow, keySettings, openKeyHarness, SKEW_MS } from './key-harness.ts';
+import { type KeyRow, keySettings, openKeyHarness, SKEW_MS } from './key-harness.ts';
 import type { KeyRing } from './key-ring.ts';
 import { readKeyWarnings } from './key-warnings.ts';
 import { listKeys, readSignedAlgorithms } from './list-keys.ts';
@@ -14,11 +15,7 @@ import { rotateSigningKeys } from './rotate-signing-keys.ts';
 const DAY_SECONDS = 86_400;
 const HOLD_SECONDS = 60 + SKEW_MS / 1_000;
 
-let harness: KeyHarness;
-beforeAll(async () => {
-  harness = await openKeyHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openKeyHarness);
 beforeEach(() => harness.empty());
 
 const withAdditional = (

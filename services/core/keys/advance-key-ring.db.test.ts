@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere, runMortal } from '#tools/testing/processes/killable.ts';
 import { advanceKeyRing } from './advance-key-ring.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { type KeyHarness, type KeyRow, keySettings, openKeyHarness } from './key-harness.ts';
+import { type KeyRow, keySettings, openKeyHarness } from './key-harness.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
@@ -11,11 +12,7 @@ const DAY_SECONDS = 86_400;
 const TWO_DAYS_MS = 2 * DAY_SECONDS * 1_000;
 const KEY_ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64');
 
-let harness: KeyHarness;
-beforeAll(async () => {
-  harness = await openKeyHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openKeyHarness);
 
 /** Whether its private key exists. */
 const isOpen = ({ privateKey }: KeyRow): boolean => privateKey !== '';

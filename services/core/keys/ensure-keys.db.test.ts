@@ -1,18 +1,11 @@
 import { createPrivateKey } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
-import {
-  KEY_AUDIENCE,
-  KEY_SECRET,
-  type KeyHarness,
-  type KeyRow,
-  keySettings,
-  openKeyHarness,
-  SKEW_MS,
-} from './key-harness.ts';
+import { KEY_AUDIENCE, KEY_SECRET, type KeyRow, keySettings, openKeyHarness, SKEW_MS } from './key-harness.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { sharedSecretPurpose } from './key-timeline.ts';
 import { readKeyWarnings } from './key-warnings.ts';
@@ -25,11 +18,7 @@ import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 import { serverSecretPurposes } from './secrets/server-secrets.ts';
 
-let harness: KeyHarness;
-beforeAll(async () => {
-  harness = await openKeyHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openKeyHarness);
 beforeEach(() => harness.empty());
 
 describe('first start', () => {

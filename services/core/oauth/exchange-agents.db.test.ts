@@ -1,22 +1,19 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { agentCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { AgentCaller } from '../authority/callers.ts';
 import { issuePair } from '../tokens/issue/issue-pair.ts';
-import { type IssuingHarness, openIssuingHarness } from '../tokens/issuing-harness.ts';
+import { openIssuingHarness } from '../tokens/issuing-harness.ts';
 import { exchangeToken } from './exchange-token.ts';
 
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
-let harness: IssuingHarness;
-beforeAll(async () => {
-  harness = await openIssuingHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIssuingHarness);
 
 async function newAgent(): Promise<{ readonly agent: AgentCaller; readonly owner: Person; readonly token: string }> {
   const owner = await newPerson(harness);

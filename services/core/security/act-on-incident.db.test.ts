@@ -1,19 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { callerAt, clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { admitSignIn, countSignInFailure } from '../identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '../ports.ts';
 import { type ActedOn, actOn } from './act-on-incident.ts';
-import { type DetectionHarness, openDetectionHarness } from './detection-harness.ts';
+import { openDetectionHarness } from './detection-harness.ts';
 import { accountTakeover, credentialStuffing, impossibleTravel } from './detections.ts';
 import type { IncidentSubject } from './incident-shapes.ts';
 import { raiseIncident } from './raise-incident.ts';
 import { unlockUser } from './unlock-user.ts';
 
-let harness: DetectionHarness;
-beforeAll(async () => {
-  harness = await openDetectionHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openDetectionHarness);
 
 type ActingDetection = typeof accountTakeover | typeof credentialStuffing | typeof impossibleTravel;
 

@@ -1,18 +1,15 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { runSuperseded } from '#services/platform/errors.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Transact } from '../ports.ts';
 import { detectIncidents } from './detect-incidents.ts';
-import { type DetectionHarness, never, openDetectionHarness } from './detection-harness.ts';
+import { never, openDetectionHarness } from './detection-harness.ts';
 import { failureOfEvent } from './evaluate-event.ts';
 import { listUnevaluated, retryEvent } from './retry-unevaluated.ts';
 
-let harness: DetectionHarness;
-beforeAll(async () => {
-  harness = await openDetectionHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openDetectionHarness);
 afterEach(() => harness.rows('DROP TRIGGER IF EXISTS poison ON incidents'));
 
 /** Inserting an incident about a matching subject raises this fault in the database. */

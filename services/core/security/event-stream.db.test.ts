@@ -1,9 +1,10 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
-import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
+import { openLogHarness } from '#tools/testing/harness/log.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { newestEventSeq } from '../audit/read/list-events.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import type { Caller, Log, Sql } from '../ports.ts';
@@ -13,11 +14,7 @@ const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const system: Caller = { kind: 'system', name: 'test', request };
 const allowed = async (): Promise<boolean> => true;
 
-let harness: OwnLogHarness;
-beforeAll(async () => {
-  harness = await openLogHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openLogHarness);
 
 /** Writes events, seals them and returns the seq of the newest. */
 async function seal(count: number, type = 'test.done'): Promise<number> {

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Caller } from '../ports.ts';
 import {
   type Detection,
@@ -13,11 +14,7 @@ import { acknowledgeIncident, closeIncident, listIncidents, readIncident } from 
 import { isIncidentOpen } from './open-incidents.ts';
 import { raiseIncident } from './raise-incident.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const { request } = testCaller;
 type Declared = typeof refreshTokenReuse | typeof stateRewoundDetected | typeof tokenReplay;

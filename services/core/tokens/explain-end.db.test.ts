@@ -1,23 +1,20 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { callerFrom } from '#tools/testing/fixtures/families.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { compromiseKey } from '../keys/compromise-key.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { type AccessTokenClaims, signAccessToken } from './access-token.ts';
 import { type ExplainPorts, explainEnd } from './explain-end.ts';
 import { issueClientToken } from './issue/issue-client-token.ts';
-import { type IssuingHarness, openIssuingHarness } from './issuing-harness.ts';
+import { openIssuingHarness } from './issuing-harness.ts';
 import { refreshToken } from './refresh/refresh-token.ts';
 import { type RevokeInput, revokeToken } from './revoke/revoke-token.ts';
 
-let harness: IssuingHarness;
-beforeAll(async () => {
-  harness = await openIssuingHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIssuingHarness);
 
 const why = (token: string, changes: Partial<ExplainPorts> = {}) =>
   explainEnd({ ...harness.ports, ...changes }, { token });

@@ -1,17 +1,14 @@
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { readMigrations } from './migration-files.ts';
 import { rehearseMigrations } from './rehearse-migrations.ts';
 
 const NEXT = fileURLToPath(new URL('../../../tools/testing/fixtures/next-release', import.meta.url));
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 test('migrations of a next release are applied, taken back and applied again in a copy with the rows, until a hold finds some', async () => {
   const [baseline, ...own] = await readMigrations();

@@ -1,12 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { expect, test } from 'vitest';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { openRestoreTarget } from './table-copies.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const USERS = 2_000;
 const users = { table: 'users', columns: ['id', 'email'] };

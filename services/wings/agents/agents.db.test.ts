@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { updateClient } from '#services/core/access/manage-clients.ts';
 import { createClientRefusals } from '#services/core/access/refusals/count-refusals.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { type AgentHarness, openAgentHarness } from './agent-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openAgentHarness } from './agent-harness.ts';
 import { recordHeartbeatEndpoint } from './contract.ts';
 import {
   explainAgentRefusals,
@@ -20,11 +21,7 @@ import {
 import { registerAgent } from './register-agent.ts';
 import { validateAgentCredentials } from './validate-agent-credentials.ts';
 
-let harness: AgentHarness;
-beforeAll(async () => {
-  harness = await openAgentHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openAgentHarness);
 
 const reason = 'test';
 const clientOf = async (agentId: string) =>

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { quietLog } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { checkControls } from './check-controls.ts';
-import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
+import { openComplianceHarness, systemCaller } from './compliance-harness.ts';
 import type { MachineControl, Observation } from './control.ts';
 import { isMachine } from './control.ts';
 import { controls } from './controls/all.ts';
@@ -10,11 +11,7 @@ import { readControls } from './list-controls.ts';
 import { createProbeMemory } from './probes/probe-memory.ts';
 import type { CheckResult } from './run-check.ts';
 
-let harness: ComplianceHarness;
-beforeAll(async () => {
-  harness = await openComplianceHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openComplianceHarness);
 
 const { signal } = new AbortController();
 const passing: Observation = { population: 1, exceptions: [], observed: { seen: 1 } };

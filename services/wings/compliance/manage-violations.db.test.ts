@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 import { known } from '#services/platform/define/audit-member.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { checkControls } from './check-controls.ts';
-import { type ComplianceHarness, openComplianceHarness, systemCaller } from './compliance-harness.ts';
+import { openComplianceHarness, systemCaller } from './compliance-harness.ts';
 import { isMachine, type MachineControl, type Observation } from './control.ts';
 import { controls } from './controls/all.ts';
 import { acceptViolation, acknowledgeViolation, assignViolation, listViolations } from './manage-violations.ts';
@@ -17,11 +18,7 @@ defineAuditEvent({
   meaning: 'A test.',
 });
 
-let harness: ComplianceHarness;
-beforeAll(async () => {
-  harness = await openComplianceHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openComplianceHarness);
 beforeEach(() =>
   harness.pastTriggers(
     'DELETE FROM compliance_violations',

@@ -1,13 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { expect, test } from 'vitest';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { readControls } from './list-controls.ts';
 import { readSecurityScore } from './read-security-score.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const store = (control: string, status: string) =>
   ports.raw(

@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { internalError, storeUnavailable } from '#services/platform/errors.ts';
 import { clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { auditMcpCall } from './audit-mcp-call.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const OWNER = '0190b1d4-0000-7000-8000-000000000001';
 const call = { method: 'tools/call', name: 'list_signing_keys' };

@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { purgeAtOnce } from '#services/core/shared/purge-harness.ts';
 import { clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { listSignOffs, readSignOff } from './read-signoff.ts';
-import { ARGUMENTS, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
+import { ARGUMENTS, openSignOffHarness } from './signoff-harness.ts';
 import { signOffPurge } from './signoffs.store.ts';
 
-let harness: SignOffHarness;
-beforeAll(async () => {
-  harness = await openSignOffHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openSignOffHarness);
 
 const refusal = (code: string) => ({ code });
 

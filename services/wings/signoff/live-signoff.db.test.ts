@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { killAgent } from '../agents/manage-agents.ts';
 import { finishSignOff } from './finish-signoff.ts';
-import { ACT, ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
+import { ACT, ARGUMENTS, type Asking, openSignOffHarness } from './signoff-harness.ts';
 import { startSignOff } from './start-signoff.ts';
 
-let harness: SignOffHarness;
-beforeAll(async () => {
-  harness = await openSignOffHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openSignOffHarness);
 
 const start = (id: string, agent: Asking) =>
   startSignOff(harness, { signoff_id: id, act: ACT, arguments: ARGUMENTS }, agent);

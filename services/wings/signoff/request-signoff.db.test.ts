@@ -1,20 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { rotateClientSecret, updateClient } from '#services/core/access/manage-clients.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { agentCaller, clientCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { registerAgent } from '../agents/register-agent.ts';
 import type { SignOffView } from './contract.ts';
 import { readSignOffNames } from './read-names.ts';
 import { requestSignOff } from './request-signoff.ts';
-import { ACT, ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
+import { ACT, ARGUMENTS, type Asking, openSignOffHarness } from './signoff-harness.ts';
 
-let harness: SignOffHarness;
-beforeAll(async () => {
-  harness = await openSignOffHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openSignOffHarness);
 
 const reason = 'test';
 const permissions = new Set(['agents:manage', 'clients:manage', 'signoffs:request']);

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { oauthTokenEndpoint, pushAuthorizationRequestEndpoint } from '#services/core/oauth/contract.ts';
 import { deviceGrantDenied, deviceGrantPending } from '#services/core/oauth/errors.ts';
 import { purge } from '#services/core/shared/purge.ts';
@@ -6,6 +6,7 @@ import { dpopNonceRequired } from '#services/core/tokens/dpop/dpop-errors.ts';
 import { scopeInvalid } from '#services/core/tokens/errors.ts';
 import { clientUnauthenticated, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { rotateClientSecret } from '../manage-clients.ts';
 import { type ClientHarness, openClientHarness } from '../manage-clients-harness.ts';
 import { createClientRefusals, type RefusedRequest } from './count-refusals.ts';
@@ -13,11 +14,7 @@ import { refusalLines } from './operations.ts';
 import { explainClientRefusals, listClientRefusals } from './read-client-refusals.ts';
 import { clientRefusalPurge } from './refusals.store.ts';
 
-let harness: ClientHarness;
-beforeAll(async () => {
-  harness = await openClientHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openClientHarness);
 
 const DAY_MS = 86_400_000;
 /** A request of this client to the token endpoint. */

@@ -1,20 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { clientDeleted } from '#services/core/access/audit-events.ts';
 import { userLogin } from '#services/core/identity/audit-events.ts';
 import { familyEnded, tokenIssued, tokenRevoked } from '#services/core/tokens/audit-events.ts';
-import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
+import { openLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { type AuditDetail, recordEvent } from '../record-event.ts';
 import { sealEvents } from '../seal/seal-events.ts';
 import { validateAuditTrail } from '../trail/validate-audit-trail.ts';
 import { listEvents } from './list-events.ts';
 
-let harness: OwnLogHarness;
-beforeAll(async () => {
-  harness = await openLogHarness();
-});
-afterAll(() => harness?.end());
+const harness = opened(openLogHarness);
 
 type Leaf = { readonly personal?: Record<string, string>; readonly target?: object; readonly detail: object };
 type Event = Parameters<typeof recordEvent>[2];

@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createLogGauges, watchBacklog } from './log-gauges.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const gauge = (name: string): number | undefined =>
   registry.collect().find((metric) => metric.name === name)?.series[0]?.value;

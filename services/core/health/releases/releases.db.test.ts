@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { executeRollback } from './execute-rollback.ts';
 import { listReleases, maintainVersionHistory, type NewRelease } from './maintain-version-history.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const deploy = (version: string, build: string | null = null): NewRelease => ({
   kind: 'deploy',

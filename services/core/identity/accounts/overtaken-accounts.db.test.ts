@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { anonymous, openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { inviteAgain } from '../admin/invite-user.ts';
@@ -13,11 +14,7 @@ import { unlockAccount } from './unlock-account.ts';
 import { readProfile } from './update-profile.ts';
 import { verifyEmail } from './verify-email.ts';
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 
 const person = ({ hasPassword = true } = {}) => harness.signedIn({ hasPassword, isVerified: false });
 

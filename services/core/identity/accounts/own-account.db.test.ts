@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { anonymous, openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { changeEmail } from './change-email.ts';
 import { deleteAccount } from './delete-account.ts';
 import { changeProfile, readProfile, updateProfile } from './update-profile.ts';
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 beforeEach(() => harness.rows(`DELETE FROM user_roles WHERE role = 'admin'`));
 
 const image = 'https://people.test/ada.png';

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { anonymous, openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { changePassword } from './change-password.ts';
 import { acceptInvitation, resetPassword } from './password-by-code.ts';
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 
 const reset = (token: string, password = newPassword()) =>
   outcomeOf(resetPassword(harness.deps, { token, newPassword: password }, anonymous));

@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Tx } from '#services/core/ports.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { anonymous } from '#tools/testing/harness/people.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { issueCode } from '../mail/one-time-codes.ts';
 import { readTypedCode } from './read-typed-code.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const WRONG = 'BBBB-BBBB';
 

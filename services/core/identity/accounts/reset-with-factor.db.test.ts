@@ -1,22 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createApiKey } from '#services/core/api-keys/create-api-key.ts';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { endUserSessions } from '../admin/end-user-sessions.ts';
 import { resetFactors } from '../admin/reset-factors.ts';
 import { confirmTotpEnrolment, enrolTotp } from '../factors/enrol-totp.ts';
-import {
-  anonymous,
-  cookieOf,
-  type FactorsHarness,
-  type Holder,
-  openFactorsHarness,
-} from '../factors/factors-harness.ts';
+import { anonymous, cookieOf, type Holder, openFactorsHarness } from '../factors/factors-harness.ts';
 import { registerPasskey } from '../factors/register-passkey.ts';
 import { signInWithPasskey } from '../factors/sign-in-with-passkey.ts';
 import type { CodePurpose } from '../mail/one-time-codes.store.ts';
@@ -29,11 +24,7 @@ import { acceptInvitation, resetPassword } from './password-by-code.ts';
 import { unlockAccount } from './unlock-account.ts';
 import { verifyEmail } from './verify-email.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 type Who = Pick<Holder, 'id' | 'email'>;
 const verified = (id: string) => harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);

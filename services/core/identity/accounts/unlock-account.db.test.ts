@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail } from '#tools/testing/flows/flows.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { anonymous, openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { knownDevice } from '../sign-in/device-cookie.ts';
@@ -10,11 +11,7 @@ import { requestPasswordReset, requestUnlock, sendVerificationEmail } from './as
 import { offerUnlock } from './offer-unlock.ts';
 import { unlockAccount } from './unlock-account.ts';
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 
 /** A user with this many counted wrong passwords. */
 async function locked(failures = 7) {

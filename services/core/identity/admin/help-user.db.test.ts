@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { describe, expect, test } from 'vitest';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { verifyEmail } from '../accounts/verify-email.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
@@ -12,11 +13,7 @@ import { inviteUser } from './invite-user.ts';
 const reason = 'seen in person';
 const newEmail = () => `new-${crypto.randomUUID()}@people.test`;
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 
 const admin = () => harness.signedIn({ roles: ['admin'] });
 const helpOf = async (id: string) => (await harness.eventsOf(id)).filter(({ type }) => type === 'user.helped');

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { createUser } from '../accounts/create-user.ts';
 import type { NewInvitation } from '../contracts/invitation-contract.ts';
@@ -10,11 +11,7 @@ import { inviteAgain, inviteUser } from './invite-user.ts';
 const reason = 'begins on Monday';
 const invitationSeconds = 3_600;
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 
 const ports = () => ({ ...harness.deps, invitationSeconds });
 const invite = (given: Partial<NewInvitation> = {}, caller = harness.system) =>

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { grantRole, removeRole } from './assign-role.ts';
@@ -12,11 +13,7 @@ import { showUser } from './read-users.ts';
 
 const reason = 'left the company';
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 beforeEach(() => harness.rows(`DELETE FROM user_roles WHERE role = 'admin'`));
 
 const admin = () => harness.signedIn({ roles: ['admin'] });

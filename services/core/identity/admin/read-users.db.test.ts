@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 import { readUserState } from '../users/read-user-state.ts';
 import { listUsers, showUser } from './read-users.ts';
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 
 describe('the list of accounts', () => {
   // Created a day apart, the last one newest; the two of the third day at the same moment.

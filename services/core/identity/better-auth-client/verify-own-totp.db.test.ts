@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { enrolTotp } from '../factors/enrol-totp.ts';
-import { cookieOf, type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { cookieOf, openFactorsHarness } from '../factors/factors-harness.ts';
 import { verifyOwnTotp } from './verify-own-totp.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const send = (code: string, caller: Caller) =>
   verifyOwnTotp(harness.deps, { code, signal: AbortSignal.timeout(10_000) }, caller);

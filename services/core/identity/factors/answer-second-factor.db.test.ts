@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { AppError } from '#services/platform/define/error.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { type TestAssurance, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { cutOff, overtaken } from '#tools/testing/overtaken.ts';
 import { admitAgain, admitSession } from '../sessions/admit-session.ts';
@@ -13,14 +14,10 @@ import { findByCookie } from '../sessions/read-session.ts';
 import { assuranceOfSession } from '../sessions/session-assurance.ts';
 import { PASSWORD_ALONE } from '../users/assurance.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
-import { type AppHolder, anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
+import { type AppHolder, anonymous, cookieOf, openFactorsHarness } from './factors-harness.ts';
 import { registerPasskey } from './register-passkey.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 type Asked = { readonly challenge: string; readonly factors: readonly string[] };
 

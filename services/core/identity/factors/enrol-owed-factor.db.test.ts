@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { AppError } from '#services/platform/define/error.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { signIn } from '../sign-in/sign-in.ts';
 import { answerSecondFactor } from './answer-second-factor.ts';
 import { offerOwedFactor } from './enrol-owed-factor.ts';
-import { anonymous, type FactorsHarness, type Holder, openFactorsHarness } from './factors-harness.ts';
+import { anonymous, type Holder, openFactorsHarness } from './factors-harness.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 /** A user who owes a second factor since an import. */
 async function debtor(): Promise<Holder> {

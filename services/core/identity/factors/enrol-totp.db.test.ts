@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { resetFactors } from '../admin/reset-factors.ts';
 import { findByCookie } from '../sessions/read-session.ts';
@@ -17,11 +18,7 @@ import { removePasskey, removeTotpFactor } from './remove-factor.ts';
 import { renewRecoveryCodes } from './renew-recovery-codes.ts';
 import { verifyCode } from './verify-code.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness({ MFA_REQUIRED_ROLES: 'admin' });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => openFactorsHarness({ MFA_REQUIRED_ROLES: 'admin' }));
 
 const { request } = testCaller;
 const eventsOf = async (id: string) =>

@@ -1,13 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { cutOff, overtaken, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { upgradeDigest } from '../passwords/hash-password.ts';
 import { factorsOf } from '../sessions/admit-session.ts';
 import { confirmTotpEnrolment, enrolTotp } from './enrol-totp.ts';
-import { anonymous, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
+import { anonymous, openFactorsHarness } from './factors-harness.ts';
 import { preparePasskey, registerPasskey } from './register-passkey.ts';
 import { removePasskey } from './remove-factor.ts';
 import { signInWithPasskey } from './sign-in-with-passkey.ts';
@@ -15,11 +16,7 @@ import { verifyOwnPassword } from './verify-own-password.ts';
 
 const END_SESSIONS = 'DELETE FROM sessions WHERE "userId" = $1';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const passkeysOf = async (id: string) =>
   (await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [id])).length;

@@ -1,22 +1,19 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type Cbor, cbor, createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import type { PasskeyResponse } from '../sessions/passkey-ceremonies.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { anonymous, cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
+import { anonymous, cookieOf, openFactorsHarness } from './factors-harness.ts';
 import { listFactors, listPasskeys, renamePasskey } from './own-factors.ts';
 import { preparePasskey, registerPasskey } from './register-passkey.ts';
 import { askForPasskey, signInWithPasskey } from './sign-in-with-passkey.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const isLive = async (cookie: string) => (await findByCookie(harness.deps, cookie)) !== null;
 const passkeysOf = async (id: string) =>

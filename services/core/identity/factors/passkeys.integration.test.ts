@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { act, answer, enrolled } from '#tools/testing/flows/factor-flows.ts';
@@ -12,13 +12,10 @@ import {
   send,
 } from '#tools/testing/harness/identity.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 
-let harness: IdentityHarness;
-beforeAll(async () => {
-  harness = await openIdentityHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIdentityHarness);
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const origin = OWN_ORIGIN;

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { act, answer, enable, enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { readSession, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#tools/testing/harness/identity.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { listSessions } from '../sessions/manage-sessions.ts';
 import { readSessionRow } from '../sessions/sessions.store.ts';
 
-let harness: IdentityHarness;
-beforeAll(async () => {
-  harness = await openIdentityHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIdentityHarness);
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const countOf = async (table: string, column: string, userId: string): Promise<number> =>

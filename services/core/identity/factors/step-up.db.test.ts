@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { findByCookie } from '../sessions/read-session.ts';
-import { cookieOf, type FactorsHarness, openFactorsHarness } from './factors-harness.ts';
+import { cookieOf, openFactorsHarness } from './factors-harness.ts';
 import { type StepUpInput, stepUp } from './step-up.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const refused = (input: StepUpInput, caller: Caller) => outcomeOf(stepUp(harness.deps, input, caller));
 const events = (id: string) =>

@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { act, enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#tools/testing/harness/identity.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: IdentityHarness;
-beforeAll(async () => {
-  harness = await openIdentityHarness({ env: { MFA_REQUIRED_ROLES: 'admin' } });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => openIdentityHarness({ env: { MFA_REQUIRED_ROLES: 'admin' } }));
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const stepUp = (cookie: string, body: object) => act(harness, cookie, '/api/auth/step-up', body);

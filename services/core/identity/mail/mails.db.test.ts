@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { LanguageTag } from '#services/platform/define/languages.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type MailRequest, writeMail } from './mails.ts';
 import type { CodePurpose } from './one-time-codes.store.ts';
 import { findCode } from './one-time-codes.ts';
 import type { Letter } from './render-mail.ts';
 
 const PUBLIC_URL = 'https://api.sallyport.test';
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 /** Writes a mail as the worker does. @param id of the row; the same for another attempt */
 const write = (

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail } from '#tools/testing/flows/flows.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { takeVoidedUnlock } from '../accounts/offer-unlock.ts';
 import type { CodePurpose } from './one-time-codes.store.ts';
 import { deleteCodes, deleteCodesOf, findNewestCode } from './one-time-codes.store.ts';
@@ -15,11 +16,7 @@ import {
   redeemCode,
 } from './one-time-codes.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 async function person(): Promise<{ id: string; email: string }> {
   const [id, email] = [ports.random.uuid(), newEmail()];

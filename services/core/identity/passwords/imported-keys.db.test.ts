@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
-import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openFactorsHarness } from '../factors/factors-harness.ts';
 import { importedKeyPurge } from './imported-keys.store.ts';
 import { createImportedKeys, storeImportedKey } from './imported-keys.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const store = (key: Uint8Array): Promise<string> =>
   harness.deps.transact((tx) => storeImportedKey(tx, harness.deps, key));

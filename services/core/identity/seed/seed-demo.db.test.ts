@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { clientSecretHash } from '#services/core/access/access-directory.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openFactorsHarness } from '../factors/factors-harness.ts';
 import { type SeedClient, type SeedUser, seedDemo } from './seed-demo.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const admission = { clientPrefix: 'test', knownDevice: true };
 const client: SeedClient = {

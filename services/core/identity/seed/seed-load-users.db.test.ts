@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Ports } from '#services/core/ports.ts';
 import { refreshToken } from '#services/core/tokens/refresh/refresh-token.ts';
 import { newPassword } from '#tools/testing/flows/flows.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { anonymous, type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { anonymous, openFactorsHarness } from '../factors/factors-harness.ts';
 import { LOAD_USER_DOMAIN, type LoadUser, seedLoadUsers } from './seed-load-users.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const password = newPassword();
 /** More than one transaction's worth. */

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { admitted, insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { lockUser } from '../users/accounts.store.ts';
 import type { LiveSession } from './live-session.ts';
@@ -11,11 +12,7 @@ import { makeRoom } from './make-room.ts';
 import { findByCookie } from './read-session.ts';
 
 const LIMIT = 3;
-let harness: PeopleHarness;
-beforeAll(async () => {
-  harness = await openPeopleHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => openPeopleHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } }));
 
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 type SignedIn = Awaited<ReturnType<typeof openSessionFor>>;

@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readSession, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#tools/testing/harness/identity.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const LIMIT = 3;
 
-let harness: IdentityHarness;
-beforeAll(async () => {
-  harness = await openIdentityHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => openIdentityHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } }));
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const sessionsOf = async (userId: string): Promise<string[]> =>

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { admitted, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import {
   anonymous,
@@ -17,11 +18,7 @@ import { holdForRenewal } from './hold-for-renewal.ts';
 import type { SignInAnswer } from './open-session.ts';
 import { findByCookie } from './read-session.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const rows: FactorsHarness['rows'] = (text, values) => harness.rows(text, values);
 type Named = Pick<Holder, 'email' | 'cookie'>;

@@ -1,5 +1,5 @@
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import {
   csrfOf,
@@ -12,13 +12,10 @@ import {
   signUp,
 } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#tools/testing/harness/identity.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { sessionCaller } from './read-session.ts';
 
-let harness: IdentityHarness;
-beforeAll(async () => {
-  harness = await openIdentityHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIdentityHarness);
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 /** What a read of the session returns; undefined if it is rejected. */

@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { isAppError } from '#services/platform/define/error.ts';
-import { anonymous, openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { anonymous, openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { UNNAMED } from '../users/assurance.ts';
 import { admitCarriedSession, carryOverSession } from './carry-over-session.ts';
 
-let harness: PeopledHarness;
-beforeAll(async () => {
-  harness = await openPeopledHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopledHarness);
 
 const carry = (userId: string, sessionId: string | null = null) =>
   harness.deps.auth.transact(async (tx) => {

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { signerKeyId, writeFirebaseDigest } from '#services/platform/hasher/formats/firebase-scrypt.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { openFactorsHarness } from '../factors/factors-harness.ts';
 import { storeImportedKey } from '../passwords/imported-keys.ts';
 import { signIn } from './sign-in.ts';
 
@@ -23,11 +24,7 @@ const FIREBASE = writeFirebaseDigest({
   hash: firebase.hash,
 });
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 let networks = 0;
 const enter = (email: string, text: string): Promise<string> =>

@@ -1,20 +1,17 @@
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createAccessDirectory } from '#services/core/access/access-directory.ts';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
 import type { Caller, HashAdmission, PasswordHasher } from '#services/core/ports.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { cookieOf, type FactorsHarness, type Holder, openFactorsHarness } from '../factors/factors-harness.ts';
+import { cookieOf, type Holder, openFactorsHarness } from '../factors/factors-harness.ts';
 import { type SignInInput, type SignInPorts, signIn } from './sign-in.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 let networks = 0;
 /** A user on a network without failures. */

@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { callerAt, testCaller } from '#tools/testing/harness/ports.ts';
-import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openFactorsHarness } from '../factors/factors-harness.ts';
 import { findByCookie } from '../sessions/read-session.ts';
 import { userCaller } from './finish-sign-in.ts';
 import { signOut } from './sign-out.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const liveOf = (userId: string) =>
   harness.rows(

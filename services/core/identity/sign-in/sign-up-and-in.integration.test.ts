@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { PasswordHasher } from '#services/core/ports.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { readSession, redisKeyOf, sessionTokenOf, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#tools/testing/harness/identity.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: IdentityHarness;
-beforeAll(async () => {
-  harness = await openIdentityHarness({ around: { hasher: watched } });
-});
-afterAll(() => harness?.close());
+const harness = opened(() => openIdentityHarness({ around: { hasher: watched } }));
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 

@@ -1,22 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { earlierResult, idempotentRequest, keepResult } from '#services/core/tokens/issue/idempotency.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { cookieOf, type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { cookieOf, openFactorsHarness } from '../factors/factors-harness.ts';
 import type { SignInAnswer, SignInDraft } from '../sessions/open-session.ts';
 import { type SignUpInput, type SignUpPending, type SignUpPorts, signUp } from './sign-up.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const home = callerAt('198.51.100.7');
 const newPerson = (): { readonly email: string; readonly password: string; readonly name: string } => ({
@@ -26,7 +23,7 @@ const newPerson = (): { readonly email: string; readonly password: string; reado
 });
 const join = (input: SignUpInput, ports: Partial<SignUpPorts> = {}, caller: Caller = home) =>
   signUp({ ...harness.deps, ...ports }, input, caller);
-const opened = (answer: SignInAnswer | SignUpPending): SignInAnswer => {
+const sessionIn = (answer: SignInAnswer | SignUpPending): SignInAnswer => {
   if ('status' in answer.body) throw new Error('nothing was opened');
   return answer as SignInAnswer;
 };
@@ -53,7 +50,7 @@ describe('signing up', () => {
     const person = newPerson();
     let answer: SignInAnswer | undefined;
     const mails = await mailsSince(async () => {
-      answer = opened(await join({ ...person, email: person.email.toUpperCase() }));
+      answer = sessionIn(await join({ ...person, email: person.email.toUpperCase() }));
     });
     const { body, setCookie } = answer as SignInAnswer;
     expect(mails).toEqual(['verify_email']);
@@ -77,13 +74,13 @@ describe('signing up', () => {
 
   test('is allowed without a name', async () => {
     const { email, password } = newPerson();
-    expect(opened(await join({ email, password })).body.user.name).toBe('');
+    expect(sessionIn(await join({ email, password })).body.user.name).toBe('');
   });
 
   test('ends the browser’s previous session (session fixation)', async () => {
     const before = await harness.person();
     const person = newPerson();
-    const { body } = opened(await join({ ...person, cookie: before.cookie }));
+    const { body } = sessionIn(await join({ ...person, cookie: before.cookie }));
     expect(await sessionsOf(before.email)).toEqual([]);
     expect(await sessionsOf(person.email)).toEqual([body.session.id]);
     const [family] = await harness.rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [
@@ -187,8 +184,8 @@ describe('with required verification', () => {
 describe('a retry with the same Idempotency-Key', () => {
   test('gets the first session, and makes no browser known: the account may have another owner by now', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
-    const first = opened(await join(person));
-    const again = opened(await join(person));
+    const first = sessionIn(await join(person));
+    const again = sessionIn(await join(person));
     expect(again.body).toMatchObject({ user: { id: first.body.user.id }, session: { id: first.body.session.id } });
     const isDevice = (line: string): boolean => line.startsWith('sallyport.device=');
     expect([first.setCookie.filter(isDevice).length, again.setCookie.some(isDevice)]).toEqual([1, false]);
@@ -204,7 +201,7 @@ describe('a retry with the same Idempotency-Key', () => {
     const kept = await earlierResult<SignInDraft>(sql, request);
     const family = { refreshToken: 'of the release before', refreshExpiresInSeconds: 61 };
     await keepResult(sql, random, request, 201, { ...kept, family });
-    const { tokens } = opened(await join({ ...person, idempotencyKey })).body;
+    const { tokens } = sessionIn(await join({ ...person, idempotencyKey })).body;
     expect([tokens.refresh_token, tokens.refresh_expires_in]).toEqual(['of the release before', 61]);
     expect(Object.keys(kept?.family ?? {})).toEqual(Object.keys(family));
   });
@@ -219,7 +216,7 @@ describe('a retry with the same Idempotency-Key', () => {
     const [kept, lost] = [{ ...newPerson(), idempotencyKey: randomUUID() }, newPerson()];
     for (const person of [kept, lost])
       await expect(join(person, unsigned())).rejects.toMatchObject({ code: 'signing_unavailable' });
-    const { body, setCookie } = opened(await join(kept));
+    const { body, setCookie } = sessionIn(await join(kept));
     expect(await sessionsOf(kept.email)).toEqual([body.session.id]);
     expect((await harness.callerBy(cookieOf({ setCookie }))).sessionId).toBe(body.session.id);
     expect([await usersOf(lost.email), await sessionsOf(lost.email)]).toEqual([[expect.anything()], []]);
@@ -231,7 +228,7 @@ describe('a retry with the same Idempotency-Key', () => {
     await expect(join(person, { clock: { ...harness.deps.clock, now } })).rejects.toMatchObject({
       code: 'signing_unavailable',
     });
-    const { body } = opened(await join(person));
+    const { body } = sessionIn(await join(person));
     expect(Math.abs((decodeJwt(body.tokens.access_token).iat as number) - Date.now() / 1_000)).toBeLessThan(60);
     expect(await sessionsOf(person.email)).toEqual([body.session.id]);
   });
@@ -252,6 +249,6 @@ describe('a retry with the same Idempotency-Key', () => {
     const keyRing = { ...harness.deps.keyRing, assertSigns };
     await expect(join(person, { keyRing })).rejects.toMatchObject({ code: 'signing_unavailable' });
     expect(await usersOf(person.email)).toEqual([]);
-    opened(await join(person));
+    sessionIn(await join(person));
   });
 });

@@ -1,16 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { listLinkedAccounts, unlinkAccount } from './linked-accounts.ts';
 
-let harness: PeopleHarness;
-beforeAll(async () => {
-  harness = await openPeopleHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openPeopleHarness);
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);

@@ -1,27 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import type { ProviderAccount } from '#tools/testing/fakes/oidc-provider.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { newPassword, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import {
-  expectRefusedSignIn,
-  openSocialHarness,
-  providerAccount,
-  type SocialHarness,
-} from '#tools/testing/harness/social.ts';
+import { expectRefusedSignIn, openSocialHarness, providerAccount } from '#tools/testing/harness/social.ts';
 import { cookieOf, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { unlinkAccount } from './linked-accounts.ts';
 
-let harness: SocialHarness;
-beforeAll(async () => {
-  harness = await openSocialHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openSocialHarness);
 
 test('a provider with missing settings is refused at start with name and fix, not at a sign-in', async () => {
   const startWith = (providers: object): Promise<ApiCopy> =>

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { NOW, tokenHarness } from '#tools/testing/harness/token.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf, outcomeOfCall } from '#tools/testing/outcome.ts';
 import { CLIENT_AHEAD_SECONDS } from '../client-clock.ts';
 import type { DpopProof } from './dpop-proof.ts';
 import { consumeProof, verifyProof } from './use-dpop-proof.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const { tokenSettings } = tokenHarness().ports;
 const use = (jkt: string, jti: string) => consumeProof({ hotSql: ports.sql, tokenSettings }, { jkt, jti } as DpopProof);

@@ -1,17 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { type RevokeInput, revokeToken } from '../revoke/revoke-token.ts';
 import { readToken } from './read-token.ts';
 
-let harness: IssuingHarness;
-beforeAll(async () => {
-  harness = await openIssuingHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIssuingHarness);
 
 const tokenOf = async () => {
   const person = await newPerson(harness);

@@ -1,17 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { insertSession, insertUser } from '#tools/testing/fixtures/families.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { createFamily, type NewFamily } from './create-family.ts';
 import { endFamiliesOfUserAtClient } from './end-family.ts';
 import { countFamilies, familiesOfSessions } from './list-families.ts';
 
-let harness: IssuingHarness;
-beforeAll(async () => {
-  harness = await openIssuingHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIssuingHarness);
 
 const newUser = () => insertUser(harness.stores.pools.main);
 const newSession = (userId: string) => insertSession(harness.stores.pools.main, userId);

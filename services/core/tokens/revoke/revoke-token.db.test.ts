@@ -1,25 +1,22 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { createRevocationSet } from '#services/core/revocations/revocation-set.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
-import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { createFamily } from '../refresh/create-family.ts';
 import { revokeOAuthToken } from './revoke-oauth-token.ts';
 import { type RevokeInput, revokeToken } from './revoke-token.ts';
 
-let harness: IssuingHarness;
-beforeAll(async () => {
-  harness = await openIssuingHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openIssuingHarness);
 
 type User = Extract<Caller, { kind: 'user' }>;
 const callerOf = ({ id, sessionId, bearer }: Person, changes: Partial<User> = {}): User => ({

@@ -1,13 +1,10 @@
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ImportHarness, openImportHarness } from '../run/import-harness.ts';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { openImportHarness } from '../run/import-harness.ts';
 import { plainDocument } from './mongo.ts';
 
-let harness: ImportHarness;
-beforeAll(async () => {
-  harness = await openImportHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openImportHarness);
 
 const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 const MAP = {

@@ -1,21 +1,18 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hash } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FactorsHarness, openFactorsHarness } from '#services/core/identity/factors/factors-harness.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openFactorsHarness } from '#services/core/identity/factors/factors-harness.ts';
 import { signIn } from '#services/core/identity/sign-in/sign-in.ts';
 import { callerAt, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { importMap } from '../import-shapes.ts';
 import { runImport } from '../run/run-import.ts';
 import { startImport } from '../run/start-import.ts';
 import { findAdapter } from './adapters.ts';
 
-let harness: FactorsHarness;
-beforeAll(async () => {
-  harness = await openFactorsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openFactorsHarness);
 
 const fixture = (name: string): string => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), 'utf8');
 const hashConfig = fixture('firebase-hash-config.txt');

@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
-import { type ImportHarness, openImportHarness, RP_ID } from './import-harness.ts';
+import { openImportHarness, RP_ID } from './import-harness.ts';
 import { readNotices } from './read-imports.ts';
 import { rehearseImport } from './run-import.ts';
 
-let harness: ImportHarness;
-beforeAll(async () => {
-  harness = await openImportHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openImportHarness);
 
 const HASH = '$2b$04$5FwdUnNkPe/WI8cG7CpY1OKKIxtWoKxgJLgZPLAajZ3tQI4HYlRcW';
 const HASH_CONFIG = 'hash_config { algorithm: BCRYPT }';

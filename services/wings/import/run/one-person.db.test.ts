@@ -1,15 +1,12 @@
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
-import { type ImportHarness, openImportHarness } from './import-harness.ts';
+import { openImportHarness } from './import-harness.ts';
 import { rehearseImport } from './run-import.ts';
 
-let harness: ImportHarness;
-beforeAll(async () => {
-  harness = await openImportHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openImportHarness);
 
 const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });

@@ -1,22 +1,19 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import type { Fence } from '#services/core/ports.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { importMap } from '../import-shapes.ts';
 import { advanceImports } from './advance-imports.ts';
-import { type ImportHarness, openImportHarness } from './import-harness.ts';
+import { openImportHarness } from './import-harness.ts';
 import { readImport, readImportWithRejects, readRejectLines } from './read-imports.ts';
 import { rehearseUpload } from './rehearse-upload.ts';
 import { requestImport } from './request-import.ts';
 
 const HASH = '$2b$04$5FwdUnNkPe/WI8cG7CpY1OKKIxtWoKxgJLgZPLAajZ3tQI4HYlRcW';
-let harness: ImportHarness;
-beforeAll(async () => {
-  harness = await openImportHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openImportHarness);
 
 const fence: Fence = { number: 1, hold: async () => {} };
 const signal = new AbortController().signal;

@@ -1,20 +1,17 @@
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
-import { type ImportHarness, openImportHarness, RP_ID } from './import-harness.ts';
+import { openImportHarness, RP_ID } from './import-harness.ts';
 import { readImport } from './read-imports.ts';
 import { readMoves } from './read-move.ts';
 import { rehearseImport, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
-let harness: ImportHarness;
-beforeAll(async () => {
-  harness = await openImportHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openImportHarness);
 
 const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });

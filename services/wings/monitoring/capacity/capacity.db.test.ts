@@ -1,13 +1,10 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { expect, test } from 'vitest';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { readSizes } from './capacity.store.ts';
 import { readCapacity } from './read-capacity.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 test('the forecast reads whole days, and says what is missing while there are fewer than seven', async () => {
   const capacity = await readCapacity(ports);
   expect(capacity).toMatchObject({ sampled_hour: null, days_needed: 7, advice: [], rules_checked: 0 });

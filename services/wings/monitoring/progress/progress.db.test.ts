@@ -1,19 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { recordIncident } from '#services/core/security/record-incident.ts';
 import { readSecurityScore } from '#services/wings/compliance/read-security-score.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { countEventHours } from '../count-event-hours.ts';
 import { measureProgress } from './measure-progress.ts';
 import { readAuthenticationProgress, readComponentProgress, readSecurityMetrics } from './read-progress.ts';
 import { type ProgressReport, recordProgress } from './record-progress.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 
 const MINUTE_MS = 60_000;
 const START = Date.now();

@@ -1,20 +1,17 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { declareApplication, deleteApplication } from '#services/core/access/manage-applications.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
+import { type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
 import { collectAlerts } from './collect-alerts.ts';
 import { acknowledgeAlert, listAlerts, resolveAlert } from './manage-alerts.ts';
 import { createSilence, endSilence, listSilences } from './manage-silences.ts';
 import { listAlertTargets, removeAlertTarget, updateAlertTarget } from './manage-targets.ts';
 import { receiveAlertmanager } from './receive-alertmanager.ts';
 
-let harness: AlertsHarness;
-beforeAll(async () => {
-  harness = await openAlertsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openAlertsHarness);
 beforeEach(() => harness.clear());
 
 const page = { limit: 50 };

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { addressRefusal } from '#services/platform/http/outbound.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { openMailFolder } from '#tools/testing/mail-folder.ts';
-import { type AlertsHarness, type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { type Arrived, eventOf, openAlertsHarness } from './alerts-harness.ts';
 import { acknowledgeAlert, listAlerts } from './manage-alerts.ts';
 import { createAlertTarget, listAlertTargets, testAlertTarget, updateAlertTarget } from './manage-targets.ts';
 import { receiveAlertmanager } from './receive-alertmanager.ts';
 
-let harness: AlertsHarness;
-beforeAll(async () => {
-  harness = await openAlertsHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openAlertsHarness);
 beforeEach(() => harness.clear());
 
 const reason = 'test';

@@ -1,15 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { listHandoffDeadLetters, replayHandoff } from './given-up-handoffs.ts';
 import { deliveryRetries } from './handoff.store.ts';
 
-let ports: OwnPorts;
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 beforeEach(async () => {
   await ports.raw('DELETE FROM handoff_endpoints');
   await ports.raw(`INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('siem', 100)`);

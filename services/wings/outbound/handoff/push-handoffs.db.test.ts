@@ -1,7 +1,8 @@
 import { createHash, createPublicKey, verify } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { handoffDeliveryPurge, handoffEndpointPurge } from './handoff.store.ts';
 import {
   type Arrived,
@@ -14,11 +15,7 @@ import {
 } from './handoff-harness.ts';
 import { WAITING_MAX } from './plan-deliveries.ts';
 
-let harness: HandoffHarness;
-beforeAll(async () => {
-  harness = await openHandoffHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openHandoffHarness);
 beforeEach(() => harness.reset());
 
 const givenUp = () =>

@@ -1,13 +1,10 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { type KeyHarness, openKeyHarness } from '#services/core/keys/key-harness.ts';
+import { beforeEach, expect, test } from 'vitest';
+import { openKeyHarness } from '#services/core/keys/key-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { signHandoff } from './sign-handoff.ts';
 
-let harness: KeyHarness;
-beforeAll(async () => {
-  harness = await openKeyHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openKeyHarness);
 beforeEach(() => harness.empty());
 
 const URL_SIGNED = 'https://siem.example.test/events?source=auth';

@@ -1,17 +1,14 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { lookBeforeScrape } from '#observability/metrics/scrape-looks.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { type HandoffHarness, openHandoffHarness } from '../handoff-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openHandoffHarness } from '../handoff-harness.ts';
 import { exportHarnessOf } from './export-harness.ts';
 import { listSiemTargets } from './replay-siem.ts';
 import { showSiem } from './show-siem.ts';
 
-let harness: HandoffHarness;
-beforeAll(async () => {
-  harness = await openHandoffHarness();
-});
-afterAll(() => harness?.close());
+const harness = opened(openHandoffHarness);
 
 const shown = (name: string) => registry.collect().find((metric) => metric.name === name)?.series[0]?.value;
 const both = async () => {
