@@ -3,8 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export type Answer = { readonly status: number; readonly body: Record<string, unknown> };
 
-const TRIES = 10;
-
 export const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
 /** Asks; what a busy machine refuses by 503 is asked again after the time that the answer names, and is done once. */
@@ -19,7 +17,7 @@ export async function ask(
     },
     ...(json ? { method: 'POST', body: JSON.stringify(json) } : {}),
   };
-  for (let left = TRIES; ; left -= 1) {
+  for (let left = 10; ; left -= 1) {
     const answer = await fetch(url, { ...request, signal: AbortSignal.timeout(30_000) });
     const text = await answer.text();
     if (answer.status === 503 && left > 1) await sleep(1_000 * Number(answer.headers.get('retry-after') ?? 1));

@@ -8,7 +8,7 @@ import type { Caller, RequestContext } from '#services/core/ports.ts';
 import type { Authenticators, CallerResolver } from './caller.ts';
 import { rawBodyOf } from './raw-body.ts';
 
-export type ApiKeyGate = {
+type ApiKeyGate = {
   /** Extends the authenticators to accept an API key as a bearer token. */
   withKeys(authenticators: Authenticators): Authenticators;
   /** Checks every API-key caller against the key's limit and, if the key requires it, verifies the request signature. */

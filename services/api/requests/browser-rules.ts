@@ -3,7 +3,7 @@ import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { methodNotAllowed, originRefused, routeUnknown } from '#services/platform/errors.ts';
 
-export type BrowserSettings = {
+type BrowserSettings = {
   readonly origins: ReadonlySet<string>;
   /** True if this API is served over TLS only: HSTS then forbids browsers to use plain http. */
   readonly isTlsOnly: boolean;

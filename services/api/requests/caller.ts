@@ -22,7 +22,7 @@ import {
 import { type SentCredential, sentCredential } from './credentials.ts';
 
 /** The DPoP header, and the method and path of its request. `proof` is '' when the header is missing or repeated. */
-export type RequestProof = {
+type RequestProof = {
   readonly proof: string;
   readonly htm: string;
   readonly path: string;

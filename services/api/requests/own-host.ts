@@ -3,7 +3,7 @@ import { isPage } from '#services/platform/define/endpoint.ts';
 import { wrongHost } from '#services/platform/errors.ts';
 import { isLocalAddress } from './same-machine.ts';
 
-export type OwnHost = {
+type OwnHost = {
   /** Base URL of the API. */
   readonly publicUrl: string;
   /** Our origin and the named ones: another name of this machine is none of them. */

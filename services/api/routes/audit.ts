@@ -28,7 +28,7 @@ import type { Ports } from '#services/core/ports.ts';
 import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-export type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> &
+type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> &
   HasAuditLogKeys &
   HasKeyRotations & { readonly tileMemoryBytes: number };
 

@@ -47,7 +47,7 @@ import { isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-export type ClientRoutesPorts = SignUpPorts & HasStepUp & HasTokenSettings;
+type ClientRoutesPorts = SignUpPorts & HasStepUp & HasTokenSettings;
 
 /** A sign-in that stopped at the second factor; null for every other failure. */
 function redirectOf(err: unknown): TwoFactorRedirect | null {

@@ -15,7 +15,7 @@ import { bindPage, type RouteContext } from '../bind.ts';
 import { expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { askedFactor, type SignInPagesPorts, showCode } from './sign-in-pages.ts';
 
-export type BridgePagesPorts = ExchangePorts & SignInPagesPorts & HasForms & { readonly publicUrl: string };
+type BridgePagesPorts = ExchangePorts & SignInPagesPorts & HasForms & { readonly publicUrl: string };
 
 const ACCOUNT = '/account';
 

@@ -44,7 +44,7 @@ import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from '../reques
 import { rawBodyOf } from '../requests/raw-body.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
 
-export type ConsoleRoutesPorts = ConsoleAccessPorts &
+type ConsoleRoutesPorts = ConsoleAccessPorts &
   SignInPorts &
   HasStepUp & { readonly wings: WingSettings; readonly brand: Brand; readonly version: string };
 

@@ -39,7 +39,7 @@ import { type LogoutPagesPorts, logoutPagesRoutes } from './logout-pages.ts';
 import { type OwnAccountPagesPorts, ownAccountPagesRoutes } from './own-account-pages.ts';
 import { type SignInPagesPorts, signInPagesRoutes } from './sign-in-pages.ts';
 
-export type OAuthPagesPorts = DocumentClientPorts &
+type OAuthPagesPorts = DocumentClientPorts &
   SignInPagesPorts &
   AccountPagesPorts &
   OwnAccountPagesPorts &

@@ -28,7 +28,7 @@ import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import { extractTokenFromRequest } from '../requests/credentials.ts';
 
-export type OAuthRoutesPorts = TokenRequestPorts &
+type OAuthRoutesPorts = TokenRequestPorts &
   PushPorts &
   RevokePorts &
   ValidatePorts &

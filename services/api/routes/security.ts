@@ -6,7 +6,7 @@ import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 import type { CallerRecheck } from '../requests/recheck-caller.ts';
 
-export type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact' | 'clock'> &
+type SecurityRoutesDeps = Pick<Ports, 'sql' | 'transact' | 'clock'> &
   HasKeyRing &
   HasEventStreams & { readonly recheckCaller: CallerRecheck };
 

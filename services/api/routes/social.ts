@@ -23,7 +23,7 @@ import { bind, type RouteContext } from '../bind.ts';
 import { wantsPage } from '../requests/browser-form.ts';
 import { askedFactor, type SignInPagesPorts, showCode, showSignIn } from './sign-in-pages.ts';
 
-export type SocialRoutesDeps = SignInPagesPorts & MailPorts;
+type SocialRoutesDeps = SignInPagesPorts & MailPorts;
 
 const begun = ({ url, setCookie }: StartedSocial, isFollowed = false): Answer =>
   answer(200, { url, redirect: !isFollowed }, { 'set-cookie': setCookie });

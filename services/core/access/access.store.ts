@@ -33,14 +33,14 @@ export type ClientRow = ClientSettingsRow & {
   readonly agent_owner_id: string | null;
   readonly agent_until_ms: number | null;
 };
-export type RolePermissionRow = { readonly role: string; readonly permission: string };
+type RolePermissionRow = { readonly role: string; readonly permission: string };
 /** `application` is null for a permission of the installation. */
-export type PermissionRow = {
+type PermissionRow = {
   readonly name: string;
   readonly application: string | null;
   readonly words: ScopeWords | null;
 };
-export type ApplicationRow = { readonly name: string; readonly audience: string };
+type ApplicationRow = { readonly name: string; readonly audience: string };
 
 /** Reads whole tables on purpose: copies keep them in memory and read them again when `access_version` changes. */
 const stateRead = defineStatement('accessVersionRead', 'SELECT incarnation, access_version AS version FROM feed_state');

@@ -4,7 +4,7 @@ import type { ClientAlgorithms, ProfileSettings } from './client-profile.ts';
 import { clientSettingsConflict } from './errors.ts';
 
 /** The settings of a client that depend on one another, as they are after a change. */
-export type ClientSettingsToCheck = ProfileSettings &
+type ClientSettingsToCheck = ProfileSettings &
   ClientAlgorithms &
   Pick<ClientAuthentication, 'auth_method'> & { readonly origin: ClientOrigin };
 

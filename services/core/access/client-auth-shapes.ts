@@ -11,7 +11,7 @@ export const AUTH_METHODS = [...CONFIDENTIAL_METHODS, 'none'] as const;
 export type AuthMethod = (typeof AUTH_METHODS)[number];
 export type ConfidentialMethod = (typeof CONFIDENTIAL_METHODS)[number];
 
-export type CertificateMethod = (typeof CERTIFICATE_METHODS)[number];
+type CertificateMethod = (typeof CERTIFICATE_METHODS)[number];
 
 export const usesCertificate = (method: string): method is CertificateMethod =>
   CERTIFICATE_METHODS.some((name) => name === method);

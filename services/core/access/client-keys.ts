@@ -91,7 +91,7 @@ export type GivenKeys = { readonly jwks?: unknown; readonly jwks_uri?: string | 
 export type StoredKeys = { readonly jwks: string | null; readonly jwks_uri: string | null };
 
 /** The member of the registration that is wrong, and why. */
-export type KeysProblem = { readonly at: 'jwks' | 'jwks_uri'; readonly why: string };
+type KeysProblem = { readonly at: 'jwks' | 'jwks_uri'; readonly why: string };
 
 /** The address of the keys if it is what the client registers, null if it registers the keys themselves; or a problem. */
 export function chooseAddress({ jwks, jwks_uri: jwksUri }: GivenKeys): StoredKeys | KeysProblem | null {

@@ -93,7 +93,7 @@ const clientConsentsEnd = defineStatement(
      (SELECT user_id, client_id, audience FROM oauth_consents WHERE client_id = $1 ORDER BY user_id, audience FOR UPDATE)`,
 );
 
-export type ClientFilter = {
+type ClientFilter = {
   readonly origin?: ClientOrigin | undefined;
   readonly isDisabled?: boolean | undefined;
   readonly namePrefix?: string | undefined;

@@ -25,7 +25,7 @@ export type CreateClientInput = GivenAuthentication &
     readonly reason?: string;
   };
 
-export type CreatedClient = {
+type CreatedClient = {
   readonly clientId: string;
   /** 256 random bits, shown only once; the table stores their SHA-256. Null for a client without a secret. */
   readonly clientSecret: string | null;

@@ -143,7 +143,7 @@ async function act<T>(
 }
 
 /** How the client is to authenticate from now on; a member that is not given stays as it is. */
-export type AuthenticationChanges = GivenAuthentication & { readonly auth_method?: ConfidentialMethod | undefined };
+type AuthenticationChanges = GivenAuthentication & { readonly auth_method?: ConfidentialMethod | undefined };
 
 /** New keys, or another method: like a new secret, they give their holder what users allowed the client. */
 async function changeAuthentication(

@@ -10,7 +10,7 @@ type UsedAssertion = {
 };
 
 /** Group commit of used assertions; true for the first use of an assertion, over all copies. */
-export type UsedAssertions = Batcher<UsedAssertion, boolean>;
+type UsedAssertions = Batcher<UsedAssertion, boolean>;
 export type HasUsedAssertions = { readonly usedAssertions: UsedAssertions };
 
 /** @param groupCommit false: one statement for each assertion, to measure what group commit saves */

@@ -34,7 +34,7 @@ export type AuthorizeInput = {
 };
 
 /** A request whose user is signed in as it requires. */
-export type Admitted = {
+type Admitted = {
   readonly kind: 'admitted';
   readonly request: AuthorizationRequest;
   readonly user: BrowserCaller;

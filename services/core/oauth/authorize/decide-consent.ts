@@ -8,7 +8,7 @@ import { type AuthorizeStep, answerError, answerTo, requestUsed } from './author
 import { issueAuthorizationCode } from './issue-code.ts';
 import { useRequest } from './pushed-requests.ts';
 
-export type ConsentDecision = {
+type ConsentDecision = {
   /** Query of the authorization request that the page showed. */
   readonly query: string;
   readonly cookie: string | undefined;

@@ -25,7 +25,7 @@ export type PushPorts = Pick<Ports, 'transact' | 'hotSql' | 'random'> &
   DpopPorts;
 
 /** RFC 9126 §2.2. */
-export type PushedRequest = { readonly request_uri: string; readonly expires_in: number };
+type PushedRequest = { readonly request_uri: string; readonly expires_in: number };
 
 /** Time for the user to sign in and decide. FAPI 2.0 §5.3.2.2: less than 600. */
 const LIFE_SECONDS = 540;

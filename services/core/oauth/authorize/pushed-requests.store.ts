@@ -44,7 +44,7 @@ export const pushedRequestPurge = definePurge({
   stays: `interval '1 minute'`,
 });
 
-export type NewPushedRequest = {
+type NewPushedRequest = {
   readonly uriHash: Buffer;
   readonly clientId: string;
   readonly query: string;
