@@ -269,7 +269,8 @@ function readBodies(fastify: FastifyInstance): void {
     // RFC 8259 §8.1: JSON is UTF-8; decoding would replace invalid bytes by U+FFFD.
     else if (!isUtf8(bytes)) done(bodyMalformed());
     else {
-      keepRawBody(request, bytes, endpoint?.keepsBytes === true);
+      keepRawBody(request, bytes, endpoint?.keepsBytes !== undefined);
+      if (endpoint?.keepsBytes === 'alone') return done(null, bytes);
       const text = bytes.toString('utf8');
       parseJson(request, text, (err, value) =>
         done(err === null ? inexactness(endpoint, text) : unreadableJson(err, text), value),

@@ -18,7 +18,7 @@ const STYLES = {
   H3: ['Helvetica-Bold', 10],
   P: ['Helvetica', 10],
 } as const;
-/** What is listed after the failed controls: what nobody knows first. */
+/** What is listed after the failed controls: the unknown first. */
 const REST = ['unknown', 'not_applicable', 'pass'] as const;
 const TITLES = ['Clause', 'Control', 'Kind', 'Status', 'Evidence'];
 const WIDTHS = [88, 154, 64, 60, 129];

@@ -289,7 +289,7 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Import users of another system',
-    paths: ['/v1/admin/imports', '/v1/admin/imports/{import_id}', '/v1/admin/imports/{import_id}/rejects'],
+    paths: ['', '/rehearse', '/{import_id}', '/{import_id}/rejects'].map((path) => `/v1/admin/imports${path}`),
     unit: [
       'services/wings/import/run/run-import.db.test.ts',
       'services/wings/import/run/one-person.db.test.ts',

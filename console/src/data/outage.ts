@@ -42,9 +42,10 @@ async function beat(): Promise<void> {
   if (document.hidden) return listen();
   try {
     const answer = await fetch('/readyz', { cache: 'no-store', signal: AbortSignal.timeout(SILENCE_MS) });
-    const { redis } = await answer.json().catch(() => ({}));
+    const { redis, api } = await answer.json().catch(() => ({}));
     listen();
-    if ([502, 503, 504].includes(answer.status)) return say('away');
+    // One that drains answers what it has begun; the next question goes to another.
+    if ([502, 503, 504].includes(answer.status) && api !== 'draining') return say('away');
     say(redis === 'degraded' ? 'held' : null);
     readAgain();
   } catch (error) {

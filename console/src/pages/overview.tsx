@@ -53,7 +53,7 @@ export function Page({ title }: PageProps) {
   const { state, delay_seconds: delay } = dashboard.data?.security ?? {};
   const log = { place: placeOf('audit') as Place, isWell: can('audit:read') && (delay ?? 60) < 60 };
   // New events get their place in the log within seconds. Without a worker nothing is checked, and nothing known to be well.
-  const well = [...areas, log].filter(({ isWell }) => isWell && !(enabled && state !== 'fresh'));
+  const well = [...areas, log].filter(({ isWell }) => isWell && enabled && state === 'fresh');
   const links = well.map(({ place }, at) => [
     at === 0 ? ' ' : ', ',
     <a key={place.name} href={hrefOf(place)}>

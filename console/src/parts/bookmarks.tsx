@@ -14,7 +14,8 @@ type Bookmark = { readonly name: string; readonly href: string };
 
 function readKept(key: string): readonly Bookmark[] {
   try {
-    return JSON.parse(localStorage.getItem(key) ?? '[]') as readonly Bookmark[];
+    const kept: unknown = JSON.parse(localStorage.getItem(key) ?? '[]');
+    return Array.isArray(kept) ? kept : [];
   } catch {
     return [];
   }

@@ -142,6 +142,7 @@ export function createExceptions() {
  */
 export const NO_REASON: ReadonlySet<string> = new Set([
   'introspectToken',
+  'rehearseImport',
   'selfRegisterClient',
   'rotateSigningKeys',
   'changeQueue',

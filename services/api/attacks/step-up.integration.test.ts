@@ -45,6 +45,7 @@ const OF_OTHERS = ['issueTokens', 'revokeToken'];
  */
 const HARMLESS = [
   'introspectToken',
+  'rehearseImport',
   'selfRegisterClient',
   'encryptPhi',
   'decryptPhi',

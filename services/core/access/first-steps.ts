@@ -19,7 +19,7 @@ type FirstStepsPorts = {
 
 /** Whether each first step of a new installation is done, of those that the caller may know of. */
 export async function readFirstSteps({ gaps, firstSteps }: FirstStepsPorts, _input: unknown, caller: Caller) {
-  const missing = (await gaps()).map(({ name }) => name);
   const own = Object.entries(firstSteps).filter(([, permission]) => holds(caller, permission));
+  const missing = own.length === 0 ? [] : (await gaps()).map(({ name }) => name);
   return { steps: own.map(([name]) => ({ name, done: !missing.includes(name) })) };
 }

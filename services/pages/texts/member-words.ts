@@ -94,7 +94,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   detail: ['Detail', 'Einzelheiten'],
   detection: ['Detection', 'Erkennung'],
   device: ['Device', 'Gerät'],
-  differences: ['Whom it would change, the first hundred', 'Wen er änderte, die ersten hundert'],
+  differences: ['The first hundred that it would change', 'Wen er änderte, die ersten hundert'],
   disabled: ['Disabled', 'Gesperrt'],
   disabled_at: ['Disabled', 'Gesperrt'],
   dpop_bound_access_tokens: ['Tokens bound to its key (DPoP)', 'Tokens an seinen Schlüssel gebunden (DPoP)'],

@@ -1,10 +1,10 @@
 import { ConfigError, type ConfigProblem } from './config-error.ts';
 import { loadProcessConfig } from './load.ts';
 
-const NO_MAIL = { env: 'SMTP_URL', problem: 'is not set, so mails reach nobody', fix: 'set the server of mails' };
+const NO_MAIL = { env: 'SMTP_URL', problem: 'is not set, so no mail is sent', fix: 'set the server of mails' };
 
 /**
- * What a start under the profile production would refuse of these settings, each with its fix, and that mails reach nobody.
+ * What a start under the profile production would refuse of these settings, each with its fix, and that no mail is sent.
  * Variables that a supervisor generated count as not set.
  */
 export function missingForProduction(env: Readonly<Record<string, string | undefined>>): readonly ConfigProblem[] {

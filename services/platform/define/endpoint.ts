@@ -120,8 +120,8 @@ export type Endpoint<
    * says where. For endpoints that bind people to what they read.
    */
   readonly exactBody?: ErrorFactory;
-  /** The rule also gets the bytes of the JSON body, because a signature covers them. */
-  readonly keepsBytes?: true;
+  /** The rule also gets the bytes of the JSON body, because a signature covers them; `alone`: nobody parses them here. */
+  readonly keepsBytes?: true | 'alone';
   /** True if the endpoint also works without a body. */
   readonly bodyOptional?: boolean;
   /** Bytes; 65,536 by default. */

@@ -173,7 +173,7 @@ describe('killing an agent', () => {
   });
 });
 
-test('refusals of an agent are explained to its owner, by the rule of administrators, and to nobody else', async () => {
+test('refusals of an agent are explained to its owner, by the rule of administrators, and to no other user', async () => {
   const ownerId = await harness.newUser();
   const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
   const counts = createClientRefusals(harness);

@@ -66,12 +66,14 @@ export const explainOwnAgentRefusals = byOwner(explainAgentRefusals);
 /** The caller's agents, each with what will be refused and its most frequent refusals. */
 export async function readOwnedClients(ports: Pick<Ports, 'sql'>, caller: Caller): Promise<readonly OwnedClient[]> {
   const { agents } = await listOwnAgents(ports, { limit: SHOWN.agents }, caller);
-  const read = async ({ agent_id, name }: AgentView): Promise<OwnedClient> => {
+  const owned: OwnedClient[] = [];
+  // One after another: a request holds one connection.
+  for (const { agent_id, name } of agents.filter(({ killed_at: at }) => at === null)) {
     const { refusals } = await explainOwnAgentRefusals(ports, { agent_id }, caller);
     const later = refusals.filter(({ refused_from: from }) => from !== null);
-    return { name, refusals: [...new Set([...later, ...refusals])].slice(0, SHOWN.refusals) };
-  };
-  return Promise.all(agents.map(read));
+    owned.push({ name, refusals: [...new Set([...later, ...refusals])].slice(0, SHOWN.refusals) });
+  }
+  return owned;
 }
 
 type Kill = Named & { readonly reason: string };

@@ -103,7 +103,7 @@ export const rehearseImportEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/imports/rehearse',
   operation: 'rehearseImport',
-  summary: 'Say what an import of this file would do, and do nothing',
+  summary: 'Check what an import of this file would do, and do nothing',
   auth: { ...reads(importsWrite), rightsOf: IMPORTING_ROLE },
   limit: 'read',
   body: uploaded,
@@ -123,7 +123,7 @@ export const rehearseImportEndpoint = defineEndpoint({
       ),
     }),
   },
-  errors: [...REFUSALS, importFileUnreadable, importKindUnknown, importsBusy],
+  errors: [...REFUSALS, ...GRANT_REFUSALS, importFileUnreadable, importKindUnknown, importsBusy],
 });
 
 export const listImportsEndpoint = defineEndpoint({

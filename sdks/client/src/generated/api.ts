@@ -963,7 +963,7 @@ export type Operations = {
   "GET /v1/admin/imports/{import_id}": { readonly input: { readonly path: { readonly import_id: string | number } }; readonly answer: ReadImportResponse };
   /** Download the records that an import rejected, as a JSON object on each line */
   "GET /v1/admin/imports/{import_id}/rejects": { readonly input: { readonly path: { readonly import_id: string | number } }; readonly answer: string };
-  /** Say what an import of this file would do, and do nothing */
+  /** Check what an import of this file would do, and do nothing */
   "POST /v1/admin/imports/rehearse": { readonly input: { readonly body: RehearseImportRequest }; readonly answer: RehearseImportResponse };
   /** List security incidents, most recently seen first */
   "GET /v1/admin/incidents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string; readonly state?: "open" | "acknowledged" | "closed"; readonly severity?: "low" | "medium" | "high" | "critical"; readonly detection?: string; readonly subject?: string } }; readonly answer: ListIncidentsResponse };

@@ -165,7 +165,7 @@ export const readAsConsoleEndpoint = defineEndpoint({
   errors: [unauthenticated, originRefused, routeUnknown, ...CANNOT_DECIDE],
 });
 
-const writes = { ...readAsConsoleEndpoint, body: z.unknown(), bodyOptional: true, keepsBytes: true } as const;
+const writes = { ...readAsConsoleEndpoint, body: z.unknown(), bodyOptional: true, keepsBytes: 'alone' } as const;
 
 export const postAsConsoleEndpoint = defineEndpoint({
   ...writes,

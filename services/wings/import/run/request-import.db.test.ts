@@ -103,8 +103,8 @@ test('a file is checked as it would be imported, without a trace; one at a time'
   const everything = () =>
     harness.rows('SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM imports), 1 AS one');
   const before = await everything();
-  const first = rehearseUpload(ports, upload);
-  expect(await outcomeOf(rehearseUpload(ports, upload))).toBe('imports_busy');
+  const first = rehearseUpload(ports, upload, testCaller);
+  expect(await outcomeOf(rehearseUpload(ports, upload, testCaller))).toBe('imports_busy');
   expect(await first).toEqual({
     counts: { new: 2, changed: 0, same: 1, linked: 0, rejected: 1, factors_lost: 1 },
     without_password: 1,
@@ -119,9 +119,13 @@ test('a file is checked as it would be imported, without a trace; one at a time'
     ],
   });
   expect(await everything()).toEqual(before);
-  expect(await outcomeOf(rehearseUpload(ports, { ...upload, data: 'PK\x03\x04' }))).toBe('import_file_unreadable');
+  expect(await outcomeOf(rehearseUpload(ports, { ...upload, data: 'PK\x03\x04' }, testCaller))).toBe(
+    'import_file_unreadable',
+  );
+  const helper = userCaller('helper', { permissions: new Set(['imports:write']) });
+  expect(await outcomeOf(rehearseUpload(ports, upload, helper))).toBe('rights_exceeded');
   // What failed holds up no other.
-  expect((await rehearseUpload(ports, { ...upload, data: people(250, 'many') })).counts.new).toBe(250);
+  expect((await rehearseUpload(ports, { ...upload, data: people(250, 'many') }, testCaller)).counts.new).toBe(250);
 });
 
 test('a kind that no adapter reads, and a role that the caller may not grant, are refused', async () => {
