@@ -120,7 +120,7 @@ export type Endpoint<
    * says where. For endpoints that bind people to what they read.
    */
   readonly exactBody?: ErrorFactory;
-  /** The rule also gets the bytes of the JSON body, because a signature covers them; `alone`: nobody parses them here. */
+  /** The rule also gets the bytes of the JSON body, because a signature covers them; `alone`: they are not parsed. */
   readonly keepsBytes?: true | 'alone';
   /** True if the endpoint also works without a body. */
   readonly bodyOptional?: boolean;
