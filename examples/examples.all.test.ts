@@ -242,7 +242,9 @@ describe('the components of @sallyport/react', () => {
       for (const each of [page, pages]) await each.emulateMedia({ colorScheme });
       expect(await coloursIn(page, '.sallyport', '--_')).toEqual(await coloursIn(pages, 'body', '--'));
     }
-    await page.addStyleTag({ content: ':root { --sallyport-accent: light-dark(#6b21a8, #e9d5ff) }' });
+    await page.addStyleTag({
+      content: ':root { --sallyport-accent: light-dark(#6b21a8, #e9d5ff); --sallyport-on: light-dark(#fff, #1b1b21) }',
+    });
     const colour = () => page.evaluate(`getComputedStyle(document.querySelector('[type=submit]')).backgroundColor`);
     await expect.poll(colour).toBe('rgb(233, 213, 255)');
     await expectReadable(page, 'themed');
