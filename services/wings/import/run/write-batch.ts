@@ -42,8 +42,14 @@ export type BatchPorts = Pick<Ports, 'random'> & HasFactorSeal & HasRelyingParty
 const usersIn = (records: readonly BatchRecord[]): CheckedUser[] =>
   records.flatMap((record) => ('user' in record ? record.user : []));
 
-/** What is known here of the users of a batch. @param locks whether those that changed are locked until commit */
-async function readFound(sql: Sql, provider: string, users: readonly CheckedUser[], locks: boolean): Promise<Found> {
+/** What is known here of the users of a batch. @param mark given if it is written: those that changed are locked until commit */
+async function readFound(
+  sql: Sql,
+  provider: string,
+  users: readonly CheckedUser[],
+  mark?: typeof markVerified,
+): Promise<Found> {
+  const locks = mark !== undefined;
   const ids = users.map(({ legacy_id: id }) => id);
   const admins = users.some(({ disabled }) => disabled) ? await readActiveAdmins(sql, locks) : new Set<string>();
   let known = new Map((await readKnownUsers(sql, provider, ids)).map((row) => [row.legacy_id, row]));
@@ -58,7 +64,7 @@ async function readFound(sql: Sql, provider: string, users: readonly CheckedUser
     const row = known.get(id);
     return isVerified && row?.content_sha256 === contentSha256 && !row.was_verified ? id : [];
   });
-  if (locks) await markVerified(sql, provider, verified);
+  await mark?.(sql, provider, verified);
   const ownersOf = () => readAddressOwners(sql, provider, emails, verified);
   let owners = emails.length === 0 ? [] : await ownersOf();
   const people = owners.flatMap(({ user_id: id, is_known: isKnown }) => (isKnown ? id : []));
@@ -105,7 +111,7 @@ export async function rehearseBatch(
     readonly earlier: NonNullable<Found['earlier']>;
   },
 ): Promise<BatchPlan> {
-  const found = await readFound(sql, provider, usersIn(records), false);
+  const found = await readFound(sql, provider, usersIn(records));
   const admins = new Set([...found.admins].filter((id) => !disabled.has(id)));
   return planBatch(records, { ...found, admins, earlier }, map, () => random.uuid());
 }
@@ -142,7 +148,7 @@ export async function writeBatch(
   },
 ): Promise<BatchPlan> {
   await lockSource(tx, provider);
-  const found = await readFound(tx, provider, usersIn(records), true);
+  const found = await readFound(tx, provider, usersIn(records), markVerified);
   const plan = planBatch(records, found, map, () => random.uuid());
   const inserted = await insertUsers(
     tx,
