@@ -5,6 +5,9 @@ import { type InLanguages, inLanguages, type LanguageTag, type Texts } from '../
 import type { Item } from './operation.ts';
 
 /** What a section shows, in this order; only what is set. */
+/** A text, or what is said in English alone, after a word of the page. */
+export type Said = string | { readonly word: string; readonly english: string };
+
 export type Section = {
   /** With a title it is a card. */
   readonly title?: string;
@@ -18,11 +21,11 @@ export type Section = {
     readonly name: string;
     readonly reach: Readonly<Record<string, string>>;
   };
-  readonly says?: readonly string[];
+  readonly says?: readonly Said[];
   /** Text, or somebody by name, after its label. */
   readonly facts?: readonly (readonly [label: string, value: string | Parameters<typeof Ref>[0]])[];
   /** Each with lines below it. */
-  readonly steps?: readonly (readonly [title: string, ...lines: string[]])[];
+  readonly steps?: readonly (readonly [title: Said, ...lines: Said[]])[];
   readonly json?: unknown;
   /** Text to copy, after its label. */
   readonly copy?: readonly [label: string, text: string];

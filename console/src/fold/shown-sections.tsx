@@ -18,8 +18,17 @@ import { useLanguage, useTexts } from '../texts/languages.ts';
 import { OperationAct } from './act.tsx';
 import { Listed } from './list.tsx';
 import type { Item } from './operation.ts';
-import type { Asked, Parts, Section } from './sections.ts';
+import type { Asked, Parts, Said, Section } from './sections.ts';
 import { placeText, useWords } from './words.ts';
+
+const shown = (said: Said) =>
+  typeof said === 'string' ? (
+    said
+  ) : (
+    <>
+      {said.word} <Foreign lang="en">{said.english}</Foreign>
+    </>
+  );
 
 /** What a section shows inside of its card. */
 function Body({ section, title }: { readonly section: Section; readonly title: string }) {
@@ -35,9 +44,9 @@ function Body({ section, title }: { readonly section: Section; readonly title: s
           {helping === undefined ? null : <OperationAct {...act} operation={helping} />}
         </div>
       )}
-      {says.map((text) => (
-        <p key={text} class={tone === undefined ? 'why' : undefined}>
-          {text}
+      {says.map((said, at) => (
+        <p key={at} class={tone === undefined ? 'why' : undefined}>
+          {shown(said)}
         </p>
       ))}
       {facts.length === 0 ? null : (
@@ -53,11 +62,11 @@ function Body({ section, title }: { readonly section: Section; readonly title: s
       )}
       {steps === undefined ? null : (
         <ul class="steps" aria-label={title}>
-          {steps.map(([step, ...below]) => (
-            <li key={step}>
-              <strong>{step}</strong>
-              {below.map((text) => (
-                <p key={text}>{text}</p>
+          {steps.map(([step, ...below], at) => (
+            <li key={at}>
+              <strong>{shown(step)}</strong>
+              {below.map((said, line) => (
+                <p key={line}>{shown(said)}</p>
               ))}
             </li>
           ))}

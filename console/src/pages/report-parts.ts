@@ -8,6 +8,7 @@ const RED = ['fail', 'error'];
 const REST = ['unknown', 'not_applicable', 'pass'];
 const causeOf = ({ check, reason }: Control): string =>
   check?.exceptions.map(({ resource, why }) => `${resource}: ${why}`).join('; ') || (reason ?? '');
+const inEnglish = (english: string, word = '') => ({ word, english });
 const controlsOf = (id: string, title: string, are: readonly string[], shows: (found: readonly Control[]) => Section) =>
   asked(title, 'GET /v1/compliance/reports/{report_id}/bundle', { report_id: id }, (bundle: unknown) => {
     const { controls } = (bundle as { readonly report: { readonly controls: readonly Control[] } }).report;
@@ -51,12 +52,18 @@ export const parts = partsOf<Answer<'GET /v1/compliance/reports/{report_id}'>>()
       const failed = controlsOf(id, texts.failed, RED, (red) =>
         red.length === 0
           ? { none: [texts.noneFailed, ''] }
-          : { steps: red.map((item) => [item.title, causeOf(item), `${texts.fix} ${item.human_duty}`]) },
+          : {
+              steps: red.map((item) => [
+                inEnglish(item.title),
+                inEnglish(causeOf(item)),
+                inEnglish(item.human_duty, texts.fix),
+              ]),
+            },
       );
       return [failed, { file: { path, name, accept: 'application/pdf', label: texts.pdf }, bundle: `${path}/bundle` }];
     },
     below: ({ report_id: id, status }, { texts, word }) => {
-      const linesOf = (rest: readonly Control[]) => rest.map((item) => `${word(item.status)}: ${item.title}`);
+      const linesOf = (rest: readonly Control[]) => rest.map((item) => inEnglish(item.title, `${word(item.status)}:`));
       return status === 'done' ? [controlsOf(id, texts.rest, REST, (rest) => ({ says: linesOf(rest) }))] : [];
     },
   },
