@@ -241,6 +241,10 @@ describe('an assertion', () => {
     ['made to register', withClientData({ type: 'webauthn.create' })],
     ['that hides that it is cross-origin', withClientData({ crossOrigin: undefined })],
     ['with the credential id of another user', (response) => ({ ...response, ...idOf(eve) })],
+    [
+      'whose client data is no JSON',
+      (response) => ({ ...response, response: { ...response.response, clientDataJSON: 'AAAA' } }),
+    ],
     ['with an empty signature', (response) => ({ ...response, response: { ...response.response, signature: '' } })],
     [
       'with the signature of an earlier one',
