@@ -162,11 +162,14 @@ describe('embedded Postgres', () => {
     const first = await start();
     await first.stop();
     // The shell executes a program that never waits, so its child stays a zombie as long as that program runs.
-    const parent = spawn('/bin/sh', ['-c', 'sleep 0 & echo $!; exec sleep 600'], {
+    const parent = spawn('/bin/sh', ['-c', 'sleep 600 & echo $!; exec sleep 600'], {
       ...serverUser(),
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const [zombie] = (await once(parent.stdout, 'data')).map((part: Buffer) => Number(part.toString().trim()));
+    // The shell itself would reap it.
+    while (readFileSync(`/proc/${parent.pid}/comm`, 'utf8') !== 'sleep\n') await sleep(5);
+    process.kill(zombie!, 'SIGKILL');
     while (!/\) Z /.test(readFileSync(`/proc/${zombie}/stat`, 'utf8'))) await sleep(5);
     writeLockFile(zombie!);
     expect((await start()).startedByUs).toBe(true);
