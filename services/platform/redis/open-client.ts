@@ -1,6 +1,17 @@
-import { type Cluster, Redis, type RedisOptions } from 'ioredis';
+import { type Cluster, Redis, type RedisOptions, SentinelConnector } from 'ioredis';
 import { clusterNodesOf, openCluster } from './cluster.ts';
 import { sentinelsOf } from './sentinels.ts';
+
+/**
+ * Asks Sentinels for the primary. News of a failover ends the connection that was made before; ioredis lets it end a
+ * search that has begun meanwhile too, and never tries again after that.
+ */
+class SentinelSearch extends SentinelConnector {
+  override connect(...args: Parameters<SentinelConnector['connect']>) {
+    this.disconnect();
+    return super.connect(...args);
+  }
+}
 
 /** A client of one server, or of a cluster of them. */
 export type RedisClient = Redis | Cluster;
@@ -17,6 +28,7 @@ export function openClient(url: string, options: RedisOptions): RedisClient {
     // READONLY: this server has just become a replica; the next connection reaches the new primary.
     reconnectOnError: (err) => (err.message.startsWith('READONLY') ? 1 : false),
     ...options,
+    Connector: SentinelSearch,
     sentinels: sentinels.map((address) => ({ ...address })),
     name: decodeURIComponent(hostname),
     ...(username === '' ? {} : { username: decodeURIComponent(username) }),
