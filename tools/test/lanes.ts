@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { findEngine } from '../image/engine.ts';
-import { checks, runChecks, step } from './checks.ts';
+import { checks, NICENESS, runChecks, step } from './checks.ts';
 import { coverage } from './coverage.ts';
 import { laterSteps } from './reached.ts';
 import { OUT, type Ran, ROOT, runQuietly } from './run.ts';
@@ -43,7 +43,7 @@ async function containers(): Promise<Ran> {
 
 /** Building k6 takes minutes. Without it, the tests of its scenarios are skipped and say why. */
 async function k6(): Promise<Ran> {
-  const { status, output } = await runQuietly('node', ['load-tests/run.ts', '--install-k6']);
+  const { status, output } = await runQuietly('node', ['load-tests/run.ts', '--install-k6'], {}, NICENESS);
   return { status: 0, output: status === 0 ? output : `SKIPPED: ${output.trim().split('\n').at(-1)}\n` };
 }
 
