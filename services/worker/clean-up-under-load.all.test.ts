@@ -47,14 +47,13 @@ test('a week of expired rows is deleted while tokens are validated and refreshed
   await insertExpired(ports.sql, ROWS);
   expect(await expired()).toBeGreaterThanOrEqual(2 * ROWS);
   const refused: string[] = [];
-  const done = { validations: 0, refreshes: 0 };
+  let refreshes = 0;
   let isOver = false;
   const clients = living.map(async (first) => {
     for (let pair = first; !isOver; ) {
       for (let n = 0; n < 10 && !isOver; n += 1) {
         const verdict = await verdictOn(product, pair.access_token);
         if (verdict !== 'active') refused.push(`validate: ${verdict}`);
-        done.validations += 1;
       }
       const next = await refresh(product, pair.refresh_token);
       if (next.status !== 200) {
@@ -62,18 +61,17 @@ test('a week of expired rows is deleted while tokens are validated and refreshed
         return;
       }
       pair = next.body as Pair;
-      done.refreshes += 1;
+      refreshes += 1;
     }
   });
   try {
     for (const job of [cleanUpExpiredTokensJob, cleanUpExpiredSessionsJob]) await producer.enqueue(job, {});
     // Its clients keep the machine busy until then.
-    await eventually('the expired rows to be gone', async () => (await expired()) === 0, 180_000);
+    const isDone = async () => refreshes >= living.length && (await expired()) === 0;
+    await eventually('clients to refresh, and the expired rows to be gone', isDone, 180_000);
   } finally {
     isOver = true;
     await Promise.all(clients);
   }
   expect(refused).toEqual([]);
-  expect(done.validations).toBeGreaterThan(200);
-  expect(done.refreshes).toBeGreaterThan(20);
 }, 300_000);
