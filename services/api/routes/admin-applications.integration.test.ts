@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patient } from '#services/platform/process/patience.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
@@ -18,7 +19,7 @@ const notes = {
   roles: { editor: ['notes:read', 'notes:write'], reader: ['notes:read'] },
 };
 /** A revocation must be refused everywhere within this time. */
-const REACH_MS = 1_000;
+const REACH_MS = patient(1_000);
 
 beforeAll(async () => {
   harness = await openAdminHarness();

@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { patient } from '#services/platform/process/patience.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import type { Person } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
@@ -10,7 +11,7 @@ import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
 
 const audience = 'https://notes.example';
 /** A revocation must be refused everywhere within this time. */
-const REACH_MS = 1_000;
+const REACH_MS = patient(1_000);
 let harness: ApiKeyHarness;
 /** A second copy, whose Redis the tests can cut off. */
 let other: ApiCopy;
