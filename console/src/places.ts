@@ -29,6 +29,7 @@ export type Place = {
   readonly fold?: { readonly group: Group; readonly special: Resource; readonly isItem: boolean };
 };
 
+export type Fold = NonNullable<Place['fold']>;
 type At = NonNullable<Place['at']>;
 type Title = readonly [en: string, de: string];
 const page = (name: string, path: Place['path'], [en, de]: Title, more: Partial<Place>): Place => ({

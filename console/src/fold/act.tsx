@@ -28,7 +28,7 @@ type ActProps = {
   readonly first?: readonly string[] | undefined;
   readonly begins?: Item;
   /** Reads the item again, to see whether somebody changed it meanwhile. */
-  readonly readAgain?: () => Promise<Item | undefined>;
+  readonly readAgain?: (() => Promise<Item | undefined>) | undefined;
   readonly onDone?: (answer: unknown) => void;
 };
 

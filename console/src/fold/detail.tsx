@@ -5,18 +5,16 @@ import { useCan } from '../data/session.tsx';
 import { DownloadButton } from '../parts/download.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
-import { hrefOf, type Place, placeOf } from '../places.ts';
+import { type Fold, hrefOf, type Place, placeOf } from '../places.ts';
 import { common } from '../texts/common.ts';
 import { useLanguage, useTexts } from '../texts/languages.ts';
 import { actsOfRows, keyOf } from './group.ts';
-import { ItemActs, Rows, titleOfItem } from './list.tsx';
 import type { Item, Members, Operation, Shape } from './operation.ts';
 import { resources } from './resources.ts';
+import { ItemActs, Rows, titleOfItem } from './rows.tsx';
 import { SectionShown, Sections } from './shown-sections.tsx';
 import { MemberFacts, StateBadges } from './value.tsx';
 import { placeText, useWords } from './words.ts';
-
-type Fold = NonNullable<Place['fold']>;
 
 /** An item of a list without an operation for one is looked for on this many pages. */
 const PAGES_MAX = 20;

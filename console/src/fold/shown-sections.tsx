@@ -16,8 +16,8 @@ import { common } from '../texts/common.ts';
 import { operations } from '../texts/generated/operations.ts';
 import { useLanguage, useTexts } from '../texts/languages.ts';
 import { OperationAct } from './act.tsx';
-import { Listed } from './list.tsx';
 import type { Item } from './operation.ts';
+import { Listed } from './rows.tsx';
 import type { Asked, Parts, Said, Section } from './sections.ts';
 import { placeText, useWords } from './words.ts';
 

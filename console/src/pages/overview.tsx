@@ -1,7 +1,7 @@
 import { useRead } from '../data/api.ts';
 import { useCan, useSession } from '../data/session.tsx';
-import { Listed, useNeeds } from '../fold/list.tsx';
 import type { Item } from '../fold/operation.ts';
+import { Listed, useNeeds } from '../fold/rows.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
 import { Empty, Shown } from '../parts/states.tsx';
 import { hrefOf, type Place, placeOf, titleOf } from '../places.ts';

@@ -6,7 +6,7 @@ import { visibleText } from '../data/visible-text.ts';
 /** A value, and what it is called. */
 export type Option = readonly [value: string, called: string];
 
-type Picked = { readonly label: string; readonly value: string; readonly onChange: (value: string) => void };
+export type Picked = { readonly label: string; readonly value: string; readonly onChange: (value: string) => void };
 
 /**
  * Chooses a value by any part of what it is called. What is typed stands for the only option that has it in its name; else,
