@@ -161,4 +161,21 @@ export async function writeGrants(rows: Rows, foreign: string, clientId: string)
        AS v (name, span, is_revoked)`,
     [foreign.slice(0, 64), clientId],
   );
+  await writeRefusals(rows, clientId);
+}
+
+/** Requests of a client or agent that were refused, and of a client that is not known. */
+export async function writeRefusals(rows: Rows, clientId: string): Promise<void> {
+  await rows(
+    `INSERT INTO client_refusals (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer, request)
+     SELECT now(), client_id, 'client_unauthenticated', cause, refused, now() - interval '1 hour', now(), $1::jsonb, $2::jsonb
+     FROM (VALUES ($3, 'The client sent no credential; it is registered for none.', 1), ($3, 'The client secret is wrong.', 40),
+       ('', 'No client has the client_id that the request names.', 2)) AS v (client_id, cause, refused)
+     ON CONFLICT DO NOTHING`,
+    [
+      '{"title":"Client authentication failed","fix":"Check the client_id, the secret and how the client sends both."}',
+      '{"endpoint":"POST /oauth2/token","auth_method":"none","parameters":["grant_type","scope"],"other_parameters":2,"grant_type":"password","scope":"openid (other)","redirect_uri":"https://app.example.test/old"}',
+      clientId,
+    ],
+  );
 }

@@ -12,7 +12,7 @@ function browserOf(agent: string | null, word: (value: string) => string): strin
 const isFixed = ({ built_in: is }: { readonly built_in: boolean }): boolean => is;
 
 /** A row of refusals of a client or agent. */
-const REFUSED = ['title', 'cause', 'fix', 'requests', 'last_seen_at', 'refused_from'] as const;
+const REFUSED = ['cause', 'fix', 'code', 'request.endpoint', 'requests', 'last_seen_at', 'refused_from'] as const;
 
 /** What is special about resources, in the order of the navigation. One that is missing here has its page all the same. */
 export const resources: readonly Resource[] = [
@@ -166,11 +166,10 @@ export const resources: readonly Resource[] = [
     first: ['name', 'grant_types', 'redirect_uris', 'scopes', 'credential_scopes', 'auth_method'],
     events: 'target',
   }),
-  resource('GET /v1/admin/clients/{client_id}/why', { row: REFUSED, badges: ['code'] }),
+  resource('GET /v1/admin/clients/{client_id}/why', { row: ['title', ...REFUSED] }),
   resource('GET /v1/admin/clients/refusals', {
     beside: 'clients',
-    row: ['title', 'client_id', 'cause', 'fix', 'requests', 'last_seen_at', 'refused_from'],
-    badges: ['code'],
+    row: ['title', 'client_id', ...REFUSED],
     leads: ({ client_id: id }) => (id === null ? undefined : `/console/clients/${encodeURIComponent(id)}`),
     above: async () => ({ Above: (await import('../pages/notes-above.tsx')).StillSent }),
   }),
@@ -224,7 +223,7 @@ export const resources: readonly Resource[] = [
     first: ['name', 'owner_id', 'scopes', 'credential_scopes'],
     events: 'client',
   }),
-  resource('GET /v1/admin/agents/{agent_id}/why', { row: REFUSED, badges: ['code'] }),
+  resource('GET /v1/admin/agents/{agent_id}/why', { row: ['title', ...REFUSED] }),
   resource('GET /v1/audit/events', {
     path: 'audit',
     at: { group: 'evidence', icon: 'audit', key: 'a' },

@@ -61,7 +61,7 @@ export function titleOfItem(special: Resource, members: Members, item: Item, wor
 
 /** Words before a value that does not explain itself. */
 const isNamed = ({ kind }: Shape, name: string): boolean =>
-  ['number', 'time', 'yes', 'list'].includes(kind) || /_(?:at|until|by)$|^until$|^reason$/.test(name);
+  ['number', 'time', 'yes', 'list'].includes(kind) || /_(?:at|until|by)$|^until$|^reason$|^fix$/.test(name);
 
 /** The acts that an item allows now, and those of others that begin at it. */
 export function ItemActs({
@@ -174,13 +174,17 @@ export function Rows({
                     <Row
                       key={group === undefined ? JSON.stringify(item) : addressOf(group, item) || at}
                       href={isPage ? `${hrefOf(place)}/${addressOf(group, item)}` : special.leads?.(item as never)}
-                      title={<Foreign>{titleOfItem(special, members, item, words.value)}</Foreign>}
+                      title={
+                        <Foreign lang={'fix' in item ? 'en' : undefined}>
+                          {titleOfItem(special, members, item, words.value)}
+                        </Foreign>
+                      }
                       meta={row.meta
                         .map((name) => [name, shapeAt(members, name) as Shape, valueAt(item, name)] as const)
                         .filter(([, , value]) => isShown(value))
                         .map(([name, shape, value]) => (
                           <span key={name}>
-                            {isNamed(shape, name) ? `${words.member(name)} ` : null}
+                            {isNamed(shape, name) ? `${words.member(name)}${name === 'fix' ? ':' : ''} ` : null}
                             <Value name={name} shape={shape} value={value} segment={segment} isInline />
                           </span>
                         ))}

@@ -547,7 +547,7 @@ const place = (many: Pair, one: Pair, lead: Pair, none: Pair, why: Pair): Place 
 const REFUSALS = place(
   ['Refused requests', 'Abgelehnte Anfragen'],
   ['Refused request', 'Abgelehnte Anfrage'],
-  ['', ''],
+  ['Requests of the last seven days, by cause', 'Anfragen der letzten sieben Tage, nach Ursache'],
   ['No request was refused in the last seven days', 'In den letzten sieben Tagen wurde keine Anfrage abgelehnt'],
   [
     'A refusal appears here with its cause and what helps.',
