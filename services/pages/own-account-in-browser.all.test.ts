@@ -6,8 +6,9 @@ import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
 import { expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
+import { writeRefusals } from './console-harness.ts';
 import { ageSessions, section, signedInWithout, status, unfold } from './own-account-harness.ts';
-import { button, formPage, heading, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
+import { button, formPage, heading, newPagesAgent, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
 
 const PASSWORD = 'seven quiet rivers of tin';
 const IPHONE =
@@ -71,6 +72,7 @@ async function fillLists(user: TestUser): Promise<void> {
      VALUES ('phone-' || $1, $1, now() + interval '1 day', 'phone-' || $1, $2, '192.0.2.7')`,
     [user.id, IPHONE],
   );
+  await writeRefusals(harness.harness.rows, (await newPagesAgent(harness, 'Deployer', user.id)).id);
   const headers = { origin: PAGES_ORIGIN };
   const key = { cookie: user.cookie, headers, json: { name: 'backup of the tasks' } };
   expect((await send(harness.api.url, 'POST', '/v1/api-keys', key)).status).toBe(201);
@@ -84,7 +86,7 @@ test.each(['en-GB', 'de-DE'])('every section can be read, in light and dark, nar
     ['/account?done=profile', user.email],
     ['/account/security?done=password', 'Passkey'],
     ['/account/sessions?done=end_session', 'Safari'],
-    ['/account/applications', 'Notes'],
+    ['/account/applications', 'The client secret is wrong.'],
     ['/account/api-keys', 'backup of the tasks'],
     ['/account/data', user.email],
   ] as const) {

@@ -48,9 +48,9 @@ export async function newPagesClient(
   return { client_id: made.clientId };
 }
 
-/** An agent of a new user, known to the API when this resolves. */
+/** An agent of a user, known to the API when this resolves. @param owner the id, or the address of a new one */
 export async function newPagesAgent({ api, harness }: BrowserHarness, name = 'Deployer', owner = newEmail()) {
-  const ownerId = await insertPerson(api, owner);
+  const ownerId = owner.includes('@') ? await insertPerson(api, owner) : owner;
   const { clientId } = await createClient(api.ports, { name, grant_types: ['client_credentials'] }, testCaller);
   await harness.rows(`INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [
     clientId,

@@ -44,7 +44,8 @@ function refusalOf({ requests, title, cause, fix, ...of }: OwnedClient['refusals
   const { accountRefused, accountRefusedFrom } = look.language.texts;
   const [text, at] =
     of.refused_from === null ? [accountRefused, of.last_seen_at] : [accountRefusedFrom, of.refused_from];
-  return html`<br><span class="dim">${say(text, { count: String(requests), time: timeText(at, look) })}</span><br><span lang="en">${title}: <bdi>${cause}</bdi> ${fix}</span>`;
+  const when = say(text, { count: String(requests), time: timeText(at, look) });
+  return html`<p><span lang="en">${title}: <bdi>${cause}</bdi><br>${fix}</span><br><span class="dim">${when}</span></p>`;
 }
 
 /** Agents of the user; nothing for who has none. */
