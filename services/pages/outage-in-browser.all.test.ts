@@ -93,31 +93,6 @@ test('a page that could not be shown for want of the database comes back by itse
   await page.getByRole('heading', { name: 'Passkeys' }).waitFor();
 });
 
-test('the console says that the service does not answer, keeps what is typed, and has fresh figures by itself', async () => {
-  const { user } = await harness.atConsole('admin');
-  const { page } = await visit(browser, {}, user);
-  await page.clock.install();
-  await page.goto('/console/sign-in?return=/console');
-  await openPage(page, '/console/people', 'People');
-  const search = page.getByRole('searchbox', { name: 'Address' });
-  await search.fill('someb');
-  const note = page.getByRole('status').filter({ hasText: AWAY });
-
-  await line.cut();
-  // The session is read every minute, whatever the page shows.
-  await wait(page, 2);
-  await note.waitFor();
-  await expectReadable(page, 'outage');
-  await wait(page, 3);
-  expect(await search.inputValue()).toBe('someb');
-
-  await line.restore();
-  await wait(page, 1);
-  await note.waitFor({ state: 'detached' });
-  expect(await page.getByRole('button', { name: 'Try again' }).count()).toBe(0);
-  expect(await search.inputValue()).toBe('someb');
-});
-
 test('a service that falls silent is said to be away within two seconds, wherever one is in the console', async () => {
   const { user } = await harness.atConsole('admin');
   const { page } = await visit(browser, {}, user);

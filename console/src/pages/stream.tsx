@@ -46,7 +46,7 @@ const DRAW_MS = 100;
 
 export function Page({ title }: PageProps) {
   const own = useTexts(texts);
-  const why = useWhy();
+  const why = useWhy(true);
   const [state, setState] = useState<StreamState>('connecting');
   const [error, setError] = useState<unknown>(undefined);
   const [events, setEvents] = useState<readonly AuditEvent[]>([]);
@@ -90,7 +90,8 @@ export function Page({ title }: PageProps) {
     setHeld([]);
   };
   // Without Redis no event is sealed: an open stream has nothing to say.
-  const badge = useOutage() !== null && state === 'open' ? 'held' : state;
+  const outage = useOutage();
+  const badge = outage !== null && state === 'open' ? 'held' : state;
   const shown = events.filter(({ type }) => type.startsWith(prefix));
   return (
     <div class="page">
@@ -113,7 +114,7 @@ export function Page({ title }: PageProps) {
           onInput={(event) => setPrefix(event.currentTarget.value)}
         />
       </search>
-      {error === undefined ? null : (
+      {error === undefined || outage !== null ? null : (
         <p class="note warn" role="status">
           {fill(own.broken, { why: why(error) })}
         </p>

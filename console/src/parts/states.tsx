@@ -12,8 +12,8 @@ function useWords(): (refusal: Refusal) => Words {
   return ({ code, message, fix }) => problems[code]?.[language] ?? [message, fix];
 }
 
-/** What went wrong, in words for people. */
-export function useWhy(): (error: unknown) => string {
+/** What went wrong, in words for people. @param isRead what the console asks for again by itself */
+export function useWhy(isRead = false): (error: unknown) => string {
   const texts = useTexts(common);
   const wordsOf = useWords();
   return (error) =>
@@ -21,7 +21,7 @@ export function useWhy(): (error: unknown) => string {
       ? [wordsOf(error)[0], error.detail].filter((text) => text !== '').join('. ')
       : error instanceof Told
         ? error.message
-        : texts.unreachable;
+        : texts[isRead ? 'unreachable' : 'unanswered'];
 }
 
 /** Nothing is there yet, or nothing matches: what will be here, and the command that makes the first one if there is one. */
@@ -60,7 +60,7 @@ export function Loading({ lines = 3 }: { readonly lines?: 1 | 2 | 3 | 4 | 5 }) {
 
 export function Failed({ error, onRetry }: { readonly error: unknown; readonly onRetry?: () => void }) {
   const texts = useTexts(common);
-  const why = useWhy();
+  const why = useWhy(true);
   const wordsOf = useWords();
   const advice = error instanceof Refusal ? wordsOf(error)[1] : undefined;
   return (
@@ -100,7 +100,7 @@ export function Shown<T>({
 }) {
   const texts = useTexts(common);
   const language = useLanguage();
-  const why = useWhy();
+  const why = useWhy(true);
   const { data, error } = query;
   const retry = (): void => void query.refetch();
   if (data === undefined)
