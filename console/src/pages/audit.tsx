@@ -52,7 +52,7 @@ export function AsRow({ item }: { readonly item: Item }) {
       meta={
         <>
           {parties
-            .filter(({ kind, id }) => isNamed(kind, id))
+            .filter(({ kind, id }, at, all) => isNamed(kind, id) && all.findIndex((each) => each.id === id) === at)
             .map((party) => (
               <Ref key={`${party.kind}:${party.id}`} {...party} />
             ))}
@@ -74,7 +74,7 @@ export function AsRow({ item }: { readonly item: Item }) {
   );
 }
 
-/** `{actor} revoked {target}` → `Revoked … · token.revoked`: what a type of event is called, whoever it is about. */
+/** `{actor} revoked {target}` → `Revoked … · token.revoked`: what a type of event is called, without its parties. */
 function calledBy(type: string, sentence: string): string {
   const words = sentence.replaceAll(/\{[\w:]+\}/g, '…').replace(/^… /, '');
   return `${words.charAt(0).toUpperCase()}${words.slice(1)} · ${type}`;
