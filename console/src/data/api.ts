@@ -87,7 +87,7 @@ export type ConsoleSession = {
   readonly public_url: string;
 };
 
-/** Who is signed in; null if nobody is. */
+/** The user who is signed in; null without one. */
 export async function readSession(): Promise<ConsoleSession | null> {
   const answer = await fetch('/console/session', { headers: HEADERS }).catch((cause: unknown) => {
     throw new TransportError('no answer', undefined, { cause });

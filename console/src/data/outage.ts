@@ -4,7 +4,7 @@ import { mayPass, queries } from './api.ts';
 /** `away`: the service does not answer. `held`: it does, without Redis, so that new events, mails and jobs wait. */
 type Outage = 'away' | 'held' | null;
 
-/** How often the service is asked while somebody looks. */
+/** How often the service is asked while the page is visible. */
 const BEAT_MS = 1_000;
 /** An outage is said within two seconds of the last answer. */
 const SILENCE_MS = 1_900;
@@ -37,7 +37,7 @@ function listen(): void {
   alarm = window.setTimeout(() => document.hidden || say('away'), SILENCE_MS);
 }
 
-/** Asks for the state that the service has in memory. A proxy that lets nobody ask answers for a service that is there. */
+/** Asks for the state that the service has in memory. A proxy that refuses the question shows that the service is there. */
 async function beat(): Promise<void> {
   if (document.hidden) return listen();
   try {

@@ -27,7 +27,7 @@ type ActProps = {
   /** Fields that stay in sight, and values that they begin with. */
   readonly first?: readonly string[] | undefined;
   readonly begins?: Item;
-  /** Reads the item again, to see whether somebody changed it meanwhile. */
+  /** Reads the item again, to see whether it was changed meanwhile. */
   readonly readAgain?: (() => Promise<Item | undefined>) | undefined;
   readonly onDone?: (answer: unknown) => void;
 };

@@ -235,7 +235,7 @@ export function Rows({
   );
 }
 
-/** Whether the reader may see the list of a page, and whether any of its items needs somebody, once that is known. */
+/** Whether the reader may see the list of a page, and whether any of its items needs attention, once that is known. */
 export function useNeeds({ of, by = {}, only = () => true }: NonNullable<Section['list']>) {
   const { permissions, left_out: leftOut } = useSession();
   const place = placeOf(of) as Place;

@@ -32,7 +32,7 @@ const texts = inLanguages({
 
 const DAY_MS = 86_400_000;
 
-/** Lists, and which of their items need somebody. The worst come first. */
+/** Lists, and which of their items need attention. The worst come first. */
 const AREAS = [
   { of: 'incidents', by: { state: 'open', limit: '5' } },
   { of: 'compliance-controls', only: ({ status }: Item) => status === 'fail' || status === 'error' },

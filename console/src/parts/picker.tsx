@@ -66,7 +66,7 @@ export function Picker({
   );
 }
 
-/** Chooses somebody or something by its name, address or id. @param kind of what is chosen; any, as `kind:id`, without it */
+/** Chooses a person or thing by its name, address or id. @param kind of what is chosen; any, as `kind:id`, without it */
 export function RefPicker({ kind, value, ...picked }: Picked & { readonly kind: string | undefined }) {
   const [text, setText] = useState('');
   const search = useSearch(text);

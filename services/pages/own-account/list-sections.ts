@@ -48,7 +48,7 @@ function refusalOf({ requests, title, cause, fix, ...of }: OwnedClient['refusals
   return html`<p><span lang="en">${title}: <bdi>${cause}</bdi><br>${fix}</span><br><span class="dim">${when}</span></p>`;
 }
 
-/** Agents of the user; nothing for who has none. */
+/** The agents of the user; nothing without any. */
 function ownedPart(asked: AccountPage<ViewOf<'applications'>>, look: Look): Html | null {
   const { accountOwned, accountNotRefused } = look.language.texts;
   if (asked.view.owned.length === 0) return null;
