@@ -1,6 +1,7 @@
 // About: console/src/
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { deleteUser } from '#services/core/identity/admin/disable-user.ts';
 import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
@@ -11,7 +12,7 @@ import { requestReport } from '#services/wings/compliance/reports/request-report
 import { requestSignOff } from '#services/wings/signoff/request-signoff.ts';
 import { installationOf } from '#services/worker/installation.ts';
 import { renderReportPdf } from '#services/worker/report-pdf.ts';
-import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
+import { newSignedIn, openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
 import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import {
@@ -21,6 +22,7 @@ import {
   HOSTILE,
   openConsoleHarness,
   openPage,
+  speak,
 } from './console-browser-harness.ts';
 import { newPagesAgent, textOf } from './pages-harness.ts';
 
@@ -278,4 +280,44 @@ test('one sign-in at an application ends alone, one session ends with it, and wh
     await expectReadable(page, 'ended');
   }
   expect(serious()).toEqual([]);
+});
+
+test('a person who was deleted is called so in words, on an open page too, and has no link', async () => {
+  const { page, serious, context } = await harness.atConsole('admin');
+  const { id: agentId, ownerId } = await newPagesAgent(harness, 'Orphan');
+  await openSessionFor(harness.api, ownerId);
+  await harness.seal();
+  await page.clock.install();
+  await openPage(page, '/console/audit', 'Audit log');
+  const named = page.locator(`main [title="${ownerId}"]`).first();
+  await named.getByRole('link', { name: 'Ada', exact: true }).waitFor();
+  await deleteUser(harness.api.ports, { user_id: ownerId, reason: 'left us' }, testCaller);
+  await page.clock.fastForward(61_000);
+  await named.getByText('deleted user').waitFor();
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  for (const [language, said, copy] of [
+    ['en', 'deleted user', 'Copy'],
+    ['de', 'gelöschter Benutzer', 'Kopieren'],
+  ] as const) {
+    await speak(page, language);
+    await page.goto(`/console/audit?target=user:${ownerId}`);
+    for (const open of [true, false]) {
+      await named.getByText(said).waitFor();
+      expect(await named.getByRole('link').count()).toBe(0);
+      await named.getByRole('button', { name: copy }).click();
+      expect(await page.evaluate('navigator.clipboard.readText()')).toBe(ownerId);
+      expect(await textOf(page.locator('main'))).not.toContain('undefined');
+      await expectReadable(page, `deleted ${language} ${open}`);
+      if (open)
+        await page
+          .getByRole('link', { name: new RegExp(said) })
+          .first()
+          .click();
+    }
+    await page.goto(`/console/agents/${agentId}`);
+    await page.getByText(/^There is nothing here$|^Hier ist nichts$/).waitFor();
+    await expectReadable(page, `orphan ${language}`);
+  }
+  expect(serious()).toEqual([]);
+  await context.close();
 });

@@ -44,6 +44,6 @@ export const isNamed = (kind: string, id: string | null): boolean =>
 export function useNamed(kind: string, id: string | null): NamedRef | undefined {
   const key = `${kind}:${id}`;
   const enabled = isNamed(kind, id);
-  return useQuery({ queryKey: ['ref', key], queryFn: () => nameOf(key), enabled, staleTime: 60_000, retry: false })
-    .data;
+  const every = { staleTime: 60_000, refetchInterval: 60_000 };
+  return useQuery({ queryKey: ['ref', key], queryFn: () => nameOf(key), enabled, retry: false, ...every }).data;
 }

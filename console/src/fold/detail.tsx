@@ -1,6 +1,6 @@
 import { Fragment } from 'preact';
 import { useLocation } from 'preact-iso';
-import { callByName, useReadBy } from '../data/api.ts';
+import { callByName, Refusal, useReadBy } from '../data/api.ts';
 import { useCan } from '../data/session.tsx';
 import { DownloadButton } from '../parts/download.tsx';
 import { PageHead, type PageProps, Section } from '../parts/page.tsx';
@@ -18,16 +18,22 @@ import { placeText, useWords } from './words.ts';
 
 /** An item of a list without an operation for one is looked for on this many pages. */
 const PAGES_MAX = 20;
-/** What is more than a line; somebody by kind and id is less. */
+/** What is more than a line; a kind with an id is less. */
 const isLong = ({ kind, members = {} }: Shape): boolean =>
   ['list', 'object', 'any'].includes(kind) && Object.keys(members).join() !== 'kind,id';
+
+/** What was removed is no failure. */
+const unlessGone = (error: unknown): null => {
+  if (error instanceof Refusal && error.status === 404) return null;
+  throw error;
+};
 
 /** Reads one item by its own operation, or finds it in the list. */
 async function readItem(
   { group: { list, detail, ...group } }: Fold,
   params: Readonly<Record<string, string>>,
 ): Promise<Item | null> {
-  if (detail !== undefined) return (await callByName(detail.name, { path: params })) as Item;
+  if (detail !== undefined) return (await callByName(detail.name, { path: params }).catch(unlessGone)) as Item | null;
   let cursor: unknown;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const query = { ...(list.answer?.paged ? { limit: 100 } : {}), ...(cursor ? { cursor } : {}) };

@@ -4,6 +4,7 @@ import { visibleText } from '../data/visible-text.ts';
 import { useWords } from '../fold/words.ts';
 import { common } from '../texts/common.ts';
 import { useTexts } from '../texts/languages.ts';
+import { CopyButton } from './copy.tsx';
 import { Foreign, Id } from './format.tsx';
 
 /** Pages of what others name, with the permission that opens them. */
@@ -47,7 +48,9 @@ function refOf(name: string, value: unknown): Named | undefined {
 /** What it is called, as text; its id as long as that is not known. */
 export function Name({ kind, id }: Named) {
   const words = useWords('kind');
+  const texts = useTexts(common);
   const ref = useNamed(kind, id);
+  if (kind === 'user' && ref?.exists === false) return <>{texts.deletedUser}</>;
   if (ref?.exists === true) return <Foreign>{visibleText(ref.label.trim() || ref.id)}</Foreign>;
   return (
     <>
@@ -71,7 +74,7 @@ export function useAddressOf(): (kind: string, id: string | null) => string | un
   };
 }
 
-/** Somebody or something by its name, with a link to its page if the reader may open it, and to whom it belongs. */
+/** A person or thing by its name, with a link to its page if the reader may open it, and its owner. */
 export function Ref({ kind, id }: Named) {
   const texts = useTexts(common);
   const ref = useNamed(kind, id);
@@ -85,7 +88,7 @@ export function Ref({ kind, id }: Named) {
       ) : (
         <Name kind={kind} id={id} />
       )}
-      {ref?.exists === false ? ` (${texts.deleted})` : null}
+      {ref?.exists !== false ? null : kind === 'user' ? <CopyButton text={ref.id} /> : ` (${texts.deleted})`}
       {ref?.owner ? (
         <>
           , {texts.ownedBy} <Name {...ref.owner} />
