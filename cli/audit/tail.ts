@@ -11,7 +11,7 @@ import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { type AuditPorts, withAuditLog } from './ports.ts';
 
 type TailOptions = GlobalOptions &
-  Pick<ListEventsInput, 'type' | 'actor' | 'target' | 'client' | 'trace'> & {
+  Pick<ListEventsInput, 'type' | 'outcome' | 'actor' | 'target' | 'client' | 'trace'> & {
     readonly lines: string;
     readonly follow?: boolean;
   };
@@ -23,6 +23,7 @@ export const registerAuditTail = (audit: Command): Command =>
     .description('show the newest events, in order')
     .option('-n, --lines <count>', 'how many, up to 100', '20')
     .option('--type <type>', 'events of this type only')
+    .option('--outcome <outcome>', 'events with this outcome only, such as refused')
     .option('--actor <actor>', 'events of this actor only: an e-mail address, a user id, or kind:id such as client:web')
     .option('--target <target>', 'events about this target only: the same')
     .option('--client <client_id>', 'events of this client only')
@@ -39,9 +40,9 @@ async function partyOf(ports: AuditPorts, text: string | undefined): Promise<str
   return `user:${await findUserId(ports, text)}`;
 }
 
-async function filtersOf(ports: AuditPorts, { type, actor, target, client, trace }: TailOptions) {
+async function filtersOf(ports: AuditPorts, { type, outcome, actor, target, client, trace }: TailOptions) {
   const [by, about] = [await partyOf(ports, actor), await partyOf(ports, target)];
-  return checked({ body: listAuditEventsEndpoint.query }, { type, actor: by, target: about, client, trace });
+  return checked({ body: listAuditEventsEndpoint.query }, { type, outcome, actor: by, target: about, client, trace });
 }
 
 const POLL_MS = 500;

@@ -37,7 +37,7 @@ const installationTools: readonly Tool<ToolPorts>[] = [
     name: 'search_audit_log',
     title: 'Search the audit log',
     description:
-      'List sealed security events, newest first. Filter by type, actor and target (`user:<id>`), client, trace and time; `next` is the cursor of the next page.',
+      'List sealed security events, newest first. Filter by type, outcome, actor and target (`user:<id>`), client, trace and time; `next` is the cursor of the next page.',
     ...like(listAuditEventsEndpoint),
     input: listAuditEventsEndpoint.query!.extend({ limit: z.int().min(1).max(100).default(20) }),
     run: listEvents,

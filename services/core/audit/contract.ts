@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { OUTCOMES } from '#services/platform/define/audit-event.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { cursorInvalid, storeUnavailable } from '#services/platform/errors.ts';
@@ -66,7 +67,7 @@ export const listAuditEventsEndpoint = defineEndpoint({
   path: '/v1/audit/events',
   operation: 'listAuditEvents',
   summary:
-    'List sealed security events, newest first, by seq; by occurred_at if `from` or `to` (inclusive) is given without `actor`, `target`, `client` or `trace`',
+    'List sealed security events, newest first, by seq; by occurred_at if `outcome`, `from` or `to` (inclusive) is given without `actor`, `target`, `client` or `trace`',
   reads: 'replica',
   auth: READER,
   query: z.strictObject({
@@ -77,6 +78,7 @@ export const listAuditEventsEndpoint = defineEndpoint({
       .regex(/^[\w-]+$/)
       .optional(),
     type: eventType.optional(),
+    outcome: z.enum(OUTCOMES).optional(),
     actor: party.optional(),
     target: party.optional(),
     client: text(512).optional(),

@@ -12,6 +12,7 @@ export type PartyFilter = {
   readonly clientId?: string | undefined;
   readonly traceId?: string | undefined;
   readonly type?: string | undefined;
+  readonly outcome?: string | undefined;
   /** RFC 3339, both inclusive. */
   readonly from?: string | undefined;
   readonly to?: string | undefined;
@@ -53,8 +54,9 @@ function conditionsOf({ actor, target, clientId, traceId }: PartyFilter, take: T
   return found;
 }
 
-const boundsOf = ({ type, from, to }: PartyFilter, take: Take): { name: string; sql: string }[] => [
+const boundsOf = ({ type, outcome, from, to }: PartyFilter, take: Take): { name: string; sql: string }[] => [
   ...(type === undefined ? [] : [{ name: 'Type', sql: `e.type = ${take(type)}` }]),
+  ...(outcome === undefined ? [] : [{ name: 'Outcome', sql: `e.outcome = ${take(outcome)}` }]),
   ...(from === undefined ? [] : [{ name: 'From', sql: `e.occurred_at >= ${take(from)}::timestamptz` }]),
   ...(to === undefined ? [] : [{ name: 'To', sql: `e.occurred_at <= ${take(to)}::timestamptz` }]),
 ];

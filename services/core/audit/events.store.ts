@@ -64,6 +64,27 @@ export const auditEventsBetweenOfType = defineStatement(
    ORDER BY audit_events.occurred_at DESC, seq DESC LIMIT $5`,
 );
 
+/**
+ * Events with an outcome, and of one type if `types` is that. Scans audit_events_outcome backwards, once for each type that
+ * has the outcome and up to the limit: no other event is read, however rare the outcome is among those of its type.
+ */
+const eventsOfOutcome = (name: string, types: string) =>
+  defineStatement(
+    name,
+    `WITH RECURSIVE types AS (${types}) SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq IN (
+       SELECT e.seq FROM types, LATERAL (SELECT seq, occurred_at FROM audit_events WHERE outcome = $6 AND type = types.type
+         AND occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4)
+         ORDER BY outcome DESC, type DESC, occurred_at DESC, seq DESC LIMIT $5) e
+       ORDER BY e.occurred_at DESC, e.seq DESC LIMIT $5) ORDER BY audit_events.occurred_at DESC, seq DESC`,
+  );
+export const auditEventsOfOutcome = eventsOfOutcome(
+  'auditEventsOfOutcome',
+  // No other index has this order, so each type costs one look-up.
+  `SELECT '' AS type UNION ALL SELECT later.type FROM types, LATERAL (SELECT outcome, type FROM audit_events
+     WHERE (outcome, type) > ($6, types.type) ORDER BY outcome, type LIMIT 1) later WHERE later.outcome = $6`,
+);
+export const auditEventsOfOutcomeAndType = eventsOfOutcome('auditEventsOfOutcomeAndType', 'SELECT $7::text AS type');
+
 const auditEventsAfter = defineStatement(
   'auditEventsAfter',
   `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`,
@@ -111,7 +132,8 @@ export type PersonalRow = { readonly field: string; readonly salt: string; reado
 
 export type EventFilter = {
   readonly type: string | undefined;
-  /** RFC 3339, both inclusive. */
+  readonly outcome: string | undefined;
+  /** RFC 3339, both inclusive; always given with an outcome. */
   readonly between: { readonly from: string; readonly to: string } | undefined;
 };
 /** The last event of the previous page. */
@@ -123,7 +145,7 @@ export const FIRST_PLACE: EventPlace = { seq: Number.MAX_SAFE_INTEGER, occurred_
 /** A page of the list, newest first. */
 export function readEventsPage(
   sql: Sql,
-  { type, between }: EventFilter,
+  { type, outcome, between }: EventFilter,
   before: EventPlace,
   limit: number,
 ): Promise<ViewRow[]> {
@@ -131,7 +153,13 @@ export function readEventsPage(
   if (between === undefined)
     return sql.query(type === undefined ? auditEventsBefore : auditEventsBeforeOfType, [before.seq, limit, ...ofType]);
   const place = [between.from, between.to, before.occurred_at, before.seq, limit];
-  return sql.query(type === undefined ? auditEventsBetween : auditEventsBetweenOfType, [...place, ...ofType]);
+  if (outcome === undefined)
+    return sql.query(type === undefined ? auditEventsBetween : auditEventsBetweenOfType, [...place, ...ofType]);
+  return sql.query(type === undefined ? auditEventsOfOutcome : auditEventsOfOutcomeAndType, [
+    ...place,
+    outcome,
+    ...ofType,
+  ]);
 }
 
 export const readEventsAfter = (sql: Sql, seq: number, limit: number): Promise<ViewRow[]> =>

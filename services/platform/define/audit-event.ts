@@ -6,6 +6,15 @@ import type { AuditMembers, DetailOf } from './audit-member.ts';
  */
 type AuditDurability = 'durable' | 'counted';
 
+/** Every outcome that an event may have, by which events are found; first those that are looked for most. */
+export const OUTCOMES =
+  `ok refused failed denied unknown accepted acknowledged added ahead applied approve assigned begun
+  block_network cancelled changed client closed continued_elsewhere counted created database_behind deleted deletion deny
+  done dropped dry_run end_session ended error expired export fail forked given_up global grace grace_spent granted
+  ignored justified kept key_unknown locked log_forged_continuation lost_answer mismatch no_user not_applicable open pass
+  placed removed replay requested resolved revoke_sessions revoked rotated run second_factor_asked set set_aside skipped
+  started step_up tiles_damaged uncompared unjustified user withdrawn`.split(/\s+/);
+
 /**
  * An audit event with a closed list of outcomes, so that every outcome can be counted and tested, and with every member
  * that its detail may have. A leaf of the public log shows nothing else of a detail.

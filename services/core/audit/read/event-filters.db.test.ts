@@ -3,6 +3,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { outcomeOfCall } from '#tools/testing/outcome.ts';
 import { type PartyFilter, partyPage } from '../event-filters.store.ts';
+import { auditEventsOfOutcome, auditEventsOfOutcomeAndType } from '../events.store.ts';
 import { openSealingHarness, type SealingHarness } from '../seal/sealing-harness.ts';
 import type { AuditEventView } from './event-view.ts';
 import { fitsFilter, type ListEventsInput, listEvents } from './list-events.ts';
@@ -56,6 +57,7 @@ const filters: readonly [string, Filters][] = [
   ['a client whose id is a personal value', { client: APP }],
   ['a trace', { trace: TRACES[0] }],
   ['a target and a type', { target: 'user:u2', type: 'token.issued' }],
+  ['a target and an outcome', { target: 'user:u2', outcome: 'refused' }],
   ['an actor and a target', { actor: 'user:u2', target: 'user:u2' }],
   ['a target and a client with a hidden id', { target: 'user:u1', client: APP }],
   [
@@ -90,6 +92,35 @@ describe('events of', () => {
   });
 });
 
+/** Of the hundredth event, by time. */
+const someTime = (): string => all.map((event) => event.occurred_at).sort()[100]!;
+
+test.each<[string, () => Filters]>([
+  ['an outcome', () => ({ outcome: 'refused' })],
+  ['an outcome of many types', () => ({ outcome: 'ok' })],
+  ['an outcome of one type', () => ({ outcome: 'refused', type: 'token.issued' })],
+  ['an outcome until a time', () => ({ outcome: 'ok', to: someTime() })],
+  ['an outcome of one type from a time on', () => ({ outcome: 'ok', type: 'user.login', from: someTime() })],
+])('events of %s are those of the whole list that fit, by time, for any page size', async (_what, filterOf) => {
+  const filter = filterOf();
+  const { from = '', to = '~' } = filter;
+  const expected = all
+    .filter((event) => fitsFilter(event, filter) && event.occurred_at >= from && event.occurred_at <= to)
+    .sort((one, other) => (one.occurred_at < other.occurred_at ? 1 : one.occurred_at > other.occurred_at ? -1 : 0));
+  expect(expected.length).toBeGreaterThan(2);
+  for (const limit of [1, 7, 200]) expect(await listed(filter, limit)).toEqual(expected);
+});
+
+test('a type without the outcome, and an outcome that no event has, have no events', async () => {
+  for (const filter of [
+    { outcome: 'refused', type: 'audit.log_continued' },
+    { outcome: 'replay' },
+    { outcome: 'replay', actor: 'user:u1' },
+    { outcome: 'ok', to: day(-1) },
+  ])
+    expect(await listed(filter, 100)).toEqual([]);
+});
+
 test('a cursor of the list by time is rejected, since a list of a party is in the order of the log', async () => {
   const { next } = await listEvents(harness, { limit: 1, from: day(-1) });
   const input = { limit: 1, from: day(-1), actor: 'user:u1', cursor: next ?? '' };
@@ -116,6 +147,7 @@ type PlanNode = {
   readonly 'Node Type': string;
   readonly 'Relation Name'?: string;
   readonly 'Index Name'?: string;
+  readonly 'Index Cond'?: string;
   readonly Plans?: PlanNode[];
 };
 const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).flatMap(nodesOf)];
@@ -159,6 +191,22 @@ describe('on a large log', () => {
     // `audit_log` has a few rows.
     const whole = nodes.filter((node) => node['Node Type'] === 'Seq Scan' && node['Relation Name'] !== 'audit_log');
     expect(whole).toEqual([]);
+  });
+
+  test.each([
+    ['', auditEventsOfOutcome, ['(ROW(outcome, type) > ROW($6, types_1.type))', 'types.type']],
+    ['of one type ', auditEventsOfOutcomeAndType, ['$7']],
+  ])('a page of an outcome %sis found along its index alone', async (_what, { text }, [...conditions]) => {
+    const [row] = await harness.sql.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
+      defineStatement('', `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`),
+    );
+    const nodes = nodesOf(row!['QUERY PLAN'][0].Plan).filter((node) => node['Relation Name'] === 'audit_events');
+    const page = `(outcome = $6) AND (type = ${conditions.pop()}) AND (occurred_at >= $1) AND (occurred_at <= $2) AND (ROW(occurred_at, seq) < ROW($3, $4))`;
+    expect(nodes.map((node) => [node['Index Name'], node['Index Cond']])).toEqual([
+      ...[...conditions, `(${page})`].map((condition) => ['audit_events_outcome', condition]),
+      // What was found is then read by its number.
+      ['audit_events_pkey', expect.stringMatching(/^\(seq = /)],
+    ]);
   });
 });
 

@@ -20,14 +20,14 @@ export type ListEventsInput = EndpointInput<typeof listAuditEventsEndpoint>['que
 export type EventsPage = { readonly events: AuditEventView[]; readonly next: string | null };
 
 /**
- * Lists sealed events, newest first: by time if `from` or `to` is given without an actor, target, client or trace, else
- * by `seq`. The filters compare the stored columns and the personal values that are not erased; a row that was altered
+ * Lists sealed events, newest first: by time if `outcome`, `from` or `to` is given without an actor, target, client or
+ * trace, else by `seq`. The filters compare the stored columns and the personal values that are not erased; a row that was altered
  * is shown as it was sealed, and marked.
  * @throws cursorInvalid (400) for a malformed cursor, or one of the other order
  */
 export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsInput): Promise<EventsPage> {
   const isOfParty = PARTIES.some((party) => input[party] !== undefined);
-  const isByTime = !isOfParty && (input.from !== undefined || input.to !== undefined);
+  const isByTime = !isOfParty && TIMED.some((filter) => input[filter] !== undefined);
   const before = input.cursor === undefined ? FIRST_PLACE : placeOf(input.cursor, isByTime);
   const rows = isOfParty
     ? await readEventsOfParty(sql, partyFilterOf(input), before.seq, input.limit + 1)
@@ -38,18 +38,21 @@ export async function listEvents({ sql }: Pick<Ports, 'sql'>, input: ListEventsI
 }
 
 const PARTIES = ['actor', 'target', 'client', 'trace'] as const;
+const TIMED = ['outcome', 'from', 'to'] as const;
 
-const filterOf = ({ type, from, to }: ListEventsInput, isByTime: boolean): EventFilter => ({
+const filterOf = ({ type, outcome, from, to }: ListEventsInput, isByTime: boolean): EventFilter => ({
   type,
+  outcome,
   between: isByTime ? { from: storedInstant(from) ?? '-infinity', to: storedInstant(to) ?? 'infinity' } : undefined,
 });
 
-const partyFilterOf = ({ type, actor, target, client, trace, from, to }: ListEventsInput): PartyFilter => ({
+const partyFilterOf = ({ type, outcome, actor, target, client, trace, from, to }: ListEventsInput): PartyFilter => ({
   actor: partyOf(actor),
   target: partyOf(target),
   clientId: client,
   traceId: trace,
   type,
+  outcome,
   from: storedInstant(from),
   to: storedInstant(to),
 });
@@ -63,12 +66,13 @@ function partyOf(text: string | undefined): Party | undefined {
 /** Whether `listEvents` with these filters would list the event, apart from its time. */
 export function fitsFilter(
   event: AuditEventView,
-  { type, actor, target, client, trace }: Pick<ListEventsInput, 'type' | (typeof PARTIES)[number]>,
+  { type, outcome, actor, target, client, trace }: Pick<ListEventsInput, 'type' | 'outcome' | (typeof PARTIES)[number]>,
 ): boolean {
   const nameOf = (party: AuditEventView['target']): string | undefined =>
     party === null ? undefined : `${party.kind}:${party.id ?? ''}`;
   const pairs = [
     [type, event.type],
+    [outcome, event.outcome],
     [actor, nameOf(event.actor)],
     [target, nameOf(event.target)],
     [client, event.client_id],
