@@ -76,6 +76,8 @@ describe('tail', () => {
     expect(await typesOf('--actor', 'user:u1', '--client', 'c1')).toEqual(['test.done']);
     expect(await typesOf('--target', 'family:s100', '--actor', 'u2')).toEqual(['test.later']);
     expect(await typesOf('--target', 'user:s100')).toEqual([]);
+    expect(await typesOf('--outcome', 'ok', '--actor', 'u2')).toEqual(['test.later']);
+    expect(await typesOf('--outcome', 'refused')).toEqual([]);
     await harness.raw(`INSERT INTO users (id, email) VALUES ('u2', 'olga@clinic.test')`);
     expect(await typesOf('--actor', 'Olga@clinic.test')).toEqual(['test.later']);
     const unknown = await sallyport(['tail', '--actor', 'unknown@clinic.test']);

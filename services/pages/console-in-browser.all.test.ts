@@ -252,6 +252,12 @@ test('events are found by what is known of them, and the filters are kept under 
   await expect.poll(asked).toBe(`?type=user.created&target=user%3A${id}`);
   const rows = page.getByRole('list', { name: 'Audit log' }).getByRole('listitem');
   await expect.poll(() => rows.count()).toBe(1);
+  const outcome = page.getByRole('combobox', { name: 'Outcome' });
+  await outcome.selectOption('Refused');
+  await expect.poll(() => rows.count()).toBe(0);
+  await outcome.selectOption('Succeeded');
+  await expect.poll(asked).toBe(`?type=user.created&outcome=ok&target=user%3A${id}`);
+  await expect.poll(() => rows.count()).toBe(1);
   expect(await rows.locator('.row-meta').getByRole('link').allInnerTexts()).toEqual(['Ottilie Zorn']);
   await expectReadable(page, 'filtered');
 
@@ -260,7 +266,8 @@ test('events are found by what is known of them, and the filters are kept under 
   await open(page, '/console/audit', 'Audit log');
   await page.getByRole('navigation', { name: 'Bookmarks' }).getByRole('link', { name: 'Account of Ottilie' }).click();
   await expect.poll(() => rows.count()).toBe(1);
-  expect(asked()).toBe(`?type=user.created&target=user%3A${id}`);
+  expect(asked()).toBe(`?type=user.created&outcome=ok&target=user%3A${id}`);
+  expect(await outcome.inputValue()).toBe('ok');
   await expectReadable(page, 'kept');
   await page.getByRole('button', { name: 'Remove Account of Ottilie' }).click();
   await open(page, '/console/audit', 'Audit log');

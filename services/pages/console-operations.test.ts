@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { actsOfRows, groupOperations } from '#console/src/fold/group.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import { modules } from '#services/modules.ts';
+import { OUTCOMES } from '#services/platform/define/audit-event.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
 import { describeOperations, isAdministrative } from './console-operations.ts';
 import { memberWords, placeWords, valueWords } from './texts/member-words.ts';
@@ -78,6 +79,13 @@ test('a write on a row of a list of one item is on that row, and no field of it 
 /** Names that specifications give, which are no words of any language. */
 const CODES =
   /^(?:urn:.*|[HR]S256|ES256|EdDSA|.*_(?:basic|post|jwt|auth|code|credentials|token|verified|at)|name|email|picture)$/;
+
+test('outcomes of events are told apart by their words', () => {
+  for (const at of [0, 1]) {
+    const said = OUTCOMES.map((outcome) => (valueWords[`audit-events.${outcome}`] ?? valueWords[outcome])?.[at]);
+    expect(said.filter((words, place) => words === undefined || said.indexOf(words) !== place)).toEqual([]);
+  }
+});
 
 test('what people read of an operation has words in each language', () => {
   const writes = described.filter(({ method }) => method !== 'GET');

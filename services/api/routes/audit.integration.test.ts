@@ -50,12 +50,15 @@ describe('GET /v1/audit/events', () => {
     });
   });
 
-  test('by type: all of them and no others', async () => {
+  test('by type, outcome or both: all of them and no others', async () => {
     const events = await everyPage('&type=user.login');
     // The first event of the second log is the one that continues the first log.
     expect(events).toHaveLength(SIZE / 3 - 1);
     expect(new Set(events.map(({ type }) => type))).toEqual(new Set(['user.login']));
     expect((await harness.get('/v1/audit/events?type=no.such_type')).body).toEqual({ events: [], next: null });
+    expect(await everyPage('&outcome=refused')).toEqual(events);
+    const both = await harness.get('/v1/audit/events?type=token.issued&outcome=refused');
+    expect(both.body).toEqual({ events: [], next: null });
   });
 
   test('by time, both ends inclusive, with or without a type, in any offset', async () => {
@@ -113,6 +116,7 @@ describe('GET /v1/audit/events', () => {
     ['limit with a fraction', '?limit=1.5', 'request_invalid'],
     ['a type of another form', '?type=user%25', 'request_invalid'],
     ['a type too long', `?type=${'a'.repeat(40)}.${'b'.repeat(40)}`, 'request_invalid'],
+    ['an outcome that no event has', '?outcome=done_well', 'request_invalid'],
     ['a time that is none', '?from=yesterday', 'request_invalid'],
     ['a day that is none', '?to=2026-02-30T00:00:00Z', 'request_invalid'],
     ['an actor without kind', '?actor=client-1', 'request_invalid'],

@@ -388,8 +388,33 @@ export const memberWords: Readonly<Record<string, Named>> = {
   without_password: ['New without a password', 'Neu, ohne Passwort'],
 };
 
+/** Outcomes of events: the value, in English, in German. */
+const OUTCOME_WORDS = `ok|Succeeded|Gelungen, refused|Refused|Verweigert, added|Added|Hinzugefügt,
+  ahead|Newer than what is stored|Neuer als das Gespeicherte, begun|Begun|Begonnen, block_network|Network blocked|Netz gesperrt,
+  continued_elsewhere|Continued elsewhere|Anderswo fortgesetzt, counted|Counted|Gezählt, created|Created|Angelegt,
+  database_behind|Database behind|Datenbank zurück, deleted|Deleted|Gelöscht, deletion|Deletion|Löschung,
+  dropped|Dropped|Verworfen, dry_run|Rehearsal|Probelauf, end_session|Session ended|Sitzung beendet,
+  export|Export|Export, forked|Forked|Gegabelt, global|All|Alle, grace|In the grace period|In der Nachfrist,
+  grace_spent|Grace period used up|Nachfrist verbraucht, granted|Granted|Erteilt, justified|Justified|Begründet,
+  kept|Kept|Behalten, key_unknown|Unknown key|Unbekannter Schlüssel, locked|Locked|Gesperrt,
+  log_forged_continuation|Forged continuation|Gefälschte Fortsetzung,
+  lost_answer|Answer was lost|Antwort ging verloren, mismatch|Does not match|Passt nicht, placed|Placed|Gesetzt,
+  removed|Removed|Entfernt, replay|Used again|Wiederverwendet, requested|Requested|Angefordert,
+  revoke_sessions|Sessions revoked|Sitzungen widerrufen, rotated|Rotated|Gewechselt, run|Run|Lauf,
+  second_factor_asked|Second factor asked|Zweiter Faktor verlangt, set|Set|Festgelegt,
+  set_aside|Set aside|Zurückgestellt, skipped|Skipped|Übersprungen, started|Started|Gestartet,
+  step_up|Sign-in asked again|Erneute Anmeldung verlangt, tiles_damaged|Tiles damaged|Kacheln beschädigt,
+  uncompared|Not compared|Nicht verglichen, unjustified|Not justified|Unbegründet, withdrawn|Withdrawn|Zurückgezogen,
+  audit-events.changed|Changed|Geändert, audit-events.deny|Not approved|Nicht freigegeben`;
+
 /** Values that people read as words, by value; `clients.origin.admin` is one that means something else there. */
 export const valueWords: Readonly<Record<string, Pair>> = {
+  ...Object.fromEntries(
+    OUTCOME_WORDS.split(/,\s+/).map((line): [string, Pair] => {
+      const [value = '', en = '', de = ''] = line.split('|');
+      return [value, [en, de]];
+    }),
+  ),
   accepted: ['Accepted', 'Hingenommen'],
   account_takeover: ['Account takeover', 'Übernahme eines Kontos'],
   acknowledged: ['Acknowledged', 'Übernommen'],

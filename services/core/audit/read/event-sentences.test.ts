@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { modules } from '#services/modules.ts';
+import { OUTCOMES } from '#services/platform/define/audit-event.ts';
 import { eventSentences, plainSentence } from './event-sentences.ts';
 
 const events = modules.flatMap((module) => module.events);
@@ -20,6 +21,10 @@ test.each(events)('$type is said in both languages, with nothing that a caller w
 test('each sentence is about an event and an outcome that a module declares', () => {
   const used = events.flatMap(({ type, outcomes }) => outcomes.map((outcome) => keyOf(type, outcome)));
   expect([...eventSentences.keys()].filter((key) => !used.includes(key))).toEqual([]);
+});
+
+test('events are found by each outcome that a module declares, and by no other', () => {
+  expect([...OUTCOMES].sort()).toEqual([...new Set(events.flatMap(({ outcomes }) => outcomes))].sort());
 });
 
 test('an event is said with ids, as far as it is known', () => {
