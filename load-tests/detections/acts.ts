@@ -4,7 +4,8 @@ import type { Dice } from './random.ts';
 /** A browser or app of one person. A browser that lost its cookies is unknown at its next sign-in. */
 export type Device = { readonly id: string; readonly agent: string };
 
-type From = { readonly ip: string; readonly agent: string };
+/** Where an act comes from. */
+export type From = { readonly ip: string; readonly agent: string };
 
 /** What happens at the installation, before any detection is asked. Times are milliseconds since 1970. */
 export type Act = { readonly at: number; readonly label: Label } & (

@@ -1,4 +1,4 @@
-import { type Act, benign, DAY, HOUR, type Label, type Making, MINUTE, SECOND } from './acts.ts';
+import { type Act, benign, DAY, type From, HOUR, type Label, type Making, MINUTE, SECOND } from './acts.ts';
 import { attackersCountry } from './places.ts';
 
 /** One attack: what it should raise, and about whom. */
@@ -36,23 +36,11 @@ const stolenPassword: Make = (making, label) => {
   const { acts, ...owner } = victim(making, label.trace, at - 6 * HOUR);
   acts.push({ kind: 'sign_in', at: at - dice.whole(5, 170) * MINUTE, label: past(label.trace), ...ownerOf(owner) });
   const agent = dice.chance(0.15) ? owner.agent : places.agent();
-  acts.push({
-    kind: 'sign_in',
-    at,
-    label,
-    userId: owner.userId,
-    deviceId: dice.uuid(),
-    ip: places.address(attackersCountry(dice)),
-    agent,
-  });
+  const [deviceId, ip] = [dice.uuid(), places.address(attackersCountry(dice))];
+  acts.push({ kind: 'sign_in', at, label, userId: owner.userId, deviceId, ip, agent });
   return { acts, userIds: [owner.userId] };
 };
-const ownerOf = ({ userId, deviceId, ip, agent }: { userId: string; deviceId: string; ip: string; agent: string }) => ({
-  userId,
-  deviceId,
-  ip,
-  agent,
-});
+const ownerOf = ({ home: _home, ...owner }: Omit<ReturnType<typeof victim>, 'acts'>) => owner;
 
 /** The attacker asks the owner for the code and signs in within minutes, through an exit in the next country or the same one. */
 const phishedNearby: Make = (making, label) => {
@@ -61,15 +49,8 @@ const phishedNearby: Make = (making, label) => {
   const { acts, ...owner } = victim(making, label.trace, at - 6 * HOUR);
   acts.push({ kind: 'sign_in', at: at - dice.whole(1, 8) * MINUTE, label: past(label.trace), ...ownerOf(owner) });
   const near = dice.chance(0.4) ? owner.home : dice.pick(['DE', 'FR', 'GB', 'NL', 'US']);
-  acts.push({
-    kind: 'sign_in',
-    at,
-    label,
-    userId: owner.userId,
-    deviceId: dice.uuid(),
-    ip: places.address(near),
-    agent: places.agent(),
-  });
+  const [deviceId, ip, agent] = [dice.uuid(), places.address(near), places.agent()];
+  acts.push({ kind: 'sign_in', at, label, userId: owner.userId, deviceId, ip, agent });
   return { acts, userIds: [owner.userId] };
 };
 
@@ -79,12 +60,10 @@ const copiedRefreshToken: Make = (making, label) => {
   const at = startOf(making);
   const { acts, ...owner } = victim(making, label.trace, at - HOUR);
   const family = { familyId: dice.uuid(), userId: owner.userId, clientId: 'phone-app' };
-  const thief = {
-    ip: places.address(attackersCountry(dice)),
-    agent: dice.chance(0.2) ? owner.agent : 'python-requests/2.34',
-  };
-  const use = (at: number, who: { ip: string; agent: string }, label: Label): void => {
-    acts.push({ kind: 'refresh', at, label, ...family, outcome: 'kept', ip: who.ip, agent: who.agent });
+  const ip = places.address(attackersCountry(dice));
+  const thief = { ip, agent: dice.chance(0.2) ? owner.agent : 'python-requests/2.34' };
+  const use = (at: number, { ip, agent }: From, label: Label): void => {
+    acts.push({ kind: 'refresh', at, label, ...family, outcome: 'kept', ip, agent });
   };
   for (let turn = 0; turn < 8; turn += 1) use(at - (8 - turn) * 15 * MINUTE, owner, past(label.trace));
   for (let turn = 0; turn < 4; turn += 1) {
@@ -101,7 +80,7 @@ const racedRefreshToken: Make = (making, label) => {
   const { acts, ...owner } = victim(making, label.trace, at - HOUR);
   const family = { familyId: dice.uuid(), userId: owner.userId, clientId: 'browser-app' };
   const [ip, agent] = [places.address(attackersCountry(dice)), 'Go-http-client/2.0'];
-  const use = (at: number, label: Label, outcome: 'rotated' | 'grace', who: { ip: string; agent: string }): void => {
+  const use = (at: number, label: Label, outcome: 'rotated' | 'grace', who: From): void => {
     acts.push({ kind: 'refresh', at, label, ...family, outcome, ip: who.ip, agent: who.agent });
   };
   for (let turn = 0; turn < 6; turn += 1) use(at - (6 - turn) * 15 * MINUTE, past(label.trace), 'rotated', owner);
@@ -119,15 +98,8 @@ const reusedRefreshToken: Make = (making, label) => {
   const at = startOf(making);
   const { acts, ...owner } = victim(making, label.trace, at - HOUR);
   const family = { familyId: dice.uuid(), userId: owner.userId, clientId: 'browser-app' };
-  acts.push({
-    kind: 'refresh',
-    at,
-    label,
-    ...family,
-    outcome: 'replay',
-    ip: places.address(attackersCountry(dice)),
-    agent: 'curl/8.21',
-  });
+  const thief = { ip: places.address(attackersCountry(dice)), agent: 'curl/8.21' };
+  acts.push({ kind: 'refresh', at, label, ...family, outcome: 'replay', ...thief });
   return { acts, userIds: [owner.userId] };
 };
 
@@ -138,25 +110,17 @@ const hijackedAgent: Make = (making, label) => {
   const agentId = dice.uuid();
   const acts: Act[] = [];
   const own = { agentId, ip: places.address('US'), agent: 'agent/1.4' };
-  for (let then = from + dice.next() * HOUR; then < at; then += HOUR * (0.7 + 0.6 * dice.next()))
-    acts.push({
-      kind: 'agent_token',
-      at: then,
-      label: past(label.trace),
-      scope: dice.pick(['tasks:read', 'tasks:write']),
-      ...own,
-    });
+  for (let then = from + dice.next() * HOUR; then < at; then += HOUR * (0.7 + 0.6 * dice.next())) {
+    const scope = dice.pick(['tasks:read', 'tasks:write']);
+    acts.push({ kind: 'agent_token', at: then, label: past(label.trace), scope, ...own });
+  }
   const thief = { agentId, ip: places.address(attackersCountry(dice)), agent: 'python-requests/2.34' };
   const asked = dice.whole(4, 9);
-  for (let n = 0; n < asked; n += 1)
-    acts.push({
-      kind: 'agent_token',
-      at: at + n * dice.whole(2, 30) * SECOND,
-      label,
-      scope: `${['users', 'billing', 'keys', 'clients', 'audit', 'roles', 'files', 'mail', 'phi'][n]}:read`,
-      isRefused: dice.chance(0.6),
-      ...thief,
-    });
+  for (let n = 0; n < asked; n += 1) {
+    const [then, isRefused] = [at + n * dice.whole(2, 30) * SECOND, dice.chance(0.6)];
+    const scope = `${['users', 'billing', 'keys', 'clients', 'audit', 'roles', 'files', 'mail', 'phi'][n]}:read`;
+    acts.push({ kind: 'agent_token', at: then, label, scope, isRefused, ...thief });
+  }
   const denied = dice.whole(3, 10);
   for (let n = 0; n < denied; n += 1)
     acts.push({ kind: 'agent_denied', at: at + MINUTE + n * 20 * SECOND, label, operation: `operation${n}`, ...thief });
@@ -171,23 +135,15 @@ const runawayAgent: Make = (making, label) => {
   const acts: Act[] = [];
   const own = { agentId, ip: places.address('US'), agent: 'agent/2.0' };
   for (let day = Math.ceil(from / DAY) * DAY; day < at - DAY; day += DAY)
-    for (let hour = 8; hour < 18; hour += 1)
-      acts.push({
-        kind: 'agent_token',
-        at: day + hour * HOUR + dice.next() * HOUR,
-        label: past(label.trace),
-        scope: 'tasks:read',
-        ...own,
-      });
+    for (let hour = 8; hour < 18; hour += 1) {
+      const then = day + hour * HOUR + dice.next() * HOUR;
+      acts.push({ kind: 'agent_token', at: then, label: past(label.trace), scope: 'tasks:read', ...own });
+    }
   const calls = dice.whole(40, 200);
-  for (let n = 0; n < calls; n += 1)
-    acts.push({
-      kind: 'agent_token',
-      at: at + n * 2 * SECOND,
-      label,
-      scope: dice.pick(['tasks:read', 'tasks:write', 'files:read']),
-      ...own,
-    });
+  for (let n = 0; n < calls; n += 1) {
+    const scope = dice.pick(['tasks:read', 'tasks:write', 'files:read']);
+    acts.push({ kind: 'agent_token', at: at + n * 2 * SECOND, label, scope, ...own });
+  }
   return { acts, userIds: [] };
 };
 
@@ -221,17 +177,15 @@ const privilegeGrab: Make = (making, label) => {
     if (what === 'admin') acts.push({ kind: 'role_granted', at: then, userId: dice.uuid(), role: 'admin', ...thief });
     else if (what === 'key') acts.push({ kind: 'api_key_created', at: then, permissions: strong, ...thief });
     else if (what === 'role') acts.push({ kind: 'role_changed', at: then, role: 'editor', added: strong, ...thief });
-    else
-      acts.push({
-        kind: 'client_changed',
-        at: then,
-        clientId: `web-${dice.whole(0, 5)}`,
-        columns: ['scopes', 'redirectUris'],
-        ...thief,
-      });
+    else {
+      const clientId = `web-${dice.whole(0, 5)}`;
+      acts.push({ kind: 'client_changed', at: then, clientId, columns: ['scopes', 'redirectUris'], ...thief });
+    }
   }
   return { acts, userIds: [by] };
 };
+
+const neverRead = { kind: 'sign_up', verifiedAfterMs: null } as const;
 
 /** A script signs up from one network, with names that it counts up or draws, and never reads the mail. */
 const signUpScript: Make = (making, label) => {
@@ -239,19 +193,12 @@ const signUpScript: Make = (making, label) => {
   const at = startOf(making);
   const [ip, agent] = [places.address(attackersCountry(dice)), places.agent()];
   const [isCounted, count, every] = [dice.chance(0.5), dice.whole(30, 150), dice.whole(2, 20)];
-  const acts = Array.from(
-    { length: count },
-    (_, n): Act => ({
-      kind: 'sign_up',
-      at: at + n * every * SECOND,
-      label,
-      userId: dice.uuid(),
-      verifiedAfterMs: null,
-      ip,
-      agent,
-      email: isCounted ? `promo${1_000 + n}@bulk.test` : `${dice.uuid().slice(0, 10)}@bulk${dice.whole(1, 40)}.test`,
-    }),
-  );
+  const acts = Array.from({ length: count }, (_, n): Act => {
+    const userId = dice.uuid();
+    const drawn = (): string => `${dice.uuid().slice(0, 10)}@bulk${dice.whole(1, 40)}.test`;
+    const email = isCounted ? `promo${1_000 + n}@bulk.test` : drawn();
+    return { ...neverRead, at: at + n * every * SECOND, label, userId, email, ip, agent };
+  });
   return { acts, userIds: [] };
 };
 
@@ -262,47 +209,35 @@ const signUpBotnet: Make = (making, label) => {
   const [isCounted, count] = [dice.chance(0.7), dice.whole(30, 120)];
   // Of this botnet alone: an address is taken once.
   const domain = `${label.trace.replaceAll(' ', '-')}.test`;
-  const acts = Array.from(
-    { length: count },
-    (_, n): Act => ({
-      kind: 'sign_up',
-      at: at + n * dice.whole(5, 15) * SECOND,
-      label,
-      userId: dice.uuid(),
-      verifiedAfterMs: null,
-      ip: places.address(dice.pick(['US', 'DE', 'FR', 'GB'])),
-      agent: places.agent(),
-      email: isCounted ? `reader${5_000 + n}@${domain}` : `${dice.uuid().slice(0, 9)}@${domain}`,
-    }),
-  );
+  const acts = Array.from({ length: count }, (_, n): Act => {
+    const [then, userId] = [at + n * dice.whole(5, 15) * SECOND, dice.uuid()];
+    const [ip, agent] = [places.address(dice.pick(['US', 'DE', 'FR', 'GB'])), places.agent()];
+    const email = `${isCounted ? `reader${5_000 + n}` : dice.uuid().slice(0, 9)}@${domain}`;
+    return { ...neverRead, at: then, label, userId, email, ip, agent };
+  });
   return { acts, userIds: [] };
 };
 
-const SCENARIOS: readonly {
-  readonly name: string;
-  readonly detections: readonly string[];
-  readonly share: number;
-  readonly make: Make;
-}[] = [
-  { name: 'stolen password', detections: ['impossible_travel'], share: 3, make: stolenPassword },
-  { name: 'phished nearby', detections: ['impossible_travel'], share: 1, make: phishedNearby },
-  { name: 'copied refresh token', detections: ['token_theft'], share: 2, make: copiedRefreshToken },
-  { name: 'raced refresh token', detections: ['token_theft'], share: 2, make: racedRefreshToken },
-  { name: 'reused refresh token', detections: ['refresh_token_reuse'], share: 1, make: reusedRefreshToken },
-  { name: 'hijacked agent', detections: ['agent_anomaly'], share: 2, make: hijackedAgent },
-  { name: 'runaway agent', detections: ['agent_anomaly'], share: 2, make: runawayAgent },
-  { name: 'privilege grab', detections: ['privilege_burst'], share: 3, make: privilegeGrab },
-  { name: 'sign-up script', detections: ['machine_sign_ups'], share: 2, make: signUpScript },
-  { name: 'sign-up botnet', detections: ['machine_sign_ups'], share: 1, make: signUpBotnet },
+const SCENARIOS: readonly (readonly [name: string, detection: string, share: number, make: Make])[] = [
+  ['stolen password', 'impossible_travel', 3, stolenPassword],
+  ['phished nearby', 'impossible_travel', 1, phishedNearby],
+  ['copied refresh token', 'token_theft', 2, copiedRefreshToken],
+  ['raced refresh token', 'token_theft', 2, racedRefreshToken],
+  ['reused refresh token', 'refresh_token_reuse', 1, reusedRefreshToken],
+  ['hijacked agent', 'agent_anomaly', 2, hijackedAgent],
+  ['runaway agent', 'agent_anomaly', 2, runawayAgent],
+  ['privilege grab', 'privilege_burst', 3, privilegeGrab],
+  ['sign-up script', 'machine_sign_ups', 2, signUpScript],
+  ['sign-up botnet', 'machine_sign_ups', 1, signUpBotnet],
 ];
 
 /** `each` times its share of every scenario. */
 export function attacks(making: Making, each: number): Attack[] {
-  return SCENARIOS.flatMap(({ name, detections, share, make }) =>
+  return SCENARIOS.flatMap(([name, detection, share, make]) =>
     Array.from({ length: Math.max(1, Math.round(share * each)) }, (_, n) => {
       const trace = `${name} ${n}`;
       const dice = making.dice.fork(trace);
-      return { name, detections, ...make({ ...making, dice }, { truth: 'attack', group: name, trace }) };
+      return { name, detections: [detection], ...make({ ...making, dice }, { truth: 'attack', group: name, trace }) };
     }),
   );
 }

@@ -1,4 +1,4 @@
-import { type Act, benign, DAY, HOUR, type Making, MINUTE, SECOND } from './acts.ts';
+import { type Act, benign, DAY, type From, HOUR, type Label, type Making, MINUTE, SECOND } from './acts.ts';
 
 /** The traffic beside sign-ins: refreshes, agents, administrators and sign-ups, of the same month. */
 export function benignOthers(making: Making, userIds: readonly string[], scale: number): Act[] {
@@ -53,33 +53,19 @@ function refreshes({ dice, places, from, to }: Making, userIds: readonly string[
       if (own.chance(0.03)) {
         // The answer was lost when the phone left the Wi-Fi, so the same app repeats it from the carrier.
         const again = kind === 'phone' ? { ip: own.pick(networks), agent: seen.agent } : seen;
-        acts.push({
-          kind: 'refresh',
-          at: at + own.whole(1, 9) * SECOND,
-          label,
-          ...common,
-          clientId,
-          outcome: kind === 'server' ? 'kept' : 'grace',
-          ...again,
-        });
+        const later = at + own.whole(1, 9) * SECOND;
+        const repeated = kind === 'server' ? 'kept' : 'grace';
+        acts.push({ kind: 'refresh', at: later, label, ...common, clientId, outcome: repeated, ...again });
       }
     }
   }
   return acts;
 }
 
-const SCOPES = [
-  'tasks:read',
-  'tasks:write',
-  'users:read',
-  'reports:read',
-  'mail:send',
-  'search:read',
-  'files:read',
-  'files:write',
-  'calendar:read',
-  'billing:read',
-];
+const SCOPES =
+  'tasks:read tasks:write users:read reports:read mail:send search:read files:read files:write calendar:read billing:read'.split(
+    ' ',
+  );
 
 /** Steady, scheduled and bursty agents; a deployment restarts dozens of copies, and a release may ask for more, or be misconfigured. */
 function agents({ dice, places, from, to }: Making, scale: number): Act[] {
@@ -112,15 +98,10 @@ function agents({ dice, places, from, to }: Making, scale: number): Act[] {
       for (let copy = 0; copy < copies; copy += 1) token(at + own.after(2 * MINUTE), own.pick([...scopes, ...more]));
       // A permission was forgotten: the calls fail until the release is rolled back. Denials are recorded once a minute.
       if (own.chance(0.12))
-        for (const minute of upTo(own.whole(2, 8)))
-          acts.push({
-            kind: 'agent_denied',
-            at: at + minute * MINUTE + own.after(SECOND),
-            label,
-            agentId,
-            operation: 'createTask',
-            ...source,
-          });
+        for (const minute of upTo(own.whole(2, 8))) {
+          const then = at + minute * MINUTE + own.after(SECOND);
+          acts.push({ kind: 'agent_denied', at: then, label, agentId, operation: 'createTask', ...source });
+        }
     }
     // A backlog after an outage at a supplier: many tokens in a short time.
     if (own.chance(0.3)) {
@@ -132,6 +113,8 @@ function agents({ dice, places, from, to }: Making, scale: number): Act[] {
   return acts;
 }
 
+const TASKS = ['tasks:read', 'tasks:write'];
+const STRONG = ['users:read', 'users:manage', 'clients:read', ...TASKS, 'files:read'];
 const ORDINARY = ['user', 'editor', 'clinician', 'support', 'auditor', 'developer'];
 
 /** Daily changes, teams that start together, an application that declares its roles, and a day on which keys are replaced. */
@@ -145,23 +128,16 @@ function administrators({ dice, places, from, to }: Making, userIds: readonly st
     const grant = (at: number, role: string): void => {
       acts.push({ kind: 'role_granted', at, userId: own.pick(userIds), role, ...source });
     };
+    const createKey = (at: number, permissions: readonly string[]): void => {
+      acts.push({ kind: 'api_key_created', at, permissions, ...source });
+    };
     for (let at = from + own.after(2 * DAY); at < to; at += own.after(2 * DAY)) {
       if (own.chance(0.6)) grant(at, own.pick(ORDINARY));
-      else if (own.chance(0.5))
-        acts.push({
-          kind: 'client_changed',
-          at,
-          clientId: `web-${own.whole(0, 5)}`,
-          columns: [own.pick(['name', 'redirectUris', 'scopes'])],
-          ...source,
-        });
-      else
-        acts.push({
-          kind: 'api_key_created',
-          at,
-          permissions: ['tasks:read', 'tasks:write'].slice(0, own.whole(1, 2)),
-          ...source,
-        });
+      else if (own.chance(0.5)) {
+        const clientId = `web-${own.whole(0, 5)}`;
+        const columns = [own.pick(['name', 'redirectUris', 'scopes'])];
+        acts.push({ kind: 'client_changed', at, clientId, columns, ...source });
+      } else createKey(at, TASKS.slice(0, own.whole(1, 2)));
       // Now and then a second administrator.
       if (own.chance(0.04)) grant(at + MINUTE, 'admin');
     }
@@ -170,9 +146,7 @@ function administrators({ dice, places, from, to }: Making, userIds: readonly st
       const size = own.whole(4, 60);
       for (let one = 0; one < size; one += 1)
         grant(at + one * own.whole(2, 25) * SECOND, own.pick(ORDINARY.slice(1, own.whole(2, 6))));
-      if (own.chance(0.5))
-        for (const key of upTo(own.whole(1, 4)))
-          acts.push({ kind: 'api_key_created', at: at + key * 30 * SECOND, permissions: ['tasks:read'], ...source });
+      if (own.chance(0.5)) for (const key of upTo(own.whole(1, 4))) createKey(at + key * 30 * SECOND, ['tasks:read']);
       // The lead of the new team administers it.
       if (own.chance(0.25)) grant(at + 2 * MINUTE, 'admin');
     }
@@ -184,55 +158,15 @@ function administrators({ dice, places, from, to }: Making, userIds: readonly st
     if (own.chance(0.2)) {
       const at = from + own.next() * (to - from - HOUR);
       for (const key of upTo(own.whole(3, 12)))
-        acts.push({
-          kind: 'api_key_created',
-          at: at + key * own.whole(20, 90) * SECOND,
-          permissions: own.chance(0.2)
-            ? ['users:read', 'users:manage', 'clients:read', 'tasks:read', 'tasks:write', 'files:read']
-            : ['tasks:read', 'tasks:write'],
-          ...source,
-        });
+        createKey(at + key * own.whole(20, 90) * SECOND, own.chance(0.2) ? STRONG : TASKS);
     }
   }
   return acts;
 }
 
-const NAMES = [
-  'anna',
-  'ben',
-  'chloe',
-  'david',
-  'emma',
-  'felix',
-  'grace',
-  'henry',
-  'ida',
-  'jonas',
-  'kim',
-  'lena',
-  'max',
-  'nora',
-  'omar',
-  'paul',
-  'rosa',
-  'sam',
-  'tina',
-  'yara',
-];
-const FAMILIES = [
-  'smith',
-  'meyer',
-  'garcia',
-  'rossi',
-  'novak',
-  'silva',
-  'brown',
-  'tanaka',
-  'dubois',
-  'khan',
-  'peters',
-  'lind',
-];
+const NAMES =
+  'anna ben chloe david emma felix grace henry ida jonas kim lena max nora omar paul rosa sam tina yara'.split(' ');
+const FAMILIES = 'smith meyer garcia rossi novak silva brown tanaka dubois khan peters lind'.split(' ');
 const MAILS = ['mail.test', 'post.test', 'web.test', 'inbox.test'];
 
 /** One by one from everywhere, and together: a conference, a school class on equal tablets, a company that joins. */
@@ -240,74 +174,35 @@ function signUps({ dice, places, from, to }: Making, scale: number): Act[] {
   const acts: Act[] = [];
   const address = (): string =>
     `${dice.pick(NAMES)}${dice.pick(['.', '_', ''])}${dice.pick(FAMILIES)}${dice.chance(0.5) ? dice.whole(1, 99) : ''}@${dice.pick(MAILS)}`;
-  const signUp = (
-    at: number,
-    group: string,
-    trace: string,
-    ip: string,
-    agent: string,
-    email: string,
-    share: number,
-  ): void => {
+  const signUp = (at: number, label: Label, seen: From, email: string, share: number): void => {
     const verifiedAfterMs = dice.chance(share) ? 20 * SECOND + dice.after(3 * MINUTE) : null;
-    acts.push({
-      kind: 'sign_up',
-      at,
-      label: benign(group, trace),
-      userId: dice.uuid(),
-      email,
-      verifiedAfterMs,
-      ip,
-      agent,
-    });
+    acts.push({ kind: 'sign_up', at, label, userId: dice.uuid(), email, verifiedAfterMs, ...seen });
   };
+  const seen = (country: string): From => ({ ip: places.address(country), agent: places.agent() });
+  const oneByOne = benign('sign-up', 'sign-ups one by one');
   for (let n = 0; n < atLeast(100, 4_000 * scale); n += 1)
-    signUp(
-      from + dice.next() * (to - from),
-      'sign-up',
-      'sign-ups one by one',
-      places.address(dice.pick(['DE', 'US', 'FR'])),
-      places.agent(),
-      address(),
-      0.85,
-    );
+    signUp(from + dice.next() * (to - from), oneByOne, seen(dice.pick(['DE', 'US', 'FR'])), address(), 0.85);
+  const start = (): number => from + dice.next() * (to - from - DAY);
   for (let n = 0; n < atLeast(1, 6 * scale); n += 1) {
-    const [at, ip] = [from + dice.next() * (to - from - DAY), places.address('US')];
+    const [at, ip, label] = [start(), places.address('US'), benign('conference', `conference ${n}`)];
     // The slide with the link is shown once; most follow it within minutes, on their own phones.
     for (const _one of upTo(dice.whole(60, 300)))
-      signUp(at + dice.after(15 * MINUTE), 'conference', `conference ${n}`, ip, places.agent(), address(), 0.75);
+      signUp(at + dice.after(15 * MINUTE), label, { ip, agent: places.agent() }, address(), 0.75);
   }
   for (let n = 0; n < atLeast(1, 10 * scale); n += 1) {
-    const [at, ip, agent] = [from + dice.next() * (to - from - DAY), places.address('DE'), places.agent()];
+    const [at, tablet, label] = [start(), seen('DE'), benign('school class', `class ${n}`)];
     const [school, first] = [dice.whole(1, 900), dice.whole(1_000, 9_000)];
     for (const one of upTo(dice.whole(15, 32)))
-      signUp(
-        at + dice.next() * 12 * MINUTE,
-        'school class',
-        `class ${n}`,
-        ip,
-        agent,
-        `s${first + one}@school${school}.test`,
-        0.9,
-      );
+      signUp(at + dice.next() * 12 * MINUTE, label, tablet, `s${first + one}@school${school}.test`, 0.9);
   }
   for (let n = 0; n < atLeast(1, 8 * scale); n += 1) {
-    const [at, ip, agent, company] = [
-      from + dice.next() * (to - from - DAY),
-      places.address('GB'),
-      places.agent(),
-      dice.whole(1, 900),
-    ];
-    for (const _one of upTo(dice.whole(10, 80)))
-      signUp(
-        at + dice.after(2 * HOUR),
-        'company that joins',
-        `company ${n}`,
-        ip,
-        dice.chance(0.8) ? agent : places.agent(),
-        `${dice.pick(NAMES)}.${dice.pick(FAMILIES)}@company${company}.test`,
-        0.7,
-      );
+    const [at, { ip, agent }, company] = [start(), seen('GB'), dice.whole(1, 900)];
+    const label = benign('company that joins', `company ${n}`);
+    const name = (): string => `${dice.pick(NAMES)}.${dice.pick(FAMILIES)}@company${company}.test`;
+    for (const _one of upTo(dice.whole(10, 80))) {
+      const after = at + dice.after(2 * HOUR);
+      signUp(after, label, { ip, agent: dice.chance(0.8) ? agent : places.agent() }, name(), 0.7);
+    }
   }
   return acts;
 }

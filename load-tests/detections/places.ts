@@ -35,35 +35,26 @@ const WANTED: ReadonlySet<string> = new Set([...HOMES.map(([code]) => code), ...
 
 const POOL = 400;
 
+const WINDOWS = 'Windows NT 10.0; Win64; x64';
+const MAC = 'Macintosh; Intel Mac OS X 10_15_7';
+const LINUX = 'X11; Linux x86_64';
+const chrome = (on: string, isMobile = false): string =>
+  `Mozilla/5.0 (${on}) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 ${isMobile ? 'Mobile ' : ''}Safari/537.36`;
+const safari = (on: string, as: string): string =>
+  `Mozilla/5.0 (${on}) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.4 ${as}`;
+const firefox = (on: string): string => `Mozilla/5.0 (${on}; rv:149.0) Gecko/20100101 Firefox/149.0`;
+
 /** Browsers with their share among users; versions are of one month. */
 const AGENTS: readonly (readonly [string, number])[] = [
-  [
-    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36',
-    28,
-  ],
-  [
-    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36 Edg/151.0.0.0',
-    12,
-  ],
-  [
-    'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36',
-    9,
-  ],
-  [
-    'Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.4 Safari/605.1.15',
-    7,
-  ],
-  [
-    'Mozilla/5.0 (iPhone; CPU iPhone OS 26_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.4 Mobile/15E148 Safari/604.1',
-    18,
-  ],
-  [
-    'Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Mobile Safari/537.36',
-    16,
-  ],
-  ['Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:149.0) Gecko/20100101 Firefox/149.0', 5],
-  ['Mozilla/5.0 (X11; Linux x86_64; rv:149.0) Gecko/20100101 Firefox/149.0', 2],
-  ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/151.0.0.0 Safari/537.36', 3],
+  [chrome(WINDOWS), 28],
+  [`${chrome(WINDOWS)} Edg/151.0.0.0`, 12],
+  [chrome(MAC), 9],
+  [safari(MAC, 'Safari/605.1.15'), 7],
+  [safari('iPhone; CPU iPhone OS 26_4 like Mac OS X', 'Mobile/15E148 Safari/604.1'), 18],
+  [chrome('Linux; Android 10; K', true), 16],
+  [firefox(WINDOWS), 5],
+  [firefox(LINUX), 2],
+  [chrome(LINUX), 3],
 ];
 
 export function createPlaces(dice: Dice, countryOf: CountryOf): Places {
