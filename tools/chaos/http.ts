@@ -47,7 +47,9 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
     const traceId = randomBytes(16).toString('hex');
     const sentAtMs = now();
     const ended = (status: number, more: { readonly waitedMs?: number; readonly code?: string }): void => {
-      const about = { surface: surfaceOf(path), copy, path, isLimited: method !== 'GET' };
+      // A rehearsal of an import only reads.
+      const isLimited = method !== 'GET' && !path.endsWith('/rehearse');
+      const about = { surface: surfaceOf(path), copy, path, isLimited };
       ledger.exchanges.push({ ...about, sentAtMs, endedAtMs: now(), status, ...more });
     };
     try {

@@ -1,17 +1,21 @@
-import { basicOf } from '../../http.ts';
+import { eventually } from '#tools/testing/eventually.ts';
+import { type Answer, basicOf, type Request } from '../../http.ts';
 import { mayBeRevoked, now, revocationsOf, type Usable } from '../../ledger.ts';
-import { type Clients, isOk, post, REASON, type User } from '../clients.ts';
-import { issue } from '../tokens.ts';
+import { alone, anyCopy, type Clients, isOk, post, REASON, type User } from '../clients.ts';
+import { issue, signIn } from '../tokens.ts';
 import {
   atBothCopies,
   keep,
   type Living,
+  type Look,
   living,
+  look,
   newToken,
   pickShown,
   show,
   showToken,
   type TokenUsable,
+  toldWrongly,
 } from './surface.ts';
 
 /** An agent as its program knows it. Its end ends its secret, which this is, and its tokens. */
@@ -23,19 +27,51 @@ const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const SETTLED_MOST = 150;
 
+type Refusal = { readonly client_id: string; readonly requests: number };
+
+/** What an owner is told of an agent's refusals where it is of another client, or of more requests than were sent. */
+export const wrongRefusals = (id: string, most: number, told: readonly Refusal[]): unknown =>
+  told.some(({ client_id: of }) => of !== id) || told.reduce((sum, { requests }) => sum + requests, 0) > most
+    ? { most, told }
+    : undefined;
+
 /** Agents get tokens of their own, exchange those of their owner and say that they live, until they are killed. */
 export function createAgents(clients: Clients): Agents {
   const { authorization } = clients;
   const tokens: TokenUsable[] = [];
-  let owner: User | undefined;
+  const looks: Look[] = [];
+  /** Of each agent, by id, how many of its requests may have been refused: copies count those at this endpoint. */
+  const mayCount = new Map<string, number>();
+  const add = (id: string, by: number) => mayCount.set(id, (mayCount.get(id) ?? 0) + by);
+  let [owner, other]: (User | undefined)[] = [];
 
-  const tokenRequest = (agent: Agent, form: Readonly<Record<string, string>>) => ({
-    path: '/oauth2/token',
-    form,
-    headers: { authorization: agent.authorization },
-  });
-  const accepts = ({ status }: { readonly status: number }): boolean | undefined =>
+  const tokenRequest = ({ id, authorization: by }: Agent, form: Readonly<Record<string, string>>): Request => {
+    add(id, 1);
+    return { path: '/oauth2/token', form, headers: { authorization: by } };
+  };
+  const accepts = ({ status }: Pick<Answer, 'status'>): boolean | undefined =>
     status === 200 || (status === 401 ? false : undefined);
+  const gives = (answer: Answer, { id }: Agent): boolean | undefined => {
+    if (answer.status === 200 || answer.status >= 500) add(id, -1);
+    return accepts(answer);
+  };
+
+  /** The owner asks why an agent is refused, and so does somebody else. @returns what the owner has been told so far */
+  async function why(agent = agents.ended()): Promise<readonly Look[]> {
+    if (agent && owner && other) {
+      const get = (cookie: string): Request => ({
+        method: 'GET',
+        path: `/v1/agents/${agent.id}/why`,
+        headers: { cookie },
+      });
+      const { status } = await look(clients, looks, get(owner.cookie), ({ status: said, body }) =>
+        said === 401 ? undefined : wrongRefusals(agent.id, mayCount.get(agent.id) ?? 0, body.refusals ?? [body]),
+      );
+      if (status === 401) await alone(owner, (user) => signIn(clients, user));
+      await look(clients, looks, get(other.cookie), ({ status: said, body }) => (said < 400 ? body : undefined));
+    }
+    return looks.filter(({ answer: { body } }) => body?.refusals?.length > 0);
+  }
 
   /** Exchanges a token of the owner. */
   async function exchange(agent: Agent | undefined): Promise<void> {
@@ -43,7 +79,9 @@ export function createAgents(clients: Clients): Agents {
     const subject = family?.access.at(-1);
     if (!agent || !subject || mayBeRevoked(revocationsOf(clients.ledger, subject), now())) return;
     const form = { grant_type: EXCHANGE, subject_token: subject.token, subject_token_type: ACCESS_TOKEN };
-    const answer = await show(clients, agent, clients.random.pick(['A', 'B'])!, tokenRequest(agent, form), accepts);
+    const answer = await show(clients, agent, anyCopy(clients), tokenRequest(agent, form), (each) =>
+      gives(each, agent),
+    );
     if (answer.status !== 200) return;
     tokens.push(newToken('agents', 'exchanged token', answer.body.access_token, agent.revocations, subject));
   }
@@ -71,7 +109,7 @@ export function createAgents(clients: Clients): Agents {
     shows: [
       {
         request: (agent) => tokenRequest(agent, { grant_type: 'client_credentials' }),
-        accepts,
+        accepts: gives,
         after: ({ revocations }, { status, body }) => {
           if (status === 200) tokens.push(newToken('agents', 'token of an agent', body.access_token, revocations));
         },
@@ -93,16 +131,24 @@ export function createAgents(clients: Clients): Agents {
       ...agents.acts,
       [0.3, () => exchange(agents.live())],
       [1, () => atBothCopies([agents.ended()], agents.show)],
+      [0.5, why],
       [2, () => showToken(clients, pickShown(clients, tokens))],
     ],
     prepare: async () => {
-      owner = await clients.newUser('developer');
+      [owner, other] = [await clients.newUser('developer'), await clients.newUser()];
       await agents.prepare();
       for (const agent of agents.made) await exchange(agent);
     },
     settle: async () => {
       await agents.settle();
       await atBothCopies(tokens.slice(-SETTLED_MOST), (token, copy) => showToken(clients, token, copy));
+    },
+    gates: async () => {
+      const told = async () => (await why()).length > 0;
+      // Copies write what they counted every ten seconds.
+      await eventually('refusals of a killed agent', told, 30_000).catch(() => {});
+      const { length: checked } = await why();
+      return [{ ...toldWrongly('agents: the owner reads why, of each request once', looks), checked }];
     },
   };
 }

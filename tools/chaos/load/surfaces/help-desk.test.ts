@@ -1,7 +1,9 @@
 import { expect, test } from 'vitest';
 import type { Answer } from '../../http.ts';
 import { createLedger } from '../../ledger.ts';
-import { type Account, helpedWhole, shownWrongly } from './help-desk.ts';
+import { wrongRefusals } from './agents.ts';
+import { type Account, helpedWhole, wrongPlan, wrongSteps } from './help-desk.ts';
+import { toldWrongly } from './surface.ts';
 
 const [email, to] = ['a@old.test', 'a@new.test'];
 /** What the gate says of a person whose change of address was acknowledged, and of that person's account. */
@@ -30,11 +32,33 @@ test.each<[Partial<Account>, string]>([
   expect(said(account).join()).toContain(text);
 });
 
-test('a person whom a search shows to who may not see people is found', () => {
+test('what a copy tells wrongly is found, with its copy and trace', () => {
   const answer = { copy: 'A', traceId: 't' } as Answer;
-  const [finding, ...others] = shownWrongly([
-    { answer, shown: { kind: 'user' } },
-    { answer, shown: undefined },
-  ]).findings;
-  expect([finding?.text, others]).toEqual(['{"kind":"user"} shown by A (trace t)', []]);
+  const looks = [{ kind: 'user' }, undefined].map((wrong) => ({ answer, wrong }));
+  expect(toldWrongly('gate', looks).findings).toEqual([{ text: '{"kind":"user"} told by A (trace t)' }]);
+});
+
+const stepsOf = (first: boolean, second: boolean) => {
+  const steps = [
+    { name: 'first-client', done: first },
+    { name: 'second-administrator', done: second },
+  ];
+  return { status: 200, body: { steps } };
+};
+const plan = { counts: { new: 1 } };
+test.each([
+  ['steps as they are', wrongSteps(stepsOf(true, false)), false],
+  ['a step undone that is done', wrongSteps(stepsOf(false, false)), true],
+  ['a step done that is not', wrongSteps(stepsOf(true, true)), true],
+  ['no steps', wrongSteps({ status: 200, body: { steps: [] } }), true],
+  ['neither steps nor a 503', wrongSteps({ status: 404, body: {} }), true],
+  ['the same plan', wrongPlan(plan, { status: 200, body: structuredClone(plan) }), false],
+  ['another rehearsal first', wrongPlan(plan, { status: 409, body: {} }), false],
+  ['another plan', wrongPlan(plan, { status: 200, body: { counts: { new: 2 } } }), true],
+  ['a refusal', wrongPlan(plan, { status: 403, body: {} }), true],
+  ['refusals as often as sent', wrongRefusals('a', 2, [{ client_id: 'a', requests: 2 }]), false],
+  ['a refusal counted twice', wrongRefusals('a', 1, [{ client_id: 'a', requests: 2 }]), true],
+  ['refusals of another agent', wrongRefusals('a', 2, [{ client_id: 'b', requests: 1 }]), true],
+])('%s', (_, wrong, isFound) => {
+  expect(wrong !== undefined).toBe(isFound);
 });

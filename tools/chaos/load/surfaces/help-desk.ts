@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { decodeJwt } from 'jose';
 import { type Gate, gateOf } from '../../gates.ts';
 import type { Answer, Request } from '../../http.ts';
 import { type Act, count, isLost, type Ledger, type Usable } from '../../ledger.ts';
-import { alone, anyCopy, attempt, type Clients, isCreated, REASON, type User } from '../clients.ts';
+import { alone, attempt, type Clients, isCreated, post, REASON, type User } from '../clients.ts';
 import { issue, withdrawConsent } from '../tokens.ts';
-import { kept, living, type Surface } from './surface.ts';
+import { kept, type Look, living, look, type Surface, toldWrongly } from './surface.ts';
 
 const PATH = '/v1/admin/users';
 const HELP = { email_changed: 'email/change', email_verified: 'email/verify', password_mail: 'password-mail' } as const;
@@ -44,27 +45,37 @@ export function helpedWhole(ledger: Pick<Ledger, 'rewinds'>, people: readonly Pe
   return { ...gate, checked: facts.filter(isDue).length };
 }
 
-/** What was shown to who may not see it, or after it was withdrawn; undefined where nothing was. */
-type Look = { readonly shown: object | undefined; readonly answer: Answer };
+/** Of the first steps those that the run knows: there are clients, and one administrator. */
+const STEPS = { 'first-client': true, 'second-administrator': false };
 
-export const shownWrongly = (looks: readonly Look[]): Gate =>
-  gateOf('help desk: nobody is shown what is not theirs to see', looks, ({ shown, answer: { traceId, copy } }) =>
-    shown === undefined ? undefined : { text: `${JSON.stringify(shown)} shown by ${copy} (trace ${traceId})` },
-  );
+/** What an answer says of them, where that is not so. */
+export function wrongSteps({ status, body }: Pick<Answer, 'status' | 'body'>): unknown {
+  if (status !== 200) return { status };
+  const told = Object.fromEntries(body.steps.map(({ name, done }: { name: string; done: boolean }) => [name, done]));
+  return Object.entries(STEPS).every(([name, done]) => told[name] === done) ? undefined : told;
+}
+
+/** What an answer says of an import, where it is not the plan of before. A copy rehearses one import at a time. */
+export const wrongPlan = (plan: unknown, { status, body }: Pick<Answer, 'status' | 'body'>): unknown =>
+  status === 409 || (status === 200 && isDeepStrictEqual(body, plan)) ? undefined : { status, body };
+
+/** What requests wrote that may write nothing, by their traces; and all that an import writes: nobody imports. */
+const NO_WRITE = 'help desk: a rehearsal writes nothing';
+const WRITTEN = `SELECT type AS text FROM audit_events WHERE trace_id = ANY($1)
+  UNION ALL SELECT 'a user: ' || email FROM users WHERE email LIKE '%@rehearsed.test' UNION ALL SELECT 'an import: ' || state FROM imports`;
 
 const once = (kind: string, event: string) => ({ kind, events: [event], isRepeatable: false, hasIdempotencyKey: true });
 
 /** People whom administrators find by a part of their address and help, until they are deleted. */
 export function createHelpDesk(clients: Clients): Surface {
-  const { authorization, issuer, ask, random, ledger } = clients;
-  const looks: Look[] = [];
+  const { authorization, issuer, random, ledger } = clients;
+  const [looks, steps, plans]: [Look[], Look[], Look[]] = [[], [], []];
+  const rehearsed: string[] = [];
+  let plan: unknown;
   let customer: User | undefined;
   let last = 0;
 
-  const look = async (by: string, path: string, find: (body: Answer['body']) => object | undefined): Promise<void> => {
-    const answer = await ask(anyCopy(clients), { method: 'GET', path, headers: { authorization: by } });
-    if (answer.status === 200) looks.push({ answer, shown: find(answer.body) });
-  };
+  const get = (path: string, by = authorization): Request => ({ method: 'GET', path, headers: { authorization: by } });
   /** The local part is that of one person, before and after the change. */
   const found = ({ email }: Person): string => `/v1/admin/search?q=${email.slice(0, email.indexOf('@'))}%40`;
 
@@ -85,12 +96,12 @@ export function createHelpDesk(clients: Clients): Surface {
     },
     shows: [
       {
-        request: (person) => ({ method: 'GET', path: found(person), headers: { authorization } }),
+        request: (person) => get(found(person)),
         accepts: ({ status, body }, { id, email, to }) => {
           const hit = status === 200 && JSON.stringify(body.hits.find((each: { id: string }) => each.id === id) ?? '');
           return hit === false ? undefined : hit.includes(email) || hit.includes(to);
         },
-        after: (person) => look(issuer, found(person), ({ hits }) => hits[0]),
+        after: (person) => look(clients, looks, get(found(person), issuer), ({ body }) => body.hits?.[0]),
       },
     ],
     end: {
@@ -122,25 +133,45 @@ export function createHelpDesk(clients: Clients): Surface {
       const client = family && decodeJwt(family.access[0]!.token).client_id;
       const path = `${PATH}/${id}/consents`;
       if (family && (await withdrawConsent(clients, family, `${path}/${client}`)))
-        await look(authorization, path, ({ consents }) =>
-          consents.find(({ client_id: of }: { readonly client_id: string }) => of === client),
+        await look(clients, looks, get(path), ({ body }) =>
+          body.consents?.find(({ client_id: of }: { readonly client_id: string }) => of === client),
         );
     });
+
+  const readSteps = () => look(clients, steps, get('/v1/admin/first-steps'), wrongSteps);
+  const users = ['new@rehearsed.test', 'nowhere', clients.admin.email];
+  const data = users.map((email, at) => JSON.stringify({ legacy_id: `r${at}`, email })).join('\n');
+  const rehearsal = post(authorization, '/v1/admin/imports/rehearse', { kind: 'ndjson', data });
+  const rehearse = async (): Promise<void> => {
+    const { traceId } = await look(clients, plans, rehearsal, (answer) => wrongPlan(plan, answer));
+    rehearsed.push(traceId);
+  };
 
   const acts = (Object.keys(HELP) as Help[]).map((act) => () => help(act));
   const helpNew = async (): Promise<void> => {
     await desk.make();
-    for (const act of [...acts, withdraw]) await act();
+    for (const act of [...acts, withdraw, readSteps, rehearse]) await act();
   };
   return {
     ...desk,
-    acts: [...desk.acts, ...acts.map((act) => [0.5, act] as const), [0.1, withdraw]],
+    acts: [...desk.acts, ...acts.map((act) => [0.5, act] as const), [0.1, withdraw], [1, readSteps], [1, rehearse]],
     prepare: async () => {
       customer = await clients.newUser();
+      const { answer } = await attempt(clients, { kind: 'rehearsal', events: [] }, () => rehearsal);
+      plan = answer.body;
       await desk.prepare();
       await helpNew();
     },
     settle: () => desk.settle().then(helpNew),
-    gates: async (query) => [helpedWhole(ledger, helped(), await query<Account>(ACCOUNTS)), shownWrongly(looks)],
+    gates: async (query) => [
+      helpedWhole(ledger, helped(), await query<Account>(ACCOUNTS)),
+      toldWrongly('help desk: nobody is shown what is not theirs to see', looks),
+      toldWrongly('help desk: a first step is done or not, whatever fails', steps),
+      toldWrongly('help desk: a rehearsal says what it said before', plans),
+      {
+        ...gateOf(NO_WRITE, await query<{ text: string }>(WRITTEN, [rehearsed]), (row) => row),
+        checked: rehearsed.length,
+      },
+    ],
   };
 }

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { type Gate, REFUSED_FOR_GOOD } from '../../gates.ts';
+import { type Gate, gateOf, REFUSED_FOR_GOOD } from '../../gates.ts';
 import type { Answer, Request } from '../../http.ts';
 import {
   type Access,
@@ -13,7 +13,7 @@ import {
   type Usable,
 } from '../../ledger.ts';
 import type { ChaosStores } from '../../stores.ts';
-import { anyCopy, attempt, type Clients, isCreated, isOk } from '../clients.ts';
+import { anyCopy, attempt, type Clients, isCreated, isOk, RETRIED } from '../clients.ts';
 
 /** A part of the product beside tokens, which can lose an acknowledged act or lie: what its clients do, and what is checked. */
 export type Surface = {
@@ -93,6 +93,27 @@ export type Kept = {
   readonly events: readonly string[];
   readonly isDone?: (answer: Answer) => boolean;
 };
+
+/** An answer that tells something, and what of it is wrong; undefined where nothing is. */
+export type Look = { readonly answer: Answer; readonly wrong: unknown };
+
+/** What a copy tells is so, or it says that it cannot tell now. */
+export const toldWrongly = (name: string, looks: readonly Look[]): Gate =>
+  gateOf(name, looks, ({ wrong, answer: { traceId, copy } }) =>
+    wrong === undefined ? undefined : { text: `${JSON.stringify(wrong)} told by ${copy} (trace ${traceId})` },
+  );
+
+/** Asks a copy, and keeps what is wrong of what it tells. */
+export async function look(
+  clients: Clients,
+  looks: Look[],
+  request: Request,
+  wrongOf: (answer: Answer) => unknown,
+): Promise<Answer> {
+  const answer = await clients.ask(anyCopy(clients), request);
+  if (!RETRIED.has(answer.status)) looks.push({ answer, wrong: wrongOf(answer) });
+  return answer;
+}
 
 let lastKey = 0;
 
