@@ -139,31 +139,27 @@ const payloads: Readonly<Record<string, unknown>> = {
   'JSON with a comment': json.replace('{', '{/* */'),
 };
 
-const unsigned = (header: object, signature: string): string => {
+/** A token by an empty secret. */
+const bySecret = (header: object): string => {
   const input = `${encode(header)}.${encode(claims())}`;
-  return `${input}.${signature}`;
+  return `${input}.${encode(signatureOf('HS256', Buffer.alloc(0), input))}`;
 };
 
-const each = (prefix: string, made: Readonly<Record<string, string>>, code: Code): Group =>
-  Object.entries(made).map(([what, text]) => vector(`${prefix} ${what}`, text, code));
+const each = <T>(prefix: string, from: Readonly<Record<string, T>>, code: Code, make: (of: T) => string): Group =>
+  Object.entries(from).map(([what, of]) => vector(`${prefix} ${what}`, make(of), code));
 
 export const forms: Group = [
-  ...each('form:', texts, 'malformed'),
-  ...Object.entries(members).map(([what, added]) => vector(`header: ${what}`, extra(added), 'malformed')),
-  ...Object.entries(headers).map(([what, header]) => vector(`header: ${what}`, withHeader(header), 'malformed')),
+  ...each('form:', texts, 'malformed', (text) => text),
+  ...each('header:', members, 'malformed', extra),
+  ...each('header:', headers, 'malformed', withHeader),
   ...kids.map((kid) => vector(`kid ${JSON.stringify(kid)}`, extra({ kid }), 'unknown_key')),
   vector(
     'an unknown kid, signed with an empty secret',
-    unsigned(
-      headerOf({ alg: 'HS256', kid: 'none' }),
-      encode(
-        signatureOf('HS256', Buffer.alloc(0), `${encode(headerOf({ alg: 'HS256', kid: 'none' }))}.${encode(claims())}`),
-      ),
-    ),
+    bySecret(headerOf({ alg: 'HS256', kid: 'none' })),
     'unknown_key',
   ),
-  ...Object.entries(types).map(([what, typ]) => vector(`type: ${what}`, extra({ typ }), 'wrong_type')),
-  ...Object.entries(payloads).map(([what, payload]) => vector(`payload: ${what}`, withPayload(payload), 'malformed')),
+  ...each('type:', types, 'wrong_type', (typ) => extra({ typ })),
+  ...each('payload:', payloads, 'malformed', withPayload),
   vector(
     'payload: nesting of 16 levels',
     withPayload(json.replace(/}$/, `,"deep":${'['.repeat(15)}${']'.repeat(15)}}`)),

@@ -41,25 +41,13 @@ const legacyFeed = sessionEndFeed(
 );
 
 const claims = (changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> => {
-  const all = {
-    iss: LEGACY.issuer,
-    aud: LEGACY.audience,
-    sub: 'auth0|5f7c',
-    iat: NOW,
-    exp: NOW + 900,
-    scope: 'openid read',
-    sid: 'live-session',
-    ...changes,
-  };
+  const own = { iss: LEGACY.issuer, aud: LEGACY.audience, sub: 'auth0|5f7c', iat: NOW, exp: NOW + 900 };
+  const all = { ...own, scope: 'openid read', sid: 'live-session', ...changes };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 };
 
-const header = (key: Pick<VectorKey, 'alg' | 'kid'>, changes: object = {}): object => ({
-  alg: key.alg,
-  kid: key.kid,
-  typ: 'JWT',
-  ...changes,
-});
+const header = ({ alg, kid }: Pick<VectorKey, 'alg' | 'kid'>, changes: object = {}): object =>
+  Object.assign({ alg, kid, typ: 'JWT' }, changes);
 
 const token = (changes: Readonly<Record<string, unknown>> = {}, key: VectorKey = old.rs, head: object = {}): string =>
   jws(key, header(key, head), claims(changes));
@@ -72,14 +60,7 @@ const vector = (
   { keys: set = 'published', feed = false, scopes = [], permissions = [], issuerKind }: Options = {},
   at = 1,
 ): LegacyVector => ({
-  name,
-  token: text,
-  keys: set,
-  feed,
-  scopes,
-  permissions,
-  now: NOW + at,
-  code,
+  ...{ name, token: text, keys: set, feed, scopes, permissions, now: NOW + at, code },
   issuerKind: issuerKind !== undefined ? issuerKind : code === 'active' ? 'legacy' : null,
 });
 

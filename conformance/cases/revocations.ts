@@ -105,6 +105,7 @@ const order: Group = [
 const next = keyNamed('rs-2');
 const es = keyNamed('es-2');
 const ed = keyNamed('ed-2');
+const told = { feed: 'compromised key, told by the next' };
 
 /** What a verifier answers in each phase of a rotation from rs-1 to rs-2. */
 const rotation: Group = [
@@ -118,18 +119,9 @@ const rotation: Group = [
     vector(`rotation: ${phase}, a token of the last key`, token(), old, { keys: set }),
     vector(`rotation: ${phase}, a token of the next key`, token({}, next), fresh, { keys: set }),
   ]),
-  vector('rotation: compromised and still in the set', token(), 'key_compromised', {
-    keys: 'published',
-    feed: 'compromised key, told by the next',
-  }),
-  vector('rotation: the key after a compromised one', token({}, next), 'active', {
-    keys: 'published',
-    feed: 'compromised key, told by the next',
-  }),
-  vector('rotation: compromised and out of the set', token(), 'unknown_key', {
-    keys: 'after',
-    feed: 'compromised key, told by the next',
-  }),
+  vector('rotation: compromised and still in the set', token(), 'key_compromised', { keys: 'published', ...told }),
+  vector('rotation: the key after a compromised one', token({}, next), 'active', { keys: 'published', ...told }),
+  vector('rotation: compromised and out of the set', token(), 'unknown_key', { keys: 'after', ...told }),
   vector('rotation: to ES256, a token of the last key', token(), 'active', { keys: 'to ES256' }),
   vector('rotation: to ES256, a token of the next key', token({}, es), 'active', { keys: 'to ES256' }),
   vector('rotation: to EdDSA, a token of the next key', token({}, ed), 'active', { keys: 'to EdDSA' }),
@@ -177,11 +169,4 @@ const sharedSecret: Group = [
   vector('HS256: its secret is compromised', shared(), 'key_compromised', { ...BOTH, feed: 'shared secret' }),
 ];
 
-export const revocationVectors: Group = [
-  ...revocations,
-  ...history,
-  ...staleness,
-  ...order,
-  ...rotation,
-  ...sharedSecret,
-];
+export const revocationVectors: Group = [revocations, history, staleness, order, rotation, sharedSecret].flat();
