@@ -40,6 +40,12 @@ describe('sessions above the setting', () => {
     expect(sessionsAboveSetting(seen, [period], limits).findings).toHaveLength(findings);
   });
 
+  test('one more for a second is too many on a quiet machine, and not on one that is four times as busy', () => {
+    const seen = samples({ sessions: 21, to: 21_000 });
+    const found = (stretch: number) => sessionsAboveSetting(seen, [{ ...period, stretch }], limits).findings.length;
+    expect([found(1), found(8)]).toEqual([1, 0]);
+  });
+
   test('a database that never answered leaves the gate without facts, which fails', () => {
     const silent = samples().map(({ sessions, ...rest }) => ({ ...rest, seen: sessions }));
     expect(isFailed(sessionsAboveSetting(silent, [period], limits))).toBe(true);
@@ -71,19 +77,21 @@ describe('retry storms', () => {
 });
 
 describe('late refusals', () => {
-  const gateOf = (ms: number, changed: Partial<Period> = {}, isLimited = true) => {
+  const gateOf = (ms: number, changed: Partial<Period> = {}, isLimited = true, times = 2) => {
     const ledger = createLedger();
     const about = { surface: 'accounts', copy: 'A', path: '/api/auth/signin', isLimited, status: 503 } as const;
-    ledger.exchanges.push({ ...about, sentAtMs: 22_000, endedAtMs: 22_000 + ms });
+    const late = { ...about, sentAtMs: 22_000, endedAtMs: 22_000 + ms };
+    ledger.exchanges.push(...Array.from({ length: times }, () => late));
     return lateRefusals(ledger, [{ ...period, ...changed }]);
   };
   test.each([
-    ['within a second', 900, {}, 0],
-    ['later', 1_100, {}, 1],
-    ['later, on a machine that is three times as busy', 1_100, { stretch: 3 }, 0],
-    ['later, while no store fails', 1_100, { isOfStores: false }, 0],
-  ])('%s', (_, ms, changed, findings) => {
-    expect(gateOf(ms, changed).findings).toHaveLength(findings);
+    ['within a second', 900, {}, 2, 0],
+    ['later', 1_100, {}, 2, 1],
+    ['one later, of a hundred at most', 1_100, {}, 1, 0],
+    ['later, on a machine that is three times as busy', 1_100, { stretch: 3 }, 2, 0],
+    ['later, while no store fails', 1_100, { isOfStores: false }, 2, 0],
+  ])('%s', (_, ms, changed, times, findings) => {
+    expect(gateOf(ms, changed, true, times).findings).toHaveLength(findings);
   });
 
   test('a read waits for a connection and one statement', () => {

@@ -19,15 +19,12 @@ export function acceptedAfterEnd(ledger: Ledger, surface: SurfaceName): Gate {
   );
 }
 
-/** A copy learns this soon of what another one made. */
-const LEARNING_MS = 1_000;
-
-/** What nothing ended is refused by no copy that had the time to learn of it. */
+/** What nothing ended is refused by no copy that had the time to learn of it: as much as to learn of an end. */
 export function refusedWithoutEnd(ledger: Ledger, surface: SurfaceName): Gate {
   const uses = ledger.uses.filter(
     ({ of, sentAtMs, answeredAtMs }) =>
       of.surface === surface &&
-      sentAtMs >= of.madeAtMs + LEARNING_MS &&
+      sentAtMs >= of.madeAtMs + REVOCATION_BOUND_MS &&
       !isLost(ledger, of.madeAtMs) &&
       !mayBeRevoked(revocationsOfUsable(ledger, of), answeredAtMs),
   );

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '#tools/testing/eventually.ts';
 import { REVOCATION_BOUND_MS } from '../gates.ts';
+import type { Answer } from '../http.ts';
 import type { Access, CopyName, TokenFamily } from '../ledger.ts';
-import { issue, validate } from '../load/tokens.ts';
+import { RETRIED } from '../load/clients.ts';
+import { issue, present, validate } from '../load/tokens.ts';
 import type { Scene } from '../rewinds.ts';
 
 /** A fault and a promise, in a fixed order, before the load begins. */
@@ -52,25 +54,30 @@ export async function withClock<T>({ system }: Scene, offsetSeconds: number, wor
   }
 }
 
-/** Waits until both copies answer for a good token. */
-export const bothServe = async ({ clients }: Scene, access: Access): Promise<void> => {
-  for (const copy of ['A', 'B'] as const) {
-    const serves = async () => (await validate(clients, access, copy)) !== 'revocation_state_stale';
-    await eventually(`${copy} to serve`, serves);
-  }
-};
+/** What a copy says of a refresh token, once it can say anything. */
+export const answered = (
+  { clients }: Pick<Scene, 'clients'>,
+  family: TokenFamily,
+  copy: CopyName,
+  refreshToken = family.refreshToken,
+): Promise<Answer> =>
+  eventually(`an answer of ${copy}`, async () => {
+    const answer = await present(clients, family, refreshToken, copy);
+    return !RETRIED.has(answer.status) && answer;
+  });
+
+/** What a copy says of an access token. One that is behind says so; it serves again by itself. */
+export const verdict = ({ clients }: Pick<Scene, 'clients'>, access: Access, copy: CopyName): Promise<string> =>
+  eventually(`a result of ${copy}`, async () => {
+    const said = await validate(clients, access, copy);
+    return !/^\d+$|stale|unavailable|behind|wrong|rewound/.test(said) && said;
+  });
 
 /** An acknowledged end is an end: shown at both copies once the bound is over. */
-export async function expectRevoked({ clients }: Pick<Scene, 'clients'>, ended: readonly Access[]): Promise<void> {
+export async function expectRevoked(scene: Pick<Scene, 'clients'>, ended: readonly Access[]): Promise<void> {
   await sleep(REVOCATION_BOUND_MS);
   for (const access of ended)
-    for (const copy of ['A', 'B'] as const) {
-      // A copy that is behind says so; it serves again by itself.
-      const result = await eventually(`a result of ${copy}`, async () => {
-        const said = await validate(clients, access, copy);
-        return !/^\d+$|stale|unavailable|behind/.test(said) && said;
-      });
-      if (result === 'active')
+    for (const copy of ['A', 'B'] as const)
+      if ((await verdict(scene, access, copy)) === 'active')
         throw new GuaranteeViolated(`active at ${copy} after its revocation was acknowledged`, access.family);
-    }
 }

@@ -1,27 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eventually } from '#tools/testing/eventually.ts';
 import { whileStopped } from '../faults/fault.ts';
-import { present, validate } from '../load/tokens.ts';
-import { type Case, GuaranteeViolated, newest, newFamily } from './case.ts';
+import { present } from '../load/tokens.ts';
+import { answered, type Case, GuaranteeViolated, newest, newFamily, verdict } from './case.ts';
 
 export const refreshCases: readonly Case[] = [
   {
     name: 'a client whose answer was lost gets the same successor a minute later',
     run: async (scene) => {
-      const { clients, system } = scene;
+      const { system } = scene;
       const family = await newFamily(scene);
       const lost = family.refreshToken;
-      const first = await present(clients, family, lost, 'A', { timeoutMs: 20_000 });
-      if (first.status !== 200) throw new Error(`the first answer was ${first.status}`);
+      const first = await answered(scene, family, 'A');
       // As if the minute had passed: the database alone measures it.
       await system.stores.query(
         `UPDATE refresh_families SET rotated_at = rotated_at - interval '60 seconds' WHERE id = $1`,
         [family.id],
       );
-      const answer = await eventually('an answer', async () => {
-        const again = await present(clients, family, lost, 'B');
-        return again.status !== 503 && again.status !== 0 && again;
-      });
+      const answer = await answered(scene, family, 'B', lost);
       if (answer.status !== 200) throw new GuaranteeViolated(`answered ${answer.status} ${answer.body?.code}`, family);
       if (answer.body.refresh_token !== first.body.refresh_token)
         throw new GuaranteeViolated('another successor', family);
@@ -37,13 +32,13 @@ export const refreshCases: readonly Case[] = [
       const first = family.refreshToken;
       await whileStopped([pid], async () => {
         await present(clients, family, first, 'A', { abandonMs: 2_500 });
-        await present(clients, family, first, 'B');
-        await present(clients, family, family.refreshToken, 'B');
+        await answered(scene, family, 'B', first);
+        await answered(scene, family, 'B');
       });
       const access = newest(family);
-      await eventually('A to serve', async () => (await validate(clients, access, 'A')) === 'active');
+      await verdict(scene, access, 'A');
       await sleep(1_000);
-      const answer = await present(clients, family, family.refreshToken, 'B');
+      const answer = await answered(scene, family, 'B');
       if (answer.status !== 200) throw new GuaranteeViolated(`ended: ${answer.status} ${answer.body?.code}`, family);
     },
   },

@@ -28,7 +28,6 @@ import {
   signIn,
   signInAdmin,
   signInAndOut,
-  signUp,
   validate,
 } from './tokens.ts';
 
@@ -188,11 +187,8 @@ export function createLoad(clients: Clients, { pace }: { readonly pace: number }
         [ended, 3],
         [untouched, 1],
       ] as const;
-      for (const [pool, size] of pools)
-        for (let at = 0; at < size; at += 1) pool.push(...[await signUp(clients)].filter((user) => user !== undefined));
+      for (const [pool, size] of pools) for (let at = 0; at < size; at += 1) pool.push(await clients.newUser());
       for (const { id } of victims) ledger.exposedUsers.add(id);
-      if (users.length === 0 || untouched.length === 0)
-        throw new Error('no sign-up was answered before the first fault');
       const all = [...users, ...victims, ...ended];
       await Promise.all(all.flatMap(({ id }) => [issue(clients, id), issue(clients, id)]));
       if (await signInAdmin(clients)) adminSince = now();

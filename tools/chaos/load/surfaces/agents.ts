@@ -1,7 +1,7 @@
 import { eventually } from '#tools/testing/eventually.ts';
 import { type Answer, basicOf, type Request } from '../../http.ts';
 import { mayBeRevoked, now, revocationsOf, type Usable } from '../../ledger.ts';
-import { alone, anyCopy, type Clients, isOk, post, REASON, type User } from '../clients.ts';
+import { anyCopy, type Clients, isOk, post, REASON, type User } from '../clients.ts';
 import { issue, signIn } from '../tokens.ts';
 import {
   atBothCopies,
@@ -64,10 +64,9 @@ export function createAgents(clients: Clients): Agents {
         path: `/v1/agents/${agent.id}/why`,
         headers: { cookie },
       });
-      const { status } = await look(clients, looks, get(owner.cookie), ({ status: said, body }) =>
+      await look(clients, looks, get(owner.cookie), ({ status: said, body }) =>
         said === 401 ? undefined : wrongRefusals(agent.id, mayCount.get(agent.id) ?? 0, body.refusals ?? [body]),
       );
-      if (status === 401) await alone(owner, (user) => signIn(clients, user));
       await look(clients, looks, get(other.cookie), ({ status: said, body }) => (said < 400 ? body : undefined));
     }
     return looks.filter(({ answer: { body } }) => body?.refusals?.length > 0);
@@ -131,7 +130,7 @@ export function createAgents(clients: Clients): Agents {
       ...agents.acts,
       [0.3, () => exchange(agents.live())],
       [1, () => atBothCopies([agents.ended()], agents.show)],
-      [0.5, why],
+      [0.3, why],
       [2, () => showToken(clients, pickShown(clients, tokens))],
     ],
     prepare: async () => {
@@ -140,6 +139,8 @@ export function createAgents(clients: Clients): Agents {
       for (const agent of agents.made) await exchange(agent);
     },
     settle: async () => {
+      // A loss of the database ended the session.
+      if (owner) await signIn(clients, owner);
       await agents.settle();
       await atBothCopies(tokens.slice(-SETTLED_MOST), (token, copy) => showToken(clients, token, copy));
     },

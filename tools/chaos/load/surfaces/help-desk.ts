@@ -154,7 +154,7 @@ export function createHelpDesk(clients: Clients): Surface {
   };
   return {
     ...desk,
-    acts: [...desk.acts, ...acts.map((act) => [0.5, act] as const), [0.1, withdraw], [1, readSteps], [1, rehearse]],
+    acts: [...desk.acts, ...acts.map((act) => [0.5, act] as const), [0.1, withdraw], [0.5, readSteps], [0.3, rehearse]],
     prepare: async () => {
       customer = await clients.newUser();
       const { answer } = await attempt(clients, { kind: 'rehearsal', events: [] }, () => rehearsal);

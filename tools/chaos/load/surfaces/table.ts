@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { basicOf } from '../../http.ts';
 import { now } from '../../ledger.ts';
-import { anyCopy, attempt, type Clients, isAccepted, post, REASON } from '../clients.ts';
+import { anyCopy, attempt, type Clients, isAccepted, post, REASON, RETRIED } from '../clients.ts';
 import { keep, kept, living, type Surface } from './surface.ts';
 
 /** An owner may create fifty a day, those whose answers are lost included. */
@@ -144,9 +144,9 @@ export function createHealthData(clients: Clients): Surface {
       {
         request: ({ encrypted }) => post(authorization, '/v1/privacy/phi/decrypt', { purpose, encrypted }),
         accepts: ({ status, body }, { id }) => {
+          if (RETRIED.has(status)) return undefined;
           // Other data than was encrypted is no use.
-          if (status === 200) return body.data?.note === id;
-          return status >= 400 && status < 500 ? false : undefined;
+          return status === 200 && body.data?.note === id;
         },
       },
     ],
