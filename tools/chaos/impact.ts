@@ -23,7 +23,7 @@ type Span = { readonly startedAtMs: number; readonly servedAtMs: number };
 export const tookMs = ({ sentAtMs, endedAtMs }: Exchange): number => endedAtMs - sentAtMs;
 
 /** The 99th percentile of their time; null without any. */
-export function p99Of(exchanges: readonly Exchange[]): number | null {
+function p99Of(exchanges: readonly Exchange[]): number | null {
   const sorted = exchanges.map(tookMs).sort((one, other) => one - other);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.99))] ?? null;
 }
