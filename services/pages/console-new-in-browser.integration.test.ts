@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { updateClient } from '#services/core/access/manage-clients.ts';
+import { readClient, updateClient } from '#services/core/access/manage-clients.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import {
@@ -95,13 +95,21 @@ test('of two administrators who change one client, the second is told, keeps wha
   const dialog = page.getByRole('dialog', { name: 'Change: Wards' });
   await dialog.getByLabel('Name', { exact: true }).fill('Wards, second');
   await dialog.getByLabel('Reason').fill('by the second');
-  await updateClient(harness.api.ports, { client_id: id, name: 'Wards, first', reason: 'by the first' }, testCaller);
+  const first = (changes: object) =>
+    updateClient(harness.api.ports, { client_id: id, ...changes, reason: 'by the first' }, testCaller);
+  await first({ name: 'Wards, first' });
   const change = dialog.getByRole('button', { name: 'Change', exact: true });
   await change.click();
-  expect(await textOf(dialog.getByRole('alert'))).toContain('Name is now Wards, first');
+  expect(await textOf(dialog.getByRole('alert'))).toContain('Now it is Name: Wards, first');
   expect(await dialog.getByLabel('Name', { exact: true }).inputValue()).toBe('Wards, second');
+  await page.locator('h1', { hasText: 'Wards, first' }).waitFor();
+  // What touches nothing that is typed is no reason to ask.
+  const clientUri = 'https://wards.example.test/';
+  await first({ client_uri: clientUri });
   await change.click();
   await page.getByRole('heading', { level: 1, name: 'Wards, second' }).waitFor();
+  const { name, client_uri: kept } = await readClient(harness.api.ports, { client_id: id });
+  expect([name, kept]).toEqual(['Wards, second', clientUri]);
   expect(serious()).toEqual([]);
 });
 

@@ -116,6 +116,15 @@ export const directoryStale = defineError({
   fix: 'Retry after Retry-After; another API process may answer. Operators: check PostgreSQL, locks and /readyz.',
 });
 
+/** Of a write with `If-Match`. */
+export const changedMeanwhile = defineError({
+  code: 'changed_meanwhile',
+  status: 412,
+  title: 'Changed since it was read',
+  cause: 'The resource was changed after it was read: If-Match names another version. Nothing was written.',
+  fix: 'Read it again, and send your change with the new ETag.',
+});
+
 export const queueUnavailable = defineError({
   code: 'queue_unavailable',
   status: 503,

@@ -52,10 +52,12 @@ export function whenSessionEnds(listener: Listener): () => void {
   return () => onEnded.delete(listener);
 }
 
-/** Calls an operation of the API as the signed-in user. @throws Refusal, TransportError */
+/** Calls an operation of the API as the signed-in user. What has an ETag gets it as a member. @throws Refusal, TransportError */
 export async function call<N extends OperationName>(name: N, input?: Input<N>): Promise<Answer<N>> {
   const result = await send(name, input);
-  if (result.ok) return result.data;
+  // A proxy that compresses makes it weak (RFC 9110 §8.8.1), which no write could name.
+  const etag = result.headers.get('etag')?.replace(/^W\//, '');
+  if (result.ok) return etag === undefined ? result.data : ({ ...(result.data as object), etag } as Answer<N>);
   if (result.status === 401) for (const listener of onEnded) listener();
   throw new Refusal(result.status, result.problem as Partial<Problem> & { readonly code: string });
 }
@@ -66,6 +68,7 @@ type AnyInput = {
   readonly query?: object;
   readonly body?: object;
   readonly idempotencyKey?: string;
+  readonly ifMatch?: string;
 };
 /** Calls an operation by its name: what it takes was checked against its shape. @throws Refusal, TransportError */
 export const callByName = (name: string, input: AnyInput): Promise<unknown> =>

@@ -1,5 +1,5 @@
 import { useLayoutEffect, useRef, useState } from 'preact/hooks';
-import { callByName, Refusal, Told } from '../data/api.ts';
+import { callByName, queries, Refusal, Told } from '../data/api.ts';
 import { useCan, useSession } from '../data/session.tsx';
 import { type Act, ActDialog } from '../parts/act.tsx';
 import { CopyButton } from '../parts/copy.tsx';
@@ -107,19 +107,32 @@ function useForm({ operation, params = {}, item, begins, readAgain }: ActProps) 
       return {};
     }
   };
-  /** @throws Told if another administrator changed a member that this changes, once for each change */
+  /** @throws Told if another administrator changed members that this changes, once for each change */
   const assertUnchanged = async (changes: Item): Promise<void> => {
-    if (!isChange || readAgain === undefined) return;
-    const now = await readAgain();
+    const now = await readAgain?.();
     if (now === undefined) return;
-    const changed = Object.keys(changes).find((name) => name in now && !same(now[name], before.current[name]));
+    const changed = Object.keys(changes).filter((name) => name in now && !same(now[name], before.current[name]));
     before.current = { ...before.current, ...now };
-    if (changed === undefined) return;
-    throw new Told(fill(texts.changedMeanwhile, { name: words.member(changed), value: String(now[changed] ?? '–') }));
+    if (changed.length === 0) return;
+    void queries.invalidateQueries();
+    const what = changed.map((name) => `${words.member(name)}: ${String(now[name] ?? '–')}`);
+    throw new Told(fill(texts.changedMeanwhile, { what: what.join('; ') }));
+  };
+  /** Sends a change with the ETag that was read; one that meets another change is sent again if they do not touch. */
+  const send = async (input: Parameters<typeof callByName>[1], changes: Item): Promise<unknown> => {
+    const { etag } = before.current;
+    try {
+      return await callByName(operation.name, { ...input, ...(isChange && etag ? { ifMatch: String(etag) } : {}) });
+    } catch (error) {
+      if (!(error instanceof Refusal && error.code === 'changed_meanwhile')) throw error;
+      await assertUnchanged(changes);
+      if (before.current.etag === etag) throw error;
+      return send(input, changes);
+    }
   };
   const run = async (reason: string): Promise<unknown> => {
     const changes = sent();
-    await assertUnchanged(changes);
+    if (isChange && before.current.etag === undefined) await assertUnchanged(changes);
     const own = Object.entries(changes);
     const path = { ...params, ...Object.fromEntries(own.filter(([name]) => asked.includes(name))) };
     const rest = Object.fromEntries(own.filter(([name]) => !asked.includes(name)));
@@ -134,10 +147,7 @@ function useForm({ operation, params = {}, item, begins, readAgain }: ActProps) 
     // The same request again has the same key: if it was done and only the answer was lost, it is not done twice.
     const of = JSON.stringify(input);
     if (kept.current.of !== of) kept.current = { of, key: crypto.randomUUID() };
-    const answer = await callByName(operation.name, {
-      ...input,
-      ...(operation.keyed ? { idempotencyKey: kept.current.key } : {}),
-    });
+    const answer = await send({ ...input, ...(operation.keyed ? { idempotencyKey: kept.current.key } : {}) }, changes);
     kept.current = { of: '', key: '' };
     return answer;
   };

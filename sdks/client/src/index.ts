@@ -35,6 +35,8 @@ export type CallOptions = {
   readonly idempotencyKey?: string;
   /** Says that a POST or PATCH that honours no Idempotency-Key may be repeated after any retryable problem. */
   readonly repeatable?: boolean;
+  /** The `etag` of the headers of a read: the write is refused by `changed_meanwhile` if that was changed since. */
+  readonly ifMatch?: string;
   readonly signal?: AbortSignal;
 };
 
@@ -166,6 +168,7 @@ export function createClient(options: ClientOptions): ApiClient {
         ...(by === undefined ? {} : { authorization: by }),
         ...(type === undefined ? {} : { 'content-type': type }),
         ...(key === undefined ? {} : { 'idempotency-key': key }),
+        ...(input.ifMatch === undefined ? {} : { 'if-match': input.ifMatch }),
       },
       ...(text === undefined ? {} : { body: text }),
     });

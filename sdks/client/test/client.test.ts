@@ -111,8 +111,10 @@ describe('repetitions', () => {
     expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
     expect(new Set(keys).size).toBe(1);
     const own = clientOf([failed, () => json({ key: 'k' }, 201)]);
-    await own.api('POST /v1/api-keys', { body: { name: 'n', permissions: [] } as never, idempotencyKey: 'mine' });
+    const given = { idempotencyKey: 'mine', ifMatch: '"1"' };
+    await own.api('POST /v1/api-keys', { body: { name: 'n', permissions: [] } as never, ...given });
     expect(own.sent.map(({ headers }) => headers.get('idempotency-key'))).toEqual(['mine', 'mine']);
+    expect(own.sent.map(({ headers }) => headers.get('if-match'))).toEqual(['"1"', '"1"']);
   });
 
   test('a key does not make an operation repeatable that ignores it, and a PATCH is not repeated', async () => {

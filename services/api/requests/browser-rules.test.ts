@@ -81,7 +81,7 @@ test('a preflight names exactly the methods of the path, and nothing to an unlis
   });
   expect(good.headers['access-control-allow-headers']?.split(', ')).toEqual(
     expect.arrayContaining([
-      ...['authorization', 'content-type', 'idempotency-key', 'x-api-key', 'x-csrf-token'],
+      ...['authorization', 'content-type', 'idempotency-key', 'if-match', 'x-api-key', 'x-csrf-token'],
       ...['content-digest', 'signature', 'signature-input'],
     ]),
   );

@@ -27,7 +27,7 @@ type PathRules = { readonly methods: readonly string[]; readonly isForAnyone: bo
 
 /** Headers that a page may send besides the safelisted ones; `mcp-` ones are those of the Model Context Protocol. */
 const SENDABLE =
-  'authorization, content-digest, content-type, dpop, idempotency-key, if-none-match, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, signature, signature-input, traceparent, tracestate, x-api-key, x-csrf-token';
+  'authorization, content-digest, content-type, dpop, idempotency-key, if-match, if-none-match, last-event-id, mcp-method, mcp-name, mcp-protocol-version, mcp-session-id, signature, signature-input, traceparent, tracestate, x-api-key, x-csrf-token';
 /** Headers that a page may read besides the safelisted ones. */
 const READABLE =
   'dpop-nonce, etag, location, mcp-protocol-version, mcp-session-id, ratelimit, ratelimit-policy, retry-after, www-authenticate';

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { expectProblem } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
+import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { openAdminHarness, reason } from './admin-harness.ts';
 
@@ -47,5 +48,58 @@ describe('Idempotency-Key', () => {
     expect(creating.filter(({ idempotency }) => idempotency === undefined).map(({ operation }) => operation)).toEqual(
       storesNothing,
     );
+  });
+});
+
+describe('If-Match', () => {
+  const ask = (method: string, path: string, headers: Readonly<Record<string, string>> = {}, json?: object) =>
+    harness.as(harness.admin.bearer)(method, path, { headers, ...(json === undefined ? {} : { json }) });
+  const newClient = async () => `/v1/admin/clients/${(await harness.register()).body.client_id}`;
+  const newRole = async () => {
+    const name = `role-${randomUUID().slice(0, 8)}`;
+    await harness.byAdmin('POST', '/v1/admin/roles', { name, description: 'x', permissions: [], reason });
+    return `/v1/admin/roles/${name}`;
+  };
+  const permit = (permission: string) => ({ permissions: [permission], reason });
+
+  test.each([
+    ['client', newClient, 'oauth_clients WHERE "clientId"', 'PATCH', '', (name: string) => ({ name, reason })],
+    ['role', newRole, 'roles WHERE name', 'PUT', '/permissions', permit],
+  ] as const)(
+    'of two who change one %s at once one is told and stores nothing; the other, whose answer was lost, gets it again',
+    async (_kind, made, row, method, below, to) => {
+      const path = await made();
+      const etag = (await ask('GET', path)).headers.get('etag') as string;
+      const write = (value: string) =>
+        ask(method, path + below, { 'if-match': `"x", ${etag}`, 'idempotency-key': value }, to(value));
+      const waiting = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      const both = ['keys:read', 'users:read'] as const;
+      const [one, other] = await whileItWaits(
+        harness.copy.stores.pools.main,
+        [[`SELECT FROM ${row} = $1 FOR UPDATE`, [path.split('/').at(-1)]]],
+        () => Promise.all([write(both[0]), write(both[1])]),
+        () => expect.poll(async () => (await harness.rows(waiting)).length).toBe(2),
+      );
+      const [won, lost, by] = one.status === 200 ? [one, other, both[0]] : [other, one, both[1]];
+      expectProblem(lost, 412, 'changed_meanwhile');
+      expect(won).toMatchObject({ status: 200, text: expect.stringContaining(by) });
+      expect((await ask('GET', path)).body).toEqual(won.body);
+      expect(await write(by)).toMatchObject({ status: 200, text: won.text });
+      expect((await ask('GET', path)).headers.get('etag')).not.toBe(etag);
+    },
+  );
+
+  test('every write that names a read honours it', async () => {
+    const items = { client_id: await newClient(), role: await newRole() };
+    const writes = harness.copy.bound.filter(({ ifMatch }) => ifMatch !== undefined);
+    expect(writes.length).toBeGreaterThanOrEqual(7);
+    for (const { method, path, ifMatch } of writes) {
+      const [, param] = /\{(\w+)\}$/.exec(ifMatch!.path) as unknown as [string, keyof typeof items];
+      const before = await ask('GET', items[param]);
+      const sent = method === 'DELETE' ? undefined : path.endsWith('permissions') ? permit('keys:read') : { reason };
+      const at = `${path.replace(ifMatch!.path, items[param])}${sent === undefined ? '?reason=x' : ''}`;
+      expectProblem(await ask(method, at, { 'if-match': '"old"' }, sent), 412, 'changed_meanwhile');
+      expect((await ask('GET', items[param])).text).toBe(before.text);
+    }
   });
 });

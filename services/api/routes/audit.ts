@@ -23,9 +23,9 @@ import {
   readVkeys,
 } from '#services/core/audit/read/read-log.ts';
 import { createTileReader, type PublicTile } from '#services/core/audit/read/tile-reader.ts';
-import { isNoneMatch } from '#services/core/keys/read-jwks.ts';
 import type { Ports } from '#services/core/ports.ts';
 import { type Answer, answer } from '#services/core/shared/answer.ts';
+import { isNoneMatch } from '#services/core/shared/entity-tags.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
 type AuditRoutesDeps = Pick<Ports, 'sql' | 'clock'> &

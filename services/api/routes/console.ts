@@ -75,6 +75,7 @@ const PASSED_ON = [
   'accept-language',
   'content-type',
   'idempotency-key',
+  'if-match',
   'if-none-match',
   'last-event-id',
   'user-agent',

@@ -30,6 +30,7 @@ const SETTING = [
   clientKeysInvalid,
   clientLogoRefused,
   signingAlgorithmRefused,
+  idempotencyKeyReused,
 ] as const;
 // The name comes first in each shape.
 const { name: newName, ...created } = clientRecord.create;
@@ -135,7 +136,7 @@ export const createClientEndpoint = defineEndpoint({
   }),
   idempotency: 'answer',
   responses: { 201: withSecret },
-  errors: [...SETTING, clientExists, idempotencyKeyReused],
+  errors: [...SETTING, clientExists],
 });
 
 export const updateClientEndpoint = defineEndpoint({
@@ -145,6 +146,8 @@ export const updateClientEndpoint = defineEndpoint({
   summary: 'Change a client; removing a scope or grant revokes its tokens and token families',
   auth: manages(clientsManage),
   params: byClient,
+  ifMatch: readClientEndpoint,
+  idempotency: 'answer',
   body: z.strictObject({
     name: changedName,
     /** Without a secret afterwards, the old one is refused at once; with one, rotate-secret creates it. */
@@ -166,6 +169,7 @@ export const rotateClientSecretEndpoint = defineEndpoint({
     'Rotate the secret of a client; the previous one is accepted for a while; without an overlap, tokens and API keys end too',
   auth: manages(clientsManage),
   params: byClient,
+  ifMatch: readClientEndpoint,
   /** A day by default. After a leak use 0: the previous secret, and the tokens, token families and API keys made before, end at once. */
   body: bodyReason.extend({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   responses: { 200: withSecret },
@@ -179,7 +183,7 @@ export const disableClientEndpoint = defineEndpoint({
   operation: 'disableClient',
   summary: 'Disable a client and revoke its tokens and token families',
   body: bodyReason,
-  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected],
+  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected, idempotencyKeyReused],
 });
 
 export const enableClientEndpoint = defineEndpoint({
@@ -196,6 +200,7 @@ export const deleteClientEndpoint = defineEndpoint({
   summary: 'Delete a client and revoke its tokens and token families',
   auth: manages(clientsManage),
   params: byClient,
+  ifMatch: readClientEndpoint,
   query: z.strictObject({ reason }),
   responses: { 204: null },
   errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected],

@@ -82,10 +82,10 @@ export async function listClients(
 
 /** Throws `client_unknown` (404). */
 export async function readClient(
-  { sql }: Pick<Ports, 'sql'>,
+  { sql, isLocking }: Pick<Ports, 'sql'> & { readonly isLocking?: true },
   { client_id: clientId }: Pick<Act, 'client_id'>,
 ): Promise<ClientView> {
-  const row = await readClientDetail(sql, clientId);
+  const row = await (isLocking ? lockClient : readClientDetail)(sql, clientId);
   if (row === undefined) throw clientUnknown();
   return clientView(row);
 }

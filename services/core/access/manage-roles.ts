@@ -11,6 +11,7 @@ import {
   lockRole,
   type RoleRow,
   readRolesPage,
+  readRole as readRow,
   removePermissions,
   removeRole,
   unknownPermissions,
@@ -43,17 +44,25 @@ export async function listRoles(
   return { roles: items.map(roleView), next };
 }
 
+/** Throws `role_unknown` (404). */
+export async function readRole(
+  { sql, isLocking }: Pick<Ports, 'sql'> & { readonly isLocking?: true },
+  { role }: { readonly role: string },
+): Promise<RoleView> {
+  const row = await (isLocking ? lockRole : readRow)(sql, role);
+  if (row === undefined) throw roleUnknown();
+  return roleView(row);
+}
+
 async function assertKnown(tx: Tx, permissions: readonly string[]): Promise<void> {
   const [unknown] = await unknownPermissions(tx, permissions);
   if (unknown !== undefined) throw permissionUnknown({ detail: `Unknown permission ${unknown}.` });
 }
 
-async function assertChangeable(tx: Tx, name: string): Promise<RoleRow> {
-  if (BUILT_IN.has(name)) throw roleProtected();
-  if (isApplicationRole(name)) throw roleDeclared();
-  const role = await lockRole(tx, name);
-  if (role === undefined) throw roleUnknown();
-  return role;
+function lockChangeable(sql: Tx, role: string): Promise<RoleView> {
+  if (BUILT_IN.has(role)) throw roleProtected();
+  if (isApplicationRole(role)) throw roleDeclared();
+  return readRole({ sql, isLocking: true }, { role });
 }
 
 /**
@@ -95,7 +104,7 @@ export async function setRolePermissions(
   const wanted = new Set(input.permissions);
   const before = await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason, 'rights_removed');
-    const current = await assertChangeable(tx, input.role);
+    const current = await lockChangeable(tx, input.role);
     const added = [...wanted].filter((permission) => !current.permissions.includes(permission));
     await assertKnown(tx, added);
     const removed = current.permissions.filter((permission) => !wanted.has(permission));
@@ -105,7 +114,7 @@ export async function setRolePermissions(
     tx.afterCommit(ports.accessChanged);
     return current;
   });
-  return roleView({ ...before, permissions: [...wanted].sort() });
+  return { ...before, permissions: [...wanted].sort() };
 }
 
 /** Deletes a role that no user has. Throws `role_unknown` (404), `role_protected`, `role_declared`, `role_held` (409). */
@@ -116,7 +125,7 @@ export async function deleteRole(
 ): Promise<void> {
   await ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason);
-    await assertChangeable(tx, input.role);
+    await lockChangeable(tx, input.role);
     if (!(await removeRole(tx, input.role))) throw roleHeld();
     tx.afterCommit(ports.accessChanged);
   });

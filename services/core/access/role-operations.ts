@@ -1,10 +1,11 @@
 import { operation } from '../shared/operation.ts';
-import { createRole, deleteRole, listRoles, setRolePermissions } from './manage-roles.ts';
+import { createRole, deleteRole, listRoles, readRole, setRolePermissions } from './manage-roles.ts';
 import {
   createRoleEndpoint,
   deleteRoleEndpoint,
   listRolesEndpoint,
   type RoleView,
+  readRoleEndpoint,
   setRolePermissionsEndpoint,
 } from './roles-contract.ts';
 
@@ -19,6 +20,7 @@ export const roleOperations = [
     options: { permission: { flags: '--permission <name>', help: 'only roles with this permission' } },
     line,
   }),
+  operation(readRoleEndpoint, readRole),
   operation(createRoleEndpoint, createRole, {
     verb: 'roles create <name> [permissions...]',
     help: 'create a role',

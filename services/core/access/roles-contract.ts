@@ -10,6 +10,7 @@ import { rolesManage, rolesRead } from './permissions.ts';
 
 const defineEndpoint = endpointsOf('Roles');
 const MANAGING = [...REFUSALS, stepUpRequired] as const;
+const CHANGING = [...MANAGING, roleUnknown, roleProtected, roleDeclared] as const;
 const permission = z.string().max(64).regex(PERMISSION_NAME);
 const permissions = z.array(permission).max(100);
 
@@ -37,6 +38,17 @@ export const listRolesEndpoint = defineEndpoint({
   errors: [...REFUSALS, cursorInvalid],
 });
 
+export const readRoleEndpoint = defineEndpoint({
+  method: 'GET',
+  path: '/v1/admin/roles/{role}',
+  operation: 'readRole',
+  summary: 'Get a role with its permissions',
+  auth: reads(rolesRead),
+  params: byRole,
+  responses: { 200: roleShape },
+  errors: [...REFUSALS, roleUnknown],
+});
+
 export const createRoleEndpoint = defineEndpoint({
   method: 'POST',
   path: '/v1/admin/roles',
@@ -56,9 +68,11 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   summary: 'Set the permissions of a role; removing one revokes the tokens of users with the role',
   auth: manages(rolesManage),
   params: byRole,
+  ifMatch: readRoleEndpoint,
+  idempotency: 'answer',
   body: z.strictObject({ permissions, reason }),
   responses: { 200: roleShape },
-  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleUnknown, roleProtected, roleDeclared],
+  errors: [...CHANGING, permissionUnknown, rightsExceeded, idempotencyKeyReused],
 });
 
 export const deleteRoleEndpoint = defineEndpoint({
@@ -68,7 +82,8 @@ export const deleteRoleEndpoint = defineEndpoint({
   summary: 'Delete a role that no user has',
   auth: manages(rolesManage),
   params: byRole,
+  ifMatch: readRoleEndpoint,
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...MANAGING, roleUnknown, roleProtected, roleDeclared, roleHeld],
+  errors: [...CHANGING, roleHeld],
 });

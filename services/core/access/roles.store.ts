@@ -53,7 +53,7 @@ export const readRolesPage = (
   limit: number,
 ): Promise<RoleRow[]> => sql.query<RoleRow>(rolesPage, [after, limit, permission ?? null]);
 
-const readRole = async (sql: Sql, name: string): Promise<RoleRow | undefined> =>
+export const readRole = async (sql: Sql, name: string): Promise<RoleRow | undefined> =>
   (await sql.query<RoleRow>(roleRead, [name]))[0];
 
 /** The role, locked until commit; undefined if it does not exist. */

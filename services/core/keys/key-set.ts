@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { etagOf } from '../shared/entity-tags.ts';
 import { publicJwkOf } from './key-material.ts';
 import { isPublished } from './key-timeline.ts';
 import type { KeyRow } from './keys.store.ts';
@@ -19,7 +19,6 @@ export function makeKeySet(rows: readonly KeyRow[], nowMs: number): KeySet {
     return { kty, use: 'sig', alg: row.alg, kid: row.kid, n, e, crv, x, y };
   });
   const body = JSON.stringify({ keys });
-  const etag = `"${createHash('sha256').update(body).digest('base64url').slice(0, 22)}"`;
   const until = Math.min(...published.map((row) => row.leaves_at ?? Number.POSITIVE_INFINITY));
-  return { body, etag, until };
+  return { body, etag: etagOf(body), until };
 }

@@ -1,3 +1,4 @@
+import { isNoneMatch } from '../shared/entity-tags.ts';
 import type { HasKeyRing } from './key-ring.ts';
 
 type JwksReply = {
@@ -6,13 +7,6 @@ type JwksReply = {
   readonly body: string | null;
   readonly headers: Readonly<Record<string, string>>;
 };
-
-/** RFC 9110 §13.1.2: `*`, or a list of tags compared weakly. */
-export function isNoneMatch(header: string | undefined, etag: string): boolean {
-  if (header === undefined) return true;
-  const tags = header.split(',').map((tag) => tag.trim().replace(/^W\//, ''));
-  return !tags.includes(etag) && !tags.includes('*');
-}
 
 /** The key set for verifiers and caches: built once, with an ETag, and 304 for a client that already has it. */
 export function readJwks(ports: HasKeyRing, input: { readonly ifNoneMatch: string | undefined }): JwksReply {

@@ -10,7 +10,7 @@ type OperationInput<E> = Members<EndpointInput<E>['body']> &
   Members<EndpointInput<E>['params']>;
 
 /** What a rule may know of the request besides its input; a command has none. */
-type Asked = { readonly headers: { readonly accept?: string | undefined } };
+type Asked = { readonly headers: { readonly accept?: string | undefined; readonly 'if-match'?: string | undefined } };
 
 /** What a rule takes: its ports, the input, the caller. */
 type Rule<P, I, A> = (ports: P, input: I, caller: Caller, asked: Asked) => A | Promise<A>;

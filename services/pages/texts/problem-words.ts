@@ -183,6 +183,7 @@ export const problemWords = {
     ['This sign-in took too long or had too many wrong codes', 'Sign in again.'],
     ['Diese Anmeldung hat zu lange gedauert oder hatte zu viele falsche Codes', 'Melden Sie sich noch einmal an.'],
   ),
+  changed_meanwhile: words(['This was changed meanwhile'], ['Das wurde inzwischen geändert']),
   client_protected: words(
     ['The built-in client cannot be changed', 'Register a client of your own instead.'],
     ['Der eingebaute Client kann nicht geändert werden', 'Registrieren Sie stattdessen einen eigenen Client.'],

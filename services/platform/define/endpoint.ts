@@ -145,6 +145,8 @@ export type Endpoint<
    * stored; `use_case`: the use-case itself stores its result.
    */
   readonly idempotency?: 'answer' | 'use_case';
+  /** The read whose ETag `If-Match` names: the write is refused if that would answer something else by now. */
+  readonly ifMatch?: Endpoint;
   /** Rate class; by default derived from path and method, see `rateClassOf`. */
   readonly limit?: RateClass;
   /** Lists of the body of which each item counts as a request, so that a batch does not bypass a limit. */

@@ -16,6 +16,7 @@ import {
   apiKeyNotAccepted,
   bodyMalformed,
   bodyTooLarge,
+  changedMeanwhile,
   clientUnauthenticated,
   contentTypeUnsupported,
   directoryStale,
@@ -136,6 +137,7 @@ const isUnreadable = new Set(UNREADABLE.map(({ definition }) => definition));
 function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
   const factories = [
     ...endpoint.errors,
+    ...(endpoint.ifMatch ? [changedMeanwhile] : []),
     ...callerErrors(endpoint),
     // An endpoint refuses unknown query parameters.
     requestInvalid,
@@ -259,6 +261,10 @@ const IF_NONE_MATCH = header(
   'If-None-Match',
   'The ETag of the cached response. The answer is 304 while the resource is unchanged.',
 );
+const IF_MATCH = header(
+  'If-Match',
+  'The ETag of the resource as it was read: the answer is 412 if it was changed since, and nothing is written.',
+);
 const LAST_EVENT_ID = header('Last-Event-ID', 'The `id` of the last event received: the stream continues after it.');
 
 const readsProofs = (endpoint: Endpoint): boolean =>
@@ -270,6 +276,7 @@ const headersOf = (endpoint: Endpoint): { readonly name: string }[] => [
   ...(acceptsOf(endpoint).has('session') && endpoint.method !== 'GET' ? [CSRF_TOKEN] : []),
   ...(readsProofs(endpoint) ? [DPOP] : []),
   ...(304 in endpoint.responses ? [IF_NONE_MATCH] : []),
+  ...(endpoint.ifMatch ? [IF_MATCH] : []),
   ...(isEventStream(endpoint) ? [LAST_EVENT_ID] : []),
 ];
 

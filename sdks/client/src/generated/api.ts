@@ -52,6 +52,7 @@ export type ProblemCode =
   | "break_glass_unknown"
   | "callback_refused"
   | "challenge_over"
+  | "changed_meanwhile"
   | "client_certificate_unreadable"
   | "client_exists"
   | "client_keys_busy"
@@ -997,6 +998,8 @@ export type Operations = {
   "POST /v1/admin/roles": { readonly input: { readonly body: CreateRoleRequest }; readonly answer: Role };
   /** Delete a role that no user has */
   "DELETE /v1/admin/roles/{role}": { readonly input: { readonly path: { readonly role: string | number }; readonly query: { readonly reason: string } }; readonly answer: undefined };
+  /** Get a role with its permissions */
+  "GET /v1/admin/roles/{role}": { readonly input: { readonly path: { readonly role: string | number } }; readonly answer: Role };
   /** Set the permissions of a role; removing one revokes the tokens of users with the role */
   "PUT /v1/admin/roles/{role}/permissions": { readonly input: { readonly path: { readonly role: string | number }; readonly body: SetRolePermissionsRequest }; readonly answer: Role };
   /** Find people, clients, agents, roles, API keys, incidents and events by a part of what is known of them */
@@ -1269,8 +1272,12 @@ export const KEYED: ReadonlySet<string> = new Set([
   "POST /v1/admin/agents",
   "POST /v1/admin/alert-targets",
   "POST /v1/admin/clients",
+  "PATCH /v1/admin/clients/{client_id}",
+  "POST /v1/admin/clients/{client_id}/disable",
+  "POST /v1/admin/clients/{client_id}/enable",
   "POST /v1/admin/imports",
   "POST /v1/admin/roles",
+  "PUT /v1/admin/roles/{role}/permissions",
   "POST /v1/admin/signal-transmitters",
   "POST /v1/admin/silences",
   "POST /v1/admin/users",

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isNoneMatch } from './read-jwks.ts';
+import { isMatch, isNoneMatch } from './entity-tags.ts';
 
 test.each([
   [undefined, true],
@@ -12,4 +12,16 @@ test.each([
   ['', true],
 ])('If-None-Match %s is answered with the body: %s (RFC 9110 §13.1.2)', (header, isSent) => {
   expect(isNoneMatch(header, '"tag"')).toBe(isSent);
+});
+
+test.each([
+  ['"tag"', true],
+  ['"other", "tag"', true],
+  ['*', true],
+  ['W/"tag"', false],
+  ['"other"', false],
+  ['tag', false],
+  ['', false],
+])('If-Match %s lets the write pass: %s (RFC 9110 §13.1.1)', (header, passes) => {
+  expect(isMatch(header, '"tag"')).toBe(passes);
 });
