@@ -6,7 +6,7 @@ import { activeRequests, httpMetrics, type RouteMetric } from '#observability/me
 import { cutText } from '#services/platform/define/cut-text.ts';
 import type { HashIdentifier, Log } from '../core/ports.ts';
 import { systemClock } from '../platform/crypto/system.ts';
-import type { Endpoint } from '../platform/define/endpoint.ts';
+import { BODY_LIMIT, type Endpoint } from '../platform/define/endpoint.ts';
 import { type AppError, isAppError } from '../platform/define/error.ts';
 import { bodyMalformed, internalError, requestUnreadable, shuttingDown } from '../platform/errors.ts';
 import { type Brand, DEFAULT_BRAND } from '../platform/html/brand.ts';
@@ -189,7 +189,7 @@ export function createApp(options: AppOptions): App {
 function createFastify(options: AppOptions, browsers: BrowserRules, errors: ErrorAnswers): FastifyInstance {
   const fastify = Fastify({
     logger: false,
-    bodyLimit: 65_536,
+    bodyLimit: BODY_LIMIT,
     trustProxy: options.trustedProxies.length > 0 ? [...options.trustedProxies] : false,
     return503OnClosing: false,
     requestTimeout: REQUEST_MS,
@@ -348,7 +348,7 @@ function answerErrors(
 ): void {
   const logFailure = createFailureLog(log, systemClock);
   fastify.setErrorHandler((error: FastifyError | AppError, request, reply) => {
-    const known = isAppError(error) ? error : fromFramework(error);
+    const known = isAppError(error) ? error : fromFramework(error, request.routeOptions.bodyLimit);
     if (known.code === 'body_too_large') passOver(request, reply);
     // If no route matches, the error is the missing route, not the body.
     if (request.is404 && !isAppError(error)) return errors.sendUnknown(request, reply);

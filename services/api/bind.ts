@@ -6,6 +6,7 @@ import { Answer, JsonText } from '#services/core/shared/answer.ts';
 import type { RecordDenial } from '../core/access/record-denial.ts';
 import type { Caller, Sql } from '../core/ports.ts';
 import {
+  BODY_LIMIT,
   BODY_TYPES,
   type Endpoint,
   type EndpointInput,
@@ -69,7 +70,6 @@ type Work<E> = (input: EndpointInput<E>, caller: Caller, request: FastifyRequest
 /** `once` replaces the ports of the same names. */
 type WorkOnce<E> = (input: EndpointInput<E>, caller: Caller, once: Once, request: FastifyRequest) => unknown;
 
-const DEFAULT_BODY_LIMIT = 65_536;
 /** An endpoint of our own without a declared query accepts none: an ignored parameter could get a meaning later. */
 const NO_QUERY = z.strictObject({});
 /** Public routes are excepted: probes and caches add their own parameters. */
@@ -146,7 +146,7 @@ function routeOf(endpoint: AnyEndpoint): Omit<RouteOptions, 'handler'> {
   return {
     method: endpoint.method,
     url: fastifyPath(endpoint),
-    bodyLimit: endpoint.bodyLimit ?? DEFAULT_BODY_LIMIT,
+    bodyLimit: endpoint.bodyLimit ?? BODY_LIMIT,
     config: { endpoint },
     schema: {
       ...(endpoint.body && !endpoint.bodyOptional ? { body: endpoint.body } : {}),

@@ -25,7 +25,7 @@ export const bodyTooLarge = defineError({
   status: 413,
   oauthError: 'invalid_request',
   title: 'Request body too large',
-  cause: 'Bodies are limited to 64 KB, validate-batch to 2 MB.',
+  cause: 'The endpoint reads no body of this length; `detail` says how many bytes it reads.',
   fix: 'Send less, or split the batch.',
 });
 

@@ -177,6 +177,7 @@ describe('every answer', () => {
       json: { tokens: ['x'.repeat(2_097_200)] },
     });
     expectProblem(tooMuch, 413, 'body_too_large');
+    expect(tooMuch.body.detail).toBe('At most 2,097,152 bytes.');
   });
 
   test('a body of unknown length is limited while it arrives', async () => {

@@ -1,6 +1,6 @@
 import type { ErrorObject } from 'ajv';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Endpoint } from '../../platform/define/endpoint.ts';
+import { BODY_LIMIT, type Endpoint } from '../../platform/define/endpoint.ts';
 import type { AppError } from '../../platform/define/error.ts';
 import {
   bodyMalformed,
@@ -122,14 +122,14 @@ type FrameworkError = {
 };
 
 /** Maps Fastify's errors to ours; any error that the client did not cause is a server error. */
-export function fromFramework(error: FrameworkError & Error): AppError {
+export function fromFramework(error: FrameworkError & Error, bodyLimit = BODY_LIMIT): AppError {
   if (error.validation) {
     const problems = schemaProblems(error.validation as ErrorObject[], error.validationContext ?? 'body');
     return requestInvalid({ problems });
   }
   switch (error.code) {
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
-      return bodyTooLarge();
+      return bodyTooLarge({ detail: `At most ${bodyLimit.toLocaleString('en')} bytes.` });
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return contentTypeUnsupported();
     case 'FST_ERR_MAX_PARAM_LENGTH':

@@ -87,6 +87,9 @@ export const takesApiKeys = ({ auth, method }: Pick<Endpoint, 'auth' | 'method'>
 export const RATE_CLASSES = ['validate', 'token', 'credential', 'log', 'read', 'write', 'admin'] as const;
 export type RateClass = (typeof RATE_CLASSES)[number];
 
+/** Longest body in bytes, where the endpoint does not say otherwise. */
+export const BODY_LIMIT = 65_536;
+
 /** Content types of bodies. */
 export const BODY_TYPES = {
   json: 'application/json',
