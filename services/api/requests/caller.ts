@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
 import type { SentAssertion } from '#services/core/access/assertion-shapes.ts';
@@ -107,11 +108,16 @@ function sentAssertion({ bodyType }: Endpoint, body: unknown): SentAssertion | u
   return { type: form?.client_assertion_type, assertion: form?.client_assertion, clientId: form?.client_id };
 }
 
+/** The request that is being passed on inside: one that is made inside has no connection of its own. */
+export const passedOn = new AsyncLocalStorage<FastifyRequest>();
+
 /** Reads the properties of the request on demand, because the hot path uses none of them. */
 class LazyRequestContext implements RequestContext {
   readonly #request: FastifyRequest;
+  readonly #connected: FastifyRequest;
   constructor(request: FastifyRequest) {
     this.#request = request;
+    this.#connected = passedOn.getStore() ?? request;
   }
   get ip(): string {
     return this.#request.ip;
@@ -138,7 +144,7 @@ class LazyRequestContext implements RequestContext {
     return this.#request.arrivedAt;
   }
   get hasLeft(): boolean {
-    return this.#request.raw.socket.destroyed;
+    return this.#connected.raw.socket.destroyed;
   }
 }
 

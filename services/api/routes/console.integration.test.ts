@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { consoleAccess } from '#services/core/oauth/console/console-access.ts';
 import { newProofKey } from '#services/core/oauth/console/console-proof.ts';
 import {
@@ -162,6 +163,40 @@ test('a browser that closes a stream of events can open the next at once', async
   const next = new AbortController();
   await eventually('a place for the next', async () => (await openStream(next.signal)) === 200);
   next.abort();
+});
+
+test('the rehearsal of an import ends when the browser that waits for it has left', async () => {
+  const browser = await atConsole();
+  const leaving = new AbortController();
+  const { sql } = copy.ports;
+  const { query } = sql;
+  let batches = 0;
+  const watched = async (...sent: Parameters<typeof query>) => {
+    if (sent[0].name === 'importKnownUsersRead') {
+      batches += 1;
+      leaving.abort();
+      // Until the server sees that the connection has closed.
+      await sleep(500);
+    }
+    return query(...sent);
+  };
+  Object.assign(sql, { query: watched });
+  onTestFinished(() => void Object.assign(sql, { query }));
+  const path = '/console/api/v1/admin/imports/rehearse';
+  const fileOf = (people: number) => ({
+    kind: 'ndjson',
+    data: Array.from({ length: people }, (_, at) => `{"legacy_id":"l${at}","email":"l${at}@example.com"}`).join('\n'),
+  });
+  const asked = fetch(copy.url + path, {
+    method: 'POST',
+    headers: { 'x-sallyport-console': '1', cookie: cookiesOf(browser), 'content-type': 'application/json' },
+    body: JSON.stringify(fileOf(2_000)),
+    signal: leaving.signal,
+  });
+  await expect(asked).rejects.toThrow();
+  const next = async () => (await browser.ask('POST', path, { json: fileOf(1) })).status === 200;
+  await eventually('a place for the next', next);
+  expect(batches).toBe(2);
 });
 
 test('only paths of the API are reached through the console', async () => {

@@ -40,6 +40,7 @@ import { originRefused, routeUnknown, unauthenticated } from '#services/platform
 import type { Brand } from '#services/platform/html/brand.ts';
 import { bind, bindPage, type RouteContext } from '../bind.ts';
 import { goTo, showPage } from '../requests/browser-form.ts';
+import { passedOn } from '../requests/caller.ts';
 import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from '../requests/console-files.ts';
 import { rawBodyOf } from '../requests/raw-body.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
@@ -194,26 +195,26 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
       request.headers[name] === undefined ? [] : [[name, request.headers[name]]],
     );
     const body = request.body == null ? undefined : rawBodyOf(request);
-    const response = await routes.app.inject({
-      method,
-      url,
-      remoteAddress: request.ip,
-      headers: {
-        ...Object.fromEntries(passed),
-        ...(await consoleCredential(ports, session, { method, path })),
-        host: new URL(ports.publicUrl).host,
-        traceparent: traceparentOf(request.trace),
-      },
-      ...(body === undefined ? {} : { payload: body }),
-      payloadAsStream: true,
-    });
+    const headers = {
+      ...Object.fromEntries(passed),
+      ...(await consoleCredential(ports, session, { method, path })),
+      host: new URL(ports.publicUrl).host,
+      traceparent: traceparentOf(request.trace),
+    };
+    const payload = body === undefined ? {} : { payload: body };
+    // Fastify makes the request when it is awaited.
+    const response = await passedOn.run(
+      request,
+      async () =>
+        await routes.app.inject({ method, url, remoteAddress: request.ip, headers, ...payload, payloadAsStream: true }),
+    );
     const back = PASSED_BACK.flatMap((name) =>
       response.headers[name] === undefined ? [] : [[name, String(response.headers[name])]],
     );
-    const payload = response.stream();
+    const stream = response.stream();
     // The operation's own stream does not notice that the browser has left, and would keep its place.
-    payload.once('close', () => response.raw.res.destroy());
-    return answer(response.statusCode, payload, {
+    stream.once('close', () => response.raw.res.destroy());
+    return answer(response.statusCode, stream, {
       ...Object.fromEntries(back),
       ...(setCookie.length === 0 ? {} : { 'set-cookie': setCookie }),
     });

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { assertMayGrant } from '#services/core/access/role-rights.ts';
 import { relyingParty } from '#services/core/identity/sessions/relying-party.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
+import { requestStale } from '#services/platform/errors.ts';
 import { adapterOf } from '../adapters/adapters.ts';
 import { IMPORTING_ROLE, type UploadedFile } from '../contract.ts';
 import { importsBusy } from '../errors.ts';
@@ -15,8 +16,9 @@ const BATCH_RECORDS = 200;
 const busy = new WeakSet<Ports['sql']>();
 
 /**
- * What the import of an uploaded file would do: that of the command's dry run. One at a time in a process.
- * @throws importKindUnknown (400), importFileUnreadable (400), rightsExceeded (403), importsBusy (409)
+ * What the import of an uploaded file would do: that of the command's dry run. One at a time in a process; it ends with the
+ * batch during which its caller leaves.
+ * @throws importKindUnknown (400), importFileUnreadable (400), rightsExceeded (403), importsBusy (409), requestStale (503)
  */
 export async function rehearseUpload(
   { publicUrl, ...ports }: Pick<Ports, 'sql' | 'clock' | 'random'> & { readonly publicUrl: string },
@@ -25,12 +27,16 @@ export async function rehearseUpload(
 ): Promise<Rehearsal> {
   const adapter = adapterOf(kind);
   await assertMayGrant(ports.sql, [IMPORTING_ROLE], caller);
+  const stream = Readable.from(chunksOf(Buffer.from(data)));
   if (busy.has(ports.sql)) throw importsBusy({ retryAfterSeconds: 5 });
   busy.add(ports.sql);
+  const assertAwaited = (): void => {
+    if (caller.request.hasLeft) throw requestStale({ retryAfterSeconds: 1 });
+  };
   try {
     const found = await rehearseImport(
       { ...ports, relyingPartyId: relyingParty(publicUrl).rpID },
-      { adapter, map, stream: Readable.from(chunksOf(Buffer.from(data))), batchRecords: BATCH_RECORDS },
+      { adapter, map, stream, batchRecords: BATCH_RECORDS, onProgress: assertAwaited },
     );
     const first = <T>(all: readonly T[]): T[] => all.slice(0, REJECTS_SHOWN);
     return { ...found, rejects: first(found.rejects), noticed: first(found.noticed) };
