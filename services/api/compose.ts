@@ -4,6 +4,7 @@ import { countEnqueued } from '#jobs/metrics.ts';
 import { createThrottle } from '#services/core/shared/throttle.ts';
 import { clientCaller } from '../core/access/client-caller.ts';
 import { createClientRefusals } from '../core/access/refusals/count-refusals.ts';
+import { rightsToGrant } from '../core/access/role-rights.ts';
 import { createApiKeyUses } from '../core/api-keys/api-key-uses.ts';
 import { createKeySummary, createKeyVerifications } from '../core/api-keys/count-key-verifications.ts';
 import { csrfPasses } from '../core/identity/sessions/csrf.ts';
@@ -157,6 +158,7 @@ const composeAuthenticators = (
   confirmNewest: ports.confirmNewest,
   csrfPasses: (request) => csrfPasses(ports, request.headers),
   ownFactor: (caller) => assertOwnFactor(ports.sql, caller),
+  rightsOf: (role) => rightsToGrant(ports.sql, [role]),
 });
 
 /** Builds and loads the ports and in-memory views of one API process. Throws if it cannot start. */

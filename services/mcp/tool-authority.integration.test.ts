@@ -9,8 +9,9 @@ import {
 } from '#tools/testing/flows/every-caller.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
-import { type Need, namesOf } from '../core/shared/tool.ts';
+import { type Need, namesOf, needOf } from '../core/shared/tool.ts';
 import { loadList } from '../modules.ts';
+import { callMcpEndpoint } from './contract.ts';
 import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
 import { needOfTasks, taskToolsOf } from './task-shapes.ts';
 import { plainToolsOf } from './task-tools.ts';
@@ -115,6 +116,12 @@ test('every tool answers every kind of caller by what it declares to need', asyn
   expect(surprises).toEqual([]);
   expect(cells).toBeGreaterThan(14 * 3 * (subjects.length - 1));
 }, 600_000);
+
+test('no tool does what asks for the rights of a role', () => {
+  const auth = { accepts: ['bearer'], for: 'anyone', permission: 'keys:read', subject: 'any' } as const;
+  expect(needOf({ ...callMcpEndpoint, auth })).toEqual({ anyOf: ['keys:read'] });
+  expect(() => needOf({ ...callMcpEndpoint, auth: { ...auth, rightsOf: 'admin' } })).toThrow('the rights of a role');
+});
 
 test('a list of tools or resources has those that its caller may use, and no other', async () => {
   for (const [rights, kinds] of callers.values())

@@ -28,7 +28,9 @@ export function permissionIn({ auth }: Pick<Endpoint, 'auth'>): string | undefin
 function rightsOf(endpoint: Endpoint): readonly Rights[] {
   const { auth } = endpoint;
   if (auth === 'public' || permissionIn(endpoint) === undefined) return ['none'];
-  return auth.permission === undefined ? ['none', 'holding'] : ['none', 'lacking', 'holding'];
+  if (auth.permission === undefined) return ['none', 'holding'];
+  // A permission alone is not every right of a role.
+  return auth.rightsOf === undefined ? ['none', 'lacking', 'holding'] : ['none', 'lacking', 'holding', 'all'];
 }
 
 /** An old sign-in differs from a new one only where the endpoint asks for a recent one. */

@@ -117,6 +117,8 @@ export function createExceptions() {
     /** Whether an answer with 401 or 403 refuses something else than the caller, or is an exception. */
     admits(cell: Cell, answered: Answered): boolean {
       const { status, code } = answered;
+      // Who may do everything lacks no right.
+      if (cell.rights === 'all' && code === 'rights_exceeded') return false;
       if (status !== 401 && status !== 403) return status < 500;
       if ((code !== undefined && ABOUT_CONTENTS.has(code)) || isForeignForm(cell, answered)) return true;
       const found = EXCEPTIONS.find(

@@ -49,8 +49,8 @@ export const KINDS = {
 } as const satisfies Record<keyof Callers, CallerKind>;
 export type KindName = keyof Callers;
 
-/** What the caller may do: nothing, everything except the permission in question, or this permission alone. */
-export type Rights = 'none' | 'lacking' | 'holding';
+/** What the caller may do: nothing, everything except the permission in question, this permission alone, or everything. */
+export type Rights = 'none' | 'lacking' | 'holding' | 'all';
 
 /** `allowed`: any answer that is no refusal of the caller. `missing`: that for a resource that does not exist. */
 export type Decision =
@@ -59,6 +59,7 @@ export type Decision =
   | 'unauthenticated'
   | 'client_unauthenticated'
   | 'permission_missing'
+  | 'rights_exceeded'
   | 'api_key_not_accepted'
   | 'agent_not_accepted'
   | 'step_up_required'
@@ -102,6 +103,7 @@ export function expectedDecision(
 ): Decision {
   if (auth === 'public') return 'allowed';
   const { accepts, subject } = auth;
+  const isHeld = rights === 'holding' || rights === 'all';
   if (caller.sent === 'none' || !accepts.includes(CREDENTIAL[caller.sent])) {
     if (auth.optional && (caller.sent === 'none' || caller.sent === 'cookie')) return 'allowed';
     const asksForClient = accepts.includes('client') && (caller.sent === 'basic' || !accepts.includes('bearer'));
@@ -109,7 +111,8 @@ export function expectedDecision(
   }
   if (caller.isKey && auth.for !== 'anyone') return 'api_key_not_accepted';
   if (!isAmong(caller, auth.for)) return 'permission_missing';
-  if ((auth.permission !== undefined || subject === 'permitted') && rights !== 'holding') return 'permission_missing';
+  if ((auth.permission !== undefined || subject === 'permitted') && !isHeld) return 'permission_missing';
+  if (auth.rightsOf !== undefined && rights !== 'all') return 'rights_exceeded';
   if (auth.stepUp === true || auth.stepUp === 'two_factors') {
     const stepUp = stepUpOf(caller, auth.permission !== undefined);
     if (stepUp !== 'allowed') return stepUp;
@@ -119,7 +122,7 @@ export function expectedDecision(
   if (caller.isKey && auth.permission === undefined && method !== 'GET') return 'api_key_not_accepted';
   if (!isForeign || subject === 'any' || subject === 'none' || subject === 'permitted') return 'allowed';
   if (subject === 'own') return 'missing';
-  if (rights !== 'holding') return subject.else === 'hidden' ? 'missing' : 'permission_missing';
+  if (!isHeld) return subject.else === 'hidden' ? 'missing' : 'permission_missing';
   if (auth.stepUp !== 'of_others') return 'allowed';
   const stepUp = stepUpOf(caller, true);
   return stepUp === 'allowed' && asksForOwnCredential({ auth }) && isByTokenAlone(caller)

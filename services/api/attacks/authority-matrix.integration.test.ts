@@ -12,7 +12,7 @@ import {
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Answered, ask, type Cell, cellsOf, eachOf, permissionIn } from './authority-cells-harness.ts';
 import { createExceptions, NO_REASON, OF_NOBODY } from './authority-exceptions-harness.ts';
-import { KINDS, type KindName, type Rights } from './authority-expected-harness.ts';
+import { KINDS, type KindName } from './authority-expected-harness.ts';
 import { type Ids, missingIds, newVictim } from './authority-victims-harness.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
@@ -28,8 +28,8 @@ let cells: Cell[];
 let known: readonly string[];
 /** Resources of a user that no caller is. */
 let foreign: Ids;
-/** Callers without permissions, and by permission those with it alone and with all others. */
-let callers: { readonly none: Callers; readonly lacking: Map<string, Callers>; readonly holding: Map<string, Callers> };
+/** Callers without permissions and with all, and by permission those with it alone and with all others. */
+let callers: Readonly<Record<'none' | 'all', Callers> & Record<'lacking' | 'holding', Map<string, Callers>>>;
 
 beforeAll(async () => {
   harness = await openApiHarness();
@@ -41,7 +41,10 @@ beforeAll(async () => {
   cells = copy.bound.flatMap((endpoint) => cellsOf(endpoint, foreign, missing));
   const wanted = [...new Set(copy.bound.flatMap((endpoint) => permissionIn(endpoint) ?? []))].sort();
   known = (await harness.rows('SELECT name FROM permissions')).map(({ name }) => name as string);
-  const lists = wanted.flatMap((permission) => [[permission], known.filter((each) => each !== permission)]);
+  const lists = [
+    ...wanted.flatMap((permission) => [[permission], known.filter((each) => each !== permission)]),
+    [...known],
+  ];
   const roles = await insertRoles(harness, lists);
   await copy.ports.access.load();
   const made = new Map<number, Callers>();
@@ -54,6 +57,7 @@ beforeAll(async () => {
   const at = (index: number): Callers => made.get(index) as Callers;
   callers = {
     none: await patiently(() => newCallers(copy, harness, { role: null, permissions: [] })),
+    all: at(lists.length - 1),
     holding: new Map(wanted.map((permission, index) => [permission, at(2 * index)])),
     lacking: new Map(wanted.map((permission, index) => [permission, at(2 * index + 1)])),
   };
@@ -69,13 +73,14 @@ async function freshPerson(kind: KindName): Promise<Credential> {
 const isEndedByUse = ({ kind, rights, expected }: Cell): boolean =>
   expected === 'allowed' && rights === 'none' && (kind === 'userBySession' || kind === 'userByToken');
 
-const heldBy = (rights: Exclude<Rights, 'none'>, permission: string): Callers =>
+const heldBy = (rights: 'lacking' | 'holding', permission: string): Callers =>
   callers[rights].get(permission) as Callers;
 
 async function credentialFor(cell: Cell): Promise<Credential> {
   const { kind, rights, endpoint } = cell;
   if (isEndedByUse(cell)) return freshPerson(kind);
-  return (rights === 'none' ? callers.none : heldBy(rights, permissionIn(endpoint) as string))[kind];
+  const isByPermission = rights === 'lacking' || rights === 'holding';
+  return (isByPermission ? heldBy(rights, permissionIn(endpoint) as string) : callers[rights])[kind];
 }
 
 const exceptions = createExceptions();
@@ -135,6 +140,7 @@ const deniedIn = (refused: readonly Cell[]): string[] => {
 };
 const RECORDED: ReadonlySet<string> = new Set([
   'permission_missing',
+  'rights_exceeded',
   'step_up_required',
   'own_credential_required',
   'api_key_not_accepted',

@@ -32,6 +32,7 @@ const authenticators: Authenticators = {
   confirmNewest: async () => {},
   csrfPasses: () => csrf,
   ownFactor: async () => {},
+  rightsOf: async (role) => (role === 'reader' ? ['keys:read'] : ['keys:read', 'keys:manage']),
 };
 const endpoint = (auth: Endpoint['auth']): Endpoint =>
   defineEndpoint({
@@ -192,6 +193,16 @@ describe('the caller of a request', () => {
       ),
     ).toBe('user');
     csrf = true;
+  });
+
+  test('a caller without every right of the role that is asked for is 403; a server that knows no roles admits nobody', async () => {
+    const asking = (rightsOf: string) => ({ ...everything, permission: 'keys:read', rightsOf });
+    expect(await codeOf(resolve(asking('reader'), { authorization: basic }))).toBe('client');
+    expect(await codeOf(resolve(asking('admin'), { authorization: basic }))).toBe('rights_exceeded');
+    const { rightsOf: _roles, ...others } = authenticators;
+    const known = { headers: { authorization: basic }, identified: client(['keys:read'], {} as RequestContext) };
+    const alone = createCallerResolver(others).forEndpoint(endpoint(asking('reader')));
+    await expect((async () => alone(known as unknown as FastifyRequest))()).rejects.toThrow('the role reader');
   });
 
   test('an authenticated caller without the permission is 403', async () => {

@@ -5,7 +5,7 @@ import type { SentAssertion } from '#services/core/access/assertion-shapes.ts';
 import type { ClientCertificate } from '#services/core/access/certificates/client-certificate.ts';
 import { parseApiKey } from '#services/core/api-keys/api-key-format.ts';
 import { assertIsFor } from '#services/core/authority/audience.ts';
-import { holds, isAnonymous, permissionsOf } from '#services/core/authority/callers.ts';
+import { assertHolds, holds, isAnonymous, permissionsOf } from '#services/core/authority/callers.ts';
 import { assertOwnCredential } from '#services/core/authority/own-credential.ts';
 import { assertRecentSignIn, hasTwoFactors, type StepUpRule } from '#services/core/authority/recent-sign-in.ts';
 import type { Caller, HashIdentifier, RequestContext } from '#services/core/ports.ts';
@@ -77,6 +77,8 @@ export type Authenticators = {
   confirmNewest(): Promise<void>;
   /** Throws `step_up_required` if the account of a user has a second factor that the sign-in lacks. */
   ownFactor(caller: Caller): Promise<void>;
+  /** What a caller must hold to grant a role; without it, an endpoint that asks for the rights of a role answers nobody. */
+  rightsOf?(role: string): Promise<readonly string[]>;
   /** Whether a write that is authenticated by a cookie comes from an allowed page. */
   csrfPasses(request: FastifyRequest): boolean;
 };
@@ -161,12 +163,17 @@ const NOT_ACCEPTED = {
   malformed: 'The header Authorization or X-API-Key is unreadable; send one of them, as "Bearer <token>".',
 } as const satisfies Record<SentCredential['kind'], string>;
 
+const knowsNoRole = (role: string): never => {
+  throw new Error(`nothing here knows the rights of the role ${role}`);
+};
+
 /** With `isAnew`, a request is authenticated again by the current state, even if its caller is already known. */
 export function createCallerResolver(
   authenticators: Authenticators,
   stepUp: StepUpRule = TEN_MINUTES,
   { isAnew = false }: { readonly isAnew?: boolean } = {},
 ): CallerResolver {
+  const { rightsOf = knowsNoRole } = authenticators;
   const anonymous = (context: RequestContext): Caller => ({ kind: 'anonymous', request: context });
 
   /**
@@ -267,6 +274,7 @@ export function createCallerResolver(
           throw permissionMissing({ detail: `This requires the permission ${auth.permission}.` });
         if (auth.subject === 'permitted' && permissionsOf(caller).size === 0)
           throw permissionMissing({ detail: 'This requires a permission to read.' });
+        if (auth.rightsOf !== undefined) assertHolds(caller, await rightsOf(auth.rightsOf));
         if (auth.stepUp === true || (auth.stepUp === 'two_factors' && hasTwoFactors(caller)))
           assertRecentSignIn(caller, stepUp, { usesPermission: auth.permission !== undefined });
         if (isLasting) assertOwnCredential(caller);

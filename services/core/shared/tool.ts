@@ -30,8 +30,12 @@ export type Tool<P = never, Input extends z.ZodObject = z.ZodObject> = {
 
 export const tool = <P, Input extends z.ZodObject>(made: Tool<P, Input>): Tool<P> => made as unknown as Tool<P>;
 
-/** What the endpoint that does the same needs. */
-export const needOf = (endpoint: Endpoint): Need => ({ anyOf: [permissionOf(endpoint)] });
+/** What the endpoint that does the same needs. Throws a TypeError if that is more than a tool asks for. */
+export function needOf(endpoint: Endpoint): Need {
+  const { auth, operation } = endpoint;
+  if (auth !== 'public' && auth.rightsOf !== undefined) throw new TypeError(`${operation} needs the rights of a role`);
+  return { anyOf: [permissionOf(endpoint)] };
+}
 
 /** What the endpoint that does the same answers. Throws a TypeError if that is no object. */
 export function outputOf({ operation, responses }: Endpoint, status = 200): z.ZodObject {

@@ -122,8 +122,6 @@ test('a file is checked as it would be imported, without a trace; one at a time'
   expect(await outcomeOf(rehearseUpload(ports, { ...upload, data: 'PK\x03\x04' }, testCaller))).toBe(
     'import_file_unreadable',
   );
-  const helper = userCaller('helper', { permissions: new Set(['imports:write']) });
-  expect(await outcomeOf(rehearseUpload(ports, upload, helper))).toBe('rights_exceeded');
   // What failed holds up no other.
   expect((await rehearseUpload(ports, { ...upload, data: people(250, 'many') }, testCaller)).counts.new).toBe(250);
 });
@@ -166,9 +164,4 @@ test('at most ten uploads wait', async () => {
   for (let at = 0; at < 10; at += 1) await ask(people(1, `wait${at}-`));
   expect(await outcomeOf(ask(people(1, 'eleventh')))).toBe('imports_busy');
   expect(await advance()).toBe(10);
-});
-
-test('who imports may do all that an administrator may: a file can name any account', async () => {
-  const helper = userCaller('helper', { permissions: new Set(['imports:write']) });
-  expect(await outcomeOf(ask(people(1, 'taken'), {}, 'ndjson', helper))).toBe('rights_exceeded');
 });

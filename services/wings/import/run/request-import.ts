@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto';
-import { assertMayGrant } from '#services/core/access/role-rights.ts';
 import { importChunkContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { adapterOf } from '../adapters/adapters.ts';
-import { IMPORTING_ROLE, type UploadedFile } from '../contract.ts';
+import type { UploadedFile } from '../contract.ts';
 import { importsBusy } from '../errors.ts';
 import { assertReadable } from '../reading/open-file.ts';
 import { insertChunks, readUploads } from './chunks.store.ts';
@@ -33,7 +32,6 @@ export async function requestImport(
   const sourceSha256 = createHash('sha256').update(bytes).digest('hex');
   const source = { kind, map, sourceSha256, sourceBytes: bytes.length, reason, state: 'waiting' } as const;
   return transact(async (tx) => {
-    await assertMayGrant(tx, [IMPORTING_ROLE], caller);
     if ((await readUploads(tx)).length >= UPLOADS_MAX) throw importsBusy({ retryAfterSeconds: 60 });
     const { row, isNew } = await beginImport(tx, { random }, source, caller);
     if (isNew) {
