@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest, preValidationHookHandler, RouteOptions } from 'fastify';
 import { z } from 'zod';
+import { runInSpan } from '#observability/http-span.ts';
 import { Answer, JsonText } from '#services/core/shared/answer.ts';
 import type { RecordDenial } from '../core/access/record-denial.ts';
 import type { Caller, Sql } from '../core/ports.ts';
@@ -50,6 +51,8 @@ declare module 'fastify' {
 export type RouteContext = {
   readonly app: FastifyInstance;
   readonly callers: CallerResolver;
+  /** Asks who calls, and for which permission, before a long body is read; `callers` asks again once it is read. */
+  readonly beforeBody?: CallerResolver;
   /** Every bound endpoint, for OpenAPI, 405 answers and the route-table tests. */
   readonly bound: Endpoint[];
   /** Stores responses by `Idempotency-Key`; if absent, no endpoint that needs it can be bound. */
@@ -204,16 +207,23 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
       throw err;
     }
   };
-  const { preValidation = [], ...route } = routeOf(endpoint);
+  const ask = (request: FastifyRequest, who: typeof resolve): Promise<Caller> => {
+    request.trace.storeMsLeft = storeMs;
+    return withDenials(request, () => who(request));
+  };
+  const { preValidation = [], onRequest = [], ...route } = routeOf(endpoint);
+  const isLong = (endpoint.bodyLimit ?? BODY_LIMIT) > BODY_LIMIT;
+  const before = isLong ? routes.beforeBody?.forEndpoint(endpoint) : undefined;
+  const first = before && ((request: FastifyRequest) => runInSpan(request.trace, () => ask(request, before)));
   const validate = endpoint.body && endpoint.bodyOptional ? bodyValidatorOf(endpoint.body, endpoint) : undefined;
   app.route({
     ...route,
+    onRequest: [onRequest, first ? [first] : []].flat(),
     // The caller and its permission before the request: only an allowed caller learns the schema.
     preValidation: [
       ...[preValidation].flat(),
       async (request) => {
-        request.trace.storeMsLeft = storeMs;
-        request.caller = await withDenials(request, () => resolve(request));
+        request.caller = await ask(request, resolve);
       },
     ],
     handler: async (request, reply) => {

@@ -77,12 +77,12 @@ export function createServer(composed: Composed, config: Config, about: About): 
     }),
   });
   keepPagesToOwnHost(app.fastify, { publicUrl: about.publicUrl, origins: new Set(ports.auth.browser.trustedOrigins) });
+  const known = createCallerResolver(authenticators, ports.stepUp);
   const routes: RouteContext = {
     app: app.fastify,
-    callers: limitCallers(
-      useProofsOnce(ports, composed.apiKeyGate.guard(createCallerResolver(authenticators, ports.stepUp))),
-      ports.limits,
-    ),
+    // A key may sign the body.
+    callers: limitCallers(useProofsOnce(ports, composed.apiKeyGate.guard(known)), ports.limits),
+    beforeBody: limitCallers(known, ports.limits, true),
     bound: app.bound,
     once: ports,
     replica: composed.replica,

@@ -71,7 +71,8 @@ describe('bodies', () => {
 
   test('refuses bytes that are not UTF-8 with 400 instead of replacing them', async () => {
     const broken = [0xff, 0xfe, 0xc0, 0x80, 0xed];
-    for (const operation of jsonOperations(harness)) {
+    // The console reads no body of who is not signed in there.
+    for (const operation of jsonOperations(harness).filter((each) => !each.operationId.endsWith('AsConsole'))) {
       for (const byte of broken) {
         const body = Uint8Array.from([...Buffer.from('{"token":"x'), byte, ...Buffer.from('","reason":"x"}')]);
         expectProblem(await sendTo(harness, operation, { body, headers: JSON_TYPE }), 400, 'body_malformed');

@@ -45,6 +45,7 @@ const guarded = { accepts: ['client', 'bearer'], for: 'anyone', permission: 'key
 const endpoints: Record<string, Partial<Endpoint>> = {
   '/open': { auth: 'public' },
   '/own': { auth: guarded as never },
+  '/long': { auth: guarded as never, bodyLimit: 70_000 },
   '/batch': { auth: guarded as never, limit: 'validate', limitItems: ['tokens', 'more'] },
 };
 
@@ -63,9 +64,11 @@ beforeEach(async () => {
           .send({ code: err.code })
       : reply.code(500).send({ code: String(err) }),
   );
-  const callers = limitCallers(createCallerResolver(authenticators), limits);
+  const known = createCallerResolver(authenticators);
+  const [callers, beforeBody] = [limitCallers(known, limits), limitCallers(known, limits, true)];
   for (const [url, endpoint] of Object.entries(endpoints)) {
-    const resolve = callers.forEndpoint({ method: 'POST', path: url, responses: {}, ...endpoint } as Endpoint);
+    const { forEndpoint } = endpoint.bodyLimit === undefined ? callers : beforeBody;
+    const resolve = forEndpoint({ method: 'POST', path: url, responses: {}, ...endpoint } as Endpoint);
     app.post(url, { config: { endpoint: { path: url, method: 'POST', ...endpoint } as Endpoint } }, async (sent) => {
       await resolve(sent);
       return {};
@@ -123,6 +126,8 @@ describe('a user', () => {
 
   test('that is refused for a missing permission still counts', async () => {
     expect(await statuses(3, () => ask('/own', { as: 'Bearer eve' }))).toEqual([403, 403, 429]);
+    expect(await statuses(1, () => ask('/long', { as: 'Bearer eve', from: '192.0.2.9' }))).toEqual([429]);
+    expect(await statuses(3, () => ask('/long', { as: 'Bearer ada', from: '192.0.2.9' }))).toEqual([200, 200, 200]);
   });
 });
 

@@ -124,16 +124,17 @@ export const identifyBy =
   };
 
 /**
- * Counts callers as soon as they are known, on every route that resolves one, including those that refuse them (403).
+ * Counts callers as soon as they are known, on every route that resolves one, including those that refuse them (403). With
+ * `onlyRefused` it counts no others: they are asked for again, and counted then.
  */
-export const limitCallers = (callers: CallerResolver, limits: RequestLimits): CallerResolver => ({
+export const limitCallers = (callers: CallerResolver, limits: RequestLimits, onlyRefused = false): CallerResolver => ({
   forEndpoint(endpoint) {
     const resolve = callers.forEndpoint(endpoint);
     if (endpoint.auth === 'public') return resolve;
     return async (request) => {
       try {
         const caller = await resolve(request);
-        await countCaller(limits, request, caller);
+        if (!onlyRefused) await countCaller(limits, request, caller);
         return caller;
       } catch (refusal) {
         const { identified } = request;

@@ -17,7 +17,7 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { send } from '#tools/testing/http-client.ts';
+import { requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import { type ConsoleBrowser, consoleBrowser, cookiesOf } from './console-harness.ts';
 
 let harness: ApiHarness;
@@ -163,6 +163,21 @@ test('a browser that closes a stream of events can open the next at once', async
   const next = new AbortController();
   await eventually('a place for the next', async () => (await openStream(next.signal)) === 200);
   next.abort();
+});
+
+test('a long body is read of who is signed in; everyone else is answered before it is sent', async () => {
+  const browser = await atConsole();
+  const cookie = `Cookie: ${sessionPair(browser)}`;
+  expect((await browser.ask('POST', '/console/sign-out')).status).toBe(204);
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+    const codeOf = async (...more: string[]) => {
+      const head = ['Content-Type: application/json', 'Content-Length: 16000000', cookie, ...more];
+      return (await sendBytes(copy.url, requestText(method, '/console/api/v1/admin/imports', head)))?.body.code;
+    };
+    expect([await codeOf(), await codeOf('X-Sallyport-Console: 1')]).toEqual(['origin_refused', 'unauthenticated']);
+  }
+  const long = await (await atConsole()).ask('POST', '/console/api/v1/admin/roles', { json: ['x'.repeat(100_000)] });
+  expect([long.status, long.body.detail]).toEqual([413, 'At most 65,536 bytes.']);
 });
 
 test('the rehearsal of an import ends when the browser that waits for it has left', async () => {

@@ -40,7 +40,7 @@ import { originRefused, routeUnknown, unauthenticated } from '#services/platform
 import type { Brand } from '#services/platform/html/brand.ts';
 import { bind, bindPage, type RouteContext } from '../bind.ts';
 import { goTo, showPage } from '../requests/browser-form.ts';
-import { passedOn } from '../requests/caller.ts';
+import { type CallerResolver, passedOn } from '../requests/caller.ts';
 import { type ConsoleFile, type ConsoleFiles, readConsoleFiles } from '../requests/console-files.ts';
 import { rawBodyOf } from '../requests/raw-body.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
@@ -183,8 +183,20 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
     return answer(204, null, { 'set-cookie': [...cleared, ...(await signOutHere(ports, request, caller))] });
   });
 
+  const accesses = new WeakMap<FastifyRequest, ConsoleAccess>();
+  const beforeBody: CallerResolver = {
+    forEndpoint: (endpoint) => {
+      const resolve = routes.callers.forEndpoint(endpoint);
+      return async (request) => {
+        const caller = await resolve(request);
+        accesses.set(request, await accessOf(request, caller));
+        return caller;
+      };
+    },
+  };
+
   async function call(_input: unknown, caller: Caller, request: FastifyRequest): Promise<Answer> {
-    const { session, setCookie } = await accessOf(request, caller);
+    const { session, setCookie } = accesses.get(request) ?? (await accessOf(request, caller));
     const url = (request.raw.url as string).slice(API.length);
     const method = request.method as 'GET';
     const path = url.split('?', 1)[0] as string;
@@ -220,8 +232,6 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
     });
   }
   bind(routes, readAsConsoleEndpoint, call);
-  bind(routes, postAsConsoleEndpoint, call);
-  bind(routes, putAsConsoleEndpoint, call);
-  bind(routes, patchAsConsoleEndpoint, call);
-  bind(routes, deleteAsConsoleEndpoint, call);
+  for (const endpoint of [postAsConsoleEndpoint, putAsConsoleEndpoint, patchAsConsoleEndpoint, deleteAsConsoleEndpoint])
+    bind({ ...routes, beforeBody }, endpoint, call);
 }

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { insertRoles } from '#tools/testing/flows/every-caller.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { Json } from '#tools/testing/http-client.ts';
+import { type Json, requestText, sendBytes } from '#tools/testing/http-client.ts';
 
 let harness: ApiHarness;
 let copy: ApiCopy;
@@ -67,6 +68,22 @@ test('what an import would do is said before it runs, also to who signed in long
   expect(await written()).toEqual(before);
   const other = await newPerson(copy);
   expect((await call('POST', '/v1/admin/imports/rehearse', other.bearer, file)).status).toBe(403);
+});
+
+test('a file is read of who may import everyone; the others are answered before they send it', async () => {
+  const [role = ''] = await insertRoles(harness, [['imports:write']]);
+  const [other, helper] = [await newPerson(copy), await newPerson(copy, [role])];
+  for (const path of ['/v1/admin/imports', '/v1/admin/imports/rehearse']) {
+    const codeOf = async (bearer: string) => {
+      const head = ['Content-Type: application/json', 'Content-Length: 16000000', `Authorization: Bearer ${bearer}`];
+      return (await sendBytes(copy.url, requestText('POST', path, head)))?.body.code;
+    };
+    expect([await codeOf('x'), await codeOf(other.bearer), await codeOf(helper.bearer)]).toEqual([
+      'unauthenticated',
+      'permission_missing',
+      'rights_exceeded',
+    ]);
+  }
 });
 
 test('an import that is asked for again by the same key is one, also after it ended', async () => {

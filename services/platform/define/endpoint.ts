@@ -127,7 +127,7 @@ export type Endpoint<
   readonly keepsBytes?: true | 'alone';
   /** True if the endpoint also works without a body. */
   readonly bodyOptional?: boolean;
-  /** Bytes; 65,536 by default. */
+  /** Bytes; `BODY_LIMIT` by default. Where it is more, the caller is asked for before the body is read. */
   readonly bodyLimit?: number;
   readonly query?: Query;
   readonly params?: Params;

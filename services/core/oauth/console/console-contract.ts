@@ -165,14 +165,19 @@ export const readAsConsoleEndpoint = defineEndpoint({
   errors: [unauthenticated, originRefused, routeUnknown, ...CANNOT_DECIDE],
 });
 
-const writes = { ...readAsConsoleEndpoint, body: z.unknown(), bodyOptional: true, keepsBytes: 'alone' } as const;
+const writes = {
+  ...readAsConsoleEndpoint,
+  body: z.unknown(),
+  bodyOptional: true,
+  keepsBytes: 'alone',
+  // As much as an operation takes at most; what is less elsewhere, that operation refuses.
+  bodyLimit: 16_777_216,
+} as const;
 
 export const postAsConsoleEndpoint = defineEndpoint({
   ...writes,
   method: 'POST',
   operation: 'postAsConsole',
-  // As much as an operation takes at most; what is less elsewhere, that operation refuses.
-  bodyLimit: 16_777_216,
   summary: 'Send a POST to this API as the user of the admin console; not a stable interface',
 });
 export const putAsConsoleEndpoint = defineEndpoint({
