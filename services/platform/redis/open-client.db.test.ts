@@ -49,7 +49,7 @@ test('news of a failover in the midst of a search for the primary does not end t
   onTestFinished(() => client.disconnect());
   client.on('error', () => {});
   await eventually('the news to be subscribed to', sentinel.hasSubscriber);
-  await client.client('KILL', 'ID', await client.client('ID'), 'SKIPME', 'no').catch(() => {});
+  await client.call('CLIENT', 'KILL', 'ID', await client.client('ID'), 'SKIPME', 'no').catch(() => {});
   await eventually('the primary to be asked for again', () => sentinel.asked() > 1);
   await eventually('the client to be ready again', async () => (await client.ping().catch(() => '')) === 'PONG');
   expect(client.status).toBe('ready');
