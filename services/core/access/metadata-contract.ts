@@ -44,7 +44,6 @@ export const readServerMetadataEndpoint = defineEndpoint({
   summary: 'Get the authorization server metadata (RFC 8414)',
   auth: 'public',
   responses: { 200: serverMetadataShape },
-  errors: [],
   cacheControl: CACHE,
 });
 

@@ -2,17 +2,7 @@ import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
-import {
-  apiKeyNotAccepted,
-  cursorInvalid,
-  directoryStale,
-  idempotencyKeyReused,
-  permissionMissing,
-  requestInvalid,
-  stepUpRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { directoryStale } from '#services/platform/errors.ts';
 import { manages, reads } from '../access/admin-shapes.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { clockWrong } from '../keys/errors.ts';
@@ -81,7 +71,6 @@ const page = {
 };
 const params = z.strictObject({ api_key_id: z.uuid() });
 const own = { accepts: ['bearer', 'session', 'client'], for: 'owner', subject: 'own' } as const;
-const refusals = [requestInvalid, unauthenticated, storeUnavailable] as const;
 
 export const createApiKeyEndpoint = defineEndpoint({
   method: 'POST',
@@ -99,16 +88,7 @@ export const createApiKeyEndpoint = defineEndpoint({
   }),
   idempotency: 'answer',
   responses: { 201: apiKeyWithSecret },
-  errors: [
-    ...refusals,
-    permissionMissing,
-    rightsExceeded,
-    apiKeyPublicKeyInvalid,
-    apiKeyTooMany,
-    apiKeyNotAccepted,
-    stepUpRequired,
-    idempotencyKeyReused,
-  ],
+  errors: [rightsExceeded, apiKeyPublicKeyInvalid, apiKeyTooMany],
 });
 
 /** What is known about a live key, in the names of the claims of an access token. */
@@ -159,7 +139,6 @@ export const listApiKeysEndpoint = defineEndpoint({
   limit: 'read',
   query: z.strictObject(page),
   responses: { 200: apiKeyList },
-  errors: [...refusals, permissionMissing, cursorInvalid],
 });
 
 export const rotateApiKeyEndpoint = defineEndpoint({
@@ -173,15 +152,7 @@ export const rotateApiKeyEndpoint = defineEndpoint({
   body: z.strictObject({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   bodyOptional: true,
   responses: { 200: apiKeyWithSecret },
-  errors: [
-    ...refusals,
-    permissionMissing,
-    rightsExceeded,
-    apiKeyUnknown,
-    apiKeyOver,
-    apiKeyNotAccepted,
-    stepUpRequired,
-  ],
+  errors: [rightsExceeded, apiKeyUnknown, apiKeyOver],
 });
 
 export const revokeApiKeyEndpoint = defineEndpoint({
@@ -193,7 +164,7 @@ export const revokeApiKeyEndpoint = defineEndpoint({
   limit: 'write',
   params,
   responses: { 204: null },
-  errors: [...refusals, permissionMissing, apiKeyUnknown, apiKeyNotAccepted],
+  errors: [apiKeyUnknown],
 });
 
 export const listAllApiKeysEndpoint = defineEndpoint({
@@ -220,5 +191,5 @@ export const revokeAnyApiKeyEndpoint = defineEndpoint({
   params,
   body: z.strictObject({ reason }),
   responses: { 200: z.object({ api_key: apiKeyView }) },
-  errors: [...refusals, permissionMissing, apiKeyUnknown, stepUpRequired],
+  errors: [apiKeyUnknown],
 });

@@ -12,7 +12,6 @@ export const readOpenApiEndpoint = defineEndpoint({
   summary: 'Get this contract as OpenAPI 3.1',
   auth: 'public',
   responses: { 200: z.record(z.string(), z.unknown()) },
-  errors: [],
   cacheControl: CACHE,
 });
 

@@ -12,7 +12,6 @@ export const readHealthEndpoint = defineEndpoint({
   auth: 'public',
   answersWhileDraining: true,
   responses: { 200: z.object({ status: z.literal('ok') }) },
-  errors: [],
 });
 
 const components = z

@@ -1,14 +1,6 @@
 import { z } from 'zod';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import {
-  originRefused,
-  permissionMissing,
-  queueUnavailable,
-  routeUnknown,
-  stepUpRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { originRefused, queueUnavailable, routeUnknown } from '#services/platform/errors.ts';
 import { queuesManage } from '../shared/permissions.ts';
 import { queueChangeRefused } from './errors.ts';
 
@@ -32,7 +24,7 @@ export const queueBoardEndpoint = defineEndpoint({
   auth: operators,
   query: loose,
   responses: { 200: PAGE },
-  errors: [unauthenticated, permissionMissing, originRefused, routeUnknown, queueUnavailable, storeUnavailable],
+  errors: [originRefused, routeUnknown, queueUnavailable],
 });
 
 export const readQueueBoardEndpoint = defineEndpoint({
@@ -59,5 +51,4 @@ export const changeQueueEndpoint = defineEndpoint({
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.unknown(), 204: null },
-  errors: [...readQueueBoardEndpoint.errors, stepUpRequired],
 });

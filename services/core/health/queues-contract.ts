@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, queueUnavailable, stepUpRequired } from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { queueUnavailable } from '#services/platform/errors.ts';
+import { bodyReason, manages, pageQuery, reads } from '../access/admin-shapes.ts';
 import { queuesManage } from '../shared/permissions.ts';
 import { deadLetterUnknown } from './errors.ts';
 
@@ -54,7 +54,7 @@ export const listJobQueuesEndpoint = defineEndpoint({
   summary: 'List the queues of jobs with their counts, and the timetable',
   auth: reads(queuesManage),
   responses: { 200: z.object({ queues: z.array(queueView), schedules: z.array(scheduleView) }) },
-  errors: [...REFUSALS, queueUnavailable],
+  errors: [queueUnavailable],
 });
 
 const deadLetterView = z
@@ -95,7 +95,7 @@ export const listDeadLettersEndpoint = defineEndpoint({
   auth: reads(queuesManage),
   query: z.strictObject({ ...pageQuery, queue: queueName.optional() }),
   responses: { 200: z.object({ dead_letters: z.array(deadLetterView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid, queueUnavailable],
+  errors: [queueUnavailable],
 });
 
 export const readDeadLetterEndpoint = defineEndpoint({
@@ -106,7 +106,7 @@ export const readDeadLetterEndpoint = defineEndpoint({
   auth: reads(queuesManage),
   params: ofLetter,
   responses: { 200: foundLetter },
-  errors: [...REFUSALS, queueUnavailable, deadLetterUnknown],
+  errors: [queueUnavailable, deadLetterUnknown],
 });
 
 export const retryDeadLetterEndpoint = defineEndpoint({
@@ -118,7 +118,6 @@ export const retryDeadLetterEndpoint = defineEndpoint({
   auth: manages(queuesManage),
   body: bodyReason,
   responses: { 200: deadLetterView },
-  errors: [...readDeadLetterEndpoint.errors, stepUpRequired],
 });
 
 export const discardDeadLetterEndpoint = defineEndpoint({

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { ASYMMETRIC_ALGORITHMS } from './algorithm-shapes.ts';
 import { keyUnknown, signingAlgorithmRefused, signingUnavailable } from './errors.ts';
 import { keysManage, keysRead } from './permissions.ts';
@@ -71,7 +70,7 @@ export const listKeysEndpoint = defineEndpoint({
   summary: 'List every key with its state and times',
   auth: reader,
   responses: { 200: z.object({ keys: z.array(keyView) }) },
-  errors: [unauthenticated, permissionMissing, signingUnavailable],
+  errors: [signingUnavailable],
 });
 
 export const rotateKeysEndpoint = defineEndpoint({
@@ -85,7 +84,7 @@ export const rotateKeysEndpoint = defineEndpoint({
   bodyOptional: true,
   // `already_pending`: a key was already waiting, and the response has its kid.
   responses: { 202: keyView.extend({ already_pending: z.boolean() }) },
-  errors: [unauthenticated, permissionMissing, stepUpRequired, signingAlgorithmRefused, storeUnavailable],
+  errors: [signingAlgorithmRefused],
 });
 
 export const compromiseKeyEndpoint = defineEndpoint({
@@ -104,5 +103,5 @@ export const compromiseKeyEndpoint = defineEndpoint({
       .regex(/^[^\p{Cc}\p{Cs}]*$/u),
   }),
   responses: { 202: keyView.extend({ signer: keyView.nullable(), notice: z.string() }) },
-  errors: [unauthenticated, permissionMissing, stepUpRequired, keyUnknown, storeUnavailable],
+  errors: [keyUnknown],
 });

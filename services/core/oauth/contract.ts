@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { clientUnauthenticated, directoryStale, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
 import { clientKeysBusy, clientKeysUnavailable } from '../access/errors.ts';
 import { answerSecondFactorEndpoint } from '../identity/contracts/factors-contract.ts';
@@ -78,7 +78,6 @@ export const oauthTokenEndpoint = defineEndpoint({
     }),
   },
   errors: [
-    clientUnauthenticated,
     clientKeysBusy,
     clientKeysUnavailable,
     grantTypeUnsupported,
@@ -181,7 +180,6 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   }),
   responses: { 201: z.object({ request_uri: z.string(), expires_in: z.int() }) },
   errors: [
-    clientUnauthenticated,
     clientKeysBusy,
     clientKeysUnavailable,
     grantNotAllowed,
@@ -280,7 +278,7 @@ export const readUserInfoEndpoint = defineEndpoint({
   auth: { accepts: ['bearer'], for: 'user', subject: 'own' },
   limit: 'read',
   responses: { 200: userInfo },
-  errors: [unauthenticated, openIdScopeMissing, stateRewound, storeUnavailable],
+  errors: [openIdScopeMissing, stateRewound, storeUnavailable],
 });
 
 /** Only the header may carry the token, not the form (RFC 6750 §2.2 leaves that to the resource). */

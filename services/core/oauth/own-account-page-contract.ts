@@ -1,6 +1,12 @@
 import { z } from 'zod';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { requestInvalid, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import {
+  originRefused,
+  permissionMissing,
+  stepUpRequired,
+  storeUnavailable,
+  unauthenticated,
+} from '#services/platform/errors.ts';
 import { keyName, keyPermission } from '../api-keys/contract.ts';
 import { apiKeyTooMany, apiKeyUnknown } from '../api-keys/errors.ts';
 import { rightsExceeded } from '../authority/errors.ts';
@@ -158,8 +164,9 @@ export const sendAccountEndpoint = defineEndpoint({
     sessionUnknown,
     apiKeyUnknown,
     consentUnknown,
-    requestInvalid,
     stepUpRequired,
+    permissionMissing,
+    originRefused,
     unauthenticated,
     stateRewound,
     storeUnavailable,

@@ -1,15 +1,8 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import {
-  cursorInvalid,
-  permissionMissing,
-  shuttingDown,
-  stepUpRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
-import { bodyReason, manages, pageQuery, REFUSALS, reads } from '../access/admin-shapes.ts';
+import { shuttingDown } from '#services/platform/errors.ts';
+import { bodyReason, manages, pageQuery, reads } from '../access/admin-shapes.ts';
 import { auditRead } from '../audit/permissions.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { userUnknown } from '../tokens/errors.ts';
@@ -67,7 +60,6 @@ export const listIncidentsEndpoint = defineEndpoint({
       .optional(),
   }),
   responses: { 200: z.object({ incidents: z.array(incidentView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const readIncidentEndpoint = defineEndpoint({
@@ -79,7 +71,7 @@ export const readIncidentEndpoint = defineEndpoint({
   auth: reads(incidentsRead),
   params: byId,
   responses: { 200: incidentView },
-  errors: [...REFUSALS, incidentUnknown],
+  errors: [incidentUnknown],
 });
 
 export const acknowledgeIncidentEndpoint = defineEndpoint({
@@ -90,7 +82,7 @@ export const acknowledgeIncidentEndpoint = defineEndpoint({
   summary: 'Acknowledge an incident',
   auth: manages(incidentsManage),
   body: bodyReason,
-  errors: [...REFUSALS, stepUpRequired, incidentUnknown, incidentClosed],
+  errors: [incidentUnknown, incidentClosed],
 });
 
 export const closeIncidentEndpoint = defineEndpoint({
@@ -116,7 +108,7 @@ export const unlockUserEndpoint = defineEndpoint({
   body: bodyReason,
   /** Number of failed passwords counted before. */
   responses: { 200: z.object({ user_id: z.string(), failed_logins: z.int() }) },
-  errors: [...REFUSALS, stepUpRequired, rightsExceeded, userUnknown],
+  errors: [rightsExceeded, userUnknown],
 });
 
 const eventTypes = z
@@ -134,5 +126,5 @@ export const streamSecurityEventsEndpoint = defineEndpoint({
   /** Event types separated by commas, at most 16; all types by default. */
   query: z.strictObject({ type: eventTypes.optional() }),
   responses: { 200: { contentType: 'text/event-stream', schema: z.string() } },
-  errors: [unauthenticated, permissionMissing, eventStreamsBusy, eventStreamsSpent, shuttingDown, storeUnavailable],
+  errors: [eventStreamsBusy, eventStreamsSpent, shuttingDown],
 });

@@ -2,12 +2,9 @@ import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
-  clientUnauthenticated,
   directoryStale,
-  idempotencyKeyReused,
   permissionMissing,
   secondFactorRequired,
-  stepUpRequired,
   storeUnavailable,
 } from '#services/platform/errors.ts';
 import { reads } from '../access/admin-shapes.ts';
@@ -97,17 +94,13 @@ export const issueTokensEndpoint = defineEndpoint({
   errors: [
     permissionMissing,
     secondFactorRequired,
-    stepUpRequired,
-    secondFactorRequired,
     userUnknown,
     scopeInvalid,
     targetInvalid,
-    idempotencyKeyReused,
     dpopProofInvalid,
     signingUnavailable,
     sessionEnded,
     stateRewound,
-    storeUnavailable,
   ],
 });
 
@@ -199,7 +192,7 @@ export const revokeTokenEndpoint = defineEndpoint({
     one('client_id', identifier),
   ]),
   responses: { 200: z.object({ epoch: z.int() }) },
-  errors: [permissionMissing, stepUpRequired, userUnknown, clientUnknown, keyRingBehind, storeUnavailable],
+  errors: [permissionMissing, userUnknown, clientUnknown, keyRingBehind],
 });
 
 export const tokenMetadata = z
@@ -229,7 +222,7 @@ export const readTokenEndpoint = defineEndpoint({
   auth: reads(tokensRead),
   params: z.strictObject({ token_id: identifier }),
   responses: { 200: tokenMetadata },
-  errors: [permissionMissing, tokenUnknown, tokenMetadataUnavailable],
+  errors: [tokenUnknown, tokenMetadataUnavailable],
 });
 
 const count = (description: string) => z.int().meta({ description });
@@ -252,7 +245,6 @@ export const readTokenStatisticsEndpoint = defineEndpoint({
   summary: 'Count issued, refreshed, revoked, expired and replayed tokens',
   auth: reads(tokensRead),
   responses: { 200: tokenStatistics },
-  errors: [permissionMissing, storeUnavailable],
 });
 
 export const refreshTokensEndpoint = defineEndpoint({
@@ -301,10 +293,8 @@ export const introspectTokenEndpoint = defineOAuthEndpoint({
   }),
   responses: { 200: z.looseObject({ active: z.boolean() }) },
   errors: [
-    clientUnauthenticated,
     clientKeysBusy,
     clientKeysUnavailable,
-    permissionMissing,
     revocationStateStale,
     stateRewound,
     clockWrong,
@@ -322,12 +312,5 @@ export const revokeOAuthTokenEndpoint = defineOAuthEndpoint({
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
   responses: { 200: null },
-  errors: [
-    clientUnauthenticated,
-    clientKeysBusy,
-    clientKeysUnavailable,
-    tokenOfAnotherClient,
-    keyRingBehind,
-    storeUnavailable,
-  ],
+  errors: [clientKeysBusy, clientKeysUnavailable, tokenOfAnotherClient, keyRingBehind, storeUnavailable],
 });

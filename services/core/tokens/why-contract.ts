@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { END_RULES } from '../audit/end-rule-shapes.ts';
 import { clockWrong, keyRingBehind } from '../keys/errors.ts';
 import { revocationStateStale, stateRewound } from '../revocations/contract.ts';
@@ -76,5 +76,5 @@ export const explainEndEndpoint = defineEndpoint({
   limit: 'token',
   body: z.strictObject({ token: z.string().min(1).max(16_384) }),
   responses: { 200: explanation },
-  errors: [requestInvalid, revocationStateStale, stateRewound, clockWrong, keyRingBehind, storeUnavailable],
+  errors: [revocationStateStale, stateRewound, clockWrong, keyRingBehind, storeUnavailable],
 });

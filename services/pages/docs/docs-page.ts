@@ -2,6 +2,7 @@ import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import type { ErrorDefinition } from '#services/platform/define/error.ts';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { type Html, html, raw } from '#services/platform/html/html.ts';
+import { impliedErrors } from '#services/platform/http/openapi.ts';
 import { type JsonSchema, jsonSchemaOf } from '#services/platform/http/schema.ts';
 import { documentOf, styleOf } from '../page.ts';
 import { exampleOf } from './docs-example.ts';
@@ -90,7 +91,7 @@ function operation(endpoint: Endpoint, api: string): Html {
     auth === 'public'
       ? 'public'
       : `${auth.optional ? 'no credential, or ' : ''}${auth.accepts.join(' or ')}${auth.permission ? ` with ${auth.permission}` : ''}`;
-  const errors = endpoint.errors.map(
+  const errors = [...new Set([...endpoint.errors, ...impliedErrors(endpoint)])].map(
     ({ definition }, index) =>
       html`${index > 0 && ' · '}<a href="/docs/errors#${definition.code}"><code>${definition.code}</code></a> <span class="dim">${definition.status}</span>`,
   );

@@ -138,6 +138,7 @@ export type Endpoint<
   readonly responses: Readonly<
     Record<number, z.ZodType | null | { readonly contentType: string; readonly schema?: z.ZodType }>
   >;
+  /** Those that do not follow from the rest of the endpoint (`impliedErrors`). */
   readonly errors: readonly ErrorFactory[];
   /** OAuth error form (`error`, `error_description`) instead of application/problem+json. */
   readonly oauthErrors?: boolean;
@@ -170,14 +171,21 @@ const WRITING: ReadonlySet<RateClass | undefined> = new Set(['token', 'credentia
 export const mayWrite = ({ limit, method }: Pick<Endpoint, 'limit' | 'method'>): boolean =>
   limit !== 'read' && (method !== 'GET' || WRITING.has(limit));
 
+/** An endpoint as a contract declares it: without `errors` it answers only those that follow from the rest. */
+type Declared<Body extends z.ZodType, Query extends z.ZodType, Params extends z.ZodType> = Omit<
+  Endpoint<Body, Query, Params>,
+  'errors'
+> &
+  Partial<Pick<Endpoint, 'errors'>>;
+
 /** Declares an endpoint as data: policy, shapes and errors. */
-export function defineEndpoint<
+export const defineEndpoint = <
   Body extends z.ZodType = z.ZodType<undefined>,
   Query extends z.ZodType = z.ZodType<undefined>,
   Params extends z.ZodType = z.ZodType<undefined>,
->(endpoint: Endpoint<Body, Query, Params>): Endpoint<Body, Query, Params> {
-  return endpoint;
-}
+>(
+  endpoint: Declared<Body, Query, Params>,
+): Endpoint<Body, Query, Params> => ({ errors: [], ...endpoint });
 
 /** Declares the endpoints of one tag: `const defineEndpoint = endpointsOf('Consents')`. */
 export const endpointsOf =
@@ -187,8 +195,9 @@ export const endpointsOf =
     Query extends z.ZodType = z.ZodType<undefined>,
     Params extends z.ZodType = z.ZodType<undefined>,
   >(
-    endpoint: Omit<Endpoint<Body, Query, Params>, 'tag'>,
-  ): Endpoint<Body, Query, Params> => ({ ...endpoint, tag });
+    endpoint: Omit<Declared<Body, Query, Params>, 'tag'>,
+  ): Endpoint<Body, Query, Params> =>
+    defineEndpoint<Body, Query, Params>({ ...endpoint, tag } as Declared<Body, Query, Params>);
 
 /** Why an endpoint may not be answered by a standby; undefined if it may, or does not ask for it. */
 export function whyNotReplica({

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import {
   asksForOwnCredential,
   BODY_TYPES,
@@ -19,9 +20,11 @@ import {
   changedMeanwhile,
   clientUnauthenticated,
   contentTypeUnsupported,
+  cursorInvalid,
   directoryStale,
   expectationUnsupported,
   headersTooLarge,
+  idempotencyKeyReused,
   internalError,
   originRefused,
   ownCredentialRequired,
@@ -108,7 +111,7 @@ const PLAIN_SESSION_COOKIE = 'better-auth.session_token';
 
 const acceptsOf = ({ auth }: Endpoint): ReadonlySet<Credential> => new Set(auth === 'public' ? [] : auth.accepts);
 
-/** Authentication errors, by the credentials that the endpoint accepts. */
+/** What its `auth` refuses, by the credentials that the endpoint accepts. */
 function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
   const { auth, method } = endpoint;
   if (auth === 'public') return [];
@@ -129,6 +132,15 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
   ];
 }
 
+/** Errors that follow from how the endpoint is declared, so that no contract lists them. */
+export const impliedErrors = (endpoint: Endpoint): Endpoint['errors'] => [
+  // An endpoint refuses unknown query parameters.
+  requestInvalid,
+  ...callerErrors(endpoint),
+  ...(endpoint.query instanceof z.ZodObject && 'cursor' in endpoint.query.shape ? [cursorInvalid] : []),
+  ...(endpoint.idempotency ? [idempotencyKeyReused] : []),
+];
+
 /** Errors of malformed requests; they are returned before any route runs, and never as a page. */
 const UNREADABLE = [requestUnreadable, requestTooSlow, expectationUnsupported, headersTooLarge];
 const isUnreadable = new Set(UNREADABLE.map(({ definition }) => definition));
@@ -138,9 +150,7 @@ function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
   const factories = [
     ...endpoint.errors,
     ...(endpoint.ifMatch ? [changedMeanwhile] : []),
-    ...callerErrors(endpoint),
-    // An endpoint refuses unknown query parameters.
-    requestInvalid,
+    ...impliedErrors(endpoint),
     ...(endpoint.method === 'GET'
       ? []
       : [bodyMalformed, bodyTooLarge, contentTypeUnsupported, transferCodingUnsupported]),

@@ -4,7 +4,6 @@ import {
   jwks,
   manages,
   pageQuery,
-  REFUSALS,
   reads,
   reason,
   scopes,
@@ -16,7 +15,7 @@ import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
 import { agentExceedsOwner, agentUnknown } from './errors.ts';
 import { agentsManage, agentsRead } from './permissions.ts';
@@ -86,17 +85,7 @@ export const registerAgentEndpoint = defineEndpoint({
   idempotency: 'answer',
   body: registration,
   responses: { 201: agentView.extend({ client_secret: z.string().nullable() }) },
-  errors: [
-    ...REFUSALS,
-    stepUpRequired,
-    agentExceedsOwner,
-    clientKeysInvalid,
-    clientSettingsConflict,
-    rightsExceeded,
-    userUnknown,
-    clientExists,
-    idempotencyKeyReused,
-  ],
+  errors: [agentExceedsOwner, clientKeysInvalid, clientSettingsConflict, rightsExceeded, userUnknown, clientExists],
 });
 
 export const listAgentsEndpoint = defineEndpoint({
@@ -107,7 +96,6 @@ export const listAgentsEndpoint = defineEndpoint({
   auth: reads(agentsRead),
   query: z.strictObject({ ...pageQuery, owner: ownerId.optional(), status: z.enum(AGENT_STATUSES).optional() }),
   responses: { 200: z.object({ agents: z.array(agentView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const readAgentEndpoint = defineEndpoint({
@@ -118,7 +106,7 @@ export const readAgentEndpoint = defineEndpoint({
   auth: reads(agentsRead),
   params: ofAgent,
   responses: { 200: agentView },
-  errors: [...REFUSALS, agentUnknown],
+  errors: [agentUnknown],
 });
 
 export const explainAgentRefusalsEndpoint = defineEndpoint({
@@ -138,7 +126,7 @@ export const killAgentEndpoint = defineEndpoint({
   params: ofAgent,
   body: bodyReason,
   responses: { 200: agentView },
-  errors: [...REFUSALS, stepUpRequired, agentUnknown],
+  errors: [agentUnknown],
 });
 
 const OWNER = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
@@ -158,7 +146,7 @@ export const killOwnAgentEndpoint = defineEndpoint({
   operation: 'killOwnAgent',
   summary: 'Kill an agent that acts for you, and revoke its tokens and those it exchanged',
   auth: OWNER,
-  errors: [...REFUSALS, agentUnknown],
+  errors: [agentUnknown],
 });
 
 export const explainOwnAgentRefusalsEndpoint = defineEndpoint({
@@ -177,5 +165,5 @@ export const recordHeartbeatEndpoint = defineEndpoint({
   auth: { accepts: ['bearer', 'client'], for: 'agent', subject: 'own' },
   body: z.strictObject({ capabilities: capabilities.optional() }),
   responses: { 200: agentView },
-  errors: [...REFUSALS, agentUnknown],
+  errors: [storeUnavailable, agentUnknown],
 });

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
+import { bodyReason, manages, pageQuery, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { CONTROL_STATUSES, PROFILES, REQUIREMENTS, VIOLATION_STATES } from './control-shapes.ts';
 import {
   controlUnknown,
@@ -88,7 +87,6 @@ export const listControlsEndpoint = defineEndpoint({
     profile: z.enum(PROFILES).optional(),
   }),
   responses: { 200: z.object({ controls: z.array(controlView) }) },
-  errors: [...REFUSALS],
 });
 
 export const attestControlEndpoint = defineEndpoint({
@@ -107,7 +105,7 @@ export const attestControlEndpoint = defineEndpoint({
   /** `reason`: what the attester relies on, such as the name of a document. No personal data. */
   body: bodyReason,
   responses: { 201: attestationView },
-  errors: [...REFUSALS, stepUpRequired, controlUnknown, idempotencyKeyReused],
+  errors: [controlUnknown],
 });
 
 export const reportView = z
@@ -144,7 +142,7 @@ export const requestReportEndpoint = defineEndpoint({
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 202: z.object({ report_id: z.string() }) },
-  errors: [...REFUSALS, reportsBusy],
+  errors: [reportsBusy],
 });
 
 export const listReportsEndpoint = defineEndpoint({
@@ -156,7 +154,6 @@ export const listReportsEndpoint = defineEndpoint({
   auth: reads(complianceRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ reports: z.array(reportView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 /** With `Accept: application/pdf` the report for people; it is refused until the report is done. */
@@ -169,7 +166,7 @@ export const readReportEndpoint = defineEndpoint({
   auth: reads(complianceRead),
   params: byReport,
   responses: { 200: reportView },
-  errors: [...REFUSALS, reportUnknown, reportNotReady],
+  errors: [reportUnknown, reportNotReady],
 });
 
 export const cancelReportEndpoint = defineEndpoint({
@@ -181,7 +178,7 @@ export const cancelReportEndpoint = defineEndpoint({
   params: byReport,
   body: bodyReason,
   responses: { 200: reportView },
-  errors: [...REFUSALS, stepUpRequired, reportUnknown, reportEnded],
+  errors: [reportUnknown, reportEnded],
 });
 
 export const readReportBundleEndpoint = defineEndpoint({
@@ -247,7 +244,6 @@ export const listViolationsEndpoint = defineEndpoint({
       .optional(),
   }),
   responses: { 200: z.object({ violations: z.array(violationView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 const byViolation = z.strictObject({ violation_id: z.uuid() });
@@ -262,7 +258,7 @@ export const assignViolationEndpoint = defineEndpoint({
   /** `owner`: an id or a team, no personal data. */
   body: z.strictObject({ reason, owner: text(255), due_at: z.iso.datetime().optional() }),
   responses: { 200: violationView },
-  errors: [...REFUSALS, stepUpRequired, violationUnknown, violationResolved],
+  errors: [violationUnknown, violationResolved],
 });
 
 export const acceptViolationEndpoint = defineEndpoint({

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { pageQuery, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
+import { pageQuery, reads } from '#services/core/access/admin-shapes.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid } from '#services/platform/errors.ts';
 import { capacityView } from './capacity/capacity-shapes.ts';
 import { dashboardView } from './dashboard-shapes.ts';
 import { securityReportNotReady, securityReportsBusy, securityReportUnknown } from './errors.ts';
@@ -18,7 +17,6 @@ export const readDashboardEndpoint = defineEndpoint({
   reads: 'replica',
   auth: reads(monitoringRead),
   responses: { 200: dashboardView },
-  errors: [...REFUSALS],
 });
 
 export const readCapacityEndpoint = defineEndpoint({
@@ -28,7 +26,6 @@ export const readCapacityEndpoint = defineEndpoint({
   summary: 'Predict when limits are reached, and advise on settings with the figures that speak for it',
   auth: reads(monitoringRead),
   responses: { 200: capacityView },
-  errors: [...REFUSALS],
 });
 
 export const requestSecurityReportEndpoint = defineEndpoint({
@@ -42,7 +39,7 @@ export const requestSecurityReportEndpoint = defineEndpoint({
   body: z.strictObject({ from: z.iso.datetime().optional(), to: z.iso.datetime().optional() }),
   bodyOptional: true,
   responses: { 202: z.object({ report_id: z.string() }) },
-  errors: [...REFUSALS, securityReportsBusy],
+  errors: [securityReportsBusy],
 });
 
 export const listSecurityReportsEndpoint = defineEndpoint({
@@ -53,7 +50,6 @@ export const listSecurityReportsEndpoint = defineEndpoint({
   auth: reads(monitoringRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ reports: z.array(securityReportView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 const byReport = z.strictObject({ report_id: z.uuid() });
@@ -66,7 +62,7 @@ export const readSecurityReportEndpoint = defineEndpoint({
   auth: reads(monitoringRead),
   params: byReport,
   responses: { 200: securityReportView },
-  errors: [...REFUSALS, securityReportUnknown],
+  errors: [securityReportUnknown],
 });
 
 export const readSecurityReportFileEndpoint = defineEndpoint({
@@ -75,7 +71,7 @@ export const readSecurityReportFileEndpoint = defineEndpoint({
   operation: 'readSecurityReportFile',
   summary: 'Download a security report as JSON, whose hash the audit log has',
   responses: { 200: { contentType: 'application/json', schema: z.string() } },
-  errors: [...REFUSALS, securityReportUnknown, securityReportNotReady],
+  errors: [securityReportUnknown, securityReportNotReady],
 });
 
 export const readSecurityReportDaysEndpoint = defineEndpoint({

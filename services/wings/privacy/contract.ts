@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
+import { bodyReason, manages, reads } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, stepUpRequired } from '#services/platform/errors.ts';
@@ -54,7 +54,6 @@ export const encryptPhiEndpoint = defineEndpoint({
     data: z.unknown(),
   }),
   responses: { 201: z.object({ encrypted: phiEnvelope }) },
-  errors: REFUSALS,
 });
 
 export const decryptPhiEndpoint = defineEndpoint({
@@ -68,7 +67,7 @@ export const decryptPhiEndpoint = defineEndpoint({
   body: z.strictObject({ purpose: phiPurpose, encrypted: phiEnvelope }),
   responses: { 200: z.object({ data: z.unknown() }) },
   // At level `high` a user must have signed in recently.
-  errors: [...REFUSALS, stepUpRequired, agentNotAccepted, phiAccessRefused, phiUnreadable, phiShredded],
+  errors: [stepUpRequired, agentNotAccepted, phiAccessRefused, phiUnreadable, phiShredded],
 });
 
 export const listPhiKeysEndpoint = defineEndpoint({
@@ -79,7 +78,6 @@ export const listPhiKeysEndpoint = defineEndpoint({
   auth: reads(phiManage),
   limit: 'admin',
   responses: { 200: z.object({ keys: z.array(phiKeyView), rotation: phiRotationView.nullable() }) },
-  errors: REFUSALS,
 });
 
 export const rotatePhiKeysEndpoint = defineEndpoint({
@@ -91,7 +89,6 @@ export const rotatePhiKeysEndpoint = defineEndpoint({
   limit: 'admin',
   body: bodyReason,
   responses: { 202: phiRotationView },
-  errors: [...REFUSALS, stepUpRequired],
 });
 
 export const readPhiRotationEndpoint = defineEndpoint({
@@ -101,7 +98,7 @@ export const readPhiRotationEndpoint = defineEndpoint({
   summary: 'Show the progress of a rotation',
   params: z.strictObject({ rotation_id: z.uuid() }),
   responses: { 200: phiRotationView },
-  errors: [...REFUSALS, phiRotationUnknown],
+  errors: [phiRotationUnknown],
 });
 
 export const shredPhiEndpoint = defineEndpoint({
@@ -114,5 +111,5 @@ export const shredPhiEndpoint = defineEndpoint({
   params: z.strictObject({ subject_id: subjectId }),
   body: bodyReason,
   responses: { 200: z.object({ subject_id: z.string(), destroyed_keys: z.int(), shredded_at: instant }) },
-  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown, subjectHeld],
+  errors: [phiSubjectUnknown, subjectHeld],
 });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { pageQuery, REFUSALS, reads, text } from '#services/core/access/admin-shapes.ts';
+import { pageQuery, reads, text } from '#services/core/access/admin-shapes.ts';
 import { argumentLabel } from '#services/core/access/signoff-policy-shapes.ts';
 import { auditEventUnknown, auditLogDamaged, auditProofPending } from '#services/core/audit/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
+import { agentNotAccepted, permissionMissing } from '#services/platform/errors.ts';
 import {
   signOffAlreadyDecided,
   signOffApprovalVoid,
@@ -147,7 +147,6 @@ export const requestSignOffEndpoint = defineEndpoint({
   }),
   responses: { 201: signOffView },
   errors: [
-    ...REFUSALS,
     signOffArgumentsInvalid,
     signOffQuorumInvalid,
     signOffBelowPolicy,
@@ -156,7 +155,6 @@ export const requestSignOffEndpoint = defineEndpoint({
     agentNotAccepted,
     signOffRequesterEnded,
     signOffTooMany,
-    idempotencyKeyReused,
   ],
 });
 
@@ -168,7 +166,6 @@ export const listSignOffsEndpoint = defineEndpoint({
   auth: reads(signoffsRead),
   query: z.strictObject({ ...pageQuery, state: z.enum(SIGNOFF_STATES).optional(), role: role.optional() }),
   responses: { 200: z.object({ signoffs: z.array(signOffView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const readSignOffEndpoint = defineEndpoint({
@@ -179,7 +176,7 @@ export const readSignOffEndpoint = defineEndpoint({
   auth: READING,
   params: ofSignOff,
   responses: { 200: signOffView },
-  errors: [...REFUSALS, signOffUnknown],
+  errors: [permissionMissing, signOffUnknown],
 });
 
 const decision = z.strictObject({
@@ -202,8 +199,6 @@ export const approveSignOffEndpoint = defineEndpoint({
   body: decision,
   responses: { 200: signOffView },
   errors: [
-    ...REFUSALS,
-    stepUpRequired,
     signOffRoleMissing,
     signOffSelfApproval,
     signOffUnknown,
@@ -230,7 +225,6 @@ export const startSignOffEndpoint = defineEndpoint({
   exactBody: signOffArgumentsInvalid,
   body: z.strictObject({ act, arguments: argumentsOf }),
   errors: [
-    ...REFUSALS,
     signOffArgumentsInvalid,
     signOffSignInRequired,
     signOffRequesterEnded,
@@ -256,7 +250,7 @@ export const finishSignOffEndpoint = defineEndpoint({
       .regex(/^\w{1,64}$/)
       .optional(),
   }),
-  errors: [...REFUSALS, signOffSignInRequired, signOffRequesterEnded, signOffUnknown, signOffNotRunning],
+  errors: [signOffSignInRequired, signOffRequesterEnded, signOffUnknown, signOffNotRunning],
 });
 
 export const readReceiptEndpoint = defineEndpoint({
@@ -265,5 +259,5 @@ export const readReceiptEndpoint = defineEndpoint({
   operation: 'readSignOffReceipt',
   summary: 'Get the receipt of an act that ended, with its inclusion proof of the sealed log',
   responses: { 200: receiptView },
-  errors: [...REFUSALS, signOffUnknown, signOffUnfinished, auditProofPending, auditEventUnknown, auditLogDamaged],
+  errors: [permissionMissing, signOffUnknown, signOffUnfinished, auditProofPending, auditEventUnknown, auditLogDamaged],
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formTokenShape, PAGE, sentForm, shownPage } from '#services/core/oauth/oauth-shapes.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { permissionMissing, storeUnavailable } from '#services/platform/errors.ts';
+import { permissionMissing, stepUpRequired, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { approveSignOffEndpoint } from './contract.ts';
 import { signOffUnknown } from './errors.ts';
 import { COMMENT_LENGTH_MAX, DECISIONS, SIGNOFF_ROLES } from './signoff-shapes.ts';
@@ -46,5 +46,5 @@ export const sendSignOffEndpoint = defineEndpoint({
     arguments_sha256: z.string().regex(/^[0-9a-f]{64}$/),
   }),
   responses: { 303: null, 400: PAGE, 403: PAGE, 404: PAGE, 409: PAGE },
-  errors: approveSignOffEndpoint.errors,
+  errors: [unauthenticated, permissionMissing, stepUpRequired, storeUnavailable, ...approveSignOffEndpoint.errors],
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import { REFUSALS, reads } from '../admin-shapes.ts';
+import { reads } from '../admin-shapes.ts';
 import { readClientEndpoint } from '../clients-contract.ts';
 import { clientUnknown } from '../errors.ts';
 import { clientsRead } from '../permissions.ts';
@@ -55,7 +55,7 @@ export const explainClientRefusalsEndpoint = defineEndpoint({
   auth: reads(clientsRead),
   params: readClientEndpoint.params,
   responses: { 200: clientRefusals },
-  errors: [...REFUSALS, clientUnknown],
+  errors: [clientUnknown],
 });
 
 export const listClientRefusalsEndpoint = defineEndpoint({
@@ -66,5 +66,4 @@ export const listClientRefusalsEndpoint = defineEndpoint({
   tag: 'Clients',
   auth: reads(clientsRead),
   responses: { 200: clientRefusals },
-  errors: [...REFUSALS],
 });

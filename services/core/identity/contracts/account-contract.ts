@@ -1,14 +1,6 @@
 import { z } from 'zod';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import {
-  originRefused,
-  permissionMissing,
-  requestInvalid,
-  secondFactorRequired,
-  stepUpRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { codeInvalid, currentPasswordWrong, passwordRequired } from './account-errors.ts';
 import { clientSignInShape, done, returnTo } from './client-shapes.ts';
 import { secondFactorLocked, secondFactorRefused } from './factors-errors.ts';
@@ -34,7 +26,6 @@ const statusOf = <const S extends string>(status: S) => z.object({ status: z.lit
 const mailAsked = done.extend({ message: z.string() });
 const ownAccount = { accepts: ['session', 'bearer'], for: 'person', subject: 'own' } as const;
 const freshOwnAccount = { ...ownAccount, stepUp: true } as const;
-const ownErrors = [requestInvalid, unauthenticated, permissionMissing, originRefused, storeUnavailable] as const;
 
 export const verifyEmailEndpoint = defineEndpoint({
   method: 'POST',
@@ -46,7 +37,6 @@ export const verifyEmailEndpoint = defineEndpoint({
   body: z.strictObject({ token, password: passwordShape.optional() }),
   responses: { 200: statusOf('verified') },
   errors: [
-    requestInvalid,
     codeInvalid,
     passwordRequired,
     currentPasswordWrong,
@@ -68,7 +58,7 @@ export const sendVerificationEmailEndpoint = defineEndpoint({
   /** `callbackURL`: where the browser goes once the address is verified. */
   body: z.strictObject({ email: emailShape, callbackURL: returnTo.optional() }),
   responses: { 200: mailAsked },
-  errors: [requestInvalid, callbackRefused, storeUnavailable],
+  errors: [callbackRefused, storeUnavailable],
 });
 
 export const requestPasswordResetEndpoint = defineEndpoint({
@@ -93,7 +83,6 @@ export const resetPasswordEndpoint = defineEndpoint({
   ]),
   responses: { 200: done },
   errors: [
-    requestInvalid,
     codeInvalid,
     secondFactorRequired,
     secondFactorRefused,
@@ -111,7 +100,7 @@ export const requestUnlockEndpoint = defineEndpoint({
   summary: 'Request an unlock mail after wrong passwords; the response is the same for every address',
   body: z.strictObject({ email: emailShape }),
   responses: { 200: statusOf('mail_sent_if_known') },
-  errors: [requestInvalid, storeUnavailable],
+  errors: [storeUnavailable],
 });
 
 export const unlockAccountEndpoint = defineEndpoint({
@@ -123,7 +112,7 @@ export const unlockAccountEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ token }),
   responses: { 200: statusOf('unlocked') },
-  errors: [requestInvalid, codeInvalid, storeUnavailable],
+  errors: [codeInvalid, storeUnavailable],
 });
 
 export const changePasswordEndpoint = defineEndpoint({
@@ -143,7 +132,7 @@ export const changePasswordEndpoint = defineEndpoint({
     }),
   ]),
   responses: { 200: clientSignInShape },
-  errors: [...ownErrors, stepUpRequired, currentPasswordWrong, loginLocked, ...passwordErrors, hashingBusy],
+  errors: [currentPasswordWrong, loginLocked, ...passwordErrors, hashingBusy],
 });
 
 export const readOwnUserEndpoint = defineEndpoint({
@@ -153,7 +142,6 @@ export const readOwnUserEndpoint = defineEndpoint({
   summary: 'Read the caller’s account',
   auth: ownAccount,
   responses: { 200: z.object({ user: userShape }) },
-  errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
 export const updateUserEndpoint = defineEndpoint({
@@ -164,7 +152,6 @@ export const updateUserEndpoint = defineEndpoint({
   auth: ownAccount,
   body: z.strictObject({ name: nameShape.nullable().optional(), image: image.optional() }),
   responses: { 200: z.object({ user: userShape }) },
-  errors: ownErrors,
 });
 
 export const changeEmailEndpoint = defineEndpoint({
@@ -179,7 +166,7 @@ export const changeEmailEndpoint = defineEndpoint({
     z.strictObject({ newEmail: emailShape, callbackURL: returnTo.optional() }),
   ]),
   responses: { 200: done },
-  errors: [...ownErrors, callbackRefused, stepUpRequired],
+  errors: [callbackRefused],
 });
 
 export const deleteOwnUserEndpoint = defineEndpoint({
@@ -192,7 +179,7 @@ export const deleteOwnUserEndpoint = defineEndpoint({
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.object({ success: z.literal(true) }) },
-  errors: [...ownErrors, stepUpRequired, lastAdmin],
+  errors: [lastAdmin],
 });
 
 /** The same endpoints under Better Auth's names. */

@@ -4,7 +4,6 @@ import {
   bodyReason,
   manages,
   pageQuery,
-  REFUSALS,
   reads,
   reason,
   text,
@@ -14,7 +13,6 @@ import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { sessionsManage, sessionsRead, usersManage, usersRead } from '../permissions.ts';
 import { accountDisabled } from './account-errors.ts';
 import { factorsAbsent } from './factors-errors.ts';
@@ -23,7 +21,6 @@ import { emailTaken, lastAdmin, loginLocked, sessionUnknown } from './sign-in-er
 
 const defineEndpoint = endpointsOf('Users');
 const defineSessionEndpoint = endpointsOf('Sessions');
-const MANAGING = [...REFUSALS, stepUpRequired, userUnknown] as const;
 const identifier = text(255);
 const instant = z.iso.datetime({ offset: true }).max(40);
 const accountShape = z
@@ -88,7 +85,6 @@ export const listUsersEndpoint = defineEndpoint({
     created_to: instant.optional(),
   }),
   responses: { 200: z.object({ users: z.array(accountShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const readUserEndpoint = defineEndpoint({
@@ -99,7 +95,7 @@ export const readUserEndpoint = defineEndpoint({
   auth: reads(usersRead),
   params: byUser,
   responses: { 200: accountDetailShape },
-  errors: [...REFUSALS, userUnknown],
+  errors: [userUnknown],
 });
 
 /** In the order of their weight: the first that applies is the answer. */
@@ -176,7 +172,7 @@ export const disableUserEndpoint = defineEndpoint({
   params: byUser,
   body: bodyReason,
   responses: { 200: accountDetailShape },
-  errors: [...MANAGING, rightsExceeded, lastAdmin],
+  errors: [userUnknown, rightsExceeded, lastAdmin],
 });
 
 export const enableUserEndpoint = defineEndpoint({
@@ -184,7 +180,7 @@ export const enableUserEndpoint = defineEndpoint({
   path: '/v1/admin/users/{user_id}/enable',
   operation: 'enableUser',
   summary: 'Enable a disabled account; ended sessions stay ended',
-  errors: [...MANAGING, rightsExceeded],
+  errors: [userUnknown, rightsExceeded],
 });
 
 export const resetFactorsEndpoint = defineEndpoint({
@@ -198,11 +194,11 @@ export const resetFactorsEndpoint = defineEndpoint({
      */
     passkeys: z.boolean().default(false),
   }),
-  errors: [...MANAGING, rightsExceeded, factorsAbsent],
+  errors: [userUnknown, rightsExceeded, factorsAbsent],
 });
 
 /** Of acts for the owner of an account: a retry with the same key sends no second mail. */
-const HELPING = [...MANAGING, rightsExceeded, idempotencyKeyReused] as const;
+const HELPING = [userUnknown, rightsExceeded] as const;
 
 export const sendPasswordMailEndpoint = defineEndpoint({
   ...disableUserEndpoint,
@@ -242,7 +238,7 @@ export const deleteUserEndpoint = defineEndpoint({
   params: byUser,
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...MANAGING, rightsExceeded, lastAdmin],
+  errors: [userUnknown, rightsExceeded, lastAdmin],
 });
 
 export const grantRoleEndpoint = defineEndpoint({
@@ -254,7 +250,7 @@ export const grantRoleEndpoint = defineEndpoint({
   params: byUserAndRole,
   body: bodyReason,
   responses: { 200: accountDetailShape },
-  errors: [...MANAGING, rightsExceeded, roleSelfGrant, roleUnknown],
+  errors: [userUnknown, rightsExceeded, roleSelfGrant, roleUnknown],
 });
 
 export const removeRoleEndpoint = defineEndpoint({
@@ -273,7 +269,7 @@ export const endUserSessionsEndpoint = defineSessionEndpoint({
   summary: 'End every session, token family and token of a user',
   auth: manages(sessionsManage),
   responses: { 200: z.object({ sessions: z.int() }) },
-  errors: MANAGING,
+  errors: [userUnknown],
 });
 
 const liveSessionShape = z
@@ -311,7 +307,6 @@ export const listSessionsEndpoint = defineSessionEndpoint({
   auth: reads(sessionsRead),
   query: z.strictObject({ ...pageQuery, user_id: identifier.optional(), client_id: identifier.optional() }),
   responses: { 200: z.object({ sessions: z.array(liveSessionShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 /** Live token families that are counted; beyond it the answer says that there are more. */
@@ -342,7 +337,6 @@ export const readReachEndpoint = defineSessionEndpoint({
     session_id: identifier.optional(),
   }),
   responses: { 200: reachShape },
-  errors: [...REFUSALS],
 });
 
 export const endSessionEndpoint = defineSessionEndpoint({
@@ -354,7 +348,7 @@ export const endSessionEndpoint = defineSessionEndpoint({
   params: bySession,
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...REFUSALS, stepUpRequired, sessionUnknown],
+  errors: [sessionUnknown],
 });
 
 const OWN = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
@@ -372,7 +366,6 @@ export const listOwnSessionsEndpoint = defineSessionEndpoint({
       next: z.string().nullable(),
     }),
   },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const endOwnSessionEndpoint = defineSessionEndpoint({
@@ -383,5 +376,5 @@ export const endOwnSessionEndpoint = defineSessionEndpoint({
   auth: OWN,
   params: bySession,
   responses: { 204: null },
-  errors: [...REFUSALS, sessionUnknown],
+  errors: [sessionUnknown],
 });

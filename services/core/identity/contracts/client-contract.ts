@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
+import { stepUpRequired } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from './account-errors.ts';
 import { clientSessionShape, clientSignInShape, done } from './client-shapes.ts';
 import { answerSecondFactorEndpoint, confirmTotpEndpoint, stepUpEndpoint } from './factors-contract.ts';
 import { factorConflict } from './factors-errors.ts';
-import { freshErrors, own, ownErrors, ownFresh, password, recovery_code, TAG, totp } from './factors-shapes.ts';
+import { own, ownFresh, password, recovery_code, TAG, totp } from './factors-shapes.ts';
 import { hashingBusy, loginLocked } from './sign-in-errors.ts';
 
 /** Endpoints that only Better Auth's client calls; for each there is one of ours (docs/how-to/use-the-better-auth-client.md). */
@@ -21,7 +21,6 @@ export const listClientSessionsEndpoint = defineSessionEndpoint({
   summary: 'List the caller’s hundred newest sessions, as Better Auth’s client expects them',
   auth: own,
   responses: { 200: z.array(clientSessionShape) },
-  errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
 export const revokeClientSessionEndpoint = defineSessionEndpoint({
@@ -34,7 +33,6 @@ export const revokeClientSessionEndpoint = defineSessionEndpoint({
   body: z.strictObject({ token: z.string().regex(/^[\w-]{1,128}$/) }),
   // The same if there is no such session, or if it is another user's.
   responses: { 200: done },
-  errors: ownErrors,
 });
 
 export const revokeClientSessionsEndpoint = defineSessionEndpoint({
@@ -45,7 +43,6 @@ export const revokeClientSessionsEndpoint = defineSessionEndpoint({
   auth: own,
   ...emptyBody,
   responses: { 200: done },
-  errors: ownErrors,
 });
 
 export const revokeOtherClientSessionsEndpoint = defineSessionEndpoint({
@@ -58,6 +55,7 @@ export const revokeOtherClientSessionsEndpoint = defineSessionEndpoint({
 /** Without a session: the second step of a sign-in. With one: the first code of an enrolment, or a step-up. */
 const ofCookieOrChallenge = { ...own, optional: true } as const;
 const trustDevice = z.boolean().optional();
+const verified = [...answerSecondFactorEndpoint.errors, ...stepUpEndpoint.errors];
 
 export const verifyClientTotpEndpoint = defineEndpoint({
   method: 'POST',
@@ -68,7 +66,7 @@ export const verifyClientTotpEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ code: totp, trustDevice }),
   responses: { 200: clientSignInShape },
-  errors: [...new Set([...answerSecondFactorEndpoint.errors, ...confirmTotpEndpoint.errors, ...stepUpEndpoint.errors])],
+  errors: [...verified, ...confirmTotpEndpoint.errors, stepUpRequired],
 });
 
 export const verifyClientBackupCodeEndpoint = defineEndpoint({
@@ -77,7 +75,7 @@ export const verifyClientBackupCodeEndpoint = defineEndpoint({
   operation: 'verifyClientBackupCode',
   summary: 'Send a recovery code, to complete a sign-in or to authenticate again',
   body: z.strictObject({ code: recovery_code, trustDevice, disableSession: z.literal(false).optional() }),
-  errors: [...new Set([...answerSecondFactorEndpoint.errors, ...stepUpEndpoint.errors])],
+  errors: verified,
 });
 
 export const generateBackupCodesEndpoint = defineEndpoint({
@@ -89,5 +87,5 @@ export const generateBackupCodesEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ password: password.optional() }),
   responses: { 200: done.extend({ backupCodes: z.array(z.string()) }) },
-  errors: [...freshErrors, factorConflict, currentPasswordWrong, loginLocked, hashingBusy],
+  errors: [factorConflict, currentPasswordWrong, loginLocked, hashingBusy],
 });

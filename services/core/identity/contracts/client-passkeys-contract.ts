@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { permissionMissing, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
 import { clientPasskeyShape, clientSignInShape, done } from './client-shapes.ts';
 import { assertion, own, ownFresh, TAG } from './factors-shapes.ts';
 import {
@@ -89,7 +88,6 @@ export const listClientPasskeysEndpoint = defineEndpoint({
   summary: 'List the caller’s passkeys, as Better Auth’s client expects them',
   auth: own,
   responses: { 200: z.array(clientPasskeyShape) },
-  errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
 export const renameClientPasskeyEndpoint = defineEndpoint({

@@ -1,13 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import {
-  originRefused,
-  requestInvalid,
-  secondFactorRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { clientLiveSessionShape, clientSignInShape, returnTo } from './client-shapes.ts';
 import {
   emailShape,
@@ -79,7 +73,7 @@ export const signOutAliasEndpoint = defineEndpoint({
   auth: { accepts: ['session'], optional: true, for: 'person', subject: 'own' },
   // Better Auth's client sends these for the sign-out at another provider, which ours does not do.
   body: z.strictObject({ callbackURL, disableRedirect: z.boolean().optional(), state: z.string().max(512).optional() }),
-  errors: [requestInvalid, unauthenticated, originRefused, storeUnavailable],
+  errors: [],
 });
 
 const flag = z.string().max(8).optional();

@@ -1,15 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import {
-  directoryStale,
-  originRefused,
-  permissionMissing,
-  requestInvalid,
-  secondFactorRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { directoryStale, originRefused, secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from './account-errors.ts';
 import { clientSignInShape, done } from './client-shapes.ts';
 import {
@@ -20,18 +12,7 @@ import {
   secondFactorLocked,
   secondFactorRefused,
 } from './factors-errors.ts';
-import {
-  assertion,
-  challenge,
-  freshErrors,
-  own,
-  ownErrors,
-  ownFresh,
-  password,
-  recovery_code,
-  TAG,
-  totp,
-} from './factors-shapes.ts';
+import { assertion, challenge, own, ownFresh, password, recovery_code, TAG, totp } from './factors-shapes.ts';
 import { signInShape } from './sign-in-contract.ts';
 import { hashingBusy, loginLocked } from './sign-in-errors.ts';
 
@@ -58,15 +39,7 @@ export const answerSecondFactorEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ challenge, totp: totp.optional(), recovery_code: recovery_code.optional() }),
   responses: { 200: signInShape },
-  errors: [
-    requestInvalid,
-    challengeOver,
-    secondFactorRefused,
-    secondFactorLocked,
-    originRefused,
-    storeUnavailable,
-    directoryStale,
-  ],
+  errors: [challengeOver, secondFactorRefused, secondFactorLocked, originRefused, storeUnavailable, directoryStale],
 });
 
 export const offerOwedFactorEndpoint = defineEndpoint({
@@ -78,7 +51,7 @@ export const offerOwedFactorEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ challenge }),
   responses: { 200: z.object({ totp_uri: z.string(), recovery_codes: recoveryCodes }) },
-  errors: [requestInvalid, challengeOver, originRefused, storeUnavailable, directoryStale],
+  errors: [challengeOver, originRefused, storeUnavailable, directoryStale],
 });
 
 export const stepUpEndpoint = defineEndpoint({
@@ -96,7 +69,6 @@ export const stepUpEndpoint = defineEndpoint({
   }),
   responses: { 200: signInShape },
   errors: [
-    ...ownErrors,
     secondFactorRequired,
     secondFactorRefused,
     secondFactorLocked,
@@ -114,7 +86,6 @@ export const listFactorsEndpoint = defineEndpoint({
   summary: 'List the caller’s second factors and remaining recovery codes',
   auth: own,
   responses: { 200: factorsView },
-  errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
 export const enrolTotpEndpoint = defineEndpoint({
@@ -137,7 +108,7 @@ export const enrolTotpEndpoint = defineEndpoint({
       recovery_codes: recoveryCodes,
     }),
   },
-  errors: [...freshErrors, currentPasswordWrong, factorConflict, loginLocked, hashingBusy],
+  errors: [currentPasswordWrong, factorConflict, loginLocked, hashingBusy],
 });
 
 export const confirmTotpEndpoint = defineEndpoint({
@@ -149,7 +120,7 @@ export const confirmTotpEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ code: totp }),
   responses: { 200: signInShape },
-  errors: [...freshErrors, factorCodeWrong, factorConflict],
+  errors: [factorCodeWrong, factorConflict],
 });
 
 export const removeTotpEndpoint = defineEndpoint({
@@ -163,7 +134,7 @@ export const removeTotpEndpoint = defineEndpoint({
   body: z.strictObject({ password: password.optional() }),
   bodyOptional: true,
   responses: { 200: clientSignInShape.extend(done.shape) },
-  errors: [...freshErrors, factorConflict, currentPasswordWrong, loginLocked, hashingBusy],
+  errors: [factorConflict, currentPasswordWrong, loginLocked, hashingBusy],
 });
 
 export const renewRecoveryCodesEndpoint = defineEndpoint({
@@ -173,5 +144,5 @@ export const renewRecoveryCodesEndpoint = defineEndpoint({
   summary: 'Replace the recovery codes with ten new ones, shown once',
   body: z.strictObject({}),
   responses: { 200: z.object({ recovery_codes: recoveryCodes }) },
-  errors: [...freshErrors, factorConflict],
+  errors: [factorConflict],
 });

@@ -1,13 +1,5 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
-import {
-  originRefused,
-  permissionMissing,
-  requestInvalid,
-  stepUpRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
 
 /** Shared parts of the contracts of second factors and passkeys. */
 
@@ -49,6 +41,3 @@ export const assertion = credential(
     userHandle: base64url(128).nullish(),
   }),
 ).register(componentNames, { id: 'PasskeyAssertion' });
-
-export const ownErrors = [requestInvalid, unauthenticated, permissionMissing, originRefused, storeUnavailable];
-export const freshErrors = [...ownErrors, stepUpRequired];

@@ -1,16 +1,10 @@
 import { z } from 'zod';
-import { anyRoleName, bodyReason, manages, REFUSALS, reason, text } from '#services/core/access/admin-shapes.ts';
+import { anyRoleName, bodyReason, manages, reason, text } from '#services/core/access/admin-shapes.ts';
 import { roleUnknown } from '#services/core/access/errors.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import {
-  directoryStale,
-  idempotencyKeyReused,
-  requestInvalid,
-  stepUpRequired,
-  storeUnavailable,
-} from '#services/platform/errors.ts';
+import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { usersManage } from '../permissions.ts';
 import { codeInvalid, invitationOver, passwordHashUnknown } from './account-errors.ts';
 import { accountDetailShape, byUser } from './admin-contract.ts';
@@ -41,15 +35,7 @@ export const inviteUserEndpoint = defineEndpoint({
   body: invitation,
   idempotency: 'answer',
   responses: { 201: accountDetailShape },
-  errors: [
-    ...REFUSALS,
-    stepUpRequired,
-    passwordHashUnknown,
-    rightsExceeded,
-    roleUnknown,
-    emailTaken,
-    idempotencyKeyReused,
-  ],
+  errors: [passwordHashUnknown, rightsExceeded, roleUnknown, emailTaken],
 });
 
 export const inviteAgainEndpoint = defineEndpoint({
@@ -63,7 +49,7 @@ export const inviteAgainEndpoint = defineEndpoint({
   body: bodyReason,
   idempotency: 'answer',
   responses: { 200: accountDetailShape },
-  errors: [...REFUSALS, stepUpRequired, userUnknown, rightsExceeded, invitationOver, idempotencyKeyReused],
+  errors: [userUnknown, rightsExceeded, invitationOver],
 });
 
 export const acceptInvitationEndpoint = defineEndpoint({
@@ -76,5 +62,5 @@ export const acceptInvitationEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ token: z.string().max(128), new_password: passwordShape }),
   responses: { 200: z.object({ status: z.literal('invitation_accepted') }) },
-  errors: [requestInvalid, codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable, directoryStale],
+  errors: [codeInvalid, ...passwordErrors, hashingBusy, storeUnavailable, directoryStale],
 });

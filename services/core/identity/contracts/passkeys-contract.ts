@@ -1,16 +1,9 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import {
-  directoryStale,
-  originRefused,
-  permissionMissing,
-  requestInvalid,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { directoryStale, originRefused, storeUnavailable } from '#services/platform/errors.ts';
 import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
-import { assertion, base64url, challenge, credential, freshErrors, own, ownFresh, TAG } from './factors-shapes.ts';
+import { assertion, base64url, challenge, credential, own, ownFresh, TAG } from './factors-shapes.ts';
 import { signInShape } from './sign-in-contract.ts';
 
 const defineEndpoint = endpointsOf(TAG);
@@ -61,7 +54,7 @@ export const preparePasskeyEndpoint = defineEndpoint({
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: passkeyOptions },
-  errors: [...freshErrors, factorConflict],
+  errors: [factorConflict],
 });
 
 export const registerPasskeyEndpoint = defineEndpoint({
@@ -73,7 +66,7 @@ export const registerPasskeyEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ challenge, name: passkeyName, response: attestation }),
   responses: { 201: signInShape.extend({ passkey_id: z.string(), recovery_codes: recoveryCodes.nullable() }) },
-  errors: [...freshErrors, passkeyRefused, factorConflict],
+  errors: [passkeyRefused, factorConflict],
 });
 
 export const askForPasskeyEndpoint = defineEndpoint({
@@ -85,7 +78,7 @@ export const askForPasskeyEndpoint = defineEndpoint({
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: passkeyOptions },
-  errors: [requestInvalid, originRefused, storeUnavailable],
+  errors: [originRefused, storeUnavailable],
 });
 
 export const signInWithPasskeyEndpoint = defineEndpoint({
@@ -97,7 +90,7 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
   limit: 'credential',
   body: z.strictObject({ challenge, response: assertion }),
   responses: { 200: signInShape },
-  errors: [requestInvalid, passkeyRefused, originRefused, storeUnavailable, directoryStale],
+  errors: [passkeyRefused, originRefused, storeUnavailable, directoryStale],
 });
 
 export const listPasskeysEndpoint = defineEndpoint({
@@ -107,7 +100,6 @@ export const listPasskeysEndpoint = defineEndpoint({
   summary: 'List the caller’s passkeys',
   auth: own,
   responses: { 200: z.object({ passkeys: z.array(passkeyView) }) },
-  errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
 export const renamePasskeyEndpoint = defineEndpoint({
@@ -119,7 +111,7 @@ export const renamePasskeyEndpoint = defineEndpoint({
   params: passkeyId,
   body: z.strictObject({ name: passkeyName }),
   responses: { 200: passkeyView },
-  errors: [requestInvalid, unauthenticated, permissionMissing, originRefused, passkeyUnknown, storeUnavailable],
+  errors: [passkeyUnknown],
 });
 
 export const removePasskeyEndpoint = defineEndpoint({
@@ -130,5 +122,5 @@ export const removePasskeyEndpoint = defineEndpoint({
   auth: ownFresh,
   params: passkeyId,
   responses: { 200: signInShape },
-  errors: [...freshErrors, passkeyUnknown],
+  errors: [passkeyUnknown],
 });

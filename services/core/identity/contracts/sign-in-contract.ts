@@ -6,9 +6,7 @@ import { asciiDomain } from '#services/platform/define/email.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
-  idempotencyKeyReused,
   originRefused,
-  requestInvalid,
   secondFactorRequired,
   storeUnavailable,
   unauthenticated,
@@ -84,17 +82,7 @@ export const signUpEndpoint = defineEndpoint({
   idempotency: 'use_case',
   // 200 if addresses must be verified first; the response is the same for new and known addresses.
   responses: { 201: signInShape, 200: verificationRequired },
-  errors: [
-    requestInvalid,
-    ...passwordErrors,
-    emailTaken,
-    sessionEnded,
-    idempotencyKeyReused,
-    originRefused,
-    hashingBusy,
-    storeUnavailable,
-    directoryStale,
-  ],
+  errors: [...passwordErrors, emailTaken, sessionEnded, originRefused, hashingBusy, storeUnavailable, directoryStale],
 });
 
 export const signInEndpoint = defineEndpoint({
@@ -108,7 +96,6 @@ export const signInEndpoint = defineEndpoint({
   responses: { 200: signInShape },
   errors: [
     secondFactorRequired,
-    requestInvalid,
     loginRefused,
     emailUnverified,
     loginLocked,
@@ -128,7 +115,6 @@ export const signOutEndpoint = defineEndpoint({
   body: z.strictObject({}),
   bodyOptional: true,
   responses: { 200: z.object({ success: z.literal(true) }) },
-  errors: [requestInvalid, unauthenticated, originRefused, storeUnavailable],
 });
 
 export const readSessionEndpoint = defineEndpoint({

@@ -1,15 +1,6 @@
 import { z } from 'zod';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import {
-  directoryStale,
-  originRefused,
-  permissionMissing,
-  requestInvalid,
-  secondFactorRequired,
-  stepUpRequired,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { directoryStale, originRefused, secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { done } from './client-shapes.ts';
 import { signInShape } from './sign-in-contract.ts';
 import { loginLocked, loginRefused } from './sign-in-errors.ts';
@@ -34,7 +25,6 @@ const start = z.strictObject({
 });
 const started = z.object({ url: z.string(), redirect: z.boolean() });
 const startErrors = [
-  requestInvalid,
   socialProviderUnknown,
   socialProviderUnavailable,
   callbackRefused,
@@ -49,7 +39,6 @@ export const listSocialProvidersEndpoint = defineEndpoint({
   summary: 'List the providers that users can sign in with',
   auth: 'public',
   responses: { 200: z.object({ providers: z.array(z.string()) }) },
-  errors: [],
 });
 
 export const signInSocialEndpoint = defineEndpoint({
@@ -70,7 +59,7 @@ export const linkSocialEndpoint = defineEndpoint({
   operation: 'linkSocial',
   summary: 'Start linking an account at another provider and get the address to redirect the browser to',
   auth: { accepts: ['session'], for: 'person', subject: 'own', stepUp: true },
-  errors: [...startErrors, unauthenticated, permissionMissing, stepUpRequired],
+  errors: startErrors,
 });
 
 /** Providers add other members, which are ignored. */
@@ -98,7 +87,6 @@ export const socialCallbackEndpoint = defineEndpoint({
     400: { contentType: 'text/html; charset=utf-8' },
   },
   errors: [
-    requestInvalid,
     socialSignInRefused,
     secondFactorRequired,
     loginRefused,
@@ -124,7 +112,7 @@ export const socialCallbackFormEndpoint = defineEndpoint({
   body: answer,
   bodyType: 'form',
   responses: { 303: null },
-  errors: [requestInvalid, socialProviderUnknown],
+  errors: [socialProviderUnknown],
 });
 
 const linkedAccount = z.object({
@@ -145,7 +133,6 @@ export const listAccountsEndpoint = defineEndpoint({
   summary: 'List the caller’s sign-in methods except passkeys; `credential` is the password',
   auth: { accepts: ['session', 'bearer'], for: 'person', subject: 'own' },
   responses: { 200: z.array(linkedAccount) },
-  errors: [unauthenticated, permissionMissing, storeUnavailable],
 });
 
 export const unlinkAccountEndpoint = defineEndpoint({
@@ -160,14 +147,5 @@ export const unlinkAccountEndpoint = defineEndpoint({
     z.strictObject({ accountId: z.string().max(255) }),
   ]),
   responses: { 200: done },
-  errors: [
-    requestInvalid,
-    unauthenticated,
-    permissionMissing,
-    stepUpRequired,
-    originRefused,
-    linkedAccountUnknown,
-    lastWayIn,
-    storeUnavailable,
-  ],
+  errors: [linkedAccountUnknown, lastWayIn],
 });

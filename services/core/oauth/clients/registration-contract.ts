@@ -2,13 +2,7 @@ import { z } from 'zod';
 import { CERTIFICATE_NAME_MEMBERS } from '#services/core/access/certificates/certificate-shapes.ts';
 import { clientRecord } from '#services/core/access/client-record.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
-import {
-  idempotencyKeyReused,
-  permissionMissing,
-  requestInvalid,
-  storeUnavailable,
-  unauthenticated,
-} from '#services/platform/errors.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import {
   clientMetadataInvalid,
   clientRedirectUriInvalid,
@@ -88,16 +82,6 @@ export const selfRegisterClientEndpoint = defineEndpoint({
       ...answers,
     }),
   },
-  errors: [
-    requestInvalid,
-    unauthenticated,
-    permissionMissing,
-    registrationClosed,
-    registrationFull,
-    clientMetadataInvalid,
-    clientRedirectUriInvalid,
-    idempotencyKeyReused,
-    storeUnavailable,
-  ],
+  errors: [registrationClosed, registrationFull, clientMetadataInvalid, clientRedirectUriInvalid, storeUnavailable],
   oauthErrors: true,
 });

@@ -1,12 +1,11 @@
 import { z } from 'zod';
-import { manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
+import { manages, pageQuery, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { byUser } from '#services/core/identity/contracts/admin-contract.ts';
 import { usersManage, usersRead } from '#services/core/identity/permissions.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import { consentUnknown } from '../client-errors.ts';
 
 const defineEndpoint = endpointsOf('Consents');
@@ -39,7 +38,6 @@ export const listGrantedConsentsEndpoint = defineEndpoint({
   auth: own,
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ consents: z.array(consentShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const withdrawGrantedConsentEndpoint = defineEndpoint({
@@ -56,7 +54,7 @@ export const withdrawGrantedConsentEndpoint = defineEndpoint({
       .regex(/^[\x21-\x7e]*$/),
   }),
   responses: { 204: null },
-  errors: [...REFUSALS, consentUnknown],
+  errors: [consentUnknown],
 });
 
 export const listApplicationConsentsEndpoint = defineEndpoint({
@@ -66,7 +64,7 @@ export const listApplicationConsentsEndpoint = defineEndpoint({
   summary: 'List the applications that can act for a user',
   auth: reads(usersRead),
   params: byUser,
-  errors: [...REFUSALS, userUnknown, cursorInvalid],
+  errors: [userUnknown],
 });
 
 export const withdrawApplicationConsentEndpoint = defineEndpoint({
@@ -78,5 +76,5 @@ export const withdrawApplicationConsentEndpoint = defineEndpoint({
   params: byUser.extend({ client_id: text(255) }),
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...REFUSALS, stepUpRequired, userUnknown, rightsExceeded, consentUnknown],
+  errors: [userUnknown, rightsExceeded, consentUnknown],
 });

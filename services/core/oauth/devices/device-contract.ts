@@ -4,7 +4,7 @@ import { clientKeysBusy, clientKeysUnavailable } from '#services/core/access/err
 import { stateRewound } from '#services/core/revocations/contract.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { clientUnauthenticated, directoryStale, storeUnavailable } from '#services/platform/errors.ts';
+import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';
 import { decision, formTokenShape, optionalParameter, sentForm, shownPage } from '../oauth-shapes.ts';
 
@@ -36,7 +36,6 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
     }),
   },
   errors: [
-    clientUnauthenticated,
     clientKeysBusy,
     clientKeysUnavailable,
     grantNotAllowed,

@@ -1,10 +1,9 @@
 import { z } from 'zod';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason, text } from '#services/core/access/admin-shapes.ts';
+import { bodyReason, manages, pageQuery, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { withOption } from '#services/platform/define/command-option.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { ALERT_SOURCES, ALERT_STATES, DELIVERY_STATES, TARGET_KINDS, TARGET_SOURCES } from './alert-shapes.ts';
 import {
   alertResolved,
@@ -82,7 +81,7 @@ export const createAlertTargetEndpoint = defineEndpoint({
   body: newTarget,
   idempotency: 'answer',
   responses: { 201: alertTargetView },
-  errors: [...REFUSALS, stepUpRequired, idempotencyKeyReused, alertTargetInvalid, alertTargetExists],
+  errors: [alertTargetInvalid, alertTargetExists],
 });
 
 export const listAlertTargetsEndpoint = defineEndpoint({
@@ -92,7 +91,6 @@ export const listAlertTargetsEndpoint = defineEndpoint({
   summary: 'List the targets of alerts',
   auth: reads(alertsRead),
   responses: { 200: z.object({ targets: z.array(alertTargetView) }) },
-  errors: [...REFUSALS],
 });
 
 export const updateAlertTargetEndpoint = defineEndpoint({
@@ -104,7 +102,7 @@ export const updateAlertTargetEndpoint = defineEndpoint({
   params: ofTarget,
   body: targetChanges,
   responses: { 200: alertTargetView },
-  errors: [...REFUSALS, stepUpRequired, alertTargetInvalid, alertTargetUnknown, alertTargetExists],
+  errors: [alertTargetInvalid, alertTargetUnknown, alertTargetExists],
 });
 
 export const removeAlertTargetEndpoint = defineEndpoint({
@@ -114,7 +112,7 @@ export const removeAlertTargetEndpoint = defineEndpoint({
   operation: 'removeAlertTarget',
   summary: 'Remove a target of alerts, with what waits for it',
   body: bodyReason,
-  errors: [...REFUSALS, stepUpRequired, alertTargetUnknown],
+  errors: [alertTargetUnknown],
 });
 
 export const alertDeliveryView = z
@@ -157,7 +155,7 @@ export const listAlertDeliveriesEndpoint = defineEndpoint({
   params: ofTarget,
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ deliveries: z.array(alertDeliveryView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid, alertTargetUnknown],
+  errors: [alertTargetUnknown],
 });
 
 export const alertView = z
@@ -193,7 +191,6 @@ export const listAlertsEndpoint = defineEndpoint({
     source: z.enum(ALERT_SOURCES).optional(),
   }),
   responses: { 200: z.object({ alerts: z.array(alertView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const acknowledgeAlertEndpoint = defineEndpoint({
@@ -205,7 +202,7 @@ export const acknowledgeAlertEndpoint = defineEndpoint({
   params: z.strictObject({ alert_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: alertView },
-  errors: [...REFUSALS, stepUpRequired, alertUnknown, alertResolved],
+  errors: [alertUnknown, alertResolved],
 });
 
 export const resolveAlertEndpoint = defineEndpoint({
@@ -241,7 +238,7 @@ export const createSilenceEndpoint = defineEndpoint({
   body: z.strictObject({ matchers: z.array(matcher).min(1).max(10), until: instant, reason }),
   idempotency: 'answer',
   responses: { 201: silenceView },
-  errors: [...REFUSALS, stepUpRequired, idempotencyKeyReused, silenceInvalid],
+  errors: [silenceInvalid],
 });
 
 export const listSilencesEndpoint = defineEndpoint({
@@ -262,7 +259,7 @@ export const endSilenceEndpoint = defineEndpoint({
   params: z.strictObject({ silence_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: silenceView },
-  errors: [...REFUSALS, stepUpRequired, silenceUnknown],
+  errors: [silenceUnknown],
 });
 
 const labels = z.record(z.string().max(128), z.string().max(4_096));
@@ -297,5 +294,4 @@ export const receiveAlertmanagerEndpoint = defineEndpoint({
     notification_reason: z.string().optional(),
   }),
   responses: { 200: z.object({ raised: z.int(), repeated: z.int(), resolved: z.int() }) },
-  errors: [...REFUSALS],
 });

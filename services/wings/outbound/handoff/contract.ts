@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { bodyReason, manages, REFUSALS, reads } from '#services/core/access/admin-shapes.ts';
+import { bodyReason, manages, reads } from '#services/core/access/admin-shapes.ts';
 import { queuesManage } from '#services/core/shared/permissions.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { stepUpRequired } from '#services/platform/errors.ts';
 import { handoffUnknown } from './errors.ts';
 
 const defineEndpoint = endpointsOf('Hand-off');
@@ -31,7 +30,6 @@ export const listHandoffDeadLettersEndpoint = defineEndpoint({
   auth: reads(queuesManage),
   query: z.strictObject({ limit: z.int().min(1).max(1_000).default(100) }),
   responses: { 200: z.object({ count: z.int(), dead_letters: z.array(deadLetterView) }) },
-  errors: [...REFUSALS],
 });
 
 export const replayHandoffEndpoint = defineEndpoint({
@@ -43,5 +41,5 @@ export const replayHandoffEndpoint = defineEndpoint({
   params: z.strictObject({ delivery_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: z.object({ delivery_id: z.uuid(), endpoint: z.string(), seq: z.int() }) },
-  errors: [...REFUSALS, stepUpRequired, handoffUnknown],
+  errors: [handoffUnknown],
 });

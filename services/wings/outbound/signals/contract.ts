@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { bodyReason, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { bodyReason, manages, pageQuery, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import {
   signalKeysUnavailable,
   signalsLimited,
@@ -66,7 +66,7 @@ export const createTransmitterEndpoint = defineEndpoint({
   body: newTransmitter,
   idempotency: 'answer',
   responses: { 201: transmitterView },
-  errors: [...REFUSALS, rightsExceeded, stepUpRequired, idempotencyKeyReused, transmitterInvalid, transmitterExists],
+  errors: [rightsExceeded, transmitterInvalid, transmitterExists],
 });
 
 export const listTransmittersEndpoint = defineEndpoint({
@@ -76,7 +76,6 @@ export const listTransmittersEndpoint = defineEndpoint({
   summary: 'List the transmitters of shared signals',
   auth: reads(signalsRead),
   responses: { 200: z.object({ transmitters: z.array(transmitterView) }) },
-  errors: [...REFUSALS],
 });
 
 export const removeTransmitterEndpoint = defineEndpoint({
@@ -88,7 +87,7 @@ export const removeTransmitterEndpoint = defineEndpoint({
   params: ofTransmitter,
   body: bodyReason,
   responses: { 200: transmitterView },
-  errors: [...REFUSALS, stepUpRequired, transmitterUnknown],
+  errors: [transmitterUnknown],
 });
 
 export const receivedSignalView = z
@@ -110,7 +109,6 @@ export const listReceivedSignalsEndpoint = defineEndpoint({
   auth: reads(signalsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ signals: z.array(receivedSignalView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const streamOverview = z
@@ -147,7 +145,6 @@ export const listSignalStreamsEndpoint = defineEndpoint({
   summary: 'List the streams of shared signals of every receiver, with what waits in them',
   auth: reads(signalsRead),
   responses: { 200: z.object({ streams: z.array(streamOverview) }) },
-  errors: [...REFUSALS],
 });
 
 export const setSignalStreamStatusEndpoint = defineEndpoint({
@@ -159,7 +156,7 @@ export const setSignalStreamStatusEndpoint = defineEndpoint({
   params: ofStream,
   body: z.strictObject({ status: z.enum(STREAM_STATES), reason }),
   responses: { 200: streamOverview },
-  errors: [...REFUSALS, stepUpRequired, signalStreamUnknown],
+  errors: [signalStreamUnknown],
 });
 
 export const verifySignalStreamEndpoint = defineEndpoint({

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { REFUSALS, text } from '#services/core/access/admin-shapes.ts';
+import { text } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
-import { ownCredentialRequired, stepUpRequired, storeUnavailable } from '#services/platform/errors.ts';
+import { ownCredentialRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { ssfManage, ssfRead } from './permissions.ts';
 import { CAEP_EVENTS, STREAM_STATES } from './signal-shapes.ts';
 import {
@@ -51,7 +51,6 @@ export const readSsfConfigurationEndpoint = defineEndpoint({
       default_subjects: z.string(),
     }),
   },
-  errors: [],
 });
 
 const delivery = z.strictObject({
@@ -110,7 +109,7 @@ export const createStreamEndpoint = defineEndpoint({
   auth: mayDirect(ssfManage),
   body: newStream,
   responses: { 201: streamView },
-  errors: [...REFUSALS, stepUpRequired, ownCredentialRequired, signalStreamInvalid, signalStreamsMany],
+  errors: [storeUnavailable, ownCredentialRequired, signalStreamInvalid, signalStreamsMany],
 });
 
 export const readStreamsEndpoint = defineEndpoint({
@@ -121,7 +120,7 @@ export const readStreamsEndpoint = defineEndpoint({
   auth: mayUse(ssfRead),
   query: z.strictObject({ stream_id: streamId.optional() }),
   responses: { 200: z.union([streamView, z.array(streamView)]) },
-  errors: [...REFUSALS, signalStreamUnknown],
+  errors: [storeUnavailable, signalStreamUnknown],
 });
 
 export const updateStreamEndpoint = defineEndpoint({
@@ -132,7 +131,7 @@ export const updateStreamEndpoint = defineEndpoint({
   auth: mayDirect(ssfManage),
   body: changedStream,
   responses: { 200: streamView },
-  errors: [...REFUSALS, stepUpRequired, ownCredentialRequired, signalStreamInvalid, signalStreamUnknown],
+  errors: [storeUnavailable, ownCredentialRequired, signalStreamInvalid, signalStreamUnknown],
 });
 
 export const replaceStreamEndpoint = defineEndpoint({
@@ -150,7 +149,7 @@ export const deleteStreamEndpoint = defineEndpoint({
   auth: mayUse(ssfManage),
   query: z.strictObject({ stream_id: streamId }),
   responses: { 204: null },
-  errors: [...REFUSALS, signalStreamUnknown],
+  errors: [storeUnavailable, signalStreamUnknown],
 });
 
 const status = z.object({
@@ -177,7 +176,7 @@ export const updateStreamStatusEndpoint = defineEndpoint({
   auth: mayUse(ssfManage),
   body: z.strictObject({ stream_id: streamId, status: z.enum(STREAM_STATES), reason: text(256).optional() }),
   responses: { 200: status },
-  errors: [...REFUSALS, signalStreamUnknown],
+  errors: [storeUnavailable, signalStreamUnknown],
 });
 
 const subjectBody = z.strictObject({
@@ -194,7 +193,7 @@ export const addStreamSubjectEndpoint = defineEndpoint({
   auth: mayUse(ssfManage),
   body: subjectBody,
   responses: { 200: null },
-  errors: [...REFUSALS, signalStreamUnknown],
+  errors: [storeUnavailable, signalStreamUnknown],
 });
 
 export const removeStreamSubjectEndpoint = defineEndpoint({
@@ -213,7 +212,7 @@ export const verifyStreamEndpoint = defineEndpoint({
   auth: mayUse(ssfManage),
   body: z.strictObject({ stream_id: streamId, state: text(255).optional() }),
   responses: { 204: null },
-  errors: [...REFUSALS, signalStreamUnknown, signalVerificationEarly],
+  errors: [storeUnavailable, signalStreamUnknown, signalVerificationEarly],
 });
 
 export const pollStreamEndpoint = defineEndpoint({
@@ -233,7 +232,7 @@ export const pollStreamEndpoint = defineEndpoint({
       .default({}),
   }),
   responses: { 200: z.object({ sets: z.record(z.string(), z.string()), moreAvailable: z.boolean() }) },
-  errors: [...REFUSALS, signalStreamUnknown, storeUnavailable],
+  errors: [storeUnavailable, signalStreamUnknown],
 });
 
 export const EVENTS_SUPPORTED: readonly string[] = Object.values(CAEP_EVENTS);

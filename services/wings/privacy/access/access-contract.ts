@@ -1,17 +1,7 @@
 import { z } from 'zod';
-import {
-  bodyReason,
-  manages,
-  pageQuery,
-  REFUSALS,
-  reads,
-  reason,
-  roleName,
-  text,
-} from '#services/core/access/admin-shapes.ts';
+import { bodyReason, manages, pageQuery, reads, reason, roleName, text } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { agentNotAccepted, cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiBreakGlass, phiManage, phiRead, phiWrite } from '../permissions.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
@@ -113,7 +103,6 @@ export const validateDataAccessEndpoint = defineEndpoint({
       reason: z.enum(REFUSALS_OF_ACCESS).nullable(),
     }),
   },
-  errors: REFUSALS,
 });
 
 export const logPhiAccessEndpoint = defineEndpoint({
@@ -126,7 +115,6 @@ export const logPhiAccessEndpoint = defineEndpoint({
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, purpose: phiPurpose, action: z.enum(PHI_ACTIONS), reference }),
   responses: { 201: z.object({ event_id: z.string() }) },
-  errors: [...REFUSALS, idempotencyKeyReused],
 });
 
 export const listFieldPoliciesEndpoint = defineEndpoint({
@@ -137,7 +125,6 @@ export const listFieldPoliciesEndpoint = defineEndpoint({
   auth: reads(phiManage),
   limit: 'admin',
   responses: { 200: z.object({ policies: z.array(fieldPolicyView) }) },
-  errors: REFUSALS,
 });
 
 const policyPlace = z.strictObject({ role: roleName, purpose: phiPurpose });
@@ -151,7 +138,7 @@ export const setFieldPolicyEndpoint = defineEndpoint({
   params: policyPlace,
   body: z.strictObject({ fields: fieldPaths, reason }),
   responses: { 200: fieldPolicyView },
-  errors: [...REFUSALS, stepUpRequired, fieldPolicyUnknown],
+  errors: [fieldPolicyUnknown],
 });
 
 export const deleteFieldPolicyEndpoint = defineEndpoint({
@@ -174,7 +161,7 @@ export const openBreakGlassEndpoint = defineEndpoint({
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, minutes: z.int().min(1).max(240).default(60), reason }),
   responses: { 201: breakGlassView },
-  errors: [...REFUSALS, stepUpRequired, usersOnly, idempotencyKeyReused],
+  errors: [usersOnly],
 });
 
 export const listBreakGlassEndpoint = defineEndpoint({
@@ -186,7 +173,6 @@ export const listBreakGlassEndpoint = defineEndpoint({
   limit: 'admin',
   query: z.strictObject({ ...pageQuery, reviewed: z.enum(['true', 'false']).optional() }),
   responses: { 200: z.object({ break_glass: z.array(breakGlassView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const reviewBreakGlassEndpoint = defineEndpoint({
@@ -199,7 +185,7 @@ export const reviewBreakGlassEndpoint = defineEndpoint({
   params: z.strictObject({ break_glass_id: z.uuid() }),
   body: z.strictObject({ outcome: z.enum(['justified', 'unjustified']), reason }),
   responses: { 200: breakGlassView },
-  errors: [...REFUSALS, stepUpRequired, usersOnly, breakGlassUnknown, breakGlassReviewed],
+  errors: [usersOnly, breakGlassUnknown, breakGlassReviewed],
 });
 
 export const listRestrictionsEndpoint = defineEndpoint({
@@ -211,7 +197,6 @@ export const listRestrictionsEndpoint = defineEndpoint({
   limit: 'admin',
   params: ofSubject,
   responses: { 200: z.object({ restrictions: z.array(restrictionView) }) },
-  errors: REFUSALS,
 });
 
 export const addRestrictionEndpoint = defineEndpoint({
@@ -225,7 +210,7 @@ export const addRestrictionEndpoint = defineEndpoint({
   params: ofSubject,
   body: z.strictObject({ purposes: z.array(phiPurpose).min(1).max(8), reason }),
   responses: { 201: restrictionView },
-  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown, idempotencyKeyReused],
+  errors: [phiSubjectUnknown],
 });
 
 export const endRestrictionEndpoint = defineEndpoint({
@@ -238,7 +223,7 @@ export const endRestrictionEndpoint = defineEndpoint({
   params: z.strictObject({ subject_id: subjectId, restriction_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: restrictionView },
-  errors: [...REFUSALS, stepUpRequired, restrictionUnknown],
+  errors: [restrictionUnknown],
 });
 
 export const recordDisclosureEndpoint = defineEndpoint({
@@ -257,7 +242,7 @@ export const recordDisclosureEndpoint = defineEndpoint({
     description: text(2_048),
   }),
   responses: { 201: z.object({ disclosure_id: z.string() }) },
-  errors: [...REFUSALS, phiSubjectUnknown, idempotencyKeyReused],
+  errors: [phiSubjectUnknown],
 });
 
 export const listDisclosuresEndpoint = defineEndpoint({
@@ -270,7 +255,6 @@ export const listDisclosuresEndpoint = defineEndpoint({
   params: ofSubject,
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ disclosures: z.array(disclosureView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const requestExportEndpoint = defineEndpoint({
@@ -283,7 +267,7 @@ export const requestExportEndpoint = defineEndpoint({
   params: ofSubject,
   body: bodyReason,
   responses: { 202: privacyRequestView },
-  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown],
+  errors: [phiSubjectUnknown],
 });
 
 export const requestDeletionEndpoint = defineEndpoint({
@@ -304,7 +288,7 @@ export const readPrivacyRequestEndpoint = defineEndpoint({
   limit: 'admin',
   params: ofRequest,
   responses: { 200: privacyRequestView },
-  errors: [...REFUSALS, privacyRequestUnknown],
+  errors: [privacyRequestUnknown],
 });
 
 export const readExportEndpoint = defineEndpoint({
@@ -315,5 +299,5 @@ export const readExportEndpoint = defineEndpoint({
   /** The same data as `requestExport` gives, of level high. */
   auth: manages(phiManage),
   responses: { 200: z.object({ subject_id: z.string(), export: z.unknown() }) },
-  errors: [...REFUSALS, agentNotAccepted, stepUpRequired, privacyRequestUnknown, privacyRequestUnfinished],
+  errors: [privacyRequestUnknown, privacyRequestUnfinished],
 });

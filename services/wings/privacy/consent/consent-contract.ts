@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { idempotencyKeyReused } from '#services/platform/errors.ts';
 import { phiWrite } from '../permissions.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
 
@@ -32,7 +31,6 @@ export const recordConsentEndpoint = defineEndpoint({
   limit: 'write',
   body: z.strictObject({ subject_id: subjectId, purpose: phiPurpose, granted: z.boolean(), terms }),
   responses: { 201: consentView },
-  errors: [...REFUSALS, idempotencyKeyReused],
 });
 
 export const withdrawConsentEndpoint = defineEndpoint({
@@ -48,7 +46,6 @@ export const withdrawConsentEndpoint = defineEndpoint({
     reason,
   }),
   responses: { 200: z.object({ withdrawn: z.array(consentView) }) },
-  errors: REFUSALS,
 });
 
 export const listConsentsEndpoint = defineEndpoint({
@@ -60,7 +57,6 @@ export const listConsentsEndpoint = defineEndpoint({
   limit: 'read',
   params,
   responses: { 200: z.object({ consents: z.array(consentView) }) },
-  errors: REFUSALS,
 });
 
 export const validateConsentEndpoint = defineEndpoint({
@@ -72,5 +68,4 @@ export const validateConsentEndpoint = defineEndpoint({
   limit: 'read',
   params: z.strictObject({ subject_id: subjectId, purpose: phiPurpose }),
   responses: { 200: z.object({ granted: z.boolean() }) },
-  errors: REFUSALS,
 });

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { bodyReason, manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { bodyReason, manages, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiManage } from '../permissions.ts';
 import { subjectId } from '../phi-shapes.ts';
@@ -54,7 +53,6 @@ export const readRetentionEndpoint = defineEndpoint({
   auth: reads(phiManage),
   limit: 'admin',
   responses: { 200: z.object({ policies: z.array(retentionPolicyView), runs: z.array(retentionRunView) }) },
-  errors: REFUSALS,
 });
 
 export const setRetentionPolicyEndpoint = defineEndpoint({
@@ -66,7 +64,7 @@ export const setRetentionPolicyEndpoint = defineEndpoint({
   limit: 'admin',
   body: z.strictObject({ kind: z.enum(RETENTION_KINDS), keep_days: z.int().min(1).max(36_500).nullable(), reason }),
   responses: { 200: retentionPolicyView },
-  errors: [...REFUSALS, stepUpRequired, retentionTooShort],
+  errors: [retentionTooShort],
 });
 
 export const requestRetentionRunEndpoint = defineEndpoint({
@@ -78,7 +76,6 @@ export const requestRetentionRunEndpoint = defineEndpoint({
   limit: 'admin',
   body: z.strictObject({ dry_run: z.boolean(), reason }),
   responses: { 202: retentionRunView },
-  errors: [...REFUSALS, stepUpRequired],
 });
 
 export const readRetentionRunEndpoint = defineEndpoint({
@@ -90,7 +87,7 @@ export const readRetentionRunEndpoint = defineEndpoint({
   limit: 'admin',
   params: z.strictObject({ run_id: z.uuid() }),
   responses: { 200: retentionRunView },
-  errors: [...REFUSALS, retentionRunUnknown],
+  errors: [retentionRunUnknown],
 });
 
 export const listHoldsEndpoint = defineEndpoint({
@@ -102,7 +99,6 @@ export const listHoldsEndpoint = defineEndpoint({
   limit: 'admin',
   params: ofSubject,
   responses: { 200: z.object({ holds: z.array(legalHoldView) }) },
-  errors: REFUSALS,
 });
 
 export const placeHoldEndpoint = defineEndpoint({
@@ -116,7 +112,7 @@ export const placeHoldEndpoint = defineEndpoint({
   params: ofSubject,
   body: bodyReason,
   responses: { 201: legalHoldView },
-  errors: [...REFUSALS, stepUpRequired, phiSubjectUnknown, idempotencyKeyReused],
+  errors: [phiSubjectUnknown],
 });
 
 export const endHoldEndpoint = defineEndpoint({
@@ -129,5 +125,5 @@ export const endHoldEndpoint = defineEndpoint({
   params: z.strictObject({ subject_id: subjectId, hold_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: legalHoldView },
-  errors: [...REFUSALS, stepUpRequired, legalHoldUnknown],
+  errors: [legalHoldUnknown],
 });

@@ -1,8 +1,7 @@
 import { z } from 'zod';
-import { manages, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { manages, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { stepUpRequired } from '#services/platform/errors.ts';
 import { siemPositionAhead, siemTargetUnknown } from '../errors.ts';
 import { siemManage } from '../permissions.ts';
 
@@ -31,7 +30,6 @@ export const listSiemTargetsEndpoint = defineEndpoint({
   summary: 'List the targets of the SIEM export, and how far each is in the sealed log',
   auth: reads(siemManage),
   responses: { 200: z.object({ newest_seq: z.int(), siem_targets: z.array(siemTargetView) }) },
-  errors: [...REFUSALS],
 });
 
 export const replaySiemEndpoint = defineEndpoint({
@@ -52,5 +50,5 @@ export const replaySiemEndpoint = defineEndpoint({
     reason,
   }),
   responses: { 200: siemTargetView },
-  errors: [...REFUSALS, stepUpRequired, siemTargetUnknown, siemPositionAhead],
+  errors: [siemTargetUnknown, siemPositionAhead],
 });
