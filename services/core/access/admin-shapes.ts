@@ -1,8 +1,6 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
-import { permissionMissing, requestInvalid, storeUnavailable, unauthenticated } from '#services/platform/errors.ts';
-import { rightsExceeded } from '../authority/errors.ts';
 import { CLIENT_KEYS_MAX } from './client-auth-shapes.ts';
 
 /** Shapes shared by the contracts of the admin API. */
@@ -11,10 +9,6 @@ const accepts = ['bearer', 'client', 'session'] as const;
 export const reads = ({ name }: Permission) => ({ accepts, for: 'anyone', permission: name, subject: 'any' }) as const;
 /** For dangerous operations: a user must have authenticated recently (step-up). */
 export const manages = (permission: Permission) => ({ ...reads(permission), stepUp: true }) as const;
-export const REFUSALS = [requestInvalid, unauthenticated, permissionMissing, storeUnavailable] as const;
-
-/** Of operations that grant roles: the caller must hold every right of them. */
-export const GRANT_REFUSALS = [rightsExceeded] as const;
 
 /** No control characters and no lone surrogates: PostgreSQL stores neither NUL nor lone surrogates. */
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;

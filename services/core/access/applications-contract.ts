@@ -1,13 +1,11 @@
 import { z } from 'zod';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
-import { manages, pageQuery, REFUSALS, reads, reason } from './admin-shapes.ts';
+import { manages, pageQuery, reads, reason } from './admin-shapes.ts';
 import { applicationChanges, applicationShape, declarationShape } from './application-shapes.ts';
 import { applicationRoleHeld, applicationUnknown, declarationInvalid } from './errors.ts';
 import { applicationsManage, applicationsRead } from './permissions.ts';
 
 const defineEndpoint = endpointsOf('Applications');
-const MANAGING = [...REFUSALS, stepUpRequired] as const;
 
 export const listApplicationsEndpoint = defineEndpoint({
   method: 'GET',
@@ -17,7 +15,6 @@ export const listApplicationsEndpoint = defineEndpoint({
   auth: reads(applicationsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ applications: z.array(applicationShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const declareApplicationEndpoint = defineEndpoint({
@@ -29,7 +26,7 @@ export const declareApplicationEndpoint = defineEndpoint({
   /** With `dry_run` the response says what would change. */
   body: declarationShape.extend({ dry_run: z.boolean().optional(), reason }),
   responses: { 200: z.object({ application: applicationShape, changes: applicationChanges, dry_run: z.boolean() }) },
-  errors: [...MANAGING, declarationInvalid, applicationRoleHeld],
+  errors: [declarationInvalid, applicationRoleHeld],
 });
 
 export const deleteApplicationEndpoint = defineEndpoint({
@@ -41,5 +38,5 @@ export const deleteApplicationEndpoint = defineEndpoint({
   params: z.strictObject({ application: z.string().regex(/^[a-z][a-z0-9-]{0,29}$/) }),
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...MANAGING, applicationUnknown, applicationRoleHeld],
+  errors: [applicationUnknown, applicationRoleHeld],
 });

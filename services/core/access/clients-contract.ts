@@ -1,10 +1,9 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
-import { bodyReason, jwks, manages, pageQuery, REFUSALS, reads, reason, text } from './admin-shapes.ts';
+import { bodyReason, jwks, manages, pageQuery, reads, reason, text } from './admin-shapes.ts';
 import { CERTIFICATE_NAME_LENGTH_MAX } from './certificates/certificate-shapes.ts';
 import { AUTH_METHODS, CONFIDENTIAL_METHODS } from './client-auth-shapes.ts';
 import { clientRecord } from './client-record.ts';
@@ -21,9 +20,7 @@ import {
 import { clientsManage, clientsRead } from './permissions.ts';
 
 const defineEndpoint = endpointsOf('Clients');
-const MANAGING = [...REFUSALS, stepUpRequired] as const;
 const SETTING = [
-  ...MANAGING,
   rightsExceeded,
   redirectUriRefused,
   clientSettingsConflict,
@@ -104,7 +101,6 @@ export const listClientsEndpoint = defineEndpoint({
     name_prefix: text(128).optional(),
   }),
   responses: { 200: z.object({ clients: z.array(clientShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const readClientEndpoint = defineEndpoint({
@@ -115,7 +111,7 @@ export const readClientEndpoint = defineEndpoint({
   auth: reads(clientsRead),
   params: byClient,
   responses: { 200: clientShape },
-  errors: [...REFUSALS, clientUnknown],
+  errors: [clientUnknown],
 });
 
 export const createClientEndpoint = defineEndpoint({
@@ -173,7 +169,7 @@ export const rotateClientSecretEndpoint = defineEndpoint({
   /** A day by default. After a leak use 0: the previous secret, and the tokens, token families and API keys made before, end at once. */
   body: bodyReason.extend({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   responses: { 200: withSecret },
-  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected, clientWithoutSecret],
+  errors: [rightsExceeded, clientUnknown, clientProtected, clientWithoutSecret],
 });
 
 export const disableClientEndpoint = defineEndpoint({
@@ -183,7 +179,7 @@ export const disableClientEndpoint = defineEndpoint({
   operation: 'disableClient',
   summary: 'Disable a client and revoke its tokens and token families',
   body: bodyReason,
-  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected, idempotencyKeyReused],
+  errors: [rightsExceeded, clientUnknown, clientProtected],
 });
 
 export const enableClientEndpoint = defineEndpoint({
@@ -203,5 +199,5 @@ export const deleteClientEndpoint = defineEndpoint({
   ifMatch: readClientEndpoint,
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...MANAGING, rightsExceeded, clientUnknown, clientProtected],
+  errors: [rightsExceeded, clientUnknown, clientProtected],
 });

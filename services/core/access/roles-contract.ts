@@ -2,15 +2,12 @@ import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
-import { cursorInvalid, idempotencyKeyReused, stepUpRequired } from '#services/platform/errors.ts';
 import { rightsExceeded } from '../authority/errors.ts';
-import { anyRoleName, manages, pageQuery, REFUSALS, reads, reason, roleName, text } from './admin-shapes.ts';
+import { anyRoleName, manages, pageQuery, reads, reason, roleName, text } from './admin-shapes.ts';
 import { permissionUnknown, roleDeclared, roleExists, roleHeld, roleProtected, roleUnknown } from './errors.ts';
 import { rolesManage, rolesRead } from './permissions.ts';
 
 const defineEndpoint = endpointsOf('Roles');
-const MANAGING = [...REFUSALS, stepUpRequired] as const;
-const CHANGING = [...MANAGING, roleUnknown, roleProtected, roleDeclared] as const;
 const permission = z.string().max(64).regex(PERMISSION_NAME);
 const permissions = z.array(permission).max(100);
 
@@ -35,7 +32,6 @@ export const listRolesEndpoint = defineEndpoint({
   auth: reads(rolesRead),
   query: z.strictObject({ ...pageQuery, permission: permission.optional() }),
   responses: { 200: z.object({ roles: z.array(roleShape), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 export const readRoleEndpoint = defineEndpoint({
@@ -46,7 +42,7 @@ export const readRoleEndpoint = defineEndpoint({
   auth: reads(rolesRead),
   params: byRole,
   responses: { 200: roleShape },
-  errors: [...REFUSALS, roleUnknown],
+  errors: [roleUnknown],
 });
 
 export const createRoleEndpoint = defineEndpoint({
@@ -58,7 +54,7 @@ export const createRoleEndpoint = defineEndpoint({
   idempotency: 'answer',
   body: z.strictObject({ name: roleName, description: text(256), permissions, reason }),
   responses: { 201: roleShape },
-  errors: [...MANAGING, permissionUnknown, rightsExceeded, roleExists, idempotencyKeyReused],
+  errors: [permissionUnknown, rightsExceeded, roleExists],
 });
 
 export const setRolePermissionsEndpoint = defineEndpoint({
@@ -72,7 +68,7 @@ export const setRolePermissionsEndpoint = defineEndpoint({
   idempotency: 'answer',
   body: z.strictObject({ permissions, reason }),
   responses: { 200: roleShape },
-  errors: [...CHANGING, permissionUnknown, rightsExceeded, idempotencyKeyReused],
+  errors: [permissionUnknown, rightsExceeded, roleUnknown, roleProtected, roleDeclared],
 });
 
 export const deleteRoleEndpoint = defineEndpoint({
@@ -85,5 +81,5 @@ export const deleteRoleEndpoint = defineEndpoint({
   ifMatch: readRoleEndpoint,
   query: z.strictObject({ reason }),
   responses: { 204: null },
-  errors: [...CHANGING, roleHeld],
+  errors: [roleUnknown, roleProtected, roleDeclared, roleHeld],
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { REFUSALS, text } from './admin-shapes.ts';
+import { text } from './admin-shapes.ts';
 
 const defineEndpoint = endpointsOf('Operations');
 /** For every caller with a permission: each finds and names only what its permissions let it read. */
@@ -48,7 +48,6 @@ export const searchEndpoint = defineEndpoint({
     limit: z.int().min(1).max(20).default(5),
   }),
   responses: { 200: z.object({ hits: z.array(found) }) },
-  errors: REFUSALS,
 });
 
 export const readRefsEndpoint = defineEndpoint({
@@ -71,5 +70,4 @@ export const readFirstStepsEndpoint = defineEndpoint({
   auth,
   /** `name`: a setting, a compliance control, `first-client` or `second-administrator`. */
   responses: { 200: z.object({ steps: z.array(z.object({ name: z.string(), done: z.boolean() })) }) },
-  errors: REFUSALS,
 });

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { OUTCOMES } from '#services/platform/define/audit-event.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, storeUnavailable } from '#services/platform/errors.ts';
+import { storeUnavailable } from '#services/platform/errors.ts';
 import {
   auditEventUnknown,
   auditLogDamaged,
@@ -92,7 +92,6 @@ export const listAuditEventsEndpoint = defineEndpoint({
     to: instant.optional(),
   }),
   responses: { 200: z.object({ events: z.array(auditEventView), next: z.string().nullable() }) },
-  errors: [cursorInvalid, storeUnavailable],
 });
 
 /** Text that is not a number answers 404, like an unknown number. */
@@ -116,7 +115,7 @@ export const readAuditEventEndpoint = defineEndpoint({
       personal: z.array(z.object({ field: z.string(), salt: z.string(), value: z.string() })),
     }),
   },
-  errors: [auditEventUnknown, auditRowAltered, storeUnavailable],
+  errors: [auditEventUnknown, auditRowAltered],
 });
 
 export const proveAuditEventEndpoint = defineEndpoint({
@@ -127,7 +126,7 @@ export const proveAuditEventEndpoint = defineEndpoint({
   auth: READER,
   params: bySeq,
   responses: { 200: { contentType: 'text/plain; charset=utf-8' } },
-  errors: [auditEventUnknown, auditProofPending, auditLogDamaged, storeUnavailable],
+  errors: [auditEventUnknown, auditProofPending, auditLogDamaged],
 });
 
 const TEXT = { 200: { contentType: 'text/plain; charset=utf-8' } } as const;

@@ -119,7 +119,7 @@ function callerErrors(endpoint: Endpoint): Endpoint['errors'] {
   return [
     ...(accepts.has('bearer') || accepts.has('session') ? [unauthenticated] : []),
     ...(accepts.has('client') ? [clientUnauthenticated] : []),
-    ...(auth.permission || auth.for !== 'anyone' ? [permissionMissing] : []),
+    ...(auth.permission || auth.for !== 'anyone' || auth.subject === 'permitted' ? [permissionMissing] : []),
     ...(auth.stepUp ? [stepUpRequired] : []),
     ...(asksForOwnCredential(endpoint) && auth.for !== 'person' && auth.for !== 'user' ? [ownCredentialRequired] : []),
     ...(auth.stepUp && (auth.permission || auth.stepUp === 'of_others') ? [agentNotAccepted] : []),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { GRANT_REFUSALS, manages, pageQuery, REFUSALS, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { manages, pageQuery, reads, reason } from '#services/core/access/admin-shapes.ts';
+import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import { cursorInvalid, stepUpRequired } from '#services/platform/errors.ts';
 import {
   importFileUnreadable,
   importKindUnknown,
@@ -86,16 +86,7 @@ export const requestImportEndpoint = defineEndpoint({
   body: uploaded.extend({ reason }),
   bodyLimit: BODY_BYTES_MAX,
   responses: { 202: z.object({ import_id: z.string() }) },
-  errors: [
-    ...REFUSALS,
-    stepUpRequired,
-    importFileUnreadable,
-    importKindUnknown,
-    importRoleUnknown,
-    ...GRANT_REFUSALS,
-    importOvertaken,
-    importsBusy,
-  ],
+  errors: [importFileUnreadable, importKindUnknown, importRoleUnknown, rightsExceeded, importOvertaken, importsBusy],
 });
 
 /** It decides as the import does, about the users who are here now, and writes nothing. */
@@ -123,7 +114,7 @@ export const rehearseImportEndpoint = defineEndpoint({
       ),
     }),
   },
-  errors: [...REFUSALS, ...GRANT_REFUSALS, importFileUnreadable, importKindUnknown, importsBusy],
+  errors: [rightsExceeded, importFileUnreadable, importKindUnknown, importsBusy],
 });
 
 export const listImportsEndpoint = defineEndpoint({
@@ -134,7 +125,6 @@ export const listImportsEndpoint = defineEndpoint({
   auth: reads(importsRead),
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ imports: z.array(importView), next: z.string().nullable() }) },
-  errors: [...REFUSALS, cursorInvalid],
 });
 
 const ofImport = z.strictObject({ import_id: z.uuid() });
@@ -151,7 +141,7 @@ export const readImportRejectsEndpoint = defineEndpoint({
   auth: reads(importsRead),
   params: ofImport,
   responses: { 200: { contentType: 'application/x-ndjson', schema: z.string() } },
-  errors: [...REFUSALS, importUnknown],
+  errors: [importUnknown],
 });
 
 export const readImportEndpoint = defineEndpoint({

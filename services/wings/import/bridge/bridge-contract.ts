@@ -7,13 +7,7 @@ import { signingUnavailable } from '#services/core/keys/errors.ts';
 import { formTokenShape, PAGE } from '#services/core/oauth/oauth-shapes.ts';
 import { sessionEnded } from '#services/core/tokens/refresh/refresh-errors.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
-import {
-  directoryStale,
-  originRefused,
-  requestInvalid,
-  secondFactorRequired,
-  storeUnavailable,
-} from '#services/platform/errors.ts';
+import { directoryStale, originRefused, secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import {
   legacyBridgeEnded,
   legacyKeysUnavailable,
@@ -88,7 +82,7 @@ export const receiveLegacyWebhookEndpoint = defineEndpoint({
     data: z.looseObject({}),
   }),
   responses: { 202: z.object({ status: z.enum(['accepted', 'duplicate', 'ignored']) }) },
-  errors: [requestInvalid, legacyWebhookForged, legacyNotConfigured, storeUnavailable],
+  errors: [legacyWebhookForged, legacyNotConfigured, storeUnavailable],
 });
 
 const returnTo = z.string().max(2_048);
