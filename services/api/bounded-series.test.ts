@@ -33,7 +33,6 @@ test('10,000 random users and paths create fewer than 2,000 metric series, and t
     auth: 'public',
     params: z.strictObject({ id: z.string().max(64) }),
     responses: { 200: z.object({ id: z.string() }) },
-    errors: [],
   });
   bind({ app: app.fastify, callers, bound: app.bound }, read, ({ params }) => params);
   httpMetrics.registerRoutes(app.bound.map(({ path }) => path));

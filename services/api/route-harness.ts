@@ -30,7 +30,6 @@ export const made = (endpoint: Partial<Endpoint> & Pick<Endpoint, 'operation'>):
     tag: 'Tokens',
     auth: 'public',
     responses: { 201: z.object({}).loose() },
-    errors: [],
   }),
   ...endpoint,
 });

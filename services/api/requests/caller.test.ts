@@ -43,7 +43,6 @@ const endpoint = (auth: Endpoint['auth']): Endpoint =>
     tag: 'Tokens',
     auth,
     responses: { 200: z.object({}) },
-    errors: [],
   }) as unknown as Endpoint;
 
 type Sent = { authorization?: string; cookie?: string; 'user-agent'?: string };

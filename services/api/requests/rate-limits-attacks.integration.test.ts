@@ -27,7 +27,6 @@ const endpoint = defineEndpoint({
   tag: 'Tokens',
   auth: 'public',
   responses: { 200: z.object({}) },
-  errors: [],
 });
 const sql = { query: () => Promise.reject(new Error('no database here')) };
 

@@ -15,7 +15,6 @@ const endpoint = (tag: Tag, path: `/${string}`, responses: Record<number, never>
     tag,
     auth: 'public',
     responses: responses as { 200: null },
-    errors: [],
   });
 
 test('operations are grouped by who uses them, then by task', () => {

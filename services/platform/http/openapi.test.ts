@@ -5,7 +5,7 @@ import { resolved } from '#tools/testing/openapi-check.ts';
 import { componentNames } from '../define/component-names.ts';
 import { defineEndpoint, type Endpoint } from '../define/endpoint.ts';
 import { permissionMissing, unauthenticated } from '../errors.ts';
-import { openApiOf } from './openapi.ts';
+import { impliedErrors, openApiOf } from './openapi.ts';
 import { pascal } from './openapi-components.ts';
 
 const read = defineEndpoint({
@@ -18,7 +18,6 @@ const read = defineEndpoint({
   params: z.strictObject({ id: z.string().max(10) }),
   query: z.strictObject({ full: z.enum(['yes', 'no']).optional(), limit: z.int().optional() }),
   responses: { 200: z.object({ name: z.string() }) },
-  errors: [permissionMissing],
 });
 const make = defineEndpoint({
   method: 'POST',
@@ -32,7 +31,6 @@ const make = defineEndpoint({
     z.strictObject({ kind: z.literal('plain') }),
   ]),
   responses: { 201: { contentType: 'text/plain' }, 204: null },
-  errors: [],
 });
 const grant = defineEndpoint({
   method: 'POST',
@@ -55,7 +53,6 @@ const session = defineEndpoint({
   tag: 'Users',
   auth: { accepts: ['session'], for: 'anyone', subject: 'none' },
   responses: { 200: z.object({}) },
-  errors: [],
 });
 const page = defineEndpoint({
   method: 'GET',
@@ -70,7 +67,6 @@ const page = defineEndpoint({
     304: null,
     503: z.object({ why: z.string() }),
   },
-  errors: [],
 });
 const change = defineEndpoint({
   ...session,
@@ -288,7 +284,7 @@ test('every error has the anchor to which its type links', () => {
 
 test('names the refusal of API keys on endpoints that need a user or a recent sign-in', () => {
   const hasKeyRefusal = (changes: Partial<Endpoint>): boolean => {
-    const api = JSON.stringify(openApiOf([{ ...read, errors: [], ...changes } as Endpoint], '1.0.0'));
+    const api = JSON.stringify(openApiOf([{ ...read, ...changes } as Endpoint], '1.0.0'));
     return api.includes('`api_key_not_accepted`');
   };
   const bearer = { accepts: ['bearer'], for: 'anyone', subject: 'none' } as const;
@@ -302,4 +298,14 @@ test('names the refusal of API keys on endpoints that need a user or a recent si
   expect(
     hasKeyRefusal({ method: 'DELETE', auth: { accepts: ['session', 'client'], for: 'anyone', subject: 'none' } }),
   ).toBe(false);
+});
+
+test('what a declaration says, it also refuses: a cursor, a key sent twice, a caller without any permission', () => {
+  const codesOf = (changes: Partial<Endpoint>) =>
+    impliedErrors({ ...page, ...changes } as Endpoint).map(({ definition }) => definition.code);
+  const permitted = { accepts: ['bearer'], for: 'anyone', subject: 'permitted' } as const;
+  expect(codesOf({})).toEqual(['request_invalid']);
+  expect(codesOf({ query: z.strictObject({ cursor: z.string() }) })).toContain('cursor_invalid');
+  expect(codesOf({ idempotency: 'answer' })).toContain('idempotency_key_reused');
+  expect(codesOf({ auth: permitted })).toContain('permission_missing');
 });
