@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { insertSession, insertUser } from '#tools/testing/fixtures/families.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
 import { validateToken } from '#tools/testing/harness/token.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
 import type { ClientInfo } from '../core/tokens/token-types.ts';
 import { createValidationCounts } from '../core/tokens/verify/validation-counts.ts';
@@ -11,17 +12,15 @@ import { createVerifiedTokenCache } from '../core/tokens/verify/verified-token-c
 import { BetterAuthIntegrationService, type User, type UserUpdates } from './better-auth-integration-service.ts';
 import { JWTTokenService } from './jwt-token-service.ts';
 
-let harness: PeopleHarness;
+const harness = opened(() => openPeopleHarness());
 let service: BetterAuthIntegrationService;
 const credentials = { email: newEmail(), password: newPassword() };
 let user: User;
 
 beforeAll(async () => {
-  harness = await openPeopleHarness();
   service = new BetterAuthIntegrationService(harness.deps);
   user = await service.createUser({ ...credentials, name: 'Ada' }, home);
 });
-afterAll(() => harness?.close());
 const memory = {
   verifiedTokens: createVerifiedTokenCache(134_217_728),
   validationCounts: createValidationCounts(),

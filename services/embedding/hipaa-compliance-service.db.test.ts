@@ -1,11 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { HIPAAComplianceService } from './hipaa-compliance-service.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 let service: HIPAAComplianceService;
 beforeAll(async () => {
-  ports = await openTestPorts();
   service = new HIPAAComplianceService({
     ...ports,
     wings: { leftOut: [] },
@@ -14,7 +14,6 @@ beforeAll(async () => {
     wakeRetention: () => {},
   });
 });
-afterAll(() => ports?.end());
 
 const use = { subjectId: 'p-1', purpose: 'treatment' } as const;
 const clinician = { userId: 'nurse-1', roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) };

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { compromiseKey } from '../core/keys/compromise-key.ts';
 import { tokenPurges } from '../core/tokens/clean-up-expired-tokens.ts';
-import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../core/tokens/issuing-harness.ts';
+import { type IssuingCopy, openIssuingHarness } from '../core/tokens/issuing-harness.ts';
 import type {
   CleanupResult,
   ClientInfo,
@@ -17,18 +18,18 @@ import type {
 import { JWTTokenService } from './jwt-token-service.ts';
 import { TokenCachingStrategy } from './token-caching-strategy.ts';
 
-let harness: IssuingHarness;
+const harness = opened(() =>
+  openIssuingHarness({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' }),
+);
 let other: IssuingCopy;
 let service: JWTTokenService;
 let cache: TokenCachingStrategy;
 
 beforeAll(async () => {
-  harness = await openIssuingHarness({ ENABLE_IP_VALIDATION: 'true', ENABLE_USER_AGENT_VALIDATION: 'true' });
   other = await harness.copyWith();
   service = new JWTTokenService(harness.ports);
   cache = new TokenCachingStrategy(harness.ports);
 });
-afterAll(() => harness?.close());
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1', deviceId: 'd1', deviceName: 'Laptop' };
 const away: ClientInfo = { ip: '198.51.100.7', userAgent: 'robot/2' };

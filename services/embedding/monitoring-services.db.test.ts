@@ -1,23 +1,22 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { type DetectionHarness, never, openDetectionHarness } from '../core/security/detection-harness.ts';
+import { never, openDetectionHarness } from '../core/security/detection-harness.ts';
 import { countEventHours } from '../wings/monitoring/count-event-hours.ts';
 import { makeSecurityReports } from '../wings/monitoring/reports/make-security-reports.ts';
 import { PerformanceMonitoringService } from './performance-monitoring-service.ts';
 import { SecurityMonitoringService } from './security-monitoring-service.ts';
 
-let harness: DetectionHarness;
+const harness = opened(() => openDetectionHarness());
 let security: SecurityMonitoringService;
 let performance: PerformanceMonitoringService;
 beforeAll(async () => {
-  harness = await openDetectionHarness();
   const ports = { ...harness.deps, wings: { leftOut: [] } };
   security = new SecurityMonitoringService(ports);
   performance = new PerformanceMonitoringService(ports);
 });
-afterAll(() => harness?.close());
 
 const wait = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 

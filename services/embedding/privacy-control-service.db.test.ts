@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { PrivacyControlService } from './privacy-control-service.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 let service: PrivacyControlService;
 let wakes = 0;
 beforeAll(async () => {
-  ports = await openTestPorts();
   const wake = (): void => {
     wakes += 1;
   };
@@ -19,7 +19,6 @@ beforeAll(async () => {
   });
   await ports.raw(`INSERT INTO phi_field_policies (role, purpose, fields) VALUES ('auditor', 'payment', '{cost}')`);
 });
-afterAll(() => ports?.end());
 
 const authTime = Math.floor(Date.now() / 1_000);
 const nurse = { userId: 'nurse-1', roles: ['clinician'], authTime };

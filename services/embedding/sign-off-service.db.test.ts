@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { openSignOffHarness, type SignOffHarness } from '../wings/signoff/signoff-harness.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { openSignOffHarness } from '../wings/signoff/signoff-harness.ts';
 import { SignOffService } from './sign-off-service.ts';
 
-let harness: SignOffHarness;
+const harness = opened(() => openSignOffHarness());
 let service: SignOffService;
 beforeAll(async () => {
-  harness = await openSignOffHarness();
   service = new SignOffService({ ...harness, wings: { leftOut: [] } });
 });
-afterAll(() => harness?.end());
 
 const record = { subject: 'release 1.4', requiredRoles: ['qa', 'architect'] as const };
 

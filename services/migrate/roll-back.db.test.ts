@@ -3,23 +3,22 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { childEnv } from '#tools/testing/processes/child-env.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import { readMigrations } from '../platform/postgres/migration-files.ts';
 import { rollBack, rollBackPlan } from './roll-back.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 const folder = testFolder();
 let last: string;
 beforeAll(async () => {
-  ports = await openTestPorts();
   last = (await readMigrations()).at(-1)!.name;
 });
-afterAll(() => ports?.end());
 
 type Hold = { readonly rows: string; readonly because: string };
 function write(name: string, up: string, down: string, holds: readonly Hold[] = []): void {

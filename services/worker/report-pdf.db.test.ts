@@ -1,6 +1,7 @@
 import { inflateSync } from 'node:zlib';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ComplianceHarness, openComplianceHarness, systemCaller } from '../wings/compliance/compliance-harness.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { openComplianceHarness, systemCaller } from '../wings/compliance/compliance-harness.ts';
 import { controls } from '../wings/compliance/controls/all.ts';
 import { advanceReports } from '../wings/compliance/reports/advance-reports.ts';
 import { readReport, readReportBundle, readReportPdf } from '../wings/compliance/reports/read-report.ts';
@@ -10,13 +11,11 @@ import { renderReportPdf } from './report-pdf.ts';
 
 const MARKS = ['/MarkInfo', '/StructTreeRoot', '/Lang', '/DisplayDocTitle true', '/S /Table', '/S /TR', '/S /H1'];
 const ORGANISATION = 'Praxis am Markt';
-let harness: ComplianceHarness;
+const harness = opened(() => openComplianceHarness());
 beforeAll(async () => {
-  harness = await openComplianceHarness();
   await harness.emit(1);
   await harness.seal();
 });
-afterAll(() => harness?.end());
 
 /** The text of each page, in the order in which it is drawn. */
 const pagesOf = (pdf: Buffer): string[] =>

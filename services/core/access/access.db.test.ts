@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Sql } from '../ports.ts';
 import { type AccessDirectory, clientSecretHash, createAccessDirectory, type SeenAccess } from './access-directory.ts';
@@ -8,13 +9,11 @@ import { clientCaller } from './client-caller.ts';
 import { createClient } from './create-client.ts';
 import { rotateClientSecret } from './manage-clients.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 let access: AccessDirectory;
 beforeAll(async () => {
-  ports = await openTestPorts();
   access = createAccessDirectory(ports);
 });
-afterAll(() => ports?.end());
 const versionOf = async (): Promise<number> =>
   (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
 /** What a poll sees now, and whether the directory is confirmed by it. */

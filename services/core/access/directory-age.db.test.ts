@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOfCall } from '#tools/testing/outcome.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Sql } from '../ports.ts';
@@ -10,14 +11,13 @@ import { clientCaller } from './client-caller.ts';
 
 const BOUND_MS = 2_000;
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 let incarnation: string;
 let nowMs = 0;
 let isTableLocked = false;
 let directory: AccessDirectory;
 
 beforeAll(async () => {
-  ports = await openTestPorts();
   [{ incarnation }] = (await ports.raw('SELECT incarnation FROM feed_state')) as [{ incarnation: string }];
 });
 beforeEach(async () => {
@@ -33,7 +33,6 @@ beforeEach(async () => {
   directory = createAccessDirectory({ sql, clock }, { stalenessBoundMs: BOUND_MS });
   await directory.load();
 });
-afterAll(() => ports?.end());
 
 const version = async (): Promise<number> =>
   (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]!.v;

@@ -1,20 +1,20 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { loadList } from '#services/modules.ts';
 import { createLogHarness, giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { sealEvents } from '../audit/seal/seal-events.ts';
 import type { Caller } from '../ports.ts';
 import { readRefs, search } from './search.ts';
 import { searchOperations } from './search-operations.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 const [KEY, INCIDENT] = ['0199aaaa-bbbb-7ccc-8ddd-eeeeffff0001', '0199aaaa-bbbb-7ccc-8ddd-eeeeffff0002'];
 const { line } = searchOperations[0]!.command as unknown as { line(hit: object): string };
 const reader = (...permissions: string[]): Caller => userCaller('reader', { permissions: new Set(permissions) });
 
 beforeAll(async () => {
-  ports = await openTestPorts();
   // More than the 1,000 newest, which one part of the statement reads.
   await ports.raw(
     `INSERT INTO users (id, email, name, "createdAt") VALUES ('ada-id-77', 'ada.k@example.test', 'Ada Lovelace', '2020-01-01'),
@@ -30,7 +30,6 @@ beforeAll(async () => {
      VALUES ('${INCIDENT}', 'token_replay', 'high', 'user', 'ada-id-77', '{}')`,
   );
 });
-afterAll(() => ports?.end());
 
 const asked = () => ({ sql: ports.sql, finders: () => loadList('finders') });
 const hitsOf = async (q: string, caller: Caller = testCaller, limit = 5) =>

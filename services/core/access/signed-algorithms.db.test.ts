@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import { ensureKeys } from '../keys/ensure-keys.ts';
 import { keySettings } from '../keys/key-harness.ts';
@@ -7,15 +8,13 @@ import { listKeys } from '../keys/list-keys.ts';
 import type { ClientChanges } from './client-record.ts';
 import { ensureNeededKeys } from './ensure-needed-keys.ts';
 import { readClient, registerClient, updateClient } from './manage-clients.ts';
-import { type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
+import { openClientHarness } from './manage-clients-harness.ts';
 import { readUnsignedAlgorithms, unsignedAlgorithm } from './signed-algorithms.ts';
 
-let harness: ClientHarness;
+const harness = opened(() => openClientHarness());
 beforeAll(async () => {
-  harness = await openClientHarness();
   await start(['ES256']);
 });
-afterAll(() => harness?.end());
 
 const reason = 'test';
 /** An API start on RS256 keys, with these additional algorithms. */

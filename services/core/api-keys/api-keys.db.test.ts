@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { clientCaller, type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
 import type { Caller } from '../ports.ts';
@@ -15,12 +16,11 @@ import { rotateAnyApiKey, rotateApiKey } from './rotate-api-key.ts';
 type SystemCaller = Caller & { readonly kind: 'system' };
 const system = testCaller as SystemCaller;
 
-let base: TestPorts;
+const base = opened(() => openTestPorts());
 let ports: TestPorts & { readonly access: AccessDirectory; apiKeysChanged(): void };
 let changes = 0;
 let warnings: string[] = [];
 beforeAll(async () => {
-  base = await openTestPorts();
   ports = {
     ...base,
     log: { ...base.log, warn: (_fields, message) => warnings.push(message) },
@@ -30,7 +30,6 @@ beforeAll(async () => {
     },
   };
 });
-afterAll(() => base?.end());
 afterEach(() => {
   vi.useRealTimers();
   changes = 0;

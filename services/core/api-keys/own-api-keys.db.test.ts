@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
 import type { Caller } from '../ports.ts';
@@ -11,11 +12,10 @@ import { listAllApiKeys, listApiKeys } from './list-api-keys.ts';
 import { endKeysSince, revokeAnyApiKey, revokeApiKey } from './revoke-api-key.ts';
 import { rotateApiKey } from './rotate-api-key.ts';
 
-let base: OwnPorts;
+const base = opened(() => openTestPorts());
 let ports: OwnPorts & { readonly access: AccessDirectory; apiKeysChanged(): void };
 let changes = 0;
 beforeAll(async () => {
-  base = await openTestPorts();
   const access = createAccessDirectory(base);
   ports = {
     ...base,
@@ -25,7 +25,6 @@ beforeAll(async () => {
     },
   };
 });
-afterAll(() => base?.end());
 
 type UserCaller = Caller & { readonly kind: 'user' };
 

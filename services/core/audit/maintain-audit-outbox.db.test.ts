@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { type MaintainedOutbox, maintainAuditOutbox } from './maintain-audit-outbox.ts';
 import { outboxPurge } from './outbox-partitions.store.ts';
@@ -11,13 +12,11 @@ const settings = { outboxDays: 3 };
 const never = new AbortController().signal;
 const event = defineAuditEvent({ type: 'test.event', durability: 'durable', outcomes: ['ok'], meaning: 'A test.' });
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 beforeAll(async () => {
-  ports = await openTestPorts();
   // A run waits for a lock only briefly, and autovacuum of the DEFAULT partition may hold it.
   await ports.raw('ALTER TABLE audit_outbox_default SET (autovacuum_enabled = false)');
 });
-afterAll(() => ports?.end());
 
 const maintain = (): Promise<MaintainedOutbox> => maintainAuditOutbox(ports, settings, never);
 const today = new Date();

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Tx } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { KEY_AUDIENCE, type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';
@@ -13,13 +14,11 @@ import { retireKeys } from './retire-keys.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
-let harness: KeyHarness;
+const harness = opened(() => openKeyHarness());
 let ports: KeyHarness['ports'];
 beforeAll(async () => {
-  harness = await openKeyHarness();
   ports = harness.ports;
 });
-afterAll(() => harness?.close());
 beforeEach(async () => {
   await harness.empty();
   await harness.start();

@@ -1,7 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
 import { KEY_AUDIENCE, KEY_SECRET, type KeyHarness, keySettings, openKeyHarness, ringSettings } from './key-harness.ts';
@@ -11,13 +12,11 @@ import { readJwks } from './read-jwks.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
-let harness: KeyHarness;
+const harness = opened(() => openKeyHarness());
 let ports: KeyHarness['ports'];
 beforeAll(async () => {
-  harness = await openKeyHarness();
   ports = harness.ports;
 });
-afterAll(() => harness?.close());
 beforeEach(() => harness.empty());
 
 const claimsFor = (seconds: number, nowMs = Date.now()) => ({

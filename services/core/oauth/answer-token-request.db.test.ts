@@ -1,7 +1,8 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
@@ -14,7 +15,6 @@ import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantHarness,
   type GrantPorts,
   newVerifier,
   openGrantHarness,
@@ -25,13 +25,12 @@ const HTU = 'http://api.sallyport.test/oauth2/token';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const certificate = 'x'.repeat(43);
 
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let ports: GrantPorts;
 let user: TestUser;
 let site: GrantClient;
 let service: GrantClient;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   ports = harness.ports;
   user = await harness.newUser();
   site = await harness.newClient();
@@ -41,7 +40,6 @@ beforeAll(async () => {
     scopes: ['openid', 'profile', 'email'],
   });
 });
-afterAll(() => harness?.close());
 
 const ask = (input: TokenRequest, caller: Caller = site.caller, proof?: string) =>
   answerTokenRequest(ports, input, caller, proof === undefined ? undefined : { proof, htm: 'POST', htu: HTU });

@@ -1,8 +1,9 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { validateToken } from '#tools/testing/harness/token.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { updateClient } from '../access/manage-clients.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
@@ -15,22 +16,19 @@ import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantHarness,
   type GrantPorts,
   newVerifier,
   openGrantHarness,
   REDIRECT,
 } from './grant-harness.ts';
 
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } }));
 let ports: GrantPorts;
 let user: TestUser;
 beforeAll(async () => {
-  harness = await openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } });
   ports = harness.ports;
   user = await harness.newUser();
 });
-afterAll(() => harness?.close());
 
 type Algorithms = {
   readonly id_token_signed_response_alg?: string | null;

@@ -1,6 +1,7 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
@@ -8,7 +9,6 @@ import { readUserInfo } from './claims/read-user-info.ts';
 import {
   challengeOf,
   type GrantClient,
-  type GrantHarness,
   type GrantPorts,
   newVerifier,
   openGrantHarness,
@@ -16,17 +16,15 @@ import {
 } from './grant-harness.ts';
 import { type RedeemCodeInput, redeemAuthorizationCode } from './redeem-code.ts';
 
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let ports: GrantPorts;
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   ports = harness.ports;
   user = await harness.newUser();
   site = await harness.newClient();
 });
-afterAll(() => harness?.close());
 
 const codeVerifier = newVerifier();
 const code_challenge = challengeOf(codeVerifier);

@@ -1,33 +1,32 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Marks } from '#services/core/ports.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { patient, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
 import { issueClientToken } from '../tokens/issue/issue-client-token.ts';
 import { issuePair } from '../tokens/issue/issue-pair.ts';
-import { type IssuingHarness, openIssuingHarness } from '../tokens/issuing-harness.ts';
+import { openIssuingHarness } from '../tokens/issuing-harness.ts';
 import { familyFlows } from '../tokens/refresh/refresh-token-harness.ts';
 import { revokeToken } from '../tokens/revoke/revoke-token.ts';
 import { createMarkedGuard } from './database-guard.ts';
 
-let harness: IssuingHarness;
+const harness = opened(() => openIssuingHarness());
 let flows: ReturnType<typeof familyFlows>;
 let client: Caller & { kind: 'client' };
 let family: Awaited<ReturnType<ReturnType<typeof familyFlows>['newFamily']>>;
 let state: { incarnation: string; revocation_epoch: number; beat: number };
 
 beforeAll(async () => {
-  harness = await openIssuingHarness();
   flows = familyFlows(harness);
   client = await harness.newClient(['reports']);
   family = await flows.newFamily();
   const dead = await flows.newFamily();
   await revokeToken(harness.ports, { kind: 'family_id', value: dead.family_id, reason: 'test' }, testCaller);
 });
-afterAll(() => harness?.close());
 
 /** Ports of a copy whose memory does not show the rewind, so that only the statement itself can refuse. */
 const unaware = () => ({ ...harness.ports, revocations: { ...harness.ports.revocations, issuingRefusal: () => null } });

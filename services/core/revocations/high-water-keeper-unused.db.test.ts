@@ -2,23 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import type { MarkStore } from '#services/core/ports.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { claimUnusedDatabase } from './high-water-keeper.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 let incarnation: string;
 let folder: string;
 let marks: MarkStore;
 
 beforeAll(async () => {
-  ports = await openTestPorts();
   const [state] = await ports.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
   incarnation = state!.incarnation;
 });
-afterAll(() => ports?.end());
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'sallyport-claim-'));
   marks = createFileMarks(folder);

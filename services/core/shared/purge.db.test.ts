@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { createPool, createTransact } from '#services/platform/postgres/pool.ts';
 import { insertSession, insertUser } from '#tools/testing/fixtures/families.ts';
 import { createPatientPool, patient } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { sessionPurges } from '../identity/admin/identity-purges.ts';
 import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
@@ -13,14 +14,12 @@ import { readSlowestStatementMs } from './purge.store.ts';
 import { type PurgeResult, purgeOnSchedule } from './purge.ts';
 import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 
-let harness: PurgeHarness;
+const harness = opened(() => openPurgeHarness());
 let ports: PurgeHarness['ports'];
 let copy: PurgeHarness['copy'];
 beforeAll(async () => {
-  harness = await openPurgeHarness();
   ({ ports, copy } = harness);
 });
-afterAll(() => harness?.close());
 beforeEach(() => harness.empty());
 
 /** Kinds of which the first test keeps a live row. */

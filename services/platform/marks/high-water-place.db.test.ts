@@ -1,18 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createTestPorts } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { loadConfig } from '../config/load.ts';
 import { assertHighWaterPlace, claimHighWaterPlace } from './high-water-place.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts({ applicationName: 'sallyport-prepare' }));
 let folders: string[];
-beforeAll(async () => {
-  ports = await openTestPorts({ applicationName: 'sallyport-prepare' });
-});
-afterAll(() => ports?.end());
 beforeEach(async () => {
   folders = await Promise.all(['one', 'other'].map((name) => mkdtemp(join(tmpdir(), `sallyport-${name}-`))));
 });

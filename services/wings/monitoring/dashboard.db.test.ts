@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { countEventHoursJob } from '#jobs/contracts/monitoring.ts';
 import type { CollectedMetric } from '#observability/metrics/instruments.ts';
 import { createRegistry } from '#observability/metrics/instruments.ts';
@@ -7,19 +7,18 @@ import { credentialStuffing } from '#services/core/security/detections.ts';
 import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { readTokenStatistics } from '#services/core/tokens/metadata/read-token-statistics.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { countEventHours } from './count-event-hours.ts';
 import { createSealedEvents } from './monitoring-harness.ts';
 import { readDashboard } from './read-dashboard.ts';
 import { createCopySampler } from './sample-copy.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 let sealed: ReturnType<typeof createSealedEvents>;
 beforeAll(async () => {
-  ports = await openTestPorts();
   sealed = createSealedEvents(ports);
 });
-afterAll(() => ports?.end());
 
 const signal = new AbortController().signal;
 const count = () => countEventHours(ports, { signal });

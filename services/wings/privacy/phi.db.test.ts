@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { rewrapSealedValues } from '#services/core/keys/secrets/rewrap-sealed-values.ts';
 import { clientCaller, createTestPorts, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { openPhiHarness, type PhiHarness, phiCopyOf } from './phi-harness.ts';
 import { shredPhi } from './shred-phi.ts';
 
-let harness: PhiHarness;
+const harness = opened(() => openPhiHarness());
 let ports: PhiHarness['ports'];
 beforeAll(async () => {
-  harness = await openPhiHarness();
   ({ ports } = harness);
 });
-afterAll(() => harness?.close());
 beforeEach(() => ports.raw('TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox'));
 
 const nurse = userCaller('nurse-1', { roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) });

@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import {
   processPrivacyRequests,
@@ -11,13 +12,11 @@ import {
 import { openPhiHarness, type PhiHarness, stepUpOf } from './phi-harness.ts';
 import { implementDataRetentionPolicies, readRun, requestRetentionRun } from './retention/retention.ts';
 
-let harness: PhiHarness;
+const harness = opened(() => openPhiHarness());
 let ports: PhiHarness['ports'];
 beforeAll(async () => {
-  harness = await openPhiHarness();
   ({ ports } = harness);
 });
-afterAll(() => harness?.close());
 
 const system = testCaller as typeof testCaller & { readonly kind: 'system' };
 const signal = new AbortController().signal;

@@ -1,27 +1,24 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { MarkStore } from '#services/core/ports.ts';
-import { type DetectionHarness, openDetectionHarness } from '#services/core/security/detection-harness.ts';
+import { openDetectionHarness } from '#services/core/security/detection-harness.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { planRestore, restoreAcceptLoss } from './restore-accept-loss.ts';
 
 const OTHER = '00000000-0000-4000-8000-000000000001';
 
-let harness: DetectionHarness;
+const harness = opened(() => openDetectionHarness());
 let dir: string;
 let marks: MarkStore;
-beforeAll(async () => {
-  harness = await openDetectionHarness();
-});
 beforeEach(async () => {
   dir = testFolder(onTestFinished);
   marks = createFileMarks(dir);
 });
-afterAll(() => harness?.close());
 
 /** Ports as the command line has them, without the check of high-water marks. */
 const ports = () => ({ ...harness.deps, transact: createTransact(harness.pool, () => {}), marks });

@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeAll, beforeEach, expect, test } from 'vitest';
 import { declareApplication } from '#services/core/access/manage-applications.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { requestSignOff } from './request-signoff.ts';
-import { ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
+import { ARGUMENTS, type Asking, openSignOffHarness } from './signoff-harness.ts';
 
-let harness: SignOffHarness;
+const harness = opened(() => openSignOffHarness());
 let agent: Asking;
 beforeAll(async () => {
-  harness = await openSignOffHarness();
   ({ agent } = await harness.newAsking());
 });
-afterAll(() => harness?.end());
 
 const LOW = { roles: ['qa' as const, 'architect' as const, 'tech_lead' as const], lifetime_minutes: 60, arguments: [] };
 const policy = (act: string, quorum: number) => ({

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { rotateClientSecret } from '#services/core/access/manage-clients.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { breakGlass } from '#services/core/security/detections.ts';
@@ -6,22 +6,21 @@ import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { killAgent } from '../agents/manage-agents.ts';
 import type { SignOffView } from './contract.ts';
 import { finishSignOff } from './finish-signoff.ts';
 import { readReceipt, readSignOff } from './read-signoff.ts';
 import { runSignedOff } from './run-signoff.ts';
-import { ACT, ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
+import { ACT, ARGUMENTS, type Asking, openSignOffHarness } from './signoff-harness.ts';
 import { startSignOff } from './start-signoff.ts';
 
-let harness: SignOffHarness;
+const harness = opened(() => openSignOffHarness());
 let agent: Asking;
 beforeAll(async () => {
-  harness = await openSignOffHarness();
   ({ agent } = await harness.newAsking());
 });
-afterAll(() => harness?.end());
 
 const start = (signOff: SignOffView, by: Caller = agent, changes: { act?: string; arguments?: unknown } = {}) =>
   startSignOff(harness, { signoff_id: signOff.signoff_id, act: ACT, arguments: ARGUMENTS, ...changes }, by);

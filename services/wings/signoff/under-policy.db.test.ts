@@ -1,21 +1,20 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { declareApplication } from '#services/core/access/manage-applications.ts';
 import type { SignOffPolicy } from '#services/core/access/signoff-policy-shapes.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { killAgent } from '../agents/manage-agents.ts';
 import type { SignOffView } from './contract.ts';
 import type { SignOffRequest } from './request-signoff.ts';
 import { runSignedOff } from './run-signoff.ts';
-import { ARGUMENTS, type Asking, openSignOffHarness, type SignOffHarness } from './signoff-harness.ts';
+import { ARGUMENTS, type Asking, openSignOffHarness } from './signoff-harness.ts';
 
-let harness: SignOffHarness;
+const harness = opened(() => openSignOffHarness());
 let agent: Asking;
 beforeAll(async () => {
-  harness = await openSignOffHarness();
   ({ agent } = await harness.newAsking());
 });
-afterAll(() => harness?.end());
 
 const DEPLOY: SignOffPolicy = {
   act: 'release.*',

@@ -1,10 +1,11 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOfCall } from '#tools/testing/outcome.ts';
 import { type PartyFilter, partyPage } from '../event-filters.store.ts';
 import { auditEventsOfOutcome, auditEventsOfOutcomeAndType } from '../events.store.ts';
-import { openSealingHarness, type SealingHarness } from '../seal/sealing-harness.ts';
+import { openSealingHarness } from '../seal/sealing-harness.ts';
 import type { AuditEventView } from './event-view.ts';
 import { fitsFilter, type ListEventsInput, listEvents } from './list-events.ts';
 import { listOwnEvents } from './list-own-events.ts';
@@ -15,10 +16,9 @@ const TRACES = ['a'.repeat(32), 'b'.repeat(32)];
 /** The id of a client that has no administrator is a personal value. */
 const APP = 'https://app.example.test/client.json';
 
-let harness: SealingHarness;
+const harness = opened(() => openSealingHarness());
 let all: readonly AuditEventView[];
 beforeAll(async () => {
-  harness = await openSealingHarness();
   await harness.raw(
     `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, traceparent, occurred_at)
      SELECT CASE WHEN n % 2 = 0 THEN 'user.login' ELSE 'token.issued' END,
@@ -34,7 +34,6 @@ beforeAll(async () => {
   await harness.seal();
   all = (await listEvents(harness, { limit: 1_000 })).events;
 });
-afterAll(() => harness?.end());
 
 async function listed(filters: Filters, limit: number): Promise<AuditEventView[]> {
   const events: AuditEventView[] = [];

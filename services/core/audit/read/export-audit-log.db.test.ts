@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { vkeyOf } from '../log/note.ts';
 import { type ExportInput, exportAuditLog, seqRangeOfTime } from './export-audit-log.ts';
@@ -14,14 +15,12 @@ const signers = [noteSigner('sallyport.test/first', 1), noteSigner('sallyport.te
 const auditLogKeys = async (origin: string) => signers.filter(({ key }) => key.name === origin).map(({ key }) => key);
 const EVERYTHING: ExportInput = { fromSeq: 0, toSeq: 999_999, personal: true };
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 const folder = testFolder();
 beforeAll(async () => {
-  ports = await openTestPorts();
   const first = await sealInBulk(ports.sql, { signer: signers[0], batches: [FIRST] });
   await continueInBulk(ports.sql, first, { signer: signers[1], batches: [100, 200] });
 });
-afterAll(() => ports?.end());
 
 /** Writes an export to a new folder. */
 async function exported(input: Partial<ExportInput> = {}) {

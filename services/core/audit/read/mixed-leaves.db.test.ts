@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import '#services/modules.ts';
 import { noteSigner, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { type LeafEvent, leafOf } from '../log/leaf.ts';
 import { vkeyOf } from '../log/note.ts';
@@ -52,13 +53,11 @@ function eventOf(seq: number): LeafEvent {
   return { ...before, ...shown, personal: hidden.map((one, at) => ({ ...one, salt: Buffer.alloc(32, at + 1) })) };
 }
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 const folder = testFolder();
 beforeAll(async () => {
-  ports = await openTestPorts();
   await sealInBulk(ports.sql, { signer, batches: [100, SIZE - 100], event: eventOf });
 });
-afterAll(() => ports?.end());
 
 const verify = (...args: string[]) => {
   const run = spawnSync(process.execPath, [VERIFIER, ...args, '--vkey', vkeyOf(signer.key), '--json'], {

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement, type Statement } from '#services/platform/define/statement.ts';
 import { noteSigner, plainEvent, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import {
   auditEventsBefore,
@@ -29,14 +30,12 @@ const VERIFIER = join(import.meta.dirname, '../../../../tools/verify-audit-log.m
 const SIZE = 70_000;
 const signer = noteSigner('sallyport.example/audit', 7);
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 const folder = testFolder();
 beforeAll(async () => {
-  ports = await openTestPorts();
   await sealInBulk(ports.sql, { signer, batches: [SIZE] });
   await ports.sql.query(defineStatement('', 'ANALYZE audit_events'));
 });
-afterAll(() => ports?.end());
 
 /** Runs the offline verifier on a proof of the product. */
 function verifyOffline(seq: number, proof: string, leaf: Buffer): { status: number | null; stdout: string } {

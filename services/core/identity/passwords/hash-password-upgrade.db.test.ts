@@ -1,19 +1,18 @@
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { PasswordHasher } from '#services/core/ports.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
-import { type FactorsHarness, openFactorsHarness } from '../factors/factors-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openFactorsHarness } from '../factors/factors-harness.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { isUpgradedSince, upgradeDigest } from './hash-password.ts';
 
-let harness: FactorsHarness;
+const harness = opened(() => openFactorsHarness());
 let weak: string;
 beforeAll(async () => {
-  harness = await openFactorsHarness();
   weak = hashSync(harness.password, { cost: 4 });
 });
-afterAll(() => harness?.close());
 
 const warnings: unknown[] = [];
 async function account(digest: string): Promise<{ readonly userId: string; readonly email: string }> {

@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Client } from '#services/core/access/access-directory.ts';
 import { ASSERTION_TYPE } from '#services/core/access/assertion-shapes.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { type AssertionChanges, newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { PATIENCE_MS, testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { ISSUER, tokenHarness } from '#tools/testing/harness/token.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { type AssertionPorts, authenticateAssertion } from './authenticate-assertion.ts';
 import { createClientKeySets, KeysNotRead } from './client-key-sets.ts';
@@ -13,7 +14,7 @@ import { createUsedAssertions } from './used-assertions.ts';
 
 const maker = newAssertionMaker();
 const later = newAssertionMaker();
-let stores: OwnPorts;
+const stores = opened(() => openTestPorts());
 let ports: AssertionPorts;
 let published: readonly object[];
 let monotonicMs = 0;
@@ -40,10 +41,6 @@ const clients = new Map(
   ].map((each) => [each.clientId, each]),
 );
 
-beforeAll(async () => {
-  stores = await openTestPorts();
-});
-afterAll(() => stores?.end());
 beforeEach(() => {
   published = [maker.jwk];
   monotonicMs = 0;

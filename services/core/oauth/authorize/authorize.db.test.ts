@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { opened } from '#tools/testing/opened.ts';
 import {
   anonymousCaller,
   answered,
   challengeOf,
   type GrantClient,
-  type GrantHarness,
   newVerifier,
   openGrantHarness,
   REDIRECT,
@@ -16,14 +16,12 @@ import type { AuthorizePorts } from './admit-authorization.ts';
 import { authorize } from './authorize.ts';
 import { codeHashOf } from './issue-code.ts';
 
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
 });
-afterAll(() => harness?.close());
 
 const ask = (query: string, cookie: string | undefined = user.cookie, changes: Partial<AuthorizePorts> = {}) =>
   authorize({ ...harness.ports, ...changes }, { query, cookie }, anonymousCaller);

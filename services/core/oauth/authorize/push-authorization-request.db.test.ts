@@ -1,17 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import {
-  anonymousCaller,
-  answered,
-  type GrantClient,
-  type GrantHarness,
-  type GrantPorts,
-  openGrantHarness,
-} from '../grant-harness.ts';
+import { anonymousCaller, answered, type GrantClient, type GrantPorts, openGrantHarness } from '../grant-harness.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { authorize } from './authorize.ts';
 import { answerError, requestUsed } from './authorize-step.ts';
@@ -21,16 +15,14 @@ import { REQUEST_EXPIRED, readAuthorizationRequest, requestUriHash } from './pus
 
 const HTU = 'http://api.sallyport.test/oauth2/par';
 
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let ports: GrantPorts;
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   ports = harness.ports;
   [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
 });
-afterAll(() => harness?.close());
 
 const formOf = (client: GrantClient, members: Record<string, string> = {}): Record<string, string> =>
   Object.fromEntries(new URLSearchParams(harness.query(client, members)));

@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { type TokenHarness, tokenHarness } from '#tools/testing/harness/token.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { readUserInfo } from './read-user-info.ts';
 
-let stores: OwnPorts;
+const stores = opened(() => openTestPorts());
 let harness: TokenHarness;
 const sub = '0190b1d4-0000-7000-8000-0000000000aa';
 beforeAll(async () => {
-  stores = await openTestPorts();
   await stores.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [sub, 'ada@example.test']);
   harness = tokenHarness();
 });
-afterAll(() => stores?.end());
 
 const read = (changes: Record<string, unknown>) =>
   readUserInfo({ ...harness.ports, sql: stores.sql }, harness.token({ sub, ...changes }));

@@ -1,22 +1,21 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { authorize } from '../authorize/authorize.ts';
-import { anonymousCaller, type GrantHarness, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
+import { anonymousCaller, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
 import { admitDocumentClient, type DocumentClientPorts } from './admit-document-client.ts';
 import { validateClientDocument } from './client-document.ts';
 import type { ReadDocument } from './read-client-document.ts';
 import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 
 const REDIRECT = 'https://app.example.test/cb';
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let ports: GrantPorts;
 let user: TestUser;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   ports = harness.ports;
   user = await harness.newUser();
 });
-afterAll(() => harness?.close());
 
 let hosts = 0;
 /** The URL of a document that was never read. */

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
-import { anonymousCaller, type GrantHarness, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { anonymousCaller, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
 import {
   type RegisteredClient,
   selfRegisterClient,
@@ -10,13 +11,11 @@ import {
   UNVETTED_CLIENTS_MAX,
 } from './self-register-client.ts';
 
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let ports: GrantPorts;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   ports = harness.ports;
 });
-afterAll(() => harness?.close());
 
 const redirect_uris = ['https://notes.example/cb'];
 const post_logout_redirect_uris = ['https://notes.example/bye'];

@@ -1,14 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { FIRST_PARTY_CLIENT_ID } from '#services/core/authority/callers.ts';
 import type { Caller } from '#services/core/ports.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantHarness,
   type GrantPorts,
   newVerifier,
   openGrantHarness,
@@ -18,13 +18,11 @@ import { redeemAuthorizationCode } from '../redeem-code.ts';
 import { listApplicationConsents, listGrantedConsents } from './list-consents.ts';
 import { endConsentsSince, withdrawApplicationConsent, withdrawConsent } from './withdraw-consent.ts';
 
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let ports: GrantPorts;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   ports = harness.ports;
 });
-afterAll(() => harness?.close());
 
 const callerOf = ({ id, sessionId }: TestUser): Caller =>
   userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });

@@ -1,5 +1,5 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { deleteUser, disableUser } from '#services/core/identity/admin/disable-user.ts';
 import { endUserSessions } from '#services/core/identity/admin/end-user-sessions.ts';
 import { endOwnSession } from '#services/core/identity/sessions/manage-sessions.ts';
@@ -14,13 +14,13 @@ import { takeFence } from '#services/platform/queue/fences.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { validateToken } from '#tools/testing/harness/token.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { readIdTokenHint } from '../claims/id-token-hint.ts';
 import { selfRegisterClient } from '../clients/self-register-client.ts';
 import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantHarness,
   newVerifier,
   openGrantHarness,
   REDIRECT,
@@ -30,13 +30,11 @@ import { logoutTokenPurge } from './logout-tokens.store.ts';
 import { type LogoutTransport, type SendLogoutPorts, sendLogoutTokens } from './send-logout-tokens.ts';
 
 const URI = 'https://app.example.test/logout';
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } }));
 let site: GrantClient;
 beforeAll(async () => {
-  harness = await openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } });
   site = await harness.newClient({ backchannel_logout_uri: URI });
 });
-afterAll(() => harness?.close());
 beforeEach(() => harness.rows('DELETE FROM logout_tokens'));
 
 /** Signs the user in to a client, in the user's session. */

@@ -1,12 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { selfRegisterClient } from '../clients/self-register-client.ts';
 import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantHarness,
   newVerifier,
   openGrantHarness,
   REDIRECT,
@@ -15,13 +15,12 @@ import { redeemAuthorizationCode } from '../redeem-code.ts';
 import { type LogoutRequest, verifyLogout } from './verify-logout.ts';
 
 const AFTERWARDS = 'https://app.example.test/bye';
-let harness: GrantHarness;
+const harness = opened(() => openGrantHarness());
 let user: TestUser;
 let site: GrantClient;
 /** An ID token of the site for the user's session. */
 let idTokenHint: string;
 beforeAll(async () => {
-  harness = await openGrantHarness();
   user = await harness.newUser();
   site = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });
   const codeVerifier = newVerifier();
@@ -30,7 +29,6 @@ beforeAll(async () => {
   const input = { code, codeVerifier, client, redirectUri: REDIRECT, resource: undefined, keys: {} };
   idTokenHint = (await redeemAuthorizationCode(harness.ports, input, site.caller)).id_token as string;
 });
-afterAll(() => harness?.close());
 
 const verify = (asked: Partial<LogoutRequest>, cookie: string | undefined = user.cookie) =>
   verifyLogout(

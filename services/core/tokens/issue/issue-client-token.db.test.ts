@@ -1,13 +1,14 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { auditRow } from '#services/core/audit/record-event.ts';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
 import type { Caller, Sql } from '#services/core/ports.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { PATIENCE_MS, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { tokenIssued } from '../audit-events.ts';
-import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { type GrantTokenInput, grantToken, type ProvenKeys } from './grant-token.ts';
 import {
   type ClientTokenInput,
@@ -16,13 +17,11 @@ import {
   issueClientToken,
 } from './issue-client-token.ts';
 
-let harness: IssuingHarness;
+const harness = opened(() => openIssuingHarness());
 let client: Caller & { kind: 'client' };
 beforeAll(async () => {
-  harness = await openIssuingHarness();
   client = await harness.newClient(['tokens:issue', 'reports'], { audiences: ['https://tasks.test'] });
 });
-afterAll(() => harness?.close());
 
 const issue = (input: ClientTokenInput = {}, caller: Caller = client, changes: Partial<ClientTokenPorts> = {}) =>
   issueClientToken({ ...harness.ports, ...changes }, input, caller);

@@ -1,25 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { AgentCaller } from '#services/core/authority/callers.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { agentCaller, clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh/refresh-token.ts';
 import { type RevokeInput, revokeToken } from '../revoke/revoke-token.ts';
 import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts';
 
-let harness: IssuingHarness;
+const harness = opened(() => openIssuingHarness());
 beforeAll(async () => {
-  harness = await openIssuingHarness();
   await harness.rows(`INSERT INTO roles (name, description) VALUES ('issuers', 'Issues')`);
   await harness.rows(`INSERT INTO role_permissions VALUES ('issuers', 'tokens:issue'), ('issuers', 'keys:read')`);
 });
-afterAll(() => harness?.close());
 
 type User = Extract<Caller, { kind: 'user' }>;
 const now = () => Math.floor(Date.now() / 1_000);

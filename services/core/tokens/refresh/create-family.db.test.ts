@@ -1,26 +1,25 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Transact } from '#services/core/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
 import { createSql } from '#services/platform/postgres/pool.ts';
 import { type FamilyCopy, insertSession, insertUser, refreshSettings } from '#tools/testing/fixtures/families.ts';
 import { PATIENCE_MS } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { createFamily } from './create-family.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './end-family.ts';
 import { next } from './family-harness.ts';
-import { type FamilySessionHarness, openFamilySessionHarness, operator } from './family-session-harness.ts';
+import { openFamilySessionHarness, operator } from './family-session-harness.ts';
 import { type ReadRefreshTokenPorts, readRefreshToken } from './read-refresh-token.ts';
 import { checkRefreshToken } from './refresh-token-format.ts';
 
-let harness: FamilySessionHarness;
+const harness = opened(() => openFamilySessionHarness());
 let copy: FamilyCopy;
 let transact: Transact;
 beforeAll(async () => {
-  harness = await openFamilySessionHarness();
   ({ copy, transact } = harness);
 });
-afterAll(() => harness?.close());
 
 /** Tolerance: a row's times are later than the begin of its transaction by as much as the machine needs. */
 function expectLife(from: Date, until: Date, seconds: number): void {

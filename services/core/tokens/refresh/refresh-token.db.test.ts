@@ -1,21 +1,20 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { type IssuingCopy, openIssuingHarness } from '../issuing-harness.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 import { familyFlows } from './refresh-token-harness.ts';
 
-let harness: IssuingHarness;
+const harness = opened(() => openIssuingHarness());
 let flows: ReturnType<typeof familyFlows>;
 let other: IssuingCopy;
 beforeAll(async () => {
-  harness = await openIssuingHarness();
   flows = familyFlows(harness);
   other = await harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' });
 });
-afterAll(() => harness?.close());
 
 const query = (text: string, values: unknown[] = []) => harness.rows(text, values);
 const metric = (name: string, labels: object): number =>

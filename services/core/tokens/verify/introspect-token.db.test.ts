@@ -1,13 +1,14 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
-import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { type IssuingCopy, openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh/refresh-token.ts';
 import { revokeToken } from '../revoke/revoke-token.ts';
 import { introspectToken } from './introspect-token.ts';
@@ -15,16 +16,14 @@ import type { LegacyBridge } from './legacy-bridge-port.ts';
 
 type Client = Caller & { kind: 'client' };
 
-let harness: IssuingHarness;
+const harness = opened(() => openIssuingHarness());
 /** A copy whose settings allow unvetted clients fewer scopes. */
 let strict: IssuingCopy;
 let client: Client;
 beforeAll(async () => {
-  harness = await openIssuingHarness();
   strict = await harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' });
   client = await harness.newClient(['tokens:issue', 'tokens:introspect'], { audiences: ['*', 'https://tasks.test'] });
 });
-afterAll(() => harness?.close());
 
 const introspect = async (token: string, caller: Caller = client, { ports }: Pick<IssuingCopy, 'ports'> = harness) =>
   JSON.parse(await introspectToken(ports, token, caller));

@@ -1,20 +1,17 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newPerson } from '#tools/testing/flows/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
-import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { createReplayLog } from './replay-log.ts';
 import { answerRequest } from './validate-answer.ts';
 
-let harness: IssuingHarness;
+const harness = opened(() => openIssuingHarness({ VALIDATE_REPLAY_PROTECTION: 'true' }));
 let minute = 0;
 /** A clock that the test moves. */
 const clock = { now: () => minute * 60_000, monotonic: () => performance.now() };
-beforeAll(async () => {
-  harness = await openIssuingHarness({ VALIDATE_REPLAY_PROTECTION: 'true' });
-});
-afterAll(() => harness?.close());
 
 const REFUSED = '{"active":false,"reason":"binding_mismatch"}';
 const newLog = (sql = harness.ports.sql) => {

@@ -1,25 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { compromiseKey } from '#services/core/keys/compromise-key.ts';
 import { TokenCachingStrategy } from '#services/embedding/token-caching-strategy.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
-import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { readToken } from '../metadata/read-token.ts';
 import type { TokenMetadata } from '../metadata/token-metadata.cache.ts';
 import { revokeToken } from '../revoke/revoke-token.ts';
 import { batchValidateTokens, type ValidateBatchInput, validateBatch } from './validate-batch.ts';
 
-let harness: IssuingHarness;
+const harness = opened(() => openIssuingHarness());
 let cache: TokenCachingStrategy;
 beforeAll(async () => {
-  harness = await openIssuingHarness();
   cache = new TokenCachingStrategy(harness.ports);
 });
-afterAll(() => harness?.close());
 
 type Ports = Parameters<typeof batchValidateTokens>[0];
 const verdictOn = async (tokenId: string, changes: Partial<Ports> = {}) =>

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readVkeysOf } from '#services/core/audit/read/read-log.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { TEST_ORIGIN } from '#tools/testing/harness/log.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { attestControl } from '../attest-control.ts';
-import { type ComplianceHarness, openComplianceHarness, systemCaller } from '../compliance-harness.ts';
+import { openComplianceHarness, systemCaller } from '../compliance-harness.ts';
 import { controls } from '../controls/all.ts';
 import { readControls } from '../list-controls.ts';
 import { advanceReports } from './advance-reports.ts';
@@ -16,16 +17,14 @@ import { insertScheduledReports } from './reports.store.ts';
 import { cancelReport, requestReport } from './request-report.ts';
 import { verifyBundle } from './verify-bundle.ts';
 
-let harness: ComplianceHarness;
+const harness = opened(() => openComplianceHarness());
 let vkeys: string[];
 beforeAll(async () => {
-  harness = await openComplianceHarness();
   await harness.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
   await harness.emit(3);
   await harness.seal();
   vkeys = (await readVkeysOf(harness.portsWith(), TEST_ORIGIN)).trim().split('\n');
 });
-afterAll(() => harness?.end());
 beforeEach(() =>
   harness.pastTriggers(
     'DELETE FROM compliance_evidence',

@@ -1,20 +1,19 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
 import type { TaskRow } from '#services/core/shared/task-kind.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { changeTask, insertTask, readDueTasks, readTaskRow } from './tasks.store.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 beforeAll(async () => {
-  ports = await openTestPorts();
   await ports.raw(`INSERT INTO oauth_clients (id, "clientId", name) VALUES ('notes', 'notes', 'Notes')`);
   await ports.raw(`INSERT INTO users (id, email) VALUES ('tech_lead', 'tech_lead@example.test')`);
   await ports.raw(`INSERT INTO user_roles (user_id, role) VALUES ('tech_lead', 'tech_lead')`);
 });
-afterAll(() => ports?.end());
 
 const WAITING = { state: 'input_required', message: 'Waits.' } as const;
 const EXPIRES_AT = '2099-01-01T00:00:00.000Z';

@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { credentialStuffing } from '#services/core/security/detections.ts';
 import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { countEventHours } from '../count-event-hours.ts';
 import { createSealedEvents } from '../monitoring-harness.ts';
@@ -16,15 +17,13 @@ import {
 } from './read-security-report.ts';
 import { requestSecurityReport } from './request-security-report.ts';
 
-let ports: OwnPorts;
+const ports = opened(() => openTestPorts());
 let sealed: ReturnType<typeof createSealedEvents>;
 beforeAll(async () => {
-  ports = await openTestPorts();
   sealed = createSealedEvents(ports);
   await sealed('user.login', 'ok');
   await countEventHours(ports, { signal });
 });
-afterAll(() => ports?.end());
 
 const { signal } = new AbortController();
 const system = { ...testCaller, kind: 'system', name: 'worker' } as const;

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { erasePersonal } from '#services/core/audit/erase-personal.ts';
 import { vkeyOf } from '#services/core/audit/log/note.ts';
 import { proveEvent } from '#services/core/audit/read/prove-event.ts';
@@ -10,8 +10,9 @@ import { readEvent } from '#services/core/audit/read/read-event.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { type OwnLogHarness, openLogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
+import { openLogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { phiCopyOf } from '../phi-harness.ts';
 import { listPhiUses } from './list-phi-uses.ts';
@@ -20,12 +21,8 @@ import { processPrivacyRequests, readPrivacyRequest, requestPrivacyJob } from '.
 
 const VERIFIER = join(import.meta.dirname, '../../../../tools/verify-audit-log.mjs');
 
-let log: OwnLogHarness;
+const log = opened(() => openLogHarness());
 const folder = testFolder();
-beforeAll(async () => {
-  log = await openLogHarness();
-});
-afterAll(() => log?.end());
 
 /** Runs the offline verifier, which shares no code with the product. */
 async function verifyOffline(leaf: Buffer, proof: string): Promise<number | null> {

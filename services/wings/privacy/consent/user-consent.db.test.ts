@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { openBreakGlass } from '../access/break-glass.ts';
 import { setFieldPolicy } from '../access/field-policies.ts';
 import { openPhiHarness, type PhiHarness } from '../phi-harness.ts';
 import { listConsents, manageConsentWithdrawal, recordUserConsent, validateUserConsent } from './user-consent.ts';
 
-let harness: PhiHarness;
+const harness = opened(() => openPhiHarness());
 let ports: PhiHarness['ports'];
 beforeAll(async () => {
-  harness = await openPhiHarness();
   ({ ports } = harness);
 });
-afterAll(() => harness?.close());
 beforeEach(() =>
   ports.raw('TRUNCATE phi_consents, phi_break_glass, phi_data_keys, phi_rotations, phi_keys, audit_outbox'),
 );

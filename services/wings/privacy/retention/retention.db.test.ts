@@ -1,6 +1,7 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { requestPrivacyJob } from '../access/privacy-requests.ts';
 import { openPhiHarness, type PhiHarness } from '../phi-harness.ts';
 import { shredPhi } from '../shred-phi.ts';
@@ -14,13 +15,11 @@ import {
 } from './retention.ts';
 import { RETENTION_KINDS, type RetentionKind } from './retention-shapes.ts';
 
-let harness: PhiHarness;
+const harness = opened(() => openPhiHarness());
 let ports: PhiHarness['ports'];
 beforeAll(async () => {
-  harness = await openPhiHarness();
   ({ ports } = harness);
 });
-afterAll(() => harness?.close());
 beforeEach(async () => {
   await ports.raw(
     `TRUNCATE retention_runs, legal_holds, phi_consents, phi_requests, phi_disclosures, phi_break_glass, phi_restrictions,

@@ -1,24 +1,23 @@
 import { createPublicKey, verify } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { REJECTIONS_MAX } from '#services/core/shared/send-batch.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type Arrived, type HandoffHarness, openHandoffHarness } from '../handoff-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { type Arrived, openHandoffHarness } from '../handoff-harness.ts';
 import { BATCH_BYTES_MAX } from './export-events.ts';
 import { type ExportHarness, exportHarnessOf } from './export-harness.ts';
 import { listSiemTargets, replaySiem } from './replay-siem.ts';
 import { HOSTILE } from './siem-harness.ts';
 
-let harness: HandoffHarness;
+const harness = opened(() => openHandoffHarness());
 let siem: ExportHarness;
 
 beforeAll(async () => {
-  harness = await openHandoffHarness();
   siem = exportHarnessOf(harness, [{ name: 'soc', format: 'ocsf', url: harness.url }], {
     authorization: new Map([['soc', 'Splunk word']]),
   });
 });
-afterAll(() => harness?.close());
 beforeEach(async () => {
   await harness.log.raw('DELETE FROM siem_targets');
   harness.answerWith(() => 204);
