@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { MarkStore } from '#services/core/ports.ts';
 import { openDetectionHarness } from '#services/core/security/detection-harness.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
