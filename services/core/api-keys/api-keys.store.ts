@@ -158,14 +158,12 @@ const nonceUse = defineStatement(
 
 /** Keys that expired long ago. They stay for 90 days so that owners can look back. Index: api_keys_expires_at. */
 const apiKeyPurge = definePurge({
-  kind: 'api_keys',
   table: 'api_keys',
   ends: 'expires_at',
   stays: `interval '90 days'`,
 });
 /** Nonces of requests that are too old to be accepted again. Index: api_key_nonces_expires_at. */
 const noncePurge = definePurge({
-  kind: 'api_key_nonces',
   table: 'api_key_nonces',
   id: 'nonce_hash',
   ends: 'expires_at',

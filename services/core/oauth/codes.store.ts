@@ -49,7 +49,6 @@ const codesOfDelete = defineStatement(
 
 /** Expired codes. Index: oauth_codes_expires_at. */
 export const authorizationCodePurge = definePurge({
-  kind: 'oauth_codes',
   table: 'oauth_codes',
   id: 'code_hash',
   ends: 'expires_at',

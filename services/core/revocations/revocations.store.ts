@@ -61,7 +61,6 @@ const databaseIsUnused = defineStatement(
 
 /** Index: revocations_expires_at. No copy may be an hour behind and still validate tokens. */
 export const revocationPurge = definePurge({
-  kind: 'revocations',
   table: 'revocations',
   ends: 'expires_at',
   stays: `interval '1 hour'`,

@@ -75,7 +75,6 @@ const incidentChange = defineStatement(
 
 /** Closed incidents stay as long as HIPAA requires for documentation (45 CFR 164.316(b)(2)); open ones stay. */
 export const incidentPurge = definePurge({
-  kind: 'incidents',
   table: 'incidents',
   ends: 'last_seen_at',
   stays: `interval '6 years'`,

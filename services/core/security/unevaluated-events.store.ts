@@ -47,7 +47,6 @@ const unevaluatedRetry = defineStatement(
 
 /** Purges events that were set aside and never retried; the audit log and the incident stay. */
 export const unevaluatedPurge = definePurge({
-  kind: 'unjudged_events',
   table: 'unjudged_events',
   id: 'seq',
   ends: 'failed_at',

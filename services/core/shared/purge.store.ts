@@ -25,9 +25,11 @@ export type Purge = {
 };
 
 /** The table of a kind of rows, and when rows expire. Every text is constant SQL, never a value. */
-type PurgeTable = {
-  readonly kind: PurgeKind;
-  readonly table: string;
+type PurgeTable = (
+  | { readonly table: PurgeKind; readonly kind?: never }
+  // Where the rows are not all of the table, or its name is not that of the kind.
+  | { readonly table: string; readonly kind: PurgeKind }
+) & {
   /** Column that names a row; `id` by default. */
   readonly id?: string;
   /** Column with a row's expiry; an index leads with it, or the table is nearly empty. */
@@ -45,7 +47,8 @@ type PurgeTable = {
  * the dead entries it left in the index are not scanned again; they lock in id order, as every writer of many rows does,
  * and skip locked rows.
  */
-export function definePurge({ kind, table, id = 'id', ends, stays, where = 'true', also = '' }: PurgeTable): Purge {
+export function definePurge({ table, id = 'id', ends, stays, where = 'true', also = '', ...given }: PurgeTable): Purge {
+  const kind = given.kind ?? (table as PurgeKind);
   const isOver = `${ends} < now() - (${stays}) AND ${where}`;
   const removeBatch = defineStatement(
     `purge_${kind}`,

@@ -25,7 +25,6 @@ const attestationsNewest = defineStatement(
 
 /** Kept for six years after they were last in effect (45 CFR 164.316(b)(2)(i)). */
 export const attestationPurge = definePurge({
-  kind: 'compliance_attestations',
   table: 'compliance_attestations',
   ends: 'expires_at',
   stays: `interval '6 years 1 day'`,

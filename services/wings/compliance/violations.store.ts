@@ -49,7 +49,6 @@ const violationsPage = defineStatement(
 
 /** Kept for six years after they were resolved (45 CFR 164.316(b)(2)(i)). */
 export const violationPurge = definePurge({
-  kind: 'compliance_violations',
   table: 'compliance_violations',
   ends: 'resolved_at',
   stays: `interval '6 years 1 day'`,

@@ -27,7 +27,6 @@ const copySamplesSince = defineStatement(
 
 /** The forecast reads 90 days. */
 export const copySamplePurge = definePurge({
-  kind: 'copy_samples',
   table: 'copy_samples',
   ends: 'at',
   stays: `interval '100 days'`,

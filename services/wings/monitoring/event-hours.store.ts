@@ -71,7 +71,6 @@ const eventHoursSumDay = defineStatement(
 );
 /** Thirteen months, so that a month can be compared with the same month a year before. */
 export const eventHourPurge = definePurge({
-  kind: 'event_hours',
   table: 'event_hours',
   ends: 'hour',
   stays: `interval '400 days'`,

@@ -159,7 +159,6 @@ export const signOffsAreOpen = defineQuestion(
 );
 /** Kept as long as HIPAA requires for documentation (45 CFR 164.316(b)(2)); decisions go with it. */
 export const signOffPurge = definePurge({
-  kind: 'signoffs',
   table: 'signoffs',
   ends: 'requested_at',
   stays: `interval '6 years'`,

@@ -64,7 +64,6 @@ const clientRefusalsList = defineStatement('clientRefusalsList', select('true'))
 
 /** A day is read for a week, and goes after it. */
 export const clientRefusalPurge = definePurge({
-  kind: 'client_refusals',
   table: 'client_refusals',
   ends: 'day',
   stays: `interval '${REFUSAL_DAYS} days'`,

@@ -58,7 +58,6 @@ export async function voidInvitation(tx: Tx, userId: string): Promise<void> {
  * invitations_expires_at.
  */
 export const invitationPurge = definePurge({
-  kind: 'invitations',
   table: 'invitations',
   ends: 'expires_at',
   stays: `interval '30 days'`,

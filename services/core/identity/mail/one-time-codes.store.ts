@@ -172,7 +172,6 @@ export const deleteVoidedCodes = async (tx: Sql, userId: string, purpose: CodePu
 
 /** Expired codes. Index: one_time_codes_expires_at. */
 export const codePurge = definePurge({
-  kind: 'one_time_codes',
   table: 'one_time_codes',
   ends: 'expires_at',
   stays: `interval '5 minutes'`,

@@ -20,7 +20,6 @@ export const findImportedKey = async (sql: Sql, id: string): Promise<string | un
 
 /** A key that no digest names any more, a week after its last import. Index of accounts: accounts_imported_hash_key. */
 export const importedKeyPurge = definePurge({
-  kind: 'imported_hash_keys',
   table: 'imported_hash_keys',
   ends: 'created_at',
   stays: `interval '7 days'`,

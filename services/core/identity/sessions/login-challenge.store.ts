@@ -68,7 +68,6 @@ const legacySessionContinue = defineStatement(
 
 /** Expired challenges. Index: login_challenges_expires_at. */
 export const loginChallengePurge = definePurge({
-  kind: 'login_challenges',
   table: 'login_challenges',
   id: 'hash',
   ends: 'expires_at',

@@ -193,7 +193,6 @@ const sessionDeleteById = defineStatement('sessionDeleteById', `DELETE FROM sess
  * sessions_expires_at.
  */
 export const sessionPurge = definePurge({
-  kind: 'sessions',
   table: 'sessions',
   ends: '"expiresAt"',
   stays: `SELECT interval '1 day' + make_interval(secs => revocation_keep_seconds) FROM token_lifetimes`,

@@ -170,7 +170,6 @@ export const deletePassword = (tx: Tx, userId: string): Promise<unknown> => tx.q
 
 /** Expired attempts. Index: social_sign_ins_expires_at. */
 export const socialAttemptPurge = definePurge({
-  kind: 'social_sign_ins',
   table: 'social_sign_ins',
   id: 'state_hash',
   ends: 'expires_at',

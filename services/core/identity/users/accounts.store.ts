@@ -197,7 +197,6 @@ const accountPasswordUpgrade = defineStatement(
 
 /** Expired links and codes. Index: verifications_expires_at. */
 export const verificationPurge = definePurge({
-  kind: 'verifications',
   table: 'verifications',
   ends: '"expiresAt"',
   stays: `interval '1 hour'`,

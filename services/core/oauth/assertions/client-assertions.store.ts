@@ -32,7 +32,6 @@ export async function insertAssertions(
 
 /** Assertions that have expired. Index: client_assertions_expires_at. */
 export const clientAssertionPurge = definePurge({
-  kind: 'client_assertions',
   table: 'client_assertions',
   id: 'assertion_hash',
   ends: 'expires_at',

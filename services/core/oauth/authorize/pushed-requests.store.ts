@@ -37,7 +37,6 @@ const pushedUse = defineStatement(
 
 /** Expired requests. Index: oauth_pushed_requests_expires_at. */
 export const pushedRequestPurge = definePurge({
-  kind: 'oauth_pushed_requests',
   table: 'oauth_pushed_requests',
   id: 'uri_hash',
   ends: 'expires_at',

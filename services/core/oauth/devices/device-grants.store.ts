@@ -87,7 +87,6 @@ const deviceGrantsOfDelete = defineStatement(
  * Expired grants are kept for ten minutes, so that their devices learn of it. Index: oauth_device_grants_expires_at.
  */
 export const deviceGrantPurge = definePurge({
-  kind: 'oauth_device_grants',
   table: 'oauth_device_grants',
   id: 'device_code_hash',
   ends: 'expires_at',

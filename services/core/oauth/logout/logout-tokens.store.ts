@@ -65,7 +65,6 @@ const logoutTokensOfClientPostpone = defineStatement(
 
 /** Rows given up are kept for this time; rows that are still retried are younger. Index: logout_tokens_created_at. */
 export const logoutTokenPurge = definePurge({
-  kind: 'logout_tokens',
   table: 'logout_tokens',
   ends: 'created_at',
   stays: `interval '7 days'`,

@@ -15,7 +15,6 @@ export const insertProof = async (sql: Sql, proofHash: Buffer, keepSeconds: numb
 
 /** Proofs that are too old to be accepted again. Index: dpop_proofs_expires_at. */
 export const dpopProofPurge = definePurge({
-  kind: 'dpop_proofs',
   table: 'dpop_proofs',
   id: 'proof_hash',
   ends: 'expires_at',

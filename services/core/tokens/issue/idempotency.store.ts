@@ -25,7 +25,6 @@ const idempotencyKeyAnswer = defineStatement(
 );
 /** Index: idempotency_keys_expires_at. */
 export const idempotencyKeyPurge = definePurge({
-  kind: 'idempotency_keys',
   table: 'idempotency_keys',
   id: 'key_hash',
   ends: 'expires_at',

@@ -94,7 +94,6 @@ const clockRead = defineStatement('complianceClockRead', `SELECT ${placeTime('cl
 
 /** Finished reports are kept for six years; those that did not end well, and their evidence, as long. */
 export const reportPurge = definePurge({
-  kind: 'compliance_reports',
   table: 'compliance_reports',
   ends: 'requested_at',
   stays: `interval '6 years 1 day'`,

@@ -48,7 +48,6 @@ const legacySessionEnd = defineStatement(
 
 /** For this time a repeated delivery is recognised, which its signature allows for five minutes. Index: legacy_events_received_at. */
 export const legacyEventPurge = definePurge({
-  kind: 'legacy_events',
   table: 'legacy_events',
   ends: 'received_at',
   stays: `interval '30 days'`,

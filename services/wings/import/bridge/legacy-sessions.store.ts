@@ -46,7 +46,6 @@ const legacySessionKeep = defineStatement(
  * legacy_sessions_touched_at.
  */
 export const legacySessionPurge = definePurge({
-  kind: 'legacy_sessions',
   table: 'legacy_sessions',
   ends: 'touched_at',
   stays: `interval '400 days'`,

@@ -9,7 +9,6 @@ import type { LineNotice, Reject } from './plan-batch.ts';
 
 /** Runs, with the records they rejected, are kept for this time after their last batch. Index: imports_touched_at. */
 export const importPurge = definePurge({
-  kind: 'imports',
   table: 'imports',
   ends: 'touched_at',
   stays: `interval '90 days'`,

@@ -60,7 +60,6 @@ const securityReportRead = defineStatement(
 
 /** As long as HIPAA requires for documentation (45 CFR 164.316(b)(2)). */
 export const securityReportPurge = definePurge({
-  kind: 'security_reports',
   table: 'security_reports',
   ends: 'requested_at',
   stays: `interval '6 years 1 day'`,

@@ -100,7 +100,6 @@ export const alertsAreDue = defineQuestion(
 
 /** Resolved ones go after half a year, with what was told of them. Index: alerts_resolved_at. */
 export const alertPurge = definePurge({
-  kind: 'alerts',
   table: 'alerts',
   ends: 'resolved_at',
   stays: `interval '180 days'`,

@@ -139,7 +139,6 @@ const deliveriesPage = defineStatement(
 
 /** The log of what was sent. Index: alert_deliveries_created_at. */
 export const alertDeliveryPurge = definePurge({
-  kind: 'alert_deliveries',
   table: 'alert_deliveries',
   ends: 'created_at',
   stays: `interval '90 days'`,

@@ -34,7 +34,6 @@ const silencesPage = defineStatement(
 
 /** Index: alert_silences_until. */
 export const silencePurge = definePurge({
-  kind: 'alert_silences',
   table: 'alert_silences',
   ends: 'until',
   stays: `interval '180 days'`,

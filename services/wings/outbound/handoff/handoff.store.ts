@@ -167,14 +167,12 @@ export const endpointCircuit = defineCircuit('handoffEndpoint', {
 
 /** Dead letters are kept for this time; rows that are still retried are younger. Index: handoff_deliveries_created_at. */
 export const handoffDeliveryPurge = definePurge({
-  kind: 'handoff_deliveries',
   table: 'handoff_deliveries',
   ends: 'created_at',
   stays: `interval '14 days'`,
 });
 /** An endpoint that is configured again after this time is a new one. Index: handoff_endpoints_followed_at. */
 export const handoffEndpointPurge = definePurge({
-  kind: 'handoff_endpoints',
   table: 'handoff_endpoints',
   id: 'name',
   ends: 'followed_at',

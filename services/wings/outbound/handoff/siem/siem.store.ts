@@ -67,7 +67,6 @@ export const exportIsDue = (targets: readonly string[]): Question =>
 
 /** A target that is configured again after this time is a new one. Index: siem_targets_followed_at. */
 export const siemTargetPurge = definePurge({
-  kind: 'siem_targets',
   table: 'siem_targets',
   id: 'name',
   ends: 'followed_at',
