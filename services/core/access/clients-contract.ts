@@ -27,7 +27,6 @@ const SETTING = [
   clientKeysInvalid,
   clientLogoRefused,
   signingAlgorithmRefused,
-  idempotencyKeyReused,
 ] as const;
 // The name comes first in each shape.
 const { name: newName, ...created } = clientRecord.create;

@@ -139,6 +139,7 @@ export const impliedErrors = (endpoint: Endpoint): Endpoint['errors'] => [
   ...callerErrors(endpoint),
   ...(endpoint.query instanceof z.ZodObject && 'cursor' in endpoint.query.shape ? [cursorInvalid] : []),
   ...(endpoint.idempotency ? [idempotencyKeyReused] : []),
+  ...(endpoint.ifMatch ? [changedMeanwhile] : []),
 ];
 
 /** Errors of malformed requests; they are returned before any route runs, and never as a page. */
@@ -149,7 +150,6 @@ const isUnreadable = new Set(UNREADABLE.map(({ definition }) => definition));
 function errorsOf(endpoint: Endpoint): ErrorDefinition[] {
   const factories = [
     ...endpoint.errors,
-    ...(endpoint.ifMatch ? [changedMeanwhile] : []),
     ...impliedErrors(endpoint),
     ...(endpoint.method === 'GET'
       ? []
