@@ -29,7 +29,10 @@ export const BANK_CERTIFICATE = certificateOf('BANK_CERTIFICATE', 'krrW8wjkVX6wx
 export const SERVER_CERTIFICATE = certificateOf('SERVER_CERTIFICATE', 'p9k_UTy0j1xQv5i7zadpMeV1cLuJXmuEm41CAWWvLwI');
 
 /** Of the same names, issued by another authority with the same name. */
-export const IMPOSTER_CERTIFICATE = certificateOf('IMPOSTER_CERTIFICATE', 'PHk4KTg_cztk-wiEnTPYErNVlKl-WkecwK46CJsHIsk');
+export const IMPOSTER_CERTIFICATE = certificateOf(
+  'IMPOSTER_CERTIFICATE',
+  'PHk4KTg_cztk-wiEnTPYErNVlKl-WkecwK46CJsHIsk',
+);
 
 /** Issued by `AUTHORITY`: its common name contains what looks like other RDNs. */
 export const ODD_CERTIFICATE = certificateOf('ODD_CERTIFICATE', 'ZtY1njZOEx0wM9mkTSclwrC3aJb6gqcMX5Lxpc3AnY0');
