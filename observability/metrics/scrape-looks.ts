@@ -5,7 +5,7 @@ const looks = new Set<() => Promise<void> | undefined>();
 
 /**
  * Reads figures from a store when metrics are about to be shown, and the last reading is older than `everyMs`: an
- * installation whose metrics nobody reads reads nothing. A reading that fails leaves the figures as they are.
+ * installation whose metrics are never read reads nothing. A reading that fails leaves the figures as they are.
  */
 export function lookWhenScraped(look: () => Promise<unknown>, everyMs: number): { close(): void } {
   let running: Promise<void> | undefined;
@@ -28,7 +28,7 @@ export function lookWhenScraped(look: () => Promise<unknown>, everyMs: number): 
   return { close: () => looks.delete(lookIfOld) };
 }
 
-/** Call it before metrics are collected for somebody outside this process. Never rejects. */
+/** Call it before metrics are collected for a reader outside this process. Never rejects. */
 export async function lookBeforeScrape(): Promise<void> {
   const running = [...looks].flatMap((lookIfOld) => lookIfOld() ?? []);
   if (running.length === 0) return;

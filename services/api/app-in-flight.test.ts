@@ -31,7 +31,7 @@ test('nor does one whose client disconnects in the middle of the body', async ()
   await served.fastify.close();
 });
 
-test('many callers who stop in the middle of a body hold nobody else back, and are answered 408 at the bound of the server', async () => {
+test('many callers who stop in the middle of a body hold no other caller back, and are answered 408 at the bound of the server', async () => {
   const served = serve();
   const { server } = served.fastify;
   const reached: unknown[] = [];

@@ -217,7 +217,7 @@ describe('hostile text', () => {
       const answer = await sendTo(harness, operation, {
         json: place ? place.put(`${'a'.repeat(100_000)}!`) : { x: 'a'.repeat(100_000) },
       });
-      // A file of users may come by the console; whoever is not signed in there is refused before the body is read.
+      // A file of users may come by the console; a caller without a session is refused before the body is read.
       if (operation.operationId.endsWith('AsConsole')) expectProblem(answer, 403, 'origin_refused');
       else expectProblem(answer, 413, 'body_too_large');
     }

@@ -194,7 +194,7 @@ describe('the caller of a request', () => {
     csrf = true;
   });
 
-  test('a caller without every right of the role that is asked for is 403; a server that knows no roles admits nobody', async () => {
+  test('a caller without every right of the role that is asked for is 403; a server that knows no roles admits no caller', async () => {
     const asking = (rightsOf: string) => ({ ...everything, permission: 'keys:read', rightsOf });
     expect(await codeOf(resolve(asking('reader'), { authorization: basic }))).toBe('client');
     expect(await codeOf(resolve(asking('admin'), { authorization: basic }))).toBe('rights_exceeded');

@@ -77,7 +77,7 @@ export type Authenticators = {
   confirmNewest(): Promise<void>;
   /** Throws `step_up_required` if the account of a user has a second factor that the sign-in lacks. */
   ownFactor(caller: Caller): Promise<void>;
-  /** What a caller must hold to grant a role; without it, an endpoint that asks for the rights of a role answers nobody. */
+  /** What a caller must hold to grant a role; without it, an endpoint that asks for the rights of a role refuses every caller. */
   rightsOf?(role: string): Promise<readonly string[]>;
   /** Whether a write that is authenticated by a cookie comes from an allowed page. */
   csrfPasses(request: FastifyRequest): boolean;
