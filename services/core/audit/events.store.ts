@@ -68,22 +68,22 @@ export const auditEventsBetweenOfType = defineStatement(
  * Events with an outcome, and of one type if `types` is that. Scans audit_events_outcome backwards, once for each type that
  * has the outcome and up to the limit: no other event is read, however rare the outcome is among those of its type.
  */
-const eventsOfOutcome = (name: string, types: string) =>
-  defineStatement(
-    name,
-    `WITH RECURSIVE types AS (${types}) SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq IN (
-       SELECT e.seq FROM types, LATERAL (SELECT seq, occurred_at FROM audit_events WHERE outcome = $6 AND type = types.type
-         AND occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4)
-         ORDER BY outcome DESC, type DESC, occurred_at DESC, seq DESC LIMIT $5) e
-       ORDER BY e.occurred_at DESC, e.seq DESC LIMIT $5) ORDER BY audit_events.occurred_at DESC, seq DESC`,
-  );
-export const auditEventsOfOutcome = eventsOfOutcome(
+const eventsOfOutcome = (types: string) =>
+  `WITH RECURSIVE types AS (${types}) SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq IN (
+     SELECT e.seq FROM types, LATERAL (SELECT a.seq, a.occurred_at FROM audit_events a WHERE a.outcome = $6
+       AND a.type = types.type AND a.occurred_at >= $1 AND a.occurred_at <= $2 AND (a.occurred_at, a.seq) < ($3, $4)
+       ORDER BY a.outcome DESC, a.type DESC, a.occurred_at DESC, a.seq DESC LIMIT $5) e
+     ORDER BY e.occurred_at DESC, e.seq DESC LIMIT $5) ORDER BY audit_events.occurred_at DESC, seq DESC`;
+export const auditEventsOfOutcome = defineStatement(
   'auditEventsOfOutcome',
   // No other index has this order, so each type costs one look-up.
-  `SELECT '' AS type UNION ALL SELECT later.type FROM types, LATERAL (SELECT outcome, type FROM audit_events
-     WHERE (outcome, type) > ($6, types.type) ORDER BY outcome, type LIMIT 1) later WHERE later.outcome = $6`,
+  eventsOfOutcome(`SELECT '' AS type UNION ALL SELECT later.type FROM types, LATERAL (SELECT a.outcome, a.type FROM audit_events a
+     WHERE (a.outcome, a.type) > ($6, types.type) ORDER BY a.outcome, a.type LIMIT 1) later WHERE later.outcome = $6`),
 );
-export const auditEventsOfOutcomeAndType = eventsOfOutcome('auditEventsOfOutcomeAndType', 'SELECT $7::text AS type');
+export const auditEventsOfOutcomeAndType = defineStatement(
+  'auditEventsOfOutcomeAndType',
+  eventsOfOutcome('SELECT $7::text AS type'),
+);
 
 const auditEventsAfter = defineStatement(
   'auditEventsAfter',
