@@ -1,4 +1,0 @@
-import { pushHandoffsJob } from '#jobs/contracts/handoff.ts';
-import { deliveryRetries } from './handoff.store.ts';
-
-export const deadLetters = [{ of: pushHandoffsJob, rows: deliveryRetries }];
