@@ -3,6 +3,7 @@ import * as oauthJobs from '#jobs/contracts/oauth.ts';
 import { defineModule } from '../module.ts';
 import { run } from '../processor.ts';
 import * as events from './audit-events.ts';
+import { logoutTokenRetries } from './logout/logout-tokens.store.ts';
 import { oauthPurges } from './oauth-purges.ts';
 import * as permissions from './permissions.ts';
 
@@ -22,7 +23,7 @@ export const oauthModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(oauthJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: oauthPurges }],
-  deadLetters: async () => (await import('./logout/dead-letters.ts')).deadLetters,
+  deadLetters: async () => [{ of: oauthJobs.sendLogoutTokensJob, rows: logoutTokenRetries }],
   operations: async () => (await import('./consents/operations.ts')).consentOperations,
   metrics: () => import('#observability/metrics/oauth.ts'),
   processors: async () => {

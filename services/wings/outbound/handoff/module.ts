@@ -4,7 +4,7 @@ import { defineModule } from '#services/core/module.ts';
 import { run } from '#services/core/processor.ts';
 import * as events from './audit-events.ts';
 import type { HasHandoff } from './deliver-handoff.ts';
-import { deliveriesWait } from './handoff.store.ts';
+import { deliveriesWait, deliveryRetries } from './handoff.store.ts';
 import * as permissions from './permissions.ts';
 import type { HasSiem } from './siem/export-events.ts';
 import { siemTargetPurge } from './siem/siem.store.ts';
@@ -19,7 +19,7 @@ export const handoffModule = defineModule({
   leftWork: [{ question: deliveriesWait('NOT LIKE'), what: 'hand-offs wait, and no job pushes them' }],
   jobs: [...Object.values(handoffJobs)],
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [siemTargetPurge] }],
-  deadLetters: async () => (await import('./dead-letters.ts')).deadLetters,
+  deadLetters: async () => [{ of: handoffJobs.pushHandoffsJob, rows: deliveryRetries }],
   operations: async () => (await import('./operations.ts')).handoffOperations,
   metrics: () => import('#observability/metrics/handoff.ts'),
   processors: async () => {
