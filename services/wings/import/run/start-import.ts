@@ -1,11 +1,12 @@
+import { createHash } from 'node:crypto';
 import { assertMayGrant, lockKnownRoles } from '#services/core/access/role-rights.ts';
 import { auditActor } from '#services/core/audit/audit-context.ts';
+import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { importStarted } from '../audit-events.ts';
 import { importOvertaken, importRoleUnknown } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
-import { mapDigest, publicMap } from './import-map.ts';
 import { type ImportRow, insertImport, readOpenImport } from './imports.store.ts';
 
 export type ImportSource = {
@@ -16,6 +17,18 @@ export type ImportSource = {
   readonly sourceBytes: number;
   readonly reason: string;
 };
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
+
+/** The same mapping has the same digest; one of before `factors_lost` had no such member. */
+const mapDigest = ({ factors_lost: lost, ...map }: ImportMap): string =>
+  sha256(canonicalJson((lost === 'enrol' ? map : { ...map, factors_lost: lost }) as unknown as Json));
+
+/** The mapping as a row keeps it: parameters may be secret, so only their names. */
+const publicMap = ({ parameters, ...map }: ImportMap): object => ({
+  ...map,
+  parameters: Object.keys(parameters).sort(),
+});
 
 /** The roles that the mapping grants; all exist, and the caller has every right of them. */
 async function assertMappedRoles(tx: Tx, { roles }: ImportMap, caller: Caller): Promise<void> {
