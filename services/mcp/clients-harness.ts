@@ -6,7 +6,7 @@ import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 
-export type ClientsHarness = ApiHarness & {
+type ClientsHarness = ApiHarness & {
   readonly api: ApiCopy;
   readonly mcpUrl: string;
   /** Follows an authorization of the user, who allows all that the page offers. Returns where the browser was sent. */

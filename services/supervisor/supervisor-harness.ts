@@ -24,7 +24,7 @@ export type ReadyEvent = {
 };
 
 /** A supervisor that a test started. */
-export class TestSupervisor {
+class TestSupervisor {
   readonly process: ChildProcess;
   readonly folder: string;
   out = '';

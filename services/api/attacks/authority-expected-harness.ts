@@ -6,7 +6,7 @@ import type { Callers } from '#tools/testing/flows/every-caller.ts';
 /** How the caller's credential travels; `cookie` is a session. */
 type Sent = 'none' | 'cookie' | 'bearer' | 'basic';
 
-export type CallerKind = {
+type CallerKind = {
   readonly name: string;
   readonly sent: Sent;
   readonly is: 'anonymous' | 'user' | 'client' | 'agent';

@@ -43,7 +43,7 @@ export type FeedPayload = {
 };
 type StreamEvent = { readonly id: string; readonly event: string; readonly data: string };
 
-export type FeedHarness = {
+type FeedHarness = {
   readonly copy: Pick<Copy, 'poll'> & Pick<Copy['ports'], 'revocations'> & Pick<Copy['stores'], 'redis'>;
   /** At most three streams of one caller, and four in all. */
   readonly streams: RevocationStreams;

@@ -43,7 +43,7 @@ export type GrantClient = {
 
 type Members = Readonly<Record<string, string>>;
 
-export type GrantHarness = Omit<PeopleHarness, 'access'> & {
+type GrantHarness = Omit<PeopleHarness, 'access'> & {
   readonly ports: GrantPorts;
   /** Responses for client document URLs; tests change them. */
   readonly documents: Map<string, ReadDocument>;
@@ -59,7 +59,7 @@ export type GrantHarness = Omit<PeopleHarness, 'access'> & {
   codeFor(user: TestUser, client: GrantClient, members?: Members): Promise<string>;
 };
 
-export type GrantHarnessOptions = { readonly clients?: Partial<ClientSettings>; readonly env?: Members };
+type GrantHarnessOptions = { readonly clients?: Partial<ClientSettings>; readonly env?: Members };
 
 /** The parameters of a redirect to the client; empty if the step is a page. */
 export const answered = (step: AuthorizeStep): Record<string, string> =>

@@ -24,7 +24,7 @@ export type StateCopy = {
   close(): Promise<void>;
 };
 
-export type StateCopyOptions = {
+type StateCopyOptions = {
   readonly databaseUrl: string;
   readonly redisUrl: string;
   readonly marks: MarkStore;
@@ -104,7 +104,7 @@ export function openStateCopy(options: StateCopyOptions): StateCopy {
   };
 }
 
-export type StateCopies = {
+type StateCopies = {
   /** Opens another copy on the shared stores, without waiting for its state. */
   start(options?: Partial<StateCopyOptions>): StateCopy;
   /** The same, but resolves when its state is known. */

@@ -19,7 +19,7 @@ import type { IncidentView } from './contract.ts';
 import { detectIncidents } from './detect-incidents.ts';
 import { listIncidents } from './manage-incidents.ts';
 
-export type DetectionHarness = PeopleHarness & {
+type DetectionHarness = PeopleHarness & {
   /** A new user with a verified address and no password. */
   person(): Promise<{ readonly id: string; readonly email: string }>;
   /** A session of a user, without a cookie. */

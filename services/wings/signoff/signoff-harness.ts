@@ -17,7 +17,7 @@ type Person = UserCaller;
 export const ACT = 'keys.rotate';
 export const ARGUMENTS = { alg: 'ES256', reason: 'yearly', keep: [1, 2] };
 
-export type SignOffHarness = AgentHarness &
+type SignOffHarness = AgentHarness &
   HasStepUp &
   HasSignOffLimit &
   HasSecurityScore & {

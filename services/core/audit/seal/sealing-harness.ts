@@ -51,7 +51,7 @@ function rootOf(hashes: readonly Buffer[]): Buffer {
   return sha256(Buffer.of(1), rootOf(hashes.slice(0, split)), rootOf(hashes.slice(split)));
 }
 
-export type LogCheck = {
+type LogCheck = {
   readonly origin: string;
   readonly size: number;
   /** Ids of the sealed events of all logs, in order. */

@@ -16,7 +16,7 @@ import { type CheckedRefreshToken, checkRefreshToken } from './refresh-token-for
 
 type OpenTransaction = { client: pg.PoolClient; sql: Sql; end(how: 'COMMIT' | 'ROLLBACK'): Promise<void> };
 
-export type ContentionHarness = Pick<FamilyHarness, 'close'> & {
+type ContentionHarness = Pick<FamilyHarness, 'close'> & {
   readonly copy: FamilyCopy;
   /** A copy without grace. */
   readonly strict: FamilyCopy;

@@ -15,7 +15,7 @@ export const operator: Caller = {
   request: callerFrom('192.0.2.1').request,
 };
 
-export type FamilySessionHarness = FamilyHarness & {
+type FamilySessionHarness = FamilyHarness & {
   readonly copy: FamilyCopy;
   readonly transact: Transact;
   /** Creates a family of a new session, and of a new user unless one is given. */

@@ -27,7 +27,7 @@ const ISSUER = 'https://auth.example.test';
 export type Arrived = { readonly url: string; readonly headers: IncomingHttpHeaders; readonly body: string };
 type DetectionName = (typeof detections)[number]['name'];
 
-export type AlertsHarness = {
+type AlertsHarness = {
   readonly log: OwnLogHarness;
   readonly ports: SendAlertsPorts & HasAlertAddresses;
   /** Requests in the order of their arrival. */
