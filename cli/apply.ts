@@ -22,7 +22,7 @@ const signed = ({ added, removed }: { readonly added: readonly string[]; readonl
 ];
 
 /** The changes as lines: `+` is added, `-` is removed. */
-export function changeLines(
+function changeLines(
   application: string,
   { created, permissions, roles, scopes, signoff_policies: policies, users }: ApplicationChanges,
 ): string[] {

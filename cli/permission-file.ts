@@ -11,7 +11,7 @@ const PROBLEMS_SHOWN = 20;
 type Problem = { readonly at: string; readonly why: string };
 type Lines = { readonly name: string; readonly document: Document; readonly lines: LineCounter };
 
-export type PermissionFile = {
+type PermissionFile = {
   readonly declaration: Declaration;
   /** The error of these problems, each with its line in the file. */
   readonly refused: (problems: readonly Problem[]) => CommandError;

@@ -1,7 +1,7 @@
 import type { Marks, Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-export type FeedState = Marks & { readonly replaced: readonly string[] };
+type FeedState = Marks & { readonly replaced: readonly string[] };
 
 const feedStateRead = defineStatement(
   'restoreFeedStateRead',

@@ -14,7 +14,7 @@ import {
 } from './legacy-events.store.ts';
 import { findLegacyUser, readLegacySession } from './legacy-sessions.store.ts';
 
-export type ApplyPorts = Pick<Ports, 'transact' | 'clock'> & {
+type ApplyPorts = Pick<Ports, 'transact' | 'clock'> & {
   /** LEGACY_PROVIDER; null: the only one. */
   readonly legacyProvider: string | null;
 };

@@ -35,7 +35,7 @@ import {
 } from './validate-legacy-session.ts';
 
 export type ExchangePorts = SignInPorts & HasLegacyIssuer;
-export type ExchangeInput = LegacySession & {
+type ExchangeInput = LegacySession & {
   /** The Cookie header of the browser. */
   readonly cookie?: string | undefined;
 };

@@ -52,7 +52,7 @@ export const legacySessionPurge = definePurge({
 });
 
 /** `userId` is null if the user was deleted here. */
-export type LegacyUserRow = { readonly user_id: string | null; readonly ended_at: Date | null };
+type LegacyUserRow = { readonly user_id: string | null; readonly ended_at: Date | null };
 export const findLegacyUser = async (
   sql: Sql,
   legacyId: string,
@@ -67,7 +67,7 @@ export const linkLegacyUser = async (
   userId: string,
 ): Promise<boolean> => (await tx.query(legacyUserLink, [legacyId, provider, userId])).length > 0;
 
-export type LegacySessionRow = {
+type LegacySessionRow = {
   readonly user_id: string | null;
   readonly session_id: string | null;
   readonly is_ended: boolean;

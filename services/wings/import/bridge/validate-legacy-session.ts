@@ -114,7 +114,7 @@ export const isOlderThanEnd = (
   endedAt: Date | null,
 ): boolean => endedAt !== null && (authTime ?? 0) * 1_000 <= endedAt.getTime();
 
-export type LegacyVerdict =
+type LegacyVerdict =
   | { readonly valid: true; readonly session: VerifiedLegacySession }
   | { readonly valid: false; readonly code: string };
 

@@ -34,7 +34,7 @@ function plainOf(headers: WebhookHeaders): SignedText | null {
     : { id: null, timestamp, signatures: [Buffer.from(hex, 'hex')] };
 }
 
-export type WebhookRefusal = 'unsigned' | 'stale' | 'forged';
+type WebhookRefusal = 'unsigned' | 'stale' | 'forged';
 
 /**
  * Verifies the signature of a webhook and its age. Returns the id of the event that the signature covers; null in the

@@ -7,7 +7,7 @@ import { digestOfStatement } from '../run/statement.ts';
 import { certificateNoteText } from './certificate-note.ts';
 import { type ImportCertificate, importCertificate } from './certificate-shapes.ts';
 
-export type VerifiedCertificate = {
+type VerifiedCertificate = {
   readonly valid: boolean;
   /** What was altered, and how that shows. */
   readonly faults: readonly { readonly item: string; readonly why: string }[];

@@ -241,7 +241,7 @@ export async function readAccountOwners(
   return new Map(rows.map((row) => [accountKey(row), row.user_id]));
 }
 
-export type UserRowIn = {
+type UserRowIn = {
   readonly id: string;
   readonly email: string;
   readonly name: string | null;

@@ -157,7 +157,7 @@ export const readImportsPage = (sql: Sql, after: readonly string[] | undefined, 
 export const lockImport = (tx: Sql, id: string): Promise<ImportRow | undefined> =>
   first(tx.query<ImportRow>(importLock, [id]));
 
-export type NewImport = Pick<ImportRow, 'id' | 'kind' | 'source_sha256' | 'map_sha256' | 'source_bytes' | 'state'> &
+type NewImport = Pick<ImportRow, 'id' | 'kind' | 'source_sha256' | 'map_sha256' | 'source_bytes' | 'state'> &
   Pick<ImportRow, 'actor_kind' | 'actor_id' | 'reason'> & { readonly map: object };
 
 /** Undefined if a run of this file is open. */
@@ -192,7 +192,7 @@ export const countsOfRow = (row: ImportRow): Omit<ImportCounts, 'factors_lost'> 
 export type ImportSums = Readonly<Record<'hash_formats' | 'reject_reasons' | 'notices', ImportRow['hash_formats']>>;
 
 /** The counts of a batch, and the sums of the whole run with it. */
-export type ImportStep = ImportCounts &
+type ImportStep = ImportCounts &
   ImportSums & {
     readonly position: number;
     readonly bytes: number;
@@ -258,7 +258,7 @@ type ImportTotals = Readonly<Record<'new' | 'changed' | 'same' | 'rejected' | 'b
 export const readImportTotals = async (sql: Sql): Promise<ImportTotals> =>
   (await sql.query<ImportTotals>(totalsRead))[0] as ImportTotals;
 
-export type LegacyCount = {
+type LegacyCount = {
   readonly provider: string;
   readonly users: number;
   readonly lazy: number;

@@ -29,7 +29,7 @@ const importsOfKinds = defineStatement(
    FROM imports GROUP BY kind`,
 );
 
-export type BridgedRow = { readonly provider: string; readonly sessions: number; readonly last_at: string };
+type BridgedRow = { readonly provider: string; readonly sessions: number; readonly last_at: string };
 /** @param provider the system of the bridge; null: of all */
 export const countBridged = (sql: Sql, since: Date, provider: string | null): Promise<BridgedRow[]> =>
   sql.query<BridgedRow>(bridgedCount, [since, provider]);

@@ -44,7 +44,7 @@ export function usersAfter(before: Hash, records: readonly BatchRecord[]): Hash 
   return users;
 }
 
-export type BatchReader = {
+type BatchReader = {
   readonly batches: AsyncIterable<Batch>;
   /** SHA-256, hex, over the digests of the users and the rejected records that were read, in their order. */
   usersSha256(): string;

@@ -21,7 +21,7 @@ type BackupPorts = {
 /** How far a backup or a restore is. */
 export type Progress = { readonly table: string; readonly rows: number; readonly bytes: number };
 
-export type BackupInput = {
+type BackupInput = {
   /** Every table of the product. */
   readonly tables: readonly string[];
   /** 32 bytes. */

@@ -51,12 +51,12 @@ const feedFaultsRead = defineStatement(
      (SELECT count(*) FROM revocations r JOIN oauth_clients c ON r.kind = 'client' AND c."clientId" = r.value WHERE r.token_epoch > c."tokenEpoch") AS clients`,
 );
 
-export type Guard = {
+type Guard = {
   readonly kind: 'constraint_not_validated' | 'trigger_disabled' | 'index_invalid';
   readonly table: string;
   readonly name: string;
 };
-export type FeedFaults = {
+type FeedFaults = {
   readonly unnumbered: number;
   readonly ahead: number;
   readonly users: number;

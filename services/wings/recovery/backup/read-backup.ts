@@ -4,7 +4,7 @@ import type { BackupFoot, BackupHead, TableHead } from './backup-shapes.ts';
 import { openBackup } from './seal-backup.ts';
 import { createTableDigest } from './table-digest.ts';
 
-export type OpenedBackup = {
+type OpenedBackup = {
   readonly head: BackupHead;
   /**
    * Passes the tables in their order to `onTable`, which must read their rows to the end. Counts and digests of the rows

@@ -23,7 +23,7 @@ import { createTableDigest } from './table-digest.ts';
 
 type RestoreBackupPorts = Pick<Ports, 'vault' | 'random' | 'marks'> & HasLogMark & { readonly target: RestoreTarget };
 
-export type RestoreInput = {
+type RestoreInput = {
   readonly key: Uint8Array;
   readonly sealed: AsyncIterable<Uint8Array>;
   /** Migrations of this version. */

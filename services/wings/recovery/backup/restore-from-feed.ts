@@ -14,13 +14,13 @@ import { type FeedProof, type KeptSegment, openSegment, proofOf } from './feed-s
 
 type FeedPorts = Pick<Ports, 'sql' | 'transact' | 'vault' | 'random' | 'marks'> & HasKeyRing & HasKeysChanged;
 
-export type FeedPlan = FeedProof & {
+type FeedPlan = FeedProof & {
   /** Epoch of the database. */
   readonly from: number;
   readonly segments: number;
 };
 
-export type RestoredFeed = Omit<FeedPlan, 'entries'> &
+type RestoredFeed = Omit<FeedPlan, 'entries'> &
   FeedEffects & { readonly keysCompromised: readonly string[]; readonly incarnation: string };
 
 /**

@@ -8,7 +8,7 @@ const NEWLINE = 0x0a;
 /** Number of rows of a table, and a digest that does not depend on their order. */
 type TableSum = { readonly rows: number; readonly digest: string };
 
-export type TableDigest = {
+type TableDigest = {
   /** Takes one row of COPY's text format, with its newline. */
   addRow(row: Buffer): void;
   /** Takes the next bytes of COPY's text format; rows may be cut anywhere. */
