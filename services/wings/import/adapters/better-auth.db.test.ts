@@ -1,20 +1,19 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { matchingStep } from '#services/core/identity/factors/totp.ts';
 import { type BetterAuthRows, betterAuthRows } from '#services/core/identity/sessions/better-auth-rows-harness.ts';
 import { verifyPassword } from '#services/platform/hasher/schemes.ts';
-import { type ImportHarness, openImportHarness } from '../run/import-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openImportHarness } from '../run/import-harness.ts';
 
 /** Rows of the real library, which writes them to memory. */
 const SECRET = 'the secret of the other installation';
 const PASSWORD = 'correct horse battery staple';
-let harness: ImportHarness;
+const harness = opened(openImportHarness);
 let rows: BetterAuthRows;
 
 beforeAll(async () => {
-  harness = await openImportHarness();
   rows = await betterAuthRows(SECRET, PASSWORD, ['ada@example.com', 'bob@example.com']);
 });
-afterAll(() => harness?.close());
 
 const dump = (): string => JSON.stringify(rows.tables);
 const lines = (): string =>

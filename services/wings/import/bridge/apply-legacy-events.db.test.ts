@@ -1,8 +1,9 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
 import { callerAt, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { applyLegacyEvents } from './apply-legacy-events.ts';
 import type { LegacyIssuer } from './legacy-issuer.ts';
 import { legacySessionId } from './legacy-token.ts';
@@ -10,18 +11,16 @@ import { receiveLegacyWebhook, type WebhookPorts } from './receive-legacy-webhoo
 
 const ISSUER = 'https://old.example';
 const KEY = randomBytes(32);
-let harness: PeopledHarness;
+const harness = opened(openPeopledHarness);
 let ports: WebhookPorts;
 let woken = 0;
 const countWake = (): void => {
   woken += 1;
 };
 beforeAll(async () => {
-  harness = await openPeopledHarness();
   const legacyIssuer = { issuer: ISSUER } as LegacyIssuer;
   ports = { ...harness.deps, legacyIssuer, legacyWebhook: { key: KEY, wake: countWake } };
 });
-afterAll(() => harness?.close());
 
 type Sent = {
   readonly id?: string;

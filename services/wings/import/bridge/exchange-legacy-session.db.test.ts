@@ -1,23 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { SignInAnswer } from '#services/core/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
 import { disablePasswordSignIn } from '#services/core/identity/sign-in/sign-in-guard.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { type ExchangePorts, exchangeLegacySession, showLegacyAccount } from './exchange-legacy-session.ts';
 import { createLegacyIssuer } from './legacy-issuer.ts';
 import { legacySessionId } from './legacy-token.ts';
 
-let harness: PeopledHarness;
-let provider: LegacyProvider;
+const provider = opened(startLegacyProvider);
+const harness = opened(openPeopledHarness);
 let ports: ExchangePorts;
 
 const issuerOf = (env: Readonly<Record<string, string>> = {}, clock = harness.deps.clock) =>
@@ -28,13 +29,7 @@ const issuerOf = (env: Readonly<Record<string, string>> = {}, clock = harness.de
   );
 
 beforeAll(async () => {
-  provider = await startLegacyProvider();
-  harness = await openPeopledHarness();
   ports = { ...harness.deps, legacyIssuer: issuerOf() };
-});
-afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
 });
 
 let networks = 0;

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { LegacyBridge } from '#services/core/tokens/verify/legacy-bridge-port.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createLegacyBridge, type LegacyBridgePorts } from './legacy-bridge.ts';
 import { createLegacyIssuer } from './legacy-issuer.ts';
 import { legacySessionId } from './legacy-token.ts';
 
-let harness: PeopledHarness;
-let provider: LegacyProvider;
+const provider = opened(startLegacyProvider);
+const harness = opened(openPeopledHarness);
 let bridge: LegacyBridge;
 let statements = 0;
 let aheadMs = 0;
@@ -39,13 +40,7 @@ function portsOf(env: Readonly<Record<string, string>> = { LEGACY_BRIDGE_UNTIL: 
 }
 
 beforeAll(async () => {
-  provider = await startLegacyProvider();
-  harness = await openPeopledHarness();
   bridge = createLegacyBridge(portsOf()) as LegacyBridge;
-});
-afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
 });
 
 async function imported() {

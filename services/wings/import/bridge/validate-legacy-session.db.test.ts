@@ -1,23 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { decodeProtectedHeader, SignJWT, UnsecuredJWT } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
-import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { openPeopleHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createLegacyIssuer } from './legacy-issuer.ts';
 import { type LegacyTokenPorts, validateLegacySession } from './validate-legacy-session.ts';
 
-let harness: PeopleHarness;
-let provider: LegacyProvider;
-beforeAll(async () => {
-  provider = await startLegacyProvider();
-  harness = await openPeopleHarness();
-});
-afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
-});
+const provider = opened(startLegacyProvider);
+const harness = opened(openPeopleHarness);
 
 let aheadMs = 0;
 const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs };

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { ndjsonAdapter } from '../adapters/generic.ts';
 import { importMap } from '../import-shapes.ts';
 import {
@@ -12,7 +13,7 @@ import {
   syncLegacyProviderData,
 } from './import-one.ts';
 
-let harness: PeopledHarness;
+const harness = opened(openPeopledHarness);
 let ports: ImportOnePorts;
 const there = new Map<string, object>();
 const system: LegacySystem = {
@@ -25,11 +26,9 @@ const system: LegacySystem = {
   },
 };
 beforeAll(async () => {
-  harness = await openPeopledHarness();
   const factorSeal = createFactorSeal('a secret of the tests, 32 characters long');
   ports = { ...harness.deps, factorSeal, relyingPartyId: 'auth.example.com' };
 });
-afterAll(() => harness?.close());
 
 const migrate = (id: string) => migrateFromLegacyProvider(ports, system, id, testCaller);
 

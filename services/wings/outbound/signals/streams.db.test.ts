@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { readEvent } from '#services/core/audit/read/read-event.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import type { ClientCaller } from '#services/core/authority/callers.ts';
@@ -13,6 +13,7 @@ import {
 } from '#services/core/identity/audit-events.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { listSignalStreams, setSignalStreamStatus, verifySignalStream } from './administer-streams.ts';
 import {
   addStreamSubject,
@@ -29,14 +30,10 @@ import {
 import { createPollWaits } from './poll-waits.ts';
 import { CAEP_EVENTS, VERIFICATION } from './signal-shapes.ts';
 import { POLL, PUSH } from './streams-contract.ts';
-import { caller, ISSUER, lasting, openStreamsHarness, other, type StreamsHarness, typesOf } from './streams-harness.ts';
+import { caller, ISSUER, lasting, openStreamsHarness, other, typesOf } from './streams-harness.ts';
 
-let harness: StreamsHarness;
-beforeAll(async () => {
-  harness = await openStreamsHarness();
-});
+const harness = opened(openStreamsHarness);
 beforeEach(() => harness.reset());
-afterAll(() => harness?.close());
 
 describe('a polled stream', () => {
   test('gives events in the order of the log until they are acknowledged', async () => {

@@ -4,9 +4,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { agentCaller, clientCaller, createPatientPool, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf, outcomeOfCall } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { openPhiHarness, type PhiHarness, stepUpOf } from '../phi-harness.ts';
+import { openPhiHarness, stepUpOf } from '../phi-harness.ts';
 import type { PhiEnvelope } from '../phi-shapes.ts';
 import { openBreakGlass } from './break-glass.ts';
 import { decideAccess } from './decide-access.ts';
@@ -21,13 +22,12 @@ const RISKY = [
   ['is deleted', 'DELETE FROM users WHERE id = $1'],
 ] as const;
 
-let harness: PhiHarness;
+const harness = opened(() => openPhiHarness());
 let pool: pg.Pool;
 let treatment: PhiEnvelope;
 let payment: PhiEnvelope;
 let high: PhiEnvelope;
 beforeAll(async () => {
-  harness = await openPhiHarness();
   pool = createPatientPool({ url: harness.ports.databaseUrl, connections: 4, applicationName: 'test' });
   const policy = { role: 'operator', purpose: 'treatment', fields: ['name'], reason: 'test' } as const;
   await setFieldPolicy(harness.ports, policy, testCaller);
@@ -35,10 +35,7 @@ beforeAll(async () => {
   payment = await harness.encrypt(RECORD, { purpose: 'payment' });
   high = await harness.encrypt(RECORD, { level: 'high' });
 });
-afterAll(async () => {
-  await pool?.end();
-  await harness?.close();
-});
+afterAll(() => pool?.end());
 
 type Agent = { readonly agentId: string; readonly ownerId: string; readonly callers: Record<string, Caller> };
 
