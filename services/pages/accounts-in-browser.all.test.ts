@@ -1,15 +1,11 @@
 // About: services/pages/ services/core/identity/accounts/
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail, signUp } from '#tools/testing/flows/flows.ts';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
-import {
-  type BrowserHarness,
-  expectReadable,
-  openBrowserHarness,
-  PAGES_ORIGIN,
-} from '#tools/testing/harness/browser.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { button, heading, newAuthorization, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
 
 const PASSWORD = 'seven quiet rivers of tin';
@@ -23,16 +19,8 @@ async function signUpOn(page: Page, email: string): Promise<void> {
 const RIGHT_TO_LEFT = 'שלום <b>עולם</b>';
 
 describe('a user without an account or a password', () => {
-  let harness: BrowserHarness;
-  let mails: MailFolder;
-  beforeAll(async () => {
-    harness = await openBrowserHarness();
-    mails = await openMailFolder(harness.api.workerPorts);
-  });
-  afterAll(async () => {
-    await mails?.close();
-    await harness?.close();
-  });
+  const harness = opened(openBrowserHarness);
+  const mails = opened(() => openMailFolder(harness.api.workerPorts));
 
   test('comes from an application, creates an account, and the application gets its code', async () => {
     const redirectUri = `${harness.site}/callback`;
@@ -234,16 +222,8 @@ describe('a user without an account or a password', () => {
 });
 
 describe('where addresses must be confirmed first', () => {
-  let harness: BrowserHarness;
-  let mails: MailFolder;
-  beforeAll(async () => {
-    harness = await openBrowserHarness({ REQUIRE_EMAIL_VERIFICATION: 'true' });
-    mails = await openMailFolder(harness.api.workerPorts);
-  });
-  afterAll(async () => {
-    await mails?.close();
-    await harness?.close();
-  });
+  const harness = opened(() => openBrowserHarness({ REQUIRE_EMAIL_VERIFICATION: 'true' }));
+  const mails = opened(() => openMailFolder(harness.api.workerPorts));
 
   test('a sign-up continues by mail: another mail on request, then the password, then the sign-in', async () => {
     const { page, complaints, context } = await harness.visit();

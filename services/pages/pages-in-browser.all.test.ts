@@ -1,21 +1,16 @@
 // About: services/pages/
 import * as oauth from 'oauth4webapi';
 import type { Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { disablePasswordSignIn } from '#services/core/identity/sign-in/sign-in-guard.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
-import {
-  type BrowserHarness,
-  expectReadable,
-  openBrowserHarness,
-  PAGES_ORIGIN,
-  type Visit,
-} from '#tools/testing/harness/browser.ts';
+import { expectReadable, openBrowserHarness, PAGES_ORIGIN, type Visit } from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { COME_BACK_SCRIPT } from './page-script.ts';
 import {
   addAuthenticator,
@@ -38,18 +33,16 @@ const SCOPES = ['openid', 'email', 'offline_access', 'tasks:read'];
 /** A client name that imitates another client or tries to run a script. */
 const HOSTILE_NAME = `Tasks</strong><img src=x onerror=alert(1)><script>alert(2)</script>"'&amp;`;
 
-let harness: BrowserHarness;
+const harness = opened(openBrowserHarness);
 let user: TestUser;
 let client: oauth.Client;
 let redirectUri: string;
 
 beforeAll(async () => {
-  harness = await openBrowserHarness();
   user = await signUp({ api: harness.api.url });
   redirectUri = `${harness.site}/callback`;
   client = await newPagesClient(harness.api, HOSTILE_NAME, redirectUri, SCOPES);
 });
-afterAll(() => harness?.close());
 
 const discover = () => discoverIssuer(harness.api);
 const authorization = () => newAuthorization(harness.api, client, redirectUri, SCOPES);
