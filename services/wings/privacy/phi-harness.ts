@@ -1,9 +1,9 @@
 // For tests only: encryption of health data on a database of its own.
-
 import type { Caller } from '#services/core/ports.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { decryptPhi } from './decrypt-phi.ts';
 import { type EncryptPhiInput, encryptPhi } from './encrypt-phi.ts';
 import type { PhiEnvelope, PhiPurpose } from './phi-shapes.ts';
@@ -52,6 +52,14 @@ export const phiCopyOf = (ports: TestPorts) => {
       (await decryptPhi(own, { purpose, encrypted }, caller)).data,
   };
 };
+
+/** The harness that the tests of a file share, and its ports. */
+export function openedPhi(): Pick<PhiHarness, 'ports'> & { readonly harness: PhiHarness } {
+  const harness = opened(openPhiHarness);
+  // The harness ends them, once.
+  const ports = opened(async () => ({ ...harness.ports, end: async () => {} }));
+  return { harness, ports };
+}
 
 export async function openPhiHarness(): Promise<PhiHarness> {
   const ports = await openTestPorts();

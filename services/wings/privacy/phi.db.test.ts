@@ -1,15 +1,10 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { rewrapSealedValues } from '#services/core/keys/secrets/rewrap-sealed-values.ts';
 import { clientCaller, createTestPorts, userCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
-import { openPhiHarness, type PhiHarness, phiCopyOf } from './phi-harness.ts';
+import { openedPhi, phiCopyOf } from './phi-harness.ts';
 import { shredPhi } from './shred-phi.ts';
 
-const harness = opened(() => openPhiHarness());
-let ports: PhiHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const { harness, ports } = openedPhi();
 beforeEach(() => ports.raw('TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox'));
 
 const nurse = userCaller('nurse-1', { roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) });

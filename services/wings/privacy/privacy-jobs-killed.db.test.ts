@@ -1,7 +1,6 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import {
   processPrivacyRequests,
@@ -9,14 +8,10 @@ import {
   readPrivacyRequest,
   requestPrivacyJob,
 } from './access/privacy-requests.ts';
-import { openPhiHarness, type PhiHarness, stepUpOf } from './phi-harness.ts';
+import { openedPhi, stepUpOf } from './phi-harness.ts';
 import { implementDataRetentionPolicies, readRun, requestRetentionRun } from './retention/retention.ts';
 
-const harness = opened(() => openPhiHarness());
-let ports: PhiHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const { harness, ports } = openedPhi();
 
 const system = testCaller as typeof testCaller & { readonly kind: 'system' };
 const signal = new AbortController().signal;

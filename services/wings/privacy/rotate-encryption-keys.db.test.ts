@@ -1,17 +1,12 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
-import { openPhiHarness, type PhiHarness, phiCopyOf } from './phi-harness.ts';
+import { openedPhi, phiCopyOf } from './phi-harness.ts';
 import type { PhiEnvelope } from './phi-shapes.ts';
 import { listPhiKeys, readPhiRotation } from './rotate-encryption-keys.ts';
 import { shredPhi } from './shred-phi.ts';
 
-const harness = opened(() => openPhiHarness());
-let ports: PhiHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const { harness, ports } = openedPhi();
 beforeEach(() => ports.raw('TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox'));
 
 /** One value for each of several subjects. */

@@ -1,9 +1,8 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
-import { openPhiHarness, type PhiHarness, stepUpOf } from '../phi-harness.ts';
+import { openedPhi, stepUpOf } from '../phi-harness.ts';
 import { shredPhi } from '../shred-phi.ts';
 import { listBreakGlass, openBreakGlass, reviewBreakGlass } from './break-glass.ts';
 import { validateDataAccessRequest } from './decide-access.ts';
@@ -13,11 +12,7 @@ import { logPhiAccess } from './log-phi-access.ts';
 import { processPrivacyRequests, readExport, readPrivacyRequest, requestPrivacyJob } from './privacy-requests.ts';
 import { addRestriction, endRestriction, listRestrictions } from './restrictions.ts';
 
-const harness = opened(() => openPhiHarness());
-let ports: PhiHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const { harness, ports } = openedPhi();
 beforeEach(async () => {
   await ports.raw(
     'TRUNCATE phi_requests, phi_disclosures, phi_break_glass, phi_restrictions, phi_rotations, phi_data_keys, phi_keys, audit_outbox',

@@ -1,16 +1,11 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
 import { openBreakGlass } from '../access/break-glass.ts';
 import { setFieldPolicy } from '../access/field-policies.ts';
-import { openPhiHarness, type PhiHarness } from '../phi-harness.ts';
+import { openedPhi } from '../phi-harness.ts';
 import { listConsents, manageConsentWithdrawal, recordUserConsent, validateUserConsent } from './user-consent.ts';
 
-const harness = opened(() => openPhiHarness());
-let ports: PhiHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const { harness, ports } = openedPhi();
 beforeEach(() =>
   ports.raw('TRUNCATE phi_consents, phi_break_glass, phi_data_keys, phi_rotations, phi_keys, audit_outbox'),
 );

@@ -1,9 +1,8 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
 import { requestPrivacyJob } from '../access/privacy-requests.ts';
-import { openPhiHarness, type PhiHarness } from '../phi-harness.ts';
+import { openedPhi } from '../phi-harness.ts';
 import { shredPhi } from '../shred-phi.ts';
 import { endHold, listHolds, placeHold } from './legal-holds.ts';
 import {
@@ -15,11 +14,7 @@ import {
 } from './retention.ts';
 import { RETENTION_KINDS, type RetentionKind } from './retention-shapes.ts';
 
-const harness = opened(() => openPhiHarness());
-let ports: PhiHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const { harness, ports } = openedPhi();
 beforeEach(async () => {
   await ports.raw(
     `TRUNCATE retention_runs, legal_holds, phi_consents, phi_requests, phi_disclosures, phi_break_glass, phi_restrictions,
