@@ -1,17 +1,14 @@
-import { beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { declareApplication } from '#services/core/access/manage-applications.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { requestSignOff } from './request-signoff.ts';
-import { ARGUMENTS, type Asking, openSignOffHarness } from './signoff-harness.ts';
+import { ARGUMENTS, openSignOffHarness } from './signoff-harness.ts';
 
-const harness = opened(() => openSignOffHarness());
-let agent: Asking;
-beforeAll(async () => {
-  ({ agent } = await harness.newAsking());
-});
+const harness = opened(openSignOffHarness);
+const agent = opened(async () => (await harness.newAsking()).agent);
 
 const LOW = { roles: ['qa' as const, 'architect' as const, 'tech_lead' as const], lifetime_minutes: 60, arguments: [] };
 const policy = (act: string, quorum: number) => ({

@@ -1,4 +1,4 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { declareApplication } from '#services/core/access/manage-applications.ts';
 import type { SignOffPolicy } from '#services/core/access/signoff-policy-shapes.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
@@ -8,13 +8,10 @@ import { killAgent } from '../agents/manage-agents.ts';
 import type { SignOffView } from './contract.ts';
 import type { SignOffRequest } from './request-signoff.ts';
 import { runSignedOff } from './run-signoff.ts';
-import { ARGUMENTS, type Asking, openSignOffHarness } from './signoff-harness.ts';
+import { ARGUMENTS, openSignOffHarness } from './signoff-harness.ts';
 
-const harness = opened(() => openSignOffHarness());
-let agent: Asking;
-beforeAll(async () => {
-  ({ agent } = await harness.newAsking());
-});
+const harness = opened(openSignOffHarness);
+const agent = opened(async () => (await harness.newAsking()).agent);
 
 const DEPLOY: SignOffPolicy = {
   act: 'release.*',
