@@ -1,12 +1,10 @@
-import { hashSync } from '@node-rs/bcrypt';
 import { expect, test } from 'vitest';
 import { opened } from '#tools/testing/opened.ts';
-import { openImportHarness } from '../run/import-harness.ts';
+import { HASH, openImportHarness } from '../run/import-harness.ts';
 import { plainDocument } from './mongo.ts';
 
 const harness = opened(openImportHarness);
 
-const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 const MAP = {
   columns: { email: 'profile.email', password_hash: 'services.password.bcrypt', 'metadata.visits': 'visits' },
 };

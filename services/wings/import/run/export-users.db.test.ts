@@ -1,10 +1,9 @@
-import { hashSync } from '@node-rs/bcrypt';
 import { afterAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { UserFileFormat } from '../adapters/generic.ts';
 import { importMap } from '../import-shapes.ts';
 import { exportUsers } from './export-users.ts';
-import { type ImportHarness, openImportHarness, RP_ID } from './import-harness.ts';
+import { HASH, type ImportHarness, openImportHarness, RP_ID } from './import-harness.ts';
 
 const harnesses: ImportHarness[] = [];
 const opened = async (): Promise<ImportHarness> => {
@@ -14,7 +13,6 @@ const opened = async (): Promise<ImportHarness> => {
 };
 afterAll(() => Promise.all(harnesses.map((each) => each.close())));
 
-const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 const ROLES = { roles: { boss: 'auditor' } };
 
 const FIXTURES: Readonly<Record<UserFileFormat, string>> = {

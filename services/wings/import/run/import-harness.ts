@@ -1,5 +1,6 @@
 // For tests only: imports a text on a database of its own.
 import { createHash, randomBytes } from 'node:crypto';
+import { hashSync } from '@node-rs/bcrypt';
 import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
@@ -11,6 +12,14 @@ import { type ImportInput, type ImportPorts, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
 export const RP_ID = 'auth.example.com';
+export const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
+export const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });
+/** Users as lines, given one by one or as a list. */
+export const ndjson = (...users: readonly object[]): string =>
+  users
+    .flat()
+    .map((user) => `${JSON.stringify(user)}\n`)
+    .join('');
 const AUTH_SECRET = 'a secret of the tests, 32 characters long';
 
 type Imported = ImportRow & { readonly rejects: readonly RejectView[] };

@@ -1,24 +1,19 @@
-import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { isAppError } from '#services/platform/define/error.ts';
 import { createPatientPool, createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { dieOfPool, type KillPoint } from '#tools/testing/processes/kill-points.ts';
 import { inPatience, sessionsEnded } from '#tools/testing/processes/killable.ts';
 import { ndjsonAdapter } from '../adapters/generic.ts';
 import { importMap } from '../import-shapes.ts';
 import { sha256Of } from './check-user.ts';
-import { type ImportHarness, openImportHarness } from './import-harness.ts';
+import { HASH, type ImportHarness, openImportHarness } from './import-harness.ts';
 import { type ImportPorts, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
-let raced: ImportHarness;
-let clean: ImportHarness;
-beforeAll(async () => {
-  [raced, clean] = await Promise.all([openImportHarness(), openImportHarness()]);
-});
-afterAll(() => Promise.all([raced?.close(), clean?.close()]));
+const raced = opened(openImportHarness);
+const clean = opened(openImportHarness);
 
-const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 /** Ids as their source writes them; two of them are one number, and no two users may become one. */
 const IDS = [
   ...['9007199254740993', '"9007199254740993"', '9007199254740992', '9.007199254740993e15', '-0', '0', '"-0"'],

@@ -1,31 +1,23 @@
-import { hashSync } from '@node-rs/bcrypt';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createPatientPool, createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type Held, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { dieOfPool, type KillPoint } from '#tools/testing/processes/kill-points.ts';
 import { inPatience, sessionsEnded } from '#tools/testing/processes/killable.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
 import { sha256Of } from './check-user.ts';
-import { type ImportHarness, openImportHarness, RP_ID } from './import-harness.ts';
+import { HASH, ndjson, OTHER_HASH, openImportHarness, RP_ID } from './import-harness.ts';
 import { type ImportPorts, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
-let harness: ImportHarness;
+const harness = opened(openImportHarness);
 let pool: pg.Pool;
 beforeAll(async () => {
-  harness = await openImportHarness();
   pool = new pg.Pool({ connectionString: harness.ports.databaseUrl });
 });
-afterAll(async () => {
-  await pool?.end();
-  await harness?.close();
-});
-
-const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
-const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });
-const ndjson = (people: readonly object[]): string => people.map((one) => `${JSON.stringify(one)}\n`).join('');
+afterAll(() => pool?.end());
 
 describe('cut off from the database', () => {
   const ROLES = { roles: { boss: 'auditor' } };

@@ -1,16 +1,12 @@
-import { hashSync } from '@node-rs/bcrypt';
 import { describe, expect, test } from 'vitest';
 import { opened } from '#tools/testing/opened.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
-import { openImportHarness } from './import-harness.ts';
+import { HASH, ndjson, OTHER_HASH, openImportHarness } from './import-harness.ts';
 import { rehearseImport } from './run-import.ts';
 
 const harness = opened(openImportHarness);
 
-const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
-const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });
-const ndjson = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 let made = 0;
 const email = (): string => {
   made += 1;

@@ -1,11 +1,10 @@
-import { hashSync } from '@node-rs/bcrypt';
 import { describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import { importMap } from '../import-shapes.ts';
-import { openImportHarness, RP_ID } from './import-harness.ts';
+import { HASH, ndjson, OTHER_HASH, openImportHarness, RP_ID } from './import-harness.ts';
 import { readImport } from './read-imports.ts';
 import { readMoves } from './read-move.ts';
 import { rehearseImport, runImport } from './run-import.ts';
@@ -13,8 +12,6 @@ import { startImport } from './start-import.ts';
 
 const harness = opened(openImportHarness);
 
-const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
-const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });
 let made = 0;
 /** A record of its own; members that are given take the place of these. */
 const person = (members: object = {}): Record<string, unknown> => {
@@ -27,7 +24,6 @@ const person = (members: object = {}): Record<string, unknown> => {
     ...members,
   };
 };
-const ndjson = (...people: readonly object[]): string => people.map((one) => `${JSON.stringify(one)}\n`).join('');
 const userOf = async (legacyId: unknown) =>
   (
     await harness.rows(
