@@ -1,31 +1,25 @@
 // About: services/pages/
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import * as english from '#services/core/identity/mail/letters.ts';
 import * as german from '#services/core/identity/mail/letters-german.ts';
 import { renderMail } from '#services/core/identity/mail/render-mail.ts';
 import { DEFAULT_BRAND } from '#services/platform/html/brand.ts';
 import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
-import {
-  type BrowserHarness,
-  expectReadable,
-  openBrowserHarness,
-  PAGES_ORIGIN,
-} from '#tools/testing/harness/browser.ts';
+import { expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { button, heading, newAuthorization, newPagesClient, seen, signInOn, textOf } from './pages-harness.ts';
 
-let harness: BrowserHarness;
-beforeAll(async () => {
-  harness = await openBrowserHarness({
+const harness = opened(() =>
+  openBrowserHarness({
     BRAND_NAME: 'شركة المثال',
     BRAND_COLOR: '#ffcc00',
     BRAND_TERMS_URL: 'https://example.com/terms',
     BRAND_PRIVACY_URL: 'https://example.com/privacy',
-  });
-});
-afterAll(() => harness?.close());
+  }),
+);
 
 test('every page has the look of the brand and can be read, whatever its colour and the direction of its name', async () => {
   const { page, complaints, context } = await harness.visit();

@@ -1,30 +1,18 @@
 // About: services/pages/ services/core/identity/social/
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
-import {
-  type BrowserHarness,
-  expectReadable,
-  openBrowserHarness,
-  PAGES_ORIGIN,
-  type Visit,
-} from '#tools/testing/harness/browser.ts';
+import { expect, test } from 'vitest';
+import { startOidcProvider } from '#tools/testing/fakes/oidc-provider.ts';
+import { expectReadable, openBrowserHarness, PAGES_ORIGIN, type Visit } from '#tools/testing/harness/browser.ts';
 import { providerAccount } from '#tools/testing/harness/social.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { button, heading, newAuthorization, newPagesClient, userInfoOf } from './pages-harness.ts';
 
 const SCOPES = ['openid', 'email'];
 
-let provider: TestProvider;
-let harness: BrowserHarness;
-
-beforeAll(async () => {
-  provider = await startOidcProvider([`${PAGES_ORIGIN}/api/auth/callback/company`]);
+const provider = opened(() => startOidcProvider([`${PAGES_ORIGIN}/api/auth/callback/company`]));
+const harness = opened(() => {
   const { issuer, clientId, clientSecret } = provider;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
-  harness = await openBrowserHarness({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
-});
-afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
+  return openBrowserHarness({ SOCIAL_PROVIDERS: JSON.stringify({ company }) });
 });
 
 /** Makes the provider ask nothing: every visitor is signed in as this account. */
