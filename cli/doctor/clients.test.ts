@@ -28,16 +28,16 @@ test('names clients of the profile fapi2 whose tokens are signed with RS256, bes
   });
 });
 
-const bothSet = { isForwarded: true, hasAuthorities: true };
+const both = { isForwarded: true, hasAuthorities: true };
 
 test('passes without clients that authenticate by certificate, and with them while both settings are there', () => {
   const none = { by_name: 0, by_certificate: 0 };
   expect(certificatesResult(none, { isForwarded: false, hasAuthorities: false }).result).toBe('pass');
-  expect(certificatesResult({ by_name: 1, by_certificate: 2 }, bothSet)).toEqual({
+  expect(certificatesResult({ by_name: 1, by_certificate: 2 }, both)).toEqual({
     result: 'pass',
     evidence: '3 clients authenticate by certificate',
   });
-  expect(certificatesResult({ by_name: 0, by_certificate: 2 }, { ...bothSet, hasAuthorities: false }).result).toBe('pass');
+  expect(certificatesResult({ by_name: 0, by_certificate: 2 }, { ...both, hasAuthorities: false }).result).toBe('pass');
 });
 
 test('warns of clients that cannot authenticate, and names the setting that is missing', () => {
@@ -47,7 +47,7 @@ test('warns of clients that cannot authenticate, and names the setting that is m
     evidence: expect.stringContaining('3 clients'),
     fix: expect.stringContaining('CLIENT_CERT_HEADER'),
   });
-  expect(certificatesResult(facts, { ...bothSet, hasAuthorities: false })).toMatchObject({
+  expect(certificatesResult(facts, { ...both, hasAuthorities: false })).toMatchObject({
     result: 'warn',
     evidence: expect.stringContaining('1 clients use tls_client_auth'),
     fix: expect.stringContaining('CLIENT_CERT_CA_FILE'),
