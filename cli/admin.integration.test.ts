@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
@@ -12,15 +13,13 @@ import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
 const reason = ['--reason', 'because of the test'];
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' }));
 let ports: CliHarness['ports'];
 beforeAll(async () => {
-  harness = await openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' });
   ({ ports } = harness);
   const { keys, tokens } = loadConfig({ JWT_ADDITIONAL_ALGORITHMS: 'EdDSA' });
   await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
 });
-afterAll(() => harness?.close());
 
 const sallyport = (...args: readonly string[]) => harness.sallyport(args);
 const json = (...args: readonly string[]) => harness.json([...args, '--yes']);

@@ -1,14 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness());
 let ports: CliHarness['ports'];
 beforeAll(async () => {
-  harness = await openCliHarness();
   ({ ports } = harness);
   await ports.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
 });
-afterAll(() => harness?.close());
 
 const sallyport = (...args: string[]) => harness.sallyport(['api-keys', ...args]);
 const json = (...args: string[]) => harness.json(['api-keys', ...args]);

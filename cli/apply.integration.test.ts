@@ -1,16 +1,13 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness());
 const folder = testFolder();
 const file = join(folder, 'permissions.yaml');
-beforeAll(async () => {
-  harness = await openCliHarness();
-});
-afterAll(() => harness?.close());
 
 const because = ['--reason', 'test'];
 async function apply(text: string, ...args: string[]) {

@@ -1,23 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { defineStatement } from '../services/platform/define/statement.ts';
 import { startCli } from '../tools/testing/processes/run-cli.ts';
 import { backedUpTables } from './backup.ts';
-import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
+import { KEK, openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness());
 let keyFile: string;
 beforeAll(async () => {
-  harness = await openCliHarness();
   keyFile = join(harness.dataDir, 'backup.key');
   await writeFile(keyFile, randomBytes(32));
   await harness.ports.raw(
     `INSERT INTO users (id, email, name) SELECT 'u' || n, 'u' || n || '@example.test', E'tab\\tline\\nback\\\\slash ü' FROM generate_series(1, 3000) n`,
   );
 });
-afterAll(() => harness?.close());
 
 const pathOf = (name: string) => join(harness.dataDir, name);
 

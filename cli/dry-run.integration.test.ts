@@ -3,7 +3,8 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { createApiKeyFor } from '../services/core/api-keys/create-api-key.ts';
 import { alertTargetContext } from '../services/core/keys/secrets/sealed-contexts.ts';
@@ -12,13 +13,7 @@ import { registerAgent } from '../services/wings/agents/register-agent.ts';
 import { adapters } from '../services/wings/import/adapters/adapters.ts';
 import { requestSignOff } from '../services/wings/signoff/request-signoff.ts';
 import { newPerson } from '../tools/testing/flows/people.ts';
-import {
-  type ApiCopy,
-  type ApiHarness,
-  newClient,
-  openApiHarness,
-  type TestClient,
-} from '../tools/testing/harness/api.ts';
+import { type ApiCopy, newClient, openApiHarness, type TestClient } from '../tools/testing/harness/api.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 import { createProgram } from './program.ts';
@@ -120,7 +115,7 @@ const ELSEWHERE = [
   'violations acknowledge',
 ];
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let copy: ApiCopy;
 const dataDir = testFolder();
 let approver: string;
@@ -131,7 +126,6 @@ let acts: Record<string, readonly string[]>;
 const kek = Buffer.alloc(32, 9).toString('base64');
 
 beforeAll(async () => {
-  harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } });
   const { id, sessionId } = await newPerson(copy);
   const { clientId } = await newClient(copy, []);
@@ -279,7 +273,6 @@ beforeAll(async () => {
     'users unlock': [id, ...reason],
   };
 });
-afterAll(() => harness?.close());
 
 const leaves = (command: Command, path: string[] = []): string[] =>
   command.commands.length === 0

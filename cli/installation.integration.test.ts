@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { recordInstallation } from '../services/core/health/installation/record-installation.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { mailContext } from '../services/core/keys/secrets/sealed-contexts.ts';
 import { factsOf } from '../services/platform/config/facts.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { openCliHarness } from './cli-harness.ts';
 
 /** The installation was started with these settings; the shells of the commands below have none of them. */
 const STARTED = {
@@ -19,13 +20,11 @@ const EFFECTIVE = { BETTER_AUTH_URL: PUBLIC, JWT_ISSUER: PUBLIC, JWT_AUDIENCE: '
 const AUTH_SECRET = 'an-auth-secret-of-more-than-thirty-two-characters';
 const act = ['--reason', 'test', '--yes'];
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET }));
 beforeAll(async () => {
-  harness = await openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET });
   await ensureKeys(harness.ports, { ...loadConfig({}), authSecret: AUTH_SECRET, audience: null }, testCaller);
   await recordInstallation(harness.ports, factsOf(STARTED, EFFECTIVE), testCaller);
 });
-afterAll(() => harness?.close());
 
 const recorded = () =>
   harness.ports.raw(`SELECT detail FROM audit_outbox WHERE type = 'operations.installation_recorded'`);

@@ -1,15 +1,14 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
 import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness());
 let ports: CliHarness['ports'];
 beforeAll(async () => {
-  harness = await openCliHarness();
   ({ ports } = harness);
 });
-afterAll(() => harness?.close());
 beforeEach(async () => {
   await ports.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
   await ensureKeys(

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { accountKeyOf } from '../services/core/identity/sign-in/sign-in-counters.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { createKeyRing } from '../services/core/keys/key-ring.ts';
@@ -11,13 +12,11 @@ import { makeSecurityReports } from '../services/wings/monitoring/reports/make-s
 import { testCaller } from '../tools/testing/harness/ports.ts';
 import { type CliHarness, openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness());
 let ports: CliHarness['ports'];
 beforeAll(async () => {
-  harness = await openCliHarness();
   ({ ports } = harness);
 });
-afterAll(() => harness?.close());
 
 const sallyport = (...args: readonly string[]) => harness.sallyport(args);
 const { signal } = new AbortController();

@@ -1,14 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { openCliHarness } from './cli-harness.ts';
 
-let harness: CliHarness;
-beforeAll(async () => {
-  // The address of the target here is a name that leads nowhere, which is asked only of public addresses.
-  harness = await openCliHarness({ ALERTS_PRIVATE: 'true', BETTER_AUTH_URL: 'https://auth.example.test' });
-});
-afterAll(() => harness?.close());
+// The address of the target here is a name that leads nowhere, which is asked only of public addresses.
+const harness = opened(() => openCliHarness({ ALERTS_PRIVATE: 'true', BETTER_AUTH_URL: 'https://auth.example.test' }));
 
 const json = (...args: readonly string[]) => harness.json(args);
 const act = ['--reason', 'test', '--yes'];

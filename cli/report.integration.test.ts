@@ -1,23 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import {
-  type ComplianceHarness,
-  openComplianceHarness,
-  systemCaller,
-} from '../services/wings/compliance/compliance-harness.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
+import { openComplianceHarness, systemCaller } from '../services/wings/compliance/compliance-harness.ts';
 import { advanceReports } from '../services/wings/compliance/reports/advance-reports.ts';
 import { threeControls } from '../services/wings/compliance/reports/report-harness.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
-let harness: ComplianceHarness;
+const harness = opened(() => openComplianceHarness());
 beforeAll(async () => {
-  harness = await openComplianceHarness();
   await harness.emit(1);
   await harness.seal();
 });
-afterAll(() => harness?.end());
 
 const sallyport = (...args: readonly string[]) =>
   runCli(['report', ...args], {

@@ -4,20 +4,17 @@ import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { adapters } from '#services/wings/import/adapters/adapters.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { childEnv, preloaded } from '../../tools/testing/processes/child-env.ts';
 import { startCli } from '../../tools/testing/processes/run-cli.ts';
-import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
+import { KEK, openCliHarness } from '../cli-harness.ts';
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET }));
 const folder = testFolder();
 const AUTH_SECRET = 'an-auth-secret-of-more-than-thirty-two-characters';
-beforeAll(async () => {
-  harness = await openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET });
-});
-afterAll(() => harness?.close());
 
 const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
 const REASON = ['--reason', 'we move'];

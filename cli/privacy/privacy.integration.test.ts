@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { openBreakGlass } from '#services/wings/privacy/access/break-glass.ts';
 import { processPrivacyRequests } from '#services/wings/privacy/access/privacy-requests.ts';
@@ -8,14 +8,14 @@ import { encryptPhi } from '#services/wings/privacy/encrypt-phi.ts';
 import { implementDataRetentionPolicies } from '#services/wings/privacy/retention/retention.ts';
 import { giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
 
 // Each command is a process of its own.
-let harness: CliHarness;
+const harness = opened(() => openCliHarness());
 let ports: CliHarness['ports'];
 beforeAll(async () => {
-  harness = await openCliHarness();
   ({ ports } = harness);
   await giveKeys(ports);
   await ports.raw(
@@ -24,7 +24,6 @@ beforeAll(async () => {
   const phi = { subject_id: 'p-1', purpose: 'treatment', level: 'standard', data: 'x' } as const;
   await encryptPhi(ports, phi, testCaller);
 });
-afterAll(() => harness?.close());
 
 const REASON = ['--reason', 'test', '--yes'];
 const json = (...args: string[]) => harness.json(['privacy', ...args]);

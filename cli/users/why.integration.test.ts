@@ -1,19 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { ensureKeys } from '#services/core/keys/ensure-keys.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type CliHarness, openCliHarness } from '../cli-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openCliHarness } from '../cli-harness.ts';
 
 const reason = ['--reason', 'because of the test', '--yes'];
 
-let harness: CliHarness;
+const harness = opened(() => openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' }));
 beforeAll(async () => {
-  harness = await openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' });
   const { keys, tokens } = loadConfig({});
   await ensureKeys(harness.ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
 });
-afterAll(() => harness?.close());
 
 /** A user with a password. */
 async function newUser(): Promise<{ id: string; email: string }> {

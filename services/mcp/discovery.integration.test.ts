@@ -1,17 +1,16 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
-import { type McpHarness, openMcpHarness } from './mcp-harness.ts';
+import { openMcpHarness } from './mcp-harness.ts';
 import { toolsOf } from './tools.ts';
 
 const PAGE = 'https://inspector.example';
-let harness: McpHarness;
+const harness = opened(() => openMcpHarness());
 let origin: string;
 beforeAll(async () => {
-  harness = await openMcpHarness();
   ({ origin } = new URL(harness.mcpUrl));
 });
-afterAll(() => harness?.close());
 
 const METADATA = '/.well-known/oauth-protected-resource/mcp';
 

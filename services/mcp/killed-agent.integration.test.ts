@@ -1,31 +1,30 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { createLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { sealEvents } from '../core/audit/seal/seal-events.ts';
 import { createLogSigner } from '../core/keys/log/log-keys.ts';
 import { loadList } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
-import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
 
 vi.setConfig({ testTimeout: 300_000 });
 
 const RACES = 50;
 const ROLES = ['tech_lead', 'security_reviewer'] as const;
 
-let harness: McpHarness;
+const harness = opened(() => openMcpHarness());
 let admin: Person;
 const approvers: Person[] = [];
 beforeAll(async () => {
-  harness = await openMcpHarness();
   admin = await newPerson(harness.api, ['admin']);
   for (const role of ROLES) approvers.push(await newPerson(harness.api, [role]));
 });
-afterAll(() => harness?.close());
 
 type Agent = { readonly id: string; readonly token: string };
 

@@ -1,21 +1,20 @@
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
+const harness = opened(() => startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0' }));
 beforeAll(async () => {
-  harness = await startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0' });
   await queryRows(
     harness.databaseUrl,
     `UPDATE oauth_clients SET credential_scopes = array_append(credential_scopes, 'compliance:manage') WHERE "clientId" = $1`,
     [harness.product.credentials.client.client_id],
   );
 });
-afterAll(() => harness?.close());
 
 const streamed = ({ bearer, headers, json }: ReturnType<typeof call>): RequestInit => ({
   method: 'POST',

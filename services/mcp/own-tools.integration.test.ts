@@ -1,21 +1,20 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { browserOf, challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
-import { type McpHarness, openMcpHarness } from './mcp-harness.ts';
+import { openMcpHarness } from './mcp-harness.ts';
 
-let harness: McpHarness;
+const harness = opened(() => openMcpHarness());
 let clientId: string;
 let user: TestUser;
 beforeAll(async () => {
-  harness = await openMcpHarness();
   const json = { client_name: 'Editor', redirect_uris: [REDIRECT], token_endpoint_auth_method: 'none' };
   clientId = (await send(harness.api.url, 'POST', '/oauth2/register', { json })).body.client_id;
   user = await newSignedIn(harness.api);
 });
-afterAll(() => harness?.close());
 
 const REDIRECT = 'http://127.0.0.1/callback';
 const TOOLS = {

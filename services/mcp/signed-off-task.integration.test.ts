@@ -1,9 +1,10 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { createLogHarness } from '#tools/testing/harness/log.ts';
 import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { expectProblem, type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { sealEvents } from '../core/audit/seal/seal-events.ts';
 import { createLogSigner } from '../core/keys/log/log-keys.ts';
@@ -13,16 +14,14 @@ import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { beginTask, readTask } from '../wings/mcp/tasks/manage-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
 import { readSignOff } from '../wings/signoff/read-signoff.ts';
-import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
 
-let harness: McpHarness;
+const harness = opened(() => openMcpHarness());
 let token: string;
 beforeAll(async () => {
-  harness = await openMcpHarness();
   token = await harness.tokenOf(['keys:manage', 'signoffs:read']);
   await asAgent(clientOf(token));
 });
-afterAll(() => harness?.close());
 
 const clientOf = (accessToken: string): string => (decodeJwt(accessToken) as { client_id: string }).client_id;
 /** Makes a client an agent of a new person. */

@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createAccessDirectory } from '../core/access/access-directory.ts';
 import { loadList } from '../modules.ts';
 import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
-import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
 
-let harness: McpHarness;
+const harness = opened(() => openMcpHarness());
 let token: string;
 beforeAll(async () => {
-  harness = await openMcpHarness();
   token = await harness.tokenOf(['compliance:read', 'compliance:manage']);
 });
-afterAll(() => harness?.close());
 
 const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
 const META = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': TASKS };

@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
+const harness = opened(() => startProductHarness({ WORKER_COPIES: '1' }));
 let product: Product;
 beforeAll(async () => {
-  harness = await startProductHarness({ WORKER_COPIES: '1' });
   ({ product } = harness);
 });
-afterAll(() => harness?.close());
 
 test('a start runs a worker that does its scheduled jobs, exports their metrics, and stops after the API with code 0', async () => {
   expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });

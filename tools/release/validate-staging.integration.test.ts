@@ -1,19 +1,18 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { validateStaging } from './validate-staging.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let copy: ApiCopy;
 let client: ClientCredentials;
 beforeAll(async () => {
-  harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false });
   client = await harness.newClient(['tokens:read']);
 });
-afterAll(() => harness?.close());
 
 const validate = (changes: Partial<Parameters<typeof validateStaging>[0]> = {}) =>
   validateStaging({

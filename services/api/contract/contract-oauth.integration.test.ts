@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -15,7 +15,7 @@ import {
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import {
   basicHeader,
@@ -24,15 +24,15 @@ import {
   type Received,
   type Sent,
 } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
+const harness = opened(() => startProductHarness());
 let product: Product;
 let user: TestUser;
 let other: ClientCredentials;
 let open: ClientCredentials;
 
 beforeAll(async () => {
-  harness = await startProductHarness();
   product = harness.product;
   user = await signUp(product);
   [other, open] = await Promise.all([
@@ -40,7 +40,6 @@ beforeAll(async () => {
     newClient(product, { isPublic: true, grant_types: ['refresh_token'] }),
   ]);
 });
-afterAll(() => harness?.close());
 
 const post = (path: string, sent: Sent): Promise<Received> => harness.call('POST', path, sent);
 const token = (form: Sent['form'], sent: Sent = {}): Promise<Received> => post('/oauth2/token', { form, ...sent });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   newEmail,
   newPassword,
@@ -14,18 +14,17 @@ import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { cookieOf, expectProblem, type Received, type Sent } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
+const harness = opened(() => startProductHarness({ CORS_ORIGINS: 'https://app.example.test' }));
 let product: Product;
 /** One account that the tests may share. */
 let known: TestUser;
 
 beforeAll(async () => {
-  harness = await startProductHarness({ CORS_ORIGINS: 'https://app.example.test' });
   product = harness.product;
   known = await signUp(product);
 });
-afterAll(() => harness?.close());
 
 const call: ProductHarness['call'] = (method, path, sent) => harness.call(method, path, sent);
 const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> =>

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -19,7 +19,7 @@ import {
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import {
   basicHeader,
   expectOAuthError,
@@ -29,18 +29,17 @@ import {
   type Sent,
   send,
 } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
+const harness = opened(() => startProductHarness());
 let product: Product;
 let user: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  harness = await startProductHarness();
   product = harness.product;
   [user, admin] = await Promise.all([signUp(product), signIn(product, product.credentials.admin)]);
 });
-afterAll(() => harness?.close());
 
 describe('POST /v1/tokens/revoke', () => {
   const pairWithIds = async (userId = user.id) => {

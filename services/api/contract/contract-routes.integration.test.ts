@@ -1,23 +1,22 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import * as consoleContract from '#services/core/oauth/console/console-contract.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { type Operation, operationsOf } from '#tools/testing/openapi-check.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { fastifyPath } from '../bind.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let copy: ApiCopy;
 let operations: Operation[];
 
 beforeAll(async () => {
-  harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open' } });
   operations = operationsOf((await send(copy.url, 'GET', '/openapi.json')).body);
 });
-afterAll(() => harness?.close());
 
 test('Fastify serves exactly the routes of the contract, no more and no less', async () => {
   // Fastify adds HEAD to each GET (RFC 9110 §9.3.2); the contract does not list it.

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import {
   claimsIn,
   issueFor,
@@ -15,22 +15,23 @@ import {
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
-import { expireFamily, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expireFamily, startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const GRACE_USES = 3;
 
-let harness: ProductHarness;
+const harness = opened(() =>
+  startProductHarness({ REFRESH_GRACE_USES: String(GRACE_USES), REFRESH_GRACE_SECONDS: '60' }),
+);
 let product: Product;
 let user: TestUser;
 let other: TestUser;
 
 beforeAll(async () => {
-  harness = await startProductHarness({ REFRESH_GRACE_USES: String(GRACE_USES), REFRESH_GRACE_SECONDS: '60' });
   product = harness.product;
   [user, other] = await Promise.all([signUp(product), signUp(product)]);
 });
-afterAll(() => harness?.close());
 
 /** Ends the grace window of a token family, as time would. */
 const endGrace = (familyId: string): Promise<unknown> =>

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { openSigningKey, signAs } from '#tools/testing/fixtures/signing-key.ts';
 import {
@@ -18,17 +18,17 @@ import {
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
-import { expireFamily, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { expireFamily, startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
+const harness = opened(() => startProductHarness());
 let product: Product;
 let user: TestUser;
 let other: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  harness = await startProductHarness();
   product = harness.product;
   [user, other, admin] = await Promise.all([
     signUp(product),
@@ -36,7 +36,6 @@ beforeAll(async () => {
     signIn(product, product.credentials.admin),
   ]);
 });
-afterAll(() => harness?.close());
 
 describe('POST /v1/tokens/validate', () => {
   test('active with the token’s claims, from the body or the Bearer header', async () => {

@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { evaluateInside, INSPECTABLE } from '#tools/testing/processes/inside.ts';
 
-let harness: ProductHarness;
+const harness = opened(() => startProductHarness({ ...INSPECTABLE, DRAIN_SECONDS: '1' }));
 let product: Product;
 
 beforeAll(async () => {
-  harness = await startProductHarness({ ...INSPECTABLE, DRAIN_SECONDS: '1' });
   product = harness.product;
 });
-afterAll(() => harness?.close());
 
 test('an unhandled promise rejection is logged without its message, and the process is replaced', async () => {
   const before = product.apiPid();

@@ -1,21 +1,20 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
 import { claimsIn, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson, pairOf } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openAdminHarness, reason } from './admin-harness.ts';
 
-let harness: AdminHarness;
+const harness = opened(() => openAdminHarness());
 /** A second copy of the installation. */
 let two: ApiCopy;
 beforeAll(async () => {
-  harness = await openAdminHarness();
   two = await harness.startCopy({ hashes: false });
 });
-afterAll(() => harness?.close());
 
 describe('roles', () => {
   test('the initial roles exist, are listed in pages, and two of them are built in', async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { patient } from '#services/platform/process/patience.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, verdictOn } from '#tools/testing/flows/flows.ts';
@@ -6,9 +6,10 @@ import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { newSignedIn, openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openAdminHarness, reason } from './admin-harness.ts';
 
-let harness: AdminHarness;
+const harness = opened(() => openAdminHarness());
 /** A second copy of the installation. */
 let two: ApiCopy;
 const audience = 'https://notes.example';
@@ -22,10 +23,8 @@ const notes = {
 const REACH_MS = patient(1_000);
 
 beforeAll(async () => {
-  harness = await openAdminHarness();
   two = await harness.startCopy({ hashes: false });
 });
-afterAll(() => harness?.close());
 
 const declare = (changes: object = {}) =>
   harness.byAdmin('POST', '/v1/admin/applications', { ...notes, reason, ...changes });

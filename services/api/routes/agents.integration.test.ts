@@ -1,24 +1,23 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let here: ApiCopy;
 let there: ApiCopy;
 let admin: Person;
 beforeAll(async () => {
-  harness = await openApiHarness();
   here = await harness.startCopy({ hashes: false });
   there = await harness.startCopy({ hashes: false });
   admin = await newPerson(here, ['admin']);
 });
-afterAll(() => harness?.close());
 
 const reason = 'test';
 type Credentials = { client_id: string; client_secret: string };

@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openApiKeyHarness } from './api-keys-harness.ts';
 
-let harness: ApiKeyHarness;
+// The addresses of targets here are names that lead nowhere, which is asked only of public addresses.
+const harness = opened(() => openApiKeyHarness({ ALERTS_PRIVATE: 'true' }));
 let admin: Person;
 beforeAll(async () => {
-  // The addresses of targets here are names that lead nowhere, which is asked only of public addresses.
-  harness = await openApiKeyHarness({ ALERTS_PRIVATE: 'true' });
   admin = await newPerson(harness.api, ['admin']);
 });
-afterAll(() => harness?.close());
 
 const ask = (method: string, path: string, bearer: string, json?: object) =>
   send(harness.api.url, method, path, { bearer, ...(json === undefined ? {} : { json }) });

@@ -1,16 +1,15 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import type { Sent } from '#tools/testing/http-client.ts';
-import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openApiKeyHarness } from './api-keys-harness.ts';
 
-let harness: ApiKeyHarness;
+const harness = opened(() => openApiKeyHarness());
 let other: ApiCopy;
 beforeAll(async () => {
-  harness = await openApiKeyHarness();
   other = await harness.startCopy({ hashes: false });
 });
-afterAll(() => harness?.close());
 
 describe('using a key', () => {
   test('has its own limit, reported in headers', async () => {

@@ -1,20 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createApiKeyDirectory } from '#services/core/api-keys/api-key-directory.ts';
 import { tokenAt } from '#tools/testing/flows/every-caller.ts';
 import type { Person } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy, newClient } from '#tools/testing/harness/api.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
+import { openApiKeyHarness } from './api-keys-harness.ts';
 
-let harness: ApiKeyHarness;
+const harness = opened(() => openApiKeyHarness());
 let other: ApiCopy;
 beforeAll(async () => {
-  harness = await openApiKeyHarness();
   other = await harness.startCopy({ hashes: false });
 });
-afterAll(() => harness?.close());
 
 describe('a key', () => {
   test('acts for its owner with only its own permissions, by Bearer and by X-API-Key', async () => {

@@ -1,20 +1,17 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { plainEvent, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { expectProblem, type Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
-import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
+import { FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const VERIFIER = join(import.meta.dirname, '../../../tools/verify-audit-log.mjs');
 
-let harness: AuditHarness;
+const harness = opened(() => openAuditHarness());
 const folder = testFolder();
-beforeAll(async () => {
-  harness = await openAuditHarness();
-});
-afterAll(() => harness?.close());
 
 const bytesAt = async (path: string): Promise<{ status: number; bytes: Buffer; headers: Headers }> => {
   const answer = await fetch(harness.api.url + path);

@@ -1,20 +1,19 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { plainEvent } from '#tools/testing/fixtures/sealed-log.ts';
 import { signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type AuditHarness, FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
 
 const SIZE = FIRST_SIZE + SECOND_SIZE;
 
-let harness: AuditHarness;
+const harness = opened(() => openAuditHarness());
 let other: ClientCredentials;
 beforeAll(async () => {
-  harness = await openAuditHarness();
   other = await harness.newClient(['keys:read', 'tokens:read']);
 });
-afterAll(() => harness?.close());
 
 async function everyPage(query: string): Promise<{ seq: number; type: string; occurred_at: string }[]> {
   const events = [];

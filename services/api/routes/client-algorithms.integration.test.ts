@@ -1,22 +1,21 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 let other: ApiCopy;
 let operator: ClientCredentials;
 beforeAll(async () => {
-  harness = await openApiHarness();
   const env = { JWT_ADDITIONAL_ALGORITHMS: 'ES256' };
   api = await harness.startCopy({ hashes: false, env });
   other = await harness.startCopy({ hashes: false, env });
   operator = await harness.newClient(['keys:read', 'keys:manage', 'clients:manage']);
 });
-afterAll(() => harness?.close());
 
 const reason = 'test';
 const by = (method: 'POST' | 'PATCH', path: string, json: object): Promise<Received> =>

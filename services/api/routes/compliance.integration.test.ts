@@ -1,20 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { machineControlNames } from '#services/wings/compliance/controls/all.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type ClientCredentials, expectProblem, type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 let officer: ClientCredentials;
 let reader: ClientCredentials;
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false });
   officer = await harness.newClient(['compliance:read', 'compliance:manage']);
   reader = await harness.newClient(['compliance:read']);
 });
-afterAll(() => harness?.close());
 
 const get = (path: string, basic = reader, headers: Record<string, string> = {}) =>
   send(api.url, 'GET', `/v1/compliance${path}`, { basic, headers });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { consoleAccess } from '#services/core/oauth/console/console-access.ts';
 import { newProofKey } from '#services/core/oauth/console/console-proof.ts';
 import {
@@ -15,23 +15,22 @@ import { finishConsoleSignIn } from '#services/core/oauth/console/console-sign-i
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { requestText, send, sendBytes } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type ConsoleBrowser, consoleBrowser, cookiesOf } from './console-harness.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let copy: ApiCopy;
 let other: ApiCopy;
 beforeAll(async () => {
-  harness = await openApiHarness();
   // DPoP nonces are required here, so the console's own proofs carry one too.
   [copy, other] = [
     await harness.startCopy({ hashes: false, env: { DPOP_REQUIRE_NONCE: 'true' } }),
     await harness.startCopy({ hashes: false, env: { DPOP_REQUIRE_NONCE: 'true' } }),
   ];
 });
-afterAll(() => harness?.close());
 
 async function newUser(role = 'admin') {
   const user = await newSignedIn(copy);

@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { readProductionGaps } from '#services/core/health/production-gaps.ts';
 import { missingForProduction } from '#services/platform/config/production.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false });
 });
-afterAll(() => harness?.close());
 
 const PATH = '/v1/admin/first-steps';
 

@@ -1,18 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { insertRoles } from '#tools/testing/flows/every-caller.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Json, requestText, sendBytes } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let copy: ApiCopy;
 let admin: Person;
 beforeAll(async () => {
-  harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false });
   admin = await newPerson(copy, ['admin']);
 });
-afterAll(() => harness?.close());
 
 const call = async (method: string, path: string, bearer: string, body?: object, more: Record<string, string> = {}) => {
   const answer = await fetch(`${copy.url}${path}`, {

@@ -1,24 +1,23 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { clientToken } from '#tools/testing/flows/flows.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 let other: ApiCopy;
 let operator: ClientCredentials;
 let reader: ClientCredentials;
 
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false });
   other = await harness.startCopy({ hashes: false });
   operator = await harness.newClient(['keys:read', 'keys:manage', 'demo:read']);
   reader = await harness.newClient(['keys:read']);
 });
-afterAll(() => harness?.close());
 
 type Call = Sent & { readonly copy?: ApiCopy };
 const get = (path: string, { copy = api, ...sent }: Call = {}): Promise<Received> => send(copy.url, 'GET', path, sent);

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import {
   CERTIFICATE,
@@ -21,9 +21,10 @@ import {
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
-import { type BindingHarness, openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
 
-let harness: BindingHarness;
+const harness = opened(() => openBindingHarness());
 let api: ApiCopy;
 let other: ApiCopy;
 let user: TestUser;
@@ -31,10 +32,8 @@ let app: ClientCredentials;
 let site: ClientCredentials;
 
 beforeAll(async () => {
-  harness = await openBindingHarness();
   ({ api, other, user, app, site } = harness);
 });
-afterAll(() => harness?.close());
 
 const maker = newProofMaker();
 const dpop = (proof: string) => ({ dpop: proof });

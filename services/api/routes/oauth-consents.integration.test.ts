@@ -1,29 +1,28 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { type TestUser, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let one: ApiCopy;
 let two: ApiCopy;
 let user: TestUser;
 let app: ClientCredentials;
 let tv: ClientCredentials;
 beforeAll(async () => {
-  harness = await openApiHarness();
   one = await harness.startCopy({ hashes: false });
   two = await harness.startCopy({ hashes: false });
   user = await newSignedIn(one);
   app = await newOAuthClient([one, two], 'client_secret_basic', ['authorization_code', 'refresh_token']);
   tv = await newOAuthClient([one, two], 'none', [DEVICE, 'refresh_token']);
 });
-afterAll(() => harness?.close());
 
 const consentsOf = (by: TestUser, query = ''): Promise<Received> =>
   send(one.url, 'GET', `/v1/consents${query}`, { bearer: by.tokens.access_token });

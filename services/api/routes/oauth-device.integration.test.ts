@@ -1,18 +1,19 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 let user: TestUser;
 let tv: ClientCredentials;
@@ -21,7 +22,6 @@ let service: ClientCredentials;
 let operator: ClientCredentials;
 
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy();
   user = await signUp({ api: api.url });
   tv = await newOAuthClient([api], 'none', [DEVICE, 'refresh_token']);
@@ -29,7 +29,6 @@ beforeAll(async () => {
   service = await newOAuthClient([api], 'client_secret_basic', [EXCHANGE, 'client_credentials']);
   operator = await harness.newClient(['tokens:revoke', 'tokens:read']);
 });
-afterAll(() => harness?.close());
 
 const begin = async (form: Record<string, string> = {}, client = tv) =>
   send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: client.client_id, ...form } });

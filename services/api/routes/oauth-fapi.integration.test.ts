@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
@@ -14,17 +14,16 @@ import {
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
-import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openAdminHarness, reason } from './admin-harness.ts';
 
-let harness: AdminHarness;
+const harness = opened(() => openAdminHarness());
 let api: ApiCopy;
 let user: TestUser;
 beforeAll(async () => {
-  harness = await openAdminHarness();
   api = harness.copy;
   user = await newSignedIn(api);
 });
-afterAll(() => harness?.close());
 
 const maker = newAssertionMaker();
 const proofs = newProofMaker();

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
@@ -7,19 +7,18 @@ import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier }
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const BYE = 'https://app.example.test/bye?tenant=1';
 const PATH = '/oauth2/end_session';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: Awaited<ReturnType<ApiHarness['startCopy']>>;
 let site: ClientCredentials;
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false });
   site = await newClient('Tasks <b>', [BYE]);
 });
-afterAll(() => harness?.close());
 
 async function newClient(name: string, postLogoutRedirectUris: readonly string[]): Promise<ClientCredentials> {
   const made = await createClient(

@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { patiently, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
@@ -15,17 +15,10 @@ import {
   newOAuthClient,
 } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, expectOAuthError, send } from '#tools/testing/http-client.ts';
-import {
-  codeIn,
-  OTHER_REDIRECT,
-  openPushHarness,
-  type PushHarness,
-  pushedPath,
-  request,
-  verifier,
-} from './oauth-par-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { codeIn, OTHER_REDIRECT, openPushHarness, pushedPath, request, verifier } from './oauth-par-harness.ts';
 
-let harness: PushHarness;
+const harness = opened(() => openPushHarness(({ url }) => signUp({ api: url })));
 let api: ApiCopy;
 let other: ApiCopy;
 let user: TestUser;
@@ -34,11 +27,9 @@ let rival: ClientCredentials;
 let app: ClientCredentials;
 
 beforeAll(async () => {
-  harness = await openPushHarness(({ url }) => signUp({ api: url }));
   ({ api, user, site, rival, app } = harness);
   other = await harness.startCopy({ hashes: false });
 });
-afterAll(() => harness?.close());
 
 describe('an outside client (oauth4webapi)', () => {
   test('metadata, pushed request, sign-in, consent, code, tokens', async () => {

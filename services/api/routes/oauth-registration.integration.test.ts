@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { oauthPurges } from '#services/core/oauth/oauth-purges.ts';
 import { purge } from '#services/core/shared/purge.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -8,23 +8,21 @@ import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 import {
   NOTES_REDIRECT,
   openUnvettedHarness,
   STRICT,
   UNVETTED_AUDIENCE,
-  type UnvettedHarness,
   unvettedPath,
 } from './oauth-unvetted-harness.ts';
 
-let harness: UnvettedHarness;
+const harness = opened(() => openUnvettedHarness());
 let strict: ApiCopy;
 beforeAll(async () => {
-  harness = await openUnvettedHarness();
   strict = await harness.startCopy({ env: STRICT, hashes: false });
 });
-afterAll(() => harness?.close());
 
 describe('clients that register themselves (RFC 7591)', () => {
   test('an outside client (oauth4webapi) finds the endpoint, registers, and users consent after a warning; its scopes are limited', async () => {

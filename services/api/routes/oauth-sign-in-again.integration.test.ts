@@ -1,24 +1,23 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { claimsIn, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { type Browser, openBrowser } from '#tools/testing/flows/oauth-browser.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { ALLOW, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type CodeHarness, openCodeHarness, WEB_REDIRECT } from './oauth-code-harness.ts';
 
-let harness: CodeHarness;
+const harness = opened(() => openCodeHarness());
 /** Two applications that are told of sign-outs. */
 let mail: ClientCredentials;
 let bank: ClientCredentials;
 beforeAll(async () => {
-  harness = await openCodeHarness();
   [mail, bank] = [await harness.newSite(), await harness.newSite()];
   await harness.rows(
     `UPDATE oauth_clients SET backchannel_logout_uri = 'https://app.example.test/out' WHERE "clientId" = ANY ($1)`,
     [[mail.client_id, bank.client_id]],
   );
 });
-afterAll(() => harness?.close());
 
 const { rows } = { rows: ((...asked) => harness.rows(...asked)) as CodeHarness['rows'] };
 const SCOPE = 'openid email offline_access';

@@ -1,21 +1,20 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import { issueFor } from '#tools/testing/flows/flows.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
-import { openServiceHarness, type ServiceHarness } from './oauth-service-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { openServiceHarness } from './oauth-service-harness.ts';
 
-let harness: ServiceHarness;
+const harness = opened(() => openServiceHarness());
 let api: ApiCopy;
 let service: ClientCredentials;
 let bystander: ClientCredentials;
 beforeAll(async () => {
-  harness = await openServiceHarness();
   ({ api, service, bystander } = harness);
 });
-afterAll(() => harness?.close());
 
 describe('client credentials', () => {
   test('a client gets a token for itself: sub is its id, and no claim names a user (RFC 9068 §2.2)', async () => {

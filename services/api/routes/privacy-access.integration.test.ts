@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type ClientCredentials, expectProblem, type Json, type Sent, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 let clinic: ClientCredentials;
 let clinician: Person;
@@ -13,7 +14,6 @@ let clerk: Person;
 const subject_id = `patient-${randomUUID()}`;
 let encrypted: Json;
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false });
   clinic = await harness.newClient(['phi:read', 'phi:write']);
   [clinician, officer] = [await newPerson(api, ['clinician']), await newPerson(api, ['privacy_officer'])];
@@ -25,7 +25,6 @@ beforeAll(async () => {
   const json = { subject_id, purpose: 'payment', data: { name: 'Ada', diagnosis: 'x', cost: 5 } };
   encrypted = (await call('POST', '/phi/encrypt', { basic: clinic, json })).body.encrypted;
 });
-afterAll(() => harness?.close());
 
 const call = (method: string, path: string, sent: Sent = { bearer: officer.bearer }) =>
   send(api.url, method, `/v1/privacy${path}`, sent);

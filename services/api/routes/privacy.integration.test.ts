@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import {
   type ClientCredentials,
   expectProblem,
@@ -11,20 +11,19 @@ import {
   type Sent,
   send,
 } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 let other: ApiCopy;
 let clinic: ClientCredentials;
 let officer: Person;
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false });
   other = await harness.startCopy({ hashes: false });
   clinic = await harness.newClient(['phi:read', 'phi:write']);
   officer = await newPerson(api, ['privacy_officer']);
 });
-afterAll(() => harness?.close());
 
 const call = (path: string, json: unknown, by: Sent = { basic: clinic }, copy = api): Promise<Received> =>
   send(copy.url, 'POST', `/v1/privacy/phi${path}`, { ...by, json: json as object });

@@ -1,12 +1,14 @@
 // Runs every command and program of docs/how-to/run-the-openid-conformance-suite.md.
+
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
@@ -19,14 +21,12 @@ const page = readFileSync(
 const blocks = (language: string): string[] =>
   [...page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, code = '']) => code);
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 const folder = testFolder();
 beforeAll(async () => {
-  harness = await openApiHarness();
   // FAPI 2.0 clients need a key that signs with ES256, as the settings of the page make one.
   await harness.startCopy({ hashes: false, env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } });
 });
-afterAll(() => harness?.close());
 
 const read = async (name: string): Promise<Json> => JSON.parse(await readFile(join(folder, `${name}.json`), 'utf8'));
 

@@ -1,22 +1,21 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { newEmail, signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
-let harness: SecurityHarness;
+const harness = opened(() => openSecurityHarness());
 let api: SecurityHarness['api'];
 let other: SecurityHarness['other'];
 let auditor: ClientCredentials;
 beforeAll(async () => {
-  harness = await openSecurityHarness();
   ({ api, other } = harness);
   auditor = await harness.newClient(['incidents:read']);
 });
-afterAll(() => harness?.close());
 
 const get: SecurityHarness['get'] = (...asked) => harness.get(...asked);
 const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);

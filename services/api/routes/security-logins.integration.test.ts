@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import type { ProviderAccount } from '#tools/testing/fakes/oidc-provider.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
@@ -9,18 +9,17 @@ import { API_URL } from '#tools/testing/harness/api.ts';
 import { providerAccount } from '#tools/testing/harness/social.ts';
 import { cookieOf, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
 import type { MailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { from } from './security-harness.ts';
-import { openSecuritySocialHarness, type Place, type SecuritySocialHarness } from './security-social-harness.ts';
+import { openSecuritySocialHarness, type Place } from './security-social-harness.ts';
 
-let harness: SecuritySocialHarness;
+const harness = opened(() => openSecuritySocialHarness());
 let url: string;
 let mails: MailFolder;
 beforeAll(async () => {
-  harness = await openSecuritySocialHarness();
   ({ mails } = harness);
   ({ url } = harness.api);
 });
-afterAll(() => harness?.close());
 
 const HOME = from('192.0.2.10', 'Firefox on the desk');
 const AWAY = from('203.0.113.10', 'curl');

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { accountKeyOf } from '#services/core/identity/sign-in/sign-in-counters.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { enrolled } from '#tools/testing/flows/factor-flows.ts';
@@ -7,18 +7,17 @@ import { API_URL } from '#tools/testing/harness/api.ts';
 import { providerAccount } from '#tools/testing/harness/social.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import type { MailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { from } from './security-harness.ts';
-import { openSecuritySocialHarness, type SecuritySocialHarness } from './security-social-harness.ts';
+import { openSecuritySocialHarness } from './security-social-harness.ts';
 
-let harness: SecuritySocialHarness;
+const harness = opened(() => openSecuritySocialHarness());
 let url: string;
 let mails: MailFolder;
 beforeAll(async () => {
-  harness = await openSecuritySocialHarness();
   ({ mails } = harness);
   ({ url } = harness.api);
 });
-afterAll(() => harness?.close());
 
 const post = (path: string, json: object, cookie = '', place = {}): Promise<Received> =>
   send(url, 'POST', path, { json, cookie, headers: { origin: API_URL, ...place } });

@@ -1,22 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let api: ApiCopy;
 let trusted: ClientCredentials;
 
 beforeAll(async () => {
-  harness = await openApiHarness();
   api = await harness.startCopy({ hashes: false });
   trusted = await harness.newClient(['tokens:read', 'tokens:revoke']);
 });
-afterAll(() => harness?.close());
 
 const newUser = () => newSignedIn(api);
 const validate = (token: string, more: object = {}): Promise<Received> =>

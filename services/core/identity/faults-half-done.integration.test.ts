@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { readSession, signIn, signOut, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#tools/testing/harness/identity.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 
-let harness: IdentityHarness;
+const harness = opened(() => openIdentityHarness({ around: { keyRing: sometimesSigning } }));
 let canSign = true;
 
 const sometimesSigning = (real: KeyRing): KeyRing => ({
@@ -15,10 +16,6 @@ const sometimesSigning = (real: KeyRing): KeyRing => ({
     canSign ? real.sign(header, claims, options) : Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })),
 });
 
-beforeAll(async () => {
-  harness = await openIdentityHarness({ around: { keyRing: sometimesSigning } });
-});
-afterAll(() => harness?.close());
 beforeEach(() => {
   canSign = true;
 });

@@ -1,16 +1,15 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readSession, redisKeyOf, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness, send } from '#tools/testing/harness/identity.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: IdentityHarness;
-beforeAll(async () => {
-  harness = await openIdentityHarness({
+const harness = opened(() =>
+  openIdentityHarness({
     // As outside development.
     secureCookies: true,
     trustedOrigins: ['https://app.sallyport.test'],
-  });
-});
-afterAll(() => harness?.close());
+  }),
+);
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 

@@ -1,7 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type HttpAnswer, type IdentityHarness, newPerson } from '#tools/testing/harness/identity.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { forgiveFailures } from '../users/sign-in-failures.store.ts';
 import { accountKeyOf, LOCK_POLICY, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 import {
@@ -12,17 +13,15 @@ import {
   disablePasswordSignIn,
   forgiveSignIn,
 } from './sign-in-guard.ts';
-import { crowd, deviceOf, type GuardHarness, openGuardHarness } from './sign-in-guard-harness.ts';
+import { crowd, deviceOf, openGuardHarness } from './sign-in-guard-harness.ts';
 import { forgetDevices } from './sign-in-origin.ts';
 
-let guard: GuardHarness;
+const guard = opened(() => openGuardHarness());
 let harness: IdentityHarness;
 let other: IdentityHarness;
 beforeAll(async () => {
-  guard = await openGuardHarness();
   ({ one: harness, other } = guard);
 });
-afterAll(() => guard?.close());
 
 test('a known device that failed five times is locked even with the correct password, and gets a new cookie after the lock', async () => {
   const person = newPerson();

@@ -1,19 +1,18 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectOAuthError, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
+const harness = opened(() => openApiHarness());
 let copy: ApiCopy;
 let client: ClientCredentials;
 beforeAll(async () => {
-  harness = await openApiHarness();
   copy = await harness.startCopy({ hashes: false });
   client = await harness.newClient(['tokens:issue', 'tokens:introspect']);
 });
-afterAll(() => harness?.close());
 
 const ask = (form: Readonly<Record<string, string>>) =>
   send(copy.url, 'POST', '/oauth2/token', { basic: client, form });
