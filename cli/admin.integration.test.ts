@@ -2,21 +2,20 @@ import { randomUUID } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { newAssertionMaker } from '../tools/testing/fakes/assertions.ts';
 import { blackPng } from '../tools/testing/fakes/png.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { openCliHarness } from './cli-harness.ts';
 
 const reason = ['--reason', 'because of the test'];
 
 const harness = opened(() => openCliHarness({ BETTER_AUTH_URL: 'https://auth.example.test' }));
-let ports: CliHarness['ports'];
+const ports = partOf(() => harness.ports);
 beforeAll(async () => {
-  ({ ports } = harness);
   const { keys, tokens } = loadConfig({ JWT_ADDITIONAL_ALGORITHMS: 'EdDSA' });
   await ensureKeys(ports, { keys, tokens, authSecret: 'x'.repeat(32), audience: null }, testCaller);
 });

@@ -1,11 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { opened } from '#tools/testing/opened.ts';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
+import { openCliHarness } from './cli-harness.ts';
 
 const harness = opened(() => openCliHarness());
-let ports: CliHarness['ports'];
+const ports = partOf(() => harness.ports);
 beforeAll(async () => {
-  ({ ports } = harness);
   await ports.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
 });
 

@@ -1,14 +1,11 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { opened } from '#tools/testing/opened.ts';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
-import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
+import { KEK, openCliHarness } from './cli-harness.ts';
 
 const harness = opened(() => openCliHarness());
-let ports: CliHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const ports = partOf(() => harness.ports);
 beforeEach(async () => {
   await ports.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
   await ensureKeys(

@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
-import { opened } from '#tools/testing/opened.ts';
+import { expect, test } from 'vitest';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { accountKeyOf } from '../services/core/identity/sign-in/sign-in-counters.ts';
 import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
 import { createKeyRing } from '../services/core/keys/key-ring.ts';
@@ -10,13 +10,10 @@ import { loadConfig } from '../services/platform/config/load.ts';
 import { countEventHours } from '../services/wings/monitoring/count-event-hours.ts';
 import { makeSecurityReports } from '../services/wings/monitoring/reports/make-security-reports.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
-import { type CliHarness, openCliHarness } from './cli-harness.ts';
+import { openCliHarness } from './cli-harness.ts';
 
 const harness = opened(() => openCliHarness());
-let ports: CliHarness['ports'];
-beforeAll(async () => {
-  ({ ports } = harness);
-});
+const ports = partOf(() => harness.ports);
 
 const sallyport = (...args: readonly string[]) => harness.sallyport(args);
 const { signal } = new AbortController();

@@ -8,15 +8,14 @@ import { encryptPhi } from '#services/wings/privacy/encrypt-phi.ts';
 import { implementDataRetentionPolicies } from '#services/wings/privacy/retention/retention.ts';
 import { giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
-import { type CliHarness, KEK, openCliHarness } from '../cli-harness.ts';
+import { KEK, openCliHarness } from '../cli-harness.ts';
 
 // Each command is a process of its own.
 const harness = opened(() => openCliHarness());
-let ports: CliHarness['ports'];
+const ports = partOf(() => harness.ports);
 beforeAll(async () => {
-  ({ ports } = harness);
   await giveKeys(ports);
   await ports.raw(
     `INSERT INTO users (id, email, name) VALUES ('officer', 'o@people.test', 'O'), ('nurse', 'n@people.test', 'N')`,

@@ -1,15 +1,11 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness({ WORKER_COPIES: '1' }));
-let product: Product;
-beforeAll(async () => {
-  ({ product } = harness);
-});
+const product = partOf(() => harness.product);
 
 test('a start runs a worker that does its scheduled jobs, exports their metrics, and stops after the API with code 0', async () => {
   expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });

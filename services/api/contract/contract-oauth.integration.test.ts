@@ -14,7 +14,6 @@ import {
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import {
@@ -24,16 +23,15 @@ import {
   type Received,
   type Sent,
 } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness());
-let product: Product;
+const product = partOf(() => harness.product);
 let user: TestUser;
 let other: ClientCredentials;
 let open: ClientCredentials;
 
 beforeAll(async () => {
-  product = harness.product;
   user = await signUp(product);
   [other, open] = await Promise.all([
     newClient(product, { credential_scopes: ['tokens:introspect', 'tokens:issue'] }),

@@ -11,18 +11,16 @@ import {
 } from '#tools/testing/flows/flows.ts';
 import { sessionTokenOf } from '#tools/testing/flows/identity-flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { cookieOf, expectProblem, type Received, type Sent } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness({ CORS_ORIGINS: 'https://app.example.test' }));
-let product: Product;
+const product = partOf(() => harness.product);
 /** One account that the tests may share. */
 let known: TestUser;
 
 beforeAll(async () => {
-  product = harness.product;
   known = await signUp(product);
 });
 

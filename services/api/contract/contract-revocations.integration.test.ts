@@ -18,7 +18,6 @@ import {
   tampered,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
 import {
   basicHeader,
@@ -29,15 +28,14 @@ import {
   type Sent,
   send,
 } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness());
-let product: Product;
+const product = partOf(() => harness.product);
 let user: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  product = harness.product;
   [user, admin] = await Promise.all([signUp(product), signIn(product, product.credentials.admin)]);
 });
 

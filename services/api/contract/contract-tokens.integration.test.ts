@@ -14,22 +14,20 @@ import {
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { expireFamily, startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 
 const GRACE_USES = 3;
 
 const harness = opened(() =>
   startProductHarness({ REFRESH_GRACE_USES: String(GRACE_USES), REFRESH_GRACE_SECONDS: '60' }),
 );
-let product: Product;
+const product = partOf(() => harness.product);
 let user: TestUser;
 let other: TestUser;
 
 beforeAll(async () => {
-  product = harness.product;
   [user, other] = await Promise.all([signUp(product), signUp(product)]);
 });
 

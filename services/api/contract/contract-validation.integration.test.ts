@@ -17,19 +17,17 @@ import {
   untilVerdict,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { expireFamily, startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness());
-let product: Product;
+const product = partOf(() => harness.product);
 let user: TestUser;
 let other: TestUser;
 let admin: TestUser;
 
 beforeAll(async () => {
-  product = harness.product;
   [user, other, admin] = await Promise.all([
     signUp(product),
     signUp(product),

@@ -1,17 +1,12 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { evaluateInside, INSPECTABLE } from '#tools/testing/processes/inside.ts';
 
 const harness = opened(() => startProductHarness({ ...INSPECTABLE, DRAIN_SECONDS: '1' }));
-let product: Product;
-
-beforeAll(async () => {
-  product = harness.product;
-});
+const product = partOf(() => harness.product);
 
 test('an unhandled promise rejection is logged without its message, and the process is replaced', async () => {
   const before = product.apiPid();

@@ -1,6 +1,6 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import {
   CERTIFICATE,
@@ -9,7 +9,7 @@ import {
   type TestCertificate,
 } from '#tools/testing/fakes/client-certificates.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import {
@@ -21,19 +21,15 @@ import {
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { openBindingHarness, TOKEN_URL, USERINFO_URL } from './oauth-binding-harness.ts';
 
 const harness = opened(() => openBindingHarness());
-let api: ApiCopy;
-let other: ApiCopy;
-let user: TestUser;
-let app: ClientCredentials;
-let site: ClientCredentials;
-
-beforeAll(async () => {
-  ({ api, other, user, app, site } = harness);
-});
+const api = partOf(() => harness.api);
+const other = partOf(() => harness.other);
+const user = partOf(() => harness.user);
+const app = partOf(() => harness.app);
+const site = partOf(() => harness.site);
 
 const maker = newProofMaker();
 const dpop = (proof: string) => ({ dpop: proof });

@@ -4,7 +4,7 @@ import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
 import {
   ALLOW,
   browserOf,
@@ -14,14 +14,13 @@ import {
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { openAdminHarness, reason } from './admin-harness.ts';
 
 const harness = opened(() => openAdminHarness());
-let api: ApiCopy;
+const api = partOf(() => harness.copy);
 let user: TestUser;
 beforeAll(async () => {
-  api = harness.copy;
   user = await newSignedIn(api);
 });
 

@@ -2,7 +2,7 @@ import * as oauth from 'oauth4webapi';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { patiently, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { patiently, signUp } from '#tools/testing/flows/flows.ts';
 import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
@@ -15,19 +15,18 @@ import {
   newOAuthClient,
 } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, expectOAuthError, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { codeIn, OTHER_REDIRECT, openPushHarness, pushedPath, request, verifier } from './oauth-par-harness.ts';
 
 const harness = opened(() => openPushHarness(({ url }) => signUp({ api: url })));
-let api: ApiCopy;
+const api = partOf(() => harness.api);
 let other: ApiCopy;
-let user: TestUser;
-let site: ClientCredentials;
-let rival: ClientCredentials;
-let app: ClientCredentials;
+const user = partOf(() => harness.user);
+const site = partOf(() => harness.site);
+const rival = partOf(() => harness.rival);
+const app = partOf(() => harness.app);
 
 beforeAll(async () => {
-  ({ api, user, site, rival, app } = harness);
   other = await harness.startCopy({ hashes: false });
 });
 

@@ -1,20 +1,17 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import { issueFor } from '#tools/testing/flows/flows.ts';
-import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { openServiceHarness } from './oauth-service-harness.ts';
 
 const harness = opened(() => openServiceHarness());
-let api: ApiCopy;
-let service: ClientCredentials;
-let bystander: ClientCredentials;
-beforeAll(async () => {
-  ({ api, service, bystander } = harness);
-});
+const api = partOf(() => harness.api);
+const service = partOf(() => harness.service);
+const bystander = partOf(() => harness.bystander);
 
 describe('client credentials', () => {
   test('a client gets a token for itself: sub is its id, and no claim names a user (RFC 9068 §2.2)', async () => {

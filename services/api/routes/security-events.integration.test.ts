@@ -5,15 +5,14 @@ import { newPerson } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
 const harness = opened(() => openSecurityHarness());
-let api: SecurityHarness['api'];
-let other: SecurityHarness['other'];
+const api = partOf(() => harness.api);
+const other = partOf(() => harness.other);
 let auditor: ClientCredentials;
 beforeAll(async () => {
-  ({ api, other } = harness);
   auditor = await harness.newClient(['incidents:read']);
 });
 

@@ -1,22 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { targetIdOf } from '#services/core/audit/committed-values.ts';
 import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newClient, signIn } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { basicHeader, expectProblem, type Json, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 const harness = opened(() => startProductHarness({ WORKER_COPIES: '1' }));
-let product: Product;
-beforeAll(async () => {
-  ({ product } = harness);
-});
+const product = partOf(() => harness.product);
 
 /** The first event of this session in an open stream; other events are skipped. */
 async function loginIn(answer: Response, sessionId: () => string | undefined): Promise<Json> {

@@ -8,16 +8,14 @@ import { refresh, signUp } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { providerAccount } from '#tools/testing/harness/social.ts';
 import { cookieOf, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
-import type { MailFolder } from '#tools/testing/mail-folder.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness, type Place } from './security-social-harness.ts';
 
 const harness = opened(() => openSecuritySocialHarness());
 let url: string;
-let mails: MailFolder;
-beforeAll(async () => {
-  ({ mails } = harness);
+const mails = partOf(() => harness.mails);
+beforeAll(() => {
   ({ url } = harness.api);
 });
 

@@ -1,17 +1,14 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail, newPassword, signUp } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { askToken, codeOf as consentedCodeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, cookieOf, type Received, send } from '#tools/testing/http-client.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { openTheftHarness, type Theft, type TheftHarness } from './security-outrun-harness.ts';
 
 const harness = opened(() => openTheftHarness());
-let api: TheftHarness['api'];
-beforeAll(async () => {
-  ({ api } = harness);
-});
+const api = partOf(() => harness.api);
 
 const rows: TheftHarness['rows'] = (...asked) => harness.rows(...asked);
 

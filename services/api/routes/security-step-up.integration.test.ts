@@ -6,16 +6,14 @@ import { newEmail, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { providerAccount } from '#tools/testing/harness/social.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
-import type { MailFolder } from '#tools/testing/mail-folder.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { from } from './security-harness.ts';
 import { openSecuritySocialHarness } from './security-social-harness.ts';
 
 const harness = opened(() => openSecuritySocialHarness());
 let url: string;
-let mails: MailFolder;
-beforeAll(async () => {
-  ({ mails } = harness);
+const mails = partOf(() => harness.mails);
+beforeAll(() => {
   ({ url } = harness.api);
 });
 

@@ -1,10 +1,10 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import type { Tx } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { KEY_AUDIENCE, type KeyHarness, keySettings, openKeyHarness } from './key-harness.ts';
+import { KEY_AUDIENCE, keySettings, openKeyHarness } from './key-harness.ts';
 import { LOG_PURPOSE, sharedSecretPurpose } from './key-timeline.ts';
 import { deleteKeyHistory, type KeyRow, lockKeys, readKeysOf } from './keys.store.ts';
 import { listKeys } from './list-keys.ts';
@@ -15,10 +15,7 @@ import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 const harness = opened(() => openKeyHarness());
-let ports: KeyHarness['ports'];
-beforeAll(async () => {
-  ports = harness.ports;
-});
+const ports = partOf(() => harness.ports);
 beforeEach(async () => {
   await harness.empty();
   await harness.start();

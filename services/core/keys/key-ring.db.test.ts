@@ -1,11 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import type { Clock, Sql } from '../ports.ts';
 import { compromiseKey } from './compromise-key.ts';
-import { KEY_AUDIENCE, KEY_SECRET, type KeyHarness, keySettings, openKeyHarness, ringSettings } from './key-harness.ts';
+import { KEY_AUDIENCE, KEY_SECRET, keySettings, openKeyHarness, ringSettings } from './key-harness.ts';
 import { KeyMaterialError } from './key-material.ts';
 import { createKeyRing, type KeyRing } from './key-ring.ts';
 import { readJwks } from './read-jwks.ts';
@@ -13,10 +13,7 @@ import { rotateSigningKeys } from './rotate-signing-keys.ts';
 import { rotateServerSecret } from './secrets/rotate-server-secret.ts';
 
 const harness = opened(() => openKeyHarness());
-let ports: KeyHarness['ports'];
-beforeAll(async () => {
-  ports = harness.ports;
-});
+const ports = partOf(() => harness.ports);
 beforeEach(() => harness.empty());
 
 const claimsFor = (seconds: number, nowMs = Date.now()) => ({

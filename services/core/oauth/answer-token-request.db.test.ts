@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import { beforeAll, expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
@@ -15,7 +15,6 @@ import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantPorts,
   newVerifier,
   openGrantHarness,
   REDIRECT,
@@ -26,12 +25,11 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const certificate = 'x'.repeat(43);
 
 const harness = opened(() => openGrantHarness());
-let ports: GrantPorts;
+const ports = partOf(() => harness.ports);
 let user: TestUser;
 let site: GrantClient;
 let service: GrantClient;
 beforeAll(async () => {
-  ports = harness.ports;
   user = await harness.newUser();
   site = await harness.newClient();
   service = await harness.newClient({

@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { validateToken } from '#tools/testing/harness/token.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { updateClient } from '../access/manage-clients.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
@@ -16,17 +16,15 @@ import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantPorts,
   newVerifier,
   openGrantHarness,
   REDIRECT,
 } from './grant-harness.ts';
 
 const harness = opened(() => openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } }));
-let ports: GrantPorts;
+const ports = partOf(() => harness.ports);
 let user: TestUser;
 beforeAll(async () => {
-  ports = harness.ports;
   user = await harness.newUser();
 });
 

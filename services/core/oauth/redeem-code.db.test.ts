@@ -1,27 +1,19 @@
 import { decodeJwt } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { signingUnavailable } from '../keys/errors.ts';
 import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { codeHashOf } from './authorize/issue-code.ts';
 import { readUserInfo } from './claims/read-user-info.ts';
-import {
-  challengeOf,
-  type GrantClient,
-  type GrantPorts,
-  newVerifier,
-  openGrantHarness,
-  REDIRECT,
-} from './grant-harness.ts';
+import { challengeOf, type GrantClient, newVerifier, openGrantHarness, REDIRECT } from './grant-harness.ts';
 import { type RedeemCodeInput, redeemAuthorizationCode } from './redeem-code.ts';
 
 const harness = opened(() => openGrantHarness());
-let ports: GrantPorts;
+const ports = partOf(() => harness.ports);
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  ports = harness.ports;
   user = await harness.newUser();
   site = await harness.newClient();
 });

@@ -1,10 +1,10 @@
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { createPool, createTransact } from '#services/platform/postgres/pool.ts';
 import { insertSession, insertUser } from '#tools/testing/fixtures/families.ts';
 import { createPatientPool, patient } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { sessionPurges } from '../identity/admin/identity-purges.ts';
 import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
@@ -12,14 +12,11 @@ import { countTokens } from '../tokens/metadata/token-statistics.store.ts';
 import { expiredKinds, expiredTables, overdueByKind } from './expired-rows-harness.ts';
 import { readSlowestStatementMs } from './purge.store.ts';
 import { type PurgeResult, purgeOnSchedule } from './purge.ts';
-import { openPurgeHarness, type PurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
+import { openPurgeHarness, purgeAtOnce, purges } from './purge-harness.ts';
 
 const harness = opened(() => openPurgeHarness());
-let ports: PurgeHarness['ports'];
-let copy: PurgeHarness['copy'];
-beforeAll(async () => {
-  ({ ports, copy } = harness);
-});
+const ports = partOf(() => harness.ports);
+const copy = partOf(() => harness.copy);
 beforeEach(() => harness.empty());
 
 /** Kinds of which the first test keeps a live row. */

@@ -1,20 +1,17 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn, openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
 import { endSession } from './end-session.ts';
 import { endAnySession, endOwnSession, endOwnSessions, listOwnSessions, listSessions } from './manage-sessions.ts';
 import { findByCookie, readSession, sessionCaller } from './read-session.ts';
 
 const harness = opened(() => openPeopleHarness({ env: { SESSION_IDLE_TWO_FACTORS: '3600' } }));
-let ports: PeopleHarness['deps'];
-beforeAll(async () => {
-  ports = harness.deps;
-});
+const ports = partOf(() => harness.deps);
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const unknown = { code: 'session_unknown' };

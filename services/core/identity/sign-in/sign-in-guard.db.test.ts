@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { clientPrefixOf } from '#services/core/limits/client-prefix.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { admitted, insertPerson } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import type { OpenedSession } from '../sessions/live-session.ts';
 import { deviceSetCookie } from './device-cookie.ts';
 import { isClosedTo, lockedOut } from './refuse-stepped-up.ts';
@@ -24,10 +24,7 @@ import { readSignInStatus } from './sign-in-status.ts';
 
 const LOCKED = { code: 'login_locked' };
 const harness = opened(() => openPeopleHarness());
-let ports: PeopleHarness['deps'];
-beforeAll(async () => {
-  ports = harness.deps;
-});
+const ports = partOf(() => harness.deps);
 
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 const newName = (): string => `${randomUUID()}@people.test`;

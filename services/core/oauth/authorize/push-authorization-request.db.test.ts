@@ -3,9 +3,9 @@ import type { Caller } from '#services/core/ports.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { anonymousCaller, answered, type GrantClient, type GrantPorts, openGrantHarness } from '../grant-harness.ts';
+import { anonymousCaller, answered, type GrantClient, openGrantHarness } from '../grant-harness.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 import { authorize } from './authorize.ts';
 import { answerError, requestUsed } from './authorize-step.ts';
@@ -16,11 +16,10 @@ import { REQUEST_EXPIRED, readAuthorizationRequest, requestUriHash } from './pus
 const HTU = 'http://api.sallyport.test/oauth2/par';
 
 const harness = opened(() => openGrantHarness());
-let ports: GrantPorts;
+const ports = partOf(() => harness.ports);
 let user: TestUser;
 let site: GrantClient;
 beforeAll(async () => {
-  ports = harness.ports;
   [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
 });
 

@@ -1,8 +1,8 @@
 import { beforeAll, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { authorize } from '../authorize/authorize.ts';
-import { anonymousCaller, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
+import { anonymousCaller, openGrantHarness, unlogged } from '../grant-harness.ts';
 import { admitDocumentClient, type DocumentClientPorts } from './admit-document-client.ts';
 import { validateClientDocument } from './client-document.ts';
 import type { ReadDocument } from './read-client-document.ts';
@@ -10,10 +10,9 @@ import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 
 const REDIRECT = 'https://app.example.test/cb';
 const harness = opened(() => openGrantHarness());
-let ports: GrantPorts;
+const ports = partOf(() => harness.ports);
 let user: TestUser;
 beforeAll(async () => {
-  ports = harness.ports;
   user = await harness.newUser();
 });
 

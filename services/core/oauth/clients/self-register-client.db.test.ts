@@ -1,9 +1,9 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
-import { anonymousCaller, type GrantPorts, openGrantHarness, unlogged } from '../grant-harness.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
+import { anonymousCaller, openGrantHarness, unlogged } from '../grant-harness.ts';
 import {
   type RegisteredClient,
   selfRegisterClient,
@@ -12,10 +12,7 @@ import {
 } from './self-register-client.ts';
 
 const harness = opened(() => openGrantHarness());
-let ports: GrantPorts;
-beforeAll(async () => {
-  ports = harness.ports;
-});
+const ports = partOf(() => harness.ports);
 
 const redirect_uris = ['https://notes.example/cb'];
 const post_logout_redirect_uris = ['https://notes.example/bye'];

@@ -1,15 +1,14 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { FIRST_PARTY_CLIENT_ID } from '#services/core/authority/callers.ts';
 import type { Caller } from '#services/core/ports.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import {
   anonymousCaller,
   challengeOf,
   type GrantClient,
-  type GrantPorts,
   newVerifier,
   openGrantHarness,
   REDIRECT,
@@ -19,10 +18,7 @@ import { listApplicationConsents, listGrantedConsents } from './list-consents.ts
 import { endConsentsSince, withdrawApplicationConsent, withdrawConsent } from './withdraw-consent.ts';
 
 const harness = opened(() => openGrantHarness());
-let ports: GrantPorts;
-beforeAll(async () => {
-  ports = harness.ports;
-});
+const ports = partOf(() => harness.ports);
 
 const callerOf = ({ id, sessionId }: TestUser): Caller =>
   userCaller(id, { sessionId, by: 'session', authTime: 1_700_000_000 });

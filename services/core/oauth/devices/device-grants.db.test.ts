@@ -5,7 +5,7 @@ import { normaliseUserCode } from '#services/core/shared/user-codes.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
 import { createTestPorts } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { anonymousCaller, type GrantClient, type GrantPorts, openGrantHarness } from '../grant-harness.ts';
 import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
@@ -13,11 +13,10 @@ import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';
 import { redeemDeviceCode } from './redeem-device-code.ts';
 
 const harness = opened(() => openGrantHarness());
-let ports: GrantPorts;
+const ports = partOf(() => harness.ports);
 let user: TestUser;
 let tv: GrantClient;
 beforeAll(async () => {
-  ports = harness.ports;
   user = await harness.newUser();
   tv = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT, 'refresh_token'] });
 });

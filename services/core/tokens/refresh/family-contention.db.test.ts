@@ -1,20 +1,17 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
-import { type FamilyCopy, insertUser, publicClient } from '#tools/testing/fixtures/families.ts';
+import { insertUser, publicClient } from '#tools/testing/fixtures/families.ts';
 import { PATIENCE_MS, patient } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import type { CreatedFamily } from './create-family.ts';
 import { openContentionHarness, settings as patientSettings } from './family-contention-harness.ts';
 import { outcome } from './family-harness.ts';
 import { rotateBatch } from './refresh-families.store.ts';
 
 const harness = opened(() => openContentionHarness());
-let copy: FamilyCopy;
-let strict: FamilyCopy;
-beforeAll(async () => {
-  ({ copy, strict } = harness);
-});
+const copy = partOf(() => harness.copy);
+const strict = partOf(() => harness.strict);
 
 const rotateIn = async (sql: Sql, token: string, notAfterMs = Date.now() + 60_000): Promise<string | undefined> => {
   const presented = { ...harness.presentedOf(token), notAfterMs };
