@@ -36,6 +36,7 @@ import { asPage } from './requests/browser-form.ts';
 import type { CallerResolver } from './requests/caller.ts';
 import { namesCredential } from './requests/credentials-in-address.ts';
 import { refuseDeclaredBody } from './requests/declared-body.ts';
+import { passOver } from './requests/error-answers.ts';
 import { answerOnce, type Once, type OncePorts } from './requests/once.ts';
 import { PageView, rendered } from './requests/page-view.ts';
 
@@ -214,11 +215,18 @@ export function bind<E extends AnyEndpoint>(routes: RouteContext, endpoint: E, w
   const { preValidation = [], onRequest = [], ...route } = routeOf(endpoint);
   const isLong = (endpoint.bodyLimit ?? BODY_LIMIT) > BODY_LIMIT;
   const before = isLong ? routes.beforeBody?.forEndpoint(endpoint) : undefined;
-  const first = before && ((request: FastifyRequest) => runInSpan(request.trace, () => ask(request, before)));
+  const first = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    try {
+      if (before) await runInSpan(request.trace, () => ask(request, before));
+    } catch (err) {
+      passOver(request, reply);
+      throw err;
+    }
+  };
   const validate = endpoint.body && endpoint.bodyOptional ? bodyValidatorOf(endpoint.body, endpoint) : undefined;
   app.route({
     ...route,
-    onRequest: [onRequest, first ? [first] : []].flat(),
+    onRequest: [onRequest, before ? [first] : []].flat(),
     // The caller and its permission before the request: only an allowed caller learns the schema.
     preValidation: [
       ...[preValidation].flat(),

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Socket } from 'node:net';
 import type { FastifyRequest } from 'fastify';
 import { traceparentOf } from '#observability/http-span.ts';
 import type { SentAssertion } from '#services/core/access/assertion-shapes.ts';
@@ -110,16 +111,16 @@ function sentAssertion({ bodyType }: Endpoint, body: unknown): SentAssertion | u
   return { type: form?.client_assertion_type, assertion: form?.client_assertion, clientId: form?.client_id };
 }
 
-/** The request that is being passed on inside: one that is made inside has no connection of its own. */
-export const passedOn = new AsyncLocalStorage<FastifyRequest>();
+/** The connection of the request that is being passed on inside: one that is made inside has none of its own. */
+export const passedOn = new AsyncLocalStorage<Socket>();
 
 /** Reads the properties of the request on demand, because the hot path uses none of them. */
 class LazyRequestContext implements RequestContext {
   readonly #request: FastifyRequest;
-  readonly #connected: FastifyRequest;
+  readonly #connection: Socket;
   constructor(request: FastifyRequest) {
     this.#request = request;
-    this.#connected = passedOn.getStore() ?? request;
+    this.#connection = passedOn.getStore() ?? request.raw.socket;
   }
   get ip(): string {
     return this.#request.ip;
@@ -146,7 +147,7 @@ class LazyRequestContext implements RequestContext {
     return this.#request.arrivedAt;
   }
   get hasLeft(): boolean {
-    return this.#connected.raw.socket.destroyed;
+    return this.#connection.destroyed;
   }
 }
 

@@ -93,9 +93,11 @@ export const LONGEST_PARAM = 256;
 const PASSED_OVER_MAX = 16 * 1_048_576;
 
 /** Closing a connection with unread bytes resets it, and the answer is lost (RFC 9112 §9.6). */
-export function passOver(request: FastifyRequest, reply: FastifyReply): void {
-  if (Number(request.headers['content-length'] ?? 0) > PASSED_OVER_MAX) reply.header('connection', 'close');
-  else request.raw.resume();
+export function passOver({ raw, headers }: FastifyRequest, reply: FastifyReply): void {
+  if (Number(headers['content-length'] ?? 0) > PASSED_OVER_MAX) return void reply.header('connection', 'close');
+  // Of a client that asked for the close, the connection is closed once it is idle.
+  reply.raw.shouldKeepAlive = true;
+  raw.resume();
 }
 
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const;

@@ -30,7 +30,11 @@ export async function answerOnce<T extends object>(
   const { transact, sql } = ports;
   if (key === undefined) return work({ transact, sql });
   const asked = {
-    request: idempotentRequest(ports, caller, String(key), endpoint.operation, { params, body }),
+    request: idempotentRequest(ports, caller, String(key), endpoint.operation, {
+      params,
+      body,
+      ifMatch: headers['if-match'],
+    }),
     status: Number(Object.keys(endpoint.responses)[0]),
   };
   return transact((tx) =>

@@ -216,7 +216,7 @@ export function consoleRoutes(routes: RouteContext, ports: ConsoleRoutesPorts): 
     const payload = body === undefined ? {} : { payload: body };
     // Fastify makes the request when it is awaited.
     const response = await passedOn.run(
-      request,
+      request.raw.socket,
       async () =>
         await routes.app.inject({ method, url, remoteAddress: request.ip, headers, ...payload, payloadAsStream: true }),
     );

@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { beforeAll, expect, test } from 'vitest';
 import { insertRoles } from '#tools/testing/flows/every-caller.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
@@ -83,6 +85,17 @@ test('a file is read of who may import everyone; the others are answered before 
       'rights_exceeded',
     ]);
   }
+});
+
+test('a refused caller who sends a whole file before reading gets the answer, also on a connection that closes after it', async () => {
+  const { port } = new URL(copy.url);
+  const socket = connect(Number(port), '127.0.0.1').pause();
+  const head = ['Content-Type: application/json', 'Content-Length: 12000000'];
+  socket.write(requestText('POST', '/v1/admin/imports', head));
+  await new Promise<void>((done, fail) => {
+    socket.on('error', fail).write(Buffer.alloc(12_000_000, ' '), () => done());
+  });
+  expect(await text(socket)).toContain('401 Unauthorized');
 });
 
 test('an import that is asked for again by the same key is one, also after it ended', async () => {

@@ -348,4 +348,4 @@ test('a kill before or after any statement loses no counts, and the next run fin
     for (const table of expiredTables) expect([table, await harness.countOf(table)]).toEqual([table, 0]);
   }
   expect(kills).toBeGreaterThan(5);
-}, 300_000);
+});
