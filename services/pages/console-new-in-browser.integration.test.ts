@@ -100,7 +100,7 @@ test('of two administrators who change one client, the second is told, keeps wha
   await first({ name: 'Wards, first' });
   const change = dialog.getByRole('button', { name: 'Change', exact: true });
   await change.click();
-  expect(await textOf(dialog.getByRole('alert'))).toContain('Now it is Name: Wards, first');
+  expect(await textOf(dialog.getByRole('alert'))).toContain('New values: Name: Wards, first');
   expect(await dialog.getByLabel('Name', { exact: true }).inputValue()).toBe('Wards, second');
   await page.locator('h1', { hasText: 'Wards, first' }).waitFor();
   // What touches nothing that is typed is no reason to ask.

@@ -115,7 +115,8 @@ function useForm({ operation, params = {}, item, begins, readAgain }: ActProps) 
     before.current = { ...before.current, ...now };
     if (changed.length === 0) return;
     void queries.invalidateQueries();
-    const what = changed.map((name) => `${words.member(name)}: ${String(now[name] ?? '–')}`);
+    const shown = (value: unknown) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
+    const what = changed.map((name) => `${words.member(name)}: ${shown(now[name] ?? '–')}`);
     throw new Told(fill(texts.changedMeanwhile, { what: what.join('; ') }));
   };
   /** Sends a change with the ETag that was read; one that meets another change is sent again if they do not touch. */

@@ -57,7 +57,7 @@ export const common = inLanguages({
     notJson: 'This is not JSON: {name}',
     fileTooLarge: 'The file has more than {count} bytes. The command line takes it.',
     fileNoText: 'The file is no text in UTF-8 or UTF-16. Save it as UTF-8.',
-    changedMeanwhile: 'Another administrator changed this meanwhile. Now it is {what}. Do it again to replace that.',
+    changedMeanwhile: 'Another administrator changed this meanwhile. New values: {what}. Do it again to replace that.',
     nothingYet: 'Nothing yet: no field differs from what is set.',
     shownOnce: 'Shown this once',
     all: 'Show all',
@@ -158,7 +158,8 @@ export const common = inLanguages({
     notJson: 'Das ist kein JSON: {name}',
     fileTooLarge: 'Die Datei hat mehr als {count} Bytes. Die Kommandozeile nimmt sie.',
     fileNoText: 'Die Datei ist kein Text in UTF-8 oder UTF-16. Speichern Sie sie als UTF-8.',
-    changedMeanwhile: 'Jemand hat das inzwischen geändert. Jetzt gilt {what}. Noch einmal ersetzt das.',
+    changedMeanwhile:
+      'Ein anderer Administrator hat das inzwischen geändert. Neue Werte: {what}. Noch einmal ersetzt das.',
     nothingYet: 'Noch nichts: kein Feld weicht ab von dem, was eingestellt ist.',
     shownOnce: 'Nur dieses eine Mal gezeigt',
     all: 'Alle zeigen',

@@ -394,7 +394,7 @@ const OUTCOME_WORDS = `ok|Succeeded|Gelungen, refused|Refused|Verweigert, added|
   continued_elsewhere|Continued elsewhere|Anderswo fortgesetzt, counted|Counted|Gezählt, created|Created|Angelegt,
   database_behind|Database behind|Datenbank zurück, deleted|Deleted|Gelöscht, deletion|Deletion|Löschung,
   dropped|Dropped|Verworfen, dry_run|Rehearsal|Probelauf, end_session|Session ended|Sitzung beendet,
-  export|Export|Export, forked|Forked|Gegabelt, global|All|Alle, grace|In the grace period|In der Nachfrist,
+  export|Export|Export, forked|Forked|Gegabelt, global|Of everyone|Von allen, grace|In the grace period|In der Nachfrist,
   grace_spent|Grace period used up|Nachfrist verbraucht, granted|Granted|Erteilt, justified|Justified|Begründet,
   kept|Kept|Behalten, key_unknown|Unknown key|Unbekannter Schlüssel, locked|Locked|Gesperrt,
   log_forged_continuation|Forged continuation|Gefälschte Fortsetzung,
