@@ -125,7 +125,7 @@ export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
       const ofKind = refused.filter(({ isLimited }) => isLimited === (what === 'write'));
       const most = REFUSAL_MS[what] * scaleOf(stretch);
       const late = ofKind.filter((exchange) => tookMs(exchange) > most);
-      if (late.length > Math.ceil(ofKind.length / 100))
+      if (late.length > Math.floor(ofKind.length / 100))
         findings.push({
           text: `${name} of ${secondsOf(startedAtMs)}: ${late.length} of ${ofKind.length} 503 to a ${what} came after more than the ${secondsOf(most)} that are allowed at a stretch of ${stretch.toFixed(1)}: ${pathsOf(late)}`,
         });

@@ -36,7 +36,6 @@ const FAULT_EVERY_MS = 10_000;
 const SETTLE_MS = 10_000;
 const AFTER_REWIND_MS = 2_000;
 const GIVES_UP_MS = 90_000;
-const STRETCH_EVERY_MS = 2_000;
 const HANGS_PER_FAULT = 3;
 /** Clients try everything that was ended, all at once, while the database is replaced. */
 const HANGS_OF_REWIND = 20;
@@ -103,7 +102,7 @@ type FaultRuns = {
   readonly findings: Finding[];
 };
 
-/** Does the work of a fault, waits until both copies serve, and measures how busy the machine is meanwhile. */
+/** Does the work of a fault, waits until both copies serve, and measures how busy the machine is then. */
 async function runFault(
   scene: Scene,
   { faults, periods, findings }: FaultRuns,
@@ -118,16 +117,10 @@ async function runFault(
     return subject.message;
   });
   const endedAtMs = performance.now();
-  let isServed = false;
-  const whileAway = (async () => {
-    let most = 1;
-    for (; !isServed; await sleep(STRETCH_EVERY_MS)) most = Math.max(most, await measureStretch());
-    return most;
-  })();
+  const before = await measureStretch();
   const refused = await untilServed(scene);
   const servedAtMs = performance.now();
-  isServed = true;
-  const stretch = Math.max(await whileAway, await measureStretch());
+  const stretch = Math.max(before, await measureStretch());
   const period = { ...about, startedAtMs: begin, endedAtMs, servedAtMs, stretch, refused };
   periods.push(period);
   const times = { lastedMs: endedAtMs - begin, backMs: servedAtMs - endedAtMs };

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '#tools/testing/eventually.ts';
 import { whileStopped } from '../faults/fault.ts';
 import { present } from '../load/tokens.ts';
 import { answered, type Case, GuaranteeViolated, newest, newFamily, verdict } from './case.ts';
@@ -36,7 +37,7 @@ export const refreshCases: readonly Case[] = [
         await answered(scene, family, 'B');
       });
       const access = newest(family);
-      await verdict(scene, access, 'A');
+      await eventually('A to serve', async () => (await verdict(scene, access, 'A')) === 'active');
       await sleep(1_000);
       const answer = await answered(scene, family, 'B');
       if (answer.status !== 200) throw new GuaranteeViolated(`ended: ${answer.status} ${answer.body?.code}`, family);

@@ -139,8 +139,8 @@ export function createAgents(clients: Clients): Agents {
       for (const agent of agents.made) await exchange(agent);
     },
     settle: async () => {
-      // A loss of the database ended the session.
-      if (owner) await signIn(clients, owner);
+      // A loss of the database ended their sessions.
+      for (const user of [owner, other]) if (user) await signIn(clients, user);
       await agents.settle();
       await atBothCopies(tokens.slice(-SETTLED_MOST), (token, copy) => showToken(clients, token, copy));
     },
