@@ -348,7 +348,7 @@ test('a verb that is an operation and writes asks first: without a terminal and 
   const asks = { codes: [4], says: /asks for confirmation/ };
   for (const options of [[], ['--json']]) expect(await surprisesOf(verbs, options, '', asks)).toEqual([]);
   expect(await everything()).toEqual(before);
-}, 300_000);
+});
 
 test('--dry-run changes no row and no file, and reports what the verb would do, or why it is refused', async () => {
   const before = await everything();
@@ -356,7 +356,7 @@ test('--dry-run changes no row and no file, and reports what the verb would do, 
   expect(await surprisesOf(Object.keys(acts), ['--dry-run', '--yes'], token, rehearses)).toEqual([]);
   expect(await everything()).toEqual(before);
   expect(existsSync(join(dataDir, 'out'))).toBe(false);
-}, 300_000);
+});
 
 /** Verbs whose act is not in this process, or writes a file: why their dry run does not know how it ends. */
 const NOT_OF_THE_DATABASE: Readonly<Record<string, string>> = {

@@ -33,7 +33,7 @@ beforeAll(async () => {
   run = JSON.parse(stdout);
   walks = await readFile(resolve(ROOT, 'docs/reference/walks.md'), 'utf8');
   // The program starts a product and writes what each request loads: minutes where the machine is busy.
-}, 300_000);
+});
 afterAll(async () => {
   await database?.drop();
   await rm(folder, { recursive: true, force: true });

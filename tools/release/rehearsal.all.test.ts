@@ -73,7 +73,7 @@ beforeAll(async () => {
     if (!(err instanceof NoReleaseCode)) throw err;
     missing = err.message;
   }
-}, 300_000);
+});
 afterAll(async () => {
   await children?.stop();
   await harness?.close();

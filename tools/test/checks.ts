@@ -1,9 +1,10 @@
+import { BACKGROUND } from '#services/platform/process/priority.ts';
 import { outcome } from './outcome.ts';
 import { CACHE, type Ran, runQuietly } from './run.ts';
 
 const AT_ONCE = 4;
 /** Below the tests (`vitest.config.ts`). */
-export const NICENESS = 15;
+export const NICENESS = BACKGROUND + 2;
 
 /** Steps that need no store, and run concurrently. They verify their `CACHE` against each file. */
 export const checks: Readonly<Record<string, readonly [string, readonly string[]]>> = {

@@ -1,7 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
-import { impliedErrors } from '#services/platform/http/openapi.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
@@ -115,11 +114,6 @@ describe('step-up', () => {
         .map(({ operation }) => operation)
         .sort(),
     ).toEqual(expected.sort());
-    for (const endpoint of dangerous())
-      expect(
-        impliedErrors(endpoint).map(({ definition }) => definition.code),
-        endpoint.operation,
-      ).toContain('step_up_required');
   });
 
   test('an old sign-in may end the caller’s own sessions and tokens, and a client is never asked for one', async () => {

@@ -161,7 +161,7 @@ test('an older data directory restored under running copies: no sign-in, token, 
   await acceptLoss(all);
   for (const { refresh_token } of [live, ...revoked])
     expect((await patiently(() => refresh(all.copies[1]!, refresh_token))).status).toBe(401);
-}, 300_000);
+});
 
 test('a lagging standby promoted at the same address: no sign-in, token, refresh or revocation succeeds', async () => {
   const all = await openInstallation();
@@ -190,4 +190,4 @@ test('a lagging standby promoted at the same address: no sign-in, token, refresh
   expect((await pool.query('SELECT 1')).rowCount).toBe(1);
 
   await acceptLoss(all);
-}, 300_000);
+});

@@ -198,5 +198,5 @@ describe('with concurrent transactions', () => {
       expect(await days()).toEqual([day(-6), ...Array.from({ length: 9 }, (_, index) => day(index - 1))]);
     }
     expect(kills).toBeGreaterThan(20);
-  }, 300_000);
+  });
 });

@@ -189,4 +189,4 @@ test('killed before or after any statement, everything opens under one of the tw
     expect(two.reduce((sum, each) => sum + each.rewrapped, 0)).toBe(rewrapped);
   }
   expect(kills).toBeGreaterThan(8);
-}, 300_000);
+});
