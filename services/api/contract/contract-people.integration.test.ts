@@ -1,14 +1,5 @@
-import { beforeAll, describe, expect, test } from 'vitest';
-import {
-  newEmail,
-  newPassword,
-  patiently,
-  refresh,
-  signIn,
-  signUp,
-  type TestUser,
-  verdictOn,
-} from '#tools/testing/flows/flows.ts';
+import { describe, expect, test } from 'vitest';
+import { newEmail, newPassword, patiently, refresh, signIn, signUp, verdictOn } from '#tools/testing/flows/flows.ts';
 import { sessionTokenOf } from '#tools/testing/flows/identity-flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
@@ -18,11 +9,7 @@ import { opened, partOf } from '#tools/testing/opened.ts';
 const harness = opened(() => startProductHarness({ CORS_ORIGINS: 'https://app.example.test' }));
 const product = partOf(() => harness.product);
 /** One account that the tests may share. */
-let known: TestUser;
-
-beforeAll(async () => {
-  known = await signUp(product);
-});
+const known = opened(() => signUp(product));
 
 const call: ProductHarness['call'] = (method, path, sent) => harness.call(method, path, sent);
 const post = (path: string, json: unknown, sent: Sent = {}): Promise<Received> =>

@@ -1,15 +1,12 @@
-import { beforeAll, expect, test } from 'vitest';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { expect, test } from 'vitest';
+import { newPerson } from '#tools/testing/flows/people.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { openApiKeyHarness } from './api-keys-harness.ts';
 
 // The addresses of targets here are names that lead nowhere, which is asked only of public addresses.
 const harness = opened(() => openApiKeyHarness({ ALERTS_PRIVATE: 'true' }));
-let admin: Person;
-beforeAll(async () => {
-  admin = await newPerson(harness.api, ['admin']);
-});
+const admin = opened(() => newPerson(harness.api, ['admin']));
 
 const ask = (method: string, path: string, bearer: string, json?: object) =>
   send(harness.api.url, method, path, { bearer, ...(json === undefined ? {} : { json }) });

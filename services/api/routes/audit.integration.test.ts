@@ -1,8 +1,7 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { plainEvent } from '#tools/testing/fixtures/sealed-log.ts';
 import { signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audit-harness.ts';
@@ -10,10 +9,7 @@ import { FIRST, FIRST_SIZE, openAuditHarness, SECOND, SECOND_SIZE } from './audi
 const SIZE = FIRST_SIZE + SECOND_SIZE;
 
 const harness = opened(() => openAuditHarness());
-let other: ClientCredentials;
-beforeAll(async () => {
-  other = await harness.newClient(['keys:read', 'tokens:read']);
-});
+const other = opened(() => harness.newClient(['keys:read', 'tokens:read']));
 
 async function everyPage(query: string): Promise<{ seq: number; type: string; occurred_at: string }[]> {
   const events = [];

@@ -1,8 +1,8 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { verdictOn } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import {
@@ -19,10 +19,7 @@ import { openAdminHarness, reason } from './admin-harness.ts';
 
 const harness = opened(() => openAdminHarness());
 const api = partOf(() => harness.copy);
-let user: TestUser;
-beforeAll(async () => {
-  user = await newSignedIn(api);
-});
+const user = opened(() => newSignedIn(api));
 
 const maker = newAssertionMaker();
 const proofs = newProofMaker();

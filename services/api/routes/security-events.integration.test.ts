@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { newEmail, signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
@@ -11,10 +11,7 @@ import { openSecurityHarness, type SecurityHarness } from './security-harness.ts
 const harness = opened(() => openSecurityHarness());
 const api = partOf(() => harness.api);
 const other = partOf(() => harness.other);
-let auditor: ClientCredentials;
-beforeAll(async () => {
-  auditor = await harness.newClient(['incidents:read']);
-});
+const auditor = opened(() => harness.newClient(['incidents:read']));
 
 const get: SecurityHarness['get'] = (...asked) => harness.get(...asked);
 const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);

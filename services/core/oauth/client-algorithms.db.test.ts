@@ -1,6 +1,5 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { validateToken } from '#tools/testing/harness/token.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
@@ -23,10 +22,7 @@ import {
 
 const harness = opened(() => openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } }));
 const ports = partOf(() => harness.ports);
-let user: TestUser;
-beforeAll(async () => {
-  user = await harness.newUser();
-});
+const user = opened(() => harness.newUser());
 
 type Algorithms = {
   readonly id_token_signed_response_alg?: string | null;

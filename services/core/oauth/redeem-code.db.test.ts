@@ -11,12 +11,8 @@ import { type RedeemCodeInput, redeemAuthorizationCode } from './redeem-code.ts'
 
 const harness = opened(() => openGrantHarness());
 const ports = partOf(() => harness.ports);
-let user: TestUser;
-let site: GrantClient;
-beforeAll(async () => {
-  user = await harness.newUser();
-  site = await harness.newClient();
-});
+const user = opened(() => harness.newUser());
+const site = opened(() => harness.newClient());
 
 const codeVerifier = newVerifier();
 const code_challenge = challengeOf(codeVerifier);

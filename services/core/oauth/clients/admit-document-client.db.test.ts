@@ -1,5 +1,4 @@
-import { beforeAll, expect, test } from 'vitest';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { expect, test } from 'vitest';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { authorize } from '../authorize/authorize.ts';
 import { anonymousCaller, openGrantHarness, unlogged } from '../grant-harness.ts';
@@ -11,10 +10,7 @@ import { UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 const REDIRECT = 'https://app.example.test/cb';
 const harness = opened(() => openGrantHarness());
 const ports = partOf(() => harness.ports);
-let user: TestUser;
-beforeAll(async () => {
-  user = await harness.newUser();
-});
+const user = opened(() => harness.newUser());
 
 let hosts = 0;
 /** The URL of a document that was never read. */

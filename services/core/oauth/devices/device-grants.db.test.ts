@@ -1,25 +1,20 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { DEVICE_GRANT } from '#services/core/access/grant-shapes.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { normaliseUserCode } from '#services/core/shared/user-codes.ts';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
 import { createTestPorts } from '#tools/testing/harness/ports.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
-import { anonymousCaller, type GrantClient, type GrantPorts, openGrantHarness } from '../grant-harness.ts';
+import { anonymousCaller, type GrantPorts, openGrantHarness } from '../grant-harness.ts';
 import { beginDeviceGrant, type DeviceGrantAnswer, type DeviceGrantPorts } from './begin-device-grant.ts';
 import { answerDeviceGrant, showDeviceGrant } from './decide-device-grant.ts';
 import { redeemDeviceCode } from './redeem-device-code.ts';
 
 const harness = opened(() => openGrantHarness());
 const ports = partOf(() => harness.ports);
-let user: TestUser;
-let tv: GrantClient;
-beforeAll(async () => {
-  user = await harness.newUser();
-  tv = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT, 'refresh_token'] });
-});
+const user = opened(() => harness.newUser());
+const tv = opened(() => harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT, 'refresh_token'] }));
 
 const begin = (
   changes: Partial<DeviceGrantPorts> = {},

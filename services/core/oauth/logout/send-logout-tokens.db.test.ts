@@ -1,5 +1,5 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from 'jose';
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { deleteUser, disableUser } from '#services/core/identity/admin/disable-user.ts';
 import { endUserSessions } from '#services/core/identity/admin/end-user-sessions.ts';
 import { endOwnSession } from '#services/core/identity/sessions/manage-sessions.ts';
@@ -31,10 +31,7 @@ import { type LogoutTransport, type SendLogoutPorts, sendLogoutTokens } from './
 
 const URI = 'https://app.example.test/logout';
 const harness = opened(() => openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } }));
-let site: GrantClient;
-beforeAll(async () => {
-  site = await harness.newClient({ backchannel_logout_uri: URI });
-});
+const site = opened(() => harness.newClient({ backchannel_logout_uri: URI }));
 beforeEach(() => harness.rows('DELETE FROM logout_tokens'));
 
 /** Signs the user in to a client, in the user's session. */

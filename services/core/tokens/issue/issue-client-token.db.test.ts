@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { auditRow } from '#services/core/audit/record-event.ts';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
 import type { Caller, Sql } from '#services/core/ports.ts';
@@ -18,10 +18,7 @@ import {
 } from './issue-client-token.ts';
 
 const harness = opened(() => openIssuingHarness());
-let client: Caller & { kind: 'client' };
-beforeAll(async () => {
-  client = await harness.newClient(['tokens:issue', 'reports'], { audiences: ['https://tasks.test'] });
-});
+const client = opened(() => harness.newClient(['tokens:issue', 'reports'], { audiences: ['https://tasks.test'] }));
 
 const issue = (input: ClientTokenInput = {}, caller: Caller = client, changes: Partial<ClientTokenPorts> = {}) =>
   issueClientToken({ ...harness.ports, ...changes }, input, caller);
