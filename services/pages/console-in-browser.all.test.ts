@@ -131,6 +131,39 @@ test('a proof is verified by the browser itself, and fails for bytes that were n
   expect(serious()).toEqual([]);
 });
 
+test('live events go on after a break without a loss or a repetition', async () => {
+  const { page, context } = await harness.atConsole('auditor');
+  const list = page.getByRole('list', { name: 'Live events' });
+  const happen = async (count: number): Promise<void> => {
+    for (let at = 0; at < count; at += 1) await newSignedIn(harness.api);
+    await harness.seal();
+  };
+  const newest = async (): Promise<number> =>
+    Number((await harness.harness.rows('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+  await harness.seal();
+  const before = await newest();
+  // As a network does that breaks in the middle of an answer.
+  await page.addInitScript(`const ask = fetch; fetch = (address, options = {}) => {
+  if (!String(address).endsWith('/v1/admin/events')) return ask(address, options);
+  const broken = new AbortController();
+  globalThis.breakStream = () => broken.abort();
+  return ask(address, { ...options, signal: AbortSignal.any([options.signal, broken.signal]) });
+}`);
+  await page.goto('/console/stream');
+  await page.locator('.badge', { hasText: 'live' }).waitFor();
+  await happen(2);
+  await expect.poll(() => list.getByRole('listitem').count()).toBe((await newest()) - before);
+  await page.evaluate('breakStream()');
+  await page.locator('.badge', { hasText: 'reconnecting' }).waitFor();
+  await happen(3);
+  const expected = Array.from({ length: (await newest()) - before }, (_, at) => `/console/audit/${before + 1 + at}`);
+  await expect
+    .poll(() => list.locator('[data-row]').evaluateAll((links) => links.map((link) => link.getAttribute('href'))))
+    .toEqual(expected.reverse());
+  await expectReadable(page, 'events');
+  await context.close();
+});
+
 test('by keyboard alone: the palette finds a page, j walks its list, Enter opens a person, ? explains', async () => {
   const { page, serious } = administrator;
   await page.setViewportSize({ width: 1_280, height: 800 });
