@@ -117,10 +117,9 @@ export const passedOn = new AsyncLocalStorage<Socket>();
 /** Reads the properties of the request on demand, because the hot path uses none of them. */
 class LazyRequestContext implements RequestContext {
   readonly #request: FastifyRequest;
-  readonly #connection: Socket;
+  readonly #outside = passedOn.getStore();
   constructor(request: FastifyRequest) {
     this.#request = request;
-    this.#connection = passedOn.getStore() ?? request.raw.socket;
   }
   get ip(): string {
     return this.#request.ip;
@@ -147,7 +146,7 @@ class LazyRequestContext implements RequestContext {
     return this.#request.arrivedAt;
   }
   get hasLeft(): boolean {
-    return this.#connection.destroyed;
+    return (this.#outside ?? this.#request.raw.socket).destroyed;
   }
 }
 
