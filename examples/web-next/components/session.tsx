@@ -7,7 +7,7 @@ import { forgetAccessToken } from '../lib/access-token.ts';
 /** `/api/auth/…` on the origin of the page, which `proxy.ts` rewrites. */
 const session = createSallyport('');
 
-/** Whenever somebody signs in or out, in this tab or another one, this page goes to where that user belongs. */
+/** Whenever a user signs in or out, in this tab or another one, this page goes to where that user belongs. */
 function move(user: User | null, former: User | null): void {
   if (former !== null) forgetAccessToken();
   if (user === null) window.location.assign('/login');

@@ -39,7 +39,7 @@ type Shared = SallyportState & {
 
 const Context = createContext<Shared | undefined>(undefined);
 
-/** The tabs of one origin tell each other that somebody signed in or out, and nothing else. */
+/** The tabs of one origin tell each other that a user signed in or out, and nothing else. */
 const CHANNEL = 'sallyport';
 
 const subscribeToNothing = () => () => {};
@@ -51,7 +51,7 @@ export type ProviderProps<S extends Session = Session> = {
   readonly session?: S;
   /** Language of the texts (BCP 47); that of the page (`<html lang>`) by default. */
   readonly language?: string;
-  /** Called when another user, or nobody, is signed in, in this tab or another one. */
+  /** Called when another user, or none, is signed in, in this tab or another one. */
   readonly onChange?: (user: User | null, former: User | null) => void;
   readonly children: ReactNode;
 };

@@ -82,7 +82,7 @@ export function createSallyport(
 ): Sallyport {
   /**
    * The tokens of the user, or the request for them. In memory alone: whatever a page stores, a script that was smuggled
-   * into it can read. Whoever signs in, here or in another tab, gets none of the user before.
+   * into it can read. A user who signs in, here or in another tab, gets none of the user before.
    */
   let held: Promise<Held> | undefined;
   let holder: string | undefined;

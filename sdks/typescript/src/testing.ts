@@ -154,7 +154,7 @@ export async function createFakeIssuer({
     const body = new ReadableStream<Uint8Array>({
       start(controller) {
         const push = (jws: string): void => {
-          // An answer that was being signed when the stream ended has nobody to go to.
+          // An answer that was being signed when the stream ended has no reader.
           if (!isSilent && streams.has(push)) controller.enqueue(bytesOf(`event: revocations\ndata: ${jws}\n\n`));
         };
         const timer = setInterval(() => void answer(epoch, incarnation).then(push), HEARTBEAT_MS);

@@ -52,7 +52,7 @@ export function toLogin(user: User | null): void {
 }
 
 async function user(): Promise<User | null> {
-  // Whoever has a session is not sent there.
+  // A user with a session is not sent there.
   if (window.location.pathname === '/login') return null;
   try {
     const { user_id: id, email }: Account = await (await call('GET', '/api/account')).json();
