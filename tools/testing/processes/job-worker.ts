@@ -15,7 +15,8 @@ Date.now = () => systemNow() + Number(CLOCK_STEP_MS);
 const worker = composeWorker({
   databaseUrl: DATABASE_URL,
   redisUrl: REDIS_URL,
-  env: SHORT_LOCK,
+  // A lost lock begins a run again, and runs of a timetable are counted.
+  env: SCHEDULED ? {} : SHORT_LOCK,
   processors: [ASKED ? wantedEffect() : effectProcessor(SCHEDULED ? scheduledEffectJob : effectJob)],
 });
 await worker.start();
