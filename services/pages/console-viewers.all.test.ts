@@ -140,7 +140,7 @@ function answersOf(page: Page): () => Promise<readonly Arrived[]> {
   return async () => (await Promise.all(waiting)).filter((arrived) => arrived !== null);
 }
 
-/** Asks as the console's script does, many at a time. */
+/** Asks as the console's script does, many at a time, and again what a busy copy could not decide. */
 const askAll = (
   page: Page,
   paths: readonly string[],
@@ -152,6 +152,11 @@ const askAll = (
       for (let path = paths.pop(); path !== undefined; path = paths.pop()) {
         const stop = new AbortController();
         const answer = await fetch('/console/api' + path, { headers: { 'x-sallyport-console': '1' }, signal: stop.signal });
+        if (answer.status === 503) {
+          await new Promise((resolve) => setTimeout(resolve, 1_000));
+          paths.push(path);
+          continue;
+        }
         const isStream = answer.ok && answer.headers.get('content-type').startsWith('text/event-stream');
         answers.push({ path, status: answer.status, text: isStream ? '' : await answer.text() });
         if (isStream) stop.abort();
