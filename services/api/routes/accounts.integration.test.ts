@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { accountKeyOf } from '#services/core/identity/sign-in/sign-in-counters.ts';
-import { newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
+import { atOnce, newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { type Received, send } from '#tools/testing/http-client.ts';
 import { type AccountHarness, at, openAccountHarness, ownPage, told } from './accounts-harness.ts';
@@ -100,7 +100,7 @@ describe('an account that wrong passwords have locked', () => {
     const mail = await harness.newest(user.email);
     expect(mail).toMatchObject({ page: `${API_URL}/account/unlock`, subject: 'Unlock your account' });
     const token = mail?.code ?? '';
-    const answers = await Promise.all(Array.from({ length: 20 }, () => harness.post('unlock', { token })));
+    const answers = await atOnce(20, () => harness.post('unlock', { token }));
     const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'unlocked']);
     // The browser is a known device from now on, but not signed in.

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
+import { atOnce } from '#tools/testing/flows/flows.ts';
 import { expectProblem } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
@@ -28,7 +29,7 @@ describe('Idempotency-Key', () => {
   ])('twenty concurrent requests with one key create one %s and get one answer', async (_kind, path, body, rows) => {
     const key = randomUUID();
     const json = { ...body, reason };
-    const answers = await Promise.all(Array.from({ length: 20 }, () => once(path, key, json)));
+    const answers = await atOnce(20, () => once(path, key, json));
     expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(201));
     expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
     expect(await harness.rows(rows)).toHaveLength(1);

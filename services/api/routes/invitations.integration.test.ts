@@ -2,7 +2,7 @@ import { pbkdf2Sync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { invitationPurge } from '#services/core/identity/mail/invitations.store.ts';
 import { purge } from '#services/core/shared/purge.ts';
-import { newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
+import { atOnce, newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { type Received, send } from '#tools/testing/http-client.ts';
@@ -55,7 +55,7 @@ describe('an account created by an administrator', () => {
     const token = mail?.code ?? '';
     expect(await accept(token, 'fourteen chars')).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
     const password = newPassword();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => accept(token, password)));
+    const answers = await atOnce(20, () => accept(token, password));
     const codes = answers.map(({ status, body }) => (status === 200 ? body.status : body.code)).sort();
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'invitation_accepted']);
     expect((await signIn(at(harness.strict), { email, password })).id).toBe(id);

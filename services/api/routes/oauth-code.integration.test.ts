@@ -2,7 +2,7 @@ import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, jwtVerify } from '
 import * as oauth from 'oauth4webapi';
 import { describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
-import { signUp, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
+import { atOnce, signUp, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { ALLOW, browserOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
@@ -133,7 +133,7 @@ describe('codes', () => {
   test('fifty concurrent uses give one token pair, and reuse revokes the family that the first use began', async () => {
     const verifier = newVerifier();
     const code = await harness.codeFor(harness.site, verifier);
-    const answers = await Promise.all(Array.from({ length: 50 }, () => harness.redeem(code, verifier)));
+    const answers = await atOnce(50, () => harness.redeem(code, verifier));
     const ok = answers.filter(({ status }) => status === 200);
     expect(ok).toHaveLength(1);
     // All of them need one row: on a busy machine a few time out waiting for a connection and are answered 503.

@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { atOnce, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
@@ -89,7 +89,7 @@ describe('device grant (RFC 8628)', () => {
   test('parallel polls for an allowed device create one token family', async () => {
     const { body } = await begin();
     await decide(body.user_code, 'allow');
-    const answers = await Promise.all(Array.from({ length: 20 }, () => poll(body.device_code)));
+    const answers = await atOnce(20, () => poll(body.device_code));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     for (const answer of answers) if (answer.status !== 200) expect(answer.body.error).toBe('invalid_grant');
   });

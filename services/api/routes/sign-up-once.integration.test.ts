@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
+import { atOnce, newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { cookieOf, type Received, send } from '#tools/testing/http-client.ts';
 import { type AccountHarness, openAccountHarness } from './accounts-harness.ts';
@@ -45,7 +45,7 @@ describe('a sign-up with an Idempotency-Key', () => {
 
   test('repeated six times at once creates one account, and all get its one session', async () => {
     const [key, json] = [randomUUID(), { email: newEmail(), password: newPassword() }];
-    const answers = await Promise.all(Array.from({ length: 6 }, () => ask(key, json)));
+    const answers = await atOnce(6, () => ask(key, json));
     expect(new Set(answers.map(({ status, body }) => `${status} ${body.session?.id}`)).size).toBe(1);
     expect(await sessionsOf(json.email)).toHaveLength(1);
   });

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
-import { patiently } from '#tools/testing/flows/flows.ts';
+import { atOnce, patiently } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, newClient, openApiHarness } from '#tools/testing/harness/api.ts';
@@ -209,7 +209,7 @@ describe('idempotency', () => {
     const { id: userId } = await newUser();
     const before = await familiesOf(userId);
     const key = randomUUID();
-    const answers = await Promise.all(Array.from({ length: 20 }, () => issueWith(key, { user_id: userId })));
+    const answers = await atOnce(20, () => issueWith(key, { user_id: userId }));
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([201]));
     expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
     expect(new Set(answers.map(({ body }) => decodeJwt(body.access_token).jti)).size).toBe(1);

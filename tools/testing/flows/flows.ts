@@ -49,6 +49,10 @@ export const patiently = <T extends Received>(ask: () => Promise<T>): Promise<T>
     return answer.status === 503 ? undefined : answer;
   }) as Promise<T>;
 
+/** The same request so many times in parallel, each as a client that comes again. */
+export const atOnce = <T extends Received>(count: number, ask: () => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: count }, () => patiently(ask)));
+
 export async function signUp({ api }: Api, email = newEmail(), password = newPassword()): Promise<TestUser> {
   const answer = await patiently(() => send(api, 'POST', '/api/auth/signup', { json: { email, password } }));
   expect(answer.status, answer.text).toBe(201);

@@ -2,7 +2,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { act, answer, enrolled } from '#tools/testing/flows/factor-flows.ts';
-import { claimsIn } from '#tools/testing/flows/flows.ts';
+import { atOnce, claimsIn } from '#tools/testing/flows/flows.ts';
 import { OWN_ORIGIN, readSession, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import {
   type HttpAnswer,
@@ -263,7 +263,7 @@ describe('an assertion', () => {
   test('opens one session, however often and concurrently it is sent', async () => {
     const { options, challenge } = await asked();
     const body = { challenge, response: ada.authenticator.get(options, { origin }) };
-    const answers = await Promise.all(Array.from({ length: 10 }, () => verify(body)));
+    const answers = await atOnce(10, () => verify(body));
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
     expectRefused(await verify(body));
   });
