@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AuditEventView } from '../audit/read/event-view.ts';
 import { followEvents, followEventsOf, newestEventSeq } from '../audit/read/list-events.ts';
 import type { Caller, Clock, Log, Ports } from '../ports.ts';
@@ -53,8 +54,10 @@ export const seqOfEventId = (id: unknown): number | undefined =>
 const frameOf = (event: AuditEventView): string =>
   `id: ${event.seq}\nevent: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 
+const bytesOf = (events: readonly AuditEventView[]): Buffer => Buffer.from(events.map(frameOf).join(''));
+
 /** Events after a seq as a consumer gets them; `reachedSeq` is the last event that the search covered. */
-type Page = { readonly text: string; readonly reachedSeq: number };
+type Page = { readonly bytes: Buffer; readonly reachedSeq: number };
 type ReadPage = (afterSeq: number, types: readonly string[] | undefined) => Promise<Page>;
 
 /** Backpressure: a page is read only after the consumer took the last one, so a slow consumer uses no memory here. */
@@ -125,7 +128,7 @@ class EventStream extends Readable {
     return false;
   }
 
-  #send(text: string): void {
+  #send(text: string | Buffer): void {
     if (this.destroyed || this.#isFinished) return;
     this.#sentAt = this.#deps.clock.monotonic();
     this.#isWanted = this.push(text);
@@ -136,10 +139,10 @@ class EventStream extends Readable {
     this.#isBusy = true;
     try {
       while (this.#isWanted && !this.destroyed && !this.#isFinished) {
-        const { text, reachedSeq } = await this.#readPage(this.#afterSeq, this.#types);
+        const { bytes, reachedSeq } = await this.#readPage(this.#afterSeq, this.#types);
         if (reachedSeq === this.#afterSeq || !(await this.#checkAccess())) break;
         this.#afterSeq = reachedSeq;
-        if (text !== '') this.#send(text);
+        if (bytes.length > 0) this.#send(bytes);
       }
     } catch (err) {
       // `#afterSeq` is unchanged, so the next tick resumes from there.
@@ -156,10 +159,10 @@ function createPages(deps: Pick<EventStreamDeps, 'sql'>): { readonly read: ReadP
   async function readAnew(afterSeq: number, types: readonly string[] | undefined): Promise<Page> {
     if (types) {
       const { events, reachedSeq } = await followEventsOf(deps, types, afterSeq, PAGE);
-      return { text: events.map(frameOf).join(''), reachedSeq };
+      return { bytes: bytesOf(events), reachedSeq };
     }
     const events = await followEvents(deps, afterSeq, PAGE);
-    return { text: events.map(frameOf).join(''), reachedSeq: events.at(-1)?.seq ?? afterSeq };
+    return { bytes: bytesOf(events), reachedSeq: events.at(-1)?.seq ?? afterSeq };
   }
   return {
     read: (afterSeq, types) => {
@@ -195,7 +198,13 @@ export function createEventStreams(deps: EventStreamDeps): EventStreams {
     try {
       const newest = await newestEventSeq(deps);
       pages.forget();
-      await Promise.all(ledger.streams().map((stream) => stream.tick(newest)));
+      const ticks: Promise<void>[] = [];
+      for (const stream of ledger.streams()) {
+        ticks.push(stream.tick(newest));
+        // Fifty streams in one turn of the event loop would hold up every other request for as long.
+        await nextTurn();
+      }
+      await Promise.all(ticks);
     } catch (err) {
       deps.log.debug({ err }, 'event streams not served; retrying');
     } finally {
