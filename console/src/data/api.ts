@@ -154,6 +154,18 @@ export function useRead<N extends OperationName>(
 export const useReadBy = <T>(key: readonly unknown[], read: () => Promise<T>, every?: number) =>
   useQuery<T>({ queryKey: key, queryFn: read, ...(every === undefined ? {} : { refetchInterval: every }) });
 
+/** One page of a list, kept on its own too, so that it can be read ahead. */
+const pageOf = <T>(name: string, query: object, path: object | undefined, cursor: string) => ({
+  queryKey: [name, 'page', query, path, cursor],
+  queryFn: () => callByName(name, { ...(path && { path }), query: { ...query, cursor } }) as Promise<T>,
+  // Whoever asks for it tries again.
+  retry: false,
+});
+
+/** Reads the page of a list that begins at `cursor` before somebody asks for it. */
+export const readAhead = (name: string, query: object, path: object | undefined, cursor: string): Promise<void> =>
+  queries.prefetchQuery(pageOf(name, query, path, cursor));
+
 /** Reads a list page by page, by its cursor; one without a cursor is one page. Shown again after `refetchInterval` milliseconds. */
 export const usePagesByName = <T>(
   name: string,
@@ -163,10 +175,9 @@ export const usePagesByName = <T>(
   useInfiniteQuery({
     queryKey: [name, 'pages', query, path],
     queryFn: ({ pageParam }) =>
-      callByName(name, {
-        ...(path === undefined ? {} : { path }),
-        query: { ...query, ...(pageParam === null ? {} : { cursor: pageParam }) },
-      }) as Promise<T>,
+      pageParam === null
+        ? (callByName(name, { ...(path && { path }), query }) as Promise<T>)
+        : queries.fetchQuery(pageOf<T>(name, query, path, pageParam)),
     initialPageParam: null as string | null,
     getNextPageParam: (last) => (last as { readonly next?: string | null }).next ?? null,
     ...options,

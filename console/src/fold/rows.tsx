@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
-import { usePagesByName, useReadBy } from '../data/api.ts';
+import { useEffect, useRef } from 'preact/hooks';
+import { readAhead, usePagesByName, useReadBy } from '../data/api.ts';
 import { useSession } from '../data/session.tsx';
 import { Foreign, useNumber } from '../parts/format.tsx';
 import { Row } from '../parts/page.tsx';
@@ -110,6 +111,23 @@ export function ItemActs({
   );
 }
 
+/** Loads the next page of a list, which is read ahead when the end of this one is in sight, and before a click. */
+function More({ pages, ahead }: { readonly pages: ReturnType<typeof usePagesByName>; readonly ahead: () => void }) {
+  const texts = useTexts(common);
+  const button = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    const watching = new IntersectionObserver(([seen]) => seen?.isIntersecting && ahead());
+    watching.observe(button.current as HTMLButtonElement);
+    return () => watching.disconnect();
+  }, [pages.data?.pages.length]);
+  const [disabled, more] = [pages.isFetchingNextPage, () => void pages.fetchNextPage()];
+  return (
+    <button ref={button} type="button" disabled={disabled} onClick={more} onPointerEnter={ahead} onFocus={ahead}>
+      {texts.loadMore}
+    </button>
+  );
+}
+
 /** The rows of a list, read page by page. It says how many are shown, never how many there are. */
 export function Rows({
   operation,
@@ -152,7 +170,8 @@ export function Rows({
   const row = rowOf(special, members);
   const place = group === undefined ? undefined : placeOf(group.segment);
   const isPage = group !== undefined && place !== undefined && hasPage(group, special);
-  const pages = usePagesByName<Item>(operation.name, queryOf(operation, query, limit), {
+  const asked = queryOf(operation, query, limit);
+  const pages = usePagesByName<Item>(operation.name, asked, {
     ...(path === undefined ? {} : { path }),
     ...(special.every === undefined ? {} : { refetchInterval: special.every }),
   });
@@ -163,6 +182,7 @@ export function Rows({
       <Shown query={pages} lines={5}>
         {({ pages: read }) => {
           const items = read.flatMap((page) => (page[answer?.list ?? ''] ?? []) as readonly Item[]).filter(only);
+          const ahead = () => void readAhead(operation.name, asked, path, String(read.at(-1)?.next));
           if (items.length === 0) return empty ?? <Empty title={words.place('none')} why={words.place('why')} />;
           return (
             <>
@@ -221,11 +241,7 @@ export function Rows({
                 <span class="dim small" role="status">
                   {fill(pages.hasNextPage ? texts.shownMore : texts.shown, { count: number(items.length) })}
                 </span>
-                {pages.hasNextPage ? (
-                  <button type="button" disabled={pages.isFetchingNextPage} onClick={() => void pages.fetchNextPage()}>
-                    {texts.loadMore}
-                  </button>
-                ) : null}
+                {pages.hasNextPage ? <More pages={pages} ahead={ahead} /> : null}
               </div>
             </>
           );
