@@ -18,6 +18,25 @@ const thing = made({
   responses: { 200: z.object({}).loose() },
 });
 
+test('a write that leaves out If-Match where others honour it is refused at the start', () => {
+  const one = { method: 'GET', path: '/things/{thing_id}', params: thing.params, responses: thing.responses } as const;
+  const read = made({ ...one, operation: 'readThing' });
+  const rule = (_ports: object, input: object) => input;
+  const bound =
+    (...others: (typeof thing)[]) =>
+    () =>
+      bindOperations(
+        serve().routes,
+        [read, ...others].map((each) => operation(each, rule)),
+        {},
+      );
+  const honours = { ...thing, ifMatch: read };
+  const below = { ...thing, operation: 'rename', path: '/things/{thing_id}/name' } as const;
+  expect(bound(thing, below)).not.toThrow();
+  expect(bound(honours, { ...below, ifMatch: read })).not.toThrow();
+  expect(bound(honours, below)).toThrow('rename changes what readThing tags, and names no ifMatch');
+});
+
 test('a rule gets its ports, and body, query and parameters in one', async () => {
   const served = serve();
   const rule = ({ prefix }: { readonly prefix: string }, input: object) => ({ prefix, ...input });

@@ -65,6 +65,9 @@ export function bindOperations<P extends object>(
   for (const { endpoint, rule: plain } of operations) {
     const read = operations.find((each) => each.endpoint === endpoint.ifMatch);
     if (endpoint.ifMatch && !read) throw new Error(`${endpoint.operation} names a read that is not bound beside it`);
+    const tag = conditions.find((each) => each && `${endpoint.path}/`.startsWith(`${each.path}/`));
+    if (tag && !read && endpoint.method !== 'GET')
+      throw new Error(`${endpoint.operation} changes what ${tag.operation} tags, and names no ifMatch`);
     const rule = read ? conditional(plain, read.rule) : conditions.includes(endpoint) ? tagged(plain) : plain;
     if (endpoint.idempotency === 'answer')
       bindOnce(routes, endpoint, (input, caller, once, request) =>
