@@ -10,6 +10,8 @@ export type Answer = {
   readonly status: number;
   readonly body: Json;
   readonly cookie: string;
+  /** Of what was read, for `If-Match`. */
+  readonly etag: string;
   readonly sentAtMs: number;
   readonly answeredAtMs: number;
   readonly traceId: string;
@@ -72,13 +74,14 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
       const hasRetryAfter = Number(response.headers.get('retry-after')) >= 1;
       if (status >= 500) ledger.serverErrors.push({ copy, path, status, code, hasRetryAfter, traceId, atMs: now() });
       const cookies = response.headers.getSetCookie().map((line) => line.split(';', 1)[0]);
-      return { copy, status, body, cookie: cookies.join('; '), sentAtMs, answeredAtMs: now(), traceId };
+      const etag = response.headers.get('etag') ?? '';
+      return { copy, status, body, cookie: cookies.join('; '), etag, sentAtMs, answeredAtMs: now(), traceId };
     } catch (err) {
       const isAbandoned = abandonMs !== undefined;
       count(ledger, isAbandoned ? 'requests abandoned' : 'requests without an answer');
       const isTimedOut = err instanceof Error && err.name === 'TimeoutError';
       ended(0, isTimedOut && !isAbandoned ? { waitedMs: timeoutMs } : {});
-      return { copy, status: 0, body: undefined, cookie: '', sentAtMs, answeredAtMs: now(), traceId };
+      return { copy, status: 0, body: undefined, cookie: '', etag: '', sentAtMs, answeredAtMs: now(), traceId };
     }
   };
 }

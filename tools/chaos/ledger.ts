@@ -13,7 +13,7 @@ const PATHS = {
   consents: ['/v1/privacy/consents', '/v1/privacy/subjects/'],
   'health data': ['/v1/privacy/phi'],
   'API keys': ['/v1/api-keys', '/v1/admin/clients'],
-  'help desk': ['/v1/admin/users', '/v1/admin/search', '/v1/admin/imports', '/v1/admin/first-steps'],
+  'help desk': ['users', 'search', 'imports', 'first-steps', 'roles'].map((of) => `/v1/admin/${of}`),
   accounts: ['/'],
 } as const;
 export type SurfaceName = keyof typeof PATHS;

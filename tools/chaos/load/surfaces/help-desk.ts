@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { decodeJwt } from 'jose';
 import { type Gate, gateOf } from '../../gates.ts';
 import type { Answer, Request } from '../../http.ts';
-import { type Act, count, isLost, type Ledger, type Usable } from '../../ledger.ts';
-import { alone, attempt, type Clients, isCreated, post, REASON, type User } from '../clients.ts';
+import { type Act, type CopyName, count, isLost, type Ledger, type Usable } from '../../ledger.ts';
+import { alone, anyCopy, attempt, type Clients, isCreated, isOk, post, REASON, type User } from '../clients.ts';
 import { issue, withdrawConsent } from '../tokens.ts';
 import { kept, type Look, living, look, type Surface, toldWrongly } from './surface.ts';
 
@@ -64,12 +64,19 @@ const NO_WRITE = 'help desk: a rehearsal writes nothing';
 const WRITTEN = `SELECT type AS text FROM audit_events WHERE trace_id = ANY($1)
   UNION ALL SELECT 'a user: ' || email FROM users WHERE email LIKE '%@rehearsed.test' UNION ALL SELECT 'an import: ' || state FROM imports`;
 
+const ROLES = '/v1/admin/roles';
+const ROLE = `${ROLES}/changed-twice`;
+const HOLDS = `${ROLE}/permissions`;
+/** Which of them the role holds tells its states apart. */
+const HELD = ['users:read', 'roles:read', 'clients:read'];
+
 const once = (kind: string, event: string) => ({ kind, events: [event], isRepeatable: false, hasIdempotencyKey: true });
 
 /** People whom administrators find by a part of their address and help, until they are deleted. */
 export function createHelpDesk(clients: Clients): Surface {
   const { authorization, issuer, random, ledger } = clients;
   const [looks, steps, plans]: [Look[], Look[], Look[]] = [[], [], []];
+  const [changes, filtered]: [Look[], Look[]] = [[], []];
   const rehearsed: string[] = [];
   let plan: unknown;
   let customer: User | undefined;
@@ -147,18 +154,37 @@ export function createHelpDesk(clients: Clients): Surface {
     rehearsed.push(traceId);
   };
 
-  const acts = (Object.keys(HELP) as Help[]).map((act) => () => help(act));
+  /** Two administrators have read the same state, and change it at once, each by another copy. */
+  async function changeTwice(): Promise<void> {
+    const { etag, body } = await clients.ask(anyCopy(clients), get(ROLE));
+    const [one, other] = HELD.filter((name) => !body?.permissions?.includes(name));
+    if (etag === '' || other === undefined) return;
+    const headers = { authorization, 'if-match': etag };
+    const change = (copy: CopyName, name = other) =>
+      clients.ask(copy, { ...post('', HOLDS, { permissions: [name], reason: REASON }), method: 'PUT', headers });
+    const answers = await Promise.all([change('A', one), change('B')]);
+    changes.push({ answer: answers[0], wrong: answers.every(isOk) ? 'both accepted' : undefined });
+  }
+  const filter = () =>
+    look(clients, filtered, get('/v1/audit/events?outcome=refused'), ({ status, body }) =>
+      status === 200 ? body.events.find((event: { readonly outcome: string }) => event.outcome !== 'refused') : status,
+    );
+
+  const helps = (Object.keys(HELP) as Help[]).map((act) => () => help(act));
+  const acts = [...helps, readSteps, changeTwice, filter];
   const helpNew = async (): Promise<void> => {
     await desk.make();
-    for (const act of [...acts, withdraw, readSteps, rehearse]) await act();
+    for (const act of [...acts, withdraw, rehearse]) await act();
   };
   return {
     ...desk,
-    acts: [...desk.acts, ...acts.map((act) => [0.5, act] as const), [0.1, withdraw], [0.5, readSteps], [0.3, rehearse]],
+    acts: [...desk.acts, ...acts.map((act) => [0.5, act] as const), [0.1, withdraw], [0.3, rehearse]],
     prepare: async () => {
       customer = await clients.newUser();
       const { answer } = await attempt(clients, { kind: 'rehearsal', events: [] }, () => rehearsal);
       plan = answer.body;
+      const role = { name: 'changed-twice', description: 'held by nobody', permissions: [HELD[0]], reason: REASON };
+      await attempt(clients, once('role', 'role.created'), () => post(authorization, ROLES, role), isCreated);
       await desk.prepare();
       await helpNew();
     },
@@ -168,6 +194,11 @@ export function createHelpDesk(clients: Clients): Surface {
       toldWrongly('help desk: nobody is shown what is not theirs to see', looks),
       toldWrongly('help desk: a first step is done or not, whatever fails', steps),
       toldWrongly('help desk: a rehearsal says what it said before', plans),
+      toldWrongly(
+        'help desk: of two changes of what both read, one is refused',
+        changes.filter(({ answer }) => !isLost(ledger, answer.sentAtMs)),
+      ),
+      toldWrongly('help desk: a filter by outcome shows no other', filtered),
       {
         ...gateOf(NO_WRITE, await query<{ text: string }>(WRITTEN, [rehearsed]), (row) => row),
         checked: rehearsed.length,

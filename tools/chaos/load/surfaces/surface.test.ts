@@ -25,7 +25,7 @@ async function ledgerOf(product: Product): Promise<Ledger> {
   };
   const ask = async (copy: Answer['copy'], request: Request): Promise<Answer> => {
     const times = { sentAtMs: now(), answeredAtMs: now() };
-    return { copy, status: statusOf(request), body: undefined, cookie: '', traceId: 'trace', ...times };
+    return { copy, status: statusOf(request), body: undefined, cookie: '', etag: '', traceId: 'trace', ...times };
   };
   const clients = { ledger, ask, random: createRandom(1), isStopping: () => true } as unknown as Clients;
   const surface = living(clients, {
