@@ -60,7 +60,7 @@ type ControlBase = {
   readonly title: string;
   /** The clause of 45 CFR. */
   readonly clause: string;
-  /** `current` (the default): the rule in force asks for it. `proposed`: only the proposed rule of 2025 does (90 FR 898). */
+  /** `current`: the rule in force asks for it. `proposed`: only the proposed rule of 2025 does (90 FR 898). */
   readonly profile: (typeof PROFILES)[number];
   /** Of the rule in force; the proposed rule has no addressable specifications. */
   readonly requirement: (typeof REQUIREMENTS)[number];
@@ -104,18 +104,21 @@ export type AttestationControl<Name extends string = string> = ControlBase & {
 
 export type Control = MachineControl | AttestationControl;
 
-type Row<C extends Control> = Omit<C, 'kind' | 'profile'> & Partial<Pick<C, 'profile'>>;
+/** What a row is that does not say otherwise. */
+const USUAL = { profile: 'current', requirement: 'required' } as const;
+const CHECKED = { ...USUAL, kind: 'machine', probeVersion: 1, pace: 'frequent' } as const;
+const ATTESTED = { ...USUAL, kind: 'attestation', validDays: 365 } as const;
+
+type Row<C extends Control, Usual> = Omit<C, keyof Usual> & Partial<Pick<C, keyof C & keyof Usual>>;
 
 /** A row of a table: a control that a check of the running system decides. */
-export const checked = <const Name extends string>(control: Row<MachineControl<Name>>): MachineControl<Name> => ({
-  kind: 'machine',
-  profile: 'current',
-  ...control,
-});
+export const checked = <const Name extends string>(
+  control: Row<MachineControl<Name>, typeof CHECKED>,
+): MachineControl<Name> => ({ ...CHECKED, ...control });
 
 /** A row of a table: a control that only a person can confirm. */
 export const attested = <const Name extends string>(
-  control: Row<AttestationControl<Name>>,
-): AttestationControl<Name> => ({ kind: 'attestation', profile: 'current', ...control });
+  control: Row<AttestationControl<Name>, typeof ATTESTED>,
+): AttestationControl<Name> => ({ ...ATTESTED, ...control });
 
 export const isMachine = (control: Control): control is MachineControl => control.kind === 'machine';
