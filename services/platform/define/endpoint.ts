@@ -187,9 +187,12 @@ export const defineEndpoint = <
   endpoint: Declared<Body, Query, Params>,
 ): Endpoint<Body, Query, Params> => ({ errors: [], ...endpoint });
 
-/** Declares the endpoints of one tag: `const defineEndpoint = endpointsOf('Consents')`. */
+/**
+ * Declares the endpoints of one tag: `const defineEndpoint = endpointsOf('Consents')`.
+ * @param usual the rate class of those that name none
+ */
 export const endpointsOf =
-  (tag: Tag) =>
+  (tag: Tag, usual: Pick<Endpoint, 'limit'> = {}) =>
   <
     Body extends z.ZodType = z.ZodType<undefined>,
     Query extends z.ZodType = z.ZodType<undefined>,
@@ -197,7 +200,7 @@ export const endpointsOf =
   >(
     endpoint: Omit<Declared<Body, Query, Params>, 'tag'>,
   ): Endpoint<Body, Query, Params> =>
-    defineEndpoint<Body, Query, Params>({ ...endpoint, tag } as Declared<Body, Query, Params>);
+    defineEndpoint<Body, Query, Params>({ ...usual, ...endpoint, tag } as Declared<Body, Query, Params>);
 
 /** Why an endpoint may not be answered by a standby; undefined if it may, or does not ask for it. */
 export function whyNotReplica({

@@ -9,7 +9,7 @@ import { phiManage, phiRead, phiWrite } from './permissions.ts';
 import { phiEnvelope, phiLevel, phiPurpose, subjectId } from './phi-shapes.ts';
 import { subjectHeld } from './retention/retention-errors.ts';
 
-const defineEndpoint = endpointsOf('Privacy');
+const defineEndpoint = endpointsOf('Privacy', { limit: 'admin' });
 const instant = z.iso.datetime();
 /** A ciphertext is a third longer than its value in base64. */
 const DECRYPT_BODY_BYTES = 163_840;
@@ -76,7 +76,6 @@ export const listPhiKeysEndpoint = defineEndpoint({
   operation: 'listPhiKeys',
   summary: 'List the key-encryption keys of health data, and the last rotation',
   auth: reads(phiManage),
-  limit: 'admin',
   responses: { 200: z.object({ keys: z.array(phiKeyView), rotation: phiRotationView.nullable() }) },
 });
 
@@ -86,7 +85,6 @@ export const rotatePhiKeysEndpoint = defineEndpoint({
   operation: 'rotatePhiKeys',
   summary: 'Rotate the key-encryption key; a job re-wraps every data key while values stay readable',
   auth: manages(phiManage),
-  limit: 'admin',
   body: bodyReason,
   responses: { 202: phiRotationView },
 });
@@ -107,7 +105,6 @@ export const shredPhiEndpoint = defineEndpoint({
   operation: 'shredPhi',
   summary: 'Destroy the data keys of a person, so that no value encrypted for them can be decrypted again',
   auth: manages(phiManage),
-  limit: 'admin',
   params: z.strictObject({ subject_id: subjectId }),
   body: bodyReason,
   responses: { 200: z.object({ subject_id: z.string(), destroyed_keys: z.int(), shredded_at: instant }) },

@@ -17,7 +17,7 @@ import {
 } from './access-errors.ts';
 import { fieldPath, fieldPaths, PHI_ACTIONS, REFUSALS_OF_ACCESS, reference } from './access-shapes.ts';
 
-const defineEndpoint = endpointsOf('Privacy');
+const defineEndpoint = endpointsOf('Privacy', { limit: 'admin' });
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
@@ -123,7 +123,6 @@ export const listFieldPoliciesEndpoint = defineEndpoint({
   operation: 'listFieldPolicies',
   summary: 'List which fields each role may see for each purpose',
   auth: reads(phiManage),
-  limit: 'admin',
   responses: { 200: z.object({ policies: z.array(fieldPolicyView) }) },
 });
 
@@ -134,7 +133,6 @@ export const setFieldPolicyEndpoint = defineEndpoint({
   operation: 'setFieldPolicy',
   summary: 'Set which fields a role may see for a purpose',
   auth: manages(phiManage),
-  limit: 'admin',
   params: policyPlace,
   body: z.strictObject({ fields: fieldPaths, reason }),
   responses: { 200: fieldPolicyView },
@@ -170,7 +168,6 @@ export const listBreakGlassEndpoint = defineEndpoint({
   operation: 'listBreakGlass',
   summary: 'List emergency accesses, newest first',
   auth: reads(phiManage),
-  limit: 'admin',
   query: z.strictObject({ ...pageQuery, reviewed: z.enum(['true', 'false']).optional() }),
   responses: { 200: z.object({ break_glass: z.array(breakGlassView), next: z.string().nullable() }) },
 });
@@ -181,7 +178,6 @@ export const reviewBreakGlassEndpoint = defineEndpoint({
   operation: 'reviewBreakGlass',
   summary: 'Review the emergency access of another user, and end it if it is still open',
   auth: { ...manages(phiManage), for: 'user' },
-  limit: 'admin',
   params: z.strictObject({ break_glass_id: z.uuid() }),
   body: z.strictObject({ outcome: z.enum(['justified', 'unjustified']), reason }),
   responses: { 200: breakGlassView },
@@ -194,7 +190,6 @@ export const listRestrictionsEndpoint = defineEndpoint({
   operation: 'listRestrictions',
   summary: 'List the restrictions that a person asked for (45 CFR 164.522)',
   auth: reads(phiManage),
-  limit: 'admin',
   params: ofSubject,
   responses: { 200: z.object({ restrictions: z.array(restrictionView) }) },
 });
@@ -206,7 +201,6 @@ export const addRestrictionEndpoint = defineEndpoint({
   summary: 'Deny every use of the health data of a person for these purposes, except in an emergency',
   auth: manages(phiManage),
   idempotency: 'answer',
-  limit: 'admin',
   params: ofSubject,
   body: z.strictObject({ purposes: z.array(phiPurpose).min(1).max(8), reason }),
   responses: { 201: restrictionView },
@@ -219,7 +213,6 @@ export const endRestrictionEndpoint = defineEndpoint({
   operation: 'endRestriction',
   summary: 'End a restriction',
   auth: manages(phiManage),
-  limit: 'admin',
   params: z.strictObject({ subject_id: subjectId, restriction_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: restrictionView },
@@ -251,7 +244,6 @@ export const listDisclosuresEndpoint = defineEndpoint({
   operation: 'listDisclosures',
   summary: 'List the disclosures of six years, without treatment, payment and operations',
   auth: reads(phiManage),
-  limit: 'admin',
   params: ofSubject,
   query: z.strictObject(pageQuery),
   responses: { 200: z.object({ disclosures: z.array(disclosureView), next: z.string().nullable() }) },
@@ -263,7 +255,6 @@ export const requestExportEndpoint = defineEndpoint({
   operation: 'requestExport',
   summary: 'Export what Sallyport has about a person (45 CFR 164.524), by a job',
   auth: manages(phiManage),
-  limit: 'admin',
   params: ofSubject,
   body: bodyReason,
   responses: { 202: privacyRequestView },
@@ -285,7 +276,6 @@ export const readPrivacyRequestEndpoint = defineEndpoint({
   operation: 'readPrivacyRequest',
   summary: 'Show the state of an export or a deletion, and its receipt',
   auth: reads(phiManage),
-  limit: 'admin',
   params: ofRequest,
   responses: { 200: privacyRequestView },
   errors: [privacyRequestUnknown],

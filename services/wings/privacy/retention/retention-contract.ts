@@ -8,7 +8,7 @@ import { subjectId } from '../phi-shapes.ts';
 import { legalHoldUnknown, retentionRunUnknown, retentionTooShort } from './retention-errors.ts';
 import { RETENTION_KINDS } from './retention-shapes.ts';
 
-const defineEndpoint = endpointsOf('Privacy');
+const defineEndpoint = endpointsOf('Privacy', { limit: 'admin' });
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
@@ -51,7 +51,6 @@ export const readRetentionEndpoint = defineEndpoint({
   operation: 'readRetention',
   summary: 'List how long each kind of record is kept, and the last runs',
   auth: reads(phiManage),
-  limit: 'admin',
   responses: { 200: z.object({ policies: z.array(retentionPolicyView), runs: z.array(retentionRunView) }) },
 });
 
@@ -61,7 +60,6 @@ export const setRetentionPolicyEndpoint = defineEndpoint({
   operation: 'setRetentionPolicy',
   summary: 'Set how long a kind of record is kept',
   auth: manages(phiManage),
-  limit: 'admin',
   body: z.strictObject({ kind: z.enum(RETENTION_KINDS), keep_days: z.int().min(1).max(36_500).nullable(), reason }),
   responses: { 200: retentionPolicyView },
   errors: [retentionTooShort],
@@ -73,7 +71,6 @@ export const requestRetentionRunEndpoint = defineEndpoint({
   operation: 'requestRetentionRun',
   summary: 'Run the retention policies now, or count what a run would delete',
   auth: manages(phiManage),
-  limit: 'admin',
   body: z.strictObject({ dry_run: z.boolean(), reason }),
   responses: { 202: retentionRunView },
 });
@@ -84,7 +81,6 @@ export const readRetentionRunEndpoint = defineEndpoint({
   operation: 'readRetentionRun',
   summary: 'Show a run and its counts',
   auth: reads(phiManage),
-  limit: 'admin',
   params: z.strictObject({ run_id: z.uuid() }),
   responses: { 200: retentionRunView },
   errors: [retentionRunUnknown],
@@ -96,7 +92,6 @@ export const listHoldsEndpoint = defineEndpoint({
   operation: 'listLegalHolds',
   summary: 'List the legal holds on the records of a person',
   auth: reads(phiManage),
-  limit: 'admin',
   params: ofSubject,
   responses: { 200: z.object({ holds: z.array(legalHoldView) }) },
 });
@@ -108,7 +103,6 @@ export const placeHoldEndpoint = defineEndpoint({
   summary: 'Add a legal hold, which keeps every record of a person',
   auth: manages(phiManage),
   idempotency: 'answer',
-  limit: 'admin',
   params: ofSubject,
   body: bodyReason,
   responses: { 201: legalHoldView },
@@ -121,7 +115,6 @@ export const endHoldEndpoint = defineEndpoint({
   operation: 'endLegalHold',
   summary: 'End a legal hold',
   auth: manages(phiManage),
-  limit: 'admin',
   params: z.strictObject({ subject_id: subjectId, hold_id: z.uuid() }),
   body: bodyReason,
   responses: { 200: legalHoldView },
