@@ -14,7 +14,8 @@ type ActWords = {
 
 type Words = readonly [verb: string, lead: string];
 const act = (en: Words, de: Words, more: Omit<ActWords, 'says'> = {}): ActWords => ({ says: { en, de }, ...more });
-const ENDS = { ends: true } as const;
+const ends = (en: Words, de: Words, more: Omit<ActWords, 'says' | 'ends'> = {}): ActWords =>
+  act(en, de, { ...more, ends: true });
 
 /** Writes of administrators, by their operation. One that is missing here is said by its contract, in English. */
 export const actWords: Readonly<Record<string, ActWords>> = {
@@ -48,11 +49,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Sie erklären bis zum Ablauf, was hier steht. Nennen Sie das Dokument dazu, und keine Personendaten.',
     ],
   ),
-  cancelReport: act(
-    ['Cancel the report', 'It ends without a bundle.'],
-    ['Bericht abbrechen', 'Er endet ohne Paket.'],
-    ENDS,
-  ),
+  cancelReport: ends(['Cancel the report', 'It ends without a bundle.'], ['Bericht abbrechen', 'Er endet ohne Paket.']),
   changeUserEmail: act(
     ['Change the address', 'It counts at once, without a code. The old address is told, and sessions go on.'],
     ['Adresse ändern', 'Sie gilt sofort, ohne Code. Die alte Adresse erfährt es, und Sitzungen laufen weiter.'],
@@ -61,7 +58,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ['Close', 'The next sighting raises a new incident.'],
     ['Schließen', 'Die nächste Sichtung meldet einen neuen Vorfall.'],
   ),
-  compromiseKey: act(
+  compromiseKey: ends(
     [
       'Report compromise',
       'All its unexpired tokens are refused everywhere within a second, and another key signs at once. Applications refresh; people whose session is bound to it sign in again.',
@@ -70,7 +67,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Kompromittierung melden',
       'Alle seine nicht abgelaufenen Tokens werden überall binnen einer Sekunde abgelehnt, und ein anderer signiert sofort. Anwendungen erneuern; wessen Sitzung an ihm hängt, meldet sich neu an.',
     ],
-    { ends: true, command: 'keys compromise {kid} --reason {reason}' },
+    { command: 'keys compromise {kid} --reason {reason}' },
   ),
   createAlertTarget: act(
     [
@@ -124,7 +121,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       options: { application: '', audience: '', permissions: '', roles: '', scopes: '', signoff_policies: '' },
     },
   ),
-  deleteApplication: act(
+  deleteApplication: ends(
     [
       'Delete',
       'Its permissions and roles are removed, and tokens with its permissions end. No person may have one of its roles.',
@@ -133,38 +130,33 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Löschen',
       'Ihre Berechtigungen und Rollen werden entfernt, und Tokens mit ihren Berechtigungen enden. Niemand darf eine ihrer Rollen haben.',
     ],
-    ENDS,
   ),
-  deleteClient: act(
+  deleteClient: ends(
     ['Delete', 'The client is removed. Its tokens and those of its users end within a second. It cannot be undone.'],
     [
       'Löschen',
       'Der Client wird entfernt. Seine Tokens und die seiner Benutzer enden binnen einer Sekunde. Das ist endgültig.',
     ],
-    ENDS,
   ),
-  deleteRole: act(
+  deleteRole: ends(
     ['Delete', 'The role is removed. No person may have it.'],
     ['Löschen', 'Die Rolle wird entfernt. Niemand darf sie haben.'],
-    ENDS,
   ),
-  deleteUser: act(
+  deleteUser: ends(
     ['Delete', 'The account and its personal data are removed for good, and every session and token ends.'],
     [
       'Löschen',
       'Das Konto und seine persönlichen Daten werden endgültig entfernt, und jede Sitzung und jedes Token endet.',
     ],
-    ENDS,
   ),
-  disableClient: act(
+  disableClient: ends(
     ['Disable', 'Its tokens and those of its users end within a second, and it gets no new ones until it is enabled.'],
     [
       'Sperren',
       'Seine Tokens und die seiner Benutzer enden binnen einer Sekunde, und er bekommt keine neuen, bis er entsperrt ist.',
     ],
-    ENDS,
   ),
-  disableUser: act(
+  disableUser: ends(
     [
       'Disable',
       'Every session and token ends within a second, and no sign-in is accepted until the account is enabled.',
@@ -173,9 +165,8 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Sperren',
       'Jede Sitzung und jedes Token endet binnen einer Sekunde, und keine Anmeldung gelingt, bis das Konto entsperrt ist.',
     ],
-    ENDS,
   ),
-  discardDeadLetter: act(
+  discardDeadLetter: ends(
     [
       'Discard',
       'It is removed for good, and its work is never done. Do it only if the work is obsolete or was done by hand.',
@@ -184,7 +175,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Verwerfen',
       'Er wird endgültig entfernt, und seine Arbeit wird nie getan. Nur, wenn sie überholt ist oder von Hand erledigt wurde.',
     ],
-    { ends: true, command: 'queue discard {queue} {job_id} --reason {reason}' },
+    { command: 'queue discard {queue} {job_id} --reason {reason}' },
   ),
   enableClient: act(
     ['Enable', 'The client gets tokens again. Ended tokens stay ended.'],
@@ -194,25 +185,25 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ['Enable', 'The person can sign in again. Ended sessions stay ended.'],
     ['Entsperren', 'Die Person kann sich wieder anmelden. Beendete Sitzungen bleiben beendet.'],
   ),
-  endSession: act(
+  endSession: ends(
     ['End session', 'The session ends everywhere within a second, with the tokens that applications got through it.'],
     [
       'Sitzung beenden',
       'Die Sitzung endet überall binnen einer Sekunde, samt den Tokens, die Anwendungen durch sie bekamen.',
     ],
-    { ends: true, command: 'sessions revoke {session_id} --reason {reason}' },
+    { command: 'sessions revoke {session_id} --reason {reason}' },
   ),
   endSilence: act(
     ['End', 'Alerts with these labels that still last and were not sent are sent now.'],
     ['Beenden', 'Alarme mit diesen Labels, die noch bestehen und nicht gesendet wurden, werden jetzt gesendet.'],
   ),
-  endUserSessions: act(
+  endUserSessions: ends(
     ['End all sessions', 'The person is signed out everywhere within a second. They can sign in again.'],
     [
       'Alle Sitzungen beenden',
       'Die Person ist binnen einer Sekunde überall abgemeldet. Sie kann sich wieder anmelden.',
     ],
-    { ends: true, command: 'sessions revoke --user {user_id} --reason {reason}' },
+    { command: 'sessions revoke --user {user_id} --reason {reason}' },
   ),
   grantRole: act(
     ['Grant a role', 'The person has its permissions from the next token on. You cannot grant what you lack.'],
@@ -232,7 +223,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ['Person einladen', 'Ein Konto entsteht, und eine Einladung geht per Mail hinaus.'],
     { command: 'users invite {email} --reason {reason}', options: { name: '--name' } },
   ),
-  killAgent: act(
+  killAgent: ends(
     [
       'Kill',
       'Every token of the agent, and every one that it got for its owner, is refused within a second. Its open sign-offs fail. It cannot be undone.',
@@ -241,7 +232,6 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Beenden',
       'Jedes Token des Agenten, und jedes, das er für seinen Inhaber bekam, wird binnen einer Sekunde abgelehnt. Seine offenen Freigaben scheitern. Das ist endgültig.',
     ],
-    ENDS,
   ),
   readImportRejects: act(['Download the rejected records', ''], ['Abgelehnte Datensätze herunterladen', '']),
   readReportBundle: act(['Bundle (JSON)', ''], ['Paket (JSON)', '']),
@@ -255,12 +245,11 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Er handelt für seinen Inhaber, mit nicht mehr Rechten als dieser. Sein Geheimnis wird einmal gezeigt.',
     ],
   ),
-  removeAlertTarget: act(
+  removeAlertTarget: ends(
     ['Remove', 'No more alerts are sent there, and what waits is dropped.'],
     ['Entfernen', 'Dorthin gehen keine Alarme mehr, und was wartet, entfällt.'],
-    ENDS,
   ),
-  removeTransmitter: act(
+  removeTransmitter: ends(
     [
       'Remove',
       'Its signals are refused from now on: access that ends there does not end here. What they ended stays ended.',
@@ -269,7 +258,6 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Entfernen',
       'Seine Signale werden ab jetzt abgelehnt: Zugriff, der dort endet, endet hier nicht. Was sie beendet haben, bleibt beendet.',
     ],
-    ENDS,
   ),
   rehearseImport: act(
     ['Check the file', 'First see what the import would do. Nothing is written.'],
@@ -306,7 +294,7 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Es bekommt alle Ereignisse ab dieser Nummer erneut, der Reihe nach. Ein SIEM, das ihre ID kennt, behält je eines.',
     ],
   ),
-  resetFactors: act(
+  resetFactors: ends(
     [
       'Reset factors',
       'The authenticator app is removed and every session ends. The person signs in with the password and adds a factor again.',
@@ -315,7 +303,6 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Faktoren zurücksetzen',
       'Die Authenticator-App wird entfernt, und jede Sitzung endet. Die Person meldet sich mit dem Passwort an und fügt wieder einen Faktor hinzu.',
     ],
-    ENDS,
   ),
   resolveAlert: act(
     ['Resolve', 'Targets that were told of it learn that it is over. The next sighting raises a new alert.'],
@@ -332,12 +319,11 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ],
     { command: 'queue retry {job_id}', options: { queue: '' } },
   ),
-  revokeAnyApiKey: act(
+  revokeAnyApiKey: ends(
     ['Revoke', 'Every request with this key is refused within a second. It cannot be undone.'],
     ['Widerrufen', 'Jede Anfrage mit diesem Schlüssel wird binnen einer Sekunde abgelehnt. Das ist endgültig.'],
-    ENDS,
   ),
-  rotateClientSecret: act(
+  rotateClientSecret: ends(
     [
       'Rotate secret',
       'The new secret is shown once; the previous one works until the overlap ends. After a leak choose 0 seconds: then its tokens, those of its users and its API keys end too.',
@@ -346,7 +332,6 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Geheimnis wechseln',
       'Das neue Geheimnis wird einmal gezeigt; das vorige gilt bis zum Ende der Überlappung. Nach einem Leck wählen Sie 0 Sekunden: dann enden auch seine Tokens, die seiner Benutzer und seine API-Schlüssel.',
     ],
-    ENDS,
   ),
   rotateSigningKeys: act(
     ['Rotate', 'The next key is published now, and signs once every verifier has it. No token is refused.'],
@@ -380,13 +365,13 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Ein angehaltener Strom hebt seine Ereignisse auf. Bei einem abgeschalteten entfällt, was wartet, und der Empfänger erfährt nicht von Zugriff, der inzwischen endet.',
     ],
   ),
-  removeRole: act(
+  removeRole: ends(
     ['Take a role', 'The person loses its permissions, and tokens that carry them end within a second.'],
     [
       'Rolle nehmen',
       'Die Person verliert ihre Berechtigungen, und Tokens, die sie tragen, enden binnen einer Sekunde.',
     ],
-    { ends: true, command: 'users roles {user_id} --remove {role} --reason {reason}' },
+    { command: 'users roles {user_id} --remove {role} --reason {reason}' },
   ),
   testAlertTarget: act(
     ['Send a test', 'A worker sends it within seconds. The deliveries show what became of it.'],
@@ -436,9 +421,8 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Sie gilt als bestätigt, und wer sich mit ihr registriert hat, behält Passwort und Sitzungen. Eine offene Einladung endet ohne ihre Rollen.',
     ],
   ),
-  withdrawApplicationConsent: act(
+  withdrawApplicationConsent: ends(
     ['Withdraw', 'The tokens of the application for this person end within a second.'],
     ['Entziehen', 'Die Tokens der Anwendung für diese Person enden binnen einer Sekunde.'],
-    ENDS,
   ),
 };
