@@ -25,7 +25,7 @@ class Changed(httpx.AsyncBaseTransport):
         return await self.issuer.handle_async_request(request) if changed is None else changed
 
 
-def wait_until(is_so: Callable[[], bool], seconds: float = 5) -> None:
+def wait_until(is_so: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < deadline, "it did not become so in time"
