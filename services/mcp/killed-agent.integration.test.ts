@@ -1,9 +1,10 @@
-import { beforeAll, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
+import { patiently } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { createLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { sealEvents } from '../core/audit/seal/seal-events.ts';
@@ -13,18 +14,14 @@ import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
 import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
 
-vi.setConfig({ testTimeout: 300_000 });
-
 const RACES = 50;
 const ROLES = ['tech_lead', 'security_reviewer'] as const;
 
 const harness = opened(() => openMcpHarness());
-let admin: Person;
-const approvers: Person[] = [];
-beforeAll(async () => {
-  admin = await newPerson(harness.api, ['admin']);
-  for (const role of ROLES) approvers.push(await newPerson(harness.api, [role]));
-});
+const admin = opened(() => newPerson(harness.api, ['admin']));
+const approvers = opened(() => Promise.all(ROLES.map((role) => newPerson(harness.api, [role]))));
+
+const post = (path: string, sent: Sent) => patiently(() => send(harness.api.url, 'POST', path, sent));
 
 type Agent = { readonly id: string; readonly token: string };
 
@@ -39,10 +36,10 @@ async function newAgent(): Promise<Agent> {
     dpop_bound_access_tokens: false,
     reason: 'test',
   };
-  const { body, text } = await send(harness.api.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json });
+  const { body, text } = await post('/v1/admin/agents', { bearer: admin.bearer, json });
   const basic = { client_id: body.agent_id, client_secret: body.client_secret };
   const form = { grant_type: 'client_credentials', resource: harness.mcpUrl };
-  const issued = await send(harness.api.url, 'POST', '/oauth2/token', { basic, form });
+  const issued = await post('/oauth2/token', { basic, form });
   expect(issued.status, text + issued.text).toBe(200);
   return { id: body.agent_id, token: issued.body.access_token };
 }
@@ -60,7 +57,7 @@ function ask({ token }: Agent, method: string, params: Record<string, unknown>):
 const begin = (agent: Agent) =>
   ask(agent, 'tools/call', { name: 'rotate_signing_keys', arguments: { algorithm: 'ES256' } });
 const kill = ({ id }: Agent) =>
-  send(harness.api.url, 'POST', `/v1/admin/agents/${id}/kill`, { bearer: admin.bearer, json: { reason: 'stolen' } });
+  post(`/v1/admin/agents/${id}/kill`, { bearer: admin.bearer, json: { reason: 'stolen' } });
 
 /** One run of the job that runs what people approved. */
 async function run(): Promise<void> {
@@ -103,7 +100,7 @@ test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is
   const before = await rotations();
   for (let race = 0; race < RACES; race += 1) {
     const agent = await newAgent();
-    const begun = (await begin(agent)).body.result;
+    const begun = (await patiently(() => begin(agent))).body.result;
     expect(begun.status, JSON.stringify(begun)).toBe('input_required');
     await approve(begun.taskId);
     await due();
@@ -118,7 +115,8 @@ test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is
     expect([killed.status, rest.length]).toEqual([200, 5]);
     // The server follows the feed: it refuses within a second, and from then on.
     await eventually('a refusal', async () => (await begin(agent)).status === 401);
-    expect((await ask(agent, 'tasks/get', { taskId: begun.taskId })).status).toBe(401);
+    const told = await patiently(() => ask(agent, 'tasks/get', { taskId: begun.taskId }));
+    expect(told.status).toBe(401);
   }
   await seal();
   for (let turn = 0; turn < 3; turn += 1) {
