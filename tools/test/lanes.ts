@@ -65,7 +65,7 @@ const works = (how: How): Readonly<Record<string, () => Promise<Ran>>> => ({
 
 /** Steps of the first tier: what protects a change. */
 export const FIRST_CHECKS: readonly string[] = Object.keys(checks).filter((name) => !Object.hasOwn(laterSteps, name));
-export const FIRST_TIER: readonly string[] = [...FIRST_CHECKS, 'unit', 'unit-db', 'integration', 'chaos'];
+export const FIRST_TIER: readonly string[] = [...FIRST_CHECKS, 'unit', 'unit-db', 'integration', 'on-time', 'chaos'];
 
 const LANES = [
   ['unit', 'unit-db'],
@@ -73,9 +73,9 @@ const LANES = [
   ['k6', 'all', 'web'],
 ];
 /** They measure the machine, or use ports of their own on it: one after another, with nothing beside them. */
-const AFTER = ['chaos', 'containers', 'load'];
+const AFTER = ['on-time', 'coverage', 'chaos', 'containers', 'load'];
 
-export const STEPS: readonly string[] = [...Object.keys(checks), ...LANES.flat(), 'coverage', ...AFTER];
+export const STEPS: readonly string[] = [...Object.keys(checks), ...LANES.flat(), ...AFTER];
 
 /** Three lanes of steps side by side: much of a lane's time is waiting. */
 export async function runSteps(isWanted: (name: string) => boolean, how: How): Promise<void> {
@@ -89,7 +89,7 @@ export async function runSteps(isWanted: (name: string) => boolean, how: How): P
     await inOrder(beside);
   };
   await Promise.all([first(), ...others.map(inOrder)]);
-  await inOrder(['coverage', ...AFTER]);
+  await inOrder(AFTER);
 }
 
 /** What is known soonest: no store, no coverage. */

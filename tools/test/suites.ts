@@ -28,6 +28,8 @@ export const suites: Readonly<Record<string, Suite>> = {
   'unit-db': { projects: ['unit-db'], workers: 2, isCounted: true },
   integration: { projects: ['integration'], workers: 3, isCounted: true },
   all: { projects: ['all'], workers: 2, isCounted: true },
+  // With nothing beside them.
+  'on-time': { projects: ['on-time'], workers: 1, isCounted: true },
   // The core and its faces in an installation without wings, which other suites measure.
   'without-wings': { projects: ['integration'], workers: 3, isCounted: false },
   // Web examples in Chromium. What they reach of the product is covered by other tests.

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
+import { patiently } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
@@ -45,7 +46,7 @@ beforeEach(async () => {
     credential_scopes: ['signoffs:request'],
     dpop_bound_access_tokens: false,
   };
-  const made = await send(near.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json });
+  const made = await patiently(() => send(near.url, 'POST', '/v1/admin/agents', { bearer: admin.bearer, json }));
   expect(made.status).toBe(201);
   agent = { client_id: made.body.agent_id, client_secret: made.body.client_secret };
   await eventually('the agent at the far copy', async () => (await tokenOf(far, agent)).status === 200);
@@ -62,7 +63,8 @@ const requestSignOff = (copy: ApiCopy, basic: ClientCredentials): Promise<Receiv
   });
 const kill = async (): Promise<number> => {
   const path = `/v1/admin/agents/${agent.client_id}/kill`;
-  const killed = await send(near.url, 'POST', path, { bearer: admin.bearer, json: { reason: 'test' } });
+  const sent = { bearer: admin.bearer, json: { reason: 'test' } };
+  const killed = await patiently(() => send(near.url, 'POST', path, sent));
   expect(killed.body).toMatchObject({ status: 'killed' });
   return performance.now();
 };
