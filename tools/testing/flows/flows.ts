@@ -71,10 +71,8 @@ export async function signIn(
 
 /** A pair of a login without a session, by a client that may issue: costs no password hash. */
 export async function issueFor({ api, credentials }: ApiOfClient, userId: string, members: object = {}): Promise<Pair> {
-  const answer = await send(api, 'POST', '/v1/tokens', {
-    basic: credentials.client,
-    json: { user_id: userId, ...members },
-  });
+  const sent = { basic: credentials.client, json: { user_id: userId, ...members } };
+  const answer = await patiently(() => send(api, 'POST', '/v1/tokens', sent));
   expect(answer.status, answer.text).toBe(201);
   return answer.body;
 }
@@ -83,10 +81,8 @@ export async function clientToken(
   { api, credentials }: ApiOfClient,
   form: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const answer = await send(api, 'POST', '/oauth2/token', {
-    basic: credentials.client,
-    form: { grant_type: 'client_credentials', ...form },
-  });
+  const sent = { basic: credentials.client, form: { grant_type: 'client_credentials', ...form } };
+  const answer = await patiently(() => send(api, 'POST', '/oauth2/token', sent));
   expect(answer.status, answer.text).toBe(200);
   return answer.body.access_token;
 }
