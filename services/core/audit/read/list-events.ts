@@ -13,7 +13,7 @@ import {
   readEventsPage,
   readNewestSeq,
 } from '../events.store.ts';
-import { type AuditEventView, eventViewOf } from './event-view.ts';
+import { type AuditEventView, eventViewOf, exportedViewOf } from './event-view.ts';
 
 export type ListEventsInput = EndpointInput<typeof listAuditEventsEndpoint>['query'];
 
@@ -92,16 +92,19 @@ export function storedInstant(text: string | undefined): string | undefined {
   return new Date(Math.min(Math.max(Date.parse(text), FIRST_MS), LAST_MS)).toISOString();
 }
 
-/**
- * Sealed events after this one, oldest first.
- * @param viewOf `exportedViewOf` leaves out texts and personal values
- */
+/** Sealed events after this one, oldest first. */
 export const followEvents = async (
   { sql }: Pick<Ports, 'sql'>,
   afterSeq: number,
   limit: number,
-  viewOf = eventViewOf,
-): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(viewOf);
+): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(eventViewOf);
+
+/** The same, without texts and personal values: `exportedViewOf`. */
+export const followSealedEvents = async (
+  { sql }: Pick<Ports, 'sql'>,
+  afterSeq: number,
+  limit: number,
+): Promise<AuditEventView[]> => (await readEventsAfter(sql, afterSeq, limit)).map(exportedViewOf);
 
 export { NEWEST_SEALED_AT, NEWEST_SEQ } from '../events.store.ts';
 

@@ -11,9 +11,8 @@ import { type LeafEvent, leafOf } from '../log/leaf.ts';
 import { vkeyOf } from '../log/note.ts';
 import { splitEvent } from '../seal/sealable-event.ts';
 import { validateAuditTrail } from '../trail/validate-audit-trail.ts';
-import { exportedViewOf } from './event-view.ts';
 import { exportAuditLog } from './export-audit-log.ts';
-import { followEvents, listEvents } from './list-events.ts';
+import { followSealedEvents, listEvents } from './list-events.ts';
 import { proveEvent } from './prove-event.ts';
 
 // Leaves of earlier versions have ids and names in clear that leaves of today commit to. One log has both.
@@ -106,7 +105,7 @@ test('filters, views and the SIEM export show old and new events alike', async (
     expect(events).toHaveLength(SIZE);
     for (const event of events.slice(0, 4)) expect(event).toMatchObject(facts);
   }
-  const exported = await followEvents(ports, 140, 2, exportedViewOf);
+  const exported = await followSealedEvents(ports, 140, 2);
   expect(exported.map(({ seq }) => seq)).toEqual([141, 142]);
   for (const event of exported) expect(event).toMatchObject(facts);
 });

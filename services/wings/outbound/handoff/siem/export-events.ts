@@ -1,6 +1,6 @@
 import { siemBatches, siemEvents } from '#observability/metrics/handoff.ts';
-import { type AuditEventView, exportedViewOf } from '#services/core/audit/read/event-view.ts';
-import { followEvents, newestEventSeq } from '#services/core/audit/read/list-events.ts';
+import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
+import { followSealedEvents, newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
 import {
@@ -108,7 +108,7 @@ async function nextEvents(
     const row = (await readTarget(tx, name)) as TargetRow;
     if (row.is_paused) return { row, events: [] };
     // An event that was refused is tried alone.
-    const events = await followEvents({ sql: tx }, row.reached_seq, row.rejections > 0 ? 1 : limit, exportedViewOf);
+    const events = await followSealedEvents({ sql: tx }, row.reached_seq, row.rejections > 0 ? 1 : limit);
     if (events.length === 0) await followTarget(tx, name);
     return { row, events };
   });
