@@ -22,7 +22,6 @@ export const authentication: DashboardDefinition = {
         {
           title: 'Sign-in attempts, 15 min',
           description: 'Attempts that succeeded and that failed. A first factor that asks for a second is not counted.',
-          unit: 'short',
           kind: 'stat',
           queries: [
             within('15m', 'sallyport_logins_total{outcome="ok"}', '', 'succeeded'),
@@ -36,10 +35,8 @@ export const authentication: DashboardDefinition = {
         {
           title: 'Success rate',
           description: 'Share of attempts that succeeded. A drop without more attempts suggests a broken client.',
-          unit: 'percentunit',
+          unit: 'share',
           width: 9,
-          min: 0,
-          max: 1,
           queries: [
             quotient(
               'sallyport_logins_total{outcome="ok"}',
@@ -71,7 +68,6 @@ export const authentication: DashboardDefinition = {
           title: 'Password hashes upgraded, 1 h',
           description:
             'Hashes replaced by stronger ones after a sign-in, as after an import. failed: the next sign-in tries again.',
-          unit: 'short',
           width: 12,
           queries: [within('1h', 'sallyport_password_upgrades_total', 'outcome')],
         },
@@ -108,7 +104,6 @@ export const authentication: DashboardDefinition = {
           title: 'Signals received by outcome, 1 h',
           description:
             'Events that transmitters pushed here. no_user: the subject has no account here. The refusals (`invalid_…`, authentication_failed) mean that a transmitter has other keys, or another issuer or audience, than was agreed.',
-          unit: 'short',
           width: 24,
           queries: [within('1h', 'sallyport_signals_received_total', 'outcome')],
           traces: '{ span.http.route = "/ssf/events" }',

@@ -14,11 +14,9 @@ export const capacity: DashboardDefinition = {
           title: 'Event loop busy',
           description:
             'Share of time that the event loop of a process was busy. Above 0.8 latency grows fast: add an API process.',
-          unit: 'percentunit',
+          unit: 'share',
           warnFrom: 0.7,
           badFrom: 0.85,
-          min: 0,
-          max: 1,
           queries: [{ expr: 'nodejs_eventloop_utilization_ratio', legend: '{{instance}} {{process}}' }],
         },
         {
@@ -67,9 +65,7 @@ export const capacity: DashboardDefinition = {
           title: 'Signature cache hit rate',
           description:
             'Share of validations whose signature was already verified. The share is low when clients send short-lived or single-use tokens.',
-          unit: 'percentunit',
-          min: 0,
-          max: 1,
+          unit: 'share',
           queries: [
             quotient(
               'sallyport_token_verdict_cache_total{outcome="hit"}',
@@ -82,9 +78,7 @@ export const capacity: DashboardDefinition = {
           title: 'Session cache hit rate',
           description:
             'Share of session look-ups that Redis answered. The others read Postgres; a session is read again every five minutes.',
-          unit: 'percentunit',
-          min: 0,
-          max: 1,
+          unit: 'share',
           queries: [quotient('sallyport_session_cache_total{outcome="hit"}', 'sallyport_session_cache_total', 'hits')],
         },
       ],
@@ -96,7 +90,6 @@ export const capacity: DashboardDefinition = {
           title: 'Passwords waiting',
           description:
             'Passwords waiting to be hashed. If the queue does not empty, there are more sign-ins than the cores can hash: add cores. More API processes on the same cores do not help.',
-          unit: 'short',
           queries: [folded('sum', 'sallyport_hash_queue_depth', 'instance, process')],
         },
         {
@@ -141,7 +134,6 @@ export const capacity: DashboardDefinition = {
           title: 'Connections in use',
           description:
             'Busy connections of each pool. When a pool is full and statements wait, this copy cannot do more.',
-          unit: 'short',
           queries: [
             { expr: 'sum by (pool) (sallyport_postgres_pool_connections{state="used"})', legend: '{{pool}} used' },
             {
@@ -229,9 +221,7 @@ export const capacity: DashboardDefinition = {
         {
           title: 'JavaScript heap against its limit',
           description: 'Share of the heap limit in use. At 1 the process crashes; a saw-tooth below 0.7 is healthy.',
-          unit: 'percentunit',
-          min: 0,
-          max: 1,
+          unit: 'share',
           badFrom: 0.9,
           queries: [
             {

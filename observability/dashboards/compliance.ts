@@ -18,7 +18,6 @@ export const compliance: DashboardDefinition = {
           title: 'Controls by status',
           description:
             'Controls that a check of the running system decides, by the status of their last check. `unknown`: nothing is known. `not_applicable`: there is nothing yet that the control is about.',
-          unit: 'short',
           width: 12,
           queries: [folded('max', 'sallyport_compliance_controls', 'status')],
         },
@@ -43,7 +42,6 @@ export const compliance: DashboardDefinition = {
           title: 'Controls',
           description:
             '1 while the last check of a control passed, 0 while it failed. A control that does not apply, or is unknown, has no line.',
-          unit: 'short',
           width: 24,
           min: 0,
           max: 1,
@@ -53,7 +51,6 @@ export const compliance: DashboardDefinition = {
           title: 'Restore rehearsals',
           description:
             'Rehearsals of a restore in the last 30 days by outcome: the installation is backed up, restored beside itself and checked, once a week.',
-          unit: 'short',
           width: 12,
           queries: [within('30d', 'sallyport_restore_drills_total', 'outcome')],
         },
@@ -110,7 +107,6 @@ export const compliance: DashboardDefinition = {
           title: 'Leaves in the log',
           description:
             'Number of events in the audit log in use. It only grows. A drop means that a new log was begun after events were lost.',
-          unit: 'short',
           kind: 'stat',
           queries: [folded('max', 'sallyport_audit_log_size', '', 'leaves')],
         },
@@ -144,14 +140,12 @@ export const compliance: DashboardDefinition = {
           title: 'Unsealed events',
           description:
             'Unsealed events in the outbox, counted up to 100,000. The number grows while no worker seals events; no event is lost.',
-          unit: 'short',
           queries: [folded('max', 'sallyport_audit_outbox_backlog', '', 'events')],
         },
         {
           title: 'Log size and witnessed size',
           description:
             'Leaves in the log, and leaves under the newest checkpoint that each kind of sink accepted. If a gap lasts, the events in it could be rewritten without the sink detecting it.',
-          unit: 'short',
           queries: [
             folded('max', 'sallyport_audit_log_size', '', 'log'),
             folded('min', 'sallyport_audit_sink_size', 'sink'),
@@ -161,14 +155,12 @@ export const compliance: DashboardDefinition = {
           title: 'Checkpoints not delivered',
           description:
             'Checkpoint deliveries that failed, by reason. Forked means that the sink has another history of this log.',
-          unit: 'short',
           queries: [within('10m', 'sallyport_audit_sink_failures_total', 'sink, reason')],
         },
         {
           title: 'Checkpoints skipped',
           description:
             'Checkpoints never sent to a sink because a newer one, which covers them, was sent first. This is normal.',
-          unit: 'short',
           queries: [within('10m', 'sallyport_audit_sink_skipped_total', 'sink')],
         },
       ],
@@ -195,14 +187,12 @@ export const compliance: DashboardDefinition = {
           title: 'Clean-up throttled',
           description:
             'Pauses of the clean-up between batches because statements of the API were slow. Many pauses mean that the clean-up and the API compete for the database.',
-          unit: 'short',
           queries: [within('10m', 'sallyport_cleanup_pauses_total', '', 'pauses')],
         },
         {
           title: 'Outbox rows outside a daily partition',
           description:
             'Outbox rows without a daily partition. The number should be 0: while such rows exist, the partition of their day cannot be created.',
-          unit: 'short',
           badFrom: 1,
           queries: [folded('max', 'sallyport_audit_outbox_default_rows', '', 'rows')],
         },
@@ -214,9 +204,7 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Sign-ins with a second factor or passkey, 24 h',
           description: 'Share of successful sign-ins in which a passkey, a one-time code or a recovery code was used.',
-          unit: 'percentunit',
-          min: 0,
-          max: 1,
+          unit: 'share',
           queries: [
             {
               expr: '(sum(increase(sallyport_logins_total{outcome="ok",factor=~"passkey|totp|recovery_code"}[24h])) or vector(0)) / sum(increase(sallyport_logins_total{outcome="ok"}[24h]))',
@@ -228,7 +216,6 @@ export const compliance: DashboardDefinition = {
         {
           title: 'Sessions ended and access revoked',
           description: 'Sessions ended and revocations per day, as evidence that leavers lose their access.',
-          unit: 'short',
           queries: [
             within('24h', 'sallyport_sessions_ended_total', 'outcome', 'session'),
             within('24h', 'sallyport_token_revocations_total{outcome="ok"}', 'kind', 'revoked'),
@@ -247,7 +234,6 @@ export const compliance: DashboardDefinition = {
           title: 'Data keys re-wrapped and destroyed',
           description:
             'Data keys of health data that a rotation wrapped under its new key, and those that were destroyed on request, per hour.',
-          unit: 'short',
           queries: [within('1h', 'sallyport_phi_operations_total{operation=~"rewrap|shred"}', 'operation')],
           logs: WORKER_LOGS,
         },

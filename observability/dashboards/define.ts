@@ -21,8 +21,9 @@ const sources = {
   loki: { type: 'loki', uid: 'loki' },
 } as const;
 
-/** Units of Grafana's own list that our panels use. */
+/** Units of Grafana's own list that our panels use, and `share`: one of `percentunit`, drawn from 0 to 1. */
 type PanelUnit =
+  | 'share'
   | 's'
   | 'bytes'
   | 'percentunit'
@@ -53,7 +54,8 @@ type PanelDefinition = Links & {
   title: string;
   /** What it shows, and what a reader should do about an unusual value. */
   description: string;
-  unit: PanelUnit;
+  /** `short`, a count, unless given. */
+  unit?: PanelUnit;
   queries: readonly PanelQuery[];
   /** `stat` shows the last value large; `lines` unless given. */
   kind?: 'lines' | 'stacked' | 'stat';
@@ -133,12 +135,13 @@ function builderOf(panel: PanelDefinition): StatBuilder | TimeseriesBuilder {
   return lines;
 }
 
-function panelOf(panel: PanelDefinition): StatBuilder | TimeseriesBuilder {
+function panelOf({ unit = 'short', ...given }: PanelDefinition): StatBuilder | TimeseriesBuilder {
+  const panel = { ...(unit === 'share' && { min: 0, max: 1 }), ...given };
   const builder = builderOf(panel)
     .title(panel.title)
     .description(panel.description)
     .datasource(sources.prometheus)
-    .unit(panel.unit)
+    .unit(unit === 'share' ? 'percentunit' : unit)
     .links(linksOf(panel))
     .thresholds(thresholdsOf(panel));
   if (panel.min !== undefined) builder.min(panel.min);

@@ -60,7 +60,6 @@ export const keysAndRevocation: DashboardDefinition = {
           title: 'Keys by state and algorithm',
           description:
             'Keys that each copy has loaded. There is one active key for each algorithm. Tokens of retiring keys are still accepted; tokens of compromised keys never are.',
-          unit: 'short',
           width: 12,
           queries: [
             { expr: 'max by (state, algorithm) (sallyport_signing_keys) > 0', legend: '{{algorithm}} {{state}}' },
@@ -70,7 +69,6 @@ export const keysAndRevocation: DashboardDefinition = {
         {
           title: 'Rotations by outcome',
           description: 'Rotations of a signing key in a day. If one failed, the log of the worker says why.',
-          unit: 'short',
           width: 12,
           queries: [within('1d', 'sallyport_key_rotations_total', 'outcome')],
           logs: KEY_LOGS,
@@ -145,14 +143,12 @@ export const keysAndRevocation: DashboardDefinition = {
           title: 'Collapses into epochs',
           description:
             'How often single revocations were collapsed into an epoch. An epoch rejects all earlier tokens of a user, a client or the installation.',
-          unit: 'short',
           queries: [within('1h', 'sallyport_revocation_collapses_total', 'into')],
         },
         {
           title: 'Healthy components',
           description:
             'Number of copies for which each component is healthy. Without Redis, copies are slower but still serve.',
-          unit: 'short',
           queries: [folded('sum', 'sallyport_component_ready', 'component')],
         },
       ],

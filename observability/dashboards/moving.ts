@@ -18,9 +18,7 @@ export const moving: DashboardDefinition = {
           title: 'Import progress',
           description:
             'Share of the bytes of all imports that was read. Below 1 and level: a command was interrupted, and goes on when it is repeated.',
-          unit: 'percentunit',
-          min: 0,
-          max: 1,
+          unit: 'share',
           queries: [
             {
               expr: 'max(sallyport_import_bytes{state="read"}) / max(sallyport_import_bytes{state="all"})',
@@ -33,7 +31,6 @@ export const moving: DashboardDefinition = {
           title: 'Records by outcome',
           description:
             'Records that imports have read. Rejected records have their line and reason in the output of the import.',
-          unit: 'short',
           queries: [folded('max', 'sallyport_import_records', 'outcome')],
         },
         {

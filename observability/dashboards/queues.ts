@@ -61,7 +61,6 @@ export const queues: DashboardDefinition = {
         {
           title: 'Jobs by queue and state',
           description: 'Jobs in each queue. Every worker counts the same queues, so the largest count is shown.',
-          unit: 'short',
           queries: [folded('max', 'sallyport_queue_jobs', 'queue, state')],
         },
         {
@@ -91,16 +90,13 @@ export const queues: DashboardDefinition = {
           title: 'Stalled jobs',
           description:
             'Jobs in ten minutes whose worker lost its lock on them. Late writes of such a worker are rejected. A rise means that workers hang.',
-          unit: 'short',
           queries: [within('10m', 'sallyport_jobs_stalled_total', 'queue')],
         },
         {
           title: 'Workers: event loop busy',
           description:
             "Share of time that a worker's event loop was busy. Jobs usually wait for the database, not for it.",
-          unit: 'percentunit',
-          min: 0,
-          max: 1,
+          unit: 'share',
           queries: [
             { expr: 'nodejs_eventloop_utilization_ratio{process=~"worker.*"}', legend: '{{instance}} {{process}}' },
           ],
@@ -122,7 +118,6 @@ export const queues: DashboardDefinition = {
         {
           title: 'Unsuccessful runs, 1 h',
           description: 'Runs in the last hour that were retried, failed on their last attempt, or were stopped.',
-          unit: 'short',
           queries: [within('1h', 'sallyport_jobs_total{outcome!="completed"}', 'job, outcome')],
           traces: FAILED_JOBS,
           logs: JOB_WARNINGS,
@@ -168,7 +163,6 @@ export const queues: DashboardDefinition = {
           title: 'Mails by outcome, 1 h',
           description:
             'Attempts to send a mail in the last hour. Retried: the mail server is unavailable. Given up: the mail was not delivered.',
-          unit: 'short',
           width: 24,
           queries: [within('1h', 'sallyport_mails_total', 'template, outcome')],
           traces: JOB_TRACES,
@@ -183,7 +177,6 @@ export const queues: DashboardDefinition = {
           title: 'Logout tokens by outcome, 1 h',
           description:
             'Attempts in the last hour to tell a client that a session ended. Retried: the client did not accept the token. Given up: it did not for a day.',
-          unit: 'short',
           width: 24,
           queries: [within('1h', 'sallyport_logout_tokens_total', 'origin, outcome')],
           traces: JOB_TRACES,
@@ -200,7 +193,6 @@ export const queues: DashboardDefinition = {
           title: 'Hand-offs by outcome, 1 h',
           description:
             'Attempts in the last hour to push a security event to an endpoint. Retried: the endpoint did not accept it. Given up: it waits for an operator.',
-          unit: 'short',
           width: 12,
           queries: [within('1h', 'sallyport_handoff_deliveries_total', 'outcome')],
         },
@@ -208,14 +200,12 @@ export const queues: DashboardDefinition = {
           title: 'Endpoints down and up, 1 h',
           description:
             'Opened: an endpoint failed repeatedly and gets one event in a minute. Closed: it accepts events again and gets all that waited.',
-          unit: 'short',
           width: 12,
           queries: [within('1h', 'sallyport_handoff_circuits_total', 'event')],
         },
         {
           title: 'SIEM export: events behind',
           description: 'Sealed events that the slowest target does not have yet, and targets that fail.',
-          unit: 'short',
           width: 12,
           queries: [
             folded('max', 'sallyport_siem_behind_events', '', 'behind'),
@@ -225,7 +215,6 @@ export const queues: DashboardDefinition = {
         {
           title: 'SIEM export: batches and events, 1 h',
           description: 'Batches by outcome, and events that were sent or skipped because a target refused them.',
-          unit: 'short',
           width: 12,
           queries: [
             within('1h', 'sallyport_siem_batches_total', 'outcome', 'batches'),
@@ -243,7 +232,6 @@ export const queues: DashboardDefinition = {
           title: 'Messages about alerts, 1 h',
           description:
             'Attempts to send a message to a target of alerts, by outcome. Given up: the target did not accept it six times, or was down for three days; `sallyport alert-targets deliveries` shows it.',
-          unit: 'short',
           width: 12,
           queries: [within('1h', 'sallyport_alert_deliveries_total', 'outcome')],
         },
@@ -251,7 +239,6 @@ export const queues: DashboardDefinition = {
           title: 'Alerts told, and targets down and up, 1 h',
           description:
             'How many alerts targets were told of, before grouping. Opened: a target failed repeatedly and gets one message in a minute. Closed: it accepts messages again.',
-          unit: 'short',
           width: 12,
           queries: [
             within('1h', 'sallyport_alert_notices_total', '', 'alerts'),

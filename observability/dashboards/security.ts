@@ -113,7 +113,6 @@ export const security: DashboardDefinition = {
           title: 'Sign-offs by what happened, per hour',
           description:
             'Sign-offs requested, approvals, and acts started and ended. refused: an act was to start with other arguments than the approved ones, or a second time; the audit log shows whose: `signoff.refused`.',
-          unit: 'short',
           queries: [within('1h', 'sallyport_signoffs_total', 'event')],
         },
       ],

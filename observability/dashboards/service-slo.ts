@@ -151,7 +151,6 @@ export const serviceSlo: DashboardDefinition = {
           title: 'Restarts and failed scrapes',
           description:
             'Restarts of processes, counted by the supervisor or by their uptime, and scrapes that a process did not answer. Both should stay at zero.',
-          unit: 'short',
           width: 12,
           queries: [
             {
