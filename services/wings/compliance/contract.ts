@@ -77,7 +77,6 @@ export const controlView = z
   .register(componentNames, { id: 'ComplianceControl' });
 
 export const listControlsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/compliance/controls',
   operation: 'listControls',
   summary: 'List the compliance controls with their evidence',
@@ -146,7 +145,6 @@ export const requestReportEndpoint = defineEndpoint({
 });
 
 export const listReportsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/compliance/reports',
   operation: 'listReports',
   summary: 'List compliance reports, newest first',
@@ -158,7 +156,6 @@ export const listReportsEndpoint = defineEndpoint({
 
 /** With `Accept: application/pdf` the report for people; it is refused until the report is done. */
 export const readReportEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/compliance/reports/{report_id}',
   operation: 'readReport',
   summary: 'Get the status of a compliance report, or with Accept: application/pdf the report for people',
@@ -229,7 +226,6 @@ export const violationView = z
 export type ViolationView = z.output<typeof violationView>;
 
 export const listViolationsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/compliance/violations',
   operation: 'listViolations',
   summary: 'List violations of compliance controls, newest first',

@@ -104,21 +104,37 @@ export type AttestationControl<Name extends string = string> = ControlBase & {
 
 export type Control = MachineControl | AttestationControl;
 
-/** What a row is that does not say otherwise. */
-const USUAL = { profile: 'current', requirement: 'required' } as const;
-const CHECKED = { ...USUAL, kind: 'machine', probeVersion: 1, pace: 'frequent' } as const;
-const ATTESTED = { ...USUAL, kind: 'attestation', validDays: 365 } as const;
+/** Clauses whose specification an organisation may meet in another way (appendix A of 45 CFR 164, subpart C). */
+const ADDRESSABLE: ReadonlySet<string> = new Set([
+  '164.308(a)(3)(ii)(C)',
+  '164.308(a)(4)(ii)(B)',
+  '164.308(a)(4)(ii)(C)',
+  '164.308(a)(5)(ii)(C)',
+  '164.308(a)(5)(ii)(D)',
+  '164.308(a)(7)(ii)(D)',
+  '164.312(a)(2)(iii)',
+  '164.312(a)(2)(iv)',
+  '164.312(c)(2)',
+  '164.312(e)(2)(ii)',
+]);
 
-type Row<C extends Control, Usual> = Omit<C, keyof Usual> & Partial<Pick<C, keyof C & keyof Usual>>;
+/** What a row is that does not say otherwise. */
+const usualOf = (clause: string) =>
+  ({ profile: 'current', requirement: ADDRESSABLE.has(clause) ? 'addressable' : 'required' }) as const;
+const CHECKED = { kind: 'machine', probeVersion: 1, pace: 'frequent' } as const;
+const ATTESTED = { kind: 'attestation', validDays: 365 } as const;
+
+type Usual<Of> = keyof (Of & ReturnType<typeof usualOf>);
+type Row<C extends Control, Of> = Omit<C, Usual<Of>> & Partial<Pick<C, keyof C & Usual<Of>>>;
 
 /** A row of a table: a control that a check of the running system decides. */
 export const checked = <const Name extends string>(
   control: Row<MachineControl<Name>, typeof CHECKED>,
-): MachineControl<Name> => ({ ...CHECKED, ...control });
+): MachineControl<Name> => ({ ...usualOf(control.clause), ...CHECKED, ...control });
 
 /** A row of a table: a control that only a person can confirm. */
 export const attested = <const Name extends string>(
   control: Row<AttestationControl<Name>, typeof ATTESTED>,
-): AttestationControl<Name> => ({ ...ATTESTED, ...control });
+): AttestationControl<Name> => ({ ...usualOf(control.clause), ...ATTESTED, ...control });
 
 export const isMachine = (control: Control): control is MachineControl => control.kind === 'machine';

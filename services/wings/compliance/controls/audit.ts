@@ -131,7 +131,6 @@ export const auditControls = [
     name: 'audit-head-signed',
     title: 'The head of the audit log has a valid signature of the log’s key',
     clause: '164.312(c)(2)',
-    requirement: 'addressable',
     population: 'audit logs in use',
     probe:
       'Verifies the signature of the newest checkpoint, and that it states the size and root that the database has',
@@ -172,7 +171,6 @@ export const auditControls = [
     name: 'audit-log-recomputed',
     title: 'The root recomputed from every audit event equals the signed root',
     clause: '164.312(c)(2)',
-    requirement: 'addressable',
     population: 'sealed events',
     probe:
       'Recomputes the Merkle tree of every log from its rows and compares it with tiles, checkpoints and the mark outside',

@@ -79,7 +79,6 @@ export const operationsControls = [
     name: 'restore-drill',
     title: 'Restoring a backup is rehearsed',
     clause: '164.308(a)(7)(ii)(D)',
-    requirement: 'addressable',
     population: 'the newest rehearsal',
     probe:
       'Reads the newest event of a rehearsal: the installation is backed up and restored into a database beside it, every table is read back, references and the audit log are checked',
@@ -189,7 +188,6 @@ export const operationsControls = [
     name: 'transport-database-tls',
     title: 'Connections to PostgreSQL over a network are encrypted',
     clause: '164.312(e)(2)(ii)',
-    requirement: 'addressable',
     population: 'the worker’s connection, if PostgreSQL is on another machine',
     probe: 'Asks PostgreSQL whether the connection of this worker is encrypted, and with which version of TLS',
     evidence: 'Whether the connection is encrypted, and its version of TLS',
@@ -211,7 +209,6 @@ export const operationsControls = [
     name: 'transport-redis-tls',
     title: 'Connections to Redis over a network are encrypted',
     clause: '164.312(e)(2)(ii)',
-    requirement: 'addressable',
     population: 'the URL of Redis, if it is on another machine',
     probe: 'Reads whether the URL that this process connected with asks for TLS; such a client refuses plaintext',
     evidence: 'Whether Redis is on this machine, and whether the URL asks for TLS',

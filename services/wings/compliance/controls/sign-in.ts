@@ -21,7 +21,6 @@ export const signInControls = [
     name: 'guessing-locks-accounts',
     title: 'Wrong passwords lock an account',
     clause: '164.308(a)(5)(ii)(C)',
-    requirement: 'addressable',
     population: 'failures of a probe',
     probe:
       'Counts failed passwords for a name that does not exist, asks the rule of the API whether it is locked, and rolls back',
@@ -52,7 +51,6 @@ export const signInControls = [
     name: 'passwords-hashed',
     title: 'Every password is stored as a hash of the required cost',
     clause: '164.308(a)(5)(ii)(D)',
-    requirement: 'addressable',
     population: 'accounts with a password',
     probe: 'Reads the algorithm and cost of every stored digest: bcrypt from 12, Argon2id from 19 MiB and two passes',
     evidence: 'Number of passwords, and ids of users whose digest is weaker',
@@ -65,7 +63,6 @@ export const signInControls = [
     name: 'idle-sessions-refused',
     title: 'A session is refused one second after its idle limit',
     clause: '164.312(a)(2)(iii)',
-    requirement: 'addressable',
     population: 'two sessions of a probe: one past the idle limit, one within it',
     probe:
       'Inserts a user with two sessions in a transaction, asks the rule of the API whether each is live, and rolls back',
@@ -110,7 +107,6 @@ export const signInControls = [
     name: 'sessions-expire',
     title: 'No session outlives the configured lifetime',
     clause: '164.312(a)(2)(iii)',
-    requirement: 'addressable',
     population: 'live sessions',
     probe: 'Compares the expiry of every live session with the lifetimes of the settings',
     evidence: 'Number of live sessions, and ids of those that would live longer than the settings allow',
