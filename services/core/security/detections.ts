@@ -37,19 +37,19 @@ export type Detection = {
   readonly name: string;
   readonly severity: Severity;
   readonly meaning: string;
+  /** None by default. */
   readonly actions: readonly Action[];
 };
 
 /** Declares a detection: `defineDetection({ name: 'credential_stuffing', severity: 'high', … })`. */
 const defineDetection = <const Name extends string>(
-  detection: Detection & { readonly name: Name },
-): Detection & { readonly name: Name } => detection;
+  detection: Omit<Detection, 'actions'> & Partial<Detection> & { readonly name: Name },
+): Detection & { readonly name: Name } => ({ actions: [], ...detection });
 
 export const passwordGuessing = defineDetection({
   name: 'password_guessing',
   severity: 'medium',
   meaning: 'Failed passwords for one account locked it for unknown devices.',
-  actions: [],
 });
 
 export const credentialStuffing = defineDetection({
@@ -63,7 +63,6 @@ export const failedLoginRatio = defineDetection({
   name: 'failed_login_ratio',
   severity: 'high',
   meaning: 'Nine of ten of the last 200 sign-ins, all within ten minutes, were refused: guessing from many networks.',
-  actions: [],
 });
 
 export const accountTakeover = defineDetection({
@@ -88,7 +87,6 @@ export const unusualPasskey = defineDetection({
   severity: 'low',
   meaning:
     'A passkey sign-in from an unknown device, in a network that was trying many user names or while the user was active elsewhere.',
-  actions: [],
 });
 
 /** No action: an emergency is not interrupted. A privacy officer reviews the access. */
@@ -96,7 +94,6 @@ export const breakGlass = defineDetection({
   name: 'break_glass',
   severity: 'high',
   meaning: 'A user opened emergency access to the health data of a person; another user must review it.',
-  actions: [],
 });
 
 /** No action: an agent that is not killed may have been given other arguments by mistake. Its owner can kill it. */
@@ -105,7 +102,6 @@ export const agentAnomaly = defineDetection({
   severity: 'high',
   meaning:
     'An agent tried to run an act with other arguments than those that people approved, or credentials of a killed, expired or disabled agent were used, or an agent left its own past in two ways at once: new kinds of acts, rate, hours, refusals.',
-  actions: [],
 });
 
 /** No action: what the limit refuses may be meant. An administrator can remove the transmitter. */
@@ -113,7 +109,6 @@ export const signalStorm = defineDetection({
   name: 'signal_storm',
   severity: 'high',
   meaning: 'A transmitter of shared signals ended the sessions of more users within a minute than it may.',
-  actions: [],
 });
 
 /** The user signs in again; the thief cannot. */
@@ -139,7 +134,6 @@ export const machineSignUps = defineDetection({
   severity: 'medium',
   meaning:
     'At least twelve accounts within half an hour from one network, or with counted addresses of one pattern, whose mail was not read.',
-  actions: [],
 });
 
 /** The rotation itself has already ended the token family. */
@@ -147,28 +141,24 @@ export const refreshTokenReuse = defineDetection({
   name: 'refresh_token_reuse',
   severity: 'high',
   meaning: 'A used refresh token was presented again, so two parties had it; the token family has ended.',
-  actions: [],
 });
 
 export const refreshTokenOveruse = defineDetection({
   name: 'refresh_token_overuse',
   severity: 'low',
   meaning: 'A refresh token was presented more often than its grace window allows; no session ended.',
-  actions: [],
 });
 
 export const tokenReplay = defineDetection({
   name: 'token_replay',
   severity: 'high',
   meaning: 'An access token was presented from another address or user agent than at first.',
-  actions: [],
 });
 
 export const stateRewoundDetected = defineDetection({
   name: 'state_rewound',
   severity: 'critical',
   meaning: 'A refresh token is newer than its database row: the database has lost commits.',
-  actions: [],
 });
 
 /** The application says what kind and how severe it is. */
@@ -176,7 +166,6 @@ export const reportedIncident = defineDetection({
   name: 'reported_incident',
   severity: 'high',
   meaning: 'An application that embeds Sallyport reported an incident, with a type and a severity of its own.',
-  actions: [],
 });
 
 /** A failure of detection itself. */
@@ -185,7 +174,6 @@ export const eventUnevaluated = defineDetection({
   severity: 'high',
   meaning:
     'Handling an event failed ten times within a quarter of an hour, so no action was taken for it. Other events are not affected.',
-  actions: [],
 });
 
 /** All detections. */
