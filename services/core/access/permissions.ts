@@ -1,10 +1,6 @@
 import { definePermission } from '#services/platform/define/permissions.ts';
 
-export const tokensIssue = definePermission({
-  name: 'tokens:issue',
-  description: 'Issue a token pair for any user',
-  roles: ['admin'],
-});
+export const tokensIssue = definePermission({ name: 'tokens:issue', description: 'Issue a token pair for any user' });
 
 export const clientsRead = definePermission({
   name: 'clients:read',
@@ -15,7 +11,6 @@ export const clientsRead = definePermission({
 export const clientsManage = definePermission({
   name: 'clients:manage',
   description: 'Create, change, disable and delete OAuth clients, and give them new secrets',
-  roles: ['admin'],
 });
 
 export const rolesRead = definePermission({
@@ -27,7 +22,6 @@ export const rolesRead = definePermission({
 export const rolesManage = definePermission({
   name: 'roles:manage',
   description: 'Create and delete roles, and set their permissions',
-  roles: ['admin'],
 });
 
 export const applicationsRead = definePermission({
@@ -39,5 +33,4 @@ export const applicationsRead = definePermission({
 export const applicationsManage = definePermission({
   name: 'applications:manage',
   description: 'Declare and delete applications, and hand on their permissions',
-  roles: ['admin'],
 });

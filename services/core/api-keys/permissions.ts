@@ -6,8 +6,4 @@ export const apiKeysRead = definePermission({
   roles: ['admin', 'compliance', 'operator'],
 });
 
-export const apiKeysManage = definePermission({
-  name: 'api_keys:manage',
-  description: 'Revoke any API key',
-  roles: ['admin'],
-});
+export const apiKeysManage = definePermission({ name: 'api_keys:manage', description: 'Revoke any API key' });

@@ -9,7 +9,6 @@ export const usersRead = definePermission({
 export const usersManage = definePermission({
   name: 'users:manage',
   description: 'Disable, enable and delete accounts, grant and remove roles',
-  roles: ['admin'],
 });
 
 export const sessionsRead = definePermission({

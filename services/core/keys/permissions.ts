@@ -6,8 +6,4 @@ export const keysRead = definePermission({
   roles: ['admin', 'operator'],
 });
 
-export const keysManage = definePermission({
-  name: 'keys:manage',
-  description: 'Rotate and compromise signing keys',
-  roles: ['admin'],
-});
+export const keysManage = definePermission({ name: 'keys:manage', description: 'Rotate and compromise signing keys' });

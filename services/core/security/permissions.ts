@@ -9,11 +9,9 @@ export const incidentsRead = definePermission({
 export const incidentsManage = definePermission({
   name: 'incidents:manage',
   description: 'Acknowledge and close security incidents',
-  roles: ['admin'],
 });
 
 export const usersUnlock = definePermission({
   name: 'users:unlock',
   description: 'Let a locked account try its password again',
-  roles: ['admin'],
 });

@@ -9,11 +9,9 @@ export const tokensRead = definePermission({
 export const tokensRevoke = definePermission({
   name: 'tokens:revoke',
   description: 'Revoke any token, session, family, user or client',
-  roles: ['admin'],
 });
 
 export const tokensIntrospect = definePermission({
   name: 'tokens:introspect',
   description: 'Introspect tokens (RFC 7662)',
-  roles: ['admin'],
 });

@@ -9,11 +9,12 @@ export type Permission = {
   /** As tokens and API keys carry it, of the form `PERMISSION_NAME`. */
   readonly name: string;
   readonly description: string;
-  /** Roles that have it when it is new to an installation. Administrators may change that. */
+  /** Roles that have it when it is new to an installation; `admin` alone by default. Administrators may change that. */
   readonly roles: readonly string[];
 };
 
-/** Declares a permission: `definePermission({ name: 'keys:read', description: 'Read the key ring', roles: ['admin'] })`. */
-export function definePermission(permission: Permission): Permission {
-  return permission;
-}
+/** Declares a permission: `definePermission({ name: 'keys:manage', description: 'Rotate the signing key' })`. */
+export const definePermission = (declared: Omit<Permission, 'roles'> & Partial<Permission>): Permission => ({
+  roles: ['admin'],
+  ...declared,
+});

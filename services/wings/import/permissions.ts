@@ -6,8 +6,4 @@ export const importsRead = definePermission({
   roles: ['admin', 'auditor', 'operator'],
 });
 
-export const importsWrite = definePermission({
-  name: 'imports:write',
-  description: 'Import users of other systems',
-  roles: ['admin'],
-});
+export const importsWrite = definePermission({ name: 'imports:write', description: 'Import users of other systems' });

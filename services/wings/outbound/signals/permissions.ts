@@ -6,20 +6,14 @@ export const signalsRead = definePermission({
   roles: ['admin', 'auditor', 'operator'],
 });
 
-export const ssfRead = definePermission({
-  name: 'ssf.read',
-  description: 'Read own streams of shared signals',
-  roles: ['admin'],
-});
+export const ssfRead = definePermission({ name: 'ssf.read', description: 'Read own streams of shared signals' });
 
 export const ssfManage = definePermission({
   name: 'ssf.manage',
   description: 'Receive security events of all users by streams of shared signals',
-  roles: ['admin'],
 });
 
 export const signalsManage = definePermission({
   name: 'signals:manage',
   description: 'Say which transmitters may end sessions here',
-  roles: ['admin'],
 });
