@@ -4,8 +4,6 @@ export const sendAlertsJob = defineJob({
   name: 'send-alerts',
   queue: 'alerts',
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
-  staleAfterSeconds: 300,
-  timeoutSeconds: 120,
   meaning:
     'Make alerts of new incidents and of controls that turned red, and send them to the targets of alerts, grouped and in order',
 });

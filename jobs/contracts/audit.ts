@@ -5,7 +5,6 @@ export const maintainAuditOutboxJob = defineJob({
   queue: 'token-cleanup',
   schedule: { everySeconds: 1_800 },
   staleAfterSeconds: 86_400,
-  timeoutSeconds: 120,
   meaning:
     'Create the partitions of the audit outbox for the coming days, and drop the partitions of old days whose events are sealed',
 });
@@ -16,7 +15,6 @@ export const thinAuditCheckpointsJob = defineJob({
   backoffSeconds: 30,
   schedule: { everySeconds: 21_600 },
   staleAfterSeconds: 172_800,
-  timeoutSeconds: 120,
   meaning: 'Delete checkpoints (signed heads) of the audit log that are older than a week, except one per hour',
 });
 

@@ -6,7 +6,6 @@ export const checkControlsJob = defineJob({
   queue: 'compliance-checks',
   attempts: 3,
   schedule: { everySeconds: 20, idleSeconds: 3_600 },
-  staleAfterSeconds: 300,
   timeoutSeconds: 300,
   meaning: 'Run the quick checks of the compliance controls and record changes of their status',
 });

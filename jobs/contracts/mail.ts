@@ -4,7 +4,5 @@ export const deliverMailJob = defineJob({
   name: 'deliver-mail',
   queue: 'mail',
   schedule: { everySeconds: 5, idleSeconds: 3_600 },
-  staleAfterSeconds: 300,
-  timeoutSeconds: 120,
   meaning: 'Send waiting mails; retry a failed one for a day without delaying the others',
 });

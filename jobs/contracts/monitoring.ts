@@ -5,8 +5,6 @@ export const countEventHoursJob = defineJob({
   queue: 'monitoring',
   attempts: 3,
   schedule: { everySeconds: 10, idleSeconds: 3_600 },
-  staleAfterSeconds: 300,
-  timeoutSeconds: 120,
   meaning: 'Count the events of the sealed log by hour, for the dashboard, reports and forecasts',
 });
 
@@ -16,7 +14,6 @@ export const makeSecurityReportsJob = defineJob({
   attempts: 3,
   schedule: { everySeconds: 10, idleSeconds: 3_600 },
   staleAfterSeconds: 600,
-  timeoutSeconds: 120,
   meaning: 'Request the security report of each week when it is due, and make requested reports',
 });
 

@@ -4,8 +4,6 @@ export const sendLogoutTokensJob = defineJob({
   name: 'send-logout-tokens',
   queue: 'logout',
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
-  staleAfterSeconds: 300,
-  timeoutSeconds: 120,
   meaning:
     'Send logout tokens of ended sessions to clients (OpenID Connect Back-Channel Logout); retry a failed one for a day without delaying other clients',
 });

@@ -41,7 +41,6 @@ export const recordProgressJob = defineJob({
   ]),
   attempts: 10,
   backoffSeconds: 2,
-  staleAfterSeconds: 300,
   timeoutSeconds: 10,
   meaning: 'Store one report of an embedding application on authentication, security metrics or a component',
 });
@@ -60,7 +59,6 @@ export const recordIncidentJob = defineJob({
   }),
   attempts: 10,
   backoffSeconds: 2,
-  staleAfterSeconds: 300,
   timeoutSeconds: 10,
   meaning: 'Store the incident that an embedding application reported',
 });
@@ -71,7 +69,6 @@ export const measureProgressJob = defineJob({
   attempts: 3,
   schedule: { everySeconds: 30, idleSeconds: 3_600 },
   staleAfterSeconds: 900,
-  timeoutSeconds: 120,
   meaning: 'Measure the security metrics',
 });
 
@@ -94,7 +91,5 @@ export const advanceTasksJob = defineJob({
   attempts: 3,
   backoffSeconds: 2,
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
-  staleAfterSeconds: 300,
-  timeoutSeconds: 120,
   meaning: 'Continue the tasks of MCP clients, and store what became of them',
 });

@@ -4,7 +4,5 @@ export const pushSignalsJob = defineJob({
   name: 'push-signals',
   queue: 'signals',
   schedule: { everySeconds: 2, idleSeconds: 3_600 },
-  staleAfterSeconds: 300,
-  timeoutSeconds: 120,
   meaning: 'Push shared signals to the streams of their receivers, signed and in order for each user',
 });

@@ -22,11 +22,11 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
   /** Delay before the second attempt, 5 by default; doubles with each attempt. */
   readonly backoffSeconds: number;
   readonly schedule?: Schedule;
-  /** Health fails if the last success of a scheduled job is older, or if any other job waits longer. */
+  /** Health fails if the last success of a scheduled job is older, or if any other job waits longer; 300 by default. */
   readonly staleAfterSeconds: number;
   /** How long a dead worker keeps the queue from others; the setting JOB_LOCK_MS by default. */
   readonly lockSeconds?: number;
-  /** A longer run is aborted and retried. */
+  /** A longer run is aborted and retried; 120 by default. */
   readonly timeoutSeconds: number;
   readonly meaning: string;
 };
@@ -34,12 +34,12 @@ export type Job<Payload extends z.ZodType = z.ZodType> = {
 export type ScheduledJob = Job & { readonly schedule: Schedule };
 
 const nothing = z.strictObject({});
+const USUAL = { attempts: 5, backoffSeconds: 5, staleAfterSeconds: 300, timeoutSeconds: 120 } as const;
 
 /** Declares a job: `defineJob({ name: 'seal-audit-events', queue: 'audit-seal', … })`. */
 export const defineJob = <Payload extends z.ZodType = typeof nothing>(
-  job: Omit<Job<Payload>, 'payload' | 'attempts' | 'backoffSeconds'> &
-    Partial<Pick<Job, 'attempts' | 'backoffSeconds'>> & { readonly payload?: Payload },
-): Job<Payload> => ({ payload: nothing as z.ZodType as Payload, attempts: 5, backoffSeconds: 5, ...job });
+  job: Pick<Job, 'name' | 'queue' | 'meaning'> & Partial<Job<Payload>>,
+): Job<Payload> => ({ ...USUAL, payload: nothing as z.ZodType as Payload, ...job });
 
 export const isScheduled = (job: Job): job is ScheduledJob => job.schedule !== undefined;
 
