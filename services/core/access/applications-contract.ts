@@ -8,7 +8,6 @@ import { applicationsManage, applicationsRead } from './permissions.ts';
 const defineEndpoint = endpointsOf('Applications');
 
 export const listApplicationsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/applications',
   operation: 'listApplications',
   summary: 'List applications with their permissions and roles',

@@ -88,7 +88,6 @@ export type ClientView = z.output<typeof clientShape>;
 const byClient = z.strictObject({ client_id: clientId });
 
 export const listClientsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/clients',
   operation: 'listClients',
   summary: 'List OAuth clients, without secrets',
@@ -103,7 +102,6 @@ export const listClientsEndpoint = defineEndpoint({
 });
 
 export const readClientEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/clients/{client_id}',
   operation: 'readClient',
   summary: 'Get an OAuth client, without its secret',

@@ -4,7 +4,6 @@ import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { clientUnknown } from './errors.ts';
 
 export const readClientLogoEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/oauth2/clients/{client_id}/logo',
   operation: 'readClientLogo',
   summary: 'Load the logo of a client, which pages show beside its name',

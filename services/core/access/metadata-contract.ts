@@ -38,7 +38,6 @@ export const serverMetadataShape = z.object({
 });
 
 export const readServerMetadataEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/.well-known/oauth-authorization-server',
   operation: 'readAuthorizationServerMetadata',
   summary: 'Get the authorization server metadata (RFC 8414)',

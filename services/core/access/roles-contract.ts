@@ -25,7 +25,6 @@ export type RoleView = z.output<typeof roleShape>;
 const byRole = z.strictObject({ role: anyRoleName });
 
 export const listRolesEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/roles',
   operation: 'listRoles',
   summary: 'List roles with their permissions',
@@ -35,7 +34,6 @@ export const listRolesEndpoint = defineEndpoint({
 });
 
 export const readRoleEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/roles/{role}',
   operation: 'readRole',
   summary: 'Get a role with its permissions',

@@ -32,7 +32,6 @@ const named = found
 export type RefView = z.output<typeof named>;
 
 export const searchEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/search',
   operation: 'search',
   summary: 'Find people, clients, agents, roles, API keys, incidents and events by a part of what is known of them',
@@ -63,7 +62,6 @@ export const readRefsEndpoint = defineEndpoint({
 });
 
 export const readFirstStepsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/first-steps',
   operation: 'readFirstSteps',
   summary: 'Read which first steps of a new installation are done, of those that the caller may know of',

@@ -131,7 +131,6 @@ export const verifyApiKeyEndpoint = defineEndpoint({
 });
 
 export const listApiKeysEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/api-keys',
   operation: 'listApiKeys',
   summary: 'List your API keys, newest first',

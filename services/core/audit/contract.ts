@@ -63,7 +63,6 @@ export const auditEventView = z
   .register(componentNames, { id: 'AuditEvent' });
 
 export const listAuditEventsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/audit/events',
   operation: 'listAuditEvents',
   summary:
@@ -98,7 +97,6 @@ export const listAuditEventsEndpoint = defineEndpoint({
 const bySeq = z.strictObject({ seq: z.string().max(32) });
 
 export const readAuditEventEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/audit/events/{seq}',
   operation: 'readAuditEvent',
   summary: 'Read one event with its sealed bytes, its place in its log, and the stored values of its commitments',
@@ -119,7 +117,6 @@ export const readAuditEventEndpoint = defineEndpoint({
 });
 
 export const proveAuditEventEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/audit/events/{seq}/proof',
   operation: 'proveAuditEvent',
   summary: 'Prove that an event is in the log, with a signed checkpoint (c2sp.org/tlog-proof)',
@@ -140,7 +137,6 @@ const origin = z.string().max(32);
 const tile = z.string().max(64);
 
 export const readLogCheckpointEndpoint = defineEndpoint({
-  method: 'GET',
   path: `${PREFIX}/checkpoint`,
   operation: 'readLogCheckpoint',
   summary: 'Read the newest signed head of the log (c2sp.org/tlog-checkpoint)',

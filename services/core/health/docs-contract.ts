@@ -6,7 +6,6 @@ const defineEndpoint = endpointsOf('Documentation');
 const CACHE = 'public, max-age=300';
 
 export const readOpenApiEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/openapi.json',
   operation: 'readOpenApi',
   summary: 'Get this contract as OpenAPI 3.1',

@@ -4,7 +4,6 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { notReady } from './errors.ts';
 
 export const readHealthEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/healthz',
   operation: 'readHealth',
   summary: 'Liveness probe',

@@ -16,7 +16,6 @@ const operators = {
 
 /** The page; its files and requests are below this path and have the same policy. */
 export const queueBoardEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/queues',
   operation: 'openQueueBoard',
   summary: 'Open the queue board: queues, jobs and dead letters (Bull Board)',

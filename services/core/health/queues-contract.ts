@@ -48,7 +48,6 @@ const scheduleView = z
 export type ScheduleView = z.output<typeof scheduleView>;
 
 export const listJobQueuesEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/job-queues',
   operation: 'listJobQueues',
   summary: 'List the queues of jobs with their counts, and the timetable',
@@ -88,7 +87,6 @@ const ofLetter = z.strictObject({
 export type LetterPath = z.output<typeof ofLetter>;
 
 export const listDeadLettersEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/dead-letters',
   operation: 'listDeadLetters',
   summary: 'List jobs that used up their attempts, newest first',
@@ -99,7 +97,6 @@ export const listDeadLettersEndpoint = defineEndpoint({
 });
 
 export const readDeadLetterEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/dead-letters/{queue}/{job_id}',
   operation: 'readDeadLetter',
   summary: 'Get a dead letter with what its job was given',

@@ -3,7 +3,6 @@ import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { routeUnknown } from '#services/platform/errors.ts';
 
 const page = {
-  method: 'GET',
   tag: 'Documentation',
   auth: 'public',
   limit: 'read',

@@ -42,7 +42,6 @@ export const keyView = z
 
 /** RFC 7517 §5. `Cache-Control` is the use-case's: its max-age is jittered. */
 export const readJwksEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/.well-known/jwks.json',
   operation: 'readJwks',
   summary: 'Get the public keys that verify tokens (RFC 7517)',
@@ -64,7 +63,6 @@ const reader = { ...credentials, permission: keysRead.name } as const;
 const manager = { ...credentials, permission: keysManage.name, stepUp: true } as const;
 
 export const listKeysEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/keys',
   operation: 'listKeys',
   summary: 'List every key with its state and times',

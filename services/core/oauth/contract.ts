@@ -271,7 +271,6 @@ export const userInfo = z
   .register(componentNames, { id: 'UserInfo' });
 
 export const readUserInfoEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/oauth2/userinfo',
   operation: 'readUserInfo',
   summary: 'Get the claims of the user (OpenID Connect Core §5.3)',

@@ -4,7 +4,6 @@ export const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 
 /** What endpoints of pages have in common: anyone may open one. */
 export const shownPage = {
-  method: 'GET',
   auth: 'public',
   limit: 'read',
   responses: { 200: PAGE, 303: null, 400: PAGE },

@@ -58,7 +58,6 @@ const since = z.strictObject({
 });
 
 export const readRevocationsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/revocations',
   operation: 'readRevocations',
   summary: 'List the revocations since an epoch, as a compact JWS (typ revocations+jwt)',

@@ -37,7 +37,6 @@ export type IncidentView = z.output<typeof incidentView>;
 const byId = z.strictObject({ incident_id: z.uuid() });
 
 export const listIncidentsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/incidents',
   operation: 'listIncidents',
   summary: 'List security incidents, most recently seen first',
@@ -63,7 +62,6 @@ export const listIncidentsEndpoint = defineEndpoint({
 });
 
 export const readIncidentEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/incidents/{incident_id}',
   operation: 'readIncident',
   summary: 'Get an incident',
@@ -117,7 +115,6 @@ const eventTypes = z
   .regex(/^[a-z_]+(\.[a-z_]+)+(,[a-z_]+(\.[a-z_]+)+){0,15}$/);
 
 export const streamSecurityEventsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/events',
   operation: 'streamSecurityEvents',
   summary: 'Stream sealed security events as server-sent events; `id` is the seq, so Last-Event-ID resumes a stream',

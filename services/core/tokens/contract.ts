@@ -215,7 +215,6 @@ export const tokenMetadata = z
   .register(componentNames, { id: 'TokenMetadata' });
 
 export const readTokenEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/tokens/{token_id}',
   operation: 'readToken',
   summary: 'Read the metadata of an unexpired access token',
@@ -239,7 +238,6 @@ export const tokenStatistics = z
   .register(componentNames, { id: 'TokenStatistics' });
 
 export const readTokenStatisticsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/tokens/stats',
   operation: 'readTokenStatistics',
   summary: 'Count issued, refreshed, revoked, expired and replayed tokens',

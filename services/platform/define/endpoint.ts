@@ -171,12 +171,12 @@ const WRITING: ReadonlySet<RateClass | undefined> = new Set(['token', 'credentia
 export const mayWrite = ({ limit, method }: Pick<Endpoint, 'limit' | 'method'>): boolean =>
   limit !== 'read' && (method !== 'GET' || WRITING.has(limit));
 
-/** An endpoint as a contract declares it: without `errors` it answers only those that follow from the rest. */
+/** An endpoint as a contract declares it: a GET unless it says otherwise, which answers only errors that follow from the rest. */
 type Declared<Body extends z.ZodType, Query extends z.ZodType, Params extends z.ZodType> = Omit<
   Endpoint<Body, Query, Params>,
-  'errors'
+  'method' | 'errors'
 > &
-  Partial<Pick<Endpoint, 'errors'>>;
+  Partial<Pick<Endpoint, 'method' | 'errors'>>;
 
 /** Declares an endpoint as data: policy, shapes and errors. */
 export const defineEndpoint = <
@@ -185,7 +185,7 @@ export const defineEndpoint = <
   Params extends z.ZodType = z.ZodType<undefined>,
 >(
   endpoint: Declared<Body, Query, Params>,
-): Endpoint<Body, Query, Params> => ({ errors: [], ...endpoint });
+): Endpoint<Body, Query, Params> => ({ method: 'GET', errors: [], ...endpoint });
 
 /**
  * Declares the endpoints of one tag: `const defineEndpoint = endpointsOf('Consents')`.

@@ -118,7 +118,6 @@ export const rehearseImportEndpoint = defineEndpoint({
 });
 
 export const listImportsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/imports',
   operation: 'listImports',
   summary: 'List imports of users with their progress and counts, newest first',
@@ -134,7 +133,6 @@ const ofImport = z.strictObject({ import_id: z.uuid() });
  * without `users:read`.
  */
 export const readImportRejectsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/imports/{import_id}/rejects',
   operation: 'readImportRejects',
   summary: 'Download the records that an import rejected, as a JSON object on each line',

@@ -10,7 +10,6 @@ import { securityReportView } from './reports/report-shapes.ts';
 const defineEndpoint = endpointsOf('Monitoring');
 
 export const readDashboardEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/dashboard',
   operation: 'readDashboard',
   summary: 'Get the figures of security, performance and resources, each with the time that it is of',
@@ -20,7 +19,6 @@ export const readDashboardEndpoint = defineEndpoint({
 });
 
 export const readCapacityEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/capacity',
   operation: 'readCapacity',
   summary: 'Predict when limits are reached, and advise on settings with the figures that speak for it',
@@ -43,7 +41,6 @@ export const requestSecurityReportEndpoint = defineEndpoint({
 });
 
 export const listSecurityReportsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/reports',
   operation: 'listSecurityReports',
   summary: 'List security reports, newest first; one is made of every week',
@@ -55,7 +52,6 @@ export const listSecurityReportsEndpoint = defineEndpoint({
 const byReport = z.strictObject({ report_id: z.uuid() });
 
 export const readSecurityReportEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/reports/{report_id}',
   operation: 'readSecurityReport',
   summary: 'Get the status of a security report',

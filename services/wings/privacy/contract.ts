@@ -71,7 +71,6 @@ export const decryptPhiEndpoint = defineEndpoint({
 });
 
 export const listPhiKeysEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/phi/keys',
   operation: 'listPhiKeys',
   summary: 'List the key-encryption keys of health data, and the last rotation',

@@ -47,7 +47,6 @@ export const clientRefusals = z.object({ refusals: z.array(clientRefusal) });
 export type ClientRefusals = z.output<typeof clientRefusals>;
 
 export const explainClientRefusalsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/clients/{client_id}/why',
   operation: 'explainClientRefusals',
   summary: 'Explain why requests of a client were refused in the last 7 days, and what will be refused',
@@ -59,7 +58,6 @@ export const explainClientRefusalsEndpoint = defineEndpoint({
 });
 
 export const listClientRefusalsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/clients/refusals',
   operation: 'listClientRefusals',
   summary: 'List the most frequent refusals of clients in the last 7 days, and the clients that will be refused',

@@ -136,7 +136,6 @@ export const changePasswordEndpoint = defineEndpoint({
 });
 
 export const readOwnUserEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/user',
   operation: 'readOwnUser',
   summary: 'Read the caller’s account',
@@ -202,7 +201,7 @@ export const deleteUserAliasEndpoint = defineEndpoint({
 });
 
 /** Accepts query parameters that mail programs add to links. */
-const page = { method: 'GET', auth: 'public', query: z.looseObject({}), errors: [] } as const;
+const page = { auth: 'public', query: z.looseObject({}), errors: [] } as const;
 const html = { 200: { contentType: 'text/html; charset=utf-8' } } as const;
 
 export const verifyEmailPageEndpoint = defineEndpoint({

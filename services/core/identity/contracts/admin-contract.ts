@@ -69,7 +69,6 @@ export const byUser = z.strictObject({ user_id: identifier });
 const byUserAndRole = z.strictObject({ user_id: identifier, role: anyRoleName });
 
 export const listUsersEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/users',
   operation: 'listUsers',
   summary: 'List accounts, newest first',
@@ -88,7 +87,6 @@ export const listUsersEndpoint = defineEndpoint({
 });
 
 export const readUserEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/users/{user_id}',
   operation: 'readUser',
   summary: 'Read an account with its sessions, token families, locks and second factors',
@@ -299,7 +297,6 @@ export type LiveSessionView = z.output<typeof liveSessionShape>;
 const bySession = z.strictObject({ session_id: identifier });
 
 export const listSessionsEndpoint = defineSessionEndpoint({
-  method: 'GET',
   path: '/v1/admin/sessions',
   operation: 'listSessions',
   summary: 'List live sessions with their token families, newest first',
@@ -325,7 +322,6 @@ const reachShape = z
 export type ReachView = z.output<typeof reachShape>;
 
 export const readReachEndpoint = defineSessionEndpoint({
-  method: 'GET',
   path: '/v1/admin/sessions/reach',
   operation: 'readReach',
   summary:
@@ -354,7 +350,6 @@ export const endSessionEndpoint = defineSessionEndpoint({
 const OWN = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 
 export const listOwnSessionsEndpoint = defineSessionEndpoint({
-  method: 'GET',
   path: '/v1/sessions',
   operation: 'listOwnSessions',
   summary: 'List the caller’s live sessions with their token families, newest first',

@@ -15,7 +15,6 @@ const defineSessionEndpoint = endpointsOf('Sessions');
 const emptyBody = { body: z.strictObject({}), bodyOptional: true } as const;
 
 export const listClientSessionsEndpoint = defineSessionEndpoint({
-  method: 'GET',
   path: '/api/auth/list-sessions',
   operation: 'listClientSessions',
   summary: 'List the caller’s hundred newest sessions, as Better Auth’s client expects them',

@@ -23,7 +23,6 @@ const options = z.record(z.string(), z.unknown());
 const id = z.string().regex(/^[\w-]{1,64}$/);
 
 export const prepareClientPasskeyEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/passkey/generate-register-options',
   operation: 'prepareClientPasskey',
   summary: 'Get the options for navigator.credentials.create (WebAuthn §5.4); a cookie keeps the challenge',
@@ -59,7 +58,6 @@ export const registerClientPasskeyEndpoint = defineEndpoint({
 });
 
 export const askForClientPasskeyEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/passkey/generate-authenticate-options',
   operation: 'askForClientPasskey',
   summary: 'Get the options for navigator.credentials.get (WebAuthn §5.5); a cookie keeps the challenge',
@@ -82,7 +80,6 @@ export const signInWithClientPasskeyEndpoint = defineEndpoint({
 });
 
 export const listClientPasskeysEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/passkey/list-user-passkeys',
   operation: 'listClientPasskeys',
   summary: 'List the caller’s passkeys, as Better Auth’s client expects them',

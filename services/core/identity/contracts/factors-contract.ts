@@ -80,7 +80,6 @@ export const stepUpEndpoint = defineEndpoint({
 });
 
 export const listFactorsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/factors',
   operation: 'listFactors',
   summary: 'List the caller’s second factors and remaining recovery codes',

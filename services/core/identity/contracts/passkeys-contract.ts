@@ -94,7 +94,6 @@ export const signInWithPasskeyEndpoint = defineEndpoint({
 });
 
 export const listPasskeysEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/passkeys',
   operation: 'listPasskeys',
   summary: 'List the caller’s passkeys',

@@ -118,7 +118,6 @@ export const signOutEndpoint = defineEndpoint({
 });
 
 export const readSessionEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/session',
   operation: 'readSession',
   summary: 'Read the user and session of the cookie; 401 without a session',

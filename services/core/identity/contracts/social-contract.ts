@@ -33,7 +33,6 @@ const startErrors = [
 ];
 
 export const listSocialProvidersEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/social-providers',
   operation: 'listSocialProviders',
   summary: 'List the providers that users can sign in with',
@@ -72,7 +71,6 @@ const answer = z.looseObject({
 });
 
 export const socialCallbackEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/callback/{provider}',
   operation: 'handleSocialCallback',
   summary: 'Complete a sign-in or link an account when the provider redirects back',
@@ -127,7 +125,6 @@ const linkedAccount = z.object({
 export type LinkedAccountView = z.output<typeof linkedAccount>;
 
 export const listAccountsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/api/auth/list-accounts',
   operation: 'listLinkedAccounts',
   summary: 'List the caller’s sign-in methods except passkeys; `credential` is the password',

@@ -31,7 +31,6 @@ const consentShape = z
 export type GrantedConsentView = z.output<typeof consentShape>;
 
 export const listGrantedConsentsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/consents',
   operation: 'listConsents',
   summary: 'List the applications that can act for you',

@@ -45,7 +45,6 @@ export const consoleFileUnknown = defineError({
 
 /** The page; it is the same at every address below, and reads the address itself. */
 export const openConsoleEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/console',
   operation: 'openConsole',
   summary: 'Open the admin console',
@@ -66,7 +65,6 @@ export const openConsolePageEndpoint = defineEndpoint({
 
 /** Names contain a hash of the content. */
 export const readConsoleFileEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/console/assets/{file}',
   operation: 'readConsoleFile',
   summary: 'Load a script or style of the admin console',
@@ -78,7 +76,6 @@ export const readConsoleFileEndpoint = defineEndpoint({
 });
 
 export const beginConsoleSignInEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/console/sign-in',
   operation: 'beginConsoleSignIn',
   summary: 'Begin a sign-in at the admin console',
@@ -99,7 +96,6 @@ export const beginConsoleSignInEndpoint = defineEndpoint({
 const parameter = z.string().max(4_096).optional();
 
 export const finishConsoleSignInEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/console/callback',
   operation: 'finishConsoleSignIn',
   summary: 'Return from the authorization endpoint to the admin console',
@@ -123,7 +119,6 @@ export const leaveConsoleEndpoint = defineEndpoint({
 });
 
 export const readConsoleSessionEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/console/session',
   operation: 'readConsoleSession',
   summary: 'Read who is signed in at the admin console, with which permissions',
@@ -152,7 +147,6 @@ export const readConsoleSessionEndpoint = defineEndpoint({
 
 /** The path after `/console/api` is a path of this API; body and answer are those of its operation. */
 export const readAsConsoleEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/console/api/{path}',
   rest: 'path',
   operation: 'readAsConsole',

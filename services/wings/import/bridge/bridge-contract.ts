@@ -88,7 +88,6 @@ export const receiveLegacyWebhookEndpoint = defineEndpoint({
 const returnTo = z.string().max(2_048);
 
 export const showBridgeEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/bridge',
   operation: 'showBridge',
   summary: 'Open the page that carries the session of a token in its fragment over, and returns to `return_to`',

@@ -85,7 +85,6 @@ export const createAlertTargetEndpoint = defineEndpoint({
 });
 
 export const listAlertTargetsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/alert-targets',
   operation: 'listAlertTargets',
   summary: 'List the targets of alerts',
@@ -147,7 +146,6 @@ export const testAlertTargetEndpoint = defineEndpoint({
 });
 
 export const listAlertDeliveriesEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/alert-targets/{target_id}/deliveries',
   operation: 'listAlertDeliveries',
   summary: 'List the messages to a target, newest first',
@@ -180,7 +178,6 @@ export const alertView = z
 export type AlertView = z.output<typeof alertView>;
 
 export const listAlertsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/alerts',
   operation: 'listAlerts',
   summary: 'List alerts, newest first',

@@ -23,7 +23,6 @@ export const deadLetterView = z
 export type DeadLetterView = z.output<typeof deadLetterView>;
 
 export const listHandoffDeadLettersEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/handoff/dead-letters',
   operation: 'listHandoffDeadLetters',
   summary: 'List the events that an endpoint did not accept and that were given up, newest first',

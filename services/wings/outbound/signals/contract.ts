@@ -70,7 +70,6 @@ export const createTransmitterEndpoint = defineEndpoint({
 });
 
 export const listTransmittersEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/signal-transmitters',
   operation: 'listTransmitters',
   summary: 'List the transmitters of shared signals',
@@ -102,7 +101,6 @@ export const receivedSignalView = z
 export type ReceivedSignalView = z.output<typeof receivedSignalView>;
 
 export const listReceivedSignalsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/signals',
   operation: 'listReceivedSignals',
   summary: 'List shared signals that arrived, newest first',
@@ -139,7 +137,6 @@ export type StreamOverview = z.output<typeof streamOverview>;
 const ofStream = z.strictObject({ stream_id: z.uuid() });
 
 export const listSignalStreamsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/admin/signal-streams',
   operation: 'listSignalStreams',
   summary: 'List the streams of shared signals of every receiver, with what waits in them',

@@ -31,7 +31,6 @@ const eventType = z.string().min(1).max(256);
 const streamId = z.uuid();
 
 export const readSsfConfigurationEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/.well-known/ssf-configuration',
   operation: 'readSsfConfiguration',
   summary: 'Get the configuration of the transmitter of shared signals (SSF 1.0 §7)',
@@ -113,7 +112,6 @@ export const createStreamEndpoint = defineEndpoint({
 });
 
 export const readStreamsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/ssf/streams',
   operation: 'readStreams',
   summary: 'Get a stream, or all of yours',

@@ -118,7 +118,6 @@ export const logPhiAccessEndpoint = defineEndpoint({
 });
 
 export const listFieldPoliciesEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/policies',
   operation: 'listFieldPolicies',
   summary: 'List which fields each role may see for each purpose',
@@ -163,7 +162,6 @@ export const openBreakGlassEndpoint = defineEndpoint({
 });
 
 export const listBreakGlassEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/break-glass',
   operation: 'listBreakGlass',
   summary: 'List emergency accesses, newest first',
@@ -185,7 +183,6 @@ export const reviewBreakGlassEndpoint = defineEndpoint({
 });
 
 export const listRestrictionsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/restrictions',
   operation: 'listRestrictions',
   summary: 'List the restrictions that a person asked for (45 CFR 164.522)',
@@ -239,7 +236,6 @@ export const recordDisclosureEndpoint = defineEndpoint({
 });
 
 export const listDisclosuresEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/disclosures',
   operation: 'listDisclosures',
   summary: 'List the disclosures of six years, without treatment, payment and operations',
@@ -271,7 +267,6 @@ export const requestDeletionEndpoint = defineEndpoint({
 
 const ofRequest = z.strictObject({ request_id: z.uuid() });
 export const readPrivacyRequestEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/requests/{request_id}',
   operation: 'readPrivacyRequest',
   summary: 'Show the state of an export or a deletion, and its receipt',

@@ -49,7 +49,6 @@ export const withdrawConsentEndpoint = defineEndpoint({
 });
 
 export const listConsentsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/consents',
   operation: 'listUserConsents',
   summary: 'List every decision of a person, newest first',
@@ -60,7 +59,6 @@ export const listConsentsEndpoint = defineEndpoint({
 });
 
 export const validateConsentEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/consents/{purpose}',
   operation: 'validateUserConsent',
   summary: 'Check whether a person consents to a purpose now',

@@ -46,7 +46,6 @@ const legalHoldView = z
 export type LegalHoldView = z.output<typeof legalHoldView>;
 
 export const readRetentionEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/retention',
   operation: 'readRetention',
   summary: 'List how long each kind of record is kept, and the last runs',
@@ -76,7 +75,6 @@ export const requestRetentionRunEndpoint = defineEndpoint({
 });
 
 export const readRetentionRunEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/retention/runs/{run_id}',
   operation: 'readRetentionRun',
   summary: 'Show a run and its counts',
@@ -87,7 +85,6 @@ export const readRetentionRunEndpoint = defineEndpoint({
 });
 
 export const listHoldsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/privacy/subjects/{subject_id}/holds',
   operation: 'listLegalHolds',
   summary: 'List the legal holds on the records of a person',

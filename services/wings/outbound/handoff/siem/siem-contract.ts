@@ -24,7 +24,6 @@ const siemTargetView = z
 export type SiemTargetView = z.output<typeof siemTargetView>;
 
 export const listSiemTargetsEndpoint = defineEndpoint({
-  method: 'GET',
   path: '/v1/siem/targets',
   operation: 'listSiemTargets',
   summary: 'List the targets of the SIEM export, and how far each is in the sealed log',
