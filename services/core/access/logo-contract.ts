@@ -9,7 +9,6 @@ export const readClientLogoEndpoint = defineEndpoint({
   summary: 'Load the logo of a client, which pages show beside its name',
   tag: 'OAuth',
   auth: 'public',
-  limit: 'read',
   cacheControl: 'public, max-age=300',
   params: z.strictObject({ client_id: z.string().min(1).max(255) }),
   responses: { 200: { contentType: 'image/png' } },

@@ -78,7 +78,6 @@ export const createApiKeyEndpoint = defineEndpoint({
   operation: 'createApiKey',
   summary: 'Create an API key for yourself; its secret is shown only once',
   auth: { ...own, stepUp: true },
-  limit: 'write',
   body: z.strictObject({
     name: keyName,
     permissions: z.array(keyPermission).max(64).optional(),
@@ -135,7 +134,6 @@ export const listApiKeysEndpoint = defineEndpoint({
   operation: 'listApiKeys',
   summary: 'List your API keys, newest first',
   auth: own,
-  limit: 'read',
   query: z.strictObject(page),
   responses: { 200: apiKeyList },
 });
@@ -146,7 +144,6 @@ export const rotateApiKeyEndpoint = defineEndpoint({
   operation: 'rotateApiKey',
   summary: 'Rotate the secret of an API key and renew its lifetime; the old secret stays valid for an overlap',
   auth: { ...own, stepUp: true },
-  limit: 'write',
   params,
   body: z.strictObject({ overlap_seconds: z.int().min(0).max(604_800).optional() }),
   bodyOptional: true,
@@ -160,7 +157,6 @@ export const revokeApiKeyEndpoint = defineEndpoint({
   operation: 'revokeApiKey',
   summary: 'Revoke one of your API keys',
   auth: own,
-  limit: 'write',
   params,
   responses: { 204: null },
   errors: [apiKeyUnknown],
@@ -172,7 +168,6 @@ export const listAllApiKeysEndpoint = defineEndpoint({
   operation: 'listAllApiKeys',
   summary: 'List the API keys of all users and clients, newest first',
   auth: reads(apiKeysRead),
-  limit: 'admin',
   query: z.strictObject({
     ...page,
     user_id: z.string().min(1).max(128).regex(NO_CONTROLS).optional(),
@@ -186,7 +181,6 @@ export const revokeAnyApiKeyEndpoint = defineEndpoint({
   operation: 'revokeAnyApiKey',
   summary: 'Revoke any API key',
   auth: manages(apiKeysManage),
-  limit: 'admin',
   params,
   body: z.strictObject({ reason }),
   responses: { 200: z.object({ api_key: apiKeyView }) },

@@ -5,7 +5,6 @@ import { routeUnknown } from '#services/platform/errors.ts';
 const page = {
   tag: 'Documentation',
   auth: 'public',
-  limit: 'read',
   responses: { 200: { contentType: 'text/html; charset=utf-8' } },
   errors: [routeUnknown],
 } as const;

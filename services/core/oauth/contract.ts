@@ -171,7 +171,6 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   operation: 'pushAuthorizationRequest',
   summary: 'Push an authorization request; the browser then sends the returned request_uri (RFC 9126)',
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
-  limit: 'write',
   bodyType: 'form',
   body: z.looseObject({
     ...Object.fromEntries(Object.entries(LONGEST).map(([name, longest]) => [name, optionalParameter(longest)])),

@@ -5,7 +5,6 @@ export const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 /** What endpoints of pages have in common: anyone may open one. */
 export const shownPage = {
   auth: 'public',
-  limit: 'read',
   responses: { 200: PAGE, 303: null, 400: PAGE },
 } as const;
 

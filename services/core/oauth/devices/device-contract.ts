@@ -16,7 +16,6 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
   operation: 'beginDeviceGrant',
   summary: 'Start a device grant: returns a device code, and a user code for the user to enter (RFC 8628 §3.1)',
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
-  limit: 'write',
   bodyType: 'form',
   body: z.looseObject({
     scope: optionalParameter(2_048),

@@ -92,7 +92,6 @@ export const showBridgeEndpoint = defineEndpoint({
   operation: 'showBridge',
   summary: 'Open the page that carries the session of a token in its fragment over, and returns to `return_to`',
   auth: 'public',
-  limit: 'read',
   query: z.looseObject({ return_to: returnTo.optional() }),
   responses: { 200: PAGE, 400: PAGE },
   errors: [callbackRefused, storeUnavailable],

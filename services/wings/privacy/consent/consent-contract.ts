@@ -28,7 +28,6 @@ export const recordConsentEndpoint = defineEndpoint({
   summary: 'Add a decision of a person: consent for a purpose, or its refusal',
   auth: reads(phiWrite),
   idempotency: 'answer',
-  limit: 'write',
   body: z.strictObject({ subject_id: subjectId, purpose: phiPurpose, granted: z.boolean(), terms }),
   responses: { 201: consentView },
 });
@@ -39,7 +38,6 @@ export const withdrawConsentEndpoint = defineEndpoint({
   operation: 'withdrawUserConsent',
   summary: 'Withdraw the consents of a person; uses that need one stop',
   auth: reads(phiWrite),
-  limit: 'write',
   body: z.strictObject({
     subject_id: subjectId,
     purposes: z.array(phiPurpose).min(1).max(8).optional(),
@@ -53,7 +51,6 @@ export const listConsentsEndpoint = defineEndpoint({
   operation: 'listUserConsents',
   summary: 'List every decision of a person, newest first',
   auth: reads(phiWrite),
-  limit: 'read',
   params,
   responses: { 200: z.object({ consents: z.array(consentView) }) },
 });
@@ -63,7 +60,6 @@ export const validateConsentEndpoint = defineEndpoint({
   operation: 'validateUserConsent',
   summary: 'Check whether a person consents to a purpose now',
   auth: reads(phiWrite),
-  limit: 'read',
   params: z.strictObject({ subject_id: subjectId, purpose: phiPurpose }),
   responses: { 200: z.object({ granted: z.boolean() }) },
 });
