@@ -44,8 +44,6 @@ export function clientAuthorization(env: NodeJS.ProcessEnv = process.env): strin
   return `Basic ${Buffer.from(encoded).toString('base64')}`;
 }
 
-type ApiAnswer = { readonly status: number; readonly body: Record<string, unknown> };
-
 type Problem = {
   readonly code?: string;
   readonly title?: string;
@@ -58,7 +56,7 @@ export async function callApi(
   api: string,
   path: string,
   request: { readonly json?: object; readonly form?: Record<string, string>; readonly authorization?: string } = {},
-): Promise<ApiAnswer> {
+): Promise<{ readonly status: number; readonly body: Record<string, unknown> }> {
   const headers: Record<string, string> = {
     ...(request.authorization ? { authorization: request.authorization } : {}),
     ...(request.json ? { 'content-type': 'application/json' } : {}),

@@ -3,7 +3,6 @@ import { valueAt, whyOf } from '../services/platform/define/input-problem.ts';
 
 /** Says in the words of the command line what is wrong with an input. */
 
-type Issue = z.core.$ZodIssue;
 type Path = readonly PropertyKey[];
 
 /** Members of request bodies whose option has another name, and members that are arguments. */
@@ -46,7 +45,7 @@ function quoted(path: Path, input: unknown): string | undefined {
 }
 
 /** One sentence for each wrong value of an input: a value may break several rules of a schema. */
-export function problemsOf(issues: readonly Issue[], input: unknown): string[] {
+export function problemsOf(issues: readonly z.core.$ZodIssue[], input: unknown): string[] {
   const first = new Map(issues.toReversed().map((issue) => [issue.path.join('.'), issue]));
   return [...first.values()]
     .toReversed()

@@ -22,9 +22,7 @@ const caller = systemCaller('sallyport report');
 const LISTING = 'sallyport report list';
 const POLL_MS = 1_000;
 
-type RunOptions = GlobalOptions & { readonly wait: string };
 type ShowOptions = GlobalOptions & { readonly bundle?: string; readonly pdf?: string; readonly csv?: string };
-type VerifyOptions = GlobalOptions & { readonly vkey?: string[] };
 
 /** `sallyport report run|list|show|verify`; all but `verify` directly on the database. */
 export function registerReport(program: Command, addOperations: Register): void {
@@ -34,7 +32,7 @@ export function registerReport(program: Command, addOperations: Register): void 
     .description('request a compliance report and wait until a worker has built it')
     .option('--wait <seconds>', 'how long to wait; 0: only request it', '600')
     .action((_own, command: Command) =>
-      onDatabase<RunOptions>(command, async (ports, output, options) => {
+      onDatabase<GlobalOptions & { readonly wait: string }>(command, async (ports, output, options) => {
         const waitSeconds = wholeNumberOf('--wait', options.wait, 0, 86_400);
         const { report_id: id } = await requestReport(ports, {}, caller);
         if (rehearsed(output, options, 'request a compliance report')) return;
@@ -84,7 +82,7 @@ export function registerReport(program: Command, addOperations: Register): void 
     .argument('<file>')
     .option('--vkey <key...>', 'verifier keys of the audit log, obtained elsewhere', listed)
     .action(async (file: string, _own, command: Command) => {
-      const options = command.optsWithGlobals<VerifyOptions>();
+      const options = command.optsWithGlobals<GlobalOptions & { readonly vkey?: string[] }>();
       const output = createOutput(options);
       const result = verifyBundle(await textOf(file), options.vkey ?? []);
       if (!result.pinned)

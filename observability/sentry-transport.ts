@@ -2,14 +2,13 @@ import { request as httpRequest, Agent as PlainAgent } from 'node:http';
 import { Agent, request as httpsRequest } from 'node:https';
 import { createTransport, suppressTracing } from '@sentry/node';
 
-type Transport = ReturnType<typeof createTransport>;
 type TransportOptions = Parameters<typeof createTransport>[0] & { url: string; headers?: Record<string, string> };
 
 /**
  * Sends errors to the DSN, and nothing else that the SDK knows (spans, logs, sessions, profiles), through the proxy of
  * `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` if there is one.
  */
-export function sentryTransport(options: TransportOptions): Transport {
+export function sentryTransport(options: TransportOptions): ReturnType<typeof createTransport> {
   const url = new URL(options.url);
   const settings = { keepAlive: true, maxSockets: 30, timeout: 2_000, proxyEnv: process.env };
   const send = url.protocol === 'https:' ? httpsRequest : httpRequest;

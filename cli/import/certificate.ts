@@ -8,8 +8,6 @@ import { listed, uuidOf } from '../arguments.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions } from '../output.ts';
 
-type VerifyOptions = GlobalOptions & { readonly vkey?: string[] };
-
 /** `import certificate`, directly on the database, and `import verify`, offline. */
 export function registerCertificate(command: Command): void {
   command
@@ -37,7 +35,7 @@ export function registerCertificate(command: Command): void {
     .argument('<file>')
     .option('--vkey <key...>', 'verifier keys of the audit log, obtained elsewhere', listed)
     .action(async (file: string, _own, own: Command) => {
-      const options = own.optsWithGlobals<VerifyOptions>();
+      const options = own.optsWithGlobals<GlobalOptions & { readonly vkey?: string[] }>();
       const output = createOutput(options);
       const result = verifyCertificate(await textOf(file), options.vkey ?? []);
       if (!result.pinned)

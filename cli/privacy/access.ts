@@ -45,8 +45,6 @@ export function registerAccess(program: Command, privacy: Command): void {
   registerOperations(program, restrictionOperations);
 }
 
-type PolicyOptions = ActOptions & ForPurpose;
-
 function registerPolicies(program: Command, policies: Command): void {
   registerOperations(program, policyOperations);
   addReason(policies.command('delete'))
@@ -54,7 +52,7 @@ function registerPolicies(program: Command, policies: Command): void {
     .argument('<role>')
     .addOption(purposeOption('purpose of the policy'))
     .action((role: string, _own, command: Command) =>
-      onDatabase<PolicyOptions>(command, async (ports, output, { purpose, ...options }) => {
+      onDatabase<ActOptions & ForPurpose>(command, async (ports, output, { purpose, ...options }) => {
         const act = async () => {
           await deleteFieldPolicy(ports, { role, purpose, reason: options.reason }, caller);
           return { role, purpose, deleted: true };

@@ -72,11 +72,9 @@ export const notFoundPage: FormPage = ({ language }) => ({
   body: html`<p>${language.texts.pageUnknownWhy}</p><ul>${link('/', language.texts.startPage)}${link('/docs', language.texts.startDocs)}</ul>`,
 });
 
-type ListedMail = Pick<ReadableMail, 'to' | 'subject' | 'date'> & { readonly name: string };
-
 /** @param mails newest first */
 export const devMailsPage =
-  (mails: readonly ListedMail[]): FormPage =>
+  (mails: readonly (Pick<ReadableMail, 'to' | 'subject' | 'date'> & { readonly name: string })[]): FormPage =>
   ({ language: { texts } }) => ({
     title: texts.devMails,
     body: html`<p class="dim">${texts.devMailsWhy}</p>${

@@ -43,7 +43,6 @@ export const PARTS = ['form', 'keys', 'signature', 'controls', 'summary', 'heads
 type Part = (typeof PARTS)[number];
 /** What the check saw, the item as a whole, the event that was sealed of it, and the place of that event in the log. */
 export const STEPS = ['observed', 'item', 'event', 'place'] as const;
-type Step = (typeof STEPS)[number];
 
 export type PartResult = { readonly part: Part; readonly fault: PartFault | null; readonly at?: string };
 export type ItemResult = {
@@ -51,7 +50,7 @@ export type ItemResult = {
   readonly title: string;
   readonly status: ControlStatus;
   /** Null where the step holds. */
-  readonly steps: Readonly<Record<Step, ItemFault | null>>;
+  readonly steps: Readonly<Record<(typeof STEPS)[number], ItemFault | null>>;
 };
 export type VerifiedBundle = {
   readonly isValid: boolean;

@@ -1,11 +1,9 @@
 import { type Answer, HEADERS, Refusal } from './api.ts';
 
-type AuditEvent = Answer<'GET /v1/audit/events'>['events'][number];
-
 export type StreamState = 'connecting' | 'open' | 'waiting';
 
 type Watched = {
-  readonly onEvent: (event: AuditEvent) => void;
+  readonly onEvent: (event: Answer<'GET /v1/audit/events'>['events'][number]) => void;
   readonly onState: (state: StreamState, error?: unknown) => void;
 };
 

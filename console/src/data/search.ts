@@ -12,8 +12,6 @@ const SHORTEST = 2;
 export const withoutSecret = (text: string): string =>
   /^(?:sp_(?!ak_)|eyJ)/.test(text) ? '' : text.replace(/^(sp_ak_[\da-f]+)_.*/, '$1').slice(0, 128);
 
-type Hit = Answer<'GET /v1/admin/search'>['hits'][number];
-
 /** What the reader may see of which the text is a part, with what it is called. */
 export function useSearch(text: string) {
   const words = useWords('kind');
@@ -30,7 +28,7 @@ export function useSearch(text: string) {
     placeholderData: keepPreviousData,
     retry: false,
   });
-  const called = ({ kind, label, detail }: Hit): string =>
+  const called = ({ kind, label, detail }: Answer<'GET /v1/admin/search'>['hits'][number]): string =>
     visibleText([words.value(kind), label, ...(detail === null || detail === label ? [] : [detail])].join(' · '));
   const hits = asked.length < SHORTEST ? [] : (query.data?.hits ?? []);
   return { hits: hits.map((hit) => ({ ...hit, called: called(hit) })), isFetching: query.isFetching || q !== asked };

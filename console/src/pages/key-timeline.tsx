@@ -26,11 +26,10 @@ const DAY_MS = 86_400_000;
 /** An open end is drawn this far beyond the last known date. */
 const BEYOND_MS = 7 * DAY_MS;
 
-type Key = Answer<'GET /v1/keys'>['keys'][number];
 const KINDS = ['waits', 'signs', 'verifies'] as const;
 
 /** When a key is published, signs, and only verifies, in milliseconds; an open end goes to `end`. */
-function spansOf(key: Key, end: number) {
+function spansOf(key: Answer<'GET /v1/keys'>['keys'][number], end: number) {
   const at = (time: string | null): number => (time === null ? end : Date.parse(time));
   const times = [key.published_at, key.activates_at, key.signs_until, key.leaves_at].map(at);
   return KINDS.map((kind, n) => ({ kind, from: times[n] ?? end, to: times[n + 1] ?? end })).filter(

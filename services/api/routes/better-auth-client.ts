@@ -47,8 +47,6 @@ import { isAppError } from '#services/platform/define/error.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-type ClientRoutesPorts = SignUpPorts & HasStepUp & HasTokenSettings;
-
 /** A sign-in that stopped at the second factor; null for every other failure. */
 function redirectOf(err: unknown): TwoFactorRedirect | null {
   if (!isAppError(err) || err.definition !== secondFactorRequired.definition) return null;
@@ -61,7 +59,7 @@ function redirectOf(err: unknown): TwoFactorRedirect | null {
  * What Better Auth's own client calls, with its shapes. The rules are those of our endpoints: the same use-cases, limits
  * and audit events.
  */
-export function clientRoutes(routes: RouteContext, deps: ClientRoutesPorts): void {
+export function clientRoutes(routes: RouteContext, deps: SignUpPorts & HasStepUp & HasTokenSettings): void {
   const opened = (made: SignInAnswer, more: object = {}): Answer =>
     answer(
       200,

@@ -11,9 +11,7 @@ export const AUTH_METHODS = [...CONFIDENTIAL_METHODS, 'none'] as const;
 export type AuthMethod = (typeof AUTH_METHODS)[number];
 export type ConfidentialMethod = (typeof CONFIDENTIAL_METHODS)[number];
 
-type CertificateMethod = (typeof CERTIFICATE_METHODS)[number];
-
-export const usesCertificate = (method: string): method is CertificateMethod =>
+export const usesCertificate = (method: string): method is (typeof CERTIFICATE_METHODS)[number] =>
   CERTIFICATE_METHODS.some((name) => name === method);
 export const usesSecret = (method: string): boolean => SECRET_METHODS.some((name) => name === method);
 

@@ -28,8 +28,6 @@ import { putPolicy, removePolicies } from './signoff-policies.store.ts';
 import { loweredActs } from './signoff-policy.ts';
 import type { SignOffPolicyView } from './signoff-policy-shapes.ts';
 
-type ApplicationPorts = Pick<Ports, 'transact'> & HasAccessChanged & HasOwnAudiences;
-
 /** Lists applications by name, one page at a time. Throws `cursor_invalid` (400). */
 export async function listApplications(
   { sql }: Pick<Ports, 'sql'>,
@@ -69,7 +67,7 @@ async function write(
  * @param input `dry_run`: returns what would change, and changes nothing
  */
 export async function declareApplication(
-  ports: ApplicationPorts,
+  ports: Pick<Ports, 'transact'> & HasAccessChanged & HasOwnAudiences,
   input: Declaration & { readonly reason: string; readonly dry_run?: boolean | undefined },
   caller: Caller,
 ): Promise<{

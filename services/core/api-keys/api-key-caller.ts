@@ -6,8 +6,6 @@ import { type LiveKeyPorts, type LiveOwnedKey, liveKeyOf } from './live-key.ts';
 
 export type ApiKeyCallerPorts = LiveKeyPorts;
 
-type RecognisedApiKey = { readonly key: LiveApiKey; readonly caller: Caller };
-
 /**
  * The owner of an API key, with those of the key's permissions that the owner has now; null when the key is invalid.
  * Reads memory only. Throws `revocation_state_stale`, `state_rewound`, `clock_wrong` or `api_keys_stale` (503) when this
@@ -17,7 +15,7 @@ export function recogniseApiKey(
   ports: ApiKeyCallerPorts,
   text: string,
   request: RequestContext,
-): RecognisedApiKey | null {
+): { readonly key: LiveApiKey; readonly caller: Caller } | null {
   const found = liveKeyOf(ports, text);
   if (typeof found === 'string') return null;
   return { key: found.key, caller: callerOf(ports, found, request) };

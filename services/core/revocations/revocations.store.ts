@@ -19,10 +19,8 @@ export type FeedPage = {
   /** The database's clock, milliseconds since 1970. */
   readonly now_ms: number;
   /** In epoch order. */
-  readonly entries: readonly FeedEntry[];
+  readonly entries: readonly (RevocationEntry & { readonly createdAtMs: number })[];
 };
-
-type FeedEntry = RevocationEntry & { readonly createdAtMs: number };
 
 /** Entries per statement, so that reading a page does not block the event loop. */
 export const FEED_PAGE_SIZE = 2_000;

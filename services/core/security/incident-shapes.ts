@@ -6,8 +6,7 @@ export type Severity = (typeof SEVERITIES)[number];
 
 /** The kind of subject of an incident. `identifier` and `network` are keyed hashes. */
 export const SUBJECT_KINDS = ['user', 'client', 'identifier', 'network', 'installation'] as const;
-type SubjectKind = (typeof SUBJECT_KINDS)[number];
-export type IncidentSubject = { readonly kind: SubjectKind; readonly id: string };
+export type IncidentSubject = { readonly kind: (typeof SUBJECT_KINDS)[number]; readonly id: string };
 
 export const INCIDENT_STATES = ['open', 'acknowledged', 'closed'] as const;
 export type IncidentState = (typeof INCIDENT_STATES)[number];

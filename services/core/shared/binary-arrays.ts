@@ -13,10 +13,9 @@ const TYPE_OIDS = {
   timestamptz: 1184,
   uuid: 2950,
 } as const;
-type ElementType = keyof typeof TYPE_OIDS;
 const HEADER_BYTES = 20;
 
-function start(type: ElementType, length: number, elementBytes: number): Buffer {
+function start(type: keyof typeof TYPE_OIDS, length: number, elementBytes: number): Buffer {
   const array = Buffer.allocUnsafe(HEADER_BYTES + 4 * length + elementBytes);
   array.writeInt32BE(1, 0);
   array.writeInt32BE(1, 4);

@@ -74,11 +74,9 @@ export const totpPage =
     };
   };
 
-type OwedFactorPage = TotpPage & Pick<CodePage, 'next' | 'challenge' | 'factors'>;
-
 /** The same at the sign-in of a user who owes a second factor. */
 export const owedFactorPage =
-  (page: OwedFactorPage): FormPage =>
+  (page: TotpPage & Pick<CodePage, 'next' | 'challenge' | 'factors'>): FormPage =>
   (look) => {
     const { formToken, next, challenge, factors } = page;
     const form = (inside: Html): Html =>

@@ -36,14 +36,12 @@ export function noteOf(outcome: Outcome | undefined, part: PartName, look: Look)
 export const partOf = (asked: AccountPage, part: PartName, title: string, body: Html, look: Look): Html =>
   html`<section${part === 'delete' ? html` class="apart"` : null}><h2 id="part-${part}">${title}</h2>${noteOf(asked.outcome, part, look)}${body}</section>`;
 
-type Fields = Readonly<Record<string, string>>;
-
 /** A form of the account page. */
 export const formOf = (
   { formToken }: { readonly formToken: string },
   act: Act,
   inside: Html,
-  fields: Fields = {},
+  fields: Readonly<Record<string, string>> = {},
 ): Html =>
   html`<form method="post" action="/account#said">${hidden('form_token', formToken)}${hidden('act', act)}${Object.entries(fields).map(([name, value]) => hidden(name, value))}${inside}</form>`;
 

@@ -1,9 +1,6 @@
 import type { z } from 'zod';
 import { isMisspelling, nearestName } from './nearest-name.ts';
 
-type Issue = z.core.$ZodIssue;
-type Path = readonly PropertyKey[];
-
 /** What a value of a type is called, by the names of Zod and of JSON Schema. */
 const NOUNS: Readonly<Record<string, string>> = {
   string: 'a text',
@@ -34,7 +31,7 @@ export const formatProblem = (format: string): string => FORMATS[format] ?? OTHE
 const UNTOLD = 'Invalid input';
 
 /** The value at a path of an input; undefined if there is none. */
-export const valueAt = (input: unknown, path: Path): unknown =>
+export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce((value, key) => (value as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key], input);
 
 /** As in "have at least 1 character" or "be at most 5". */
@@ -52,7 +49,7 @@ export function oneOf(values: readonly unknown[], given: unknown): string {
 }
 
 /** What is wrong with one value, as in "… is not a URL". */
-export function whyOf(issue: Issue, input: unknown): string {
+export function whyOf(issue: z.core.$ZodIssue, input: unknown): string {
   const given = valueAt(input, issue.path);
   switch (issue.code) {
     case 'invalid_type':

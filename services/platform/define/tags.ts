@@ -4,8 +4,6 @@ const ADMINISTRATORS = 'Administrators';
 const OFFICERS = 'Privacy, compliance and audit';
 const OPERATORS = 'Operators';
 
-type TagPlace = { readonly audience: string; readonly description: string };
-
 /** Groups of operations in the order of the reference, with the readers they are for. */
 export const TAGS = {
   'Users and sessions': { audience: APPS, description: 'Sign users up, in and out' },
@@ -38,6 +36,6 @@ export const TAGS = {
   Alerts: { audience: OPERATORS, description: 'Send alerts to people and systems, and silence them' },
   'Hand-off': { audience: OPERATORS, description: 'Events that an endpoint did not accept' },
   Documentation: { audience: OPERATORS, description: 'This reference' },
-} as const satisfies Readonly<Record<string, TagPlace>>;
+} as const satisfies Readonly<Record<string, { readonly audience: string; readonly description: string }>>;
 
 export type Tag = keyof typeof TAGS;

@@ -5,7 +5,6 @@ import { likelyName } from '../define/nearest-name.ts';
 export type SchemaProblem = { readonly at: string; readonly why: string };
 /** Of a schema that was compiled with `verbose`. */
 type Failure = Partial<ErrorObject> & Pick<ErrorObject, 'keyword' | 'instancePath'>;
-type Members = Readonly<Record<string, unknown>>;
 
 const PROBLEMS_MAX = 5;
 const NAME_MAX = 64;
@@ -62,7 +61,7 @@ function unknownProblem(name: string, known: readonly string[]): string {
 function unknownOf({ parentSchema = {}, data }: Failure, at: string): readonly SchemaProblem[] {
   if (parentSchema.additionalProperties !== false || typeof data !== 'object' || data === null) return [];
   const given = Object.keys(data);
-  const known = Object.keys((parentSchema.properties ?? {}) as Members);
+  const known = Object.keys((parentSchema.properties ?? {}) as Readonly<Record<string, unknown>>);
   const left = known.filter((name) => !given.includes(name));
   return given
     .filter((name) => !known.includes(name))

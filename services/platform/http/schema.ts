@@ -117,8 +117,7 @@ function ajvFor(reading: Reading): ReturnType<typeof newAjv> {
 
 export type Validator = ((value: unknown) => boolean) & { errors?: ValidateFunction['errors'] };
 
-type Part = { readonly schema: z.ZodType; readonly httpPart?: string };
-export type Compiler = (part: Part) => Validator;
+export type Compiler = (part: { readonly schema: z.ZodType; readonly httpPart?: string }) => Validator;
 
 /** Fastify's validator compiler. What a closed schema does not know is refused, or dropped, as the rule says. */
 export const validatorCompiler =

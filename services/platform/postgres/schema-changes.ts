@@ -10,7 +10,6 @@ type Column = {
   readonly has_default: boolean;
   readonly is_counter: boolean;
 };
-type Index = { readonly oid: number; readonly table: number; readonly name: string };
 type Constraint = {
   readonly oid: number;
   readonly table: number;
@@ -26,7 +25,7 @@ type Named = { readonly oid: number; readonly name: string };
 export type Catalog = {
   readonly tables: readonly Table[];
   readonly columns: readonly Column[];
-  readonly indexes: readonly Index[];
+  readonly indexes: readonly { readonly oid: number; readonly table: number; readonly name: string }[];
   readonly constraints: readonly Constraint[];
   readonly functions: readonly Named[];
   readonly domains: readonly Named[];

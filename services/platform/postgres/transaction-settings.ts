@@ -69,8 +69,6 @@ export type TransactionSettings = {
   check(row: unknown): void;
 };
 
-type Facts = RoleAnswer & { readonly is_standby: boolean; readonly started_at: string };
-
 /**
  * A pooler in transaction mode gives each transaction another session, which others use before and after. So the role and
  * the limits are set for the transaction alone.
@@ -89,7 +87,7 @@ export function transactionSettings(
   return {
     text: `SELECT pg_is_in_recovery() AS is_standby, extract(epoch FROM pg_postmaster_start_time())::text AS started_at, ${settings.join(', ')}`,
     check(row) {
-      const facts = row as Facts;
+      const facts = row as RoleAnswer & { readonly is_standby: boolean; readonly started_at: string };
       if (facts.is_standby) throw new StandbyError('the server is a standby; DATABASE_URL must lead to the primary');
       if (role !== undefined) assertRole(role, facts);
       const hasMoved = startedAt !== undefined && startedAt !== facts.started_at;

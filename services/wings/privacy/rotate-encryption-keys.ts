@@ -100,15 +100,13 @@ export async function listPhiKeys({
 export const rotationIsDue = ({ rotationDays }: { readonly rotationDays: number }): Question =>
   phiRotationIsDue(rotationDays * DAY_SECONDS);
 
-type JobPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'clock'>;
-
 /**
  * One run of the job: starts a rotation when the key is due, and re-wraps data keys in batches until none is left under
  * an older key, which it then destroys. Values stay readable throughout. A run that is killed or aborted loses nothing:
  * the next one continues with the data keys that are left.
  */
 export async function rotateEncryptionKeys(
-  ports: JobPorts,
+  ports: Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'clock'>,
   { rotationDays }: { readonly rotationDays: number },
   { fence, signal, progress, caller }: Pick<JobRun, 'fence' | 'signal' | 'progress' | 'caller'>,
 ): Promise<void> {

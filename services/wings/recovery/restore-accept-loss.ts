@@ -25,8 +25,6 @@ export type AcceptedLoss = {
   readonly keysCreated: readonly string[];
 };
 
-type RestorePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'marks'>;
-
 /** Compares the database with its high-water marks and counts what accepting a loss would end. Changes nothing. */
 export async function planRestore(ports: Pick<Ports, 'sql' | 'marks'>): Promise<RestorePlan> {
   const marks = await ports.marks.read();
@@ -49,7 +47,7 @@ export function assertLoss({ standing }: RestorePlan, isForced: boolean): void {
  * @throws nothingToAccept (409) if the database matches its marks, unless forced; KeyMaterialError; storeUnavailable
  */
 export async function restoreAcceptLoss(
-  ports: RestorePorts,
+  ports: Pick<Ports, 'transact' | 'sql' | 'vault' | 'random' | 'marks'>,
   input: { readonly isForced: boolean },
   caller: Caller,
 ): Promise<AcceptedLoss> {

@@ -41,7 +41,6 @@ const DAY_MS = 86_400_000;
 const SERVER_ERROR = 500;
 
 type Counted = { -readonly [Member in keyof RefusalCount]: RefusalCount[Member] };
-type Cause = Pick<RefusalCount, 'code' | 'cause' | 'title' | 'fix'>;
 
 /** Counts refusals of clients in memory, by day, client, code and cause, and writes them every ten seconds. */
 export function createClientRefusals({
@@ -58,7 +57,7 @@ export function createClientRefusals({
     clientId !== undefined && access.isFresh() ? access.client(clientId) : undefined;
 
   /** The count of a cause; that of all the rest, where the client or the day has too many. */
-  function countOf(clientId: string, cause: Cause): Counted {
+  function countOf(clientId: string, cause: Pick<RefusalCount, 'code' | 'cause' | 'title' | 'fix'>): Counted {
     const today = Math.floor(clock.now() / DAY_MS) * DAY_MS;
     if (today !== day) [day, ofClients] = [today, new Map()];
     const key = `${day} ${clientId}\n${cause.code}\n${cause.cause}`;

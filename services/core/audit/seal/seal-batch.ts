@@ -16,8 +16,6 @@ import {
 } from './seal.store.ts';
 import { sealableEvents } from './sealable-event.ts';
 
-type BatchPorts = Pick<Ports, 'sql' | 'transact' | 'random' | 'log'> & HasLogSigner;
-
 type SealedBatch =
   | { readonly kind: 'sealed'; readonly rows: number; readonly events: readonly SealedRow[] }
   /** The log or a row changed since it was read. Nothing was written; read again. */
@@ -31,7 +29,7 @@ class ConcurrentChangeError extends Error {}
  * nothing. If another sealer, an erasure or `continueLog` was faster, it writes nothing.
  */
 export async function sealBatch(
-  ports: BatchPorts,
+  ports: Pick<Ports, 'sql' | 'transact' | 'random' | 'log'> & HasLogSigner,
   log: OpenLog,
   limit: number,
   fence: Fence | undefined,

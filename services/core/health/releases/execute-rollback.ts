@@ -24,8 +24,6 @@ type RevertibleSchema = Schema & {
   revert(name: string): Promise<void>;
 };
 
-type RollbackPorts = Pick<Ports, 'transact'> & { readonly schema: RevertibleSchema };
-
 type RollbackInput = Omit<RollbackQuestion, 'applied'>;
 
 export type RollbackResult = {
@@ -52,7 +50,7 @@ export async function planRollback(schema: Schema, input: RollbackInput): Promis
  * @throws rollbackIncompatible (409) with the reason; then nothing has changed
  */
 export async function executeRollback(
-  { schema, ...ports }: RollbackPorts,
+  { schema, ...ports }: Pick<Ports, 'transact'> & { readonly schema: RevertibleSchema },
   input: RollbackInput & Pick<NewRelease, 'started_by'>,
   caller: Caller,
 ): Promise<RollbackResult> {

@@ -9,10 +9,6 @@ import { clearSignInFailures } from '../sign-in/sign-in-guard.ts';
 import { findAccount } from '../users/accounts.store.ts';
 import { refuseCode } from './refuse-code.ts';
 
-type UnlockPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> & HasKeyRing & HasAuth;
-
-type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; readonly setCookie: readonly string[] };
-
 /**
  * Unlocks password sign-in from any device by a mailed code: clears the consecutive failures, as when an administrator
  * unlocks the account, and opens no session. The browser becomes a known device, because its user can read the
@@ -20,10 +16,10 @@ type UnlockAnswer = { readonly body: { readonly status: 'unlocked' }; readonly s
  * succeeds. Throws `code_invalid` (400).
  */
 export async function unlockAccount(
-  ports: UnlockPorts,
+  ports: Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> & HasKeyRing & HasAuth,
   { token, cookie }: { readonly token: MailedCode; readonly cookie?: string | undefined },
   caller: Caller,
-): Promise<UnlockAnswer> {
+): Promise<{ readonly body: { readonly status: 'unlocked' }; readonly setCookie: readonly string[] }> {
   const email = await ports.transact(async (tx) => {
     const proof = await redeemCode(tx, ports, ['unlock_account'], token);
     const account = proof?.userId ? await findAccount(tx, proof.userId) : undefined;

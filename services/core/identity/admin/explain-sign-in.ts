@@ -16,14 +16,12 @@ type HasSecondFactorRoles = {
   readonly secondFactorRoles: readonly string[];
 };
 
-type ExplainSignInPorts = ShowUserPorts & HasVerificationRule & HasSessionLimit & HasSecondFactorRoles;
-
 /**
  * Explains to support staff why a user cannot sign in: the cause, the act that helps, and what else applies.
  * @throws userUnknown (404)
  */
 export async function explainSignIn(
-  ports: ExplainSignInPorts,
+  ports: ShowUserPorts & HasVerificationRule & HasSessionLimit & HasSecondFactorRoles,
   input: { readonly user_id: string },
 ): Promise<SignInExplanation> {
   const { sql } = ports;

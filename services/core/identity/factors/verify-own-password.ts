@@ -26,8 +26,6 @@ export async function verifySentPassword(
   await verifyOwnPassword(ports, userId, { password, ...request }, caller);
 }
 
-type VerifiedAccount = AccountRow & { readonly digest: string };
-
 /**
  * Verifies the caller's password and returns the account with its digest. A wrong password counts as a failed sign-in.
  * @throws unauthenticated (401) if the account is deleted or disabled, currentPasswordWrong (403), loginLocked (429),
@@ -38,7 +36,7 @@ export async function verifyOwnPassword(
   userId: string,
   { password, cookie, signal }: OwnPassword,
   caller: Caller,
-): Promise<VerifiedAccount> {
+): Promise<AccountRow & { readonly digest: string }> {
   const account = await findAccount(ports.sql, userId);
   if (!account || account.isDisabled) throw unauthenticated();
   const { email, digest, devicesSince } = account;

@@ -29,8 +29,6 @@ function addressOf({ page, code, isInQuery = false }: Link): string {
   return url.href;
 }
 
-type RenderedMail = { readonly subject: string; readonly text: string; readonly html: string };
-
 /** For readers who cannot open the link where they read the mail. */
 const TYPE: Readonly<Record<LanguageTag, (place: string) => string>> = {
   en: (place) => `Or open ${place} and enter this code:`,
@@ -45,7 +43,7 @@ export function renderMail(
   { subject, paragraphs, link }: Letter,
   language: LanguageTag = 'en',
   brand: Brand = DEFAULT_BRAND,
-): RenderedMail {
+): { readonly subject: string; readonly text: string; readonly html: string } {
   const typing = link?.typed && { how: TYPE[language](placeOf(link)), code: shownUserCode(link.typed) };
   const text = [
     ...paragraphs,

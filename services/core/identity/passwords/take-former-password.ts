@@ -23,8 +23,6 @@ export type FormerPasswords = {
 /** Null: users have their passwords here. */
 export type HasFormerPasswords = { readonly formerPasswords: FormerPasswords | null };
 
-type Asked = { readonly userId: string; readonly email: string; readonly password: string };
-
 /**
  * Stores the password of a user who has none here, if it is right where the user signed in before. Returns whether the
  * user has a password now, or the 503 of a former provider that did not compare it. The password is in no log, metric
@@ -33,7 +31,7 @@ type Asked = { readonly userId: string; readonly email: string; readonly passwor
  */
 export async function takeFormerPassword(
   ports: Pick<Ports, 'sql' | 'transact' | 'hasher' | 'random'> & HasFormerPasswords,
-  { userId, email, password }: Asked,
+  { userId, email, password }: { readonly userId: string; readonly email: string; readonly password: string },
   { admission, caller }: { readonly admission: HashAdmission; readonly caller: Caller },
 ): Promise<boolean | Error> {
   const { formerPasswords, hasher, random } = ports;

@@ -55,8 +55,6 @@ const sessionsPageOfFewFamilies = defineStatement(
 );
 const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
 
-type SessionFilter = { readonly userId?: string | undefined; readonly clientId?: string | undefined };
-
 const FEW_FAMILIES = 10_000;
 
 async function hasFewFamilies(sql: Sql, clientId: string): Promise<boolean> {
@@ -66,7 +64,7 @@ async function hasFewFamilies(sql: Sql, clientId: string): Promise<boolean> {
 
 export async function readSessionsPage(
   sql: Sql,
-  { userId, clientId }: SessionFilter,
+  { userId, clientId }: { readonly userId?: string | undefined; readonly clientId?: string | undefined },
   [at = 'infinity', id = '']: readonly string[],
   limit: number,
   idleSeconds: number,

@@ -34,16 +34,12 @@ export type CarriedOver = {
   readonly detail: EventDetail<typeof userLogin>;
 };
 
-type CarriedSession = { readonly signedIn: SessionWithFamily; readonly isNew: boolean };
-
 /** A session of another system that may go on here. */
 export type AdmittedCarry = {
   readonly admission: Admission;
   /** The session that goes on; undefined: one opens. */
-  readonly row: SessionRow | undefined;
+  readonly row: NonNullable<Awaited<ReturnType<typeof readSessionRow>>> | undefined;
 };
-
-type SessionRow = NonNullable<Awaited<ReturnType<typeof readSessionRow>>>;
 
 /**
  * Whether a session of another system may go on here. It goes on as the session that it became before, or as that of this
@@ -88,7 +84,7 @@ export async function carryOverSession(
   carried: CarriedOver,
   { admission, row }: AdmittedCarry,
   caller: Caller,
-): Promise<CarriedSession> {
+): Promise<{ readonly signedIn: SessionWithFamily; readonly isNew: boolean }> {
   const { userId, former, cookie } = carried;
   const person = userCaller(userId, caller);
   if (row !== undefined) {

@@ -7,8 +7,6 @@ import type { HasSocialProviders } from './providers.ts';
 import { returnAddress } from './return-address.ts';
 import { insertAttempt } from './social.store.ts';
 
-type StartSocialPorts = Pick<Ports, 'sql' | 'random'> & HasAuth & HasSocialProviders & HasRevocations;
-
 export type StartSocialInput = {
   readonly provider: string;
   /** Where the browser goes afterwards; without it the response is JSON. */
@@ -26,7 +24,7 @@ export type StartedSocial = { readonly url: string; readonly setCookie: readonly
  * @throws socialProviderUnknown (404), callbackRefused (400), socialProviderUnavailable (503)
  */
 export async function startSocialSignIn(
-  ports: StartSocialPorts,
+  ports: Pick<Ports, 'sql' | 'random'> & HasAuth & HasSocialProviders & HasRevocations,
   input: StartSocialInput,
   _caller: Caller,
 ): Promise<StartedSocial> {

@@ -13,8 +13,6 @@ const ROTATION_DAYS = 365;
 /** How long both keys sign, so that verifiers that pin the old key can pin the new one. */
 const OVERLAP_SECONDS = 30 * 86_400;
 
-type LogKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault'>;
-
 /**
  * Creates the audit log's next key a month before the current one's year ends, and destroys the private key of the one
  * before. Both sign until then, and the old key signs a note that names the new one. `onlyWhenDue` false: creates it
@@ -23,7 +21,7 @@ type LogKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault'>;
  * @throws KeyMaterialError on a database no API has started on, or under another key-encryption key
  */
 export function advanceLogKey(
-  ports: LogKeyPorts,
+  ports: Pick<Ports, 'transact' | 'sql' | 'vault'>,
   input: { readonly onlyWhenDue: boolean },
   caller: Caller,
 ): Promise<string | null> {

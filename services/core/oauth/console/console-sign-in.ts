@@ -57,15 +57,13 @@ export function beginConsoleSignIn(
   return { location: `/oauth2/authorize?${query}`, setCookie: [startCookieOf(ports, start, START_SECONDS)] };
 }
 
-type Granted = { readonly accessToken: string; readonly refreshToken: string; readonly lifeSeconds: number };
-
 /** Requests tokens as the console. Throws what the token endpoint throws. */
 export async function grantToConsole(
   ports: ConsoleSignInPorts,
   request: TokenRequest,
   key: ProofKey,
   caller: Caller,
-): Promise<Granted> {
+): Promise<{ readonly accessToken: string; readonly refreshToken: string; readonly lifeSeconds: number }> {
   const htu = `${ports.publicUrl}${oauthTokenEndpoint.path}`;
   const proof = await proofOf(ports, key, { htm: 'POST', htu });
   const answer = await answerTokenRequest(ports, request, consoleCaller(ports, caller), { proof, htm: 'POST', htu });

@@ -21,7 +21,6 @@ import { recordClientTokens } from './client-credentials.store.ts';
 
 /** Group commit of the audit rows of client-credentials tokens: one commit for several requests, before their responses. */
 export type ClientTokenLog = Batcher<AuditRow, void>;
-type HasClientTokenLog = { readonly clientTokenLog: ClientTokenLog };
 
 /** @param groupCommit false: one statement for each token, to measure what group commit saves */
 export function createClientTokenLog(
@@ -72,7 +71,7 @@ export type ClientTokenPorts = Pick<Ports, 'redis' | 'clock' | 'random'> &
   HasAccess &
   HasRevocations &
   HasTokenSettings &
-  HasClientTokenLog;
+  { readonly clientTokenLog: ClientTokenLog };
 
 const isResource = (text: string): boolean => URL.canParse(text) && !text.includes('#');
 

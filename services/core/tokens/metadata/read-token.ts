@@ -6,8 +6,6 @@ import { readTokenMetadata, type TokenMetadata, type TokenMetadataPorts } from '
 
 export { readTokenMetadata, type TokenMetadata, writeTokenMetadata } from './token-metadata.cache.ts';
 
-type TokenView = z.output<typeof tokenMetadata>;
-
 const iso = (unixSeconds: number): string => new Date(unixSeconds * 1_000).toISOString();
 
 /** True when a revocation names the token, its session, family, user or client. */
@@ -27,7 +25,7 @@ export const isRevoked = ({ revocations }: HasRevocations, tokenId: string, know
 export async function readToken(
   ports: TokenMetadataPorts & HasRevocations,
   { token_id: tokenId }: { readonly token_id: string },
-): Promise<TokenView> {
+): Promise<z.output<typeof tokenMetadata>> {
   const [known] = await readTokenMetadata(ports, [tokenId]).catch((err: unknown) => {
     throw tokenMetadataUnavailable({ retryAfterSeconds: 1, cause: err });
   });

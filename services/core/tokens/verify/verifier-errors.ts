@@ -133,8 +133,6 @@ const insufficientScope = defineError({
   fix: 'Request a token with the scope.',
 });
 
-type VerifierReason = Exclude<InactiveReason, 'unknown_id'>;
-
 /** Why a verifier does not accept a token. */
 const reasonErrors = {
   malformed,
@@ -151,7 +149,7 @@ const reasonErrors = {
   key_compromised: keyCompromised,
   binding_mismatch: bindingMismatch,
   insufficient_scope: insufficientScope,
-} as const satisfies Record<VerifierReason, ErrorFactory>;
+} as const satisfies Record<Exclude<InactiveReason, 'unknown_id'>, ErrorFactory>;
 
 /** Every code of the verifier packages: of the request, of the verifier's state, of the token, of the caller's rights. */
 export const verifierErrors: readonly ErrorFactory[] = [

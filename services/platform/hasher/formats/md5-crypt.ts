@@ -13,12 +13,10 @@ const ORDER = [
   [4, 10, 5],
 ] as const;
 
-type Md5Crypt = { readonly magic: string; readonly salt: Buffer; readonly key: string };
-
 const md5 = (...parts: readonly Buffer[]): Buffer => hash('md5', Buffer.concat(parts), 'buffer');
 
 /** Poul-Henning Kamp's MD5 crypt (`$1$`), and Apache's (`$apr1$`): a thousand rounds of MD5, which its author gave up. */
-export const md5Crypt = defineKind<Md5Crypt>({
+export const md5Crypt = defineKind<{ readonly magic: string; readonly salt: Buffer; readonly key: string }>({
   format: 'md5-crypt',
   isWeak: true,
   read: (digest) => {

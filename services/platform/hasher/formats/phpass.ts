@@ -8,10 +8,8 @@ const LOG_ROUNDS_MAX = 18;
 const LOG_ROUNDS_STRONG = 11;
 const form = /^\$[PH]\$([./0-9A-Za-z])([./0-9A-Za-z]{8})([./0-9A-Za-z]{22})$/;
 
-type Phpass = { readonly logRounds: number; readonly salt: string; readonly key: string };
-
 /** The portable hashes of phpass, as WordPress (`$P$`) and phpBB (`$H$`) have them: 2^n rounds of MD5. */
-export const phpass = defineKind<Phpass>({
+export const phpass = defineKind<{ readonly logRounds: number; readonly salt: string; readonly key: string }>({
   format: 'phpass',
   read: (digest) => {
     const found = form.exec(digest);

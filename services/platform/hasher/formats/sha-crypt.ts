@@ -7,7 +7,6 @@ const ROUNDS_DEFAULT = 5_000;
 const ROUNDS_MIN = 1_000;
 const ROUNDS_MAX = 1_000_000;
 
-type ShaCrypt = { readonly rounds: number; readonly salt: Buffer; readonly key: string };
 type Variant = {
   readonly format: string;
   readonly id: '5' | '6';
@@ -25,7 +24,7 @@ const turning = (groups: number, third: number, turn: (at: number) => readonly n
 /** Drepper's SHA crypt ("Unix crypt using SHA-256 and SHA-512"): `$5$`, `$6$`, with `rounds=N$` or 5,000. */
 function shaCrypt({ format, id, algorithm, bytes, characters, order }: Variant): DigestKind {
   const form = new RegExp(`^\\$${id}\\$(?:rounds=(\\d{1,9})\\$)?([^$]{0,16})\\$([./0-9A-Za-z]{${characters}})$`);
-  return defineKind<ShaCrypt>({
+  return defineKind<{ readonly rounds: number; readonly salt: Buffer; readonly key: string }>({
     format,
     read: (digest) => {
       const found = form.exec(digest);

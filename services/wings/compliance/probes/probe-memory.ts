@@ -7,7 +7,6 @@ const LONGEST_MS = 3_600_000;
 
 /** What a result depends on besides the release: the state of the database, and the settings of the process. */
 type Ground = { readonly database: string; readonly config: CheckPorts['config'] };
-type Pass = Ground & { readonly result: CheckResult; readonly atMs: number };
 
 /** Passes of probes in this process, which stand while nothing changed that their results depend on. */
 export type ProbeMemory = {
@@ -20,7 +19,7 @@ export type ProbeMemory = {
 };
 
 export function createProbeMemory(): ProbeMemory {
-  const passes = new Map<string, Pass>();
+  const passes = new Map<string, Ground & { readonly result: CheckResult; readonly atMs: number }>();
   return {
     async begin({ sql, clock, config }) {
       // If the database does not answer, each check runs and says so.

@@ -221,13 +221,11 @@ async function showSealed(
   });
 }
 
-type SealedEvidence = EvidenceRow & { readonly seq: number; readonly leaf: Buffer };
-
 /** Null while a checkpoint does not cover the evidence. */
 async function documentOf(
   ports: ReportPorts,
   row: ReportView,
-  sealed: readonly SealedEvidence[],
+  sealed: readonly (EvidenceRow & { readonly seq: number; readonly leaf: Buffer })[],
   controls: readonly Control[],
 ): Promise<Omit<ReportDocument, 'vkeys'> | null> {
   const order = new Map(controls.map(({ name }, at) => [name as string, at]));

@@ -9,8 +9,6 @@ import type { ImportMap } from '../import-shapes.ts';
 import { type ExportedRow, readExportPage } from './exported-users.store.ts';
 import type { HasFactorSeal, HasRelyingParty } from './write-batch.ts';
 
-type ExportPorts = Pick<Ports, 'transact' | 'sql'> & HasFactorSeal & HasRelyingParty;
-
 export type ExportInput = {
   readonly format: UserFileFormat;
   /** The system whose ids, and roles by the mapping, its users have. */
@@ -35,7 +33,7 @@ const OURS_ALONE = '$sp1$';
  * written first: an export that breaks off has shown hashes too.
  */
 export async function exportUsers(
-  ports: ExportPorts,
+  ports: Pick<Ports, 'transact' | 'sql'> & HasFactorSeal & HasRelyingParty,
   { format, idsOf, map, reason, onProgress }: ExportInput,
   write: (text: string) => Promise<void>,
   caller: Caller,

@@ -27,8 +27,6 @@ import { type BatchPorts, type HasRelyingParty, rehearseBatch, sealFactors, writ
 
 export type ImportPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault'> & BatchPorts;
 
-type ImportProgress = { readonly records: number; readonly bytes: number };
-
 export type ImportInput = {
   readonly row: ImportRow;
   readonly adapter: LegacySystemAdapter;
@@ -39,7 +37,7 @@ export type ImportInput = {
   readonly batchRecords?: number;
   /** What was read, of a source whose digest is known only at its end. */
   sourceRead?(): SourceDigest;
-  onProgress?(progress: ImportProgress): void | Promise<void>;
+  onProgress?(progress: { readonly records: number; readonly bytes: number }): void | Promise<void>;
 };
 
 /** Rejected records, and notices, that are kept one by one; all are counted. */

@@ -6,8 +6,6 @@ import { alertsTo, type SendAlertsPorts } from './deliver-alert.ts';
 import { closeAlerts, planNotices } from './notices.store.ts';
 import { dropLastWords, readTargets } from './targets.store.ts';
 
-type Run = { readonly fence: Fence; readonly signal: AbortSignal };
-
 /**
  * Makes alerts of new incidents and red controls, decides who is told of what, and sends it. A target gets one message for
  * each group of alerts and half minute, and at most ten a minute: what does not fit is one message with the counts. The
@@ -17,7 +15,7 @@ type Run = { readonly fence: Fence; readonly signal: AbortSignal };
  */
 export async function sendAlerts(
   ports: SendAlertsPorts,
-  run: Run,
+  run: { readonly fence: Fence; readonly signal: AbortSignal },
   caller: Caller,
 ): Promise<{ readonly read: number; readonly planned: number; readonly taken: number }> {
   const read = await collectAlerts(ports, run);
