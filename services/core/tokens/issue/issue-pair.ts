@@ -1,10 +1,12 @@
 import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.ts';
 import type { Client, HasAccess } from '#services/core/access/access-directory.ts';
+import { lockAgent } from '#services/core/access/lock-agent.ts';
 import { tokensIssue } from '#services/core/access/permissions.ts';
 import { scopesNamed } from '#services/core/access/requested-scopes.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import {
   actingAgentOf,
+  clientOf,
   FIRST_PARTY_CLIENT_ID,
   holds,
   isInstallation,
@@ -30,9 +32,26 @@ import { sessionEnded } from '../refresh/refresh-errors.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import type { VerifiedFactor } from '../verified-factor-shapes.ts';
 import { allowedAudience } from './allowed-audience.ts';
-import { assertIssuesForOwner } from './assert-issues-for-owner.ts';
 import { idempotentRequest, workOnce } from './idempotency.ts';
 import { renewDraft } from './renew-draft.ts';
+
+/**
+ * An agent issues for its owner alone, as the rows say now. Whatever this copy remembers, nothing is issued by an agent
+ * that was killed or disabled, has expired or has lost the permission, nor for an owner who was disabled or deleted.
+ * Throws `permission_missing` (403).
+ */
+async function assertIssuesForOwner(
+  tx: Tx,
+  { user_id: userId, session_id: sessionId, client_id: clientId }: NewFamily,
+  caller: Caller,
+): Promise<void> {
+  if (sessionId !== null || isInstallation(caller)) return;
+  const agentId = actingAgentOf(caller);
+  const agent = await lockAgent(tx, agentId ?? clientId);
+  if (agent === undefined && agentId === null) return;
+  const isHeld = clientOf(caller) === null || agent?.credential_scopes.includes(tokensIssue.name) === true;
+  if (!agent?.is_live || agent.owner_id !== userId || !isHeld) throw permissionMissing();
+}
 
 export type IssuePairInput = {
   /** A user other than the caller requires the permission tokens:issue. */
