@@ -1,16 +1,64 @@
 import { ACCOUNT_SECTIONS } from '#services/core/oauth/account-sections.ts';
 import type { AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import { type Html, html } from '#services/platform/html/html.ts';
-import { hidden } from '../fields.ts';
+import { hidden, strong } from '../fields.ts';
 import type { FormPage, Look } from '../form-page.ts';
 import { COPY_SCRIPT, PAGE_SCRIPT } from '../page-script.ts';
 import type { Texts } from '../texts/english.ts';
-import type { AccountOwner, AccountPage, SectionView } from './account-view.ts';
-import { dataSection } from './data-section.ts';
+import { say } from '../texts/texts.ts';
+import type { AccountOwner, AccountPage, SectionView, ViewOf } from './account-view.ts';
 import { applicationsSection, keysSection, sessionsSection } from './list-sections.ts';
-import { noteOf, submit } from './parts.ts';
-import { profileSection } from './profile-section.ts';
+import { foldedForm, formOf, noteOf, partOf, submit } from './parts.ts';
 import { securitySection } from './security-section.ts';
+
+/** Name and address. */
+function profileSection(asked: AccountPage<ViewOf<'profile'>>, look: Look): Html {
+  const { texts } = look.language;
+  const { email, isVerified, name } = asked.owner;
+  const nameForm = formOf(
+    asked,
+    'profile',
+    html`<label for="name-field">${texts.accountName}</label><input id="name-field" name="name" autocomplete="name" maxlength="128" dir="auto" value="${name}">${submit(texts.accountSave)}`,
+  );
+  const emailForm = formOf(
+    asked,
+    'email',
+    html`<label for="new-email">${texts.accountNewEmail}</label><input id="new-email" name="email" type="email" autocomplete="email" required maxlength="254"><p class="dim">${texts.accountNewEmailWhy}</p>${submit(texts.accountSendConfirmation, 'plain')}`,
+  );
+  const state = isVerified
+    ? null
+    : html`<span class="bad">${texts.accountUnverified}</span> <a href="/account/resend-verification">${texts.sendAgain}</a>`;
+  return html`${partOf(asked, 'name', texts.accountProfile, nameForm, look)}${partOf(
+    asked,
+    'email',
+    texts.accountEmail,
+    html`<p>${strong(email)} ${state}</p>${foldedForm(asked, { act: 'email', title: texts.accountChangeEmail }, emailForm)}`,
+    look,
+  )}`;
+}
+
+/** The export of the data, and apart from it the end of the account. */
+function dataSection(asked: AccountPage<ViewOf<'data'>>, look: Look): Html {
+  const { texts } = look.language;
+  const form = formOf(
+    asked,
+    'delete',
+    html`<label for="delete-email">${say(texts.accountDeleteLabel, { email: strong(asked.owner.email) })}</label><input id="delete-email" name="email" type="email" autocomplete="off" required maxlength="254"><button class="danger" type="submit">${texts.accountDeleteButton}</button>`,
+  );
+  return html`${partOf(
+    asked,
+    'export',
+    texts.accountData,
+    html`<p>${texts.accountExportWhy}</p><p class="acts"><a class="button" href="/account/export">${texts.accountExport}</a></p>`,
+    look,
+  )}${partOf(
+    asked,
+    'delete',
+    texts.accountDelete,
+    html`<p>${texts.accountDeleteWhy}</p>${foldedForm(asked, { act: 'delete', title: texts.accountDeleteOpen }, form)}`,
+    look,
+  )}`;
+}
 
 const NAMES: Readonly<Record<AccountSection, keyof Texts>> = {
   profile: 'accountProfile',
