@@ -1,38 +1,34 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { scopeWords } from './scope-words.ts';
 import { signOffPolicyShape, signOffPolicyView } from './signoff-policy-shapes.ts';
 
 const names = z.array(z.string());
 const difference = z.object({ added: names, removed: names });
 
-export const applicationShape = z
-  .object({
-    application: z.string(),
-    audience: z.string(),
-    permissions: names,
-    /** The permissions of each role; users are granted `<application>.<role>`. */
-    roles: z.record(z.string(), names),
-    /** What permissions allow as scopes, in words for the users who are asked. */
-    scopes: z.record(z.string(), scopeWords),
-    signoff_policies: z.array(signOffPolicyView),
-  })
-  .register(componentNames, { id: 'Application' });
+export const applicationShape = component('Application', {
+  application: z.string(),
+  audience: z.string(),
+  permissions: names,
+  /** The permissions of each role; users are granted `<application>.<role>`. */
+  roles: z.record(z.string(), names),
+  /** What permissions allow as scopes, in words for the users who are asked. */
+  scopes: z.record(z.string(), scopeWords),
+  signoff_policies: z.array(signOffPolicyView),
+});
 export type ApplicationView = z.output<typeof applicationShape>;
 
-export const applicationChanges = z
-  .object({
-    created: z.boolean(),
-    permissions: difference,
-    roles: difference.extend({ changed: z.array(difference.extend({ role: z.string() })) }),
-    /** Each scope with its words. */
-    scopes: difference,
-    /** By act; of a changed policy the rules that were added and removed. */
-    signoff_policies: difference.extend({ changed: z.array(difference.extend({ act: z.string() })) }),
-    /** Users who lose a permission: their tokens are revoked. */
-    users: z.int(),
-  })
-  .register(componentNames, { id: 'ApplicationChanges' });
+export const applicationChanges = component('ApplicationChanges', {
+  created: z.boolean(),
+  permissions: difference,
+  roles: difference.extend({ changed: z.array(difference.extend({ role: z.string() })) }),
+  /** Each scope with its words. */
+  scopes: difference,
+  /** By act; of a changed policy the rules that were added and removed. */
+  signoff_policies: difference.extend({ changed: z.array(difference.extend({ act: z.string() })) }),
+  /** Users who lose a permission: their tokens are revoked. */
+  users: z.int(),
+});
 export type ApplicationChanges = z.output<typeof applicationChanges>;
 
 /** More entries than this are refused unread; the limits of a declaration are lower. */

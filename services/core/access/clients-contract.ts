@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { rightsExceeded } from '../authority/errors.ts';
 import { signingAlgorithmRefused } from '../keys/errors.ts';
@@ -57,28 +57,26 @@ const certificateNames = {
 
 const CLIENT_ORIGINS = ['admin', 'registration', 'document'] as const;
 
-const clientShape = z
-  .object({
-    client_id: z.string(),
-    name: shownName,
-    auth_method: z.string(),
-    ...certificateNames,
-    /** SHA-256 of the certificates of a client with `self_signed_tls_client_auth`, base64url. */
-    certificate_thumbprints: z.array(z.string()).optional(),
-    jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).nullable(),
-    jwks_uri: z.string().nullable(),
-    ...shown,
-    disabled: z.boolean(),
-    /** Part of the installation: it cannot be changed. */
-    built_in: z.boolean(),
-    /** How it was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
-    origin: z.enum(CLIENT_ORIGINS),
-    /** Until then the previous secret is accepted. */
-    previous_secret_until: z.string().nullable(),
-    created_at: z.string().nullable(),
-    updated_at: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'Client' });
+const clientShape = component('Client', {
+  client_id: z.string(),
+  name: shownName,
+  auth_method: z.string(),
+  ...certificateNames,
+  /** SHA-256 of the certificates of a client with `self_signed_tls_client_auth`, base64url. */
+  certificate_thumbprints: z.array(z.string()).optional(),
+  jwks: z.object({ keys: z.array(z.record(z.string(), z.string())) }).nullable(),
+  jwks_uri: z.string().nullable(),
+  ...shown,
+  disabled: z.boolean(),
+  /** Part of the installation: it cannot be changed. */
+  built_in: z.boolean(),
+  /** How it was created: by an administrator, by registering itself (RFC 7591), or from the document at its id. */
+  origin: z.enum(CLIENT_ORIGINS),
+  /** Until then the previous secret is accepted. */
+  previous_secret_until: z.string().nullable(),
+  created_at: z.string().nullable(),
+  updated_at: z.string().nullable(),
+});
 /** Shown only once; null for a client without a secret. */
 const withSecret = clientShape
   .extend({ client_secret: z.string().nullable() })

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
 import { rightsExceeded } from '../authority/errors.ts';
@@ -11,15 +11,13 @@ const defineEndpoint = endpointsOf('Roles');
 const permission = z.string().max(64).regex(PERMISSION_NAME);
 const permissions = z.array(permission).max(100);
 
-const roleShape = z
-  .object({
-    name: z.string(),
-    description: z.string(),
-    permissions: z.array(z.string()),
-    /** Can be neither changed nor deleted. */
-    built_in: z.boolean(),
-  })
-  .register(componentNames, { id: 'Role' });
+const roleShape = component('Role', {
+  name: z.string(),
+  description: z.string(),
+  permissions: z.array(z.string()),
+  /** Can be neither changed nor deleted. */
+  built_in: z.boolean(),
+});
 export type RoleView = z.output<typeof roleShape>;
 
 const byRole = z.strictObject({ role: anyRoleName });

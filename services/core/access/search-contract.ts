@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { text } from './admin-shapes.ts';
 
@@ -7,18 +7,16 @@ const defineEndpoint = endpointsOf('Operations');
 /** For every caller with a permission: each finds and names only what its permissions let it read. */
 const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject: 'permitted' } as const;
 
-const found = z
-  .object({
-    kind: z.string(),
-    id: z.string(),
-    /** Its name. */
-    label: z.string(),
-    /** What tells it from others of the name: an address, a description, a state, a time. */
-    detail: z.string().nullable(),
-    /** The user or client to which it belongs. */
-    owner: z.object({ kind: z.string(), id: z.string() }).nullable(),
-  })
-  .register(componentNames, { id: 'SearchHit' });
+const found = component('SearchHit', {
+  kind: z.string(),
+  id: z.string(),
+  /** Its name. */
+  label: z.string(),
+  /** What tells it from others of the name: an address, a description, a state, a time. */
+  detail: z.string().nullable(),
+  /** The user or client to which it belongs. */
+  owner: z.object({ kind: z.string(), id: z.string() }).nullable(),
+});
 export type HitView = z.output<typeof found>;
 
 /** At most this many ids in one request. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { PERMISSION_NAME } from '#services/platform/define/permissions.ts';
 import { directoryStale } from '#services/platform/errors.ts';
@@ -31,26 +31,24 @@ const publicKey = z
   })
   .register(componentNames, { id: 'ApiKeyPublicKey' });
 
-export const apiKeyView = z
-  .object({
-    api_key_id: z.string(),
-    name: z.string(),
-    owner: z.object({ kind: z.enum(['user', 'client']), id: z.string().nullable() }),
-    /** `ended`: the owner is disabled, or all sessions of the owner were ended after the key was created. */
-    state: z.enum(['live', 'expired', 'revoked', 'ended']),
-    permissions: z.array(z.string()),
-    requests_per_minute: z.number(),
-    signed: z.boolean(),
-    created_at: instant,
-    rotated_at: instant.nullable(),
-    expires_at: instant,
-    previous_secret_until: instant.nullable(),
-    revoked_at: instant.nullable(),
-    revoke_reason: z.string().nullable(),
-    last_used_at: instant.nullable(),
-    uses: z.number(),
-  })
-  .register(componentNames, { id: 'ApiKey' });
+export const apiKeyView = component('ApiKey', {
+  api_key_id: z.string(),
+  name: z.string(),
+  owner: z.object({ kind: z.enum(['user', 'client']), id: z.string().nullable() }),
+  /** `ended`: the owner is disabled, or all sessions of the owner were ended after the key was created. */
+  state: z.enum(['live', 'expired', 'revoked', 'ended']),
+  permissions: z.array(z.string()),
+  requests_per_minute: z.number(),
+  signed: z.boolean(),
+  created_at: instant,
+  rotated_at: instant.nullable(),
+  expires_at: instant,
+  previous_secret_until: instant.nullable(),
+  revoked_at: instant.nullable(),
+  revoke_reason: z.string().nullable(),
+  last_used_at: instant.nullable(),
+  uses: z.number(),
+});
 export type ApiKeyView = z.output<typeof apiKeyView>;
 
 /** `secret` is returned in this response only. */

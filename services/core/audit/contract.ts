@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { OUTCOMES } from '#services/platform/define/audit-event.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import {
@@ -43,24 +43,22 @@ const party = z
   .max(512)
   .regex(/^[a-z_]{1,32}:[^\p{Cc}\p{Cs}]+$/u);
 
-export const auditEventView = z
-  .object({
-    /** Sequence number over all logs of the installation: 0, 1, 2 … without gaps. */
-    seq: z.int(),
-    event_id: z.uuid(),
-    type: z.string(),
-    outcome: z.string(),
-    actor: z.object({ kind: z.string(), id: z.string().nullable() }),
-    target: z.object({ kind: z.string(), id: z.string().nullable() }).nullable(),
-    client_id: z.string().nullable(),
-    detail: z.record(z.string(), z.unknown()),
-    trace_id: z.string().nullable(),
-    occurred_at: z.string(),
-    sealed_at: z.string(),
-    /** The stored row differs from what was sealed. Shown is what was sealed, or `unknown` if that was altered as well. */
-    altered: z.literal(true).optional(),
-  })
-  .register(componentNames, { id: 'AuditEvent' });
+export const auditEventView = component('AuditEvent', {
+  /** Sequence number over all logs of the installation: 0, 1, 2 … without gaps. */
+  seq: z.int(),
+  event_id: z.uuid(),
+  type: z.string(),
+  outcome: z.string(),
+  actor: z.object({ kind: z.string(), id: z.string().nullable() }),
+  target: z.object({ kind: z.string(), id: z.string().nullable() }).nullable(),
+  client_id: z.string().nullable(),
+  detail: z.record(z.string(), z.unknown()),
+  trace_id: z.string().nullable(),
+  occurred_at: z.string(),
+  sealed_at: z.string(),
+  /** The stored row differs from what was sealed. Shown is what was sealed, or `unknown` if that was altered as well. */
+  altered: z.literal(true).optional(),
+});
 
 export const listAuditEventsEndpoint = defineEndpoint({
   path: '/v1/audit/events',

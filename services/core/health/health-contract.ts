@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { notReady } from './errors.ts';
 
@@ -13,17 +13,15 @@ export const readHealthEndpoint = defineEndpoint({
   responses: { 200: z.object({ status: z.literal('ok') }) },
 });
 
-const components = z
-  .object({
-    api: z.enum(['ok', 'draining']),
-    postgres: z.enum(['ok', 'unreachable']),
-    keys: z.enum(['ok', 'stale']),
-    revocations: z.enum(['ok', 'stale', 'rewound']),
-    directory: z.enum(['ok', 'stale']),
-    redis: z.enum(['ok', 'degraded']),
-    replica: z.enum(['ok', 'stale', 'away', 'other']).optional(),
-  })
-  .register(componentNames, { id: 'ReadinessComponents' });
+const components = component('ReadinessComponents', {
+  api: z.enum(['ok', 'draining']),
+  postgres: z.enum(['ok', 'unreachable']),
+  keys: z.enum(['ok', 'stale']),
+  revocations: z.enum(['ok', 'stale', 'rewound']),
+  directory: z.enum(['ok', 'stale']),
+  redis: z.enum(['ok', 'degraded']),
+  replica: z.enum(['ok', 'stale', 'away', 'other']).optional(),
+});
 /** Each component both at the top level and in `components`. */
 const readiness = z
   .object({ status: z.enum(['ready', 'not_ready']), components, ...components.shape })

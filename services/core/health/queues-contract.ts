@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { queueUnavailable } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, reads } from '../access/admin-shapes.ts';
@@ -14,37 +14,33 @@ const queueName = z
   .max(64)
   .regex(/^[a-z][a-z0-9-]*$/);
 
-const queueView = z
-  .object({
-    name: z.string(),
-    waiting: count,
-    active: count,
-    delayed: count,
-    dead: count,
-    /** Waiting time of the job at the head of the queue. */
-    oldest_age_seconds: z.number().nonnegative(),
-  })
-  .register(componentNames, { id: 'JobQueue' });
+const queueView = component('JobQueue', {
+  name: z.string(),
+  waiting: count,
+  active: count,
+  delayed: count,
+  dead: count,
+  /** Waiting time of the job at the head of the queue. */
+  oldest_age_seconds: z.number().nonnegative(),
+});
 export type QueueView = z.output<typeof queueView>;
 
-const scheduleView = z
-  .object({
-    job: z.string(),
-    queue: z.string(),
-    /** What the job does; empty if this release does not know it. */
-    meaning: z.string(),
-    every_seconds: count,
-    next_run_at: instant,
-    last_started_at: instant.nullable(),
-    last_finished_at: instant.nullable(),
-    last_succeeded_at: instant.nullable(),
-    last_outcome: z.enum(['completed', 'dead']).nullable(),
-    /** Whether its last success is older than its contract allows. */
-    stale: z.boolean(),
-    /** Whether it has been due for more than a minute. */
-    late: z.boolean(),
-  })
-  .register(componentNames, { id: 'JobSchedule' });
+const scheduleView = component('JobSchedule', {
+  job: z.string(),
+  queue: z.string(),
+  /** What the job does; empty if this release does not know it. */
+  meaning: z.string(),
+  every_seconds: count,
+  next_run_at: instant,
+  last_started_at: instant.nullable(),
+  last_finished_at: instant.nullable(),
+  last_succeeded_at: instant.nullable(),
+  last_outcome: z.enum(['completed', 'dead']).nullable(),
+  /** Whether its last success is older than its contract allows. */
+  stale: z.boolean(),
+  /** Whether it has been due for more than a minute. */
+  late: z.boolean(),
+});
 export type ScheduleView = z.output<typeof scheduleView>;
 
 export const listJobQueuesEndpoint = defineEndpoint({
@@ -56,17 +52,15 @@ export const listJobQueuesEndpoint = defineEndpoint({
   errors: [queueUnavailable],
 });
 
-const deadLetterView = z
-  .object({
-    queue: z.string(),
-    job_id: z.string(),
-    job: z.string(),
-    /** Error code or class name. */
-    code: z.string(),
-    attempts: count,
-    failed_at: instant,
-  })
-  .register(componentNames, { id: 'DeadJob' });
+const deadLetterView = component('DeadJob', {
+  queue: z.string(),
+  job_id: z.string(),
+  job: z.string(),
+  /** Error code or class name. */
+  code: z.string(),
+  attempts: count,
+  failed_at: instant,
+});
 export type DeadLetter = z.output<typeof deadLetterView>;
 
 const foundLetter = deadLetterView.extend({

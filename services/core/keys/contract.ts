@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { ASYMMETRIC_ALGORITHMS } from './algorithm-shapes.ts';
 import { keyUnknown, signingAlgorithmRefused, signingUnavailable } from './errors.ts';
@@ -9,36 +9,32 @@ const defineEndpoint = endpointsOf('Keys');
 
 const instant = z.iso.datetime();
 
-const publicJwk = z
-  .object({
-    kty: z.enum(['RSA', 'EC', 'OKP']),
-    use: z.literal('sig'),
-    alg: z.enum(ASYMMETRIC_ALGORITHMS),
-    kid: z.string(),
-    n: z.string().optional(),
-    e: z.string().optional(),
-    crv: z.string().optional(),
-    x: z.string().optional(),
-    y: z.string().optional(),
-  })
-  .register(componentNames, { id: 'PublicJwk' });
+const publicJwk = component('PublicJwk', {
+  kty: z.enum(['RSA', 'EC', 'OKP']),
+  use: z.literal('sig'),
+  alg: z.enum(ASYMMETRIC_ALGORITHMS),
+  kid: z.string(),
+  n: z.string().optional(),
+  e: z.string().optional(),
+  crv: z.string().optional(),
+  x: z.string().optional(),
+  y: z.string().optional(),
+});
 
-export const keyView = z
-  .object({
-    kid: z.string(),
-    alg: z.enum([...ASYMMETRIC_ALGORITHMS, 'HS256']),
-    /** `access`, or `hs256:<audience>`. */
-    purpose: z.string(),
-    state: z.enum(['pending', 'active', 'retiring', 'retired', 'compromised']),
-    published_at: instant,
-    activates_at: instant,
-    signs_until: instant.nullable(),
-    /** When it leaves the key set. */
-    leaves_at: instant.nullable(),
-    compromised_at: instant.nullable(),
-    compromise_reason: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'SigningKey' });
+export const keyView = component('SigningKey', {
+  kid: z.string(),
+  alg: z.enum([...ASYMMETRIC_ALGORITHMS, 'HS256']),
+  /** `access`, or `hs256:<audience>`. */
+  purpose: z.string(),
+  state: z.enum(['pending', 'active', 'retiring', 'retired', 'compromised']),
+  published_at: instant,
+  activates_at: instant,
+  signs_until: instant.nullable(),
+  /** When it leaves the key set. */
+  leaves_at: instant.nullable(),
+  compromised_at: instant.nullable(),
+  compromise_reason: z.string().nullable(),
+});
 
 /** RFC 7517 §5. `Cache-Control` is the use-case's: its max-age is jittered. */
 export const readJwksEndpoint = defineEndpoint({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { clientAssertion } from '../access/assertion-shapes.ts';
@@ -258,16 +258,14 @@ export const sendLoginCodeEndpoint = defineEndpoint({
   errors: [...answerSecondFactorEndpoint.errors, stateRewound, storeUnavailable],
 });
 
-export const userInfo = z
-  .object({
-    sub: z.string(),
-    email: z.string().optional(),
-    email_verified: z.boolean().optional(),
-    name: z.string().optional(),
-    picture: z.string().optional(),
-    updated_at: z.int().optional(),
-  })
-  .register(componentNames, { id: 'UserInfo' });
+export const userInfo = component('UserInfo', {
+  sub: z.string(),
+  email: z.string().optional(),
+  email_verified: z.boolean().optional(),
+  name: z.string().optional(),
+  picture: z.string().optional(),
+  updated_at: z.int().optional(),
+});
 
 export const readUserInfoEndpoint = defineEndpoint({
   path: '/oauth2/userinfo',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { shuttingDown } from '#services/platform/errors.ts';
 import { bodyReason, manages, pageQuery, reads } from '../access/admin-shapes.ts';
@@ -12,26 +12,24 @@ import { incidentsManage, incidentsRead, usersUnlock } from './permissions.ts';
 
 const INCIDENTS = 'Incidents';
 
-export const incidentView = z
-  .object({
-    incident_id: z.string(),
-    detection: z.string(),
-    severity: z.enum(SEVERITIES),
-    /** An `identifier` or `network` is a keyed hash. */
-    subject: z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
-    state: z.enum(INCIDENT_STATES),
-    /** Sightings since it was raised. */
-    count: z.int(),
-    first_seen_at: z.string(),
-    last_seen_at: z.string(),
-    detail: z.record(z.string(), z.unknown()),
-    /** Actions that ran, by the policy of the detection. */
-    actions: z.array(z.string()),
-    reason: z.string().nullable(),
-    changed_at: z.string().nullable(),
-    changed_by: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'Incident' });
+export const incidentView = component('Incident', {
+  incident_id: z.string(),
+  detection: z.string(),
+  severity: z.enum(SEVERITIES),
+  /** An `identifier` or `network` is a keyed hash. */
+  subject: z.object({ kind: z.enum(SUBJECT_KINDS), id: z.string() }),
+  state: z.enum(INCIDENT_STATES),
+  /** Sightings since it was raised. */
+  count: z.int(),
+  first_seen_at: z.string(),
+  last_seen_at: z.string(),
+  detail: z.record(z.string(), z.unknown()),
+  /** Actions that ran, by the policy of the detection. */
+  actions: z.array(z.string()),
+  reason: z.string().nullable(),
+  changed_at: z.string().nullable(),
+  changed_by: z.string().nullable(),
+});
 export type IncidentView = z.output<typeof incidentView>;
 
 const byId = z.strictObject({ incident_id: z.uuid() });

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   directoryStale,
@@ -50,16 +50,14 @@ export const scopeText = z
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/);
 const audienceText = z.string().min(1).max(512).regex(PLAIN);
 
-export const tokenPair = z
-  .object({
-    access_token: z.string(),
-    refresh_token: z.string(),
-    token_type: z.literal('Bearer'),
-    expires_in: z.int(),
-    refresh_expires_in: z.int(),
-    scope: z.string(),
-  })
-  .register(componentNames, { id: 'TokenPair' });
+export const tokenPair = component('TokenPair', {
+  access_token: z.string(),
+  refresh_token: z.string(),
+  token_type: z.literal('Bearer'),
+  expires_in: z.int(),
+  refresh_expires_in: z.int(),
+  scope: z.string(),
+});
 
 const deviceText = z.string().min(1).max(128).regex(PLAIN);
 export const device = z
@@ -195,24 +193,22 @@ export const revokeTokenEndpoint = defineEndpoint({
   errors: [permissionMissing, userUnknown, clientUnknown, keyRingBehind],
 });
 
-export const tokenMetadata = z
-  .object({
-    token_id: z.string(),
-    type: z.literal('access'),
-    subject: z.string(),
-    user_id: z.string().nullable(),
-    client_id: z.string(),
-    audience: z.string(),
-    session_id: z.string().nullable(),
-    family_id: z.string().nullable(),
-    scope: z.string(),
-    role: z.string().nullable(),
-    issued_at: z.string(),
-    expires_at: z.string(),
-    key_id: z.string().nullable(),
-    revoked: z.boolean(),
-  })
-  .register(componentNames, { id: 'TokenMetadata' });
+export const tokenMetadata = component('TokenMetadata', {
+  token_id: z.string(),
+  type: z.literal('access'),
+  subject: z.string(),
+  user_id: z.string().nullable(),
+  client_id: z.string(),
+  audience: z.string(),
+  session_id: z.string().nullable(),
+  family_id: z.string().nullable(),
+  scope: z.string(),
+  role: z.string().nullable(),
+  issued_at: z.string(),
+  expires_at: z.string(),
+  key_id: z.string().nullable(),
+  revoked: z.boolean(),
+});
 
 export const readTokenEndpoint = defineEndpoint({
   path: '/v1/tokens/{token_id}',
@@ -226,16 +222,14 @@ export const readTokenEndpoint = defineEndpoint({
 
 const count = (description: string) => z.int().meta({ description });
 
-export const tokenStatistics = z
-  .object({
-    issued: count('Token families created and client-credentials tokens issued, since installation.'),
-    active: count('Token families that can be refreshed now.'),
-    refreshed: count('Refresh token rotations.'),
-    revoked: count('Token families and single tokens revoked before they expired, without replays.'),
-    expired: count('Token families that expired.'),
-    replays: count('Token families ended because an outdated refresh token was presented.'),
-  })
-  .register(componentNames, { id: 'TokenStatistics' });
+export const tokenStatistics = component('TokenStatistics', {
+  issued: count('Token families created and client-credentials tokens issued, since installation.'),
+  active: count('Token families that can be refreshed now.'),
+  refreshed: count('Refresh token rotations.'),
+  revoked: count('Token families and single tokens revoked before they expired, without replays.'),
+  expired: count('Token families that expired.'),
+  replays: count('Token families ended because an outdated refresh token was presented.'),
+});
 
 export const readTokenStatisticsEndpoint = defineEndpoint({
   path: '/v1/tokens/stats',

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bodyReason, manages, pageQuery, reads, reason, text } from '#services/core/access/admin-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { CONTROL_STATUSES, PROFILES, REQUIREMENTS, VIOLATION_STATES } from './control-shapes.ts';
 import {
@@ -19,62 +19,58 @@ const defineEndpoint = endpointsOf('Compliance');
 
 const instant = z.iso.datetime();
 
-export const attestationView = z
-  .object({
-    attestation_id: z.string(),
-    control_id: z.string(),
-    /** Kind and id of the caller, such as `user:…`. */
-    attester: z.string(),
-    /** What was stated, as it read then. */
-    statement: z.string(),
-    note: z.string(),
-    attested_at: instant,
-    expires_at: instant,
-  })
-  .register(componentNames, { id: 'ControlAttestation' });
+export const attestationView = component('ControlAttestation', {
+  attestation_id: z.string(),
+  control_id: z.string(),
+  /** Kind and id of the caller, such as `user:…`. */
+  attester: z.string(),
+  /** What was stated, as it read then. */
+  statement: z.string(),
+  note: z.string(),
+  attested_at: instant,
+  expires_at: instant,
+});
 export type AttestationView = z.output<typeof attestationView>;
 
-export const controlView = z
-  .object({
-    control_id: z.string(),
-    title: z.string(),
-    /** Of 45 CFR. */
-    clause: z.string(),
-    /** `proposed`: only the proposed rule of 2025 asks for it. */
-    profile: z.enum(PROFILES),
-    requirement: z.enum(REQUIREMENTS),
-    kind: z.enum(['machine', 'attestation']),
-    /** `unknown` also when the last check is too old to say anything. */
-    status: z.enum(CONTROL_STATUSES),
-    reason: z.string().nullable(),
-    /** What remains the duty of people. */
-    human_duty: z.string(),
-    /** What an attester states; null for a machine check. */
-    statement: z.string().nullable(),
-    /** The newest attestation; null without one, and for a machine check. */
-    attestation: attestationView.nullable(),
-    /** The last check; null before the first one. */
-    check: z
-      .object({
-        probe: z.string(),
-        probe_version: z.int(),
-        population: z.int(),
-        sampled: z.int(),
-        /** At most twenty; `exception_count` counts all. */
-        exceptions: z.array(z.object({ resource: z.string(), why: z.string() })),
-        exception_count: z.int(),
-        observed: z.record(z.string(), z.unknown()),
-        /** Of the canonical JSON (RFC 8785) of `observed`. */
-        observed_sha256: z.string(),
-        release: z.string(),
-        collector: z.string(),
-        started_at: instant,
-        ended_at: instant,
-        changed_at: instant,
-      })
-      .nullable(),
-  })
-  .register(componentNames, { id: 'ComplianceControl' });
+export const controlView = component('ComplianceControl', {
+  control_id: z.string(),
+  title: z.string(),
+  /** Of 45 CFR. */
+  clause: z.string(),
+  /** `proposed`: only the proposed rule of 2025 asks for it. */
+  profile: z.enum(PROFILES),
+  requirement: z.enum(REQUIREMENTS),
+  kind: z.enum(['machine', 'attestation']),
+  /** `unknown` also when the last check is too old to say anything. */
+  status: z.enum(CONTROL_STATUSES),
+  reason: z.string().nullable(),
+  /** What remains the duty of people. */
+  human_duty: z.string(),
+  /** What an attester states; null for a machine check. */
+  statement: z.string().nullable(),
+  /** The newest attestation; null without one, and for a machine check. */
+  attestation: attestationView.nullable(),
+  /** The last check; null before the first one. */
+  check: z
+    .object({
+      probe: z.string(),
+      probe_version: z.int(),
+      population: z.int(),
+      sampled: z.int(),
+      /** At most twenty; `exception_count` counts all. */
+      exceptions: z.array(z.object({ resource: z.string(), why: z.string() })),
+      exception_count: z.int(),
+      observed: z.record(z.string(), z.unknown()),
+      /** Of the canonical JSON (RFC 8785) of `observed`. */
+      observed_sha256: z.string(),
+      release: z.string(),
+      collector: z.string(),
+      started_at: instant,
+      ended_at: instant,
+      changed_at: instant,
+    })
+    .nullable(),
+});
 
 export const listControlsEndpoint = defineEndpoint({
   path: '/v1/compliance/controls',
@@ -107,26 +103,24 @@ export const attestControlEndpoint = defineEndpoint({
   errors: [controlUnknown],
 });
 
-export const reportView = z
-  .object({
-    report_id: z.string(),
-    kind: z.enum(REPORT_KINDS),
-    /** Day or month of a scheduled report; null for one on demand. */
-    period: z.string().nullable(),
-    status: z.enum(REPORT_STATUSES),
-    /** Percent. */
-    progress: z.int(),
-    requested_by: z.string(),
-    requested_at: instant,
-    started_at: instant.nullable(),
-    ended_at: instant.nullable(),
-    failure: z.string().nullable(),
-    /** Controls by status; null until the report is done. */
-    summary: reportSummary.nullable(),
-    /** Of the canonical JSON of the report, which the key of the audit log signed. */
-    sha256: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'ComplianceReport' });
+export const reportView = component('ComplianceReport', {
+  report_id: z.string(),
+  kind: z.enum(REPORT_KINDS),
+  /** Day or month of a scheduled report; null for one on demand. */
+  period: z.string().nullable(),
+  status: z.enum(REPORT_STATUSES),
+  /** Percent. */
+  progress: z.int(),
+  requested_by: z.string(),
+  requested_at: instant,
+  started_at: instant.nullable(),
+  ended_at: instant.nullable(),
+  failure: z.string().nullable(),
+  /** Controls by status; null until the report is done. */
+  summary: reportSummary.nullable(),
+  /** Of the canonical JSON of the report, which the key of the audit log signed. */
+  sha256: z.string().nullable(),
+});
 export type ReportView = z.output<typeof reportView>;
 
 const byReport = z.strictObject({ report_id: z.uuid() });
@@ -194,35 +188,33 @@ export const readReportEvidenceEndpoint = defineEndpoint({
   responses: { 200: { contentType: 'text/csv', schema: z.string() } },
 });
 
-export const violationView = z
-  .object({
-    violation_id: z.string(),
-    control_id: z.string(),
-    state: z.enum(VIOLATION_STATES),
-    /** Of the newest check that failed. */
-    exception_count: z.int(),
-    detail: z.string().nullable(),
-    /** Who follows it up: an id or a team. */
-    owner: z.string().nullable(),
-    opened_at: instant,
-    due_at: instant,
-    /** Past its due date, and neither resolved nor accepted. */
-    overdue: z.boolean(),
-    reason: z.string().nullable(),
-    changed_by: z.string().nullable(),
-    changed_at: instant.nullable(),
-    resolved_at: instant.nullable(),
-    /** Sealed events that break the control and are not acknowledged; null if there are none. */
-    events: z
-      .object({
-        unacknowledged: z.int(),
-        last_seq: z.int(),
-        /** The first twenty by number. */
-        first: z.array(z.object({ seq: z.int(), type: z.string() })),
-      })
-      .nullable(),
-  })
-  .register(componentNames, { id: 'ComplianceViolation' });
+export const violationView = component('ComplianceViolation', {
+  violation_id: z.string(),
+  control_id: z.string(),
+  state: z.enum(VIOLATION_STATES),
+  /** Of the newest check that failed. */
+  exception_count: z.int(),
+  detail: z.string().nullable(),
+  /** Who follows it up: an id or a team. */
+  owner: z.string().nullable(),
+  opened_at: instant,
+  due_at: instant,
+  /** Past its due date, and neither resolved nor accepted. */
+  overdue: z.boolean(),
+  reason: z.string().nullable(),
+  changed_by: z.string().nullable(),
+  changed_at: instant.nullable(),
+  resolved_at: instant.nullable(),
+  /** Sealed events that break the control and are not acknowledged; null if there are none. */
+  events: z
+    .object({
+      unacknowledged: z.int(),
+      last_seq: z.int(),
+      /** The first twenty by number. */
+      first: z.array(z.object({ seq: z.int(), type: z.string() })),
+    })
+    .nullable(),
+});
 export type ViolationView = z.output<typeof violationView>;
 
 export const listViolationsEndpoint = defineEndpoint({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { manages, pageQuery, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
   importFileUnreadable,
@@ -26,35 +26,33 @@ const kind = z
 const count = z.int().nonnegative();
 const counted = z.record(z.string(), count);
 
-const importView = z
-  .object({
-    import_id: z.string(),
-    kind: z.string(),
-    status: z.enum(['waiting', 'running', 'done', 'failed']),
-    /** Percent of the bytes of the source. */
-    progress: z.int().min(0).max(100),
-    counts: z.object({
-      new: count,
-      changed: count,
-      same: count,
-      linked: count,
-      rejected: count,
-      /** Users who enrol a second factor before their first session; null in imports of before. */
-      factors_lost: count.nullable(),
-    }),
-    /** Rejected records by reason. */
-    reject_reasons: counted,
-    /** Members that were shortened or left out, and lost factors: `left_out.image`, `factor_lost.phone`, … */
-    notices: counted,
-    /** Users by the format of their password hash. */
-    hash_formats: counted,
-    /** Why it failed; a code. */
-    failure: z.string().nullable(),
-    reason: z.string(),
-    created_at: z.iso.datetime(),
-    finished_at: z.iso.datetime().nullable(),
-  })
-  .register(componentNames, { id: 'UserImport' });
+const importView = component('UserImport', {
+  import_id: z.string(),
+  kind: z.string(),
+  status: z.enum(['waiting', 'running', 'done', 'failed']),
+  /** Percent of the bytes of the source. */
+  progress: z.int().min(0).max(100),
+  counts: z.object({
+    new: count,
+    changed: count,
+    same: count,
+    linked: count,
+    rejected: count,
+    /** Users who enrol a second factor before their first session; null in imports of before. */
+    factors_lost: count.nullable(),
+  }),
+  /** Rejected records by reason. */
+  reject_reasons: counted,
+  /** Members that were shortened or left out, and lost factors: `left_out.image`, `factor_lost.phone`, … */
+  notices: counted,
+  /** Users by the format of their password hash. */
+  hash_formats: counted,
+  /** Why it failed; a code. */
+  failure: z.string().nullable(),
+  reason: z.string(),
+  created_at: z.iso.datetime(),
+  finished_at: z.iso.datetime().nullable(),
+});
 
 const uploaded = z.strictObject({
   /** The system that wrote the file: `clerk`, `csv`, `ndjson`, … */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 
 const COPY_KINDS = ['api', 'worker'] as const;
 export type CopyKind = (typeof COPY_KINDS)[number];
@@ -27,25 +27,21 @@ const part = {
   as_of: instant.nullable(),
 };
 
-const rateView = z
-  .object({
-    succeeded: amount,
-    failed: amount,
-    /** Of those that ended, in percent with two decimals; null without any. */
-    success_percent: z.number().nullable(),
-  })
-  .register(componentNames, { id: 'SuccessRate' });
+const rateView = component('SuccessRate', {
+  succeeded: amount,
+  failed: amount,
+  /** Of those that ended, in percent with two decimals; null without any. */
+  success_percent: z.number().nullable(),
+});
 
-const durationView = z
-  .object({
-    count: amount,
-    /** Milliseconds. Null without any. */
-    average_ms: z.number().nullable(),
-    /** Estimated between the bounds of a histogram; at least its last bound if it is above it. */
-    p95_ms: z.number().nullable(),
-    p99_ms: z.number().nullable(),
-  })
-  .register(componentNames, { id: 'DurationMetric' });
+const durationView = component('DurationMetric', {
+  count: amount,
+  /** Milliseconds. Null without any. */
+  average_ms: z.number().nullable(),
+  /** Estimated between the bounds of a histogram; at least its last bound if it is above it. */
+  p95_ms: z.number().nullable(),
+  p99_ms: z.number().nullable(),
+});
 
 const bySeverity = z.object(
   Object.fromEntries(SEVERITIES.map((severity) => [severity, amount])) as Record<
@@ -71,118 +67,102 @@ const securityHourView = z
   .object({ /** Its beginning. */ hour: instant, ...securityFigures })
   .register(componentNames, { id: 'SecurityHour' });
 
-const securityPartView = z
-  .object({
-    ...part,
-    /** Age of the oldest event that no figure contains because it is not sealed yet; null if no worker said so lately. */
-    delay_seconds: z.number().nullable(),
-    /** The 24 hours below. */
-    sign_ins: rateView,
-    /** Open or acknowledged, by severity; read now. */
-    open_incidents: bySeverity,
-    /** Accounts whose password is refused on unknown devices. */
-    locked_accounts: amount.nullable(),
-    /** The current hour and the 23 before, oldest first; each has all its members, also without an event. */
-    hours: z.array(securityHourView),
-  })
-  .register(componentNames, { id: 'SecurityPart' });
+const securityPartView = component('SecurityPart', {
+  ...part,
+  /** Age of the oldest event that no figure contains because it is not sealed yet; null if no worker said so lately. */
+  delay_seconds: z.number().nullable(),
+  /** The 24 hours below. */
+  sign_ins: rateView,
+  /** Open or acknowledged, by severity; read now. */
+  open_incidents: bySeverity,
+  /** Accounts whose password is refused on unknown devices. */
+  locked_accounts: amount.nullable(),
+  /** The current hour and the 23 before, oldest first; each has all its members, also without an event. */
+  hours: z.array(securityHourView),
+});
 
-const performancePartView = z
-  .object({
-    ...part,
-    /** At most: the current clock hour and the one before. */
-    window_seconds: z.int(),
-    /** Tokens that were issued, with the time for database and signature. */
-    token_generation: durationView,
-    token_refresh: durationView,
-    token_validation: durationView,
-    /** Hashing or verifying one password, without the wait. */
-    password_hash: durationView,
-    /** By the result of the validation. */
-    validations: z.object({ active: amount, inactive: amount, unavailable: amount }),
-    /** Sign-ins of the current hour and the hour before, from the sealed log. */
-    sign_ins: rateView,
-  })
-  .register(componentNames, { id: 'PerformancePart' });
+const performancePartView = component('PerformancePart', {
+  ...part,
+  /** At most: the current clock hour and the one before. */
+  window_seconds: z.int(),
+  /** Tokens that were issued, with the time for database and signature. */
+  token_generation: durationView,
+  token_refresh: durationView,
+  token_validation: durationView,
+  /** Hashing or verifying one password, without the wait. */
+  password_hash: durationView,
+  /** By the result of the validation. */
+  validations: z.object({ active: amount, inactive: amount, unavailable: amount }),
+  /** Sign-ins of the current hour and the hour before, from the sealed log. */
+  sign_ins: rateView,
+});
 
-const tokensPartView = z
-  .object({
-    ...part,
-    /** As GET /v1/tokens/stats defines them. */
-    issued: amount,
-    active: amount,
-    refreshed: amount,
-    revoked: amount,
-    expired: amount,
-    replays: amount,
-  })
-  .register(componentNames, { id: 'TokensPart' });
+const tokensPartView = component('TokensPart', {
+  ...part,
+  /** As GET /v1/tokens/stats defines them. */
+  issued: amount,
+  active: amount,
+  refreshed: amount,
+  revoked: amount,
+  expired: amount,
+  replays: amount,
+});
 
-const poolView = z
-  .object({
-    pool: z.string(),
-    used: amount,
-    idle: amount,
-    waiting: amount,
-    /** In the copy's hour: how long a statement waited for a connection. */
-    wait: durationView,
-    timeouts: amount,
-  })
-  .register(componentNames, { id: 'PoolUse' });
+const poolView = component('PoolUse', {
+  pool: z.string(),
+  used: amount,
+  idle: amount,
+  waiting: amount,
+  /** In the copy's hour: how long a statement waited for a connection. */
+  wait: durationView,
+  timeouts: amount,
+});
 
-const copyView = z
-  .object({
-    /** Of the run of a process; another after a restart. */
-    copy_id: z.string(),
-    kind: z.enum(COPY_KINDS),
-    state: z.enum(PART_STATES),
-    as_of: instant,
-    /** Cores that were busy on average in the copy's hour, without those of password hashing. */
-    cpu_cores: z.number(),
-    hash_cpu_cores: z.number(),
-    memory_bytes: amount,
-    heap_used_bytes: amount,
-    /** The process ends when its heap reaches it. */
-    heap_limit_bytes: amount,
-    event_loop_p99_ms: z.number().nullable(),
-    /** 1: the event loop was never idle. */
-    event_loop_utilization: z.number().nullable(),
-    hash_queue: amount.nullable(),
-    pools: z.array(poolView),
-  })
-  .register(componentNames, { id: 'CopyUse' });
+const copyView = component('CopyUse', {
+  /** Of the run of a process; another after a restart. */
+  copy_id: z.string(),
+  kind: z.enum(COPY_KINDS),
+  state: z.enum(PART_STATES),
+  as_of: instant,
+  /** Cores that were busy on average in the copy's hour, without those of password hashing. */
+  cpu_cores: z.number(),
+  hash_cpu_cores: z.number(),
+  memory_bytes: amount,
+  heap_used_bytes: amount,
+  /** The process ends when its heap reaches it. */
+  heap_limit_bytes: amount,
+  event_loop_p99_ms: z.number().nullable(),
+  /** 1: the event loop was never idle. */
+  event_loop_utilization: z.number().nullable(),
+  hash_queue: amount.nullable(),
+  pools: z.array(poolView),
+});
 
-const queueView = z
-  .object({
-    queue: z.string(),
-    waiting: amount,
-    active: amount,
-    delayed: amount,
-    dead: amount,
-    oldest_seconds: z.number(),
-  })
-  .register(componentNames, { id: 'QueueUse' });
+const queueView = component('QueueUse', {
+  queue: z.string(),
+  waiting: amount,
+  active: amount,
+  delayed: amount,
+  dead: amount,
+  oldest_seconds: z.number(),
+});
 
-const resourcesPartView = z
-  .object({
-    ...part,
-    /** Copies that wrote in the last 15 minutes; one that stopped is stale until then. */
-    copies: z.array(copyView),
-    /** As the worker saw them that wrote last. */
-    queues: z.array(queueView),
-  })
-  .register(componentNames, { id: 'ResourcesPart' });
+const resourcesPartView = component('ResourcesPart', {
+  ...part,
+  /** Copies that wrote in the last 15 minutes; one that stopped is stale until then. */
+  copies: z.array(copyView),
+  /** As the worker saw them that wrote last. */
+  queues: z.array(queueView),
+});
 
-export const dashboardView = z
-  .object({
-    /** When it was read. */
-    as_of: instant,
-    security: securityPartView,
-    performance: performancePartView,
-    tokens: tokensPartView,
-    resources: resourcesPartView,
-  })
-  .register(componentNames, { id: 'Dashboard' });
+export const dashboardView = component('Dashboard', {
+  /** When it was read. */
+  as_of: instant,
+  security: securityPartView,
+  performance: performancePartView,
+  tokens: tokensPartView,
+  resources: resourcesPartView,
+});
 
 export type SecurityFigures = { readonly [K in keyof typeof securityFigures]: number };
 export type Rate = z.output<typeof rateView>;

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bodyReason, manages, reads } from '#services/core/access/admin-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, stepUpRequired } from '#services/platform/errors.ts';
 import { phiAccessRefused } from './access/access-errors.ts';
@@ -14,30 +14,26 @@ const instant = z.iso.datetime();
 /** A ciphertext is a third longer than its value in base64. */
 const DECRYPT_BODY_BYTES = 163_840;
 
-export const phiRotationView = z
-  .object({
-    rotation_id: z.string(),
-    state: z.enum(['running', 'done']),
-    /** The key that data keys are wrapped under when it is done. */
-    key_version: z.int(),
-    /** Null until they are counted. */
-    data_keys: z.int().nullable(),
-    rewrapped: z.int(),
-    started_at: instant,
-    finished_at: instant.nullable(),
-  })
-  .register(componentNames, { id: 'PhiRotation' });
+export const phiRotationView = component('PhiRotation', {
+  rotation_id: z.string(),
+  state: z.enum(['running', 'done']),
+  /** The key that data keys are wrapped under when it is done. */
+  key_version: z.int(),
+  /** Null until they are counted. */
+  data_keys: z.int().nullable(),
+  rewrapped: z.int(),
+  started_at: instant,
+  finished_at: instant.nullable(),
+});
 export type PhiRotationView = z.output<typeof phiRotationView>;
 
-export const phiKeyView = z
-  .object({
-    key_version: z.int(),
-    /** `current` wraps new data keys; `retiring` waits until every data key is re-wrapped. */
-    state: z.enum(['current', 'retiring', 'destroyed']),
-    created_at: instant,
-    destroyed_at: instant.nullable(),
-  })
-  .register(componentNames, { id: 'PhiKey' });
+export const phiKeyView = component('PhiKey', {
+  key_version: z.int(),
+  /** `current` wraps new data keys; `retiring` waits until every data key is re-wrapped. */
+  state: z.enum(['current', 'retiring', 'destroyed']),
+  created_at: instant,
+  destroyed_at: instant.nullable(),
+});
 export type PhiKeyView = z.output<typeof phiKeyView>;
 
 export const encryptPhiEndpoint = defineEndpoint({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { reads } from '../admin-shapes.ts';
 import { readClientEndpoint } from '../clients-contract.ts';
@@ -23,24 +23,22 @@ const requestSample = z.object({
 });
 export type RequestSample = z.output<typeof requestSample>;
 
-const clientRefusal = z
-  .object({
-    /** The client that the requests name, authenticated or not; null if no client has the id that they name. */
-    client_id: z.string().nullable(),
-    client_name: z.string().nullable(),
-    code: z.string(),
-    title: z.string(),
-    cause: z.string(),
-    fix: z.string(),
-    requests: z.int(),
-    first_seen_at: z.iso.datetime(),
-    last_seen_at: z.iso.datetime(),
-    /** Of requests that are still accepted: from when they will be refused. */
-    refused_from: z.iso.datetime().nullable(),
-    /** The newest request that was kept, without secrets. */
-    request: requestSample.nullable(),
-  })
-  .register(componentNames, { id: 'ClientRefusal' });
+const clientRefusal = component('ClientRefusal', {
+  /** The client that the requests name, authenticated or not; null if no client has the id that they name. */
+  client_id: z.string().nullable(),
+  client_name: z.string().nullable(),
+  code: z.string(),
+  title: z.string(),
+  cause: z.string(),
+  fix: z.string(),
+  requests: z.int(),
+  first_seen_at: z.iso.datetime(),
+  last_seen_at: z.iso.datetime(),
+  /** Of requests that are still accepted: from when they will be refused. */
+  refused_from: z.iso.datetime().nullable(),
+  /** The newest request that was kept, without secrets. */
+  request: requestSample.nullable(),
+});
 
 /** By client, code and cause, the most frequent first. */
 export const clientRefusals = z.object({ refusals: z.array(clientRefusal) });

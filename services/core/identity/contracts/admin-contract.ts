@@ -11,7 +11,7 @@ import {
 import { roleSelfGrant, roleUnknown } from '#services/core/access/errors.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { sessionsManage, sessionsRead, usersManage, usersRead } from '../permissions.ts';
 import { accountDisabled } from './account-errors.ts';
@@ -23,18 +23,16 @@ const defineEndpoint = endpointsOf('Users');
 const defineSessionEndpoint = endpointsOf('Sessions');
 const identifier = text(255);
 const instant = z.iso.datetime({ offset: true }).max(40);
-const accountShape = z
-  .object({
-    id: z.string(),
-    email: z.string(),
-    name: z.string().nullable(),
-    email_verified_at: z.string().nullable(),
-    roles: z.array(z.string()),
-    disabled_at: z.string().nullable(),
-    created_at: z.string(),
-    updated_at: z.string(),
-  })
-  .register(componentNames, { id: 'Account' });
+const accountShape = component('Account', {
+  id: z.string(),
+  email: z.string(),
+  name: z.string().nullable(),
+  email_verified_at: z.string().nullable(),
+  roles: z.array(z.string()),
+  disabled_at: z.string().nullable(),
+  created_at: z.string(),
+  updated_at: z.string(),
+});
 export const accountDetailShape = accountShape
   .extend({
     /** Roles of a pending invitation, granted when it is accepted. */
@@ -114,34 +112,32 @@ const SIGN_IN_CAUSES = [
 ] as const;
 /** What helps: `POST /v1/admin/users/{user_id}/` and this. */
 const HELPING_ACTS = ['enable', 'invite', 'unlock', 'factors/reset', 'password-mail'] as const;
-const causeShape = z
-  .object({
-    cause: z.enum(SIGN_IN_CAUSES),
-    /** Whether it refuses a sign-in, or only explains what the user sees. */
-    refuses: z.boolean(),
-    /** Null: the user can do something, or nothing needs to be done. */
-    act: z.enum(HELPING_ACTS).nullable(),
-    /** When a disabled account was disabled, or the last sign-in was. */
-    since: z.string().nullable().optional(),
-    /** When a lock or an invitation ends. */
-    until: z.string().nullable().optional(),
-    is_expired: z.boolean().optional(),
-    /** Who disabled the account, and why; absent until the event is sealed. */
-    by: z.object({ kind: z.string(), id: z.string().nullable() }).optional(),
-    reason: z.string().optional(),
-    /** Consecutive wrong passwords. */
-    failures: z.int().optional(),
-    /** An incident closed the account. */
-    by_incident: z.boolean().optional(),
-    /** Recovery codes that are left. */
-    codes_left: z.int().optional(),
-    /** What the user signs in with instead: providers, `passkey`. */
-    methods: z.array(z.string()).optional(),
-    /** Roles without effect. */
-    roles: z.array(z.string()).optional(),
-    sessions: z.int().optional(),
-  })
-  .register(componentNames, { id: 'SignInCause' });
+const causeShape = component('SignInCause', {
+  cause: z.enum(SIGN_IN_CAUSES),
+  /** Whether it refuses a sign-in, or only explains what the user sees. */
+  refuses: z.boolean(),
+  /** Null: the user can do something, or nothing needs to be done. */
+  act: z.enum(HELPING_ACTS).nullable(),
+  /** When a disabled account was disabled, or the last sign-in was. */
+  since: z.string().nullable().optional(),
+  /** When a lock or an invitation ends. */
+  until: z.string().nullable().optional(),
+  is_expired: z.boolean().optional(),
+  /** Who disabled the account, and why; absent until the event is sealed. */
+  by: z.object({ kind: z.string(), id: z.string().nullable() }).optional(),
+  reason: z.string().optional(),
+  /** Consecutive wrong passwords. */
+  failures: z.int().optional(),
+  /** An incident closed the account. */
+  by_incident: z.boolean().optional(),
+  /** Recovery codes that are left. */
+  codes_left: z.int().optional(),
+  /** What the user signs in with instead: providers, `passkey`. */
+  methods: z.array(z.string()).optional(),
+  /** Roles without effect. */
+  roles: z.array(z.string()).optional(),
+  sessions: z.int().optional(),
+});
 export type SignInCause = z.output<typeof causeShape>;
 const explanationShape = causeShape
   .extend({
@@ -270,28 +266,26 @@ export const endUserSessionsEndpoint = defineSessionEndpoint({
   errors: [userUnknown],
 });
 
-const liveSessionShape = z
-  .object({
-    id: z.string(),
-    user_id: z.string(),
-    created_at: z.string(),
-    expires_at: z.string(),
-    ip_address: z.string().nullable(),
-    user_agent: z.string().nullable(),
-    /** The live token families of the session, one for each client that signed in with it. */
-    logins: z.array(
-      z.object({
-        family_id: z.string(),
-        client_id: z.string(),
-        scope: z.string(),
-        device: z.record(z.string(), z.unknown()),
-        created_at: z.string(),
-        refreshed_at: z.string(),
-        expires_at: z.string(),
-      }),
-    ),
-  })
-  .register(componentNames, { id: 'LiveSession' });
+const liveSessionShape = component('LiveSession', {
+  id: z.string(),
+  user_id: z.string(),
+  created_at: z.string(),
+  expires_at: z.string(),
+  ip_address: z.string().nullable(),
+  user_agent: z.string().nullable(),
+  /** The live token families of the session, one for each client that signed in with it. */
+  logins: z.array(
+    z.object({
+      family_id: z.string(),
+      client_id: z.string(),
+      scope: z.string(),
+      device: z.record(z.string(), z.unknown()),
+      created_at: z.string(),
+      refreshed_at: z.string(),
+      expires_at: z.string(),
+    }),
+  ),
+});
 export type LiveSessionView = z.output<typeof liveSessionShape>;
 
 const bySession = z.strictObject({ session_id: identifier });
@@ -308,17 +302,15 @@ export const listSessionsEndpoint = defineSessionEndpoint({
 
 /** Live token families that are counted; beyond it the answer says that there are more. */
 export const REACH_MAX = 10_000;
-const reachShape = z
-  .object({
-    /** Live token families: sign-ins at applications. */
-    logins: z.int(),
-    sessions: z.int(),
-    applications: z.int(),
-    users: z.int(),
-    /** There are more than were counted. */
-    is_more: z.boolean(),
-  })
-  .register(componentNames, { id: 'Reach' });
+const reachShape = component('Reach', {
+  /** Live token families: sign-ins at applications. */
+  logins: z.int(),
+  sessions: z.int(),
+  applications: z.int(),
+  users: z.int(),
+  /** There are more than were counted. */
+  is_more: z.boolean(),
+});
 export type ReachView = z.output<typeof reachShape>;
 
 export const readReachEndpoint = defineSessionEndpoint({

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { sessionShape, signInShape, userShape } from './sign-in-contract.ts';
 
 /** Shapes that Better Auth's own client expects; ours add members, and take none away. */
@@ -21,21 +21,19 @@ export const clientSignInShape = signInShape
   .extend({ token: z.string(), user: clientUserShape, session: clientSessionShape })
   .register(componentNames, { id: 'BetterAuthSignIn' });
 
-export const clientPasskeyShape = z
-  .object({
-    id: z.string(),
-    userId: z.string(),
-    name: z.string().nullable(),
-    publicKey: z.string(),
-    credentialID: z.string(),
-    counter: z.number(),
-    deviceType: z.string(),
-    backedUp: z.boolean(),
-    transports: z.string().nullable(),
-    aaguid: z.string().nullable(),
-    createdAt: z.string(),
-  })
-  .register(componentNames, { id: 'BetterAuthPasskey' });
+export const clientPasskeyShape = component('BetterAuthPasskey', {
+  id: z.string(),
+  userId: z.string(),
+  name: z.string().nullable(),
+  publicKey: z.string(),
+  credentialID: z.string(),
+  counter: z.number(),
+  deviceType: z.string(),
+  backedUp: z.boolean(),
+  transports: z.string().nullable(),
+  aaguid: z.string().nullable(),
+  createdAt: z.string(),
+});
 
 export const done = z.object({ status: z.literal(true) }).register(componentNames, { id: 'Done' });
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
 import { secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { clientLiveSessionShape, clientSignInShape, returnTo } from './client-shapes.ts';
@@ -42,14 +42,12 @@ export const signUpEmailEndpoint = defineEndpoint({
   errors: [...signUpEndpoint.errors, callbackRefused],
 });
 
-const twoFactorRedirect = z
-  .object({
-    twoFactorRedirect: z.literal(true),
-    twoFactorMethods: z.array(z.string()),
-    challenge: z.string(),
-    factors: z.array(z.string()),
-  })
-  .register(componentNames, { id: 'TwoFactorRedirect' });
+const twoFactorRedirect = component('TwoFactorRedirect', {
+  twoFactorRedirect: z.literal(true),
+  twoFactorMethods: z.array(z.string()),
+  challenge: z.string(),
+  factors: z.array(z.string()),
+});
 
 export type TwoFactorRedirect = z.output<typeof twoFactorRedirect>;
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { directoryStale, originRefused, secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import { currentPasswordWrong } from './account-errors.ts';
@@ -17,15 +17,13 @@ import { signInShape } from './sign-in-contract.ts';
 import { hashingBusy, loginLocked } from './sign-in-errors.ts';
 
 const defineEndpoint = endpointsOf(TAG);
-const factorsView = z
-  .object({
-    totp: z.boolean(),
-    passkeys: z.int(),
-    recovery_codes_left: z.int(),
-    /** One of the caller's roles takes effect only after a two-factor sign-in. */
-    required: z.boolean(),
-  })
-  .register(componentNames, { id: 'Factors' });
+const factorsView = component('Factors', {
+  totp: z.boolean(),
+  passkeys: z.int(),
+  recovery_codes_left: z.int(),
+  /** One of the caller's roles takes effect only after a two-factor sign-in. */
+  required: z.boolean(),
+});
 const recoveryCodes = z.array(z.string());
 
 export type FactorsView = z.output<typeof factorsView>;

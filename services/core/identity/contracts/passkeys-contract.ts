@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { directoryStale, originRefused, storeUnavailable } from '#services/platform/errors.ts';
 import { factorConflict, passkeyRefused, passkeyUnknown } from './factors-errors.ts';
@@ -29,15 +29,13 @@ export const attestation = credential(
       .optional(),
   }),
 );
-const passkeyView = z
-  .object({
-    id: z.string(),
-    name: z.string().nullable(),
-    device_bound: z.boolean(),
-    backed_up: z.boolean(),
-    created_at: z.iso.datetime(),
-  })
-  .register(componentNames, { id: 'Passkey' });
+const passkeyView = component('Passkey', {
+  id: z.string(),
+  name: z.string().nullable(),
+  device_bound: z.boolean(),
+  backed_up: z.boolean(),
+  created_at: z.iso.datetime(),
+});
 const passkeyOptions = z
   .object({ options: z.record(z.string(), z.unknown()), challenge: z.string() })
   .register(componentNames, { id: 'PasskeyOptions' });

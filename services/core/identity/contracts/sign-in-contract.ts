@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { tokenPair } from '#services/core/tokens/contract.ts';
 import { sessionEnded } from '#services/core/tokens/refresh/refresh-errors.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component, componentNames } from '#services/platform/define/component-names.ts';
 import { asciiDomain } from '#services/platform/define/email.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import {
@@ -28,30 +28,26 @@ export const passwordShape = z.string().max(4_096);
 export const NO_CONTROLS = /^[^\p{Cc}\p{Cs}]*$/u;
 export const nameShape = z.string().max(128).regex(NO_CONTROLS);
 
-export const userShape = z
-  .object({
-    id: z.string(),
-    email: z.string(),
-    emailVerified: z.boolean(),
-    name: z.string().nullable(),
-    image: z.string().nullable(),
-    createdAt: z.string(),
-    updatedAt: z.string(),
-  })
-  .register(componentNames, { id: 'User' });
+export const userShape = component('User', {
+  id: z.string(),
+  email: z.string(),
+  emailVerified: z.boolean(),
+  name: z.string().nullable(),
+  image: z.string().nullable(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
 
 /** Better Auth's session without its token, which only the cookie carries. */
-export const sessionShape = z
-  .object({
-    id: z.string(),
-    userId: z.string(),
-    expiresAt: z.string(),
-    createdAt: z.string(),
-    updatedAt: z.string(),
-    ipAddress: z.string().nullable(),
-    userAgent: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'Session' });
+export const sessionShape = component('Session', {
+  id: z.string(),
+  userId: z.string(),
+  expiresAt: z.string(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+  ipAddress: z.string().nullable(),
+  userAgent: z.string().nullable(),
+});
 
 export const signInShape = z
   .object({ user: userShape, session: sessionShape, tokens: tokenPair })

@@ -4,7 +4,7 @@ import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { byUser } from '#services/core/identity/contracts/admin-contract.ts';
 import { usersManage, usersRead } from '#services/core/identity/permissions.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { consentUnknown } from '../client-errors.ts';
 
@@ -12,22 +12,20 @@ const defineEndpoint = endpointsOf('Consents');
 const own = { accepts: ['bearer', 'session'], for: 'person', subject: 'own' } as const;
 const instant = z.iso.datetime();
 
-const consentShape = z
-  .object({
-    client_id: z.string(),
-    client_name: z.string(),
-    /** `registration` and `document` clients are unvetted. */
-    client_origin: z.enum(['admin', 'registration', 'document']),
-    /** All granted scopes, of every audience. */
-    scopes: z.array(z.string()),
-    /** Audiences of its tokens. */
-    audiences: z.array(z.string()),
-    /** When the user last granted a scope. */
-    granted_at: instant,
-    /** Number of its active token families. */
-    logins: z.int(),
-  })
-  .register(componentNames, { id: 'Consent' });
+const consentShape = component('Consent', {
+  client_id: z.string(),
+  client_name: z.string(),
+  /** `registration` and `document` clients are unvetted. */
+  client_origin: z.enum(['admin', 'registration', 'document']),
+  /** All granted scopes, of every audience. */
+  scopes: z.array(z.string()),
+  /** Audiences of its tokens. */
+  audiences: z.array(z.string()),
+  /** When the user last granted a scope. */
+  granted_at: instant,
+  /** Number of its active token families. */
+  logins: z.int(),
+});
 export type GrantedConsentView = z.output<typeof consentShape>;
 
 export const listGrantedConsentsEndpoint = defineEndpoint({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Severity } from '#services/core/security/incident-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { type SecurityFigures, securityFigures } from '../dashboard-shapes.ts';
 
 const SECURITY_REPORT_KINDS = ['weekly', 'demand'] as const;
@@ -10,22 +10,20 @@ export const REPORT_DAYS_MAX = 400;
 
 const instant = z.iso.datetime();
 
-export const securityReportView = z
-  .object({
-    report_id: z.string(),
-    /** `weekly`: of a week from Monday to Monday, UTC. */
-    kind: z.enum(SECURITY_REPORT_KINDS),
-    /** Whole hours: from the first (inclusive) to the last (exclusive). */
-    from: instant,
-    to: instant,
-    status: z.enum(SECURITY_REPORT_STATUSES),
-    requested_by: z.string(),
-    requested_at: instant,
-    ended_at: instant.nullable(),
-    /** Of the bytes of its JSON file; the audit log has it too. */
-    sha256: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'SecurityReport' });
+export const securityReportView = component('SecurityReport', {
+  report_id: z.string(),
+  /** `weekly`: of a week from Monday to Monday, UTC. */
+  kind: z.enum(SECURITY_REPORT_KINDS),
+  /** Whole hours: from the first (inclusive) to the last (exclusive). */
+  from: instant,
+  to: instant,
+  status: z.enum(SECURITY_REPORT_STATUSES),
+  requested_by: z.string(),
+  requested_at: instant,
+  ended_at: instant.nullable(),
+  /** Of the bytes of its JSON file; the audit log has it too. */
+  sha256: z.string().nullable(),
+});
 export type SecurityReportView = z.output<typeof securityReportView>;
 
 /** The file of a report: counts alone, and no id of a person. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bodyReason, manages, pageQuery, reads, reason, text } from '#services/core/access/admin-shapes.ts';
 import { SEVERITIES } from '#services/core/security/incident-shapes.ts';
 import { withOption } from '#services/platform/define/command-option.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { ALERT_SOURCES, ALERT_STATES, DELIVERY_STATES, TARGET_KINDS, TARGET_SOURCES } from './alert-shapes.ts';
 import {
@@ -19,22 +19,20 @@ import { alertsManage, alertsRead, alertsReceive } from './permissions.ts';
 const defineEndpoint = endpointsOf('Alerts');
 const instant = z.iso.datetime();
 
-export const alertTargetView = z
-  .object({
-    target_id: z.uuid(),
-    name: z.string(),
-    kind: z.enum(TARGET_KINDS),
-    /** What may be shown of the address: never the URL of a Slack webhook, which is a secret. */
-    destination: z.string(),
-    sources: z.array(z.enum(TARGET_SOURCES)),
-    min_severity: z.enum(SEVERITIES),
-    /** Whether it failed repeatedly, so that it gets one message a minute until it accepts one. */
-    is_down: z.boolean(),
-    /** Notices that are not in a message yet, and messages that are not accepted. */
-    waiting: z.int(),
-    created_at: instant,
-  })
-  .register(componentNames, { id: 'AlertTarget' });
+export const alertTargetView = component('AlertTarget', {
+  target_id: z.uuid(),
+  name: z.string(),
+  kind: z.enum(TARGET_KINDS),
+  /** What may be shown of the address: never the URL of a Slack webhook, which is a secret. */
+  destination: z.string(),
+  sources: z.array(z.enum(TARGET_SOURCES)),
+  min_severity: z.enum(SEVERITIES),
+  /** Whether it failed repeatedly, so that it gets one message a minute until it accepts one. */
+  is_down: z.boolean(),
+  /** Notices that are not in a message yet, and messages that are not accepted. */
+  waiting: z.int(),
+  created_at: instant,
+});
 export type AlertTargetView = z.output<typeof alertTargetView>;
 
 /** What a request may set, with the options of commands. */
@@ -114,25 +112,23 @@ export const removeAlertTargetEndpoint = defineEndpoint({
   errors: [alertTargetUnknown],
 });
 
-export const alertDeliveryView = z
-  .object({
-    /** Also the idempotency key of every attempt. */
-    delivery_id: z.uuid(),
-    kind: z.enum(['alerts', 'test']),
-    /** Source and name of the alerts that it groups; `*` for those of several groups. */
-    group: z.string(),
-    firing: z.int(),
-    resolved: z.int(),
-    status: z.enum(DELIVERY_STATES),
-    attempts: z.int(),
-    /** Code of the last failure. */
-    failure: z.string().nullable(),
-    /** The same in words. */
-    explanation: z.string().nullable(),
-    created_at: instant,
-    sent_at: instant.nullable(),
-  })
-  .register(componentNames, { id: 'AlertDelivery' });
+export const alertDeliveryView = component('AlertDelivery', {
+  /** Also the idempotency key of every attempt. */
+  delivery_id: z.uuid(),
+  kind: z.enum(['alerts', 'test']),
+  /** Source and name of the alerts that it groups; `*` for those of several groups. */
+  group: z.string(),
+  firing: z.int(),
+  resolved: z.int(),
+  status: z.enum(DELIVERY_STATES),
+  attempts: z.int(),
+  /** Code of the last failure. */
+  failure: z.string().nullable(),
+  /** The same in words. */
+  explanation: z.string().nullable(),
+  created_at: instant,
+  sent_at: instant.nullable(),
+});
 export type AlertDeliveryView = z.output<typeof alertDeliveryView>;
 
 export const testAlertTargetEndpoint = defineEndpoint({
@@ -156,25 +152,23 @@ export const listAlertDeliveriesEndpoint = defineEndpoint({
   errors: [alertTargetUnknown],
 });
 
-export const alertView = z
-  .object({
-    alert_id: z.uuid(),
-    source: z.enum(ALERT_SOURCES),
-    /** Of a detection, a control, or a rule of the monitoring system. */
-    name: z.string(),
-    severity: z.enum(SEVERITIES),
-    summary: z.string(),
-    /** What silences match. */
-    labels: z.record(z.string(), z.string()),
-    state: z.enum(ALERT_STATES),
-    /** Reports of the cause while it lasted. */
-    count: z.int(),
-    raised_at: instant,
-    acknowledged_at: instant.nullable(),
-    acknowledged_by: z.string().nullable(),
-    resolved_at: instant.nullable(),
-  })
-  .register(componentNames, { id: 'Alert' });
+export const alertView = component('Alert', {
+  alert_id: z.uuid(),
+  source: z.enum(ALERT_SOURCES),
+  /** Of a detection, a control, or a rule of the monitoring system. */
+  name: z.string(),
+  severity: z.enum(SEVERITIES),
+  summary: z.string(),
+  /** What silences match. */
+  labels: z.record(z.string(), z.string()),
+  state: z.enum(ALERT_STATES),
+  /** Reports of the cause while it lasted. */
+  count: z.int(),
+  raised_at: instant,
+  acknowledged_at: instant.nullable(),
+  acknowledged_by: z.string().nullable(),
+  resolved_at: instant.nullable(),
+});
 export type AlertView = z.output<typeof alertView>;
 
 export const listAlertsEndpoint = defineEndpoint({
@@ -212,18 +206,16 @@ export const resolveAlertEndpoint = defineEndpoint({
 /** `label=value`, as `source=incident` or `name=token_replay`. */
 const matcher = z.string().regex(/^[A-Za-z_]\w{0,63}=[^\p{Cc}\p{Cs}]{1,256}$/u);
 
-export const silenceView = z
-  .object({
-    silence_id: z.uuid(),
-    matchers: z.array(z.string()),
-    until: instant,
-    reason: z.string(),
-    created_by: z.string(),
-    created_at: instant,
-    /** Whether it is in force. */
-    is_active: z.boolean(),
-  })
-  .register(componentNames, { id: 'AlertSilence' });
+export const silenceView = component('AlertSilence', {
+  silence_id: z.uuid(),
+  matchers: z.array(z.string()),
+  until: instant,
+  reason: z.string(),
+  created_by: z.string(),
+  created_at: instant,
+  /** Whether it is in force. */
+  is_active: z.boolean(),
+});
 export type SilenceView = z.output<typeof silenceView>;
 
 export const createSilenceEndpoint = defineEndpoint({

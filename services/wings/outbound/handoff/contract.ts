@@ -1,25 +1,23 @@
 import { z } from 'zod';
 import { bodyReason, manages, reads } from '#services/core/access/admin-shapes.ts';
 import { queuesManage } from '#services/core/shared/permissions.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { handoffUnknown } from './errors.ts';
 
 const defineEndpoint = endpointsOf('Hand-off');
 
-export const deadLetterView = z
-  .object({
-    delivery_id: z.uuid(),
-    /** Name of the endpoint in HANDOFF_ENDPOINTS. */
-    endpoint: z.string(),
-    /** Of the event in the sealed log. */
-    seq: z.int(),
-    attempts: z.int(),
-    /** Code of the last failure: `http_` and a status, or an error of the network. */
-    failure: z.string(),
-    failed_at: z.iso.datetime(),
-  })
-  .register(componentNames, { id: 'DeadLetter' });
+export const deadLetterView = component('DeadLetter', {
+  delivery_id: z.uuid(),
+  /** Name of the endpoint in HANDOFF_ENDPOINTS. */
+  endpoint: z.string(),
+  /** Of the event in the sealed log. */
+  seq: z.int(),
+  attempts: z.int(),
+  /** Code of the last failure: `http_` and a status, or an error of the network. */
+  failure: z.string(),
+  failed_at: z.iso.datetime(),
+});
 export type DeadLetterView = z.output<typeof deadLetterView>;
 
 export const listHandoffDeadLettersEndpoint = defineEndpoint({

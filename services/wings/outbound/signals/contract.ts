@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bodyReason, manages, pageQuery, reads, reason } from '#services/core/access/admin-shapes.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import {
@@ -19,21 +19,19 @@ const defineEndpoint = endpointsOf('Shared signals');
 const instant = z.iso.datetime();
 const url = z.string().min(1).max(512);
 
-export const transmitterView = z
-  .object({
-    transmitter_id: z.uuid(),
-    issuer: z.string(),
-    jwks_uri: z.string(),
-    audience: z.string(),
-    provider: z.string().nullable(),
-    match_email: z.boolean(),
-    own_ids: z.boolean(),
-    created_at: instant,
-    /** Signals of the last 90 days, and when the last one arrived. */
-    received: z.int(),
-    last_received_at: instant.nullable(),
-  })
-  .register(componentNames, { id: 'SignalTransmitter' });
+export const transmitterView = component('SignalTransmitter', {
+  transmitter_id: z.uuid(),
+  issuer: z.string(),
+  jwks_uri: z.string(),
+  audience: z.string(),
+  provider: z.string().nullable(),
+  match_email: z.boolean(),
+  own_ids: z.boolean(),
+  created_at: instant,
+  /** Signals of the last 90 days, and when the last one arrived. */
+  received: z.int(),
+  last_received_at: instant.nullable(),
+});
 export type TransmitterView = z.output<typeof transmitterView>;
 
 const newTransmitter = z.strictObject({
@@ -89,15 +87,13 @@ export const removeTransmitterEndpoint = defineEndpoint({
   errors: [transmitterUnknown],
 });
 
-export const receivedSignalView = z
-  .object({
-    signal_id: z.uuid(),
-    transmitter_id: z.uuid(),
-    event: z.string(),
-    outcome: z.enum(SIGNAL_OUTCOMES),
-    received_at: instant,
-  })
-  .register(componentNames, { id: 'ReceivedSignal' });
+export const receivedSignalView = component('ReceivedSignal', {
+  signal_id: z.uuid(),
+  transmitter_id: z.uuid(),
+  event: z.string(),
+  outcome: z.enum(SIGNAL_OUTCOMES),
+  received_at: instant,
+});
 export type ReceivedSignalView = z.output<typeof receivedSignalView>;
 
 export const listReceivedSignalsEndpoint = defineEndpoint({
@@ -109,30 +105,28 @@ export const listReceivedSignalsEndpoint = defineEndpoint({
   responses: { 200: z.object({ signals: z.array(receivedSignalView), next: z.string().nullable() }) },
 });
 
-export const streamOverview = z
-  .object({
-    stream_id: z.uuid(),
-    /** Who created it, as `client:` and the id. */
-    owner: z.string(),
-    /** URN of RFC 8935 (push) or RFC 8936 (poll). */
-    method: z.string(),
-    /** Of push, without its query. */
-    endpoint_url: z.string().nullable(),
-    events: z.array(z.string()),
-    description: z.string().nullable(),
-    status: z.enum(STREAM_STATES),
-    status_reason: z.string().nullable(),
-    created_at: instant,
-    /** Users whose events it does not get; it gets those of all others. */
-    excluded_users: z.int(),
-    /** Events planned for it that it has not accepted yet: of a user whose event failed, that one alone. */
-    waiting: z.int(),
-    /** Events that it did not accept in two weeks of attempts, or refused. */
-    given_up: z.int(),
-    /** The last event of the sealed log that was looked at for it; null before the first. */
-    reached_seq: z.int().nullable(),
-  })
-  .register(componentNames, { id: 'SignalStreamOverview' });
+export const streamOverview = component('SignalStreamOverview', {
+  stream_id: z.uuid(),
+  /** Who created it, as `client:` and the id. */
+  owner: z.string(),
+  /** URN of RFC 8935 (push) or RFC 8936 (poll). */
+  method: z.string(),
+  /** Of push, without its query. */
+  endpoint_url: z.string().nullable(),
+  events: z.array(z.string()),
+  description: z.string().nullable(),
+  status: z.enum(STREAM_STATES),
+  status_reason: z.string().nullable(),
+  created_at: instant,
+  /** Users whose events it does not get; it gets those of all others. */
+  excluded_users: z.int(),
+  /** Events planned for it that it has not accepted yet: of a user whose event failed, that one alone. */
+  waiting: z.int(),
+  /** Events that it did not accept in two weeks of attempts, or refused. */
+  given_up: z.int(),
+  /** The last event of the sealed log that was looked at for it; null before the first. */
+  reached_seq: z.int().nullable(),
+});
 export type StreamOverview = z.output<typeof streamOverview>;
 const ofStream = z.strictObject({ stream_id: z.uuid() });
 

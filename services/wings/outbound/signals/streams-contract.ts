@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { text } from '#services/core/access/admin-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import type { Permission } from '#services/platform/define/permissions.ts';
 import { ownCredentialRequired, storeUnavailable } from '#services/platform/errors.ts';
@@ -60,21 +60,19 @@ const delivery = z.strictObject({
   authorization_header: text(1_024).optional(),
 });
 
-const streamView = z
-  .object({
-    stream_id: streamId,
-    iss: z.string(),
-    aud: z.string(),
-    events_supported: z.array(z.string()),
-    events_requested: z.array(z.string()),
-    events_delivered: z.array(z.string()),
-    delivery: z.object({ method: z.string(), endpoint_url: z.string() }),
-    description: z.string().optional(),
-    /** Seconds. */
-    min_verification_interval: z.int(),
-    inactivity_timeout: z.int(),
-  })
-  .register(componentNames, { id: 'SignalStream' });
+const streamView = component('SignalStream', {
+  stream_id: streamId,
+  iss: z.string(),
+  aud: z.string(),
+  events_supported: z.array(z.string()),
+  events_requested: z.array(z.string()),
+  events_delivered: z.array(z.string()),
+  delivery: z.object({ method: z.string(), endpoint_url: z.string() }),
+  description: z.string().optional(),
+  /** Seconds. */
+  min_verification_interval: z.int(),
+  inactivity_timeout: z.int(),
+});
 export type StreamView = z.output<typeof streamView>;
 
 const settings = {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bodyReason, manages, pageQuery, reads, reason, roleName, text } from '#services/core/access/admin-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiBreakGlass, phiManage, phiRead, phiWrite } from '../permissions.ts';
@@ -21,69 +21,59 @@ const defineEndpoint = endpointsOf('Privacy', { limit: 'admin' });
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
-const fieldPolicyView = z
-  .object({
-    role: z.string(),
-    purpose: phiPurpose,
-    fields: z.array(z.string()),
-    changed_at: instant,
-  })
-  .register(componentNames, { id: 'FieldPolicy' });
+const fieldPolicyView = component('FieldPolicy', {
+  role: z.string(),
+  purpose: phiPurpose,
+  fields: z.array(z.string()),
+  changed_at: instant,
+});
 export type FieldPolicyView = z.output<typeof fieldPolicyView>;
 
-const restrictionView = z
-  .object({
-    restriction_id: z.string(),
-    subject_id: z.string(),
-    purposes: z.array(phiPurpose),
-    created_at: instant,
-    ended_at: instant.nullable(),
-  })
-  .register(componentNames, { id: 'Restriction' });
+const restrictionView = component('Restriction', {
+  restriction_id: z.string(),
+  subject_id: z.string(),
+  purposes: z.array(phiPurpose),
+  created_at: instant,
+  ended_at: instant.nullable(),
+});
 export type RestrictionView = z.output<typeof restrictionView>;
 
-const breakGlassView = z
-  .object({
-    break_glass_id: z.string(),
-    user_id: z.string(),
-    subject_id: z.string(),
-    opened_at: instant,
-    expires_at: instant,
-    outcome: z.enum(['justified', 'unjustified']).nullable(),
-    reviewed_at: instant.nullable(),
-    reviewed_by: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'BreakGlass' });
+const breakGlassView = component('BreakGlass', {
+  break_glass_id: z.string(),
+  user_id: z.string(),
+  subject_id: z.string(),
+  opened_at: instant,
+  expires_at: instant,
+  outcome: z.enum(['justified', 'unjustified']).nullable(),
+  reviewed_at: instant.nullable(),
+  reviewed_by: z.string().nullable(),
+});
 export type BreakGlassView = z.output<typeof breakGlassView>;
 
-const disclosureView = z
-  .object({
-    disclosure_id: z.string(),
-    purpose: phiPurpose,
-    disclosed_at: instant,
-    /** Null once the person's keys were destroyed. */
-    recipient: z.string().nullable(),
-    description: z.string().nullable(),
-  })
-  .register(componentNames, { id: 'Disclosure' });
+const disclosureView = component('Disclosure', {
+  disclosure_id: z.string(),
+  purpose: phiPurpose,
+  disclosed_at: instant,
+  /** Null once the person's keys were destroyed. */
+  recipient: z.string().nullable(),
+  description: z.string().nullable(),
+});
 export type DisclosureView = z.output<typeof disclosureView>;
 
-const privacyRequestView = z
-  .object({
-    request_id: z.string(),
-    kind: z.enum(['export', 'deletion']),
-    subject_id: z.string(),
-    state: z.enum(['queued', 'done']),
-    created_at: instant,
-    /** Thirty days after the request (45 CFR 164.524(b)(2)). */
-    due_at: instant,
-    finished_at: instant.nullable(),
-    /** The event of the completion; `seq` once it is sealed: GET /v1/audit/events/{seq}/proof proves it. */
-    receipt: z.object({ event_id: z.string(), seq: z.int().nullable() }).nullable(),
-    /** Counts of what was exported or destroyed. */
-    summary: z.record(z.string(), z.int()).nullable(),
-  })
-  .register(componentNames, { id: 'PrivacyRequest' });
+const privacyRequestView = component('PrivacyRequest', {
+  request_id: z.string(),
+  kind: z.enum(['export', 'deletion']),
+  subject_id: z.string(),
+  state: z.enum(['queued', 'done']),
+  created_at: instant,
+  /** Thirty days after the request (45 CFR 164.524(b)(2)). */
+  due_at: instant,
+  finished_at: instant.nullable(),
+  /** The event of the completion; `seq` once it is sealed: GET /v1/audit/events/{seq}/proof proves it. */
+  receipt: z.object({ event_id: z.string(), seq: z.int().nullable() }).nullable(),
+  /** Counts of what was exported or destroyed. */
+  summary: z.record(z.string(), z.int()).nullable(),
+});
 export type PrivacyRequestView = z.output<typeof privacyRequestView>;
 
 export const validateDataAccessEndpoint = defineEndpoint({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { reads, reason } from '#services/core/access/admin-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { phiWrite } from '../permissions.ts';
 import { phiPurpose, subjectId } from '../phi-shapes.ts';
@@ -10,16 +10,14 @@ const instant = z.iso.datetime();
 const params = z.strictObject({ subject_id: subjectId });
 const terms = z.string().regex(/^[\w.-]{1,64}$/);
 
-export const consentView = z
-  .object({
-    consent_id: z.string(),
-    purpose: phiPurpose,
-    version: z.int(),
-    granted: z.boolean(),
-    terms: z.string(),
-    recorded_at: instant,
-  })
-  .register(componentNames, { id: 'UserConsent' });
+export const consentView = component('UserConsent', {
+  consent_id: z.string(),
+  purpose: phiPurpose,
+  version: z.int(),
+  granted: z.boolean(),
+  terms: z.string(),
+  recorded_at: instant,
+});
 
 export const recordConsentEndpoint = defineEndpoint({
   method: 'POST',

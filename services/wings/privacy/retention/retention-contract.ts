@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { bodyReason, manages, reads, reason } from '#services/core/access/admin-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { phiSubjectUnknown } from '../errors.ts';
 import { phiManage } from '../permissions.ts';
@@ -12,37 +12,31 @@ const defineEndpoint = endpointsOf('Privacy', { limit: 'admin' });
 const instant = z.iso.datetime();
 const ofSubject = z.strictObject({ subject_id: subjectId });
 
-export const retentionPolicyView = z
-  .object({
-    kind: z.enum(RETENTION_KINDS),
-    /** Null: kept for good. */
-    keep_days: z.int().nullable(),
-    /** Null: no floor. */
-    least_days: z.int().nullable(),
-    changed_at: instant,
-  })
-  .register(componentNames, { id: 'RetentionPolicy' });
+export const retentionPolicyView = component('RetentionPolicy', {
+  kind: z.enum(RETENTION_KINDS),
+  /** Null: kept for good. */
+  keep_days: z.int().nullable(),
+  /** Null: no floor. */
+  least_days: z.int().nullable(),
+  changed_at: instant,
+});
 
-const retentionRunView = z
-  .object({
-    run_id: z.string(),
-    dry_run: z.boolean(),
-    state: z.enum(['queued', 'done']),
-    created_at: instant,
-    finished_at: instant.nullable(),
-    counts: z.record(z.string(), z.int()).nullable(),
-  })
-  .register(componentNames, { id: 'RetentionRun' });
+const retentionRunView = component('RetentionRun', {
+  run_id: z.string(),
+  dry_run: z.boolean(),
+  state: z.enum(['queued', 'done']),
+  created_at: instant,
+  finished_at: instant.nullable(),
+  counts: z.record(z.string(), z.int()).nullable(),
+});
 export type RetentionRunView = z.output<typeof retentionRunView>;
 
-const legalHoldView = z
-  .object({
-    hold_id: z.string(),
-    subject_id: z.string(),
-    created_at: instant,
-    ended_at: instant.nullable(),
-  })
-  .register(componentNames, { id: 'LegalHold' });
+const legalHoldView = component('LegalHold', {
+  hold_id: z.string(),
+  subject_id: z.string(),
+  created_at: instant,
+  ended_at: instant.nullable(),
+});
 export type LegalHoldView = z.output<typeof legalHoldView>;
 
 export const readRetentionEndpoint = defineEndpoint({

@@ -1,26 +1,24 @@
 import { z } from 'zod';
 import { manages, reads, reason } from '#services/core/access/admin-shapes.ts';
-import { componentNames } from '#services/platform/define/component-names.ts';
+import { component } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { siemPositionAhead, siemTargetUnknown } from '../errors.ts';
 import { siemManage } from '../permissions.ts';
 
 const defineEndpoint = endpointsOf('Hand-off');
 
-const siemTargetView = z
-  .object({
-    /** In SIEM_TARGETS. */
-    siem_target: z.string(),
-    /** The last event that it has, by its number in the sealed log; -1 before the first. */
-    reached_seq: z.int(),
-    /** Sealed events that it does not have yet. */
-    behind: z.int(),
-    /** Code of the failure that lasts; null while it accepts events. */
-    failure: z.string().nullable(),
-    failing_since: z.iso.datetime().nullable(),
-    accepted_at: z.iso.datetime().nullable(),
-  })
-  .register(componentNames, { id: 'SiemTarget' });
+const siemTargetView = component('SiemTarget', {
+  /** In SIEM_TARGETS. */
+  siem_target: z.string(),
+  /** The last event that it has, by its number in the sealed log; -1 before the first. */
+  reached_seq: z.int(),
+  /** Sealed events that it does not have yet. */
+  behind: z.int(),
+  /** Code of the failure that lasts; null while it accepts events. */
+  failure: z.string().nullable(),
+  failing_since: z.iso.datetime().nullable(),
+  accepted_at: z.iso.datetime().nullable(),
+});
 export type SiemTargetView = z.output<typeof siemTargetView>;
 
 export const listSiemTargetsEndpoint = defineEndpoint({
