@@ -4,7 +4,6 @@ import { defineError } from './define/error.ts';
 
 export const requestInvalid = defineError({
   code: 'request_invalid',
-  status: 400,
   oauthError: 'invalid_request',
   title: 'Request does not match its schema',
   cause: 'A member is missing, unknown, too long or of the wrong type.',
@@ -13,7 +12,6 @@ export const requestInvalid = defineError({
 
 export const bodyMalformed = defineError({
   code: 'body_malformed',
-  status: 400,
   oauthError: 'invalid_request',
   title: 'Request body unreadable',
   cause: 'The body is not valid JSON or form data, or carries a forbidden key such as __proto__.',
@@ -31,7 +29,6 @@ export const bodyTooLarge = defineError({
 
 export const requestUnreadable = defineError({
   code: 'request_unreadable',
-  status: 400,
   title: 'Invalid HTTP request',
   cause: 'The request line, headers or body framing violate RFC 9112 or contradict each other.',
   fix: 'Check the client and any proxy in between; the connection was closed.',
@@ -291,7 +288,6 @@ export const wrongHost = defineError({
 /** A cursor of another list, or a changed one. */
 export const cursorInvalid = defineError({
   code: 'cursor_invalid',
-  status: 400,
   title: 'Invalid cursor',
   cause: 'The cursor was changed, or belongs to another list or filter.',
   fix: 'Send `next` of the previous page unchanged, or start again without a cursor.',

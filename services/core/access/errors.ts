@@ -36,7 +36,6 @@ export const clientWithoutSecret = defineError({
 /** `detail` names the settings. */
 export const clientSettingsConflict = defineError({
   code: 'client_settings_conflict',
-  status: 400,
   title: 'Settings of the client contradict each other',
   cause: 'The request gives the client a setting that its other settings forbid.',
   fix: 'Change the setting that `detail` names, or change both in one request.',
@@ -44,7 +43,6 @@ export const clientSettingsConflict = defineError({
 
 export const clientKeysInvalid = defineError({
   code: 'client_keys_invalid',
-  status: 400,
   title: 'Keys of the client not acceptable',
   cause:
     'A client that authenticates with private_key_jwt needs either `jwks`, with a public P-256, Ed25519 or RSA key of 2,048 to 4,096 bits, or `jwks_uri`, an https URL. With self_signed_tls_client_auth the set has its certificates in `x5c`. With tls_client_auth it needs one name of its certificate. Other clients have none of these.',
@@ -53,7 +51,6 @@ export const clientKeysInvalid = defineError({
 
 export const clientLogoRefused = defineError({
   code: 'client_logo_refused',
-  status: 400,
   title: 'Logo of the client not acceptable',
   cause:
     'A logo is a PNG of at most 24 KB and 512 × 512 pixels, without anything after the image, as a data URL (`data:image/png;base64,…`). Only a client that an administrator has registered may have one.',
@@ -81,7 +78,6 @@ export const clientKeysUnavailable = defineError({
 
 export const redirectUriRefused = defineError({
   code: 'redirect_uri_refused',
-  status: 400,
   title: 'Redirect URI not allowed',
   cause:
     'The URI is not absolute, has a fragment, wildcard or user part, or uses a scheme other than https, http on a loopback address, or a private-use scheme with a dot (RFC 8252 §7, RFC 9700 §2.1).',
@@ -139,7 +135,6 @@ export const applicationUnknown = defineError({
 /** `problems` has one entry for each wrong part of the declaration, at most 20. */
 export const declarationInvalid = defineError({
   code: 'declaration_invalid',
-  status: 400,
   title: 'Declaration of the application not acceptable',
   cause:
     'A name is malformed, duplicate or reserved, an audience or permission belongs to the installation or to another application, or there are too many entries.',
@@ -157,7 +152,6 @@ export const applicationRoleHeld = defineError({
 
 export const permissionUnknown = defineError({
   code: 'permission_unknown',
-  status: 400,
   title: 'Permission not found',
   cause: 'The installation defines no permission with this name. Permissions of an application go into its own roles.',
   fix: 'For a permission of your application, declare it with its roles: `npx sallyport apply <file>` or POST /v1/admin/applications. For one of the installation, use a name of the role `admin` in GET /v1/admin/roles, which has all of them.',

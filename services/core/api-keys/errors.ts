@@ -28,7 +28,6 @@ export const apiKeyTooMany = defineError({
 
 export const apiKeyPublicKeyInvalid = defineError({
   code: 'api_key_public_key_invalid',
-  status: 400,
   title: 'Public key not supported',
   cause: '`public_key` is not a P-256 or Ed25519 public key as a JWK.',
   fix: 'Send only kty, crv, x (and y for P-256) of the public key.',

@@ -13,7 +13,6 @@ export const notReady = defineError({
 /** A refusal by Bull Board; the response also carries its `error`, for its page. */
 export const queueChangeRefused = defineError({
   code: 'queue_change_refused',
-  status: 400,
   title: 'Queue change refused',
   cause: 'The job is not in a state that allows this change, or the request does not match it.',
   fix: 'Reload the job and check its state; `error` says what is wrong.',

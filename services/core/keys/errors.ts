@@ -22,7 +22,6 @@ export const clockWrong = defineError({
 
 export const signingAlgorithmRefused = defineError({
   code: 'signing_algorithm_refused',
-  status: 400,
   title: 'Tokens are not signed with this algorithm here',
   cause:
     'The algorithm is neither JWT_ALGORITHM nor one of JWT_ADDITIONAL_ALGORITHMS, or its first key is still in its hold period; `detail` names the algorithms that can be used.',

@@ -30,7 +30,6 @@ export const registrationFull = defineError({
 /** `detail` names the member and the reason. */
 export const clientMetadataInvalid = defineError({
   code: 'client_metadata_invalid',
-  status: 400,
   oauthError: 'invalid_client_metadata',
   title: 'Client metadata invalid',
   cause: 'A member is malformed, unsupported, or contradicts another one (RFC 7591 §2).',
@@ -39,7 +38,6 @@ export const clientMetadataInvalid = defineError({
 
 export const clientRedirectUriInvalid = defineError({
   code: 'client_redirect_uri_invalid',
-  status: 400,
   oauthError: 'invalid_redirect_uri',
   title: 'Redirect URI not allowed',
   cause:

@@ -3,7 +3,6 @@ import { defineError } from '#services/platform/define/error.ts';
 /** The same error for every reason, so that an attacker with a stolen code learns nothing. */
 export const authorizationCodeInvalid = defineError({
   code: 'authorization_code_invalid',
-  status: 400,
   oauthError: 'invalid_grant',
   title: 'Authorization code invalid, expired or used',
   cause:
@@ -24,7 +23,6 @@ export const openRequestsFull = defineError({
 
 export const resourceNotGranted = defineError({
   code: 'resource_not_granted',
-  status: 400,
   oauthError: 'invalid_target',
   title: 'Resource not granted',
   cause: 'The token request names a resource that the authorization request did not include (RFC 8707 §2.2).',
@@ -41,7 +39,6 @@ export const openIdScopeMissing = defineError({
 
 export const deviceGrantPending = defineError({
   code: 'device_grant_pending',
-  status: 400,
   oauthError: 'authorization_pending',
   title: 'Authorization pending',
   cause: 'The user has not yet entered the code of this device, or not yet decided.',
@@ -51,7 +48,6 @@ export const deviceGrantPending = defineError({
 
 export const devicePollsTooFast = defineError({
   code: 'device_polls_too_fast',
-  status: 400,
   oauthError: 'slow_down',
   title: 'Device polls too often',
   cause: 'The device polled within its interval, which is now five seconds longer (RFC 8628 §3.5).',
@@ -61,7 +57,6 @@ export const devicePollsTooFast = defineError({
 
 export const deviceGrantDenied = defineError({
   code: 'device_grant_denied',
-  status: 400,
   oauthError: 'access_denied',
   title: 'Request denied by the user',
   cause: 'The user denied the code of this device in the browser.',
@@ -70,7 +65,6 @@ export const deviceGrantDenied = defineError({
 
 export const deviceCodeExpired = defineError({
   code: 'device_code_expired',
-  status: 400,
   oauthError: 'expired_token',
   title: 'Device code expired',
   cause:
@@ -80,7 +74,6 @@ export const deviceCodeExpired = defineError({
 
 export const deviceCodeInvalid = defineError({
   code: 'device_code_invalid',
-  status: 400,
   oauthError: 'invalid_grant',
   title: 'Device code invalid or used',
   cause: 'The code is unknown, already used, or issued to another client.',
@@ -89,7 +82,6 @@ export const deviceCodeInvalid = defineError({
 
 export const subjectTokenInvalid = defineError({
   code: 'subject_token_invalid',
-  status: 400,
   oauthError: 'invalid_request',
   title: 'Subject token not accepted',
   cause:
@@ -99,7 +91,6 @@ export const subjectTokenInvalid = defineError({
 
 export const responseTypeUnsupported = defineError({
   code: 'response_type_unsupported',
-  status: 400,
   oauthError: 'unsupported_response_type',
   title: 'Response type not supported',
   cause: 'The only supported response type is code (RFC 9700 §2.1.2).',
@@ -108,7 +99,6 @@ export const responseTypeUnsupported = defineError({
 
 export const certificateUnreadable = defineError({
   code: 'client_certificate_unreadable',
-  status: 400,
   oauthError: 'invalid_request',
   title: 'Client certificate unreadable',
   cause:
@@ -118,7 +108,6 @@ export const certificateUnreadable = defineError({
 
 export const requestObjectUnsupported = defineError({
   code: 'request_object_unsupported',
-  status: 400,
   oauthError: 'request_not_supported',
   title: 'Request objects are not supported',
   cause: 'The authorization request has its parameters in a `request` object (RFC 9101).',

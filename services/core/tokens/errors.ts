@@ -44,7 +44,6 @@ export const replayStoreUnavailable = defineError({
 
 export const scopeInvalid = defineError({
   code: 'scope_invalid',
-  status: 400,
   oauthError: 'invalid_scope',
   title: 'Scope not allowed for this client',
   cause: 'A requested scope is not registered for the client.',
@@ -53,7 +52,6 @@ export const scopeInvalid = defineError({
 
 export const targetInvalid = defineError({
   code: 'target_invalid',
-  status: 400,
   oauthError: 'invalid_target',
   title: 'Resource not allowed for this client',
   cause:
@@ -63,7 +61,6 @@ export const targetInvalid = defineError({
 
 export const grantTypeUnsupported = defineError({
   code: 'grant_type_unsupported',
-  status: 400,
   oauthError: 'unsupported_grant_type',
   title: 'Grant type not supported',
   cause:
@@ -73,7 +70,6 @@ export const grantTypeUnsupported = defineError({
 
 export const grantNotAllowed = defineError({
   code: 'grant_not_allowed',
-  status: 400,
   oauthError: 'unauthorized_client',
   title: 'Grant type not allowed for this client',
   cause: 'The grant type is not registered for the client.',
@@ -82,7 +78,6 @@ export const grantNotAllowed = defineError({
 
 export const tokenOfAnotherClient = defineError({
   code: 'token_of_another_client',
-  status: 400,
   oauthError: 'invalid_grant',
   title: 'Token issued to another client',
   cause: 'A client can revoke only its own tokens (RFC 7009 §2.1).',

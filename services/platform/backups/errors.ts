@@ -2,7 +2,6 @@ import { defineError } from '../define/error.ts';
 
 export const backupPlaceInvalid = defineError({
   code: 'backup_place_invalid',
-  status: 400,
   title: 'Place of the backup not usable',
   cause: 'A backup is kept in a file, or as an object s3://bucket/key with BACKUP_S3_ACCESS_KEY_ID and its secret set.',
   fix: 'Name a file or s3://bucket/key, and set BACKUP_S3_ACCESS_KEY_ID and BACKUP_S3_SECRET_ACCESS_KEY.',

@@ -25,6 +25,7 @@ type OAuthErrorCode =
 export type ErrorDefinition = {
   /** Stable, snake_case, never reused for another meaning. */
   readonly code: string;
+  /** 400 by default: the request is wrong in itself. */
   readonly status: number;
   /** Status at the OAuth endpoints, if it differs (RFC 6749 uses 400 for most errors). */
   readonly oauthStatus?: number;
@@ -73,8 +74,10 @@ export type ErrorFactory = ((options?: AppErrorOptions) => AppError) & { readonl
  * Declares an error as a value: `throw refreshTokenReused()`.
  * @example export const keyUnknown = defineError({ code: 'key_unknown', status: 404, … })
  */
-export function defineError(declared: Omit<ErrorDefinition, 'retryable'> & Partial<ErrorDefinition>): ErrorFactory {
-  const definition = { retryable: declared.status === 429 || declared.status === 503, ...declared };
+export function defineError(
+  declared: Omit<ErrorDefinition, 'status' | 'retryable'> & Partial<ErrorDefinition>,
+): ErrorFactory {
+  const definition = { status: 400, retryable: declared.status === 429 || declared.status === 503, ...declared };
   const factory = (options?: AppErrorOptions): AppError => new AppError(definition, options);
   return Object.assign(factory, { definition });
 }

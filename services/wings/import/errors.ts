@@ -27,7 +27,6 @@ export const importSourceChanged = defineError({
 /** `detail` names the role. */
 export const importRoleUnknown = defineError({
   code: 'import_role_unknown',
-  status: 400,
   title: 'The mapping names a role that does not exist',
   cause: 'Roles are granted only if the mapping names them and they exist here.',
   fix: 'Create the role with sallyport roles create, or map it to null to leave it out.',
@@ -36,7 +35,6 @@ export const importRoleUnknown = defineError({
 /** `detail` names the kinds. */
 export const importKindUnknown = defineError({
   code: 'import_kind_unknown',
-  status: 400,
   title: 'Users of this kind of system cannot be imported',
   cause: 'No adapter reads exports of this kind.',
   fix: 'Use a kind that `detail` names; csv and ndjson with a mapping read files of any origin.',
@@ -45,7 +43,6 @@ export const importKindUnknown = defineError({
 /** `detail` says what the file seems to be. */
 export const importFileUnreadable = defineError({
   code: 'import_file_unreadable',
-  status: 400,
   title: 'The file cannot be read',
   cause: 'The file as a whole is not what this kind of import reads, so no record of it was looked at.',
   fix: 'Do what `detail` says, and import the file again. Nothing was imported.',

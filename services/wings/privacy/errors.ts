@@ -3,7 +3,6 @@ import { defineError } from '#services/platform/define/error.ts';
 /** One answer for every reason, so that a caller learns nothing about keys, subjects or purposes. */
 export const phiUnreadable = defineError({
   code: 'phi_unreadable',
-  status: 400,
   title: 'Value cannot be decrypted',
   cause:
     'The envelope was changed, was encrypted for another purpose or by another installation, or its key is unknown.',

@@ -3,7 +3,6 @@ import { defineError } from '#services/platform/define/error.ts';
 /** The same for a code that is wrong, used, expired, or belongs to a deleted account. */
 export const codeInvalid = defineError({
   code: 'code_invalid',
-  status: 400,
   title: 'Code invalid or expired',
   cause: 'The code is unknown, was used before, or has expired.',
   fix: 'Request a new code. If you have several mails, use the newest.',
@@ -12,7 +11,6 @@ export const codeInvalid = defineError({
 /** The request has a code, but neither a session nor the password of its account. */
 export const passwordRequired = defineError({
   code: 'password_required',
-  status: 400,
   title: 'Password required with this code',
   cause:
     'The request has no session of the account, and the code alone does not prove that the user who created the account also receives the mail of this address.',
@@ -54,7 +52,6 @@ export const accountDisabled = defineError({
 
 export const passwordHashUnknown = defineError({
   code: 'password_hash_unknown',
-  status: 400,
   title: 'Password hash not supported',
   cause:
     'The hash has no format that is verified here, protects the password too little, or is too expensive to verify.',

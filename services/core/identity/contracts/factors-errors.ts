@@ -37,7 +37,6 @@ export const factorConflict = defineError({
 
 export const factorCodeWrong = defineError({
   code: 'factor_code_wrong',
-  status: 400,
   title: 'Code of the new authenticator is wrong',
   cause: 'The code is wrong, or the clock of the device is off by more than half a minute.',
   fix: 'Check the clock of the device and send the code it shows now.',

@@ -2,7 +2,6 @@ import { defineError } from '#services/platform/define/error.ts';
 
 export const passwordTooShort = defineError({
   code: 'password_too_short',
-  status: 400,
   title: 'Password too short',
   cause: 'Passwords have at least 12 characters; 15 under PASSWORD_PROFILE=nist and for administrative roles.',
   fix: 'Choose a longer password; a few words are enough. `detail` gives the minimum.',
@@ -10,7 +9,6 @@ export const passwordTooShort = defineError({
 
 export const passwordTooLong = defineError({
   code: 'password_too_long',
-  status: 400,
   title: 'Password too long',
   cause: 'Passwords have at most 256 characters and 1,024 bytes.',
   fix: 'Choose a shorter password.',
@@ -18,7 +16,6 @@ export const passwordTooLong = defineError({
 
 export const passwordIllFormed = defineError({
   code: 'password_ill_formed',
-  status: 400,
   title: 'Password not well-formed',
   cause: 'The password contains an unpaired surrogate, which cannot be encoded.',
   fix: 'Send well-formed Unicode.',
@@ -26,7 +23,6 @@ export const passwordIllFormed = defineError({
 
 export const passwordHasEmail = defineError({
   code: 'password_has_email',
-  status: 400,
   title: 'Password too similar to the e-mail address',
   cause: 'The password contains the part of the address before the @, or little besides the mail domain.',
   fix: 'Choose a password unrelated to your address.',
@@ -34,7 +30,6 @@ export const passwordHasEmail = defineError({
 
 export const passwordHasName = defineError({
   code: 'password_has_name',
-  status: 400,
   title: 'Password too similar to your name',
   cause: 'The password contains little besides your name.',
   fix: 'Choose a password unrelated to your name.',
@@ -42,7 +37,6 @@ export const passwordHasName = defineError({
 
 export const passwordHasProduct = defineError({
   code: 'password_has_product',
-  status: 400,
   title: 'Password too similar to the name of this service',
   cause: 'The password contains little besides the name of the service.',
   fix: 'Choose a password unrelated to this service.',
@@ -50,7 +44,6 @@ export const passwordHasProduct = defineError({
 
 export const passwordCommon = defineError({
   code: 'password_common',
-  status: 400,
   title: 'Password too common',
   cause: 'The password is on a list of passwords that attackers try first.',
   fix: 'Choose a less common password; a few unusual words are enough.',
@@ -58,7 +51,6 @@ export const passwordCommon = defineError({
 
 export const passwordBreached = defineError({
   code: 'password_breached',
-  status: 400,
   title: 'Password found in a data breach',
   cause: 'The password was published in a data breach of another service.',
   fix: 'Choose another password, and change this one wherever else you use it.',

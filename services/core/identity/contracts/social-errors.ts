@@ -22,7 +22,6 @@ export const socialProviderUnavailable = defineError({
  */
 export const socialSignInRefused = defineError({
   code: 'social_sign_in_refused',
-  status: 400,
   title: 'Sign-in could not be completed',
   cause:
     'The sign-in was started in another browser, has expired or was already completed, or the provider’s answer does not match it.',
@@ -56,7 +55,6 @@ export const lastWayIn = defineError({
 
 export const callbackRefused = defineError({
   code: 'callback_refused',
-  status: 400,
   title: 'Return address not allowed',
   cause: 'callbackURL is neither a path of this origin nor on a listed origin (CORS_ORIGINS).',
   fix: 'Send a path such as /welcome, or an address on a listed origin.',

@@ -19,7 +19,6 @@ export const alertTargetExists = defineError({
 /** `detail` says what is wrong. */
 export const alertTargetInvalid = defineError({
   code: 'alert_target_invalid',
-  status: 400,
   title: 'Alert target invalid',
   cause: 'The address does not fit the kind of the target, or nothing can be sent there.',
   fix: 'Correct what `detail` names.',
@@ -52,7 +51,6 @@ export const silenceUnknown = defineError({
 /** `detail` says what is wrong. */
 export const silenceInvalid = defineError({
   code: 'silence_invalid',
-  status: 400,
   title: 'Silence invalid',
   cause: 'A silence ends in the future, within 90 days, and names each label once.',
   fix: 'Correct what `detail` names.',

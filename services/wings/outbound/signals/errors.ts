@@ -18,7 +18,6 @@ export const transmitterExists = defineError({
 
 export const transmitterInvalid = defineError({
   code: 'transmitter_invalid',
-  status: 400,
   title: 'Transmitter invalid',
   cause:
     'The issuer and the address of its keys must be https URLs without credentials and fragment, and its events must be able to name a user.',

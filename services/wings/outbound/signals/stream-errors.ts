@@ -19,7 +19,6 @@ export const signalStreamsMany = defineError({
 /** `detail` says what is wrong. */
 export const signalStreamInvalid = defineError({
   code: 'signal_stream_invalid',
-  status: 400,
   title: 'Stream invalid',
   cause: 'The delivery of the stream is not supported: push needs an https URL without credentials and fragment.',
   fix: 'Correct what `detail` names; /.well-known/ssf-configuration lists what is supported.',
