@@ -83,7 +83,6 @@ export async function declareApplication(
     if (!isDryRun && hasChanges(changes)) {
       await write(tx, after, changes);
       await recordEvent(tx, caller, applicationDeclared, {
-        outcome: 'ok',
         target: { kind: 'application', id: after.application },
         detail: {
           ...changes.permissions,
@@ -136,7 +135,6 @@ export async function deleteApplication(
     await removeApplicationPermissions(tx, application, stored.permissions);
     await removeApplication(tx, application);
     await recordEvent(tx, caller, applicationDeleted, {
-      outcome: 'ok',
       target: { kind: 'application', id: application },
       detail: { ...loweredDetail(stored, []), reason },
     });

@@ -25,7 +25,6 @@ export function erasePersonal(
     await countErasure(tx);
     const erased = await eraseSubject(tx, input.subject);
     await recordEvent(tx, caller, auditPersonalErased, {
-      outcome: 'ok',
       target: { kind: 'user', id: input.subject },
       detail: erased,
     });

@@ -26,8 +26,12 @@ type AuditTarget = {
   readonly id: string;
 };
 
-export type AuditDetail<Outcome extends string, Detail = Readonly<Record<string, unknown>>> = {
-  readonly outcome: Outcome;
+/** The outcome may be left out of an event that has no other than `ok`. */
+type WithOutcome<Outcome extends string> = [Outcome] extends ['ok']
+  ? { readonly outcome?: Outcome }
+  : { readonly outcome: Outcome };
+
+export type AuditDetail<Outcome extends string, Detail = Readonly<Record<string, unknown>>> = WithOutcome<Outcome> & {
   readonly target?: AuditTarget;
   /** Facts without secrets and tokens: the members that the event declares. */
   readonly detail?: Detail;
@@ -75,7 +79,7 @@ export function auditRow<Outcome extends string, Members extends AuditMembers, D
   return [
     detail.eventId ?? null,
     event.type,
-    detail.outcome,
+    detail.outcome ?? 'ok',
     actor.actor_kind,
     actor.actor_id,
     detail.target?.kind ?? null,
@@ -90,7 +94,7 @@ export function auditRow<Outcome extends string, Members extends AuditMembers, D
 
 /**
  * Writes a security event in the transaction of the change it reports: both commit, or neither.
- * @example await recordEvent(tx, caller, sessionEnded, { outcome: 'ok', target: { kind: 'session', id } })
+ * @example await recordEvent(tx, caller, sessionEnded, { target: { kind: 'session', id } })
  */
 export async function recordEvent<
   Outcome extends string,

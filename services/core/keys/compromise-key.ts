@@ -54,7 +54,6 @@ export function compromiseKey(
         });
         const replacedBy = await putIn(tx, { keys, key, plan, spare }, { policy, nowMs, caller });
         await recordEvent(tx, caller, keyCompromised, {
-          outcome: 'ok',
           target: { kind: 'key', id: key.kid },
           detail: { reason: input.reason, replaced_by: replacedBy },
         });

@@ -19,7 +19,6 @@ export async function publishKey(tx: Tx, key: SealedKey, publication: Publicatio
   const { longest_token_seconds: longestTokenSeconds } = policy;
   await insertKey(tx, key, { publishedAt: nowMs, signsFrom, longestTokenSeconds });
   await recordEvent(tx, caller, keyPublished, {
-    outcome: 'ok',
     target: { kind: 'key', id: key.kid },
     detail: { alg: key.alg, purpose: key.purpose, signs_from: new Date(Math.max(signsFrom, nowMs)).toISOString() },
   });

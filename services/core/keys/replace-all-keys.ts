@@ -50,7 +50,7 @@ export async function replaceAllKeys(
     const leaves = leavesAt(nowMs, key.longest_token_seconds, policy);
     await markCompromised(tx, key.kid, { at: nowMs, reason, signsUntil, leavesAt: leaves });
     const target = { kind: 'key', id: key.kid } as const;
-    await recordEvent(tx, caller, keyCompromised, { outcome: 'ok', target, detail: { reason } });
+    await recordEvent(tx, caller, keyCompromised, { target, detail: { reason } });
   }
   const created: string[] = [];
   for (const purpose of new Set(live.filter((key) => key.signs_until === null).map((key) => key.purpose))) {

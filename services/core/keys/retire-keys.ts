@@ -45,7 +45,7 @@ async function retirePrivateParts(tx: Tx, nowMs: number, caller: Caller): Promis
   );
   for (const { kid } of due) {
     await destroyPrivatePart(tx, kid);
-    await recordEvent(tx, caller, keyPrivatePartDestroyed, { outcome: 'ok', target: { kind: 'key', id: kid } });
+    await recordEvent(tx, caller, keyPrivatePartDestroyed, { target: { kind: 'key', id: kid } });
   }
   return due.map((key) => key.kid);
 }
@@ -63,7 +63,7 @@ async function retireSecrets(tx: Tx, policy: KeyPolicy, nowMs: number, caller: C
   for (const { purpose, version } of due) {
     await destroySecret(tx, purpose, version);
     const target = { kind: 'key', id: serverSecretContext(purpose, version) } as const;
-    await recordEvent(tx, caller, serverSecretDestroyed, { outcome: 'ok', target });
+    await recordEvent(tx, caller, serverSecretDestroyed, { target });
   }
   return due.map(({ purpose, version }) => `${purpose}:${version}`);
 }

@@ -16,5 +16,5 @@ export async function stopSigning(tx: Tx, key: KeyRow, { policy, nowMs, caller }
     leaves_at: leavesAt(signsUntil, longest, policy),
   };
   await setKeyRange(tx, key.kid, range, longest);
-  await recordEvent(tx, caller, keyStopped, { outcome: 'ok', target: { kind: 'key', id: key.kid } });
+  await recordEvent(tx, caller, keyStopped, { target: { kind: 'key', id: key.kid } });
 }

@@ -18,10 +18,7 @@ export function createBypass(
   const once = createThrottle(ports.clock);
 
   const record = (caller: Caller, bucket: LimitBucket, rateClass: RateClass): Promise<boolean> =>
-    recordEvent(ports.sql, caller, limitBypassed, {
-      outcome: 'ok',
-      detail: { limit: bucket.name, route_class: rateClass },
-    }).then(
+    recordEvent(ports.sql, caller, limitBypassed, { detail: { limit: bucket.name, route_class: rateClass } }).then(
       () => true,
       (err: unknown) => {
         ports.log.warn({ err }, 'rate limit bypass refused: it could not be recorded');

@@ -47,7 +47,6 @@ export async function retryEvent(
   await transact(async (tx) => {
     if (!(await retryUnevaluated(tx, seq))) throw eventNotSetAside();
     await recordEvent(tx, caller, eventRetried, {
-      outcome: 'ok',
       target: { kind: 'installation', id: 'sallyport' },
       detail: { seq, reason },
     });

@@ -30,7 +30,6 @@ export async function unlockUser(
     assertHolds(caller, await rightsOf(tx, account.roles));
     const failures = (await clearSignInFailures(tx, ports, account.email)) ?? 0;
     await recordEvent(tx, caller, userUnlocked, {
-      outcome: 'ok',
       target: { kind: 'user', id: userId },
       detail: { failures, reason },
     });

@@ -30,7 +30,6 @@ export async function attestControl(
       validDays: control.validDays,
     });
     await recordEvent(tx, caller, controlAttested, {
-      outcome: 'ok',
       target: { kind: 'control', id: control.name },
       detail: { attestation_id: row.attestation_id, clause: control.clause, expires_at: row.expires_at, reason },
     });

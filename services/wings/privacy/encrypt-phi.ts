@@ -41,7 +41,6 @@ export async function encryptPhi(
       // An envelope under a key that was shredded meanwhile could never be decrypted.
       if (!(await lockDataKey(tx, id))) return false;
       await recordEvent(tx, caller, phiEncrypted, {
-        outcome: 'ok',
         target: { kind: 'subject', id: about.subjectId },
         detail: { purpose: about.purpose, level: about.level, key_version: version },
       });

@@ -57,7 +57,7 @@ export async function addPhiKey(
   const version = ((await readNewestPhiKey(tx))?.version ?? 0) + 1;
   const sealed = ports.vault.seal(ports.random.bytes(KEY_BYTES), phiKeyContext(version));
   if (!(await insertPhiKey(tx, { version, sealed }))) return undefined;
-  await recordEvent(tx, caller, phiKeyCreated, { outcome: 'ok', target: { kind: 'key', id: phiKeyContext(version) } });
+  await recordEvent(tx, caller, phiKeyCreated, { target: { kind: 'key', id: phiKeyContext(version) } });
   return version;
 }
 

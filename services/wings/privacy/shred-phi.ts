@@ -26,7 +26,6 @@ export function shredPhi(
     const times = await shredDataKeys(tx, subjectId);
     if (times.length === 0) throw phiSubjectUnknown();
     await recordEvent(tx, caller, phiShreddedEvent, {
-      outcome: 'ok',
       target: { kind: 'subject', id: subjectId },
       detail: { destroyed_keys: times.length, reason },
     });

@@ -62,7 +62,6 @@ export async function restoreAcceptLoss(
     await beginIncarnation(tx, marks);
     const { incarnation } = await readFeedState(tx);
     await recordEvent(tx, caller, restoreAccepted, {
-      outcome: 'ok',
       target: { kind: 'installation', id: incarnation },
       detail: { replaced: database.incarnation, marks, ended, keys: compromised.length },
     });

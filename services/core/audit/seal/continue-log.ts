@@ -106,7 +106,7 @@ async function beginLog(
 ): Promise<LogHead> {
   const log = (await readOpenLog(tx)) as OpenLog;
   const eventId = ports.random.uuid();
-  await recordEvent(tx, caller, auditLogContinued, { outcome: 'ok', eventId, detail: { reason, held, lost } });
+  await recordEvent(tx, caller, auditLogContinued, { eventId, detail: { reason, held, lost } });
   const batch = prepareBatch(ports, log, emptyEdge, [await readUnsealedEvent(tx, eventId)]);
   await writeBatch(tx, batch);
   return { origin: log.origin, size: batch.size, root: batch.root };

@@ -84,7 +84,7 @@ export async function stopSealing(
 export async function recordResumed(ports: Pick<Ports, 'transact'>, log: OpenLog, caller: Caller): Promise<void> {
   await ports.transact(async (tx) => {
     if (await storeStop(tx, log.origin, null))
-      await recordEvent(tx, caller, auditSealingResumed, { outcome: 'ok', detail: { log: headOf(log) } });
+      await recordEvent(tx, caller, auditSealingResumed, { detail: { log: headOf(log) } });
   });
 }
 

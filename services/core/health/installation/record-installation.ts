@@ -13,6 +13,6 @@ export function recordInstallation(
     const before = await readFacts(tx);
     if (!(await writeFacts(tx, facts))) return;
     const changed = Object.keys(facts).filter((name) => facts[name] !== (before?.[name] ?? null));
-    await recordEvent(tx, caller, installationRecorded, { outcome: 'ok', detail: { changed } });
+    await recordEvent(tx, caller, installationRecorded, { detail: { changed } });
   });
 }

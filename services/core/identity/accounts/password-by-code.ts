@@ -77,7 +77,7 @@ const byCode =
       await resetCredentials(tx, ports, account, digest);
       for (const role of held) if (granted?.includes(role)) await addUserRole(tx, account.id, role);
       const target = { kind: 'user', id: account.id } as const;
-      if (!account.emailVerified) await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target });
+      if (!account.emailVerified) await recordEvent(tx, caller, userEmailVerified, { target });
       await deleteCodes(tx, account.id, account.email);
       await clearSignInFailures(tx, ports, account.email);
       if (account.digest !== null)

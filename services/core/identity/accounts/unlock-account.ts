@@ -26,7 +26,6 @@ export async function unlockAccount(
     if (!account || account.isDisabled || account.email !== proof?.email) return null;
     const failures = (await clearSignInFailures(tx, ports, account.email)) ?? 0;
     await recordEvent(tx, caller, userUnlocked, {
-      outcome: 'ok',
       target: { kind: 'user', id: account.id },
       detail: { failures, reason: 'mailed_code' },
     });

@@ -45,11 +45,7 @@ export async function changeProfile(
   await setAuditContext(tx, caller, 'profile_changed');
   const fields = (['name', 'image'] as const).filter((field) => change[field] !== undefined);
   if (fields.length > 0 && (await writeProfile(tx, userId, change))) {
-    await recordEvent(tx, caller, userProfileChanged, {
-      outcome: 'ok',
-      target: { kind: 'user', id: userId },
-      detail: { fields },
-    });
+    await recordEvent(tx, caller, userProfileChanged, { target: { kind: 'user', id: userId }, detail: { fields } });
     await forgetSessions(tx, ports, userId);
   }
   const account = await findAccount(tx, userId);

@@ -81,7 +81,7 @@ async function applyProof(
   await deleteCodes(tx, verifiedId, proof.email);
   await takeInvitation(tx, verifiedId);
   if (reader.by === 'new_account' || reader.by === 'new_password') await clearSignInFailures(tx, ports, proof.email);
-  await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: verifiedId } });
+  await recordEvent(tx, caller, userEmailVerified, { target: { kind: 'user', id: verifiedId } });
   return true;
 }
 

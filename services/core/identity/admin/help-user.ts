@@ -29,7 +29,7 @@ async function help(
   const { user_id: id, reason } = input;
   const record = async (tx: Tx, user: AccountView) => {
     if (!(await work(tx, user))) return;
-    await recordEvent(tx, caller, userHelped, { outcome: 'ok', target: { kind: 'user', id }, detail: { act, reason } });
+    await recordEvent(tx, caller, userHelped, { target: { kind: 'user', id }, detail: { act, reason } });
   };
   await actOnUser(ports, input, caller, record, lockNothing);
   return showUser(ports, input);

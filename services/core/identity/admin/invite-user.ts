@@ -101,11 +101,7 @@ async function invite(
   const { invitationSeconds: lifeSeconds } = ports;
   const id = await queueMail(tx, ports, { template: 'invitation', to, userId, lifeSeconds }, caller);
   await insertInvitation(tx, { id, userId, roles, lifeSeconds: hasPassword ? null : lifeSeconds });
-  await recordEvent(tx, caller, userInvited, {
-    outcome: 'ok',
-    target: { kind: 'user', id: userId },
-    detail: { reason, roles },
-  });
+  await recordEvent(tx, caller, userInvited, { target: { kind: 'user', id: userId }, detail: { reason, roles } });
 }
 
 /** Rejects a digest that is unknown, weak, or so expensive that verifying it would occupy a hashing process. */

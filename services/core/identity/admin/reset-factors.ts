@@ -26,7 +26,6 @@ export async function resetFactors(
     if (!totp && passkeys === 0) throw factorsAbsent();
     await removeIdleCodes(tx, id);
     await recordEvent(tx, caller, factorsReset, {
-      outcome: 'ok',
       target: { kind: 'user', id },
       detail: { totp, passkeys, reason: input.reason },
     });

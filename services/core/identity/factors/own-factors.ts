@@ -67,7 +67,7 @@ export async function renamePasskey(
     const renamed = await renamePasskeyRow(tx, userId, input);
     if (!renamed) throw passkeyUnknown();
     const target = { kind: 'user', id: userId } as const;
-    await recordEvent(tx, caller, factorRenamed, { outcome: 'ok', target, detail: { factor: 'passkey' } });
+    await recordEvent(tx, caller, factorRenamed, { target, detail: { factor: 'passkey' } });
     return renamed;
   });
   return passkeyView(row);

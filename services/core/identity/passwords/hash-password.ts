@@ -60,7 +60,7 @@ export async function upgradeDigest(
       await lockUser(tx, userId);
       const replaced = await replaceDigest(tx, userId, digest, upgraded);
       if (replaced)
-        await recordEvent(tx, caller, accountPasswordRehashed, { outcome: 'ok', target: { kind: 'user', id: userId } });
+        await recordEvent(tx, caller, accountPasswordRehashed, { target: { kind: 'user', id: userId } });
       return replaced;
     });
     passwordUpgrades.add(1, { outcome: isReplaced ? 'done' : 'superseded' });

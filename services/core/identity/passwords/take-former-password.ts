@@ -50,7 +50,7 @@ export async function takeFormerPassword(
     if ((await findAccount(tx, userId))?.digest !== null) return;
     await insertPassword(tx, random.uuid(), userId, digest);
     await formerPasswords.taken(tx, userId);
-    await recordEvent(tx, caller, accountPasswordTaken, { outcome: 'ok', target: { kind: 'user', id: userId } });
+    await recordEvent(tx, caller, accountPasswordTaken, { target: { kind: 'user', id: userId } });
   });
   return true;
 }

@@ -84,7 +84,7 @@ async function ownerOfAddress(tx: Tx, ports: RecognisePorts, email: string, call
     await deleteCodes(tx, account.id, email);
     await endEverySession(tx, account.id);
     await markEmailVerified(tx, account.id, email);
-    await recordEvent(tx, caller, userEmailVerified, { outcome: 'ok', target: { kind: 'user', id: account.id } });
+    await recordEvent(tx, caller, userEmailVerified, { target: { kind: 'user', id: account.id } });
   }
   return account.id;
 }

@@ -17,11 +17,7 @@ export async function followProfile(
   await setAuditContext(tx, caller, 'profile_changed');
   await lockUser(tx, userId);
   await writeProfile(tx, userId, change);
-  await recordEvent(tx, caller, userProfileChanged, {
-    outcome: 'ok',
-    target: { kind: 'user', id: userId },
-    detail: { fields },
-  });
+  await recordEvent(tx, caller, userProfileChanged, { target: { kind: 'user', id: userId }, detail: { fields } });
 }
 
 /**

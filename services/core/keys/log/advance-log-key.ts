@@ -58,6 +58,6 @@ async function destroyOldParts(tx: Tx, nowMs: number, caller: Caller): Promise<v
   for (const key of await readKeysOf(tx, LOG_PURPOSE)) {
     if (key.sealed_private_key === '' || nowMs < (destroysAt(key) ?? Number.POSITIVE_INFINITY)) continue;
     await destroyPrivatePart(tx, key.kid);
-    await recordEvent(tx, caller, keyPrivatePartDestroyed, { outcome: 'ok', target: { kind: 'key', id: key.kid } });
+    await recordEvent(tx, caller, keyPrivatePartDestroyed, { target: { kind: 'key', id: key.kid } });
   }
 }

@@ -24,7 +24,6 @@ export async function addServerSecret(
   const context = serverSecretContext(secret.purpose, secret.version);
   await insertSecret(tx, { ...secret, sealed: ports.vault.seal(ports.random.bytes(SERVER_SECRET_BYTES), context) });
   await recordEvent(tx, caller, serverSecretCreated, {
-    outcome: 'ok',
     target: { kind: 'key', id: context },
     detail: { activates_at: new Date(secret.activates_at).toISOString() },
   });

@@ -34,7 +34,7 @@ export function rewrapSealedValues(
       const renewed = renew(stale, input.previous, ports.vault, values.length);
       if (input.onlyLook) return answer;
       await writeSealedValues(tx, renewed);
-      await recordEvent(tx, caller, keyEncryptionChanged, { outcome: 'ok', detail: { values: renewed.length } });
+      await recordEvent(tx, caller, keyEncryptionChanged, { detail: { values: renewed.length } });
       return answer;
     }),
   );

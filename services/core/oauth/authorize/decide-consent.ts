@@ -49,7 +49,7 @@ export async function decideConsent(
     if (!(await useRequest(tx, request))) return requestUsed;
     await keepConsent(tx, { userId: user.userId, clientId, audience: request.audience }, scopes);
     const detail = { scope: scopes.join(' '), audience: request.audience };
-    await recordEvent(tx, user, consentGranted, { outcome: 'ok', ...about, detail });
+    await recordEvent(tx, user, consentGranted, { ...about, detail });
     return answerTo(ports, request, { code: await issueAuthorizationCode(tx, ports, request, scopes, user) });
   });
 }

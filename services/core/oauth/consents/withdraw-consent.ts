@@ -59,7 +59,6 @@ async function withdraw(
   const families = await endFamiliesOfUserAtClient(tx, { userId, clientId }, 'consent_withdrawn', caller);
   if (codes + consents + grants + families === 0) throw consentUnknown();
   await recordEvent(tx, caller, consentWithdrawn, {
-    outcome: 'ok',
     target: { kind: 'client', id: clientId },
     clientId,
     detail: { logins: families, ...detail },
@@ -78,7 +77,6 @@ export async function endConsentsSince(
 ): Promise<void> {
   for (const clientId of await deleteConsentsSince(tx, userId, since))
     await recordEvent(tx, caller, consentWithdrawn, {
-      outcome: 'ok',
       target: { kind: 'client', id: clientId },
       clientId,
       detail: { user_id: userId, reason },

@@ -91,11 +91,7 @@ async function scheduleReports(ports: Pick<Ports, 'transact' | 'random'>, caller
       [random.uuid(), random.uuid()],
       `system:${caller.name}`,
     ))
-      await recordEvent(tx, caller, reportRequested, {
-        outcome: 'ok',
-        target: { kind: 'report', id },
-        detail: { kind },
-      });
+      await recordEvent(tx, caller, reportRequested, { target: { kind: 'report', id }, detail: { kind } });
   });
 }
 
@@ -201,7 +197,6 @@ async function finish(
     if ((await lockReport(tx, row.report_id)) !== 'sealing') return false;
     await finishReport(tx, row.report_id, { ...signed, summary: report.summary, pdf });
     await recordEvent(tx, caller, reportBuilt, {
-      outcome: 'ok',
       target: { kind: 'report', id: row.report_id },
       detail: { kind: row.kind, sha256: signed.sha256, ...report.summary },
     });

@@ -19,11 +19,7 @@ export async function requestReport(
   await transact(async (tx) => {
     if ((await countUnfinishedReports(tx)) >= UNFINISHED_MAX) throw reportsBusy({ retryAfterSeconds: 60 });
     await insertReport(tx, id, actorNameOf(caller));
-    await recordEvent(tx, caller, reportRequested, {
-      outcome: 'ok',
-      target: { kind: 'report', id },
-      detail: { kind: 'demand' },
-    });
+    await recordEvent(tx, caller, reportRequested, { target: { kind: 'report', id }, detail: { kind: 'demand' } });
   });
   return { report_id: id };
 }

@@ -42,7 +42,6 @@ export async function exportUsers(
   let withoutHash = 0;
   await ports.transact((tx) =>
     recordEvent(tx, caller, usersExported, {
-      outcome: 'ok',
       target: { kind: 'installation', id: 'users' },
       detail: { kind: idsOf, reason },
     }),

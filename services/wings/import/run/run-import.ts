@@ -226,7 +226,6 @@ async function writeOne(
       ...summed(run, plan, noticed),
     });
     await recordEvent(tx, caller, importBatch, {
-      outcome: 'ok',
       target: { kind: 'import', id: row.id },
       detail: { position, new: counts.new, changed: counts.changed, same: counts.same, rejected: counts.rejected },
     });

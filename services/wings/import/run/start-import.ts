@@ -76,7 +76,6 @@ export async function beginImport(
   // A run that ended between the two statements: this file is imported, and the next start begins another run.
   if (row === undefined) throw importOvertaken();
   await recordEvent(tx, caller, importStarted, {
-    outcome: 'ok',
     target: { kind: 'import', id: row.id },
     detail: { kind, source_sha256: sourceSha256, map_sha256: mapSha256, position: row.position },
   });

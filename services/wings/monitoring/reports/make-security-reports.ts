@@ -44,7 +44,6 @@ const requestWeekly = ({ transact, random }: ReportPorts, caller: SystemCaller):
     if (report === undefined) return;
     const { report_id: id, kind, from, to } = report;
     await recordEvent(tx, caller, securityReportRequested, {
-      outcome: 'ok',
       target: { kind: 'report', id },
       detail: { kind, from, to },
     });

@@ -42,7 +42,6 @@ export async function requestSecurityReport(
     if ((await countQueuedReports(tx)) >= QUEUED_MAX) throw securityReportsBusy({ retryAfterSeconds: 60 });
     await insertSecurityReport(tx, { ...report, by: actorNameOf(caller) });
     await recordEvent(tx, caller, securityReportRequested, {
-      outcome: 'ok',
       target: { kind: 'report', id: report.id },
       detail: { kind: 'demand', from: report.from, to: report.to },
     });

@@ -156,7 +156,7 @@ export function testAlertTarget(
   return transact(async (tx) => {
     const { name } = await one({ sql: tx }, id);
     const deliveryId = await insertTest(tx, random.uuid(), id);
-    await recordEvent(tx, caller, alertTargetTested, { outcome: 'ok', detail: { target_id: id, name, reason } });
+    await recordEvent(tx, caller, alertTargetTested, { detail: { target_id: id, name, reason } });
     return explained(await readDelivery(tx, deliveryId));
   });
 }

@@ -68,7 +68,7 @@ export function receiveAlertmanager(
     const counts = { raised: raised.length, resolved: resolved.length };
     if (counts.raised + counts.resolved > 0) {
       const detail = { ...counts, firing: namesOf(raised), ended: namesOf(resolved) };
-      await recordEvent(tx, caller, alertReported, { outcome: 'ok', detail });
+      await recordEvent(tx, caller, alertReported, { detail });
     }
     return { ...counts, repeated: firing.size - raised.length };
   });

@@ -29,7 +29,7 @@ export function replayHandoff(
     const row = await deliveryRetries.requeue(tx, deliveryId);
     if (row === undefined) throw handoffUnknown();
     const { endpoint, seq } = row;
-    await recordEvent(tx, caller, handoffReplayed, { outcome: 'ok', detail: { endpoint, seq, reason } });
+    await recordEvent(tx, caller, handoffReplayed, { detail: { endpoint, seq, reason } });
     return { delivery_id: deliveryId, endpoint, seq };
   });
 }

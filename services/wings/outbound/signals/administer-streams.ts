@@ -86,7 +86,7 @@ export function verifySignalStream(
 ): Promise<StreamOverview> {
   return ports.transact(async (tx) => {
     await locked(tx, id);
-    await recordEvent(tx, caller, signalStreamVerified, { outcome: 'ok', detail: { stream_id: id, reason } });
+    await recordEvent(tx, caller, signalStreamVerified, { detail: { stream_id: id, reason } });
     return one(tx, id);
   });
 }

@@ -266,7 +266,7 @@ export function verifyStream(
     if (!(await markVerified(tx, id, VERIFICATION_SECONDS)))
       throw signalVerificationEarly({ retryAfterSeconds: VERIFICATION_SECONDS });
     const detail = { stream_id: id, ...(state === undefined ? {} : { state }) };
-    await recordEvent(tx, caller, signalStreamVerified, { outcome: 'ok', detail });
+    await recordEvent(tx, caller, signalStreamVerified, { detail });
   });
 }
 

@@ -32,7 +32,6 @@ export function openBreakGlass(
   return transact(async (tx) => {
     const row = await insertBreakGlass(tx, { id: random.uuid(), userId, subjectId, minutes });
     await recordEvent(tx, caller, breakGlassOpened, {
-      outcome: 'ok',
       target: { kind: 'subject', id: subjectId },
       detail: { break_glass_id: row.break_glass_id, user_id: userId, expires_at: row.expires_at, reason },
     });

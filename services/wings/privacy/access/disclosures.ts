@@ -48,7 +48,6 @@ export async function recordDisclosure(
       if (!(await lockDataKey(tx, dataKey.id))) return false;
       await insertDisclosure(tx, { id, subjectId, purpose, disclosed_at: disclosedAt, encrypted });
       await recordEvent(tx, caller, phiDisclosed, {
-        outcome: 'ok',
         target: { kind: 'subject', id: subjectId },
         detail: { disclosure_id: id, purpose, disclosed_at: disclosedAt },
       });

@@ -20,12 +20,7 @@ export async function logPhiAccess(
 ): Promise<{ readonly event_id: string }> {
   const eventId = random.uuid();
   await transact((tx) =>
-    recordEvent(tx, caller, phiAccessed, {
-      outcome: 'ok',
-      eventId,
-      target: { kind: 'subject', id: subjectId },
-      detail: access,
-    }),
+    recordEvent(tx, caller, phiAccessed, { eventId, target: { kind: 'subject', id: subjectId }, detail: access }),
   );
   return { event_id: eventId };
 }

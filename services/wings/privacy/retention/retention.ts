@@ -59,7 +59,6 @@ export async function setRetentionPolicy(
   return transact(async (tx) => {
     const row = await writeRetentionPolicy(tx, kind, keepDays);
     await recordEvent(tx, caller, retentionPolicyChanged, {
-      outcome: 'ok',
       target: { kind: 'installation', id: 'sallyport' },
       detail: { kind, keep_days: keepDays, reason },
     });

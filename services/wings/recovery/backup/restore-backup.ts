@@ -135,11 +135,7 @@ export async function restoreBackup(
           standing,
           missing,
         };
-        await recordEvent(tx, caller, backupRestored, {
-          outcome: 'ok',
-          target: { kind: 'installation', id: incarnation },
-          detail,
-        });
+        await recordEvent(tx, caller, backupRestored, { target: { kind: 'installation', id: incarnation }, detail });
         if (marks === null) cutOff = await cutOffAt(ports, after, tx, head, caller);
       },
     );

@@ -76,11 +76,7 @@ export async function restoreFromFeed(
     const { users, clients, ...counts } = applied;
     const detail = { ...plan, ...counts, users: users.length, clients: clients.length, keys: keysCompromised.length };
     const { incarnation } = await readFeedState(tx);
-    await recordEvent(tx, caller, feedRestored, {
-      outcome: 'ok',
-      target: { kind: 'installation', id: incarnation },
-      detail,
-    });
+    await recordEvent(tx, caller, feedRestored, { target: { kind: 'installation', id: incarnation }, detail });
     return { ...applied, incarnation };
   });
   const { replaced: _replaced, ...begun } = await readFeedState(ports.sql);

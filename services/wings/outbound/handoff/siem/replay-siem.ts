@@ -39,7 +39,7 @@ export function replaySiem(
     const row = await replayTarget(tx, name, seq - 1);
     if (row === undefined) throw siemPositionAhead();
     const detail = { siem_target: name, seq, reached_seq: before.reached_seq, reason };
-    await recordEvent(tx, caller, siemReplayed, { outcome: 'ok', detail });
+    await recordEvent(tx, caller, siemReplayed, { detail });
     return viewOf(row, await newestEventSeq({ sql: tx }));
   });
 }
