@@ -1,6 +1,5 @@
 import { STORE_TLS_EXIT } from '#services/platform/process/exit-codes.ts';
 
-/** Exit codes of every verb. */
 export const exitCodes = {
   ok: 0,
   checkFailed: 1,

@@ -96,7 +96,6 @@ export function offeredBy(endpoint: Endpoint, own: CommandOptions = {}, placed: 
     });
 }
 
-/** Adds the options to the command. */
 export function addOptions(command: Command, endpoint: Endpoint, offered: readonly Offered[]): void {
   const members = membersOf(endpoint);
   for (const { member, flags, option } of offered) {

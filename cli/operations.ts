@@ -116,7 +116,6 @@ const namesOf = (verb: string): string[] => verb.split(' ').filter((word) => !is
 
 type Placed = Exclude<CommandArgument, string>;
 
-/** The arguments, as they are written in the verb. */
 const argumentsOf = ({ verb, arguments: described }: Called['command']): (Placed & { readonly written: string })[] =>
   verb
     .split(' ')

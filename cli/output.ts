@@ -1,6 +1,5 @@
 import { visibleText } from '../services/core/shared/visible-text.ts';
 
-/** Options of every verb. */
 export type GlobalOptions = {
   json?: boolean;
   quiet?: boolean;

@@ -31,7 +31,6 @@ async function partlyFolded(
   return (program) => register(program, addOperations);
 }
 
-/** Every verb, by its name. */
 export const verbs: Readonly<Record<string, Verb>> = {
   start: {
     summary: 'start Postgres, Redis, API, worker and MCP server on this machine; Ctrl-C stops them',

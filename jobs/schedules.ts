@@ -2,7 +2,6 @@ import { modules, modulesOf } from '../services/modules.ts';
 import type { WingSettings } from '../services/platform/config/wings.ts';
 import { isScheduled, type Job, type ScheduledJob } from '../services/platform/define/job.ts';
 
-/** Every job. */
 export const jobs: readonly Job[] = modules.flatMap((module) => module.jobs);
 
 /** The jobs of an installation: without those of the wings that it leaves out. */
@@ -14,10 +13,8 @@ export const leftOutJobs = (wings: WingSettings): readonly Job[] => {
   return jobs.filter((job) => !kept.includes(job));
 };
 
-/** The queues of jobs, each once. */
 export const queuesOf = (of: readonly Job[]): readonly string[] => [...new Set(of.map(({ queue }) => queue))];
 
-/** Every queue. */
 export const queueNames = queuesOf(jobs);
 
 /** The schedule: every job whose contract has one. */

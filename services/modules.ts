@@ -94,7 +94,6 @@ export const loadList = async <Name extends List>(
 ): Promise<readonly Listed<Name>[]> =>
   (await Promise.all(inUse(wings).map((module) => module[name]()))).flat() as Listed<Name>[];
 
-/** The operations of one module. */
 export const operationsOf = async (module: string): Promise<readonly Operation[]> =>
   (await modules.find(({ name }) => name === module)?.operations()) ?? [];
 

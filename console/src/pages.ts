@@ -12,7 +12,6 @@ const handMade: Readonly<Record<string, () => Loaded>> = {
   verifyReport: () => import('./pages/verify-report.tsx'),
 };
 
-/** Loads what shows a page. */
 export async function loadPage(place: Place): Loaded {
   const { name, fold, parts } = place;
   if (parts !== undefined) return (await import('./fold/shown-sections.tsx')).pageOf(place, (await parts()).parts);

@@ -306,6 +306,5 @@ export function createRegistry(): MetricRegistry {
   };
 }
 
-/** The metrics of this process. */
 export const registry: MetricRegistry = createRegistry();
 export const { defineCounter, defineGauge, defineHistogram } = registry;

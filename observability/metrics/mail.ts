@@ -1,6 +1,5 @@
 import { defineCounter } from './instruments.ts';
 
-/** Every mail template. */
 const mailTemplates = [
   'sign_up',
   'verify_email',

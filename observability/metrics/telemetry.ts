@@ -13,7 +13,6 @@ export const droppedLogLines = defineCounter({
   help: 'Log lines dropped because standard error was not read fast enough.',
 });
 
-/** Outcomes of error reports. */
 export const errorReports = defineCounter({
   name: 'sallyport_telemetry_error_reports',
   help: 'Error reports by outcome: reported, refused by Sentry, dropped because Sentry was unreachable or too slow, or not sent because the same error was just reported.',

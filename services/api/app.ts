@@ -76,7 +76,6 @@ export type AppOptions = {
   readonly resourceOf?: (request: FastifyRequest) => ChallengedResource;
   /** What pages of other origins may do and read; nothing by default. */
   readonly browsers?: BrowserRules;
-  /** Rate limits of every request. */
   readonly limiting?: RequestLimiting;
   /** How audit events hash addresses and user agents; without it they store neither. */
   readonly hashIdentifier?: HashIdentifier;

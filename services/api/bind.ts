@@ -48,7 +48,6 @@ declare module 'fastify' {
   }
 }
 
-/** Dependencies of routes. */
 export type RouteContext = {
   readonly app: FastifyInstance;
   readonly callers: CallerResolver;

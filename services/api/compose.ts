@@ -126,7 +126,6 @@ function composePorts(
   };
 }
 
-/** The read replica, if there is one. */
 function replicaOf({ config, log }: ComposeInput, { stores, revocations }: Views): Replica | undefined {
   const { databaseReplicaUrl: url, replicaMaxAgeSeconds: maxAgeSeconds } = config.stores;
   if (url === undefined) return undefined;

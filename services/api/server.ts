@@ -94,7 +94,6 @@ export function createServer(composed: Composed, config: Config, about: About): 
   return app;
 }
 
-/** Every route that the installation has. */
 function addRoutes(
   routes: RouteContext,
   { isLeaving }: Pick<App, 'isLeaving'>,

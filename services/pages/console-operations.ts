@@ -185,7 +185,6 @@ const spoken = (name: string): string => {
   return words.charAt(0).toUpperCase() + words.slice(1);
 };
 
-/** Names of members, and of members of those. */
 const namesOf = (members: Members): readonly string[] =>
   Object.entries(members).flatMap(([name, { members: own = {}, of }]) => [
     name,

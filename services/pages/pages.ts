@@ -358,7 +358,6 @@ export const deviceCodePage =
 
 export type DeviceConfirmPage = {
   readonly formToken: string;
-  /** The code as shown to users. */
   readonly userCode: string;
   readonly clientName: string;
   readonly logoPath: string | null;

@@ -22,7 +22,6 @@ type StartPage = {
         /** The demo administrator, for the console. */
         readonly admin: DemoLogin | undefined;
         readonly showsMails: boolean;
-        /** What is missing for production. */
         readonly gaps: readonly ProductionGap[];
         /** Wings that this installation does not have. */
         readonly leftOut: readonly string[];

@@ -2,7 +2,6 @@ import { mcpCopiesOf } from '../platform/config/mcp.ts';
 import type { Faces } from '../platform/config/wings.ts';
 import { redisUrlOf } from '../platform/local/redis-users.ts';
 
-/** A child process. */
 export type ChildSpec = {
   name: string;
   /** Absolute path of the file that it begins with. */

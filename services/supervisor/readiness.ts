@@ -9,7 +9,6 @@ export type ChildState = {
 };
 
 type Watched = {
-  /** All are ready now. */
   readonly isReady: boolean;
   /** All are ready, and were not at the previous check. */
   readonly isNews: boolean;

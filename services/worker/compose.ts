@@ -116,7 +116,6 @@ function openPools(input: ComposeInput) {
   };
 }
 
-/** The ports of the worker's jobs. */
 function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[]): WorkerPorts {
   const { config, log } = input;
   const { sealing, redis } = pools;

@@ -5,7 +5,6 @@ import { type Answer, call } from './api.ts';
 type NamedRef = Answer<'GET /v1/admin/refs'>['refs'][number] | null;
 type Waiting = { readonly key: string; resolve(ref: NamedRef): void; reject(error: unknown): void };
 
-/** Kinds that have names. */
 const KINDS: readonly string[] = ['user', 'client', 'agent', 'role', 'api_key', 'incident'];
 /** What one read takes; ids that are longer are shown as they are. */
 const IDS_MAX = 100;

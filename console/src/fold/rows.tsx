@@ -51,7 +51,6 @@ function rowOf({ row, badges }: Resource, members: Members) {
   return { title: first, meta: rest.filter((name) => shapeAt(members, name) !== undefined), badges: badges ?? states };
 }
 
-/** What an item is called. */
 export function titleOfItem(special: Resource, members: Members, item: Item, word: (value: string) => string): string {
   if (special.title !== undefined) return special.title(item as never, word);
   const { title, meta } = rowOf(special, members);

@@ -166,7 +166,6 @@ export function ActDialog({ act, onClose }: { readonly act: Act; readonly onClos
   );
 }
 
-/** A button that prepares an act. */
 export function ActButton({ act, children }: { readonly act: Act; readonly children: string }) {
   const [isOpen, setOpen] = useState(false);
   return (

@@ -22,7 +22,6 @@ const texts = inLanguages({
   },
 });
 
-/** Whose reach is counted. */
 type ReachOf = { readonly user_id?: string; readonly client_id?: string; readonly session_id?: string };
 
 /** What ends with a user, a client or a session, counted before the act: never more than 10,000, then "over 10,000". */

@@ -63,7 +63,6 @@ export function useShortcuts({
   }, [route, onPalette, onHelp]);
 }
 
-/** Every shortcut. */
 export function HelpDialog({ onClose }: { readonly onClose: () => void }) {
   const texts = useTexts(common);
   const language = useLanguage();

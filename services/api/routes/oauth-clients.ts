@@ -4,7 +4,6 @@ import { bindOnce, type RouteContext } from '../bind.ts';
 
 const openRegistration = { ...selfRegisterClientEndpoint, auth: 'public' } as const;
 
-/** Clients that register themselves. */
 export function oauthClientsRoutes(routes: RouteContext, ports: SelfRegisterPorts): void {
   const isOpen = ports.clientSettings.registration === 'open';
   bindOnce(routes, isOpen ? openRegistration : selfRegisterClientEndpoint, ({ body }, caller, once) =>

@@ -22,7 +22,6 @@ export const applicationChanges = component('ApplicationChanges', {
   created: z.boolean(),
   permissions: difference,
   roles: difference.extend({ changed: z.array(difference.extend({ role: z.string() })) }),
-  /** Each scope with its words. */
   scopes: difference,
   /** By act; of a changed policy the rules that were added and removed. */
   signoff_policies: difference.extend({ changed: z.array(difference.extend({ act: z.string() })) }),

@@ -131,6 +131,5 @@ export async function removeApplicationRoles(tx: Sql, name: string, roles: reado
 export const readHeldRoles = async (sql: Sql, roles: readonly string[]): Promise<string[]> =>
   (await sql.query<{ name: string }>(heldRolesRead, [roles])).map(({ name }) => name);
 
-/** Users who have one of these roles. */
 export const countHolders = async (sql: Sql, roles: readonly string[]): Promise<number> =>
   (await sql.query<{ count: number }>(holdersCount, [roles]))[0]?.count as number;

@@ -13,7 +13,6 @@ const CHUNK_FRAME = 12;
 export const logoPathOf = ({ clientId, has_logo: hasLogo }: Pick<Client, 'clientId' | 'has_logo'>): string | null =>
   hasLogo ? readClientLogoEndpoint.path.replace('{client_id}', () => encodeURIComponent(clientId)) : null;
 
-/** The bytes of a logo as it is stored. */
 export const logoBytes = (logo: string): Buffer => Buffer.from(logo.slice(logo.indexOf(',') + 1), 'base64');
 
 /** The types of all chunks in order; null unless whole chunks fill the file. */

@@ -2,7 +2,6 @@ import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import { usesCertificate } from './client-auth-shapes.ts';
 import type { ClientSettingsRow } from './client-record.ts';
 
-/** The settings of a client that a profile decides. */
 export type ProfileSettings = Pick<
   ClientSettingsRow,
   | 'profile'

@@ -9,7 +9,6 @@ export type Declaration = {
   readonly application: string;
   readonly audience: string;
   readonly permissions: readonly string[];
-  /** The permissions of each role. */
   readonly roles: Readonly<Record<string, readonly string[]>>;
   /** What permissions allow as scopes, in words; a permission without any is shown by its name. */
   readonly scopes?: Readonly<Record<string, ScopeWords>>;

@@ -24,7 +24,6 @@ const APPLICATIONS_MAX = 100;
 const sameRules = (one: SignOffPolicyView, other: SignOffPolicyView | undefined): boolean =>
   other !== undefined && policyRules(one).join('\n') === policyRules(other).join('\n');
 
-/** An application as it is stored. */
 export const storedView = (stored: StoredDeclaration): ApplicationView =>
   viewOf(
     stored,

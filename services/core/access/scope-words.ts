@@ -8,7 +8,6 @@ export const scopeWords = z.strictObject({
 });
 export type ScopeWords = z.output<typeof scopeWords>;
 
-/** The words in one language. */
 export const wordsIn = (language: LanguageTag, words: ScopeWords): string => words[language] ?? words.en;
 
 /** As changes of it are shown. @example wordsLine('notes:read', { en: 'read your notes' }) // 'notes:read ["read your notes"]' */

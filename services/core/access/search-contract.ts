@@ -10,7 +10,6 @@ const auth = { accepts: ['bearer', 'client', 'session'], for: 'anyone', subject:
 const found = component('SearchHit', {
   kind: z.string(),
   id: z.string(),
-  /** Its name. */
   label: z.string(),
   /** What tells it from others of the name: an address, a description, a state, a time. */
   detail: z.string().nullable(),

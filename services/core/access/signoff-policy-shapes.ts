@@ -29,7 +29,6 @@ export const signOffPolicyShape = z
   .strictObject({
     /** An act such as `release.deploy`, or the beginning of acts: `release.*`. */
     act: z.string().max(128),
-    /** Roles that approve. */
     roles: z.array(z.enum(SIGNOFF_ROLES)).min(1).max(6),
     /** How many of the roles approve at least; all by default. */
     quorum: z.int().min(1).max(6).optional(),

@@ -13,7 +13,6 @@ import { listAllApiKeys, listApiKeys } from './list-api-keys.ts';
 import { revokeAnyApiKey, revokeApiKey } from './revoke-api-key.ts';
 import { rotateApiKey } from './rotate-api-key.ts';
 
-/** A key, as a line of the command line. */
 export const apiKeyLine = ({ api_key_id, state, owner, name, expires_at }: ApiKeyView): string =>
   `${state.padEnd(8)}  ${api_key_id}  ${owner.kind} ${owner.id ?? '(deleted)'}  until ${expires_at}  ${name}`;
 

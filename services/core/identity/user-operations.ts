@@ -31,7 +31,6 @@ const ofUser = {
   arguments: { user: { member: 'user_id', help: 'user id or e-mail address', reads: 'user' } },
 } as const;
 
-/** An account, as a line of the command line. */
 export const userLine = (user: AccountView): string =>
   [
     user.id,

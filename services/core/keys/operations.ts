@@ -6,7 +6,6 @@ import { compromiseKeyEndpoint, listKeysEndpoint, rotateKeysEndpoint } from './c
 import type { HasKeyRing } from './key-ring.ts';
 import { rotateSigningKeys } from './rotate-signing-keys.ts';
 
-/** The keys of this copy's ring. */
 const listRing = ({ keyRing }: HasKeyRing) => ({ keys: keyRing.list() });
 
 /** Publishes the next key, as the contract shows it. */
@@ -29,7 +28,6 @@ async function revokeCompromised(
   return { ...key, signer, notice };
 }
 
-/** The key ring, for operators. */
 export const keyOperations = [
   operation(listKeysEndpoint, listRing),
   operation(rotateKeysEndpoint, rotateKeys),

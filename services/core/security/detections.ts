@@ -176,7 +176,6 @@ export const eventUnevaluated = defineDetection({
     'Handling an event failed ten times within a quarter of an hour, so no action was taken for it. Other events are not affected.',
 });
 
-/** All detections. */
 export const detections = [
   passwordGuessing,
   credentialStuffing,

@@ -3,7 +3,6 @@ import { type Html, html } from '#services/platform/html/html.ts';
 import { type Advice, english, englishAdvice, type Texts } from './english.ts';
 import { german, germanAdvice } from './german.ts';
 
-/** The catalogue of one language. */
 export type Language = {
   readonly tag: LanguageTag;
   readonly texts: Texts;

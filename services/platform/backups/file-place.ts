@@ -25,7 +25,6 @@ async function removeAbandoned(path: string): Promise<void> {
   }
 }
 
-/** What was written. */
 export type Written = { readonly bytes: number; readonly sha256: string };
 
 async function writeAll(file: FileHandle, source: AsyncIterable<Uint8Array>): Promise<Written> {

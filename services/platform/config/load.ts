@@ -29,7 +29,6 @@ import { unknownNames } from './unknown-names.ts';
 import { type Faces, facesOf, type Wing, wingProblems, wingSettings } from './wings.ts';
 import { wrappedKeyProblems, wrappedKeySettings } from './wrapped-keys.ts';
 
-/** Every setting, by section. */
 export const sections = {
   server: serverSettings,
   brand: brandSettings,

@@ -60,7 +60,6 @@ async function ask(
   }
 }
 
-/** A text member of an answer. */
 function textOf(service: string, answer: unknown, name: string): string {
   const value = (answer as Record<string, unknown> | undefined)?.[name];
   if (typeof value !== 'string' || value === '') throw new KeyServiceError(service, 200);

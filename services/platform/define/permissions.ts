@@ -4,7 +4,6 @@
  */
 export const PERMISSION_NAME = /^([a-z][a-z_]*:[a-z][a-z_]*|ssf\.[a-z]+)$/;
 
-/** A permission of the installation. */
 export type Permission = {
   /** As tokens and API keys carry it, of the form `PERMISSION_NAME`. */
   readonly name: string;

@@ -82,7 +82,6 @@ export type RecordDefinition<S extends Settings> = {
     readonly answers: Answered<S>;
     readonly documents: { readonly [N in keyof Registered<S>]: z.ZodOptional<z.ZodUnknown> };
   };
-  /** The SELECT list. */
   readonly select: string;
   /** The columns, as an INSERT and the SET of an UPDATE name them. */
   readonly columns: string;

@@ -10,7 +10,6 @@ export type HashingWorker = {
   send(request: HashRequest): void;
   /** Asks it to end after the current request. */
   stop(): void;
-  /** Kills it. */
   kill(): void;
 };
 

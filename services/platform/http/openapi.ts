@@ -367,9 +367,7 @@ function operationOf(endpoint: Endpoint, components: Components, repeated: Repea
 
 /** Facts about the serving installation; the committed reference has none. */
 export type OpenApiPlace = {
-  /** URL of the API. */
   readonly serverUrl?: string;
-  /** Name of its session cookie. */
   readonly sessionCookie?: string;
 };
 

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 
-/** Folders that are bundled. */
 const FOLDERS = ['cli', 'jobs', 'observability', 'services'];
 const BUNDLER = 'tools/bundle.mjs';
 /** Files beside the folders. Packages are known by the lock, generated code by its stamp, migrations by their sums. */

@@ -18,7 +18,6 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { StartError } from './errors.ts';
 
-/** The repository's root folder. */
 export const repositoryRoot: string = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 /** Absolute path of the state of this installation: `SALLYPORT_DATA_DIR`, else `.sallyport` in the repository. */

@@ -6,7 +6,6 @@ import { StartError } from './errors.ts';
 import { type PostgresHome, postgresHome } from './postgres-home.ts';
 import { giveTo, postgresUser, type ServiceUser } from './service-user.ts';
 
-/** The cluster's superuser. */
 export const CLUSTER_OWNER = 'sallyport';
 
 export type LocalPostgresOptions = {

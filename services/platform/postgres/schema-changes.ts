@@ -233,5 +233,4 @@ export function refusalsOf(
     .map((change) => ({ ...change, why: RULES[change.rule][1] }));
 }
 
-/** Every rule of the lint. */
 export const ruleNames = Object.keys(RULES) as readonly RuleName[];

@@ -3,7 +3,6 @@ import { RoleRefusedError } from '../postgres/transaction-settings.ts';
 
 export type StoreName = 'PostgreSQL' | 'Redis';
 
-/** A problem with a store. */
 export type StoreTrouble = {
   /** Store, host, port and cause in one sentence; never a password. */
   readonly sentence: string;

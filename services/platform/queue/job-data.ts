@@ -1,6 +1,5 @@
 import { z } from 'zod';
 
-/** Data of a job in Redis. */
 export const jobDataSchema = z.strictObject({
   payload: z.unknown(),
   traceparent: z

@@ -125,7 +125,6 @@ export async function advanceIdleSchedules(
 export const forgetSchedule = async (sql: Sql, job: string, afterMs: number): Promise<boolean> =>
   (await sql.query(jobScheduleForget, [job, afterMs])).length > 0;
 
-/** Reads the timetable. */
 export const readSchedules = (sql: Sql): Promise<ScheduleRow[]> => sql.query<ScheduleRow>(jobScheduleList);
 
 /** Time until a slot is due; undefined if it has passed. */

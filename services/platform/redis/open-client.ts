@@ -13,7 +13,6 @@ class SentinelSearch extends SentinelConnector {
   }
 }
 
-/** A client of one server, or of a cluster of them. */
 export type RedisClient = Redis | Cluster;
 
 /** A client of the Redis that a URL names, of the primary that its Sentinels name, or of the whole cluster of its nodes. */

@@ -4,7 +4,6 @@ import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { CheckPorts, ControlException, MachineControl, Observation } from './control.ts';
 import type { ControlStatus } from './control-shapes.ts';
 
-/** The result of one run of a check. */
 export type CheckResult = {
   readonly status: ControlStatus;
   /** Why the status is not `pass`; null if it is. */
@@ -16,7 +15,6 @@ export type CheckResult = {
   /** Canonical JSON (RFC 8785) of the observed facts, and the SHA-256 of its bytes, in hex. */
   readonly observed: string;
   readonly observed_sha256: string;
-  /** As in the observation. */
   readonly readOn: Observation['readOn'];
   readonly startedAtMs: number;
   readonly endedAtMs: number;

@@ -41,7 +41,6 @@ const importView = component('UserImport', {
     /** Users who enrol a second factor before their first session; null in imports of before. */
     factors_lost: count.nullable(),
   }),
-  /** Rejected records by reason. */
   reject_reasons: counted,
   /** Members that were shortened or left out, and lost factors: `left_out.image`, `factor_lost.phone`, … */
   notices: counted,

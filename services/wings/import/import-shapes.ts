@@ -25,7 +25,6 @@ export const importMap = z
   .prefault({});
 export type ImportMap = z.output<typeof importMap>;
 
-/** What was read of a source. */
 export type SourceDigest = {
   /** SHA-256, hex. */
   readonly sha256: string;

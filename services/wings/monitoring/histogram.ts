@@ -23,7 +23,6 @@ export function histogramOf(bounds: readonly number[], counts: readonly number[]
   return { sum, counts: sparse };
 }
 
-/** One histogram of the records of all. */
 export function mergeHistograms(all: readonly Histogram[]): Histogram {
   const counts: Record<string, number> = {};
   let sum = 0;

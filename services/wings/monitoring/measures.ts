@@ -37,7 +37,6 @@ export const signInRateOf = (counts: readonly EventCount[]): Rate =>
     eventsOf(counts, { types: ['user.login'], outcomes: LOGIN_FAILURES }),
   );
 
-/** The figures of these events. */
 export function figuresOf(counts: readonly EventCount[]): SecurityFigures {
   const { succeeded, failed } = signInRateOf(counts);
   return {

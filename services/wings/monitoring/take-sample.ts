@@ -28,7 +28,6 @@ export const NO_TOTALS: Totals = { counters: {}, histograms: {} };
 type Sampled = { readonly metric: string; readonly by?: readonly string[] };
 type Metrics = readonly CollectedMetric[];
 
-/** Every series of the sampled metrics with its key. */
 function* seriesOf(
   sampled: Readonly<Record<string, Sampled>>,
   metrics: Metrics,
@@ -46,7 +45,6 @@ function valuesOf(sampled: Readonly<Record<string, Sampled>>, metrics: Metrics):
   return values;
 }
 
-/** The running totals of these metrics. */
 export function totalsOf(metrics: Metrics): Totals {
   const histograms: Record<string, HistogramTotal> = {};
   for (const [key, { value, counts = [] }, { buckets: bounds }] of seriesOf(SAMPLED_HISTOGRAMS, metrics)) {

@@ -8,7 +8,6 @@ import { clientsRead } from '../permissions.ts';
 
 /** What is kept of a refused request: names that the endpoint declares, and values that cannot be a secret. */
 const requestSample = z.object({
-  /** Method and path of the endpoint. */
   endpoint: z.string(),
   /** How the client authenticated, or tried to. */
   auth_method: z.string(),

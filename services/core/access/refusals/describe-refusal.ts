@@ -8,7 +8,6 @@ import type { Client } from '../access-directory.ts';
 import { GRANT_TYPES } from '../grant-shapes.ts';
 import type { RequestSample } from './contract.ts';
 
-/** What a client sent to authenticate. */
 type SentBy = 'client_secret_basic' | 'client_secret_post' | 'client_assertion' | 'token' | 'none';
 
 export type SentCredentials = {

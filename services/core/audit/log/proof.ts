@@ -6,7 +6,6 @@ const HEADER = 'c2sp.org/tlog-proof@v1';
 type TlogProof = {
   readonly index: number;
   readonly hashes: readonly Uint8Array[];
-  /** A signed note. */
   readonly checkpoint: string;
   /** Data of the application. The proof does not contain the leaf. */
   readonly extra?: Uint8Array;

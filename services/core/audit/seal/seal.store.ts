@@ -13,7 +13,6 @@ import type { Json } from '../log/canonical-json.ts';
 import type { GrownTile } from '../log/grow-tree.ts';
 import type { LeafEvent, PersonalValue } from '../log/leaf.ts';
 
-/** An unsealed event. */
 export type OutboxRow = Pick<
   LeafEvent,
   'event_id' | 'type' | 'outcome' | 'actor_kind' | 'actor_id' | 'target_kind' | 'target_id' | 'client_id'

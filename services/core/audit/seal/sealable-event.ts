@@ -72,7 +72,6 @@ const isShownTarget = ({ type, target_kind: targetKind, target_id: targetId }: O
     TARGETS[targetKind]?.(targetId) === true &&
     (targetKind !== 'key' || isVaultKey(type, targetId)));
 
-/** The person that a row is about. */
 function personOf(row: OutboxRow): string | null {
   if (row.actor_kind === 'user') return row.actor_id;
   if (row.target_kind === 'user') return row.target_id;

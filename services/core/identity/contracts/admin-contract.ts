@@ -37,7 +37,6 @@ export const accountDetailShape = accountShape
   .extend({
     /** Roles of a pending invitation, granted when it is accepted. */
     invited_roles: z.array(z.string()),
-    /** Live browser sessions. */
     sessions: z.int(),
     /** Live token families, with a browser session or without. */
     logins: z.int(),
@@ -130,7 +129,6 @@ const causeShape = component('SignInCause', {
   failures: z.int().optional(),
   /** An incident closed the account. */
   by_incident: z.boolean().optional(),
-  /** Recovery codes that are left. */
   codes_left: z.int().optional(),
   /** What the user signs in with instead: providers, `passkey`. */
   methods: z.array(z.string()).optional(),

@@ -56,7 +56,6 @@ export const passwordBreached = defineError({
   fix: 'Choose another password, and change this one wherever else you use it.',
 });
 
-/** The errors for a new password. */
 export const passwordErrors = [
   passwordTooShort,
   passwordTooLong,

@@ -34,7 +34,6 @@ export async function listFactors(
   return { totp: hasTotp, passkeys, recovery_codes_left: hasFactor ? codesLeft : 0, required };
 }
 
-/** The caller's passkeys, as they are stored. */
 export const readOwnPasskeys = async ({ sql }: Pick<Ports, 'sql'>, caller: Caller): Promise<PasskeyRow[]> =>
   readPasskeys(sql, ownAccount(caller).userId);
 

@@ -66,7 +66,6 @@ export type MailRequest =
 
 type MailTemplate = MailRequest['template'];
 
-/** A request as stored in its row. */
 export type StoredMail<R extends MailRequest = MailRequest> = R & {
   /** Id of the row and of the code in the mail. */
   readonly id: string;

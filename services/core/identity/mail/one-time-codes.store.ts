@@ -158,7 +158,6 @@ export async function deleteCodes(tx: Sql, userId: string, email: string): Promi
   await tx.query(codesDelete, [userId, email]);
 }
 
-/** Deletes every code of a user for one purpose. */
 export async function deleteCodesOf(tx: Sql, userId: string, purpose: CodePurpose): Promise<void> {
   await tx.query(codesOfPurposeDelete, [userId, purpose]);
 }

@@ -29,7 +29,6 @@ export const CODE_SECONDS: Readonly<Record<Exclude<CodePurpose, 'invitation'>, n
 
 const CODE_BYTES = 32;
 const CODE_FORM = /^[A-Za-z0-9_-]{43}$/;
-/** Whether a text has the form of the code of a link. */
 export const isLinkCode = (text: string): boolean => CODE_FORM.test(text);
 
 const hashOf = (purpose: CodePurpose, code: string): Buffer =>

@@ -41,7 +41,6 @@ async function missing(tx: Tx, userId: string, { acr }: Assurance): Promise<Fact
 
 export type Arrival<A extends Assurance = Assurance> = {
   readonly userId: string;
-  /** What was verified. */
   readonly assurance: A;
   /** Of the event that records the question. */
   readonly detail?: EventDetail<typeof userLogin>;

@@ -105,7 +105,6 @@ export const completeSignIn = (
   caller: Caller,
 ): Promise<SignInAnswer> => signDraft(ports, draftSignIn(ports, signedIn), caller);
 
-/** The caller of a live session. */
 export const sessionCallerOf = (
   { user, session }: LiveSession,
   { access }: HasAccess,

@@ -10,7 +10,6 @@ export type CounterState = {
   readonly locked_seconds: number;
 };
 
-/** The result of counting a failure. */
 export type CountedFailure = CounterState & {
   readonly was_locked: boolean;
   /** Whether this failure started the lock. */

@@ -7,7 +7,6 @@ import { lockKeys } from '../keys.store.ts';
 import { readSealedValues, type SealedValue, writeSealedValues } from './sealed-values.store.ts';
 
 export type RewrapAnswer = {
-  /** Number of sealed values. */
   readonly sealed: number;
   /** Values sealed under the previous key-encryption key; re-encrypted now, unless `onlyLook`. */
   readonly rewrapped: number;

@@ -56,7 +56,6 @@ export async function insertPushedRequest(tx: Sql, pushed: NewPushedRequest): Pr
   await tx.query(pushedInsert, [pushed.uriHash, pushed.clientId, pushed.query, pushed.share, pushed.lifeSeconds]);
 }
 
-/** Counts the open requests of the client. */
 export const pushedRequestCount = (sql: Sql, clientId: string): OpenRequestCount => ({
   ofShare: async (share, limit) =>
     (await sql.query<{ count: number }>(pushedShareCount, [clientId, share, limit]))[0]!.count,

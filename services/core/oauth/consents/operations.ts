@@ -9,7 +9,6 @@ import {
 import { listApplicationConsents, listGrantedConsents } from './list-consents.ts';
 import { withdrawApplicationConsent, withdrawConsent } from './withdraw-consent.ts';
 
-/** A user's consents to applications. */
 export const consentOperations = [
   operation(listGrantedConsentsEndpoint, listGrantedConsents),
   operation(withdrawGrantedConsentEndpoint, withdrawConsent),

@@ -20,7 +20,6 @@ function canOpen(open: () => unknown): boolean {
   }
 }
 
-/** Keys and what they encrypt. */
 export const keysControls = [
   checked({
     name: 'key-custody',

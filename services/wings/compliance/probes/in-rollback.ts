@@ -24,7 +24,6 @@ export async function inRollback<T>({ transact }: Pick<Ports, 'transact'>, probe
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 
-/** A signed-in user of a probe. */
 export const probeUser = (userId: string, roles: readonly string[]): Caller => ({
   kind: 'user',
   userId,

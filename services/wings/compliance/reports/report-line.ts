@@ -5,7 +5,6 @@ const countsOf = ({ summary }: ReportView): string =>
     ? ''
     : `${summary.pass} pass  ${summary.fail} fail  ${summary.error} error  ${summary.unknown} unknown  ${summary.not_applicable} n/a`;
 
-/** A report as a line of the commands. */
 export const reportLine = (view: ReportView): string =>
   [
     view.requested_at,

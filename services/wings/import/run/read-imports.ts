@@ -41,7 +41,6 @@ export type ImportView = ReturnType<typeof importView>;
 const percentOf = ({ position_bytes: read, source_bytes: all }: ImportRow): number =>
   all === 0 ? 0 : Math.min(99, Math.floor((read / all) * 100));
 
-/** The newest imports. */
 export const readImports = async ({ sql }: Pick<Ports, 'sql'>): Promise<readonly ImportView[]> =>
   (await readImportsPage(sql, undefined, IMPORTS_SHOWN)).map(importView);
 

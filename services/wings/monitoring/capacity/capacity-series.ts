@@ -19,7 +19,6 @@ export type CopyFacts = {
   readonly config: CapacitySettings;
 };
 
-/** A value, and what limits it. */
 type Measured = { readonly value: number; readonly limit: number | null };
 export type MeasuredSeries = Readonly<Record<string, Measured>>;
 
@@ -100,7 +99,6 @@ export const CAPACITY_SERIES: Readonly<Record<string, SeriesDefinition>> = {
 export const OLDEST_JOB = 'oldest_job_seconds';
 const QUEUE_AGE = 'queue_age_seconds.';
 
-/** What a copy measures at a moment. */
 export function measuredOf(facts: CopyFacts): MeasuredSeries {
   const ages = Object.entries(facts.gauges).flatMap(([key, age]) => (key.startsWith(QUEUE_AGE) ? [age] : []));
   const all: Readonly<Record<string, Measured | null>> = {

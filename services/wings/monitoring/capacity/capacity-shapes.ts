@@ -3,7 +3,6 @@ import { component } from '#services/platform/define/component-names.ts';
 
 /** A trend of fewer days is chance. */
 export const DAYS_NEEDED = 7;
-/** Days that a trend reads. */
 export const DAYS_READ = 90;
 /** Days ahead for which a date is given. */
 export const HORIZON_DAYS = 730;

@@ -93,7 +93,6 @@ export const setMeasured = (sql: Sql, measured: Facts): Promise<unknown> =>
 export const setReported = (sql: Sql, reported: Facts, at: string): Promise<unknown> =>
   sql.query(progressReportedSet, [JSON.stringify(reported), at]);
 
-/** Adds one event to its hour. */
 export const addAuthentication = (tx: Sql, at: string, event: string): Promise<unknown> =>
   tx.query(authenticationProgressAdd, [at, event]);
 

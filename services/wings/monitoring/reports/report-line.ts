@@ -1,6 +1,5 @@
 import type { SecurityReportView } from './report-shapes.ts';
 
-/** A report as a line of the command line. */
 export const reportLine = ({ report_id: id, kind, from, to, status, sha256 }: SecurityReportView): string =>
   [id, kind.padEnd(6), status.padEnd(6), `${from.slice(0, 16)} to ${to.slice(0, 16)}`, sha256 ?? '']
     .join('  ')

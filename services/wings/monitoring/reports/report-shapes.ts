@@ -37,7 +37,6 @@ export type SecurityReportFile = {
   readonly sign_ins: { readonly succeeded: number; readonly failed: number; readonly success_percent: number | null };
   /** Each day that has an event, UTC. */
   readonly days: readonly ({ readonly day: string } & SecurityFigures)[];
-  /** Every counted event type with its outcome. */
   readonly events: readonly { readonly type: string; readonly outcome: string; readonly events: number }[];
   readonly incidents: readonly {
     readonly detection: string;

@@ -33,7 +33,6 @@ function headlineOf({ kind, grouped, firing, resolved, items }: AlertMessage): s
 
 const WORDS = { firing: 'FIRING', resolved: 'RESOLVED' } as const;
 
-/** One alert in one line. */
 const lineOf = ({
   kind,
   severity,

@@ -59,7 +59,6 @@ export type SendAlertsPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random
   MailPorts &
   HasAlerts;
 
-/** The URL or address of a target. */
 const addressOf = ({ vault }: Pick<Ports, 'vault'>, { id, sealed }: Pick<TargetRow, 'id' | 'sealed'>): string =>
   vault.open(sealed, alertTargetContext(id)).toString('utf8');
 

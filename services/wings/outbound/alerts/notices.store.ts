@@ -200,7 +200,6 @@ export const { postpone: postponeDelivery, giveBack: giveBackDelivery } = define
   ', failed_at = clock_timestamp()',
 );
 
-/** One alert in a message. */
 export type MessageItem = Omit<AlertView, 'alert_id' | 'acknowledged_at' | 'acknowledged_by'> & {
   readonly kind: NoticeKind;
   readonly id: string;

@@ -33,7 +33,6 @@ async function overviewOf(sql: Sql, id?: string): Promise<StreamOverview[]> {
   });
 }
 
-/** The streams of every receiver. */
 export const listSignalStreams = async ({
   sql,
 }: Pick<Ports, 'sql'>): Promise<{ readonly streams: StreamOverview[] }> => ({ streams: await overviewOf(sql) });

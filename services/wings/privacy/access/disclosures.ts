@@ -20,7 +20,6 @@ export type DisclosureInput = {
   readonly disclosed_at: string;
   /** Name and, if known, address of the recipient. */
   readonly recipient: string;
-  /** What was disclosed. */
   readonly description: string;
 };
 

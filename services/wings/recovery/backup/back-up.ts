@@ -22,7 +22,6 @@ type BackupPorts = {
 export type Progress = { readonly table: string; readonly rows: number; readonly bytes: number };
 
 type BackupInput = {
-  /** Every table of the product. */
   readonly tables: readonly string[];
   /** 32 bytes. */
   readonly key: Uint8Array;

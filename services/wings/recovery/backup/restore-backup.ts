@@ -26,7 +26,6 @@ type RestoreBackupPorts = Pick<Ports, 'vault' | 'random' | 'marks'> & HasLogMark
 type RestoreInput = {
   readonly key: Uint8Array;
   readonly sealed: AsyncIterable<Uint8Array>;
-  /** Migrations of this version. */
   readonly migrations: BackupHead['migrations'];
   /** Reads every table back before the commit, and opens every sealed value. */
   readonly isVerified: boolean;
