@@ -1,10 +1,10 @@
 import { QueryClientProvider } from '@tanstack/preact-query';
+import type { ComponentType } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { LocationProvider, lazy, Route, Router } from 'preact-iso';
 import { type ConsoleSession, queries } from './data/api.ts';
 import { announceSignIn, SessionContext, signInHere, useSession, useSessionQuery } from './data/session.tsx';
-import { loadPage } from './pages.ts';
-import { PageHead } from './parts/page.tsx';
+import { PageHead, type PageProps } from './parts/page.tsx';
 import { Empty, Failed, Loading } from './parts/states.tsx';
 import { hrefOf, isOpen, type Place, places, titleOf } from './places.ts';
 import { Shell } from './shell/shell.tsx';
@@ -18,6 +18,25 @@ import {
   useLanguage,
   useTexts,
 } from './texts/languages.ts';
+
+type Loaded = Promise<{ readonly Page: ComponentType<PageProps> }>;
+
+/** What shows the pages that are made by hand: each is a chunk of its own, loaded when the page is opened. */
+const handMade: Readonly<Record<string, () => Loaded>> = {
+  overview: () => import('./pages/overview.tsx'),
+  inspector: () => import('./pages/inspector.tsx'),
+  stream: () => import('./pages/stream.tsx'),
+  verifyReport: () => import('./pages/verify-report.tsx'),
+};
+
+async function loadPage(place: Place): Loaded {
+  const { name, fold, parts } = place;
+  if (parts !== undefined) return (await import('./fold/shown-sections.tsx')).pageOf(place, (await parts()).parts);
+  if (fold === undefined) return (handMade[name] as () => Loaded)();
+  return fold.isItem
+    ? (await import('./fold/detail.tsx')).detailOf(fold)
+    : (await import('./fold/list.tsx')).listOf(fold);
+}
 
 /** The page in the middle of the window, for a user who is not signed in. */
 function Alone({ title, lead, action }: { readonly title: string; readonly lead: string; readonly action: boolean }) {
