@@ -9,6 +9,7 @@ import { loadList } from '#services/modules.ts';
 import { ConfigError, loadProcessConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
+import { outdatedBundle, runningBundle } from '#services/platform/local/outdated-bundle.ts';
 import { migrationRefusal, migrationStates } from '#services/platform/postgres/migrate.ts';
 import {
   assertPostgresVersion,
@@ -23,7 +24,6 @@ import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { addressCheck } from './address.ts';
 import { advisoriesCheck } from './advisories.ts';
 import { auditChecks } from './audit.ts';
-import { bundleCheck } from './bundle.ts';
 import { clientCertificatesCheck, clientsCheck } from './clients.ts';
 import { jobChecks } from './jobs.ts';
 import { limitsCheck } from './limits.ts';
@@ -38,6 +38,16 @@ import { roomResult, writeRefusal } from './room.ts';
 import { runChecks } from './run-checks.ts';
 import { judgeInstallation } from './shell.ts';
 import { wingsCheck } from './wings.ts';
+
+/** Checks that the code that runs here is that of the sources beside it. */
+const bundleCheck: Check = {
+  name: 'code',
+  run: async () => {
+    const outdated = outdatedBundle();
+    if (outdated !== undefined) return warn(`bundle ${runningBundle}: ${outdated.message}`, outdated.fix);
+    return pass(runningBundle === undefined ? 'the sources' : `bundle ${runningBundle}`);
+  },
+};
 
 const CLOCK_BOUND_MS = 5_000;
 

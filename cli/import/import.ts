@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander';
+import { isAppError } from '#services/platform/define/error.ts';
 import type { LegacySystemAdapter } from '#services/wings/import/adapters/adapter.ts';
 import { adapters } from '#services/wings/import/adapters/adapters.ts';
 import type { NoticeView, RejectView } from '#services/wings/import/contract.ts';
@@ -8,7 +9,6 @@ import { counted } from '#services/wings/import/run/move-checklist.ts';
 import { countsOf, readNotices, readRejected } from '#services/wings/import/run/read-imports.ts';
 import { failImport, type Rehearsal, rehearseImport, runImport } from '#services/wings/import/run/run-import.ts';
 import { startImport } from '#services/wings/import/run/start-import.ts';
-import { isAppError } from '../../services/platform/define/error.ts';
 import { addReason, onDatabase } from '../admin.ts';
 import { listed, requireReason } from '../arguments.ts';
 import { confirm } from '../confirm.ts';
@@ -18,9 +18,34 @@ import type { GlobalOptions, Output } from '../output.ts';
 import { registerCertificate } from './certificate.ts';
 import { importPorts } from './import-ports.ts';
 import { isMongoUrl, type MongoOptions, mongoSource } from './mongo-source.ts';
-import { createProgress } from './progress.ts';
 import { type ImportSource, readMap, sourceFile } from './source.ts';
 import { registerStatus } from './status.ts';
+
+const EVERY_MS = 1_000;
+
+const duration = (seconds: number): string =>
+  seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+
+/** Says once a second how far an import is, how fast, and how long the rest takes at this rate. */
+function createProgress(
+  output: Pick<Output, 'say'>,
+  total: { readonly bytes: number; readonly from: number },
+  now: () => number = () => performance.now(),
+): (at: { readonly records: number; readonly bytes: number }) => void {
+  const startedAt = now();
+  let saidAt = startedAt;
+  return ({ records, bytes }) => {
+    const at = now();
+    if (at - saidAt < EVERY_MS) return;
+    saidAt = at;
+    const perSecond = (records - total.from) / ((at - startedAt) / 1_000);
+    const share = total.bytes === 0 ? 1 : Math.min(1, bytes / total.bytes);
+    const left = share === 0 || perSecond === 0 ? 0 : (records / share - records) / perSecond;
+    output.say(
+      `${records} records, ${Math.floor(share * 100)} %, ${Math.round(perSecond)} a second, about ${duration(left)} left`,
+    );
+  };
+}
 
 const caller = systemCaller('sallyport import');
 /** With these a run cannot go on. */
