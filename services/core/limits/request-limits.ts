@@ -1,14 +1,40 @@
 import { rateLimitBypasses, rateLimitRefusals } from '#observability/metrics/limits.ts';
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import { rateLimited } from '#services/platform/errors.ts';
+import { recordEvent } from '../audit/record-event.ts';
 import { type AgentCaller, type ClientCaller, clientOf, holds, isVettedClient, userOf } from '../authority/callers.ts';
-import { actorIdOf } from '../authority/names.ts';
-import type { Caller, RateCounters } from '../ports.ts';
+import { actorIdOf, limitNameOf } from '../authority/names.ts';
+import type { Caller, Ports, RateCounters } from '../ports.ts';
+import { createThrottle } from '../shared/throttle.ts';
+import { limitBypassed } from './audit-events.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
-import { type BypassPorts, createBypass } from './bypass-limit.ts';
 import { clientPrefixOf } from './client-prefix.ts';
 import { type Counted, limitRefusalOf, usedUp } from './limit-headers.ts';
 import { limitsBypass } from './permissions.ts';
+
+type BypassPorts = Pick<Ports, 'sql' | 'clock' | 'log'>;
+
+/**
+ * Lets callers with `limits:bypass` exceed a limit, and records it in the audit log once per caller, limit and minute.
+ * @returns false when the event could not be written: a bypass must be visible
+ */
+function createBypass(
+  ports: BypassPorts,
+): (caller: Caller, bucket: LimitBucket, rateClass: RateClass) => Promise<boolean> {
+  const once = createThrottle(ports.clock);
+
+  const record = (caller: Caller, bucket: LimitBucket, rateClass: RateClass): Promise<boolean> =>
+    recordEvent(ports.sql, caller, limitBypassed, { detail: { limit: bucket.name, route_class: rateClass } }).then(
+      () => true,
+      (err: unknown) => {
+        ports.log.warn({ err }, 'rate limit bypass refused: it could not be recorded');
+        return false;
+      },
+    );
+
+  return (caller, bucket, rateClass) =>
+    once(`${bucket.name} ${limitNameOf(caller)}`, () => record(caller, bucket, rateClass));
+}
 
 /** What is known of a request before its body is read. */
 export type ArrivedRequest = {
