@@ -2,7 +2,7 @@ import { createHash, generateKeyPairSync } from 'node:crypto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { compromiseKey } from '#services/core/keys/compromise-key.ts';
 import { advanceLogKey } from '#services/core/keys/log/advance-log-key.ts';
-import { ownsKey } from '#services/core/keys/log/own-key.ts';
+import { ownsKey } from '#services/core/keys/log/log-keys.ts';
 import { giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { listEvents } from '../read/list-events.ts';
