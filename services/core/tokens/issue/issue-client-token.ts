@@ -70,8 +70,7 @@ export type ClientTokenPorts = Pick<Ports, 'redis' | 'clock' | 'random'> &
   HasKeyRing &
   HasAccess &
   HasRevocations &
-  HasTokenSettings &
-  { readonly clientTokenLog: ClientTokenLog };
+  HasTokenSettings & { readonly clientTokenLog: ClientTokenLog };
 
 const isResource = (text: string): boolean => URL.canParse(text) && !text.includes('#');
 
