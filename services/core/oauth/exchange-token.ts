@@ -113,7 +113,7 @@ const recordForOwner = (
   { transact }: Pick<Ports, 'transact'>,
   agentId: string,
   { sub, ue = 0 }: AccessTokenClaims,
-  issued: AuditDetail<'ok', EventDetail<typeof tokenIssued>>,
+  issued: AuditDetail<'ok' | 'refused', EventDetail<typeof tokenIssued>>,
   caller: Caller,
 ): Promise<void> =>
   transact(async (tx) => {
