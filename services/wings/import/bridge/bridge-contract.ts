@@ -9,41 +9,17 @@ import { sessionEnded } from '#services/core/tokens/refresh/refresh-errors.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { directoryStale, originRefused, secondFactorRequired, storeUnavailable } from '#services/platform/errors.ts';
 import {
-  legacyBridgeEnded,
   legacyKeysUnavailable,
   legacyNotConfigured,
-  legacySessionEnded,
-  legacyTokenAlgorithmRefused,
-  legacyTokenAudienceRefused,
   legacyTokenBound,
-  legacyTokenExpired,
-  legacyTokenIssuerRefused,
-  legacyTokenKeyRefused,
-  legacyTokenMalformed,
-  legacyTokenNotYetValid,
-  legacyTokenSignatureInvalid,
-  legacyUserUnknown,
+  legacyTokenRefusals,
   legacyWebhookForged,
 } from './legacy-errors.ts';
 
 const defineEndpoint = endpointsOf('Migration');
 
 /** What a token of the old provider can be refused for. */
-const LEGACY_REFUSALS = [
-  legacyTokenMalformed,
-  legacyTokenAlgorithmRefused,
-  legacyTokenKeyRefused,
-  legacyTokenSignatureInvalid,
-  legacyTokenIssuerRefused,
-  legacyTokenAudienceRefused,
-  legacyTokenExpired,
-  legacyTokenNotYetValid,
-  legacyUserUnknown,
-  legacySessionEnded,
-  legacyBridgeEnded,
-  legacyNotConfigured,
-  legacyKeysUnavailable,
-] as const;
+const LEGACY_REFUSALS = [...legacyTokenRefusals.map(([error]) => error), legacyNotConfigured, legacyKeysUnavailable];
 
 export const exchangeLegacySessionEndpoint = defineEndpoint({
   method: 'POST',

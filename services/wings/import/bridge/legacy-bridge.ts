@@ -9,19 +9,7 @@ import { inactiveAnswer } from '#services/core/tokens/verify/inactive-answer.ts'
 import type { LegacyBridge } from '#services/core/tokens/verify/legacy-bridge-port.ts';
 import type { InactiveReason } from '#services/core/tokens/verify/validation-shapes.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
-import {
-  legacyBridgeEnded,
-  legacySessionEnded,
-  legacyTokenAlgorithmRefused,
-  legacyTokenAudienceRefused,
-  legacyTokenExpired,
-  legacyTokenIssuerRefused,
-  legacyTokenKeyRefused,
-  legacyTokenMalformed,
-  legacyTokenNotYetValid,
-  legacyTokenSignatureInvalid,
-  legacyUserUnknown,
-} from './legacy-errors.ts';
+import { legacySessionEnded, legacyTokenMalformed, legacyTokenRefusals, legacyUserUnknown } from './legacy-errors.ts';
 import { findLegacyUser, readLegacySession } from './legacy-sessions.store.ts';
 import { isIdToken } from './legacy-token.ts';
 import {
@@ -52,19 +40,9 @@ const KNOWN_MAX = 4_096;
 const KNOWN_MS = 600_000;
 const LONGEST_TOKEN = 8_192;
 
-const REASONS = new Map<string, InactiveReason>([
-  [legacyTokenMalformed.definition.code, 'malformed'],
-  [legacyTokenAlgorithmRefused.definition.code, 'bad_signature'],
-  [legacyTokenKeyRefused.definition.code, 'unknown_key'],
-  [legacyTokenSignatureInvalid.definition.code, 'bad_signature'],
-  [legacyTokenIssuerRefused.definition.code, 'wrong_issuer'],
-  [legacyTokenAudienceRefused.definition.code, 'wrong_audience'],
-  [legacyTokenExpired.definition.code, 'expired'],
-  [legacyTokenNotYetValid.definition.code, 'not_yet_valid'],
-  [legacyUserUnknown.definition.code, 'revoked'],
-  [legacySessionEnded.definition.code, 'session_ended'],
-  [legacyBridgeEnded.definition.code, 'wrong_issuer'],
-]);
+const REASONS: ReadonlyMap<string, InactiveReason> = new Map(
+  legacyTokenRefusals.map(([{ definition }, reason]) => [definition.code, reason]),
+);
 const reasonOf = ({ code }: AppError): InactiveReason | undefined => REASONS.get(code);
 
 /** `iss` of a token, unverified. */

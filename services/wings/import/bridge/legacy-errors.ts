@@ -136,3 +136,18 @@ export const legacyProviderUnavailable = defineError({
   fix: 'Try again after Retry-After, or set a new password by mail. Operators check LEGACY_PASSWORD_URL.',
   retryable: true,
 });
+
+/** What a token of the old provider can be refused for, and the reason for which a validation finds it inactive. */
+export const legacyTokenRefusals = [
+  [legacyTokenMalformed, 'malformed'],
+  [legacyTokenAlgorithmRefused, 'bad_signature'],
+  [legacyTokenKeyRefused, 'unknown_key'],
+  [legacyTokenSignatureInvalid, 'bad_signature'],
+  [legacyTokenIssuerRefused, 'wrong_issuer'],
+  [legacyTokenAudienceRefused, 'wrong_audience'],
+  [legacyTokenExpired, 'expired'],
+  [legacyTokenNotYetValid, 'not_yet_valid'],
+  [legacyUserUnknown, 'revoked'],
+  [legacySessionEnded, 'session_ended'],
+  [legacyBridgeEnded, 'wrong_issuer'],
+] as const;
