@@ -123,35 +123,19 @@ export type StreamSettings = Pick<
   StreamRow,
   'method' | 'endpoint_url' | 'sealed_authorization' | 'events' | 'description'
 >;
+const settingsOf = (row: StreamSettings) =>
+  [row.method, row.endpoint_url, row.sealed_authorization, row.events, row.description] as const;
+
 /** False if the owner or the installation has too many. */
 export const insertStream = async (
   tx: Sql,
   row: StreamSettings & Pick<StreamRow, 'id' | 'owner' | 'audience'>,
   most: { readonly ofOwner: number; readonly ofAll: number },
 ): Promise<boolean> =>
-  (
-    await tx.query(streamInsert, [
-      row.id,
-      row.owner,
-      row.audience,
-      row.method,
-      row.endpoint_url,
-      row.sealed_authorization,
-      row.events,
-      row.description,
-      most.ofOwner,
-      most.ofAll,
-    ])
-  ).length > 0;
+  (await tx.query(streamInsert, [row.id, row.owner, row.audience, ...settingsOf(row), most.ofOwner, most.ofAll]))
+    .length > 0;
 export const updateStreamRow = async (tx: Sql, id: string, row: StreamSettings): Promise<void> =>
-  void (await tx.query(streamUpdate, [
-    id,
-    row.method,
-    row.endpoint_url,
-    row.sealed_authorization,
-    row.events,
-    row.description,
-  ]));
+  void (await tx.query(streamUpdate, [id, ...settingsOf(row)]));
 export const updateStatusRow = async (
   tx: Sql,
   id: string,
