@@ -1,5 +1,5 @@
-/** Types of the sealed events that are counted by hour. The dashboard, reports and forecasts read these counts only. */
-export const COUNTED_TYPES = [
+/** What a stream of authentication sends: sign-ins, sessions, token families, second factors and what detections watch. */
+export const AUTHENTICATION_TYPES = [
   'user.login',
   'user.login_locked',
   'user.unlocked',
@@ -8,22 +8,27 @@ export const COUNTED_TYPES = [
   'code.refused',
   'session.created',
   'session.ended',
-  'token.issued',
   'token.family_created',
   'token.family_ended',
-  'token.refreshed',
   'token.refresh_reused',
   'token.replay_detected',
   'token.revoked',
-  'token.validations',
   'user.tokens_revoked',
+  'incident.raised',
+  'incident.acted',
+] as const;
+
+/** Types of the sealed events that are counted by hour. The dashboard, reports and forecasts read these counts only. */
+export const COUNTED_TYPES = [
+  ...AUTHENTICATION_TYPES,
+  'token.issued',
+  'token.refreshed',
+  'token.validations',
   'client.tokens_revoked',
   'key.compromised',
   'api_key.revoked',
   'access.denied',
   'limit.bypassed',
-  'incident.raised',
-  'incident.acted',
 ] as const;
 export type CountedType = (typeof COUNTED_TYPES)[number];
 

@@ -2,26 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { followEventsOf, newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import type { Ports } from '#services/core/ports.ts';
-
-/** What a stream of authentication sends: sign-ins, sessions, token families, second factors and what detections watch. */
-const AUTHENTICATION_TYPES = [
-  'user.login',
-  'user.login_locked',
-  'user.unlocked',
-  'user.created',
-  'user.stepped_up',
-  'code.refused',
-  'session.created',
-  'session.ended',
-  'token.family_created',
-  'token.family_ended',
-  'token.refresh_reused',
-  'token.replay_detected',
-  'token.revoked',
-  'user.tokens_revoked',
-  'incident.raised',
-  'incident.acted',
-] as const;
+import { AUTHENTICATION_TYPES } from './counted-events.ts';
 
 const PAGE = 100;
 const POLL_MS = 500;
