@@ -356,16 +356,7 @@ export const deviceCodePage =
     };
   };
 
-export type DeviceConfirmPage = {
-  readonly formToken: string;
-  readonly userCode: string;
-  readonly clientName: string;
-  readonly logoPath: string | null;
-  readonly unvetted: Unvetted | null;
-  readonly email: string;
-  readonly scopes: readonly string[];
-  readonly words: ReadonlyMap<string, ScopeWords>;
-};
+export type DeviceConfirmPage = Omit<ConsentPage, 'query' | 'clientHost' | 'clientUri'> & { readonly userCode: string };
 
 export const deviceConfirmPage =
   ({ formToken, userCode, ...asked }: DeviceConfirmPage): FormPage =>
