@@ -3,19 +3,11 @@ import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { ControlException } from './control.ts';
 import type { ControlStatus } from './control-shapes.ts';
+import type { CheckResult } from './run-check.ts';
 
-export type ControlRow = {
+export type ControlRow = Omit<CheckResult, 'readOn' | 'startedAtMs' | 'endedAtMs'> & {
   readonly control: string;
-  readonly status: ControlStatus;
-  readonly reason: string | null;
-  readonly population: number;
-  readonly sampled: number;
-  readonly exceptions: readonly ControlException[];
-  readonly exception_count: number;
-  readonly observed: string;
-  readonly observed_sha256: string;
   readonly probe_version: number;
   readonly release: string;
   readonly collector: string;

@@ -2,6 +2,7 @@ import { newestEventsOf, targetIdOf } from '#services/core/audit/committed-value
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { type LogRange, msOf } from './log-range.ts';
+import type { SignUp } from './machine-sign-ups.ts';
 
 /** Earlier sign-ins that one is compared with. */
 const COMPARED = 30;
@@ -85,15 +86,5 @@ const signUpsRead = defineStatement(
    ORDER BY e.seq`,
 );
 
-type SignUpRow = {
-  readonly seq: number;
-  readonly at: number;
-  readonly network: string | null;
-  readonly agent: string | null;
-  readonly pattern: string | null;
-  readonly has_digits: boolean;
-  readonly verified_at: number | null;
-};
-
-export const readSignUps = (sql: Sql, { after, upTo }: LogRange, limit: number): Promise<SignUpRow[]> =>
+export const readSignUps = (sql: Sql, { after, upTo }: LogRange, limit: number): Promise<SignUp[]> =>
   sql.query(signUpsRead, [after, upTo, limit]);
