@@ -1,5 +1,6 @@
 import { revocationVisibility } from '#observability/metrics/revocations.ts';
 import type { Marks, Ports, ShownState, Sql } from '#services/core/ports.ts';
+import { withinMs } from '#services/platform/process/patience.ts';
 import type { PolledGuard } from './database-guard.ts';
 import type { HighWaterKeeper } from './high-water-keeper.ts';
 import type { RevocationMemory } from './revocation-set.ts';
@@ -155,17 +156,6 @@ function createMarkReader(
       return { expected: known, settles: false };
     }
   };
-}
-
-/** Settles like `work`; rejects when it takes longer than `waitMs`. */
-async function withinMs<T>(work: Promise<T>, waitMs: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${waitMs} ms`)), waitMs);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 const shownBy = ({ incarnation, epoch, beat, replaced }: FeedPage): ShownState => ({

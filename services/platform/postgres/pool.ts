@@ -22,7 +22,7 @@ import {
 } from './transaction-settings.ts';
 
 // Parses int8 as a number: epochs, counts and sizes stay far below 2^53.
-const types: pg.CustomTypesConfig = {
+export const types: pg.CustomTypesConfig = {
   getTypeParser: ((oid: number, format: 'text' | 'binary') =>
     oid === pg.types.builtins.INT8
       ? Number

@@ -3,6 +3,7 @@ import { replicaAge, replicaReads } from '#observability/metrics/postgres.ts';
 import type { Log, Sql } from '#services/core/ports.ts';
 import { isAppError } from '../define/error.ts';
 import { defineStatement, type Statement } from '../define/statement.ts';
+import { withinMs } from '../process/patience.ts';
 import { createPool, createSql } from './pool.ts';
 import type { DatabaseRole } from './transaction-settings.ts';
 
@@ -141,15 +142,4 @@ export function openReplica(options: ReplicaOptions): Replica {
     state: () => state,
     close: () => pool.end(),
   };
-}
-
-async function withinMs<T>(work: Promise<T>, waitMs: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${waitMs} ms`)), waitMs);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-    work.catch(() => {});
-  }
 }

@@ -4,6 +4,7 @@ import { restoreTargetFull } from '../backups/errors.ts';
 import type { Statement } from '../define/statement.ts';
 import { copyIn, copyOut } from './copy.ts';
 import { migrate } from './migrate.ts';
+import { types } from './pool.ts';
 
 type Table = { readonly table: string; readonly columns: readonly string[] };
 type Sequence = { readonly name: string; readonly last_value: number; readonly is_called: boolean };
@@ -21,12 +22,6 @@ const named = pg.escapeIdentifier;
 const listed = (names: readonly string[]): string => names.map((each) => named(each)).join(', ');
 
 async function connect(url: string, applicationName: string): Promise<pg.Client> {
-  const types: pg.CustomTypesConfig = {
-    getTypeParser: ((oid: number, format: 'text' | 'binary') =>
-      oid === pg.types.builtins.INT8
-        ? Number
-        : pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
-  };
   const client = new pg.Client({
     connectionString: url,
     application_name: applicationName,

@@ -59,8 +59,7 @@ export async function upgradeDigest(
       // A transaction that has locked the user relies on the digest that it read, until it ends.
       await lockUser(tx, userId);
       const replaced = await replaceDigest(tx, userId, digest, upgraded);
-      if (replaced)
-        await recordEvent(tx, caller, accountPasswordRehashed, { target: { kind: 'user', id: userId } });
+      if (replaced) await recordEvent(tx, caller, accountPasswordRehashed, { target: { kind: 'user', id: userId } });
       return replaced;
     });
     passwordUpgrades.add(1, { outcome: isReplaced ? 'done' : 'superseded' });
