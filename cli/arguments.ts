@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import type { z } from 'zod';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { problemsOf } from './input-problems.ts';
@@ -54,4 +55,13 @@ export function checked<T>({ body }: { readonly body?: z.ZodType<T> | undefined 
   if (read.success) return read.data;
   const wrong = problemsOf(read.error.issues, input).join('; ');
   throw new CommandError(exitCodes.usage, wrong, 'add --help for the options');
+}
+
+/** @param fix the command that writes such a file */
+export async function textOfFile(file: string, fix: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CommandError(exitCodes.usage, `${file} cannot be read`, fix, { cause });
+  }
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { writeBytesAtOnce } from '#services/platform/backups/file-place.ts';
@@ -12,7 +11,7 @@ import { reportLine } from '../services/wings/compliance/reports/report-line.ts'
 import { requestReport } from '../services/wings/compliance/reports/request-report.ts';
 import { type VerifiedBundle, verifyBundle } from '../services/wings/compliance/reports/verify-bundle.ts';
 import { onDatabase, rehearsed } from './admin.ts';
-import { listed, uuidOf, wholeNumberOf } from './arguments.ts';
+import { listed, textOfFile, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import type { Register } from './operations.ts';
@@ -84,23 +83,13 @@ export function registerReport(program: Command, addOperations: Register): void 
     .action(async (file: string, _own, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & { readonly vkey?: string[] }>();
       const output = createOutput(options);
-      const result = verifyBundle(await textOf(file), options.vkey ?? []);
+      const result = verifyBundle(await textOfFile(file, 'sallyport report show ID --bundle FILE'), options.vkey ?? []);
       if (!result.pinned)
         output.say('the keys come from the bundle itself: compare them with /v1/audit/log/vkey, or give --vkey');
       output.data(resultOf(result), () => linesOf(result));
       const [first] = result.faults;
       if (first) throw new CommandError(exitCodes.checkFailed, `${first.item}: ${first.why}`);
     });
-}
-
-async function textOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, `${file} cannot be read`, 'sallyport report show ID --bundle FILE', {
-      cause,
-    });
-  }
 }
 
 const resultOf = ({ valid, pinned, faults, report }: VerifiedBundle): object => ({

@@ -1,10 +1,10 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { issueCertificate } from '#services/wings/import/certificate/issue-certificate.ts';
 import { verifyCertificate } from '#services/wings/import/certificate/verify-certificate.ts';
 import { onDatabase, rehearsed } from '../admin.ts';
-import { listed, uuidOf } from '../arguments.ts';
+import { listed, textOfFile, uuidOf } from '../arguments.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions } from '../output.ts';
 
@@ -37,7 +37,10 @@ export function registerCertificate(command: Command): void {
     .action(async (file: string, _own, own: Command) => {
       const options = own.optsWithGlobals<GlobalOptions & { readonly vkey?: string[] }>();
       const output = createOutput(options);
-      const result = verifyCertificate(await textOf(file), options.vkey ?? []);
+      const result = verifyCertificate(
+        await textOfFile(file, 'sallyport import certificate ID FILE'),
+        options.vkey ?? [],
+      );
       if (!result.pinned)
         output.say('the keys come from the certificate itself: compare them with /v1/audit/log/vkey, or give --vkey');
       output.data({ ...result, statement: result.statement ?? null }, ({ valid, faults, statement }) => [
@@ -54,15 +57,5 @@ async function written(file: string, text: string): Promise<void> {
     await writeFile(file, text, { flag: 'wx' });
   } catch (cause) {
     throw new CommandError(exitCodes.usage, `${file} cannot be written`, 'name a new file', { cause });
-  }
-}
-
-async function textOf(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new CommandError(exitCodes.usage, `${file} cannot be read`, 'sallyport import certificate ID FILE', {
-      cause,
-    });
   }
 }
