@@ -1,5 +1,4 @@
 import { signerKeyId, writeFirebaseDigest } from '#services/core/identity/passwords/firebase-digests.ts';
-import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { FactorKind, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
@@ -9,14 +8,15 @@ import {
   dateOf,
   factorKindOf,
   idOf,
-  isMembers,
   isTrue,
   legacyUser,
   listOf,
   type Members,
   memberOf,
+  membersIn,
   present,
   type Refused,
+  rolesOf,
   socialNames,
   textOf,
   usersOf,
@@ -85,18 +85,6 @@ function digestOf(user: Members, config: HashConfig | null): string | null | { r
   });
 }
 
-function parsed(text: string | null): Members {
-  try {
-    const value = parseExactJson(text ?? '{}');
-    return isMembers(value) ? value : {};
-  } catch {
-    return {};
-  }
-}
-
-const rolesOf = (claims: Members): readonly string[] =>
-  [...listOf(claims.roles), claims.role].flatMap((role) => textOf(role) ?? []);
-
 function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused {
   const email = textOf(user.email);
   const id = idOf(user.localId, email);
@@ -113,7 +101,7 @@ function userOf(user: Members, config: HashConfig | null): LegacyUser | Refused 
     created_at: dateOf(user.createdAt),
     disabled: isTrue(user.disabled),
     ...withFormat(digest),
-    roles: rolesOf(parsed(textOf(customAttributes))),
+    roles: rolesOf(membersIn(textOf(customAttributes))),
     accounts: listOf(user.providerUserInfo).flatMap((info) => {
       const provider = textOf(memberOf(info, 'providerId'));
       return provider === null || OWN.has(provider)

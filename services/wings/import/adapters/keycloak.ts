@@ -1,5 +1,4 @@
 import { newSecret, shownSecret } from '#services/core/identity/factors/totp.ts';
-import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { readJsonArray } from '../reading/read-json-array.ts';
 import { sniff } from '../reading/sniff.ts';
 import type { LegacyPasskey, LegacySystemAdapter, LegacyUser, ReadOptions } from './adapter.ts';
@@ -14,6 +13,7 @@ import {
   listOf,
   type Members,
   memberOf,
+  membersIn,
   present,
   type Refused,
   textOf,
@@ -26,16 +26,8 @@ import {
  */
 
 /** Data of a credential are JSON in text. */
-function dataOf(credential: unknown, member: 'secretData' | 'credentialData'): Members {
-  const text = memberOf(credential, member);
-  if (isMembers(text)) return text;
-  try {
-    const value = parseExactJson(String(text));
-    return isMembers(value) ? value : {};
-  } catch {
-    return {};
-  }
-}
+const dataOf = (credential: unknown, member: 'secretData' | 'credentialData'): Members =>
+  membersIn(memberOf(credential, member));
 
 /** Parameters are lists of text. */
 const parameterOf = (data: Members, name: string): string | null =>

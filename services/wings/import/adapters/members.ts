@@ -1,3 +1,4 @@
+import { parseExactJson } from '#services/core/shared/exact-json.ts';
 import { type ExternalId, type ExternalIdFault, readExternalId } from '#services/core/shared/external-id.ts';
 import { isTrueClaim } from '#services/platform/define/true-claim.ts';
 import type { SourceRecord } from '../reading/record.ts';
@@ -9,6 +10,16 @@ export type Members = Readonly<Record<string, unknown>>;
 
 export const isMembers = (value: unknown): value is Members =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Number);
+
+/** The members of a value, or of JSON in a text; none of anything else. */
+export function membersIn(value: unknown): Members {
+  try {
+    const read = typeof value === 'string' ? parseExactJson(value) : value;
+    return isMembers(read) ? read : {};
+  } catch {
+    return {};
+  }
+}
 
 /** A member by its dotted path; undefined where there is none. */
 export function memberOf(value: unknown, path: string): unknown {
@@ -37,6 +48,10 @@ export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(val
 
 /** Below this a number of time is seconds: as milliseconds it would be in the first weeks of 1970. */
 const SECONDS_BELOW = 100_000_000_000;
+
+/** Roles of a claim or its list. */
+export const rolesOf = (claims: Members): readonly string[] =>
+  [...listOf(claims.roles), claims.role].flatMap((role) => textOf(role) ?? []);
 
 /** A time as text (RFC 3339), or as seconds or milliseconds since 1970; an invalid date for anything else, null for nothing. */
 export function dateOf(value: unknown): Date | null {

@@ -12,14 +12,15 @@ import {
   factorKindOf,
   firstOf,
   idOf,
-  isMembers,
   isTrue,
   legacyUser,
   listOf,
   type Members,
   memberOf,
+  membersIn,
   present,
   type Refused,
+  rolesOf,
   textOf,
   usersOf,
 } from './members.ts';
@@ -39,11 +40,6 @@ function jsonOf(value: unknown): unknown {
   }
 }
 
-const membersOf = (value: unknown): Members => {
-  const read = jsonOf(value);
-  return isMembers(read) ? read : {};
-};
-
 /** Postgres writes `2026-01-02 03:04:05.678+00`; RFC 3339 has a T, and minutes in the offset. */
 const timeOf = (value: unknown): Date | null =>
   dateOf(
@@ -53,9 +49,6 @@ const timeOf = (value: unknown): Date | null =>
   );
 
 const isSet = (value: unknown): boolean => textOf(value) !== null;
-
-const rolesOf = (app: Members): readonly string[] =>
-  [...listOf(app.roles), app.role].flatMap((role) => textOf(role) ?? []);
 
 /** A ban counts until the row has changed after its end. */
 const isBanned = (row: Members): boolean => {
@@ -93,8 +86,8 @@ function userOf(row: Members, options: ReadOptions): LegacyUser | Refused {
   const id = idOf(row.id, email);
   if (isSet(row.deleted_at)) return { reason: 'deleted_there', value: id };
   if (email === null) return { reason: 'email_missing', value: id };
-  const app = membersOf(row.raw_app_meta_data);
-  const user = membersOf(row.raw_user_meta_data);
+  const app = membersIn(row.raw_app_meta_data);
+  const user = membersIn(row.raw_user_meta_data);
   const factors = listOf(jsonOf(row.mfa_factors)).filter((factor) => memberOf(factor, 'status') === 'verified');
   const secrets = factors.flatMap((factor) => textOf(memberOf(factor, 'secret')) ?? []);
   const { banned_until: bannedUntil, updated_at: updatedAt } = row;
