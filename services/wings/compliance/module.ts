@@ -26,10 +26,7 @@ export const complianceModule = defineModule({
   alerts: [controlAlerts],
   jobs: [...Object.values(complianceJobs)],
   purged: [{ by: complianceJobs.cleanUpComplianceRecordsJob, purges: [reportPurge, attestationPurge, violationPurge] }],
-  operations: async () => {
-    const { controlOperations, violationOperations, reportOperations } = await import('./operations.ts');
-    return [...controlOperations, ...violationOperations, ...reportOperations];
-  },
+  operations: async () => (await import('./operations.ts')).complianceOperations,
   tasks: async () => [(await import('./report-task.ts')).reportTask],
   taskAdvances: async () => [(await import('./advance-report-task.ts')).advanceReportTask],
   metrics: () => import('./metrics.ts'),

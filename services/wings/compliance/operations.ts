@@ -23,7 +23,7 @@ import { listReports, readReport, readReportBundle, readReportCsv, readReportPdf
 import { reportLine } from './reports/report-line.ts';
 import { cancelReport, requestReport } from './reports/request-report.ts';
 
-export const controlOperations = [
+const controlOperations = [
   operation(listControlsEndpoint, listControls),
   operation(attestControlEndpoint, attestControl),
 ];
@@ -33,7 +33,7 @@ const eventsLine = ({ unacknowledged, last_seq: last, first }: NonNullable<Viola
 const violationLine = ({ violation_id: id, control_id: control, state, events }: ViolationView): string =>
   [id, state.padEnd(8), control, ...(events === null ? [] : [eventsLine(events)])].join('  ');
 
-export const violationOperations = [
+const violationOperations = [
   operation(listViolationsEndpoint, listViolations, {
     verb: 'violations list',
     help: 'list violations, newest first, with the events that are not acknowledged',
@@ -56,7 +56,7 @@ export const violationOperations = [
   }),
 ];
 
-export const reportOperations = [
+const reportOperations = [
   operation(requestReportEndpoint, requestReport),
   operation(listReportsEndpoint, listReports, {
     verb: 'report list',
@@ -78,3 +78,5 @@ export const reportOperations = [
     download(`compliance-${id}.csv`, 'text/csv; charset=utf-8; header=present', await readReportCsv(ports, id)),
   ),
 ];
+
+export const complianceOperations = [...controlOperations, ...violationOperations, ...reportOperations];

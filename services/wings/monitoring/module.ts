@@ -26,10 +26,7 @@ export const monitoringModule = defineModule({
       purges: [copySamplePurge, eventHourPurge, securityReportPurge],
     },
   ],
-  operations: async () => {
-    const { monitoringOperations, securityReportOperations, capacityOperations } = await import('./operations.ts');
-    return [...monitoringOperations, ...securityReportOperations, ...capacityOperations];
-  },
+  operations: async () => (await import('./operations.ts')).monitoringOperations,
   processors: async () => {
     const { countEventHours } = await import('./count-event-hours.ts');
     const { makeSecurityReports, securityReportsAreDue } = await import('./reports/make-security-reports.ts');

@@ -57,7 +57,7 @@ function lines({ security, performance, resources }: Dashboard): string[] {
   ];
 }
 
-export const monitoringOperations = [
+const dashboardOperations = [
   operation(readDashboardEndpoint, readDashboard, {
     verb: 'dashboard',
     help: 'show the figures of security, performance and resources',
@@ -87,7 +87,7 @@ const capacityLines = ({ predictions, advice, days_needed: needed, sampled_hour:
   ),
 ];
 
-export const capacityOperations = [
+const capacityOperations = [
   operation(readCapacityEndpoint, readCapacity, {
     verb: 'capacity',
     help: 'predict when limits are reached, and advise on settings; it changes nothing',
@@ -95,7 +95,7 @@ export const capacityOperations = [
   }),
 ];
 
-export const securityReportOperations = [
+const securityReportOperations = [
   operation(requestSecurityReportEndpoint, requestSecurityReport),
   operation(listSecurityReportsEndpoint, listSecurityReports, {
     verb: 'reports list',
@@ -118,3 +118,5 @@ export const securityReportOperations = [
     ),
   ),
 ];
+
+export const monitoringOperations = [...dashboardOperations, ...securityReportOperations, ...capacityOperations];

@@ -37,7 +37,7 @@ export const privacyModule = defineModule({
     { question: healthDataIsStored, what: 'health data is stored, and no export, deletion or retention policy runs' },
     { question: privacyRequestsAreDue, what: 'persons wait for an export or deletion of their data' },
   ],
-  operations: async () => (await import('./all-operations.ts')).privacyOperations,
+  operations: async () => (await import('./operations.ts')).privacyOperations,
   metrics: () => import('#observability/metrics/privacy.ts'),
   processors: async () => {
     const { processPrivacyRequests } = await import('./access/privacy-requests.ts');

@@ -1,5 +1,13 @@
 import { operation } from '#services/core/shared/operation.ts';
 import {
+  breakGlassOperations,
+  disclosureOperations,
+  policyOperations,
+  privacyRequestOperations,
+  restrictionOperations,
+} from './access/operations.ts';
+import { consentOperations, listConsentsOperation } from './consent/operations.ts';
+import {
   decryptPhiEndpoint,
   encryptPhiEndpoint,
   listPhiKeysEndpoint,
@@ -11,6 +19,7 @@ import {
 } from './contract.ts';
 import { decryptPhi } from './decrypt-phi.ts';
 import { encryptPhi } from './encrypt-phi.ts';
+import { holdOperations, retentionOperations } from './retention/operations.ts';
 import { listPhiKeys, readPhiRotation, rotatePhiKeys } from './rotate-encryption-keys.ts';
 import { shredPhi } from './shred-phi.ts';
 
@@ -21,7 +30,7 @@ const rotationLine = ({ rotation_id, state, key_version, data_keys, rewrapped }:
   `rotation ${rotation_id}  ${state}  to key ${key_version}  ${rewrapped} of ${data_keys ?? '?'} data keys`;
 
 /** The key-encryption keys of health data. */
-export const phiKeyOperations = [
+const phiKeyOperations = [
   operation(listPhiKeysEndpoint, listPhiKeys, {
     verb: 'phi keys',
     lines: ({ keys, rotation }) => [...keys.map(keyLine), ...(rotation === null ? [] : [rotationLine(rotation)])],
@@ -46,7 +55,7 @@ export const phiKeyOperations = [
 ];
 
 /** Health data of persons. */
-export const phiOperations = [
+const phiOperations = [
   operation(encryptPhiEndpoint, encryptPhi),
   operation(decryptPhiEndpoint, decryptPhi),
   operation(shredPhiEndpoint, shredPhi, {
@@ -55,4 +64,19 @@ export const phiOperations = [
     asks: ({ subject_id: subjectId }) => `destroy the data keys of ${subjectId} for good`,
     lines: (done) => [`${done.shredded_at}  ${done.destroyed_keys} data keys of ${done.subject_id} destroyed`],
   }),
+];
+
+/** Every list of the module. */
+export const privacyOperations = [
+  ...phiKeyOperations,
+  ...phiOperations,
+  ...policyOperations,
+  ...breakGlassOperations,
+  ...restrictionOperations,
+  ...disclosureOperations,
+  ...privacyRequestOperations,
+  listConsentsOperation,
+  ...consentOperations,
+  ...retentionOperations,
+  ...holdOperations,
 ];
