@@ -3,7 +3,6 @@ import { createApiKeyEndpoint } from '../services/core/api-keys/contract.ts';
 import { type ApiKeyWithSecret, createApiKeyFor } from '../services/core/api-keys/create-api-key.ts';
 import { apiKeyLine, apiKeyOperations } from '../services/core/api-keys/operations.ts';
 import { rotateAnyApiKey } from '../services/core/api-keys/rotate-api-key.ts';
-import type { Caller } from '../services/core/ports.ts';
 import { type ActOptions, addReason, noNotices, onDatabase, rehearsed, type Verb } from './admin.ts';
 import { checked, listed, requireReason, uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';
@@ -11,7 +10,7 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 import { registerOperations } from './operations.ts';
 import type { Output } from './output.ts';
 
-const caller = systemCaller('sallyport api-keys') as Caller & { readonly kind: 'system' };
+const caller = systemCaller('sallyport api-keys');
 
 const LISTING = 'sallyport api-keys list';
 const YEAR_DAYS = 366;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createKeyRing, type HasKeyRing } from '../services/core/keys/key-ring.ts';
-import type { Caller, Ports, Vault } from '../services/core/ports.ts';
+import type { Ports, Vault } from '../services/core/ports.ts';
 import { createMarkedGuard } from '../services/core/revocations/database-guard.ts';
 import {
   type Config,
@@ -20,6 +20,8 @@ import { rehearse } from '../services/platform/postgres/rehearsal.ts';
 import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { installationSettings } from './installation.ts';
+
+export { systemCaller } from '../services/core/authority/callers.ts';
 
 /** Ports of a verb that runs use-cases directly on the database. */
 export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> &
@@ -48,13 +50,6 @@ export async function previousVault(fromAuthSecret: boolean, env: NodeJS.Process
       : 'set it to the old KEY_ENCRYPTION_KEY, or pass --from-auth-secret if there was none',
   );
 }
-
-/** The actor of a command in audit events. */
-export const systemCaller = (name: string): Caller => ({
-  kind: 'system',
-  name,
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-});
 
 /** The development secret that the API of this data directory uses; never created here. */
 export function authSecretOf(dataDir: string, given: string | undefined): string {

@@ -1,15 +1,11 @@
 import { ensureNeededKeys } from '../core/access/ensure-needed-keys.ts';
+import { systemCaller } from '../core/authority/callers.ts';
 import { retireKeys } from '../core/keys/retire-keys.ts';
-import type { Caller } from '../core/ports.ts';
 import { collapseRevocations } from '../core/revocations/collapse-revocations.ts';
 import { keepRevocations } from '../core/revocations/revocation-lifetime.ts';
 import type { Keeper } from './compose-views.ts';
 
-const STARTING: Caller = {
-  kind: 'system',
-  name: 'start',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
+const STARTING = systemCaller('start');
 
 /** An API process makes keys, retires them, and sets how long revocations stay. */
 export const keepDatabase: Keeper = {

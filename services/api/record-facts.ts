@@ -1,13 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { systemCaller } from '../core/authority/callers.ts';
 import { recordInstallation } from '../core/health/installation/record-installation.ts';
 import type { Log, Ports } from '../core/ports.ts';
 import { factsOf } from '../platform/config/facts.ts';
 
-const STARTING = {
-  kind: 'system',
-  name: 'start',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-} as const;
+const STARTING = systemCaller('start');
 const AGAIN_MS = 10_000;
 
 type Input = {

@@ -1,4 +1,5 @@
 import { version } from '#observability/version.ts';
+import { systemCaller } from '#services/core/authority/callers.ts';
 import type { HasAuditLogKeys } from '../core/audit/read/read-log.ts';
 import type { Ports } from '../core/ports.ts';
 import { modules } from '../modules.ts';
@@ -35,11 +36,7 @@ export type BackupResult = BackupPlace & {
   readonly createdAt: string;
 };
 
-const caller = {
-  kind: 'system',
-  name: 'backup-service',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-} as const;
+const caller = systemCaller('backup-service');
 
 /** Backups for TypeScript code in the same process. */
 export class BackupService {

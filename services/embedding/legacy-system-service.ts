@@ -1,3 +1,4 @@
+import { systemCaller } from '#services/core/authority/callers.ts';
 import type { AccountDetailView } from '../core/identity/contracts/admin-contract.ts';
 import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../core/identity/sessions/relying-party.ts';
@@ -22,11 +23,7 @@ export type LegacySystemSettings = Pick<LegacySystem, 'exportUser'> & {
   readonly map?: object;
 };
 
-const caller = {
-  kind: 'system',
-  name: 'legacy-system-service',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-} as const;
+const caller = systemCaller('legacy-system-service');
 
 /** Imports users of another system one by one, for TypeScript code in the same process. */
 export class LegacySystemService {

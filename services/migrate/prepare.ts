@@ -3,10 +3,11 @@ import { type DemoScenario, demoScenario } from '#prisma/seed/demo.ts';
 import { ensureNeededKeys } from '#services/core/access/ensure-needed-keys.ts';
 import { reconcilePermissions } from '#services/core/access/reconcile-permissions.ts';
 import { makeOutboxPartitions } from '#services/core/audit/maintain-audit-outbox.ts';
+import { systemCaller } from '#services/core/authority/callers.ts';
 import { maintainVersionHistory } from '#services/core/health/releases/maintain-version-history.ts';
 import { seedDemo } from '#services/core/identity/seed/seed-demo.ts';
 import { createKeyRing } from '#services/core/keys/key-ring.ts';
-import type { Caller, Ports } from '#services/core/ports.ts';
+import type { Ports } from '#services/core/ports.ts';
 import { claimUnusedDatabase } from '#services/core/revocations/high-water-keeper.ts';
 import { modules } from '#services/modules.ts';
 import { type Config, loadConfig } from '../platform/config/load.ts';
@@ -42,11 +43,7 @@ export type Prepared = {
   credentialsFile: string | null;
 };
 
-const CALLER: Caller = {
-  kind: 'system',
-  name: 'start',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
+const CALLER = systemCaller('start');
 
 /**
  * Prepares a database so that the API can start: migrations, first keys and server secrets, and under the development

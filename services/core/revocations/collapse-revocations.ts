@@ -1,7 +1,8 @@
 import { revocationCollapses } from '#observability/metrics/revocations.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller, Ports, Tx } from '#services/core/ports.ts';
+import { systemCaller } from '#services/core/authority/callers.ts';
+import type { Ports, Tx } from '#services/core/ports.ts';
 import { revocationsCollapsed } from './audit-events.ts';
 import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
 import {
@@ -23,11 +24,7 @@ const GLOBAL_FACTOR = 2;
 
 export type CollapseResult = Collapsed & { readonly into: 'user' | 'client' | 'global' };
 
-const system: Caller = {
-  kind: 'system',
-  name: 'collapse-revocations',
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-};
+const system = systemCaller('collapse-revocations');
 
 /** The users or clients with the most entries, as many as needed to remove `excess` entries. */
 function enough(crowds: readonly Crowd[], excess: number): Crowd[] {
