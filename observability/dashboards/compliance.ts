@@ -72,9 +72,7 @@ export const compliance: DashboardDefinition = {
           title: 'Sealing',
           description:
             '0 while events are sealed. 1 when sealing stopped because the audit log in the database contradicts the high-water mark kept outside it.',
-          unit: 'none',
-          kind: 'stat',
-          badFrom: 1,
+          kind: 'alarm',
           queries: [{ expr: 'max(sallyport_audit_sealing_stopped) or vector(0)', legend: 'stopped' }],
         },
         {
@@ -90,17 +88,13 @@ export const compliance: DashboardDefinition = {
           title: 'Rows refused, 1 h',
           description:
             'Outbox rows about keys that the vault does not have. Each was sealed as `audit.row_refused`; an alert pages at one.',
-          unit: 'none',
-          kind: 'stat',
-          badFrom: 1,
+          kind: 'alarm',
           queries: [{ expr: 'sum(increase(sallyport_audit_rows_refused_total[1h])) or vector(0)', legend: 'refused' }],
         },
         {
           title: 'Altered rows read, 1 h',
           description: 'Reads of sealed events whose row differs from what was sealed. An alert pages at one.',
-          unit: 'none',
-          kind: 'stat',
-          badFrom: 1,
+          kind: 'alarm',
           queries: [{ expr: 'sum(increase(sallyport_audit_rows_altered_total[1h])) or vector(0)', legend: 'read' }],
         },
         {

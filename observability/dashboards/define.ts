@@ -57,8 +57,8 @@ type PanelDefinition = Links & {
   /** `short`, a count, unless given. */
   unit?: PanelUnit;
   queries: readonly PanelQuery[];
-  /** `stat` shows the last value large; `lines` unless given. */
-  kind?: 'lines' | 'stacked' | 'stat';
+  /** `stat` shows the last value large, and `alarm` one that should be 0; `lines` unless given. */
+  kind?: 'lines' | 'stacked' | 'stat' | 'alarm';
   /** Columns of 24; 6 for a `stat` and 8 for others unless given. */
   width?: number;
   /** Values from which the panel turns yellow and red. */
@@ -135,8 +135,11 @@ function builderOf(panel: PanelDefinition): StatBuilder | TimeseriesBuilder {
   return lines;
 }
 
-function panelOf({ unit = 'short', ...given }: PanelDefinition): StatBuilder | TimeseriesBuilder {
-  const panel = { ...(unit === 'share' && { min: 0, max: 1 }), ...given };
+const ALARM = { unit: 'none', kind: 'stat', badFrom: 1 } as const;
+
+function panelOf(asked: PanelDefinition): StatBuilder | TimeseriesBuilder {
+  const { unit = 'short', ...given } = asked.kind === 'alarm' ? { ...asked, ...ALARM } : asked;
+  const panel: PanelDefinition = { ...(unit === 'share' && { min: 0, max: 1 }), ...given };
   const builder = builderOf(panel)
     .title(panel.title)
     .description(panel.description)

@@ -36,9 +36,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Dead letters',
           description: 'Jobs that failed on every attempt and need an operator: `sallyport queue list`, then `retry`.',
-          unit: 'none',
-          kind: 'stat',
-          badFrom: 1,
+          kind: 'alarm',
           queries: [folded('sum', 'max by (queue) (sallyport_queue_jobs{state="dead"})', '', 'jobs')],
           traces: FAILED_JOBS,
           logs: `${JOB_LOGS} | json | level="error"`,
@@ -46,9 +44,7 @@ export const queues: DashboardDefinition = {
         {
           title: 'Stale schedules',
           description: 'Jobs whose last scheduled success is older than their contract allows.',
-          unit: 'none',
-          kind: 'stat',
-          badFrom: 1,
+          kind: 'alarm',
           queries: [folded('sum', 'max by (job) (sallyport_job_schedule_stale)', '', 'jobs')],
         },
       ],

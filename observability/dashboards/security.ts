@@ -30,9 +30,7 @@ export const security: DashboardDefinition = {
           title: 'Refresh token replays, 24 h',
           description:
             'Refresh tokens presented again after their successor was used. Each ended a token family. The audit log shows whose: `token.refresh_reused`.',
-          unit: 'none',
-          kind: 'stat',
-          badFrom: 1,
+          kind: 'alarm',
           queries: [within('24h', 'sallyport_token_refreshes_total{outcome="replay"}', '', 'replays')],
           traces: REFRESH_TRACES,
         },
@@ -54,9 +52,7 @@ export const security: DashboardDefinition = {
           title: 'Database rewound',
           description:
             '1 when a copy finds the database behind the high-water marks kept outside it. That copy issues and validates nothing.',
-          unit: 'none',
-          kind: 'stat',
-          badFrom: 1,
+          kind: 'alarm',
           queries: [folded('max', 'sallyport_state_rewound', '', 'rewound')],
         },
         {
