@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 
 /** One request that reached the receiver. */
 type OtlpRequest = {
@@ -16,6 +16,20 @@ export type OtlpReceiver = {
   close(): Promise<void>;
 };
 
+/** @param end ends what is connected */
+async function receiving(server: Server, requests: OtlpRequest[], end: () => void): Promise<OtlpReceiver> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    requests,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        end();
+      }),
+  };
+}
+
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const requests: OtlpRequest[] = [];
   const server = createServer(async (request, response) => {
@@ -25,16 +39,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
     requests.push({ path: request.url ?? '', contentType, body: Buffer.concat(chunks) });
     response.writeHead(200, { 'content-type': contentType }).end(contentType.includes('json') ? '{}' : undefined);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return receiving(server, requests, () => server.closeAllConnections());
 }
 
 const GRPC_FRAME_HEADER_BYTES = 5;
@@ -51,16 +56,9 @@ export async function startOtlpGrpcReceiver(): Promise<OtlpReceiver> {
     stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
     stream.end(Buffer.alloc(GRPC_FRAME_HEADER_BYTES));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    requests,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        for (const session of sessions) session.destroy();
-      }),
-  };
+  return receiving(server, requests, () => {
+    for (const session of sessions) session.destroy();
+  });
 }
 
 export type Message = Map<number, (bigint | Buffer)[]>;
@@ -100,7 +98,7 @@ export function nested(message: Message, ...path: number[]): Message[] {
 }
 
 /** A span as it reached the receiver in JSON. */
-export type ReceivedSpan = {
+type ReceivedSpan = {
   service: string;
   name: string;
   traceId: string;
