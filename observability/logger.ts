@@ -9,7 +9,7 @@ import { readableLine } from './readable-line.ts';
 
 export type { Logger } from 'pino';
 
-export type CreateLoggerOptions = {
+type CreateLoggerOptions = {
   /** Written as `service`, such as `sallyport-api`. */
   service: string;
   /** `fatal` to `trace`, or `silent`; `LOG_LEVEL`, else `info`. */

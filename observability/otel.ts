@@ -7,7 +7,7 @@ import { requestContextManager, setSamplingRatio } from './trace-context.ts';
 
 type ServiceName = 'sallyport-api' | 'sallyport-worker' | 'sallyport-mcp';
 
-export type TelemetryOptions = {
+type TelemetryOptions = {
   serviceName: ServiceName;
   /** Release, exported as `service.version`. */
   serviceVersion?: string;

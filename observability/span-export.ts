@@ -13,7 +13,7 @@ const exported = exportedSpans.at({ outcome: 'exported' });
 const failed = exportedSpans.at({ outcome: 'failed' });
 const dropped = exportedSpans.at({ outcome: 'dropped' });
 
-export type BoundedSpanProcessorOptions = {
+type BoundedSpanProcessorOptions = {
   exporter: SpanExporter;
   /** Maximum of spans waiting and in flight together; further ones are dropped and counted. */
   maxPendingSpans: number;

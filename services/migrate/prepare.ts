@@ -22,7 +22,7 @@ import { migrate } from '../platform/postgres/migrate.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { deployOf } from './deploy-of.ts';
 
-export type PrepareOptions = {
+type PrepareOptions = {
   databaseUrl: string;
   redisUrl: string;
   dataDir: string;

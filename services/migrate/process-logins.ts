@@ -10,7 +10,7 @@ const ROLES = {
   worker: ['sallyport_worker', 'sallyport_log_sealer'],
 } as const satisfies Record<string, readonly DatabaseRole[]>;
 
-export type ProcessUrls = Readonly<Partial<Record<keyof typeof ROLES, string | undefined>>>;
+type ProcessUrls = Readonly<Partial<Record<keyof typeof ROLES, string | undefined>>>;
 
 const ITERATIONS = 4_096;
 const CONNECT_TIMEOUT_MS = 10_000;

@@ -37,7 +37,7 @@ export async function withReleases<T>(
   }
 }
 
-export type RollBackOptions = {
+type RollBackOptions = {
   readonly databaseUrl: string;
   readonly version: string;
   readonly releases: readonly { readonly version: string; readonly migration: string }[];

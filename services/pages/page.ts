@@ -41,7 +41,7 @@ input:is([type=checkbox],[type=radio]){flex:none;margin:0;width:1.05rem;height:1
 /** Text of a page's only style element. The page and the hash in its policy must both use it. */
 export const styleOf = (brand: Brand, ownRules = ''): string => tokensOf(brand) + BASE_STYLE + markOf(brand) + ownRules;
 
-export type HtmlDocument = {
+type HtmlDocument = {
   readonly title: string;
   /** Made by `styleOf`. */
   readonly style: string;

@@ -20,7 +20,7 @@ export const passkeyButton = (texts: Texts, isMain = false, unknown?: string): H
 /** What helps after a failed attempt: an unlock mail, or another verification mail. */
 export type SignInHelp = 'unlock' | 'resend';
 
-export type SignInPage = {
+type SignInPage = {
   readonly formToken: string;
   /** Path of our page to open after the sign-in. */
   readonly next: string;
@@ -137,7 +137,7 @@ export const recoveryCodeUsedPage =
 <p class="acts"><a class="button" href="${next}">${texts.continue}</a></p>`,
   });
 
-export type AskSignOutPage = {
+type AskSignOutPage = {
   readonly formToken: string;
   /** The form sends this and the next two members back; '' if absent. */
   readonly clientId: string;
@@ -356,7 +356,7 @@ export const deviceCodePage =
     };
   };
 
-export type DeviceConfirmPage = Omit<ConsentPage, 'query' | 'clientHost' | 'clientUri'> & { readonly userCode: string };
+type DeviceConfirmPage = Omit<ConsentPage, 'query' | 'clientHost' | 'clientUri'> & { readonly userCode: string };
 
 export const deviceConfirmPage =
   ({ formToken, userCode, ...asked }: DeviceConfirmPage): FormPage =>

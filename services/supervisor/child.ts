@@ -4,7 +4,7 @@ import { backoffMs } from '../platform/process/backoff.ts';
 import { type BackoffPolicy, failuresAfterCrash } from './backoff.ts';
 import { type FatalMessage, readChildMessage } from './protocol.ts';
 
-export type ChildOptions = {
+type ChildOptions = {
   /** Unique, such as `api-1`. */
   name: string;
   entry: string;

@@ -4,7 +4,7 @@ import type { OwnLog } from '../platform/process/store-trouble.ts';
 import { waitForStore } from '../platform/process/store-wait.ts';
 
 /** The input of a preparation step; `log` takes progress messages for operators. */
-export type PrepareInput = {
+type PrepareInput = {
   databaseUrl: string;
   /** Of the pooler in front of it, if there is one. */
   pooledUrl?: string | undefined;

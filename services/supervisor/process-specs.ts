@@ -19,7 +19,7 @@ export type ChildSpec = {
 };
 
 /** The settings that the table uses. */
-export type ChildSettings = {
+type ChildSettings = {
   readonly server: {
     readonly apiCopies: number;
     readonly drainSeconds: number;

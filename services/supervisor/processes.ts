@@ -13,7 +13,7 @@ import type { StopRequests } from './stop-requests.ts';
 
 const PORT_RETRY_MS = 1_000;
 
-export type ProcessesOptions = {
+type ProcessesOptions = {
   specs: readonly ChildSpec[];
   /** Environment of every child, read again at each start. */
   env: () => NodeJS.ProcessEnv;

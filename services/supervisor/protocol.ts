@@ -1,5 +1,5 @@
 /** A child's messages to the supervisor over its IPC channel; anything else is ignored. */
-export type ChildMessage =
+type ChildMessage =
   | { type: 'ready' }
   /** It cannot start, and a retry would not help: shown with its fix, not retried. `port_taken` moves the port. */
   | { type: 'fatal'; code: string; message: string; fix: string };

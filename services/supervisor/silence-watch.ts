@@ -1,7 +1,7 @@
 /** A process's health on its metrics socket; `silent` where it does not answer within a second. */
 export type ProcessHealth = { readonly status: string };
 
-export type SilenceWatchOptions = {
+type SilenceWatchOptions = {
   /** By name of the process. */
   readonly ask: () => Promise<Readonly<Record<string, ProcessHealth>>>;
   readonly pidOf: (name: string) => number | undefined;

@@ -31,7 +31,7 @@ const STORE_STOP_MS = 9_000;
 const SILENCE_LOOK_MS = 5_000;
 const LONGEST_SOCKET_FOLDER = 80;
 
-export type SuperviseOptions = {
+type SuperviseOptions = {
   env: NodeJS.ProcessEnv;
   steps: readonly PreparationStep[];
   requests: StopRequests;

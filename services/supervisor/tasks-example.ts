@@ -17,7 +17,7 @@ export type TasksExample = {
   readonly spec: ChildSpec;
 };
 
-export type TasksExampleOptions = {
+type TasksExampleOptions = {
   readonly config: Config;
   readonly env: NodeJS.ProcessEnv;
   readonly dataDir: string;

@@ -15,7 +15,7 @@ import type { Timetable } from '../platform/queue/timetable.ts';
 const OUTCOMES = ['completed', 'retried', 'dead', 'superseded', 'interrupted', 'early'] as const;
 type Outcome = (typeof OUTCOMES)[number];
 
-export type ConsumeDeps = {
+type ConsumeDeps = {
   readonly processors: readonly WorkerProcessor[];
   /** Jobs of wings that the installation leaves out. */
   readonly leftOut: readonly Job[];

@@ -13,7 +13,7 @@ export type Health = {
   readonly reasons: readonly string[];
 };
 
-export type HealthDeps = {
+type HealthDeps = {
   readonly producer: Producer;
   readonly consumers: readonly Consumer[];
   readonly timetable: Timetable;

@@ -1,7 +1,7 @@
 import type { Caller } from '../ports.ts';
 
 /** The kinds of actors in stored rows, on the wire and in reports. An agent is a client there, as in OAuth. */
-export type ActorKind = 'user' | 'client' | 'system' | 'anonymous';
+type ActorKind = 'user' | 'client' | 'system' | 'anonymous';
 
 export function actorKindOf(caller: Caller): ActorKind {
   switch (caller.kind) {
@@ -44,7 +44,7 @@ export function clientIdOf(caller: Caller): string | null {
 }
 
 /** A user or client as the owner of a row. */
-export type Principal = { readonly kind: 'user' | 'client'; readonly id: string; readonly clientId: string };
+type Principal = { readonly kind: 'user' | 'client'; readonly id: string; readonly clientId: string };
 export type Actor = Principal | { readonly kind: 'system'; readonly id: string; readonly clientId: null };
 
 /** The actor of a row. A delegated token counts as its user by that client. Null for an anonymous caller. */

@@ -55,7 +55,7 @@ export const authorizationCodePurge = definePurge({
   stays: `interval '1 minute'`,
 });
 
-export type NewAuthorizationCode = {
+type NewAuthorizationCode = {
   readonly codeHash: Buffer;
   readonly clientId: string;
   readonly redirectUri: string;
@@ -101,7 +101,7 @@ export type PresentedCode = {
   readonly jkt: string | undefined;
 };
 
-export type ConsumedCode = {
+type ConsumedCode = {
   readonly user_id: string;
   readonly session_id: string;
   /** The client's epoch at the consent. */

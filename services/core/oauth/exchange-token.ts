@@ -19,7 +19,7 @@ import { type ExchangeTerms, exchangedClaims, subjectTokenOf } from './exchanged
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
 const JWT_URN = 'urn:ietf:params:oauth:token-type:jwt';
 
-export type ExchangeTokenInput = ExchangeTerms & {
+type ExchangeTokenInput = ExchangeTerms & {
   readonly client: OAuthClient;
   readonly subjectToken: string | undefined;
   readonly subjectTokenType: string | undefined;

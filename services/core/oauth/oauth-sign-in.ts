@@ -19,7 +19,7 @@ export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock
   HasTokenSettings;
 
 /** What a user granted to a client. */
-export type OAuthGrant = {
+type OAuthGrant = {
   readonly user_id: string;
   /** Null if the token family outlives the browser session in which it was granted. */
   readonly session_id: string | null;

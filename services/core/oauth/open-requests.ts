@@ -27,7 +27,7 @@ export type OpenRequestCount = {
   ofClient(limit: number): Promise<number>;
 };
 
-export type OpenRequests = {
+type OpenRequests = {
   /**
    * An approximate limit: a few concurrent requests may exceed it.
    * @param share from `shareOf`; null checks only the limit of the client

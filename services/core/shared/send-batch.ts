@@ -83,7 +83,7 @@ export type Subscription<M extends Message> = {
   readonly failed: string;
 };
 
-export type SendBatchPorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'log'>;
+type SendBatchPorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'log'>;
 type Run = { readonly fence: Fence; readonly signal: AbortSignal };
 
 /** Of messages to services: a service that was down for a weekend misses none. */

@@ -15,7 +15,7 @@ type StreamPlace<S extends LedgerStream> = {
   free(): void;
 };
 
-export type StreamLedger<S extends LedgerStream> = {
+type StreamLedger<S extends LedgerStream> = {
   /** Throws `spent` when this caller's limit is reached, `busy` when the total is reached, or `shuttingDown` (503). */
   reserve(caller: Caller): StreamPlace<S>;
   streams(): readonly S[];
@@ -25,7 +25,7 @@ export type StreamLedger<S extends LedgerStream> = {
   close(): void;
 };
 
-export type StreamLedgerRules = {
+type StreamLedgerRules = {
   readonly maximumStreams: number;
   /** The limit per caller: a single caller must not use them all. */
   readonly maximumPerCaller: number;

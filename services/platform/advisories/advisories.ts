@@ -49,7 +49,7 @@ export function compareVersions(a: string, b: string): number {
 /** What is installed: the version of each product. */
 export type Installed = Readonly<Record<string, string>>;
 
-export type Met = Advisory & { readonly version: string };
+type Met = Advisory & { readonly version: string };
 
 /** The advisories that are about an installed version. A version that cannot be read meets every advisory of its product. */
 export const advisoriesMet = ({ advisories }: AdvisoryList, installed: Installed): Met[] =>

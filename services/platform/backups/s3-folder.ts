@@ -5,7 +5,7 @@ import { ask, member, objectOf, PAUSES_MS, refused } from './s3-object.ts';
 /** Of one answer, by the S3 API. */
 const KEYS_PER_PAGE = 1_000;
 
-export type KeptObject = { readonly place: string; readonly bytes: number };
+type KeptObject = { readonly place: string; readonly bytes: number };
 
 /** Text of an element, as the store has it. */
 const textOf = (xml: string, name: string): string =>

@@ -10,7 +10,7 @@ import { ask, failed, type SinkAnswer } from './http.ts';
 /** Interval between two requests for a cosignature. */
 const INTERVAL_MS = 5_000;
 
-export type WitnessSettings = {
+type WitnessSettings = {
   /** Its verifier key (cosignature/v1). */
   readonly vkey: string;
   /** Base URL of its submission prefix. */

@@ -95,7 +95,7 @@ export const legacySettings = defineSettings({
 export type LegacySettings = SettingsOf<typeof legacySettings>;
 
 /** What else the checks of these settings compare. */
-export type LegacySurroundings = {
+type LegacySurroundings = {
   readonly isDevelopment: boolean;
   readonly ownIssuers: readonly (string | undefined)[];
   readonly ownSecrets: readonly (string | undefined)[];

@@ -40,7 +40,7 @@ const provider = z.strictObject({
 });
 const providers = z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), provider);
 
-export type SocialProviderSettings = z.output<typeof provider>;
+type SocialProviderSettings = z.output<typeof provider>;
 
 const providerMap = () =>
   z

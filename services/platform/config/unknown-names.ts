@@ -15,7 +15,7 @@ const READ_ELSEWHERE = [
 /** No other program is known to use names that begin with one of these. */
 const OWN_PREFIXES = ['SALLYPORT_', 'JWT_', 'RATE_LIMIT_', 'REVOCATION_', 'KEY_ENCRYPTION_', 'UNVETTED_CLIENT_'];
 
-export type UnknownName = { readonly name: string; readonly nearest: string };
+type UnknownName = { readonly name: string; readonly nearest: string };
 
 /**
  * Names in the environment that are meant as settings and are none: those that begin as only settings do, and those

@@ -4,7 +4,7 @@ import type { WrappedKeySettings } from '../config/wrapped-keys.ts';
 import { guardedFetch } from '../http/outbound.ts';
 
 /** A service that keeps a key we never see, and encrypts the key-encryption key under it. */
-export type KeyService = {
+type KeyService = {
   /** Creates a key-encryption key that the service alone can decrypt. */
   wrapNew(): Promise<string>;
   unwrap(wrapped: string): Promise<Buffer>;

@@ -30,7 +30,7 @@ export type Subject =
  * Callers that may use the endpoint: one declaration, from which the gate, the matrix of tests and the reference follow.
  * `public` is never a default: a route without `auth` neither compiles nor starts.
  */
-export type EndpointAuth =
+type EndpointAuth =
   | 'public'
   | {
       readonly accepts: readonly Credential[];

@@ -38,7 +38,7 @@ export type ErrorDefinition = {
   readonly retryable: boolean;
 };
 
-export type AppErrorOptions = {
+type AppErrorOptions = {
   /** Public sentence about this occurrence; never a secret, a token or personal data. */
   readonly detail?: string;
   readonly retryAfterSeconds?: number;

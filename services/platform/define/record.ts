@@ -71,7 +71,7 @@ export type ValuesOf<R> = R extends { readonly settings: infer S extends Setting
 /** Changes of the settings; an undefined one changes nothing. */
 export type ChangesOf<R> = { readonly [N in keyof ValuesOf<R>]?: ValuesOf<R>[N] | undefined };
 
-export type RecordDefinition<S extends Settings> = {
+type RecordDefinition<S extends Settings> = {
   readonly settings: S;
   readonly create: CreateShape<S>;
   readonly update: UpdateShape<S>;

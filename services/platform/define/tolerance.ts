@@ -26,7 +26,7 @@ export const TOLERANCE = {
 
 export type Standing = 'allowed' | 'forbidden' | 'unknown';
 
-export type Sifted<Name> = {
+type Sifted<Name> = {
   readonly kept: readonly Name[];
   /** Ignored or left out; the answer says what was kept. */
   readonly dropped: readonly Name[];

@@ -29,7 +29,7 @@ export class UnknownDigestError extends Error {
   }
 }
 
-export type UnhashablePasswordReason = 'empty' | 'too_long' | 'ill_formed';
+type UnhashablePasswordReason = 'empty' | 'too_long' | 'ill_formed';
 
 /** The password is outside what can be hashed at all (1 to 1,024 bytes of well-formed text after NFKC). */
 export class UnhashablePasswordError extends Error {

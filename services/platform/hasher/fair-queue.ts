@@ -5,7 +5,7 @@ export type Place = {
   readonly knownDevice: boolean;
 };
 
-export type FairQueue<T extends Place> = {
+type FairQueue<T extends Place> = {
   readonly size: number;
   /** Whether a job of this place would be queued now. */
   hasSeatFor(place: Place): boolean;

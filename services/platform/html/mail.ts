@@ -26,7 +26,7 @@ export function mailButton(label: string, url: string, brand: Brand): Html {
 export const mailCode = (code: string): Html =>
   html`<p class="code ink" dir="ltr" style="margin:0 0 16px;padding:12px;border:1px solid ${line[0]};border-radius:${SIZES.radius};background:${ground[0]};color:${ink[0]};font:600 22px/1.4 ${SIZES.mono};letter-spacing:2px;text-align:center">${code}</p>\n`;
 
-export type MailDocument = {
+type MailDocument = {
   readonly subject: string;
   /** BCP 47 */
   readonly language: string;

@@ -4,7 +4,7 @@ const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*|[{}[\],:]|[a-z]+/g;
 const SHOWN_CHARACTERS = 40;
 
 /** `at` is a JSON pointer (RFC 6901), empty for the whole text. */
-export type InexactPart = { readonly at: string; readonly why: string };
+type InexactPart = { readonly at: string; readonly why: string };
 
 type Level = { readonly names: Set<string> | null; name: string; index: number };
 

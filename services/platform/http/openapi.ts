@@ -366,7 +366,7 @@ function operationOf(endpoint: Endpoint, components: Components, repeated: Repea
 }
 
 /** Facts about the serving installation; the committed reference has none. */
-export type OpenApiPlace = {
+type OpenApiPlace = {
   readonly serverUrl?: string;
   readonly sessionCookie?: string;
 };

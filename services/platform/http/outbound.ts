@@ -5,7 +5,7 @@ import { type IncomingMessage, request as plainRequest } from 'node:http';
 import { request as tlsRequest } from 'node:https';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 
-export type OutboundRules = {
+type OutboundRules = {
   /** True if the remote server may be on a private network; plain http is then allowed too. */
   readonly allowsPrivate: boolean;
   /** 1 MiB by default. */

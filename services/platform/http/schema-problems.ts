@@ -2,7 +2,7 @@ import type { ErrorObject } from 'ajv';
 import { formatProblem, MISSING, nounOf, OTHER_FORM, oneOf, sized } from '../define/input-problem.ts';
 import { likelyName } from '../define/nearest-name.ts';
 
-export type SchemaProblem = { readonly at: string; readonly why: string };
+type SchemaProblem = { readonly at: string; readonly why: string };
 /** Of a schema that was compiled with `verbose`. */
 type Failure = Partial<ErrorObject> & Pick<ErrorObject, 'keyword' | 'instancePath'>;
 

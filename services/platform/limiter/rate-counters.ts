@@ -6,7 +6,7 @@ import { patient } from '../process/patience.ts';
 import { connectClient } from '../redis/redis.ts';
 import { type WindowCount, WindowCounts } from './window-counts.ts';
 
-export type RateCountersOptions = {
+type RateCountersOptions = {
   readonly redisUrl: string;
   readonly onRedisError: (err: Error) => void;
   readonly clock: Clock;

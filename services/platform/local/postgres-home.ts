@@ -47,7 +47,7 @@ function packagedBinaries(): { folder: string; version: string } {
 
 const sharedFile = (binaries: string): string => join(binaries, 'share/postgresql/postgres.bki');
 
-export type HomeOptions = {
+type HomeOptions = {
   dataDir: string;
   /** Undefined: Postgres runs as our own user. */
   user: ServiceUser | undefined;

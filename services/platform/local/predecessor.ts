@@ -10,7 +10,7 @@ export type ServerTraits = {
 };
 
 /** State of the process that a lock or state file names. */
-export type Predecessor = 'gone' | 'leaving' | 'another_program' | 'running';
+type Predecessor = 'gone' | 'leaving' | 'another_program' | 'running';
 
 /** Working directory of a process; undefined if it cannot be read (another user's process, or not on Linux). */
 function workingFolder(pid: number): string | undefined {

@@ -18,7 +18,7 @@ const START_TIMEOUT_MS = 30_000;
 const ASK_TIMEOUT_MS = 2_000;
 const PORT_ATTEMPTS = 5;
 
-export type LocalRedisOptions = {
+type LocalRedisOptions = {
   /** Absolute path of the data directory; created if absent. */
   dataDir: string;
   say: (text: string) => void;

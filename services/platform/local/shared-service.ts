@@ -22,7 +22,7 @@ export type RunningServer = {
   process: RecordedProcess;
 };
 
-export type SharedServer = {
+type SharedServer = {
   dataDir: string;
   name: 'postgres' | 'redis';
   /** Adopts a running server or starts one; called under this service's lock. */

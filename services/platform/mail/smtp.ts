@@ -2,7 +2,7 @@ import { createTransport } from 'nodemailer';
 import { MailRefusedError, type MailTransport } from '#services/core/ports.ts';
 import { mailOptionsOf } from './encode.ts';
 
-export type SmtpSettings = {
+type SmtpSettings = {
   /** `smtp://` or `smtps://`, with user and password if the server requires them. */
   readonly url: string;
   readonly from: string;

@@ -30,7 +30,7 @@ export class MarkStoreUnfitError extends Error {
 type Version = { readonly text: string; readonly etag: string };
 
 /** One object, used as a compare-and-swap register by its ETag (RFC 9110 §13.1). */
-export type S3Cell = {
+type S3Cell = {
   /** Name of the object in errors. */
   readonly place: string;
   read(): Promise<Version | null>;

@@ -19,7 +19,7 @@ const STANDS_FOR: Readonly<Record<string, string>> = {
 };
 
 /** The most common passwords, loaded at the first call of `has`. */
-export type CommonPasswords = { has(password: string): boolean };
+type CommonPasswords = { has(password: string): boolean };
 
 /**
  * The shipped list (made by `tools/common-passwords.mjs`); it takes 2.8 MB of memory once it is used.

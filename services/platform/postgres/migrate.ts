@@ -19,7 +19,7 @@ const LOCK_PAUSE_MS = 500;
 const TURN_PAUSE_MS = 100;
 
 /** `unknown`: applied, but this version has no file of that name. */
-export type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' | 'unknown' };
+type MigrationState = { readonly name: string; readonly state: 'applied' | 'pending' | 'changed' | 'unknown' };
 
 async function statesOf(db: pg.Client, migrations: readonly Migration[]): Promise<MigrationState[]> {
   const { rows } = await db.query<{ migration_name: string; checksum: string }>(

@@ -190,7 +190,7 @@ export type Rehearsal = {
   readonly holds: readonly string[];
 };
 
-export type RehearsalPlan = {
+type RehearsalPlan = {
   readonly url: string;
   /** A server for the scratch database, if not that of `url`. */
   readonly scratchUrl?: string | undefined;

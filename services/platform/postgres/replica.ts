@@ -25,7 +25,7 @@ export type Replica = {
   close(): Promise<void>;
 };
 
-export type ReplicaOptions = {
+type ReplicaOptions = {
   readonly url: string;
   /** As of the pools of the process; none for commands. */
   readonly role?: DatabaseRole;

@@ -12,7 +12,7 @@ import { exitCodeOf, fatalOf, tellSupervisor } from './fatal.ts';
 import { refuseMixedSessions, refuseUnfitRedis } from './probe-store.ts';
 
 /** The telemetry that `telemetry.ts` of a process started first. */
-export type Instruments = {
+type Instruments = {
   readonly telemetry: Pick<Telemetry, 'warnings' | 'shutdown'>;
   readonly errorReports: Pick<ErrorReports, 'warnings' | 'report' | 'close'>;
 };

@@ -3,7 +3,7 @@ import { RoleRefusedError } from '../postgres/transaction-settings.ts';
 
 export type StoreName = 'PostgreSQL' | 'Redis';
 
-export type StoreTrouble = {
+type StoreTrouble = {
   /** Store, host, port and cause in one sentence; never a password. */
   readonly sentence: string;
   readonly fix: string;

@@ -14,7 +14,7 @@ const common: RedisOptions = {
   reconnectOnError: (err) => (err.message.startsWith('READONLY') ? 1 : false),
 };
 
-export type QueueConnection = RedisClient;
+type QueueConnection = RedisClient;
 
 /** Connection for adding jobs and reading queues: every command succeeds or fails within half a second. */
 export function connectProducer(url: string, onError: (err: Error) => void): QueueConnection {

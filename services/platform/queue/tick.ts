@@ -7,7 +7,7 @@ import { advanceIdleSchedules } from './schedule-rows.ts';
 /** A job and the question whether there is work for it. */
 export type AskedJob = { readonly job: ScheduledJob; readonly question: Question };
 
-export type Tick = {
+type Tick = {
   /** Asks every question, and enqueues the jobs that have work. Rejects if PostgreSQL does not answer. */
   run(): Promise<void>;
   /** Whether this run of a job was enqueued here. The timetable enqueues it again until it has ended. */
@@ -16,7 +16,7 @@ export type Tick = {
   idleMs(job: string): number;
 };
 
-export type TickDeps = Pick<Ports, 'sql' | 'clock'> & {
+type TickDeps = Pick<Ports, 'sql' | 'clock'> & {
   readonly asked: readonly AskedJob[];
   /** Every job of this worker, with or without a question. */
   readonly jobs: readonly ScheduledJob[];

@@ -28,7 +28,7 @@ export type Timetable = {
   close(): Promise<void>;
 };
 
-export type TimetableOptions = {
+type TimetableOptions = {
   readonly ports: Pick<Ports, 'transact' | 'sql' | 'clock'>;
   readonly producer: Producer;
   readonly jobs: readonly ScheduledJob[];

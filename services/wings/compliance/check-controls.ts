@@ -18,7 +18,7 @@ export { checksAreDue } from './controls.store.ts';
 /** Longest time of one check. A thorough check reads every audit event. */
 export const LIMIT_MS = { frequent: 10_000, thorough: 1_200_000 } as const;
 
-export type CheckedControl = { readonly control: MachineControl; readonly result: CheckResult };
+type CheckedControl = { readonly control: MachineControl; readonly result: CheckResult };
 
 type ChecksInput = {
   readonly pace: MachineControl['pace'];

@@ -7,7 +7,7 @@ import { AUTHENTICATION_TYPES } from './counted-events.ts';
 const PAGE = 100;
 const POLL_MS = 500;
 
-export type FollowInput = {
+type FollowInput = {
   /** Begin after this seq; by default, with what is sealed from now on. Pass the seq of the last event to go on. */
   readonly afterSeq?: number | undefined;
   readonly types?: readonly string[] | undefined;

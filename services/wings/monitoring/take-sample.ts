@@ -9,7 +9,7 @@ type Values = Readonly<Record<string, number>>;
  * What a copy did in a span: counters and histograms as differences, gauges as they were at its end. A key is the name of
  * the metric here and the values of its labels: `pool.main.waiting`. What is 0 is left out, except gauges.
  */
-export type Sample = {
+type Sample = {
   readonly counters: Values;
   readonly gauges: Values;
   readonly histograms: Readonly<Record<string, Histogram>>;

@@ -18,7 +18,7 @@ import type { PhiEnvelope, PhiPurpose } from './phi-shapes.ts';
 import { openDataKey } from './subject-keys.ts';
 
 export type DecryptPhiPorts = Pick<Ports, 'transact' | 'sql' | 'vault'> & HasStepUp;
-export type DecryptPhiInput = { readonly purpose: PhiPurpose; readonly encrypted: PhiEnvelope };
+type DecryptPhiInput = { readonly purpose: PhiPurpose; readonly encrypted: PhiEnvelope };
 
 /**
  * Decrypts an envelope for the purpose it was encrypted for. The access is committed to the audit log before the value

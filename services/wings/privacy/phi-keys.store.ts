@@ -178,7 +178,7 @@ export type OlderDataKey = {
   readonly kek_version: number;
 };
 
-export type PhiKeyListRow = {
+type PhiKeyListRow = {
   readonly version: number;
   readonly is_destroyed: boolean;
   readonly created_at: string;

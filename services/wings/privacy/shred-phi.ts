@@ -6,7 +6,7 @@ import { phiSubjectUnknown } from './errors.ts';
 import { shredDataKeys } from './phi-keys.store.ts';
 import { assertNotHeld } from './retention/legal-holds.ts';
 
-export type ShredPhiAnswer = {
+type ShredPhiAnswer = {
   readonly subject_id: string;
   readonly destroyed_keys: number;
   readonly shredded_at: string;

@@ -11,7 +11,7 @@ export type SubjectKeyPorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'random
 type Subject = { readonly subjectId: string; readonly level: PhiLevel };
 
 /** An unwrapped data key; the caller overwrites `key` after use. */
-export type SubjectKey = { readonly id: string; readonly version: number; readonly key: Buffer };
+type SubjectKey = { readonly id: string; readonly version: number; readonly key: Buffer };
 
 const TRIES = 5;
 

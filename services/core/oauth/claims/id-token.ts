@@ -5,7 +5,7 @@ import type { HasKeyRing, SignOptions } from '#services/core/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import type { UserClaims } from './read-user-info.ts';
 
-export type IdTokenFacts = {
+type IdTokenFacts = {
   readonly user_id: string;
   readonly client_id: string;
   readonly session_id: string | null;

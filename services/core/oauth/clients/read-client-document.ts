@@ -8,7 +8,7 @@ export type ReadDocument =
   | (Extract<ValidatedDocument, { kind: 'client' }> & { readonly lifeSeconds: number })
   | Extract<ValidatedDocument, { kind: 'refused' }>;
 
-export type ClientDocuments = {
+type ClientDocuments = {
   /** Fetches and validates the document at the URL that is the client's id, for this user; never rejects. */
   read(url: string, userId: string): Promise<ReadDocument>;
 };

@@ -108,7 +108,7 @@ export const unvettedClientPurge = definePurge({
     AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = oauth_clients."clientId")`,
 });
 
-export type NewUnvettedClient = {
+type NewUnvettedClient = {
   readonly id: string;
   readonly clientId: string;
   readonly secretHash: string | null;
@@ -176,7 +176,7 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
   return rows[0]?.issued_at;
 }
 
-export type DocumentClient = Pick<ClientMetadata, 'scopes' | 'redirect_uris' | 'post_logout_redirect_uris'>;
+type DocumentClient = Pick<ClientMetadata, 'scopes' | 'redirect_uris' | 'post_logout_redirect_uris'>;
 
 /** Locks the stored client of a document until commit; undefined if there is none. */
 export const lockDocumentClient = async (tx: Sql, clientId: string): Promise<DocumentClient | undefined> =>

@@ -78,7 +78,7 @@ const allowedClientsPage = defineStatement(
    WHERE a.client_id > $3 GROUP BY a.client_id, c.name, c.origin ORDER BY a.client_id LIMIT $4`,
 );
 
-export type ConsentKey = { readonly userId: string; readonly clientId: string; readonly audience: string };
+type ConsentKey = { readonly userId: string; readonly clientId: string; readonly audience: string };
 
 export async function readGrantedConsent(
   sql: Sql,

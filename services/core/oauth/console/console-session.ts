@@ -13,7 +13,7 @@ export type ConsoleSession = {
 };
 
 /** What a sign-in needs when the browser comes back from the authorization endpoint. */
-export type ConsoleStart = {
+type ConsoleStart = {
   readonly state: string;
   readonly verifier: string;
   readonly key: ProofKey;

@@ -25,7 +25,7 @@ export const consolePlace = (path: string | undefined): string =>
   path !== undefined && path.length <= 1_024 && PLACE.test(path) && !NO_PLACE.test(path) ? path : HOME;
 
 /** Where the browser goes next, and the cookies to set. */
-export type ConsoleStep = { readonly location: string; readonly setCookie: readonly string[] };
+type ConsoleStep = { readonly location: string; readonly setCookie: readonly string[] };
 
 /**
  * Begins a sign-in at the console: an authorization request with PKCE and the thumbprint of a new DPoP
@@ -76,7 +76,7 @@ export async function grantToConsole(
   };
 }
 
-export type ConsoleReturn = {
+type ConsoleReturn = {
   readonly code?: string | undefined;
   readonly state?: string | undefined;
   readonly error?: string | undefined;

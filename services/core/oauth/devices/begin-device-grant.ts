@@ -22,7 +22,7 @@ export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
   HasRevocations &
   HasTokenSettings;
 
-export type DeviceGrantInput = {
+type DeviceGrantInput = {
   readonly clientId: string | undefined;
   readonly scope: string | undefined;
   readonly resource: string | undefined;

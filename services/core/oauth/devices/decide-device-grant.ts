@@ -11,7 +11,7 @@ import { holdSession } from '#services/core/tokens/refresh/create-family.ts';
 import { deviceGrantDecided } from '../audit-events.ts';
 import { type DeviceGrantTerms, decideDeviceGrant, readDeviceGrant } from './device-grants.store.ts';
 
-export type DeviceDecisionPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasAuth & HasRevocations;
+type DeviceDecisionPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasAuth & HasRevocations;
 
 /** What the device page shows. */
 export type DeviceStep =

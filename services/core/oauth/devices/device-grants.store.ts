@@ -95,7 +95,7 @@ export const deviceGrantPurge = definePurge({
 
 export type DeviceGrantTerms = { readonly client_id: string; readonly scope: string; readonly audience: string };
 
-export type NewDeviceGrant = DeviceGrantTerms & {
+type NewDeviceGrant = DeviceGrantTerms & {
   readonly deviceCodeHash: Buffer;
   readonly userCode: string;
   /** Keyed hash of the sender's address; null for an authenticated client, whose requests have no share. */
@@ -138,7 +138,7 @@ export async function decideDeviceGrant(
   return (await tx.query<DeviceGrantTerms>(deviceGrantDecide, values))[0];
 }
 
-export type ConsumedDeviceGrant = {
+type ConsumedDeviceGrant = {
   readonly user_id: string;
   /** The epochs at the user's decision. */
   readonly user_epoch: number;
@@ -160,7 +160,7 @@ export const consumeDeviceGrant = async (
 export const deleteDeviceGrantsOf = async (tx: Sql, userId: string, clientId: string): Promise<number> =>
   (await tx.query(deviceGrantsOfDelete, [userId, clientId])).length;
 
-export type DeviceGrantPoll = {
+type DeviceGrantPoll = {
   readonly status: 'pending' | 'approved' | 'denied';
   readonly is_early: boolean;
   readonly is_expired: boolean;

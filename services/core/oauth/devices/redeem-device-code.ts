@@ -17,7 +17,7 @@ import { finishOAuthSignIn, type OAuthTokenAnswer } from '../finish-oauth-sign-i
 import { beginOAuthSignIn, type OAuthSignInPorts } from '../oauth-sign-in.ts';
 import { consumeDeviceGrant, pollDeviceGrant } from './device-grants.store.ts';
 
-export type RedeemDeviceCodeInput = {
+type RedeemDeviceCodeInput = {
   readonly deviceCode: string | undefined;
   readonly client: OAuthClient;
   readonly keys: ProvenKeys;

@@ -1,7 +1,7 @@
 import { isAppError } from '#services/platform/define/error.ts';
 
 /** What a failed statement means for the requests that shared it. */
-export type StatementFailure =
+type StatementFailure =
   /** The store refused a value of one member: nothing was written. */
   | 'member'
   /** A lock or the time limit stopped it: nothing was written, and it may succeed alone or later. */

@@ -69,7 +69,7 @@ function publicMembers(alg: DpopAlgorithm, jwk: JsonObject): JsonWebKey | null {
 type ProofKey = { readonly alg: DpopAlgorithm; readonly key: KeyObject; readonly jkt: string };
 
 /** Imported keys by algorithm and thumbprint, because importing one costs as much as verifying a signature. */
-export type ProofKeyCache = Pick<Map<string, KeyObject>, 'get' | 'set' | 'size' | 'clear'>;
+type ProofKeyCache = Pick<Map<string, KeyObject>, 'get' | 'set' | 'size' | 'clear'>;
 
 export type HasProofKeys = { readonly proofKeys: ProofKeyCache };
 

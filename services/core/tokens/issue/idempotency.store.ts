@@ -31,7 +31,7 @@ export const idempotencyKeyPurge = definePurge({
   stays: `interval '0'`,
 });
 
-export type KeptRequest = { readonly request_hash: Buffer; readonly response: Buffer | null };
+type KeptRequest = { readonly request_hash: Buffer; readonly response: Buffer | null };
 
 /** True when this transaction has claimed the key; false when an earlier request has. */
 export async function claimIdempotencyKey(tx: Sql, keyHash: Buffer, requestHash: Buffer): Promise<boolean> {

@@ -8,7 +8,7 @@ import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '#service
 import { claimIdempotencyKey, readIdempotencyKey, writeIdempotencyAnswer } from './idempotency.store.ts';
 
 /** An Idempotency-Key of one caller with one body. The stored response cannot be decrypted without the key itself. */
-export type IdempotentRequest = {
+type IdempotentRequest = {
   readonly keyHash: Buffer;
   readonly requestHash: Buffer;
   readonly sealingKey: Buffer;

@@ -20,7 +20,7 @@ import { allowedAudience } from './allowed-audience.ts';
 import { recordClientTokens } from './client-credentials.store.ts';
 
 /** Group commit of the audit rows of client-credentials tokens: one commit for several requests, before their responses. */
-export type ClientTokenLog = Batcher<AuditRow, void>;
+type ClientTokenLog = Batcher<AuditRow, void>;
 
 /** @param groupCommit false: one statement for each token, to measure what group commit saves */
 export function createClientTokenLog(

@@ -43,7 +43,7 @@ export type RevokeInput = {
 };
 
 /** The target, with its user and client where they are known. */
-export type RevokeTarget = {
+type RevokeTarget = {
   readonly kind: Exclude<RevocationKind, 'key'>;
   readonly value: string;
   readonly userId: string | null;

@@ -38,7 +38,7 @@ const familyOwnerRead = defineStatement(
   `SELECT user_id, client_id FROM refresh_families WHERE id = $1::uuid`,
 );
 
-export type TokenRevocation = {
+type TokenRevocation = {
   readonly tokenId: string;
   readonly reason: string;
   readonly userId: string | null;

@@ -31,7 +31,7 @@ const INACTIVE: Introspection = { active: false };
 const INACTIVE_TEXT = JSON.stringify(INACTIVE);
 const REFRESH_PREFIX = 'sp_rt_';
 
-export type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & HasLegacyBridge & Pick<Ports, 'sql'>;
+type IntrospectPorts = ValidatePorts & HasAccess & HasStateConfirmation & HasLegacyBridge & Pick<Ports, 'sql'>;
 
 /**
  * Returns the answer as JSON text (RFC 7662) for an authenticated client with tokens:introspect. A token is inactive for the

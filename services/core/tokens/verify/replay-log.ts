@@ -7,7 +7,7 @@ import { tokenReplayDetected } from '../audit-events.ts';
 import type { ReplayContext } from './detect-replay.ts';
 
 /** Resolves once the replay is in the audit log, or writing it has failed. Never rejects. */
-export type RecordReplay = (claims: AccessTokenClaims, shownBy: ReplayContext) => Promise<unknown>;
+type RecordReplay = (claims: AccessTokenClaims, shownBy: ReplayContext) => Promise<unknown>;
 export type HasReplayLog = { readonly recordReplay: RecordReplay };
 
 /** The request that presented the token. Address and user agent are values in the validate request, not its sender's. */

@@ -18,7 +18,7 @@ type KnownClaims = Pick<
   'jti' | 'aud' | 'sub' | 'client_id' | 'iat' | 'exp' | 'sid' | 'fid' | 'scope'
 >;
 
-export type IdValidation =
+type IdValidation =
   | { readonly active: true; readonly claims: KnownClaims }
   | { readonly active: false; readonly reason: InactiveReason };
 

@@ -2,7 +2,7 @@ import { inactiveReasons } from '#observability/metrics/tokens.ts';
 import type { InactiveReason } from './validation-shapes.ts';
 
 /** How many tokens this copy has validated since its start, by result. Validation adds to it. */
-export type ValidationCounts = Record<'active' | InactiveReason, number>;
+type ValidationCounts = Record<'active' | InactiveReason, number>;
 
 export type HasValidationCounts = { readonly validationCounts: ValidationCounts };
 

@@ -17,7 +17,7 @@ export type VerifiedToken = {
 };
 
 /** Caches verified tokens by their whole text, so that tokens that differ in one character never share an entry. */
-export type VerifiedTokenCache = {
+type VerifiedTokenCache = {
   get(token: string): VerifiedToken | undefined;
   /** Keeps the token if it was offered before, and if a full cache admits it. */
   offer(token: string, verified: VerifiedToken): void;

@@ -6,7 +6,7 @@ import { type ScryptWork, scryptBounds, scryptKey } from './scrypt.ts';
  * Firebase's modified scrypt. The stored value is the project's signer key, encrypted by AES-256-CTR under the scrypt key
  * of the password. The digest names the signer key by its id and never contains it.
  */
-export type FirebaseDigest = {
+type FirebaseDigest = {
   readonly keyId: string;
   /** Base64, as the salt and the hash. */
   readonly saltSeparator: string;

@@ -128,7 +128,7 @@ export type SinkRow = {
   readonly published_seconds_ago: number | null;
   readonly log_size: number;
 };
-export type HeadRow = {
+type HeadRow = {
   readonly origin: string;
   readonly log_size: number;
   readonly log_root: string;

@@ -11,7 +11,7 @@ export type CapacitySettings = {
 };
 
 /** What a copy knows at a moment. */
-export type CopyFacts = {
+type CopyFacts = {
   readonly kind: CopyKind;
   readonly gauges: Readonly<Record<string, number>>;
   /** Undefined for an API copy. */

@@ -21,7 +21,7 @@ const PAGE = 200;
 /** Pages of the log that one transaction reads; the next one continues. */
 const PAGES_MAX = 10;
 
-export type HandoffSubject = { readonly kind: string; readonly id: string };
+type HandoffSubject = { readonly kind: string; readonly id: string };
 
 /** The ids of these are chosen by applications and identify patients. */
 const HIDDEN_KIND = 'subject';

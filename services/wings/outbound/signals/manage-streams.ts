@@ -46,7 +46,7 @@ import {
 } from './streams-contract.ts';
 import { createSubjectFinder } from './subject-user.ts';
 
-export type StreamPorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'vault' | 'clock'> & {
+type StreamPorts = Pick<Ports, 'transact' | 'sql' | 'random' | 'vault' | 'clock'> & {
   readonly tokenSettings: Pick<HasTokenSettings['tokenSettings'], 'issuer'>;
   readonly publicUrl: string;
   readonly access: Pick<HasAccess['access'], 'client'>;

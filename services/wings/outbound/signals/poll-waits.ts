@@ -3,7 +3,7 @@ import { newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import type { Log, Ports } from '#services/core/ports.ts';
 
 /** Polls that wait for an event (RFC 8936 §2.4), without a connection to the database each. */
-export type PollWaits = {
+type PollWaits = {
   /** Resolves to true once the log goes beyond `seq`; false after this time, if too many wait, or when the copy drains. */
   beyond(seq: number, waitMs: number): Promise<boolean>;
   /** Ends every wait: when the copy drains. */

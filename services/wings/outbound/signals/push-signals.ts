@@ -8,7 +8,7 @@ import { readPushedStreams, type StreamRow } from './streams.store.ts';
 
 export { signalsAreDue } from './streams.store.ts';
 
-export type PushSignalsPorts = Omit<PushHandoffPorts, 'handoff'> &
+type PushSignalsPorts = Omit<PushHandoffPorts, 'handoff'> &
   SignSignalPorts &
   Pick<Ports, 'vault'> & { readonly signals: { readonly transport: HandoffTransport } };
 

@@ -38,7 +38,7 @@ function eventOf({ events, sub_id: subId }: Readonly<Record<string, unknown>>): 
   return { name, ends: ENDING.some((ending) => ending === known), subject };
 }
 
-export type SignalAnswer = { readonly err: SetErrorCode; readonly description: string } | null;
+type SignalAnswer = { readonly err: SetErrorCode; readonly description: string } | null;
 
 /**
  * Takes a Security Event Token (RFC 8935). A `session-revoked` or `credential-change` of a user ends every session, token

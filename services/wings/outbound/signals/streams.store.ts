@@ -103,7 +103,7 @@ const exclusionRead = defineStatement(
 
 export const readStreamsOf = (sql: Sql, owner: string, id?: string): Promise<StreamRow[]> =>
   sql.query<StreamRow>(streamsOfOwner, [owner, id ?? null]);
-export type ListedStream = StreamRow & { readonly created_at: string; readonly excluded: number };
+type ListedStream = StreamRow & { readonly created_at: string; readonly excluded: number };
 /** Of every owner. */
 export const listStreamRows = (sql: Sql, id?: string): Promise<ListedStream[]> =>
   sql.query<ListedStream>(streamsList, [id ?? null]);

@@ -16,7 +16,7 @@ const SKEW_SECONDS = 300;
 const OLDEST_SECONDS = 90 * 86_400 - SKEW_SECONDS;
 
 /** A Security Event Token (RFC 8417) whose signature is verified. */
-export type VerifiedSet = { readonly transmitter: TransmitterRow; readonly claims: JsonObject; readonly jti: string };
+type VerifiedSet = { readonly transmitter: TransmitterRow; readonly claims: JsonObject; readonly jti: string };
 
 /** Why a token is refused. */
 export class SetRefused extends Error {

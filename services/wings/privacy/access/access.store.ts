@@ -128,7 +128,7 @@ export const listUseRows = (
   limit = 50,
 ): Promise<PhiUseView[]> => sql.query<PhiUseView>(usesList, [subjectId, before, limit]);
 
-export type AccessRow = {
+type AccessRow = {
   readonly is_agent: boolean;
   readonly policies: readonly (readonly string[])[];
   readonly is_restricted: boolean;

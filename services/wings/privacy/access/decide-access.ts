@@ -7,7 +7,7 @@ import { readAccess } from './access.store.ts';
 import type { RefusalOfAccess } from './access-shapes.ts';
 import { mergeFields, permitsField } from './minimum-necessary.ts';
 
-export type DataAccessRequest = {
+type DataAccessRequest = {
   readonly subject_id: string;
   readonly purpose: PhiPurpose;
   /** Paths that are needed; the whole value by default. */

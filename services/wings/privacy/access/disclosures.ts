@@ -14,7 +14,7 @@ import { type DisclosureRow, insertDisclosure, listDisclosureRows } from './acce
 import type { DisclosureView } from './access-contract.ts';
 import { ROUTINE_PURPOSES } from './access-shapes.ts';
 
-export type DisclosureInput = {
+type DisclosureInput = {
   readonly subject_id: string;
   readonly purpose: PhiPurpose;
   readonly disclosed_at: string;

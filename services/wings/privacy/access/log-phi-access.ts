@@ -4,7 +4,7 @@ import { phiAccessed } from '../audit-events.ts';
 import type { PhiPurpose } from '../phi-shapes.ts';
 import type { PhiAction } from './access-shapes.ts';
 
-export type PhiAccess = {
+type PhiAccess = {
   readonly subject_id: string;
   readonly purpose: PhiPurpose;
   readonly action: PhiAction;

@@ -76,7 +76,7 @@ export const finishRequest = async (
   return (await tx.query(requestFinish, [id, done.eventId, JSON.stringify(done.summary), result])).length === 1;
 };
 
-export type ExportRow = {
+type ExportRow = {
   readonly keys: readonly object[];
   readonly restrictions: readonly object[];
   readonly consents: readonly object[];

@@ -61,7 +61,7 @@ type EcsWord = { [C in EcsCategory]: `${C}:${(typeof ECS_TYPES)[C][number]}` }[E
 const SEVERITIES = { informational: 1, low: 2, medium: 3, high: 4, critical: 5 } as const;
 type Severity = keyof typeof SEVERITIES;
 
-export type SiemEvent = {
+type SiemEvent = {
   readonly ocsf: { readonly class: OcsfClass; readonly activity: string };
   readonly ecs: { readonly category: EcsCategory; readonly type: string };
   readonly severity: (typeof SEVERITIES)[Severity];
@@ -248,7 +248,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'user.unlocked': account('Unlock', 'iam:user'),
 };
 
-export type SiemOutcome = 'success' | 'failure' | 'unknown';
+type SiemOutcome = 'success' | 'failure' | 'unknown';
 
 /** Outcomes of events that say that something did not succeed, or was stopped. */
 const FAILURES: readonly string[] = [
