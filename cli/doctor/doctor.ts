@@ -3,10 +3,12 @@ import { statfs } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { readUnsignedAlgorithms } from '#services/core/access/signed-algorithms.ts';
 import { type Check, fail, type ModuleCheck, pass, skip, warn } from '#services/core/health/doctor-check.ts';
+import { readProductionGaps } from '#services/core/health/production-gaps.ts';
 import { readKeyWarnings } from '#services/core/keys/key-warnings.ts';
 import { assertVaultFits } from '#services/core/keys/publish-key.ts';
-import { loadList } from '#services/modules.ts';
+import { loadList, modulesOf } from '#services/modules.ts';
 import { ConfigError, loadProcessConfig } from '#services/platform/config/load.ts';
+import { missingForProduction } from '#services/platform/config/production.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { outdatedBundle, runningBundle } from '#services/platform/local/outdated-bundle.ts';
@@ -30,7 +32,6 @@ import { limitsCheck } from './limits.ts';
 import { mailCheck } from './mail.ts';
 import { marksCheck } from './marks.ts';
 import { poolerCheck } from './pooler.ts';
-import { productionCheck } from './production.ts';
 import { redisCheck } from './redis.ts';
 import { replicaCheck } from './replica.ts';
 import { rolesCheck } from './roles.ts';
@@ -38,6 +39,24 @@ import { roomResult, writeRefusal } from './room.ts';
 import { runChecks } from './run-checks.ts';
 import { judgeInstallation } from './shell.ts';
 import { wingsCheck } from './wings.ts';
+
+/** In development, lists all that is missing for production, as the start page does. */
+const productionCheck: Check = {
+  name: 'production',
+  needs: 'databaseUrl',
+  run: async (settings) => {
+    const { server, wings } = await settings();
+    if (server.profile !== 'development') return pass(`profile ${server.profile}: the controls page what is missing`);
+    const gaps = await withDatabase((ports) =>
+      readProductionGaps(ports, missingForProduction(process.env), modulesOf(wings)),
+    );
+    if (gaps.length === 0) return pass('nothing is missing but SALLYPORT_PROFILE=production');
+    return {
+      ...warn(`${gaps.length} things are missing for production`, 'docs/how-to/run-in-production.md'),
+      items: gaps.map(({ name, why, fix }) => `${name}: ${why}. ${fix}`),
+    };
+  },
+};
 
 /** Checks that the code that runs here is that of the sources beside it. */
 const bundleCheck: Check = {
