@@ -10,17 +10,20 @@ import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../core/identity/sessions/relying-party.ts';
 import { createKeyRing } from '../core/keys/key-ring.ts';
 import { readLogKeys } from '../core/keys/log/log-keys.ts';
-import type { Log, MarkStore } from '../core/ports.ts';
+import type { Log, MailTransport, MarkStore } from '../core/ports.ts';
 import { createMarkedGuard } from '../core/revocations/database-guard.ts';
 import type { Purge } from '../core/shared/purge.ts';
 import type { TaskAdvance } from '../core/shared/task-kind.ts';
 import { tokenNamesOf } from '../core/tokens/token-types.ts';
 import { type Listed, loadList, modulesOf, purgesOf, pushedByDefault, readSecurityScore } from '../modules.ts';
 import { type Config, keyEncryptionKeyOf, publicUrlOf } from '../platform/config/load.ts';
+import { isLocalSmtp } from '../platform/config/mail.ts';
 import type { DatabaseUrls } from '../platform/config/stores.ts';
 import { systemClock, systemRandom } from '../platform/crypto/system.ts';
 import { createVault } from '../platform/crypto/vault.ts';
 import { isScheduled, type Job } from '../platform/define/job.ts';
+import { createFileOutbox, mailFolderOf } from '../platform/mail/file-outbox.ts';
+import { createSmtpTransport } from '../platform/mail/smtp.ts';
 import { assertHighWaterPlace } from '../platform/marks/high-water-place.ts';
 import { createPool, createSql, createTransact } from '../platform/postgres/pool.ts';
 import { observePool } from '../platform/postgres/pool-gauges.ts';
@@ -39,10 +42,18 @@ import { createHandoffTransport } from './handoff.ts';
 import { createHealth } from './health.ts';
 import { installationOf, ownAddressesOf } from './installation.ts';
 import { createLogoutTransport } from './logout.ts';
-import { createMailTransport } from './mail.ts';
 import { createRestoreDrill } from './restore-drill.ts';
 import { showSchedules } from './schedule-gauges.ts';
 import { createSiemTransport } from './siem.ts';
+
+/** Where this worker sends mails: to the configured SMTP server, else to files in the data directory. */
+function createMailTransport({ mail, server }: Config, dataDir: string, log: Log): MailTransport {
+  const { smtpUrl, from } = mail;
+  if (smtpUrl !== undefined) return createSmtpTransport({ url: smtpUrl, from, requireTls: !isLocalSmtp(smtpUrl) });
+  if (server.profile !== 'development')
+    log.warn({ setting: 'SMTP_URL' }, 'no SMTP server is set; mails are written to files in the data directory');
+  return createFileOutbox(mailFolderOf(dataDir), from);
+}
 
 export type ComposeInput = DatabaseUrls & {
   readonly config: Config;
