@@ -1,4 +1,4 @@
-import { defineJob } from '#services/platform/define/job.ts';
+import { defineCleanUp, defineJob } from '#services/platform/define/job.ts';
 
 /** A queue of its own: a report of minutes must not delay the alert of a control that turned red. */
 export const checkControlsJob = defineJob({
@@ -32,12 +32,7 @@ export const advanceComplianceReportsJob = defineJob({
   meaning: 'Request the daily and the monthly compliance report when due, and build requested reports step by step',
 });
 
-export const cleanUpComplianceRecordsJob = defineJob({
+export const cleanUpComplianceRecordsJob = defineCleanUp({
   name: 'clean-up-compliance-records',
-  queue: 'token-cleanup',
-  backoffSeconds: 30,
-  schedule: { everySeconds: 86_400 },
-  staleAfterSeconds: 259_200,
-  timeoutSeconds: 280,
   meaning: 'Remove compliance reports and attestations that are older than six years',
 });

@@ -1,4 +1,4 @@
-import { defineJob } from '#services/platform/define/job.ts';
+import { defineCleanUp, defineJob } from '#services/platform/define/job.ts';
 
 export const countEventHoursJob = defineJob({
   name: 'count-event-hours',
@@ -17,13 +17,8 @@ export const makeSecurityReportsJob = defineJob({
   meaning: 'Request the security report of each week when it is due, and make requested reports',
 });
 
-export const cleanUpMonitoringRecordsJob = defineJob({
+export const cleanUpMonitoringRecordsJob = defineCleanUp({
   name: 'clean-up-monitoring-records',
-  queue: 'token-cleanup',
-  backoffSeconds: 30,
-  schedule: { everySeconds: 86_400 },
-  staleAfterSeconds: 259_200,
-  timeoutSeconds: 280,
   meaning:
     'Remove what copies measured more than 100 days ago, counts of hours older than 400 days, and security reports older than six years',
 });

@@ -1,4 +1,4 @@
-import { defineJob } from '#services/platform/define/job.ts';
+import { defineCleanUp, defineJob } from '#services/platform/define/job.ts';
 
 export const detectIncidentsJob = defineJob({
   name: 'detect-incidents',
@@ -11,12 +11,7 @@ export const detectIncidentsJob = defineJob({
     'Evaluate each new security event with every detection, raise incidents, and take the actions of their policies',
 });
 
-export const cleanUpIncidentsJob = defineJob({
+export const cleanUpIncidentsJob = defineCleanUp({
   name: 'clean-up-incidents',
-  queue: 'token-cleanup',
-  backoffSeconds: 30,
-  schedule: { everySeconds: 86_400 },
-  staleAfterSeconds: 259_200,
-  timeoutSeconds: 280,
   meaning: 'Remove closed incidents and sign-offs older than six years',
 });

@@ -41,6 +41,17 @@ export const defineJob = <Payload extends z.ZodType = typeof nothing>(
   job: Pick<Job, 'name' | 'queue' | 'meaning'> & Partial<Job<Payload>>,
 ): Job<Payload> => ({ ...USUAL, payload: nothing as z.ZodType as Payload, ...job });
 
+/** Declares a job that removes rows after their retention, once a day unless it says otherwise. */
+export const defineCleanUp = (job: Pick<Job, 'name' | 'meaning'> & Partial<Job<typeof nothing>>): Job<typeof nothing> =>
+  defineJob({
+    queue: 'token-cleanup',
+    backoffSeconds: 30,
+    schedule: { everySeconds: 86_400 },
+    staleAfterSeconds: 259_200,
+    timeoutSeconds: 280,
+    ...job,
+  });
+
 export const isScheduled = (job: Job): job is ScheduledJob => job.schedule !== undefined;
 
 export type EnqueueOptions = {
