@@ -8,6 +8,19 @@ const VALIDATE = 'route="/v1/tokens/validate"';
 const percentiles = (matchers: string, by = ''): readonly PanelQuery[] =>
   [0.5, 0.95, 0.99].map((share) => ({ ...percentile(share, `${REQUESTS}{${matchers}}`, by), exemplar: true }));
 
+/** How fast a budget is used up: 1 is the pace at which it lasts for its whole period. */
+const burnOf = (rule: string, budget: number) => ({
+  unit: 'none' as const,
+  width: 12,
+  badFrom: 14.4,
+  warnFrom: 6,
+  min: 0,
+  queries: ['1h', '6h', '3d'].map((time) => ({
+    expr: `sallyport:${rule}:ratio_rate${time} / ${budget}`,
+    legend: time.replace(/[hd]/, ' $&'),
+  })),
+});
+
 export const serviceSlo: DashboardDefinition = {
   uid: 'sallyport-service-slo',
   title: 'Sallyport · service SLO',
@@ -62,32 +75,14 @@ export const serviceSlo: DashboardDefinition = {
           title: 'Error budget burn, availability',
           description:
             'How many times faster than allowed the 0.1 % error budget is used up. Alerts page at 14.4 over 1 h and at 6 over 6 h.',
-          unit: 'none',
-          width: 12,
-          badFrom: 14.4,
-          warnFrom: 6,
-          min: 0,
-          queries: [
-            { expr: 'sallyport:http_requests_failed:ratio_rate1h / 0.001', legend: '1 h' },
-            { expr: 'sallyport:http_requests_failed:ratio_rate6h / 0.001', legend: '6 h' },
-            { expr: 'sallyport:http_requests_failed:ratio_rate3d / 0.001', legend: '3 d' },
-          ],
+          ...burnOf('http_requests_failed', 0.001),
           traces: '{ resource.service.name = "sallyport-api" && status = error }',
           logs: '{service_namespace="sallyport"} | json | level=~"warn|error"',
         },
         {
           title: 'Error budget burn, validation latency',
           description: 'How many times faster than allowed the 1 % budget of slow validations is used up.',
-          unit: 'none',
-          width: 12,
-          badFrom: 14.4,
-          warnFrom: 6,
-          min: 0,
-          queries: [
-            { expr: 'sallyport:validate_slow:ratio_rate1h / 0.01', legend: '1 h' },
-            { expr: 'sallyport:validate_slow:ratio_rate6h / 0.01', legend: '6 h' },
-            { expr: 'sallyport:validate_slow:ratio_rate3d / 0.01', legend: '3 d' },
-          ],
+          ...burnOf('validate_slow', 0.01),
           traces: '{ span.http.route = "/v1/tokens/validate" && duration > 10ms }',
         },
       ],
