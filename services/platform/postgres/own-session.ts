@@ -10,23 +10,25 @@ const MARK = '59999ms';
 const READ = `SELECT pg_backend_pid() AS pid, current_setting('lock_timeout') AS mark`;
 const ROUNDS = 3;
 
+function clientOf(url: string, name: string, timeoutMs: number, options = ''): pg.Client {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: name,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
+    ...(options && { options }),
+  });
+  client.on('error', () => {});
+  return client;
+}
+
 /**
  * Connects twice and shows that each connection has a session of its own, with the settings that were sent with it. Time
  * limits, roles, prepared statements and locks of the product live in its sessions.
  * @throws PoolerError if a pooler in transaction mode answers; any other error is that of the server or the network
  */
 export async function assertOwnSessions(url: string, applicationName: string, timeoutMs: number): Promise<void> {
-  const clients = [1, 2].map(() => {
-    const client = new pg.Client({
-      connectionString: url,
-      application_name: applicationName,
-      connectionTimeoutMillis: timeoutMs,
-      query_timeout: timeoutMs,
-      options: `-c lock_timeout=${MARK}`,
-    });
-    client.on('error', () => {});
-    return client;
-  });
+  const clients = [1, 2].map(() => clientOf(url, applicationName, timeoutMs, `-c lock_timeout=${MARK}`));
   try {
     for (const client of clients) await client.connect();
     const seen: Set<number>[] = [new Set(), new Set()];
@@ -54,13 +56,7 @@ const IDENTITY = `SELECT (SELECT system_identifier FROM pg_control_system())::te
   FROM pg_database WHERE datname = current_database()`;
 
 async function identityOf(url: string, applicationName: string, timeoutMs: number): Promise<string> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: applicationName,
-    connectionTimeoutMillis: timeoutMs,
-    query_timeout: timeoutMs,
-  });
-  client.on('error', () => {});
+  const client = clientOf(url, applicationName, timeoutMs);
   try {
     await client.connect();
     return JSON.stringify((await client.query(IDENTITY)).rows);

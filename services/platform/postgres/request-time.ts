@@ -1,7 +1,6 @@
 import type pg from 'pg';
 import { currentRequestTrace, type RequestTrace } from '#observability/http-span.ts';
 
-/** Which request each connection serves. */
 const served = new WeakMap<pg.ClientBase, RequestTrace>();
 
 const timeIsUp = (): Error => new Error('timeout: the request has used up its time for PostgreSQL');
