@@ -20,7 +20,6 @@ type ProcessesOptions = {
   /** Folder of the sockets on which processes serve their metrics. */
   socketFolder: string;
   backoff: BackoffPolicy;
-  /** The port of each process that listens on one. */
   ports: Readonly<Record<string, ListenPort>>;
   /** Our other ports, to which none of these may move. */
   otherPorts: readonly number[];

@@ -37,7 +37,6 @@ type SectionViews = {
   readonly data: object;
 };
 
-/** A section with what it shows. */
 export type SectionView = { [S in AccountSection]: { readonly section: S } & SectionViews[S] }[AccountSection];
 export type ViewOf<S extends AccountSection> = Extract<SectionView, { readonly section: S }>;
 
@@ -101,5 +100,4 @@ const SECTION_OF_PART: Readonly<Record<PartName, AccountSection>> = {
   delete: 'data',
 };
 
-/** The section with the form of an act. */
 export const sectionOf = (act: Act): AccountSection => SECTION_OF_PART[PART_OF[act]];

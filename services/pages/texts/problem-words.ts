@@ -19,7 +19,6 @@ const SIGN_IN_AGAIN = words(
   ['You are not signed in', 'Sign in again.'],
   ['Sie sind nicht angemeldet', 'Melden Sie sich wieder an.'],
 );
-/** A sign-in at the former provider that is not carried over. */
 const NOT_CARRIED_OVER = words(
   ['Your former sign-in has expired or ended', 'Sign in here.'],
   ['Ihre frühere Anmeldung ist abgelaufen oder wurde beendet', 'Melden Sie sich hier an.'],

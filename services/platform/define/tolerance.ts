@@ -30,7 +30,6 @@ type Sifted<Name> = {
   readonly kept: readonly Name[];
   /** Ignored or left out; the answer says what was kept. */
   readonly dropped: readonly Name[];
-  /** The names for which the request is refused. */
   readonly refused: readonly Name[];
 };
 
