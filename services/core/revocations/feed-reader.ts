@@ -1,6 +1,6 @@
 import { revocationVisibility } from '#observability/metrics/revocations.ts';
 import type { Marks, Ports, ShownState, Sql } from '#services/core/ports.ts';
-import { withinMs } from '#services/platform/process/patience.ts';
+import { withinMs } from '#services/platform/define/within-ms.ts';
 import type { PolledGuard } from './database-guard.ts';
 import type { HighWaterKeeper } from './high-water-keeper.ts';
 import type { RevocationMemory } from './revocation-set.ts';

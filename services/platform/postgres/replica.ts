@@ -3,7 +3,7 @@ import { replicaAge, replicaReads } from '#observability/metrics/postgres.ts';
 import type { Log, Sql } from '#services/core/ports.ts';
 import { isAppError } from '../define/error.ts';
 import { defineStatement, type Statement } from '../define/statement.ts';
-import { withinMs } from '../process/patience.ts';
+import { withinMs } from '../define/within-ms.ts';
 import { createPool, createSql } from './pool.ts';
 import type { DatabaseRole } from './transaction-settings.ts';
 

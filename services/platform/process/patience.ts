@@ -9,14 +9,3 @@ export const TEST_FOLDER = 'SALLYPORT_TEST_FOLDER';
  */
 export const patient = (ms: number): number =>
   process.env[TEST_FOLDER] === undefined ? ms : ms * Number(process.env[TEST_PATIENCE] ?? 1);
-
-/** Settles like `work`; rejects when it takes longer than `waitMs`. */
-export async function withinMs<T>(work: Promise<T>, waitMs: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer within ${waitMs} ms`)), waitMs);
-  try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
