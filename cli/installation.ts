@@ -1,4 +1,4 @@
-import { type InstallationFacts, readInstallation } from '../services/core/health/installation/record-installation.ts';
+import { type InstallationFacts, readInstallation } from '../services/core/health/installation/read-installation.ts';
 import type { Ports } from '../services/core/ports.ts';
 import { type Contradiction, contradictionsOf, settingsWithFacts } from '../services/platform/config/facts.ts';
 import { type Config, loadConfig } from '../services/platform/config/load.ts';

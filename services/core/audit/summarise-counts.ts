@@ -1,7 +1,6 @@
 import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { count } from '#services/platform/define/audit-member.ts';
-import { systemCaller } from '../authority/callers.ts';
-import type { Ports } from '../ports.ts';
+import type { Caller, Ports } from '../ports.ts';
 import { createRegularWrites, type RegularWrites } from '../shared/regular-writes.ts';
 import { recordEvent } from './record-event.ts';
 
@@ -18,7 +17,7 @@ export function createCountSummary<Result extends string>(
   event: AuditEvent<'counted', { readonly [R in Result]: typeof count }>,
   counts: Readonly<Record<Result, number>>,
 ): RegularWrites {
-  const caller = systemCaller(name);
+  const caller: Caller = { kind: 'system', name, request: { ip: '', userAgent: '', traceId: '', traceparent: '' } };
   let written: Readonly<Record<string, number>> = { ...counts };
 
   const write = async (): Promise<void> => {

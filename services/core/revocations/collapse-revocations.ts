@@ -1,8 +1,7 @@
 import { revocationCollapses } from '#observability/metrics/revocations.ts';
 import { setAuditContext } from '#services/core/audit/audit-context.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import { systemCaller } from '#services/core/authority/callers.ts';
-import type { Ports, Tx } from '#services/core/ports.ts';
+import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { revocationsCollapsed } from './audit-events.ts';
 import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';
 import {
@@ -24,7 +23,11 @@ const GLOBAL_FACTOR = 2;
 
 export type CollapseResult = Collapsed & { readonly into: 'user' | 'client' | 'global' };
 
-const system = systemCaller('collapse-revocations');
+const system: Caller = {
+  kind: 'system',
+  name: 'collapse-revocations',
+  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
+};
 
 /** The users or clients with the most entries, as many as needed to remove `excess` entries. */
 function enough(crowds: readonly Crowd[], excess: number): Crowd[] {

@@ -16,8 +16,3 @@ export function recordInstallation(
     await recordEvent(tx, caller, installationRecorded, { detail: { changed } });
   });
 }
-
-export type { InstallationFacts };
-
-/** What the API said of its installation; undefined before its first start. */
-export const readInstallation = ({ sql }: Pick<Ports, 'sql'>): Promise<InstallationFacts | undefined> => readFacts(sql);
