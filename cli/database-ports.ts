@@ -21,7 +21,7 @@ import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { installationSettings } from './installation.ts';
 
-export { systemCaller } from '../services/core/authority/callers.ts';
+export { systemCaller } from '../services/platform/define/system-caller.ts';
 
 /** Ports of a verb that runs use-cases directly on the database. */
 export type DatabasePorts = Pick<Ports, 'transact' | 'sql' | 'vault' | 'clock' | 'random'> &

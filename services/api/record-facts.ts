@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemCaller } from '../core/authority/callers.ts';
+import { systemCaller } from '../platform/define/system-caller.ts';
 import { recordInstallation } from '../core/health/installation/record-installation.ts';
 import type { Log, Ports } from '../core/ports.ts';
 import { factsOf } from '../platform/config/facts.ts';

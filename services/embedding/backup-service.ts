@@ -1,5 +1,5 @@
 import { version } from '#observability/version.ts';
-import { systemCaller } from '#services/core/authority/callers.ts';
+import { systemCaller } from '#services/platform/define/system-caller.ts';
 import type { HasAuditLogKeys } from '../core/audit/read/read-log.ts';
 import type { Ports } from '../core/ports.ts';
 import { modules } from '../modules.ts';

@@ -1,4 +1,4 @@
-import { systemCaller } from '#services/core/authority/callers.ts';
+import { systemCaller } from '#services/platform/define/system-caller.ts';
 import type { AccountDetailView } from '../core/identity/contracts/admin-contract.ts';
 import { createFactorSeal } from '../core/identity/sessions/factor-seal.ts';
 import { relyingParty } from '../core/identity/sessions/relying-party.ts';

@@ -3,7 +3,7 @@ import { type DemoScenario, demoScenario } from '#prisma/seed/demo.ts';
 import { ensureNeededKeys } from '#services/core/access/ensure-needed-keys.ts';
 import { reconcilePermissions } from '#services/core/access/reconcile-permissions.ts';
 import { makeOutboxPartitions } from '#services/core/audit/maintain-audit-outbox.ts';
-import { systemCaller } from '#services/core/authority/callers.ts';
+import { systemCaller } from '#services/platform/define/system-caller.ts';
 import { maintainVersionHistory } from '#services/core/health/releases/maintain-version-history.ts';
 import { seedDemo } from '#services/core/identity/seed/seed-demo.ts';
 import { createKeyRing } from '#services/core/keys/key-ring.ts';

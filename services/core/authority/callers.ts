@@ -5,13 +5,6 @@ export type UserCaller = Caller & { readonly kind: 'user' };
 export type ClientCaller = Caller & { readonly kind: 'client' };
 export type AgentCaller = Caller & { readonly kind: 'agent' };
 
-/** A process or command itself, as events name it. */
-export const systemCaller = (name: string): Caller & { readonly kind: 'system' } => ({
-  kind: 'system',
-  name,
-  request: { ip: '', userAgent: '', traceId: '', traceparent: '' },
-});
-
 /** The first-party client (our own pages and apps): public, allowed only the refresh grant. A migration inserts its row. */
 export const FIRST_PARTY_CLIENT_ID = 'sallyport';
 /**
