@@ -25,7 +25,6 @@ const list =
     Array.isArray(value) && value.length <= most
       ? firstOf(value.map((each, index) => rule(each, `${at}.${index}`)))
       : at;
-/** Exactly these members. */
 const members =
   (rules: Readonly<Record<string, Rule>>): Rule =>
   (value, at) => {

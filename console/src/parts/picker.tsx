@@ -3,7 +3,6 @@ import { useNamed } from '../data/refs.ts';
 import { useSearch, withoutSecret } from '../data/search.ts';
 import { visibleText } from '../data/visible-text.ts';
 
-/** A value, and what it is called. */
 export type Option = readonly [value: string, called: string];
 
 export type Picked = { readonly label: string; readonly value: string; readonly onChange: (value: string) => void };

@@ -35,6 +35,5 @@ export async function removePolicies(tx: Sql, application: string, acts: readonl
   if (acts.length > 0) await tx.query(policiesDelete, [application, acts]);
 }
 
-/** The application of every act that has a policy. */
 export const readPolicyActs = (sql: Sql): Promise<{ readonly act: string; readonly application: string }[]> =>
   sql.query(actsRead);

@@ -37,7 +37,6 @@ export type OperationCommand<P, I, A, B> = {
   asks?(input: I, about: B): string;
   /** One item of a list, as a line. */
   line?(item: never): string;
-  /** The answer, as lines. */
   lines?(answer: A): readonly string[];
 };
 

@@ -29,7 +29,6 @@ export type AuditMember =
 
 export type AuditMembers = { readonly [member: string]: AuditMember };
 
-/** A number. */
 export const count = { kind: 'count' } as const;
 /** True or false. */
 export const flag = { kind: 'flag' } as const;
@@ -71,7 +70,6 @@ export const objectOf = <const Members extends AuditMembers>(members: Members) =
 /** Several numbers. */
 export const counts = <const Name extends string>(...names: readonly Name[]): { readonly [N in Name]: typeof count } =>
   Object.fromEntries(names.map((each) => [each, count])) as { readonly [N in Name]: typeof count };
-/** The head of a log. */
 export const logHead = objectOf({ origin: logName, size: count, root: digest });
 
 /** What our code may give for a member; null and an absent one are the same to a reader. */

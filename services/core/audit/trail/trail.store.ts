@@ -46,7 +46,6 @@ const auditStrayRead = defineStatement(
 export const readTrailPage = (sql: Sql, fromSeq: number, toSeq: number): Promise<SealedEventRow[]> =>
   sql.query(auditTrailPage, [fromSeq, toSeq]);
 
-/** Personal values of these events, by event. */
 export async function readTrailPersonal(
   sql: Sql,
   eventIds: readonly string[],

@@ -43,7 +43,6 @@ export type PasswordPolicy = {
 
 export type HasPasswordPolicy = { readonly passwordPolicy: PasswordPolicy };
 
-/** The owner of the password and the caller. */
 export type PasswordContext = PasswordOwner & LengthContext & { readonly caller: Caller };
 
 /** Minimum number of characters (code points after NFKC). */

@@ -30,7 +30,6 @@ export async function readSession(
   return liveSessionView(found);
 }
 
-/** The caller of a signed session cookie, or null. */
 export async function sessionCaller(
   ports: HasAuth & HasAccess,
   cookieHeader: string | undefined,

@@ -12,7 +12,6 @@ const SECRET_FORM = /^[\w-]{43}$/;
 
 const nameOf = ({ browser }: Pick<Auth, 'browser'>): string => `${browser.secureCookies ? '__Host-' : ''}${COOKIE}`;
 
-/** The secret of this browser, or null if it has none. */
 export function browserSecretIn(auth: Pick<Auth, 'browser'>, cookieHeader: string | undefined): string | null {
   const value = cookieValue(cookieHeader, nameOf(auth)) ?? '';
   return SECRET_FORM.test(value) ? value : null;

@@ -49,7 +49,6 @@ export const listOf = (value: unknown): readonly unknown[] => (Array.isArray(val
 /** Below this a number of time is seconds: as milliseconds it would be in the first weeks of 1970. */
 const SECONDS_BELOW = 100_000_000_000;
 
-/** Roles of a claim or its list. */
 export const rolesOf = (claims: Members): readonly string[] =>
   [...listOf(claims.roles), claims.role].flatMap((role) => textOf(role) ?? []);
 
@@ -79,7 +78,6 @@ const KINDS: readonly (readonly [RegExp, FactorKind])[] = [
 export const factorKindOf = (name: unknown): FactorKind =>
   KINDS.find(([form]) => form.test(String(name).toLowerCase()))?.[1] ?? 'unknown';
 
-/** A user with what its source has of it. */
 export const legacyUser = (known: Pick<LegacyUser, 'legacy_id' | 'email'> & Partial<LegacyUser>): LegacyUser => ({
   email_verified: false,
   name: null,

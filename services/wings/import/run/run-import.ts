@@ -266,7 +266,6 @@ function added(counts: Readonly<Record<string, number>>, names: readonly string[
   return sums;
 }
 
-/** The sums with those of a plan. */
 const summed = (
   { hash_formats: formats, reject_reasons: reasons, notices }: Pick<ImportRow, keyof ImportSums>,
   { created, rejects }: BatchPlan,

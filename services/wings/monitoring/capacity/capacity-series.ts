@@ -1,7 +1,6 @@
 import type { CopyKind } from '../dashboard-shapes.ts';
 import type { CapacitySeries } from './capacity-shapes.ts';
 
-/** Sizes of the installation. */
 export type Sizes = { readonly database_bytes: number; readonly users: number; readonly sealedEvents: number };
 
 /** What the settings say: DATABASE_POOL, and CAPACITY_DATABASE_GB (0: unknown). */
