@@ -2,17 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { eventually } from '../tools/testing/eventually.ts';
 import { queryRows } from '../tools/testing/harness/ports.ts';
-import { type Product, startProduct } from '../tools/testing/harness/product.ts';
+import { startProduct } from '../tools/testing/harness/product.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
-let product: Product;
-beforeAll(async () => {
-  product = await startProduct({ clusterDir: inject('clusterDir') });
-});
-afterAll(() => product?.dispose());
+const product = opened(() => startProduct({ clusterDir: inject('clusterDir') }));
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
   runCli(args, { SALLYPORT_DATA_DIR: product.dataDir, ...env });

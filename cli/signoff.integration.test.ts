@@ -1,19 +1,16 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { requestSignOff } from '../services/wings/signoff/request-signoff.ts';
 import { newPerson, type Person } from '../tools/testing/flows/people.ts';
-import { type ApiCopy, openApiHarness } from '../tools/testing/harness/api.ts';
+import { openApiHarness } from '../tools/testing/harness/api.ts';
 import { testCaller } from '../tools/testing/harness/ports.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
 const dataDir = testFolder();
 const kek = Buffer.alloc(32, 9).toString('base64');
-beforeAll(async () => {
-  copy = await harness.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } });
-});
+const copy = opened(() => harness.startCopy({ hashes: false, env: { KEY_ENCRYPTION_KEY: kek } }));
 
 const sallyport = (person: Person | null, ...args: readonly string[]) =>
   runCli(['signoff', ...args], {

@@ -1,23 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { sendSignal } from '../services/platform/local/processes.ts';
-import { type Product, startProduct } from '../tools/testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../tools/testing/harness/stores.ts';
+import { startProduct } from '../tools/testing/harness/product.ts';
+import { createTestDatabase, testRedisUrl } from '../tools/testing/harness/stores.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
-import { startTcpProxy, type TcpProxy } from '../tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '../tools/testing/processes/tcp-proxy.ts';
 
-let database: TestDatabase;
-let proxy: TcpProxy;
-let product: Product;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  proxy = await startTcpProxy(database.url);
-  product = await startProduct({ stores: { databaseUrl: proxy.url, redisUrl: testRedisUrl() } });
-});
-afterAll(async () => {
-  await product?.dispose();
-  await proxy?.cut();
-  await database?.drop();
-});
+const database = opened(createTestDatabase);
+const proxy = opened(() => startTcpProxy(database.url));
+const product = opened(() => startProduct({ stores: { databaseUrl: proxy.url, redisUrl: testRedisUrl() } }));
 
 const ask = async (...args: string[]) => runCli(args, { SALLYPORT_DATA_DIR: product.dataDir });
 

@@ -1,20 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { createEmptyDatabase, queryRows } from '../tools/testing/harness/ports.ts';
-import { type Product, startProduct } from '../tools/testing/harness/product.ts';
+import { startProduct } from '../tools/testing/harness/product.ts';
 import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 
-let product: Product;
 const folder = testFolder();
-beforeAll(async () => {
-  product = await startProduct({ clusterDir: inject('clusterDir') });
-});
-afterAll(() => product?.dispose());
+const product = opened(() => startProduct({ clusterDir: inject('clusterDir') }));
 
 /** Runs the command line on the product's data directory; `input` is its standard input. */
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}, input = ''): Promise<CliRun> =>

@@ -1,7 +1,7 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { deliverMails } from '#services/core/identity/mail/deliver-mail.ts';
 import { queueMail } from '#services/core/identity/mail/queue-mail.ts';
@@ -12,23 +12,18 @@ import { detectIncidents } from '#services/core/security/detect-incidents.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { createFileOutbox, listMailFiles } from '#services/platform/mail/file-outbox.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
-import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harness/log.ts';
+import { createLogHarness, giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
-let database: TestDatabase;
-let harness: LogHarness;
 const mailFolder = testFolder();
+const database = opened(createTestDatabase);
+const harness = opened(() => createLogHarness(database.url));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await createLogHarness(database.url);
   await giveKeys(harness);
-});
-afterAll(async () => {
-  await harness.end();
-  await database.drop();
 });
 
 const never = { signal: new AbortController().signal };

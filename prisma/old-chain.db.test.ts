@@ -10,7 +10,7 @@ import {
 } from '#services/platform/postgres/migrate.ts';
 import { readMigrations } from '#services/platform/postgres/migration-files.ts';
 import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
-import type { TestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { assertSchemaOf } from './old-chain.ts';
 
 // The schema at the end of the chain was compared with that of the baseline once, and was the same: so a database of the chain
@@ -19,11 +19,10 @@ const FIRST = '20261121000100_audit';
 const LAST = '20261127020100_collapsed_revocations';
 const ALL = [FIRST, '20261126180000_traced_rights', LAST];
 
-let database: TestDatabase;
 const [baseline, ...later] = await readMigrations();
 let client: pg.Client;
+const database = opened(() => createEmptyDatabase(inject('templateUrl')));
 beforeAll(async () => {
-  database = await createEmptyDatabase(inject('templateUrl'));
   client = new pg.Client({ connectionString: database.url });
   await client.connect();
   await prepareHistory(client);
@@ -31,7 +30,6 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await client.end();
-  await database.drop();
 });
 
 async function ofChain(names: readonly string[]): Promise<void> {

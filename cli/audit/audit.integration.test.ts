@@ -1,26 +1,25 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
+import { createLogHarness, giveKeys, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type CliRun, runCli, runCliProcess, startCli } from '#tools/testing/processes/run-cli.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const EVENTS = 700;
 
-let database: TestDatabase;
 const folder = testFolder();
 const dataDir = join(folder, 'data');
-let harness: LogHarness;
 let size: number;
+const database = opened(createTestDatabase);
+const harness = opened(() => createLogHarness(database.url, { dataDir }));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await createLogHarness(database.url, { dataDir });
   await giveKeys(harness);
   await harness.emit(EVENTS - 100, { detail: { identifier: 'hash-of-an-address' } });
   await sealEvents(harness, { limit: 300 }, testCaller);
@@ -28,10 +27,6 @@ beforeAll(async () => {
   await harness.emit(100, { type: 'test.later', userId: 'u2' });
   size = (await sealEvents(harness, {}, testCaller)).size;
   await harness.checkpointOutbox.settled();
-});
-afterAll(async () => {
-  await harness.end();
-  await database.drop();
 });
 
 const environment = () => ({

@@ -1,31 +1,31 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { type CutLog, cutLog } from '#services/core/audit/seal/sealing-harness.ts';
 import type { LogHead } from '#services/core/ports.ts';
 import { createFileSink } from '#services/platform/checkpoints/file-sink.ts';
 import { createS3Sink } from '#services/platform/checkpoints/s3-sink.ts';
-import { type S3Server, startS3Server } from '#tools/testing/fakes/s3-server.ts';
-import { createLogHarness, giveKeys, type LogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
+import { startS3Server } from '#tools/testing/fakes/s3-server.ts';
+import { createLogHarness, giveKeys, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
-let database: TestDatabase;
-let bucket: S3Server;
 const folder = testFolder();
-let harness: LogHarness;
 let whole: LogHead;
 let cut: CutLog;
 /** The product is stopped: only the commands run. */
-beforeAll(async () => {
-  database = await createTestDatabase();
-  bucket = await startS3Server();
-  harness = await createLogHarness(database.url, {
+const database = opened(createTestDatabase);
+const bucket = opened(startS3Server);
+const harness = opened(() =>
+  createLogHarness(database.url, {
     dataDir: join(folder, 'data'),
     sinks: [createFileSink(join(folder, 'heads')), createS3Sink(bucket.settings)],
-  });
+  }),
+);
+beforeAll(async () => {
   await giveKeys(harness);
   await harness.emit(18);
   const { size: kept } = await sealEvents(harness, {}, testCaller);
@@ -40,11 +40,6 @@ beforeAll(async () => {
   whole = (await harness.logMark.read())!;
   expect((await sallyport(['audit', 'verify'])).code).toBe(0);
   cut = await cutLog(database.url, kept);
-});
-afterAll(async () => {
-  await harness?.end();
-  await database?.drop();
-  await bucket?.close();
 });
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>

@@ -1,22 +1,17 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
-import { createLogHarness, giveKeys, type LogHarness } from '#tools/testing/harness/log.ts';
+import { createLogHarness, giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
-let database: TestDatabase;
 const folder = testFolder();
-let harness: LogHarness;
+const database = opened(createTestDatabase);
+const harness = opened(() => createLogHarness(database.url, { dataDir: folder }));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await createLogHarness(database.url, { dataDir: folder });
   await giveKeys(harness);
-});
-afterAll(async () => {
-  await harness.end();
-  await database.drop();
 });
 
 type CheckResult = { readonly result: string; readonly evidence: string; readonly fix?: string };

@@ -1,26 +1,21 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli, startCli } from '#tools/testing/processes/run-cli.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
 asShipped();
 
-let database: TestDatabase;
-let proxy: TcpProxy;
 const dataDir = testFolder();
 let env: Record<string, string>;
+const database = opened(createTestDatabase);
+const proxy = opened(() => startTcpProxy(database.url));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  proxy = await startTcpProxy(database.url);
   proxy.freeze();
   const secret = 'a-secret-of-the-test-that-is-long-enough';
   env = { DATABASE_URL: proxy.url, REDIS_URL: testRedisUrl(), SALLYPORT_DATA_DIR: dataDir, BETTER_AUTH_SECRET: secret };
-});
-afterAll(async () => {
-  await proxy.cut();
-  await database.drop();
 });
 
 test('doctor tells of a PostgreSQL that does not answer once, with host, port and cause, and skips the checks that need it', {

@@ -1,21 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { modules } from '#services/modules.ts';
 import { WINGS } from '#services/platform/config/wings.ts';
-import { createLogHarness, type LogHarness } from '#tools/testing/harness/log.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createLogHarness } from '#tools/testing/harness/log.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 
-let database: TestDatabase;
-let harness: LogHarness;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await createLogHarness(database.url);
-});
-afterAll(async () => {
-  await harness?.end();
-  await database?.drop();
-});
+const database = opened(createTestDatabase);
+const harness = opened(() => createLogHarness(database.url));
 
 type CheckResult = { readonly name: string; readonly result: string; readonly evidence: string };
 async function doctor(leftOut: string): Promise<(name: string) => CheckResult | undefined> {

@@ -1,14 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { readEvents } from './audit-log.ts';
 import type { ChaosStores } from './stores.ts';
 
-let database: Awaited<ReturnType<typeof createTestDatabase>>;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database?.drop());
+const database = opened(createTestDatabase);
 
 const query = (text: string, values: unknown[] = []) => queryRows(database.url, text, values);
 const TRACE = 'a'.repeat(32);

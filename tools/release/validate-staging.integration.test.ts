@@ -1,18 +1,13 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { beforeAll, expect, test } from 'vitest';
-import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { expect, test } from 'vitest';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { validateStaging } from './validate-staging.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
-let client: ClientCredentials;
-beforeAll(async () => {
-  copy = await harness.startCopy({ hashes: false });
-  client = await harness.newClient(['tokens:read']);
-});
+const copy = opened(() => harness.startCopy({ hashes: false }));
+const client = opened(() => harness.newClient(['tokens:read']));
 
 const validate = (changes: Partial<Parameters<typeof validateStaging>[0]> = {}) =>
   validateStaging({

@@ -1,6 +1,10 @@
 import { afterAll, beforeAll } from 'vitest';
 
-type Ends = Partial<Record<'close' | 'end', () => Promise<unknown>>>;
+/** In the order of preference: a copy that `stop` ended is stopped by its harness once more, and that changes nothing. */
+const ENDS = ['dispose', 'stop', 'close', 'end', 'drop', 'cut'] as const;
+type Ends = Partial<Record<(typeof ENDS)[number], () => Promise<unknown>>>;
+
+const endOf = (each: Ends): unknown => each[ENDS.find((end) => each[end]) ?? 'end']?.();
 
 /** A part of what the tests of a file share, by a name of its own; until that is opened it has no members. */
 export function partOf<T extends object>(part: () => T | undefined): T {
@@ -15,6 +19,6 @@ export function partOf<T extends object>(part: () => T | undefined): T {
 export function opened<T extends object>(open: () => Promise<T>): T {
   const held: T[] = [];
   beforeAll(async () => held.push(await open()));
-  afterAll(() => Promise.all(held.map((each: Ends) => each.close?.() ?? each.end?.())));
+  afterAll(() => Promise.all(held.map(endOf)));
   return partOf(() => held[0]);
 }

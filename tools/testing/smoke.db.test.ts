@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { connectRedis } from '#services/platform/redis/redis.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createPatientPool } from './harness/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from './harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from './harness/stores.ts';
 import { startTcpProxy } from './processes/tcp-proxy.ts';
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.drop());
+const database = opened(createTestDatabase);
 
 const insertUser = defineStatement('testUserInsert', `INSERT INTO users (id, email) VALUES ($1, $2)`);
 const revocationRows = defineStatement('testRevocations', `SELECT kind, value, epoch FROM revocations ORDER BY epoch`);
