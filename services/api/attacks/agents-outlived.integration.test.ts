@@ -1,23 +1,21 @@
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { sealerOf } from '#tools/testing/harness/log.ts';
 import { type ClientCredentials, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
-/** What an agent with all rights of an administrator would leave behind, for the time after its kill. */
-let harness: ApiHarness;
-let copy: ApiCopy;
-let admin: Person;
 let agent: ClientCredentials;
 let token: string;
 const reason = 'test';
 
+/** What an agent with all rights of an administrator would leave behind, for the time after its kill. */
+const harness = opened(openApiHarness);
+const copy = opened(() => harness.startCopy({ hashes: false }));
+const admin = opened(() => newPerson(copy, ['admin']));
 beforeAll(async () => {
-  harness = await openApiHarness();
-  copy = await harness.startCopy({ hashes: false });
-  admin = await newPerson(copy, ['admin']);
   const json = {
     name: 'Administrator’s agent',
     owner_id: admin.id,
@@ -31,7 +29,6 @@ beforeAll(async () => {
   const form = { grant_type: 'client_credentials' };
   token = (await send(copy.url, 'POST', '/oauth2/token', { basic: agent, form })).body.access_token;
 });
-afterAll(() => harness?.close());
 
 type Act = (other: Person) => readonly ['POST' | 'PUT' | 'DELETE', string, object];
 const acts: Record<string, Act> = {

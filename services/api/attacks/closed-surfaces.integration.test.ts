@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import {
   type ClientCredentials,
   expectProblem,
@@ -10,16 +10,14 @@ import {
   send,
   sendBytes,
 } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
-let harness: ApiHarness;
-let copy: ApiCopy;
-let production: ApiCopy;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  const sealed = { KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') };
-  copy = await harness.startCopy({ hashes: false, env: sealed });
-  production = await harness.startCopy({
+const harness = opened(openApiHarness);
+const sealed = { KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') };
+const copy = opened(() => harness.startCopy({ hashes: false, env: sealed }));
+const production = opened(() =>
+  harness.startCopy({
     hashes: false,
     env: {
       ...sealed,
@@ -29,9 +27,8 @@ beforeAll(async () => {
       MFA_REQUIRED_ROLES: 'none',
       BETTER_AUTH_URL: 'https://auth.example.test',
     },
-  });
-});
-afterAll(() => harness?.close());
+  }),
+);
 
 /** Ways to write a path that a proxy, or a router, may take for the same. */
 const spellingsOf = (path: string): string[] => {

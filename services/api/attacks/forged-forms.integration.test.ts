@@ -1,7 +1,8 @@
 import { deflateRawSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { encoded } from '#tools/testing/fixtures/signing-key.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
+import { opened } from '#tools/testing/opened.ts';
 import {
   attacker,
   byAttacker,
@@ -9,18 +10,11 @@ import {
   headerOf,
   own,
   startListener,
-  type Target,
   targetOf,
 } from './forged-tokens-harness.ts';
 
-let harness: ProductHarness;
-let rsa: Target;
-
-beforeAll(async () => {
-  harness = await startProductHarness();
-  rsa = await targetOf(harness.product);
-});
-afterAll(() => harness?.close());
+const harness = opened(startProductHarness);
+const rsa = opened(() => targetOf(harness.product));
 afterEach(() => harness.expectUnharmed());
 
 test('keys that the token names or carries are neither fetched nor used; the attacker’s server sees no connection (CVE-2026-27962, Authlib: the key in the header of a token verified it)', async () => {

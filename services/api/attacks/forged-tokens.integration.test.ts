@@ -1,12 +1,12 @@
 import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { encoded, signAs } from '#tools/testing/fixtures/signing-key.ts';
 import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import {
   byAttacker,
   expectRejected,
-  type ForgedHarness,
   headerOf,
   openForgedHarness,
   own,
@@ -15,16 +15,10 @@ import {
   withHmac,
 } from './forged-tokens-harness.ts';
 
-let harness: ForgedHarness;
+const harness = opened(openForgedHarness);
 /** One product for each key type. */
-let rsa: Target;
-let ec: Target;
-
-beforeAll(async () => {
-  harness = await openForgedHarness();
-  ({ rsa, ec } = harness);
-});
-afterAll(() => harness?.close());
+const rsa = partOf(() => harness.rsa);
+const ec = partOf(() => harness.ec);
 afterEach(() => harness.expectUnharmed());
 
 const publicKeyOf = async ({

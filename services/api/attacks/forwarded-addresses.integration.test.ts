@@ -1,28 +1,23 @@
 import { randomInt } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const LIMIT = 4;
 /** A second proxy, which forwards to the one that connects. */
 const OUTER_PROXY = '198.51.100.9';
 
-let harness: ApiHarness;
+const harness = opened(openApiHarness);
+const env = { RATE_LIMIT_PROFILE: 'default', RATE_LIMIT_ADDRESS_PER_MINUTE: String(LIMIT) };
+const TRUSTED_PROXIES = `127.0.0.1,${OUTER_PROXY}`;
 /** Behind proxies that it trusts. */
-let behind: ApiCopy;
+const behind = opened(() => harness.startCopy({ env: { ...env, TRUSTED_PROXIES } }));
+// Its limits are out of the way, but not those of wrong passwords.
+const unlimited = { RATE_LIMIT_ADDRESS_PER_MINUTE: '100000', RATE_LIMIT_CREDENTIAL_PER_MINUTE: '100000' };
 /** Reached by clients themselves. */
-let direct: ApiCopy;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  const env = { RATE_LIMIT_PROFILE: 'default', RATE_LIMIT_ADDRESS_PER_MINUTE: String(LIMIT) };
-  const TRUSTED_PROXIES = `127.0.0.1,${OUTER_PROXY}`;
-  behind = await harness.startCopy({ env: { ...env, TRUSTED_PROXIES } });
-  // Its limits are out of the way, but not those of wrong passwords.
-  const unlimited = { RATE_LIMIT_ADDRESS_PER_MINUTE: '100000', RATE_LIMIT_CREDENTIAL_PER_MINUTE: '100000' };
-  direct = await harness.startCopy({ env: { RATE_LIMIT_PROFILE: 'default', ...unlimited } });
-});
-afterAll(() => harness?.close());
+const direct = opened(() => harness.startCopy({ env: { RATE_LIMIT_PROFILE: 'default', ...unlimited } }));
 
 const byte = (): number => randomInt(1, 255);
 const anyIpv4 = (): string => `10.${byte()}.${byte()}.${byte()}`;

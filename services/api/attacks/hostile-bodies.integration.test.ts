@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import {
   expectRefused,
   expectRefusedOrIgnored,
@@ -9,18 +9,13 @@ import {
   pathOf,
   sendTo,
 } from '#tools/testing/fixtures/hostile-bodies.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectErrorForm, expectProblem, requestText, sendBytes } from '#tools/testing/http-client.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { evaluateInside, INSPECTABLE } from '#tools/testing/processes/inside.ts';
 
-let harness: ProductHarness;
-let product: Product;
-beforeAll(async () => {
-  harness = await startProductHarness(INSPECTABLE);
-  product = harness.product;
-});
-afterAll(() => harness?.close());
+const harness = opened(() => startProductHarness(INSPECTABLE));
+const product = partOf(() => harness.product);
 afterEach(() => harness.expectUnharmed());
 
 describe('bodies', () => {

@@ -1,23 +1,16 @@
 import { connect } from 'node:net';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { expectRefused } from '#tools/testing/fixtures/hostile-bodies.ts';
-import { claimsIn, signIn, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { claimsIn, signIn, signUp, verdictOn } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectErrorForm, expectProblem, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 
-let harness: ProductHarness;
-let product: Product;
-let user: TestUser;
-
-beforeAll(async () => {
-  harness = await startProductHarness();
-  product = harness.product;
-  user = await signUp(product);
-});
-afterAll(() => harness?.close());
+const harness = opened(startProductHarness);
+const product = partOf(() => harness.product);
+const user = opened(() => signUp(product));
 afterEach(() => harness.expectUnharmed());
 
 describe('hostile text', () => {

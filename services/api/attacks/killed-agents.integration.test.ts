@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 asShipped();
 
@@ -14,20 +15,12 @@ const BOUND_MS = 2_000;
 const SIGNOFFS = '/v1/handoff/signoffs';
 const ACT = { act: 'release.deploy', arguments: { version: '1.4' } };
 
-let harness: ApiHarness;
-let here: ApiCopy;
-let there: ApiCopy;
-let admin: Person;
-let approver: Person;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  const env = { REVOCATION_STALENESS_MS: String(BOUND_MS) };
-  here = await harness.startCopy({ hashes: false, env });
-  there = await harness.startCopy({ hashes: false, env });
-  admin = await newPerson(here, ['admin']);
-  approver = await newPerson(here, ['qa']);
-});
-afterAll(() => harness?.close());
+const harness = opened(openApiHarness);
+const env = { REVOCATION_STALENESS_MS: String(BOUND_MS) };
+const here = opened(() => harness.startCopy({ hashes: false, env }));
+const there = opened(() => harness.startCopy({ hashes: false, env }));
+const admin = opened(() => newPerson(here, ['admin']));
+const approver = opened(() => newPerson(here, ['qa']));
 
 type Attack = (agent: ClientCredentials, signOffs: Readonly<Record<string, string>>) => Promise<Received>;
 const post = (path: string, sent: object) => send(there.url, 'POST', path, sent);

@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { z } from 'zod';
 import { createApiKeyFor } from '#services/core/api-keys/create-api-key.ts';
 import { erasePersonal } from '#services/core/audit/erase-personal.ts';
@@ -12,10 +12,10 @@ import { createFileLogMark } from '#services/platform/marks/file-log-mark.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { type SampleRequest, sampleRequests } from './sample-input-harness.ts';
@@ -31,14 +31,11 @@ const CANARIES = [
   WORD.repeat(4).slice(0, 43),
 ];
 
-let harness: ApiHarness;
-let copy: ApiCopy;
 const logDir = testFolder();
-beforeAll(async () => {
-  harness = await openApiHarness();
-  copy = await harness.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open', RATE_LIMIT_PROFILE: 'load' } });
-});
-afterAll(() => harness?.close());
+const harness = opened(openApiHarness);
+const copy = opened(() =>
+  harness.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open', RATE_LIMIT_PROFILE: 'load' } }),
+);
 
 const asOwner = () => ({ sql: harness.owner.sql, transact: harness.owner.transact });
 

@@ -1,11 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
+import { newPerson, pairOf } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 /**
@@ -69,23 +70,19 @@ const HARMLESS = [
 ];
 
 const HOUR = 3_600;
-let harness: ApiHarness;
-let copy: ApiCopy;
 let production: ApiCopy;
-let admin: Person;
 
+const harness = opened(openApiHarness);
+const sealed = { KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') };
+const copy = opened(() => harness.startCopy({ hashes: false, env: sealed }));
+const env = { ...sealed, SALLYPORT_PROFILE: 'production', RATE_LIMIT_PROFILE: 'default', MFA_REQUIRED_ROLES: 'none' };
 beforeAll(async () => {
-  harness = await openApiHarness();
-  const sealed = { KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') };
-  copy = await harness.startCopy({ hashes: false, env: sealed });
-  const env = { ...sealed, SALLYPORT_PROFILE: 'production', RATE_LIMIT_PROFILE: 'default', MFA_REQUIRED_ROLES: 'none' };
   production = await harness.startCopy({
     hashes: false,
     env: { ...env, BETTER_AUTH_URL: 'https://auth.example.test' },
   });
-  admin = await newPerson(copy, ['admin']);
 });
-afterAll(() => harness?.close());
+const admin = opened(() => newPerson(copy, ['admin']));
 
 /** A two-factor token from a sign-in of that age. */
 async function tokenOf(of: ApiCopy, secondsAgo: number, acr: 'aal1' | 'aal2' = 'aal2'): Promise<string> {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -8,14 +8,12 @@ import {
   refresh,
   revoke,
   signUp,
-  type TestUser,
   tampered,
   untilVerdict,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import {
   basicHeader,
   expectErrorForm,
@@ -27,17 +25,9 @@ import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness());
 const product = partOf(() => harness.product);
-let user: TestUser;
-let other: ClientCredentials;
-let open: ClientCredentials;
-
-beforeAll(async () => {
-  user = await signUp(product);
-  [other, open] = await Promise.all([
-    newClient(product, { credential_scopes: ['tokens:introspect', 'tokens:issue'] }),
-    newClient(product, { isPublic: true, grant_types: ['refresh_token'] }),
-  ]);
-});
+const user = opened(() => signUp(product));
+const other = opened(() => newClient(product, { credential_scopes: ['tokens:introspect', 'tokens:issue'] }));
+const open = opened(() => newClient(product, { isPublic: true, grant_types: ['refresh_token'] }));
 
 const post = (path: string, sent: Sent): Promise<Received> => harness.call('POST', path, sent);
 const token = (form: Sent['form'], sent: Sent = {}): Promise<Received> => post('/oauth2/token', { form, ...sent });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -14,7 +14,6 @@ import {
   revoke,
   signIn,
   signUp,
-  type TestUser,
   tampered,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
@@ -32,12 +31,8 @@ import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness());
 const product = partOf(() => harness.product);
-let user: TestUser;
-let admin: TestUser;
-
-beforeAll(async () => {
-  [user, admin] = await Promise.all([signUp(product), signIn(product, product.credentials.admin)]);
-});
+const user = opened(() => signUp(product));
+const admin = opened(() => signIn(product, product.credentials.admin));
 
 describe('POST /v1/tokens/revoke', () => {
   const pairWithIds = async (userId = user.id) => {

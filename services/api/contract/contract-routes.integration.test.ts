@@ -1,7 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
 import * as consoleContract from '#services/core/oauth/console/console-contract.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { type Operation, operationsOf } from '#tools/testing/openapi-check.ts';
@@ -10,11 +9,10 @@ import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { fastifyPath } from '../bind.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
 let operations: Operation[];
 
+const copy = opened(() => harness.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open' } }));
 beforeAll(async () => {
-  copy = await harness.startCopy({ hashes: false, env: { CLIENT_REGISTRATION: 'open' } });
   operations = operationsOf((await send(copy.url, 'GET', '/openapi.json')).body);
 });
 

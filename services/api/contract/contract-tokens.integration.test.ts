@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
   claimsIn,
   issueFor,
@@ -8,7 +8,6 @@ import {
   revoke,
   signIn,
   signUp,
-  type TestUser,
   tampered,
   untilVerdict,
   verdictOn,
@@ -24,12 +23,8 @@ const harness = opened(() =>
   startProductHarness({ REFRESH_GRACE_USES: String(GRACE_USES), REFRESH_GRACE_SECONDS: '60' }),
 );
 const product = partOf(() => harness.product);
-let user: TestUser;
-let other: TestUser;
-
-beforeAll(async () => {
-  [user, other] = await Promise.all([signUp(product), signUp(product)]);
-});
+const user = opened(() => signUp(product));
+const other = opened(() => signUp(product));
 
 /** Ends the grace window of a token family, as time would. */
 const endGrace = (familyId: string): Promise<unknown> =>

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { decodeProtectedHeader } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { openSigningKey, signAs } from '#tools/testing/fixtures/signing-key.ts';
 import {
@@ -12,7 +12,6 @@ import {
   revoke,
   signIn,
   signUp,
-  type TestUser,
   tampered,
   untilVerdict,
   verdictOn,
@@ -23,17 +22,9 @@ import { opened, partOf } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness());
 const product = partOf(() => harness.product);
-let user: TestUser;
-let other: TestUser;
-let admin: TestUser;
-
-beforeAll(async () => {
-  [user, other, admin] = await Promise.all([
-    signUp(product),
-    signUp(product),
-    signIn(product, product.credentials.admin),
-  ]);
-});
+const user = opened(() => signUp(product));
+const other = opened(() => signUp(product));
+const admin = opened(() => signIn(product, product.credentials.admin));
 
 describe('POST /v1/tokens/validate', () => {
   test('active with the token’s claims, from the body or the Bearer header', async () => {

@@ -1,44 +1,27 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { createVerifier, type Verifier, type VerifierOptions, writeFeedFile } from '#sdks/typescript/src/index.ts';
 import { patient } from '#services/platform/process/patience.ts';
-import {
-  claimsIn,
-  clientToken,
-  issueFor,
-  newClient,
-  revoke,
-  signUp,
-  type TestUser,
-  tampered,
-} from '#tools/testing/flows/flows.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { claimsIn, clientToken, issueFor, newClient, revoke, signUp, tampered } from '#tools/testing/flows/flows.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 /** A revocation must be refused everywhere within this time. */
 const REACH_MS = patient(1_000);
 
-let harness: ProductHarness;
-let redis: TcpProxy;
-let user: TestUser;
 const open: { close(): void }[] = [];
 
-beforeAll(async () => {
-  redis = await startTcpProxy(testRedisUrl());
-  harness = await startProductHarness({ REDIS_URL: redis.url });
-  user = await signUp(harness.product);
-});
+const redis = opened(() => startTcpProxy(testRedisUrl()));
+const harness = opened(() => startProductHarness({ REDIS_URL: redis.url }));
+const user = opened(() => signUp(harness.product));
 afterEach(() => {
   for (const one of open.splice(0)) one.close();
-});
-afterAll(async () => {
-  await harness?.close();
-  await redis?.cut();
 });
 
 /** A verifier of the product, and the paths that it asked for. */

@@ -1,26 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { CodePurpose } from '#services/core/identity/mail/one-time-codes.store.ts';
 import { issueCode } from '#services/core/identity/mail/one-time-codes.ts';
 import { mailContext } from '#services/core/keys/secrets/sealed-contexts.ts';
 import { act, enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { newEmail, newPassword, signIn, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { cookieOf, type Json, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 /** How the accounts of users of other servers were taken over, tried on this one. */
-
-let harness: ApiHarness;
-let copy: ApiCopy;
-let victim: TestUser;
-let attacker: TestUser;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  copy = await harness.startCopy({ env: { TRUSTED_PROXIES: '127.0.0.1' } });
-  [victim, attacker] = [await newUser(), await newUser()];
-});
-afterAll(() => harness?.close());
+const harness = opened(openApiHarness);
+const copy = opened(() => harness.startCopy({ env: { TRUSTED_PROXIES: '127.0.0.1' } }));
+const victim = opened(newUser);
+const attacker = opened(newUser);
 
 type Sent = Parameters<typeof send>[3];
 const post = (path: string, json: Json, sent: Sent = {}): Promise<Received> =>

@@ -1,28 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { z } from 'zod';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
 import { insertRoles } from '#tools/testing/flows/every-caller.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { sampleRequests } from '../sample-input-harness.ts';
 
 /** How the administration of other servers was used by who may not, tried on this one. */
-
-let harness: ApiHarness;
-let copy: ApiCopy;
-let admin: Person;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  copy = await harness.startCopy({ hashes: false });
-  admin = await newPerson(copy, ['admin']);
-});
-afterAll(() => harness?.close());
+const harness = opened(openApiHarness);
+const copy = opened(() => harness.startCopy({ hashes: false }));
+const admin = opened(() => newPerson(copy, ['admin']));
 
 const reason = 'test';
 const asAdmin = (method: string, path: string, json?: Json): Promise<Received> =>
