@@ -1,28 +1,24 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
-import { type ApiCopy, newAuthSecret, newClient, startApiCopy, type TestClient } from '#tools/testing/harness/api.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { newAuthSecret, newClient, startApiCopy } from '#tools/testing/harness/api.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
-let database: TestDatabase;
-let copy: ApiCopy;
-let client: TestClient;
 let producer: Producer;
 const redisUrl = testRedisUrl();
 
+const database = opened(createTestDatabase);
+const copy = opened(() => startApiCopy({ databaseUrl: database.url, redisUrl, authSecret: newAuthSecret() }));
+const client = opened(() => newClient(copy, ['tokens:issue', 'tokens:revoke', 'tokens:read']));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  copy = await startApiCopy({ databaseUrl: database.url, redisUrl, authSecret: newAuthSecret() });
-  client = await newClient(copy, ['tokens:issue', 'tokens:revoke', 'tokens:read']);
   producer = createProducer(redisUrl, () => {});
   await producer.ready(30_000);
 });
 beforeEach(() => producer.queue('audit-seal').obliterate({ force: true }));
 afterAll(async () => {
   await producer?.close();
-  await copy?.stop();
-  await database?.drop();
 });
 
 const login = { email: 'wake@example.test', password: 'correct horse battery staple 1' };

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
@@ -18,16 +18,12 @@ import {
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { expectProblem, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
-import { ORIGIN, openTelemetryHarness, PLANTED, series, type TelemetryHarness } from './telemetry-harness.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
+import { ORIGIN, openTelemetryHarness, PLANTED, series } from './telemetry-harness.ts';
 
-let harness: TelemetryHarness;
-let stores: TelemetryHarness['stores'];
-let product: TelemetryHarness['product'];
-beforeAll(async () => {
-  harness = await openTelemetryHarness();
-  ({ stores, product } = harness);
-});
-afterAll(() => harness?.close());
+const harness = opened(openTelemetryHarness);
+const stores = partOf(() => harness.stores);
+const product = partOf(() => harness.product);
 
 const sumOf = (text: string, name: string, labels: Record<string, string>): number =>
   series(text)

@@ -1,14 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { commandOf } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
-import { type ClientCredentials, cookieOf, expectErrorForm, type Received, send } from '#tools/testing/http-client.ts';
+import { cookieOf, expectErrorForm, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { descendantsOf } from '#tools/testing/processes/alive.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 const machine = asShipped();
 
@@ -25,21 +26,10 @@ const VALIDATION_BOUND_MS = 100 * machine;
 const UNAVAILABLE = /^(store_unavailable|revocation_state_stale)$/;
 const PASSWORD = 'a long enough password';
 
-let harness: ApiHarness;
-let postgres: TcpProxy;
-let api: ApiCopy;
-let client: ClientCredentials;
-
-beforeAll(async () => {
-  harness = await openApiHarness();
-  postgres = await startTcpProxy(harness.databaseUrl);
-  api = await harness.startCopy({ databaseUrl: postgres.url, env: { WRITE_TIMEOUT_MS: String(WRITE_MS) } });
-  client = await harness.newClient(['tokens:issue', 'tokens:revoke', 'tokens:introspect']);
-});
-afterAll(async () => {
-  await harness?.close();
-  await postgres?.cut();
-});
+const harness = opened(openApiHarness);
+const postgres = opened(() => startTcpProxy(harness.databaseUrl));
+const api = opened(() => harness.startCopy({ databaseUrl: postgres.url, env: { WRITE_TIMEOUT_MS: String(WRITE_MS) } }));
+const client = opened(() => harness.newClient(['tokens:issue', 'tokens:revoke', 'tokens:introspect']));
 
 type Login = { readonly email: string; readonly cookie: string; readonly access: string; readonly refresh: string };
 

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { access, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { BackupService } from '#services/embedding/backup-service.ts';
 import { modules } from '#services/modules.ts';
 import { writeFileAtOnce } from '#services/platform/backups/file-place.ts';
@@ -11,26 +11,21 @@ import { openBackupSource } from '#services/platform/postgres/table-copies.ts';
 import { queueTables } from '#services/platform/queue/tables.ts';
 import { backUp } from '#services/wings/recovery/backup/back-up.ts';
 import { verifyBackup } from '#services/wings/recovery/backup/read-backup.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
 const USERS = 5_000;
 const key = randomBytes(32);
 
-let ports: OwnPorts;
-let proxy: TcpProxy;
 const folder = testFolder();
+const ports = opened(openTestPorts);
+const proxy = opened(() => startTcpProxy(ports.databaseUrl));
 beforeAll(async () => {
-  ports = await openTestPorts();
-  proxy = await startTcpProxy(ports.databaseUrl);
   await ports.raw(
     `INSERT INTO users (id, email) SELECT 'u' || n, sha512(n::text::bytea)::text || '@example.test' FROM generate_series(1, ${USERS}) n`,
   );
-});
-afterAll(async () => {
-  await proxy?.cut();
-  await ports?.end();
 });
 
 const backUpTo = (file: string) =>

@@ -1,22 +1,14 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { consoleBrowser } from '../routes/console-harness.ts';
 
-let harness: ApiHarness;
-let postgres: TcpProxy;
-let api: ApiCopy;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  postgres = await startTcpProxy(harness.databaseUrl);
-  api = await harness.startCopy({ databaseUrl: postgres.url, hashes: false });
-});
-afterAll(async () => {
-  await harness?.close();
-  await postgres?.cut();
-});
+const harness = opened(openApiHarness);
+const postgres = opened(() => startTcpProxy(harness.databaseUrl));
+const api = opened(() => harness.startCopy({ databaseUrl: postgres.url, hashes: false }));
 
 test('PostgreSQL away: the console says 503 and keeps its session, a sign-in does not begin again, and both go on', async () => {
   const user = await newSignedIn(api);

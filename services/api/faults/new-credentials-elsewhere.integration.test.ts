@@ -1,36 +1,29 @@
 import type { FastifyRequest } from 'fastify';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
 import { readRevocationsEndpoint } from '#services/core/revocations/contract.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { basicHeader, expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 const REGISTRATIONS = 100;
 const UNKNOWN_IDS = 10_000;
 
-let harness: ApiHarness;
-let link: TcpProxy;
-let near: ApiCopy;
 /** Reaches PostgreSQL through the link, and polls so rarely that a new client is never known without a look. */
 let far: ApiCopy;
-let admin: Person;
 
+const harness = opened(openApiHarness);
+const link = opened(() => startTcpProxy(harness.databaseUrl));
+const near = opened(() => harness.startCopy({ hashes: false }));
 beforeAll(async () => {
-  harness = await openApiHarness();
-  link = await startTcpProxy(harness.databaseUrl);
-  near = await harness.startCopy({ hashes: false });
   const env = { REVOCATION_POLL_MS: '10000', REVOCATION_STALENESS_MS: '60000' };
   far = await harness.startCopy({ hashes: false, env, databaseUrl: link.url });
-  admin = await newPerson(near, ['admin']);
 });
-afterAll(async () => {
-  await harness?.close();
-  await link?.cut();
-});
+const admin = opened(() => newPerson(near, ['admin']));
 
 const tokenAtFar = (basic: { client_id: string; client_secret: string }) =>
   send(far.url, 'POST', '/oauth2/token', { basic, form: { grant_type: 'client_credentials' } });

@@ -1,11 +1,12 @@
 // The provider that is being replaced goes away, is slow or rotates its keys: its users get a clear answer in time, and
 // ours notice nothing.
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectErrorForm, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const BUSY = /^(?:store_unavailable|revocation_state_stale)$/;
 const PASSWORD = 'a long enough password';
@@ -13,8 +14,6 @@ const SLOW_MS = 20_000;
 /** Keys are waited for three seconds; a busy machine gets the rest. */
 const BOUND_MS = 15_000;
 
-let provider: LegacyProvider;
-let harness: ApiHarness;
 let api: ApiCopy;
 
 const start = () =>
@@ -27,13 +26,10 @@ const start = () =>
     },
   });
 
+const provider = opened(startLegacyProvider);
+const harness = opened(openApiHarness);
 beforeAll(async () => {
-  [provider, harness] = await Promise.all([startLegacyProvider(), openApiHarness()]);
   api = await start();
-});
-afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
 });
 
 async function theirUser(): Promise<string> {

@@ -8,10 +8,11 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { clientToken, issueFor, refresh, revoke, signIn, signUp, verdictOn } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { startContainerRole } from '#tools/testing/processes/container-role.ts';
-import { type PgBouncer, startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
+import { startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 // The product starts, and PgBouncer may be fetched once.
@@ -23,14 +24,12 @@ const UNAVAILABLE = /^(store_unavailable|revocation_state_stale)$/;
 const RACERS = 12;
 const POOL_SIZE = 4;
 
-let database: TestDatabase;
-let pooler: PgBouncer;
 let product: Product;
 let second: Product;
 
+const database = opened(createTestDatabase);
+const pooler = opened(() => startPgBouncer(database.url, { poolSize: POOL_SIZE }));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  pooler = await startPgBouncer(database.url, { poolSize: POOL_SIZE });
   const stores = { databaseUrl: pooler.url, redisUrl: testRedisUrl() };
   const env = { DATABASE_DIRECT_URL: database.url, REFRESH_GRACE_SECONDS: '60' };
   product = await startProduct({ stores, env });
@@ -42,8 +41,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await second?.dispose();
   await product?.dispose();
-  await pooler?.dispose();
-  await database?.drop();
 });
 
 const rows = <R extends object>(text: string): Promise<R[]> => queryRows<R>(database.url, text);

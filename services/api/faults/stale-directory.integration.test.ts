@@ -1,41 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { patiently } from '#tools/testing/flows/flows.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 asShipped();
 
 const BOUND_MS = 2_000;
 const TABLES = ['oauth_clients', 'agents', 'roles', 'permissions', 'role_permissions', 'applications'] as const;
 
-let harness: ApiHarness;
-let link: TcpProxy;
-let near: ApiCopy;
-/** Reaches PostgreSQL through the link. */
-let far: ApiCopy;
-let admin: Person;
-let client: ClientCredentials;
 let agent: ClientCredentials;
 
-beforeAll(async () => {
-  harness = await openApiHarness();
-  link = await startTcpProxy(harness.databaseUrl);
-  const env = { REVOCATION_STALENESS_MS: String(BOUND_MS) };
-  near = await harness.startCopy({ hashes: false, env });
-  far = await harness.startCopy({ hashes: false, env, databaseUrl: link.url });
-  admin = await newPerson(near, ['admin']);
-  client = await harness.newClient(['tokens:read']);
-});
-afterAll(async () => {
-  await harness?.close();
-  await link?.cut();
-});
+const harness = opened(openApiHarness);
+const link = opened(() => startTcpProxy(harness.databaseUrl));
+const env = { REVOCATION_STALENESS_MS: String(BOUND_MS) };
+const near = opened(() => harness.startCopy({ hashes: false, env }));
+/** Reaches PostgreSQL through the link. */
+const far = opened(() => harness.startCopy({ hashes: false, env, databaseUrl: link.url }));
+const admin = opened(() => newPerson(near, ['admin']));
+const client = opened(() => harness.newClient(['tokens:read']));
 
 beforeEach(async () => {
   const owner = await newPerson(near, ['developer']);

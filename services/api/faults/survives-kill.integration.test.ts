@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
 import { refreshFamilyRotateBatch } from '#services/core/tokens/refresh/refresh-families.store.ts';
 import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -12,16 +12,16 @@ import {
   patiently,
   refresh,
   signIn,
-  type TestUser,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { descendantsOf, isAlive } from '#tools/testing/processes/alive.ts';
 import { REAL_HASHING } from '#tools/testing/processes/child-env.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 const shared = {
   BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
@@ -31,32 +31,21 @@ const shared = {
   REFRESH_GRACE_USES: '1000',
 };
 
-let database: TestDatabase;
+const database = opened(createTestDatabase);
 /** A proxy between the killed copy and Postgres: the traffic it passes decides when the copy dies. */
-let proxy: TcpProxy;
-let victim: Product;
-let witness: Product;
-let user: TestUser;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  proxy = await startTcpProxy(database.url);
-  const redisUrl = testRedisUrl();
-  [victim, witness] = await Promise.all([
-    startProduct({ stores: { databaseUrl: proxy.url, redisUrl }, env: shared }),
-    // Its sign-ins take a while: the one that ends by SIGTERM in the last tests.
-    startProduct({
-      stores: { databaseUrl: database.url, redisUrl },
-      env: { ...shared, ...REAL_HASHING, HASHER_CHILDREN: '2' },
-    }),
-  ]);
-  user = await signIn(witness, witness.credentials.user);
-});
+const proxy = opened(() => startTcpProxy(database.url));
+const redisUrl = testRedisUrl();
+const victim = opened(() => startProduct({ stores: { databaseUrl: proxy.url, redisUrl }, env: shared }));
+// Its sign-ins take a while: the one that ends by SIGTERM in the last tests.
+const witness = opened(() =>
+  startProduct({
+    stores: { databaseUrl: database.url, redisUrl },
+    env: { ...shared, ...REAL_HASHING, HASHER_CHILDREN: '2' },
+  }),
+);
+const user = opened(() => signIn(witness, witness.credentials.user));
 afterAll(async () => {
   proxy?.thaw();
-  await Promise.all([victim?.dispose(), witness?.dispose()]);
-  await proxy?.cut();
-  await database?.drop();
 });
 
 const rows = <R extends object>(text: string, values: unknown[]): Promise<R[]> =>

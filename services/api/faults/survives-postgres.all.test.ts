@@ -1,6 +1,6 @@
 // About: services/platform/postgres/pool.ts services/core/revocations/
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -17,9 +17,10 @@ import {
 } from '#tools/testing/flows/flows.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { startProduct } from '#tools/testing/harness/product.ts';
 import { expectErrorForm, type Json, type Received, send } from '#tools/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
 asShipped();
 
@@ -29,20 +30,10 @@ const AWAY_MS = 5_000;
 /** From the store's return to the first successful refresh. */
 const RECOVERY_MS = 5_000;
 
-let stores: OwnStores;
-let product: Product;
-let user: TestUser;
-
-beforeAll(async () => {
-  stores = await startOwnStores();
-  const env = { WORKER_COPIES: '0', REFRESH_GRACE_SECONDS: '60', REFRESH_GRACE_USES: '1000' };
-  product = await startProduct({ stores, env });
-  user = await signIn(product, product.credentials.user);
-});
-afterAll(async () => {
-  await product?.dispose();
-  await stores?.dispose();
-});
+const stores = opened(startOwnStores);
+const env = { WORKER_COPIES: '0', REFRESH_GRACE_SECONDS: '60', REFRESH_GRACE_USES: '1000' };
+const product = opened(() => startProduct({ stores, env }));
+const user = opened(() => signIn(product, product.credentials.user));
 
 /**
  * A client that refreshes without a pause and, as a correct client does, keeps its token until it has the successor.

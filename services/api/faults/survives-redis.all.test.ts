@@ -1,7 +1,7 @@
 // About: services/platform/redis/ services/core/revocations/
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -15,21 +15,13 @@ import {
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { startProduct } from '#tools/testing/harness/product.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
-let stores: OwnStores;
-let product: Product;
-
-beforeAll(async () => {
-  stores = await startOwnStores();
-  product = await startProduct({ stores, env: { REFRESH_GRACE_SECONDS: '60' } });
-});
-afterAll(async () => {
-  await product?.dispose();
-  await stores?.dispose();
-});
+const stores = opened(startOwnStores);
+const product = opened(() => startProduct({ stores, env: { REFRESH_GRACE_SECONDS: '60' } }));
 
 type Dead = {
   readonly token: string;

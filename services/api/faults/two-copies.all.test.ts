@@ -15,7 +15,6 @@ import {
   revoke,
   signIn,
   signUp,
-  type TestUser,
   tampered,
   untilVerdict,
   verdictOn,
@@ -25,6 +24,7 @@ import { createEmptyDatabase, queryRows } from '#tools/testing/harness/ports.ts'
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { expectProblem, requestText, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { isAlive } from '#tools/testing/processes/alive.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
@@ -39,21 +39,18 @@ const shared = {
   WORKER_COPIES: '0',
 };
 
-let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
 let one: Product;
 let two: Product;
-let user: TestUser;
 
+const database = opened(() => createEmptyDatabase(inject('templateUrl')));
 beforeAll(async () => {
-  database = await createEmptyDatabase(inject('templateUrl'));
   const stores = { databaseUrl: database.url, redisUrl: testRedisUrl() };
   // Both start at the same time, on a database without tables.
   [one, two] = await Promise.all([startProduct({ stores, env: shared }), startProduct({ stores, env: shared })]);
-  user = await signUp(one);
 });
+const user = opened(() => signUp(one));
 afterAll(async () => {
   await Promise.all([one?.dispose(), two?.dispose()]);
-  await database?.drop();
 });
 
 /** Every copy must refuse within a second; six seconds on a busy machine. */

@@ -1,17 +1,13 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { startProduct } from '#tools/testing/harness/product.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
-beforeAll(async () => {
-  copy = await harness.startCopy({ hashes: false, env: { KEY_RING_BOUND_SECONDS: '2' } });
-});
+const copy = opened(() => harness.startCopy({ hashes: false, env: { KEY_RING_BOUND_SECONDS: '2' } }));
 
 const readyz = (): Promise<Received> => send(copy.url, 'GET', '/readyz');
 

@@ -8,9 +8,10 @@ import { createVerifier } from '#sdks/typescript/src/index.ts';
 import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, issueFor, patiently, revoke, signUp } from '#tools/testing/flows/flows.ts';
-import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { startProduct } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
 // A longer run by hand: ROTATION_SECONDS=10 ROTATIONS=30 npm run t -- services/api/faults/verifiers-survive
 const ROTATION_SECONDS = Number(process.env.ROTATION_SECONDS ?? 3);
@@ -29,8 +30,6 @@ type Verifier = {
   close(): Promise<void>;
 };
 
-let stores: OwnStores;
-let product: Product;
 let producer: Producer;
 let userId: string;
 const verifiers: Verifier[] = [];
@@ -62,9 +61,9 @@ async function inChild(language: 'python' | 'go', feed: Feed): Promise<Verifier>
   };
 }
 
-beforeAll(async () => {
-  stores = await startOwnStores();
-  product = await startProduct({
+const stores = opened(startOwnStores);
+const product = opened(() =>
+  startProduct({
     stores,
     env: {
       JWT_ALGORITHM: 'ES256',
@@ -72,7 +71,9 @@ beforeAll(async () => {
       KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
       JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
     },
-  });
+  }),
+);
+beforeAll(async () => {
   producer = createProducer(stores.redisUrl, () => {});
   await producer.ready(30_000);
   userId = (await signUp(product)).id;
@@ -84,8 +85,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await Promise.all(verifiers.map((verifier) => verifier.close()));
   await producer?.close();
-  await product?.dispose();
-  await stores?.dispose();
 });
 
 const issue = async (): Promise<string> => {

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import { limitBuckets } from '#services/core/limits/buckets.ts';
 import { createRequestLimits } from '#services/core/limits/request-limits.ts';
@@ -12,7 +12,8 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { quietLog } from '#tools/testing/harness/ports.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { type App, createApp } from '../app.ts';
 import { bind } from '../bind.ts';
 import { rejectsAll } from '../route-harness.ts';
@@ -30,7 +31,6 @@ const endpoint = defineEndpoint({
 });
 const sql = { query: () => Promise.reject(new Error('no database here')) };
 
-let proxy: TcpProxy;
 const counters: RedisRateCounters[] = [];
 const apps: App[] = [];
 
@@ -54,13 +54,10 @@ async function openDoor(
   return `http://127.0.0.1:${(app.fastify.server.address() as AddressInfo).port}`;
 }
 
-beforeAll(async () => {
-  proxy = await startTcpProxy(testRedisUrl());
-});
+const proxy = opened(() => startTcpProxy(testRedisUrl()));
 afterAll(async () => {
   await Promise.all(apps.map((app) => app.fastify.close()));
   await Promise.all(counters.map((each) => each.close()));
-  await proxy.cut();
 });
 
 test('forged forwarding addresses from an untrusted peer change nothing', async () => {

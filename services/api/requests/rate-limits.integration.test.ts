@@ -1,10 +1,10 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import {
   cookieOf,
@@ -15,6 +15,7 @@ import {
   send,
 } from '#tools/testing/http-client.ts';
 import { operationsOf } from '#tools/testing/openapi-check.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const LIMITS = {
   RATE_LIMIT_PROFILE: 'default',
@@ -28,15 +29,9 @@ const LIMITS = {
   TRUSTED_PROXIES: '127.0.0.1',
 };
 
-let harness: ApiHarness;
-let api: ApiCopy;
-let other: ApiCopy;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  api = await harness.startCopy({ env: LIMITS });
-  other = await harness.startCopy({ env: LIMITS });
-});
-afterAll(() => harness?.close());
+const harness = opened(openApiHarness);
+const api = opened(() => harness.startCopy({ env: LIMITS }));
+const other = opened(() => harness.startCopy({ env: LIMITS }));
 
 const exposition = (): string => renderPrometheus(registry.collect());
 

@@ -1,17 +1,12 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
-let api: ApiCopy;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  api = await harness.startCopy();
-});
-afterAll(() => harness.close());
+const harness = opened(openApiHarness);
+const api = opened(() => harness.startCopy());
 
 test('an open event stream does not refresh a two-factor session’s idle time and ends with it after an hour', async () => {
   const user = await newSignedIn(api);
