@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { accountKeyOf } from '#services/core/identity/sign-in/sign-in-counters.ts';
 import { atOnce, newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { type Received, send } from '#tools/testing/http-client.ts';
-import { type AccountHarness, at, openAccountHarness, ownPage, told } from './accounts-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { at, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
-let harness: AccountHarness;
-beforeAll(async () => {
-  harness = await openAccountHarness();
-});
-afterAll(() => harness.close());
+const harness = opened(openAccountHarness);
 
 describe('where an address must be verified first', () => {
   const ask = (email: string, password = newPassword()): Promise<Received> =>

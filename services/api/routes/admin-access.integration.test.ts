@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { blackPng, logoOf } from '#tools/testing/fakes/png.ts';
 import { claimsIn, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
@@ -11,10 +11,7 @@ import { openAdminHarness, reason } from './admin-harness.ts';
 
 const harness = opened(() => openAdminHarness());
 /** A second copy of the installation. */
-let two: ApiCopy;
-beforeAll(async () => {
-  two = await harness.startCopy({ hashes: false });
-});
+const two = opened(() => harness.startCopy({ hashes: false }));
 
 describe('roles', () => {
   test('the initial roles exist, are listed in pages, and two of them are built in', async () => {

@@ -4,14 +4,11 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { newSignedIn, openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { openAdminHarness, reason } from './admin-harness.ts';
 
 const harness = opened(() => openAdminHarness());
-/** A second copy of the installation. */
-let two: ApiCopy;
 const audience = 'https://notes.example';
 const notes = {
   application: 'notes',
@@ -22,9 +19,8 @@ const notes = {
 /** A revocation must be refused everywhere within this time. */
 const REACH_MS = patient(1_000);
 
-beforeAll(async () => {
-  two = await harness.startCopy({ hashes: false });
-});
+/** A second copy of the installation. */
+const two = opened(() => harness.startCopy({ hashes: false }));
 
 const declare = (changes: object = {}) =>
   harness.byAdmin('POST', '/v1/admin/applications', { ...notes, reason, ...changes });

@@ -1,26 +1,17 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { act, answer, type Enrolled, enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { refresh, verdictOn } from '#tools/testing/flows/flows.ts';
-import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newPerson, pairOf } from '#tools/testing/flows/people.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let harness: ApiHarness;
-let copy: ApiCopy;
-let admin: Person;
-let mails: MailFolder;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  copy = await harness.startCopy();
-  admin = await newPerson(copy, ['admin']);
-  mails = await openMailFolder(copy.workerPorts);
-});
-afterAll(async () => {
-  await mails?.close();
-  await harness?.close();
-});
+const harness = opened(openApiHarness);
+const copy = opened(() => harness.startCopy());
+const admin = opened(() => newPerson(copy, ['admin']));
+const mails = opened(() => openMailFolder(copy.workerPorts));
 
 const reset = (id: string, json: object = {}, { bearer }: { readonly bearer: string } = admin): Promise<Received> =>
   send(copy.url, 'POST', `/v1/admin/users/${id}/factors/reset`, {

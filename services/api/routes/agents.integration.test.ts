@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
@@ -10,14 +10,9 @@ import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let here: ApiCopy;
-let there: ApiCopy;
-let admin: Person;
-beforeAll(async () => {
-  here = await harness.startCopy({ hashes: false });
-  there = await harness.startCopy({ hashes: false });
-  admin = await newPerson(here, ['admin']);
-});
+const here = opened(() => harness.startCopy({ hashes: false }));
+const there = opened(() => harness.startCopy({ hashes: false }));
+const admin = opened(() => newPerson(here, ['admin']));
 
 const reason = 'test';
 type Credentials = { client_id: string; client_secret: string };

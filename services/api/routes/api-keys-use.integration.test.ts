@@ -1,15 +1,12 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { describe, expect, test } from 'vitest';
+import { API_URL } from '#tools/testing/harness/api.ts';
 import type { Sent } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { openApiKeyHarness } from './api-keys-harness.ts';
 
 const harness = opened(() => openApiKeyHarness());
-let other: ApiCopy;
-beforeAll(async () => {
-  other = await harness.startCopy({ hashes: false });
-});
+const other = opened(() => harness.startCopy({ hashes: false }));
 
 describe('using a key', () => {
   test('has its own limit, reported in headers', async () => {

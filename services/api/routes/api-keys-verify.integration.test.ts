@@ -1,28 +1,21 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { patient } from '#services/platform/process/patience.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import type { Person } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
-import { type ApiKeyHarness, openApiKeyHarness } from './api-keys-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { openApiKeyHarness } from './api-keys-harness.ts';
 
 const audience = 'https://notes.example';
 /** A revocation must be refused everywhere within this time. */
 const REACH_MS = patient(1_000);
-let harness: ApiKeyHarness;
-/** A second copy, whose Redis the tests can cut off. */
-let other: ApiCopy;
-let redis: TcpProxy;
-let ada: Person;
-let service: ClientCredentials;
 
+const harness = opened(openApiKeyHarness);
+const redis = opened(() => startTcpProxy(testRedisUrl()));
+/** A second copy, whose Redis the tests can cut off. */
+const other = opened(() => harness.startCopy({ hashes: false, env: { REDIS_URL: redis.url } }));
 beforeAll(async () => {
-  harness = await openApiKeyHarness();
-  redis = await startTcpProxy(testRedisUrl());
-  other = await harness.startCopy({ hashes: false, env: { REDIS_URL: redis.url } });
   const declared = await harness.call('POST', '/v1/admin/applications', {
     bearer: harness.admin.bearer,
     json: {
@@ -34,14 +27,12 @@ beforeAll(async () => {
     },
   });
   expect(declared.status).toBe(200);
-  ada = await harness.newUser('notes.editor');
-  service = await harness.newClient(['tokens:introspect']);
+});
+const ada = opened(() => harness.newUser('notes.editor'));
+const service = opened(() => harness.newClient(['tokens:introspect']));
+beforeAll(async () => {
   await harness.rows(`UPDATE oauth_clients SET audiences = $2 WHERE "clientId" = $1`, [service.client_id, [audience]]);
   for (const copy of [harness.api, other]) await copy.ports.access.load();
-});
-afterAll(async () => {
-  await harness?.close();
-  await redis?.cut();
 });
 
 const ask = async (key: string, members: object = {}, copy = harness.api) =>

@@ -1,19 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createApiKeyDirectory } from '#services/core/api-keys/api-key-directory.ts';
 import { tokenAt } from '#tools/testing/flows/every-caller.ts';
 import type { Person } from '#tools/testing/flows/people.ts';
-import { API_URL, type ApiCopy, newClient } from '#tools/testing/harness/api.ts';
+import { API_URL, newClient } from '#tools/testing/harness/api.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { openApiKeyHarness } from './api-keys-harness.ts';
 
 const harness = opened(() => openApiKeyHarness());
-let other: ApiCopy;
-beforeAll(async () => {
-  other = await harness.startCopy({ hashes: false });
-});
+const other = opened(() => harness.startCopy({ hashes: false }));
 
 describe('a key', () => {
   test('acts for its owner with only its own permissions, by Bearer and by X-API-Key', async () => {

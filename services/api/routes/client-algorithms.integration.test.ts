@@ -1,5 +1,5 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
@@ -7,15 +7,10 @@ import { type ClientCredentials, type Received, send } from '#tools/testing/http
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let other: ApiCopy;
-let operator: ClientCredentials;
-beforeAll(async () => {
-  const env = { JWT_ADDITIONAL_ALGORITHMS: 'ES256' };
-  api = await harness.startCopy({ hashes: false, env });
-  other = await harness.startCopy({ hashes: false, env });
-  operator = await harness.newClient(['keys:read', 'keys:manage', 'clients:manage']);
-});
+const env = { JWT_ADDITIONAL_ALGORITHMS: 'ES256' };
+const api = opened(() => harness.startCopy({ hashes: false, env }));
+const other = opened(() => harness.startCopy({ hashes: false, env }));
+const operator = opened(() => harness.newClient(['keys:read', 'keys:manage', 'clients:manage']));
 
 const reason = 'test';
 const by = (method: 'POST' | 'PATCH', path: string, json: object): Promise<Received> =>

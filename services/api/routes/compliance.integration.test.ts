@@ -1,19 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { machineControlNames } from '#services/wings/compliance/controls/all.ts';
-import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
-import { type ClientCredentials, expectProblem, type Json, send } from '#tools/testing/http-client.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
+import { expectProblem, type Json, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let officer: ClientCredentials;
-let reader: ClientCredentials;
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  officer = await harness.newClient(['compliance:read', 'compliance:manage']);
-  reader = await harness.newClient(['compliance:read']);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const officer = opened(() => harness.newClient(['compliance:read', 'compliance:manage']));
+const reader = opened(() => harness.newClient(['compliance:read']));
 
 const get = (path: string, basic = reader, headers: Record<string, string> = {}) =>
   send(api.url, 'GET', `/v1/compliance${path}`, { basic, headers });

@@ -8,7 +8,8 @@ import * as client from 'openid-client';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
@@ -20,12 +21,10 @@ const page = readFileSync(
 const blocks = (language: string): string[] =>
   [...page.matchAll(new RegExp(`\`\`\`${language}\\n([\\s\\S]*?)\`\`\``, 'g'))].map(([, code = '']) => code);
 
-let harness: ApiHarness;
-let api: ApiCopy;
 const folder = testFolder();
+const harness = opened(openApiHarness);
+const api = opened(() => harness.startCopy({ hashes: false, publicUrl: ISSUER, env: { JWT_ALGORITHM: 'ES256' } }));
 beforeAll(async () => {
-  harness = await openApiHarness();
-  api = await harness.startCopy({ hashes: false, publicUrl: ISSUER, env: { JWT_ALGORITHM: 'ES256' } });
   const plainFetch = fetch;
   vi.stubGlobal('fetch', (url: string | URL, init?: RequestInit) =>
     plainFetch(String(url).replace(ISSUER, api.url), init),
@@ -34,7 +33,6 @@ beforeAll(async () => {
 afterAll(async () => {
   vi.unstubAllGlobals();
   vi.unstubAllEnvs();
-  await harness?.close();
 });
 
 /** Runs the program of the page that creates a key, and its command that registers the client. */

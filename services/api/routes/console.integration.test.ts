@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { consoleAccess } from '#services/core/oauth/console/console-access.ts';
 import { newProofKey } from '#services/core/oauth/console/console-proof.ts';
 import {
@@ -15,22 +15,16 @@ import { finishConsoleSignIn } from '#services/core/oauth/console/console-sign-i
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { type ConsoleBrowser, consoleBrowser, cookiesOf } from './console-harness.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
-let other: ApiCopy;
-beforeAll(async () => {
-  // DPoP nonces are required here, so the console's own proofs carry one too.
-  [copy, other] = [
-    await harness.startCopy({ hashes: false, env: { DPOP_REQUIRE_NONCE: 'true' } }),
-    await harness.startCopy({ hashes: false, env: { DPOP_REQUIRE_NONCE: 'true' } }),
-  ];
-});
+// DPoP nonces are required here, so the console's own proofs carry one too.
+const copy = opened(() => harness.startCopy({ hashes: false, env: { DPOP_REQUIRE_NONCE: 'true' } }));
+const other = opened(() => harness.startCopy({ hashes: false, env: { DPOP_REQUIRE_NONCE: 'true' } }));
 
 async function newUser(role = 'admin') {
   const user = await newSignedIn(copy);

@@ -1,17 +1,14 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readProductionGaps } from '#services/core/health/production-gaps.ts';
 import { missingForProduction } from '#services/platform/config/production.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
 
 const PATH = '/v1/admin/first-steps';
 

@@ -1,19 +1,15 @@
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { insertRoles } from '#tools/testing/flows/every-caller.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Json, requestText, sendBytes } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
-let admin: Person;
-beforeAll(async () => {
-  copy = await harness.startCopy({ hashes: false });
-  admin = await newPerson(copy, ['admin']);
-});
+const copy = opened(() => harness.startCopy({ hashes: false }));
+const admin = opened(() => newPerson(copy, ['admin']));
 
 const call = async (method: string, path: string, bearer: string, body?: object, more: Record<string, string> = {}) => {
   const answer = await fetch(`${copy.url}${path}`, {

@@ -1,18 +1,15 @@
 import { pbkdf2Sync } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { invitationPurge } from '#services/core/identity/mail/invitations.store.ts';
 import { purge } from '#services/core/shared/purge.ts';
 import { atOnce, newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { type Received, send } from '#tools/testing/http-client.ts';
-import { type AccountHarness, at, openAccountHarness } from './accounts-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { at, openAccountHarness } from './accounts-harness.ts';
 
-let harness: AccountHarness;
-beforeAll(async () => {
-  harness = await openAccountHarness();
-});
-afterAll(() => harness.close());
+const harness = opened(openAccountHarness);
 
 describe('an account created by an administrator', () => {
   let admin: Person;

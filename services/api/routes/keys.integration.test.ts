@@ -1,5 +1,5 @@
 import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { clientToken } from '#tools/testing/flows/flows.ts';
 import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
@@ -7,17 +7,10 @@ import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let other: ApiCopy;
-let operator: ClientCredentials;
-let reader: ClientCredentials;
-
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  other = await harness.startCopy({ hashes: false });
-  operator = await harness.newClient(['keys:read', 'keys:manage', 'demo:read']);
-  reader = await harness.newClient(['keys:read']);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const other = opened(() => harness.startCopy({ hashes: false }));
+const operator = opened(() => harness.newClient(['keys:read', 'keys:manage', 'demo:read']));
+const reader = opened(() => harness.newClient(['keys:read']));
 
 type Call = Sent & { readonly copy?: ApiCopy };
 const get = (path: string, { copy = api, ...sent }: Call = {}): Promise<Received> => send(copy.url, 'GET', path, sent);

@@ -1,17 +1,15 @@
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import { startBetterAuth } from '#services/core/identity/better-auth-client/better-auth-server-harness.ts';
-import { startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
+import { startOidcProvider } from '#tools/testing/fakes/oidc-provider.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { cookieOf, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const RETURN = 'https://app.example.com/callback';
-let harness: ApiHarness;
-let oidc: TestProvider;
-let old: Awaited<ReturnType<typeof startBetterAuth>>;
 let copies: { readonly oidc: ApiCopy; readonly betterAuth: ApiCopy; readonly none: ApiCopy };
 
 /** The ID token of a user who signs in at oidc-provider. */
@@ -47,8 +45,10 @@ async function importUser(legacyId: string): Promise<string> {
 const exchange = (copy: ApiCopy, token: string, headers: Record<string, string> = {}) =>
   send(copy.url, 'POST', '/v1/legacy/sessions', { json: { token }, headers });
 
+const oidc = opened(() => startOidcProvider([RETURN]));
+const old = opened(startBetterAuth);
+const harness = opened(openApiHarness);
 beforeAll(async () => {
-  [oidc, old, harness] = await Promise.all([startOidcProvider([RETURN]), startBetterAuth(), openApiHarness()]);
   const none = await harness.startCopy({ hashes: false });
   const [ofOidc, ofBetterAuth] = await Promise.all([
     harness.startCopy({
@@ -61,10 +61,6 @@ beforeAll(async () => {
     }),
   ]);
   copies = { none, oidc: ofOidc, betterAuth: ofBetterAuth };
-});
-afterAll(async () => {
-  await harness?.close();
-  await Promise.all([oidc?.close(), old?.close()]);
 });
 
 describe('a live session goes on here without a sign-in', () => {

@@ -1,18 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { countEventHours } from '#services/wings/monitoring/count-event-hours.ts';
 import { makeSecurityReports } from '#services/wings/monitoring/reports/make-security-reports.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
 
 test('administrators, auditors and operators see the dashboard, and no other user does', async () => {
   for (const role of ['admin', 'auditor', 'operator']) {

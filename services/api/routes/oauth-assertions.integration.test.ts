@@ -8,30 +8,18 @@ import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { browserOf, challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
-import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { openAdminHarness, reason } from './admin-harness.ts';
 
-let harness: AdminHarness;
-let api: ApiCopy;
-let other: ApiCopy;
-/** Between `other` and its Redis. */
-let redis: TcpProxy;
+const harness = opened(openAdminHarness);
+const env = { CLIENT_DOCUMENTS_PRIVATE: 'true', CLIENT_REGISTRATION: 'open' };
 /** Fetches nothing from private addresses, as in production. */
-let guarded: ApiCopy;
-beforeAll(async () => {
-  harness = await openAdminHarness();
-  const env = { CLIENT_DOCUMENTS_PRIVATE: 'true', CLIENT_REGISTRATION: 'open' };
-  guarded = harness.copy;
-  redis = await startTcpProxy(harness.redisUrl);
-  [api, other] = await Promise.all([
-    harness.startCopy({ hashes: false, env }),
-    harness.startCopy({ hashes: false, env, redisUrl: redis.url }),
-  ]);
-});
-afterAll(async () => {
-  await harness?.close();
-  await redis?.cut();
-});
+const guarded = partOf(() => harness.copy);
+/** Between `other` and its Redis. */
+const redis = opened(() => startTcpProxy(harness.redisUrl));
+const api = opened(() => harness.startCopy({ hashes: false, env }));
+const other = opened(() => harness.startCopy({ hashes: false, env, redisUrl: redis.url }));
 
 const maker = newAssertionMaker();
 const grants = ['authorization_code', 'refresh_token', 'client_credentials', DEVICE_GRANT];

@@ -4,15 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { DEVICE_GRANT } from '#services/core/access/grant-shapes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { type MadeCertificate, makeAuthority, makeCertificate } from '#tools/testing/fakes/certificate-maker.ts';
-import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { verdictOn } from '#tools/testing/flows/flows.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import {
   ALLOW,
   browserOf,
@@ -22,7 +22,8 @@ import {
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
 import { expectOAuthError, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
-import { startTlsProxy, type TlsProxy } from '#tools/testing/processes/tls-proxy.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTlsProxy } from '#tools/testing/processes/tls-proxy.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
 /** Clients that authenticate by the certificate of their connection (RFC 8705 §2). */
@@ -41,18 +42,14 @@ const past = authority.issue({ ...NAMES, until: new Date(Date.now() - DAY_MS / 2
 const till = makeCertificate();
 const nextTill = makeCertificate();
 
-let harness: ApiHarness;
 const folder = testFolder();
 let api: ApiCopy;
 /** Another copy of the same installation. */
 let second: ApiCopy;
 /** Trusts another proxy than the test. */
 let distrusting: ApiCopy;
-let admin: Person;
-let user: TestUser;
-let proxy: TlsProxy;
+const harness = opened(openApiHarness);
 beforeAll(async () => {
-  harness = await openApiHarness();
   const file = join(folder, 'ca.pem');
   await writeFile(file, authority.pem);
   const env = {
@@ -64,12 +61,10 @@ beforeAll(async () => {
   };
   [api, second] = [await harness.startCopy({ hashes: false, env }), await harness.startCopy({ hashes: false, env })];
   distrusting = await harness.startCopy({ hashes: false, env: { ...env, TRUSTED_PROXIES: '192.0.2.1' } });
-  [admin, user, proxy] = await Promise.all([newPerson(api, ['admin']), newSignedIn(api), startTlsProxy(api.url)]);
 });
-afterAll(async () => {
-  await proxy?.close();
-  await harness?.close();
-});
+const admin = opened(() => newPerson(api, ['admin']));
+const user = opened(() => newSignedIn(api));
+const proxy = opened(() => startTlsProxy(api.url));
 
 type Headers = Readonly<Record<string, string>>;
 const base64Of = ({ der }: MadeCertificate): string => der.toString('base64');

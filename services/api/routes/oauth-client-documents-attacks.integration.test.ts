@@ -5,18 +5,10 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import type { Json } from '#tools/testing/http-client.ts';
-import {
-  type DocumentHost,
-  NOTES_REDIRECT,
-  openUnvettedHarness,
-  startDocumentHost,
-  type UnvettedHarness,
-  unvettedPath,
-} from './oauth-unvetted-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { NOTES_REDIRECT, openUnvettedHarness, startDocumentHost, unvettedPath } from './oauth-unvetted-harness.ts';
 
 const EVIL_REDIRECT = 'https://evil.example/cb';
-let harness: UnvettedHarness;
-let host: DocumentHost;
 /** Where a redirect of the host leads: it serves a document that would be valid at its own address. */
 let reached = 0;
 const elsewhere = createServer((request, response) => {
@@ -24,14 +16,12 @@ const elsewhere = createServer((request, response) => {
   const document = { ...host.document, client_id: `http://${request.headers.host}${request.url}` };
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(document));
 });
+const harness = opened(openUnvettedHarness);
+const host = opened(startDocumentHost);
 beforeAll(async () => {
-  harness = await openUnvettedHarness();
-  host = await startDocumentHost();
   await new Promise<void>((done) => elsewhere.listen(0, '127.0.0.1', done));
 });
 afterAll(async () => {
-  await harness?.close();
-  host?.close();
   elsewhere.closeAllConnections();
   elsewhere.close();
 });

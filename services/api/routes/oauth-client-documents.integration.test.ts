@@ -1,34 +1,23 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { UNUSED_FROM_ONE_ADDRESS_MAX } from '#services/core/oauth/clients/self-register-client.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { signUp, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import {
-  type DocumentHost,
   NOTES_REDIRECT,
   openUnvettedHarness,
   STRICT,
   startDocumentHost,
   UNVETTED_AUDIENCE,
-  type UnvettedHarness,
   unvettedPath,
 } from './oauth-unvetted-harness.ts';
 
-let harness: UnvettedHarness;
-let strict: ApiCopy;
-let host: DocumentHost;
-beforeAll(async () => {
-  harness = await openUnvettedHarness(({ url }) => signUp({ api: url }));
-  strict = await harness.startCopy({ env: STRICT, hashes: false });
-  host = await startDocumentHost();
-});
-afterAll(async () => {
-  await harness?.close();
-  host?.close();
-});
+const harness = opened(() => openUnvettedHarness(({ url }) => signUp({ api: url })));
+const strict = opened(() => harness.startCopy({ env: STRICT, hashes: false }));
+const host = opened(startDocumentHost);
 
 const expire = async (): Promise<void> => {
   await harness.rows(`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = $1`, [host.url]);

@@ -1,28 +1,19 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type TestUser, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 
 const harness = opened(() => openApiHarness());
-let one: ApiCopy;
-let two: ApiCopy;
-let user: TestUser;
-let app: ClientCredentials;
-let tv: ClientCredentials;
-beforeAll(async () => {
-  one = await harness.startCopy({ hashes: false });
-  two = await harness.startCopy({ hashes: false });
-  user = await newSignedIn(one);
-  app = await newOAuthClient([one, two], 'client_secret_basic', ['authorization_code', 'refresh_token']);
-  tv = await newOAuthClient([one, two], 'none', [DEVICE, 'refresh_token']);
-});
+const one = opened(() => harness.startCopy({ hashes: false }));
+const two = opened(() => harness.startCopy({ hashes: false }));
+const user = opened(() => newSignedIn(one));
+const app = opened(() => newOAuthClient([one, two], 'client_secret_basic', ['authorization_code', 'refresh_token']));
+const tv = opened(() => newOAuthClient([one, two], 'none', [DEVICE, 'refresh_token']));
 
 const consentsOf = (by: TestUser, query = ''): Promise<Received> =>
   send(one.url, 'GET', `/v1/consents${query}`, { bearer: by.tokens.access_token });

@@ -1,11 +1,10 @@
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { atOnce, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
-import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { atOnce, signUp, verdictOn } from '#tools/testing/flows/flows.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
@@ -14,21 +13,12 @@ const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let user: TestUser;
-let tv: ClientCredentials;
-let app: ClientCredentials;
-let service: ClientCredentials;
-let operator: ClientCredentials;
-
-beforeAll(async () => {
-  api = await harness.startCopy();
-  user = await signUp({ api: api.url });
-  tv = await newOAuthClient([api], 'none', [DEVICE, 'refresh_token']);
-  app = await newOAuthClient([api], 'none', ['authorization_code']);
-  service = await newOAuthClient([api], 'client_secret_basic', [EXCHANGE, 'client_credentials']);
-  operator = await harness.newClient(['tokens:revoke', 'tokens:read']);
-});
+const api = opened(() => harness.startCopy());
+const user = opened(() => signUp({ api: api.url }));
+const tv = opened(() => newOAuthClient([api], 'none', [DEVICE, 'refresh_token']));
+const app = opened(() => newOAuthClient([api], 'none', ['authorization_code']));
+const service = opened(() => newOAuthClient([api], 'client_secret_basic', [EXCHANGE, 'client_credentials']));
+const operator = opened(() => harness.newClient(['tokens:revoke', 'tokens:read']));
 
 const begin = async (form: Record<string, string> = {}, client = tv) =>
   send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: client.client_id, ...form } });

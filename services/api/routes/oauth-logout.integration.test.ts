@@ -1,8 +1,8 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
@@ -13,12 +13,8 @@ const BYE = 'https://app.example.test/bye?tenant=1';
 const PATH = '/oauth2/end_session';
 
 const harness = opened(() => openApiHarness());
-let api: Awaited<ReturnType<ApiHarness['startCopy']>>;
-let site: ClientCredentials;
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  site = await newClient('Tasks <b>', [BYE]);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const site = opened(() => newClient('Tasks <b>', [BYE]));
 
 async function newClient(name: string, postLogoutRedirectUris: readonly string[]): Promise<ClientCredentials> {
   const made = await createClient(

@@ -1,11 +1,11 @@
 import * as oauth from 'oauth4webapi';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { patiently, signUp } from '#tools/testing/flows/flows.ts';
 import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
 import {
   ALLOW,
   askToken,
@@ -20,15 +20,11 @@ import { codeIn, OTHER_REDIRECT, openPushHarness, pushedPath, request, verifier 
 
 const harness = opened(() => openPushHarness(({ url }) => signUp({ api: url })));
 const api = partOf(() => harness.api);
-let other: ApiCopy;
 const user = partOf(() => harness.user);
 const site = partOf(() => harness.site);
 const rival = partOf(() => harness.rival);
 const app = partOf(() => harness.app);
-
-beforeAll(async () => {
-  other = await harness.startCopy({ hashes: false });
-});
+const other = opened(() => harness.startCopy({ hashes: false }));
 
 describe('an outside client (oauth4webapi)', () => {
   test('metadata, pushed request, sign-in, consent, code, tokens', async () => {

@@ -1,5 +1,5 @@
 import * as oauth from 'oauth4webapi';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { oauthPurges } from '#services/core/oauth/oauth-purges.ts';
 import { purge } from '#services/core/shared/purge.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -19,10 +19,7 @@ import {
 } from './oauth-unvetted-harness.ts';
 
 const harness = opened(() => openUnvettedHarness());
-let strict: ApiCopy;
-beforeAll(async () => {
-  strict = await harness.startCopy({ env: STRICT, hashes: false });
-});
+const strict = opened(() => harness.startCopy({ env: STRICT, hashes: false }));
 
 describe('clients that register themselves (RFC 7591)', () => {
   test('an outside client (oauth4webapi) finds the endpoint, registers, and users consent after a warning; its scopes are limited', async () => {

@@ -1,25 +1,13 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { newEmail, newPassword, signIn, type TestUser } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { cookieOf, send } from '#tools/testing/http-client.ts';
-import {
-  type AccountHarness,
-  ALIVE,
-  at,
-  bearerOf,
-  DEAD,
-  openAccountHarness,
-  ownPage,
-  told,
-} from './accounts-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { ALIVE, at, bearerOf, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
-let harness: AccountHarness;
-beforeAll(async () => {
-  harness = await openAccountHarness();
-});
-afterAll(() => harness.close());
+const harness = opened(openAccountHarness);
 
 describe('a new password', () => {
   test('a change ends every session and token of the account; the answer is a new session', async () => {

@@ -1,29 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
-import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { describe, expect, test } from 'vitest';
+import { newPerson, pairOf } from '#tools/testing/flows/people.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
-import {
-  type ClientCredentials,
-  expectProblem,
-  type Json,
-  type Received,
-  type Sent,
-  send,
-} from '#tools/testing/http-client.ts';
+import { expectProblem, type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let other: ApiCopy;
-let clinic: ClientCredentials;
-let officer: Person;
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  other = await harness.startCopy({ hashes: false });
-  clinic = await harness.newClient(['phi:read', 'phi:write']);
-  officer = await newPerson(api, ['privacy_officer']);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const other = opened(() => harness.startCopy({ hashes: false }));
+const clinic = opened(() => harness.newClient(['phi:read', 'phi:write']));
+const officer = opened(() => newPerson(api, ['privacy_officer']));
 
 const call = (path: string, json: unknown, by: Sent = { basic: clinic }, copy = api): Promise<Received> =>
   send(copy.url, 'POST', `/v1/privacy/phi${path}`, { ...by, json: json as object });

@@ -1,14 +1,11 @@
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newEmail, newPassword, signIn, type TestUser } from '#tools/testing/flows/flows.ts';
 import { send } from '#tools/testing/http-client.ts';
-import { type AccountHarness, at, bearerOf, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { at, bearerOf, DEAD, openAccountHarness, ownPage, told } from './accounts-harness.ts';
 
-let harness: AccountHarness;
-beforeAll(async () => {
-  harness = await openAccountHarness();
-});
-afterAll(() => harness.close());
+const harness = opened(openAccountHarness);
 
 describe('the profile', () => {
   test('name and picture change, and every session shows it at once', async () => {

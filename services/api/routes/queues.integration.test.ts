@@ -6,22 +6,20 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { composeWorker, effectJob, effectJobId } from '#tools/testing/harness/job.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 const BOARD = '/v1/admin/queues';
-let harness: ProductHarness;
-let product: Product;
 let producer: Producer;
 let admin: string;
 let person: string;
 
+// Without a worker, which would run the jobs that these tests inspect.
+const harness = opened(startProductHarness);
+const product = partOf(() => harness.product);
 beforeAll(async () => {
-  // Without a worker, which would run the jobs that these tests inspect.
-  harness = await startProductHarness();
-  ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
   admin = (await signIn(product, product.credentials.admin)).cookie;
@@ -32,7 +30,6 @@ afterAll(async () => {
   await producer?.close();
   // Stopped rather than killed, so that it reports coverage.
   await product?.stop();
-  await harness?.close();
 });
 
 const look = (path: string, cookie?: string) =>

@@ -1,28 +1,19 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { refreshTokenReuse } from '#services/core/security/detections.ts';
 import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { newEmail, refresh, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { type ClientCredentials, cookieOf, expectProblem, type Received, send } from '#tools/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { cookieOf, expectProblem, type Received, send } from '#tools/testing/http-client.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 
-let harness: SecurityHarness;
-let api: SecurityHarness['api'];
-let auditor: ClientCredentials;
-let mails: MailFolder;
-beforeAll(async () => {
-  harness = await openSecurityHarness();
-  ({ api } = harness);
-  auditor = await harness.newClient(['incidents:read']);
-  mails = await openMailFolder(api.workerPorts);
-});
-afterAll(async () => {
-  await mails?.close();
-  await harness?.close();
-});
+const harness = opened(openSecurityHarness);
+const api = partOf(() => harness.api);
+const auditor = opened(() => harness.newClient(['incidents:read']));
+const mails = opened(() => openMailFolder(api.workerPorts));
 
 const get: SecurityHarness['get'] = (...asked) => harness.get(...asked);
 const post: SecurityHarness['post'] = (...asked) => harness.post(...asked);

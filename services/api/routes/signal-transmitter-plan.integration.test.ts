@@ -7,14 +7,10 @@ import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { CAEP_EVENTS, STREAM_STATES, VERIFICATION } from '#services/wings/outbound/signals/signal-shapes.ts';
 import { streamOperations } from '#services/wings/outbound/signals/stream-operations.ts';
 import { POLL, PUSH } from '#services/wings/outbound/signals/streams-contract.ts';
-import {
-  caller,
-  ISSUER,
-  openStreamsHarness,
-  type StreamsHarness,
-} from '#services/wings/outbound/signals/streams-harness.ts';
+import { caller, ISSUER, openStreamsHarness } from '#services/wings/outbound/signals/streams-harness.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { bindOperations } from '../bind-operations.ts';
 import { createCallerResolver } from '../requests/caller.ts';
 import { rejectsAll, serve } from '../route-harness.ts';
@@ -31,9 +27,8 @@ const EVENTS = [
 const SUBJECT = { format: 'email', email: 'example.user@example.com' };
 
 const served = serve();
-let harness: StreamsHarness;
+const harness = opened(openStreamsHarness);
 beforeAll(async () => {
-  harness = await openStreamsHarness();
   // The suite sends the token of a client that has registered the suite's address, as the page on the suite says.
   const bearer = (token: string) => (token === TOKEN ? ({ ...caller, by: 'bearer' } as typeof caller) : null);
   const ports = {
@@ -48,7 +43,6 @@ beforeAll(async () => {
 beforeEach(() => harness.reset());
 afterAll(async () => {
   await served.fastify.close();
-  await harness?.close();
 });
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';

@@ -1,21 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { SignOffRole } from '#services/wings/signoff/signoff-shapes.ts';
 import { newEmail } from '#tools/testing/flows/flows.ts';
 import { openBrowser } from '#tools/testing/flows/oauth-browser.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let admin: Person;
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  admin = await newPerson(api, ['admin', 'qa']);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const admin = opened(() => newPerson(api, ['admin', 'qa']));
 
 const ACT = { act: 'release.deploy', arguments: { version: '1.4', to: ['eu', 'us'] } };
 const SIGNOFFS = '/v1/handoff/signoffs';

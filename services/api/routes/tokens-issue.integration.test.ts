@@ -1,22 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { atOnce, patiently } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, newClient, openApiHarness } from '#tools/testing/harness/api.ts';
-import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
+import { API_URL, newClient, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let trusted: ClientCredentials;
-
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  trusted = await harness.newClient(['tokens:issue', 'demo:read']);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const trusted = opened(() => harness.newClient(['tokens:issue', 'demo:read']));
 
 /** The headers that a browser sends from our own pages. */
 const own = { origin: API_URL };

@@ -1,23 +1,18 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let other: ApiCopy;
-let trusted: ClientCredentials;
-
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  other = await harness.startCopy({ hashes: false });
-  trusted = await harness.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect', 'demo:read']);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const other = opened(() => harness.startCopy({ hashes: false }));
+const trusted = opened(() =>
+  harness.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect', 'demo:read']),
+);
 
 const newUser = () => newSignedIn(api);
 const validate = (token: string, copy = api): Promise<Received> =>

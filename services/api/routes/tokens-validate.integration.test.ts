@@ -1,21 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let trusted: ClientCredentials;
-
-beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  trusted = await harness.newClient(['tokens:read', 'tokens:revoke']);
-});
+const api = opened(() => harness.startCopy({ hashes: false }));
+const trusted = opened(() => harness.newClient(['tokens:read', 'tokens:revoke']));
 
 const newUser = () => newSignedIn(api);
 const validate = (token: string, more: object = {}): Promise<Received> =>

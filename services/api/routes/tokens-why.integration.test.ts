@@ -1,25 +1,20 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { actOn } from '#services/core/security/act-on-incident.ts';
 import { type Detection, detections } from '#services/core/security/detections.ts';
 import { clientToken, refresh, tampered } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
-let admin: Person;
-let client: ClientCredentials;
-beforeAll(async () => {
-  copy = await harness.startCopy({ hashes: false, env: { REFRESH_GRACE_USES: '1', REFRESH_GRACE_SECONDS: '1' } });
-  admin = await newPerson(copy, ['admin']);
-  client = await harness.newClient(['tokens:revoke', 'tokens:issue']);
-});
+const copy = opened(() =>
+  harness.startCopy({ hashes: false, env: { REFRESH_GRACE_USES: '1', REFRESH_GRACE_SECONDS: '1' } }),
+);
+const admin = opened(() => newPerson(copy, ['admin']));
+const client = opened(() => harness.newClient(['tokens:revoke', 'tokens:issue']));
 
 const why = async (token: string) => (await send(copy.url, 'POST', '/v1/tokens/why', { json: { token } })).body;
 const at = expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
