@@ -1,12 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
-import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { expect, inject, test } from 'vitest';
+import { startProduct } from '#tools/testing/harness/product.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let product: Product;
-beforeAll(async () => {
-  product = await startProduct({ clusterDir: inject('clusterDir') });
-});
-afterAll(() => product?.dispose());
+const product = opened(() => startProduct({ clusterDir: inject('clusterDir') }));
 
 const readProc = (pid: string, file: string): string => {
   try {

@@ -4,22 +4,20 @@ import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
 import { createTestPorts, queryRows, type TestPorts } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { insertExpired } from '../core/shared/expired-rows-harness.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 /** Rows of each kind: several batches. */
 const ROWS = 2_500;
 
-let harness: ProductHarness;
-let product: Product;
 let producer: Producer;
 let ports: TestPorts;
+// Long enough that a busy machine's slow answers are not mistaken for refusals by the clean-up.
+const harness = opened(() => startProductHarness({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' }));
+const product = partOf(() => harness.product);
 beforeAll(async () => {
-  // Long enough that a busy machine's slow answers are not mistaken for refusals by the clean-up.
-  harness = await startProductHarness({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' });
-  ({ product } = harness);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
   ports = createTestPorts(product.credentials.database_url);
@@ -27,7 +25,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await producer?.close();
   await ports?.end();
-  await harness?.close();
 });
 
 const expired = async (): Promise<number> => {

@@ -1,36 +1,19 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { run, runUnfenced } from '#services/core/processor.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import {
-  effectJob,
-  effectJobId,
-  effectProcessor,
-  type JobHarness,
-  openGate,
-  openJobHarness,
-} from '#tools/testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { effectJob, effectJobId, effectProcessor, openGate, openJobHarness } from '#tools/testing/harness/job.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import type { JobRun } from '../core/ports.ts';
 import type { Job } from '../platform/define/job.ts';
 import { internalError, permissionMissing, storeUnavailable } from '../platform/errors.ts';
-import type { Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
 
-let database: TestDatabase;
-let harness: JobHarness;
-let producer: Producer;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() });
-  ({ producer } = harness);
-});
+const database = opened(createTestDatabase);
+const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() }));
+const producer = partOf(() => harness.producer);
 afterEach(() => harness.reset());
-afterAll(async () => {
-  await harness?.end();
-  await database?.drop();
-});
 
 type Work = (run: JobRun) => Promise<unknown>;
 

@@ -5,28 +5,23 @@ import { jobs } from '#jobs/schedules.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
+import { startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
-let harness: ProductHarness;
-let product: Product;
-let second: Product;
 let producer: Producer;
+const env = { VALIDATE_REPLAY_PROTECTION: 'true' };
+const harness = opened(() => startProductHarness({ ...env, WORKER_COPIES: '1' }));
+const product = partOf(() => harness.product);
+const second = opened(() => startWorkerBeside(product, env));
 beforeAll(async () => {
-  const env = { VALIDATE_REPLAY_PROTECTION: 'true' };
-  harness = await startProductHarness({ ...env, WORKER_COPIES: '1' });
-  ({ product } = harness);
-  second = await startWorkerBeside(product, env);
   producer = createProducer(product.credentials.redis_url, () => {});
   await producer.ready(30_000);
 });
 afterAll(async () => {
   await producer?.close();
-  await second?.dispose();
-  await harness?.close();
 });
 
 const rows = (text: string) => queryRows(product.credentials.database_url, text);

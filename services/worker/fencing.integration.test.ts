@@ -1,31 +1,16 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { processorsOf, type WorkerProcessor } from '#jobs/processors.ts';
 import { jobsOf, leftOutJobs, queuesOf } from '#jobs/schedules.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import {
-  composeWorker,
-  effectJob,
-  effectJobId,
-  type JobHarness,
-  openGate,
-  openJobHarness,
-} from '#tools/testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { composeWorker, effectJob, effectJobId, openGate, openJobHarness } from '#tools/testing/harness/job.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { WINGS, type Wing } from '../platform/config/wings.ts';
 import { isScheduled, type Job } from '../platform/define/job.ts';
 
-let database: TestDatabase;
-let harness: JobHarness;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() });
-});
+const database = opened(createTestDatabase);
+const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() }));
 afterEach(() => harness.reset());
-afterAll(async () => {
-  await harness?.end();
-  await database?.drop();
-});
 
 const begun = (effect: string) => harness.rows('SELECT pid, fence FROM begun WHERE effect = $1', [effect]);
 const ended = (effect: string) => harness.rows('SELECT pid, outcome FROM ended WHERE effect = $1', [effect]);

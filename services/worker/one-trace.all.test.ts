@@ -1,19 +1,18 @@
 // About: observability/otel.ts observability/otel-export.ts
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type OtlpReceiver, receivedSpans, startOtlpReceiver } from '#observability/testing.ts';
+import { receivedSpans, startOtlpReceiver } from '#observability/testing.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
-import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 
 const CALLER_SPAN = '00f067aa0ba902b7';
 const newTraceId = (): string => randomBytes(16).toString('hex');
 
 const authSecret = randomBytes(32).toString('base64');
-let stores: OwnStores;
-let collector: OtlpReceiver;
 let product: Product;
 
 async function start(sampling: Record<string, string>): Promise<Product> {
@@ -54,13 +53,8 @@ const sealed = (...traceIds: string[]) =>
   });
 const spansOf = (traceId: string) => receivedSpans(collector).filter((span) => span.traceId === traceId);
 
-beforeAll(async () => {
-  [stores, collector] = await Promise.all([startOwnStores(), startOtlpReceiver()]);
-});
-afterAll(async () => {
-  await stores?.dispose();
-  await collector?.close();
-});
+const stores = opened(startOwnStores);
+const collector = opened(startOtlpReceiver);
 
 describe('with every request sampled', () => {
   beforeAll(async () => {

@@ -7,9 +7,10 @@ import { createVerifier } from '#sdks/typescript/src/index.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, clientToken, newClient, refresh, signIn, verdictOn } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type Product, startProduct, startWorkerBeside } from '#tools/testing/harness/product.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { startProduct, startWorkerBeside } from '#tools/testing/harness/product.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 const ROTATION_SECONDS = 3;
@@ -17,35 +18,29 @@ const KEY_SET_SECONDS = 2;
 /** The least number of each request under load. */
 const CHECKS = 200;
 
-let database: TestDatabase;
-let product: Product;
-let second: Product;
 let producer: Producer;
+const database = opened(createTestDatabase);
+const redisUrl = testRedisUrl();
+const env = {
+  JWT_ALGORITHM: 'ES256',
+  JWT_ADDITIONAL_ALGORITHMS: 'RS256',
+  KEY_ROTATION_DAYS: (ROTATION_SECONDS / 86_400).toFixed(9),
+  KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
+  JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
+  KEY_RING_BOUND_SECONDS: '5',
+  JWT_ACCESS_EXPIRY: '12',
+  JWT_REFRESH_EXPIRY: '600',
+  JWT_REFRESH_ABSOLUTE_EXPIRY: '600',
+  REVOCATION_STALENESS_MS: '30000',
+};
+const product = opened(() => startProduct({ stores: { databaseUrl: database.url, redisUrl }, env }));
+opened(() => startWorkerBeside(product, env));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  const redisUrl = testRedisUrl();
-  const env = {
-    JWT_ALGORITHM: 'ES256',
-    JWT_ADDITIONAL_ALGORITHMS: 'RS256',
-    KEY_ROTATION_DAYS: (ROTATION_SECONDS / 86_400).toFixed(9),
-    KEY_PREPUBLISH_SECONDS: String(KEY_SET_SECONDS),
-    JWKS_MAX_AGE_SECONDS: String(KEY_SET_SECONDS),
-    KEY_RING_BOUND_SECONDS: '5',
-    JWT_ACCESS_EXPIRY: '12',
-    JWT_REFRESH_EXPIRY: '600',
-    JWT_REFRESH_ABSOLUTE_EXPIRY: '600',
-    REVOCATION_STALENESS_MS: '30000',
-  };
-  product = await startProduct({ stores: { databaseUrl: database.url, redisUrl }, env });
-  second = await startWorkerBeside(product, env);
   producer = createProducer(redisUrl, () => {});
   await producer.ready(30_000);
 });
 afterAll(async () => {
   await producer?.close();
-  await second?.dispose();
-  await product?.dispose();
-  await database?.drop();
 });
 
 type KeyFacts = { kid: string; purpose: string; signs: number; ended: boolean; left: boolean; destroyed: boolean };

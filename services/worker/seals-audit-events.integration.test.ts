@@ -1,28 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newEmail, newPassword, patiently } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
+import { startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { parseCheckpoint, parseNote } from '../core/audit/log/note.ts';
 
-let harness: ProductHarness;
-let product: Product;
-let second: Product;
-beforeAll(async () => {
-  const env = { AUDIT_LOG_ORIGIN: 'auth.test/audit', JOB_LOCK_MS: '1000' };
-  harness = await startProductHarness({ ...env, WORKER_COPIES: '1' });
-  ({ product } = harness);
-  second = await startWorkerBeside(product, env);
-});
-afterAll(async () => {
-  await second?.dispose();
-  await harness?.close();
-});
+const env = { AUDIT_LOG_ORIGIN: 'auth.test/audit', JOB_LOCK_MS: '1000' };
+const harness = opened(() => startProductHarness({ ...env, WORKER_COPIES: '1' }));
+const product = partOf(() => harness.product);
+const second = opened(() => startWorkerBeside(product, env));
 
 const rows = (text: string, values: unknown[] = []) => queryRows(product.credentials.database_url, text, values);
 

@@ -1,33 +1,26 @@
 // About: services/worker/ services/platform/queue/
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   effectJob,
   effectJobId,
   effectProcessor,
-  type JobHarness,
   openJobHarness,
   scheduledEffectJob,
 } from '#tools/testing/harness/job.ts';
-import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import type { Job } from '../platform/define/job.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import type { Composed } from './compose.ts';
 
-let stores: OwnStores;
-let harness: JobHarness;
-
+const stores = opened(startOwnStores);
 beforeAll(async () => {
-  stores = await startOwnStores();
   await migrate(stores.databaseUrl);
-  harness = await openJobHarness(stores);
 });
+const harness = opened(() => openJobHarness(stores));
 afterEach(() => harness.reset());
-afterAll(async () => {
-  await harness?.end();
-  await stores?.dispose();
-});
 
 const startWorker = (job: Job, env: Record<string, string> = {}): Promise<Composed> =>
   harness.startWorker({ processors: [effectProcessor(job)], env });

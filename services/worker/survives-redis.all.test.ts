@@ -1,39 +1,24 @@
 // About: services/worker/ services/platform/queue/
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
-import {
-  effectJob,
-  effectProcessor,
-  type JobHarness,
-  openJobHarness,
-  scheduledEffectJob,
-} from '#tools/testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { effectJob, effectProcessor, openJobHarness, scheduledEffectJob } from '#tools/testing/harness/job.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
+import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { createProducer, type Producer } from '../platform/queue/producer.ts';
 import type { Composed } from './compose.ts';
 
 asShipped();
 
-let database: TestDatabase;
-let stores: OwnStores;
-let harness: JobHarness;
-let producer: Producer;
-
-beforeAll(async () => {
-  [database, stores] = await Promise.all([createTestDatabase(), startOwnStores()]);
-  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: stores.redisUrl });
-  ({ producer } = harness);
-});
+const database = opened(createTestDatabase);
+const stores = opened(startOwnStores);
+const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: stores.redisUrl }));
+const producer = partOf(() => harness.producer);
 afterEach(() => harness.reset());
-afterAll(async () => {
-  await harness?.end();
-  await Promise.all([database?.drop(), stores?.dispose()]);
-});
 
 const startWorker = (): Promise<Composed> => harness.startWorker({ processors: [effectProcessor(scheduledEffectJob)] });
 

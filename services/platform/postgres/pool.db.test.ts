@@ -1,22 +1,19 @@
 import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { createPatientPool } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { defineStatement } from '../define/statement.ts';
 import { createPool, createSql, createTransact } from './pool.ts';
 
 asShipped();
 
-let database: TestDatabase;
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
-afterAll(() => database.drop());
+const database = opened(createTestDatabase);
 
 const ownPid = defineStatement('testPid', 'SELECT pg_backend_pid() AS pid');
 

@@ -2,20 +2,19 @@ import { randomUUID } from 'node:crypto';
 import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPatientPool } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { defineStatement } from '../define/statement.ts';
 import type { PrismaClient } from './generated/client.ts';
 import { createPrismaDatabase, type PrismaDatabase } from './prisma.ts';
 
-let database: TestDatabase;
-let proxy: TcpProxy;
 let pool: pg.Pool;
 let prisma: PrismaDatabase;
 let client: PrismaClient;
+const database = opened(createTestDatabase);
+const proxy = opened(() => startTcpProxy(database.url));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  proxy = await startTcpProxy(database.url);
   pool = createPatientPool({ url: proxy.url, connections: 12, applicationName: 'test' });
   prisma = createPrismaDatabase(pool, (err) => {
     throw err;
@@ -25,8 +24,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await prisma.close();
   await pool.end();
-  await proxy.cut();
-  await database.drop();
 });
 
 const userById = defineStatement('testUserById', `SELECT email, "emailVerified" FROM users WHERE id = $1`);

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { WorkerPorts, WorkerProcessor } from '#jobs/processors.ts';
 import { run } from '#services/core/processor.ts';
 import type { Composed } from '#services/worker/compose.ts';
@@ -7,25 +7,16 @@ import {
   askedEffectJob,
   type effectJob,
   effectJobId,
-  type JobHarness,
   openJobHarness,
   wantedEffect,
 } from '#tools/testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 
-let database: TestDatabase;
-let harness: JobHarness;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() });
-});
+const database = opened(createTestDatabase);
+const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() }));
 beforeEach(() => harness.rows('TRUNCATE wanted, job_fences'));
 afterEach(() => harness.reset());
-afterAll(async () => {
-  await harness?.end();
-  await database?.drop();
-});
 
 const startWorker = (processor: WorkerProcessor = wantedEffect()): Promise<Composed> =>
   harness.startWorker({ processors: [processor] });

@@ -1,31 +1,17 @@
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { run } from '#services/core/processor.ts';
 import type { Composed } from '#services/worker/compose.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import {
-  type effectJob,
-  effectProcessor,
-  type JobHarness,
-  openJobHarness,
-  scheduledEffectJob,
-} from '#tools/testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { type effectJob, effectProcessor, openJobHarness, scheduledEffectJob } from '#tools/testing/harness/job.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Job } from '../define/job.ts';
 
-let database: TestDatabase;
-let harness: JobHarness;
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  harness = await openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() });
-});
+const database = opened(createTestDatabase);
+const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() }));
 afterEach(() => harness.reset());
-afterAll(async () => {
-  await harness?.end();
-  await database?.drop();
-});
 
 const startWorker = (job: Job = scheduledEffectJob): Promise<Composed> =>
   harness.startWorker({ processors: [effectProcessor(job)] });
