@@ -12,7 +12,7 @@ import { HIPAAComplianceService } from 'sallyport/embedding/hipaa-compliance-ser
 import { JWTTokenService } from 'sallyport/embedding/jwt-token-service';
 import { LegacySessionService } from 'sallyport/embedding/legacy-session-service';
 import { LegacySystemService } from 'sallyport/embedding/legacy-system-service';
-import { isAppError, openSallyport, type Sallyport } from 'sallyport/embedding/open-sallyport';
+import { isAppError, openSallyport } from 'sallyport/embedding/open-sallyport';
 import { PerformanceMonitoringService } from 'sallyport/embedding/performance-monitoring-service';
 import { Phase6IntegrationService } from 'sallyport/embedding/phase6-integration-service';
 import { PrivacyControlService } from 'sallyport/embedding/privacy-control-service';
@@ -20,20 +20,19 @@ import { SecurityMonitoringService } from 'sallyport/embedding/security-monitori
 import { SignOffService } from 'sallyport/embedding/sign-off-service';
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { grantRole } from '#services/core/identity/admin/assign-role.ts';
 import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
-let database: TestDatabase;
 const dataDir = testFolder();
-let sallyport: Sallyport;
 let settings: Record<string, string>;
+const database = opened(createTestDatabase);
 beforeAll(async () => {
-  database = await createTestDatabase();
   settings = {
     DATABASE_URL: database.url,
     REDIS_URL: testRedisUrl(),
@@ -43,12 +42,8 @@ beforeAll(async () => {
     HASHER_CHILDREN: '1',
     HASH_QUEUE: '16',
   };
-  sallyport = await openSallyport(settings);
 });
-afterAll(async () => {
-  await sallyport?.close();
-  await database?.drop();
-});
+const sallyport = opened(() => openSallyport(settings));
 
 const clientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
 const [email, password] = [newEmail(), newPassword()];

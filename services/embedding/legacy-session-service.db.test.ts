@@ -1,28 +1,23 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
 import { createLegacyIssuer } from '#services/wings/import/bridge/legacy-issuer.ts';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { LegacySessionService } from './legacy-session-service.ts';
 
 const KEY = randomBytes(32);
-let harness: PeopledHarness;
-let provider: LegacyProvider;
 let service: LegacySessionService;
+const provider = opened(startLegacyProvider);
+const harness = opened(openPeopledHarness);
 beforeAll(async () => {
-  provider = await startLegacyProvider();
-  harness = await openPeopledHarness();
   const { issuer, jwksUri } = provider;
   const config = loadConfig({ LEGACY_ISSUER: issuer, LEGACY_JWKS_URI: jwksUri, LEGACY_AUDIENCE });
   const legacyIssuer = createLegacyIssuer(config.legacy, harness.deps, guardedFetch);
   const legacyWebhook = { key: KEY, wake: () => {} };
   service = new LegacySessionService({ ...harness.deps, wings: { leftOut: [] }, legacyIssuer, legacyWebhook });
-});
-afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
 });
 
 test('a live session is valid and carried over, once; a forged or expired one is not', async () => {

@@ -1,18 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 import { createPool } from '#services/platform/postgres/pool.ts';
 import { patient, queryRows } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { ensureProcessLogins } from './process-logins.ts';
 
-let database: TestDatabase;
 const made: string[] = [];
-beforeAll(async () => {
-  database = await createTestDatabase();
-});
+const database = opened(createTestDatabase);
 afterAll(async () => {
   for (const login of made) await queryRows(database.url, `DROP ROLE IF EXISTS "${login}"`);
-  await database?.drop();
 });
 
 /** A URL with a login that does not exist, and a password that needs escaping. */

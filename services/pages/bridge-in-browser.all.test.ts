@@ -2,27 +2,21 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
-import {
-  type BrowserHarness,
-  expectReadable,
-  openBrowserHarness,
-  PAGES_ORIGIN,
-} from '#tools/testing/harness/browser.ts';
+import { expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { button, heading } from './pages-harness.ts';
 
-let provider: LegacyProvider;
 let oldApp: Server;
 let app: string;
-let harness: BrowserHarness;
 /** What the old application links to. */
 let link = '';
 /** What its server would have in its log. */
 const received: string[] = [];
 
+const provider = opened(startLegacyProvider);
 beforeAll(async () => {
-  provider = await startLegacyProvider();
   oldApp = createServer((request, reply) => {
     received.push(`${request.url} ${request.headers.referer ?? ''}`);
     reply.setHeader('content-type', 'text/html; charset=utf-8');
@@ -31,16 +25,16 @@ beforeAll(async () => {
   });
   await new Promise<void>((done) => oldApp.listen(0, '127.0.0.1', done));
   app = `http://127.0.0.1:${(oldApp.address() as AddressInfo).port}`;
-  harness = await openBrowserHarness({
+});
+const harness = opened(() =>
+  openBrowserHarness({
     CORS_ORIGINS: app,
     LEGACY_ISSUER: provider.issuer,
     LEGACY_JWKS_URI: provider.jwksUri,
     LEGACY_AUDIENCE,
-  });
-});
+  }),
+);
 afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
   oldApp?.closeAllConnections();
   oldApp?.close();
 });

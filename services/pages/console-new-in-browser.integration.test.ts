@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { readClient, updateClient } from '#services/core/access/manage-clients.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import {
-  type ConsoleHarness,
   type ConsoleVisit,
   expectNothingBlank,
   expectNothingTwice,
@@ -13,13 +13,8 @@ import {
 import { NEW_PAGES } from './console-pages-harness.ts';
 import { newPagesClient, textOf } from './pages-harness.ts';
 
-let harness: ConsoleHarness;
-let administrator: ConsoleVisit;
-beforeAll(async () => {
-  harness = await openConsoleHarness();
-  administrator = await harness.atConsole('admin');
-});
-afterAll(() => harness?.close());
+const harness = opened(openConsoleHarness);
+const administrator = opened(() => harness.atConsole('admin'));
 
 test.each(NEW_PAGES)(
   '/console$path says what will be there and how it begins',

@@ -1,6 +1,6 @@
 // About: console/src/
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { deleteUser } from '#services/core/identity/admin/disable-user.ts';
 import { createLogSigner, readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
@@ -15,9 +15,8 @@ import { renderReportPdf } from '#services/worker/report-pdf.ts';
 import { newSignedIn, openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { expectReadable } from '#tools/testing/harness/browser.ts';
 import { agentCaller, testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import {
-  type ConsoleHarness,
-  type ConsoleVisit,
   expectReadableInEachLanguage,
   HOSTILE,
   openConsoleHarness,
@@ -30,15 +29,11 @@ const systemCaller = testCaller as typeof testCaller & { readonly kind: 'system'
 /** Two letters with a character between them that reorders what follows. */
 const REORDERED = 'Deploy a\u202eb';
 
-let harness: ConsoleHarness;
-let agent: { readonly id: string; readonly ownerId: string };
 let signOffId: string;
-let hostile: { readonly agentId: string; readonly signOffId: string };
 let reportId: string;
-let administrator: ConsoleVisit;
+const harness = opened(openConsoleHarness);
+const agent = opened(() => newPagesAgent(harness));
 beforeAll(async () => {
-  harness = await openConsoleHarness();
-  agent = await newPagesAgent(harness);
   const asking = agentCaller(agent.id, agent.ownerId, ['signoffs:request']);
   ({ signoff_id: signOffId } = await requestSignOff(
     harness.api.ports,
@@ -52,11 +47,12 @@ beforeAll(async () => {
     },
     asking,
   ));
-  hostile = await newHostile();
-  reportId = await newReport();
-  administrator = await harness.atConsole('admin');
 });
-afterAll(() => harness?.close());
+const hostile = opened(newHostile);
+beforeAll(async () => {
+  reportId = await newReport();
+});
+const administrator = opened(() => harness.atConsole('admin'));
 
 /** An agent and a sign-off with hostile texts. */
 async function newHostile() {

@@ -9,8 +9,9 @@ import { newEmail } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { expectReadable, launchChromiumFor, PAGES_ORIGIN, visit } from '#tools/testing/harness/browser.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
-import { type ConsoleHarness, openConsoleHarness, openPage } from './console-browser-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { openConsoleHarness, openPage } from './console-browser-harness.ts';
 import { button, heading, seen } from './pages-harness.ts';
 
 asShipped();
@@ -19,19 +20,15 @@ const AWAY = 'The service does not answer. This page tries again by itself.';
 /** Minutes that pass in the page at once. */
 const wait = (page: Page, minutes: number): Promise<void> => page.clock.fastForward(minutes * 60_000);
 
-let harness: ConsoleHarness;
-/** What stands between browser and API. */
-let line: TcpProxy;
 let browser: Browser;
+const harness = opened(openConsoleHarness);
+/** What stands between browser and API. */
+const line = opened(() => startTcpProxy(harness.api.url));
 beforeAll(async () => {
-  harness = await openConsoleHarness();
-  line = await startTcpProxy(harness.api.url);
   browser = await launchChromiumFor(PAGES_ORIGIN, line.url);
 });
 afterAll(async () => {
   await browser?.close();
-  await line?.cut();
-  await harness?.close();
 });
 
 test('a form that is sent in an outage keeps what was typed, says so, and goes on by itself', async () => {

@@ -4,23 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createFileOutbox, mailFolderOf } from '#services/platform/mail/file-outbox.ts';
-import {
-  type BrowserHarness,
-  expectReadable,
-  openBrowserHarness,
-  PAGES_ORIGIN,
-} from '#tools/testing/harness/browser.ts';
+import { expectReadable, openBrowserHarness, PAGES_ORIGIN } from '#tools/testing/harness/browser.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { button, heading, seen } from './pages-harness.ts';
 
-let harness: BrowserHarness;
 let folder: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'start-page-'));
-  harness = await openBrowserHarness({ SALLYPORT_DATA_DIR: folder });
 });
+const harness = opened(() => openBrowserHarness({ SALLYPORT_DATA_DIR: folder }));
 afterAll(async () => {
-  await harness?.close();
   await rm(folder, { recursive: true, force: true });
 });
 

@@ -1,27 +1,23 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
-import { type AccessDirectory, createAccessDirectory } from './access-directory.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
+import { createAccessDirectory } from './access-directory.ts';
 import { applicationPermissionsOf, heldToHandOn, permissionsAt, rightsAt, scopeWordsOf } from './application-rights.ts';
 import type { Declaration } from './declaration.ts';
 import { declareApplication, deleteApplication, listApplications } from './manage-applications.ts';
 import { registerClient } from './manage-clients.ts';
-import { type ClientHarness, openClientHarness } from './manage-clients-harness.ts';
+import { openClientHarness } from './manage-clients-harness.ts';
 import { deleteRole, setRolePermissions } from './manage-roles.ts';
 import { hasChanges } from './plan-application.ts';
 import { rightsOf, rightsToGrant } from './role-rights.ts';
 
-let harness: ClientHarness;
-let access: AccessDirectory;
 const ownAudiences = ['https://auth.test'];
 const reason = 'test';
 const NOTES = 'https://notes.test';
 
-beforeAll(async () => {
-  harness = await openClientHarness();
-  ({ access } = harness);
-});
-afterAll(() => harness?.end());
+const harness = opened(openClientHarness);
+const access = partOf(() => harness.access);
 
 const notes: Declaration = {
   application: 'notes',

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Caller } from '../ports.ts';
 import { createRole, deleteRole, listRoles, setRolePermissions } from './manage-roles.ts';
 import { lockKnownRoles, lockRoleForGrant, rightsOf } from './role-rights.ts';
 
-let ports: OwnPorts;
 let reloads = 0;
 const tools = () => ({
   ...ports,
@@ -15,10 +15,7 @@ const tools = () => ({
     reloads += 1;
   },
 });
-beforeAll(async () => {
-  ports = await openTestPorts();
-});
-afterAll(() => ports?.end());
+const ports = opened(openTestPorts);
 beforeEach(() => {
   reloads = 0;
 });

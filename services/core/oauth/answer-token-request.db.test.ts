@@ -1,7 +1,6 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
@@ -26,18 +25,15 @@ const certificate = 'x'.repeat(43);
 
 const harness = opened(() => openGrantHarness());
 const ports = partOf(() => harness.ports);
-let user: TestUser;
-let site: GrantClient;
-let service: GrantClient;
-beforeAll(async () => {
-  user = await harness.newUser();
-  site = await harness.newClient();
-  service = await harness.newClient({
+const user = opened(() => harness.newUser());
+const site = opened(() => harness.newClient());
+const service = opened(() =>
+  harness.newClient({
     grant_types: ['client_credentials', TOKEN_EXCHANGE],
     credential_scopes: ['openid'],
     scopes: ['openid', 'profile', 'email'],
-  });
-});
+  }),
+);
 
 const ask = (input: TokenRequest, caller: Caller = site.caller, proof?: string) =>
   answerTokenRequest(ports, input, caller, proof === undefined ? undefined : { proof, htm: 'POST', htu: HTU });

@@ -1,8 +1,8 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type HttpAnswer, type IdentityHarness, newPerson } from '#tools/testing/harness/identity.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { forgiveFailures } from '../users/sign-in-failures.store.ts';
 import { accountKeyOf, LOCK_POLICY, PASSWORD_FAILURES_EVER } from './sign-in-counters.ts';
 import {
@@ -17,11 +17,8 @@ import { crowd, deviceOf, openGuardHarness } from './sign-in-guard-harness.ts';
 import { forgetDevices } from './sign-in-origin.ts';
 
 const guard = opened(() => openGuardHarness());
-let harness: IdentityHarness;
-let other: IdentityHarness;
-beforeAll(async () => {
-  ({ one: harness, other } = guard);
-});
+const harness = partOf(() => guard.one);
+const other = partOf(() => guard.other);
 
 test('a known device that failed five times is locked even with the correct password, and gets a new cookie after the lock', async () => {
   const person = newPerson();

@@ -17,11 +17,8 @@ import { authorize } from './authorize.ts';
 import { codeHashOf } from './issue-code.ts';
 
 const harness = opened(() => openGrantHarness());
-let user: TestUser;
-let site: GrantClient;
-beforeAll(async () => {
-  [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
-});
+const user = opened(() => harness.newUser());
+const site = opened(() => harness.newClient());
 
 const ask = (query: string, cookie: string | undefined = user.cookie, changes: Partial<AuthorizePorts> = {}) =>
   authorize({ ...harness.ports, ...changes }, { query, cookie }, anonymousCaller);

@@ -1,7 +1,6 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
@@ -17,11 +16,8 @@ const HTU = 'http://api.sallyport.test/oauth2/par';
 
 const harness = opened(() => openGrantHarness());
 const ports = partOf(() => harness.ports);
-let user: TestUser;
-let site: GrantClient;
-beforeAll(async () => {
-  [user, site] = await Promise.all([harness.newUser(), harness.newClient()]);
-});
+const user = opened(() => harness.newUser());
+const site = opened(() => harness.newClient());
 
 const formOf = (client: GrantClient, members: Record<string, string> = {}): Record<string, string> =>
   Object.fromEntries(new URLSearchParams(harness.query(client, members)));

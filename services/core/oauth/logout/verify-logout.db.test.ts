@@ -1,28 +1,18 @@
 import { beforeAll, expect, test } from 'vitest';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { selfRegisterClient } from '../clients/self-register-client.ts';
-import {
-  anonymousCaller,
-  challengeOf,
-  type GrantClient,
-  newVerifier,
-  openGrantHarness,
-  REDIRECT,
-} from '../grant-harness.ts';
+import { anonymousCaller, challengeOf, newVerifier, openGrantHarness, REDIRECT } from '../grant-harness.ts';
 import { redeemAuthorizationCode } from '../redeem-code.ts';
 import { type LogoutRequest, verifyLogout } from './verify-logout.ts';
 
 const AFTERWARDS = 'https://app.example.test/bye';
 const harness = opened(() => openGrantHarness());
-let user: TestUser;
-let site: GrantClient;
 /** An ID token of the site for the user's session. */
 let idTokenHint: string;
+const user = opened(() => harness.newUser());
+const site = opened(() => harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] }));
 beforeAll(async () => {
-  user = await harness.newUser();
-  site = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });
   const codeVerifier = newVerifier();
   const code = await harness.codeFor(user, site, { code_challenge: challengeOf(codeVerifier) });
   const client = { clientId: site.clientId, isAuthenticated: true };

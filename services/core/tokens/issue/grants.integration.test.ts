@@ -1,18 +1,12 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
+import { describe, expect, test } from 'vitest';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { expectOAuthError, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let copy: ApiCopy;
-let client: ClientCredentials;
-beforeAll(async () => {
-  copy = await harness.startCopy({ hashes: false });
-  client = await harness.newClient(['tokens:issue', 'tokens:introspect']);
-});
+const copy = opened(() => harness.startCopy({ hashes: false }));
+const client = opened(() => harness.newClient(['tokens:issue', 'tokens:introspect']));
 
 const ask = (form: Readonly<Record<string, string>>) =>
   send(copy.url, 'POST', '/oauth2/token', { basic: client, form });

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { compromiseKey } from '#services/core/keys/compromise-key.ts';
 import { rotateServerSecret } from '#services/core/keys/secrets/rotate-server-secret.ts';
 import { exchangeToken } from '#services/core/oauth/exchange-token.ts';
@@ -7,11 +7,12 @@ import type { Caller, Clock } from '#services/core/ports.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { validateToken } from '#tools/testing/harness/token.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
 import { explainEnd } from '../explain-end.ts';
-import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
+import { type IssuingCopy, openIssuingHarness } from '../issuing-harness.ts';
 import { refreshToken } from '../refresh/refresh-token.ts';
 import { introspectToken } from '../verify/introspect-token.ts';
 import { revokeOAuthToken } from './revoke-oauth-token.ts';
@@ -22,27 +23,21 @@ const HOUR_MS = 3_600_000;
 let stepMs = 0;
 const steppedClock: Clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
 
-let harness: IssuingHarness;
 /** A copy on the same database, with a separate clock. */
 let stepped: IssuingCopy;
 /** A copy that polls rarely, gets no notifications, and loses its database when a test says so. */
 let behind: IssuingCopy;
-let link: TcpProxy;
 let client: Caller & { kind: 'client' };
 
+const harness = opened(openIssuingHarness);
+const link = opened(() => startTcpProxy(harness.databaseUrl));
 beforeAll(async () => {
-  harness = await openIssuingHarness();
-  link = await startTcpProxy(harness.databaseUrl);
   stepped = await harness.copyWith({}, harness.databaseUrl, steppedClock);
   behind = await harness.copyWith({ REVOCATION_POLL_MS: '10000' }, link.url);
   client = await harness.newClient(['tokens:introspect']);
 });
 afterEach(() => {
   stepMs = 0;
-});
-afterAll(async () => {
-  await harness?.close();
-  await link?.cut();
 });
 
 const end = ({ ports }: Pick<IssuingCopy, 'ports'>, value: string) =>

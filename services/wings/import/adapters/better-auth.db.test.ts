@@ -1,6 +1,6 @@
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { matchingStep } from '#services/core/identity/factors/totp.ts';
-import { type BetterAuthRows, betterAuthRows } from '#services/core/identity/sessions/better-auth-rows-harness.ts';
+import { betterAuthRows } from '#services/core/identity/sessions/better-auth-rows-harness.ts';
 import { verifyPassword } from '#services/platform/hasher/schemes.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { openImportHarness } from '../run/import-harness.ts';
@@ -9,11 +9,7 @@ import { openImportHarness } from '../run/import-harness.ts';
 const SECRET = 'the secret of the other installation';
 const PASSWORD = 'correct horse battery staple';
 const harness = opened(openImportHarness);
-let rows: BetterAuthRows;
-
-beforeAll(async () => {
-  rows = await betterAuthRows(SECRET, PASSWORD, ['ada@example.com', 'bob@example.com']);
-});
+const rows = opened(() => betterAuthRows(SECRET, PASSWORD, ['ada@example.com', 'bob@example.com']));
 
 const dump = (): string => JSON.stringify(rows.tables);
 const lines = (): string =>

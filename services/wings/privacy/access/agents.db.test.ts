@@ -8,7 +8,6 @@ import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf, outcomeOfCall } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { openPhiHarness, stepUpOf } from '../phi-harness.ts';
-import type { PhiEnvelope } from '../phi-shapes.ts';
 import { openBreakGlass } from './break-glass.ts';
 import { decideAccess } from './decide-access.ts';
 import { setFieldPolicy } from './field-policies.ts';
@@ -24,17 +23,14 @@ const RISKY = [
 
 const harness = opened(() => openPhiHarness());
 let pool: pg.Pool;
-let treatment: PhiEnvelope;
-let payment: PhiEnvelope;
-let high: PhiEnvelope;
 beforeAll(async () => {
   pool = createPatientPool({ url: harness.ports.databaseUrl, connections: 4, applicationName: 'test' });
   const policy = { role: 'operator', purpose: 'treatment', fields: ['name'], reason: 'test' } as const;
   await setFieldPolicy(harness.ports, policy, testCaller);
-  treatment = await harness.encrypt(RECORD);
-  payment = await harness.encrypt(RECORD, { purpose: 'payment' });
-  high = await harness.encrypt(RECORD, { level: 'high' });
 });
+const treatment = opened(() => harness.encrypt(RECORD));
+const payment = opened(() => harness.encrypt(RECORD, { purpose: 'payment' }));
+const high = opened(() => harness.encrypt(RECORD, { level: 'high' }));
 afterAll(() => pool?.end());
 
 type Agent = { readonly agentId: string; readonly ownerId: string; readonly callers: Record<string, Caller> };
