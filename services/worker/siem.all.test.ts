@@ -1,8 +1,7 @@
 // About: services/wings/outbound/handoff/siem/
 // Real receivers of syslog: rsyslog with TLS, and a server that is cut off while it reads.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
-import { createServer as createPlainServer } from 'node:net';
+import { type AddressInfo, createServer as createPlainServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createServer } from 'node:tls';

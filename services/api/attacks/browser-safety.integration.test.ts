@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { newPerson } from '#tools/testing/harness/identity.ts';
 import { cookieOf, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import { type Operation, operationsOf } from '#tools/testing/openapi-check.ts';

@@ -5,8 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
 import { encoded, openSigningKey, type SigningKey, signAs } from '#tools/testing/fixtures/signing-key.ts';
 import { claimsIn, signIn, type TestUser } from '#tools/testing/flows/flows.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { type Product, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
 
 /** A product, its signing key, and an administrator's valid token with its claims. */

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pathOf } from '#tools/testing/fixtures/hostile-bodies.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
-import type { Product } from '#tools/testing/harness/product.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { type Product, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectErrorForm, expectProblem, send } from '#tools/testing/http-client.ts';
 import { needsCredential, type Operation } from '#tools/testing/openapi-check.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';

@@ -3,10 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import {
+  type ClientCredentials,
   cookieOf,
   expectOAuthError,
   expectProblem,

@@ -1,10 +1,8 @@
 // For tests only: an installation with an administrator, and administrative requests.
 
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ClientCredentials, type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 /** The reason that administrators give in these tests. */
 export const reason = 'because of the test';

@@ -1,10 +1,8 @@
 // For tests only: a copy of the API, and users and clients that create and use API keys there.
 import { expect } from 'vitest';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ClientCredentials, type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 export type ApiKeyHarness = ApiHarness & {
   readonly api: ApiCopy;

@@ -2,10 +2,8 @@
 import type { NoteSigner } from '#services/core/audit/log/note.ts';
 import { createLogSigner } from '#services/core/keys/log/log-keys.ts';
 import { continueInBulk, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Received, send } from '#tools/testing/http-client.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
 
 /** The closed log. */
 export const FIRST = 'audit.example/1';

@@ -1,6 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import type { Json } from '#tools/testing/http-client.ts';
-import { expectProblem, send } from '#tools/testing/http-client.ts';
+import { expectProblem, type Json, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { openAdminHarness } from './admin-harness.ts';
 

@@ -2,8 +2,7 @@ import { createLocalJWKSet, decodeProtectedHeader, jwtVerify } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { clientToken } from '#tools/testing/flows/flows.ts';
 import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());

@@ -2,11 +2,9 @@
 
 import { expect } from 'vitest';
 import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from '#tools/testing/harness/oauth.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Received, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
 
 /** The redirect address of sites; applications use the loopback address. */
 export const WEB_REDIRECT = 'https://app.example.test/cb?tenant=1';

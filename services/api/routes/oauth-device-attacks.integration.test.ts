@@ -5,8 +5,7 @@ import type { Browser } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, newOAuthClient } from '#tools/testing/harness/oauth.ts';
-import type { ClientCredentials, Json } from '#tools/testing/http-client.ts';
-import { send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';

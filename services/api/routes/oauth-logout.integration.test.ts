@@ -5,8 +5,7 @@ import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Json, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const BYE = 'https://app.example.test/bye?tenant=1';

@@ -3,11 +3,9 @@ import { expect } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { challengeOf, LOOPBACK_REDIRECT, newOAuthClient, newVerifier } from '#tools/testing/harness/oauth.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Received, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
 
 /** Another redirect address of the clients with a secret. */
 export const OTHER_REDIRECT = 'https://app.example.test/cb';

@@ -2,10 +2,8 @@
 
 import { issueFor, type Pair } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ClientCredentials, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 type Form = Sent['form'];
 

@@ -4,8 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { browserOf, challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
 

@@ -3,8 +3,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { newEmail, signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Json, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
 

@@ -4,12 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { admitSignIn, countSignInFailure } from '#services/core/identity/sign-in/sign-in-guard.ts';
 import { detectIncidents } from '#services/core/security/detect-incidents.ts';
-import type { ApiCopy, ApiCopyOptions } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, type ApiCopyOptions, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { sealerOf } from '#tools/testing/harness/log.ts';
 import { callerAt, testCaller } from '#tools/testing/harness/ports.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 type Login = { readonly email: string; readonly password: string };
 

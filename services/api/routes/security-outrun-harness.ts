@@ -2,8 +2,7 @@
 
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
-import { refresh, signUp } from '#tools/testing/flows/flows.ts';
+import { refresh, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, newOAuthClient } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, cookieOf, type Json, type Received, send } from '#tools/testing/http-client.ts';

@@ -4,8 +4,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { currentRequestTrace } from '#observability/http-span.ts';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Received, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 type Harness = {

@@ -3,8 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
-import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());

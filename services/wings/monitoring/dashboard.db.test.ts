@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { countEventHoursJob } from '#jobs/contracts/monitoring.ts';
-import type { CollectedMetric } from '#observability/metrics/instruments.ts';
-import { createRegistry } from '#observability/metrics/instruments.ts';
+import { type CollectedMetric, createRegistry } from '#observability/metrics/instruments.ts';
 import { credentialStuffing } from '#services/core/security/detections.ts';
 import { raiseIncident } from '#services/core/security/raise-incident.ts';
 import { readTokenStatistics } from '#services/core/tokens/metadata/read-token-statistics.ts';

@@ -1,7 +1,6 @@
 // For tests only: a server with as much SMTP (RFC 5321) as a client needs to deliver a mail.
 
-import type { AddressInfo } from 'node:net';
-import { createServer, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 
 export type SmtpServer = {
   readonly url: string;

@@ -5,8 +5,7 @@ import { decodeJwt } from 'jose';
 import { expect } from 'vitest';
 import { eventually } from '../eventually.ts';
 import { queryRows } from '../harness/ports.ts';
-import type { ClientCredentials } from '../http-client.ts';
-import { cookieOf, type Json, type Received, send } from '../http-client.ts';
+import { type ClientCredentials, cookieOf, type Json, type Received, send } from '../http-client.ts';
 
 export type Pair = {
   readonly access_token: string;

@@ -4,8 +4,7 @@ import { expect } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import type { TestUser } from '../flows/flows.ts';
 import { type Browser, openBrowser } from '../flows/oauth-browser.ts';
-import type { ClientCredentials } from '../http-client.ts';
-import { type Received, send } from '../http-client.ts';
+import { type ClientCredentials, type Received, send } from '../http-client.ts';
 import { API_URL, type ApiCopy } from './api.ts';
 import { testCaller } from './ports.ts';
 

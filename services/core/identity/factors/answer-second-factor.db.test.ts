@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import type { AppError } from '#services/platform/define/error.ts';
-import { isAppError } from '#services/platform/define/error.ts';
+import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { claimsIn } from '#tools/testing/flows/flows.ts';

@@ -3,8 +3,7 @@ import { newEmail } from '#tools/testing/flows/flows.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { takeVoidedUnlock } from '../accounts/offer-unlock.ts';
-import type { CodePurpose } from './one-time-codes.store.ts';
-import { deleteCodes, deleteCodesOf, findNewestCode } from './one-time-codes.store.ts';
+import { type CodePurpose, deleteCodes, deleteCodesOf, findNewestCode } from './one-time-codes.store.ts';
 import {
   findCode,
   findTypedCode,
