@@ -238,7 +238,7 @@ export const flows: readonly Flow[] = [
     name: 'API keys',
     paths: ['/v1/api-keys', '/v1/api-keys/{api_key_id}', '/v1/api-keys/{api_key_id}/rotate', '/v1/api-keys/verify'],
     unit: ['services/core/api-keys/api-keys.db.test.ts', 'services/core/api-keys/verify-api-key.test.ts'],
-    integration: [`${ROUTES}/api-keys.integration.test.ts`, `${ROUTES}/api-keys-use.integration.test.ts`],
+    integration: [`${ROUTES}/api-keys.integration.test.ts`],
     fault: [`${FAULTS}/new-credentials-elsewhere.integration.test.ts`],
     load: [`${LOAD}/api-keys.js`],
   },
