@@ -7,10 +7,48 @@ import { feeds } from './cases/feeds.ts';
 import { forms } from './cases/forms.ts';
 import { legacyFile } from './cases/legacy.ts';
 import { revocationVectors } from './cases/revocations.ts';
-import { sequences } from './cases/sequences.ts';
 import { signatures } from './cases/signatures.ts';
-import { AUDIENCE, ISSUER, keys, type Vector } from './cases/world.ts';
-import { keyNamed, SECRET } from './signing.ts';
+import {
+  AUDIENCE,
+  type Code,
+  claims,
+  headerOf,
+  ISSUER,
+  keys,
+  NOW,
+  type Sequence,
+  token,
+  type Vector,
+} from './cases/world.ts';
+import { jws, keyNamed, SECRET } from './signing.ts';
+
+const next = keyNamed('rs-2');
+/** Signed by no published key, under a kid that is in no set. */
+const madeUp = (kid: string): string => jws(next, headerOf({ alg: next.alg, kid }), claims());
+
+type Step = readonly [after: number, keys: string, token: string, code: Code];
+const sequence = (name: string, steps: readonly Step[]): Sequence => ({
+  name,
+  steps: steps.map(([after, keys, text, code]) => ({ at: NOW + after, keys, token: text, code })),
+});
+
+/** The cool-down of unknown kids is 10 seconds. */
+const sequences: readonly Sequence[] = [
+  sequence('a key that is published in the cool-down of an unknown kid is not known yet, and then known', [
+    [1, 'before', token(), 'active'],
+    [2, 'before', madeUp('made-up'), 'unknown_key'],
+    [3, 'published', token({}, next), 'key_ring_behind'],
+    [4, 'published', token(), 'active'],
+    [13, 'published', token({}, next), 'active'],
+  ]),
+  sequence('a kid that a set lacks, asked for after it appeared, is unknown in the cool-down too', [
+    [1, 'after', token(), 'unknown_key'],
+    [2, 'after', token({ jti: '0190b1d4-0000-7000-8000-00000000000d' }), 'unknown_key'],
+    [3, 'after', madeUp('made-up'), 'key_ring_behind'],
+    [12, 'after', madeUp('made-up'), 'unknown_key'],
+    [13, 'after', token(), 'unknown_key'],
+  ]),
+];
 
 const HELP = `Writes conformance/vectors.json and conformance/legacy-vectors.json.
 

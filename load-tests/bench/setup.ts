@@ -1,4 +1,5 @@
 // What benches share: filling stocks, loads of one stream or several, a second copy whose Redis can be cut.
+import { connect, createServer, type Socket } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { signIn } from '../lib/api-client.ts';
 import type { BenchContext } from '../lib/bench.ts';
@@ -6,9 +7,43 @@ import { requireClean } from '../lib/generator.ts';
 import type { LineProcess } from '../lib/line-process.ts';
 import type { LoadResult, StreamSpec } from '../lib/load-loop.ts';
 import { type RawSpeed, rawSpeed, type Speed, speedOf } from '../lib/pairs.ts';
-import { passThrough } from '../lib/pass-through.ts';
 import type { Product } from '../lib/product.ts';
 import type { WorkloadSpec } from '../lib/workloads.ts';
+
+/** Passes connections on to a store until it is cut. */
+async function passThrough(
+  context: BenchContext,
+  target: URL,
+): Promise<{ url: string; cut: () => Promise<void> }> {
+  const sockets = new Set<Socket>();
+  const server = createServer((near) => {
+    const far = connect(Number(target.port), target.hostname);
+    for (const [from, to] of [
+      [near, far],
+      [far, near],
+    ] as const) {
+      sockets.add(from);
+      from.on('error', () => {});
+      from.on('close', () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+      from.pipe(to);
+    }
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const url = new URL(target);
+  url.hostname = '127.0.0.1';
+  url.port = String(address.port);
+  const cut = async (): Promise<void> => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  context.onClose(cut);
+  return { url: url.href, cut };
+}
 
 export const CONNECTIONS = 64;
 const LONGEST_FILL_SECONDS = 300;

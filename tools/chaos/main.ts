@@ -1,36 +1,91 @@
+import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { decodeJwt } from 'jose';
+import { modules } from '#services/modules.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import { headOf, watchHeads } from './audit-log.ts';
 import { cases } from './cases/all.ts';
 import { GuaranteeViolated } from './cases/case.ts';
 import { checkGates } from './evidence.ts';
 import { allFaults, isOfStores, planFaults } from './faults/all.ts';
 import { footprintOf, processesThatLeak, quietFootprint } from './footprint.ts';
-import { type Finding, type Gate, isFailed } from './gates.ts';
 import { floods, hangs, type Period, recoveries } from './gates-service.ts';
 import { lateRefusals, retryStorms, sessionsAboveSetting } from './gates-stores.ts';
-import { createAsk } from './http.ts';
+import { type Finding, type Gate, isFailed } from './gates.ts';
+import { basicOf, createAsk } from './http.ts';
 import { impactOf } from './impact.ts';
 import { type CopyName, createLedger } from './ledger.ts';
-import type { Credentials } from './load/clients.ts';
-import { createClients } from './load/create-clients.ts';
+import { type Clients, type Credentials, REASON } from './load/clients.ts';
 import { type Receiver, startReceiver } from './load/hand-offs.ts';
 import { createLoad } from './load/load.ts';
 import { createAgents } from './load/surfaces/agents.ts';
 import { createHelpDesk } from './load/surfaces/help-desk.ts';
 import { createSignOffs } from './load/surfaces/sign-offs.ts';
 import { createApiKeys, createConsents, createHealthData } from './load/surfaces/table.ts';
-import { tryToIssue, validate } from './load/tokens.ts';
+import { signUp, tryToIssue, validate } from './load/tokens.ts';
 import { exclusionOf, HELP, type Options, readOptions, rewindsOf, UsageError } from './options.ts';
 import { createRandom } from './random.ts';
 import { type FaultRun, jsonOf, markdownOf, type Report } from './report.ts';
 import { rewindDatabase, type Scene } from './rewinds.ts';
 import { settingsOf } from './settings.ts';
 import { type StoreSample, sessionLimits, watchStores } from './store-watch.ts';
-import { measureStretch } from './stretch.ts';
 import { type Stopped, type System, startSystem } from './system.ts';
+
+/** All that an administrator has: more than any surface asks for. */
+const PERMISSIONS = modules
+  .flatMap(({ permissions }) => permissions)
+  .filter(({ roles }) => roles.includes('admin'))
+  .map(({ name }) => name);
+/** Copies learn of a client that the command line made. */
+const LEARNING_MS = 2_000;
+/** A busy machine turns sign-ups away. */
+const SIGN_UP_MS = 120_000;
+
+/** Makes the client that calls for the surfaces, by the command line. */
+async function createClients(
+  { sallyport: run }: Pick<System, 'sallyport'>,
+  { client, admin }: Credentials,
+  given: Pick<Clients, 'ledger' | 'ask' | 'random' | 'isStopping'>,
+): Promise<Clients> {
+  const sallyport = async (...args: readonly string[]): Promise<string> => {
+    const { code, out, err } = await run([...args, '--reason', REASON, '--yes', '--json']);
+    if (code !== 0) throw new Error(`sallyport ${args.join(' ')} ended with ${code}: ${err || out}`);
+    return out;
+  };
+  const made = await sallyport('clients', 'create', 'Chaos', '--credential-scopes', ...PERMISSIONS);
+  await sleep(LEARNING_MS);
+  const clients: Clients = {
+    ...given,
+    issuer: basicOf(client),
+    authorization: basicOf(JSON.parse(made)),
+    admin: { ...admin, bearer: '' },
+    newUser: async (...roles) => {
+      const user = await eventually('a sign-up before the first fault', () => signUp(clients), SIGN_UP_MS);
+      for (const role of roles) await sallyport('users', 'roles', user.id, '--grant', role);
+      return user;
+    },
+  };
+  return clients;
+}
+
+const WORK_MS = 100;
+/** Takes this much processor time, and prints how long that took. */
+const PROGRAM = `const from = performance.now();
+const before = process.cpuUsage();
+for (let used = { user: 0, system: 0 }; used.user + used.system < ${WORK_MS} * 1e3; used = process.cpuUsage(before));
+process.stdout.write(String(performance.now() - from))`;
+
+/**
+ * How many times its processor time work takes on this machine now: 1 when nothing else wants the processor. A process
+ * of its own measures it, with the priority that the product's processes have.
+ */
+async function measureStretch(): Promise<number> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', PROGRAM]);
+  return Math.max(1, Number(stdout) / WORK_MS);
+}
 
 const FAULT_EVERY_MS = 10_000;
 const SETTLE_MS = 10_000;
