@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createHandoffTransport } from './handoff.ts';
 
 const received: { readonly path: string; readonly id: string | undefined; readonly body: string }[] = [];
@@ -10,16 +11,11 @@ const server = createServer(async (request, response) => {
   received.push({ path: request.url as string, id, body: await text(request) });
   response.writeHead(202).end();
 });
-let base: string;
-beforeAll(async () => {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-afterAll(() => server.close());
+const receiver = opened(() => listening(server));
 
 const post = (allowsPrivate: boolean, signal = new AbortController().signal) =>
   createHandoffTransport({ allowsPrivate }).post(
-    { url: `${base}/events`, headers: { 'idempotency-key': '"e1"' }, body: '{}' },
+    { url: `${receiver.url}/events`, headers: { 'idempotency-key': '"e1"' }, body: '{}' },
     signal,
   );
 

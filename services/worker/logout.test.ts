@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createLogoutTransport } from './logout.ts';
 
 const received: { readonly request: IncomingMessage; readonly body: string }[] = [];
@@ -9,15 +10,10 @@ const server = createServer(async (request, response) => {
   received.push({ request, body: await text(request) });
   response.writeHead(204).end();
 });
-let base: string;
-beforeAll(async () => {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-afterAll(() => server.close());
+const client = opened(() => listening(server));
 
 const send = (logoutPrivate: boolean, is_vetted: boolean) =>
-  createLogoutTransport({ logoutPrivate }).send({ uri: base, is_vetted }, 'a.b.c', new AbortController().signal);
+  createLogoutTransport({ logoutPrivate }).send({ uri: client.url, is_vetted }, 'a.b.c', new AbortController().signal);
 
 test('posts the token as a form, and returns the status (Back-Channel Logout §2.5)', async () => {
   expect(await send(true, true)).toBe(204);

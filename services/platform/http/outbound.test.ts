@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { guardedFetch, guardingFetch, isPublicAddress, pinnedLookup } from './outbound.ts';
 
 const answers: Record<string, RequestListener> = {
@@ -22,12 +24,7 @@ const answers: Record<string, RequestListener> = {
   },
 };
 const server = createServer((request, response) => answers[request.url as string]?.(request, response));
-let base: string;
-beforeAll(async () => {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-});
-afterAll(() => server.close());
+const site = opened(() => listening(server));
 
 test('addresses that are not globally reachable are private, also IPv4 embedded in IPv6', () => {
   for (const address of ['1.1.1.1', '8.8.8.8', '172.32.0.1', '2606:4700:4700::1111', '2a00:1450::1'])
@@ -40,7 +37,7 @@ test('addresses that are not globally reachable are private, also IPv4 embedded 
 test('SSRF: refuses a private address, a name that resolves to one, and plain http (CVE-2026-56739, Logto: webhooks and connectors called addresses of the inner network)', async () => {
   const strict = { allowsPrivate: false };
   for (const url of [
-    base,
+    site.url,
     'https://127.0.0.1/',
     'https://[::1]/',
     'https://[::ffff:7f00:1]/',
@@ -55,21 +52,21 @@ test('SSRF: refuses a private address, a name that resolves to one, and plain ht
 
 test('refuses redirects, large and compressed answers even if a private network is allowed', async () => {
   const lenient = { allowsPrivate: true };
-  const echoed = await guardedFetch(lenient, base, { method: 'POST', body: 'a=b' });
+  const echoed = await guardedFetch(lenient, site.url, { method: 'POST', body: 'a=b' });
   expect([await echoed.text(), echoed.headers.get('x-method'), echoed.status]).toEqual(['a=b', 'POST', 200]);
   expect(echoed.headers.get('x-connection')).toBe('close');
-  expect((await guardedFetch(lenient, `${base}/empty`)).status).toBe(204);
+  expect((await guardedFetch(lenient, `${site.url}/empty`)).status).toBe(204);
   for (const path of ['/redirect', '/huge', '/bomb'])
-    await expect(guardedFetch(lenient, base + path), path).rejects.toThrow('outbound request refused');
-  await expect(guardedFetch(lenient, base, { signal: AbortSignal.abort() })).rejects.toThrow();
+    await expect(guardedFetch(lenient, site.url + path), path).rejects.toThrow('outbound request refused');
+  await expect(guardedFetch(lenient, site.url, { signal: AbortSignal.abort() })).rejects.toThrow();
   await expect(
-    guardedFetch({ ...lenient, answerBytesMax: 3 }, base, { method: 'POST', body: 'a=b' }),
+    guardedFetch({ ...lenient, answerBytesMax: 3 }, site.url, { method: 'POST', body: 'a=b' }),
   ).resolves.toBeDefined();
-  await expect(guardedFetch({ ...lenient, answerBytesMax: 2 }, base, { method: 'POST', body: 'a=b' })).rejects.toThrow(
+  await expect(guardedFetch({ ...lenient, answerBytesMax: 2 }, site.url, { method: 'POST', body: 'a=b' })).rejects.toThrow(
     'too large',
   );
   // Sends the headers immediately, then a byte from time to time.
-  await expect(guardedFetch({ ...lenient, deadlineMs: 50 }, `${base}/drip`)).rejects.toThrow();
+  await expect(guardedFetch({ ...lenient, deadlineMs: 50 }, `${site.url}/drip`)).rejects.toThrow();
 });
 
 test('a non-HTTP answer or a refused one ends the request and closes the connection', async () => {
@@ -181,6 +178,6 @@ describe('names are resolved by name servers, not by the system resolver', () =>
 });
 
 test('guardingFetch guards only the work passed to it', async () => {
-  await expect(guardingFetch({ allowsPrivate: false }, () => fetch(base))).rejects.toThrow('outbound request refused');
-  expect((await fetch(`${base}/empty`)).status).toBe(204);
+  await expect(guardingFetch({ allowsPrivate: false }, () => fetch(site.url))).rejects.toThrow('outbound request refused');
+  expect((await fetch(`${site.url}/empty`)).status).toBe(204);
 });

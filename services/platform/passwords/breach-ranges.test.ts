@@ -1,42 +1,34 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { expect, test } from 'vitest';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createBreachRanges } from './breach-ranges.ts';
 
-let server: Server;
-let url: string;
 let answer: (request: IncomingMessage, response: ServerResponse) => void;
 const asked: { readonly path: string | undefined; readonly padding: unknown }[] = [];
-
-beforeAll(async () => {
-  server = createServer((request, response) => {
-    asked.push({ path: request.url, padding: request.headers['add-padding'] });
-    answer(request, response);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/range`;
+const server = createServer((request, response) => {
+  asked.push({ path: request.url, padding: request.headers['add-padding'] });
+  answer(request, response);
 });
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
-});
+const list = opened(() => listening(server));
+const ranges = (timeoutMs?: number) => createBreachRanges(`${list.url}/range`, timeoutMs);
 
 test('requests the padded range of a prefix from the configured address, and returns its lines', async () => {
   answer = (_request, response) => response.end('0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n');
-  const text = await createBreachRanges(url).suffixesOf('21BD1');
+  const text = await ranges().suffixesOf('21BD1');
   expect(text).toBe('0018A45C4D1DEF81644B54AB7F969B88D65:3\r\n');
   expect(asked.at(-1)).toEqual({ path: '/range/21BD1', padding: 'true' });
 });
 
 test('SSRF: a redirect is a failure, and its target is never requested', async () => {
   answer = (_request, response) => response.writeHead(302, { location: '/elsewhere' }).end();
-  await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow();
+  await expect(ranges().suffixesOf('21BD1')).rejects.toThrow();
   expect(asked.at(-1)?.path).toBe('/range/21BD1');
 });
 
 test.each([500, 404, 429])('an answer of %i is a failure', async (status) => {
   answer = (_request, response) => response.writeHead(status).end('no');
-  await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow(String(status));
+  await expect(ranges().suffixesOf('21BD1')).rejects.toThrow(String(status));
 });
 
 test('aborts an endless response, and times out on a silent server', async () => {
@@ -47,9 +39,9 @@ test('aborts an endless response, and times out on a silent server', async () =>
     };
     more();
   };
-  await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow('too large');
+  await expect(ranges().suffixesOf('21BD1')).rejects.toThrow('too large');
   answer = () => {};
-  await expect(createBreachRanges(url, 50).suffixesOf('21BD1')).rejects.toMatchObject({
+  await expect(ranges(50).suffixesOf('21BD1')).rejects.toMatchObject({
     cause: { name: 'TimeoutError' },
   });
 });
@@ -60,5 +52,5 @@ test('an unreachable server is a failure', async () => {
 
 test('a compressed answer is a failure', async () => {
   answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'br' }).end('0018A45C4D1DEF8');
-  await expect(createBreachRanges(url).suffixesOf('21BD1')).rejects.toThrow('compressed');
+  await expect(ranges().suffixesOf('21BD1')).rejects.toThrow('compressed');
 });

@@ -1,9 +1,8 @@
 // For tests only: the transit engine of HashiCorp Vault, and AWS KMS, as far as the product calls them.
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Json } from '../http-client.ts';
+import { listening } from '../listening.ts';
 
 export type FakeKeyService = {
   readonly url: string;
@@ -28,14 +27,8 @@ async function serve(
     const [status, shown] = failure === undefined ? answer(request, body, calls) : [failure, { errors: ['planned'] }];
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(shown));
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const close = async (): Promise<void> => {
-    server.closeAllConnections();
-    server.close();
-    await once(server, 'close');
-  };
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, calls, failures, close };
+  const { url, close } = await listening(server);
+  return { url, calls, failures, close };
 }
 
 /** AES-256-GCM under a key that only the fake has. */

@@ -1,8 +1,8 @@
 // For tests only: another issuer with its own keys, and the tokens of its sessions.
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose';
+import { listening } from '../listening.ts';
 
 type SigningKey = { readonly kid: string; readonly privateKey: Parameters<SignJWT['sign']>[0]; readonly jwk: JWK };
 
@@ -29,8 +29,7 @@ export async function startLegacyProvider() {
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify({ keys: keys.map(({ jwk }) => jwk) }));
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url: issuer, close } = await listening(server);
   return {
     issuer,
     jwksUri: `${issuer}/jwks`,
@@ -56,10 +55,6 @@ export async function startLegacyProvider() {
     goAway(isGone = true): void {
       isAway = isGone;
     },
-    close: () =>
-      new Promise<void>((done) => {
-        server.close(() => done());
-        server.closeAllConnections();
-      }),
+    close,
   };
 }

@@ -1,7 +1,7 @@
 // For tests only: a separate OpenID Provider, and a browser that signs in there.
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { type Context, type Grant, Provider } from 'oidc-provider';
+import { listening } from '../listening.ts';
 
 export type ProviderAccount = {
   readonly sub: string;
@@ -34,8 +34,7 @@ export async function startOidcProvider(redirectUris: readonly string[]): Promis
     const accountId = String(request.headers[ACCOUNT_HEADER]);
     void provider.interactionFinished(request, response, { login: { accountId } });
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url: issuer, close } = await listening(server);
   const provider = new Provider(issuer, {
     clients: [{ ...CLIENT, redirect_uris: redirectUris, token_endpoint_auth_method: 'client_secret_post' }],
     clientDefaults: { grant_types: ['authorization_code'], response_types: ['code'] },
@@ -85,10 +84,6 @@ export async function startOidcProvider(redirectUris: readonly string[]): Promis
       }
       return url;
     },
-    close: () =>
-      new Promise((done) => {
-        server.close(() => done());
-        server.closeAllConnections();
-      }),
+    close,
   };
 }

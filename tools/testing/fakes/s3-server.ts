@@ -2,7 +2,7 @@
 // code with what it tests.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { listening } from '../listening.ts';
 
 const ACCESS_KEY_ID = 'AKIDEXAMPLE';
 const SECRET = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY';
@@ -129,8 +129,8 @@ export async function startS3Server(): Promise<S3Server> {
       response.writeHead(status, etag ? { etag } : {}).end(text);
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/${bucket}/audit`;
+  const { url: origin, close } = await listening(server);
+  const url = `${origin}/${bucket}/audit`;
   return Object.assign(control, {
     url,
     settings: { url, region: REGION, credentials: { accessKeyId: ACCESS_KEY_ID, secretAccessKey: SECRET } },
@@ -143,9 +143,6 @@ export async function startS3Server(): Promise<S3Server> {
     },
     objects,
     answers,
-    close: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
+    close,
   });
 }

@@ -1,8 +1,8 @@
 // For tests only: a witness (c2sp.org/tlog-witness) of one log over HTTP. Shares no code with the log.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { signatureLine, type TlogSigner } from '../fixtures/tlog-builder.ts';
+import { listening } from '../listening.ts';
 
 const node = (left: Buffer, right: Buffer): Buffer =>
   createHash('sha256')
@@ -98,17 +98,13 @@ export async function startWitness(signer: TlogSigner, log: readonly string[]): 
       response.writeHead(answer.status, { 'content-type': answer.type ?? 'text/plain' }).end(answer.text ?? '');
     });
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { url, close } = await listening(server);
   const witness: TestWitness = {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/w`,
+    url: `${url}/w`,
     seen,
     answers,
     fault: undefined,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
+    close,
   };
   return witness;
 }

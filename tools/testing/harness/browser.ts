@@ -1,12 +1,12 @@
 // For tests only: one API that a real browser reaches, a client's site on another origin, and what to look at.
 
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 import { ensureProgram, type SystemProgram } from '#services/platform/local/system-program.ts';
+import { listening } from '../listening.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
 
 /** Below `localhost`, which browsers treat as a secure context (W3C Secure Contexts §3.1). */
@@ -43,27 +43,21 @@ export async function openBrowserHarness(env: Readonly<Record<string, string>> =
     reply.setHeader('content-type', 'text/html; charset=utf-8');
     reply.end(served.get(pathname) ?? '<!doctype html><title>The client</title><p>Welcome back.</p>');
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const site = await listening(server);
   return {
     harness,
     api,
     browser,
-    site: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    site: site.url,
     serve: (path, html) => void served.set(path, html),
     visit: (options = {}, as) => visit(browser, options, as),
     close: async () => {
       await browser.close();
-      await stop(server);
+      await site.close();
       await harness.close();
     },
   };
 }
-
-const stop = (server: Server): Promise<void> =>
-  new Promise((done) => {
-    server.close(() => done());
-    server.closeAllConnections();
-  });
 
 export async function visit(
   browser: Browser,

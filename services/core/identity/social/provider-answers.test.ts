@@ -1,7 +1,8 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import type { Profile } from './profile.ts';
 import { createSocialProviders, type SocialProviders } from './providers.ts';
@@ -27,18 +28,14 @@ const TOKEN = '/oauth/token';
 const USER = '/api/v4/user';
 const ada = { id: 7, state: 'active', username: 'ada', email: 'ada@people.test', email_verified: true };
 
-beforeAll(async () => {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+const site = opened(() => listening(server));
+beforeAll(() => {
+  issuer = site.url;
   const client = { clientId: 'us', clientSecret: 'our secret', allowPrivateAddresses: true };
   providers = createSocialProviders(
     { gitlab: { ...client, options: { issuer } }, company: { clientId: 'us', issuer, allowPrivateAddresses: true } },
     OWN,
   );
-});
-afterAll(() => {
-  server.closeAllConnections();
-  server.close();
 });
 beforeEach(() => {
   asked.length = 0;

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import type { FormerPasswords } from '#services/core/identity/passwords/take-former-password.ts';
 import { deviceSetCookie } from '#services/core/identity/sign-in/device-cookie.ts';
 import { type SignInPorts, signIn } from '#services/core/identity/sign-in/sign-in.ts';
@@ -9,14 +8,14 @@ import { admitSignIn, clearSignInFailures, forgiveUncompared } from '#services/c
 import { readSignInStatus } from '#services/core/identity/sign-in/sign-in-status.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
-import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
+import { openPeopledHarness } from '#tools/testing/harness/people.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createFormerPasswords } from './former-passwords.ts';
 
 const SECRET = 'a secret of the old provider alone';
 const PASSWORD = 'correct horse battery staple';
-let harness: PeopledHarness;
-let url: string;
 /** What the old provider does with a request. */
 let behave: (request: IncomingMessage, response: ServerResponse, body: Record<string, string>) => void;
 const asked: { readonly authorization: string | undefined; readonly body: Record<string, string> }[] = [];
@@ -30,18 +29,8 @@ const server = createServer(async (request, response) => {
 let nowMs = 0;
 const clock = { monotonic: () => nowMs };
 
-beforeAll(async () => {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/password`;
-  harness = await openPeopledHarness();
-});
-afterAll(async () => {
-  await harness?.close();
-  await new Promise<void>((done) => {
-    server.close(() => done());
-    server.closeAllConnections();
-  });
-});
+const provider = opened(() => listening(server));
+const harness = opened(openPeopledHarness);
 
 const answers = (status: number, body: unknown) => (_request: IncomingMessage, response: ServerResponse) =>
   void response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
@@ -50,7 +39,7 @@ const decides: typeof behave = (request, response, { password }) =>
 
 let ports: SignInPorts;
 const fresh = (fetch = guardedFetch): SignInPorts => {
-  const { legacy } = loadConfig({ LEGACY_PASSWORD_URL: url, LEGACY_PASSWORD_SECRET: SECRET });
+  const { legacy } = loadConfig({ LEGACY_PASSWORD_URL: `${provider.url}/password`, LEGACY_PASSWORD_SECRET: SECRET });
   return { ...harness.deps, formerPasswords: createFormerPasswords(legacy, { ...harness.deps, clock }, fetch) };
 };
 beforeEach(() => {

@@ -1,7 +1,6 @@
 // For tests only: a sealed log with incidents and controls, a receiver over HTTP, and one run of the job.
 import { createPublicKey, verify } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
@@ -17,6 +16,7 @@ import { controlAlerts } from '#services/wings/compliance/control-alerts.ts';
 import { createHandoffTransport } from '#services/worker/handoff.ts';
 import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { listening } from '#tools/testing/listening.ts';
 import type { AlertTargetView, NewAlertTarget } from './contract.ts';
 import type { AlertPace, SendAlertsPorts } from './deliver-alert.ts';
 import { createAlertTarget, type HasAlertAddresses, listAlertDeliveries } from './manage-targets.ts';
@@ -71,8 +71,7 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
     arrived.push(one);
     response.writeHead(await answer(one)).end();
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { url: origin, close } = await listening(server);
   const say = (fields: object, message: string): void => void logged.push({ ...fields, message });
   const ports: SendAlertsPorts & HasAlertAddresses = {
     ...log,
@@ -176,8 +175,7 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
       return verify(null, Buffer.from(base), createPublicKey({ key: jwk, format: 'jwk' }), signature);
     },
     close: async () => {
-      server.closeAllConnections();
-      server.close();
+      await close();
       await log.end();
     },
   };

@@ -1,6 +1,5 @@
 // For tests only: a sealed log with keys, and an endpoint that gets its events over HTTP.
 import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
@@ -10,6 +9,7 @@ import { takeFence } from '#services/platform/queue/fences.ts';
 import { createHandoffTransport } from '#services/worker/handoff.ts';
 import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { listening } from '#tools/testing/listening.ts';
 import type { PushHandoffPorts } from './deliver-handoff.ts';
 import { pushHandoffs } from './push-handoffs.ts';
 
@@ -76,8 +76,8 @@ export async function openHandoffHarness(): Promise<HandoffHarness> {
   };
   answerWith(() => 204);
   const server = createServer((request, response) => listener(request, response));
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/events`;
+  const listens = await listening(server);
+  const url = `${listens.url}/events`;
   const ports: PushHandoffPorts = {
     ...log,
     keyRing,
@@ -128,8 +128,7 @@ export async function openHandoffHarness(): Promise<HandoffHarness> {
       await run();
     },
     async close() {
-      server.closeAllConnections();
-      server.close();
+      await listens.close();
       await log.end();
     },
   };

@@ -1,14 +1,15 @@
 import { KeyObject, randomUUID, sign } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createClientKeySets } from '#services/core/oauth/assertions/client-key-sets.ts';
 import { createThrottle } from '#services/core/shared/throttle.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
 import { insertSession, insertUser } from '#tools/testing/fixtures/families.ts';
-import { clientCaller, type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { NewTransmitter } from './contract.ts';
 import { createTransmitter, listReceivedSignals, listTransmitters, removeTransmitter } from './manage-transmitters.ts';
 import { APPLIED_MAX, type ReceiveSignalPorts, receiveSignal } from './receive-signal.ts';
@@ -17,9 +18,8 @@ import { CAEP_EVENTS, VERIFICATION } from './signal-shapes.ts';
 const OURS = 'https://auth.example.test';
 const THEIRS = 'https://idp.example.test';
 const REVOKED = CAEP_EVENTS['session-revoked'];
-let db: TestPorts;
+const db = opened(openTestPorts);
 let ports: ReceiveSignalPorts & { readonly signalAudience: string };
-let jwksUri: string;
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>;
 let keys: KeyPair;
 let published: object;
@@ -36,12 +36,10 @@ const withFreshKeys = (clock: { monotonic(): number } = db.clock): typeof ports 
   signalKeys: createClientKeySets({ clock, allowsPrivate: true }, guardedFetch),
 });
 
+const idp = opened(() => listening(server));
 beforeAll(async () => {
-  db = await openTestPorts();
   keys = await generateKeyPair('RS256', { extractable: true });
   published = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'k1', alg: 'RS256', use: 'sig' }] };
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  jwksUri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks.json`;
   ports = {
     ...db,
     signalAudience: OURS,
@@ -53,11 +51,6 @@ beforeAll(async () => {
     signalKeys: createClientKeySets({ clock: db.clock, allowsPrivate: true }, guardedFetch),
   };
 });
-afterAll(async () => {
-  server.closeAllConnections();
-  server.close();
-  await db?.end();
-});
 beforeEach(async () => {
   await db.raw('DELETE FROM signal_transmitters');
   isDown = false;
@@ -68,7 +61,7 @@ const accept = (input: Partial<NewTransmitter> = {}) =>
     ports,
     {
       issuer: THEIRS,
-      jwks_uri: jwksUri,
+      jwks_uri: `${idp.url}/jwks.json`,
       provider: 'okta',
       match_email: false,
       own_ids: false,
@@ -414,7 +407,7 @@ describe('a transmitter', () => {
 
   test('may not have our own issuer, and is accepted only by a caller who may end sessions', async () => {
     await expect(accept({ issuer: OURS })).rejects.toMatchObject({ code: 'transmitter_invalid' });
-    const input = { issuer: THEIRS, jwks_uri: jwksUri, match_email: false, own_ids: true, reason: 'test' };
+    const input = { issuer: THEIRS, jwks_uri: `${idp.url}/jwks.json`, match_email: false, own_ids: true, reason: 'test' };
     await expect(createTransmitter(ports, input, clientCaller('c', ['signals:manage']))).rejects.toMatchObject({
       code: 'rights_exceeded',
     });

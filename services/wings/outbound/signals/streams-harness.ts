@@ -1,7 +1,6 @@
 // For tests only: streams of shared signals of two receivers, the events that go through them, and what is pushed.
 
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose';
 import type { Client } from '#services/core/access/access-directory.ts';
@@ -16,6 +15,7 @@ import { createHandoffTransport } from '#services/worker/handoff.ts';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { openLogHarness } from '#tools/testing/harness/log.ts';
 import { callerAt, testCaller } from '#tools/testing/harness/ports.ts';
+import { listening } from '#tools/testing/listening.ts';
 import { createStream, pollStream } from './manage-streams.ts';
 import { createPollWaits } from './poll-waits.ts';
 import { pushSignals } from './push-signals.ts';
@@ -63,7 +63,7 @@ export async function openStreamsHarness() {
   const log = await openLogHarness();
   const keyRing = createKeyRing(log, loadConfig({}).keys);
   await keyRing.load();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const receiver = await listening(server);
   const ports = {
     ...log,
     keyRing,
@@ -77,7 +77,7 @@ export async function openStreamsHarness() {
     log,
     ports,
     /** Of the server that gets what is pushed. */
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: receiver.url,
     arrived,
     /** From now on that server answers with this status. */
     answer(next: number | ((body: string) => number)): void {
@@ -133,8 +133,7 @@ export async function openStreamsHarness() {
       return payload as { jti: string; sub_id: unknown; events: Record<string, Record<string, unknown>>; exp?: number };
     },
     async close(): Promise<void> {
-      server.closeAllConnections();
-      server.close();
+      await receiver.close();
       await log.end();
     },
   };
