@@ -9,10 +9,10 @@ import {
   type TestCertificate,
 } from '#tools/testing/fakes/client-certificates.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
+import { verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import {
   askToken,
   codeForm,
@@ -22,48 +22,25 @@ import {
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
-import { opened, partOf } from '#tools/testing/opened.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 /** The address that key proofs are made for. */
 const TOKEN_URL = `${API_URL}/oauth2/token`;
 const USERINFO_URL = `${API_URL}/oauth2/userinfo`;
 
-type BindingHarness = ApiHarness & {
-  /** Trusts the proxy in front of it, which passes on client certificates. */
-  readonly api: ApiCopy;
-  /** Trusts another proxy than its own, and requires nonces. */
-  readonly other: ApiCopy;
-  readonly user: TestUser;
-  /** A public client. */
-  readonly app: ClientCredentials;
-  /** A client with a secret. */
-  readonly site: ClientCredentials;
-};
-
-/** Two copies of the API: one harness per test file. */
-async function openBindingHarness(): Promise<BindingHarness> {
-  const harness = await openApiHarness();
-  const env = { CLIENT_CERT_HEADER: 'Client-Cert', TRUSTED_PROXIES: '127.0.0.1' };
-  const api = await harness.startCopy({ hashes: false, env });
-  const elsewhere = { ...env, TRUSTED_PROXIES: '192.0.2.1', DPOP_REQUIRE_NONCE: 'true' };
-  const other = await harness.startCopy({ hashes: false, env: elsewhere });
-  const grants = ['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE];
-  return {
-    ...harness,
-    api,
-    other,
-    user: await newSignedIn(api),
-    app: await newOAuthClient([api, other], 'none', grants),
-    site: await newOAuthClient([api, other], 'client_secret_basic', grants),
-  };
-}
-
-const harness = opened(() => openBindingHarness());
-const api = partOf(() => harness.api);
-const other = partOf(() => harness.other);
-const user = partOf(() => harness.user);
-const app = partOf(() => harness.app);
-const site = partOf(() => harness.site);
+const ENV = { CLIENT_CERT_HEADER: 'Client-Cert', TRUSTED_PROXIES: '127.0.0.1' };
+const ELSEWHERE = { ...ENV, TRUSTED_PROXIES: '192.0.2.1', DPOP_REQUIRE_NONCE: 'true' };
+const GRANTS = ['authorization_code', 'refresh_token', 'client_credentials', TOKEN_EXCHANGE];
+const harness = opened(openApiHarness);
+/** Trusts the proxy in front of it, which passes on client certificates. */
+const api = opened(() => harness.startCopy({ hashes: false, env: ENV }));
+/** Trusts another proxy than its own, and requires nonces. */
+const other = opened(() => harness.startCopy({ hashes: false, env: ELSEWHERE }));
+const user = opened(() => newSignedIn(api));
+/** A public client. */
+const app = opened(() => newOAuthClient([api, other], 'none', GRANTS));
+/** A client with a secret. */
+const site = opened(() => newOAuthClient([api, other], 'client_secret_basic', GRANTS));
 
 const maker = newProofMaker();
 const dpop = (proof: string) => ({ dpop: proof });

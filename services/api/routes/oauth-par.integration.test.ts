@@ -2,10 +2,10 @@ import * as oauth from 'oauth4webapi';
 import { describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
-import { patiently, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { patiently, signUp } from '#tools/testing/flows/flows.ts';
 import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import {
   ALLOW,
   askToken,
@@ -17,26 +17,12 @@ import {
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
 import { type ClientCredentials, expectOAuthError, type Received, send } from '#tools/testing/http-client.ts';
-import { opened, partOf } from '#tools/testing/opened.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 /** Another redirect address of the clients with a secret. */
 const OTHER_REDIRECT = 'https://app.example.test/cb';
 
 type Members = Readonly<Record<string, string>>;
-
-type PushHarness = ApiHarness & {
-  readonly api: ApiCopy;
-  readonly user: TestUser;
-  readonly site: ClientCredentials;
-  /** Another client with a secret. */
-  readonly rival: ClientCredentials;
-  /** A public client. */
-  readonly app: ClientCredentials;
-  /** Pushes a form unchanged. @param dpop a proof sent with it */
-  push(client: ClientCredentials, form: Members, dpop?: string): Promise<Received>;
-  /** A request's `request_uri`. @param members replace the defaults */
-  pushed(client: ClientCredentials, members?: Members): Promise<string>;
-};
 
 /** The redirect address and verifier with which every code here is redeemed. */
 const verifier = newVerifier();
@@ -58,45 +44,32 @@ const pushedPath = ({ client_id }: ClientCredentials, request_uri: string): stri
 /** The code that a browser was sent back with, or ''. */
 const codeIn = (shown: Shown): string => shown.leftFor?.searchParams.get('code') ?? '';
 
-/**
- * One copy of the API, with its user and clients: one harness per test file.
- * @param newUser creates a user with a password, which costs a hash
- */
-async function openPushHarness(
-  newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,
-): Promise<PushHarness> {
-  const harness = await openApiHarness();
-  const api = await harness.startCopy({ hashes: false });
-  const grants = ['authorization_code', 'refresh_token'];
-  const push: PushHarness['push'] = (client, form, dpop) => {
-    const headers: Members = dpop === undefined ? {} : { dpop };
-    return client.client_secret === ''
-      ? send(api.url, 'POST', '/oauth2/par', { headers, form: { ...form, client_id: client.client_id } })
-      : send(api.url, 'POST', '/oauth2/par', { headers, basic: client, form });
-  };
-  return {
-    ...harness,
-    api,
-    user: await newUser(api),
-    site: await newOAuthClient([api], 'client_secret_basic', grants, [LOOPBACK_REDIRECT, OTHER_REDIRECT]),
-    rival: await newOAuthClient([api], 'client_secret_basic', grants, [LOOPBACK_REDIRECT, OTHER_REDIRECT]),
-    app: await newOAuthClient([api], 'none', grants),
-    push,
-    pushed: async (client, members = {}) => {
-      const answer = await push(client, request(members));
-      expect(answer.status, answer.text).toBe(201);
-      return answer.body.request_uri;
-    },
-  };
-}
-
-const harness = opened(() => openPushHarness(({ url }) => signUp({ api: url })));
-const api = partOf(() => harness.api);
-const user = partOf(() => harness.user);
-const site = partOf(() => harness.site);
-const rival = partOf(() => harness.rival);
-const app = partOf(() => harness.app);
+const GRANTS = ['authorization_code', 'refresh_token'];
+const harness = opened(openApiHarness);
+const api = opened(() => harness.startCopy({ hashes: false }));
+const user = opened(() => signUp({ api: api.url }));
+const newSite = () =>
+  newOAuthClient([api], 'client_secret_basic', GRANTS, [LOOPBACK_REDIRECT, OTHER_REDIRECT]);
+const site = opened(newSite);
+/** Another client with a secret. */
+const rival = opened(newSite);
+/** A public client. */
+const app = opened(() => newOAuthClient([api], 'none', GRANTS));
 const other = opened(() => harness.startCopy({ hashes: false }));
+
+/** Pushes a form unchanged. @param dpop a proof sent with it */
+function push(client: ClientCredentials, form: Members, dpop?: string): Promise<Received> {
+  const headers: Members = dpop === undefined ? {} : { dpop };
+  return client.client_secret === ''
+    ? send(api.url, 'POST', '/oauth2/par', { headers, form: { ...form, client_id: client.client_id } })
+    : send(api.url, 'POST', '/oauth2/par', { headers, basic: client, form });
+}
+/** A request's `request_uri`. @param members replace the defaults */
+async function pushed(client: ClientCredentials, members: Members = {}): Promise<string> {
+  const answer = await push(client, request(members));
+  expect(answer.status, answer.text).toBe(201);
+  return answer.body.request_uri;
+}
 
 describe('an outside client (oauth4webapi)', () => {
   test('metadata, pushed request, sign-in, consent, code, tokens', async () => {
@@ -140,7 +113,7 @@ describe('an outside client (oauth4webapi)', () => {
 
 describe('a request_uri', () => {
   test('works for one answer, on any copy, however many browsers use it at once', async () => {
-    const uri = await harness.pushed(site, { prompt: 'consent' });
+    const uri = await pushed(site, { prompt: 'consent' });
     const [first, second] = [browserOf(api, user), browserOf(other, user)];
     const pages = [await first.open(pushedPath(site, uri)), await second.open(pushedPath(site, uri))];
     expect(pages.map(({ status }) => status)).toEqual([200, 200]);
@@ -158,7 +131,7 @@ describe('a request_uri', () => {
 
   test('denied twice at once is one decision, also in the audit log', async () => {
     const own = await newOAuthClient([api, other], 'none', ['authorization_code']);
-    const uri = await harness.pushed(own);
+    const uri = await pushed(own);
     const browsers = [browserOf(api, user), browserOf(other, user)] as const;
     const [first, second] = [
       await browsers[0].open(pushedPath(own, uri)),
@@ -173,18 +146,18 @@ describe('a request_uri', () => {
 
   test('a pushed request is used up by an error and by a code that needs no page (CVE-2026-96446, Keycloak: a pushed request that was answered without a page could be used again)', async () => {
     const browser = browserOf(api, user);
-    const denied = await harness.pushed(site, { prompt: 'consent' });
+    const denied = await pushed(site, { prompt: 'consent' });
     const no = await browser.submit(await browser.open(pushedPath(site, denied)), { decision: 'deny' });
     expect(no.leftFor?.searchParams.get('error')).toBe('access_denied');
-    const silent = await harness.pushed(site, { prompt: 'none' });
+    const silent = await pushed(site, { prompt: 'none' });
     expect((await browserOf(api).open(pushedPath(site, silent))).leftFor?.searchParams.get('error')).toBe(
       'login_required',
     );
     await browser.submit(
-      await browser.open(pushedPath(site, await harness.pushed(site, { prompt: 'consent' }))),
+      await browser.open(pushedPath(site, await pushed(site, { prompt: 'consent' }))),
       ALLOW,
     );
-    const granted = await harness.pushed(site, { prompt: 'none' });
+    const granted = await pushed(site, { prompt: 'none' });
     const answers = await Promise.all(
       [api, other, api].map((copy) => browserOf(copy, user).open(pushedPath(site, granted))),
     );
@@ -197,7 +170,7 @@ describe('a request_uri', () => {
 
   test('works only for its client and until it expires, and parameters sent with it are ignored', async () => {
     const browser = browserOf(api, user);
-    const uri = await harness.pushed(site, { prompt: 'consent', scope: 'openid' });
+    const uri = await pushed(site, { prompt: 'consent', scope: 'openid' });
     for (const path of [
       pushedPath(rival, uri),
       pushedPath(app, uri),
@@ -216,7 +189,7 @@ describe('a request_uri', () => {
     expect(leftFor?.searchParams.get('state')).toBe('s');
     const token = await askToken(api, site, codeForm(leftFor?.searchParams.get('code') as string, verifier));
     expect(token.body.scope).toBe('openid');
-    const late = await harness.pushed(site);
+    const late = await pushed(site);
     await harness.rows('UPDATE oauth_pushed_requests SET expires_at = clock_timestamp()');
     expect((await browser.open(pushedPath(site, late))).status).toBe(400);
   });
@@ -225,7 +198,7 @@ describe('a request_uri', () => {
     // Signing in again replaces the cookie, which other tests of this file use.
     const own = await signUp({ api: api.url });
     const browser = browserOf(api, own);
-    const login = await browser.open(pushedPath(site, await harness.pushed(site, { prompt: 'login' })));
+    const login = await browser.open(pushedPath(site, await pushed(site, { prompt: 'login' })));
     expect(login.text).toContain('type="password"');
     const consent = await browser.submit(login, { email: own.email, password: own.password });
     expect(codeIn(await browser.submit(consent, ALLOW))).not.toBe('');
@@ -241,7 +214,7 @@ describe('a request_uri', () => {
     const query = new URLSearchParams({ ...request(), client_id: strict.client_id });
     const plain = await browser.open(`/oauth2/authorize?${query}`);
     expect(plain.leftFor?.searchParams.get('error')).toBe('invalid_request');
-    const consent = await browser.open(pushedPath(strict, await harness.pushed(strict)));
+    const consent = await browser.open(pushedPath(strict, await pushed(strict)));
     const shown = await browser.submit(consent, ALLOW);
     expect(codeIn(shown), shown.text + shown.leftFor?.href).not.toBe('');
   });
@@ -265,7 +238,7 @@ describe('both methods (OpenID Connect Core §3.1.2.1, §5.3.1)', () => {
 
   test('POST /oauth2/userinfo accepts the token in the header, not in the form', async () => {
     const browser = browserOf(api, user);
-    const code = codeIn(await browser.open(pushedPath(site, await harness.pushed(site))));
+    const code = codeIn(await browser.open(pushedPath(site, await pushed(site))));
     const { access_token } = (await askToken(api, site, codeForm(code, verifier))).body;
     const bare = await send(api.url, 'POST', '/oauth2/userinfo', { bearer: access_token });
     expect([bare.status, bare.body.sub], bare.text).toEqual([200, user.id]);
@@ -283,7 +256,7 @@ const range = (count: number): number[] => [...Array(count).keys()];
 describe('pushing', () => {
   test('a request_uri inside is 400, like everything that the authorization endpoint would refuse', async () => {
     for (const [changes, error, code] of [
-      [{ request_uri: await harness.pushed(site) }, 'invalid_request', 'request_invalid'],
+      [{ request_uri: await pushed(site) }, 'invalid_request', 'request_invalid'],
       [{ request_uri: '' }, 'invalid_request', 'request_invalid'],
       [{ redirect_uri: 'https://evil.test' }, 'invalid_request', 'request_invalid'],
       [{ code_challenge_method: 'plain' }, 'invalid_request', 'request_invalid'],
@@ -293,9 +266,9 @@ describe('pushing', () => {
       [{ resource: 'nowhere' }, 'invalid_target', 'target_invalid'],
       [{ client_id: rival.client_id }, 'invalid_request', 'request_invalid'],
     ] as const)
-      expectOAuthError(await harness.push(site, request(changes)), 400, error, code);
+      expectOAuthError(await push(site, request(changes)), 400, error, code);
     const service = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
-    expectOAuthError(await harness.push(service, request()), 400, 'unauthorized_client', 'grant_not_allowed');
+    expectOAuthError(await push(service, request()), 400, 'unauthorized_client', 'grant_not_allowed');
     const [{ count }] = await harness.rows('SELECT count(*)::int FROM oauth_pushed_requests WHERE client_id = $1', [
       service.client_id,
     ]);
@@ -317,8 +290,8 @@ describe('pushing', () => {
       'invalid_client',
       'client_unauthenticated',
     );
-    expect((await harness.push({ ...site, client_secret: 'x' }, request())).status).toBe(401);
-    await harness.pushed(app);
+    expect((await push({ ...site, client_secret: 'x' }, request())).status).toBe(401);
+    await pushed(app);
     const byForm = { form: { ...request(), ...site } };
     expect((await send(api.url, 'POST', '/oauth2/par', byForm)).status).toBe(201);
     const rows = await harness.rows('SELECT query FROM oauth_pushed_requests');
@@ -334,7 +307,7 @@ describe('pushing', () => {
       harness.rows(`SELECT 1 FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1`, [crowd.client_id]);
     const device = () =>
       send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: crowd.client_id } });
-    const uri = await harness.pushed(crowd);
+    const uri = await pushed(crowd);
     expect((await device()).status).toBe(200);
     expect(await audited()).toEqual([]);
     const numbered = `sha256(convert_to($1 || n, 'UTF8'))`;
@@ -348,12 +321,12 @@ describe('pushing', () => {
        SELECT ${numbered}, $1 || n, $1, '', '', 5, now() + interval '9 minutes' FROM generate_series(2, 1000) n`,
       [crowd.client_id],
     );
-    for (const full of [await harness.push(crowd, request()), await device()]) {
+    for (const full of [await push(crowd, request()), await device()]) {
       expectOAuthError(full, 429, 'temporarily_unavailable', 'open_requests_full');
       expect(full.headers.get('retry-after')).toBe('60');
     }
     // An answered or expired request frees its place; each client has its own limit.
-    await harness.pushed(app);
+    await pushed(app);
     const browser = browserOf(api, user);
     expect(codeIn(await browser.submit(await browser.open(pushedPath(crowd, uri)), ALLOW))).not.toBe('');
     await harness.rows(
@@ -361,7 +334,7 @@ describe('pushing', () => {
       [`${crowd.client_id}2`],
     );
     // Pending requests are counted once a second.
-    await eventually('room for one more', async () => (await harness.push(crowd, request())).status === 201);
+    await eventually('room for one more', async () => (await push(crowd, request())).status === 201);
     await eventually('room for one more device', async () => (await device()).status === 200);
     const [decided] = await harness.rows(
       `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
@@ -409,12 +382,12 @@ describe('pushing', () => {
   test('a proof sent with it binds the code to its key (RFC 9449 §10.1), once', async () => {
     const maker = newProofMaker();
     const proof = maker.proof('POST', `${API_URL}/oauth2/par`);
-    const answer = await harness.push(site, request(), proof);
+    const answer = await push(site, request(), proof);
     expect(answer.status, answer.text).toBe(201);
-    expectOAuthError(await harness.push(site, request(), proof), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
+    expectOAuthError(await push(site, request(), proof), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
     const mismatched = request({ dpop_jkt: 'j'.repeat(43) });
     const fresh = maker.proof('POST', `${API_URL}/oauth2/par`);
-    expectOAuthError(await harness.push(site, mismatched, fresh), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
+    expectOAuthError(await push(site, mismatched, fresh), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
     const browser = browserOf(api, await newSignedIn(api));
     const consent = await browser.open(pushedPath(site, answer.body.request_uri));
     const code = codeIn(await browser.submit(consent, ALLOW));

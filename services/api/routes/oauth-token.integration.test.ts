@@ -3,62 +3,36 @@ import { describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import { issueFor, type Pair } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, type Received, type Sent, send } from '#tools/testing/http-client.ts';
-import { opened, partOf } from '#tools/testing/opened.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 type Form = Sent['form'];
 
-type ServiceHarness = ApiHarness & {
-  readonly api: ApiCopy;
-  /** May issue and introspect. */
-  readonly service: ClientCredentials;
-  /** Has neither permission. */
-  readonly bystander: ClientCredentials;
-  newUser(): ReturnType<typeof newSignedIn>;
-  postForm(path: string, form: Form, basic?: ClientCredentials): Promise<Received>;
-  token(form: Form, client?: ClientCredentials): Promise<Received>;
-  credentials(form?: Record<string, string>, client?: ClientCredentials): Promise<Received>;
-  introspect(value: string, client?: ClientCredentials): Promise<Received>;
-  /** A token pair whose family belongs to the service client. */
-  pairOfService(): Promise<Pair>;
-};
+const harness = opened(openApiHarness);
+const api = opened(() => harness.startCopy({ hashes: false }));
+/** May issue and introspect. */
+const service = opened(() => harness.newClient(['tokens:introspect', 'tokens:issue', 'demo:read', 'demo:write']));
+/** Has neither permission. */
+const bystander = opened(() => harness.newClient(['demo:read']));
 
-async function openServiceHarness(): Promise<ServiceHarness> {
-  const harness = await openApiHarness();
-  const api = await harness.startCopy({ hashes: false });
-  const service = await harness.newClient(['tokens:introspect', 'tokens:issue', 'demo:read', 'demo:write']);
-  const bystander = await harness.newClient(['demo:read']);
-  const newUser = () => newSignedIn(api);
-  const postForm: ServiceHarness['postForm'] = (path, form, basic) =>
-    send(api.url, 'POST', path, { form, ...(basic ? { basic } : {}) });
-  const token: ServiceHarness['token'] = (form, client) => postForm('/oauth2/token', form, client);
-  return {
-    ...harness,
-    api,
-    service,
-    bystander,
-    newUser,
-    postForm,
-    token,
-    credentials: (form = {}, client = service) => token({ grant_type: 'client_credentials', ...form }, client),
-    introspect: (value, client = service) => postForm('/oauth2/introspect', { token: value }, client),
-    pairOfService: async () => {
-      const { id } = await newUser();
-      return issueFor({ api: api.url, credentials: { client: service } }, id);
-    },
-  };
+const newUser = () => newSignedIn(api);
+const postForm = (path: string, form: Form, basic?: ClientCredentials) =>
+  send(api.url, 'POST', path, { form, ...(basic ? { basic } : {}) });
+const token = (form: Form, client?: ClientCredentials) => postForm('/oauth2/token', form, client);
+const credentials = (form: Record<string, string> = {}, client = service) =>
+  token({ grant_type: 'client_credentials', ...form }, client);
+const introspect = (value: string, client = service) => postForm('/oauth2/introspect', { token: value }, client);
+/** A token pair whose family belongs to the service client. */
+async function pairOfService(): Promise<Pair> {
+  const { id } = await newUser();
+  return issueFor({ api: api.url, credentials: { client: service } }, id);
 }
-
-const harness = opened(() => openServiceHarness());
-const api = partOf(() => harness.api);
-const service = partOf(() => harness.service);
-const bystander = partOf(() => harness.bystander);
 
 describe('client credentials', () => {
   test('a client gets a token for itself: sub is its id, and no claim names a user (RFC 9068 §2.2)', async () => {
-    const { status, headers, body } = await harness.credentials();
+    const { status, headers, body } = await credentials();
     expect(status).toBe(200);
     expect([headers.get('cache-control'), headers.get('pragma')]).toEqual(['no-store', 'no-cache']);
     expect(body).toMatchObject({ token_type: 'Bearer', expires_in: 900 });
@@ -71,29 +45,29 @@ describe('client credentials', () => {
   });
 
   test('a client id and a user id cannot be the same, whichever exists first', async () => {
-    const user = await harness.newUser();
+    const user = await newUser();
     const taking = createClient(api.ports, { name: 'x', client_id: user.id, grant_types: [] }, testCaller);
     await expect(taking).rejects.toMatchObject({ code: 'client_exists' });
   });
 
   test('a client token with narrowed scope may do only what the scope names', async () => {
     const reader = await harness.newClient(['keys:read', 'demo:read']);
-    const wide = (await harness.credentials({}, reader)).body.access_token;
-    const narrow = (await harness.credentials({ scope: 'demo:read' }, reader)).body.access_token;
+    const wide = (await credentials({}, reader)).body.access_token;
+    const narrow = (await credentials({ scope: 'demo:read' }, reader)).body.access_token;
     const readKeysAs = (bearer: string) => send(api.url, 'GET', '/v1/keys', { bearer });
     expect((await readKeysAs(wide)).status).toBe(200);
     expect((await readKeysAs(narrow)).status).toBe(403);
   });
 
   test('the audit row of each token, issued or refused, is committed before the answer', async () => {
-    const { body } = await harness.credentials();
+    const { body } = await credentials();
     const { jti } = decodeJwt(body.access_token);
     const rows = await harness.rows('SELECT * FROM audit_outbox WHERE event_id = $1', [jti]);
     expect(rows).toMatchObject([
       { type: 'token.issued', outcome: 'ok', actor_kind: 'client', actor_id: service.client_id, target_id: jti },
     ]);
     expect(rows[0].traceparent).toMatch(/^00-[0-9a-f]{32}-/);
-    const refused = await harness.credentials({ scope: 'nope' }, bystander);
+    const refused = await credentials({ scope: 'nope' }, bystander);
     const trace = refused.body.trace_id as string;
     const found = await harness.rows('SELECT * FROM audit_outbox WHERE traceparent LIKE $1', [`00-${trace}-%`]);
     expect(found).toMatchObject([
@@ -103,7 +77,7 @@ describe('client credentials', () => {
 
   test('a hundred at once write a hundred rows, one each', async () => {
     const answers = await Promise.all(
-      Array.from({ length: 100 }, () => harness.credentials({ scope: 'demo:read' }, bystander)),
+      Array.from({ length: 100 }, () => credentials({ scope: 'demo:read' }, bystander)),
     );
     const ids = answers.map(({ body }) => decodeJwt(body.access_token).jti);
     expect(new Set(ids).size).toBe(100);
@@ -115,12 +89,12 @@ describe('client credentials', () => {
     const wrong = { ...service, client_secret: 'wrong' };
     const unknown = { client_id: 'unknown', client_secret: 'wrong' };
     const answers = [
-      await harness.credentials({}, wrong),
-      await harness.credentials({}, unknown),
-      await harness.token({ grant_type: 'client_credentials' }),
-      await harness.token({ grant_type: 'client_credentials', client_id: service.client_id }),
-      await harness.token({ grant_type: 'client_credentials', client_id: service.client_id, client_secret: 'wrong' }),
-      await harness.token({ grant_type: 'client_credentials', client_id: 'sallyport' }),
+      await credentials({}, wrong),
+      await credentials({}, unknown),
+      await token({ grant_type: 'client_credentials' }),
+      await token({ grant_type: 'client_credentials', client_id: service.client_id }),
+      await token({ grant_type: 'client_credentials', client_id: service.client_id, client_secret: 'wrong' }),
+      await token({ grant_type: 'client_credentials', client_id: 'sallyport' }),
     ];
     for (const { status, headers, body } of answers) {
       expect([status, body.error]).toEqual([401, 'invalid_client']);
@@ -133,8 +107,8 @@ describe('client credentials', () => {
   });
 
   test('the secret may come in the form; two different clients in one request are refused', async () => {
-    expect((await harness.token({ grant_type: 'client_credentials', ...service })).status).toBe(200);
-    const mixed = await harness.credentials({
+    expect((await token({ grant_type: 'client_credentials', ...service })).status).toBe(200);
+    const mixed = await credentials({
       client_id: bystander.client_id,
       refresh_token: 'x',
       grant_type: 'refresh_token',
@@ -146,15 +120,15 @@ describe('client credentials', () => {
 describe('token endpoint', () => {
   test('password, implicit and unknown grants are unsupported', async () => {
     for (const grant_type of ['password', 'implicit', 'token', 'nonsense']) {
-      const { status, body } = await harness.token({ grant_type, username: 'a', password: 'b' }, service);
+      const { status, body } = await token({ grant_type, username: 'a', password: 'b' }, service);
       expect([status, body.error]).toEqual([400, 'unsupported_grant_type']);
     }
-    expect((await harness.token({ grant_type: 'password' })).body.error).toBe('unsupported_grant_type');
+    expect((await token({ grant_type: 'password' })).body.error).toBe('unsupported_grant_type');
   });
 
   test('RFC 6749 §3.2: unknown parameters are ignored, repeated ones refused, JSON is 415, a query is 4xx, GET is 405', async () => {
-    expect((await harness.credentials({ foo: 'bar' })).status).toBe(200);
-    const repeated = await harness.token('grant_type=client_credentials&grant_type=client_credentials', service);
+    expect((await credentials({ foo: 'bar' })).status).toBe(200);
+    const repeated = await token('grant_type=client_credentials&grant_type=client_credentials', service);
     expect(repeated.status).toBe(400);
     expect(repeated.body).toMatchObject({ error: 'invalid_request' });
     const json = await send(api.url, 'POST', '/oauth2/token', {
@@ -162,7 +136,7 @@ describe('token endpoint', () => {
       json: { grant_type: 'client_credentials' },
     });
     expect(json.status).toBe(415);
-    expect((await harness.postForm('/oauth2/token?grant_type=client_credentials', {}, service)).status).toBe(400);
+    expect((await postForm('/oauth2/token?grant_type=client_credentials', {}, service)).status).toBe(400);
     const get = await send(api.url, 'GET', '/oauth2/token');
     expect([get.status, get.headers.get('allow')]).toEqual([405, 'POST']);
   });
@@ -171,18 +145,18 @@ describe('token endpoint', () => {
     const made = await createClient(api.ports, { name: 'none', grant_types: [] }, testCaller);
     await api.ports.access.load();
     const form = { client_id: made.clientId, client_secret: made.clientSecret as string };
-    expect((await harness.token({ ...form, grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
-    const refresh = await harness.token({ ...form, grant_type: 'refresh_token', refresh_token: 'x' });
+    expect((await token({ ...form, grant_type: 'client_credentials' })).body.error).toBe('unauthorized_client');
+    const refresh = await token({ ...form, grant_type: 'refresh_token', refresh_token: 'x' });
     expect(refresh.body.error).toBe('unauthorized_client');
   });
 });
 
 describe('refresh grant', () => {
   const refresh = (refresh_token: string, form: Record<string, string>, client?: ClientCredentials) =>
-    harness.token({ grant_type: 'refresh_token', refresh_token, ...form }, client);
+    token({ grant_type: 'refresh_token', refresh_token, ...form }, client);
 
   test('a public client refreshes its token family by its client id alone', async () => {
-    const { tokens } = await harness.newUser();
+    const { tokens } = await newUser();
     const { status, headers, body } = await refresh(tokens.refresh_token, { client_id: 'sallyport' });
     expect(status).toBe(200);
     expect([headers.get('cache-control'), headers.get('pragma')]).toEqual(['no-store', 'no-cache']);
@@ -191,7 +165,7 @@ describe('refresh grant', () => {
   });
 
   test('a confidential client refreshing without its secret is 401 invalid_client, and nothing rotates', async () => {
-    const pair = await harness.pairOfService();
+    const pair = await pairOfService();
     const bare = await refresh(pair.refresh_token, { client_id: service.client_id });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
     expect((await refresh(pair.refresh_token, {})).status).toBe(401);
@@ -199,14 +173,14 @@ describe('refresh grant', () => {
   });
 
   test('another client’s token family is invalid_grant and stays unchanged', async () => {
-    const { tokens } = await harness.newUser();
+    const { tokens } = await newUser();
     const foreign = await refresh(tokens.refresh_token, {}, bystander);
     expect([foreign.status, foreign.body.error]).toEqual([400, 'invalid_grant']);
     expect((await refresh(tokens.refresh_token, { client_id: 'sallyport' })).status).toBe(200);
   });
 
   test('a wider scope is invalid_scope, another resource invalid_target, and neither uses up the token', async () => {
-    const { tokens } = await harness.newUser();
+    const { tokens } = await newUser();
     const client = { client_id: 'sallyport' };
     expect((await refresh(tokens.refresh_token, { ...client, scope: 'openid keys:read' })).body.error).toBe(
       'invalid_scope',
@@ -219,7 +193,7 @@ describe('refresh grant', () => {
   });
 
   test('reuse of an older generation is 400 invalid_grant', async () => {
-    const { tokens } = await harness.newUser();
+    const { tokens } = await newUser();
     const client = { client_id: 'sallyport' };
     const second = await refresh(tokens.refresh_token, client);
     await refresh(second.body.refresh_token, client);
@@ -233,24 +207,24 @@ describe('refresh grant', () => {
 });
 
 const revoke = (value: string, client: ClientCredentials): Promise<Received> =>
-  harness.postForm('/oauth2/revoke', { token: value }, client);
+  postForm('/oauth2/revoke', { token: value }, client);
 
 describe('introspection', () => {
   const inactive = (answer: { status: number; body: unknown }) =>
     expect([answer.status, answer.body]).toEqual([200, { active: false }]);
 
   test('only an authenticated client with tokens:introspect may introspect', async () => {
-    const { tokens } = await harness.newUser();
-    const bare = await harness.postForm('/oauth2/introspect', { token: tokens.access_token });
+    const { tokens } = await newUser();
+    const bare = await postForm('/oauth2/introspect', { token: tokens.access_token });
     expect([bare.status, bare.body.error]).toEqual([401, 'invalid_client']);
-    const named = await harness.postForm('/oauth2/introspect', { token: tokens.access_token, client_id: 'sallyport' });
+    const named = await postForm('/oauth2/introspect', { token: tokens.access_token, client_id: 'sallyport' });
     expect(named.status).toBe(401);
-    expect((await harness.introspect(tokens.access_token, bystander)).status).toBe(403);
+    expect((await introspect(tokens.access_token, bystander)).status).toBe(403);
   });
 
   test('an active access token returns its claims (RFC 7662 §2.2)', async () => {
-    const { tokens, id: userId } = await harness.newUser();
-    const { status, headers, body } = await harness.introspect(tokens.access_token);
+    const { tokens, id: userId } = await newUser();
+    const { status, headers, body } = await introspect(tokens.access_token);
     expect(status).toBe(200);
     expect(headers.get('cache-control')).toBe('no-store');
     expect(body).toMatchObject({
@@ -264,7 +238,7 @@ describe('introspection', () => {
   });
 
   test('a token for another audience, an invalid one and another issuer’s are exactly {"active":false}', async () => {
-    const elsewhere = (await harness.credentials({ resource: 'https://elsewhere.test' })).body.access_token;
+    const elsewhere = (await credentials({ resource: 'https://elsewhere.test' })).body.access_token;
     const resource = async (audiences: readonly string[]): Promise<ClientCredentials> => {
       const credentialScopes = ['tokens:introspect'];
       const input = {
@@ -278,27 +252,27 @@ describe('introspection', () => {
       return { client_id: made.clientId, client_secret: made.clientSecret as string };
     };
     const foreign = await resource(['https://elsewhere.test/other', 'https://elsewhere']);
-    for (const asker of [foreign, service]) inactive(await harness.introspect(elsewhere, asker));
+    for (const asker of [foreign, service]) inactive(await introspect(elsewhere, asker));
     // RFC 7662 §4: the token's audience may introspect it.
     const named = await resource(['https://elsewhere.test']);
-    expect((await harness.introspect(elsewhere, named)).body).toMatchObject({
+    expect((await introspect(elsewhere, named)).body).toMatchObject({
       active: true,
       aud: 'https://elsewhere.test',
     });
-    const { id } = await harness.newUser();
+    const { id } = await newUser();
     const pair = await issueFor({ api: api.url, credentials: { client: service } }, id, {
       audience: 'https://elsewhere.test',
     });
-    for (const asker of [foreign, service]) inactive(await harness.introspect(pair.refresh_token, asker));
-    expect((await harness.introspect(pair.refresh_token, named)).body).toMatchObject({ active: true, sub: id });
-    inactive(await harness.introspect('rubbish'));
-    inactive(await harness.introspect(`sp_rt_1.${'A'.repeat(22)}.0.${'A'.repeat(43)}.${'A'.repeat(43)}`));
+    for (const asker of [foreign, service]) inactive(await introspect(pair.refresh_token, asker));
+    expect((await introspect(pair.refresh_token, named)).body).toMatchObject({ active: true, sub: id });
+    inactive(await introspect('rubbish'));
+    inactive(await introspect(`sp_rt_1.${'A'.repeat(22)}.0.${'A'.repeat(43)}.${'A'.repeat(43)}`));
   });
 
   test('a refresh token is active until used, and introspection does not rotate it', async () => {
-    const { tokens, id: userId } = await harness.newUser();
+    const { tokens, id: userId } = await newUser();
     for (let turn = 0; turn < 2; turn += 1) {
-      const { body } = await harness.introspect(tokens.refresh_token);
+      const { body } = await introspect(tokens.refresh_token);
       expect(body).toMatchObject({ active: true, sub: userId, client_id: 'sallyport' });
       expect(body).not.toHaveProperty('token_type');
     }
@@ -306,17 +280,17 @@ describe('introspection', () => {
       json: { refresh_token: tokens.refresh_token },
     });
     expect(refreshed.status).toBe(200);
-    inactive(await harness.introspect(tokens.refresh_token));
-    expect((await harness.introspect(refreshed.body.refresh_token)).body.active).toBe(true);
+    inactive(await introspect(tokens.refresh_token));
+    expect((await introspect(refreshed.body.refresh_token)).body.active).toBe(true);
   });
 
   test('revoked tokens are inactive', async () => {
-    const { tokens, sessionId } = await harness.newUser();
+    const { tokens, sessionId } = await newUser();
     const admin = await harness.newClient(['tokens:revoke']);
     const json = { session_id: sessionId, reason: 'test' };
     await send(api.url, 'POST', '/v1/tokens/revoke', { basic: admin, json });
-    inactive(await harness.introspect(tokens.access_token));
-    inactive(await harness.introspect(tokens.refresh_token));
+    inactive(await introspect(tokens.access_token));
+    inactive(await introspect(tokens.refresh_token));
   });
 });
 
@@ -325,38 +299,38 @@ describe('revocation (RFC 7009)', () => {
     const unknown = await revoke('rubbish', service);
     expect([unknown.status, unknown.body]).toEqual([200, undefined]);
     expect((await send(api.url, 'GET', '/oauth2/revoke?token=x')).status).toBe(405);
-    expect((await harness.postForm('/oauth2/revoke', { token: 'x' })).status).toBe(401);
+    expect((await postForm('/oauth2/revoke', { token: 'x' })).status).toBe(401);
   });
 
   test('another client’s tokens are refused and stay active', async () => {
-    const pair = await harness.pairOfService();
+    const pair = await pairOfService();
     for (const value of [pair.access_token, pair.refresh_token]) {
       const refused = await revoke(value, bystander);
       expect([refused.status, refused.body.code]).toEqual([400, 'token_of_another_client']);
     }
-    expect((await harness.introspect(pair.access_token)).body.active).toBe(true);
-    expect((await harness.introspect(pair.refresh_token)).body.active).toBe(true);
+    expect((await introspect(pair.access_token)).body.active).toBe(true);
+    expect((await introspect(pair.refresh_token)).body.active).toBe(true);
   });
 
   test('revoking a refresh token revokes its access tokens; revoking an access token leaves the family valid', async () => {
-    const pair = await harness.pairOfService();
+    const pair = await pairOfService();
     expect((await revoke(pair.access_token, service)).status).toBe(200);
-    expect((await harness.introspect(pair.access_token)).body).toEqual({ active: false });
-    const next = await harness.token({ grant_type: 'refresh_token', refresh_token: pair.refresh_token }, service);
+    expect((await introspect(pair.access_token)).body).toEqual({ active: false });
+    const next = await token({ grant_type: 'refresh_token', refresh_token: pair.refresh_token }, service);
     expect(next.status).toBe(200);
     expect((await revoke(next.body.refresh_token, service)).status).toBe(200);
-    expect((await harness.introspect(next.body.access_token)).body).toEqual({ active: false });
+    expect((await introspect(next.body.access_token)).body).toEqual({ active: false });
     expect(
-      (await harness.token({ grant_type: 'refresh_token', refresh_token: next.body.refresh_token }, service)).body
+      (await token({ grant_type: 'refresh_token', refresh_token: next.body.refresh_token }, service)).body
         .error,
     ).toBe('invalid_grant');
     expect((await revoke(next.body.refresh_token, service)).status).toBe(200);
   });
 
   test('a public client revokes its token family by its client id', async () => {
-    const { tokens } = await harness.newUser();
+    const { tokens } = await newUser();
     const form = { token: tokens.refresh_token, client_id: 'sallyport', token_type_hint: 'refresh_token' };
-    expect((await harness.postForm('/oauth2/revoke', form)).status).toBe(200);
-    expect((await harness.introspect(tokens.access_token)).body).toEqual({ active: false });
+    expect((await postForm('/oauth2/revoke', form)).status).toBe(200);
+    expect((await introspect(tokens.access_token)).body).toEqual({ active: false });
   });
 });

@@ -10,8 +10,8 @@ import {
   newOAuthClient,
   newVerifier,
 } from '#tools/testing/harness/oauth.ts';
-import { type ClientCredentials, cookieOf, type Json, type Received, send } from '#tools/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { type ClientCredentials, cookieOf, type Received, send } from '#tools/testing/http-client.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { openSecurityHarness, type SecurityHarness } from './security-harness.ts';
@@ -21,132 +21,94 @@ const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 /** A user signed in at home recently, and an attacker with the password in another place, before the detections ran. */
 type Theft = { readonly owner: TestUser; readonly home: Received; readonly thief: Received };
 
-type TheftHarness = SecurityHarness & {
-  readonly mails: MailFolder;
-  /** The client that devices are authorized for. */
-  readonly tv: ClientCredentials;
-  theft(): Promise<Theft>;
-  /** Another sign-in of the attacker, in a browser known to the account, with the first session still open. */
-  again(stolen: Theft): Promise<Received>;
-  /** A write from one of our own pages, which succeeds. */
-  act(path: string, cookie: string, json?: object): Promise<Received>;
-  /** The status of a refresh with these tokens, or its error code. */
-  refreshed(login: Received): Promise<string | number>;
-  passkeyBy(cookie: string): Promise<{ readonly made: Received; readonly key: ReturnType<typeof createAuthenticator> }>;
-  totpBy(cookie: string, password: string): Promise<Received>;
-  /** A device that the holder of this cookie allows; its code. */
-  allowDevice(owner: TestUser, cookie: string): Promise<string>;
-  poll(deviceCode: string): Promise<Received>;
-  linkOf(owner: TestUser, subject: string): Promise<unknown>;
-  /** Backdates it to just before the attacker's sign-in. */
-  justBefore(owner: TestUser, table: 'accounts' | 'passkeys', id: string): Promise<unknown>;
-  sessionsOf(owner: TestUser): Promise<Json[]>;
-  /** The audit events of it, oldest first. */
-  eventsOf(type: string, targetId: string): Promise<Json[]>;
-};
-
-/** One harness per test file. */
-async function openTheftHarness(): Promise<TheftHarness> {
-  const harness = await openSecurityHarness();
-  const { api, rows } = harness;
-  const mails = await openMailFolder(api.workerPorts);
-  const tv = await newOAuthClient([api, harness.other], 'none', [DEVICE, 'refresh_token']);
-  let places = 0;
-
-  const act: TheftHarness['act'] = async (path, cookie, json = {}) => {
-    const answer = await send(api.url, 'POST', path, { cookie, json, headers: { origin: API_URL } });
-    if (answer.status >= 300) throw new Error(`${path} ${answer.status} ${answer.text}`);
-    return answer;
-  };
-  const signInFrom: SecurityHarness['signInFrom'] = async (...asked) => {
-    const answer = await harness.signInFrom(...asked);
-    if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`);
-    return answer;
-  };
-
-  return {
-    ...harness,
-    mails,
-    tv,
-    act,
-    async theft() {
-      const owner = await signUp({ api: api.url });
-      places += 1;
-      await rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [owner.id]);
-      const home = await signInFrom(owner, `192.0.2.${places}`, 'Firefox on the desk');
-      const thief = await signInFrom(owner, `203.0.113.${places}`, 'curl');
-      return { owner, home, thief };
-    },
-    again({ owner, thief }) {
-      const device = cookieOf(thief).match(/sallyport\.device=[^;]+/)?.[0] as string;
-      return signInFrom(owner, '203.0.113.250', 'curl', { cookie: device });
-    },
-    async refreshed({ body }) {
-      const answer = await refresh({ api: api.url }, (body.tokens ?? body.login.tokens).refresh_token);
-      return answer.body.code ?? answer.status;
-    },
-    async passkeyBy(cookie) {
-      const { options, challenge } = (await act('/api/auth/passkey/register/options', cookie)).body;
-      const key = createAuthenticator();
-      const response = key.create(options, { origin: API_URL });
-      const made = await act('/api/auth/passkey/register/verify', cookie, { challenge, response, name: 'a key' });
-      return { made, key };
-    },
-    async totpBy(cookie, password) {
-      const { totp_uri: uri } = (await act('/api/auth/two-factor/enable', cookie, { password })).body;
-      return act('/api/auth/two-factor/confirm', cookie, { code: codeOf(uri) });
-    },
-    async allowDevice(owner, cookie) {
-      const form = { client_id: tv.client_id };
-      const { body } = await send(api.url, 'POST', '/oauth2/device_authorization', { form });
-      const browser = browserOf(api, { ...owner, cookie });
-      const shown = await browser.open(`/device?user_code=${body.user_code}`);
-      await browser.submit(shown, { decision: 'allow' });
-      return body.device_code;
-    },
-    poll: (device_code) => askToken(api, tv, { grant_type: DEVICE, device_code }),
-    linkOf: ({ id }, subject) =>
-      rows(`INSERT INTO accounts (id, "userId", "providerId", "accountId") VALUES ($1, $2, 'company', $1)`, [
-        `${subject}-${id}`,
-        id,
-      ]),
-    justBefore: ({ id: owner }, table, id) =>
-      // Rounded, so one millisecond could become none.
-      rows(
-        `UPDATE ${table} SET "createdAt" = (SELECT max(occurred_at) FROM audit_outbox
-           WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) - interval '2 milliseconds' WHERE id = $2`,
-        [owner, id],
-      ),
-    sessionsOf: ({ id }) => rows('SELECT id FROM sessions WHERE "userId" = $1', [id]),
-    eventsOf: (type, targetId) =>
-      rows('SELECT actor_kind, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id', [
-        type,
-        targetId,
-      ]),
-    close: async () => {
-      await mails.close();
-      await harness.close();
-    },
-  };
-}
-
-const harness = opened(() => openTheftHarness());
+const harness = opened(openSecurityHarness);
 const api = partOf(() => harness.api);
+const mails = opened(() => openMailFolder(api.workerPorts));
+/** The client that devices are authorized for. */
+const tv = opened(() => newOAuthClient([api, harness.other], 'none', [DEVICE, 'refresh_token']));
+let places = 0;
 
-const rows: TheftHarness['rows'] = (...asked) => harness.rows(...asked);
+const rows: SecurityHarness['rows'] = (...asked) => harness.rows(...asked);
+/** A write from one of our own pages, which succeeds. */
+async function act(path: string, cookie: string, json: object = {}): Promise<Received> {
+  const answer = await send(api.url, 'POST', path, { cookie, json, headers: { origin: API_URL } });
+  if (answer.status >= 300) throw new Error(`${path} ${answer.status} ${answer.text}`);
+  return answer;
+}
+const signInFrom: SecurityHarness['signInFrom'] = async (...asked) => {
+  const answer = await harness.signInFrom(...asked);
+  if (answer.status !== 200) throw new Error(`${answer.status} ${answer.text}`);
+  return answer;
+};
+async function theft(): Promise<Theft> {
+  const owner = await signUp({ api: api.url });
+  places += 1;
+  await rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [owner.id]);
+  const home = await signInFrom(owner, `192.0.2.${places}`, 'Firefox on the desk');
+  const thief = await signInFrom(owner, `203.0.113.${places}`, 'curl');
+  return { owner, home, thief };
+}
+/** Another sign-in of the attacker, in a browser known to the account, with the first session still open. */
+function again({ owner, thief }: Theft): Promise<Received> {
+  const device = cookieOf(thief).match(/sallyport\.device=[^;]+/)?.[0] as string;
+  return signInFrom(owner, '203.0.113.250', 'curl', { cookie: device });
+}
+/** The status of a refresh with these tokens, or its error code. */
+async function refreshed({ body }: Received): Promise<string | number> {
+  const answer = await refresh({ api: api.url }, (body.tokens ?? body.login.tokens).refresh_token);
+  return answer.body.code ?? answer.status;
+}
+async function passkeyBy(cookie: string) {
+  const { options, challenge } = (await act('/api/auth/passkey/register/options', cookie)).body;
+  const key = createAuthenticator();
+  const response = key.create(options, { origin: API_URL });
+  const made = await act('/api/auth/passkey/register/verify', cookie, { challenge, response, name: 'a key' });
+  return { made, key };
+}
+async function totpBy(cookie: string, password: string): Promise<Received> {
+  const { totp_uri: uri } = (await act('/api/auth/two-factor/enable', cookie, { password })).body;
+  return act('/api/auth/two-factor/confirm', cookie, { code: codeOf(uri) });
+}
+/** A device that the holder of this cookie allows; its code. */
+async function allowDevice(owner: TestUser, cookie: string): Promise<string> {
+  const form = { client_id: tv.client_id };
+  const { body } = await send(api.url, 'POST', '/oauth2/device_authorization', { form });
+  const browser = browserOf(api, { ...owner, cookie });
+  const shown = await browser.open(`/device?user_code=${body.user_code}`);
+  await browser.submit(shown, { decision: 'allow' });
+  return body.device_code;
+}
+const poll = (device_code: string): Promise<Received> => askToken(api, tv, { grant_type: DEVICE, device_code });
+const linkOf = ({ id }: TestUser, subject: string) =>
+  rows(`INSERT INTO accounts (id, "userId", "providerId", "accountId") VALUES ($1, $2, 'company', $1)`, [
+    `${subject}-${id}`,
+    id,
+  ]);
+/** Backdates it to just before the attacker's sign-in. */
+const justBefore = ({ id: owner }: TestUser, table: 'accounts' | 'passkeys', id: string) =>
+  // Rounded, so one millisecond could become none.
+  rows(
+    `UPDATE ${table} SET "createdAt" = (SELECT max(occurred_at) FROM audit_outbox
+       WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) - interval '2 milliseconds' WHERE id = $2`,
+    [owner, id],
+  );
+const sessionsOf = ({ id }: TestUser) => rows('SELECT id FROM sessions WHERE "userId" = $1', [id]);
+/** The audit events of it, oldest first. */
+const eventsOf = (type: string, targetId: string) =>
+  rows('SELECT actor_kind, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id', [type, targetId]);
 
 describe('an attacker who replaces the session or cookie of the sign-in before the detections run', () => {
   // A step-up and a sign-in keep the session of the sign-in, so the owner's sessions at home need not end.
   test.each<[string, (stolen: Theft) => Promise<Received>, atHome: string | number]>([
     [
       'steps up',
-      ({ owner, thief }) => harness.act('/api/auth/step-up', cookieOf(thief), { password: owner.password }),
+      ({ owner, thief }) => act('/api/auth/step-up', cookieOf(thief), { password: owner.password }),
       200,
     ],
     [
       'changes the password',
       ({ owner, thief }) =>
-        harness.act('/api/auth/change-password', cookieOf(thief), {
+        act('/api/auth/change-password', cookieOf(thief), {
           current_password: owner.password,
           new_password: newPassword(),
         }),
@@ -154,28 +116,28 @@ describe('an attacker who replaces the session or cookie of the sign-in before t
     ],
     [
       'signs in once more by the cookie that made him known',
-      ({ owner, thief }) => harness.signInFrom(owner, '203.0.113.250', 'curl', { cookie: cookieOf(thief) }),
+      ({ owner, thief }) => signInFrom(owner, '203.0.113.250', 'curl', { cookie: cookieOf(thief) }),
       200,
     ],
   ])('and %s has no session left', async (_how, replace, atHome) => {
-    const stolen = await harness.theft();
+    const stolen = await theft();
     const replacing = await replace(stolen);
     expect(replacing.status).toBe(200);
     await harness.detect();
     expect(await harness.incidentsOf(stolen.owner.id)).toMatchObject([
       { detection: 'impossible_travel', actions: ['end_session', 'step_up'] },
     ]);
-    expect(await harness.sessionsOf(stolen.owner)).not.toContainEqual({ id: replacing.body.session.id });
-    expect(await harness.refreshed(replacing)).toBe('session_ended');
-    expect(await harness.refreshed(stolen.thief)).toBe('session_ended');
-    expect(await harness.refreshed(stolen.home)).toBe(atHome);
+    expect(await sessionsOf(stolen.owner)).not.toContainEqual({ id: replacing.body.session.id });
+    expect(await refreshed(replacing)).toBe('session_ended');
+    expect(await refreshed(stolen.thief)).toBe('session_ended');
+    expect(await refreshed(stolen.home)).toBe(atHome);
   });
 
   test('an attacker who did nothing yet loses that session, and the owner none', async () => {
-    const { owner, home, thief } = await harness.theft();
+    const { owner, home, thief } = await theft();
     await harness.detect();
-    expect(await harness.sessionsOf(owner)).toHaveLength(2);
-    expect([await harness.refreshed(thief), await harness.refreshed(home)]).toEqual(['session_ended', 200]);
+    expect(await sessionsOf(owner)).toHaveLength(2);
+    expect([await refreshed(thief), await refreshed(home)]).toEqual(['session_ended', 200]);
   });
 });
 
@@ -184,35 +146,35 @@ describe('a copy whose clock is a minute behind and dates the attacker’s actio
     rows(`UPDATE ${table} SET ${column} = ${column} - interval '1 minute' WHERE ${where} = $1 RETURNING 1`, [id]);
 
   test('hides no second session', async () => {
-    const stolen = await harness.theft();
-    const second = await harness.again(stolen);
+    const stolen = await theft();
+    const second = await again(stolen);
     expect(await behind('sessions', '"createdAt"', 'id', second.body.session.id)).toHaveLength(1);
     await harness.detect();
-    expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
+    expect(await sessionsOf(stolen.owner)).toEqual([]);
     for (const login of [second, stolen.thief, stolen.home])
-      expect(await harness.refreshed(login)).toBe('session_ended');
+      expect(await refreshed(login)).toBe('session_ended');
   });
 
   test('hides no device, even if the session that allowed it is gone', async () => {
-    const stolen = await harness.theft();
-    const second = await harness.again(stolen);
-    const deviceCode = await harness.allowDevice(stolen.owner, cookieOf(second));
-    await harness.act('/api/auth/signout', cookieOf(second));
+    const stolen = await theft();
+    const second = await again(stolen);
+    const deviceCode = await allowDevice(stolen.owner, cookieOf(second));
+    await act('/api/auth/signout', cookieOf(second));
     expect(await behind('oauth_device_grants', 'auth_time', 'user_id', stolen.owner.id)).toHaveLength(1);
     await harness.detect();
-    expect((await harness.poll(deviceCode)).body.code).toBe('device_code_expired');
-    expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
+    expect((await poll(deviceCode)).body.code).toBe('device_code_expired');
+    expect(await sessionsOf(stolen.owner)).toEqual([]);
   });
 
   test('hides no passkey; one from just before the sign-in stays', async () => {
-    const { owner } = await harness.theft();
+    const { owner } = await theft();
     for (const key of ['owner', 'thief'])
       await rows(
         `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")
          VALUES ($1, '', $2, $1, 0, 'singleDevice', false, now() - interval '1 minute')`,
         [`${key}-${owner.id}`, owner.id],
       );
-    await harness.justBefore(owner, 'passkeys', `owner-${owner.id}`);
+    await justBefore(owner, 'passkeys', `owner-${owner.id}`);
     await harness.detect();
     const left = await rows('SELECT id FROM passkeys WHERE "userId" = $1', [owner.id]);
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
@@ -221,16 +183,16 @@ describe('a copy whose clock is a minute behind and dates the attacker’s actio
 
 describe('while a batch refreshes the token families to revoke', () => {
   test.each<[string, (stolen: Theft) => Promise<unknown>]>([
-    ['another session of the thief', (stolen) => harness.again(stolen)],
+    ['another session of the thief', (stolen) => again(stolen)],
     [
       'a login of a device',
-      async ({ owner, thief }) => harness.poll(await harness.allowDevice(owner, cookieOf(thief))),
+      async ({ owner, thief }) => poll(await allowDevice(owner, cookieOf(thief))),
     ],
-    ['an account that he linked', ({ owner }) => harness.linkOf(owner, 'batch')],
+    ['an account that he linked', ({ owner }) => linkOf(owner, 'batch')],
   ])(
     'families are locked in the order in which the batch locks them: %s never causes a deadlock',
     async (_what, gains) => {
-      const stolen = await harness.theft();
+      const stolen = await theft();
       await gains(stolen);
       const families = await rows('SELECT id, sid FROM refresh_families WHERE user_id = $1 ORDER BY id', [
         stolen.owner.id,
@@ -246,7 +208,7 @@ describe('while a batch refreshes the token families to revoke', () => {
         // No family above the one that it waits for is locked.
         (batch) => batch.query(`${hold} NOWAIT`, [families[taken]?.id]),
       );
-      expect(await harness.sessionsOf(stolen.owner)).toEqual([]);
+      expect(await sessionsOf(stolen.owner)).toEqual([]);
       expect(await harness.incidentsOf(stolen.owner.id)).toMatchObject([{ count: 1 }]);
     },
   );
@@ -254,15 +216,15 @@ describe('while a batch refreshes the token families to revoke', () => {
 
 describe('what an attacker added before the detection is removed, and what existed before stays', () => {
   test('a passkey', async () => {
-    const { owner, thief } = await harness.theft();
-    const { made, key } = await harness.passkeyBy(cookieOf(thief));
+    const { owner, thief } = await theft();
+    const { made, key } = await passkeyBy(cookieOf(thief));
     await harness.detect();
     expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
     expect(await rows('SELECT FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([]);
-    expect(await harness.eventsOf('factor.removed', owner.id)).toMatchObject([
+    expect(await eventsOf('factor.removed', owner.id)).toMatchObject([
       { actor_kind: 'system', detail: { factor: 'passkey' } },
     ]);
-    expect([await harness.refreshed(made), await harness.sessionsOf(owner)]).toEqual(['session_ended', []]);
+    expect([await refreshed(made), await sessionsOf(owner)]).toEqual(['session_ended', []]);
     const { options, challenge } = (await send(api.url, 'POST', '/api/auth/passkey/sign-in/options')).body;
     const json = { challenge, response: key.get(options, { origin: API_URL }) };
     const again = await send(api.url, 'POST', '/api/auth/passkey/sign-in/verify', { json });
@@ -270,9 +232,9 @@ describe('what an attacker added before the detection is removed, and what exist
   });
 
   test('an authenticator app, even if its row is as old as the recovery codes of a passkey', async () => {
-    const { owner, thief } = await harness.theft();
-    const { made } = await harness.passkeyBy(cookieOf(thief));
-    const confirmed = await harness.totpBy(cookieOf(made), owner.password);
+    const { owner, thief } = await theft();
+    const { made } = await passkeyBy(cookieOf(thief));
+    const confirmed = await totpBy(cookieOf(made), owner.password);
     await rows(`UPDATE two_factors SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
     await rows(`UPDATE passkeys SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
     await harness.detect();
@@ -283,29 +245,29 @@ describe('what an attacker added before the detection is removed, and what exist
       { twoFactorEnabled: false },
     ]);
     expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id]), 'of before').toHaveLength(1);
-    expect(await harness.eventsOf('factor.removed', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
-    expect(await harness.eventsOf('recovery_codes.voided', owner.id)).toEqual([
+    expect(await eventsOf('factor.removed', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
+    expect(await eventsOf('recovery_codes.voided', owner.id)).toEqual([
       { actor_kind: 'system', detail: { left: 10, reason: 'impossible_travel' } },
     ]);
-    expect([await harness.refreshed(confirmed), await harness.sessionsOf(owner)]).toEqual(['session_ended', []]);
+    expect([await refreshed(confirmed), await sessionsOf(owner)]).toEqual(['session_ended', []]);
   });
 
   test('a linked account', async () => {
-    const { owner } = await harness.theft();
-    for (const subject of ['owner', 'thief']) await harness.linkOf(owner, subject);
-    await harness.justBefore(owner, 'accounts', `owner-${owner.id}`);
+    const { owner } = await theft();
+    for (const subject of ['owner', 'thief']) await linkOf(owner, subject);
+    await justBefore(owner, 'accounts', `owner-${owner.id}`);
     await harness.detect();
     const left = await rows('SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" = $2', [owner.id, 'company']);
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
     expect(await rows(`SELECT FROM accounts WHERE "userId" = $1 AND password IS NOT NULL`, [owner.id])).toHaveLength(1);
-    expect(await harness.eventsOf('account.unlinked', owner.id)).toMatchObject([
+    expect(await eventsOf('account.unlinked', owner.id)).toMatchObject([
       { actor_kind: 'system', detail: { provider: 'company' } },
     ]);
-    expect(await harness.sessionsOf(owner)).toEqual([]);
+    expect(await sessionsOf(owner)).toEqual([]);
   });
 
   test('an API key, and one whose secret the attacker replaced', async () => {
-    const { owner, thief } = await harness.theft();
+    const { owner, thief } = await theft();
     const bearer = thief.body.tokens.access_token;
     const make = async (name: string): Promise<string> => {
       const made = await send(api.url, 'POST', '/v1/api-keys', { bearer, json: { name } });
@@ -323,11 +285,11 @@ describe('what an attacker added before the detection is removed, and what exist
     );
     expect(revoked).toEqual([rotated, made].map((id) => ({ id, revoke_reason: 'impossible_travel' })));
     for (const id of [rotated, made])
-      expect(await harness.eventsOf('api_key.revoked', id)).toMatchObject([
+      expect(await eventsOf('api_key.revoked', id)).toMatchObject([
         { actor_kind: 'system', detail: { reason: 'impossible_travel' } },
       ]);
     // A key opens no session: nothing else ends, and an earlier key still works for its owner.
-    expect(await harness.sessionsOf(owner)).toHaveLength(2);
+    expect(await sessionsOf(owner)).toHaveLength(2);
     expect(
       await rows(
         'SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.id = $1 AND k.owner_epoch = u."tokenEpoch"',
@@ -337,27 +299,27 @@ describe('what an attacker added before the detection is removed, and what exist
   });
 
   test('a device that the attacker allowed, redeemed or not', async () => {
-    const fetched = await harness.theft();
-    const device = await harness.poll(await harness.allowDevice(fetched.owner, cookieOf(fetched.thief)));
+    const fetched = await theft();
+    const device = await poll(await allowDevice(fetched.owner, cookieOf(fetched.thief)));
     expect(device.status, device.text).toBe(200);
-    const waiting = await harness.theft();
-    const deviceCode = await harness.allowDevice(waiting.owner, cookieOf(waiting.thief));
+    const waiting = await theft();
+    const deviceCode = await allowDevice(waiting.owner, cookieOf(waiting.thief));
     await harness.detect();
     const { refresh_token } = device.body;
-    const later = await askToken(api, harness.tv, { grant_type: 'refresh_token', refresh_token });
+    const later = await askToken(api, tv, { grant_type: 'refresh_token', refresh_token });
     expect([later.status, later.body.error]).toEqual([400, 'invalid_grant']);
-    expect((await harness.poll(deviceCode)).body.code).toBe('device_code_expired');
-    for (const { owner } of [fetched, waiting]) expect(await harness.sessionsOf(owner)).toEqual([]);
+    expect((await poll(deviceCode)).body.code).toBe('device_code_expired');
+    for (const { owner } of [fetched, waiting]) expect(await sessionsOf(owner)).toEqual([]);
   });
 
   test('a requested address change, whether its mail was sent or waits', async () => {
     for (const isSent of [true, false]) {
-      const { owner, home, thief } = await harness.theft();
+      const { owner, home, thief } = await theft();
       const address = newEmail();
-      await harness.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
-      if (isSent) expect(await harness.mails.to(address)).toHaveLength(1);
+      await act('/api/auth/change-email', cookieOf(thief), { new_email: address });
+      if (isSent) expect(await mails.to(address)).toHaveLength(1);
       await harness.detect();
-      const token = (await harness.mails.to(address)).at(-1)?.code;
+      const token = (await mails.to(address)).at(-1)?.code;
       expect(token).toBeDefined();
       // Even once the account is unlocked with its password.
       expect((await harness.post(`/v1/admin/users/${owner.id}/unlock`, { reason: 'called' })).status).toBe(200);
@@ -365,12 +327,12 @@ describe('what an attacker added before the detection is removed, and what exist
       const answer = await send(api.url, 'POST', '/api/auth/verify-email', { json: { token, password } });
       expect([answer.status, answer.body.code]).toEqual([400, 'code_invalid']);
       expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-      expect(await harness.refreshed(home), 'it is no session').toBe(200);
+      expect(await refreshed(home), 'it is no session').toBe(200);
     }
   });
 
   test('consents of the attacker: the client loses them, and keeps the owner’s earlier ones', async () => {
-    const { owner, thief } = await harness.theft();
+    const { owner, thief } = await theft();
     const [before, his] = await Promise.all(
       [1, 2].map(() => newOAuthClient([api, harness.other], 'client_secret_basic', ['authorization_code'])),
     );
@@ -390,16 +352,16 @@ describe('what an attacker added before the detection is removed, and what exist
     expect(await granted(his)).toContain('openid');
     await harness.detect();
     expect([await granted(his), await granted(before)]).toEqual([[], ['openid']]);
-    expect(await harness.eventsOf('oauth.consent_withdrawn', his?.client_id as string)).toMatchObject([
+    expect(await eventsOf('oauth.consent_withdrawn', his?.client_id as string)).toMatchObject([
       { actor_kind: 'system', detail: { user_id: owner.id } },
     ]);
   });
 
   test('an address change whose mail the attacker already read: refused until the detections have run, then cancelled', async () => {
-    const { owner, thief } = await harness.theft();
+    const { owner, thief } = await theft();
     const address = newEmail();
-    await harness.act('/api/auth/change-email', cookieOf(thief), { new_email: address });
-    const token = (await harness.mails.to(address)).at(-1)?.code;
+    await act('/api/auth/change-email', cookieOf(thief), { new_email: address });
+    const token = (await mails.to(address)).at(-1)?.code;
     const verify = () => send(api.url, 'POST', '/api/auth/verify-email', { json: { token }, cookie: cookieOf(thief) });
     const early = await verify();
     expect([early.status, early.body.code]).toEqual([429, 'login_locked']);
@@ -416,16 +378,16 @@ describe('what an attacker added before the detection is removed, and what exist
     await harness.detect();
     expect((await verify()).status).toBe(400);
     expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
-    expect(await harness.mails.to(address), 'nothing that unlocks').toHaveLength(1);
+    expect(await mails.to(address), 'nothing that unlocks').toHaveLength(1);
   });
 
   test('where every session is ended at once, the additions are removed too', async () => {
     const owner = await signUp({ api: api.url });
     const ip = '198.51.100.99';
     for (let n = 0; n < 50; n += 1) await harness.failFrom(ip, newEmail());
-    const thief = await harness.signInFrom(owner, ip, 'stuffer');
+    const thief = await signInFrom(owner, ip, 'stuffer');
     expect(thief.status).toBe(200);
-    await harness.passkeyBy(cookieOf(thief));
+    await passkeyBy(cookieOf(thief));
     await harness.detect();
     expect(await harness.incidentsOf(owner.id)).toMatchObject([{ actions: ['revoke_sessions', 'step_up'] }]);
     expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
