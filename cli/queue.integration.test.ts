@@ -1,31 +1,22 @@
-import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { queueNames } from '../jobs/schedules.ts';
 import { permissionMissing } from '../services/platform/errors.ts';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
-import { createProducer, type Producer } from '../services/platform/queue/producer.ts';
 import { eventually } from '../tools/testing/eventually.ts';
 import { composeWorker, effectJob, effectJobId } from '../tools/testing/harness/job.ts';
 import { queryRows } from '../tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '../tools/testing/harness/stores.ts';
+import { readyProducer } from '../tools/testing/harness/redis.ts';
+import { createTestDatabase, testRedisUrl } from '../tools/testing/harness/stores.ts';
 import { type CliRun, runCli } from '../tools/testing/processes/run-cli.ts';
 
-let database: TestDatabase;
-let producer: Producer;
 const dataDir = testFolder();
 const redisUrl = testRedisUrl();
-
-beforeAll(async () => {
-  database = await createTestDatabase();
-  producer = createProducer(redisUrl, () => {});
-  await producer.ready(30_000);
-});
+const database = opened(createTestDatabase);
+const producer = opened(() => readyProducer(redisUrl));
 beforeEach(async () => {
   for (const name of queueNames) await producer.queue(name).obliterate({ force: true });
-});
-afterAll(async () => {
-  await producer?.close();
-  await database?.drop();
 });
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<CliRun> =>

@@ -1,19 +1,11 @@
-import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { processorsOf, type WorkerPorts } from './processors.ts';
 
-let database: TestDatabase;
-let client: pg.Client;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-});
-afterAll(async () => {
-  await client?.end();
-  await database?.drop();
-});
+const database = opened(createTestDatabase);
+const client = opened(() => connectedClient(database.url));
 
 const named = (name: string) => [{ name }];
 const ports = {

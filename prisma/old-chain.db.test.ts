@@ -1,5 +1,4 @@
-import pg from 'pg';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { beforeAll, expect, inject, test } from 'vitest';
 import {
   appliedMigrations,
   applyMigration,
@@ -9,7 +8,7 @@ import {
   prepareHistory,
 } from '#services/platform/postgres/migrate.ts';
 import { readMigrations } from '#services/platform/postgres/migration-files.ts';
-import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import { connectedClient, createEmptyDatabase } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { assertSchemaOf } from './old-chain.ts';
 
@@ -20,16 +19,11 @@ const LAST = '20261127020100_collapsed_revocations';
 const ALL = [FIRST, '20261126180000_traced_rights', LAST];
 
 const [baseline, ...later] = await readMigrations();
-let client: pg.Client;
 const database = opened(() => createEmptyDatabase(inject('templateUrl')));
+const client = opened(() => connectedClient(database.url));
 beforeAll(async () => {
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
   await prepareHistory(client);
   await applyMigration(client, baseline!);
-});
-afterAll(async () => {
-  await client.end();
 });
 
 async function ofChain(names: readonly string[]): Promise<void> {

@@ -1,25 +1,18 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newAuthSecret, newClient, startApiCopy } from '#tools/testing/harness/api.ts';
+import { readyProducer } from '#tools/testing/harness/redis.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
-import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
-let producer: Producer;
 const redisUrl = testRedisUrl();
 
 const database = opened(createTestDatabase);
 const copy = opened(() => startApiCopy({ databaseUrl: database.url, redisUrl, authSecret: newAuthSecret() }));
 const client = opened(() => newClient(copy, ['tokens:issue', 'tokens:revoke', 'tokens:read']));
-beforeAll(async () => {
-  producer = createProducer(redisUrl, () => {});
-  await producer.ready(30_000);
-});
+const producer = opened(() => readyProducer(redisUrl));
 beforeEach(() => producer.queue('audit-seal').obliterate({ force: true }));
-afterAll(async () => {
-  await producer?.close();
-});
 
 const login = { email: 'wake@example.test', password: 'correct horse battery staple 1' };
 let traces = 0;

@@ -1,31 +1,22 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { cleanUpExpiredSessionsJob } from '#jobs/contracts/identity.ts';
 import { cleanUpExpiredTokensJob } from '#jobs/contracts/tokens.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { issueFor, type Pair, refresh, signUp, type TestUser, verdictOn } from '#tools/testing/flows/flows.ts';
-import { createTestPorts, queryRows, type TestPorts } from '#tools/testing/harness/ports.ts';
+import { createTestPorts, queryRows } from '#tools/testing/harness/ports.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
+import { readyProducer } from '#tools/testing/harness/redis.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { insertExpired } from '../core/shared/expired-rows-harness.ts';
-import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 /** Rows of each kind: several batches. */
 const ROWS = 2_500;
 
-let producer: Producer;
-let ports: TestPorts;
 // Long enough that a busy machine's slow answers are not mistaken for refusals by the clean-up.
 const harness = opened(() => startProductHarness({ WORKER_COPIES: '1', REVOCATION_STALENESS_MS: '30000' }));
 const product = partOf(() => harness.product);
-beforeAll(async () => {
-  producer = createProducer(product.credentials.redis_url, () => {});
-  await producer.ready(30_000);
-  ports = createTestPorts(product.credentials.database_url);
-});
-afterAll(async () => {
-  await producer?.close();
-  await ports?.end();
-});
+const producer = opened(() => readyProducer(product.credentials.redis_url));
+const ports = opened(async () => createTestPorts(product.credentials.database_url));
 
 const expired = async (): Promise<number> => {
   const [row] = await queryRows(

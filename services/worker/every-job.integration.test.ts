@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { recordIncidentJob, recordProgressJob } from '#jobs/contracts/operations.ts';
 import { detectIncidentsJob } from '#jobs/contracts/security.ts';
 import { jobs } from '#jobs/schedules.ts';
@@ -6,23 +6,16 @@ import { eventually } from '#tools/testing/eventually.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
+import { readyProducer } from '#tools/testing/harness/redis.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { listMailFiles, mailFolderOf, readMailFile } from '../platform/mail/file-outbox.ts';
-import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
-let producer: Producer;
 const env = { VALIDATE_REPLAY_PROTECTION: 'true' };
 const harness = opened(() => startProductHarness({ ...env, WORKER_COPIES: '1' }));
 const product = partOf(() => harness.product);
 const second = opened(() => startWorkerBeside(product, env));
-beforeAll(async () => {
-  producer = createProducer(product.credentials.redis_url, () => {});
-  await producer.ready(30_000);
-});
-afterAll(async () => {
-  await producer?.close();
-});
+const producer = opened(() => readyProducer(product.credentials.redis_url));
 
 const rows = (text: string) => queryRows(product.credentials.database_url, text);
 const idOf = (name: string, ownId: string): string => `${name}-${ownId}`;

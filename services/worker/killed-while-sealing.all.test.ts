@@ -1,27 +1,18 @@
 // About: services/platform/queue/
 import { availableParallelism, loadavg } from 'node:os';
-import pg from 'pg';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type Product, startProduct } from '#tools/testing/harness/product.ts';
+import { connectedClient, queryRows } from '#tools/testing/harness/ports.ts';
+import { startProduct } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 /** What is promised of a machine with time; where processes wait for a core, a start takes as much longer. */
 const SEALED_WITHIN_MS = 5_000;
 const waitersPerCore = (): number => Math.max(1, (loadavg()[0] as number) / availableParallelism());
 
-let product: Product;
-let holder: pg.Client;
-beforeAll(async () => {
-  product = await startProduct({ clusterDir: inject('clusterDir'), isAsShipped: true });
-  holder = new pg.Client({ connectionString: product.credentials.database_url });
-  await holder.connect();
-});
-afterAll(async () => {
-  await holder?.end();
-  await product?.dispose();
-});
+const product = opened(() => startProduct({ clusterDir: inject('clusterDir'), isAsShipped: true }));
+const holder = opened(() => connectedClient(product.credentials.database_url));
 
 const rows = (text: string) => queryRows<{ n: string }>(product.credentials.database_url, text);
 const unsealed = async () => Number((await rows('SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL'))[0]?.n);

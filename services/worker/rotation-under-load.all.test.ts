@@ -1,24 +1,23 @@
 // About: services/core/keys/advance-key-ring.ts services/core/keys/key-ring.ts
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRemoteJWKSet, decodeProtectedHeader, type JWTVerifyGetKey, jwtVerify } from 'jose';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { advanceKeyRingJob } from '#jobs/contracts/keys.ts';
 import { createVerifier } from '#sdks/typescript/src/index.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, clientToken, newClient, refresh, signIn, verdictOn } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { startProduct, startWorkerBeside } from '#tools/testing/harness/product.ts';
+import { readyProducer } from '#tools/testing/harness/redis.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
-import { createProducer, type Producer } from '../platform/queue/producer.ts';
 
 const ROTATION_SECONDS = 3;
 const KEY_SET_SECONDS = 2;
 /** The least number of each request under load. */
 const CHECKS = 200;
 
-let producer: Producer;
 const database = opened(createTestDatabase);
 const redisUrl = testRedisUrl();
 const env = {
@@ -35,13 +34,7 @@ const env = {
 };
 const product = opened(() => startProduct({ stores: { databaseUrl: database.url, redisUrl }, env }));
 opened(() => startWorkerBeside(product, env));
-beforeAll(async () => {
-  producer = createProducer(redisUrl, () => {});
-  await producer.ready(30_000);
-});
-afterAll(async () => {
-  await producer?.close();
-});
+const producer = opened(() => readyProducer(redisUrl));
 
 type KeyFacts = { kid: string; purpose: string; signs: number; ended: boolean; left: boolean; destroyed: boolean };
 /** Token keys by the time they sign from, with their state by the database's clock. */

@@ -1,9 +1,10 @@
 // Each role of PostgreSQL tries each verb on each table that a module owns: what it may not do is refused with 42501.
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { owners, readRights } from '../catalog/database.ts';
 import { callsOf, declaredRights, leastRights, type Rights } from '../process-rights/rights.ts';
 import type { Process } from '../process-rights/statements.ts';
@@ -60,25 +61,18 @@ const updated: Readonly<Record<string, string>> = {
   audit_checkpoints: 'note',
 };
 
-let database: TestDatabase;
-let client: pg.Client;
+const database = opened(createTestDatabase);
+const client = opened(() => connectedClient(database.url));
 const declaredTables = readRights();
 let least: Readonly<Record<Process, Rights>>;
 const columns = new Map<string, string>();
 beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
   const { rows } = await client.query<{ table: string; column: string }>(
     `SELECT table_name AS table, column_name AS column FROM information_schema.columns
      WHERE table_schema = current_schema() AND ordinal_position = 1`,
   );
   for (const { table, column } of rows) columns.set(table, column);
   least = await leastRights(client);
-});
-afterAll(async () => {
-  await client?.end();
-  await database?.drop();
 });
 
 const statementOf = (verb: Verb, table: string, role: string): string => {

@@ -1,8 +1,9 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { describe, expect, test } from 'vitest';
+import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 
@@ -15,17 +16,8 @@ const statements = globSync('docs/{runbooks,how-to}/*.md', { cwd: root }).flatMa
   ].map((sql) => ({ page, sql }));
 });
 
-let database: TestDatabase;
-let client: pg.Client;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-});
-afterAll(async () => {
-  await client?.end();
-  await database?.drop();
-});
+const database = opened(createTestDatabase);
+const client = opened(() => connectedClient(database.url));
 
 describe('SQL in runbooks', () => {
   test('the pages contain SQL of both kinds', () => {

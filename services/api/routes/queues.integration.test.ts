@@ -1,36 +1,31 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { queueNames } from '#jobs/schedules.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
-import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { signIn, signUp } from '#tools/testing/flows/flows.ts';
 import { composeWorker, effectJob, effectJobId } from '#tools/testing/harness/job.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
+import { readyProducer } from '#tools/testing/harness/redis.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 const BOARD = '/v1/admin/queues';
-let producer: Producer;
 let admin: string;
 let person: string;
 
 // Without a worker, which would run the jobs that these tests inspect.
 const harness = opened(startProductHarness);
 const product = partOf(() => harness.product);
+const producer = opened(() => readyProducer(product.credentials.redis_url));
 beforeAll(async () => {
-  producer = createProducer(product.credentials.redis_url, () => {});
-  await producer.ready(30_000);
   admin = (await signIn(product, product.credentials.admin)).cookie;
   person = (await signUp(product)).cookie;
 });
 beforeEach(() => producer.queue('audit-seal').obliterate({ force: true }));
-afterAll(async () => {
-  await producer?.close();
-  // Stopped rather than killed, so that it reports coverage.
-  await product?.stop();
-});
+// Stopped rather than killed, so that it reports coverage.
+afterAll(() => product?.stop());
 
 const look = (path: string, cookie?: string) =>
   send(product.api, 'GET', BOARD + path, cookie === undefined ? {} : { cookie });

@@ -1,23 +1,14 @@
-import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import { afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
+import { connectedClient, createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { prepareHistory } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
 import { observeMigration } from './rehearse-migrations.ts';
 import { type RuleName, ruleNames } from './schema-changes.ts';
 
-let database: Awaited<ReturnType<typeof createEmptyDatabase>>;
-let db: pg.Client;
-beforeAll(async () => {
-  database = await createEmptyDatabase(inject('templateUrl'));
-  db = new pg.Client({ connectionString: database.url });
-  await db.connect();
-  await prepareHistory(db);
-});
-afterAll(async () => {
-  await db?.end();
-  await database?.drop();
-});
+const database = opened(() => createEmptyDatabase(inject('templateUrl')));
+const db = opened(() => connectedClient(database.url));
+beforeAll(() => prepareHistory(db));
 beforeEach(() =>
   db.query(`CREATE TABLE people (id bigint PRIMARY KEY, name text NOT NULL, age int, at timestamptz NOT NULL DEFAULT now(),
       mail text, note text, code text, CONSTRAINT coded CHECK (code IS NOT NULL));

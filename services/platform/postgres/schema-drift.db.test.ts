@@ -3,31 +3,25 @@ import { join } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import { SchemaEngine } from '@prisma/schema-engine-wasm';
-import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { migrationStates } from './migrate.ts';
 
 const MODELS = join(import.meta.dirname, '../../../prisma/schema');
 const MIGRATIONS = join(import.meta.dirname, '../../../prisma/migrations');
 const NO_FILTERS = { externalTables: [], externalEnums: [] };
 
-let database: TestDatabase;
-let client: pg.Client;
+const database = opened(createTestDatabase);
+const client = opened(() => connectedClient(database.url));
 let engine: SchemaEngine;
 beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
   const adapter = bindMigrationAwareSqlAdapterFactory(new PrismaPg({ connectionString: database.url }));
   engine = await SchemaEngine.new({ datamodels: undefined }, () => {}, adapter);
   await client.query('CREATE SCHEMA models');
   await client.query('SET search_path = models, public');
   await client.query(await sqlOfModels());
-});
-afterAll(async () => {
-  await client.end();
-  await database.drop();
 });
 
 /** Statements with which Prisma would create the tables of its models in an empty database. */

@@ -115,6 +115,13 @@ export const createPatientPool = (
 
 export const quietLog: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
+/** A connection with the owner rights of `dev-credentials.json`. */
+export async function connectedClient(connectionString: string): Promise<pg.Client> {
+  const client = new pg.Client({ connectionString });
+  await client.connect();
+  return client;
+}
+
 /** Rows of one statement, with the owner rights of `dev-credentials.json`. */
 export async function queryRows<R extends pg.QueryResultRow>(
   databaseUrl: string,
@@ -133,8 +140,7 @@ export async function queryRows<R extends pg.QueryResultRow>(
 
 /** Statements past every trigger, as a superuser may run them. */
 export async function runPastTriggers(databaseUrl: string, ...statements: readonly string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
+  const client = await connectedClient(databaseUrl);
   try {
     for (const statement of ['SET session_replication_role = replica', ...statements]) await client.query(statement);
   } finally {

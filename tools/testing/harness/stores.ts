@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { inject } from 'vitest';
 import { TEMPLATE_DATABASE } from '../global-services.ts';
-import { createTestPorts, type PortsOptions, type TestPorts } from './ports.ts';
+import { connectedClient, createTestPorts, type PortsOptions, type TestPorts } from './ports.ts';
 
 export type TestDatabase = { readonly url: string; drop(): Promise<void> };
 
@@ -10,8 +10,7 @@ export type TestDatabase = { readonly url: string; drop(): Promise<void> };
 export async function onServer(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
   const url = new URL(inject('templateUrl'));
   url.pathname = '/postgres';
-  const admin = new pg.Client({ connectionString: url.href });
-  await admin.connect();
+  const admin = await connectedClient(url.href);
   try {
     await work(admin);
   } finally {

@@ -1,20 +1,12 @@
-import pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { expect, test } from 'vitest';
+import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { auditPlansByIndex } from '../log.store.ts';
 import { auditOutboxSeal, auditOutboxUnsealed } from './seal.store.ts';
 
-let database: TestDatabase;
-let client: pg.Client;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  await client.connect();
-});
-afterAll(async () => {
-  await client.end();
-  await database.drop();
-});
+const database = opened(createTestDatabase);
+const client = opened(() => connectedClient(database.url));
 
 const fill = (count: number, seq: string) =>
   client.query(
