@@ -1,34 +1,18 @@
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import {
-  effectJob,
-  effectProcessor,
-  type JobHarness,
-  openGate,
-  openJobHarness,
-  scheduledEffectJob,
-} from '#tools/testing/harness/job.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { effectJob, effectProcessor, openGate, openJobHarness, scheduledEffectJob } from '#tools/testing/harness/job.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import type { Composed } from './compose.ts';
 
-let database: TestDatabase;
-let harness: JobHarness;
-let proxy: TcpProxy;
 
-beforeAll(async () => {
-  const redisUrl = testRedisUrl();
-  database = await createTestDatabase();
-  proxy = await startTcpProxy(redisUrl);
-  harness = await openJobHarness({ databaseUrl: database.url, redisUrl });
-});
+const ownRedisUrl = testRedisUrl();
+const database = opened(createTestDatabase);
+const proxy = opened(() => startTcpProxy(ownRedisUrl));
+const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: ownRedisUrl }));
 afterEach(() => harness.reset());
-afterAll(async () => {
-  await harness?.end();
-  await proxy?.cut();
-  await database?.drop();
-});
 
 const startWorker = (job = effectJob): Promise<Composed> =>
   harness.startWorker({ redisUrl: proxy.url, processors: [effectProcessor(job)], env: { QUEUE_STALL_SECONDS: '1' } });

@@ -1,21 +1,20 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { beforeAll, expect, test } from 'vitest';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { newPerson } from '#tools/testing/harness/identity.ts';
 import { cookieOf, type Received, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import { type Operation, operationsOf } from '#tools/testing/openapi-check.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const LISTED = 'https://app.sallyport.test';
 const FOREIGN = 'https://evil.example';
 const SECRET = 'aSecretOfThisTestAloneWithEnoughLetters0123456789';
 
-let harness: ApiHarness;
-let copy: ApiCopy;
 let operations: Operation[];
 
-beforeAll(async () => {
-  harness = await openApiHarness();
-  copy = await harness.startCopy({
+const harness = opened(openApiHarness);
+const copy = opened(() =>
+  harness.startCopy({
     authSecret: SECRET,
     env: {
       SALLYPORT_PROFILE: 'staging',
@@ -23,10 +22,11 @@ beforeAll(async () => {
       CORS_ORIGINS: LISTED,
       RATE_LIMIT_PROFILE: 'load',
     },
-  });
+  }),
+);
+beforeAll(async () => {
   operations = operationsOf((await send(copy.url, 'GET', '/openapi.json')).body);
 });
-afterAll(() => harness?.close());
 
 const targetOf = (path: string): string => path.replaceAll(/\{\w+\}/g, 'unknown');
 const isForAnyone = (answer: Received): boolean => answer.headers.get('access-control-allow-origin') === '*';

@@ -1,16 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { BetterAuthIntegrationService } from '#services/embedding/better-auth-integration-service.ts';
 import { JWTTokenService } from '#services/embedding/jwt-token-service.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
-import { LEGACY_AUDIENCE, type LegacyProvider, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
+import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { act, type Enrolled, enrolled } from '#tools/testing/flows/factor-flows.ts';
 import { claimsIn, signUp } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import { type ClientCredentials, cookieOf, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
+import { cookieOf, type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { ask } from './authority-cells-harness.ts';
 import { sampleRequests } from './sample-input-harness.ts';
 
@@ -20,16 +21,13 @@ import { sampleRequests } from './sample-input-harness.ts';
  */
 
 const APP = 'https://app.example.test';
-let harness: ApiHarness;
-let provider: LegacyProvider;
-let copy: ApiCopy;
-let issuer: ClientCredentials;
 let accounts: BetterAuthIntegrationService;
 let tokens: JWTTokenService;
 
-beforeAll(async () => {
-  [harness, provider] = await Promise.all([openApiHarness(), startLegacyProvider()]);
-  copy = await harness.startCopy({
+const harness = opened(openApiHarness);
+const provider = opened(startLegacyProvider);
+const copy = opened(() =>
+  harness.startCopy({
     env: {
       LEGACY_ISSUER: provider.issuer,
       LEGACY_JWKS_URI: provider.jwksUri,
@@ -37,14 +35,12 @@ beforeAll(async () => {
       CORS_ORIGINS: APP,
       STEP_UP_SECONDS: '3600',
     },
-  });
-  issuer = await harness.newClient(['tokens:issue']);
+  }),
+);
+const issuer = opened(() => harness.newClient(['tokens:issue']));
+beforeAll(() => {
   accounts = new BetterAuthIntegrationService(copy.ports);
   tokens = new JWTTokenService(copy.ports);
-});
-afterAll(async () => {
-  await harness?.close();
-  await provider?.close();
 });
 
 const AT_HOME = { ip: '203.0.113.9', userAgent: 'app/1' };

@@ -1,24 +1,21 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pathOf } from '#tools/testing/fixtures/hostile-bodies.ts';
 import { clientToken } from '#tools/testing/flows/flows.ts';
-import { type Product, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem, requestText, send, sendBytes } from '#tools/testing/http-client.ts';
 import type { Operation } from '#tools/testing/openapi-check.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
-let harness: ProductHarness;
-let product: Product;
+const harness = opened(() => startProductHarness({ WORKER_COPIES: '1' }));
+const product = partOf(() => harness.product);
 let operations: readonly Operation[];
 
-beforeAll(async () => {
-  harness = await startProductHarness({ WORKER_COPIES: '1' });
-  ({ product, operations } = harness);
+beforeAll(() => {
+  ({ operations } = harness);
 });
-afterAll(async () => {
-  // Stopped rather than killed, so that it reports coverage.
-  await harness?.product.stop();
-  await harness?.close();
-});
+// Stopped rather than killed, so that it reports coverage.
+afterAll(() => product.stop?.());
 
 describe('the ready line', () => {
   test('names a live API, its metrics and a file of credentials that only its owner can read', async () => {

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { pathOf } from '#tools/testing/fixtures/hostile-bodies.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
-import { type Product, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectErrorForm, expectProblem, type Json, send } from '#tools/testing/http-client.ts';
 import { needsCredential, type Operation } from '#tools/testing/openapi-check.ts';
+import { opened, partOf } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 /** Texts of the formats that contracts require; the first that fits is sent. */
@@ -52,19 +53,15 @@ function exampleOf(schema: Json): Json {
   return schema.type === 'string' ? textOf(schema) : (schema.minimum ?? 0);
 }
 
-let harness: ProductHarness;
-let product: Product;
+const harness = opened(startProductHarness);
+const product = partOf(() => harness.product);
 let operations: readonly Operation[];
 
-beforeAll(async () => {
-  harness = await startProductHarness();
-  ({ product, operations } = harness);
+beforeAll(() => {
+  ({ operations } = harness);
 });
-afterAll(async () => {
-  // Stopped rather than killed, so that it reports coverage.
-  await harness?.product.stop();
-  await harness?.close();
-});
+// Stopped rather than killed, so that it reports coverage.
+afterAll(() => product.stop?.());
 
 /** Every path of the contract that this release serves. */
 const CONTRACT = [

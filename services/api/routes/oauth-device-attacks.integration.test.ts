@@ -1,39 +1,28 @@
 import { randomInt } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { TestUser } from '#tools/testing/flows/flows.ts';
+import { describe, expect, test } from 'vitest';
 import type { Browser } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { askToken, browserOf, newOAuthClient } from '#tools/testing/harness/oauth.ts';
-import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 const DEVICE = 'urn:ietf:params:oauth:grant-type:device_code';
 const LETTERS = 'BCDFGHJKLMNPQRSTVWXZ';
 const GUESSES = 5;
 
-let harness: ApiHarness;
-let api: ApiCopy;
-let guarded: ApiCopy;
-let tv: ClientCredentials;
-let ada: TestUser;
-let eve: TestUser;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  api = await harness.startCopy({ hashes: false });
-  guarded = await harness.startCopy({
-    hashes: false,
-    env: { RATE_LIMIT_PROFILE: 'default', RATE_LIMIT_CREDENTIAL_PER_MINUTE: String(GUESSES) },
-  });
-  tv = await newOAuthClient([api, guarded], 'none', [DEVICE, 'refresh_token']);
-  ada = await newSignedIn(api);
-  eve = await newSignedIn(api);
-});
-afterAll(() => harness?.close());
+const harness = opened(openApiHarness);
+const api = opened(() => harness.startCopy({ hashes: false }));
+const LIMITS = { RATE_LIMIT_PROFILE: 'default', RATE_LIMIT_CREDENTIAL_PER_MINUTE: String(GUESSES) };
+const guarded = opened(() => harness.startCopy({ hashes: false, env: LIMITS }));
+const tv = opened(() => newOAuthClient([api, guarded], 'none', [DEVICE, 'refresh_token']));
+const ada = opened(() => newSignedIn(api));
+const eve = opened(() => newSignedIn(api));
 
 const begin = async (): Promise<Json> =>
   (await send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: tv.client_id } })).body;
 const poll = (device_code: string) => askToken(api, tv, { grant_type: DEVICE, device_code });
-const opened = (browser: Browser, userCode: string) => browser.open(`/device?user_code=${userCode}`);
+const pageOf = (browser: Browser, userCode: string) => browser.open(`/device?user_code=${userCode}`);
 const anyCode = (): string =>
   Array.from({ length: 8 }, () => LETTERS[randomInt(LETTERS.length)])
     .join('')
@@ -44,9 +33,9 @@ describe('user codes', () => {
     const { user_code: userCode } = await begin();
     const browser = browserOf(guarded, eve);
     const statuses = [];
-    for (let n = 0; n <= GUESSES; n += 1) statuses.push((await opened(browser, anyCode())).status);
+    for (let n = 0; n <= GUESSES; n += 1) statuses.push((await pageOf(browser, anyCode())).status);
     expect(statuses).toEqual([...Array(GUESSES).fill(400), 429]);
-    expect((await opened(browser, userCode)).status).toBe(429);
+    expect((await pageOf(browser, userCode)).status).toBe(429);
     const form = { form_token: 'x'.repeat(43), user_code: userCode, decision: 'allow' };
     expect((await send(guarded.url, 'POST', '/device', { form, cookie: eve.cookie })).status).toBe(429);
   });
@@ -54,13 +43,13 @@ describe('user codes', () => {
   test('a guess tells nothing: malformed, unknown, decided and expired codes get the same page', async () => {
     const [decided, expired] = [await begin(), await begin()];
     const browser = browserOf(api, ada);
-    await browser.submit(await opened(browser, decided.user_code), { decision: 'deny' });
+    await browser.submit(await pageOf(browser, decided.user_code), { decision: 'deny' });
     await harness.rows('UPDATE oauth_device_grants SET expires_at = clock_timestamp() WHERE user_code = $1', [
       expired.user_code.replace('-', ''),
     ]);
     const pages = [];
     for (const code of ['AEIOU-123', anyCode(), decided.user_code, expired.user_code]) {
-      const { status, text } = await opened(browser, code);
+      const { status, text } = await pageOf(browser, code);
       pages.push([status, text.replaceAll(/value="[^"]*"|nonce-[\w+/=-]+/g, '')]);
     }
     expect(new Set(pages.map((page) => JSON.stringify(page))).size).toBe(1);
@@ -69,10 +58,10 @@ describe('user codes', () => {
   test('consent phishing: a link with a code asks every user anew, and names client, account and code', async () => {
     const browser = browserOf(api, ada);
     const first = await begin();
-    await browser.submit(await opened(browser, first.user_code), { decision: 'allow' });
+    await browser.submit(await pageOf(browser, first.user_code), { decision: 'allow' });
     expect((await poll(first.device_code)).status).toBe(200);
     const { user_code: userCode, device_code: deviceCode } = await begin();
-    const page = await opened(browser, userCode);
+    const page = await pageOf(browser, userCode);
     for (const shown of ['Tasks &lt;b&gt;', userCode, ada.email, 'only if the device is in front of you'])
       expect(page.text).toContain(shown);
     expect((await poll(deviceCode)).body.error).toBe('authorization_pending');
@@ -92,7 +81,7 @@ test('two users who decide one code at once: one decision counts, and its tokens
   for (let race = 0; race < 10; race += 1) {
     const { user_code: userCode, device_code: deviceCode } = await begin();
     const browsers = [browserOf(api, ada), browserOf(api, eve)] as const;
-    const pages = [await opened(browsers[0], userCode), await opened(browsers[1], userCode)] as const;
+    const pages = [await pageOf(browsers[0], userCode), await pageOf(browsers[1], userCode)] as const;
     const decisions = race % 2 ? (['allow', 'allow'] as const) : (['allow', 'deny'] as const);
     const done = await Promise.all(
       browsers.map((browser, at) =>
@@ -110,6 +99,6 @@ test('two users who decide one code at once: one decision counts, and its tokens
     }
     // Used up: neither decision nor tokens come again.
     expect((await poll(deviceCode)).status).toBe(400);
-    expect((await opened(browsers[0], userCode)).status).toBe(400);
+    expect((await pageOf(browsers[0], userCode)).status).toBe(400);
   }
 });

@@ -1,47 +1,34 @@
 import { hash, randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createServer } from 'node:http';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { newEmail, patiently } from '#tools/testing/flows/flows.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { insertPerson, openSessionFor, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { listening } from '#tools/testing/listening.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { ownPage } from './accounts-harness.ts';
 
 const STOLEN = 'a password leaked at another site';
 const COMMON = 'passwordpassword';
 const GOOD = 'twenty-four quiet pigeons';
 
-let harness: ApiHarness;
-let api: ApiCopy;
-let mails: MailFolder;
-let list: Server;
 let digest: string;
 const password = 'the present one of all of them';
-beforeAll(async () => {
-  list = createServer((request, response) => {
-    const stolen = hash('sha1', STOLEN).toUpperCase();
-    const isAsked = stolen.startsWith(request.url?.split('/').at(-1) ?? '');
-    response.end(`${'0'.repeat(35)}:0${isAsked ? `\r\n${stolen.slice(5)}:9` : ''}`);
-  });
-  await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
-  harness = await openApiHarness();
-  const env = {
-    PASSWORD_PROFILE: 'nist',
-    BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range`,
-    RATE_LIMIT_PROFILE: 'load',
-    HASH_QUEUE: '64',
-  };
-  api = await harness.startCopy({ env });
-  mails = await openMailFolder(api.workerPorts);
-  digest = await api.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
+const server = createServer((request, response) => {
+  const stolen = hash('sha1', STOLEN).toUpperCase();
+  const isAsked = stolen.startsWith(request.url?.split('/').at(-1) ?? '');
+  response.end(`${'0'.repeat(35)}:0${isAsked ? `\r\n${stolen.slice(5)}:9` : ''}`);
 });
-afterAll(async () => {
-  await mails?.close();
-  await harness?.close();
-  list?.close();
+const list = opened(() => listening(server));
+const harness = opened(openApiHarness);
+const ENV = { PASSWORD_PROFILE: 'nist', RATE_LIMIT_PROFILE: 'load', HASH_QUEUE: '64' };
+const api = opened(() => harness.startCopy({ env: { ...ENV, BREACH_RANGE_URL: `${list.url}/range` } }));
+const mails = opened(() => openMailFolder(api.workerPorts));
+beforeAll(async () => {
+  digest = await api.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
 });
 
 const post = (path: string, json: object, sent: Sent = {}): Promise<Received> =>

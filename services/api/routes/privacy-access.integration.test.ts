@@ -1,27 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
-import { type ClientCredentials, expectProblem, type Json, type Sent, send } from '#tools/testing/http-client.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
+import { expectProblem, type Json, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openApiHarness());
-let api: ApiCopy;
-let clinic: ClientCredentials;
-let clinician: Person;
-let officer: Person;
-let clerk: Person;
+const api = opened(() => harness.startCopy({ hashes: false }));
+const clinic = opened(() => harness.newClient(['phi:read', 'phi:write']));
+const clinician = opened(() => newPerson(api, ['clinician']));
+const officer = opened(() => newPerson(api, ['privacy_officer']));
 const subject_id = `patient-${randomUUID()}`;
 let encrypted: Json;
 beforeAll(async () => {
-  api = await harness.startCopy({ hashes: false });
-  clinic = await harness.newClient(['phi:read', 'phi:write']);
-  [clinician, officer] = [await newPerson(api, ['clinician']), await newPerson(api, ['privacy_officer'])];
   await harness.rows(`INSERT INTO roles (name, description) VALUES ('billing', 'x')`);
   await harness.rows(
     `INSERT INTO role_permissions (role, permission) VALUES ('billing', 'phi:read'), ('billing', 'phi:break_glass')`,
   );
-  clerk = await newPerson(api, ['billing']);
+});
+const clerk = opened(() => newPerson(api, ['billing']));
+beforeAll(async () => {
   const json = { subject_id, purpose: 'payment', data: { name: 'Ada', diagnosis: 'x', cost: 5 } };
   encrypted = (await call('POST', '/phi/encrypt', { basic: clinic, json })).body.encrypted;
 });

@@ -1,31 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { readSession, redisKeyOf, signIn, signOut, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
-import { type IdentityHarness, newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
+import { newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 asShipped();
 
-let database: TestDatabase;
-let postgres: TcpProxy;
-let redis: TcpProxy;
-let harness: IdentityHarness;
 const authSecret = randomBytes(32).toString('base64url');
 
-beforeAll(async () => {
-  database = await createTestDatabase();
-  [postgres, redis] = await Promise.all([startTcpProxy(database.url), startTcpProxy(testRedisUrl())]);
-  harness = await startIdentityHarness({ databaseUrl: postgres.url, redisUrl: redis.url, authSecret, isHurried: true });
-});
-afterAll(async () => {
-  await harness.close();
-  await Promise.all([postgres.cut(), redis.cut()]);
-  await database.drop();
-});
+const database = opened(createTestDatabase);
+const postgres = opened(() => startTcpProxy(database.url));
+const redis = opened(() => startTcpProxy(testRedisUrl()));
+const harness = opened(() =>
+  startIdentityHarness({ databaseUrl: postgres.url, redisUrl: redis.url, authSecret, isHurried: true }),
+);
 beforeEach(async () => {
   await expect.poll(() => harness.redis.isReady(), { timeout: 60_000 }).toBe(true);
   await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBeNull();

@@ -1,26 +1,18 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { newEmail, newPassword, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { cookieOf, expectProblem, type Received, type Sent, send } from '#tools/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 /** Calls of Better Auth's client keep the rules of our own endpoints. */
 
 const APP = 'https://app.example.test';
 
-let harness: ApiHarness;
-let copy: ApiCopy;
-let mails: MailFolder;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  copy = await harness.startCopy({ env: { CORS_ORIGINS: APP } });
-  mails = await openMailFolder(copy.workerPorts);
-});
-afterAll(async () => {
-  await mails?.close();
-  await harness?.close();
-});
+const harness = opened(openApiHarness);
+const copy = opened(() => harness.startCopy({ env: { CORS_ORIGINS: APP } }));
+const mails = opened(() => openMailFolder(copy.workerPorts));
 
 const call = (method: string, path: string, sent: Sent = {}): Promise<Received> =>
   send(copy.url, method, `/api/auth/${path}`, { ...sent, headers: { origin: API_URL, ...sent.headers } });

@@ -1,21 +1,20 @@
 import { hash } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { hashSync } from '@node-rs/bcrypt';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Caller, PasswordHasher } from '#services/core/ports.ts';
 import { readSession, signIn, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { type IdentityHarness, newPerson, openIdentityHarness } from '#tools/testing/harness/identity.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { signIn as enter } from '../sign-in/sign-in.ts';
 import { counterKey } from '../sign-in/sign-in-counters.ts';
 import { STUFFING_NAMES } from '../sign-in/sign-in-guard.ts';
 
-let harness: IdentityHarness;
 /** A breached-password list on this machine: its contents, and whether it answers. */
 const stolen = new Set<string>();
 let isListDown = false;
-let list: Server;
 let failsToHash = false;
 
 const failing = (real: PasswordHasher): PasswordHasher => ({
@@ -23,23 +22,16 @@ const failing = (real: PasswordHasher): PasswordHasher => ({
   hash: (password, admission) => (failsToHash ? Promise.reject(new Error('no child')) : real.hash(password, admission)),
 });
 
-beforeAll(async () => {
-  list = createServer((request, response) => {
-    const prefix = request.url?.split('/').at(-1) ?? '';
-    const digests = [...stolen].map((password) => hash('sha1', password).toUpperCase());
-    const lines = digests.filter((digest) => digest.startsWith(prefix)).map((digest) => `${digest.slice(5)}:9`);
-    response.writeHead(isListDown ? 503 : 200).end([...lines, `${'0'.repeat(35)}:0`].join('\r\n'));
-  });
-  await new Promise<void>((resolve) => list.listen(0, '127.0.0.1', resolve));
-  harness = await openIdentityHarness({
-    around: { hasher: failing },
-    env: { BREACH_RANGE_URL: `http://127.0.0.1:${(list.address() as AddressInfo).port}/range` },
-  });
+const server = createServer((request, response) => {
+  const prefix = request.url?.split('/').at(-1) ?? '';
+  const digests = [...stolen].map((password) => hash('sha1', password).toUpperCase());
+  const lines = digests.filter((digest) => digest.startsWith(prefix)).map((digest) => `${digest.slice(5)}:9`);
+  response.writeHead(isListDown ? 503 : 200).end([...lines, `${'0'.repeat(35)}:0`].join('\r\n'));
 });
-afterAll(async () => {
-  await harness?.close();
-  list?.close();
-});
+const list = opened(() => listening(server));
+const harness = opened(() =>
+  openIdentityHarness({ around: { hasher: failing }, env: { BREACH_RANGE_URL: `${list.url}/range` } }),
+);
 
 const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
 const digestOf = async (userId: string): Promise<string> =>
