@@ -11,10 +11,7 @@ import type { Product } from '../lib/product.ts';
 import type { WorkloadSpec } from '../lib/workloads.ts';
 
 /** Passes connections on to a store until it is cut. */
-async function passThrough(
-  context: BenchContext,
-  target: URL,
-): Promise<{ url: string; cut: () => Promise<void> }> {
+async function passThrough(context: BenchContext, target: URL): Promise<{ url: string; cut: () => Promise<void> }> {
   const sockets = new Set<Socket>();
   const server = createServer((near) => {
     const far = connect(Number(target.port), target.hostname);

@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { testFolder } from '#tools/testing/test-folder.ts';
@@ -8,6 +8,7 @@ import { createProcesses, type Processes } from './processes.ts';
 
 /** Reports its first port as taken twice, and is ready on another. */
 const source = `
+import { appendFileSync } from 'node:fs';
 appendFileSync('starts', 'x');
 // Its message is sent before it ends.
 process.on('SIGTERM', () => process.disconnect()).on('disconnect', () => process.exit(0));

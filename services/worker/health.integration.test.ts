@@ -1,12 +1,17 @@
 import { afterEach, expect, test } from 'vitest';
 import { serveMetrics } from '#observability/metrics/server.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { effectJob, effectProcessor, openGate, openJobHarness, scheduledEffectJob } from '#tools/testing/harness/job.ts';
+import {
+  effectJob,
+  effectProcessor,
+  openGate,
+  openJobHarness,
+  scheduledEffectJob,
+} from '#tools/testing/harness/job.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import type { Composed } from './compose.ts';
-
 
 const ownRedisUrl = testRedisUrl();
 const database = opened(createTestDatabase);

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { coverageGroups } from '../checks/coverage-groups.ts';
 import { coverageOf, figureOf } from '../checks/coverage.ts';
+import { coverageGroups } from '../checks/coverage-groups.ts';
 import { findEngine } from '../image/engine.ts';
 import { checks, NICENESS, runChecks, step } from './checks.ts';
 import { laterSteps } from './reached.ts';

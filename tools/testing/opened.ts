@@ -1,6 +1,6 @@
 import { afterAll, beforeAll } from 'vitest';
 
-/** In the order of preference: a copy that `stop` ended is stopped by its harness once more, and that changes nothing. */
+/** In the order of preference. A harness stops a copy that `stop` ended once more: that changes nothing. */
 const ENDS = ['dispose', 'stop', 'close', 'end', 'drop', 'cut'] as const;
 type Ends = Partial<Record<(typeof ENDS)[number], () => Promise<unknown>>>;
 

@@ -48,8 +48,7 @@ const GRANTS = ['authorization_code', 'refresh_token'];
 const harness = opened(openApiHarness);
 const api = opened(() => harness.startCopy({ hashes: false }));
 const user = opened(() => signUp({ api: api.url }));
-const newSite = () =>
-  newOAuthClient([api], 'client_secret_basic', GRANTS, [LOOPBACK_REDIRECT, OTHER_REDIRECT]);
+const newSite = () => newOAuthClient([api], 'client_secret_basic', GRANTS, [LOOPBACK_REDIRECT, OTHER_REDIRECT]);
 const site = opened(newSite);
 /** Another client with a secret. */
 const rival = opened(newSite);
@@ -153,10 +152,7 @@ describe('a request_uri', () => {
     expect((await browserOf(api).open(pushedPath(site, silent))).leftFor?.searchParams.get('error')).toBe(
       'login_required',
     );
-    await browser.submit(
-      await browser.open(pushedPath(site, await pushed(site, { prompt: 'consent' }))),
-      ALLOW,
-    );
+    await browser.submit(await browser.open(pushedPath(site, await pushed(site, { prompt: 'consent' }))), ALLOW);
     const granted = await pushed(site, { prompt: 'none' });
     const answers = await Promise.all(
       [api, other, api].map((copy) => browserOf(copy, user).open(pushedPath(site, granted))),

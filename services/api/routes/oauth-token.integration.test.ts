@@ -321,8 +321,7 @@ describe('revocation (RFC 7009)', () => {
     expect((await revoke(next.body.refresh_token, service)).status).toBe(200);
     expect((await introspect(next.body.access_token)).body).toEqual({ active: false });
     expect(
-      (await token({ grant_type: 'refresh_token', refresh_token: next.body.refresh_token }, service)).body
-        .error,
+      (await token({ grant_type: 'refresh_token', refresh_token: next.body.refresh_token }, service)).body.error,
     ).toBe('invalid_grant');
     expect((await revoke(next.body.refresh_token, service)).status).toBe(200);
   });

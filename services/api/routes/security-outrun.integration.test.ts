@@ -100,11 +100,7 @@ const eventsOf = (type: string, targetId: string) =>
 describe('an attacker who replaces the session or cookie of the sign-in before the detections run', () => {
   // A step-up and a sign-in keep the session of the sign-in, so the owner's sessions at home need not end.
   test.each<[string, (stolen: Theft) => Promise<Received>, atHome: string | number]>([
-    [
-      'steps up',
-      ({ owner, thief }) => act('/api/auth/step-up', cookieOf(thief), { password: owner.password }),
-      200,
-    ],
+    ['steps up', ({ owner, thief }) => act('/api/auth/step-up', cookieOf(thief), { password: owner.password }), 200],
     [
       'changes the password',
       ({ owner, thief }) =>
@@ -151,8 +147,7 @@ describe('a copy whose clock is a minute behind and dates the attacker’s actio
     expect(await behind('sessions', '"createdAt"', 'id', second.body.session.id)).toHaveLength(1);
     await harness.detect();
     expect(await sessionsOf(stolen.owner)).toEqual([]);
-    for (const login of [second, stolen.thief, stolen.home])
-      expect(await refreshed(login)).toBe('session_ended');
+    for (const login of [second, stolen.thief, stolen.home]) expect(await refreshed(login)).toBe('session_ended');
   });
 
   test('hides no device, even if the session that allowed it is gone', async () => {
@@ -184,10 +179,7 @@ describe('a copy whose clock is a minute behind and dates the attacker’s actio
 describe('while a batch refreshes the token families to revoke', () => {
   test.each<[string, (stolen: Theft) => Promise<unknown>]>([
     ['another session of the thief', (stolen) => again(stolen)],
-    [
-      'a login of a device',
-      async ({ owner, thief }) => poll(await allowDevice(owner, cookieOf(thief))),
-    ],
+    ['a login of a device', async ({ owner, thief }) => poll(await allowDevice(owner, cookieOf(thief)))],
     ['an account that he linked', ({ owner }) => linkOf(owner, 'batch')],
   ])(
     'families are locked in the order in which the batch locks them: %s never causes a deadlock',

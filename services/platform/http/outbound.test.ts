@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { listening } from '#tools/testing/listening.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { guardedFetch, guardingFetch, isPublicAddress, pinnedLookup } from './outbound.ts';
@@ -62,9 +62,9 @@ test('refuses redirects, large and compressed answers even if a private network 
   await expect(
     guardedFetch({ ...lenient, answerBytesMax: 3 }, site.url, { method: 'POST', body: 'a=b' }),
   ).resolves.toBeDefined();
-  await expect(guardedFetch({ ...lenient, answerBytesMax: 2 }, site.url, { method: 'POST', body: 'a=b' })).rejects.toThrow(
-    'too large',
-  );
+  await expect(
+    guardedFetch({ ...lenient, answerBytesMax: 2 }, site.url, { method: 'POST', body: 'a=b' }),
+  ).rejects.toThrow('too large');
   // Sends the headers immediately, then a byte from time to time.
   await expect(guardedFetch({ ...lenient, deadlineMs: 50 }, `${site.url}/drip`)).rejects.toThrow();
 });
@@ -178,6 +178,8 @@ describe('names are resolved by name servers, not by the system resolver', () =>
 });
 
 test('guardingFetch guards only the work passed to it', async () => {
-  await expect(guardingFetch({ allowsPrivate: false }, () => fetch(site.url))).rejects.toThrow('outbound request refused');
+  await expect(guardingFetch({ allowsPrivate: false }, () => fetch(site.url))).rejects.toThrow(
+    'outbound request refused',
+  );
   expect((await fetch(`${site.url}/empty`)).status).toBe(204);
 });

@@ -91,8 +91,7 @@ test('a known device that failed five times is locked even with the correct pass
   const person = newPerson();
   const cookie = deviceOf(await signUp(harness, person));
   const key = `key LIKE 'device:%'`;
-  for (let n = 0; n < 5; n += 1)
-    await fail(n % 2 ? harness : other, person.email, homeOf(person.email), cookie);
+  for (let n = 0; n < 5; n += 1) await fail(n % 2 ? harness : other, person.email, homeOf(person.email), cookie);
   expect((await signIn(other, person, { cookie })).status).toBe(429);
   await rows(`UPDATE login_failures SET failures = 10, locked_until = NULL WHERE ${key}`);
   const answer = await signIn(harness, person, { cookie });
@@ -215,8 +214,7 @@ describe('a guessed password', () => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const owner = async (email: string) =>
-      (await rows('SELECT user_id FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
-        .user_id;
+      (await rows('SELECT user_id FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0].user_id;
     await fail(harness, person.email);
     expect(await owner(person.email), 'an address whose account was not looked up').toBeNull();
     expect((await signIn(harness, { email: person.email, password: 'wrong wrong wrong' })).status).toBe(401);
@@ -300,8 +298,7 @@ describe('a guessed password', () => {
 
   test('a wrong password gets the same response, if a lock began while it was being verified', async () => {
     const { email } = newPerson();
-    whileHashing = () =>
-      Promise.all(Array.from({ length: 5 }, () => fail(other, email, callerAt('203.0.113.9'))));
+    whileHashing = () => Promise.all(Array.from({ length: 5 }, () => fail(other, email, callerAt('203.0.113.9'))));
     const answer = await signIn(harness, { email, password: 'not the right one' });
     whileHashing = undefined;
     expect([answer.status, answer.body.code]).toEqual([429, 'login_locked']);

@@ -407,7 +407,13 @@ describe('a transmitter', () => {
 
   test('may not have our own issuer, and is accepted only by a caller who may end sessions', async () => {
     await expect(accept({ issuer: OURS })).rejects.toMatchObject({ code: 'transmitter_invalid' });
-    const input = { issuer: THEIRS, jwks_uri: `${idp.url}/jwks.json`, match_email: false, own_ids: true, reason: 'test' };
+    const input = {
+      issuer: THEIRS,
+      jwks_uri: `${idp.url}/jwks.json`,
+      match_email: false,
+      own_ids: true,
+      reason: 'test',
+    };
     await expect(createTransmitter(ports, input, clientCaller('c', ['signals:manage']))).rejects.toMatchObject({
       code: 'rights_exceeded',
     });
