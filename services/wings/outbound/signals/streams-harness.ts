@@ -50,8 +50,6 @@ type Polled = {
   readonly returnImmediately?: boolean;
 };
 
-export type StreamsHarness = Awaited<ReturnType<typeof openStreamsHarness>>;
-
 export async function openStreamsHarness() {
   const arrived: Arrived[] = [];
   let answer: (body: string) => number = () => 202;
