@@ -1,12 +1,12 @@
 // For tests only: forged tokens, and the products that must reject them.
 import { createHmac, generateKeyPairSync } from 'node:crypto';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { expect } from 'vitest';
 import { encoded, openSigningKey, type SigningKey, signAs } from '#tools/testing/fixtures/signing-key.ts';
 import { claimsIn, signIn, type TestUser } from '#tools/testing/flows/flows.ts';
 import { type Product, type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { listening } from '#tools/testing/listening.ts';
 
 /** A product, its signing key, and an administrator's valid token with its claims. */
 export type Target = {
@@ -37,9 +37,8 @@ export async function startListener(): Promise<Listener> {
   server.on('connection', () => {
     connections += 1;
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const { port } = server.address() as AddressInfo;
-  return { url: `http://127.0.0.1:${port}`, connections: () => connections, close: () => void server.close() };
+  const { url, close } = await listening(server);
+  return { url, connections: () => connections, close: () => void close() };
 }
 
 /** The header of the product's tokens, with changes. */
@@ -84,18 +83,8 @@ export async function expectRejected(
   if (/^[\w.~+/-]+=*$/.test(token)) expect(route.headers.get('www-authenticate')).toContain('error="invalid_token"');
 }
 
-export type ForgedHarness = {
-  /** The product that signs with RSA. */
-  readonly rsa: Target;
-  /** The product that signs with an elliptic curve. */
-  readonly ec: Target;
-  /** Both products. */
-  expectUnharmed: ProductHarness['expectUnharmed'];
-  close(): Promise<void>;
-};
-
-/** Two products without clock leeway: one harness per test file. */
-export async function openForgedHarness(): Promise<ForgedHarness> {
+/** Two products without clock leeway, one that signs with RSA and one with an elliptic curve: one harness per test file. */
+export async function openForgedHarness() {
   const start = (algorithm: 'RS256' | 'ES256'): Promise<ProductHarness> =>
     startProductHarness({ JWT_ALGORITHM: algorithm, JWT_LEEWAY: '0' });
   const started = await Promise.allSettled([start('RS256'), start('ES256')]);

@@ -1,7 +1,7 @@
 // For tests only: an installation with an administrator, and administrative requests.
 
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { type ClientCredentials, type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
 /** The reason that administrators give in these tests. */
@@ -17,30 +17,17 @@ export const doneBy = ({ id }: { readonly id: string }, detail: object): Json =>
 
 type Ask = (method: string, path: string, sent?: Sent) => Promise<Received>;
 
-export type AdminHarness = ApiHarness & {
-  readonly copy: ApiCopy;
-  readonly admin: Person;
-  /** Requests with this access token. @param at another copy than the first */
-  as(bearer: string, at?: ApiCopy): Ask;
-  byAdmin(method: string, path: string, json?: object): Promise<Received>;
-  /** A client created by the administrator, for client credentials unless given otherwise. */
-  register(body?: object): Promise<Received>;
-  /** A token by client credentials. */
-  tokenBy(client: ClientCredentials, form?: Readonly<Record<string, string>>, at?: ApiCopy): Promise<Received>;
-  /** The audit events of a target, in order. */
-  events(type: string, target: string): Promise<Json[]>;
-};
-
 /** One copy of the API whose hashing worker starts on demand: one harness per test file. */
-export async function openAdminHarness(): Promise<AdminHarness> {
+export async function openAdminHarness() {
   const harness = await openApiHarness();
   const copy = await harness.startCopy({ hashes: false });
   const admin = await newPerson(copy, ['admin']);
-  const as: AdminHarness['as'] =
-    (bearer, at = copy) =>
+  /** Requests with this access token. @param at another copy than the first */
+  const as =
+    (bearer: string, at = copy): Ask =>
     (method, path, sent = {}) =>
       send(at.url, method, path, { bearer, ...sent });
-  const byAdmin: AdminHarness['byAdmin'] = (method, path, json) =>
+  const byAdmin = (method: string, path: string, json?: object): Promise<Received> =>
     as(admin.bearer)(method, path, json === undefined ? {} : { json });
   return {
     ...harness,
@@ -48,11 +35,14 @@ export async function openAdminHarness(): Promise<AdminHarness> {
     admin,
     as,
     byAdmin,
-    register: (body = {}) =>
+    /** A client created by the administrator, for client credentials unless given otherwise. */
+    register: (body: object = {}) =>
       byAdmin('POST', '/v1/admin/clients', { name: 'Reports', grant_types: ['client_credentials'], reason, ...body }),
-    tokenBy: (client, form = {}, at = copy) =>
+    /** A token by client credentials. */
+    tokenBy: (client: ClientCredentials, form: Readonly<Record<string, string>> = {}, at = copy) =>
       send(at.url, 'POST', '/oauth2/token', { basic: client, form: { grant_type: 'client_credentials', ...form } }),
-    events: (type, target) =>
+    /** The audit events of a target, in order. */
+    events: (type: string, target: string) =>
       harness.rows(
         `SELECT outcome, actor_kind, actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`,
         [type, target],

@@ -2,8 +2,8 @@
 import type { NoteSigner } from '#services/core/audit/log/note.ts';
 import { createLogSigner } from '#services/core/keys/log/log-keys.ts';
 import { continueInBulk, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ClientCredentials, send } from '#tools/testing/http-client.ts';
 
 /** The closed log. */
 export const FIRST = 'audit.example/1';
@@ -12,19 +12,11 @@ export const SECOND = 'audit.example/2';
 export const FIRST_SIZE = 600;
 export const SECOND_SIZE = 300;
 
-export type AuditHarness = ApiHarness & {
-  readonly api: ApiCopy;
-  /** May read events. */
-  readonly auditor: ClientCredentials;
-  /** By the auditor unless given; null: without a credential. */
-  get(path: string, as?: ClientCredentials | null): Promise<Received>;
-  logSigner(origin: string): Promise<NoteSigner>;
-};
-
 /** One copy that caches no tiles, so that a superuser's change shows at once: one harness per test file. */
-export async function openAuditHarness(): Promise<AuditHarness> {
+export async function openAuditHarness() {
   const harness = await openApiHarness();
   const api = await harness.startCopy({ env: { AUDIT_TILE_MEMORY_MB: '0' }, hashes: false });
+  /** May read events. */
   const auditor = await harness.newClient(['audit:read']);
   const logSigner = async (origin: string): Promise<NoteSigner> => {
     const [signer] = await createLogSigner(api.ports).signers(origin);
@@ -38,6 +30,7 @@ export async function openAuditHarness(): Promise<AuditHarness> {
     api,
     auditor,
     logSigner,
-    get: (path, as = auditor) => send(api.url, 'GET', path, as ? { basic: as } : {}),
+    /** By the auditor unless given; null: without a credential. */
+    get: (path: string, as: ClientCredentials | null = auditor) => send(api.url, 'GET', path, as ? { basic: as } : {}),
   };
 }

@@ -1,12 +1,12 @@
 // For tests only: an installation that accepts unvetted clients: self-registered ones, and documents.
 import { createServer, type RequestListener } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import type { Shown } from '#tools/testing/flows/oauth-browser.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { browserOf, challengeOf, newVerifier } from '#tools/testing/harness/oauth.ts';
-import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { type Json, send } from '#tools/testing/http-client.ts';
+import { listening } from '#tools/testing/listening.ts';
 
 /** The redirect address of such a client. */
 export const NOTES_REDIRECT = 'https://notes.example/cb';
@@ -15,22 +15,13 @@ export const UNVETTED_AUDIENCE = 'https://api.example/mcp';
 /** Settings of a copy with open registration; documents are read from external addresses only. */
 export const STRICT = { CLIENT_REGISTRATION: 'token', CLIENT_DOCUMENTS: 'true' } as const;
 
-export type UnvettedHarness = ApiHarness & {
-  /** Open registration; documents are read from this machine too. */
-  readonly open: ApiCopy;
-  readonly user: TestUser;
-  /** @param at another copy than the open one */
-  register(json: object, bearer?: string, at?: ApiCopy): Promise<Received>;
-};
-
 /**
  * One open copy of the API and its user: one harness per test file.
  * @param newUser creates a user with a password, which costs a hash
  */
-export async function openUnvettedHarness(
-  newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn,
-): Promise<UnvettedHarness> {
+export async function openUnvettedHarness(newUser: (copy: ApiCopy) => Promise<TestUser> = newSignedIn) {
   const harness = await openApiHarness();
+  /** Open registration; documents are read from this machine too. */
   const open = await harness.startCopy({
     hashes: false,
     env: {
@@ -44,7 +35,8 @@ export async function openUnvettedHarness(
     ...harness,
     open,
     user: await newUser(open),
-    register: (json, bearer, at = open) =>
+    /** @param at another copy than the open one */
+    register: (json: object, bearer?: string, at = open) =>
       send(at.url, 'POST', '/oauth2/register', { json, ...(bearer === undefined ? {} : { bearer }) }),
   };
 }
@@ -85,8 +77,8 @@ export async function startDocumentHost(): Promise<DocumentHost> {
     host.fetched += 1;
     host.answer(request, response);
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/client.json`;
+  const listens = await listening(server);
+  const url = `${listens.url}/client.json`;
   const serve: RequestListener = (_request, response) =>
     response
       .writeHead(200, { 'content-type': 'application/json', 'cache-control': 'max-age=600' })
@@ -103,7 +95,7 @@ export async function startDocumentHost(): Promise<DocumentHost> {
     fetched: 0,
     serve,
     askAt: (copy, by, clientId = url) => browserOf(copy, by).open(unvettedPath(clientId, newVerifier())),
-    close: () => void server.close(),
+    close: () => void listens.close(),
   };
   return host;
 }

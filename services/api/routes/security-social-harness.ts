@@ -3,27 +3,14 @@ import { disablePasswordSignIn } from '#services/core/identity/sign-in/sign-in-g
 import { forgetDevices } from '#services/core/identity/sign-in/sign-in-origin.ts';
 import { type ProviderAccount, startOidcProvider } from '#tools/testing/fakes/oidc-provider.ts';
 import { API_URL } from '#tools/testing/harness/api.ts';
-import { cookieOf, type Received, send } from '#tools/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
-import { type from, openSecurityHarness, type SecurityHarness } from './security-harness.ts';
+import { cookieOf, send } from '#tools/testing/http-client.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { type from, openSecurityHarness } from './security-harness.ts';
 
 export type Place = ReturnType<typeof from>;
 
-export type SecuritySocialHarness = SecurityHarness & {
-  readonly mails: MailFolder;
-  /** The answer to a browser that returns from the provider; `headers` are sent on the return only. */
-  byProvider(
-    who: ProviderAccount,
-    place: Place,
-    cookie?: string,
-    headers?: Readonly<Record<string, string>>,
-  ): Promise<Received>;
-  /** Locks an account as step_up does. */
-  closeAccount(userId: string, email: string): Promise<void>;
-};
-
 /** With `company` to sign in by: one harness per test file. */
-export async function openSecuritySocialHarness(): Promise<SecuritySocialHarness> {
+export async function openSecuritySocialHarness() {
   const oidc = await startOidcProvider([`${API_URL}/api/auth/callback/company`]);
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
@@ -33,7 +20,8 @@ export async function openSecuritySocialHarness(): Promise<SecuritySocialHarness
   return {
     ...harness,
     mails,
-    async byProvider(who, place, cookie = '', headers = {}) {
+    /** The answer to a browser that returns from the provider; `headers` are sent on the return only. */
+    async byProvider(who: ProviderAccount, place: Place, cookie = '', headers: Readonly<Record<string, string>> = {}) {
       const begun = await send(url, 'POST', '/api/auth/sign-in/social', {
         json: { provider: 'company' },
         cookie,
@@ -43,7 +31,8 @@ export async function openSecuritySocialHarness(): Promise<SecuritySocialHarness
       const cookies = [cookie, cookieOf(begun)].filter((part) => part !== '').join('; ');
       return send(url, 'GET', back.pathname + back.search, { cookie: cookies, headers: { ...place, ...headers } });
     },
-    closeAccount: (userId, email) =>
+    /** Locks an account as step_up does. */
+    closeAccount: (userId: string, email: string) =>
       ports.transact(async (tx) => {
         await forgetDevices(tx, userId);
         await disablePasswordSignIn(tx, ports, { userId, email });

@@ -1,9 +1,8 @@
 // For tests only: a database whose keys and server secrets a test can create, age and count.
 
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
-import type { Clock } from '../ports.ts';
 import { type EnsureKeysSettings, ensureKeys } from './ensure-keys.ts';
 import { createKeyRing, type KeyRing, type KeyRingSettings } from './key-ring.ts';
 import { CLOCK_BOUND_SECONDS } from './key-timeline.ts';
@@ -28,30 +27,6 @@ export type KeyRow = {
 };
 
 type KeyEvent = { target_id: string; actor_id: string; detail: Record<string, unknown> };
-
-export type KeyHarness = {
-  readonly databaseUrl: string;
-  readonly ports: TestPorts & { readonly keysChanged: () => void };
-  /** How often use-cases reported a key change since `empty`. */
-  changes(): number;
-  /** Simulates an API start with these settings. */
-  start(settings?: EnsureKeysSettings): ReturnType<typeof ensureKeys>;
-  /** The loaded ring of a copy after a start with this algorithm. */
-  startRing(
-    algorithm?: KeyRingSettings['algorithm'],
-    clock?: Clock,
-    additionalAlgorithms?: EnsureKeysSettings['keys']['additionalAlgorithms'],
-  ): Promise<KeyRing>;
-  /** Moves everything written so far into the past. */
-  age(seconds: number): Promise<void>;
-  /** Every key except the audit log's, which has separate tests; the first signer first. */
-  keyRows(): Promise<KeyRow[]>;
-  eventsOf(type: string): Promise<KeyEvent[]>;
-  keysVersion(): Promise<number>;
-  /** Before each test: no keys, secrets, events or revocations. */
-  empty(): Promise<void>;
-  close(): Promise<void>;
-};
 
 /** Key settings of a start: EdDSA and short times by default. */
 export const keySettings = (
@@ -100,7 +75,7 @@ const agedBy = (seconds: number) => {
 };
 
 /** Opens a database without keys: one per test file. */
-export async function openKeyHarness(): Promise<KeyHarness> {
+export async function openKeyHarness() {
   const base = await openTestPorts();
   let changes = 0;
   const keysChanged = (): void => {
@@ -110,22 +85,31 @@ export async function openKeyHarness(): Promise<KeyHarness> {
   return {
     databaseUrl: base.databaseUrl,
     ports,
+    /** How often use-cases reported a key change since `empty`. */
     changes: () => changes,
+    /** Simulates an API start with these settings. */
     start: (settings = keySettings()) => ensureKeys(ports, settings, testCaller),
-    async startRing(algorithm = 'EdDSA', clock = ports.clock, additionalAlgorithms = []) {
+    /** The loaded ring of a copy after a start with this algorithm. */
+    async startRing(
+      algorithm: KeyRingSettings['algorithm'] = 'EdDSA',
+      clock = ports.clock,
+      additionalAlgorithms: EnsureKeysSettings['keys']['additionalAlgorithms'] = [],
+    ): Promise<KeyRing> {
       await ensureKeys(ports, keySettings({ algorithm, additionalAlgorithms }), testCaller);
       const ring = createKeyRing({ ...ports, clock }, ringSettings(algorithm));
       await ring.load();
       return ring;
     },
-    async age(seconds) {
+    /** Moves everything written so far into the past. */
+    async age(seconds: number) {
       const aged = agedBy(seconds);
       await base.raw(aged.keys);
       await base.raw(aged.secrets);
     },
+    /** Every key except the audit log's, which has separate tests; the first signer first. */
     keyRows: () => base.sql.query<KeyRow>(rowsRead),
-    eventsOf: (type) =>
-      base.raw(
+    eventsOf: (type: string) =>
+      base.raw<KeyEvent>(
         `SELECT target_id, actor_id, detail FROM audit_outbox
          WHERE type = $1 AND detail->>'purpose' IS DISTINCT FROM 'audit-log' ORDER BY id`,
         [type],
@@ -134,6 +118,7 @@ export async function openKeyHarness(): Promise<KeyHarness> {
       const [row] = await base.raw<{ v: number }>('SELECT keys_version AS v FROM feed_state');
       return row?.v ?? -1;
     },
+    /** Before each test: no keys, secrets, events or revocations. */
     async empty() {
       // Of few rows that is ten times faster than TRUNCATE.
       for (const table of ['jwks', 'server_secrets', 'key_policy', 'audit_outbox', 'revocations'])

@@ -1,14 +1,8 @@
 // For tests only: a database with expired rows, their purges, and live sign-ins.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { eventually } from '#tools/testing/eventually.ts';
-import {
-  createFamilyCopy,
-  type FamilyCopy,
-  insertSession,
-  insertUser,
-  refreshSecrets,
-} from '#tools/testing/fixtures/families.ts';
-import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
+import { createFamilyCopy, insertSession, insertUser, refreshSecrets } from '#tools/testing/fixtures/families.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { sessionPurges } from '../identity/admin/identity-purges.ts';
 import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
 import { expiredTables, insertExpired } from './expired-rows-harness.ts';
@@ -21,41 +15,30 @@ export const purges = [...tokenPurges, ...sessionPurges];
 export const purgeAtOnce = (...[on, kinds, options]: Parameters<typeof purge>): Promise<PurgeResult> =>
   purge(on, kinds, { pace: { factor: 0, leastMs: 0 }, ...options });
 
-export type PurgeHarness = {
-  readonly ports: OwnPorts;
-  readonly copy: FamilyCopy;
-  /** Deletes every row of every kind, and all events. */
-  empty(): Promise<unknown>;
-  /** @param table SQL, with a condition if need be */
-  countOf(table: string): Promise<number>;
-  /** `count` rows of each kind. */
-  insertExpired(count: number): Promise<void>;
-  /** Frees the space of every deleted row for new rows; no file shrinks. */
-  vacuum(tables: readonly string[]): Promise<void>;
-  /** The refresh token of a new sign-in. */
-  login(): Promise<string>;
-  close(): Promise<void>;
-};
-
-export async function openPurgeHarness(): Promise<PurgeHarness> {
+export async function openPurgeHarness() {
   const ports = await openTestPorts();
   const secrets = refreshSecrets(new Map([[1, randomBytes(32)]]), () => 1);
   const copy = createFamilyCopy({ url: ports.databaseUrl, secrets, incarnation: randomUUID() });
   return {
     ports,
     copy,
+    /** Deletes every row of every kind, and all events. */
     empty: () => ports.raw(`TRUNCATE ${expiredTables.join(', ')}, audit_outbox`),
-    countOf: async (table) => (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n,
-    insertExpired: async (count) => {
+    /** @param table SQL, with a condition if need be */
+    countOf: async (table: string) => (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n,
+    /** `count` rows of each kind. */
+    insertExpired: async (count: number) => {
       await insertExpired(ports.sql, count);
       // In production autovacuum has analysed the tables by the time rows expire; here it is done immediately.
       await ports.raw(`ANALYZE ${expiredTables.join(', ')}`);
     },
-    vacuum: async (tables) => {
+    /** Frees the space of every deleted row for new rows; no file shrinks. */
+    vacuum: async (tables: readonly string[]) => {
       await untilDeadToAll(ports.raw);
       // Without FREEZE, VACUUM skips a page that a checkpoint is writing; TRUNCATE would succeed only by chance.
       for (const table of tables) await ports.raw(`VACUUM (FREEZE, TRUNCATE false) ${table}`);
     },
+    /** The refresh token of a new sign-in. */
     login: async () => {
       const userId = await insertUser(copy.pool);
       return (await copy.create({ user_id: userId, session_id: await insertSession(copy.pool, userId) })).refresh_token;

@@ -15,7 +15,7 @@ import { defineJob, type Job, type Schedule, type ScheduledJob } from '#services
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { repositoryRoot } from '#services/platform/local/data-dir.ts';
-import { createProducer, type Producer } from '#services/platform/queue/producer.ts';
+import { createProducer } from '#services/platform/queue/producer.ts';
 import { readSchedules, type ScheduleRow } from '#services/platform/queue/schedule-rows.ts';
 import { type Composed, compose } from '#services/worker/compose.ts';
 import { eventually } from '../eventually.ts';
@@ -134,41 +134,8 @@ export const composeWorker = (options: LogHarnessOptions): Composed =>
     log: options.log ?? quietLog,
   });
 
-export type JobHarness = {
-  readonly databaseUrl: string;
-  readonly redisUrl: string;
-  readonly producer: Producer;
-  /** The queue of the effect jobs. */
-  readonly queue: () => ReturnType<Producer['queue']>;
-  /** A worker in this process, drained by `reset`. */
-  startWorker(options: Partial<LogHarnessOptions> & Pick<LogHarnessOptions, 'processors'>): Promise<Composed>;
-  /** A worker in a process of its own, killed by `reset`. @param env over `job-worker.ts`'s own */
-  forkWorker(env?: Readonly<Record<string, string>>): Promise<ChildProcess>;
-  /** Rows of one statement in the database of the jobs. */
-  rows<R extends Record<string, unknown>>(text: string, values?: readonly unknown[]): Promise<R[]>;
-  /** Reads the timetable. */
-  schedules(): Promise<ScheduleRow[]>;
-  /** How often a job has begun, its effect or not. */
-  begun(): Promise<number>;
-  /** How many effects there are. */
-  effects(): Promise<number>;
-  untilEffects(count: number): Promise<true>;
-  untilBegun(count: number): Promise<true>;
-  makeDue(): Promise<unknown>;
-  /** The next scheduled run, once it waits in Redis. */
-  untilPlaced(): Promise<ScheduleRow>;
-  /** Resolves after this many checks of the timetable, in which a mistaken run would have started. */
-  afterChecks(count: number): Promise<void>;
-  /** Ends every worker and forgets all jobs. */
-  reset(): Promise<void>;
-  end(): Promise<void>;
-};
-
 /** Workers beside each other on these stores, the tables of their effects, and a producer: one per test file. */
-export async function openJobHarness(stores: {
-  readonly databaseUrl: string;
-  readonly redisUrl: string;
-}): Promise<JobHarness> {
+export async function openJobHarness(stores: { readonly databaseUrl: string; readonly redisUrl: string }) {
   const { databaseUrl, redisUrl } = stores;
   await createEffectTables(databaseUrl);
   const producer = createProducer(redisUrl, () => {});
@@ -176,12 +143,16 @@ export async function openJobHarness(stores: {
   const ports = createTestPorts(databaseUrl);
   const running: Composed[] = [];
   const forked: ChildProcess[] = [];
-  const rows: JobHarness['rows'] = (text, values) => queryRows(databaseUrl, text, values);
+  const rows = <R extends Record<string, unknown>>(text: string, values?: readonly unknown[]) =>
+    queryRows<R>(databaseUrl, text, values);
+  /** The queue of the effect jobs. */
   const queue = () => producer.queue('audit-seal');
   const countOf = async (table: string): Promise<number> => (await rows(`SELECT 1 FROM ${table}`)).length;
   const until = (what: string, table: string, count: number): Promise<true> =>
     eventually(`${what} ${count}`, async () => (await countOf(table)) >= count);
+  /** Reads the timetable. */
   const schedules = (): Promise<ScheduleRow[]> => readSchedules(ports.sql);
+  /** Ends every worker and forgets all jobs. */
   const reset = async (): Promise<void> => {
     await Promise.all(running.splice(0).map((worker) => worker.drain(5_000)));
     for (const worker of forked.splice(0)) {
@@ -197,15 +168,18 @@ export async function openJobHarness(stores: {
     redisUrl,
     producer,
     queue,
+    /** Rows of one statement in the database of the jobs. */
     rows,
     schedules,
-    startWorker: async (options) => {
+    /** A worker in this process, drained by `reset`. */
+    startWorker: async (options: Partial<LogHarnessOptions> & Pick<LogHarnessOptions, 'processors'>) => {
       const worker = composeWorker({ databaseUrl, redisUrl, ...options });
       running.push(worker);
       await worker.start();
       return worker;
     },
-    forkWorker: async (env = {}) => {
+    /** A worker in a process of its own, killed by `reset`. @param env over `job-worker.ts`'s own */
+    forkWorker: async (env: Readonly<Record<string, string>> = {}) => {
       const worker = fork(new URL('../processes/job-worker.ts', import.meta.url), {
         execPath: join(repositoryRoot, 'node_modules/.bin/node'),
         env: { ...process.env, DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, ...env },
@@ -214,11 +188,14 @@ export async function openJobHarness(stores: {
       await once(worker, 'message');
       return worker;
     },
+    /** How often a job has begun, its effect or not. */
     begun: () => countOf('begun'),
+    /** How many effects there are. */
     effects: () => countOf('effects'),
-    untilEffects: (count) => until('effect', 'effects', count),
-    untilBegun: (count) => until('run', 'begun', count),
+    untilEffects: (count: number) => until('effect', 'effects', count),
+    untilBegun: (count: number) => until('run', 'begun', count),
     makeDue: () => rows('UPDATE job_schedules SET next_run_at = clock_timestamp()'),
+    /** The next scheduled run, once it waits in Redis. */
     untilPlaced: () =>
       eventually('the next run in Redis', async () => {
         const [row] = await schedules();
@@ -227,7 +204,8 @@ export async function openJobHarness(stores: {
         const state = await asked?.catch(() => undefined);
         return state === 'delayed' && row;
       }),
-    afterChecks: async (count) => {
+    /** Resolves after this many checks of the timetable, in which a mistaken run would have started. */
+    afterChecks: async (count: number) => {
       const declared = async () =>
         (await rows<{ at: Date }>('SELECT max(declared_at) AS at FROM job_schedules'))[0]?.at.getTime();
       for (let checks = 0; checks < count; checks += CHECKS_PER_DECLARATION) {

@@ -3,28 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { expect } from 'vitest';
 import { type ProviderAccount, startOidcProvider, type TestProvider } from '../fakes/oidc-provider.ts';
 import { cookieOf, type Received, type Sent, send } from '../http-client.ts';
-import { type MailFolder, openMailFolder } from '../mail-folder.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
+import { openMailFolder } from '../mail-folder.ts';
+import { API_URL, openApiHarness } from './api.ts';
 
 /** A redirect to a provider: its address and the cookies set with it. */
 type Begun = { readonly url: string; readonly cookie: string };
 
 type BeginAt = { readonly provider?: string; readonly cookie?: string; readonly path?: string };
-
-export type SocialHarness = ApiHarness & {
-  readonly copy: ApiCopy;
-  readonly mails: MailFolder;
-  /** `company` and `other`; `guarded` without leave for private addresses, `impostor` under another name. */
-  readonly oidc: TestProvider;
-  /** `leaving`: the one that a test may close. */
-  readonly leaving: TestProvider;
-  ask(method: string, path: string, sent?: Sent): Promise<Received>;
-  /** Starts a sign-in and returns the redirect to the provider. */
-  begin(at?: BeginAt, members?: object): Promise<Begun>;
-  /** What the provider sends the browser back with, as a path of ours. */
-  comeBack(begun: Begun, who: ProviderAccount, at?: TestProvider): Promise<string>;
-  signInAs(who: ProviderAccount, members?: object): Promise<Received>;
-};
 
 /** An account of the provider with a verified e-mail address. */
 export const providerAccount = (members: Partial<ProviderAccount> = {}): ProviderAccount => ({
@@ -60,25 +45,29 @@ function settingsOf(oidc: TestProvider, leaving: TestProvider): Record<string, s
 }
 
 /** One copy of the API beside two providers: one harness per test file. */
-export async function openSocialHarness(env: Readonly<Record<string, string>> = {}): Promise<SocialHarness> {
+export async function openSocialHarness(env: Readonly<Record<string, string>> = {}) {
+  /** `company` and `other`; `guarded` without leave for private addresses, `impostor` under another name. */
   const oidc = await startOidcProvider([callbackOf('company'), callbackOf('other')]);
+  /** The one that a test may close. */
   const leaving = await startOidcProvider([callbackOf('leaving')]);
   const harness = await openApiHarness();
   const copy = await harness.startCopy({ env: { ...settingsOf(oidc, leaving), ...env }, hashes: false });
   const mails = await openMailFolder(copy.workerPorts);
-  const ask: SocialHarness['ask'] = (method, path, sent = {}) => send(copy.url, method, path, sent);
+  const ask = (method: string, path: string, sent: Sent = {}) => send(copy.url, method, path, sent);
 
-  const begin: SocialHarness['begin'] = async (
-    { provider = 'company', cookie = '', path = '/api/auth/sign-in/social' } = {},
-    members = {},
-  ) => {
+  /** Starts a sign-in and returns the redirect to the provider. */
+  const begin = async (
+    { provider = 'company', cookie = '', path = '/api/auth/sign-in/social' }: BeginAt = {},
+    members: object = {},
+  ): Promise<Begun> => {
     const headers = { origin: API_URL };
     const answer = await ask('POST', path, { json: { provider, ...members }, cookie, headers });
     expect(answer.status, answer.text).toBe(200);
     return { url: answer.body.url, cookie: [cookie, cookieOf(answer)].filter((part) => part !== '').join('; ') };
   };
 
-  const comeBack: SocialHarness['comeBack'] = async ({ url }, who, at = oidc) => {
+  /** What the provider sends the browser back with, as a path of ours. */
+  const comeBack = async ({ url }: Begun, who: ProviderAccount, at = oidc): Promise<string> => {
     const back = await at.signIn(url, who);
     expect(back.href.startsWith(`${API_URL}/api/auth/callback/`)).toBe(true);
     return back.pathname + back.search;
@@ -93,7 +82,7 @@ export async function openSocialHarness(env: Readonly<Record<string, string>> = 
     ask,
     begin,
     comeBack,
-    async signInAs(who, members = {}) {
+    async signInAs(who: ProviderAccount, members: object = {}) {
       const begun = await begin({}, members);
       return ask('GET', await comeBack(begun, who), { cookie: begun.cookie });
     },
