@@ -2,30 +2,9 @@
 
 import { newEmail, newPassword, patiently, type TestUser } from '#tools/testing/flows/flows.ts';
 import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
-
-export type AccountHarness = Pick<ApiHarness, 'rows' | 'newClient'> & {
-  /** Opens a session at sign-up, without verification. */
-  readonly open: ApiCopy;
-  /** Opens sessions only for verified addresses; its invitations last two hours. */
-  readonly strict: ApiCopy;
-  readonly mails: MailFolder;
-  /** A user signed up without verification, with a session and tokens; the password is hashed once. */
-  person(email?: string): Promise<TestUser>;
-  /** `POST /api/auth/<path>` at the open copy unless another is given; repeated after a 503. */
-  post(path: string, json: object, sent?: Sent, copy?: ApiCopy): Promise<Received>;
-  /** The newest mail to an address. */
-  newest(
-    email: string,
-  ): ReturnType<MailFolder['to']> extends Promise<(infer Mail)[]> ? Promise<Mail | undefined> : never;
-  /** The code of that mail. */
-  codeFor(email: string): Promise<string>;
-  /** Whether the cookie, access token and refresh token still work. */
-  isAlive(user: TestUser): Promise<boolean[]>;
-  close(): Promise<void>;
-};
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
 
 export const ALIVE: readonly boolean[] = [true, true, true];
 export const DEAD: readonly boolean[] = [false, false, false];
@@ -44,19 +23,25 @@ export const told = ({ status, body, headers }: Received): { status: number; bod
   headers: [...headers.keys()].filter((name) => !name.startsWith('ratelimit')).sort(),
 });
 
-export async function openAccountHarness(): Promise<AccountHarness> {
+export type AccountHarness = Awaited<ReturnType<typeof openAccountHarness>>;
+
+export async function openAccountHarness() {
   const harness = await openApiHarness();
   const env = { RATE_LIMIT_PROFILE: 'load', HASH_QUEUE: '64' };
+  /** Opens a session at sign-up, without verification. */
   const open = await harness.startCopy({ env });
+  /** Opens sessions only for verified addresses; its invitations last two hours. */
   const strict = await harness.startCopy({
     env: { ...env, REQUIRE_EMAIL_VERIFICATION: 'true', INVITATION_SECONDS: '7200' },
   });
   const mails = await openMailFolder(open.workerPorts);
   const password = newPassword();
   const digest = open.ports.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
-  const post: AccountHarness['post'] = (path, json, sent = {}, copy = open) =>
+  /** `POST /api/auth/<path>` at the open copy unless another is given; repeated after a 503. */
+  const post = (path: string, json: object, sent: Sent = {}, copy = open): Promise<Received> =>
     patiently(() => send(copy.url, 'POST', `/api/auth/${path}`, { json, ...sent }));
-  const newest: AccountHarness['newest'] = async (email) => (await mails.to(email)).at(-1);
+  /** The newest mail to an address. */
+  const newest = async (email: string) => (await mails.to(email)).at(-1);
   return {
     rows: harness.rows,
     newClient: harness.newClient,
@@ -65,13 +50,16 @@ export async function openAccountHarness(): Promise<AccountHarness> {
     mails,
     post,
     newest,
-    codeFor: async (email) => (await newest(email))?.code ?? 'no mail',
-    person: async (email = newEmail()) => {
+    /** The code of that mail. */
+    codeFor: async (email: string) => (await newest(email))?.code ?? 'no mail',
+    /** A user signed up without verification, with a session and tokens; the password is hashed once. */
+    person: async (email = newEmail()): Promise<TestUser> => {
       const id = await insertPerson(open, email, await digest);
       await post('send-verification-email', { email });
       return { id, email, password, ...(await openSessionFor(open, id)) };
     },
-    isAlive: async ({ cookie, tokens }) => {
+    /** Whether the cookie, access token and refresh token still work. */
+    isAlive: async ({ cookie, tokens }: TestUser) => {
       const [session, validated, refreshed] = await Promise.all([
         send(open.url, 'GET', '/api/auth/session', { cookie }),
         send(open.url, 'POST', '/v1/tokens/validate', { json: { token: tokens.access_token } }),

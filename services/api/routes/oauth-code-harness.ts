@@ -1,51 +1,31 @@
 // For tests only: an installation with one user and two clients that sign the user in by authorization codes.
 
 import { expect } from 'vitest';
-import { signUp, type TestUser } from '#tools/testing/flows/flows.ts';
-import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { signUp } from '#tools/testing/flows/flows.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { ALLOW, browserOf, challengeOf, LOOPBACK_REDIRECT, newOAuthClient } from '#tools/testing/harness/oauth.ts';
-import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
+import { type ClientCredentials, send } from '#tools/testing/http-client.ts';
 
 /** The redirect address of sites; applications use the loopback address. */
 export const WEB_REDIRECT = 'https://app.example.test/cb?tenant=1';
 
 type Members = Readonly<Record<string, string | undefined>>;
 
-export type CodeHarness = ApiHarness & {
-  readonly api: ApiCopy;
-  readonly user: TestUser;
-  readonly site: ClientCredentials;
-  /** A public client. */
-  readonly app: ClientCredentials;
-  /** Another confidential client with the sites' redirect address. */
-  newSite(): Promise<ClientCredentials>;
-  /** An authorization request. @param members replace the defaults; undefined leaves one out */
-  authorizePath(client: { readonly client_id: string }, verifier: string, members?: Members): string;
-  /** A code for the user, signed in, including consent. */
-  codeFor(client: { readonly client_id: string }, verifier: string, members?: Members): Promise<string>;
-  /**
-   * Exchanges a code at the token endpoint. @param basic the site unless given; null sends no secret, from the loopback
-   * address
-   */
-  redeem(
-    code: string,
-    verifier: string,
-    members?: Readonly<Record<string, string>>,
-    basic?: ClientCredentials | null,
-  ): Promise<Received>;
-};
-
 const GRANTS = ['authorization_code', 'refresh_token'];
 
+export type CodeHarness = Awaited<ReturnType<typeof openCodeHarness>>;
+
 /** One copy of the API, with its user and clients: one harness per test file. */
-export async function openCodeHarness(): Promise<CodeHarness> {
+export async function openCodeHarness() {
   const harness = await openApiHarness();
   const api = await harness.startCopy();
   const user = await signUp({ api: api.url });
   const site = await newOAuthClient([api], 'client_secret_basic', GRANTS, [WEB_REDIRECT, LOOPBACK_REDIRECT]);
+  /** A public client. */
   const app = await newOAuthClient([api], 'none', GRANTS);
 
-  const authorizePath: CodeHarness['authorizePath'] = (client, verifier, members = {}) => {
+  /** An authorization request. @param members replace the defaults; undefined leaves one out */
+  const authorizePath = (client: Pick<ClientCredentials, 'client_id'>, verifier: string, members: Members = {}) => {
     const all: Members = {
       client_id: client.client_id,
       redirect_uri: client === site ? WEB_REDIRECT : LOOPBACK_REDIRECT,
@@ -66,9 +46,11 @@ export async function openCodeHarness(): Promise<CodeHarness> {
     user,
     site,
     app,
+    /** Another confidential client with the sites' redirect address. */
     newSite: () => newOAuthClient([api], 'client_secret_basic', GRANTS, [WEB_REDIRECT]),
     authorizePath,
-    async codeFor(client, verifier, members = {}) {
+    /** A code for the user, signed in, including consent. */
+    async codeFor(client: Pick<ClientCredentials, 'client_id'>, verifier: string, members: Members = {}) {
       const browser = browserOf(api, user);
       let shown = await browser.open(authorizePath(client, verifier, members));
       if (shown.leftFor === null) shown = await browser.submit(shown, ALLOW);
@@ -76,7 +58,13 @@ export async function openCodeHarness(): Promise<CodeHarness> {
       expect(code, shown.text).toMatch(/^[\w-]{43}$/);
       return code;
     },
-    redeem: (code, verifier, members = {}, basic = site) =>
+    /** Exchanges a code at the token endpoint. @param basic null sends no secret, from the loopback address */
+    redeem: (
+      code: string,
+      verifier: string,
+      members: Readonly<Record<string, string>> = {},
+      basic: ClientCredentials | null = site,
+    ) =>
       send(api.url, 'POST', '/oauth2/token', {
         ...(basic === null ? {} : { basic }),
         form: {

@@ -9,27 +9,9 @@ import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { type ApiCopy, newAuthSecret, startApiCopy, type TestClient } from '#tools/testing/harness/api.ts';
 import { createTestDatabase, onServer, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
-import { type CliRun, runCli } from '#tools/testing/processes/run-cli.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 export type Pair = { readonly access_token: string; readonly refresh_token: string };
-
-export type RestoreHarness = {
-  readonly databaseUrl: string;
-  readonly databaseName: string;
-  readonly backupName: string;
-  readonly marksDir: string;
-  startCopy(): Promise<ApiCopy>;
-  /** Cuts all connections to the database and refuses new ones while `work` copies or renames it. */
-  withoutConnections(work: (admin: pg.Client) => Promise<unknown>): Promise<void>;
-  takeBackup(): Promise<void>;
-  /** Replaces the database by the backup under running copies, as `pg_restore` does. */
-  restoreBackup(): Promise<void>;
-  /** Waits until the marks include every acknowledged write, that is, until a poll after the last commit has raised them. */
-  marksReach(copy: ApiCopy, beats: number): Promise<void>;
-  /** The command line, as an operator types it. @param env more settings */
-  sallyport(args: readonly string[], env?: Readonly<Record<string, string>>): Promise<CliRun>;
-  close(): Promise<void>;
-};
 
 export const userInsert = defineStatement(
   'testRestoreUser',
@@ -57,8 +39,10 @@ export async function issued(copy: ApiCopy, client: TestClient): Promise<Pair> {
   return body;
 }
 
+export type RestoreHarness = Awaited<ReturnType<typeof openRestoreHarness>>;
+
 /** Open one per test. */
-export async function openRestoreHarness(): Promise<RestoreHarness> {
+export async function openRestoreHarness() {
   const database = await createTestDatabase();
   const databaseName = new URL(database.url).pathname.slice(1);
   const backupName = `${databaseName}_backup`;
@@ -67,6 +51,7 @@ export async function openRestoreHarness(): Promise<RestoreHarness> {
   const authSecret = newAuthSecret();
   const copies: ApiCopy[] = [];
 
+  /** Cuts all connections to the database and refuses new ones while `work` copies or renames it. */
   async function withoutConnections(work: (admin: pg.Client) => Promise<unknown>): Promise<void> {
     await onServer(async (admin) => {
       await admin.query(`ALTER DATABASE ${databaseName} ALLOW_CONNECTIONS false`);
@@ -100,12 +85,14 @@ export async function openRestoreHarness(): Promise<RestoreHarness> {
     withoutConnections,
     takeBackup: () =>
       withoutConnections((admin) => admin.query(`CREATE DATABASE ${backupName} TEMPLATE ${databaseName}`)),
+    /** Replaces the database by the backup under running copies, as `pg_restore` does. */
     restoreBackup: () =>
       withoutConnections(async (admin) => {
         await admin.query(`DROP DATABASE ${databaseName}`);
         await admin.query(`CREATE DATABASE ${databaseName} TEMPLATE ${backupName}`);
       }),
-    async marksReach(copy, beats) {
+    /** Waits until the marks include every acknowledged write, that is, until a poll after the last commit has raised them. */
+    async marksReach(copy: ApiCopy, beats: number) {
       const marks = createFileMarks(marksDir);
       const { epoch } = copy.ports.revocations.state();
       // A beat follows only what was written.
@@ -113,7 +100,8 @@ export async function openRestoreHarness(): Promise<RestoreHarness> {
       await expect.poll(beat, { timeout: 60_000 }).toBeGreaterThanOrEqual((await beat()) + beats);
       await expect.poll(async () => (await marks.read())?.revocationEpoch).toBeGreaterThanOrEqual(epoch);
     },
-    sallyport: (args, env = {}) =>
+    /** The command line, as an operator types it. @param env more settings */
+    sallyport: (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
       runCli(args, {
         DATABASE_URL: database.url,
         BETTER_AUTH_SECRET: authSecret,

@@ -5,7 +5,7 @@ import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { uriOf } from '#tools/testing/fakes/totp.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { insertPerson, openSessionFor, type TestAssurance, TWO_FACTORS } from '#tools/testing/flows/signed-in.ts';
-import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { openPeopleHarness } from '#tools/testing/harness/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { PasskeyOptions, PasskeyResponse } from '../sessions/passkey-ceremonies.ts';
 import { sessionCaller } from '../sessions/read-session.ts';
@@ -33,34 +33,20 @@ type Authenticator = ReturnType<typeof createAuthenticator>;
 type KeyHolder = Holder & { readonly key: Authenticator; readonly registered: RegisteredPasskey };
 type Ceremony = Partial<Parameters<Authenticator['get']>[1]>;
 
-export type FactorsHarness = Pick<PeopleHarness, 'pool' | 'poll' | 'deps' | 'rows' | 'close'> & {
-  /** The password of all users of this harness. */
-  readonly password: string;
-  readonly digest: string;
-  /** The caller of a session cookie. */
-  callerBy(cookie: string): Promise<PersonCaller>;
-  /** A signed-in user whose only factor is the password. */
-  person(): Promise<Holder>;
-  /** A user signed in with an authenticator app, one code of which is used. */
-  appHolder(): Promise<AppHolder>;
-  /** A user signed in with a passkey, the only second factor. */
-  keyHolder(key?: Authenticator): Promise<KeyHolder>;
-  /** What a browser sends to register this key for the caller. */
-  newKey(key: Authenticator, caller: Caller, ceremony?: Ceremony): Promise<PasskeyResponse & { readonly name: string }>;
-  /** What a browser sends to sign in by this key. */
-  assertion(key: Authenticator, ceremony?: Ceremony): Promise<PasskeyResponse>;
-};
-
 export const cookieOf = ({ setCookie }: { readonly setCookie: readonly string[] }): string =>
   setCookie.map((line) => line.split(';', 1)[0]).join('; ');
 
-export async function openFactorsHarness(env: Readonly<Record<string, string>> = {}): Promise<FactorsHarness> {
+export type FactorsHarness = Awaited<ReturnType<typeof openFactorsHarness>>;
+
+export async function openFactorsHarness(env: Readonly<Record<string, string>> = {}) {
   const { deps, pool, poll, rows, close } = await openPeopleHarness({ env });
   const copy = { ports: deps, stores: { pools: { main: pool } } };
+  /** Of all users of this harness. */
   const password = newPassword();
   const digest = await deps.hasher.hash(password, { clientPrefix: 'test', knownDevice: true });
   const origin = deps.mailer.publicUrl;
 
+  /** The caller of a session cookie. */
   async function callerBy(cookie: string): Promise<PersonCaller> {
     const caller = await sessionCaller(deps, cookie, request);
     if (caller?.kind !== 'user') throw new Error('no session');
@@ -79,11 +65,13 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
     challenge,
     response: key[how](options as never, { origin, ...ceremony }) as PasskeyResponse['response'],
   });
-  const person: FactorsHarness['person'] = async () => {
+  /** A signed-in user whose only factor is the password. */
+  const person = async (): Promise<Holder> => {
     const email = newEmail();
     return opened(await insertPerson(copy, email, digest), email);
   };
-  const newKey: FactorsHarness['newKey'] = async (key, caller, ceremony = {}) => ({
+  /** What a browser sends to register this key for the caller. */
+  const newKey = async (key: Authenticator, caller: Caller, ceremony: Ceremony = {}) => ({
     ...signed(key, 'create', await preparePasskey(deps, {}, caller), ceremony),
     name: 'a key',
   });
@@ -98,7 +86,8 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
     callerBy,
     person,
     newKey,
-    appHolder: async () => {
+    /** A user signed in with an authenticator app, one code of which is used. */
+    appHolder: async (): Promise<AppHolder> => {
       const email = newEmail();
       const id = await insertPerson(copy, email, digest);
       const secret = randomBytes(24).toString('base64url');
@@ -110,14 +99,17 @@ export async function openFactorsHarness(env: Readonly<Record<string, string>> =
       );
       return { ...(await opened(id, email, TWO_FACTORS)), uri: uriOf(secret), codes };
     },
-    keyHolder: async (key = createAuthenticator()) => {
+    /** A user signed in with a passkey, the only second factor. */
+    keyHolder: async (key = createAuthenticator()): Promise<KeyHolder> => {
       const { id, email, caller } = await person();
       const registered = await registerPasskey(deps, await newKey(key, caller), caller);
       const cookie = cookieOf(registered.signedIn);
       const { session } = registered.signedIn.body;
       return { id, email, sessionId: session.id, cookie, caller: await callerBy(cookie), key, registered };
     },
-    assertion: async (key, ceremony = {}) => signed(key, 'get', await askForPasskey(deps), ceremony),
+    /** What a browser sends to sign in by this key. */
+    assertion: async (key: Authenticator, ceremony: Ceremony = {}) =>
+      signed(key, 'get', await askForPasskey(deps), ceremony),
     close,
   };
 }

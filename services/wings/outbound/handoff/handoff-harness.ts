@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type RequestListener, type Serv
 import { text } from 'node:stream/consumers';
 import { newestEventSeq } from '#services/core/audit/read/list-events.ts';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
-import { createKeyRing, type KeyRing } from '#services/core/keys/key-ring.ts';
+import { createKeyRing } from '#services/core/keys/key-ring.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { createHandoffTransport } from '#services/worker/handoff.ts';
@@ -24,32 +24,6 @@ type Answer = (arrived: Arrived, response: ServerResponse) => number | undefined
 /** The CloudEvent that a request carried. */
 export const eventOf = ({ body }: Arrived) => JSON.parse(body);
 
-export type HandoffHarness = {
-  readonly log: OwnLogHarness;
-  readonly keyRing: KeyRing;
-  readonly ports: PushHandoffPorts;
-  /** Requests in the order of their arrival. */
-  readonly arrived: Arrived[];
-  /** The `seq` of each of them. */
-  seqs(): number[];
-  /** URL of the endpoint. */
-  readonly url: string;
-  /** How the endpoint answers from now on; undefined: the answer ends the response itself. */
-  answerWith(answer: Answer): void;
-  /** Lets a receiver answer from now on. */
-  listenWith(listener: RequestListener): void;
-  /** Records and seals one event for each of these users, in this order. Returns their `seq`. */
-  events(...userIds: readonly string[]): Promise<number[]>;
-  /** One run of the job. */
-  run(changes?: Partial<PushHandoffPorts>, signal?: AbortSignal): Promise<{ readonly taken: number }>;
-  /** Lets time pass for what waits. */
-  pass(seconds: number): Promise<void>;
-  rows(): Promise<Record<string, unknown>[]>;
-  /** Forgets the endpoint and what waits for it, and lets it begin again after the newest event. */
-  reset(): Promise<void>;
-  close(): Promise<void>;
-};
-
 /** Lets time pass for what waits. */
 export async function passHandoffs(log: Pick<OwnLogHarness, 'raw'>, seconds: number): Promise<void> {
   const by = `make_interval(secs => ${seconds})`;
@@ -59,13 +33,17 @@ export async function passHandoffs(log: Pick<OwnLogHarness, 'raw'>, seconds: num
   await log.raw(`UPDATE handoff_endpoints SET open_until = open_until - ${by}`);
 }
 
+export type HandoffHarness = Awaited<ReturnType<typeof openHandoffHarness>>;
+
 /** On its own database, which `close` drops. */
-export async function openHandoffHarness(): Promise<HandoffHarness> {
+export async function openHandoffHarness() {
   const log = await openLogHarness();
   const keyRing = createKeyRing(log, loadConfig({}).keys);
   await keyRing.load();
+  /** Requests in the order of their arrival. */
   const arrived: Arrived[] = [];
   let listener: RequestListener;
+  /** How the endpoint answers from now on; undefined: the answer ends the response itself. */
   const answerWith = (answer: Answer): void => {
     listener = async (request, response) => {
       const one = { headers: request.headers, body: await text(request), url: request.url as string };
@@ -88,7 +66,8 @@ export async function openHandoffHarness(): Promise<HandoffHarness> {
       transport: createHandoffTransport({ allowsPrivate: true }),
     },
   };
-  const run: HandoffHarness['run'] = async (changes = {}, signal = new AbortController().signal) => {
+  /** One run of the job. */
+  const run = async (changes: Partial<PushHandoffPorts> = {}, signal = new AbortController().signal) => {
     const fence = await takeFence(log.sql, 'push-handoffs');
     return pushHandoffs({ ...ports, ...changes }, { fence, signal }, testCaller);
   };
@@ -97,13 +76,16 @@ export async function openHandoffHarness(): Promise<HandoffHarness> {
     keyRing,
     ports,
     arrived,
+    /** The `seq` of each of them. */
     seqs: () => arrived.map((one) => eventOf(one).data.seq),
     url,
     answerWith,
-    listenWith: (given) => {
+    /** Lets a receiver answer from now on. */
+    listenWith: (given: RequestListener) => {
       listener = given;
     },
-    async events(...userIds) {
+    /** Records and seals one event for each of these users, in this order. Returns their `seq`. */
+    async events(...userIds: readonly string[]) {
       const before = await newestEventSeq(log);
       for (const userId of userIds) await log.emit(1, { type: TYPE, userId });
       await sealEvents(log, {}, testCaller);
@@ -114,12 +96,14 @@ export async function openHandoffHarness(): Promise<HandoffHarness> {
       return sealed.map(({ seq }) => seq);
     },
     run,
-    pass: (seconds) => passHandoffs(log, seconds),
+    /** Lets time pass for what waits. */
+    pass: (seconds: number) => passHandoffs(log, seconds),
     rows: () =>
       log.raw(
         `SELECT seq::float8 AS seq, attempts, failure,
            extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due FROM handoff_deliveries ORDER BY seq`,
       ),
+    /** Forgets the endpoint and what waits for it, and lets it begin again after the newest event. */
     async reset() {
       await log.raw('DELETE FROM handoff_endpoints');
       arrived.length = 0;
