@@ -21,17 +21,18 @@ function assertPkce(settings: ClientSettingsToCheck): void {
     throw clientSettingsConflict({ detail: 'A client that no administrator has registered must use PKCE.' });
 }
 
-/** RFC 9700 §4.14.2: refresh tokens that are not rotated must be bound to the client and its key. */
+/** RFC 9700 §4.14.2: refresh tokens that are not rotated must be bound to the client and its key, or to the key alone. */
 function assertRotation(settings: ClientSettingsToCheck): void {
   if (settings.refresh_rotation === 'on') return;
-  if (settings.auth_method === 'none' || settings.origin !== 'admin')
+  if (settings.origin !== 'admin')
     throw clientSettingsConflict({
-      detail: 'Only a confidential client that an administrator has registered may keep its refresh tokens.',
+      detail: 'Only a client that an administrator has registered may keep its refresh tokens.',
     });
-  if (!settings.dpop_bound_access_tokens && !settings.tls_client_certificate_bound_access_tokens)
+  const isCertified = settings.auth_method !== 'none' && settings.tls_client_certificate_bound_access_tokens;
+  if (!settings.dpop_bound_access_tokens && !isCertified)
     throw clientSettingsConflict({
       detail:
-        'A client may keep its refresh tokens only if its access tokens are bound to a DPoP key or a certificate.',
+        'A client may keep its refresh tokens only if its access tokens are bound to a DPoP key, or those of a confidential client to a certificate.',
     });
 }
 

@@ -1,5 +1,5 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
-import { code, instant, known, label, listOf, name, oneOf, reason } from '#services/platform/define/audit-member.ts';
+import { code, count, instant, known, label, listOf, name, oneOf, reason } from '#services/platform/define/audit-member.ts';
 
 export const accessDenied = defineAuditEvent({
   type: 'access.denied',
@@ -37,11 +37,12 @@ export const clientCreated = defineAuditEvent({
     origin: known('open', 'token', 'document', 'registration', 'admin'),
     pkce: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
     refresh_rotation: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    refresh_copies: count,
     profile: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
     reason,
   },
   meaning:
-    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document. `pkce`, `refresh_rotation` and `profile` are present if they are not the default.',
+    'An OAuth client was created. `origin` is present if the client registered itself (RFC 7591) or was read from its client metadata document. `pkce`, `refresh_rotation`, `refresh_copies` and `profile` are present if they are not the default.',
 });
 
 export const clientChanged = defineAuditEvent({
@@ -50,11 +51,12 @@ export const clientChanged = defineAuditEvent({
     columns: listOf(label),
     pkce: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
     refresh_rotation: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
+    refresh_copies: count,
     profile: known('required', 'optional', 'on', 'off', 'default', 'fapi2', 'required_for_public'),
     reason,
   },
   meaning:
-    'An OAuth client was changed; `columns` names the changed columns. `pkce`, `refresh_rotation` and `profile` are new settings.',
+    'An OAuth client was changed; `columns` names the changed columns. `pkce`, `refresh_rotation`, `refresh_copies` and `profile` are new settings.',
 });
 
 export const clientDeleted = defineAuditEvent({

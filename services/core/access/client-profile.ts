@@ -1,6 +1,7 @@
 import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import { usesCertificate } from './client-auth-shapes.ts';
-import type { ClientSettingsRow } from './client-record.ts';
+import type { ClientChanges, ClientSettingsRow } from './client-record.ts';
+import { DEVICE_GRANT } from './grant-shapes.ts';
 
 export type ProfileSettings = Pick<
   ClientSettingsRow,
@@ -56,6 +57,21 @@ export function settingsAfter(before: ProfileSettings, changes: ProfileChanges, 
   return Object.fromEntries(
     names.map((name) => [name, asked[name] ?? demanded[name] ?? kept[name]]),
   ) as unknown as ProfileSettings;
+}
+
+/** Seconds: of programs that a user runs several of at once, all with one sign-in. */
+export const PROGRAM_COPIES = 43_200;
+
+/**
+ * `refresh_copies` of a new client that names none. A native application is a public client all of whose redirect URIs lead
+ * to the user's machine (RFC 8252 §7.1, §7.3), or that signs in by a device code alone.
+ */
+export function initialCopies(
+  authMethod: string,
+  { grant_types: grants = [], redirect_uris: uris = [] }: ClientChanges,
+): number {
+  const isNative = uris.length > 0 ? uris.every((uri) => !uri.startsWith('https:')) : grants.includes(DEVICE_GRANT);
+  return authMethod === 'none' && isNative ? PROGRAM_COPIES : 0;
 }
 
 /** Of the ID tokens and access tokens of a client; null: the default of the installation. */

@@ -165,13 +165,21 @@ export const clientRecord = defineRecord({
     }),
     initially: 'required',
   },
-  /** `off`: a refresh returns the same refresh token. Only for a confidential client whose tokens are bound. */
+  /** `off`: a refresh returns the same refresh token. Only for a client whose tokens are bound; a public one to a DPoP key. */
   refresh_rotation: {
     shape: withOption(z.enum(['on', 'off']), {
       flags: '--refresh-rotation <setting>',
-      help: 'off: a bound confidential client keeps its refresh token',
+      help: 'off: a client with bound tokens keeps its refresh token',
     }),
     initially: 'on',
+  },
+  /** Seconds after a rotation for which an older copy of the sign-in gets the current refresh token; 0: it ends the family. */
+  refresh_copies: {
+    shape: withOption(z.int().min(0).max(86_400), {
+      flags: '--refresh-copies <seconds>',
+      help: 'how long an older copy of a sign-in gets the current refresh token; 0: never',
+    }),
+    initially: 0,
   },
   /** `fapi2` sets all of these as the FAPI 2.0 Security Profile requires, and refuses what contradicts it. */
   profile: {

@@ -5,7 +5,7 @@ import { insertClient } from './access.store.ts';
 import { clientSecretHash } from './access-directory.ts';
 import { assertSettingsAgree } from './assert-settings-agree.ts';
 import { type AuthMethod, usesSecret } from './client-auth-shapes.ts';
-import { PLAIN_SETTINGS, settingsAfter } from './client-profile.ts';
+import { initialCopies, PLAIN_SETTINGS, settingsAfter } from './client-profile.ts';
 import { type ClientChanges, clientRecord } from './client-record.ts';
 import { clientExists } from './errors.ts';
 import { type GivenAuthentication, storedAuthentication } from './stored-authentication.ts';
@@ -43,7 +43,11 @@ export async function createClient(
 ): Promise<CreatedClient> {
   const clientId = input.client_id ?? ports.random.uuid();
   const authMethod = input.auth_method ?? (input.profile === 'fapi2' ? 'private_key_jwt' : 'client_secret_basic');
-  const settings = clientRecord.withInitial({ ...input, ...settingsAfter(PLAIN_SETTINGS, input, authMethod) });
+  const settings = clientRecord.withInitial({
+    ...input,
+    refresh_copies: input.refresh_copies ?? initialCopies(authMethod, input),
+    ...settingsAfter(PLAIN_SETTINGS, input, authMethod),
+  });
   assertSettingsAgree({ ...settings, auth_method: authMethod, origin: 'admin' });
   const clientSecret = usesSecret(authMethod) ? ports.random.bytes(32).toString('base64url') : null;
   const secretHash = clientSecret === null ? null : clientSecretHash(clientSecret);

@@ -5,6 +5,7 @@ import { opened } from '#tools/testing/opened.ts';
 import { CONSOLE_CLIENT_ID, FIRST_PARTY_CLIENT_ID } from '../authority/callers.ts';
 import type { Caller } from '../ports.ts';
 import type { ClientChanges } from './client-record.ts';
+import { DEVICE_GRANT } from './grant-shapes.ts';
 import {
   deleteClient,
   disableClient,
@@ -134,7 +135,7 @@ describe('registering a client', () => {
   });
 
   test.each([
-    ['a public client', { auth_method: 'none' as const, dpop_bound_access_tokens: true }],
+    ['a public client without a key', { auth_method: 'none' as const, tls_client_certificate_bound_access_tokens: true }],
     ['a client whose tokens are bound to nothing', {}],
   ])('that keeps its refresh tokens is refused for %s', async (_what, unfit) => {
     const making = harness.newClient({ refresh_rotation: 'off', ...unfit });
@@ -219,8 +220,29 @@ describe('the exemption from PKCE', () => {
 const change = (clientId: string, changes: ClientChanges) =>
   updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
 
+test.each([
+  ['a native application', 43_200, { auth_method: 'none', redirect_uris: ['http://127.0.0.1/back', 'com.example.app:/back'] }],
+  ['a device', 43_200, { auth_method: 'none', grant_types: [DEVICE_GRANT, 'refresh_token'], redirect_uris: [] }],
+  ['an application in a browser', 0, { auth_method: 'none', redirect_uris: [CALLBACK, 'http://localhost/back'] }],
+  ['a confidential client', 0, { redirect_uris: ['http://127.0.0.1/back'] }],
+  ['a client that names them', 60, { refresh_copies: 60 }],
+] as const)('copies of one sign-in are served to %s for %i seconds, and each event says so', async (_of, seconds, input) => {
+  const { client_id: clientId, refresh_copies } = await harness.newClient({ grant_types: [], ...input });
+  expect(refresh_copies).toBe(seconds);
+  expect((await change(clientId, { refresh_copies: 1 })).refresh_copies).toBe(1);
+  const events = await harness.raw<{ copies: number | null }>(
+    `SELECT (detail->>'refresh_copies')::int AS copies FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
+    [clientId],
+  );
+  expect(events).toEqual([{ copies: seconds || null }, { copies: 1 }]);
+});
+
 describe('the rotation of refresh tokens', () => {
-  test.each([{ dpop_bound_access_tokens: true }, { tls_client_certificate_bound_access_tokens: true }])(
+  test.each([
+    { dpop_bound_access_tokens: true },
+    { tls_client_certificate_bound_access_tokens: true },
+    { dpop_bound_access_tokens: true, auth_method: 'none' as const },
+  ])(
     'is off only as long as tokens are bound: %o',
     async (bound) => {
       const [name = ''] = Object.keys(bound);
@@ -266,6 +288,12 @@ test.each([
   ['pkce', `auth_method = 'none', pkce = 'optional'`],
   ['refresh_rotation', `refresh_rotation = 'sometimes'`],
   ['refresh_rotation', `refresh_rotation = 'off'`],
+  [
+    'refresh_rotation',
+    `refresh_rotation = 'off', tls_client_certificate_bound_access_tokens = true, auth_method = 'none', secret_hash = NULL`,
+  ],
+  ['refresh_copies', 'refresh_copies = 86401'],
+  ['refresh_copies', 'refresh_copies = -1'],
   ['fapi2', `profile = 'fapi2'`],
 ])('the database refuses what the rule of %s refuses: %s', async (rule, change) => {
   const { client_id: clientId } = await harness.newClient();

@@ -1,6 +1,7 @@
 import type { HasAccessChanged } from '#services/core/access/access-changed.ts';
 import type { HasAccess } from '#services/core/access/access-directory.ts';
 import { heldToHandOn, permissionsAmong } from '#services/core/access/application-rights.ts';
+import { PROGRAM_COPIES } from '#services/core/access/client-profile.ts';
 import { createClient } from '#services/core/access/create-client.ts';
 import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
@@ -45,7 +46,7 @@ export async function registerAgent(
     if (lacking.length > 0) throw agentExceedsOwner({ detail: `The owner lacks ${lacking.slice(0, 20).join(', ')}.` });
     const { clientId: agentId, clientSecret } = await createClient(
       { random: ports.random, transact: (work) => work(tx) },
-      { ...client, grant_types: ['client_credentials', TOKEN_EXCHANGE] },
+      { ...client, refresh_copies: PROGRAM_COPIES, grant_types: ['client_credentials', TOKEN_EXCHANGE] },
       caller,
     );
     await insertAgent(tx, {

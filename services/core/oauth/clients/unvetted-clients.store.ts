@@ -1,4 +1,5 @@
 import type { ClientOrigin } from '#services/core/access/access-directory.ts';
+import { initialCopies } from '#services/core/access/client-profile.ts';
 import { type ClientChanges, clientRecord } from '#services/core/access/client-record.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
@@ -171,7 +172,9 @@ export async function insertUnvettedClient(tx: Sql, client: NewUnvettedClient): 
     client.documentUntilMs,
     client.userId,
     client.registeredFrom ?? null,
-    JSON.stringify(clientRecord.withInitial(settingsOf(client))),
+    JSON.stringify(
+      clientRecord.withInitial({ ...settingsOf(client), refresh_copies: initialCopies(authMethod, client.metadata) }),
+    ),
   ]);
   return rows[0]?.issued_at;
 }
