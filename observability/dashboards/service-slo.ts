@@ -173,7 +173,7 @@ export const serviceSlo: DashboardDefinition = {
         {
           title: 'Refresh by outcome',
           description:
-            'Refresh tokens presented per second, by outcome. All but rotated, kept, grace and lost_answer were refused.',
+            'Refresh tokens presented per second, by outcome. All but rotated, kept, grace, lost_answer and stale_copy were refused.',
           unit: 'ops',
           queries: [perSecond('sallyport_token_refreshes_total', 'outcome')],
           traces: '{ span.http.route = "/v1/tokens/refresh" }',

@@ -86,13 +86,14 @@ export const tokenSignDuration = defineHistogram({
 
 export const tokenRefreshes = defineCounter({
   name: 'sallyport_token_refreshes',
-  help: 'Refresh tokens presented, by outcome. kept: the client keeps its refresh token. replay: a used token was presented, and its token family was ended.',
+  help: 'Refresh tokens presented, by outcome. kept: the client keeps its refresh token. stale_copy: an older copy got the current one. replay: a used token was presented, and its token family was ended.',
   labels: {
     outcome: [
       'rotated',
       'kept',
       'grace',
       'lost_answer',
+      'stale_copy',
       'grace_spent',
       'replay',
       'revoked',

@@ -94,10 +94,10 @@ export const familyEnded = defineAuditEvent({
 export const tokenRefreshed = defineAuditEvent({
   type: 'token.refreshed',
   isPushed: true,
-  outcomes: ['rotated', 'kept', 'grace', 'lost_answer', 'revoked', 'expired', 'mismatch', 'unknown'],
+  outcomes: ['rotated', 'kept', 'grace', 'lost_answer', 'stale_copy', 'revoked', 'expired', 'mismatch', 'unknown'],
   detail: refresh,
   meaning:
-    'A genuine refresh token was presented. `kept`: the client keeps its refresh tokens. Outcomes other than rotated, kept, grace and lost_answer were rejections.',
+    'A genuine refresh token was presented. `kept`: the client keeps its refresh tokens. `stale_copy`: an older copy got the current one. Outcomes other than rotated, kept, grace, lost_answer and stale_copy were rejections.',
 });
 
 export const tokenRefreshReused = defineAuditEvent({
@@ -106,7 +106,7 @@ export const tokenRefreshReused = defineAuditEvent({
   outcomes: ['replay'],
   detail: refresh,
   meaning:
-    'A refresh token was presented after its successor had been used, so two parties have tokens of one family. The family ended, unless ENABLE_REPLAY_PROTECTION is off.',
+    'A refresh token was presented after its successor had been used and was no copy that its client serves, so two parties have tokens of one family. The family ended, unless ENABLE_REPLAY_PROTECTION is off.',
 });
 
 export const tokenRefreshOverused = defineAuditEvent({
@@ -114,7 +114,7 @@ export const tokenRefreshOverused = defineAuditEvent({
   outcomes: ['grace_spent'],
   detail: refresh,
   meaning:
-    'The previous refresh token was presented more than REFRESH_GRACE_USES times within the grace window. No token family was ended.',
+    'Older refresh tokens were presented more than REFRESH_GRACE_USES times since the last rotation, within the grace window or as copies. No token family was ended.',
 });
 
 export const tokenStateRewound = defineAuditEvent({

@@ -71,6 +71,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   conditions: ['Before it starts', 'Bevor sie beginnt'],
   control: ['Control', 'Kontrolle'],
   control_id: ['Control', 'Kontrolle'],
+  copy_uses: ['Uses of older copies', 'Benutzungen älterer Kopien'],
   count: ['Count', 'Anzahl'],
   counts: ['Counts', 'Zahlen'],
   created_at: ['Created', 'Angelegt'],
@@ -300,6 +301,12 @@ export const memberWords: Readonly<Record<string, Named>> = {
   recovery_codes_left: ['Recovery codes left', 'Übrige Wiederherstellungscodes'],
   redirect_uri: ['Redirect URI', 'Redirect-URI'],
   redirect_uris: ['Redirect URIs', 'Redirect-URIs', 'One a line', 'Eine je Zeile'],
+  refresh_copies: [
+    'Older copies of a sign-in',
+    'Ältere Kopien einer Anmeldung',
+    'Seconds that they get the current refresh token; 0: never',
+    'Sekunden, die sie das aktuelle Refresh-Token erhalten; 0: nie',
+  ],
   refresh_rotation: ['Refresh rotation', 'Refresh-Rotation'],
   refused_from: ['Refused from', 'Abgelehnt ab'],
   refreshed_at: ['Refreshed', 'Erneuert'],
@@ -402,8 +409,8 @@ const OUTCOME_WORDS = `ok|Succeeded|Gelungen, refused|Refused|Verweigert, added|
   removed|Removed|Entfernt, replay|Used again|Wiederverwendet, requested|Requested|Angefordert,
   revoke_sessions|Sessions revoked|Sitzungen widerrufen, rotated|Rotated|Gewechselt, run|Run|Lauf,
   second_factor_asked|Second factor asked|Zweiter Faktor verlangt, set|Set|Festgelegt,
-  set_aside|Set aside|Zurückgestellt, skipped|Skipped|Übersprungen, started|Started|Gestartet,
-  step_up|Sign-in asked again|Erneute Anmeldung verlangt, tiles_damaged|Tiles damaged|Kacheln beschädigt,
+  set_aside|Set aside|Zurückgestellt, skipped|Skipped|Übersprungen, stale_copy|Older copy served|Ältere Kopie bedient,
+  started|Started|Gestartet, step_up|Sign-in asked again|Erneute Anmeldung verlangt, tiles_damaged|Tiles damaged|Kacheln beschädigt,
   uncompared|Not compared|Nicht verglichen, unjustified|Not justified|Unbegründet, withdrawn|Withdrawn|Zurückgezogen,
   audit-events.changed|Changed|Geändert, audit-events.deny|Not approved|Nicht freigegeben`;
 

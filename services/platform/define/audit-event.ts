@@ -13,7 +13,7 @@ export const OUTCOMES =
   done dropped dry_run end_session ended error expired export fail forked given_up global grace grace_spent granted
   ignored justified kept key_unknown locked log_forged_continuation lost_answer mismatch no_user not_applicable open pass
   placed removed replay requested resolved revoke_sessions revoked rotated run second_factor_asked set set_aside skipped
-  started step_up tiles_damaged uncompared unjustified user withdrawn`.split(/\s+/);
+  stale_copy started step_up tiles_damaged uncompared unjustified user withdrawn`.split(/\s+/);
 
 /**
  * An audit event with a closed list of outcomes, so that every outcome can be counted and tested, and with every member

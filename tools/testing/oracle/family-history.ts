@@ -27,6 +27,7 @@ const CODES: Readonly<Record<string, readonly string[]>> = {
   rotated: ['rotated'],
   grace: ['grace'],
   lost_answer: ['lost_answer'],
+  stale_copy: ['stale_copy'],
   grace_spent: ['refresh_grace_spent'],
   replay: ['refresh_token_reused'],
   revoked: ['refresh_token_reused', 'session_ended'],
@@ -36,6 +37,11 @@ const CODES: Readonly<Record<string, readonly string[]>> = {
 export type HistoryFault = string;
 
 const newModel = (): ModelFamily => ({
+  copiesMs: 0,
+  hasKey: false,
+  network: null,
+  marks: [],
+  copyUses: 0,
   generation: 0,
   rotatedAt: 0,
   graceUses: 0,
@@ -106,7 +112,7 @@ export async function faultsOfHistory(
     const found: HistoryFault[] = [];
     if (written.has(trace)) found.push(`two rows of one request: ${row.outcome}`);
     written.add(trace);
-    const request = { generation: row.generation as number, kv: attempt.kv, fits: true, context: row.context };
+    const request = { generation: row.generation as number, kv: attempt.kv, fits: true, context: row.context, network: null };
     const outcome = presentToModel(model, request, 0, policy, attempt.newestKv);
     if (outcome !== row.outcome) found.push(`${row.outcome} where one at a time gives ${outcome}`);
     if (attempt.outcome !== null && CODES[row.outcome]?.includes(attempt.outcome) !== true)

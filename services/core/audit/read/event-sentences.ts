@@ -38,6 +38,7 @@ token.issued refused | {actor} was refused a token | {actor} wurde ein Token ver
 token.refresh_overused | An old refresh token of {user:user_id} was presented too often | Ein altes Refresh-Token von {user:user_id} wurde zu oft vorgelegt
 token.refresh_reused | A used refresh token of {user:user_id} was presented again | Ein verbrauchtes Refresh-Token von {user:user_id} wurde erneut vorgelegt
 token.refreshed | A sign-in of {user:user_id} was renewed | Eine Anmeldung von {user:user_id} wurde erneuert
+token.refreshed stale_copy | An older copy of a sign-in of {user:user_id} got the current token | Eine ältere Kopie einer Anmeldung von {user:user_id} erhielt das aktuelle Token
 token.refreshed revoked | A revoked refresh token of {user:user_id} was refused | Ein widerrufenes Refresh-Token von {user:user_id} wurde abgelehnt
 token.refreshed expired | An expired refresh token of {user:user_id} was refused | Ein abgelaufenes Refresh-Token von {user:user_id} wurde abgelehnt
 token.refreshed mismatch | A refresh token of {user:user_id} was refused: it belongs to another client | Ein Refresh-Token von {user:user_id} wurde abgelehnt: es gehört einem anderen Client

@@ -20,6 +20,9 @@ import { nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
  * by more than an hour and never close to a limit, so that its own duration does not matter.
  */
 
+/** `refresh_copies` of clients, in seconds; no multiple of the step, and marks of the last are further apart than a step. */
+const COPIES = [0, 26_000, 86_400] as const;
+
 let database: TestDatabase;
 let copy: FamilyCopy;
 beforeAll(async () => {
@@ -29,6 +32,10 @@ beforeAll(async () => {
     secrets: refreshSecrets(new Map([[1, randomBytes(32)]]), () => 1),
     incarnation: randomUUID(),
   });
+  await copy.pool.query(
+    `INSERT INTO oauth_clients (id, "clientId", refresh_copies) SELECT 'copies ' || n, 'copies ' || n, n FROM unnest($1::int[]) AS n`,
+    [COPIES],
+  );
 });
 afterAll(async () => {
   await copy.close();
@@ -57,11 +64,11 @@ const presentation: fc.Arbitrary<Presentation> = fc.record({
   behind: fc.oneof(
     { weight: 6, arbitrary: fc.constant(0) },
     { weight: 6, arbitrary: fc.constant(1) },
-    { weight: 1, arbitrary: fc.constantFrom(-1, 2, 3) },
+    { weight: 3, arbitrary: fc.constantFrom(-1, 2, 2, 3, 4, 7) },
   ),
   staleKv: fc.oneof({ weight: 15, arbitrary: fc.constant(false) }, { weight: 1, arbitrary: fc.constant(true) }),
   fits: fc.oneof({ weight: 15, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
-  context: fc.constantFrom(0, 0, 0, 1, null),
+  context: fc.constantFrom(0, 0, 0, 1, 2, null),
 });
 /** A rotation, and its repetition from another context. */
 const contest = (family: number): Step => ({
@@ -74,11 +81,25 @@ const repeatLate = (family: number, context: number): Step[] => [
   { kind: 'pass', steps: 3 },
   { kind: 'batch', requests: [{ family, behind: 1, staleKv: false, fits: true, context }] },
 ];
+/** Rotations with time between them, and then a copy of any of their tokens. */
+const copyOf = (family: number, behind: number, context: number | null, rotations: number, pass: number): Step[] => [
+  ...Array.from({ length: rotations }).flatMap((): Step[] => [
+    { kind: 'batch', requests: [{ family, behind: 0, staleKv: false, fits: true, context: 0 }] },
+    { kind: 'pass', steps: pass },
+  ]),
+  { kind: 'batch', requests: [0, 1].map(() => ({ family, behind, staleKv: false, fits: true, context })) },
+];
 const anyFamily = fc.nat(FAMILIES - 1);
 const one = (arbitrary: fc.Arbitrary<Step>): fc.Arbitrary<Step[]> => arbitrary.map((step) => [step]);
 const steps: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 2, arbitrary: anyFamily.map((family) => Array<Step>(3).fill(contest(family))) },
   { weight: 2, arbitrary: fc.tuple(anyFamily, fc.constantFrom(0, 0, 1)).map((chosen) => repeatLate(...chosen)) },
+  {
+    weight: 3,
+    arbitrary: fc
+      .tuple(anyFamily, fc.integer({ min: 1, max: 9 }), fc.constantFrom(0, 0, 1, 2, null), fc.nat(9), fc.nat(3))
+      .map((chosen) => copyOf(...chosen)),
+  },
   {
     weight: 12,
     arbitrary: one(
@@ -101,19 +122,35 @@ const policies: fc.Arbitrary<ModelPolicy> = fc.record({
   idleMs: fc.constantFrom(50_000_000, 600_000_000),
 });
 
-type Held = { readonly id: string; readonly nonce: Buffer; readonly userId: string; readonly model: ModelFamily };
+type Kind = { readonly copies: (typeof COPIES)[number]; readonly jkt: 'key' | null };
+const kinds: fc.Arbitrary<Kind> = fc.record({
+  copies: fc.constantFrom(...COPIES),
+  jkt: fc.constantFrom('key', null, null),
+});
+const kindsOfAll = fc.array(kinds, { minLength: FAMILIES, maxLength: FAMILIES });
+type Held = Pick<Kind, 'jkt'> & {
+  readonly id: string;
+  readonly nonce: Buffer;
+  readonly userId: string;
+  readonly model: ModelFamily;
+};
 
-async function insertFamily(policy: ModelPolicy, now: number): Promise<Held> {
+async function insertFamily(policy: ModelPolicy, { copies, jkt }: Kind, now: number): Promise<Held> {
   const [id, nonce, userId] = [randomUUID(), randomBytes(32), await insertUser(copy.pool)];
   const lifeMs = 2 * policy.idleMs;
   await copy.pool.query(
     `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, user_id,
-       user_epoch, client_epoch, scope, audience, auth_time)
-     VALUES ($1, now() + make_interval(secs => $2), now() + make_interval(secs => $3), $4, 1, 1, 'sallyport', false, $5, 0, 0,
-       'openid', 'a', now())`,
-    [id, policy.idleMs / 1_000, lifeMs / 1_000, nonceHashOf(nonce), userId],
+       user_epoch, client_epoch, scope, audience, auth_time, jkt)
+     VALUES ($1, now() + make_interval(secs => $2), now() + make_interval(secs => $3), $4, 1, 1, $6, false, $5, 0, 0,
+       'openid', 'a', now(), $7)`,
+    [id, policy.idleMs / 1_000, lifeMs / 1_000, nonceHashOf(nonce), userId, `copies ${copies}`, jkt],
   );
   const model: ModelFamily = {
+    copiesMs: copies * 1_000,
+    hasKey: jkt !== null,
+    network: null,
+    marks: [],
+    copyUses: 0,
     generation: 0,
     rotatedAt: now,
     graceUses: 0,
@@ -126,19 +163,23 @@ async function insertFamily(policy: ModelPolicy, now: number): Promise<Held> {
     idleExpiresAt: now + policy.idleMs,
     expiresAt: now + lifeMs,
   };
-  return { id, nonce, userId, model };
+  return { id, nonce, userId, jkt, model };
 }
 
 async function passTime(families: readonly Held[], milliseconds: number): Promise<void> {
   await copy.pool.query(
-    `UPDATE refresh_families SET rotated_at = rotated_at - d, idle_expires_at = idle_expires_at - d, expires_at = expires_at - d
+    `UPDATE refresh_families SET rotated_at = rotated_at - d, idle_expires_at = idle_expires_at - d, expires_at = expires_at - d,
+       rotation_marks = ARRAY(SELECT mark - extract(epoch FROM d)::int8 FROM unnest(rotation_marks) AS mark)
      FROM (SELECT make_interval(secs => $2) AS d) AS moved WHERE id = ANY ($1)`,
     [families.map((family) => family.id), milliseconds / 1_000],
   );
 }
 
-const contextOf = (request: { readonly context: number | null }): string | null =>
-  request.context === null ? null : `${request.context}.agent`;
+/** An even number is one network, an odd one another; what is left is the program. */
+const networkOf = (context: number | null): string | null => (context === null ? null : `${context % 2}.`);
+const agentOf = (context: number | null): string => `agent ${(context ?? 0) >> 1}`;
+const contextOf = ({ context }: { readonly context: number | null }): string | null =>
+  context === null ? null : `${networkOf(context)}${agentOf(context)}`;
 
 function presented(family: Held, request: ModelRequest & { readonly contextIndex: number | null }): PresentedToken {
   return {
@@ -149,8 +190,9 @@ function presented(family: Held, request: ModelRequest & { readonly contextIndex
     isClientBound: false,
     clientId: null,
     isClientAuthenticated: false,
-    ipHash: request.contextIndex === null ? null : `${request.contextIndex}.`,
-    agentHash: 'agent',
+    jkt: family.jkt ?? undefined,
+    ipHash: request.network,
+    agentHash: agentOf(request.contextIndex),
     traceparent: null,
     notAfterMs: Date.now() + 60_000,
   };
@@ -176,7 +218,7 @@ function runModel(
     for (const { request, index } of own) {
       const outcome = presentToModel(family.model, request, now, policy, newestKv);
       outcomes[index] = outcome;
-      kvs[index] = ['rotated', 'grace', 'lost_answer'].includes(outcome) ? family.model.kv : null;
+      kvs[index] = ['rotated', 'grace', 'lost_answer', 'stale_copy'].includes(outcome) ? family.model.kv : null;
       audit.push(`${family.id} ${request.generation} ${outcome}`);
     }
   }
@@ -185,7 +227,7 @@ function runModel(
 
 async function assertRows(families: readonly Held[]): Promise<void> {
   const { rows } = await copy.pool.query(
-    `SELECT id, generation, grace_uses, grace_streak, grace_contested, context_hash, kv, prev_kv, revoke_reason,
+    `SELECT id, generation, copy_uses, ARRAY(SELECT (mark >> 32)::int4 FROM unnest(rotation_marks) AS mark) AS marked, grace_uses, grace_streak, grace_contested, context_hash, kv, prev_kv, revoke_reason,
        revoked_at IS NOT NULL AS is_revoked, extract(epoch FROM now() - rotated_at)::float8 AS rotated,
        extract(epoch FROM idle_expires_at - now())::float8 AS idle
      FROM refresh_families WHERE id = ANY ($1)`,
@@ -195,6 +237,8 @@ async function assertRows(families: readonly Held[]): Promise<void> {
     const row = rows.find((each) => each.id === id);
     expect(row).toMatchObject({
       generation: model.generation,
+      copy_uses: model.copyUses,
+      marked: model.marks.map(({ generation }) => generation),
       grace_uses: model.graceUses,
       grace_streak: model.graceStreak,
       grace_contested: model.isContested,
@@ -211,10 +255,10 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
   const hot = createSql(copy.hotPool);
   const seen = new Map<string, number>();
   await fc.assert(
-    fc.asyncProperty(policies, fc.array(steps, { minLength: 4, maxLength: 14 }), async (policy, sequence) => {
+    fc.asyncProperty(policies, kindsOfAll, fc.array(steps, { minLength: 4, maxLength: 14 }), async (policy, of, sequence) => {
       let now = 0;
       let newestKv = 1;
-      const families = await Promise.all(Array.from({ length: FAMILIES }, () => insertFamily(policy, now)));
+      const families = await Promise.all(of.map((kind) => insertFamily(policy, kind, now)));
       const { rows: start } = await copy.pool.query('SELECT coalesce(max(id), 0)::text AS id FROM audit_outbox');
       const expected: string[] = [];
       for (const each of sequence.flat()) {
@@ -241,10 +285,12 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
                 kv: request.staleKv ? fitting + 100 : generation - request.behind < 0 ? kv : fitting,
                 fits: request.fits,
                 context: contextOf(request),
+                network: networkOf(request.context),
                 contextIndex: request.context,
               },
             };
           });
+          const generations = new Map(families.map(({ id, model }) => [id, model.generation]));
           const answers = await rotateBatch(
             hot,
             requests.map(({ held, request }) => presented(held, request)),
@@ -262,6 +308,8 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
           const { outcomes, kvs, audit } = runModel(families, requests, now, policy, newestKv);
           expect(answers.map((answer) => answer.outcome)).toEqual(outcomes);
           expect(answers.map((answer) => answer.kv)).toEqual(kvs);
+          for (const [at, { outcome, held_generation: held }] of answers.entries())
+            if (outcome === 'stale_copy') expect(held).toBe(generations.get(requests[at]!.held.id));
           for (const outcome of outcomes) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
           for (const { model } of families) if (model.graceStreak === 3) seen.set('contested', 1);
           expected.push(...audit);
@@ -289,6 +337,7 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
     'rotated',
     'grace',
     'lost_answer',
+    'stale_copy',
     'grace_spent',
     'replay',
     'revoked',

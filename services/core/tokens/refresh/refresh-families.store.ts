@@ -9,6 +9,10 @@ import {
 } from '#services/core/shared/binary-arrays.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
+/** Marks of a family: a rotation is marked once a part of `refresh_copies`, one of as many, has passed since the last mark. */
+const MARKS = 12;
+const GRANTED = `('rotated', 'kept', 'grace', 'lost_answer', 'stale_copy')`;
+
 /**
  * Rotates a batch of presented refresh tokens: locks the families, decides by the locked values, and updates. A
  * conditional UPDATE could not return why it refused, and after a lock wait a second read in the same statement would see
@@ -16,7 +20,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
  *
  * Locks families in id order, as every writer of several does. Served by the primary keys of families and users and the
  * unique client id. The requests of one family in a batch are processed one after the other: first replays, then retries
- * of the previous generation, then the current one, and each of these in order of arrival.
+ * of the previous generation, then the current one, and each of these in order of arrival. Copies come after replays.
  *
  * If the database or its link had stopped, the statement may go on after its requests were refused. It then changes
  * nothing: the clients may have refreshed again meanwhile, and an honest earlier token would look like a replay. The
@@ -27,9 +31,15 @@ import { defineStatement } from '#services/platform/define/statement.ts';
  * unused and the request comes from the network and agent of the rotation. It gets that successor until the lost answer
  * seconds have passed.
  *
+ * An older generation of a client that serves copies gets the current one, as often as grace allows, for the client's
+ * `refresh_copies` after the rotation that replaced it. With a key or certificate of the family these prove the holder;
+ * without one the request must come from the network of the last rotation. The time of a replaced generation is that of
+ * the newest mark before: up to a twelfth of the bound too old, never too young.
+ *
  * The family of a client that keeps its refresh tokens does not rotate: each use of the current generation extends the
- * idle expiry and nothing else. The client must have authenticated, and the family be bound to it. Tokens of earlier
- * generations, from before the client was given this setting, are processed as for any other client.
+ * idle expiry and nothing else. The family must be bound to the client, and the client have authenticated or have shown
+ * the DPoP key of the family. Tokens of earlier generations, from before the client was given this setting, are
+ * processed as for any other client.
  *
  * $1 family uuid[] · $2 generation int4[] · $3 kv int2[] · $4 nonce_hash bytea[] · $5 client_bound bool[] ·
  * $6 client_id text[] · $7 client_authenticated bool[] · $8 jkt text[] · $9 x5t text[] · $10 ip_hash text[] ·
@@ -52,11 +62,16 @@ export const refreshFamilyRotateBatch = defineStatement(
   SELECT f.*, u.email, u."emailVerified" IS NOT NULL AS is_email_verified, u.roles,
     f.revoked_at IS NOT NULL OR u.id IS NULL OR u."disabledAt" IS NOT NULL OR u."tokenEpoch" > f.user_epoch
       OR c.id IS NULL OR coalesce(c.disabled, false) OR c."tokenEpoch" > f.client_epoch AS is_revoked,
-    f.client_bound AND c.refresh_rotation = 'off' AS keeps_token
+    f.client_bound AND c.refresh_rotation = 'off' AS keeps_token, c.refresh_copies,
+    CASE WHEN c.refresh_copies > 0 AND coalesce(extract(epoch FROM now()) >= c.refresh_copies / ${MARKS}.0
+        + (f.rotation_marks[cardinality(f.rotation_marks)] & 4294967295), true)
+      THEN (f.rotation_marks || ((f.generation + 1)::int8 << 32 | floor(extract(epoch FROM now()))::int8))
+        [greatest(1, cardinality(f.rotation_marks) - ${MARKS - 2}):]
+      ELSE f.rotation_marks END AS marks_rotated
   FROM locked f LEFT JOIN users u ON u.id = f.user_id LEFT JOIN oauth_clients c ON c."clientId" = f.client_id
 ), classified AS (
   SELECT p.*, p.ip_hash || p.agent_hash AS context, f.generation AS held_generation, f.context_hash,
-    f.grace_contested, f.grace_streak, $14::int4 - f.grace_uses AS uses_left,
+    f.grace_contested, f.grace_streak, $14::int4 - f.grace_uses AS grace_left,
     now() >= f.rotated_at + make_interval(secs => $13::float8) AS is_past_grace,
     CASE
       WHEN (SELECT is_known FROM database) IS NOT TRUE THEN 'rewound'
@@ -69,16 +84,23 @@ export const refreshFamilyRotateBatch = defineStatement(
       WHEN f.is_revoked THEN 'revoked'
       WHEN now() >= least(f.expires_at, f.idle_expires_at) THEN 'expired'
       WHEN p.generation = f.generation THEN CASE WHEN p.kv <> f.kv THEN 'mismatch'
-        WHEN f.keeps_token AND p.client_authenticated THEN 'kept' ELSE 'current' END
+        WHEN f.keeps_token AND (p.client_authenticated OR f.jkt IS NOT NULL) THEN 'kept' ELSE 'current' END
       WHEN p.generation = f.generation - 1 AND p.kv <> f.prev_kv THEN 'mismatch'
       WHEN p.generation = f.generation - 1 AND $14::int4 > 0
         AND now() < f.rotated_at + make_interval(secs => CASE WHEN p.ip_hash || p.agent_hash = f.context_hash
           THEN greatest($13::float8, $20::float8) ELSE $13::float8 END) THEN 'retry'
+      WHEN f.refresh_copies > 0 AND $14::int4 > 0
+        AND (f.jkt IS NOT NULL OR f.x5t IS NOT NULL OR starts_with(f.context_hash, p.ip_hash))
+        AND now() < make_interval(secs => f.refresh_copies) + greatest(
+          CASE WHEN p.generation = f.generation - 1 THEN f.rotated_at END,
+          (SELECT to_timestamp(max(mark) & 4294967295) FROM unnest(f.rotation_marks) AS mark
+           WHERE mark >> 32 <= p.generation + 1)) THEN 'copy'
       ELSE 'replay'
     END AS class
   FROM presented p LEFT JOIN families f ON f.id = p.family_id
 ), ranked AS (
-  SELECT c.*, row_number() OVER arrival AS nth,
+  SELECT c.*, row_number() OVER arrival AS nth, grace_left - CASE class
+      WHEN 'retry' THEN count(*) FILTER (WHERE class = 'copy') OVER (PARTITION BY family_id) ELSE 0 END AS uses_left,
     CASE class WHEN 'retry' THEN context <> context_hash
       WHEN 'current' THEN context <> first_value(context) OVER arrival END AS is_foreign
   FROM classified c WINDOW arrival AS (PARTITION BY family_id, class ORDER BY n)
@@ -95,6 +117,7 @@ export const refreshFamilyRotateBatch = defineStatement(
 ), outcomes AS MATERIALIZED (
   SELECT s.*, CASE class
     WHEN 'replay' THEN CASE WHEN nth = 1 OR NOT $15::bool THEN 'replay' ELSE 'revoked' END
+    WHEN 'copy' THEN CASE WHEN any_replay THEN 'revoked' WHEN nth > uses_left THEN 'grace_spent' ELSE 'stale_copy' END
     WHEN 'retry' THEN CASE WHEN any_replay OR n > retry_kill THEN 'revoked' WHEN n = retry_kill THEN 'replay'
       WHEN nth > uses_left THEN 'grace_spent' WHEN is_past_grace THEN 'lost_answer' ELSE 'grace' END
     WHEN 'current' THEN CASE WHEN any_replay OR retry_kill IS NOT NULL OR n > current_kill THEN 'revoked'
@@ -106,12 +129,13 @@ export const refreshFamilyRotateBatch = defineStatement(
 ), changes AS ( -- one row for each family that changes
   SELECT family_id, bool_or(outcome = 'rotated') AS rotates, bool_or(outcome = 'kept') AS keeps, bool_or(outcome = 'replay') AS ends,
     count(*) FILTER (WHERE outcome = 'grace' AND class = 'current')::int2 AS doubled,
-    count(*) FILTER (WHERE outcome IN ('grace', 'lost_answer') AND class = 'retry')::int2 AS retried,
+    count(*) FILTER (WHERE outcome IN ('grace', 'lost_answer', 'stale_copy') AND class <> 'current')::int2 AS retried,
+    count(*) FILTER (WHERE outcome = 'stale_copy')::int4 AS copied,
     bool_or(outcome = 'lost_answer') AS repeats_lost_answer,
     min(context) FILTER (WHERE outcome = 'rotated') AS context,
     bool_or(retry_contest IS NOT NULL) AND NOT bool_or(any_replay) AS retry_contests,
     bool_or(current_contest IS NOT NULL) AS current_contests
-  FROM outcomes WHERE outcome IN ('rotated', 'kept', 'grace', 'lost_answer') OR outcome = 'replay' AND $15::bool GROUP BY family_id
+  FROM outcomes WHERE outcome IN ${GRANTED} OR outcome = 'replay' AND $15::bool GROUP BY family_id
 ), changed AS (
   UPDATE refresh_families f SET
     generation = f.generation + d.rotates::int4,
@@ -127,9 +151,11 @@ export const refreshFamilyRotateBatch = defineStatement(
     idle_expires_at = CASE WHEN d.rotates OR d.keeps THEN least(now() + make_interval(secs => CASE f.acr WHEN 'aal2' THEN $18::float8 ELSE $16::float8 END), f.expires_at)
       ELSE f.idle_expires_at END,
     lost_answer_at = CASE WHEN d.repeats_lost_answer THEN clock_timestamp() ELSE f.lost_answer_at END,
+    rotation_marks = CASE WHEN d.rotates THEN l.marks_rotated ELSE f.rotation_marks END,
+    copy_uses = f.copy_uses + d.copied,
     revoked_at = CASE WHEN d.ends THEN clock_timestamp() END,
     revoke_reason = CASE WHEN d.ends THEN 'refresh_token_reused' END
-  FROM changes d WHERE f.id = d.family_id AND f.id = ANY ($1)
+  FROM changes d JOIN families l ON l.id = d.family_id WHERE f.id = d.family_id AND f.id = ANY ($1)
 ), ended AS (
   INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
   SELECT 'family', d.family_id::text, 'refresh_token_reused', f.user_id, f.client_id, revocation_keep_until()
@@ -139,16 +165,16 @@ export const refreshFamilyRotateBatch = defineStatement(
     detail, traceparent)
   SELECT CASE o.outcome WHEN 'replay' THEN 'token.refresh_reused' WHEN 'grace_spent' THEN 'token.refresh_overused'
       WHEN 'ahead' THEN 'token.state_rewound' ELSE 'token.refreshed' END, o.outcome,
-    CASE WHEN o.client_authenticated THEN 'client' WHEN o.outcome IN ('rotated', 'grace', 'lost_answer') THEN 'user' ELSE 'anonymous' END,
-    CASE WHEN o.client_authenticated THEN o.client_id WHEN o.outcome IN ('rotated', 'grace', 'lost_answer') THEN f.user_id END,
+    CASE WHEN o.client_authenticated THEN 'client' WHEN o.outcome IN ${GRANTED} THEN 'user' ELSE 'anonymous' END,
+    CASE WHEN o.client_authenticated THEN o.client_id WHEN o.outcome IN ${GRANTED} THEN f.user_id END,
     'family', o.family_id, coalesce(f.client_id, o.client_id), o.ip_hash, o.agent_hash,
     jsonb_build_object('generation', o.generation, 'held', o.held_generation, 'user_id', f.user_id, 'session_id', f.sid),
     o.traceparent
   FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
-  WHERE o.outcome NOT IN ('late', 'rewound') ORDER BY o.family_id, CASE o.class WHEN 'replay' THEN 1 WHEN 'retry' THEN 2 WHEN 'current' THEN 3 WHEN 'kept' THEN 3 ELSE 0 END, o.n
+  WHERE o.outcome NOT IN ('late', 'rewound') ORDER BY o.family_id, CASE o.class WHEN 'replay' THEN 1 WHEN 'copy' THEN 2 WHEN 'retry' THEN 3 WHEN 'current' THEN 4 WHEN 'kept' THEN 4 ELSE 0 END, o.n
 )
-SELECT o.outcome, CASE o.outcome WHEN 'rotated' THEN $17::int2 WHEN 'lost_answer' THEN f.kv WHEN 'kept' THEN f.kv
-    WHEN 'grace' THEN CASE o.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv,
+SELECT o.outcome, CASE WHEN o.outcome IN ('lost_answer', 'stale_copy', 'kept') THEN f.kv WHEN o.outcome = 'rotated' THEN $17::int2
+    WHEN o.outcome = 'grace' THEN CASE o.class WHEN 'retry' THEN f.kv ELSE $17::int2 END END AS kv, o.held_generation,
   CASE WHEN o.outcome = 'revoked' AND o.class <> 'revoked' THEN 'refresh_token_reused' ELSE f.revoke_reason END AS revoke_reason,
   CASE o.outcome WHEN 'grace_spent' THEN ceil(CASE o.class WHEN 'retry' THEN
     CASE WHEN o.is_past_grace THEN $20::float8 ELSE $13::float8 END - extract(epoch FROM now() - f.rotated_at)
@@ -169,6 +195,7 @@ type RotationOutcome =
   | 'kept'
   | 'grace'
   | 'lost_answer'
+  | 'stale_copy'
   | 'grace_spent'
   | 'replay'
   | 'revoked'
@@ -210,11 +237,13 @@ export type RotationPolicy = {
   readonly newestKv: number;
 };
 
-/** An outcome with the facts of the family. Only `rotated`, `kept`, `grace` and `lost_answer` have `kv`; the facts of an unknown family are null. */
+/** An outcome with the facts of the family. Only what gives a token has `kv`; the facts of an unknown family are null. */
 export type Rotation = {
   readonly outcome: RotationOutcome;
   /** Server key of the token to return. */
   readonly kv: number;
+  /** The current one before this batch: with `stale_copy` that of the token to return. */
+  readonly held_generation: number;
   readonly revoke_reason: string | null;
   /** Only with `grace_spent`: seconds until the window closes. */
   readonly retry_after_seconds: number | null;

@@ -42,12 +42,12 @@ export type PresentedBy = {
 
 export type RotateFamilyInput = { readonly refreshToken: string; readonly presentedBy: PresentedBy };
 
-type Granted = 'rotated' | 'kept' | 'grace' | 'lost_answer';
+type Granted = 'rotated' | 'kept' | 'grace' | 'lost_answer' | 'stale_copy';
 
-/** A rotation, its repetition, or the use of a token that does not rotate: the facts for an access token, and the token to return. */
+/** A rotation, its repetition, or the use of a copy or of a token that does not rotate: the facts for an access token, and the token to return. */
 export type RotatedFamily = Omit<
   Rotation,
-  'outcome' | 'kv' | 'revoke_reason' | 'retry_after_seconds' | 'roles' | 'rights_limit'
+  'outcome' | 'kv' | 'held_generation' | 'revoke_reason' | 'retry_after_seconds' | 'roles' | 'rights_limit'
 > & {
   readonly outcome: Granted;
   readonly family_id: string;
@@ -62,6 +62,7 @@ const outcomeCounters = {
   kept: counted('kept'),
   grace: counted('grace'),
   lost_answer: counted('lost_answer'),
+  stale_copy: counted('stale_copy'),
   grace_spent: counted('grace_spent'),
   replay: counted('replay'),
   revoked: counted('revoked'),
@@ -81,6 +82,7 @@ function refusalOf(rotation: Rotation): Error | null {
     case 'kept':
     case 'grace':
     case 'lost_answer':
+    case 'stale_copy':
       return null;
     case 'grace_spent':
       return refreshGraceSpent({ retryAfterSeconds: rotation.retry_after_seconds as number });
@@ -141,7 +143,7 @@ function assertNotRevokedHere({ revocations }: HasFamilyRevocations, fid: string
 
 /**
  * Rotates the family of a checked token, or returns the same successor for a repeated request. The token of a client
- * that keeps its refresh tokens is returned as it is.
+ * that keeps its refresh tokens is returned as it is, and an older copy that is served gets the current token.
  * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401),
  * `refresh_grace_spent` (429), `store_unavailable`, `key_ring_behind` (503).
  */
@@ -178,10 +180,11 @@ export async function rotateFamily(
   const refusal = refusalOf(rotation);
   if (refusal !== null) throw refusal;
   assertNotRevokedHere(ports, familyId, rotation);
-  const { kv, revoke_reason: _, retry_after_seconds: __, ...facts } = rotation;
+  const { kv, held_generation: held, revoke_reason: _, retry_after_seconds: __, ...facts } = rotation;
   const key = ports.keyRing.secretVersion('refresh', kv);
   if (key === undefined) throw keyRingBehind();
-  const successor = { kv, familyBytes, generation: rotation.outcome === 'kept' ? generation : generation + 1, nonce };
+  const returned = rotation.outcome === 'stale_copy' ? held : generation + Number(rotation.outcome !== 'kept');
+  const successor = { kv, familyBytes, generation: returned, nonce };
   return {
     ...facts,
     outcome: facts.outcome as Granted,

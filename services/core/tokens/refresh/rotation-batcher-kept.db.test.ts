@@ -24,8 +24,8 @@ beforeAll(async () => {
 afterEach(() => harness.reset());
 afterAll(() => harness?.close());
 
-/** A client that keeps its refresh tokens: it authenticates, and its access tokens are bound to a key. */
-async function newClient(rotates = false): Promise<PresentedBy & { readonly clientId: string }> {
+/** A client that keeps its refresh tokens: it authenticates or is public, and its access tokens are bound to a key. */
+async function newClient(rotates = false, isPublic = false): Promise<PresentedBy & { readonly clientId: string }> {
   const transact = createTransact(copy.pool, (err) => {
     throw err;
   });
@@ -35,9 +35,10 @@ async function newClient(rotates = false): Promise<PresentedBy & { readonly clie
     grant_types: ['refresh_token'],
     dpop_bound_access_tokens: true,
     refresh_rotation: rotates ? 'on' : 'off',
+    auth_method: isPublic ? 'none' : 'client_secret_basic',
   } as const;
   const { clientId } = await createClient({ transact, random }, input, testCaller);
-  return { clientId, isAuthenticated: true };
+  return { clientId, isAuthenticated: !isPublic };
 }
 const familyOf = ({ clientId }: { readonly clientId: string }) =>
   harness.newFamily({ client_id: clientId, is_client_bound: true, scope: 'openid' });
@@ -75,6 +76,22 @@ test('gets the same refresh token at every use, from any copy and network, and w
     actor_id: by.clientId,
     detail: { generation: 0, held: 0 },
   });
+});
+
+test('a public client keeps the refresh token that is bound to its DPoP key, and gets nothing without the key (RFC 9700 §4.14.2)', async () => {
+  const by = { ...(await newClient(false, true)), jkt: 'thumb' };
+  const bound = { client_id: by.clientId, is_client_bound: true };
+  const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily({ ...bound, jkt: 'thumb' });
+  for (const ip of [ELSEWHERE, '192.0.2.1'])
+    expect(await copy.refresh(refreshToken, by, callerFrom(ip))).toMatchObject({
+      outcome: 'kept',
+      refresh_token: refreshToken,
+    });
+  expect((await harness.auditOf(familyId))[0]).toMatchObject({ outcome: 'kept', actor_kind: 'user', actor_id: userId });
+  for (const jkt of ['other', undefined])
+    expect(await outcome(copy, refreshToken, { ...by, jkt } as PresentedBy)).toBe('refresh_token_invalid');
+  const { refresh_token: unbound } = await harness.newFamily(bound);
+  expect(await outcome(copy, unbound, { ...by, jkt: undefined } as unknown as PresentedBy)).toBe('rotated');
 });
 
 test('keeps the key of its refresh token when a newer one is made', async () => {
@@ -178,7 +195,10 @@ test('the third contested generation ends a family of a moved client in the same
 });
 
 test.each([
-  ['is public', `auth_method = 'none'`],
+  [
+    'is public without a key',
+    `auth_method = 'none', dpop_bound_access_tokens = false, tls_client_certificate_bound_access_tokens = true`,
+  ],
   ['has tokens that are bound to nothing', 'dpop_bound_access_tokens = false'],
   ['registered itself', `origin = 'registration'`],
 ])('is never a client that %s, whatever writes the table', async (_what, change) => {

@@ -11,7 +11,7 @@ import type { AuthenticationProgress, ComponentProgress, SecurityMetrics } from 
 
 type Reads = Pick<Ports, 'sql'>;
 
-const REFRESHED = ['rotated', 'kept', 'grace', 'lost_answer'];
+const REFRESHED = ['rotated', 'kept', 'grace', 'lost_answer', 'stale_copy'];
 
 /** What a sealed event is for the progress of authentication; null for one that is counted at its end. */
 function progressOf({ type, outcome }: EventSum): string | null {
