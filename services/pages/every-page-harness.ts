@@ -88,6 +88,7 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
         audiences: [],
         granted_at: AT,
         logins: 1,
+        copy_uses: 1,
       }),
     },
     {

@@ -59,6 +59,7 @@ test('a user’s consents are listed to that user; a withdrawn one revokes the c
         audiences: [expect.any(String)],
         granted_at: expect.stringMatching(/Z$/),
         logins: 1,
+        copy_uses: 0,
       },
       expect.objectContaining({ client_id: tv.client_id, logins: 1 }),
     ].sort((a, b) => (a.client_id < b.client_id ? -1 : 1)),

@@ -162,6 +162,17 @@ test.each<AccountSection>(['applications', 'keys'])('an empty list of %s says so
   expect(formPage(accountPage({ formToken: 't', owner, view }))).toMatch(/<p class="dim">(No application|You have no)/);
 });
 
+test.each([
+  [0, false],
+  [3, true],
+])('an application whose older copies were used %i times is shown with it: %s', (uses, isShown) => {
+  const item = { client_id: 'c', client_name: 'CLI', client_origin: 'admin', scopes: [], audiences: [], granted_at: AT };
+  const items = [{ ...item, logins: 1, copy_uses: uses } as const];
+  const view = { section: 'applications', items, owned: [], isLonger: false } as const;
+  const page = formPage(accountPage({ formToken: 't', owner, view: view as unknown as ViewOf<'applications'> }));
+  expect(page.includes(`Several copies of the sign-in are in use. Uses of older copies: ${uses}`)).toBe(isShown);
+});
+
 test('an account has a picture with the first character of its name, else of its address', () => {
   const avatarOf = (name: string) =>
     formPage(accountPage({ formToken: 't', owner: { ...owner, name }, view: { section: 'data' } }));

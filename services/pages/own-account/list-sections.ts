@@ -66,8 +66,8 @@ export function applicationsSection(asked: AccountPage<ViewOf<'applications'>>, 
   const list = rowsOf(
     items,
     texts.accountNoConsents,
-    ({ client_id: id, client_name: name, scopes, granted_at: at }) => [
-      html`${strong(name)}<br><span class="dim">${say(texts.accountAllowedAt, { time: timeText(at, look) })}</span><br><code>${scopes.join(' ')}</code>`,
+    ({ client_id: id, client_name: name, scopes, granted_at: at, copy_uses: uses }) => [
+      html`${strong(name)}<br><span class="dim">${say(texts.accountAllowedAt, { time: timeText(at, look) })}</span><br><code>${scopes.join(' ')}</code>${uses === 0 ? null : html`<br><span>${fill(texts.accountCopies, { count: String(uses) })}</span>`}`,
       formOf(asked, 'withdraw', submit(texts.accountWithdraw, 'danger'), { client_id: id }),
     ],
   );

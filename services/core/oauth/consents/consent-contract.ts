@@ -25,6 +25,8 @@ const consentShape = component('Consent', {
   granted_at: instant,
   /** Number of its active token families. */
   logins: z.int(),
+  /** How often an older copy of one of these got the current refresh token. */
+  copy_uses: z.int(),
 });
 export type GrantedConsentView = z.output<typeof consentShape>;
 

@@ -40,6 +40,7 @@ const eventsOf = (clientId: string) =>
 test('a user sees the user’s own consents, with scopes and number of token families, and no other user’s', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await signInAt(user, client);
+  await harness.rows('UPDATE refresh_families SET copy_uses = 7 WHERE user_id = $1', [user.id]);
   expect(await listed(user)).toEqual([
     {
       client_id: client.clientId,
@@ -49,6 +50,7 @@ test('a user sees the user’s own consents, with scopes and number of token fam
       audiences: [ports.tokenSettings.audience],
       granted_at: expect.stringMatching(/^\d{4}-/),
       logins: 1,
+      copy_uses: 7,
     },
   ]);
   expect(await listed(other)).toEqual([]);

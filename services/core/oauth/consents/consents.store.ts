@@ -66,14 +66,15 @@ const consentsSinceDelete = defineStatement(
 const allowedClientsPage = defineStatement(
   'oauthAllowedClientsPage',
   `WITH allowed AS (
-     SELECT client_id, audience, scopes, granted_at, 0 AS logins FROM oauth_consents WHERE user_id = $1
+     SELECT client_id, audience, scopes, granted_at, 0 AS logins, 0 AS copy_uses FROM oauth_consents WHERE user_id = $1
      UNION ALL
-     SELECT client_id, audience, string_to_array(scope, ' '), created_at, 1 FROM refresh_families
+     SELECT client_id, audience, string_to_array(scope, ' '), created_at, 1, copy_uses FROM refresh_families
      WHERE user_id = $1 AND client_id <> $2 AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
    )
    SELECT a.client_id, coalesce(c.name, a.client_id) AS client_name, c.origin AS client_origin,
      ARRAY(SELECT DISTINCT unnest(s.scopes) FROM allowed s WHERE s.client_id = a.client_id ORDER BY 1) AS scopes,
-     array_agg(DISTINCT a.audience) AS audiences, ${placeTime('max(a.granted_at)')} AS granted_at, sum(a.logins)::int AS logins
+     array_agg(DISTINCT a.audience) AS audiences, ${placeTime('max(a.granted_at)')} AS granted_at, sum(a.logins)::int AS logins,
+     sum(a.copy_uses)::int AS copy_uses
    FROM allowed a JOIN oauth_clients c ON c."clientId" = a.client_id
    WHERE a.client_id > $3 GROUP BY a.client_id, c.name, c.origin ORDER BY a.client_id LIMIT $4`,
 );
