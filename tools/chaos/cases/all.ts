@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt } from 'jose';
 import { eventually } from '#tools/testing/eventually.ts';
 import { whileStopped } from '../faults/fault.ts';
+import { now } from '../ledger.ts';
+import { RETRIED } from '../load/clients.ts';
 import {
   compromise,
   introspect,
@@ -131,6 +133,48 @@ const refreshCases: readonly Case[] = [
       await sleep(1_000);
       const answer = await answered(scene, family, 'B');
       if (answer.status !== 200) throw new GuaranteeViolated(`ended: ${answer.status} ${answer.body?.code}`, family);
+    },
+  },
+  {
+    name: 'older copies of one sign-in are served, and that of a thief elsewhere ends it',
+    run: async (scene) => {
+      const { clients, system } = scene;
+      const family = await newFamily(scene);
+      const change = (text: string) => system.stores.query(`UPDATE ${text}`, [family.id]);
+      const serveFor = (seconds: number) =>
+        change(
+          `oauth_clients SET refresh_copies = ${seconds} WHERE "clientId" = (SELECT client_id FROM refresh_families WHERE id = $1)`,
+        );
+      const path = '/v1/tokens/refresh';
+      const json = { refresh_token: family.refreshToken };
+      // Not in the ledger, where a refresh token has one successor.
+      const copyAt = (at: 'A' | 'B') =>
+        eventually(`an answer of ${at}`, async () => {
+          const answer = await clients.ask(at, { path, json });
+          return !RETRIED.has(answer.status) && answer;
+        });
+      await serveFor(43_200);
+      try {
+        for (const at of ['A', 'B', 'A'] as const) {
+          await answered(scene, family, at);
+          await change(
+            `refresh_families SET rotated_at = rotated_at - interval '1 hour',
+             rotation_marks = ARRAY(SELECT mark - 3600 FROM unnest(rotation_marks) AS mark) WHERE id = $1`,
+          );
+        }
+        for (const { status, body } of [await copyAt('A'), await copyAt('B')])
+          if (body?.refresh_token !== family.refreshToken)
+            throw new GuaranteeViolated(`a copy got ${status} ${body?.code}`, family);
+        // As if the family had moved: what is here is then elsewhere.
+        await change(`refresh_families SET context_hash = 'moved' WHERE id = $1`);
+        family.revocations.push({ cause: 'replay', sentAtMs: now() });
+        const thief = await copyAt('B');
+        const owner = await answered(scene, family, 'A');
+        if (thief.body?.code !== 'refresh_token_reused' || owner.status === 200)
+          throw new GuaranteeViolated(`a thief got ${thief.status}, and its owner then ${owner.status}`, family);
+      } finally {
+        await serveFor(0);
+      }
     },
   },
 ];
