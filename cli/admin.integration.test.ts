@@ -205,7 +205,7 @@ test('clients creates a client and shows its secret once, replaces the secret, d
   expect(await actors('client.changed', made.client_id)).toEqual(Array(3).fill(by('clients')[0]));
   expect(await json('clients', 'show', made.client_id)).toEqual(changed);
   expect((await sallyport('clients', 'show', made.client_id)).out).toMatch(
-    /\nafter sign-out to https:\/\/a\.example\/bye\nlogout tokens to https:\/\/a\.example\/logout\nID tokens with the default algorithm .*\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}profile default\n$/,
+    /\nafter sign-out to https:\/\/a\.example\/bye\nlogout tokens to https:\/\/a\.example\/logout\nID tokens with the default algorithm .*\nDPoP-bound no .*pushes requests yes {2}PKCE required {2}refresh rotation on {2}refresh copies 0 s {2}profile default\n$/,
   );
   const replaced = await json('clients', 'rotate-secret', made.client_id, '--overlap', '0', ...reason);
   expect(replaced).toMatchObject({ client_secret: expect.any(String), previous_secret_until: null });

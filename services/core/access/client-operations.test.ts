@@ -62,7 +62,7 @@ describe('a client on a terminal', () => {
       'scopes none  client credentials none',
       'audiences the installation only',
       'ID tokens with the default algorithm  access tokens with the default algorithm',
-      'DPoP-bound no  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  profile default',
+      'DPoP-bound no  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  refresh copies 0 s  profile default',
     ]);
   });
 
@@ -80,7 +80,7 @@ describe('a client on a terminal', () => {
       'logout tokens to https://app.example/out',
       'has a logo',
       'ID tokens ES256  access tokens RS256  ID tokens say email, name',
-      'DPoP-bound yes  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  profile default',
+      'DPoP-bound yes  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  refresh copies 0 s  profile default',
     ]);
   });
 

@@ -26,8 +26,8 @@ const harness = opened(openAgentHarness);
 const reason = 'test';
 const clientOf = async (agentId: string) =>
   (
-    await harness.raw<{ scopes: string[]; own: string[]; disabled: boolean; epoch: number }>(
-      `SELECT scopes, credential_scopes AS own, disabled, "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1`,
+    await harness.raw<{ scopes: string[]; own: string[]; disabled: boolean; epoch: number; refresh_copies: number }>(
+      `SELECT scopes, credential_scopes AS own, disabled, refresh_copies, "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1`,
       [agentId],
     )
   )[0];
@@ -54,6 +54,7 @@ describe('registering an agent', () => {
       dpop_bound_access_tokens: true,
     });
     const { client_secret: _secret, ...view } = made;
+    expect(await clientOf(made.agent_id)).toMatchObject({ refresh_copies: 43_200 });
     expect(await readAgent(harness, made)).toEqual(view);
     expect(await harness.eventsOf(made.agent_id)).toEqual(['client.created', 'agent.registered']);
   });
@@ -91,7 +92,7 @@ describe('an agent never has more than its owner', () => {
       credential_scopes: ['keys:read', 'tasks:write'],
     });
     await harness.raw(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'operator'`, [ownerId]);
-    expect(await clientOf(agentId)).toEqual({ scopes: ['openid'], own: ['tasks:write'], disabled: false, epoch: 1 });
+    expect(await clientOf(agentId)).toMatchObject({ scopes: ['openid'], own: ['tasks:write'], disabled: false, epoch: 1 });
     expect(await harness.eventsOf(agentId)).toContain('client.tokens_revoked');
   });
 

@@ -59,6 +59,15 @@ test('open registration creates a public client if asked for, known to this copy
   ).toHaveLength(1);
 });
 
+test.each([
+  [43_200, { redirect_uris: ['http://127.0.0.1/cb'], token_endpoint_auth_method: 'none' }],
+  [0, { token_endpoint_auth_method: 'none' }],
+])('copies of one sign-in are served for %i seconds to %o', async (seconds, given) => {
+  const { client_id } = await register(given);
+  const copies = 'SELECT refresh_copies FROM oauth_clients WHERE "clientId" = $1';
+  expect(await harness.rows(copies, [client_id])).toEqual([{ refresh_copies: seconds }]);
+});
+
 test('a client that signs assertions has keys or their address, and no secret', async () => {
   const signing = { token_endpoint_auth_method: 'private_key_jwt' };
   const { kid, kty, crv, x, y } = newAssertionMaker().jwk;
