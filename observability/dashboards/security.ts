@@ -164,7 +164,12 @@ export const security: DashboardDefinition = {
           description:
             'Refresh tokens refused per second. Replay: a used token, by theft or from a broken client. Ahead: a token newer than its row, so the database lost commits.',
           unit: 'ops',
-          queries: [perSecond('sallyport_token_refreshes_total{outcome!~"rotated|kept|grace|lost_answer|stale_copy"}', 'outcome')],
+          queries: [
+            perSecond(
+              'sallyport_token_refreshes_total{outcome!~"rotated|kept|grace|lost_answer|stale_copy"}',
+              'outcome',
+            ),
+          ],
           traces: REFRESH_TRACES,
         },
         {

@@ -1,5 +1,15 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
-import { code, count, instant, known, label, listOf, name, oneOf, reason } from '#services/platform/define/audit-member.ts';
+import {
+  code,
+  count,
+  instant,
+  known,
+  label,
+  listOf,
+  name,
+  oneOf,
+  reason,
+} from '#services/platform/define/audit-member.ts';
 
 export const accessDenied = defineAuditEvent({
   type: 'access.denied',

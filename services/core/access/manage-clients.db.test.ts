@@ -135,7 +135,10 @@ describe('registering a client', () => {
   });
 
   test.each([
-    ['a public client without a key', { auth_method: 'none' as const, tls_client_certificate_bound_access_tokens: true }],
+    [
+      'a public client without a key',
+      { auth_method: 'none' as const, tls_client_certificate_bound_access_tokens: true },
+    ],
     ['a client whose tokens are bound to nothing', {}],
   ])('that keeps its refresh tokens is refused for %s', async (_what, unfit) => {
     const making = harness.newClient({ refresh_rotation: 'off', ...unfit });
@@ -221,49 +224,53 @@ const change = (clientId: string, changes: ClientChanges) =>
   updateClient(harness, { client_id: clientId, ...changes, reason }, testCaller);
 
 test.each([
-  ['a native application', 43_200, { auth_method: 'none', redirect_uris: ['http://127.0.0.1/back', 'com.example.app:/back'] }],
+  [
+    'a native application',
+    43_200,
+    { auth_method: 'none', redirect_uris: ['http://127.0.0.1/back', 'com.example.app:/back'] },
+  ],
   ['a device', 43_200, { auth_method: 'none', grant_types: [DEVICE_GRANT, 'refresh_token'], redirect_uris: [] }],
   ['an application in a browser', 0, { auth_method: 'none', redirect_uris: [CALLBACK, 'http://localhost/back'] }],
   ['a confidential client', 0, { redirect_uris: ['http://127.0.0.1/back'] }],
   ['a client that names them', 60, { refresh_copies: 60 }],
-] as const)('copies of one sign-in are served to %s for %i seconds, and each event says so', async (_of, seconds, input) => {
-  const { client_id: clientId, refresh_copies } = await harness.newClient({ grant_types: [], ...input });
-  expect(refresh_copies).toBe(seconds);
-  expect((await change(clientId, { refresh_copies: 1 })).refresh_copies).toBe(1);
-  const events = await harness.raw<{ copies: number | null }>(
-    `SELECT (detail->>'refresh_copies')::int AS copies FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
-    [clientId],
-  );
-  expect(events).toEqual([{ copies: seconds || null }, { copies: 1 }]);
-});
+] as const)(
+  'copies of one sign-in are served to %s for %i seconds, and each event says so',
+  async (_of, seconds, input) => {
+    const { client_id: clientId, refresh_copies } = await harness.newClient({ grant_types: [], ...input });
+    expect(refresh_copies).toBe(seconds);
+    expect((await change(clientId, { refresh_copies: 1 })).refresh_copies).toBe(1);
+    const events = await harness.raw<{ copies: number | null }>(
+      `SELECT (detail->>'refresh_copies')::int AS copies FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
+      [clientId],
+    );
+    expect(events).toEqual([{ copies: seconds || null }, { copies: 1 }]);
+  },
+);
 
 describe('the rotation of refresh tokens', () => {
   test.each([
     { dpop_bound_access_tokens: true },
     { tls_client_certificate_bound_access_tokens: true },
     { dpop_bound_access_tokens: true, auth_method: 'none' as const },
-  ])(
-    'is off only as long as tokens are bound: %o',
-    async (bound) => {
-      const [name = ''] = Object.keys(bound);
-      const conflict = { code: 'client_settings_conflict' };
-      const { client_id: clientId, refresh_rotation } = await harness.newClient({ refresh_rotation: 'off', ...bound });
-      expect(refresh_rotation).toBe('off');
-      await expect(change(clientId, { [name]: false })).rejects.toMatchObject(conflict);
-      expect((await change(clientId, { [name]: false, refresh_rotation: 'on' })).refresh_rotation).toBe('on');
-      await expect(change(clientId, { refresh_rotation: 'off' })).rejects.toMatchObject(conflict);
-      expect((await change(clientId, { [name]: true, refresh_rotation: 'off' })).refresh_rotation).toBe('off');
-      const events = await harness.raw<{ detail: object }>(
-        `SELECT detail FROM audit_outbox WHERE target_id = $1 AND type IN ('client.created', 'client.changed') ORDER BY id`,
-        [clientId],
-      );
-      expect(events.map(({ detail }) => detail)).toMatchObject([
-        { refresh_rotation: 'off' },
-        { refresh_rotation: 'on', columns: expect.arrayContaining(['refresh_rotation']) },
-        { refresh_rotation: 'off' },
-      ]);
-    },
-  );
+  ])('is off only as long as tokens are bound: %o', async (bound) => {
+    const [name = ''] = Object.keys(bound);
+    const conflict = { code: 'client_settings_conflict' };
+    const { client_id: clientId, refresh_rotation } = await harness.newClient({ refresh_rotation: 'off', ...bound });
+    expect(refresh_rotation).toBe('off');
+    await expect(change(clientId, { [name]: false })).rejects.toMatchObject(conflict);
+    expect((await change(clientId, { [name]: false, refresh_rotation: 'on' })).refresh_rotation).toBe('on');
+    await expect(change(clientId, { refresh_rotation: 'off' })).rejects.toMatchObject(conflict);
+    expect((await change(clientId, { [name]: true, refresh_rotation: 'off' })).refresh_rotation).toBe('off');
+    const events = await harness.raw<{ detail: object }>(
+      `SELECT detail FROM audit_outbox WHERE target_id = $1 AND type IN ('client.created', 'client.changed') ORDER BY id`,
+      [clientId],
+    );
+    expect(events.map(({ detail }) => detail)).toMatchObject([
+      { refresh_rotation: 'off' },
+      { refresh_rotation: 'on', columns: expect.arrayContaining(['refresh_rotation']) },
+      { refresh_rotation: 'off' },
+    ]);
+  });
 
   test('is always on for a client that registered itself', async () => {
     const { client_id: clientId } = await harness.newClient({ dpop_bound_access_tokens: true });

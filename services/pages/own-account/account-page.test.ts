@@ -166,7 +166,14 @@ test.each([
   [0, false],
   [3, true],
 ])('an application whose older copies were used %i times is shown with it: %s', (uses, isShown) => {
-  const item = { client_id: 'c', client_name: 'CLI', client_origin: 'admin', scopes: [], audiences: [], granted_at: AT };
+  const item = {
+    client_id: 'c',
+    client_name: 'CLI',
+    client_origin: 'admin',
+    scopes: [],
+    audiences: [],
+    granted_at: AT,
+  };
   const items = [{ ...item, logins: 1, copy_uses: uses } as const];
   const view = { section: 'applications', items, owned: [], isLonger: false } as const;
   const page = formPage(accountPage({ formToken: 't', owner, view: view as unknown as ViewOf<'applications'> }));

@@ -112,7 +112,13 @@ export async function faultsOfHistory(
     const found: HistoryFault[] = [];
     if (written.has(trace)) found.push(`two rows of one request: ${row.outcome}`);
     written.add(trace);
-    const request = { generation: row.generation as number, kv: attempt.kv, fits: true, context: row.context, network: null };
+    const request = {
+      generation: row.generation as number,
+      kv: attempt.kv,
+      fits: true,
+      context: row.context,
+      network: null,
+    };
     const outcome = presentToModel(model, request, 0, policy, attempt.newestKv);
     if (outcome !== row.outcome) found.push(`${row.outcome} where one at a time gives ${outcome}`);
     if (attempt.outcome !== null && CODES[row.outcome]?.includes(attempt.outcome) !== true)

@@ -113,6 +113,7 @@ const steps: fc.Arbitrary<Step[]> = fc.oneof(
   { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('end' as const), family: anyFamily })) },
   { weight: 1, arbitrary: one(fc.record({ kind: fc.constant('key' as const) })) },
 );
+const sequences = fc.array(steps, { minLength: 4, maxLength: 14 });
 const policies: fc.Arbitrary<ModelPolicy> = fc.record({
   // Not a multiple of the step.
   graceMs: fc.constantFrom(10_000_000, 10_000_000, 30_000_000),
@@ -255,7 +256,7 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
   const hot = createSql(copy.hotPool);
   const seen = new Map<string, number>();
   await fc.assert(
-    fc.asyncProperty(policies, kindsOfAll, fc.array(steps, { minLength: 4, maxLength: 14 }), async (policy, of, sequence) => {
+    fc.asyncProperty(policies, kindsOfAll, sequences, async (policy, of, sequence) => {
       let now = 0;
       let newestKv = 1;
       const families = await Promise.all(of.map((kind) => insertFamily(policy, kind, now)));

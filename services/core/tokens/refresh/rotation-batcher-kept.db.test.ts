@@ -81,7 +81,11 @@ test('gets the same refresh token at every use, from any copy and network, and w
 test('a public client keeps the refresh token that is bound to its DPoP key, and gets nothing without the key (RFC 9700 §4.14.2)', async () => {
   const by = { ...(await newClient(false, true)), jkt: 'thumb' };
   const bound = { client_id: by.clientId, is_client_bound: true };
-  const { family_id: familyId, refresh_token: refreshToken, userId } = await harness.newFamily({ ...bound, jkt: 'thumb' });
+  const {
+    family_id: familyId,
+    refresh_token: refreshToken,
+    userId,
+  } = await harness.newFamily({ ...bound, jkt: 'thumb' });
   for (const ip of [ELSEWHERE, '192.0.2.1'])
     expect(await copy.refresh(refreshToken, by, callerFrom(ip))).toMatchObject({
       outcome: 'kept',

@@ -31,7 +31,9 @@ async function newFamily(copies: number, { jkt }: PresentedBy = publicClient) {
 
 /** Lets time pass for the family, as if its clock alone ran. */
 function pass(familyId: string, seconds: number): Promise<unknown> {
-  const moved = ['rotated_at', 'idle_expires_at', 'expires_at'].map((at) => `${at} = ${at} - interval '${seconds} seconds'`);
+  const moved = ['rotated_at', 'idle_expires_at', 'expires_at'].map(
+    (at) => `${at} = ${at} - interval '${seconds} seconds'`,
+  );
   const marks = `rotation_marks = ARRAY(SELECT mark - ${seconds} FROM unnest(rotation_marks) AS mark)`;
   return harness.set(familyId, [...moved, marks].join(', '));
 }
@@ -167,41 +169,44 @@ const isAsleep = (hour: number): boolean => hour % 24 >= 16;
 test.each([
   ['with a DPoP key, on two networks', KEY, [HERE, ELSEWHERE]],
   ['without a key, on one network', publicClient, [HERE]],
-])('24 processes with one sign-in %s, for seven days with the laptop asleep at night: 0 sign-ins asked', async (_how, by, networks) => {
-  const family = await newFamily(BOUND, by);
-  const held = Array<string>(24).fill(family.refresh_token);
-  const ofGeneration = new Map<string, string>();
-  const seen = new Map<string, number>();
-  for (let hour = 0; hour < 7 * 24; hour += 1) {
-    await pass(family.family_id, HOUR);
-    if (isAsleep(hour)) continue;
-    // Each keeps its own copy in memory. It refreshes when the laptop wakes, and every hour, every second or every third.
-    const refreshes = (process: number) => hour % 24 === 0 || (hour + process) % (1 + (process % 3)) === 0;
-    const awake = held.map((_, process) => process).filter(refreshes);
-    const answers = await Promise.all(
-      awake.map((process) =>
-        (process % 2 === 0 ? copy : other).refresh(held[process]!, by, callerFrom(networks[hour % networks.length]!)),
-      ),
-    );
-    for (const [at, answer] of answers.entries()) {
-      held[awake[at]!] = answer.refresh_token;
-      seen.set(answer.outcome, (seen.get(answer.outcome) ?? 0) + 1);
-      const generation = answer.refresh_token.split('.')[2]!;
-      expect(ofGeneration.get(generation) ?? answer.refresh_token).toBe(answer.refresh_token);
-      ofGeneration.set(generation, answer.refresh_token);
+])(
+  '24 processes with one sign-in %s, for seven days with the laptop asleep at night: 0 sign-ins asked',
+  async (_how, by, networks) => {
+    const family = await newFamily(BOUND, by);
+    const held = Array<string>(24).fill(family.refresh_token);
+    const ofGeneration = new Map<string, string>();
+    const seen = new Map<string, number>();
+    for (let hour = 0; hour < 7 * 24; hour += 1) {
+      await pass(family.family_id, HOUR);
+      if (isAsleep(hour)) continue;
+      // Each keeps its own copy in memory. It refreshes when the laptop wakes, and every hour, every second or every third.
+      const refreshes = (process: number) => hour % 24 === 0 || (hour + process) % (1 + (process % 3)) === 0;
+      const awake = held.map((_, process) => process).filter(refreshes);
+      const answers = await Promise.all(
+        awake.map((process) =>
+          (process % 2 === 0 ? copy : other).refresh(held[process]!, by, callerFrom(networks[hour % networks.length]!)),
+        ),
+      );
+      for (const [at, answer] of answers.entries()) {
+        held[awake[at]!] = answer.refresh_token;
+        seen.set(answer.outcome, (seen.get(answer.outcome) ?? 0) + 1);
+        const generation = answer.refresh_token.split('.')[2]!;
+        expect(ofGeneration.get(generation) ?? answer.refresh_token).toBe(answer.refresh_token);
+        ofGeneration.set(generation, answer.refresh_token);
+      }
     }
-  }
-  const copies = seen.get('stale_copy') ?? 0;
-  expect(copies).toBeGreaterThan(7 * 24);
-  expect(await harness.rowOf(family.family_id)).toMatchObject({ copy_uses: copies, revoke_reason: null });
-  expect([...seen.keys()].sort()).toEqual(['grace', 'rotated', 'stale_copy']);
-  await pass(family.family_id, HOUR);
-  // A thief has a copy of an hour ago, and neither the key nor the network.
-  const stolen = harness.forge(held[0]!, (await harness.rowOf(family.family_id)).generation - 1);
-  const said = await outcome(copy, stolen, publicClient, '203.0.113.5');
-  expect(said).toBe(by === KEY ? 'refresh_token_invalid' : 'refresh_token_reused');
-  expect(await isEnded(family.family_id)).toBe(by !== KEY);
-});
+    const copies = seen.get('stale_copy') ?? 0;
+    expect(copies).toBeGreaterThan(7 * 24);
+    expect(await harness.rowOf(family.family_id)).toMatchObject({ copy_uses: copies, revoke_reason: null });
+    expect([...seen.keys()].sort()).toEqual(['grace', 'rotated', 'stale_copy']);
+    await pass(family.family_id, HOUR);
+    // A thief has a copy of an hour ago, and neither the key nor the network.
+    const stolen = harness.forge(held[0]!, (await harness.rowOf(family.family_id)).generation - 1);
+    const said = await outcome(copy, stolen, publicClient, '203.0.113.5');
+    expect(said).toBe(by === KEY ? 'refresh_token_invalid' : 'refresh_token_reused');
+    expect(await isEnded(family.family_id)).toBe(by !== KEY);
+  },
+);
 
 test('without grace no copy is served', async () => {
   const { familyId, first } = await rotated(BOUND, 2, HOUR);
