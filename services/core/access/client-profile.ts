@@ -1,6 +1,6 @@
 import type { AsymmetricAlgorithm } from '../keys/algorithm-shapes.ts';
 import { usesCertificate } from './client-auth-shapes.ts';
-import type { ClientChanges, ClientSettingsRow } from './client-record.ts';
+import type { ClientSettingsRow } from './client-record.ts';
 import { DEVICE_GRANT } from './grant-shapes.ts';
 
 export type ProfileSettings = Pick<
@@ -68,7 +68,10 @@ export const PROGRAM_COPIES = 43_200;
  */
 export function initialCopies(
   authMethod: string,
-  { grant_types: grants = [], redirect_uris: uris = [] }: ClientChanges,
+  {
+    grant_types: grants = [],
+    redirect_uris: uris = [],
+  }: { readonly [Member in 'grant_types' | 'redirect_uris']?: readonly string[] | undefined },
 ): number {
   const isNative = uris.length > 0 ? uris.every((uri) => !uri.startsWith('https:')) : grants.includes(DEVICE_GRANT);
   return authMethod === 'none' && isNative ? PROGRAM_COPIES : 0;
