@@ -31,6 +31,7 @@ type FamilyRow = {
   readonly expires_at: Date;
   readonly kv: number;
   readonly prev_kv: number;
+  readonly rotation_marks: readonly string[];
 };
 
 /** A grace window so long that it does not close during a slow test. */
