@@ -92,7 +92,12 @@ describe('an agent never has more than its owner', () => {
       credential_scopes: ['keys:read', 'tasks:write'],
     });
     await harness.raw(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'operator'`, [ownerId]);
-    expect(await clientOf(agentId)).toMatchObject({ scopes: ['openid'], own: ['tasks:write'], disabled: false, epoch: 1 });
+    expect(await clientOf(agentId)).toMatchObject({
+      scopes: ['openid'],
+      own: ['tasks:write'],
+      disabled: false,
+      epoch: 1,
+    });
     expect(await harness.eventsOf(agentId)).toContain('client.tokens_revoked');
   });
 
