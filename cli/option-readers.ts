@@ -53,6 +53,7 @@ function certificateNameOf(text: string): object {
 /** What the text of an option means: the members of the request that it sets. */
 export const optionReaders: Readonly<Record<CommandReader, Reads>> = {
   'jwks-file': (file) => ({ jwks: fileWith('JSON file with a JWK set', file, (text) => JSON.parse(text)) }),
+  'json-file': (file, member) => ({ [member]: fileWith('JSON file', file, (text) => JSON.parse(text)) }),
   'certificates-file': (file) => ({ jwks: fileWith('PEM file with certificates', file, jwksOfCertificates) }),
   'certificate-name': certificateNameOf,
   'png-file': (file, member) => ({ [member]: pngOf(file) }),

@@ -79,7 +79,8 @@ function shapeOf(schema: Schema, depth = 0): Shape {
     choices: bare.enum?.map(String),
     file: kind === 'text' && Number(bare.maxLength) >= FILE_LENGTH ? 'text' : undefined,
     of,
-    members: kind === 'object' && !isDeep ? membersOf(bare, depth + 1) : undefined,
+    // A browser asks for nothing in an object that may be left out.
+    members: kind === 'object' && !isDeep ? membersOf(nullable ? { ...bare, required: [] } : bare, depth + 1) : undefined,
   }) as Shape;
 }
 
@@ -141,7 +142,12 @@ function declaredBy(shape: z.ZodType): CommandOption | undefined {
   return optionOf(at);
 }
 
-const FILES: Readonly<Record<string, string>> = { 'jwks-file': 'json', 'png-file': 'png', 'text-file': 'txt' };
+const FILES: Readonly<Record<string, string>> = {
+  'jwks-file': 'json',
+  'json-file': 'json',
+  'png-file': 'png',
+  'text-file': 'txt',
+};
 
 /** How the command line offers the members: `--name`, `--url-file url.txt`. */
 function optionsOf(endpoint: Endpoint, { options = {} }: OperationCommand<never, never, never, never>) {

@@ -2,11 +2,12 @@ import type { ClientAuthentication, ClientOrigin } from './access.store.ts';
 import { FAPI_METHODS } from './client-auth-shapes.ts';
 import type { ClientAlgorithms, ProfileSettings } from './client-profile.ts';
 import { clientSettingsConflict } from './errors.ts';
+import { type Workload, workloadProblem } from './workload-shapes.ts';
 
 /** The settings of a client that depend on one another, as they are after a change. */
 type ClientSettingsToCheck = ProfileSettings &
   ClientAlgorithms &
-  Pick<ClientAuthentication, 'auth_method'> & { readonly origin: ClientOrigin };
+  Pick<ClientAuthentication, 'auth_method'> & { readonly origin: ClientOrigin; readonly workload: Workload | null };
 
 /**
  * Only a confidential client that an administrator has vetted may do without PKCE, and only for requests that come in an
@@ -51,9 +52,20 @@ function assertProfile(settings: ClientSettingsToCheck): void {
     throw clientSettingsConflict({ detail: 'Tokens of a client of the profile fapi2 are not signed with RS256.' });
 }
 
+/** FAPI 2.0 §5.3.2.1 knows clients that sign, and an `aud` as one text: not the tokens of others. */
+function assertWorkload({ workload, auth_method: authMethod, profile, origin }: ClientSettingsToCheck): void {
+  if (workload === null) return;
+  const isTheirs = authMethod === 'private_key_jwt' && profile === 'default' && origin === 'admin';
+  const detail = isTheirs
+    ? workloadProblem(workload)
+    : 'Only a client with private_key_jwt that an administrator has registered, without the profile fapi2, has a workload.';
+  if (detail !== undefined) throw clientSettingsConflict({ detail });
+}
+
 /** Throws `client_settings_conflict` (400). The table has the same rules as constraints, except for algorithms. */
 export function assertSettingsAgree(settings: ClientSettingsToCheck): void {
   assertPkce(settings);
   assertRotation(settings);
   assertProfile(settings);
+  assertWorkload(settings);
 }

@@ -30,7 +30,8 @@ const ALGORITHMS: ReadonlyMap<unknown, readonly unknown[]> = new Map([
 ]);
 
 const isForSignatures = ({ kty, use, key_ops: operations, alg }: Members): boolean =>
-  (use === undefined || use === 'sig') &&
+  // SPIFFE Trust Domain and Bundle §4.2.2 names the second use.
+  (use === undefined || use === 'sig' || use === 'jwt-svid') &&
   (operations === undefined || (Array.isArray(operations) && operations.includes('verify'))) &&
   (alg === undefined || ALGORITHMS.get(kty)?.includes(alg) === true);
 

@@ -73,6 +73,7 @@ const lines = (client: ClientView): string[] => [
     ? []
     : [`keys ${client.jwks.keys.map(({ kid, kty }) => kid ?? `${kty} without kid`).join(', ')}`]),
   ...(client.jwks_uri === null ? [] : [`keys from ${client.jwks_uri}`]),
+  ...(client.workload === null ? [] : [`tokens of ${client.workload.issuer} for ${client.workload.subject}`]),
   ...Object.entries(certificateNamesOf(client)).map(([name, value]) => `${name} ${value}`),
   ...(client.certificate_thumbprints ?? []).map((thumbprint) => `certificate ${thumbprint}`),
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),

@@ -113,6 +113,7 @@ describe('a client of the profile fapi2', () => {
         ...after(DEFAULT, changes, []),
         auth_method: authMethod,
         origin: 'admin',
+        workload: null,
       }),
     );
 

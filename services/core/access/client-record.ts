@@ -6,6 +6,7 @@ import { scopes, text } from './admin-shapes.ts';
 import { CLIENT_PROFILES } from './client-auth-shapes.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 import { PROFILE_CLAIMS } from './profile-claims.ts';
+import { workloadShape } from './workload-shapes.ts';
 
 /** A PNG in a data URL (RFC 2397), at most 24 KB of image. */
 export const LOGO_LENGTH_MAX = 32_768;
@@ -210,6 +211,16 @@ export const clientRecord = defineRecord({
       help: `claims about the user in its ID tokens, as far as the user allowed the scope: ${PROFILE_CLAIMS.join(', ')}`,
     }),
     initially: [],
+  },
+  /** Tokens of another issuer authenticate it, instead of assertions that it signs: its keys are those of the issuer. */
+  workload: {
+    shape: withOption(workloadShape.nullable(), {
+      flags: '--workload <file>',
+      help: 'JSON file with issuer and subject of the tokens of another issuer that authenticate it',
+      no: 'accept no tokens of another issuer',
+      reads: 'json-file',
+    }),
+    initially: null,
   },
   /**
    * Shown beside its name on sign-in, consent and device pages: a PNG of at most 512 × 512 pixels, as a data URL (RFC

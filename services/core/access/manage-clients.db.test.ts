@@ -302,6 +302,7 @@ test.each([
   ['refresh_copies', 'refresh_copies = 86401'],
   ['refresh_copies', 'refresh_copies = -1'],
   ['fapi2', `profile = 'fapi2'`],
+  ['workload', `workload = '{}'`],
 ])('the database refuses what the rule of %s refuses: %s', async (rule, change) => {
   const { client_id: clientId } = await harness.newClient();
   const changed = harness.raw(`UPDATE oauth_clients SET ${change} WHERE "clientId" = $1`, [clientId]);

@@ -189,13 +189,15 @@ export async function updateClient(
     const authMethod = asked ?? client.auth_method;
     const settings = settingsAfter(client, changes, authMethod);
     const algorithms = algorithmsAfter(client, changes, signed);
-    assertSettingsAgree({ ...settings, ...algorithms, auth_method: authMethod, origin: client.origin });
+    const { workload = client.workload } = changes;
+    assertSettingsAgree({ ...settings, ...algorithms, auth_method: authMethod, origin: client.origin, workload });
     if (changes.grant_types !== undefined || changes.redirect_uris !== undefined)
       assertCodesCanReach({
         grant_types: changes.grant_types ?? client.grant_types,
         redirect_uris: changes.redirect_uris ?? client.redirect_uris,
       });
-    if (changes.redirect_uris !== undefined || changes.scopes !== undefined)
+    // Like new keys, another workload gives its holder what users allowed the client.
+    if (changes.redirect_uris !== undefined || changes.scopes !== undefined || changes.workload !== undefined)
       await guardConsents(tx, ports, { client, changes }, caller);
     const authentication = { auth_method: asked, jwks, jwks_uri: jwksUri, ...certificateNamesOf(input) };
     await changeAuthentication(tx, ports, { ...authentication, client }, caller);

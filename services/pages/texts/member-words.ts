@@ -57,6 +57,10 @@ export const memberWords: Readonly<Record<string, Named>> = {
   clause: ['Clause', 'Klausel'],
   client: ['Client', 'Client'],
   client_id: ['Client id', 'Client-ID'],
+  claims: ['Required claims', 'Verlangte Claims'],
+  'clients.audience': ['Audience of the tokens', 'Zielgruppe der Tokens', 'This server if left empty', 'Dieser Server, wenn leer'],
+  'clients.issuer': ['Issuer of the tokens', 'Issuer der Tokens', 'Their iss, or spiffe:// and a trust domain', 'Ihr iss, oder spiffe:// und eine Trust-Domain'],
+  'clients.subject': ['Subject of the tokens', 'Subject der Tokens', '* is one segment between : and /', '* ist ein Abschnitt zwischen : und /'],
   'clients.client_id': ['Client id', 'Client-ID', 'Made up here if left empty', 'Wird hier gebildet, wenn leer'],
   client_name: ['Application', 'Anwendung'],
   client_origin: ['Origin', 'Herkunft'],
@@ -325,6 +329,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   resolved: ['Resolved', 'Behoben'],
   resolved_at: ['Resolved', 'Behoben'],
   resource: ['Resource', 'Ressource'],
+  reusable: ['Tokens may be sent again until they expire', 'Tokens dürfen bis zum Ablauf wieder gesendet werden'],
   revoke_reason: ['Why it was revoked', 'Warum er widerrufen wurde'],
   revoked_at: ['Revoked', 'Widerrufen'],
   role: ['Role', 'Rolle'],
@@ -393,6 +398,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   waiting_for: ['Waits for', 'Wartet auf'],
   why: ['Why', 'Warum'],
   without_password: ['New without a password', 'Neu, ohne Passwort'],
+  workload: ['Tokens of another issuer', 'Tokens eines anderen Issuers'],
 };
 
 /** Outcomes of events: the value, in English, in German. */

@@ -29,6 +29,7 @@ export type CommandArgument =
 /** Files and short forms that the command line makes values of. */
 export type CommandReader =
   | 'jwks-file'
+  | 'json-file'
   | 'certificates-file'
   | 'certificate-name'
   | 'png-file'

@@ -25,7 +25,11 @@ export const isPreviousSecret = ({ previousSecret }: Client, secret: string | un
   previousSecret !== null && secret !== undefined && previousSecret.hash.equals(hash('sha256', secret, 'buffer'));
 
 /** Why a client was not authenticated. The client itself is not told: the answer would help an attacker. */
-function whyUnauthenticated(client: Client | undefined, { isNamed, by, secret }: SentCredentials): string {
+function whyUnauthenticated(
+  client: Client | undefined,
+  { isNamed, by, secret }: SentCredentials,
+  detail: string | undefined,
+): string {
   if (!isNamed) return 'The request names no client.';
   if (client === undefined) return 'No client has the client_id that the request names.';
   if (client.disabled) return 'The client is disabled.';
@@ -35,7 +39,7 @@ function whyUnauthenticated(client: Client | undefined, { isNamed, by, secret }:
   const isSecret = by !== 'client_assertion';
   if (isSecret ? client.secretHash === null : client.auth_method !== 'private_key_jwt')
     return `The client sent a ${isSecret ? 'client secret' : 'client assertion'}; ${registered}.`;
-  if (!isSecret) return 'The client assertion is wrong: its signature, audience, time or a jti that was used before.';
+  if (!isSecret) return detail ?? 'The client assertion is unreadable, or no key of the client has signed it.';
   return isPreviousSecret(client, secret)
     ? 'The client sent its secret from before the last rotation, whose overlap has ended.'
     : 'The client secret is wrong.';
@@ -67,7 +71,7 @@ export function causeOfRefusal(
   { code, definition, options: { detail, problems } }: AppError,
   { endpoint, client, credentials }: { endpoint: Asked; client: Client | undefined; credentials: SentCredentials },
 ): string {
-  if (code === clientUnauthenticated.definition.code) return whyUnauthenticated(client, credentials);
+  if (code === clientUnauthenticated.definition.code) return whyUnauthenticated(client, credentials, detail && withoutValues(detail));
   const declared = new Set([endpoint.params, endpoint.body, endpoint.query].flatMap(namesOf));
   const wrong = problems?.map(({ at, why }) => `${placeIn(at, declared)} ${why}`).join('; ');
   return withoutValues(detail ?? wrong ?? definition.cause);

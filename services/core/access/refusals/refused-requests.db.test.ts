@@ -83,7 +83,7 @@ test('the cause of a failed authentication names what is registered, and is told
     'The client sent no credential; it is registered for client_secret_basic.',
   ]);
   expect(await causes(byKeys.client_id)).toEqual([
-    'The client assertion is wrong: its signature, audience, time or a jti that was used before.',
+    'The client assertion is unreadable, or no key of the client has signed it.',
     'The client sent a client secret; it is registered for private_key_jwt.',
   ]);
 });
