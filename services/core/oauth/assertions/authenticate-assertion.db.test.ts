@@ -28,6 +28,7 @@ const client = (changes: Partial<Client>): Client =>
     jwks_uri: null,
     credential_scopes: ['tokens:read', 'tasks:read'],
     origin: 'admin',
+    workload: null,
     ...changes,
   }) as Client;
 

@@ -9,7 +9,14 @@ import type { HasNewest } from '#services/core/revocations/confirm-state.ts';
 import { newestClient } from '#services/core/tokens/issue/newest-client.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
-import { claimsProblem, type ReadAssertion, readAssertion, verifyAssertionSignature } from './client-assertion.ts';
+import {
+  claimsProblem,
+  isUsedOnce,
+  type ReadAssertion,
+  readAssertion,
+  verifyAssertionSignature,
+  workloadClaimsProblem,
+} from './client-assertion.ts';
 import { clientKeysNotRead, type HasClientKeySets, KeysNotRead, outcomeOf } from './client-key-sets.ts';
 import type { HasUsedAssertions } from './used-assertions.ts';
 
@@ -44,8 +51,9 @@ async function assertSigned(ports: AssertionPorts, client: Client, { text, hasKi
 }
 
 /**
- * Authenticates a client by an assertion that it signed (`private_key_jwt`, RFC 7523 §3). Each assertion works once, on
- * one copy: the used ones are in Postgres. Errors say what is wrong with a claim only to the holder of the key.
+ * Authenticates a client by an assertion that it signed (`private_key_jwt`, RFC 7523 §3), or that the issuer of its
+ * workload did. Each works once, on one copy: the used ones are in Postgres; a token without `jti`, or one that its binding
+ * calls reusable, works until it expires. Errors say what is wrong with a claim only to the holder of the assertion.
  * Throws `client_unauthenticated` (401), `client_keys_busy`, `client_keys_unavailable`, `store_unavailable` (503).
  */
 export async function authenticateAssertion(
@@ -59,7 +67,8 @@ export async function authenticateAssertion(
     throw refused('invalid');
   await assertSigned(ports, client, read);
   const now = Math.floor(ports.clock.now() / 1_000);
-  const problem = claimsProblem(read, { issuer: ports.tokenSettings.issuer, now });
+  const [{ workload }, here] = [client, { issuer: ports.tokenSettings.issuer, now }];
+  const problem = workload === null ? claimsProblem(read, here) : workloadClaimsProblem(read, workload, here);
   if (problem !== null) throw refused('invalid', problem);
   const { jti, exp } = read.claims as { readonly jti: string; readonly exp: number };
   const used = {
@@ -68,7 +77,7 @@ export async function authenticateAssertion(
     request,
   };
   // Last, so that a forged assertion uses up no id.
-  if (!(await ports.usedAssertions.submit(used))) throw refused('replayed', 'The jti was used before.');
+  if (isUsedOnce(read.claims, workload) && !(await ports.usedAssertions.submit(used))) throw refused('replayed', 'The jti was used before.');
   clientAssertions.add(1, { outcome: 'ok' });
   return callerOfClient(ports.access, client, 'assertion', request);
 }

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { compactVerify, errors } from 'jose';
 import { ASSERTION_TYPE, LONGEST_ASSERTION, type SentAssertion } from '#services/core/access/assertion-shapes.ts';
+import { fitsSubject, isTrustDomain, type Workload } from '#services/core/access/workload-shapes.ts';
 import { canonicalBase64url } from '#services/core/jws/canonical-base64url.ts';
 import { type JsonObject, parseStrictObject } from '#services/core/jws/strict-json.ts';
 import { CLIENT_AHEAD_SECONDS } from '#services/core/tokens/client-clock.ts';
@@ -8,9 +9,18 @@ import type { ClientKeySet } from './client-key-sets.ts';
 
 /** How far ahead `exp` may be, seconds: used assertions are kept until then. */
 const LIFE_SECONDS_MAX = 600;
+/** Of a token that another issuer made: Kubernetes makes none for less than 600 seconds, and 3,600 by default. */
+const WORKLOAD_SECONDS_MAX = 3_600;
 const LONGEST_JTI = 256;
-/** Without `typ` too (RFC 7523 §3); any other type is a token for another purpose (RFC 8725 §3.11). */
-const TYPES: ReadonlySet<string> = new Set(['jwt', 'application/jwt', 'client-authentication+jwt']);
+/** The second is that of JWT-SVIDs (draft-ietf-oauth-spiffe-client-auth); the client decides which rules apply. */
+const ASSERTION_TYPES: readonly unknown[] = [ASSERTION_TYPE, 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'];
+/**
+ * Without `typ` too (RFC 7523 §3); any other type is a token for another purpose (RFC 8725 §3.11). SPIFFE JWT-SVID §2.3
+ * allows the last.
+ */
+const TYPES: ReadonlySet<string> = new Set(['jwt', 'application/jwt', 'client-authentication+jwt', 'jose']);
+/** SPIFFE-ID §2: a trust domain, and a path without empty or relative segments. */
+const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(\/(?!\.{1,2}(\/|$))[\w.-]+)+$/;
 
 /** An assertion in its parts; nothing in it is verified yet. */
 export type ReadAssertion = {
@@ -25,9 +35,12 @@ function objectOf(segment: string): JsonObject | null {
   return bytes !== null && isUtf8(bytes) ? parseStrictObject(bytes.toString('utf8')) : null;
 }
 
-/** Reads an assertion and the client that it names; null for any other text, whatever its size or nesting. */
+/**
+ * Reads an assertion and the client that the form names, else its `sub` (RFC 7521 §4.2); null for any other text, whatever
+ * its size or nesting.
+ */
 export function readAssertion({ type, assertion, clientId }: SentAssertion): ReadAssertion | null {
-  if (type !== ASSERTION_TYPE || typeof assertion !== 'string' || assertion.length > LONGEST_ASSERTION) return null;
+  if (!ASSERTION_TYPES.includes(type) || typeof assertion !== 'string' || assertion.length > LONGEST_ASSERTION) return null;
   const [first = '', second = '', third = '', ...more] = assertion.split('.');
   const header = more.length === 0 && canonicalBase64url(third) !== null ? objectOf(first) : null;
   const claims = header && objectOf(second);
@@ -36,8 +49,9 @@ export function readAssertion({ type, assertion, clientId }: SentAssertion): Rea
   if (crit !== undefined) return null;
   if (typ !== undefined && !(typeof typ === 'string' && TYPES.has(typ.toLowerCase()))) return null;
   const { sub } = claims;
-  if (typeof sub !== 'string' || (clientId !== undefined && clientId !== '' && clientId !== sub)) return null;
-  return { text: assertion, clientId: sub, claims, hasKid: kid !== undefined };
+  const named = clientId === undefined || clientId === '' ? sub : clientId;
+  if (typeof sub !== 'string' || typeof named !== 'string') return null;
+  return { text: assertion, clientId: named, claims, hasKid: kid !== undefined };
 }
 
 /** `unknown-key`: no key of the set fits the header. */
@@ -69,24 +83,65 @@ export async function verifyAssertionSignature(
 
 const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
-/** What is wrong with the claims of an assertion (RFC 7523 §3, FAPI 2.0 §5.3.2.1), for the client; null if nothing. */
-export function claimsProblem(
-  { claims, clientId }: ReadAssertion,
-  { issuer, now }: { readonly issuer: string; readonly now: number },
-): string | null {
-  const { iss, aud, exp, iat, nbf, jti } = claims;
-  if (iss !== clientId) return 'iss and sub must both be the client_id.';
-  // A list or an endpoint would let another server pass the assertion on to this one.
-  if (aud !== issuer) return 'aud must be the issuer of this server, as one string.';
+const isJti = (jti: unknown): boolean => typeof jti === 'string' && jti !== '' && jti.length <= LONGEST_JTI;
+const WRONG_JTI = `jti must have 1 to ${LONGEST_JTI} characters.`;
+
+/** RFC 7523 §3, claims 4 to 6. */
+function timesProblem({ exp, iat, nbf }: JsonObject, now: number, secondsMax: number): string | null {
   if (!isTime(exp) || exp <= now) return 'exp is missing or past.';
-  if (exp > now + LIFE_SECONDS_MAX + CLIENT_AHEAD_SECONDS) return `exp is more than ${LIFE_SECONDS_MAX} seconds ahead.`;
+  if (exp > now + secondsMax + CLIENT_AHEAD_SECONDS) return `exp is more than ${secondsMax} seconds ahead.`;
   for (const [name, value] of [
     ['iat', iat],
     ['nbf', nbf],
   ] as const)
     if (value !== undefined && (!isTime(value) || value > now + CLIENT_AHEAD_SECONDS))
       return `${name} is not a time, or more than ${CLIENT_AHEAD_SECONDS} seconds ahead.`;
-  if (typeof jti !== 'string' || jti === '' || jti.length > LONGEST_JTI)
-    return `jti must have 1 to ${LONGEST_JTI} characters.`;
   return null;
 }
+
+type Here = { readonly issuer: string; readonly now: number };
+
+/** What is wrong with the claims of an assertion (RFC 7523 §3, FAPI 2.0 §5.3.2.1), for the client; null if nothing. */
+export function claimsProblem(
+  { claims, clientId }: ReadAssertion,
+  { issuer, now }: Here,
+): string | null {
+  const { iss, sub, aud, jti } = claims;
+  if (iss !== clientId || sub !== clientId) return 'iss and sub must both be the client_id.';
+  // A list or an endpoint would let another server pass the assertion on to this one.
+  if (aud !== issuer) return 'aud must be the issuer of this server, as one string.';
+  return timesProblem(claims, now, LIFE_SECONDS_MAX) ?? (isJti(jti) ? null : WRONG_JTI);
+}
+
+/** RFC 7519 §4.1.3 allows a list, which Kubernetes and SPIFFE write; with a second value another server takes it too. */
+const isOnly = (aud: unknown, audience: string): boolean =>
+  aud === audience || (Array.isArray(aud) && aud.length === 1 && aud[0] === audience);
+
+/**
+ * What is wrong with the claims of a token of the issuer that a client is bound to; null if nothing. It names the claim and
+ * not what is wanted: others have tokens of the same issuer.
+ */
+export function workloadClaimsProblem(
+  { claims }: ReadAssertion,
+  workload: Workload,
+  { issuer, now }: Here,
+): string | null {
+  const { audience = issuer, claims: wanted = {} } = workload;
+  const sub = claims.sub as string;
+  if (audience !== issuer && !audience.startsWith(`${issuer}/`))
+    return 'The workload of the client names an audience that is neither the issuer of this server nor below it.';
+  if (!isOnly(claims.aud, audience)) return 'aud must be the audience of the workload, and no other.';
+  if (isTrustDomain(workload) ? !SPIFFE_ID.test(sub) : claims.iss !== workload.issuer)
+    return isTrustDomain(workload) ? 'sub is not a SPIFFE ID.' : 'iss is not the issuer of the workload.';
+  if (!fitsSubject(workload.subject, sub)) return 'sub is not the subject of the workload.';
+  const wrong = Object.entries(wanted).find(([name, value]) => claims[name] !== value);
+  if (wrong !== undefined) return `The claim ${wrong[0]} is not that of the workload.`;
+  return timesProblem(claims, now, WORKLOAD_SECONDS_MAX) ?? (isUsedOnce(claims, workload) && !isJti(claims.jti) ? WRONG_JTI : null);
+}
+
+/**
+ * Whether the assertion is used up. RFC 7523 §3, claim 7: a `jti` may be missing, and may be remembered. The kubelet hands
+ * the same token out until it rotates it.
+ */
+export const isUsedOnce = ({ jti }: JsonObject, workload: Workload | null): boolean =>
+  workload === null || (jti !== undefined && workload.reusable !== true);
