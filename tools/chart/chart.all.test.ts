@@ -178,6 +178,12 @@ describe('the Helm chart', () => {
     }
   });
 
+  test.each(names)('holds no client secret, and no Secret of its own (%s)', (name) => {
+    const objects = objectsOf<Manifest>(name);
+    expect(objects.filter(({ kind }) => kind === 'Secret')).toEqual([]);
+    expect(JSON.stringify(objects)).not.toMatch(/client[-_]?secret/i);
+  });
+
   test('Kubernetes waits longer than the drain time, and asks as the image answers', () => {
     const drain = { api: 'DRAIN_SECONDS', mcp: 'DRAIN_SECONDS', worker: 'WORKER_DRAIN_SECONDS' };
     for (const role of roles) {

@@ -1,11 +1,16 @@
 /** `npm run test:kubernetes`: installs deploy/helm at a real API server, and proves what the chart promises there. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { parse } from 'yaml';
-import { createChildren, eventually } from '../stack/children.ts';
+import { ensureDataDir } from '#services/platform/local/data-dir.ts';
+import { randomFreePort } from '#services/platform/local/ports.ts';
+import { startPostgres } from '#services/platform/local/postgres.ts';
+import { startRedis } from '#services/platform/local/redis.ts';
+import { createChildren, eventually, startRole } from '../stack/children.ts';
+import { root } from '../stack/programs.ts';
 import { type Answer, type Cluster, startCluster } from './cluster.ts';
 import { chart, objectsOf, type Render, renders } from './renders.ts';
 import { goModuleFile, helm, KUBERNETES } from './tools.ts';
@@ -14,7 +19,8 @@ const HELP = `npm run test:kubernetes
 
 Starts etcd and the API server, controllers and scheduler of Kubernetes ${KUBERNETES}, with nodes that kwok plays: objects,
 admission, scheduling, evictions and hooks are real, and no container runs. Asks the API server to accept every object of
-the chart, installs, upgrades and rolls back with helm, evicts pods, and takes a node away.
+the chart, installs, upgrades and rolls back with helm, evicts pods, and takes a node away. A product beside it lets a
+client in by a token of a service account.
 
 etcd is Debian's, the rest is built from Go modules once (some ten minutes).
 `;
@@ -215,6 +221,63 @@ async function loseNode(cluster: Cluster, seen: Look): Promise<void> {
   );
 }
 
+/** A product beside the cluster, and a client of it as docs/how-to/workloads-without-secrets.md has it. */
+async function signInByToken({ ask }: Cluster): Promise<void> {
+  // As root, Postgres runs as another user, who must be able to pass through.
+  chmodSync(folder, 0o755);
+  const dataDir = join(folder, 'product');
+  ensureDataDir(dataDir);
+  const [postgres, redis] = await Promise.all([startPostgres({ dataDir, say }), startRedis({ dataDir, say })]);
+  try {
+    const [port, mcp, metrics] = await Promise.all(Array.from({ length: 3 }, () => randomFreePort()));
+    const url = `http://127.0.0.1:${port}`;
+    const ports = { PORT: `${port}`, MCP_PORT: `${mcp}`, METRICS_PORT: `${metrics}`, BETTER_AUTH_URL: url };
+    const env = { ...ports, SALLYPORT_DATA_DIR: dataDir, DATABASE_URL: postgres.url, REDIS_URL: redis.url };
+    const migration = startRole(children, 'migrate', 'migrate', env);
+    await eventually('the database to be ready', () => migration.process.exitCode === 0, migration);
+    const api = startRole(children, 'api', 'api', env);
+    await eventually('the API to be ready', () => fetch(`${url}/readyz`).then(({ ok }) => ok), api);
+
+    const accounts = `/api/v1/namespaces/${NAMESPACE}/serviceaccounts`;
+    const tokenOf = async (name: string, audience = url): Promise<string> => {
+      await ask('POST', accounts, { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name } });
+      const spec = { audiences: [audience], expirationSeconds: 3_600 };
+      const asked = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec };
+      return (await ask<{ status: { token: string } }>('POST', `${accounts}/${name}/token`, asked)).body.status.token;
+    };
+    const { issuer } = (await ask<{ issuer: string }>('GET', '/.well-known/openid-configuration')).body;
+    const [jwks, workload] = [join(folder, 'jwks.json'), join(folder, 'workload.json')];
+    writeFileSync(jwks, (await ask<string>('GET', '/openid/v1/jwks')).body);
+    const subject = `system:serviceaccount:${NAMESPACE}:builder`;
+    writeFileSync(workload, JSON.stringify({ issuer, subject, reusable: true }));
+    const keys = ['--auth-method', 'private_key_jwt', '--jwks', jwks, '--workload', workload];
+    const words = ['clients', 'create', 'Builder', ...keys, '--reason', 'no secret', '--yes', '--json'];
+    const made = spawnSync(process.execPath, ['deploy/container/entry.mjs', ...words], {
+      cwd: root,
+      encoding: 'utf8',
+      env: { ...process.env, ...env, SALLYPORT_ENV_FILE: '' },
+    });
+    assert('the client is made', made.status === 0, `${made.stdout}${made.stderr}`);
+    const { client_id, client_secret } = JSON.parse(made.stdout) as Readonly<Record<string, string | null>>;
+    assert('it has no secret', client_secret === null);
+    const statusFor = async (token: string): Promise<number> => {
+      const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer';
+      const form = { client_id: String(client_id), client_assertion_type: type, client_assertion: token };
+      const body = new URLSearchParams({ grant_type: 'client_credentials', ...form });
+      return (await fetch(`${url}/oauth2/token`, { method: 'POST', body })).status;
+    };
+    const token = await tokenOf('builder');
+    for (const time of ['first', 'second'])
+      assert(`a token of the service account is accepted the ${time} time`, (await statusFor(token)) === 200);
+    const evil = await statusFor(await tokenOf('builder-evil'));
+    assert('one of another service account is not', evil === 401, String(evil));
+    const forCluster = await statusFor(await tokenOf('builder', issuer));
+    assert('nor one for the API server', forCluster === 401, String(forCluster));
+  } finally {
+    await Promise.all([postgres.stop(), redis.stop()]);
+  }
+}
+
 async function test(cluster: Cluster): Promise<void> {
   const [program, seen] = [helm(say), look(cluster)];
   for (const name of ['one', 'two', 'three']) await cluster.addNode(name);
@@ -227,6 +290,9 @@ async function test(cluster: Cluster): Promise<void> {
   await defineServiceMonitor(cluster);
   say('etcd, API server, controllers, scheduler and three nodes are up; Pod Security enforces restricted');
   say(`${await admitAll(cluster)} objects of ${Object.keys(renders).length} renders are admitted, strictly`);
+
+  await signInByToken(cluster);
+  say('a token by TokenRequest signs the client of its service account in, and no other token does');
 
   run(program, cluster.kubeconfig, 'install', 'sallyport', chart);
   const firstJob = await checkOrder(seen);
