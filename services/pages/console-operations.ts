@@ -80,7 +80,8 @@ function shapeOf(schema: Schema, depth = 0): Shape {
     file: kind === 'text' && Number(bare.maxLength) >= FILE_LENGTH ? 'text' : undefined,
     of,
     // A browser asks for nothing in an object that may be left out.
-    members: kind === 'object' && !isDeep ? membersOf(nullable ? { ...bare, required: [] } : bare, depth + 1) : undefined,
+    members:
+      kind === 'object' && !isDeep ? membersOf(nullable ? { ...bare, required: [] } : bare, depth + 1) : undefined,
   }) as Shape;
 }
 

@@ -35,7 +35,8 @@ const wildcards = ({ subject }: Workload): number => segments(subject).filter((p
 export function fitsSubject(subject: string, sub: string): boolean {
   const [wanted, found] = [segments(subject), segments(sub)];
   return (
-    wanted.length === found.length && wanted.every((part, at) => part === found[at] || (part === '*' && found[at] !== ''))
+    wanted.length === found.length &&
+    wanted.every((part, at) => part === found[at] || (part === '*' && found[at] !== ''))
   );
 }
 

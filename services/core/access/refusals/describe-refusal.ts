@@ -71,7 +71,8 @@ export function causeOfRefusal(
   { code, definition, options: { detail, problems } }: AppError,
   { endpoint, client, credentials }: { endpoint: Asked; client: Client | undefined; credentials: SentCredentials },
 ): string {
-  if (code === clientUnauthenticated.definition.code) return whyUnauthenticated(client, credentials, detail && withoutValues(detail));
+  if (code === clientUnauthenticated.definition.code)
+    return whyUnauthenticated(client, credentials, detail && withoutValues(detail));
   const declared = new Set([endpoint.params, endpoint.body, endpoint.query].flatMap(namesOf));
   const wrong = problems?.map(({ at, why }) => `${placeIn(at, declared)} ${why}`).join('; ');
   return withoutValues(detail ?? wrong ?? definition.cause);

@@ -77,7 +77,8 @@ export async function authenticateAssertion(
     request,
   };
   // Last, so that a forged assertion uses up no id.
-  if (isUsedOnce(read.claims, workload) && !(await ports.usedAssertions.submit(used))) throw refused('replayed', 'The jti was used before.');
+  if (isUsedOnce(read.claims, workload) && !(await ports.usedAssertions.submit(used)))
+    throw refused('replayed', 'The jti was used before.');
   clientAssertions.add(1, { outcome: 'ok' });
   return callerOfClient(ports.access, client, 'assertion', request);
 }

@@ -40,7 +40,8 @@ function objectOf(segment: string): JsonObject | null {
  * its size or nesting.
  */
 export function readAssertion({ type, assertion, clientId }: SentAssertion): ReadAssertion | null {
-  if (!ASSERTION_TYPES.includes(type) || typeof assertion !== 'string' || assertion.length > LONGEST_ASSERTION) return null;
+  if (!ASSERTION_TYPES.includes(type) || typeof assertion !== 'string' || assertion.length > LONGEST_ASSERTION)
+    return null;
   const [first = '', second = '', third = '', ...more] = assertion.split('.');
   const header = more.length === 0 && canonicalBase64url(third) !== null ? objectOf(first) : null;
   const claims = header && objectOf(second);
@@ -102,10 +103,7 @@ function timesProblem({ exp, iat, nbf }: JsonObject, now: number, secondsMax: nu
 type Here = { readonly issuer: string; readonly now: number };
 
 /** What is wrong with the claims of an assertion (RFC 7523 §3, FAPI 2.0 §5.3.2.1), for the client; null if nothing. */
-export function claimsProblem(
-  { claims, clientId }: ReadAssertion,
-  { issuer, now }: Here,
-): string | null {
+export function claimsProblem({ claims, clientId }: ReadAssertion, { issuer, now }: Here): string | null {
   const { iss, sub, aud, jti } = claims;
   if (iss !== clientId || sub !== clientId) return 'iss and sub must both be the client_id.';
   // A list or an endpoint would let another server pass the assertion on to this one.
@@ -136,7 +134,10 @@ export function workloadClaimsProblem(
   if (!fitsSubject(workload.subject, sub)) return 'sub is not the subject of the workload.';
   const wrong = Object.entries(wanted).find(([name, value]) => claims[name] !== value);
   if (wrong !== undefined) return `The claim ${wrong[0]} is not that of the workload.`;
-  return timesProblem(claims, now, WORKLOAD_SECONDS_MAX) ?? (isUsedOnce(claims, workload) && !isJti(claims.jti) ? WRONG_JTI : null);
+  return (
+    timesProblem(claims, now, WORKLOAD_SECONDS_MAX) ??
+    (isUsedOnce(claims, workload) && !isJti(claims.jti) ? WRONG_JTI : null)
+  );
 }
 
 /**
