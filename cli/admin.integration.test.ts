@@ -227,6 +227,11 @@ test('clients registers a client that signs with its own keys, from a file or an
   const moved = ['clients', 'update', made.client_id, '--jwks-uri', 'https://app.example/keys', ...reason];
   expect(await json(...moved)).toMatchObject({ jwks: null, jwks_uri: 'https://app.example/keys' });
   expect((await sallyport('clients', 'show', made.client_id)).out).toContain('keys from https://app.example/keys');
+  const workload = { issuer: 'https://tokens.example', subject: 'repo:org/app:*' };
+  await writeFile(join(folder, 'workload.json'), JSON.stringify(workload));
+  const binds = ['clients', 'update', made.client_id, '--workload', join(folder, 'workload.json'), ...reason];
+  expect(await json(...binds)).toMatchObject({ workload, jwks_uri: 'https://app.example/keys' });
+  expect(await json('clients', 'update', made.client_id, '--no-workload', ...reason)).toMatchObject({ workload: null });
   const back = ['clients', 'update', made.client_id, '--auth-method', 'client_secret_basic', ...reason];
   expect(await json(...back)).toMatchObject({ auth_method: 'client_secret_basic', jwks_uri: null });
   const fapi = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
