@@ -311,6 +311,7 @@ describe('administration', () => {
       { issuer: 'spiffe://example.org', subject: 'spiffe://example.orga/x' },
       {},
     ],
+    ['a wildcard alone and no claim', { subject: '*' }, {}],
     ['two wildcards and no claim', { subject: 'repo:*/*:ref:refs/heads/main' }, {}],
     ['eleven claims', { claims: Object.fromEntries(Array.from({ length: 11 }, (_, at) => [`claim-${at}`, 'x'])) }, {}],
     ['a client with a secret', {}, { auth_method: 'client_secret_basic', jwks: undefined }],

@@ -48,7 +48,7 @@ export function workloadProblem(workload: Workload): string | undefined {
   if (isTrustDomain(workload) && !subject.startsWith(`${issuer}/`))
     return 'The subject of a workload must be a SPIFFE ID in the trust domain of its issuer.';
   if (Object.keys(claims).length > CLAIMS_MAX) return `A workload names at most ${CLAIMS_MAX} claims.`;
-  if (wildcards(workload) > 1 && Object.keys(claims).length === 0)
-    return 'A workload whose subject has more than one wildcard must name a claim too.';
+  if ((subject === '*' || wildcards(workload) > 1) && Object.keys(claims).length === 0)
+    return 'A workload whose subject is a wildcard alone, or has more than one, must name a claim too.';
   return undefined;
 }
