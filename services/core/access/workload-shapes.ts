@@ -28,27 +28,13 @@ export const workloadShape = z
   .register(componentNames, { id: 'Workload' });
 export type Workload = z.output<typeof workloadShape>;
 
-const segments = (subject: string): readonly string[] => subject.split(/([:/])/);
-const wildcards = ({ subject }: Workload): number => segments(subject).filter((part) => part === '*').length;
-
-/** Whether the `sub` of a token is the subject: the same segments, and the same separators between them. */
-export function fitsSubject(subject: string, sub: string): boolean {
-  const [wanted, found] = [segments(subject), segments(sub)];
-  return (
-    wanted.length === found.length &&
-    wanted.every((part, at) => part === found[at] || (part === '*' && found[at] !== ''))
-  );
-}
-
-export const isTrustDomain = ({ issuer }: Pick<Workload, 'issuer'>): boolean => issuer.startsWith('spiffe:');
-
 /** Why a binding would let in more than its administrator can mean, as a sentence; undefined if it does not. */
-export function workloadProblem(workload: Workload): string | undefined {
-  const { issuer, subject, claims = {} } = workload;
-  if (isTrustDomain(workload) && !subject.startsWith(`${issuer}/`))
+export function workloadProblem({ issuer, subject, claims = {} }: Workload): string | undefined {
+  const wildcards = subject.split('*').length - 1;
+  if (issuer.startsWith('spiffe:') && !subject.startsWith(`${issuer}/`))
     return 'The subject of a workload must be a SPIFFE ID in the trust domain of its issuer.';
   if (Object.keys(claims).length > CLAIMS_MAX) return `A workload names at most ${CLAIMS_MAX} claims.`;
-  if ((subject === '*' || wildcards(workload) > 1) && Object.keys(claims).length === 0)
+  if ((subject === '*' || wildcards > 1) && Object.keys(claims).length === 0)
     return 'A workload whose subject is a wildcard alone, or has more than one, must name a claim too.';
   return undefined;
 }

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { compactVerify, errors } from 'jose';
 import { ASSERTION_TYPE, LONGEST_ASSERTION, type SentAssertion } from '#services/core/access/assertion-shapes.ts';
-import { fitsSubject, isTrustDomain, type Workload } from '#services/core/access/workload-shapes.ts';
+import type { Workload } from '#services/core/access/workload-shapes.ts';
 import { canonicalBase64url } from '#services/core/jws/canonical-base64url.ts';
 import { type JsonObject, parseStrictObject } from '#services/core/jws/strict-json.ts';
 import { CLIENT_AHEAD_SECONDS } from '#services/core/tokens/client-clock.ts';
@@ -115,6 +115,17 @@ export function claimsProblem({ claims, clientId }: ReadAssertion, { issuer, now
 const isOnly = (aud: unknown, audience: string): boolean =>
   aud === audience || (Array.isArray(aud) && aud.length === 1 && aud[0] === audience);
 
+const segments = (subject: string): readonly string[] => subject.split(/([:/])/);
+
+/** Whether `sub` is the subject: the same segments, and the same separators between them. */
+function fitsSubject(subject: string, sub: string): boolean {
+  const [wanted, found] = [segments(subject), segments(sub)];
+  return (
+    wanted.length === found.length &&
+    wanted.every((part, at) => part === found[at] || (part === '*' && found[at] !== ''))
+  );
+}
+
 /**
  * What is wrong with the claims of a token of the issuer that a client is bound to; null if nothing. It names the claim and
  * not what is wanted: others have tokens of the same issuer.
@@ -129,8 +140,9 @@ export function workloadClaimsProblem(
   if (audience !== issuer && !audience.startsWith(`${issuer}/`))
     return 'The workload of the client names an audience that is neither the issuer of this server nor below it.';
   if (!isOnly(claims.aud, audience)) return 'aud must be the audience of the workload, and no other.';
-  if (isTrustDomain(workload) ? !SPIFFE_ID.test(sub) : claims.iss !== workload.issuer)
-    return isTrustDomain(workload) ? 'sub is not a SPIFFE ID.' : 'iss is not the issuer of the workload.';
+  const isSpiffe = workload.issuer.startsWith('spiffe:');
+  if (isSpiffe && !SPIFFE_ID.test(sub)) return 'sub is not a SPIFFE ID.';
+  if (!isSpiffe && claims.iss !== workload.issuer) return 'iss is not the issuer of the workload.';
   if (!fitsSubject(workload.subject, sub)) return 'sub is not the subject of the workload.';
   const wrong = Object.entries(wanted).find(([name, value]) => claims[name] !== value);
   if (wrong !== undefined) return `The claim ${wrong[0]} is not that of the workload.`;
