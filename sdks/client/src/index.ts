@@ -144,7 +144,7 @@ const backoffMs = (repetition: number): number => FIRST_WAIT_MS * 2 ** repetitio
  *
  * A request is repeated after a network error or a retryable problem when that is harmless: GET, PUT and DELETE, operations
  * that honour an Idempotency-Key, and any request that had no effect (`rate_limited`, `shutting_down`, `request_stale`).
- * @throws TransportError where the API does not answer
+ * @throws TransportError where the API does not answer; what a credential store throws
  * @example const result = await api('POST /v1/tokens/validate', { body: { token } });
  */
 export function createClient(options: ClientOptions): ApiClient {
@@ -192,6 +192,8 @@ export function createClient(options: ClientOptions): ApiClient {
         await sleep(waitMs);
       } catch (err) {
         input.signal?.throwIfAborted();
+        // The store of credentials has tried again itself.
+        if (err instanceof Error && err.name === 'CredentialError') throw err;
         const isRefusal = err instanceof TransportError && err.status !== undefined && err.status < 500;
         if (isLast || !isHarmless || isRefusal) {
           if (err instanceof TransportError) throw err;
