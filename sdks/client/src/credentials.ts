@@ -149,7 +149,7 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
   const endpoint = `${options.url.replace(/\/+$/, '')}/oauth2/token`;
   const name = `${endpoint} ${clientId}`;
   const failure = (code: CredentialCode, reason?: string, cause?: unknown): CredentialError =>
-    new CredentialError(path, code, reason, { cause });
+    new CredentialError(path, code, reason, cause === undefined ? {} : { cause });
   /** What servers last said: the nonce of the next proof, and how far their clock is ahead. */
   const servers = new Map<string, Server>();
   const serverOf = ({ origin }: URL): Server => servers.get(origin) ?? { nonce: undefined, aheadSeconds: 0 };

@@ -246,6 +246,7 @@ def test_httpx_sends_token_and_proof_and_replaces_a_refused_token_once_also_in_a
     assert asyncio.run(post()) == "DPoP POST https://notes.example/notes text"
     refresh = opened.sent[-1]
     header = jwt.get_unverified_header(refresh.headers["dpop"])
-    claims = jwt.decode(refresh.headers["dpop"], jwt.PyJWK(header["jwk"], "ES256").key, ["ES256"], {"verify_iat": False})
+    verifying = jwt.PyJWK(header["jwk"], "ES256").key
+    claims = jwt.decode(refresh.headers["dpop"], verifying, ["ES256"], {"verify_iat": False})
     assert (header["typ"], "d" in header["jwk"]) == ("dpop+jwt", False)
     assert (claims["htm"], claims["htu"], claims["iat"]) == ("POST", "https://auth.example/oauth2/token", int(START))

@@ -101,8 +101,8 @@ def _seconds_in(retry_after: str, default: float) -> float:
 class CredentialStore(httpx.Auth):
     """The file of a sign-in; it is read at the first call. Any thread and any forked child may use it.
 
-    Every method raises CredentialError, whose ``code`` is ``sign_in_required`` when only a new sign-in helps. As ``auth``
-    of httpx it sends the access token and, if it is bound, a DPoP proof, and replaces a refused token once.
+    Every method raises CredentialError, whose ``code`` is ``sign_in_required`` when only a new sign-in helps. As
+    ``auth`` of httpx it sends the access token and, if it is bound, a DPoP proof, and replaces a refused token once.
 
     >>> store = CredentialStore(path=path, url="https://auth.example", client_id=client_id)  # doctest: +SKIP
     >>> httpx.get("https://notes.example/notes", auth=store)  # doctest: +SKIP
@@ -316,7 +316,7 @@ class CredentialStore(httpx.Auth):
         return entry
 
     def _refresh(self, entry: _Entry, is_usable: bool) -> tuple[_Entry, CredentialError | None]:
-        """Asks for new tokens: once if the present one is usable, and again with a nonce or clock that the API named."""
+        """Asks for new tokens: once if the present one is usable, again with a nonce or clock that the API named."""
         for attempt in range(1, _ATTEMPTS + 1):
             wait = _FIRST_WAIT * 2**attempt * (0.5 + random.random() / 2)
             is_last = attempt == _ATTEMPTS or is_usable
