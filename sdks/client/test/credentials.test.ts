@@ -122,7 +122,9 @@ test('a client that the API refuses loses no sign-in, and finds none of another 
 test('callers of one process share one refresh, and a rejected token is replaced once', async () => {
   const { path, store, sent, answers } = await savedAt(newPath(), answer(pair(1)));
   const stores = [store, openAt(path).store];
-  const tokens = await Promise.all(Array.from({ length: 20 }, (_, n) => stores[0]!.accessToken(n > 0 ? 'access-0' : undefined)));
+  const tokens = await Promise.all(
+    Array.from({ length: 20 }, (_, n) => stores[0]!.accessToken(n > 0 ? 'access-0' : undefined)),
+  );
   expect(new Set(tokens.slice(1))).toEqual(new Set(['access-1']));
   expect([await stores[1]!.accessToken('access-0'), sent]).toEqual(['access-1', ['refresh-0']]);
   answers.push(ended);
