@@ -251,7 +251,8 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
   /** Keeps what an answer says of nonce and clock. Whether the next proof differs by it. */
   function learn(url: string, { headers }: Response): boolean {
     const known = serverOf(new URL(url));
-    const ahead = Date.parse(headers.get('date') ?? '') / 1_000 - now();
+    const date = Date.parse(headers.get('date') ?? '');
+    const ahead = Number.isNaN(date) ? known.aheadSeconds : date / 1_000 - now();
     const aheadSeconds = Math.abs(ahead) > CLOCK_SECONDS ? ahead : 0;
     const nonce = headers.get('dpop-nonce') ?? known.nonce;
     servers.set(new URL(url).origin, { nonce, aheadSeconds });

@@ -371,7 +371,7 @@ class CredentialStore(httpx.Auth):
         try:
             ahead = parsedate_to_datetime(response.headers.get("date", "")).timestamp() - self._now()
         except ValueError:
-            ahead = 0
+            ahead = known_ahead
         ahead = ahead if abs(ahead) > _CLOCK_SECONDS else 0
         nonce = response.headers.get("dpop-nonce", known_nonce)
         self._servers[origin] = (nonce, ahead)
