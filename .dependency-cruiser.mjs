@@ -328,10 +328,10 @@ export default {
       'A second implementation that shares code with the first checks nothing.',
     ),
     rule(
-      'an example service imports a verifier package, and nothing else of this repository',
-      { path: '^examples/(tasks-[^/]+|event-receiver)/' },
-      { path: '^[a-z-]+/', pathNot: '^(examples/$1/|sdks/typescript/src/|node_modules/)' },
-      'Services elsewhere have only the package.',
+      'an example service imports the packages for services, and nothing else of this repository',
+      { path: '^examples/(tasks-[^/]+|event-receiver|payments)/' },
+      { path: '^[a-z-]+/', pathNot: '^(examples/$1/|sdks/(typescript|client)/src/|node_modules/)' },
+      'Services elsewhere have only the packages.',
     ),
     rule(
       'only what verifies a factor makes the proof of one',
