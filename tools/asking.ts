@@ -5,7 +5,7 @@ export type Answer = { readonly status: number; readonly body: Record<string, un
 
 export const say = (text: string): void => void process.stdout.write(`${text}\n`);
 
-/** Asks; what a busy machine refuses by 503 is asked again after the time that the answer names, and is done once. */
+/** Asks; what an answer says can be asked again is, after the time that it names, and is done once. */
 export async function ask(
   url: string,
   { json, authorization }: { readonly json?: object; readonly authorization?: string } = {},
@@ -19,8 +19,8 @@ export async function ask(
   };
   for (let left = 10; ; left -= 1) {
     const answer = await fetch(url, { ...request, signal: AbortSignal.timeout(30_000) });
-    const text = await answer.text();
-    if (answer.status === 503 && left > 1) await sleep(1_000 * Number(answer.headers.get('retry-after') ?? 1));
+    const [text, seconds] = [await answer.text(), answer.headers.get('retry-after')];
+    if ([429, 503].includes(answer.status) && left > 1) await sleep(1_000 * Number(seconds ?? 1));
     else return { status: answer.status, body: text === '' ? {} : JSON.parse(text) };
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run tour:agents`: an agent asks for a risky act, two people approve it by command, and it runs once. The attempt
- * with other arguments raises an incident, which the tour closes as an operator would.
+ * `npm run tour:agents`: an agent asks a payments service for a payment and is refused, two people approve it by command,
+ * and it is paid once. The attempt with another amount raises an incident, which the tour closes as an operator would.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -9,11 +9,14 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { findApi } from '#cli/api-client.ts';
-import { CommandError } from '#cli/exit-codes.ts';
-import { type Answer, ask, expected, say } from './asking.ts';
+import { CommandError, exitCodes } from '#cli/exit-codes.ts';
+import { type Agent, openAgent } from '#examples/payments/agent.ts';
+import { openPayments } from '#examples/payments/service.ts';
+import { randomFreePort } from '#services/platform/local/ports.ts';
+import { ask, expected, say } from './asking.ts';
 
 const MAIN = resolve(import.meta.dirname, '../dist/current/cli.mjs');
-const ACT = { act: 'release.deploy', arguments: { version: '1.4', to: ['eu', 'us'] } };
+const PAYMENT = { amount: 125_000, currency: 'EUR', to: 'DE02120300000000202051' };
 /** An API copy learns of an agent, and an event is sealed, within a second; a busy machine takes longer. */
 const LONGEST_MS = 30_000;
 
@@ -21,8 +24,18 @@ const LONGEST_MS = 30_000;
 const output = (command: string, args: readonly string[], { env = {}, input = '' } = {}): string =>
   execFileSync(command, args, { env: { ...process.env, ...env }, input, encoding: 'utf8', stdio: 'pipe' });
 
-const sallyport = (args: readonly string[], env: Record<string, string> = {}): string =>
-  output(process.execPath, [MAIN, ...args], { env });
+/** Runs a command, and again where the API could not answer it yet. */
+function sallyport(args: readonly string[], env: Record<string, string> = {}, left = 10): string {
+  try {
+    return output(process.execPath, [MAIN, ...args], { env });
+  } catch (err) {
+    if ((err as { status?: number }).status !== exitCodes.unreachable || left === 0) throw err;
+    return sallyport(args, env, left - 1);
+  }
+}
+
+const registered = (...args: readonly string[]): Record<string, string> =>
+  JSON.parse(sallyport([...args, '--reason', 'tour', '--yes', '--json']));
 
 type Person = { readonly id: string; readonly token: string };
 
@@ -37,80 +50,76 @@ async function newPerson(api: string, role: string): Promise<Person> {
   return { id, token: (tokens as { access_token: string }).access_token };
 }
 
-async function newAgent(ownerId: string): Promise<{ readonly id: string; readonly authorization: string }> {
-  const args = ['--owner', ownerId, '--credential-scopes', 'signoffs:request', '--no-dpop', '--reason', 'tour'];
-  const made = JSON.parse(sallyport(['agents', 'register', 'Deployer', ...args, '--yes', '--json']));
-  const { agent_id: id, client_secret: secret } = made as { agent_id: string; client_secret: string };
-  return { id, authorization: `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}` };
-}
-
-/** Asks until the answer is 200. */
-async function awaited(what: string, question: () => Promise<Answer>): Promise<Record<string, unknown>> {
+/** Asks until there is an answer. */
+async function awaited<T>(what: string, question: () => T | Promise<T>): Promise<NonNullable<T>> {
   for (const startedAt = performance.now(); ; await pause(500)) {
-    const { status, body } = await question();
-    if (status === 200) return body;
-    if (performance.now() - startedAt > LONGEST_MS)
-      throw new Error(`${what}: expected 200, got ${status} ${JSON.stringify(body)}`);
+    const answer = await question();
+    if (answer != null) return answer;
+    if (performance.now() - startedAt > LONGEST_MS) throw new Error(`${what}: none within ${LONGEST_MS} ms`);
   }
 }
 
-/** Closes the incident that the altered arguments raised: nothing that the tour did on purpose stays open. */
+/** Closes the incident that the other amount raised: nothing that the tour did on purpose stays open. */
 async function closeIncident(agentId: string): Promise<string> {
   const filters = ['--state', 'open', '--detection', 'agent_anomaly', '--subject', agentId];
-  for (const startedAt = performance.now(); ; await pause(500)) {
-    const { incidents } = JSON.parse(sallyport(['incidents', 'list', ...filters, '--json'])) as {
-      incidents: readonly { readonly incident_id: string }[];
-    };
-    const [incident] = incidents;
-    if (incident !== undefined) {
-      const args = ['incidents', 'close', incident.incident_id, '--reason', 'raised by the tour on purpose', '--yes'];
-      sallyport(args);
-      return incident.incident_id;
-    }
-    if (performance.now() - startedAt > LONGEST_MS) throw new Error('incident: none was raised');
-  }
+  const list = () => JSON.parse(sallyport(['incidents', 'list', ...filters, '--json'])).incidents;
+  const id = await awaited('incident', () => list()[0]?.incident_id as string | undefined);
+  sallyport(['incidents', 'close', id, '--reason', 'raised by the tour on purpose', '--yes']);
+  return id;
 }
 
-type Receipt = {
-  readonly seq: number;
-  readonly approvals: readonly { readonly role: string; readonly user_id: string }[];
-};
+/** A service with the tool `send_payment`, and an agent that may call it. */
+async function openBoth(api: string, ownerId: string, folder: string) {
+  const { issuer } = await expected('metadata', ask(`${api}/.well-known/oauth-authorization-server`), 200);
+  const [sallyportUrl, port] = [String(issuer), await randomFreePort()];
+  const url = `http://127.0.0.1:${port}/mcp`;
+  const client = registered('clients', 'create', 'Payments', '--credential-scopes', 'revocations:read', 'signoffs:read');
+  const scopes = ['--credential-scopes', 'payments:send', 'signoffs:request', '--audiences', url];
+  const { agent_id: clientId = '', client_secret: clientSecret = '' } = registered(
+    ...['agents', 'register', 'Payer', '--owner', ownerId, ...scopes],
+  );
+  const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
+  const beat = () => ask(`${api}/v1/agents/heartbeat`, { json: {}, authorization });
+  await awaited('heartbeat', async () => ((await beat()).status === 200 ? true : undefined));
+  const own = { clientId: String(client.client_id), clientSecret: String(client.client_secret) };
+  const service = await openPayments({ sallyport: sallyportUrl, url, port, ledger: join(folder, 'ledger'), ...own });
+  const agent = await openAgent({ sallyport: sallyportUrl, payments: url, clientId, clientSecret });
+  return { agent, agentId: clientId, close: () => agent.close().then(service.close) };
+}
 
 async function tour(folder: string): Promise<void> {
   const api = findApi(undefined);
   const owner = await newPerson(api, 'developer');
-  const { id: agentId, authorization } = await newAgent(owner.id);
-  await awaited('heartbeat', () => ask(`${api}/v1/agents/heartbeat`, { json: {}, authorization }));
+  const { agent, agentId, close } = await openBoth(api, owner.id, folder);
   say(`1. register     agent ${agentId}, which acts for ${owner.id}`);
+  await payOnce(agent, agentId, api, folder).finally(close);
+}
 
-  const json = { ...ACT, title: 'Deploy 1.4 to production', required_roles: ['qa', 'architect'] };
-  const asked = await expected('request', ask(`${api}/v1/handoff/signoffs`, { json, authorization }), 201);
-  const url = `${api}/v1/handoff/signoffs/${asked.signoff_id}`;
-  say(`2. request      ${ACT.act} ${JSON.stringify(ACT.arguments)}, SHA-256 ${asked.arguments_sha256}`);
+async function payOnce(agent: Agent, agentId: string, api: string, folder: string): Promise<void> {
+  const hint = await agent.pay(PAYMENT);
+  say(`2. refused      send_payment: ${hint.error} of ${hint.required_roles?.join(' and ')}`);
+  const asked = await agent.request(PAYMENT, hint);
+  const { act, signoff_id: id } = asked;
+  say(`3. request      ${act} ${JSON.stringify(asked.arguments)}, SHA-256 ${asked.arguments_sha256}`);
 
-  const early = await expected('early start', ask(`${url}/start`, { json: ACT, authorization }), 409);
-  say(`3. too early    409 ${early.code}`);
-
-  for (const [step, role] of [
-    [4, 'qa'],
-    [5, 'architect'],
-  ] as const) {
-    const { id, token } = await newPerson(api, role);
-    const args = ['signoff', 'approve', String(asked.signoff_id), '--role', role, '--api', api, '--yes', '--json'];
+  for (const [at, role] of asked.required_roles.entries()) {
+    const { id: userId, token } = await newPerson(api, role);
+    const args = ['signoff', 'approve', id, '--role', role, '--api', api, '--yes', '--json'];
     const { state } = JSON.parse(sallyport(args, { SALLYPORT_TOKEN: token })) as { state: string };
-    say(`${step}. approve      ${role} ${id}: ${state}`);
+    say(`${at + 4}. approve      ${role} ${userId}: ${state}`);
   }
 
-  const altered = { ...ACT, arguments: { ...ACT.arguments, version: '1.5' } };
-  const other = await expected('altered start', ask(`${url}/start`, { json: altered, authorization }), 409);
-  say(`6. altered      409 ${other.code}`);
-  await expected('start', ask(`${url}/start`, { json: ACT, authorization }), 200);
-  const again = await expected('second start', ask(`${url}/start`, { json: ACT, authorization }), 409);
-  await expected('finish', ask(`${url}/finish`, { json: { outcome: 'done' }, authorization }), 200);
-  say(`7. run once     200, and the second time 409 ${again.code}`);
+  const body = { act, arguments: { ...PAYMENT, amount: PAYMENT.amount + 1 } };
+  const start = 'POST /v1/handoff/signoffs/{signoff_id}/start';
+  const altered = await agent.api(start, { path: { signoff_id: id }, body, repeatable: true });
+  if (altered.ok) throw new Error('another amount was accepted');
+  say(`6. altered      ${altered.status} ${altered.code}`);
+  await agent.start(id, PAYMENT);
+  const { payment_id: paid, error } = await agent.pay(PAYMENT, id);
+  if (paid === undefined) throw new Error(`not paid: ${error}`);
+  say(`7. pay once     payment ${paid}, and the second time ${(await agent.pay(PAYMENT, id)).error}`);
 
-  const receipt = await awaited('receipt', () => ask(`${url}/receipt`, { authorization }));
-  const { seq, approvals } = receipt as Receipt;
+  const { seq, approvals } = await agent.finish(id, 'done');
   const script = sallyport(['audit', 'prove', String(seq), '--out', folder]);
   const proved = output('sh', [], { input: script });
   say(`8. incident     ${await closeIncident(agentId)} agent_anomaly: raised by step 6, closed with a reason`);

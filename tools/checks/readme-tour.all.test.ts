@@ -53,12 +53,12 @@ test('the README tour runs as printed', { timeout: 300_000 }, async ({ signal })
   const { code, output } = await bash(blocks.join('\n'), { SALLYPORT_DATA_DIR: product.dataDir }, signal);
   expect(output).toContain('the same token');
   expect(output).toMatch(/^4\. own tasks +take the tour\n5\. another's +403 user_mismatch$/m);
-  expect(output).toMatch(/^3\. too early +409 signoff_not_runnable$/m);
-  expect(output).toMatch(/^4\. approve +qa \S+: pending\n5\. approve +architect \S+: approved$/m);
+  expect(output).toMatch(/^2\. refused +send_payment: signoff_required of product_owner and security_reviewer$/m);
+  expect(output).toMatch(/^4\. approve +product_owner \S+: pending\n5\. approve +security_reviewer \S+: approved$/m);
   expect(output).toMatch(/^6\. altered +409 signoff_arguments_changed$/m);
-  expect(output).toMatch(/^7\. run once +200, and the second time 409 signoff_not_runnable$/m);
+  expect(output).toMatch(/^7\. pay once +payment \S+, and the second time signoff_used$/m);
   expect(output).toMatch(/^8\. incident +\S+ agent_anomaly: .*closed/m);
-  expect(output).toMatch(/^9\. receipt +qa \S+, architect \S+\nverified \S+: entry \d+ of \d+$/m);
+  expect(output).toMatch(/^9\. receipt +product_owner \S+, security_reviewer \S+\nverified \S+: entry \d+ of \d+$/m);
   expect(output).toMatch(/^revoked$/m);
   expect(output).toMatch(/^active$/m);
   expect(output).toMatch(/^verified \S+: entry 0 of \d+$/m);
