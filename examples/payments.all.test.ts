@@ -174,7 +174,7 @@ test('one sign-off pays once, however many calls come together, and nothing for 
   const before = ledger().length;
   const hint = await agent.pay(PAYMENT);
   const { signoff_id: id, arguments_sha256: sha256 } = await agent.request(PAYMENT, hint);
-  const errorOf = async (by: typeof agent, payment = PAYMENT, signOffId = id) => (await by.pay(payment, signOffId)).error;
+  const errorOf = async (by: typeof agent, payment = PAYMENT, of = id) => (await by.pay(payment, of)).error;
   expect(await errorOf(agent)).toBe('signoff_role_missing');
   await approve(id, sha256);
   expect(await errorOf(agent)).toBe('signoff_not_running');
@@ -201,8 +201,10 @@ test.each(LANGUAGES)('the agent in %s sends no credential to an authorization se
   const url: string = await serve(async (request, reply) => {
     seen.push(`${request.url} ${JSON.stringify(request.headers)} ${Buffer.concat(await request.toArray())}`);
     const isResource = request.url?.startsWith('/.well-known/oauth-protected-resource') === true;
-    const issuer = { issuer: url, authorization_endpoint: `${url}/authorize`, token_endpoint: `${url}/token` };
-    const metadata = { ...issuer, response_types_supported: ['code'], token_endpoint_auth_methods_supported: ['client_secret_basic'] };
+    const metadata = {
+      ...{ issuer: url, authorization_endpoint: `${url}/authorize`, token_endpoint: `${url}/token` },
+      ...{ response_types_supported: ['code'], token_endpoint_auth_methods_supported: ['client_secret_basic'] },
+    };
     const resource = { resource: `${url}/mcp`, authorization_servers: [url] };
     reply.writeHead(request.url?.startsWith('/.well-known/') ? 200 : 401, { 'content-type': 'application/json' });
     reply.end(JSON.stringify(isResource ? resource : metadata));

@@ -1,6 +1,6 @@
 /**
- * `npm run tour:agents`: an agent asks a payments service for a payment and is refused, two people approve it by command,
- * and it is paid once. The attempt with another amount raises an incident, which the tour closes as an operator would.
+ * `npm run tour:agents`: an agent asks a service for a payment and is refused, two people approve it by command, and
+ * it is paid once. The attempt with another amount raises an incident, which the tour closes as an operator would.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -10,7 +10,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { findApi } from '#cli/api-client.ts';
 import { CommandError, exitCodes } from '#cli/exit-codes.ts';
-import { type Agent, openAgent } from '#examples/payments/agent.ts';
+import { openAgent } from '#examples/payments/agent.ts';
 import { openPayments } from '#examples/payments/service.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { ask, expected, say } from './asking.ts';
@@ -73,7 +73,8 @@ async function openBoth(api: string, ownerId: string, folder: string) {
   const { issuer } = await expected('metadata', ask(`${api}/.well-known/oauth-authorization-server`), 200);
   const [sallyportUrl, port] = [String(issuer), await randomFreePort()];
   const url = `http://127.0.0.1:${port}/mcp`;
-  const client = registered('clients', 'create', 'Payments', '--credential-scopes', 'revocations:read', 'signoffs:read');
+  const reads = ['--credential-scopes', 'revocations:read', 'signoffs:read'];
+  const { client_id: id, client_secret: secret } = registered('clients', 'create', 'Payments', ...reads);
   const scopes = ['--credential-scopes', 'payments:send', 'signoffs:request', '--audiences', url];
   const { agent_id: clientId = '', client_secret: clientSecret = '' } = registered(
     ...['agents', 'register', 'Payer', '--owner', ownerId, ...scopes],
@@ -81,21 +82,17 @@ async function openBoth(api: string, ownerId: string, folder: string) {
   const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
   const beat = () => ask(`${api}/v1/agents/heartbeat`, { json: {}, authorization });
   await awaited('heartbeat', async () => ((await beat()).status === 200 ? true : undefined));
-  const own = { clientId: String(client.client_id), clientSecret: String(client.client_secret) };
-  const service = await openPayments({ sallyport: sallyportUrl, url, port, ledger: join(folder, 'ledger'), ...own });
+  const own = { clientId: String(id), clientSecret: String(secret) };
+  await openPayments({ sallyport: sallyportUrl, url, port, ledger: join(folder, 'ledger'), ...own });
   const agent = await openAgent({ sallyport: sallyportUrl, payments: url, clientId, clientSecret });
-  return { agent, agentId: clientId, close: () => agent.close().then(service.close) };
+  return { agent, agentId: clientId };
 }
 
 async function tour(folder: string): Promise<void> {
   const api = findApi(undefined);
   const owner = await newPerson(api, 'developer');
-  const { agent, agentId, close } = await openBoth(api, owner.id, folder);
+  const { agent, agentId } = await openBoth(api, owner.id, folder);
   say(`1. register     agent ${agentId}, which acts for ${owner.id}`);
-  await payOnce(agent, agentId, api, folder).finally(close);
-}
-
-async function payOnce(agent: Agent, agentId: string, api: string, folder: string): Promise<void> {
   const hint = await agent.pay(PAYMENT);
   say(`2. refused      send_payment: ${hint.error} of ${hint.required_roles?.join(' and ')}`);
   const asked = await agent.request(PAYMENT, hint);
@@ -137,3 +134,5 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
+// The service and the connection of the agent are open.
+process.exit();

@@ -113,9 +113,10 @@ export async function openAgent({ sallyport, payments, clientId, clientSecret }:
   });
   const of = (signOffId: string) => ({ path: { signoff_id: signOffId } });
   const read = async (signOffId: string) => dataOf(await api('GET /v1/handoff/signoffs/{signoff_id}', of(signOffId)));
-  /** A refusal may mean that an earlier attempt had succeeded and its answer was lost. */
-  const assertState = async (result: Result<SignOff>, signOffId: string, state: SignOff['state']): Promise<void> => {
-    if (!result.ok && (await read(signOffId)).state !== state) dataOf(result);
+  /** Accepts a refusal where an earlier attempt had succeeded and its answer was lost. */
+  const assertDone = async (result: Result<SignOff>, signOffId: string, state: SignOff['state']): Promise<void> => {
+    const mayBeDone = !result.ok && ['signoff_not_runnable', 'signoff_not_running'].includes(result.code);
+    if (!mayBeDone || (await read(signOffId)).state !== state) dataOf(result);
   };
 
   return {
@@ -150,12 +151,12 @@ export async function openAgent({ sallyport, payments, clientId, clientSecret }:
     start: async (signOffId, payment) => {
       const body = { act: ACT, arguments: payment };
       const name = 'POST /v1/handoff/signoffs/{signoff_id}/start';
-      await assertState(await api(name, { ...of(signOffId), body, repeatable: true }), signOffId, 'running');
+      await assertDone(await api(name, { ...of(signOffId), body, repeatable: true }), signOffId, 'running');
     },
     finish: async (signOffId, outcome) => {
       const name = 'POST /v1/handoff/signoffs/{signoff_id}/finish';
       const finished = await api(name, { ...of(signOffId), body: { outcome }, repeatable: true });
-      await assertState(finished, signOffId, outcome);
+      await assertDone(finished, signOffId, outcome);
       return dataOf(await api('GET /v1/handoff/signoffs/{signoff_id}/receipt', of(signOffId)));
     },
     close: () => mcp.close(),
