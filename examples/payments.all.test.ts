@@ -133,7 +133,7 @@ beforeAll(async () => {
   const settings = { ...local, SALLYPORT_API: api.url, PAYMENTS: `${payments.url}/mcp` };
   const { code, out, err } = await run('bash', ['-euo', 'pipefail', '-c', script], settings);
   expect(code, err).toBe(0);
-  credentials = out.trim().split('\n').map((line) => JSON.parse(line));
+  credentials = (out.match(/^\{.*\}$/gm) ?? []).map((line) => JSON.parse(line));
   const { client_id: CLIENT_ID, client_secret: CLIENT_SECRET } = credentials[0] as Credentials;
   const own = { SALLYPORT: api.url, PORT: String(port), LEDGER: join(folder, 'ledger'), CLIENT_ID, CLIENT_SECRET };
   void run(process.execPath, ['examples/payments/service.ts'], { ...settings, ...own });
@@ -196,7 +196,7 @@ test('one sign-off pays once, however many calls come together, and nothing for 
   expect(ledger()).toHaveLength(before + 1);
 });
 
-test.each(LANGUAGES)('the agent in %s sends no credential to an authorization server that a service names', async (language) => {
+test.each(LANGUAGES)('the agent in %s gives its secret only to Sallyport, whatever server a service names', async (language) => {
   const seen: string[] = [];
   const url: string = await serve(async (request, reply) => {
     seen.push(`${request.url} ${JSON.stringify(request.headers)} ${Buffer.concat(await request.toArray())}`);
