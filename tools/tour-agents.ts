@@ -34,13 +34,12 @@ function sallyport(args: readonly string[], env: Record<string, string> = {}, le
   }
 }
 
-const registered = (...args: readonly string[]): Record<string, string> =>
+type Registered = { readonly client_id: string; readonly agent_id: string; readonly client_secret: string };
+const registered = (...args: readonly string[]): Registered =>
   JSON.parse(sallyport([...args, '--reason', 'tour', '--yes', '--json']));
 
-type Person = { readonly id: string; readonly token: string };
-
 /** A new account with a role, signed in afterwards, so that the token has the role. */
-async function newPerson(api: string, role: string): Promise<Person> {
+async function newPerson(api: string, role: string) {
   const email = `tour-${randomBytes(6).toString('hex')}@example.test`;
   const json = { email, password: randomBytes(18).toString('base64url') };
   const { user } = await expected('sign-up', ask(`${api}/api/auth/signup`, { json }), 201);
@@ -71,35 +70,30 @@ async function closeIncident(agentId: string): Promise<string> {
 /** A service with the tool `send_payment`, and an agent that may call it. */
 async function openBoth(api: string, ownerId: string, folder: string) {
   const { issuer } = await expected('metadata', ask(`${api}/.well-known/oauth-authorization-server`), 200);
-  const [sallyportUrl, port] = [String(issuer), await randomFreePort()];
-  const url = `http://127.0.0.1:${port}/mcp`;
-  const reads = ['--credential-scopes', 'revocations:read', 'signoffs:read'];
-  const { client_id: id, client_secret: secret } = registered('clients', 'create', 'Payments', ...reads);
-  const scopes = ['--credential-scopes', 'payments:send', 'signoffs:request', '--audiences', url];
-  const { agent_id: clientId = '', client_secret: clientSecret = '' } = registered(
-    ...['agents', 'register', 'Payer', '--owner', ownerId, ...scopes],
-  );
+  const port = await randomFreePort();
+  const [sallyportUrl, url] = [String(issuer), `http://127.0.0.1:${port}/mcp`];
+  const own = registered('clients', 'create', 'Payments', '--credential-scopes', 'revocations:read', 'signoffs:read');
+  const asks = ['--owner', ownerId, '--credential-scopes', 'payments:send', 'signoffs:request', '--audiences', url];
+  const { agent_id: clientId, client_secret: clientSecret } = registered('agents', 'register', 'Payer', ...asks);
   const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
   const beat = () => ask(`${api}/v1/agents/heartbeat`, { json: {}, authorization });
   await awaited('heartbeat', async () => ((await beat()).status === 200 ? true : undefined));
-  const own = { clientId: String(id), clientSecret: String(secret) };
-  await openPayments({ sallyport: sallyportUrl, url, port, ledger: join(folder, 'ledger'), ...own });
-  const agent = await openAgent({ sallyport: sallyportUrl, payments: url, clientId, clientSecret });
-  return { agent, agentId: clientId };
+  const service = { clientId: own.client_id, clientSecret: own.client_secret, ledger: join(folder, 'ledger') };
+  await openPayments({ sallyport: sallyportUrl, url, port, ...service });
+  return { clientId, agent: await openAgent({ sallyport: sallyportUrl, payments: url, clientId, clientSecret }) };
 }
 
 async function tour(folder: string): Promise<void> {
   const api = findApi(undefined);
   const owner = await newPerson(api, 'developer');
-  const { agent, agentId } = await openBoth(api, owner.id, folder);
+  const { agent, clientId: agentId } = await openBoth(api, owner.id, folder);
   say(`1. register     agent ${agentId}, which acts for ${owner.id}`);
   const hint = await agent.pay(PAYMENT);
   say(`2. refused      send_payment: ${hint.error} of ${hint.required_roles?.join(' and ')}`);
-  const asked = await agent.request(PAYMENT, hint);
-  const { act, signoff_id: id } = asked;
+  const { act, signoff_id: id, required_roles, ...asked } = await agent.request(PAYMENT, hint);
   say(`3. request      ${act} ${JSON.stringify(asked.arguments)}, SHA-256 ${asked.arguments_sha256}`);
 
-  for (const [at, role] of asked.required_roles.entries()) {
+  for (const [at, role] of required_roles.entries()) {
     const { id: userId, token } = await newPerson(api, role);
     const args = ['signoff', 'approve', id, '--role', role, '--api', api, '--yes', '--json'];
     const { state } = JSON.parse(sallyport(args, { SALLYPORT_TOKEN: token })) as { state: string };
