@@ -7,12 +7,12 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
-import { openBindingHarness, TOKEN_URL } from '../../../services/api/routes/oauth-binding-harness.ts';
 import { environmentOf, findPython, PYTHON_PACKAGE, pythonIn } from '../../../tools/checks/python-environment.ts';
 import { newProofMaker } from '../../../tools/testing/fakes/dpop.ts';
 import { claimsIn } from '../../../tools/testing/flows/flows.ts';
-import { API_URL } from '../../../tools/testing/harness/api.ts';
-import { askToken, codeForm, codeOf, newVerifier } from '../../../tools/testing/harness/oauth.ts';
+import { newSignedIn } from '../../../tools/testing/flows/signed-in.ts';
+import { API_URL, openApiHarness } from '../../../tools/testing/harness/api.ts';
+import { askToken, codeForm, codeOf, newOAuthClient, newVerifier } from '../../../tools/testing/harness/oauth.ts';
 import { opened } from '../../../tools/testing/opened.ts';
 import { testFolder } from '../../../tools/testing/test-folder.ts';
 import { openCredentialStore } from '../src/credentials.ts';
@@ -23,7 +23,12 @@ const ROUNDS = 24;
 /** What happens to every second refresh, until the list ends: its process dies, or its answer is lost. */
 const FAULTS = [...Array(2)].flatMap(() => ['before', 'during', 'answered', 'received', 'lost'] as const);
 
-const harness = opened(() => openBindingHarness());
+const TOKEN_URL = `${API_URL}/oauth2/token`;
+const harness = opened(openApiHarness);
+const api = opened(() => harness.startCopy({ hashes: false }));
+const other = opened(() => harness.startCopy({ hashes: false, env: { DPOP_REQUIRE_NONCE: 'true' } }));
+const user = opened(() => newSignedIn(api));
+const app = opened(() => newOAuthClient([api, other], 'none', ['authorization_code', 'refresh_token']));
 const folder = testFolder();
 let python: string;
 beforeAll(() => {
@@ -76,10 +81,10 @@ async function openProxy(api: string, faults: (typeof FAULTS)[number][]) {
 async function signIn(isBound: boolean): Promise<string> {
   const maker = newProofMaker();
   const verifier = newVerifier();
-  const form = codeForm(await codeOf(harness.api, harness.user, harness.app.client_id, verifier), verifier);
+  const form = codeForm(await codeOf(api, user, app.client_id, verifier), verifier);
   const { body } = await askToken(
-    harness.api,
-    harness.app,
+    api,
+    app,
     form,
     isBound ? { dpop: maker.proof('POST', TOKEN_URL) } : {},
   );
@@ -109,8 +114,8 @@ test.each([
 ] as const)(
   'processes of both languages share a sign-in, refresh one at a time, and end it by no death (%s)',
   async (kind, isBound) => {
-    const { seen, url } = await openProxy(isBound ? harness.other.url : harness.api.url, [...FAULTS]);
-    const env = { STORE: join(folder, kind, 'credentials'), API: API_URL, VIA: url, CLIENT_ID: harness.app.client_id };
+    const { seen, url } = await openProxy(isBound ? other.url : api.url, [...FAULTS]);
+    const env = { STORE: join(folder, kind, 'credentials'), API: API_URL, VIA: url, CLIENT_ID: app.client_id };
     const programs = [
       [python, join(PYTHON_PACKAGE, 'tests/credential_process.py')],
       [process.execPath, resolve(import.meta.dirname, 'credential-process.ts')],
@@ -128,7 +133,7 @@ test.each([
     await Promise.all(children.map(({ ready }) => ready));
     for (const { stdin } of children) stdin.write('\n');
     const lived = (await Promise.all(children.map(({ ended }) => ended))).filter(({ pid }) => !seen.killed.has(pid));
-    for (const { code, printed } of lived) expect([printed, code]).toEqual([`ready\n${harness.user.id}\n`, 0]);
+    for (const { code, printed } of lived) expect([printed, code]).toEqual([`ready\n${user.id}\n`, 0]);
     expect([seen.most, seen.killed.size, lived.length]).toEqual([1, 8, 2 * OF_EACH_LANGUAGE - 8]);
 
     const last = await store.accessToken();
@@ -153,10 +158,10 @@ test.each([
 test('the example of the Python package runs', async () => {
   const [, block = ''] =
     /```python credentials\n([\s\S]*?)```/.exec(readFileSync(join(PYTHON_PACKAGE, 'README.md'), 'utf8')) ?? [];
-  const env = { API: harness.api.url, CLIENT_ID: harness.app.client_id, STORE: join(folder, 'example/credentials') };
+  const env = { API: api.url, CLIENT_ID: app.client_id, STORE: join(folder, 'example/credentials') };
   const run = (more: Record<string, string> = {}) => start([python, '-c', block], { ...env, ...more }).ended;
   expect((await run()).printed).toBe('sign_in_required\n');
-  const signedIn = `signed in as ${harness.user.id}\n`;
+  const signedIn = `signed in as ${user.id}\n`;
   expect((await run({ TOKENS: await signIn(false) })).printed).toBe(signedIn);
   expect((await run()).printed).toBe(signedIn);
 });
