@@ -59,7 +59,7 @@ export const errorsPage = (errors: readonly ErrorDefinition[]): string =>
     errors
       .map(
         (error) =>
-          `## ${error.code}\n\n**${error.title}.** Status ${error.status}${error.oauthError ? `; at OAuth endpoints \`${error.oauthError}\` with ${error.oauthStatus ?? error.status}` : ''}; ${error.retryable ? 'worth a retry' : 'a retry will not help'}.\n\n- Cause: ${error.cause}\n- Fix: ${error.fix}`,
+          `## ${error.code}\n**${error.title}.** Status ${error.status}${error.oauthError ? `; at OAuth endpoints \`${error.oauthError}\` with ${error.oauthStatus ?? error.status}` : ''}; ${error.retryable ? 'worth a retry' : 'a retry will not help'}.\n- Cause: ${error.cause}\n- Fix: ${error.fix}`,
       )
       .join('\n\n'),
   );
