@@ -10,7 +10,7 @@ import { newPerson } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
-import { type AdminHarness, openAdminHarness, reason } from './admin-harness.ts';
+import { openAdminHarness, reason } from './admin-harness.ts';
 
 const ISSUER = 'https://tokens.example';
 const SUBJECT = 'repo:org/app:ref:refs/heads/main';
@@ -19,7 +19,7 @@ const [github, stranger] = [newAssertionMaker('RS256'), newAssertionMaker('RS256
 const spire = newAssertionMaker('ES256');
 const seconds = (ahead: number): number => Math.floor(Date.now() / 1_000) + ahead;
 
-let harness: AdminHarness;
+let harness: Awaited<ReturnType<typeof openAdminHarness>>;
 let api: ApiCopy;
 let other: ApiCopy;
 /** Of the issuer: its keys, and whether it answers. */
