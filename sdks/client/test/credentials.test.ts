@@ -96,7 +96,9 @@ test('a sign-in that the API has ended is over for every process, which asks no 
   await expect(api('GET /oauth2/userinfo')).rejects.toEqual(refused);
   expect([sent.length, readFileSync(path, 'latin1').includes('refresh-0')]).toEqual([1, false]);
   await store.save(pair(2));
-  expect(await openAt(path).store.accessToken()).toBe('access-2');
+  const other = openAt(path);
+  other.clock.now = clock.now;
+  expect(await other.store.accessToken()).toBe('access-2');
   await store.forget();
   await expect(store.accessToken()).rejects.toEqual(refusal('sign_in_required'));
   expect(readFileSync(path, 'latin1')).not.toContain('refresh-2');
