@@ -1,8 +1,8 @@
 import { ensureNeededKeys } from '../core/access/ensure-needed-keys.ts';
-import { systemCaller } from '../platform/define/system-caller.ts';
 import { retireKeys } from '../core/keys/retire-keys.ts';
 import { collapseRevocations } from '../core/revocations/collapse-revocations.ts';
 import { keepRevocations } from '../core/revocations/revocation-lifetime.ts';
+import { systemCaller } from '../platform/define/system-caller.ts';
 import type { Keeper } from './compose-views.ts';
 
 const STARTING = systemCaller('start');

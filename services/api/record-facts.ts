@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { systemCaller } from '../platform/define/system-caller.ts';
 import { recordInstallation } from '../core/health/installation/record-installation.ts';
 import type { Log, Ports } from '../core/ports.ts';
 import { factsOf } from '../platform/config/facts.ts';
+import { systemCaller } from '../platform/define/system-caller.ts';
 
 const STARTING = systemCaller('start');
 const AGAIN_MS = 10_000;
