@@ -82,12 +82,7 @@ async function signIn(isBound: boolean): Promise<string> {
   const maker = newProofMaker();
   const verifier = newVerifier();
   const form = codeForm(await codeOf(api, user, app.client_id, verifier), verifier);
-  const { body } = await askToken(
-    api,
-    app,
-    form,
-    isBound ? { dpop: maker.proof('POST', TOKEN_URL) } : {},
-  );
+  const { body } = await askToken(api, app, form, isBound ? { dpop: maker.proof('POST', TOKEN_URL) } : {});
   expect(body).toMatchObject({ token_type: isBound ? 'DPoP' : 'Bearer', refresh_token: expect.any(String) });
   return JSON.stringify({ ...body, ...(isBound && { dpop_jwk: maker.privateKey.export({ format: 'jwk' }) }) });
 }
