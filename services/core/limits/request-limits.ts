@@ -5,10 +5,10 @@ import { recordEvent } from '../audit/record-event.ts';
 import { type AgentCaller, type ClientCaller, clientOf, holds, isVettedClient, userOf } from '../authority/callers.ts';
 import { actorIdOf, limitNameOf } from '../authority/names.ts';
 import type { Caller, Ports, RateCounters } from '../ports.ts';
+import { clientPrefixOf } from '../shared/client-prefix.ts';
 import { createThrottle } from '../shared/throttle.ts';
 import { limitBypassed } from './audit-events.ts';
 import type { LimitBucket, LimitBuckets } from './buckets.ts';
-import { clientPrefixOf } from './client-prefix.ts';
 import { type Counted, limitRefusalOf, usedUp } from './limit-headers.ts';
 import { limitsBypass } from './permissions.ts';
 

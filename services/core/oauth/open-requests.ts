@@ -1,8 +1,8 @@
 import type { Client } from '../access/access-directory.ts';
 import { keyedHash } from '../audit/audit-context.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
-import { clientPrefixOf } from '../limits/client-prefix.ts';
 import type { Caller, Clock, RequestContext } from '../ports.ts';
+import { clientPrefixOf } from '../shared/client-prefix.ts';
 import type { OAuthClient } from '../tokens/issue/grant-token.ts';
 import { openRequestsFull } from './errors.ts';
 

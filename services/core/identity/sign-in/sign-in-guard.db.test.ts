@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { clientPrefixOf } from '#services/core/limits/client-prefix.ts';
 import type { Caller } from '#services/core/ports.ts';
+import { clientPrefixOf } from '#services/core/shared/client-prefix.ts';
 import { admitted, insertPerson } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';

@@ -1,7 +1,7 @@
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
-import { clientPrefixOf } from '#services/core/limits/client-prefix.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
+import { clientPrefixOf } from '#services/core/shared/client-prefix.ts';
 import { identifierHash } from '#services/platform/define/email.ts';
 import { userLogin, userLoginLocked } from '../audit-events.ts';
 import { loginLocked } from '../contracts/sign-in-errors.ts';

@@ -1,6 +1,6 @@
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
-import { clientPrefixOf } from '#services/core/limits/client-prefix.ts';
 import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
+import { clientPrefixOf } from '#services/core/shared/client-prefix.ts';
 import type { CountryOf } from '#services/platform/geo/country-table.ts';
 import type { HasAuth } from '../sessions/auth.ts';
 import type { AuthSession, OpenedSession } from '../sessions/live-session.ts';

@@ -2,8 +2,8 @@ import { createCipheriv, createDecipheriv, createHmac, hkdfSync, timingSafeEqual
 import { isAnonymous } from '#services/core/authority/callers.ts';
 import { credentialNameOf } from '#services/core/authority/names.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
-import { clientPrefixOf } from '#services/core/limits/client-prefix.ts';
 import type { Caller, Ports, Sql } from '#services/core/ports.ts';
+import { clientPrefixOf } from '#services/core/shared/client-prefix.ts';
 import { idempotencyKeyReused, requestInvalid, storeUnavailable } from '#services/platform/errors.ts';
 import { claimIdempotencyKey, readIdempotencyKey, writeIdempotencyAnswer } from './idempotency.store.ts';
 

@@ -1,4 +1,4 @@
-import { oneSpellingOf } from '../shared/address-spelling.ts';
+import { oneSpellingOf } from './address-spelling.ts';
 
 /**
  * The prefix that counts as one client: an IPv4 address, however it is written, or an IPv6 /64, which one household or
