@@ -77,7 +77,7 @@ class CredentialError(Exception):
 
 def _are_tokens(body: Mapping[str, Any]) -> bool:
     life = body.get("expires_in")
-    return isinstance(body.get("access_token"), str) and type(life) in (int, float) and life > 0
+    return isinstance(body.get("access_token"), str) and isinstance(life, (int, float)) and life > 0
 
 
 def _entry_of(tokens: Mapping[str, Any], at: float, before: _Entry) -> _Entry:
