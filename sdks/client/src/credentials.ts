@@ -300,9 +300,8 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
       entry: { ...entry, retry_at: now() + PAUSE_SECONDS },
       error: failure(code, reason, cause),
     });
-    for (let attempt = 1; ; attempt += 1) {
+    for (let [attempt, last] = [1, isUsable ? 1 : ATTEMPTS]; ; attempt += 1) {
       let waitMs = FIRST_WAIT_MS * 2 ** attempt * (0.5 + Math.random() / 2);
-      let isLast = attempt === ATTEMPTS || isUsable;
       let cause: unknown;
       const askedAt = now();
       try {
@@ -315,7 +314,8 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
         if (error === 'invalid_grant')
           return { entry: { ended: code ?? error }, error: failure('sign_in_required', code) };
         if (isNews && (error === 'use_dpop_nonce' || error === 'invalid_dpop_proof')) {
-          isLast = attempt === ATTEMPTS;
+          // No failure: it has another attempt in its place, once for a nonce and once for a clock.
+          last = Math.min(last + 1, ATTEMPTS + 2);
           waitMs = 0;
         } else if (error !== undefined && response.status < 500 && response.status !== 429)
           return paused('refresh_refused', code);
@@ -324,7 +324,7 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
       } catch (err) {
         cause = err;
       }
-      if (isLast || waitMs > LONGEST_WAIT_MS) return paused('server_unavailable', undefined, cause);
+      if (attempt >= last || waitMs > LONGEST_WAIT_MS) return paused('server_unavailable', undefined, cause);
       await sleep(waitMs);
     }
   }

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from email.utils import parsedate_to_datetime
+from itertools import count
 from typing import Any, Literal
 
 import httpx
@@ -317,9 +318,9 @@ class CredentialStore(httpx.Auth):
 
     def _refresh(self, entry: _Entry, is_usable: bool) -> tuple[_Entry, CredentialError | None]:
         """Asks for new tokens: once if the present one is usable, again with a nonce or clock that the API named."""
-        for attempt in range(1, _ATTEMPTS + 1):
+        last = 1 if is_usable else _ATTEMPTS
+        for attempt in count(1):
             wait = _FIRST_WAIT * 2**attempt * (0.5 + random.random() / 2)
-            is_last = attempt == _ATTEMPTS or is_usable
             failure = self._failure("server_unavailable")
             asked_at = self._now()
             try:
@@ -334,14 +335,15 @@ class CredentialStore(httpx.Auth):
                 if error == "invalid_grant":
                     return {"ended": code}, self._failure("sign_in_required", code)
                 if is_news and error in ("use_dpop_nonce", "invalid_dpop_proof"):
-                    is_last, wait = attempt == _ATTEMPTS, 0
+                    # No failure: it has another attempt in its place, once for a nonce and once for a clock.
+                    last, wait = min(last + 1, _ATTEMPTS + 2), 0
                 elif error is not None and response.status_code < 500 and response.status_code != 429:
-                    is_last, failure = True, self._failure("refresh_refused", code)
+                    last, failure = attempt, self._failure("refresh_refused", code)
                 else:
                     wait = _seconds_in(response.headers.get("retry-after", ""), wait)
             except (httpx.HTTPError, ValueError, AttributeError) as err:
                 failure.__cause__ = err
-            if is_last or wait > _LONGEST_WAIT:
+            if attempt >= last or wait > _LONGEST_WAIT:
                 break
             self._sleep(wait)
         return {**entry, "retry_at": self._now() + _PAUSE_SECONDS}, failure
