@@ -3,7 +3,6 @@
  * people have approved, and pays once. In your project: `npm install @modelcontextprotocol/client @sallyport/client`.
  */
 import { resolve } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import {
   Client,
   ClientCredentialsProvider,
@@ -25,6 +24,7 @@ import {
 const ACT = 'payments.send';
 const RETRIES = 20;
 const POLL_MS = 1_000;
+const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
 /** `amount` in minor units of the currency. */
 type Payment = { readonly amount: number; readonly currency: string; readonly to: string };
