@@ -195,6 +195,7 @@ test('one sign-off pays once for calls that come together, and not another agent
   expect(errors.filter((error) => error !== 'signoff_used')).toEqual([undefined]);
   await agent.finish(id, 'done');
   expect(await errorOf(agent)).toBe('signoff_used');
+  expect(await errorOf(agent, PAYMENT, id.toUpperCase())).toBe('signoff_used');
   expect(ledger()).toHaveLength(before + 1);
 });
 

@@ -89,19 +89,21 @@ export async function openPayments(options: PaymentsOptions): Promise<{ close():
     if (!read.ok) return answer({ error: read.code });
     const error = refusalOf(read.data, asked, callerId);
     if (error !== undefined) return answer({ error });
-    const entry = join(ledger, `${signOffId}.json`);
-    const used = { error: 'signoff_used', payment_id: signOffId };
+    // Its one spelling: the caller can write the same id in several.
+    const { signoff_id: id } = read.data;
+    const entry = join(ledger, `${id}.json`);
+    const used = { error: 'signoff_used', payment_id: id };
     if (existsSync(entry)) return answer(used);
     if (read.data.state !== 'running') return answer({ error: 'signoff_not_running' });
     try {
       // The sign-off is the key of the payment: `wx` fails if another call, or another process, was first. Give your bank
       // the same key, so that it pays once even if this process ends here and an operator sends the payment again.
-      writeFileSync(entry, JSON.stringify({ ...asked, payment_id: signOffId, by: callerId }), { flag: 'wx' });
+      writeFileSync(entry, JSON.stringify({ ...asked, payment_id: id, by: callerId }), { flag: 'wx' });
     } catch (err) {
       if ((err as NodeJS.ErrnoException).code === 'EEXIST') return answer(used);
       throw err;
     }
-    return answer({ payment_id: signOffId, receipt_at: `${signOffs}/${signOffId}/receipt` });
+    return answer({ payment_id: id, receipt_at: `${signOffs}/${id}/receipt` });
   }
 
   const mcp = createMcpHandler(({ authInfo }) => {

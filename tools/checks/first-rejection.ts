@@ -41,7 +41,7 @@ export const MAY_RETURN_EARLY: Readonly<Record<string, readonly string[]>> = {
   'services/wings/monitoring/progress/read-progress.ts': [READS, READS],
   'services/wings/privacy/rotate-encryption-keys.ts': [READS],
   'services/core/revocations/confirm-state.ts': [BOUND],
-  'services/core/revocations/feed-reader.ts': [MEMORY, BOUND],
+  'services/core/revocations/feed-reader.ts': [MEMORY],
   'services/core/revocations/module.ts': [LOADS],
   'services/core/revocations/state-poll.ts': [PROCESS],
   'services/core/security/event-stream.ts': [REQUEST],

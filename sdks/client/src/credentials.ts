@@ -4,7 +4,7 @@
  * @module
  */
 import { createPrivateKey, hash, randomUUID, sign } from 'node:crypto';
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
@@ -163,8 +163,10 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
     } catch (err) {
       if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err;
     }
-    if ((statSync(path).mode & 0o077) !== 0 || (statSync(dirname(path)).mode & 0o022) !== 0)
-      throw failure('store_exposed');
+    const [file, folder] = [statSync(path), statSync(dirname(realpathSync(path)))];
+    // The administrator's folders are as good as one's own.
+    const isOwn = [file, folder].every(({ uid }) => uid === process.geteuid?.() || uid === 0);
+    if (!isOwn || (file.mode & 0o077) !== 0 || (folder.mode & 0o022) !== 0) throw failure('store_exposed');
     return new DatabaseSync(path, { timeout: 1_000 });
   }
 
@@ -178,8 +180,9 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
     const row = db.prepare('SELECT entry FROM credentials WHERE name = ?').get(name);
     try {
       return row === undefined ? {} : (JSON.parse(String(row.entry)) as Entry);
-    } catch (cause) {
-      throw failure('store_damaged', undefined, cause);
+    } catch {
+      // The error quotes what it could not read, which is secret.
+      throw failure('store_damaged');
     }
   }
 
@@ -221,8 +224,8 @@ export function openCredentialStore(options: CredentialStoreOptions): Credential
   ): Promise<T | undefined> {
     const db = open();
     try {
-      // A lock is waited for by a timer, which lets this process go on. Replaced tokens are overwritten by zeros, and new
-      // ones survive a loss of power.
+      // A lock is waited for by a timer, which lets this process go on. Replaced tokens are overwritten by zeros in the file,
+      // though not in its former journal, and new ones survive a loss of power.
       db.exec('PRAGMA secure_delete = ON; PRAGMA synchronous = EXTRA; PRAGMA busy_timeout = 0');
       if (!(await patiently(db, 'BEGIN IMMEDIATE', seconds))) return undefined;
       const result = await work(db, entryIn(db));

@@ -211,7 +211,10 @@ class CredentialStore(httpx.Auth):
             # Only a new file is opened here: closing one ends the locks that this process has on it (POSIX).
             with suppress(FileExistsError):
                 os.close(os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-            if os.stat(self._path).st_mode & 0o077 or os.stat(folder).st_mode & 0o022:
+            file, folder_of_file = os.stat(self._path), os.stat(os.path.dirname(os.path.realpath(self._path)))
+            # The administrator's folders are as good as one's own.
+            is_own = {file.st_uid, folder_of_file.st_uid} <= {os.geteuid(), 0}
+            if not is_own or file.st_mode & 0o077 or folder_of_file.st_mode & 0o022:
                 raise self._failure("store_exposed")
             with closing(sqlite3.connect(self._path, timeout=self._lock_timeout, isolation_level=None)) as db:
                 yield db
@@ -231,11 +234,11 @@ class CredentialStore(httpx.Auth):
         if format_id != _FORMAT:
             raise self._failure("store_damaged")
         row = db.execute("SELECT entry FROM credentials WHERE name = ?", (self._name,)).fetchone()
-        try:
+        # An error of the parser has the whole text, which is secret.
+        with suppress(ValueError):
             entry: _Entry = {} if row is None else json.loads(row[0])
-        except ValueError as err:
-            raise self._failure("store_damaged") from err
-        return entry
+            return entry
+        raise self._failure("store_damaged")
 
     def _write(self, db: sqlite3.Connection, entry: _Entry) -> None:
         db.execute("CREATE TABLE IF NOT EXISTS credentials (name TEXT PRIMARY KEY, entry TEXT NOT NULL)")
@@ -251,7 +254,8 @@ class CredentialStore(httpx.Auth):
         many seconds.
         """
         with self._opened() as db:
-            # Replaced tokens are overwritten by zeros, and new ones survive a loss of power.
+            # Replaced tokens are overwritten by zeros in the file, though not in its former journal; new ones survive a
+            # loss of power.
             db.execute("PRAGMA secure_delete = ON")
             db.execute("PRAGMA synchronous = EXTRA")
             db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
@@ -342,7 +346,8 @@ class CredentialStore(httpx.Auth):
                 else:
                     wait = _seconds_in(response.headers.get("retry-after", ""), wait)
             except (httpx.HTTPError, ValueError, AttributeError) as err:
-                failure.__cause__ = err
+                # An error of the parser has the whole answer, which may hold tokens.
+                failure.__cause__ = err if isinstance(err, httpx.HTTPError) else None
             if attempt >= last or wait > _LONGEST_WAIT:
                 break
             self._sleep(wait)

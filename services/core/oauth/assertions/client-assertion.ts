@@ -144,6 +144,9 @@ export function workloadClaimsProblem(
   if (isSpiffe && !SPIFFE_ID.test(sub)) return 'sub is not a SPIFFE ID.';
   if (!isSpiffe && claims.iss !== workload.issuer) return 'iss is not the issuer of the workload.';
   if (!fitsSubject(workload.subject, sub)) return 'sub is not the subject of the workload.';
+  const { iat, exp } = claims;
+  if (isTime(iat) && isTime(exp) && exp - iat > WORKLOAD_SECONDS_MAX + CLIENT_AHEAD_SECONDS)
+    return `exp is more than ${WORKLOAD_SECONDS_MAX} seconds after iat.`;
   const wrong = Object.entries(wanted).find(([name, value]) => claims[name] !== value);
   if (wrong !== undefined) return `The claim ${wrong[0]} is not that of the workload.`;
   return (

@@ -192,7 +192,11 @@ export async function updateDocumentClient(
 ): Promise<boolean> {
   const rows = await tx.query<{ is_changed: boolean }>(documentClientUpdate, [
     client.clientId,
-    JSON.stringify(settingsOf(client)),
+    // What is no longer a native application serves no copies.
+    JSON.stringify({
+      ...settingsOf(client),
+      ...(initialCopies(client.metadata.auth_method, client.metadata) === 0 && { refresh_copies: 0 }),
+    }),
     client.documentUntilMs,
   ]);
   return rows[0]?.is_changed === true;
