@@ -136,7 +136,11 @@ const attacks: readonly [name: string, send: () => Promise<string> | string, why
   ['an access token of the issuer', () => tokenOf({}, { header: { typ: 'at+jwt' } })],
   ['a token for another audience', () => tokenOf({ aud: 'https://vault.example' }), /^aud/],
   ['a token for this server and another one', () => tokenOf({ aud: [API_URL, 'https://vault.example'] }), /^aud/],
-  ['the last minute of a token of a day', () => tokenOf({ iat: seconds(MINUTE - 86_400), exp: seconds(MINUTE) }), /^exp/],
+  [
+    'the last minute of a token of a day',
+    () => tokenOf({ iat: seconds(MINUTE - 86_400), exp: seconds(MINUTE) }),
+    /^exp/,
+  ],
   ['a token for no audience', () => tokenOf({ aud: undefined }), /^aud/],
   [
     'a binding whose tokens another server takes',
