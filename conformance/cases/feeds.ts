@@ -47,12 +47,19 @@ const jti: Entry = { kind: 'jti', value: JTI };
 const entry = (kind: string, value: string, more: Partial<Entry> = {}): Entry => ({ kind, value, ...more });
 
 const FIRST = [jti];
+/** Of another incarnation, issued after the answers of ours. */
+const OTHER = { incarnation: OTHER_INCARNATION, issued_at: NOW + 1 };
+/** Of the first of two parts. */
+const PART = { epoch: 5, complete: false, max_staleness_s: 0 };
+const JTI_ENTRY = { ...jti, expires_at: EXPIRES };
 const first = whole(FIRST);
 /** The state before an answer that must be refused: nothing is revoked, up to epoch 10. */
 const quiet = whole([]);
 
 const after = (since: number, entries: readonly Entry[], changes: Changes = {}): string =>
   signed(payload(since, entries, { issued_at: NOW + 1, ...changes }));
+/** An answer that is taken, a second later. */
+const later = (body: unknown): FeedStep => step(signed(body), true, 1);
 /** Reads a good answer, and then one that must be refused. */
 const refused = (text: string, at = 1): readonly FeedStep[] => [quiet, step(text, false, at)];
 
@@ -89,18 +96,10 @@ export const refusedFeeds: Readonly<Record<string, readonly FeedStep[]>> = {
   ),
   'with an entry that never expires': refused(signed({ ...revoking, entries: [{ epoch: 11, ...jti }] })),
   'with an entry of a user without an epoch': refused(after(10, [jti, entry('user', SUBJECT)])),
-  'with an entry above its epoch': refused(
-    signed({ ...revoking, entries: [{ epoch: 12, ...jti, expires_at: EXPIRES }] }),
-  ),
-  'with an entry that is not above since': refused(
-    signed({ ...revoking, entries: [{ epoch: 10, ...jti, expires_at: EXPIRES }] }),
-  ),
+  'with an entry above its epoch': refused(signed({ ...revoking, entries: [{ epoch: 12, ...JTI_ENTRY }] })),
+  'with an entry that is not above since': refused(signed({ ...revoking, entries: [{ epoch: 10, ...JTI_ENTRY }] })),
   'with entries out of order': refused(
-    signed({
-      ...revoking,
-      epoch: 12,
-      entries: [12, 11].map((epoch) => ({ epoch, ...jti, expires_at: EXPIRES })),
-    }),
+    signed({ ...revoking, epoch: 12, entries: [12, 11].map((epoch) => ({ epoch, ...JTI_ENTRY })) }),
   ),
   'whose epoch is a text': refused(signed({ ...revoking, epoch: '11' })),
   'whose epoch is below since': refused(signed({ ...revoking, epoch: 9, entries: [] })),
@@ -168,63 +167,22 @@ export const feeds: Readonly<Record<string, readonly FeedStep[]>> = {
   'token, then nothing new': [first, step(after(10, []), true, 1)],
   'nothing, then token': [quiet, step(after(10, FIRST), true, 1)],
   'an overlapping answer': [quiet, step(after(8, [entry('jti', 'a'), entry('jti', 'b'), jti]), true, 1)],
-  'two parts': [
-    step(signed(payload(0, FIRST, { epoch: 5, complete: false, max_staleness_s: 0 }))),
-    step(signed(payload(5, [entry('sid', 'session-2')]))),
-  ],
-  'the first of two parts': [step(signed(payload(0, FIRST, { epoch: 5, complete: false, max_staleness_s: 0 })))],
-  'the first of two parts, without our token': [
-    step(signed(payload(0, [], { epoch: 5, complete: false, max_staleness_s: 0 }))),
-  ],
+  'two parts': [step(signed(payload(0, FIRST, PART))), step(signed(payload(5, [entry('sid', 'session-2')])))],
+  'the first of two parts': [step(signed(payload(0, FIRST, PART)))],
+  'the first of two parts, without our token': [step(signed(payload(0, [], PART)))],
 
-  'another incarnation without our token': [
-    first,
-    step(signed(payload(0, [], { incarnation: OTHER_INCARNATION, issued_at: NOW + 1 })), true, 1),
-  ],
-  'another incarnation with our token': [
-    quiet,
-    step(signed(payload(0, FIRST, { incarnation: OTHER_INCARNATION, issued_at: NOW + 1 })), true, 1),
-  ],
-  'another incarnation of a lower epoch': [
-    quiet,
-    step(signed(payload(0, FIRST, { incarnation: OTHER_INCARNATION, epoch: 1, issued_at: NOW + 1 })), true, 1),
-  ],
-  'the first part of another incarnation': [
-    first,
-    step(
-      signed(
-        payload(0, [], {
-          incarnation: OTHER_INCARNATION,
-          epoch: 5,
-          issued_at: NOW + 1,
-          complete: false,
-          max_staleness_s: 0,
-        }),
-      ),
-      true,
-      1,
-    ),
-  ],
+  'another incarnation without our token': [first, later(payload(0, [], OTHER))],
+  'another incarnation with our token': [quiet, later(payload(0, FIRST, OTHER))],
+  'another incarnation of a lower epoch': [quiet, later(payload(0, FIRST, { ...OTHER, epoch: 1 }))],
+  'the first part of another incarnation': [first, later(payload(0, [], { ...OTHER, ...PART }))],
   'both parts of another incarnation': [
     first,
-    step(
-      signed(
-        payload(0, [], {
-          incarnation: OTHER_INCARNATION,
-          epoch: 5,
-          issued_at: NOW + 1,
-          complete: false,
-          max_staleness_s: 0,
-        }),
-      ),
-      true,
-      1,
-    ),
-    step(after(5, [], { incarnation: OTHER_INCARNATION }), true, 1),
+    later(payload(0, [], { ...OTHER, ...PART })),
+    later(payload(5, [], OTHER)),
   ],
   'an incarnation that returns': [
     first,
-    step(signed(payload(0, FIRST, { incarnation: OTHER_INCARNATION, issued_at: NOW + 1 })), true, 1),
+    later(payload(0, FIRST, OTHER)),
     step(signed(payload(0, [], { epoch: 20, issued_at: NOW + 2 })), false, 2),
   ],
   'an answer replayed': [first, step(first.jws, false, 30)],

@@ -64,94 +64,53 @@ export function recordActs(acts: readonly Act[], countryOf: CountryOf): Recorded
       ...(country === null ? {} : { is_placed: true, country }),
     };
   };
-  type Facts = Omit<RecordedEvent, 'eventId' | 'at' | 'ipHash' | 'agentHash' | 'label' | 'outcome' | 'clientId'> & {
-    readonly outcome?: string;
-    readonly clientId?: string;
-  };
+  type Facts = Pick<RecordedEvent, 'type' | 'actorKind' | 'actorId' | 'targetKind' | 'targetId' | 'detail'> &
+    Partial<Pick<RecordedEvent, 'outcome' | 'clientId'>>;
+  const nobody = { actorKind: 'anonymous', actorId: null } as const;
   const user = (id: string) => ({ actorKind: 'user', actorId: id }) as const;
   const client = (id: string) => ({ actorKind: 'client', actorId: id, clientId: id }) as const;
+  const on = (targetKind: string | null, targetId: string | null = null) => ({ targetKind, targetId });
   const factsOf = (act: Act): Facts => {
     switch (act.kind) {
       case 'sign_in':
+        return { type: 'user.login', ...nobody, ...on('user', act.userId), detail: signInDetail(act) };
+      case 'refresh': {
+        const { outcome, clientId, userId } = act;
+        const family = on('family', act.familyId);
         return {
-          type: 'user.login',
-          actorKind: 'anonymous',
-          actorId: null,
-          targetKind: 'user',
-          targetId: act.userId,
-          detail: signInDetail(act),
+          type: RECORDED_AS[outcome],
+          outcome,
+          ...user(userId),
+          ...family,
+          clientId,
+          detail: { user_id: userId },
         };
-      case 'refresh':
-        return {
-          type: RECORDED_AS[act.outcome],
-          outcome: act.outcome,
-          ...user(act.userId),
-          targetKind: 'family',
-          targetId: act.familyId,
-          clientId: act.clientId,
-          detail: { user_id: act.userId },
-        };
-      case 'agent_token':
-        return {
-          type: 'token.issued',
-          outcome: act.isRefused ? 'refused' : 'ok',
-          ...client(act.agentId),
-          targetKind: act.isRefused ? null : 'token',
-          targetId: act.isRefused ? null : idOf(`token ${act.agentId}`),
-          detail: act.isRefused
-            ? { grant: 'client_credentials', reason: 'scope_invalid' }
-            : { grant: 'client_credentials', scope: act.scope },
-        };
-      case 'agent_denied':
-        return {
-          type: 'access.denied',
-          outcome: 'refused',
-          ...client(act.agentId),
-          targetKind: null,
-          targetId: null,
-          detail: { code: 'permission_missing', operation: act.operation },
-        };
+      }
+      case 'agent_token': {
+        const [outcome, target, told] = act.isRefused
+          ? ['refused', on(null), { reason: 'scope_invalid' }]
+          : ['ok', on('token', idOf(`token ${act.agentId}`)), { scope: act.scope }];
+        const detail = { grant: 'client_credentials', ...told };
+        return { type: 'token.issued', outcome, ...client(act.agentId), ...target, detail };
+      }
+      case 'agent_denied': {
+        const detail = { code: 'permission_missing', operation: act.operation };
+        return { type: 'access.denied', outcome: 'refused', ...client(act.agentId), ...on(null), detail };
+      }
       case 'role_granted':
-        return {
-          type: 'user.role_granted',
-          ...user(act.by),
-          targetKind: 'user',
-          targetId: act.userId,
-          detail: { role: act.role },
-        };
+        return { type: 'user.role_granted', ...user(act.by), ...on('user', act.userId), detail: { role: act.role } };
       case 'role_changed':
-        return {
-          type: 'role.changed',
-          ...user(act.by),
-          targetKind: 'role',
-          targetId: act.role,
-          detail: { added: act.added },
-        };
-      case 'client_changed':
-        return {
-          type: 'client.changed',
-          ...user(act.by),
-          targetKind: 'client',
-          targetId: act.clientId,
-          detail: { columns: act.columns },
-        };
-      case 'api_key_created':
-        return {
-          type: 'api_key.created',
-          ...user(act.by),
-          targetKind: 'api_key',
-          targetId: idOf(`key ${act.by}`),
-          detail: { permissions: act.permissions },
-        };
+        return { type: 'role.changed', ...user(act.by), ...on('role', act.role), detail: { added: act.added } };
+      case 'client_changed': {
+        const detail = { columns: act.columns };
+        return { type: 'client.changed', ...user(act.by), ...on('client', act.clientId), detail };
+      }
+      case 'api_key_created': {
+        const detail = { permissions: act.permissions };
+        return { type: 'api_key.created', ...user(act.by), ...on('api_key', idOf(`key ${act.by}`)), detail };
+      }
       case 'sign_up':
-        return {
-          type: 'user.created',
-          actorKind: 'anonymous',
-          actorId: null,
-          targetKind: 'user',
-          targetId: act.userId,
-          detail: {},
-        };
+        return { type: 'user.created', ...nobody, ...on('user', act.userId), detail: {} };
     }
   };
   return [...acts]

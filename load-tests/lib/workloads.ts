@@ -52,6 +52,11 @@ export const basic = ({ client_id, client_secret }: ClientCredentials): Record<s
   authorization: `Basic ${Buffer.from(`${encodeURIComponent(client_id)}:${encodeURIComponent(client_secret)}`).toString('base64')}`,
 });
 
+const postJson = (url: URL, path: string, body: object, headers: Record<string, string> = {}): Buffer =>
+  requestBytes('POST', url, path, { ...json, ...headers }, JSON.stringify(body));
+const postForm = (url: URL, path: string, client: ClientCredentials, body: string): Buffer =>
+  requestBytes('POST', url, path, { ...form, ...basic(client) }, body);
+
 const isActive = Buffer.from('{"active":true');
 const quote = 0x22;
 
@@ -115,14 +120,8 @@ function active(requests: readonly Buffer[], once: boolean): Workload {
 function refresh(url: URL, heads: string[], client: ClientCredentials | undefined): Workload {
   const request = (token: string): Buffer =>
     client === undefined
-      ? requestBytes('POST', url, '/v1/tokens/refresh', json, JSON.stringify({ refresh_token: token }))
-      : requestBytes(
-          'POST',
-          url,
-          '/oauth2/token',
-          { ...form, ...basic(client) },
-          `grant_type=refresh_token&refresh_token=${token}`,
-        );
+      ? postJson(url, '/v1/tokens/refresh', { refresh_token: token })
+      : postForm(url, '/oauth2/token', client, `grant_type=refresh_token&refresh_token=${token}`);
   const ended = new Set<number>();
   return {
     next: (slot) => (heads[slot] === undefined || ended.has(slot) ? undefined : request(heads[slot])),
@@ -141,9 +140,7 @@ function refresh(url: URL, heads: string[], client: ClientCredentials | undefine
 }
 
 function login(url: URL, emails: readonly string[], password: string): Workload {
-  const requests = emails.map((email) =>
-    requestBytes('POST', url, '/api/auth/signin', json, JSON.stringify({ email, password })),
-  );
+  const requests = emails.map((email) => postJson(url, '/api/auth/signin', { email, password }));
   let at = 0;
   return {
     next: () => requests[at++ % requests.length],
@@ -160,7 +157,7 @@ function signUp(url: URL, prefix: string, password: string, collect: (email: str
       count += 1;
       const email = `${prefix}-${count}@example.test`;
       emails.set(slot, email);
-      return requestBytes('POST', url, '/api/auth/signup', json, JSON.stringify({ email, password, name: 'Load' }));
+      return postJson(url, '/api/auth/signup', { email, password, name: 'Load' });
     },
     judge: (slot, answer) => {
       if (answer.status !== 201) return failureOf(answer);
@@ -174,46 +171,22 @@ export function createWorkload(spec: WorkloadSpec, url: URL, stocks: Stocks): Wo
   switch (spec.kind) {
     case 'validate':
       return active(
-        stockOf(stocks, spec.stock).map((token) =>
-          requestBytes('POST', url, '/v1/tokens/validate', json, JSON.stringify({ token })),
-        ),
+        stockOf(stocks, spec.stock).map((token) => postJson(url, '/v1/tokens/validate', { token })),
         spec.once ?? false,
       );
-    case 'introspect': {
-      const headers = { ...form, ...basic(spec.client) };
+    case 'introspect':
       return active(
-        stockOf(stocks, spec.stock).map((token) =>
-          requestBytes('POST', url, '/oauth2/introspect', headers, `token=${token}`),
-        ),
+        stockOf(stocks, spec.stock).map((token) => postForm(url, '/oauth2/introspect', spec.client, `token=${token}`)),
         false,
       );
+    case 'client_credentials': {
+      const request = postForm(url, spec.path ?? '/oauth2/token', spec.client, 'grant_type=client_credentials');
+      return constant(request, 200, 'access_token', collector(stocks, spec.collect));
     }
-    case 'client_credentials':
-      return constant(
-        requestBytes(
-          'POST',
-          url,
-          spec.path ?? '/oauth2/token',
-          { ...form, ...basic(spec.client) },
-          'grant_type=client_credentials',
-        ),
-        200,
-        'access_token',
-        collector(stocks, spec.collect),
-      );
-    case 'issue':
-      return constant(
-        requestBytes(
-          'POST',
-          url,
-          '/v1/tokens',
-          { ...json, ...basic(spec.client) },
-          JSON.stringify({ user_id: spec.userId }),
-        ),
-        201,
-        spec.member ?? 'refresh_token',
-        collector(stocks, spec.collect),
-      );
+    case 'issue': {
+      const request = postJson(url, '/v1/tokens', { user_id: spec.userId }, basic(spec.client));
+      return constant(request, 201, spec.member ?? 'refresh_token', collector(stocks, spec.collect));
+    }
     case 'refresh':
       return refresh(url, stockOf(stocks, spec.stock), spec.client);
     case 'get': {

@@ -56,6 +56,7 @@ function assert(what: string, isTrue: boolean, found: unknown = ''): void {
   if (!isTrue) throw new Error(`not so: ${what} ${typeof found === 'string' ? found : JSON.stringify(found)}`);
 }
 
+const PODS = `/api/v1/namespaces/${NAMESPACE}/pods`;
 /** Where objects of a kind are, below the namespace. */
 const PLACES: Readonly<Record<string, string>> = {
   Service: '/api/v1/namespaces/auth/services',
@@ -80,10 +81,8 @@ async function defineServiceMonitor({ ask }: Cluster): Promise<void> {
   ) as object;
   const { status, body } = await ask('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', definition);
   assert('the API server takes the definition of ServiceMonitor', status === 201, body);
-  await eventually(
-    'ServiceMonitor to be served',
-    async () => (await ask('GET', placeOf('ServiceMonitor'))).status === 200,
-  );
+  const isServed = async (): Promise<boolean> => (await ask('GET', placeOf('ServiceMonitor'))).status === 200;
+  await eventually('ServiceMonitor to be served', isServed);
 }
 
 /** Every object of every render, strictly: an unknown member, or a warning of Pod Security, is a refusal. */
@@ -96,22 +95,15 @@ async function admitAll({ ask }: Cluster): Promise<number> {
       assert(`${thing.kind} ${thing.metadata.name} (${name}) is admitted`, status === 201, body);
       if (thing.kind === 'Deployment' || thing.kind === 'Job') {
         const { template } = thing.spec as { template: { metadata: object; spec: Record<string, unknown> } };
-        const pod = {
-          apiVersion: 'v1',
-          kind: 'Pod',
-          metadata: { ...template.metadata, name: 'pod' },
-          spec: template.spec,
-        };
-        const pods = `/api/v1/namespaces/${NAMESPACE}/pods${dry}`;
+        const metadata = { ...template.metadata, name: 'pod' };
+        const pod = { apiVersion: 'v1', kind: 'Pod', metadata, spec: template.spec };
+        const pods = `${PODS}${dry}`;
         const asPod = await ask<Refusal>('POST', pods, pod);
         assert(`a pod of ${thing.metadata.name} is admitted under restricted`, asPod.status === 201, asPod.body);
         const loose = { ...pod, spec: { ...pod.spec, securityContext: {} } };
         const refused = await ask<Refusal>('POST', pods, loose);
-        assert(
-          'the same without its security context is refused',
-          /PodSecurity/.test(refused.body.message ?? ''),
-          refused,
-        );
+        const isSecured = /PodSecurity/.test(refused.body.message ?? '');
+        assert('the same without its security context is refused', isSecured, refused);
         const misspelt = { ...pod, spec: { ...pod.spec, topologySpreadConstraint: [] } };
         assert('a misspelt member is refused', (await ask('POST', pods, misspelt)).status === 400);
       }
@@ -139,7 +131,7 @@ function look({ ask }: Cluster) {
     return body.items;
   };
   const podsOf = async (role: string): Promise<readonly Thing[]> =>
-    (await list(`/api/v1/namespaces/${NAMESPACE}/pods`)).filter(
+    (await list(PODS)).filter(
       (pod) => pod.metadata.labels?.['app.kubernetes.io/component'] === role && isReady(pod),
     );
   const nodesOf = async (role: string): Promise<readonly string[]> =>
@@ -168,19 +160,19 @@ async function checkOrder({ list }: Look): Promise<string> {
   return (job as Thing).metadata.uid;
 }
 
-/** Two ready copies of each role, on two nodes. */
-const spread = ({ nodesOf }: Look): Promise<unknown> =>
+/** Two ready copies of each role, on two nodes, neither of them the lost one. */
+const spread = ({ nodesOf }: Look, lost?: string): Promise<unknown> =>
   Promise.all(
     ROLES.map((role) =>
-      eventually(`two copies of ${role} on two nodes`, async () => {
+      eventually(`two copies of ${role} on two nodes${lost === undefined ? '' : ' that are left'}`, async () => {
         const nodes = await nodesOf(role);
-        return nodes.length === 2 && new Set(nodes).size === 2;
+        return nodes.length === 2 && new Set(nodes).size === 2 && nodes.every((node) => node !== lost);
       }),
     ),
   );
 
 const evict = ({ ask }: Cluster, { metadata: { name } }: Thing): Promise<Answer<Refusal>> =>
-  ask('POST', `/api/v1/namespaces/${NAMESPACE}/pods/${name}/eviction`, {
+  ask('POST', `${PODS}/${name}/eviction`, {
     apiVersion: 'policy/v1',
     kind: 'Eviction',
     metadata: { name, namespace: NAMESPACE },
@@ -211,14 +203,7 @@ async function loseNode(cluster: Cluster, seen: Look): Promise<void> {
       `a copy of ${role} stays`,
       (await seen.nodesOf(role)).some((node) => node !== lost),
     );
-  await Promise.all(
-    ROLES.map((role) =>
-      eventually(`two copies of ${role} on the nodes that are left`, async () => {
-        const nodes = await seen.nodesOf(role);
-        return nodes.length === 2 && new Set(nodes).size === 2 && !nodes.includes(lost);
-      }),
-    ),
-  );
+  await spread(seen, lost);
 }
 
 /** A product beside the cluster, and a client of it as docs/how-to/workloads-without-secrets.md has it. */

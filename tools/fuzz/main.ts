@@ -149,16 +149,19 @@ function passesOf(only: string | undefined): Pass[] {
   ];
 }
 
-const CHECKS = [
-  'not_a_server_error',
-  'status_code_conformance',
-  'content_type_conformance',
-  'response_headers_conformance',
-  'response_schema_conformance',
-  'negative_data_rejection',
-  'unsupported_method',
-  'ignored_auth',
-].join(',');
+/** Options of Schemathesis that every pass has. */
+const OPTIONS = {
+  checks:
+    'not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,' +
+    'response_schema_conformance,negative_data_rejection,unsupported_method,ignored_auth',
+  phases: 'examples,coverage,fuzzing',
+  // Python 3.11 loses its count of recursion with more than one.
+  workers: '1',
+  'suppress-health-check': 'all',
+  // An invalid cookie beside a valid token has no effect, so it is not an invalid credential.
+  'generation-with-security-parameters': 'false',
+  'generation-database': 'none',
+};
 
 // A 503 for a full queue or a restarting store is allowed; every other 5xx is a failure.
 const CONFIG = `# Each role has its own credential.
@@ -236,34 +239,10 @@ async function main(): Promise<number> {
         const requester = await REQUESTERS[name](target);
         if (!(await requester.isAlive())) throw new Error(`the credential of ${name} is not accepted`);
         process.stderr.write(`\nfuzz: as ${name}\n`);
-        const status = await run(
-          program,
-          [
-            'run',
-            `${target.api}/openapi.json`,
-            '--checks',
-            CHECKS,
-            ...filter,
-            '--phases',
-            'examples,coverage,fuzzing',
-            '--max-examples',
-            values.examples,
-            '--seed',
-            values.seed,
-            // Python 3.11 loses its count of recursion with more than one.
-            '--workers',
-            '1',
-            '--suppress-health-check',
-            'all',
-            // An invalid cookie beside a valid token has no effect, so it is not an invalid credential.
-            '--generation-with-security-parameters',
-            'false',
-            '--generation-database',
-            'none',
-            ...requester.headers.flatMap((header) => ['-H', header]),
-          ],
-          folder,
-        );
+        const options = { ...OPTIONS, 'max-examples': values.examples, seed: values.seed };
+        const words = Object.entries(options).flatMap(([option, value]) => [`--${option}`, value]);
+        const headers = requester.headers.flatMap((header) => ['-H', header]);
+        const status = await run(program, ['run', `${target.api}/openapi.json`, ...words, ...filter, ...headers], folder);
         if (status !== 0) failed.add(name);
         if (survives && !(await requester.isAlive())) failed.add(`${name} (its credential is no longer accepted)`);
       } finally {
