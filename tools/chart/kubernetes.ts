@@ -131,9 +131,7 @@ function look({ ask }: Cluster) {
     return body.items;
   };
   const podsOf = async (role: string): Promise<readonly Thing[]> =>
-    (await list(PODS)).filter(
-      (pod) => pod.metadata.labels?.['app.kubernetes.io/component'] === role && isReady(pod),
-    );
+    (await list(PODS)).filter((pod) => pod.metadata.labels?.['app.kubernetes.io/component'] === role && isReady(pod));
   const nodesOf = async (role: string): Promise<readonly string[]> =>
     (await podsOf(role)).map(({ spec }) => spec.nodeName ?? '').sort();
   return { list, podsOf, nodesOf };

@@ -242,7 +242,11 @@ async function main(): Promise<number> {
         const options = { ...OPTIONS, 'max-examples': values.examples, seed: values.seed };
         const words = Object.entries(options).flatMap(([option, value]) => [`--${option}`, value]);
         const headers = requester.headers.flatMap((header) => ['-H', header]);
-        const status = await run(program, ['run', `${target.api}/openapi.json`, ...words, ...filter, ...headers], folder);
+        const status = await run(
+          program,
+          ['run', `${target.api}/openapi.json`, ...words, ...filter, ...headers],
+          folder,
+        );
         if (status !== 0) failed.add(name);
         if (survives && !(await requester.isAlive())) failed.add(`${name} (its credential is no longer accepted)`);
       } finally {

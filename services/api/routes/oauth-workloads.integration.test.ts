@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:http';
 import { CompactSign } from 'jose';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { ASSERTION_TYPE } from '#services/core/access/assertion-shapes.ts';
 import { DEVICE_GRANT } from '#services/core/access/grant-shapes.ts';
 import { type AssertionChanges, newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
+import { API_URL } from '#tools/testing/harness/api.ts';
 import { challengeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { listening } from '#tools/testing/listening.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { openAdminHarness, reason } from './admin-harness.ts';
 
 const ISSUER = 'https://tokens.example';
@@ -19,30 +20,19 @@ const [github, stranger] = [newAssertionMaker('RS256'), newAssertionMaker('RS256
 const spire = newAssertionMaker('ES256');
 const seconds = (ahead: number): number => Math.floor(Date.now() / 1_000) + ahead;
 
-let harness: Awaited<ReturnType<typeof openAdminHarness>>;
-let api: ApiCopy;
-let other: ApiCopy;
 /** Of the issuer: its keys, and whether it answers. */
-let server: Server;
 let published: readonly object[] = [github.jwk];
 let isAway = false;
-beforeAll(async () => {
-  harness = await openAdminHarness();
-  const env = { CLIENT_DOCUMENTS_PRIVATE: 'true' };
-  [api, other] = (await Promise.all([1, 2].map(() => harness.startCopy({ hashes: false, env })))) as [ApiCopy, ApiCopy];
-  server = createServer((_request, response) =>
-    isAway ? response.writeHead(500).end() : response.end(JSON.stringify({ keys: published })),
-  );
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-});
-afterAll(async () => {
-  server?.closeAllConnections();
-  server?.close();
-  await harness?.close();
-});
+const server = createServer((_request, response) =>
+  isAway ? response.writeHead(500).end() : response.end(JSON.stringify({ keys: published })),
+);
+const issuer = opened(() => listening(server));
+const harness = opened(openAdminHarness);
+const startCopy = () => harness.startCopy({ hashes: false, env: { CLIENT_DOCUMENTS_PRIVATE: 'true' } });
+const [api, other] = [opened(startCopy), opened(startCopy)];
 
 /** An address of the issuer that no copy has asked yet: its first answer is newer than any question. */
-const newAddress = (): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}/${randomUUID()}`;
+const newAddress = (): string => `${issuer.url}/${randomUUID()}`;
 const known = () => Promise.all([api, other].map(({ ports }) => ports.access.load()));
 
 const bind = (workload: Json | null, members: Json = {}): Promise<Received> =>
