@@ -1,6 +1,6 @@
 -- A client may be authenticated by tokens of another issuer (RFC 7523 §2.2): which ones, as JSON.
 ALTER TABLE oauth_clients ADD COLUMN workload jsonb;
--- No row had the column before, so there is none to validate. A change of `auth_method` is another statement.
+-- A change of `auth_method` is another statement.
 ALTER TABLE oauth_clients ADD CONSTRAINT oauth_clients_workload CHECK (workload IS NULL OR (
   origin = 'admin' AND profile = 'default' AND workload ?& ARRAY['issuer', 'subject'])) NOT VALID;
 
