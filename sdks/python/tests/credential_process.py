@@ -15,9 +15,10 @@ class Via(httpx.HTTPTransport):
     """Reaches the API at another address, and says which process asks."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.url = request.url.copy_with(host=VIA.host, port=VIA.port)
-        request.headers["x-pid"] = str(os.getpid())
-        return super().handle_request(request)
+        url = request.url.copy_with(host=VIA.host, port=VIA.port)
+        headers = {**request.headers, "x-pid": str(os.getpid())}
+        via = httpx.Request(request.method, url, headers=headers, stream=request.stream, extensions=request.extensions)
+        return super().handle_request(via)
 
 
 def main() -> None:

@@ -165,7 +165,7 @@ test.each<AccountSection>(['applications', 'keys'])('an empty list of %s says so
 test.each([
   [0, false],
   [3, true],
-])('an application whose older copies were used %i times is shown with it: %s', (uses, isShown) => {
+])('older copies that were used %i times are shown: %s', (uses, isShown) => {
   const item = {
     client_id: 'c',
     client_name: 'CLI',
@@ -177,7 +177,7 @@ test.each([
   const items = [{ ...item, logins: 1, copy_uses: uses } as const];
   const view = { section: 'applications', items, owned: [], isLonger: false } as const;
   const page = formPage(accountPage({ formToken: 't', owner, view: view as unknown as ViewOf<'applications'> }));
-  expect(page.includes(`Several copies of the sign-in are in use. Uses of older copies: ${uses}`)).toBe(isShown);
+  expect(page.includes(`by programs that share a sign-in: ${uses}`)).toBe(isShown);
 });
 
 test('an account has a picture with the first character of its name, else of its address', () => {

@@ -66,12 +66,15 @@ export function applicationsSection(asked: AccountPage<ViewOf<'applications'>>, 
   const list = rowsOf(
     items,
     texts.accountNoConsents,
-    ({ client_id: id, client_name: name, scopes, granted_at: at, copy_uses: uses }) => [
-      html`${strong(name)}<br><span class="dim">${say(texts.accountAllowedAt, { time: timeText(at, look) })}</span><br><code>${scopes.join(' ')}</code>${uses === 0 ? null : html`<br><span>${fill(texts.accountCopies, { count: String(uses) })}</span>`}`,
+    ({ client_id: id, client_name: name, scopes, granted_at: at }) => [
+      html`${strong(name)}<br><span class="dim">${say(texts.accountAllowedAt, { time: timeText(at, look) })}</span><br><code>${scopes.join(' ')}</code>`,
       formOf(asked, 'withdraw', submit(texts.accountWithdraw, 'danger'), { client_id: id }),
     ],
   );
-  const allowed = partOf(asked, 'applications', texts.accountConsents, html`${list}${moreOf(isLonger, texts)}`, look);
+  const uses = items.reduce((sum, { copy_uses: some }) => sum + some, 0);
+  const about = uses > 0 ? html`<p class="dim">${fill(texts.accountCopies, { count: String(uses) })}</p>` : null;
+  const shown = html`${list}${moreOf(isLonger, texts)}${about}`;
+  const allowed = partOf(asked, 'applications', texts.accountConsents, shown, look);
   return html`${allowed}${ownedPart(asked, look)}`;
 }
 

@@ -13,7 +13,7 @@ export const english = {
   accountCodesLeft: 'Recovery codes left: {count}',
   accountCodesRenew: 'Replace the recovery codes with new ones',
   accountConsents: 'Applications with access',
-  accountCopies: 'Several copies of the sign-in are in use. Uses of older copies: {count}',
+  accountCopies: 'Uses of an older copy by programs that share a sign-in: {count}',
   accountCurrentPassword: 'Current password',
   accountData: 'Data',
   accountDelete: 'Delete the account',

@@ -14,7 +14,7 @@ export const german: Texts = {
   accountCodesLeft: 'Verbleibende Wiederherstellungs\u00adcodes: {count}',
   accountCodesRenew: 'Wiederherstellungs\u00adcodes durch neue ersetzen',
   accountConsents: 'Anwendungen mit Zugriff',
-  accountCopies: 'Mehrere Kopien der Anmeldung sind in Gebrauch. Benutzungen älterer Kopien: {count}',
+  accountCopies: 'Benutzungen einer älteren Kopie durch Programme, die sich eine Anmeldung teilen: {count}',
   accountCurrentPassword: 'Bisheriges Passwort',
   accountData: 'Daten',
   accountDelete: 'Konto löschen',

@@ -329,7 +329,7 @@ class CredentialStore(httpx.Auth):
             asked_at = self._now()
             try:
                 response, content = self._post(entry)
-                is_news = self._learn(response.request.url, response)
+                is_news = self._learn(httpx.URL(self._endpoint), response)
                 # Of a proxy, and so worth another attempt, if it is not JSON.
                 body = json.loads(content)
                 error = body.get("error")
