@@ -1,63 +1,13 @@
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { memoryAdapter } from 'better-auth/adapters/memory';
-import { betterAuth } from 'better-auth/minimal';
-import { toNodeHandler } from 'better-auth/node';
-import { jwt } from 'better-auth/plugins/jwt';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
+import { startBetterAuth } from '#services/core/identity/better-auth-client/better-auth-server-harness.ts';
 import { startOidcProvider } from '#tools/testing/fakes/oidc-provider.ts';
 import { insertPerson } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { cookieOf, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
-
-/** A whole Better Auth server with its own users, as an application has it that moves here. */
-async function startBetterAuth() {
-  const server = createServer((request, response) => void handle(request, response));
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const tables = { user: [], session: [], account: [], verification: [], jwks: [] };
-  const auth = betterAuth({
-    baseURL: url,
-    secret: randomBytes(32).toString('hex'),
-    database: memoryAdapter(tables),
-    emailAndPassword: { enabled: true },
-    telemetry: { enabled: false },
-    logger: { disabled: true },
-    plugins: [
-      jwt({
-        jwt: {
-          definePayload: ({ user, session }) => ({
-            sid: session.id,
-            email: user.email,
-            email_verified: user.emailVerified,
-            auth_time: Math.floor(session.createdAt.getTime() / 1_000),
-            amr: ['pwd'],
-          }),
-        },
-      }),
-    ],
-  });
-  const handle = toNodeHandler(auth);
-  return {
-    url,
-    /** Signs a new user up there; the id and the token of the live session. */
-    async liveSession(): Promise<{ readonly id: string; readonly token: string }> {
-      const json = { email: `${randomUUID()}@people.test`, password: randomUUID(), name: 'Ada' };
-      const signedUp = await send(url, 'POST', '/api/auth/sign-up/email', { json, headers: { origin: url } });
-      const { body } = await send(url, 'GET', '/api/auth/token', { cookie: cookieOf(signedUp) });
-      return { id: signedUp.body.user.id, token: body.token };
-    },
-    close: () =>
-      new Promise<void>((done) => {
-        server.close(() => done());
-        server.closeAllConnections();
-      }),
-  };
-}
 
 const RETURN = 'https://app.example.com/callback';
 let copies: { readonly oidc: ApiCopy; readonly betterAuth: ApiCopy; readonly none: ApiCopy };
