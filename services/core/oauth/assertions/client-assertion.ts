@@ -6,6 +6,7 @@ import { canonicalBase64url } from '#services/core/jws/canonical-base64url.ts';
 import { type JsonObject, parseStrictObject } from '#services/core/jws/strict-json.ts';
 import { CLIENT_AHEAD_SECONDS } from '#services/core/tokens/client-clock.ts';
 import type { ClientKeySet } from './client-key-sets.ts';
+import { fitsSubject, isOnly, SPIFFE_ID } from './workload-subject.ts';
 
 /** How far ahead `exp` may be, seconds: used assertions are kept until then. */
 const LIFE_SECONDS_MAX = 600;
@@ -19,8 +20,6 @@ const ASSERTION_TYPES: readonly unknown[] = [ASSERTION_TYPE, 'urn:ietf:params:oa
  * allows the last.
  */
 const TYPES: ReadonlySet<string> = new Set(['jwt', 'application/jwt', 'client-authentication+jwt', 'jose']);
-/** SPIFFE-ID §2: a trust domain, and a path without empty or relative segments. */
-const SPIFFE_ID = /^spiffe:\/\/[a-z0-9._-]{1,255}(\/(?!\.{1,2}(\/|$))[\w.-]+)+$/;
 
 /** An assertion in its parts; nothing in it is verified yet. */
 export type ReadAssertion = {
@@ -109,21 +108,6 @@ export function claimsProblem({ claims, clientId }: ReadAssertion, { issuer, now
   // A list or an endpoint would let another server pass the assertion on to this one.
   if (aud !== issuer) return 'aud must be the issuer of this server, as one string.';
   return timesProblem(claims, now, LIFE_SECONDS_MAX) ?? (isJti(jti) ? null : WRONG_JTI);
-}
-
-/** RFC 7519 §4.1.3 allows a list, which Kubernetes and SPIFFE write; with a second value another server takes it too. */
-const isOnly = (aud: unknown, audience: string): boolean =>
-  aud === audience || (Array.isArray(aud) && aud.length === 1 && aud[0] === audience);
-
-const segments = (subject: string): readonly string[] => subject.split(/([:/])/);
-
-/** Whether `sub` is the subject: the same segments, and the same separators between them. */
-function fitsSubject(subject: string, sub: string): boolean {
-  const [wanted, found] = [segments(subject), segments(sub)];
-  return (
-    wanted.length === found.length &&
-    wanted.every((part, at) => part === found[at] || (part === '*' && found[at] !== ''))
-  );
 }
 
 /**
