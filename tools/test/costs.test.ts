@@ -28,7 +28,6 @@ test('the most costly come first, with what they cost', () => {
 
 test('every listed file is there, and has a reason', () => {
   const { files } = costlyFiles(repositoryRoot);
-  for (const [file, reason] of Object.entries(files)) {
+  for (const [file, reason] of Object.entries(files))
     expect([file, existsSync(resolve(repositoryRoot, file)), reason.length > 20]).toEqual([file, true, true]);
-  }
 });

@@ -24,12 +24,9 @@ const read = (path: string): string => sources[path] ?? '';
 const reachedBy = (...changed: string[]): string[] => laterFilesReachedBy(changed, files, read);
 
 test('a file of the second tier is reached by itself, its own tools, and what these read', () => {
-  for (const changed of [
-    'services/api/faults/pooler.all.test.ts',
-    'tools/testing/processes/pooler.ts',
-    'deploy/pooler.ini',
-  ])
-    expect([changed, reachedBy(changed)]).toEqual([changed, ['services/api/faults/pooler.all.test.ts']]);
+  const pooler = 'services/api/faults/pooler.all.test.ts';
+  for (const changed of [pooler, 'tools/testing/processes/pooler.ts', 'deploy/pooler.ini'])
+    expect([changed, reachedBy(changed)]).toEqual([changed, [pooler]]);
 });
 
 test('what the first tier loads too, and the rest of the product, reach none of it', () => {
@@ -54,10 +51,15 @@ test('brings files and steps with the minutes that they took, half a minute for 
   expect(broughtByChange('cli/restore.ts', 'sdks/go/verifier.go', 'services/pages/look.ts')).toEqual({
     files: ['cli/restore-from.all.test.ts', 'services/pages/in-browser.all.test.ts'],
     steps: ['go'],
-    minutes: 3,
-    leftOut: 3,
+    ...{ minutes: 3, later: [], leftOut: 3 },
   });
-  expect(broughtByChange('services/api/main.ts')).toEqual({ files: [], steps: [], minutes: 0, leftOut: 5 });
+  const none = { files: [], steps: [], minutes: 0, later: [], leftOut: 5 };
+  expect(broughtByChange('services/api/main.ts')).toEqual(none);
+  const slow = { files: { 'cli/restore-from.all.test.ts': 1_190 }, steps: {} };
+  const bringOf = (...changed: string[]) => broughtBy(changed, slow, files, read);
+  expect(bringOf('cli/restore.ts', 'services/pages/look.ts').later).toEqual(['cli/restore-from.all.test.ts']);
+  const own = bringOf('cli/restore-from.all.test.ts', 'services/pages/look.ts');
+  expect(own.later).toEqual(['services/pages/in-browser.all.test.ts']);
 });
 
 test('the web examples are a step, because they are installed before', () => {
