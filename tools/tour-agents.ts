@@ -2,12 +2,13 @@
  * `npm run tour:agents`: an agent asks a service for a payment and is refused, two people approve it by command, and
  * it is paid once. The attempt with another amount raises an incident, which the tour closes as an operator would.
  */
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { findApi } from '#cli/api-client.ts';
 import { CommandError, exitCodes } from '#cli/exit-codes.ts';
 import { openAgent } from '#examples/payments/agent.ts';
@@ -20,23 +21,29 @@ const PAYMENT = { amount: 125_000, currency: 'EUR', to: 'DE02120300000000202051'
 /** An API copy learns of an agent, and an event is sealed, within a second; a busy machine takes longer. */
 const LONGEST_MS = 30_000;
 
-/** Runs `command`, gives it `input`, and returns what it prints. */
-const output = (command: string, args: readonly string[], { env = {}, input = '' } = {}): string =>
-  execFileSync(command, args, { env: { ...process.env, ...env }, input, encoding: 'utf8', stdio: 'pipe' });
+/**
+ * Runs `command`, gives it `input`, and returns what it prints. Not `execFileSync`: while that blocks, servers end idle
+ * connections, and the next request on one of them fails.
+ */
+async function output(command: string, args: readonly string[], { env = {}, input = '' } = {}): Promise<string> {
+  const running = promisify(execFile)(command, args, { env: { ...process.env, ...env } });
+  running.child.stdin?.end(input);
+  return (await running).stdout;
+}
 
 /** Runs a command, and again where the API could not answer it yet. */
-function sallyport(args: readonly string[], env: Record<string, string> = {}, left = 10): string {
+async function sallyport(args: readonly string[], env: Record<string, string> = {}, left = 10): Promise<string> {
   try {
-    return output(process.execPath, [MAIN, ...args], { env });
+    return await output(process.execPath, [MAIN, ...args], { env });
   } catch (err) {
-    if ((err as { status?: number }).status !== exitCodes.unreachable || left === 0) throw err;
+    if ((err as { code?: number }).code !== exitCodes.unreachable || left === 0) throw err;
     return sallyport(args, env, left - 1);
   }
 }
 
 type Registered = { readonly client_id: string; readonly agent_id: string; readonly client_secret: string };
-const registered = (...args: readonly string[]): Registered =>
-  JSON.parse(sallyport([...args, '--reason', 'tour', '--yes', '--json']));
+const registered = async (...args: readonly string[]): Promise<Registered> =>
+  JSON.parse(await sallyport([...args, '--reason', 'tour', '--yes', '--json']));
 
 /** A new account with a role, signed in afterwards, so that the token has the role. */
 async function newPerson(api: string, role: string) {
@@ -44,7 +51,7 @@ async function newPerson(api: string, role: string) {
   const json = { email, password: randomBytes(18).toString('base64url') };
   const { user } = await expected('sign-up', ask(`${api}/api/auth/signup`, { json }), 201);
   const { id } = user as { id: string };
-  sallyport(['users', 'roles', id, '--grant', role, '--reason', 'tour', '--yes']);
+  await sallyport(['users', 'roles', id, '--grant', role, '--reason', 'tour', '--yes']);
   const { tokens } = await expected('sign-in', ask(`${api}/api/auth/signin`, { json }), 200);
   return { id, token: (tokens as { access_token: string }).access_token };
 }
@@ -61,9 +68,9 @@ async function awaited<T>(what: string, question: () => T | Promise<T>): Promise
 /** Closes the incident that the other amount raised: nothing that the tour did on purpose stays open. */
 async function closeIncident(agentId: string): Promise<string> {
   const filters = ['--state', 'open', '--detection', 'agent_anomaly', '--subject', agentId];
-  const list = () => JSON.parse(sallyport(['incidents', 'list', ...filters, '--json'])).incidents;
-  const id = await awaited('incident', () => list()[0]?.incident_id as string | undefined);
-  sallyport(['incidents', 'close', id, '--reason', 'raised by the tour on purpose', '--yes']);
+  const list = async () => JSON.parse(await sallyport(['incidents', 'list', ...filters, '--json'])).incidents;
+  const id = await awaited('incident', async () => (await list())[0]?.incident_id as string | undefined);
+  await sallyport(['incidents', 'close', id, '--reason', 'raised by the tour on purpose', '--yes']);
   return id;
 }
 
@@ -72,9 +79,16 @@ async function openBoth(api: string, ownerId: string, folder: string) {
   const { issuer } = await expected('metadata', ask(`${api}/.well-known/oauth-authorization-server`), 200);
   const port = await randomFreePort();
   const [sallyportUrl, url] = [String(issuer), `http://127.0.0.1:${port}/mcp`];
-  const own = registered('clients', 'create', 'Payments', '--credential-scopes', 'revocations:read', 'signoffs:read');
+  const own = await registered(
+    'clients',
+    'create',
+    'Payments',
+    '--credential-scopes',
+    'revocations:read',
+    'signoffs:read',
+  );
   const asks = ['--owner', ownerId, '--credential-scopes', 'payments:send', 'signoffs:request', '--audiences', url];
-  const { agent_id: clientId, client_secret: clientSecret } = registered('agents', 'register', 'Payer', ...asks);
+  const { agent_id: clientId, client_secret: clientSecret } = await registered('agents', 'register', 'Payer', ...asks);
   const authorization = `Basic ${Buffer.from(`${clientId}:${clientSecret}`).toString('base64')}`;
   const beat = () => ask(`${api}/v1/agents/heartbeat`, { json: {}, authorization });
   await awaited('heartbeat', async () => ((await beat()).status === 200 ? true : undefined));
@@ -96,7 +110,7 @@ async function tour(folder: string): Promise<void> {
   for (const [at, role] of required_roles.entries()) {
     const { id: userId, token } = await newPerson(api, role);
     const args = ['signoff', 'approve', id, '--role', role, '--api', api, '--yes', '--json'];
-    const { state } = JSON.parse(sallyport(args, { SALLYPORT_TOKEN: token })) as { state: string };
+    const { state } = JSON.parse(await sallyport(args, { SALLYPORT_TOKEN: token })) as { state: string };
     say(`${at + 4}. approve      ${role} ${userId}: ${state}`);
   }
 
@@ -111,8 +125,8 @@ async function tour(folder: string): Promise<void> {
   say(`7. pay once     payment ${paid}, and the second time ${(await agent.pay(PAYMENT, id)).error}`);
 
   const { seq, approvals } = await agent.finish(id, 'done');
-  const script = sallyport(['audit', 'prove', String(seq), '--out', folder]);
-  const proved = output('sh', [], { input: script });
+  const script = await sallyport(['audit', 'prove', String(seq), '--out', folder]);
+  const proved = await output('sh', [], { input: script });
   say(`8. incident     ${await closeIncident(agentId)} agent_anomaly: raised by step 6, closed with a reason`);
   say(`9. receipt      ${approvals.map(({ role, user_id: userId }) => `${role} ${userId}`).join(', ')}`);
   say(proved.trim());
