@@ -24,10 +24,8 @@ afterAll(() => harness?.close());
 /** A family of a new client. @param copies seconds for which it serves copies */
 async function newFamily(copies: number, { jkt }: PresentedBy = publicClient) {
   const clientId = randomUUID();
-  await copy.pool.query(`INSERT INTO oauth_clients (id, "clientId", refresh_copies) VALUES ($1, $1, $2)`, [
-    clientId,
-    copies,
-  ]);
+  const insert = `INSERT INTO oauth_clients (id, "clientId", refresh_copies) VALUES ($1, $1, $2)`;
+  await copy.pool.query(insert, [clientId, copies]);
   return harness.newFamily({ client_id: clientId, ...(jkt === undefined ? {} : { jkt }) }, copy);
 }
 
@@ -147,6 +145,14 @@ test('copies of one generation are served as often as grace allows; then 429, un
   expect(await isEnded(familyId)).toBe(false);
   expect(await outcome(tight, newest)).toBe('rotated');
   expect(await outcome(tight, first)).toBe('stale_copy');
+});
+
+test('a copy in one batch with a replay of its family gets nothing', async () => {
+  const [{ tokens }, { refresh_token: before }] = [await rotated(BOUND, 3, HOUR), await newFamily(0)];
+  // While the first is under way the two others wait, and go together.
+  const others = () => [outcome(copy, tokens[1]!), outcome(copy, tokens[0]!, publicClient, ELSEWHERE)];
+  const said = await Promise.all([outcome(copy, before), ...others()]);
+  expect(said).toEqual(['rotated', 'refresh_token_reused', 'refresh_token_reused']);
 });
 
 test('24 processes that race with copies of any age, at two copies of the API, make no second branch', async () => {
