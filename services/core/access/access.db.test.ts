@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
@@ -10,10 +10,7 @@ import { createClient } from './create-client.ts';
 import { rotateClientSecret } from './manage-clients.ts';
 
 const ports = opened(() => openTestPorts());
-let access: AccessDirectory;
-beforeAll(async () => {
-  access = createAccessDirectory(ports);
-});
+const access = opened(async () => createAccessDirectory(ports));
 const versionOf = async (): Promise<number> =>
   (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
 /** What a poll sees now, and whether the directory is confirmed by it. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { LegacyBridge } from '#services/core/tokens/verify/legacy-bridge-port.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { guardedFetch } from '#services/platform/http/outbound.ts';
@@ -12,7 +12,6 @@ import { legacySessionId } from './legacy-token.ts';
 
 const provider = opened(startLegacyProvider);
 const harness = opened(openPeopledHarness);
-let bridge: LegacyBridge;
 let statements = 0;
 let aheadMs = 0;
 const clock = { now: () => Date.now() + aheadMs, monotonic: () => performance.now() + aheadMs };
@@ -39,9 +38,7 @@ function portsOf(env: Readonly<Record<string, string>> = { LEGACY_BRIDGE_UNTIL: 
   };
 }
 
-beforeAll(async () => {
-  bridge = createLegacyBridge(portsOf()) as LegacyBridge;
-});
+const bridge = opened(async () => createLegacyBridge(portsOf()) as LegacyBridge);
 
 async function imported() {
   const person = await harness.newUser();
