@@ -112,10 +112,7 @@ export function retryStorms(
  */
 const REFUSAL_MS = { write: 1_000, read: 3_400 };
 
-/**
- * While a store fails, all refusals but one in a hundred come in time: a client can go elsewhere or say so to its user. On
- * a busy machine the whole second stretches, because a sign-in hashes a password between its statements.
- */
+/** While a store fails, all refusals but one in a hundred come in time: a client can go elsewhere or say so to its user. */
 export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
   const findings: Finding[] = [];
   let checked = 0;
@@ -126,7 +123,7 @@ export function lateRefusals(ledger: Ledger, periods: readonly Period[]): Gate {
     checked += refused.length;
     for (const what of ['write', 'read'] as const) {
       const ofKind = refused.filter(({ isLimited }) => isLimited === (what === 'write'));
-      const most = REFUSAL_MS[what] * (scaleOf(stretch) === 1 ? 1 : stretch);
+      const most = REFUSAL_MS[what] * scaleOf(stretch);
       const late = ofKind.filter((exchange) => tookMs(exchange) > most);
       if (late.length > Math.floor(ofKind.length / 100))
         findings.push({
