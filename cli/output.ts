@@ -1,11 +1,6 @@
 import { visibleText } from '../services/core/shared/visible-text.ts';
 
-export type GlobalOptions = {
-  json?: boolean;
-  quiet?: boolean;
-  yes?: boolean;
-  dryRun?: boolean;
-};
+export type GlobalOptions = { json?: boolean; quiet?: boolean; yes?: boolean; dryRun?: boolean };
 
 /**
  * Prints data to stdout and messages to stderr. Other people wrote parts of both (names, titles, reasons), so what they

@@ -48,10 +48,7 @@ export async function restoreFrom(options: RestoreOptions): Promise<void> {
   const output = createOutput(options);
   const key = readKeyFile(keyFile);
   const { marks } = loadConfig(process.env);
-  const outside = {
-    marks: createMarks(marks, resolveDataDir()),
-    logMark: createLogMark(marks, resolveDataDir()),
-  };
+  const outside = { marks: createMarks(marks, resolveDataDir()), logMark: createLogMark(marks, resolveDataDir()) };
   const env = { ...process.env, DATABASE_URL: into };
   await withDatabase(
     async (ports) => {

@@ -58,11 +58,7 @@ async function status(options: GlobalOptions): Promise<void> {
           health: health?.[child.name] ?? null,
         }),
       );
-      return {
-        ...{ pid: supervisor.pid, started_at: startedAt, api, metrics, tasks },
-        ...answer,
-        children,
-      };
+      return { ...{ pid: supervisor.pid, started_at: startedAt, api, metrics, tasks }, ...answer, children };
     }),
   );
   const state = {

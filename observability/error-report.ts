@@ -1,9 +1,5 @@
 /** Tags that a report may carry with the error: our own names, never a value of a request. */
-export type ErrorReportTags = {
-  code?: string;
-  operation?: string;
-  job?: string;
-};
+export type ErrorReportTags = { code?: string; operation?: string; job?: string };
 
 export type ErrorReports = {
   /** Whether reports leave this process. */
@@ -16,7 +12,4 @@ export type ErrorReports = {
   close(timeoutMs?: number): Promise<void>;
 };
 
-export type ErrorReportOptions = {
-  serviceName: string;
-  serviceVersion?: string;
-};
+export type ErrorReportOptions = { serviceName: string; serviceVersion?: string };

@@ -49,10 +49,7 @@ function exceptionsOf(description: ErrorDescription): ErrorException[] {
   return [...(description.cause === undefined ? [] : exceptionsOf(description.cause)), own];
 }
 
-const traceOf = (traceparent: string) => ({
-  trace_id: traceparent.slice(3, 35),
-  span_id: traceparent.slice(36, 52),
-});
+const traceOf = (traceparent: string) => ({ trace_id: traceparent.slice(3, 35), span_id: traceparent.slice(36, 52) });
 
 /** Sends only the listed fields of the SDK's event. */
 function onlyOurs(event: ErrorEvent): ErrorEvent {

@@ -28,10 +28,7 @@ type BoundedSpanProcessorOptions = {
  */
 function withoutWords(span: ReadableSpan): ReadableSpan {
   if (span.status.message === undefined && span.events.length === 0) return span;
-  return Object.create(span, {
-    status: { value: { code: span.status.code } },
-    events: { value: [] },
-  }) as ReadableSpan;
+  return Object.create(span, { status: { value: { code: span.status.code } }, events: { value: [] } }) as ReadableSpan;
 }
 
 /**

@@ -3,18 +3,10 @@ import { createServer as createHttp2Server, type ServerHttp2Session } from 'node
 import type { AddressInfo, Server } from 'node:net';
 
 /** One request that reached the receiver. */
-type OtlpRequest = {
-  path: string;
-  contentType: string;
-  body: Buffer;
-};
+type OtlpRequest = { path: string; contentType: string; body: Buffer };
 
 /** A collector for tests: real HTTP on a free loopback port; stores what it receives. */
-export type OtlpReceiver = {
-  endpoint: string;
-  requests: OtlpRequest[];
-  close(): Promise<void>;
-};
+export type OtlpReceiver = { endpoint: string; requests: OtlpRequest[]; close(): Promise<void> };
 
 /** @param end ends what is connected */
 async function receiving(server: Server, requests: OtlpRequest[], end: () => void): Promise<OtlpReceiver> {
@@ -111,10 +103,7 @@ type ReceivedSpan = {
   attributes: Record<string, unknown>;
 };
 
-type JsonAttribute = {
-  key: string;
-  value: Record<string, unknown>;
-};
+type JsonAttribute = { key: string; value: Record<string, unknown> };
 
 type JsonTraces = {
   resourceSpans: {

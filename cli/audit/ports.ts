@@ -150,9 +150,7 @@ async function headIn(
       exitCodes.checkFailed,
       `${where} is not signed by a key of the log`,
       'find out who wrote it',
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }

@@ -14,10 +14,7 @@ const caller = systemCaller('sallyport users');
 /** Loaded when it is used: it verifies digests, and so needs the hashing libraries. */
 const invitations = () => import('#services/core/identity/admin/invite-user.ts');
 
-const inviter = (settings: Config) => ({
-  ...mailer(settings),
-  invitationSeconds: settings.identity.invitationSeconds,
-});
+const inviter = (settings: Config) => ({ ...mailer(settings), invitationSeconds: settings.identity.invitationSeconds });
 
 type InviteOptions = ActOptions & { readonly name?: string; readonly role: readonly string[] };
 

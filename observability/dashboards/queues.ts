@@ -144,10 +144,7 @@ export const queues: DashboardDefinition = {
           unit: 's',
           width: 12,
           queries: [
-            {
-              expr: 'min by (job) (sallyport_job_schedule_next_run_timestamp_seconds) - time()',
-              legend: '{{job}}',
-            },
+            { expr: 'min by (job) (sallyport_job_schedule_next_run_timestamp_seconds) - time()', legend: '{{job}}' },
           ],
         },
       ],

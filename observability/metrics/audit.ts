@@ -36,10 +36,7 @@ export const auditOutboxStray = defineGauge({
   help: 'Outbox rows without a daily partition, counted up to 1,000; the partition of their day cannot be created while they exist.',
 });
 
-export const auditLogSize = defineGauge({
-  name: 'sallyport_audit_log_size',
-  help: 'Leaves in the log in use.',
-});
+export const auditLogSize = defineGauge({ name: 'sallyport_audit_log_size', help: 'Leaves in the log in use.' });
 
 export const auditCheckpointAge = defineGauge({
   name: 'sallyport_audit_checkpoint_age_seconds',

@@ -68,11 +68,7 @@ export type MetricInfo = {
   otel: { name: string; labels?: Readonly<Record<string, string>> } | undefined;
 };
 
-export type Exemplar = {
-  traceId: string;
-  value: number;
-  atMs: number;
-};
+export type Exemplar = { traceId: string; value: number; atMs: number };
 
 /** State of one series at collection. For histograms, `counts` has one more entry than there are bounds. */
 export type SeriesSnapshot = {
@@ -82,14 +78,9 @@ export type SeriesSnapshot = {
   exemplars?: readonly (Exemplar | undefined)[];
 };
 
-export type CollectedMetric = MetricInfo & {
-  series: SeriesSnapshot[];
-};
+export type CollectedMetric = MetricInfo & { series: SeriesSnapshot[] };
 
-type Instrument = {
-  info(): MetricInfo;
-  snapshot(): SeriesSnapshot[];
-};
+type Instrument = { info(): MetricInfo; snapshot(): SeriesSnapshot[] };
 
 export type MetricRegistry = {
   defineCounter<const L extends LabelLists = Record<never, never>>(definition: MetricDefinition<L>): Counter<L>;

@@ -121,8 +121,5 @@ export const tokenRefreshBatchSize = defineHistogram({
 export const tokenRevocations = defineCounter({
   name: 'sallyport_token_revocations',
   help: 'Revocation requests, by kind of target and outcome.',
-  labels: {
-    kind: ['jti', 'sid', 'family', 'user', 'client', 'key'],
-    outcome: ['ok', 'refused', 'unavailable'],
-  },
+  labels: { kind: ['jti', 'sid', 'family', 'user', 'client', 'key'], outcome: ['ok', 'refused', 'unavailable'] },
 });

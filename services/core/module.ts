@@ -20,10 +20,7 @@ import type { TaskAdvance, TaskKind } from './shared/task-kind.ts';
 import type { Tool } from './shared/tool.ts';
 
 /** Expired rows, and the job that removes them. */
-type Purged = {
-  readonly by: Job;
-  readonly purges: readonly Purge[];
-};
+type Purged = { readonly by: Job; readonly purges: readonly Purge[] };
 
 /** What a process shows of a module while it runs; called with its start. */
 type Watch<P = never> = (ports: P) => { close(): unknown } | undefined;

@@ -4,9 +4,7 @@ import type { Statement } from '../platform/define/statement.ts';
 export type Row = Record<string, unknown>;
 
 /** Runs one statement. Throws `storeUnavailable` (503) when Postgres is unreachable or exceeds its deadline. */
-export type Sql = {
-  query<R = Row>(statement: Statement, values?: readonly unknown[]): Promise<R[]>;
-};
+export type Sql = { query<R = Row>(statement: Statement, values?: readonly unknown[]): Promise<R[]> };
 
 /** An open transaction (READ COMMITTED). Short: no network, hashing or signing inside. */
 export type Tx = Sql & {
@@ -101,11 +99,7 @@ export type PasswordHasher = {
 };
 
 /** High-water marks, kept outside the database: a restored database must not be behind them. */
-export type Marks = {
-  readonly incarnation: string;
-  readonly revocationEpoch: number;
-  readonly beat: number;
-};
+export type Marks = { readonly incarnation: string; readonly revocationEpoch: number; readonly beat: number };
 
 /** The state that a database reports. */
 export type ShownState = Marks & {

@@ -6,10 +6,7 @@ type Message = {
   readonly method?: unknown;
   readonly params?: { readonly name?: unknown; readonly _meta?: unknown } | null;
 };
-type Meta = {
-  readonly progressToken?: unknown;
-  readonly [CAPABILITIES]?: { readonly extensions?: unknown } | null;
-};
+type Meta = { readonly progressToken?: unknown; readonly [CAPABILITIES]?: { readonly extensions?: unknown } | null };
 
 /** What the messages of a request ask for, as far as the server of the request depends on it. */
 export type Asked = {

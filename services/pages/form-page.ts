@@ -89,10 +89,7 @@ type Styles = { readonly narrow: string; readonly wide: string };
 const styles = new WeakMap<Brand, Styles>();
 /** The stylesheet of form pages, made once for a brand. */
 function styleFor(brand: Brand, { beside, isGrid }: PageParts): string {
-  const known = styles.get(brand) ?? {
-    narrow: styleOf(brand, RULES),
-    wide: styleOf(brand, RULES + WIDE_RULES),
-  };
+  const known = styles.get(brand) ?? { narrow: styleOf(brand, RULES), wide: styleOf(brand, RULES + WIDE_RULES) };
   styles.set(brand, known);
   return beside === undefined && !isGrid ? known.narrow : known.wide;
 }

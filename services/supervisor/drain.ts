@@ -5,10 +5,7 @@ import type { StopRequests } from './stop-requests.ts';
 const DRAIN_BUDGET_MS = 28_000;
 
 /** What the drain needs of a child. */
-export type Drainable = {
-  stop(): Promise<void>;
-  kill(): void;
-};
+export type Drainable = { stop(): Promise<void>; kill(): void };
 
 /** Stops children in order, each within its drain time and all within the budget; a second request kills them. */
 export async function drain(children: readonly Drainable[], requests: Pick<StopRequests, 'hurry'>): Promise<void> {

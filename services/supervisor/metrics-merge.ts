@@ -1,14 +1,7 @@
 /** Prometheus text of one process. */
-export type ProcessMetrics = {
-  process: string;
-  text: string;
-};
+export type ProcessMetrics = { process: string; text: string };
 
-type Family = {
-  help: string | undefined;
-  type: string | undefined;
-  samples: string[];
-};
+type Family = { help: string | undefined; type: string | undefined; samples: string[] };
 
 const commentLine = /^# (HELP|TYPE) ([a-zA-Z_:][a-zA-Z0-9_:]*) ?(.*)$/;
 const sampleLine = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?(\s.+)$/;

@@ -11,10 +11,7 @@ const SCRAPE_TIMEOUT_MS = 1_000;
 const ANSWER_LIMIT_BYTES = 8 * 1024 * 1024;
 
 /** A local process that serves its own Prometheus text on a unix socket. */
-type MetricsSource = {
-  process: string;
-  socketPath: string;
-};
+type MetricsSource = { process: string; socketPath: string };
 
 export type MetricsServerOptions = {
   host: string;

@@ -20,11 +20,7 @@ export type ChildSpec = {
 
 /** The settings that the table uses. */
 type ChildSettings = {
-  readonly server: {
-    readonly apiCopies: number;
-    readonly drainSeconds: number;
-    readonly drainNoticeSeconds?: number;
-  };
+  readonly server: { readonly apiCopies: number; readonly drainSeconds: number; readonly drainNoticeSeconds?: number };
   readonly stores: { readonly waitSeconds: number };
   readonly mcp: { readonly copies: number };
   readonly faces: Pick<Faces, 'mcp'>;

@@ -2,11 +2,7 @@
 const START_ATTEMPTS = 5;
 
 /** The state of a child that readiness uses. */
-export type ChildState = {
-  readonly name: string;
-  readonly isReady: boolean;
-  readonly failures: number;
-};
+export type ChildState = { readonly name: string; readonly isReady: boolean; readonly failures: number };
 
 type Watched = {
   readonly isReady: boolean;

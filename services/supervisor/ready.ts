@@ -34,10 +34,7 @@ export function readyLine(state: ReadyState): string {
   });
 }
 
-type PublicKey = {
-  kid?: string;
-  alg?: string;
-};
+type PublicKey = { kid?: string; alg?: string };
 
 /** The public key ring in one line; says so when it cannot be read. */
 export async function describeKeyRing(api: string): Promise<string> {

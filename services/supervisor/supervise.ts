@@ -108,11 +108,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const measured = specs.filter(({ servesMetrics }) => servesMetrics !== false).map(processName);
   const restarts = new Map<string, number>(specs.map((spec) => [processName(spec), 0]));
   const sources = () => measured.map((process) => ({ process, socketPath: socketOf(socketFolder, process) }));
-  const metrics = await listenForMetrics(metricsPort, taken, {
-    host,
-    sources,
-    restarts: () => restarts,
-  });
+  const metrics = await listenForMetrics(metricsPort, taken, { host, sources, restarts: () => restarts });
   undo.push(() => metrics.close());
   tellMove(say, 'metrics port', metricsPort, metrics.port);
 

@@ -11,11 +11,7 @@ import type { ChildSpec } from './process-specs.ts';
 import { prepareTasksDatabase } from './tasks-database.ts';
 
 /** The tasks API of `examples/tasks-fastify`, which runs beside the product. */
-export type TasksExample = {
-  readonly url: string;
-  readonly step: PreparationStep;
-  readonly spec: ChildSpec;
-};
+export type TasksExample = { readonly url: string; readonly step: PreparationStep; readonly spec: ChildSpec };
 
 type TasksExampleOptions = {
   readonly config: Config;
@@ -101,11 +97,7 @@ function tasksEnv(
     databaseUrl,
     client_id,
     client_secret,
-  }: DemoClient & {
-    apiUrl: string;
-    port: number;
-    databaseUrl: string;
-  },
+  }: DemoClient & { apiUrl: string; port: number; databaseUrl: string },
 ): NodeJS.ProcessEnv {
   const { PATH, HOST, BETTER_AUTH_URL, JWT_ISSUER, JWT_AUDIENCE, JWT_ALGORITHM, JWT_SECRET, CORS_ORIGINS } = product;
   return {

@@ -117,10 +117,7 @@ function openPools(input: ComposeInput) {
       sql: createSql(sealPool, databaseGuard),
       transact: createTransact(sealPool, onAfterCommitError, databaseGuard),
     },
-    main: {
-      sql: createSql(pool, databaseGuard),
-      transact: createTransact(pool, onAfterCommitError, databaseGuard),
-    },
+    main: { sql: createSql(pool, databaseGuard), transact: createTransact(pool, onAfterCommitError, databaseGuard) },
     // The timetable is read from any database; what the job writes is checked against the high-water marks.
     timing: { sql: createSql(pool), transact: createTransact(pool, onAfterCommitError), clock: systemClock },
     close: () => Promise.allSettled([producer.close(), redis.close(), pool.end(), sealPool.end()]),

@@ -54,11 +54,7 @@ export function createSiemTransport(settings: TransportSettings): WorkerPorts['s
   const { allowsPrivate, authorization } = settings;
   const fileOf = (path: string | undefined): Buffer | undefined =>
     path === undefined ? undefined : readFileSync(path);
-  const tls = {
-    ca: fileOf(settings.caFile),
-    cert: fileOf(settings.certificateFile),
-    key: fileOf(settings.keyFile),
-  };
+  const tls = { ca: fileOf(settings.caFile), cert: fileOf(settings.certificateFile), key: fileOf(settings.keyFile) };
   return {
     async post({ target, headers, body }, signal) {
       const credential = authorization.get(target.name);

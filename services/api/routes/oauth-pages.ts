@@ -159,12 +159,7 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
     if (body.decision === 'switch')
       return goTo(safeNext(authorizePathFor(body.request)), await signOutHere(ports, request, caller));
     const { cookie } = request.headers;
-    const decision = {
-      query: body.request,
-      isAllowed: body.decision === 'allow',
-      scopes: listOf(body.scope),
-      cookie,
-    };
+    const decision = { query: body.request, isAllowed: body.decision === 'allow', scopes: listOf(body.scope), cookie };
     return showStep(ports, await decideConsent(ports, decision, caller), body.request, request);
   });
   bind(routes, readClientLogoEndpoint, async ({ params }) =>

@@ -35,11 +35,7 @@ export type ClientRow = ClientSettingsRow & {
 };
 type RolePermissionRow = { readonly role: string; readonly permission: string };
 /** `application` is null for a permission of the installation. */
-type PermissionRow = {
-  readonly name: string;
-  readonly application: string | null;
-  readonly words: ScopeWords | null;
-};
+type PermissionRow = { readonly name: string; readonly application: string | null; readonly words: ScopeWords | null };
 type ApplicationRow = { readonly name: string; readonly audience: string };
 
 /** Reads whole tables on purpose: copies keep them in memory and read them again when `access_version` changes. */

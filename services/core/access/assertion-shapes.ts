@@ -12,8 +12,4 @@ export const clientAssertion = {
 };
 
 /** Both parameters, and the client that the form names, as they were sent. */
-export type SentAssertion = {
-  readonly type: unknown;
-  readonly assertion: unknown;
-  readonly clientId: unknown;
-};
+export type SentAssertion = { readonly type: unknown; readonly assertion: unknown; readonly clientId: unknown };

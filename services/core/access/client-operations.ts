@@ -121,10 +121,7 @@ export const clientOperations = [
   operation(updateClientEndpoint, updateClient, {
     verb: 'clients update <client_id>',
     help: 'change a client; removing rights revokes its tokens and token families',
-    options: {
-      ...KEYS,
-      auth_method: { flags: '--auth-method <method>', help: 'how it authenticates' },
-    },
+    options: { ...KEYS, auth_method: { flags: '--auth-method <method>', help: 'how it authenticates' } },
     about: readClient,
     asks: (_input, { name }: Named) => `change ${name}`,
     lines,

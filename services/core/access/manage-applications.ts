@@ -70,11 +70,7 @@ export async function declareApplication(
   ports: Pick<Ports, 'transact'> & HasAccessChanged & HasOwnAudiences,
   input: Declaration & { readonly reason: string; readonly dry_run?: boolean | undefined },
   caller: Caller,
-): Promise<{
-  readonly application: ApplicationView;
-  readonly changes: ApplicationChanges;
-  readonly dry_run: boolean;
-}> {
+): Promise<{ readonly application: ApplicationView; readonly changes: ApplicationChanges; readonly dry_run: boolean }> {
   const { dry_run: isDryRun = false } = input;
   return ports.transact(async (tx) => {
     await setAuditContext(tx, caller, input.reason, 'rights_removed');

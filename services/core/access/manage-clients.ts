@@ -52,12 +52,7 @@ const identityView = (identity: CertificateIdentity | null): Partial<ClientView>
 
 function clientView({ certificate_identity: identity, skip_consent: _, jwks, ...shown }: ClientDetailRow): ClientView {
   const keys = jwks === null ? null : JSON.parse(jwks);
-  return {
-    ...shown,
-    ...identityView(identity),
-    jwks: keys,
-    built_in: isBuiltInClient(shown.client_id),
-  } as ClientView;
+  return { ...shown, ...identityView(identity), jwks: keys, built_in: isBuiltInClient(shown.client_id) } as ClientView;
 }
 
 type ListClientsInput = {
@@ -153,9 +148,7 @@ async function changeAuthentication(
     client,
     auth_method: authMethod = client.auth_method as ConfidentialMethod,
     ...changed
-  }: AuthenticationChanges & {
-    readonly client: ClientDetailRow;
-  },
+  }: AuthenticationChanges & { readonly client: ClientDetailRow },
   caller: Caller,
 ): Promise<void> {
   const isSame = authMethod === client.auth_method && Object.values(changed).every((value) => value === undefined);

@@ -32,11 +32,7 @@ const roleView = (row: RoleRow): RoleView => ({
 /** Lists roles by name, one page at a time. Throws `cursor_invalid` (400). */
 export async function listRoles(
   { sql }: Pick<Ports, 'sql'>,
-  input: {
-    readonly permission?: string | undefined;
-    readonly limit: number;
-    readonly cursor?: string | undefined;
-  },
+  input: { readonly permission?: string | undefined; readonly limit: number; readonly cursor?: string | undefined },
 ): Promise<{ readonly roles: RoleView[]; readonly next: string | null }> {
   const [after = ''] = placeOfCursor(input.cursor, [PLACE.id]) ?? [];
   const rows = await readRolesPage(sql, input.permission, after, input.limit + 1);

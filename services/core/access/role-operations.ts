@@ -25,10 +25,7 @@ export const roleOperations = [
     verb: 'roles create <name> [permissions...]',
     help: 'create a role',
     options: {
-      description: {
-        help: 'what the role is for (required; asked for on a terminal)',
-        asks: 'What is the role for?',
-      },
+      description: { help: 'what the role is for (required; asked for on a terminal)', asks: 'What is the role for?' },
     },
     asks: ({ name }) => `create the role ${name}`,
     lines,

@@ -3,11 +3,7 @@ import type { Sql } from '../ports.ts';
 import { defineFinder } from '../shared/finder.store.ts';
 import { rolesRead } from './permissions.ts';
 
-export type RoleRow = {
-  readonly name: string;
-  readonly description: string;
-  readonly permissions: readonly string[];
-};
+export type RoleRow = { readonly name: string; readonly description: string; readonly permissions: readonly string[] };
 
 const WITH_PERMISSIONS = `SELECT r.name, r.description,
     ARRAY(SELECT p.permission FROM role_permissions p WHERE p.role = r.name ORDER BY p.permission) AS permissions

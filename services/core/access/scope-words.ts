@@ -2,10 +2,7 @@ import { z } from 'zod';
 import type { LanguageTag } from '#services/platform/define/languages.ts';
 
 /** What a scope of an application allows, in words that continue "It wants to:"; English where a language is missing. */
-export const scopeWords = z.strictObject({
-  en: z.string().min(1).max(80),
-  de: z.string().min(1).max(80).optional(),
-});
+export const scopeWords = z.strictObject({ en: z.string().min(1).max(80), de: z.string().min(1).max(80).optional() });
 export type ScopeWords = z.output<typeof scopeWords>;
 
 export const wordsIn = (language: LanguageTag, words: ScopeWords): string => words[language] ?? words.en;

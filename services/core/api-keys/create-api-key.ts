@@ -12,12 +12,7 @@ import { type HasApiKeysChanged, ownerOf } from './key-owner.ts';
 import { assertMayCarry } from './key-permissions.ts';
 import { type LockOwner, lockKeyOwner, ownerLocker } from './lock-owner.ts';
 
-type PublicJwk = {
-  readonly kty: string;
-  readonly crv: string;
-  readonly x: string;
-  readonly y?: string | undefined;
-};
+type PublicJwk = { readonly kty: string; readonly crv: string; readonly x: string; readonly y?: string | undefined };
 
 export type CreateApiKeyInput = {
   readonly name: string;

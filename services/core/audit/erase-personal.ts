@@ -24,10 +24,7 @@ export function erasePersonal(
     await lockLog(tx);
     await countErasure(tx);
     const erased = await eraseSubject(tx, input.subject);
-    await recordEvent(tx, caller, auditPersonalErased, {
-      target: { kind: 'user', id: input.subject },
-      detail: erased,
-    });
+    await recordEvent(tx, caller, auditPersonalErased, { target: { kind: 'user', id: input.subject }, detail: erased });
     return erased;
   });
 }

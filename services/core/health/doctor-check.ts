@@ -18,10 +18,7 @@ export type Check = {
 };
 
 /** A check of a module, where the database answers. */
-export type ModuleCheck = {
-  readonly name: string;
-  readonly run: (ports: Pick<Ports, 'sql'>) => Promise<Result>;
-};
+export type ModuleCheck = { readonly name: string; readonly run: (ports: Pick<Ports, 'sql'>) => Promise<Result> };
 
 export const pass = (evidence: string): Result => ({ result: 'pass', evidence });
 export const warn = (evidence: string, fix: string): Result => ({ result: 'warn', evidence, fix });

@@ -187,10 +187,6 @@ export function createKeyRing(
     isClockRight,
     isConfirmedSince: (monotonicMs) => confirmedAt >= monotonicMs,
     isFresh: () => loaded !== undefined && ageMs() <= boundMs && isClockRight(),
-    state: () => ({
-      ageMs: ageMs(),
-      clockOffsetMs: offsetMs(),
-      version: loaded?.version ?? -1,
-    }),
+    state: () => ({ ageMs: ageMs(), clockOffsetMs: offsetMs(), version: loaded?.version ?? -1 }),
   };
 }

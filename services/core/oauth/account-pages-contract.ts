@@ -35,10 +35,7 @@ const shown = {
   responses: { 200: PAGE, 400: PAGE },
   errors: [storeUnavailable],
 } as const;
-const sent = {
-  ...sentForm,
-  responses: { 200: PAGE, 400: PAGE, 403: PAGE },
-} as const;
+const sent = { ...sentForm, responses: { 200: PAGE, 400: PAGE, 403: PAGE } } as const;
 
 export const showSignUpEndpoint = defineEndpoint({
   ...shown,

@@ -3,10 +3,7 @@ import { z } from 'zod';
 export const PAGE = { contentType: 'text/html; charset=utf-8' } as const;
 
 /** What endpoints of pages have in common: anyone may open one. */
-export const shownPage = {
-  auth: 'public',
-  responses: { 200: PAGE, 303: null, 400: PAGE },
-} as const;
+export const shownPage = { auth: 'public', responses: { 200: PAGE, 303: null, 400: PAGE } } as const;
 
 /** The same of their forms: the session cookie and the token in the form say whose they are. */
 export const sentForm = {

@@ -3,10 +3,7 @@ import type { Sql } from '../ports.ts';
 import { definePurge } from '../shared/purge.store.ts';
 
 /** An event whose handling failed, and the number of attempts so far. */
-export type Unevaluated = {
-  readonly seq: number;
-  readonly tries: number;
-};
+export type Unevaluated = { readonly seq: number; readonly tries: number };
 
 const unevaluatedInsert = defineStatement(
   'unevaluatedInsert',

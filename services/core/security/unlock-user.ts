@@ -29,10 +29,7 @@ export async function unlockUser(
     if (account === undefined) throw userUnknown();
     assertHolds(caller, await rightsOf(tx, account.roles));
     const failures = (await clearSignInFailures(tx, ports, account.email)) ?? 0;
-    await recordEvent(tx, caller, userUnlocked, {
-      target: { kind: 'user', id: userId },
-      detail: { failures, reason },
-    });
+    await recordEvent(tx, caller, userUnlocked, { target: { kind: 'user', id: userId }, detail: { failures, reason } });
     return { user_id: userId, failed_logins: failures };
   });
 }

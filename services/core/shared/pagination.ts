@@ -10,10 +10,7 @@ export type Page<T> = { readonly items: T[]; readonly next: string | null };
 export function pageOf<R>(rows: readonly R[], limit: number, placeOf: (row: R) => readonly string[]): Page<R> {
   const items = rows.slice(0, limit);
   const last = rows.length > limit ? items.at(-1) : undefined;
-  return {
-    items,
-    next: last === undefined ? null : Buffer.from(JSON.stringify(placeOf(last))).toString('base64url'),
-  };
+  return { items, next: last === undefined ? null : Buffer.from(JSON.stringify(placeOf(last))).toString('base64url') };
 }
 
 /** Formats of the values in a position. */

@@ -3,11 +3,7 @@ import { type Html, html } from '#services/platform/html/html.ts';
 import { type Advice, english, englishAdvice, type Texts } from './english.ts';
 import { german, germanAdvice } from './german.ts';
 
-export type Language = {
-  readonly tag: LanguageTag;
-  readonly texts: Texts;
-  readonly advice: Advice;
-};
+export type Language = { readonly tag: LanguageTag; readonly texts: Texts; readonly advice: Advice };
 
 export const ENGLISH: Language = { tag: 'en', texts: english, advice: englishAdvice };
 export const GERMAN: Language = { tag: 'de', texts: german, advice: germanAdvice };

@@ -17,10 +17,7 @@ export const s3SettingsOf = (section: {
 }): S3Settings => ({
   url: section.s3Url as string,
   region: section.s3Region,
-  credentials: {
-    accessKeyId: section.s3AccessKeyId as string,
-    secretAccessKey: section.s3SecretAccessKey as string,
-  },
+  credentials: { accessKeyId: section.s3AccessKeyId as string, secretAccessKey: section.s3SecretAccessKey as string },
 });
 
 type S3Request = {

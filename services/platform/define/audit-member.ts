@@ -57,10 +57,7 @@ export const oneOf = <const Value extends string>(...values: readonly Value[]) =
 /** The same where the values come from a column or a setting, which may have others. */
 export const known = (
   ...values: readonly string[]
-): { readonly kind: 'one_of'; readonly values: readonly string[] } => ({
-  kind: 'one_of',
-  values,
-});
+): { readonly kind: 'one_of'; readonly values: readonly string[] } => ({ kind: 'one_of', values });
 /** In the leaf if every element fits. */
 export const listOf = <const Of extends AuditMember>(of: Of) => ({ kind: 'list', of }) as const;
 /** In the leaf if every member is declared and fits. */

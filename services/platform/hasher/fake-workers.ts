@@ -3,10 +3,7 @@ import type { HashRequest, HashResult } from './protocol.ts';
 import type { HashingWorker, StartWorker, WorkerEvents } from './worker-process.ts';
 
 /** For tests: a clock that the test advances. */
-export type FakeClock = HasherClock & {
-  advance(ms: number): void;
-  readonly pendingTimers: number;
-};
+export type FakeClock = HasherClock & { advance(ms: number): void; readonly pendingTimers: number };
 
 export function createFakeClock(): FakeClock {
   let nowMs = 0;

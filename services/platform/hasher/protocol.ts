@@ -22,10 +22,7 @@ export type HashRequest =
     };
 
 /** Sent once: the time that a first hash took. It also shows that the child can hash. */
-export type ReadyMessage = {
-  readonly kind: 'ready';
-  readonly hashSeconds: number;
-};
+export type ReadyMessage = { readonly kind: 'ready'; readonly hashSeconds: number };
 
 export type HashResult =
   | { readonly kind: 'hashed'; readonly digest: string }

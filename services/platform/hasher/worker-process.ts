@@ -13,10 +13,7 @@ export type HashingWorker = {
   kill(): void;
 };
 
-export type WorkerEnd = {
-  readonly code: number | null;
-  readonly signal: string | null;
-};
+export type WorkerEnd = { readonly code: number | null; readonly signal: string | null };
 
 export type WorkerEvents = {
   onReady(message: ReadyMessage): void;
@@ -45,11 +42,7 @@ export function hashingWorkers(
 
 function startChildWorker(init: ToChild, stopGraceMs: number, events: WorkerEvents): HashingWorker {
   // Not detached: Linux may divide the processor by session first, and then a priority counts only within its session.
-  const child = fork(childPath, [], {
-    env: {},
-    execArgv: [],
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
+  const child = fork(childPath, [], { env: {}, execArgv: [], stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   let ended = false;
   let stopTimer: NodeJS.Timeout | undefined;
 

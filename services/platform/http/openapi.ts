@@ -366,10 +366,7 @@ function operationOf(endpoint: Endpoint, components: Components, repeated: Repea
 }
 
 /** Facts about the serving installation; the committed reference has none. */
-type OpenApiPlace = {
-  readonly serverUrl?: string;
-  readonly sessionCookie?: string;
-};
+type OpenApiPlace = { readonly serverUrl?: string; readonly sessionCookie?: string };
 
 const sorted = <T>(parts: Readonly<Record<string, T>>): Record<string, T> =>
   Object.fromEntries(Object.entries(parts).sort(([a], [b]) => (a < b ? -1 : 1)));

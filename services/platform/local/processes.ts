@@ -3,10 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isSameProcessAlive, processStart } from './file-lock.mjs';
 
-export type RecordedProcess = {
-  pid: number;
-  start?: string | undefined;
-};
+export type RecordedProcess = { pid: number; start?: string | undefined };
 
 /** A process, identified by pid and start time, so that a later process with the same pid is not mistaken for it. */
 export function recordProcess(pid: number): RecordedProcess {
@@ -76,9 +73,7 @@ export function programOf(pid: number): string {
 }
 
 /** The last start of a local server. */
-export type ServerState = RecordedProcess & {
-  port: number;
-};
+export type ServerState = RecordedProcess & { port: number };
 
 export function readState(path: string): ServerState | undefined {
   try {

@@ -2,11 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { StartError } from './errors.ts';
 
 /** The operating-system user that Postgres runs as. */
-export type ServiceUser = {
-  name: string;
-  uid: number;
-  gid: number;
-};
+export type ServiceUser = { name: string; uid: number; gid: number };
 
 function lookUp(name: string): ServiceUser | undefined {
   const id = (flag: string): number | undefined => {

@@ -16,11 +16,7 @@ export type LocalService = {
   stop(): Promise<void>;
 };
 
-export type RunningServer = {
-  url: string;
-  startedByUs: boolean;
-  process: RecordedProcess;
-};
+export type RunningServer = { url: string; startedByUs: boolean; process: RecordedProcess };
 
 type SharedServer = {
   dataDir: string;

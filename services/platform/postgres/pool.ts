@@ -162,9 +162,7 @@ function watchConnects(
     onWait,
     onLost,
     limitsRequests = false,
-  }: Pick<PoolSettings, 'onWait' | 'limitsRequests'> & {
-    readonly onLost: PoolSettings['onLost'] | undefined;
-  },
+  }: Pick<PoolSettings, 'onWait' | 'limitsRequests'> & { readonly onLost: PoolSettings['onLost'] | undefined },
 ): void {
   type Callback = NonNullable<Parameters<pg.Pool['connect']>[0]>;
   const connectAtAll = pool.connect.bind(pool);

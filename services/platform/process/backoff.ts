@@ -1,8 +1,5 @@
 /** Delays before a restart. */
-export type Backoff = {
-  readonly firstMs: number;
-  readonly capMs: number;
-};
+export type Backoff = { readonly firstMs: number; readonly capMs: number };
 
 /** For threads and children of a process. */
 export const ownBackoff: Backoff = { firstMs: 100, capMs: 5_000 };

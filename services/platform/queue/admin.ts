@@ -72,11 +72,7 @@ export function createQueueAdmin(producer: Producer, queueNames: readonly string
       reach(async () => {
         const job = await dead(letter);
         return (
-          job && {
-            ...letterOf(job),
-            payload: job.data.payload,
-            enqueued_at: new Date(job.timestamp).toISOString(),
-          }
+          job && { ...letterOf(job), payload: job.data.payload, enqueued_at: new Date(job.timestamp).toISOString() }
         );
       }),
     retry: (letter: Named) =>

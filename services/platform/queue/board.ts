@@ -22,11 +22,7 @@ type BoardRequest = {
   readonly body: unknown;
 };
 
-export type BoardAnswer = {
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string | Buffer;
-};
+export type BoardAnswer = { readonly status: number; readonly contentType: string; readonly body: string | Buffer };
 
 /** A change to a job or a queue, for the audit log. */
 type BoardChange = { readonly action: string; readonly queue: string; readonly jobId: string | undefined };

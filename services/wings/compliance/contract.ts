@@ -77,10 +77,7 @@ export const listControlsEndpoint = defineEndpoint({
   operation: 'listControls',
   summary: 'List the compliance controls with their evidence',
   auth: reads(complianceRead),
-  query: z.strictObject({
-    status: z.enum(CONTROL_STATUSES).optional(),
-    profile: z.enum(PROFILES).optional(),
-  }),
+  query: z.strictObject({ status: z.enum(CONTROL_STATUSES).optional(), profile: z.enum(PROFILES).optional() }),
   responses: { 200: z.object({ controls: z.array(controlView) }) },
 });
 

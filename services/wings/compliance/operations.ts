@@ -46,10 +46,7 @@ const violationOperations = [
     verb: 'violations acknowledge <violation_id>',
     help: 'acknowledge the events that a violation names; the next check resolves it',
     options: {
-      through_seq: {
-        flags: '--through <seq>',
-        help: 'the last event that you have seen; later ones stay open',
-      },
+      through_seq: { flags: '--through <seq>', help: 'the last event that you have seen; later ones stay open' },
     },
     asks: ({ violation_id: id, through_seq: last }) => `acknowledge the events of violation ${id} up to ${last}`,
     lines: (violation) => [violationLine(violation)],

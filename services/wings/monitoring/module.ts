@@ -21,10 +21,7 @@ export const monitoringModule = defineModule({
   events: Object.values(events),
   jobs: [...Object.values(monitoringJobs), measureProgressJob, recordProgressJob],
   purged: [
-    {
-      by: monitoringJobs.cleanUpMonitoringRecordsJob,
-      purges: [copySamplePurge, eventHourPurge, securityReportPurge],
-    },
+    { by: monitoringJobs.cleanUpMonitoringRecordsJob, purges: [copySamplePurge, eventHourPurge, securityReportPurge] },
   ],
   operations: async () => (await import('./operations.ts')).monitoringOperations,
   processors: async () => {

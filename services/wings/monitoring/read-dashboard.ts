@@ -87,11 +87,7 @@ const tokensPartOf = (row: State): TokensPart => ({
 function resourcesPartOf({ samples }: Facts): ResourcesPart {
   const lately = samples.filter((row) => row.age_seconds <= LISTED_SECONDS);
   const newest = lately.at(-1);
-  return {
-    ...freshnessOf(newest?.at, newest?.age_seconds),
-    copies: copiesOf(lately),
-    queues: queuesOf(lately),
-  };
+  return { ...freshnessOf(newest?.at, newest?.age_seconds), copies: copiesOf(lately), queues: queuesOf(lately) };
 }
 
 /** The dashboard. It reads small tables only: counts by hour, what copies wrote in two hours, and open incidents. */

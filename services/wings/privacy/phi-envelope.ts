@@ -10,11 +10,7 @@ type Binding = {
 };
 
 /** What a wrapped data key is bound to: it opens only in its own row. */
-export type DataKeyPlace = {
-  readonly subjectId: string;
-  readonly level: PhiLevel;
-  readonly version: number;
-};
+export type DataKeyPlace = { readonly subjectId: string; readonly level: PhiLevel; readonly version: number };
 
 /** A value or a wrapped key does not open: its key, what it is bound to, or its bytes differ. */
 export class PhiOpenError extends Error {

@@ -6,11 +6,7 @@ import { phiSubjectUnknown } from './errors.ts';
 import { shredDataKeys } from './phi-keys.store.ts';
 import { assertNotHeld } from './retention/legal-holds.ts';
 
-type ShredPhiAnswer = {
-  readonly subject_id: string;
-  readonly destroyed_keys: number;
-  readonly shredded_at: string;
-};
+type ShredPhiAnswer = { readonly subject_id: string; readonly destroyed_keys: number; readonly shredded_at: string };
 
 /**
  * Destroys every data key of a subject. From its commit on no copy decrypts a value encrypted before, because a data key

@@ -130,10 +130,7 @@ const rulesOf = (members: AuditMembers): ReadonlyMap<string, MemberRule> =>
 /** An id that we make, or the name of a client that is built in. */
 export const isOwnClient = (id: string): boolean => isOwnId(id) || isBuiltInClient(id);
 
-export type EventRules = {
-  readonly members: ReadonlyMap<string, MemberRule>;
-  readonly outcomes: ReadonlySet<string>;
-};
+export type EventRules = { readonly members: ReadonlyMap<string, MemberRule>; readonly outcomes: ReadonlySet<string> };
 
 const compiled = new WeakMap<AuditEvent, EventRules>();
 

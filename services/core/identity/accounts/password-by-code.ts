@@ -110,9 +110,7 @@ async function verifyFactor(
   if (live?.user.id !== userId || !isTwoFactors(live.session.acr))
     throw secondFactorRequired({ members: { factors: await factorsOf(ports.sql, userId) } });
   const own = { ...userCaller(userId, caller), sessionId: live.session.id };
-  return {
-    use: async (tx) => isTwoFactors((await lockOwnSession(tx, own)).assurance.acr),
-  };
+  return { use: async (tx) => isTwoFactors((await lockOwnSession(tx, own)).assurance.acr) };
 }
 
 /**

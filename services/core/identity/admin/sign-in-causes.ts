@@ -102,10 +102,7 @@ const RULES: readonly (readonly [SignInCause['cause'], Rule])[] = [
 
 const nothing = (facts: SignInFacts): SignInCause => ({
   cause: 'nothing',
-  ...remark(null, {
-    since: facts.lastLoginAt,
-    ...(hasSecondFactor(facts) ? { codes_left: facts.codesLeft } : {}),
-  }),
+  ...remark(null, { since: facts.lastLoginAt, ...(hasSecondFactor(facts) ? { codes_left: facts.codesLeft } : {}) }),
 });
 
 /** Every cause that applies, by weight: those that refuse a sign-in come first. `nothing` if none refuses one. */

@@ -26,10 +26,7 @@ function offeredBy(challenge: string): { readonly secret: string; readonly recov
     Buffer.from(hkdfSync('sha256', challenge, '', `sallyport owed factor: ${info}`, length));
   let part = 0;
   const bytes = (length: number): Buffer => derived(`recovery codes ${part++}`, length);
-  return {
-    secret: newSecret(derived('secret', SECRET_BYTES)),
-    recoveryCodes: newRecoveryCodes({ bytes }),
-  };
+  return { secret: newSecret(derived('secret', SECRET_BYTES)), recoveryCodes: newRecoveryCodes({ bytes }) };
 }
 
 /**

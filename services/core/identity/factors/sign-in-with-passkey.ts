@@ -18,10 +18,7 @@ import { lockUser } from '../users/accounts.store.ts';
 import { withSecondFactor } from '../users/assurance.ts';
 import { findPasskey } from '../users/passkeys.store.ts';
 
-type PasskeySignInInput = PasskeyResponse & {
-  readonly cookie?: string | undefined;
-  readonly signal?: AbortSignal;
-};
+type PasskeySignInInput = PasskeyResponse & { readonly cookie?: string | undefined; readonly signal?: AbortSignal };
 
 /**
  * Returns the options for the browser to request any passkey for this origin. They are the same for every user, so they

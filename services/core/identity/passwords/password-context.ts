@@ -2,10 +2,7 @@ import type { ErrorFactory } from '#services/platform/define/error.ts';
 import { passwordHasEmail, passwordHasName, passwordHasProduct } from '../contracts/password-errors.ts';
 
 /** What is known about the owner of the password. */
-export type PasswordOwner = {
-  readonly email: string;
-  readonly name?: string | undefined;
-};
+export type PasswordOwner = { readonly email: string; readonly name?: string | undefined };
 
 const PRODUCT = 'sallyport';
 /** Shorter words occur in passwords by chance. */

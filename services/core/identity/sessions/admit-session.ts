@@ -26,11 +26,7 @@ export async function factorsOf(sql: Sql, userId: string): Promise<FactorName[]>
 const ADMITTED = Symbol('the factors of the account admit this session');
 
 /** What opens a session (`Auth.openSession`). Only `admitSession` makes it. */
-export type Admission = {
-  readonly [ADMITTED]: true;
-  readonly userId: string;
-  readonly assurance: Assurance;
-};
+export type Admission = { readonly [ADMITTED]: true; readonly userId: string; readonly assurance: Assurance };
 
 /** The factors of the account of which this assurance lacks one; empty if it lacks none. Locks the user. */
 async function missing(tx: Tx, userId: string, { acr }: Assurance): Promise<FactorName[]> {

@@ -18,9 +18,7 @@ import {
   type SessionRow,
 } from './sessions.store.ts';
 
-type ListPorts = Pick<Ports, 'sql'> & {
-  readonly tokenSettings: { readonly twoFactorIdleSeconds: number };
-};
+type ListPorts = Pick<Ports, 'sql'> & { readonly tokenSettings: { readonly twoFactorIdleSeconds: number } };
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
 type SessionList<S> = { readonly sessions: readonly S[]; readonly next: string | null };
 /** Sessions listed, or ended in one transaction. */
@@ -46,10 +44,7 @@ export async function listSessions(
     client_id: clientId,
     limit,
     cursor,
-  }: PageInput & {
-    readonly user_id?: string | undefined;
-    readonly client_id?: string | undefined;
-  },
+  }: PageInput & { readonly user_id?: string | undefined; readonly client_id?: string | undefined },
 ): Promise<SessionList<LiveSessionView>> {
   const before = placeOfCursor(cursor, [PLACE.time, PLACE.id]) ?? [];
   const filter = { userId, clientId };

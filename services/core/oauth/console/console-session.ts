@@ -6,11 +6,7 @@ import type { AccessTokenClaims } from '#services/core/tokens/access-token.ts';
 import type { ProofKey } from './console-proof.ts';
 
 /** What the console's cookie holds, encrypted: the tokens of its user and the key that they are bound to. */
-export type ConsoleSession = {
-  readonly accessToken: string;
-  readonly refreshToken: string;
-  readonly key: ProofKey;
-};
+export type ConsoleSession = { readonly accessToken: string; readonly refreshToken: string; readonly key: ProofKey };
 
 /** What a sign-in needs when the browser comes back from the authorization endpoint. */
 type ConsoleStart = {

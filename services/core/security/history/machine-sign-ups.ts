@@ -19,11 +19,7 @@ const LEAST = 12;
 const AT_ONCE = 25;
 const UNREAD_SHARE = 0.9;
 
-type MachineSignUps = {
-  readonly by: 'network' | 'pattern';
-  readonly signUps: number;
-  readonly unverified: number;
-};
+type MachineSignUps = { readonly by: 'network' | 'pattern'; readonly signUps: number; readonly unverified: number };
 
 /**
  * Whether a machine makes accounts, at the time of the newest one: at least twelve within half an hour, from one network or

@@ -37,12 +37,7 @@ async function readLogOn(
     sampled: readTo + 1,
     exceptions: named.map(({ seq, type }) => ({ resource: `event ${seq} ${type}`, why })),
     exceptionCount: stored.open + found.length,
-    observed: {
-      read_to: readTo,
-      newest,
-      found: found.length,
-      unacknowledged: stored.open + found.length,
-    },
+    observed: { read_to: readTo, newest, found: found.length, unacknowledged: stored.open + found.length },
     readOn: { readTo, found },
   };
 }

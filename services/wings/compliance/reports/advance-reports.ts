@@ -289,11 +289,7 @@ async function previousOf(
   const earlier = new Map(report.controls.map(({ control_id, status }) => [control_id, status]));
   const now = new Map(items.map(({ control_id, status }) => [control_id, status]));
   const changes = [...new Set([...earlier.keys(), ...now.keys()])]
-    .map((control_id) => ({
-      control_id,
-      before: earlier.get(control_id) ?? null,
-      after: now.get(control_id) ?? null,
-    }))
+    .map((control_id) => ({ control_id, before: earlier.get(control_id) ?? null, after: now.get(control_id) ?? null }))
     .filter((change) => change.before !== change.after);
   return { report_id: before.id, sha256: before.sha256, changes };
 }

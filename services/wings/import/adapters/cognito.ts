@@ -75,11 +75,7 @@ function ofObject(user: Members): LegacyUser | Refused {
     ...listOf(user.UserMFASettingList).map(factorKindOf),
     ...listOf(user.MFAOptions).map((option) => factorKindOf(memberOf(option, 'DeliveryMedium'))),
   ];
-  const more = {
-    created_at: dateOf(user.UserCreateDate),
-    disabled: user.Enabled === false,
-    factors_lost: factors,
-  };
+  const more = { created_at: dateOf(user.UserCreateDate), disabled: user.Enabled === false, factors_lost: factors };
   const kept = { username: user.Username, status: user.UserStatus };
   return userFrom(attributes, firstOf(attributes.sub, user.Username), more, kept);
 }

@@ -53,10 +53,7 @@ export const receiveLegacyWebhookEndpoint = defineEndpoint({
   auth: 'public',
   limit: 'validate',
   keepsBytes: true,
-  body: z.looseObject({
-    type: z.string().min(1).max(128),
-    data: z.looseObject({}),
-  }),
+  body: z.looseObject({ type: z.string().min(1).max(128), data: z.looseObject({}) }),
   responses: { 202: z.object({ status: z.enum(['accepted', 'duplicate', 'ignored']) }) },
   errors: [legacyWebhookForged, legacyNotConfigured, storeUnavailable],
 });

@@ -11,9 +11,7 @@ import type { HasLegacyIssuer } from './legacy-issuer.ts';
 import { verifyWebhook, type WebhookHeaders } from './webhook-signature.ts';
 
 /** `key` null: no secret is set. `wake`: tells the workers that events wait; never waits or fails. */
-type HasLegacyWebhook = {
-  readonly legacyWebhook: { readonly key: Buffer | null; readonly wake: () => void };
-};
+type HasLegacyWebhook = { readonly legacyWebhook: { readonly key: Buffer | null; readonly wake: () => void } };
 
 export type WebhookPorts = Pick<Ports, 'sql' | 'clock'> & HasLegacyIssuer & HasLegacyWebhook;
 

@@ -18,11 +18,7 @@ export type ComponentRow = {
   readonly security_score: number | null;
   readonly at: string;
 };
-export type AuthenticationRow = {
-  readonly event: string;
-  readonly current_hour: number;
-  readonly last_day: number;
-};
+export type AuthenticationRow = { readonly event: string; readonly current_hour: number; readonly last_day: number };
 
 // One row, by its key.
 const progressStateRead = defineStatement(

@@ -119,9 +119,7 @@ export async function updateAlertTarget(
 
 export const listAlertTargets = async ({
   sql,
-}: Pick<Ports, 'sql'>): Promise<{ readonly targets: AlertTargetView[] }> => ({
-  targets: await listTargetRows(sql),
-});
+}: Pick<Ports, 'sql'>): Promise<{ readonly targets: AlertTargetView[] }> => ({ targets: await listTargetRows(sql) });
 
 type OneTarget = { readonly target_id: string };
 
@@ -173,9 +171,6 @@ export async function listAlertDeliveries(
   return { deliveries: items.map(explained), next };
 }
 
-const explained = (facts: DeliveryFacts): AlertDeliveryView => ({
-  ...facts,
-  explanation: failureWords(facts.failure),
-});
+const explained = (facts: DeliveryFacts): AlertDeliveryView => ({ ...facts, explanation: failureWords(facts.failure) });
 
 const PLACE_UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;

@@ -143,10 +143,7 @@ export const silenceOperations = [
     asks: ({ matchers, until }) => `silence ${matchers.join(' ')} until ${until}`,
     lines: (silence) => [silenceLine(silence)],
   }),
-  operation(listSilencesEndpoint, listSilences, {
-    verb: 'silences list',
-    line: silenceLine,
-  }),
+  operation(listSilencesEndpoint, listSilences, { verb: 'silences list', line: silenceLine }),
   operation(endSilenceEndpoint, endSilence, {
     verb: 'silences end <silence_id>',
     asks: ({ silence_id: id }) => `end silence ${id}`,

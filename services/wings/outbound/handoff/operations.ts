@@ -11,10 +11,7 @@ const line = ({ siem_target: name, reached_seq: reached, behind, failure, failin
 export const handoffOperations = [
   operation(listHandoffDeadLettersEndpoint, listHandoffDeadLetters),
   operation(replayHandoffEndpoint, replayHandoff),
-  operation(listSiemTargetsEndpoint, listSiemTargets, {
-    verb: 'siem list',
-    line,
-  }),
+  operation(listSiemTargetsEndpoint, listSiemTargets, { verb: 'siem list', line }),
   operation(replaySiemEndpoint, replaySiem, {
     verb: 'siem replay <siem_target>',
     help: 'send a target all events from a number on again',

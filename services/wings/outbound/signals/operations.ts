@@ -53,20 +53,14 @@ export const transmitterOperations = [
     asks: ({ issuer }) => `let ${issuer} end sessions here`,
     lines: (transmitter) => [line(transmitter)],
   }),
-  operation(listTransmittersEndpoint, listTransmitters, {
-    verb: 'transmitters list',
-    line,
-  }),
+  operation(listTransmittersEndpoint, listTransmitters, { verb: 'transmitters list', line }),
   operation(removeTransmitterEndpoint, removeTransmitter, {
     verb: 'transmitters remove <transmitter_id>',
     about: readTransmitterView,
     asks: (_input, { issuer }: TransmitterView) => `refuse the signals of ${issuer}`,
     lines: (transmitter) => [line(transmitter)],
   }),
-  operation(listReceivedSignalsEndpoint, listReceivedSignals, {
-    verb: 'transmitters received',
-    line: signalLine,
-  }),
+  operation(listReceivedSignalsEndpoint, listReceivedSignals, { verb: 'transmitters received', line: signalLine }),
 ];
 
 const streamLine = (stream: StreamOverview): string =>
@@ -80,10 +74,7 @@ const streamLine = (stream: StreamOverview): string =>
 
 /** The streams of every receiver, for administrators. */
 export const signalStreamOperations = [
-  operation(listSignalStreamsEndpoint, listSignalStreams, {
-    verb: 'signal-streams list',
-    line: streamLine,
-  }),
+  operation(listSignalStreamsEndpoint, listSignalStreams, { verb: 'signal-streams list', line: streamLine }),
   operation(setSignalStreamStatusEndpoint, setSignalStreamStatus, {
     verb: 'signal-streams status <stream_id>',
     help: 'enable, pause or disable a stream; a disabled one keeps no events',

@@ -148,11 +148,7 @@ export const deleteStreamEndpoint = defineEndpoint({
   errors: [storeUnavailable, signalStreamUnknown],
 });
 
-const status = z.object({
-  stream_id: streamId,
-  status: z.enum(STREAM_STATES),
-  reason: z.string().optional(),
-});
+const status = z.object({ stream_id: streamId, status: z.enum(STREAM_STATES), reason: z.string().optional() });
 export type StreamStatus = z.output<typeof status>;
 
 export const readStreamStatusEndpoint = defineEndpoint({

@@ -36,11 +36,7 @@ export const withdrawConsentEndpoint = defineEndpoint({
   operation: 'withdrawUserConsent',
   summary: 'Withdraw the consents of a person; uses that need one stop',
   auth: reads(phiWrite),
-  body: z.strictObject({
-    subject_id: subjectId,
-    purposes: z.array(phiPurpose).min(1).max(8).optional(),
-    reason,
-  }),
+  body: z.strictObject({ subject_id: subjectId, purposes: z.array(phiPurpose).min(1).max(8).optional(), reason }),
   responses: { 200: z.object({ withdrawn: z.array(consentView) }) },
 });
 

@@ -32,10 +32,7 @@ const tableSum = z.strictObject({ table: name, rows: count, digest: z.hex().leng
 const sequence = z.strictObject({ name, last_value: z.int(), is_called: z.boolean() });
 
 /** What is known after the last row. */
-export const foot = z.strictObject({
-  tables: z.array(tableSum).max(1_000),
-  sequences: z.array(sequence).max(10_000),
-});
+export const foot = z.strictObject({ tables: z.array(tableSum).max(1_000), sequences: z.array(sequence).max(10_000) });
 
 export type BackupHead = z.infer<typeof head>;
 export type TableHead = z.infer<typeof tableHead>;
