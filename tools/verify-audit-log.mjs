@@ -908,9 +908,7 @@ function compareWithSeen(seen, newest, findings) {
     findings.add(
       'log_shorter',
       `${seen.size} entries were seen, and there are ${newest.size}: entries were taken away, or an old state was put back`,
-      {
-        checkpoints: [seen.note, newest.note],
-      },
+      { checkpoints: [seen.note, newest.note] },
     );
   else if (seen.size === newest.size && !sameRoot(seen.root, newest.root))
     contradict('log_forked', seen, newest, findings);

@@ -79,11 +79,10 @@ export type Sequence = {
   }[];
 };
 
-export const keys = {
-  rs: keyNamed('rs-1'),
-  es: keyNamed('es-1'),
-  ed: keyNamed('ed-1'),
-} as const satisfies Record<string, VectorKey>;
+export const keys = { rs: keyNamed('rs-1'), es: keyNamed('es-1'), ed: keyNamed('ed-1') } as const satisfies Record<
+  string,
+  VectorKey
+>;
 
 /** The claims of a sign-in's token. `undefined` leaves a claim out. */
 export function claims(changes: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {

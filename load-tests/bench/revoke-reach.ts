@@ -10,10 +10,7 @@ const REVOCATIONS = 120;
 const LONGEST_REACH_MS = 10_000;
 const STALENESS_BOUND_MS = 2_000;
 
-type Reach = {
-  readonly fromSent: LatencySummary;
-  readonly fromAnswer: LatencySummary;
-};
+type Reach = { readonly fromSent: LatencySummary; readonly fromAnswer: LatencySummary };
 
 /** Revokes at one copy and asks the other without a pause until it refuses. */
 async function reach(one: Product, other: Product, count: number): Promise<Reach> {

@@ -1,10 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { basic, type ClientCredentials } from './workloads.ts';
 
-export type Tokens = {
-  readonly access_token: string;
-  readonly refresh_token: string;
-};
+export type Tokens = { readonly access_token: string; readonly refresh_token: string };
 
 /** Preparation waits this often for a product that asks it to come back: on a busy machine its stores can be slow. */
 const TRIES = 10;
@@ -32,10 +29,7 @@ export const signIn = (
     json,
     JSON.stringify({ email: login.email, password: login.password }),
     200,
-  ) as Promise<{
-    user: { id: string };
-    tokens: Tokens;
-  }>;
+  ) as Promise<{ user: { id: string }; tokens: Tokens }>;
 
 export const clientToken = async (api: string, client: ClientCredentials): Promise<string> => {
   const headers = { 'content-type': 'application/x-www-form-urlencoded', ...basic(client) };

@@ -7,10 +7,7 @@ import type { System } from './system.ts';
 type Size = { readonly rssMb: number; readonly descriptors: number };
 
 /** What the product takes, by the role of each process: a restarted one takes the place of the one before. */
-export type Footprint = {
-  readonly processes: Readonly<Record<string, Size>>;
-  readonly postgresConnections: number;
-};
+export type Footprint = { readonly processes: Readonly<Record<string, Size>>; readonly postgresConnections: number };
 
 /** At the beginning and at the end of a run. */
 export type Footprints = { readonly begin: Footprint; readonly end: Footprint };

@@ -135,12 +135,7 @@ export type Exchange = {
 };
 
 /** An event that arrived at the receiver, and was accepted. */
-export type Arrival = {
-  readonly seq: number;
-  readonly id: string;
-  readonly subject: string;
-  readonly atMs: number;
-};
+export type Arrival = { readonly seq: number; readonly id: string; readonly subject: string; readonly atMs: number };
 
 /** One request of an act. What it did may be later than its end, if it had no answer. */
 export type ActAttempt = { readonly traceId: string; readonly sentAtMs: number; readonly endedAtMs: number };

@@ -9,11 +9,7 @@ import { compromise, issue, present, revokeFamily, signInAdmin, tryToIssue } fro
 import type { System } from './system.ts';
 
 /** What a whole run is made of. */
-export type Scene = {
-  readonly system: System;
-  readonly clients: Clients;
-  readonly load: Load;
-};
+export type Scene = { readonly system: System; readonly clients: Clients; readonly load: Load };
 
 /** How a database that is behind takes the place of the newer one. */
 export type RewindKind = 'older-database' | 'lagging-standby' | 'lagging-standby-and-compromise';

@@ -8,17 +8,10 @@ export type Accepted = {
   readonly until: string;
 };
 
-export type Finding = {
-  readonly id: string;
-  readonly name: string;
-  readonly severity: string;
-  readonly title: string;
-};
+export type Finding = { readonly id: string; readonly name: string; readonly severity: string; readonly title: string };
 
 type Via = { readonly url: string; readonly severity: string; readonly title: string; readonly name: string };
-type NpmReport = {
-  readonly vulnerabilities?: Readonly<Record<string, { readonly via: readonly (Via | string)[] }>>;
-};
+type NpmReport = { readonly vulnerabilities?: Readonly<Record<string, { readonly via: readonly (Via | string)[] }>> };
 
 /** The advisories of a report of `npm audit --json`, once each; undefined if npm could not ask. */
 export function npmFindings(text: string): Finding[] | undefined {

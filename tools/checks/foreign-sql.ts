@@ -70,9 +70,7 @@ export const FOREIGN_SQL: Readonly<Record<string, Readonly<Record<string, string
     'users oauth_clients sessions refresh_families feed_state':
       'a key is created under the lock of its owner, with the roles of the sign-in, and is read with the version of rights',
   },
-  cli: {
-    'feed_state jwks oauth_clients': '`sallyport doctor` reads facts that no rule of the product needs',
-  },
+  cli: { 'feed_state jwks oauth_clients': '`sallyport doctor` reads facts that no rule of the product needs' },
   compliance: {
     [CHECKED]:
       'a check looks at the rows themselves, not through the rule that it checks; what it writes is rolled back',

@@ -39,10 +39,7 @@ async function asPerson({ api }: Target, login: Login): Promise<Requester> {
 /** A browser on one of our pages. */
 async function asBrowser({ api, credentials }: Target): Promise<Requester> {
   const cookie = cookieOf(await signIn(api, credentials.user));
-  return {
-    headers: [`Cookie: ${cookie}`, `Origin: ${api}`],
-    isAlive: opens(api, '/api/auth/session', { cookie }),
-  };
+  return { headers: [`Cookie: ${cookie}`, `Origin: ${api}`], isAlive: opens(api, '/api/auth/session', { cookie }) };
 }
 
 /** A new account to which an administrator has granted one role besides `user`. */

@@ -48,9 +48,7 @@ export async function checkScrapes(prometheus: string, targetCount: number): Pro
   return `${activeTargets.length} targets up, ${rules.length} rules evaluated`;
 }
 
-type QueryResult = {
-  result: { value: [number, string] }[];
-};
+type QueryResult = { result: { value: [number, string] }[] };
 
 /** Each query of each dashboard gives data while requests are sent. Answers how many, and names those that are empty. */
 export async function checkDashboards(prometheus: string): Promise<string> {

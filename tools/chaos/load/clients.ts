@@ -24,13 +24,7 @@ export type Clients = {
   newUser(...roles: readonly string[]): Promise<User>;
 };
 
-export type User = {
-  readonly id: string;
-  readonly email: string;
-  password: string;
-  cookie: string;
-  isBusy: boolean;
-};
+export type User = { readonly id: string; readonly email: string; password: string; cookie: string; isBusy: boolean };
 
 export const REASON = 'fault suite';
 export const TOTAL_PATIENCE_MS = 60_000;

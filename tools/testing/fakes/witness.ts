@@ -99,12 +99,6 @@ export async function startWitness(signer: TlogSigner, log: readonly string[]): 
     });
   });
   const { url, close } = await listening(server);
-  const witness: TestWitness = {
-    url: `${url}/w`,
-    seen,
-    answers,
-    fault: undefined,
-    close,
-  };
+  const witness: TestWitness = { url: `${url}/w`, seen, answers, fault: undefined, close };
   return witness;
 }

@@ -12,10 +12,7 @@ import { eventually } from '../eventually.ts';
 import { newEmail, type TestUser } from './flows.ts';
 
 type CopyPorts = SignInPorts & Pick<RequestContext, 'hashIdentifier'>;
-type Copy = {
-  readonly ports: CopyPorts;
-  readonly stores: { readonly pools: { readonly main: pg.Pool } };
-};
+type Copy = { readonly ports: CopyPorts; readonly stores: { readonly pools: { readonly main: pg.Pool } } };
 
 /** How a user of a test signed in. */
 export type TestAssurance = { readonly amr: readonly string[]; readonly acr: 'aal1' | 'aal2' };

@@ -109,12 +109,7 @@ type ReadyLine = {
   readonly metrics: string;
   readonly tasks?: string;
   readonly credentials_file: string;
-  readonly pids: {
-    readonly api: number;
-    readonly worker?: number;
-    readonly mcp?: number;
-    readonly tasks?: number;
-  };
+  readonly pids: { readonly api: number; readonly worker?: number; readonly mcp?: number; readonly tasks?: number };
 };
 
 export type ProductOptions = {

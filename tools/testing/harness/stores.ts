@@ -28,10 +28,7 @@ export async function createTestDatabase(filled?: TestDatabase): Promise<TestDat
   await onServer((admin) => admin.query(`CREATE DATABASE ${name} TEMPLATE ${template}`));
   const url = new URL(inject('templateUrl'));
   url.pathname = `/${name}`;
-  return {
-    url: url.href,
-    drop: () => onServer((admin) => dropDatabase(admin, name)),
-  };
+  return { url: url.href, drop: () => onServer((admin) => dropDatabase(admin, name)) };
 }
 
 /** PostgreSQL checkpoints before it drops. In one run of many that checkpoint failed, and the next did not. */

@@ -15,11 +15,7 @@ export type SealerKill =
   | { readonly at: 'statement'; readonly statement: number }
   | { readonly at: 'before the mark' | 'after the mark' };
 
-export type SealerOptions = {
-  readonly url: string;
-  readonly dataDir: string;
-  readonly kill?: SealerKill;
-};
+export type SealerOptions = { readonly url: string; readonly dataDir: string; readonly kill?: SealerKill };
 
 type SealerReport = { readonly answer: SealAnswer; readonly statements: number };
 

@@ -54,11 +54,7 @@ export async function startPgBouncer(
     poolSize = 4,
     settings = [],
     logins = [],
-  }: {
-    readonly poolSize?: number;
-    readonly settings?: readonly string[];
-    readonly logins?: readonly string[];
-  } = {},
+  }: { readonly poolSize?: number; readonly settings?: readonly string[]; readonly logins?: readonly string[] } = {},
 ): Promise<PgBouncer> {
   const program = ensureProgram(PGBOUNCER);
   const env = { ...process.env, ...librariesOf(PGBOUNCER) };

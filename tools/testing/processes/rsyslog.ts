@@ -37,11 +37,7 @@ const RSYSLOG = {
   path: 'usr/sbin/rsyslogd',
   libraries: { libestr0: 'libestr.so.0', libfastjson4: 'libfastjson.so.4', liblognorm5: 'liblognorm.so.5' },
 };
-const OSSL = {
-  package: 'rsyslog-openssl',
-  name: 'lmnsd_ossl.so',
-  path: `usr/lib/${triplet}/rsyslog/lmnsd_ossl.so`,
-};
+const OSSL = { package: 'rsyslog-openssl', name: 'lmnsd_ossl.so', path: `usr/lib/${triplet}/rsyslog/lmnsd_ossl.so` };
 
 /** The program and its modules: from PATH, else unpacked from Debian's packages, which installs nothing. */
 function programs(): { readonly rsyslogd: string; readonly modules: string } {

@@ -63,11 +63,7 @@ export function createApiKeys(clients: Clients): Surface {
     end: {
       kind: 'revocation of an API key',
       events: ['api_key.revoked'],
-      request: (key) => ({
-        method: 'DELETE',
-        path: `/v1/api-keys/${key.id}`,
-        headers: { authorization: key.owner },
-      }),
+      request: (key) => ({ method: 'DELETE', path: `/v1/api-keys/${key.id}`, headers: { authorization: key.owner } }),
       isDone: ({ status }) => status === 204,
     },
   });
