@@ -295,9 +295,8 @@ async function everything(): Promise<Record<string, string>> {
   return state;
 }
 
-test('each verb only reads, or is run here with --dry-run', async () => {
-  expect(leaves(await createProgram()).sort()).toEqual([...READS, ...ELSEWHERE, ...Object.keys(acts)].sort());
-});
+test('each verb only reads, or is run here with --dry-run', async () =>
+  expect(leaves(await createProgram()).sort()).toEqual([...READS, ...ELSEWHERE, ...Object.keys(acts)].sort()));
 
 const runVerb = (verb: string, options: readonly string[], input = '') =>
   runCli(

@@ -86,10 +86,9 @@ test('an input of another kind is told without words of a schema', () => {
   }
 });
 
-test('members are named as the options of the command line', () => {
+test('members are named as the options of the command line', () =>
   expect(['grant_types', 'redirect_uris', 'email'].map((member) => optionOf([member, 0]))).toEqual([
     '--grants',
     '--redirect-uris',
     'e-mail address',
-  ]);
-});
+  ]));

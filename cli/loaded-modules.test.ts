@@ -33,9 +33,7 @@ function packagesOf(args: readonly string[]): string[] {
 
 test.each([[['--help']], [['status', '--help']], [['nonsense']]])(
   '%j loads no package but the parser of arguments',
-  (args) => {
-    expect(packagesOf(args)).toEqual(['commander']);
-  },
+  (args) => expect(packagesOf(args)).toEqual(['commander']),
 );
 
 /** What serves requests, runs jobs, sends telemetry and draws documents. */

@@ -63,7 +63,7 @@ describe('options follow from the shapes', () => {
     return command.options.map(({ flags, argChoices, defaultValue }) => [flags, argChoices, defaultValue]);
   };
 
-  test('names, placeholders, choices and negations of a change', () => {
+  test('names, placeholders, choices and negations of a change', () =>
     expect(flagsOf(change)).toEqual([
       ['--live', undefined, undefined],
       ['--size <count>', undefined, '3'],
@@ -73,12 +73,10 @@ describe('options follow from the shapes', () => {
       ['--no-is-open', undefined, undefined],
       ['--home <text>', undefined, undefined],
       ['--no-home', undefined, undefined],
-    ]);
-  });
+    ]));
 
-  test('creating takes nothing back', () => {
-    expect(flagsOf(create).filter(([flags]) => String(flags).startsWith('--no-'))).toEqual([]);
-  });
+  test('creating takes nothing back', () =>
+    expect(flagsOf(create).filter(([flags]) => String(flags).startsWith('--no-'))).toEqual([]));
 
   test('an option without a name must be of a member', () => {
     expect(() => offeredBy(change, { colours: 'its colour' })).toThrow('changeThing has no member colours');
@@ -97,20 +95,18 @@ describe('options that shapes declare', () => {
   const offered = (own?: CommandOptions, placed?: readonly string[]) =>
     offeredBy({ ...change, body }, own, placed).map(({ flags, option }) => [flags, option.help, option.default]);
 
-  test('are offered by every command that has the member, with what the contract sets where there is none', () => {
+  test('are offered by every command that has the member, with what the contract sets where there is none', () =>
     expect(offered()).toEqual([
       ['--title <text>', 'its title', undefined],
       ['--mode <text>', 'its mode', 'on'],
       ['--place <text>', 'its place', undefined],
-    ]);
-  });
+    ]));
 
-  test('give way to the options of the command, and are left out where the member is an argument', () => {
+  test('give way to the options of the command, and are left out where the member is an argument', () =>
     expect(offered({ place: { flags: '--at <place>', help: 'where' } }, ['title'])).toEqual([
       ['--at <place>', 'where', undefined],
       ['--mode <text>', 'its mode', 'on'],
-    ]);
-  });
+    ]));
 
   test('belong to one member, though others share the shape', () => {
     const shared = { a: withOption(text, 'of a'), b: withOption(text, 'of b'), c: text.optional() };
@@ -146,18 +142,16 @@ describe('the values of options', () => {
     expect(await given(['--tag-names', 'a,b', 'c'], offers)).toEqual({ tag_names: ['a,b', 'c'] });
   });
 
-  test('take back what is set, by --no- and by default', async () => {
+  test('take back what is set, by --no- and by default', async () =>
     expect(await given(['--colour', 'default', '--no-is-open', '--no-home'])).toEqual({
       size: 3,
       colour: null,
       is_open: false,
       home: null,
-    });
-  });
+    }));
 
-  test('have the bounds of the shape', async () => {
-    await expect(given(['--size', '6'])).rejects.toThrow('--size takes a whole number from 2 to 5');
-  });
+  test('have the bounds of the shape', () =>
+    expect(given(['--size', '6'])).rejects.toThrow('--size takes a whole number from 2 to 5'));
 
   test('may follow from the others', async () => {
     const offers = {

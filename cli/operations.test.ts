@@ -399,7 +399,5 @@ describe('on a terminal', () => {
     ['privacy holds place', { subject_id: 'p' }, 'keep every record of p'],
     ['privacy holds end', { hold_id: 'h' }, 'end the legal hold h'],
     ['phi shred', { subject_id: 'p' }, 'destroy the data keys of p for good'],
-  ])('%s says what it would do', (verb, input, asked) => {
-    expect(commandOf(verb).asks?.(input, {})).toBe(asked);
-  });
+  ])('%s says what it would do', (verb, input, asked) => expect(commandOf(verb).asks?.(input, {})).toBe(asked));
 });

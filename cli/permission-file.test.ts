@@ -81,10 +81,8 @@ test.each<[string, string, string]>([
   expect(refusal(() => read(text))).toContain(expected);
 });
 
-test('a refusal does not repeat characters that a terminal obeys', () => {
-  expect(refusal(() => read('roles:\n  "\\e]0;x\\a": 1\n'))).toContain('roles/\ufffd]0;x\ufffd');
-});
+test('a refusal does not repeat characters that a terminal obeys', () =>
+  expect(refusal(() => read('roles:\n  "\\e]0;x\\a": 1\n'))).toContain('roles/\ufffd]0;x\ufffd'));
 
-test('a file that cannot be read is named', () => {
-  expect(refusal(() => readPermissionFile(join(folder, 'none.yaml')))).toBe('none.yaml cannot be read');
-});
+test('a file that cannot be read is named', () =>
+  expect(refusal(() => readPermissionFile(join(folder, 'none.yaml')))).toBe('none.yaml cannot be read'));

@@ -60,11 +60,8 @@ test('every job of a wing but the reports to it has a schedule, so that nothing 
   expect(leftOutJobs({ leftOut: [] })).toEqual([]);
 });
 
-test.each(scheduledJobs.map((job) => [job.name, job] as const))(
-  '%s: a scheduled job takes no payload',
-  (_name, job) => {
-    expect(job.payload.safeParse({}).success).toBe(true);
-  },
+test.each(scheduledJobs.map((job) => [job.name, job] as const))('%s: a scheduled job takes no payload', (_name, job) =>
+  expect(job.payload.safeParse({}).success).toBe(true),
 );
 
 test.each(jobs.map((job) => [job.name, job] as const))('%s refuses unknown payload fields', (_name, job) => {

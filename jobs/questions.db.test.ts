@@ -55,13 +55,10 @@ const answers = async (): Promise<string[]> => {
 beforeEach(async () => {
   await client.query(`BEGIN; ${IDLE}`);
 });
-afterEach(async () => {
-  await client.query('ROLLBACK');
-});
+afterEach(() => client.query('ROLLBACK'));
 
-test('an idle installation has no work, also after endpoints and targets were taken out of the settings', async () => {
-  expect(await answers()).toEqual([]);
-});
+test('an idle installation has no work, also after endpoints and targets were taken out of the settings', async () =>
+  expect(await answers()).toEqual([]));
 
 const ALERT = `INSERT INTO alerts (id, source, cause, name, severity, summary, labels, state, is_closing)
   VALUES ('${UUID}', 'incident', 'i', 'n', 'high', '', '{}',`;

@@ -230,9 +230,8 @@ describe('error reports', () => {
     },
   );
 
-  it('are counted in a metric of the catalogue', () => {
-    expect(catalogue().map(({ name }) => name)).toContain('sallyport_telemetry_error_reports');
-  });
+  it('are counted in a metric of the catalogue', () =>
+    expect(catalogue().map(({ name }) => name)).toContain('sallyport_telemetry_error_reports'));
 });
 
 describe('the logger', () => {

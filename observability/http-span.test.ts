@@ -89,9 +89,8 @@ describe('startServerSpan', () => {
     }
   });
 
-  it('reads the known part of a later version (W3C Trace Context §4.3)', () => {
-    expect(start(0, { traceparent: `01${traceparent('01').slice(2)}-more` }).traceId).toBe(incoming.traceId);
-  });
+  it('reads the known part of a later version (W3C Trace Context §4.3)', () =>
+    expect(start(0, { traceparent: `01${traceparent('01').slice(2)}-more` }).traceId).toBe(incoming.traceId));
 
   it('names the span by method and route pattern and records no path, address or agent', () => {
     setSamplingRatio(1);

@@ -4,7 +4,7 @@ import { readTelemetrySettings } from './otel-settings.ts';
 const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1' };
 
 describe('telemetry settings', () => {
-  it('export and record nothing without an endpoint', () => {
+  it('export and record nothing without an endpoint', () =>
     expect(readTelemetrySettings({ OTEL_EXPORTER_OTLP_ENDPOINT: ' ', OTEL_TRACES_SAMPLER: 'always_on' })).toEqual({
       exportsSpans: false,
       exportsMetrics: false,
@@ -14,8 +14,7 @@ describe('telemetry settings', () => {
       resourceDetectors: ['env'],
       samplingRatio: 0,
       warnings: [],
-    });
-  });
+    }));
 
   it('export one signal when only its endpoint is given', () => {
     const settings = readTelemetrySettings({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: 'https://c/v1/metrics' });

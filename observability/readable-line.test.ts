@@ -13,13 +13,12 @@ function written(log: (logger: ReturnType<typeof createLogger>) => void): string
     .replaceAll(`[${process.pid}]`, '[PID]');
 }
 
-test('the message comes first, then the fields, in one line', () => {
+test('the message comes first, then the fields, in one line', () =>
   expect(
     readableLine(
       '{"level":"warn","time":"2026-01-02T03:04:05.678Z","service":"sallyport-api","pid":7,"epoch":1,"trace_id":"ab12","why":"two words","list":[1],"msg":"behind"}\n',
     ),
-  ).toBe('03:04:05 warn  api[7]  behind  epoch=1  trace_id=ab12  why="two words"  list=[1]\n');
-});
+  ).toBe('03:04:05 warn  api[7]  behind  epoch=1  trace_id=ab12  why="two words"  list=[1]\n'));
 
 test('an error follows its message with class, code, meaning, the first frames and its causes', () => {
   const cause = Object.assign(new Error('secret'), { code: '53100' });

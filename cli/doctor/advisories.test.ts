@@ -17,13 +17,12 @@ const resultOf = (change: Partial<Advisory>, asOf = '2026-11-20', version = '7.0
 const accepted = { until: '2026-12-31', reason: 'it listens on loopback alone' };
 
 describe('the advisories of what is installed', () => {
-  test('an advisory to which this installation is exposed fails, with the version that has the fix', () => {
+  test('an advisory to which this installation is exposed fails, with the version that has the fix', () =>
     expect(resultOf({})).toMatchObject({
       result: 'fail',
       fix: 'install redis 7.2.11 or newer',
       items: ['redis 7.0.15: CVE-2026-1 (high), reads too far; every process asks it'],
-    });
-  });
+    }));
 
   test('one that is accepted warns until its last day, and one without effect is counted only', () => {
     expect(resultOf({ accepted }).result).toBe('warn');

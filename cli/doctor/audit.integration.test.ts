@@ -42,12 +42,11 @@ test('shows that nothing is sealed yet, then the sealed events and the size at e
   expect(sinks).toMatchObject({ result: 'pass', evidence: `file; file has ${size}` });
 });
 
-test('warns if no head leaves the machine', async () => {
+test('warns if no head leaves the machine', async () =>
   expect((await doctor({ AUDIT_CHECKPOINT_SINKS: '' })).sinks).toMatchObject({
     result: 'warn',
     fix: 'set AUDIT_CHECKPOINT_SINKS to file, witness or s3',
-  });
-});
+  }));
 
 test('fails if a sink fails, events wait too long, or sealing has stopped', async () => {
   await harness.raw(`UPDATE audit_sinks SET failing_since = '2026-01-01T00:00:00Z'`);

@@ -1,12 +1,11 @@
 import { expect, test } from 'vitest';
 import { certificatesResult, clientsResult } from './clients.ts';
 
-test('passes while every client must use PKCE', () => {
+test('passes while every client must use PKCE', () =>
   expect(clientsResult({ clients: 3, without_pkce: [], fapi_with_rs256: [] })).toEqual({
     result: 'pass',
     evidence: '3 registered, PKCE required of all',
-  });
-});
+  }));
 
 test.each([
   [['a', 'b'], 'PKCE optional for a, b'],

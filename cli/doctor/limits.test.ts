@@ -16,12 +16,11 @@ const production = {
   KEY_ENCRYPTION_KEY: 'ZG9jdG9yLWxpbWl0cy0wMTIzNDU2Nzg5LWFiY2RlZmdoaWprbA==',
 };
 
-test('warns about production without a trusted proxy, where all clients would share one address', async () => {
+test('warns about production without a trusted proxy, where all clients would share one address', async () =>
   expect(await judge({ ...production, TRUSTED_PROXIES: '' })).toMatchObject({
     result: 'warn',
     fix: expect.stringContaining('TRUSTED_PROXIES'),
-  });
-});
+  }));
 
 test('reports the source of client addresses', async () => {
   expect(await judge({ TRUSTED_PROXIES: '' })).toEqual({

@@ -4,13 +4,12 @@ import { mailResult } from './mail.ts';
 const quiet = { waiting: 0, given_up: 0, oldest_seconds: 0 };
 const server = { way: 'SMTP mail.example.com:465', isFolder: false, isDevelopment: false };
 
-test('fails with the code and one fix if the SMTP server cannot be used', () => {
+test('fails with the code and one fix if the SMTP server cannot be used', () =>
   expect(mailResult(quiet, { ...server, failure: 'EAUTH' })).toEqual({
     result: 'fail',
     evidence: 'SMTP mail.example.com:465, 0 waiting, 0 given up in a week; EAUTH',
     fix: 'check SMTP_URL: host, port, TLS, user and password',
-  });
-});
+  }));
 
 test('warns about mails that have waited for minutes or were given up', () => {
   expect(mailResult({ ...quiet, waiting: 3, oldest_seconds: 301 }, server)).toMatchObject({

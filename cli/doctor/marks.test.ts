@@ -9,13 +9,12 @@ test('a database at its high-water marks passes, on one machine with a file and 
   expect(marksResult('s3', marks, { ...state, hosts: 3 })).toMatchObject({ result: 'pass' });
 });
 
-test('file marks on several machines are a warning: a machine without marks trusts any database', () => {
+test('file marks on several machines are a warning: a machine without marks trusts any database', () =>
   expect(marksResult('file', marks, { ...state, hosts: 2 })).toMatchObject({
     result: 'warn',
     evidence: expect.stringContaining('2 addresses'),
     fix: expect.stringContaining('MARK_STORE=s3'),
-  });
-});
+  }));
 
 test.each([
   ['its epoch', { ...marks, revocationEpoch: 8 }],
@@ -28,9 +27,8 @@ test.each([
   });
 });
 
-test('without high-water marks the result says that the database is trusted', () => {
+test('without high-water marks the result says that the database is trusted', () =>
   expect(marksResult('s3', null, state)).toMatchObject({
     result: 'warn',
     evidence: expect.stringContaining('none yet'),
-  });
-});
+  }));

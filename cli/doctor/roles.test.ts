@@ -50,10 +50,9 @@ test('shows the statements that create the roles that are missing, or have no ri
   expect(fix(['sallyport_api', 'sallyport_mcp', 'sallyport_worker'])).not.toContain('CREATE ROLE sallyport_api');
 });
 
-test('shows no statement that creates the roles if another database of the cluster has them', () => {
+test('shows no statement that creates the roles if another database of the cluster has them', () =>
   expect(rolesResult({ ...owner, assumes: ['sallyport_api'] }, false)).toMatchObject({
     result: 'fail',
     evidence: expect.stringContaining('is not a member of sallyport_mcp, sallyport_worker, sallyport_log_sealer'),
     fix: 'as a superuser: GRANT sallyport_mcp, sallyport_worker, sallyport_log_sealer TO "sally""port";',
-  });
-});
+  }));

@@ -25,10 +25,8 @@ test('a full disk is reported differently from a database that does not answer',
   await expect(writeRefusal(refusing('57P01'), false)).rejects.toMatchObject({ code: 'store_unavailable' });
 });
 
-test('a read-only database is recognised by its own report, without a test write', async () => {
-  expect(await writeRefusal(refusing('57P01'), true)).toMatchObject({ what: 'it is read-only' });
-});
+test('a read-only database is recognised by its own report, without a test write', async () =>
+  expect(await writeRefusal(refusing('57P01'), true)).toMatchObject({ what: 'it is read-only' }));
 
-test('passes without the right to create temporary tables, since the free space is unknown', async () => {
-  expect(await writeRefusal(refusing('42501'), false)).toBeUndefined();
-});
+test('passes without the right to create temporary tables, since the free space is unknown', async () =>
+  expect(await writeRefusal(refusing('42501'), false)).toBeUndefined());

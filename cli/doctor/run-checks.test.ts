@@ -44,7 +44,7 @@ test('a store that does not answer fails once, and is not asked again', async ()
   expect(asked).toBe(0);
 });
 
-test('a store that is lost between two checks fails once too', async () => {
+test('a store that is lost between two checks fails once too', async () =>
   expect(
     await resultsOf(
       check('postgres', () => undefined, 'databaseUrl'),
@@ -55,8 +55,7 @@ test('a store that is lost between two checks fails once too', async () => {
     ['postgres', 'pass', 'fine', null],
     ['clock', 'fail', expect.stringContaining('(store_unavailable)'), storeUnavailable.definition.fix],
     ['marks', 'skip', 'not checked: see clock', null],
-  ]);
-});
+  ]));
 
 test('the same failure of two checks is told once; another failure is told too', async () => {
   const refused = (what: string) => () => new CommandError(exitCodes.refused, what);

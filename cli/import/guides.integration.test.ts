@@ -66,9 +66,7 @@ async function usersIn(kind: string, folder: string, file: string): Promise<unkn
   return found.sort();
 }
 
-test('every guide has an export to start from', () => {
-  expect(pages.map(kindOf)).toEqual(Object.keys(exportsOf).sort());
-});
+test('every guide has an export to start from', () => expect(pages.map(kindOf)).toEqual(Object.keys(exportsOf).sort()));
 
 test.each(pages)(
   'the commands of %s run in their order: rehearse, import, go back as what the other system reads',

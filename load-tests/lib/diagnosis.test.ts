@@ -13,9 +13,7 @@ const evidence: Evidence = {
 };
 const slow = (changes: Partial<Evidence>): string => diagnose({ ...evidence, ...changes }).slow;
 
-test('a run on time has nothing to explain', () => {
-  expect(slow({ isSlow: false })).toBe('nothing');
-});
+test('a run on time has nothing to explain', () => expect(slow({ isSlow: false })).toBe('nothing'));
 
 test('when k6 waits far longer than the API works, the generator is slow', () => {
   expect(slow({})).toBe('generator');
@@ -33,10 +31,7 @@ test('an API slower than its largest bucket is the product', () => {
   expect(diagnose({ ...evidence, serverP99Ms: Number.POSITIVE_INFINITY }).why).not.toContain('Infinity');
 });
 
-test('a busy event loop is the product, though its own clock sees no wait', () => {
-  expect(slow({ busiestLoop: 0.95 })).toBe('product');
-});
+test('a busy event loop is the product, though its own clock sees no wait', () =>
+  expect(slow({ busiestLoop: 0.95 })).toBe('product'));
 
-test('without metrics of the API the cause is unknown', () => {
-  expect(slow({ serverP99Ms: undefined })).toBe('unknown');
-});
+test('without metrics of the API the cause is unknown', () => expect(slow({ serverP99Ms: undefined })).toBe('unknown'));

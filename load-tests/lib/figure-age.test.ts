@@ -1,15 +1,14 @@
 import { expect, test } from 'vitest';
 import { ageWords, claimsIn, commitsSince, keptAges, newAges } from './figure-age.ts';
 
-test('an age is said in words that stay true while commits are added', () => {
+test('an age is said in words that stay true while commits are added', () =>
   expect([undefined, 0, 99, 100, 598].map(ageWords)).toEqual([
     'age unknown',
     'fewer than 100 commits of `services/` before this page was written',
     'fewer than 100 commits of `services/` before this page was written',
     'at least 100 commits of `services/` ago',
     'at least 500 commits of `services/` ago',
-  ]);
-});
+  ]));
 
 const page = `commit \`aaaaaaa\`, at least 300 commits of \`services/\` ago; commit \`bbbbbbb\`, ${ageWords(1)}; commit \`ccccccc\`, age unknown`;
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LatencyHistogram } from './latency-histogram.ts';
 
-test('every quantile lies within 0.8 % of the exact one, and mean and maximum are exact', () => {
+test('every quantile lies within 0.8 % of the exact one, and mean and maximum are exact', () =>
   fc.assert(
     fc.property(
       fc.array(fc.integer({ min: 0, max: 600_000_000 }), { minLength: 1, maxLength: 300 }),
@@ -21,10 +21,9 @@ test('every quantile lies within 0.8 % of the exact one, and mean and maximum ar
         expect(meanMs).toBeCloseTo(values.reduce((sum, each) => sum + each, 0) / values.length / 1_000, 3);
       },
     ),
-  );
-});
+  ));
 
-test('an empty histogram answers zeros', () => {
+test('an empty histogram answers zeros', () =>
   expect(new LatencyHistogram().summary()).toEqual({
     count: 0,
     meanMs: 0,
@@ -34,5 +33,4 @@ test('an empty histogram answers zeros', () => {
     p99Ms: 0,
     p999Ms: 0,
     maxMs: 0,
-  });
-});
+  }));

@@ -17,7 +17,7 @@ function sample() {
 }
 
 describe('Prometheus text', () => {
-  it('is the text format 0.0.4: _total on counters, cumulative buckets ending in +Inf, sum and count', () => {
+  it('is the text format 0.0.4: _total on counters, cumulative buckets ending in +Inf, sum and count', () =>
     expect(renderPrometheus(sample())).toBe(`# HELP age_seconds Age.
 # TYPE age_seconds gauge
 age_seconds 1.5
@@ -31,8 +31,7 @@ wait_seconds_bucket{le="1"} 2
 wait_seconds_bucket{le="+Inf"} 3
 wait_seconds_sum 3.55
 wait_seconds_count 3
-`);
-  });
+`));
 
   it('shows exemplars, as OpenMetrics, only on request', () => {
     expect(renderPrometheus(sample())).not.toContain(traceId);

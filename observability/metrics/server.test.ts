@@ -8,9 +8,7 @@ import { type MetricsServer, serveMetrics } from './server.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'metrics-'));
 const open: MetricsServer[] = [];
-afterEach(async () => {
-  await Promise.all(open.splice(0).map((server) => server.close()));
-});
+afterEach(() => Promise.all(open.splice(0).map((server) => server.close())));
 
 const registry = createRegistry();
 registry

@@ -74,13 +74,12 @@ describe('a body', () => {
     return served;
   };
 
-  test('that is valid reaches the use-case', async () => {
+  test('that is valid reaches the use-case', async () =>
     expect(await serveSizes().ask('POST', '/things', json({ size: 2 }))).toMatchObject({
       status: 201,
       body: { got: { size: 2 } },
       headers: { 'cache-control': 'no-store' },
-    });
-  });
+    }));
 
   test.each([
     ['a wrong type', { size: 'two' }, 'body/size'],
@@ -103,11 +102,10 @@ describe('a body', () => {
     });
   });
 
-  test('too large is refused by its length', async () => {
+  test('too large is refused by its length', async () =>
     expect(await serveSizes().ask('POST', '/things', json(JSON.stringify({ size: '9'.repeat(70_000) })))).toMatchObject(
       { status: 413, body: { code: 'body_too_large' } },
-    );
-  });
+    ));
 
   test.each(['text/plain', 'application/x-www-form-urlencoded', 'application/jsonp', 'application / json', ''])(
     'of the type "%s" is refused, and the error names the expected one',

@@ -24,7 +24,5 @@ test('says whether the client takes tasks, and whether it wants to hear of the p
 
 test.each([undefined, null, 'text', 7, [], [null, 'x', [1]], { method: 'tools/call', params: null }])(
   'asks nothing of the server in %j',
-  (body) => {
-    expect(askedIn(body)).toMatchObject({ readsResource: false, takesTasks: false, wantsProgress: false });
-  },
+  (body) => expect(askedIn(body)).toMatchObject({ readsResource: false, takesTasks: false, wantsProgress: false }),
 );

@@ -14,9 +14,7 @@ function endless() {
 beforeEach(() => {
   vi.useFakeTimers();
 });
-afterEach(() => {
-  vi.useRealTimers();
-});
+afterEach(() => vi.useRealTimers());
 
 test('one caller has at most four open answers, and all callers 64: another is answered without progress', () => {
   const streams = createProgressStreams();

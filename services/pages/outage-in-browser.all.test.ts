@@ -27,9 +27,7 @@ const line = opened(() => startTcpProxy(harness.api.url));
 beforeAll(async () => {
   browser = await launchChromiumFor(PAGES_ORIGIN, line.url);
 });
-afterAll(async () => {
-  await browser?.close();
-});
+afterAll(() => browser?.close());
 
 test('a form that is sent in an outage keeps what was typed, says so, and goes on by itself', async () => {
   const { page } = await visit(browser, {});

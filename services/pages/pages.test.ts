@@ -166,11 +166,10 @@ test('the headers of a page allow forms to our origin and the given ones, and it
   expect(own['content-security-policy']).toContain("script-src 'self' 'sha256-");
 });
 
-test('a template does not escape markup again, and leaves out absent values', () => {
+test('a template does not escape markup again, and leaves out absent values', () =>
   expect(html`${html`<b>${1}</b>`}${[html`<i>`, html`</i>`]}${null}${undefined}${false}${'<&'}`.text).toBe(
     '<b>1</b><i></i>&lt;&amp;',
-  );
-});
+  ));
 
 test('the sign-in page names the application that asks, and leads to sign-up and to a forgotten password', () => {
   const shown = formPage(signInPage({ ...signIn, asker: { name: 'App', host: 'app.test', logoPath: null } }));

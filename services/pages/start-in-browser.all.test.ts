@@ -14,9 +14,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'start-page-'));
 });
 const harness = opened(() => openBrowserHarness({ SALLYPORT_DATA_DIR: folder }));
-afterAll(async () => {
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** A request without a browser, to the address where the API listens. */
 const asBrowser = (path: string, headers: Record<string, string> = {}) =>

@@ -35,9 +35,8 @@ test('a given secret and public address replace the generated ones; empty ones d
   expect(childEnv(empty, at)).not.toHaveProperty('OTHER');
 });
 
-test('without a generated secret, a child has no secret rather than an empty one', () => {
-  expect(childEnv({}, { ...at, authSecret: undefined })).not.toHaveProperty('BETTER_AUTH_SECRET');
-});
+test('without a generated secret, a child has no secret rather than an empty one', () =>
+  expect(childEnv({}, { ...at, authSecret: undefined })).not.toHaveProperty('BETTER_AUTH_SECRET'));
 
 test('every child knows the address of the MCP server, and a given one replaces it', () => {
   const withMcp = { ...at, mcp: { port: 3_002, url: 'http://127.0.0.1:3002' } };

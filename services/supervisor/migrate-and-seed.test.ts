@@ -34,11 +34,9 @@ describe('a preparation step', () => {
     ]);
   });
 
-  test('is not retried after a failure of its own', async () => {
-    await expect(runFailing([new Error('plain')])).rejects.toMatchObject({ runs: 1 });
-  });
+  test('is not retried after a failure of its own', () =>
+    expect(runFailing([new Error('plain')])).rejects.toMatchObject({ runs: 1 }));
 
-  test('is not retried once a stop was requested', async () => {
-    await expect(runFailing([slow()], false)).rejects.toMatchObject({ runs: 1 });
-  });
+  test('is not retried once a stop was requested', () =>
+    expect(runFailing([slow()], false)).rejects.toMatchObject({ runs: 1 }));
 });

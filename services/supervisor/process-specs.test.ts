@@ -24,9 +24,7 @@ test('a child connects to the local Redis as the user of its process, with the r
 
 test.each(['API_COPIES', 'WORKER_COPIES', 'MCP_COPIES'])(
   '%s=2 ends the start: a supervisor runs one of a kind',
-  (name) => {
-    expect(() => loadConfig({ [name]: '2' })).toThrow(`${name}: must be a whole number from 0 to 1`);
-  },
+  (name) => expect(() => loadConfig({ [name]: '2' })).toThrow(`${name}: must be a whole number from 0 to 1`),
 );
 
 test('a start without any process ends with an error that names all settings', () => {

@@ -123,9 +123,8 @@ test('a start without a terminal says where to go, how to get the demo login, wh
   );
 });
 
-test('a start without workers says that jobs wait', () => {
-  expect(banner({ ...state(), hasWorker: false }, '', '').join('\n')).toContain('workers   none here');
-});
+test('a start without workers says that jobs wait', () =>
+  expect(banner({ ...state(), hasWorker: false }, '', '').join('\n')).toContain('workers   none here'));
 
 test('without credentials the banner shows no file, login or tour', () => {
   const absent = { ...state(), credentialsFile: join(folder, 'absent.json') };

@@ -14,9 +14,7 @@ beforeEach(() => {
   seen = [];
   watcher = watchSources([folder], (file) => seen.push(file));
 });
-afterEach(() => {
-  watcher.close();
-});
+afterEach(() => watcher.close());
 
 test('a changed source is detected in any folder; tests, generated code and other files are not', async () => {
   for (const name of ['generated/client.ts', 'deep/er/a.test.ts', 'deep/a-harness.ts', 'notes.md'])

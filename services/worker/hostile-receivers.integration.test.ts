@@ -182,9 +182,7 @@ describe('logout tokens to hostile receivers', () => {
     },
   );
 
-  test('SSRF: a redirect takes the token to no other host', () => {
-    expect(leaked).toEqual([]);
-  });
+  test('SSRF: a redirect takes the token to no other host', () => expect(leaked).toEqual([]));
 });
 
 test('SSRF: unless private addresses are allowed, no logout token is sent to one, however it is written', async () => {
@@ -253,9 +251,7 @@ describe('hand-offs to hostile endpoints', () => {
     expect(new Set(signatures).size).toBe(NAMES.length);
   });
 
-  test('SSRF: a redirect takes neither event nor signature to another host', () => {
-    expect(leaked).toEqual([]);
-  });
+  test('SSRF: a redirect takes neither event nor signature to another host', () => expect(leaked).toEqual([]));
 
   test('no credential of the installation is sent to an endpoint', () => {
     for (const { headers, body } of arrived) {

@@ -5,9 +5,8 @@ import { siemEventsPage } from './siem-events-page.ts';
 
 const events = modules.flatMap((module) => module.events ?? []);
 
-test('every type of audit event has its class and category for a SIEM, and no line is without a type', () => {
-  expect(Object.keys(SIEM_EVENTS).sort()).toEqual(events.map(({ type }) => type).sort());
-});
+test('every type of audit event has its class and category for a SIEM, and no line is without a type', () =>
+  expect(Object.keys(SIEM_EVENTS).sort()).toEqual(events.map(({ type }) => type).sort()));
 
 test('the page is not made while a type has no line, or a line no type', () => {
   const [first, ...others] = events;
@@ -15,14 +14,13 @@ test('the page is not made while a type has no line, or a line no type', () => {
   expect(() => siemEventsPage(others)).toThrow(first!.type);
 });
 
-test('a sign-in that is refused is a failure, one that waits for a second factor neither, and one that works a success', () => {
+test('a sign-in that is refused is a failure, one that waits for a second factor neither, and one that works a success', () =>
   expect(['refused', 'locked', 'second_factor_asked', 'ok'].map(siemOutcomeOf)).toEqual([
     'failure',
     'failure',
     'unknown',
     'success',
-  ]);
-});
+  ]));
 
 test('every outcome that counts as a failure or as undecided is one of an event', () => {
   const outcomes = new Set<string>(events.flatMap((event) => event.outcomes));

@@ -43,6 +43,5 @@ test('the page shows the arithmetic for each size, from results that are kept', 
   }
 });
 
-test('a folder without the figures is refused with the command to run', () => {
-  expect(() => sizingPage(import.meta.dirname)).toThrow('npm run bench');
-});
+test('a folder without the figures is refused with the command to run', () =>
+  expect(() => sizingPage(import.meta.dirname)).toThrow('npm run bench'));

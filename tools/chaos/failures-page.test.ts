@@ -23,9 +23,8 @@ test('the table has at least fifteen failures, each with a fault that the suite 
   for (const { failure } of FAILURES) expect(text).toContain(`| ${failure} |`);
 });
 
-test('a row without a case in the report is refused', () => {
-  expect(() => failuresPage(kept, [...FAILURES, row])).toThrow(/"moon gone" has no case: .* did not run no-moon/);
-});
+test('a row without a case in the report is refused', () =>
+  expect(() => failuresPage(kept, [...FAILURES, row])).toThrow(/"moon gone" has no case: .* did not run no-moon/));
 
 test('a report that lost what it acknowledged, or did not look, is refused', () => {
   const gates = report.gates.map((gate) =>

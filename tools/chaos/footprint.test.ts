@@ -15,9 +15,7 @@ test.each([
   ['both', footprint(500, 500), 2],
   ['a process that grew', { ...begin, processes: { 'api of A': { rssMb: 9_000, descriptors: 40 } } }, 0],
   ['a process that was not there at the beginning', footprint(500, 20, 'api of B'), 0],
-])('leaks: %s', (_, end, findings) => {
-  expect(processesThatLeak({ begin, end }).findings).toHaveLength(findings);
-});
+])('leaks: %s', (_, end, findings) => expect(processesThatLeak({ begin, end }).findings).toHaveLength(findings));
 
 test('every process at both ends and the database are compared', () => {
   expect(processesThatLeak({ begin, end: begin }).checked).toBe(2);

@@ -33,9 +33,7 @@ test.each<[string, object]>([
   ['a value outside its list', { kind: 'c' }],
   ['a sentence in place of a code', { why: 'he asked; twice' }],
   ['an undeclared member of an object', { parts: [{ thing: UUID, other: 1 }] }],
-])('a leaf that shows %s is a finding', (_, detail) => {
-  expect(shows(detail).findings).toHaveLength(1);
-});
+])('a leaf that shows %s is a finding', (_, detail) => expect(shows(detail).findings).toHaveLength(1));
 
 test('what a client wrote is a finding wherever a leaf shows it', () => {
   for (const actor of ['ada@people.test', 'chaos-12', '127.0.0.1'])

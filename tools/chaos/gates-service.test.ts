@@ -33,18 +33,14 @@ describe('recovery', () => {
     [2, 10_000],
     [4, 20_000],
     [100, 60_000],
-  ])('at a stretch of %i may take %i ms', (stretch, ms) => {
-    expect(recoveryBoundMs(stretch)).toBe(ms);
-  });
+  ])('at a stretch of %i may take %i ms', (stretch, ms) => expect(recoveryBoundMs(stretch)).toBe(ms));
 
   test.each([
     ['within ten seconds of a quiet machine', period({ servedAtMs: 31_000 }), 0],
     ['later on a quiet machine', period({ servedAtMs: 31_001 }), 1],
     ['later on a busy machine', period({ servedAtMs: 31_001, stretch: 3 }), 0],
     ['after the longest time', period({ servedAtMs: 82_000, stretch: 50 }), 1],
-  ])('%s', (_, was, findings) => {
-    expect(findingsOf(recoveries([was]))).toBe(findings);
-  });
+  ])('%s', (_, was, findings) => expect(findingsOf(recoveries([was]))).toBe(findings));
 });
 
 describe('requests that hang', () => {
@@ -114,6 +110,4 @@ test.each([
   ['recoveries', recoveries([])],
   ['hangs', hangs(createLedger(), [], RUN)],
   ['floods', floods(createLedger(), [], RUN)],
-])('%s: a run without facts fails', (_, gate) => {
-  expect(isFailed(gate)).toBe(true);
-});
+])('%s: a run without facts fails', (_, gate) => expect(isFailed(gate)).toBe(true));

@@ -36,9 +36,7 @@ describe('sessions above the setting', () => {
     ['one more for seconds', samples({ sessions: 21 }), 1],
     ['one more in one sample, when a session has just ended', samples({ sessions: 21, to: 20_100 }), 0],
     ['more while no store fails', samples({ sessions: 30, from: 40_000, to: 50_000 }), 0],
-  ])('%s', (_, seen, findings) => {
-    expect(sessionsAboveSetting(seen, [period], limits).findings).toHaveLength(findings);
-  });
+  ])('%s', (_, seen, findings) => expect(sessionsAboveSetting(seen, [period], limits).findings).toHaveLength(findings));
 
   test('one more for a second is too many on a quiet machine, and not on one that is four times as busy', () => {
     const seen = samples({ sessions: 21, to: 21_000 });
@@ -66,9 +64,7 @@ describe('retry storms', () => {
     ['the same after the store is back', samples({ perSecond: 400, from: 28_000, to: 34_000 }), 2],
     ['each connection once a second', samples({ opened: 20 }), 0],
     ['each connection three times a second', samples({ opened: 60 }), 1],
-  ])('%s', (_, seen, findings) => {
-    expect(retryStorms(seen, [period], RUN, limits).findings).toHaveLength(findings);
-  });
+  ])('%s', (_, seen, findings) => expect(retryStorms(seen, [period], RUN, limits).findings).toHaveLength(findings));
 
   test('faults of other parts are not looked at, and no fault of a store leaves no facts', () => {
     const other = { ...period, isOfStores: false };

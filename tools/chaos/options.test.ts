@@ -18,9 +18,7 @@ test.each([
   [['--seed', '-1']],
   [['--cases', 'some']],
   [['--unknown']],
-])('refuses %j', (args) => {
-  expect(() => readOptions(args)).toThrow();
-});
+])('refuses %j', (args) => expect(() => readOptions(args)).toThrow());
 
 test('an older database ends every run, and standbys that lag end a long one', () => {
   expect(rewindsOf({ faults: undefined, seconds: 10, hasCluster: false })).toEqual(['older-database']);

@@ -96,9 +96,7 @@ describe('docker-compose.yml', () => {
 
   test.each(services.filter(([, { image }]) => !image.endsWith(':local')))(
     '%s is pinned to a version',
-    (_name, { image }) => {
-      expect(image).toMatch(/^[a-z./-]+:v?\d+\.\d+(?:\.\d+)?$/);
-    },
+    (_name, { image }) => expect(image).toMatch(/^[a-z./-]+:v?\d+\.\d+(?:\.\d+)?$/),
   );
 
   test.each(services)('%s has no unneeded right, and is reachable from this machine only', (name, service) => {
@@ -111,9 +109,8 @@ describe('docker-compose.yml', () => {
     expect(service.deploy?.resources).toBeUndefined();
   });
 
-  test('the network of the stores has no route to the outside', () => {
-    expect(compose.networks.stores?.internal).toBe(true);
-  });
+  test('the network of the stores has no route to the outside', () =>
+    expect(compose.networks.stores?.internal).toBe(true));
 
   test('the file contains no secret: secrets are files that the first start creates', () => {
     const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');

@@ -30,9 +30,7 @@ function helpOf(verbs: readonly string[]): string {
 const everywhere = ['--json', '--quiet', '--yes', '--dry-run'];
 
 describe('commands in runbooks and guides', () => {
-  test('there are some', () => {
-    expect(commands.size).toBeGreaterThan(10);
-  });
+  test('there are some', () => expect(commands.size).toBeGreaterThan(10));
 
   test.each([...commands])('npx sallyport %s', (command) => {
     const words = command.split(/\s+/);

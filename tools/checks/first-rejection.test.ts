@@ -15,9 +15,7 @@ test.each([
   `Promise['all'](rows)`,
   'const { all } = Promise;',
   'const { all: together } = Promise;',
-])('is found: %s', (source) => {
-  expect(returnsEarly(source)).toBe(true);
-});
+])('is found: %s', (source) => expect(returnsEarly(source)).toBe(true));
 
 test.each([
   'await allEnded(rows.map(send))',
@@ -25,6 +23,4 @@ test.each([
   'Promise.withResolvers<void>()',
   '// Promise.all would end the run',
   ' * `Promise.all` would end the run',
-])('is no such use: %s', (source) => {
-  expect(returnsEarly(source)).toBe(false);
-});
+])('is no such use: %s', (source) => expect(returnsEarly(source)).toBe(false));

@@ -36,6 +36,4 @@ test.each([
   [' * reads FROM users', []],
   ['the users and roles of an installation', []],
   ['SELECT 1 FROM unknown_table', []],
-] as const)('%s names %j', (source, tables) => {
-  expect(tablesIn(source)).toEqual(tables);
-});
+] as const)('%s names %j', (source, tables) => expect(tablesIn(source)).toEqual(tables));

@@ -27,9 +27,8 @@ test('a dependency is behind from its first newer release on, and a finding afte
   ]);
 });
 
-test('older lines, releases before others and those beyond the latest one are not waited for', () => {
-  expect(lagAt('1.7.2', '30')).toEqual([]);
-});
+test('older lines, releases before others and those beyond the latest one are not waited for', () =>
+  expect(lagAt('1.7.2', '30')).toEqual([]));
 
 test('an answer without releases says nothing', () => {
   expect(lagOf('left', '1.7.0', '', new Date())).toBeUndefined();

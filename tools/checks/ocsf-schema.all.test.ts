@@ -58,9 +58,8 @@ test('every type of event is valid OCSF, with each outcome, whoever acted on wha
   expect([...new Set(problems)]).toEqual([]);
 });
 
-test('so is the row that was altered', () => {
-  expect(problemsOf(sealedEvent({ type: 'unknown', outcome: 'unknown', altered: true }))).toEqual([]);
-});
+test('so is the row that was altered', () =>
+  expect(problemsOf(sealedEvent({ type: 'unknown', outcome: 'unknown', altered: true }))).toEqual([]));
 
 test('the schema refuses what is not valid: a class without its members, and an unknown activity', () => {
   const check = checks.get(OCSF_CLASSES.authentication.uid) as Check;

@@ -81,7 +81,5 @@ describe('plain English', () => {
     ['Whether the process lives', false],
     ['The account of the caller', false],
     ['', false],
-  ])('%j is a summary: %s', (text, expected) => {
-    expect(isSummary(text)).toBe(expected);
-  });
+  ])('%j is a summary: %s', (text, expected) => expect(isSummary(text)).toBe(expected));
 });

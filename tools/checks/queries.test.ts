@@ -83,9 +83,7 @@ function faultsOf({ metric, matchers }: Selector): string[] {
 }
 
 describe('queries', () => {
-  test('the dashboards and alerts contain queries', () => {
-    expect(queries.length).toBeGreaterThan(60);
-  });
+  test('the dashboards and alerts contain queries', () => expect(queries.length).toBeGreaterThan(60));
 
   test.each(queries)('$where uses metrics, labels and values that exist', ({ expr }) => {
     const query = readPromQuery(expr);

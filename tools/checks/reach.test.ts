@@ -18,9 +18,8 @@ const sources: Readonly<Record<string, string>> = {
 const reachedBy = (...changed: string[]) =>
   testsReachedBy(changed, Object.keys(sources), (path) => sources[path] ?? '');
 
-test('a change reaches the tests that import the file, and tests of processes that import it', () => {
-  expect(reachedBy('services/core/rule.ts')).toEqual(['cli/start.integration.test.ts', 'services/core/rule.test.ts']);
-});
+test('a change reaches the tests that import the file, and tests of processes that import it', () =>
+  expect(reachedBy('services/core/rule.ts')).toEqual(['cli/start.integration.test.ts', 'services/core/rule.test.ts']));
 
 test('a change of a document reaches the tests that read it, and a change in a folder the tests that name the folder', () => {
   expect(reachedBy('docs/page.md')).toEqual(['docs/page.test.ts']);
@@ -39,10 +38,8 @@ test('types, comments and words that equal a source folder reach no test', () =>
   expect(testsReachedBy(['a/b.ts'], Object.keys(kinds), (path) => kinds[path as keyof typeof kinds])).toEqual([]);
 });
 
-test('tests that read the whole repository are always reached', () => {
-  expect(testsReachedBy(['a/b.ts'], ['tools/checks/queries.test.ts'], () => '')).toHaveLength(1);
-});
+test('tests that read the whole repository are always reached', () =>
+  expect(testsReachedBy(['a/b.ts'], ['tools/checks/queries.test.ts'], () => '')).toHaveLength(1));
 
-test('a change of the shared test setup reaches every test', () => {
-  expect(reachedBy('package-lock.json')).toHaveLength(5);
-});
+test('a change of the shared test setup reaches every test', () =>
+  expect(reachedBy('package-lock.json')).toHaveLength(5));

@@ -113,9 +113,8 @@ describe('the page of requirements', () => {
     expect(rows).toHaveLength(page.slice(page.indexOf('\n## ')).match(/^- /gm)?.length ?? 0);
   });
 
-  test('names one to three proofs for each id: tests by a title that exactly one has, figures and files that exist', () => {
-    expect(rows.flatMap(faultsOf)).toEqual([]);
-  });
+  test('names one to three proofs for each id: tests by a title that exactly one has, figures and files that exist', () =>
+    expect(rows.flatMap(faultsOf)).toEqual([]));
 
   test('a title, figure or file that is gone, and an id without a proof, are reported', () => {
     const faultsIn = (lines: string): string[] => rowsIn(`- **A-TOK-01** It works.\n${lines}`).flatMap(faultsOf);

@@ -1,9 +1,8 @@
 import { expect, test } from 'vitest';
 import { DIRECT, filesLeavingState, leavesState } from './session-state.ts';
 
-test('SQL that leaves something in a session is only where connections lead to PostgreSQL itself', () => {
-  expect(filesLeavingState()).toEqual(Object.keys(DIRECT).sort());
-});
+test('SQL that leaves something in a session is only where connections lead to PostgreSQL itself', () =>
+  expect(filesLeavingState()).toEqual(Object.keys(DIRECT).sort()));
 
 test.each([
   'sql.query(`SET lock_timeout = 100`)',
@@ -17,9 +16,7 @@ test.each([
   'SELECT pg_try_advisory_lock(1)',
   'CREATE TEMP TABLE kept (n int)',
   'DECLARE c CURSOR WITH HOLD FOR SELECT 1',
-])('is found: %s', (source) => {
-  expect(leavesState(source)).toBe(true);
-});
+])('is found: %s', (source) => expect(leavesState(source)).toBe(true));
 
 test.each([
   'UPDATE users SET name = $1',
@@ -30,6 +27,4 @@ test.each([
   'SELECT pg_try_advisory_xact_lock(1)',
   'CREATE TEMP TABLE room ON COMMIT DROP AS SELECT 1',
   '// SET lock_timeout = 1 would stay',
-])('ends with the transaction: %s', (source) => {
-  expect(leavesState(source)).toBe(false);
-});
+])('ends with the transaction: %s', (source) => expect(leavesState(source)).toBe(false));

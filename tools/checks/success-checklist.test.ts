@@ -64,9 +64,8 @@ describe('the success checklist', () => {
     expect(points.flatMap(({ proofs }) => proofs)).toHaveLength(text.match(/^ {2}- /gm)?.length ?? 0);
   });
 
-  test('names tests that exist, and figures that are met and recent where a point is ticked', () => {
-    expect(points.flatMap((point) => faultsOf(point, commitsSince))).toEqual([]);
-  });
+  test('names tests that exist, and figures that are met and recent where a point is ticked', () =>
+    expect(points.flatMap((point) => faultsOf(point, commitsSince))).toEqual([]));
 
   test('what is gone, missed, too old, or missed no more is reported', () => {
     const faults = (mark: string, proof: string, age?: number): string[] =>

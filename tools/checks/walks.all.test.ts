@@ -60,9 +60,8 @@ function differences(name: string, named: readonly string[]) {
   };
 }
 
-test('the walk of validate names every file that runs', () => {
-  expect(differences('Validate', [...everyRequest(), ...walk('Validate')])).toEqual({ unnamed: [], notRun: [] });
-});
+test('the walk of validate names every file that runs', () =>
+  expect(differences('Validate', [...everyRequest(), ...walk('Validate')])).toEqual({ unnamed: [], notRun: [] }));
 
 test.each(['Refresh', 'Sign in'])('the walk of %s names every file that runs', (name) => {
   const named = [...everyRequest(), ...everyWrite(), ...walk(name)];

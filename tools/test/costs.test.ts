@@ -22,9 +22,7 @@ test('on a machine where all files cost twice as much, a file may too', () => {
   expect(tooCostly(slow, listed)).toEqual([expect.stringMatching(/^d\.test\.ts/)]);
 });
 
-test('the most costly come first, with what they cost', () => {
-  expect(costLines(costs)[0]).toBe('   40.0 s  b.test.ts');
-});
+test('the most costly come first, with what they cost', () => expect(costLines(costs)[0]).toBe('   40.0 s  b.test.ts'));
 
 test('every listed file is there, and has a reason', () => {
   const { files } = costlyFiles(repositoryRoot);

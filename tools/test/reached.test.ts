@@ -29,9 +29,8 @@ test('a file of the second tier is reached by itself, its own tools, and what th
     expect([changed, reachedBy(changed)]).toEqual([changed, [pooler]]);
 });
 
-test('what the first tier loads too, and the rest of the product, reach none of it', () => {
-  expect(reachedBy('tools/testing/harness/product.ts', 'services/api/main.ts')).toEqual([]);
-});
+test('what the first tier loads too, and the rest of the product, reach none of it', () =>
+  expect(reachedBy('tools/testing/harness/product.ts', 'services/api/main.ts')).toEqual([]));
 
 test('a source reaches the files that import it, that begin with its name beside it, or that say they are about it', () => {
   expect(reachedBy('services/platform/pool.ts')).toEqual(['services/platform/pool-stops.all.test.ts']);

@@ -130,6 +130,4 @@ describe('the record of a run of everything', () => {
   });
 });
 
-test('the record is where the runner writes it', () => {
-  expect(RECORD).toBe('tools/test/record.json');
-});
+test('the record is where the runner writes it', () => expect(RECORD).toBe('tools/test/record.json'));

@@ -222,6 +222,4 @@ test.each([
     { type: 'object', properties: { a: { type: 'string' } }, additionalProperties: {} },
     '{ readonly a?: string } & Readonly<Record<string, unknown>>',
   ],
-])('%j is written as the type %s', (schema, type) => {
-  expect(typeOf(schema)).toBe(type);
-});
+])('%j is written as the type %s', (schema, type) => expect(typeOf(schema)).toBe(type));

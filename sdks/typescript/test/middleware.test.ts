@@ -207,9 +207,7 @@ test('remembered proofs take 50 MB at most', async () => {
   expect(await use({ jkt: 'key', jti: `000000${padding}` })).toBe('binding_mismatch');
 });
 
-test('authOf throws for a request that no protect has seen', () => {
-  expect(() => authOf({})).toThrow('authOf');
-});
+test('authOf throws for a request that no protect has seen', () => expect(() => authOf({})).toThrow('authOf'));
 
 test('a client certificate of the TLS connection is the proof of a token that is bound to it', async () => {
   const der = new Uint8Array([48, 1, 2]);

@@ -37,9 +37,7 @@ describe('options', () => {
     [{ feed: undefined }, /needs clientId and clientSecret/],
     [{ feed: 'file' }, /needs feedFile/],
     [{ onStale: 'introspect' }, /needs clientId and clientSecret/],
-  ])('%o are refused', (changes, message) => {
-    expect(() => createVerifier({ ...base, ...changes })).toThrow(message);
-  });
+  ])('%o are refused', (changes, message) => expect(() => createVerifier({ ...base, ...changes })).toThrow(message));
 
   test.each<Partial<VerifierOptions>>([
     {},
@@ -50,9 +48,7 @@ describe('options', () => {
     { algorithms: ['HS256'], secret: SECRET },
     { algorithms: ['RS256', 'HS256'], secret: [SECRET, SECRET] },
     { clockSkew: 0, cacheSize: 0, maxStale: 0, jwksCooldown: 0 },
-  ])('%o are accepted', (changes) => {
-    expect(() => createVerifier({ ...base, ...changes })).not.toThrow();
-  });
+  ])('%o are accepted', (changes) => expect(() => createVerifier({ ...base, ...changes })).not.toThrow());
 
   test('the API is asked with the client, encoded as RFC 6749 says', async () => {
     const sent: unknown[] = [];

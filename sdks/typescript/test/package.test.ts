@@ -116,9 +116,8 @@ void sub;`;
   },
 );
 
-test('the README code that verifies a token runs as printed', async () => {
-  expect(await program('verify.ts', blockOf('verify'))).toBe('ada\n');
-});
+test('the README code that verifies a token runs as printed', async () =>
+  expect(await program('verify.ts', blockOf('verify'))).toBe('ada\n'));
 
 test('the README code of a test without a server prints what its comments say', async () => {
   const block = blockOf('testing');

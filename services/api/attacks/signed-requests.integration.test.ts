@@ -78,9 +78,7 @@ describe('a thief of the secret, who saw signed requests', () => {
     ['no method', { components: ['@target-uri'] }],
     ['no address', { components: ['@method'] }],
     ['nothing', { components: [] }],
-  ])('cannot use one that signs %s', async (_what, changes) => {
-    refused(await ask(signed(changes)));
-  });
+  ])('cannot use one that signs %s', async (_what, changes) => refused(await ask(signed(changes))));
 
   test('cannot replay one, nor move it to another key of the same owner and public key', async () => {
     const headers = signed();

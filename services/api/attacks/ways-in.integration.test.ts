@@ -389,14 +389,13 @@ describe('what a session of one factor may change in an account that has another
       [userId],
     );
 
-  test('the operations are those that change factors, recovery codes, address, password, passkeys, keys and accounts (CVE-2023-3597, Keycloak: a session of one factor could register a second one in place of the user’s)', () => {
+  test('the operations are those that change factors, recovery codes, address, password, passkeys, keys and accounts (CVE-2023-3597, Keycloak: a session of one factor could register a second one in place of the user’s)', () =>
     expect(protectedOnes().map(({ operation }) => operation)).toEqual(
       expect.arrayContaining([
         ...['changeEmail', 'changePassword', 'confirmTotp', 'createApiKey', 'deleteOwnUser', 'enrolTotp', 'linkSocial'],
         ...['registerPasskey', 'removePasskey', 'removeTotp', 'renewRecoveryCodes', 'rotateApiKey', 'unlinkAccount'],
       ]),
-    );
-  });
+    ));
 
   test.each(Object.entries(KINDS))('a session that came %s changes nothing', async (_name, come) => {
     const { userId, credential } = await come();

@@ -102,9 +102,8 @@ afterAll(() => app.fastify.close());
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 
-test('binding a second endpoint under the same operation name fails the start', () => {
-  expect(() => bind(routes, { ...list, path: '/other' }, () => ({}))).toThrow('listThings is bound twice');
-});
+test('binding a second endpoint under the same operation name fails the start', () =>
+  expect(() => bind(routes, { ...list, path: '/other' }, () => ({}))).toThrow('listThings is bound twice'));
 
 describe('queries', () => {
   test('a member that no schema names is refused, also in the query of an endpoint that takes none', async () => {
@@ -114,9 +113,8 @@ describe('queries', () => {
     expect((await send(base, 'GET', '/things?')).status).toBe(200);
   });
 
-  test('a public document accepts the query members that probes and caches add', async () => {
-    expect((await send(base, 'GET', '/things/1?t=1732147200')).body).toEqual({ id: '1' });
-  });
+  test('a public document accepts the query members that probes and caches add', async () =>
+    expect((await send(base, 'GET', '/things/1?t=1732147200')).body).toEqual({ id: '1' }));
 
   test('numbers are plain decimal integers', async () => {
     expect((await send(base, 'GET', '/things?limit=16')).body).toEqual({ limit: 16 });

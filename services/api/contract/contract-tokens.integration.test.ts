@@ -55,9 +55,8 @@ describe('POST /v1/tokens', () => {
     expectProblem(await refresh(product, own.tokens.refresh_token), 401, 'session_ended');
   });
 
-  test('a cookie without Origin or double-submit token gets no tokens', async () => {
-    expectProblem(await harness.call('POST', '/v1/tokens', { cookie: user.cookie }), 403, 'origin_refused');
-  });
+  test('a cookie without Origin or double-submit token gets no tokens', async () =>
+    expectProblem(await harness.call('POST', '/v1/tokens', { cookie: user.cookie }), 403, 'origin_refused'));
 
   test('a client with tokens:issue gets 201 for a user, with audience, scope and device as requested', async () => {
     const audience = 'https://api.example.test';

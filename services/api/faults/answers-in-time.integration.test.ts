@@ -142,19 +142,15 @@ test.each([
   ['refresh_families', []],
   ['audit_outbox', []],
   ['sessions', ['revoke']],
-] as const)(
-  '%s locked: sign-in and revoke answer 503 in time, and a repetition succeeds',
-  async (table, mayStillSucceed) => {
-    await outage(() => lock(table), mayStillSucceed);
-  },
+] as const)('%s locked: sign-in and revoke answer 503 in time, and a repetition succeeds', (table, mayStillSucceed) =>
+  outage(() => lock(table), mayStillSucceed),
 );
 
-test('each statement half a second slower: the same, and their times do not add up', async () => {
-  await outage(async () => {
+test('each statement half a second slower: the same, and their times do not add up', () =>
+  outage(async () => {
     postgres.delay(250);
     return async () => postgres.delay(0);
-  }, ['signOut', 'endSessions', 'revoke', 'revokeUser', 'crowd']);
-});
+  }, ['signOut', 'endSessions', 'revoke', 'revokeUser', 'crowd']));
 
 test('each statement two seconds slower: every write answers 503 in time, and at once when the copy knows; validation never waits', async () => {
   const login = await signUp();

@@ -130,9 +130,7 @@ describe('through PgBouncer in transaction mode', () => {
     expect(found?.n).toBeLessThanOrEqual(POOL_SIZE);
   });
 
-  test('nothing of a transaction is left in a session', async () => {
-    expect(await pooler.residue()).toEqual([]);
-  });
+  test('nothing of a transaction is left in a session', async () => expect(await pooler.residue()).toEqual([]));
 
   test.each([
     ['a setting without LOCAL', `SET lock_timeout = '7s'`, ['setting lock_timeout']],

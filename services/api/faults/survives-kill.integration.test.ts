@@ -44,9 +44,7 @@ const witness = opened(() =>
   }),
 );
 const user = opened(() => signIn(witness, witness.credentials.user));
-afterAll(async () => {
-  proxy?.thaw();
-});
+afterAll(() => proxy?.thaw());
 
 const rows = <R extends object>(text: string, values: unknown[]): Promise<R[]> =>
   queryRows<R>(database.url, text, values);

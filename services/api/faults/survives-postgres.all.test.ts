@@ -189,26 +189,23 @@ async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
   await untilVerdict(product, asked.access_token, 'revoked');
 }
 
-test('Postgres stopped cleanly for five seconds: 503 with a code, recovery within five seconds, no half rotation, no user signed out', async () => {
-  await outage(async () => {
+test('Postgres stopped cleanly for five seconds: 503 with a code, recovery within five seconds, no half rotation, no user signed out', () =>
+  outage(async () => {
     await stores.end('postgres', 'SIGINT');
     return () => stores.revive('postgres');
-  });
-});
+  }));
 
-test('Postgres killed for five seconds: the same', async () => {
-  await outage(async () => {
+test('Postgres killed for five seconds: the same', () =>
+  outage(async () => {
     await stores.end('postgres', 'SIGKILL');
     return () => stores.revive('postgres');
-  });
-});
+  }));
 
-test('Postgres frozen for five seconds with every connection open and silent: the same', async () => {
-  await outage(async () => {
+test('Postgres frozen for five seconds with every connection open and silent: the same', () =>
+  outage(async () => {
     const thaw = stores.freezePostgres();
     return async () => thaw();
-  });
-});
+  }));
 
 test('the API process was never replaced', () => {
   expect(product.apiPid()).toBe(product.ready.pids.api);

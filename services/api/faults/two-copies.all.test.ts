@@ -49,9 +49,7 @@ beforeAll(async () => {
   [one, two] = await Promise.all([startProduct({ stores, env: shared }), startProduct({ stores, env: shared })]);
 });
 const user = opened(() => signUp(one));
-afterAll(async () => {
-  await Promise.all([one?.dispose(), two?.dispose()]);
-});
+afterAll(() => Promise.all([one?.dispose(), two?.dispose()]));
 
 /** Every copy must refuse within a second; six seconds on a busy machine. */
 const REFUSED_MS = 1_000;

@@ -134,9 +134,8 @@ describe('a request with an API key', () => {
     await expect(resolve(asked().request)).rejects.toMatchObject({ code: 'rate_limited' });
   });
 
-  test('changes nothing where the endpoint needs an authenticated owner and no permission', async () => {
-    await expect(resolve(asked().request, endpointWith())).rejects.toMatchObject({ code: 'api_key_not_accepted' });
-  });
+  test('changes nothing where the endpoint needs an authenticated owner and no permission', () =>
+    expect(resolve(asked().request, endpointWith())).rejects.toMatchObject({ code: 'api_key_not_accepted' }));
 
   test('with an unknown key is anonymous and counts in no key’s limit', async () => {
     const other = newApiKeySecret(systemRandom, systemRandom.uuid());

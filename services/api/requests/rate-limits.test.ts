@@ -112,9 +112,8 @@ describe('a request', () => {
     expect((await ask('/own', { as: basic('other') })).status).toBe(200);
   });
 
-  test('with a wrong secret counts by its address', async () => {
-    expect(await ask('/own', { as: basic('c', 'wrong') })).toMatchObject({ status: 401, limit: '"address";r=3;t=60' });
-  });
+  test('with a wrong secret counts by its address', async () =>
+    expect(await ask('/own', { as: basic('c', 'wrong') })).toMatchObject({ status: 401, limit: '"address";r=3;t=60' }));
 });
 
 describe('a user', () => {

@@ -18,9 +18,8 @@ const allowedBy = (changes: Partial<Authenticators>) =>
   createCallerRecheck({ ...rejectsAll, csrfPasses: () => true, ...changes })(endpoint);
 const token = { authorization: 'Bearer t' };
 
-test('a long-lived answer continues while its credential is valid and has the permission', async () => {
-  expect(await allowedBy({ bearer: () => caller('events:read') })(asked(token))).toBe(true);
-});
+test('a long-lived answer continues while its credential is valid and has the permission', async () =>
+  expect(await allowedBy({ bearer: () => caller('events:read') })(asked(token))).toBe(true));
 
 test('it ends with the token and with the permission, even if the caller was authenticated before', async () => {
   const known = asked(token, caller('events:read'));

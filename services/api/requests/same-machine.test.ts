@@ -9,9 +9,7 @@ test.each([
   ['127.0.0.1', '127.0.0.1:3000'],
   ['::1', '[::1]:3000'],
   ['::ffff:127.0.0.1', 'sallyport.localhost'],
-])('%s at %s is on the same machine', (address, host) => {
-  expect(ask(address, { host })).toBe(true);
-});
+])('%s at %s is on the same machine', (address, host) => expect(ask(address, { host })).toBe(true));
 
 test.each([
   ['another machine', '10.0.0.7', { host: 'localhost:3000' }],
@@ -21,6 +19,4 @@ test.each([
   ['no host', '127.0.0.1', {}],
   ['a request through a proxy', '127.0.0.1', { host: 'localhost:3000', 'x-forwarded-for': '10.0.0.7' }],
   ['a request through a proxy of RFC 7239', '127.0.0.1', { host: 'localhost:3000', forwarded: 'for=10.0.0.7' }],
-])('%s is not', (_name, address, headers) => {
-  expect(ask(address, headers)).toBe(false);
-});
+])('%s is not', (_name, address, headers) => expect(ask(address, headers)).toBe(false));

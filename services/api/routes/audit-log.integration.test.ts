@@ -92,9 +92,8 @@ describe('the public log', () => {
     expectProblem(await harness.get(`/v1/audit/log/tile/${path}`, null), 404, 'audit_tile_unknown');
   });
 
-  test('an address too long for any tile is refused', async () => {
-    expectProblem(await harness.get(`/v1/audit/log/tile/0/${'x000/'.repeat(13)}`, null), 400, 'request_invalid');
-  });
+  test('an address too long for any tile is refused', async () =>
+    expectProblem(await harness.get(`/v1/audit/log/tile/0/${'x000/'.repeat(13)}`, null), 400, 'request_invalid'));
 
   test('an unpublished checkpoint exposes no tile of what it covers', async () => {
     const [{ size }] = (await queryRows<{ size: number }>(

@@ -101,9 +101,8 @@ test('requests that name no client, or none that exists, are counted together, a
   ]);
 });
 
-test('a client that does not exist is answered so', async () => {
-  expectProblem(await harness.byAdmin('GET', '/v1/admin/clients/unknown/why'), 404, 'client_unknown');
-});
+test('a client that does not exist is answered so', async () =>
+  expectProblem(await harness.byAdmin('GET', '/v1/admin/clients/unknown/why'), 404, 'client_unknown'));
 
 test('a refusal that cannot be counted is answered all the same', async () => {
   const failing = vi.spyOn(harness.copy.ports.clientRefusals, 'add').mockImplementation(() => {

@@ -255,10 +255,7 @@ describe('introspection', () => {
     for (const asker of [foreign, service]) inactive(await introspect(elsewhere, asker));
     // RFC 7662 §4: the token's audience may introspect it.
     const named = await resource(['https://elsewhere.test']);
-    expect((await introspect(elsewhere, named)).body).toMatchObject({
-      active: true,
-      aud: 'https://elsewhere.test',
-    });
+    expect((await introspect(elsewhere, named)).body).toMatchObject({ active: true, aud: 'https://elsewhere.test' });
     const { id } = await newUser();
     const pair = await issueFor({ api: api.url, credentials: { client: service } }, id, {
       audience: 'https://elsewhere.test',

@@ -41,9 +41,7 @@ beforeAll(async () => {
   streamRoutes({ ...served.routes, callers }, ports as never);
 });
 beforeEach(() => harness.reset());
-afterAll(async () => {
-  await served.fastify.close();
-});
+afterAll(() => served.fastify.close());
 
 type Method = 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE';
 
@@ -160,9 +158,7 @@ describe.each([
     ['replace', 'PUT'],
   ] as const)(
     'cannot %s a stream by what is not JSON: 400 (openid-ssf-stream-control-error-…-stream-with-{broken-input,invalid-body})',
-    async (_name, verb) => {
-      expect((await ask(verb, '/ssf/streams', ';{ broken')).status).toBe(400);
-    },
+    async (_name, verb) => expect((await ask(verb, '/ssf/streams', ';{ broken')).status).toBe(400),
   );
 
   test.each([

@@ -80,9 +80,8 @@ test('with an SMTP server there are no mails to show', async () => {
   expect((await ask('/dev/mail')).status).toBe(404);
 });
 
-test('a service that is not ready says so', async () => {
-  expect((await open({}, false)('/')).text).toContain('one of its parts is unavailable');
-});
+test('a service that is not ready says so', async () =>
+  expect((await open({}, false)('/')).text).toContain('one of its parts is unavailable'));
 
 test('a client that accepts no HTML gets 404 as JSON', async () => {
   const { status, body } = await open()('/', { accept: 'application/json' });

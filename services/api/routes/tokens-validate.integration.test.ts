@@ -68,9 +68,8 @@ describe('validate', () => {
     expect((await send(api.url, 'GET', '/healthz')).status).toBe(200);
   });
 
-  test('a token over 8 KB is malformed', async () => {
-    expect((await validate(`a.${'b'.repeat(8_192)}.c`)).body).toEqual({ active: false, reason: 'malformed' });
-  });
+  test('a token over 8 KB is malformed', async () =>
+    expect((await validate(`a.${'b'.repeat(8_192)}.c`)).body).toEqual({ active: false, reason: 'malformed' }));
 });
 
 describe('validate-batch', () => {

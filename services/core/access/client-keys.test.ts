@@ -51,9 +51,7 @@ describe('a JWK set of a client', () => {
     ['no list', { keys: {} }, /not a JWK set/],
     ['a list', [ec], /not a JWK set/],
     ['null', null, /not a JWK set/],
-  ])('%s is refused', (_name, jwks, why) => {
-    expect(readClientKeys(jwks)).toMatch(why);
-  });
+  ])('%s is refused', (_name, jwks, why) => expect(readClientKeys(jwks)).toMatch(why));
 });
 
 test('keys are fetched by https, or in development from this machine', () => {

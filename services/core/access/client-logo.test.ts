@@ -15,9 +15,7 @@ test('a small PNG is a logo of a client that an administrator has registered', (
 
 test.each(['registration', 'document'] as const)(
   'a client from %s gets no logo beside the name that it chose',
-  (origin) => {
-    expect(() => assertLogo(logoOf(blackPng(8)), origin)).toThrow(refused);
-  },
+  (origin) => expect(() => assertLogo(logoOf(blackPng(8)), origin)).toThrow(refused),
 );
 
 test.each([
@@ -46,9 +44,7 @@ test.each([
   expect(LOGO.test(text)).toBe(false);
 });
 
-test('24 KB of image fit', () => {
-  expect(logoOf(Buffer.alloc(24_000)).length).toBeLessThan(LOGO_LENGTH_MAX);
-});
+test('24 KB of image fit', () => expect(logoOf(Buffer.alloc(24_000)).length).toBeLessThan(LOGO_LENGTH_MAX));
 
 test('pages load a logo from our origin, whatever the id of the client', () => {
   expect(logoPathOf({ clientId: 'a/b?"<', has_logo: true })).toBe('/oauth2/clients/a%2Fb%3F%22%3C/logo');

@@ -57,17 +57,16 @@ describe('a client on a terminal', () => {
     expect(line?.(full)).toBe('app  disabled  private_key_jwt  authorization_code  (registration)  App');
   });
 
-  test('without anything says what that means', () => {
+  test('without anything says what that means', () =>
     expect(commandOf('readClient').lines?.(plain)).toEqual([
       'app  enabled   none  no grants  App',
       'scopes none  client credentials none',
       'audiences the installation only',
       'ID tokens with the default algorithm  access tokens with the default algorithm',
       'DPoP-bound no  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  refresh copies 0 s  profile default',
-    ]);
-  });
+    ]));
 
-  test('with everything shows all of it', () => {
+  test('with everything shows all of it', () =>
     expect(commandOf('updateClient').lines?.(full)).toEqual([
       'app  disabled  private_key_jwt  authorization_code  (registration)  App',
       'scopes openid  client credentials keys:read',
@@ -83,8 +82,7 @@ describe('a client on a terminal', () => {
       'has a logo',
       'ID tokens ES256  access tokens RS256  ID tokens say email, name',
       'DPoP-bound yes  certificate-bound no  pushes requests no  PKCE required  refresh rotation on  refresh copies 0 s  profile default',
-    ]);
-  });
+    ]));
 
   test('shows a new secret once, and none where there is none', () => {
     for (const name of ['createClient', 'rotateClientSecret']) {

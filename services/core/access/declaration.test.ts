@@ -17,9 +17,7 @@ const notes: Declaration = {
 const problemsOf = (changes: Partial<Declaration>) =>
   declarationProblems({ ...notes, ...changes }, around).map(({ at, why }) => `${at} ${why}`);
 
-test('a declaration without overlap is accepted', () => {
-  expect(problemsOf({})).toEqual([]);
-});
+test('a declaration without overlap is accepted', () => expect(problemsOf({})).toEqual([]));
 
 describe('names', () => {
   test.each<[string, Partial<Declaration>, string[]]>([
@@ -101,9 +99,7 @@ describe('names', () => {
       { audience: 'my notes' },
       ['audience must be an address or a name of 1 to 512 printable characters without spaces'],
     ],
-  ])('%s', (_what, changes, expected) => {
-    expect(problemsOf(changes)).toEqual(expected);
-  });
+  ])('%s', (_what, changes, expected) => expect(problemsOf(changes)).toEqual(expected));
 });
 
 describe('size', () => {

@@ -56,9 +56,7 @@ test.each([
   ['compliance', ['role:compliance']],
   ['_100%@', ['user:bob-id']],
   ...LITERALLY.map((q): [string, string[]] => [q, []]),
-])('search finds by %s', async (q, found) => {
-  expect((await idsOf(q)).sort()).toEqual([...found].sort());
-});
+])('search finds by %s', async (q, found) => expect((await idsOf(q)).sort()).toEqual([...found].sort()));
 
 test('search finds no more than the limit', async () => {
   expect(await idsOf('crowd.test', testCaller, 7)).toHaveLength(7);

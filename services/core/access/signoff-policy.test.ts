@@ -29,11 +29,10 @@ test('a change of a policy shows its conditions and labels only where it has the
   ]);
 });
 
-test('a policy for acts that begin so is also about the act itself', () => {
+test('a policy for acts that begin so is also about the act itself', () =>
   expect(
     ['release.deploy', 'release.*', 'rel*', 'release.deploy.*', 'other.*'].map((p) => coversAct(p, 'release.deploy')),
-  ).toEqual([true, true, true, false, false]);
-});
+  ).toEqual([true, true, true, false, false]));
 
 test.each([
   [{}, undefined],

@@ -56,6 +56,4 @@ test.each([
   ['a shorter key', made.text.slice(0, -1)],
   ['a key with a line break', `${made.text}\n`],
   ['a key in capitals', made.text.toUpperCase()],
-])('%s is not parsed', (_name, text) => {
-  expect(parseApiKey(text)).toBeNull();
-});
+])('%s is not parsed', (_name, text) => expect(parseApiKey(text)).toBeNull());

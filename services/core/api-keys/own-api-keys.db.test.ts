@@ -74,11 +74,10 @@ describe('creating a key', () => {
     expect(row?.text).not.toContain(secret.slice(-20));
   });
 
-  test('with a permission that the caller lacks is rejected', async () => {
-    await expect(create(await signedIn('users:read'), { permissions: ['users:write'] })).rejects.toEqual(
+  test('with a permission that the caller lacks is rejected', async () =>
+    expect(create(await signedIn('users:read'), { permissions: ['users:write'] })).rejects.toEqual(
       refusal('rights_exceeded'),
-    );
-  });
+    ));
 
   test('with a token that the user granted to another client is rejected: the key would outlive that client', async () => {
     const ada = await signedIn();

@@ -67,9 +67,8 @@ describe('actor', () => {
     expect(hashIdentifier('ip', '2001:db8::2')).not.toBe(hashIdentifier('ip', '2001:db8::1'));
   });
 
-  test('has neither hash nor clear value without a key', () => {
-    expect(auditActor(user)).toMatchObject({ ip_hash: null, agent_hash: null });
-  });
+  test('has neither hash nor clear value without a key', () =>
+    expect(auditActor(user)).toMatchObject({ ip_hash: null, agent_hash: null }));
 
   test('has different hashes for the same text as address and as agent, and for another key', () => {
     expect(keyedHash(key, 'ip', 'x')).not.toBe(keyedHash(key, 'agent', 'x'));

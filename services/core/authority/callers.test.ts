@@ -53,9 +53,8 @@ test('only its own credentials authenticate a client: its token or API key does 
     ).toEqual([null, null]);
 });
 
-test('an agent is vetted, as only an administrator registers it; a client may have registered itself', () => {
-  expect([client, agent, { ...client, isVetted: false }].map(isVettedClient)).toEqual([true, true, false]);
-});
+test('an agent is vetted, as only an administrator registers it; a client may have registered itself', () =>
+  expect([client, agent, { ...client, isVetted: false }].map(isVettedClient)).toEqual([true, true, false]));
 
 test('a session and an API key are told from the other credentials', () => {
   expect([user, held, client].map(sessionOf)).toEqual(['s', null, null]);

@@ -26,9 +26,7 @@ test.each<[string, Caller]>([
   ['an agent', agentCaller('notes', 'me')],
   ['the process itself', testCaller],
   ['an anonymous caller', callerAt('192.0.2.1')],
-])('%s reads no account by an own scope', (_what, caller) => {
-  expect(readerOfOwn(caller, 'own.signoffs')).toBeNull();
-});
+])('%s reads no account by an own scope', (_what, caller) => expect(readerOfOwn(caller, 'own.signoffs')).toBeNull());
 
 test('the user in person reads the account without a scope, and others need it', () => {
   expect(accountRead(userCaller('me', { by: 'session' }), 'own.sessions')).toMatchObject({ userId: 'me' });

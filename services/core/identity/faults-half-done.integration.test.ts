@@ -82,12 +82,11 @@ describe('half-done sign-ins', () => {
     ]);
   });
 
-  test('a failed sign-in that cannot be recorded is not 401', async () => {
-    await whileRefused('user.login', DISK_FULL, async () => {
+  test('a failed sign-in that cannot be recorded is not 401', () =>
+    whileRefused('user.login', DISK_FULL, async () => {
       const answer = await signIn(harness, newPerson());
       expect([answer.status, answer.body.code]).toEqual([503, 'store_unavailable']);
-    });
-  });
+    }));
 
   test('if the tokens cannot be signed, answers 503 without a cookie and ends the session', async () => {
     const person = newPerson();

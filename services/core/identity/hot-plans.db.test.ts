@@ -200,13 +200,9 @@ describe('the hot statements scan no large table', () => {
         await readIdempotencyKey(sql, Buffer.alloc(32, 1));
       },
     ],
-  ])('%s', async (_title, work) => {
-    expect(await wholeReads(work)).toEqual([]);
-  });
+  ])('%s', async (_title, work) => expect(await wholeReads(work)).toEqual([]));
 
-  test('rotating refresh tokens', async () => {
-    expect(await seqScansOfPlan(refreshFamilyRotateBatch.text)).toEqual([]);
-  });
+  test('rotating refresh tokens', async () => expect(await seqScansOfPlan(refreshFamilyRotateBatch.text)).toEqual([]));
 
   test('reading a session by its token, as Better Auth does if Redis does not have it', async () => {
     const asked: string[] = [];

@@ -23,14 +23,13 @@ test.each([
   expect(rawOfDer(derOfRaw(raw))).toEqual(raw);
 });
 
-test('every pair of numbers comes back as it was', () => {
+test('every pair of numbers comes back as it was', () =>
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 64, maxLength: 64 }), fc.nat(32), fc.nat(32), (bytes, rZeros, sZeros) => {
       bytes.fill(0, 0, rZeros).fill(0, 32, 32 + sZeros);
       expect(rawOfDer(derOfRaw(bytes))).toEqual(Buffer.from(bytes));
     }),
-  );
-});
+  ));
 
 test('a thousand signatures have the forms that node:crypto gives them', () => {
   const input = Buffer.from('header.payload');

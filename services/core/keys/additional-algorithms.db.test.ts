@@ -100,9 +100,7 @@ describe('the keys of an additional algorithm', () => {
     expect(ring.signedAlgorithms()).toEqual(['RS256', 'ES256']);
   });
 
-  test('a database that no API has started on signs with nothing', async () => {
-    expect(await signed()).toEqual([]);
-  });
+  test('a database that no API has started on signs with nothing', async () => expect(await signed()).toEqual([]));
 });
 
 describe('rotation', () => {

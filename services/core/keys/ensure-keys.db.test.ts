@@ -73,9 +73,8 @@ describe('first start', () => {
     expect(await harness.keyRows()).toHaveLength(1);
   });
 
-  test('a database without keys gives no warning', async () => {
-    expect(await readKeyWarnings(harness.ports)).toEqual([]);
-  });
+  test('a database without keys gives no warning', async () =>
+    expect(await readKeyWarnings(harness.ports)).toEqual([]));
 
   test('a longer token lifetime keeps the current keys longer', async () => {
     await harness.start();
@@ -142,9 +141,8 @@ describe('at rest', () => {
     expect(harness.changes()).toBe(0);
   });
 
-  test('a database that no API has started on has nothing to rotate', async () => {
-    await expect(rotateSigningKeys(harness.ports, {}, testCaller)).rejects.toThrow('this database has no keys yet');
-  });
+  test('a database that no API has started on has nothing to rotate', () =>
+    expect(rotateSigningKeys(harness.ports, {}, testCaller)).rejects.toThrow('this database has no keys yet'));
 });
 
 describe('HS256 mode', () => {
@@ -276,8 +274,8 @@ describe('compromise', () => {
     expect(await harness.keyRows()).toHaveLength(1);
   });
 
-  test('after any sequence of rotations and compromises the ranges meet and one key signs now', async () => {
-    await fc.assert(
+  test('after any sequence of rotations and compromises the ranges meet and one key signs now', () =>
+    fc.assert(
       fc.asyncProperty(
         fc.array(
           fc.oneof(
@@ -314,8 +312,7 @@ describe('compromise', () => {
         },
       ),
       { numRuns: 25 },
-    );
-  });
+    ));
 });
 
 describe('a restored database', () => {
@@ -390,9 +387,8 @@ describe('rotation', () => {
     await harness.ports.raw(`DELETE FROM jwks WHERE id = 'second'`);
   });
 
-  test('a signer without its private key cannot be written', async () => {
-    await expect(harness.ports.raw(`UPDATE jwks SET "privateKey" = ''`)).rejects.toMatchObject({ code: '23514' });
-  });
+  test('a signer without its private key cannot be written', () =>
+    expect(harness.ports.raw(`UPDATE jwks SET "privateKey" = ''`)).rejects.toMatchObject({ code: '23514' }));
 });
 
 describe('retirement', () => {

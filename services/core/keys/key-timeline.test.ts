@@ -110,13 +110,10 @@ describe('states', () => {
     expect(isPublished(compromised, START + 15)).toBe(false);
   });
 
-  test('a key is published from its creation until its last token has expired', () => {
-    expect([0, 10, 29, 30].map((ms) => isPublished(key, START + ms))).toEqual([true, true, true, false]);
-  });
+  test('a key is published from its creation until its last token has expired', () =>
+    expect([0, 10, 29, 30].map((ms) => isPublished(key, START + ms))).toEqual([true, true, true, false]));
 
-  test('a shared secret is never published', () => {
-    expect(isPublished({ ...key, alg: 'HS256' }, START)).toBe(false);
-  });
+  test('a shared secret is never published', () => expect(isPublished({ ...key, alg: 'HS256' }, START)).toBe(false));
 
   test('a private key outlives its range by the skew of a copy that is behind; a shared secret also verifies', () => {
     expect(destroysAt(key)).toBe(START + 20 + 2 * SKEW);
@@ -219,14 +216,13 @@ describe('compromise', () => {
   const before = keyWith({ kid: 'before', signs_until: START + 1_000, leaves_at: START + 2_000 });
   const active = keyWith({ kid: 'active', signs_from: START + 1_000 });
 
-  test('the replacement of a signer takes over its whole range', () => {
+  test('the replacement of a signer takes over its whole range', () =>
     expect(planCompromise([before, active], active, START + DAY)).toEqual({
       signsUntil: START + DAY,
       advance: null,
       extend: null,
       replaceFrom: START + 1_000,
-    });
-  });
+    }));
 
   test('a waiting successor starts earlier instead of a third key', () => {
     const closed = { ...active, signs_until: START + DAY };
@@ -267,9 +263,8 @@ describe('compromise', () => {
     expect(planCompromise([before, active], before, START + 1_000 + 2 * SKEW)).toEqual(unchanged);
   });
 
-  test('a key compromised in the millisecond it began keeps a range that can be written', () => {
-    expect(planCompromise([active], active, START + 1_000).signsUntil).toBe(START + 1_001);
-  });
+  test('a key compromised in the millisecond it began keeps a range that can be written', () =>
+    expect(planCompromise([active], active, START + 1_000).signsUntil).toBe(START + 1_001));
 });
 
 /** A model of the table: applies the plans as the use-cases write them, and keeps every version by commit time. */
@@ -352,7 +347,7 @@ describe.each([
   ['by days', policy],
   ['faster than the hold period', { ...policy, rotation_days: 5_000 / DAY }],
 ])('for any history of rotations and compromises, %s', (_name, by) => {
-  test('exactly one key signs at every instant, on every copy within the allowed skew', () => {
+  test('exactly one key signs at every instant, on every copy within the allowed skew', () =>
     fc.assert(
       fc.property(stepsOf(['rotate', 'due', 'compromise']), (steps) => {
         const model = play(steps, by);
@@ -363,8 +358,7 @@ describe.each([
           }
       }),
       { numRuns: 300 },
-    );
-  });
+    ));
 
   test('ranges of keys that are not compromised never overlap, meet within the skew of now, and one is open', () => {
     fc.assert(
@@ -385,7 +379,7 @@ describe.each([
     );
   });
 
-  test('every signed token verifies with a key set that is at most the hold period old', () => {
+  test('every signed token verifies with a key set that is at most the hold period old', () =>
     fc.assert(
       fc.property(
         stepsOf(['rotate', 'due']),
@@ -404,8 +398,7 @@ describe.each([
         },
       ),
       { numRuns: 300 },
-    );
-  });
+    ));
 
   test('a key set fetched while any of its tokens is still accepted has the key that signed it', () => {
     fc.assert(

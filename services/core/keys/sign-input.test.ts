@@ -69,9 +69,7 @@ describe('the key of a client registered for an algorithm', () => {
     ['the default algorithm has the default keys', { algorithm: 'RS256' }, 'RS256', 'old'],
     ['no shared secret signs for it', { algorithm: 'RS256' }, 'HS256', 'old'],
     ['a client registered for none gets the default', {}, 'RS256', 'old'],
-  ] as const)('%s', (_, needs, mode, kid) => {
-    expect(chosen(both, mode, needs)).toBe(kid);
-  });
+  ] as const)('%s', (_, needs, mode, kid) => expect(chosen(both, mode, needs)).toBe(kid));
 
   test('is the default key from the instant at which that changes to the algorithm', () => {
     const changing: OpenKeys = {

@@ -33,9 +33,8 @@ test('of several used-up limits the one that resets last sets Retry-After', () =
   });
 });
 
-test('Retry-After is at least a second', () => {
-  expect(limitRefusalOf(counted('a', 2, 1, 0), []).retryAfterSeconds).toBe(1);
-});
+test('Retry-After is at least a second', () =>
+  expect(limitRefusalOf(counted('a', 2, 1, 0), []).retryAfterSeconds).toBe(1));
 
 test('RateLimit shows the limit closest to exhaustion, RateLimit-Policy all of them, as structured fields', () => {
   expect(rateLimitHeaders([])).toEqual({});

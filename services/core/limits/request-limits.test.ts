@@ -237,9 +237,8 @@ describe('clients', () => {
     expect((await times(7, introspect)).slice(-2)).toEqual(['client-validate', 'refused by client-validate']);
   });
 
-  test('a client with a wrong secret counts by its address', async () => {
-    expect(await admit({ namesClient: true })).toBe('address');
-  });
+  test('a client with a wrong secret counts by its address', async () =>
+    expect(await admit({ namesClient: true })).toBe('address'));
 
   test.each(['bearer', 'api_key'] as const)(
     'a client authenticated by its %s counts in its client bucket once the address is used up',
@@ -285,13 +284,11 @@ describe('users', () => {
   const NOTHING: RequestAdmission = { counted: [], isClientCounted: false };
   const ask = (caller: Caller) => outcome(() => limits.admitCaller(caller, 'read', NOTHING));
 
-  test('a user is limited across addresses', async () => {
-    expect(await times(4, () => ask(user()))).toEqual(['user', 'user', 'user', 'refused by user']);
-  });
+  test('a user is limited across addresses', async () =>
+    expect(await times(4, () => ask(user()))).toEqual(['user', 'user', 'user', 'refused by user']));
 
-  test('a role with a factor multiplies the limit', async () => {
-    expect((await times(7, () => ask(user([], ['user', 'agent'])))).slice(-2)).toEqual(['user', 'refused by user']);
-  });
+  test('a role with a factor multiplies the limit', async () =>
+    expect((await times(7, () => ask(user([], ['user', 'agent'])))).slice(-2)).toEqual(['user', 'refused by user']));
 
   test('anonymous callers and the system have no bucket, nor has a user where answers may not wait', async () => {
     expect(await ask({ kind: 'anonymous', request })).toBe('uncounted');

@@ -47,9 +47,8 @@ describe('tokens that a service may exchange (RFC 8693)', () => {
     ['bound to a certificate', { cnf: { 'x5t#S256': 'x'.repeat(43) } }],
   ])(
     'a service cannot exchange any of these tokens: %s (CVE-2026-56668, ZITADEL: a client exchanged tokens that were not for it)',
-    async (_name, claims) => {
-      expect(await outcomeOf(subjectTokenOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid');
-    },
+    async (_name, claims) =>
+      expect(await outcomeOf(subjectTokenOf(ports, client, harness.token(claims)))).toBe('subject_token_invalid'),
   );
 });
 

@@ -47,16 +47,15 @@ const figures = defineStatement(
    ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`,
 );
 
-test('no beat is due after a write that a restored database may lack, and it advances none', async () => {
-  await eventually('a moment in which no other database writes', async () => {
+test('no beat is due after a write that a restored database may lack, and it advances none', () =>
+  eventually('a moment in which no other database writes', async () => {
     await ports.sql.query(age);
     const { beat } = await read();
     for (let time = 0; time < 3; time += 1) await ports.sql.query(figures, [true]);
     const after = await read();
     expect(after.beat).toBe(beat);
     return !after.is_beat_due;
-  });
-});
+  }));
 
 test('such a write hides no other: a beat is due for one before it, one after it and one that is open beside it', async () => {
   await ports.sql.query(write);
@@ -81,14 +80,13 @@ test('a statement that wrote nothing leaves the row of the beat alone', async ()
   expect(await ports.sql.query(version)).toEqual(before);
 });
 
-test('a beat beside an open transaction that wrote is not the last one, and another is due while it is open', async () => {
-  await ports.transact(async (tx) => {
+test('a beat beside an open transaction that wrote is not the last one, and another is due while it is open', () =>
+  ports.transact(async (tx) => {
     await tx.query(write);
     expect(await beatFeed(ports.sql)).toBe(false);
     await ports.sql.query(age);
     expect((await read()).is_beat_due).toBe(true);
-  });
-});
+  }));
 
 test('two copies advance the beat once', async () => {
   const { beat } = await read();

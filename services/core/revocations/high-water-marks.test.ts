@@ -6,9 +6,7 @@ import { databaseStatus, higherMarks } from './high-water-marks.ts';
 const marks = { incarnation: 'i1', revocationEpoch: 5, beat: 10 };
 const shown = { ...marks, replaced: [] as string[] };
 
-test('a database without marks is trusted in its current state', () => {
-  expect(databaseStatus(shown, null)).toBe('new');
-});
+test('a database without marks is trusted in its current state', () => expect(databaseStatus(shown, null)).toBe('new'));
 
 test('a database at its marks or ahead of them is current', () => {
   expect(databaseStatus(shown, marks)).toBe('current');

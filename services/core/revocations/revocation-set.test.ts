@@ -101,9 +101,8 @@ describe('freshness', () => {
     expect(() => assertMayIssue(set)).not.toThrow();
   });
 
-  test('a stale copy issues no token', () => {
-    expect(() => assertMayIssue(made.set())).toThrow('revocation_state_stale');
-  });
+  test('a stale copy issues no token', () =>
+    expect(() => assertMayIssue(made.set())).toThrow('revocation_state_stale'));
 
   test('the set of another incarnation begins empty and unconfirmed', () => {
     const set = made.set();

@@ -52,9 +52,7 @@ beforeAll(async () => {
   [postgres, redis] = await Promise.all([startPostgres({ dataDir, say }), startRedis({ dataDir, say })]);
   await migrate(postgres.url);
 });
-afterEach(async () => {
-  await copies.close();
-});
+afterEach(() => copies.close());
 afterAll(async () => {
   await Promise.all([postgres.stop(), redis.stop()]);
   await Promise.all([dataDir, marksDir].map((path) => rm(path, { recursive: true, force: true })));

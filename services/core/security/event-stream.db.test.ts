@@ -289,7 +289,5 @@ describe('the Last-Event-ID of a reconnecting consumer', () => {
     ['1234567890123456', undefined],
     [undefined, undefined],
     [['1'], undefined],
-  ])('%j is seq %j', (id, seq) => {
-    expect(seqOfEventId(id)).toBe(seq);
-  });
+  ])('%j is seq %j', (id, seq) => expect(seqOfEventId(id)).toBe(seq));
 });

@@ -12,9 +12,7 @@ test.each([
   ],
   ['spaces and line ends that look like others', 'a\u00a0b\u2028c', 'a\\u00a0b\\u2028c'],
   ['half of a character', 'a\ud800', 'a\\ud800'],
-])('shows %s as escapes', (_what, text, shown) => {
-  expect(visibleText(text)).toBe(shown);
-});
+])('shows %s as escapes', (_what, text, shown) => expect(visibleText(text)).toBe(shown));
 
 test('keeps words of every script, line ends and tabs', () => {
   const text = 'é 日本 עברית 😀\tone\ntwo\r\nthree';

@@ -204,7 +204,7 @@ describe('bearer', () => {
     expect(await callerOf(unnamed)).not.toHaveProperty('acr');
   });
 
-  test('the caller of a client-credentials token is the client', async () => {
+  test('the caller of a client-credentials token is the client', async () =>
     expect(await callerOf(ofClient)).toEqual({
       kind: 'client',
       clientId: 'c1',
@@ -212,8 +212,7 @@ describe('bearer', () => {
       by: 'bearer',
       isVetted: true,
       request,
-    });
-  });
+    }));
 
   test('a token of a client that this copy does not know, or through one, has no caller yet: it may be an agent', async () => {
     expect(await callerOf({ ...ofClient, clientId: 'new', subject: 'new' })).toBeUndefined();
@@ -253,9 +252,8 @@ describe('bearer', () => {
     expect(bearerCaller(ports, own, request)).toMatchObject({ kind: 'agent', clientId: 'bot', ownerId: 'u1' });
   });
 
-  test('a token without a family whose subject is not its client has no caller', async () => {
-    expect(await callerOf({ ...ofClient, subject: 'unknown' })).toBeNull();
-  });
+  test('a token without a family whose subject is not its client has no caller', async () =>
+    expect(await callerOf({ ...ofClient, subject: 'unknown' })).toBeNull());
 
   test('an inactive token, or one from another address than it is bound to, has no caller', async () => {
     const harness = minting();

@@ -47,9 +47,8 @@ test('each setting has its own variable', () => {
   });
 });
 
-test('JWT_ISSUER alone is the issuer, byte for byte, and not the audience', () => {
+test('JWT_ISSUER alone is the issuer, byte for byte, and not the audience', () =>
   expect(tokenSecurityConfigOf(loadConfig({ JWT_ISSUER: 'https://issuer.test/' }), 'https://auth.test')).toMatchObject({
     issuer: 'https://issuer.test/',
     audience: 'https://auth.test',
-  });
-});
+  }));

@@ -73,6 +73,4 @@ test.each([
   ['', null, null],
   ['"><script>alert(1)</script>', null, null],
   [`${'x'.repeat(600)} Windows Chrome/1`, null, null],
-])('%s is %s on %s', (userAgent, browser, system) => {
-  expect(browserNameOf(userAgent)).toEqual({ browser, system });
-});
+])('%s is %s on %s', (userAgent, browser, system) => expect(browserNameOf(userAgent)).toEqual({ browser, system }));

@@ -34,9 +34,8 @@ test('what is said of an error has the same places and advice in each language, 
   expect(wordsOf('a_code_of_no_page', 'de')).toEqual(otherProblem.de);
 });
 
-test('a browser gets the catalogue of the language that it prefers', () => {
-  expect([languageFor('de-AT'), languageFor('fr')]).toEqual([GERMAN, ENGLISH]);
-});
+test('a browser gets the catalogue of the language that it prefers', () =>
+  expect([languageFor('de-AT'), languageFor('fr')]).toEqual([GERMAN, ENGLISH]));
 
 test('a value that contains a place is shown as it is, and markup in it as text', () => {
   expect(fill('{a} and {b}', { a: '{b}', b: 'x' })).toBe('{b} and x');

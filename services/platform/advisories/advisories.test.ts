@@ -40,9 +40,7 @@ describe('the list of advisories', () => {
     expect(advisoriesMet(list, { redis: '24.0.0' })).toEqual([]);
   });
 
-  test('a version that cannot be read is taken for an affected one', () => {
-    expect(metBy('built here')).toBe(1);
-  });
+  test('a version that cannot be read is taken for an affected one', () => expect(metBy('built here')).toBe(1));
 
   test('an exposure is open until it is accepted, and again after the last day', () => {
     const accepted = { ...advisory, accepted: { until: '2026-12-31', reason: 'no release has the fix' } };
@@ -62,9 +60,7 @@ describe('the list of advisories', () => {
     expect(fixedVersionOf(met)).toBe('24.22.1');
   });
 
-  test('its age is in whole days', () => {
-    expect(listDays(list, new Date('2026-11-30T12:00:00Z'))).toBe(29);
-  });
+  test('its age is in whole days', () => expect(listDays(list, new Date('2026-11-30T12:00:00Z'))).toBe(29));
 
   test('each entry has a range, a reason, and an acceptance that ends', () => {
     for (const { id, affected, why, exposure, accepted } of ADVISORIES.advisories) {

@@ -82,9 +82,7 @@ describe('a start is refused, with the variable and the fix,', () => {
     ['for a day that is none', { ...GOOD, LEGACY_BRIDGE_UNTIL: '2027-13-41T00:00:00Z' }, /LEGACY_BRIDGE_UNTIL/],
     ['for a kind that is none', { ...GOOD, LEGACY_PROVIDER: 'Our Clerk' }, /LEGACY_PROVIDER: must be the kind/],
   ];
-  test.each(cases)('%s', (_what, env, expected) => {
-    expect(refusalOf(env)).toMatch(expected);
-  });
+  test.each(cases)('%s', (_what, env, expected) => expect(refusalOf(env)).toMatch(expected));
 
   test('and not for keys of this machine by http, or a short secret, in development', () => {
     expect(refusalOf({ ...GOOD, LEGACY_JWKS_URI: 'http://localhost:4000/jwks' })).toBe('');

@@ -100,13 +100,12 @@ describe('unsafe settings stop the start', () => {
     },
   );
 
-  test('production names every secret that is missing', () => {
+  test('production names every secret that is missing', () =>
     expect(refused({ SALLYPORT_PROFILE: 'production' })).toEqual([
       'BETTER_AUTH_SECRET',
       'KEY_ENCRYPTION_KEY',
       'BETTER_AUTH_URL',
-    ]);
-  });
+    ]));
 
   test('production refuses an MCP server without TLS', () => {
     expect(refused({ ...production(), MCP_URL: 'http://mcp.example' })).toEqual(['MCP_URL']);
@@ -226,16 +225,13 @@ test.each([
   ['REDIS_URL', 'rediss://u:p@h:6380/1'],
   ['REDIS_URL', '/run/redis.sock'],
   ['REDIS_URL', ''],
-])('%s=%s is accepted', (env, value) => {
-  expect(() => loadConfig({ [env]: value })).not.toThrow();
-});
+])('%s=%s is accepted', (env, value) => expect(() => loadConfig({ [env]: value })).not.toThrow());
 
 describe('audit', () => {
   const VKEY = 'witness.example/w1+24b5d9fe+BP0XJDhaoMdbZPt4zWAvodmR/ev3axPFjtcC6sg16fYY';
 
-  test('heads are written to files by default', () => {
-    expect(loadConfig({}).audit).toMatchObject({ sinks: ['file'], witnesses: [], logOrigin: undefined });
-  });
+  test('heads are written to files by default', () =>
+    expect(loadConfig({}).audit).toMatchObject({ sinks: ['file'], witnesses: [], logOrigin: undefined }));
 
   test('witnesses are pairs of a cosignature key and a URL', () => {
     const { audit } = loadConfig({
@@ -347,9 +343,8 @@ describe('handoff', () => {
     expect(loadConfig({}).handoff.types).toBeUndefined();
   });
 
-  test('what is pushed by default may also be configured', () => {
-    expect(loadConfig({ HANDOFF_TYPES: pushedByDefault.join(',') }).handoff.types).toEqual(pushedByDefault);
-  });
+  test('what is pushed by default may also be configured', () =>
+    expect(loadConfig({ HANDOFF_TYPES: pushedByDefault.join(',') }).handoff.types).toEqual(pushedByDefault));
 });
 
 describe('marks', () => {
@@ -360,9 +355,8 @@ describe('marks', () => {
     MARK_S3_SECRET_ACCESS_KEY: 'secret',
   };
 
-  test('high-water marks are files by default', () => {
-    expect(loadConfig({}).marks).toMatchObject({ store: 'file', s3Url: undefined });
-  });
+  test('high-water marks are files by default', () =>
+    expect(loadConfig({}).marks).toMatchObject({ store: 'file', s3Url: undefined }));
 
   test('MARK_STORE=s3 needs address and credentials, and TLS under production', () => {
     expect(loadConfig(s3).marks).toMatchObject({ store: 's3', s3Url: 'https://bucket.example/marks' });
@@ -403,9 +397,7 @@ describe('siem', () => {
     'soc=ocsf+syslogs://siem.example?a=b',
     'a=ocsf+https://a.example,a=ecs+https://b.example',
     Array.from({ length: 9 }, (_, n) => `e${n}=ocsf+https://e.example/${n}`).join(','),
-  ])('SIEM_TARGETS=%s is refused', (text) => {
-    expect(refused({ SIEM_TARGETS: text })).toEqual(['SIEM_TARGETS']);
-  });
+  ])('SIEM_TARGETS=%s is refused', (text) => expect(refused({ SIEM_TARGETS: text })).toEqual(['SIEM_TARGETS']));
 
   test.each(['http://10.0.0.7/in', 'syslog://10.0.0.7:514'])(
     '%s, without TLS, is refused unless private networks are allowed',
@@ -433,9 +425,8 @@ describe('siem', () => {
 });
 
 describe('social', () => {
-  test('without settings there is no provider and no problem', () => {
-    expect(socialProvidersOf(loadConfig({}).social)).toEqual({});
-  });
+  test('without settings there is no provider and no problem', () =>
+    expect(socialProvidersOf(loadConfig({}).social)).toEqual({}));
 
   test('providers come from the short settings first, then from the JSON', () => {
     const { social } = loadConfig({

@@ -12,16 +12,12 @@ test.each(['smtp://localhost:2525', 'smtps://user:pass%40word@mail.example.com:4
 
 test.each(['mail.example.com', 'http://mail.example.com', 'smtp://', 'smtp://mail.example.com?ignoreTLS=true'])(
   'SMTP_URL %s is refused: it names no server, or would switch encryption off',
-  (url) => {
-    expect(problemsOf(url)).toEqual(['SMTP_URL']);
-  },
+  (url) => expect(problemsOf(url)).toEqual(['SMTP_URL']),
 );
 
 test.each(['', 'unknown', 'a@b\r\nBcc: c@d', 'A <a@b> <c@d>', 'a@b, c@d'])(
   'MAIL_FROM %j is refused: it is not a sender',
-  (from) => {
-    expect(problemsOf(undefined, from)).toEqual(['MAIL_FROM']);
-  },
+  (from) => expect(problemsOf(undefined, from)).toEqual(['MAIL_FROM']),
 );
 
 test.each(['no-reply@example.com', 'Sallyport Accounts <no-reply@example.com>'])('MAIL_FROM %s is accepted', (from) => {

@@ -35,13 +35,10 @@ test.each([
   'SALLYPORT_API',
   'SALLYPORT_TOKEN',
   'SALLYPORT_ENV_FILE',
-])('%s belongs to another program, or is read elsewhere', (name) => {
-  expect(found({ [name]: '1' })).toEqual([]);
-});
+])('%s belongs to another program, or is read elsewhere', (name) => expect(found({ [name]: '1' })).toEqual([]));
 
-test('a name beside the setting that it resembles belongs to another program', () => {
-  expect(found({ DATABASE_URL: 'postgresql:///a', DATABASE_URI: 'postgresql:///b' })).toEqual([]);
-});
+test('a name beside the setting that it resembles belongs to another program', () =>
+  expect(found({ DATABASE_URL: 'postgresql:///a', DATABASE_URI: 'postgresql:///b' })).toEqual([]));
 
 test('the patience of tests is known in a run of tests alone', () => {
   expect(found({ SALLYPORT_TEST_PATIENCE: '8', SALLYPORT_TEST_FOLDER: '/tmp/run' })).toEqual([]);
@@ -49,9 +46,8 @@ test('the patience of tests is known in a run of tests alone', () => {
   expect(() => loadProcessConfig({ SALLYPORT_TEST_PATIENCE: '8' })).toThrow(ConfigError);
 });
 
-test('an own prefix with no word of a setting still gets a suggestion', () => {
-  expect(found({ SALLYPORT_VERBOSE: '1' })).toEqual([{ name: 'SALLYPORT_VERBOSE', nearest: expect.any(String) }]);
-});
+test('an own prefix with no word of a setting still gets a suggestion', () =>
+  expect(found({ SALLYPORT_VERBOSE: '1' })).toEqual([{ name: 'SALLYPORT_VERBOSE', nearest: expect.any(String) }]));
 
 test('every name of a setting is known, and an unset variable is not looked at', () => {
   expect(found(Object.fromEntries(names.map((name) => [name, '1'])))).toEqual([]);

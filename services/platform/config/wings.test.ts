@@ -25,15 +25,14 @@ test('handoff is a part of outbound: it leaves with it, and leaves alone', () =>
   expect(loadConfig({ SALLYPORT_LEAVE_OUT: 'handoff' }).wings.leftOut).toEqual(['handoff']);
 });
 
-test('what cannot be left out is refused, with what can', () => {
+test('what cannot be left out is refused, with what can', () =>
   expect(problemsOf({ SALLYPORT_LEAVE_OUT: 'mcp,tokens' })).toMatchObject([
     {
       env: 'SALLYPORT_LEAVE_OUT',
       problem:
         '"tokens" cannot be left out; these can: privacy, compliance, agents, signoff, import, outbound, handoff, monitoring, recovery, mcp, console',
     },
-  ]);
-});
+  ]));
 
 test('compliance needs privacy: leaving out privacy alone is refused with the fix', () => {
   expect(problemsOf({ SALLYPORT_LEAVE_OUT: 'privacy' })).toMatchObject([

@@ -158,9 +158,7 @@ describe('the transit engine of a real Vault', () => {
     await expect(keyOf(wrapped, { VAULT_ADDR: NOWHERE })).rejects.toThrow('Vault does not answer');
   });
 
-  test('was asked all that the record contains', () => {
-    expect(vault.unasked()).toEqual([]);
-  });
+  test('was asked all that the record contains', () => expect(vault.unasked()).toEqual([]));
 });
 
 /** The status, the texts of errors, and the names and types of all else. */

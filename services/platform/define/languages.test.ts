@@ -14,6 +14,4 @@ test.each([
   ['de;q=2', 'en'],
   ['fr', 'en'],
   [`de${' '.repeat(600)}`, 'en'],
-])('a client that accepts %j prefers %s', (header, tag) => {
-  expect(preferredLanguage(header)).toBe(tag);
-});
+])('a client that accepts %j prefers %s', (header, tag) => expect(preferredLanguage(header)).toBe(tag));

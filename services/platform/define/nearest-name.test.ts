@@ -19,9 +19,7 @@ test.each([
   ['notes', 'profile'],
   ['openness', 'openid'],
   ['api', 'apis'],
-])('%s is no misspelling of %s', (given, known) => {
-  expect(isMisspelling(given, known)).toBe(false);
-});
+])('%s is no misspelling of %s', (given, known) => expect(isMisspelling(given, known)).toBe(false));
 
 test('without known names there is no nearest one', () => {
   expect(nearestName('openid', [])).toBe('');

@@ -66,6 +66,5 @@ test('only the settings that are named are changed, also to nothing', () => {
   expect(record.pick(given)).toEqual({ home: null });
 });
 
-test('a SELECT list has the members of a shape, by their columns or by the expressions given', () => {
-  expect(selectOf({ thing_id: z.uuid(), name: z.string() }, { thing_id: 'id' })).toBe('id AS thing_id, name');
-});
+test('a SELECT list has the members of a shape, by their columns or by the expressions given', () =>
+  expect(selectOf({ thing_id: z.uuid(), name: z.string() }, { thing_id: 'id' })).toBe('id AS thing_id, name'));

@@ -12,15 +12,11 @@ describe('the shipped table of countries', () => {
     ['::ffff:194.25.2.129', 'DE'],
     ['133.11.0.1', 'JP'],
     ['2001:200::1', 'JP'],
-  ])('knows where %s is', (ip, country) => {
-    expect(countryOf(ip)).toBe(country);
-  });
+  ])('knows where %s is', (ip, country) => expect(countryOf(ip)).toBe(country));
 
   test.each([null, '', '10.0.0.1', '192.0.2.1', '127.0.0.1', '::1', 'fe80::1%eth0', 'not an address'])(
     'knows no country of %j',
-    (ip) => {
-      expect(countryOf(ip)).toBeNull();
-    },
+    (ip) => expect(countryOf(ip)).toBeNull(),
   );
 });
 

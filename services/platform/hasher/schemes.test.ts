@@ -104,9 +104,7 @@ describe('normalisePassword', () => {
     expect(() => normalisePassword('\u{1d4ea}'.repeat(1_025))).toThrow(refusal('too_long'));
   });
 
-  it('refuses an empty password', () => {
-    expect(() => normalisePassword('')).toThrow(refusal('empty'));
-  });
+  it('refuses an empty password', () => expect(() => normalisePassword('')).toThrow(refusal('empty')));
 
   it('refuses lone surrogates, which UTF-8 would make equal to each other', () => {
     expect(() => normalisePassword('correct horse \ud800')).toThrow(refusal('ill_formed'));
@@ -122,7 +120,6 @@ describe('normalisePassword', () => {
     }
   });
 
-  it('does not repeat the password in its error', () => {
-    expect(() => normalisePassword(`secret${'x'.repeat(2_000)}`)).toThrow(/^password cannot be hashed \(too_long\)$/);
-  });
+  it('does not repeat the password in its error', () =>
+    expect(() => normalisePassword(`secret${'x'.repeat(2_000)}`)).toThrow(/^password cannot be hashed \(too_long\)$/));
 });

@@ -13,6 +13,5 @@ test('nested and repeated templates are not escaped twice, and absent values add
   expect(html`<ul>${items}</ul>${null}${undefined}${false}${0}`.text).toBe('<ul><li>&lt;a&gt;</li><li>b</li></ul>0');
 });
 
-test('only raw leaves text unescaped', () => {
-  expect(html`<style>${raw('a>b{}')}</style>`.text).toBe('<style>a>b{}</style>');
-});
+test('only raw leaves text unescaped', () =>
+  expect(html`<style>${raw('a>b{}')}</style>`.text).toBe('<style>a>b{}</style>'));

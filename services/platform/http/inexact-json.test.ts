@@ -57,9 +57,7 @@ describe('a name that an object has twice is named with its place', () => {
     ['{"a":1,"\\u0061":1}', '/a'],
     ['[{"x":{"b":"c","d":[],"b":null}}]', '/0/x/b'],
     ['{"":1,"":1}', '/'],
-  ])('%s', (text, at) => {
-    expect(inexactPartOf(text)).toEqual({ at, why: 'has a name that its object has twice' });
-  });
+  ])('%s', (text, at) => expect(inexactPartOf(text)).toEqual({ at, why: 'has a name that its object has twice' }));
 
   test.each([
     '{"a":{"a":1},"b":{"a":1}}',
@@ -68,9 +66,7 @@ describe('a name that an object has twice is named with its place', () => {
     '{"a":["{\\"a\\":1,","a"],"c":"\\\\"}',
     '""',
     'null',
-  ])('%s has none', (text) => {
-    expect(inexactPartOf(text)).toBeUndefined();
-  });
+  ])('%s has none', (text) => expect(inexactPartOf(text)).toBeUndefined());
 });
 
 test('a long text is read in linear time', () => {

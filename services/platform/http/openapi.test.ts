@@ -174,13 +174,12 @@ describe('the OpenAPI document', () => {
     expect(operation('/v1/session', 'patch').security).toEqual([{ bearer: [] }, { dpop: [] }]);
   });
 
-  test('lists the tags of its operations in the order of the reference, each with what it is for', () => {
+  test('lists the tags of its operations in the order of the reference, each with what it is for', () =>
     expect(document.tags).toEqual([
       { name: 'OAuth', description: 'App developers: OAuth 2 and OpenID Connect.' },
       { name: 'Tokens', description: expect.stringMatching(/^Services that receive tokens: /) },
       { name: 'Users', description: expect.stringMatching(/^Administrators: /) },
-    ]);
-  });
+    ]));
 
   test('refuses two operations with one operationId', () => {
     const twice = [...endpoints, { ...own, path: '/v1/other' }] as unknown as Endpoint[];
@@ -278,9 +277,8 @@ test('the docs page shows each operation with a command line, and escapes markup
   expect(page).toContain('authorization: Bearer $ACCESS_TOKEN');
 });
 
-test('every error has the anchor to which its type links', () => {
-  expect(errorsDocsPage([permissionMissing.definition])).toContain('id="permission_missing"');
-});
+test('every error has the anchor to which its type links', () =>
+  expect(errorsDocsPage([permissionMissing.definition])).toContain('id="permission_missing"'));
 
 test('names the refusal of API keys on endpoints that need a user or a recent sign-in', () => {
   const hasKeyRefusal = (changes: Partial<Endpoint>): boolean => {

@@ -88,11 +88,10 @@ describe('a challenge', () => {
     expect(challengeOf(unauthenticated(), { sent: 'bearer' })).toBe('Bearer realm="sallyport", error="invalid_token"');
   });
 
-  test('the challenge names the metadata of the resource (RFC 9728 §5.1)', () => {
+  test('the challenge names the metadata of the resource (RFC 9728 §5.1)', () =>
     expect(challengeOf(unauthenticated(), { resource: { metadata: 'https://a.test/m' } })).toBe(
       'Bearer realm="sallyport", resource_metadata="https://a.test/m"',
-    );
-  });
+    ));
 
   test('the challenge for a client is Basic', () => {
     const basic = 'Basic realm="sallyport"';

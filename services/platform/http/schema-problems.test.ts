@@ -19,12 +19,11 @@ const client = z.strictObject({
 });
 
 describe('an unknown member', () => {
-  test('is named with the known one that was probably meant, before the member that is then missing', () => {
+  test('is named with the known one that was probably meant, before the member that is then missing', () =>
     expect(problemsOf(client, { name: 'a', grants: [] })).toEqual([
       { at: 'body/grants', why: 'is not known here: did you mean grant_types?' },
       { at: 'body/grant_types', why: 'is missing' },
-    ]);
-  });
+    ]));
 
   test('is named however deep it is, and spelt otherwise', () => {
     const fitting = { name: 'a', grant_types: ['refresh_token'] };
@@ -78,9 +77,7 @@ test.each<[z.ZodType, unknown, string]>([
   [z.string().regex(/^[\w-]{1,64}$/), 'a b', 'may have only letters, digits, _, -, 1 to 64 of them'],
   [z.string().regex(/^[0-9a-f]{64}$/), 'x', 'may have only digits, a to f, 64 of them'],
   [z.string().regex(/^a(b|c)d$/), 'x', 'does not have the form that is expected here'],
-])('%o: %j %s', (shape, value, why) => {
-  expect(whyOf(shape, value)).toBe(why);
-});
+])('%o: %j %s', (shape, value, why) => expect(whyOf(shape, value)).toBe(why));
 
 test('no refusal of the contract shows a pattern, or words of the schema language', async () => {
   const partsOf = ({ body, query, params }: Endpoint) => [

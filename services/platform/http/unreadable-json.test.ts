@@ -21,9 +21,7 @@ test.each([
   ['{"a":\n"half', 'ends too early, at line 2, column 6.'],
   ['', 'The body is empty.'],
   ['{"__proto__":{}}', 'a name that is not accepted'],
-])('%j is refused with its place', (text, words) => {
-  expect(detailOf(text)).toContain(words);
-});
+])('%j is refused with its place', (text, words) => expect(detailOf(text)).toContain(words));
 
 test('no refusal quotes the text, which may hold a password', () => {
   const text = '{"email":"ana@example.test","password":"hunter2-correct-horse","x":1}';
@@ -36,8 +34,7 @@ test('no refusal quotes the text, which may hold a password', () => {
       expect(detailOf(broken) ?? '').not.toMatch(/hunter|correct|horse|ana|example/);
 });
 
-test('a text too long to be searched is refused all the same', () => {
+test('a text too long to be searched is refused all the same', () =>
   expect(unreadableJson(new SyntaxError('Unexpected token'), `{"a":x${' '.repeat(70_000)}}`)).toMatchObject({
     code: 'body_malformed',
-  });
-});
+  }));

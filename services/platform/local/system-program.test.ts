@@ -39,9 +39,7 @@ test.each([
   expect(installerOf(CHROMIUM, join(folder, 'bin'))?.typed).toBe(before + browser);
 });
 
-test('names no command without a known package manager', () => {
-  expect(installerOf(REDIS, folder)).toBeUndefined();
-});
+test('names no command without a known package manager', () => expect(installerOf(REDIS, folder)).toBeUndefined());
 
 describe('a missing server', () => {
   const said: string[] = [];
@@ -120,10 +118,9 @@ exit 100
     },
   );
 
-  test('no known package manager: no_redis without a command', async () => {
-    await expect(ensure(true)).rejects.toMatchObject({
+  test('no known package manager: no_redis without a command', () =>
+    expect(ensure(true)).rejects.toMatchObject({
       code: 'no_redis',
       fix: 'run "the command that installs redis-server on this system", or set REDIS_URL',
-    });
-  });
+    }));
 });

@@ -42,9 +42,7 @@ describe('common passwords', () => {
     'qwer1234qwer',
     // Full-width letters become ASCII letters under NFKC.
     'ｐassword1234',
-  ])('knows %s', (password) => {
-    expect(common.has(password)).toBe(true);
-  });
+  ])('knows %s', (password) => expect(common.has(password)).toBe(true));
 
   test.each([
     'correct horse battery staple',
@@ -57,9 +55,7 @@ describe('common passwords', () => {
     '\n',
     'zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz_',
     '\u0001\u0002\u0003\u0004\u0005\u0006\u0007\u0008\u000e\u000f\u0010\u0011',
-  ])('compares the whole password only: %j is not in it', (password) => {
-    expect(common.has(password)).toBe(false);
-  });
+  ])('compares the whole password only: %j is not in it', (password) => expect(common.has(password)).toBe(false));
 
   test('finds every line of a list, also the first and the last, and no text between two lines', () => {
     const lines = ['a', 'ab', 'b', 'é', '語'];

@@ -151,9 +151,7 @@ describe('a process that was taken over', () => {
     ...WEAKEN.filter((attack) => !API_MAY.has(attack)).map((attack) => ['sallyport_api', attack] as const),
     ['sallyport_api', 'DELETE FROM phi_data_keys'] as const,
     ['sallyport_worker', `UPDATE jwks SET id = 'another'`] as const,
-  ])('as %s cannot: %s', async (role, attack) => {
-    expect(await refusalOf(role, attack)).toBe('42501');
-  });
+  ])('as %s cannot: %s', async (role, attack) => expect(await refusalOf(role, attack)).toBe('42501'));
 });
 
 describe('what a rule of the database lets through', () => {

@@ -58,20 +58,16 @@ const FIXTURES = {
   'rewriting-table': 'ALTER TABLE people ADD dice float DEFAULT random()',
 } as const satisfies Partial<Record<RuleName, string>>;
 
-test.each(Object.entries(FIXTURES))('refuses %s', async (rule, sql) => {
-  expect(await refused(sql)).toEqual([rule]);
-});
+test.each(Object.entries(FIXTURES))('refuses %s', async (rule, sql) => expect(await refused(sql)).toEqual([rule]));
 
-test('refuses to require a column that no validated constraint checks', async () => {
+test('refuses to require a column that no validated constraint checks', async () =>
   expect(await refused('ALTER TABLE people ALTER mail SET NOT NULL')).toEqual([
     'adding-not-null',
     'adding-not-null-unchecked',
-  ]);
-});
+  ]));
 
-test('has a fixture for every rule', () => {
-  expect([...Object.keys(FIXTURES), 'adding-not-null-unchecked'].sort()).toEqual([...ruleNames].sort());
-});
+test('has a fixture for every rule', () =>
+  expect([...Object.keys(FIXTURES), 'adding-not-null-unchecked'].sort()).toEqual([...ruleNames].sort()));
 
 test.each([
   ['a column that may be null', 'ALTER TABLE people ADD nick text'],
@@ -86,15 +82,11 @@ test.each([
   ],
   ['an index of a table that stays small', 'CREATE INDEX roles_name ON roles (name)'],
   ['another body of a function', `CREATE OR REPLACE FUNCTION greet() RETURNS text LANGUAGE sql AS $$ SELECT 'bye' $$`],
-])('accepts %s', async (_what, sql) => {
-  expect(await refused(sql)).toEqual([]);
-});
+])('accepts %s', async (_what, sql) => expect(await refused(sql)).toEqual([]));
 
 test.each(['dropping-column', 'dropping-table', 'renaming-column', 'adding-not-null'] as const)(
   'accepts %s in the phase contract',
-  async (rule) => {
-    expect(await refused(FIXTURES[rule], { phase: 'contract' })).toEqual([]);
-  },
+  async (rule) => expect(await refused(FIXTURES[rule], { phase: 'contract' })).toEqual([]),
 );
 
 test('builds an index concurrently outside a transaction, also after a process ended while it built it', async () => {

@@ -214,6 +214,4 @@ test.each([
   ['Redis', '/run/redis.sock', '/run/redis.sock'],
   ['Redis', '/run/redis.sock?password=hidden-word', '/run/redis.sock'],
   ['Redis', 'rediss://:p@cache:1234/2', 'cache:1234'],
-] as const)('the place of a %s at %s is %s', (store, url, place) => {
-  expect(placeOf(store, url)).toBe(place);
-});
+] as const)('the place of a %s at %s is %s', (store, url, place) => expect(placeOf(store, url)).toBe(place));

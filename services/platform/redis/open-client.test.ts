@@ -5,7 +5,7 @@ import { openClient } from './open-client.ts';
 /** Connects nowhere. */
 const optionsOf = (url: string) => openClient(url, { lazyConnect: true }).options as RedisOptions;
 
-test('a URL without Sentinels names the server itself', () => {
+test('a URL without Sentinels names the server itself', () =>
   expect(optionsOf('redis://me:word@redis.internal:6380/3')).toMatchObject({
     host: 'redis.internal',
     port: 6_380,
@@ -13,10 +13,9 @@ test('a URL without Sentinels names the server itself', () => {
     password: 'word',
     db: 3,
     sentinels: null,
-  });
-});
+  }));
 
-test('with Sentinels, the host is the name of the primary; user and password are those of the servers', () => {
+test('with Sentinels, the host is the name of the primary; user and password are those of the servers', () =>
   expect(optionsOf('redis://me:w%40rd@main/3?sentinels=one,two:7&sentinelPassword=theirs')).toMatchObject({
     sentinels: [
       { host: 'one', port: 26_379 },
@@ -29,8 +28,7 @@ test('with Sentinels, the host is the name of the primary; user and password are
     db: 3,
     enableTLSForSentinelMode: false,
     failoverDetector: true,
-  });
-});
+  }));
 
 test('with TLS, the Sentinels speak it too; without a password none is sent', () => {
   const options = optionsOf('rediss://main?sentinels=one');

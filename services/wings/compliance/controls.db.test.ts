@@ -20,9 +20,7 @@ let backups: string;
 beforeAll(async () => {
   backups = await mkdtemp(join(tmpdir(), 'sallyport-backups-'));
 });
-afterAll(async () => {
-  await rm(backups, { recursive: true, force: true });
-});
+afterAll(() => rm(backups, { recursive: true, force: true }));
 
 const FAILURES = 'login_failures_count(text[], text, text, float8, integer, integer, float8, float8)';
 const DIGEST = `$2b$12$${'a'.repeat(53)}`;

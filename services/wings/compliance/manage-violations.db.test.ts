@@ -122,11 +122,10 @@ test('a violation is not deleted within six years', async () => {
   await expect(harness.raw('DELETE FROM compliance_violations')).rejects.toMatchObject({ code: '23001' });
 });
 
-test('every machine control says how soon its violation is due', () => {
+test('every machine control says how soon its violation is due', () =>
   expect(new Set(controls.filter(isMachine).map(({ requirement }) => requirement))).toEqual(
     new Set(['required', 'addressable']),
-  );
-});
+  ));
 
 describe('a control that reads the sealed log', () => {
   const searched = controls.find(({ name }) => name === 'events-without-personal-data') as MachineControl;

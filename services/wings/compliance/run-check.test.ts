@@ -30,9 +30,7 @@ describe('the status of a check', () => {
       { exceptions: [{ resource: 'a', why: 'b' }], exceptionCount: 0 },
       'error',
     ],
-  ])('%s', async (_title, observation, status) => {
-    expect(await seeing(observation)).toMatchObject({ status });
-  });
+  ])('%s', async (_title, observation, status) => expect(await seeing(observation)).toMatchObject({ status }));
 
   test('is unknown for a check that throws, and shows no message of the error', async () => {
     const failing = checkOf(async () => {

@@ -28,11 +28,8 @@ describe('a quantile', () => {
     expect(quantileOf(two, 0.95)).toBe(9.5);
   });
 
-  test('above the last bound is that bound', () => {
-    expect(quantileOf(histogramOf(BOUNDS, [1, 0, 0, 0, 9], 900), 0.99)).toBe(10);
-  });
+  test('above the last bound is that bound', () =>
+    expect(quantileOf(histogramOf(BOUNDS, [1, 0, 0, 0, 9], 900), 0.99)).toBe(10));
 
-  test('of nothing is unknown', () => {
-    expect(quantileOf({ sum: 0, counts: {} }, 0.5)).toBeNull();
-  });
+  test('of nothing is unknown', () => expect(quantileOf({ sum: 0, counts: {} }, 0.5)).toBeNull());
 });

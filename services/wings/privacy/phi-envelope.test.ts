@@ -30,7 +30,7 @@ describe('the envelope', () => {
       for (const each of PHI_LEVELS) expect(openPhi(key, seal(data, { level: each }), 'treatment')).toEqual(data);
   });
 
-  test('refuses another purpose, subject, level, key version or key', () => {
+  test('refuses another purpose, subject, level, key version or key', () =>
     fc.assert(
       fc.property(binding, binding, json, (bound, other, data) => {
         const envelope = sealPhi(key, bound, data, randomBytes(24));
@@ -49,8 +49,7 @@ describe('the envelope', () => {
         for (const each of changed) expect(() => openPhi(key, each.envelope, each.purpose)).toThrow(PhiOpenError);
         expect(() => openPhi(randomBytes(32), envelope, bound.purpose)).toThrow(PhiOpenError);
       }),
-    );
-  });
+    ));
 
   test('refuses a changed character at every place of iv, tag and ciphertext, including its spare bits', () => {
     const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';

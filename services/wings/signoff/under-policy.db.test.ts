@@ -76,9 +76,7 @@ describe('a request of an act with a policy', () => {
     ['two of its roles', { required_roles: ['qa', 'architect'] }],
     ['a further role on top', { required_roles: ['qa', 'architect', 'developer'], quorum: 3 }],
     ['a shorter lifetime and a higher score', { expires_in_minutes: 5, conditions: { min_security_score: 90 } }],
-  ])('may ask for %s', async (_what, changes) => {
-    expect(await outcomeOf(ask(changes))).toBe('ok');
-  });
+  ])('may ask for %s', async (_what, changes) => expect(await outcomeOf(ask(changes))).toBe('ok'));
 
   test('is subject to the policy that names most of its act', async () => {
     await declare(

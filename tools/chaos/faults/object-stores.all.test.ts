@@ -24,9 +24,8 @@ describe.skipIf(program === undefined)('the fault that takes the object store aw
   const lose = (sallyport: CliHarness['sallyport']): Promise<string> =>
     objectStoreFaults[0]!.run({ system: { folder, sallyport } } as unknown as FaultSite);
 
-  test('a backup is refused while the store is lost, and whole after', async () => {
-    expect(await lose(harness.sallyport)).toBe('refused while lost, whole and verified after');
-  });
+  test('a backup is refused while the store is lost, and whole after', async () =>
+    expect(await lose(harness.sallyport)).toBe('refused while lost, whole and verified after'));
 
   test.each([
     ['whole', 'a backup says that a lost store has it'],

@@ -52,9 +52,7 @@ describe('a certificate by its name (RFC 8705 §2.1)', () => {
     { tls_client_auth_san_ip: '192.0.2.7' },
     { tls_client_auth_san_ip: '2001:db8:0::7' },
     { tls_client_auth_san_email: 'ops@bank.example' },
-  ])('is recognised: %j', (names) => {
-    expect(named(names)).toBe(true);
-  });
+  ])('is recognised: %j', (names) => expect(named(names)).toBe(true));
 
   test.each<GivenNames>([
     { tls_client_auth_subject_dn: 'CN=client \\"one\\"' },
@@ -67,9 +65,7 @@ describe('a certificate by its name (RFC 8705 §2.1)', () => {
     { tls_client_auth_san_uri: 'https://bank.example/client' },
     { tls_client_auth_san_ip: '192.0.2.8' },
     { tls_client_auth_san_email: 'other@bank.example' },
-  ])('is not recognised by another: %j', (names) => {
-    expect(named(names)).toBe(false);
-  });
+  ])('is not recognised by another: %j', (names) => expect(named(names)).toBe(false));
 
   test('a name of one kind does not count as another', () => {
     expect(named({ tls_client_auth_san_uri: 'https://bank.example' })).toBe(false);
@@ -185,9 +181,7 @@ describe('a certificate itself (RFC 8705 §2.2)', () => {
     ['a PEM', { keys: [{ x5c: [CERTIFICATE.pem] }] }, /without a readable certificate/],
     ['other bytes', { keys: [{ x5c: ['AAAA'] }] }, /without a readable certificate/],
     ['a text that is too long', { keys: [{ x5c: ['A'.repeat(8_193)] }] }, /without a readable certificate/],
-  ])('cannot be registered from %s', (_what, jwks, why) => {
-    expect(identityOfJwks(jwks)).toMatch(why);
-  });
+  ])('cannot be registered from %s', (_what, jwks, why) => expect(identityOfJwks(jwks)).toMatch(why));
 });
 
 describe('authorities', () => {
@@ -201,13 +195,9 @@ describe('authorities', () => {
       makeAuthority('Limited', { permittedDns: 'bank.example' }).pem,
       /name constraints, which are not verified, number 1/,
     ],
-  ])('cannot be read from %s', (_what, pem, why) => {
-    expect(() => readAuthorities(pem)).toThrow(why);
-  });
+  ])('cannot be read from %s', (_what, pem, why) => expect(() => readAuthorities(pem)).toThrow(why));
 
-  test('exist if any is configured', () => {
-    expect([authorities.exist, none.exist]).toEqual([true, false]);
-  });
+  test('exist if any is configured', () => expect([authorities.exist, none.exist]).toEqual([true, false]));
 
   test('keep at most a thousand issuers in memory', () => {
     const by = createCertificateAuthorities(readAuthorities(AUTHORITY));

@@ -30,9 +30,7 @@ describe('a client certificate as proxies forward it', () => {
     ['a chain', encodeURIComponent(CERTIFICATE.pem + OTHER_CERTIFICATE.pem)],
     ['bytes after the certificate', Buffer.concat([Buffer.from(der, 'base64'), Buffer.from('x')]).toString('base64')],
     ['too long', 'A'.repeat(12_289)],
-  ])('%s is none', (_form, header) => {
-    expect(thumbprintOf(header)).toBeNull();
-  });
+  ])('%s is none', (_form, header) => expect(thumbprintOf(header)).toBeNull());
 
   test('at most a thousand headers are cached', () => {
     for (let index = 0; index < 1_001; index += 1) expect(thumbprintOf(`no certificate ${index}`)).toBeNull();

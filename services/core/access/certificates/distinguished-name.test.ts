@@ -103,7 +103,7 @@ const isSubject = (rdns: TestName, text: string): boolean =>
   hasName({ x509: new X509Certificate(makeCertificate({ subject: rdns }).der) }, 'subject_dn', text);
 
 describe('a distinguished name (RFC 4514)', () => {
-  test('has one form, however it is escaped, abbreviated, spaced and ordered within an RDN', () => {
+  test('has one form, however it is escaped, abbreviated, spaced and ordered within an RDN', () =>
     fc.assert(
       fc.property(name, choices, choices, (rdns, one, other) => {
         const form = canonicalName(written(rdns, one));
@@ -111,8 +111,7 @@ describe('a distinguished name (RFC 4514)', () => {
         expect(canonicalName(written(rdns, other))).toBe(form);
       }),
       { numRuns: 500 },
-    );
-  });
+    ));
 
   test('has another form than every other name', () => {
     const near = name.chain((rdns) =>
@@ -188,9 +187,7 @@ describe('a distinguished name (RFC 4514)', () => {
     ['encoded UTF-8 that is none', 'CN=#0c01ff'],
     ['encoded ASCII that is none', 'CN=#1301ff'],
     ['text after an encoding', 'CN=#0c0161b'],
-  ])('is none with %s', (_what, text) => {
-    expect(canonicalName(text)).toBeNull();
-  });
+  ])('is none with %s', (_what, text) => expect(canonicalName(text)).toBeNull());
 
   test('ends at spaces, and not at other white space, which two names may differ in', () => {
     expect(canonicalName('CN=a ')).toBe(canonicalName('CN=a'));

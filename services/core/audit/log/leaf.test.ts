@@ -93,7 +93,7 @@ describe('canonical JSON (RFC 8785)', () => {
     );
   });
 
-  test('parses to the same value, and serializes to the same text again', () => {
+  test('parses to the same value, and serializes to the same text again', () =>
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const text = canonicalJson(value as Json);
@@ -101,15 +101,13 @@ describe('canonical JSON (RFC 8785)', () => {
         expect(back).toEqual(JSON.parse(JSON.stringify(value)));
         expect(canonicalJson(back)).toBe(text);
       }),
-    );
-  });
+    ));
 });
 
-test('a detail has the same size in the order of its members and in canonical order', () => {
+test('a detail has the same size in the order of its members and in canonical order', () =>
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       const detail = JSON.parse(JSON.stringify(value)) as Json;
       expect(Buffer.byteLength(canonicalJson(detail))).toBe(Buffer.byteLength(JSON.stringify(detail)));
     }),
-  );
-});
+  ));

@@ -51,13 +51,12 @@ test('the width of a tile follows from the size of the tree', () => {
   expect(tileWidth(2, 0, 70_000)).toBe(1);
 });
 
-test('a bundle has each leaf after its length', () => {
+test('a bundle has each leaf after its length', () =>
   expect(
     entryBundle([Buffer.from('ab'), Buffer.alloc(0), Buffer.alloc(65_535)])
       .subarray(0, 8)
       .toString('hex'),
-  ).toBe('000261620000ffff');
-});
+  ).toBe('000261620000ffff'));
 
 test('a prefix of a bundle is the bundle of its first leaves, for any lengths', () => {
   const leaf = fc.uint8Array({ maxLength: 600 });

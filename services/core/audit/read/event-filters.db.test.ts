@@ -209,9 +209,8 @@ describe('on a large log', () => {
   });
 });
 
-test('a filter without a party is no filter of this list', () => {
-  expect(() => partyPage({ type: 'user.login' })).toThrow(TypeError);
-});
+test('a filter without a party is no filter of this list', () =>
+  expect(() => partyPage({ type: 'user.login' })).toThrow(TypeError));
 
 test('users read what they did, in person or by the scope own.events at the MCP server, and no event of others', async () => {
   const own = await listed({ actor: 'user:u1' }, 1_000);

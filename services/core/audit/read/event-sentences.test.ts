@@ -23,9 +23,8 @@ test('each sentence is about an event and an outcome that a module declares', ()
   expect([...eventSentences.keys()].filter((key) => !used.includes(key))).toEqual([]);
 });
 
-test('events are found by each outcome that a module declares, and by no other', () => {
-  expect([...OUTCOMES].sort()).toEqual([...new Set(events.flatMap(({ outcomes }) => outcomes))].sort());
-});
+test('events are found by each outcome that a module declares, and by no other', () =>
+  expect([...OUTCOMES].sort()).toEqual([...new Set(events.flatMap(({ outcomes }) => outcomes))].sort()));
 
 test('an event is said with ids, as far as it is known', () => {
   const parties = { actor: { kind: 'user', id: 'ada' }, target: { kind: 'user', id: 'olga' }, client_id: null };

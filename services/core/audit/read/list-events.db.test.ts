@@ -105,9 +105,7 @@ describe('one event', () => {
     expect(() => parseSeq(text)).toThrow(expect.objectContaining({ code: 'audit_event_unknown' }));
   });
 
-  test.each(['0', '9007199254740991'])('%j can be a place', (text) => {
-    expect(parseSeq(text)).toBe(Number(text));
-  });
+  test.each(['0', '9007199254740991'])('%j can be a place', (text) => expect(parseSeq(text)).toBe(Number(text)));
 
   test('waits for its proof until a checkpoint covers it; where a tile is gone the log is damaged', async () => {
     await ports.raw(`UPDATE audit_checkpoints SET size = 5 WHERE origin = 'sallyport.test/second'`);

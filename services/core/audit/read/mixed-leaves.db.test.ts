@@ -79,9 +79,8 @@ test('an export of old and new leaves verifies offline with every value that the
   expect(JSON.stringify(result)).toContain(`"disclosures":${(SIZE / 2) * (1 + 5)}`);
 });
 
-test('old and new leaves agree with their rows, and a changed value of either is found', async () => {
-  expect(await validateAuditTrail({ sql: ports.sql, auditLogKeys })).toMatchObject({ valid: true });
-});
+test('old and new leaves agree with their rows, and a changed value of either is found', async () =>
+  expect(await validateAuditTrail({ sql: ports.sql, auditLogKeys })).toMatchObject({ valid: true }));
 
 test.each([
   ['of an earlier version', 140],

@@ -46,11 +46,10 @@ test('a sign-in, the end of a session and a count of validations are one line ea
   ]);
 });
 
-test('a line has a reason of ours, and no text that a person wrote', () => {
+test('a line has a reason of ours, and no text that a person wrote', () =>
   expect(linesOf({ type: 'session.ended', detail: { reason: 'Ada lost her phone' } })).toEqual([
     { event: 'session.ended', outcome: 'ok', seq: 1, message: expect.any(String) },
-  ]);
-});
+  ]));
 
 test('a line has neither the person nor what is kept apart of an event', () => {
   const text = JSON.stringify(linesOf({ type: 'user.login', detail: PERSONAL, target_id: 'u1' }));

@@ -101,7 +101,7 @@ describe('reports what a superuser changed', () => {
   const leafLiteral = (seq: number, change: object): string =>
     `'\\x${leafOf({ ...plainEvent(seq), ...change }).toString('hex')}'`;
 
-  test('nothing, if nothing was changed', async () => {
+  test('nothing, if nothing was changed', async () =>
     expect(await validate()).toEqual({
       valid: true,
       checked: SIZE,
@@ -111,8 +111,7 @@ describe('reports what a superuser changed', () => {
       faultCount: 0,
       losses: [],
       logs: [{ origin: 'sallyport.example/audit', firstSeq: 0, size: SIZE, root: expect.any(String) }],
-    });
-  });
+    }));
 
   test.each([
     ['type', `type = 'token.refreshed'`],

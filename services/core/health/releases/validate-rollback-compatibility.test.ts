@@ -22,14 +22,13 @@ test('an older version runs with migrations of the phase expand, and those with 
   });
 });
 
-test('the version whose schema the database has needs nothing', () => {
+test('the version whose schema the database has needs nothing', () =>
   expect(ask('1.1.0')).toMatchObject({
     compatible: true,
     reason: 'the schema is that of 1.1.0',
     reverts: [],
     keeps: [],
-  });
-});
+  }));
 
 test.each([
   ['a version that is not known', '9.9.9', {}, 'no version 9.9.9 is known, only 1.0.0, 1.1.0'],

@@ -39,9 +39,8 @@ describe('an invited user', () => {
     expect(await harness.eventsOf(view.id)).toContainEqual(expect.objectContaining({ type: 'user.invited', detail }));
   });
 
-  test('gets the default role without name or roles', async () => {
-    expect(await invite()).toMatchObject({ name: '', roles: ['user'], invited_roles: [] });
-  });
+  test('gets the default role without name or roles', async () =>
+    expect(await invite()).toMatchObject({ name: '', roles: ['user'], invited_roles: [] }));
 
   test('with an imported password gets the password and the roles at once, and a mail asks to verify the address', async () => {
     const email = newEmail();
@@ -135,9 +134,8 @@ describe('repeating an invitation', () => {
     expect(await outcomeOf(again(ordinary.id, by.caller))).toBe('ok');
   });
 
-  test('is rejected for an unknown user: user_unknown', async () => {
-    expect(await outcomeOf(again(randomUUID()))).toBe('user_unknown');
-  });
+  test('is rejected for an unknown user: user_unknown', async () =>
+    expect(await outcomeOf(again(randomUUID()))).toBe('user_unknown'));
 });
 
 describe('creating an account from software', () => {

@@ -78,9 +78,8 @@ describe('the list of accounts', () => {
     expect(await outcomeOf(listUsers(harness.deps, { limit: 1, cursor }))).toBe('cursor_invalid');
   });
 
-  test('treats a date before the range of the database as its beginning', async () => {
-    expect(await idsOf({ created_from: '0000-01-01T00:00:00Z' })).toEqual(newestFirst());
-  });
+  test('treats a date before the range of the database as its beginning', async () =>
+    expect(await idsOf({ created_from: '0000-01-01T00:00:00Z' })).toEqual(newestFirst()));
 });
 
 describe('one account', () => {

@@ -49,6 +49,5 @@ describe.each([
   });
 });
 
-test('over https a cookie without the prefix that binds it to this host is no challenge', () => {
-  expect(hasSecondFactorChallenge(over(true), 'better-auth.two_factor=x')).toBe(false);
-});
+test('over https a cookie without the prefix that binds it to this host is no challenge', () =>
+  expect(hasSecondFactorChallenge(over(true), 'better-auth.two_factor=x')).toBe(false));

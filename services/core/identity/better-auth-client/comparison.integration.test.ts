@@ -476,7 +476,6 @@ async function providers(server: Server, call: Call): Promise<void> {
 }
 
 describe('Better Auth’s client', () => {
-  test('meets no difference that the table does not list, and the table lists none that is gone', () => {
-    expect(Object.fromEntries(found)).toEqual(Object.fromEntries(table));
-  });
+  test('meets no difference that the table does not list, and the table lists none that is gone', () =>
+    expect(Object.fromEntries(found)).toEqual(Object.fromEntries(table)));
 });

@@ -94,9 +94,8 @@ const otherStrong = (): string => `${harness.digest.slice(0, 7)}${'a'.repeat(53)
 describe('whether another sign-in has upgraded the digest', () => {
   const since = (email: string, digest: string) => isUpgradedSince(harness.deps, email, { userId: 'any', digest });
 
-  test('is true if a strong digest replaced a weak one', async () => {
-    expect(await since((await account(harness.digest)).email, weak)).toBe(true);
-  });
+  test('is true if a strong digest replaced a weak one', async () =>
+    expect(await since((await account(harness.digest)).email, weak)).toBe(true));
 
   test.each([
     ['the verified digest was strong, so another digest is another password', otherStrong, () => harness.digest],

@@ -102,9 +102,7 @@ describe('passwords derived from their owner (ASVS 6.2.11)', () => {
     ['Sallyport-2026', 'password_has_product'],
     ['sally port 123', 'password_has_product'],
     ['everybody has it', 'password_common'],
-  ])('rejects %j: %s', async (password, code) => {
-    expect(await refusal(password)).toBe(code);
-  });
+  ])('rejects %j: %s', async (password, code) => expect(await refusal(password)).toBe(code));
 
   test.each([
     // Enough characters besides the word.
@@ -114,9 +112,7 @@ describe('passwords derived from their owner (ASVS 6.2.11)', () => {
     // Short names occur in any text.
     'a cadaver in the academy',
     'everybody has it, not me',
-  ])('accepts %j', async (password) => {
-    expect(await refusal(password)).toBe('ok');
-  });
+  ])('accepts %j', async (password) => expect(await refusal(password)).toBe('ok'));
 
   test('a plus suffix does not hide the name before it; short local parts only need enough characters beside them', async () => {
     expect(await refusal('lovelace of mine', { email: 'lovelace+news@x.test' })).toBe('password_has_email');

@@ -36,9 +36,7 @@ test.each([
   ['ES256', EC],
   ['EdDSA', OKP],
   ['RS256', RSA],
-])('accepts a key of the offered algorithm %s', (_algorithm, members) => {
-  expect(isUsableKey(key(members))).toBe(true);
-});
+])('accepts a key of the offered algorithm %s', (_algorithm, members) => expect(isUsableKey(key(members))).toBe(true));
 
 test('accepts every generated Ed25519 key', () => {
   for (let made = 0; made < 64; made += 1) {
@@ -102,6 +100,4 @@ test.each<[string, Buffer]>([
   ['an unterminated map', Buffer.from([0xbf, 0xff])],
   ['a number of eight bytes', Buffer.from([0xa1, 0x1b, 0, 0, 0, 0, 0, 0, 0, 1, 1])],
   ['nothing', Buffer.alloc(0)],
-])('rejects a key with %s', (_what, bytes) => {
-  expect(isUsableKey(bytes)).toBe(false);
-});
+])('rejects a key with %s', (_what, bytes) => expect(isUsableKey(bytes)).toBe(false));

@@ -11,9 +11,8 @@ test('Better Auth gets only IP address and user agent of a request, and no addre
   expect(Object.fromEntries(engineHeaders({ ...request, ip: '' }))).toEqual({ 'user-agent': 'browser/1' });
 });
 
-test('the user agent is passed as printable ASCII only, as a header requires', () => {
-  expect(engineHeaders({ ...request, userAgent: 'a\r\nb: c\u0000é✓' }).get('user-agent')).toBe('ab: c');
-});
+test('the user agent is passed as printable ASCII only, as a header requires', () =>
+  expect(engineHeaders({ ...request, userAgent: 'a\r\nb: c\u0000é✓' }).get('user-agent')).toBe('ab: c'));
 
 test('a value that no use-case supplied is an error, never a default', () => {
   for (const nothing of [undefined, null]) expect(() => required(nothing)).toThrow('a required value is missing');

@@ -129,9 +129,8 @@ describe('a guessed password', () => {
     });
   });
 
-  test('a guess for an unused address comes from an unknown device', async () => {
-    expect(await statusOf(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false });
-  });
+  test('a guess for an unused address comes from an unknown device', async () =>
+    expect(await statusOf(newName())).toEqual({ failedLogins: 0, lockedUntil: null, isSpent: false }));
 });
 
 describe('a correct password', () => {

@@ -10,7 +10,7 @@ const given: GivenProfile = {
 };
 const shaped = (changes: Partial<GivenProfile>) => profileOf('company', { ...given, ...changes });
 
-test('a profile contains what the account needs, and nothing else of the answer', () => {
+test('a profile contains what the account needs, and nothing else of the answer', () =>
   expect(shaped({})).toEqual({
     providerId: 'company',
     accountId: 'a1',
@@ -18,8 +18,7 @@ test('a profile contains what the account needs, and nothing else of the answer'
     isEmailVerified: true,
     name: 'Ada',
     tokens: { accessToken: 'access', scopes: ['openid'] },
-  });
-});
+  }));
 
 test('values that a provider omits stay empty; an account id may be a number', () => {
   const nothing = { email: undefined, emailVerified: undefined, name: null, tokens: {} };
@@ -35,9 +34,8 @@ test('values that a provider omits stay empty; an account id may be a number', (
   for (const no of ['false', 'True', 1, {}]) expect(shaped({ emailVerified: no }).isEmailVerified).toBe(false);
 });
 
-test('a null scope is empty', () => {
-  expect(shaped({ tokens: { scopes: [null] as never } }).tokens).toEqual({ scopes: [''] });
-});
+test('a null scope is empty', () =>
+  expect(shaped({ tokens: { scopes: [null] as never } }).tokens).toEqual({ scopes: [''] }));
 
 test('a long name is truncated, never within a character', () => {
   expect(shaped({ name: 'a'.repeat(200) }).name).toBe('a'.repeat(128));
@@ -69,7 +67,6 @@ test.each<[string, Partial<GivenProfile>]>([
   ['an expiry that is a number', { tokens: { refreshTokenExpiresAt: 60 } }],
 ])(
   'rejects a malformed profile of a provider: %s (CVE-2026-82968, Keycloak: accounts without an id were all linked to one user)',
-  (_what, changes) => {
-    expect(() => shaped(changes)).toThrow(expect.objectContaining({ code: 'social_sign_in_refused' }));
-  },
+  (_what, changes) =>
+    expect(() => shaped(changes)).toThrow(expect.objectContaining({ code: 'social_sign_in_refused' })),
 );

@@ -42,7 +42,7 @@ test('seals each token under its key version, for its kind and its account only'
     expect(() => createVault(key).open(sealed, elsewhere)).toThrow();
 });
 
-test('stores null for omitted values, and seals nothing for them', () => {
+test('stores null for omitted values, and seals nothing for them', () =>
   expect(accountValuesOf({ keyRing }, profile({}))).toEqual({
     providerId: 'company',
     accountId: 'a1',
@@ -52,8 +52,7 @@ test('stores null for omitted values, and seals nothing for them', () => {
     idToken: null,
     accessTokenExpiresAt: null,
     refreshTokenExpiresAt: null,
-  });
-});
+  }));
 
 test('stores at most 2,048 characters of scopes', () => {
   const scopes = Array.from({ length: 500 }, (_, each) => `scope-${each}`);

@@ -31,7 +31,5 @@ test.each([
   'null',
 ])(
   'rejects the open redirect %j (CVE-2025-27143, Better Auth: a return address without a scheme led to another site)',
-  (asked) => {
-    expect(() => returnAddress(browser, OWN, asked)).toThrow('callback_refused');
-  },
+  (asked) => expect(() => returnAddress(browser, OWN, asked)).toThrow('callback_refused'),
 );

@@ -129,7 +129,5 @@ describe('the claims of an assertion', () => {
     ['an empty jti', { jti: '' }, /jti/],
     ['an endless jti', { jti: 'x'.repeat(257) }, /jti/],
     ['a jti that is no text', { jti: 7 }, /jti/],
-  ])('%s is refused', async (_name, claims, why) => {
-    expect(await problem(claims)).toMatch(why);
-  });
+  ])('%s is refused', async (_name, claims, why) => expect(await problem(claims)).toMatch(why));
 });

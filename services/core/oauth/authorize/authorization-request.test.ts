@@ -142,15 +142,14 @@ describe('authorization requests', () => {
     const refusedWith = (claims: unknown, changes: Record<string, string | undefined> = {}) =>
       parse(query({ state: undefined, request: objectOf(claims), ...changes }));
 
-    test('goes the way that the object alone names: its response_mode and its state', () => {
+    test('goes the way that the object alone names: its response_mode and its state', () =>
       expect(refusedWith({ response_mode: 'form_post', state: 'inside' })).toMatchObject({
         kind: 'refused',
         error: 'request_not_supported',
         redirectUri: REDIRECT,
         responseMode: 'form_post',
         state: 'inside',
-      });
-    });
+      }));
 
     test('goes to the registered address of the URL, and by the URL where both name a way', () => {
       const claims = { response_mode: 'query', state: 'inside', redirect_uri: 'https://evil.test', client_id: 'off' };
@@ -220,11 +219,10 @@ describe('the parameter claims (OpenID Connect Core §5.5)', () => {
       });
   });
 
-  test('asks nothing without the scope openid', () => {
+  test('asks nothing without the scope openid', () =>
     expect(asks({ id_token: { email: null, sub: { value: 'u' } } }, { scope: 'email' })).toMatchObject({
       request: { scopes: ['email'], claims: { idToken: [], sub: undefined } },
-    });
-  });
+    }));
 
   test.each([
     '{',
@@ -272,9 +270,7 @@ describe('a client that an administrator exempted from PKCE', () => {
     { code_challenge: undefined },
   ])(
     'gets an error for incomplete or weak PKCE parameters, which are never ignored: %o (CVE-2026-67336, Better Auth: PKCE by the method plain was accepted by default)',
-    (changes) => {
-      expect(parse(exempt(changes))).toMatchObject({ kind: 'refused', error: 'invalid_request' });
-    },
+    (changes) => expect(parse(exempt(changes))).toMatchObject({ kind: 'refused', error: 'invalid_request' }),
   );
 
   test('must use PKCE in requests that it pushes', () => {
@@ -336,9 +332,7 @@ describe('where the sign-in page redirects to', () => {
     `/device?${'x'.repeat(12_288)}`,
   ])(
     'the sign-in page follows links to our own pages only, and ignores another: %s (CVE-2026-83589, oauth-proxy: a backslash or a tab after the first slash led to another site)',
-    (next) => {
-      expect(safeNext(next)).toBe('/login');
-    },
+    (next) => expect(safeNext(next)).toBe('/login'),
   );
 
   test('an authorization request is kept, and the form policy of the page allows its redirect', async () => {

@@ -40,14 +40,13 @@ test.each([
   expect(await ask(harness.query(site, members))).toEqual({ kind: 'page-error', why: expect.stringContaining(why) });
 });
 
-test('an error of a known client redirects to it, with its state and the issuer', async () => {
+test('an error of a known client redirects to it, with its state and the issuer', async () =>
   expect(answered(await ask(harness.query(site, { response_type: 'token' })))).toEqual({
     error: 'unsupported_response_type',
     error_description: expect.any(String),
     state: 's',
     iss: harness.ports.tokenSettings.issuer,
-  });
-});
+  }));
 
 test('without a session the user must sign in, or prompt=none returns login_required', async () => {
   const query = harness.query(site);
@@ -185,9 +184,8 @@ describe('id_token_hint (OpenID Connect Core §3.1.2.1)', () => {
   });
 });
 
-test('acr_values is accepted and changes nothing', async () => {
-  expect((await ask(harness.query(site, { acr_values: 'aal2 aal1' }))).kind).toBe('consent');
-});
+test('acr_values is accepted and changes nothing', async () =>
+  expect((await ask(harness.query(site, { acr_values: 'aal2 aal1' }))).kind).toBe('consent'));
 
 test('without consent the user is asked, or prompt=none returns consent_required', async () => {
   const step = await ask(harness.query(site));

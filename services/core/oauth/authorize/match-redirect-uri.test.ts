@@ -35,9 +35,7 @@ describe('redirect_uri is compared character by character', () => {
     '',
   ])(
     'a registered address has no other spelling: %s (CVE-2024-52289, authentik: registered addresses were regular expressions)',
-    (uri) => {
-      expect(matchesRedirectUri(registered, uri)).toBe(false);
-    },
+    (uri) => expect(matchesRedirectUri(registered, uri)).toBe(false),
   );
 
   test.each(['http://127.0.0.1:1/cb', 'http://127.0.0.1:65535/cb', 'http://[::1]/cb', 'http://[::1]:1/cb'])(
@@ -55,9 +53,7 @@ describe('redirect_uri is compared character by character', () => {
     'https://127.0.0.1:1/cb',
   ])(
     'nothing but the port of a loopback address may vary: %s (CVE-2024-8883, Keycloak: what followed a loopback address was not compared)',
-    (uri) => {
-      expect(matchesRedirectUri(registered, uri)).toBe(false);
-    },
+    (uri) => expect(matchesRedirectUri(registered, uri)).toBe(false),
   );
 });
 

@@ -30,9 +30,7 @@ describe('client ids that are document URLs (draft-ietf-oauth-client-id-metadata
     ['a space', 'https://app.example/a b'],
     ['no host', 'https:///a'],
     ['too long', `${URL_}/${'a'.repeat(255)}`],
-  ])('a client id is not a document URL: %s', (_why, url) => {
-    expect(isClientDocumentUrl(url, false)).toBe(false);
-  });
+  ])('a client id is not a document URL: %s', (_why, url) => expect(isClientDocumentUrl(url, false)).toBe(false));
 
   test('plain http is accepted only if the settings allow it', () => {
     expect(isClientDocumentUrl('http://127.0.0.1:4000/a', true)).toBe(true);
@@ -58,12 +56,11 @@ describe('a client’s metadata document', () => {
   const good = { client_id: URL_, client_name: 'Notes', redirect_uris: ['https://app.example/cb'] };
   const validate = (document: unknown) => validateClientDocument(URL_, JSON.stringify(document), ['openid']);
 
-  test('describes a public client with the scopes it may request', () => {
+  test('describes a public client with the scopes it may request', () =>
     expect(validate({ ...good, scope: 'openid users:manage', logo_uri: 'x' })).toMatchObject({
       kind: 'client',
       metadata: { name: 'Notes', auth_method: 'none', scopes: ['openid'], redirect_uris: good.redirect_uris },
-    });
-  });
+    }));
 
   test.each([
     ['an array', [good], 'it is not a JSON object'],
@@ -98,7 +95,6 @@ describe('a client’s metadata document', () => {
     expect(validate(document)).toEqual({ kind: 'refused', why: expect.stringContaining(why) });
   });
 
-  test('is refused if it is not valid JSON', () => {
-    expect(validateClientDocument(URL_, '{', [])).toEqual({ kind: 'refused', why: 'it is not valid JSON' });
-  });
+  test('is refused if it is not valid JSON', () =>
+    expect(validateClientDocument(URL_, '{', [])).toEqual({ kind: 'refused', why: 'it is not valid JSON' }));
 });

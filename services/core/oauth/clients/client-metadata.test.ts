@@ -84,7 +84,7 @@ describe('client metadata (RFC 7591 §2)', () => {
     expect(read({}, { defaultAuthMethod: 'client_secret_basic' }).auth_method).toBe('client_secret_basic');
   });
 
-  test('supported members are stored without duplicates, and scopes that are not allowed are left out', () => {
+  test('supported members are stored without duplicates, and scopes that are not allowed are left out', () =>
     expect(
       read({
         client_name: ' Notes ',
@@ -119,8 +119,7 @@ describe('client metadata (RFC 7591 §2)', () => {
       require_pushed_authorization_requests: true,
       id_token_signed_response_alg: 'ES256',
       access_token_signed_response_alg: 'EdDSA',
-    });
-  });
+    }));
 
   test('accepts up to four redirect URIs of 512 characters', () => {
     const longest = Array.from({ length: 4 }, (_, at) => `${REDIRECT}/${at}${'x'.repeat(510 - REDIRECT.length)}`);
@@ -163,22 +162,20 @@ describe('client metadata (RFC 7591 §2)', () => {
     );
   });
 
-  test('grants and response types that an unvetted client may not have are left out (RFC 7591 §3.2.1)', () => {
+  test('grants and response types that an unvetted client may not have are left out (RFC 7591 §3.2.1)', () =>
     expect(
       read({
         grant_types: ['implicit', 'authorization_code', 'client_credentials', 'refresh_token'],
         response_types: ['code id_token', 'code', 'token'],
       }),
-    ).toMatchObject({ grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] });
-  });
+    ).toMatchObject({ grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'] }));
 
-  test('a device client needs no redirect URI and has no response type', () => {
+  test('a device client needs no redirect URI and has no response type', () =>
     expect(read({ redirect_uris: undefined, grant_types: [DEVICE] })).toMatchObject({
       redirect_uris: [],
       response_types: [],
       grant_types: [DEVICE],
-    });
-  });
+    }));
 
   test.each([
     ['a name that is not a string', { client_name: 7 }],

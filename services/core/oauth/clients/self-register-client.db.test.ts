@@ -81,9 +81,8 @@ test('a client that signs assertions has keys or their address, and no secret', 
   expect(ports.access.client(fetched.client_id)).toMatchObject({ jwks: null, jwks_uri: jwks_uri, secretHash: null });
 });
 
-test('a client without a name is called “An application without a name”', async () => {
-  expect(await register()).toMatchObject({ client_name: 'An application without a name' });
-});
+test('a client without a name is called “An application without a name”', async () =>
+  expect(await register()).toMatchObject({ client_name: 'An application without a name' }));
 
 test.each([
   ['requests a secret', { token_endpoint_auth_method: 'client_secret_post' }, 'open', 'client_secret_post'],
@@ -105,9 +104,8 @@ test.each([
   },
 );
 
-test('registration is refused if it is off', async () => {
-  await expect(register({}, 'off')).rejects.toMatchObject({ code: 'client_registration_closed' });
-});
+test('registration is refused if it is off', () =>
+  expect(register({}, 'off')).rejects.toMatchObject({ code: 'client_registration_closed' }));
 
 test.each([
   ['a grant without a user', { grant_types: ['client_credentials'] }, 'client_metadata_invalid'],

@@ -89,9 +89,8 @@ test('the address of an unvetted client needs a click, unless the user in this b
   expect(await verify(asked, (await harness.newUser()).cookie)).toMatchObject({ kind: 'ask', isDirect: false });
 });
 
-test('asks before it signs out by an ID token of this session with an address that is not registered', async () => {
-  expect(await verify({ idTokenHint, redirectUri: 'https://evil.test/' })).toMatchObject(lost);
-});
+test('asks before it signs out by an ID token of this session with an address that is not registered', async () =>
+  expect(await verify({ idTokenHint, redirectUri: 'https://evil.test/' })).toMatchObject(lost));
 
 test('never redirects to a disabled client', async () => {
   const gone = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });

@@ -24,9 +24,7 @@ test.each([
   ['a release that asks for more', { kinds: ['a', 'b', 'c'] }],
   ['a forgotten permission', { refused: 5 }],
   ['work at night', { hours: [3] }],
-])('%s is none', (_which, changed) => {
-  expect(signals(changed)).toEqual([]);
-});
+])('%s is none', (_which, changed) => expect(signals(changed)).toEqual([]));
 
 test('an agent without a past has none to leave', () => {
   const burst = { acts: 500, hours: [3], kinds: ['a', 'b', 'c'] };
@@ -34,6 +32,5 @@ test('an agent without a past has none to leave', () => {
   expect(signals(burst, { days: 2 })).toEqual([]);
 });
 
-test('refusals that an agent always had are no signal', () => {
-  expect(signals({ acts: 10, refused: 6, hours: [3] }, { refused: 60 })).toEqual([]);
-});
+test('refusals that an agent always had are no signal', () =>
+  expect(signals({ acts: 10, refused: 6, hours: [3] }, { refused: 60 })).toEqual([]));

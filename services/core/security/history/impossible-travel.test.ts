@@ -19,23 +19,18 @@ describe('the least distance between two countries', () => {
     expect(leastDistanceKm(pair.slice(0, 2), pair.slice(3))).toBe(0);
   });
 
-  test('is unknown for a code that is no country', () => {
-    expect(leastDistanceKm('DE', 'ZZ')).toBeUndefined();
-  });
+  test('is unknown for a code that is no country', () => expect(leastDistanceKm('DE', 'ZZ')).toBeUndefined());
 });
 
 describe('a sign-in is impossible travel', () => {
-  test('if no aeroplane is fast enough', () => {
-    expect(travelledFrom(away(2, 'JP'), [at(0, 'DE')])).toEqual(at(0, 'DE'));
-  });
+  test('if no aeroplane is fast enough', () =>
+    expect(travelledFrom(away(2, 'JP'), [at(0, 'DE')])).toEqual(at(0, 'DE')));
 
-  test('even if the user signed in from an unknown country in between', () => {
-    expect(travelledFrom(away(2, 'JP'), [at(1, null), at(0, 'DE')])).toEqual(at(0, 'DE'));
-  });
+  test('even if the user signed in from an unknown country in between', () =>
+    expect(travelledFrom(away(2, 'JP'), [at(1, null), at(0, 'DE')])).toEqual(at(0, 'DE')));
 
-  test('if it is across a border within ten minutes', () => {
-    expect(travelledFrom(away(0.1, 'FR'), [at(0, 'DE')])).toEqual(at(0, 'DE'));
-  });
+  test('if it is across a border within ten minutes', () =>
+    expect(travelledFrom(away(0.1, 'FR'), [at(0, 'DE')])).toEqual(at(0, 'DE')));
 
   test.each([
     ['after a flight', away(14, 'JP'), [at(0, 'DE')]],
@@ -45,7 +40,5 @@ describe('a sign-in is impossible travel', () => {
     ['from a country where the user was before', away(50, 'JP'), [at(49, 'DE'), at(0, 'JP')]],
     ['with a browser that the user had before', at(2, 'JP'), [at(0, 'DE')]],
     ['that is the first of its user', away(2, 'JP'), []],
-  ])('but not one %s', (_which, signIn, earlier) => {
-    expect(travelledFrom(signIn, earlier)).toBeUndefined();
-  });
+  ])('but not one %s', (_which, signIn, earlier) => expect(travelledFrom(signIn, earlier)).toBeUndefined());
 });

@@ -14,13 +14,12 @@ const signUps = (count: number, more: (n: number) => Partial<SignUp>): SignUp[] 
     ...more(n),
   }));
 
-test('many unverified accounts of one network are made by a machine', () => {
+test('many unverified accounts of one network are made by a machine', () =>
   expect(machineSignUps(signUps(40, () => ({ network: 'one' })))).toEqual({
     by: 'network',
     signUps: 40,
     unverified: 20,
-  });
-});
+  }));
 
 test('a burst by one program is a machine before a person could read a mail', () => {
   const burst = (agents: number) =>
@@ -44,6 +43,4 @@ test.each([
   ],
   ['one name without digits at one provider', signUps(40, () => ({ pattern: 'info@mail.test' }))],
   ['accounts of a network over hours', signUps(40, (n) => ({ network: 'one', at: n * 600_000 }))],
-])('%s is not', (_which, all) => {
-  expect(machineSignUps(all)).toBeNull();
-});
+])('%s is not', (_which, all) => expect(machineSignUps(all)).toBeNull());

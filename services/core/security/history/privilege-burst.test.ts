@@ -21,6 +21,4 @@ test.each([
   ['the same change again', [change(0, 'ada'), change(1, 'ada'), change(2, 'ada')]],
   ['many ordinary roles', Array.from({ length: 60 }, (_, n) => change(n / 10, `user ${n}`, { isStrong: false }))],
   ['a strong one before ordinary ones', [change(0, 'ada'), change(1, 'bob', { isStrong: false })]],
-])('%s are none', (_which, changes) => {
-  expect(burstOf(changes)).toBeNull();
-});
+])('%s are none', (_which, changes) => expect(burstOf(changes)).toBeNull());

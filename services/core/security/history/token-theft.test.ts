@@ -10,13 +10,11 @@ const use = (minute: number, network: string | null, agent: string | null, outco
 const owner = (minute: number) => use(minute, 'home', 'app');
 const thief = (minute: number) => use(minute, 'elsewhere', 'script');
 
-test('two programs that take turns within an hour are two parties', () => {
-  expect(isUsedByTwo(owner(30), [thief(20), owner(10)])).toBe(true);
-});
+test('two programs that take turns within an hour are two parties', () =>
+  expect(isUsedByTwo(owner(30), [thief(20), owner(10)])).toBe(true));
 
-test('another program in another network that repeats a token in its grace window is a second party', () => {
-  expect(isUsedByTwo(use(0.1, 'elsewhere', 'script', 'grace'), [use(0, 'home', 'app', 'rotated')])).toBe(true);
-});
+test('another program in another network that repeats a token in its grace window is a second party', () =>
+  expect(isUsedByTwo(use(0.1, 'elsewhere', 'script', 'grace'), [use(0, 'home', 'app', 'rotated')])).toBe(true));
 
 test.each([
   ['the first use', owner(0), []],
@@ -25,6 +23,4 @@ test.each([
   ['turns that are more than an hour apart', owner(90), [thief(80), owner(10)]],
   ['a repeated answer in another network', use(0.1, 'mobile', 'app', 'grace'), [use(0, 'home', 'app', 'rotated')]],
   ['an erased or unknown origin', use(30, null, null), [thief(20), owner(10)]],
-])('%s is one party', (_which, latest, earlier) => {
-  expect(isUsedByTwo(latest, earlier)).toBe(false);
-});
+])('%s is one party', (_which, latest, earlier) => expect(isUsedByTwo(latest, earlier)).toBe(false));

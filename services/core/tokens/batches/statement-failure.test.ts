@@ -20,9 +20,7 @@ test.each([
   ['the server does not listen', coded('ECONNREFUSED'), 'refused'],
   ['out of memory', coded('53200'), 'refused'],
   ['a constraint', coded('23505'), 'refused'],
-])('%s', (_what, err, failure) => {
-  expect(failureOf(err)).toBe(failure);
-});
+])('%s', (_what, err, failure) => expect(failureOf(err)).toBe(failure));
 
 test('reads the cause behind a store’s error', () => {
   expect(failureOf(storeUnavailable({ cause: coded('55P03') }))).toBe('blocked');

@@ -70,9 +70,7 @@ describe('a DPoP proof of possession (RFC 9449 §4.3)', () => {
     ['iat is a text', { claims: { iat: String(NOW) } }],
     ['stale', { claims: { iat: NOW - 61 } }],
     ['from the future', { claims: { iat: NOW + 6 } }],
-  ])('%s is refused', (_name, changes) => {
-    expect(check(proofWith(changes))).toBeNull();
-  });
+  ])('%s is refused', (_name, changes) => expect(check(proofWith(changes))).toBeNull());
 
   test('a proof may be one minute old, or ahead of our clock by the leeway', () => {
     expect(check(proofWith({ claims: { iat: NOW - 60 } }))).not.toBeNull();

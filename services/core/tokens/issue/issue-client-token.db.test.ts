@@ -148,9 +148,7 @@ describe('a grant', () => {
 
   test.each([{}, { refresh_token: '' }])(
     'of a refresh with %o gets an error that names the missing parameter',
-    async (form) => {
-      expect(await outcomeOf(grant({ grant_type: 'refresh_token', ...form }))).toBe('request_invalid');
-    },
+    async (form) => expect(await outcomeOf(grant({ grant_type: 'refresh_token', ...form }))).toBe('request_invalid'),
   );
 
   test('of a refresh returns a pair of type DPoP if the request has a proof (RFC 9449 §5)', async () => {

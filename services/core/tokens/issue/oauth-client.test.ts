@@ -36,9 +36,8 @@ test('a client that was disabled or deleted while its body was read is rejected'
   await expect(issueClientToken(ports, {}, proved)).rejects.toMatchObject({ code: 'client_unauthenticated' });
 });
 
-test('a header and a form that name different clients are rejected (RFC 6749 §2.3)', () => {
-  expect(outcomeOfCall(() => oauthClient({ access: accessTo({}) }, 'another', proved))).toBe('request_invalid');
-});
+test('a header and a form that name different clients are rejected (RFC 6749 §2.3)', () =>
+  expect(outcomeOfCall(() => oauthClient({ access: accessTo({}) }, 'another', proved))).toBe('request_invalid'));
 
 test('an authenticated client may send its client_id in the form, or leave it empty', () => {
   for (const named of ['service', '', undefined])

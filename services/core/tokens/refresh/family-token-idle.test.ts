@@ -9,7 +9,5 @@ test.each([
   { acr: null, refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 604_800 },
 ])(
   'with acr $acr, refresh tokens of $refreshTokenSeconds s and a two-factor idle limit of $twoFactorIdleSeconds s, a family may be idle for $rests s',
-  (row) => {
-    expect(idleSecondsOf(row, row.acr)).toBe(row.rests);
-  },
+  (row) => expect(idleSecondsOf(row, row.acr)).toBe(row.rests),
 );

@@ -49,15 +49,14 @@ const anyParts = fc.record({
 const clientId = fc.string({ unit: 'grapheme', maxLength: 64 }).map((text) => text.toWellFormed());
 
 describe('form', () => {
-  test('a minted token parses into the same parts, for every family, generation, key and client', () => {
+  test('a minted token parses into the same parts, for every family, generation, key and client', () =>
     fc.assert(
       fc.property(anyParts, clientId, (parts, id) => {
         const token = mintRefreshToken(keyOf(parts.kv), incarnation, parts, id);
         expect(token.length).toBeLessThanOrEqual(REFRESH_TOKEN_LENGTH_MAX);
         expect(check(token, [id])).toEqual({ ...parts, nonceHash: nonceHashOf(parts.nonce), boundClientId: id });
       }),
-    );
-  });
+    ));
 
   test('the longest genuine token is exactly as long as the limit', () => {
     const token = mint({ kv: 32_767, generation: GENERATION_MAX });
@@ -65,9 +64,8 @@ describe('form', () => {
     expect(check(token)).not.toBeNull();
   });
 
-  test('the same parts always give the same token, so a repeated refresh gets the same successor', () => {
-    expect(mint()).toBe(mint());
-  });
+  test('the same parts always give the same token, so a repeated refresh gets the same successor', () =>
+    expect(mint()).toBe(mint()));
 
   test('has one encoding: any changed character is rejected', () => {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.+/= \n\0é';
@@ -98,9 +96,7 @@ describe('form', () => {
     ['another prefix', mint().replace('sp_rt_', 'sp_at_')],
     ['capitals in the prefix', mint().replace('sp_rt_', 'SP_RT_')],
     ['ten thousand characters', 'sp_rt_7.'.padEnd(10_000, 'A')],
-  ])('refuses %s', (_what, token) => {
-    expect(check(token)).toBeNull();
-  });
+  ])('refuses %s', (_what, token) => expect(check(token)).toBeNull());
 
   test('only the canonical base64url encoding is accepted', () => {
     const parts = mint().split('.');
@@ -144,7 +140,7 @@ describe('MAC', () => {
     expect(mint({}, 'client-é').split('.')[4]).toBe(mac);
   });
 
-  test('does not match another family, generation, nonce, key version, client or incarnation', () => {
+  test('does not match another family, generation, nonce, key version, client or incarnation', () =>
     fc.assert(
       fc.property(anyParts, anyParts, clientId, clientId, (mine, other, id, otherId) => {
         const token = mintRefreshToken(keyOf(mine.kv), incarnation, mine, id);
@@ -163,8 +159,7 @@ describe('MAC', () => {
         if (otherId !== id) expect(check(token, [otherId])).toBeNull();
         expect(check(token, [id], randomUUID())).toBeNull();
       }),
-    );
-  });
+    ));
 
   test('a token under an unknown server key is rejected, whatever its MAC', () => {
     const token = mintRefreshToken(randomBytes(32), incarnation, partsOf({ kv: 8 }), '');

@@ -23,9 +23,8 @@ const of = (token: string, proof = maker.proof('GET', HTU, { accessToken: token 
 });
 
 describe('a token bound to a DPoP key', () => {
-  test('is active with a proof by its key for this request and token', () => {
-    expect(reasonOf(harness, bound, of(bound))).toBe('active');
-  });
+  test('is active with a proof by its key for this request and token', () =>
+    expect(reasonOf(harness, bound, of(bound))).toBe('active'));
 
   test.each([
     ['no proof', {}],
@@ -55,9 +54,8 @@ describe('a token bound to a DPoP key', () => {
     expect(reasonOf(harness, free, of(free))).toBe('binding_mismatch');
   });
 
-  test('introspection leaves the check of the proof to the caller', () => {
-    expect(reasonOf(harness, bound, { isProofChecked: true })).toBe('active');
-  });
+  test('introspection leaves the check of the proof to the caller', () =>
+    expect(reasonOf(harness, bound, { isProofChecked: true })).toBe('active'));
 
   test('authenticates a caller only under the scheme DPoP with a valid proof', () => {
     const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
@@ -101,9 +99,8 @@ describe('a token bound to a client certificate (RFC 8705 §3)', () => {
     for (const certificate of ['other', '', null, undefined]) expect(over(certificate)).toBeNull();
   });
 
-  test('a certificate does not affect an unbound token', () => {
-    expect(reasonOf(harness, harness.token(), { x5t: 'thumb' })).toBe('active');
-  });
+  test('a certificate does not affect an unbound token', () =>
+    expect(reasonOf(harness, harness.token(), { x5t: 'thumb' })).toBe('active'));
 });
 
 describe('a token bound to a key and a certificate (RFC 8705 §3.4, RFC 9449 §6)', () => {

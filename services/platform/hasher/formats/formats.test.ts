@@ -179,9 +179,7 @@ describe('what takes seconds, or protects nothing', () => {
     ['PBKDF2 of Django 6', `pbkdf2_sha256$1200000$salt$${key}=`],
     ['scrypt of 128 MiB', `$scrypt$ln=17,r=8,p=1$${salt}$${key}`],
     ['bcrypt of cost 14', `$2b$14$${body(53)}`],
-  ])('%s is taken', (_what, digest) => {
-    expect(inspectDigest(digest)).toMatchObject({ isAccepted: true });
-  });
+  ])('%s is taken', (_what, digest) => expect(inspectDigest(digest)).toMatchObject({ isAccepted: true }));
 
   it.each([
     ['PBKDF2 of one round', 'pbkdf2', `pbkdf2_sha256$1$salt$${key}=`],
@@ -248,9 +246,7 @@ describe('ASP.NET Identity', () => {
       'no key',
       `${Buffer.concat([Buffer.from([1, 0, 0, 0, 1, 0, 0, 3, 232, 0, 0, 0, 16]), Buffer.alloc(16)]).toString('base64')}`,
     ],
-  ])('%s is unknown', (_what, digest) => {
-    expect(inspectDigest(digest)).toMatchObject({ reason: 'hash_unknown' });
-  });
+  ])('%s is unknown', (_what, digest) => expect(inspectDigest(digest)).toMatchObject({ reason: 'hash_unknown' }));
 });
 
 describe('Firebase scrypt', () => {

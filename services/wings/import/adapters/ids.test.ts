@@ -51,12 +51,11 @@ const LITERALS = [
 describe.each(Object.keys(FILES))('%s', (kind) => {
   const file = FILES[kind] as (typeof FILES)[string];
 
-  test('an id keeps its digits; one that is not exact, or none, rejects its record by name', async () => {
+  test('an id keeps its digits; one that is not exact, or none, rejects its record by name', async () =>
     expect(await idsOf(kind, file(LITERALS))).toEqual([
       ...['9007199254740993', '9007199254740993', '9007199254740992'],
       ...['id_not_exact', 'id_not_exact', 'id_not_exact', 'id_missing'],
-    ]);
-  });
+    ]));
 
   test('no two different ids of a source ever meet', async () => {
     const digits = fc.bigInt({ min: 0n, max: 2n ** 80n }).map(String);

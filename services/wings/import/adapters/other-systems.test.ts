@@ -191,9 +191,8 @@ describe.each(SYSTEMS)('$adapter.kind: $file', ({ adapter, file, parameters, use
     expect(records.every(({ line }) => line >= 1)).toBe(true);
   });
 
-  test('a file without users is read', async () => {
-    expect(await readText(adapter, EMPTY[adapter.kind] as string, options)).toEqual([]);
-  });
+  test('a file without users is read', async () =>
+    expect(await readText(adapter, EMPTY[adapter.kind] as string, options)).toEqual([]));
 
   test.skipIf(file.endsWith('.csv'))('an array of the users alone is read as the file is', async () => {
     const list = listIn(adapter.kind, readFileSync(fixture(file), 'utf8'));

@@ -34,9 +34,7 @@ describe('a token is read', () => {
     ['the claims of a refresh token of Cognito', compact(HEADER, { token_use: 'refresh' })],
     ['the claims of a logout token', compact(HEADER, { events: {} })],
     ['someone who acts for the user', compact(HEADER, { act: { sub: 'support' } })],
-  ])('unless it has %s', (_what, text) => {
-    expect(readLegacyToken(text)).toBeNull();
-  });
+  ])('unless it has %s', (_what, text) => expect(readLegacyToken(text)).toBeNull());
 });
 
 test('only the shared secret makes a signature that is accepted', () => {
@@ -78,9 +76,7 @@ describe('claims', () => {
     ['an nbf ahead', { nbf: 1_006 }, 'not_yet_valid'],
     ['an iat ahead', { iat: 1_006 }, 'not_yet_valid'],
     ['an iat that is no time', { iat: -1 }, 'malformed'],
-  ])('with %s are refused', (_what, change, expected) => {
-    expect(problem({ ...good, ...change })).toBe(expected);
-  });
+  ])('with %s are refused', (_what, change, expected) => expect(problem({ ...good, ...change })).toBe(expected));
 });
 
 describe('the strength of a session is what the token says, and no more', () => {
@@ -113,9 +109,7 @@ describe('the strength of a session is what the token says, and no more', () => 
     ['Clerk: never', { fva: [-1, -1], iat: 1_900 }, WEAK],
     ['Clerk: no numbers', { fva: ['a', 'b'], iat: 1_900 }, WEAK],
     ['Clerk: without iat', { fva: [10, -1] }, WEAK],
-  ])('%s', (_what, claims, expected) => {
-    expect(strength(claims)).toEqual(expected);
-  });
+  ])('%s', (_what, claims, expected) => expect(strength(claims)).toEqual(expected));
 });
 
 test('tokens of one session have one id; without a session each token has its own', () => {

@@ -43,9 +43,7 @@ describe('a signature of Standard Webhooks', () => {
     ['an id of 256 characters', { ...GOOD, 'webhook-id': 'x'.repeat(256) }, BODY, 'unsigned'],
     ['no time', { ...GOOD, 'webhook-timestamp': undefined }, BODY, 'unsigned'],
     ['two signature headers', { ...GOOD, 'webhook-signature': ['v1,a', 'v1,b'] }, BODY, 'unsigned'],
-  ])('is refused with %s', (_what, headers, body, expected) => {
-    expect(verify(headers, body)).toBe(expected);
-  });
+  ])('is refused with %s', (_what, headers, body, expected) => expect(verify(headers, body)).toBe(expected));
 
   test('is refused when it is older than five minutes, or ahead, or its time is no number', () => {
     expect([verify(GOOD, BODY, AT + 301), verify(GOOD, BODY, AT - 301)]).toEqual(['stale', 'stale']);

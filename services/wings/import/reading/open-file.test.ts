@@ -54,9 +54,7 @@ describe('a file that spreadsheets write is read as what it is', () => {
     ['commas that the first line says', `sep=,\n${CSV}`],
     ['tabs in UTF-16, as "Unicode Text"', utf16(`\ufeff${CSV.replaceAll(',', '\t')}`, 'le')],
     ['line ends within a quoted name of a column', CSV.replace('name\n', '"name\n"\n')],
-  ])('%s', async (_name, file) => {
-    expect(await readAs('csv', file)).toEqual(USERS);
-  });
+  ])('%s', async (_name, file) => expect(await readAs('csv', file)).toEqual(USERS));
 
   test('JSON in UTF-16, with characters beyond the first plane', async () => {
     const text = '[{"id":"1","email":"one@example.com","name":"Zoë 😀"}]';
@@ -74,9 +72,8 @@ describe('a file that spreadsheets write is read as what it is', () => {
     expect(await readAs('csv', cut)).toEqual(['line 2 utf8_invalid']);
   });
 
-  test('a comma among semicolons is the separator only if a name has it', async () => {
-    expect(await readAs('csv', 'id;email;"name, in full"\n1;one@example.com;x\n')).toEqual(['1 one@example.com null']);
-  });
+  test('a comma among semicolons is the separator only if a name has it', async () =>
+    expect(await readAs('csv', 'id;email;"name, in full"\n1;one@example.com;x\n')).toEqual(['1 one@example.com null']));
 
   test('one damaged row among others is rejected alone', async () => {
     const bytes = Buffer.concat([Buffer.from(CSV), Buffer.from([0x33, 0xff, 0x0a])]);
@@ -113,9 +110,7 @@ describe('a file that is another than its import reads is refused once, and says
       'legacy_id, or the email. The columns are Nr, Mail',
     ],
     ['csv', 'no column of addresses', 'id,Mail\n1,one@example.com\n', 'the email. The columns are id, Mail'],
-  ])('%s: %s', async (kind, _name, file, said) => {
-    expect(await readAs(kind, file)).toContain(said);
-  });
+  ])('%s: %s', async (kind, _name, file, said) => expect(await readAs(kind, file)).toContain(said));
 
   test('a mapping that names the columns is what the table needs', async () => {
     const map = { columns: { legacy_id: 'Nr', email: 'Mail' } };

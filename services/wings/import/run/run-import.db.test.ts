@@ -418,11 +418,10 @@ test('of two processes that import one file, the second stops at a batch that th
   );
 });
 
-test('a mapping cannot name a role that does not exist', async () => {
+test('a mapping cannot name a role that does not exist', async () =>
   expect(await outcomeOf(harness.importText('ndjson', ndjson(person()), { roles: { a: 'no-such-role' } }))).toBe(
     'import_role_unknown',
-  );
-});
+  ));
 
 test('a rehearsal says what an import would do, and writes nothing', async () => {
   const [known, fresh, changed] = [person(), person(), person()];

@@ -109,9 +109,7 @@ describe('names of providers', () => {
     ['', null],
     ['.hidden', null],
     ['x'.repeat(65), null],
-  ])('%s', (given, kept) => {
-    expect(createProviderNames()(given)).toBe(kept);
-  });
+  ])('%s', (given, kept) => expect(createProviderNames()(given)).toBe(kept));
 
   test('of two providers whose names become one, the users of the second are not those of the first', () => {
     const nameOf = createProviderNames();

@@ -58,9 +58,8 @@ describe('a prediction', () => {
     expect(predicted([70, 60, 50, 40, 30, 20, 10], 60)).toMatchObject({ state: 'steady', growth_per_day: -10 });
   });
 
-  test('exists for every declared series', () => {
+  test('exists for every declared series', () =>
     expect(predictAll(days([1, 2])).map(({ series, days: n }) => [series, n])).toEqual(
       Object.keys(CAPACITY_SERIES).map((name) => [name, name === 'database_bytes' ? 2 : 0]),
-    );
-  });
+    ));
 });

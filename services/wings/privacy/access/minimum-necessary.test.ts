@@ -18,9 +18,7 @@ describe('the permitted part of a value', () => {
     [['visits.at'], { visits: [{ at: 1 }, { at: 3 }] }],
     [['visits.cost'], { visits: [{ cost: 2 }, {}] }],
     [['name.first', 'gone', 'visits.at.day'], { visits: [{}, {}] }],
-  ])('%j', (fields, expected) => {
-    expect(applyMinimumNecessary(RECORD, fields)).toEqual(expected);
-  });
+  ])('%j', (fields, expected) => expect(applyMinimumNecessary(RECORD, fields)).toEqual(expected));
 
   test('of a value without members is nothing, unless everything is permitted', () => {
     for (const value of ['text', 7, true, null]) {
@@ -30,14 +28,13 @@ describe('the permitted part of a value', () => {
     expect(applyMinimumNecessary(['text', { name: 'x', b: 1 }], ['name'])).toEqual([{ name: 'x' }]);
   });
 
-  test('never has a member that is not named, whatever the value', () => {
+  test('never has a member that is not named, whatever the value', () =>
     fc.assert(
       fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
         const kept = JSON.stringify(applyMinimumNecessary({ open: value, closed: 'canary' }, ['open', '__proto__.x']));
         return !kept.includes('canary') && kept === JSON.stringify({ open: value });
       }),
-    );
-  });
+    ));
 });
 
 test('policies add up, a path permits what is below it, and no policy is not an empty one', () => {

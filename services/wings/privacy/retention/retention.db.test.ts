@@ -148,9 +148,8 @@ describe('a retention run', () => {
     await expect(harness.decrypt(encrypted)).rejects.toMatchObject({ code: 'phi_shredded' });
   });
 
-  test('an unknown run is 404', async () => {
-    await expect(readRun(ports, { run_id: UNKNOWN })).rejects.toMatchObject({ code: 'retention_run_unknown' });
-  });
+  test('an unknown run is 404', () =>
+    expect(readRun(ports, { run_id: UNKNOWN })).rejects.toMatchObject({ code: 'retention_run_unknown' }));
 });
 
 describe('the floor', () => {

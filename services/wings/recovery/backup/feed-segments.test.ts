@@ -19,9 +19,8 @@ function jwsOf(header: object, body: object = claims): string {
 const good = { typ: 'revocations+jwt', kid: 'k1', alg: 'EdDSA' };
 const open = (jws: string) => openSegment(keyRing, { place: 'one', jws });
 
-test('opens a segment that a trusted key of the database signed', () => {
-  expect(open(jwsOf(good))).toMatchObject({ epoch: 3, kid: 'k1' });
-});
+test('opens a segment that a trusted key of the database signed', () =>
+  expect(open(jwsOf(good))).toMatchObject({ epoch: 3, kid: 'k1' }));
 
 test.each([
   ['a text', 'x', 'no compact JWS'],
@@ -68,11 +67,10 @@ test('a gap between segments, or before the first, is named', () => {
   expect(() => proofOf([segment(3, 8)], INCARNATION, 2)).toThrow(expect.objectContaining({ code: 'feed_incomplete' }));
 });
 
-test('segments of another incarnation are refused', () => {
+test('segments of another incarnation are refused', () =>
   expect(() => proofOf([segment(0, 4)], '0190a000-0000-7000-8000-000000000002', 2)).toThrow(
     expect.objectContaining({ code: 'feed_of_another' }),
-  );
-});
+  ));
 
 test('an attacker with a stolen key cannot leave revocations out: what it signed is refused once another segment says so', () => {
   const forged = segment(0, 9, [], 'k1');

@@ -28,9 +28,7 @@ test.each<[Partial<Account>, string]>([
   [{}, 'email_changed was acknowledged and is missing'],
   [{ email: 'a@old.tes' }, 'the address is neither the old nor the new'],
   [{ id: 'other' }, 'person p: gone'],
-])('an account that is %j is found', (account, text) => {
-  expect(said(account).join()).toContain(text);
-});
+])('an account that is %j is found', (account, text) => expect(said(account).join()).toContain(text));
 
 test('what a copy tells wrongly is found, with its copy and trace', () => {
   const answer = { copy: 'A', traceId: 't' } as Answer;
@@ -59,6 +57,4 @@ test.each([
   ['refusals as often as sent', wrongRefusals('a', 2, [{ client_id: 'a', requests: 2 }]), false],
   ['a refusal counted twice', wrongRefusals('a', 1, [{ client_id: 'a', requests: 2 }]), true],
   ['refusals of another agent', wrongRefusals('a', 2, [{ client_id: 'b', requests: 1 }]), true],
-])('%s', (_, wrong, isFound) => {
-  expect(wrong !== undefined).toBe(isFound);
-});
+])('%s', (_, wrong, isFound) => expect(wrong !== undefined).toBe(isFound));

@@ -50,7 +50,7 @@ function problemsOf(document: object, above = ''): string[] {
 const expectedTypes = (category: string): readonly string[] =>
   FIELDS['event.category']?.allowed_values?.find(({ name }) => name === category)?.expected_event_types ?? [];
 
-test('a sign-in is the start of an authentication, with user, trace and place in the log', () => {
+test('a sign-in is the start of an authentication, with user, trace and place in the log', () =>
   expect(ecs()).toEqual({
     '@timestamp': '2026-11-23T18:00:00.123456Z',
     ecs: { version: EcsVersion },
@@ -80,8 +80,7 @@ test('a sign-in is the start of an authentication, with user, trace and place in
       client_id: 'web',
       detail: { factor: 'password' },
     },
-  });
-});
+  }));
 
 test('an administrator who acts on another user is the user, and the other the target', () => {
   const event = ecs({ type: 'user.disabled', target: { kind: 'user', id: 'u-2' } });

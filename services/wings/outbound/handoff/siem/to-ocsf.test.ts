@@ -6,7 +6,7 @@ const ocsf = (changes: Parameters<typeof sealedEvent>[0] = {}) =>
   JSON.parse(JSON.stringify(toOcsf(sealedEvent(changes), SOURCE)));
 
 describe('a sealed event as OCSF', () => {
-  test('a sign-in is a successful Logon of the class Authentication', () => {
+  test('a sign-in is a successful Logon of the class Authentication', () =>
     expect(ocsf()).toEqual({
       metadata: {
         version: '1.5.0',
@@ -38,8 +38,7 @@ describe('a sealed event as OCSF', () => {
         target: { kind: 'user', id: 'u-1' },
         detail: { factor: 'password' },
       },
-    });
-  });
+    }));
 
   test('a refused one, whose target the log hides, names no user', () => {
     const event = ocsf({ outcome: 'refused', actor: { kind: 'anonymous', id: null }, target: null, client_id: null });
@@ -122,21 +121,19 @@ describe('a sealed event as OCSF', () => {
     });
   });
 
-  test('a release is a change of the application', () => {
+  test('a release is a change of the application', () =>
     expect(ocsf({ type: 'operations.release_deployed' })).toMatchObject({
       class_uid: 6_002,
       app: { name: 'Sallyport', uid: 'https://auth.example.test' },
-    });
-  });
+    }));
 
-  test('a row that was altered is an unknown, critical event that says so', () => {
+  test('a row that was altered is an unknown, critical event that says so', () =>
     expect(ocsf({ type: 'unknown', outcome: 'unknown', trace_id: null, altered: true })).toMatchObject({
       class_uid: 0,
       severity_id: 5,
       status_id: 0,
       unmapped: { altered: true },
-    });
-  });
+    }));
 
   test('the same event gives the same text, and hostile text stays one JSON string', () => {
     const event = sealedEvent({ detail: { name: HOSTILE } });
