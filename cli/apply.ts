@@ -12,9 +12,8 @@ import { readPermissionFile } from './permission-file.ts';
 
 const caller = systemCaller('sallyport apply');
 /** The audiences of the installation that are set; no application may use the API's own address. */
-function ownAudiences({ tokens, server, mcp }: Config): string[] {
-  return [tokens.audience, tokens.issuer, server.publicUrl, mcp.url].filter((each) => each !== undefined);
-}
+const ownAudiences = ({ tokens, server, mcp }: Config): string[] =>
+  [tokens.audience, tokens.issuer, server.publicUrl, mcp.url].filter((each) => each !== undefined);
 
 const signed = ({ added, removed }: { readonly added: readonly string[]; readonly removed: readonly string[] }) => [
   ...added.map((name) => `+ ${name}`),

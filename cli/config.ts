@@ -8,8 +8,8 @@ const REDACTED = '[redacted]';
 
 type Row = { readonly env: string; readonly value: unknown; readonly set: boolean; readonly use: string };
 
-function rows(): Row[] {
-  return Object.values(sections).flatMap((section) =>
+const rows = (): Row[] =>
+  Object.values(sections).flatMap((section) =>
     Object.values(section as Section).map((setting) => {
       const given = process.env[setting.env];
       const parsed = setting.schema.safeParse(given);
@@ -23,7 +23,6 @@ function rows(): Row[] {
       };
     }),
   );
-}
 
 function print(options: GlobalOptions): void {
   const all = rows();

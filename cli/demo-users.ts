@@ -27,9 +27,8 @@ type UsersFile = {
 };
 
 /** Seeding again keeps the password: another one would end every session of these users. */
-function passwordOf(file: string): string {
-  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as UsersFile).password : randomSecret();
-}
+const passwordOf = (file: string): string =>
+  existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as UsersFile).password : randomSecret();
 
 const content = (password: string, users: readonly LoadUser[]): string =>
   JSON.stringify({

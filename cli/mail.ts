@@ -10,9 +10,8 @@ import { createOutput, type GlobalOptions } from './output.ts';
 const folder = (): string => mailFolderOf(resolveDataDir());
 
 /** The headers that a reader sees, and the plain text with every link whole. */
-function readable({ from, to, subject, date, text }: ReadableMail): string {
-  return `From: ${from}\nTo: ${to}\nSubject: ${subject}\nDate: ${date}\n\n${text}`;
-}
+const readable = ({ from, to, subject, date, text }: ReadableMail): string =>
+  `From: ${from}\nTo: ${to}\nSubject: ${subject}\nDate: ${date}\n\n${text}`;
 
 const list: Verb<GlobalOptions> = async (ports, output) => {
   const names = await listMailFiles(folder());

@@ -21,14 +21,12 @@ import type { GlobalOptions, Output } from './output.ts';
 /** Commands that are operations: each calls the rule of its route in this process, directly on the database. */
 
 /** What the settings of this installation say to rules. */
-function settingsOf(config: Config) {
-  return {
-    tokenSettings: config.identity,
-    verificationRequired: isVerificationRequired(config),
-    secondFactorRoles: secondFactorRolesOf(config),
-    sessionsPerAccount: config.identity.sessionsPerAccount,
-  };
-}
+const settingsOf = (config: Config) => ({
+  tokenSettings: config.identity,
+  verificationRequired: isVerificationRequired(config),
+  secondFactorRoles: secondFactorRolesOf(config),
+  sessionsPerAccount: config.identity.sessionsPerAccount,
+});
 
 /** Adds verbs to the program. */
 export type Register = (program: Command) => void;

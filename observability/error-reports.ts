@@ -10,9 +10,7 @@ const off = (warnings: readonly string[]): ErrorReports => ({
 });
 
 /** Loads Sentry's client, which takes half a second of start-up, only in a process that reports. */
-function loadSentry(): { startSentry: typeof startSentry } {
-  return createRequire(import.meta.url)('./sentry.ts');
-}
+const loadSentry = (): { startSentry: typeof startSentry } => createRequire(import.meta.url)('./sentry.ts');
 
 /**
  * Error reports to Sentry. Without `SENTRY_DSN` they are off and nothing is loaded. A report holds class, code and stack frames

@@ -32,9 +32,8 @@ function isTraceparent(value: string): boolean {
   return value.length === 55 || !value.startsWith('00');
 }
 
-function traceparentIn({ traceparent }: IncomingHttpHeaders): string | undefined {
-  return typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined;
-}
+const traceparentIn = ({ traceparent }: IncomingHttpHeaders): string | undefined =>
+  typeof traceparent === 'string' && isTraceparent(traceparent) ? traceparent : undefined;
 
 let parentIn = traceparentIn;
 
@@ -103,19 +102,13 @@ export function endServerSpan(requestTrace: RequestTrace, status: number, error?
  * Runs `fn`, and everything it starts or awaits, as part of the request: in `onRequest`, after `startServerSpan`,
  * `runInSpan(requestTrace, done)`. Fastify keeps the context while it reads the body.
  */
-export function runInSpan<T>(requestTrace: RequestTrace, fn: () => T): T {
-  return runInStore(requestTrace, fn);
-}
+export const runInSpan = <T>(requestTrace: RequestTrace, fn: () => T): T => runInStore(requestTrace, fn);
 
 /** Runs `fn` outside any request, for work that outlives the request that started it. */
-export function runDetached<T>(fn: () => T): T {
-  return runInStore(undefined, fn);
-}
+export const runDetached = <T>(fn: () => T): T => runInStore(undefined, fn);
 
 /** The trace of the current request, for `withBatchSpan`; undefined outside requests. */
-export function currentRequestTrace(): RequestTrace | undefined {
-  return activeRequestTrace();
-}
+export const currentRequestTrace = (): RequestTrace | undefined => activeRequestTrace();
 
 /** The trace id of the current request or job, sampled or not; undefined outside both. */
 export function currentTraceId(): string | undefined {
@@ -134,14 +127,11 @@ export function currentTraceparent(): string | undefined {
 }
 
 /** The same for a given request. */
-export function traceparentOf(requestTrace: RequestTrace): string {
-  return `00-${requestTrace.traceId}-${requestTrace.spanId}-${requestTrace.sampled ? '01' : '00'}`;
-}
+export const traceparentOf = (requestTrace: RequestTrace): string =>
+  `00-${requestTrace.traceId}-${requestTrace.spanId}-${requestTrace.sampled ? '01' : '00'}`;
 
 /** A new unsampled `traceparent`, for work that no request started. */
-export function newTraceparent(): string {
-  return `00-${newTraceId()}-${newSpanId()}-00`;
-}
+export const newTraceparent = (): string => `00-${newTraceId()}-${newSpanId()}-00`;
 
 /**
  * Runs `fn` in a child span; in an unsampled request it is a plain call. Outside requests a new trace
@@ -195,9 +185,8 @@ function runAndEnd<T>(span: Span, fn: () => T): T {
   ) as T;
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
-}
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof (value as { then?: unknown } | undefined | null)?.then === 'function';
 
 export function endFailed(span: Span, error: unknown): void {
   span.setAttribute('error.type', errorType(error));

@@ -13,14 +13,13 @@ import { requestContextManager } from './trace-context.ts';
 const tracer = trace.getTracer('sallyport');
 
 /** Makes our own `traceparent` (00, checked by the caller) the parent in this context. */
-function contextOf(traceparent: string): Context {
-  return trace.setSpanContext(ROOT_CONTEXT, {
+const contextOf = (traceparent: string): Context =>
+  trace.setSpanContext(ROOT_CONTEXT, {
     traceId: traceparent.slice(3, 35),
     spanId: traceparent.slice(36, 52),
     traceFlags: traceparent.endsWith('1') ? 1 : 0,
     isRemote: true,
   });
-}
 
 /**
  * Runs one attempt of a job in a consumer span, a child of the trace that enqueued it. Without one a new trace begins,

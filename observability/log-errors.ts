@@ -38,9 +38,8 @@ export type ErrorDescription = {
   [field: string]: unknown;
 };
 
-export function isError(value: unknown): value is Error {
-  return value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
-}
+export const isError = (value: unknown): value is Error =>
+  value instanceof Error || Object.prototype.toString.call(value) === '[object Error]';
 
 /**
  * Describes an error without the values it may quote. Messages of libraries are omitted (`invalid input syntax for

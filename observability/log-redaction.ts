@@ -31,9 +31,7 @@ const unescapedControls = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]
 export const escapeControls = (text: string): string =>
   text.replace(unescapedControls, (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
-function isSecretName(name: string): boolean {
-  return secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''));
-}
+const isSecretName = (name: string): boolean => secretNames.has(name.toLowerCase().replaceAll(/[-_]/g, ''));
 
 /** Bounds the cost of the patterns below on hostile text. */
 const TEXT_MAX = 4_096;

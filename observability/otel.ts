@@ -21,9 +21,7 @@ export type Telemetry = TelemetrySettings & {
 };
 
 /** Loads the SDK, which takes half a second of start-up, only in a process that exports. */
-function loadExport(): { startExport: typeof startExport } {
-  return createRequire(import.meta.url)('./otel-export.ts');
-}
+const loadExport = (): { startExport: typeof startExport } => createRequire(import.meta.url)('./otel-export.ts');
 
 /**
  * Starts telemetry. The first import of a process must be a file that calls this, so that nothing is loaded before it.

@@ -81,13 +81,12 @@ export function decodeMessage(bytes: Buffer): Message {
 }
 
 /** The messages nested under a path of field numbers. */
-export function nested(message: Message, ...path: number[]): Message[] {
-  return path.reduce(
+export const nested = (message: Message, ...path: number[]): Message[] =>
+  path.reduce(
     (messages, field) =>
       messages.flatMap((each) => (each.get(field) ?? []).map((value) => decodeMessage(value as Buffer))),
     [message],
   );
-}
 
 /** A span as it reached the receiver in JSON. */
 type ReceivedSpan = {

@@ -95,9 +95,7 @@ export class RequestTrace {
 const store = new AsyncLocalStorage<RequestTrace | Context>();
 
 /** What the current code runs for: a request, or the context of an open child span or job. */
-export function activeStore(): RequestTrace | Context | undefined {
-  return store.getStore();
-}
+export const activeStore = (): RequestTrace | Context | undefined => store.getStore();
 
 /** The request that the current code runs for, also inside child spans. */
 export function activeRequestTrace(): RequestTrace | undefined {
@@ -107,9 +105,8 @@ export function activeRequestTrace(): RequestTrace | undefined {
 }
 
 /** Runs `fn`, and everything it starts, as part of `requestTrace`; with undefined, outside any request. */
-export function runInStore<T>(requestTrace: RequestTrace | undefined, fn: () => T): T {
-  return requestTrace === undefined ? store.exit(fn) : store.run(requestTrace, fn);
-}
+export const runInStore = <T>(requestTrace: RequestTrace | undefined, fn: () => T): T =>
+  requestTrace === undefined ? store.exit(fn) : store.run(requestTrace, fn);
 
 /**
  * OpenTelemetry's context over the same storage, so that a request costs one `run` and an unsampled request
@@ -147,6 +144,4 @@ export function setSamplingRatio(ratio: number): void {
 }
 
 /** Our own decision, independent of an id that the caller chose. */
-export function drawSample(): boolean {
-  return sampleBelow > 0 && (sampleBelow >= 1 || Math.random() < sampleBelow);
-}
+export const drawSample = (): boolean => sampleBelow > 0 && (sampleBelow >= 1 || Math.random() < sampleBelow);

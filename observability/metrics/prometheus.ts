@@ -65,10 +65,6 @@ function renderNumber(value: number): string {
   return value === Number.NEGATIVE_INFINITY ? '-Inf' : String(value);
 }
 
-function escapeHelp(text: string): string {
-  return text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
-}
+const escapeHelp = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('\n', '\\n');
 
-function escapeLabelValue(text: string): string {
-  return escapeHelp(text).replaceAll('"', '\\"');
-}
+const escapeLabelValue = (text: string): string => escapeHelp(text).replaceAll('"', '\\"');

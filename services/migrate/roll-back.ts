@@ -48,11 +48,11 @@ type RollBackOptions = {
 };
 
 /** What `rollBack` would do now, which takes no table for itself. */
-export function rollBackPlan({
+export const rollBackPlan = ({
   databaseUrl,
   ...question
-}: Omit<RollBackOptions, 'command' | 'say'>): Promise<RollbackCompatibility> {
-  return withMigrationLock(
+}: Omit<RollBackOptions, 'command' | 'say'>): Promise<RollbackCompatibility> =>
+  withMigrationLock(
     databaseUrl,
     () => {},
     (db) => {
@@ -60,17 +60,16 @@ export function rollBackPlan({
       return planRollback({ applied: () => appliedMigrations(db), holds }, question);
     },
   );
-}
 
 const named = (migrations: readonly Migration[], names: readonly string[]): Migration[] =>
   migrations.filter(({ name }) => names.includes(name));
 
 /** Takes a database back to an older version, whole or not at all, under the lock of migrations. @throws rollbackIncompatible */
-export function rollBack(
+export const rollBack = (
   { databaseUrl, command, say, ...question }: RollBackOptions,
   caller: Caller,
-): Promise<RollbackResult> {
-  return withMigrationLock(databaseUrl, say, (db) => {
+): Promise<RollbackResult> =>
+  withMigrationLock(databaseUrl, say, (db) => {
     const schema = {
       applied: () => appliedMigrations(db),
       holds: (names: readonly string[]) => lockedHoldsOn(db, named(question.migrations, names)),
@@ -86,4 +85,3 @@ export function rollBack(
     const input = { ...question, started_by: startedBy(command) };
     return withReleases(databaseUrl, (ports) => executeRollback({ ...ports, schema }, input, caller));
   });
-}

@@ -9,6 +9,5 @@ export type BackoffPolicy = Backoff & {
 export const defaultBackoff: BackoffPolicy = { firstMs: 250, capMs: 10_000, healthyAfterMs: 30_000 };
 
 /** Consecutive failures after the crash of a child that had been ready for `readyMs` (0: never). */
-export function failuresAfterCrash(policy: BackoffPolicy, failuresBefore: number, readyMs: number): number {
-  return readyMs >= policy.healthyAfterMs ? 1 : failuresBefore + 1;
-}
+export const failuresAfterCrash = (policy: BackoffPolicy, failuresBefore: number, readyMs: number): number =>
+  readyMs >= policy.healthyAfterMs ? 1 : failuresBefore + 1;

@@ -37,6 +37,5 @@ export function childEnv(given: NodeJS.ProcessEnv, at: Surroundings): NodeJS.Pro
 }
 
 /** An empty variable means "not set" and must not hide a generated value. */
-function withoutEmpty(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-}
+const withoutEmpty = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));

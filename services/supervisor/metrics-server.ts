@@ -23,8 +23,8 @@ export type MetricsServerOptions = {
 type SourceAnswer = { readonly status: number | undefined; readonly text: string };
 
 /** The metrics of one process; rejects when it does not answer within a second. */
-function ask({ socketPath }: MetricsSource, path: string, accept: string): Promise<SourceAnswer> {
-  return new Promise((done, fail) => {
+const ask = ({ socketPath }: MetricsSource, path: string, accept: string): Promise<SourceAnswer> =>
+  new Promise((done, fail) => {
     const signal = AbortSignal.timeout(SCRAPE_TIMEOUT_MS);
     const to = { socketPath, path, headers: { accept }, signal, agent: false };
     const call = request(to, (answer) => {
@@ -41,7 +41,6 @@ function ask({ socketPath }: MetricsSource, path: string, accept: string): Promi
     call.once('error', fail);
     call.end();
   });
-}
 
 async function scrape(source: MetricsSource, accept: string): Promise<ProcessMetrics> {
   const { status, text } = await ask(source, '/metrics', accept);

@@ -21,8 +21,8 @@ export type ReadyState = {
 };
 
 /** The one line on stdout without a terminal. It has credentials only under the development profile. */
-export function readyLine(state: ReadyState): string {
-  return JSON.stringify({
+export const readyLine = (state: ReadyState): string =>
+  JSON.stringify({
     event: 'ready',
     api: state.api,
     ...(state.publicUrl === state.api ? {} : { public_url: state.publicUrl }),
@@ -32,7 +32,6 @@ export function readyLine(state: ReadyState): string {
     ...(existsSync(state.credentialsFile) ? { credentials_file: state.credentialsFile } : {}),
     pids: state.pids,
   });
-}
 
 type PublicKey = { kid?: string; alg?: string };
 

@@ -13,19 +13,17 @@ import type { Config } from '../platform/config/load.ts';
 import { createLogMark } from '../platform/marks/mark-stores.ts';
 
 /** The ports that only sealing needs. */
-export function composeAuditLog(
+export const composeAuditLog = (
   ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'log'>,
   config: Config,
   dataDir: string,
-) {
-  return {
-    logMark: createLogMark(config.marks, dataDir),
-    logSigner: createLogSigner(ports),
-    logGauges: createLogGauges(ports),
-    checkpointOutbox: createCheckpointOutbox({ ...ports, checkpointSinks: sinksOf(config, dataDir) }),
-    auditOrigin: config.audit.logOrigin ?? defaultOrigin(config),
-  };
-}
+) => ({
+  logMark: createLogMark(config.marks, dataDir),
+  logSigner: createLogSigner(ports),
+  logGauges: createLogGauges(ports),
+  checkpointOutbox: createCheckpointOutbox({ ...ports, checkpointSinks: sinksOf(config, dataDir) }),
+  auditOrigin: config.audit.logOrigin ?? defaultOrigin(config),
+});
 
 const defaultOrigin = ({ server }: Config): string =>
   `${server.publicUrl === undefined ? 'sallyport.local' : new URL(server.publicUrl).host}/audit`;

@@ -26,8 +26,8 @@ class SiemCut extends Error {
  * Writes all bytes and closes. Syslog has no answer, so what counts is that the receiver closes its side after ours, as
  * one does that has read to the end; a receiver that dies before that resets the connection.
  */
-function writeAll(socket: Socket, bytes: Buffer, signal: AbortSignal, ready: 'connect' | 'secureConnect') {
-  return new Promise<void>((done, fail) => {
+const writeAll = (socket: Socket, bytes: Buffer, signal: AbortSignal, ready: 'connect' | 'secureConnect') =>
+  new Promise<void>((done, fail) => {
     const abort = (): void => void socket.destroy(signal.reason as Error);
     signal.addEventListener('abort', abort, { once: true });
     let [isWritten, isRead] = [false, false];
@@ -47,7 +47,6 @@ function writeAll(socket: Socket, bytes: Buffer, signal: AbortSignal, ready: 'co
       })
       .resume();
   });
-}
 
 /** Exports over the network: to public addresses with TLS, unless private ones are allowed. */
 export function createSiemTransport(settings: TransportSettings): WorkerPorts['siem']['transport'] {

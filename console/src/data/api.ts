@@ -142,13 +142,11 @@ export const queries = new QueryClient({
 });
 
 /** Reads with an operation; the answer is kept under its name and input. */
-export function useRead<N extends OperationName>(
+export const useRead = <N extends OperationName>(
   name: N,
   input: Input<N>,
   options: { readonly enabled?: boolean; readonly refetchInterval?: number } = {},
-) {
-  return useQuery<Answer<N>>({ queryKey: [name, input], queryFn: () => call(name, input), ...options });
-}
+) => useQuery<Answer<N>>({ queryKey: [name, input], queryFn: () => call(name, input), ...options });
 
 /** Reads by a function of the page's own; the answer is kept under a key. */
 export const useReadBy = <T>(key: readonly unknown[], read: () => Promise<T>, every?: number) =>

@@ -18,9 +18,8 @@ export const keepLanguage = (tag: LanguageTag): void => localStorage.setItem(KEY
 export const LanguageContext = createContext<LanguageTag>('en');
 export const useLanguage = (): LanguageTag => useContext(LanguageContext);
 
-export function useTexts<T extends Texts>(texts: InLanguages<T>): { readonly [K in keyof T]: string } {
-  return texts[useLanguage()];
-}
+export const useTexts = <T extends Texts>(texts: InLanguages<T>): { readonly [K in keyof T]: string } =>
+  texts[useLanguage()];
 
 /**
  * Fills the places of a text: `fill('{count} sessions', { count: 3 })`. A name that a user chose cannot reorder the sentence

@@ -10,6 +10,5 @@ export function keepRawBody(request: FastifyRequest, bytes: Buffer, isNeeded: bo
 const NOT_KEPT = Buffer.alloc(0);
 
 /** The body as sent; undefined without a body, and empty where the bytes were not kept, so that no digest matches. */
-export function rawBodyOf(request: FastifyRequest): Buffer | undefined {
-  return kept.get(request) ?? (request.body === undefined ? undefined : NOT_KEPT);
-}
+export const rawBodyOf = (request: FastifyRequest): Buffer | undefined =>
+  kept.get(request) ?? (request.body === undefined ? undefined : NOT_KEPT);

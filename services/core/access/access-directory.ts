@@ -145,11 +145,10 @@ function limitUnvetted(client: Client, rules: UnvettedRules, permissions: Readon
  * The console's client as this installation has it: its address, and every permission as a scope; disabled without a
  * console. What the row in the database cannot know.
  */
-function consoleAs(client: Client, redirectUri: string | undefined, permissions: ReadonlySet<string>): Client {
-  return redirectUri === undefined
+const consoleAs = (client: Client, redirectUri: string | undefined, permissions: ReadonlySet<string>): Client =>
+  redirectUri === undefined
     ? { ...client, disabled: true }
     : { ...client, redirect_uris: [redirectUri], scopes: [...client.scopes, ...permissions] };
-}
 
 type Loaded = {
   readonly version: number;

@@ -32,9 +32,8 @@ export const knownAs = ({ clientId, origin }: Client): { readonly clientId: stri
 });
 
 /** The caller that a client is: an agent, if the directory names an owner of it. */
-export function clientOrAgent(
+export const clientOrAgent = (
   agent: Client['agent'] | undefined,
   { isVetted, ...facts }: Omit<ClientCaller, 'kind'>,
-): ClientCaller | AgentCaller {
-  return agent == null ? { kind: 'client', ...facts, isVetted } : { kind: 'agent', ownerId: agent.ownerId, ...facts };
-}
+): ClientCaller | AgentCaller =>
+  agent == null ? { kind: 'client', ...facts, isVetted } : { kind: 'agent', ownerId: agent.ownerId, ...facts };

@@ -28,12 +28,10 @@ const HASH_BYTES = 32;
 /** Keys live a minute or longer, so no more of them expire between two sweeps than are created in such a time. */
 const SWEEP_MS = 60_000;
 
-function liveKeyOf({ public_key: publicKey, is_revoked: _, ...row }: LiveKeyRow): LiveApiKey {
-  return {
-    ...row,
-    publicKey: publicKey === null ? null : createPublicKey({ key: publicKey as never, format: 'jwk' }),
-  };
-}
+const liveKeyOf = ({ public_key: publicKey, is_revoked: _, ...row }: LiveKeyRow): LiveApiKey => ({
+  ...row,
+  publicKey: publicKey === null ? null : createPublicKey({ key: publicKey as never, format: 'jwk' }),
+});
 
 /** @param stalenessBoundMs age of the keys in memory beyond which none is accepted */
 export function createApiKeyDirectory(

@@ -53,13 +53,11 @@ export async function createApiKey(
 }
 
 /** The same for a named owner, by the system (an operator's command). */
-export function createApiKeyFor(
+export const createApiKeyFor = (
   ports: CreatePorts,
   { owner, reason, ...input }: CreateApiKeyInput & { readonly owner: KeyOwner; readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
-): Promise<ApiKeyWithSecret> {
-  return create(ports, { ...owner, lock: lockKeyOwner }, input, caller, reason);
-}
+): Promise<ApiKeyWithSecret> => create(ports, { ...owner, lock: lockKeyOwner }, input, caller, reason);
 
 async function create(
   ports: CreatePorts,

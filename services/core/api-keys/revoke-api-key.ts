@@ -29,12 +29,12 @@ export async function revokeApiKey(
 }
 
 /** Revokes a key of any owner and records the reason. Throws `api_key_unknown` (404). */
-export function revokeAnyApiKey(
+export const revokeAnyApiKey = (
   ports: RevokePorts,
   { api_key_id: apiKeyId, reason }: { readonly api_key_id: string; readonly reason: string },
   caller: Caller,
-): Promise<{ readonly api_key: ApiKeyView }> {
-  return ports.transact(async (tx) => {
+): Promise<{ readonly api_key: ApiKeyView }> =>
+  ports.transact(async (tx) => {
     await setAuditContext(tx, caller, reason);
     await revokeKey(tx, apiKeyId, reason);
     tx.afterCommit(ports.apiKeysChanged);
@@ -42,7 +42,6 @@ export function revokeAnyApiKey(
     if (row === undefined) throw apiKeyUnknown();
     return { api_key: apiKeyViewOf(row) };
   });
-}
 
 /** Revokes a user's keys that were created or rotated since a time. The caller has locked the user. */
 export const endKeysSince = (tx: Tx, userId: string, since: string, reason: string): Promise<unknown> =>

@@ -43,17 +43,16 @@ export function rotateApiKey(
 }
 
 /** The same for a key of any owner, by the system (an operator's command). */
-export function rotateAnyApiKey(
+export const rotateAnyApiKey = (
   ports: RotatePorts,
   input: RotateApiKeyInput & { readonly reason: string },
   caller: Caller & { readonly kind: 'system' },
-): Promise<ApiKeyWithSecret> {
-  return rotate(ports, input, caller, lockKeyOwner, async (tx) => {
+): Promise<ApiKeyWithSecret> =>
+  rotate(ports, input, caller, lockKeyOwner, async (tx) => {
     const row = await readApiKey(tx, input.api_key_id);
     if (row === undefined) throw apiKeyUnknown();
     return row;
   });
-}
 
 function rotate(
   ports: RotatePorts,

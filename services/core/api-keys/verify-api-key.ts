@@ -74,14 +74,13 @@ function decided(
  * With `audience`, the permissions are those at this audience; without, all that the key has.
  * Throws `revocation_state_stale`, `state_rewound`, `clock_wrong`, `api_keys_stale`, `directory_stale` (503).
  */
-export function verifyApiKey(
+export const verifyApiKey = (
   ports: VerifyApiKeyPorts,
   { key, audience }: { readonly key: string; readonly audience?: string | undefined },
-): string | Promise<string> {
-  return decided(ports, key, audience === undefined ? undefined : [audience], (decision) =>
+): string | Promise<string> =>
+  decided(ports, key, audience === undefined ? undefined : [audience], (decision) =>
     typeof decision === 'string' ? { active: false, reason: decision } : { active: true, claims: decision },
   );
-}
 
 /**
  * Returns the answer of RFC 7662 for a key, as JSON text, to an authenticated client: with the permissions at the audience

@@ -28,9 +28,8 @@ const KNOWN_VALUE_MAXIMUM = 256;
  * HMAC-SHA-256 of an identifying value, truncated to 128 bits, in base64url. The label separates kinds of values.
  * Only a holder of the key can compute the hash of a guessed value.
  */
-export function keyedHash(key: Buffer, label: 'ip' | 'agent' | 'prefix', value: string): string {
-  return createHmac('sha256', hmacKey(key)).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
-}
+export const keyedHash = (key: Buffer, label: 'ip' | 'agent' | 'prefix', value: string): string =>
+  createHmac('sha256', hmacKey(key)).update(`${label}\0${value}`).digest('base64url').slice(0, HASH_CHARACTERS);
 
 /**
  * Hashes identifiers under the newest `identifier` server secret: an address in any spelling to one hash. Caches hashes

@@ -15,19 +15,18 @@ type ErasedPersonal = { readonly values: number; readonly unsealed: number };
  * before the erasure is discarded. The ids of the patients stay.
  * @param input `subject` is the user's id
  */
-export function erasePersonal(
+export const erasePersonal = (
   ports: Pick<Ports, 'transact'>,
   input: { readonly subject: string },
   caller: Caller,
-): Promise<ErasedPersonal> {
-  return ports.transact(async (tx) => {
+): Promise<ErasedPersonal> =>
+  ports.transact(async (tx) => {
     await lockLog(tx);
     await countErasure(tx);
     const erased = await eraseSubject(tx, input.subject);
     await recordEvent(tx, caller, auditPersonalErased, { target: { kind: 'user', id: input.subject }, detail: erased });
     return erased;
   });
-}
 
 async function eraseSubject(tx: Tx, subject: string): Promise<ErasedPersonal> {
   const values = await eraseSealed(tx, subject);

@@ -34,12 +34,12 @@ export const outboxPurges = (outboxDays: number) => [outboxPurge(outboxDays)] as
  * another one: the result is the same.
  * @throws storeUnavailable if another transaction has locked the table; the next run continues
  */
-export function maintainAuditOutbox(
+export const maintainAuditOutbox = (
   ports: PurgePorts,
   { outboxDays }: { readonly outboxDays: number },
   signal: AbortSignal,
-): Promise<MaintainedOutbox> {
-  return withSpan('maintain-audit-outbox', {}, async () => {
+): Promise<MaintainedOutbox> =>
+  withSpan('maintain-audit-outbox', {}, async () => {
     const { made, stray } = await makeOutboxPartitions(ports);
     const dropped: string[] = [];
     const unsealed: string[] = [];
@@ -53,7 +53,6 @@ export function maintainAuditOutbox(
     await purgeOnSchedule(ports, outboxPurges(outboxDays), signal);
     return { made, dropped, unsealed, stray };
   });
-}
 
 /** The first half of the job, for start-up: a database that was off for weeks has no partition for today. */
 export async function makeOutboxPartitions(

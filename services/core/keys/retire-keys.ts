@@ -26,8 +26,8 @@ export type RetiredKeys = {
  * Destroys what nothing needs any more: private keys past their signing range, refresh secrets older than the longest
  * token family, history over a year old. Idempotent, and safe to run concurrently.
  */
-export function retireKeys(ports: Pick<Ports, 'transact'>, caller: Caller): Promise<RetiredKeys> {
-  return withSpan('retire-keys', {}, () =>
+export const retireKeys = (ports: Pick<Ports, 'transact'>, caller: Caller): Promise<RetiredKeys> =>
+  withSpan('retire-keys', {}, () =>
     ports.transact(async (tx) => {
       const nowMs = await lockKeys(tx);
       const policy = await readPolicy(tx);
@@ -37,7 +37,6 @@ export function retireKeys(ports: Pick<Ports, 'transact'>, caller: Caller): Prom
       return { keys, secrets };
     }),
   );
-}
 
 async function retirePrivateParts(tx: Tx, nowMs: number, caller: Caller): Promise<string[]> {
   const due = (await readKeys(tx)).filter(

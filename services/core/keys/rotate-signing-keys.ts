@@ -86,8 +86,8 @@ async function purposeSigning(sql: Sql, algorithm: AsymmetricAlgorithm | undefin
 
 type Rotation = { readonly purpose: string; readonly onlyWhenDue: boolean };
 
-function rotatePurpose(ports: RotatePorts, rotation: Rotation, caller: Caller): Promise<RotationAnswer> {
-  return withSpan('rotate-signing-keys', {}, async () => {
+const rotatePurpose = (ports: RotatePorts, rotation: Rotation, caller: Caller): Promise<RotationAnswer> =>
+  withSpan('rotate-signing-keys', {}, async () => {
     try {
       const answer = await rotate(ports, rotation, caller);
       keyRotations.add(1, { outcome: answer.outcome === 'publish' ? 'published' : 'not_due' });
@@ -97,7 +97,6 @@ function rotatePurpose(ports: RotatePorts, rotation: Rotation, caller: Caller): 
       throw err;
     }
   });
-}
 
 async function rotate(ports: RotatePorts, { purpose, onlyWhenDue }: Rotation, caller: Caller): Promise<RotationAnswer> {
   for (;;) {

@@ -44,13 +44,11 @@ type OpenRequests = {
 export type HasOpenRequests = { readonly openRequests: OpenRequests };
 
 /** The share that a request uses: a keyed hash of its address. Null for an authenticated client. */
-export function shareOf(
+export const shareOf = (
   { keyRing }: { readonly keyRing: Pick<KeyRing, 'secret'> },
   { isAuthenticated }: OAuthClient,
   { request }: Caller,
-): string | null {
-  return isAuthenticated ? null : prefixHash({ keyRing }, request);
-}
+): string | null => (isAuthenticated ? null : prefixHash({ keyRing }, request));
 
 /** Keyed hash of the request's address or IPv6 /64. */
 export function prefixHash(

@@ -91,10 +91,9 @@ const ownUserTake = defineStatement('purgeOwnUserTake', 'SET LOCAL ROLE NONE');
  * How long the slowest running statement of the API has been running, milliseconds. Zero where the API connects as
  * another database user than this process, unless this one is a member of `pg_read_all_stats`.
  */
-export function readSlowestStatementMs({ transact }: Pick<Ports, 'transact'>): Promise<number> {
-  return transact(async (tx) => {
+export const readSlowestStatementMs = ({ transact }: Pick<Ports, 'transact'>): Promise<number> =>
+  transact(async (tx) => {
     await tx.query(ownUserTake);
     const [row] = await tx.query<{ ms: number }>(slowestRead);
     return row?.ms ?? 0;
   });
-}

@@ -51,6 +51,5 @@ function objectOf(schema: JsonSchema, depth: number): Record<string, unknown> {
 }
 
 /** 900 where the schema allows it: the lifetime of a token, the size of a page, any number of seconds. */
-function numberOf({ minimum = 0, maximum = 900 }: JsonSchema): number {
-  return Math.max(Number(minimum), Math.min(Number(maximum), 900));
-}
+const numberOf = ({ minimum = 0, maximum = 900 }: JsonSchema): number =>
+  Math.max(Number(minimum), Math.min(Number(maximum), 900));

@@ -18,8 +18,7 @@ export async function ask(url: string, init: RequestInit, signal: AbortSignal): 
 }
 
 /** A 4xx answer is permanent; any other failure may pass. */
-export function failed({ status }: SinkAnswer): Error {
-  return status >= 400 && status < 500 && status !== 408 && status !== 429
+export const failed = ({ status }: SinkAnswer): Error =>
+  status >= 400 && status < 500 && status !== 408 && status !== 429
     ? new SinkRefusedError(`http_${status}`)
     : Object.assign(new Error(`the sink answered ${status}`), { code: `http_${status}` });
-}

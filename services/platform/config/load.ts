@@ -148,37 +148,35 @@ function givenOfWings({ handoff, siem, legacy, compliance }: Config) {
 }
 
 /** Combinations that prevent a start. `development` allows some of them. */
-function unsafeSettings(config: Config): ConfigProblem[] {
-  return [
-    ...storeProblems(config.stores),
-    ...auditProblems(config.audit, config.server.profile === 'production'),
-    ...mailProblems(config.mail),
-    ...handoffProblems(config.handoff),
-    ...complianceProblems(config.compliance),
-    ...backupProblems(config.backups, config.server.profile === 'production'),
-    ...siemProblems(config.siem),
-    ...wingProblems(config.wings, givenOfWings(config)),
-    ...markProblems(config.marks, config.server.profile === 'production'),
-    ...socialProblems(config.social, config.server.profile === 'development'),
-    ...clientProblems(config.clients, config.server.profile === 'development'),
-    ...legacyProblems(config.legacy, {
-      isDevelopment: config.server.profile === 'development',
-      ownIssuers: [config.tokens.issuer, config.server.publicUrl],
-      ownSecrets: [config.identity.authSecret, config.keys.jwtSecret, config.keys.keyEncryptionKey],
-    }),
-    ...wrappedKeyProblems(config.wrappedKeys, {
-      clearKeyIsSet: (config.keys.keyEncryptionKey ?? config.keys.keyEncryptionKeyFile) !== undefined,
-      isProduction: config.server.profile === 'production',
-    }),
-    ...copyProblems(config),
-    ...secretProblems(config),
-    ...(config.server.profile === 'development' ? [] : sharedSecrets(config)),
-    ...signingProblems(config),
-    ...lifetimeProblems(config),
-    ...certificateProblems(config),
-    ...exposureProblems(config),
-  ];
-}
+const unsafeSettings = (config: Config): ConfigProblem[] => [
+  ...storeProblems(config.stores),
+  ...auditProblems(config.audit, config.server.profile === 'production'),
+  ...mailProblems(config.mail),
+  ...handoffProblems(config.handoff),
+  ...complianceProblems(config.compliance),
+  ...backupProblems(config.backups, config.server.profile === 'production'),
+  ...siemProblems(config.siem),
+  ...wingProblems(config.wings, givenOfWings(config)),
+  ...markProblems(config.marks, config.server.profile === 'production'),
+  ...socialProblems(config.social, config.server.profile === 'development'),
+  ...clientProblems(config.clients, config.server.profile === 'development'),
+  ...legacyProblems(config.legacy, {
+    isDevelopment: config.server.profile === 'development',
+    ownIssuers: [config.tokens.issuer, config.server.publicUrl],
+    ownSecrets: [config.identity.authSecret, config.keys.jwtSecret, config.keys.keyEncryptionKey],
+  }),
+  ...wrappedKeyProblems(config.wrappedKeys, {
+    clearKeyIsSet: (config.keys.keyEncryptionKey ?? config.keys.keyEncryptionKeyFile) !== undefined,
+    isProduction: config.server.profile === 'production',
+  }),
+  ...copyProblems(config),
+  ...secretProblems(config),
+  ...(config.server.profile === 'development' ? [] : sharedSecrets(config)),
+  ...signingProblems(config),
+  ...lifetimeProblems(config),
+  ...certificateProblems(config),
+  ...exposureProblems(config),
+];
 
 const copyProblems = (config: Config): ConfigProblem[] =>
   problemsOf((refuse) => {

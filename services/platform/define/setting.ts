@@ -14,8 +14,6 @@ export type Setting<T = unknown> = {
 export type Section = Readonly<Record<string, Setting>>;
 
 /** Declares a configuration section: `defineSettings({ port: { env: 'PORT', schema: …, use: '…' } })`. */
-export function defineSettings<const S extends Record<string, Setting>>(section: S): S {
-  return section;
-}
+export const defineSettings = <const S extends Record<string, Setting>>(section: S): S => section;
 
 export type SettingsOf<S extends Section> = { readonly [K in keyof S]: z.output<S[K]['schema']> };

@@ -9,6 +9,4 @@ export type Statement = {
 const WRITES = /\b(insert into|update|delete from)\b/i;
 
 /** Declares a statement, named by entity, operation and qualifier: `defineStatement('refreshFamilyRotateBatch', 'WITH …')`. */
-export function defineStatement(name: string, text: string): Statement {
-  return { name, text, writes: WRITES.test(text) };
-}
+export const defineStatement = (name: string, text: string): Statement => ({ name, text, writes: WRITES.test(text) });

@@ -310,17 +310,15 @@ function createEstimate() {
   };
 }
 
-function emptySlot(): Slot {
-  return {
-    isOpen: false,
-    worker: undefined,
-    ready: false,
-    job: undefined,
-    startedJobMs: 0,
-    failedStarts: 0,
-    cancelTimer: nothing,
-  };
-}
+const emptySlot = (): Slot => ({
+  isOpen: false,
+  worker: undefined,
+  ready: false,
+  job: undefined,
+  startedJobMs: 0,
+  failedStarts: 0,
+  cancelTimer: nothing,
+});
 
 const restartDelayMs = (failedStarts: number): number => (failedStarts === 0 ? 0 : backoffMs(ownBackoff, failedStarts));
 

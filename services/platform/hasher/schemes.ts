@@ -127,18 +127,15 @@ export function hashPassword(password: string, pepper: Uint8Array, algorithm: Ha
  * @param importedKey the key that the digest names, if it names one
  * @throws UnknownDigestError
  */
-export function verifyPassword(
+export const verifyPassword = (
   password: string,
   digest: string,
   pepper: Uint8Array,
   importedKey?: Uint8Array,
-): boolean {
-  return findScheme(digest).verify(password, digest, pepper, importedKey);
-}
+): boolean => findScheme(digest).verify(password, digest, pepper, importedKey);
 
-function bcryptHash(key: string): string {
-  return hashSync(key, { cost: BCRYPT_COST, version: '2b', rejectLongPasswords: true });
-}
+const bcryptHash = (key: string): string =>
+  hashSync(key, { cost: BCRYPT_COST, version: '2b', rejectLongPasswords: true });
 
 function prehash(password: string, pepper: Uint8Array): string {
   return createHmac('sha256', pepper).update(password, 'utf8').digest('base64');

@@ -218,8 +218,8 @@ function repeatedAmong(endpoints: readonly Endpoint[]): Repeated {
   };
 }
 
-function declaredResponses(endpoint: Endpoint, components: Components): Record<string, Response> {
-  return Object.fromEntries(
+const declaredResponses = (endpoint: Endpoint, components: Components): Record<string, Response> =>
+  Object.fromEntries(
     Object.entries(endpoint.responses).map(([status, shape]) => {
       const description = Number(status) < 400 ? 'Success.' : 'Refused.';
       if (shape === null) return [status, { description: 'Done.' }];
@@ -231,7 +231,6 @@ function declaredResponses(endpoint: Endpoint, components: Components): Record<s
       return [status, { description, content: { 'application/json': { schema } } }];
     }),
   );
-}
 
 /** Declared responses and errors; a status that has both has the content types of both. */
 function responsesOf(endpoint: Endpoint, components: Components, repeated: Repeated): Record<string, object> {

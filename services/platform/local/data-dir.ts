@@ -21,9 +21,8 @@ import { StartError } from './errors.ts';
 export const repositoryRoot: string = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
 /** Absolute path of the state of this installation: `SALLYPORT_DATA_DIR`, else `.sallyport` in the repository. */
-export function resolveDataDir(env: NodeJS.ProcessEnv = process.env): string {
-  return env.SALLYPORT_DATA_DIR ? resolve(env.SALLYPORT_DATA_DIR) : join(repositoryRoot, '.sallyport');
-}
+export const resolveDataDir = (env: NodeJS.ProcessEnv = process.env): string =>
+  env.SALLYPORT_DATA_DIR ? resolve(env.SALLYPORT_DATA_DIR) : join(repositoryRoot, '.sallyport');
 
 /**
  * Creates the data directory and its `run` folder. If we are root, other users may enter (not list) the directory,
@@ -51,9 +50,7 @@ export function ensureDataDir(dataDir: string): void {
 }
 
 /** `bytes` random bytes as base64url. */
-export function randomSecret(bytes = 32): string {
-  return randomBytes(bytes).toString('base64url');
-}
+export const randomSecret = (bytes = 32): string => randomBytes(bytes).toString('base64url');
 
 /**
  * Writes `content` to `path` with mode 0600 unless the file exists, and returns what the file then holds. The whole
@@ -95,6 +92,5 @@ export function writeSecretFile(path: string, content: string): void {
 }
 
 /** The development secret of Better Auth: made once per data directory, 32 random bytes as base64url. */
-export function ensureAuthSecret(dataDir: string): string {
-  return createSecretFile(join(dataDir, 'auth-secret'), randomSecret(32));
-}
+export const ensureAuthSecret = (dataDir: string): string =>
+  createSecretFile(join(dataDir, 'auth-secret'), randomSecret(32));

@@ -36,8 +36,8 @@ export async function isPortFree(port: number, host: string): Promise<boolean> {
   return (await Promise.all(frees)).every(Boolean);
 }
 
-function isFreeAt(port: number, host: string): Promise<boolean> {
-  return new Promise((done, fail) => {
+const isFreeAt = (port: number, host: string): Promise<boolean> =>
+  new Promise((done, fail) => {
     const probe = createServer();
     probe.once('error', (err: NodeJS.ErrnoException) => {
       if (err.code === 'EADDRINUSE') done(false);
@@ -45,7 +45,6 @@ function isFreeAt(port: number, host: string): Promise<boolean> {
     });
     probe.listen({ port, host, exclusive: true }, () => probe.close(() => done(true)));
   });
-}
 
 /** A free port outside the ephemeral range: it stays free until a server takes it. */
 export async function randomFreePort(host = '127.0.0.1'): Promise<number> {

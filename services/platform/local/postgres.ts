@@ -241,8 +241,8 @@ async function launchOnFreePort(cluster: Cluster, inBackground: boolean): Promis
  *
  * @throws StartError with the fix in its text
  */
-export function startPostgres(options: LocalPostgresOptions): Promise<LocalService> {
-  return shareServer({
+export const startPostgres = (options: LocalPostgresOptions): Promise<LocalService> =>
+  shareServer({
     dataDir: options.dataDir,
     name: 'postgres',
     say: options.say,
@@ -253,7 +253,6 @@ export function startPostgres(options: LocalPostgresOptions): Promise<LocalServi
         ['SIGQUIT', 1_500],
       ]),
   });
-}
 
 /** Connection URL of the embedded Postgres of this data directory if it runs, else undefined; starts nothing. */
 export function findPostgresUrl(dataDir: string): string | undefined {

@@ -6,9 +6,7 @@ import { isSameProcessAlive, processStart } from './file-lock.mjs';
 export type RecordedProcess = { pid: number; start?: string | undefined };
 
 /** A process, identified by pid and start time, so that a later process with the same pid is not mistaken for it. */
-export function recordProcess(pid: number): RecordedProcess {
-  return { pid, start: processStart(pid) };
-}
+export const recordProcess = (pid: number): RecordedProcess => ({ pid, start: processStart(pid) });
 
 /** Waits until the process has ended; false if it still runs after `timeoutMs`. */
 export async function waitForExit(process: RecordedProcess, timeoutMs: number): Promise<boolean> {

@@ -202,15 +202,14 @@ async function startOrAdopt(options: LocalRedisOptions): Promise<RunningServer> 
  *
  * @throws StartError with the fix in its text
  */
-export function startRedis(options: LocalRedisOptions): Promise<LocalService> {
-  return shareServer({
+export const startRedis = (options: LocalRedisOptions): Promise<LocalService> =>
+  shareServer({
     dataDir: options.dataDir,
     name: 'redis',
     say: options.say,
     start: () => startOrAdopt(options),
     end: (server) => stopProcess(server.process, [['SIGTERM', 5_000]]),
   });
-}
 
 /** Connection URL of the private Redis of this data directory if it runs, else undefined; starts nothing. */
 export function findRedisUrl(dataDir: string): string | undefined {

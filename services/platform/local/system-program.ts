@@ -65,8 +65,8 @@ export function installerOf(
   return { manager, command, typed: `${manager === 'brew' ? '' : 'sudo '}${words.join(' ')}` };
 }
 
-function runToStderr(command: string, args: readonly string[]): Promise<boolean> {
-  return new Promise((done) => {
+const runToStderr = (command: string, args: readonly string[]): Promise<boolean> =>
+  new Promise((done) => {
     const child = spawn(command, args, {
       stdio: ['ignore', 2, 2],
       env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
@@ -74,7 +74,6 @@ function runToStderr(command: string, args: readonly string[]): Promise<boolean>
     child.once('error', () => done(false));
     child.once('exit', (code) => done(code === 0));
   });
-}
 
 type Where = {
   /** Folders to search, as in PATH. */

@@ -193,9 +193,8 @@ export async function namingRefusal<T>(name: string, left: string, work: () => P
 export type Look = (db: pg.Client) => Promise<void>;
 
 /** Applies one migration and notes it in the history; whole or not at all, except without a transaction. */
-export function applyMigration(db: pg.Client, migration: Migration, look: Look = async () => {}): Promise<void> {
-  return namingRefusal(migration.name, 'those before it stay', () => apply(db, migration, look));
-}
+export const applyMigration = (db: pg.Client, migration: Migration, look: Look = async () => {}): Promise<void> =>
+  namingRefusal(migration.name, 'those before it stay', () => apply(db, migration, look));
 
 const note = (db: pg.Client, { checksum, name }: Migration): Promise<unknown> =>
   db.query(

@@ -266,13 +266,11 @@ export function createSql(pool: pg.Pool, guard?: DatabaseGuard): Sql {
 export type ConnectionTransact = <T>(work: (tx: Tx, connection: pg.PoolClient) => Promise<T>) => Promise<T>;
 
 /** Runs transactions on a pool. `afterCommit` actions run in order after COMMIT; their failures do not affect the result. */
-export function createTransact(
+export const createTransact = (
   pool: pg.Pool,
   onAfterCommitError: (err: unknown) => void,
   guard?: DatabaseGuard,
-): Transact {
-  return createConnectionTransact(pool, onAfterCommitError, guard);
-}
+): Transact => createConnectionTransact(pool, onAfterCommitError, guard);
 
 const STATE_SHOWN = 'SELECT incarnation, revocation_epoch AS "revocationEpoch", beat, replaced FROM feed_state';
 

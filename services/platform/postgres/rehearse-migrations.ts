@@ -206,7 +206,7 @@ type RehearsalPlan = {
 };
 
 /** Clones schema and rows into a scratch database, and applies and takes back migrations there. */
-export function rehearseMigrations({
+export const rehearseMigrations = ({
   url,
   scratchUrl = url,
   applied,
@@ -214,8 +214,8 @@ export function rehearseMigrations({
   reverted,
   rows,
   say,
-}: RehearsalPlan): Promise<Rehearsal> {
-  return withScratchDatabase(scratchUrl, async (scratch) => {
+}: RehearsalPlan): Promise<Rehearsal> =>
+  withScratchDatabase(scratchUrl, async (scratch) => {
     await prepareHistory(scratch);
     for (const migration of applied) await applyMigration(scratch, migration);
     const made = await readCatalog(scratch);
@@ -244,4 +244,3 @@ export function rehearseMigrations({
     for (const migration of back) await step(migration, 'up');
     return { rowsCopied, drift, steps, holds };
   });
-}

@@ -86,13 +86,13 @@ export async function checkControls(
  * @param isComplete these are all results of their pace: the first is stored in any case
  * @returns the statuses before
  */
-function store(
+const store = (
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
   results: readonly CheckedControl[],
   isComplete: boolean,
   caller: Caller & { readonly kind: 'system' },
-): Promise<(ControlStatus | undefined)[]> {
-  return transact(async (tx) => {
+): Promise<(ControlStatus | undefined)[]> =>
+  transact(async (tx) => {
     const rows = new Map((await readControlRows(tx)).map((row) => [row.control, row]));
     const before: (ControlStatus | undefined)[] = [];
     for (const [at, checked] of results.entries()) {
@@ -104,7 +104,6 @@ function store(
     }
     return before;
   });
-}
 
 /** The observed facts are compared by their hash, the exceptions by what they say. */
 const differs = (row: ControlRow, { control, result }: CheckedControl): boolean =>

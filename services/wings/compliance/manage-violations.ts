@@ -106,7 +106,7 @@ type Following = {
 };
 type Assignment = Following & { readonly owner: string; readonly due_at?: string | undefined };
 
-function change(
+const change = (
   { transact }: Pick<Ports, 'transact'>,
   {
     violation_id: id,
@@ -114,8 +114,8 @@ function change(
     ...changed
   }: Following & Partial<Assignment> & { readonly state: 'assigned' | 'accepted' },
   caller: Caller,
-): Promise<ViolationView> {
-  return transact(async (tx) => {
+): Promise<ViolationView> =>
+  transact(async (tx) => {
     const before = await lockViolation(tx, id);
     if (before === undefined) throw violationUnknown();
     if (before.state === 'resolved') throw violationResolved();
@@ -130,7 +130,6 @@ function change(
     await record(tx, caller, row, { reason, ...(row.owner === null ? {} : { owner: row.owner }) });
     return viewWithEvents(tx, row);
   });
-}
 
 /** Assigns a violation. Throws `violation_unknown` (404), `violation_resolved` (409). */
 export const assignViolation = (

@@ -107,8 +107,8 @@ export function wrapDataKey(
 }
 
 /** @throws PhiOpenError */
-export function unwrapDataKey(keyEncryptionKey: XaesKey, wrapped: string, place: DataKeyPlace): Buffer {
-  return opened(() => {
+export const unwrapDataKey = (keyEncryptionKey: XaesKey, wrapped: string, place: DataKeyPlace): Buffer =>
+  opened(() => {
     const raw = decoded(wrapped.slice(WRAP.length));
     if (!wrapped.startsWith(WRAP) || raw.length !== NONCE_BYTES + TAG_BYTES + KEY_BYTES) throw new PhiOpenError();
     const sealed = {
@@ -117,4 +117,3 @@ export function unwrapDataKey(keyEncryptionKey: XaesKey, wrapped: string, place:
     };
     return keyEncryptionKey.open(raw.subarray(0, NONCE_BYTES), sealed, placeOf(place));
   });
-}

@@ -43,17 +43,16 @@ type StartPorts = Pick<Ports, 'transact' | 'vault' | 'random'>;
  * Creates the next key-encryption key and starts re-wrapping under it. While a rotation runs, that one is returned.
  * Throws KeyMaterialError when this process has an old key-encryption key.
  */
-export function rotatePhiKeys(
+export const rotatePhiKeys = (
   ports: StartPorts & HasRotationWake,
   { reason }: { readonly reason: string },
   caller: Caller,
-): Promise<PhiRotationView> {
-  return ports.transact(async (tx) => {
+): Promise<PhiRotationView> =>
+  ports.transact(async (tx) => {
     await lockSealing(tx, ports.vault);
     tx.afterCommit(ports.wakePhiRotation);
     return (await readRunningRotation(tx)) ?? (await startRotation(ports, tx, reason, caller));
   });
-}
 
 /** The caller holds the sealing lock. */
 async function startRotation(ports: StartPorts, tx: Tx, reason: string, caller: Caller): Promise<PhiRotationView> {

@@ -12,12 +12,12 @@ type ShredPhiAnswer = { readonly subject_id: string; readonly destroyed_keys: nu
  * Destroys every data key of a subject. From its commit on no copy decrypts a value encrypted before, because a data key
  * is read from the database for each value. Throws `phi_subject_unknown` (404), `subject_held` (409).
  */
-export function shredPhi(
+export const shredPhi = (
   { transact }: Pick<Ports, 'transact'>,
   { subject_id: subjectId, reason }: { readonly subject_id: string; readonly reason: string },
   caller: Caller,
-): Promise<ShredPhiAnswer> {
-  return transact(async (tx) => {
+): Promise<ShredPhiAnswer> =>
+  transact(async (tx) => {
     await assertNotHeld(tx, subjectId);
     const times = await shredDataKeys(tx, subjectId);
     if (times.length === 0) throw phiSubjectUnknown();
@@ -28,4 +28,3 @@ export function shredPhi(
     tx.afterCommit(() => phiOperations.add(times.length, { operation: 'shred', outcome: 'ok' }));
     return { subject_id: subjectId, destroyed_keys: times.length, shredded_at: times.sort().at(-1) as string };
   });
-}

@@ -120,14 +120,13 @@ export function verifiesNote(key: NoteKey, text: string, { signature }: NoteSign
  * Keeps the lines that are valid signatures of this key over the text.
  * @returns lines with their LF
  */
-export function goodSignatures(key: NoteKey, text: string, lines: readonly string[]): string[] {
-  return lines.flatMap((line) => {
+export const goodSignatures = (key: NoteKey, text: string, lines: readonly string[]): string[] =>
+  lines.flatMap((line) => {
     if (!SIGNATURE_LINE.test(line)) return [];
     const signature = parseSignatureLine(line);
     const isOurs = signature.name === key.name && signature.id.equals(key.id);
     return isOurs && verifiesNote(key, text, signature) ? [`${line}\n`] : [];
   });
-}
 
 /** Unix seconds inside a cosignature/v1. */
 export const cosignatureTime = ({ signature }: NoteSignature): number => Number(signature.readBigUInt64BE());

@@ -40,15 +40,14 @@ export function tileWidth(level: number, n: number, size: number): number {
 }
 
 /** Concatenates leaves, each after its length in two bytes, big-endian. */
-export function entryBundle(leaves: readonly Uint8Array[]): Buffer {
-  return Buffer.concat(
+export const entryBundle = (leaves: readonly Uint8Array[]): Buffer =>
+  Buffer.concat(
     leaves.flatMap((leaf) => {
       const length = Buffer.alloc(2);
       length.writeUInt16BE(leaf.byteLength);
       return [length, leaf];
     }),
   );
-}
 
 /** A view of the first `width` hashes of a tile, or leaves of a bundle. The tile must have at least that many. */
 export function tilePrefix(level: TileId['level'], bytes: Buffer, width: number): Buffer {

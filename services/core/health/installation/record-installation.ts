@@ -4,15 +4,14 @@ import { installationRecorded } from '../audit-events.ts';
 import { type InstallationFacts, readFacts, writeFacts } from './installation.store.ts';
 
 /** Stores what an API says of its installation when it starts; audited if it says something else than the one before. */
-export function recordInstallation(
+export const recordInstallation = (
   { transact }: Pick<Ports, 'transact'>,
   facts: InstallationFacts,
   caller: Caller,
-): Promise<void> {
-  return transact(async (tx) => {
+): Promise<void> =>
+  transact(async (tx) => {
     const before = await readFacts(tx);
     if (!(await writeFacts(tx, facts))) return;
     const changed = Object.keys(facts).filter((name) => facts[name] !== (before?.[name] ?? null));
     await recordEvent(tx, caller, installationRecorded, { detail: { changed } });
   });
-}

@@ -35,9 +35,8 @@ const asBusy = (err: unknown): unknown =>
   err instanceof HasherBusyError ? hashingBusy({ retryAfterSeconds: err.retryAfterSeconds, cause: err }) : err;
 
 /** Whether a password can be hashed; a password that cannot be hashed belongs to no account. */
-export function isHashable(password: string): boolean {
-  return password !== '' && password.isWellFormed() && Buffer.byteLength(password.normalize('NFKC')) <= BYTES_MAX;
-}
+export const isHashable = (password: string): boolean =>
+  password !== '' && password.isWellFormed() && Buffer.byteLength(password.normalize('NFKC')) <= BYTES_MAX;
 
 export type VerifiedPassword = { readonly userId: string; readonly digest: string };
 

@@ -10,12 +10,11 @@ const LENGTH = 12;
 const FAIR_BELOW = 256 - (256 % CHARACTERS.length);
 
 /** Generates ten codes of 69 bits each, without characters that look alike. */
-export function newRecoveryCodes(random: Pick<Random, 'bytes'>): string[] {
-  return Array.from({ length: RECOVERY_CODES }, () => {
+export const newRecoveryCodes = (random: Pick<Random, 'bytes'>): string[] =>
+  Array.from({ length: RECOVERY_CODES }, () => {
     let code = '';
     while (code.length < LENGTH)
       for (const byte of random.bytes(LENGTH))
         if (byte < FAIR_BELOW && code.length < LENGTH) code += CHARACTERS[byte % CHARACTERS.length];
     return `${code.slice(0, LENGTH / 2)}-${code.slice(LENGTH / 2)}`;
   });
-}

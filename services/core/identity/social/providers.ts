@@ -88,9 +88,8 @@ async function problemOf(name: string, settings: ProviderSettings, baseUrl: stri
 type Known = Readonly<Record<string, (options: object) => OAuthProvider>>;
 
 /** Throws if a required setting is missing. */
-function knownProvider(name: string, { clientId, clientSecret, options }: ProviderSettings): OAuthProvider {
-  return (known as unknown as Known)[name]?.({ ...options, clientId, clientSecret }) as OAuthProvider;
-}
+const knownProvider = (name: string, { clientId, clientSecret, options }: ProviderSettings): OAuthProvider =>
+  (known as unknown as Known)[name]?.({ ...options, clientId, clientSecret }) as OAuthProvider;
 
 /** `namesIssuer`: whether each of its answers has RFC 9207's `iss`. */
 type Found = { readonly provider: OAuthProvider; readonly namesIssuer: boolean };

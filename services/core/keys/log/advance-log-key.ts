@@ -20,12 +20,12 @@ const OVERLAP_SECONDS = 30 * 86_400;
  * @returns the kid created now, or null
  * @throws KeyMaterialError on a database no API has started on, or under another key-encryption key
  */
-export function advanceLogKey(
+export const advanceLogKey = (
   ports: Pick<Ports, 'transact' | 'sql' | 'vault'>,
   input: { readonly onlyWhenDue: boolean },
   caller: Caller,
-): Promise<string | null> {
-  return withSpan('advance-log-key', {}, async () => {
+): Promise<string | null> =>
+  withSpan('advance-log-key', {}, async () => {
     const policy = {
       ...(await requirePolicy(ports.sql)),
       rotation_days: ROTATION_DAYS,
@@ -42,7 +42,6 @@ export function advanceLogKey(
       return made;
     });
   });
-}
 
 async function publish(
   tx: Tx,

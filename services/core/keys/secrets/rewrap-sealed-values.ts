@@ -18,12 +18,12 @@ export type RewrapAnswer = {
  * writes nothing.
  * @throws KeyMaterialError when a value opens with neither; nothing is written then
  */
-export function rewrapSealedValues(
+export const rewrapSealedValues = (
   ports: Pick<Ports, 'transact' | 'vault'>,
   input: { readonly previous?: Vault | undefined; readonly onlyLook?: boolean },
   caller: Caller,
-): Promise<RewrapAnswer> {
-  return withSpan('rewrap-sealed-values', {}, () =>
+): Promise<RewrapAnswer> =>
+  withSpan('rewrap-sealed-values', {}, () =>
     ports.transact(async (tx) => {
       await lockKeys(tx);
       const values = await readSealedValues(tx);
@@ -37,7 +37,6 @@ export function rewrapSealedValues(
       return answer;
     }),
   );
-}
 
 /** The plain value, or undefined where this vault did not seal it. */
 function openedWith(vault: Vault, { sealed, context }: SealedValue): Buffer | undefined {

@@ -9,18 +9,16 @@ import { readUserProfile, type UserProfile } from './user-claims.store.ts';
 /** Claims of a user that the scope allows (OpenID Connect Core §5.4). */
 export type UserClaims = Omit<z.output<typeof userInfo>, 'sub'>;
 
-export function userClaims(profile: UserProfile, scopes: ReadonlySet<string>): UserClaims {
-  return {
-    ...(scopes.has('email') ? { email: profile.email, email_verified: profile.is_email_verified } : {}),
-    ...(scopes.has('profile')
-      ? {
-          ...(profile.name ? { name: profile.name } : {}),
-          ...(profile.image ? { picture: profile.image } : {}),
-          updated_at: profile.updated_at,
-        }
-      : {}),
-  };
-}
+export const userClaims = (profile: UserProfile, scopes: ReadonlySet<string>): UserClaims => ({
+  ...(scopes.has('email') ? { email: profile.email, email_verified: profile.is_email_verified } : {}),
+  ...(scopes.has('profile')
+    ? {
+        ...(profile.name ? { name: profile.name } : {}),
+        ...(profile.image ? { picture: profile.image } : {}),
+        updated_at: profile.updated_at,
+      }
+    : {}),
+});
 
 /** The claims of these names that the granted scopes release. The caller has locked the user, who therefore exists. */
 export async function profileForIdToken(

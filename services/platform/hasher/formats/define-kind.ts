@@ -87,19 +87,17 @@ export function defineKind<T>(kind: KindParts<T>): DigestKind {
 }
 
 /** A kind that wraps another: `unwrap` finds the inner digest, `prepare` what the inner kind hashes. */
-export function wrapKind(
+export const wrapKind = (
   format: string,
   inner: DigestKind,
   unwrap: (digest: string) => string | undefined,
   prepare: (password: string) => string = (password) => password,
-): DigestKind {
-  return {
-    format,
-    inspect: (digest) => {
-      const wrapped = unwrap(digest);
-      return wrapped === undefined ? undefined : inner.inspect(wrapped);
-    },
-    keyIdOf: () => undefined,
-    verify: (password, digest, key) => inner.verify(prepare(password), unwrap(digest) ?? '', key),
-  };
-}
+): DigestKind => ({
+  format,
+  inspect: (digest) => {
+    const wrapped = unwrap(digest);
+    return wrapped === undefined ? undefined : inner.inspect(wrapped);
+  },
+  keyIdOf: () => undefined,
+  verify: (password, digest, key) => inner.verify(prepare(password), unwrap(digest) ?? '', key),
+});

@@ -58,15 +58,14 @@ export async function listSilences(
 }
 
 /** Throws `silence_unknown` (404). */
-export function endSilence(
+export const endSilence = (
   { transact }: Pick<Ports, 'transact'>,
   { silence_id: id, reason }: { readonly silence_id: string; readonly reason: string },
   caller: Caller,
-): Promise<SilenceView> {
-  return transact(async (tx) => {
+): Promise<SilenceView> =>
+  transact(async (tx) => {
     const row = await endSilenceRow(tx, id);
     if (row === undefined) throw silenceUnknown();
     await recordEvent(tx, caller, alertSilenced, { outcome: 'ended', detail: { silence_id: id, reason } });
     return viewOf(row);
   });
-}

@@ -146,18 +146,17 @@ export function removeAlertTarget(
 }
 
 /** Queues a test message; a test that still waits is tried again instead. Throws `alert_target_unknown` (404). */
-export function testAlertTarget(
+export const testAlertTarget = (
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
   { target_id: id, reason }: OneTarget & { readonly reason?: string | undefined },
   caller: Caller,
-): Promise<AlertDeliveryView> {
-  return transact(async (tx) => {
+): Promise<AlertDeliveryView> =>
+  transact(async (tx) => {
     const { name } = await one({ sql: tx }, id);
     const deliveryId = await insertTest(tx, random.uuid(), id);
     await recordEvent(tx, caller, alertTargetTested, { detail: { target_id: id, name, reason } });
     return explained(await readDelivery(tx, deliveryId));
   });
-}
 
 /** Newest first, one page at a time. Throws `alert_target_unknown` (404), `cursor_invalid` (400). */
 export async function listAlertDeliveries(

@@ -20,16 +20,15 @@ export async function listHandoffDeadLetters(
 }
 
 /** Gives an event all its attempts again. Throws `handoff_unknown` (404). */
-export function replayHandoff(
+export const replayHandoff = (
   { transact }: Pick<Ports, 'transact'>,
   { delivery_id: deliveryId, reason }: { readonly delivery_id: string; readonly reason: string },
   caller: Caller,
-): Promise<{ delivery_id: string; endpoint: string; seq: number }> {
-  return transact(async (tx) => {
+): Promise<{ delivery_id: string; endpoint: string; seq: number }> =>
+  transact(async (tx) => {
     const row = await deliveryRetries.requeue(tx, deliveryId);
     if (row === undefined) throw handoffUnknown();
     const { endpoint, seq } = row;
     await recordEvent(tx, caller, handoffReplayed, { detail: { endpoint, seq, reason } });
     return { delivery_id: deliveryId, endpoint, seq };
   });
-}

@@ -62,12 +62,12 @@ async function locked(tx: Tx, id: string): Promise<StreamRow> {
 const BY_ADMINISTRATOR = 'administrator';
 
 /** A paused stream keeps its events; a disabled one begins anew when it is enabled. Throws `signal_stream_unknown` (404). */
-export function setSignalStreamStatus(
+export const setSignalStreamStatus = (
   ports: Pick<Ports, 'transact' | 'random'>,
   { stream_id: id, status, reason }: OneStream & { readonly status: StreamState; readonly reason: string },
   caller: Caller,
-): Promise<StreamOverview> {
-  return ports.transact(async (tx) => {
+): Promise<StreamOverview> =>
+  ports.transact(async (tx) => {
     await changeStatus(tx, ports, await locked(tx, id), status, BY_ADMINISTRATOR);
     await recordEvent(tx, caller, signalStreamChanged, {
       outcome: 'changed',
@@ -75,17 +75,15 @@ export function setSignalStreamStatus(
     });
     return one(tx, id);
   });
-}
 
 /** The event goes through the log and the queue of the stream, as every other. Throws `signal_stream_unknown` (404). */
-export function verifySignalStream(
+export const verifySignalStream = (
   ports: Pick<Ports, 'transact'>,
   { stream_id: id, reason }: OneStream & { readonly reason: string },
   caller: Caller,
-): Promise<StreamOverview> {
-  return ports.transact(async (tx) => {
+): Promise<StreamOverview> =>
+  ports.transact(async (tx) => {
     await locked(tx, id);
     await recordEvent(tx, caller, signalStreamVerified, { detail: { stream_id: id, reason } });
     return one(tx, id);
   });
-}

@@ -178,18 +178,17 @@ export const updateStream = changing({ keepsOthers: true });
 export const replaceStream = changing({ keepsOthers: false });
 
 /** Throws `signal_stream_unknown` (404). */
-export function deleteStream(
+export const deleteStream = (
   ports: Pick<Ports, 'transact'>,
   { stream_id: id }: OneStream,
   caller: Caller,
-): Promise<void> {
-  return ports.transact(async (tx) => {
+): Promise<void> =>
+  ports.transact(async (tx) => {
     const row = await locked(tx, caller, id);
     await deleteStreamRow(tx, id);
     await forgetHandoffs(tx, queueOf(row));
     await changed(tx, caller, 'deleted', row);
   });
-}
 
 const statusOf = (row: StreamRow): StreamStatus => ({
   stream_id: row.id,
@@ -219,18 +218,17 @@ export async function changeStatus(
 }
 
 /** A paused stream keeps its events; a disabled one begins anew when it is enabled. Throws `signal_stream_unknown` (404). */
-export function updateStreamStatus(
+export const updateStreamStatus = (
   ports: StreamPorts,
   { stream_id: id, status, reason }: StreamStatus,
   caller: Caller,
-): Promise<StreamStatus> {
-  return ports.transact(async (tx) => {
+): Promise<StreamStatus> =>
+  ports.transact(async (tx) => {
     const before = await locked(tx, caller, id);
     await changeStatus(tx, ports, before, status, reason ?? null);
     await changed(tx, caller, 'changed', before);
     return statusOf(await own({ sql: tx }, caller, id));
   });
-}
 
 type OfSubject = OneStream & { readonly subject: Readonly<Record<string, unknown>> };
 
@@ -256,19 +254,18 @@ export const removeStreamSubject = withSubject(excludeUser);
  * The event goes through the log and the queue of the stream, as every other. Throws `signal_stream_unknown` (404),
  * `signal_verification_early` (429).
  */
-export function verifyStream(
+export const verifyStream = (
   ports: Pick<Ports, 'transact'>,
   { stream_id: id, state }: OneStream & { readonly state?: string | undefined },
   caller: Caller,
-): Promise<void> {
-  return ports.transact(async (tx) => {
+): Promise<void> =>
+  ports.transact(async (tx) => {
     await locked(tx, caller, id);
     if (!(await markVerified(tx, id, VERIFICATION_SECONDS)))
       throw signalVerificationEarly({ retryAfterSeconds: VERIFICATION_SECONDS });
     const detail = { stream_id: id, ...(state === undefined ? {} : { state }) };
     await recordEvent(tx, caller, signalStreamVerified, { detail });
   });
-}
 
 type PollInput = OneStream & {
   readonly maxEvents: number;

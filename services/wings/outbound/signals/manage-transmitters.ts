@@ -70,19 +70,18 @@ export const readTransmitterView = (
 ): Promise<TransmitterView> => one({ sql }, id);
 
 /** Throws `transmitter_unknown` (404). */
-export function removeTransmitter(
+export const removeTransmitter = (
   { transact }: Pick<Ports, 'transact'>,
   { transmitter_id: id, reason }: OneTransmitter & { readonly reason: string },
   caller: Caller,
-): Promise<TransmitterView> {
-  return transact(async (tx) => {
+): Promise<TransmitterView> =>
+  transact(async (tx) => {
     const view = await one({ sql: tx }, id);
     if (!(await deleteTransmitter(tx, id))) throw transmitterUnknown();
     const detail = { transmitter_id: id, issuer: view.issuer, reason };
     await recordEvent(tx, caller, transmitterChanged, { outcome: 'removed', detail });
     return view;
   });
-}
 
 /** Newest first, one page at a time. Throws `cursor_invalid` (400). */
 export async function listReceivedSignals(

@@ -35,12 +35,12 @@ export function setFieldPolicy(
 }
 
 /** Holders of the role see nothing for the purpose from now on. Throws `field_policy_unknown` (404). */
-export function deleteFieldPolicy(
+export const deleteFieldPolicy = (
   { transact }: Pick<Ports, 'transact'>,
   { role, purpose, reason }: Place,
   caller: Caller,
-): Promise<void> {
-  return transact(async (tx) => {
+): Promise<void> =>
+  transact(async (tx) => {
     if (!(await deleteFieldPolicyRow(tx, role, purpose))) throw fieldPolicyUnknown();
     await recordEvent(tx, caller, fieldPolicyChanged, {
       outcome: 'deleted',
@@ -48,4 +48,3 @@ export function deleteFieldPolicy(
       detail: { purpose, reason },
     });
   });
-}

@@ -13,9 +13,8 @@ export const permitsField = (fields: readonly string[], path: string): boolean =
  * The part of a JSON value that a policy permits (45 CFR 164.502(b)). Members that are not named are left out; a value
  * that is not an object or a list has no fields, so only `*` permits it.
  */
-export function applyMinimumNecessary(data: unknown, fields: readonly string[]): unknown {
-  return fields.includes('*') ? data : (keep(data, fields) ?? null);
-}
+export const applyMinimumNecessary = (data: unknown, fields: readonly string[]): unknown =>
+  fields.includes('*') ? data : (keep(data, fields) ?? null);
 
 /** Undefined where nothing is permitted. Bounded by the depth of paths, not of the value. */
 function keep(value: unknown, fields: readonly string[]): unknown {

@@ -13,12 +13,12 @@ export async function assertNotHeld(sql: Sql, subjectId: string): Promise<void> 
 
 /** Keeps every record of a person until the hold is ended, whatever the policies say. Throws
  * `phi_subject_unknown` (404). */
-export function placeHold(
+export const placeHold = (
   { transact, random }: Pick<Ports, 'transact' | 'random'>,
   { subject_id: subjectId, reason }: { readonly subject_id: string; readonly reason: string },
   caller: Caller,
-): Promise<LegalHoldView> {
-  return transact(async (tx) => {
+): Promise<LegalHoldView> =>
+  transact(async (tx) => {
     await assertSubject(tx, subjectId);
     const row = await insertHold(tx, random.uuid(), subjectId);
     await recordEvent(tx, caller, legalHoldChanged, {
@@ -28,10 +28,9 @@ export function placeHold(
     });
     return row;
   });
-}
 
 /** Throws `legal_hold_unknown` (404). */
-export function endHold(
+export const endHold = (
   { transact }: Pick<Ports, 'transact'>,
   {
     subject_id: subjectId,
@@ -39,8 +38,8 @@ export function endHold(
     reason,
   }: { readonly subject_id: string; readonly hold_id: string; readonly reason: string },
   caller: Caller,
-): Promise<LegalHoldView> {
-  return transact(async (tx) => {
+): Promise<LegalHoldView> =>
+  transact(async (tx) => {
     const row = await endHoldRow(tx, holdId, subjectId);
     if (row === undefined) throw legalHoldUnknown();
     await recordEvent(tx, caller, legalHoldChanged, {
@@ -50,7 +49,6 @@ export function endHold(
     });
     return row;
   });
-}
 
 /** The newest two hundred, ended ones included. */
 export const listHolds = async (

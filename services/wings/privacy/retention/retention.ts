@@ -67,12 +67,12 @@ export async function setRetentionPolicy(
 }
 
 /** Queues a run; a dry run only counts. */
-export function requestRetentionRun(
+export const requestRetentionRun = (
   ports: Pick<Ports, 'transact' | 'random'> & HasRetentionWake,
   { dry_run: isDryRun, reason }: { readonly dry_run: boolean; readonly reason: string },
   caller: Caller,
-): Promise<RetentionRunView> {
-  return ports.transact(async (tx) => {
+): Promise<RetentionRunView> =>
+  ports.transact(async (tx) => {
     const row = await insertRetentionRun(tx, ports.random.uuid(), isDryRun);
     await recordEvent(tx, caller, retentionRequested, {
       outcome: isDryRun ? 'dry_run' : 'run',
@@ -82,7 +82,6 @@ export function requestRetentionRun(
     tx.afterCommit(ports.wakeRetention);
     return row;
   });
-}
 
 /** Throws `retention_run_unknown` (404). */
 export async function readRun(
