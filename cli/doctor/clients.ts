@@ -6,16 +6,14 @@ import { withDatabase } from '../database-ports.ts';
 const NAMED = 5;
 
 /** Reads every client; there are few, and copies read them all too. */
-const clientFacts = defineStatement(
-  'doctorClientFacts',
-  `SELECT count(*)::int AS clients,
-     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE pkce = 'optional'), '{}') AS without_pkce,
-     coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE profile = 'fapi2'
-       AND (id_token_signed_response_alg IS NULL OR access_token_signed_response_alg IS NULL)
-       AND EXISTS (SELECT FROM jwks WHERE purpose = '${ACCESS_PURPOSE}' AND alg = 'RS256' AND compromised_at IS NULL
-         AND signs @> clock_timestamp())), '{}') AS fapi_with_rs256
-   FROM oauth_clients`,
-);
+const clientFacts = defineStatement('doctorClientFacts')`
+  SELECT count(*)::int AS clients,
+    coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE pkce = 'optional'), '{}') AS without_pkce,
+    coalesce(array_agg("clientId" ORDER BY "clientId") FILTER (WHERE profile = 'fapi2'
+      AND (id_token_signed_response_alg IS NULL OR access_token_signed_response_alg IS NULL)
+      AND EXISTS (SELECT FROM jwks WHERE purpose = '${ACCESS_PURPOSE}' AND alg = 'RS256' AND compromised_at IS NULL
+        AND signs @> clock_timestamp())), '{}') AS fapi_with_rs256
+  FROM oauth_clients`;
 
 type ClientFacts = {
   readonly clients: number;
@@ -67,12 +65,10 @@ export const clientsCheck: Check = {
 };
 
 /** Reads every client; there are few, and copies read them all too. */
-const certificateFacts = defineStatement(
-  'doctorClientCertificateFacts',
-  `SELECT count(*) FILTER (WHERE auth_method = 'tls_client_auth')::int AS by_name,
-     count(*) FILTER (WHERE auth_method = 'self_signed_tls_client_auth')::int AS by_certificate
-   FROM oauth_clients`,
-);
+const certificateFacts = defineStatement('doctorClientCertificateFacts')`
+  SELECT count(*) FILTER (WHERE auth_method = 'tls_client_auth')::int AS by_name,
+    count(*) FILTER (WHERE auth_method = 'self_signed_tls_client_auth')::int AS by_certificate
+  FROM oauth_clients`;
 
 /** How many clients authenticate by the name in a certificate, and by the certificate itself. */
 type CertificateFacts = { readonly by_name: number; readonly by_certificate: number };

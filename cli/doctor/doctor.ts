@@ -70,20 +70,16 @@ const bundleCheck: Check = {
 
 const CLOCK_BOUND_MS = 5_000;
 
-const serverFacts = defineStatement(
-  'doctorServerFacts',
-  `SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
-     current_setting('synchronous_commit') AS synchronous_commit, current_setting('synchronous_standby_names') AS standbys,
-     (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms, current_setting('transaction_read_only') AS read_only`,
-);
-const keyFacts = defineStatement(
-  'doctorKeyFacts',
-  `SELECT count(*) FILTER (WHERE is_signer AND purpose = 'access') AS signing,
-     count(*) FILTER (WHERE purpose = 'access') AS keys,
-     coalesce(string_agg(alg, ', ' ORDER BY alg) FILTER (WHERE is_signer AND purpose <> 'access'), '') AS others
-   FROM (SELECT purpose, alg, signs @> now() AND compromised_at IS NULL AS is_signer FROM jwks) keys
-   WHERE purpose = 'access' OR starts_with(purpose, 'access:')`,
-);
+const serverFacts = defineStatement('doctorServerFacts')`
+  SELECT current_setting('server_version_num')::int AS version, current_setting('fsync') AS fsync,
+    current_setting('synchronous_commit') AS synchronous_commit, current_setting('synchronous_standby_names') AS standbys,
+    (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms, current_setting('transaction_read_only') AS read_only`;
+const keyFacts = defineStatement('doctorKeyFacts')`
+  SELECT count(*) FILTER (WHERE is_signer AND purpose = 'access') AS signing,
+    count(*) FILTER (WHERE purpose = 'access') AS keys,
+    coalesce(string_agg(alg, ', ' ORDER BY alg) FILTER (WHERE is_signer AND purpose <> 'access'), '') AS others
+  FROM (SELECT purpose, alg, signs @> now() AND compromised_at IS NULL AS is_signer FROM jwks) keys
+  WHERE purpose = 'access' OR starts_with(purpose, 'access:')`;
 
 type ServerFacts = {
   version: number;

@@ -7,14 +7,12 @@ import { asCommandError } from '../as-command-error.ts';
 import { withDatabase } from '../database-ports.ts';
 
 // One row. Short-lived processes (the command line, a start) are not counted.
-const stateFacts = defineStatement(
-  'doctorStateFacts',
-  `SELECT incarnation::text, revocation_epoch AS epoch, beat,
-     (SELECT count(DISTINCT coalesce(client_addr::text, '')) FROM pg_stat_activity
-      WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
-        AND application_name NOT IN ('sallyport-cli', 'sallyport-prepare')) AS hosts
-   FROM feed_state`,
-);
+const stateFacts = defineStatement('doctorStateFacts')`
+  SELECT incarnation::text, revocation_epoch AS epoch, beat,
+    (SELECT count(DISTINCT coalesce(client_addr::text, '')) FROM pg_stat_activity
+     WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
+       AND application_name NOT IN ('sallyport-cli', 'sallyport-prepare')) AS hosts
+  FROM feed_state`;
 
 type StateFacts = { incarnation: string; epoch: number; beat: number; hosts: number };
 

@@ -8,14 +8,12 @@ const ROLES = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_
 const FORMER = ['sallyport_app', 'sallyport_sealer'] as const;
 
 /** A role created for another database of the cluster has rights only there. */
-const roleFacts = defineStatement(
-  'doctorRoleFacts',
-  `SELECT session_user::text AS login,
-     ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND has_table_privilege(oid, 'audit_outbox', 'INSERT')) AS roles,
-     ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(session_user, oid,
-       CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)) AS assumes,
-     (SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = 'audit_events'::regclass) AS is_owner`,
-);
+const roleFacts = defineStatement('doctorRoleFacts')`
+  SELECT session_user::text AS login,
+    ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND has_table_privilege(oid, 'audit_outbox', 'INSERT')) AS roles,
+    ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND pg_has_role(session_user, oid,
+      CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END)) AS assumes,
+    (SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = 'audit_events'::regclass) AS is_owner`;
 
 export type RoleFacts = {
   readonly login: string;

@@ -18,10 +18,8 @@ export function roomResult(directory: string, freeBytes: number): Result {
 }
 
 /** Writes new pages, dropped at the end of the transaction: a full disk refuses new pages first. */
-const TAKE_ROOM = defineStatement(
-  'doctorTakeRoom',
-  `CREATE TEMP TABLE doctor_room ON COMMIT DROP AS SELECT repeat('x', 1024) AS filler FROM generate_series(1, 1024)`,
-);
+const TAKE_ROOM = defineStatement('doctorTakeRoom')`
+  CREATE TEMP TABLE doctor_room ON COMMIT DROP AS SELECT repeat('x', 1024) AS filler FROM generate_series(1, 1024)`;
 
 /**
  * Finds out by a test write on the data disk why the database would refuse to write; undefined if it would not.

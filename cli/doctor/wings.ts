@@ -6,10 +6,8 @@ import { withDatabase } from '../database-ports.ts';
 
 const works = modules.flatMap(({ wing, leftWork }) => leftWork.map((work) => ({ wing, ...work })));
 /** $1: the wings that are left out; nothing is asked of the others. */
-const leftWork = defineStatement(
-  'doctorLeftWork',
-  `SELECT ARRAY[${works.map(({ wing, question }) => `CASE WHEN '${wing}' = ANY ($1::text[]) THEN (${question.sql}) ELSE false END`).join(', ')}] AS is_left`,
-);
+const leftWork = defineStatement('doctorLeftWork')`
+  SELECT ARRAY[${works.map(({ wing, question }) => `CASE WHEN '${wing}' = ANY ($1::text[]) THEN (${question.sql}) ELSE false END`).join(', ')}] AS is_left`;
 
 /** Names the wings that this installation leaves out, and what they still have to do. */
 export const wingsCheck: Check = {

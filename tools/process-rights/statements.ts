@@ -39,6 +39,9 @@ function importsOf(file: string): string[] {
 /** Functions that only define statements: what they return is dropped with its last use. */
 const DEFINING = ['defineStatement', 'defineRetries', 'defineAttemptEnds', 'defineCircuit', 'definePurge', 'ofKinds'];
 
+/** A statement as a tagged template. It is read as a call of two arguments, which is dropped whatever its SQL takes in. */
+const STATEMENT = /\bdefineStatement\(('\w*'|`[^`]*`)\)(`(?:[^`$]|\$(?!\{)|\$\{(?:[^{}`]|`[^`]*`|\{[^}]*\})*\})*`)/g;
+
 const MAIN = 'virtual:main';
 const NOTHING = 'virtual:nothing';
 const TAGGED = '@oxc-project/runtime/helpers/taggedTemplateLiteral';
@@ -100,7 +103,8 @@ const pluginOf = (of: Process): Plugin => ({
   },
   transform: (code, id) => {
     if (id.endsWith('/module.ts')) return code.replaceAll(LIST, (list, name) => (LOADS[of].includes(name) ? list : ''));
-    return code.includes('import.meta.') ? readPaths(code, id) : undefined;
+    const called = code.replaceAll(STATEMENT, 'defineStatement($1, $2)');
+    return called.includes('import.meta.') ? readPaths(called, id) : called;
   },
 });
 

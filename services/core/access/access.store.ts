@@ -40,31 +40,25 @@ type ApplicationRow = { readonly name: string; readonly audience: string };
 
 /** Reads whole tables on purpose: copies keep them in memory and read them again when `access_version` changes. */
 const stateRead = defineStatement('accessVersionRead', 'SELECT incarnation, access_version AS version FROM feed_state');
-const clientsRead = defineStatement(
-  'oauthClientsRead',
-  `SELECT ${clientRecord.select}, "clientId", secret_hash, coalesce(disabled, false) AS disabled, "tokenEpoch", auth_method,
-     jwks, jwks_uri, certificate_identity, skip_consent, origin,
-     extract(epoch FROM document_until)::float8 * 1000 AS document_until_ms, previous_secret_hash,
-     extract(epoch FROM previous_secret_until)::float8 * 1000 AS previous_until_ms,
-     owner_id AS agent_owner_id, extract(epoch FROM agents.expires_at)::float8 * 1000 AS agent_until_ms
-   FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`,
-);
-const permissionsRead = defineStatement(
-  'permissionsRead',
-  'SELECT name, application, scope_words AS words FROM permissions ORDER BY name',
-);
+const clientsRead = defineStatement('oauthClientsRead')`
+  SELECT ${clientRecord.select}, "clientId", secret_hash, coalesce(disabled, false) AS disabled, "tokenEpoch", auth_method,
+    jwks, jwks_uri, certificate_identity, skip_consent, origin,
+    extract(epoch FROM document_until)::float8 * 1000 AS document_until_ms, previous_secret_hash,
+    extract(epoch FROM previous_secret_until)::float8 * 1000 AS previous_until_ms,
+    owner_id AS agent_owner_id, extract(epoch FROM agents.expires_at)::float8 * 1000 AS agent_until_ms
+  FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`;
+const permissionsRead = defineStatement('permissionsRead')`
+  SELECT name, application, scope_words AS words FROM permissions ORDER BY name`;
 const applicationsRead = defineStatement('applicationsRead', 'SELECT name, audience FROM applications');
 const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
 const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
 /** A client id that equals a user id would let one act as the other. */
-const clientInsert = defineStatement(
-  'oauthClientInsert',
-  `INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method, jwks, jwks_uri, certificate_identity,
-     ${clientRecord.columns})
-   SELECT $1, $2, $3, $4, $5, $6, $7::jsonb, ${clientRecord.columns} FROM jsonb_populate_record(NULL::oauth_clients, $8)
-   WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = $2)
-   ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`,
-);
+const clientInsert = defineStatement('oauthClientInsert')`
+  INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method, jwks, jwks_uri, certificate_identity,
+    ${clientRecord.columns})
+  SELECT $1, $2, $3, $4, $5, $6, $7::jsonb, ${clientRecord.columns} FROM jsonb_populate_record(NULL::oauth_clients, $8)
+  WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = $2)
+  ON CONFLICT ("clientId") DO NOTHING RETURNING "clientId"`;
 
 /** Read before the rows, which are then at least as new as the version. */
 /** The version counts changes within an incarnation of the database. */

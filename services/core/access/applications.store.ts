@@ -21,54 +21,34 @@ const applicationRead = defineStatement('applicationRead', `${DECLARED} WHERE a.
 /** One declaration at a time: two that claim one permission must not both find it free. Readers do not wait. */
 const applicationsLock = defineStatement('applicationsLock', 'LOCK TABLE applications IN SHARE ROW EXCLUSIVE MODE');
 /** Grants of the roles wait until commit, so that no user gets a role that is being dropped. */
-const applicationRolesLock = defineStatement(
-  'applicationRolesLock',
-  'SELECT name FROM roles WHERE application = $1 ORDER BY name FOR UPDATE',
-);
+const applicationRolesLock = defineStatement('applicationRolesLock')`
+  SELECT name FROM roles WHERE application = $1 ORDER BY name FOR UPDATE`;
 const audiencesRead = defineStatement('applicationAudiencesRead', 'SELECT name, audience FROM applications');
 const ownersRead = defineStatement('permissionOwnersRead', 'SELECT name, application FROM permissions');
-const applicationInsert = defineStatement(
-  'applicationInsert',
-  'INSERT INTO applications (name, audience) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING',
-);
+const applicationInsert = defineStatement('applicationInsert')`
+  INSERT INTO applications (name, audience) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`;
 const applicationDelete = defineStatement('applicationDelete', 'DELETE FROM applications WHERE name = $1');
-const permissionsInsert = defineStatement(
-  'applicationPermissionsInsert',
-  `INSERT INTO permissions (name, description, application) SELECT unnest($2::text[]), '', $1`,
-);
+const permissionsInsert = defineStatement('applicationPermissionsInsert')`
+  INSERT INTO permissions (name, description, application) SELECT unnest($2::text[]), '', $1`;
 /** Index: permissions_application. Writes what differs only: each change makes every copy load its directory again. */
-const scopeWordsPut = defineStatement(
-  'applicationScopeWordsPut',
-  `UPDATE permissions SET scope_words = $2::jsonb -> name
-   WHERE application = $1 AND scope_words IS DISTINCT FROM $2::jsonb -> name`,
-);
+const scopeWordsPut = defineStatement('applicationScopeWordsPut')`
+  UPDATE permissions SET scope_words = $2::jsonb -> name
+  WHERE application = $1 AND scope_words IS DISTINCT FROM $2::jsonb -> name`;
 /** The trigger of role_permissions ends tokens of users in id order, that of permissions those of clients. */
-const permissionsWithdraw = defineStatement(
-  'applicationPermissionsWithdraw',
-  'DELETE FROM role_permissions WHERE permission = ANY ($1)',
-);
-const permissionsDelete = defineStatement(
-  'applicationPermissionsDelete',
-  'DELETE FROM permissions WHERE application = $1 AND name = ANY ($2)',
-);
-const rolesInsert = defineStatement(
-  'applicationRolesInsert',
-  `INSERT INTO roles (name, description, application) SELECT unnest($2::text[]), 'Role of the application ' || $1, $1`,
-);
-const rolesDelete = defineStatement(
-  'applicationRolesDelete',
-  'DELETE FROM roles WHERE application = $1 AND name = ANY ($2)',
-);
+const permissionsWithdraw = defineStatement('applicationPermissionsWithdraw')`
+  DELETE FROM role_permissions WHERE permission = ANY ($1)`;
+const permissionsDelete = defineStatement('applicationPermissionsDelete')`
+  DELETE FROM permissions WHERE application = $1 AND name = ANY ($2)`;
+const rolesInsert = defineStatement('applicationRolesInsert')`
+  INSERT INTO roles (name, description, application) SELECT unnest($2::text[]), 'Role of the application ' || $1, $1`;
+const rolesDelete = defineStatement('applicationRolesDelete')`
+  DELETE FROM roles WHERE application = $1 AND name = ANY ($2)`;
 /** Index: user_roles_role. */
-const heldRolesRead = defineStatement(
-  'heldRolesRead',
-  'SELECT name FROM unnest($1::text[]) AS name WHERE EXISTS (SELECT FROM user_roles WHERE role = name) ORDER BY name',
-);
+const heldRolesRead = defineStatement('heldRolesRead')`
+  SELECT name FROM unnest($1::text[]) AS name WHERE EXISTS (SELECT FROM user_roles WHERE role = name) ORDER BY name`;
 /** Index: user_roles_role. */
-const holdersCount = defineStatement(
-  'roleHoldersCount',
-  'SELECT count(DISTINCT user_id)::int AS count FROM user_roles WHERE role = ANY ($1)',
-);
+const holdersCount = defineStatement('roleHoldersCount')`
+  SELECT count(DISTINCT user_id)::int AS count FROM user_roles WHERE role = ANY ($1)`;
 
 /** A declaration as it is stored, with the versions of its policies. */
 export type StoredDeclaration = Omit<Declaration, 'signoff_policies'> & {

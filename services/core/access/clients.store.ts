@@ -26,72 +26,54 @@ const COLUMNS = `"clientId" AS client_id, ${clientRecord.select}, auth_method, j
   ${placeTime('"createdAt"')} AS created_at, ${placeTime('"updatedAt"')} AS updated_at`;
 
 /** Scans the unique index on the client id; the number of unvetted clients is bounded. */
-const clientsPage = defineStatement(
-  'oauthClientsPage',
-  `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" > $1 AND ($3::text IS NULL OR origin = $3)
-     AND ($4::boolean IS NULL OR coalesce(disabled, false) = $4)
-     AND ($5::text IS NULL OR starts_with(lower(coalesce(name, "clientId")), lower($5)))
-   ORDER BY "clientId" LIMIT $2`,
-);
+const clientsPage = defineStatement('oauthClientsPage')`
+  SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" > $1 AND ($3::text IS NULL OR origin = $3)
+    AND ($4::boolean IS NULL OR coalesce(disabled, false) = $4)
+    AND ($5::text IS NULL OR starts_with(lower(coalesce(name, "clientId")), lower($5)))
+  ORDER BY "clientId" LIMIT $2`;
 const clientRead = defineStatement('oauthClientRead', `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" = $1`);
-const clientLock = defineStatement(
-  'oauthClientLock',
-  `SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" = $1 FOR UPDATE`,
-);
+const clientLock = defineStatement('oauthClientLock')`
+  SELECT ${COLUMNS} FROM oauth_clients WHERE "clientId" = $1 FOR UPDATE`;
 /** Row triggers write the audit row and, if a scope or grant was removed, end the tokens issued with it. */
-const clientUpdate = defineStatement(
-  'oauthClientUpdate',
-  `UPDATE oauth_clients SET (${clientRecord.columns}) =
-     (SELECT ${clientRecord.columns} FROM jsonb_populate_record(oauth_clients, $2)), "updatedAt" = now()
-   WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
-);
+const clientUpdate = defineStatement('oauthClientUpdate')`
+  UPDATE oauth_clients SET (${clientRecord.columns}) =
+    (SELECT ${clientRecord.columns} FROM jsonb_populate_record(oauth_clients, $2)), "updatedAt" = now()
+  WHERE "clientId" = $1 RETURNING ${COLUMNS}`;
 /**
  * The previous secret is accepted during the overlap; older ones are refused. Without an overlap the epoch also ends the
  * client's tokens, token families and API keys, which the old secret may have made.
  */
-const clientSecretSet = defineStatement(
-  'oauthClientSecretSet',
-  `UPDATE oauth_clients SET secret_hash = $2, "updatedAt" = now(),
-     "tokenEpoch" = "tokenEpoch" + CASE WHEN $3::float8 > 0 THEN 0 ELSE 1 END,
-     previous_secret_hash = CASE WHEN $3::float8 > 0 THEN secret_hash END,
-     previous_secret_until = CASE WHEN $3::float8 > 0 AND secret_hash IS NOT NULL THEN now() + make_interval(secs => $3::float8) END
-   WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
-);
+const clientSecretSet = defineStatement('oauthClientSecretSet')`
+  UPDATE oauth_clients SET secret_hash = $2, "updatedAt" = now(),
+    "tokenEpoch" = "tokenEpoch" + CASE WHEN $3::float8 > 0 THEN 0 ELSE 1 END,
+    previous_secret_hash = CASE WHEN $3::float8 > 0 THEN secret_hash END,
+    previous_secret_until = CASE WHEN $3::float8 > 0 AND secret_hash IS NOT NULL THEN now() + make_interval(secs => $3::float8) END
+  WHERE "clientId" = $1 RETURNING ${COLUMNS}`;
 /** A client that does not authenticate with a secret has none, not even a previous one. */
-const clientAuthenticationSet = defineStatement(
-  'oauthClientAuthenticationSet',
-  `UPDATE oauth_clients SET auth_method = $2, jwks = $3, jwks_uri = $4, certificate_identity = $6::jsonb, "updatedAt" = now(),
-     secret_hash = CASE WHEN $5::boolean THEN secret_hash END,
-     previous_secret_hash = CASE WHEN $5::boolean THEN previous_secret_hash END,
-     previous_secret_until = CASE WHEN $5::boolean THEN previous_secret_until END
-   WHERE "clientId" = $1`,
-);
-const clientDisabledSet = defineStatement(
-  'oauthClientDisabledSet',
-  `UPDATE oauth_clients SET disabled = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`,
-);
+const clientAuthenticationSet = defineStatement('oauthClientAuthenticationSet')`
+  UPDATE oauth_clients SET auth_method = $2, jwks = $3, jwks_uri = $4, certificate_identity = $6::jsonb, "updatedAt" = now(),
+    secret_hash = CASE WHEN $5::boolean THEN secret_hash END,
+    previous_secret_hash = CASE WHEN $5::boolean THEN previous_secret_hash END,
+    previous_secret_until = CASE WHEN $5::boolean THEN previous_secret_until END
+  WHERE "clientId" = $1`;
+const clientDisabledSet = defineStatement('oauthClientDisabledSet')`
+  UPDATE oauth_clients SET disabled = $2, "updatedAt" = now() WHERE "clientId" = $1 RETURNING ${COLUMNS}`;
 /** Uses the unique index on the client id. */
 const clientLogoRead = defineStatement('oauthClientLogoRead', 'SELECT logo FROM oauth_clients WHERE "clientId" = $1');
 const clientDelete = defineStatement('oauthClientDelete', 'DELETE FROM oauth_clients WHERE "clientId" = $1');
 
 /** Reads all clients, disabled ones too: an API start and `doctor` do this once. */
-const algorithmUses = defineStatement(
-  'oauthClientAlgorithmUses',
-  `SELECT algorithm, count(DISTINCT "clientId")::int AS clients
-   FROM oauth_clients, unnest(ARRAY[id_token_signed_response_alg, access_token_signed_response_alg]) AS algorithm
-   WHERE algorithm IS NOT NULL GROUP BY algorithm ORDER BY algorithm`,
-);
+const algorithmUses = defineStatement('oauthClientAlgorithmUses')`
+  SELECT algorithm, count(DISTINCT "clientId")::int AS clients
+  FROM oauth_clients, unnest(ARRAY[id_token_signed_response_alg, access_token_signed_response_alg]) AS algorithm
+  WHERE algorithm IS NOT NULL GROUP BY algorithm ORDER BY algorithm`;
 
 /** Both use index oauth_consents_client_id. */
-const clientConsentsAny = defineStatement(
-  'oauthClientConsentsAny',
-  'SELECT EXISTS (SELECT FROM oauth_consents WHERE client_id = $1) AS found',
-);
-const clientConsentsEnd = defineStatement(
-  'oauthClientConsentsEnd',
-  `DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
-     (SELECT user_id, client_id, audience FROM oauth_consents WHERE client_id = $1 ORDER BY user_id, audience FOR UPDATE)`,
-);
+const clientConsentsAny = defineStatement('oauthClientConsentsAny')`
+  SELECT EXISTS (SELECT FROM oauth_consents WHERE client_id = $1) AS found`;
+const clientConsentsEnd = defineStatement('oauthClientConsentsEnd')`
+  DELETE FROM oauth_consents WHERE (user_id, client_id, audience) IN
+    (SELECT user_id, client_id, audience FROM oauth_consents WHERE client_id = $1 ORDER BY user_id, audience FOR UPDATE)`;
 
 type ClientFilter = {
   readonly origin?: ClientOrigin | undefined;

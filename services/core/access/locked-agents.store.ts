@@ -6,14 +6,12 @@ import type { Sql } from '../ports.ts';
  * Locks the user first, as everything does that ends agents of a user. By the primary keys. Not FOR SHARE: overlapping
  * requests of the agent would hold up its kill for good.
  */
-const agentLock = defineStatement(
-  'agentShareLock',
-  `SELECT owner_id, users."tokenEpoch" AS owner_epoch,
-     killed_at IS NULL AND expires_at > clock_timestamp() AND NOT coalesce(disabled, false)
-       AND users."disabledAt" IS NULL AS is_live, coalesce(credential_scopes, '{}') AS credential_scopes
-   FROM users JOIN agents ON owner_id = users.id JOIN oauth_clients ON "clientId" = client_id
-   WHERE client_id = $1 FOR NO KEY UPDATE OF users, agents, oauth_clients`,
-);
+const agentLock = defineStatement('agentShareLock')`
+  SELECT owner_id, users."tokenEpoch" AS owner_epoch,
+    killed_at IS NULL AND expires_at > clock_timestamp() AND NOT coalesce(disabled, false)
+      AND users."disabledAt" IS NULL AS is_live, coalesce(credential_scopes, '{}') AS credential_scopes
+  FROM users JOIN agents ON owner_id = users.id JOIN oauth_clients ON "clientId" = client_id
+  WHERE client_id = $1 FOR NO KEY UPDATE OF users, agents, oauth_clients`;
 
 export type LockedAgent = {
   readonly owner_id: string;

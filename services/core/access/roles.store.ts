@@ -10,37 +10,25 @@ const WITH_PERMISSIONS = `SELECT r.name, r.description,
   FROM roles r`;
 
 /** Both use the primary keys. */
-const rolesPage = defineStatement(
-  'rolesPage',
-  `${WITH_PERMISSIONS} WHERE r.name > $1
-     AND ($3::text IS NULL OR EXISTS (SELECT FROM role_permissions WHERE role = r.name AND permission = $3))
-   ORDER BY r.name LIMIT $2`,
-);
+const rolesPage = defineStatement('rolesPage')`
+  ${WITH_PERMISSIONS} WHERE r.name > $1
+    AND ($3::text IS NULL OR EXISTS (SELECT FROM role_permissions WHERE role = r.name AND permission = $3))
+  ORDER BY r.name LIMIT $2`;
 const roleRead = defineStatement('roleRead', `${WITH_PERMISSIONS} WHERE r.name = $1`);
 /** Blocks other changes of the role, and grants of it, until commit. */
 const roleLock = defineStatement('roleLock', 'SELECT name FROM roles WHERE name = $1 FOR UPDATE');
-const roleInsert = defineStatement(
-  'roleInsert',
-  'INSERT INTO roles (name, description) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING name',
-);
-const rolePermissionsInsert = defineStatement(
-  'rolePermissionsInsert',
-  'INSERT INTO role_permissions (role, permission) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING',
-);
+const roleInsert = defineStatement('roleInsert')`
+  INSERT INTO roles (name, description) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING name`;
+const rolePermissionsInsert = defineStatement('rolePermissionsInsert')`
+  INSERT INTO role_permissions (role, permission) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING`;
 /** The statement's trigger ends the tokens of users with the role, in id order, and records what was removed. */
-const rolePermissionsDelete = defineStatement(
-  'rolePermissionsDelete',
-  'DELETE FROM role_permissions WHERE role = $1 AND permission = ANY ($2)',
-);
-const roleDelete = defineStatement(
-  'roleDelete',
-  'DELETE FROM roles WHERE name = $1 AND NOT EXISTS (SELECT FROM user_roles WHERE role = $1) RETURNING name',
-);
-const permissionsUnknown = defineStatement(
-  'permissionsUnknown',
-  `SELECT asked FROM unnest($1::text[]) AS asked
-   WHERE NOT EXISTS (SELECT FROM permissions WHERE name = asked AND application IS NULL)`,
-);
+const rolePermissionsDelete = defineStatement('rolePermissionsDelete')`
+  DELETE FROM role_permissions WHERE role = $1 AND permission = ANY ($2)`;
+const roleDelete = defineStatement('roleDelete')`
+  DELETE FROM roles WHERE name = $1 AND NOT EXISTS (SELECT FROM user_roles WHERE role = $1) RETURNING name`;
+const permissionsUnknown = defineStatement('permissionsUnknown')`
+  SELECT asked FROM unnest($1::text[]) AS asked
+  WHERE NOT EXISTS (SELECT FROM permissions WHERE name = asked AND application IS NULL)`;
 
 export const readRolesPage = (
   sql: Sql,
@@ -79,10 +67,8 @@ export const unknownPermissions = async (sql: Sql, names: readonly string[]): Pr
   (await sql.query<{ asked: string }>(permissionsUnknown, [names])).map(({ asked }) => asked);
 
 /** Uses the primary key. */
-const rightsRead = defineStatement(
-  'roleRightsRead',
-  'SELECT DISTINCT permission FROM role_permissions WHERE role = ANY ($1) ORDER BY permission',
-);
+const rightsRead = defineStatement('roleRightsRead')`
+  SELECT DISTINCT permission FROM role_permissions WHERE role = ANY ($1) ORDER BY permission`;
 /** Blocks `roleLock` of a change or deletion; grants do not wait for each other. */
 const roleShare = defineStatement('roleShare', 'SELECT name FROM roles WHERE name = $1 FOR SHARE');
 

@@ -3,19 +3,15 @@ import type { Sql } from '../ports.ts';
 import type { SignOffPolicyView } from './signoff-policy-shapes.ts';
 
 /** A row trigger gives each change a new version. */
-const policyPut = defineStatement(
-  'signoffPolicyPut',
-  `INSERT INTO signoff_policies (act, application, roles, quorum, lifetime_minutes, min_security_score, no_open_incident, arguments, version)
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
-   ON CONFLICT (act) DO UPDATE SET roles = excluded.roles, quorum = excluded.quorum, lifetime_minutes = excluded.lifetime_minutes,
-     min_security_score = excluded.min_security_score, no_open_incident = excluded.no_open_incident, arguments = excluded.arguments
-   WHERE signoff_policies.application = excluded.application`,
-);
+const policyPut = defineStatement('signoffPolicyPut')`
+  INSERT INTO signoff_policies (act, application, roles, quorum, lifetime_minutes, min_security_score, no_open_incident, arguments, version)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0)
+  ON CONFLICT (act) DO UPDATE SET roles = excluded.roles, quorum = excluded.quorum, lifetime_minutes = excluded.lifetime_minutes,
+    min_security_score = excluded.min_security_score, no_open_incident = excluded.no_open_incident, arguments = excluded.arguments
+  WHERE signoff_policies.application = excluded.application`;
 /** By index signoff_policies_application. */
-const policiesDelete = defineStatement(
-  'signoffPoliciesDelete',
-  'DELETE FROM signoff_policies WHERE application = $1 AND act = ANY ($2)',
-);
+const policiesDelete = defineStatement('signoffPoliciesDelete')`
+  DELETE FROM signoff_policies WHERE application = $1 AND act = ANY ($2)`;
 /** At most 50 policies of each of 100 applications. */
 const actsRead = defineStatement('signoffPolicyActsRead', 'SELECT act, application FROM signoff_policies');
 

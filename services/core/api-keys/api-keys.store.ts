@@ -31,69 +31,51 @@ const STATE = defineStatement('apiKeyStateRead', 'SELECT incarnation, access_ver
 const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::float8`;
 
 // The changes since a version, by index api_keys_version. Locks nothing.
-const apiKeysReadSince = defineStatement(
-  'apiKeysReadSince',
-  `SELECT k.id, k.user_id, k.client_id, k.owner_epoch, k.permissions,
-     k.secret_hash, k.previous_hash, ${MS('k.previous_until')} AS previous_until_ms,
-     k.public_key, k.requests_per_minute, ${MS('k.expires_at')} AS expires_at_ms,
-     k.revoked_at IS NOT NULL AS is_revoked, coalesce(u.roles, '{}') AS roles,
-     u."disabledAt" IS NOT NULL AS is_owner_disabled, coalesce(u."tokenEpoch", 0) AS current_epoch
-   FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
-   WHERE k.version > $1 AND (k.version > $2 OR k.revoked_at IS NULL AND k.expires_at > clock_timestamp())`,
-);
+const apiKeysReadSince = defineStatement('apiKeysReadSince')`
+  SELECT k.id, k.user_id, k.client_id, k.owner_epoch, k.permissions,
+    k.secret_hash, k.previous_hash, ${MS('k.previous_until')} AS previous_until_ms,
+    k.public_key, k.requests_per_minute, ${MS('k.expires_at')} AS expires_at_ms,
+    k.revoked_at IS NOT NULL AS is_revoked, coalesce(u.roles, '{}') AS roles,
+    u."disabledAt" IS NOT NULL AS is_owner_disabled, coalesce(u."tokenEpoch", 0) AS current_epoch
+  FROM api_keys k LEFT JOIN users u ON u.id = k.user_id
+  WHERE k.version > $1 AND (k.version > $2 OR k.revoked_at IS NULL AND k.expires_at > clock_timestamp())`;
 
 // Locks the owner's row until commit: its epoch is the one the key is created under, and concurrent requests count keys
 // one after the other.
-const userOwnerLock = defineStatement(
-  'apiKeyUserOwnerLock',
-  `SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1 AND "disabledAt" IS NULL FOR NO KEY UPDATE`,
-);
-const clientOwnerLock = defineStatement(
-  'apiKeyClientOwnerLock',
-  `SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1 AND disabled IS NOT TRUE FOR NO KEY UPDATE`,
-);
+const userOwnerLock = defineStatement('apiKeyUserOwnerLock')`
+  SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1 AND "disabledAt" IS NULL FOR NO KEY UPDATE`;
+const clientOwnerLock = defineStatement('apiKeyClientOwnerLock')`
+  SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1 AND disabled IS NOT TRUE FOR NO KEY UPDATE`;
 /** Primary key. */
 const rolesRead = defineStatement('apiKeyOwnerRolesRead', 'SELECT roles FROM users WHERE id = $1');
 /** Runs after the owner's lock, in its own statement, so that it sees what the lock waited for. By primary keys. */
-const loginRead = defineStatement(
-  'apiKeyLoginRead',
-  `SELECT ($1::text IS NULL OR EXISTS (SELECT FROM sessions WHERE id = $1 AND "expiresAt" > clock_timestamp()))
-     AND ($2::uuid IS NULL OR EXISTS (SELECT FROM refresh_families WHERE id = $2 AND revoked_at IS NULL)) AS is_live`,
-);
+const loginRead = defineStatement('apiKeyLoginRead')`
+  SELECT ($1::text IS NULL OR EXISTS (SELECT FROM sessions WHERE id = $1 AND "expiresAt" > clock_timestamp()))
+    AND ($2::uuid IS NULL OR EXISTS (SELECT FROM refresh_families WHERE id = $2 AND revoked_at IS NULL)) AS is_live`;
 // Also counts keys that ended soon after they were created, because their rows stay for months.
-const liveOrNewCount = defineStatement(
-  'apiKeyLiveOrNewCount',
-  `SELECT count(*)::int AS count FROM api_keys
-   WHERE (user_id = $1 OR client_id = $2)
-     AND (revoked_at IS NULL AND expires_at > clock_timestamp() OR created_at > clock_timestamp() - interval '1 day')`,
-);
-const apiKeyInsert = defineStatement(
-  'apiKeyInsert',
-  `INSERT INTO api_keys (id, name, owner_kind, user_id, client_id, owner_epoch, permissions, secret_hash, public_key,
-     requests_per_minute, lifetime_seconds, expires_at)
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_timestamp() + make_interval(secs => $11::int))`,
-);
-const apiKeyRotate = defineStatement(
-  'apiKeyRotate',
-  `UPDATE api_keys SET previous_hash = secret_hash, secret_hash = $2,
-     previous_until = least(expires_at, clock_timestamp() + make_interval(secs => $3::int)),
-     rotated_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => lifetime_seconds)
-   WHERE id = $1 AND revoked_at IS NULL AND expires_at > clock_timestamp() AND owner_epoch = $4 RETURNING id`,
-);
-const apiKeyRevoke = defineStatement(
-  'apiKeyRevoke',
-  `UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $2 WHERE id = $1 AND revoked_at IS NULL`,
-);
+const liveOrNewCount = defineStatement('apiKeyLiveOrNewCount')`
+  SELECT count(*)::int AS count FROM api_keys
+  WHERE (user_id = $1 OR client_id = $2)
+    AND (revoked_at IS NULL AND expires_at > clock_timestamp() OR created_at > clock_timestamp() - interval '1 day')`;
+const apiKeyInsert = defineStatement('apiKeyInsert')`
+  INSERT INTO api_keys (id, name, owner_kind, user_id, client_id, owner_epoch, permissions, secret_hash, public_key,
+    requests_per_minute, lifetime_seconds, expires_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, clock_timestamp() + make_interval(secs => $11::int))`;
+const apiKeyRotate = defineStatement('apiKeyRotate')`
+  UPDATE api_keys SET previous_hash = secret_hash, secret_hash = $2,
+    previous_until = least(expires_at, clock_timestamp() + make_interval(secs => $3::int)),
+    rotated_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => lifetime_seconds)
+  WHERE id = $1 AND revoked_at IS NULL AND expires_at > clock_timestamp() AND owner_epoch = $4 RETURNING id`;
+const apiKeyRevoke = defineStatement('apiKeyRevoke')`
+  UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $2 WHERE id = $1 AND revoked_at IS NULL`;
 
 /** A user's keys whose secret was shown since a time; locked in id order, as by the trigger on the owner's row. */
-const apiKeysRevokeSince = defineStatement(
-  'apiKeysRevokeSince',
-  `UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $3 WHERE id IN (
-     SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
-       AND greatest(created_at, rotated_at) >= $2::timestamptz
-     ORDER BY id FOR NO KEY UPDATE)
-   RETURNING 1`,
-);
+const apiKeysRevokeSince = defineStatement('apiKeysRevokeSince')`
+  UPDATE api_keys SET revoked_at = clock_timestamp(), revoke_reason = $3 WHERE id IN (
+    SELECT id FROM api_keys WHERE user_id = $1 AND revoked_at IS NULL
+      AND greatest(created_at, rotated_at) >= $2::timestamptz
+    ORDER BY id FOR NO KEY UPDATE)
+  RETURNING 1`;
 
 /** `last_used_at` and `uses` may be some seconds behind, because uses are counted in memory first. */
 export type ApiKeyRow = {
@@ -127,34 +109,24 @@ const VIEW = `SELECT k.id, k.name, k.owner_kind, coalesce(k.user_id, k.client_id
      LEFT JOIN api_key_uses n ON n.key_id = k.id`;
 const apiKeyRead = defineStatement('apiKeyRead', `${VIEW} WHERE k.id = $1`);
 // Indexes: api_keys_user_id, api_keys_client_id and the primary key; each gives the rows in id order.
-const apiKeysOfUserRead = defineStatement(
-  'apiKeysOfUserRead',
-  `${VIEW} WHERE k.user_id = $1 AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $3`,
-);
-const apiKeysOfClientRead = defineStatement(
-  'apiKeysOfClientRead',
-  `${VIEW} WHERE k.client_id = $1 AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $3`,
-);
-const apiKeysAllRead = defineStatement(
-  'apiKeysAllRead',
-  `${VIEW} WHERE ($1::uuid IS NULL OR k.id < $1) ORDER BY k.id DESC LIMIT $2`,
-);
+const apiKeysOfUserRead = defineStatement('apiKeysOfUserRead')`
+  ${VIEW} WHERE k.user_id = $1 AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $3`;
+const apiKeysOfClientRead = defineStatement('apiKeysOfClientRead')`
+  ${VIEW} WHERE k.client_id = $1 AND ($2::uuid IS NULL OR k.id < $2) ORDER BY k.id DESC LIMIT $3`;
+const apiKeysAllRead = defineStatement('apiKeysAllRead')`
+  ${VIEW} WHERE ($1::uuid IS NULL OR k.id < $1) ORDER BY k.id DESC LIMIT $2`;
 
 // In id order, as every statement that writes many rows. Keys deleted meanwhile are left out.
-const apiKeyUsesAdd = defineStatement(
-  'apiKeyUsesAdd',
-  `INSERT INTO api_key_uses (key_id, last_used_at, uses)
-   SELECT given.id, to_timestamp(given.at / 1000), given.uses
-   FROM unnest($1::uuid[], $2::float8[], $3::bigint[]) AS given (id, at, uses) JOIN api_keys k ON k.id = given.id
-   ORDER BY given.id
-   ON CONFLICT (key_id) DO UPDATE SET uses = api_key_uses.uses + excluded.uses,
-     last_used_at = greatest(api_key_uses.last_used_at, excluded.last_used_at)`,
-);
-const nonceUse = defineStatement(
-  'apiKeyNonceUse',
-  `INSERT INTO api_key_nonces (nonce_hash, expires_at) VALUES ($1, to_timestamp($2::float8 / 1000))
-   ON CONFLICT DO NOTHING RETURNING 1`,
-);
+const apiKeyUsesAdd = defineStatement('apiKeyUsesAdd')`
+  INSERT INTO api_key_uses (key_id, last_used_at, uses)
+  SELECT given.id, to_timestamp(given.at / 1000), given.uses
+  FROM unnest($1::uuid[], $2::float8[], $3::bigint[]) AS given (id, at, uses) JOIN api_keys k ON k.id = given.id
+  ORDER BY given.id
+  ON CONFLICT (key_id) DO UPDATE SET uses = api_key_uses.uses + excluded.uses,
+    last_used_at = greatest(api_key_uses.last_used_at, excluded.last_used_at)`;
+const nonceUse = defineStatement('apiKeyNonceUse')`
+  INSERT INTO api_key_nonces (nonce_hash, expires_at) VALUES ($1, to_timestamp($2::float8 / 1000))
+  ON CONFLICT DO NOTHING RETURNING 1`;
 
 /** Keys that expired long ago. They stay for 90 days so that owners can look back. Index: api_keys_expires_at. */
 const apiKeyPurge = definePurge({

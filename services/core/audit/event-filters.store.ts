@@ -105,11 +105,9 @@ export function partyPage(filter: PartyFilter) {
   const bounds = boundsOf(filter, take);
   const rest = and([...others.map(either), ...bounds.map(({ sql }) => sql)]);
   const names = [lead, ...others, ...bounds].map(({ name }) => name).join('');
-  const statement = defineStatement(
-    `auditEventsOf${names}`,
-    `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq IN (${placesOf(lead, rest).join(' UNION ALL ')})
-     ORDER BY seq DESC LIMIT $2`,
-  );
+  const statement = defineStatement(`auditEventsOf${names}`)`
+    SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq IN (${placesOf(lead, rest).join(' UNION ALL ')})
+    ORDER BY seq DESC LIMIT $2`;
   return { statement, values };
 }
 

@@ -37,32 +37,24 @@ export const VIEW_COLUMNS = `${EVENT_COLUMNS}, leaf,
         = sha256('\\x00'::bytea || audit_events.leaf)) AS is_in_tree`;
 
 /** Scans the primary key backwards. */
-export const auditEventsBefore = defineStatement(
-  'auditEventsBefore',
-  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq < $1 ORDER BY seq DESC LIMIT $2`,
-);
+export const auditEventsBefore = defineStatement('auditEventsBefore')`
+  SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq < $1 ORDER BY seq DESC LIMIT $2`;
 
 /** Scans audit_events_type backwards. */
-export const auditEventsBeforeOfType = defineStatement(
-  'auditEventsBeforeOfType',
-  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE type = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2`,
-);
+export const auditEventsBeforeOfType = defineStatement('auditEventsBeforeOfType')`
+  SELECT ${VIEW_COLUMNS} FROM audit_events WHERE type = $3 AND seq < $1 ORDER BY seq DESC LIMIT $2`;
 
 /** Scans audit_events_occurred_at backwards, so every page costs the same. Both ends inclusive. */
-export const auditEventsBetween = defineStatement(
-  'auditEventsBetween',
-  `SELECT ${VIEW_COLUMNS} FROM audit_events
-   WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4)
-   ORDER BY audit_events.occurred_at DESC, seq DESC LIMIT $5`,
-);
+export const auditEventsBetween = defineStatement('auditEventsBetween')`
+  SELECT ${VIEW_COLUMNS} FROM audit_events
+  WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4)
+  ORDER BY audit_events.occurred_at DESC, seq DESC LIMIT $5`;
 
 /** Like `auditEventsBetween`; for a rare type the planner uses audit_events_type. */
-export const auditEventsBetweenOfType = defineStatement(
-  'auditEventsBetweenOfType',
-  `SELECT ${VIEW_COLUMNS} FROM audit_events
-   WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4) AND type = $6
-   ORDER BY audit_events.occurred_at DESC, seq DESC LIMIT $5`,
-);
+export const auditEventsBetweenOfType = defineStatement('auditEventsBetweenOfType')`
+  SELECT ${VIEW_COLUMNS} FROM audit_events
+  WHERE occurred_at >= $1 AND occurred_at <= $2 AND (occurred_at, seq) < ($3, $4) AND type = $6
+  ORDER BY audit_events.occurred_at DESC, seq DESC LIMIT $5`;
 
 /**
  * Events with an outcome, and of one type if `types` is that. Scans audit_events_outcome backwards, once for each type that
@@ -85,27 +77,21 @@ export const auditEventsOfOutcomeAndType = defineStatement(
   eventsOfOutcome('SELECT $7::text AS type'),
 );
 
-const auditEventsAfter = defineStatement(
-  'auditEventsAfter',
-  `SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`,
-);
+const auditEventsAfter = defineStatement('auditEventsAfter')`
+  SELECT ${VIEW_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2`;
 
 /** Scans audit_events_type once for each type, up to the limit. */
-const auditEventsAfterOfTypes = defineStatement(
-  'auditEventsAfterOfTypes',
-  `SELECT found.* FROM unnest($1::text[]) AS wanted, LATERAL (
-     SELECT ${VIEW_COLUMNS} FROM audit_events WHERE type = wanted AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4) found
-   ORDER BY found.seq LIMIT $4`,
-);
+const auditEventsAfterOfTypes = defineStatement('auditEventsAfterOfTypes')`
+  SELECT found.* FROM unnest($1::text[]) AS wanted, LATERAL (
+    SELECT ${VIEW_COLUMNS} FROM audit_events WHERE type = wanted AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4) found
+  ORDER BY found.seq LIMIT $4`;
 
 /** Reads the index by type. `active` is the member of summaries of validations; other events have none. */
-const auditEventsCount = defineStatement(
-  'auditEventsCount',
-  `SELECT ${placeTime(`date_trunc('hour', occurred_at)`)} AS hour, type, outcome, count(*)::int AS events,
-     coalesce(sum((detail ->> 'active')::bigint), 0)::bigint AS active
-   FROM unnest($1::text[]) AS wanted JOIN audit_events ON type = wanted AND seq > $2 AND seq <= $3
-   GROUP BY 1, 2, 3`,
-);
+const auditEventsCount = defineStatement('auditEventsCount')`
+  SELECT ${placeTime(`date_trunc('hour', occurred_at)`)} AS hour, type, outcome, count(*)::int AS events,
+    coalesce(sum((detail ->> 'active')::bigint), 0)::bigint AS active
+  FROM unnest($1::text[]) AS wanted JOIN audit_events ON type = wanted AND seq > $2 AND seq <= $3
+  GROUP BY 1, 2, 3`;
 
 /** `seq` of the newest sealed event: the last entry of the primary key. Also in the questions of jobs that follow the log. */
 export const NEWEST_SEQ = '(SELECT coalesce(max(seq), -1) FROM audit_events)';
@@ -114,18 +100,14 @@ export const NEWEST_SEALED_AT = '(SELECT sealed_at FROM audit_events ORDER BY se
 const auditEventsNewest = defineStatement('auditEventsNewest', `SELECT ${NEWEST_SEQ} AS seq`);
 
 /** Joins the log whose range of sequence numbers contains the event. */
-const auditEventRead = defineStatement(
-  'auditEventRead',
-  `SELECT ${VIEW_COLUMNS}, log.origin, seq - log.first_seq AS index
-   FROM audit_events, LATERAL (
-     SELECT origin, first_seq FROM audit_log WHERE first_seq <= seq ORDER BY first_seq DESC, started_at DESC LIMIT 1) log
-   WHERE seq = $1`,
-);
+const auditEventRead = defineStatement('auditEventRead')`
+  SELECT ${VIEW_COLUMNS}, log.origin, seq - log.first_seq AS index
+  FROM audit_events, LATERAL (
+    SELECT origin, first_seq FROM audit_log WHERE first_seq <= seq ORDER BY first_seq DESC, started_at DESC LIMIT 1) log
+  WHERE seq = $1`;
 
-const auditPersonalRead = defineStatement(
-  'auditPersonalRead',
-  `SELECT field, encode(salt, 'base64') AS salt, value FROM audit_personal WHERE event_id = $1 ORDER BY field`,
-);
+const auditPersonalRead = defineStatement('auditPersonalRead')`
+  SELECT field, encode(salt, 'base64') AS salt, value FROM audit_personal WHERE event_id = $1 ORDER BY field`;
 
 type PlacedEventRow = ViewRow & { readonly origin: string; readonly index: number };
 export type PersonalRow = { readonly field: string; readonly salt: string; readonly value: string };

@@ -25,46 +25,32 @@ export type CheckpointRow = {
 };
 
 /** Reads the whole table, a few rows: another log begins only after leaves were lost. */
-const auditLogsRead = defineStatement(
-  'auditLogsRead',
-  `SELECT row_number() OVER (ORDER BY audit_log.started_at, origin) AS number, origin, first_seq, size, root,
-     ${rfc3339('started_at')} AS started_at, ${rfc3339('closed_at')} AS closed_at, previous,
-     previous_size, previous_root
-   FROM audit_log ORDER BY audit_log.started_at, origin`,
-);
+const auditLogsRead = defineStatement('auditLogsRead')`
+  SELECT row_number() OVER (ORDER BY audit_log.started_at, origin) AS number, origin, first_seq, size, root,
+    ${rfc3339('started_at')} AS started_at, ${rfc3339('closed_at')} AS closed_at, previous,
+    previous_size, previous_root
+  FROM audit_log ORDER BY audit_log.started_at, origin`;
 
 const CHECKPOINT = `origin, size, root, note, ${rfc3339('created_at')} AS created_at`;
 
 /** Scans the primary key backwards. */
-const auditCheckpointNewest = defineStatement(
-  'auditCheckpointNewest',
-  `SELECT ${CHECKPOINT} FROM audit_checkpoints WHERE origin = $1 ORDER BY size DESC, root LIMIT 1`,
-);
-const auditCheckpointsAfter = defineStatement(
-  'auditCheckpointsAfter',
-  `SELECT ${CHECKPOINT} FROM audit_checkpoints WHERE origin = $1 AND (size, root) > ($2, $3)
-   ORDER BY size, root LIMIT $4`,
-);
-const auditTileRead = defineStatement(
-  'auditTileRead',
-  `SELECT hashes FROM audit_tiles WHERE origin = $1 AND level = $2 AND n = $3`,
-);
+const auditCheckpointNewest = defineStatement('auditCheckpointNewest')`
+  SELECT ${CHECKPOINT} FROM audit_checkpoints WHERE origin = $1 ORDER BY size DESC, root LIMIT 1`;
+const auditCheckpointsAfter = defineStatement('auditCheckpointsAfter')`
+  SELECT ${CHECKPOINT} FROM audit_checkpoints WHERE origin = $1 AND (size, root) > ($2, $3)
+  ORDER BY size, root LIMIT $4`;
+const auditTileRead = defineStatement('auditTileRead')`
+  SELECT hashes FROM audit_tiles WHERE origin = $1 AND level = $2 AND n = $3`;
 /** One primary-key lookup for each tile. */
-const auditTilesRead = defineStatement(
-  'auditTilesRead',
-  `SELECT wanted.level, wanted.n, hashes FROM unnest($2::smallint[], $3::bigint[]) AS wanted(level, n)
-   JOIN audit_tiles t ON t.origin = $1 AND t.level = wanted.level AND t.n = wanted.n`,
-);
-const auditLeavesRead = defineStatement(
-  'auditLeavesRead',
-  `SELECT seq, leaf FROM audit_events WHERE seq >= $1 AND seq < $2 ORDER BY seq`,
-);
+const auditTilesRead = defineStatement('auditTilesRead')`
+  SELECT wanted.level, wanted.n, hashes FROM unnest($2::smallint[], $3::bigint[]) AS wanted(level, n)
+  JOIN audit_tiles t ON t.origin = $1 AND t.level = wanted.level AND t.n = wanted.n`;
+const auditLeavesRead = defineStatement('auditLeavesRead')`
+  SELECT seq, leaf FROM audit_events WHERE seq >= $1 AND seq < $2 ORDER BY seq`;
 
-const auditSinkStates = defineStatement(
-  'auditSinkStates',
-  `SELECT sink, origin, size, ${rfc3339('published_at')} AS published_at, ${rfc3339('failing_since')} AS failing_since
-   FROM audit_sinks ORDER BY sink`,
-);
+const auditSinkStates = defineStatement('auditSinkStates')`
+  SELECT sink, origin, size, ${rfc3339('published_at')} AS published_at, ${rfc3339('failing_since')} AS failing_since
+  FROM audit_sinks ORDER BY sink`;
 
 /** The newest checkpoint that a sink accepted, and since when deliveries to it fail. */
 export type SinkState = {

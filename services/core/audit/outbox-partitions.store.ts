@@ -14,24 +14,18 @@ type OutboxDay = {
 
 /** Writers queue behind a waiting ACCESS EXCLUSIVE lock, so the wait is short and the next run retries. */
 const lockBriefly = defineStatement('auditOutboxLockBriefly', `SELECT set_config('lock_timeout', '100ms', true)`);
-const missingRead = defineStatement(
-  'auditOutboxMissingDaysRead',
-  `SELECT day::text FROM generate_series((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + $1::int, interval '1 day') day
-   WHERE to_regclass(audit_outbox_name(day::date)) IS NULL ORDER BY day`,
-);
+const missingRead = defineStatement('auditOutboxMissingDaysRead')`
+  SELECT day::text FROM generate_series((now() AT TIME ZONE 'UTC')::date, (now() AT TIME ZONE 'UTC')::date + $1::int, interval '1 day') day
+  WHERE to_regclass(audit_outbox_name(day::date)) IS NULL ORDER BY day`;
 const partitionMake = defineStatement('auditOutboxPartitionMake', 'SELECT audit_outbox_partition($1::date) AS done');
-const daysRead = defineStatement(
-  'auditOutboxDaysRead',
-  `SELECT day::text, attached AS is_attached, (now() AT TIME ZONE 'UTC')::date > day + $1::int AS is_expired
-   FROM audit_outbox_days() ORDER BY day`,
-);
+const daysRead = defineStatement('auditOutboxDaysRead')`
+  SELECT day::text, attached AS is_attached, (now() AT TIME ZONE 'UTC')::date > day + $1::int AS is_expired
+  FROM audit_outbox_days() ORDER BY day`;
 const dayDetach = defineStatement('auditOutboxDayDetach', 'SELECT audit_outbox_detach($1::date) AS done');
 const dayDrop = defineStatement('auditOutboxDayDrop', 'SELECT audit_outbox_drop($1::date) AS done');
-const overdueRead = defineStatement(
-  'auditOutboxOverdueRead',
-  `SELECT (extract(epoch FROM clock_timestamp() - (min(day) + $1::int + 1)::timestamp AT TIME ZONE 'UTC') * 1000)::float8 AS ms
-   FROM audit_outbox_days()`,
-);
+const overdueRead = defineStatement('auditOutboxOverdueRead')`
+  SELECT (extract(epoch FROM clock_timestamp() - (min(day) + $1::int + 1)::timestamp AT TIME ZONE 'UTC') * 1000)::float8 AS ms
+  FROM audit_outbox_days()`;
 
 /** Days without a partition, from today to `ahead` days later. */
 export const readMissingDays = async (sql: Sql, ahead: number): Promise<string[]> =>

@@ -30,83 +30,54 @@ const KEY_COLUMNS = `id AS kid, purpose, alg, "publicKey" AS public_key, "privat
 /** One key writer at a time, across all copies and command lines; released at commit. */
 const keysLock = defineStatement('keysLock', 'SELECT pg_advisory_xact_lock(72707370)');
 const clockRead = defineStatement('keysClockRead', `SELECT ${ms('clock_timestamp()')} AS now`);
-const versionRead = defineStatement(
-  'keysVersionRead',
-  `SELECT keys_version AS version, ${ms('clock_timestamp()')} AS now FROM feed_state`,
-);
+const versionRead = defineStatement('keysVersionRead')`
+  SELECT keys_version AS version, ${ms('clock_timestamp()')} AS now FROM feed_state`;
 /**
  * A few rows a year: no index, no limit. History older than the window is in the audit log. The audit log's keys are
  * left out: a ring that does not have them cannot sign, verify or publish with them.
  */
-const keysRead = defineStatement(
-  'keysRead',
-  `SELECT ${KEY_COLUMNS} FROM jwks
-   WHERE ("expiresAt" IS NULL OR "expiresAt" > clock_timestamp() - interval '90 days') AND purpose <> '${LOG_PURPOSE}'
-   ORDER BY lower(signs), id`,
-);
-const keysOfPurpose = defineStatement(
-  'keysOfPurpose',
-  `SELECT ${KEY_COLUMNS} FROM jwks WHERE purpose = $1 ORDER BY lower(signs), id`,
-);
+const keysRead = defineStatement('keysRead')`
+  SELECT ${KEY_COLUMNS} FROM jwks
+  WHERE ("expiresAt" IS NULL OR "expiresAt" > clock_timestamp() - interval '90 days') AND purpose <> '${LOG_PURPOSE}'
+  ORDER BY lower(signs), id`;
+const keysOfPurpose = defineStatement('keysOfPurpose')`
+  SELECT ${KEY_COLUMNS} FROM jwks WHERE purpose = $1 ORDER BY lower(signs), id`;
 const keyByKid = defineStatement('keyByKid', `SELECT ${KEY_COLUMNS} FROM jwks WHERE id = $1`);
-const keyInsert = defineStatement(
-  'keyInsert',
-  `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", "createdAt", signs, longest_token_seconds)
-   VALUES ($1, $2, $3, $4, $5, ${at('$6')}, tstzrange(${at('$7')}, NULL), $8)`,
-);
+const keyInsert = defineStatement('keyInsert')`
+  INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", "createdAt", signs, longest_token_seconds)
+  VALUES ($1, $2, $3, $4, $5, ${at('$6')}, tstzrange(${at('$7')}, NULL), $8)`;
 /** The exclusion constraint refuses a range that overlaps another signer's. */
-const keyRangeSet = defineStatement(
-  'keyRangeSet',
-  `UPDATE jwks SET signs = tstzrange(${at('$2')}, ${at('$3')}), "expiresAt" = ${at('$4')},
-     longest_token_seconds = greatest(longest_token_seconds, $5) WHERE id = $1`,
-);
+const keyRangeSet = defineStatement('keyRangeSet')`
+  UPDATE jwks SET signs = tstzrange(${at('$2')}, ${at('$3')}), "expiresAt" = ${at('$4')},
+    longest_token_seconds = greatest(longest_token_seconds, $5) WHERE id = $1`;
 /** The row trigger writes the revocation. */
-const keyCompromise = defineStatement(
-  'keyCompromise',
-  `UPDATE jwks SET compromised_at = ${at('$2')}, compromise_reason = $3, signs = tstzrange(lower(signs), ${at('$4')}),
-     "expiresAt" = ${at('$5')}, "privateKey" = '' WHERE id = $1`,
-);
-const keyPrivatePartDestroy = defineStatement(
-  'keyPrivatePartDestroy',
-  `UPDATE jwks SET "privateKey" = '' WHERE id = $1`,
-);
+const keyCompromise = defineStatement('keyCompromise')`
+  UPDATE jwks SET compromised_at = ${at('$2')}, compromise_reason = $3, signs = tstzrange(lower(signs), ${at('$4')}),
+    "expiresAt" = ${at('$5')}, "privateKey" = '' WHERE id = $1`;
+const keyPrivatePartDestroy = defineStatement('keyPrivatePartDestroy')`UPDATE jwks SET "privateKey" = '' WHERE id = $1`;
 /** A note is written once. */
-const keyRotationNoteSet = defineStatement(
-  'keyRotationNoteSet',
-  'UPDATE jwks SET rotation_note = $2 WHERE id = $1 AND rotation_note IS NULL',
-);
+const keyRotationNoteSet = defineStatement('keyRotationNoteSet')`
+  UPDATE jwks SET rotation_note = $2 WHERE id = $1 AND rotation_note IS NULL`;
 /** Leaves out the audit log's keys: they verify old proofs for as long as such proofs exist. */
-const keyHistoryDelete = defineStatement(
-  'keyHistoryDelete',
-  `DELETE FROM jwks WHERE compromised_at IS NULL AND "expiresAt" < clock_timestamp() - interval '400 days'
-     AND purpose <> '${LOG_PURPOSE}'`,
-);
-const policyWrite = defineStatement(
-  'keyPolicyWrite',
-  `INSERT INTO key_policy (algorithm, prepublish_seconds, rotation_days, longest_token_seconds, leeway_seconds, ring_bound_seconds, refresh_seconds)
-   VALUES ($1, $2, $3, $4, $5, $6, $7)
-   ON CONFLICT (id) DO UPDATE SET algorithm = $1, prepublish_seconds = $2, rotation_days = $3, longest_token_seconds = $4,
-     leeway_seconds = $5, ring_bound_seconds = $6, refresh_seconds = $7`,
-);
-const policyRead = defineStatement(
-  'keyPolicyRead',
-  `SELECT algorithm, prepublish_seconds, rotation_days,
-     longest_token_seconds, leeway_seconds,
-     ring_bound_seconds, refresh_seconds FROM key_policy`,
-);
-const secretsRead = defineStatement(
-  'serverSecretsRead',
-  `SELECT purpose, version, secret AS sealed, ${ms('created_at')} AS created_at, ${ms('activates_at')} AS activates_at
-   FROM server_secrets ORDER BY purpose, version`,
-);
-const secretInsert = defineStatement(
-  'serverSecretInsert',
-  `INSERT INTO server_secrets (purpose, version, secret, created_at, activates_at) VALUES ($1, $2, $3, ${at('$4')}, ${at('$5')})`,
-);
-const secretDestroy = defineStatement(
-  'serverSecretDestroy',
-  `UPDATE server_secrets SET secret = '' WHERE purpose = $1 AND version = $2`,
-);
+const keyHistoryDelete = defineStatement('keyHistoryDelete')`
+  DELETE FROM jwks WHERE compromised_at IS NULL AND "expiresAt" < clock_timestamp() - interval '400 days'
+    AND purpose <> '${LOG_PURPOSE}'`;
+const policyWrite = defineStatement('keyPolicyWrite')`
+  INSERT INTO key_policy (algorithm, prepublish_seconds, rotation_days, longest_token_seconds, leeway_seconds, ring_bound_seconds, refresh_seconds)
+  VALUES ($1, $2, $3, $4, $5, $6, $7)
+  ON CONFLICT (id) DO UPDATE SET algorithm = $1, prepublish_seconds = $2, rotation_days = $3, longest_token_seconds = $4,
+    leeway_seconds = $5, ring_bound_seconds = $6, refresh_seconds = $7`;
+const policyRead = defineStatement('keyPolicyRead')`
+  SELECT algorithm, prepublish_seconds, rotation_days,
+    longest_token_seconds, leeway_seconds,
+    ring_bound_seconds, refresh_seconds FROM key_policy`;
+const secretsRead = defineStatement('serverSecretsRead')`
+  SELECT purpose, version, secret AS sealed, ${ms('created_at')} AS created_at, ${ms('activates_at')} AS activates_at
+  FROM server_secrets ORDER BY purpose, version`;
+const secretInsert = defineStatement('serverSecretInsert')`
+  INSERT INTO server_secrets (purpose, version, secret, created_at, activates_at) VALUES ($1, $2, $3, ${at('$4')}, ${at('$5')})`;
+const secretDestroy = defineStatement('serverSecretDestroy')`
+  UPDATE server_secrets SET secret = '' WHERE purpose = $1 AND version = $2`;
 
 const one = <T>(rows: readonly T[]): T => rows[0] as T;
 

@@ -29,33 +29,27 @@ const IS_OLD = `clock_timestamp() NOT BETWEEN s.beat_at AND s.beat_at + interval
 
 // Locks nothing. Index: revocations_epoch_key. Counter and rows come from one snapshot, so every row that the counter
 // has counted is visible. A JSON array keeps the answer in one row and is the cheapest form to parse.
-const feedRead = defineStatement(
-  'revocationFeedRead',
-  `SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version,
-     s.access_version, s.beat,
-     ${IS_OLD} AND ${BEAT_IS_FOLLOWED} AS is_beat_due,
-     pg_is_in_recovery() AS is_standby, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms,
-     (SELECT coalesce(json_agg(json_build_array(r.epoch, r.kind, r.value, r.token_epoch, r.reason, r.user_id, r.client_id,
-        round(extract(epoch FROM r.expires_at) * 1000), round(extract(epoch FROM r.created_at) * 1000)) ORDER BY r.epoch), '[]')
-      FROM (SELECT * FROM revocations WHERE epoch > $1 ORDER BY epoch LIMIT $2) r) AS rows
-   FROM feed_state s`,
-);
+const feedRead = defineStatement('revocationFeedRead')`
+  SELECT s.incarnation, s.replaced, s.revocation_epoch AS epoch, s.keys_version,
+    s.access_version, s.beat,
+    ${IS_OLD} AND ${BEAT_IS_FOLLOWED} AS is_beat_due,
+    pg_is_in_recovery() AS is_standby, (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now_ms,
+    (SELECT coalesce(json_agg(json_build_array(r.epoch, r.kind, r.value, r.token_epoch, r.reason, r.user_id, r.client_id,
+       round(extract(epoch FROM r.expires_at) * 1000), round(extract(epoch FROM r.created_at) * 1000)) ORDER BY r.epoch), '[]')
+     FROM (SELECT * FROM revocations WHERE epoch > $1 ORDER BY epoch LIMIT $2) r) AS rows
+  FROM feed_state s`;
 
 // Skips the row while a transaction locks it: that transaction raises the epoch, which shows progress just as well.
-const feedBeat = defineStatement(
-  'revocationFeedBeat',
-  `UPDATE feed_state SET beat = beat + 1, beat_at = clock_timestamp()
-   WHERE id IN (SELECT id FROM feed_state s WHERE ${IS_OLD} FOR UPDATE SKIP LOCKED)
-   RETURNING pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
-     AND pg_snapshot_xmax(pg_current_snapshot()) = pg_current_xact_id() AS is_last`,
-);
+const feedBeat = defineStatement('revocationFeedBeat')`
+  UPDATE feed_state SET beat = beat + 1, beat_at = clock_timestamp()
+  WHERE id IN (SELECT id FROM feed_state s WHERE ${IS_OLD} FOR UPDATE SKIP LOCKED)
+  RETURNING pg_snapshot_xmin(pg_current_snapshot()) = pg_current_xact_id()
+    AND pg_snapshot_xmax(pg_current_snapshot()) = pg_current_xact_id() AS is_last`;
 
 // True for a database without keys, sessions and token families: it has never issued a token.
-const databaseIsUnused = defineStatement(
-  'revocationDatabaseIsUnused',
-  `SELECT NOT EXISTS (SELECT FROM jwks) AND NOT EXISTS (SELECT FROM sessions)
-     AND NOT EXISTS (SELECT FROM refresh_families) AS is_unused`,
-);
+const databaseIsUnused = defineStatement('revocationDatabaseIsUnused')`
+  SELECT NOT EXISTS (SELECT FROM jwks) AND NOT EXISTS (SELECT FROM sessions)
+    AND NOT EXISTS (SELECT FROM refresh_families) AS is_unused`;
 
 /** Index: revocations_expires_at. No copy may be an hour behind and still validate tokens. */
 export const revocationPurge = definePurge({
@@ -67,35 +61,27 @@ export const revocationPurge = definePurge({
 const collapseLock = defineStatement('revocationCollapseLock', 'SELECT pg_try_advisory_xact_lock(72707371) AS is_mine');
 
 // This and the next two read the whole table, so they run only beyond the budget.
-const liveCounts = defineStatement(
-  'revocationLiveCounts',
-  `SELECT count(*) AS live, count(*) FILTER (WHERE kind IN ('jti', 'family')) AS of_tokens
-   FROM revocations WHERE expires_at > clock_timestamp()`,
-);
+const liveCounts = defineStatement('revocationLiveCounts')`
+  SELECT count(*) AS live, count(*) FILTER (WHERE kind IN ('jti', 'family')) AS of_tokens
+  FROM revocations WHERE expires_at > clock_timestamp()`;
 
 // The join leaves out deleted users: the revocation of the user covers theirs already.
-const crowdedUsers = defineStatement(
-  'revocationCrowdedUsers',
-  `SELECT r.user_id AS id, count(*) AS entries
-   FROM revocations r JOIN users u ON u.id = r.user_id
-   WHERE r.kind IN ('jti', 'sid', 'family') AND r.expires_at > clock_timestamp()
-   GROUP BY r.user_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.user_id LIMIT $1`,
-);
-const crowdedClients = defineStatement(
-  'revocationCrowdedClients',
-  `SELECT r.client_id AS id, count(*) AS entries
-   FROM revocations r JOIN oauth_clients c ON c."clientId" = r.client_id
-   WHERE r.kind IN ('jti', 'family') AND r.user_id IS NULL AND r.expires_at > clock_timestamp()
-   GROUP BY r.client_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.client_id LIMIT $1`,
-);
+const crowdedUsers = defineStatement('revocationCrowdedUsers')`
+  SELECT r.user_id AS id, count(*) AS entries
+  FROM revocations r JOIN users u ON u.id = r.user_id
+  WHERE r.kind IN ('jti', 'sid', 'family') AND r.expires_at > clock_timestamp()
+  GROUP BY r.user_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.user_id LIMIT $1`;
+const crowdedClients = defineStatement('revocationCrowdedClients')`
+  SELECT r.client_id AS id, count(*) AS entries
+  FROM revocations r JOIN oauth_clients c ON c."clientId" = r.client_id
+  WHERE r.kind IN ('jti', 'family') AND r.user_id IS NULL AND r.expires_at > clock_timestamp()
+  GROUP BY r.client_id HAVING count(*) > 1 ORDER BY count(*) DESC, r.client_id LIMIT $1`;
 
 // The function raises the epochs and deletes what they cover, in one; no role deletes revocations that have not expired. Null
 // ids are every client. It locks in id order, as every writer of many rows does; the row triggers end the families and write
 // the epochs and audit rows.
-const revocationsCollapse = defineStatement(
-  'revocationsCollapse',
-  'SELECT raised, dropped AS collapsed FROM collapse_revocations($1, $2::text[])',
-);
+const revocationsCollapse = defineStatement('revocationsCollapse')`
+  SELECT raised, dropped AS collapsed FROM collapse_revocations($1, $2::text[])`;
 
 type FeedRow = Omit<FeedPage, 'entries'> & {
   readonly rows: readonly [
@@ -186,10 +172,8 @@ export async function collapseInto(
 }
 
 // Locks one row, for which only another starting copy waits.
-const revocationKeepRaise = defineStatement(
-  'revocationKeepRaise',
-  `UPDATE token_lifetimes SET revocation_keep_seconds = $1 WHERE revocation_keep_seconds < $1`,
-);
+const revocationKeepRaise = defineStatement('revocationKeepRaise')`
+  UPDATE token_lifetimes SET revocation_keep_seconds = $1 WHERE revocation_keep_seconds < $1`;
 
 /** Sets the minimum time that revocations written from now on are kept. */
 export async function raiseRevocationKeep(sql: Sql, seconds: number): Promise<void> {

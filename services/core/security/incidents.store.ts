@@ -17,9 +17,8 @@ const COLUMNS = `id AS incident_id, detection, severity, jsonb_build_object('kin
  * incidents_one_open allows one incident per detection and subject until it is closed: concurrent sightings wait for
  * each other and increase its count. The first one writes its audit row in the same statement.
  */
-const incidentRaise = defineStatement(
-  'incidentRaise',
-  `WITH raised AS (
+const incidentRaise = defineStatement('incidentRaise')`
+  WITH raised AS (
     INSERT INTO incidents AS i (id, detection, severity, subject_kind, subject_id, detail)
     VALUES ($1, $2, $3, $4, $5, $6::jsonb)
     ON CONFLICT (detection, subject_kind, subject_id) WHERE state <> 'closed' DO UPDATE SET
@@ -30,48 +29,37 @@ const incidentRaise = defineStatement(
       detail, traceparent)
     SELECT $7, $8, $9, $10, 'incident', id::text, $11, $12, $13, $14::jsonb, $15 FROM raised WHERE is_new
   )
-  SELECT id, count, actions, is_new FROM raised`,
-);
+  SELECT id, count, actions, is_new FROM raised`;
 
-const incidentActionAdd = defineStatement(
-  'incidentActionAdd',
-  `UPDATE incidents SET actions = array_append(actions, $2) WHERE id = $1 AND NOT $2 = ANY (actions)`,
-);
+const incidentActionAdd = defineStatement('incidentActionAdd')`
+  UPDATE incidents SET actions = array_append(actions, $2) WHERE id = $1 AND NOT $2 = ANY (actions)`;
 
 /** Sorts all matches: operators handle incidents by hand, so there are few. */
-const incidentsPage = defineStatement(
-  'incidentsPage',
-  `SELECT ${COLUMNS} FROM incidents
-   WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR detection = $2) AND ($3::text IS NULL OR severity = $3)
-     AND ($4::text IS NULL OR subject_id = $4)
-     AND ($5::timestamptz IS NULL OR (date_trunc('milliseconds', last_seen_at), id) < ($5, $6::uuid))
-   ORDER BY date_trunc('milliseconds', last_seen_at) DESC, id DESC LIMIT $7`,
-);
+const incidentsPage = defineStatement('incidentsPage')`
+  SELECT ${COLUMNS} FROM incidents
+  WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR detection = $2) AND ($3::text IS NULL OR severity = $3)
+    AND ($4::text IS NULL OR subject_id = $4)
+    AND ($5::timestamptz IS NULL OR (date_trunc('milliseconds', last_seen_at), id) < ($5, $6::uuid))
+  ORDER BY date_trunc('milliseconds', last_seen_at) DESC, id DESC LIMIT $7`;
 
 const incidentRead = defineStatement('incidentRead', `SELECT ${COLUMNS} FROM incidents WHERE id = $1`);
 
 /** Few incidents are open at a time; the index on open ones is scanned. */
-const incidentsOpenCount = defineStatement(
-  'incidentsOpenCount',
-  `SELECT severity, count(*)::int AS incidents FROM incidents WHERE state <> 'closed' GROUP BY severity`,
-);
+const incidentsOpenCount = defineStatement('incidentsOpenCount')`
+  SELECT severity, count(*)::int AS incidents FROM incidents WHERE state <> 'closed' GROUP BY severity`;
 
 /** Of few rows, as above. */
-const incidentsBetweenCount = defineStatement(
-  'incidentsBetweenCount',
-  `SELECT detection, severity, count(*)::int AS raised, sum(count)::bigint AS sightings,
-     count(*) FILTER (WHERE state <> 'closed')::int AS open
-   FROM incidents WHERE first_seen_at >= $1::timestamptz AND first_seen_at < $2::timestamptz
-   GROUP BY detection, severity ORDER BY detection, severity`,
-);
+const incidentsBetweenCount = defineStatement('incidentsBetweenCount')`
+  SELECT detection, severity, count(*)::int AS raised, sum(count)::bigint AS sightings,
+    count(*) FILTER (WHERE state <> 'closed')::int AS open
+  FROM incidents WHERE first_seen_at >= $1::timestamptz AND first_seen_at < $2::timestamptz
+  GROUP BY detection, severity ORDER BY detection, severity`;
 
 const incidentLock = defineStatement('incidentLock', `SELECT state FROM incidents WHERE id = $1 FOR UPDATE`);
 
-const incidentChange = defineStatement(
-  'incidentChange',
-  `UPDATE incidents SET state = $2, reason = $3, changed_at = clock_timestamp(), changed_by = $4 WHERE id = $1
-   RETURNING ${COLUMNS}`,
-);
+const incidentChange = defineStatement('incidentChange')`
+  UPDATE incidents SET state = $2, reason = $3, changed_at = clock_timestamp(), changed_by = $4 WHERE id = $1
+  RETURNING ${COLUMNS}`;
 
 /** Closed incidents stay as long as HIPAA requires for documentation (45 CFR 164.316(b)(2)); open ones stay. */
 export const incidentPurge = definePurge({
@@ -82,12 +70,10 @@ export const incidentPurge = definePurge({
 });
 
 // By the primary key. Each report forgets the ids of older ones: no attempt at one comes after two days.
-const progressReportInsert = defineStatement(
-  'progressReportInsert',
-  `WITH old AS (DELETE FROM progress_reports WHERE id IN (
-     SELECT id FROM progress_reports WHERE stored_at < now() - interval '2 days' ORDER BY stored_at LIMIT 100))
-   INSERT INTO progress_reports (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id`,
-);
+const progressReportInsert = defineStatement('progressReportInsert')`
+  WITH old AS (DELETE FROM progress_reports WHERE id IN (
+    SELECT id FROM progress_reports WHERE stored_at < now() - interval '2 days' ORDER BY stored_at LIMIT 100))
+  INSERT INTO progress_reports (id) VALUES ($1) ON CONFLICT DO NOTHING RETURNING id`;
 
 /** False when a report of an embedding application was stored before. */
 export const insertReport = async (tx: Sql, id: string): Promise<boolean> =>

@@ -7,10 +7,8 @@ import type { Sql } from '../ports.ts';
 const detectionProgressLock = defineStatement('detectionProgressLock', `SELECT FROM detection_progress FOR UPDATE`);
 
 /** Locks the same row: a second worker finds the position already advanced and gets no row. */
-const detectionProgressAdvance = defineStatement(
-  'detectionProgressAdvance',
-  `UPDATE detection_progress SET seq = $1 WHERE seq < $1 RETURNING 1`,
-);
+const detectionProgressAdvance = defineStatement('detectionProgressAdvance')`
+  UPDATE detection_progress SET seq = $1 WHERE seq < $1 RETURNING 1`;
 
 const detectionProgressRead = defineStatement('detectionProgressRead', `SELECT seq FROM detection_progress`);
 
@@ -19,12 +17,10 @@ const STUFFING = `last_failed_at > clock_timestamp() - make_interval(secs => $2)
   AND successes * 4 < recent AND coalesce(locked_until, '-infinity') <= clock_timestamp()`;
 
 /** Networks above the limit that are not locked, or only the one named by key; uses login_failures_networks or the primary key. */
-const stuffingNetworksRead = defineStatement(
-  'stuffingNetworksRead',
-  `SELECT key, recent AS failures, successes, cardinality(tried) AS names FROM login_failures
-   WHERE ${STUFFING} AND ($3::text IS NULL OR key = $3)
-   ORDER BY key COLLATE "C"`,
-);
+const stuffingNetworksRead = defineStatement('stuffingNetworksRead')`
+  SELECT key, recent AS failures, successes, cardinality(tried) AS names FROM login_failures
+  WHERE ${STUFFING} AND ($3::text IS NULL OR key = $3)
+  ORDER BY key COLLATE "C"`;
 
 /** Indexes: the primary key of the log, unjudged_events_next_try_at, login_failures_networks. */
 export const detectionIsDue = ({
@@ -43,24 +39,18 @@ export const detectionIsDue = ({
   );
 
 /** Scans audit_events_type backwards. */
-const loginRatioRead = defineStatement(
-  'loginRatioRead',
-  `SELECT count(*)::int AS logins, count(*) FILTER (WHERE outcome <> 'ok')::int AS refused FROM (
-     SELECT outcome, occurred_at FROM audit_events WHERE type = 'user.login' ORDER BY seq DESC LIMIT $1) latest
-   WHERE occurred_at > clock_timestamp() - interval '10 minutes'`,
-);
+const loginRatioRead = defineStatement('loginRatioRead')`
+  SELECT count(*)::int AS logins, count(*) FILTER (WHERE outcome <> 'ok')::int AS refused FROM (
+    SELECT outcome, occurred_at FROM audit_events WHERE type = 'user.login' ORDER BY seq DESC LIMIT $1) latest
+  WHERE occurred_at > clock_timestamp() - interval '10 minutes'`;
 
-const incidentIsFresh = defineStatement(
-  'incidentIsFresh',
-  `SELECT 1 FROM incidents WHERE detection = $1 AND state <> 'closed' AND last_seen_at > clock_timestamp() - interval '5 minutes'`,
-);
+const incidentIsFresh = defineStatement('incidentIsFresh')`
+  SELECT 1 FROM incidents WHERE detection = $1 AND state <> 'closed' AND last_seen_at > clock_timestamp() - interval '5 minutes'`;
 
-const networkBlock = defineStatement(
-  'networkBlock',
-  `UPDATE login_failures SET locked_until = greatest(coalesce(locked_until, '-infinity'), clock_timestamp() + make_interval(secs => $2)),
-     locks = locks + 1, recent = 0
-   WHERE key = $1`,
-);
+const networkBlock = defineStatement('networkBlock')`
+  UPDATE login_failures SET locked_until = greatest(coalesce(locked_until, '-infinity'), clock_timestamp() + make_interval(secs => $2)),
+    locks = locks + 1, recent = 0
+  WHERE key = $1`;
 
 /** Row triggers end its families and write the revocation and audit rows. */
 const sessionEnd = defineStatement('securitySessionEnd', `DELETE FROM sessions WHERE id = $1 RETURNING 1`);
@@ -70,29 +60,21 @@ const sessionEnd = defineStatement('securitySessionEnd', `DELETE FROM sessions W
  * the suspicious sign-in. All times are from the database's clock, as that of the sign-in is: the clocks of copies differ.
  * Uses sessions_user_id, refresh_families_user_id and oauth_device_grants_user_id.
  */
-const openedSinceRead = defineStatement(
-  'securityOpenedSinceRead',
-  `SELECT 1 WHERE EXISTS (SELECT FROM sessions WHERE "userId" = $1 AND "writtenAt" >= $2::timestamptz)
-     OR EXISTS (SELECT FROM refresh_families WHERE user_id = $1 AND sid IS NULL AND revoked_at IS NULL
-       AND created_at >= $2::timestamptz)
-     OR EXISTS (SELECT FROM oauth_device_grants WHERE user_id = $1 AND status = 'approved'
-       AND decided_at >= $2::timestamptz)`,
-);
+const openedSinceRead = defineStatement('securityOpenedSinceRead')`
+  SELECT 1 WHERE EXISTS (SELECT FROM sessions WHERE "userId" = $1 AND "writtenAt" >= $2::timestamptz)
+    OR EXISTS (SELECT FROM refresh_families WHERE user_id = $1 AND sid IS NULL AND revoked_at IS NULL
+      AND created_at >= $2::timestamptz)
+    OR EXISTS (SELECT FROM oauth_device_grants WHERE user_id = $1 AND status = 'approved'
+      AND decided_at >= $2::timestamptz)`;
 
-const userLock = defineStatement(
-  'securityUserLock',
-  `SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) u`,
-);
+const userLock = defineStatement('securityUserLock')`
+  SELECT user_sessions_lock(id) FROM (SELECT id FROM users WHERE id = $1 FOR NO KEY UPDATE) u`;
 /** Runs after the sessions are locked. In id order, like a refresh batch; uses refresh_families_user_id. */
-const familiesLock = defineStatement(
-  'securityFamiliesLock',
-  `SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE`,
-);
+const familiesLock = defineStatement('securityFamiliesLock')`
+  SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE`;
 /** Every writer locks user, sessions, families in this order. A higher epoch refuses every token issued before. */
-const userEpochRaise = defineStatement(
-  'securityUserEpochRaise',
-  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`,
-);
+const userEpochRaise = defineStatement('securityUserEpochRaise')`
+  UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`;
 const userSessionsEnd = defineStatement('securityUserSessionsEnd', `DELETE FROM sessions WHERE "userId" = $1`);
 
 const userAccountRead = defineStatement('securityUserAccountRead', `SELECT email, roles FROM users WHERE id = $1`);

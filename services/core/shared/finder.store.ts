@@ -65,10 +65,8 @@ export function defineFinder(table: FinderTable): Finder {
   ];
   // Materialized: planned for all matches and read up to the limit. Planned for the limit, a text that many rows have would
   // read the table, and comparing a million texts takes seconds.
-  const found = defineStatement(
-    `${kind}Find`,
-    `WITH found AS MATERIALIZED (${select} WHERE ${conditions.join(' OR ')}) SELECT * FROM found LIMIT $2`,
-  );
+  const found = defineStatement(`${kind}Find`)`
+    WITH found AS MATERIALIZED (${select} WHERE ${conditions.join(' OR ')}) SELECT * FROM found LIMIT $2`;
   const named = defineStatement(`${kind}Name`, `${select} WHERE ${id} = ANY ($1${hasUuid ? '::uuid[]' : ''})`);
   const shown = (rows: readonly FoundRow[]): Found[] =>
     rows.map(({ owner_kind: of, owner_id: owned, ...row }) => ({

@@ -50,24 +50,20 @@ type PurgeTable = (
 export function definePurge({ table, id = 'id', ends, stays, where = 'true', also = '', ...given }: PurgeTable): Purge {
   const kind = given.kind ?? (table as PurgeKind);
   const isOver = `${ends} < now() - (${stays}) AND ${where}`;
-  const removeBatch = defineStatement(
-    `purge_${kind}`,
-    `WITH due AS MATERIALIZED (
-       SELECT ${id} AS id, ${ends} AS ends FROM ${table} WHERE ${ends} >= $2::timestamptz AND ${isOver} ORDER BY ${ends} LIMIT $1
-     ), locked AS MATERIALIZED (
-       SELECT ${id} AS id FROM ${table} WHERE ${id} = ANY (ARRAY(SELECT id FROM due)) AND ${isOver}
-       ORDER BY ${id} FOR UPDATE SKIP LOCKED
-     ), gone AS (DELETE FROM ${table} t USING locked WHERE t.${id} = locked.id RETURNING t.*)${also}
-     SELECT (SELECT count(*)::int FROM due) AS picked, (SELECT count(*)::int FROM gone) AS removed,
-       (SELECT max(ends)::text FROM due) AS reached`,
-  );
+  const removeBatch = defineStatement(`purge_${kind}`)`
+    WITH due AS MATERIALIZED (
+      SELECT ${id} AS id, ${ends} AS ends FROM ${table} WHERE ${ends} >= $2::timestamptz AND ${isOver} ORDER BY ${ends} LIMIT $1
+    ), locked AS MATERIALIZED (
+      SELECT ${id} AS id FROM ${table} WHERE ${id} = ANY (ARRAY(SELECT id FROM due)) AND ${isOver}
+      ORDER BY ${id} FOR UPDATE SKIP LOCKED
+    ), gone AS (DELETE FROM ${table} t USING locked WHERE t.${id} = locked.id RETURNING t.*)${also}
+    SELECT (SELECT count(*)::int FROM due) AS picked, (SELECT count(*)::int FROM gone) AS removed,
+      (SELECT max(ends)::text FROM due) AS reached`;
   // Two looks into the index. One with the condition alone would read every row that stays: on most days, all.
-  const overdueRead = defineStatement(
-    `purge_overdue_${kind}`,
-    `SELECT (extract(epoch FROM clock_timestamp() - (${stays}) - coalesce(
-       (SELECT ${ends} FROM ${table} WHERE ${isOver} ORDER BY ${ends} LIMIT 1),
-       (SELECT ${ends} FROM ${table} WHERE ${ends} >= now() - (${stays}) ORDER BY ${ends} LIMIT 1))) * 1000)::float8 AS ms`,
-  );
+  const overdueRead = defineStatement(`purge_overdue_${kind}`)`
+    SELECT (extract(epoch FROM clock_timestamp() - (${stays}) - coalesce(
+      (SELECT ${ends} FROM ${table} WHERE ${isOver} ORDER BY ${ends} LIMIT 1),
+      (SELECT ${ends} FROM ${table} WHERE ${ends} >= now() - (${stays}) ORDER BY ${ends} LIMIT 1))) * 1000)::float8 AS ms`;
   return {
     kind,
     removeBatch: async (tx, limit, from) => (await tx.query<PurgeBatch>(removeBatch, [limit, from]))[0] as PurgeBatch,
@@ -76,13 +72,11 @@ export function definePurge({ table, id = 'id', ends, stays, where = 'true', als
 }
 
 // Reads pg_stat_activity and locks nothing. Workers and command lines are left out: no client waits for them.
-const slowestRead = defineStatement(
-  'purgeSlowestStatementRead',
-  `SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start)) * 1000, 0)::float8 AS ms
-   FROM pg_stat_activity
-   WHERE datname = current_database() AND state = 'active'
-     AND application_name IN ('sallyport-main', 'sallyport-refresh', 'sallyport-revocations', 'sallyport-identity')`,
-);
+const slowestRead = defineStatement('purgeSlowestStatementRead')`
+  SELECT coalesce(max(extract(epoch FROM clock_timestamp() - query_start)) * 1000, 0)::float8 AS ms
+  FROM pg_stat_activity
+  WHERE datname = current_database() AND state = 'active'
+    AND application_name IN ('sallyport-main', 'sallyport-refresh', 'sallyport-revocations', 'sallyport-identity')`;
 
 /** The role of a process does not see the state of other sessions; the database user of the process sees its own. */
 const ownUserTake = defineStatement('purgeOwnUserTake', 'SET LOCAL ROLE NONE');

@@ -52,18 +52,14 @@ export type GivenUpRows = Omit<Retries<object>, keyof AttemptEnds>;
 export function defineAttemptEnds(table: string, one: string, sets = ''): AttemptEnds {
   const remove = defineStatement(`${one}Delete`, `DELETE FROM ${table} WHERE id = $1 AND attempts = $2 RETURNING 1`);
   /** Gives the row up if the seconds are null. */
-  const postpone = defineStatement(
-    `${one}Postpone`,
-    `UPDATE ${table} SET failure = $3${sets},
-       next_attempt_at = clock_timestamp() + make_interval(secs => $4)
-     WHERE id = $1 AND attempts = $2 RETURNING 1`,
-  );
+  const postpone = defineStatement(`${one}Postpone`)`
+    UPDATE ${table} SET failure = $3${sets},
+      next_attempt_at = clock_timestamp() + make_interval(secs => $4)
+    WHERE id = $1 AND attempts = $2 RETURNING 1`;
   /** Due at once: the column rounds to milliseconds, and a time rounded up is not due yet. */
-  const giveBack = defineStatement(
-    `${one}GiveBack`,
-    `UPDATE ${table} SET attempts = attempts - 1, next_attempt_at = date_trunc('milliseconds', clock_timestamp())
-     WHERE id = $1 AND attempts = $2`,
-  );
+  const giveBack = defineStatement(`${one}GiveBack`)`
+    UPDATE ${table} SET attempts = attempts - 1, next_attempt_at = date_trunc('milliseconds', clock_timestamp())
+    WHERE id = $1 AND attempts = $2`;
   return {
     giveBack: (sql, { id, attempts }) => sql.query(giveBack, [id, attempts]),
     remove: async (sql, { id, attempts }) => (await sql.query(remove, [id, attempts])).length > 0,
@@ -83,30 +79,20 @@ export function defineRetries<More extends object = object>(
   names: { readonly one: string; readonly many: string },
   more = '',
 ): Retries<More> {
-  const read = defineStatement(
-    `${names.many}GivenUp`,
-    `SELECT id, attempts, failure, failed_at${more} FROM ${table}
-     WHERE next_attempt_at IS NULL AND ($2::timestamptz IS NULL OR date_trunc('milliseconds', failed_at) <= $2) ORDER BY failed_at DESC, id LIMIT $1`,
-  );
-  const find = defineStatement(
-    `${names.one}FindGivenUp`,
-    `SELECT id, attempts, failure, failed_at, created_at,
-       (SELECT to_jsonb(about) - 'id' FROM (SELECT id${more}) about) AS payload FROM ${table}
-     WHERE id = $1 AND next_attempt_at IS NULL`,
-  );
-  const discard = defineStatement(
-    `${names.one}Discard`,
-    `DELETE FROM ${table} WHERE id = $1 AND next_attempt_at IS NULL RETURNING 1`,
-  );
-  const count = defineStatement(
-    `${names.many}GivenUpCount`,
-    `SELECT count(*)::int AS count FROM ${table} WHERE next_attempt_at IS NULL`,
-  );
-  const requeue = defineStatement(
-    `${names.one}Requeue`,
-    `UPDATE ${table} SET attempts = 0, created_at = clock_timestamp(), next_attempt_at = clock_timestamp()
-     WHERE id = $1 AND next_attempt_at IS NULL RETURNING id${more}`,
-  );
+  const read = defineStatement(`${names.many}GivenUp`)`
+    SELECT id, attempts, failure, failed_at${more} FROM ${table}
+    WHERE next_attempt_at IS NULL AND ($2::timestamptz IS NULL OR date_trunc('milliseconds', failed_at) <= $2) ORDER BY failed_at DESC, id LIMIT $1`;
+  const find = defineStatement(`${names.one}FindGivenUp`)`
+    SELECT id, attempts, failure, failed_at, created_at,
+      (SELECT to_jsonb(about) - 'id' FROM (SELECT id${more}) about) AS payload FROM ${table}
+    WHERE id = $1 AND next_attempt_at IS NULL`;
+  const discard = defineStatement(`${names.one}Discard`)`
+    DELETE FROM ${table} WHERE id = $1 AND next_attempt_at IS NULL RETURNING 1`;
+  const count = defineStatement(`${names.many}GivenUpCount`)`
+    SELECT count(*)::int AS count FROM ${table} WHERE next_attempt_at IS NULL`;
+  const requeue = defineStatement(`${names.one}Requeue`)`
+    UPDATE ${table} SET attempts = 0, created_at = clock_timestamp(), next_attempt_at = clock_timestamp()
+    WHERE id = $1 AND next_attempt_at IS NULL RETURNING id${more}`;
   return {
     ...defineAttemptEnds(table, names.one, ', failed_at = clock_timestamp()'),
     readGivenUp: (sql, limit, until) => sql.query<GivenUp & More>(read, [limit, until ?? null]),
@@ -127,22 +113,16 @@ export function defineCircuit(
   { table, key, queue, of }: Readonly<Record<'table' | 'key' | 'queue' | 'of', string>>,
 ): (id: string) => Pick<Receiver, 'fail' | 'recover' | 'hasten'> {
   /** Without a pause it is open for no time: the column rounds to milliseconds, and a time rounded up is not over yet. */
-  const fail = defineStatement(
-    `${one}Fail`,
-    `UPDATE ${table} SET failures = failures + 1,
-       open_until = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => $2)
-     WHERE ${key} = $1`,
-  );
-  const recover = defineStatement(
-    `${one}Recover`,
-    `UPDATE ${table} SET failures = 0, open_until = NULL WHERE ${key} = $1 AND failures > 0 RETURNING 1`,
-  );
+  const fail = defineStatement(`${one}Fail`)`
+    UPDATE ${table} SET failures = failures + 1,
+      open_until = date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => $2)
+    WHERE ${key} = $1`;
+  const recover = defineStatement(`${one}Recover`)`
+    UPDATE ${table} SET failures = 0, open_until = NULL WHERE ${key} = $1 AND failures > 0 RETURNING 1`;
   /** Leased rows stay leased. */
-  const hasten = defineStatement(
-    `${one}Hasten`,
-    `UPDATE ${queue} SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
-     WHERE ${of} = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`,
-  );
+  const hasten = defineStatement(`${one}Hasten`)`
+    UPDATE ${queue} SET next_attempt_at = date_trunc('milliseconds', clock_timestamp())
+    WHERE ${of} = $1 AND next_attempt_at > clock_timestamp() AND failure IS NOT NULL`;
   return (id) => ({
     fail: async (sql, pauseSeconds) => void (await sql.query(fail, [id, pauseSeconds])),
     recover: async (sql) => (await sql.query(recover, [id])).length > 0,

@@ -8,5 +8,15 @@ export type Statement = {
 
 const WRITES = /\b(insert into|update|delete from)\b/i;
 
-/** Declares a statement, named by entity, operation and qualifier: `defineStatement('refreshFamilyRotateBatch', 'WITH …')`. */
-export const defineStatement = (name: string, text: string): Statement => ({ name, text, writes: WRITES.test(text) });
+type StatementTag = (parts: readonly string[], ...values: readonly unknown[]) => Statement;
+
+/**
+ * Declares a statement, named by entity, operation and qualifier: ``defineStatement('userDelete')`DELETE FROM …` ``. Every
+ * value that it takes in is constant SQL. SQL that a function makes is the second argument.
+ */
+export function defineStatement(name: string): StatementTag;
+export function defineStatement(name: string, text: string): Statement;
+export function defineStatement(name: string, text?: string): Statement | StatementTag {
+  if (text !== undefined) return { name, text, writes: WRITES.test(text) };
+  return (parts, ...values) => defineStatement(name, String.raw({ raw: parts }, ...values).trim());
+}

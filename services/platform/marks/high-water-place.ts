@@ -16,11 +16,9 @@ const markPlaceRead = defineStatement('markPlaceRead', 'SELECT mark_place AS pla
 const markPlaceSet = defineStatement('markPlaceSet', 'UPDATE feed_state SET mark_place = $1');
 
 /** Reads pg_stat_activity; command lines and starts are left out. */
-const othersRead = defineStatement(
-  'markPlaceOthersRead',
-  `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
-     AND application_name NOT IN ('sallyport-cli', 'sallyport-prepare') LIMIT 1`,
-);
+const othersRead = defineStatement('markPlaceOthersRead')`
+  SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'sallyport-%'
+    AND application_name NOT IN ('sallyport-cli', 'sallyport-prepare') LIMIT 1`;
 
 const ownPlace = (dataDir: string): string => createSecretFile(join(dataDir, FILE_NAME), randomUUID()).trim();
 

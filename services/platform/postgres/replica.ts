@@ -53,13 +53,11 @@ const PROBE_MS = 500;
 const AWAY_MS = 1_000;
 
 /** A running installation commits once a second, so that the last commit replayed tells the age. */
-const replicaFacts = defineStatement(
-  'replicaFacts',
-  `SELECT pg_is_in_recovery() AS is_standby, incarnation,
-     to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS as_of,
-     greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::float8 AS age_ms
-   FROM feed_state`,
-);
+const replicaFacts = defineStatement('replicaFacts')`
+  SELECT pg_is_in_recovery() AS is_standby, incarnation,
+    to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS as_of,
+    greatest(0, extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::float8 AS age_ms
+  FROM feed_state`;
 
 export const readReplicaFacts = async (sql: Sql): Promise<ReplicaFacts | undefined> =>
   (await sql.query<ReplicaFacts>(replicaFacts))[0];

@@ -12,16 +12,12 @@ export type AttestationRow = AttestationView & {
 const COLUMNS = `id AS attestation_id, control AS control_id, attester, statement, note, ${placeTime('attested_at')} AS attested_at,
   ${placeTime('expires_at')} AS expires_at, expires_at <= clock_timestamp() AS is_expired`;
 
-const attestationInsert = defineStatement(
-  'complianceAttestationInsert',
-  `INSERT INTO compliance_attestations (id, control, attester, statement, note, expires_at)
-   VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(days => $6)) RETURNING ${COLUMNS}`,
-);
+const attestationInsert = defineStatement('complianceAttestationInsert')`
+  INSERT INTO compliance_attestations (id, control, attester, statement, note, expires_at)
+  VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(days => $6)) RETURNING ${COLUMNS}`;
 /** The newest of each control, by the index compliance_attestations_control. */
-const attestationsNewest = defineStatement(
-  'complianceAttestationsNewest',
-  `SELECT DISTINCT ON (control) ${COLUMNS} FROM compliance_attestations ORDER BY control, compliance_attestations.attested_at DESC, id DESC`,
-);
+const attestationsNewest = defineStatement('complianceAttestationsNewest')`
+  SELECT DISTINCT ON (control) ${COLUMNS} FROM compliance_attestations ORDER BY control, compliance_attestations.attested_at DESC, id DESC`;
 
 /** Kept for six years after they were last in effect (45 CFR 164.316(b)(2)(i)). */
 export const attestationPurge = definePurge({

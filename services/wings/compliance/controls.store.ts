@@ -31,21 +31,17 @@ export const checksAreDue = defineQuestion(
      greatest(${NEWEST_SEALED_AT}, clock_timestamp() - interval '1 minute'), true)`,
 );
 /** Locks the row, so that two workers that see a change record it once. */
-const complianceControlLock = defineStatement(
-  'complianceControlLock',
-  'SELECT status FROM compliance_controls WHERE control = $1 FOR UPDATE',
-);
-const complianceControlUpsert = defineStatement(
-  'complianceControlUpsert',
-  `INSERT INTO compliance_controls AS c (control, status, reason, population, sampled, exceptions, exception_count, observed,
-     observed_sha256, probe_version, release, collector, started_at, ended_at)
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-   ON CONFLICT (control) DO UPDATE SET status = excluded.status, reason = excluded.reason, population = excluded.population,
-     sampled = excluded.sampled, exceptions = excluded.exceptions, exception_count = excluded.exception_count,
-     observed = excluded.observed, observed_sha256 = excluded.observed_sha256, probe_version = excluded.probe_version,
-     release = excluded.release, collector = excluded.collector, started_at = excluded.started_at, ended_at = excluded.ended_at,
-     changed_at = CASE WHEN c.status = excluded.status THEN c.changed_at ELSE clock_timestamp() END`,
-);
+const complianceControlLock = defineStatement('complianceControlLock')`
+  SELECT status FROM compliance_controls WHERE control = $1 FOR UPDATE`;
+const complianceControlUpsert = defineStatement('complianceControlUpsert')`
+  INSERT INTO compliance_controls AS c (control, status, reason, population, sampled, exceptions, exception_count, observed,
+    observed_sha256, probe_version, release, collector, started_at, ended_at)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+  ON CONFLICT (control) DO UPDATE SET status = excluded.status, reason = excluded.reason, population = excluded.population,
+    sampled = excluded.sampled, exceptions = excluded.exceptions, exception_count = excluded.exception_count,
+    observed = excluded.observed, observed_sha256 = excluded.observed_sha256, probe_version = excluded.probe_version,
+    release = excluded.release, collector = excluded.collector, started_at = excluded.started_at, ended_at = excluded.ended_at,
+    changed_at = CASE WHEN c.status = excluded.status THEN c.changed_at ELSE clock_timestamp() END`;
 
 export const readControlRows = (sql: Sql): Promise<ControlRow[]> => sql.query<ControlRow>(complianceControlsRead);
 

@@ -13,40 +13,30 @@ export type OpenFindings = {
 };
 
 /** The primary key, and compliance_findings_open. */
-const findingsRead = defineStatement(
-  'complianceFindingsRead',
-  `SELECT coalesce((SELECT read_to FROM compliance_log_reads WHERE control = $1 AND probe_version = $2), -1) AS read_to,
-     (SELECT count(*)::int FROM compliance_findings WHERE control = $1 AND acknowledged_at IS NULL) AS open,
-     ARRAY(SELECT json_build_object('seq', seq, 'type', type) FROM compliance_findings
-       WHERE control = $1 AND acknowledged_at IS NULL ORDER BY seq LIMIT 20) AS first`,
-);
+const findingsRead = defineStatement('complianceFindingsRead')`
+  SELECT coalesce((SELECT read_to FROM compliance_log_reads WHERE control = $1 AND probe_version = $2), -1) AS read_to,
+    (SELECT count(*)::int FROM compliance_findings WHERE control = $1 AND acknowledged_at IS NULL) AS open,
+    ARRAY(SELECT json_build_object('seq', seq, 'type', type) FROM compliance_findings
+      WHERE control = $1 AND acknowledged_at IS NULL ORDER BY seq LIMIT 20) AS first`;
 /** Two workers may have read the same events: the place never moves back within a probe version. */
-const logReadStore = defineStatement(
-  'complianceLogReadStore',
-  `INSERT INTO compliance_log_reads AS r (control, probe_version, read_to) VALUES ($1, $2, $3)
-   ON CONFLICT (control) DO UPDATE SET probe_version = excluded.probe_version, read_to = excluded.read_to
-   WHERE r.probe_version < excluded.probe_version OR (r.probe_version = excluded.probe_version AND r.read_to < excluded.read_to)`,
-);
-const findingsStore = defineStatement(
-  'complianceFindingsStore',
-  `INSERT INTO compliance_findings (control, seq, type, violation_id)
-   SELECT $1, seq, type, (SELECT id FROM compliance_violations WHERE control = $1 AND resolved_at IS NULL)
-   FROM unnest($2::bigint[], $3::text[]) found(seq, type) ON CONFLICT DO NOTHING`,
-);
+const logReadStore = defineStatement('complianceLogReadStore')`
+  INSERT INTO compliance_log_reads AS r (control, probe_version, read_to) VALUES ($1, $2, $3)
+  ON CONFLICT (control) DO UPDATE SET probe_version = excluded.probe_version, read_to = excluded.read_to
+  WHERE r.probe_version < excluded.probe_version OR (r.probe_version = excluded.probe_version AND r.read_to < excluded.read_to)`;
+const findingsStore = defineStatement('complianceFindingsStore')`
+  INSERT INTO compliance_findings (control, seq, type, violation_id)
+  SELECT $1, seq, type, (SELECT id FROM compliance_violations WHERE control = $1 AND resolved_at IS NULL)
+  FROM unnest($2::bigint[], $3::text[]) found(seq, type) ON CONFLICT DO NOTHING`;
 /** Index: compliance_findings_violation. */
-const findingsAcknowledge = defineStatement(
-  'complianceFindingsAcknowledge',
-  `WITH done AS (UPDATE compliance_findings SET acknowledged_at = clock_timestamp()
-     WHERE violation_id = $1 AND seq <= $2 AND acknowledged_at IS NULL RETURNING seq)
-   SELECT count(*)::int AS count FROM done`,
-);
+const findingsAcknowledge = defineStatement('complianceFindingsAcknowledge')`
+  WITH done AS (UPDATE compliance_findings SET acknowledged_at = clock_timestamp()
+    WHERE violation_id = $1 AND seq <= $2 AND acknowledged_at IS NULL RETURNING seq)
+  SELECT count(*)::int AS count FROM done`;
 /** Index: compliance_findings_violation. A page of violations at most. */
-const findingsOfViolations = defineStatement(
-  'complianceFindingsOfViolations',
-  `SELECT violation_id, count(*)::int AS count, max(seq) AS last_seq,
-     (array_agg(json_build_object('seq', seq, 'type', type) ORDER BY seq))[1:20] AS first
-   FROM compliance_findings WHERE violation_id = ANY($1::uuid[]) AND acknowledged_at IS NULL GROUP BY violation_id`,
-);
+const findingsOfViolations = defineStatement('complianceFindingsOfViolations')`
+  SELECT violation_id, count(*)::int AS count, max(seq) AS last_seq,
+    (array_agg(json_build_object('seq', seq, 'type', type) ORDER BY seq))[1:20] AS first
+  FROM compliance_findings WHERE violation_id = ANY($1::uuid[]) AND acknowledged_at IS NULL GROUP BY violation_id`;
 
 /** How far a control has read the log, and its findings that are not acknowledged. */
 export const readFindings = async (

@@ -12,40 +12,28 @@ const COLUMNS = `id AS violation_id, control AS control_id, state, exception_cou
   changed_by, ${placeTime('changed_at')} AS changed_at, ${placeTime('resolved_at')} AS resolved_at`;
 
 /** Index: compliance_violations_one_open. Returns the row only if it is new. */
-const violationOpen = defineStatement(
-  'complianceViolationOpen',
-  `INSERT INTO compliance_violations (id, control, exception_count, detail, due_at)
-   VALUES ($1, $2, $3, left($4, 500), clock_timestamp() + make_interval(days => $5))
-   ON CONFLICT (control) WHERE resolved_at IS NULL DO NOTHING RETURNING ${COLUMNS}`,
-);
+const violationOpen = defineStatement('complianceViolationOpen')`
+  INSERT INTO compliance_violations (id, control, exception_count, detail, due_at)
+  VALUES ($1, $2, $3, left($4, 500), clock_timestamp() + make_interval(days => $5))
+  ON CONFLICT (control) WHERE resolved_at IS NULL DO NOTHING RETURNING ${COLUMNS}`;
 /** Index: compliance_violations_one_open. */
-const violationRefresh = defineStatement(
-  'complianceViolationRefresh',
-  `UPDATE compliance_violations SET exception_count = $2, detail = left($3, 500)
-   WHERE control = $1 AND resolved_at IS NULL AND (exception_count <> $2 OR detail IS DISTINCT FROM left($3, 500))`,
-);
+const violationRefresh = defineStatement('complianceViolationRefresh')`
+  UPDATE compliance_violations SET exception_count = $2, detail = left($3, 500)
+  WHERE control = $1 AND resolved_at IS NULL AND (exception_count <> $2 OR detail IS DISTINCT FROM left($3, 500))`;
 /** Index: compliance_violations_one_open. */
-const violationResolve = defineStatement(
-  'complianceViolationResolve',
-  `UPDATE compliance_violations SET state = 'resolved', resolved_at = clock_timestamp(), changed_at = clock_timestamp(),
-     changed_by = $2, reason = $3 WHERE control = $1 AND resolved_at IS NULL RETURNING ${COLUMNS}`,
-);
-const violationLock = defineStatement(
-  'complianceViolationLock',
-  `SELECT ${COLUMNS} FROM compliance_violations WHERE id = $1 FOR UPDATE`,
-);
-const violationChange = defineStatement(
-  'complianceViolationChange',
-  `UPDATE compliance_violations SET state = $2, owner = coalesce($3, owner), due_at = coalesce($4::timestamptz, due_at), reason = $5,
-     changed_by = $6, changed_at = clock_timestamp() WHERE id = $1 RETURNING ${COLUMNS}`,
-);
+const violationResolve = defineStatement('complianceViolationResolve')`
+  UPDATE compliance_violations SET state = 'resolved', resolved_at = clock_timestamp(), changed_at = clock_timestamp(),
+    changed_by = $2, reason = $3 WHERE control = $1 AND resolved_at IS NULL RETURNING ${COLUMNS}`;
+const violationLock = defineStatement('complianceViolationLock')`
+  SELECT ${COLUMNS} FROM compliance_violations WHERE id = $1 FOR UPDATE`;
+const violationChange = defineStatement('complianceViolationChange')`
+  UPDATE compliance_violations SET state = $2, owner = coalesce($3, owner), due_at = coalesce($4::timestamptz, due_at), reason = $5,
+    changed_by = $6, changed_at = clock_timestamp() WHERE id = $1 RETURNING ${COLUMNS}`;
 /** Index: compliance_violations_opened_at, backwards. */
-const violationsPage = defineStatement(
-  'complianceViolationsPage',
-  `SELECT ${COLUMNS} FROM compliance_violations WHERE (opened_at, id) < ($1::timestamptz, $2::uuid)
-     AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR control = $4) AND ($5::boolean IS NOT TRUE OR resolved_at IS NULL)
-   ORDER BY compliance_violations.opened_at DESC, id DESC LIMIT $6`,
-);
+const violationsPage = defineStatement('complianceViolationsPage')`
+  SELECT ${COLUMNS} FROM compliance_violations WHERE (opened_at, id) < ($1::timestamptz, $2::uuid)
+    AND ($3::text IS NULL OR state = $3) AND ($4::text IS NULL OR control = $4) AND ($5::boolean IS NOT TRUE OR resolved_at IS NULL)
+  ORDER BY compliance_violations.opened_at DESC, id DESC LIMIT $6`;
 
 /** Kept for six years after they were resolved (45 CFR 164.316(b)(2)(i)). */
 export const violationPurge = definePurge({

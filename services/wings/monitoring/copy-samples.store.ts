@@ -7,23 +7,19 @@ import type { CopyKind } from './dashboard-shapes.ts';
 import type { HourSample } from './take-sample.ts';
 
 /** By its key. One copy writes a row, and repeats it until its hour is over. */
-const copySampleWrite = defineStatement(
-  'copySampleWrite',
-  `WITH written AS (
-     INSERT INTO copy_samples (id, copy_id, kind, seconds, sample) VALUES ($1, $2, $3, $4, $5)
-     ON CONFLICT (id) DO UPDATE SET at = clock_timestamp(), seconds = excluded.seconds, sample = excluded.sample
-     RETURNING id
-   ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`,
-);
+const copySampleWrite = defineStatement('copySampleWrite')`
+  WITH written AS (
+    INSERT INTO copy_samples (id, copy_id, kind, seconds, sample) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (id) DO UPDATE SET at = clock_timestamp(), seconds = excluded.seconds, sample = excluded.sample
+    RETURNING id
+  ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`;
 
 /** Index: copy_samples_at. Oldest first. */
-const copySamplesSince = defineStatement(
-  'copySamplesSince',
-  `SELECT copy_id, kind, ${placeTime('at')} AS at, seconds, sample,
-     extract(epoch FROM clock_timestamp() - at)::float8 AS age_seconds
-   FROM copy_samples WHERE at >= date_trunc('hour', clock_timestamp()) - make_interval(hours => $1)
-   ORDER BY copy_samples.at`,
-);
+const copySamplesSince = defineStatement('copySamplesSince')`
+  SELECT copy_id, kind, ${placeTime('at')} AS at, seconds, sample,
+    extract(epoch FROM clock_timestamp() - at)::float8 AS age_seconds
+  FROM copy_samples WHERE at >= date_trunc('hour', clock_timestamp()) - make_interval(hours => $1)
+  ORDER BY copy_samples.at`;
 
 /** The forecast reads 90 days. */
 export const copySamplePurge = definePurge({

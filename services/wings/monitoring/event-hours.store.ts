@@ -25,50 +25,36 @@ export const countIsDue = defineQuestion(
 );
 /** When the job last ended or was asked for work and had none: the figures were still right. */
 const CONFIRMED_AT = `(SELECT last_succeeded_at FROM job_schedules WHERE job = '${countEventHoursJob.name}')`;
-const monitoringStateSet = defineStatement(
-  'monitoringStateSet',
-  'UPDATE monitoring_state SET after_seq = $1, counted_at = CASE WHEN $2 THEN clock_timestamp() ELSE counted_at END',
-);
+const monitoringStateSet = defineStatement('monitoringStateSet')`
+  UPDATE monitoring_state SET after_seq = $1, counted_at = CASE WHEN $2 THEN clock_timestamp() ELSE counted_at END`;
 const monitoringLockedSet = defineStatement('monitoringLockedSet', 'UPDATE monitoring_state SET locked_accounts = $1');
-const monitoringTokensSet = defineStatement(
-  'monitoringTokensSet',
-  'UPDATE monitoring_state SET tokens = $1, tokens_at = clock_timestamp()',
-);
-const monitoringStateRead = defineStatement(
-  'monitoringStateRead',
-  `SELECT after_seq, ${placeTime('counted_until')} AS counted_at, locked_accounts,
-     extract(epoch FROM clock_timestamp() - counted_until)::float8 AS age_seconds, ${placeTime('clock_timestamp()')} AS now,
-     tokens, ${placeTime('tokens_until')} AS tokens_at,
-     extract(epoch FROM clock_timestamp() - tokens_until)::float8 AS tokens_age_seconds
-   FROM (SELECT *, CASE WHEN counted_at IS NOT NULL THEN greatest(counted_at, ${CONFIRMED_AT}) END AS counted_until,
-     CASE WHEN tokens_at >= counted_at THEN greatest(tokens_at, ${CONFIRMED_AT}) ELSE tokens_at END AS tokens_until
-     FROM monitoring_state) state`,
-);
-const monitoringTokensAgeRead = defineStatement(
-  'monitoringTokensAgeRead',
-  'SELECT extract(epoch FROM clock_timestamp() - tokens_at)::float8 AS seconds FROM monitoring_state',
-);
-const eventHoursAdd = defineStatement(
-  'eventHoursAdd',
-  `INSERT INTO event_hours AS known (hour, type, outcome, events, active)
-   SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
-   ON CONFLICT (hour, type, outcome) DO UPDATE SET events = known.events + excluded.events, active = known.active + excluded.active`,
-);
+const monitoringTokensSet = defineStatement('monitoringTokensSet')`
+  UPDATE monitoring_state SET tokens = $1, tokens_at = clock_timestamp()`;
+const monitoringStateRead = defineStatement('monitoringStateRead')`
+  SELECT after_seq, ${placeTime('counted_until')} AS counted_at, locked_accounts,
+    extract(epoch FROM clock_timestamp() - counted_until)::float8 AS age_seconds, ${placeTime('clock_timestamp()')} AS now,
+    tokens, ${placeTime('tokens_until')} AS tokens_at,
+    extract(epoch FROM clock_timestamp() - tokens_until)::float8 AS tokens_age_seconds
+  FROM (SELECT *, CASE WHEN counted_at IS NOT NULL THEN greatest(counted_at, ${CONFIRMED_AT}) END AS counted_until,
+    CASE WHEN tokens_at >= counted_at THEN greatest(tokens_at, ${CONFIRMED_AT}) ELSE tokens_at END AS tokens_until
+    FROM monitoring_state) state`;
+const monitoringTokensAgeRead = defineStatement('monitoringTokensAgeRead')`
+  SELECT extract(epoch FROM clock_timestamp() - tokens_at)::float8 AS seconds FROM monitoring_state`;
+const eventHoursAdd = defineStatement('eventHoursAdd')`
+  INSERT INTO event_hours AS known (hour, type, outcome, events, active)
+  SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+  ON CONFLICT (hour, type, outcome) DO UPDATE SET events = known.events + excluded.events, active = known.active + excluded.active`;
 /** A range of the primary key: a few dozen rows for each hour. */
-const eventHoursBetween = defineStatement(
-  'eventHoursBetween',
-  `SELECT ${placeTime('hour')} AS hour, type, outcome, events, active FROM event_hours
-   WHERE hour >= $1::timestamptz AND hour < $2::timestamptz ORDER BY event_hours.hour, type, outcome`,
-);
+const eventHoursBetween = defineStatement('eventHoursBetween')`
+  SELECT ${placeTime('hour')} AS hour, type, outcome, events, active FROM event_hours
+  WHERE hour >= $1::timestamptz AND hour < $2::timestamptz ORDER BY event_hours.hour, type, outcome`;
 /** A range of the primary key, as above. */
-const eventHoursSumDay = defineStatement(
-  'eventHoursSumDay',
-  `SELECT type, outcome,
-     coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS hour_events,
-     coalesce(sum(active) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS hour_active,
-     sum(events)::bigint AS day_events, sum(active)::bigint AS day_active
-   FROM event_hours WHERE hour > now() - interval '24 hours' AND type = ANY($1) GROUP BY type, outcome`,
-);
+const eventHoursSumDay = defineStatement('eventHoursSumDay')`
+  SELECT type, outcome,
+    coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS hour_events,
+    coalesce(sum(active) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS hour_active,
+    sum(events)::bigint AS day_events, sum(active)::bigint AS day_active
+  FROM event_hours WHERE hour > now() - interval '24 hours' AND type = ANY($1) GROUP BY type, outcome`;
 /** Thirteen months, so that a month can be compared with the same month a year before. */
 export const eventHourPurge = definePurge({
   table: 'event_hours',

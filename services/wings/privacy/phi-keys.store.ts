@@ -22,83 +22,59 @@ const DATA_KEY = `d.id, d.version, d.wrapped, d.kek_version, k.sealed AS sealed_
    FROM phi_data_keys d LEFT JOIN phi_keys k ON k.version = d.kek_version`;
 
 /** By index phi_data_keys_live. */
-const dataKeyReadLive = defineStatement(
-  'phiDataKeyReadLive',
-  `SELECT ${DATA_KEY} WHERE d.subject_id = $1 AND d.level = $2 AND d.shredded_at IS NULL`,
-);
+const dataKeyReadLive = defineStatement('phiDataKeyReadLive')`
+  SELECT ${DATA_KEY} WHERE d.subject_id = $1 AND d.level = $2 AND d.shredded_at IS NULL`;
 /** By index phi_data_keys_version. */
-const dataKeyRead = defineStatement(
-  'phiDataKeyRead',
-  `SELECT ${DATA_KEY} WHERE d.subject_id = $1 AND d.level = $2 AND d.version = $3`,
-);
-const dataKeyNewest = defineStatement(
-  'phiDataKeyNewest',
-  `SELECT coalesce(max(version), 0) AS version FROM phi_data_keys WHERE subject_id = $1 AND level = $2`,
-);
+const dataKeyRead = defineStatement('phiDataKeyRead')`
+  SELECT ${DATA_KEY} WHERE d.subject_id = $1 AND d.level = $2 AND d.version = $3`;
+const dataKeyNewest = defineStatement('phiDataKeyNewest')`
+  SELECT coalesce(max(version), 0) AS version FROM phi_data_keys WHERE subject_id = $1 AND level = $2`;
 /**
  * Locks the wrapping key: its destruction waits for this insert, or this insert finds it destroyed and adds nothing. A
  * concurrent insert for the same subject wins by phi_data_keys_live.
  */
-const dataKeyInsert = defineStatement(
-  'phiDataKeyInsert',
-  `INSERT INTO phi_data_keys (id, subject_id, level, version, kek_version, wrapped)
-   SELECT $1, $2, $3, $4, k.version, $6
-   FROM (SELECT version FROM phi_keys WHERE version = $5 AND sealed <> '' FOR KEY SHARE) k ON CONFLICT DO NOTHING`,
-);
+const dataKeyInsert = defineStatement('phiDataKeyInsert')`
+  INSERT INTO phi_data_keys (id, subject_id, level, version, kek_version, wrapped)
+  SELECT $1, $2, $3, $4, k.version, $6
+  FROM (SELECT version FROM phi_keys WHERE version = $5 AND sealed <> '' FOR KEY SHARE) k ON CONFLICT DO NOTHING`;
 /** By index phi_data_keys_version. */
-const subjectRead = defineStatement(
-  'phiSubjectRead',
-  `SELECT 1 FROM phi_data_keys WHERE subject_id = $1 UNION ALL SELECT 1 FROM users WHERE id = $1 LIMIT 1`,
-);
+const subjectRead = defineStatement('phiSubjectRead')`
+  SELECT 1 FROM phi_data_keys WHERE subject_id = $1 UNION ALL SELECT 1 FROM users WHERE id = $1 LIMIT 1`;
 /** Waits for a concurrent shredding, and makes a later one wait for this transaction. */
-const dataKeyLock = defineStatement(
-  'phiDataKeyLock',
-  `SELECT 1 FROM phi_data_keys WHERE id = $1 AND shredded_at IS NULL FOR SHARE`,
-);
+const dataKeyLock = defineStatement('phiDataKeyLock')`
+  SELECT 1 FROM phi_data_keys WHERE id = $1 AND shredded_at IS NULL FOR SHARE`;
 /** Locks in id order, as the re-wrapping of a batch does. */
-const dataKeysShred = defineStatement(
-  'phiDataKeysShred',
-  `UPDATE phi_data_keys SET wrapped = '', kek_version = NULL, shredded_at = clock_timestamp() WHERE id IN (
-     SELECT id FROM phi_data_keys WHERE subject_id = $1 AND shredded_at IS NULL ORDER BY id FOR UPDATE)
-   RETURNING ${placeTime('shredded_at')} AS shredded_at`,
-);
+const dataKeysShred = defineStatement('phiDataKeysShred')`
+  UPDATE phi_data_keys SET wrapped = '', kek_version = NULL, shredded_at = clock_timestamp() WHERE id IN (
+    SELECT id FROM phi_data_keys WHERE subject_id = $1 AND shredded_at IS NULL ORDER BY id FOR UPDATE)
+  RETURNING ${placeTime('shredded_at')} AS shredded_at`;
 /** By index phi_data_keys_kek_version. */
-const dataKeysReadOlder = defineStatement(
-  'phiDataKeysReadOlder',
-  `SELECT d.id, d.subject_id, d.level, d.version, d.wrapped, d.kek_version
-   FROM phi_data_keys d WHERE d.kek_version < $1 AND d.shredded_at IS NULL ORDER BY d.kek_version, d.id LIMIT $2`,
-);
-const dataKeysCountOlder = defineStatement(
-  'phiDataKeysCountOlder',
-  `SELECT count(*)::float8 AS count FROM phi_data_keys WHERE kek_version < $1 AND shredded_at IS NULL`,
-);
+const dataKeysReadOlder = defineStatement('phiDataKeysReadOlder')`
+  SELECT d.id, d.subject_id, d.level, d.version, d.wrapped, d.kek_version
+  FROM phi_data_keys d WHERE d.kek_version < $1 AND d.shredded_at IS NULL ORDER BY d.kek_version, d.id LIMIT $2`;
+const dataKeysCountOlder = defineStatement('phiDataKeysCountOlder')`
+  SELECT count(*)::float8 AS count FROM phi_data_keys WHERE kek_version < $1 AND shredded_at IS NULL`;
 /**
  * Compare-and-swap: a key that was shredded since it was read stays shredded. Locks in id order, and counts in the same
  * statement, so that the progress of a killed run is exact.
  */
-const dataKeysRewrap = defineStatement(
-  'phiDataKeysRewrap',
-  `WITH renewed AS MATERIALIZED (
-     SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[]) AS v(id, before, wrapped)
-   ), locked AS MATERIALIZED (
-     SELECT d.id FROM phi_data_keys d WHERE d.id = ANY ($2::uuid[]) ORDER BY d.id FOR UPDATE
-   ), swapped AS (
-     UPDATE phi_data_keys d SET wrapped = v.wrapped, kek_version = $1 FROM locked JOIN renewed v USING (id)
-     WHERE d.id = locked.id AND d.wrapped = v.before RETURNING 1
-   )
-   UPDATE phi_rotations SET rewrapped = rewrapped + (SELECT count(*) FROM swapped) WHERE id = $5
-   RETURNING rewrapped::float8 AS rewrapped`,
-);
+const dataKeysRewrap = defineStatement('phiDataKeysRewrap')`
+  WITH renewed AS MATERIALIZED (
+    SELECT * FROM unnest($2::uuid[], $3::text[], $4::text[]) AS v(id, before, wrapped)
+  ), locked AS MATERIALIZED (
+    SELECT d.id FROM phi_data_keys d WHERE d.id = ANY ($2::uuid[]) ORDER BY d.id FOR UPDATE
+  ), swapped AS (
+    UPDATE phi_data_keys d SET wrapped = v.wrapped, kek_version = $1 FROM locked JOIN renewed v USING (id)
+    WHERE d.id = locked.id AND d.wrapped = v.before RETURNING 1
+  )
+  UPDATE phi_rotations SET rewrapped = rewrapped + (SELECT count(*) FROM swapped) WHERE id = $5
+  RETURNING rewrapped::float8 AS rewrapped`;
 
-const keysRead = defineStatement(
-  'phiKeysRead',
-  `SELECT version, sealed FROM phi_keys WHERE sealed <> '' ORDER BY version`,
-);
+const keysRead = defineStatement('phiKeysRead')`
+  SELECT version, sealed FROM phi_keys WHERE sealed <> '' ORDER BY version`;
 const IS_DUE = 'created_at < clock_timestamp() - make_interval(secs => $1::float8)';
-const keyNewest = defineStatement(
-  'phiKeyNewest',
-  `SELECT version, sealed, ${IS_DUE} AS is_due FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1`,
-);
+const keyNewest = defineStatement('phiKeyNewest')`
+  SELECT version, sealed, ${IS_DUE} AS is_due FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1`;
 /** A rotation runs or is due. Index: phi_rotations_one_running; keys are few. */
 export const phiRotationIsDue = (afterSeconds: number): Question =>
   defineQuestion(
@@ -106,53 +82,35 @@ export const phiRotationIsDue = (afterSeconds: number): Question =>
      OR coalesce((SELECT ${IS_DUE} FROM phi_keys WHERE sealed <> '' ORDER BY version DESC LIMIT 1), false)`,
     afterSeconds,
   );
-const keyInsert = defineStatement(
-  'phiKeyInsert',
-  `INSERT INTO phi_keys (version, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING version`,
-);
-const keysList = defineStatement(
-  'phiKeysList',
-  `SELECT version, sealed = '' AS is_destroyed, ${placeTime('created_at')} AS created_at,
-     ${placeTime('destroyed_at')} AS destroyed_at FROM phi_keys ORDER BY version DESC LIMIT 100`,
-);
+const keyInsert = defineStatement('phiKeyInsert')`
+  INSERT INTO phi_keys (version, sealed) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING version`;
+const keysList = defineStatement('phiKeysList')`
+  SELECT version, sealed = '' AS is_destroyed, ${placeTime('created_at')} AS created_at,
+    ${placeTime('destroyed_at')} AS destroyed_at FROM phi_keys ORDER BY version DESC LIMIT 100`;
 /** Conflicts with the lock of a data key's insert. */
-const keysLockOlder = defineStatement(
-  'phiKeysLockOlder',
-  `SELECT version FROM phi_keys WHERE version < $1 AND sealed <> '' ORDER BY version FOR UPDATE`,
-);
+const keysLockOlder = defineStatement('phiKeysLockOlder')`
+  SELECT version FROM phi_keys WHERE version < $1 AND sealed <> '' ORDER BY version FOR UPDATE`;
 /** Runs after the lock, in its own statement, so that it sees the data keys that the lock waited for. */
-const keysDestroyOlder = defineStatement(
-  'phiKeysDestroyOlder',
-  `UPDATE phi_keys k SET sealed = '', destroyed_at = clock_timestamp() WHERE k.version < $1 AND k.sealed <> ''
-     AND NOT EXISTS (SELECT 1 FROM phi_data_keys d WHERE d.kek_version = k.version AND d.shredded_at IS NULL)
-   RETURNING 1`,
-);
+const keysDestroyOlder = defineStatement('phiKeysDestroyOlder')`
+  UPDATE phi_keys k SET sealed = '', destroyed_at = clock_timestamp() WHERE k.version < $1 AND k.sealed <> ''
+    AND NOT EXISTS (SELECT 1 FROM phi_data_keys d WHERE d.kek_version = k.version AND d.shredded_at IS NULL)
+  RETURNING 1`;
 
 const ROTATION = `id AS rotation_id, state, target_version AS key_version, data_keys::float8 AS data_keys, rewrapped::float8 AS rewrapped,
   ${placeTime('started_at')} AS started_at, ${placeTime('finished_at')} AS finished_at`;
-const rotationInsert = defineStatement(
-  'phiRotationInsert',
-  `INSERT INTO phi_rotations (id, target_version) VALUES ($1, $2) RETURNING ${ROTATION}`,
-);
+const rotationInsert = defineStatement('phiRotationInsert')`
+  INSERT INTO phi_rotations (id, target_version) VALUES ($1, $2) RETURNING ${ROTATION}`;
 const rotationRead = defineStatement('phiRotationRead', `SELECT ${ROTATION} FROM phi_rotations WHERE id = $1`);
 /** By index phi_rotations_one_running. */
-const rotationReadRunning = defineStatement(
-  'phiRotationReadRunning',
-  `SELECT ${ROTATION} FROM phi_rotations WHERE state = 'running'`,
-);
-const rotationReadLast = defineStatement(
-  'phiRotationReadLast',
-  `SELECT ${ROTATION} FROM phi_rotations ORDER BY phi_rotations.started_at DESC LIMIT 1`,
-);
-const rotationCount = defineStatement(
-  'phiRotationCount',
-  `UPDATE phi_rotations SET data_keys = $2::bigint WHERE id = $1 RETURNING 1`,
-);
-const rotationFinish = defineStatement(
-  'phiRotationFinish',
-  `UPDATE phi_rotations SET state = 'done', finished_at = clock_timestamp() WHERE id = $1 AND state = 'running'
-   RETURNING ${ROTATION}`,
-);
+const rotationReadRunning = defineStatement('phiRotationReadRunning')`
+  SELECT ${ROTATION} FROM phi_rotations WHERE state = 'running'`;
+const rotationReadLast = defineStatement('phiRotationReadLast')`
+  SELECT ${ROTATION} FROM phi_rotations ORDER BY phi_rotations.started_at DESC LIMIT 1`;
+const rotationCount = defineStatement('phiRotationCount')`
+  UPDATE phi_rotations SET data_keys = $2::bigint WHERE id = $1 RETURNING 1`;
+const rotationFinish = defineStatement('phiRotationFinish')`
+  UPDATE phi_rotations SET state = 'done', finished_at = clock_timestamp() WHERE id = $1 AND state = 'running'
+  RETURNING ${ROTATION}`;
 
 export const healthDataIsStored = defineQuestion('EXISTS (SELECT FROM phi_data_keys WHERE shredded_at IS NULL)');
 

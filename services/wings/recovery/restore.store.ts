@@ -3,62 +3,48 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 
 type FeedState = Marks & { readonly replaced: readonly string[] };
 
-const feedStateRead = defineStatement(
-  'restoreFeedStateRead',
-  `SELECT incarnation, revocation_epoch AS "revocationEpoch", beat, replaced FROM feed_state`,
-);
+const feedStateRead = defineStatement('restoreFeedStateRead')`
+  SELECT incarnation, revocation_epoch AS "revocationEpoch", beat, replaced FROM feed_state`;
 
 // Waits for in-flight writers and blocks new rows while everything ends; reads continue.
-const accountsLock = defineStatement(
-  'restoreAccountsLock',
-  'LOCK TABLE users, sessions, oauth_clients, refresh_families IN SHARE ROW EXCLUSIVE MODE',
-);
+const accountsLock = defineStatement('restoreAccountsLock')`
+  LOCK TABLE users, sessions, oauth_clients, refresh_families IN SHARE ROW EXCLUSIVE MODE`;
 
 // Larger than any number of increments that the backup may have missed.
 const EPOCH_LEAP = 1_000;
 
 // One statement ends all families, so the row triggers below find nothing left to end.
-const familiesEnd = defineStatement(
-  'restoreFamiliesEnd',
-  `WITH ended AS (
-     UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = $1 WHERE revoked_at IS NULL
-     RETURNING id, user_id
-   ), recorded AS (
-     SELECT audit_record('token.family_ended', 'ok', 'family', id::text, jsonb_build_object('user_id', user_id, 'reason', $1::text))
-     FROM ended
-   )
-   SELECT count(*) AS count FROM recorded`,
-);
+const familiesEnd = defineStatement('restoreFamiliesEnd')`
+  WITH ended AS (
+    UPDATE refresh_families SET revoked_at = clock_timestamp(), revoke_reason = $1 WHERE revoked_at IS NULL
+    RETURNING id, user_id
+  ), recorded AS (
+    SELECT audit_record('token.family_ended', 'ok', 'family', id::text, jsonb_build_object('user_id', user_id, 'reason', $1::text))
+    FROM ended
+  )
+  SELECT count(*) AS count FROM recorded`;
 
 // Row triggers write the revocation and audit rows.
-const clientEpochsRaise = defineStatement(
-  'restoreClientEpochsRaise',
-  `UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + ${EPOCH_LEAP} RETURNING 1`,
-);
-const userEpochsRaise = defineStatement(
-  'restoreUserEpochsRaise',
-  `UPDATE users SET "tokenEpoch" = "tokenEpoch" + ${EPOCH_LEAP} RETURNING 1`,
-);
+const clientEpochsRaise = defineStatement('restoreClientEpochsRaise')`
+  UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + ${EPOCH_LEAP} RETURNING 1`;
+const userEpochsRaise = defineStatement('restoreUserEpochsRaise')`
+  UPDATE users SET "tokenEpoch" = "tokenEpoch" + ${EPOCH_LEAP} RETURNING 1`;
 const sessionsDelete = defineStatement('restoreSessionsDelete', `DELETE FROM sessions RETURNING 1`);
 
 // The counters continue above the marks, so that no consumer sees an epoch twice.
-const incarnationBegin = defineStatement(
-  'restoreIncarnationBegin',
-  `UPDATE feed_state SET incarnation = gen_random_uuid(),
-     replaced = ARRAY(SELECT DISTINCT unnest(replaced || incarnation || $1::uuid[])),
-     revocation_epoch = greatest(revocation_epoch, $2::bigint), beat = greatest(beat, $3::bigint) + 1, beat_at = clock_timestamp()`,
-);
+const incarnationBegin = defineStatement('restoreIncarnationBegin')`
+  UPDATE feed_state SET incarnation = gen_random_uuid(),
+    replaced = ARRAY(SELECT DISTINCT unnest(replaced || incarnation || $1::uuid[])),
+    revocation_epoch = greatest(revocation_epoch, $2::bigint), beat = greatest(beat, $3::bigint) + 1, beat_at = clock_timestamp()`;
 // Stored responses could come from the lost period.
 const idempotencyForget = defineStatement('restoreIdempotencyForget', `DELETE FROM idempotency_keys`);
 
 // Another machine may keep the marks of a restored database; the next preparation claims its folder.
 const markPlaceForget = defineStatement('restoreMarkPlaceForget', `UPDATE feed_state SET mark_place = NULL`);
 
-const countsRead = defineStatement(
-  'restoreCountsRead',
-  `SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL) AS families,
-     (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM oauth_clients) AS clients`,
-);
+const countsRead = defineStatement('restoreCountsRead')`
+  SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL) AS families,
+    (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM oauth_clients) AS clients`;
 
 export type LiveCounts = {
   readonly sessions: number;

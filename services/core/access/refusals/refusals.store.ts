@@ -26,22 +26,20 @@ export type RefusalCount = Readonly<Pick<ClientRefusals['refusals'][number], Cau
 };
 
 /** In the order of the index client_refusals_client, as every copy writes. A client that has rows enough for the day gets no new one. */
-const clientRefusalsAdd = defineStatement(
-  'clientRefusalsAdd',
-  `INSERT INTO client_refusals AS known (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer, request)
-   SELECT to_timestamp(day / 1000), client_id, code, cause, refused, to_timestamp(first_seen_at / 1000),
-     to_timestamp(last_seen_at / 1000), answer, request
-   FROM unnest($1::float8[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::float8[], $7::float8[], $8::jsonb[], $9::jsonb[])
-     AS given (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer, request)
-   WHERE EXISTS (SELECT FROM client_refusals c WHERE c.client_id = given.client_id
-       AND c.day = to_timestamp(given.day / 1000) AND c.code = given.code AND c.cause = given.cause)
-     OR (SELECT count(*) FROM client_refusals c WHERE c.client_id = given.client_id
-       AND c.day = to_timestamp(given.day / 1000)) < ${ROWS_OF_CLIENT_MAX}
-   ORDER BY client_id, day, code, cause
-   ON CONFLICT (client_id, day, code, cause) DO UPDATE SET refused = known.refused + excluded.refused,
-     first_seen_at = least(known.first_seen_at, excluded.first_seen_at), last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at),
-     answer = excluded.answer, request = excluded.request`,
-);
+const clientRefusalsAdd = defineStatement('clientRefusalsAdd')`
+  INSERT INTO client_refusals AS known (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer, request)
+  SELECT to_timestamp(day / 1000), client_id, code, cause, refused, to_timestamp(first_seen_at / 1000),
+    to_timestamp(last_seen_at / 1000), answer, request
+  FROM unnest($1::float8[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::float8[], $7::float8[], $8::jsonb[], $9::jsonb[])
+    AS given (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer, request)
+  WHERE EXISTS (SELECT FROM client_refusals c WHERE c.client_id = given.client_id
+      AND c.day = to_timestamp(given.day / 1000) AND c.code = given.code AND c.cause = given.cause)
+    OR (SELECT count(*) FROM client_refusals c WHERE c.client_id = given.client_id
+      AND c.day = to_timestamp(given.day / 1000)) < ${ROWS_OF_CLIENT_MAX}
+  ORDER BY client_id, day, code, cause
+  ON CONFLICT (client_id, day, code, cause) DO UPDATE SET refused = known.refused + excluded.refused,
+    first_seen_at = least(known.first_seen_at, excluded.first_seen_at), last_seen_at = greatest(known.last_seen_at, excluded.last_seen_at),
+    answer = excluded.answer, request = excluded.request`;
 
 /** What will be refused is listed whole; of the refusals the most frequent. */
 const select = (where: string): string =>

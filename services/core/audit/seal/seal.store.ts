@@ -49,57 +49,45 @@ export const OUTBOX_COLUMNS = `id, ${micros('occurred_at')} AS occurred_at_micro
 
 // Uses audit_outbox_unsealed, the only index in this order. Reads every visible unsealed row, whatever the order of the
 // commits.
-export const auditOutboxUnsealed = defineStatement(
-  'auditOutboxUnsealed',
-  `SELECT ${OUTBOX_COLUMNS}
-   FROM (SELECT * FROM audit_outbox WHERE seq IS NULL ORDER BY occurred_at, id LIMIT $1) o ORDER BY occurred_at, id`,
-);
+export const auditOutboxUnsealed = defineStatement('auditOutboxUnsealed')`
+  SELECT ${OUTBOX_COLUMNS}
+  FROM (SELECT * FROM audit_outbox WHERE seq IS NULL ORDER BY occurred_at, id LIMIT $1) o ORDER BY occurred_at, id`;
 
 /** Uses the unique index of each partition. For the one event that is sealed out of order: `audit.log_continued`. */
-const auditOutboxEventRead = defineStatement(
-  'auditOutboxEventRead',
-  `SELECT ${OUTBOX_COLUMNS} FROM audit_outbox o WHERE event_id = $1 AND seq IS NULL`,
-);
+const auditOutboxEventRead = defineStatement('auditOutboxEventRead')`
+  SELECT ${OUTBOX_COLUMNS} FROM audit_outbox o WHERE event_id = $1 AND seq IS NULL`;
 
 // The columns are read from the leaf, so that they equal it when they are written.
-const auditEventsInsert = defineStatement(
-  'auditEventsInsert',
-  `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, detail,
-     trace_id, occurred_at, sealed_at, leaf)
-   SELECT $1 + n - 1, (j->>'event_id')::uuid, j->>'type', j->>'outcome', j->'actor'->>'kind', j->'actor'->>'id',
-     j->'target'->>'kind', j->'target'->>'id', j->>'client_id', j->'detail', j->>'trace_id', (j->>'occurred_at')::timestamptz,
-     (j->>'sealed_at')::timestamptz, leaf
-   FROM unnest($2::bytea[]) WITH ORDINALITY AS sealed(leaf, n),
-     LATERAL (SELECT convert_from(leaf, 'UTF8')::jsonb AS j OFFSET 0) read`,
-);
+const auditEventsInsert = defineStatement('auditEventsInsert')`
+  INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, detail,
+    trace_id, occurred_at, sealed_at, leaf)
+  SELECT $1 + n - 1, (j->>'event_id')::uuid, j->>'type', j->>'outcome', j->'actor'->>'kind', j->'actor'->>'id',
+    j->'target'->>'kind', j->'target'->>'id', j->>'client_id', j->'detail', j->>'trace_id', (j->>'occurred_at')::timestamptz,
+    (j->>'sealed_at')::timestamptz, leaf
+  FROM unnest($2::bytea[]) WITH ORDINALITY AS sealed(leaf, n),
+    LATERAL (SELECT convert_from(leaf, 'UTF8')::jsonb AS j OFFSET 0) read`;
 
 // Uses the primary key of each row's partition. `coalesce` keeps the planner from the index of unsealed rows, and
 // `auditPlansByIndex` from every other plan. Removes what the leaf commits to, which is then only in audit_personal.
-export const auditOutboxSeal = defineStatement(
-  'auditOutboxSeal',
-  `UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL,
-     detail = CASE WHEN v.hides & 1 = 0 THEN o.detail ELSE '{}' END,
-     target_kind = CASE WHEN v.hides & 2 = 0 THEN o.target_kind END,
-     target_id = CASE WHEN v.hides & 2 = 0 THEN o.target_id END
-   FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::int2[]) AS v(id, occurred_at, seq, hides)
-   WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`,
-);
+export const auditOutboxSeal = defineStatement('auditOutboxSeal')`
+  UPDATE audit_outbox o SET seq = v.seq, ip_hash = NULL, agent_hash = NULL,
+    detail = CASE WHEN v.hides & 1 = 0 THEN o.detail ELSE '{}' END,
+    target_kind = CASE WHEN v.hides & 2 = 0 THEN o.target_kind END,
+    target_id = CASE WHEN v.hides & 2 = 0 THEN o.target_id END
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::bigint[], $4::int2[]) AS v(id, occurred_at, seq, hides)
+  WHERE o.id = v.id AND o.occurred_at = v.occurred_at AND coalesce(o.seq, -1) = -1 RETURNING 1`;
 
 // With a place (not -1), the value can be searched for, unless it is too long for an index.
-const auditPersonalInsert = defineStatement(
-  'auditPersonalInsert',
-  `INSERT INTO audit_personal (event_id, field, salt, value, subject, seq)
-   SELECT event_id, field, salt, value, subject,
-     CASE WHEN seq >= 0 AND length(value) <= 512 THEN seq END
-   FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[])
-     AS v(event_id, field, salt, value, subject, seq)`,
-);
+const auditPersonalInsert = defineStatement('auditPersonalInsert')`
+  INSERT INTO audit_personal (event_id, field, salt, value, subject, seq)
+  SELECT event_id, field, salt, value, subject,
+    CASE WHEN seq >= 0 AND length(value) <= 512 THEN seq END
+  FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bigint[])
+    AS v(event_id, field, salt, value, subject, seq)`;
 
-const auditTilesWrite = defineStatement(
-  'auditTilesWrite',
-  `INSERT INTO audit_tiles (origin, level, n, hashes) SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bytea[])
-   ON CONFLICT (origin, level, n) DO UPDATE SET hashes = EXCLUDED.hashes`,
-);
+const auditTilesWrite = defineStatement('auditTilesWrite')`
+  INSERT INTO audit_tiles (origin, level, n, hashes) SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bytea[])
+  ON CONFLICT (origin, level, n) DO UPDATE SET hashes = EXCLUDED.hashes`;
 
 /**
  * Events wait, the head that a killed run left is not signed, or sealing has stopped and may go on. Indexes:

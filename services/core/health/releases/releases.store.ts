@@ -17,15 +17,11 @@ export type ReleaseRow = NewRelease & { readonly started_at: Date };
 const releasesLock = defineStatement('releasesLock', `SELECT pg_advisory_xact_lock(hashtext('sallyport releases'))`);
 
 // By the primary key, newest first.
-const releasesList = defineStatement(
-  'releasesList',
-  `SELECT kind, version, build, schema_version, started_at, started_by FROM releases ORDER BY id DESC LIMIT $1`,
-);
+const releasesList = defineStatement('releasesList')`
+  SELECT kind, version, build, schema_version, started_at, started_by FROM releases ORDER BY id DESC LIMIT $1`;
 
-const releaseInsert = defineStatement(
-  'releaseInsert',
-  `INSERT INTO releases (kind, version, build, schema_version, started_by) VALUES ($1, $2, $3, $4, $5)`,
-);
+const releaseInsert = defineStatement('releaseInsert')`
+  INSERT INTO releases (kind, version, build, schema_version, started_by) VALUES ($1, $2, $3, $4, $5)`;
 
 /** Until the end of the transaction no other one records a release. */
 export const lockReleases = async (tx: Sql): Promise<void> => void (await tx.query(releasesLock));

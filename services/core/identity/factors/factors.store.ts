@@ -19,102 +19,76 @@ const FAILURES_TO_LOCK = 10;
 export const LOCK_SECONDS = 900;
 export const CODE_FAILURES_EVER = 100;
 
-const twoFactorRead = defineStatement(
-  'twoFactorRead',
-  `SELECT secret, "backupCodes", verified AS is_verified, "lastUsedStep", "failedVerificationCount" AS failures,
-     greatest(0, ceil(extract(epoch FROM "lockedUntil" - now())))::int AS locked_seconds
-   FROM two_factors WHERE "userId" = $1`,
-);
+const twoFactorRead = defineStatement('twoFactorRead')`
+  SELECT secret, "backupCodes", verified AS is_verified, "lastUsedStep", "failedVerificationCount" AS failures,
+    greatest(0, ceil(extract(epoch FROM "lockedUntil" - now())))::int AS locked_seconds
+  FROM two_factors WHERE "userId" = $1`;
 
 /** Uses the code of a time step: of concurrent uses, exactly one finds an older step. */
-const stepUse = defineStatement(
-  'twoFactorStepUse',
-  `UPDATE two_factors SET "lastUsedStep" = $3, "failedVerificationCount" = 0, "lockedUntil" = NULL
-   WHERE "userId" = $1 AND secret = $2 AND "lastUsedStep" < $3 AND verified = $4 RETURNING 1`,
-);
+const stepUse = defineStatement('twoFactorStepUse')`
+  UPDATE two_factors SET "lastUsedStep" = $3, "failedVerificationCount" = 0, "lockedUntil" = NULL
+  WHERE "userId" = $1 AND secret = $2 AND "lastUsedStep" < $3 AND verified = $4 RETURNING 1`;
 
 /** Uses a recovery code: of concurrent uses, exactly one finds the list it has read. */
-const recoveryUse = defineStatement(
-  'twoFactorRecoveryUse',
-  `UPDATE two_factors SET "backupCodes" = $3, "codesLeft" = "codesLeft" - 1, "failedVerificationCount" = 0, "lockedUntil" = NULL
-   WHERE "userId" = $1 AND "backupCodes" = $2 AND "codesLeft" > 0 RETURNING 1`,
-);
+const recoveryUse = defineStatement('twoFactorRecoveryUse')`
+  UPDATE two_factors SET "backupCodes" = $3, "codesLeft" = "codesLeft" - 1, "failedVerificationCount" = 0, "lockedUntil" = NULL
+  WHERE "userId" = $1 AND "backupCodes" = $2 AND "codesLeft" > 0 RETURNING 1`;
 
 /** An attempt is counted before its code is verified, so concurrent attempts cannot exceed the limit. */
-const totpTry = defineStatement(
-  'twoFactorTotpTry',
-  `UPDATE two_factors SET "failedVerificationCount" = "failedVerificationCount" + 1,
-     "lockedUntil" = CASE WHEN ("failedVerificationCount" + 1) % $2 = 0 THEN now() + make_interval(secs => $3)
-       ELSE "lockedUntil" END
-   WHERE "userId" = $1 AND verified AND "failedVerificationCount" < $4
-     AND ("lockedUntil" IS NULL OR "lockedUntil" <= now()) RETURNING 1`,
-);
+const totpTry = defineStatement('twoFactorTotpTry')`
+  UPDATE two_factors SET "failedVerificationCount" = "failedVerificationCount" + 1,
+    "lockedUntil" = CASE WHEN ("failedVerificationCount" + 1) % $2 = 0 THEN now() + make_interval(secs => $3)
+      ELSE "lockedUntil" END
+  WHERE "userId" = $1 AND verified AND "failedVerificationCount" < $4
+    AND ("lockedUntil" IS NULL OR "lockedUntil" <= now()) RETURNING 1`;
 
 /** An authenticator that no code has confirmed; the recovery codes stay. */
-const secretReplace = defineStatement(
-  'twoFactorSecretReplace',
-  `UPDATE two_factors SET secret = $2 WHERE "userId" = $1 AND NOT verified RETURNING 1`,
-);
+const secretReplace = defineStatement('twoFactorSecretReplace')`
+  UPDATE two_factors SET secret = $2 WHERE "userId" = $1 AND NOT verified RETURNING 1`;
 
 /** The row trigger writes the event and, for the first factor, ends every session. */
-const totpConfirm = defineStatement(
-  'twoFactorConfirm',
-  `UPDATE two_factors SET verified = true WHERE "userId" = $1 AND NOT verified RETURNING 1`,
-);
+const totpConfirm = defineStatement('twoFactorConfirm')`
+  UPDATE two_factors SET verified = true WHERE "userId" = $1 AND NOT verified RETURNING 1`;
 
 /** Removes the authenticator app; the recovery codes stay if a passkey needs them. */
-const totpRemove = defineStatement(
-  'twoFactorRemove',
-  `WITH kept AS (
-     UPDATE two_factors SET verified = false WHERE "userId" = $1 AND verified
-       AND EXISTS (SELECT FROM passkeys WHERE "userId" = $1) RETURNING 1
-   ), gone AS (
-     DELETE FROM two_factors WHERE "userId" = $1 AND verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)
-     RETURNING 1
-   )
-   SELECT 1 FROM kept UNION ALL SELECT 1 FROM gone`,
-);
+const totpRemove = defineStatement('twoFactorRemove')`
+  WITH kept AS (
+    UPDATE two_factors SET verified = false WHERE "userId" = $1 AND verified
+      AND EXISTS (SELECT FROM passkeys WHERE "userId" = $1) RETURNING 1
+  ), gone AS (
+    DELETE FROM two_factors WHERE "userId" = $1 AND verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)
+    RETURNING 1
+  )
+  SELECT 1 FROM kept UNION ALL SELECT 1 FROM gone`;
 
 /** Recovery codes are useless without a factor. */
-const codesRemove = defineStatement(
-  'recoveryCodesRemove',
-  `DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)`,
-);
+const codesRemove = defineStatement('recoveryCodesRemove')`
+  DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified AND NOT EXISTS (SELECT FROM passkeys WHERE "userId" = $1)`;
 
 /** The row triggers write the events and end every session. */
-const passkeysRemove = defineStatement(
-  'factorsPasskeysRemove',
-  `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`,
-);
+const passkeysRemove = defineStatement('factorsPasskeysRemove')`
+  DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE) RETURNING 1`;
 
 /** The time is from the database's clock. The function asks for an open incident of this transaction about the user. */
 const factorsRemoveSince = defineStatement('factorsRemoveSince', 'SELECT remove_factors_since($1, $2::timestamptz)');
 
-const codesInsert = defineStatement(
-  'recoveryCodesInsert',
-  `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, $3, $4, false)
-   ON CONFLICT ("userId") DO NOTHING RETURNING 1`,
-);
+const codesInsert = defineStatement('recoveryCodesInsert')`
+  INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, $3, $4, false)
+  ON CONFLICT ("userId") DO NOTHING RETURNING 1`;
 
 /** An app that was never confirmed gives way to one whose first code is verified. */
-const pendingDelete = defineStatement(
-  'twoFactorPendingDelete',
-  'DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified',
-);
+const pendingDelete = defineStatement('twoFactorPendingDelete')`
+  DELETE FROM two_factors WHERE "userId" = $1 AND NOT verified`;
 
 /** The row trigger writes the event and ends every session. */
-const totpInsert = defineStatement(
-  'twoFactorInsert',
-  `INSERT INTO two_factors (id, "userId", secret, "backupCodes", "codesLeft", "lastUsedStep", verified)
-   VALUES ($1, $2, $3, $4, $5, $6, true) ON CONFLICT ("userId") DO NOTHING RETURNING 1`,
-);
+const totpInsert = defineStatement('twoFactorInsert')`
+  INSERT INTO two_factors (id, "userId", secret, "backupCodes", "codesLeft", "lastUsedStep", verified)
+  VALUES ($1, $2, $3, $4, $5, $6, true) ON CONFLICT ("userId") DO NOTHING RETURNING 1`;
 
 /** The row trigger resets the count. Without a factor there are no codes to renew. */
-const codesReplace = defineStatement(
-  'recoveryCodesReplace',
-  `UPDATE two_factors SET "backupCodes" = $2 WHERE "userId" = $1
-   AND (verified OR EXISTS (SELECT FROM passkeys WHERE "userId" = $1)) RETURNING 1`,
-);
+const codesReplace = defineStatement('recoveryCodesReplace')`
+  UPDATE two_factors SET "backupCodes" = $2 WHERE "userId" = $1
+  AND (verified OR EXISTS (SELECT FROM passkeys WHERE "userId" = $1)) RETURNING 1`;
 
 const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
 

@@ -12,24 +12,18 @@ export type Invitation = {
   readonly lifeSeconds: number | null;
 };
 
-const invitationInsert = defineStatement(
-  'invitationInsert',
-  `INSERT INTO invitations (id, user_id, roles, expires_at)
-   VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4::float8))`,
-);
+const invitationInsert = defineStatement('invitationInsert')`
+  INSERT INTO invitations (id, user_id, roles, expires_at)
+  VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4::float8))`;
 
 const invitationRead = defineStatement('invitationRead', 'SELECT id, roles FROM invitations WHERE user_id = $1');
 
-const invitationsDelete = defineStatement(
-  'invitationsDelete',
-  'DELETE FROM invitations WHERE user_id = $1 RETURNING roles',
-);
+const invitationsDelete = defineStatement('invitationsDelete')`
+  DELETE FROM invitations WHERE user_id = $1 RETURNING roles`;
 
 /** The row trigger ends the sessions and tokens issued with each role. */
-const grantedRolesDelete = defineStatement(
-  'grantedRolesDelete',
-  `DELETE FROM user_roles WHERE user_id = $1 AND role <> 'user'`,
-);
+const grantedRolesDelete = defineStatement('grantedRolesDelete')`
+  DELETE FROM user_roles WHERE user_id = $1 AND role <> 'user'`;
 
 export const insertInvitation = (tx: Tx, { id, userId, roles, lifeSeconds }: Invitation): Promise<unknown> =>
   tx.query(invitationInsert, [id, userId, roles, lifeSeconds]);

@@ -15,50 +15,40 @@ export type MailRow = {
   readonly age_seconds: number;
 };
 
-const mailInsert = defineStatement(
-  'mailInsert',
-  `INSERT INTO mail_outbox (id, template, sealed, traceparent) VALUES ($1, $2, $3, nullif($4, ''))`,
-);
+const mailInsert = defineStatement('mailInsert')`
+  INSERT INTO mail_outbox (id, template, sealed, traceparent) VALUES ($1, $2, $3, nullif($4, ''))`;
 
 const DUE = 'next_attempt_at <= clock_timestamp()';
 /** Index: mail_outbox_due. */
 export const mailsAreDue = defineQuestion(`EXISTS (SELECT FROM mail_outbox WHERE ${DUE})`);
 
 /** Leases due mails for longer than any attempt takes. Index: mail_outbox_due. */
-const mailsTake = defineStatement(
-  'mailsTake',
-  `WITH due AS MATERIALIZED (
-     SELECT id FROM mail_outbox WHERE ${DUE} ORDER BY next_attempt_at LIMIT $1
-   ), locked AS MATERIALIZED (
-     SELECT id FROM mail_outbox WHERE id IN (SELECT id FROM due) AND ${DUE}
-     ORDER BY id FOR UPDATE SKIP LOCKED
-   )
-   UPDATE mail_outbox m SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $2)
-   FROM locked WHERE m.id = locked.id
-   RETURNING m.id, m.template, m.sealed, m.created_at AS asked_at, m.attempts,
-     extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS age_seconds`,
-);
+const mailsTake = defineStatement('mailsTake')`
+  WITH due AS MATERIALIZED (
+    SELECT id FROM mail_outbox WHERE ${DUE} ORDER BY next_attempt_at LIMIT $1
+  ), locked AS MATERIALIZED (
+    SELECT id FROM mail_outbox WHERE id IN (SELECT id FROM due) AND ${DUE}
+    ORDER BY id FOR UPDATE SKIP LOCKED
+  )
+  UPDATE mail_outbox m SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $2)
+  FROM locked WHERE m.id = locked.id
+  RETURNING m.id, m.template, m.sealed, m.created_at AS asked_at, m.attempts,
+    extract(epoch FROM clock_timestamp() - m.created_at)::float8 AS age_seconds`;
 
 /**
  * Locks a mail only for its latest attempt, so a worker that was delayed past its lease changes nothing.
  */
-const mailLock = defineStatement(
-  'mailLock',
-  `SELECT 1 FROM mail_outbox WHERE id = $1 AND attempts = $2 AND next_attempt_at IS NOT NULL FOR UPDATE`,
-);
-const mailBacklogRead = defineStatement(
-  'mailBacklogRead',
-  `SELECT count(*) FILTER (WHERE next_attempt_at IS NOT NULL)::int AS waiting,
-     count(*) FILTER (WHERE next_attempt_at IS NULL)::int AS given_up,
-     coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE next_attempt_at IS NOT NULL)), 0)::float8
-       AS oldest_seconds
-   FROM mail_outbox`,
-);
+const mailLock = defineStatement('mailLock')`
+  SELECT 1 FROM mail_outbox WHERE id = $1 AND attempts = $2 AND next_attempt_at IS NOT NULL FOR UPDATE`;
+const mailBacklogRead = defineStatement('mailBacklogRead')`
+  SELECT count(*) FILTER (WHERE next_attempt_at IS NOT NULL)::int AS waiting,
+    count(*) FILTER (WHERE next_attempt_at IS NULL)::int AS given_up,
+    coalesce(extract(epoch FROM clock_timestamp() - min(created_at) FILTER (WHERE next_attempt_at IS NOT NULL)), 0)::float8
+      AS oldest_seconds
+  FROM mail_outbox`;
 
-const mailStateRead = defineStatement(
-  'mailStateRead',
-  'SELECT failure, next_attempt_at IS NULL AS is_given_up FROM mail_outbox WHERE id = $1',
-);
+const mailStateRead = defineStatement('mailStateRead')`
+  SELECT failure, next_attempt_at IS NULL AS is_given_up FROM mail_outbox WHERE id = $1`;
 
 /** Mails given up are kept for this time; mails that are still retried are younger. Index: mail_outbox_created_at. */
 export const mailPurge = definePurge({

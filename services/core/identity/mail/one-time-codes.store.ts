@@ -36,80 +36,62 @@ const OF_STRANGERS = `purpose <> 'invitation'`;
  * Index: one_time_codes_email. $9: without limits. Replaces the code of the same id, which an earlier attempt to send
  * the same mail issued.
  */
-const codeIssue = defineStatement(
-  'codeIssue',
-  `INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
-   SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8
-   WHERE $9
-     OR (SELECT count(*) < ${CODES_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${CODES_MAX} FROM one_time_codes
-       WHERE email = $5 AND ${OF_STRANGERS} AND expires_at > clock_timestamp() AND id <> $1::uuid
-         AND created_at > clock_timestamp() - interval '${CAP_MINUTES} minutes')
-   ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at,
-     user_epoch = EXCLUDED.user_epoch, typed_tries = 0
-   RETURNING id`,
-);
+const codeIssue = defineStatement('codeIssue')`
+  INSERT INTO one_time_codes (id, purpose, hash, user_id, email, sealed, expires_at, user_epoch)
+  SELECT $1::uuid, $2, $3, $4, $5, $6, clock_timestamp() + make_interval(secs => $7), $8
+  WHERE $9
+    OR (SELECT count(*) < ${CODES_EVER_MAX} AND count(*) FILTER (WHERE purpose = $2) < ${CODES_MAX} FROM one_time_codes
+      WHERE email = $5 AND ${OF_STRANGERS} AND expires_at > clock_timestamp() AND id <> $1::uuid
+        AND created_at > clock_timestamp() - interval '${CAP_MINUTES} minutes')
+  ON CONFLICT (id) DO UPDATE SET hash = EXCLUDED.hash, sealed = EXCLUDED.sealed, expires_at = EXCLUDED.expires_at,
+    user_epoch = EXCLUDED.user_epoch, typed_tries = 0
+  RETURNING id`;
 
 /**
  * Of concurrent calls, exactly one gets the row; none does after all sessions of the user were ended. The code for a
  * new address is refused too if it was requested before the devices were forgotten; the time of the request is in its
  * id, because the mail may have waited.
  */
-const codeDelete = defineStatement(
-  'codeDelete',
-  `DELETE FROM one_time_codes WHERE id = $1 AND expires_at > clock_timestamp()
-     AND (user_id IS NULL OR user_epoch = (SELECT "tokenEpoch" FROM users u WHERE u.id = user_id))
-     AND (purpose <> 'change_email' OR NOT EXISTS (SELECT FROM users u WHERE u.id = user_id
-       AND u."devicesSince" > to_timestamp(('x' || substr(replace(one_time_codes.id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)))
-   RETURNING id, user_id, email, sealed`,
-);
+const codeDelete = defineStatement('codeDelete')`
+  DELETE FROM one_time_codes WHERE id = $1 AND expires_at > clock_timestamp()
+    AND (user_id IS NULL OR user_epoch = (SELECT "tokenEpoch" FROM users u WHERE u.id = user_id))
+    AND (purpose <> 'change_email' OR NOT EXISTS (SELECT FROM users u WHERE u.id = user_id
+      AND u."devicesSince" > to_timestamp(('x' || substr(replace(one_time_codes.id::text, '-', ''), 1, 12))::bit(48)::bigint / 1000.0)))
+  RETURNING id, user_id, email, sealed`;
 
 /** Index: the unique key (purpose, hash). */
-const codeFind = defineStatement(
-  'codeFind',
-  `SELECT id, user_id, email, sealed FROM one_time_codes
-   WHERE purpose = $1 AND hash = $2 AND expires_at > clock_timestamp()`,
-);
+const codeFind = defineStatement('codeFind')`
+  SELECT id, user_id, email, sealed FROM one_time_codes
+  WHERE purpose = $1 AND hash = $2 AND expires_at > clock_timestamp()`;
 
-const codeFindNewest = defineStatement(
-  'codeFindNewest',
-  `SELECT id, user_id, email, sealed FROM one_time_codes
-   WHERE email = $1 AND purpose = $2 AND expires_at > clock_timestamp() ORDER BY created_at DESC LIMIT 1`,
-);
+const codeFindNewest = defineStatement('codeFindNewest')`
+  SELECT id, user_id, email, sealed FROM one_time_codes
+  WHERE email = $1 AND purpose = $2 AND expires_at > clock_timestamp() ORDER BY created_at DESC LIMIT 1`;
 
 /**
  * Locks the codes of an address that can still be typed, in id order, so that concurrent attempts are counted one by
  * one. Index: one_time_codes_email.
  */
-const codesTypedLock = defineStatement(
-  'codesTypedLock',
-  `SELECT id, purpose, hash, sealed FROM one_time_codes
-   WHERE email = $1 AND purpose = ANY ($2) AND expires_at > clock_timestamp() AND typed_tries < ${TYPED_TRIES_MAX}
-   ORDER BY id FOR UPDATE`,
-);
+const codesTypedLock = defineStatement('codesTypedLock')`
+  SELECT id, purpose, hash, sealed FROM one_time_codes
+  WHERE email = $1 AND purpose = ANY ($2) AND expires_at > clock_timestamp() AND typed_tries < ${TYPED_TRIES_MAX}
+  ORDER BY id FOR UPDATE`;
 
-const codesTriesCount = defineStatement(
-  'codesTriesCount',
-  'UPDATE one_time_codes SET typed_tries = typed_tries + 1 WHERE id = ANY ($1::uuid[])',
-);
+const codesTriesCount = defineStatement('codesTriesCount')`
+  UPDATE one_time_codes SET typed_tries = typed_tries + 1 WHERE id = ANY ($1::uuid[])`;
 
-const codesDelete = defineStatement(
-  'codesDelete',
-  `DELETE FROM one_time_codes WHERE id IN (
-     SELECT id FROM one_time_codes WHERE user_id = $1 OR email = $2 ORDER BY id FOR UPDATE)`,
-);
+const codesDelete = defineStatement('codesDelete')`
+  DELETE FROM one_time_codes WHERE id IN (
+    SELECT id FROM one_time_codes WHERE user_id = $1 OR email = $2 ORDER BY id FOR UPDATE)`;
 
-const codesOfPurposeDelete = defineStatement(
-  'codesOfPurposeDelete',
-  `DELETE FROM one_time_codes WHERE id IN (
-     SELECT id FROM one_time_codes WHERE user_id = $1 AND purpose = $2 ORDER BY id FOR UPDATE)`,
-);
+const codesOfPurposeDelete = defineStatement('codesOfPurposeDelete')`
+  DELETE FROM one_time_codes WHERE id IN (
+    SELECT id FROM one_time_codes WHERE user_id = $1 AND purpose = $2 ORDER BY id FOR UPDATE)`;
 
-const codesVoidedDelete = defineStatement(
-  'codesVoidedDelete',
-  `DELETE FROM one_time_codes WHERE user_id = $1 AND purpose = $2 AND expires_at > clock_timestamp()
-     AND user_epoch <> (SELECT "tokenEpoch" FROM users WHERE id = $1)
-   RETURNING id`,
-);
+const codesVoidedDelete = defineStatement('codesVoidedDelete')`
+  DELETE FROM one_time_codes WHERE user_id = $1 AND purpose = $2 AND expires_at > clock_timestamp()
+    AND user_epoch <> (SELECT "tokenEpoch" FROM users WHERE id = $1)
+  RETURNING id`;
 
 export async function insertCode(
   tx: Sql,

@@ -3,11 +3,9 @@ import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
 // A second import with the same key finds it; its age begins again, so that a purge does not take it from that import.
-const keyInsert = defineStatement(
-  'importedHashKeyInsert',
-  `INSERT INTO imported_hash_keys (id, sealed) VALUES ($1, $2)
-   ON CONFLICT (id) DO UPDATE SET created_at = clock_timestamp()`,
-);
+const keyInsert = defineStatement('importedHashKeyInsert')`
+  INSERT INTO imported_hash_keys (id, sealed) VALUES ($1, $2)
+  ON CONFLICT (id) DO UPDATE SET created_at = clock_timestamp()`;
 
 /** Index: the primary key. */
 const keyFind = defineStatement('importedHashKeyFind', 'SELECT sealed FROM imported_hash_keys WHERE id = $1');

@@ -4,33 +4,25 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 // Each insert takes rows in the order given, and the row triggers write the audit rows. No lock beyond the seed lock.
 
 /** Existing addresses keep their user. Index: the unique address. */
-const loadUsersInsert = defineStatement(
-  'loadUsersInsert',
-  `INSERT INTO users (id, email, name, "emailVerified") SELECT id, email, $3, now()
-   FROM unnest($1::text[], $2::text[]) AS n (id, email) ON CONFLICT (email) DO NOTHING`,
-);
+const loadUsersInsert = defineStatement('loadUsersInsert')`
+  INSERT INTO users (id, email, name, "emailVerified") SELECT id, email, $3, now()
+  FROM unnest($1::text[], $2::text[]) AS n (id, email) ON CONFLICT (email) DO NOTHING`;
 
 /** Index: the unique address. */
-const loadUsersRead = defineStatement(
-  'loadUsersRead',
-  `SELECT id, email FROM users WHERE email = ANY ($1::text[]) ORDER BY email`,
-);
+const loadUsersRead = defineStatement('loadUsersRead')`
+  SELECT id, email FROM users WHERE email = ANY ($1::text[]) ORDER BY email`;
 
 /** Replaces only another digest, because a changed password ends every session of its user. */
-const loadPasswordsUpsert = defineStatement(
-  'loadPasswordsUpsert',
-  `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) SELECT id, user_id, 'credential', user_id, $3
-   FROM unnest($1::text[], $2::text[]) AS n (id, user_id)
-   ON CONFLICT ("providerId", "accountId") DO UPDATE SET password = EXCLUDED.password, "updatedAt" = now()
-   WHERE accounts.password IS DISTINCT FROM EXCLUDED.password`,
-);
+const loadPasswordsUpsert = defineStatement('loadPasswordsUpsert')`
+  INSERT INTO accounts (id, "accountId", "providerId", "userId", password) SELECT id, user_id, 'credential', user_id, $3
+  FROM unnest($1::text[], $2::text[]) AS n (id, user_id)
+  ON CONFLICT ("providerId", "accountId") DO UPDATE SET password = EXCLUDED.password, "updatedAt" = now()
+  WHERE accounts.password IS DISTINCT FROM EXCLUDED.password`;
 
-const loadSessionsInsert = defineStatement(
-  'loadSessionsInsert',
-  `INSERT INTO sessions (id, token, "userId", "expiresAt", "userAgent", amr)
-   SELECT id, token, user_id, now() + make_interval(secs => $4::float8), $5, '{pwd}'
-   FROM unnest($1::text[], $2::text[], $3::text[]) AS n (id, token, user_id)`,
-);
+const loadSessionsInsert = defineStatement('loadSessionsInsert')`
+  INSERT INTO sessions (id, token, "userId", "expiresAt", "userAgent", amr)
+  SELECT id, token, user_id, now() + make_interval(secs => $4::float8), $5, '{pwd}'
+  FROM unnest($1::text[], $2::text[], $3::text[]) AS n (id, token, user_id)`;
 
 export const insertLoadUsers = async (
   tx: Sql,

@@ -21,50 +21,38 @@ export type LoginChallenge = {
 const hashOf = (challenge: string): Buffer => createHash('sha256').update(challenge).digest();
 
 /** Index: login_challenges_user_id. */
-const challengeInsert = defineStatement(
-  'loginChallengeInsert',
-  `WITH older AS (
-     DELETE FROM login_challenges WHERE hash = ANY (ARRAY(
-       SELECT hash FROM login_challenges WHERE user_id = $2 ORDER BY expires_at DESC, hash OFFSET ${CHALLENGES_AT_ONCE - 1}))
-   )
-   INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at, legacy_session)
-   SELECT $1, id, "tokenEpoch", $3, now() + make_interval(secs => $4), $5 FROM users WHERE id = $2`,
-);
+const challengeInsert = defineStatement('loginChallengeInsert')`
+  WITH older AS (
+    DELETE FROM login_challenges WHERE hash = ANY (ARRAY(
+      SELECT hash FROM login_challenges WHERE user_id = $2 ORDER BY expires_at DESC, hash OFFSET ${CHALLENGES_AT_ONCE - 1}))
+  )
+  INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at, legacy_session)
+  SELECT $1, id, "tokenEpoch", $3, now() + make_interval(secs => $4), $5 FROM users WHERE id = $2`;
 
 /** Uses one attempt; concurrent requests each use one. Index: the primary key. */
-const challengeAttempt = defineStatement(
-  'loginChallengeAttempt',
-  `UPDATE login_challenges SET attempts = attempts + 1 WHERE hash = $1 AND expires_at > now() AND attempts < $2
-   RETURNING user_id, user_epoch, amr, legacy_session`,
-);
+const challengeAttempt = defineStatement('loginChallengeAttempt')`
+  UPDATE login_challenges SET attempts = attempts + 1 WHERE hash = $1 AND expires_at > now() AND attempts < $2
+  RETURNING user_id, user_epoch, amr, legacy_session`;
 
 /** Uses no attempt. Index: the primary key. */
-const challengeRead = defineStatement(
-  'loginChallengeRead',
-  `SELECT user_id, user_epoch, amr FROM login_challenges
-   WHERE hash = $1 AND expires_at > now() AND attempts < $2`,
-);
+const challengeRead = defineStatement('loginChallengeRead')`
+  SELECT user_id, user_epoch, amr FROM login_challenges
+  WHERE hash = $1 AND expires_at > now() AND attempts < $2`;
 
 /** Redeems the challenge. Returns no row if another request has redeemed it, or if the user has changed since. */
-const challengeConsume = defineStatement(
-  'loginChallengeConsume',
-  `DELETE FROM login_challenges c USING users u WHERE c.hash = $1 AND c.expires_at > now() AND u.id = c.user_id
-   AND u."tokenEpoch" = c.user_epoch AND u."disabledAt" IS NULL RETURNING 1`,
-);
+const challengeConsume = defineStatement('loginChallengeConsume')`
+  DELETE FROM login_challenges c USING users u WHERE c.hash = $1 AND c.expires_at > now() AND u.id = c.user_id
+  AND u."tokenEpoch" = c.user_epoch AND u."disabledAt" IS NULL RETURNING 1`;
 
 /** Index: the primary key. */
-const legacySessionContinued = defineStatement(
-  'legacySessionContinued',
-  'SELECT session_id FROM legacy_sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL',
-);
+const legacySessionContinued = defineStatement('legacySessionContinued')`
+  SELECT session_id FROM legacy_sessions WHERE id = $1 AND user_id = $2 AND ended_at IS NULL`;
 
 /** Waits for a concurrent end; an ended session of the old provider is continued by none. Index: the primary key. */
-const legacySessionContinue = defineStatement(
-  'legacySessionContinue',
-  `INSERT INTO legacy_sessions (id, user_id, session_id) VALUES ($1, $2, $3)
-   ON CONFLICT (id) DO UPDATE SET session_id = excluded.session_id, touched_at = clock_timestamp()
-   WHERE legacy_sessions.ended_at IS NULL AND legacy_sessions.user_id = excluded.user_id RETURNING 1`,
-);
+const legacySessionContinue = defineStatement('legacySessionContinue')`
+  INSERT INTO legacy_sessions (id, user_id, session_id) VALUES ($1, $2, $3)
+  ON CONFLICT (id) DO UPDATE SET session_id = excluded.session_id, touched_at = clock_timestamp()
+  WHERE legacy_sessions.ended_at IS NULL AND legacy_sessions.user_id = excluded.user_id RETURNING 1`;
 
 /** Expired challenges. Index: login_challenges_expires_at. */
 export const loginChallengePurge = definePurge({

@@ -4,23 +4,19 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { AuthSession } from './live-session.ts';
 
 /** Locks a live session of the user. Index: the primary key. */
-const sessionHold = defineStatement(
-  'sessionHold',
-  'SELECT token FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE',
-);
+const sessionHold = defineStatement('sessionHold')`
+  SELECT token FROM sessions WHERE id = $1 AND "userId" = $2 AND "expiresAt" > now() FOR NO KEY UPDATE`;
 
 /**
  * The time of a new sign-in, its methods and its cookie. A request that overtook this one may have replaced the cookie
  * already; both then get the same, so that it does not matter which response the browser receives last. The row trigger
  * refuses the former cookie, shortens the token families and writes the audit row. Index: the primary key.
  */
-const sessionRenew = defineStatement(
-  'sessionRenew',
-  `UPDATE sessions SET token = CASE WHEN token = $3 THEN $4 ELSE token END, "authenticatedAt" = $5, amr = $6, acr = $7,
-     "expiresAt" = $8, "ipAddress" = $9, "userAgent" = $10, "updatedAt" = clock_timestamp(), "writtenAt" = clock_timestamp()
-   WHERE id = $1 AND "userId" = $2
-   RETURNING id, token, "userId", "expiresAt", "createdAt", "updatedAt", "ipAddress", "userAgent", amr, acr, "authenticatedAt"`,
-);
+const sessionRenew = defineStatement('sessionRenew')`
+  UPDATE sessions SET token = CASE WHEN token = $3 THEN $4 ELSE token END, "authenticatedAt" = $5, amr = $6, acr = $7,
+    "expiresAt" = $8, "ipAddress" = $9, "userAgent" = $10, "updatedAt" = clock_timestamp(), "writtenAt" = clock_timestamp()
+  WHERE id = $1 AND "userId" = $2
+  RETURNING id, token, "userId", "expiresAt", "createdAt", "updatedAt", "ipAddress", "userAgent", amr, acr, "authenticatedAt"`;
 
 type Renewal = Pick<AuthSession, 'amr' | 'acr' | 'expiresAt' | 'ipAddress' | 'userAgent'> & {
   readonly id: string;

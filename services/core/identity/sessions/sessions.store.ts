@@ -33,26 +33,18 @@ const atClient = (client: string): string =>
   `(${client}::text IS NULL OR EXISTS (SELECT FROM refresh_families f WHERE f.sid = sessions.id AND f.client_id = ${client} AND f.revoked_at IS NULL))`;
 
 /** Index: sessions_created_at; for one user sessions_user_id. Expired and idle sessions have ended. */
-const sessionsPage = defineStatement(
-  'sessionsPage',
-  `SELECT ${COLUMNS} FROM sessions WHERE ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
-);
-const sessionsPageOfUser = defineStatement(
-  'sessionsPageOfUser',
-  `SELECT ${COLUMNS} FROM sessions WHERE "userId" = $6 AND ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`,
-);
+const sessionsPage = defineStatement('sessionsPage')`
+  SELECT ${COLUMNS} FROM sessions WHERE ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`;
+const sessionsPageOfUser = defineStatement('sessionsPageOfUser')`
+  SELECT ${COLUMNS} FROM sessions WHERE "userId" = $6 AND ${LIVE} AND ${atClient('$5')} AND ${BEFORE} ${NEWEST}`;
 /** Up to a limit: a client with few families has few sessions. Index: refresh_families_client_id. */
-const clientFamiliesFew = defineStatement(
-  'clientFamiliesFew',
-  'SELECT count(*)::int AS families FROM (SELECT FROM refresh_families WHERE client_id = $1 LIMIT $2) few',
-);
+const clientFamiliesFew = defineStatement('clientFamiliesFew')`
+  SELECT count(*)::int AS families FROM (SELECT FROM refresh_families WHERE client_id = $1 LIMIT $2) few`;
 /** Begins with the families: reading all sessions for those of a rare client would have no end. Index: refresh_families_client_id. */
-const sessionsPageOfFewFamilies = defineStatement(
-  'sessionsPageOfFewFamilies',
-  `SELECT ${COLUMNS} FROM sessions
-   WHERE id IN (SELECT f.sid FROM refresh_families f WHERE f.client_id = $5 AND f.revoked_at IS NULL AND f.sid IS NOT NULL OFFSET 0)
-     AND ${LIVE} AND ${BEFORE} ${NEWEST}`,
-);
+const sessionsPageOfFewFamilies = defineStatement('sessionsPageOfFewFamilies')`
+  SELECT ${COLUMNS} FROM sessions
+  WHERE id IN (SELECT f.sid FROM refresh_families f WHERE f.client_id = $5 AND f.revoked_at IS NULL AND f.sid IS NOT NULL OFFSET 0)
+    AND ${LIVE} AND ${BEFORE} ${NEWEST}`;
 const sessionFind = defineStatement('sessionFind', `SELECT ${COLUMNS} FROM sessions WHERE id = $1`);
 
 const FEW_FAMILIES = 10_000;
@@ -80,10 +72,8 @@ export const findSessionRow = async (sql: Sql, sessionId: string): Promise<Sessi
 
 const USED_RECENTLY = `id = $1 AND "updatedAt" > clock_timestamp() - make_interval(secs => $2)`;
 /** Index: the primary key; no index contains the updated column. */
-const sessionUse = defineStatement(
-  'sessionUse',
-  `UPDATE sessions SET "updatedAt" = clock_timestamp() WHERE ${USED_RECENTLY} RETURNING "updatedAt"`,
-);
+const sessionUse = defineStatement('sessionUse')`
+  UPDATE sessions SET "updatedAt" = clock_timestamp() WHERE ${USED_RECENTLY} RETURNING "updatedAt"`;
 const sessionUseRead = defineStatement('sessionUseRead', `SELECT "updatedAt" FROM sessions WHERE ${USED_RECENTLY}`);
 
 /** Records a use and returns its time; null if the session has ended or exceeded the idle limit. */
@@ -99,22 +89,18 @@ export const readSessionUse = async (sql: Sql, id: string, idleSeconds: number):
  * counts as a use. Index: sessions_user_id, for families refresh_families_one_live. For an account with few sessions,
  * only the count is executed.
  */
-const sessionsOldestUsed = defineStatement(
-  'sessionsOldestUsed',
-  `SELECT id FROM sessions s
-   WHERE "userId" = $1 AND id <> ALL ($2::text[]) AND "expiresAt" > now()
-     AND (SELECT count(*) FROM sessions WHERE "userId" = $1) > $3::int
-   ORDER BY greatest(s."updatedAt",
-     (SELECT max(rotated_at) FROM refresh_families f WHERE f.sid = s.id AND f.revoked_at IS NULL)) DESC, id DESC
-   OFFSET $3 LIMIT $4`,
-);
+const sessionsOldestUsed = defineStatement('sessionsOldestUsed')`
+  SELECT id FROM sessions s
+  WHERE "userId" = $1 AND id <> ALL ($2::text[]) AND "expiresAt" > now()
+    AND (SELECT count(*) FROM sessions WHERE "userId" = $1) > $3::int
+  ORDER BY greatest(s."updatedAt",
+    (SELECT max(rotated_at) FROM refresh_families f WHERE f.sid = s.id AND f.revoked_at IS NULL)) DESC, id DESC
+  OFFSET $3 LIMIT $4`;
 
 /** Locks sessions in id order; their token families follow in id order. Every writer of several sessions locks so. */
 const sessionsLock = defineStatement('sessionsLock', 'SELECT FROM sessions WHERE id = ANY ($1) ORDER BY id FOR UPDATE');
-const sessionFamiliesLock = defineStatement(
-  'sessionFamiliesLock',
-  'SELECT FROM refresh_families WHERE sid = ANY ($1) AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE',
-);
+const sessionFamiliesLock = defineStatement('sessionFamiliesLock')`
+  SELECT FROM refresh_families WHERE sid = ANY ($1) AND revoked_at IS NULL ORDER BY id FOR NO KEY UPDATE`;
 /** The row triggers end the token families and write the revocations and the audit rows. */
 const sessionsDelete = defineStatement('sessionsDelete', 'DELETE FROM sessions WHERE id = ANY ($1) RETURNING token');
 
@@ -136,19 +122,15 @@ export async function lockSessions(tx: Sql, ids: readonly string[]): Promise<voi
 export const deleteSessions = async (tx: Sql, ids: readonly string[]): Promise<string[]> =>
   (await tx.query<{ token: string }>(sessionsDelete, [ids])).map(({ token }) => token);
 
-const sessionRead = defineStatement(
-  'sessionRead',
-  `SELECT s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress", s."userAgent", s.amr, s.acr,
-     u."disabledAt" IS NOT NULL AS "isDisabled", NOT ${isInUse('s', '$2')} AS "isIdle"
-   FROM sessions s JOIN users u ON u.id = s."userId" WHERE s.id = $1`,
-);
+const sessionRead = defineStatement('sessionRead')`
+  SELECT s.id, s."userId", s.token, s."expiresAt", s."createdAt", s."updatedAt", s."ipAddress", s."userAgent", s.amr, s.acr,
+    u."disabledAt" IS NOT NULL AS "isDisabled", NOT ${isInUse('s', '$2')} AS "isIdle"
+  FROM sessions s JOIN users u ON u.id = s."userId" WHERE s.id = $1`;
 
 /** Index: the primary key of sessions. */
-const ownSessionRead = defineStatement(
-  'ownSessionRead',
-  `SELECT s.amr, s.acr, s."expiresAt", u.email, u.roles, u."tokenEpoch" FROM sessions s JOIN users u ON u.id = s."userId"
-   WHERE s.id = $1 AND s."userId" = $2 AND s."expiresAt" > now() AND u."disabledAt" IS NULL`,
-);
+const ownSessionRead = defineStatement('ownSessionRead')`
+  SELECT s.amr, s.acr, s."expiresAt", u.email, u.roles, u."tokenEpoch" FROM sessions s JOIN users u ON u.id = s."userId"
+  WHERE s.id = $1 AND s."userId" = $2 AND s."expiresAt" > now() AND u."disabledAt" IS NULL`;
 
 const loginsEnd = defineStatement('loginsEnd', `SELECT user_every_login_end($1)`);
 
@@ -209,13 +191,11 @@ export type Elsewhere = { readonly sessionId: string; readonly ip: string | null
  * Index: sessions_user_id. A session keeps the IP address and time of its last sign-in, so only recent sign-ins are
  * compared: a phone that signed in on the road last week and is at home now is not in another place.
  */
-const elsewhereRead = defineStatement(
-  'loginElsewhereRead',
-  `SELECT s.id AS "sessionId", s."ipAddress" AS ip, s."userAgent" AS agent
-   FROM sessions s
-   WHERE s."userId" = $1 AND s.id <> $2 AND coalesce(s."authenticatedAt", s."createdAt") > clock_timestamp() - make_interval(secs => $3)
-   ORDER BY s.id LIMIT 20`,
-);
+const elsewhereRead = defineStatement('loginElsewhereRead')`
+  SELECT s.id AS "sessionId", s."ipAddress" AS ip, s."userAgent" AS agent
+  FROM sessions s
+  WHERE s."userId" = $1 AND s.id <> $2 AND coalesce(s."authenticatedAt", s."createdAt") > clock_timestamp() - make_interval(secs => $3)
+  ORDER BY s.id LIMIT 20`;
 
 /** Reads at most twenty sessions that began within this many seconds. */
 export const readElsewhere = (

@@ -30,75 +30,57 @@ export type LinkedAccountRow = {
   readonly updatedAt: Date;
 };
 
-const attemptInsert = defineStatement(
-  'socialAttemptInsert',
-  `INSERT INTO social_sign_ins (state_hash, browser_hash, provider, callback_url, link_user_id, expires_at)
-   VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))`,
-);
+const attemptInsert = defineStatement('socialAttemptInsert')`
+  INSERT INTO social_sign_ins (state_hash, browser_hash, provider, callback_url, link_user_id, expires_at)
+  VALUES ($1, $2, $3, $4, $5, clock_timestamp() + make_interval(secs => $6))`;
 
 /** Presenting a state consumes it, even from the wrong browser. */
-const attemptTake = defineStatement(
-  'socialAttemptTake',
-  `DELETE FROM social_sign_ins WHERE state_hash = $1 AND expires_at > clock_timestamp()
-   RETURNING browser_hash, provider, callback_url, link_user_id`,
-);
+const attemptTake = defineStatement('socialAttemptTake')`
+  DELETE FROM social_sign_ins WHERE state_hash = $1 AND expires_at > clock_timestamp()
+  RETURNING browser_hash, provider, callback_url, link_user_id`;
 
 /** Index: the unique key of providerId and accountId. */
-const ownerFind = defineStatement(
-  'socialOwnerFind',
-  `SELECT a.id, a."userId", u.email FROM accounts a JOIN users u ON u.id = a."userId"
-   WHERE a."providerId" = $1 AND a."accountId" = $2`,
-);
+const ownerFind = defineStatement('socialOwnerFind')`
+  SELECT a.id, a."userId", u.email FROM accounts a JOIN users u ON u.id = a."userId"
+  WHERE a."providerId" = $1 AND a."accountId" = $2`;
 
-const accountInsert = defineStatement(
-  'socialAccountInsert',
-  `INSERT INTO accounts (id, "userId", "providerId", "accountId", scope, "accessToken", "refreshToken", "idToken",
-     "accessTokenExpiresAt", "refreshTokenExpiresAt")
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT ("providerId", "accountId") DO NOTHING RETURNING id`,
-);
+const accountInsert = defineStatement('socialAccountInsert')`
+  INSERT INTO accounts (id, "userId", "providerId", "accountId", scope, "accessToken", "refreshToken", "idToken",
+    "accessTokenExpiresAt", "refreshTokenExpiresAt")
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT ("providerId", "accountId") DO NOTHING RETURNING id`;
 
 /** If the provider returns no new refresh token, the old one stays valid. */
-const accountRefresh = defineStatement(
-  'socialAccountRefresh',
-  `UPDATE accounts SET scope = coalesce($2, scope), "accessToken" = $3, "refreshToken" = coalesce($4, "refreshToken"),
-     "idToken" = coalesce($5, "idToken"), "accessTokenExpiresAt" = $6,
-     "refreshTokenExpiresAt" = coalesce($7, "refreshTokenExpiresAt"), "updatedAt" = now()
-   WHERE id = $1`,
-);
+const accountRefresh = defineStatement('socialAccountRefresh')`
+  UPDATE accounts SET scope = coalesce($2, scope), "accessToken" = $3, "refreshToken" = coalesce($4, "refreshToken"),
+    "idToken" = coalesce($5, "idToken"), "accessTokenExpiresAt" = $6,
+    "refreshTokenExpiresAt" = coalesce($7, "refreshTokenExpiresAt"), "updatedAt" = now()
+  WHERE id = $1`;
 
-const accountsList = defineStatement(
-  'linkedAccountsList',
-  `SELECT id, "providerId", "accountId", scope, "createdAt", "updatedAt" FROM accounts WHERE "userId" = $1
-   ORDER BY "createdAt", id LIMIT 100`,
-);
+const accountsList = defineStatement('linkedAccountsList')`
+  SELECT id, "providerId", "accountId", scope, "createdAt", "updatedAt" FROM accounts WHERE "userId" = $1
+  ORDER BY "createdAt", id LIMIT 100`;
 
 /**
  * Locked in id order: of two concurrent requests that remove the last two sign-in methods, the second finds only one
  * left.
  */
-const signInMethodsLock = defineStatement(
-  'signInMethodsLock',
-  `SELECT id, "providerId", "accountId", scope, "createdAt", "updatedAt" FROM accounts WHERE "userId" = $1 ORDER BY id FOR UPDATE`,
-);
+const signInMethodsLock = defineStatement('signInMethodsLock')`
+  SELECT id, "providerId", "accountId", scope, "createdAt", "updatedAt" FROM accounts WHERE "userId" = $1 ORDER BY id FOR UPDATE`;
 
 const passkeyExists = defineStatement('passkeyExists', `SELECT 1 FROM passkeys WHERE "userId" = $1 LIMIT 1`);
 
 const accountDelete = defineStatement('linkedAccountDelete', `DELETE FROM accounts WHERE id = $1 AND "userId" = $2`);
 
 /** In id order, like `signInMethodsLock`; the row trigger writes the event. `createdAt` has milliseconds. */
-const accountsDeleteSince = defineStatement(
-  'linkedAccountsDeleteSince',
-  `DELETE FROM accounts WHERE id IN (
-     SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" <> 'credential'
-       AND "createdAt" >= date_trunc('milliseconds', $2::timestamptz)
-     ORDER BY id FOR UPDATE)
-   RETURNING 1`,
-);
+const accountsDeleteSince = defineStatement('linkedAccountsDeleteSince')`
+  DELETE FROM accounts WHERE id IN (
+    SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" <> 'credential'
+      AND "createdAt" >= date_trunc('milliseconds', $2::timestamptz)
+    ORDER BY id FOR UPDATE)
+  RETURNING 1`;
 
-const passwordDelete = defineStatement(
-  'socialPasswordDelete',
-  `DELETE FROM accounts WHERE "userId" = $1 AND "providerId" = 'credential'`,
-);
+const passwordDelete = defineStatement('socialPasswordDelete')`
+  DELETE FROM accounts WHERE "userId" = $1 AND "providerId" = 'credential'`;
 
 export const insertAttempt = (
   sql: Sql,

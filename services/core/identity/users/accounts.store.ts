@@ -41,63 +41,45 @@ const accountFindByEmail = defineStatement('accountFindByEmail', `SELECT ${ACCOU
 const accountFindById = defineStatement('accountFindById', `SELECT ${ACCOUNT} ${FROM} WHERE u.id = $1`);
 
 /** Index: two_factors' unique user, passkeys_user_id. */
-const factorsRead = defineStatement(
-  'factorsRead',
-  `SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft", u.roles, u."owesFactor",
-     (SELECT count(*)::int FROM passkeys p WHERE p."userId" = u.id) AS passkeys
-   FROM users u LEFT JOIN two_factors t ON t."userId" = u.id WHERE u.id = $1`,
-);
+const factorsRead = defineStatement('factorsRead')`
+  SELECT coalesce(t.verified, false) AS "hasTotp", coalesce(t."codesLeft", 0) AS "codesLeft", u.roles, u."owesFactor",
+    (SELECT count(*)::int FROM passkeys p WHERE p."userId" = u.id) AS passkeys
+  FROM users u LEFT JOIN two_factors t ON t."userId" = u.id WHERE u.id = $1`;
 
 const userLock = defineStatement('userLock', 'SELECT FROM users WHERE id = $1 FOR NO KEY UPDATE');
 
-const userInsert = defineStatement(
-  'accountUserInsert',
-  `INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
-   ON CONFLICT (email) DO NOTHING
-   RETURNING id, email, "emailVerified" IS NOT NULL AS "emailVerified", name, image, "createdAt", "updatedAt"`,
-);
+const userInsert = defineStatement('accountUserInsert')`
+  INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, CASE WHEN $4 THEN now() END)
+  ON CONFLICT (email) DO NOTHING
+  RETURNING id, email, "emailVerified" IS NOT NULL AS "emailVerified", name, image, "createdAt", "updatedAt"`;
 
-const passwordInsert = defineStatement(
-  'passwordInsert',
-  `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $2, 'credential', $2, $3)`,
-);
+const passwordInsert = defineStatement('passwordInsert')`
+  INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $2, 'credential', $2, $3)`;
 
 /**
  * The row trigger ends every session. Replaces any digest, because a sign-in may have upgraded it since it was read.
  */
-const passwordReplace = defineStatement(
-  'passwordReplace',
-  `UPDATE accounts SET password = $2, "updatedAt" = now() WHERE "userId" = $1 AND "providerId" = 'credential'
-   RETURNING id`,
-);
+const passwordReplace = defineStatement('passwordReplace')`
+  UPDATE accounts SET password = $2, "updatedAt" = now() WHERE "userId" = $1 AND "providerId" = 'credential'
+  RETURNING id`;
 
-const otherAccountsDelete = defineStatement(
-  'otherAccountsDelete',
-  `DELETE FROM accounts WHERE "userId" = $1 AND ("providerId" <> 'credential' OR password IS NULL)`,
-);
+const otherAccountsDelete = defineStatement('otherAccountsDelete')`
+  DELETE FROM accounts WHERE "userId" = $1 AND ("providerId" <> 'credential' OR password IS NULL)`;
 
-const passkeysDelete = defineStatement(
-  'accountPasskeysDelete',
-  `DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE)`,
-);
+const passkeysDelete = defineStatement('accountPasskeysDelete')`
+  DELETE FROM passkeys WHERE id IN (SELECT id FROM passkeys WHERE "userId" = $1 ORDER BY id FOR UPDATE)`;
 const twoFactorsDelete = defineStatement('accountTwoFactorsDelete', `DELETE FROM two_factors WHERE "userId" = $1`);
 
-const emailProve = defineStatement(
-  'emailProve',
-  `UPDATE users SET "emailVerified" = now(), "updatedAt" = now() WHERE id = $1 AND email = $2 AND "emailVerified" IS NULL
-   RETURNING id`,
-);
+const emailProve = defineStatement('emailProve')`
+  UPDATE users SET "emailVerified" = now(), "updatedAt" = now() WHERE id = $1 AND email = $2 AND "emailVerified" IS NULL
+  RETURNING id`;
 
-const emailReplace = defineStatement(
-  'emailReplace',
-  `UPDATE users SET email = $2, "emailVerified" = CASE WHEN $3 THEN now() END, "updatedAt" = now() WHERE id = $1 RETURNING id`,
-);
+const emailReplace = defineStatement('emailReplace')`
+  UPDATE users SET email = $2, "emailVerified" = CASE WHEN $3 THEN now() END, "updatedAt" = now() WHERE id = $1 RETURNING id`;
 
-const profileWrite = defineStatement(
-  'profileWrite',
-  `UPDATE users SET name = CASE WHEN $2 THEN $3 ELSE name END, image = CASE WHEN $4 THEN $5 ELSE image END,
-     "updatedAt" = now() WHERE id = $1 RETURNING id`,
-);
+const profileWrite = defineStatement('profileWrite')`
+  UPDATE users SET name = CASE WHEN $2 THEN $3 ELSE name END, image = CASE WHEN $4 THEN $5 ELSE image END,
+    "updatedAt" = now() WHERE id = $1 RETURNING id`;
 
 const one = async <R>(rows: Promise<R[]>): Promise<R | undefined> => (await rows)[0];
 const isDone = async (rows: Promise<unknown[]>): Promise<boolean> => (await rows).length > 0;
@@ -181,19 +163,15 @@ export type PasswordCredential = {
 const DEVICES_SINCE = `greatest(u."passwordChangedAt", u."devicesSince")`;
 
 /** Index: users_email_key, accounts_user_id. An account without a password (social sign-in) has no digest. */
-const credentialFindByEmail = defineStatement(
-  'credentialFindByEmail',
-  `SELECT u.id AS "userId", a.password AS digest, ${DEVICES_SINCE} AS "devicesSince",
-     u."disabledAt" IS NOT NULL AS "isDisabled", u."emailVerified" IS NOT NULL AS "isVerified"
-   FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id
-   WHERE u.email = $1`,
-);
+const credentialFindByEmail = defineStatement('credentialFindByEmail')`
+  SELECT u.id AS "userId", a.password AS digest, ${DEVICES_SINCE} AS "devicesSince",
+    u."disabledAt" IS NOT NULL AS "isDisabled", u."emailVerified" IS NOT NULL AS "isVerified"
+  FROM users u LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential' AND a."accountId" = u.id
+  WHERE u.email = $1`;
 
 /** The function locks the account's row and signals to the row trigger that the password itself is unchanged. */
-const accountPasswordUpgrade = defineStatement(
-  'accountPasswordUpgrade',
-  'SELECT account_password_upgrade($1, $2, $3) AS replaced',
-);
+const accountPasswordUpgrade = defineStatement('accountPasswordUpgrade')`
+  SELECT account_password_upgrade($1, $2, $3) AS replaced`;
 
 /** Expired links and codes. Index: verifications_expires_at. */
 export const verificationPurge = definePurge({
@@ -217,10 +195,8 @@ export async function replaceDigest(tx: Sql, userId: string, verified: string, u
  * Sets a time a few seconds ahead, because another copy's clock may be five seconds ahead (the bound of the key ring),
  * and a cookie stores whole seconds. A browser that signs in within these seconds does not become known.
  */
-const devicesForget = defineStatement(
-  'userDevicesForget',
-  `UPDATE users SET "devicesSince" = date_trunc('second', clock_timestamp()) + interval '6 seconds' WHERE id = $1 RETURNING email`,
-);
+const devicesForget = defineStatement('userDevicesForget')`
+  UPDATE users SET "devicesSince" = date_trunc('second', clock_timestamp()) + interval '6 seconds' WHERE id = $1 RETURNING email`;
 
 /** Forgets the devices and returns the address of the account; undefined if it does not exist. */
 export const forgetDevicesRow = async (tx: Sql, userId: string): Promise<string | undefined> =>

@@ -22,32 +22,24 @@ const COLUMNS = `id, "userId", name, "publicKey", "credentialID", counter, "devi
   "createdAt"`;
 
 /** Index: passkeys_user_id. */
-const passkeysRead = defineStatement(
-  'passkeysRead',
-  `SELECT ${COLUMNS} FROM passkeys WHERE "userId" = $1
-   ORDER BY "createdAt", id LIMIT ${PASSKEYS_MAXIMUM}`,
-);
+const passkeysRead = defineStatement('passkeysRead')`
+  SELECT ${COLUMNS} FROM passkeys WHERE "userId" = $1
+  ORDER BY "createdAt", id LIMIT ${PASSKEYS_MAXIMUM}`;
 
-const passkeyRename = defineStatement(
-  'passkeyRename',
-  `UPDATE passkeys SET name = $3 WHERE id = $2 AND "userId" = $1
-   RETURNING ${COLUMNS}`,
-);
+const passkeyRename = defineStatement('passkeyRename')`
+  UPDATE passkeys SET name = $3 WHERE id = $2 AND "userId" = $1
+  RETURNING ${COLUMNS}`;
 
 /** The row trigger writes the event and ends every session of the user. */
-const passkeyDelete = defineStatement(
-  'passkeyDelete',
-  `DELETE FROM passkeys WHERE id = $2 AND "userId" = $1 RETURNING 1`,
-);
+const passkeyDelete = defineStatement('passkeyDelete')`
+  DELETE FROM passkeys WHERE id = $2 AND "userId" = $1 RETURNING 1`;
 
 /** Index: the unique key of credentialID. */
 const passkeyFind = defineStatement('passkeyFind', `SELECT ${COLUMNS} FROM passkeys WHERE "credentialID" = $1`);
 
 /** The row trigger writes the event. */
-const passkeyInsert = defineStatement(
-  'passkeyInsert',
-  `INSERT INTO passkeys (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-);
+const passkeyInsert = defineStatement('passkeyInsert')`
+  INSERT INTO passkeys (${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`;
 
 const passkeyCount = defineStatement('passkeyCount', 'UPDATE passkeys SET counter = $2 WHERE id = $1');
 

@@ -35,73 +35,55 @@ export type LockPolicy = {
 };
 
 /** Index: the primary key. Takes no lock. */
-const loginFailuresRead = defineStatement(
-  'loginFailuresRead',
-  `SELECT key, failures,
-     CASE WHEN locked_until > clock_timestamp() THEN ceil(extract(epoch FROM locked_until - clock_timestamp()))::int ELSE 0 END
-       AS locked_seconds
-   FROM login_failures WHERE key = ANY ($1)`,
-);
+const loginFailuresRead = defineStatement('loginFailuresRead')`
+  SELECT key, failures,
+    CASE WHEN locked_until > clock_timestamp() THEN ceil(extract(epoch FROM locked_until - clock_timestamp()))::int ELSE 0 END
+      AS locked_seconds
+  FROM login_failures WHERE key = ANY ($1)`;
 
 /** Index: the primary key, in key order: the function `login_failures_count`. */
-const loginFailuresCount = defineStatement(
-  'loginFailuresCount',
-  `SELECT counter AS key, total AS failures, was_locked, began_lock,
-     locked_seconds FROM login_failures_count($1, $2, $3, $4, $5, $6, $7, $8)`,
-);
+const loginFailuresCount = defineStatement('loginFailuresCount')`
+  SELECT counter AS key, total AS failures, was_locked, began_lock,
+    locked_seconds FROM login_failures_count($1, $2, $3, $4, $5, $6, $7, $8)`;
 
-const loginFailuresForgive = defineStatement(
-  'loginFailuresForgive',
-  `SELECT is_refused, locked_seconds, tried_names FROM login_failures_forgive($1, $2, $3, $4)`,
-);
+const loginFailuresForgive = defineStatement('loginFailuresForgive')`
+  SELECT is_refused, locked_seconds, tried_names FROM login_failures_forgive($1, $2, $3, $4)`;
 
 /** Index: the primary key. Waits for failures that are being counted. */
-const loginFailuresDelete = defineStatement(
-  'loginFailuresDelete',
-  `DELETE FROM login_failures WHERE key = $1
-   RETURNING failures, greatest(0, ceil(extract(epoch FROM locked_until - clock_timestamp())))::int AS locked_seconds`,
-);
+const loginFailuresDelete = defineStatement('loginFailuresDelete')`
+  DELETE FROM login_failures WHERE key = $1
+  RETURNING failures, greatest(0, ceil(extract(epoch FROM locked_until - clock_timestamp())))::int AS locked_seconds`;
 
 /** Index: the primary key. Counts a failure towards the limit of a hundred alone. The user first, as in login_failures_count. */
-const loginFailuresNote = defineStatement(
-  'loginFailuresNote',
-  `INSERT INTO login_failures AS l (key, failures, user_id)
-   VALUES ($1, 1, (SELECT id FROM users WHERE id = $2 FOR KEY SHARE))
-   ON CONFLICT (key) DO UPDATE SET failures = l.failures + 1, user_id = coalesce(excluded.user_id, l.user_id),
-     last_failed_at = clock_timestamp()`,
-);
+const loginFailuresNote = defineStatement('loginFailuresNote')`
+  INSERT INTO login_failures AS l (key, failures, user_id)
+  VALUES ($1, 1, (SELECT id FROM users WHERE id = $2 FOR KEY SHARE))
+  ON CONFLICT (key) DO UPDATE SET failures = l.failures + 1, user_id = coalesce(excluded.user_id, l.user_id),
+    last_failed_at = clock_timestamp()`;
 
 /**
  * Index: the primary key. Disables password sign-in until the counter is deleted. Returns a row if it was not yet
  * disabled for this user.
  */
-const loginFailuresSpend = defineStatement(
-  'loginFailuresSpend',
-  `INSERT INTO login_failures AS l (key, failures, user_id, stepped_up) VALUES ($1, $2, $3, true)
-   ON CONFLICT (key) DO UPDATE SET failures = greatest(l.failures, excluded.failures), user_id = excluded.user_id,
-     stepped_up = true, last_failed_at = clock_timestamp()
-   WHERE NOT l.stepped_up OR l.user_id IS DISTINCT FROM excluded.user_id
-   RETURNING key`,
-);
+const loginFailuresSpend = defineStatement('loginFailuresSpend')`
+  INSERT INTO login_failures AS l (key, failures, user_id, stepped_up) VALUES ($1, $2, $3, true)
+  ON CONFLICT (key) DO UPDATE SET failures = greatest(l.failures, excluded.failures), user_id = excluded.user_id,
+    stepped_up = true, last_failed_at = clock_timestamp()
+  WHERE NOT l.stepped_up OR l.user_id IS DISTINCT FROM excluded.user_id
+  RETURNING key`;
 
 /** Index: the primary key. */
-const loginFailuresSteppedUp = defineStatement(
-  'loginFailuresSteppedUp',
-  `SELECT 1 FROM login_failures WHERE key = $1 AND stepped_up`,
-);
+const loginFailuresSteppedUp = defineStatement('loginFailuresSteppedUp')`
+  SELECT 1 FROM login_failures WHERE key = $1 AND stepped_up`;
 
-const triedNamesRead = defineStatement(
-  'loginFailuresTriedNames',
-  `SELECT cardinality(tried) AS names FROM login_failures
-   WHERE key = $1 AND window_began_at > clock_timestamp() - make_interval(secs => $2)`,
-);
+const triedNamesRead = defineStatement('loginFailuresTriedNames')`
+  SELECT cardinality(tried) AS names FROM login_failures
+  WHERE key = $1 AND window_began_at > clock_timestamp() - make_interval(secs => $2)`;
 
 /** Reads login_failures_user_id: the counters of accounts that had failures, a part of all accounts. */
-const loginFailuresCountLocked = defineStatement(
-  'loginFailuresCountLocked',
-  `SELECT count(*)::int AS accounts FROM login_failures
-   WHERE user_id IS NOT NULL AND key LIKE 'account:%' AND (locked_until > clock_timestamp() OR failures >= $1)`,
-);
+const loginFailuresCountLocked = defineStatement('loginFailuresCountLocked')`
+  SELECT count(*)::int AS accounts FROM login_failures
+  WHERE user_id IS NOT NULL AND key LIKE 'account:%' AND (locked_until > clock_timestamp() OR failures >= $1)`;
 
 const COUNTERS = { table: 'login_failures', id: 'key', ends: 'last_failed_at' } as const;
 const IS_NETWORK = `key LIKE 'network:%'`;

@@ -55,80 +55,59 @@ export function readUsersPage(
     add('After', (at, id) => `(u."createdAt", u.id) < (${at}::timestamptz, ${id}::text)`, before[0], before[1]);
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   return sql.query<AccountView>(
-    defineStatement(
-      `usersPage${names.join('')}`,
-      `SELECT ${COLUMNS} FROM users u ${where} ORDER BY u."createdAt" DESC, u.id DESC LIMIT $1`,
-    ),
+    defineStatement(`usersPage${names.join('')}`)`
+      SELECT ${COLUMNS} FROM users u ${where} ORDER BY u."createdAt" DESC, u.id DESC LIMIT $1`,
     values,
   );
 }
 
 /** Index: the primary key; sessions and token families by their user's index. */
-const userRead = defineStatement(
-  'userDetailRead',
-  `SELECT ${COLUMNS}, coalesce((SELECT i.roles FROM invitations i WHERE i.user_id = u.id LIMIT 1), '{}') AS invited_roles,
-     (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions,
-     ${placeTime('u."lastLoginAt"')} AS last_login_at, ${placeTime('u."passwordChangedAt"')} AS password_changed_at
-   FROM users u WHERE u.id = $1`,
-);
+const userRead = defineStatement('userDetailRead')`
+  SELECT ${COLUMNS}, coalesce((SELECT i.roles FROM invitations i WHERE i.user_id = u.id LIMIT 1), '{}') AS invited_roles,
+    (SELECT count(*)::int FROM sessions s WHERE s."userId" = u.id AND s."expiresAt" > now()) AS sessions,
+    ${placeTime('u."lastLoginAt"')} AS last_login_at, ${placeTime('u."passwordChangedAt"')} AS password_changed_at
+  FROM users u WHERE u.id = $1`;
 /** Indexes: the primary key of users, those of the user in the other tables. The credential is the password. */
-const userSignInFacts = defineStatement(
-  'userSignInFacts',
-  `SELECT EXISTS (SELECT FROM accounts a WHERE a."userId" = u.id AND a."providerId" = 'credential' AND a.password IS NOT NULL)
-       AS has_password,
-     ARRAY(SELECT DISTINCT a."providerId" FROM accounts a WHERE a."userId" = u.id AND a."providerId" <> 'credential' ORDER BY 1)
-       AS providers,
-     i.id IS NOT NULL AS is_invited, ${placeTime('i.expires_at')} AS invited_until,
-     coalesce(i.expires_at <= now(), false) AS is_invitation_expired,
-     CASE WHEN t."lockedUntil" > now() THEN ${placeTime('t."lockedUntil"')} END AS totp_locked_until,
-     coalesce(t."failedVerificationCount" >= $2, false) AS is_totp_spent
-   FROM users u LEFT JOIN two_factors t ON t."userId" = u.id
-     LEFT JOIN LATERAL (SELECT id, expires_at FROM invitations WHERE user_id = u.id LIMIT 1) i ON true
-   WHERE u.id = $1`,
-);
+const userSignInFacts = defineStatement('userSignInFacts')`
+  SELECT EXISTS (SELECT FROM accounts a WHERE a."userId" = u.id AND a."providerId" = 'credential' AND a.password IS NOT NULL)
+      AS has_password,
+    ARRAY(SELECT DISTINCT a."providerId" FROM accounts a WHERE a."userId" = u.id AND a."providerId" <> 'credential' ORDER BY 1)
+      AS providers,
+    i.id IS NOT NULL AS is_invited, ${placeTime('i.expires_at')} AS invited_until,
+    coalesce(i.expires_at <= now(), false) AS is_invitation_expired,
+    CASE WHEN t."lockedUntil" > now() THEN ${placeTime('t."lockedUntil"')} END AS totp_locked_until,
+    coalesce(t."failedVerificationCount" >= $2, false) AS is_totp_spent
+  FROM users u LEFT JOIN two_factors t ON t."userId" = u.id
+    LEFT JOIN LATERAL (SELECT id, expires_at FROM invitations WHERE user_id = u.id LIMIT 1) i ON true
+  WHERE u.id = $1`;
 /**
  * The first lock of acts that may remove the last administrator: they run one after another. A grant of the role, whose
  * transaction may hold users already, does not wait for it.
  */
 const adminRoleLock = defineStatement('adminRoleLock', `SELECT name FROM roles WHERE name = 'admin' FOR NO KEY UPDATE`);
 const userLock = defineStatement('managedUserLock', `SELECT ${COLUMNS} FROM users u WHERE u.id = $1 FOR NO KEY UPDATE`);
-const otherAdminRead = defineStatement(
-  'otherAdminRead',
-  `SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
-   WHERE r.role = 'admin' AND u.id <> $1 AND u."disabledAt" IS NULL LIMIT 1`,
-);
-const activeAdminsRead = defineStatement(
-  'activeAdminsRead',
-  `SELECT u.id FROM user_roles r JOIN users u ON u.id = r.user_id WHERE r.role = 'admin' AND u."disabledAt" IS NULL`,
-);
+const otherAdminRead = defineStatement('otherAdminRead')`
+  SELECT 1 FROM user_roles r JOIN users u ON u.id = r.user_id
+  WHERE r.role = 'admin' AND u.id <> $1 AND u."disabledAt" IS NULL LIMIT 1`;
+const activeAdminsRead = defineStatement('activeAdminsRead')`
+  SELECT u.id FROM user_roles r JOIN users u ON u.id = r.user_id WHERE r.role = 'admin' AND u."disabledAt" IS NULL`;
 /** The row triggers end sessions and token families, and write revocations and audit rows. */
-const userDisable = defineStatement(
-  'userDisable',
-  `UPDATE users SET "disabledAt" = now(), "updatedAt" = now() WHERE id = $1 AND "disabledAt" IS NULL`,
-);
-const userEnable = defineStatement(
-  'userEnable',
-  `UPDATE users SET "disabledAt" = NULL, "updatedAt" = now() WHERE id = $1 AND "disabledAt" IS NOT NULL`,
-);
+const userDisable = defineStatement('userDisable')`
+  UPDATE users SET "disabledAt" = now(), "updatedAt" = now() WHERE id = $1 AND "disabledAt" IS NULL`;
+const userEnable = defineStatement('userEnable')`
+  UPDATE users SET "disabledAt" = NULL, "updatedAt" = now() WHERE id = $1 AND "disabledAt" IS NOT NULL`;
 const userDelete = defineStatement('managedUserDelete', 'DELETE FROM users WHERE id = $1');
-const userRoleInsert = defineStatement(
-  'userRoleInsert',
-  'INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING',
-);
+const userRoleInsert = defineStatement('userRoleInsert')`
+  INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
 /** By the actor of the audit context. */
 const ownSignOffRole = defineStatement('ownSignOffRole', 'SELECT is_own_signoff_role($1, $2) AS is_own');
 const userRoleDelete = defineStatement('userRoleDelete', 'DELETE FROM user_roles WHERE user_id = $1 AND role = $2');
-const userSessionTokensRead = defineStatement(
-  'userSessionTokensRead',
-  'SELECT token FROM sessions WHERE "userId" = $1',
-);
+const userSessionTokensRead = defineStatement('userSessionTokensRead')`SELECT token FROM sessions WHERE "userId" = $1`;
 /** Locks user, sessions, families: the order in which every writer of the three locks them. */
-const userSessionsDelete = defineStatement(
-  'userSessionsDelete',
-  `WITH locked AS MATERIALIZED (SELECT user_sessions_lock($1)), gone AS (
-     DELETE FROM sessions WHERE "userId" = $1 AND EXISTS (SELECT FROM locked) RETURNING 1)
-   SELECT count(*)::int AS count FROM gone`,
-);
+const userSessionsDelete = defineStatement('userSessionsDelete')`
+  WITH locked AS MATERIALIZED (SELECT user_sessions_lock($1)), gone AS (
+    DELETE FROM sessions WHERE "userId" = $1 AND EXISTS (SELECT FROM locked) RETURNING 1)
+  SELECT count(*)::int AS count FROM gone`;
 
 type UserDetailRow = AccountView & {
   readonly sessions: number;
@@ -204,12 +183,10 @@ const FOUND = 'SELECT id, coalesce(name, email) AS label, email AS detail FROM';
  * Addresses that begin with the text, by users_email_prefix, then those of the 1,000 newest accounts of which it is a part: it
  * finds at once what many accounts have in common, of which the trigram index would read every entry.
  */
-const userFindNear = defineStatement(
-  'userFindNear',
-  `(${FOUND} users WHERE email COLLATE "C" >= $2 AND email COLLATE "C" < $3 LIMIT $4) UNION ALL
-   (${FOUND} (SELECT id, email, name FROM users ORDER BY "createdAt" DESC, id DESC LIMIT 1000) newest
-    WHERE id ILIKE $1 OR email LIKE $1 OR name ILIKE $1 LIMIT $4)`,
-);
+const userFindNear = defineStatement('userFindNear')`
+  (${FOUND} users WHERE email COLLATE "C" >= $2 AND email COLLATE "C" < $3 LIMIT $4) UNION ALL
+  (${FOUND} (SELECT id, email, name FROM users ORDER BY "createdAt" DESC, id DESC LIMIT 1000) newest
+   WHERE id ILIKE $1 OR email LIKE $1 OR name ILIKE $1 LIMIT $4)`;
 /** Shorter words have no trigram of their own: the index would read all it has. */
 const HAS_TRIGRAM = /[\p{L}\p{N}]{3}/u;
 

@@ -9,13 +9,11 @@ import { defineStatement } from '#services/platform/define/statement.ts';
  *
  * $1 assertion_hash bytea[] · $2 keep seconds int4[]
  */
-const assertionsConsume = defineStatement(
-  'clientAssertionsConsume',
-  `INSERT INTO client_assertions (assertion_hash, expires_at)
-   SELECT hash, clock_timestamp() + make_interval(secs => keep_seconds)
-   FROM unnest($1::bytea[], $2::int4[]) AS used (hash, keep_seconds) ORDER BY hash
-   ON CONFLICT (assertion_hash) DO NOTHING RETURNING assertion_hash AS hash`,
-);
+const assertionsConsume = defineStatement('clientAssertionsConsume')`
+  INSERT INTO client_assertions (assertion_hash, expires_at)
+  SELECT hash, clock_timestamp() + make_interval(secs => keep_seconds)
+  FROM unnest($1::bytea[], $2::int4[]) AS used (hash, keep_seconds) ORDER BY hash
+  ON CONFLICT (assertion_hash) DO NOTHING RETURNING assertion_hash AS hash`;
 
 /** True for each first use of an assertion, in the order given. */
 export async function insertAssertions(

@@ -1,12 +1,10 @@
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-const userProfileRead = defineStatement(
-  'oauthUserProfileRead',
-  `SELECT email, "emailVerified" IS NOT NULL AS is_email_verified, name, image,
-     floor(extract(epoch FROM "updatedAt"))::int8 AS updated_at
-   FROM users WHERE id = $1 AND "disabledAt" IS NULL`,
-);
+const userProfileRead = defineStatement('oauthUserProfileRead')`
+  SELECT email, "emailVerified" IS NOT NULL AS is_email_verified, name, image,
+    floor(extract(epoch FROM "updatedAt"))::int8 AS updated_at
+  FROM users WHERE id = $1 AND "disabledAt" IS NULL`;
 
 /** The user data that OpenID Connect claims can contain. */
 export type UserProfile = {

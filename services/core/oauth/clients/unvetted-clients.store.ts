@@ -7,92 +7,74 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { ClientMetadata } from './client-metadata.ts';
 
 /** Uses oauth_clients_unvetted; stops counting at the limit. */
-const unvettedCount = defineStatement(
-  'oauthUnvettedClientsCount',
-  `SELECT count(*)::int AS count FROM (
-     SELECT FROM oauth_clients WHERE origin <> 'admin' AND origin = $1 LIMIT $2) counted`,
-);
+const unvettedCount = defineStatement('oauthUnvettedClientsCount')`
+  SELECT count(*)::int AS count FROM (
+    SELECT FROM oauth_clients WHERE origin <> 'admin' AND origin = $1 LIMIT $2) counted`;
 
 /** Reads every document client, at most `UNVETTED_CLIENTS_MAX`; runs only when a new client is stored. */
-const documentsOfHostCount = defineStatement(
-  'oauthDocumentsOfHostCount',
-  `SELECT count(*)::int AS count FROM oauth_clients WHERE origin <> 'admin' AND origin = 'document'
-     AND substring("clientId" FROM '^https?://(\\[[^\\]]*\\]|[^:/]*)') = $1`,
-);
+const documentsOfHostCount = defineStatement('oauthDocumentsOfHostCount')`
+  SELECT count(*)::int AS count FROM oauth_clients WHERE origin <> 'admin' AND origin = 'document'
+    AND substring("clientId" FROM '^https?://(\\[[^\\]]*\\]|[^:/]*)') = $1`;
 
 /** Uses oauth_clients_user_id. */
-const documentsOfUserCount = defineStatement(
-  'oauthDocumentsOfUserCount',
-  `SELECT count(*)::int AS count FROM oauth_clients
-   WHERE "userId" = $1 AND origin = 'document' AND "createdAt" > now() - interval '1 day'`,
-);
+const documentsOfUserCount = defineStatement('oauthDocumentsOfUserCount')`
+  SELECT count(*)::int AS count FROM oauth_clients
+  WHERE "userId" = $1 AND origin = 'document' AND "createdAt" > now() - interval '1 day'`;
 
 /** Unused clients of one address; uses oauth_clients_registered_from and stops counting at the limit. */
-const registeredFromCount = defineStatement(
-  'oauthRegisteredFromCount',
-  `SELECT count(*)::int AS count FROM (
-     SELECT FROM oauth_clients r WHERE registered_from = $1
-       AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = r."clientId")
-       AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = r."clientId") LIMIT $2) counted`,
-);
+const registeredFromCount = defineStatement('oauthRegisteredFromCount')`
+  SELECT count(*)::int AS count FROM (
+    SELECT FROM oauth_clients r WHERE registered_from = $1
+      AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = r."clientId")
+      AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = r."clientId") LIMIT $2) counted`;
 
 /**
  * Evicts the unused document client that was read longest ago; it is read again when a request names it. Skips locked
  * rows. Uses oauth_clients_unvetted.
  */
-const documentClientEvict = defineStatement(
-  'oauthDocumentClientEvict',
-  `DELETE FROM oauth_clients WHERE id = (
-     SELECT id FROM oauth_clients d WHERE origin <> 'admin' AND origin = 'document' AND NOT coalesce(disabled, false)
-       AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = d."clientId")
-       AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = d."clientId")
-     ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
-);
+const documentClientEvict = defineStatement('oauthDocumentClientEvict')`
+  DELETE FROM oauth_clients WHERE id = (
+    SELECT id FROM oauth_clients d WHERE origin <> 'admin' AND origin = 'document' AND NOT coalesce(disabled, false)
+      AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = d."clientId")
+      AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = d."clientId")
+    ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`;
 
 /** The same among the clients that this user was the first to sign in to. Uses oauth_clients_user_id. */
-const documentClientOfUserEvict = defineStatement(
-  'oauthDocumentClientOfUserEvict',
-  `DELETE FROM oauth_clients WHERE id = (
-     SELECT id FROM oauth_clients d WHERE "userId" = $1 AND origin = 'document' AND NOT coalesce(disabled, false)
-       AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = d."clientId")
-       AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = d."clientId")
-     ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`,
-);
+const documentClientOfUserEvict = defineStatement('oauthDocumentClientOfUserEvict')`
+  DELETE FROM oauth_clients WHERE id = (
+    SELECT id FROM oauth_clients d WHERE "userId" = $1 AND origin = 'document' AND NOT coalesce(disabled, false)
+      AND NOT EXISTS (SELECT FROM refresh_families f WHERE f.client_id = d."clientId")
+      AND NOT EXISTS (SELECT FROM oauth_consents c WHERE c.client_id = d."clientId")
+    ORDER BY "updatedAt" LIMIT 1 FOR UPDATE SKIP LOCKED) RETURNING 1`;
 
 /**
  * Refuses a client id that equals a user id: one could act as the other. If a deleted client had the same id, the new
  * one starts at its last revoked epoch, so that the new tokens are not revoked.
  */
-const unvettedInsert = defineStatement(
-  'oauthUnvettedClientInsert',
-  `INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method, jwks, jwks_uri, certificate_identity, origin,
-     document_until, "tokenEpoch", "userId", registered_from, ${clientRecord.columns})
-   SELECT $1, $2, $3, $4, $5, $6, $7::jsonb, $8, to_timestamp($9::float8 / 1000),
-     coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0),
-     (SELECT users.id FROM users WHERE users.id = $10 FOR KEY SHARE), $11, ${clientRecord.columns}
-   FROM jsonb_populate_record(NULL::oauth_clients, $12)
-   WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = $2)
-   ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS issued_at`,
-);
+const unvettedInsert = defineStatement('oauthUnvettedClientInsert')`
+  INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method, jwks, jwks_uri, certificate_identity, origin,
+    document_until, "tokenEpoch", "userId", registered_from, ${clientRecord.columns})
+  SELECT $1, $2, $3, $4, $5, $6, $7::jsonb, $8, to_timestamp($9::float8 / 1000),
+    coalesce((SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $2), 0),
+    (SELECT users.id FROM users WHERE users.id = $10 FOR KEY SHARE), $11, ${clientRecord.columns}
+  FROM jsonb_populate_record(NULL::oauth_clients, $12)
+  WHERE NOT EXISTS (SELECT 1 FROM users WHERE users.id = $2)
+  ON CONFLICT ("clientId") DO NOTHING RETURNING extract(epoch FROM "createdAt")::int8 AS issued_at`;
 
-const documentClientLock = defineStatement(
-  'oauthDocumentClientLock',
-  `SELECT scopes, redirect_uris, post_logout_redirect_uris
-   FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`,
-);
+const documentClientLock = defineStatement('oauthDocumentClientLock')`
+  SELECT scopes, redirect_uris, post_logout_redirect_uris
+  FROM oauth_clients WHERE "clientId" = $1 AND origin = 'document' FOR UPDATE`;
 /**
  * Row triggers write the audit row, and end the tokens of a client that lost a right. They also raise the version that
  * makes copies reload, unless only the times have changed.
  */
-const documentClientUpdate = defineStatement(
-  'oauthDocumentClientUpdate',
-  `UPDATE oauth_clients SET (${clientRecord.columns}) =
-     (SELECT ${clientRecord.columns} FROM jsonb_populate_record(oauth_clients, $2)),
-     document_until = to_timestamp($3::float8 / 1000), "updatedAt" = now()
-   WHERE "clientId" = $1
-   RETURNING ((to_jsonb(OLD) - '{document_until,updatedAt}'::text[])
-     IS DISTINCT FROM (to_jsonb(NEW) - '{document_until,updatedAt}'::text[])) AS is_changed`,
-);
+const documentClientUpdate = defineStatement('oauthDocumentClientUpdate')`
+  UPDATE oauth_clients SET (${clientRecord.columns}) =
+    (SELECT ${clientRecord.columns} FROM jsonb_populate_record(oauth_clients, $2)),
+    document_until = to_timestamp($3::float8 / 1000), "updatedAt" = now()
+  WHERE "clientId" = $1
+  RETURNING ((to_jsonb(OLD) - '{document_until,updatedAt}'::text[])
+    IS DISTINCT FROM (to_jsonb(NEW) - '{document_until,updatedAt}'::text[])) AS is_changed`;
 
 /**
  * Unvetted clients that were unused for a week: no token family, no consent, and no document fetched. Disabled clients

@@ -31,37 +31,33 @@ const DUE = 'next_attempt_at <= clock_timestamp()';
 export const logoutTokensAreDue = defineQuestion(`EXISTS (SELECT FROM logout_tokens WHERE ${DUE})`);
 
 /** Leases due rows for longer than any attempt takes. The address is the client's current one. Index: logout_tokens_due. */
-const logoutTokensTake = defineStatement(
-  'logoutTokensTake',
-  `WITH due AS MATERIALIZED (
-     SELECT id FROM logout_tokens WHERE unvetted = $1 AND ${DUE}
-     ORDER BY next_attempt_at LIMIT $2
-   ), locked AS MATERIALIZED (
-     SELECT id FROM logout_tokens WHERE id IN (SELECT id FROM due) AND ${DUE}
-     ORDER BY id FOR UPDATE SKIP LOCKED
-   ), taken AS (
-     UPDATE logout_tokens t SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
-     FROM locked WHERE t.id = locked.id
-     RETURNING t.*
-   )
-   SELECT taken.id, taken.client_id, taken.user_id, taken.session_id,
-     coalesce(taken.traceparent, '') AS traceparent, taken.attempts,
-     extract(epoch FROM clock_timestamp() - taken.created_at)::float8 AS age_seconds,
-     c.backchannel_logout_uri AS uri, c.id_token_signed_response_alg AS id_token_signed_response_alg,
-     coalesce(c.origin = 'admin', false) AS is_vetted
-   FROM taken LEFT JOIN oauth_clients c ON c."clientId" = taken.client_id AND NOT coalesce(c.disabled, false)`,
-);
+const logoutTokensTake = defineStatement('logoutTokensTake')`
+  WITH due AS MATERIALIZED (
+    SELECT id FROM logout_tokens WHERE unvetted = $1 AND ${DUE}
+    ORDER BY next_attempt_at LIMIT $2
+  ), locked AS MATERIALIZED (
+    SELECT id FROM logout_tokens WHERE id IN (SELECT id FROM due) AND ${DUE}
+    ORDER BY id FOR UPDATE SKIP LOCKED
+  ), taken AS (
+    UPDATE logout_tokens t SET attempts = attempts + 1, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
+    FROM locked WHERE t.id = locked.id
+    RETURNING t.*
+  )
+  SELECT taken.id, taken.client_id, taken.user_id, taken.session_id,
+    coalesce(taken.traceparent, '') AS traceparent, taken.attempts,
+    extract(epoch FROM clock_timestamp() - taken.created_at)::float8 AS age_seconds,
+    c.backchannel_logout_uri AS uri, c.id_token_signed_response_alg AS id_token_signed_response_alg,
+    coalesce(c.origin = 'admin', false) AS is_vetted
+  FROM taken LEFT JOIN oauth_clients c ON c."clientId" = taken.client_id AND NOT coalesce(c.disabled, false)`;
 
 /**
  * Postpones the other rows of a client that does not answer, so that they do not take the places of other clients.
  * Skips locked rows. Index: logout_tokens_client_id.
  */
-const logoutTokensOfClientPostpone = defineStatement(
-  'logoutTokensOfClientPostpone',
-  `UPDATE logout_tokens SET next_attempt_at = clock_timestamp() + make_interval(secs => $2) WHERE id IN (
-     SELECT id FROM logout_tokens WHERE client_id = $1 AND next_attempt_at <= clock_timestamp() + make_interval(secs => $2)
-     ORDER BY id FOR UPDATE SKIP LOCKED)`,
-);
+const logoutTokensOfClientPostpone = defineStatement('logoutTokensOfClientPostpone')`
+  UPDATE logout_tokens SET next_attempt_at = clock_timestamp() + make_interval(secs => $2) WHERE id IN (
+    SELECT id FROM logout_tokens WHERE client_id = $1 AND next_attempt_at <= clock_timestamp() + make_interval(secs => $2)
+    ORDER BY id FOR UPDATE SKIP LOCKED)`;
 
 /** Rows given up are kept for this time; rows that are still retried are younger. Index: logout_tokens_created_at. */
 export const logoutTokenPurge = definePurge({

@@ -47,14 +47,12 @@ export const unenrolledTally = defineStatement(
        AND NOT EXISTS (SELECT FROM passkeys k WHERE k."userId" = p.user_id)`,
   ),
 );
-const overlongSessionsTally = defineStatement(
-  'complianceOverlongSessionsTally',
-  `WITH broken AS MATERIALIZED (
-     SELECT id AS resource FROM sessions
-     WHERE "expiresAt" > now() + make_interval(secs => CASE acr WHEN 'aal2' THEN least($1::float8, $2::float8) ELSE $1::float8 END + 60))
-   SELECT (SELECT count(*)::int FROM sessions WHERE "expiresAt" > now()) AS population,
-     (SELECT count(*)::int FROM broken) AS broken, ARRAY(SELECT resource FROM broken ORDER BY resource LIMIT 20) AS resources`,
-);
+const overlongSessionsTally = defineStatement('complianceOverlongSessionsTally')`
+  WITH broken AS MATERIALIZED (
+    SELECT id AS resource FROM sessions
+    WHERE "expiresAt" > now() + make_interval(secs => CASE acr WHEN 'aal2' THEN least($1::float8, $2::float8) ELSE $1::float8 END + 60))
+  SELECT (SELECT count(*)::int FROM sessions WHERE "expiresAt" > now()) AS population,
+    (SELECT count(*)::int FROM broken) AS broken, ARRAY(SELECT resource FROM broken ORDER BY resource LIMIT 20) AS resources`;
 export const uncredentialedClientsTally = defineStatement(
   'complianceUncredentialedClientsTally',
   tallySql(
@@ -83,10 +81,8 @@ export const unvettedRightsTally = defineStatement(
        OR credential_scopes && ARRAY(SELECT name FROM permissions))`,
   ),
 );
-const privilegedRolesRead = defineStatement(
-  'compliancePrivilegedRolesRead',
-  `SELECT DISTINCT role FROM role_permissions WHERE ${PRIVILEGED} ORDER BY role`,
-);
+const privilegedRolesRead = defineStatement('compliancePrivilegedRolesRead')`
+  SELECT DISTINCT role FROM role_permissions WHERE ${PRIVILEGED} ORDER BY role`;
 /** The roles that every user or agent gets, and their other permissions. */
 export const openRolesTally = defineStatement(
   'complianceOpenRolesTally',
@@ -106,31 +102,21 @@ export const readPrivilegedRoles = async (sql: Sql): Promise<string[]> =>
   (await sql.query<{ role: string }>(privilegedRolesRead)).map(({ role }) => role);
 
 // Rows of a probe, which its transaction rolls back.
-const probeUserInsert = defineStatement(
-  'complianceProbeUserInsert',
-  `INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $1 || '@probe.invalid', 'Probe', now())`,
-);
-const probeSessionInsert = defineStatement(
-  'complianceProbeSessionInsert',
-  `INSERT INTO sessions (id, "userId", token, "expiresAt", acr, amr, "updatedAt")
-   VALUES ($1, $2, $1, now() + interval '1 hour', 'aal2', '{pwd,otp}', clock_timestamp() - make_interval(secs => $3))
-   RETURNING "updatedAt"`,
-);
-const probeUserDisable = defineStatement(
-  'complianceProbeUserDisable',
-  `UPDATE users SET "disabledAt" = now() WHERE id = $1`,
-);
-const probeAccessRead = defineStatement(
-  'complianceProbeAccessRead',
-  `SELECT (SELECT count(*)::int FROM sessions WHERE "userId" = $1) AS sessions,
-     (SELECT count(*)::int FROM revocations WHERE kind = 'user' AND value = $1) AS revocations,
-     (SELECT count(*)::int FROM audit_outbox WHERE type = 'user.disabled' AND target_id = $1) AS events`,
-);
-const probeFailureCount = defineStatement(
-  'complianceProbeFailureCount',
-  `SELECT total, began_lock, locked_seconds
-   FROM login_failures_count(ARRAY[$1], $1, NULL, $2, $3, $4, $5, $6)`,
-);
+const probeUserInsert = defineStatement('complianceProbeUserInsert')`
+  INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $1 || '@probe.invalid', 'Probe', now())`;
+const probeSessionInsert = defineStatement('complianceProbeSessionInsert')`
+  INSERT INTO sessions (id, "userId", token, "expiresAt", acr, amr, "updatedAt")
+  VALUES ($1, $2, $1, now() + interval '1 hour', 'aal2', '{pwd,otp}', clock_timestamp() - make_interval(secs => $3))
+  RETURNING "updatedAt"`;
+const probeUserDisable = defineStatement('complianceProbeUserDisable')`
+  UPDATE users SET "disabledAt" = now() WHERE id = $1`;
+const probeAccessRead = defineStatement('complianceProbeAccessRead')`
+  SELECT (SELECT count(*)::int FROM sessions WHERE "userId" = $1) AS sessions,
+    (SELECT count(*)::int FROM revocations WHERE kind = 'user' AND value = $1) AS revocations,
+    (SELECT count(*)::int FROM audit_outbox WHERE type = 'user.disabled' AND target_id = $1) AS events`;
+const probeFailureCount = defineStatement('complianceProbeFailureCount')`
+  SELECT total, began_lock, locked_seconds
+  FROM login_failures_count(ARRAY[$1], $1, NULL, $2, $3, $4, $5, $6)`;
 
 export async function insertProbeUser(tx: Sql, id: string): Promise<void> {
   await tx.query(probeUserInsert, [id]);

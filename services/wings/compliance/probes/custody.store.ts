@@ -15,10 +15,8 @@ const sealedKeysTally = defineStatement(
   ),
 );
 /** One sealed private key, to be opened. The newest: the key that signs or will sign. */
-const sealedKeyRead = defineStatement(
-  'complianceSealedKeyRead',
-  `SELECT id, purpose, "privateKey" AS sealed FROM jwks WHERE "privateKey" <> '' ORDER BY "createdAt" DESC, id LIMIT 1`,
-);
+const sealedKeyRead = defineStatement('complianceSealedKeyRead')`
+  SELECT id, purpose, "privateKey" AS sealed FROM jwks WHERE "privateKey" <> '' ORDER BY "createdAt" DESC, id LIMIT 1`;
 export const sealedContentTally = defineStatement(
   'complianceSealedContentTally',
   tallySql(
@@ -60,38 +58,28 @@ export const phiKeysTally = defineStatement(
   ),
 );
 /** A day of grace, and no fault while a rotation runs. */
-const phiRotationTally = defineStatement(
-  'compliancePhiRotationTally',
-  `WITH broken AS MATERIALIZED (
-     SELECT version AS resource FROM phi_keys k WHERE sealed <> '' AND NOT EXISTS (SELECT FROM phi_rotations WHERE state = 'running')
-       AND (created_at < clock_timestamp() - make_interval(secs => ($1::float8 + 1) * 86400)
-            AND version = (SELECT max(version) FROM phi_keys)
-         OR version < (SELECT max(version) FROM phi_keys)
-            AND EXISTS (SELECT FROM phi_data_keys d WHERE d.kek_version = k.version AND d.shredded_at IS NULL)))
-   SELECT (SELECT count(*)::int FROM phi_keys WHERE sealed <> '') AS population, (SELECT count(*)::int FROM broken) AS broken,
-     ARRAY(SELECT resource::text FROM broken ORDER BY resource LIMIT 20) AS resources`,
-);
-const feedRead = defineStatement(
-  'complianceFeedRead',
-  `SELECT incarnation, replaced, revocation_epoch, beat FROM feed_state`,
-);
+const phiRotationTally = defineStatement('compliancePhiRotationTally')`
+  WITH broken AS MATERIALIZED (
+    SELECT version AS resource FROM phi_keys k WHERE sealed <> '' AND NOT EXISTS (SELECT FROM phi_rotations WHERE state = 'running')
+      AND (created_at < clock_timestamp() - make_interval(secs => ($1::float8 + 1) * 86400)
+           AND version = (SELECT max(version) FROM phi_keys)
+        OR version < (SELECT max(version) FROM phi_keys)
+           AND EXISTS (SELECT FROM phi_data_keys d WHERE d.kek_version = k.version AND d.shredded_at IS NULL)))
+  SELECT (SELECT count(*)::int FROM phi_keys WHERE sealed <> '') AS population, (SELECT count(*)::int FROM broken) AS broken,
+    ARRAY(SELECT resource::text FROM broken ORDER BY resource LIMIT 20) AS resources`;
+const feedRead = defineStatement('complianceFeedRead')`
+  SELECT incarnation, replaced, revocation_epoch, beat FROM feed_state`;
 /** As the database user itself: a role without more rights does not see the state of its own connection. */
 const ownUserTake = defineStatement('complianceOwnUserTake', 'SET LOCAL ROLE NONE');
-const connectionRead = defineStatement(
-  'complianceConnectionRead',
-  `SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()`,
-);
+const connectionRead = defineStatement('complianceConnectionRead')`
+  SELECT ssl, version FROM pg_stat_ssl WHERE pid = pg_backend_pid()`;
 // The index audit_events_type, from its end.
-const newestDrillRead = defineStatement(
-  'complianceNewestDrillRead',
-  `SELECT outcome, detail, extract(epoch FROM clock_timestamp() - occurred_at)::float8 AS seconds_ago FROM audit_events
-   WHERE type = 'operations.restore_rehearsed' ORDER BY seq DESC LIMIT 1`,
-);
-const archiverRead = defineStatement(
-  'complianceArchiverRead',
-  `SELECT current_setting('archive_mode') AS mode,
-     extract(epoch FROM clock_timestamp() - last_archived_time)::float8 AS seconds_ago, failed_count AS failed FROM pg_stat_archiver`,
-);
+const newestDrillRead = defineStatement('complianceNewestDrillRead')`
+  SELECT outcome, detail, extract(epoch FROM clock_timestamp() - occurred_at)::float8 AS seconds_ago FROM audit_events
+  WHERE type = 'operations.restore_rehearsed' ORDER BY seq DESC LIMIT 1`;
+const archiverRead = defineStatement('complianceArchiverRead')`
+  SELECT current_setting('archive_mode') AS mode,
+    extract(epoch FROM clock_timestamp() - last_archived_time)::float8 AS seconds_ago, failed_count AS failed FROM pg_stat_archiver`;
 
 /** Statements that the role of a process must not run. None changes a row, even where it is allowed. */
 export const FORBIDDEN = [

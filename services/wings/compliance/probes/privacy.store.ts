@@ -96,14 +96,10 @@ const one = async <R>(rows: Promise<R[]>): Promise<R> => (await rows)[0] as R;
 export const readRestrictedUsesTally = (sql: Sql): Promise<Tally> => one(sql.query<Tally>(restrictedUsesTally));
 
 // Rows of a probe, which its transaction rolls back.
-const probePoliciesDelete = defineStatement(
-  'complianceProbePoliciesDelete',
-  'DELETE FROM phi_field_policies WHERE role = $1',
-);
-const probeAccessExpire = defineStatement(
-  'complianceProbeAccessExpire',
-  `UPDATE phi_break_glass SET opened_at = opened_at - interval '5 hours', expires_at = expires_at - interval '5 hours' WHERE id = $1`,
-);
+const probePoliciesDelete = defineStatement('complianceProbePoliciesDelete')`
+  DELETE FROM phi_field_policies WHERE role = $1`;
+const probeAccessExpire = defineStatement('complianceProbeAccessExpire')`
+  UPDATE phi_break_glass SET opened_at = opened_at - interval '5 hours', expires_at = expires_at - interval '5 hours' WHERE id = $1`;
 
 export async function deleteProbePolicies(tx: Tx, role: string): Promise<void> {
   await tx.query(probePoliciesDelete, [role]);

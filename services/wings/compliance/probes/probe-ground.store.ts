@@ -14,12 +14,10 @@ const SCHEMA = [
 ].join(' UNION ALL ');
 
 // A few hundred rows of catalogues, which are in memory.
-const probeGroundRead = defineStatement(
-  'complianceProbeGroundRead',
-  `SELECT concat_ws(' ', (SELECT oid FROM pg_database WHERE datname = current_database()),
-     (SELECT incarnation FROM feed_state), ${NEWEST_SEQ},
-     (SELECT md5(string_agg(oid || ':' || xmin, ' ' ORDER BY oid, xmin::text)) FROM (${SCHEMA}) changed)) AS ground`,
-);
+const probeGroundRead = defineStatement('complianceProbeGroundRead')`
+  SELECT concat_ws(' ', (SELECT oid FROM pg_database WHERE datname = current_database()),
+    (SELECT incarnation FROM feed_state), ${NEWEST_SEQ},
+    (SELECT md5(string_agg(oid || ':' || xmin, ' ' ORDER BY oid, xmin::text)) FROM (${SCHEMA}) changed)) AS ground`;
 
 /** What the result of a probe depends on in the database: which it is, the sealed events, and the schema with its rights. */
 export const readProbeGround = async (sql: Sql): Promise<string> =>

@@ -11,28 +11,22 @@ export type LogPlace = { readonly control: string; readonly after: number; reado
 export type LogPage = { readonly lastSeq: number | null; readonly broken: readonly Finding[] };
 
 // The index audit_outbox_unsealed, and one row of the log in use.
-const sealingRead = defineStatement(
-  'complianceSealingRead',
-  `SELECT (SELECT count(*)::int FROM audit_log WHERE closed_at IS NULL) AS logs,
-     coalesce((SELECT extract(epoch FROM clock_timestamp() - min(occurred_at)) FROM audit_outbox WHERE seq IS NULL), 0)::float8
-       AS oldest_unsealed_seconds,
-     (SELECT stopped_reason FROM audit_log WHERE closed_at IS NULL) AS stopped_reason,
-     (SELECT count(*)::int FROM (SELECT FROM audit_outbox_default LIMIT 1000) stray) AS stray`,
-);
-const sinksRead = defineStatement(
-  'complianceSinksRead',
-  `SELECT s.sink, s.origin, s.size, coalesce(extract(epoch FROM clock_timestamp() - s.failing_since), 0)::float8 AS failing_seconds,
-     extract(epoch FROM clock_timestamp() - s.published_at)::float8 AS published_seconds_ago, l.size AS log_size
-   FROM audit_sinks s JOIN audit_log l ON l.origin = s.origin AND l.closed_at IS NULL ORDER BY s.sink`,
-);
-const headRead = defineStatement(
-  'complianceHeadRead',
-  `SELECT l.origin, l.size AS log_size, encode(l.root, 'base64') AS log_root, c.size, encode(c.root, 'base64') AS root, c.note,
-     extract(epoch FROM clock_timestamp() - c.created_at)::float8 AS age_seconds
-   FROM audit_log l LEFT JOIN LATERAL (
-     SELECT * FROM audit_checkpoints WHERE origin = l.origin ORDER BY size DESC, root LIMIT 1) c ON true
-   WHERE l.closed_at IS NULL`,
-);
+const sealingRead = defineStatement('complianceSealingRead')`
+  SELECT (SELECT count(*)::int FROM audit_log WHERE closed_at IS NULL) AS logs,
+    coalesce((SELECT extract(epoch FROM clock_timestamp() - min(occurred_at)) FROM audit_outbox WHERE seq IS NULL), 0)::float8
+      AS oldest_unsealed_seconds,
+    (SELECT stopped_reason FROM audit_log WHERE closed_at IS NULL) AS stopped_reason,
+    (SELECT count(*)::int FROM (SELECT FROM audit_outbox_default LIMIT 1000) stray) AS stray`;
+const sinksRead = defineStatement('complianceSinksRead')`
+  SELECT s.sink, s.origin, s.size, coalesce(extract(epoch FROM clock_timestamp() - s.failing_since), 0)::float8 AS failing_seconds,
+    extract(epoch FROM clock_timestamp() - s.published_at)::float8 AS published_seconds_ago, l.size AS log_size
+  FROM audit_sinks s JOIN audit_log l ON l.origin = s.origin AND l.closed_at IS NULL ORDER BY s.sink`;
+const headRead = defineStatement('complianceHeadRead')`
+  SELECT l.origin, l.size AS log_size, encode(l.root, 'base64') AS log_root, c.size, encode(c.root, 'base64') AS root, c.note,
+    extract(epoch FROM clock_timestamp() - c.created_at)::float8 AS age_seconds
+  FROM audit_log l LEFT JOIN LATERAL (
+    SELECT * FROM audit_checkpoints WHERE origin = l.origin ORDER BY size DESC, root LIMIT 1) c ON true
+  WHERE l.closed_at IS NULL`;
 const newestSeq = defineStatement('complianceNewestSeq', 'SELECT coalesce(max(seq), -1) AS seq FROM audit_events');
 /** All texts that the leaf of an event shows; the leaf only commits to all else. */
 const SHOWN = `concat_ws(' ', type, outcome, actor_id, client_id, target_id, detail::text)`;
@@ -54,10 +48,8 @@ const PERSONAL =
   '[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+[.][A-Za-z]{2,}|eyJ[A-Za-z0-9_-]{8,}[.]|[^0-9.]([0-9]{1,3}[.]){3}[0-9]{1,3}[^0-9.]';
 const addressesPage = defineStatement('complianceAddressesPage', pageSql(`${SHOWN} ~ '${PERSONAL}'`));
 /** Audiences that operators declared: of applications, and of clients. A few dozen. */
-const audiencesRead = defineStatement(
-  'complianceAudiencesRead',
-  `SELECT audience FROM applications UNION SELECT unnest(audiences) FROM oauth_clients`,
-);
+const audiencesRead = defineStatement('complianceAudiencesRead')`
+  SELECT audience FROM applications UNION SELECT unnest(audiences) FROM oauth_clients`;
 /** Roles as which processes run, of this release and of the one before. */
 const PROCESS_ROLES = `'sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer', 'sallyport_app', 'sallyport_sealer'`;
 /** Triggers that refuse changes of sealed events, and the roles that may try. `resource` names what is missing. */
@@ -86,10 +78,8 @@ const removableTally = defineStatement(
      WHERE r.rolname IN (${PROCESS_ROLES}) AND has_table_privilege(r.oid, kept.name, verb.name)`,
   ),
 );
-const oldestEventRead = defineStatement(
-  'complianceOldestEventRead',
-  `SELECT to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at FROM audit_events ORDER BY seq LIMIT 1`,
-);
+const oldestEventRead = defineStatement('complianceOldestEventRead')`
+  SELECT to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at FROM audit_events ORDER BY seq LIMIT 1`;
 export const incidentsTally = defineStatement(
   'complianceIncidentsTally',
   tallySql(
@@ -98,13 +88,11 @@ export const incidentsTally = defineStatement(
        AND first_seen_at < now() - interval '72 hours'`,
   ),
 );
-const detectionRead = defineStatement(
-  'complianceDetectionRead',
-  `SELECT (SELECT seq FROM detection_progress) AS seq, (SELECT max(seq) FROM audit_events) AS newest,
-     coalesce((SELECT extract(epoch FROM clock_timestamp() - e.sealed_at) FROM audit_events e, detection_progress p
-       WHERE e.seq = p.seq + 1), 0)::float8 AS waiting_seconds,
-     (SELECT count(*)::int FROM unjudged_events WHERE next_try_at IS NULL) AS set_aside`,
-);
+const detectionRead = defineStatement('complianceDetectionRead')`
+  SELECT (SELECT seq FROM detection_progress) AS seq, (SELECT max(seq) FROM audit_events) AS newest,
+    coalesce((SELECT extract(epoch FROM clock_timestamp() - e.sealed_at) FROM audit_events e, detection_progress p
+      WHERE e.seq = p.seq + 1), 0)::float8 AS waiting_seconds,
+    (SELECT count(*)::int FROM unjudged_events WHERE next_try_at IS NULL) AS set_aside`;
 export const schedulesTally = defineStatement(
   'complianceSchedulesTally',
   tallySql(

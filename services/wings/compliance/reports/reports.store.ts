@@ -9,10 +9,8 @@ import type { ReportKind, ReportStatus, ReportSummary } from './report-shapes.ts
 const COLUMNS = `id AS report_id, kind, period, status, progress, requested_by, ${placeTime('requested_at')} AS requested_at,
   ${placeTime('started_at')} AS started_at, ${placeTime('ended_at')} AS ended_at, failure, summary, sha256`;
 
-const reportInsert = defineStatement(
-  'complianceReportInsert',
-  `INSERT INTO compliance_reports (id, kind, requested_by) VALUES ($1, 'demand', $2)`,
-);
+const reportInsert = defineStatement('complianceReportInsert')`
+  INSERT INTO compliance_reports (id, kind, requested_by) VALUES ($1, 'demand', $2)`;
 const PERIODS = `(VALUES ('daily', 'YYYY-MM-DD'), ('monthly', 'YYYY-MM')) due(kind, form)`;
 const PERIOD = `to_char(clock_timestamp() AT TIME ZONE 'UTC', form)`;
 /** Indexes: compliance_reports_unfinished, compliance_reports_period. */
@@ -22,74 +20,46 @@ export const reportsAreDue = defineQuestion(
      SELECT FROM compliance_reports r WHERE r.period IS NOT NULL AND r.kind = due.kind AND r.period = ${PERIOD}))`,
 );
 /** One row a day and one a month, by the database's clock; the unique index makes a second run do nothing. */
-const reportsSchedule = defineStatement(
-  'complianceReportsSchedule',
-  `INSERT INTO compliance_reports (id, kind, period, requested_by)
-   SELECT CASE kind WHEN 'daily' THEN $1::uuid ELSE $2::uuid END, kind, ${PERIOD}, $3 FROM ${PERIODS}
-   ON CONFLICT DO NOTHING RETURNING id, kind`,
-);
+const reportsSchedule = defineStatement('complianceReportsSchedule')`
+  INSERT INTO compliance_reports (id, kind, period, requested_by)
+  SELECT CASE kind WHEN 'daily' THEN $1::uuid ELSE $2::uuid END, kind, ${PERIOD}, $3 FROM ${PERIODS}
+  ON CONFLICT DO NOTHING RETURNING id, kind`;
 /** Index: compliance_reports_unfinished. */
-const reportsUnfinished = defineStatement(
-  'complianceReportsUnfinished',
-  `SELECT ${COLUMNS} FROM compliance_reports WHERE ended_at IS NULL ORDER BY compliance_reports.requested_at, id LIMIT $1`,
-);
-const reportsUnfinishedCount = defineStatement(
-  'complianceReportsUnfinishedCount',
-  `SELECT count(*)::int AS count FROM compliance_reports WHERE ended_at IS NULL AND kind = 'demand'`,
-);
+const reportsUnfinished = defineStatement('complianceReportsUnfinished')`
+  SELECT ${COLUMNS} FROM compliance_reports WHERE ended_at IS NULL ORDER BY compliance_reports.requested_at, id LIMIT $1`;
+const reportsUnfinishedCount = defineStatement('complianceReportsUnfinishedCount')`
+  SELECT count(*)::int AS count FROM compliance_reports WHERE ended_at IS NULL AND kind = 'demand'`;
 /** Index: compliance_reports_requested_at, backwards. */
-const reportsPage = defineStatement(
-  'complianceReportsPage',
-  `SELECT ${COLUMNS} FROM compliance_reports WHERE (requested_at, id) < ($1::timestamptz, $2::uuid)
-   ORDER BY compliance_reports.requested_at DESC, id DESC LIMIT $3`,
-);
+const reportsPage = defineStatement('complianceReportsPage')`
+  SELECT ${COLUMNS} FROM compliance_reports WHERE (requested_at, id) < ($1::timestamptz, $2::uuid)
+  ORDER BY compliance_reports.requested_at DESC, id DESC LIMIT $3`;
 const reportRead = defineStatement('complianceReportRead', `SELECT ${COLUMNS} FROM compliance_reports WHERE id = $1`);
 /** Locks the row: a report is cancelled or advanced, not both. */
-const reportLock = defineStatement(
-  'complianceReportLock',
-  'SELECT status FROM compliance_reports WHERE id = $1 FOR UPDATE',
-);
-const reportBundleRead = defineStatement(
-  'complianceReportBundleRead',
-  `SELECT bundle FROM compliance_reports WHERE id = $1 AND status = 'done'`,
-);
-const reportPdfRead = defineStatement(
-  'complianceReportPdfRead',
-  `SELECT pdf FROM compliance_reports WHERE id = $1 AND status = 'done'`,
-);
+const reportLock = defineStatement('complianceReportLock')`
+  SELECT status FROM compliance_reports WHERE id = $1 FOR UPDATE`;
+const reportBundleRead = defineStatement('complianceReportBundleRead')`
+  SELECT bundle FROM compliance_reports WHERE id = $1 AND status = 'done'`;
+const reportPdfRead = defineStatement('complianceReportPdfRead')`
+  SELECT pdf FROM compliance_reports WHERE id = $1 AND status = 'done'`;
 /** Index: compliance_reports_requested_at, backwards past a few reports that are not finished. */
-const reportBefore = defineStatement(
-  'complianceReportBefore',
-  `SELECT id, sha256, bundle FROM compliance_reports WHERE status = 'done' AND id <> $1 ORDER BY compliance_reports.requested_at DESC, id DESC LIMIT 1`,
-);
-const reportStep = defineStatement(
-  'complianceReportStep',
-  `UPDATE compliance_reports SET status = $2, progress = $3, started_at = coalesce(started_at, clock_timestamp()) WHERE id = $1`,
-);
-const reportEnd = defineStatement(
-  'complianceReportEnd',
-  `UPDATE compliance_reports SET status = $2, failure = $3, ended_at = clock_timestamp() WHERE id = $1`,
-);
-const reportFinish = defineStatement(
-  'complianceReportFinish',
-  `UPDATE compliance_reports SET status = 'done', progress = 100, ended_at = clock_timestamp(), summary = $2, bundle = $3,
-     sha256 = $4, pdf = $5 WHERE id = $1`,
-);
-const evidenceInsert = defineStatement(
-  'complianceEvidenceInsert',
-  `INSERT INTO compliance_evidence (report_id, control, item, item_sha256, event_id) VALUES ($1, $2, $3, $4, $5)
-   ON CONFLICT DO NOTHING RETURNING control`,
-);
-const evidenceNames = defineStatement(
-  'complianceEvidenceNames',
-  'SELECT control FROM compliance_evidence WHERE report_id = $1',
-);
+const reportBefore = defineStatement('complianceReportBefore')`
+  SELECT id, sha256, bundle FROM compliance_reports WHERE status = 'done' AND id <> $1 ORDER BY compliance_reports.requested_at DESC, id DESC LIMIT 1`;
+const reportStep = defineStatement('complianceReportStep')`
+  UPDATE compliance_reports SET status = $2, progress = $3, started_at = coalesce(started_at, clock_timestamp()) WHERE id = $1`;
+const reportEnd = defineStatement('complianceReportEnd')`
+  UPDATE compliance_reports SET status = $2, failure = $3, ended_at = clock_timestamp() WHERE id = $1`;
+const reportFinish = defineStatement('complianceReportFinish')`
+  UPDATE compliance_reports SET status = 'done', progress = 100, ended_at = clock_timestamp(), summary = $2, bundle = $3,
+    sha256 = $4, pdf = $5 WHERE id = $1`;
+const evidenceInsert = defineStatement('complianceEvidenceInsert')`
+  INSERT INTO compliance_evidence (report_id, control, item, item_sha256, event_id) VALUES ($1, $2, $3, $4, $5)
+  ON CONFLICT DO NOTHING RETURNING control`;
+const evidenceNames = defineStatement('complianceEvidenceNames')`
+  SELECT control FROM compliance_evidence WHERE report_id = $1`;
 /** Primary keys and the unique index audit_events_event_id. */
-const evidenceRead = defineStatement(
-  'complianceEvidenceRead',
-  `SELECT c.control, c.item, c.item_sha256, c.event_id, e.seq, e.leaf
-   FROM compliance_evidence c LEFT JOIN audit_events e ON e.event_id = c.event_id WHERE c.report_id = $1`,
-);
+const evidenceRead = defineStatement('complianceEvidenceRead')`
+  SELECT c.control, c.item, c.item_sha256, c.event_id, e.seq, e.leaf
+  FROM compliance_evidence c LEFT JOIN audit_events e ON e.event_id = c.event_id WHERE c.report_id = $1`;
 const clockRead = defineStatement('complianceClockRead', `SELECT ${placeTime('clock_timestamp()')} AS now`);
 
 /** Finished reports are kept for six years; those that did not end well, and their evidence, as long. */

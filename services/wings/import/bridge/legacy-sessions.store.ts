@@ -7,39 +7,27 @@ const PROVIDER = `(SELECT coalesce($2::text, CASE WHEN min(provider) IS NULL THE
   WHEN min(provider) = max(provider) THEN min(provider) END) FROM legacy_users)`;
 
 /** Index: legacy_users_legacy_id, also for the first and the last provider. */
-const legacyUserFind = defineStatement(
-  'legacyUserFind',
-  `SELECT l.user_id, e.ended_at FROM legacy_users l LEFT JOIN legacy_user_ends e USING (user_id)
-   WHERE l.legacy_id = $1 AND l.provider = ${PROVIDER}`,
-);
+const legacyUserFind = defineStatement('legacyUserFind')`
+  SELECT l.user_id, e.ended_at FROM legacy_users l LEFT JOIN legacy_user_ends e USING (user_id)
+  WHERE l.legacy_id = $1 AND l.provider = ${PROVIDER}`;
 /** A user who has another id at that provider is not linked. */
-const legacyUserLink = defineStatement(
-  'legacyUserLink',
-  `INSERT INTO legacy_users (provider, legacy_id, user_id)
-   SELECT provider, $1, $3 FROM (SELECT ${PROVIDER} AS provider) named WHERE provider IS NOT NULL
-   ON CONFLICT DO NOTHING RETURNING user_id`,
-);
+const legacyUserLink = defineStatement('legacyUserLink')`
+  INSERT INTO legacy_users (provider, legacy_id, user_id)
+  SELECT provider, $1, $3 FROM (SELECT ${PROVIDER} AS provider) named WHERE provider IS NOT NULL
+  ON CONFLICT DO NOTHING RETURNING user_id`;
 /** A person may have several ids there, one for each way in; few have more than two. Index: legacy_users_of_user. */
-const lazyUserFind = defineStatement(
-  'lazyUserFind',
-  'SELECT legacy_id FROM legacy_users WHERE user_id = $1 AND lazy ORDER BY joined, legacy_id LIMIT 4',
-);
-const lazyUserTaken = defineStatement(
-  'lazyUserTaken',
-  'UPDATE legacy_users SET lazy = false WHERE user_id = $1 AND lazy',
-);
+const lazyUserFind = defineStatement('lazyUserFind')`
+  SELECT legacy_id FROM legacy_users WHERE user_id = $1 AND lazy ORDER BY joined, legacy_id LIMIT 4`;
+const lazyUserTaken = defineStatement('lazyUserTaken')`
+  UPDATE legacy_users SET lazy = false WHERE user_id = $1 AND lazy`;
 /** Index: the primary key. */
-const legacySessionRead = defineStatement(
-  'legacySessionRead',
-  `SELECT user_id, session_id, ended_at IS NOT NULL AS is_ended FROM legacy_sessions WHERE id = $1`,
-);
+const legacySessionRead = defineStatement('legacySessionRead')`
+  SELECT user_id, session_id, ended_at IS NOT NULL AS is_ended FROM legacy_sessions WHERE id = $1`;
 /** Waits for a concurrent end; nothing is written to an ended session. */
-const legacySessionKeep = defineStatement(
-  'legacySessionKeep',
-  `INSERT INTO legacy_sessions (id, user_id, session_id) VALUES ($1, $2, $3)
-   ON CONFLICT (id) DO UPDATE SET session_id = excluded.session_id, touched_at = clock_timestamp()
-   WHERE legacy_sessions.ended_at IS NULL AND legacy_sessions.user_id = excluded.user_id RETURNING id`,
-);
+const legacySessionKeep = defineStatement('legacySessionKeep')`
+  INSERT INTO legacy_sessions (id, user_id, session_id) VALUES ($1, $2, $3)
+  ON CONFLICT (id) DO UPDATE SET session_id = excluded.session_id, touched_at = clock_timestamp()
+  WHERE legacy_sessions.ended_at IS NULL AND legacy_sessions.user_id = excluded.user_id RETURNING id`;
 
 /**
  * An ended session is remembered for longer than a session of a provider usually lives. Index:

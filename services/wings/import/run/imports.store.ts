@@ -67,84 +67,59 @@ const COLUMNS = `id, kind, source_sha256, map_sha256, source_bytes, state, posit
   ${placeTime('finished_at')} AS finished_at`;
 
 /** Index: imports_open. */
-const openRead = defineStatement(
-  'importOpenRead',
-  `SELECT ${COLUMNS} FROM imports WHERE kind = $1 AND source_sha256 = $2 AND map_sha256 = $3 AND finished_at IS NULL`,
-);
+const openRead = defineStatement('importOpenRead')`
+  SELECT ${COLUMNS} FROM imports WHERE kind = $1 AND source_sha256 = $2 AND map_sha256 = $3 AND finished_at IS NULL`;
 const importRead = defineStatement('importRead', `SELECT ${COLUMNS} FROM imports WHERE id = $1::uuid`);
 /** Index: imports_created_at. */
-const importsPage = defineStatement(
-  'importsPage',
-  `SELECT ${COLUMNS} FROM imports i WHERE $1::timestamptz IS NULL OR (i.created_at, i.id) < ($1, $2::uuid)
-   ORDER BY i.created_at DESC, i.id DESC LIMIT $3`,
-);
+const importsPage = defineStatement('importsPage')`
+  SELECT ${COLUMNS} FROM imports i WHERE $1::timestamptz IS NULL OR (i.created_at, i.id) < ($1, $2::uuid)
+  ORDER BY i.created_at DESC, i.id DESC LIMIT $3`;
 /** Of two starts of one file one inserts; the other goes on with that run. */
-const importInsert = defineStatement(
-  'importInsert',
-  `INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, map, state, actor_kind, actor_id, reason,
-     factors_lost_count, notices)
-   VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, 0, '{}')
-   ON CONFLICT (kind, source_sha256, map_sha256) WHERE finished_at IS NULL DO NOTHING RETURNING ${COLUMNS}`,
-);
+const importInsert = defineStatement('importInsert')`
+  INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, map, state, actor_kind, actor_id, reason,
+    factors_lost_count, notices)
+  VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, 0, '{}')
+  ON CONFLICT (kind, source_sha256, map_sha256) WHERE finished_at IS NULL DO NOTHING RETURNING ${COLUMNS}`;
 /** Two processes that import one file meet here: the second finds another position. */
-const importLock = defineStatement(
-  'importLock',
-  `SELECT ${COLUMNS} FROM imports WHERE id = $1::uuid FOR NO KEY UPDATE`,
-);
-const importAdvance = defineStatement(
-  'importAdvance',
-  `UPDATE imports SET state = 'running', position = $2, position_bytes = $3, new_count = new_count + $4,
-     changed_count = changed_count + $5, same_count = same_count + $6, linked_count = linked_count + $7,
-     rejected_count = rejected_count + $8, hash_formats = $9::jsonb, reject_reasons = $10::jsonb, users_sha256 = $11,
-     factors_lost_count = coalesce(factors_lost_count, 0) + $12, notices = $13::jsonb, touched_at = clock_timestamp()
-   WHERE id = $1::uuid`,
-);
-const importFinish = defineStatement(
-  'importFinish',
-  `UPDATE imports SET state = $2, users_sha256 = $3, failure = $4, event_id = $5::uuid, touched_at = clock_timestamp(),
-     finished_at = clock_timestamp(), source_sha256 = coalesce($6, source_sha256),
-     source_bytes = coalesce($7::bigint, source_bytes) WHERE id = $1::uuid AND finished_at IS NULL RETURNING ${COLUMNS}`,
-);
-const rejectsInsert = defineStatement(
-  'importRejectsInsert',
-  `INSERT INTO import_rejects (import_id, record, line, reason, value)
-   SELECT $1::uuid, record, line, reason, value
-   FROM jsonb_to_recordset($2::jsonb) AS n (record bigint, line bigint, reason text, value text)
-   ON CONFLICT DO NOTHING`,
-);
-const noticesInsert = defineStatement(
-  'importNoticesInsert',
-  `INSERT INTO import_notices (import_id, record, place, line, notice, member, value)
-   SELECT $1::uuid, record, place, line, notice, member, value
-   FROM jsonb_to_recordset($2::jsonb) AS n (record bigint, place smallint, line bigint, notice text, member text, value text)
-   ON CONFLICT DO NOTHING`,
-);
+const importLock = defineStatement('importLock')`SELECT ${COLUMNS} FROM imports WHERE id = $1::uuid FOR NO KEY UPDATE`;
+const importAdvance = defineStatement('importAdvance')`
+  UPDATE imports SET state = 'running', position = $2, position_bytes = $3, new_count = new_count + $4,
+    changed_count = changed_count + $5, same_count = same_count + $6, linked_count = linked_count + $7,
+    rejected_count = rejected_count + $8, hash_formats = $9::jsonb, reject_reasons = $10::jsonb, users_sha256 = $11,
+    factors_lost_count = coalesce(factors_lost_count, 0) + $12, notices = $13::jsonb, touched_at = clock_timestamp()
+  WHERE id = $1::uuid`;
+const importFinish = defineStatement('importFinish')`
+  UPDATE imports SET state = $2, users_sha256 = $3, failure = $4, event_id = $5::uuid, touched_at = clock_timestamp(),
+    finished_at = clock_timestamp(), source_sha256 = coalesce($6, source_sha256),
+    source_bytes = coalesce($7::bigint, source_bytes) WHERE id = $1::uuid AND finished_at IS NULL RETURNING ${COLUMNS}`;
+const rejectsInsert = defineStatement('importRejectsInsert')`
+  INSERT INTO import_rejects (import_id, record, line, reason, value)
+  SELECT $1::uuid, record, line, reason, value
+  FROM jsonb_to_recordset($2::jsonb) AS n (record bigint, line bigint, reason text, value text)
+  ON CONFLICT DO NOTHING`;
+const noticesInsert = defineStatement('importNoticesInsert')`
+  INSERT INTO import_notices (import_id, record, place, line, notice, member, value)
+  SELECT $1::uuid, record, place, line, notice, member, value
+  FROM jsonb_to_recordset($2::jsonb) AS n (record bigint, place smallint, line bigint, notice text, member text, value text)
+  ON CONFLICT DO NOTHING`;
 /** Index: the primary key. */
-const noticesRead = defineStatement(
-  'importNoticesRead',
-  `SELECT record, line, notice, member, value FROM import_notices WHERE import_id = $1::uuid ORDER BY record, place LIMIT $2`,
-);
+const noticesRead = defineStatement('importNoticesRead')`
+  SELECT record, line, notice, member, value FROM import_notices WHERE import_id = $1::uuid ORDER BY record, place LIMIT $2`;
 /** Index: the primary key. */
-const rejectsRead = defineStatement(
-  'importRejectsRead',
-  `SELECT record, line, reason, value FROM import_rejects WHERE import_id = $1::uuid ORDER BY record LIMIT $2`,
-);
+const rejectsRead = defineStatement('importRejectsRead')`
+  SELECT record, line, reason, value FROM import_rejects WHERE import_id = $1::uuid ORDER BY record LIMIT $2`;
 /** Reads every run that is kept: a few hundred. A failed run counts what it has read. */
-const totalsRead = defineStatement(
-  'importTotalsRead',
-  `SELECT coalesce(sum(new_count), 0)::float8 AS new, coalesce(sum(changed_count), 0)::float8 AS changed,
-     coalesce(sum(same_count), 0)::float8 AS same, coalesce(sum(rejected_count), 0)::float8 AS rejected,
-     coalesce(sum(CASE WHEN state = 'done' THEN source_bytes ELSE position_bytes END), 0)::float8 AS bytes_read,
-     coalesce(sum(CASE WHEN state = 'failed' THEN position_bytes ELSE source_bytes END), 0)::float8 AS bytes_all
-   FROM imports`,
-);
+const totalsRead = defineStatement('importTotalsRead')`
+  SELECT coalesce(sum(new_count), 0)::float8 AS new, coalesce(sum(changed_count), 0)::float8 AS changed,
+    coalesce(sum(same_count), 0)::float8 AS same, coalesce(sum(rejected_count), 0)::float8 AS rejected,
+    coalesce(sum(CASE WHEN state = 'done' THEN source_bytes ELSE position_bytes END), 0)::float8 AS bytes_read,
+    coalesce(sum(CASE WHEN state = 'failed' THEN position_bytes ELSE source_bytes END), 0)::float8 AS bytes_all
+  FROM imports`;
 /** Index: legacy_users_legacy_id. */
-const legacyCount = defineStatement(
-  'importLegacyCount',
-  `SELECT provider, count(DISTINCT user_id)::int AS users, count(DISTINCT user_id) FILTER (WHERE lazy)::int AS lazy,
-     count(*) FILTER (WHERE user_id IS NULL)::int AS deleted
-   FROM legacy_users GROUP BY provider ORDER BY provider`,
-);
+const legacyCount = defineStatement('importLegacyCount')`
+  SELECT provider, count(DISTINCT user_id)::int AS users, count(DISTINCT user_id) FILTER (WHERE lazy)::int AS lazy,
+    count(*) FILTER (WHERE user_id IS NULL)::int AS deleted
+  FROM legacy_users GROUP BY provider ORDER BY provider`;
 
 const first = async (rows: Promise<ImportRow[]>): Promise<ImportRow | undefined> => (await rows)[0];
 

@@ -21,12 +21,10 @@ export type ComponentRow = {
 export type AuthenticationRow = { readonly event: string; readonly current_hour: number; readonly last_day: number };
 
 // One row, by its key.
-const progressStateRead = defineStatement(
-  'progressStateRead',
-  `SELECT measured, ${placeTime('measured_at')} AS measured_at,
-     reported, ${placeTime('reported_at')} AS reported_at
-   FROM progress_state`,
-);
+const progressStateRead = defineStatement('progressStateRead')`
+  SELECT measured, ${placeTime('measured_at')} AS measured_at,
+    reported, ${placeTime('reported_at')} AS reported_at
+  FROM progress_state`;
 /**
  * An event was sealed after the last measurement or shortly before its end, as incidents and controls change by events, or
  * the counts of tokens are others.
@@ -37,45 +35,31 @@ export const measuringIsDueAfter = (newestEventAt: string): Question =>
      OR measured_at < ${newestEventAt} + interval '5 seconds'
      OR measured -> 'tokens' IS DISTINCT FROM (SELECT coalesce(tokens, 'null') FROM monitoring_state))`,
   );
-const progressMeasuredSet = defineStatement(
-  'progressMeasuredSet',
-  'UPDATE progress_state SET measured = $1, measured_at = clock_timestamp()',
-);
-const progressReportedSet = defineStatement(
-  'progressReportedSet',
-  `UPDATE progress_state SET reported = $1, reported_at = $2::timestamptz
-   WHERE reported_at IS NULL OR reported_at < $2::timestamptz`,
-);
-const authenticationProgressAdd = defineStatement(
-  'authenticationProgressAdd',
-  `INSERT INTO authentication_progress AS known (hour, event, source, events)
-   VALUES (date_trunc('hour', $1::timestamptz), $2, 'reported', 1)
-   ON CONFLICT (hour, event, source) DO UPDATE SET events = known.events + excluded.events`,
-);
+const progressMeasuredSet = defineStatement('progressMeasuredSet')`
+  UPDATE progress_state SET measured = $1, measured_at = clock_timestamp()`;
+const progressReportedSet = defineStatement('progressReportedSet')`
+  UPDATE progress_state SET reported = $1, reported_at = $2::timestamptz
+  WHERE reported_at IS NULL OR reported_at < $2::timestamptz`;
+const authenticationProgressAdd = defineStatement('authenticationProgressAdd')`
+  INSERT INTO authentication_progress AS known (hour, event, source, events)
+  VALUES (date_trunc('hour', $1::timestamptz), $2, 'reported', 1)
+  ON CONFLICT (hour, event, source) DO UPDATE SET events = known.events + excluded.events`;
 // At most 30 days of hours by the primary key.
-const authenticationProgressRead = defineStatement(
-  'authenticationProgressRead',
-  `SELECT event, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS current_hour,
-     sum(events)::bigint AS last_day
-   FROM authentication_progress WHERE source = 'reported' AND hour > now() - interval '24 hours' GROUP BY 1`,
-);
-const componentProgressSet = defineStatement(
-  'componentProgressSet',
-  `INSERT INTO component_progress AS known (component, status, percent, coverage, security_score, at)
-   VALUES ($1, $2, $3, $4, $5, $6)
-   ON CONFLICT (component) DO UPDATE SET status = excluded.status, percent = excluded.percent,
-     coverage = excluded.coverage, security_score = excluded.security_score, at = excluded.at
-   WHERE known.at < excluded.at`,
-);
-const componentProgressRead = defineStatement(
-  'componentProgressRead',
-  `SELECT component, status, percent, coverage, security_score, ${placeTime('at')} AS at
-   FROM component_progress`,
-);
-const progressForget = defineStatement(
-  'progressForget',
-  `DELETE FROM authentication_progress WHERE hour < now() - interval '30 days'`,
-);
+const authenticationProgressRead = defineStatement('authenticationProgressRead')`
+  SELECT event, coalesce(sum(events) FILTER (WHERE hour > now() - interval '1 hour'), 0)::bigint AS current_hour,
+    sum(events)::bigint AS last_day
+  FROM authentication_progress WHERE source = 'reported' AND hour > now() - interval '24 hours' GROUP BY 1`;
+const componentProgressSet = defineStatement('componentProgressSet')`
+  INSERT INTO component_progress AS known (component, status, percent, coverage, security_score, at)
+  VALUES ($1, $2, $3, $4, $5, $6)
+  ON CONFLICT (component) DO UPDATE SET status = excluded.status, percent = excluded.percent,
+    coverage = excluded.coverage, security_score = excluded.security_score, at = excluded.at
+  WHERE known.at < excluded.at`;
+const componentProgressRead = defineStatement('componentProgressRead')`
+  SELECT component, status, percent, coverage, security_score, ${placeTime('at')} AS at
+  FROM component_progress`;
+const progressForget = defineStatement('progressForget')`
+  DELETE FROM authentication_progress WHERE hour < now() - interval '30 days'`;
 
 export async function readState(sql: Sql): Promise<State> {
   const [row] = await sql.query<State>(progressStateRead);

@@ -10,10 +10,8 @@ export type SecurityReportRow = SecurityReportView;
 const COLUMNS = `id AS report_id, kind, ${placeTime('period_from')} AS "from", ${placeTime('period_to')} AS "to", status,
   requested_by, ${placeTime('requested_at')} AS requested_at, ${placeTime('ended_at')} AS ended_at, sha256`;
 
-const securityReportInsert = defineStatement(
-  'securityReportInsert',
-  `INSERT INTO security_reports (id, kind, period_from, period_to, requested_by) VALUES ($1, 'demand', $2, $3, $4)`,
-);
+const securityReportInsert = defineStatement('securityReportInsert')`
+  INSERT INTO security_reports (id, kind, period_from, period_to, requested_by) VALUES ($1, 'demand', $2, $3, $4)`;
 const LAST_WEEK = `(SELECT date_trunc('week', clock_timestamp() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC') last(week)`;
 const WEEK_IS_COUNTED = 'EXISTS (SELECT FROM event_hours WHERE hour < week)';
 /** Indexes: security_reports_queued, security_reports_weekly. */
@@ -23,40 +21,28 @@ export const securityReportsAreDue = defineQuestion(
      SELECT FROM security_reports r WHERE r.kind = 'weekly' AND r.period_from = week - interval '7 days'))`,
 );
 /** The last whole week by the database's clock, if all of it was counted; the unique index makes a second run do nothing. */
-const securityReportSchedule = defineStatement(
-  'securityReportSchedule',
-  `INSERT INTO security_reports (id, kind, period_from, period_to, requested_by)
-   SELECT $1, 'weekly', week - interval '7 days', week, $2
-   FROM ${LAST_WEEK} WHERE ${WEEK_IS_COUNTED}
-   ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`,
-);
+const securityReportSchedule = defineStatement('securityReportSchedule')`
+  INSERT INTO security_reports (id, kind, period_from, period_to, requested_by)
+  SELECT $1, 'weekly', week - interval '7 days', week, $2
+  FROM ${LAST_WEEK} WHERE ${WEEK_IS_COUNTED}
+  ON CONFLICT DO NOTHING RETURNING ${COLUMNS}`;
 /** Index: security_reports_queued. Those whose period is counted, and those that waited too long for it. */
-const securityReportsDue = defineStatement(
-  'securityReportsDue',
-  `SELECT ${COLUMNS}, counted_at IS NOT NULL AND counted_at >= period_to AS is_counted
-   FROM security_reports, monitoring_state
-   WHERE status = 'queued' AND (counted_at >= period_to OR requested_at < clock_timestamp() - make_interval(hours => $1))
-   ORDER BY security_reports.requested_at LIMIT 20`,
-);
-const securityReportsQueuedCount = defineStatement(
-  'securityReportsQueuedCount',
-  `SELECT count(*)::int AS count FROM security_reports WHERE status = 'queued'`,
-);
-const securityReportEnd = defineStatement(
-  'securityReportEnd',
-  `UPDATE security_reports SET status = $2, content = $3, sha256 = $4, ended_at = clock_timestamp()
-   WHERE id = $1 AND status = 'queued' RETURNING id`,
-);
+const securityReportsDue = defineStatement('securityReportsDue')`
+  SELECT ${COLUMNS}, counted_at IS NOT NULL AND counted_at >= period_to AS is_counted
+  FROM security_reports, monitoring_state
+  WHERE status = 'queued' AND (counted_at >= period_to OR requested_at < clock_timestamp() - make_interval(hours => $1))
+  ORDER BY security_reports.requested_at LIMIT 20`;
+const securityReportsQueuedCount = defineStatement('securityReportsQueuedCount')`
+  SELECT count(*)::int AS count FROM security_reports WHERE status = 'queued'`;
+const securityReportEnd = defineStatement('securityReportEnd')`
+  UPDATE security_reports SET status = $2, content = $3, sha256 = $4, ended_at = clock_timestamp()
+  WHERE id = $1 AND status = 'queued' RETURNING id`;
 /** Index: security_reports_requested_at, backwards. */
-const securityReportsPage = defineStatement(
-  'securityReportsPage',
-  `SELECT ${COLUMNS} FROM security_reports WHERE (requested_at, id) < ($1::timestamptz, $2::uuid)
-   ORDER BY security_reports.requested_at DESC, id DESC LIMIT $3`,
-);
-const securityReportRead = defineStatement(
-  'securityReportRead',
-  `SELECT ${COLUMNS}, content FROM security_reports WHERE id = $1`,
-);
+const securityReportsPage = defineStatement('securityReportsPage')`
+  SELECT ${COLUMNS} FROM security_reports WHERE (requested_at, id) < ($1::timestamptz, $2::uuid)
+  ORDER BY security_reports.requested_at DESC, id DESC LIMIT $3`;
+const securityReportRead = defineStatement('securityReportRead')`
+  SELECT ${COLUMNS}, content FROM security_reports WHERE id = $1`;
 
 /** As long as HIPAA requires for documentation (45 CFR 164.316(b)(2)). */
 export const securityReportPurge = definePurge({

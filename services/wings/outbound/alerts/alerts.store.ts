@@ -29,61 +29,47 @@ const ALERT = selectOf(alertView.shape, {
 });
 
 /** alerts_one_open allows one alert of a cause until it is resolved: later reports are counted. In the order of causes, so that two do not lock each other out. */
-const alertsRaise = defineStatement(
-  'alertsRaise',
-  `WITH given AS MATERIALIZED (
-     SELECT DISTINCT ON (source, cause) * FROM
-       unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
-         AS v(id, source, cause, name, severity, summary, labels)
-     ORDER BY source, cause
-   )
-   INSERT INTO alerts AS known (id, source, cause, name, severity, summary, labels) SELECT * FROM given
-   ON CONFLICT (source, cause) WHERE state <> 'resolved'
-   DO UPDATE SET count = known.count + 1
-   RETURNING name, count = 1 AS is_new`,
-);
+const alertsRaise = defineStatement('alertsRaise')`
+  WITH given AS MATERIALIZED (
+    SELECT DISTINCT ON (source, cause) * FROM
+      unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[])
+        AS v(id, source, cause, name, severity, summary, labels)
+    ORDER BY source, cause
+  )
+  INSERT INTO alerts AS known (id, source, cause, name, severity, summary, labels) SELECT * FROM given
+  ON CONFLICT (source, cause) WHERE state <> 'resolved'
+  DO UPDATE SET count = known.count + 1
+  RETURNING name, count = 1 AS is_new`;
 /** Index: alerts_one_open. */
-const alertsResolve = defineStatement(
-  'alertsResolve',
-  `UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
-   WHERE source = $1 AND cause = ANY ($2) AND state <> 'resolved' RETURNING name`,
-);
+const alertsResolve = defineStatement('alertsResolve')`
+  UPDATE alerts SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
+  WHERE source = $1 AND cause = ANY ($2) AND state <> 'resolved' RETURNING name`;
 /** Of silences that have ended, by a person or by themselves. Index: alerts_one_open. */
-const alertsResolveSilences = defineStatement(
-  'alertsResolveSilences',
-  `UPDATE alerts a SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
-   FROM alert_silences s WHERE a.source = 'oversight' AND a.cause = s.id::text AND a.state <> 'resolved'
-     AND (s.ended_at IS NOT NULL OR s.until <= clock_timestamp())`,
-);
+const alertsResolveSilences = defineStatement('alertsResolveSilences')`
+  UPDATE alerts a SET state = 'resolved', resolved_at = clock_timestamp(), is_closing = true
+  FROM alert_silences s WHERE a.source = 'oversight' AND a.cause = s.id::text AND a.state <> 'resolved'
+    AND (s.ended_at IS NOT NULL OR s.until <= clock_timestamp())`;
 /** Index: alerts_one_open. */
-const alertsAcknowledge = defineStatement(
-  'alertsAcknowledge',
-  `UPDATE alerts SET state = 'acknowledged', acknowledged_at = clock_timestamp(), acknowledged_by = $3
-   WHERE source = $1 AND cause = ANY ($2) AND state = 'firing'`,
-);
+const alertsAcknowledge = defineStatement('alertsAcknowledge')`
+  UPDATE alerts SET state = 'acknowledged', acknowledged_at = clock_timestamp(), acknowledged_by = $3
+  WHERE source = $1 AND cause = ANY ($2) AND state = 'firing'`;
 const alertLock = defineStatement('alertLock', 'SELECT state FROM alerts WHERE id = $1 FOR UPDATE');
-const alertChange = defineStatement(
-  'alertChange',
-  `UPDATE alerts SET state = $2, is_closing = $2 = 'resolved',
-     acknowledged_at = CASE $2 WHEN 'acknowledged' THEN clock_timestamp() ELSE acknowledged_at END,
-     acknowledged_by = CASE $2 WHEN 'acknowledged' THEN $3 ELSE acknowledged_by END,
-     resolved_at = CASE $2 WHEN 'resolved' THEN clock_timestamp() END
-   WHERE id = $1 RETURNING ${ALERT}`,
-);
+const alertChange = defineStatement('alertChange')`
+  UPDATE alerts SET state = $2, is_closing = $2 = 'resolved',
+    acknowledged_at = CASE $2 WHEN 'acknowledged' THEN clock_timestamp() ELSE acknowledged_at END,
+    acknowledged_by = CASE $2 WHEN 'acknowledged' THEN $3 ELSE acknowledged_by END,
+    resolved_at = CASE $2 WHEN 'resolved' THEN clock_timestamp() END
+  WHERE id = $1 RETURNING ${ALERT}`;
 /** Index: alerts_raised_at. */
-const alertsPage = defineStatement(
-  'alertsPage',
-  `SELECT ${ALERT} FROM alerts
-   WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR source = $2)
-     AND ($3::timestamptz IS NULL OR (raised_at, id) < ($3, $4::uuid))
-   ORDER BY alerts.raised_at DESC, id DESC LIMIT $5`,
-);
+const alertsPage = defineStatement('alertsPage')`
+  SELECT ${ALERT} FROM alerts
+  WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR source = $2)
+    AND ($3::timestamptz IS NULL OR (raised_at, id) < ($3, $4::uuid))
+  ORDER BY alerts.raised_at DESC, id DESC LIMIT $5`;
 /** Locked: two runs read the log one after the other. */
 const progressLock = defineStatement('alertProgressLock', 'SELECT seq::float8 AS seq FROM alert_progress FOR UPDATE');
-const progressInsert = defineStatement(
-  'alertProgressInsert',
-  'INSERT INTO alert_progress (seq) VALUES ($1) ON CONFLICT DO NOTHING',
-);
+const progressInsert = defineStatement('alertProgressInsert')`
+  INSERT INTO alert_progress (seq) VALUES ($1) ON CONFLICT DO NOTHING`;
 const progressAdvance = defineStatement('alertProgressAdvance', 'UPDATE alert_progress SET seq = $1');
 
 /**

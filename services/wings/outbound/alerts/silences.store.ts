@@ -14,23 +14,17 @@ const SILENCE = selectOf(silenceView.shape, {
   is_active: 'ended_at IS NULL AND until > clock_timestamp()',
 });
 
-const silenceInsert = defineStatement(
-  'alertSilenceInsert',
-  `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, $2::jsonb, $3, $4, $5)
-   RETURNING ${SILENCE}`,
-);
-const silenceEnd = defineStatement(
-  'alertSilenceEnd',
-  `UPDATE alert_silences SET ended_at = clock_timestamp()
-   WHERE id = $1 AND ended_at IS NULL AND until > clock_timestamp() RETURNING ${SILENCE}`,
-);
+const silenceInsert = defineStatement('alertSilenceInsert')`
+  INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, $2::jsonb, $3, $4, $5)
+  RETURNING ${SILENCE}`;
+const silenceEnd = defineStatement('alertSilenceEnd')`
+  UPDATE alert_silences SET ended_at = clock_timestamp()
+  WHERE id = $1 AND ended_at IS NULL AND until > clock_timestamp() RETURNING ${SILENCE}`;
 /** Index: alert_silences_until. */
-const silencesPage = defineStatement(
-  'alertSilencesPage',
-  `SELECT ${SILENCE} FROM alert_silences s
-   WHERE $1::timestamptz IS NULL OR (s.until, s.id) < ($1, $2::uuid)
-   ORDER BY s.until DESC, s.id DESC LIMIT $3`,
-);
+const silencesPage = defineStatement('alertSilencesPage')`
+  SELECT ${SILENCE} FROM alert_silences s
+  WHERE $1::timestamptz IS NULL OR (s.until, s.id) < ($1, $2::uuid)
+  ORDER BY s.until DESC, s.id DESC LIMIT $3`;
 
 /** Index: alert_silences_until. */
 export const silencePurge = definePurge({

@@ -32,52 +32,38 @@ const COLUMNS = 'name, sources, severities, sealed, shown';
 const ROWS_MAX = 100;
 
 /** Targets are few: at most ROWS_MAX. */
-const targetsRead = defineStatement(
-  'alertTargetsRead',
-  `SELECT id, name, kind, sealed, failures, ${IS_OPEN} AS is_open FROM alert_targets ORDER BY created_at, id`,
-);
+const targetsRead = defineStatement('alertTargetsRead')`
+  SELECT id, name, kind, sealed, failures, ${IS_OPEN} AS is_open FROM alert_targets ORDER BY created_at, id`;
+const TARGET = selectOf(alertTargetView.shape, {
+  target_id: 'id',
+  destination: 'shown',
+  min_severity: 'severities[1]',
+  is_down: `failures > 0 AND ${IS_OPEN}`,
+  waiting: `(SELECT count(*) FROM alert_notices WHERE target_id = t.id AND delivery_id IS NULL)::int
+    + (SELECT count(*) FROM alert_deliveries WHERE target_id = t.id AND next_attempt_at IS NOT NULL)::int`,
+  created_at: placeTime('created_at'),
+});
 /** Indexes: alert_notices_waiting, alert_deliveries_open. */
-const targetsList = defineStatement(
-  'alertTargetsList',
-  `SELECT ${selectOf(alertTargetView.shape, {
-    target_id: 'id',
-    destination: 'shown',
-    min_severity: 'severities[1]',
-    is_down: `failures > 0 AND ${IS_OPEN}`,
-    waiting: `(SELECT count(*) FROM alert_notices WHERE target_id = t.id AND delivery_id IS NULL)::int
-     + (SELECT count(*) FROM alert_deliveries WHERE target_id = t.id AND next_attempt_at IS NOT NULL)::int`,
-    created_at: placeTime('created_at'),
-  })}
-   FROM alert_targets t WHERE removed_at IS NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY t.created_at, id`,
-);
+const targetsList = defineStatement('alertTargetsList')`
+  SELECT ${TARGET} FROM alert_targets t WHERE removed_at IS NULL AND ($1::uuid IS NULL OR id = $1) ORDER BY t.created_at, id`;
 /** The release before reads the time zone of quiet hours, and whether it gets only what escalates. */
-const targetInsert = defineStatement(
-  'alertTargetInsert',
-  `INSERT INTO alert_targets (id, kind, ${COLUMNS}, time_zone, only_escalated)
-   SELECT id, kind, ${COLUMNS}, 'UTC', false FROM jsonb_populate_record(NULL::alert_targets, $1)
-   WHERE (SELECT count(*) FILTER (WHERE removed_at IS NULL) < $2 AND count(*) < $3 FROM alert_targets)
-   ON CONFLICT (name) DO NOTHING RETURNING 1`,
-);
+const targetInsert = defineStatement('alertTargetInsert')`
+  INSERT INTO alert_targets (id, kind, ${COLUMNS}, time_zone, only_escalated)
+  SELECT id, kind, ${COLUMNS}, 'UTC', false FROM jsonb_populate_record(NULL::alert_targets, $1)
+  WHERE (SELECT count(*) FILTER (WHERE removed_at IS NULL) < $2 AND count(*) < $3 FROM alert_targets)
+  ON CONFLICT (name) DO NOTHING RETURNING 1`;
 /** In one order. Targets are few. */
-const targetsLock = defineStatement(
-  'alertTargetsLock',
-  'SELECT id, name, kind, sealed, shown FROM alert_targets WHERE removed_at IS NULL ORDER BY id FOR UPDATE',
-);
-const targetUpdate = defineStatement(
-  'alertTargetUpdate',
-  `UPDATE alert_targets SET (${COLUMNS}) = (SELECT ${COLUMNS} FROM jsonb_populate_record(alert_targets, $2)) WHERE id = $1`,
-);
+const targetsLock = defineStatement('alertTargetsLock')`
+  SELECT id, name, kind, sealed, shown FROM alert_targets WHERE removed_at IS NULL ORDER BY id FOR UPDATE`;
+const targetUpdate = defineStatement('alertTargetUpdate')`
+  UPDATE alert_targets SET (${COLUMNS}) = (SELECT ${COLUMNS} FROM jsonb_populate_record(alert_targets, $2)) WHERE id = $1`;
 /** What was at an address that is given up: no alert but those about the oversight reaches it. */
-const lastWordInsert = defineStatement(
-  'alertLastWordInsert',
-  `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated, removed_at)
-   SELECT $1::uuid, 'removed ' || $1::uuid, $2, $3, $4, '{}', '{}', 'UTC', true, clock_timestamp()
-   WHERE (SELECT count(*) FROM alert_targets) < $5 RETURNING 1`,
-);
-const lastWordsDelete = defineStatement(
-  'alertLastWordsDelete',
-  `DELETE FROM alert_targets WHERE removed_at < clock_timestamp() - interval '1 day'`,
-);
+const lastWordInsert = defineStatement('alertLastWordInsert')`
+  INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated, removed_at)
+  SELECT $1::uuid, 'removed ' || $1::uuid, $2, $3, $4, '{}', '{}', 'UTC', true, clock_timestamp()
+  WHERE (SELECT count(*) FROM alert_targets) < $5 RETURNING 1`;
+const lastWordsDelete = defineStatement('alertLastWordsDelete')`
+  DELETE FROM alert_targets WHERE removed_at < clock_timestamp() - interval '1 day'`;
 const targetDelete = defineStatement('alertTargetDelete', 'DELETE FROM alert_targets WHERE id = $1');
 /** Index of what waits: alert_deliveries_open. */
 export const targetCircuit = defineCircuit('alertTarget', {

@@ -25,75 +25,59 @@ export type DeliveryRow = {
 };
 
 /** A new endpoint gets events from now on. */
-const endpointInsert = defineStatement(
-  'handoffEndpointInsert',
-  'INSERT INTO handoff_endpoints (name, reached_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING',
-);
+const endpointInsert = defineStatement('handoffEndpointInsert')`
+  INSERT INTO handoff_endpoints (name, reached_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
 /** Locks the row, so that two runs plan and settle one after the other. Waiting rows by index handoff_deliveries_waiting: at most 1,000. */
-const endpointLock = defineStatement(
-  'handoffEndpointLock',
-  `SELECT reached_seq::float8 AS reached_seq, failures, coalesce(open_until > clock_timestamp(), false) AS is_open,
-     (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NOT NULL) AS waiting
-   FROM handoff_endpoints WHERE name = $1 FOR UPDATE`,
-);
-const endpointAdvance = defineStatement(
-  'handoffEndpointAdvance',
-  `UPDATE handoff_endpoints SET reached_seq = $2, followed_at = clock_timestamp()
-   WHERE name = $1 AND (reached_seq < $2 OR followed_at < clock_timestamp() - interval '1 hour')`,
-);
+const endpointLock = defineStatement('handoffEndpointLock')`
+  SELECT reached_seq::float8 AS reached_seq, failures, coalesce(open_until > clock_timestamp(), false) AS is_open,
+    (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NOT NULL) AS waiting
+  FROM handoff_endpoints WHERE name = $1 FOR UPDATE`;
+const endpointAdvance = defineStatement('handoffEndpointAdvance')`
+  UPDATE handoff_endpoints SET reached_seq = $2, followed_at = clock_timestamp()
+  WHERE name = $1 AND (reached_seq < $2 OR followed_at < clock_timestamp() - interval '1 hour')`;
 /** Due at once: the column rounds to milliseconds, and a time rounded up is not due yet. */
-const deliveriesInsert = defineStatement(
-  'handoffDeliveriesInsert',
-  `INSERT INTO handoff_deliveries (id, endpoint, seq, subject, next_attempt_at)
-   SELECT id, $1, seq, subject, date_trunc('milliseconds', clock_timestamp())
-   FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS v(id, seq, subject)
-   ON CONFLICT DO NOTHING`,
-);
+const deliveriesInsert = defineStatement('handoffDeliveriesInsert')`
+  INSERT INTO handoff_deliveries (id, endpoint, seq, subject, next_attempt_at)
+  SELECT id, $1, seq, subject, date_trunc('milliseconds', clock_timestamp())
+  FROM unnest($2::uuid[], $3::bigint[], $4::text[]) AS v(id, seq, subject)
+  ON CONFLICT DO NOTHING`;
 /**
  * Keeps of each subject whose first event has failed only that row: the later ones are read from the log again once it is
  * accepted or given up, so however many events a failing subject has, it takes the place of one. A replayed row stays, as
  * later events of its subject were sent before. Indexes: handoff_deliveries_waiting, handoff_deliveries_subject.
  */
-const subjectsPark = defineStatement(
-  'handoffSubjectsPark',
-  `WITH failing AS (
-     SELECT DISTINCT ON (subject) subject, seq FROM handoff_deliveries
-     WHERE endpoint = $1 AND next_attempt_at IS NOT NULL AND failed_at IS NOT NULL ORDER BY subject, seq
-   ), parked AS (
-     DELETE FROM handoff_deliveries d USING failing f
-     WHERE d.endpoint = $1 AND d.subject = f.subject AND d.seq > f.seq AND d.next_attempt_at IS NOT NULL
-       AND d.attempts = 0 AND d.failed_at IS NULL
-     RETURNING d.subject, d.seq
-   ), marked AS (
-     INSERT INTO handoff_parked AS known (endpoint, subject, after_seq)
-     SELECT $1, subject, min(seq) - 1 FROM parked GROUP BY subject
-     ON CONFLICT (endpoint, subject) DO UPDATE SET after_seq = least(known.after_seq, excluded.after_seq)
-   )
-   SELECT count(*)::int AS freed FROM parked`,
-);
+const subjectsPark = defineStatement('handoffSubjectsPark')`
+  WITH failing AS (
+    SELECT DISTINCT ON (subject) subject, seq FROM handoff_deliveries
+    WHERE endpoint = $1 AND next_attempt_at IS NOT NULL AND failed_at IS NOT NULL ORDER BY subject, seq
+  ), parked AS (
+    DELETE FROM handoff_deliveries d USING failing f
+    WHERE d.endpoint = $1 AND d.subject = f.subject AND d.seq > f.seq AND d.next_attempt_at IS NOT NULL
+      AND d.attempts = 0 AND d.failed_at IS NULL
+    RETURNING d.subject, d.seq
+  ), marked AS (
+    INSERT INTO handoff_parked AS known (endpoint, subject, after_seq)
+    SELECT $1, subject, min(seq) - 1 FROM parked GROUP BY subject
+    ON CONFLICT (endpoint, subject) DO UPDATE SET after_seq = least(known.after_seq, excluded.after_seq)
+  )
+  SELECT count(*)::int AS freed FROM parked`;
 /** By the primary key and index handoff_deliveries_subject: whose events are not planned now, and whose are due for it. */
-const parkedRead = defineStatement(
-  'handoffParkedRead',
-  `SELECT subject, p.after_seq::float8 AS after_seq, NOT EXISTS (SELECT FROM handoff_deliveries d
-       WHERE d.endpoint = $1 AND d.subject = p.subject AND d.next_attempt_at IS NOT NULL) AS is_free
-   FROM handoff_parked p WHERE endpoint = $1
-   UNION ALL
-   SELECT DISTINCT subject, NULL::float8, false FROM handoff_deliveries d
-   WHERE endpoint = $1 AND next_attempt_at IS NOT NULL AND failed_at IS NOT NULL
-     AND NOT EXISTS (SELECT FROM handoff_parked p WHERE p.endpoint = $1 AND p.subject = d.subject)`,
-);
-const parkedInsert = defineStatement(
-  'handoffParkedInsert',
-  `INSERT INTO handoff_parked (endpoint, subject, after_seq)
-   SELECT $1, subject, seq - 1 FROM unnest($2::text[], $3::bigint[]) AS v(subject, seq) ON CONFLICT DO NOTHING`,
-);
+const parkedRead = defineStatement('handoffParkedRead')`
+  SELECT subject, p.after_seq::float8 AS after_seq, NOT EXISTS (SELECT FROM handoff_deliveries d
+      WHERE d.endpoint = $1 AND d.subject = p.subject AND d.next_attempt_at IS NOT NULL) AS is_free
+  FROM handoff_parked p WHERE endpoint = $1
+  UNION ALL
+  SELECT DISTINCT subject, NULL::float8, false FROM handoff_deliveries d
+  WHERE endpoint = $1 AND next_attempt_at IS NOT NULL AND failed_at IS NOT NULL
+    AND NOT EXISTS (SELECT FROM handoff_parked p WHERE p.endpoint = $1 AND p.subject = d.subject)`;
+const parkedInsert = defineStatement('handoffParkedInsert')`
+  INSERT INTO handoff_parked (endpoint, subject, after_seq)
+  SELECT $1, subject, seq - 1 FROM unnest($2::text[], $3::bigint[]) AS v(subject, seq) ON CONFLICT DO NOTHING`;
 /** The log was searched up to $3 for events of these subjects; up to $4, the end of what was planned, none is missing. */
-const parkedAdvance = defineStatement(
-  'handoffParkedAdvance',
-  `WITH ended AS (DELETE FROM handoff_parked WHERE endpoint = $1 AND subject = ANY ($2) AND $3::bigint >= $4::bigint)
-   UPDATE handoff_parked SET after_seq = $3
-   WHERE endpoint = $1 AND subject = ANY ($2) AND after_seq < $3::bigint AND $3::bigint < $4::bigint`,
-);
+const parkedAdvance = defineStatement('handoffParkedAdvance')`
+  WITH ended AS (DELETE FROM handoff_parked WHERE endpoint = $1 AND subject = ANY ($2) AND $3::bigint >= $4::bigint)
+  UPDATE handoff_parked SET after_seq = $3
+  WHERE endpoint = $1 AND subject = ANY ($2) AND after_seq < $3::bigint AND $3::bigint < $4::bigint`;
 /**
  * Leases due rows for longer than any attempt takes: of each subject only the first that waits, and none while another
  * one is leased (attempted, without a failure yet), so that no event overtakes an earlier one and a replayed one is not
@@ -101,20 +85,18 @@ const parkedAdvance = defineStatement(
  * events which always fail do not use up the single attempts at an endpoint that seems down. Indexes:
  * handoff_deliveries_waiting, handoff_deliveries_subject.
  */
-const deliveriesTake = defineStatement(
-  'handoffDeliveriesTake',
-  `WITH due AS MATERIALIZED (
-     SELECT id FROM handoff_deliveries d WHERE endpoint = $1 AND next_attempt_at <= clock_timestamp()
-       AND NOT EXISTS (SELECT FROM handoff_deliveries e WHERE e.endpoint = d.endpoint AND e.subject = d.subject
-                       AND e.next_attempt_at IS NOT NULL AND (e.seq < d.seq
-                         OR (e.seq > d.seq AND e.attempts > 0 AND e.failure IS NULL AND e.next_attempt_at > clock_timestamp())))
-     ORDER BY failed_at NULLS FIRST, seq LIMIT $2 FOR UPDATE SKIP LOCKED
-   )
-   UPDATE handoff_deliveries t SET attempts = attempts + 1, failure = NULL, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
-   FROM due WHERE t.id = due.id
-   RETURNING t.id, t.seq::float8 AS seq, t.attempts,
-     extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds`,
-);
+const deliveriesTake = defineStatement('handoffDeliveriesTake')`
+  WITH due AS MATERIALIZED (
+    SELECT id FROM handoff_deliveries d WHERE endpoint = $1 AND next_attempt_at <= clock_timestamp()
+      AND NOT EXISTS (SELECT FROM handoff_deliveries e WHERE e.endpoint = d.endpoint AND e.subject = d.subject
+                      AND e.next_attempt_at IS NOT NULL AND (e.seq < d.seq
+                        OR (e.seq > d.seq AND e.attempts > 0 AND e.failure IS NULL AND e.next_attempt_at > clock_timestamp())))
+    ORDER BY failed_at NULLS FIRST, seq LIMIT $2 FOR UPDATE SKIP LOCKED
+  )
+  UPDATE handoff_deliveries t SET attempts = attempts + 1, failure = NULL, next_attempt_at = clock_timestamp() + make_interval(secs => $3)
+  FROM due WHERE t.id = due.id
+  RETURNING t.id, t.seq::float8 AS seq, t.attempts,
+    extract(epoch FROM clock_timestamp() - t.created_at)::float8 AS age_seconds`;
 /** Indexes: handoff_deliveries_waiting, handoff_parked_pkey. */
 export const handoffsAreDue = (endpoints: readonly string[]): Question =>
   defineQuestion(
@@ -132,29 +114,21 @@ export const deliveriesWait = (begins: 'LIKE' | 'NOT LIKE'): Question =>
   );
 
 /** Indexes: handoff_deliveries_waiting; handoff_deliveries_given_up, of which there are few. */
-const queuesCount = defineStatement(
-  'handoffQueuesCount',
-  `SELECT name, reached_seq::float8 AS reached_seq,
-     (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NOT NULL) AS waiting,
-     (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NULL) AS given_up
-   FROM handoff_endpoints WHERE name = ANY ($1)`,
-);
+const queuesCount = defineStatement('handoffQueuesCount')`
+  SELECT name, reached_seq::float8 AS reached_seq,
+    (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NOT NULL) AS waiting,
+    (SELECT count(*)::int FROM handoff_deliveries WHERE endpoint = name AND next_attempt_at IS NULL) AS given_up
+  FROM handoff_endpoints WHERE name = ANY ($1)`;
 
 /** For a receiver that asks. Index: handoff_deliveries_waiting. */
-const deliveriesPeek = defineStatement(
-  'handoffDeliveriesPeek',
-  `SELECT id, seq::float8 AS seq FROM handoff_deliveries WHERE endpoint = $1 AND next_attempt_at IS NOT NULL
-   ORDER BY seq LIMIT $2`,
-);
-const deliveriesAcknowledge = defineStatement(
-  'handoffDeliveriesAcknowledge',
-  'DELETE FROM handoff_deliveries WHERE endpoint = $1 AND id = ANY ($2::uuid[]) AND next_attempt_at IS NOT NULL',
-);
-const deliveryRefuse = defineStatement(
-  'handoffDeliveryRefuse',
-  `UPDATE handoff_deliveries SET next_attempt_at = NULL, attempts = attempts + 1, failure = $3, failed_at = clock_timestamp()
-   WHERE endpoint = $1 AND id = $2 AND next_attempt_at IS NOT NULL`,
-);
+const deliveriesPeek = defineStatement('handoffDeliveriesPeek')`
+  SELECT id, seq::float8 AS seq FROM handoff_deliveries WHERE endpoint = $1 AND next_attempt_at IS NOT NULL
+  ORDER BY seq LIMIT $2`;
+const deliveriesAcknowledge = defineStatement('handoffDeliveriesAcknowledge')`
+  DELETE FROM handoff_deliveries WHERE endpoint = $1 AND id = ANY ($2::uuid[]) AND next_attempt_at IS NOT NULL`;
+const deliveryRefuse = defineStatement('handoffDeliveryRefuse')`
+  UPDATE handoff_deliveries SET next_attempt_at = NULL, attempts = attempts + 1, failure = $3, failed_at = clock_timestamp()
+  WHERE endpoint = $1 AND id = $2 AND next_attempt_at IS NOT NULL`;
 const endpointDelete = defineStatement('handoffEndpointDelete', 'DELETE FROM handoff_endpoints WHERE name = $1');
 
 /** Index of what waits: handoff_deliveries_waiting. */

@@ -17,65 +17,45 @@ export type TransmitterRow = {
 };
 
 /** Index: signal_transmitters_issuer. */
-const transmitterOfIssuer = defineStatement(
-  'signalTransmitterOfIssuer',
-  `SELECT id, issuer, jwks_uri, audience, provider, match_email,
-     own_ids FROM signal_transmitters WHERE issuer = $1`,
-);
+const transmitterOfIssuer = defineStatement('signalTransmitterOfIssuer')`
+  SELECT id, issuer, jwks_uri, audience, provider, match_email,
+    own_ids FROM signal_transmitters WHERE issuer = $1`;
 /** Transmitters are few. */
-const transmittersList = defineStatement(
-  'signalTransmittersList',
-  `SELECT id AS transmitter_id, issuer, jwks_uri, audience, provider, match_email, own_ids,
-     ${placeTime('created_at')} AS created_at,
-     (SELECT count(*)::int FROM signals_received WHERE transmitter_id = t.id) AS received,
-     (SELECT ${placeTime('max(received_at)')} FROM signals_received WHERE transmitter_id = t.id) AS last_received_at
-   FROM signal_transmitters t WHERE $1::uuid IS NULL OR id = $1 ORDER BY t.created_at, id`,
-);
-const transmitterInsert = defineStatement(
-  'signalTransmitterInsert',
-  `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, provider, match_email, own_ids)
-   SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM signal_transmitters) < $8
-   ON CONFLICT (issuer) DO NOTHING RETURNING 1`,
-);
-const transmitterDelete = defineStatement(
-  'signalTransmitterDelete',
-  'DELETE FROM signal_transmitters WHERE id = $1 RETURNING 1',
-);
+const transmittersList = defineStatement('signalTransmittersList')`
+  SELECT id AS transmitter_id, issuer, jwks_uri, audience, provider, match_email, own_ids,
+    ${placeTime('created_at')} AS created_at,
+    (SELECT count(*)::int FROM signals_received WHERE transmitter_id = t.id) AS received,
+    (SELECT ${placeTime('max(received_at)')} FROM signals_received WHERE transmitter_id = t.id) AS last_received_at
+  FROM signal_transmitters t WHERE $1::uuid IS NULL OR id = $1 ORDER BY t.created_at, id`;
+const transmitterInsert = defineStatement('signalTransmitterInsert')`
+  INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, provider, match_email, own_ids)
+  SELECT $1, $2, $3, $4, $5, $6, $7 WHERE (SELECT count(*) FROM signal_transmitters) < $8
+  ON CONFLICT (issuer) DO NOTHING RETURNING 1`;
+const transmitterDelete = defineStatement('signalTransmitterDelete')`
+  DELETE FROM signal_transmitters WHERE id = $1 RETURNING 1`;
 /** By the primary key: of two that arrive at once, one waits for the other and inserts nothing. */
-const signalInsert = defineStatement(
-  'signalInsert',
-  `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome) VALUES ($1, $2, $3, $4, $5)
-   ON CONFLICT DO NOTHING RETURNING 1`,
-);
+const signalInsert = defineStatement('signalInsert')`
+  INSERT INTO signals_received (transmitter_id, jti, id, event, outcome) VALUES ($1, $2, $3, $4, $5)
+  ON CONFLICT DO NOTHING RETURNING 1`;
 /** One signal of a transmitter takes effect at a time. */
-const transmitterLock = defineStatement(
-  'signalTransmitterLock',
-  'SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))',
-);
+const transmitterLock = defineStatement('signalTransmitterLock')`
+  SELECT pg_advisory_xact_lock(hashtextextended($1::text, 0))`;
 /** Looks at no more than may be there. Index: signals_received_received_at. */
-const signalsApplied = defineStatement(
-  'signalsAppliedRecently',
-  `SELECT count(*)::int AS applied FROM (
-     SELECT FROM signals_received WHERE received_at > clock_timestamp() - make_interval(secs => $2)
-       AND transmitter_id = $1 AND outcome = 'applied' LIMIT $3) recent`,
-);
+const signalsApplied = defineStatement('signalsAppliedRecently')`
+  SELECT count(*)::int AS applied FROM (
+    SELECT FROM signals_received WHERE received_at > clock_timestamp() - make_interval(secs => $2)
+      AND transmitter_id = $1 AND outcome = 'applied' LIMIT $3) recent`;
 /** Index: signals_received_received_at. */
-const signalsPage = defineStatement(
-  'signalsPage',
-  `SELECT id AS signal_id, transmitter_id, event, outcome, ${placeTime('received_at')} AS received_at
-   FROM signals_received s WHERE $1::timestamptz IS NULL OR (s.received_at, s.id) < ($1, $2::uuid)
-   ORDER BY s.received_at DESC, s.id DESC LIMIT $3`,
-);
+const signalsPage = defineStatement('signalsPage')`
+  SELECT id AS signal_id, transmitter_id, event, outcome, ${placeTime('received_at')} AS received_at
+  FROM signals_received s WHERE $1::timestamptz IS NULL OR (s.received_at, s.id) < ($1, $2::uuid)
+  ORDER BY s.received_at DESC, s.id DESC LIMIT $3`;
 /** By the unique index of provider and account id. */
-const userOfAccount = defineStatement(
-  'signalUserOfAccount',
-  `SELECT "userId" AS id FROM accounts WHERE "providerId" = $1 AND "accountId" = $2`,
-);
+const userOfAccount = defineStatement('signalUserOfAccount')`
+  SELECT "userId" AS id FROM accounts WHERE "providerId" = $1 AND "accountId" = $2`;
 /** By the unique index of addresses. */
-const userOfEmail = defineStatement(
-  'signalUserOfEmail',
-  `SELECT id FROM users WHERE email = $1 AND "emailVerified" IS NOT NULL`,
-);
+const userOfEmail = defineStatement('signalUserOfEmail')`
+  SELECT id FROM users WHERE email = $1 AND "emailVerified" IS NOT NULL`;
 const userOfId = defineStatement('signalUserOfId', 'SELECT id FROM users WHERE id = $1');
 
 /** Its replay is refused for as long: an older event is not accepted. Index: signals_received_received_at. */

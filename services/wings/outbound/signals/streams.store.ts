@@ -24,10 +24,8 @@ const COLUMNS = `id, owner, audience, method, endpoint_url, sealed_authorization
   events, description, status, status_reason`;
 
 /** Index: signal_streams_owner. */
-const streamsOfOwner = defineStatement(
-  'signalStreamsOfOwner',
-  `SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY signal_streams.created_at, id`,
-);
+const streamsOfOwner = defineStatement('signalStreamsOfOwner')`
+  SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND ($2::uuid IS NULL OR id = $2) ORDER BY signal_streams.created_at, id`;
 /**
  * Whether the owner may receive events now: no request of it is there to be refused. A killed agent's client is disabled,
  * and an agent has at most the permissions of its owner. By the primary keys.
@@ -44,62 +42,40 @@ const PUSHED = `status = 'enabled' AND endpoint_url IS NOT NULL`;
 /** Whether a stream is pushed to at all: the names of their queues are not known to PostgreSQL. */
 export const signalsAreDue = defineQuestion(`EXISTS (SELECT FROM signal_streams WHERE ${PUSHED})`);
 /** Streams are few. */
-const streamsPushed = defineStatement(
-  'signalStreamsPushed',
-  `SELECT ${COLUMNS} FROM signal_streams
-   WHERE ${PUSHED} AND ${OWNER_MAY_RECEIVE} ORDER BY signal_streams.created_at, id`,
-);
+const streamsPushed = defineStatement('signalStreamsPushed')`
+  SELECT ${COLUMNS} FROM signal_streams
+  WHERE ${PUSHED} AND ${OWNER_MAY_RECEIVE} ORDER BY signal_streams.created_at, id`;
 /** Streams are few. Exclusions by the primary key. */
-const streamsList = defineStatement(
-  'signalStreamsList',
-  `SELECT ${COLUMNS}, ${placeTime('created_at')} AS created_at,
-     (SELECT count(*)::int FROM signal_exclusions WHERE stream_id = s.id) AS excluded
-   FROM signal_streams s WHERE $1::uuid IS NULL OR id = $1 ORDER BY s.created_at, id`,
-);
-const streamLockAny = defineStatement(
-  'signalStreamLockAny',
-  `SELECT ${COLUMNS} FROM signal_streams WHERE id = $1 FOR UPDATE`,
-);
-const streamLock = defineStatement(
-  'signalStreamLock',
-  `SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND id = $2 FOR UPDATE`,
-);
-const streamInsert = defineStatement(
-  'signalStreamInsert',
-  `INSERT INTO signal_streams (id, owner, audience, method, endpoint_url, sealed_authorization, events, description)
-   SELECT $1, $2, $3, $4, $5, $6, $7, $8
-   WHERE (SELECT count(*) FROM signal_streams WHERE owner = $2) < $9 AND (SELECT count(*) FROM signal_streams) < $10
-   RETURNING 1`,
-);
-const streamUpdate = defineStatement(
-  'signalStreamUpdate',
-  `UPDATE signal_streams SET method = $2, endpoint_url = $3, sealed_authorization = $4, events = $5, description = $6
-   WHERE id = $1`,
-);
-const streamStatusUpdate = defineStatement(
-  'signalStreamStatusUpdate',
-  'UPDATE signal_streams SET status = $2, status_reason = $3 WHERE id = $1',
-);
+const streamsList = defineStatement('signalStreamsList')`
+  SELECT ${COLUMNS}, ${placeTime('created_at')} AS created_at,
+    (SELECT count(*)::int FROM signal_exclusions WHERE stream_id = s.id) AS excluded
+  FROM signal_streams s WHERE $1::uuid IS NULL OR id = $1 ORDER BY s.created_at, id`;
+const streamLockAny = defineStatement('signalStreamLockAny')`
+  SELECT ${COLUMNS} FROM signal_streams WHERE id = $1 FOR UPDATE`;
+const streamLock = defineStatement('signalStreamLock')`
+  SELECT ${COLUMNS} FROM signal_streams WHERE owner = $1 AND id = $2 FOR UPDATE`;
+const streamInsert = defineStatement('signalStreamInsert')`
+  INSERT INTO signal_streams (id, owner, audience, method, endpoint_url, sealed_authorization, events, description)
+  SELECT $1, $2, $3, $4, $5, $6, $7, $8
+  WHERE (SELECT count(*) FROM signal_streams WHERE owner = $2) < $9 AND (SELECT count(*) FROM signal_streams) < $10
+  RETURNING 1`;
+const streamUpdate = defineStatement('signalStreamUpdate')`
+  UPDATE signal_streams SET method = $2, endpoint_url = $3, sealed_authorization = $4, events = $5, description = $6
+  WHERE id = $1`;
+const streamStatusUpdate = defineStatement('signalStreamStatusUpdate')`
+  UPDATE signal_streams SET status = $2, status_reason = $3 WHERE id = $1`;
 /** Nothing if that was done within these seconds. The caller has locked the row. */
-const streamVerify = defineStatement(
-  'signalStreamVerify',
-  `UPDATE signal_streams SET verified_at = clock_timestamp()
-   WHERE id = $1 AND (verified_at IS NULL OR verified_at <= clock_timestamp() - make_interval(secs => $2)) RETURNING 1`,
-);
+const streamVerify = defineStatement('signalStreamVerify')`
+  UPDATE signal_streams SET verified_at = clock_timestamp()
+  WHERE id = $1 AND (verified_at IS NULL OR verified_at <= clock_timestamp() - make_interval(secs => $2)) RETURNING 1`;
 const streamDelete = defineStatement('signalStreamDelete', 'DELETE FROM signal_streams WHERE id = $1');
-const exclusionInsert = defineStatement(
-  'signalExclusionInsert',
-  'INSERT INTO signal_exclusions (stream_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING',
-);
-const exclusionDelete = defineStatement(
-  'signalExclusionDelete',
-  'DELETE FROM signal_exclusions WHERE stream_id = $1 AND user_id = $2',
-);
+const exclusionInsert = defineStatement('signalExclusionInsert')`
+  INSERT INTO signal_exclusions (stream_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
+const exclusionDelete = defineStatement('signalExclusionDelete')`
+  DELETE FROM signal_exclusions WHERE stream_id = $1 AND user_id = $2`;
 /** By the primary key. */
-const exclusionRead = defineStatement(
-  'signalExclusionRead',
-  'SELECT 1 FROM signal_exclusions WHERE stream_id = $1 AND user_id = $2',
-);
+const exclusionRead = defineStatement('signalExclusionRead')`
+  SELECT 1 FROM signal_exclusions WHERE stream_id = $1 AND user_id = $2`;
 
 export const readStreamsOf = (sql: Sql, owner: string, id?: string): Promise<StreamRow[]> =>
   sql.query<StreamRow>(streamsOfOwner, [owner, id ?? null]);

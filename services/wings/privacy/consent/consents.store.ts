@@ -5,24 +5,16 @@ import type { PhiPurpose } from '../phi-shapes.ts';
 
 const CONSENT = `id, purpose, version, granted, terms, ${placeTime('recorded_at')} AS recorded_at`;
 /** By index phi_consents_version; a concurrent insert of the same version wins. */
-const consentInsert = defineStatement(
-  'phiConsentInsert',
-  `INSERT INTO phi_consents (id, subject_id, purpose, version, granted, terms)
-   SELECT $1, $2, $3, coalesce(max(version), 0) + 1, $4, $5 FROM phi_consents WHERE subject_id = $2 AND purpose = $3
-   ON CONFLICT (subject_id, purpose, version) DO NOTHING RETURNING ${CONSENT}`,
-);
-const consentNewest = defineStatement(
-  'phiConsentNewest',
-  `SELECT ${CONSENT} FROM phi_consents WHERE subject_id = $1 AND purpose = $2 ORDER BY version DESC LIMIT 1`,
-);
-const consentsNewest = defineStatement(
-  'phiConsentsNewest',
-  `SELECT DISTINCT ON (purpose) ${CONSENT} FROM phi_consents WHERE subject_id = $1 ORDER BY purpose, version DESC`,
-);
-const consentsList = defineStatement(
-  'phiConsentsList',
-  `SELECT ${CONSENT} FROM phi_consents WHERE subject_id = $1 ORDER BY phi_consents.recorded_at DESC, version DESC LIMIT 500`,
-);
+const consentInsert = defineStatement('phiConsentInsert')`
+  INSERT INTO phi_consents (id, subject_id, purpose, version, granted, terms)
+  SELECT $1, $2, $3, coalesce(max(version), 0) + 1, $4, $5 FROM phi_consents WHERE subject_id = $2 AND purpose = $3
+  ON CONFLICT (subject_id, purpose, version) DO NOTHING RETURNING ${CONSENT}`;
+const consentNewest = defineStatement('phiConsentNewest')`
+  SELECT ${CONSENT} FROM phi_consents WHERE subject_id = $1 AND purpose = $2 ORDER BY version DESC LIMIT 1`;
+const consentsNewest = defineStatement('phiConsentsNewest')`
+  SELECT DISTINCT ON (purpose) ${CONSENT} FROM phi_consents WHERE subject_id = $1 ORDER BY purpose, version DESC`;
+const consentsList = defineStatement('phiConsentsList')`
+  SELECT ${CONSENT} FROM phi_consents WHERE subject_id = $1 ORDER BY phi_consents.recorded_at DESC, version DESC LIMIT 500`;
 
 export type ConsentRow = {
   readonly id: string;

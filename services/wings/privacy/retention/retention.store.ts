@@ -69,66 +69,48 @@ const dueOf = ({ ends, where = 'true', subject }: Records): string =>
 const ofKinds = (define: (records: Records) => Statement): ReadonlyMap<RetentionKind, Statement> =>
   new Map(records.map((each) => [each.kind, define(each)]));
 
-const counts = ofKinds((each) =>
-  defineStatement(
-    `retentionCount_${each.kind}`,
-    `SELECT count(*)::int AS count FROM ${each.table} t WHERE ${dueOf(each)}`,
-  ),
+const counts = ofKinds(
+  (each) =>
+    defineStatement(`retentionCount_${each.kind}`)`
+    SELECT count(*)::int AS count FROM ${each.table} t WHERE ${dueOf(each)}`,
 );
 
 // Run once a day, in batches: tables of the size of these are scanned. Locks in id order, and skips locked rows.
-const applies = ofKinds((each) =>
-  defineStatement(
-    `retentionApply_${each.kind}`,
-    `WITH due AS MATERIALIZED (
-       SELECT t.id FROM ${each.table} t WHERE ${dueOf(each)} ORDER BY t.id LIMIT $2 FOR UPDATE SKIP LOCKED
-     )
-     ${each.set === undefined ? `DELETE FROM ${each.table} r` : `UPDATE ${each.table} r SET ${each.set}`}
-     ${each.set === undefined ? 'USING' : 'FROM'} due WHERE r.id = due.id RETURNING 1`,
-  ),
+const applies = ofKinds(
+  (each) =>
+    defineStatement(`retentionApply_${each.kind}`)`
+    WITH due AS MATERIALIZED (
+      SELECT t.id FROM ${each.table} t WHERE ${dueOf(each)} ORDER BY t.id LIMIT $2 FOR UPDATE SKIP LOCKED
+    )
+    ${each.set === undefined ? `DELETE FROM ${each.table} r` : `UPDATE ${each.table} r SET ${each.set}`}
+    ${each.set === undefined ? 'USING' : 'FROM'} due WHERE r.id = due.id RETURNING 1`,
 );
 
-const policiesRead = defineStatement(
-  'retentionPoliciesRead',
-  `SELECT kind, keep_days, ${placeTime('changed_at')} AS changed_at FROM retention_policies ORDER BY kind`,
-);
-const policySet = defineStatement(
-  'retentionPolicySet',
-  `UPDATE retention_policies SET keep_days = $2, changed_at = clock_timestamp() WHERE kind = $1
-   RETURNING kind, keep_days, ${placeTime('changed_at')} AS changed_at`,
-);
+const policiesRead = defineStatement('retentionPoliciesRead')`
+  SELECT kind, keep_days, ${placeTime('changed_at')} AS changed_at FROM retention_policies ORDER BY kind`;
+const policySet = defineStatement('retentionPolicySet')`
+  UPDATE retention_policies SET keep_days = $2, changed_at = clock_timestamp() WHERE kind = $1
+  RETURNING kind, keep_days, ${placeTime('changed_at')} AS changed_at`;
 
 const HOLD = `id AS hold_id, subject_id, ${placeTime('created_at')} AS created_at, ${placeTime('ended_at')} AS ended_at`;
-const holdInsert = defineStatement(
-  'legalHoldInsert',
-  `INSERT INTO legal_holds (id, subject_id) VALUES ($1, $2) RETURNING ${HOLD}`,
-);
-const holdEnd = defineStatement(
-  'legalHoldEnd',
-  `UPDATE legal_holds SET ended_at = clock_timestamp() WHERE id = $1 AND subject_id = $2 AND ended_at IS NULL
-   RETURNING ${HOLD}`,
-);
-const holdsList = defineStatement(
-  'legalHoldsList',
-  `SELECT ${HOLD} FROM legal_holds WHERE subject_id = $1 ORDER BY legal_holds.created_at DESC LIMIT 200`,
-);
+const holdInsert = defineStatement('legalHoldInsert')`
+  INSERT INTO legal_holds (id, subject_id) VALUES ($1, $2) RETURNING ${HOLD}`;
+const holdEnd = defineStatement('legalHoldEnd')`
+  UPDATE legal_holds SET ended_at = clock_timestamp() WHERE id = $1 AND subject_id = $2 AND ended_at IS NULL
+  RETURNING ${HOLD}`;
+const holdsList = defineStatement('legalHoldsList')`
+  SELECT ${HOLD} FROM legal_holds WHERE subject_id = $1 ORDER BY legal_holds.created_at DESC LIMIT 200`;
 /** By index legal_holds_open. */
-const holdOpen = defineStatement(
-  'legalHoldOpen',
-  `SELECT 1 FROM legal_holds WHERE subject_id = $1 AND ended_at IS NULL LIMIT 1`,
-);
+const holdOpen = defineStatement('legalHoldOpen')`
+  SELECT 1 FROM legal_holds WHERE subject_id = $1 AND ended_at IS NULL LIMIT 1`;
 
 const RUN = `id AS run_id, dry_run, state, ${placeTime('created_at')} AS created_at,
   ${placeTime('finished_at')} AS finished_at, counts`;
-const runInsert = defineStatement(
-  'retentionRunInsert',
-  `INSERT INTO retention_runs (id, dry_run) VALUES ($1, $2) RETURNING ${RUN}`,
-);
+const runInsert = defineStatement('retentionRunInsert')`
+  INSERT INTO retention_runs (id, dry_run) VALUES ($1, $2) RETURNING ${RUN}`;
 const runRead = defineStatement('retentionRunRead', `SELECT ${RUN} FROM retention_runs WHERE id = $1`);
-const runReadNext = defineStatement(
-  'retentionRunReadNext',
-  `SELECT ${RUN} FROM retention_runs WHERE state = 'queued' ORDER BY retention_runs.created_at LIMIT 1`,
-);
+const runReadNext = defineStatement('retentionRunReadNext')`
+  SELECT ${RUN} FROM retention_runs WHERE state = 'queued' ORDER BY retention_runs.created_at LIMIT 1`;
 /** No run that deletes was begun within a day. */
 const IS_DUE = `NOT EXISTS (SELECT FROM retention_runs WHERE NOT dry_run AND created_at > now() - interval '1 day')`;
 const runIsDue = defineStatement('retentionRunIsDue', `SELECT ${IS_DUE} AS is_due`);
@@ -140,15 +122,11 @@ const runFinish = defineStatement(
    WHERE id = $1 AND state = 'queued' RETURNING counts`,
 );
 /** In the transaction that removes them. By the primary key. */
-const runCountRemoved = defineStatement(
-  'retentionRunCountRemoved',
-  `UPDATE retention_runs SET removed = removed || jsonb_build_object($2::text, coalesce((removed ->> $2::text)::int, 0) + $3::int)
-   WHERE id = $1 RETURNING (removed ->> $2::text)::int AS total`,
-);
-const runsList = defineStatement(
-  'retentionRunsList',
-  `SELECT ${RUN} FROM retention_runs ORDER BY retention_runs.created_at DESC LIMIT 20`,
-);
+const runCountRemoved = defineStatement('retentionRunCountRemoved')`
+  UPDATE retention_runs SET removed = removed || jsonb_build_object($2::text, coalesce((removed ->> $2::text)::int, 0) + $3::int)
+  WHERE id = $1 RETURNING (removed ->> $2::text)::int AS total`;
+const runsList = defineStatement('retentionRunsList')`
+  SELECT ${RUN} FROM retention_runs ORDER BY retention_runs.created_at DESC LIMIT 20`;
 
 export type RetentionPolicyRow = {
   readonly kind: RetentionKind;

@@ -3,53 +3,41 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { FeedEntry } from './feed-segments.ts';
 
 // The row is the feed's own lock. New numbers begin above all that a consumer may have seen.
-const feedEpochRaise = defineStatement(
-  'restoreFeedEpochRaise',
-  `UPDATE feed_state SET revocation_epoch = greatest(revocation_epoch, $1::bigint), beat = greatest(beat, $2::bigint) + 1,
-     beat_at = clock_timestamp()`,
-);
+const feedEpochRaise = defineStatement('restoreFeedEpochRaise')`
+  UPDATE feed_state SET revocation_epoch = greatest(revocation_epoch, $1::bigint), beat = greatest(beat, $2::bigint) + 1,
+    beat_at = clock_timestamp()`;
 
 // Numbered at commit by the trigger. Expired rows are of tokens that have expired.
-const feedRevocationsInsert = defineStatement(
-  'restoreFeedRevocationsInsert',
-  `INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
-   SELECT e.kind, e.value, e.token_epoch, e.reason, to_timestamp(e.expires_at)
-   FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::float8[]) WITH ORDINALITY AS e(kind, value, token_epoch, reason, expires_at, place)
-   ORDER BY e.place RETURNING 1`,
-);
+const feedRevocationsInsert = defineStatement('restoreFeedRevocationsInsert')`
+  INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
+  SELECT e.kind, e.value, e.token_epoch, e.reason, to_timestamp(e.expires_at)
+  FROM unnest($1::text[], $2::text[], $3::int[], $4::text[], $5::float8[]) WITH ORDINALITY AS e(kind, value, token_epoch, reason, expires_at, place)
+  ORDER BY e.place RETURNING 1`;
 
 // Each locks in id order, as every writer of many rows does; each finds its rows by the primary key or `clientId`. Row
 // triggers write what else follows: families of users and sessions end, and audit rows.
-const feedUsersRaise = defineStatement(
-  'restoreFeedUsersRaise',
-  `UPDATE users u SET "tokenEpoch" = e.epoch
-   FROM (SELECT u.id, e.epoch FROM users u JOIN unnest($1::text[], $2::int[]) AS e(id, epoch) ON e.id = u.id
-     WHERE u."tokenEpoch" < e.epoch ORDER BY u.id FOR NO KEY UPDATE OF u) e
-   WHERE u.id = e.id RETURNING u.id`,
-);
-const feedClientsRaise = defineStatement(
-  'restoreFeedClientsRaise',
-  `UPDATE oauth_clients c SET "tokenEpoch" = e.epoch
-   FROM (SELECT c.id, e.epoch FROM oauth_clients c JOIN unnest($1::text[], $2::int[]) AS e(id, epoch) ON e.id = c."clientId"
-     WHERE c."tokenEpoch" < e.epoch ORDER BY c.id FOR NO KEY UPDATE OF c) e
-   WHERE c.id = e.id RETURNING c."clientId" AS id`,
-);
-const feedSessionsDelete = defineStatement(
-  'restoreFeedSessionsDelete',
-  `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE id = ANY($1) ORDER BY id FOR UPDATE) RETURNING 1`,
-);
-const feedFamiliesEnd = defineStatement(
-  'restoreFeedFamiliesEnd',
-  `WITH ended AS (
-     UPDATE refresh_families f SET revoked_at = clock_timestamp(), revoke_reason = e.reason
-     FROM unnest($1::text[], $2::text[]) AS e(id, reason)
-     WHERE f.id::text = e.id AND f.revoked_at IS NULL
-       AND f.id IN (SELECT id FROM refresh_families WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)
-     RETURNING f.id, f.user_id, e.reason
-   )
-   SELECT audit_record('token.family_ended', 'ok', 'family', id::text, jsonb_build_object('user_id', user_id, 'reason', reason))
-   FROM ended`,
-);
+const feedUsersRaise = defineStatement('restoreFeedUsersRaise')`
+  UPDATE users u SET "tokenEpoch" = e.epoch
+  FROM (SELECT u.id, e.epoch FROM users u JOIN unnest($1::text[], $2::int[]) AS e(id, epoch) ON e.id = u.id
+    WHERE u."tokenEpoch" < e.epoch ORDER BY u.id FOR NO KEY UPDATE OF u) e
+  WHERE u.id = e.id RETURNING u.id`;
+const feedClientsRaise = defineStatement('restoreFeedClientsRaise')`
+  UPDATE oauth_clients c SET "tokenEpoch" = e.epoch
+  FROM (SELECT c.id, e.epoch FROM oauth_clients c JOIN unnest($1::text[], $2::int[]) AS e(id, epoch) ON e.id = c."clientId"
+    WHERE c."tokenEpoch" < e.epoch ORDER BY c.id FOR NO KEY UPDATE OF c) e
+  WHERE c.id = e.id RETURNING c."clientId" AS id`;
+const feedSessionsDelete = defineStatement('restoreFeedSessionsDelete')`
+  DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE id = ANY($1) ORDER BY id FOR UPDATE) RETURNING 1`;
+const feedFamiliesEnd = defineStatement('restoreFeedFamiliesEnd')`
+  WITH ended AS (
+    UPDATE refresh_families f SET revoked_at = clock_timestamp(), revoke_reason = e.reason
+    FROM unnest($1::text[], $2::text[]) AS e(id, reason)
+    WHERE f.id::text = e.id AND f.revoked_at IS NULL
+      AND f.id IN (SELECT id FROM refresh_families WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE)
+    RETURNING f.id, f.user_id, e.reason
+  )
+  SELECT audit_record('token.family_ended', 'ok', 'family', id::text, jsonb_build_object('user_id', user_id, 'reason', reason))
+  FROM ended`;
 
 export type FeedEffects = {
   readonly revocations: number;

@@ -25,31 +25,25 @@ const UNDECLARED: readonly Reference[] = [
 const EXAMPLES = 5;
 
 // Reads the catalogue. Foreign keys of one column; the product has no others.
-const declaredRead = defineStatement(
-  'integrityDeclaredRead',
-  `SELECT c.conrelid::regclass::text AS "table", a.attname AS "column", c.confrelid::regclass::text AS "to", f.attname AS to_column
-   FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
-     JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1]
-   WHERE c.contype = 'f' AND c.conparentid = 0 AND cardinality(c.conkey) = 1 AND c.connamespace = current_schema()::regnamespace
-   ORDER BY 1, 2`,
-);
-const guardsRead = defineStatement(
-  'integrityGuardsRead',
-  `SELECT 'constraint_not_validated' AS kind, conrelid::regclass::text AS "table", conname::text AS name FROM pg_constraint
-   WHERE NOT convalidated AND connamespace = current_schema()::regnamespace
-   UNION ALL SELECT 'trigger_disabled', t.tgrelid::regclass::text, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-   WHERE t.tgenabled = 'D' AND c.relnamespace = current_schema()::regnamespace
-   UNION ALL SELECT 'index_invalid', i.indrelid::regclass::text, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-   WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace ORDER BY 1, 2, 3`,
-);
+const declaredRead = defineStatement('integrityDeclaredRead')`
+  SELECT c.conrelid::regclass::text AS "table", a.attname AS "column", c.confrelid::regclass::text AS "to", f.attname AS to_column
+  FROM pg_constraint c JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = c.conkey[1]
+    JOIN pg_attribute f ON f.attrelid = c.confrelid AND f.attnum = c.confkey[1]
+  WHERE c.contype = 'f' AND c.conparentid = 0 AND cardinality(c.conkey) = 1 AND c.connamespace = current_schema()::regnamespace
+  ORDER BY 1, 2`;
+const guardsRead = defineStatement('integrityGuardsRead')`
+  SELECT 'constraint_not_validated' AS kind, conrelid::regclass::text AS "table", conname::text AS name FROM pg_constraint
+  WHERE NOT convalidated AND connamespace = current_schema()::regnamespace
+  UNION ALL SELECT 'trigger_disabled', t.tgrelid::regclass::text, t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+  WHERE t.tgenabled = 'D' AND c.relnamespace = current_schema()::regnamespace
+  UNION ALL SELECT 'index_invalid', i.indrelid::regclass::text, c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+  WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace ORDER BY 1, 2, 3`;
 // Reads whole tables, a few minutes of revocations.
-const feedFaultsRead = defineStatement(
-  'integrityFeedFaultsRead',
-  `SELECT (SELECT count(*) FROM revocations WHERE epoch IS NULL) AS unnumbered,
-     (SELECT count(*) FROM revocations r, feed_state s WHERE r.epoch > s.revocation_epoch) AS ahead,
-     (SELECT count(*) FROM revocations r JOIN users u ON r.kind = 'user' AND u.id = r.value WHERE r.token_epoch > u."tokenEpoch") AS users,
-     (SELECT count(*) FROM revocations r JOIN oauth_clients c ON r.kind = 'client' AND c."clientId" = r.value WHERE r.token_epoch > c."tokenEpoch") AS clients`,
-);
+const feedFaultsRead = defineStatement('integrityFeedFaultsRead')`
+  SELECT (SELECT count(*) FROM revocations WHERE epoch IS NULL) AS unnumbered,
+    (SELECT count(*) FROM revocations r, feed_state s WHERE r.epoch > s.revocation_epoch) AS ahead,
+    (SELECT count(*) FROM revocations r JOIN users u ON r.kind = 'user' AND u.id = r.value WHERE r.token_epoch > u."tokenEpoch") AS users,
+    (SELECT count(*) FROM revocations r JOIN oauth_clients c ON r.kind = 'client' AND c."clientId" = r.value WHERE r.token_epoch > c."tokenEpoch") AS clients`;
 
 type Guard = {
   readonly kind: 'constraint_not_validated' | 'trigger_disabled' | 'index_invalid';
@@ -77,11 +71,9 @@ export async function readOrphans(
   { table, column, to, to_column: toColumn, where = 'true' }: Reference,
 ): Promise<{ readonly rows: number; readonly examples: readonly string[] }> {
   const [from, at, other, key] = [table, column, to, toColumn].map(quoted);
-  const statement = defineStatement(
-    '',
-    `SELECT count(*) AS rows, coalesce((array_agg(DISTINCT o.${at}::text))[1:${EXAMPLES}], '{}') AS examples
-     FROM ${from} o WHERE ${where} AND o.${at} IS NOT NULL AND NOT EXISTS (SELECT FROM ${other} t WHERE t.${key} = o.${at})`,
-  );
+  const statement = defineStatement('')`
+    SELECT count(*) AS rows, coalesce((array_agg(DISTINCT o.${at}::text))[1:${EXAMPLES}], '{}') AS examples
+    FROM ${from} o WHERE ${where} AND o.${at} IS NOT NULL AND NOT EXISTS (SELECT FROM ${other} t WHERE t.${key} = o.${at})`;
   const [row] = await sql.query<{ rows: number; examples: string[] }>(statement);
   return row as { rows: number; examples: string[] };
 }

@@ -24,38 +24,28 @@ const COLUMNS = `name, reached_seq::float8 AS reached_seq, failures, rejections,
   accepted_at, coalesce(retry_at > clock_timestamp(), false) AS is_paused`;
 
 /** A new target gets events from now on. */
-const targetInsert = defineStatement(
-  'siemTargetInsert',
-  'INSERT INTO siem_targets (name, reached_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING',
-);
+const targetInsert = defineStatement('siemTargetInsert')`
+  INSERT INTO siem_targets (name, reached_seq) VALUES ($1, $2) ON CONFLICT DO NOTHING`;
 /** By the primary key. */
 const targetRead = defineStatement('siemTargetRead', `SELECT ${COLUMNS} FROM siem_targets WHERE name = $1`);
 /** At most eight, and those that were taken out of the settings within 90 days. */
 const targetsRead = defineStatement('siemTargetsRead', `SELECT ${COLUMNS} FROM siem_targets ORDER BY name LIMIT 100`);
-const targetFollow = defineStatement(
-  'siemTargetFollow',
-  `UPDATE siem_targets SET followed_at = clock_timestamp()
-   WHERE name = $1 AND followed_at < clock_timestamp() - interval '1 hour'`,
-);
+const targetFollow = defineStatement('siemTargetFollow')`
+  UPDATE siem_targets SET followed_at = clock_timestamp()
+  WHERE name = $1 AND followed_at < clock_timestamp() - interval '1 hour'`;
 /** Does nothing if an operator moved the target while the batch was on its way: its events are then sent again. */
-const targetAdvance = defineStatement(
-  'siemTargetAdvance',
-  `UPDATE siem_targets SET reached_seq = $3, failures = 0, rejections = 0, failure = NULL, failed_at = NULL, retry_at = NULL,
-     accepted_at = CASE WHEN $4 THEN clock_timestamp() ELSE accepted_at END, followed_at = clock_timestamp()
-   WHERE name = $1 AND reached_seq = $2 RETURNING 1`,
-);
-const targetFail = defineStatement(
-  'siemTargetFail',
-  `UPDATE siem_targets SET failures = failures + 1, rejections = rejections + $4, failure = $3, followed_at = clock_timestamp(),
-     failed_at = coalesce(failed_at, clock_timestamp()), retry_at = clock_timestamp() + make_interval(secs => $5)
-   WHERE name = $1 AND reached_seq = $2`,
-);
+const targetAdvance = defineStatement('siemTargetAdvance')`
+  UPDATE siem_targets SET reached_seq = $3, failures = 0, rejections = 0, failure = NULL, failed_at = NULL, retry_at = NULL,
+    accepted_at = CASE WHEN $4 THEN clock_timestamp() ELSE accepted_at END, followed_at = clock_timestamp()
+  WHERE name = $1 AND reached_seq = $2 RETURNING 1`;
+const targetFail = defineStatement('siemTargetFail')`
+  UPDATE siem_targets SET failures = failures + 1, rejections = rejections + $4, failure = $3, followed_at = clock_timestamp(),
+    failed_at = coalesce(failed_at, clock_timestamp()), retry_at = clock_timestamp() + make_interval(secs => $5)
+  WHERE name = $1 AND reached_seq = $2`;
 /** Only backwards: what was never sent cannot be left out. */
-const targetReplay = defineStatement(
-  'siemTargetReplay',
-  `UPDATE siem_targets SET reached_seq = $2, rejections = 0, retry_at = NULL
-   WHERE name = $1 AND reached_seq >= $2 RETURNING ${COLUMNS}`,
-);
+const targetReplay = defineStatement('siemTargetReplay')`
+  UPDATE siem_targets SET reached_seq = $2, rejections = 0, retry_at = NULL
+  WHERE name = $1 AND reached_seq >= $2 RETURNING ${COLUMNS}`;
 
 /** Targets are few. */
 export const exportIsDue = (targets: readonly string[]): Question =>
