@@ -49,7 +49,6 @@ async function seed(
   ]);
 }
 
-/** `sallyport demo env|seed`. */
 export function registerDemo(program: Command): void {
   const demo = program.command('demo');
   demo

@@ -22,7 +22,6 @@ async function up(options: GlobalOptions): Promise<void> {
   createOutput(options).data({ applied }, () => (applied.length > 0 ? applied : ['nothing to do']));
 }
 
-/** `sallyport migrate status|up`. */
 export function registerMigrate(program: Command): void {
   const command = program.command('migrate');
   command

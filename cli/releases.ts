@@ -55,7 +55,6 @@ async function list(options: GlobalOptions & { limit: string }): Promise<void> {
   createOutput(options).data({ version, releases }, () => releases.map(line));
 }
 
-/** `sallyport releases list`. */
 export function registerReleases(program: Command): void {
   program
     .command('releases')
@@ -97,7 +96,6 @@ async function rollback(target: string, options: GlobalOptions): Promise<void> {
   ]);
 }
 
-/** `sallyport rollback VERSION`. */
 export function registerRollback(program: Command): void {
   program
     .command('rollback')

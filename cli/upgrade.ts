@@ -127,7 +127,6 @@ function backOf(
   return { version, ...plan };
 }
 
-/** `sallyport upgrade check VERSION`. */
 export function registerUpgrade(program: Command): void {
   program
     .command('upgrade')

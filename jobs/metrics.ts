@@ -77,6 +77,5 @@ export const workerHealthy = defineGauge({
   help: '1 while the jobs of this worker progress, otherwise 0.',
 });
 
-/** Counts what a producer added to a queue, or could not add. */
 export const countEnqueued = ({ queue }: Pick<Job, 'queue'>, outcome: 'added' | 'unreachable'): void =>
   jobsEnqueued.add(1, { queue, outcome });

@@ -7,7 +7,6 @@ export const jobs: readonly Job[] = modules.flatMap((module) => module.jobs);
 /** The jobs of an installation: without those of the wings that it leaves out. */
 export const jobsOf = (wings: WingSettings): readonly Job[] => modulesOf(wings).flatMap((module) => module.jobs);
 
-/** The jobs of the wings that an installation leaves out. */
 export const leftOutJobs = (wings: WingSettings): readonly Job[] => {
   const kept = jobsOf(wings);
   return jobs.filter((job) => !kept.includes(job));
@@ -17,5 +16,4 @@ export const queuesOf = (of: readonly Job[]): readonly string[] => [...new Set(o
 
 export const queueNames = queuesOf(jobs);
 
-/** The schedule: every job whose contract has one. */
 export const scheduledJobs: readonly ScheduledJob[] = jobs.filter(isScheduled);

@@ -126,7 +126,6 @@ export function currentTraceparent(): string | undefined {
   return context && `00-${context.traceId}-${context.spanId}-${(context.traceFlags & 1) === 1 ? '01' : '00'}`;
 }
 
-/** The same for a given request. */
 export const traceparentOf = (requestTrace: RequestTrace): string =>
   `00-${requestTrace.traceId}-${requestTrace.spanId}-${requestTrace.sampled ? '01' : '00'}`;
 

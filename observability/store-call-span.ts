@@ -28,7 +28,6 @@ export function endStoreSpan(span: Span, error?: unknown): void {
   else endFailed(span, error);
 }
 
-/** Ends the span when the call has settled. */
 export function endStoreSpanWith(span: Span, call: Settles): void {
   call.then(
     () => endStoreSpan(span),

@@ -2,7 +2,6 @@ import { createServer } from 'node:http';
 import { createServer as createHttp2Server, type ServerHttp2Session } from 'node:http2';
 import type { AddressInfo, Server } from 'node:net';
 
-/** One request that reached the receiver. */
 type OtlpRequest = { path: string; contentType: string; body: Buffer };
 
 /** A collector for tests: real HTTP on a free loopback port; stores what it receives. */
@@ -88,7 +87,6 @@ export const nested = (message: Message, ...path: number[]): Message[] =>
     [message],
   );
 
-/** A span as it reached the receiver in JSON. */
 type ReceivedSpan = {
   service: string;
   name: string;
@@ -147,7 +145,6 @@ function spansOf(request: OtlpRequest): readonly ReceivedSpan[] {
   return found;
 }
 
-/** Every span the receiver was sent as OTLP/JSON. */
 export const receivedSpans = ({ requests }: Pick<OtlpReceiver, 'requests'>): ReceivedSpan[] =>
   requests
     .filter(({ path, contentType }) => path === '/v1/traces' && contentType.includes('json'))

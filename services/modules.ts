@@ -80,7 +80,6 @@ type List = {
 }[keyof Module];
 type Loaded<L> = L extends () => Promise<readonly (infer Value)[]> ? Value : never;
 
-/** A value of a list of modules. */
 export type Listed<Name extends List> = Loaded<(typeof all)[number][Name]>;
 
 /**

@@ -16,7 +16,6 @@ import { type AuditPorts, seqOf, withAuditLog } from './ports.ts';
 type ExportOptions = GlobalOptions & { out: string; from?: string; to?: string; personal: boolean };
 type ReportOptions = GlobalOptions & { start: string; end: string; format?: string; out?: string };
 
-/** `sallyport audit export` and `report`. */
 export function registerAuditExport(audit: Command): void {
   audit
     .command('export')

@@ -16,7 +16,6 @@ type TailOptions = GlobalOptions &
     readonly follow?: boolean;
   };
 
-/** `sallyport audit tail`. */
 export const registerAuditTail = (audit: Command): Command =>
   audit
     .command('tail')

@@ -96,7 +96,6 @@ export function certificatesResult(
   );
 }
 
-/** Checks that clients which authenticate by certificate can do so. */
 export const clientCertificatesCheck: Check = {
   name: 'client certificates',
   needs: 'databaseUrl',

@@ -68,7 +68,6 @@ export function rolesResult({ login, roles, assumes, is_owner: isOwner }: RoleFa
   return pass(`the database user ${login} has the rights of ${own.join(', ')}`);
 }
 
-/** Checks with which rights the processes run. */
 export const rolesCheck: Check = {
   name: 'database roles',
   needs: 'databaseUrl',

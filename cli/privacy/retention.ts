@@ -19,7 +19,6 @@ import { caller } from './common.ts';
 
 const DAYS_MAX = 36_500;
 
-/** `sallyport privacy holds|retention`. */
 export function registerRetention(program: Command, privacy: Command): void {
   privacy.command('holds').description('keep every record of a person: list, place, end');
   registerOperations(program, holdOperations);

@@ -17,7 +17,6 @@ export type Place = {
   readonly path: `/${string}`;
   /** Without it the API answers 403, and the navigation leaves the page out. */
   readonly permission?: string;
-  /** The wing that the page belongs to. */
   readonly wing?: string;
   /** Its place in the navigation; without one it is reached from another page. */
   readonly at?: { readonly group: 'live' | 'access' | 'evidence'; readonly icon: IconName; readonly key?: string };
@@ -101,14 +100,12 @@ export const places: readonly Place[] = [...handMade, ...foldedPlaces(groups)];
 
 /** The page of a list by its part of `/v1/admin`. */
 export const placeOf = (segment: string): Place | undefined => places.find(({ name }) => name === segment);
-/** The address of a page. */
 export const hrefOf = ({ path }: Place): string => `/console${path === '/' ? '' : path}`;
 
 /** The title of a page, as the navigation shows it. */
 export const titleOf = ({ name, title, fold }: Place, language: LanguageTag): string =>
   title?.[language] ?? placeText(fold?.group.segment ?? name, fold?.isItem ? 'one' : 'many', language);
 
-/** Whether a user may open a page. */
 export const isOpen = (
   { permission, wing }: Place,
   permissions: readonly string[],

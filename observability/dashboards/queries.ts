@@ -10,7 +10,6 @@ export const folded = (fold: 'sum' | 'max' | 'min', value: string, by = '', name
   legend: legendOf(by, name),
 });
 
-/** How often a counter rises in a second. */
 export const perSecond = (counter: string, by?: string, name?: string): PanelQuery =>
   folded('sum', `rate(${counter}[$__rate_interval])`, by, name);
 

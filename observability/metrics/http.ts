@@ -19,7 +19,6 @@ const requestDuration = defineHistogram({
   },
 });
 
-/** Requests received and not yet answered. */
 export const activeRequests = defineGauge({
   name: 'http_server_active_requests',
   help: 'Requests received and not yet answered.',

@@ -1,13 +1,11 @@
 import { defineCounter } from './instruments.ts';
 
-/** Outcomes of sampled spans. */
 export const exportedSpans = defineCounter({
   name: 'sallyport_telemetry_spans',
   help: 'Sampled spans by outcome: exported, failed (not delivered), or dropped because too many waited.',
   labels: { outcome: ['exported', 'failed', 'dropped'] },
 });
 
-/** Log lines dropped because standard error was not read fast enough. */
 export const droppedLogLines = defineCounter({
   name: 'sallyport_telemetry_log_lines_dropped',
   help: 'Log lines dropped because standard error was not read fast enough.',

@@ -79,7 +79,6 @@ export type AppOptions = {
   readonly limiting?: RequestLimiting;
   /** How audit events hash addresses and user agents; without it they store neither. */
   readonly hashIdentifier?: HashIdentifier;
-  /** Appearance of the pages. */
   readonly brand?: Brand;
   /** Those of another server of this process, which this one is a part of. */
   readonly inFlight?: Set<FastifyReply>;

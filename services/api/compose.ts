@@ -41,7 +41,6 @@ import { createSealingWake } from './sealing-wake.ts';
 
 type Authorities = { readonly certificateAuthorities: ReturnType<typeof clientAuthorities> };
 
-/** The ports of the API's rules. */
 function composePorts(
   { config, publicUrl, certificateAuthorities }: ComposeInput & Authorities,
   views: Views,
@@ -139,7 +138,6 @@ function replicaOf({ config, log }: ComposeInput, { stores, revocations }: Views
   });
 }
 
-/** How requests authenticate. */
 const composeAuthenticators = (
   ports: ReturnType<typeof composePorts>,
   { publicUrl }: Pick<ComposeInput, 'publicUrl'>,

@@ -101,7 +101,6 @@ export type PasswordHasher = {
 /** High-water marks, kept outside the database: a restored database must not be behind them. */
 export type Marks = { readonly incarnation: string; readonly revocationEpoch: number; readonly beat: number };
 
-/** The state that a database reports. */
 export type ShownState = Marks & {
   /** Incarnations whose loss an operator accepted. */
   readonly replaced: readonly string[];
@@ -201,7 +200,6 @@ export class SinkRefusedError extends Error {
   }
 }
 
-/** One mail, ready to send. */
 export type OutgoingMail = {
   /** UUIDv7; the same at every attempt. */
   readonly id: string;

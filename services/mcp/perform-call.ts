@@ -26,7 +26,6 @@ export type McpPorts = ToolPorts &
     /** Those of the wings that are left out too: their tasks began before. */
     readonly taskKinds: readonly Listed<'tasks'>[];
     readonly taskTools: readonly TaskTool[];
-    /** What a task of any kind needs. */
     readonly needOfTasks: Need;
     /** Where people open pages. */
     readonly apiUrl: string;

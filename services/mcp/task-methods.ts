@@ -20,7 +20,6 @@ import { resultOf } from './tool-result.ts';
 
 const byTask = z.object({ taskId: z.string().max(64) }).loose();
 
-/** The members of a task in every answer. */
 export const taskOf = (row: TaskRow) => ({
   taskId: row.id,
   status: row.state,
@@ -47,7 +46,6 @@ const inputOf = ({ apiUrl }: McpPorts, { state, subject_id: subjectId, message }
       }
     : {};
 
-/** The methods of the extension for tasks. */
 export function registerTaskMethods(server: McpServer, ports: McpPorts, context: McpCallContext): void {
   server.server.registerCapabilities({ extensions: { [TASKS_EXTENSION]: {} } });
   const answerTo = (method: string, work: (id: string, caller: Caller) => Promise<object>): void =>

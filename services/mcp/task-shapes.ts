@@ -4,7 +4,6 @@ import type { Need } from '../core/shared/tool.ts';
 
 /** A tool whose work takes longer than a request. */
 export type TaskTool = TaskKind['tool'] & {
-  /** Name of the kind of its task. */
   readonly kind: string;
   readonly need: Need;
 };

@@ -71,7 +71,6 @@ type PageParts = {
   readonly script?: string;
   /** Text of a script in the page, allowed by its hash. */
   readonly inlineScript?: string;
-  /** Whether it shows images of our origin. */
   readonly loadsOwnImages?: boolean;
   /**
    * External address to which the page redirects immediately: the policy must list the redirect target of a form.
@@ -81,7 +80,6 @@ type PageParts = {
   readonly postsAway?: boolean;
 };
 
-/** A page before its look is known. */
 export type FormPage = (look: Look) => PageParts;
 
 type Styles = { readonly narrow: string; readonly wide: string };
@@ -122,7 +120,6 @@ function contentOf({ title, heading, body, beside, isGrid }: PageParts): Html {
 /** Whether the page holds its forms while the service does not answer: not those that lead elsewhere at once. */
 const comesBackOf = ({ goesOnTo, postsAway = false }: PageParts): boolean => goesOnTo === undefined && !postsAway;
 
-/** A form page as a complete document. */
 export function formPage(page: FormPage, look: Look = PLAIN_LOOK): string {
   const parts = page(look);
   const { title, script, inlineScript, goesOnTo } = parts;

@@ -5,7 +5,6 @@ export type PageParts = {
   readonly styles?: readonly string[];
   /** Exact text of each script element. If absent, `default-src` applies. */
   readonly scripts?: readonly string[];
-  /** Whether it loads script files of our origin. */
   readonly loadsOwnScripts?: boolean;
   /** Addresses of its images, without query, or `'self'` for images of our origin. */
   readonly images?: readonly string[];

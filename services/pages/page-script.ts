@@ -16,7 +16,6 @@ export const BRIDGE_SCRIPT = `const token=location.hash.slice(1).replace(/^token
 if(token){document.querySelector('input[name=token]').value=token;document.querySelector('button').disabled=false;
 history.replaceState(null,'',location.pathname+location.search);document.forms[0].submit()}`;
 
-/** Sends the only form of a page. */
 export const FORM_POST_SCRIPT = 'document.forms[0].submit()';
 
 /**

@@ -47,7 +47,6 @@ type HtmlDocument = {
   readonly style: string;
   /** Language of its text (BCP 47); English by default. */
   readonly language?: string;
-  /** Further elements of the head. */
   readonly head?: Html | undefined;
   readonly body: Html;
 };

@@ -285,7 +285,6 @@ type ShownError = {
   readonly why?: string | undefined;
   /** What to do next; by default, to try again from the application. */
   readonly advice?: string | undefined;
-  /** Where to go on. */
   readonly link?: { readonly path: string; readonly text: string } | undefined;
 };
 

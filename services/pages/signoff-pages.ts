@@ -121,7 +121,6 @@ function labelledPart({ arguments: given, argument_labels: labels }: SignOffView
   return items.length === 0 ? null : html`<dl>${items}</dl>`;
 }
 
-/** Who asks for it, and through what. */
 function requesterPart(signOff: SignOffView, names: SignOffNames, texts: Texts): Html {
   const {
     requested_by: { kind, id },

@@ -19,11 +19,9 @@ type StartPage = {
     | {
         readonly components: Readonly<Record<string, string>>;
         readonly demo: DemoLogin | undefined;
-        /** The demo administrator, for the console. */
         readonly admin: DemoLogin | undefined;
         readonly showsMails: boolean;
         readonly gaps: readonly ProductionGap[];
-        /** Wings that this installation does not have. */
         readonly leftOut: readonly string[];
       }
     | undefined;

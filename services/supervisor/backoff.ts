@@ -1,6 +1,5 @@
 import type { Backoff } from '../platform/process/backoff.ts';
 
-/** How long to wait before a crashed child is restarted. */
 export type BackoffPolicy = Backoff & {
   /** A child that was ready for this long has recovered: its next crash waits `firstMs` again. */
   healthyAfterMs: number;

@@ -4,7 +4,6 @@ import type { StopRequests } from './stop-requests.ts';
 /** From a stop request: a child still draining then is killed, which leaves the stores enough of the 40 s. */
 const DRAIN_BUDGET_MS = 28_000;
 
-/** What the drain needs of a child. */
 export type Drainable = { stop(): Promise<void>; kill(): void };
 
 /** Stops children in order, each within its drain time and all within the budget; a second request kills them. */

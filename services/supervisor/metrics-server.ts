@@ -16,7 +16,6 @@ type MetricsSource = { process: string; socketPath: string };
 export type MetricsServerOptions = {
   host: string;
   sources: () => readonly MetricsSource[];
-  /** Restarts of each child, by name. */
   restarts: () => ReadonlyMap<string, number>;
 };
 

@@ -18,7 +18,6 @@ export type ChildSpec = {
   env?: (product: NodeJS.ProcessEnv) => NodeJS.ProcessEnv;
 };
 
-/** The settings that the table uses. */
 type ChildSettings = {
   readonly server: { readonly apiCopies: number; readonly drainSeconds: number; readonly drainNoticeSeconds?: number };
   readonly stores: { readonly waitSeconds: number };

@@ -1,7 +1,6 @@
 /** A child that crashed this often before all were ready is given up. */
 const START_ATTEMPTS = 5;
 
-/** The state of a child that readiness uses. */
 export type ChildState = { readonly name: string; readonly isReady: boolean; readonly failures: number };
 
 type Watched = {

@@ -12,7 +12,6 @@ import { createWitnessSink } from '../platform/checkpoints/witness-sink.ts';
 import type { Config } from '../platform/config/load.ts';
 import { createLogMark } from '../platform/marks/mark-stores.ts';
 
-/** The ports that only sealing needs. */
 export const composeAuditLog = (
   ports: Pick<Ports, 'sql' | 'vault' | 'clock' | 'log'>,
   config: Config,

@@ -63,7 +63,6 @@ export type ComposeInput = DatabaseUrls & {
   /** Where high-water marks and checkpoints are stored, outside the database. */
   readonly dataDir: string;
   readonly log: Log;
-  /** The jobs that the worker runs. */
   readonly processors: readonly WorkerProcessor[];
 };
 
@@ -266,7 +265,6 @@ const waitForMarks = ({ config, databaseUrl, pooledUrl, log }: ComposeInput, tim
 const lockMsOf = (queue: string, jobs: readonly Job[], { jobs: { lockMs } }: Config): number =>
   Math.min(lockMs, ...jobs.filter((job) => job.queue === queue).map((job) => (job.lockSeconds ?? Infinity) * 1_000));
 
-/** Starts to take the jobs of a queue. */
 const consume = (
   queue: Job['queue'],
   handle: ConsumerOptions['handle'],

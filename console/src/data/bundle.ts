@@ -24,7 +24,6 @@ import {
  * and that the heads of its proofs do not contradict each other. It shares no code with the server.
  */
 
-/** Why a part of the bundle is wrong. */
 type PartFault =
   | 'not_json'
   | 'wrong_form'
@@ -87,7 +86,6 @@ function parse(text: string): Parsed {
   return `${canonical(value)}\n` === text ? { bundle: value as Bundle } : { fault: 'not_canonical' };
 }
 
-/** The fault that this throws; null if it throws none. */
 async function faultOf(run: () => Promise<unknown>): Promise<ProofFault | null> {
   try {
     await run();

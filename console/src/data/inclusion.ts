@@ -5,7 +5,6 @@ import { type Bytes, fromBase64, isEqual, openNote, ProofError, sha256, toBase64
  * the signature under that root (c2sp.org/tlog-checkpoint, tlog-proof). It shares no code with the server.
  */
 
-/** The signed head of a log. */
 export type Head = { readonly origin: string; readonly size: number; readonly root: Bytes };
 
 export type Inclusion = {

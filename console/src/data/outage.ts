@@ -56,7 +56,6 @@ async function beat(): Promise<void> {
 listen();
 setInterval(() => void beat(), BEAT_MS);
 
-/** What of the service is missing now. */
 export function useOutage(): Outage {
   const [now, setNow] = useState(outage);
   useEffect(() => {

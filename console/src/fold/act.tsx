@@ -152,7 +152,6 @@ function useForm({ operation, params = {}, item, begins, readAgain }: ActProps) 
     kept.current = { of: '', key: '' };
     return answer;
   };
-  /** Says what it would do. */
   const rehearse = async (): Promise<Item> =>
     (await callByName(operation.rehearsal?.name ?? '', { body: sent() })) as Item;
   const isTouched = Object.keys(typed).some((name) => typed[name] !== start[name]);

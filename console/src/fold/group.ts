@@ -58,7 +58,6 @@ export const actsOfRows = ({ acts }: Group, { path }: Operation): readonly Opera
 
 /** The value of a parameter of the path in an item: the member of that name, else what names the item. */
 const keyValue = (param: string, item: Item): string => String(item[param] ?? item.id ?? item.name ?? '');
-/** The parameters that name an item. */
 export const keyOf = ({ key }: Group, item: Item): Readonly<Record<string, string>> =>
   Object.fromEntries(key.map((param) => [param, keyValue(param, item)]));
 /** `a/b` of the parameters that name an item, for an address. */

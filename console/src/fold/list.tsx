@@ -124,7 +124,6 @@ function toWire({ kind }: Shape, name: string, value: string): string | undefine
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
 }
 
-/** Loads the page of a list. */
 export async function listOf({ group, special }: Fold) {
   const { list, segment, creates } = group;
   const above = (await special.above?.())?.Above;

@@ -60,7 +60,6 @@ export type Operation = {
   /** Whether it honours an Idempotency-Key. */
   readonly keyed?: true;
   readonly reason?: 'body' | 'query';
-  /** Where its members go. */
   readonly sends?: 'body' | 'query';
   /** Whether it ends or takes away something. */
   readonly ends?: true;

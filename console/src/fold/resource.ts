@@ -34,7 +34,6 @@ export type Resource = {
   readonly row?: readonly string[];
   /** What an item is called, where no member says it. */
   readonly title?: (item: never, word: (value: string) => string) => string;
-  /** Members that are badges. */
   readonly badges?: readonly string[];
   /** How many of how many there are, as a badge. */
   readonly counted?: (item: never) => readonly [count: number, of: number];

@@ -153,7 +153,6 @@ export function Rows({
   readonly label: string;
   readonly limit?: number;
   readonly query?: Readonly<Record<string, string>>;
-  /** Which of its items are shown. */
   readonly only?: (item: Item) => boolean;
   readonly above?: Above | undefined;
   readonly empty?: ComponentChildren;

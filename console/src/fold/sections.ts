@@ -24,15 +24,12 @@ export type Section = {
   readonly says?: readonly Said[];
   /** Text, or somebody by name, after its label. */
   readonly facts?: readonly (readonly [label: string, value: string | Parameters<typeof Ref>[0]])[];
-  /** Each with lines below it. */
   readonly steps?: readonly (readonly [title: Said, ...lines: Said[]])[];
   readonly json?: unknown;
-  /** Text to copy, after its label. */
   readonly copy?: readonly [label: string, text: string];
   /** How far something is, of 100, after its label. */
   readonly progress?: readonly [label: string, of100: number];
   readonly link?: { readonly text: string; readonly href: string; readonly isButton?: true };
-  /** Words of a command line. */
   readonly command?: readonly string[];
   /** A file of the API to save, in one of its forms. */
   readonly file?: {

@@ -30,7 +30,6 @@ const shown = (said: Said) =>
     </>
   );
 
-/** What a section shows inside of its card. */
 function Body({ section, title }: { readonly section: Section; readonly title: string }) {
   const { tone, strong, act, says = [], facts = [], steps, json, copy } = section;
   const { progress, link, command, file, bundle, none, list } = section;

@@ -140,7 +140,6 @@ function shortAddress(address: string): string {
   return URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : visibleText(address);
 }
 
-/** One value, as its shape says. */
 export function Value({
   name,
   shape,

@@ -112,7 +112,6 @@ const texts = inLanguages({
   },
 });
 
-/** The texts of this check, and of proofs. */
 const useCheckTexts = () => ({ ...useTexts(proofTexts), ...useTexts(texts) });
 
 /** Where the keys came from that the signatures were checked with. */

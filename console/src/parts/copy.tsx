@@ -5,7 +5,6 @@ import { useTexts } from '../texts/languages.ts';
 import { Id } from './format.tsx';
 import { Icon } from './icons.tsx';
 
-/** A button that copies a text, and says so. */
 export function CopyButton({ text, label }: { readonly text: string; readonly label?: string }) {
   const texts = useTexts(common);
   const [isCopied, setCopied] = useState(false);
@@ -22,7 +21,6 @@ export function CopyButton({ text, label }: { readonly text: string; readonly la
   );
 }
 
-/** An id, whole, with a button that copies it. */
 export const CopyId = ({ children }: { readonly children: string }) => (
   <span class="copy-id">
     <Id>{children}</Id> <CopyButton text={children} />
@@ -32,7 +30,6 @@ export const CopyId = ({ children }: { readonly children: string }) => (
 /** No line breaks inside of it, as browsers do after a hyphen. */
 const FLAG = /(?<= )(--[a-z-]+)/;
 
-/** A command line, ready to paste. */
 export const CommandLine = ({ text }: { readonly text: string }) => (
   <div class="command-line">
     <code>

@@ -57,7 +57,6 @@ export const actionNames = inLanguages({
   },
 });
 
-/** What each action did. */
 export const effectTexts = inLanguages({
   en: effects,
   de: {
@@ -72,7 +71,6 @@ export const effectTexts = inLanguages({
   },
 });
 
-/** How each action is undone. */
 export const undoTexts = inLanguages({
   en: undoing,
   de: {

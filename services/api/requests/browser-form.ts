@@ -100,7 +100,6 @@ export const errorHeaders = ({ definition: { status }, options }: AppError): Rec
     : {}),
 });
 
-/** Adds the headers of an error to the page that shows it. */
 export const withErrorHeaders = (shown: Answer, error: AppError | undefined): Answer =>
   error === undefined ? shown : answer(shown.status, shown.body, { ...shown.headers, ...errorHeaders(error) });
 

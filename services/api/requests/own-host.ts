@@ -4,7 +4,6 @@ import { wrongHost } from '#services/platform/errors.ts';
 import { isLocalAddress } from './same-machine.ts';
 
 type OwnHost = {
-  /** Base URL of the API. */
   readonly publicUrl: string;
   /** Our origin and the named ones: another name of this machine is none of them. */
   readonly origins: ReadonlySet<string>;

@@ -4,7 +4,6 @@ const LOOPBACK = /^(?:::ffff:)?127(?:\.\d{1,3}){3}$|^::1$/;
 const LOCAL_HOST = /^(?:localhost|(?:[a-z\d-]+\.){1,8}localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 const FORWARDED = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip', 'via'] as const;
 
-/** Whether an address names this machine. */
 export const isLocalAddress = (address: string): boolean => LOCAL_HOST.test(new URL(address).host);
 
 /**

@@ -62,7 +62,6 @@ export type AccountPagesPorts = SignUpPorts & Parameters<typeof describeNext>[0]
 
 const ACCOUNT = '/account';
 const signInPath = (next: string): string => pathWithNext('/login', next);
-/** Where a signed-in user goes on to. */
 const afterSignIn = (next: string): string => (next === NO_NEXT ? ACCOUNT : next);
 
 /** Shows a form again after an error that the user can correct; throws any other. */

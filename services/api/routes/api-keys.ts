@@ -10,7 +10,6 @@ export type ApiKeysRoutesDeps = Pick<Ports, 'transact' | 'sql' | 'random'> & Ver
 /** A body that needs no JSON parser: a key has no characters that JSON escapes. */
 const PLAIN_KEY = /^\{"key":"(sp_ak_\w{1,128})"\}$/;
 
-/** A caller's own API keys, and all keys for administrators. */
 export function apiKeysRoutes(routes: RouteContext, deps: ApiKeysRoutesDeps): void {
   bindText(routes, verifyApiKeyEndpoint, (text, parsed, request) => {
     const key = PLAIN_KEY.exec(text)?.[1];

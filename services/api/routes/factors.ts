@@ -29,7 +29,6 @@ import { bind, type RouteContext } from '../bind.ts';
 
 const opened = ({ body, setCookie }: SignInAnswer): Answer => answer(200, body, { 'set-cookie': setCookie });
 
-/** Second factors, passkeys and step-up. */
 export function factorsRoutes(routes: RouteContext, deps: SignInPorts): void {
   bind(routes, answerSecondFactorEndpoint, async ({ body }, caller, { headers, signal }) => {
     assertOwnPage(deps, headers);

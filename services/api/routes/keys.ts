@@ -4,7 +4,6 @@ import { readJwks } from '#services/core/keys/read-jwks.ts';
 import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** The public key set. */
 export function keysRoutes(routes: RouteContext, deps: HasKeyRing): void {
   for (const endpoint of [readJwksEndpoint, readJwksAliasEndpoint])
     bind(routes, endpoint, (_input, _caller, request) => {

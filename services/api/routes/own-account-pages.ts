@@ -68,7 +68,6 @@ import type { ApiKeysRoutesDeps } from './api-keys.ts';
 export type OwnAccountPagesPorts = AccountPagesPorts &
   ApiKeysRoutesDeps &
   HasStepUp & {
-    /** Whether the installation has the console. */
     readonly hasConsole: boolean;
     readonly ownedClients: Module['ownedClients'];
   };
@@ -149,7 +148,6 @@ async function showAccount(
   return showPage(status, accountPage({ formToken: token, owner, view, outcome }), { setCookie });
 }
 
-/** Where the user goes on after a form. */
 const sectionAfter = (form: AccountForm): AccountSection =>
   (form.act === 'step_up' ? form.section : undefined) ?? sectionOf(form.act);
 

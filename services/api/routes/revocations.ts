@@ -4,7 +4,6 @@ import { type HasRevocationStreams, questionOfEventId } from '#services/core/rev
 import { answer } from '#services/core/shared/answer.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-/** The revocation feed for outside verifiers. */
 export function revocationsRoutes(routes: RouteContext, deps: HasRevocationFeed & HasRevocationStreams): void {
   // No 304: an attacker could replay an unsigned answer.
   bind(routes, readRevocationsEndpoint, async ({ query }) => {

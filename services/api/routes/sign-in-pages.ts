@@ -49,7 +49,6 @@ import { bind, bindPage, type RouteContext } from '../bind.ts';
 import { expiredForm, goTo, isOwnForm, showPage, tieForm, withErrorHeaders } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
 
-/** The script of the sign-in page, as served to browsers. */
 const PASSKEY_SCRIPT = readFileSync(new URL('../../pages/passkey-sign-in.js', import.meta.url), 'utf8');
 
 export type SignInPagesPorts = SignInPorts & HasSocialProviders & Parameters<typeof describeNext>[0];

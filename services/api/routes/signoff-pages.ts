@@ -41,7 +41,6 @@ function isFresh({ stepUp }: HasStepUp, person: UserCaller): boolean {
   }
 }
 
-/** Roles in which this person can decide now. */
 const rolesFor = (person: UserCaller, { waiting_for: waiting, decisions }: SignOffView) =>
   decisions.some(({ user_id: userId }) => userId === person.userId)
     ? []

@@ -42,7 +42,6 @@ function goOnHere(deps: SocialRoutesDeps, request: FastifyRequest, error: AppErr
     : null;
 }
 
-/** Sign-in and account linking by other providers. */
 export function socialRoutes(routes: RouteContext, deps: SocialRoutesDeps): void {
   bind(routes, listSocialProvidersEndpoint, () => ({ providers: deps.socialProviders.names }));
   bind(routes, signInSocialEndpoint, async ({ body }, caller, { headers }) => {

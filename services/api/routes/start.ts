@@ -29,7 +29,6 @@ export type StartRoutesDeps = ReadinessSources &
     readonly dataDir: string;
     /** As set; undefined for the address that the API listens on. */
     readonly publicUrl: string | undefined;
-    /** Wings that the installation does not have. */
     readonly leftOut: WingSettings['leftOut'];
     readonly hasConsole: boolean;
   };

@@ -25,7 +25,6 @@ export type ClientRow = ClientSettingsRow & {
   readonly origin: ClientOrigin;
   /** Unix milliseconds; null unless the client comes from a document. */
   readonly document_until_ms: number | null;
-  /** As `secret_hash`. */
   readonly previous_secret_hash: string | null;
   /** Unix milliseconds. */
   readonly previous_until_ms: number | null;
@@ -74,7 +73,6 @@ export const readRoles = async (sql: Sql): Promise<string[]> =>
 export const readRolePermissions = (sql: Sql): Promise<RolePermissionRow[]> =>
   sql.query<RolePermissionRow>(rolePermissionsRead);
 
-/** How a client authenticates. */
 export type ClientAuthentication = {
   readonly auth_method: string;
   /** With `private_key_jwt`: its JWK set as JSON text, or where the set is fetched. */

@@ -89,7 +89,6 @@ const isOfApplication = ({ access }: HasRights, scope: string): boolean =>
 export const permissionsAmong = (ports: HasRights, scopes: readonly string[]): string[] =>
   scopes.filter((scope) => ports.access.permissions().has(scope) || isOfApplication(ports, scope));
 
-/** The words of these scopes that an application has named. */
 export const scopeWordsOf = ({ access }: HasRights, scopes: readonly string[]): ReadonlyMap<string, ScopeWords> =>
   new Map(access.applications().flatMap(({ scopes: named }) => [...named].filter(([scope]) => scopes.includes(scope))));
 

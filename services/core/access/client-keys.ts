@@ -86,7 +86,6 @@ export function isJwksUri(uri: string): boolean {
   return protocol === 'https:' || LOOPBACK.has(hostname);
 }
 
-/** Keys as a client registers them. */
 export type GivenKeys = { readonly jwks?: unknown; readonly jwks_uri?: string | undefined };
 /** Keys as they are stored: the set as JSON text, or where it is fetched; neither unless the client signs assertions. */
 export type StoredKeys = { readonly jwks: string | null; readonly jwks_uri: string | null };

@@ -64,7 +64,6 @@ const withSecret = (client: ClientWithSecret): string[] => [
   ...(client.client_secret === null ? [] : [`secret  ${client.client_secret}  (shown only once)`]),
 ];
 
-/** Shows a client and everything it may do. */
 const lines = (client: ClientView): string[] => [
   line(client),
   `scopes ${client.scopes.join(' ') || 'none'}  client credentials ${client.credential_scopes.join(' ') || 'none'}`,

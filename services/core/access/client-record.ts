@@ -238,6 +238,5 @@ export const clientRecord = defineRecord({
   },
 });
 
-/** The settings of a client as it is stored. */
 export type ClientSettingsRow = RowOf<typeof clientRecord>;
 export type ClientChanges = ChangesOf<typeof clientRecord>;

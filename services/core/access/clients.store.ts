@@ -92,7 +92,6 @@ export const readClientsPage = (
 export const readClientDetail = async (sql: Sql, clientId: string): Promise<ClientDetailRow | undefined> =>
   (await sql.query<ClientDetailRow>(clientRead, [clientId]))[0];
 
-/** Null if the client has none. */
 export const readLogo = async (sql: Sql, clientId: string): Promise<string | null> =>
   (await sql.query<{ logo: string | null }>(clientLogoRead, [clientId]))[0]?.logo ?? null;
 
@@ -126,7 +125,6 @@ export const setClientDisabled = async (tx: Sql, clientId: string, disabled: boo
 export type AlgorithmUse = { readonly algorithm: AsymmetricAlgorithm; readonly clients: number };
 export const readAlgorithmUses = (sql: Sql): Promise<AlgorithmUse[]> => sql.query<AlgorithmUse>(algorithmUses);
 
-/** Whether any user has consented to the client. */
 export const hasConsents = async (tx: Sql, clientId: string): Promise<boolean> =>
   (await tx.query<{ found: boolean }>(clientConsentsAny, [clientId]))[0]?.found === true;
 

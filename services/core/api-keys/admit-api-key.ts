@@ -16,7 +16,6 @@ export type AdmitPorts = Pick<Ports, 'sql'> & {
   readonly limitBuckets: Pick<LimitBuckets, 'byApiKey'>;
 } & HasApiKeyUses;
 
-/** A request that was sent with an API key. */
 export type KeyedRequest = SignedRequest & {
   /** The permission that the endpoint requires; undefined where it requires none. */
   readonly permission: string | undefined;

@@ -44,7 +44,6 @@ function checksumOf(text: string): string {
 /** 256 random bits need no slow hash. The hash covers the id, so the hash of one row is useless in another. */
 const secretHash = (hexId: string, secret: string): Buffer => hash('sha256', `${hexId}.${secret}`, 'buffer');
 
-/** A new secret for the key of this id (a UUID). */
 export function newApiKeySecret(random: Random, id: string): NewApiKeySecret {
   const hexId = id.replaceAll('-', '');
   const secret = base62(random.bytes(SECRET_BYTES), SECRET_CHARACTERS);

@@ -12,6 +12,5 @@ export type HasKeyVerifications = { readonly keyVerifications: KeyVerifications 
 export const createKeyVerifications = (): KeyVerifications =>
   Object.fromEntries(['active', ...KEY_REFUSALS].map((decision) => [decision, 0])) as KeyVerifications;
 
-/** Counts of verified keys, by result. */
 export const createKeySummary = (ports: Pick<Ports, 'sql' | 'log'> & HasKeyVerifications) =>
   createCountSummary(ports, 'key-verification-summary', apiKeysVerified, ports.keyVerifications);

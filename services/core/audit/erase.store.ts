@@ -24,7 +24,6 @@ const auditOutboxErase = defineStatement('auditOutboxErase')`
 const auditOutboxForgetActor = defineStatement('auditOutboxForgetActor')`
   UPDATE audit_outbox SET actor_id = NULL WHERE seq IS NOT NULL AND actor_kind = 'user' AND actor_id = $1`;
 
-/** Returns the number of erased values. */
 export const eraseSealed = async (tx: Sql, subject: string): Promise<number> =>
   (await tx.query(auditPersonalErase, [subject])).length;
 

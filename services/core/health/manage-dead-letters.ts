@@ -6,7 +6,6 @@ import type { DeadLetter, FoundDeadLetter, LetterPath, QueueView, ScheduleView }
 
 type QueuePorts = {
   readonly queueAdmin: QueueAdmin;
-  /** The timetable of the jobs of this installation. */
   readonly readTimetable: () => Promise<ScheduleView[]>;
 };
 

@@ -19,7 +19,6 @@ const line = (session: LiveSessionView): string =>
     `token families of ${session.logins.map(({ client_id }) => client_id).join(',') || 'none'}`,
   ].join('  ');
 
-/** Sessions: every one for administrators, and each user's own. */
 export const sessionOperations = [
   operation(listSessionsEndpoint, listSessions, {
     verb: 'sessions list',

@@ -75,7 +75,6 @@ function signerAt(keys: OpenKeys, purpose: string, nowMs: number): Signer | unde
   return undefined;
 }
 
-/** What a token needs of its key. */
 export type SignerNeeds = {
   readonly typ: string;
   readonly audience: unknown;

@@ -2,7 +2,6 @@ import { limitSettings, type RateLimitConfig, type RateLimitProfile } from '#ser
 import type { RateClass } from '#services/platform/define/endpoint.ts';
 import type { RateBucket } from '../ports.ts';
 
-/** Levels of rate limits: global, address, route class, client, user. */
 type RateLevel = 'global' | 'address' | 'class' | 'client' | 'user';
 
 export type LimitBucket = RateBucket & {

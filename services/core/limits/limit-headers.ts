@@ -5,7 +5,6 @@ import type { LimitBucket } from './buckets.ts';
 export type RateLimitResult = {
   readonly allowed: boolean;
   readonly limit: number;
-  /** Requests left in the window. */
   readonly remaining: number;
   /** Unix milliseconds by which the window has ended; a whole number. */
   readonly resetAt: number;

@@ -2,7 +2,6 @@ import type { Clock } from '#services/core/ports.ts';
 
 export type RevocationKind = 'jti' | 'sid' | 'family' | 'user' | 'client' | 'key';
 
-/** One row of the revocation feed. */
 export type RevocationEntry = {
   readonly epoch: number;
   readonly kind: RevocationKind;

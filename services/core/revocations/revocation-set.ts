@@ -33,7 +33,6 @@ type RevocationState = {
   readonly entries: number;
 };
 
-/** The revocations that this copy has in memory. */
 export type RevocationSet = {
   /** O(1), no allocation, no I/O. Null when the token is not revoked. Valid only while `refusal()` is null. */
   check(claims: RevocableClaims): RevocationReason | null;

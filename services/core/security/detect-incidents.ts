@@ -18,7 +18,6 @@ import {
 } from './sightings.store.ts';
 import { readDueUnevaluated } from './unevaluated-events.store.ts';
 
-/** What detections and their actions need. */
 export type DetectPorts = EvaluatePorts;
 export type DetectionResult = { readonly read: number; readonly sightings: number };
 

@@ -12,7 +12,6 @@ type OperationInput<E> = Members<EndpointInput<E>['body']> &
 /** What a rule may know of the request besides its input; a command has none. */
 type Asked = { readonly headers: { readonly accept?: string | undefined; readonly 'if-match'?: string | undefined } };
 
-/** What a rule takes: its ports, the input, the caller. */
 type Rule<P, I, A> = (ports: P, input: I, caller: Caller, asked: Asked) => A | Promise<A>;
 
 /** How an operation is a command; the rest (options, reason, pages, prompts, exit codes) follows from its contract. */
@@ -35,7 +34,6 @@ export type OperationCommand<P, I, A, B> = {
   about?(ports: P, input: I): Promise<B>;
   /** What it asks for confirmation, as in "would …; nothing was done". */
   asks?(input: I, about: B): string;
-  /** One item of a list, as a line. */
   line?(item: never): string;
   lines?(answer: A): readonly string[];
 };

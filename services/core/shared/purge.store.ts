@@ -2,7 +2,6 @@ import type { PurgeKind } from '#observability/metrics/cleanup.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Ports, Sql } from '../ports.ts';
 
-/** The result of one statement. */
 export type PurgeBatch = {
   /** Expired rows it read; fewer than the limit means there are no more. */
   readonly picked: number;

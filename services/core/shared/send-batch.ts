@@ -1,7 +1,6 @@
 import { errorCodeOf } from '#services/platform/define/error-code.ts';
 import type { Fence, Ports, Sql, Tx } from '../ports.ts';
 
-/** A message that waits to be sent. */
 export type Message = {
   readonly id: string;
   /** Number of attempts, including the current one. */
@@ -101,7 +100,6 @@ const REJECTIONS: ReadonlySet<number> = new Set([400, 409, 410, 413, 415, 422]);
 /** Half the time limit of the jobs: what is left then is sent by the next run. */
 const RUN_MS = 60_000;
 
-/** How an attempt over HTTP ended. */
 export const attemptOf = (status: number): Attempt => ({
   outcome: status >= 200 && status < 300 ? 'accepted' : REJECTIONS.has(status) ? 'rejected' : 'unreachable',
   code: `http_${status}`,

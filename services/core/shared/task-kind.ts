@@ -64,7 +64,6 @@ export type TaskKind<BeginPorts = never> = {
 /** Why the act of a task must not run for its caller any more, as an error code; null if it may. */
 export type WhyNot = (permission: string) => Promise<string | null>;
 
-/** How a worker advances tasks of a kind. */
 export type TaskAdvance<AdvancePorts = never> = {
   /** That of the kind. */
   readonly name: string;

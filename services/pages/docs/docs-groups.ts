@@ -11,7 +11,6 @@ const ADMINISTRATORS = TAGS.Users.audience;
 const PAGES = 'Pages that browsers open';
 
 const ORDER = Object.keys(TAGS);
-/** Order of the audiences on the page. */
 const AUDIENCES = [...new Set(Object.values(TAGS).map(({ audience }) => audience)), PAGES];
 
 const at = (audience: string, task: string): Place => ({ audience, task });

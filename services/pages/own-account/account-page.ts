@@ -11,7 +11,6 @@ import { applicationsSection, keysSection, sessionsSection } from './list-sectio
 import { foldedForm, formOf, noteOf, partOf, submit } from './parts.ts';
 import { securitySection } from './security-section.ts';
 
-/** Name and address. */
 function profileSection(asked: AccountPage<ViewOf<'profile'>>, look: Look): Html {
   const { texts } = look.language;
   const { email, isVerified, name } = asked.owner;

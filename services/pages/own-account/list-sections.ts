@@ -22,7 +22,6 @@ function shortAddress(stored: string): string {
   return short === '::' ? 'localhost' : short;
 }
 
-/** The sessions of the user, and to end them. */
 export function sessionsSection(asked: AccountPage<ViewOf<'sessions'>>, look: Look): Html {
   const { texts } = look.language;
   const { items, isLonger } = asked.view;

@@ -36,7 +36,6 @@ export function noteOf(outcome: Outcome | undefined, part: PartName, look: Look)
 export const partOf = (asked: AccountPage, part: PartName, title: string, body: Html, look: Look): Html =>
   html`<section${part === 'delete' ? html` class="apart"` : null}><h2 id="part-${part}">${title}</h2>${noteOf(asked.outcome, part, look)}${body}</section>`;
 
-/** A form of the account page. */
 export const formOf = (
   { formToken }: { readonly formToken: string },
   act: Act,

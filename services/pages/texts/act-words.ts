@@ -1,6 +1,5 @@
 import type { LanguageTag } from '#services/platform/define/languages.ts';
 
-/** What the console says of a write. */
 type ActWords = {
   /** The text of its button, and what will happen, in one or two sentences. */
   readonly says: Readonly<Record<LanguageTag, readonly [verb: string, lead: string]>>;

@@ -2,7 +2,6 @@ export type ConfigProblem = { readonly env: string; readonly problem: string; re
 
 type Refuse = (env: string, problem: string, fix: string) => void;
 
-/** Collects what `check` refuses. */
 export function problemsOf(check: (refuse: Refuse) => void): ConfigProblem[] {
   const problems: ConfigProblem[] = [];
   check((env, problem, fix) => problems.push({ env, problem, fix }));

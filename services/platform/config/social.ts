@@ -108,7 +108,6 @@ export const socialSettings = defineSettings({
 
 type Social = SettingsOf<typeof socialSettings>;
 
-/** Every configured provider, by name. */
 export function socialProvidersOf(social: Social): Readonly<Record<string, SocialProviderSettings>> {
   const named: Record<string, SocialProviderSettings> = { ...social.providers };
   if (social.googleClientId && social.googleClientSecret)

@@ -111,7 +111,6 @@ function createKms(settings: WrappedKeySettings, now: () => number): KeyService 
   };
 }
 
-/** The service that these settings name; undefined for none. */
 export function keyServiceOf(settings: WrappedKeySettings, now: () => number = Date.now): KeyService | undefined {
   if (settings.service === 'none') return undefined;
   return settings.service === 'vault' ? createTransit(settings) : createKms(settings, now);

@@ -30,7 +30,6 @@ export type AuditMember =
 export type AuditMembers = { readonly [member: string]: AuditMember };
 
 export const count = { kind: 'count' } as const;
-/** True or false. */
 export const flag = { kind: 'flag' } as const;
 /** A time of RFC 3339. */
 export const instant = { kind: 'instant' } as const;
@@ -64,7 +63,6 @@ export const listOf = <const Of extends AuditMember>(of: Of) => ({ kind: 'list',
 export const objectOf = <const Members extends AuditMembers>(members: Members) =>
   ({ kind: 'object', members }) as const;
 
-/** Several numbers. */
 export const counts = <const Name extends string>(...names: readonly Name[]): { readonly [N in Name]: typeof count } =>
   Object.fromEntries(names.map((each) => [each, count])) as { readonly [N in Name]: typeof count };
 export const logHead = objectOf({ origin: logName, size: count, root: digest });

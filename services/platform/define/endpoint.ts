@@ -90,7 +90,6 @@ export type RateClass = (typeof RATE_CLASSES)[number];
 /** Longest body in bytes, where the endpoint does not say otherwise. */
 export const BODY_LIMIT = 65_536;
 
-/** Content types of bodies. */
 export const BODY_TYPES = {
   json: 'application/json',
   form: 'application/x-www-form-urlencoded',
@@ -125,7 +124,6 @@ export type Endpoint<
   readonly exactBody?: ErrorFactory;
   /** The rule also gets the bytes of the JSON body, because a signature covers them; `alone`: they are not parsed. */
   readonly keepsBytes?: true | 'alone';
-  /** True if the endpoint also works without a body. */
   readonly bodyOptional?: boolean;
   /** Bytes; `BODY_LIMIT` by default. Where it is more, the caller is asked for before the body is read. */
   readonly bodyLimit?: number;
@@ -223,7 +221,6 @@ const answersAs = ({ responses }: Pick<Endpoint, 'responses'>, type: string): bo
 /** True if users see the responses: errors are also pages if the request accepts text/html. */
 export const isPage = (endpoint: Pick<Endpoint, 'responses'>): boolean => answersAs(endpoint, 'text/html');
 
-/** True for a stream of server-sent events. */
 export const isEventStream = (endpoint: Pick<Endpoint, 'responses'>): boolean =>
   answersAs(endpoint, 'text/event-stream');
 

@@ -30,7 +30,6 @@ export const formatProblem = (format: string): string => FORMATS[format] ?? OTHE
 /** The message of a rule that has none. */
 const UNTOLD = 'Invalid input';
 
-/** The value at a path of an input; undefined if there is none. */
 export const valueAt = (input: unknown, path: readonly PropertyKey[]): unknown =>
   path.reduce((value, key) => (value as Readonly<Record<PropertyKey, unknown>> | undefined)?.[key], input);
 

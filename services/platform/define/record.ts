@@ -28,13 +28,10 @@ type Shown<P extends Setting> = P extends { readonly shows: infer V extends z.Zo
     ? z.ZodArray<z.ZodString>
     : P['shape'];
 
-/** Shapes of a request that creates the record. */
 type CreateShape<S extends Settings> = {
   [N in Name<S>]: S[N] extends { readonly initially: unknown } ? z.ZodOptional<S[N]['shape']> : S[N]['shape'];
 };
-/** Shapes of a request that changes it. */
 type UpdateShape<S extends Settings> = { [N in Name<S>]: z.ZodOptional<S[N]['shape']> };
-/** Shapes of what answers show. */
 type ViewShape<S extends Settings> = {
   [N in Name<S> as S[N] extends { readonly showsAs: { readonly name: infer A extends string } } ? A : N]: S[N] extends {
     readonly showsAs: { readonly shape: infer V extends z.ZodType };

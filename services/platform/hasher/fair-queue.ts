@@ -13,7 +13,6 @@ type FairQueue<T extends Place> = {
   offer(job: T): T | undefined;
   take(): T | undefined;
   remove(job: T): void;
-  /** Empties the queue. */
   drain(): T[];
 };
 

@@ -16,7 +16,6 @@ const darkRules = (brand: Brand): string => {
 export const mailText = (text: string): Html =>
   html`<p class="ink" style="margin:0 0 16px;color:${ink[0]};overflow-wrap:anywhere">${text}</p>\n`;
 
-/** The one thing to do. */
 export function mailButton(label: string, url: string, brand: Brand): Html {
   const { solid, on } = coloursOf(brand);
   return html`<p style="margin:24px 0"><a class="button" href="${url}" style="display:inline-block;padding:12px 20px;border-radius:${SIZES.radius};background:${solid[0]};color:${on[0]};font-weight:600;text-decoration:none">${label}</a></p>\n`;

@@ -23,7 +23,6 @@ export const COLOURS = {
 /** The colour of buttons, links and the mark where a brand has none. */
 export const ACCENT = '#4340d3';
 
-/** Type and spacing. */
 export const SIZES = {
   font: 'Inter,system-ui,-apple-system,Segoe UI,Roboto,sans-serif',
   mono: 'ui-monospace,SF Mono,SFMono-Regular,Menlo,Consolas,monospace',

@@ -10,7 +10,6 @@ export type Components = {
   schema(shape: z.ZodType, io: 'input' | 'output', name: string, ignoresUnknown?: boolean): Reference;
   /** Any part. Throws Error if another one has the name. */
   part(kind: Kind, name: string, part: object): Reference;
-  /** All of them, by kind and name. */
   readonly parts: Readonly<Record<Kind, Readonly<Record<string, object>>>>;
 };
 

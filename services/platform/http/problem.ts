@@ -6,7 +6,6 @@ export type ErrorAnswer = {
   readonly body: Readonly<Record<string, unknown>>;
 };
 
-/** What a challenge says of the protected resource. */
 export type ChallengedResource = {
   /** URL of its metadata (RFC 9728 §5.1). */
   readonly metadata: string;

@@ -15,7 +15,6 @@ import { type LocalService, type RunningServer, shareServer } from './shared-ser
 
 const DATABASE_NAME = 'sallyport';
 const START_TIMEOUT_MS = 60_000;
-/** How long a process may take to end. */
 const LEAVING_MS = 10_000;
 /** Backends notice the death of their postmaster at their next wait; those that run longer than this are ended. */
 const ORPHANS_MS = 2_000;

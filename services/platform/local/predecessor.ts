@@ -3,7 +3,6 @@ import { commandOf, programOf, type RecordedProcess, recordProcess, stopProcess 
 
 /** Traits by which the processes of an earlier server are recognised. */
 export type ServerTraits = {
-  /** Working directory of the server. */
   folder: string;
   /** Tells its command lines from those of an operator's program, which may work in the folder and name files in it. */
   program: RegExp;

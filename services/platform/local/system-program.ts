@@ -78,7 +78,6 @@ const runToStderr = (command: string, args: readonly string[]): Promise<boolean>
 type Where = {
   /** Folders to search, as in PATH. */
   readonly path: string;
-  /** True if we may install packages. */
   readonly isRoot: boolean;
 };
 

@@ -41,7 +41,6 @@ function decodedBody(body: string, encoding: string): string {
   return encoding === 'quoted-printable' ? fromQuotedPrintable(body).toString('utf8') : body;
 }
 
-/** Headers and body of a mail or of one of its parts. */
 function splitHead(part: string): readonly [head: string, body: string] {
   const [, head = '', body = ''] = /^([\s\S]*?)\r?\n\r?\n([\s\S]*)$/.exec(part) ?? [];
   return [head, body];

@@ -8,7 +8,6 @@ import { encodeMail } from './encode.ts';
 const KEPT = 200;
 const NAME = /^[\w-]{1,128}\.eml$/;
 
-/** Folder of the unsent mails in the data directory. */
 export const mailFolderOf = (dataDir: string): string => join(dataDir, 'mail');
 
 /** Mails as `.eml` files of mode 0600, for an installation without an SMTP server. Names sort by time. */

@@ -10,7 +10,6 @@ declare global {
 }
 
 const PRISMA = new URL('../../../prisma/', import.meta.url);
-/** The folder of this version's migrations. */
 const MIGRATIONS = fileURLToPath(new URL('migrations/', PRISMA));
 
 /**

@@ -69,7 +69,6 @@ function speaksPlainRedis(url: string): Promise<boolean> {
   });
 }
 
-/** Probes a Redis likewise. */
 export async function probeRedis(url: string): Promise<void> {
   // Only here: most verbs of the command line use PostgreSQL alone.
   const { openClient } = await import('../redis/open-client.ts');

@@ -18,7 +18,6 @@ type StoreTrouble = {
 /** Message of the error for a node of a cluster that its URL names as one server. */
 export const CLUSTER_NODE = 'a node of a cluster';
 
-/** Settings that hold the URL of a store. */
 export type StoreVariable = 'DATABASE_URL' | 'DATABASE_DIRECT_URL' | 'DATABASE_REPLICA_URL' | 'REDIS_URL';
 
 const variables = { PostgreSQL: 'DATABASE_URL', Redis: 'REDIS_URL' } as const satisfies Record<
@@ -88,7 +87,6 @@ const passingReply = new Set(['LOADING', 'BUSY', 'MASTERDOWN', 'CLUSTERDOWN', 'T
 const certificate = /CERT|UNABLE_TO_|ERR_TLS|ERR_SSL|does not support SSL|before secure TLS connection/;
 const withoutTls = /WRONG_VERSION_NUMBER|does not support SSL|before secure TLS connection|PACKET_LENGTH_TOO_LONG/;
 
-/** What is wrong with the TLS of a store, and its fix. */
 function tlsWords(code: string, message: string, variable: string): { cause: string; fix: string } {
   if (withoutTls.test(code) || withoutTls.test(message))
     return { cause: 'does not offer TLS', fix: `turn TLS on there, or correct host and port in ${variable}` };

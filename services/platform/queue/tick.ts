@@ -4,7 +4,6 @@ import type { Question } from '../define/question.ts';
 import { defineStatement, type Statement } from '../define/statement.ts';
 import { advanceIdleSchedules } from './schedule-rows.ts';
 
-/** A job and the question whether there is work for it. */
 export type AskedJob = { readonly job: ScheduledJob; readonly question: Question };
 
 type Tick = {

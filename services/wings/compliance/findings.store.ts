@@ -4,7 +4,6 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 /** An event of the sealed log that breaks a control. What it contains stays in the log. */
 export type Finding = { readonly seq: number; readonly type: string };
 
-/** The findings of a violation that are not acknowledged. */
 export type OpenFindings = {
   readonly count: number;
   readonly last_seq: number;

@@ -92,7 +92,6 @@ export async function readControls({ sql }: Pick<Ports, 'sql'>): Promise<Control
   return controls.map((control) => viewOf(control, rows.get(control.name), attested.get(control.name)));
 }
 
-/** Lists the controls that have this status and are of this profile. */
 export async function listControls(
   ports: Pick<Ports, 'sql'>,
   {

@@ -33,7 +33,6 @@ export function mergeHistograms(all: readonly Histogram[]): Histogram {
   return { sum, counts };
 }
 
-/** The bounds of a histogram, rising. */
 const boundsOf = ({ counts }: Histogram): number[] =>
   Object.keys(counts)
     .filter((bound) => bound !== BEYOND)

@@ -24,7 +24,6 @@ function rateOf(succeeded: number, failed: number): Rate {
 
 type Which = { readonly types: readonly CountedType[]; readonly outcomes?: readonly string[] };
 
-/** How many of these events there were. */
 const eventsOf = (counts: readonly EventCount[], { types, outcomes }: Which): number =>
   counts
     .filter(({ type, outcome }) => types.includes(type as CountedType) && (outcomes?.includes(outcome) ?? true))

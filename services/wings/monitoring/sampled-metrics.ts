@@ -43,5 +43,4 @@ const all: readonly Sampled[] = [
   ...Object.values(SAMPLED_GAUGES),
 ];
 
-/** Names of the metrics that samples read. */
 export const SAMPLED_METRICS: ReadonlySet<string> = new Set(all.map(({ metric }) => metric));

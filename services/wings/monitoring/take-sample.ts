@@ -20,7 +20,6 @@ export type HourSample = Sample & { readonly measured?: MeasuredSeries };
 
 type HistogramTotal = { readonly bounds: readonly number[]; readonly counts: readonly number[]; readonly sum: number };
 
-/** Running totals of a copy. */
 export type Totals = { readonly counters: Values; readonly histograms: Readonly<Record<string, HistogramTotal>> };
 
 export const NO_TOTALS: Totals = { counters: {}, histograms: {} };

@@ -66,7 +66,6 @@ const phiOperations = [
   }),
 ];
 
-/** Every list of the module. */
 export const privacyOperations = [
   ...phiKeyOperations,
   ...phiOperations,

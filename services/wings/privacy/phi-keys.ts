@@ -7,7 +7,6 @@ import { phiKeyUnavailable } from './errors.ts';
 import { insertPhiKey, type PhiKeyRow, readNewestPhiKey } from './phi-keys.store.ts';
 import { KEY_BYTES, type XaesKey, xaesKey } from './xaes-256-gcm.ts';
 
-/** Opens key-encryption keys of health data. */
 type PhiKeys = {
   /** @throws phiKeyUnavailable (503) when this process has another key-encryption key */
   open(row: PhiKeyRow): XaesKey;

@@ -26,7 +26,6 @@ const texts = inLanguages({
   },
 });
 
-/** What the workers have counted. */
 export function Figures({ of: { security, tokens } }: { readonly of: Answer<'GET /v1/admin/dashboard'> }) {
   const own = useTexts(texts);
   const language = useLanguage();

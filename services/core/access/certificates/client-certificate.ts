@@ -60,7 +60,6 @@ export function forwardedCertificate(header: string): ClientCertificate | null {
   return certificate;
 }
 
-/** Whether the certificate is within its validity period. */
 export const isWithinValidity = ({ x509 }: Pick<ClientCertificate, 'x509'>, nowMs: number): boolean =>
   nowMs >= x509.validFromDate.getTime() && nowMs <= x509.validToDate.getTime();
 

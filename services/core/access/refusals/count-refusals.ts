@@ -6,7 +6,6 @@ import type { HasAccess } from '../access-directory.ts';
 import { causeOfRefusal, isPreviousSecret, type SentCredentials, sampleOf } from './describe-refusal.ts';
 import { addRefusals, previousSecret, type RefusalCount } from './refusals.store.ts';
 
-/** A request that was refused, as far as it is counted. */
 export type RefusedRequest = {
   readonly endpoint: Endpoint;
   /** The client that it names; it may not be that client. */

@@ -11,7 +11,6 @@ import type { RequestSample } from './contract.ts';
 type SentBy = 'client_secret_basic' | 'client_secret_post' | 'client_assertion' | 'token' | 'none';
 
 export type SentCredentials = {
-  /** Whether the request names a client at all. */
   readonly isNamed: boolean;
   readonly by: SentBy;
   /** Compared with the secrets of the client, and never kept. */

@@ -2,7 +2,6 @@ import { canonicalJson, type Json } from '../log/canonical-json.ts';
 import type { AuditEventView } from './event-view.ts';
 import type { AuditReport } from './generate-audit-report.ts';
 
-/** Formats a report as one JSON document, in parts. */
 export async function* auditReportJson(report: AuditReport): AsyncGenerator<string> {
   const { start, end, generatedAt, throughSeq, total, counts, unsealed } = report;
   const head = { start, end, generated_at: generatedAt, through_seq: throughSeq, total, counts, unsealed };

@@ -11,7 +11,6 @@ import type { Ports } from '#services/core/ports.ts';
 import { type StopReason, stopReasons } from '../log-status.ts';
 import { readBacklog } from './backlog.store.ts';
 
-/** The gauges of the audit log in one process. */
 type LogGauges = {
   /** Leaves were added that no signed checkpoint covers yet. */
   leavesAdded(): void;

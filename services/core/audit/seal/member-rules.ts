@@ -7,9 +7,7 @@ import { REASON_CODES } from './reason-codes.ts';
 
 type Fits = (value: Json) => boolean;
 
-/** How a declared member is sealed. */
 type MemberRule = {
-  /** Whether the leaf may show this value. */
   readonly fits: Fits;
   /** The owner of a value that is committed to: the person of the row, the user that it names, or no one. */
   readonly belongsTo: 'row' | 'value' | 'none';

@@ -22,7 +22,6 @@ type Check = {
   readonly tree: TrailTree;
   /** Leaves after the last verified root whose row and tile differ: either may be wrong. */
   pending: DifferingLeaf[];
-  /** Leaves whose row is wrong. */
   readonly wrongRows: DifferingLeaf[];
   /** `seq` of rows whose columns contradict their own sealed bytes. */
   readonly contradicting: Set<number>;

@@ -3,7 +3,6 @@ import type { Caller, Sql } from '#services/core/ports.ts';
 import { codeRefused } from '../audit-events.ts';
 import { codeInvalid } from '../contracts/account-errors.ts';
 
-/** Records that a code was refused. */
 export const recordRefusal = (sql: Sql, caller: Caller): Promise<unknown> =>
   recordEvent(sql, caller, codeRefused, { outcome: 'refused' });
 

@@ -19,7 +19,6 @@ import { actOnUser, lockNothing, type UserAct, type UserPorts } from './act-on-u
 import { type ShowUserPorts, showUser } from './read-users.ts';
 
 type HasInvitationRule = {
-  /** Lifetime of an invitation code. */
   readonly invitationSeconds: number;
 };
 

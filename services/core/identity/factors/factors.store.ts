@@ -119,7 +119,6 @@ export const replaceSecret = (tx: Tx, userId: string, sealed: string): Promise<b
   isDone(tx.query(secretReplace, [userId, sealed]));
 export const confirmTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpConfirm, [userId]));
 export const removeTotp = (tx: Tx, userId: string): Promise<boolean> => isDone(tx.query(totpRemove, [userId]));
-/** Returns the number of removed passkeys. */
 export const removePasskeys = async (tx: Tx, userId: string): Promise<number> =>
   (await tx.query(passkeysRemove, [userId])).length;
 export const removeIdleCodes = (tx: Tx, userId: string): Promise<unknown> => tx.query(codesRemove, [userId]);

@@ -8,7 +8,6 @@ const CODE = /^\d{6}$/;
 /** Before a secret of another system, in base32: its bytes need be no text. A secret of Better Auth has no colon. */
 const IMPORTED = 'base32:';
 
-/** How an imported secret is kept. */
 export const importedSecret = (text: string): string => `${IMPORTED}${text}`;
 
 /** Bytes of a new secret; RFC 4226 §4 recommends 160 bits. */

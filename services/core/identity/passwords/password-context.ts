@@ -1,7 +1,6 @@
 import type { ErrorFactory } from '#services/platform/define/error.ts';
 import { passwordHasEmail, passwordHasName, passwordHasProduct } from '../contracts/password-errors.ts';
 
-/** What is known about the owner of the password. */
 export type PasswordOwner = { readonly email: string; readonly name?: string | undefined };
 
 const PRODUCT = 'sallyport';

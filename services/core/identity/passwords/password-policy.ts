@@ -32,7 +32,6 @@ type LengthContext = {
   readonly hasSecondFactor?: boolean | undefined;
 };
 
-/** The password settings of the process. */
 export type PasswordPolicy = {
   readonly profile: PasswordProfile;
   /** Passwords that attackers try first; in memory. */

@@ -17,7 +17,6 @@ export type AuthSession = {
   readonly authenticatedAt?: Date | null;
 };
 
-/** The last sign-in in a session. */
 export const lastSignInOf = ({ createdAt, authenticatedAt }: AuthSession): Date => authenticatedAt ?? createdAt;
 
 /** The same as `auth_time`, in Unix seconds. */

@@ -80,7 +80,6 @@ export function deviceSetCookie(
   return `${nameOf(given.isSecure)}=${value}; Path=/; Max-Age=${DEVICE_COOKIE_SECONDS}; HttpOnly; SameSite=Lax${secure}`;
 }
 
-/** Adds the device cookie to the response of a sign-in or sign-up. */
 export const withDevice = (
   ports: DevicePorts & Pick<Ports, 'random'> & HasAuth,
   answer: SignInAnswer,

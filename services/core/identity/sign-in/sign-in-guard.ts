@@ -34,7 +34,6 @@ export type AdmittedSignIn = {
   readonly isKnownDevice: boolean;
   /** Counters that can lock the attempt and that count its failure. */
   readonly lockingKeys: readonly string[];
-  /** Counters that a success clears. */
   readonly clearedKeys: readonly string[];
   /** Keyed hash of the e-mail address, for the audit log. */
   readonly identifier: string;

@@ -12,7 +12,6 @@ type SignInStatus = {
   readonly isSpent: boolean;
 };
 
-/** The sign-in state of a user, for administrators. */
 export async function readSignInStatus(
   ports: Pick<Ports, 'sql' | 'clock'> & HasKeyRing,
   email: string,

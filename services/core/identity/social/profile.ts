@@ -11,7 +11,6 @@ export type Profile = {
   /** The provider's immutable id of the account. */
   readonly accountId: string;
   readonly email: string | null;
-  /** Whether the provider has verified the address. */
   readonly isEmailVerified: boolean;
   readonly name: string;
   readonly tokens: OAuth2Tokens;

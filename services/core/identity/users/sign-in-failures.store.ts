@@ -2,7 +2,6 @@ import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** The state of a counter when it is read. */
 export type CounterState = {
   readonly key: string;
   readonly failures: number;

@@ -164,7 +164,6 @@ export const removeUserRole = (tx: Sql, userId: string, role: string): Promise<u
 export const readSessionTokens = async (sql: Sql, userId: string): Promise<string[]> =>
   (await sql.query<{ token: string }>(userSessionTokensRead, [userId])).map(({ token }) => token);
 
-/** Returns the number of deleted sessions. */
 export const deleteSessionsOf = async (tx: Sql, userId: string): Promise<number> =>
   (await tx.query<{ count: number }>(userSessionsDelete, [userId]))[0]?.count ?? 0;
 

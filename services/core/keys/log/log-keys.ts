@@ -86,7 +86,6 @@ export function createLogSigner(ports: Pick<Ports, 'sql' | 'vault'>): LogSigner 
   };
 }
 
-/** Signs notes under the name of one log. */
 export function signerOf(origin: string, key: KeyObject): NoteSigner {
   const { x } = createPublicKey(key).export({ format: 'jwk' });
   return { key: noteKey(origin, Buffer.from(x as string, 'base64url')), sign: (message) => sign(null, message, key) };

@@ -16,7 +16,6 @@ const isSaneScrypt = ({ n, r, p }: ScryptWork): boolean =>
   (128 * n * r) / 1_024 <= KIBIBYTES_MAX &&
   n * r * p <= WORK_MAX;
 
-/** What kinds of scrypt share. */
 export const scryptBounds = {
   isWithinBounds: isSaneScrypt,
   isWeak: ({ n, r, p }: ScryptWork): boolean => n * r * p < WORK_STRONG,

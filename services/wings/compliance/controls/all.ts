@@ -33,7 +33,6 @@ const byClause = ({ clause: one }: Control, { clause: other }: Control): number 
 /** Every control, in the order of the clauses of 45 CFR. */
 export const controls: readonly Control[] = [...tables].sort(byClause);
 
-/** Names of the controls that a check decides. */
 export const machineControlNames: readonly MachineControlName[] = tables.flatMap((control) =>
   control.kind === 'machine' ? [control.name] : [],
 );

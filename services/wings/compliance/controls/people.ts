@@ -1,6 +1,5 @@
 import { attested } from '../control.ts';
 
-/** What only a person can confirm. */
 export const peopleControls = [
   attested({
     name: 'technology-inventory',

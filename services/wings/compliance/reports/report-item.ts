@@ -23,7 +23,6 @@ export const definitionOf = ({ name, title, clause, profile, requirement, humanD
   human_duty: humanDuty,
 });
 
-/** Of the control that the item names. */
 const evidenceOf = ({ control_id: _, is_expired: __, ...attestation }: AttestationRow) => attestation;
 
 type Collecting = { readonly signal: AbortSignal; readonly collector: string };

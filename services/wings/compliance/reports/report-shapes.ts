@@ -12,7 +12,6 @@ export type ReportStatus = (typeof REPORT_STATUSES)[number];
 const moment = z.string().max(40);
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
 
-/** The evidence of one control. */
 export const reportItem = z.strictObject({
   control_id: z.string().max(64),
   title: z.string().max(500),

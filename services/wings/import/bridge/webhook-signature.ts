@@ -1,6 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** The request headers that a signature is read from. */
 export type WebhookHeaders = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Seconds by which the time of a request may differ from ours (Standard Webhooks). */

@@ -5,7 +5,6 @@ import { delimiterOf } from './csv-delimiter.ts';
 import { HEAD_BYTES, peek } from './peek.ts';
 import { withoutBom } from './read-ndjson.ts';
 
-/** What a file of users may be. */
 export type FileForm = 'csv' | 'json';
 
 const BYTE_NEVER_IN_UTF8 = Buffer.from([0xff]);

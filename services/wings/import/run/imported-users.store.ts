@@ -169,7 +169,6 @@ const list = (rows: readonly object[]): string => JSON.stringify(rows);
 
 export const readKnownUsers = (sql: Sql, provider: string, ids: readonly string[]): Promise<KnownUser[]> =>
   sql.query<KnownUser>(knownRead, [provider, ids]);
-/** The id at the other system. */
 export const readLegacyId = async (sql: Sql, provider: string, userId: string): Promise<string | undefined> =>
   (await sql.query<{ legacy_id: string }>(legacyIdRead, [provider, userId]))[0]?.legacy_id;
 export const lockUsers = async (tx: Sql, ids: readonly string[]): Promise<void> => {

@@ -152,7 +152,6 @@ export const insertImport = (tx: Sql, row: NewImport): Promise<ImportRow | undef
     ]),
   );
 
-/** What becomes of records. */
 export type ImportCounts = Readonly<
   Record<'new' | 'changed' | 'same' | 'linked' | 'rejected' | 'factors_lost', number>
 >;

@@ -17,7 +17,6 @@ export type BridgeSettings = {
   readonly issuer: string | null;
   /** Until when tokens and sessions of the issuer are accepted; null: no end is set. */
   readonly until: string | null;
-  /** Whether passwords are checked at the old provider. */
   readonly checks_passwords: boolean;
 };
 

@@ -28,7 +28,6 @@ export type Person = {
   /** An account of ours, which the import does not change. */
   readonly isLinked: boolean;
   readonly isDisabled: boolean;
-  /** Whether a row brought a password hash. */
   readonly hasHash: boolean;
   /** Whether there is a password here, imported or not. */
   readonly hasPassword: boolean;
@@ -72,7 +71,6 @@ export const isJoinable = (person: Person, user: CheckedUser): boolean =>
       !(person.hasHash && user.password_hash !== null) &&
       !(person.hasTotp && user.totp_secret !== null)));
 
-/** The person with this row too. */
 export const joined = (person: Person, { password_hash: hash, totp_secret: totp }: CheckedUser): Person => ({
   ...person,
   rows: person.rows + 1,

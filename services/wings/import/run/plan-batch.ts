@@ -10,7 +10,6 @@ export type BatchRecord = { readonly record: number; readonly line: number } & (
   | { readonly reason: string; readonly value: string }
 );
 
-/** What is known here of a user of the source. */
 export type KnownUser = {
   readonly legacy_id: string;
   /** Null: deleted here. */
@@ -23,7 +22,6 @@ export type KnownUser = {
   readonly has_password: boolean;
   /** Whether the import found before that the second factor there could not be brought. */
   readonly factors_lost: boolean;
-  /** Whether the user has a second factor here. */
   readonly has_factor: boolean;
   readonly email: string | null;
   readonly is_disabled: boolean;

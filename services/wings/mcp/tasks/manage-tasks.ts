@@ -70,7 +70,6 @@ export async function readTask({ sql, taskKinds }: ReadPorts, id: string, caller
   return row;
 }
 
-/** How far a task is that has not ended. */
 export const readTaskProgress = async (ports: ReadPorts, task: TaskRow): Promise<TaskProgress> =>
   kindOf(ports, task.kind).look(ports, task);
 

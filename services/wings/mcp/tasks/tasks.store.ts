@@ -77,7 +77,6 @@ export async function changeTask(
   return row;
 }
 
-/** Whether the user is enabled and has the permission now. */
 export const holdsPermission = async (sql: Sql, userId: string, permission: string): Promise<boolean> =>
   (await sql.query(mcpTaskPermissionHeld, [userId, permission])).length === 1;
 

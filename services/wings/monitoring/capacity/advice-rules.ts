@@ -3,7 +3,6 @@ import { type HourSample, sumOf } from '../take-sample.ts';
 import { OLDEST_JOB } from './capacity-series.ts';
 import type { Advice } from './capacity-shapes.ts';
 
-/** What the hours of a day add up to. */
 type Facts = {
   readonly counters: Readonly<Record<string, number>>;
   readonly histograms: Readonly<Record<string, Histogram>>;

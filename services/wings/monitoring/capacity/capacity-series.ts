@@ -9,7 +9,6 @@ export type CapacitySettings = {
   readonly capacity: { readonly databaseGb: number };
 };
 
-/** What a copy knows at a moment. */
 type CopyFacts = {
   readonly kind: CopyKind;
   readonly gauges: Readonly<Record<string, number>>;

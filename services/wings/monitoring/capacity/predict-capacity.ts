@@ -56,7 +56,6 @@ export function predict(name: string, definition: SeriesDefinition, days: readon
   };
 }
 
-/** Predicts every series, also those without a day. */
 export function predictAll(days: readonly CapacityDay[]): CapacitySeries[] {
   const bySeries = Map.groupBy(days, ({ series }) => series);
   return Object.entries(CAPACITY_SERIES).map(([name, definition]) =>

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 
-/** Figures by name. */
 const facts = z.record(z.string(), z.unknown()).nullable();
 
 export const authenticationProgressView = z.object({

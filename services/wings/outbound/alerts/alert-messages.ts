@@ -115,7 +115,6 @@ export function slackMessageOf(message: AlertMessage): string {
   return JSON.stringify({ text: slackText([headline, ...lines].join('\n')), blocks });
 }
 
-/** The mail with the same. */
 export const mailOf = (message: AlertMessage, to: string): MailRequest => ({
   template: 'alert',
   to,

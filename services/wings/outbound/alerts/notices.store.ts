@@ -120,7 +120,6 @@ export const alertDeliveryPurge = definePurge({
   stays: `interval '90 days'`,
 });
 
-/** How many notices were planned. */
 export async function planNotices(tx: Sql, { id }: Pick<TargetRow, 'id'>): Promise<number> {
   let planned = 0;
   // Ends first: what was resolved and came back is told in this order.

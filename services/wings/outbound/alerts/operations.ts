@@ -128,7 +128,6 @@ export const alertOperations = [
   }),
 ];
 
-/** What is not sent for a while. */
 export const silenceOperations = [
   operation(createSilenceEndpoint, createSilence, {
     verb: 'silences add',

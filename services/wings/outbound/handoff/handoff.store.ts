@@ -14,7 +14,6 @@ export type EndpointRow = {
   readonly waiting: number;
 };
 
-/** One attempt to send an event. */
 export type DeliveryRow = {
   readonly id: string;
   readonly seq: number;
@@ -229,7 +228,6 @@ export const refuseDelivery = async (tx: Sql, endpoint: string, id: string, code
 export const deleteEndpoint = async (tx: Sql, name: string): Promise<void> =>
   void (await tx.query(endpointDelete, [name]));
 
-/** The event of a delivery. */
 type Pushed = { readonly endpoint: string; readonly seq: number };
 /** Index: handoff_deliveries_given_up. */
 export const {

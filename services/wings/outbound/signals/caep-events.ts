@@ -13,7 +13,6 @@ import { isTwoFactors } from '#services/core/identity/users/assurance.ts';
 import { signalStreamVerified } from './audit-events.ts';
 import { CAEP_EVENTS, VERIFICATION } from './signal-shapes.ts';
 
-/** An event of the log as a shared signal. */
 export type Signal = {
   readonly event: string;
   readonly payload: Readonly<Record<string, unknown>>;

@@ -18,7 +18,6 @@ const OLDEST_SECONDS = 90 * 86_400 - SKEW_SECONDS;
 /** A Security Event Token (RFC 8417) whose signature is verified. */
 type VerifiedSet = { readonly transmitter: TransmitterRow; readonly claims: JsonObject; readonly jti: string };
 
-/** Why a token is refused. */
 export class SetRefused extends Error {
   readonly code: SetErrorCode;
   constructor(code: SetErrorCode, description: string) {

@@ -16,7 +16,6 @@ export type PhiAction = (typeof PHI_ACTIONS)[number];
 /** Purposes whose disclosures an accounting leaves out (45 CFR 164.528(a)(1)(i)). */
 export const ROUTINE_PURPOSES = ['treatment', 'payment', 'operations'] as const;
 
-/** Why an access is refused. */
 export const REFUSALS_OF_ACCESS = [
   'purpose_not_permitted',
   'consent_missing',

@@ -128,7 +128,6 @@ export const requestLine = (row: PrivacyRequestView): string =>
     row.receipt === null ? '' : row.receipt.seq === null ? 'not sealed yet' : `sealed as event ${row.receipt.seq}`,
   ].join('  ');
 
-/** What a person may ask for. */
 export const privacyRequestOperations = [
   operation(requestExportEndpoint, requestExport, {
     verb: 'privacy export <subject_id>',

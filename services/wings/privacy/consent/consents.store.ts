@@ -33,7 +33,6 @@ export const insertConsent = async (
   (await tx.query<ConsentRow>(consentInsert, [row.id, row.subjectId, row.purpose, row.granted, row.terms]))[0];
 export const readConsent = async (sql: Sql, subjectId: string, purpose: PhiPurpose): Promise<ConsentRow | undefined> =>
   (await sql.query<ConsentRow>(consentNewest, [subjectId, purpose]))[0];
-/** The newest version for each purpose. */
 export const readNewestConsents = (sql: Sql, subjectId: string): Promise<ConsentRow[]> =>
   sql.query<ConsentRow>(consentsNewest, [subjectId]);
 /** Newest first, at most five hundred. */

@@ -66,7 +66,6 @@ export async function setRetentionPolicy(
   });
 }
 
-/** Queues a run; a dry run only counts. */
 export const requestRetentionRun = (
   ports: Pick<Ports, 'transact' | 'random'> & HasRetentionWake,
   { dry_run: isDryRun, reason }: { readonly dry_run: boolean; readonly reason: string },

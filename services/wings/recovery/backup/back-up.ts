@@ -18,7 +18,6 @@ type BackupPorts = {
   readonly vault: Vault;
 };
 
-/** How far a backup or a restore is. */
 export type Progress = { readonly table: string; readonly rows: number; readonly bytes: number };
 
 type BackupInput = {

@@ -43,7 +43,6 @@ function through(source: AsyncIterable<Uint8Array>, transform: NodeJS.ReadWriteS
   return pipeline(Readable.from(source, { objectMode: true, highWaterMark: 2 }), transform, () => {}) as never;
 }
 
-/** The records as one compressed stream. */
 export const packRecords = (records: AsyncIterable<BackupRecord>): AsyncIterable<Buffer> =>
   through(written(records), createZstdCompress());
 

@@ -14,7 +14,6 @@ import type { BackupHead } from './backup-shapes.ts';
 import { restoreBackup } from './restore-backup.ts';
 import { validateDataIntegrity } from './validate-data-integrity.ts';
 
-/** Where restores are rehearsed. */
 type RestoreDrill = {
   /** Opens a view of the database of the installation. */
   openSource(): Promise<BackupSource & { close(): Promise<unknown> }>;

@@ -1,7 +1,6 @@
 import type { AuditEventView } from '#services/core/audit/read/event-view.ts';
 import { OCSF_CLASSES, siemEventOf, siemOutcomeOf } from './siem-events.ts';
 
-/** Who sends the events. */
 export type SiemSource = { readonly issuer: string; readonly version: string };
 
 type Json = Readonly<Record<string, unknown>>;
@@ -36,7 +35,6 @@ function userOf({ target, detail, actor, client_id: clientId }: AuditEventView):
   return client === null ? UNDISCLOSED : { uid: client, type_id: 99, type: 'Client' };
 }
 
-/** Who acted. */
 function actorOf({ actor, client_id: clientId, detail }: AuditEventView): Json {
   const session = textOf(detail.session_id);
   return {
