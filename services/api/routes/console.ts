@@ -71,27 +71,11 @@ const pageHeadersOf = (style: string, { logoUrl = '' }: Brand) => ({
 const FILE_HEADERS = { 'cache-control': 'public, max-age=31536000, immutable', vary: 'Origin, Accept-Encoding' };
 
 /** What the operation gets of the request; no credential and no address of a proxy is among it. */
-const PASSED_ON = [
-  'accept',
-  'accept-language',
-  'content-type',
-  'idempotency-key',
-  'if-match',
-  'if-none-match',
-  'last-event-id',
-  'user-agent',
-];
+const PASSED_ON =
+  'accept accept-language content-type idempotency-key if-match if-none-match last-event-id user-agent'.split(' ');
 /** What the browser gets of the answer. */
-const PASSED_BACK = [
-  'cache-control',
-  'content-disposition',
-  'content-type',
-  'etag',
-  'location',
-  'ratelimit',
-  'ratelimit-policy',
-  'retry-after',
-];
+const PASSED_BACK =
+  'cache-control content-disposition content-type etag location ratelimit ratelimit-policy retry-after'.split(' ');
 
 const served = (
   { type, plain, gzip }: ConsoleFile,

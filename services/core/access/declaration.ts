@@ -45,18 +45,7 @@ const AUDIENCE = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
 const ANY_AUDIENCE = '*';
 
 /** Names that the installation keeps for itself, besides the nouns of its permissions. */
-const RESERVED = new Set([
-  'admin',
-  'auth',
-  'mcp',
-  'oauth',
-  'openid',
-  'platform',
-  'sallyport',
-  'scim',
-  'signoff',
-  'system',
-]);
+const RESERVED = new Set('admin auth mcp oauth openid platform sallyport scim signoff system'.split(' '));
 
 const nounOf = (permission: string): string => permission.slice(0, permission.indexOf(':'));
 

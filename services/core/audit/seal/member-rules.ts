@@ -46,16 +46,9 @@ const isCode: Fits = (value) =>
 const isReason: Fits = (value) => typeof value === 'string' && REASON_CODES.has(value);
 /** A host and path, as C2SP wants the origin of a log. */
 const isLogName = matches(/^[a-z0-9][a-z0-9.:-]{0,127}(\/[\w.~+-]{1,64}){1,8}$/i);
-const SCOPES: ReadonlySet<string> = new Set([
-  'openid',
-  'profile',
-  'email',
-  'offline_access',
-  'roles',
-  'groups',
-  'address',
-  'phone',
-]);
+const SCOPES: ReadonlySet<string> = new Set(
+  'openid profile email offline_access roles groups address phone'.split(' '),
+);
 const isScope: Fits = (value) =>
   typeof value === 'string' && value.split(' ').every((word) => word === '' || SCOPES.has(word) || OWN_NAMES.has(word));
 
