@@ -30,6 +30,7 @@ export type TokenRequest = GrantTokenInput & {
   readonly subject_token_type?: string | undefined;
   readonly requested_token_type?: string | undefined;
   readonly actor_token?: string | undefined;
+  readonly actor_token_type?: string | undefined;
 };
 
 export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts & DpopPorts & ExchangeTokenPorts;
@@ -100,7 +101,8 @@ export async function answerTokenRequest(
         subjectToken: given(input.subject_token),
         subjectTokenType: given(input.subject_token_type),
         requestedTokenType: given(input.requested_token_type),
-        hasActorToken: given(input.actor_token) !== undefined,
+        actorToken: given(input.actor_token),
+        actorTokenType: given(input.actor_token_type),
         scope: given(input.scope),
         resource: given(input.resource),
         audience: given(input.audience),

@@ -20,6 +20,7 @@ import {
   sessionEnded,
 } from '../tokens/refresh/refresh-errors.ts';
 import {
+  actorTokenInvalid,
   authorizationCodeInvalid,
   certificateUnreadable,
   deviceCodeExpired,
@@ -56,6 +57,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     subject_token_type: optionalParameter(128),
     requested_token_type: optionalParameter(128),
     actor_token: optionalParameter(8_192),
+    actor_token_type: optionalParameter(128),
     refresh_token: optionalParameter(8_192),
     scope: optionalParameter(2_048),
     resource: optionalParameter(512),
@@ -89,6 +91,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     deviceCodeExpired,
     deviceCodeInvalid,
     subjectTokenInvalid,
+    actorTokenInvalid,
     dpopProofInvalid,
     dpopNonceRequired,
     certificateUnreadable,

@@ -89,6 +89,15 @@ export const subjectTokenInvalid = defineError({
   fix: 'Send the access token with which the user called your service, unchanged.',
 });
 
+export const actorTokenInvalid = defineError({
+  code: 'actor_token_invalid',
+  oauthError: 'invalid_request',
+  title: 'Actor token not accepted',
+  cause:
+    'The token is not an active client-credentials token of the client itself or of an agent of the user, or the subject token names another actor in `may_act` (RFC 8693 §2.2.2).',
+  fix: 'Leave `actor_token` out if the client itself acts, or send a current token of the agent that acts.',
+});
+
 export const responseTypeUnsupported = defineError({
   code: 'response_type_unsupported',
   oauthError: 'unsupported_response_type',

@@ -2,11 +2,15 @@ import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
 import { agentCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { AgentCaller } from '../authority/callers.ts';
+import type { Caller } from '../ports.ts';
+import { type AccessTokenClaims, signAccessToken } from '../tokens/access-token.ts';
+import { issueClientToken } from '../tokens/issue/issue-client-token.ts';
 import { issuePair } from '../tokens/issue/issue-pair.ts';
 import { openIssuingHarness } from '../tokens/issuing-harness.ts';
 import { exchangeToken } from './exchange-token.ts';
@@ -15,10 +19,12 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 
 const harness = opened(openIssuingHarness);
 
+const newService = () => harness.newClient([], { grant_types: ['client_credentials', TOKEN_EXCHANGE] });
+
 async function newAgent(): Promise<{ readonly agent: AgentCaller; readonly owner: Person; readonly token: string }> {
   const owner = await newPerson(harness);
   await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'operator')`, [owner.id]);
-  const { clientId } = await harness.newClient([], { grant_types: [TOKEN_EXCHANGE] });
+  const { clientId } = await newService();
   await harness.rows(
     `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, clock_timestamp() + interval '1 day')`,
     [clientId, owner.id],
@@ -29,7 +35,12 @@ async function newAgent(): Promise<{ readonly agent: AgentCaller; readonly owner
   return { agent: agentCaller(clientId, owner.id), owner, token };
 }
 
-const exchange = (agent: AgentCaller, subjectToken: string) =>
+const exchange = (
+  agent: Pick<AgentCaller, 'clientId'> & Caller,
+  subjectToken: string,
+  actorToken?: string,
+  actorTokenType = actorToken && ACCESS_TOKEN,
+) =>
   exchangeToken(
     harness.ports,
     {
@@ -37,7 +48,8 @@ const exchange = (agent: AgentCaller, subjectToken: string) =>
       subjectToken,
       subjectTokenType: ACCESS_TOKEN,
       requestedTokenType: undefined,
-      hasActorToken: false,
+      actorToken,
+      actorTokenType,
       keys: {},
       scope: 'openid',
       resource: undefined,
@@ -86,5 +98,54 @@ describe.each([
     const outcome = await outcomeOf(overtaken(main, owner.id, change, () => exchange(agent, token)));
     expect(outcome).toBe('subject_token_invalid');
     expect(await issuedBy(agent)).toEqual([{ outcome: 'refused' }]);
+  });
+});
+
+describe('an actor token', () => {
+  const ownToken = async (of: Caller) => (await issueClientToken(harness.ports, {}, of)).access_token;
+  /** What `act` of a token names, the latest first. */
+  const actors = (act: unknown): readonly string[] =>
+    act === undefined ? [] : [(act as Json).sub, ...actors((act as Json).act)];
+
+  test('of an agent of the user makes it the actor at the head of the chain, until the agent ends', async () => {
+    const [{ agent, owner, token }, first, service] = [await newAgent(), await newService(), await newService()];
+    const passed = (await exchange(first, token, await ownToken(first))).access_token;
+    const claims = decodeJwt((await exchange(service, passed, await ownToken(agent))).access_token);
+    expect(claims).toMatchObject({ sub: owner.id, client_id: service.clientId });
+    expect(actors(claims.act)).toEqual([agent.clientId, ...actors(decodeJwt(passed).act)]);
+    expect((claims.origins as Json[]).map(({ client_id }) => client_id)).toContain(agent.clientId);
+    const acting = `SELECT detail ->> 'acting' AS acting FROM audit_outbox WHERE type = 'token.issued' AND target_id = $1`;
+    expect(await harness.rows(acting, [claims.jti])).toEqual([{ acting: agent.clientId }]);
+    await harness.rows('UPDATE agents SET killed_at = now() WHERE client_id = $1', [agent.clientId]);
+    expect(await outcomeOf(exchange(service, passed, await ownToken(agent)))).toBe('subject_token_invalid');
+  });
+
+  test('of anybody else, forged, or without its type is refused', async () => {
+    const [{ agent, token }, service, other] = [await newAgent(), await newService(), await newService()];
+    const [own, mine] = [await ownToken(agent), await ownToken(service)];
+    const strangers = await Promise.all([(await newAgent()).agent, other].map(ownToken));
+    for (const actor of [...strangers, token, `${own.slice(0, -8)}AAAAAAAA`, 'x'])
+      expect(await outcomeOf(exchange(service, token, actor))).toBe('actor_token_invalid');
+    expect(await outcomeOf(exchange(agent, token, mine)), 'an agent by another').toBe('actor_token_invalid');
+    expect(await outcomeOf(exchange(service, token, own, ''))).toBe('request_invalid');
+    expect(await outcomeOf(exchange(service, token, undefined, ACCESS_TOKEN))).toBe('request_invalid');
+    expect(await outcomeOf(exchange(service, token, own))).toBe('ok');
+  });
+
+  test('is that of the actor in `may_act` of the subject token', async () => {
+    const [{ agent, token }, service] = [await newAgent(), await newService()];
+    const naming = async (sub: string) =>
+      (await signAccessToken(harness.ports, { ...(decodeJwt(token) as AccessTokenClaims), may_act: { sub } } as never))
+        .token;
+    const named = await naming(agent.clientId);
+    expect(await outcomeOf(exchange(service, named, await ownToken(agent)))).toBe('ok');
+    expect(await outcomeOf(exchange(service, named))).toBe('actor_token_invalid');
+  });
+
+  test('makes no chain of more than four', async () => {
+    const { agent, ...owned } = await newAgent();
+    let { token } = owned;
+    while (actors(decodeJwt(token).act).length < 4) token = (await exchange(await newService(), token)).access_token;
+    expect(await outcomeOf(exchange(await newService(), token, await ownToken(agent)))).toBe('subject_token_invalid');
   });
 });

@@ -14,7 +14,7 @@ import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
 import { rememberToken } from '../tokens/refresh/family-token.ts';
 import type { ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
-import { type ExchangeTerms, exchangedClaims, subjectTokenOf } from './exchanged-claims.ts';
+import { actorOf, type ExchangeTerms, exchangedClaims, subjectTokenOf } from './exchanged-claims.ts';
 
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
 const JWT_URN = 'urn:ietf:params:oauth:token-type:jwt';
@@ -24,10 +24,11 @@ type ExchangeTokenInput = ExchangeTerms & {
   readonly subjectToken: string | undefined;
   readonly subjectTokenType: string | undefined;
   readonly requestedTokenType: string | undefined;
-  /** Whether an `actor_token` was sent, which is refused: the client itself is the actor. */
-  readonly hasActorToken: boolean;
+  readonly actorToken: string | undefined;
+  readonly actorTokenType: string | undefined;
 };
 
+type CountedPorts = Pick<ClientTokenPorts, 'clientTokenLog' | 'clock' | 'random'>;
 export type ExchangeTokenPorts = ClientTokenPorts & ValidatePorts & HasStateConfirmation & Pick<Ports, 'transact'>;
 
 /** RFC 8693 §2.2.1. */
@@ -39,24 +40,16 @@ export type ExchangedToken = {
   readonly scope: string;
 };
 
-/**
- * Exchanges a user's token for one for the next service (RFC 8693): same token family, no more scope, no longer
- * lifetime. `act` names the client, `origins` the tokens it came from; revoking one of these revokes the new token too.
- * A service may only exchange tokens meant for it: for this installation, or for an audience registered for the
- * service. A key-bound token cannot be exchanged.
- * Throws `client_unauthenticated` (401), `subject_token_invalid`, `scope_invalid`, `target_invalid`, `request_invalid`
- * (400), `signing_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`, `key_ring_behind`,
- * `store_unavailable` (503).
- */
-export async function exchangeToken(
-  ports: ExchangeTokenPorts,
-  input: ExchangeTokenInput,
+/** Counts the outcome of a request for a token, and records a refusal before it is answered. */
+async function counted<Answer>(
+  ports: CountedPorts,
+  grant: 'token_exchange',
   caller: Caller,
-): Promise<ExchangedToken> {
-  const grant = 'token_exchange';
+  work: () => Promise<Answer>,
+): Promise<Answer> {
   const startedAt = ports.clock.monotonic();
   try {
-    const answer = await exchange(ports, input, caller);
+    const answer = await work();
     tokensIssued.add(1, { grant, outcome: 'ok' });
     tokenIssueDuration.record((ports.clock.monotonic() - startedAt) / 1_000, { grant });
     return answer;
@@ -72,6 +65,21 @@ export async function exchangeToken(
   }
 }
 
+/**
+ * Exchanges a user's token for one for the next service (RFC 8693): same token family, no more scope, no longer
+ * lifetime. `act` names who acts: the client, or an agent of the user whose own token is the `actor_token`. `origins` lists
+ * the tokens it came from; revoking one of these revokes the new token too. A service may only exchange tokens meant for
+ * it: for this installation, or for an audience registered for the service. A key-bound token cannot be exchanged.
+ * Throws `client_unauthenticated` (401), `subject_token_invalid`, `actor_token_invalid`, `scope_invalid`, `target_invalid`,
+ * `request_invalid` (400), `signing_unavailable`, `revocation_state_stale`, `state_rewound`, `clock_wrong`,
+ * `key_ring_behind`, `store_unavailable` (503).
+ */
+export const exchangeToken = (
+  ports: ExchangeTokenPorts,
+  input: ExchangeTokenInput,
+  caller: Caller,
+): Promise<ExchangedToken> => counted(ports, 'token_exchange', caller, () => exchange(ports, input, caller));
+
 async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, caller: Caller): Promise<ExchangedToken> {
   assertMayIssue(ports.revocations);
   const client = ports.access.client(input.client.clientId);
@@ -79,7 +87,9 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
   if (client === undefined || !input.client.isAuthenticated) throw clientUnauthenticated();
   assertForm(input);
   const subject = await subjectTokenOf(ports, client, input.subjectToken as string);
-  const claims = exchangedClaims(ports, client, subject, input);
+  const actor = await actorOf(ports, client, subject, input.actorToken);
+  const claims = exchangedClaims(ports, client, subject, { ...input, actor });
+  const acting = actor?.client_id ?? client.clientId;
   const issued = {
     outcome: 'ok',
     target: { kind: 'token', id: claims.jti },
@@ -89,13 +99,15 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
       of: subject.jti,
       audience: claims.aud,
       scope: claims.scope,
+      ...(acting === client.clientId ? {} : { acting }),
     },
     eventId: claims.jti,
   } as const;
-  if (client.agent !== null) await recordForOwner(ports, client.clientId, subject, issued, caller);
+  const isAgent = Boolean(ports.access.client(acting)?.agent);
+  if (isAgent) await recordForOwner(ports, acting, subject, issued, caller);
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);
-  if (client.agent === null) await ports.clientTokenLog.submit(auditRow(caller, tokenIssued, issued));
+  if (!isAgent) await ports.clientTokenLog.submit(auditRow(caller, tokenIssued, issued));
   return {
     access_token: minted.token,
     issued_token_type: ACCESS_TOKEN_URN,
@@ -122,14 +134,19 @@ const recordForOwner = (
     await recordEvent(tx, caller, tokenIssued, issued);
   });
 
-function assertForm({ subjectToken, subjectTokenType, requestedTokenType, hasActorToken }: ExchangeTokenInput): void {
+const isAccessToken = (type: string | undefined): boolean => type === ACCESS_TOKEN_URN || type === JWT_URN;
+
+function assertForm(input: ExchangeTokenInput): void {
+  const { subjectToken, subjectTokenType, requestedTokenType, actorToken, actorTokenType } = input;
   const wrong = (at: string, why: string): never => {
     throw requestInvalid({ problems: [{ at: `body/${at}`, why }] });
   };
   if (subjectToken === undefined) wrong('subject_token', 'is required');
-  if (subjectTokenType !== ACCESS_TOKEN_URN && subjectTokenType !== JWT_URN)
-    wrong('subject_token_type', `must be ${ACCESS_TOKEN_URN}`);
+  if ((actorToken === undefined) !== (actorTokenType === undefined))
+    wrong('actor_token_type', 'is required with actor_token, and with it alone');
+  if (!isAccessToken(subjectTokenType)) wrong('subject_token_type', `must be ${ACCESS_TOKEN_URN}`);
   if (requestedTokenType !== undefined && requestedTokenType !== ACCESS_TOKEN_URN)
     wrong('requested_token_type', `must be ${ACCESS_TOKEN_URN}`);
-  if (hasActorToken) wrong('actor_token', 'is not supported: the client itself acts');
+  if (actorToken !== undefined && !isAccessToken(actorTokenType))
+    wrong('actor_token_type', `must be ${ACCESS_TOKEN_URN}`);
 }

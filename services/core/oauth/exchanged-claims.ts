@@ -3,6 +3,7 @@ import { hasSameRights } from '../access/application-rights.ts';
 import { scopesAsked } from '../access/requested-scopes.ts';
 import type { Ports } from '../ports.ts';
 import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
+import type { TokenOrigin } from '../revocations/revocation-set.ts';
 import type { AccessTokenClaims } from '../tokens/access-token.ts';
 import { scopeInvalid, targetInvalid } from '../tokens/errors.ts';
 import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
@@ -10,7 +11,7 @@ import type { ProvenKeys } from '../tokens/issue/grant-token.ts';
 import { confirmationOf, maySee, maySeeRoles } from '../tokens/refresh/family-token.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { decideTokenConfirmed, type ValidatePorts } from '../tokens/verify/validate-token.ts';
-import { subjectTokenInvalid } from './errors.ts';
+import { actorTokenInvalid, subjectTokenInvalid } from './errors.ts';
 import { requestedAudience } from './requested-terms.ts';
 
 /** Maximum depth of the chain of actors. */
@@ -18,6 +19,19 @@ const LONGEST_CHAIN = 4;
 
 const chainLength = (act: unknown): number =>
   typeof act === 'object' && act !== null ? 1 + chainLength((act as { act?: unknown }).act) : 0;
+
+/** The claims of an active token that is meant for this client: for this installation, or an audience of the client. */
+async function tokenFor(
+  ports: ValidatePorts & HasStateConfirmation,
+  client: Client,
+  token: string,
+): Promise<AccessTokenClaims | null> {
+  for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
+    const evaluated = await decideTokenConfirmed(ports, token, { audience });
+    if (evaluated !== 'wrong_audience') return typeof evaluated === 'string' ? null : evaluated.claims;
+  }
+  return null;
+}
 
 /**
  * Returns the claims of a user's token that this client may exchange. Throws `subject_token_invalid` (400),
@@ -28,17 +42,35 @@ export async function subjectTokenOf(
   client: Client,
   token: string,
 ): Promise<AccessTokenClaims> {
-  for (const audience of [ports.tokenSettings.audience, ...client.audiences.filter((listed) => listed !== '*')]) {
-    const evaluated = await decideTokenConfirmed(ports, token, { audience });
-    if (evaluated === 'wrong_audience') continue;
-    // A client-credentials token has no user.
-    if (typeof evaluated === 'string' || evaluated.claims.fid === undefined) break;
-    // An agent acts for its owner and for no other user.
-    if (client.agent && evaluated.claims.sub !== client.agent.ownerId) break;
-    if (chainLength(evaluated.claims.act) >= LONGEST_CHAIN) break;
-    return evaluated.claims;
-  }
-  throw subjectTokenInvalid();
+  const claims = await tokenFor(ports, client, token);
+  // A client-credentials token has no user.
+  if (claims?.fid === undefined) throw subjectTokenInvalid();
+  // An agent acts for its owner and for no other user.
+  if (client.agent && claims.sub !== client.agent.ownerId) throw subjectTokenInvalid();
+  if (chainLength(claims.act) >= LONGEST_CHAIN) throw subjectTokenInvalid();
+  return claims;
+}
+
+/**
+ * Returns the claims of the token of the agent that acts; null if the client itself does, with or without its own token.
+ * An agent of the user may act; `may_act` of the subject token, if it has one, names who may act (RFC 8693 §4.4). Throws
+ * `actor_token_invalid` (400), `key_ring_behind` (503).
+ */
+export async function actorOf(
+  ports: ValidatePorts & HasStateConfirmation & HasAccess,
+  client: Client,
+  subject: AccessTokenClaims & { readonly may_act?: { readonly sub?: unknown } },
+  token: string | undefined,
+): Promise<AccessTokenClaims | null> {
+  const actor = token === undefined ? null : await tokenFor(ports, client, token);
+  const sub = actor === null ? client.clientId : actor.sub;
+  const isItself = sub === client.clientId;
+  const isAgent = client.agent === null && ports.access.client(sub)?.agent?.ownerId === subject.sub;
+  // A token of a user, or one that was exchanged, shows nothing about who has it now.
+  const isOwn = actor === null ? token === undefined : actor.fid === undefined && actor.client_id === sub;
+  const mayAct = subject.may_act === undefined || subject.may_act?.sub === sub;
+  if (!isOwn || !mayAct || !(isItself || isAgent)) throw actorTokenInvalid();
+  return isItself ? null : actor;
 }
 
 function scopesFor(
@@ -68,6 +100,8 @@ function seenBy<T extends Partial<AccessTokenClaims>>(
   };
 }
 
+const originOf = ({ jti, client_id, ce = 0 }: AccessTokenClaims): TokenOrigin => ({ jti, client_id, ce });
+
 /** What the request asks of the new token. */
 export type ExchangeTerms = {
   /** Keys proved with the request, to which the token is bound. */
@@ -94,9 +128,9 @@ export function exchangedClaims(
   ports: HasTokenSettings & HasAccess & Pick<Ports, 'clock' | 'random'>,
   client: Client,
   subject: AccessTokenClaims,
-  terms: ExchangeTerms,
+  terms: ExchangeTerms & { readonly actor?: AccessTokenClaims | null },
 ): AccessTokenClaims & { readonly scope: string } {
-  const { keys, scope } = terms;
+  const { keys, scope, actor = null } = terms;
   const aud = audienceFor(ports, client, terms);
   const scopes = scopesFor(ports, client, subject, scope);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
@@ -116,8 +150,8 @@ export function exchangedClaims(
     scope: scopes.join(' '),
     permissions: rights.permissions,
     ce: client.tokenEpoch,
-    act: { sub: client.clientId, ...(act === undefined ? {} : { act }) },
-    origins: [{ jti: subject.jti, client_id: subject.client_id, ce: subject.ce ?? 0 }, ...origins],
+    act: { sub: actor?.sub ?? client.clientId, ...(act === undefined ? {} : { act }) },
+    origins: [...[subject, ...(actor === null ? [] : [actor])].map(originOf), ...origins],
     ...(confirmation === undefined ? {} : { cnf: confirmation }),
   };
 }

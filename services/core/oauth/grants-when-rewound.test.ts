@@ -19,7 +19,8 @@ const left = {
   subjectToken: undefined,
   subjectTokenType: undefined,
   requestedTokenType: undefined,
-  hasActorToken: false,
+  actorToken: undefined,
+  actorTokenType: undefined,
   scope: undefined,
   audience: undefined,
 };

@@ -3,6 +3,7 @@
 /** Every code of a problem. */
 export type ProblemCode =
   | "account_disabled"
+  | "actor_token_invalid"
   | "agent_exceeds_owner"
   | "agent_not_accepted"
   | "agent_unknown"
@@ -401,7 +402,7 @@ export type FinishSignOffRequest = { readonly outcome: "done" | "failed"; readon
 export type GenerateBackupCodesRequest = { readonly password?: string };
 export type GenerateBackupCodesResponse = { readonly status: true; readonly backupCodes: readonly string[] };
 export type GetSessionResponse = BetterAuthLiveSession | null;
-export type GrantTokenRequest = { readonly grant_type: string; readonly code?: string; readonly redirect_uri?: string; readonly code_verifier?: string; readonly device_code?: string; readonly subject_token?: string; readonly subject_token_type?: string; readonly requested_token_type?: string; readonly actor_token?: string; readonly refresh_token?: string; readonly scope?: string; readonly resource?: string; readonly audience?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
+export type GrantTokenRequest = { readonly grant_type: string; readonly code?: string; readonly redirect_uri?: string; readonly code_verifier?: string; readonly device_code?: string; readonly subject_token?: string; readonly subject_token_type?: string; readonly requested_token_type?: string; readonly actor_token?: string; readonly actor_token_type?: string; readonly refresh_token?: string; readonly scope?: string; readonly resource?: string; readonly audience?: string; readonly client_id?: string; readonly client_secret?: string; readonly client_assertion_type?: string; readonly client_assertion?: string } & Readonly<Record<string, unknown>>;
 export type GrantTokenResponse = { readonly access_token: string; readonly token_type: "Bearer" | "DPoP"; readonly expires_in: number; readonly scope: string; readonly refresh_token?: string; readonly refresh_expires_in?: number; readonly id_token?: string; readonly issued_token_type?: string };
 export type HandleSocialCallbackResponse = { readonly user: User; readonly session: Session; readonly tokens: TokenPair; readonly isNewUser: boolean } | { readonly linked: true };
 export type Incident = { readonly incident_id: string; readonly detection: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly subject: { readonly kind: "user" | "client" | "identifier" | "network" | "installation"; readonly id: string }; readonly state: "open" | "acknowledged" | "closed"; readonly count: number; readonly first_seen_at: string; readonly last_seen_at: string; readonly detail: Readonly<Record<string, unknown>>; readonly actions: readonly string[]; readonly reason: string | null; readonly changed_at: string | null; readonly changed_by: string | null };

@@ -61,6 +61,7 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'acknowledgeIncident',
   'acknowledgeViolation',
   'activity-review-signed',
+  'actor_token_invalid',
   'addRestriction',
   'addStreamSubject',
   'address',
