@@ -60,6 +60,14 @@ const setReport = (taskId: string, status: string, progress: number) =>
 const lookNow = () =>
   harness.rows(`UPDATE mcp_tasks SET next_look_at = now() - interval '1 second' WHERE state = 'working'`);
 
+test('refuses a request whose header names another task than its body', async () => {
+  const { taskId } = await begin();
+  const message = { jsonrpc: '2.0', id: 1, method: 'tasks/get', params: { taskId, _meta: META } };
+  const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tasks/get', 'mcp-name': 'another' };
+  const { status, body } = await harness.post(message, { token, headers });
+  expect([status, body.error.code]).toEqual([400, -32020]);
+});
+
 test('long work becomes a task that any copy answers for, and ends with the result of the tool', async () => {
   const task = await begin();
   expect(task).toMatchObject({ resultType: 'task', status: 'working', ttlMs: 604_800_000, pollIntervalMs: 2_000 });
