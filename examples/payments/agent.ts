@@ -92,7 +92,7 @@ export async function openAgent({ sallyport, payments, clientId, clientSecret }:
   // The service names an authorization server, and could name its own: the secret goes to none but this issuer.
   const credentials = new ClientCredentialsProvider({ clientId, clientSecret, expectedIssuer: sallyport });
   const authProvider = Object.assign(credentials, { dpop: () => session });
-  const mcp = new Client({ name: 'paying-agent', version: '1' });
+  const mcp = new Client({ name: 'paying-agent', version: '1' }, { versionNegotiation: { mode: 'auto' } });
   await mcp.connect(new StreamableHTTPClientTransport(new URL(payments), { authProvider, fetch: fetchFn }));
 
   /** Of the API, which is another audience than the service. */
