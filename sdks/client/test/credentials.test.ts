@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { decodeJwt } from 'jose';
@@ -164,6 +164,16 @@ test('a file or folder that others can read or change is refused', async () => {
     chmodSync(place, exposed);
     await expect(store.accessToken()).rejects.toEqual(refusal('store_exposed'));
     chmodSync(place, safe);
+    expect(await store.accessToken()).toBe('access-0');
+  }
+});
+
+test.runIf(process.geteuid?.() === 0)('a file or folder that another user owns is refused', async () => {
+  const { path, store } = await savedAt();
+  for (const place of [path, dirname(path)]) {
+    chownSync(place, 4_242, 0);
+    await expect(store.accessToken()).rejects.toEqual(refusal('store_exposed'));
+    chownSync(place, 0, 0);
     expect(await store.accessToken()).toBe('access-0');
   }
 });

@@ -177,6 +177,15 @@ def test_a_file_or_folder_that_others_can_read_or_change_is_refused(opened: Open
         assert opened.store.access_token() == "access-0"
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
+def test_a_file_or_folder_that_another_user_owns_is_refused(opened: Opened) -> None:
+    for place in (opened.path, opened.path.parent):
+        os.chown(place, 4242, 0)
+        assert opened.refusal() == ("store_exposed", None)
+        os.chown(place, 0, 0)
+        assert opened.store.access_token() == "access-0"
+
+
 def change(path: Path, sql: str) -> None:
     db = sqlite3.connect(path, isolation_level=None)
     db.execute(sql)
@@ -199,6 +208,22 @@ def test_a_file_that_is_damaged_is_named_as_such_and_not_changed(damage: str, op
     for work in (opened.store.access_token, opened.store.forget, lambda: opened.store.save(pair(1))):
         assert opened.refusal(work) == ("store_damaged", None)
     assert opened.path.read_bytes() == before
+
+
+def test_no_error_carries_what_it_could_not_read(opened: Opened) -> None:
+    def texts(work: Callable[[], object]) -> list[str]:
+        with pytest.raises(CredentialError) as caught:
+            work()
+        linked: list[BaseException | None] = [caught.value]
+        while linked[-1] is not None:
+            linked.append(linked[-1].__cause__ or linked[-1].__context__)
+        return [repr((err, getattr(err, "__dict__", None))) for err in linked]
+
+    opened.now += 901
+    opened.answers = [answer('{"refresh_token": "kept-secret"')] * 3
+    assert "kept-secret" not in str(texts(opened.store.access_token))
+    change(opened.path, """UPDATE credentials SET entry = '{"refresh_token": "kept-secret"'""")
+    assert "kept-secret" not in str(texts(opened.store.access_token))
 
 
 def test_the_api_is_not_asked_while_its_answer_could_not_be_written(opened: Opened) -> None:

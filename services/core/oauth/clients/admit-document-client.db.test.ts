@@ -147,6 +147,19 @@ test('a document that removes a scope or changes the name updates the client and
   expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
 });
 
+test('a document of a native application serves copies of its sign-in, and one that becomes a web client serves none', async () => {
+  const url = await admitted({ redirect_uris: ['http://127.0.0.1/cb'] });
+  const copies = () => ports.access.client(url)?.refresh_copies;
+  expect(copies()).toBe(43_200);
+  publish(url, { redirect_uris: ['http://127.0.0.1/cb', REDIRECT] });
+  expect(await admit(url, {}, later(700))).toBeNull();
+  expect(copies()).toBe(0);
+  // Nor do they come back: the registration gives them, and no later document.
+  publish(url, { redirect_uris: ['http://127.0.0.1/cb'] });
+  expect(await admit(url, {}, later(1_400))).toBeNull();
+  expect(copies()).toBe(0);
+});
+
 test('the address for logout tokens follows the document, and its consents stay', async () => {
   const uri = 'https://app.example.test/logout';
   const url = await admitted({ backchannel_logout_uri: uri });
