@@ -211,6 +211,7 @@ beforeAll(async () => {
     'silences end': [silence, ...reason],
     'agents register': ['y', '--owner', id, ...reason],
     'agents kill': [agent.agent_id, ...reason],
+    'agents limit': [agent.agent_id, 'payments.send', '--acts-a-day', '5', ...reason],
     'api-keys create': ['--name', 'y', '--user', id, ...reason],
     'api-keys rotate': [api_key.api_key_id, ...reason],
     'api-keys revoke': [api_key.api_key_id, ...reason],

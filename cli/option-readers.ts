@@ -52,6 +52,15 @@ function certificateNameOf(text: string): object {
 
 /** What the text of an option means: the members of the request that it sets. */
 export const optionReaders: Readonly<Record<CommandReader, Reads>> = {
+  /** `EUR=1000,USD=500` */
+  amounts: (text, member) => ({
+    [member]: Object.fromEntries(
+      text.split(',').map((each) => {
+        const [currency, most] = each.split('=', 2);
+        return [currency, most === '' ? Number.NaN : Number(most)];
+      }),
+    ),
+  }),
   'jwks-file': (file) => ({ jwks: fileWith('JSON file with a JWK set', file, (text) => JSON.parse(text)) }),
   'json-file': (file, member) => ({ [member]: fileWith('JSON file', file, (text) => JSON.parse(text)) }),
   'certificates-file': (file) => ({ jwks: fileWith('PEM file with certificates', file, jwksOfCertificates) }),

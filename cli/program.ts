@@ -59,7 +59,7 @@ export const verbs: Readonly<Record<string, Verb>> = {
   },
   agents: {
     wing: 'agents',
-    summary: 'register, list, show, explain (why) and kill agents: software that acts for a user',
+    summary: 'register, list, show, limit, explain (why) and kill agents: software that acts for a user',
     load: () => folded('agents', 'agents'),
   },
   'api-keys': {

@@ -25,9 +25,18 @@ type Purged = { readonly by: Job; readonly purges: readonly Purge[] };
 /** What a process shows of a module while it runs; called with its start. */
 type Watch<P = never> = (ports: P) => { close(): unknown } | undefined;
 
-/** Reads the clients of a user, each with its name and why its requests were refused. */
+/** Reads the clients of a user, each with its name, why its requests were refused, and its limits. */
 type OwnedClients = (ports: Pick<Ports, 'sql'>, user: Caller) => Promise<readonly OwnedClient[]>;
-export type OwnedClient = ClientRefusals & { readonly name: string };
+export type OwnedClient = ClientRefusals & {
+  readonly name: string;
+  /** What it may start in a day, and has started: a number of acts, or an amount in a currency. */
+  readonly limits: readonly {
+    readonly act: string;
+    readonly currency: string | null;
+    readonly most: number;
+    readonly used: number;
+  }[];
+};
 
 /** The process that a watch shows: one of several of its kind. */
 export type HasCopy = { readonly copy: { readonly kind: 'api' | 'worker'; readonly config: Config } };

@@ -57,7 +57,8 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
   const isLonger = count > 1;
   const of = { client_id: text, client_name: text, code: 'scope_invalid', title: ours, cause: text, fix: ours };
   const refusal = { ...of, requests: 1, first_seen_at: AT, last_seen_at: AT, refused_from: null, request: null };
-  const owned = { name: text, refusals: [refusal, { ...refusal, refused_from: AT }] };
+  const limit = { act: text, currency: 'EUR', most: 1_000_000, used: 1_000_000 };
+  const owned = { name: text, refusals: [refusal, { ...refusal, refused_from: AT }], limits: [limit, limit, limit] };
   return [
     { section: 'profile' },
     {
@@ -79,7 +80,7 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
     {
       section: 'applications',
       isLonger,
-      owned: [...times(owned).slice(0, 9), { name: text, refusals: [] }],
+      owned: [...times(owned).slice(0, 7), { name: text, refusals: [], limits: [] }],
       items: times({
         client_id: text,
         client_name: text,

@@ -244,7 +244,7 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Agents',
-    paths: ['/v1/agents', '/v1/agents/{agent_id}/kill', '/v1/agents/{agent_id}/why', '/v1/agents/heartbeat'],
+    paths: ['', '/{agent_id}/kill', '/{agent_id}/limits', '/{agent_id}/why', '/heartbeat'].map((p) => `/v1/agents${p}`),
     unit: ['services/wings/agents/agents.db.test.ts', 'services/core/oauth/exchange-agents.db.test.ts'],
     integration: [`${ROUTES}/agents.integration.test.ts`],
     fault: ['services/api/attacks/killed-agents.integration.test.ts', `${FAULTS}/stale-directory.integration.test.ts`],

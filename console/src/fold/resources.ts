@@ -223,7 +223,11 @@ export const resources: readonly Resource[] = [
     first: ['name', 'owner_id', 'scopes', 'credential_scopes'],
     events: 'client',
   }),
-  resource('GET /v1/admin/agents/{agent_id}/why', { row: ['title', ...REFUSED] }),
+  resource('GET /v1/admin/agents/{agent_id}/limits', {
+    row: ['act', 'acts_a_day', 'acts_today', 'amounts_a_day', 'amounts_today', 'resets_at'],
+    badges: ['set_by'],
+  }),
+  resource('GET /v1/admin/agents/{agent_id}/why', { of: 'refusals', row: ['title', ...REFUSED] }),
   resource('GET /v1/audit/events', {
     path: 'audit',
     at: { group: 'evidence', icon: 'audit', key: 'a' },

@@ -22,6 +22,7 @@ const OF_ONES_OWN = [
   'deleteUserAlias',
   'enrolTotp',
   'generateBackupCodes',
+  'limitOwnAgent',
   'linkSocial',
   'prepareClientPasskey',
   'preparePasskey',

@@ -108,6 +108,36 @@ test('why the requests of an agent were refused is explained to those who may se
   expectProblem(await why(agent.client_id, (await newPerson(here)).bearer), 403, 'permission_missing');
 });
 
+test('a start beyond a limit is refused until the next day, and the owner sees why on every face', async () => {
+  const owner = await newPerson(here, ['developer']);
+  const agent = await newAgent(owner, { credential_scopes: ['signoffs:request'] });
+  const limits = (path: string, bearer: string, to: object) => {
+    const json = { act: 'payments.*', reason, ...to };
+    return send(here.url, 'PUT', `${path}/${agent.client_id}/limits`, { bearer, json });
+  };
+  expect((await limits('/v1/admin/agents', admin.bearer, { acts_a_day: 0 })).status).toBe(200);
+  expect((await limits('/v1/agents', owner.bearer, { acts_a_day: 9 })).body.limits).toHaveLength(2);
+  const run = { act: 'payments.send', arguments: { amount: 1 } };
+  const asked = { ...run, title: 'Pay', required_roles: ['qa'] };
+  const requested = await send(here.url, 'POST', '/v1/handoff/signoffs', { basic: agent, json: asked });
+  const { signoff_id: id, arguments_sha256 } = requested.body;
+  const { bearer } = await newPerson(here, ['qa']);
+  await send(here.url, 'POST', `/v1/handoff/signoffs/${id}/approve`, {
+    bearer,
+    json: { role: 'qa', arguments_sha256 },
+  });
+  const refused = await send(here.url, 'POST', `/v1/handoff/signoffs/${id}/start`, { basic: agent, json: run });
+  expectProblem(refused, 429, 'agent_limit_reached');
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  await here.ports.clientRefusals.write();
+  const why = await send(here.url, 'GET', `/v1/agents/${agent.client_id}/why`, { bearer: owner.bearer });
+  expect(why.body.refusals).toMatchObject([{ code: 'agent_limit_reached', cause: refused.body.detail }]);
+  expect(why.body.limits).toMatchObject([{ set_by: 'administrator', acts_a_day: 0 }, { set_by: 'owner' }]);
+  const { cookie } = await openSessionFor(here, owner.id);
+  const { text: page } = await send(here.url, 'GET', '/account/applications', { cookie });
+  expect(page).toContain('<bdi>payments.*</bdi> 0/0, 0/9');
+});
+
 test('registering needs agents:manage; a retry with the same key registers one agent', async () => {
   const owner = await newPerson(here);
   const json = { name: 'Agent', owner_id: owner.id, reason };

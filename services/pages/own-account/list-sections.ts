@@ -47,12 +47,22 @@ function refusalOf({ requests, title, cause, fix, ...of }: OwnedClient['refusals
   return html`<p><span lang="en">${title}: <bdi>${cause}</bdi><br>${fix}</span><br><span class="dim">${when}</span></p>`;
 }
 
+/** What an agent of the user has started today, of what it may: `payments.send 3/5, 900/2000 EUR`. */
+function limitsOf(limits: OwnedClient['limits'], { texts }: Look['language']): Html | null {
+  if (limits.length === 0) return null;
+  const shown = limits.map(({ act, currency, most, used }, at) => {
+    const name = act === limits[at - 1]?.act ? null : html`<bdi>${act}</bdi> `;
+    return html`${at === 0 ? '' : ', '}${name}${used}/${most}${currency === null ? '' : ` ${currency}`}`;
+  });
+  return html`<br><span class="dim">${say(texts.accountLimits, { limits: html`${shown}` })}</span>`;
+}
+
 /** The agents of the user; nothing without any. */
 function ownedPart(asked: AccountPage<ViewOf<'applications'>>, look: Look): Html | null {
   const { accountOwned, accountNotRefused } = look.language.texts;
   if (asked.view.owned.length === 0) return null;
-  const list = rowsOf(asked.view.owned, '', ({ name, refusals }) => [
-    html`${strong(name)}${refusals.length === 0 ? html`<br><span class="dim">${accountNotRefused}</span>` : refusals.map((each) => refusalOf(each, look))}`,
+  const list = rowsOf(asked.view.owned, '', ({ name, refusals, limits }) => [
+    html`${strong(name)}${limitsOf(limits, look.language)}${refusals.length === 0 ? html`<br><span class="dim">${accountNotRefused}</span>` : refusals.map((each) => refusalOf(each, look))}`,
     null,
   ]);
   return partOf(asked, 'owned', accountOwned, list, look);

@@ -232,6 +232,13 @@ export const actWords: Readonly<Record<string, ActWords>> = {
       'Jedes Token des Agenten, und jedes, das er für seinen Inhaber bekam, wird binnen einer Sekunde abgelehnt. Seine offenen Freigaben scheitern. Das ist endgültig.',
     ],
   ),
+  limitAgent: act(
+    ['Limit acts', 'It holds for the next start. Without a number and amounts the limit of the act is removed.'],
+    [
+      'Handlungen begrenzen',
+      'Die Grenze gilt ab dem nächsten Beginn. Ohne Zahl und Beträge entfällt die Grenze der Handlung.',
+    ],
+  ),
   readImportRejects: act(['Download the rejected records', ''], ['Abgelehnte Datensätze herunterladen', '']),
   readReportBundle: act(['Bundle (JSON)', ''], ['Paket (JSON)', '']),
   readReportEvidence: act(['Evidence (CSV)', ''], ['Nachweise (CSV)', '']),

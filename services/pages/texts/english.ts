@@ -40,6 +40,7 @@ export const english = {
   accountNewEmail: 'New e-mail address',
   accountNewEmailWhy: 'You get a mail at the new address. The change takes effect when you follow its link.',
   accountNoCodes: 'You get recovery codes with your first passkey or authenticator app.',
+  accountLimits: 'Today (UTC): {limits}',
   accountNoConsents: 'No application has access to your account.',
   accountNoKeys: 'You have no API keys.',
   accountNoLinked: 'You sign in with no other service.',

@@ -43,6 +43,7 @@ export const german: Texts = {
   accountNewEmailWhy:
     'Sie erhalten eine E-Mail an die neue Adresse. Die Änderung gilt, sobald Sie dem Link darin folgen.',
   accountNoCodes: 'Sie erhalten Wiederherstellungs\u00adcodes mit Ihrem ersten Passkey oder Ihrer Authenticator-App.',
+  accountLimits: 'Heute (UTC): {limits}',
   accountNoConsents: 'Keine Anwendung hat Zugriff auf Ihr Konto.',
   accountNoKeys: 'Sie haben keine API-Schlüssel.',
   accountNoLinked: 'Sie melden sich mit keinem anderen Dienst an.',

@@ -28,6 +28,7 @@ export type CommandArgument =
 
 /** Files and short forms that the command line makes values of. */
 export type CommandReader =
+  | 'amounts'
   | 'jwks-file'
   | 'json-file'
   | 'certificates-file'

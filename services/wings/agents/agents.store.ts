@@ -3,8 +3,8 @@ import { defineFinder } from '#services/core/shared/finder.store.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import type { AgentStatus } from './agent-shapes.ts';
-import type { AgentView } from './contract.ts';
+import type { AgentStatus, LimitSetter } from './agent-shapes.ts';
+import type { AgentLimit, AgentView, LimitChange } from './contract.ts';
 import { agentsRead } from './permissions.ts';
 
 const STATUS = `CASE WHEN killed_at IS NOT NULL THEN 'killed' WHEN expires_at <= clock_timestamp() THEN 'expired'
@@ -62,6 +62,25 @@ const agentSeen = defineStatement(
    WHERE agents.client_id = before.client_id AND killed_at IS NULL
    RETURNING agents.capabilities IS DISTINCT FROM before.capabilities AS is_changed`,
 );
+/** By the primary key and index signoffs_started. */
+const limitsRead = defineStatement(
+  'agentLimitsRead',
+  `SELECT act, set_by, acts_a_day, amounts_a_day, amount_at, currency_at, acts_today, amounts_today,
+     ${placeTime(`(date_trunc('day', at, 'UTC') + interval '1 day')`)} AS resets_at
+   FROM (SELECT clock_timestamp() AS at) clock CROSS JOIN LATERAL agent_limits_today($1, at) ORDER BY act, set_by`,
+);
+const limitSet = defineStatement(
+  'agentLimitSet',
+  `INSERT INTO agent_limits (client_id, set_by, act, acts_a_day, amounts_a_day, amount_at, currency_at)
+   SELECT $1, $2, $3, $4, given, CASE WHEN given IS NOT NULL THEN $6 END, CASE WHEN given IS NOT NULL THEN $7 END
+   FROM (SELECT $5::jsonb AS given) amounts
+   ON CONFLICT (client_id, set_by, act) DO UPDATE SET acts_a_day = EXCLUDED.acts_a_day,
+     amounts_a_day = EXCLUDED.amounts_a_day, amount_at = EXCLUDED.amount_at, currency_at = EXCLUDED.currency_at`,
+);
+const limitDelete = defineStatement(
+  'agentLimitDelete',
+  'DELETE FROM agent_limits WHERE client_id = $1 AND set_by = $2 AND act = $3',
+);
 
 /** Permissions of an active user; undefined if there is none with this id. */
 export const lockOwner = async (tx: Sql, ownerId: string): Promise<readonly string[] | undefined> =>
@@ -109,6 +128,22 @@ export const markSeen = async (
   capabilities: readonly string[] | undefined,
 ): Promise<{ readonly is_changed: boolean } | undefined> =>
   (await tx.query<{ is_changed: boolean }>(agentSeen, [agentId, capabilities ?? null]))[0];
+
+/** Each with what the agent has started today. */
+export const readLimitRows = (sql: Sql, agentId: string): Promise<AgentLimit[]> =>
+  sql.query<AgentLimit>(limitsRead, [agentId]);
+/** Starts of the agent wait for the commit if it is locked. */
+export const setLimitRow = async (
+  tx: Sql,
+  agentId: string,
+  setBy: LimitSetter,
+  { act, acts_a_day: acts, amounts_a_day: amounts, amount_at: at, currency_at: unit }: Omit<LimitChange, 'reason'>,
+): Promise<void> => {
+  await tx.query(limitSet, [agentId, setBy, act, acts, amounts && JSON.stringify(amounts), at, unit]);
+};
+export const deleteLimitRow = async (tx: Sql, agentId: string, setBy: LimitSetter, act: string): Promise<void> => {
+  await tx.query(limitDelete, [agentId, setBy, act]);
+};
 
 /** Scans the agents with their clients, of which an owner has few. */
 export const agentFinder = defineFinder({

@@ -1,5 +1,6 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
-import { count, oneOf, reason, user } from '#services/platform/define/audit-member.ts';
+import { count, flag, name, oneOf, reason, user } from '#services/platform/define/audit-member.ts';
+import { LIMIT_SETTERS } from './agent-shapes.ts';
 
 export const agentRegistered = defineAuditEvent({
   type: 'agent.registered',
@@ -21,6 +22,14 @@ export const agentKilledEvent = defineAuditEvent({
   detail: { owner_id: user, reason },
   meaning:
     'An agent was killed, or its owner was disabled; its tokens and the tokens it exchanged were revoked. `reason` says why.',
+});
+
+export const agentLimitsChanged = defineAuditEvent({
+  type: 'agent.limits_changed',
+  isPushed: true,
+  detail: { act: name, set_by: oneOf(...LIMIT_SETTERS), acts_a_day: count, has_amounts: flag, reason },
+  meaning:
+    'A limit of what an agent may start in a day was set, by an administrator or its owner. `acts_a_day` is absent if their number is not limited, `has_amounts` says whether their amounts are; without both the limit was removed.',
 });
 
 export const agentCredentialsChecked = defineAuditEvent({

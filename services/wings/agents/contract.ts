@@ -16,7 +16,7 @@ import { userUnknown } from '#services/core/tokens/errors.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
-import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX } from './agent-shapes.ts';
+import { AGENT_METHODS, AGENT_STATUSES, CAPABILITIES_MAX, LIMIT_SETTERS } from './agent-shapes.ts';
 import { agentExceedsOwner, agentUnknown } from './errors.ts';
 import { agentsManage, agentsRead } from './permissions.ts';
 
@@ -54,6 +54,50 @@ export const agentView = z
   })
   .register(componentNames, { id: 'Agent' });
 export type AgentView = z.output<typeof agentView>;
+
+/** An act such as `payments.send`, the beginning of acts (`payments.*`), or `*` for every act. */
+const limitedAct = z
+  .string()
+  .max(128)
+  .regex(/^([a-z][a-z0-9_.:-]*\*?|\*)$/);
+/** JSON pointer (RFC 6901) into the arguments of the act. */
+const pointer = z
+  .string()
+  .max(256)
+  .regex(/^(\/[A-Za-z0-9_][\w.-]*)+$/);
+/** By currency, in the unit of the arguments. An act in another currency does not start. */
+const amounts = z.record(z.string().regex(/^[A-Z][A-Z0-9]{2,11}$/), z.number().min(0).max(Number.MAX_SAFE_INTEGER));
+
+const agentLimit = z
+  .object({
+    act: limitedAct,
+    set_by: z.enum(LIMIT_SETTERS),
+    acts_a_day: z.int().nullable(),
+    amounts_a_day: amounts.nullable(),
+    amount_at: z.string().nullable(),
+    currency_at: z.string().nullable(),
+    /** What the agent has started since the day (UTC) began. */
+    acts_today: z.int(),
+    amounts_today: z.record(z.string(), z.number()),
+    /** When the next day begins. */
+    resets_at: instant,
+  })
+  .register(componentNames, { id: 'AgentLimit' });
+export type AgentLimit = z.output<typeof agentLimit>;
+const agentLimits = z.object({ limits: z.array(agentLimit) });
+export type AgentLimits = z.output<typeof agentLimits>;
+
+const limitChange = z.strictObject({
+  act: limitedAct,
+  /** How many such acts the agent may start in a day; null sets no limit of their number. */
+  acts_a_day: z.int().min(0).max(1_000_000).nullable(),
+  /** Without it, and with null above, the limit of the act is removed. */
+  amounts_a_day: amounts.nullable().default(null),
+  amount_at: pointer.default('/amount'),
+  currency_at: pointer.default('/currency'),
+  reason,
+});
+export type LimitChange = z.output<typeof limitChange>;
 
 const registration = z.strictObject({
   name: text(128),
@@ -114,7 +158,24 @@ export const explainAgentRefusalsEndpoint = defineEndpoint({
   path: '/v1/admin/agents/{agent_id}/why',
   operation: 'explainAgentRefusals',
   summary: 'Explain why requests of an agent were refused in the last 7 days, and what will be refused',
-  responses: { 200: clientRefusals },
+  responses: { 200: clientRefusals.extend(agentLimits.shape) },
+});
+
+export const readAgentLimitsEndpoint = defineEndpoint({
+  ...readAgentEndpoint,
+  path: '/v1/admin/agents/{agent_id}/limits',
+  operation: 'readAgentLimits',
+  summary: 'List what an agent may start in a day, and what it has started today',
+  responses: { 200: agentLimits },
+});
+
+export const limitAgentEndpoint = defineEndpoint({
+  ...readAgentLimitsEndpoint,
+  method: 'PUT',
+  operation: 'limitAgent',
+  summary: 'Set how many acts of a kind an agent may start in a day, and up to which amount',
+  auth: manages(agentsManage),
+  body: limitChange,
 });
 
 export const killAgentEndpoint = defineEndpoint({
@@ -155,6 +216,22 @@ export const explainOwnAgentRefusalsEndpoint = defineEndpoint({
   operation: 'explainOwnAgentRefusals',
   summary: 'Explain why requests of an agent that acts for you were refused in the last 7 days',
   auth: OWNER,
+});
+
+export const readOwnAgentLimitsEndpoint = defineEndpoint({
+  ...readAgentLimitsEndpoint,
+  path: '/v1/agents/{agent_id}/limits',
+  operation: 'readOwnAgentLimits',
+  summary: 'List what an agent that acts for you may start in a day, and what it has started today',
+  auth: OWNER,
+});
+
+export const limitOwnAgentEndpoint = defineEndpoint({
+  ...limitAgentEndpoint,
+  path: '/v1/agents/{agent_id}/limits',
+  operation: 'limitOwnAgent',
+  summary: 'Set how many acts of a kind an agent that acts for you may start in a day, and up to which amount',
+  auth: { ...OWNER, stepUp: true },
 });
 
 export const recordHeartbeatEndpoint = defineEndpoint({

@@ -8,14 +8,24 @@ import { ownerAsking } from '#services/core/authority/own-account.ts';
 import type { OwnedClient } from '#services/core/module.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '#services/core/shared/pagination.ts';
-import type { AgentStatus } from './agent-shapes.ts';
-import { killAgentRow, lockAgent, markSeen, readAgentRow, readAgentsPage } from './agents.store.ts';
-import { agentChanged } from './audit-events.ts';
-import type { AgentView } from './contract.ts';
+import { requestInvalid } from '#services/platform/errors.ts';
+import { type AgentStatus, LIMITS_MAX } from './agent-shapes.ts';
+import {
+  deleteLimitRow,
+  killAgentRow,
+  lockAgent,
+  markSeen,
+  readAgentRow,
+  readAgentsPage,
+  readLimitRows,
+  setLimitRow,
+} from './agents.store.ts';
+import { agentChanged, agentLimitsChanged } from './audit-events.ts';
+import type { AgentLimit, AgentLimits, AgentView, LimitChange } from './contract.ts';
 import { agentUnknown } from './errors.ts';
 
-/** Agents on the page of an owner, and refusals of each; the API has all. */
-const SHOWN = { agents: 10, refusals: 2 };
+/** Agents on the page of an owner, and refusals and limits of each; the API has all. */
+const SHOWN = { agents: 8, refusals: 2, limits: 3 };
 
 type PageInput = { readonly limit: number; readonly cursor?: string | undefined };
 type ListInput = PageInput & { readonly owner?: string | undefined; readonly status?: AgentStatus | undefined };
@@ -50,9 +60,58 @@ export async function readAgent(
 }
 
 /** Throws `agent_unknown` (404). */
-export async function explainAgentRefusals(ports: Pick<Ports, 'sql'>, input: Named): Promise<ClientRefusals> {
-  const { agent_id: clientId } = await readAgent(ports, input);
-  return explainClientRefusals(ports, { client_id: clientId });
+export async function readAgentLimits(ports: Pick<Ports, 'sql'>, input: Named): Promise<AgentLimits> {
+  const { agent_id: agentId } = await readAgent(ports, input);
+  return { limits: await readLimitRows(ports.sql, agentId) };
+}
+
+/** A limit as what is counted: acts, then amounts by currency. */
+export const limitUses = (limit: AgentLimit): OwnedClient['limits'] => [
+  ...(limit.acts_a_day === null
+    ? []
+    : [{ act: limit.act, currency: null, most: limit.acts_a_day, used: limit.acts_today }]),
+  ...Object.entries(limit.amounts_a_day ?? {}).map(([currency, most]) => {
+    return { act: limit.act, currency, most, used: limit.amounts_today[currency] ?? 0 };
+  }),
+];
+
+const tooMany = (at: string, what: string): Error =>
+  requestInvalid({ problems: [{ at: `body/${at}`, why: `is more than the ${LIMITS_MAX} ${what}` }] });
+
+/**
+ * Sets, replaces or removes the limit of one act: that of the administrator, or that of the owner, who so limits an agent
+ * further and never widens it. It holds for the next start. Throws `request_invalid` (400), `agent_unknown` (404).
+ */
+export async function limitAgent(
+  { transact }: Pick<Ports, 'transact'>,
+  { agent_id: agentId, owner_id: ownerId, reason, ...limit }: Named & LimitChange,
+  caller: Caller,
+): Promise<AgentLimits> {
+  const setBy = ownerId === undefined ? 'administrator' : 'owner';
+  const { act, acts_a_day: acts, amounts_a_day: amounts } = limit;
+  if (Object.keys(amounts ?? {}).length > LIMITS_MAX) throw tooMany('amounts_a_day', 'currencies of a limit');
+  return transact(async (tx) => {
+    if ((await lockAgent(tx, agentId, ownerId)) === undefined) throw agentUnknown();
+    const others = (await readLimitRows(tx, agentId)).filter((row) => row.set_by === setBy && row.act !== act);
+    if (others.length >= LIMITS_MAX) throw tooMany('act', 'acts that are limited');
+    if (acts === null && amounts === null) await deleteLimitRow(tx, agentId, setBy, act);
+    else await setLimitRow(tx, agentId, setBy, limit);
+    await recordEvent(tx, caller, agentLimitsChanged, {
+      outcome: 'ok',
+      target: { kind: 'client', id: agentId },
+      detail: { act, set_by: setBy, acts_a_day: acts, has_amounts: amounts !== null, reason },
+    });
+    return { limits: await readLimitRows(tx, agentId) };
+  });
+}
+
+/** What was refused, and the limits by which starts are refused until the next day. Throws `agent_unknown` (404). */
+export async function explainAgentRefusals(
+  ports: Pick<Ports, 'sql'>,
+  input: Named,
+): Promise<ClientRefusals & AgentLimits> {
+  const limits = await readAgentLimits(ports, input);
+  return { ...(await explainClientRefusals(ports, { client_id: input.agent_id })), ...limits };
 }
 
 /** The same for the owner. Throws `permission_missing` (403) too. */
@@ -62,16 +121,22 @@ const byOwner =
     act(ports, { ...input, owner_id: ownerAsking(caller).userId }, caller);
 
 export const explainOwnAgentRefusals = byOwner(explainAgentRefusals);
+export const readOwnAgentLimits = byOwner(readAgentLimits);
+export const limitOwnAgent = byOwner(limitAgent);
 
-/** The caller's agents, each with what will be refused and its most frequent refusals. */
+const shareOf = ({ used, most }: OwnedClient['limits'][number]): number => (used + 1) / (most + 1);
+
+/** The caller's agents, each with what will be refused, its most frequent refusals, and the limits it is nearest to. */
 export async function readOwnedClients(ports: Pick<Ports, 'sql'>, caller: Caller): Promise<readonly OwnedClient[]> {
   const { agents } = await listOwnAgents(ports, { limit: SHOWN.agents }, caller);
   const owned: OwnedClient[] = [];
   // One after another: a request holds one connection.
   for (const { agent_id, name } of agents.filter(({ killed_at: at }) => at === null)) {
-    const { refusals } = await explainOwnAgentRefusals(ports, { agent_id }, caller);
+    const { refusals, limits } = await explainOwnAgentRefusals(ports, { agent_id }, caller);
+    const nearest = limits.flatMap(limitUses).sort((one, other) => shareOf(other) - shareOf(one));
     const later = refusals.filter(({ refused_from: from }) => from !== null);
-    owned.push({ name, refusals: [...new Set([...later, ...refusals])].slice(0, SHOWN.refusals) });
+    const shown = [...new Set([...later, ...refusals])].slice(0, SHOWN.refusals);
+    owned.push({ name, refusals: shown, limits: nearest.slice(0, SHOWN.limits) });
   }
   return owned;
 }

@@ -7,7 +7,7 @@ export const agentsModule = defineModule({
   name: 'agents',
   sentence: 'Registers each _agent_ with its owner, who can end it at once.',
   wing: 'agents',
-  tables: ['agents'],
+  tables: ['agents', 'agent_limits'],
   permissions: Object.values(permissions),
   events: Object.values(events),
   leftWork: [{ question: agentsLive, what: 'agents live, and the API cannot kill them' }],

@@ -1,14 +1,20 @@
 import { refusalLines } from '#services/core/access/refusals/operations.ts';
 import { operation } from '#services/core/shared/operation.ts';
 import {
+  type AgentLimit,
+  type AgentLimits,
   type AgentView,
   explainAgentRefusalsEndpoint,
   explainOwnAgentRefusalsEndpoint,
   killAgentEndpoint,
   killOwnAgentEndpoint,
+  limitAgentEndpoint,
+  limitOwnAgentEndpoint,
   listAgentsEndpoint,
   listOwnAgentsEndpoint,
   readAgentEndpoint,
+  readAgentLimitsEndpoint,
+  readOwnAgentLimitsEndpoint,
   recordHeartbeatEndpoint,
   registerAgentEndpoint,
 } from './contract.ts';
@@ -17,9 +23,14 @@ import {
   explainOwnAgentRefusals,
   killAgent,
   killOwnAgent,
+  limitAgent,
+  limitOwnAgent,
+  limitUses,
   listAgents,
   listOwnAgents,
   readAgent,
+  readAgentLimits,
+  readOwnAgentLimits,
   recordHeartbeat,
 } from './manage-agents.ts';
 import { type RegisteredAgent, registerAgent } from './register-agent.ts';
@@ -45,6 +56,21 @@ const registered = (agent: RegisteredAgent): string[] => [
   ...lines(agent),
   ...(agent.client_secret === null ? [] : [`secret  ${agent.client_secret}  (shown only once)`]),
 ];
+
+const limitLine = (limit: AgentLimit): string => {
+  const uses = limitUses(limit).map(({ currency, most, used }) => ({
+    text: `${used} of ${most} ${currency ?? 'acts'}`,
+    isLeft: used < most,
+  }));
+  return [
+    limit.act,
+    `${uses.map(({ text }) => text).join(', ')} today`,
+    `set by ${limit.set_by}`,
+    ...(uses.every(({ isLeft }) => isLeft) ? [] : [`reached until ${limit.resets_at}`]),
+  ].join('  ');
+};
+const limitLines = ({ limits }: AgentLimits): string[] =>
+  limits.length === 0 ? ['no act is limited'] : limits.map(limitLine);
 
 /** Agents: for administrators, for their owners, and for the agents themselves. */
 export const agentOperations = [
@@ -98,8 +124,30 @@ export const agentOperations = [
   }),
   operation(explainAgentRefusalsEndpoint, explainAgentRefusals, {
     verb: 'agents why <agent_id>',
-    help: 'show why requests of an agent were refused in the last 7 days, and the fix',
-    lines: refusalLines,
+    help: 'show which limits an agent has reached today, why its requests were refused in the last 7 days, and the fix',
+    lines: (answer) => [...limitLines(answer), ...refusalLines(answer)],
+  }),
+  operation(readAgentLimitsEndpoint, readAgentLimits),
+  operation(limitAgentEndpoint, limitAgent, {
+    verb: 'agents limit <agent_id> <act>',
+    help: 'set how many acts of a kind an agent may start in a day, and up to which amount',
+    arguments: { act: { member: 'act', help: 'such as payments.send, payments.* or *' } },
+    options: {
+      acts_a_day: { flags: '--acts-a-day <number>', help: 'how many it may start', no: 'set no limit of their number' },
+      amounts_a_day: {
+        flags: '--amounts-a-day <amounts>',
+        help: 'the most by currency, such as EUR=1000,USD=500',
+        reads: 'amounts',
+      },
+      amount_at: { flags: '--amount-at <pointer>', help: 'where the arguments name the amount; /amount by default' },
+      currency_at: { flags: '--currency-at <pointer>', help: 'where they name the currency; /currency by default' },
+    },
+    about: readAgent,
+    asks: ({ act, acts_a_day: acts, amounts_a_day: amounts }, { name }: AgentView) =>
+      acts === null && amounts === null
+        ? `remove the limit of ${act} of agent ${name}`
+        : `limit ${act} of agent ${name}`,
+    lines: limitLines,
   }),
   operation(killAgentEndpoint, killAgent, {
     verb: 'agents kill <agent_id>',
@@ -111,5 +159,7 @@ export const agentOperations = [
   operation(listOwnAgentsEndpoint, listOwnAgents),
   operation(explainOwnAgentRefusalsEndpoint, explainOwnAgentRefusals),
   operation(killOwnAgentEndpoint, killOwnAgent),
+  operation(readOwnAgentLimitsEndpoint, readOwnAgentLimits),
+  operation(limitOwnAgentEndpoint, limitOwnAgent),
   operation(recordHeartbeatEndpoint, recordHeartbeat),
 ];

@@ -5,7 +5,13 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import type { TaskAdvance, TaskChange, TaskRow, WhyNot } from '#services/core/shared/task-kind.ts';
 import { type ErrorFactory, isAppError } from '#services/platform/define/error.ts';
 import type { SignOffView } from './contract.ts';
-import { signOffApprovalVoid, signOffRequesterEnded, signOffUnfinished } from './errors.ts';
+import {
+  agentAmountUnreadable,
+  agentLimitReached,
+  signOffApprovalVoid,
+  signOffRequesterEnded,
+  signOffUnfinished,
+} from './errors.ts';
 import { WITHDRAWN } from './finish-signoff.ts';
 import { readReceipt, readSignOff } from './read-signoff.ts';
 import { ROTATE_KEYS_ACT, ROTATE_KEYS_PERMISSION, ROTATE_KEYS_TASK } from './rotate-keys-task.ts';
@@ -46,7 +52,8 @@ export const advanceRotateKeysTask: TaskAdvance<RotatePorts> = {
         } catch (err) {
           if (isOf(err, signOffApprovalVoid))
             return waitingFor(await readSignOff(ports, { signoff_id: task.subject_id }, caller));
-          if (isOf(err, signOffRequesterEnded)) return refused(signOffRequesterEnded.definition.code, task);
+          for (const ended of [signOffRequesterEnded, agentLimitReached, agentAmountUnreadable])
+            if (isOf(err, ended)) return refused(ended.definition.code, task);
           throw err;
         }
       case 'running':

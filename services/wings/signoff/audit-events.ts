@@ -64,7 +64,7 @@ export const signOffRefused = defineAuditEvent({
   outcomes: ['refused'],
   detail: { act: name, arguments_sha256: digest, agent_id: id, code },
   meaning:
-    'An act was not started; `code` is `signoff_arguments_changed` if the act or its arguments are not those that were approved, or `signoff_not_runnable`, for example because it had started before, `signoff_approval_void` or `signoff_requester_ended`. `agent_id` is present if an agent tried.',
+    'An act was not started; `code` is `signoff_arguments_changed` if the act or its arguments are not those that were approved, or `signoff_not_runnable`, for example because it had started before, `signoff_approval_void`, `signoff_requester_ended`, `agent_limit_reached` or `agent_amount_unreadable`. `agent_id` is present if an agent tried.',
 });
 
 export const signOffFinished = defineAuditEvent({

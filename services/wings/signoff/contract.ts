@@ -6,6 +6,8 @@ import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, permissionMissing } from '#services/platform/errors.ts';
 import {
+  agentAmountUnreadable,
+  agentLimitReached,
   signOffAlreadyDecided,
   signOffApprovalVoid,
   signOffArgumentsChanged,
@@ -228,11 +230,13 @@ export const startSignOffEndpoint = defineEndpoint({
     signOffArgumentsInvalid,
     signOffSignInRequired,
     signOffRequesterEnded,
+    agentAmountUnreadable,
     signOffUnknown,
     signOffArgumentsChanged,
     signOffNotRunnable,
     signOffApprovalVoid,
     signOffConditionUnmet,
+    agentLimitReached,
   ],
 });
 

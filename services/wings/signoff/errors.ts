@@ -154,6 +154,25 @@ export const signOffConditionUnmet = defineError({
   retryable: true,
 });
 
+/** `detail` names the limit. */
+export const agentLimitReached = defineError({
+  code: 'agent_limit_reached',
+  status: 429,
+  title: 'The agent has reached a limit of the day',
+  cause: 'An administrator or the owner of the agent limits how many acts it starts in a day (UTC), or their amount.',
+  fix: 'Start the act after `Retry-After`, or request a new sign-off then. `sallyport agents why` shows the limits and what was started.',
+});
+
+/** `detail` names the limit. */
+export const agentAmountUnreadable = defineError({
+  code: 'agent_amount_unreadable',
+  status: 403,
+  title: 'The arguments name no amount that the limit of the agent counts',
+  cause:
+    'The amount of this act is limited. Its arguments have no plain decimal number where the limit looks for it, or a currency that the limit does not name.',
+  fix: 'Request a sign-off with an amount and a currency where the limit looks for them (`sallyport agents why`), or have the limit changed.',
+});
+
 /** `detail` names the state, and the failure if there is one. */
 export const signOffNotRunning = defineError({
   code: 'signoff_not_running',

@@ -138,6 +138,14 @@ const signOffStart = defineStatement(
   `UPDATE signoffs SET state = 'running', started_at = clock_timestamp()
    WHERE id = $1 AND state = 'approved' AND expires_at > clock_timestamp() RETURNING 1`,
 );
+/** Under the lock of the agent, so that the trigger of the start, which asks the same, has the same answer. */
+const limitRefusal = defineStatement(
+  'signoffLimitRefusal',
+  `SELECT r.code, r.act, r.set_by, r.currency, r.most,
+     ceil(extract(epoch FROM date_trunc('day', at, 'UTC') + interval '1 day' - at))::int AS retry_seconds
+   FROM (SELECT clock_timestamp() AS at) clock CROSS JOIN signoffs s CROSS JOIN LATERAL agent_limit_refusal(s, at) r
+   WHERE s.id = $1`,
+);
 const signOffFinish = defineStatement(
   'signoffFinish',
   `UPDATE signoffs SET state = $2, failure = $3, event_id = $4, finished_at = clock_timestamp()
@@ -309,6 +317,18 @@ export async function deleteVoidApprovals(tx: Sql, id: string): Promise<VoidAppr
 /** False unless the sign-off was approved, has not expired and has not started. */
 export const startSignOffRow = async (tx: Sql, id: string): Promise<boolean> =>
   (await tx.query(signOffStart, [id])).length === 1;
+export type LimitRefusal = {
+  readonly code: 'agent_limit_reached' | 'agent_amount_unreadable';
+  /** The act or acts that are limited, by whom, and how many or how much of the currency a day. */
+  readonly act: string;
+  readonly set_by: string;
+  readonly currency: string | null;
+  readonly most: string | null;
+  readonly retry_seconds: number;
+};
+/** The limit of its agent that keeps an act from starting now. */
+export const readLimitRefusal = async (tx: Sql, id: string): Promise<LimitRefusal | undefined> =>
+  (await tx.query<LimitRefusal>(limitRefusal, [id]))[0];
 /** False unless the act runs. */
 export const finishSignOffRow = async (
   tx: Sql,

@@ -9,10 +9,24 @@ import { isAppError } from '#services/platform/define/error.ts';
 import { signOffRefused, signOffStarted } from './audit-events.ts';
 import { bindArguments } from './bind-arguments.ts';
 import type { SignOffView } from './contract.ts';
-import { signOffApprovalVoid, signOffArgumentsChanged, signOffConditionUnmet, signOffNotRunnable } from './errors.ts';
+import {
+  agentAmountUnreadable,
+  agentLimitReached,
+  signOffApprovalVoid,
+  signOffArgumentsChanged,
+  signOffConditionUnmet,
+  signOffNotRunnable,
+} from './errors.ts';
 import { assertLives, assertSignedIn, ownRow } from './requester.ts';
 import { approvalsOf, factsOf, signOffViewOf } from './signoff-view.ts';
-import { lockPeople, lockSignOff, readSignOffRow, type SignOffRow, startSignOffRow } from './signoffs.store.ts';
+import {
+  lockPeople,
+  lockSignOff,
+  readLimitRefusal,
+  readSignOffRow,
+  type SignOffRow,
+  startSignOffRow,
+} from './signoffs.store.ts';
 import { voidApprovals } from './void-approvals.ts';
 
 export type StartSignOffPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasSecurityScore;
@@ -41,6 +55,17 @@ function assertRunnable(row: SignOffRow, act: string, argumentsSha256: string): 
   if (row.state !== 'approved') throw signOffNotRunnable({ detail: `The sign-off is ${row.state}.`, isRecorded: true });
 }
 
+/** Call it under the lock of the agent. Throws `agent_amount_unreadable` (403), `agent_limit_reached` (429). */
+async function assertWithinLimits(tx: Tx, id: string): Promise<void> {
+  const refusal = await readLimitRefusal(tx, id);
+  if (refusal === undefined) return;
+  const { code, act, set_by: setBy, currency, most, retry_seconds: retryAfterSeconds } = refusal;
+  if (code === 'agent_amount_unreadable')
+    throw agentAmountUnreadable({ detail: `The amount of ${act} is limited by the ${setBy}.`, isRecorded: true });
+  const detail = `The ${setBy} limits ${act} to ${most} ${currency ?? 'acts'} a day.`;
+  throw agentLimitReached({ detail, retryAfterSeconds, isRecorded: true });
+}
+
 /** Null, after the commit, if an approval does not count any more: the sign-off then waits again. */
 async function startLocked(
   tx: Tx,
@@ -58,6 +83,7 @@ async function startLocked(
   assertRunnable(locked, act, sha256);
   const counted = await voidApprovals(tx, locked, caller);
   if (counted.state === 'pending') return null;
+  await assertWithinLimits(tx, before.id);
   if (!(await startSignOffRow(tx, before.id))) throw signOffNotRunnable({ isRecorded: true });
   await recordEvent(tx, caller, signOffStarted, {
     outcome: 'ok',
@@ -71,9 +97,9 @@ async function startLocked(
  * Starts an approved act: succeeds once for a sign-off, and only for its requester with the approved act and arguments,
  * while its approvals count and its conditions are met. The caller that gets an answer runs the act and reports its end
  * with `finishSignOff`; if it never does, the act is not started again.
- * Throws `signoff_arguments_invalid` (400), `signoff_sign_in_required`, `signoff_requester_ended` (403),
- * `signoff_unknown` (404), `signoff_arguments_changed`, `signoff_not_runnable`, `signoff_approval_void`,
- * `signoff_condition_unmet` (409).
+ * Throws `signoff_arguments_invalid` (400), `signoff_sign_in_required`, `signoff_requester_ended`,
+ * `agent_amount_unreadable` (403), `signoff_unknown` (404), `signoff_arguments_changed`, `signoff_not_runnable`,
+ * `signoff_approval_void`, `signoff_condition_unmet` (409), `agent_limit_reached` (429).
  */
 export async function startSignOff(
   ports: StartSignOffPorts,

@@ -4,7 +4,9 @@
 export type ProblemCode =
   | "account_disabled"
   | "actor_token_invalid"
+  | "agent_amount_unreadable"
   | "agent_exceeds_owner"
+  | "agent_limit_reached"
   | "agent_not_accepted"
   | "agent_unknown"
   | "alert_resolved"
@@ -313,6 +315,7 @@ export type AcknowledgeViolationRequest = { readonly reason: string; readonly th
 export type AddRestrictionRequest = { readonly purposes: readonly PhiPurpose[]; readonly reason: string };
 export type AddStreamSubjectRequest = { readonly stream_id: string; readonly subject: { readonly format: string } & Readonly<Record<string, unknown>>; readonly verified?: boolean };
 export type Agent = { readonly agent_id: string; readonly name: string; readonly owner_id: string; readonly status: "active" | "silent" | "disabled" | "expired" | "killed"; readonly auth_method: string; readonly scopes: readonly string[]; readonly credential_scopes: readonly string[]; readonly audiences: readonly string[]; readonly dpop_bound_access_tokens: boolean; readonly capabilities: readonly string[]; readonly heartbeat_seconds: number; readonly last_seen_at: string | null; readonly created_at: string; readonly expires_at: string; readonly killed_at: string | null };
+export type AgentLimit = { readonly act: string; readonly set_by: "administrator" | "owner"; readonly acts_a_day: number | null; readonly amounts_a_day: Readonly<Record<string, number>> | null; readonly amount_at: string | null; readonly currency_at: string | null; readonly acts_today: number; readonly amounts_today: Readonly<Record<string, number>>; readonly resets_at: string };
 export type Alert = { readonly alert_id: string; readonly source: "incident" | "control" | "alertmanager" | "oversight"; readonly name: string; readonly severity: "low" | "medium" | "high" | "critical"; readonly summary: string; readonly labels: Readonly<Record<string, string>>; readonly state: "firing" | "acknowledged" | "resolved"; readonly count: number; readonly raised_at: string; readonly acknowledged_at: string | null; readonly acknowledged_by: string | null; readonly resolved_at: string | null };
 export type AlertDelivery = { readonly delivery_id: string; readonly kind: "alerts" | "test"; readonly group: string; readonly firing: number; readonly resolved: number; readonly status: "waiting" | "sent" | "given_up"; readonly attempts: number; readonly failure: string | null; readonly explanation: string | null; readonly created_at: string; readonly sent_at: string | null };
 export type AlertSilence = { readonly silence_id: string; readonly matchers: readonly string[]; readonly until: string; readonly reason: string; readonly created_by: string; readonly created_at: string; readonly is_active: boolean };
@@ -392,10 +395,10 @@ export type EndUserSessionsResponse = { readonly sessions: number };
 export type EnrolTotpRequest = { readonly password: string; readonly method?: "totp"; readonly issuer?: string };
 export type EnrolTotpResponse = { readonly method: "totp"; readonly totpURI: string; readonly backupCodes: readonly string[]; readonly totp_uri: string; readonly recovery_codes: readonly string[] };
 export type ExchangeLegacySessionRequest = { readonly token: string };
-export type ExplainAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
+export type ExplainAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[]; readonly limits: readonly AgentLimit[] };
 export type ExplainClientRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
 export type ExplainEndRequest = { readonly token: string };
-export type ExplainOwnAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[] };
+export type ExplainOwnAgentRefusalsResponse = { readonly refusals: readonly ClientRefusal[]; readonly limits: readonly AgentLimit[] };
 export type Factors = { readonly totp: boolean; readonly passkeys: number; readonly recovery_codes_left: number; readonly required: boolean };
 export type FieldPolicy = { readonly role: string; readonly purpose: PhiPurpose; readonly fields: readonly string[]; readonly changed_at: string };
 export type FinishSignOffRequest = { readonly outcome: "done" | "failed"; readonly failure?: string };
@@ -414,6 +417,10 @@ export type JobQueue = { readonly name: string; readonly waiting: number; readon
 export type JobSchedule = { readonly job: string; readonly queue: string; readonly meaning: string; readonly every_seconds: number; readonly next_run_at: string; readonly last_started_at: string | null; readonly last_finished_at: string | null; readonly last_succeeded_at: string | null; readonly last_outcome: "completed" | "dead" | null; readonly stale: boolean; readonly late: boolean };
 export type LeaveConsoleRequest = Readonly<Record<string, never>>;
 export type LegalHold = { readonly hold_id: string; readonly subject_id: string; readonly created_at: string; readonly ended_at: string | null };
+export type LimitAgentRequest = { readonly act: string; readonly acts_a_day: number | null; readonly amounts_a_day?: Readonly<Record<string, number>> | null; readonly amount_at?: string; readonly currency_at?: string; readonly reason: string };
+export type LimitAgentResponse = { readonly limits: readonly AgentLimit[] };
+export type LimitOwnAgentRequest = { readonly act: string; readonly acts_a_day: number | null; readonly amounts_a_day?: Readonly<Record<string, number>> | null; readonly amount_at?: string; readonly currency_at?: string; readonly reason: string };
+export type LimitOwnAgentResponse = { readonly limits: readonly AgentLimit[] };
 export type LinkSocialRequest = { readonly provider: string; readonly callbackURL?: string; readonly disableRedirect?: boolean };
 export type LinkSocialResponse = { readonly url: string; readonly redirect: boolean };
 export type ListAgentsResponse = { readonly agents: readonly Agent[]; readonly next: string | null };
@@ -491,6 +498,7 @@ export type PushAuthorizationRequestResponse = { readonly request_uri: string; r
 export type PutAsConsoleRequest = unknown;
 export type QueueUse = { readonly queue: string; readonly waiting: number; readonly active: number; readonly delayed: number; readonly dead: number; readonly oldest_seconds: number };
 export type Reach = { readonly logins: number; readonly sessions: number; readonly applications: number; readonly users: number; readonly is_more: boolean };
+export type ReadAgentLimitsResponse = { readonly limits: readonly AgentLimit[] };
 export type ReadAuditEventResponse = { readonly seq: number; readonly event_id: string; readonly type: string; readonly outcome: string; readonly actor: { readonly kind: string; readonly id: string | null }; readonly target: { readonly kind: string; readonly id: string | null } | null; readonly client_id: string | null; readonly detail: Readonly<Record<string, unknown>>; readonly trace_id: string | null; readonly occurred_at: string; readonly sealed_at: string; readonly altered?: true; readonly leaf: string; readonly origin: string; readonly index: number; readonly personal: readonly { readonly field: string; readonly salt: string; readonly value: string }[] };
 export type ReadAuthorizationServerMetadataResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[] };
 export type ReadDeadLetterResponse = { readonly queue: string; readonly job_id: string; readonly job: string; readonly code: string; readonly attempts: number; readonly failed_at: string; readonly payload: unknown; readonly enqueued_at: string };
@@ -503,6 +511,7 @@ export type ReadJwksResponse = { readonly keys: readonly PublicJwk[] };
 export type ReadMcpResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly resource_name: string };
 export type ReadOpenApiResponse = Readonly<Record<string, unknown>>;
 export type ReadOpenIdConfigurationResponse = { readonly issuer: string; readonly authorization_endpoint: string; readonly token_endpoint: string; readonly registration_endpoint?: string; readonly client_id_metadata_document_supported: boolean; readonly pushed_authorization_request_endpoint: string; readonly require_pushed_authorization_requests: false; readonly device_authorization_endpoint: string; readonly introspection_endpoint: string; readonly revocation_endpoint: string; readonly jwks_uri: string; readonly service_documentation: string; readonly grant_types_supported: readonly string[]; readonly response_types_supported: readonly string[]; readonly response_modes_supported: readonly string[]; readonly code_challenge_methods_supported: readonly string[]; readonly authorization_response_iss_parameter_supported: true; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly scopes_supported: readonly string[]; readonly token_endpoint_auth_methods_supported: readonly string[]; readonly token_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly introspection_endpoint_auth_methods_supported: readonly string[]; readonly introspection_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly revocation_endpoint_auth_methods_supported: readonly string[]; readonly revocation_endpoint_auth_signing_alg_values_supported: readonly string[]; readonly userinfo_endpoint: string; readonly end_session_endpoint: string; readonly claims_supported: readonly string[]; readonly acr_values_supported: readonly string[]; readonly prompt_values_supported: readonly string[]; readonly claims_parameter_supported: true; readonly request_parameter_supported: false; readonly request_uri_parameter_supported: false; readonly backchannel_logout_supported: true; readonly backchannel_logout_session_supported: true; readonly frontchannel_logout_supported: false; readonly subject_types_supported: readonly string[]; readonly id_token_signing_alg_values_supported: readonly string[] };
+export type ReadOwnAgentLimitsResponse = { readonly limits: readonly AgentLimit[] };
 export type ReadOwnUserResponse = { readonly user: User };
 export type ReadProtectedResourceMetadataResponse = { readonly resource: string; readonly authorization_servers: readonly string[]; readonly jwks_uri: string; readonly scopes_supported: readonly string[]; readonly bearer_methods_supported: readonly string[]; readonly dpop_signing_alg_values_supported: readonly string[]; readonly tls_client_certificate_bound_access_tokens: boolean; readonly resource_name: string; readonly resource_documentation: string };
 export type ReadReadinessResponse = { readonly status: "ready" | "not_ready"; readonly components: ReadinessComponents; readonly api: "ok" | "draining"; readonly postgres: "ok" | "unreachable"; readonly keys: "ok" | "stale"; readonly revocations: "ok" | "stale" | "rewound"; readonly directory: "ok" | "stale"; readonly redis: "ok" | "degraded"; readonly replica?: "ok" | "stale" | "away" | "other"; readonly code: "not_ready"; readonly retryable: true; readonly trace_id: string };
@@ -894,6 +903,10 @@ export type Operations = {
   "GET /v1/admin/agents/{agent_id}": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: Agent };
   /** Kill an agent for good, and revoke its tokens and those it exchanged */
   "POST /v1/admin/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
+  /** List what an agent may start in a day, and what it has started today */
+  "GET /v1/admin/agents/{agent_id}/limits": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: ReadAgentLimitsResponse };
+  /** Set how many acts of a kind an agent may start in a day, and up to which amount */
+  "PUT /v1/admin/agents/{agent_id}/limits": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: LimitAgentRequest }; readonly answer: LimitAgentResponse };
   /** Explain why requests of an agent were refused in the last 7 days, and what will be refused */
   "GET /v1/admin/agents/{agent_id}/why": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: ExplainAgentRefusalsResponse };
   /** List the targets of alerts */
@@ -1072,6 +1085,10 @@ export type Operations = {
   "GET /v1/agents": { readonly input: { readonly query?: { readonly limit?: number; readonly cursor?: string } }; readonly answer: ListOwnAgentsResponse };
   /** Kill an agent that acts for you, and revoke its tokens and those it exchanged */
   "POST /v1/agents/{agent_id}/kill": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: Reason }; readonly answer: Agent };
+  /** List what an agent that acts for you may start in a day, and what it has started today */
+  "GET /v1/agents/{agent_id}/limits": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: ReadOwnAgentLimitsResponse };
+  /** Set how many acts of a kind an agent that acts for you may start in a day, and up to which amount */
+  "PUT /v1/agents/{agent_id}/limits": { readonly input: { readonly path: { readonly agent_id: string | number }; readonly body: LimitOwnAgentRequest }; readonly answer: LimitOwnAgentResponse };
   /** Explain why requests of an agent that acts for you were refused in the last 7 days */
   "GET /v1/agents/{agent_id}/why": { readonly input: { readonly path: { readonly agent_id: string | number } }; readonly answer: ExplainOwnAgentRefusalsResponse };
   /** Report that the calling agent runs, and what it can do */

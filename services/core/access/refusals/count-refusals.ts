@@ -22,9 +22,9 @@ type ClientRefusals = RegularWrites & {
   noteSecret(clientId: string, secret: string): void;
 };
 
-/** Where clients ask for tokens, or about them. */
+/** Where clients ask for tokens, or about them, and where agents request and run sign-offs. */
 const COUNTED =
-  /^\/(?:oauth2\/(?:token|authorize|par|device_authorization|revoke|introspect|userinfo)$|v1\/(?:tokens|api-keys)(?:\/|$))/;
+  /^\/(?:oauth2\/(?:token|authorize|par|device_authorization|revoke|introspect|userinfo)$|v1\/(?:tokens|api-keys)(?:\/|$)|v1\/handoff\/signoffs(?:$|\/\{signoff_id\}\/(?:start|finish)$))/;
 export const countsRefusals = ({ path }: Pick<Endpoint, 'path'>): boolean => COUNTED.test(path);
 
 /** Steps of a protocol, and the user's own no: the client did nothing wrong. */

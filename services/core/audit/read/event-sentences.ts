@@ -177,6 +177,7 @@ agent.changed | {target} reported {capabilities} capabilities | {target} meldete
 agent.credentials_checked | The credentials of {target} were right | Die Zugangsdaten von {target} waren richtig
 agent.credentials_checked refused | Credentials of {target} were refused | Zugangsdaten von {target} wurden abgelehnt
 agent.killed | {actor} killed {target} of {user:owner_id} for good | {actor} beendete {target} von {user:owner_id} endgültig
+agent.limits_changed | {actor} limited what {target} may start in a day | {actor} begrenzte, was {target} am Tag beginnen darf
 agent.registered | {actor} registered {target} for {user:owner_id} | {actor} registrierte {target} für {user:owner_id}
 operations.mcp_called | {actor} called a tool | {actor} rief ein Werkzeug auf
 operations.mcp_called failed | {actor} called a tool, which failed | {actor} rief ein Werkzeug auf, was fehlschlug

@@ -104,6 +104,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'agent.changed': entity('Update', 'iam:change'),
   'agent.credentials_checked': sign('Preauth', 'authentication:info'),
   'agent.killed': entity('Disable', 'iam:change', 'medium'),
+  'agent.limits_changed': entity('Update', 'iam:change'),
   'agent.registered': entity('Create', 'iam:creation'),
   'alert.changed': entity('Update', 'configuration:info'),
   'alert.given_up': api('Other', 'api:info', 'medium'),
