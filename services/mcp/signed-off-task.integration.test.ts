@@ -32,13 +32,13 @@ async function asAgent(clientId: string): Promise<void> {
 }
 
 const CAPABILITIES = { extensions: { 'io.modelcontextprotocol/tasks': {} }, elicitation: { url: {} } };
-async function ask(method: string, params: Record<string, unknown>): Promise<Json> {
+async function ask(method: string, params: Json, capabilities: object = CAPABILITIES): Promise<Json> {
   const headers = {
     'mcp-protocol-version': '2026-07-28',
     'mcp-method': method,
     'mcp-name': String(params.taskId ?? params.name),
   };
-  const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': CAPABILITIES };
+  const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': capabilities };
   return (await harness.post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { token, headers })).body;
 }
 const begin = async (input: object = {}): Promise<Json> =>
@@ -189,9 +189,29 @@ test('a denied call is not run, and its task says so', async () => {
   await advance();
   expect(await get(taskId)).toMatchObject({
     status: 'completed',
-    result: { isError: true, structuredContent: { code: 'signoff_denied' } },
+    result: { isError: true, structuredContent: { code: 'signoff_denied', next: expect.any(String) } },
   });
+  const { act, arguments_sha256 } = await signOffOf(taskId);
+  const { authorization_details: lacking } = (await get(taskId)).result.structuredContent;
+  expect(lacking).toMatchObject([{ type: 'sallyport_act', act, arguments_sha256, request_at: '/v1/handoff/signoffs' }]);
   expect(await rotations()).toBe(before);
+});
+
+test('a client that knows no tasks reads where people approve', async () => {
+  const { result } = await ask('tools/call', { name: 'rotate_signing_keys', arguments: {} }, {});
+  const { signoff_id: id } = await signOffOf(result.structuredContent.task_id);
+  expect(result.structuredContent.approve_at).toBe(`${harness.api.ports.publicUrl}/signoff/${id}`);
+});
+
+test('an approved call of an agent that has reached its limit is not run, and its task says so', async () => {
+  const { taskId } = await begin();
+  await approve(taskId);
+  const limit = `INSERT INTO agent_limits (client_id, set_by, act, acts_a_day) VALUES ($1, 'owner', 'keys.*', 0)`;
+  await harness.rows(limit, [clientOf(token)]);
+  await advance();
+  await harness.rows('DELETE FROM agent_limits');
+  expect(await stateOf(taskId)).toMatchObject({ is_error: true, result: { code: 'agent_limit_reached' } });
+  expect(await signOffOf(taskId)).toMatchObject({ state: 'approved' });
 });
 
 test('a cancelled task is not run, and is no longer approved', async () => {

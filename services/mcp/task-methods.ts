@@ -33,14 +33,22 @@ export const taskOf = (row: TaskRow) => ({
 /** Whether or not there is such a task: who does not declare the extension hears of none. */
 const REQUIRED = { extensions: { [TASKS_EXTENSION]: {} } };
 
+export const approvalPage = (apiUrl: string, { subject_id: id }: Pick<TaskRow, 'subject_id'>): string =>
+  `${apiUrl}/signoff/${id}`;
+
 /** What a person must do before the task goes on: open the page of the sign-off. */
-const inputOf = ({ apiUrl }: McpPorts, { state, subject_id: subjectId, message }: TaskRow): object =>
-  state === 'input_required'
+const inputOf = ({ apiUrl }: McpPorts, row: TaskRow): object =>
+  row.state === 'input_required'
     ? {
         inputRequests: {
           approval: {
             method: 'elicitation/create',
-            params: { mode: 'url', message, elicitationId: subjectId, url: `${apiUrl}/signoff/${subjectId}` },
+            params: {
+              mode: 'url',
+              message: row.message,
+              elicitationId: row.subject_id,
+              url: approvalPage(apiUrl, row),
+            },
           },
         },
       }

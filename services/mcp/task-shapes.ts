@@ -23,6 +23,8 @@ export const plainTask = z.object({
   message: z.string(),
   result: z.record(z.string(), z.unknown()).optional(),
   is_error: z.boolean().optional(),
+  /** Where people approve what the task waits for. */
+  approve_at: z.string().optional(),
   next: z.string().optional(),
 });
 export type PlainTask = z.output<typeof plainTask>;

@@ -6,16 +6,17 @@ import { isAppError } from '../platform/define/error.ts';
 import { beginTask, cancelTask, readTask, type TaskRow } from '../wings/mcp/tasks/manage-tasks.ts';
 import { followTask } from './follow-task.ts';
 import { type McpCall, type McpCallContext, type McpPorts, type Performed, perform } from './perform-call.ts';
-import { taskOf } from './task-methods.ts';
+import { approvalPage, taskOf } from './task-methods.ts';
 import { type PlainTask, plainTask, type TaskTool } from './task-shapes.ts';
 import { toolResultOf } from './tool-result.ts';
 
 const byTaskId = z.strictObject({ task_id: z.string().max(64) });
 
-const plainTaskOf = (row: TaskRow): PlainTask => ({
+const plainTaskOf = ({ apiUrl }: McpPorts, row: TaskRow): PlainTask => ({
   task_id: row.id,
   status: row.state,
   message: row.message,
+  ...(row.state === 'input_required' ? { approve_at: approvalPage(apiUrl, row) } : {}),
   ...(row.state === 'completed' ? { result: row.result ?? {}, is_error: row.is_error } : {}),
   ...(row.state === 'working' || row.state === 'input_required'
     ? { next: 'Call read_task to get its state, and its result.' }
@@ -63,7 +64,7 @@ function registerTaskTool(server: McpServer, ports: McpPorts, tool: TaskTool, co
   server.registerTool(name, config, async (input, ctx) => {
     const call = { method: 'tools/call', name, need, meta: ctx.mcpReq._meta };
     const work: Work = (caller) => beginTask(ports, { kind, input }, caller);
-    if (!takesTasks) return plainResultOf(await performed(ports, call, context, ctx, work));
+    if (!takesTasks) return plainResultOf(ports, await performed(ports, call, context, ctx, work));
     const done = await perform(ports, call, context, work);
     const { _meta, ...refused } = toolResultOf(done);
     if (done.error !== undefined) return { ...refused, _meta };
@@ -71,8 +72,8 @@ function registerTaskTool(server: McpServer, ports: McpPorts, tool: TaskTool, co
   });
 }
 
-const plainResultOf = (done: Performed): CallToolResult =>
-  toolResultOf(done, done.error === undefined ? plainTaskOf(done.result as TaskRow) : undefined);
+const plainResultOf = (ports: McpPorts, done: Performed): CallToolResult =>
+  toolResultOf(done, done.error === undefined ? plainTaskOf(ports, done.result as TaskRow) : undefined);
 
 type PlainTool = {
   readonly name: string;
@@ -111,6 +112,6 @@ function registerPlainTool(server: McpServer, ports: McpPorts, tool: PlainTool, 
   server.registerTool(name, config, async (input, ctx) => {
     const call = { method: 'tools/call', name, need, meta: ctx.mcpReq._meta };
     const work: Work = (caller) => tool.work(ports, input.task_id, caller);
-    return plainResultOf(await performed(ports, call, context, ctx, work));
+    return plainResultOf(ports, await performed(ports, call, context, ctx, work));
   });
 }

@@ -16,6 +16,7 @@ import { WITHDRAWN } from './finish-signoff.ts';
 import { readReceipt, readSignOff } from './read-signoff.ts';
 import { ROTATE_KEYS_ACT, ROTATE_KEYS_PERMISSION, ROTATE_KEYS_TASK } from './rotate-keys-task.ts';
 import { type RunSignOffPorts, runSignedOff } from './run-signoff.ts';
+import { signOffHint } from './signoff-view.ts';
 
 const CHECK_SECONDS = 2;
 const SEALING = {
@@ -62,7 +63,11 @@ export const advanceRotateKeysTask: TaskAdvance<RotatePorts> = {
       case 'failed':
         return await endOf(ports, task, signOff, caller);
       default:
-        return refused(`signoff_${signOff.state}`, task, { failure: signOff.failure });
+        return refused(`signoff_${signOff.state}`, task, {
+          failure: signOff.failure,
+          ...signOffHint(signOff, signOff.act, signOff.arguments_sha256),
+          next: `Call ${ROTATE_KEYS_TASK} to request another sign-off.`,
+        });
     }
   },
 };

@@ -9,6 +9,7 @@ import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/por
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { killAgent } from '../agents/manage-agents.ts';
+import { bindArguments } from './bind-arguments.ts';
 import type { SignOffView } from './contract.ts';
 import { finishSignOff } from './finish-signoff.ts';
 import { readReceipt, readSignOff } from './read-signoff.ts';
@@ -85,13 +86,17 @@ describe('an approved act', () => {
     expect([executions, refused.length]).toEqual([1, 9]);
   });
 
-  test.each([
+  test.each<[string, { act?: string; arguments?: unknown }]>([
     ['another value', { arguments: { ...ARGUMENTS, alg: 'RS256' } }],
     ['one more member', { arguments: { ...ARGUMENTS, force: true } }],
     ['another act', { act: 'keys.compromise' }],
   ])('altered arguments: %s is refused, recorded, and uses up nothing', async (_what, changes) => {
     const signOff = await harness.approved(agent);
-    await expect(start(signOff, agent, changes)).rejects.toMatchObject({ code: 'signoff_arguments_changed' });
+    const { sha256: arguments_sha256 } = bindArguments(changes.arguments ?? ARGUMENTS);
+    const lacking = { type: 'sallyport_act', act: changes.act ?? ACT, arguments_sha256 };
+    const options = { members: { authorization_details: [lacking] } };
+    const refused = { code: 'signoff_arguments_changed', options };
+    await expect(start(signOff, agent, changes)).rejects.toMatchObject(refused);
     expect((await harness.storyOf(signOff)).at(-1)).toBe('signoff.refused refused');
     expect(await refusalOf(signOff)).toMatchObject({ code: 'signoff_arguments_changed', agent_id: agent.clientId });
     expect(await start(signOff)).toMatchObject({ state: 'running' });

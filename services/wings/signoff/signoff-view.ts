@@ -1,4 +1,4 @@
-import type { SignOffView } from './contract.ts';
+import { requestSignOffEndpoint, type SignOffView } from './contract.ts';
 import type { SignOffRow } from './signoffs.store.ts';
 
 export const signOffViewOf = (row: SignOffRow): SignOffView => {
@@ -33,6 +33,26 @@ export const requirementsOf = ({ required_roles, quorum, policy_version }: SignO
   required_roles,
   quorum,
   policy_version,
+});
+
+/**
+ * What the caller lacks, in the form of RFC 9396: the approval of this act with exactly these arguments, and where to
+ * request it. Roles are those of an earlier request for the same act.
+ */
+export const signOffHint = (
+  { act: known, required_roles: roles, quorum }: Pick<SignOffView, 'act' | 'required_roles' | 'quorum'>,
+  act: string,
+  sha256: string,
+) => ({
+  authorization_details: [
+    {
+      type: 'sallyport_act',
+      act,
+      arguments_sha256: sha256,
+      ...(act === known ? { required_roles: roles, quorum } : {}),
+      request_at: requestSignOffEndpoint.path,
+    },
+  ],
 });
 
 /** Who approved, for events: ids and roles. */

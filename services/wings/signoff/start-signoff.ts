@@ -18,7 +18,7 @@ import {
   signOffNotRunnable,
 } from './errors.ts';
 import { assertLives, assertSignedIn, ownRow } from './requester.ts';
-import { approvalsOf, factsOf, signOffViewOf } from './signoff-view.ts';
+import { approvalsOf, factsOf, signOffHint, signOffViewOf } from './signoff-view.ts';
 import {
   lockPeople,
   lockSignOff,
@@ -50,9 +50,15 @@ function agentOf(caller: Caller): { agent_id?: string } {
   return agentId === null ? {} : { agent_id: agentId };
 }
 
+/** A sign-off that waits or runs needs no other one. */
+const STILL_OPEN: ReadonlySet<string> = new Set(['pending', 'running']);
+
 function assertRunnable(row: SignOffRow, act: string, argumentsSha256: string): void {
-  if (row.act !== act || row.arguments_sha256 !== argumentsSha256) throw signOffArgumentsChanged({ isRecorded: true });
-  if (row.state !== 'approved') throw signOffNotRunnable({ detail: `The sign-off is ${row.state}.`, isRecorded: true });
+  if (row.act !== act || row.arguments_sha256 !== argumentsSha256)
+    throw signOffArgumentsChanged({ isRecorded: true, members: signOffHint(row, act, argumentsSha256) });
+  if (row.state === 'approved') return;
+  const members = STILL_OPEN.has(row.state) ? {} : signOffHint(row, act, argumentsSha256);
+  throw signOffNotRunnable({ detail: `The sign-off is ${row.state}.`, isRecorded: true, members });
 }
 
 /** Call it under the lock of the agent. Throws `agent_amount_unreadable` (403), `agent_limit_reached` (429). */
