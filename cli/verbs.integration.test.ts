@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, inject, test } from 'vitest';
+import { describe, expect, inject, onTestFinished, test } from 'vitest';
 import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { createEmptyDatabase, queryRows } from '../tools/testing/harness/ports.ts';
@@ -127,48 +127,42 @@ describe('on a running product', () => {
 
   test('migrate up --dry-run leaves an empty database as it is; migrate up creates the schema', async () => {
     const empty = await createEmptyDatabase(product.credentials.database_url);
-    try {
-      const env = { DATABASE_URL: empty.url };
-      const rehearsal = await sallyport(['migrate', 'up', '--dry-run', '--json'], env);
-      expect(rehearsal.code, rehearsal.err).toBe(1);
-      const { migrations } = JSON.parse(rehearsal.out) as { migrations: { name: string; state: string }[] };
-      expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(['pending']));
-      expect(await queryRows(empty.url, `SELECT to_regclass('users') AS users`)).toEqual([{ users: null }]);
-      expect(await json(['migrate', 'up'], env)).toEqual({ applied: migrations.map(({ name }) => name) });
-      expect(await queryRows(empty.url, 'SELECT * FROM users')).toEqual([]);
-      expect((await sallyport(['migrate', 'status'], env)).code).toBe(0);
-      // A later version migrated first, as in a rolling deploy: this version can still run.
-      await queryRows(
-        empty.url,
-        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '29990101_later')`,
-      );
-      const later = await sallyport(['migrate', 'status'], env);
-      expect(later).toMatchObject({ code: 0, out: expect.stringMatching(/^unknown +29990101_later$/m) });
-    } finally {
-      await empty.drop();
-    }
+    onTestFinished(() => empty.drop());
+    const env = { DATABASE_URL: empty.url };
+    const rehearsal = await sallyport(['migrate', 'up', '--dry-run', '--json'], env);
+    expect(rehearsal.code, rehearsal.err).toBe(1);
+    const { migrations } = JSON.parse(rehearsal.out) as { migrations: { name: string; state: string }[] };
+    expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(['pending']));
+    expect(await queryRows(empty.url, `SELECT to_regclass('users') AS users`)).toEqual([{ users: null }]);
+    expect(await json(['migrate', 'up'], env)).toEqual({ applied: migrations.map(({ name }) => name) });
+    expect(await queryRows(empty.url, 'SELECT * FROM users')).toEqual([]);
+    expect((await sallyport(['migrate', 'status'], env)).code).toBe(0);
+    // A later version migrated first, as in a rolling deploy: this version can still run.
+    await queryRows(
+      empty.url,
+      `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '29990101_later')`,
+    );
+    const later = await sallyport(['migrate', 'status'], env);
+    expect(later).toMatchObject({ code: 0, out: expect.stringMatching(/^unknown +29990101_later$/m) });
   });
 
   test('migrate up and doctor refuse a database with other migrations, and name the fix', async () => {
     const other = await createEmptyDatabase(product.credentials.database_url);
-    try {
-      const env = { DATABASE_URL: other.url };
-      await sallyport(['migrate', 'status'], env);
-      await queryRows(
-        other.url,
-        `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '20200101_first')`,
-      );
-      const refused = await sallyport(['migrate', 'up'], env);
-      expect(refused.code).toBe(1);
-      expect(refused.err).toMatch(/^sallyport: the database holds migrations .*20200101_first.*\n {2}fix: .*\n$/);
-      const { checks } = JSON.parse((await sallyport(['doctor', '--json'], env)).out);
-      expect(checks.find(({ name }: { name: string }) => name === 'migrations')).toMatchObject({
-        result: 'fail',
-        fix: expect.stringContaining('an empty database'),
-      });
-    } finally {
-      await other.drop();
-    }
+    onTestFinished(() => other.drop());
+    const env = { DATABASE_URL: other.url };
+    await sallyport(['migrate', 'status'], env);
+    await queryRows(
+      other.url,
+      `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '20200101_first')`,
+    );
+    const refused = await sallyport(['migrate', 'up'], env);
+    expect(refused.code).toBe(1);
+    expect(refused.err).toMatch(/^sallyport: the database holds migrations .*20200101_first.*\n {2}fix: .*\n$/);
+    const { checks } = JSON.parse((await sallyport(['doctor', '--json'], env)).out);
+    expect(checks.find(({ name }: { name: string }) => name === 'migrations')).toMatchObject({
+      result: 'fail',
+      fix: expect.stringContaining('an empty database'),
+    });
   });
 
   test('demo env prints the variables of the tour for a shell', async () => {

@@ -8,10 +8,10 @@ import {
   ISSUER,
   openHandoffHarness,
 } from '#services/wings/outbound/handoff/handoff-harness.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createMemoryStore, type EventStore, type PushedEvent } from './event-receiver/event-store.ts';
 import { createEventReceiver } from './event-receiver/receiver.ts';
 
-let harness: HandoffHarness;
 /** Serves the key set, as the API does. */
 let keys: Server;
 let api: string;
@@ -26,8 +26,8 @@ let store: EventStore;
 
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 
+const harness = opened(openHandoffHarness);
 beforeAll(async () => {
-  harness = await openHandoffHarness();
   keys = createServer((request, response) => {
     fetches += 1;
     if (movedTo !== undefined && request.url !== movedTo) response.writeHead(302, { location: movedTo });
@@ -37,10 +37,7 @@ beforeAll(async () => {
   await new Promise<void>((listening) => keys.listen(0, '127.0.0.1', listening));
   api = `http://127.0.0.1:${portOf(keys)}`;
 });
-afterAll(async () => {
-  keys?.close();
-  await harness?.close();
-});
+afterAll(() => keys?.close());
 beforeEach(async () => {
   await harness.reset();
   done.length = 0;

@@ -3,6 +3,7 @@ import { trace } from '@opentelemetry/api';
 import { core } from '@opentelemetry/sdk-node';
 import { type ReadableSpan, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { opened } from '#tools/testing/opened.ts';
 import { endServerSpan, runInSpan, startServerSpan, withSpan } from './http-span.ts';
 import { httpMetrics } from './metrics/http.ts';
 import { registry } from './metrics/instruments.ts';
@@ -11,18 +12,14 @@ import { startTelemetry } from './otel.ts';
 import { startExport } from './otel-export.ts';
 import { readTelemetrySettings } from './otel-settings.ts';
 import { boundedSpanProcessor } from './span-export.ts';
-import { type OtlpReceiver, startOtlpReceiver } from './testing.ts';
+import { startOtlpReceiver } from './testing.ts';
 import { setSamplingRatio } from './trace-context.ts';
 
-let receiver: OtlpReceiver;
-beforeAll(async () => {
-  receiver = await startOtlpReceiver();
+const receiver = opened(startOtlpReceiver);
+beforeAll(() => {
   vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', receiver.endpoint);
 });
-afterAll(async () => {
-  vi.unstubAllEnvs();
-  await receiver.close();
-});
+afterAll(() => vi.unstubAllEnvs());
 
 const counted = (): Record<string, number> =>
   Object.fromEntries(

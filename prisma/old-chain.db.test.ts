@@ -1,4 +1,4 @@
-import { beforeAll, expect, inject, test } from 'vitest';
+import { beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import {
   appliedMigrations,
   applyMigration,
@@ -86,16 +86,13 @@ test.each([
   ['row security', 'ALTER TABLE users ENABLE ROW LEVEL SECURITY', 'users'],
 ])('a schema with %s is not that of the baseline', async (_what, change, named) => {
   await client.query('BEGIN');
-  try {
-    await client.query(change);
-    await expect(assertSchemaOf(client, baseline!)).rejects.toMatchObject({
-      code: 'schema_differs',
-      message: expect.stringContaining(named),
-      fix: 'undo what was changed by hand, then start again',
-    });
-  } finally {
-    await client.query('ROLLBACK');
-  }
+  onTestFinished(async () => void (await client.query('ROLLBACK')));
+  await client.query(change);
+  await expect(assertSchemaOf(client, baseline!)).rejects.toMatchObject({
+    code: 'schema_differs',
+    message: expect.stringContaining(named),
+    fix: 'undo what was changed by hand, then start again',
+  });
 });
 
 test('a database of the chain with another schema is refused, and unchanged', async () => {

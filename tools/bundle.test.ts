@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { root } from './bootstrap.mjs';
 import { OUTSIDE_PACKAGES } from './outside-packages.mjs';
 
@@ -43,16 +43,11 @@ function reach(name: string, seen = new Set<string>()): Set<string> {
 
 test('a bundle of the same sources is equal byte for byte', async () => {
   const again = join(root, 'dist/again');
-  try {
-    await run(process.execPath, [join(root, 'tools/bundle.mjs'), again], { cwd: root });
-    const files = readdirSync(bundle).sort();
-    expect(readdirSync(again).sort()).toEqual(files);
-    expect(files.filter((name) => !readFileSync(join(again, name)).equals(readFileSync(join(bundle, name))))).toEqual(
-      [],
-    );
-  } finally {
-    rmSync(again, { recursive: true, force: true });
-  }
+  onTestFinished(() => rmSync(again, { recursive: true, force: true }));
+  await run(process.execPath, [join(root, 'tools/bundle.mjs'), again], { cwd: root });
+  const files = readdirSync(bundle).sort();
+  expect(readdirSync(again).sort()).toEqual(files);
+  expect(files.filter((name) => !readFileSync(join(again, name)).equals(readFileSync(join(bundle, name))))).toEqual([]);
 });
 
 describe('a program of the bundle', () => {

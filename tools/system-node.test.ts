@@ -1,7 +1,7 @@
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { isLaterRelease, takeLaterNode } from './system-node.mjs';
 
 test('only a later release of the same major takes the place of the packaged Node', () => {
@@ -15,12 +15,11 @@ describe('the Node of the machine', () => {
   let folder: string;
   let said: string[];
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'sallyport-node-'));
+    folder = testFolder(onTestFinished);
     said = [];
     program('package/bin/node', '24.21.0');
     writeFileSync(join(folder, 'package/package.json'), '{"version":"24.21.0","bin":{"node":"bin/node"}}');
   });
-  afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
   function program(path: string, version: string): void {
     mkdirSync(join(folder, path, '..'), { recursive: true });

@@ -1,7 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { isMet } from './figure.ts';
 import {
   figuresOf,
@@ -14,9 +14,8 @@ import {
 
 let folder: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'sallyport-load-report-'));
+  folder = testFolder(onTestFinished);
 });
-afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const check = (name: string, passes: number, fails: number) => ({ name, passes, fails });
 const summary = ({ isFast = true, count = 5, dropped = 0, checks = [check('a token is active', 5, 0)] } = {}) => ({

@@ -5,20 +5,20 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
-import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
+import { openLogHarness } from '#tools/testing/harness/log.ts';
 import { createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { onServer } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { BackupService } from './backup-service.ts';
 
-let harness: OwnLogHarness;
 const folder = testFolder();
 let service: BackupService;
 let into: string;
 const intoName = `t_${randomBytes(6).toString('hex')}`;
 
+const harness = opened(openLogHarness);
 beforeAll(async () => {
-  harness = await openLogHarness();
   await onServer((admin) => admin.query(`CREATE DATABASE ${intoName}`));
   const url = new URL(harness.databaseUrl);
   url.pathname = `/${intoName}`;
@@ -33,10 +33,7 @@ beforeAll(async () => {
   await harness.emit(300);
   await sealEvents(harness, {}, testCaller);
 });
-afterAll(async () => {
-  await harness?.end();
-  await onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${intoName} WITH (FORCE)`));
-});
+afterAll(() => onServer((admin) => admin.query(`DROP DATABASE IF EXISTS ${intoName} WITH (FORCE)`)));
 
 const everyWing = { wings: { leftOut: [] } };
 const auditLogKeys = (origin: string) => readLogKeys(harness, origin);

@@ -20,7 +20,7 @@ import { SecurityMonitoringService } from 'sallyport/embedding/security-monitori
 import { SignOffService } from 'sallyport/embedding/sign-off-service';
 import { TokenCachingStrategy } from 'sallyport/embedding/token-caching-strategy';
 import { validateRateLimit } from 'sallyport/embedding/validate-rate-limit';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { grantRole } from '#services/core/identity/admin/assign-role.ts';
 import { registerAgent } from '#services/wings/agents/register-agent.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
@@ -30,19 +30,16 @@ import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
 const dataDir = testFolder();
-let settings: Record<string, string>;
 const database = opened(createTestDatabase);
-beforeAll(async () => {
-  settings = {
-    DATABASE_URL: database.url,
-    REDIS_URL: testRedisUrl(),
-    BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
-    SALLYPORT_DATA_DIR: dataDir,
-    LOG_LEVEL: 'silent',
-    HASHER_CHILDREN: '1',
-    HASH_QUEUE: '16',
-  };
-});
+const settings = opened(() => ({
+  DATABASE_URL: database.url,
+  REDIS_URL: testRedisUrl(),
+  BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),
+  SALLYPORT_DATA_DIR: dataDir,
+  LOG_LEVEL: 'silent',
+  HASHER_CHILDREN: '1',
+  HASH_QUEUE: '16',
+}));
 const sallyport = opened(() => openSallyport(settings));
 
 const clientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };

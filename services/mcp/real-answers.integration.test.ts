@@ -3,8 +3,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
+import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { type Json, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { loadList } from '../modules.ts';
 import { needOfTasks, taskToolsOf } from './task-shapes.ts';
 import { plainToolsOf } from './task-tools.ts';
@@ -14,8 +15,6 @@ const tools = await toolsOf({ leftOut: [] });
 const kinds = await loadList('tasks');
 const every = [...tools, ...taskToolsOf(kinds), ...plainToolsOf(needOfTasks(kinds))];
 
-/** The whole product with a worker, and the client of the official SDK. */
-let harness: ProductHarness;
 let client: Client;
 const PERMISSIONS = [
   'audit:read',
@@ -28,8 +27,9 @@ const PERMISSIONS = [
   'tokens:read',
 ];
 
+/** The whole product with a worker, and the client of the official SDK. */
+const harness = opened(() => startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0', WORKER_COPIES: '1' }));
 beforeAll(async () => {
-  harness = await startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0', WORKER_COPIES: '1' });
   const { client: demo } = harness.product.credentials;
   await queryRows(harness.databaseUrl, `UPDATE oauth_clients SET credential_scopes = $2 WHERE "clientId" = $1`, [
     demo.client_id,
@@ -45,10 +45,7 @@ beforeAll(async () => {
   const authProvider = { token: async () => token };
   await client.connect(new StreamableHTTPClientTransport(new URL(mcp), { authProvider }));
 });
-afterAll(async () => {
-  await client?.close();
-  await harness?.close();
-});
+afterAll(() => client?.close());
 
 type Step = { readonly progress: number; readonly total?: number | undefined; readonly message?: string | undefined };
 

@@ -1,21 +1,19 @@
 import { request } from 'node:http';
 import { decodeJwt } from 'jose';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import type { Json, Received } from '#tools/testing/http-client.ts';
-import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
-import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
+import { createProgressStreams } from './progress-streams.ts';
 
-/** Reports that no worker advances: their tasks stay as the test sets them. */
-let harness: McpHarness;
-let streams: ProgressStreams;
 let token: string;
+const streams = opened(() => createProgressStreams());
+/** Reports that no worker advances: their tasks stay as the test sets them. */
+const harness = opened(() => openMcpHarness({}, streams));
 beforeAll(async () => {
-  streams = createProgressStreams();
-  harness = await openMcpHarness({}, streams);
   token = await harness.tokenOf(['compliance:read', 'compliance:manage']);
 });
-afterAll(() => harness?.close());
 afterEach(() => eventually('every place to be free', () => streams.count() === 0));
 
 const BEGIN = { name: 'request_compliance_report', arguments: {} };

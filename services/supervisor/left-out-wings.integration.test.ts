@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { jobsOf, scheduledJobs } from '#jobs/schedules.ts';
 import { WINGS } from '#services/platform/config/wings.ts';
 import { collectEndpoints } from '#tools/catalog/collect.ts';
@@ -24,12 +24,9 @@ const memoryOf = ({ ready: { pids }, supervisorPid }: Product): number =>
 
 test.runIf(process.platform === 'linux')('idle, it takes less memory than with all wings', async () => {
   const whole = await startProductHarness(ALL);
-  try {
-    await sleep(3_000);
-    expect(memoryOf(harness.product)).toBeLessThan(memoryOf(whole.product));
-  } finally {
-    await whole.close();
-  }
+  onTestFinished(() => whole.close());
+  await sleep(3_000);
+  expect(memoryOf(harness.product)).toBeLessThan(memoryOf(whole.product));
 });
 
 test('their paths answer like unknown ones, and the API description does not have them', async () => {

@@ -1,10 +1,8 @@
-import { beforeEach, expect, test } from 'vitest';
-import { createReadiness, type Readiness } from './readiness.ts';
+import { expect, test } from 'vitest';
+import { openedEach } from '#tools/testing/opened.ts';
+import { createReadiness } from './readiness.ts';
 
-let readiness: Readiness;
-beforeEach(() => {
-  readiness = createReadiness();
-});
+const readiness = openedEach(createReadiness);
 
 const up = { name: 'api-1', isReady: true, failures: 0 };
 const down = { name: 'worker-1', isReady: false, failures: 1 };

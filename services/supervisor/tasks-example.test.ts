@@ -57,14 +57,11 @@ test('the tasks API gets the addresses and the demo client, and no other secret 
 
 test('a taken port moves the tasks API to the next free one, unless TASKS_PORT asks for it', async () => {
   const { port, close } = await occupyPort();
-  try {
-    const moved = await claim(port);
-    expect(moved.url).not.toContain(`:${port}`);
-    expect(lines).toEqual([expect.stringMatching(`^tasks port ${port} is taken: using \\d+$`)]);
-    await expect(claim(port, { TASKS_PORT: String(port) })).rejects.toMatchObject({ code: 'port_taken' });
-  } finally {
-    close();
-  }
+  onTestFinished(() => close());
+  const moved = await claim(port);
+  expect(moved.url).not.toContain(`:${port}`);
+  expect(lines).toEqual([expect.stringMatching(`^tasks port ${port} is taken: using \\d+$`)]);
+  await expect(claim(port, { TASKS_PORT: String(port) })).rejects.toMatchObject({ code: 'port_taken' });
 });
 
 test('beyond the development profile, whose demo client it uses, the tasks API is refused', async () => {

@@ -1,7 +1,7 @@
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { installationOf, storeLinkOf } from './installation.ts';
 
 test.each([
@@ -19,8 +19,7 @@ test.each([
 });
 
 test('the newest backup is the newest file of the folder, null without one, and an error without the folder', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'sallyport-installation-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = testFolder(onTestFinished);
   const of = (backupFolder: string | undefined) =>
     installationOf({
       databaseUrl: 'postgres://h/d',

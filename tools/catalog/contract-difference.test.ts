@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { differenceSince } from './contract-difference.ts';
 
 let root: string;
@@ -25,11 +25,10 @@ const difference = (since?: string): string[] =>
     .filter((line) => /^[+-] /.test(line));
 
 beforeEach(() => {
-  root = mkdtempSync(join(tmpdir(), 'sallyport-contract-'));
+  root = testFolder(onTestFinished);
   git('init', '-q', '-b', 'main');
   writeFileSync(join(root, '.gitignore'), '.sallyport/\n');
 });
-afterEach(() => rmSync(root, { recursive: true }));
 
 test('shows what a branch changed in the contract since it left main, committed or not', () => {
   git('update-ref', 'refs/remotes/origin/main', commit({ a: 1, b: 2 }));

@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
 import { hash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { parse } from 'yaml';
 import { readMcpMetadataEndpoint } from '#services/core/access/metadata-contract.ts';
 import { LONGEST_MS } from '#services/mcp/progress-streams.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { dashboardFiles } from '../catalog/pages.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -150,8 +150,7 @@ describe('docker-compose.yml', () => {
         new RegExp(`mkdir -p.* ${volume.split(':')[1]?.replace('/run/sallyport-secrets', '/secrets')}\\b`, 's'),
       );
     expect(image).toContain('COPY --from=build --chown=nonroot:nonroot /empty /run/tasks-secrets\n');
-    const folder = mkdtempSync(join(tmpdir(), 'sallyport-secrets-'));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const folder = testFolder(onTestFinished);
     const make = () => execFileSync(process.execPath, [join(root, 'deploy/container/make-secrets.mjs'), folder]);
     const read = () =>
       Object.fromEntries(

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 /** Runs the check where no registry answers; pip-audit is a program that exits with 0 and could look nothing up. */
 async function lookUp(folder: string, report: string) {
@@ -24,8 +24,7 @@ async function lookUp(folder: string, report: string) {
 }
 
 test('what no registry answers for is never ok, and fails where DEPENDENCY_AUDIT requires it, as at a release', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'look-up-'));
-  onTestFinished(() => rm(folder, { recursive: true }));
+  const folder = testFolder(onTestFinished);
   const program = '#!/bin/sh\necho "left  Dependency not found on PyPI and could not be audited: left (1.0.0)"\n';
   await writeFile(join(folder, 'pip-audit'), program);
   await chmod(join(folder, 'pip-audit'), 0o755);

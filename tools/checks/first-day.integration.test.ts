@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { afterAll, beforeAll, expect, inject, test } from 'vitest';
+import { afterAll, beforeAll, expect, inject, onTestFinished, test } from 'vitest';
 import { addAuthenticator, button, registerPasskey, signInOn, textOf } from '#services/pages/pages-harness.ts';
 import { launchChromium } from '#tools/testing/harness/browser.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
@@ -41,21 +41,18 @@ test('in the first minute a passkey is added and signs in, also for a user who b
   timeout: 120_000,
 }, async () => {
   const browser = await launchChromium();
-  try {
-    const context = await browser.newContext();
-    const page = await context.newPage();
-    await page.goto(`http://127.0.0.1:${port}/login?next=%2Faccount`);
-    await signInOn(page, product.credentials.user);
-    await page.waitForURL(`${product.api}/account`);
-    await page.goto(`${product.api}/account/security`);
-    await addAuthenticator(page);
-    expect(await registerPasskey(page)).toBe(201);
-    await context.clearCookies();
-    await page.goto(`${product.api}/login?next=%2Faccount`);
-    await button(page, 'Sign in with a passkey').click();
-    await page.waitForURL(`${product.api}/account`);
-    expect(await textOf(page.locator('main'))).toContain(product.credentials.user.email);
-  } finally {
-    await browser.close();
-  }
+  onTestFinished(() => browser.close());
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  await page.goto(`http://127.0.0.1:${port}/login?next=%2Faccount`);
+  await signInOn(page, product.credentials.user);
+  await page.waitForURL(`${product.api}/account`);
+  await page.goto(`${product.api}/account/security`);
+  await addAuthenticator(page);
+  expect(await registerPasskey(page)).toBe(201);
+  await context.clearCookies();
+  await page.goto(`${product.api}/login?next=%2Faccount`);
+  await button(page, 'Sign in with a passkey').click();
+  await page.waitForURL(`${product.api}/account`);
+  expect(await textOf(page.locator('main'))).toContain(product.credentials.user.email);
 });

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { accessSync, constants, cpSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { accessSync, constants, cpSync, globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { loadConfig } from '#services/platform/config/load.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const folder = join(root, 'deploy/systemd');
@@ -94,29 +94,25 @@ describe('units of systemd', () => {
 
   const hasSystemd = spawnSync('systemd-analyze', ['--version']).status === 0;
   test.runIf(hasSystemd)('systemd reports no error, and rates the exposure of each unit at 2.0 or less', () => {
-    const copy = mkdtempSync(join(tmpdir(), 'sallyport-units-'));
-    try {
-      cpSync(folder, copy, { recursive: true });
-      for (const file of globSync('**/*.{service,conf}', { cwd: copy }))
-        writeFileSync(join(copy, file), readFileSync(join(copy, file), 'utf8').replaceAll('/opt/sallyport', root));
-      const analyze = (...args: string[]) =>
-        spawnSync('systemd-analyze', args, {
-          encoding: 'utf8',
-          env: { ...process.env, SYSTEMD_UNIT_PATH: `${copy}:` },
-        });
-      for (const role of roles) {
-        const unit = join(copy, `sallyport-${role}.service`);
-        const { status, stdout, stderr } = analyze('verify', '--man=no', unit);
-        // systemd reports an unknown key on stderr, but does not fail.
-        expect([status, stdout, stderr]).toEqual([0, '', '']);
-        const security = analyze('security', '--offline=true', '--threshold=20', '--no-pager', unit);
-        expect([security.status, security.stdout.match(/exposure level .*: ([\d.]+)/)?.[1]]).toEqual([
-          0,
-          expect.any(String),
-        ]);
-      }
-    } finally {
-      rmSync(copy, { recursive: true, force: true });
+    const copy = testFolder(onTestFinished);
+    cpSync(folder, copy, { recursive: true });
+    for (const file of globSync('**/*.{service,conf}', { cwd: copy }))
+      writeFileSync(join(copy, file), readFileSync(join(copy, file), 'utf8').replaceAll('/opt/sallyport', root));
+    const analyze = (...args: string[]) =>
+      spawnSync('systemd-analyze', args, {
+        encoding: 'utf8',
+        env: { ...process.env, SYSTEMD_UNIT_PATH: `${copy}:` },
+      });
+    for (const role of roles) {
+      const unit = join(copy, `sallyport-${role}.service`);
+      const { status, stdout, stderr } = analyze('verify', '--man=no', unit);
+      // systemd reports an unknown key on stderr, but does not fail.
+      expect([status, stdout, stderr]).toEqual([0, '', '']);
+      const security = analyze('security', '--offline=true', '--threshold=20', '--no-pager', unit);
+      expect([security.status, security.stdout.match(/exposure level .*: ([\d.]+)/)?.[1]]).toEqual([
+        0,
+        expect.any(String),
+      ]);
     }
   });
 });

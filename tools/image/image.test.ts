@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { npmBom, strangeFiles } from './build.ts';
 import { imagePackages, readLock } from './packages.ts';
 import { shippedPackages, withoutSymbols } from './ship.mjs';
@@ -83,22 +83,18 @@ describe('what an image ships', () => {
   });
 
   test('the Node without symbols runs, loads native packages, and is a seventh smaller', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'sallyport-node-'));
-    try {
-      const whole = readFileSync(process.execPath);
-      const program = join(folder, 'node');
-      writeFileSync(program, withoutSymbols(whole), { mode: 0o755 });
-      const argon2 = createRequire(import.meta.url).resolve('@node-rs/argon2');
-      const script = `const { hashSync, verifySync } = require(${JSON.stringify(argon2)});
+    const folder = testFolder(onTestFinished);
+    const whole = readFileSync(process.execPath);
+    const program = join(folder, 'node');
+    writeFileSync(program, withoutSymbols(whole), { mode: 0o755 });
+    const argon2 = createRequire(import.meta.url).resolve('@node-rs/argon2');
+    const script = `const { hashSync, verifySync } = require(${JSON.stringify(argon2)});
         let stack = '';
         try { null.x } catch (err) { stack = err.stack }
         console.log(process.version, verifySync(hashSync('a'), 'a'), /TypeError[^]+at /.test(stack))`;
-      expect(execFileSync(program, ['-e', script], { encoding: 'utf8' })).toBe(`${process.version} true true\n`);
-      expect(statSync(program).size).toBeLessThan(whole.length * 0.9);
-      expect(withoutSymbols(Buffer.from('#!/bin/sh\n'))).toEqual(Buffer.from('#!/bin/sh\n'));
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    expect(execFileSync(program, ['-e', script], { encoding: 'utf8' })).toBe(`${process.version} true true\n`);
+    expect(statSync(program).size).toBeLessThan(whole.length * 0.9);
+    expect(withoutSymbols(Buffer.from('#!/bin/sh\n'))).toEqual(Buffer.from('#!/bin/sh\n'));
   });
 });
 

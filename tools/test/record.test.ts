@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import {
   COMMITS_MAX,
   expectRecorded,
@@ -31,14 +31,13 @@ const git = (cwd: string, ...args: string[]): string =>
 let folder: string;
 let root: string;
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'record-'));
+  folder = testFolder(onTestFinished);
   root = join(folder, 'here');
   mkdirSync(join(root, 'tools/test'), { recursive: true });
   git(root, 'init', '-q', '-b', 'main');
   writeFileSync(join(root, 'a.txt'), 'a');
   commit();
 });
-afterEach(() => rmSync(folder, { recursive: true }));
 
 function commit(): string {
   git(root, 'add', '-A');

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest';
 
 /** In the order of preference. A harness stops a copy that `stop` ended once more: that changes nothing. */
 const ENDS = ['dispose', 'stop', 'close', 'end', 'drop', 'cut'] as const;
@@ -15,10 +15,25 @@ export function partOf<T extends object>(part: () => T | undefined): T {
   return new Proxy({} as T, new Proxy({}, { get: forward as never }));
 }
 
+/** What the tests of a file share, made before the first; what it is made of closes it. Until then it has no members. */
+export function made<T extends object>(make: () => T | Promise<T>, before = beforeAll<object>): T {
+  let held: T | undefined;
+  before(async () => {
+    held = await make();
+  });
+  return partOf(() => held);
+}
+
 /** What the tests of a file share, opened before the first and closed after the last; until then it has no members. */
-export function opened<T extends object>(open: () => Promise<T>): T {
-  const held: T[] = [];
-  beforeAll(async () => held.push(await open()));
-  afterAll(() => Promise.all(held.map(endOf)));
-  return partOf(() => held[0]);
+export function opened<T extends object>(open: () => T | Promise<T>): T {
+  const held = made<Ends & T>(open);
+  afterAll(() => endOf(held));
+  return held;
+}
+
+/** The same for each test by itself. */
+export function openedEach<T extends object>(open: () => T | Promise<T>): T {
+  const held = made<Ends & T>(open, beforeEach);
+  afterEach(() => endOf(held));
+  return held;
 }

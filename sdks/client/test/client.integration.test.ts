@@ -1,13 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { newPerson, type Person } from '../../../tools/testing/flows/people.ts';
 import { newSignedIn } from '../../../tools/testing/flows/signed-in.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '../../../tools/testing/harness/api.ts';
 import { askToken, codeForm, codeOf, newOAuthClient, newVerifier } from '../../../tools/testing/harness/oauth.ts';
 import { basicHeader, type ClientCredentials } from '../../../tools/testing/http-client.ts';
+import { testFolder } from '../../../tools/testing/test-folder.ts';
 import { createClient } from '../src/index.ts';
 
 const PACKAGE = resolve(import.meta.dirname, '..');
@@ -78,41 +78,37 @@ test('when the answer to a creating POST is lost, the repetition gets that answe
 });
 
 test('the built package compiles strictly and runs with the code of its README in a project of its own', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-client-'));
-  try {
-    const installed = join(folder, 'node_modules/@sallyport/client');
-    mkdirSync(installed, { recursive: true });
-    const config = join(PACKAGE, 'tsconfig.build.json');
-    const tsc = resolve(PACKAGE, '../../node_modules/.bin/tsc');
-    execFileSync(tsc, ['-p', config, '--outDir', join(installed, 'dist')], { stdio: 'inherit' });
-    cpSync(join(PACKAGE, 'package.json'), join(installed, 'package.json'));
-    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-    const readme = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
-    const names = [...readme.matchAll(/```ts (\w+)\n([\s\S]*?)```/g)].map(([, name = '', block = '']) => {
-      writeFileSync(join(folder, `${name}.ts`), block);
-      return `${name}.ts`;
-    });
-    const types = resolve(PACKAGE, '../../node_modules/@types');
-    const strictly = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
-    execFileSync(tsc, [...strictly, '--typeRoots', types, ...names], { cwd: folder, stdio: 'inherit' });
-    const other = await newPerson(copy);
-    const env = { PATH: process.env.PATH, API: copy.url, REFRESH_TOKEN: other.refreshToken };
-    const run = (more: object = {}) => runIn(folder, 'refresh.ts', { ...env, ...more });
-    expect(await run()).toBe(`signed in as ${other.id}\n`);
-    expect(await run({ REFRESH_TOKEN: 'none' })).toBe('sign in again: refresh_token_invalid\n');
+  const folder = testFolder(onTestFinished);
+  const installed = join(folder, 'node_modules/@sallyport/client');
+  mkdirSync(installed, { recursive: true });
+  const config = join(PACKAGE, 'tsconfig.build.json');
+  const tsc = resolve(PACKAGE, '../../node_modules/.bin/tsc');
+  execFileSync(tsc, ['-p', config, '--outDir', join(installed, 'dist')], { stdio: 'inherit' });
+  cpSync(join(PACKAGE, 'package.json'), join(installed, 'package.json'));
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+  const readme = readFileSync(join(PACKAGE, 'README.md'), 'utf8');
+  const names = [...readme.matchAll(/```ts (\w+)\n([\s\S]*?)```/g)].map(([, name = '', block = '']) => {
+    writeFileSync(join(folder, `${name}.ts`), block);
+    return `${name}.ts`;
+  });
+  const types = resolve(PACKAGE, '../../node_modules/@types');
+  const strictly = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', 'node'];
+  execFileSync(tsc, [...strictly, '--typeRoots', types, ...names], { cwd: folder, stdio: 'inherit' });
+  const other = await newPerson(copy);
+  const env = { PATH: process.env.PATH, API: copy.url, REFRESH_TOKEN: other.refreshToken };
+  const run = (more: object = {}) => runIn(folder, 'refresh.ts', { ...env, ...more });
+  expect(await run()).toBe(`signed in as ${other.id}\n`);
+  expect(await run({ REFRESH_TOKEN: 'none' })).toBe('sign in again: refresh_token_invalid\n');
 
-    const app = await newOAuthClient([copy], 'none', ['authorization_code', 'refresh_token']);
-    const user = await newSignedIn(copy);
-    const verifier = newVerifier();
-    const form = codeForm(await codeOf(copy, user, app.client_id, verifier), verifier);
-    const [CLIENT_ID, STORE] = [app.client_id, join(folder, 'own/credentials')];
-    const share = (more: object = {}) => runIn(folder, 'credentials.ts', { ...env, CLIENT_ID, STORE, ...more });
-    expect(await share()).toBe('sign_in_required\n');
-    const TOKENS = JSON.stringify((await askToken(copy, app, form)).body);
-    for (const more of [{ TOKENS }, {}]) expect(await share(more)).toBe(`signed in as ${user.id}\n`);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  const app = await newOAuthClient([copy], 'none', ['authorization_code', 'refresh_token']);
+  const user = await newSignedIn(copy);
+  const verifier = newVerifier();
+  const form = codeForm(await codeOf(copy, user, app.client_id, verifier), verifier);
+  const [CLIENT_ID, STORE] = [app.client_id, join(folder, 'own/credentials')];
+  const share = (more: object = {}) => runIn(folder, 'credentials.ts', { ...env, CLIENT_ID, STORE, ...more });
+  expect(await share()).toBe('sign_in_required\n');
+  const TOKENS = JSON.stringify((await askToken(copy, app, form)).body);
+  for (const more of [{ TOKENS }, {}]) expect(await share(more)).toBe(`signed in as ${user.id}\n`);
 });
 
 /** Runs the program of a folder beside the API, which this process serves. */

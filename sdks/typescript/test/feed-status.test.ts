@@ -1,5 +1,5 @@
 import fastify from 'fastify';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { protect } from '../src/fastify.ts';
 import { CODES, LOGS } from '../src/generated/contract.ts';
 import { authenticate, CODES as PUBLIC_CODES, type VerifierOptions, writeFeedFile } from '../src/index.ts';
@@ -65,14 +65,11 @@ describe('a verifier whose client the API refuses', () => {
 
   test('logs to the console unless the option log takes the lines', async () => {
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
-    try {
-      const issuer = await createFakeIssuer();
-      await verifierOf(issuer, WRONG_SECRET).verifier.refresh();
-      await verifierOf(issuer, { ...WRONG_SECRET, log: () => {} }).verifier.refresh();
-      expect(warn.mock.calls).toEqual([[REFUSED]]);
-    } finally {
-      warn.mockRestore();
-    }
+    onTestFinished(() => warn.mockRestore());
+    const issuer = await createFakeIssuer();
+    await verifierOf(issuer, WRONG_SECRET).verifier.refresh();
+    await verifierOf(issuer, { ...WRONG_SECRET, log: () => {} }).verifier.refresh();
+    expect(warn.mock.calls).toEqual([[REFUSED]]);
   });
 
   test('accepts tokens until its revocations are stale, and logs when the client is accepted again', async () => {

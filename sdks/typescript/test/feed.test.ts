@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { Verifier } from '../src/index.ts';
 import { createFakeIssuer } from '../src/testing.ts';
 import { verifierOf } from './feed-harness.ts';
@@ -171,25 +171,22 @@ describe('a feed that falls silent', () => {
 
 test('once a read shows that the API is there, a stream that waits after failures is opened at once', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  try {
-    const issuer = await createFakeIssuer();
-    let isDown = true;
-    const { verifier } = verifierOf(issuer, {
-      feed: 'sse',
-      fetch: (input, init) => (isDown ? Promise.reject(new Error('refused')) : issuer.fetch(input, init)),
-    });
-    // As a service that starts together with the API: it waits longer after each failure.
-    verifier.start();
-    await vi.advanceTimersByTimeAsync(60_000);
-    isDown = false;
-    expect(await verifier.refresh()).toBe(true);
-    expect(issuer.requests.get('/v1/revocations/stream')).toBeUndefined();
-    await vi.advanceTimersByTimeAsync(0);
-    expect(issuer.requests.get('/v1/revocations/stream')).toBe(1);
-    verifier.close();
-  } finally {
-    vi.useRealTimers();
-  }
+  onTestFinished(() => void vi.useRealTimers());
+  const issuer = await createFakeIssuer();
+  let isDown = true;
+  const { verifier } = verifierOf(issuer, {
+    feed: 'sse',
+    fetch: (input, init) => (isDown ? Promise.reject(new Error('refused')) : issuer.fetch(input, init)),
+  });
+  // As a service that starts together with the API: it waits longer after each failure.
+  verifier.start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  isDown = false;
+  expect(await verifier.refresh()).toBe(true);
+  expect(issuer.requests.get('/v1/revocations/stream')).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(0);
+  expect(issuer.requests.get('/v1/revocations/stream')).toBe(1);
+  verifier.close();
 });
 
 test('a stream that ends at once is not opened again at once', async () => {

@@ -1,7 +1,5 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { createVerifier, type Verifier, type VerifierOptions, writeFeedFile } from '#sdks/typescript/src/index.ts';
 import { patient } from '#services/platform/process/patience.ts';
 import { claimsIn, clientToken, issueFor, newClient, revoke, signUp, tampered } from '#tools/testing/flows/flows.ts';
@@ -11,6 +9,7 @@ import { send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { hasWings } from '#tools/testing/processes/child-env.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 
 /** A revocation must be refused everywhere within this time. */
 const REACH_MS = patient(1_000);
@@ -139,35 +138,28 @@ test('without Redis, a revocation is refused within a second, and every token is
   const { verifier } = await verifierOf();
   const [token, other] = [await issueFor(harness.product, user.id), await issueFor(harness.product, user.id)];
   await redis.cut();
-  try {
-    expect(await reachOf(verifier, token.access_token, { token: token.access_token })).toBeLessThan(REACH_MS);
-    expect(await codeOf(verifier, other.access_token)).toBe('active');
-  } finally {
-    await redis.restore();
-  }
+  onTestFinished(() => redis.restore());
+  expect(await reachOf(verifier, token.access_token, { token: token.access_token })).toBeLessThan(REACH_MS);
+  expect(await codeOf(verifier, other.access_token)).toBe('active');
 });
 
 // The last test: it stops the product.
 test('a verifier that starts while the API is down decides by the feed file', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-feed-'));
+  const folder = testFolder(onTestFinished);
   const feedFile = join(folder, 'feed.json');
-  try {
-    const { api, credentials } = harness.product;
-    const { client_id, client_secret } = credentials.client;
-    const [token, revoked] = [await issueFor(harness.product, user.id), await issueFor(harness.product, user.id)];
-    await revoke(harness.product, { token: revoked.access_token });
-    const writer = writeFeedFile({ issuer: api, clientId: client_id, clientSecret: client_secret, feedFile });
-    open.push(writer);
-    await writer.ready();
-    const { verifier } = await verifierOf({ feed: 'file', feedFile, clientId: undefined, clientSecret: undefined });
-    await expect.poll(() => codeOf(verifier, revoked.access_token)).not.toBe('active');
-    await harness.product.stop('SIGTERM');
-    const { verifier: late, paths } = await verifierOf({ feed: 'file', feedFile });
-    expect(await codeOf(late, token.access_token)).toBe('active');
-    expect(await codeOf(late, revoked.access_token)).toMatch(/^(revoked|session_ended)$/);
-    expect(paths.size).toBe(0);
-    for (const one of open.splice(0)) one.close();
-  } finally {
-    rmSync(folder, { recursive: true, maxRetries: 3 });
-  }
+  const { api, credentials } = harness.product;
+  const { client_id, client_secret } = credentials.client;
+  const [token, revoked] = [await issueFor(harness.product, user.id), await issueFor(harness.product, user.id)];
+  await revoke(harness.product, { token: revoked.access_token });
+  const writer = writeFeedFile({ issuer: api, clientId: client_id, clientSecret: client_secret, feedFile });
+  open.push(writer);
+  await writer.ready();
+  const { verifier } = await verifierOf({ feed: 'file', feedFile, clientId: undefined, clientSecret: undefined });
+  await expect.poll(() => codeOf(verifier, revoked.access_token)).not.toBe('active');
+  await harness.product.stop('SIGTERM');
+  const { verifier: late, paths } = await verifierOf({ feed: 'file', feedFile });
+  expect(await codeOf(late, token.access_token)).toBe('active');
+  expect(await codeOf(late, revoked.access_token)).toMatch(/^(revoked|session_ended)$/);
+  expect(paths.size).toBe(0);
+  for (const one of open.splice(0)) one.close();
 });

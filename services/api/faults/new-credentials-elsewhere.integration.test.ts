@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { createCallerResolver } from '#services/api/requests/caller.ts';
 import { readRevocationsEndpoint } from '#services/core/revocations/contract.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import { type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { basicHeader, expectOAuthError, expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
@@ -13,15 +13,13 @@ import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 const REGISTRATIONS = 100;
 const UNKNOWN_IDS = 10_000;
 
-/** Reaches PostgreSQL through the link, and polls so rarely that a new client is never known without a look. */
-let far: ApiCopy;
-
 const harness = opened(openApiHarness);
 const link = opened(() => startTcpProxy(harness.databaseUrl));
 const near = opened(() => harness.startCopy({ hashes: false }));
-beforeAll(async () => {
+/** Reaches PostgreSQL through the link, and polls so rarely that a new client is never known without a look. */
+const far = opened(() => {
   const env = { REVOCATION_POLL_MS: '10000', REVOCATION_STALENESS_MS: '60000' };
-  far = await harness.startCopy({ hashes: false, env, databaseUrl: link.url });
+  return harness.startCopy({ hashes: false, env, databaseUrl: link.url });
 });
 const admin = opened(() => newPerson(near, ['admin']));
 
@@ -95,10 +93,7 @@ test('ten thousand unknown ids, and wrong secrets of a known one, ask the databa
 
 test('while the database does not answer, an unknown id is 503 and not refused', async () => {
   link.freeze();
-  try {
-    const basic = { client_id: 'unknown', client_secret: 'x' };
-    expectProblem(await send(far.url, 'GET', '/v1/revocations', { basic }), 503, 'directory_stale');
-  } finally {
-    link.thaw();
-  }
+  onTestFinished(() => link.thaw());
+  const basic = { client_id: 'unknown', client_secret: 'x' };
+  expectProblem(await send(far.url, 'GET', '/v1/revocations', { basic }), 503, 'directory_stale');
 });

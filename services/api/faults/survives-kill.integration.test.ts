@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeEach, describe, expect, inject, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { refreshFamilyRotateBatch } from '#services/core/tokens/refresh/refresh-families.store.ts';
 import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -313,17 +313,14 @@ describe('SIGTERM', () => {
       clusterDir: inject('clusterDir'),
       env: { ...REAL_HASHING, DRAIN_SECONDS: '25' },
     });
-    try {
-      const api = stopping.apiPid()!;
-      const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);
-      const logins = await inFlight(stopping, 4);
-      const all = [stopping.supervisorPid, api, ...descendantsOf(api), ...stores, ...stores.flatMap(descendantsOf)];
-      const ended = stopping.stop('SIGINT');
-      expectAnswered(await Promise.all(logins));
-      expect(await ended).toBe(0);
-      await eventually('the end of all', () => !all.some(isAlive));
-    } finally {
-      await stopping.dispose();
-    }
+    onTestFinished(() => stopping.dispose());
+    const api = stopping.apiPid()!;
+    const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);
+    const logins = await inFlight(stopping, 4);
+    const all = [stopping.supervisorPid, api, ...descendantsOf(api), ...stores, ...stores.flatMap(descendantsOf)];
+    const ended = stopping.stop('SIGINT');
+    expectAnswered(await Promise.all(logins));
+    expect(await ended).toBe(0);
+    await eventually('the end of all', () => !all.some(isAlive));
   });
 });

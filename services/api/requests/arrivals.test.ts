@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { type Arrivals, BEAT_MS, IDLE_BEAT_MS, STANDSTILL_MS, watchArrivals } from './arrivals.ts';
@@ -84,18 +84,15 @@ test('bytes on a connection that waited to be accepted may have arrived during t
      }`,
     { eval: true, workerData: { port, count, told } },
   );
-  try {
-    await once(worker, 'online');
-    Atomics.wait(flag, 0, 0);
-    standStill(PAUSE_MS);
-    const resumedAt = now();
-    await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(count);
-    // No connection was accepted after the stop without being recorded as one that may have waited.
-    const waited = seen.filter(({ earliest }) => earliest < resumedAt - STANDSTILL_MS);
-    expect(waited).toHaveLength(count);
-  } finally {
-    await worker.terminate();
-  }
+  onTestFinished(async () => void (await worker.terminate()));
+  await once(worker, 'online');
+  Atomics.wait(flag, 0, 0);
+  standStill(PAUSE_MS);
+  const resumedAt = now();
+  await expect.poll(() => seen.length, { timeout: 20_000 }).toBe(count);
+  // No connection was accepted after the stop without being recorded as one that may have waited.
+  const waited = seen.filter(({ earliest }) => earliest < resumedAt - STANDSTILL_MS);
+  expect(waited).toHaveLength(count);
 });
 
 test('bytes that arrive after the backlog has been read are fresh, on open and on new connections', async () => {
@@ -135,15 +132,12 @@ test('the clock is read less often after a second without a request, and as ofte
   const timers = vi.spyOn(globalThis, 'setTimeout');
   const asked = (): unknown[] =>
     timers.mock.calls.map(([, ms]) => ms).filter((ms) => ms === BEAT_MS || ms === IDLE_BEAT_MS);
-  try {
-    const socket = await connected();
-    await expect.poll(asked, { timeout: 20_000 }).toEqual([IDLE_BEAT_MS]);
-    const sentAt = now();
-    expect((await ask(socket, '/first')).earliest).toBeLessThanOrEqual(sentAt + STANDSTILL_MS);
-    expect(asked()).toEqual([IDLE_BEAT_MS, BEAT_MS]);
-    await ask(socket, '/second');
-    expect(asked()).toEqual([IDLE_BEAT_MS, BEAT_MS]);
-  } finally {
-    timers.mockRestore();
-  }
+  onTestFinished(() => timers.mockRestore());
+  const socket = await connected();
+  await expect.poll(asked, { timeout: 20_000 }).toEqual([IDLE_BEAT_MS]);
+  const sentAt = now();
+  expect((await ask(socket, '/first')).earliest).toBeLessThanOrEqual(sentAt + STANDSTILL_MS);
+  expect(asked()).toEqual([IDLE_BEAT_MS, BEAT_MS]);
+  await ask(socket, '/second');
+  expect(asked()).toEqual([IDLE_BEAT_MS, BEAT_MS]);
 });

@@ -1,9 +1,9 @@
 import { pbkdf2Sync } from 'node:crypto';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { invitationPurge } from '#services/core/identity/mail/invitations.store.ts';
 import { purge } from '#services/core/shared/purge.ts';
 import { atOnce, newEmail, newPassword, signIn } from '#tools/testing/flows/flows.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { newPerson } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy } from '#tools/testing/harness/api.ts';
 import { type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
@@ -12,10 +12,7 @@ import { at, openAccountHarness } from './accounts-harness.ts';
 const harness = opened(openAccountHarness);
 
 describe('an account created by an administrator', () => {
-  let admin: Person;
-  beforeAll(async () => {
-    admin = await newPerson(harness.open, ['admin']);
-  });
+  const admin = opened(() => newPerson(harness.open, ['admin']));
   const reason = 'joins the team';
   const act = (path: string, json: object, bearer = admin.bearer): Promise<Received> =>
     send(harness.open.url, 'POST', path, { json, bearer });

@@ -1,7 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as oauth from 'oauth4webapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { DEVICE_GRANT } from '#services/core/access/grant-shapes.ts';
 import { type AssertionChanges, newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
@@ -121,12 +121,9 @@ describe('an assertion', () => {
     const clientId = await register();
     const form = { grant_type: 'client_credentials', ...(await maker.form(clientId, API_URL)) };
     await redis.cut();
-    try {
-      const answers = [await post('/oauth2/token', form, other), await post('/oauth2/token', form, other)];
-      expect([...answers, await post('/oauth2/token', form)].map(({ status }) => status)).toEqual([200, 401, 401]);
-    } finally {
-      await redis.restore();
-    }
+    onTestFinished(() => redis.restore());
+    const answers = [await post('/oauth2/token', form, other), await post('/oauth2/token', form, other)];
+    expect([...answers, await post('/oauth2/token', form)].map(({ status }) => status)).toEqual([200, 401, 401]);
   });
 
   test('is the only credential of its request, and of its client', async () => {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import * as oauth from 'oauth4webapi';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { DEVICE_GRANT } from '#services/core/access/grant-shapes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
@@ -358,19 +358,16 @@ describe('a client that changes its certificate', () => {
     const server: Server = createServer((_request, response) => response.end(JSON.stringify(published)));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    try {
-      const at = { auth_method: 'self_signed_tls_client_auth', jwks_uri: `${address}/keys` };
-      const { client_id } = await register(at);
-      expect((await ask(client_id, over(till))).status).toBe(200);
-      const notYet = await ask(client_id, over(nextTill));
-      expect([notYet.status, notYet.body.code]).toEqual([503, 'client_keys_unavailable']);
-      published = setOf(nextTill);
-      await change(client_id, { jwks_uri: `${address}/next` });
-      expect((await ask(client_id, over(nextTill))).status).toBe(200);
-      expect((await ask(client_id, over(till))).status, 'until the address may be asked again').toBe(503);
-    } finally {
-      await new Promise((resolve) => server.close(resolve));
-    }
+    onTestFinished(() => new Promise((resolve) => server.close(() => resolve())));
+    const at = { auth_method: 'self_signed_tls_client_auth', jwks_uri: `${address}/keys` };
+    const { client_id } = await register(at);
+    expect((await ask(client_id, over(till))).status).toBe(200);
+    const notYet = await ask(client_id, over(nextTill));
+    expect([notYet.status, notYet.body.code]).toEqual([503, 'client_keys_unavailable']);
+    published = setOf(nextTill);
+    await change(client_id, { jwks_uri: `${address}/next` });
+    expect((await ask(client_id, over(nextTill))).status).toBe(200);
+    expect((await ask(client_id, over(till))).status, 'until the address may be asked again').toBe(503);
   });
 });
 

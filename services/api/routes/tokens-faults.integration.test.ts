@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { currentRequestTrace } from '#observability/http-span.ts';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 
 type Harness = {
@@ -63,11 +64,7 @@ const introspect = ({ api, client }: Harness, token: string): Promise<Received> 
   send(api.url, 'POST', '/oauth2/introspect', { basic: client, form: { token } });
 
 describe('stores', () => {
-  let harness: Harness;
-  beforeAll(async () => {
-    harness = await startHarness();
-  });
-  afterAll(() => harness.close());
+  const harness = opened(startHarness);
 
   test('a validation sends nothing to Postgres or Redis, whatever its form and result', async () => {
     const { api, client } = harness;

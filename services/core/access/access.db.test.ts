@@ -10,7 +10,7 @@ import { createClient } from './create-client.ts';
 import { rotateClientSecret } from './manage-clients.ts';
 
 const ports = opened(() => openTestPorts());
-const access = opened(async () => createAccessDirectory(ports));
+const access = opened(() => createAccessDirectory(ports));
 const versionOf = async (): Promise<number> =>
   (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
 /** What a poll sees now, and whether the directory is confirmed by it. */

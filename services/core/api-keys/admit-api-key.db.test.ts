@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createRateCounters, type RedisRateCounters } from '#services/platform/limiter/rate-counters.ts';
-import { type OwnPorts, openTestPorts, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { openTestPorts, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { LimitBucket } from '../limits/buckets.ts';
 import { type AdmitPorts, admitApiKey, type KeyedRequest } from './admit-api-key.ts';
 import type { LiveApiKey } from './api-key-directory.ts';
@@ -10,12 +11,11 @@ const NOW = 1_700_000_000;
 const pair = generateKeyPairSync('ed25519');
 const TARGET = 'https://auth.test/v1/tokens';
 
-let base: OwnPorts;
 let rateCounters: RedisRateCounters;
 let ports: AdmitPorts;
 const used: string[] = [];
-beforeAll(async () => {
-  base = await openTestPorts();
+const base = opened(openTestPorts);
+beforeAll(() => {
   const clock = { now: () => NOW * 1_000, monotonic: () => 0 };
   rateCounters = createRateCounters({
     redisUrl: testRedisUrl(),
@@ -41,10 +41,7 @@ beforeAll(async () => {
     apiKeyUses: { add: (id) => void used.push(id) },
   };
 });
-afterAll(async () => {
-  await rateCounters?.close();
-  await base?.end();
-});
+afterAll(() => rateCounters?.close());
 beforeEach(() => used.splice(0));
 
 const keyWith = (changes: Partial<LiveApiKey> = {}): LiveApiKey => ({

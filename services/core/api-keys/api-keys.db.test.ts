@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { clientCaller, type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
-import { opened } from '#tools/testing/opened.ts';
-import { type AccessDirectory, createAccessDirectory } from '../access/access-directory.ts';
+import { made, opened } from '#tools/testing/opened.ts';
+import { createAccessDirectory } from '../access/access-directory.ts';
 import { createClient } from '../access/create-client.ts';
 import type { Caller } from '../ports.ts';
 import { createApiKeyUses } from './api-key-uses.ts';
@@ -17,19 +17,16 @@ type SystemCaller = Caller & { readonly kind: 'system' };
 const system = testCaller as SystemCaller;
 
 const base = opened(() => openTestPorts());
-let ports: TestPorts & { readonly access: AccessDirectory; apiKeysChanged(): void };
 let changes = 0;
 let warnings: string[] = [];
-beforeAll(async () => {
-  ports = {
-    ...base,
-    log: { ...base.log, warn: (_fields, message) => warnings.push(message) },
-    access: createAccessDirectory(base),
-    apiKeysChanged: () => {
-      changes += 1;
-    },
-  };
-});
+const ports = made(() => ({
+  ...base,
+  log: { ...base.log, warn: (_fields: object, message: string) => warnings.push(message) },
+  access: createAccessDirectory(base),
+  apiKeysChanged: () => {
+    changes += 1;
+  },
+}));
 afterEach(() => {
   vi.useRealTimers();
   changes = 0;

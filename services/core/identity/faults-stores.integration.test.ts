@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { readSession, redisKeyOf, signIn, signOut, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
@@ -58,12 +58,9 @@ describe('Redis unreachable', () => {
     expect((await readSession(harness, cookie)).status).toBe(401);
     expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toEqual([]);
     const later = await startIdentityHarness({ databaseUrl: database.url, redisUrl: redis.url, authSecret });
-    try {
-      await expect.poll(() => later.redis.isReady(), { timeout: 60_000 }).toBe(true);
-      expect((await readSession(later, cookie)).status).toBe(401);
-    } finally {
-      await later.close();
-    }
+    onTestFinished(() => later.close());
+    await expect.poll(() => later.redis.isReady(), { timeout: 60_000 }).toBe(true);
+    expect((await readSession(later, cookie)).status).toBe(401);
   });
 
   test('a frozen Redis delays responses and does not change them', async () => {
@@ -121,23 +118,20 @@ test('a full hashing queue answers 503 with Retry-After, and refused requests ch
     authSecret,
     hashQueue: { capacity: 2, maxWaitSeconds: 60 },
   });
-  try {
-    const person = newPerson();
-    await signUp(small, person);
-    const answers = await Promise.all(Array.from({ length: 24 }, () => signIn(small, person)));
-    const refused = answers.filter((answer) => answer.status !== 200);
-    expect(refused.length).toBeGreaterThan(0);
-    expect(refused.length).toBeLessThan(24);
-    for (const answer of refused) {
-      expect([answer.status, answer.body.code]).toEqual([503, 'hashing_busy']);
-      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-    }
-    const [{ count }] = await rows(
-      `SELECT count(*)::int FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1`,
-      [person.email],
-    );
-    expect(count).toBe(1 + answers.length - refused.length);
-  } finally {
-    await small.close();
+  onTestFinished(() => small.close());
+  const person = newPerson();
+  await signUp(small, person);
+  const answers = await Promise.all(Array.from({ length: 24 }, () => signIn(small, person)));
+  const refused = answers.filter((answer) => answer.status !== 200);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused.length).toBeLessThan(24);
+  for (const answer of refused) {
+    expect([answer.status, answer.body.code]).toEqual([503, 'hashing_busy']);
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
   }
+  const [{ count }] = await rows(
+    `SELECT count(*)::int FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1`,
+    [person.email],
+  );
+  expect(count).toBe(1 + answers.length - refused.length);
 });

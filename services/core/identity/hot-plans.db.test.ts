@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Statement } from '#services/platform/define/statement.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import type { Sql } from '../ports.ts';
 import { readFeed } from '../revocations/revocations.store.ts';
 import { recordClientTokens } from '../tokens/issue/client-credentials.store.ts';
@@ -32,13 +33,10 @@ const ROWS = 20_000;
 const TINY = new Set(['feed_state', 'token_totals', 'token_lifetimes', 'oauth_clients']);
 const family = (index: number): string => `00000000-0000-7000-8000-${String(index).padStart(12, '0')}`;
 
-let database: TestDatabase;
-let client: pg.Client;
-let pool: pg.Pool;
+const database = opened(createTestDatabase);
+const client = opened(() => new pg.Client({ connectionString: database.url }));
+const pool = opened(() => new pg.Pool({ connectionString: database.url, max: 1 }));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new pg.Client({ connectionString: database.url });
-  pool = new pg.Pool({ connectionString: database.url, max: 1 });
   await client.connect();
   for (const statement of [
     `INSERT INTO users (id, email) SELECT 'u' || i, i || '@example.test' FROM generate_series(1, ${ROWS}) i`,
@@ -57,11 +55,6 @@ beforeAll(async () => {
   ])
     await client.query(statement);
   await client.query('ANALYZE');
-});
-afterAll(async () => {
-  await pool?.end();
-  await client?.end();
-  await database?.drop();
 });
 
 type PlanNode = { readonly 'Node Type': string; readonly 'Relation Name'?: string; readonly Plans?: PlanNode[] };

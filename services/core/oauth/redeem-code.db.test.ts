@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { signingUnavailable } from '../keys/errors.ts';
@@ -117,10 +117,7 @@ test.each([
 
 describe('a client that an administrator exempted from PKCE', () => {
   const without = { code_challenge: '', code_challenge_method: '' };
-  let exempt: GrantClient;
-  beforeAll(async () => {
-    exempt = await harness.newClient({ pkce: 'optional' });
-  });
+  const exempt = opened(() => harness.newClient({ pkce: 'optional' }));
 
   test('redeems a code that it requested without PKCE; a verifier for it is refused, RFC 9700 §2.1.1 (CVE-2024-22258, Spring Authorization Server: PKCE of confidential clients could be downgraded)', async () => {
     const code = await codeAt(exempt, without);

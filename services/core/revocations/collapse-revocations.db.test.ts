@@ -1,11 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { quietLog } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { openedEach } from '#tools/testing/opened.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { type CollapseResult, collapseRevocations } from './collapse-revocations.ts';
 import type { RevocableClaims } from './revocation-set.ts';
 import { lockCollapse } from './revocations.store.ts';
@@ -48,16 +49,11 @@ type Single = {
   seconds?: number;
 };
 
-let database: TestDatabase;
-let dataDir: string;
+const dataDir = testFolder();
 let copies: StateCopy[];
 
-beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-collapse-'));
-});
-afterAll(() => rm(dataDir, { recursive: true, force: true }));
+const database = openedEach(createTestDatabase);
 beforeEach(async () => {
-  database = await createTestDatabase();
   await rm(join(dataDir, 'marks.json'), { force: true });
   const redisUrl = testRedisUrl();
   const open = () =>
@@ -73,10 +69,7 @@ beforeEach(async () => {
   await copies[0]!.sql.query(usersInsert);
   await copies[0]!.sql.query(clientsInsert);
 });
-afterEach(async () => {
-  await Promise.all(copies.map((copy) => copy.close()));
-  await database.drop();
-});
+afterEach(() => Promise.all(copies.map((copy) => copy.close())));
 
 const collapse = ({ transact, revocations, poll }: StateCopy): Promise<CollapseResult | null> =>
   collapseRevocations({ transact, log: quietLog, revocations, announceRevocations: poll.announce }, BUDGET);

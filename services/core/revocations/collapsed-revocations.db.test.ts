@@ -1,12 +1,12 @@
 // A process that was taken over runs as its role: it writes epochs and revocations of its own before it lets any be dropped.
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
-import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { createPatientPool, queryRows, quietLog } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { keepRevocations } from './revocation-lifetime.ts';
 import { createRevocationSet, type RevocationSet } from './revocation-set.ts';
 import { readFeed } from './revocations.store.ts';
@@ -14,13 +14,10 @@ import { readFeed } from './revocations.store.ts';
 const COLLAPSE = 'collapse_revocations';
 const PEOPLE = 2;
 
-let database: TestDatabase;
-let pool: pg.Pool;
-let api: pg.Pool;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  pool = createPatientPool({ url: database.url, applicationName: 'collapsed', connections: 1 });
-  api = createPool({
+const database = opened(createTestDatabase);
+const pool = opened(() => createPatientPool({ url: database.url, applicationName: 'collapsed', connections: 1 }));
+const api = opened(() =>
+  createPool({
     url: database.url,
     role: 'sallyport_api',
     connections: 1,
@@ -28,13 +25,8 @@ beforeAll(async () => {
     statementTimeoutMs: 10_000,
     lockTimeoutMs: 5_000,
     connectTimeoutMs: 10_000,
-  });
-});
-afterAll(async () => {
-  await api?.end();
-  await pool?.end();
-  await database?.drop();
-});
+  }),
+);
 
 const one = fc.nat({ max: PEOPLE - 1 });
 const some = fc.uniqueArray(one, { minLength: 1, maxLength: PEOPLE });

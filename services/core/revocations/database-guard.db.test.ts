@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller, Marks } from '#services/core/ports.ts';
+import type { Marks } from '#services/core/ports.ts';
 import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { patient, testCaller } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
@@ -15,15 +15,12 @@ import { revokeToken } from '../tokens/revoke/revoke-token.ts';
 import { createMarkedGuard } from './database-guard.ts';
 
 const harness = opened(() => openIssuingHarness());
-let flows: ReturnType<typeof familyFlows>;
-let client: Caller & { kind: 'client' };
-let family: Awaited<ReturnType<ReturnType<typeof familyFlows>['newFamily']>>;
 let state: { incarnation: string; revocation_epoch: number; beat: number };
 
+const flows = opened(() => familyFlows(harness));
+const client = opened(() => harness.newClient(['reports']));
+const family = opened(() => flows.newFamily());
 beforeAll(async () => {
-  flows = familyFlows(harness);
-  client = await harness.newClient(['reports']);
-  family = await flows.newFamily();
   const dead = await flows.newFamily();
   await revokeToken(harness.ports, { kind: 'family_id', value: dead.family_id, reason: 'test' }, testCaller);
 });

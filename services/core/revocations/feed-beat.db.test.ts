@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { WRITTEN_WITHOUT_BEAT } from '#services/platform/define/beat-sql.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { createTestPorts } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { beatFeed, readFeed } from './revocations.store.ts';
 
 const age = defineStatement('testBeatAge', `UPDATE feed_state SET beat_at = clock_timestamp() - interval '2 seconds'`);
@@ -12,16 +13,8 @@ const write = defineStatement(
   `UPDATE token_lifetimes SET revocation_keep_seconds = revocation_keep_seconds`,
 );
 
-let database: TestDatabase;
-let ports: ReturnType<typeof createTestPorts>;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  ports = createTestPorts(database.url);
-});
-afterAll(async () => {
-  await ports?.end();
-  await database?.drop();
-});
+const database = opened(createTestDatabase);
+const ports = opened(() => createTestPorts(database.url));
 beforeEach(() => ports.sql.query(age));
 
 const read = () => readFeed(ports.sql, 0);

@@ -1,13 +1,11 @@
 import fc from 'fast-check';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { openedEach } from '#tools/testing/opened.ts';
 import type { RevocationEntry } from './revocation-log.ts';
 import type { RevocableClaims } from './revocation-set.ts';
-import { claimsOf, type MadeRevocations, makeRevocations } from './revocation-set-harness.ts';
+import { claimsOf, makeRevocations } from './revocation-set-harness.ts';
 
-let made: MadeRevocations;
-beforeEach(() => {
-  made = makeRevocations();
-});
+const made = openedEach(makeRevocations);
 
 describe('expiry', () => {
   test('entries are removed only after the minute in which they expire', () => {

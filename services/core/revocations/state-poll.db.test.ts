@@ -1,12 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
-import { createTestDatabase, type TestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { openedEach } from '#tools/testing/opened.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { REVOCATION_STREAM } from './revocation-news.cache.ts';
 import { createStateCopies, type StateCopy } from './state-copy-harness.ts';
 
@@ -31,8 +32,7 @@ const savepoint = defineStatement('testSavepoint', `SAVEPOINT a`);
 const rollbackTo = defineStatement('testRollbackTo', `ROLLBACK TO SAVEPOINT a`);
 const counter = defineStatement('testCounter', `SELECT revocation_epoch AS epoch, beat FROM feed_state`);
 
-let database: TestDatabase;
-let dataDir: string;
+const dataDir = testFolder();
 const redisUrl = testRedisUrl();
 
 const copies = createStateCopies(() => ({
@@ -46,18 +46,11 @@ const claimsOf = (jti: string) => ({ jti, sub: 'u', client_id: 'c', ue: 0, ce: 0
 const isRevoked = (copy: StateCopy, jti: string): boolean => copy.revocations.check(claimsOf(jti)) === 'revoked';
 const rowsOf = (sql: Sql): Promise<{ epoch: number; value: string }[]> => sql.query(all);
 
-beforeAll(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'sallyport-state-'));
-});
-afterAll(() => rm(dataDir, { recursive: true, force: true }));
+const database = openedEach(createTestDatabase);
 beforeEach(async () => {
-  database = await createTestDatabase();
   await rm(join(dataDir, 'marks.json'), { force: true });
 });
-afterEach(async () => {
-  await copies.close();
-  await database.drop();
-});
+afterEach(() => copies.close());
 
 describe('numbering', () => {
   test('many revocations in one transaction get consecutive epochs with one update of the counter', async () => {

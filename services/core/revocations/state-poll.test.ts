@@ -1,15 +1,12 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { openedEach } from '#tools/testing/opened.ts';
 import { REVOCATION_STREAM } from './revocation-news.cache.ts';
 import { FEED_PAGE_SIZE } from './revocations.store.ts';
-import { createPollHarness, type PollHarness, turn } from './state-poll-harness.ts';
+import { createPollHarness, turn } from './state-poll-harness.ts';
 
 const HOUR_MS = 3_600_000;
 
-let harness: PollHarness;
-beforeEach(() => {
-  harness = createPollHarness();
-});
-afterEach(() => harness.close());
+const harness = openedEach(createPollHarness);
 
 describe('age', () => {
   test('is measured from the time the query was sent, not from its answer', async () => {

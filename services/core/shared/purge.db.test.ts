@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { createPool, createTransact } from '#services/platform/postgres/pool.ts';
@@ -322,13 +322,10 @@ describe('beside other transactions', () => {
     await harness.insertExpired(10);
     await ports.raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
     await ports.raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
-    try {
-      await expect(purgeOnSchedule(ports, purges, new AbortController().signal)).rejects.toThrow('refused');
-      for (const table of expiredTables)
-        expect([table, await harness.countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);
-    } finally {
-      await ports.raw('DROP FUNCTION refuse CASCADE');
-    }
+    onTestFinished(async () => void (await ports.raw('DROP FUNCTION refuse CASCADE')));
+    await expect(purgeOnSchedule(ports, purges, new AbortController().signal)).rejects.toThrow('refused');
+    for (const table of expiredTables)
+      expect([table, await harness.countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);
   });
 });
 

@@ -1,15 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { CheckpointForkError, type OutgoingCheckpoint, SinkRefusedError } from '#services/core/ports.ts';
-import { type S3Server, startS3Server } from '#tools/testing/fakes/s3-server.ts';
+import { startS3Server } from '#tools/testing/fakes/s3-server.ts';
+import { openedEach } from '#tools/testing/opened.ts';
 import { createS3Sink } from './s3-sink.ts';
 
-let server: S3Server;
-beforeEach(async () => {
-  server = await startS3Server();
-});
-afterEach(() => server.close());
+const server = openedEach(startS3Server);
 
 const checkpoint = (size: number, rootByte = 1): OutgoingCheckpoint => {
   const root = Buffer.alloc(32, rootByte).toString('base64');

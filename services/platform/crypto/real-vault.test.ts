@@ -1,12 +1,13 @@
 // What the product and the fake of its other tests assume of Vault, against the recorded answers of a real server.
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FakeKeyService, startFakeVault } from '#tools/testing/fakes/key-services.ts';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { startFakeVault } from '#tools/testing/fakes/key-services.ts';
 import type { Json } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
-import { askVault, type RealVault, startRealVault } from './real-vault-harness.ts';
+import { askVault, startRealVault } from './real-vault-harness.ts';
 import { withUnwrappedKeys } from './unwrap-keys.ts';
 
 const HOW_TO = resolve(import.meta.dirname, '../../../docs/how-to/rotate-the-key-encryption-key.md');
@@ -19,8 +20,6 @@ const NOWHERE = 'http://127.0.0.1:1';
 type Env = Record<string, string>;
 
 describe('the transit engine of a real Vault', () => {
-  let vault: RealVault;
-  let fake: FakeKeyService;
   let [processToken, wrapToken] = ['', ''];
 
   const envOf = (token: string, more: Env = {}): Env => ({
@@ -42,18 +41,14 @@ describe('the transit engine of a real Vault', () => {
     return made.auth.client_token;
   }
 
+  const vault = opened(startRealVault);
+  const fake = opened(() => startFakeVault('token'));
   beforeAll(async () => {
-    vault = await startRealVault();
-    fake = await startFakeVault('token');
     await vault.admin('POST', 'sys/mounts/transit', { type: 'transit' });
     await vault.admin('POST', 'transit/keys/sallyport', {});
     expect(policies).toHaveLength(2);
     processToken = await createToken('sallyport', policies[0] as string);
     wrapToken = await createToken('sallyport-wrap', policies[1] as string);
-  });
-  afterAll(async () => {
-    await vault?.close();
-    await fake?.close();
   });
 
   test('wraps and decrypts with tokens that have only the documented policies, each unable to do the other', async () => {

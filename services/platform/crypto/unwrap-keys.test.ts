@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { type FakeKeyService, startFakeKms, startFakeVault } from '#tools/testing/fakes/key-services.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, previousKeyEncryptionKeyOf } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
@@ -11,16 +12,8 @@ import { withUnwrappedKeys } from './unwrap-keys.ts';
 const [TOKEN, SECRET, KEY_ID] = ['vault-token', 'kms-secret/+', 'arn:aws:kms:eu-central-1:1:key/a'];
 const AT_ONCE = [0, 0];
 
-let vault: FakeKeyService;
-let kms: FakeKeyService;
-beforeAll(async () => {
-  vault = await startFakeVault(TOKEN);
-  kms = await startFakeKms(SECRET, KEY_ID);
-});
-afterAll(async () => {
-  await vault?.close();
-  await kms?.close();
-});
+const vault = opened(() => startFakeVault(TOKEN));
+const kms = opened(() => startFakeKms(SECRET, KEY_ID));
 beforeEach(() => {
   for (const each of [vault, kms]) each.failures.length = 0;
 });

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { type ChildEvent, createHasher, type Hasher, type HashOutcome } from './hasher.ts';
 import { hashingWorkers } from './worker-process.ts';
 
@@ -236,14 +236,11 @@ describe('the end of children', () => {
 
   it('leaves no child behind when the parent is killed', async () => {
     const parent = startParent();
-    try {
-      const orphans = await pidsOf(parent);
-      expect(orphans.filter(isAlive)).toHaveLength(2);
-      parent.kill('SIGKILL');
-      await until(() => !orphans.some(isAlive));
-    } finally {
-      parent.kill('SIGKILL');
-    }
+    onTestFinished(() => void parent.kill('SIGKILL'));
+    const orphans = await pidsOf(parent);
+    expect(orphans.filter(isAlive)).toHaveLength(2);
+    parent.kill('SIGKILL');
+    await until(() => !orphans.some(isAlive));
   });
 });
 

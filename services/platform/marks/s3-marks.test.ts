@@ -1,16 +1,13 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Marks } from '#services/core/ports.ts';
-import { type S3Server, startS3Server } from '#tools/testing/fakes/s3-server.ts';
+import { startS3Server } from '#tools/testing/fakes/s3-server.ts';
+import { openedEach } from '#tools/testing/opened.ts';
 import { markOf, testsOfLogMark } from './log-mark-harness.ts';
 import { MarksUnreadableError } from './mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from './s3-cell.ts';
 import { createS3LogMark, createS3Marks } from './s3-marks.ts';
 
-let server: S3Server;
-beforeEach(async () => {
-  server = await startS3Server();
-});
-afterEach(() => server.close());
+const server = openedEach(startS3Server);
 
 const logMark = () => createS3LogMark(server.settings);
 /** A process on another machine. */

@@ -1,30 +1,22 @@
 import { randomUUID } from 'node:crypto';
-import type pg from 'pg';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { createPatientPool } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { defineStatement } from '../define/statement.ts';
 import type { PrismaClient } from './generated/client.ts';
-import { createPrismaDatabase, type PrismaDatabase } from './prisma.ts';
+import { createPrismaDatabase } from './prisma.ts';
 
-let pool: pg.Pool;
-let prisma: PrismaDatabase;
-let client: PrismaClient;
 const database = opened(createTestDatabase);
 const proxy = opened(() => startTcpProxy(database.url));
-beforeAll(async () => {
-  pool = createPatientPool({ url: proxy.url, connections: 12, applicationName: 'test' });
-  prisma = createPrismaDatabase(pool, (err) => {
+const pool = opened(() => createPatientPool({ url: proxy.url, connections: 12, applicationName: 'test' }));
+const prisma = opened(() =>
+  createPrismaDatabase(pool, (err) => {
     throw err;
-  });
-  client = prisma.client as PrismaClient;
-});
-afterAll(async () => {
-  await prisma.close();
-  await pool.end();
-});
+  }),
+);
+const client = opened(() => prisma.client as PrismaClient);
 
 const userById = defineStatement('testUserById', `SELECT email, "emailVerified" FROM users WHERE id = $1`);
 const person = () => {

@@ -2,11 +2,11 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createPool } from './pool.ts';
 import type { ProcessRole } from './transaction-settings.ts';
 
-let database: TestDatabase;
 const pools = new Map<ProcessRole, pg.Pool>();
 const roles = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'] as const;
 
@@ -29,8 +29,8 @@ const VICTIMS = `
     quorum, no_open_incident, expires_at) VALUES (gen_random_uuid(), 'keys.rotate', 'Rotate', '{}', encode(sha256('{}'), 'hex'), 'user', 'mole',
     '{mole}', '{developer,tech_lead}', 2, true, now() + interval '1 hour');`;
 
+const database = opened(createTestDatabase);
 beforeAll(async () => {
-  database = await createTestDatabase();
   await queryRows(database.url, VICTIMS);
   for (const role of roles)
     pools.set(
@@ -46,10 +46,7 @@ beforeAll(async () => {
       }),
     );
 });
-afterAll(async () => {
-  await Promise.all([...pools.values()].map((pool) => pool.end()));
-  await database?.drop();
-});
+afterAll(() => Promise.all([...pools.values()].map((pool) => pool.end())));
 
 /** What an attack may fail with: a right that the role lacks, or the condition of a rule of the database. */
 async function refusalOf(role: ProcessRole, statement: string): Promise<string | undefined> {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { controlHarness, controlOf, type PrivacyScenes } from './control-scenes-harness.ts';
 
 const { harness, run, past } = controlHarness();
@@ -121,12 +121,9 @@ test.each([
   ['restrictions-enforced', 'phi_restrictions', 'NEW.ended_at := now()', 'decision for a client'],
 ])('a defect in the rule turns %s red, whatever the log says (%s, %s)', async (name, table, change, resource) => {
   await rewriteInserts(table, change);
-  try {
-    const { exceptions } = await harness.check(controlOf(name));
-    expect(exceptions).toContainEqual(expect.objectContaining({ resource }));
-  } finally {
-    await keepInserts(table);
-  }
+  onTestFinished(() => keepInserts(table));
+  const { exceptions } = await harness.check(controlOf(name));
+  expect(exceptions).toContainEqual(expect.objectContaining({ resource }));
 });
 
 test('a disclosure that the audit log does not name turns disclosures-recorded red', async () => {

@@ -1,10 +1,10 @@
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { apiKeyPurges } from '#services/core/api-keys/api-keys.store.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { installationOf } from '#services/worker/installation.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import {
   AUDIT_CONTROLS,
   controlHarness,
@@ -16,11 +16,7 @@ import {
 import { controls } from './controls/all.ts';
 
 const { harness, run, past } = controlHarness();
-let backups: string;
-beforeAll(async () => {
-  backups = await mkdtemp(join(tmpdir(), 'sallyport-backups-'));
-});
-afterAll(() => rm(backups, { recursive: true, force: true }));
+const backups = testFolder();
 
 const FAILURES = 'login_failures_count(text[], text, text, float8, integer, integer, float8, float8)';
 const DIGEST = `$2b$12$${'a'.repeat(53)}`;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { userTokensRevoked } from '#services/core/identity/audit-events.ts';
 import { deliverMails } from '#services/core/identity/mail/deliver-mail.ts';
 import { queueMail } from '#services/core/identity/mail/queue-mail.ts';
@@ -11,6 +11,7 @@ import { loadConfig } from '#services/platform/config/load.ts';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { type OwnLogHarness, openLogHarness } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type Arrived, openAlertsHarness } from './alerts/alerts-harness.ts';
 import { ISSUER, openHandoffHarness, passHandoffs, TYPE } from './handoff/handoff-harness.ts';
 import { exportHarnessOf } from './handoff/siem/export-harness.ts';
@@ -203,12 +204,8 @@ describe.each<[string, Order, () => Promise<Form>]>([
   ['a logout token', 'none', () => rowsOf('logout_tokens', logoutTokens)],
   ['a mail', 'none', () => rowsOf('mail_outbox', mails)],
 ])('%s', (_, order, open) => {
-  let form: Form;
   let requests: { readonly messages: readonly Message[]; readonly isAccepted: boolean }[];
-  beforeAll(async () => {
-    form = await open();
-  });
-  afterAll(() => form?.close());
+  const form = opened(open);
   beforeEach(async () => {
     await form.reset();
     requests = [];

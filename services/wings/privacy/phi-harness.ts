@@ -57,7 +57,7 @@ export const phiCopyOf = (ports: TestPorts) => {
 export function openedPhi(): Pick<PhiHarness, 'ports'> & { readonly harness: PhiHarness } {
   const harness = opened(openPhiHarness);
   // The harness ends them, once.
-  const ports = opened(async () => ({ ...harness.ports, end: async () => {} }));
+  const ports = opened(() => ({ ...harness.ports, end: async () => {} }));
   return { harness, ports };
 }
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { rewrapSealedValues } from '#services/core/keys/secrets/rewrap-sealed-values.ts';
 import { clientCaller, createTestPorts, userCaller } from '#tools/testing/harness/ports.ts';
 import { openedPhi, phiCopyOf } from './phi-harness.ts';
@@ -61,12 +61,9 @@ describe('encrypting and decrypting', () => {
   test('a value whose audit event cannot be written is neither encrypted nor decrypted', async () => {
     const encrypted = await harness.encrypt(RECORD);
     await ports.raw('ALTER TABLE audit_outbox RENAME TO audit_outbox_gone');
-    try {
-      await expect(harness.decrypt(encrypted)).rejects.toThrow();
-      await expect(harness.encrypt(RECORD)).rejects.toThrow();
-    } finally {
-      await ports.raw('ALTER TABLE audit_outbox_gone RENAME TO audit_outbox');
-    }
+    onTestFinished(async () => void (await ports.raw('ALTER TABLE audit_outbox_gone RENAME TO audit_outbox')));
+    await expect(harness.decrypt(encrypted)).rejects.toThrow();
+    await expect(harness.encrypt(RECORD)).rejects.toThrow();
   });
 
   test('level high has a key of its own, and a user needs a recent sign-in to decrypt; a client does not', async () => {
@@ -147,15 +144,12 @@ describe('a new key-encryption key of the installation', () => {
   test('re-encrypts the PHI keys; a process that runs with the old one keeps decrypting', async () => {
     const encrypted = await harness.encrypt(RECORD);
     const fresh = createTestPorts(ports.databaseUrl, { keyEncryptionKey: Buffer.alloc(32, 8) });
-    try {
-      await rewrapSealedValues(fresh, { previous: ports.vault }, nurse);
-      expect(await phiCopyOf(fresh).decrypt(encrypted)).toEqual(RECORD);
-      expect(await harness.decrypt(encrypted)).toEqual(RECORD);
-      // It never opened a PHI key before the change.
-      await expect(phiCopyOf(ports).decrypt(encrypted)).rejects.toMatchObject({ code: 'phi_key_unavailable' });
-      await rewrapSealedValues(ports, { previous: fresh.vault }, nurse);
-    } finally {
-      await fresh.end();
-    }
+    onTestFinished(() => fresh.end());
+    await rewrapSealedValues(fresh, { previous: ports.vault }, nurse);
+    expect(await phiCopyOf(fresh).decrypt(encrypted)).toEqual(RECORD);
+    expect(await harness.decrypt(encrypted)).toEqual(RECORD);
+    // It never opened a PHI key before the change.
+    await expect(phiCopyOf(ports).decrypt(encrypted)).rejects.toMatchObject({ code: 'phi_key_unavailable' });
+    await rewrapSealedValues(ports, { previous: fresh.vault }, nurse);
   });
 });

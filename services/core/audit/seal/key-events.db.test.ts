@@ -1,18 +1,15 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { compromiseKey } from '#services/core/keys/compromise-key.ts';
 import { advanceLogKey } from '#services/core/keys/log/advance-log-key.ts';
 import { ownsKey } from '#services/core/keys/log/log-keys.ts';
 import { giveKeys } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { openedEach } from '#tools/testing/opened.ts';
 import { listEvents } from '../read/list-events.ts';
-import { checkLog, openSealingHarness, type SealingHarness } from './sealing-harness.ts';
+import { checkLog, openSealingHarness } from './sealing-harness.ts';
 
-let harness: SealingHarness;
-beforeEach(async () => {
-  harness = await openSealingHarness();
-});
-afterEach(() => harness.end());
+const harness = openedEach(openSealingHarness);
 
 type Sealed = {
   readonly type: string;

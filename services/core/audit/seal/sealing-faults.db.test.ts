@@ -1,25 +1,22 @@
 import { randomInt } from 'node:crypto';
 import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { MarkStoreUnavailableError } from '#services/platform/marks/s3-cell.ts';
 import { createS3LogMark } from '#services/platform/marks/s3-marks.ts';
 import { startS3Server } from '#tools/testing/fakes/s3-server.ts';
 import { createLogHarness, type LogHarness, openLogHarness, TEST_ORIGIN } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { openedEach } from '#tools/testing/opened.ts';
 import { runMortalSealer, runSealer, type SealerKill } from '#tools/testing/processes/log-sealer.ts';
 import { erasePersonal } from '../erase-personal.ts';
 import { listEvents } from '../read/list-events.ts';
 import { continueLog, planContinue } from './continue-log.ts';
 import { sealEvents } from './seal-events.ts';
-import { checkLog, openSealingHarness, type SealingHarness } from './sealing-harness.ts';
+import { checkLog, openSealingHarness } from './sealing-harness.ts';
 import { thinCheckpoints } from './thin-checkpoints.ts';
 
-let harness: SealingHarness;
-beforeEach(async () => {
-  harness = await openSealingHarness();
-});
-afterEach(() => harness.end());
+const harness = openedEach(openSealingHarness);
 
 describe('tampering and damage', () => {
   test('a changed or missing tile at the right edge stops sealing before a leaf is added', async () => {

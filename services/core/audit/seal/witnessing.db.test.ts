@@ -4,41 +4,35 @@ import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import type { CheckpointSink } from '#services/core/ports.ts';
 import { createWitnessSink } from '#services/platform/checkpoints/witness-sink.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { startWitness, type TestWitness } from '#tools/testing/fakes/witness.ts';
+import { startWitness } from '#tools/testing/fakes/witness.ts';
 import { tlogSigner } from '#tools/testing/fixtures/tlog-builder.ts';
 import {
   createLogHarness,
   giveKeys,
   type LogHarness,
   type LogHarnessOptions,
-  type OwnLogHarness,
   openLogHarness,
   TEST_ORIGIN,
 } from '#tools/testing/harness/log.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { openedEach } from '#tools/testing/opened.ts';
 import { cosignatureTime, openNote, parseNote, parseVkey, vkeyOf } from '../log/note.ts';
 import { sealEvents } from './seal-events.ts';
 
 const signer = tlogSigner('witness.test/w1', 5, 4);
 
-let keys: OwnLogHarness;
 let harness: LogHarness;
-let witness: TestWitness;
 const open = async (sink: CheckpointSink, options: LogHarnessOptions = {}): Promise<LogHarness> =>
   createLogHarness(keys.databaseUrl, { dataDir: keys.dataDir, sinks: [{ ...sink, intervalMs: 0 }], ...options });
 const witnessSink = (vkey = signer.vkey): CheckpointSink => createWitnessSink({ vkey, url: witness.url });
 
+const keys = openedEach(() => openLogHarness({ sinks: [] }));
+const witness = openedEach(async () => startWitness(signer, (await readLogKeys(keys, TEST_ORIGIN)).map(vkeyOf)));
 beforeEach(async () => {
-  keys = await openLogHarness({ sinks: [] });
-  witness = await startWitness(signer, (await readLogKeys(keys, TEST_ORIGIN)).map(vkeyOf));
   harness = await open(witnessSink());
 });
-afterEach(async () => {
-  await harness?.end();
-  await witness?.close();
-  await keys?.end();
-});
+afterEach(() => harness?.end());
 
 const sealAndPublish = async (count: number): Promise<void> => {
   await harness.emit(count);

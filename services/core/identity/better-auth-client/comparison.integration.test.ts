@@ -13,8 +13,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createAuthenticator } from '#tools/testing/fakes/authenticator.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
-import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { API_URL, type ApiCopy, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 
 type Send = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -190,13 +191,12 @@ function differences(ours: Outcome, theirs: Outcome): string[] {
 const TABLE = resolve(import.meta.dirname, '../../../../docs/how-to/use-the-better-auth-client.md');
 const FOREIGN = 'https://evil.example/x';
 
-let harness: ApiHarness;
 let servers: readonly Server[];
 let found: Map<string, string[]>;
 let table: Map<string, string[]>;
 
+const harness = opened(openApiHarness);
 beforeAll(async () => {
-  harness = await openApiHarness();
   const [our, plain] = [await ourServer(await harness.startCopy()), plainServer()];
   servers = [our, plain];
   const [ours, theirs] = await Promise.all([
@@ -211,10 +211,7 @@ beforeAll(async () => {
   }
   table = await linesOfTable();
 });
-afterAll(async () => {
-  await Promise.all((servers ?? []).map((server) => server.close()));
-  await harness?.close();
-});
+afterAll(() => Promise.all((servers ?? []).map((server) => server.close())));
 
 /** The lines `| call | difference | reason |`, by call. */
 async function linesOfTable(): Promise<Map<string, string[]>> {

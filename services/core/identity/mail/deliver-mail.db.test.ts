@@ -1,28 +1,23 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { MailRefusedError, type MailTransport, type OutgoingMail } from '#services/core/ports.ts';
-import { type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
-import { type MailFolder, openMailFolder } from '#tools/testing/mail-folder.ts';
+import { openMailFolder } from '#tools/testing/mail-folder.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { mailPurge } from './mail.store.ts';
 import type { MailRequest } from './mails.ts';
 import { queueMail } from './queue-mail.ts';
 import { readMailBacklog } from './read-mail-backlog.ts';
 
-let ports: TestPorts;
-let mails: MailFolder;
 const woken: number[] = [];
 const logged: object[] = [];
 
-beforeAll(async () => {
+const ports = opened(async () => {
   const real = await openTestPorts();
   const say = (fields: object): void => void logged.push(fields);
-  ports = { ...real, log: { ...real.log, warn: say, error: say } };
-  mails = await openMailFolder(ports);
+  return { ...real, log: { ...real.log, warn: say, error: say } };
 });
-afterAll(async () => {
-  await mails?.close();
-  await ports?.end();
-});
+const mails = opened(() => openMailFolder(ports));
 beforeEach(async () => {
   await ports.raw('DELETE FROM mail_outbox');
   await ports.raw('DELETE FROM one_time_codes');

@@ -1,5 +1,5 @@
 import { hash, randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createAccessDirectory } from '#services/core/access/access-directory.ts';
 import type { RevocationSet } from '#services/core/revocations/revocation-set.ts';
 import { noCountry } from '#services/platform/geo/country-table.ts';
@@ -14,25 +14,16 @@ import {
 } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { type Auth, createAuth } from './auth.ts';
-import type { AuthDatabase } from './auth-engine.ts';
 import { createSessionFamily } from './open-session.ts';
 
-let harness: PeopleHarness;
-let auth: Auth;
-let authDatabase: AuthDatabase & { close(): Promise<void> };
 const authSecret = randomBytes(32).toString('base64url');
 const IDLE_SECONDS = 3_600;
-beforeAll(async () => {
-  harness = await openPeopleHarness({ authSecret });
-  auth = harness.deps.auth;
-  authDatabase = createPrismaDatabase(harness.pool, () => {});
-});
-afterAll(async () => {
-  await authDatabase?.close();
-  await harness?.close();
-});
+const harness = opened(() => openPeopleHarness({ authSecret }));
+const auth = opened(() => harness.deps.auth);
+const authDatabase = opened(() => createPrismaDatabase(harness.pool, () => {}));
 
 const { request } = testCaller;
 const tokenOf = (cookie: string): string => decodeURIComponent(/session_token=([^;.]+)/.exec(cookie)?.[1] ?? '');

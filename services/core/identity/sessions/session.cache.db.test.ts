@@ -1,19 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import type { Redis } from '#services/core/ports.ts';
 import type { RevocationSet } from '#services/core/revocations/revocation-set.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
-import { connectRedis, type RedisConnection } from '#services/platform/redis/redis.ts';
+import { connectRedis } from '#services/platform/redis/redis.ts';
 import { connectPatientRedis } from '#tools/testing/harness/redis.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { createSessionCache, type SessionCache } from './session.cache.ts';
 
-let redis: RedisConnection;
-beforeAll(async () => {
-  redis = await connectPatientRedis(testRedisUrl());
-});
-afterAll(() => redis.close());
+const redis = opened(() => connectPatientRedis(testRedisUrl()));
 
 type Made = { readonly through?: Redis; readonly incarnation?: string; readonly isTrusted?: boolean };
 const vault = createVault(randomBytes(32));

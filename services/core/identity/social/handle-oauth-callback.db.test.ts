@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ProviderAccount, startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
+import { describe, expect, test } from 'vitest';
+import { type ProviderAccount, startOidcProvider } from '#tools/testing/fakes/oidc-provider.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { disablePasswordSignIn } from '../sign-in/sign-in-guard.ts';
 import { type CallbackAnswer, type CallbackInput, handleOAuthCallback } from './handle-oauth-callback.ts';
@@ -11,23 +12,16 @@ import { type StartSocialInput, startSocialSignIn } from './start-social-sign-in
 
 const OWN = 'http://api.sallyport.test';
 const REFUSED = { code: 'social_sign_in_refused' };
-let harness: PeopleHarness;
-let oidc: TestProvider;
-let ports: PeopleHarness['deps'];
 
-beforeAll(async () => {
-  oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
-  harness = await openPeopleHarness();
+const oidc = opened(() => startOidcProvider([`${OWN}/api/auth/callback/company`]));
+const harness = opened(openPeopleHarness);
+const ports = made(() => {
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
   const impostor = { ...company, issuer: `${issuer}/` };
   const guarded = { ...company, allowPrivateAddresses: false };
   const socialProviders = createSocialProviders({ company, other: company, impostor, guarded }, OWN);
-  ports = { ...harness.deps, socialProviders };
-});
-afterAll(async () => {
-  await harness?.close();
-  await oidc?.close();
+  return { ...harness.deps, socialProviders };
 });
 
 const caller = {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
-import { startOidcProvider, type TestProvider } from '#tools/testing/fakes/oidc-provider.ts';
+import { startOidcProvider } from '#tools/testing/fakes/oidc-provider.ts';
 import { insertPerson, openSessionFor } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { issueCode } from '../mail/one-time-codes.ts';
 import { userCaller } from '../sign-in/finish-sign-in.ts';
@@ -17,20 +18,13 @@ import { type Recognised, recogniseUser } from './recognise-user.ts';
 import { startSocialSignIn } from './start-social-sign-in.ts';
 
 const OWN = 'http://api.sallyport.test';
-let harness: PeopleHarness;
-let oidc: TestProvider;
-let ports: PeopleHarness['deps'];
 
-beforeAll(async () => {
-  oidc = await startOidcProvider([`${OWN}/api/auth/callback/company`]);
-  harness = await openPeopleHarness();
+const oidc = opened(() => startOidcProvider([`${OWN}/api/auth/callback/company`]));
+const harness = opened(openPeopleHarness);
+const ports = made(() => {
   const { issuer, clientId, clientSecret } = oidc;
   const company = { issuer, clientId, clientSecret, allowPrivateAddresses: true };
-  ports = { ...harness.deps, socialProviders: createSocialProviders({ company }, OWN) };
-});
-afterAll(async () => {
-  await harness?.close();
-  await oidc?.close();
+  return { ...harness.deps, socialProviders: createSocialProviders({ company }, OWN) };
 });
 
 const caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } } as const;

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createVault } from '#services/platform/crypto/vault.ts';
 import { createTestPorts, type TestPorts, testCaller } from '#tools/testing/harness/ports.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { type EnsureKeysSettings, ensureKeys } from '../ensure-keys.ts';
 import { KeyMaterialError } from '../key-material.ts';
@@ -29,18 +30,9 @@ const settings: EnsureKeysSettings = {
   audience: AUDIENCE,
 };
 
-let database: TestDatabase;
-let old: TestPorts;
-let fresh: TestPorts;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  old = createTestPorts(database.url, { keyEncryptionKey: OLD });
-  fresh = createTestPorts(database.url, { keyEncryptionKey: NEW });
-});
-afterAll(async () => {
-  await Promise.all([old.end(), fresh.end()]);
-  await database.drop();
-});
+const database = opened(createTestDatabase);
+const old = opened(() => createTestPorts(database.url, { keyEncryptionKey: OLD }));
+const fresh = opened(() => createTestPorts(database.url, { keyEncryptionKey: NEW }));
 
 const keysChanged = (): void => {};
 

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { CERTIFICATE, derOf } from '#tools/testing/fakes/client-certificates.ts';
 import type { GuardedFetch } from '../guarded-fetch.ts';
@@ -304,17 +304,14 @@ test('a set at an address may have certificates, keys or both', async () => {
 
 test('a fetch that never ends is abandoned', async () => {
   vi.useFakeTimers();
-  try {
-    const sets = createClientKeySets(
-      { clock: { monotonic: () => 0 }, allowsPrivate: false },
-      () => new Promise<never>(() => {}),
-    );
-    const read = keysOf(sets, remote());
-    await vi.advanceTimersByTimeAsync(5_000);
-    expect(await read).toBe('unread');
-  } finally {
-    vi.useRealTimers();
-  }
+  onTestFinished(() => void vi.useRealTimers());
+  const sets = createClientKeySets(
+    { clock: { monotonic: () => 0 }, allowsPrivate: false },
+    () => new Promise<never>(() => {}),
+  );
+  const read = keysOf(sets, remote());
+  await vi.advanceTimersByTimeAsync(5_000);
+  expect(await read).toBe('unread');
 });
 
 test('keeps at most a thousand sets', async () => {

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
 import { createClientDocuments } from './read-client-document.ts';
 
@@ -72,16 +72,13 @@ test('at most two fetches run at once for one user, and for one host over all it
 
 test('a fetch that never ends is abandoned and no longer counts', async () => {
   vi.useFakeTimers();
-  try {
-    const documents = createClientDocuments(settings, () => new Promise<never>(() => {}));
-    const first = [1, 2].map((at) => documents.read(urlOf(at), 'user'));
-    expect(await documents.read(urlOf(3), 'user')).toEqual({ kind: 'busy' });
-    vi.advanceTimersByTime(5_000);
-    for (const each of first) expect(await each).toEqual({ kind: 'refused', why: 'it cannot be fetched' });
-    const again = documents.read(urlOf(3), 'user');
-    vi.advanceTimersByTime(5_000);
-    expect((await again).kind).toBe('refused');
-  } finally {
-    vi.useRealTimers();
-  }
+  onTestFinished(() => void vi.useRealTimers());
+  const documents = createClientDocuments(settings, () => new Promise<never>(() => {}));
+  const first = [1, 2].map((at) => documents.read(urlOf(at), 'user'));
+  expect(await documents.read(urlOf(3), 'user')).toEqual({ kind: 'busy' });
+  vi.advanceTimersByTime(5_000);
+  for (const each of first) expect(await each).toEqual({ kind: 'refused', why: 'it cannot be fetched' });
+  const again = documents.read(urlOf(3), 'user');
+  vi.advanceTimersByTime(5_000);
+  expect((await again).kind).toBe('refused');
 });

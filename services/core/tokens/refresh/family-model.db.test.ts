@@ -1,9 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import fc from 'fast-check';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import { createSql } from '#services/platform/postgres/pool.ts';
-import { createFamilyCopy, type FamilyCopy, insertUser, refreshSecrets } from '#tools/testing/fixtures/families.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createFamilyCopy, insertUser, refreshSecrets } from '#tools/testing/fixtures/families.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import {
   batchRank,
   type ModelFamily,
@@ -23,23 +24,19 @@ import { nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 /** `refresh_copies` of clients, in seconds; no multiple of the step, and marks of the last are further apart than a step. */
 const COPIES = [0, 26_000, 86_400] as const;
 
-let database: TestDatabase;
-let copy: FamilyCopy;
-beforeAll(async () => {
-  database = await createTestDatabase();
-  copy = createFamilyCopy({
+const database = opened(createTestDatabase);
+const copy = opened(() =>
+  createFamilyCopy({
     url: database.url,
     secrets: refreshSecrets(new Map([[1, randomBytes(32)]]), () => 1),
     incarnation: randomUUID(),
-  });
+  }),
+);
+beforeAll(async () => {
   await copy.pool.query(
     `INSERT INTO oauth_clients (id, "clientId", refresh_copies) SELECT 'copies ' || n, 'copies ' || n, n FROM unnest($1::int[]) AS n`,
     [COPIES],
   );
-});
-afterAll(async () => {
-  await copy.close();
-  await database.drop();
 });
 
 const STEP_MS = 4_000_000;

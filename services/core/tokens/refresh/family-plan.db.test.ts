@@ -3,7 +3,8 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { untilDeadToAll } from '#services/core/shared/purge-harness.ts';
 import { createFamilyCopy, type FamilyCopy, refreshSecrets } from '#tools/testing/fixtures/families.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { refreshFamilyRotateBatch } from './refresh-families.store.ts';
 import { mintRefreshToken, nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 
@@ -11,24 +12,18 @@ const FAMILIES = 100_000;
 const incarnation = randomUUID();
 const key = randomBytes(32);
 const nonce = randomBytes(32);
-let database: TestDatabase;
-let copy: FamilyCopy;
 let hot: pg.PoolClient;
 const newCopy = (): FamilyCopy =>
   createFamilyCopy({ url: database.url, secrets: refreshSecrets(new Map([[1, key]]), () => 1), incarnation });
 
+const database = opened(createTestDatabase);
+const copy = opened(() => newCopy());
 beforeAll(async () => {
-  database = await createTestDatabase();
-  copy = newCopy();
   hot = await copy.hotPool.connect();
   // The test itself updates statistics.
   await copy.pool.query('ALTER TABLE refresh_families SET (autovacuum_enabled = false)');
 });
-afterAll(async () => {
-  hot.release();
-  await copy.close();
-  await database.drop();
-});
+afterAll(() => hot.release());
 
 type PlanNode = { readonly 'Node Type': string; readonly 'Relation Name'?: string; readonly Plans?: PlanNode[] };
 

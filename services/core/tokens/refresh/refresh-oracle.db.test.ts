@@ -5,12 +5,12 @@ import { createTransact } from '#services/platform/postgres/pool.ts';
 import {
   callerFrom,
   createFamilyCopy,
-  type FamilyCopy,
   insertUser,
   refreshSecrets,
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
-import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
+import { createTestDatabase } from '#tools/testing/harness/stores.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { type Attempt, faultsOfHistory } from '#tools/testing/oracle/family-history.ts';
 import { ORACLE_GRACE_SECONDS } from '#tools/testing/oracle/family-worker.ts';
 import { startWorker, type WorkerProcess } from '#tools/testing/oracle/worker-process.ts';
@@ -32,8 +32,6 @@ const incarnation = randomUUID();
 const keys = new Map([1, 2, 3].map((version) => [version, randomBytes(32)]));
 const [mutateFrom, mutateTo] = (process.env.ORACLE_MUTATION ?? '').split('=>');
 
-let database: TestDatabase;
-let copy: FamilyCopy;
 let transact: Transact;
 const copies: Copy[] = [];
 let started = 0;
@@ -59,17 +57,13 @@ async function killCopy({ name, worker }: Copy): Promise<void> {
     while (!(await isOver())) await new Promise((resolve) => setTimeout(resolve, 5));
   });
 }
+const database = opened(createTestDatabase);
+const copy = opened(() => createFamilyCopy({ url: database.url, secrets: refreshSecrets(keys, () => 1), incarnation }));
 beforeAll(async () => {
-  database = await createTestDatabase();
-  copy = createFamilyCopy({ url: database.url, secrets: refreshSecrets(keys, () => 1), incarnation });
   transact = createTransact(copy.pool, () => {});
   copies.push(...(await Promise.all([startCopy(1), startCopy(1)])));
 });
-afterAll(async () => {
-  await Promise.all(copies.map(killCopy));
-  await copy.close();
-  await database.drop();
-});
+afterAll(() => Promise.all(copies.map(killCopy)));
 
 type Login = {
   readonly familyId: string;

@@ -1,20 +1,16 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { type IssuingCopy, openIssuingHarness } from '../issuing-harness.ts';
+import { openIssuingHarness } from '../issuing-harness.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 import { familyFlows } from './refresh-token-harness.ts';
 
 const harness = opened(() => openIssuingHarness());
-let flows: ReturnType<typeof familyFlows>;
-let other: IssuingCopy;
-beforeAll(async () => {
-  flows = familyFlows(harness);
-  other = await harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' });
-});
+const flows = made(() => familyFlows(harness));
+const other = made(() => harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' }));
 
 const query = (text: string, values: unknown[] = []) => harness.rows(text, values);
 const metric = (name: string, labels: object): number =>

@@ -1,24 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ApiCopy } from '#tools/testing/harness/api.ts';
-import { type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { describe, expect, test } from 'vitest';
+import { openApiHarness } from '#tools/testing/harness/api.ts';
+import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { familyFlows } from './refresh-token-harness.ts';
 
-let harness: ApiHarness;
-let flows: ReturnType<typeof familyFlows>;
-let proxy: TcpProxy;
-let remote: ApiCopy;
-beforeAll(async () => {
-  harness = await openApiHarness();
-  proxy = await startTcpProxy(harness.databaseUrl);
-  flows = familyFlows(await harness.startCopy());
-  remote = await harness.startCopy({ databaseUrl: proxy.url });
-});
-afterAll(async () => {
-  await harness?.close();
-  await proxy?.cut();
-});
+const harness = opened(openApiHarness);
+const proxy = opened(() => startTcpProxy(harness.databaseUrl));
+const flows = opened(async () => familyFlows(await harness.startCopy()));
+const remote = opened(() => harness.startCopy({ databaseUrl: proxy.url }));
 
 describe('while Postgres is unreachable', () => {
   test('connections refused: a refresh is 503, no family is half rotated, and the same token works afterwards', async () => {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
 import { createTransact } from '#services/platform/postgres/pool.ts';
-import { callerFrom, type FamilyCopy, publicClient, refreshSettings } from '#tools/testing/fixtures/families.ts';
+import { callerFrom, publicClient, refreshSettings } from '#tools/testing/fixtures/families.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { type FamilyHarness, generations, next, openFamilyHarness, outcome, together } from './family-harness.ts';
 import type { PresentedBy } from './rotate-family.ts';
 
@@ -11,18 +12,12 @@ const GRACE_SECONDS = 600;
 const LOST_ANSWER_SECONDS = 7_200;
 const ELSEWHERE = '198.51.100.9';
 
-let harness: FamilyHarness;
-let copy: FamilyCopy;
-let other: FamilyCopy;
+const harness = opened(openFamilyHarness);
+const copy = made(() => harness.copyWith());
+const other = made(() => harness.copyWith());
 /** A copy that gives the same successor again, long after the grace window. */
-let patient: FamilyCopy;
-beforeAll(async () => {
-  harness = await openFamilyHarness();
-  [copy, other] = [harness.copyWith(), harness.copyWith()];
-  patient = harness.copyWith({ graceSeconds: GRACE_SECONDS, lostAnswerSeconds: LOST_ANSWER_SECONDS });
-});
+const patient = made(() => harness.copyWith({ graceSeconds: GRACE_SECONDS, lostAnswerSeconds: LOST_ANSWER_SECONDS }));
 afterEach(() => harness.reset());
-afterAll(() => harness?.close());
 
 /** A client that keeps its refresh tokens: it authenticates or is public, and its access tokens are bound to a key. */
 async function newClient(rotates = false, isPublic = false): Promise<PresentedBy & { readonly clientId: string }> {

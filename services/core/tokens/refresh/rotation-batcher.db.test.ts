@@ -1,10 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { RequestContext } from '#services/core/ports.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import {
   callerFrom,
-  type FamilyCopy,
   insertSession,
   insertUser,
   publicClient,
@@ -12,28 +11,16 @@ import {
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
 import { PATIENCE_MS } from '#tools/testing/harness/ports.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import {
-  type FamilyHarness,
-  GRACE_SECONDS,
-  generations,
-  next,
-  openFamilyHarness,
-  outcome,
-  together,
-} from './family-harness.ts';
+import { GRACE_SECONDS, generations, next, openFamilyHarness, outcome, together } from './family-harness.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 import { type PresentedBy, rotateFamily } from './rotate-family.ts';
 
-let harness: FamilyHarness;
-let copy: FamilyCopy;
-let other: FamilyCopy;
-beforeAll(async () => {
-  harness = await openFamilyHarness();
-  [copy, other] = [harness.copyWith(), harness.copyWith()];
-});
+const harness = opened(openFamilyHarness);
+const copy = made(() => harness.copyWith());
+const other = made(() => harness.copyWith());
 afterEach(() => harness.reset());
-afterAll(() => harness?.close());
 
 describe('rotation', () => {
   test('60 parallel refreshes of one token over two copies: one rotation, one successor, no error (CVE-2026-53517, Better Auth: parallel refreshes forked the family of a token)', async () => {

@@ -1,13 +1,13 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { compromiseKey } from '#services/core/keys/compromise-key.ts';
 import { rotateServerSecret } from '#services/core/keys/secrets/rotate-server-secret.ts';
 import { exchangeToken } from '#services/core/oauth/exchange-token.ts';
-import type { Caller, Clock } from '#services/core/ports.ts';
+import type { Clock } from '#services/core/ports.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { validateToken } from '#tools/testing/harness/token.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
@@ -23,19 +23,13 @@ const HOUR_MS = 3_600_000;
 let stepMs = 0;
 const steppedClock: Clock = { now: () => Date.now() + stepMs, monotonic: () => performance.now() };
 
-/** A copy on the same database, with a separate clock. */
-let stepped: IssuingCopy;
-/** A copy that polls rarely, gets no notifications, and loses its database when a test says so. */
-let behind: IssuingCopy;
-let client: Caller & { kind: 'client' };
-
 const harness = opened(openIssuingHarness);
 const link = opened(() => startTcpProxy(harness.databaseUrl));
-beforeAll(async () => {
-  stepped = await harness.copyWith({}, harness.databaseUrl, steppedClock);
-  behind = await harness.copyWith({ REVOCATION_POLL_MS: '10000' }, link.url);
-  client = await harness.newClient(['tokens:introspect']);
-});
+/** A copy on the same database, with a separate clock. */
+const stepped = made(() => harness.copyWith({}, harness.databaseUrl, steppedClock));
+/** A copy that polls rarely, gets no notifications, and loses its database when a test says so. */
+const behind = made(() => harness.copyWith({ REVOCATION_POLL_MS: '10000' }, link.url));
+const client = made(() => harness.newClient(['tokens:introspect']));
 afterEach(() => {
   stepMs = 0;
 });

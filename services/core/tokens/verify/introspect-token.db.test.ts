@@ -1,10 +1,10 @@
 import { decodeJwt } from 'jose';
-import { beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Caller } from '#services/core/ports.ts';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { newPerson } from '#tools/testing/flows/people.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { type AccessTokenClaims, signAccessToken } from '../access-token.ts';
 import { issueClientToken } from '../issue/issue-client-token.ts';
 import { issuePair } from '../issue/issue-pair.ts';
@@ -14,16 +14,12 @@ import { revokeToken } from '../revoke/revoke-token.ts';
 import { introspectToken } from './introspect-token.ts';
 import type { LegacyBridge } from './legacy-bridge-port.ts';
 
-type Client = Caller & { kind: 'client' };
-
 const harness = opened(() => openIssuingHarness());
 /** A copy whose settings allow unvetted clients fewer scopes. */
-let strict: IssuingCopy;
-let client: Client;
-beforeAll(async () => {
-  strict = await harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' });
-  client = await harness.newClient(['tokens:issue', 'tokens:introspect'], { audiences: ['*', 'https://tasks.test'] });
-});
+const strict = made(() => harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' }));
+const client = made(() =>
+  harness.newClient(['tokens:issue', 'tokens:introspect'], { audiences: ['*', 'https://tasks.test'] }),
+);
 
 const introspect = async (token: string, caller: Caller = client, { ports }: Pick<IssuingCopy, 'ports'> = harness) =>
   JSON.parse(await introspectToken(ports, token, caller));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { hash } from '@node-rs/bcrypt';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { openFactorsHarness } from '#services/core/identity/factors/factors-harness.ts';
 import { signIn } from '#services/core/identity/sign-in/sign-in.ts';
 import { callerAt, testCaller } from '#tools/testing/harness/ports.ts';
@@ -64,14 +64,13 @@ const SYSTEMS = [
 
 describe.each(SYSTEMS)('users of %s', (kind, file, outcomes) => {
   const address = (name: string): string => `${name}@${kind}.example`;
-  let ended: Awaited<ReturnType<typeof importFixture>>;
-  beforeAll(async () => {
-    ended = await importFixture(kind, file, kind === 'firebase' ? { hash_config: hashConfig } : {});
-  });
+  const ended = opened(
+    async () => (await importFixture(kind, file, kind === 'firebase' ? { hash_config: hashConfig } : {}))!,
+  );
 
   test('are imported, with their hashes as they were', async () => {
-    expect(ended?.state).toBe('done');
-    expect(ended?.new_count).toBeGreaterThanOrEqual(3);
+    expect(ended.state).toBe('done');
+    expect(ended.new_count).toBeGreaterThanOrEqual(3);
     for (const name of Object.keys(outcomes)) expect(await digestOf(address(name))).not.toMatch(/^\$2b\$12\$/);
   });
 

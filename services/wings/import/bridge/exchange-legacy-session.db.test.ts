@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { decodeJwt } from 'jose';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { SignInAnswer } from '#services/core/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/core/identity/sessions/read-session.ts';
 import { disablePasswordSignIn } from '#services/core/identity/sign-in/sign-in-guard.ts';
@@ -10,7 +10,7 @@ import { guardedFetch } from '#services/platform/http/outbound.ts';
 import { LEGACY_AUDIENCE, startLegacyProvider } from '#tools/testing/fakes/legacy-provider.ts';
 import { openPeopledHarness, type PeopledHarness } from '#tools/testing/harness/people.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
-import { opened } from '#tools/testing/opened.ts';
+import { made, opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { whileItWaits } from '#tools/testing/overtaken.ts';
 import { type ExchangePorts, exchangeLegacySession, showLegacyAccount } from './exchange-legacy-session.ts';
@@ -19,7 +19,6 @@ import { legacySessionId } from './legacy-token.ts';
 
 const provider = opened(startLegacyProvider);
 const harness = opened(openPeopledHarness);
-let ports: ExchangePorts;
 
 const issuerOf = (env: Readonly<Record<string, string>> = {}, clock = harness.deps.clock) =>
   createLegacyIssuer(
@@ -28,9 +27,7 @@ const issuerOf = (env: Readonly<Record<string, string>> = {}, clock = harness.de
     guardedFetch,
   );
 
-beforeAll(async () => {
-  ports = { ...harness.deps, legacyIssuer: issuerOf() };
-});
+const ports = made(() => ({ ...harness.deps, legacyIssuer: issuerOf() }));
 
 let networks = 0;
 const newcomer = (): Caller => callerAt(`198.51.100.${++networks}`);

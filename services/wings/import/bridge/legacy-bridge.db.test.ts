@@ -38,7 +38,7 @@ function portsOf(env: Readonly<Record<string, string>> = { LEGACY_BRIDGE_UNTIL: 
   };
 }
 
-const bridge = opened(async () => createLegacyBridge(portsOf()) as LegacyBridge);
+const bridge = opened(() => createLegacyBridge(portsOf()) as LegacyBridge);
 
 async function imported() {
   const person = await harness.newUser();

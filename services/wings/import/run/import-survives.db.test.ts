@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createPatientPool, createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { type Held, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
@@ -13,11 +13,7 @@ import { type ImportPorts, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
 const harness = opened(openImportHarness);
-let pool: pg.Pool;
-beforeAll(async () => {
-  pool = new pg.Pool({ connectionString: harness.ports.databaseUrl });
-});
-afterAll(() => pool?.end());
+const pool = opened(() => new pg.Pool({ connectionString: harness.ports.databaseUrl }));
 
 describe('cut off from the database', () => {
   const ROLES = { roles: { boss: 'auditor' } };

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { addressRefusal } from '#services/platform/http/outbound.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { openMailFolder } from '#tools/testing/mail-folder.ts';
@@ -141,26 +141,23 @@ describe('kinds of targets', () => {
   test('a mail goes through the outbox; the next of its group waits until it was sent', async () => {
     const { target_id: id } = await harness.target({ kind: 'mail', to: 'On-Call@Example.com' });
     const folder = await openMailFolder(harness.log);
-    try {
-      await harness.incidents('token_replay', 'ada');
-      await harness.run();
-      await harness.incidents('token_replay', 'bob');
-      await harness.run();
-      await harness.pass(3);
-      await harness.run();
-      expect(await harness.deliveries(id)).toMatchObject([{ status: 'waiting', firing: 1, attempts: 1 }]);
-      const [first, ...none] = await folder.to('on-call@example.com');
-      expect(none).toEqual([]);
-      expect(first?.subject).toBe('[high] 1 alert firing: token_replay');
-      expect(first?.text).toContain('FIRING high token_replay');
-      await harness.pass(3);
-      await harness.run();
-      await harness.run();
-      expect((await folder.to('on-call@example.com')).length).toBe(2);
-      await harness.log.raw(`UPDATE mail_outbox SET next_attempt_at = NULL, failure = 'smtp_550'`);
-    } finally {
-      await folder.close();
-    }
+    onTestFinished(() => folder.close());
+    await harness.incidents('token_replay', 'ada');
+    await harness.run();
+    await harness.incidents('token_replay', 'bob');
+    await harness.run();
+    await harness.pass(3);
+    await harness.run();
+    expect(await harness.deliveries(id)).toMatchObject([{ status: 'waiting', firing: 1, attempts: 1 }]);
+    const [first, ...none] = await folder.to('on-call@example.com');
+    expect(none).toEqual([]);
+    expect(first?.subject).toBe('[high] 1 alert firing: token_replay');
+    expect(first?.text).toContain('FIRING high token_replay');
+    await harness.pass(3);
+    await harness.run();
+    await harness.run();
+    expect((await folder.to('on-call@example.com')).length).toBe(2);
+    await harness.log.raw(`UPDATE mail_outbox SET next_attempt_at = NULL, failure = 'smtp_550'`);
   });
 
   test('a mail that the outbox gave up is given up here too', async () => {
