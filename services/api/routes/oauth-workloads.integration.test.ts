@@ -160,6 +160,7 @@ const attacks: readonly [name: string, send: () => Promise<string> | string, why
   ['no end', () => tokenOf({ exp: undefined }), /^exp/],
   ['an end that has passed', () => tokenOf({ exp: seconds(-1) }), /^exp/],
   ['an end in a year', () => tokenOf({ exp: seconds(31_536_000) }), /^exp is more than 3600/],
+  ['an end in a year, without iat', () => tokenOf({ iat: undefined, exp: seconds(31_536_000) }), /3600 seconds ahead/],
   ['a beginning in the future', () => tokenOf({ nbf: seconds(5 * MINUTE) }), /^nbf/],
   ['a jti that is no text', () => tokenOf({ jti: 7 }), /^jti/],
 ];
