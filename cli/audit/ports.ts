@@ -11,9 +11,10 @@ import { s3SettingsOf } from '#services/platform/checkpoints/s3-requests.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createLogMark, createMarks } from '#services/platform/marks/mark-stores.ts';
-import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { openReplica, type Replica, readReplicaFacts } from '#services/platform/postgres/replica.ts';
-import { openContext, poolOf } from '../context.ts';
+import { asCommandError } from '../as-command-error.ts';
+import { openContext } from '../context.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { installationSettings } from '../installation.ts';
 
@@ -43,7 +44,13 @@ export async function withAuditLog<T>(
   { isHeldToMarks = false, reads }: { readonly isHeldToMarks?: boolean; readonly reads?: 'replica' } = {},
 ): Promise<T> {
   const { databaseUrl, dataDir } = await openContext(['databaseUrl']);
-  const pool = poolOf(databaseUrl, STATEMENT_TIMEOUT_MS);
+  const pool = createPool({
+    url: databaseUrl,
+    connections: 2,
+    applicationName: 'sallyport-cli',
+    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
+    lockTimeoutMs: 5_000,
+  });
   const config = await installationSettings({ sql: createSql(pool) }).catch(async (err: unknown) => {
     await pool.end();
     throw err;
@@ -70,6 +77,8 @@ export async function withAuditLog<T>(
         ...(await publishedHeads(auditLogKeys, config, join(dataDir, 'audit', 'checkpoints'))),
       ],
     });
+  } catch (err) {
+    throw asCommandError(err);
   } finally {
     await Promise.all([pool.end(), replica?.close()]);
   }

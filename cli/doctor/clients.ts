@@ -1,7 +1,7 @@
 import { type Check, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { ACCESS_PURPOSE } from '#services/core/keys/key-timeline.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { inspectDatabase } from '../database-ports.ts';
+import { withDatabase } from '../database-ports.ts';
 
 const NAMED = 5;
 
@@ -54,10 +54,14 @@ export const clientsCheck: Check = {
   name: 'clients',
   needs: 'databaseUrl',
   run: () =>
-    inspectDatabase(async ({ sql }) => {
-      const [facts] = await sql.query<ClientFacts>(clientFacts);
-      return clientsResult(facts as ClientFacts);
-    }),
+    withDatabase(
+      async ({ sql }) => {
+        const [facts] = await sql.query<ClientFacts>(clientFacts);
+        return clientsResult(facts as ClientFacts);
+      },
+      process.env,
+      { isHeldToMarks: false },
+    ),
 };
 
 /** Reads every client; there are few, and copies read them all too. */
@@ -96,12 +100,16 @@ export const clientCertificatesCheck: Check = {
   name: 'client certificates',
   needs: 'databaseUrl',
   run: (settings) =>
-    inspectDatabase(async ({ sql }) => {
-      const [facts] = await sql.query<CertificateFacts>(certificateFacts);
-      const { clientCertHeader, clientCertAuthoritiesFile } = (await settings()).server;
-      return certificatesResult(facts as CertificateFacts, {
-        isForwarded: clientCertHeader !== undefined,
-        hasAuthorities: clientCertAuthoritiesFile !== undefined,
-      });
-    }),
+    withDatabase(
+      async ({ sql }) => {
+        const [facts] = await sql.query<CertificateFacts>(certificateFacts);
+        const { clientCertHeader, clientCertAuthoritiesFile } = (await settings()).server;
+        return certificatesResult(facts as CertificateFacts, {
+          isForwarded: clientCertHeader !== undefined,
+          hasAuthorities: clientCertAuthoritiesFile !== undefined,
+        });
+      },
+      process.env,
+      { isHeldToMarks: false },
+    ),
 };
