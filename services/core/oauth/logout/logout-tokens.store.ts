@@ -1,17 +1,23 @@
 import type { AsymmetricAlgorithm } from '#services/core/keys/algorithm-shapes.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
-import { defineRetries, type Message } from '#services/core/shared/retries.store.ts';
+import { defineRetries } from '#services/core/shared/retries.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-/** One attempt to send a logout token, whose `jti` is the id. The trigger of `sessions` inserts the row when the session ends. */
-export type LogoutTokenRow = Message & {
+/** One attempt to send a logout token. The trigger of `sessions` inserts the row when the session ends. */
+export type LogoutTokenRow = {
+  /** `jti` of the token. */
+  readonly id: string;
   readonly client_id: string;
   readonly user_id: string;
   readonly session_id: string;
   /** Of the request that ended the session; '' if none did. */
   readonly traceparent: string;
+  /** Number of attempts, including the current one. */
+  readonly attempts: number;
+  /** Seconds since the session ended. */
+  readonly age_seconds: number;
   /** Null if the client is gone, disabled, or has no address any more. */
   readonly uri: string | null;
   /** Of the client's ID tokens; null: the default of the installation. */
