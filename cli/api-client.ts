@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from '../services/platform/config/load.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { readRunRecords } from '../services/supervisor/run-record.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -80,10 +79,3 @@ export async function callApi(
   const text = parsed.title ?? parsed.error_description ?? `status ${answer.status}`;
   throw new CommandError(exitCode, `${text} (${parsed.code ?? answer.status})`, parsed.fix);
 }
-
-type Mailer = { readonly publicUrl: string; readonly wake: () => void };
-
-/** Links in mails use the public URL of the API; the worker finds the stored mail at its next poll. */
-export const mailer = ({ server }: Pick<Config, 'server'>): { readonly mailer: Mailer } => ({
-  mailer: { publicUrl: server.publicUrl ?? findApi(undefined), wake: () => {} },
-});

@@ -10,10 +10,10 @@ import type { CommandArgument } from '../services/platform/define/command-option
 import type { Endpoint } from '../services/platform/define/endpoint.ts';
 import { addressRefusal } from '../services/platform/http/outbound.ts';
 import { type ActOptions, actAsked, addPage, addReason, listPage, noNotices, onDatabase, pageOf } from './admin.ts';
-import { mailer } from './api-client.ts';
 import { checked, requireReason, uuidOf } from './arguments.ts';
 import { type DatabasePorts, systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
+import { mailer } from './mailer.ts';
 import { addOptions, givenBy, membersOf, offeredBy } from './operation-options.ts';
 import { optionReaders } from './option-readers.ts';
 import type { GlobalOptions, Output } from './output.ts';

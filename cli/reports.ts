@@ -6,7 +6,8 @@ import {
   readSecurityReportCsv,
   readSecurityReportFile,
 } from '../services/wings/monitoring/reports/read-security-report.ts';
-import { REPORT_DAYS_MAX, reportLine } from '../services/wings/monitoring/reports/report-shapes.ts';
+import { reportLine } from '../services/wings/monitoring/reports/report-line.ts';
+import { REPORT_DAYS_MAX } from '../services/wings/monitoring/reports/report-shapes.ts';
 import { requestSecurityReport } from '../services/wings/monitoring/reports/request-security-report.ts';
 import { onDatabase, rehearsed } from './admin.ts';
 import { uuidOf, wholeNumberOf } from './arguments.ts';

@@ -4,9 +4,9 @@ import { inviteUserEndpoint } from '#services/core/identity/contracts/invitation
 import { findUserId } from '#services/core/identity/users/find-user-id.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { type ActOptions, actAsked, addReason, noNotices, onAccounts } from '../admin.ts';
-import { mailer } from '../api-client.ts';
 import { checked } from '../arguments.ts';
 import { systemCaller } from '../database-ports.ts';
+import { mailer } from '../mailer.ts';
 import { USER } from './roles.ts';
 
 const caller = systemCaller('sallyport users');

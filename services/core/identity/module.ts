@@ -39,7 +39,7 @@ export const identityModule = defineModule({
     ...(await import('./invitation-operations.ts')).invitationOperations,
   ],
   finders: async () => [(await import('./users/users.store.ts')).userFinder],
-  gaps: async () => (await import('./users/assert-admin-stays.ts')).findIdentityGaps,
+  gaps: async () => (await import('./admin/identity-gaps.ts')).findIdentityGaps,
   firstSteps: { SMTP_URL: queuesManage.name, 'second-administrator': permissions.usersRead.name },
   metrics: () => Promise.all([import('#observability/metrics/identity.ts'), import('#observability/metrics/mail.ts')]),
   processors: async () => {

@@ -20,7 +20,7 @@ import {
   readSecurityReportCsv,
   readSecurityReportFile,
 } from './reports/read-security-report.ts';
-import { reportLine } from './reports/report-shapes.ts';
+import { reportLine } from './reports/report-line.ts';
 import { requestSecurityReport } from './reports/request-security-report.ts';
 
 const ofPart = (name: string, { state, as_of: asOf }: Dashboard['security' | 'performance' | 'resources']): string =>

@@ -1,4 +1,4 @@
-import type { Ports, Sql, Tx } from '#services/core/ports.ts';
+import type { Sql, Tx } from '#services/core/ports.ts';
 import { lastAdmin } from '../contracts/sign-in-errors.ts';
 import { hasOtherAdmin, lockAdminRole, readActiveAdminIds } from './users.store.ts';
 
@@ -23,9 +23,3 @@ export async function readActiveAdmins(sql: Sql, locks: boolean): Promise<Readon
   if (locks) await lockAdminRole(sql);
   return new Set(await readActiveAdminIds(sql));
 }
-
-const ALONE = { name: 'second-administrator', why: 'is missing', fix: 'invite one: sallyport users invite' };
-
-/** Whether a lost administrator would be without help. */
-export const findIdentityGaps = async ({ sql }: Pick<Ports, 'sql'>) =>
-  (await readActiveAdmins(sql, false)).size < 2 ? [ALONE] : [];

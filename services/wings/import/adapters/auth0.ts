@@ -21,9 +21,9 @@ import {
   orRefused,
   present,
   type Refused,
-  socialNames,
   textOf,
 } from './members.ts';
+import { socialNames } from './social-names.ts';
 
 /**
  * Auth0: the user export (NDJSON, or what the User Import / Export extension writes), and the export of password hashes that its support sends (NDJSON). One file may hold

@@ -16,10 +16,10 @@ import {
   memberOf,
   present,
   type Refused,
-  socialNames,
   textOf,
   usersOf,
 } from './members.ts';
+import { socialNames } from './social-names.ts';
 
 /**
  * Amazon Cognito: the answer of `aws cognito-idp list-users`, or a CSV file with its columns. Cognito never gives password

@@ -17,10 +17,10 @@ import {
   present,
   type Refused,
   rolesOf,
-  socialNames,
   textOf,
   usersOf,
 } from './members.ts';
+import { socialNames } from './social-names.ts';
 
 /**
  * Firebase Authentication: the file of `firebase auth:export users.json --format=json`. The parameters of its hashes are

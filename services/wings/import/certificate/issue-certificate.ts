@@ -9,8 +9,8 @@ import { importNotSealed, importUnknown } from '../errors.ts';
 import { readImportRow } from '../run/imports.store.ts';
 import { digestOfStatement, statementOf } from '../run/statement.ts';
 import { readSealedEvent } from './certificate.store.ts';
+import { certificateNoteText } from './certificate-note.ts';
 import type { ImportCertificate } from './certificate-shapes.ts';
-import { certificateNoteText } from './certificate-shapes.ts';
 
 /**
  * The certificate of an import that has ended, as canonical JSON in one line.

@@ -4,7 +4,8 @@ import { hashLeaf } from '#services/core/audit/log/merkle.ts';
 import { type NoteKey, openNote, parseCheckpoint, parseVkey } from '#services/core/audit/log/note.ts';
 import { parseProof } from '#services/core/audit/log/proof.ts';
 import { digestOfStatement } from '../run/statement.ts';
-import { certificateNoteText, type ImportCertificate, importCertificate } from './certificate-shapes.ts';
+import { certificateNoteText } from './certificate-note.ts';
+import { type ImportCertificate, importCertificate } from './certificate-shapes.ts';
 
 type VerifiedCertificate = {
   readonly valid: boolean;
