@@ -1,14 +1,15 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeEach, expect, onTestFinished, test } from 'vitest';
-import { testFolder } from '#tools/testing/test-folder.ts';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { commitOf } from './build.ts';
 
 let folder: string;
 beforeEach(() => {
-  folder = testFolder(onTestFinished);
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-build-'));
 });
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const git = (...args: string[]): string =>
   execFileSync('git', ['-c', 'user.name=x', '-c', 'user.email=x@people.test', ...args], {

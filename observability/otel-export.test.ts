@@ -3,7 +3,6 @@ import { trace } from '@opentelemetry/api';
 import { core } from '@opentelemetry/sdk-node';
 import { type ReadableSpan, type SpanExporter, TracerProvider } from '@opentelemetry/sdk-trace';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { opened } from '#tools/testing/opened.ts';
 import { endServerSpan, runInSpan, startServerSpan, withSpan } from './http-span.ts';
 import { httpMetrics } from './metrics/http.ts';
 import { registry } from './metrics/instruments.ts';
@@ -12,14 +11,18 @@ import { startTelemetry } from './otel.ts';
 import { startExport } from './otel-export.ts';
 import { readTelemetrySettings } from './otel-settings.ts';
 import { boundedSpanProcessor } from './span-export.ts';
-import { startOtlpReceiver } from './testing.ts';
+import { type OtlpReceiver, startOtlpReceiver } from './testing.ts';
 import { setSamplingRatio } from './trace-context.ts';
 
-const receiver = opened(startOtlpReceiver);
-beforeAll(() => {
+let receiver: OtlpReceiver;
+beforeAll(async () => {
+  receiver = await startOtlpReceiver();
   vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', receiver.endpoint);
 });
-afterAll(() => vi.unstubAllEnvs());
+afterAll(async () => {
+  vi.unstubAllEnvs();
+  await receiver.close();
+});
 
 const counted = (): Record<string, number> =>
   Object.fromEntries(
