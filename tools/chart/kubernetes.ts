@@ -63,6 +63,7 @@ const PLACES: Readonly<Record<string, string>> = {
   Deployment: '/apis/apps/v1/namespaces/auth/deployments',
   Job: '/apis/batch/v1/namespaces/auth/jobs',
   NetworkPolicy: '/apis/networking.k8s.io/v1/namespaces/auth/networkpolicies',
+  Ingress: '/apis/networking.k8s.io/v1/namespaces/auth/ingresses',
   PodDisruptionBudget: '/apis/policy/v1/namespaces/auth/poddisruptionbudgets',
   HorizontalPodAutoscaler: '/apis/autoscaling/v2/namespaces/auth/horizontalpodautoscalers',
   ServiceMonitor: '/apis/monitoring.coreos.com/v1/namespaces/auth/servicemonitors',
