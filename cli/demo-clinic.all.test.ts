@@ -36,18 +36,9 @@ test('a newcomer seeds a clinic and sees a full report of it, verified offline',
   ).report.controls;
   const found = new Map(items.map(({ control_id, status, check }) => [control_id, [status, check?.population]]));
   // What the clinic is for: each privacy control has a population, and one of them fails.
-  for (const control of [
-    'minimum-necessary-applied',
-    'restrictions-enforced',
-    'access-requests-answered',
-    'disclosures-recorded',
-    'emergency-access-works',
-    'emergency-access-reviewed',
-    'research-consented',
-    'privacy-records-kept',
-    'retention-applied',
-    'phi-keys-encrypted',
-  ])
+  for (const control of `minimum-necessary-applied restrictions-enforced access-requests-answered disclosures-recorded
+    emergency-access-works emergency-access-reviewed research-consented privacy-records-kept retention-applied
+    phi-keys-encrypted`.split(/\s+/))
     expect([control, found.get(control)]).toEqual([control, ['pass', expect.any(Number)]]);
   expect(found.get('field-policies-limited')?.[0]).toBe('fail');
   await eventually('the violation', async () => {

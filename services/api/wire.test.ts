@@ -56,14 +56,9 @@ const ours = endpoints.filter(isOurs);
 
 test('the walk meets every endpoint of a protocol and of our own API', () => {
   expect(protocols.map(({ path }) => path)).toEqual(
-    expect.arrayContaining([
-      '/ssf/streams',
-      '/ssf/status',
-      '/ssf/poll/{stream_id}',
-      '/oauth2/token',
-      '/oauth2/userinfo',
-      '/oauth2/register',
-    ]),
+    expect.arrayContaining(
+      '/ssf/streams /ssf/status /ssf/poll/{stream_id} /oauth2/token /oauth2/userinfo /oauth2/register'.split(' '),
+    ),
   );
   expect([protocols.length > 25, ours.length > 150]).toEqual([true, true]);
 });

@@ -16,16 +16,8 @@ const kinds = await loadList('tasks');
 const every = [...tools, ...taskToolsOf(kinds), ...plainToolsOf(needOfTasks(kinds))];
 
 let client: Client;
-const PERMISSIONS = [
-  'audit:read',
-  'compliance:manage',
-  'compliance:read',
-  'incidents:read',
-  'keys:manage',
-  'keys:read',
-  'signoffs:read',
-  'tokens:read',
-];
+const PERMISSIONS = `audit:read compliance:manage compliance:read incidents:read keys:manage keys:read signoffs:read
+  tokens:read`.split(/\s+/);
 
 /** The whole product with a worker, and the client of the official SDK. */
 const harness = opened(() => startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0', WORKER_COPIES: '1' }));

@@ -23,18 +23,8 @@ const harness = opened(() =>
 
 test('every page has the look of the brand and can be read, whatever its colour and the direction of its name', async () => {
   const { page, complaints, context } = await harness.visit();
-  for (const path of [
-    '/login',
-    '/device',
-    '/oauth2/authorize',
-    '/account/verify-email',
-    '/account/reset-password',
-    '/account/unlock',
-    '/account/accept-invitation',
-    '/account/forgot-password',
-    '/account/resend-verification',
-    '/signup',
-  ]) {
+  for (const path of `/login /device /oauth2/authorize /account/verify-email /account/reset-password /account/unlock
+    /account/accept-invitation /account/forgot-password /account/resend-verification /signup`.split(/\s+/)) {
     await page.goto(path);
     await expectReadable(page);
     for (const said of ['شركة المثال', 'Terms', 'Privacy']) expect(await seen(page)).toContain(said);

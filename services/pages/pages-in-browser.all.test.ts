@@ -368,14 +368,8 @@ test('a locked account is unlocked on the page of its mail, which can send a new
 
 test('reference, errors, mailed links and refusals are readable in light and dark, narrow and wide', async () => {
   const { page, context, complaints } = await harness.visit();
-  for (const path of [
-    '/docs',
-    '/docs/errors',
-    '/account/verify-email',
-    '/account/reset-password',
-    '/account/unlock',
-    '/oauth2/authorize?client_id=unknown',
-  ]) {
+  for (const path of `/docs /docs/errors /account/verify-email /account/reset-password /account/unlock
+    /oauth2/authorize?client_id=unknown`.split(/\s+/)) {
     const answer = await page.goto(path);
     expect([path, answer?.status()]).toEqual([path, path.startsWith('/oauth2') ? 400 : 200]);
     await expectReadable(page);

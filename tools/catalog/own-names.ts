@@ -11,17 +11,7 @@ import { CAEP_EVENTS } from '#services/wings/outbound/signals/signal-shapes.ts';
 const ROOT = resolve(import.meta.dirname, '../..');
 
 /** Buckets of rate limits that are not a route class. */
-const LIMITS = [
-  'global',
-  'clients',
-  'address',
-  'address-second',
-  'probe',
-  'client',
-  'client-validate',
-  'api-key',
-  'user',
-];
+const LIMITS = 'global clients address address-second probe client client-validate api-key user'.split(' ');
 
 /** Columns of OAuth clients, as the trigger names them that records a change. */
 function clientColumns(): string[] {

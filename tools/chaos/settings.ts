@@ -1,16 +1,6 @@
 /** Events that are handed off: those of which a run has enough, and not so many that they queue for minutes. */
-export const HANDOFF_TYPES: readonly string[] = [
-  'user.login',
-  'session.created',
-  'session.renewed',
-  'session.ended',
-  'agent.registered',
-  'agent.killed',
-  'signoff.requested',
-  'signoff.decided',
-  'signoff.started',
-  'signoff.finished',
-];
+export const HANDOFF_TYPES: readonly string[] = `user.login session.created session.renewed session.ended
+  agent.registered agent.killed signoff.requested signoff.decided signoff.started signoff.finished`.split(/\s+/);
 
 export const PRODUCT_URL = 'http://auth.chaos.test';
 

@@ -106,25 +106,9 @@ header, or does not match its schema, and if a credential is no longer accepted 
 /** Endpoints that stream without end. */
 const STREAMS = ['streamRevocations', 'streamSecurityEvents'];
 /** Operations that may revoke the run's own credential, since later requests reuse ids from responses. */
-const ENDING = [
-  'compromiseKey',
-  'deleteClient',
-  'deleteUser',
-  'disableClient',
-  'disableUser',
-  'endOwnSession',
-  'endSession',
-  'endUserSessions',
-  'removeRole',
-  'revokeAnyApiKey',
-  'revokeApiKey',
-  'revokeOAuthToken',
-  'revokeToken',
-  'rotateClientSecret',
-  'setRolePermissions',
-  'signOut',
-  'signOutAlias',
-];
+const ENDING = `compromiseKey deleteClient deleteUser disableClient disableUser endOwnSession endSession
+  endUserSessions removeRole revokeAnyApiKey revokeApiKey revokeOAuthToken revokeToken rotateClientSecret
+  setRolePermissions signOut signOutAlias`.split(/\s+/);
 /** Operations that always revoke it. */
 const LAST = ['deleteOwnUser', 'deleteUserAlias'];
 

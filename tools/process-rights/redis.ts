@@ -18,42 +18,15 @@ const QUEUES = {
   add: { scripts: ['addStandardJob', 'addDelayedJob', 'addPrioritizedJob'], commands: [] },
   /** Looks at queues and jobs, retries and discards dead letters, and empties a queue. */
   administer: {
-    scripts: [
-      'getCounts',
-      'getRanges',
-      'getState',
-      'getStateV2',
-      'isFinished',
-      'removeJob',
-      'reprocessJob',
-      'drain',
-      'removeDeduplicationKey',
-    ],
+    scripts: `getCounts getRanges getState getStateV2 isFinished removeJob reprocessJob drain
+      removeDeduplicationKey`.split(/\s+/),
     commands: ['hgetall', 'hget', 'zcount', 'zcard', 'llen', 'lrange', 'zrange', 'exists', 'multi', 'exec'],
   },
   /** Takes jobs, and ends them. */
   consume: {
-    scripts: [
-      'moveToActive',
-      'moveToFinished',
-      'moveToDelayed',
-      'moveToWaitingChildren',
-      'moveStalledJobsToWait',
-      'moveJobFromActiveToWait',
-      'extendLock',
-      'extendLocks',
-      'releaseLock',
-      'retryJob',
-      'saveStacktrace',
-      'addLog',
-      'updateProgress',
-      'updateData',
-      'promote',
-      'changeDelay',
-      'isMaxed',
-      'getRateLimitTtl',
-      'pause',
-    ],
+    scripts: `moveToActive moveToFinished moveToDelayed moveToWaitingChildren moveStalledJobsToWait
+      moveJobFromActiveToWait extendLock extendLocks releaseLock retryJob saveStacktrace addLog updateProgress
+      updateData promote changeDelay isMaxed getRateLimitTtl pause`.split(/\s+/),
     commands: ['bzpopmin', 'hset', 'hmset'],
   },
 } as const;

@@ -80,27 +80,8 @@ const OTHERS: readonly {
 const ALL = ['*'];
 
 /** What a role may update that only locks rows: PostgreSQL asks for one column, and this one decides nothing. */
-const HARMLESS = [
-  'updatedAt',
-  'updated_at',
-  'changed_at',
-  'last_seen_at',
-  'createdAt',
-  'created_at',
-  'decided_at',
-  'received_at',
-  'recorded_at',
-  'disclosed_at',
-  'granted_at',
-  'expires_at',
-  'expiresAt',
-  'ends_at',
-  'hour',
-  'at',
-  'until',
-  'description',
-  'version',
-];
+const HARMLESS = `updatedAt updated_at changed_at last_seen_at createdAt created_at decided_at received_at recorded_at
+  disclosed_at granted_at expires_at expiresAt ends_at hour at until description version`.split(/\s+/);
 
 /** A worker writes the log on connections of the sealer. */
 const isWrittenBySealer = (table: string, verb: Verb): boolean =>

@@ -45,14 +45,8 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Sign in with a provider',
-    paths: [
-      '/api/auth/sign-in/social',
-      '/api/auth/callback/{provider}',
-      '/api/auth/social-providers',
-      '/api/auth/link-social',
-      '/api/auth/unlink-account',
-      '/api/auth/list-accounts',
-    ],
+    paths: `/api/auth/sign-in/social /api/auth/callback/{provider} /api/auth/social-providers /api/auth/link-social
+      /api/auth/unlink-account /api/auth/list-accounts`.split(/\s+/),
     unit: [`${IDENTITY}/social/handle-oauth-callback.db.test.ts`, `${IDENTITY}/social/linked-accounts.db.test.ts`],
     integration: [`${IDENTITY}/social/social-sign-in.integration.test.ts`],
     fault: [`${IDENTITY}/social/provider-answers.test.ts`],
@@ -60,31 +54,14 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Second factors and passkeys',
-    paths: [
-      '/api/auth/factors',
-      '/api/auth/second-factor',
-      '/api/auth/second-factor/enrol',
-      '/api/auth/two-factor/confirm',
-      '/api/auth/two-factor/disable',
-      '/api/auth/two-factor/enable',
-      '/api/auth/two-factor/generate-backup-codes',
-      '/api/auth/two-factor/recovery-codes',
-      '/api/auth/two-factor/verify-backup-code',
-      '/api/auth/two-factor/verify-totp',
-      '/api/auth/passkey/delete-passkey',
-      '/api/auth/passkey/generate-authenticate-options',
-      '/api/auth/passkey/generate-register-options',
-      '/api/auth/passkey/list-user-passkeys',
-      '/api/auth/passkey/register/options',
-      '/api/auth/passkey/register/verify',
-      '/api/auth/passkey/sign-in/options',
-      '/api/auth/passkey/sign-in/verify',
-      '/api/auth/passkey/update-passkey',
-      '/api/auth/passkey/verify-authentication',
-      '/api/auth/passkey/verify-registration',
-      '/api/auth/passkeys',
-      '/api/auth/passkeys/{id}',
-    ],
+    paths: `/api/auth/factors /api/auth/second-factor /api/auth/second-factor/enrol /api/auth/two-factor/confirm
+      /api/auth/two-factor/disable /api/auth/two-factor/enable /api/auth/two-factor/generate-backup-codes
+      /api/auth/two-factor/recovery-codes /api/auth/two-factor/verify-backup-code /api/auth/two-factor/verify-totp
+      /api/auth/passkey/delete-passkey /api/auth/passkey/generate-authenticate-options
+      /api/auth/passkey/generate-register-options /api/auth/passkey/list-user-passkeys
+      /api/auth/passkey/register/options /api/auth/passkey/register/verify /api/auth/passkey/sign-in/options
+      /api/auth/passkey/sign-in/verify /api/auth/passkey/update-passkey /api/auth/passkey/verify-authentication
+      /api/auth/passkey/verify-registration /api/auth/passkeys /api/auth/passkeys/{id}`.split(/\s+/),
     unit: [`${IDENTITY}/factors/enrol-totp.db.test.ts`, `${IDENTITY}/factors/passkeys.db.test.ts`],
     integration: [
       `${IDENTITY}/factors/second-factor.integration.test.ts`,
@@ -103,14 +80,8 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Sessions: read, renew, list, end',
-    paths: [
-      '/api/auth/session',
-      '/api/auth/get-session',
-      '/api/auth/list-sessions',
-      '/api/auth/revoke-session',
-      '/api/auth/revoke-sessions',
-      '/api/auth/revoke-other-sessions',
-    ],
+    paths: `/api/auth/session /api/auth/get-session /api/auth/list-sessions /api/auth/revoke-session
+      /api/auth/revoke-sessions /api/auth/revoke-other-sessions`.split(/\s+/),
     unit: [`${IDENTITY}/sessions/manage-sessions.db.test.ts`, `${IDENTITY}/sessions/renew-session.db.test.ts`],
     integration: [`${IDENTITY}/sessions/sessions.integration.test.ts`],
     fault: [`${IDENTITY}/faults-stores.integration.test.ts`, `${FAULTS}/answers-in-time.integration.test.ts`],
@@ -302,16 +273,8 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Sign in at the admin console and act there',
-    paths: [
-      '/console',
-      '/console/{page}',
-      '/console/assets/{file}',
-      '/console/sign-in',
-      '/console/callback',
-      '/console/sign-out',
-      '/console/session',
-      '/console/api/{path}',
-    ],
+    paths: `/console /console/{page} /console/assets/{file} /console/sign-in /console/callback /console/sign-out
+      /console/session /console/api/{path}`.split(/\s+/),
     unit: ['services/core/oauth/console/console-session.test.ts', 'services/pages/console-build.test.ts'],
     integration: [
       `${ROUTES}/console.integration.test.ts`,
@@ -327,19 +290,10 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Send alerts to people and systems',
-    paths: [
-      '/v1/admin/alert-targets',
-      '/v1/admin/alert-targets/{target_id}',
-      '/v1/admin/alert-targets/{target_id}/deliveries',
-      '/v1/admin/alert-targets/{target_id}/remove',
-      '/v1/admin/alert-targets/{target_id}/test',
-      '/v1/admin/alerts',
-      '/v1/admin/alerts/{alert_id}/acknowledge',
-      '/v1/admin/alerts/{alert_id}/resolve',
-      '/v1/admin/silences',
-      '/v1/admin/silences/{silence_id}/end',
-      '/v1/alerts/alertmanager',
-    ],
+    paths: `/v1/admin/alert-targets /v1/admin/alert-targets/{target_id} /v1/admin/alert-targets/{target_id}/deliveries
+      /v1/admin/alert-targets/{target_id}/remove /v1/admin/alert-targets/{target_id}/test /v1/admin/alerts
+      /v1/admin/alerts/{alert_id}/acknowledge /v1/admin/alerts/{alert_id}/resolve /v1/admin/silences
+      /v1/admin/silences/{silence_id}/end /v1/alerts/alertmanager`.split(/\s+/),
     unit: ['services/wings/outbound/alerts/alerts.db.test.ts'],
     integration: [`${ROUTES}/alerts.integration.test.ts`, 'cli/outbound.integration.test.ts'],
     fault: ['services/worker/alerts.integration.test.ts'],
@@ -362,18 +316,9 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Send shared signals',
-    paths: [
-      '/.well-known/ssf-configuration',
-      '/ssf/poll/{stream_id}',
-      '/ssf/status',
-      '/ssf/streams',
-      '/ssf/subjects/add',
-      '/ssf/subjects/remove',
-      '/ssf/verify',
-      '/v1/admin/signal-streams',
-      '/v1/admin/signal-streams/{stream_id}/status',
-      '/v1/admin/signal-streams/{stream_id}/verify',
-    ],
+    paths: `/.well-known/ssf-configuration /ssf/poll/{stream_id} /ssf/status /ssf/streams /ssf/subjects/add
+      /ssf/subjects/remove /ssf/verify /v1/admin/signal-streams /v1/admin/signal-streams/{stream_id}/status
+      /v1/admin/signal-streams/{stream_id}/verify`.split(/\s+/),
     unit: ['services/wings/outbound/signals/streams.db.test.ts'],
     integration: [`${ROUTES}/signals.integration.test.ts`],
     fault: ['services/wings/outbound/signals/streams.db.test.ts'],
@@ -389,17 +334,10 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Operate queues and dead letters',
-    paths: [
-      '/v1/admin/dead-letters',
-      '/v1/admin/dead-letters/{queue}/{job_id}',
-      '/v1/admin/dead-letters/{queue}/{job_id}/discard',
-      '/v1/admin/dead-letters/{queue}/{job_id}/retry',
-      '/v1/admin/job-queues',
-      '/v1/admin/queues',
-      '/v1/admin/queues/{part}',
-      '/v1/handoff/dead-letters',
-      '/v1/handoff/dead-letters/{delivery_id}/replay',
-    ],
+    paths: `/v1/admin/dead-letters /v1/admin/dead-letters/{queue}/{job_id}
+      /v1/admin/dead-letters/{queue}/{job_id}/discard /v1/admin/dead-letters/{queue}/{job_id}/retry
+      /v1/admin/job-queues /v1/admin/queues /v1/admin/queues/{part} /v1/handoff/dead-letters
+      /v1/handoff/dead-letters/{delivery_id}/replay`.split(/\s+/),
     unit: ['services/core/health/manage-dead-letters.test.ts', 'services/core/health/manage-queues.db.test.ts'],
     integration: [`${ROUTES}/queues.integration.test.ts`, 'cli/queue.integration.test.ts'],
     fault: ['services/core/health/manage-queues.db.test.ts', 'services/worker/handoff.integration.test.ts'],
@@ -407,14 +345,8 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Watch security and capacity',
-    paths: [
-      '/v1/admin/capacity',
-      '/v1/admin/dashboard',
-      '/v1/admin/reports',
-      '/v1/admin/reports/{report_id}',
-      '/v1/admin/reports/{report_id}/days',
-      '/v1/admin/reports/{report_id}/file',
-    ],
+    paths: `/v1/admin/capacity /v1/admin/dashboard /v1/admin/reports /v1/admin/reports/{report_id}
+      /v1/admin/reports/{report_id}/days /v1/admin/reports/{report_id}/file`.split(/\s+/),
     unit: [
       'services/wings/monitoring/dashboard.db.test.ts',
       'services/wings/monitoring/capacity/predict-capacity.test.ts',

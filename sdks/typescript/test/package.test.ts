@@ -102,15 +102,7 @@ createVerifier({ issuer: 'https://auth.example', algorithms: ['none'] });
 void sub;`;
     writeFileSync(join(project, 'types.mts'), [...imports, use].join('\n'));
     const module = resolution === 'bundler' ? 'esnext' : 'nodenext';
-    const strict = [
-      '--noEmit',
-      '--strict',
-      '--exactOptionalPropertyTypes',
-      '--lib',
-      'es2023,dom',
-      '--target',
-      'es2023',
-    ];
+    const strict = '--noEmit --strict --exactOptionalPropertyTypes --lib es2023,dom --target es2023'.split(' ');
     const args = [...strict, '--module', module, '--moduleResolution', resolution, 'types.mts'];
     await run(join(MODULES, '.bin/tsc'), args, project);
   },

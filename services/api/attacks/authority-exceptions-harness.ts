@@ -45,22 +45,17 @@ const forApprovers = ['showSignOffs', 'showSignOff'].map(
 );
 
 /** Public, because they find their user by the cookie of the console. */
-const ofConsole = [
-  'readAsConsole',
-  'postAsConsole',
-  'putAsConsole',
-  'patchAsConsole',
-  'deleteAsConsole',
-  'readConsoleSession',
-  'leaveConsole',
-].map(
-  (operation): Exception => ({
-    operation,
-    status: 403,
-    code: 'origin_refused',
-    why: 'only the script of the console may send it, whatever the credential of the caller',
-  }),
-);
+const ofConsole = `readAsConsole postAsConsole putAsConsole patchAsConsole deleteAsConsole readConsoleSession
+  leaveConsole`
+  .split(/\s+/)
+  .map(
+    (operation): Exception => ({
+      operation,
+      status: 403,
+      code: 'origin_refused',
+      why: 'only the script of the console may send it, whatever the credential of the caller',
+    }),
+  );
 
 /** Refusals of operations that their declarations do not promise. */
 const EXCEPTIONS: readonly Exception[] = [
@@ -142,62 +137,16 @@ export function createExceptions() {
  * changes nothing; RFC 7662 and RFC 7591 bodies name no resource; a sign-off has a title, and its decisions comments; a
  * rotation is what the schedule does anyway; and stopping, resuming or retrying a queue concerns no user's resources.
  */
-export const NO_REASON: ReadonlySet<string> = new Set([
-  'introspectToken',
-  'rehearseImport',
-  'selfRegisterClient',
-  'rotateSigningKeys',
-  'changeQueue',
-  'encryptPhi',
-  'decryptPhi',
-  'validateDataAccess',
-  'logPhiAccess',
-  'recordDisclosure',
-  'recordUserConsent',
-  'requestReport',
-  'requestSecurityReport',
-  'requestSignOff',
-  'approveSignOff',
-  'denySignOff',
-  'startSignOff',
-  'finishSignOff',
-  'receiveAlertmanager',
-  'createStream',
-  'updateStream',
-  'replaceStream',
-  'deleteStream',
-  'updateStreamStatus',
-  'addStreamSubject',
-  'removeStreamSubject',
-  'verifyStream',
-  'pollStream',
-  'testAlertTarget',
-]);
+export const NO_REASON: ReadonlySet<string> = new Set(
+  `introspectToken rehearseImport selfRegisterClient rotateSigningKeys changeQueue encryptPhi decryptPhi
+  validateDataAccess logPhiAccess recordDisclosure recordUserConsent requestReport requestSecurityReport
+  requestSignOff approveSignOff denySignOff startSignOff finishSignOff receiveAlertmanager createStream updateStream
+  replaceStream deleteStream updateStreamStatus addStreamSubject removeStreamSubject verifyStream pollStream
+  testAlertTarget`.split(/\s+/),
+);
 
 /** Ids in paths that no user owns: of the audit log, providers, the installation's keys, compliance and hand-offs. */
-export const OF_NOBODY: ReadonlySet<string> = new Set([
-  'mail',
-  'origin',
-  'seq',
-  'tile',
-  'part',
-  'queue',
-  'job_id',
-  'page',
-  'file',
-  'path',
-  'provider',
-  'rotation_id',
-  'purpose',
-  'restriction_id',
-  'break_glass_id',
-  'request_id',
-  'hold_id',
-  'run_id',
-  'report_id',
-  'import_id',
-  'control_id',
-  'violation_id',
-  'delivery_id',
-  'siem_target',
-]);
+export const OF_NOBODY: ReadonlySet<string> = new Set(
+  `mail origin seq tile part queue job_id page file path provider rotation_id purpose restriction_id break_glass_id
+  request_id hold_id run_id report_id import_id control_id violation_id delivery_id siem_target`.split(/\s+/),
+);

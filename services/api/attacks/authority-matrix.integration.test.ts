@@ -138,14 +138,10 @@ const deniedIn = (refused: readonly Cell[]): string[] => {
   );
   return [...new Set(lines)].sort();
 };
-const RECORDED: ReadonlySet<string> = new Set([
-  'permission_missing',
-  'rights_exceeded',
-  'step_up_required',
-  'own_credential_required',
-  'api_key_not_accepted',
-  'agent_not_accepted',
-]);
+const RECORDED: ReadonlySet<string> = new Set(
+  `permission_missing rights_exceeded step_up_required own_credential_required api_key_not_accepted
+  agent_not_accepted`.split(/\s+/),
+);
 
 async function denials(): Promise<string[]> {
   const rows = await harness.rows(

@@ -13,28 +13,10 @@ import { hasWings } from '#tools/testing/processes/child-env.ts';
  */
 
 /** Dangerous to the caller's own account. */
-const OF_ONES_OWN = [
-  'changeEmail',
-  'changePassword',
-  'confirmTotp',
-  'createApiKey',
-  'deleteOwnUser',
-  'deleteUserAlias',
-  'enrolTotp',
-  'generateBackupCodes',
-  'limitOwnAgent',
-  'linkSocial',
-  'prepareClientPasskey',
-  'preparePasskey',
-  'registerClientPasskey',
-  'registerPasskey',
-  'removeClientPasskey',
-  'removePasskey',
-  'removeTotp',
-  'renewRecoveryCodes',
-  'rotateApiKey',
-  'unlinkAccount',
-];
+const OF_ONES_OWN = `changeEmail changePassword confirmTotp createApiKey deleteOwnUser deleteUserAlias enrolTotp
+  generateBackupCodes limitOwnAgent linkSocial prepareClientPasskey preparePasskey registerClientPasskey
+  registerPasskey removeClientPasskey removePasskey removeTotp renewRecoveryCodes rotateApiKey
+  unlinkAccount`.split(/\s+/);
 /** Reads the health data of a person at level high, as its request does. */
 const OF_HIGH_LEVEL = ['readExport'];
 /** Needs no permission for the caller's own resources and one for other users': the use-case decides which applies. */
@@ -44,30 +26,10 @@ const OF_OTHERS = ['issueTokens', 'revokeToken'];
  * `high` the use-case of decryptPhi itself requires a recent sign-in. A sign-off changes nothing until people approve it. A
  * report of a monitoring system is sent to people.
  */
-const HARMLESS = [
-  'introspectToken',
-  'rehearseImport',
-  'selfRegisterClient',
-  'encryptPhi',
-  'decryptPhi',
-  'validateDataAccess',
-  'logPhiAccess',
-  'recordDisclosure',
-  'recordUserConsent',
-  'withdrawUserConsent',
-  'requestReport',
-  'requestSecurityReport',
-  'requestSignOff',
-  'startSignOff',
-  'finishSignOff',
-  'receiveAlertmanager',
-  'deleteStream',
-  'updateStreamStatus',
-  'addStreamSubject',
-  'removeStreamSubject',
-  'verifyStream',
-  'pollStream',
-];
+const HARMLESS = `introspectToken rehearseImport selfRegisterClient encryptPhi decryptPhi validateDataAccess
+  logPhiAccess recordDisclosure recordUserConsent withdrawUserConsent requestReport requestSecurityReport
+  requestSignOff startSignOff finishSignOff receiveAlertmanager deleteStream updateStreamStatus addStreamSubject
+  removeStreamSubject verifyStream pollStream`.split(/\s+/);
 
 const HOUR = 3_600;
 let production: ApiCopy;

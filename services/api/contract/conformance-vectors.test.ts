@@ -184,24 +184,11 @@ async function codeOf(sent: Sent): Promise<string> {
 describe('the conformance vectors', () => {
   test('are at least 250 and contain every code that a verifier can answer from memory', () => {
     expect(file.vectors.length).toBeGreaterThanOrEqual(250);
-    expect([...new Set(file.vectors.map(({ code }) => code))].sort()).toEqual([
-      'active',
-      'bad_signature',
-      'binding_mismatch',
-      'expired',
-      'family_reused',
-      'insufficient_scope',
-      'key_compromised',
-      'malformed',
-      'not_yet_valid',
-      'revocation_state_stale',
-      'revoked',
-      'session_ended',
-      'unknown_key',
-      'wrong_audience',
-      'wrong_issuer',
-      'wrong_type',
-    ]);
+    expect([...new Set(file.vectors.map(({ code }) => code))].sort()).toEqual(
+      `active bad_signature binding_mismatch expired family_reused insufficient_scope key_compromised malformed
+      not_yet_valid revocation_state_stale revoked session_ended unknown_key wrong_audience wrong_issuer
+      wrong_type`.split(/\s+/),
+    );
   });
 
   test('have the codes that POST /v1/tokens/validate answers, at first and from its cache', async () => {

@@ -238,26 +238,12 @@ describe('the route table is the contract', () => {
   test('undocumented routes are not served: Better Auth answers only under the documented names', async () => {
     const documented = (target: string): boolean =>
       operations.some(({ path }) => new RegExp(`^${path.replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(target));
-    const foreign = [
-      '/api/auth/ok',
-      '/api/auth/error',
-      '/api/auth/update-session',
-      '/api/auth/two-factor/send-otp',
-      '/api/auth/two-factor/get-totp-uri',
-      '/api/auth/token',
-      '/api/auth/update-user',
-      '/api/auth/change-password',
-      '/api/auth/forget-password',
-      '/api/auth/request-password-reset',
-      '/api/auth/sign-in/social',
-      '/api/auth/callback/google',
-      '/api/auth/oauth2/token',
-      '/api/auth/oauth2/register',
-      '/api/auth',
-      '/',
-      '/v1',
-      '/metrics',
-    ].filter((path) => !documented(path));
+    const foreign = `/api/auth/ok /api/auth/error /api/auth/update-session /api/auth/two-factor/send-otp
+      /api/auth/two-factor/get-totp-uri /api/auth/token /api/auth/update-user /api/auth/change-password
+      /api/auth/forget-password /api/auth/request-password-reset /api/auth/sign-in/social /api/auth/callback/google
+      /api/auth/oauth2/token /api/auth/oauth2/register /api/auth / /v1 /metrics`
+      .split(/\s+/)
+      .filter((path) => !documented(path));
     expect(foreign.length).toBeGreaterThanOrEqual(8);
     for (const path of foreign) {
       expectProblem(await send(product.api, 'GET', path), 404, 'route_unknown');

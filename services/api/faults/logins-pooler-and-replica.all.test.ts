@@ -123,18 +123,7 @@ test('signs in, issues, refreshes, revokes and seals with the login of each proc
 
 test('what must be fresh is never asked of a standby half a minute behind; a list of it says its time', async () => {
   const made = await runCli(
-    [
-      'clients',
-      'create',
-      'Lists',
-      '--credential-scopes',
-      'users:read',
-      'tokens:revoke',
-      '--reason',
-      'test',
-      '--yes',
-      '--json',
-    ],
+    'clients create Lists --credential-scopes users:read tokens:revoke --reason test --yes --json'.split(' '),
     { ...settings, DATABASE_URL: stores.databaseUrl },
   );
   expect(made.code, made.err).toBe(0);

@@ -45,16 +45,11 @@ beforeAll(async () => {
     });
   patient = await start(MAX_AGE.patient);
   hurried = await start(MAX_AGE.hurried);
-  const { basic } = await newClient(patient, [
-    'users:read',
-    'users:manage',
-    'sessions:read',
-    'audit:read',
-    'compliance:read',
-    'compliance:manage',
-    'monitoring:read',
-    'tokens:revoke',
-  ]);
+  const { basic } = await newClient(
+    patient,
+    `users:read users:manage sessions:read audit:read compliance:read compliance:manage monitoring:read
+    tokens:revoke`.split(/\s+/),
+  );
   await hurried.ports.access.load();
   admin = { headers: { authorization: basic } };
 });

@@ -20,15 +20,9 @@ const copy = partOf(() => harness.copy);
 beforeEach(() => harness.empty());
 
 /** Kinds of which the first test keeps a live row. */
-const hasLive = new Set<string>([
-  'refresh_families',
-  'sessions',
-  'verifications',
-  'login_challenges',
-  'login_failures',
-  'idempotency_keys',
-  'revocations',
-]);
+const hasLive = new Set<string>(
+  'refresh_families sessions verifications login_challenges login_failures idempotency_keys revocations'.split(' '),
+);
 
 describe('what goes', () => {
   test('removes expired rows of every kind; live rows stay, and statistics count the removed ones', async () => {
@@ -82,14 +76,10 @@ describe('what goes', () => {
     expect(await purgeAtOnce(ports, sessionPurges)).toMatchObject({ removed: 5, failures: [] });
     expect(
       (await ports.raw<{ key: string }>('SELECT key FROM login_failures ORDER BY key')).map(({ key }) => key),
-    ).toEqual([
-      'account:failed-lately',
-      'account:few',
-      'account:many',
-      'device:its-cookie-may-live',
-      'network:failed-lately',
-      'network:locked-lately',
-    ]);
+    ).toEqual(
+      `account:failed-lately account:few account:many device:its-cookie-may-live network:failed-lately
+      network:locked-lately`.split(/\s+/),
+    );
     await ports.raw('DELETE FROM users WHERE id = $1', [userId]);
     expect(await harness.countOf('login_failures'), 'deleting an account deletes its counters').toBe(3);
   });

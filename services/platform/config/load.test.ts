@@ -135,16 +135,12 @@ describe('unsafe settings stop the start', () => {
 });
 
 describe('CORS_ORIGINS: pages that may write', () => {
-  test.each([
-    'null',
-    '*',
-    'https://*.example.test',
-    'https://app.example.test/',
-    'https://App.example.test',
-    'javascript:x',
-  ])('CORS_ORIGINS=%s is refused: browsers send no such origin', (origin) => {
-    expect(refused({ CORS_ORIGINS: `https://good.example.test,${origin}` })).toEqual(['CORS_ORIGINS']);
-  });
+  test.each('null * https://*.example.test https://app.example.test/ https://App.example.test javascript:x'.split(' '))(
+    'CORS_ORIGINS=%s is refused: browsers send no such origin',
+    (origin) => {
+      expect(refused({ CORS_ORIGINS: `https://good.example.test,${origin}` })).toEqual(['CORS_ORIGINS']);
+    },
+  );
 
   test('origins with a port are kept as written', () => {
     const { server } = loadConfig({ CORS_ORIGINS: 'https://a.example.test, http://localhost:5173' });

@@ -19,23 +19,10 @@ test.each([
   expect(found({ [name]: '1' })).toEqual([{ name, nearest }]);
 });
 
-test.each([
-  'PATH',
-  'HOME',
-  'HOSTNAME',
-  'PORTS',
-  'NODE_ENV',
-  'REDIS_PORT',
-  'REDIS_SERVICE_HOST',
-  'DATABASE_PRIVATE_URL',
-  'OTEL_SERVICE_NAME',
-  'VAULT_CACERT',
-  'AWS_PROFILE',
-  'npm_config_cache',
-  'SALLYPORT_API',
-  'SALLYPORT_TOKEN',
-  'SALLYPORT_ENV_FILE',
-])('%s belongs to another program, or is read elsewhere', (name) => expect(found({ [name]: '1' })).toEqual([]));
+test.each(
+  `PATH HOME HOSTNAME PORTS NODE_ENV REDIS_PORT REDIS_SERVICE_HOST DATABASE_PRIVATE_URL OTEL_SERVICE_NAME VAULT_CACERT
+  AWS_PROFILE npm_config_cache SALLYPORT_API SALLYPORT_TOKEN SALLYPORT_ENV_FILE`.split(/\s+/),
+)('%s belongs to another program, or is read elsewhere', (name) => expect(found({ [name]: '1' })).toEqual([]));
 
 test('a name beside the setting that it resembles belongs to another program', () =>
   expect(found({ DATABASE_URL: 'postgresql:///a', DATABASE_URI: 'postgresql:///b' })).toEqual([]));

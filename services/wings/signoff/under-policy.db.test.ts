@@ -102,22 +102,8 @@ describe('a request of an act with a policy', () => {
   test('is not stored below the policy, whatever writes the row', async () => {
     const { signoff_id: id } = await ask({});
     const copy = (changes: Record<string, string>) => {
-      const columns = [
-        'act',
-        'title',
-        'arguments',
-        'arguments_sha256',
-        'requested_by_kind',
-        'requested_by',
-        'client_id',
-        'barred_users',
-        'required_roles',
-        'quorum',
-        'min_security_score',
-        'no_open_incident',
-        'requested_at',
-        'expires_at',
-      ];
+      const columns = `act title arguments arguments_sha256 requested_by_kind requested_by client_id barred_users
+        required_roles quorum min_security_score no_open_incident requested_at expires_at`.split(/\s+/);
       const values = columns.map((column) => changes[column] ?? column);
       return outcomeOf(
         harness.raw(

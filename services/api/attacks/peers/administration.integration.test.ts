@@ -181,17 +181,7 @@ test('no page shows what its address says as markup (CVE-2024-28855, ZITADEL: th
   const pages = copy.bound.filter(
     ({ method, path, rest }) => method === 'GET' && rest === undefined && !path.startsWith('/v1/'),
   );
-  const names = [
-    'next',
-    'error',
-    'error_description',
-    'email',
-    'name',
-    'state',
-    'client_id',
-    'redirect_uri',
-    'return_to',
-  ];
+  const names = 'next error error_description email name state client_id redirect_uri return_to'.split(' ');
   // Not `code`: an address with a credential is refused before it reaches its page.
   const more = ['callbackURL', 'user_code', 'login_hint', 'provider', 'ui_locales', 'message', 'id'];
   const query = new URLSearchParams(Object.fromEntries([...names, ...more].map((name) => [name, markup])));

@@ -59,16 +59,7 @@ describe('sessions', () => {
 
   test('no other endpoint of Better Auth is reachable', async () => {
     const { cookie } = await signUp(harness, newPerson());
-    for (const path of [
-      'update-session',
-      'ok',
-      'error',
-      'token',
-      'jwks',
-      'verify-email',
-      'update-user',
-      'refresh-token',
-    ])
+    for (const path of 'update-session ok error token jwks verify-email update-user refresh-token'.split(' '))
       for (const method of ['GET', 'POST']) {
         const answer = await send(harness, method, `/api/auth/${path}`, {
           cookie,
