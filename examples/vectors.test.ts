@@ -35,11 +35,7 @@ const appOf = (verifier: Verifier, publicUrl?: string): ReturnType<typeof create
   createApp({ verifier, tasks: {} as TaskStore, publicUrl });
 
 /** The code of the answer to a request on a connection that has, as far as the service sees, these properties. */
-async function codeOver(
-  connection: Connection,
-  app: ReturnType<typeof createApp>,
-  { method, url, headers }: Sent,
-): Promise<string> {
+async function codeOver(connection: Connection, app: ReturnType<typeof createApp>, { method, url, headers }: Sent) {
   await app.ready();
   const server = createServer((request, response) => {
     Object.assign(request.socket, connection);

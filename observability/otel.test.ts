@@ -16,11 +16,7 @@ const incoming = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7
 const module = (path: string) => JSON.stringify(new URL(path, import.meta.url).href);
 
 /** Runs a script in a separate Node process, because telemetry is one per process. Returns its output. */
-async function inProcess(
-  script: string,
-  settings: Record<string, string>,
-  before = '',
-): Promise<Record<string, unknown>> {
+async function inProcess(script: string, settings: Record<string, string>, before = '') {
   const prelude = `
     ${before}
     const { startTelemetry } = await import(${module('./otel.ts')});

@@ -16,10 +16,7 @@ const DISTINCT_MESSAGES = 1_024;
 const PASSWORD = 'correct horse battery staple';
 
 /** Keeps `inFlight` calls going until time is up. */
-async function measure(
-  { seconds, inFlight }: Command,
-  call: (count: number) => boolean | Promise<boolean>,
-): Promise<RawSpeed> {
+async function measure({ seconds, inFlight }: Command, call: (count: number) => boolean | Promise<boolean>) {
   const [startedMs, cpuBefore] = [performance.now(), process.cpuUsage()];
   const elapsedMs = (): number => performance.now() - startedMs;
   let count = 0;

@@ -10,10 +10,7 @@ const WARM_UP_SECONDS = 2;
 type Memory = { readonly entries: number; readonly bytes: number };
 
 /** In new processes, which hold nothing else. */
-async function memoryOf(
-  context: BenchContext,
-  language: VerifierLanguage,
-): Promise<{ heap: number; resident: number }> {
+async function memoryOf(context: BenchContext, language: VerifierLanguage) {
   const issuer = await startBenchIssuer({ revocations: LIVE_REVOCATIONS });
   const measure = async (operation: 'memory' | 'resident'): Promise<number> => {
     const worker = await startVerifier(context, language);

@@ -60,12 +60,10 @@ async function pass(tokens: readonly string[], use: (token: string) => Promise<u
   };
 }
 
-const usedBy =
-  (verifier: Verifier) =>
-  async (token: string): Promise<void> => {
-    const { code } = await verifier.verify(token);
-    if (code !== 'active') throw new Error(`the verifier answered ${code}`);
-  };
+const usedBy = (verifier: Verifier) => async (token: string) => {
+  const { code } = await verifier.verify(token);
+  if (code !== 'active') throw new Error(`the verifier answered ${code}`);
+};
 
 async function passOf(operation: Operation, issuer: string, tokens: readonly string[]): Promise<RawSpeed> {
   if (operation === 'raw') {

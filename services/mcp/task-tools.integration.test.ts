@@ -17,12 +17,7 @@ const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
 const META = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': TASKS };
 
 /** One request of revision 2026-07-28 by a client that takes tasks. */
-async function ask(
-  method: string,
-  params: Record<string, unknown>,
-  bearer = token,
-  meta: object = META,
-): Promise<Json> {
+async function ask(method: string, params: Record<string, unknown>, bearer = token, meta: object = META) {
   const headers = {
     'mcp-protocol-version': '2026-07-28',
     'mcp-method': method,

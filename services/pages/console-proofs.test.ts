@@ -161,11 +161,9 @@ type Path = readonly (string | number)[];
 const at = (report: Json, ...path: Path): Mutable =>
   path.reduce((value, name) => value[name as number] as Mutable, report as unknown as Mutable);
 /** The change that puts a value at a place. */
-const put =
-  (path: Path, value: unknown) =>
-  (report: Json): void => {
-    at(report, ...path.slice(0, -1))[path.at(-1) as number] = value as Mutable;
-  };
+const put = (path: Path, value: unknown) => (report: Json) => {
+  at(report, ...path.slice(0, -1))[path.at(-1) as number] = value as Mutable;
+};
 
 describe('the bundle that the browser verifies', () => {
   test('holds in every part and every step, with a key that was given and with its own', async () => {

@@ -33,11 +33,7 @@ async function acknowledgeWhatIsLost({ clients, load, system }: Scene, compromis
 const ROUND_MS = 400;
 
 /** Clients present what was ended and what was not, all at once: nothing may be given. */
-async function tryEverything(
-  { clients, load }: Scene,
-  ended: readonly TokenFamily[],
-  isOver: () => boolean,
-): Promise<void> {
+async function tryEverything({ clients, load }: Scene, ended: readonly TokenFamily[], isOver: () => boolean) {
   const live = load.liveFamilies().slice(0, 8);
   // They are presented at both copies at once, again and again, as no honest client would.
   for (const family of live) family.isAbandoned = true;

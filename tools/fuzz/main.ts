@@ -43,19 +43,17 @@ async function asBrowser({ api, credentials }: Target): Promise<Requester> {
 }
 
 /** A new account to which an administrator has granted one role besides `user`. */
-const asHolderOf =
-  (role: string) =>
-  async (target: Target): Promise<Requester> => {
-    const { api, credentials } = target;
-    const login = {
-      email: `fuzz-${role}-${randomBytes(4).toString('hex')}@example.test`,
-      password: `fuzz ${randomBytes(12).toString('base64url')}`,
-    };
-    const { body } = await ask(api, 'POST', '/api/auth/signup', { json: login });
-    const path = `/v1/admin/users/${body.user.id}/roles/${role}`;
-    await ask(api, 'PUT', path, { bearer: await bearerOf(api, credentials.admin), json: { reason: 'fuzzing' } });
-    return asPerson(target, login);
+const asHolderOf = (role: string) => async (target: Target) => {
+  const { api, credentials } = target;
+  const login = {
+    email: `fuzz-${role}-${randomBytes(4).toString('hex')}@example.test`,
+    password: `fuzz ${randomBytes(12).toString('base64url')}`,
   };
+  const { body } = await ask(api, 'POST', '/api/auth/signup', { json: login });
+  const path = `/v1/admin/users/${body.user.id}/roles/${role}`;
+  await ask(api, 'PUT', path, { bearer: await bearerOf(api, credentials.admin), json: { reason: 'fuzzing' } });
+  return asPerson(target, login);
+};
 
 /** A key with every permission that an administrator may grant. */
 async function asApiKey({ api, credentials }: Target): Promise<Requester> {

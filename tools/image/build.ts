@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Engine, imageFolder, root } from './engine.ts';
-import { type ImagePackage, imagePackages, outsidePlaces, readLock } from './packages.ts';
+import { imagePackages, outsidePlaces, readLock } from './packages.ts';
 import { basesOf, ensureImages, standInOf } from './stand-ins.ts';
 import { type Bom, billOfMaterials, type DebianPackage, provenance } from './statements.ts';
 
@@ -130,14 +130,7 @@ export const npmBom = (): Bom =>
 const architectures: Readonly<Record<string, string>> = { amd64: 'x64', arm64: 'arm64' };
 
 /** The npm packages that an image holds, bundled or not, and how its node_modules differ from what must be there. */
-function comparePackages(
-  files: readonly ImageFile[],
-  architecture: string,
-): {
-  readonly packages: readonly ImagePackage[];
-  readonly unexpected: readonly string[];
-  readonly absent: readonly string[];
-} {
+function comparePackages(files: readonly ImageFile[], architecture: string) {
   const arch = architectures[architecture] ?? architecture;
   const packages = imagePackages(readLock(), arch);
   const wanted = new Set(outsidePlaces(readLock(), arch));

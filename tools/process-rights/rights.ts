@@ -204,11 +204,7 @@ async function askRights(
     EXCEPTION WHEN insufficient_privilege THEN RETURN true;
     END $$`);
   /** Adds the processes whose statements the role may not plan once it has lost a right. */
-  const askWithout = async (
-    lost: string,
-    texts: readonly string[],
-    found: (process: Process) => void,
-  ): Promise<void> => {
+  const askWithout = async (lost: string, texts: readonly string[], found: (process: Process) => void) => {
     if (texts.length === 0) return;
     await db.query('SAVEPOINT one');
     await db.query(lost);

@@ -1,4 +1,4 @@
-import { constants, createPublicKey, type JsonWebKey, type KeyObject, sign } from 'node:crypto';
+import { constants, createPublicKey, sign } from 'node:crypto';
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { encoded, signAs } from '#tools/testing/fixtures/signing-key.ts';
 import { issueFor, revoke, tampered, untilVerdict, verdictOn } from '#tools/testing/flows/flows.ts';
@@ -21,10 +21,7 @@ const rsa = partOf(() => harness.rsa);
 const ec = partOf(() => harness.ec);
 afterEach(() => harness.expectUnharmed());
 
-const publicKeyOf = async ({
-  product,
-  key,
-}: Target): Promise<{ jwk: JsonWebKey; publicKey: KeyObject; jwks: string }> => {
+const publicKeyOf = async ({ product, key }: Target) => {
   const answer = await send(product.api, 'GET', '/.well-known/jwks.json');
   const jwk = answer.body.keys.find(({ kid }: { kid: string }) => kid === key.kid);
   return { jwk, publicKey: createPublicKey({ key: jwk, format: 'jwk' }), jwks: answer.text };

@@ -139,9 +139,7 @@ describe('a way in to an account with a second factor that proves none', () => {
 
 describe('a way in to an account that owes a second factor since an import', () => {
   /** A user of the old provider, imported, whose second factor there is lost. */
-  async function debtor(): Promise<
-    Victim & { readonly cookie: string; readonly refresh: string; readonly access: string }
-  > {
+  async function debtor() {
     const { id: userId, email, password, cookie, tokens: pair } = await signUp({ api: copy.url });
     const sub = randomUUID();
     await harness.rows('UPDATE users SET "emailVerified" = now(), "owesFactor" = true WHERE id = $1', [userId]);

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { VectorOptions } from '#conformance/cases/world.ts';
 import type { VerificationKey } from '#services/core/jws/verify-signature.ts';
-import type { KeyRing } from '#services/core/keys/key-ring.ts';
 import type { RevocationEntry, RevocationKind } from '#services/core/revocations/revocation-log.ts';
 import { createRevocationSet, type RevocationMemory } from '#services/core/revocations/revocation-set.ts';
 import type { ValidatePorts } from '#services/core/tokens/verify/validate-token.ts';
@@ -52,12 +51,7 @@ const B64TOKEN = /^[\w.~+/-]+=*$/;
 const harness = tokenHarness();
 
 /** The key ring that publishes the vector's key set; a ring never holds the keys that a verifier must ignore. */
-function ringOf({
-  keys = 'stable',
-  algorithms = ALGORITHMS,
-  secret,
-  audience = file.audience,
-}: VectorOptions): KeyRing {
+function ringOf({ keys = 'stable', algorithms = ALGORITHMS, secret, audience = file.audience }: VectorOptions) {
   const ring = new Map<string, VerificationKey>();
   for (const jwk of file.keySets[keys]?.keys ?? []) {
     const alg = jwk.alg as VerificationKey['alg'];

@@ -35,11 +35,7 @@ const counters: RedisRateCounters[] = [];
 const apps: App[] = [];
 
 /** The rate limits of the API on a real Redis, with no proxy in front. */
-async function openDoor(
-  secret: string,
-  env: Record<string, string>,
-  trustedProxies: readonly string[] = [],
-): Promise<string> {
+async function openDoor(secret: string, env: Record<string, string>, trustedProxies: readonly string[] = []) {
   const rateCounters = createRateCounters({ redisUrl: proxy.url, onRedisError: () => {}, clock: systemClock, secret });
   counters.push(rateCounters);
   const limits = createRequestLimits(

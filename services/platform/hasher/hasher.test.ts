@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createFakeClock, createFakeWorkers, type FakeClock, type FakeWorker } from './fake-workers.ts';
+import { createFakeClock, createFakeWorkers } from './fake-workers.ts';
 import {
   createHasher,
-  type Hasher,
   HasherFailedError,
   type HasherOptions,
   UnhashablePasswordError,
@@ -13,11 +12,7 @@ import {
 const admission = { clientPrefix: '192.0.2.1', knownDevice: false };
 const digest = `$2b$12$${'a'.repeat(53)}`;
 
-function fakeHasher({ children = 1, importedKey }: Pick<HasherOptions, 'children' | 'importedKey'> = {}): {
-  hasher: Hasher;
-  workers: FakeWorker[];
-  clock: FakeClock;
-} {
+function fakeHasher({ children = 1, importedKey }: Pick<HasherOptions, 'children' | 'importedKey'> = {}) {
   const { workers, startWorker } = createFakeWorkers();
   const clock = createFakeClock();
   const hasher = createHasher({ pepper: randomBytes(32), children, startWorker, clock, importedKey });

@@ -18,11 +18,7 @@ const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
   WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`;
 
 /** Sessions of the fault's own, in which a statement of the product's meets what they did. */
-async function withSessions(
-  system: System,
-  sessions: number,
-  work: (clients: readonly pg.Client[]) => Promise<void>,
-): Promise<void> {
+async function withSessions(system: System, sessions: number, work: (clients: readonly pg.Client[]) => Promise<void>) {
   const clients: pg.Client[] = [];
   try {
     for (let at = 0; at < sessions; at += 1) {

@@ -15,9 +15,7 @@ export type FakeKeyService = {
 
 type Answer = readonly [status: number, body: Json];
 
-async function serve(
-  answer: (request: IncomingMessage, body: string, calls: string[]) => Answer,
-): Promise<FakeKeyService> {
+async function serve(answer: (request: IncomingMessage, body: string, calls: string[]) => Answer) {
   const calls: string[] = [];
   const failures: number[] = [];
   const server = createServer(async (request, response) => {

@@ -10,13 +10,7 @@ const node = (left: Buffer, right: Buffer): Buffer =>
     .digest();
 
 /** RFC 9162 §2.1.4.2, step by step. */
-function isConsistent(
-  first: number,
-  second: number,
-  proof: readonly Buffer[],
-  oldRoot: Buffer,
-  newRoot: Buffer,
-): boolean {
+function isConsistent(first: number, second: number, proof: readonly Buffer[], oldRoot: Buffer, newRoot: Buffer) {
   if (first === second) return proof.length === 0 && oldRoot.equals(newRoot);
   if (first === 0) return proof.length === 0;
   const path = Number.isInteger(Math.log2(first)) ? [oldRoot, ...proof] : [...proof];

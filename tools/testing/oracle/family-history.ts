@@ -131,11 +131,7 @@ export async function faultsOfHistory(
   }
 }
 
-async function faultsOfRows(
-  pool: pg.Pool,
-  models: ReadonlyMap<string, ModelFamily>,
-  ended: ReadonlySet<string>,
-): Promise<HistoryFault[]> {
+async function faultsOfRows(pool: pg.Pool, models: ReadonlyMap<string, ModelFamily>, ended: ReadonlySet<string>) {
   const { rows } = await pool.query(
     `SELECT f.id, f.generation, f.grace_uses, f.grace_streak, f.grace_contested, f.context_hash, f.kv, f.prev_kv,
        f.revoke_reason, (SELECT count(*)::int FROM revocations r WHERE r.kind = 'family' AND r.value = f.id::text) AS revocations

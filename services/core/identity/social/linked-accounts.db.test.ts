@@ -13,10 +13,7 @@ const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
 
 /** A user with a session and these sign-in methods, each account named after its provider; all with `scope`. */
-async function personWith(
-  providers: readonly string[],
-  scope: string | null = null,
-): Promise<Caller & { kind: 'user' }> {
+async function personWith(providers: readonly string[], scope: string | null = null) {
   const [id, sessionId] = [randomUUID(), randomUUID()];
   await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, `${id}@people.test`]);
   for (const [at, provider] of providers.entries()) {

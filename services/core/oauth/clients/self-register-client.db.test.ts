@@ -4,22 +4,14 @@ import { newAssertionMaker } from '#tools/testing/fakes/assertions.ts';
 import { clientCaller } from '#tools/testing/harness/ports.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { anonymousCaller, openGrantHarness, unlogged } from '../grant-harness.ts';
-import {
-  type RegisteredClient,
-  selfRegisterClient,
-  UNUSED_FROM_ONE_ADDRESS_MAX,
-  UNVETTED_CLIENTS_MAX,
-} from './self-register-client.ts';
+import { selfRegisterClient, UNUSED_FROM_ONE_ADDRESS_MAX, UNVETTED_CLIENTS_MAX } from './self-register-client.ts';
 
 const harness = opened(() => openGrantHarness());
 const ports = partOf(() => harness.ports);
 
 const redirect_uris = ['https://notes.example/cb'];
 const post_logout_redirect_uris = ['https://notes.example/bye'];
-const register = (
-  given: Record<string, unknown> = {},
-  registration: ClientSettings['registration'] = 'open',
-): Promise<RegisteredClient> =>
+const register = (given: Record<string, unknown> = {}, registration: ClientSettings['registration'] = 'open') =>
   selfRegisterClient(
     { ...ports, clientSettings: { ...ports.clientSettings, registration } },
     { redirect_uris, ...given },

@@ -22,11 +22,7 @@ async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) all.push(item);
   return all;
 }
-async function readAll(
-  adapter: LegacySystemAdapter,
-  source: AsyncIterable<Uint8Array>,
-  options = optionsOf(),
-): Promise<LegacyRecord[]> {
+async function readAll(adapter: LegacySystemAdapter, source: AsyncIterable<Uint8Array>, options = optionsOf()) {
   return allOf(adapter.read(source, options));
 }
 const bytesOf = (text: string): AsyncIterable<Uint8Array> => Readable.from([Buffer.from(text)]);
