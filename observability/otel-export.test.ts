@@ -147,9 +147,8 @@ describe('boundedSpanProcessor', () => {
     };
   }
 
-  function change(before: Record<string, number>): Record<string, number> {
-    return Object.fromEntries(Object.entries(counted()).map(([name, value]) => [name, value - (before[name] ?? 0)]));
-  }
+  const change = (before: Record<string, number>): Record<string, number> =>
+    Object.fromEntries(Object.entries(counted()).map(([name, value]) => [name, value - (before[name] ?? 0)]));
 
   it('holds no more than its bound, including batches in flight, and accepts new spans once those are settled', async () => {
     const before = counted();

@@ -111,8 +111,8 @@ const noSchemaEngine = {
  * @param {string} command  @param {string[]} args  @param {NodeJS.ProcessEnv} env
  * @returns {Promise<void>}
  */
-function run(command, args, env) {
-  return new Promise((done, fail) => {
+const run = (command, args, env) =>
+  new Promise((done, fail) => {
     const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let words = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -127,7 +127,6 @@ function run(command, args, env) {
         fail(new Error(`"${command} ${args.join(' ')}" ended with ${signal ?? `exit code ${code}`}\n${words.trim()}`));
     });
   });
-}
 
 const withDevelopment = ['--include=dev'];
 

@@ -434,27 +434,25 @@ async function readDisclosures(source) {
 // ---------------------------------------------------------------- where a log is read from
 
 /** Reads files by their path below the log; null where there is none. */
-function folderSource(folder) {
-  return {
-    label: folder,
-    isLive: false,
-    read: async (path) => {
-      try {
-        return readFileSync(join(folder, path));
-      } catch (err) {
-        if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(err.code)) return null;
-        throw new UnreachableError(`${join(folder, path)}: ${err.code}`);
-      }
-    },
-    list: async (path) => {
-      try {
-        return readdirSync(join(folder, path)).sort();
-      } catch {
-        return [];
-      }
-    },
-  };
-}
+const folderSource = (folder) => ({
+  label: folder,
+  isLive: false,
+  read: async (path) => {
+    try {
+      return readFileSync(join(folder, path));
+    } catch (err) {
+      if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(err.code)) return null;
+      throw new UnreachableError(`${join(folder, path)}: ${err.code}`);
+    }
+  },
+  list: async (path) => {
+    try {
+      return readdirSync(join(folder, path)).sort();
+    } catch {
+      return [];
+    }
+  },
+});
 
 const tarText = (header, from, length) => header.toString('utf8', from, from + length).replace(/\0.*$/s, '');
 
@@ -866,8 +864,8 @@ async function readCheckpoints(source, trust, findings) {
  * Checkpoints of the log that a trusted key signed; throws nothing, names what is wrong with the rest. One that no
  * trusted key signed says nothing, for or against the log: a key that was replaced before the trusted one signed it.
  */
-function signedOnes(checkpoints, origin, keys, findings) {
-  return checkpoints.filter((checkpoint) => {
+const signedOnes = (checkpoints, origin, keys, findings) =>
+  checkpoints.filter((checkpoint) => {
     try {
       assertSigned(checkpoint, { origin, keys, witnesses: [], quorum: 0 });
       return true;
@@ -876,7 +874,6 @@ function signedOnes(checkpoints, origin, keys, findings) {
       return false;
     }
   });
-}
 
 /** What signed checkpoints say against each other. */
 function compareCheckpoints(newest, others, findings) {
@@ -1103,8 +1100,8 @@ function verifyProof(options) {
 
 // ---------------------------------------------------------------- command line
 
-function keysOf(values) {
-  return (values ?? []).flatMap((value) => {
+const keysOf = (values) =>
+  (values ?? []).flatMap((value) => {
     const isFile = statSync(value, { throwIfNoEntry: false })?.isFile();
     const lines = (isFile ? readFileSync(value, 'utf8') : value).split('\n').filter(Boolean);
     try {
@@ -1113,7 +1110,6 @@ function keysOf(values) {
       throw new UsageError(err.message);
     }
   });
-}
 
 function wholeNumber(text, name) {
   if (text === undefined) return undefined;

@@ -16,19 +16,17 @@ const JTI = '0190b1d4-0000-7000-8000-00000000000b';
 const EXPIRES = NOW + 3_600;
 
 /** The payload of an answer that continues from `since`; its entries have the epochs after it. */
-function payload(since: number, entries: readonly Entry[], changes: Changes = {}): Record<string, unknown> {
-  return {
-    iss: ISSUER,
-    incarnation: INCARNATION,
-    epoch: since + Math.max(entries.length, since === 0 ? 10 : 0),
-    since,
-    issued_at: NOW,
-    max_staleness_s: BOUND,
-    complete: true,
-    entries: entries.map((entry, at) => ({ epoch: since + at + 1, ...entry, expires_at: EXPIRES })),
-    ...changes,
-  };
-}
+const payload = (since: number, entries: readonly Entry[], changes: Changes = {}): Record<string, unknown> => ({
+  iss: ISSUER,
+  incarnation: INCARNATION,
+  epoch: since + Math.max(entries.length, since === 0 ? 10 : 0),
+  since,
+  issued_at: NOW,
+  max_staleness_s: BOUND,
+  complete: true,
+  entries: entries.map((entry, at) => ({ epoch: since + at + 1, ...entry, expires_at: EXPIRES })),
+  ...changes,
+});
 
 const HEADER = { alg: 'RS256', kid: 'rs-1', typ: 'revocations+jwt' };
 const signed = (body: unknown, header: object = {}, key: VectorKey = keys.rs): string =>

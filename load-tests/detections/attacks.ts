@@ -232,12 +232,11 @@ const SCENARIOS: readonly (readonly [name: string, detection: string, share: num
 ];
 
 /** `each` times its share of every scenario. */
-export function attacks(making: Making, each: number): Attack[] {
-  return SCENARIOS.flatMap(([name, detection, share, make]) =>
+export const attacks = (making: Making, each: number): Attack[] =>
+  SCENARIOS.flatMap(([name, detection, share, make]) =>
     Array.from({ length: Math.max(1, Math.round(share * each)) }, (_, n) => {
       const trace = `${name} ${n}`;
       const dice = making.dice.fork(trace);
       return { name, detections: [detection], ...make({ ...making, dice }, { truth: 'attack', group: name, trace }) };
     }),
   );
-}

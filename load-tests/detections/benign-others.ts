@@ -1,14 +1,12 @@
 import { type Act, benign, DAY, type From, HOUR, type Label, type Making, MINUTE, SECOND } from './acts.ts';
 
 /** The traffic beside sign-ins: refreshes, agents, administrators and sign-ups, of the same month. */
-export function benignOthers(making: Making, userIds: readonly string[], scale: number): Act[] {
-  return [
-    ...refreshes({ ...making, dice: making.dice.fork('refreshes') }, userIds, scale),
-    ...agents({ ...making, dice: making.dice.fork('agents') }, scale),
-    ...administrators({ ...making, dice: making.dice.fork('administrators') }, userIds, scale),
-    ...signUps({ ...making, dice: making.dice.fork('sign-ups') }, scale),
-  ];
-}
+export const benignOthers = (making: Making, userIds: readonly string[], scale: number): Act[] => [
+  ...refreshes({ ...making, dice: making.dice.fork('refreshes') }, userIds, scale),
+  ...agents({ ...making, dice: making.dice.fork('agents') }, scale),
+  ...administrators({ ...making, dice: making.dice.fork('administrators') }, userIds, scale),
+  ...signUps({ ...making, dice: making.dice.fork('sign-ups') }, scale),
+];
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 const atLeast = (least: number, count: number): number => Math.max(least, Math.round(count));

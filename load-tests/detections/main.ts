@@ -19,13 +19,12 @@ const REFUSAL_POLL_MS = 20;
 
 type Answer = { readonly tokens: { readonly access_token: string } };
 
-async function post(url: string, headers: Readonly<Record<string, string>>, body: object): Promise<Response> {
-  return fetch(url, {
+const post = async (url: string, headers: Readonly<Record<string, string>>, body: object): Promise<Response> =>
+  fetch(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(body),
   });
-}
 
 /**
  * Seconds from the answer to a sign-in in a country that its user cannot have reached, until the API refuses the token of

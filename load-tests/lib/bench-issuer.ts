@@ -33,15 +33,14 @@ const mint = (issuer: string): string =>
     ...{ email: 'user@example.test', email_verified: true },
   });
 
-function feedPart(issuer: string, since: number, entries: number, isComplete: boolean): string {
-  return signed('revocations+jwt', {
+const feedPart = (issuer: string, since: number, entries: number, isComplete: boolean): string =>
+  signed('revocations+jwt', {
     ...{ iss: issuer, incarnation: 'a', since, epoch: since + entries, issued_at: Date.now() / 1_000 },
     ...{ complete: isComplete, max_staleness_s: isComplete ? 2 : 0 },
     entries: Array.from({ length: entries }, (_, at) => ({
       ...{ epoch: since + at + 1, kind: 'jti', value: randomUUID(), expires_at: nowSeconds() + LIFE_SECONDS },
     })),
   });
-}
 
 /** What verifiers of every language need to measure themselves: keys, a feed, and tokens at `/tokens`. */
 export type BenchIssuer = { readonly url: string; readonly close: () => void };

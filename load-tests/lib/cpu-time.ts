@@ -28,6 +28,5 @@ function ticksOf(pid: number): number {
 }
 
 /** CPU-seconds (user and system) that a process and its descendants, living and reaped, have used so far. */
-export function cpuSecondsOf(pid: number): number {
-  return descendantsOf(pid).reduce((sum, each) => sum + ticksOf(each), 0) / clockTicksPerSecond;
-}
+export const cpuSecondsOf = (pid: number): number =>
+  descendantsOf(pid).reduce((sum, each) => sum + ticksOf(each), 0) / clockTicksPerSecond;

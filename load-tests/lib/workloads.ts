@@ -88,17 +88,15 @@ function collector(stocks: Stocks, name: string | undefined): (text: string) => 
   return (text) => stock.push(text);
 }
 
-function constant(request: Buffer, status: number, member: string, collect: (text: string) => void): Workload {
-  return {
-    next: () => request,
-    judge: (_slot, answer) => {
-      const text = answer.status === status ? textMember(answer.body, member) : undefined;
-      if (text === undefined) return failureOf(answer);
-      collect(text);
-      return 'ok';
-    },
-  };
-}
+const constant = (request: Buffer, status: number, member: string, collect: (text: string) => void): Workload => ({
+  next: () => request,
+  judge: (_slot, answer) => {
+    const text = answer.status === status ? textMember(answer.body, member) : undefined;
+    if (text === undefined) return failureOf(answer);
+    collect(text);
+    return 'ok';
+  },
+});
 
 /** Questions about tokens that must be active. */
 function active(requests: readonly Buffer[], once: boolean): Workload {

@@ -8,9 +8,8 @@ import { runStep } from './missing-tool.ts';
 const root = resolve(import.meta.dirname, '../..');
 const say = (text: string): void => void process.stderr.write(`compose: ${text}\n`);
 
-function run(command: string, args: readonly string[], cwd = root): boolean {
-  return spawnSync(command, args, { cwd, stdio: ['ignore', 'ignore', 2] }).status === 0;
-}
+const run = (command: string, args: readonly string[], cwd = root): boolean =>
+  spawnSync(command, args, { cwd, stdio: ['ignore', 'ignore', 2] }).status === 0;
 
 runStep('docker-compose.yml by Compose', () => {
   const docker = onPath('docker');

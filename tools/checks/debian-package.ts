@@ -7,13 +7,12 @@ const root = resolve(import.meta.dirname, '../..');
 const cacheFolder = join(root, 'node_modules/.cache/sallyport');
 
 /** The first file of this name on PATH. */
-export function onPath(name: string, path = process.env.PATH ?? ''): string | undefined {
-  return path
+export const onPath = (name: string, path = process.env.PATH ?? ''): string | undefined =>
+  path
     .split(delimiter)
     .filter(Boolean)
     .map((folder) => join(folder, name))
     .find((candidate) => existsSync(candidate));
-}
 
 /** Go, also where its own installer puts it. */
 export const goProgram = (): string | undefined => onPath('go') ?? onPath('go', '/usr/local/go/bin');

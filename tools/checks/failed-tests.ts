@@ -29,11 +29,10 @@ const firstLines = (text: string): string =>
  * Every failure of a run as text: `file › test` and the first lines of the message, or the file alone if it failed
  * outside its tests. They are printed last, because a log of thousands of lines may be truncated before its end.
  */
-export function failuresOf(report: TestReport, root: string): string[] {
-  return (report.testResults ?? []).flatMap((file) => {
+export const failuresOf = (report: TestReport, root: string): string[] =>
+  (report.testResults ?? []).flatMap((file) => {
     const name = file.name.replace(`${root}/`, '');
     const tests = file.assertionResults.filter((test) => test.status === 'failed');
     if (tests.length === 0 && file.status === 'failed') return [`${name}\n${firstLines(file.message ?? '')}`];
     return tests.map((test) => `${name} › ${test.fullName}\n${firstLines((test.failureMessages ?? []).join('\n'))}`);
   });
-}

@@ -16,8 +16,8 @@ const guides = pages.filter((page) => /^docs\/(runbooks|how-to)\//.test(page));
 type Mention = { readonly uid: string; readonly title: string };
 
 /** Panels that a text names: `_Title_ … on [name](/d/uid)`, several of one dashboard before one link. */
-function panelsIn(text: string): Mention[] {
-  return text.split('\n').flatMap((line) => {
+const panelsIn = (text: string): Mention[] =>
+  text.split('\n').flatMap((line) => {
     const links = [...line.matchAll(/\]\([^)\s]*\/d\/([\w-]+)\)/g)];
     return links.flatMap((link, at) => {
       const before = line.slice(at === 0 ? 0 : (links[at - 1]?.index as number), link.index);
@@ -27,7 +27,6 @@ function panelsIn(text: string): Mention[] {
       }));
     });
   });
-}
 
 const titlesOf = new Map(
   dashboards.map(({ uid, rows }) => [uid, rows.flatMap(({ panels }) => panels.map(({ title }) => title))]),

@@ -160,12 +160,11 @@ const LASTING = { JWT_ACCESS_EXPIRY: '7200', STEP_UP_SECONDS: '7200' };
 
 const NAMES = Object.keys(REQUESTERS) as RequesterName[];
 
-function run(command: string, args: readonly string[], cwd: string): Promise<number> {
-  return new Promise((done, fail) => {
+const run = (command: string, args: readonly string[], cwd: string): Promise<number> =>
+  new Promise((done, fail) => {
     const child = spawn(command, args, { cwd, stdio: ['ignore', 'inherit', 'inherit'] });
     child.once('error', fail).once('exit', (code) => done(code ?? 1));
   });
-}
 
 /** Path of the program, installed on first use. Throws if Python or PyPI is unavailable. */
 async function schemathesis(folder: string): Promise<string> {

@@ -43,9 +43,8 @@ function reasonOf(name: string): string {
   return library === name ? 'needed by a package beside the bundle' : `native code of ${library}`;
 }
 
-export function readLock(): Lock {
-  return (JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Lock }).packages;
-}
+export const readLock = (): Lock =>
+  (JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as { packages: Lock }).packages;
 
 /** The places of the packages that are not bundled. */
 export const outsidePlaces = (packages: Lock, arch: string): readonly string[] =>

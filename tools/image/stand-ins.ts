@@ -78,8 +78,8 @@ function nodeRoot(say: Say): string {
 const RUNTIME = ['base-files', 'ca-certificates', 'libc6', 'libgcc-s1', 'libssl3', 'libstdc++6', 'netbase', 'tzdata'];
 
 /** What distroless has: libraries, certificates, time zones, two users; no shell and no package manager. */
-function runtimeRoot(): string {
-  return made('distroless', (folder) => {
+const runtimeRoot = (): string =>
+  made('distroless', (folder) => {
     const archives = `${folder}.archives`;
     rmSync(archives, { recursive: true, force: true });
     mkdirSync(archives);
@@ -107,7 +107,6 @@ function runtimeRoot(): string {
     run('chown', ['65532:65532', join(folder, 'home/nonroot')]);
     run('chmod', ['1777', join(folder, 'tmp')]);
   });
-}
 
 /** Debian's Python under the name of the official image, with the machine's certificates, which its registry may need. */
 function pythonRoot(say: Say): string {

@@ -83,30 +83,28 @@ export type Build = {
 };
 
 /** An in-toto statement v1 with a SLSA provenance v1 predicate. It is not signed: the release signs it. */
-export function provenance(build: Build): object {
-  return {
-    _type: 'https://in-toto.io/Statement/v1',
-    subject: [{ name: build.image, digest: { sha256: build.imageDigest } }],
-    predicateType: 'https://slsa.dev/provenance/v1',
-    predicate: {
-      buildDefinition: {
-        buildType: 'urn:sallyport:build:dockerfile:v1',
-        externalParameters: { dockerfile: 'Dockerfile', sourceDateEpoch: build.sourceDateEpoch },
-        internalParameters: { uncommittedChanges: build.isDirty },
-        resolvedDependencies: [
-          { uri: 'git+file:.', digest: { gitCommit: build.commit } },
-          ...build.inputs.map(({ name, sha256 }) => ({ uri: `file:${name}`, digest: { sha256 } })),
-          ...build.bases.map(({ image, digest, standIn }) => ({
-            uri: `oci:${image}`,
-            digest: { sha256: digest },
-            ...(standIn === undefined ? {} : { annotations: { standIn } }),
-          })),
-        ],
-      },
-      runDetails: {
-        builder: { id: build.builder },
-        metadata: { startedOn: build.startedAt.toISOString(), finishedOn: build.finishedAt.toISOString() },
-      },
+export const provenance = (build: Build): object => ({
+  _type: 'https://in-toto.io/Statement/v1',
+  subject: [{ name: build.image, digest: { sha256: build.imageDigest } }],
+  predicateType: 'https://slsa.dev/provenance/v1',
+  predicate: {
+    buildDefinition: {
+      buildType: 'urn:sallyport:build:dockerfile:v1',
+      externalParameters: { dockerfile: 'Dockerfile', sourceDateEpoch: build.sourceDateEpoch },
+      internalParameters: { uncommittedChanges: build.isDirty },
+      resolvedDependencies: [
+        { uri: 'git+file:.', digest: { gitCommit: build.commit } },
+        ...build.inputs.map(({ name, sha256 }) => ({ uri: `file:${name}`, digest: { sha256 } })),
+        ...build.bases.map(({ image, digest, standIn }) => ({
+          uri: `oci:${image}`,
+          digest: { sha256: digest },
+          ...(standIn === undefined ? {} : { annotations: { standIn } }),
+        })),
+      ],
     },
-  };
-}
+    runDetails: {
+      builder: { id: build.builder },
+      metadata: { startedOn: build.startedAt.toISOString(), finishedOn: build.finishedAt.toISOString() },
+    },
+  },
+});

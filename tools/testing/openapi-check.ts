@@ -34,8 +34,8 @@ export function resolved(openApi: Json, part: Json): Json {
 }
 
 /** The operations of a document, without references. */
-export function operationsOf(openApi: Json): Operation[] {
-  return Object.entries(openApi.paths as Json).flatMap(([path, methods]) =>
+export const operationsOf = (openApi: Json): Operation[] =>
+  Object.entries(openApi.paths as Json).flatMap(([path, methods]) =>
     Object.entries(methods as Json).map(([method, operation]): Operation => {
       const { operationId, security, requestBody, parameters = [], responses } = resolved(openApi, operation);
       const [bodyType] = Object.keys(requestBody?.content ?? {});
@@ -52,7 +52,6 @@ export function operationsOf(openApi: Json): Operation[] {
       };
     }),
   );
-}
 
 /** True where a request without any credential must be refused. */
 export const needsCredential = ({ security }: Operation): boolean =>

@@ -56,18 +56,17 @@ const REFUSED_MS = 1_000;
 const REFUSED_BUSY_MS = 6_000;
 
 /** Milliseconds until each copy returns this decision for its token. */
-async function timesToVerdict(
+const timesToVerdict = async (
   asked: readonly (readonly [Product, string])[],
   expected: string,
   since = performance.now(),
-): Promise<number[]> {
-  return Promise.all(
+): Promise<number[]> =>
+  Promise.all(
     asked.map(async ([copy, token]) => {
       await untilVerdict(copy, token, expected, REFUSED_BUSY_MS);
       return performance.now() - since;
     }),
   );
-}
 const medianOf = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 
 const rows = <R extends object>(text: string, values: unknown[] = []): Promise<R[]> =>

@@ -15,17 +15,16 @@ const harness = opened(openDetectionHarness);
 type ActingDetection = typeof accountTakeover | typeof credentialStuffing | typeof impossibleTravel;
 
 /** Raises an incident and runs the actions of its policy. Returns the incident's id. */
-async function see(
+const see = async (
   detection: ActingDetection,
   on: ActedOn,
   target: IncidentSubject = { kind: 'user', id: on.userId ?? 'unknown' },
-) {
-  return harness.deps.transact(async (tx) => {
+) =>
+  harness.deps.transact(async (tx) => {
     const raised = await raiseIncident(tx, harness.deps, testCaller, detection, { target });
     await actOn(tx, harness.deps, detection, raised, on, testCaller);
     return raised.id;
   });
-}
 
 const actionsOf = async (subject: string) => (await harness.incidentsOf(subject)).flatMap(({ actions }) => actions);
 const sessionsOf = async (userId: string) =>

@@ -52,9 +52,8 @@ function hashJob(dispatcher: Dispatcher, password: string, admission: Partial<Ad
   return result;
 }
 
-function busyWith(reason: HasherBusyReason, retryAfterSeconds = expect.any(Number)): HasherBusyError {
-  return expect.objectContaining({ name: 'HasherBusyError', reason, retryAfterSeconds });
-}
+const busyWith = (reason: HasherBusyReason, retryAfterSeconds = expect.any(Number)): HasherBusyError =>
+  expect.objectContaining({ name: 'HasherBusyError', reason, retryAfterSeconds });
 
 /** Lets the child answer its request, and returns the password of the request. */
 function answer(worker: FakeWorker): string | undefined {

@@ -4,13 +4,9 @@ import { createFairQueue } from './fair-queue.ts';
 
 type TestJob = { readonly name: string; readonly clientPrefix: string; readonly knownDevice: boolean };
 
-function unknownJob(name: string, clientPrefix = name): TestJob {
-  return { name, clientPrefix, knownDevice: false };
-}
+const unknownJob = (name: string, clientPrefix = name): TestJob => ({ name, clientPrefix, knownDevice: false });
 
-function knownJob(name: string, clientPrefix = name): TestJob {
-  return { name, clientPrefix, knownDevice: true };
-}
+const knownJob = (name: string, clientPrefix = name): TestJob => ({ name, clientPrefix, knownDevice: true });
 
 function takeAll(queue: { take(): TestJob | undefined }): string[] {
   const names: string[] = [];

@@ -85,9 +85,7 @@ describe('digest schemes', () => {
   });
 });
 
-function refusal(reason: string): unknown {
-  return expect.objectContaining({ name: 'UnhashablePasswordError', reason });
-}
+const refusal = (reason: string): unknown => expect.objectContaining({ name: 'UnhashablePasswordError', reason });
 
 describe('normalisePassword', () => {
   it('gives NFKC-equal passwords one form', () => {

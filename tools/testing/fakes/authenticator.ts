@@ -48,13 +48,11 @@ export function createAuthenticator({ isShared = false, coseKey }: Made = {}) {
   let userHandle = '';
   let counter = 0;
 
-  function clientData(
+  const clientData = (
     type: string,
     { challenge }: Options,
     { origin, crossOrigin = false, topOrigin }: Ceremony,
-  ): Buffer {
-    return Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin, topOrigin }));
-  }
+  ): Buffer => Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin, topOrigin }));
 
   function authenticatorData(options: Options, { verifiesUser = true, rpId }: Ceremony, attested?: Buffer): Buffer {
     const kind = FLAGS.present | (isShared ? FLAGS.shared : 0);

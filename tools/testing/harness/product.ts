@@ -164,14 +164,13 @@ function ownEnv(): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => kept.test(name)));
 }
 
-function spawnProduct(args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(join(repositoryRoot, 'node_modules/.bin/node'), [program('cli'), 'start', ...args], {
+const spawnProduct = (args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess =>
+  spawn(join(repositoryRoot, 'node_modules/.bin/node'), [program('cli'), 'start', ...args], {
     cwd: repositoryRoot,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
     env,
   });
-}
 
 async function endStores(dataDir: string): Promise<void> {
   for (const store of STORES) {

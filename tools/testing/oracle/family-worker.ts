@@ -35,14 +35,12 @@ export type WorkerAnswer =
 const PATIENCE_MS = 120_000;
 export const ORACLE_GRACE_SECONDS = 3_600;
 
-function mutated(sql: Sql, [from, to]: readonly [string, string]): Sql {
-  return {
-    query: (statement, values) => {
-      if (!statement.text.includes(from)) throw new Error('the mutation fits nothing');
-      return sql.query(defineStatement(`${statement.name}Mutant`, statement.text.replace(from, to)), values);
-    },
-  };
-}
+const mutated = (sql: Sql, [from, to]: readonly [string, string]): Sql => ({
+  query: (statement, values) => {
+    if (!statement.text.includes(from)) throw new Error('the mutation fits nothing');
+    return sql.query(defineStatement(`${statement.name}Mutant`, statement.text.replace(from, to)), values);
+  },
+});
 
 function serve(options: WorkerOptions): void {
   const keys = new Map(options.keys.map(([version, key]) => [version, Buffer.from(key, 'base64')]));

@@ -65,21 +65,19 @@ export async function runMortalSealer(options: SealerOptions): Promise<SealerRep
 const killPointOf = ({ kill }: SealerOptions): KillPoint | null =>
   kill?.at === 'statement' ? { statement: kill.statement, moment: 'before' } : null;
 
-function killingMark(
+const killingMark = (
   mark: LogHighWaterStore,
   kill: SealerKill | undefined,
   die: () => Promise<void>,
-): LogHighWaterStore {
-  return {
-    ...mark,
-    swap: async (expected, next) => {
-      if (kill?.at === 'before the mark') await die();
-      const done = await mark.swap(expected, next);
-      if (kill?.at === 'after the mark') await die();
-      return done;
-    },
-  };
-}
+): LogHighWaterStore => ({
+  ...mark,
+  swap: async (expected, next) => {
+    if (kill?.at === 'before the mark') await die();
+    const done = await mark.swap(expected, next);
+    if (kill?.at === 'after the mark') await die();
+    return done;
+  },
+});
 
 async function seal(
   harness: Awaited<ReturnType<typeof createLogHarness>>,

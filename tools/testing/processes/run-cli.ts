@@ -10,16 +10,15 @@ export type CliRun = { readonly code: number | null; readonly out: string; reado
 const ROOT = join(import.meta.dirname, '../../..');
 
 /** Starts `sallyport <args>` as a process with only the given settings and those every child gets. */
-export function startCli(
+export const startCli = (
   args: readonly string[],
   env: Readonly<Record<string, string>>,
-): ChildProcessByStdio<Writable, Readable, Readable> {
-  return spawn(process.execPath, [program('cli'), ...args], {
+): ChildProcessByStdio<Writable, Readable, Readable> =>
+  spawn(process.execPath, [program('cli'), ...args], {
     cwd: ROOT,
     env: { ...childEnv(), ...preloaded(), ...env },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-}
 
 /** Settings that Node reads when a process starts. */
 const OF_START = /^(TZ|NODE_.*)$/;

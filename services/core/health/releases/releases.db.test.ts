@@ -57,29 +57,27 @@ const migrations = [
 ] as const;
 
 /** A schema that notes what is taken back, all or nothing, and ends at a migration. */
-function schemaOf(
+const schemaOf = (
   held: string[],
   fails: Record<string, Error> = {},
   holds: Record<string, string> = {},
-): Parameters<typeof executeRollback>[0]['schema'] {
-  return {
-    applied: async () => [...held],
-    holds: async (names) => names.flatMap((name) => holds[name] ?? []),
-    whole: async (work) => {
-      const before = [...held];
-      try {
-        return await work();
-      } catch (err) {
-        held.splice(0, held.length, ...before);
-        throw err;
-      }
-    },
-    revert: async (name) => {
-      if (fails[name]) throw fails[name];
-      held.splice(held.indexOf(name), 1);
-    },
-  };
-}
+): Parameters<typeof executeRollback>[0]['schema'] => ({
+  applied: async () => [...held],
+  holds: async (names) => names.flatMap((name) => holds[name] ?? []),
+  whole: async (work) => {
+    const before = [...held];
+    try {
+      return await work();
+    } catch (err) {
+      held.splice(0, held.length, ...before);
+      throw err;
+    }
+  },
+  revert: async (name) => {
+    if (fails[name]) throw fails[name];
+    held.splice(held.indexOf(name), 1);
+  },
+});
 const rollBack = (schema: ReturnType<typeof schemaOf>, version = '2.0.0') =>
   executeRollback({ ...ports, schema }, { version, releases, migrations, started_by: 'test' }, testCaller);
 

@@ -179,22 +179,20 @@ const agentOf = (context: number | null): string => `agent ${(context ?? 0) >> 1
 const contextOf = ({ context }: { readonly context: number | null }): string | null =>
   context === null ? null : `${networkOf(context)}${agentOf(context)}`;
 
-function presented(family: Held, request: ModelRequest & { readonly contextIndex: number | null }): PresentedToken {
-  return {
-    familyBytes: uuidToBytes(family.id),
-    generation: request.generation,
-    kv: request.kv,
-    nonceHash: nonceHashOf(request.fits ? family.nonce : randomBytes(32)),
-    isClientBound: false,
-    clientId: null,
-    isClientAuthenticated: false,
-    jkt: family.jkt ?? undefined,
-    ipHash: request.network,
-    agentHash: agentOf(request.contextIndex),
-    traceparent: null,
-    notAfterMs: Date.now() + 60_000,
-  };
-}
+const presented = (family: Held, request: ModelRequest & { readonly contextIndex: number | null }): PresentedToken => ({
+  familyBytes: uuidToBytes(family.id),
+  generation: request.generation,
+  kv: request.kv,
+  nonceHash: nonceHashOf(request.fits ? family.nonce : randomBytes(32)),
+  isClientBound: false,
+  clientId: null,
+  isClientAuthenticated: false,
+  jkt: family.jkt ?? undefined,
+  ipHash: request.network,
+  agentHash: agentOf(request.contextIndex),
+  traceparent: null,
+  notAfterMs: Date.now() + 60_000,
+});
 
 /** Verdicts and keys of the successors in the order of the requests, and the order in which the model processed them. */
 function runModel(

@@ -113,13 +113,12 @@ function inTurn<T>(userId: string, work: () => Promise<T>): Promise<T> {
   return turn;
 }
 
-function newLogin(userId: string): Promise<Login> {
-  return inTurn(userId, async () => {
+const newLogin = (userId: string): Promise<Login> =>
+  inTurn(userId, async () => {
     const { family_id: familyId, refresh_token: refreshToken } = await copy.create({ user_id: userId });
     userOf.set(familyId, userId);
     return { familyId, userId, tokens: [refreshToken], isAttacked: false };
   });
-}
 
 /** Presents a token to one process and records the result. Null: the process died. */
 async function present(login: Login, generation: number, ip: string): Promise<string | null> {

@@ -22,9 +22,8 @@ async function allOf<T>(items: AsyncIterable<T>): Promise<T[]> {
   for await (const item of items) all.push(item);
   return all;
 }
-async function readAll(adapter: LegacySystemAdapter, source: AsyncIterable<Uint8Array>, options = optionsOf()) {
-  return allOf(adapter.read(source, options));
-}
+const readAll = async (adapter: LegacySystemAdapter, source: AsyncIterable<Uint8Array>, options = optionsOf()) =>
+  allOf(adapter.read(source, options));
 const bytesOf = (text: string): AsyncIterable<Uint8Array> => Readable.from([Buffer.from(text)]);
 const readText = (adapter: LegacySystemAdapter, text: string, options = optionsOf()) =>
   readAll(adapter, bytesOf(text), options);

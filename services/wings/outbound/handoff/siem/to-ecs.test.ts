@@ -38,13 +38,12 @@ function problemOf(name: string, value: unknown): string | undefined {
 }
 
 /** Every field of a document below the names of its parents; what is ours is below `sallyport`. */
-function problemsOf(document: object, above = ''): string[] {
-  return Object.entries(document).flatMap(([name, value]) => {
+const problemsOf = (document: object, above = ''): string[] =>
+  Object.entries(document).flatMap(([name, value]) => {
     if (above === '' && name === 'sallyport') return [];
     const isParent = typeof value === 'object' && value !== null && !Array.isArray(value);
     return isParent ? problemsOf(value, `${above}${name}.`) : (problemOf(above + name, value) ?? []);
   });
-}
 
 /** The types that the schema expects for a category. */
 const expectedTypes = (category: string): readonly string[] =>
