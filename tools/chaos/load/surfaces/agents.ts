@@ -1,7 +1,7 @@
 import { eventually } from '#tools/testing/eventually.ts';
-import { type Answer, basicOf, type Request } from '../../http.ts';
+import { type Answer, type Ask, basicOf, type Request } from '../../http.ts';
 import { mayBeRevoked, now, revocationsOf, type Usable } from '../../ledger.ts';
-import { anyCopy, type Clients, isOk, post, REASON, type User } from '../clients.ts';
+import { anyCopy, type Clients, isCreated, isOk, post, REASON, type User } from '../clients.ts';
 import { issue, signIn } from '../tokens.ts';
 import {
   atBothCopies,
@@ -20,12 +20,16 @@ import {
 
 /** An agent as its program knows it. Its end ends its secret, which this is, and its tokens. */
 export type Agent = Usable & { readonly authorization: string };
-export type Agents = Living<{ readonly authorization: string }>;
+/** Requests of agents are sent by its `ask`, which counts them. */
+export type Agents = Living<{ readonly authorization: string }> & { readonly ask: Ask };
 
 const PATH = '/v1/admin/agents';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
 const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const SETTLED_MOST = 150;
+
+/** Where copies count what they refuse. */
+const COUNTED = /^\/(?:oauth2\/token$|v1\/handoff\/signoffs)/;
 
 type Refusal = { readonly client_id: string; readonly requests: number };
 
@@ -36,25 +40,30 @@ export const wrongRefusals = (id: string, most: number, told: readonly Refusal[]
     : undefined;
 
 /** Agents get tokens of their own, exchange those of their owner and say that they live, until they are killed. */
-export function createAgents(clients: Clients): Agents {
-  const { authorization } = clients;
+export function createAgents(every: Clients): Agents {
+  const { authorization } = every;
   const tokens: TokenUsable[] = [];
   const looks: Look[] = [];
-  /** Of each agent, by id, how many of its requests may have been refused: copies count those at this endpoint. */
+  /** By credential, how many of its requests may have been refused and counted. */
   const mayCount = new Map<string, number>();
-  const add = (id: string, by: number) => mayCount.set(id, (mayCount.get(id) ?? 0) + by);
+  const ask: Ask = async (copy, request) => {
+    const by = COUNTED.test(request.path) ? request.headers?.authorization : undefined;
+    if (by === undefined) return every.ask(copy, request);
+    mayCount.set(by, (mayCount.get(by) ?? 0) + 1);
+    const answer = await every.ask(copy, request);
+    if (isOk(answer) || isCreated(answer) || answer.status >= 500) mayCount.set(by, (mayCount.get(by) ?? 0) - 1);
+    return answer;
+  };
+  const clients = { ...every, ask };
   let [owner, other]: (User | undefined)[] = [];
 
-  const tokenRequest = ({ id, authorization: by }: Agent, form: Readonly<Record<string, string>>): Request => {
-    add(id, 1);
-    return { path: '/oauth2/token', form, headers: { authorization: by } };
-  };
+  const tokenRequest = ({ authorization: by }: Agent, form: Readonly<Record<string, string>>): Request => ({
+    path: '/oauth2/token',
+    form,
+    headers: { authorization: by },
+  });
   const accepts = ({ status }: Pick<Answer, 'status'>): boolean | undefined =>
     status === 200 || (status === 401 ? false : undefined);
-  const gives = (answer: Answer, { id }: Agent): boolean | undefined => {
-    if (answer.status === 200 || answer.status >= 500) add(id, -1);
-    return accepts(answer);
-  };
 
   /** The owner asks why an agent is refused, and so does somebody else. @returns what the owner has been told so far */
   async function why(agent = agents.ended()): Promise<readonly Look[]> {
@@ -65,7 +74,9 @@ export function createAgents(clients: Clients): Agents {
         headers: { cookie },
       });
       await look(clients, looks, get(owner.cookie), ({ status: said, body }) =>
-        said === 401 ? undefined : wrongRefusals(agent.id, mayCount.get(agent.id) ?? 0, body.refusals ?? [body]),
+        said === 401
+          ? undefined
+          : wrongRefusals(agent.id, mayCount.get(agent.authorization) ?? 0, body.refusals ?? [body]),
       );
       await look(clients, looks, get(other.cookie), ({ status: said, body }) => (said < 400 ? body : undefined));
     }
@@ -78,9 +89,7 @@ export function createAgents(clients: Clients): Agents {
     const subject = family?.access.at(-1);
     if (!agent || !subject || mayBeRevoked(revocationsOf(clients.ledger, subject), now())) return;
     const form = { grant_type: EXCHANGE, subject_token: subject.token, subject_token_type: ACCESS_TOKEN };
-    const answer = await show(clients, agent, anyCopy(clients), tokenRequest(agent, form), (each) =>
-      gives(each, agent),
-    );
+    const answer = await show(clients, agent, anyCopy(clients), tokenRequest(agent, form), accepts);
     if (answer.status !== 200) return;
     tokens.push(newToken('agents', 'exchanged token', answer.body.access_token, agent.revocations, subject));
   }
@@ -108,7 +117,7 @@ export function createAgents(clients: Clients): Agents {
     shows: [
       {
         request: (agent) => tokenRequest(agent, { grant_type: 'client_credentials' }),
-        accepts: gives,
+        accepts,
         after: ({ revocations }, { status, body }) => {
           if (status === 200) tokens.push(newToken('agents', 'token of an agent', body.access_token, revocations));
         },
@@ -126,6 +135,7 @@ export function createAgents(clients: Clients): Agents {
 
   return {
     ...agents,
+    ask,
     acts: [
       ...agents.acts,
       [0.3, () => exchange(agents.live())],

@@ -45,8 +45,10 @@ async function tokenOf(clients: Clients, person: Person): Promise<string | undef
 type Open = { readonly facts: SignOffFacts; readonly agent: Agent; readonly act: object; readonly sha256: string };
 
 /** Agents ask for acts, people in several roles approve, several starters start at once, and one of them finishes. */
-export function createSignOffs(clients: Clients, agents: Agents): Surface {
-  const { ledger, ask, random } = clients;
+export function createSignOffs(every: Clients, agents: Agents): Surface {
+  const { ask } = agents;
+  const clients = { ...every, ask };
+  const { ledger, random } = clients;
   const people: Person[] = [];
   const open: Open[] = [];
   const path = ({ facts }: Open, verb: string): string => `${PATH}/${facts.id}/${verb}`;
