@@ -39,6 +39,31 @@ func TestARevocationReachesACachedTokenWithinASecond(t *testing.T) {
 	}
 }
 
+func TestARevocationThatCameWhileAnOlderAnswerWasOnItsWayIsKnownAfterRefresh(t *testing.T) {
+	issuer := sallyporttest.New(sallyporttest.Config{})
+	gate := make(chan struct{})
+	var isSlow atomic.Bool
+	v, _ := open(t, changed(issuer, func(o *verifier.Options) {
+		o.FeedInterval = time.Minute
+		o.Transport = roundTripper(func(request *http.Request) (*http.Response, error) {
+			answer, err := issuer.RoundTrip(request)
+			if isSlow.Load() && issuer.Requests("/v1/revocations") == 2 {
+				<-gate
+			}
+			return answer, err
+		})
+	}))
+	expect(t, "ready", v.Ready(background), nil)
+	isSlow.Store(true)
+	token := issuer.Mint(nil)
+	go v.Refresh(background)
+	eventually(t, "a read is under way", func() bool { return issuer.Requests("/v1/revocations") == 2 })
+	issuer.RevokeToken(token)
+	time.AfterFunc(100*time.Millisecond, func() { close(gate) })
+	v.Refresh(background)
+	expect(t, "after", codeOf(v, token), verifier.CodeRevoked)
+}
+
 func TestAStreamThatWaitsAfterFailuresIsOpenedOnceAReadSucceeds(t *testing.T) {
 	issuer := sallyporttest.New(sallyporttest.Config{})
 	var isUp atomic.Bool

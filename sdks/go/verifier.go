@@ -195,14 +195,23 @@ func (v *Verifier) verifyStale(ctx context.Context, token string, requirements R
 // Ready waits until keys and revocations were read. The error is an *Error (503) if the API did not give them.
 func (v *Verifier) Ready(ctx context.Context) error {
 	v.Start()
-	if v.isFresh() || v.Refresh(ctx) {
+	if !v.isFresh() {
+		v.readAll(ctx)
+	}
+	if v.isFresh() {
 		return nil
 	}
 	return refuse(v.staleCode())
 }
 
-// Refresh reads keys and revocations now. It returns whether tokens can be decided.
+// Refresh reads keys and revocations as they are now. It returns whether tokens can be decided.
 func (v *Verifier) Refresh(ctx context.Context) bool {
+	// What is under way may have been answered before.
+	for _, flight := range []*flight{&v.keys.fetching, &v.reader.reading} {
+		if attempt := flight.underWay(); attempt != nil {
+			attempt.wait(ctx)
+		}
+	}
 	v.readAll(ctx)
 	return v.isFresh()
 }

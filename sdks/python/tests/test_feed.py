@@ -1,6 +1,7 @@
 """The revocation feed by poll and as a stream, and what happens without it."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +36,34 @@ def test_a_cached_token_is_refused_without_a_request_once_its_revocation_is_read
     wait_until(lambda: verifier.verify(token).code == "revoked")
     assert verifier.verify(other).ok
     assert fake_issuer.requests["/oauth2/introspect"] == 0
+
+
+def test_a_revocation_that_came_while_an_older_answer_was_on_its_way_is_known_after_refresh(
+    fake_issuer: FakeIssuer, make: Make
+) -> None:
+    gate = threading.Event()
+
+    class Slow(httpx.AsyncBaseTransport):
+        is_slow = False
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            answer = await fake_issuer.handle_async_request(request)
+            if self.is_slow and fake_issuer.requests["/v1/revocations"] == 2:
+                await asyncio.to_thread(gate.wait, 10)
+            return answer
+
+    slow = Slow()
+    verifier, token = make(transport=slow, feed_interval=60), fake_issuer.mint()
+    verifier.ready()
+    slow.is_slow = True
+    first = threading.Thread(target=verifier.refresh)
+    first.start()
+    wait_until(lambda: fake_issuer.requests["/v1/revocations"] == 2)
+    fake_issuer.revoke(token)
+    threading.Timer(0.1, gate.set).start()
+    verifier.refresh()
+    assert verifier.verify(token).code == "revoked"
+    first.join()
 
 
 @pytest.mark.parametrize("name", REVOCATIONS)

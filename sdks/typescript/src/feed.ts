@@ -13,6 +13,8 @@ const SILENT_MS = 5_000;
 export type FeedReader = {
   /** Reads what is new, once; calls meanwhile share it. Never rejects. @returns whether it was read to its end */
   readOnce(): Promise<boolean>;
+  /** Resolves when no read is under way: one that was may have been answered before. */
+  settled(): Promise<unknown>;
   /** Goes on reading until `close`. Its timers do not keep a process alive. */
   start(): void;
   close(): void;
@@ -216,6 +218,7 @@ export function createFeedReader(context: Context): FeedReader {
 
   return {
     readOnce,
+    settled: async () => inFlight,
     start() {
       if (feed !== 'off' && timer === undefined && !closing.signal.aborted)
         timer = later(() => void turn(), feed === 'sse' ? 0 : feedInterval * 1_000);

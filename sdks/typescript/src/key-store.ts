@@ -20,6 +20,8 @@ export type KeyStore = {
   renewWhenDue(): void;
   /** Fetches the set; calls during a fetch share it. Never rejects. @returns whether the set was read */
   renew(): Promise<boolean>;
+  /** Resolves when no fetch is under way. */
+  settled(): Promise<unknown>;
   /**
    * Fetches for a kid that is in no set yet, unless a fetch for another such kid was just made. @returns whether a set
    * that was asked for after the kid appeared lacks it; else nothing is known of the kid yet
@@ -103,6 +105,7 @@ export function createKeyStore(settings: Settings, url = `${settings.api}/.well-
     text: () => text,
     load: (given, ageMs) => load(given, ageMs),
     renew,
+    settled: async () => inFlight,
     renewWhenDue() {
       // A clock that was set back must not put off what is due.
       if (now() >= dueAtMs || now() < triedAtMs) void renew();

@@ -76,7 +76,7 @@ export type Verifier = {
   start(): void;
   /** Resolves when keys and revocations were read. Throws VerifierError (503) if the API did not give them. */
   ready(): Promise<void>;
-  /** Reads keys and revocations now. @returns whether tokens can be decided */
+  /** Reads keys and revocations as they are now. @returns whether tokens can be decided */
   refresh(): Promise<boolean>;
   state(): VerifierState;
   /** Stops reading the feed. Tokens are verified until their revocations are stale. */
@@ -334,6 +334,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
 
   async function refresh(): Promise<boolean> {
+    await Promise.all([keys.settled(), reader.settled()]);
     await readAll();
     return isFresh();
   }
@@ -348,7 +349,8 @@ export function createVerifier(options: VerifierOptions): Verifier {
     },
     async ready() {
       start();
-      if (!isFresh() && !(await refresh())) throw new VerifierError(refuse(staleCode()));
+      if (!isFresh()) await readAll();
+      if (!isFresh()) throw new VerifierError(refuse(staleCode()));
     },
     refresh,
     state() {

@@ -18,6 +18,28 @@ describe('a revocation', () => {
     expect(await codeOf(verifier, other)).toBe('active');
   });
 
+  test('that came while an older answer was on its way is known after refresh', async () => {
+    const issuer = await createFakeIssuer();
+    const held = Promise.withResolvers<void>();
+    let isHeld = false;
+    const slow: typeof fetch = async (...asked) => {
+      const answer = await issuer.fetch(...asked);
+      if (isHeld && issuer.requests.get('/v1/revocations') === 2) await held.promise;
+      return answer;
+    };
+    const { verifier } = verifierOf(issuer, { fetch: slow, feedInterval: 60 });
+    await verifier.ready();
+    isHeld = true;
+    const token = await issuer.mint();
+    void verifier.refresh();
+    await expect.poll(() => issuer.requests.get('/v1/revocations')).toBe(2);
+    await issuer.revoke(token);
+    const refreshed = verifier.refresh();
+    held.resolve();
+    await refreshed;
+    expect(await codeOf(verifier, token)).toBe('revoked');
+  });
+
   test.each(['poll', 'sse'] as const)('is felt within a second by %s, without a call of ours', async (feed) => {
     const issuer = await createFakeIssuer();
     const { verifier } = verifierOf(issuer, { feed, feedInterval: 0.1 });

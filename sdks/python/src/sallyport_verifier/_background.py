@@ -95,6 +95,11 @@ class Background:
         """Like ``start``; calls meanwhile wait for the same coroutine and share its result."""
         return await asyncio.shield(self.start(name, work))
 
+    async def settled(self, name: str) -> None:
+        """Waits until no coroutine of this name runs."""
+        if self.is_sharing(name):
+            await asyncio.wait([self._shared[name]])
+
     def close(self) -> None:
         """Ends everything that runs. Waits for a second at most."""
         self.is_closed = True

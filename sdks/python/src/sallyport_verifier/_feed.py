@@ -52,6 +52,10 @@ class FeedReader:
         """Reads what is new; calls meanwhile share it. Never raises. Returns whether it was read to its end."""
         return await self._background.share(f"feed {id(self)}", self._read_once)
 
+    async def settled(self) -> None:
+        """Waits until no read is under way."""
+        await self._background.settled(f"feed {id(self)}")
+
     async def _read_once(self) -> bool:
         async def work() -> None:
             await (self._read_file() if self._settings.feed == "file" else self._poll())

@@ -126,6 +126,10 @@ class KeyStore:
         """Fetches the set; calls during a fetch share it. Never raises. Returns whether the set was read."""
         return await self._background.share(self._name, self._fetch)
 
+    async def settled(self) -> None:
+        """Waits until no fetch is under way."""
+        await self._background.settled(self._name)
+
     def _is_fetching(self) -> bool:
         return self._background.is_sharing(self._name)
 

@@ -84,6 +84,11 @@ class _Core:
         if self.settings.feed != "off" and self._keys.is_loaded():
             await self._reader.read_once()
 
+    async def _read_now(self) -> None:
+        # What is under way may have been answered before.
+        await asyncio.gather(self._keys.settled(), self._reader.settled())
+        await self._read_all()
+
     def _may_renew(self) -> bool:
         passed = self.settings.now() - self._renewal_ended_at
         return not self._background.is_closed and (
@@ -268,15 +273,15 @@ class Verifier(_Core):
         return _accepted(self.verify(token, requirements))
 
     def refresh(self) -> bool:
-        """Reads keys and revocations now. Returns whether tokens can be decided."""
-        self._result_of(self._read_all)
+        """Reads keys and revocations as they are now. Returns whether tokens can be decided."""
+        self._result_of(self._read_now)
         return self._is_fresh()
 
     def ready(self) -> None:
         """Waits for the first keys and revocations. Raises VerifierError (503) if the API did not give them."""
         self.start()
         if not self._is_fresh():
-            self.refresh()
+            self._result_of(self._read_all)
         error = self._refusal_if_stale()
         if error is not None:
             raise error
@@ -316,15 +321,15 @@ class AsyncVerifier(_Core):
         return _accepted(await self.verify(token, requirements))
 
     async def refresh(self) -> bool:
-        """Reads keys and revocations now. Returns whether tokens can be decided."""
-        await self._result_of(self._read_all)
+        """Reads keys and revocations as they are now. Returns whether tokens can be decided."""
+        await self._result_of(self._read_now)
         return self._is_fresh()
 
     async def ready(self) -> None:
         """Waits for the first keys and revocations. Raises VerifierError (503) if the API did not give them."""
         self.start()
         if not self._is_fresh():
-            await self.refresh()
+            await self._result_of(self._read_all)
         error = self._refusal_if_stale()
         if error is not None:
             raise error
