@@ -16,6 +16,7 @@ import { queryRows } from '../harness/ports.ts';
 import { send } from '../http-client.ts';
 
 const ROUNDS = 4;
+const IDLE_MS = 2_000;
 const root = repositoryRoot;
 const session = new Session();
 session.connect();
@@ -31,6 +32,7 @@ async function filesRun(): Promise<Set<string>> {
   return new Set(files.filter((file) => /^(services|jobs)\//.test(file)));
 }
 
+let slowestMs = 0;
 /** Files that run in every round: several rounds leave out what a timer runs now and then. */
 async function walk(prepare: () => Promise<() => Promise<unknown>>, rounds = 1): Promise<string[]> {
   let common: Set<string> | undefined;
@@ -39,7 +41,9 @@ async function walk(prepare: () => Promise<() => Promise<unknown>>, rounds = 1):
     // Work that the preparation started has ended.
     await sleep(100);
     await filesRun();
+    const startedMs = performance.now();
     await act();
+    if (rounds > 1) slowestMs = Math.max(slowestMs, performance.now() - startedMs);
     const run = await filesRun();
     common = new Set(common === undefined ? run : [...common].filter((file) => run.has(file)));
   }
@@ -69,7 +73,7 @@ const waiting = async (): Promise<number> =>
 
 const user = await signUp({ api: api.url });
 const requests = {
-  idle: await walk(async () => () => sleep(2_000)),
+  idle: await walk(async () => () => sleep(IDLE_MS)),
   Validate: await walk(async () => {
     const { tokens } = await newSignedIn(api);
     return () => post('/v1/tokens/validate', { token: tokens.access_token });
@@ -83,6 +87,9 @@ const requests = {
     ROUNDS,
   ),
 };
+
+// Within a request on a busy machine timers run that did not in the first watch.
+if (slowestMs > IDLE_MS) requests.idle.push(...(await walk(async () => () => sleep(slowestMs))));
 
 const worker = composeWorker({ ...stores, processors: await processorsOf({ leftOut: [] }), env });
 const producer = createProducer(redisUrl, () => {});
