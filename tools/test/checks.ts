@@ -3,6 +3,7 @@ import { outcome } from './outcome.ts';
 import { CACHE, type Ran, runQuietly } from './run.ts';
 
 const AT_ONCE = 4;
+const LAST_LINES = 3;
 /** Below the tests (`vitest.config.ts`). */
 export const NICENESS = BACKGROUND + 2;
 
@@ -35,7 +36,12 @@ export async function step(name: string, work: () => Promise<Ran>): Promise<void
   const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
   outcome.seconds[name] = seconds;
   process.stdout.write(`\n${output}== ${name} ${status === 0 ? 'passed' : 'FAILED'} in ${seconds.toFixed(1)} s\n`);
-  if (status !== 0) outcome.failedSteps.push(name);
+  if (status !== 0) {
+    outcome.failedSteps.push(name);
+    // Where no test failed, the end of what it printed says why.
+    const last = output.trim().split('\n').slice(-LAST_LINES).join('\n');
+    if (last !== '') outcome.failures.push(`FAILED ${name}:\n${last}`);
+  }
   // Parts of a step that this machine cannot run; vitest counts its own.
   const skipped = [...output.matchAll(/^SKIPPED: (.+)$/gm)].map(([, why = '']) => `${name}: ${why}`);
   outcome.skips.push(...skipped);
