@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { modules } from '#services/modules.ts';
 import { WINGS } from '#services/platform/config/wings.ts';
 import { createLogHarness } from '#tools/testing/harness/log.ts';
+import { queryRows } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
+import { openCliHarness } from '../cli-harness.ts';
 
 const database = opened(createTestDatabase);
 const harness = opened(() => createLogHarness(database.url));
@@ -59,5 +61,22 @@ test('work of wings that are left out is a warning, and that of the others is no
     result: 'warn',
     evidence:
       'left out: handoff, agents; hand-offs wait, and no job pushes them; agents live, and the API cannot kill them',
+  });
+});
+
+test('fails with a fix on a database that refuses to write', async () => {
+  const { ports, sallyport, close } = await openCliHarness();
+  onTestFinished(close);
+  const postgres = async (): Promise<unknown> => {
+    const { checks } = JSON.parse((await sallyport(['doctor', '--json'])).out);
+    return checks.find(({ name }: { name: string }) => name === 'postgres');
+  };
+  expect(await postgres()).toMatchObject({ evidence: expect.stringMatching(/^version \d+, .*(?<!read-only)$/) });
+  const database = new URL(ports.databaseUrl).pathname.slice(1);
+  await queryRows(ports.databaseUrl, `ALTER DATABASE "${database}" SET default_transaction_read_only = on`);
+  expect(await postgres()).toMatchObject({
+    result: 'fail',
+    evidence: expect.stringMatching(/^version \d+, .*; it is read-only$/),
+    fix: expect.stringContaining('default_transaction_read_only'),
   });
 });

@@ -1,5 +1,8 @@
+import { readdirSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { diagnose, type Evidence } from './diagnosis.ts';
+import { scenarios, scenariosOf, suites } from './scenarios.ts';
 
 const evidence: Evidence = {
   dropped: 0,
@@ -35,3 +38,20 @@ test('a busy event loop is the product, though its own clock sees no wait', () =
   expect(slow({ busiestLoop: 0.95 })).toBe('product'));
 
 test('without metrics of the API the cause is unknown', () => expect(slow({ serverP99Ms: undefined })).toBe('unknown'));
+
+const files = readdirSync(resolve(import.meta.dirname, '../scenarios')).filter((file) => file.endsWith('.js'));
+
+test('every scenario is a file and every file is a scenario, so that continuous integration runs each', () => {
+  expect(files.map((file) => file.slice(0, -'.js'.length)).sort()).toEqual(Object.keys(scenarios).sort());
+  expect(scenariosOf('all')).toEqual(Object.keys(scenarios));
+});
+
+test('suites name scenarios that exist, and no word means two things', () => {
+  for (const [name, members] of Object.entries(suites)) {
+    expect(scenariosOf(name)).toBe(members);
+    expect(members.filter((member) => !Object.hasOwn(scenarios, member))).toEqual([]);
+    expect(scenarios[name]).toBeUndefined();
+  }
+  expect(scenariosOf('no such scenario')).toBeUndefined();
+  expect(scenariosOf('toString')).toBeUndefined();
+});

@@ -1,6 +1,9 @@
 import { existsSync } from 'node:fs';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { loadConfig } from '../platform/config/load.ts';
+import { storeUnavailable } from '../platform/errors.ts';
+import { childEnv, type Surroundings } from './child-env.ts';
+import { runStep } from './migrate-and-seed.ts';
 import { processSpecs, withOwnRedisUser } from './process-specs.ts';
 
 const settings = (env: Record<string, string> = {}) => loadConfig(env);
@@ -41,4 +44,89 @@ test('a child is killed only after its own drain time', () => {
 
 test('every entry in the table is a file', () => {
   for (const spec of processSpecs(settings())) expect([spec.entry, existsSync(spec.entry)]).toEqual([spec.entry, true]);
+});
+
+const at: Surroundings = {
+  host: '127.0.0.1',
+  port: 3_001,
+  apiUrl: 'http://127.0.0.1:3001',
+  mcp: undefined,
+  databaseUrl: 'postgresql://local/sallyport',
+  redisUrl: 'redis://local',
+  dataDir: '/data',
+  authSecret: 'made',
+};
+
+test('a child gets the addresses actually used, whatever was requested', () => {
+  const asked = { HOST: '::', PORT: '3000', DATABASE_URL: 'x', REDIS_URL: 'y', SALLYPORT_DATA_DIR: 'data', OTHER: 'z' };
+  expect(childEnv(asked, at)).toEqual({
+    BETTER_AUTH_SECRET: 'made',
+    BETTER_AUTH_URL: at.apiUrl,
+    SALLYPORT_GENERATED: 'BETTER_AUTH_SECRET,BETTER_AUTH_URL',
+    HOST: at.host,
+    PORT: '3001',
+    DATABASE_URL: at.databaseUrl,
+    REDIS_URL: at.redisUrl,
+    SALLYPORT_DATA_DIR: at.dataDir,
+    OTHER: 'z',
+  });
+});
+
+test('a given secret and public address replace the generated ones; empty ones do not', () => {
+  const given = { BETTER_AUTH_SECRET: 'given', BETTER_AUTH_URL: 'https://auth.example.test' };
+  expect(childEnv(given, at)).toMatchObject({ ...given, SALLYPORT_GENERATED: '' });
+  const empty = { BETTER_AUTH_SECRET: '', BETTER_AUTH_URL: '', OTHER: '' };
+  expect(childEnv(empty, at)).toMatchObject({ BETTER_AUTH_SECRET: 'made', BETTER_AUTH_URL: at.apiUrl });
+  expect(childEnv(empty, at)).not.toHaveProperty('OTHER');
+});
+
+test('without a generated secret, a child has no secret rather than an empty one', () =>
+  expect(childEnv({}, { ...at, authSecret: undefined })).not.toHaveProperty('BETTER_AUTH_SECRET'));
+
+test('every child knows the address of the MCP server, and a given one replaces it', () => {
+  const withMcp = { ...at, mcp: { port: 3_002, url: 'http://127.0.0.1:3002' } };
+  expect(childEnv({ MCP_PORT: '0' }, withMcp)).toMatchObject({
+    MCP_URL: 'http://127.0.0.1:3002/mcp',
+    MCP_PORT: '3002',
+  });
+  expect(childEnv({ MCP_URL: 'https://mcp.example' }, withMcp)).toMatchObject({ MCP_URL: 'https://mcp.example' });
+});
+
+/** Runs a step that throws these errors, one per call, before it succeeds. */
+async function runFailing(errors: readonly Error[], isWanted = true): Promise<{ runs: number; log: string[] }> {
+  let runs = 0;
+  const log: string[] = [];
+  const run = async (): Promise<void> => {
+    runs += 1;
+    const err = errors[runs - 1];
+    if (err) throw err;
+  };
+  const input = {
+    databaseUrl: 'postgres://u:hidden-word@db/d',
+    redisUrl: '',
+    dataDir: '',
+    log: (text: string) => void log.push(text),
+  };
+  await runStep({ name: 'the sample', run }, input, 30, () => isWanted).catch((err: unknown) => {
+    throw Object.assign(err as Error, { runs });
+  });
+  return { runs, log };
+}
+
+const slow = (): Error => storeUnavailable({ cause: new Error('timeout exceeded when trying to connect') });
+
+describe('a preparation step', () => {
+  test('is retried while the database is slow, and the log names its host and port', async () => {
+    const { runs, log } = await runFailing([slow(), slow()]);
+    expect(runs).toBe(3);
+    expect(log).toEqual([
+      'PostgreSQL at db:5432 does not answer: timed out; retrying for up to 30 s (fix: check that it runs and is not overloaded, and check host and port in DATABASE_URL)',
+    ]);
+  });
+
+  test('is not retried after a failure of its own', () =>
+    expect(runFailing([new Error('plain')])).rejects.toMatchObject({ runs: 1 }));
+
+  test('is not retried once a stop was requested', () =>
+    expect(runFailing([slow()], false)).rejects.toMatchObject({ runs: 1 }));
 });

@@ -225,7 +225,7 @@ export const flows: readonly Flow[] = [
     name: 'Call tools over MCP',
     // `/mcp` speaks a protocol of its own, and is not in the contract of the API.
     paths: [],
-    unit: ['services/mcp/asked.test.ts', 'services/mcp/progress-streams.test.ts'],
+    unit: ['services/mcp/mount.test.ts', 'services/mcp/progress-streams.test.ts'],
     integration: [
       'services/mcp/mcp.integration.test.ts',
       'services/mcp/published-clients.integration.test.ts',

@@ -1,7 +1,10 @@
 import { type AddressInfo, createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
+import { describeError } from '#observability/log-errors.ts';
 import { migrate } from './migrate.ts';
+import { MissingRightError, nameMissingRight } from './missing-right.ts';
 import { assertPostgresVersion, postgresVersionWarning } from './server-version.ts';
+import { transactionSettings } from './transaction-settings.ts';
 
 const message = (type: string, ...parts: readonly (Buffer | string)[]): Buffer => {
   const body = Buffer.concat(parts.map((part) => Buffer.from(part)));
@@ -67,5 +70,67 @@ test('the bounds themselves', () => {
     'PostgreSQL 17 is older than the tested version 18',
     undefined,
     undefined,
+  ]);
+});
+
+const refusal = (message: string): Error => Object.assign(new Error(message), { code: '42501' });
+
+test.each([
+  ['table audit_events', 'DELETE FROM audit_events WHERE seq = $1', 'DELETE on audit_events'],
+  ['table users', 'WITH one AS MATERIALIZED (VALUES (1)) UPDATE users SET name = $1', 'UPDATE on users'],
+  ['table signoffs', 'SELECT id FROM signoffs WHERE id = $1 FOR NO KEY UPDATE', 'SELECT, UPDATE on signoffs'],
+  ['table "Odd"', 'WITH a AS (DELETE FROM users) INSERT INTO "Odd" SELECT * FROM a', 'INSERT on "Odd"'],
+  ['table users', 'UPDATE "public"."users" SET name = $1', 'UPDATE on users'],
+  ['table users', 'TRUNCATE TABLE users', 'TRUNCATE on users'],
+  ['view open_findings', 'TABLE open_findings', 'SELECT on open_findings'],
+  ['sequence users_seq', 'SELECT nextval($1)', 'USAGE on SEQUENCE users_seq'],
+  ['schema public', 'SELECT 1 FROM users', 'USAGE on SCHEMA public'],
+  ['function audit_outbox_drop', 'SELECT audit_outbox_drop($1)', 'EXECUTE on FUNCTION audit_outbox_drop'],
+])('a refusal about %s names role and grant', (object, text, right) => {
+  const err = nameMissingRight(refusal(`permission denied for ${object}`), 'sallyport_app', text) as Error;
+  expect(err).toBeInstanceOf(MissingRightError);
+  expect(err.message).toContain(`refuses sallyport_app the right ${right}:`);
+  expect(err.message).toContain(`GRANT ${right.replace(' on ', ' ON ')} TO sallyport_app`);
+  // A log line has the message, and the code by which an operator searches.
+  expect(describeError(err)).toMatchObject({ code: '42501', message: err.message });
+});
+
+test('another error stays as it is, and so does a refusal about no object', () => {
+  for (const err of [new Error('x'), refusal('must be owner of table users'), undefined, 'text'])
+    expect(nameMissingRight(err, 'sallyport_app', 'SELECT 1')).toBe(err);
+});
+
+const row = (startedAt: string, isStandby = false): object => ({
+  started_at: startedAt,
+  is_standby: isStandby,
+  taken: 'sallyport_api',
+  login: 'us',
+});
+
+test('a pooler that leads to another server than before is noticed with the first transaction there, once', () => {
+  let moves = 0;
+  const { check } = transactionSettings({ lock_timeout: 1 }, undefined, () => {
+    moves += 1;
+  });
+  check(row('100.5'));
+  check(row('100.5'));
+  expect(() => check(row('200.5'))).toThrow('the pooler leads to another server than before');
+  check(row('200.5'));
+  expect(moves).toBe(1);
+});
+
+test('a standby is refused, and is no server that was seen', () => {
+  const { check } = transactionSettings({}, 'sallyport_api', undefined);
+  expect(() => check(row('1', true))).toThrow('the server is a standby');
+  check(row('2'));
+  expect(() => check(row('3'))).toThrow('another server');
+});
+
+test('every setting ends with the transaction', () => {
+  const { text } = transactionSettings({ lock_timeout: 1, statement_timeout: 2 }, 'sallyport_api', undefined);
+  expect(text.match(/set_config\([^)]*\)/g)).toEqual([
+    `set_config('lock_timeout', '1', true)`,
+    `set_config('statement_timeout', '2', true)`,
+    `set_config('role', rolname, true)`,
   ]);
 });

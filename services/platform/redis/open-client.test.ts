@@ -1,6 +1,8 @@
 import type { Cluster, RedisOptions } from 'ioredis';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { clusterNodesOf, isClusterOrNone } from './cluster.ts';
 import { openClient } from './open-client.ts';
+import { areSentinels, sentinelsOf } from './sentinels.ts';
 
 /** Connects nowhere. */
 const optionsOf = (url: string) => openClient(url, { lazyConnect: true }).options as RedisOptions;
@@ -75,4 +77,58 @@ test('a command with a deadline is sent again a few times, and one that waits fo
   expect(clusterOf('redis://one?cluster=true', { maxRetriesPerRequest: 1 }).options.maxRedirections).toBe(3);
   expect(clusterOf('redis://one?cluster=true', { maxRetriesPerRequest: null }).options.maxRedirections).toBe(16);
   expect(clusterOf('redis://one?cluster=true', { enableOfflineQueue: false }).options.enableOfflineQueue).toBe(false);
+});
+
+describe('the nodes of a cluster that a URL names', () => {
+  test.each([
+    [
+      'redis://:word@one:7001/0?cluster=two:7002,three',
+      [
+        { host: 'one', port: 7_001 },
+        { host: 'two', port: 7_002 },
+        { host: 'three', port: 6_379 },
+      ],
+    ],
+    ['rediss://[::1]/?cluster=true', [{ host: '::1', port: 6_379 }]],
+    ['redis://host:6379/0', []],
+    ['redis://main?sentinels=one', []],
+    ['/run/redis.sock', []],
+  ])('%s', (url, nodes) => {
+    expect(clusterNodesOf(url)).toEqual(nodes);
+    expect(isClusterOrNone(url)).toBe(true);
+  });
+
+  test.each(
+    `redis://one?cluster= redis://one?cluster=two,,three redis://one?cluster=two:0 redis://one?cluster=two:port
+    redis://one/3?cluster=true redis://one?cluster=two&sentinels=three`.split(/\s+/),
+  )('refuses %s', (url) => expect(isClusterOrNone(url)).toBe(false));
+
+  test('an unset URL names none', () => expect(isClusterOrNone(undefined)).toBe(true));
+});
+
+describe('the Sentinels that a URL names', () => {
+  test.each([
+    [
+      'redis://:word@main/0?sentinels=one:1,two',
+      [
+        { host: 'one', port: 1 },
+        { host: 'two', port: 26_379 },
+      ],
+    ],
+    ['rediss://main?sentinels=[::1]:2', [{ host: '::1', port: 2 }]],
+    ['redis://host:6379/0', []],
+    ['/run/redis.sock', []],
+  ])('%s', (url, sentinels) => {
+    expect(sentinelsOf(url)).toEqual(sentinels);
+    expect(areSentinels(url)).toBe(true);
+  });
+
+  test.each([
+    'redis://main?sentinels=',
+    'redis://main?sentinels=one,,two',
+    'redis://main?sentinels=one:0',
+    'redis://main?sentinels=one:port',
+  ])('refuses %s', (url) => expect(areSentinels(url)).toBe(false));
+
+  test('an unset URL names none', () => expect(areSentinels(undefined)).toBe(true));
 });

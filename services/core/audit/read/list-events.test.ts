@@ -1,4 +1,7 @@
 import { expect, test } from 'vitest';
+import { modules } from '#services/modules.ts';
+import { OUTCOMES } from '#services/platform/define/audit-event.ts';
+import { eventSentences, plainSentence } from './event-sentences.ts';
 import { storedInstant } from './list-events.ts';
 
 test('converts times that Postgres rejects to the same instant, or to the nearest one that it accepts', () => {
@@ -9,4 +12,38 @@ test('converts times that Postgres rejects to the same instant, or to the neares
   // Other times stay unchanged, with their microseconds.
   for (const text of ['2026-01-01T00:00:00.123456Z', '2026-01-01T00:00:00.123456+15:59', undefined])
     expect(storedInstant(text)).toBe(text);
+});
+
+const events = modules.flatMap((module) => module.events);
+const keyOf = (type: string, outcome: string): string =>
+  eventSentences.has(`${type} ${outcome}`) ? `${type} ${outcome}` : type;
+const membersOf = (sentence: string): string[] => [...sentence.matchAll(/(\w+)\}/g)].map(([, name]) => name!).sort();
+
+test.each(events)('$type is said in both languages, with nothing that a caller wrote and nothing personal', (event) => {
+  const open = Object.entries(event.detail).filter(([, { kind }]) => !['text', 'personal', 'patient'].includes(kind));
+  const known = ['actor', 'target', 'client', ...open.map(([name]) => name)];
+  for (const outcome of event.outcomes) {
+    const [en = '', de = ''] = eventSentences.get(keyOf(event.type, outcome)) ?? [];
+    expect([en !== '', de !== '', de !== en, membersOf(de)], outcome).toEqual([true, true, true, membersOf(en)]);
+    expect(known, outcome).toEqual(expect.arrayContaining(membersOf(en)));
+  }
+});
+
+test('each sentence is about an event and an outcome that a module declares', () => {
+  const used = events.flatMap(({ type, outcomes }) => outcomes.map((outcome) => keyOf(type, outcome)));
+  expect([...eventSentences.keys()].filter((key) => !used.includes(key))).toEqual([]);
+});
+
+test('events are found by each outcome that a module declares, and by no other', () =>
+  expect([...OUTCOMES].sort()).toEqual([...new Set(events.flatMap(({ outcomes }) => outcomes))].sort()));
+
+test('an event is said with ids, as far as it is known', () => {
+  const parties = { actor: { kind: 'user', id: 'ada' }, target: { kind: 'user', id: 'olga' }, client_id: null };
+  const event = { type: 'user.role_granted', outcome: 'ok', ...parties, detail: { role: 'auditor' } };
+  expect(plainSentence(event)).toBe('user ada granted user olga the role auditor');
+  expect(plainSentence({ ...event, detail: { role: { sha256: 'x' } } })).toBe('user ada granted user olga the role …');
+  expect(plainSentence({ ...event, type: 'session.created', detail: { user_id: 'bo' } })).toBe(
+    'user bo began a browser session',
+  );
+  expect(plainSentence({ ...event, type: 'a.later' })).toBeUndefined();
 });

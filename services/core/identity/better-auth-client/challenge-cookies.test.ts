@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { HasAuth } from '../sessions/auth.ts';
+import type { LiveSession } from '../sessions/live-session.ts';
 import {
   challengeCookie,
   hasSecondFactorChallenge,
@@ -7,6 +8,7 @@ import {
   passkeyChallenge,
   secondFactorChallenge,
 } from './challenge-cookies.ts';
+import { clientLiveSession } from './client-views.ts';
 
 const over = (secureCookies: boolean): HasAuth => ({ auth: { browser: { secureCookies } } }) as HasAuth;
 const codeOf = (ask: () => unknown): unknown => {
@@ -51,3 +53,23 @@ describe.each([
 
 test('over https a cookie without the prefix that binds it to this host is no challenge', () =>
   expect(hasSecondFactorChallenge(over(true), 'better-auth.two_factor=x')).toBe(false));
+
+const at = new Date(0);
+const session = { id: 's1', userId: 'u1', createdAt: at, updatedAt: at, expiresAt: at };
+const live = (user: object): LiveSession =>
+  ({ user: { id: 'u1', email: 'a@b.test', createdAt: at, updatedAt: at, ...user }, session }) as unknown as LiveSession;
+
+test.each([
+  [
+    { name: null, twoFactorEnabled: null },
+    { name: '', twoFactorEnabled: false },
+  ],
+  [
+    { name: 'Ada', twoFactorEnabled: true },
+    { name: 'Ada', twoFactorEnabled: true },
+  ],
+])('a user %j is %j for the client, and the session is named by its id', (user, expected) => {
+  const answer = clientLiveSession(live(user));
+  expect(answer.user).toMatchObject(expected);
+  expect(answer.session.token).toBe('s1');
+});

@@ -1,5 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
+import { ADDRESS_HEADER, engineHeaders, required } from './handover.ts';
+import { readReach } from './manage-sessions.ts';
+import { newRecoveryCodes } from './recovery-codes.ts';
+import { relyingParty } from './relying-party.ts';
 import { lifeOf, usedSession } from './session-life.ts';
 
 const nowMs = Date.parse('2026-11-20T12:00:00Z');
@@ -52,4 +57,61 @@ test('without Postgres the cached copy decides', async () => {
   const { sql } = postgres(new Error('away'));
   expect(await use(sql, 'aal2', 1_000)).toEqual(ago(1_000));
   expect(await use(sql, 'aal2', 3_600)).toBeNull();
+});
+
+const request = { ip: '192.0.2.1', userAgent: 'browser/1', traceId: '', traceparent: '' };
+
+test('Better Auth gets only IP address and user agent of a request, and no address if there is none', () => {
+  expect(Object.fromEntries(engineHeaders(request))).toEqual({
+    'user-agent': 'browser/1',
+    [ADDRESS_HEADER]: '192.0.2.1',
+  });
+  expect(Object.fromEntries(engineHeaders({ ...request, ip: '' }))).toEqual({ 'user-agent': 'browser/1' });
+});
+
+test('the user agent is passed as printable ASCII only, as a header requires', () =>
+  expect(engineHeaders({ ...request, userAgent: 'a\r\nb: c\u0000é✓' }).get('user-agent')).toBe('ab: c'));
+
+test('a value that no use-case supplied is an error, never a default', () => {
+  for (const nothing of [undefined, null]) expect(() => required(nothing)).toThrow('a required value is missing');
+  for (const something of ['', 0, false]) expect(required(something)).toBe(something);
+});
+
+/** A database with this many live families of as many sessions; it counts as many as it is asked for. */
+const databaseOf = (families: number): Sql =>
+  ({
+    query: async (_statement: unknown, values: readonly unknown[]) => {
+      const logins = Math.min(families, values.at(-1) as number);
+      return [{ logins, sessions: logins, applications: 3, users: logins }];
+    },
+  }) as unknown as Sql;
+
+test('never counts beyond 10,000, and says where there are more', async () => {
+  const counted = { logins: 10_000, sessions: 10_000, applications: 3, users: 10_000 };
+  expect(await readReach({ sql: databaseOf(10_000) }, {})).toEqual({ ...counted, is_more: false });
+  expect(await readReach({ sql: databaseOf(5_000_000) }, {})).toEqual({ ...counted, is_more: true });
+});
+
+test('generates ten distinct codes without characters that look alike', () => {
+  const codes = newRecoveryCodes({ bytes: randomBytes });
+  expect(new Set(codes).size).toBe(10);
+  for (const code of codes) expect(code).toMatch(/^[a-km-z2-9A-HJ-NP-Z]{6}-[a-km-z2-9A-HJ-NP-Z]{6}$/);
+});
+
+test('makes no character more likely: bytes above the last whole alphabet are skipped', () => {
+  let asked = 0;
+  const bytes = (count: number): Buffer => Buffer.alloc(count, asked++ === 0 ? 255 : 1);
+  expect(newRecoveryCodes({ bytes })[0]).toBe('bbbbbb-bbbbbb');
+});
+
+test('the relying party is the host of the API; on a loopback address it is localhost, and pages of localhost are accepted', () => {
+  expect(relyingParty('https://auth.example.org')).toEqual({
+    rpID: 'auth.example.org',
+    origins: ['https://auth.example.org'],
+  });
+  expect(relyingParty('http://127.0.0.1:3000')).toEqual({
+    rpID: 'localhost',
+    origins: ['http://127.0.0.1:3000', 'http://localhost:3000'],
+  });
+  expect(relyingParty('http://[::1]').origins).toEqual(['http://[::1]', 'http://localhost']);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { csvRow, shielded } from '../reading/read-csv.ts';
 import type { LegacyUser } from './adapter.ts';
+import { adapters } from './adapters.ts';
 import { clerkAdapter } from './clerk.ts';
 import { csvAdapter, userFiles } from './generic.ts';
 import { idOf, legacyUser } from './members.ts';
@@ -43,4 +44,10 @@ test('clerk reads a cell that was shielded from a spreadsheet as it was', async 
   expect(await readNames(clerkAdapter, text)).toMatchObject(
     NAMES.map((name) => ({ name: `Ada ${name}`, metadata: { last_name: name } })),
   );
+});
+
+test('every kind has one adapter, with a name that a command line and a row can hold', () => {
+  const kinds = adapters.map(({ kind }) => kind);
+  expect(new Set(kinds).size).toBe(kinds.length);
+  for (const kind of kinds) expect(kind).toMatch(/^[a-z][a-z0-9-]{0,31}$/);
 });

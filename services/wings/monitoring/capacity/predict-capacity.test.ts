@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { CapacityDay } from './capacity.store.ts';
-import { CAPACITY_SERIES, type SeriesDefinition } from './capacity-series.ts';
+import { CAPACITY_SERIES, higherOf, measuredOf, type SeriesDefinition } from './capacity-series.ts';
+import { tQuantile, trendOf } from './linear-trend.ts';
 import { predict, predictAll } from './predict-capacity.ts';
 
 const definition = CAPACITY_SERIES.database_bytes as SeriesDefinition;
@@ -62,4 +63,99 @@ describe('a prediction', () => {
     expect(predictAll(days([1, 2])).map(({ series, days: n }) => [series, n])).toEqual(
       Object.keys(CAPACITY_SERIES).map((name) => [name, name === 'database_bytes' ? 2 : 0]),
     ));
+});
+
+test('the quantile of the t distribution is that of the tables', () => {
+  // Student's t, one-sided 0.95.
+  for (const [degrees, table] of [
+    [5, 2.015],
+    [7, 1.895],
+    [10, 1.812],
+    [20, 1.725],
+    [30, 1.697],
+    [88, 1.662],
+  ] as const)
+    expect(tQuantile(degrees)).toBeCloseTo(table, 2);
+});
+
+test('a trend is the least-squares line, with the interval of one more observation', () => {
+  // Worked by hand: slope 28/28, deviation from the line (1, −1, 1, −1, 1, −1, 0 around y = x) ≠ 0.
+  const ys = [1, 1, 3, 3, 5, 5, 7];
+  const trend = trendOf(ys.map((y, x) => ({ x, y })));
+  expect(trend.slope).toBeCloseTo(1, 10);
+  const line = (x: number) => 25 / 7 + (x - 3);
+  expect(trend.at(10).value).toBeCloseTo(line(10), 10);
+  const errors = ys.reduce((sum, y, x) => sum + (y - line(x)) ** 2, 0);
+  const width = tQuantile(5) * Math.sqrt(errors / 5) * Math.sqrt(1 + 1 / 7 + 49 / 28);
+  expect(trend.at(10).high - trend.at(10).value).toBeCloseTo(width, 10);
+  expect(trend.at(10).value - trend.at(10).low).toBeCloseTo(width, 10);
+  expect(trend.slopeHigh - trend.slope).toBeCloseTo((tQuantile(5) * Math.sqrt(errors / 5)) / Math.sqrt(28), 10);
+});
+
+test('90 of 100 later observations lie in the interval', () => {
+  // A fixed sequence of normal deviates (Box-Muller over a linear congruential generator), so that the test is repeatable.
+  let state = 42;
+  const uniform = (): number => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296;
+    return (state + 0.5) / 4_294_967_296;
+  };
+  const normal = (): number => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform());
+  let inside = 0;
+  const TRIALS = 4_000;
+  for (let trial = 0; trial < TRIALS; trial += 1) {
+    const trend = trendOf(Array.from({ length: 14 }, (_, x) => ({ x, y: 5 + 2 * x + normal() })));
+    const later = 5 + 2 * 20 + normal();
+    const { low, high } = trend.at(20);
+    if (later >= low && later <= high) inside += 1;
+  }
+  expect(inside / TRIALS).toBeGreaterThan(0.88);
+  expect(inside / TRIALS).toBeLessThan(0.92);
+});
+
+const config = { stores: { poolConnections: 10 }, capacity: { databaseGb: 20 } };
+const gauges = {
+  event_loop_utilization: 0.2,
+  'heap_bytes.used': 30,
+  'heap_bytes.limit': 100,
+  'pool.main.used': 4,
+  'pool.main.waiting': 1,
+  revocations: 7,
+  revocations_max: 1_000,
+  'queue_age_seconds.mail': 5,
+  'queue_age_seconds.logout': 2,
+};
+
+test('an API copy measures its own load, with what limits it', () => {
+  expect(measuredOf({ kind: 'api', gauges, sizes: undefined, config })).toEqual({
+    event_loop_utilization: { value: 0.2, limit: 0.8 },
+    heap_share: { value: 0.3, limit: 0.9 },
+    pool_connections: { value: 5, limit: 10 },
+    revocations: { value: 7, limit: 1_000 },
+    oldest_job_seconds: { value: 5, limit: null },
+  });
+  expect(measuredOf({ kind: 'api', gauges: {}, sizes: undefined, config })).toEqual({
+    pool_connections: { value: 0, limit: 10 },
+  });
+});
+
+test('a worker measures the installation too, and neither its event loop nor revocations, which jobs do not wait for', () => {
+  const sizes = { database_bytes: 5, users: 3, sealedEvents: 2 };
+  const measured = measuredOf({ kind: 'worker', gauges, sizes, config: { ...config, capacity: { databaseGb: 0 } } });
+  expect(measured).toMatchObject({
+    database_bytes: { value: 5, limit: null },
+    users: { value: 3, limit: null },
+    sealed_events: { value: 2, limit: null },
+  });
+  expect(Object.keys(measured)).not.toEqual(expect.arrayContaining(['event_loop_utilization']));
+  expect(Object.keys(measured)).not.toEqual(expect.arrayContaining(['revocations']));
+  expect(measuredOf({ kind: 'worker', gauges, sizes, config })).toMatchObject({ database_bytes: { limit: 20e9 } });
+});
+
+test('an hour keeps the higher value of each series, with the newest limit', () => {
+  const before = { users: { value: 3, limit: null }, revocations: { value: 9, limit: 10 } };
+  expect(higherOf(before, { revocations: { value: 4, limit: 20 }, heap_share: { value: 0.5, limit: 0.9 } })).toEqual({
+    users: { value: 3, limit: null },
+    revocations: { value: 9, limit: 20 },
+    heap_share: { value: 0.5, limit: 0.9 },
+  });
 });
