@@ -21,10 +21,8 @@ const signed = ({ added, removed }: { readonly added: readonly string[]; readonl
 ];
 
 /** The changes as lines: `+` is added, `-` is removed. */
-function changeLines(
-  application: string,
-  { created, permissions, roles, scopes, signoff_policies: policies, users }: ApplicationChanges,
-): string[] {
+function changeLines(application: string, changes: ApplicationChanges): string[] {
+  const { created, permissions, roles, scopes, signoff_policies: policies, users } = changes;
   const changed = roles.changed.flatMap((role) => signed(role).map((line) => `  role ${role.role}: ${line}`));
   return [
     created ? `+ application ${application}` : `application ${application}`,
@@ -32,6 +30,7 @@ function changeLines(
     ...signed({ added: roles.added, removed: roles.removed }).map((line) => `  role ${line}`),
     ...changed,
     ...signed(scopes).map((line) => `  scope ${line}`),
+    ...signed(changes.authorization_details).map((line) => `  details ${line}`),
     ...signed({ added: policies.added, removed: policies.removed }).map((line) => `  sign-off ${line}`),
     ...policies.changed.flatMap((policy) => signed(policy).map((line) => `  sign-off ${policy.act}: ${line}`)),
     ...(users === 0 ? [] : [`  revokes the tokens of ${users} ${users === 1 ? 'user' : 'users'}`]),
@@ -43,7 +42,7 @@ export function registerApply(program: Command): void {
   addReason(program.command('apply'))
     .argument(
       '<file>',
-      'permission file (YAML or JSON): application, audience, permissions, roles, scopes, signoff_policies',
+      'permission file (YAML or JSON): application, audience, permissions, roles, scopes, signoff_policies, authorization_details',
     )
     .action((name: string, _own, command: Command) =>
       onDatabase<ActOptions>(command, async (database, output, options) => {

@@ -80,8 +80,8 @@ function readValue({ name, document }: Lines): unknown {
 }
 
 /**
- * Reads a permission file (YAML, or JSON): the members `application`, `audience`, `permissions`, `roles`, `scopes` and
- * `signoff_policies`.
+ * Reads a permission file (YAML, or JSON): the members `application`, `audience`, `permissions`, `roles`, `scopes`,
+ * `signoff_policies` and `authorization_details`.
  * @throws CommandError (2) with the line of each problem
  */
 export function readPermissionFile(name: string): PermissionFile {

@@ -24,6 +24,7 @@ const wrong: Readonly<Record<string, readonly unknown[]>> = {
   amr: [null, 'pwd', [1]],
   ue: [null, '3', -1, 1.5],
   ce: [null, '1', -1],
+  authorization_details: [null, [], {}, [null], [{}], [{ type: '' }], [{ type: 1 }]],
   cnf: [null, 'x', []],
   origins: [null, [], [null], [{ jti: 'a', client_id: 'b' }], [{ jti: '', client_id: 'b', ce: 1 }], {}],
 };

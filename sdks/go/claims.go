@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"math"
+	"reflect"
 	"strings"
 )
 
@@ -39,6 +40,8 @@ type Claims struct {
 	Confirmation map[string]any
 	// Origins are the tokens that this one was exchanged from (RFC 8693).
 	Origins []Origin
+	// AuthorizationDetails are what was granted in detail (RFC 9396); see RequireAuthorization.
+	AuthorizationDetails []map[string]any
 	// Raw has every claim as it was parsed, also unknown ones. Numbers are float64.
 	Raw map[string]any
 }
@@ -133,6 +136,15 @@ func originOf(value any) (Origin, bool) {
 	return origin, !r.bad
 }
 
+func detailOf(value any) (map[string]any, bool) {
+	detail, ok := value.(object)
+	if !ok {
+		return nil, false
+	}
+	_, ok = textOf(detail["type"])
+	return detail, ok
+}
+
 // claimsOf reads the claims; false unless every required one is present and every known one has its type.
 func claimsOf(payload object) (*Claims, bool) {
 	r := &claimReader{raw: payload}
@@ -159,10 +171,37 @@ func claimsOf(payload object) (*Claims, bool) {
 		ClientEpoch:   read(r, "ce", false, countOf),
 		Confirmation:  read(r, "cnf", false, objectOf),
 		Origins:       read(r, "origins", false, listOf(originOf, 1)),
-		Raw:           payload,
+
+		AuthorizationDetails: read(r, "authorization_details", false, listOf(detailOf, 1)),
+
+		Raw: payload,
 	}
 	// Hashes that only the API compares.
 	read(r, "bip", false, textOf)
 	read(r, "bua", false, textOf)
 	return claims, !r.bad
+}
+
+// RequireAuthorization gives the granted detail of the type for which fits is true (RFC 9396), or an *Error with
+// CodeAuthorizationMissing (403). HasMembers makes a function that compares members.
+func RequireAuthorization(claims *Claims, kind string, fits func(detail map[string]any) bool) (map[string]any, error) {
+	for _, detail := range claims.AuthorizationDetails {
+		if detail["type"] == kind && fits(detail) {
+			return detail, nil
+		}
+	}
+	return nil, refuse(CodeAuthorizationMissing)
+}
+
+// HasMembers is true for a detail that has these members, each of exactly this value, as encoding/json reads it:
+// numbers are float64, lists []any, objects map[string]any.
+func HasMembers(members map[string]any) func(detail map[string]any) bool {
+	return func(detail map[string]any) bool {
+		for name, value := range members {
+			if has, ok := detail[name]; !ok || !reflect.DeepEqual(has, value) {
+				return false
+			}
+		}
+		return true
+	}
 }

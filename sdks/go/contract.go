@@ -75,6 +75,7 @@ const (
 	CodeBindingMismatch      Code = "binding_mismatch"
 	CodeInsufficientScope    Code = "insufficient_scope"
 	CodePermissionMissing    Code = "permission_missing"
+	CodeAuthorizationMissing Code = "authorization_missing"
 )
 
 var definitions = map[Code]Definition{
@@ -223,6 +224,13 @@ var definitions = map[Code]Definition{
 		Title:     "Permission missing",
 		Cause:     "The caller is authenticated but not allowed to do this.",
 		Fix:       "Ask an administrator for the permission that `detail` names, or send the credential that it asks for.",
+		Retryable: false,
+	},
+	CodeAuthorizationMissing: {
+		Status:    403,
+		Title:     "Authorization detail missing",
+		Cause:     "No authorization detail of the token allows this act (RFC 9396): none has its type and its exact values.",
+		Fix:       "Request a token with a detail that allows exactly this act, so that the user is asked for it.",
 		Retryable: false,
 	},
 }

@@ -76,3 +76,28 @@ func TestTheCodesAreThoseOfTheContract(t *testing.T) {
 		}
 	}
 }
+
+func TestADetailIsFoundByTypeAndExactMembersAndItsLackIsRefused(t *testing.T) {
+	claims := &verifier.Claims{AuthorizationDetails: []map[string]any{
+		{"type": "order", "to": "Ann"},
+		{"type": "payment", "to": "Ann", "amount": map[string]any{"value": 5.0, "currency": "EUR"}},
+	}}
+	amount := map[string]any{"currency": "EUR", "value": 5.0}
+	found, err := verifier.RequireAuthorization(claims, "payment", verifier.HasMembers(map[string]any{"amount": amount}))
+	if err != nil || found["to"] != "Ann" {
+		t.Fatalf("got %v, %v", found, err)
+	}
+	for _, members := range []map[string]any{
+		{"to": "Eve"},
+		{"amount": map[string]any{"value": 5.0}},
+		{"iban": nil},
+	} {
+		_, err := verifier.RequireAuthorization(claims, "payment", verifier.HasMembers(members))
+		if verifier.CodeOf(err) != verifier.CodeAuthorizationMissing {
+			t.Errorf("%v: got %v", members, err)
+		}
+	}
+	if _, err := verifier.RequireAuthorization(&verifier.Claims{}, "payment", verifier.HasMembers(nil)); err == nil {
+		t.Error("a token without details was accepted")
+	}
+}

@@ -58,6 +58,7 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
   const of = { client_id: text, client_name: text, code: 'scope_invalid', title: ours, cause: text, fix: ours };
   const refusal = { ...of, requests: 1, first_seen_at: AT, last_seen_at: AT, refused_from: null, request: null };
   const limit = { act: text, currency: 'EUR', most: 1_000_000, used: 1_000_000 };
+  const detail = { words: { en: text, de: text }, members: text };
   const owned = { name: text, refusals: [refusal, { ...refusal, refused_from: AT }], limits: [limit, limit, limit] };
   return [
     { section: 'profile' },
@@ -90,6 +91,8 @@ function sectionsWith(text: string, { count, ours }: Values): readonly SectionVi
         granted_at: AT,
         logins: 1,
         copy_uses: 1,
+        authorization_details: [],
+        details: [detail],
       }),
     },
     {
@@ -166,7 +169,9 @@ export function pagesWith(
 ): Readonly<Record<string, FormPage>> {
   const problem = () => ours;
   const words = new Map([[text, { en: text, de: text }]]);
-  const named = { clientName: text, email: text, formToken: text, scopes: ['email', text, `${text}:named`], words };
+  const detail = { words: { en: text, de: text }, members: text };
+  const shown = { words, details: [detail] };
+  const named = { clientName: text, email: text, formToken: text, scopes: ['email', text, `${text}:named`], ...shown };
   const unvetted = { address: text };
   const names = {
     people: new Map([[text, { id: text, name: text, email: text }]]),

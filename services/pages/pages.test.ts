@@ -27,7 +27,7 @@ import {
 import { signOffPage, signOffsPage } from './signoff-pages.ts';
 import { ENGLISH, GERMAN } from './texts/texts.ts';
 
-const NO_WORDS: ReadonlyMap<string, ScopeWords> = new Map();
+const NO_WORDS = { words: new Map<string, ScopeWords>(), details: [] };
 const signIn = { formToken: 't', next: '/login', email: '', providers: [], signUpPath: '/s', forgotPasswordPath: '/f' };
 
 const APP = { formToken: 't', query: 'q', clientName: 'App', clientHost: 'app.test', logoPath: null, clientUri: null };
@@ -63,7 +63,7 @@ test('the consent page links to the page of the client, if it has one', () => {
     logoPath: null,
     unvetted: null,
   };
-  const about = { ...asked, email: 'a@b.test', scopes: [], words: NO_WORDS };
+  const about = { ...asked, email: 'a@b.test', scopes: [], ...NO_WORDS };
   const clientUri = 'https://app.test/about';
   const link = `<a href="${clientUri}" rel="noreferrer"><code>${clientUri}</code></a>`;
   expect(formPage(consentPage({ ...about, clientUri }))).toContain(link);
@@ -72,7 +72,7 @@ test('the consent page links to the page of the client, if it has one', () => {
 
 test('an unvetted client links only to a host that it is bound to: no page of others vouches for it (RFC 7591 §5)', () => {
   const asked = { formToken: 't', query: 'q', clientName: 'App', clientHost: 'app.test:8443', logoPath: null };
-  const about = { ...asked, email: 'a@b.test', scopes: [], words: NO_WORDS, unvetted: { address: 'meta.test' } };
+  const about = { ...asked, email: 'a@b.test', scopes: [], ...NO_WORDS, unvetted: { address: 'meta.test' } };
   const linksTo = (clientUri: string, unvetted: typeof about.unvetted | { address: null } = about.unvetted) =>
     formPage(consentPage({ ...about, unvetted, clientUri })).includes(`<a href="${clientUri}"`);
   for (const own of ['https://app.test:8443/about', 'https://meta.test'])
@@ -83,7 +83,7 @@ test('an unvetted client links only to a host that it is bound to: no page of ot
 });
 
 test('an unvetted client is shown as unvetted, with the host of its document', () => {
-  const asked = { ...APP, email: 'a@b.test', scopes: [], words: NO_WORDS };
+  const asked = { ...APP, email: 'a@b.test', scopes: [], ...NO_WORDS };
   const warning = 'No administrator has checked this application';
   expect(formPage(consentPage({ ...asked, unvetted: null }))).not.toContain(warning);
   const nameless = formPage(consentPage({ ...asked, unvetted: { address: null } }));
@@ -96,13 +96,14 @@ test('an unvetted client is shown as unvetted, with the host of its document', (
 
 test('scopes are described in words, those of an application in its own, and scopes without words by name', () => {
   const words = new Map([['notes:read', { en: 'read your notes', de: 'Ihre Notizen lesen' }]]);
-  const page = deviceConfirmPage({ ...TV, scopes: ['email', 'things:read', 'notes:read'], words });
+  const page = deviceConfirmPage({ ...TV, ...NO_WORDS, scopes: ['email', 'things:read', 'notes:read'], words });
   expect(formPage(page)).toContain('see your e-mail address');
   expect(formPage(page)).toContain('use <code>things:read</code> for you');
   expect(formPage(page)).toContain('<bdi>read your notes</bdi>');
   expect(formPage(page, { brand: DEFAULT_BRAND, language: GERMAN })).toContain('<bdi>Ihre Notizen lesen</bdi>');
   const english = deviceConfirmPage({
     ...TV,
+    details: [],
     scopes: ['notes:read'],
     words: new Map([['notes:read', { en: 'read your notes' }]]),
   });
@@ -112,7 +113,7 @@ test('scopes are described in words, those of an application in its own, and sco
 test('an application that asks only who the user is does not ask to act for the user', () => {
   const asked = { ...APP, unvetted: null };
   const titled = (scopes: readonly string[]) =>
-    formPage(consentPage({ ...asked, email: 'a@b.test', scopes, words: NO_WORDS }));
+    formPage(consentPage({ ...asked, email: 'a@b.test', scopes, ...NO_WORDS }));
   expect(titled(['openid', 'email', 'profile'])).toContain('<h1>Sign in to <bdi>App</bdi>?</h1>');
   expect(titled(['openid', 'email', 'profile'])).toContain('sign you in');
   for (const more of ['notes:read', 'own.sessions'])
@@ -213,7 +214,7 @@ test('the logo of an application stands beside its name; only then may a page lo
     unvetted: null,
     email: 'a@b.test',
     scopes: [],
-    words: NO_WORDS,
+    ...NO_WORDS,
     logoPath,
     clientUri: null,
   };

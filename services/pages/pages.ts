@@ -7,6 +7,7 @@ import { askerLine, confirmLine, logoOf } from './asker.ts';
 import { alertOf, currentPasswordField, emailField, hidden, type Said, strong } from './fields.ts';
 import type { FormPage, Look } from './form-page.ts';
 import { FORM_POST_SCRIPT, PAGE_SCRIPT } from './page-script.ts';
+import type { ShownDetail } from './shown-details.ts';
 import type { Texts } from './texts/english.ts';
 import { fill, type Language, say } from './texts/texts.ts';
 
@@ -227,6 +228,7 @@ export type ConsentPage = {
   readonly scopes: readonly string[];
   /** What scopes of applications allow, as the applications name them. */
   readonly words: ReadonlyMap<string, ScopeWords>;
+  readonly details: readonly ShownDetail[];
 };
 
 function meaningOf(scope: string, words: ReadonlyMap<string, ScopeWords>, { tag, texts }: Language): string | Html {
@@ -244,6 +246,10 @@ const isMereSignIn = (scopes: readonly string[]): boolean =>
 
 const scopeItem = (scope: string, words: ReadonlyMap<string, ScopeWords>, language: Language): Html =>
   html`<li><label><input type="checkbox" name="scope" value="${scope}" checked><span>${meaningOf(scope, words, language)}</span></label></li>`;
+
+/** What an application may do in detail: in words, and all members of the detail for users who want to read them. */
+const detailItem = ({ words, members }: ShownDetail, { tag, texts }: Language): Html =>
+  html`<li><bdi>${words[tag]}</bdi><details><summary>${texts.detailMembers}</summary><pre>${members}</pre></details></li>`;
 
 const decisionButtons = (texts: Texts): Html =>
   html`<button type="submit" name="decision" value="allow">${texts.allow}</button><button class="plain" type="submit" name="decision" value="deny">${texts.deny}</button>
@@ -268,14 +274,15 @@ export const consentPage =
       email: strong(asked.email),
       host: html`<code>${asked.clientHost}</code>`,
     };
-    const title = isMereSignIn(asked.scopes) ? texts.allowSignInTitle : texts.allowTitle;
+    const isMere = isMereSignIn(asked.scopes) && asked.details.length === 0;
+    const title = isMere ? texts.allowSignInTitle : texts.allowTitle;
     return {
       title: fill(title, { client: asked.clientName }),
       heading: say(title, { client: html`<bdi>${asked.clientName}</bdi>` }),
       loadsOwnImages: asked.logoPath !== null,
       body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.asksAccess, names)}</p>${pageOfClient(asked)}
 <form method="post" action="/oauth2/consent">${hidden('form_token', asked.formToken)}${hidden('request', asked.query)}
-<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, asked.words, language))}</ul>
+<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => scopeItem(scope, asked.words, language))}${asked.details.map((detail) => detailItem(detail, language))}</ul>
 ${decisionButtons(texts)}</form>`,
     };
   };
@@ -367,7 +374,7 @@ export const deviceConfirmPage =
       heading: say(texts.connectTitle, { client: html`<bdi>${asked.clientName}</bdi>` }),
       loadsOwnImages: asked.logoPath !== null,
       body: html`${logoOf(asked.logoPath)}${unvettedNote(asked.unvetted, texts)}<p>${say(texts.deviceAsks, { email: strong(asked.email), code })}</p>
-<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope, asked.words, language)}</li>`)}</ul>
+<p class="dim">${texts.itWants}</p><ul>${asked.scopes.map((scope) => html`<li>${meaningOf(scope, asked.words, language)}</li>`)}${asked.details.map((detail) => detailItem(detail, language))}</ul>
 <form method="post" action="/device">${hidden('form_token', formToken)}${hidden('user_code', userCode)}
 ${decisionButtons(texts)}</form>`,
     };

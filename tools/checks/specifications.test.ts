@@ -15,7 +15,7 @@ const metadata: Readonly<Record<string, unknown>> = openIdConfiguration({
   publicUrl: 'https://i.test',
   bindsCertificates: true,
   certificateAuthorities: { exist: true },
-  access: { client: () => undefined, publishedScopes: () => ['keys:read'] },
+  access: { client: () => undefined, publishedScopes: () => ['keys:read'], publishedDetailTypes: () => ['payment'] },
   clientSettings: { registration: 'open', readsDocuments: true },
   keyRing: { list: () => [{ alg: 'RS256', state: 'active' }] },
 } as unknown as Parameters<typeof openIdConfiguration>[0]);

@@ -1,12 +1,12 @@
 """Wrong options are refused, and HS256 unless asked for by name."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from sallyport_verifier import Verifier
+from sallyport_verifier import Verifier, VerifierError, require_authorization
 from sallyport_verifier.testing import FakeIssuer
 
 GOOD: dict[str, Any] = {"issuer": "https://auth.example", "client_id": "a", "client_secret": "b"}
@@ -87,3 +87,27 @@ def test_a_listener_that_fails_stops_nothing(fake_issuer: FakeIssuer, make: Call
         raise ValueError("listener")
 
     assert make(on_event=fail).verify(fake_issuer.mint()).ok
+
+
+PAYMENT = {"type": "payment", "amount": {"currency": "EUR", "value": 1}, "to": ["Ann"]}
+CLAIMS = {"authorization_details": [{"type": "order", "to": ["Ann"]}, PAYMENT]}
+
+
+def test_a_detail_is_found_by_members_or_a_function() -> None:
+    assert require_authorization(CLAIMS, "payment", {"amount": {"value": 1, "currency": "EUR"}}) is PAYMENT
+    assert require_authorization(CLAIMS, "payment", lambda detail: "Ann" in detail["to"]) is PAYMENT
+
+
+@pytest.mark.parametrize(
+    "fits",
+    [{"to": ["Ann", "Eve"]}, {"amount": {"value": 1}}, {"amount": {"value": True, "currency": "EUR"}}, {"iban": None}],
+)
+def test_a_detail_that_differs_is_refused(fits: Mapping[str, Any] | Callable[[Mapping[str, Any]], bool]) -> None:
+    with pytest.raises(VerifierError) as refused:
+        require_authorization(CLAIMS, "payment", fits)
+    assert (refused.value.code, refused.value.status) == ("authorization_missing", 403)
+
+
+def test_a_token_without_details_is_refused() -> None:
+    with pytest.raises(VerifierError):
+        require_authorization({}, "payment", {})

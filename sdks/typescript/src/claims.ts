@@ -1,7 +1,11 @@
+import { refuse, VerifierError } from './codes.ts';
 import { isObject, type JsonObject } from './strict-json.ts';
 
 /** A token that another was exchanged from (RFC 8693). */
 export type TokenOrigin = { readonly jti: string; readonly client_id: string; readonly ce: number };
+
+/** An authorization detail that a token carries (RFC 9396 §9.1). */
+export type AuthorizationDetail = { readonly type: string; readonly [member: string]: unknown };
 
 /** The claims of an access token (RFC 9068 §2.2, and those of Sallyport). Times are Unix seconds. */
 export type AccessTokenClaims = {
@@ -23,6 +27,8 @@ export type AccessTokenClaims = {
   readonly roles?: readonly string[];
   /** What the token may do. Decide by these, and not by `roles`. */
   readonly permissions?: readonly string[];
+  /** What was granted in detail (RFC 9396); see `requireAuthorization`. */
+  readonly authorization_details?: readonly AuthorizationDetail[];
   readonly email?: string;
   readonly email_verified?: boolean;
   readonly auth_time?: number;
@@ -57,6 +63,8 @@ const isList =
 const isString: Check = (value) => typeof value === 'string';
 const isOrigin: Check = (value) => isObject(value) && isText(value.jti) && isText(value.client_id) && isCount(value.ce);
 
+const isDetail: Check = (value) => isObject(value) && isText(value.type);
+
 const CHECKS: readonly (readonly [string, Check])[] = Object.entries({
   iss: isText,
   aud: (value) => isText(value) || isList(isText, 1)(value),
@@ -71,6 +79,7 @@ const CHECKS: readonly (readonly [string, Check])[] = Object.entries({
   scope: optional(isString),
   roles: optional(isList(isString)),
   permissions: optional(isList(isString)),
+  authorization_details: optional(isList(isDetail, 1)),
   email: optional(isText),
   email_verified: optional((value) => typeof value === 'boolean'),
   auth_time: optional(isCount),
@@ -88,4 +97,41 @@ const CHECKS: readonly (readonly [string, Check])[] = Object.entries({
 export function claimsOf(payload: JsonObject): AccessTokenClaims | null {
   for (const [name, check] of CHECKS) if (!check(payload[name])) return null;
   return payload as AccessTokenClaims;
+}
+
+/** Whether two JSON values are the same: the order of members does not matter, that of lists does. */
+function isSame(one: unknown, other: unknown): boolean {
+  if (Array.isArray(one) || Array.isArray(other))
+    return (
+      Array.isArray(one) &&
+      Array.isArray(other) &&
+      one.length === other.length &&
+      one.every((item, at) => isSame(item, other[at]))
+    );
+  if (!isObject(one) || !isObject(other)) return one === other;
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length &&
+    names.every((name) => Object.hasOwn(other, name) && isSame(one[name], other[name]))
+  );
+}
+
+/**
+ * The granted detail of the type that fits: with these members, each of exactly this value, or by a function. Throws
+ * VerifierError with the code `authorization_missing` (403) if the token has none.
+ * @example requireAuthorization(claims, 'payment', { amount: { value: 5, currency: 'EUR' }, to: 'Ann' });
+ */
+export function requireAuthorization(
+  { authorization_details: details = [] }: Pick<AccessTokenClaims, 'authorization_details'>,
+  type: string,
+  fits: Readonly<Record<string, unknown>> | ((detail: AuthorizationDetail) => boolean),
+): AuthorizationDetail {
+  const isFit =
+    typeof fits === 'function'
+      ? fits
+      : (detail: AuthorizationDetail) =>
+          Object.entries(fits).every(([name, value]) => Object.hasOwn(detail, name) && isSame(detail[name], value));
+  const found = details.find((detail) => detail.type === type && isFit(detail));
+  if (found === undefined) throw new VerifierError(refuse('authorization_missing'));
+  return found;
 }

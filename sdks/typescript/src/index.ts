@@ -8,7 +8,7 @@ export {
   type ApiKeyVerifierOptions,
   createApiKeyVerifier,
 } from './api-key.ts';
-export type { AccessTokenClaims, TokenOrigin } from './claims.ts';
+export { type AccessTokenClaims, type AuthorizationDetail, requireAuthorization, type TokenOrigin } from './claims.ts';
 export { type Refusal, type VerifierCode, VerifierError } from './codes.ts';
 export type { Proof } from './dpop.ts';
 export { type FeedWriter, writeFeedFile } from './feed-writer.ts';

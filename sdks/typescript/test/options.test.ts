@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { requireAuthorization } from '../src/claims.ts';
 import { CODES, createVerifier, DEFAULTS, VerifierError, type VerifierOptions } from '../src/index.ts';
 import { createFakeIssuer } from '../src/testing.ts';
 
@@ -161,4 +162,14 @@ test('the cache keeps at most as many tokens as it may', async () => {
   const none = createVerifier({ ...issuer.options, feed: 'off', cacheSize: 0 });
   await none.verify(tokens[0] as string);
   expect(none.state().cachedTokens).toBe(0);
+});
+
+test('a detail that is not granted with these exact members is refused as authorization_missing', () => {
+  const payment = { type: 'payment', amount: { currency: 'EUR', value: 5 }, to: ['Ann'] };
+  const find = (fits: Parameters<typeof requireAuthorization>[2]) =>
+    requireAuthorization({ authorization_details: [{ type: 'order', to: ['Ann'] }, payment] }, 'payment', fits);
+  expect(find({ to: ['Ann'], amount: { value: 5, currency: 'EUR' } })).toBe(payment);
+  expect(find(({ to }) => Array.isArray(to))).toBe(payment);
+  for (const members of [{ to: ['Ann', 'Eve'] }, { to: 'Ann' }, { amount: { value: 5 } }, { iban: undefined }])
+    expect(() => find(members)).toThrow(expect.objectContaining({ code: 'authorization_missing', status: 403 }));
 });

@@ -77,7 +77,7 @@ test('each subpath can be imported outside of the repository', async () => {
   });
   const output = await program('imports.mjs', lines.join('\n'));
   expect(output.trim().split('\n')).toEqual([
-    '. CODES DEFAULTS VerifierError authOf authenticate createApiKeyVerifier createVerifier writeFeedFile',
+    '. CODES DEFAULTS VerifierError authOf authenticate createApiKeyVerifier createVerifier requireAuthorization writeFeedFile',
     './fastify authOf protect',
     './express authOf protect',
     './next authOf guard withAuth',

@@ -9,7 +9,7 @@ function serveMetadata(issuer: string) {
     publicUrl: 'https://api.example.test',
     bindsCertificates: false,
     certificateAuthorities: { exist: false },
-    access: { publishedScopes: () => [] },
+    access: { publishedScopes: () => [], publishedDetailTypes: () => [] },
     clientSettings: { registration: 'off', readsDocuments: false },
     tokenSettings: { mcpAudiences: [] },
     keyRing: { list: () => [] },

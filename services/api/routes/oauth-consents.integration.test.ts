@@ -56,6 +56,7 @@ test('a user’s consents are listed to that user; a withdrawn one revokes the c
         client_name: 'Tasks <b>',
         client_origin: 'admin',
         scopes: ['email', 'openid', 'tasks:read'],
+        authorization_details: [],
         audiences: [expect.any(String)],
         granted_at: expect.stringMatching(/Z$/),
         logins: 1,

@@ -20,6 +20,7 @@ import {
 import { answerDeviceGrantEndpoint, showDeviceGrantEndpoint } from '#services/core/oauth/devices/device-contract.ts';
 import { type Answer, answer } from '#services/core/shared/answer.ts';
 import { shownUserCode } from '#services/core/shared/user-codes.ts';
+import { detailsOf } from '#services/core/tokens/authorization-details.ts';
 import {
   consentPage,
   deviceCodePage,
@@ -31,6 +32,7 @@ import {
   requestErrorPage,
   type Unvetted,
 } from '#services/pages/pages.ts';
+import { shownDetails } from '#services/pages/shown-details.ts';
 import { bind, bindPage, type RouteContext } from '../bind.ts';
 import { expiredForm, goTo, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 import { signOutHere } from '../requests/sign-out-here.ts';
@@ -87,6 +89,7 @@ function showStep(ports: OAuthPagesPorts, step: AuthorizeStep, query: string, re
         email: step.live.user.email,
         scopes,
         words: scopeWordsOf(ports, scopes),
+        details: shownDetails(ports, detailsOf(step.request.details)),
       });
       return showPage(200, page, { setCookie, formTargets: [formActionSource(redirectUri)] });
     }
@@ -112,6 +115,7 @@ function showDevice(ports: OAuthPagesPorts, step: DeviceStep, request: FastifyRe
         email: live.user.email,
         scopes,
         words: scopeWordsOf(ports, scopes),
+        details: shownDetails(ports, detailsOf(step.details)),
       };
       return showPage(200, deviceConfirmPage({ formToken: token, ...about }), { setCookie });
     }

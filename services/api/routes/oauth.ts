@@ -64,7 +64,12 @@ export function oauthRoutes(routes: RouteContext, ports: OAuthRoutesPorts): void
   bind(routes, beginDeviceGrantEndpoint, ({ body }, caller) =>
     beginDeviceGrant(
       ports,
-      { clientId: given(body.client_id), scope: given(body.scope), resource: given(body.resource) },
+      {
+        clientId: given(body.client_id),
+        scope: given(body.scope),
+        resource: given(body.resource),
+        authorizationDetails: given(body.authorization_details),
+      },
       caller,
     ),
   );

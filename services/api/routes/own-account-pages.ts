@@ -57,6 +57,7 @@ import {
   totpPage,
 } from '#services/pages/own-account/factor-pages.ts';
 import { saidOf } from '#services/pages/problems.ts';
+import { shownDetails } from '#services/pages/shown-details.ts';
 import { normaliseEmail } from '#services/platform/define/email.ts';
 import { type AppError, isAppError } from '#services/platform/define/error.ts';
 import { stepUpRequired, unauthenticated } from '#services/platform/errors.ts';
@@ -111,7 +112,12 @@ async function readSection(ports: OwnAccountPagesPorts, section: AccountSection,
       return { section, ...listed('sessions', await listOwnSessions(ports, SHOWN, user)) };
     case 'applications': {
       const owned = await Promise.all((await ports.ownedClients()).map((read) => read(ports, user)));
-      return { section, owned: owned.flat(), ...listed('consents', await listGrantedConsents(ports, SHOWN, user)) };
+      const { items, isLonger } = listed('consents', await listGrantedConsents(ports, SHOWN, user));
+      const withWords = items.map((item) => ({
+        ...item,
+        details: shownDetails(ports, item.authorization_details),
+      }));
+      return { section, owned: owned.flat(), items: withWords, isLonger };
     }
     case 'keys':
       return {

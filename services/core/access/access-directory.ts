@@ -89,6 +89,8 @@ export type AccessDirectory = {
   applications(): readonly Application[];
   /** Permissions, own scopes and the scopes of the first-party client, sorted, to publish them. Also while the directory is stale. */
   publishedScopes(): readonly string[];
+  /** Types of authorization details, sorted, to publish them. Also while the directory is stale. */
+  publishedDetailTypes(): readonly string[];
   /** Whether any client may have this scope: a published one, one that a client is registered for, a permission of an application. */
   isScope(name: string): boolean;
 };
@@ -129,7 +131,8 @@ type UnvettedRules = Pick<ClientSettings, 'readsDocuments' | 'scopes' | 'audienc
 
 /**
  * An unvetted client, limited to the current settings, whatever they were when it registered: undefined if it comes
- * from a document and documents are off, and never with a scope that names a permission.
+ * from a document and documents are off, and never with a scope that names a
+ * permission, or with authorization details.
  */
 function limitUnvetted(client: Client, rules: UnvettedRules, permissions: ReadonlySet<string>): Client | undefined {
   if (client.origin === 'admin') return client;
@@ -138,6 +141,7 @@ function limitUnvetted(client: Client, rules: UnvettedRules, permissions: Readon
     ...client,
     scopes: client.scopes.filter((scope) => rules.scopes.includes(scope) && !permissions.has(scope)),
     audiences: client.audiences.filter((audience) => rules.audiences.includes(audience)),
+    authorization_details_types: [],
   };
 }
 
@@ -338,6 +342,8 @@ export function createAccessDirectory(
       const identity = clients.get(FIRST_PARTY_CLIENT_ID)?.scopes ?? [];
       return [...new Set([...identity, ...OWN_SCOPES, ...permissions])].sort();
     },
+    publishedDetailTypes: () =>
+      [...loaded.applications.values()].flatMap(({ detailTypes }) => [...detailTypes.keys()]).sort(),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { ValuesOf } from '#services/platform/define/record.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import type { DetailType } from './authorization-detail-shapes.ts';
 import type { CertificateIdentity } from './certificates/certificate-identity.ts';
 import { type ClientSettingsRow, clientRecord } from './client-record.ts';
 import type { ScopeWords } from './scope-words.ts';
@@ -35,7 +36,11 @@ export type ClientRow = ClientSettingsRow & {
 type RolePermissionRow = { readonly role: string; readonly permission: string };
 /** `application` is null for a permission of the installation. */
 type PermissionRow = { readonly name: string; readonly application: string | null; readonly words: ScopeWords | null };
-type ApplicationRow = { readonly name: string; readonly audience: string };
+type ApplicationRow = {
+  readonly name: string;
+  readonly audience: string;
+  readonly detail_types: Readonly<Record<string, DetailType>>;
+};
 
 /** Reads whole tables on purpose: copies keep them in memory and read them again when `access_version` changes. */
 const stateRead = defineStatement('accessVersionRead', 'SELECT incarnation, access_version AS version FROM feed_state');
@@ -48,7 +53,9 @@ const clientsRead = defineStatement('oauthClientsRead')`
   FROM oauth_clients LEFT JOIN agents ON client_id = "clientId"`;
 const permissionsRead = defineStatement('permissionsRead')`
   SELECT name, application, scope_words AS words FROM permissions ORDER BY name`;
-const applicationsRead = defineStatement('applicationsRead', 'SELECT name, audience FROM applications');
+const applicationsRead = defineStatement('applicationsRead')`
+  SELECT name, audience, coalesce((SELECT jsonb_object_agg(type, definition) FROM authorization_detail_types
+    WHERE application = name), '{}') AS detail_types FROM applications`;
 const rolesRead = defineStatement('rolesRead', 'SELECT name FROM roles');
 const rolePermissionsRead = defineStatement('rolePermissionsRead', 'SELECT role, permission FROM role_permissions');
 /** A client id that equals a user id would let one act as the other. */

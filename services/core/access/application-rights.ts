@@ -1,3 +1,4 @@
+import type { DetailType } from './authorization-detail-shapes.ts';
 import { applicationsManage } from './permissions.ts';
 import type { ScopeWords } from './scope-words.ts';
 
@@ -15,6 +16,8 @@ export type Application = {
   readonly roles: ReadonlyMap<string, readonly string[]>;
   /** What its permissions allow as scopes, in words. */
   readonly scopes: ReadonlyMap<string, ScopeWords>;
+  /** Its types of authorization details (RFC 9396). */
+  readonly detailTypes: ReadonlyMap<string, DetailType>;
 };
 
 /** The parts of the access directory that decide. */
@@ -35,7 +38,11 @@ export const isApplicationRole = (role: string): boolean => role.includes('.');
 export const applicationRole = (application: string, role: string): string => `${application}.${role}`;
 
 type Rows = {
-  readonly applications: readonly { readonly name: string; readonly audience: string }[];
+  readonly applications: readonly {
+    readonly name: string;
+    readonly audience: string;
+    readonly detail_types: Readonly<Record<string, DetailType>>;
+  }[];
   readonly permissions: readonly {
     readonly name: string;
     readonly application: string | null;
@@ -45,7 +52,7 @@ type Rows = {
 };
 
 export const applicationsOf = ({ applications, permissions, byRole }: Rows): Application[] =>
-  applications.map(({ name, audience }) => ({
+  applications.map(({ name, audience, detail_types: detailTypes }) => ({
     name,
     audience,
     permissions: new Set(permissions.filter(({ application }) => application === name).map((each) => each.name)),
@@ -55,6 +62,7 @@ export const applicationsOf = ({ applications, permissions, byRole }: Rows): App
         each.application === name && each.words ? [[each.name, each.words] as const] : [],
       ),
     ),
+    detailTypes: new Map(Object.entries(detailTypes)),
   }));
 
 export type Rights = { readonly roles: readonly string[]; readonly permissions: ReadonlySet<string> };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { component } from '#services/platform/define/component-names.ts';
+import { detailTypeShape } from './authorization-detail-shapes.ts';
 import { scopeWords } from './scope-words.ts';
 import { signOffPolicyShape, signOffPolicyView } from './signoff-policy-shapes.ts';
 
@@ -15,6 +16,8 @@ export const applicationShape = component('Application', {
   /** What permissions allow as scopes, in words for the users who are asked. */
   scopes: z.record(z.string(), scopeWords),
   signoff_policies: z.array(signOffPolicyView),
+  /** Types of authorization details (RFC 9396). */
+  authorization_details: z.record(z.string(), detailTypeShape),
 });
 export type ApplicationView = z.output<typeof applicationShape>;
 
@@ -23,6 +26,8 @@ export const applicationChanges = component('ApplicationChanges', {
   permissions: difference,
   roles: difference.extend({ changed: z.array(difference.extend({ role: z.string() })) }),
   scopes: difference,
+  /** By type; a type that changes is removed and added. */
+  authorization_details: difference,
   /** By act; of a changed policy the rules that were added and removed. */
   signoff_policies: difference.extend({ changed: z.array(difference.extend({ act: z.string() })) }),
   /** Users who lose a permission: their tokens are revoked. */
@@ -42,4 +47,5 @@ export const declarationShape = z.strictObject({
   roles: z.record(z.string().max(512), entries).default({}),
   scopes: z.record(z.string().max(512), scopeWords).default({}),
   signoff_policies: z.array(signOffPolicyShape).max(50).default([]),
+  authorization_details: z.record(z.string().max(64), detailTypeShape).default({}),
 });

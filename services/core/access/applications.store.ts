@@ -1,5 +1,6 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
+import type { ApplicationView } from './application-shapes.ts';
 import type { Declaration } from './declaration.ts';
 import type { SignOffPolicyView } from './signoff-policy-shapes.ts';
 
@@ -11,6 +12,8 @@ const DECLARED = `SELECT a.name AS application, a.audience,
     coalesce((SELECT jsonb_object_agg(substr(r.name, length(a.name) + 2),
       ARRAY(SELECT h.permission FROM role_permissions h WHERE h.role = r.name ORDER BY h.permission))
       FROM roles r WHERE r.application = a.name), '{}') AS roles,
+    coalesce((SELECT jsonb_object_agg(t.type, t.definition) FROM authorization_detail_types t
+      WHERE t.application = a.name), '{}') AS authorization_details,
     coalesce((SELECT jsonb_agg(to_jsonb(s) - 'application' ORDER BY s.act) FROM signoff_policies s
       WHERE s.application = a.name), '[]') AS signoff_policies
   FROM applications a`;
@@ -49,6 +52,13 @@ const heldRolesRead = defineStatement('heldRolesRead')`
 /** Index: user_roles_role. */
 const holdersCount = defineStatement('roleHoldersCount')`
   SELECT count(DISTINCT user_id)::int AS count FROM user_roles WHERE role = ANY ($1)`;
+
+const detailTypesDelete = defineStatement('authorizationDetailTypesDelete')`
+  DELETE FROM authorization_detail_types WHERE application = $1`;
+const detailTypesInsert = defineStatement('authorizationDetailTypesInsert')`
+  INSERT INTO authorization_detail_types (type, application, definition) SELECT key, $1, value FROM jsonb_each($2::jsonb)`;
+const detailTypeOwnersRead = defineStatement('authorizationDetailTypeOwnersRead')`
+  SELECT type, application FROM authorization_detail_types`;
 
 /** A declaration as it is stored, with the versions of its policies. */
 export type StoredDeclaration = Omit<Declaration, 'signoff_policies'> & {
@@ -97,6 +107,19 @@ export async function removeApplicationPermissions(
   await tx.query(permissionsWithdraw, [permissions]);
   await tx.query(permissionsDelete, [name, permissions]);
 }
+
+/** All types of the application, in place of those that it had. */
+export async function putDetailTypes(
+  tx: Sql,
+  name: string,
+  types: ApplicationView['authorization_details'],
+): Promise<void> {
+  await tx.query(detailTypesDelete, [name]);
+  await tx.query(detailTypesInsert, [name, JSON.stringify(types)]);
+}
+
+export const readDetailTypeOwners = (sql: Sql): Promise<{ readonly type: string; readonly application: string }[]> =>
+  sql.query(detailTypeOwnersRead);
 
 /** @param roles whole names */
 export async function addApplicationRoles(tx: Sql, name: string, roles: readonly string[]): Promise<void> {

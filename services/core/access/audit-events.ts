@@ -27,10 +27,11 @@ export const applicationDeclared = defineAuditEvent({
     policies: listOf(name),
     lowered: listOf(name),
     scopes: oneOf('changed'),
+    authorization_details: oneOf('changed'),
     reason,
   },
   meaning:
-    'An application declared its permissions and roles. `detail` has the added and removed permissions, and in `policies` the acts whose policy of sign-off was added, changed or removed, in `lowered` those of them that need less than before or no sign-off any more, and in `scopes` whether the words of scopes changed; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
+    'An application declared its permissions and roles. `detail` has the added and removed permissions, and in `policies` the acts whose policy of sign-off was added, changed or removed, in `lowered` those of them that need less than before or no sign-off any more, in `scopes` whether the words of scopes changed, and in `authorization_details` whether its types of authorization details did; `role.created`, `role.changed` and `role.deleted` events report its roles. If a permission was removed, the tokens of users and clients who had it were revoked.',
 });
 
 export const applicationDeleted = defineAuditEvent({

@@ -3,6 +3,7 @@ import { withOption } from '#services/platform/define/command-option.ts';
 import { type ChangesOf, defineRecord, type RowOf } from '#services/platform/define/record.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { scopes, text } from './admin-shapes.ts';
+import { DETAIL_TYPE } from './authorization-detail-shapes.ts';
 import { CLIENT_PROFILES } from './client-auth-shapes.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
 import { PROFILE_CLAIMS } from './profile-claims.ts';
@@ -209,6 +210,14 @@ export const clientRecord = defineRecord({
     shape: withOption(z.array(z.enum(PROFILE_CLAIMS)).max(PROFILE_CLAIMS.length), {
       flags: '--id-token-claims <claims...>',
       help: `claims about the user in its ID tokens, as far as the user allowed the scope: ${PROFILE_CLAIMS.join(', ')}`,
+    }),
+    initially: [],
+  },
+  /** Types of authorization details that it may ask for (RFC 9396 §10). */
+  authorization_details_types: {
+    shape: withOption(z.array(z.string().regex(DETAIL_TYPE)).max(50), {
+      flags: '--authorization-details-types <types...>',
+      help: 'types of authorization details that it may ask for (RFC 9396)',
     }),
     initially: [],
   },

@@ -7,6 +7,7 @@ const around: Surroundings = {
   permissionsTaken: new Map([['pages:read', 'wiki']]),
   audiencesTaken: new Map([['https://wiki.test', 'wiki']]),
   actsTaken: new Map([['wiki.publish', 'wiki']]),
+  detailTypesTaken: new Map([['page', 'wiki']]),
 };
 const notes: Declaration = {
   application: 'notes',
@@ -132,4 +133,31 @@ describe('size', () => {
       'permissions permissions and roles take 4696 characters of a token; they can take 4096',
     ]);
   });
+});
+
+const member = { type: 'string' };
+const properties = { amount: { type: 'object', properties: { value: { type: 'number' } } }, to: member };
+const schema = { type: 'object', properties, required: ['amount', 'to'] };
+const words = { en: 'pay {amount.value} to {to}', de: '{amount.value} an {to} zahlen' };
+const payment = { schema, words, bound: ['amount', 'to'], signoff: false };
+const deep = (levels: number): object => (levels === 0 ? member : { type: 'array', items: deep(levels - 1) });
+const withMember = (x: object) => ({ schema: { ...schema, properties: { ...properties, x } } });
+const withType = (changes: object, name = 'payment') =>
+  problemsOf({ authorization_details: { [name]: { ...payment, ...changes } } });
+
+test.each([
+  ['a reference', withMember({ $ref: 'https://evil.test/schema' }), 'schema/properties/x/type'],
+  ['a pattern that could stall', withMember({ ...member, pattern: '^(a+)+$' }), 'has no member pattern'],
+  ['a depth that could exhaust the stack', withMember(deep(20)), 'nested too deeply'],
+  ['many bytes', { schema: { ...schema, required: Array(99).fill('x'.repeat(99)) } }, 'longer than 8192 bytes'],
+  ['anything but an object', { schema: member }, 'schema must describe an object'],
+  ['words without a bound member', { words: { ...words, en: 'pay {amount.value}' } }, 'words/en does not say {to}'],
+  ['words about no member', { words: { ...words, de: '{amount} an {to} {toString}' } }, '{toString} is no member'],
+  ['words that reorder', { words: { ...words, en: '{amount} to \u202e{to}' } }, 'characters that are not shown'],
+  ['an optional bound member', { schema: { ...schema, required: ['to'] } }, 'bound/0 amount is not required'],
+  ['a sign-off that no policy describes', { signoff: true }, 'signoff needs a policy'],
+])('a type of authorization details is refused with %s', (_what, changes, why) => {
+  expect(withType(changes)).toEqual([expect.stringContaining(why)]);
+  expect(withType({})).toEqual([]);
+  for (const name of ['Payment', 'page', 'users.delete', 'sallyport_act']) expect(withType({}, name)).toHaveLength(1);
 });

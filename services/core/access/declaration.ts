@@ -1,5 +1,7 @@
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { applicationRole, PERMISSION } from './application-rights.ts';
+import { DETAIL_TYPE, type DetailType } from './authorization-detail-shapes.ts';
+import { detailTypeProblems } from './detail-type.ts';
 import type { ScopeWords } from './scope-words.ts';
 import { coversAct, isShownText, policyFlaw } from './signoff-policy.ts';
 import type { SignOffPolicy } from './signoff-policy-shapes.ts';
@@ -14,6 +16,8 @@ export type Declaration = {
   readonly scopes?: Readonly<Record<string, ScopeWords>>;
   /** None by default. */
   readonly signoff_policies?: readonly SignOffPolicy[];
+  /** Types of authorization details; none by default. */
+  readonly authorization_details?: Readonly<Record<string, DetailType>>;
 };
 
 /** `at` is the path of the wrong part: `permissions/3`, `roles/editor/0`. */
@@ -28,10 +32,13 @@ export type Surroundings = {
   readonly audiencesTaken: ReadonlyMap<string, string>;
   /** The application of each act or beginning of acts that has a policy. */
   readonly actsTaken: ReadonlyMap<string, string>;
+  /** The application of each type of authorization details. */
+  readonly detailTypesTaken: ReadonlyMap<string, string>;
 };
 
 const PERMISSIONS_MAX = 100;
 const ROLES_MAX = 30;
+const DETAIL_TYPES_MAX = 20;
 /** A user can have every role of an application: the rights in one token, in characters of its JSON. */
 const TOKEN_CHARACTERS_MAX = 4_096;
 const PERMISSION_CHARACTERS_MAX = 64;
@@ -136,6 +143,24 @@ function* policyProblems(
   );
 }
 
+function* detailProblems(
+  { authorization_details: types = {}, signoff_policies: policies = [] }: Declaration,
+  around: Surroundings,
+): Generator<DeclarationProblem> {
+  for (const [type, declared] of Object.entries(types)) {
+    const at = `authorization_details/${cutText(type, 64)}`;
+    const owner = around.detailTypesTaken.get(type);
+    if (!DETAIL_TYPE.test(type))
+      yield { at, why: 'is no type: write payment, in lower-case letters, digits, _ . : and -' };
+    else if (isReserved(type.split(/[.:_-]/, 1)[0] as string, around))
+      yield { at, why: 'begins with a name that belongs to the installation' };
+    else if (owner !== undefined) yield { at, why: `belongs to the application ${owner}` };
+    else if (declared.signoff && !policies.some(({ act }) => coversAct(act, type)))
+      yield { at: `${at}/signoff`, why: 'needs a policy in signoff_policies that says who approves the act' };
+    else for (const problem of detailTypeProblems(declared)) yield { at: `${at}/${problem.at}`, why: problem.why };
+  }
+}
+
 function* headProblems({ application, audience }: Declaration, around: Surroundings): Generator<DeclarationProblem> {
   if (!APPLICATION.test(application))
     yield { at: 'application', why: 'must be lower-case letters, digits and -, at most 30 characters' };
@@ -150,16 +175,23 @@ function* headProblems({ application, audience }: Declaration, around: Surroundi
   else if (owner !== undefined) yield { at: 'audience', why: `belongs to the application ${owner}` };
 }
 
-function* countProblems({ permissions, roles, scopes = {} }: Declaration): Generator<DeclarationProblem> {
+function* countProblems({
+  permissions,
+  roles,
+  scopes = {},
+  authorization_details: types = {},
+}: Declaration): Generator<DeclarationProblem> {
   const counts = {
     permissions: permissions.length,
     roles: Object.keys(roles).length,
     scopes: Object.keys(scopes).length,
+    authorization_details: Object.keys(types).length,
   };
   for (const [at, max] of [
     ['permissions', PERMISSIONS_MAX],
     ['scopes', PERMISSIONS_MAX],
     ['roles', ROLES_MAX],
+    ['authorization_details', DETAIL_TYPES_MAX],
   ] as const)
     if (counts[at] > max) yield { at, why: `has ${counts[at]} entries; an application can have ${max}` };
 }
@@ -187,6 +219,7 @@ export function declarationProblems(declaration: Declaration, around: Surroundin
     ...roleProblems(declaration),
     ...scopeProblems(declaration),
     ...policyProblems(declaration, around),
+    ...detailProblems(declaration, around),
   ];
   if (found.length <= PROBLEMS_SHOWN) return found;
   return [...found.slice(0, PROBLEMS_SHOWN), { at: '', why: `${found.length - PROBLEMS_SHOWN} more problems` }];

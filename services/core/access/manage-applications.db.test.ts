@@ -72,6 +72,7 @@ describe('declaring an application', () => {
       roles: { editor: ['notes:read', 'notes:write'], reader: ['notes:read'] },
       scopes: {},
       signoff_policies: [],
+      authorization_details: {},
     };
     expect(first.application).toEqual(view);
     expect(first.changes).toEqual({
@@ -86,6 +87,7 @@ describe('declaring an application', () => {
         ],
       },
       scopes: { added: [], removed: [] },
+      authorization_details: { added: [], removed: [] },
       signoff_policies: { added: [], removed: [], changed: [] },
       users: 0,
     });

@@ -10,6 +10,7 @@ import {
   addApplicationRoles,
   insertApplication,
   lockApplication,
+  putDetailTypes,
   putScopeWords,
   readApplication,
   readApplicationsPage,
@@ -26,7 +27,6 @@ import { type HasOwnAudiences, hasChanges, planOf, storedView } from './plan-app
 import { addPermissions, removePermissions } from './roles.store.ts';
 import { putPolicy, removePolicies } from './signoff-policies.store.ts';
 import { loweredActs } from './signoff-policy.ts';
-import type { SignOffPolicyView } from './signoff-policy-shapes.ts';
 
 /** Lists applications by name, one page at a time. Throws `cursor_invalid` (400). */
 export async function listApplications(
@@ -43,7 +43,7 @@ export async function listApplications(
 async function write(
   tx: Tx,
   after: ApplicationView,
-  { permissions, roles, scopes, signoff_policies: policies }: ApplicationChanges,
+  { permissions, roles, scopes, signoff_policies: policies, authorization_details: details }: ApplicationChanges,
 ): Promise<void> {
   const { application } = after;
   const whole = (role: string): string => applicationRole(application, role);
@@ -53,6 +53,8 @@ async function write(
   await removeApplicationPermissions(tx, application, permissions.removed);
   await addApplicationPermissions(tx, application, permissions.added);
   if (scopes.added.length + scopes.removed.length > 0) await putScopeWords(tx, application, after.scopes);
+  if (details.added.length + details.removed.length > 0)
+    await putDetailTypes(tx, application, after.authorization_details);
   await addApplicationRoles(tx, application, roles.added.map(whole));
   for (const { role, added } of roles.changed) await addPermissions(tx, whole(role), added);
   await removePolicies(tx, application, policies.removed);
@@ -83,7 +85,7 @@ export async function declareApplication(
         detail: {
           ...changes.permissions,
           ...policyDetail(changes),
-          ...loweredDetail(before, after.signoff_policies),
+          ...loweredDetail(before, after),
           reason: input.reason,
         },
       });
@@ -95,17 +97,25 @@ export async function declareApplication(
   });
 }
 
-const policyDetail = ({ scopes, signoff_policies: { changed, removed } }: ApplicationChanges) => ({
+const policyDetail = ({
+  scopes,
+  authorization_details: details,
+  signoff_policies: { changed, removed },
+}: ApplicationChanges) => ({
   ...(changed.length + removed.length === 0 ? {} : { policies: [...changed.map(({ act }) => act), ...removed] }),
   ...(scopes.added.length + scopes.removed.length === 0 ? {} : { scopes: 'changed' as const }),
+  ...(details.added.length + details.removed.length === 0 ? {} : { authorization_details: 'changed' as const }),
 });
 
 /** Alert targets are told of it. */
 function loweredDetail(
-  before: Pick<StoredDeclaration, 'signoff_policies'> | undefined,
-  after: readonly SignOffPolicyView[],
+  before: Pick<ApplicationView, 'signoff_policies' | 'authorization_details'> | undefined,
+  after: Pick<ApplicationView, 'signoff_policies' | 'authorization_details'>,
 ): { readonly lowered?: readonly string[] } {
-  const lowered = before === undefined ? [] : loweredActs(before.signoff_policies, after);
+  const freed = Object.entries(before?.authorization_details ?? {}).flatMap(([type, { signoff }]) =>
+    signoff && after.authorization_details[type]?.signoff !== true ? [type] : [],
+  );
+  const lowered = [...new Set([...loweredActs(before?.signoff_policies ?? [], after.signoff_policies), ...freed])];
   return lowered.length === 0 ? {} : { lowered };
 }
 
@@ -132,7 +142,7 @@ export async function deleteApplication(
     await removeApplication(tx, application);
     await recordEvent(tx, caller, applicationDeleted, {
       target: { kind: 'application', id: application },
-      detail: { ...loweredDetail(stored, []), reason },
+      detail: { ...loweredDetail(storedView(stored), { signoff_policies: [], authorization_details: {} }), reason },
     });
     tx.afterCommit(ports.accessChanged);
   });

@@ -29,6 +29,8 @@ export const serverMetadataShape = z.object({
   dpop_signing_alg_values_supported: z.array(z.string()),
   tls_client_certificate_bound_access_tokens: z.boolean(),
   scopes_supported: z.array(z.string()),
+  /** RFC 9396 §10. */
+  authorization_details_types_supported: z.array(z.string()),
   token_endpoint_auth_methods_supported: z.array(z.string()),
   token_endpoint_auth_signing_alg_values_supported: z.array(z.string()),
   introspection_endpoint_auth_methods_supported: z.array(z.string()),

@@ -7,7 +7,15 @@ import { clientRefusalPurge } from './refusals/refusals.store.ts';
 export const accessModule = defineModule({
   name: 'access',
   sentence: 'Keeps clients, roles and permissions, and who holds which; finds and names what a caller may read.',
-  tables: ['roles', 'permissions', 'applications', 'role_permissions', 'oauth_clients', 'client_refusals'],
+  tables: [
+    'roles',
+    'permissions',
+    'applications',
+    'authorization_detail_types',
+    'role_permissions',
+    'oauth_clients',
+    'client_refusals',
+  ],
   permissions: Object.values(permissions),
   events: Object.values(events),
   purged: [{ by: cleanUpExpiredSessionsJob, purges: [clientRefusalPurge] }],

@@ -5,11 +5,13 @@ import {
   countHolders,
   readApplication,
   readAudiences,
+  readDetailTypeOwners,
   readHeldRoles,
   readPermissionOwners,
   type StoredDeclaration,
 } from './applications.store.ts';
 import { type Declaration, type DeclarationProblem, declarationProblems, type Surroundings } from './declaration.ts';
+import { detailTypeLine } from './detail-type.ts';
 import { applicationRoleHeld, declarationInvalid } from './errors.ts';
 import { wordsLine } from './scope-words.ts';
 import { readPolicyActs } from './signoff-policies.store.ts';
@@ -51,7 +53,14 @@ const byName = <T, View>(record: Readonly<Record<string, T>>, view: (value: T) =
   );
 
 const viewOf = (
-  { application, audience, permissions, roles, scopes = {} }: Omit<Declaration, 'signoff_policies'>,
+  {
+    application,
+    audience,
+    permissions,
+    roles,
+    scopes = {},
+    authorization_details: types = {},
+  }: Omit<Declaration, 'signoff_policies'>,
   policies: SignOffPolicyView[],
 ): ApplicationView => ({
   application,
@@ -60,6 +69,7 @@ const viewOf = (
   roles: byName(roles, (permissions) => [...permissions].sort()),
   scopes: byName(scopes, (words) => words),
   signoff_policies: policies,
+  authorization_details: byName(types, (type) => type),
 });
 
 const difference = (before: readonly string[], after: readonly string[]) => ({
@@ -84,12 +94,16 @@ function changesBetween(
     permissions: difference(before?.permissions ?? [], after.permissions),
     roles: { ...names, changed },
     scopes: difference(scopeLines(before), scopeLines(after)),
+    authorization_details: difference(detailLines(before), detailLines(after)),
     signoff_policies: policyChanges(before?.signoff_policies ?? [], after.signoff_policies),
   };
 }
 
 const scopeLines = (view: ApplicationView | undefined): string[] =>
   Object.entries(view?.scopes ?? {}).map(([scope, words]) => wordsLine(scope, words));
+
+const detailLines = (view: ApplicationView | undefined): string[] =>
+  Object.entries(view?.authorization_details ?? {}).map(([type, declared]) => detailTypeLine(type, declared));
 
 function policyChanges(
   before: readonly SignOffPolicyView[],
@@ -115,12 +129,14 @@ async function surroundingsOf(
   const owners = await readPermissionOwners(sql);
   const audiences = (await readAudiences(sql)).filter(({ name }) => name !== application);
   const acts = (await readPolicyActs(sql)).filter((each) => each.application !== application);
+  const types = (await readDetailTypeOwners(sql)).filter((each) => each.application !== application);
   const others = owners.filter((each) => each.application !== null && each.application !== application);
   return {
     ownPermissions: new Set(owners.filter((each) => each.application === null).map(({ name }) => name)),
     ownAudiences,
     permissionsTaken: new Map(others.map((each) => [each.name, each.application as string])),
     audiencesTaken: new Map(audiences.map(({ name, audience }) => [audience, name])),
+    detailTypesTaken: new Map(types.map((each) => [each.type, each.application])),
     actsTaken: new Map(acts.map((each) => [each.act, each.application])),
     applications: audiences.length,
   };
@@ -169,7 +185,8 @@ export const hasChanges = ({
   roles,
   scopes,
   signoff_policies: policies,
+  authorization_details: details,
 }: ApplicationChanges): boolean =>
   created ||
-  [permissions, roles, scopes, policies].some(({ added, removed }) => added.length + removed.length > 0) ||
+  [permissions, roles, scopes, policies, details].some(({ added, removed }) => added.length + removed.length > 0) ||
   [roles.changed, policies.changed].some((list) => list.length > 0);

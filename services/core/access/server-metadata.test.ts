@@ -18,7 +18,7 @@ const ports = (registration: 'off' | 'open', keys: readonly unknown[] = []) =>
     publicUrl: 'https://api.example.test',
     bindsCertificates: false,
     certificateAuthorities: { exist: false },
-    access: { publishedScopes: () => [] },
+    access: { publishedScopes: () => [], publishedDetailTypes: () => ['payment'] },
     clientSettings: { registration, readsDocuments: false },
     keyRing: { list: () => keys },
   }) as unknown as Parameters<typeof openIdConfiguration>[0];

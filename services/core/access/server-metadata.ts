@@ -84,6 +84,7 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     scopes_supported: ports.access.publishedScopes(),
+    authorization_details_types_supported: ports.access.publishedDetailTypes(),
     // `none` is a public client, which identifies itself by its client_id.
     token_endpoint_auth_methods_supported: [...methods, 'none'],
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,

@@ -19,6 +19,7 @@ const notes: Application = {
   audience: NOTES,
   permissions: new Set(['notes:read', 'notes:write']),
   scopes: new Map(),
+  detailTypes: new Map(),
   roles: new Map([['notes.editor', ['notes:read', 'notes:write']]]),
 };
 const svc = {

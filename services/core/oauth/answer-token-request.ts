@@ -10,9 +10,7 @@ import {
   type GrantTokenPorts,
   grantToken,
   oauthClient,
-  type RefreshedPair,
 } from '../tokens/issue/grant-token.ts';
-import type { ClientTokenAnswer } from '../tokens/issue/issue-client-token.ts';
 import { checkPresented } from '../tokens/refresh/rotate-family.ts';
 import { assertProfileProof } from './assert-profile-proof.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
@@ -86,12 +84,17 @@ export async function answerTokenRequest(
   input: TokenRequest,
   caller: Caller,
   presented?: PresentedProof,
-): Promise<ClientTokenAnswer | RefreshedPair | OAuthTokenAnswer | ExchangedToken> {
+): Promise<Awaited<ReturnType<typeof grantToken>> | OAuthTokenAnswer | ExchangedToken> {
   if (!GRANTS.has(input.grant_type)) throw grantTypeUnsupported();
   const admitted = await admit(ports, input, caller, presented);
   const { client, keys } = admitted;
+  const authorizationDetails = given(input.authorization_details);
   if (input.grant_type === DEVICE_GRANT)
-    return redeemDeviceCode(ports, { client, keys, deviceCode: given(input.device_code) }, caller);
+    return redeemDeviceCode(
+      ports,
+      { client, keys, deviceCode: given(input.device_code), authorizationDetails },
+      caller,
+    );
   if (input.grant_type === TOKEN_EXCHANGE)
     return exchangeToken(
       ports,
@@ -106,6 +109,7 @@ export async function answerTokenRequest(
         scope: given(input.scope),
         resource: given(input.resource),
         audience: given(input.audience),
+        authorizationDetails,
       },
       caller,
     );
@@ -118,6 +122,7 @@ export async function answerTokenRequest(
       redirectUri: given(input.redirect_uri),
       codeVerifier: given(input.code_verifier),
       resource: given(input.resource),
+      authorizationDetails,
       keys,
     },
     caller,

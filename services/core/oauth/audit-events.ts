@@ -1,16 +1,27 @@
 import { defineAuditEvent } from '#services/platform/define/audit-event.ts';
-import { code, count, flag, id, name, reason, scope, user } from '#services/platform/define/audit-member.ts';
+import {
+  code,
+  count,
+  detailFacts,
+  flag,
+  id,
+  name,
+  reason,
+  scope,
+  user,
+} from '#services/platform/define/audit-member.ts';
 
 export const consentGranted = defineAuditEvent({
   type: 'oauth.consent_granted',
-  detail: { scope, audience: name },
-  meaning: 'A user consented to a client; `scope` and `audience` name what was granted.',
+  detail: { scope, audience: name, ...detailFacts },
+  meaning:
+    'A user consented to a client; `scope` and `audience` name what was granted, `detail_types` the types of authorization details (RFC 9396), and `details_sha256` the hash of their canonical form.',
 });
 
 export const authorizationDecided = defineAuditEvent({
   type: 'oauth.authorized',
   outcomes: ['ok', 'denied'],
-  detail: { scope, audience: name, session_id: id, pushed: flag },
+  detail: { scope, audience: name, session_id: id, pushed: flag, ...detailFacts },
   meaning:
     'An authorization code was issued to a client for a user, or the user denied it; `pushed` is true for a pushed request (RFC 9126).',
 });
@@ -25,7 +36,7 @@ export const codeReused = defineAuditEvent({
 export const deviceGrantDecided = defineAuditEvent({
   type: 'oauth.device_decided',
   outcomes: ['ok', 'denied'],
-  detail: { scope, audience: name },
+  detail: { scope, audience: name, ...detailFacts },
   meaning: 'A user allowed or denied a device grant.',
 });
 

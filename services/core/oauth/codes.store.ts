@@ -1,13 +1,14 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
 import { definePurge } from '../shared/purge.store.ts';
+import type { AuthorizationDetails } from './requested-terms.ts';
 
 const codeInsert = defineStatement(
   'oauthCodeInsert',
   `INSERT INTO oauth_codes (code_hash, client_id, redirect_uri, code_challenge, user_id, session_id, client_epoch, scope, audience,
-     nonce, dpop_jkt, id_token_claims, auth_time, expires_at)
+     nonce, dpop_jkt, id_token_claims, auth_time, expires_at, authorization_details)
    SELECT $1::bytea, $2, $3, $4, $5, $6, "tokenEpoch", $7, $8, $9, $10, $11, to_timestamp($12::float8),
-     clock_timestamp() + make_interval(secs => $13::float8)
+     clock_timestamp() + make_interval(secs => $13::float8), $14
    FROM oauth_clients WHERE "clientId" = $2`,
 );
 
@@ -19,7 +20,7 @@ const codeConsume = defineStatement(
   'oauthCodeConsume',
   `DELETE FROM oauth_codes WHERE code_hash = $1::bytea AND client_id = $2 AND redirect_uri = $3 AND code_challenge IS NOT DISTINCT FROM $4
      AND audience = coalesce($5, audience) AND coalesce(dpop_jkt, '') IN ('', coalesce($6, '')) AND expires_at > clock_timestamp()
-   RETURNING user_id, session_id, client_epoch, scope, audience, nonce,
+   RETURNING user_id, session_id, client_epoch, scope, audience, authorization_details, nonce,
      id_token_claims, extract(epoch FROM auth_time)::int8 AS auth_time`,
 );
 
@@ -64,6 +65,7 @@ type NewAuthorizationCode = {
   readonly sessionId: string;
   readonly scope: string;
   readonly audience: string;
+  readonly authorizationDetails: AuthorizationDetails | undefined;
   readonly nonce: string | undefined;
   readonly idTokenClaims: readonly string[];
   readonly dpopJkt: string | undefined;
@@ -87,6 +89,7 @@ export async function insertAuthorizationCode(tx: Sql, code: NewAuthorizationCod
     code.idTokenClaims,
     code.authTime,
     code.lifeSeconds,
+    code.authorizationDetails ?? null,
   ]);
 }
 
@@ -108,6 +111,7 @@ type ConsumedCode = {
   readonly client_epoch: number;
   readonly scope: string;
   readonly audience: string;
+  readonly authorization_details: AuthorizationDetails | null;
   readonly nonce: string | null;
   /** Claims that the request named for the ID token. */
   readonly id_token_claims: readonly string[];

@@ -9,7 +9,13 @@ import { NO_CONTROLS, signInEndpoint } from '../identity/contracts/sign-in-contr
 import { clockWrong, keyRingBehind, signingUnavailable } from '../keys/errors.ts';
 import { stateRewound } from '../revocations/contract.ts';
 import { dpopNonceRequired, dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
-import { grantNotAllowed, grantTypeUnsupported, scopeInvalid, targetInvalid } from '../tokens/errors.ts';
+import {
+  authorizationDetailsInvalid,
+  grantNotAllowed,
+  grantTypeUnsupported,
+  scopeInvalid,
+  targetInvalid,
+} from '../tokens/errors.ts';
 import {
   refreshGraceSpent,
   refreshTokenExpired,
@@ -35,7 +41,16 @@ import {
   responseTypeUnsupported,
   subjectTokenInvalid,
 } from './errors.ts';
-import { decision, formTokenShape, LONGEST, optionalParameter, PAGE, sentForm, shownPage } from './oauth-shapes.ts';
+import {
+  authorizationDetails,
+  decision,
+  formTokenShape,
+  LONGEST,
+  optionalParameter,
+  PAGE,
+  sentForm,
+  shownPage,
+} from './oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('OAuth');
 
@@ -61,6 +76,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     refresh_token: optionalParameter(8_192),
     scope: optionalParameter(2_048),
     resource: optionalParameter(512),
+    authorization_details: authorizationDetails,
     audience: optionalParameter(512),
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
@@ -73,6 +89,7 @@ export const oauthTokenEndpoint = defineEndpoint({
       token_type: z.enum(['Bearer', 'DPoP']),
       expires_in: z.int(),
       scope: z.string(),
+      authorization_details: z.array(z.looseObject({ type: z.string() })).optional(),
       refresh_token: z.string().optional(),
       refresh_expires_in: z.int().optional(),
       id_token: z.string().optional(),
@@ -98,6 +115,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     scopeInvalid,
     scopeExceeded,
     targetInvalid,
+    authorizationDetailsInvalid,
     resourceForeign,
     resourceNotGranted,
     refreshTokenReused,
@@ -149,6 +167,9 @@ export const authorizeEndpoint = defineEndpoint({
       'Claims for the ID token and for UserInfo, as JSON (OpenID Connect Core §5.5). A requested claim adds the scope that releases it.',
     ),
     resource: read('The audience of the token (RFC 8707).'),
+    authorization_details: read(
+      'What the client wants to do, as a JSON array of objects with a `type` each; the `resource` is the application that declares the types (RFC 9396).',
+    ),
     dpop_jkt: read('Thumbprint of the key to bind the code to (RFC 9449 §10).'),
   }),
   responses: { 200: PAGE, 303: null, 400: PAGE, 403: PAGE },
@@ -177,6 +198,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
   bodyType: 'form',
   body: z.looseObject({
     ...Object.fromEntries(Object.entries(LONGEST).map(([name, longest]) => [name, optionalParameter(longest)])),
+    authorization_details: authorizationDetails,
     client_secret: optionalParameter(512),
     ...clientAssertion,
   }),
@@ -189,6 +211,7 @@ export const pushAuthorizationRequestEndpoint = defineEndpoint({
     requestObjectUnsupported,
     scopeInvalid,
     targetInvalid,
+    authorizationDetailsInvalid,
     dpopProofInvalid,
     dpopNonceRequired,
     openRequestsFull,

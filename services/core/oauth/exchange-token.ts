@@ -7,7 +7,7 @@ import { type AuditDetail, auditRow, recordEvent } from '../audit/record-event.t
 import type { Caller, Ports } from '../ports.ts';
 import type { HasStateConfirmation } from '../revocations/confirm-state.ts';
 import { assertMayIssue } from '../revocations/revocation-set.ts';
-import { type AccessTokenClaims, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
+import { type AccessTokenClaims, answeredDetails, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { tokenIssued } from '../tokens/audit-events.ts';
 import type { OAuthClient } from '../tokens/issue/grant-token.ts';
 import type { ClientTokenPorts } from '../tokens/issue/issue-client-token.ts';
@@ -15,6 +15,7 @@ import { rememberToken } from '../tokens/refresh/family-token.ts';
 import type { ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { subjectTokenInvalid } from './errors.ts';
 import { actorOf, type ExchangeTerms, exchangedClaims, subjectTokenOf } from './exchanged-claims.ts';
+import { detailFacts, detailsInToken } from './requested-terms.ts';
 
 const ACCESS_TOKEN_URN = 'urn:ietf:params:oauth:token-type:access_token';
 const JWT_URN = 'urn:ietf:params:oauth:token-type:jwt';
@@ -38,7 +39,7 @@ export type ExchangedToken = {
   readonly token_type: 'Bearer' | 'DPoP';
   readonly expires_in: number;
   readonly scope: string;
-};
+} & ReturnType<typeof answeredDetails>;
 
 /** Counts the outcome of a request for a token, and records a refusal before it is answered. */
 async function counted<Answer>(
@@ -100,6 +101,7 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
       audience: claims.aud,
       scope: claims.scope,
       ...(acting === client.clientId ? {} : { acting }),
+      ...detailFacts(detailsInToken(claims.authorization_details)),
     },
     eventId: claims.jti,
   } as const;
@@ -114,6 +116,7 @@ async function exchange(ports: ExchangeTokenPorts, input: ExchangeTokenInput, ca
     token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
     scope: claims.scope,
+    ...answeredDetails(claims),
   };
 }
 

@@ -12,7 +12,7 @@ import { confirmationOf, maySee, maySeeRoles } from '../tokens/refresh/family-to
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { decideTokenConfirmed, type ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { actorTokenInvalid, subjectTokenInvalid } from './errors.ts';
-import { requestedAudience } from './requested-terms.ts';
+import { detailsInToken, detailsNow, detailsWithin, requestedAudience } from './requested-terms.ts';
 
 /** Maximum depth of the chain of actors. */
 const LONGEST_CHAIN = 4;
@@ -109,6 +109,7 @@ export type ExchangeTerms = {
   readonly scope: string | undefined;
   readonly resource: string | undefined;
   readonly audience: string | undefined;
+  readonly authorizationDetails?: string | undefined;
 };
 
 /** RFC 8693 §2.1: a resource is a URI, an audience is any name; a request with both must name the same one. */
@@ -122,7 +123,8 @@ function audienceFor(ports: HasTokenSettings, client: Client, { resource, audien
 /**
  * Returns the claims of the token for the next service: no more scope than the subject token, no longer lifetime, no
  * claim that the client may not see, and no rights of the installation or of an application at the audience of another.
- * Throws `scope_invalid`, `target_invalid` (400).
+ * Of its authorization details it keeps those that are for the new audience and allowed to the client. Throws
+ * `scope_invalid`, `target_invalid`, `authorization_details_invalid` (400).
  */
 export function exchangedClaims(
   ports: HasTokenSettings & HasAccess & Pick<Ports, 'clock' | 'random'>,
@@ -135,8 +137,21 @@ export function exchangedClaims(
   const scopes = scopesFor(ports, client, subject, scope);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
   const confirmation = confirmationOf(client, keys);
+  const details = detailsWithin(detailsInToken(subject.authorization_details), terms.authorizationDetails);
+  const carried = details && detailsNow(ports.access, { client_id: client.clientId, audience: aud }, details);
   // The IP address and user agent of the subject token are dropped: the service uses the new token from another place.
-  const { bip: _bip, bua: _bua, nbf: _nbf, cnf: _cnf, act, origins = [], roles, permissions = [], ...kept } = subject;
+  const {
+    authorization_details: _details,
+    bip: _bip,
+    bua: _bua,
+    nbf: _nbf,
+    cnf: _cnf,
+    act,
+    origins = [],
+    roles,
+    permissions = [],
+    ...kept
+  } = subject;
   const rights = hasSameRights(ports, [subject.aud].flat()[0] as string, aud)
     ? { roles, permissions: permissions.filter((permission) => scopes.includes(permission)) }
     : { roles: undefined, permissions: [] };
@@ -148,6 +163,7 @@ export function exchangedClaims(
     exp: Math.min(subject.exp, issuedAt + ports.tokenSettings.accessTokenSeconds),
     jti: ports.random.uuid(),
     scope: scopes.join(' '),
+    ...(carried === undefined ? {} : { authorization_details: carried }),
     permissions: rights.permissions,
     ce: client.tokenEpoch,
     act: { sub: actor?.sub ?? client.clientId, ...(act === undefined ? {} : { act }) },

@@ -1,5 +1,5 @@
 import type { Caller } from '../ports.ts';
-import { signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
+import { answeredDetails, signAccessToken, tokenTypeOf } from '../tokens/access-token.ts';
 import { rememberToken } from '../tokens/refresh/family-token.ts';
 import { signIdToken } from './claims/id-token.ts';
 import type { OAuthSignIn, OAuthSignInPorts } from './oauth-sign-in.ts';
@@ -13,7 +13,7 @@ export type OAuthTokenAnswer = {
   readonly refresh_token?: string;
   readonly refresh_expires_in?: number;
   readonly id_token?: string;
-};
+} & ReturnType<typeof answeredDetails>;
 
 /** Signs the tokens of a committed sign-in. Throws `signing_unavailable` (503). */
 export async function finishOAuthSignIn(
@@ -39,6 +39,7 @@ export async function finishOAuthSignIn(
     token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
     scope: grant.scope,
+    ...answeredDetails(claims),
     ...refresh,
     ...(idToken === undefined ? {} : { id_token: idToken }),
   };

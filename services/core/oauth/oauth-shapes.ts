@@ -37,11 +37,15 @@ export const LONGEST: Readonly<Record<string, number>> = {
   acr_values: 256,
   claims: 4_096,
   resource: 512,
+  authorization_details: 4_096,
   dpop_jkt: 43,
   request: 8_192,
   request_uri: 2_048,
   client_id: 255,
 };
+
+/** JSON, which may have line breaks; what it means is read where it is granted. */
+export const authorizationDetails = z.string().max(4_096).optional();
 
 export const formTokenShape = z.string().max(128);
 

@@ -11,6 +11,7 @@ import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { idTokenSigning } from './claims/id-token.ts';
 import { profileForIdToken, type UserClaims } from './claims/read-user-info.ts';
 import { lockConsent } from './consents/consents.store.ts';
+import { type AuthorizationDetails, detailsWithin } from './requested-terms.ts';
 
 export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock' | 'random'> &
   HasAccess &
@@ -25,6 +26,7 @@ type OAuthGrant = {
   readonly session_id: string | null;
   readonly scope: string;
   readonly audience: string;
+  readonly authorization_details: AuthorizationDetails | null;
   readonly nonce: string | null;
   /** Claims that the request named for the ID token, besides those of the client. */
   readonly id_token_claims: readonly string[];
@@ -35,6 +37,8 @@ type OAuthGrant = {
   readonly user_epoch?: number;
   /** The client's epoch at the grant. */
   readonly client_epoch: number;
+  /** The part of the details that the token request asks for; all of them without it. */
+  readonly detailsAsked: string | undefined;
 };
 
 /** A committed sign-in at a client; its tokens are not signed yet. */
@@ -50,7 +54,8 @@ export type OAuthSignIn = {
 /**
  * Creates the token family in the transaction that consumed the grant. Only this client can refresh the family, and its
  * access token is bound to the keys proved with the request. Throws `session_ended` if session, user or client no
- * longer exists, or if all tokens of the user or client were revoked between the grant and this request.
+ * longer exists, or if all tokens of the user or client were revoked between the grant and this request;
+ * `authorization_details_invalid` (400) for details that were not granted.
  */
 export async function beginOAuthSignIn(
   tx: Tx,
@@ -73,12 +78,14 @@ export async function beginOAuthSignIn(
     is_approved: true,
     scope,
     audience,
+    authorization_details: grant.authorization_details,
     auth_time: authTime,
     ...(codeId === undefined ? {} : { code_id: codeId }),
     // A confidential client authenticates with its secret, and may change its key (RFC 9449 §5, RFC 8705 §4).
     ...(isAuthenticated || jkt === undefined ? {} : { jkt }),
     ...(isAuthenticated || x5t === undefined ? {} : { x5t }),
   };
+  const details = detailsWithin(grant.authorization_details, grant.detailsAsked);
   const created = await createFamily(tx, ports, family, caller);
   await ports.access.atLeast(created.access_version, tx);
   const client = ports.access.client(clientId);
@@ -97,7 +104,7 @@ export async function beginOAuthSignIn(
     clientId,
     claims: accessTokenClaims(
       ports,
-      familyTokenFacts(ports.access, { ...family, ...created, ...bound }),
+      familyTokenFacts(ports.access, { ...family, ...created, ...bound, authorization_details: details }),
       caller.request,
     ),
     profile,

@@ -20,6 +20,7 @@ export type RedeemCodeInput = {
   readonly redirectUri: string | undefined;
   readonly codeVerifier: string | undefined;
   readonly resource: string | undefined;
+  readonly authorizationDetails?: string | undefined;
   readonly client: OAuthClient;
   readonly keys: ProvenKeys;
 };
@@ -59,7 +60,7 @@ const presentedOf = (
 /**
  * Exchanges an authorization code (RFC 6749 §4.1.3, RFC 7636 §4.6): one transaction consumes the code and writes the
  * token family and audit rows. A code that was already redeemed ends the token family of its first use.
- * Throws `authorization_code_invalid`, `resource_not_granted`, `session_ended`, `request_invalid` (400),
+ * Throws `authorization_code_invalid`, `resource_not_granted`, `authorization_details_invalid`, `session_ended`, `request_invalid` (400),
  * `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function redeemAuthorizationCode(
@@ -88,7 +89,7 @@ async function exchange(ports: RedeemCodePorts, input: RedeemCodeInput, caller: 
   const signIn = await ports.transact(async (tx) => {
     const consumed = await consumeCode(tx, presented);
     if (consumed === undefined) return null;
-    const grant = { ...consumed, code_id: presented.codeHash };
+    const grant = { ...consumed, code_id: presented.codeHash, detailsAsked: input.authorizationDetails };
     return beginOAuthSignIn(tx, ports, input.client, grant, input.keys, caller);
   });
   if (signIn === null) return refuse(ports, presented, caller);

@@ -4,6 +4,17 @@ import { isOwnScope } from '../authority/own-scopes.ts';
 import { allowedAudience } from '../tokens/issue/allowed-audience.ts';
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 
+/** What this module grants and narrows. */
+export {
+  type AuthorizationDetails,
+  detailFacts,
+  detailsAsked,
+  detailsInToken,
+  detailsNow,
+  detailsWithin,
+  parseAuthorizationDetails,
+} from '../tokens/authorization-details.ts';
+
 /**
  * The scopes of a sign-in, by default all registered ones. Own scopes mean something at the MCP server only, so they are
  * left out for every other audience.

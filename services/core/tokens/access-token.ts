@@ -5,6 +5,7 @@ import type { HasKeyRing, SignOptions } from '../keys/key-ring.ts';
 import type { Ports, RequestContext } from '../ports.ts';
 import type { TokenOrigin } from '../revocations/revocation-set.ts';
 import { oneSpellingOf } from '../shared/address-spelling.ts';
+import type { AuthorizationDetail } from './authorization-details.ts';
 import type { HasTokenSettings } from './token-settings.ts';
 
 /** Media type of an access token (RFC 9068 §2.1). */
@@ -30,6 +31,8 @@ export type AccessTokenClaims = {
   readonly scope?: string;
   readonly roles?: readonly string[];
   readonly permissions?: readonly string[];
+  /** What was granted (RFC 9396 §9.1). */
+  readonly authorization_details?: readonly AuthorizationDetail[];
   readonly email?: string;
   /** Always beside `email`: an unverified address identifies no user. */
   readonly email_verified?: boolean;
@@ -59,6 +62,7 @@ export type TokenFacts = {
   readonly audience: string;
   readonly scope: string;
   readonly permissions: readonly string[];
+  readonly details?: readonly AuthorizationDetail[] | undefined;
   readonly clientEpoch: number;
   /** The keys that the client must prove with every use (RFC 7800). */
   readonly confirmation?: Confirmation | undefined;
@@ -77,6 +81,12 @@ export type TokenFacts = {
     readonly epoch: number;
   };
 };
+
+/** As a token response has them (RFC 9396 §7). */
+export const answeredDetails = ({
+  authorization_details: details,
+}: Pick<AccessTokenClaims, 'authorization_details'>) =>
+  details === undefined ? {} : { authorization_details: details };
 
 /** How a token is presented (RFC 6750, RFC 9449 §5). */
 export const tokenTypeOf = ({ cnf }: Pick<AccessTokenClaims, 'cnf'>): 'Bearer' | 'DPoP' =>
@@ -144,6 +154,7 @@ export function accessTokenClaims(
   claims.scope = facts.scope;
   if (user?.roles) claims.roles = user.roles;
   claims.permissions = facts.permissions;
+  if (facts.details !== undefined) claims.authorization_details = facts.details;
   if (user) {
     if (user.email !== null) {
       claims.email = user.email;
@@ -199,6 +210,9 @@ const isOptionalOrigins = (value: unknown): boolean =>
   value === undefined || (Array.isArray(value) && value.length > 0 && value.every(isOrigin));
 const isOptionalObject = (value: unknown): boolean =>
   value === undefined || (typeof value === 'object' && value !== null && !Array.isArray(value));
+const isOptionalDetails = (value: unknown): boolean =>
+  value === undefined ||
+  (Array.isArray(value) && value.length > 0 && value.every((detail) => isText(Object(detail).type)));
 const isOptionalEpoch = (value: unknown): boolean => value === undefined || isTime(value);
 
 /** The claims when all required ones are present and every claim we read has its type (RFC 9068 §2.2); else null. */
@@ -225,6 +239,7 @@ export function claimsOf(claims: JsonObject): AccessTokenClaims | null {
     isOptionalEpoch(claims.ue) &&
     isOptionalEpoch(claims.ce) &&
     isOptionalOrigins(claims.origins) &&
+    isOptionalDetails(claims.authorization_details) &&
     isOptionalObject(claims.cnf) &&
     isOptionalText(claims.bip) &&
     isOptionalText(claims.bua);

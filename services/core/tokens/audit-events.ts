@@ -3,6 +3,7 @@ import {
   code,
   count,
   counts,
+  detailFacts,
   id,
   known,
   listOf,
@@ -27,7 +28,7 @@ const refresh = { generation: count, held: count, user_id: user, session_id: id 
 export const tokenIssued = defineAuditEvent({
   type: 'token.issued',
   outcomes: ['ok', 'refused'],
-  detail: { grant: grant, audience: name, scope, reason: code, user_id: user, of: id, acting: id },
+  detail: { grant: grant, audience: name, scope, reason: code, user_id: user, of: id, acting: id, ...detailFacts },
   meaning: 'An access token was issued by client credentials, or a request for tokens was refused.',
 });
 

@@ -83,3 +83,13 @@ export const tokenOfAnotherClient = defineError({
   cause: 'A client can revoke only its own tokens (RFC 7009 §2.1).',
   fix: 'Revoke the token as the client it was issued to, or use POST /v1/tokens/revoke with the permission tokens:revoke.',
 });
+
+/** `detail` names the type and the member. */
+export const authorizationDetailsInvalid = defineError({
+  code: 'authorization_details_invalid',
+  oauthError: 'invalid_authorization_details',
+  title: 'Authorization details not accepted',
+  cause:
+    'A type is unknown or not allowed for the client, a detail does not have the form that its type declares, or the request asks for more than was granted (RFC 9396 §5, §6).',
+  fix: 'Send details of types in authorization_details_types_supported, as the application declares them; at a token request only granted ones, unchanged.',
+});

@@ -173,6 +173,7 @@ test.each([
     scopes: [],
     audiences: [],
     granted_at: AT,
+    details: [],
   };
   const items = [{ ...item, logins: 1, copy_uses: uses } as const];
   const view = { section: 'applications', items, owned: [], isLonger: false } as const;

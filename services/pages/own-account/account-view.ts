@@ -6,6 +6,7 @@ import type { OwnedClient } from '#services/core/module.ts';
 import type { GrantedConsentView } from '#services/core/oauth/consents/consent-contract.ts';
 import type { AccountAct, AccountForm, AccountSection } from '#services/core/oauth/own-account-page-contract.ts';
 import type { Said } from '../fields.ts';
+import type { ShownDetail } from '../shown-details.ts';
 
 export type SessionItem = {
   readonly id: string;
@@ -29,7 +30,9 @@ type SectionViews = {
     readonly linked: readonly LinkedAccountView[];
   };
   readonly sessions: Listed<SessionItem>;
-  readonly applications: Listed<GrantedConsentView> & { readonly owned: readonly OwnedClient[] };
+  readonly applications: Listed<GrantedConsentView & { readonly details: readonly ShownDetail[] }> & {
+    readonly owned: readonly OwnedClient[];
+  };
   readonly keys: Listed<ApiKeyView> & {
     /** The permissions that a new key may have. */
     readonly carriable: readonly string[];

@@ -75,14 +75,15 @@ export function applicationsSection(asked: AccountPage<ViewOf<'applications'>>, 
   const list = rowsOf(
     items,
     texts.accountNoConsents,
-    ({ client_id: id, client_name: name, scopes, granted_at: at }) => [
-      html`${strong(name)}<br><span class="dim">${say(texts.accountAllowedAt, { time: timeText(at, look) })}</span><br><code>${scopes.join(' ')}</code>`,
-      formOf(asked, 'withdraw', submit(texts.accountWithdraw, 'danger'), { client_id: id }),
+    ({ client_id: id, client_name: name, scopes, granted_at: at, details }) => [
+      html`${strong(name)}<br><span class="dim">${say(texts.accountAllowedAt, { time: timeText(at, look) })}</span><br><code>${scopes.join(' ')}</code>${details.map(({ words }) => html`<br><bdi>${words[look.language.tag]}</bdi>`)}`,
+      html`<button class="plain small danger" type="submit" name="client_id" value="${id}">${texts.accountWithdraw}</button>`,
     ],
   );
   const uses = items.reduce((sum, { copy_uses: some }) => sum + some, 0);
   const about = uses > 0 ? html`<p class="dim">${fill(texts.accountCopies, { count: String(uses) })}</p>` : null;
-  const shown = html`${list}${moreOf(isLonger, texts)}${about}`;
+  // One form for all of them: the button says which.
+  const shown = html`${formOf(asked, 'withdraw', list)}${moreOf(isLonger, texts)}${about}`;
   const allowed = partOf(asked, 'applications', texts.accountConsents, shown, look);
   return html`${allowed}${ownedPart(asked, look)}`;
 }

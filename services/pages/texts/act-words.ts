@@ -117,7 +117,15 @@ export const actWords: Readonly<Record<string, ActWords>> = {
     ],
     {
       command: 'apply permissions.yaml --reason {reason}',
-      options: { application: '', audience: '', permissions: '', roles: '', scopes: '', signoff_policies: '' },
+      options: {
+        application: '',
+        audience: '',
+        permissions: '',
+        roles: '',
+        scopes: '',
+        signoff_policies: '',
+        authorization_details: '',
+      },
     },
   ),
   deleteApplication: ends(

@@ -135,6 +135,7 @@ export const english = {
   decidedApprove: '{role}: approved by {person} at {time}',
   decidedDeny: '{role}: denied by {person} at {time}',
   deny: 'Deny',
+  detailMembers: 'All details',
   deviceAsks:
     'A device asks for access to the account {email}. Continue only if the device is in front of you and shows {code}.',
   deviceCodeLabel: 'The code that your device shows',

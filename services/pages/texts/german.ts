@@ -140,6 +140,7 @@ export const german: Texts = {
   decidedApprove: '{role}: freigegeben von {person} am {time}',
   decidedDeny: '{role}: abgelehnt von {person} am {time}',
   deny: 'Ablehnen',
+  detailMembers: 'Alle Angaben',
   deviceAsks:
     'Ein Gerät bittet um Zugriff auf das Konto {email}. Fahren Sie nur fort, wenn das Gerät vor Ihnen steht und {code} anzeigt.',
   deviceCodeLabel: 'Der Code, den Ihr Gerät anzeigt',

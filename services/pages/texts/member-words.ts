@@ -58,6 +58,13 @@ export const memberWords: Readonly<Record<string, Named>> = {
     'Other audiences of its tokens, one a line',
     'Weitere Zielgruppen seiner Tokens, eine je Zeile',
   ],
+  authorization_details: ['Authorization details', 'Angaben zur Autorisierung'],
+  authorization_details_types: [
+    'Types of authorization details',
+    'Arten von Angaben zur Autorisierung',
+    'Types that it may ask for, one a line (RFC 9396)',
+    'Arten, nach denen er fragen darf, eine je Zeile (RFC 9396)',
+  ],
   auth_method: ['Authentication', 'Authentifizierung'],
   backchannel_logout_session_required: ['Logout tokens carry the session id', 'Logout-Tokens tragen die Sitzungs-ID'],
   backchannel_logout_uri: ['Where logout tokens are sent', 'Wohin Logout-Tokens gehen'],

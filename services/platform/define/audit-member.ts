@@ -67,6 +67,9 @@ export const counts = <const Name extends string>(...names: readonly Name[]): { 
   Object.fromEntries(names.map((each) => [each, count])) as { readonly [N in Name]: typeof count };
 export const logHead = objectOf({ origin: logName, size: count, root: digest });
 
+/** Of authorization details (RFC 9396): types and a digest, because values may be personal data. */
+export const detailFacts = { detail_types: listOf(name), details_sha256: digest } as const;
+
 /** What our code may give for a member; null and an absent one are the same to a reader. */
 type ValueOf<M> = M extends { readonly kind: 'count' }
   ? number

@@ -1,10 +1,11 @@
-/** Codes of RFC 6749 §4.1.2.1 and §5.2, 7009 §2.2.1, 7591 §3.2.2, 8628 §3.5, 9101 §6.2 and 9449 §5 that we answer with. */
+/** Codes of RFC 6749 §4.1.2.1 and §5.2, 7009 §2.2.1, 7591 §3.2.2, 8628 §3.5, 9101 §6.2, 9396 §5 and 9449 §5 that we answer with. */
 type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
   | 'invalid_grant'
   | 'invalid_scope'
   | 'invalid_target'
+  | 'invalid_authorization_details'
   | 'unauthorized_client'
   | 'unsupported_grant_type'
   | 'unsupported_token_type'

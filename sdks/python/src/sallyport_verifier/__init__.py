@@ -1,7 +1,7 @@
 """Verifies Sallyport access tokens offline, and refuses revoked ones within a second."""
 
 from ._api_key import AcceptedApiKey, ApiKeyVerifier, AsyncApiKeyVerifier
-from ._codes import Refusal, VerifierError
+from ._codes import Refusal, VerifierError, require_authorization
 from ._contract import CODES, DEFAULTS, VerifierCode
 from ._decision import Accepted, Requirements, Result
 from ._dpop import Dpop, Proof, certificate_thumbprint
@@ -31,4 +31,5 @@ __all__ = [
     "VerifierOptions",
     "VerifierState",
     "certificate_thumbprint",
+    "require_authorization",
 ]

@@ -25,6 +25,7 @@ VerifierCode = Literal[
     "binding_mismatch",
     "insufficient_scope",
     "permission_missing",
+    "authorization_missing",
 ]
 
 
@@ -230,6 +231,13 @@ CODES: Final[dict[VerifierCode, CodeText]] = {
         "title": "Permission missing",
         "cause": "The caller is authenticated but not allowed to do this.",
         "fix": "Ask an administrator for the permission that `detail` names, or send the credential that it asks for.",
+        "retryable": False,
+    },
+    "authorization_missing": {
+        "status": 403,
+        "title": "Authorization detail missing",
+        "cause": "No authorization detail of the token allows this act (RFC 9396): none has its type and its exact values.",
+        "fix": "Request a token with a detail that allows exactly this act, so that the user is asked for it.",
         "retryable": False,
     },
 }

@@ -113,6 +113,10 @@ def _is_origin(value: object) -> bool:
     )
 
 
+def _is_detail(value: object) -> bool:
+    return isinstance(value, dict) and is_text(value.get("type"))
+
+
 _texts = _list_of(is_text, 1)
 _strings = _list_of(_is_string)
 _REQUIRED = frozenset({"iss", "aud", "sub", "client_id", "iat", "exp", "jti"})
@@ -130,6 +134,7 @@ _CLAIMS: dict[str, _Check] = {
     "scope": _is_string,
     "roles": _strings,
     "permissions": _strings,
+    "authorization_details": _list_of(_is_detail, 1),
     "email": is_text,
     "email_verified": _is_bool,
     "auth_time": is_count,

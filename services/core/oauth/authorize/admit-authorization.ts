@@ -73,15 +73,16 @@ function signedInFor(
 
 /**
  * Another app could impersonate a public client whose redirect URI is not https, so users of such a client are always
- * asked (RFC 6749 §10.2, RFC 8252 §8.6).
+ * asked (RFC 6749 §10.2, RFC 8252 §8.6). So are users of any client, for details that are not those they allowed last.
  */
 async function hasGranted(ports: AuthorizePorts, request: AuthorizationRequest, userId: string): Promise<boolean> {
-  const { client, audience, prompts, redirectUri, scopes } = request;
+  const { client, audience, prompts, redirectUri, scopes, details } = request;
   if (prompts.has('consent')) return false;
   if (client.auth_method === 'none' && !isClaimedRedirectUri(redirectUri)) return false;
-  if (client.skip_consent) return true;
+  if (client.skip_consent && details === undefined) return true;
   const granted = await readGrantedConsent(ports.sql, { userId, clientId: client.clientId, audience });
-  return scopes.every((scope) => granted.includes(scope));
+  if (details !== undefined && details !== granted?.authorization_details) return false;
+  return client.skip_consent || scopes.every((scope) => granted?.scopes.includes(scope));
 }
 
 /**

@@ -1,12 +1,13 @@
 import { LONGEST } from '../oauth-shapes.ts';
 
-/** Errors in an authorization request (RFC 6749 §4.1.2.1, RFC 8707 §2, RFC 9101 §6.2). */
+/** Errors in an authorization request (RFC 6749 §4.1.2.1, RFC 8707 §2, RFC 9101 §6.2, RFC 9396 §5). */
 export type RequestErrorCode =
   | 'invalid_request'
   | 'unauthorized_client'
   | 'unsupported_response_type'
   | 'invalid_scope'
   | 'invalid_target'
+  | 'invalid_authorization_details'
   | 'request_not_supported'
   | 'request_uri_not_supported';
 
@@ -38,7 +39,9 @@ export function readParameters(query: string): Parameters | null {
   for (const [name, longest] of Object.entries(LONGEST)) {
     const given = sent.getAll(name);
     const [value = ''] = given;
-    if (given.length > 1 || value.length > longest || !PLAIN.test(value)) bad.push(name);
+    // JSON may have line breaks.
+    const isPlain = PLAIN.test(value) || name === 'authorization_details';
+    if (given.length > 1 || value.length > longest || !isPlain) bad.push(name);
     else if (value !== '') values.set(name, value);
   }
   return { values, bad };

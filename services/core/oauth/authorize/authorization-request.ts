@@ -1,6 +1,6 @@
 import type { Client, HasAccess } from '#services/core/access/access-directory.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
-import { requestedAudience, requestedScopes } from '../requested-terms.ts';
+import { type AuthorizationDetails, detailsAsked, requestedAudience, requestedScopes } from '../requested-terms.ts';
 import {
   deliveryOf,
   formProblem,
@@ -27,6 +27,7 @@ export type AuthorizationRequest = Returns & {
   readonly client: Client;
   readonly scopes: readonly string[];
   readonly audience: string;
+  readonly details: AuthorizationDetails | undefined;
   /** Undefined only for a client that may do without PKCE. */
   readonly codeChallenge: string | undefined;
   readonly nonce: string | undefined;
@@ -81,6 +82,8 @@ function requestOf(
   const { scopes, why } = requestedScopes(ports, client, values.get('scope'), audience);
   if (scopes === undefined) return refuse('invalid_scope', why);
   if (audience === null) return refuse('invalid_target', 'the client is not allowed tokens for this resource');
+  const detailed = detailsAsked(ports, { client, audience }, values.get('authorization_details'));
+  if ('why' in detailed) return refuse('invalid_authorization_details', detailed.why);
   const claims = requestedClaims(values.get('claims'), client.scopes);
   if (claims === null)
     return refuse('invalid_request', 'claims must be an object as OpenID Connect Core §5.5 defines it');
@@ -94,6 +97,7 @@ function requestOf(
       // To ask for a claim is to ask for the scope that releases it, so the user consents to it in the same words.
       scopes: isOpenId ? [...new Set([...scopes, ...claims.scopes])] : scopes,
       audience,
+      details: detailed.details,
       codeChallenge: values.get('code_challenge'),
       nonce: values.get('nonce'),
       prompts: asked,

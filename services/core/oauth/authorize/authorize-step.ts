@@ -1,7 +1,12 @@
 import type { Client } from '#services/core/access/access-directory.ts';
 import type { LiveSession } from '#services/core/identity/sessions/live-session.ts';
 import type { Sql } from '#services/core/ports.ts';
-import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
+import {
+  authorizationDetailsInvalid,
+  grantNotAllowed,
+  scopeInvalid,
+  targetInvalid,
+} from '#services/core/tokens/errors.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import type { AppError } from '#services/platform/define/error.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
@@ -97,6 +102,7 @@ export const requestRefusals: Readonly<Record<RequestErrorCode, (options: { read
   unsupported_response_type: responseTypeUnsupported,
   invalid_scope: scopeInvalid,
   invalid_target: targetInvalid,
+  invalid_authorization_details: authorizationDetailsInvalid,
   request_not_supported: requestObjectUnsupported,
   request_uri_not_supported: requestInvalid,
 };

@@ -3,6 +3,7 @@ import type { Caller } from '#services/core/ports.ts';
 import { holdSession } from '#services/core/tokens/refresh/create-family.ts';
 import { authorizationDecided, consentGranted } from '../audit-events.ts';
 import { keepConsent, lockConsentOwner } from '../consents/consents.store.ts';
+import { detailFacts } from '../requested-terms.ts';
 import { type AuthorizePorts, admitAuthorization, misfitOf, signInStep } from './admit-authorization.ts';
 import { type AuthorizeStep, answerError, answerTo, requestUsed } from './authorize-step.ts';
 import { issueAuthorizationCode } from './issue-code.ts';
@@ -47,8 +48,8 @@ export async function decideConsent(
     await lockConsentOwner(tx, user.userId);
     if (!(await holdSession(tx, user.sessionId, user.userId))) return signInStep(ports, decision.query);
     if (!(await useRequest(tx, request))) return requestUsed;
-    await keepConsent(tx, { userId: user.userId, clientId, audience: request.audience }, scopes);
-    const detail = { scope: scopes.join(' '), audience: request.audience };
+    await keepConsent(tx, { userId: user.userId, clientId, audience: request.audience }, scopes, request.details);
+    const detail = { scope: scopes.join(' '), audience: request.audience, ...detailFacts(request.details) };
     await recordEvent(tx, user, consentGranted, { ...about, detail });
     return answerTo(ports, request, { code: await issueAuthorizationCode(tx, ports, request, scopes, user) });
   });

@@ -3,6 +3,7 @@ import { recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { authorizationDecided } from '../audit-events.ts';
 import { insertAuthorizationCode } from '../codes.store.ts';
+import { detailFacts } from '../requested-terms.ts';
 import type { AuthorizationRequest } from './authorization-request.ts';
 
 /** RFC 6749 §4.1.2 recommends at most ten minutes; clients redeem their codes at once. */
@@ -35,6 +36,7 @@ export async function issueAuthorizationCode(
     sessionId: caller.sessionId,
     scope: scopes.join(' '),
     audience: request.audience,
+    authorizationDetails: request.details,
     nonce: request.nonce,
     idTokenClaims: request.claims.idToken,
     dpopJkt: request.dpopJkt,
@@ -49,6 +51,7 @@ export async function issueAuthorizationCode(
       scope: scopes.join(' '),
       audience: request.audience,
       session_id: caller.sessionId,
+      ...detailFacts(request.details),
       ...(request.pushedHash === undefined ? {} : { pushed: true }),
     },
   });

@@ -21,6 +21,8 @@ const consentShape = component('Consent', {
   scopes: z.array(z.string()),
   /** Audiences of its tokens. */
   audiences: z.array(z.string()),
+  /** What the user allowed last, and what active token families may do (RFC 9396). */
+  authorization_details: z.array(z.looseObject({ type: z.string() })),
   /** When the user last granted a scope. */
   granted_at: instant,
   /** Number of its active token families. */

@@ -47,6 +47,7 @@ test('a user sees the user’s own consents, with scopes and number of token fam
       client_name: 'Tasks',
       client_origin: 'admin',
       scopes: ['email', 'openid'],
+      authorization_details: [],
       audiences: [ports.tokenSettings.audience],
       granted_at: expect.stringMatching(/^\d{4}-/),
       logins: 1,

@@ -2,11 +2,12 @@ import { FIRST_PARTY_CLIENT_ID } from '#services/core/authority/callers.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AuthorizationDetails } from '../requested-terms.ts';
 import type { GrantedConsentView } from './consent-contract.ts';
 
 const consentRead = defineStatement(
   'oauthConsentRead',
-  `SELECT scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3`,
+  `SELECT scopes, authorization_details FROM oauth_consents WHERE user_id = $1 AND client_id = $2 AND audience = $3`,
 );
 
 /** Uses the first columns of the primary key. */
@@ -15,11 +16,12 @@ const consentAny = defineStatement(
   'SELECT 1 FROM oauth_consents WHERE user_id = $1 AND client_id = $2 LIMIT 1',
 );
 
-/** Adds scopes: a later request for fewer scopes removes none. */
+/** Adds scopes: a later request for fewer scopes removes none. Details replace those before. */
 const consentUpsert = defineStatement(
   'oauthConsentUpsert',
-  `INSERT INTO oauth_consents AS held (user_id, client_id, audience, scopes) VALUES ($1, $2, $3, $4)
+  `INSERT INTO oauth_consents AS held (user_id, client_id, audience, scopes, authorization_details) VALUES ($1, $2, $3, $4, $5)
    ON CONFLICT (user_id, client_id, audience) DO UPDATE SET granted_at = clock_timestamp(),
+     authorization_details = coalesce(EXCLUDED.authorization_details, held.authorization_details),
      scopes = ARRAY(SELECT DISTINCT unnest(held.scopes || EXCLUDED.scopes) ORDER BY 1)`,
 );
 
@@ -66,13 +68,15 @@ const consentsSinceDelete = defineStatement(
 const allowedClientsPage = defineStatement(
   'oauthAllowedClientsPage',
   `WITH allowed AS (
-     SELECT client_id, audience, scopes, granted_at, 0 AS logins, 0 AS copy_uses FROM oauth_consents WHERE user_id = $1
+     SELECT client_id, audience, scopes, granted_at, 0 AS logins, 0 AS copy_uses, authorization_details FROM oauth_consents WHERE user_id = $1
      UNION ALL
-     SELECT client_id, audience, string_to_array(scope, ' '), created_at, 1, copy_uses FROM refresh_families
+     SELECT client_id, audience, string_to_array(scope, ' '), created_at, 1, copy_uses, authorization_details FROM refresh_families
      WHERE user_id = $1 AND client_id <> $2 AND revoked_at IS NULL AND now() < least(idle_expires_at, expires_at)
    )
    SELECT a.client_id, coalesce(c.name, a.client_id) AS client_name, c.origin AS client_origin,
      ARRAY(SELECT DISTINCT unnest(s.scopes) FROM allowed s WHERE s.client_id = a.client_id ORDER BY 1) AS scopes,
+     coalesce((SELECT jsonb_agg(d) FROM (SELECT DISTINCT jsonb_array_elements(s.authorization_details::jsonb) AS d FROM allowed s
+       WHERE s.client_id = a.client_id) details), '[]') AS authorization_details,
      array_agg(DISTINCT a.audience) AS audiences, ${placeTime('max(a.granted_at)')} AS granted_at, sum(a.logins)::int AS logins,
      sum(a.copy_uses)::int AS copy_uses
    FROM allowed a JOIN oauth_clients c ON c."clientId" = a.client_id
@@ -81,20 +85,30 @@ const allowedClientsPage = defineStatement(
 
 type ConsentKey = { readonly userId: string; readonly clientId: string; readonly audience: string };
 
+type GrantedConsent = {
+  readonly scopes: readonly string[];
+  /** Those that the user allowed last. */
+  readonly authorization_details: AuthorizationDetails | null;
+};
+
 export async function readGrantedConsent(
   sql: Sql,
   { userId, clientId, audience }: ConsentKey,
-): Promise<readonly string[]> {
-  const [row] = await sql.query<{ scopes: string[] }>(consentRead, [userId, clientId, audience]);
-  return row?.scopes ?? [];
+): Promise<GrantedConsent | undefined> {
+  return (await sql.query<GrantedConsent>(consentRead, [userId, clientId, audience]))[0];
 }
 
 /** Whether the user has any consent to this client, for any audience. */
 export const hasConsented = async (sql: Sql, userId: string, clientId: string): Promise<boolean> =>
   (await sql.query(consentAny, [userId, clientId])).length > 0;
 
-export async function keepConsent(tx: Sql, key: ConsentKey, scopes: readonly string[]): Promise<void> {
-  await tx.query(consentUpsert, [key.userId, key.clientId, key.audience, scopes]);
+export async function keepConsent(
+  tx: Sql,
+  key: ConsentKey,
+  scopes: readonly string[],
+  details: AuthorizationDetails | undefined,
+): Promise<void> {
+  await tx.query(consentUpsert, [key.userId, key.clientId, key.audience, scopes, details ?? null]);
 }
 
 /** Whether the user still consents to all these scopes; the consent stays locked until commit. */

@@ -11,7 +11,7 @@ import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import { storeUnavailable } from '#services/platform/errors.ts';
 import { codeHashOf } from '../authorize/issue-code.ts';
 import { type HasOpenRequests, shareOf } from '../open-requests.ts';
-import { requestedAudience, requestedScopes } from '../requested-terms.ts';
+import { parseAuthorizationDetails, requestedAudience, requestedScopes } from '../requested-terms.ts';
 import { deviceGrantCounts, insertDeviceGrant } from './device-grants.store.ts';
 
 export type DeviceGrantPorts = Pick<Ports, 'transact' | 'random'> &
@@ -26,6 +26,7 @@ type DeviceGrantInput = {
   readonly clientId: string | undefined;
   readonly scope: string | undefined;
   readonly resource: string | undefined;
+  readonly authorizationDetails?: string | undefined;
 };
 
 /** RFC 8628 §3.2. */
@@ -46,7 +47,8 @@ const TRIES = 5;
 /**
  * Starts a device grant (RFC 8628 §3.1): issues a device code, and a user code for the user to enter. The user's
  * decision is audited; the request is not, because it may be unauthenticated.
- * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
+ * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid`,
+ * `authorization_details_invalid` (400),
  * `open_requests_full` (429), `state_rewound`, `store_unavailable` (503).
  */
 export async function beginDeviceGrant(
@@ -63,9 +65,16 @@ export async function beginDeviceGrant(
   const { scopes, why } = requestedScopes(ports, client, input.scope, audience);
   if (scopes === undefined) throw scopeInvalid({ detail: why });
   if (audience === null) throw targetInvalid();
+  const details = parseAuthorizationDetails(ports, { client, audience }, input.authorizationDetails);
   const deviceCode = ports.random.bytes(32).toString('base64url');
   const share = shareOf(ports, named, caller);
-  const terms = { client_id: clientId, scope: scopes.join(' '), audience, share };
+  const terms = {
+    client_id: clientId,
+    scope: scopes.join(' '),
+    audience,
+    authorization_details: details ?? null,
+    share,
+  };
   const userCode = await ports.transact(async (tx) => {
     await ports.openRequests.assertRoom('device', client, share, deviceGrantCounts(tx, clientId));
     for (let tries = 0; tries < TRIES; tries += 1) {

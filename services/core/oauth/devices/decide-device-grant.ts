@@ -9,6 +9,7 @@ import { assertMayIssue, type HasRevocations } from '#services/core/revocations/
 import { normaliseUserCode } from '#services/core/shared/user-codes.ts';
 import { holdSession } from '#services/core/tokens/refresh/create-family.ts';
 import { deviceGrantDecided } from '../audit-events.ts';
+import { type AuthorizationDetails, detailFacts } from '../requested-terms.ts';
 import { type DeviceGrantTerms, decideDeviceGrant, readDeviceGrant } from './device-grants.store.ts';
 
 type DeviceDecisionPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasAuth & HasRevocations;
@@ -22,6 +23,7 @@ export type DeviceStep =
       readonly userCode: string;
       readonly client: Client;
       readonly scopes: readonly string[];
+      readonly details: AuthorizationDetails | null;
       readonly live: LiveSession;
     }
   | { readonly kind: 'done'; readonly isAllowed: boolean };
@@ -53,7 +55,8 @@ function confirmStep(
   const client = terms && access.client(terms.client_id);
   if (userCode === null || terms === undefined || client === undefined || client.disabled)
     return { kind: 'ask-code', isUnknown: true, live };
-  return { kind: 'confirm', userCode, client, scopes: terms.scope.split(' '), live };
+  const { scope, authorization_details: details } = terms;
+  return { kind: 'confirm', userCode, client, scopes: scope.split(' '), details, live };
 }
 
 /**
@@ -79,7 +82,7 @@ export async function answerDeviceGrant(
       outcome: isAllowed ? 'ok' : 'denied',
       target: { kind: 'client', id: terms.client_id },
       clientId: terms.client_id,
-      detail: { scope: terms.scope, audience: terms.audience },
+      detail: { scope: terms.scope, audience: terms.audience, ...detailFacts(terms.authorization_details) },
     });
     return true;
   });

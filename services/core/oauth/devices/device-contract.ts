@@ -2,11 +2,23 @@ import { z } from 'zod';
 import { clientAssertion } from '#services/core/access/assertion-shapes.ts';
 import { clientKeysBusy, clientKeysUnavailable } from '#services/core/access/errors.ts';
 import { stateRewound } from '#services/core/revocations/contract.ts';
-import { grantNotAllowed, scopeInvalid, targetInvalid } from '#services/core/tokens/errors.ts';
+import {
+  authorizationDetailsInvalid,
+  grantNotAllowed,
+  scopeInvalid,
+  targetInvalid,
+} from '#services/core/tokens/errors.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { directoryStale, storeUnavailable } from '#services/platform/errors.ts';
 import { openRequestsFull } from '../errors.ts';
-import { decision, formTokenShape, optionalParameter, sentForm, shownPage } from '../oauth-shapes.ts';
+import {
+  authorizationDetails,
+  decision,
+  formTokenShape,
+  optionalParameter,
+  sentForm,
+  shownPage,
+} from '../oauth-shapes.ts';
 
 const defineEndpoint = endpointsOf('OAuth');
 
@@ -20,6 +32,7 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
   body: z.looseObject({
     scope: optionalParameter(2_048),
     resource: optionalParameter(512),
+    authorization_details: authorizationDetails,
     client_id: optionalParameter(255),
     client_secret: optionalParameter(512),
     ...clientAssertion,
@@ -40,6 +53,7 @@ export const beginDeviceGrantEndpoint = defineEndpoint({
     grantNotAllowed,
     scopeInvalid,
     targetInvalid,
+    authorizationDetailsInvalid,
     openRequestsFull,
     stateRewound,
     storeUnavailable,

@@ -2,11 +2,12 @@ import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { OpenRequestCount } from '../open-requests.ts';
+import type { AuthorizationDetails } from '../requested-terms.ts';
 
 const deviceGrantInsert = defineStatement(
   'oauthDeviceGrantInsert',
-  `INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, scope, audience, share, interval_seconds, expires_at)
-   VALUES ($1::bytea, $2, $3, $4, $5, $6, $7::int2, clock_timestamp() + make_interval(secs => $8::float8))
+  `INSERT INTO oauth_device_grants (device_code_hash, user_code, client_id, scope, audience, share, interval_seconds, expires_at, authorization_details)
+   VALUES ($1::bytea, $2, $3, $4, $5, $6, $7::int2, clock_timestamp() + make_interval(secs => $8::float8), $9)
    ON CONFLICT DO NOTHING RETURNING 1`,
 );
 
@@ -25,7 +26,7 @@ const deviceGrantCount = defineStatement(
 
 const deviceGrantRead = defineStatement(
   'oauthDeviceGrantRead',
-  `SELECT client_id, scope, audience FROM oauth_device_grants
+  `SELECT client_id, scope, audience, authorization_details FROM oauth_device_grants
    WHERE user_code = $1 AND status = 'pending' AND expires_at > clock_timestamp()`,
 );
 
@@ -41,7 +42,7 @@ const deviceGrantDecide = defineStatement(
    FROM users u, oauth_clients c
    WHERE g.user_code = $1 AND g.status = 'pending' AND g.expires_at > clock_timestamp()
      AND u.id = $3 AND u."disabledAt" IS NULL AND c."clientId" = g.client_id
-   RETURNING g.client_id, g.scope, g.audience`,
+   RETURNING g.client_id, g.scope, g.audience, g.authorization_details`,
 );
 
 /**
@@ -51,7 +52,7 @@ const deviceGrantConsume = defineStatement(
   'oauthDeviceGrantConsume',
   `DELETE FROM oauth_device_grants WHERE device_code_hash = $1::bytea AND client_id = $2 AND status = 'approved'
      AND expires_at > clock_timestamp()
-   RETURNING user_id, user_epoch, client_epoch, scope, audience,
+   RETURNING user_id, user_epoch, client_epoch, scope, audience, authorization_details,
      extract(epoch FROM auth_time)::int8 AS auth_time`,
 );
 
@@ -93,7 +94,12 @@ export const deviceGrantPurge = definePurge({
   stays: `interval '10 minutes'`,
 });
 
-export type DeviceGrantTerms = { readonly client_id: string; readonly scope: string; readonly audience: string };
+export type DeviceGrantTerms = {
+  readonly client_id: string;
+  readonly scope: string;
+  readonly audience: string;
+  readonly authorization_details: AuthorizationDetails | null;
+};
 
 type NewDeviceGrant = DeviceGrantTerms & {
   readonly deviceCodeHash: Buffer;
@@ -122,6 +128,7 @@ export async function insertDeviceGrant(sql: Sql, grant: NewDeviceGrant): Promis
     grant.share,
     grant.intervalSeconds,
     grant.lifeSeconds,
+    grant.authorization_details,
   ]);
   return rows.length === 1;
 }
@@ -145,6 +152,7 @@ type ConsumedDeviceGrant = {
   readonly client_epoch: number;
   readonly scope: string;
   readonly audience: string;
+  readonly authorization_details: AuthorizationDetails | null;
   /** Unix seconds. */
   readonly auth_time: number;
 };

@@ -19,6 +19,7 @@ import { consumeDeviceGrant, pollDeviceGrant } from './device-grants.store.ts';
 
 type RedeemDeviceCodeInput = {
   readonly deviceCode: string | undefined;
+  readonly authorizationDetails?: string | undefined;
   readonly client: OAuthClient;
   readonly keys: ProvenKeys;
 };
@@ -28,7 +29,7 @@ type RedeemDeviceCodeInput = {
  * family. The family outlives the browser session of the decision, so that a television stays signed in. Revoking all
  * tokens of the user or client between decision and exchange ends the grant too.
  * Throws `device_grant_pending`, `device_polls_too_fast`, `device_grant_denied`, `device_code_expired`,
- * `device_code_invalid`, `request_invalid` (400), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
+ * `device_code_invalid`, `authorization_details_invalid`, `request_invalid` (400), `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function redeemDeviceCode(
   ports: OAuthSignInPorts,
@@ -50,7 +51,7 @@ export async function redeemDeviceCode(
 
 async function exchange(
   ports: OAuthSignInPorts,
-  { deviceCode, client, keys }: RedeemDeviceCodeInput,
+  { deviceCode, authorizationDetails, client, keys }: RedeemDeviceCodeInput,
   caller: Caller,
 ): Promise<OAuthTokenAnswer> {
   assertMayIssue(ports.revocations);
@@ -65,7 +66,7 @@ async function exchange(
         tx,
         ports,
         client,
-        { ...consumed, session_id: null, nonce: null, id_token_claims: [] },
+        { ...consumed, session_id: null, nonce: null, id_token_claims: [], detailsAsked: authorizationDetails },
         keys,
         caller,
       );

@@ -3,7 +3,6 @@ import { knownScopesOf } from '#services/core/access/requested-scopes.ts';
 import { clientOf } from '#services/core/authority/callers.ts';
 import type { Caller } from '#services/core/ports.ts';
 import { clientUnauthenticated, requestInvalid } from '#services/platform/errors.ts';
-import type { TokenPairAnswer } from '../refresh/family-token.ts';
 import { type RefreshTokenPorts, refreshToken } from '../refresh/refresh-token.ts';
 import { type ClientTokenAnswer, type ClientTokenPorts, issueClientToken } from './issue-client-token.ts';
 
@@ -13,11 +12,14 @@ export type GrantTokenInput = {
   readonly scope?: string | undefined;
   readonly resource?: string | undefined;
   readonly audience?: string | undefined;
+  readonly authorization_details?: string | undefined;
   readonly client_id?: string | undefined;
 };
 
 /** A token of type DPoP is bound to a key, and the client presents it with a proof (RFC 9449 §5). */
-export type RefreshedPair = Omit<TokenPairAnswer, 'token_type'> & { readonly token_type: 'Bearer' | 'DPoP' };
+export type RefreshedPair = Omit<Awaited<ReturnType<typeof refreshToken>>, 'token_type'> & {
+  readonly token_type: 'Bearer' | 'DPoP';
+};
 
 /** Keys whose possession the client has proved with the request. */
 export type ProvenKeys = { readonly jkt?: string; readonly x5t?: string };
@@ -42,13 +44,19 @@ export async function grantToken(
 ): Promise<ClientTokenAnswer | RefreshedPair> {
   const scope = given(input.scope);
   const resource = given(input.resource);
+  const authorizationDetails = given(input.authorization_details);
   if (input.grant_type === 'client_credentials')
-    return issueClientToken(ports, { scope, resource, audience: given(input.audience), ...keys }, caller);
+    return issueClientToken(
+      ports,
+      { scope, resource, audience: given(input.audience), authorizationDetails, ...keys },
+      caller,
+    );
   const presented = given(input.refresh_token);
   if (presented === undefined) throw requestInvalid({ problems: [{ at: 'body/refresh_token', why: 'is required' }] });
   const presentedBy = { ...client, ...keys };
   const asked = scope === undefined ? undefined : knownScopesOf(ports, scope);
-  const pair = await refreshToken(ports, { refreshToken: presented, presentedBy, scope: asked, resource }, caller);
+  const request = { refreshToken: presented, presentedBy, scope: asked, resource, authorizationDetails };
+  const pair = await refreshToken(ports, request, caller);
   return keys.jkt === undefined ? pair : { ...pair, token_type: 'DPoP' };
 }
 

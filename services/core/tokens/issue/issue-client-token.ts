@@ -13,7 +13,7 @@ import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { accessTokenClaims, signAccessToken, tokenTypeOf } from '../access-token.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
-import { grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
+import { authorizationDetailsInvalid, grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
 import { confirmationOf, rememberToken } from '../refresh/family-token.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
@@ -54,6 +54,7 @@ export type ClientTokenInput = {
   /** RFC 8707 §2. */
   readonly resource?: string | undefined;
   readonly audience?: string | undefined;
+  readonly authorizationDetails?: string | undefined;
   /** Keys that the client has proved with this request. The token is bound to them. */
   readonly jkt?: string | undefined;
   readonly x5t?: string | undefined;
@@ -90,13 +91,17 @@ type Terms = { readonly audience: string; readonly scopes: readonly string[] };
 
 function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInput): Terms {
   if (!client.grant_types.includes('client_credentials')) throw grantNotAllowed();
+  // Somebody must grant a detail, and here nobody is asked.
+  if (input.authorizationDetails !== undefined)
+    throw authorizationDetailsInvalid({ detail: 'Users grant authorization details: use a grant with a user.' });
   return { audience: audienceFor(ports, client, input), scopes: scopeOf(ports, client, input.scope) };
 }
 
 /**
  * Issues an access token for the client itself (RFC 6749 §4.4). `sub` is the client's id, which no user can have.
  * The audit row is committed before the response, in one batch with those of other requests.
- * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid` (400),
+ * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid`,
+ * `authorization_details_invalid` (400),
  * `signing_unavailable`, `state_rewound`, `store_unavailable` (503).
  */
 export async function issueClientToken(

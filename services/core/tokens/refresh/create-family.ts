@@ -5,6 +5,7 @@ import { lacksFactor } from '#services/core/shared/own-factor.store.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { secondFactorRequired } from '#services/platform/errors.ts';
 import { familyCreated, familyEnded } from '../audit-events.ts';
+import type { AuthorizationDetails } from '../authorization-details.ts';
 import { strengthOf, type VerifiedFactor } from '../verified-factor-shapes.ts';
 import { familyEndPrevious, familyInsert, type NewFamilyRow, sessionLock } from './family-life.store.ts';
 import { type FamilyIdle, idleSecondsOf } from './family-token.ts';
@@ -20,6 +21,8 @@ export type NewFamily = {
   readonly is_client_bound: boolean;
   readonly scope: string;
   readonly audience: string;
+  /** What its tokens may carry at most (RFC 9396). */
+  readonly authorization_details?: AuthorizationDetails | null;
   /** Unix seconds of the sign-in. */
   readonly auth_time: number;
   /** The user approved it in a session, though it has none of its own: a device. */
@@ -87,6 +90,7 @@ export async function createFamily(
     family.code_id ?? null,
     verified?.amr.join(' ') ?? null,
     verified?.acr ?? null,
+    family.authorization_details ?? null,
   ]);
   if (row === undefined) throw sessionEnded();
   await assertNoFactorRound(tx, family, row.acr, caller);

@@ -47,10 +47,10 @@ export const familyInsert = defineStatement(
     WHERE u.id = $11 AND u."disabledAt" IS NULL AND c."clientId" = $6 AND NOT coalesce(c.disabled, false)
   ), inserted AS (
     INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, jkt, x5t,
-      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device, code_id, amr, acr, rights_limit)
+      sid, user_id, user_epoch, client_epoch, scope, audience, auth_time, device, code_id, amr, acr, rights_limit, authorization_details)
     SELECT $1::uuid, now() + make_interval(secs => $2::float8), now() + make_interval(secs => $3::float8), $4::bytea, $5::int2,
       $5::int2, $6, $7::bool, $8, $9, $10, $11, user_epoch, client_epoch, $12, $13, to_timestamp($14::float8), $15::jsonb, $16::bytea,
-      amr, acr, rights_limit
+      amr, acr, rights_limit, $19
     FROM born RETURNING 1
   )
   SELECT email, is_email_verified, roles, user_epoch, client_epoch, amr, acr,
@@ -147,8 +147,8 @@ export const familyFactsRead = defineStatement(
    WHERE f.id = $1::uuid`,
 );
 
-/** Reads the granted scope and audience, which never change. Uses the primary key. */
+/** Reads the granted scope, audience and details, which never change. Uses the primary key. */
 export const familyGrantRead = defineStatement(
   'familyGrantRead',
-  `SELECT scope, audience FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,
+  `SELECT scope, audience, authorization_details FROM refresh_families WHERE id = $1::uuid AND nonce_hash = $2::bytea`,
 );

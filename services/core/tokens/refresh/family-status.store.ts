@@ -1,6 +1,7 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AuthorizationDetails } from '../authorization-details.ts';
 
 /** A family as introspection shows it. */
 export type FamilyStatus = {
@@ -9,6 +10,7 @@ export type FamilyStatus = {
   readonly session_id: string | null;
   readonly scope: string;
   readonly audience: string;
+  readonly authorization_details: AuthorizationDetails | null;
   readonly generation: number;
   /** Unix seconds. */
   readonly auth_time: number;
@@ -20,7 +22,7 @@ export type FamilyStatus = {
 // Uses the primary keys of families and users, and the unique client id. Locks nothing.
 const familyStatusRead = defineStatement(
   'familyStatusRead',
-  `SELECT f.user_id, f.client_id, f.sid AS session_id, f.scope, f.audience, f.generation,
+  `SELECT f.user_id, f.client_id, f.sid AS session_id, f.scope, f.audience, f.authorization_details, f.generation,
      extract(epoch FROM f.auth_time)::float8 AS auth_time, extract(epoch FROM f.created_at)::float8 AS created_at,
      extract(epoch FROM least(f.idle_expires_at, f.expires_at))::float8 AS expires_at,
      f.revoked_at IS NULL AND now() < least(f.idle_expires_at, f.expires_at)

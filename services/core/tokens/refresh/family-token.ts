@@ -4,7 +4,14 @@ import { type Rights, rightsAt } from '#services/core/access/application-rights.
 import { auditActor } from '#services/core/audit/audit-context.ts';
 import { FIRST_PARTY_CLIENT_ID } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
-import type { Confirmation, MintedToken, TokenFacts } from '../access-token.ts';
+import {
+  type AccessTokenClaims,
+  answeredDetails,
+  type Confirmation,
+  type MintedToken,
+  type TokenFacts,
+} from '../access-token.ts';
+import { type AuthorizationDetails, detailsNow } from '../authorization-details.ts';
 import type { tokenPair } from '../contract.ts';
 import { metadataOf, postTokenMetadata, type TokenMetadataPorts } from '../metadata/token-metadata.cache.ts';
 
@@ -16,6 +23,7 @@ export type FamilyFacts = {
   readonly client_id: string;
   readonly scope: string;
   readonly audience: string;
+  readonly authorization_details?: AuthorizationDetails | null | undefined;
   readonly email: string;
   readonly is_email_verified: boolean;
   readonly roles: readonly string[];
@@ -102,6 +110,7 @@ export function familyTokenFacts(access: AccessDirectory, granted: FamilyFacts):
     audience: family.audience,
     scope: family.scope,
     permissions: permissionsFor(access, family, rights),
+    details: family.authorization_details ? detailsNow(access, family, family.authorization_details) : undefined,
     clientEpoch: family.client_epoch,
     confirmation: confirmationOf(client, family),
     user: {
@@ -125,7 +134,7 @@ export const pairAnswer = (
   minted: MintedToken,
   refreshToken: string,
   refreshExpiresInSeconds: number,
-): TokenPairAnswer => ({
+): TokenPairAnswer & Pick<AccessTokenClaims, 'authorization_details'> => ({
   access_token: minted.token,
   refresh_token: refreshToken,
   token_type: 'Bearer',
@@ -133,6 +142,7 @@ export const pairAnswer = (
   refresh_expires_in: refreshExpiresInSeconds,
   // Every token issued here has a scope, possibly empty.
   scope: minted.claims.scope as string,
+  ...answeredDetails(minted.claims),
 });
 
 /** Stores the metadata of an issued token for its lifetime, without waiting. A lost entry does no harm. */

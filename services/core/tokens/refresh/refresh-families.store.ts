@@ -8,6 +8,7 @@ import {
   textArray,
 } from '#services/core/shared/binary-arrays.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { AuthorizationDetails } from '../authorization-details.ts';
 
 /** Marks of a family: a rotation is marked once a part of `refresh_copies`, one of as many, has passed since the last mark. */
 const MARKS = 12;
@@ -185,7 +186,7 @@ SELECT o.outcome, CASE WHEN o.outcome IN ('lost_answer', 'stale_copy', 'kept') T
   f.user_epoch, f.client_id,
   f.client_epoch, f.sid AS session_id, f.scope, f.audience, f.jkt, f.x5t,
   extract(epoch FROM f.auth_time)::int8 AS auth_time, f.amr, f.acr,
-  f.rights_limit::text AS rights_limit
+  f.rights_limit::text AS rights_limit, f.authorization_details
 FROM outcomes o LEFT JOIN families f ON f.id = o.family_id
 ORDER BY o.n`,
 );
@@ -269,6 +270,7 @@ export type Rotation = {
   readonly acr: string | null;
   /** JSON object; null where the user signed in. */
   readonly rights_limit: string | null;
+  readonly authorization_details: AuthorizationDetails | null;
 };
 
 /** Rotates presented tokens in one statement. The outcomes are in the order of the tokens. */

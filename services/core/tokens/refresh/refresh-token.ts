@@ -7,9 +7,10 @@ import type { HasStateConfirmation } from '#services/core/revocations/confirm-st
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { assertSignsFor, mintAccessToken } from '../access-token.ts';
+import { detailsWithin, type MayHaveDetails } from '../authorization-details.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { familyGrantRead } from './family-life.store.ts';
-import { familyTokenFacts, pairAnswer, rememberToken, scopeNow, type TokenPairAnswer } from './family-token.ts';
+import { familyTokenFacts, pairAnswer, rememberToken, scopeNow } from './family-token.ts';
 import { resourceForeign, scopeExceeded, sessionEnded } from './refresh-errors.ts';
 import { type CheckedRefreshToken, uuidFromBytes } from './refresh-token-format.ts';
 import { checkPresented, type PresentedBy, rotateFamily } from './rotate-family.ts';
@@ -23,6 +24,8 @@ export type RefreshTokenInput = {
   readonly scope?: string | undefined;
   /** RFC 8707 §2.2: the granted audience, or left out. */
   readonly resource?: string | undefined;
+  /** A part of the granted details, for this access token only (RFC 9396 §6.1). */
+  readonly authorizationDetails?: string | undefined;
 };
 
 export type RefreshTokenPorts = Pick<Ports, 'hotSql' | 'redis' | 'clock' | 'random'> &
@@ -32,6 +35,8 @@ export type RefreshTokenPorts = Pick<Ports, 'hotSql' | 'redis' | 'clock' | 'rand
   HasRevocations &
   HasStateConfirmation &
   HasTokenSettings;
+
+type RefreshAnswer = ReturnType<typeof pairAnswer>;
 
 const GRANT = { grant: 'refresh_token' } as const;
 const issuedCounters = {
@@ -44,14 +49,15 @@ const issuedCounters = {
  * Exchanges a refresh token for a new pair. Presented again within the grace window, it gives the same refresh token.
  * The rotation is durable before the response. Signing follows the commit, so a failed signature costs only a retry.
  * Throws `refresh_token_reused`, `refresh_token_expired`, `refresh_token_invalid`, `session_ended` (401; RFC 6749 §5.2
- * `invalid_grant` at the OAuth endpoints), `scope_exceeded`, `resource_foreign` (400), `refresh_grace_spent` (429),
+ * `invalid_grant` at the OAuth endpoints), `scope_exceeded`, `resource_foreign`,
+ * `authorization_details_invalid` (400), `refresh_grace_spent` (429),
  * `store_unavailable`, `signing_unavailable`, `key_ring_behind`, `state_rewound` (503).
  */
 export async function refreshToken(
   ports: RefreshTokenPorts,
   input: RefreshTokenInput,
   caller: Caller,
-): Promise<TokenPairAnswer> {
+): Promise<RefreshAnswer> {
   const startedAt = ports.clock.monotonic();
   try {
     const answer = await exchange(ports, input, caller);
@@ -66,7 +72,7 @@ export async function refreshToken(
   }
 }
 
-async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, caller: Caller): Promise<TokenPairAnswer> {
+async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, caller: Caller): Promise<RefreshAnswer> {
   assertMayIssue(ports.revocations);
   const checked = await checkPresented(ports, input);
   await assertWithinGrant(ports, checked, input);
@@ -81,6 +87,9 @@ async function exchange(ports: RefreshTokenPorts, input: RefreshTokenInput, call
     jkt: family.jkt ?? jkt ?? null,
     x5t: family.x5t ?? x5t ?? null,
     ...(input.scope === undefined ? {} : { scope: input.scope }),
+    ...(input.authorizationDetails === undefined
+      ? {}
+      : { authorization_details: detailsWithin(family.authorization_details, input.authorizationDetails) }),
   };
   const minted = await mintAccessToken(ports, familyTokenFacts(ports.access, granted), caller.request);
   rememberToken(ports, minted, caller);
@@ -98,8 +107,9 @@ async function assertWithinGrant(
 ): Promise<void> {
   const clientId = input.presentedBy.clientId ?? '';
   const isVetted = (access.client(clientId)?.origin ?? 'admin') === 'admin';
-  if (isVetted && input.scope === undefined && input.resource === undefined) return;
-  const [grant] = await hotSql.query<{ scope: string; audience: string }>(familyGrantRead, [
+  const { scope, resource, authorizationDetails } = input;
+  if (isVetted && scope === undefined && resource === undefined && authorizationDetails === undefined) return;
+  const [grant] = await hotSql.query<{ scope: string; audience: string } & MayHaveDetails>(familyGrantRead, [
     uuidFromBytes(checked.familyBytes),
     checked.nonceHash,
   ]);
@@ -107,7 +117,8 @@ async function assertWithinGrant(
   const left = scopeNow(access, { client_id: clientId, scope: grant.scope });
   if (left === '' && grant.scope !== '') throw sessionEnded();
   const granted = left.split(' ');
-  const wider = input.scope?.split(' ').find((scope) => !granted.includes(scope));
+  detailsWithin(grant.authorization_details, authorizationDetails);
+  const wider = scope?.split(' ').find((each) => !granted.includes(each));
   if (wider !== undefined) throw scopeExceeded({ detail: scopeRefusal(wider, granted, 'The sign-in did not grant') });
-  if (input.resource !== undefined && input.resource !== grant.audience) throw resourceForeign();
+  if (resource !== undefined && resource !== grant.audience) throw resourceForeign();
 }

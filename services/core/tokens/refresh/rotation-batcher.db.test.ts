@@ -61,6 +61,7 @@ describe('rotation', () => {
       session_id: sessionId,
       scope: 'openid',
       audience: 'https://a.test',
+      authorization_details: null,
       auth_time: 1_700_000_001,
       jkt: null,
       x5t: null,

@@ -4,6 +4,7 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import type { HasStateConfirmation } from '#services/core/revocations/confirm-state.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
 import { tokenTypeOf } from '../access-token.ts';
+import { detailsNow } from '../authorization-details.ts';
 import { scopeNow } from '../refresh/family-token.ts';
 import { readRefreshToken } from '../refresh/read-refresh-token.ts';
 import type { HasLegacyBridge } from './legacy-bridge-port.ts';
@@ -86,6 +87,7 @@ async function introspectRefreshToken(
   const scope = scopeNow(ports.access, family);
   // The current settings allow none of its scope, so it cannot be refreshed.
   if (scope === '' && family.scope !== '') return INACTIVE;
+  const details = family.authorization_details && detailsNow(ports.access, family, family.authorization_details);
   return {
     active: true,
     scope,
@@ -96,6 +98,7 @@ async function introspectRefreshToken(
     exp: Math.floor(family.expires_at),
     iat: Math.floor(family.created_at),
     fid: family.familyId,
+    ...(details ? { authorization_details: details } : {}),
     ...(family.session_id === null ? {} : { sid: family.session_id }),
     ...(family.auth_time > 0 ? { auth_time: Math.floor(family.auth_time) } : { act: { sub: family.client_id } }),
   };

@@ -133,6 +133,14 @@ const insufficientScope = defineError({
   fix: 'Request a token with the scope.',
 });
 
+const authorizationMissing = defineError({
+  code: 'authorization_missing',
+  status: 403,
+  title: 'Authorization detail missing',
+  cause: 'No authorization detail of the token allows this act (RFC 9396): none has its type and its exact values.',
+  fix: 'Request a token with a detail that allows exactly this act, so that the user is asked for it.',
+});
+
 /** Why a verifier does not accept a token. */
 const reasonErrors = {
   malformed,
@@ -161,4 +169,5 @@ export const verifierErrors: readonly ErrorFactory[] = [
   tooManyProofs,
   ...Object.values(reasonErrors),
   permissionMissing,
+  authorizationMissing,
 ];
