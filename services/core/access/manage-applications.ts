@@ -1,5 +1,4 @@
-import { setAuditContext } from '../audit/audit-context.ts';
-import { recordEvent } from '../audit/record-event.ts';
+import { recordEvent, setAuditContext } from '../audit/record-event.ts';
 import type { Caller, Ports, Tx } from '../ports.ts';
 import { PLACE, pageOf, placeOfCursor } from '../shared/pagination.ts';
 import type { HasAccessChanged } from './access-changed.ts';

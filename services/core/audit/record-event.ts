@@ -2,7 +2,10 @@ import type { AuditEvent } from '#services/platform/define/audit-event.ts';
 import type { AuditMembers, Declared, DetailOf } from '#services/platform/define/audit-member.ts';
 import type { Caller, Sql } from '../ports.ts';
 import { auditOutboxInsert } from './audit.store.ts';
-import { auditActor } from './audit-context.ts';
+import { auditActor, setAuditContext } from './audit-context.ts';
+
+/** Other modules write events here; those of triggers name the actor of the context. */
+export { auditActor, setAuditContext };
 
 type AuditTarget = {
   readonly kind:

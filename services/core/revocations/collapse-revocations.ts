@@ -1,6 +1,5 @@
 import { revocationCollapses } from '#observability/metrics/revocations.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { revocationsCollapsed } from './audit-events.ts';
 import type { HasRevocationPush, HasRevocations } from './revocation-set.ts';

@@ -1,5 +1,4 @@
-import { setAuditContext } from '../audit/audit-context.ts';
-import { recordEvent } from '../audit/record-event.ts';
+import { recordEvent, setAuditContext } from '../audit/record-event.ts';
 import { offerUnlock, takeVoidedUnlock } from '../identity/accounts/offer-unlock.ts';
 import type { MailPorts } from '../identity/mail/queue-mail.ts';
 import { disablePasswordSignIn } from '../identity/sign-in/sign-in-guard.ts';

@@ -1,8 +1,7 @@
 import type { HasAccessChanged } from '#services/core/access/access-changed.ts';
 import type { ClientRefusals } from '#services/core/access/refusals/contract.ts';
 import { explainClientRefusals } from '#services/core/access/refusals/read-client-refusals.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { clientOf } from '#services/core/authority/callers.ts';
 import { ownerAsking } from '#services/core/authority/own-account.ts';
 import type { OwnedClient } from '#services/core/module.ts';

@@ -1,5 +1,4 @@
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { makeReplacements, replaceAllKeys } from '#services/core/keys/replace-all-keys.ts';
 import type { Caller, Marks, Ports } from '#services/core/ports.ts';
 import { type DatabaseStatus, databaseStatus } from '#services/core/revocations/high-water-marks.ts';

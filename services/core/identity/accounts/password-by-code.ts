@@ -1,6 +1,5 @@
 import { lockKnownRoles } from '#services/core/access/role-rights.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import {

@@ -1,5 +1,4 @@
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { ownAccount } from '#services/core/authority/own-account.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { unauthenticated } from '#services/platform/errors.ts';

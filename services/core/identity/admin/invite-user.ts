@@ -1,6 +1,5 @@
 import { lockRoleForGrant, rightsToGrant } from '#services/core/access/role-rights.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { assertHolds } from '#services/core/authority/callers.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { normaliseEmail } from '#services/platform/define/email.ts';

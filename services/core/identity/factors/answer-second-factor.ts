@@ -1,6 +1,5 @@
 import { logins } from '#observability/metrics/identity.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import type { Caller, Tx } from '#services/core/ports.ts';
 import { assertMayIssue } from '#services/core/revocations/revocation-set.ts';
 import { isAppError } from '#services/platform/define/error.ts';

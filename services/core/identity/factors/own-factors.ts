@@ -1,6 +1,5 @@
 import type { HasAccess } from '#services/core/access/access-directory.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { ownAccount } from '#services/core/authority/own-account.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
 import { factorRenamed } from '../audit-events.ts';

@@ -1,6 +1,5 @@
 import { passwordUpgrades } from '#observability/metrics/identity.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import type { Caller, HashAdmission, PasswordHasher, Ports, Sql } from '#services/core/ports.ts';
 import { clientPrefixOf } from '#services/core/shared/client-prefix.ts';
 import { HasherBusyError } from '#services/platform/hasher/errors.ts';

@@ -1,5 +1,4 @@
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import type { Caller, Tx } from '#services/core/ports.ts';
 import { familyEnded } from '../audit-events.ts';
 import {

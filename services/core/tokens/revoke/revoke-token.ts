@@ -1,6 +1,5 @@
 import { tokenRevocations } from '#observability/metrics/tokens.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { clientOf, FIRST_PARTY_CLIENT_ID, holds, isByApiKey, userOf } from '#services/core/authority/callers.ts';
 import { assertRecentSignIn, type HasStepUp } from '#services/core/authority/recent-sign-in.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';

@@ -1,5 +1,4 @@
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { endSessionIn } from '#services/core/identity/sessions/end-session.ts';
 import { disableFollowing, followProfile } from '#services/core/identity/users/follow-provider.ts';
 import type { Caller, Fence, Ports, Tx } from '#services/core/ports.ts';

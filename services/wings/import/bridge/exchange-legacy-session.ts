@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto';
 import { logins } from '#observability/metrics/identity.ts';
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { loginRefused } from '#services/core/identity/contracts/sign-in-errors.ts';
 import { draftSignIn, type SignInAnswer, type SignInDraft } from '#services/core/identity/sessions/open-session.ts';
 import { findByCookie } from '#services/core/identity/sessions/read-session.ts';

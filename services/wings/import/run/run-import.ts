@@ -1,5 +1,4 @@
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { storeImportedKey } from '#services/core/identity/passwords/imported-keys.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';

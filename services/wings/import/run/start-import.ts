@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { assertMayGrant, lockKnownRoles } from '#services/core/access/role-rights.ts';
-import { auditActor } from '#services/core/audit/audit-context.ts';
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { auditActor, recordEvent } from '#services/core/audit/record-event.ts';
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { importStarted } from '../audit-events.ts';
 import { importOvertaken, importRoleUnknown } from '../errors.ts';

@@ -1,5 +1,4 @@
-import { setAuditContext } from '#services/core/audit/audit-context.ts';
-import { recordEvent } from '#services/core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { compromiseKey } from '#services/core/keys/compromise-key.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
 import type { HasKeysChanged } from '#services/core/keys/rotate-signing-keys.ts';
