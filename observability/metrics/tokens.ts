@@ -37,6 +37,7 @@ const grants = [
   'authorization_code',
   'device_code',
   'token_exchange',
+  'jwt_bearer',
 ] as const;
 
 const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'HS256'] as const;

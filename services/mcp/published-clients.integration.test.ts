@@ -5,7 +5,7 @@ import { opened } from '#tools/testing/opened.ts';
 import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
 import { openClientsHarness } from './clients-harness.ts';
 
-const harness = opened(openClientsHarness);
+const harness = opened(() => openClientsHarness());
 
 type Published = {
   /** The body of its registration, as the client publishes it. */

@@ -227,6 +227,7 @@ export const flows: readonly Flow[] = [
     paths: [],
     unit: ['services/mcp/mount.test.ts', 'services/mcp/progress-streams.test.ts'],
     integration: [
+      'services/mcp/enterprise-authorization.integration.test.ts',
       'services/mcp/mcp.integration.test.ts',
       'services/mcp/published-clients.integration.test.ts',
       'services/mcp/real-clients.all.test.ts',

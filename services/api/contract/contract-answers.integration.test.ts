@@ -108,6 +108,7 @@ describe('public documents', () => {
         'refresh_token',
         'urn:ietf:params:oauth:grant-type:device_code',
         'urn:ietf:params:oauth:grant-type:token-exchange',
+        'urn:ietf:params:oauth:grant-type:jwt-bearer',
       ]);
       expect(body.code_challenge_methods_supported ?? ['S256']).toEqual(['S256']);
       expect(body.id_token_signing_alg_values_supported ?? []).not.toContain('none');

@@ -103,7 +103,7 @@ describe('POST /oauth2/token', () => {
 
   test('no password or implicit grant; an unknown grant is unsupported_grant_type, a missing one invalid_request', async () => {
     const basic = product.credentials.client;
-    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:jwt-bearer', 'x'])
+    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:saml2-bearer', 'x'])
       expectOAuthError(
         await token({ grant_type, username: user.email, password: user.password }, { basic }),
         400,

@@ -134,6 +134,7 @@ describe('discovery', () => {
         'refresh_token',
         'urn:ietf:params:oauth:grant-type:device_code',
         'urn:ietf:params:oauth:grant-type:token-exchange',
+        'urn:ietf:params:oauth:grant-type:jwt-bearer',
       ]);
       expect(body.introspection_endpoint_auth_methods_supported).toEqual([
         'client_secret_basic',

@@ -1,4 +1,5 @@
 import type { ClientAuthentication, ClientOrigin } from './access.store.ts';
+import { areAddressed, type IdentityAssertions } from './assertion-shapes.ts';
 import { FAPI_METHODS } from './client-auth-shapes.ts';
 import type { ClientAlgorithms, ProfileSettings } from './client-profile.ts';
 import { clientSettingsConflict } from './errors.ts';
@@ -7,7 +8,11 @@ import { type Workload, workloadProblem } from './workload-shapes.ts';
 /** The settings of a client that depend on one another, as they are after a change. */
 type ClientSettingsToCheck = ProfileSettings &
   ClientAlgorithms &
-  Pick<ClientAuthentication, 'auth_method'> & { readonly origin: ClientOrigin; readonly workload: Workload | null };
+  Pick<ClientAuthentication, 'auth_method'> & {
+    readonly origin: ClientOrigin;
+    readonly workload: Workload | null;
+    readonly identity_assertions: IdentityAssertions | null;
+  };
 
 /**
  * Only a confidential client that an administrator has vetted may do without PKCE, and only for requests that come in an
@@ -62,10 +67,22 @@ function assertWorkload({ workload, auth_method: authMethod, profile, origin }: 
   if (detail !== undefined) throw clientSettingsConflict({ detail });
 }
 
-/** Throws `client_settings_conflict` (400). The table has the same rules as constraints, except for algorithms. */
+/** A client that does not authenticate must not act for a user at another server. */
+function assertIdentityAssertions({ identity_assertions: assertions, ...client }: ClientSettingsToCheck): void {
+  if (assertions === null) return;
+  if (!areAddressed(assertions))
+    throw clientSettingsConflict({ detail: 'The servers of identity assertions have https addresses.' });
+  if (client.auth_method === 'none' || client.origin !== 'admin')
+    throw clientSettingsConflict({
+      detail: 'Only a client that authenticates, and that an administrator has registered, has identity assertions.',
+    });
+}
+
+/** Throws `client_settings_conflict` (400). The table has the same rules as constraints, except for algorithms and identity assertions. */
 export function assertSettingsAgree(settings: ClientSettingsToCheck): void {
   assertPkce(settings);
   assertRotation(settings);
   assertProfile(settings);
   assertWorkload(settings);
+  assertIdentityAssertions(settings);
 }

@@ -73,6 +73,8 @@ const lines = (client: ClientView): string[] => [
     : [`keys ${client.jwks.keys.map(({ kid, kty }) => kid ?? `${kty} without kid`).join(', ')}`]),
   ...(client.jwks_uri === null ? [] : [`keys from ${client.jwks_uri}`]),
   ...(client.workload === null ? [] : [`tokens of ${client.workload.issuer} for ${client.workload.subject}`]),
+  ...(client.identity_assertions?.accepts ?? []).map(({ issuer, provider }) => `users of ${issuer} (${provider})`),
+  ...(client.identity_assertions?.issues ?? []).map(({ issuer, client_id: id }) => `assertions for ${issuer} as ${id}`),
   ...Object.entries(certificateNamesOf(client)).map(([name, value]) => `${name} ${value}`),
   ...(client.certificate_thumbprints ?? []).map((thumbprint) => `certificate ${thumbprint}`),
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),

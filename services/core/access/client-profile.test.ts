@@ -114,6 +114,7 @@ describe('a client of the profile fapi2', () => {
         auth_method: authMethod,
         origin: 'admin',
         workload: null,
+        identity_assertions: null,
       }),
     );
 

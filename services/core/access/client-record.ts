@@ -3,6 +3,7 @@ import { withOption } from '#services/platform/define/command-option.ts';
 import { type ChangesOf, defineRecord, type RowOf } from '#services/platform/define/record.ts';
 import { ASYMMETRIC_ALGORITHMS } from '../keys/algorithm-shapes.ts';
 import { scopes, text } from './admin-shapes.ts';
+import { identityAssertionsShape } from './assertion-shapes.ts';
 import { DETAIL_TYPE } from './authorization-detail-shapes.ts';
 import { CLIENT_PROFILES } from './client-auth-shapes.ts';
 import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
@@ -227,6 +228,16 @@ export const clientRecord = defineRecord({
       flags: '--workload <file>',
       help: 'JSON file with issuer and subject of the tokens of another issuer that authenticate it',
       no: 'accept no tokens of another issuer',
+      reads: 'json-file',
+    }),
+    initially: null,
+  },
+  /** Identity assertions (ID-JAG) that it may redeem here, and those that it gets for other servers. */
+  identity_assertions: {
+    shape: withOption(identityAssertionsShape.nullable(), {
+      flags: '--identity-assertions <file>',
+      help: 'JSON file with the servers whose identity assertions it redeems, and those for which it gets some',
+      no: 'redeem and get no identity assertions',
       reads: 'json-file',
     }),
     initially: null,

@@ -6,16 +6,18 @@ import type { ClientChanges } from './client-record.ts';
 import { type ClientDetailRow, endConsents, hasConsents } from './clients.store.ts';
 import { tokensIssue } from './permissions.ts';
 
-type Scopes = Pick<ClientChanges, 'scopes' | 'credential_scopes'>;
+type Scopes = Pick<ClientChanges, 'scopes' | 'credential_scopes' | 'identity_assertions'>;
 
 const userScopes = (states: readonly Scopes[]): string[] => states.flatMap(({ scopes = [] }) => scopes);
 
 /**
- * Permissions that the client's secret gives without a user's consent: those of the client and, with `tokens:issue`,
- * those of the user tokens that it may issue. @param states the client before and after a change
+ * Permissions that the client's secret gives without a user's consent: those of the client and, with `tokens:issue` or
+ * another server that vouches for users, those of the user tokens that it may get. @param states the client before and after a change
  */
 export function rightsOfSecret(ports: HasAccess, ...states: readonly Scopes[]): string[] {
   const credentialScopes = states.flatMap((state) => state.credential_scopes ?? []);
+  const isVouchedFor = states.some(({ identity_assertions: assertions }) => assertions?.accepts !== undefined);
+  if (isVouchedFor) credentialScopes.push(tokensIssue.name);
   return heldToHandOn(
     ports,
     credentialScopes.includes(tokensIssue.name) ? [...credentialScopes, ...userScopes(states)] : credentialScopes,

@@ -182,8 +182,9 @@ export async function updateClient(
     const authMethod = asked ?? client.auth_method;
     const settings = settingsAfter(client, changes, authMethod);
     const algorithms = algorithmsAfter(client, changes, signed);
-    const { workload = client.workload } = changes;
-    assertSettingsAgree({ ...settings, ...algorithms, auth_method: authMethod, origin: client.origin, workload });
+    const { workload = client.workload, identity_assertions = client.identity_assertions } = changes;
+    const named = { auth_method: authMethod, origin: client.origin, workload, identity_assertions };
+    assertSettingsAgree({ ...settings, ...algorithms, ...named });
     if (changes.grant_types !== undefined || changes.redirect_uris !== undefined)
       assertCodesCanReach({
         grant_types: changes.grant_types ?? client.grant_types,

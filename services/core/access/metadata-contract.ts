@@ -22,6 +22,8 @@ export const serverMetadataShape = z.object({
   jwks_uri: url,
   service_documentation: url,
   grant_types_supported: z.array(z.string()),
+  authorization_grant_profiles_supported: z.array(z.string()),
+  identity_chaining_requested_token_types_supported: z.array(z.string()),
   response_types_supported: z.array(z.string()),
   response_modes_supported: z.array(z.string()),
   code_challenge_methods_supported: z.array(z.string()),

@@ -3,6 +3,7 @@ import type { OwnScope } from '../authority/own-scopes.ts';
 import type { HasKeyRing } from '../keys/key-ring.ts';
 import { ACCESS_PURPOSE } from '../keys/key-timeline.ts';
 import type { HasAccess } from './access-directory.ts';
+import { ID_JAG } from './assertion-shapes.ts';
 import type { CertificateAuthorities } from './certificates/certificate-authorities.ts';
 import {
   ASSERTION_ALGORITHMS,
@@ -77,6 +78,8 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     service_documentation: `${publicUrl}/docs`,
     grant_types_supported: GRANT_TYPES,
+    authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
+    identity_chaining_requested_token_types_supported: [ID_JAG],
     response_types_supported: ['code'],
     response_modes_supported: ['query', 'form_post'],
     code_challenge_methods_supported: ['S256'],

@@ -1,5 +1,5 @@
 import { requestInvalid } from '#services/platform/errors.ts';
-import { DEVICE_GRANT, GRANT_TYPES, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
+import { DEVICE_GRANT, GRANT_TYPES, JWT_BEARER, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { consumeProof, type DpopPorts, type PresentedProof, verifyProof } from '../tokens/dpop/use-dpop-proof.ts';
@@ -13,6 +13,7 @@ import {
 } from '../tokens/issue/grant-token.ts';
 import { checkPresented } from '../tokens/refresh/rotate-family.ts';
 import { assertProfileProof } from './assert-profile-proof.ts';
+import { type RedeemIdentityPorts, redeemIdentityAssertion } from './assertions/redeem-identity-assertion.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
@@ -29,9 +30,14 @@ export type TokenRequest = GrantTokenInput & {
   readonly requested_token_type?: string | undefined;
   readonly actor_token?: string | undefined;
   readonly actor_token_type?: string | undefined;
+  readonly assertion?: string | undefined;
 };
 
-export type TokenRequestPorts = GrantTokenPorts & RedeemCodePorts & DpopPorts & ExchangeTokenPorts;
+export type TokenRequestPorts = GrantTokenPorts &
+  RedeemCodePorts &
+  DpopPorts &
+  ExchangeTokenPorts &
+  RedeemIdentityPorts;
 
 const GRANTS: ReadonlySet<string> = new Set(GRANT_TYPES);
 
@@ -76,7 +82,7 @@ async function admit(
 }
 
 /**
- * The token endpoint (RFC 6749 §3.2) with every grant: codes, device codes and token exchange are implemented here,
+ * The token endpoint (RFC 6749 §3.2) with every grant: codes, device codes, token exchange and identity assertions are implemented here,
  * refresh and client credentials in `tokens`. Throws what the grants throw.
  */
 export async function answerTokenRequest(
@@ -113,6 +119,10 @@ export async function answerTokenRequest(
       },
       caller,
     );
+  if (input.grant_type === JWT_BEARER) {
+    const terms = { scope: given(input.scope), resource: given(input.resource), authorizationDetails };
+    return redeemIdentityAssertion(ports, { ...admitted, ...terms, assertion: given(input.assertion) }, caller);
+  }
   if (input.grant_type !== 'authorization_code') return grantToken(ports, input, admitted, caller);
   return redeemAuthorizationCode(
     ports,

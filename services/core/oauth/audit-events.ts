@@ -40,6 +40,14 @@ export const deviceGrantDecided = defineAuditEvent({
   meaning: 'A user allowed or denied a device grant.',
 });
 
+export const identityAsserted = defineAuditEvent({
+  type: 'oauth.identity_asserted',
+  outcomes: ['issued', 'redeemed'],
+  detail: { server: name, user_id: user, audience: name, scope, of: id, ...detailFacts },
+  meaning:
+    'A client got an identity assertion (ID-JAG) of a user for the authorization server `server`, or redeemed one of `server` for an access token, whose id is `of`.',
+});
+
 export const logoutTokenSent = defineAuditEvent({
   type: 'oauth.logout_token_sent',
   outcomes: ['ok', 'given_up', 'dropped'],

@@ -34,6 +34,7 @@ import {
   deviceGrantDenied,
   deviceGrantPending,
   devicePollsTooFast,
+  identityAssertionInvalid,
   openIdScopeMissing,
   openRequestsFull,
   requestObjectUnsupported,
@@ -58,7 +59,8 @@ export const oauthTokenEndpoint = defineEndpoint({
   method: 'POST',
   path: '/oauth2/token',
   operation: 'grantToken',
-  summary: 'Request tokens: codes, device codes, refresh tokens, client credentials, token exchange (RFC 6749 §3.2)',
+  summary:
+    'Request tokens: codes, device codes, refresh tokens, client credentials, token exchange, identity assertions (RFC 6749 §3.2)',
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
   bodyType: 'form',
@@ -73,6 +75,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     requested_token_type: optionalParameter(128),
     actor_token: optionalParameter(8_192),
     actor_token_type: optionalParameter(128),
+    assertion: optionalParameter(8_192),
     refresh_token: optionalParameter(8_192),
     scope: optionalParameter(2_048),
     resource: optionalParameter(512),
@@ -86,7 +89,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   responses: {
     200: z.object({
       access_token: z.string(),
-      token_type: z.enum(['Bearer', 'DPoP']),
+      token_type: z.enum(['Bearer', 'DPoP', 'N_A']),
       expires_in: z.int(),
       scope: z.string(),
       authorization_details: z.array(z.looseObject({ type: z.string() })).optional(),
@@ -109,6 +112,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     deviceCodeInvalid,
     subjectTokenInvalid,
     actorTokenInvalid,
+    identityAssertionInvalid,
     dpopProofInvalid,
     dpopNonceRequired,
     certificateUnreadable,

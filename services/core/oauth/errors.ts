@@ -98,6 +98,15 @@ export const actorTokenInvalid = defineError({
   fix: 'Leave `actor_token` out if the client itself acts, or send a current token of the agent that acts.',
 });
 
+export const identityAssertionInvalid = defineError({
+  code: 'identity_assertion_invalid',
+  oauthError: 'invalid_grant',
+  title: 'Identity assertion not accepted',
+  cause:
+    'The assertion is not one of a server that vouches for users of this client, has expired or was used, is for another client or server, or its user may not be signed in this way.',
+  fix: 'Get a new assertion whose `aud` is the issuer of this server and whose `client_id` is the client here.',
+});
+
 export const responseTypeUnsupported = defineError({
   code: 'response_type_unsupported',
   oauthError: 'unsupported_response_type',

@@ -12,7 +12,15 @@ import { confirmationOf, maySee, maySeeRoles } from '../tokens/refresh/family-to
 import type { HasTokenSettings } from '../tokens/token-settings.ts';
 import { decideTokenConfirmed, type ValidatePorts } from '../tokens/verify/validate-token.ts';
 import { actorTokenInvalid, subjectTokenInvalid } from './errors.ts';
-import { detailsInToken, detailsNow, detailsWithin, requestedAudience } from './requested-terms.ts';
+import {
+  type AuthorizationDetails,
+  detailsInToken,
+  detailsNow,
+  detailsWithin,
+  parseAuthorizationDetails,
+  requestedAudience,
+  requestedScopes,
+} from './requested-terms.ts';
 
 /** Maximum depth of the chain of actors. */
 const LONGEST_CHAIN = 4;
@@ -84,6 +92,63 @@ function scopesFor(
   if (scopes === undefined) throw scopeInvalid({ detail: why });
   if (scopes.length === 0) throw scopeInvalid();
   return scopes;
+}
+
+/** RFC 8707 §2: the one resource that an assertion names, and the request may repeat. */
+function assertedResource(claim: unknown, asked: string | undefined): string | undefined {
+  const named = Array.isArray(claim) && claim.length === 1 ? claim[0] : claim;
+  if (named === undefined) return asked;
+  if (typeof named !== 'string' || (asked !== undefined && asked !== named)) throw targetInvalid();
+  return named;
+}
+
+type Asked = { readonly scope: string | undefined; readonly resource: string | undefined };
+type Terms = {
+  readonly scope: string;
+  readonly audience: string;
+  readonly authorization_details: AuthorizationDetails | null;
+};
+
+/**
+ * What an assertion grants: no more than the other server grants, nor than the client may have here. A detail that it may
+ * not have refuses all of it, because a token without that detail might allow more.
+ * Throws `scope_invalid`, `target_invalid`, `authorization_details_invalid` (400).
+ */
+export function assertedTerms(
+  ports: HasTokenSettings & HasAccess,
+  client: Client,
+  granted: Readonly<Record<string, unknown>>,
+  asked: Asked,
+): Terms {
+  const audience = requestedAudience(ports, client, assertedResource(granted.resource, asked.resource));
+  if (audience === null) throw targetInvalid();
+  const named = typeof granted.scope === 'string' ? granted.scope.split(' ') : [];
+  const scopes = client.scopes.filter((name) => named.includes(name));
+  const { scopes: found, why } = requestedScopes(ports, { ...client, scopes }, asked.scope, audience);
+  if (found === undefined) throw scopeInvalid({ detail: why });
+  const details = granted.authorization_details;
+  const text = details === undefined ? undefined : JSON.stringify(details);
+  const parsed = parseAuthorizationDetails(ports, { client, audience }, text);
+  return { audience, scope: found.join(' '), authorization_details: parsed ?? null };
+}
+
+/**
+ * The server among those that an administrator has named for the client, and the scopes of the request that are named too.
+ * No type of authorization details belongs to another server. Throws `scope_invalid`, `target_invalid`,
+ * `authorization_details_invalid` (400).
+ */
+export function namedServer(
+  { identity_assertions: assertions }: Pick<Client, 'identity_assertions'>,
+  { audience, resource, scope, authorizationDetails }: Omit<ExchangeTerms, 'keys'>,
+) {
+  const server = assertions?.issues?.find(({ issuer }) => issuer === audience);
+  if (server === undefined) throw targetInvalid();
+  if (resource !== undefined && !server.resources?.includes(resource)) throw targetInvalid();
+  const asked = scope?.split(' ');
+  const scopes = server.scopes.filter((name) => asked === undefined || asked.includes(name)).join(' ');
+  if (scopes === '' && asked !== undefined) throw scopeInvalid();
+  detailsWithin(null, authorizationDetails);
+  return { server, scopes };
 }
 
 /** Removes claims of the user that the client may not see with this scope. */

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import { expect } from 'vitest';
 import type { ClientSettings } from '#services/platform/config/clients.ts';
+import { guardedFetch } from '#services/platform/http/outbound.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { openPeopleHarness, type PeopleHarness } from '#tools/testing/harness/people.ts';
@@ -10,6 +11,7 @@ import { clientCaller, testCaller } from '#tools/testing/harness/ports.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
 import type { Caller, RequestContext } from '../ports.ts';
 import type { TokenRequestPorts } from './answer-token-request.ts';
+import { createClientKeySets } from './assertions/client-key-sets.ts';
 import type { AuthorizeStep } from './authorize/authorize-step.ts';
 import { decideConsent } from './authorize/decide-consent.ts';
 import type { PushPorts } from './authorize/push-authorization-request.ts';
@@ -96,6 +98,7 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
   const ports: GrantPorts = {
     ...deps,
     openRequests: createOpenRequests(deps),
+    clientKeySets: createClientKeySets({ clock: deps.clock, allowsPrivate: true }, guardedFetch),
     clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
   };
 

@@ -19,6 +19,8 @@ export type OAuthSignInPorts = Pick<Ports, 'transact' | 'sql' | 'redis' | 'clock
   HasRevocations &
   HasTokenSettings;
 
+export type KnownClient = NonNullable<ReturnType<OAuthSignInPorts['access']['client']>>;
+
 /** What a user granted to a client. */
 type OAuthGrant = {
   readonly user_id: string;
@@ -35,6 +37,8 @@ type OAuthGrant = {
   readonly code_id?: Buffer;
   /** The user's epoch at the grant; omitted with a session, because raising the epoch also ends the session. */
   readonly user_epoch?: number;
+  /** Another server says that the user signed in: an account with a factor here is refused. */
+  readonly is_vouched?: true;
   /** The client's epoch at the grant. */
   readonly client_epoch: number;
   /** The part of the details that the token request asks for; all of them without it. */
@@ -46,6 +50,8 @@ export type OAuthSignIn = {
   readonly grant: OAuthGrant;
   readonly clientId: string;
   readonly claims: AccessTokenClaims;
+  /** Every role of the user, whether or not the claims show it. */
+  readonly roles: readonly string[];
   /** What the ID token says about the user. */
   readonly profile: UserClaims;
   readonly refresh: { readonly refresh_token: string; readonly refresh_expires_in: number } | null;
@@ -75,7 +81,7 @@ export async function beginOAuthSignIn(
     session_id: sessionId,
     client_id: clientId,
     is_client_bound: true,
-    is_approved: true,
+    ...(grant.is_vouched ? {} : { is_approved: true as const }),
     scope,
     audience,
     authorization_details: grant.authorization_details,
@@ -102,6 +108,7 @@ export async function beginOAuthSignIn(
   return {
     grant,
     clientId,
+    roles: created.roles,
     claims: accessTokenClaims(
       ports,
       familyTokenFacts(ports.access, { ...family, ...created, ...bound, authorization_details: details }),

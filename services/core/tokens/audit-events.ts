@@ -19,6 +19,7 @@ const grant = known(
   'authorization_code',
   'client_credentials',
   'device_code',
+  'jwt_bearer',
   'refresh_token',
   'token_exchange',
 );

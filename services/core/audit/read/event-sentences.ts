@@ -96,6 +96,8 @@ oauth.consent_granted | {actor} allowed the client {client} access | {actor} erl
 oauth.consent_withdrawn | {actor} withdrew a consent, which ended {logins} sign-ins | {actor} zog eine Zustimmung zurück, was {logins} Anmeldungen beendete
 oauth.device_decided | {actor} signed a device in | {actor} meldete ein Gerät an
 oauth.device_decided denied | {actor} did not sign a device in | {actor} meldete ein Gerät nicht an
+oauth.identity_asserted issued | The client {client} got an assertion of {target} for another server | Der Client {client} erhielt eine Bestätigung von {target} für einen anderen Server
+oauth.identity_asserted redeemed | The client {client} redeemed an assertion of {target} | Der Client {client} löste eine Bestätigung von {target} ein
 oauth.logout_token_sent | The client {client} was told that a session ended | Der Client {client} erfuhr, dass eine Sitzung endete
 oauth.logout_token_sent given_up | The client {client} could not be told that a session ended | Der Client {client} war nicht zu erreichen, als eine Sitzung endete
 oauth.logout_token_sent dropped | The client {client} need not be told any more that a session ended | Der Client {client} muss nicht mehr erfahren, dass eine Sitzung endete

@@ -349,6 +349,8 @@ export const OWN_NAMES: ReadonlySet<string> = new Set([
   'id_token_claims',
   'id_token_signed_response_alg',
   'idempotency_key_reused',
+  'identity_assertion_invalid',
+  'identity_assertions',
   'idle-sessions-refused',
   'import_file_unreadable',
   'import_kind_unknown',

@@ -5,14 +5,19 @@ import type { LinkedAccountView } from '../contracts/social-contract.ts';
 import { lastWayIn, linkedAccountUnknown } from '../contracts/social-errors.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { lockOwnSession } from '../sessions/lock-own-session.ts';
+import { isClosedTo } from '../sign-in/refuse-stepped-up.ts';
+import type { HasSocialProviders } from './providers.ts';
 import {
   deleteAccountsSince,
   deleteLinkedAccount,
+  findOwner,
   hasPasskey,
   type LinkedAccountRow,
   listAccounts,
   lockSignInMethods,
 } from './social.store.ts';
+
+export type VouchPorts = Parameters<typeof isClosedTo>[1] & HasSocialProviders;
 
 const viewOf = (
   userId: string,
@@ -70,6 +75,20 @@ export async function unlinkAccount(
     await queueMail(tx, ports, { template: 'account_unlinked', to, provider: found.providerId }, caller);
   });
   return { status: 'unlinked' };
+}
+
+/**
+ * The user of this linked account: undefined also while an incident asks the user for more than one factor, and for a
+ * provider that has another issuer, whose subjects are other people.
+ */
+export async function vouchedUser(
+  tx: Tx,
+  ports: VouchPorts,
+  { provider, issuer, subject }: { readonly provider: string; readonly issuer: string; readonly subject: string },
+): Promise<string | undefined> {
+  if ((ports.socialProviders.provider(provider)?.issuer ?? issuer) !== issuer) return undefined;
+  const { userId } = (await findOwner(tx, provider, subject)) ?? {};
+  return userId === undefined || (await isClosedTo(tx, ports, { userId, cookie: undefined })) ? undefined : userId;
 }
 
 /** Unlinks the providers linked to an account since; returns whether there were any. The caller has locked the user. */

@@ -22,6 +22,8 @@ type ProviderSettings = {
 export type Proof = { readonly codeVerifier: string; readonly nonce: string };
 
 type SocialProvider = {
+  /** Undefined for a provider that Better Auth knows by its name. */
+  readonly issuer: string | undefined;
   /** The address to redirect the browser to. Throws `social_provider_unavailable` (503). */
   authorizationUrl(request: Proof & { readonly state: string }): Promise<string>;
   /**
@@ -125,6 +127,7 @@ function createProvider(name: string, settings: ProviderSettings, redirectURI: s
     });
 
   return {
+    issuer,
     authorizationUrl: ({ state, codeVerifier, nonce }) =>
       asking(async (provider) => {
         const url = await provider.createAuthorizationURL({

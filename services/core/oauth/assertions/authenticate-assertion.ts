@@ -13,6 +13,7 @@ import {
   claimsProblem,
   isUsedOnce,
   type ReadAssertion,
+  type ReadJwt,
   readAssertion,
   verifyAssertionSignature,
   workloadClaimsProblem,
@@ -28,21 +29,28 @@ export type AssertionPorts = Pick<Ports, 'clock'> &
   HasTokenSettings;
 
 /** Used assertions are kept this long after they expire, for copies whose clocks are behind. */
-const KEPT_AFTER_SECONDS = 60;
+export const KEPT_AFTER_SECONDS = 60;
 
 function refused(outcome: 'invalid' | 'replayed', detail?: string): Error {
   clientAssertions.add(1, { outcome });
   return clientUnauthenticated(detail === undefined ? {} : { detail });
 }
 
-async function assertSigned(ports: AssertionPorts, client: Client, { text, hasKid }: ReadAssertion): Promise<void> {
-  const algorithms = client.profile === 'fapi2' ? FAPI_ALGORITHMS : ASSERTION_ALGORITHMS;
-  const found = await ports.clientKeySets.decideByKeys(
-    client,
-    (keys) => verifyAssertionSignature(text, keys, algorithms),
-    // The client may have a new key. Without a kid, a new key shows only as a signature that does not verify.
+/** Verifies a signature by the keys of a client or issuer, read again where it may have a new one. */
+export const verifyByKeys = (
+  { clientKeySets }: HasClientKeySets,
+  keyed: Pick<Client, 'jwks' | 'jwks_uri' | 'origin' | 'profile'>,
+  { text, hasKid }: ReadJwt,
+) =>
+  clientKeySets.decideByKeys(
+    keyed,
+    (keys) => verifyAssertionSignature(text, keys, keyed.profile === 'fapi2' ? FAPI_ALGORITHMS : ASSERTION_ALGORITHMS),
+    // Without a kid, a new key shows only as a signature that does not verify.
     (signed) => signed === 'unknown-key' || (signed === 'invalid' && !hasKid),
   );
+
+async function assertSigned(ports: AssertionPorts, client: Client, read: ReadAssertion): Promise<void> {
+  const found = await verifyByKeys(ports, client, read);
   if (found instanceof KeysNotRead) {
     clientAssertions.add(1, { outcome: outcomeOf(found) });
     throw clientKeysNotRead(found);

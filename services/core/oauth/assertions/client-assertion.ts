@@ -21,37 +21,45 @@ const ASSERTION_TYPES: readonly unknown[] = [ASSERTION_TYPE, 'urn:ietf:params:oa
  */
 const TYPES: ReadonlySet<string> = new Set(['jwt', 'application/jwt', 'client-authentication+jwt', 'jose']);
 
-/** An assertion in its parts; nothing in it is verified yet. */
-export type ReadAssertion = {
-  readonly text: string;
-  readonly clientId: string;
-  readonly claims: JsonObject;
-  readonly hasKid: boolean;
-};
+export { ID_JAG } from '#services/core/access/assertion-shapes.ts';
+/** `typ` of an identity assertion (draft-ietf-oauth-identity-assertion-authz-grant §3), which nothing else has. */
+export const ID_JAG_TYPE = 'oauth-id-jag+jwt';
+/** How long an identity assertion may live, and ours do. */
+export const ID_JAG_SECONDS = 300;
+/** Claims that name an actor or a tenant: without a rule for them, they are refused. */
+const UNSUPPORTED = ['act', 'tenant', 'aud_tenant'];
+
+/** A signed JWT in its parts; nothing in it is verified yet. */
+export type ReadJwt = { readonly text: string; readonly claims: JsonObject; readonly hasKid: boolean };
+export type ReadAssertion = ReadJwt & { readonly clientId: string };
 
 function objectOf(segment: string): JsonObject | null {
   const bytes = canonicalBase64url(segment);
   return bytes !== null && isUtf8(bytes) ? parseStrictObject(bytes.toString('utf8')) : null;
 }
 
-/**
- * Reads an assertion and the client that the form names, else its `sub` (RFC 7521 §4.2); null for any other text, whatever
- * its size or nesting.
- */
-export function readAssertion({ type, assertion, clientId }: SentAssertion): ReadAssertion | null {
-  if (!ASSERTION_TYPES.includes(type) || typeof assertion !== 'string' || assertion.length > LONGEST_ASSERTION)
-    return null;
-  const [first = '', second = '', third = '', ...more] = assertion.split('.');
+/** Reads a JWT of a type; null for any other text, whatever its size or nesting. */
+function readJwt(text: string, isType: (typ: unknown) => boolean): ReadJwt | null {
+  if (text.length > LONGEST_ASSERTION) return null;
+  const [first = '', second = '', third = '', ...more] = text.split('.');
   const header = more.length === 0 && canonicalBase64url(third) !== null ? objectOf(first) : null;
   const claims = header && objectOf(second);
   if (header === null || claims === null) return null;
   const { typ, kid, crit } = header;
-  if (crit !== undefined) return null;
-  if (typ !== undefined && !(typeof typ === 'string' && TYPES.has(typ.toLowerCase()))) return null;
-  const { sub } = claims;
+  return crit === undefined && isType(typ) ? { text, claims, hasKid: kid !== undefined } : null;
+}
+
+const isAssertionType = (typ: unknown): boolean =>
+  typ === undefined || (typeof typ === 'string' && TYPES.has(typ.toLowerCase()));
+
+/** Reads an assertion and the client that the form names, else its `sub` (RFC 7521 §4.2); null for any other text. */
+export function readAssertion({ type, assertion, clientId }: SentAssertion): ReadAssertion | null {
+  if (!ASSERTION_TYPES.includes(type) || typeof assertion !== 'string') return null;
+  const read = readJwt(assertion, isAssertionType);
+  if (read === null) return null;
+  const { sub } = read.claims;
   const named = clientId === undefined || clientId === '' ? sub : clientId;
-  if (typeof sub !== 'string' || typeof named !== 'string') return null;
-  return { text: assertion, clientId: named, claims, hasKid: kid !== undefined };
+  return typeof sub === 'string' && typeof named === 'string' ? { ...read, clientId: named } : null;
 }
 
 /** `unknown-key`: no key of the set fits the header. */
@@ -81,7 +89,7 @@ export async function verifyAssertionSignature(
   }
 }
 
-const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+export const isTime = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
 
 const isJti = (jti: unknown): boolean => typeof jti === 'string' && jti !== '' && jti.length <= LONGEST_JTI;
 const WRONG_JTI = `jti must have 1 to ${LONGEST_JTI} characters.`;
@@ -145,3 +153,32 @@ export function workloadClaimsProblem(
  */
 export const isUsedOnce = ({ jti }: JsonObject, workload: Workload | null): boolean =>
   workload === null || (jti !== undefined && workload.reusable !== true);
+
+/** Reads an identity assertion; null for any other text. */
+export const readIdentityAssertion = (text: string): ReadJwt | null => readJwt(text, (typ) => typ === ID_JAG_TYPE);
+
+const isSubject = (sub: unknown): sub is string => typeof sub === 'string' && /^[^\p{Cc}\p{Cs}]{1,255}$/u.test(sub);
+
+type Keys = { readonly jkt?: string };
+
+/** Whether the client has proved the key that the assertion is bound to (§7.7.1); a binding of another kind never fits. */
+const isBoundTo = (cnf: unknown, { jkt }: Keys): boolean =>
+  cnf === undefined || (jkt !== undefined && JSON.stringify(cnf) === JSON.stringify({ jkt }));
+
+/** What is wrong with the claims of an identity assertion, for the client; null if nothing. */
+export function identityClaimsProblem(
+  { claims }: ReadJwt,
+  { clientId, keys }: { readonly clientId: string; readonly keys: Keys },
+  { issuer, now }: Here,
+): string | null {
+  const { aud, client_id: named, sub, iat, exp, jti, cnf } = claims;
+  if (!isOnly(aud, issuer)) return 'aud must be the issuer of this server, and no other.';
+  if (named !== clientId) return 'client_id must be the client that authenticated.';
+  if (!isSubject(sub)) return 'sub must have 1 to 255 characters.';
+  const unsupported = UNSUPPORTED.find((name) => claims[name] !== undefined);
+  if (unsupported !== undefined) return `The claim ${unsupported} is not supported.`;
+  if (!isBoundTo(cnf, keys)) return 'The assertion is bound to a key that the request does not prove.';
+  if (!isTime(iat)) return 'iat is missing.';
+  if (isTime(exp) && exp - iat > ID_JAG_SECONDS) return `exp is more than ${ID_JAG_SECONDS} seconds after iat.`;
+  return timesProblem(claims, now, ID_JAG_SECONDS) ?? (isJti(jti) ? null : WRONG_JTI);
+}

@@ -14,11 +14,11 @@ export type IdTokenHint = {
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
-/**
- * Reads an id_token_hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). Returns null unless it is an ID token
- * (not an access token) that this issuer signed. Its expiry is ignored, because the session may outlive it.
- */
-export function readIdTokenHint({ keyRing, tokenSettings }: HintPorts, token: string): IdTokenHint | null {
+/** Reads an ID token, and no other token, that this issuer signed, whether or not it has expired; null for any other text. */
+export function readIdToken(
+  { keyRing, tokenSettings }: HintPorts,
+  token: string,
+): (IdTokenHint & { readonly expiresAt: unknown }) | null {
   const parsed = parseToken(token);
   const { alg, kid, typ } = parsed?.header ?? {};
   const found = typeof kid === 'string' ? keyRing.find(kid) : undefined;
@@ -26,9 +26,18 @@ export function readIdTokenHint({ keyRing, tokenSettings }: HintPorts, token: st
   if (parsed === null || found === undefined || found.compromised || found.key.alg === 'HS256') return null;
   if (alg !== found.key.alg || typ !== 'JWT') return null;
   if (!verifySignature(found.key, parsed.signingInput, parsed.signature)) return null;
-  const { iss, sub, aud, sid } = parsePayload(parsed.payload)?.claims ?? {};
+  const { iss, sub, aud, sid, exp } = parsePayload(parsed.payload)?.claims ?? {};
   if (iss !== tokenSettings.issuer || !isText(sub) || !isText(aud)) return null;
-  return { userId: sub, clientId: aud, sessionId: isText(sid) ? sid : undefined };
+  return { userId: sub, clientId: aud, sessionId: isText(sid) ? sid : undefined, expiresAt: exp };
+}
+
+/**
+ * Reads an id_token_hint (OpenID Connect Core §3.1.2.1, RP-Initiated Logout §2). Its expiry is ignored, because the session
+ * may outlive it.
+ */
+export function readIdTokenHint(ports: HintPorts, token: string): IdTokenHint | null {
+  const read = readIdToken(ports, token);
+  return read === null ? null : { userId: read.userId, clientId: read.clientId, sessionId: read.sessionId };
 }
 
 /**

@@ -114,3 +114,29 @@ export const readFamilyReach = async (
   limit: number,
 ): Promise<FamilyReach> =>
   (await sql.query<FamilyReach>(familyReachRead, [userId ?? null, clientId ?? null, sessionId ?? null, limit]))[0]!;
+
+/** What a sign-in at a client, that is still live, says about its user. */
+type LiveSignIn = {
+  readonly scope: string;
+  readonly email: string;
+  readonly is_email_verified: boolean;
+  /** Unix seconds. */
+  readonly auth_time: number;
+  readonly amr: string;
+  readonly acr: string;
+};
+
+/** At most one row, through refresh_families_one_live. Locks nothing: an end that commits later is an end afterwards. */
+const liveFamilyRead = defineStatement('liveFamilyRead')`
+  SELECT f.scope, u.email, u."emailVerified" IS NOT NULL AS is_email_verified,
+    extract(epoch FROM f.auth_time)::int4 AS auth_time, f.amr, f.acr
+  FROM refresh_families f JOIN users u ON u.id = f.user_id JOIN oauth_clients c ON c."clientId" = f.client_id
+  WHERE f.sid = $1 AND f.client_id = $2 AND f.user_id = $3 AND f.revoked_at IS NULL
+    AND now() < least(f.idle_expires_at, f.expires_at) AND u."disabledAt" IS NULL AND u."tokenEpoch" <= f.user_epoch
+    AND NOT coalesce(c.disabled, false) AND c."tokenEpoch" <= f.client_epoch`;
+
+/** The live family of a session at a client; undefined when it has ended, by whatever ends families. */
+export const readLiveFamily = async (
+  sql: Sql,
+  { sessionId, clientId, userId }: { readonly sessionId: string; readonly clientId: string; readonly userId: string },
+): Promise<LiveSignIn | undefined> => (await sql.query<LiveSignIn>(liveFamilyRead, [sessionId, clientId, userId]))[0];

@@ -8,6 +8,7 @@ import {
   readLiveFamilies,
 } from './family-status.store.ts';
 
+export { readLiveFamily } from './family-status.store.ts';
 export type LiveFamily = LiveFamilyRow;
 
 /** Lists the live families of sessions, by session: which clients have tokens, and since when. */

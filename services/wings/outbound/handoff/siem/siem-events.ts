@@ -166,6 +166,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'oauth.consent_granted': access('Assign Privileges', 'iam:user'),
   'oauth.consent_withdrawn': access('Revoke Privileges', 'iam:user'),
   'oauth.device_decided': sign('Service Ticket Request', 'authentication:info'),
+  'oauth.identity_asserted': sign('Service Ticket Request', 'authentication:info'),
   'oauth.logout_token_sent': sign('Logoff', 'session:end'),
   'operations.backup_restored': lifecycle('Other', 'configuration:change', 'high'),
   'operations.feed_restored': lifecycle('Other', 'configuration:change', 'high'),
