@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { PROMETHEUS_CONTENT_TYPE } from '#observability/metrics/prometheus.ts';
+import { type MetricsServer, serveMetrics } from '#observability/metrics/server.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
 import { listenForMetrics } from './metrics-server.ts';
 
 let server: Awaited<ReturnType<typeof listenForMetrics>>;
@@ -35,4 +38,67 @@ test('another method is 405 with the allowed ones, another address 404', async (
     expect([method, refused.status, refused.headers.get('allow')]).toEqual([method, 405, 'GET, HEAD']);
   }
   expect((await fetch(url.replace('/metrics', '/'))).status).toBe(404);
+});
+
+let folder: string;
+let open: { close(): Promise<void> }[];
+beforeEach(() => {
+  folder = testFolder(onTestFinished);
+  open = [];
+});
+afterEach(async () => {
+  for (const server of open) await server.close();
+});
+
+const socketOf = (process: string): string => join(folder, `${process}.sock`);
+async function serve(process: string, health?: () => { ok: boolean; body: object }): Promise<MetricsServer> {
+  const server = await serveMetrics({ socketPath: socketOf(process), ...(health ? { health } : {}) });
+  open.push(server);
+  return server;
+}
+async function listen(...processes: readonly string[]): Promise<(method?: string) => Promise<[number, unknown]>> {
+  const sources = processes.map((process) => ({ process, socketPath: socketOf(process) }));
+  const server = await listenForMetrics(0, [], {
+    host: '127.0.0.1',
+    sources: () => sources,
+    restarts: () => new Map(),
+  });
+  open.push(server);
+  return async (method = 'GET') => {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/healthz`, { method });
+    return [answer.status, await answer.json().catch(() => null)];
+  };
+}
+
+test('GET /healthz reports the health of each process: 200 while all are healthy, 503 with the reasons otherwise', async () => {
+  let reasons: string[] = [];
+  await serve('api-1');
+  await serve('worker-1', () => ({ ok: true, body: { status: 'ok', reasons: [] } }));
+  await serve('worker-2', () => ({
+    ok: reasons.length === 0,
+    body: { status: reasons.length === 0 ? 'ok' : 'stalled', reasons },
+  }));
+  const ask = await listen('api-1', 'worker-1', 'worker-2');
+  // The API reports its health on its own port.
+  const well = { status: 'ok', reasons: [] };
+  expect(await ask()).toEqual([200, { status: 'ok', processes: { 'worker-1': well, 'worker-2': well } }]);
+  reasons = ['mail: jobs wait and no worker takes them'];
+  expect(await ask()).toEqual([
+    503,
+    { status: 'stalled', processes: { 'worker-1': well, 'worker-2': { status: 'stalled', reasons } } },
+  ]);
+  expect(await ask('HEAD')).toEqual([503, null]);
+  expect((await ask('POST'))[0]).toBe(405);
+});
+
+test('a process that does not answer is named', async () => {
+  await serve('worker-1', () => ({ ok: true, body: { status: 'ok', reasons: [] } }));
+  const ask = await listen('worker-1', 'worker-2');
+  expect(await ask()).toEqual([
+    503,
+    {
+      status: 'stalled',
+      processes: { 'worker-1': { status: 'ok', reasons: [] }, 'worker-2': { status: 'silent', reasons: [] } },
+    },
+  ]);
 });

@@ -1,20 +1,64 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import type { Transact } from '#services/core/ports.ts';
+import type { Caller, Transact } from '#services/core/ports.ts';
 import { systemRandom } from '#services/platform/crypto/system.ts';
-import { createSql } from '#services/platform/postgres/pool.ts';
-import { type FamilyCopy, insertSession, insertUser, refreshSettings } from '#tools/testing/fixtures/families.ts';
-import { PATIENCE_MS } from '#tools/testing/harness/ports.ts';
+import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import {
+  callerFrom,
+  type FamilyCopy,
+  insertSession,
+  insertUser,
+  refreshSettings,
+} from '#tools/testing/fixtures/families.ts';
+import { clientCaller, PATIENCE_MS } from '#tools/testing/harness/ports.ts';
+import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { createFamily } from './create-family.ts';
+import { createFamily, type NewFamily } from './create-family.ts';
 import { endFamiliesOfClient, endFamiliesOfSession, endFamiliesOfUser, endFamily } from './end-family.ts';
-import { next } from './family-harness.ts';
-import { openFamilySessionHarness, operator } from './family-session-harness.ts';
+import { next, openFamilyHarness } from './family-harness.ts';
 import { type ReadRefreshTokenPorts, readRefreshToken } from './read-refresh-token.ts';
 import { checkRefreshToken } from './refresh-token-format.ts';
 
-const harness = opened(() => openFamilySessionHarness());
+/** A caller that may end any family. */
+const operator: Caller = {
+  ...clientCaller('operator', ['tokens:revoke']),
+  request: callerFrom('192.0.2.1').request,
+};
+
+/** Creates and ends token families on one database, and reads the rows that this writes. */
+async function openFamilySessionHarness() {
+  const harness = await openFamilyHarness();
+  const copy = harness.copyWith();
+  const { pool } = copy;
+  const rows = async (text: string, values: unknown[]): Promise<Json[]> => (await pool.query(text, values)).rows;
+  return {
+    ...harness,
+    copy,
+    transact: createTransact(pool, (err) => {
+      throw err;
+    }),
+    /** Creates a family of a new session, and of a new user unless one is given. */
+    login: async (family: Partial<NewFamily> = {}) => {
+      const userId = family.user_id ?? (await insertUser(pool));
+      const sessionId = await insertSession(pool, userId);
+      return { userId, sessionId, ...(await copy.create({ user_id: userId, session_id: sessionId, ...family })) };
+    },
+    /** `ok`, or the code of the refusal. */
+    refreshed: (token: string) => outcomeOf(copy.refresh(token)),
+    /** Every event with this target, in order. */
+    eventsOf: (targetId: string) =>
+      rows(
+        `SELECT type, outcome, actor_kind, actor_id, client_id, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
+        [targetId],
+      ),
+    /** Every revocation of this value, whatever its kind. */
+    endsOf: (value: string) =>
+      rows('SELECT kind, reason, token_epoch FROM revocations WHERE value = $1 ORDER BY id', [value]),
+  };
+}
+
+const harness = opened(openFamilySessionHarness);
 let copy: FamilyCopy;
 let transact: Transact;
 beforeAll(async () => {

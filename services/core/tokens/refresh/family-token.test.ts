@@ -5,7 +5,7 @@ import { testCaller } from '#tools/testing/harness/ports.ts';
 import { goodClaims, tokenHarness } from '#tools/testing/harness/token.ts';
 import type { MintedToken } from '../access-token.ts';
 import { readTokenMetadata } from '../metadata/token-metadata.cache.ts';
-import { familyTokenFacts, rememberToken } from './family-token.ts';
+import { familyTokenFacts, idleSecondsOf, rememberToken } from './family-token.ts';
 
 const access = {
   rolesAt: (roles: readonly string[]) => roles,
@@ -91,3 +91,14 @@ test('metadata is stored for the remaining lifetime of a token, and not for an e
   await remember(1_800);
   expect(sent).toHaveLength(1);
 });
+
+test.each([
+  { acr: 'aal2', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 3_600 },
+  { acr: 'aal2', refreshTokenSeconds: 600, twoFactorIdleSeconds: 3_600, rests: 600 },
+  { acr: 'aal2', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 0, rests: 604_800 },
+  { acr: 'aal1', refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 604_800 },
+  { acr: null, refreshTokenSeconds: 604_800, twoFactorIdleSeconds: 3_600, rests: 604_800 },
+])(
+  'with acr $acr, refresh tokens of $refreshTokenSeconds s and a two-factor idle limit of $twoFactorIdleSeconds s, a family may be idle for $rests s',
+  (row) => expect(idleSecondsOf(row, row.acr)).toBe(row.rests),
+);
