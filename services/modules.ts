@@ -10,9 +10,10 @@ import { keysModule } from './core/keys/module.ts';
 import { limitsModule } from './core/limits/module.ts';
 import { defineModule, type Module } from './core/module.ts';
 import { oauthModule } from './core/oauth/module.ts';
-import type { Ports } from './core/ports.ts';
+import type { Caller, Ports } from './core/ports.ts';
 import { revocationsModule } from './core/revocations/module.ts';
 import { securityModule } from './core/security/module.ts';
+import type { Approval, SignedAct } from './core/shared/approval.ts';
 import { sharedModule } from './core/shared/module.ts';
 import type { Operation } from './core/shared/operation.ts';
 import type { Purge } from './core/shared/purge.ts';
@@ -109,4 +110,16 @@ export const pushedByDefault: readonly string[] = modules.flatMap(({ events }) =
 export async function readSecurityScore(wings: WingSettings, ports: Pick<Ports, 'sql'>): Promise<number | null> {
   const [score] = modulesOf(wings).flatMap((module) => module.score ?? []);
   return score === undefined ? null : (await score())(ports);
+}
+
+/** Whether people have approved an act; without a module with which they could, they have not. */
+export async function readApproval(
+  wings: WingSettings,
+  ports: Pick<Ports, 'sql' | 'transact'>,
+  asked: SignedAct,
+  caller: Caller,
+): Promise<Approval> {
+  const [approval] = modulesOf(wings).flatMap((module) => module.approval ?? []);
+  if (approval === undefined) return { why: 'this installation has no sign-offs', lacks: {} };
+  return (await approval())(ports, asked, caller);
 }

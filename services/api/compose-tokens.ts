@@ -2,12 +2,14 @@ import { createUsedAssertions } from '../core/oauth/assertions/used-assertions.t
 import type { RequestContext } from '../core/ports.ts';
 import { createRevocationFeed } from '../core/revocations/revocation-feed.ts';
 import { createRevocationStreams } from '../core/revocations/revocation-stream.ts';
+import type { HasApprovals } from '../core/shared/approval.ts';
 import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
 import { createClientTokenLog } from '../core/tokens/issue/issue-client-token.ts';
 import { createRotationBatcher } from '../core/tokens/refresh/rotation-batcher.ts';
 import { createReplayLog } from '../core/tokens/verify/replay-log.ts';
 import { createValidationCounts } from '../core/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../core/tokens/verify/verified-token-cache.ts';
+import { readApproval } from '../modules.ts';
 import type { Views } from './compose-views.ts';
 
 /**
@@ -48,6 +50,8 @@ export function composeTokens(
       maximumPerCaller: config.limits.streamsPerClient,
     }),
     recordReplay: createReplayLog({ ...outside, hashIdentifier }),
+    readApproval: ((asked, caller) =>
+      readApproval(config.wings, outside, asked, caller)) satisfies HasApprovals['readApproval'],
     clientTokenLog: createClientTokenLog(outside, config.tokens.groupCommit, deadlineMs),
     usedAssertions: createUsedAssertions(outside, config.tokens.groupCommit, deadlineMs),
     refreshFamilies: createRotationBatcher({ ...outside, keyRing, announceRevocations }, tokenSettings, deadlineMs),

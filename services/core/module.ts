@@ -13,6 +13,7 @@ import type { HasGaps } from './health/production-gaps.ts';
 import type { RowLetters } from './health/row-dead-letters.ts';
 import type { Caller, Ports } from './ports.ts';
 import type { Processor } from './processor.ts';
+import type { Approval, SignedAct } from './shared/approval.ts';
 import type { Finder } from './shared/finder.store.ts';
 import type { Operation } from './shared/operation.ts';
 import type { Purge } from './shared/purge.ts';
@@ -73,6 +74,10 @@ export type Module = HasGaps & {
   readonly deadLetters: () => Promise<readonly RowLetters[]>;
   /** Loads how it reads the share of compliance controls that pass. */
   readonly score?: () => Promise<(ports: Pick<Ports, 'sql'>) => Promise<number | null>>;
+  /** Loads how it reads whether people have approved an act, which only the API asks. */
+  readonly approval?: () => Promise<
+    (ports: Pick<Ports, 'sql' | 'transact'>, asked: SignedAct, caller: Caller) => Promise<Approval>
+  >;
   /** Loads what `sallyport doctor` checks of it. */
   readonly checks: () => Promise<readonly ModuleCheck[]>;
   /** Work that waits in rows: `sallyport doctor` warns of it where the wing is left out. */

@@ -11,7 +11,7 @@ export const detailTypeShape = z.strictObject({
   words: z.strictObject({ en: z.string().min(1).max(200), de: z.string().min(1).max(200) }),
   /** Members that approvals are bound to: each is required and stands in the words. */
   bound: z.array(z.string().min(1).max(64)).min(1).max(20),
-  /** People must sign off an act with the name of the type and the bound members as its arguments. */
+  /** People must sign off an act with the name of the type, and all members of the detail as its arguments. */
   signoff: z.boolean().default(false),
 });
 export type DetailType = z.output<typeof detailTypeShape>;

@@ -168,7 +168,7 @@ test('a device shows its details before the user decides, without characters tha
 test.each([
   ['an unknown type', [{ type: 'loan', amount: 1 }], 'the type loan is not known'],
   ['the sign-off of an act', [{ type: 'sallyport_act', act: 'keys.rotate' }], 'POST /v1/handoff/signoffs'],
-  ['a type that people sign off', [{ type: 'wire', item: 'x' }], 'the type wire needs a sign-off'],
+  ['a type that people sign off', [{ type: 'wire', item: 'x' }], 'the token with grant_type=client_credentials'],
   ['no type', [{ amount: 1 }], 'must be an object with a type'],
   ['a list as its type', [{ ...pay(1), type: ['payment'] } as never], 'an object with a type'],
   ['a type of another resource', [{ type: 'order', item: 'tea' }], `send resource=${SHOP}`],

@@ -63,6 +63,8 @@ export type TokenFacts = {
   readonly scope: string;
   readonly permissions: readonly string[];
   readonly details?: readonly AuthorizationDetail[] | undefined;
+  /** Unix seconds: the token does not live longer. */
+  readonly notAfter?: number | undefined;
   readonly clientEpoch: number;
   /** The keys that the client must prove with every use (RFC 7800). */
   readonly confirmation?: Confirmation | undefined;
@@ -146,7 +148,7 @@ export function accessTokenClaims(
     sub: facts.subject,
     client_id: facts.clientId,
     iat: issuedAt,
-    exp: issuedAt + settings.accessTokenSeconds,
+    exp: Math.min(issuedAt + settings.accessTokenSeconds, facts.notAfter ?? Number.POSITIVE_INFINITY),
     jti: ports.random.uuid(),
   };
   if (user?.sessionId) claims.sid = user.sessionId;

@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto';
 import { canonicalOf, detailFlaw, type HasDetailTypes } from '../access/detail-type.ts';
 import { parseStrictObject } from '../jws/strict-json.ts';
+import type { Caller } from '../ports.ts';
+import type { HasApprovals, SignedAct } from '../shared/approval.ts';
 import { authorizationDetailsInvalid } from './errors.ts';
 
 declare const door: unique symbol;
@@ -50,22 +52,36 @@ function readList(text: string): readonly AuthorizationDetail[] | string {
     : list;
 }
 
+/** Our own type: an act that people sign off, at any audience. Its members are those of a sign-off. */
+const SIGNED_ACT = 'sallyport_act';
+const ACT = /^[a-z][a-z0-9_.:-]{0,127}$/;
+
+const signedActOf = ({ type, ...members }: AuthorizationDetail): SignedAct =>
+  type === SIGNED_ACT ? (members as SignedAct) : { act: type, arguments: members };
+
+const isSignedAct = ({ act, ...others }: Readonly<Record<string, unknown>>): boolean =>
+  typeof act === 'string' && ACT.test(act) && Object.keys(others).join() === 'arguments';
+
 /** Why a client cannot have this detail at this audience. */
 function refusalOf(
   { access }: HasDetailTypes,
-  { client, audience }: DetailTerms,
+  { client, audience, isOwn = false }: DetailTerms,
   { type, ...members }: AuthorizationDetail,
 ): string | undefined {
   const declared = access.application(audience)?.detailTypes.get(type);
-  if (declared?.signoff || type === 'sallyport_act')
-    return `the type ${type} needs a sign-off: request it with POST /v1/handoff/signoffs, which no token carries yet`;
-  if (declared === undefined) {
+  if (declared === undefined && type !== SIGNED_ACT) {
     const other = access.applications().find(({ detailTypes }) => detailTypes.has(type));
     return other === undefined
       ? `the type ${type} is not known`
       : `the type ${type} belongs to another resource: send resource=${other.audience}`;
   }
+  if ((declared?.signoff ?? true) !== isOwn)
+    return isOwn
+      ? `users grant the type ${type}: use a grant with a user`
+      : `the type ${type} needs a sign-off: request it with POST /v1/handoff/signoffs, then the token with grant_type=client_credentials`;
   if (!client.authorization_details_types.includes(type)) return `the client may not ask for the type ${type}`;
+  if (declared === undefined)
+    return isSignedAct(members) ? undefined : `${type} must have the members act and arguments, and no other`;
   const flaw = detailFlaw(declared, members);
   if (flaw !== undefined) return `${[type, flaw.at].filter(Boolean).join('/')} ${flaw.why}`;
   const { locations } = members;
@@ -79,6 +95,8 @@ type DetailTerms = {
   readonly client: AsksForDetails;
   /** Of the token: the details are of the application with this audience. */
   readonly audience: string;
+  /** The client asks for its own token: people sign off each detail, in place of a user who grants it. */
+  readonly isOwn?: boolean;
 };
 /** What a request asks for, or why it is refused (RFC 9396 §5). */
 type DetailsAsked = { readonly details: AuthorizationDetails | undefined } | { readonly why: string };
@@ -104,6 +122,25 @@ export function parseAuthorizationDetails(
 }
 
 /**
+ * The one detail of a client's own token, with its sign-off: people have approved an act with exactly its values, which the
+ * caller requested. Throws `authorization_details_invalid` (400) with what the caller lacks.
+ */
+export async function signedOffDetails(
+  ports: HasDetailTypes & HasApprovals,
+  terms: DetailTerms,
+  text: string,
+  caller: Caller,
+): Promise<{ readonly details: AuthorizationDetails; readonly signOff: string; readonly notAfter: number }> {
+  const details = parseAuthorizationDetails(ports, { ...terms, isOwn: true }, text) as AuthorizationDetails;
+  const [detail, ...others] = detailsOf(details) as [AuthorizationDetail, ...AuthorizationDetail[]];
+  if (others.length > 0)
+    throw authorizationDetailsInvalid({ detail: 'a token carries one act that people signed off' });
+  const approval = await ports.readApproval(signedActOf(detail), caller);
+  if ('why' in approval) throw authorizationDetailsInvalid({ detail: approval.why, members: approval.lacks });
+  return { details, signOff: approval.id, notAfter: approval.expiresAt };
+}
+
+/**
  * The part of granted details that a token request asks for (RFC 9396 §6.1): each of them equals a granted one, byte for
  * byte; all of them without the parameter. Throws `authorization_details_invalid` (400).
  */
@@ -121,18 +158,15 @@ export function detailsWithin(
   return listed(list);
 }
 
-/**
- * Those of granted details that a token of the client for this audience carries now: their types are still declared for
- * the audience, and still allowed to the client.
- */
+/** Those of granted details that a token of the client for this audience carries now: the client could ask for them. */
 export function detailsNow(
-  access: Pick<HasDetailTypes['access'], 'application'> & { client(clientId: string): AsksForDetails | undefined },
+  access: HasDetailTypes['access'] & { client(clientId: string): AsksForDetails | undefined },
   { client_id: clientId, audience }: { readonly client_id: string; readonly audience: string },
   details: AuthorizationDetails,
 ): readonly AuthorizationDetail[] | undefined {
-  const allowed = access.client(clientId)?.authorization_details_types ?? [];
+  const client = access.client(clientId);
   const kept = detailsOf(details).filter(
-    ({ type }) => allowed.includes(type) && access.application(audience)?.detailTypes.has(type),
+    (detail) => client !== undefined && refusalOf({ access }, { client, audience }, detail) === undefined,
   );
   return kept.length === 0 ? undefined : kept;
 }

@@ -84,12 +84,12 @@ export const tokenOfAnotherClient = defineError({
   fix: 'Revoke the token as the client it was issued to, or use POST /v1/tokens/revoke with the permission tokens:revoke.',
 });
 
-/** `detail` names the type and the member. */
+/** `detail` names the type and the member. A sign-off that is lacking is named in the member `authorization_details`. */
 export const authorizationDetailsInvalid = defineError({
   code: 'authorization_details_invalid',
   oauthError: 'invalid_authorization_details',
   title: 'Authorization details not accepted',
   cause:
-    'A type is unknown or not allowed for the client, a detail does not have the form that its type declares, or the request asks for more than was granted (RFC 9396 §5, §6).',
-  fix: 'Send details of types in authorization_details_types_supported, as the application declares them; at a token request only granted ones, unchanged.',
+    'A type is unknown or not allowed for the client, a detail does not have the form that its type declares, the request asks for more than was granted (RFC 9396 §5, §6), or people have not signed off an act with exactly these values.',
+  fix: 'Send details of types in authorization_details_types_supported, as the application declares them; at a token request only granted ones, unchanged. If the answer has `authorization_details`, request the sign-off that it names.',
 });

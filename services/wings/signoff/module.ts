@@ -17,6 +17,7 @@ export const signoffModule = defineModule({
   operations: async () => (await import('./operations.ts')).signOffOperations,
   tasks: async () => [(await import('./rotate-keys-task.ts')).rotateKeysTask],
   taskAdvances: async () => [(await import('./advance-rotate-keys-task.ts')).advanceRotateKeysTask],
+  approval: async () => (await import('./read-approval.ts')).readApproval,
   metrics: () => import('#observability/metrics/signoff.ts'),
   tools: async () => (await import('./tools.ts')).signOffTools,
 });

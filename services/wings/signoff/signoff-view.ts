@@ -40,7 +40,7 @@ export const requirementsOf = ({ required_roles, quorum, policy_version }: SignO
  * request it. Roles are those of an earlier request for the same act.
  */
 export const signOffHint = (
-  { act: known, required_roles: roles, quorum }: Pick<SignOffView, 'act' | 'required_roles' | 'quorum'>,
+  known: Pick<SignOffView, 'act' | 'required_roles' | 'quorum'> | null,
   act: string,
   sha256: string,
 ) => ({
@@ -49,7 +49,7 @@ export const signOffHint = (
       type: 'sallyport_act',
       act,
       arguments_sha256: sha256,
-      ...(act === known ? { required_roles: roles, quorum } : {}),
+      ...(act === known?.act ? { required_roles: known.required_roles, quorum: known.quorum } : {}),
       request_at: requestSignOffEndpoint.path,
     },
   ],

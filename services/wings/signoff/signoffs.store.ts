@@ -51,6 +51,14 @@ const signOffInsert = defineStatement(
 const signOffRead = defineStatement('signoffRead', `SELECT ${SIGNOFF} FROM signoffs s WHERE s.id = $1`);
 /** Locks the row until commit, before anything is read that depends on it: decisions, starts and kills are in one order. */
 const signOffLock = defineStatement('signoffLock', 'SELECT id FROM signoffs WHERE id = $1 FOR UPDATE');
+/** By index signoffs_open, of whose rows a requester has few. One that is approved comes first. */
+const openSignOffFind = defineStatement(
+  'signoffOpenFind',
+  `SELECT ${SIGNOFF} FROM signoffs s
+   WHERE s.requested_by_kind = $1 AND s.requested_by = $2 AND s.client_id = $3 AND s.act = $4 AND s.arguments_sha256 = $5
+     AND s.state IN ('pending', 'approved', 'running') AND s.expires_at > clock_timestamp()
+   ORDER BY s.state, s.expires_at DESC, s.id LIMIT 1`,
+);
 /** Backwards by index signoffs_requested_at; people read the newest. */
 const signOffsPage = defineStatement(
   'signoffsPage',
@@ -264,6 +272,15 @@ export const lockPeople = async (tx: Sql, ids: readonly string[]): Promise<void>
 
 export const readSignOffRow = async (sql: Sql, id: string): Promise<SignOffRow | undefined> =>
   (await sql.query<SignOffRow>(signOffRead, [id]))[0];
+
+/** The open sign-off of this act with these arguments that the requester has. */
+export const findOpenSignOff = async (
+  sql: Sql,
+  { requested_by_kind, requested_by, client_id }: Pick<SignOffRow, 'requested_by_kind' | 'requested_by' | 'client_id'>,
+  act: string,
+  argumentsSha256: string,
+): Promise<SignOffRow | undefined> =>
+  (await sql.query<SignOffRow>(openSignOffFind, [requested_by_kind, requested_by, client_id, act, argumentsSha256]))[0];
 
 /** The sign-off, locked until commit, as it is after every earlier transaction. */
 export async function lockSignOff(tx: Sql, id: string): Promise<SignOffRow | undefined> {

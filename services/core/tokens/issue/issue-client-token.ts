@@ -9,11 +9,13 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import { stateRewound } from '#services/core/revocations/contract.ts';
 import type { HasDatabaseGuard } from '#services/core/revocations/database-guard.ts';
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
+import type { HasApprovals } from '#services/core/shared/approval.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
-import { accessTokenClaims, signAccessToken, tokenTypeOf } from '../access-token.ts';
+import { accessTokenClaims, answeredDetails, signAccessToken, tokenTypeOf } from '../access-token.ts';
 import { tokenIssued } from '../audit-events.ts';
+import { detailFacts, detailsOf, signedOffDetails } from '../authorization-details.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
-import { authorizationDetailsInvalid, grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
+import { grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
 import { confirmationOf, rememberToken } from '../refresh/family-token.ts';
 import type { HasTokenSettings } from '../token-settings.ts';
 import { allowedAudience } from './allowed-audience.ts';
@@ -65,12 +67,13 @@ export type ClientTokenAnswer = {
   readonly token_type: 'Bearer' | 'DPoP';
   readonly expires_in: number;
   readonly scope: string;
-};
+} & ReturnType<typeof answeredDetails>;
 
 export type ClientTokenPorts = Pick<Ports, 'redis' | 'clock' | 'random'> &
   HasKeyRing &
   HasAccess &
   HasRevocations &
+  HasApprovals &
   HasTokenSettings & { readonly clientTokenLog: ClientTokenLog };
 
 const isResource = (text: string): boolean => URL.canParse(text) && !text.includes('#');
@@ -87,18 +90,20 @@ function scopeOf(ports: HasAccess, client: Client, requested: string | undefined
   return scopes;
 }
 
-type Terms = { readonly audience: string; readonly scopes: readonly string[] };
+type Terms = {
+  readonly audience: string;
+  readonly scopes: readonly string[];
+  readonly signedOff?: Awaited<ReturnType<typeof signedOffDetails>>;
+};
 
 function termsFor(ports: ClientTokenPorts, client: Client, input: ClientTokenInput): Terms {
   if (!client.grant_types.includes('client_credentials')) throw grantNotAllowed();
-  // Somebody must grant a detail, and here nobody is asked.
-  if (input.authorizationDetails !== undefined)
-    throw authorizationDetailsInvalid({ detail: 'Users grant authorization details: use a grant with a user.' });
   return { audience: audienceFor(ports, client, input), scopes: scopeOf(ports, client, input.scope) };
 }
 
 /**
- * Issues an access token for the client itself (RFC 6749 §4.4). `sub` is the client's id, which no user can have.
+ * Issues an access token for the client itself (RFC 6749 §4.4). `sub` is the client's id, which no user can have. No user
+ * grants it a detail: it carries one that people have signed off, and then no longer than the sign-off lives.
  * The audit row is committed before the response, in one batch with those of other requests.
  * Throws `client_unauthenticated` (401), `grant_not_allowed`, `scope_invalid`, `target_invalid`,
  * `authorization_details_invalid` (400),
@@ -115,6 +120,7 @@ export async function issueClientToken(
   // The client may have been disabled while the body was read, after its secret was checked.
   if (client === undefined || client.disabled) throw clientUnauthenticated();
   const terms = await termsOrRefusal(ports, client, input, caller);
+  const { signedOff } = terms;
   const known = permissionsAt(ports, terms.audience);
   const scope = terms.scopes.join(' ');
   const claims = accessTokenClaims(
@@ -127,13 +133,20 @@ export async function issueClientToken(
       permissions: terms.scopes.filter((scope) => known.has(scope)),
       clientEpoch: client.tokenEpoch,
       confirmation: confirmationOf(client, input),
+      details: signedOff && detailsOf(signedOff.details),
+      notAfter: signedOff?.notAfter,
     },
     caller.request,
   );
   const row = auditRow(caller, tokenIssued, {
     outcome: 'ok',
     target: { kind: 'token', id: claims.jti },
-    detail: { grant: 'client_credentials', audience: terms.audience, scope },
+    detail: {
+      grant: 'client_credentials',
+      audience: terms.audience,
+      scope,
+      ...(signedOff && { of: signedOff.signOff, ...detailFacts(signedOff.details) }),
+    },
     eventId: claims.jti,
   });
   const [minted] = await Promise.all([signAccessToken(ports, claims), ports.clientTokenLog.submit(row)]).catch(
@@ -150,6 +163,7 @@ export async function issueClientToken(
     token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
     scope,
+    ...answeredDetails(claims),
   };
 }
 
@@ -160,7 +174,10 @@ async function termsOrRefusal(
   caller: Caller,
 ): Promise<Terms> {
   try {
-    return termsFor(ports, client, input);
+    const terms = termsFor(ports, client, input);
+    const { authorizationDetails: asked } = input;
+    if (asked === undefined) return terms;
+    return { ...terms, signedOff: await signedOffDetails(ports, { client, audience: terms.audience }, asked, caller) };
   } catch (err) {
     tokensIssued.add(1, { grant: 'client_credentials', outcome: 'refused' });
     const { code } = err as { code: string };
