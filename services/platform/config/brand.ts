@@ -1,21 +1,16 @@
-import { z } from 'zod';
 import { defineSettings } from '../define/setting.ts';
+import { readOptional, UnfitError } from './shapes.ts';
 
 /** Control characters, halves of surrogate pairs, markup, and characters that reverse the text around them (UAX #9). */
 const UNFIT_FOR_NAME = /[\p{Cc}\p{Cs}<>\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/u;
 
 const checked = (maximum: number, isGood: (value: string) => boolean, message: string) =>
-  z
-    .string()
-    .max(maximum)
-    .optional()
-    .transform((given, context) => {
-      const value = given?.trim();
-      if (value === undefined || value === '') return undefined;
-      if (isGood(value)) return value;
-      context.addIssue({ code: 'custom', message });
-      return z.NEVER;
-    });
+  readOptional(maximum, (text) => {
+    const value = text.trim();
+    if (value === '') return undefined;
+    if (isGood(value)) return value;
+    throw new UnfitError(message);
+  });
 
 /** An address that can stand in a link and in a Content-Security-Policy: no quotes, spaces, `;`, `,` or credentials. */
 const isAddress = (value: string): boolean =>

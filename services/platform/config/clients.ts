@@ -1,22 +1,16 @@
-import { z } from 'zod';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { type ConfigProblem, problemsOf } from './config-error.ts';
-import { flag, optionalOneOf } from './shapes.ts';
+import { flag, optionalOneOf, readText, UnfitError, wordsIn } from './shapes.ts';
 
 /** Scopes (RFC 6749 §3.3) or audiences: printable ASCII without space, quote and backslash. */
 const words = (fallback: string) =>
-  z
-    .string()
-    .max(4_096)
-    .default(fallback)
-    .transform((text, context) => {
-      const items = text.split(/[\s,]+/).filter((item) => item !== '');
-      const bad = items.find((item) => !/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/.test(item));
-      if (bad === undefined) return [...new Set(items)];
-      context.addIssue({ code: 'custom', message: `"${cutText(bad, 64)}" contains a character that is not allowed` });
-      return z.NEVER;
-    });
+  readText(fallback, 4_096, (text) => {
+    const items = wordsIn(text);
+    const bad = items.find((item) => !/^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/.test(item));
+    if (bad === undefined) return items;
+    throw new UnfitError(`"${cutText(bad, 64)}" contains a character that is not allowed`);
+  });
 
 /** Settings of unvetted clients: clients that register themselves, and client metadata documents. */
 export const clientSettings = defineSettings({

@@ -2,13 +2,11 @@ import { z } from 'zod';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { type ConfigProblem, problemsOf } from './config-error.ts';
-import { flag } from './shapes.ts';
+import { flag, namedPlaces, orIssue, UnfitError, wordsIn } from './shapes.ts';
 
 const ENDPOINTS_MAX = 8;
 const ENDPOINT = /^([a-z][a-z0-9-]{0,31})=(https?:\/\/[\x21-\x7e]{1,2048})$/;
 const TYPE = /^[a-z_]+(\.[a-z_]+)+$/;
-
-const itemsOf = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
 
 function endpointOf(item: string): { readonly name: string; readonly url: string } | undefined {
   const [, name, url] = ENDPOINT.exec(item) ?? [];
@@ -17,33 +15,16 @@ function endpointOf(item: string): { readonly name: string; readonly url: string
   return username === '' && password === '' && hash === '' ? { name, url: href } : undefined;
 }
 
-const endpoints = z
-  .string()
-  .max(16_384)
-  .default('')
-  .transform((text, context) => {
-    const items = itemsOf(text);
-    const read = items.flatMap((item) => endpointOf(item) ?? []);
-    const names = new Set(read.map(({ name }) => name));
-    if (read.length === items.length && names.size === read.length && read.length <= ENDPOINTS_MAX) return read;
-    const message = `needs up to ${ENDPOINTS_MAX} endpoints as name=https://host/path, with different names, without credentials and fragment`;
-    context.addIssue({ code: 'custom', message });
-    return z.NEVER;
-  });
+const endpoints = namedPlaces(ENDPOINTS_MAX, 'endpoints as name=https://host/path', endpointOf);
 
-const types = z
-  .string()
-  .max(4_096)
-  .optional()
-  .transform((text, context) => {
-    if (text === undefined) return undefined;
-    const items = itemsOf(text);
-    // An event that reports a failed hand-off must not be handed off: it would cause the next one.
-    const bad = items.find((item) => !TYPE.test(item) || item.startsWith('handoff.'));
-    if (bad === undefined) return items;
-    context.addIssue({ code: 'custom', message: `"${cutText(bad, 64)}" is not an event type that can be pushed` });
-    return z.NEVER;
-  });
+function typesIn(text: string | undefined): string[] | undefined {
+  if (text === undefined) return undefined;
+  const items = wordsIn(text);
+  // An event that reports a failed hand-off must not be handed off: it would cause the next one.
+  const bad = items.find((item) => !TYPE.test(item) || item.startsWith('handoff.'));
+  if (bad === undefined) return items;
+  throw new UnfitError(`"${cutText(bad, 64)}" is not an event type that can be pushed`);
+}
 
 /** Endpoints to which workers push security events. */
 export const handoffSettings = defineSettings({
@@ -54,7 +35,7 @@ export const handoffSettings = defineSettings({
   },
   types: {
     env: 'HANDOFF_TYPES',
-    schema: types,
+    schema: z.string().max(4_096).optional().transform(orIssue(typesIn)),
     use: 'Types of the events that are pushed, comma separated (docs/reference/audit-events.md).',
   },
   allowsPrivate: {

@@ -1,41 +1,24 @@
-import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { type ConfigProblem, problemsOf } from './config-error.ts';
-import { optionalIssuer, optionalText } from './shapes.ts';
+import { optionalIssuer, optionalText, readOptional, readText, UnfitError, wordsIn } from './shapes.ts';
 
 const SECRET_BYTES_MIN = 32;
 /** Standard Webhooks: 24 to 64 bytes. */
 const WEBHOOK_SECRET_BYTES_MIN = 24;
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
 
-const audiences = z
-  .string()
-  .max(4_096)
-  .default('')
-  .transform((text) => [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))]);
+const audiences = readText('', 4_096, wordsIn);
 
-const instant = z
-  .string()
-  .max(64)
-  .optional()
-  .transform((text, context) => {
-    if (text === undefined || text === '') return undefined;
-    const at = RFC_3339.test(text) ? new Date(text) : new Date(Number.NaN);
-    if (!Number.isNaN(at.getTime())) return at;
-    context.addIssue({ code: 'custom', message: 'must be a time like 2027-01-31T00:00:00Z' });
-    return z.NEVER;
-  });
+const instant = readOptional(64, (text) => {
+  const at = RFC_3339.test(text) ? new Date(text) : new Date(Number.NaN);
+  if (!Number.isNaN(at.getTime())) return at;
+  throw new UnfitError('must be a time like 2027-01-31T00:00:00Z');
+});
 
-const provider = z
-  .string()
-  .optional()
-  .transform((text) => (text === '' ? undefined : text))
-  .pipe(
-    z
-      .string()
-      .regex(/^[a-z][a-z0-9-]{0,31}$/, 'must be the kind of an import, like clerk')
-      .optional(),
-  );
+const provider = readOptional(8_192, (text) => {
+  if (/^[a-z][a-z0-9-]{0,31}$/.test(text)) return text;
+  throw new UnfitError('must be the kind of an import, like clerk');
+});
 
 /** The provider that this installation replaces, and whose sessions go on here. */
 export const legacySettings = defineSettings({

@@ -6,12 +6,46 @@ import { cutText } from '#services/platform/define/cut-text.ts';
 
 export const textOr = (fallback: string, maximum = 2_048) => z.string().max(maximum).default(fallback);
 
-export const optionalText = (maximum = 4_096) =>
+const LENGTH_MAX = 8_192;
+
+/** What is wrong with a text, as the rest of a sentence about its variable: `must be true or false`. */
+export class UnfitError extends Error {}
+
+export const orIssue =
+  <I, T>(read: (given: I) => T) =>
+  (given: I, context: z.RefinementCtx): T => {
+    try {
+      return read(given);
+    } catch (err) {
+      if (!(err instanceof UnfitError)) throw err;
+      context.addIssue({ code: 'custom', message: err.message });
+      return z.NEVER;
+    }
+  };
+
+/** A text as `read` reads it, which throws an UnfitError for one that it refuses. */
+export const readText = <T>(fallback: string, maximum: number, read: (text: string) => T) =>
+  z.string().max(maximum).default(fallback).transform(orIssue(read));
+
+/** `readText` without a default: undefined if unset or empty. */
+export const readOptional = <T>(maximum: number, read: (text: string) => T) =>
   z
     .string()
     .max(maximum)
     .optional()
-    .transform((value) => (value === undefined || value === '' ? undefined : value));
+    .transform(orIssue((text) => (text === undefined || text === '' ? undefined : read(text))));
+
+export const optionalText = (maximum = 4_096) => readOptional(maximum, (text) => text);
+
+/** Words between commas or white space, each once. */
+export const wordsIn = (text: string): string[] => [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
+
+/** What is between commas. */
+export const itemsIn = (text: string): string[] =>
+  text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
 
 /** A URL of one of these protocols (`redis:`) or, if `path` allows it, the path of a socket. */
 export const storeUrl = (protocols: readonly string[], example: string, path = false) =>
@@ -25,53 +59,28 @@ export const storeUrl = (protocols: readonly string[], example: string, path = f
     if (message) context.addIssue({ code: 'custom', message });
   });
 
-export const wholeNumber = (fallback: number, minimum: number, maximum: number) =>
-  z
-    .string()
-    .default(String(fallback))
-    .transform((value, context) => {
-      const number = /^\d{1,12}$/.test(value.trim()) ? Number(value) : Number.NaN;
-      if (number >= minimum && number <= maximum) return number;
-      context.addIssue({ code: 'custom', message: `must be a whole number from ${minimum} to ${maximum}` });
-      return z.NEVER;
-    });
+const numberOf = (form: RegExp, noun: string) => (fallback: number, minimum: number, maximum: number) =>
+  readText(String(fallback), LENGTH_MAX, (text) => {
+    const number = form.test(text.trim()) ? Number(text) : Number.NaN;
+    if (number >= minimum && number <= maximum) return number;
+    throw new UnfitError(`must be ${noun} from ${minimum} to ${maximum}`);
+  });
 
+export const wholeNumber = numberOf(/^\d{1,12}$/, 'a whole number');
 /** Digits with at most nine after the point; no sign, no exponent. */
-export const decimalNumber = (fallback: number, minimum: number, maximum: number) =>
-  z
-    .string()
-    .default(String(fallback))
-    .transform((value, context) => {
-      const number = /^\d{1,12}(\.\d{1,9})?$/.test(value.trim()) ? Number(value) : Number.NaN;
-      if (number >= minimum && number <= maximum) return number;
-      context.addIssue({ code: 'custom', message: `must be a number from ${minimum} to ${maximum}` });
-      return z.NEVER;
-    });
+export const decimalNumber = numberOf(/^\d{1,12}(\.\d{1,9})?$/, 'a number');
 
-export const flag = (fallback: boolean) =>
-  z
-    .string()
-    .default(String(fallback))
-    .transform((value, context) => {
-      const word = value.trim().toLowerCase();
-      if (['true', '1', 'yes', 'on'].includes(word)) return true;
-      if (['false', '0', 'no', 'off'].includes(word)) return false;
-      context.addIssue({ code: 'custom', message: 'must be true or false' });
-      return z.NEVER;
-    });
+function truthOf(text: string): boolean {
+  const word = text.trim().toLowerCase();
+  if (['true', '1', 'yes', 'on'].includes(word)) return true;
+  if (['false', '0', 'no', 'off'].includes(word)) return false;
+  throw new UnfitError('must be true or false');
+}
+
+export const flag = (fallback: boolean) => readText(String(fallback), LENGTH_MAX, truthOf);
 
 /** `flag` without a default: undefined if unset. */
-export const optionalFlag = () =>
-  z
-    .string()
-    .optional()
-    .transform((value, context) => {
-      if (value === undefined || value.trim() === '') return undefined;
-      const parsed = flag(false).safeParse(value);
-      if (parsed.success) return parsed.data;
-      context.addIssue({ code: 'custom', message: 'must be true or false' });
-      return z.NEVER;
-    });
+export const optionalFlag = () => readOptional(LENGTH_MAX, (text) => (text.trim() === '' ? undefined : truthOf(text)));
 
 const wordOf = <const T extends string>(values: readonly [T, ...T[]]) =>
   z.enum(values, { error: `must be ${values.slice(0, -1).join(', ')} or ${values.at(-1)}` });
@@ -87,24 +96,12 @@ export const optionalOneOf = <const T extends string>(values: readonly [T, ...T[
     .transform((value) => (value === '' ? undefined : value))
     .pipe(wordOf(values).optional());
 
-const list = () =>
-  z
-    .string()
-    .max(8_192)
-    .default('')
-    .transform((value) =>
-      value
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== ''),
-    );
-
 const refusing = (isGood: (item: string) => boolean, message: (item: string) => string) =>
-  list().transform((items, context) => {
+  readText('', LENGTH_MAX, (text) => {
+    const items = itemsIn(text);
     const bad = items.find((item) => !isGood(item));
     if (bad === undefined) return items;
-    context.addIssue({ code: 'custom', message: message(bad) });
-    return z.NEVER;
+    throw new UnfitError(message(bad));
   });
 
 const isOrigin = (text: string): boolean =>
@@ -133,75 +130,65 @@ export const proxyRangeList = () =>
 
 /** An absolute http(s) URL without query or fragment, kept unchanged: an issuer is compared byte for byte. */
 export const optionalIssuer = () =>
-  z
-    .string()
-    .max(512)
-    .optional()
-    .transform((value, context) => {
-      if (value === undefined || value === '') return undefined;
-      const url = URL.canParse(value) ? new URL(value) : null;
-      if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '' && url.username === '')
-        return value;
-      context.addIssue({ code: 'custom', message: 'must be an http or https URL without query or fragment' });
-      return z.NEVER;
-    });
+  readOptional(512, (text) => {
+    const url = URL.canParse(text) ? new URL(text) : null;
+    if (url && /^https?:$/.test(url.protocol) && url.search === '' && url.hash === '' && url.username === '')
+      return text;
+    throw new UnfitError('must be an http or https URL without query or fragment');
+  });
 
 /** The same without trailing slashes, so that paths can be appended. */
 export const optionalUrl = () => optionalIssuer().transform((value) => value?.replace(/\/+$/, ''));
 
 /** Name of a request header, in lower case; undefined if unset. */
 export const optionalHeader = () =>
-  z
-    .string()
-    .optional()
-    .transform((value, context) => {
-      if (value === undefined || value === '') return undefined;
-      if (/^[a-z][a-z0-9-]{0,63}$/i.test(value)) return value.toLowerCase();
-      context.addIssue({ code: 'custom', message: 'must be the name of a header' });
-      return z.NEVER;
-    });
+  readOptional(LENGTH_MAX, (text) => {
+    if (/^[a-z][a-z0-9-]{0,63}$/i.test(text)) return text.toLowerCase();
+    throw new UnfitError('must be the name of a header');
+  });
 
 /** One or more of these words, separated by commas. */
 export const someOf = <const T extends string>(values: readonly T[], fallback: string) =>
-  z
-    .string()
-    .max(256)
-    .default(fallback)
-    .transform((text, context) => {
-      const words = text.split(',').map((word) => word.trim());
-      const chosen = words.filter((word): word is T => values.some((value) => value === word));
-      if (chosen.length === words.filter((word) => word !== '').length) return chosen;
-      context.addIssue({ code: 'custom', message: `must be one or more of ${values.join(', ')}, separated by commas` });
-      return z.NEVER;
-    });
+  readText(fallback, 256, (text) => {
+    const words = itemsIn(text);
+    const chosen = words.filter((word): word is T => values.some((value) => value === word));
+    if (chosen.length === words.length) return chosen;
+    throw new UnfitError(`must be one or more of ${values.join(', ')}, separated by commas`);
+  });
+
+/** Places that have a name, as `read` reads them: between commas or white space, with different names. */
+export const namedPlaces = <P extends { readonly name: string }>(
+  most: number,
+  what: string,
+  read: (item: string) => P | undefined,
+) =>
+  readText('', 16_384, (text) => {
+    const items = wordsIn(text);
+    const places = items.flatMap((item) => read(item) ?? []);
+    const names = new Set(places.map(({ name }) => name));
+    if (places.length === items.length && names.size === places.length && places.length <= most) return places;
+    throw new UnfitError(`needs up to ${most} ${what}, with different names, without credentials and fragment`);
+  });
 
 /** Pairs `role=factor`, separated by commas; a factor is at most 1,000. */
 export const roleFactors = () =>
-  list().transform((items, context) => {
+  readText('', LENGTH_MAX, (text) => {
+    const items = itemsIn(text);
     const pairs = items.map((item) => /^([a-z][a-z0-9_-]{0,63})=(\d{1,4}(?:\.\d{1,3})?)$/.exec(item));
     const bad = pairs.findIndex((pair) => pair === null || Number(pair[2]) === 0 || Number(pair[2]) > 1_000);
     if (bad === -1) return new Map(pairs.map((pair) => [pair?.[1] as string, Number(pair?.[2])]));
-    context.addIssue({ code: 'custom', message: `"${cutText(items[bad] ?? '', 64)}" is not a pair like agent=5` });
-    return z.NEVER;
+    throw new UnfitError(`"${cutText(items[bad] ?? '', 64)}" is not a pair like agent=5`);
   });
 
 /** Pairs `vkey url`, separated by commas. */
 export const witnessList = () =>
-  z
-    .string()
-    .max(8_192)
-    .default('')
-    .transform((text, context) => {
-      const pairs = text.split(',').flatMap((pair) => (pair.trim() === '' ? [] : [pair.trim().split(/\s+/)]));
-      const isPair = ([vkey = '', url = '', ...rest]: string[]): boolean =>
-        rest.length === 0 &&
-        /^[^+\s]+\+[0-9a-f]{8}\+B[A-P][A-Za-z0-9+/]{42}$/.test(vkey) &&
-        /^https?:\/\//.test(url) &&
-        URL.canParse(url);
-      if (pairs.every(isPair)) return pairs.map(([vkey = '', url = '']) => ({ vkey, url: url.replace(/\/+$/, '') }));
-      context.addIssue({
-        code: 'custom',
-        message: 'must be pairs of a cosignature/v1 vkey and a URL, separated by commas',
-      });
-      return z.NEVER;
-    });
+  readText('', LENGTH_MAX, (text) => {
+    const pairs = itemsIn(text).map((pair) => pair.split(/\s+/));
+    const isPair = ([vkey = '', url = '', ...rest]: string[]): boolean =>
+      rest.length === 0 &&
+      /^[^+\s]+\+[0-9a-f]{8}\+B[A-P][A-Za-z0-9+/]{42}$/.test(vkey) &&
+      /^https?:\/\//.test(url) &&
+      URL.canParse(url);
+    if (pairs.every(isPair)) return pairs.map(([vkey = '', url = '']) => ({ vkey, url: url.replace(/\/+$/, '') }));
+    throw new UnfitError('must be pairs of a cosignature/v1 vkey and a URL, separated by commas');
+  });

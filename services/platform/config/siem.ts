@@ -1,7 +1,6 @@
-import { z } from 'zod';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { type ConfigProblem, problemsOf } from './config-error.ts';
-import { flag, optionalText } from './shapes.ts';
+import { flag, itemsIn, namedPlaces, optionalText, readText, UnfitError } from './shapes.ts';
 
 const TARGETS_MAX = 8;
 const TARGET = /^([a-z][a-z0-9-]{0,31})=(ocsf|ecs)\+((https?|syslogs?):\/\/[\x21-\x7e]{1,2048})$/;
@@ -19,34 +18,14 @@ function targetOf(item: string): Target | undefined {
   return { name, format: format as Target['format'], url: href };
 }
 
-const targets = z
-  .string()
-  .max(16_384)
-  .default('')
-  .transform((text, context) => {
-    const items = [...new Set(text.split(/[\s,]+/).filter((item) => item !== ''))];
-    const read = items.flatMap((item) => targetOf(item) ?? []);
-    const names = new Set(read.map(({ name }) => name));
-    if (read.length === items.length && names.size === read.length && read.length <= TARGETS_MAX) return read;
-    const message = `needs up to ${TARGETS_MAX} targets as name=ocsf+https://host/path or name=ecs+syslogs://host:6514, with different names, without credentials and fragment`;
-    context.addIssue({ code: 'custom', message });
-    return z.NEVER;
-  });
+const PLACES = 'targets as name=ocsf+https://host/path or name=ecs+syslogs://host:6514';
+const targets = namedPlaces(TARGETS_MAX, PLACES, targetOf);
 
-const authorization = z
-  .string()
-  .max(16_384)
-  .default('')
-  .transform((text, context) => {
-    const items = text
-      .split(',')
-      .map((item) => item.trim())
-      .filter((item) => item !== '');
-    const read = items.map((item) => AUTHORIZATION.exec(item));
-    if (read.every((each) => each !== null)) return new Map(read.map((each) => [each[1] as string, each[2] as string]));
-    context.addIssue({ code: 'custom', message: 'must be pairs as name=Scheme credential, with commas between' });
-    return z.NEVER;
-  });
+const authorization = readText('', 16_384, (text) => {
+  const read = itemsIn(text).map((item) => AUTHORIZATION.exec(item));
+  if (read.every((each) => each !== null)) return new Map(read.map((each) => [each[1] as string, each[2] as string]));
+  throw new UnfitError('must be pairs as name=Scheme credential, with commas between');
+});
 
 /** Targets to which workers export the whole sealed log. */
 export const siemSettings = defineSettings({

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { whyOf } from '../define/input-problem.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { type ConfigProblem, problemsOf } from './config-error.ts';
-import { optionalText, optionalUrl } from './shapes.ts';
+import { optionalText, optionalUrl, readText, UnfitError } from './shapes.ts';
 
 /** Options that cannot be set: Sallyport sets them, or they are functions, which JSON cannot express. */
 const OWN_OPTIONS = new Set([
@@ -43,23 +43,19 @@ const providers = z.record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/), provider)
 type SocialProviderSettings = z.output<typeof provider>;
 
 const providerMap = () =>
-  z
-    .string()
-    .max(32_768)
-    .default('')
-    .transform((text, context) => {
-      if (text.trim() === '') return {};
-      try {
-        const value: unknown = JSON.parse(text);
-        const parsed = providers.safeParse(value);
-        if (parsed.success) return parsed.data;
-        const [issue] = parsed.error.issues as [z.core.$ZodIssue];
-        context.addIssue({ code: 'custom', message: `${issue.path.join('.')} ${whyOf(issue, value)}` });
-      } catch {
-        context.addIssue({ code: 'custom', message: 'must be a JSON object of providers' });
-      }
-      return z.NEVER;
-    });
+  readText('', 32_768, (text): z.output<typeof providers> => {
+    if (text.trim() === '') return {};
+    let value: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch {
+      throw new UnfitError('must be a JSON object of providers');
+    }
+    const parsed = providers.safeParse(value);
+    if (parsed.success) return parsed.data;
+    const [issue] = parsed.error.issues as [z.core.$ZodIssue];
+    throw new UnfitError(`${issue.path.join('.')} ${whyOf(issue, value)}`);
+  });
 
 export const socialSettings = defineSettings({
   googleClientId: {

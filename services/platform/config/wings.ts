@@ -1,7 +1,7 @@
-import { z } from 'zod';
 import { cutText } from '#services/platform/define/cut-text.ts';
 import { defineSettings, type SettingsOf } from '../define/setting.ts';
 import { type ConfigProblem, problemsOf } from './config-error.ts';
+import { readText, UnfitError, wordsIn } from './shapes.ts';
 
 /**
  * Parts of the product that an installation can leave out. Everything else works without them. `handoff`, which pushes
@@ -29,21 +29,13 @@ const PARTS: Partial<Readonly<Record<Wing, readonly Wing[]>>> = { outbound: ['ha
 
 const isWing = (name: string): name is Wing => (WINGS as readonly string[]).includes(name);
 
-const wings = z
-  .string()
-  .max(256)
-  .default('')
-  .transform((text, context): readonly Wing[] => {
-    const items = text.split(/[\s,]+/).filter((item) => item !== '');
-    const unknown = items.find((item) => !isWing(item));
-    if (unknown === undefined)
-      return [...new Set(items.filter(isWing).flatMap((wing) => [wing, ...(PARTS[wing] ?? [])]))];
-    context.addIssue({
-      code: 'custom',
-      message: `"${cutText(unknown, 64)}" cannot be left out; these can: ${WINGS.join(', ')}`,
-    });
-    return z.NEVER;
-  });
+const wings = readText('', 256, (text): readonly Wing[] => {
+  const items = wordsIn(text);
+  const unknown = items.find((item) => !isWing(item));
+  if (unknown === undefined)
+    return [...new Set(items.filter(isWing).flatMap((wing) => [wing, ...(PARTS[wing] ?? [])]))];
+  throw new UnfitError(`"${cutText(unknown, 64)}" cannot be left out; these can: ${WINGS.join(', ')}`);
+});
 
 /** The same for all processes of an installation. */
 export const wingSettings = defineSettings({
