@@ -1,13 +1,11 @@
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Sql } from '../ports.ts';
-import type { Receiver } from './send-batch.ts';
+import type { Message, Receiver } from './send-batch.ts';
+
+export type { Circuit, Message } from './send-batch.ts';
 
 /** One attempt at a row. A worker that was delayed past its lease changes nothing while a later attempt has the row. */
-type Attempt = {
-  readonly id: string;
-  /** Number of attempts, including the current one. */
-  readonly attempts: number;
-};
+type Attempt = Pick<Message, 'id' | 'attempts'>;
 
 /** A row that is attempted no more until it is requeued. */
 export type GivenUp = Attempt & {

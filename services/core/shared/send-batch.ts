@@ -29,15 +29,18 @@ export type Attempt = {
 
 export const ACCEPTED: Attempt = { outcome: 'accepted', code: '' };
 
+/** How the receiver of messages does. */
+export type Circuit = {
+  /** Failed batches in a row. */
+  readonly failures: number;
+  /** Whether nothing may be sent now, because the receiver failed repeatedly. */
+  readonly is_open: boolean;
+};
+
 /** One receiver of all messages of a subscription: while it is down, they wait for it. */
 export type Receiver = {
   /** Plans what waits, and says how the receiver did. Before messages are claimed, in the same transaction. */
-  plan(tx: Tx): Promise<{
-    /** Failed batches in a row. */
-    readonly failures: number;
-    /** Whether nothing may be sent now, because the receiver failed repeatedly. */
-    readonly is_open: boolean;
-  }>;
+  plan(tx: Tx): Promise<Circuit>;
   /** It gets nothing for this time. */
   fail(sql: Sql, pauseSeconds: number): Promise<void>;
   /** False if it had not failed. */

@@ -1,19 +1,10 @@
 import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
-import { defineAttemptEnds } from '#services/core/shared/retries.store.ts';
+import { defineAttemptEnds, type Message } from '#services/core/shared/retries.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-export type MailRow = {
-  readonly id: string;
-  readonly template: string;
-  readonly sealed: string;
-  readonly asked_at: Date;
-  /** Number of attempts, including the current one. */
-  readonly attempts: number;
-  /** Seconds since the mail was requested. */
-  readonly age_seconds: number;
-};
+export type MailRow = Message & { readonly template: string; readonly sealed: string; readonly asked_at: Date };
 
 const mailInsert = defineStatement('mailInsert')`
   INSERT INTO mail_outbox (id, template, sealed, traceparent) VALUES ($1, $2, $3, nullif($4, ''))`;

@@ -1,7 +1,7 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
-import { defineAttemptEnds } from '#services/core/shared/retries.store.ts';
+import { defineAttemptEnds, type Message } from '#services/core/shared/retries.store.ts';
 import { defineQuestion } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { ALL_GROUPS, type NoticeKind } from './alert-shapes.ts';
@@ -141,17 +141,13 @@ export const insertDelivery = async (
 export const insertTest = async (tx: Sql, id: string, targetId: string): Promise<string> =>
   (await tx.query<{ id: string }>(testInsert, [id, targetId]))[0]!.id;
 
-export type DeliveryRow = {
-  readonly id: string;
+export type DeliveryRow = Message & {
   readonly kind: 'alerts' | 'test';
   readonly grouped: string;
   readonly firing: number;
   readonly resolved: number;
   readonly mail_id: string | null;
-  /** Number of attempts, including the current one. */
-  readonly attempts: number;
   readonly created_at: string;
-  readonly age_seconds: number;
 };
 export const takeDeliveries = (
   tx: Sql,

@@ -1,6 +1,6 @@
 import type { Sql } from '#services/core/ports.ts';
 import { placeTime } from '#services/core/shared/pagination.ts';
-import { defineCircuit } from '#services/core/shared/retries.store.ts';
+import { type Circuit, defineCircuit } from '#services/core/shared/retries.store.ts';
 import { selectOf } from '#services/platform/define/record.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { TargetKind } from './alert-shapes.ts';
@@ -8,15 +8,11 @@ import { type AlertTargetView, alertTargetView } from './contract.ts';
 import type { columnsOf } from './target-settings.ts';
 
 /** What a message needs to know of its target. */
-export type TargetRow = {
+export type TargetRow = Circuit & {
   readonly id: string;
   readonly name: string;
   readonly kind: TargetKind;
   readonly sealed: string;
-  /** Failed batches in a row. */
-  readonly failures: number;
-  /** Whether nothing may be sent now, because the target failed repeatedly. */
-  readonly is_open: boolean;
 };
 /** The address of a target: it is encrypted for the id. */
 export type AddressRow = Pick<TargetRow, 'id' | 'name' | 'kind' | 'sealed'> & { readonly shown: string };

@@ -1,27 +1,13 @@
 import { NEWEST_SEQ } from '#services/core/audit/read/list-events.ts';
 import type { Sql } from '#services/core/ports.ts';
 import { definePurge } from '#services/core/shared/purge.store.ts';
-import { defineCircuit, defineRetries } from '#services/core/shared/retries.store.ts';
+import { type Circuit, defineCircuit, defineRetries, type Message } from '#services/core/shared/retries.store.ts';
 import { defineQuestion, type Question } from '#services/platform/define/question.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 
-export type EndpointRow = {
-  readonly reached_seq: number;
-  /** Failed batches in a row. */
-  readonly failures: number;
-  /** Whether nothing may be sent now, because the endpoint failed repeatedly. */
-  readonly is_open: boolean;
-  readonly waiting: number;
-};
+export type EndpointRow = Circuit & { readonly reached_seq: number; readonly waiting: number };
 
-export type DeliveryRow = {
-  readonly id: string;
-  readonly seq: number;
-  /** Number of attempts, including the current one. */
-  readonly attempts: number;
-  /** Seconds since the delivery was planned. */
-  readonly age_seconds: number;
-};
+export type DeliveryRow = Message & { readonly seq: number };
 
 /** A new endpoint gets events from now on. */
 const endpointInsert = defineStatement('handoffEndpointInsert')`
