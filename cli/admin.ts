@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
 import { requireReason, wholeNumberOf } from './arguments.ts';
-import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
 import { type DatabasePorts, withDatabase } from './database-ports.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
@@ -35,13 +34,8 @@ export async function onDatabase<O extends GlobalOptions>(
   { isRehearsed = true } = {},
 ): Promise<void> {
   const options = command.optsWithGlobals<O>();
-  try {
-    await withDatabase((ports) => verb(ports, createOutput(options), options), process.env, {
-      isRehearsal: isRehearsed && options.dryRun === true,
-    });
-  } catch (err) {
-    throw asCommandError(err);
-  }
+  const isRehearsal = isRehearsed && options.dryRun === true;
+  await withDatabase((ports) => verb(ports, createOutput(options), options), { isRehearsal });
 }
 
 /** The same for verbs that show accounts: they need the key of the names under which account locks are stored. */

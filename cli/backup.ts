@@ -7,10 +7,8 @@ import { loadConfig } from '../services/platform/config/load.ts';
 import { openBackupSource } from '../services/platform/postgres/table-copies.ts';
 import { queueTables } from '../services/platform/queue/tables.ts';
 import { backUp, type Progress } from '../services/wings/recovery/backup/back-up.ts';
-import type { BackupContent } from '../services/wings/recovery/backup/read-backup.ts';
-import { verifyBackup } from '../services/wings/recovery/backup/read-backup.ts';
+import { type BackupContent, verifyBackup } from '../services/wings/recovery/backup/read-backup.ts';
 import { assertBackupWhole } from '../services/wings/recovery/backup/seal-backup.ts';
-import { asCommandError } from './as-command-error.ts';
 import { openContext } from './context.ts';
 import { withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -126,7 +124,6 @@ async function backup({ out = '', keyFile = '', ...options }: BackupOptions): Pr
         await source.close();
       }
     },
-    process.env,
     { isHeldToMarks: false },
   );
 }
@@ -159,7 +156,7 @@ export async function asCommand(work: Promise<void>): Promise<void> {
     const { code, path } = err as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'EACCES' || code === 'EISDIR')
       throw new CommandError(exitCodes.usage, `${path} cannot be opened (${code})`, 'check the path', { cause: err });
-    throw asCommandError(err);
+    throw err;
   }
 }
 

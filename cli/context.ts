@@ -4,6 +4,7 @@ import { codeOf, meaningOf } from '../observability/log-errors.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { findPostgresUrl } from '../services/platform/local/postgres.ts';
 import { findRedisUrl } from '../services/platform/local/redis.ts';
+import { createPool } from '../services/platform/postgres/pool.ts';
 import { PROBE_TIMEOUT_SECONDS, probePostgres, probeRedis } from '../services/platform/process/probe-store.ts';
 import { ownLogOf, troubleOf } from '../services/platform/process/store-trouble.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -74,3 +75,6 @@ export async function openContext<const N extends Url>(
   }
   return context as Pick<Context, N | 'dataDir'>;
 }
+
+export const poolOf = (url: string, statementTimeoutMs = 10_000): ReturnType<typeof createPool> =>
+  createPool({ url, connections: 2, applicationName: 'sallyport-cli', statementTimeoutMs, lockTimeoutMs: 5_000 });

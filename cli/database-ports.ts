@@ -15,9 +15,9 @@ import { withUnwrappedKeys } from '../services/platform/crypto/unwrap-keys.ts';
 import { createVault } from '../services/platform/crypto/vault.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
-import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { rehearse } from '../services/platform/postgres/rehearsal.ts';
-import { openContext } from './context.ts';
+import { openContext, poolOf } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { installationSettings } from './installation.ts';
 
@@ -65,8 +65,7 @@ export function authSecretOf(dataDir: string, given: string | undefined): string
  */
 export async function withDatabase<T>(
   work: (ports: DatabasePorts) => Promise<T>,
-  env: NodeJS.ProcessEnv = process.env,
-  { statementTimeoutMs = 10_000, isHeldToMarks = true, isRehearsal = false } = {},
+  { env = process.env, statementTimeoutMs = 10_000, isHeldToMarks = true, isRehearsal = false } = {},
 ): Promise<T> {
   const own = await withUnwrappedKeys(loadConfig(env));
   const { databaseUrl, dataDir } = await openContext(['databaseUrl'], env);
@@ -77,13 +76,7 @@ export async function withDatabase<T>(
       `no key-encryption key for ${dataDir}`,
       'set KEY_ENCRYPTION_KEY or BETTER_AUTH_SECRET as the API has them, or SALLYPORT_DATA_DIR',
     );
-  const pool = createPool({
-    url: databaseUrl,
-    connections: 2,
-    applicationName: 'sallyport-cli',
-    statementTimeoutMs,
-    lockTimeoutMs: 5_000,
-  });
+  const pool = poolOf(databaseUrl, statementTimeoutMs);
   try {
     const settings = await installationSettings({ sql: createSql(pool) }, env);
     // Writes to a database behind its high-water marks would be lost after the command had reported success.
@@ -102,3 +95,7 @@ export async function withDatabase<T>(
     await pool.end();
   }
 }
+
+/** Runs what only reads, also on a database that is behind its high-water marks. */
+export const inspectDatabase = <T>(work: (ports: DatabasePorts) => Promise<T>): Promise<T> =>
+  withDatabase(work, { isHeldToMarks: false });

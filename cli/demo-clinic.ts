@@ -25,7 +25,6 @@ import { phiRead } from '../services/wings/privacy/permissions.ts';
 import type { PhiEnvelope, PhiPurpose } from '../services/wings/privacy/phi-shapes.ts';
 import { placeHold } from '../services/wings/privacy/retention/legal-holds.ts';
 import { noNotices, rehearsed } from './admin.ts';
-import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import type { GlobalOptions, Output } from './output.ts';
@@ -93,27 +92,23 @@ export async function seedClinic(output: Output, options: GlobalOptions): Promis
   const file = join(resolveDataDir(), FILE);
   const before = existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as ClinicFile) : undefined;
   const password = before?.password ?? randomSecret();
-  try {
-    const clinic = await withDatabase(async (database) => {
-      await database.keyRing.load();
-      const ports: ClinicPorts = {
-        ...database,
-        stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock },
-      };
-      const staff = await seedStaff(ports, password);
-      output.say(`${staff.length} members of staff, with one password`);
-      // Seeding again would add a second history to the same patients.
-      const isSeeded = (await listConsents(ports, { subject_id: patient(1) })).consents.length > 0;
-      const records = isSeeded ? (before?.records ?? []) : await seedRecords(ports, staff);
-      return { test_data: true, password, staff, records } satisfies ClinicFile;
-    });
-    writeSecretFile(file, `${JSON.stringify(clinic, null, 2)}\n`);
-    output.say('a worker builds a report: sallyport report run');
-    const { staff, records } = clinic;
-    output.data({ clinic_file: file, staff, patients: PATIENTS, records: records.length }, () => [file]);
-  } catch (err) {
-    throw asCommandError(err);
-  }
+  const clinic = await withDatabase(async (database) => {
+    await database.keyRing.load();
+    const ports: ClinicPorts = {
+      ...database,
+      stepUp: { maxAgeSeconds: 600, needsSecondFactor: false, clock: systemClock },
+    };
+    const staff = await seedStaff(ports, password);
+    output.say(`${staff.length} members of staff, with one password`);
+    // Seeding again would add a second history to the same patients.
+    const isSeeded = (await listConsents(ports, { subject_id: patient(1) })).consents.length > 0;
+    const records = isSeeded ? (before?.records ?? []) : await seedRecords(ports, staff);
+    return { test_data: true, password, staff, records } satisfies ClinicFile;
+  });
+  writeSecretFile(file, `${JSON.stringify(clinic, null, 2)}\n`);
+  output.say('a worker builds a report: sallyport report run');
+  const { staff, records } = clinic;
+  output.data({ clinic_file: file, staff, patients: PATIENTS, records: records.length }, () => [file]);
 }
 
 async function seedStaff(ports: ClinicPorts, password: string): Promise<Member[]> {

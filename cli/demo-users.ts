@@ -6,7 +6,6 @@ import { createHasher } from '../services/platform/hasher/hasher.ts';
 import { randomSecret, resolveDataDir, writeSecretFile } from '../services/platform/local/data-dir.ts';
 import { rehearsed } from './admin.ts';
 import { findApi } from './api-client.ts';
-import { asCommandError } from './as-command-error.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import type { GlobalOptions, Output } from './output.ts';
@@ -58,29 +57,24 @@ export async function seedUsers(output: Output, options: GlobalOptions, count: n
   const file = join(resolveDataDir(), 'load-users.json');
   const password = passwordOf(file);
   const startedMs = performance.now();
-  try {
-    const users = await withDatabase(
-      async (ports) => {
-        await ports.keyRing.load();
-        const hasher = createHasher({ pepper: ports.keyRing.secret('pepper').key, children: 1, maxWaitSeconds: 60 });
-        try {
-          const { tokens, server } = ports.settings;
-          const audience = tokens.audience ?? server.publicUrl ?? findApi(undefined);
-          const tokenSettings = { ...tokens, audience };
-          const onProgress = (seeded: number): void => output.say(`${seeded} of ${count} users`);
-          const given = { count, password, onProgress };
-          return await seedLoadUsers({ ...ports, hasher, tokenSettings }, given, systemCaller('demo seed'));
-        } finally {
-          await hasher.close();
-        }
-      },
-      process.env,
-      { statementTimeoutMs: STATEMENT_TIMEOUT_MS },
-    );
-    writeSecretFile(file, content(password, users));
-    const seconds = Number(((performance.now() - startedMs) / 1_000).toFixed(1));
-    output.data({ users_file: file, users: users.length, seconds }, () => [file]);
-  } catch (err) {
-    throw asCommandError(err);
-  }
+  const users = await withDatabase(
+    async (ports) => {
+      await ports.keyRing.load();
+      const hasher = createHasher({ pepper: ports.keyRing.secret('pepper').key, children: 1, maxWaitSeconds: 60 });
+      try {
+        const { tokens, server } = ports.settings;
+        const audience = tokens.audience ?? server.publicUrl ?? findApi(undefined);
+        const tokenSettings = { ...tokens, audience };
+        const onProgress = (seeded: number): void => output.say(`${seeded} of ${count} users`);
+        const given = { count, password, onProgress };
+        return await seedLoadUsers({ ...ports, hasher, tokenSettings }, given, systemCaller('demo seed'));
+      } finally {
+        await hasher.close();
+      }
+    },
+    { statementTimeoutMs: STATEMENT_TIMEOUT_MS },
+  );
+  writeSecretFile(file, content(password, users));
+  const seconds = Number(((performance.now() - startedMs) / 1_000).toFixed(1));
+  output.data({ users_file: file, users: users.length, seconds }, () => [file]);
 }

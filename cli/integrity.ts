@@ -7,7 +7,6 @@ import {
   type IntegrityResult,
   validateDataIntegrity,
 } from '../services/wings/recovery/backup/validate-data-integrity.ts';
-import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, withDatabase } from './database-ports.ts';
 import { exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
@@ -38,17 +37,10 @@ export function registerIntegrity(program: Command): void {
     )
     .action(async (_own, own: Command) => {
       const output = createOutput(own.optsWithGlobals<GlobalOptions>());
-      try {
-        const check = (ports: DatabasePorts) =>
-          checkIntegrity(ports, createMarks(ports.settings.marks, resolveDataDir()));
-        const result = await withDatabase(check, process.env, {
-          statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-          isHeldToMarks: false,
-        });
-        output.data(result, integrityLines);
-        if (!result.valid) process.exitCode = exitCodes.checkFailed;
-      } catch (err) {
-        throw asCommandError(err);
-      }
+      const check = (ports: DatabasePorts) =>
+        checkIntegrity(ports, createMarks(ports.settings.marks, resolveDataDir()));
+      const result = await withDatabase(check, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isHeldToMarks: false });
+      output.data(result, integrityLines);
+      if (!result.valid) process.exitCode = exitCodes.checkFailed;
     });
 }

@@ -11,7 +11,6 @@ import { loadConfig } from '../services/platform/config/load.ts';
 import { keyServiceOf } from '../services/platform/crypto/key-services.ts';
 import { type ActOptions, addReason, onDatabase, type Verb } from './admin.ts';
 import { requireReason } from './arguments.ts';
-import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
 import { type DatabasePorts, previousVault, systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
@@ -104,9 +103,7 @@ async function wrap(options: GlobalOptions): Promise<void> {
   const service = keyServiceOf(loadConfig(process.env).wrappedKeys);
   if (service === undefined)
     throw new CommandError(exitCodes.usage, 'KEY_ENCRYPTION_SERVICE is not set', 'set it to vault or aws-kms');
-  const wrapped = await service.wrapNew().catch((err: unknown) => {
-    throw asCommandError(err);
-  });
+  const wrapped = await service.wrapNew();
   createOutput(options).data({ wrapped }, () => [wrapped]);
 }
 

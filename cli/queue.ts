@@ -9,7 +9,7 @@ import { createMarkedGuard } from '../services/core/revocations/database-guard.t
 import { loadList } from '../services/modules.ts';
 import { resolveDataDir } from '../services/platform/local/data-dir.ts';
 import { createMarks } from '../services/platform/marks/mark-stores.ts';
-import { createPool, createSql, createTransact } from '../services/platform/postgres/pool.ts';
+import { createSql, createTransact } from '../services/platform/postgres/pool.ts';
 import { createQueueAdmin } from '../services/platform/queue/admin.ts';
 import { createProducer } from '../services/platform/queue/producer.ts';
 import { readTimetable } from '../services/platform/queue/timetable-view.ts';
@@ -17,9 +17,8 @@ import { askHealth } from '../services/supervisor/ask-health.ts';
 import { readRunRecords } from '../services/supervisor/run-record.ts';
 import { addReason } from './admin.ts';
 import { wholeNumberOf } from './arguments.ts';
-import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
-import { openContext } from './context.ts';
+import { openContext, poolOf } from './context.ts';
 import { systemCaller } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { installationSettings } from './installation.ts';
@@ -91,13 +90,7 @@ async function run(
   const options = command.optsWithGlobals<Options>();
   if (options.queue !== undefined) requireQueue(options.queue);
   const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
-  const pool = createPool({
-    url: databaseUrl,
-    connections: 1,
-    applicationName: 'sallyport-cli',
-    statementTimeoutMs: 10_000,
-    lockTimeoutMs: 5_000,
-  });
+  const pool = poolOf(databaseUrl);
   const producer = createProducer(redisUrl, () => {});
   try {
     await producer.ready(CONNECT_MS);
@@ -107,8 +100,6 @@ async function run(
     const { countWorkers, ...admin } = createQueueAdmin(producer, queueNames);
     const queueAdmin = withRowLetters(admin, ports, await loadList('deadLetters'));
     await work({ ...ports, queueAdmin, countWorkers }, createOutput(options), options);
-  } catch (err) {
-    throw asCommandError(err);
   } finally {
     await Promise.all([producer.close(), pool.end()]);
   }

@@ -10,7 +10,6 @@ import { deployOf } from '../services/migrate/deploy-of.ts';
 import { rollBack, rollBackPlan, withReleases } from '../services/migrate/roll-back.ts';
 import { loadConfig } from '../services/platform/config/load.ts';
 import { readMigrations, readReleases } from '../services/platform/postgres/migration-files.ts';
-import { asCommandError } from './as-command-error.ts';
 import { confirm } from './confirm.ts';
 import { openContext } from './context.ts';
 import { systemCaller } from './database-ports.ts';
@@ -70,7 +69,7 @@ async function rollback(target: string, options: GlobalOptions): Promise<void> {
   const [migrations, releases] = await Promise.all([readMigrations(), readReleases()]);
   const question = { databaseUrl, version: target, releases, migrations };
   const plan = await rollBackPlan(question);
-  if (!plan.compatible) throw asCommandError(rollbackRefused(plan.reason));
+  if (!plan.compatible) throw rollbackRefused(plan.reason);
   const { reason, reverts, keeps } = plan;
   if (options.dryRun)
     return output.data({ version: target, reason, would_revert: reverts, kept: keeps }, () => [
@@ -83,11 +82,7 @@ async function rollback(target: string, options: GlobalOptions): Promise<void> {
       `Take back ${reverts.length} migrations, so that ${target} runs? No process of a later version may be running.`,
     );
   const command = 'sallyport rollback';
-  const result = await rollBack({ ...question, command, say: output.say }, systemCaller(command)).catch(
-    (err: unknown) => {
-      throw asCommandError(err);
-    },
-  );
+  const result = await rollBack({ ...question, command, say: output.say }, systemCaller(command));
   output.say(`start ${target} now: a start of ${version} migrates the database again`);
   output.data(result, () => [
     `version  ${result.version}`,

@@ -7,8 +7,10 @@ import {
   readSecurityReportFile,
 } from '../services/wings/monitoring/reports/read-security-report.ts';
 import { reportLine } from '../services/wings/monitoring/reports/report-line.ts';
-import { REPORT_DAYS_MAX } from '../services/wings/monitoring/reports/report-shapes.ts';
-import { requestSecurityReport } from '../services/wings/monitoring/reports/request-security-report.ts';
+import {
+  REPORT_DAYS_MAX,
+  requestSecurityReport,
+} from '../services/wings/monitoring/reports/request-security-report.ts';
 import { onDatabase, rehearsed } from './admin.ts';
 import { uuidOf, wholeNumberOf } from './arguments.ts';
 import { systemCaller } from './database-ports.ts';

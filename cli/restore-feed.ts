@@ -139,7 +139,6 @@ export async function restoreFeed(place: string, options: GlobalOptions): Promis
         'not in the feed, and still lost: sign-ins, refreshes, and changes of accounts, passwords and roles of the missing time',
       );
     },
-    process.env,
     { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isHeldToMarks: false },
   );
 }

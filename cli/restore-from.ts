@@ -79,8 +79,7 @@ export async function restoreFrom(options: RestoreOptions): Promise<void> {
         await target.close();
       }
     },
-    env,
-    { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isHeldToMarks: false },
+    { env, statementTimeoutMs: STATEMENT_TIMEOUT_MS, isHeldToMarks: false },
   );
 }
 

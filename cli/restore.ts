@@ -10,7 +10,6 @@ import {
   type RestorePlan,
   restoreAcceptLoss,
 } from '../services/wings/recovery/restore-accept-loss.ts';
-import { asCommandError } from './as-command-error.ts';
 import { type DatabasePorts, systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type Output } from './output.ts';
@@ -47,34 +46,27 @@ export function registerRestore(program: Command): void {
     )
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<RestoreOptions>();
-      try {
-        if (options.fromFeed !== undefined) {
-          const { restoreFeed } = await import('./restore-feed.ts');
-          return await restoreFeed(options.fromFeed, options);
-        }
-        if (options.from !== undefined) {
-          const [{ restoreFrom }, { asCommand }] = await Promise.all([
-            import('./restore-from.ts'),
-            import('./backup.ts'),
-          ]);
-          return await asCommand(restoreFrom(options));
-        }
-        const restoreHere = (ports: DatabasePorts) =>
-          restore(
-            {
-              ...ports,
-              marks: createMarks(ports.settings.marks, resolveDataDir()),
-              logMark: createLogMark(ports.settings.marks, resolveDataDir()),
-            },
-            options,
-          );
-        await withDatabase(restoreHere, process.env, {
-          statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-          isHeldToMarks: false,
-        });
-      } catch (err) {
-        throw asCommandError(err);
+      if (options.fromFeed !== undefined) {
+        const { restoreFeed } = await import('./restore-feed.ts');
+        return await restoreFeed(options.fromFeed, options);
       }
+      if (options.from !== undefined) {
+        const [{ restoreFrom }, { asCommand }] = await Promise.all([
+          import('./restore-from.ts'),
+          import('./backup.ts'),
+        ]);
+        return await asCommand(restoreFrom(options));
+      }
+      const restoreHere = (ports: DatabasePorts) =>
+        restore(
+          {
+            ...ports,
+            marks: createMarks(ports.settings.marks, resolveDataDir()),
+            logMark: createLogMark(ports.settings.marks, resolveDataDir()),
+          },
+          options,
+        );
+      await withDatabase(restoreHere, { statementTimeoutMs: STATEMENT_TIMEOUT_MS, isHeldToMarks: false });
     });
 }
 

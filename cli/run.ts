@@ -21,7 +21,10 @@ export async function run(args: readonly string[]): Promise<ExitCode | undefined
       .parseAsync(args, { from: 'user' });
     return undefined;
   } catch (err) {
-    return tell(err);
+    if (err instanceof CommanderError) return err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    // Loaded late: it knows the errors of many modules.
+    const { asCommandError } = await import('./as-command-error.ts');
+    return tell(asCommandError(err));
   }
 }
 
@@ -30,7 +33,6 @@ const say = (text: string): void => void process.stderr.write(`sallyport: ${visi
 
 /** Prints the error to stderr, and returns the exit code. */
 function tell(err: unknown): ExitCode {
-  if (err instanceof CommanderError) return err.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (err instanceof ConfigError) {
     const problems = err.problems.map(({ env, problem, fix }) => `${env} ${problem}\n  fix: ${fix}`);
     say(['the configuration is refused', ...problems].join('\n'));

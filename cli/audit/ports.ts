@@ -11,10 +11,9 @@ import { s3SettingsOf } from '#services/platform/checkpoints/s3-requests.ts';
 import type { Config } from '#services/platform/config/load.ts';
 import { systemClock, systemRandom } from '#services/platform/crypto/system.ts';
 import { createLogMark, createMarks } from '#services/platform/marks/mark-stores.ts';
-import { createPool, createSql, createTransact } from '#services/platform/postgres/pool.ts';
+import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import { openReplica, type Replica, readReplicaFacts } from '#services/platform/postgres/replica.ts';
-import { asCommandError } from '../as-command-error.ts';
-import { openContext } from '../context.ts';
+import { openContext, poolOf } from '../context.ts';
 import { CommandError, exitCodes } from '../exit-codes.ts';
 import { installationSettings } from '../installation.ts';
 
@@ -44,13 +43,7 @@ export async function withAuditLog<T>(
   { isHeldToMarks = false, reads }: { readonly isHeldToMarks?: boolean; readonly reads?: 'replica' } = {},
 ): Promise<T> {
   const { databaseUrl, dataDir } = await openContext(['databaseUrl']);
-  const pool = createPool({
-    url: databaseUrl,
-    connections: 2,
-    applicationName: 'sallyport-cli',
-    statementTimeoutMs: STATEMENT_TIMEOUT_MS,
-    lockTimeoutMs: 5_000,
-  });
+  const pool = poolOf(databaseUrl, STATEMENT_TIMEOUT_MS);
   const config = await installationSettings({ sql: createSql(pool) }).catch(async (err: unknown) => {
     await pool.end();
     throw err;
@@ -77,8 +70,6 @@ export async function withAuditLog<T>(
         ...(await publishedHeads(auditLogKeys, config, join(dataDir, 'audit', 'checkpoints'))),
       ],
     });
-  } catch (err) {
-    throw asCommandError(err);
   } finally {
     await Promise.all([pool.end(), replica?.close()]);
   }

@@ -17,11 +17,7 @@ import { type AuditPorts, seqOf, withAuditLog } from './ports.ts';
 
 const VERIFIER = join(repositoryRoot, 'tools/verify-audit-log.mjs');
 
-type VerifyOptions = GlobalOptions & {
-  readonly vkey?: string[];
-  readonly state?: string;
-  readonly complete?: boolean;
-};
+type VerifyOptions = GlobalOptions & { readonly vkey?: string[]; readonly state?: string; readonly complete?: boolean };
 
 /** `sallyport audit verify [FILE]`, `prove <seq>` and `key`. */
 export function registerAuditVerify(audit: Command): void {

@@ -1,7 +1,7 @@
 import { type Check, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { ACCESS_PURPOSE } from '#services/core/keys/key-timeline.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { withDatabase } from '../database-ports.ts';
+import { inspectDatabase } from '../database-ports.ts';
 
 const NAMED = 5;
 
@@ -54,14 +54,10 @@ export const clientsCheck: Check = {
   name: 'clients',
   needs: 'databaseUrl',
   run: () =>
-    withDatabase(
-      async ({ sql }) => {
-        const [facts] = await sql.query<ClientFacts>(clientFacts);
-        return clientsResult(facts as ClientFacts);
-      },
-      process.env,
-      { isHeldToMarks: false },
-    ),
+    inspectDatabase(async ({ sql }) => {
+      const [facts] = await sql.query<ClientFacts>(clientFacts);
+      return clientsResult(facts as ClientFacts);
+    }),
 };
 
 /** Reads every client; there are few, and copies read them all too. */
@@ -100,16 +96,12 @@ export const clientCertificatesCheck: Check = {
   name: 'client certificates',
   needs: 'databaseUrl',
   run: (settings) =>
-    withDatabase(
-      async ({ sql }) => {
-        const [facts] = await sql.query<CertificateFacts>(certificateFacts);
-        const { clientCertHeader, clientCertAuthoritiesFile } = (await settings()).server;
-        return certificatesResult(facts as CertificateFacts, {
-          isForwarded: clientCertHeader !== undefined,
-          hasAuthorities: clientCertAuthoritiesFile !== undefined,
-        });
-      },
-      process.env,
-      { isHeldToMarks: false },
-    ),
+    inspectDatabase(async ({ sql }) => {
+      const [facts] = await sql.query<CertificateFacts>(certificateFacts);
+      const { clientCertHeader, clientCertAuthoritiesFile } = (await settings()).server;
+      return certificatesResult(facts as CertificateFacts, {
+        isForwarded: clientCertHeader !== undefined,
+        hasAuthorities: clientCertAuthoritiesFile !== undefined,
+      });
+    }),
 };

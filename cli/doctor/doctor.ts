@@ -20,7 +20,7 @@ import {
 } from '#services/platform/postgres/server-version.ts';
 import { findApi } from '../api-client.ts';
 import { openContext } from '../context.ts';
-import { withDatabase } from '../database-ports.ts';
+import { inspectDatabase, withDatabase } from '../database-ports.ts';
 import { exitCodes } from '../exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from '../output.ts';
 import { addressCheck } from './address.ts';
@@ -186,25 +186,21 @@ const checksOf = (
     name: 'signing keys',
     needs: 'databaseUrl',
     run: () =>
-      withDatabase(
-        async ({ sql, transact, vault }) => {
-          const [facts] = await sql.query<{ signing: number; keys: number; others: string }>(keyFacts);
-          await transact((tx) => assertVaultFits(tx, vault));
-          const others = facts?.others ? `; for clients registered for it: ${facts.others}` : '';
-          const evidence = `${facts?.signing ?? 0} signing of ${facts?.keys ?? 0}${others}`;
-          if (facts?.signing !== 1) return fail(evidence, 'npx sallyport keys rotate');
-          const [unsigned] = await readUnsignedAlgorithms({ sql });
-          if (unsigned)
-            return fail(
-              `${unsigned.clients} clients are registered for ${unsigned.algorithm}, with which no key signs: they get no tokens`,
-              `add ${unsigned.algorithm} to JWT_ADDITIONAL_ALGORITHMS and restart, or change the clients: npx sallyport clients update`,
-            );
-          const [warning] = await readKeyWarnings({ sql });
-          return warning === undefined ? pass(evidence) : warn(warning, 'npx sallyport keys rotate');
-        },
-        process.env,
-        { isHeldToMarks: false },
-      ),
+      inspectDatabase(async ({ sql, transact, vault }) => {
+        const [facts] = await sql.query<{ signing: number; keys: number; others: string }>(keyFacts);
+        await transact((tx) => assertVaultFits(tx, vault));
+        const others = facts?.others ? `; for clients registered for it: ${facts.others}` : '';
+        const evidence = `${facts?.signing ?? 0} signing of ${facts?.keys ?? 0}${others}`;
+        if (facts?.signing !== 1) return fail(evidence, 'npx sallyport keys rotate');
+        const [unsigned] = await readUnsignedAlgorithms({ sql });
+        if (unsigned)
+          return fail(
+            `${unsigned.clients} clients are registered for ${unsigned.algorithm}, with which no key signs: they get no tokens`,
+            `add ${unsigned.algorithm} to JWT_ADDITIONAL_ALGORITHMS and restart, or change the clients: npx sallyport clients update`,
+          );
+        const [warning] = await readKeyWarnings({ sql });
+        return warning === undefined ? pass(evidence) : warn(warning, 'npx sallyport keys rotate');
+      }),
   },
   rolesCheck,
   clientsCheck,

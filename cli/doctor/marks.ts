@@ -3,7 +3,6 @@ import type { Marks } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { resolveDataDir } from '#services/platform/local/data-dir.ts';
 import { createMarks } from '#services/platform/marks/mark-stores.ts';
-import { asCommandError } from '../as-command-error.ts';
 import { withDatabase } from '../database-ports.ts';
 
 // One row. Short-lived processes (the command line, a start) are not counted.
@@ -41,11 +40,7 @@ export const marksCheck: Check = {
   run: (settings) =>
     withDatabase(async ({ sql }) => {
       const config = (await settings()).marks;
-      const marks = await createMarks(config, resolveDataDir(process.env))
-        .read()
-        .catch((err: unknown) => {
-          throw asCommandError(err);
-        });
+      const marks = await createMarks(config, resolveDataDir(process.env)).read();
       const [state] = await sql.query<StateFacts>(stateFacts);
       return state
         ? marksResult(config.store, marks, state)

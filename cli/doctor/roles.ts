@@ -1,6 +1,6 @@
 import { type Check, fail, pass, type Result, warn } from '#services/core/health/doctor-check.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { withDatabase } from '../database-ports.ts';
+import { inspectDatabase } from '../database-ports.ts';
 
 /** The role of each process; a worker has a second one for the connections that seal. */
 const ROLES = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'] as const;
@@ -72,12 +72,8 @@ export const rolesCheck: Check = {
   name: 'database roles',
   needs: 'databaseUrl',
   run: (settings) =>
-    withDatabase(
-      async ({ sql }) => {
-        const [facts] = await sql.query<RoleFacts>(roleFacts, [[...ROLES, ...FORMER]]);
-        return rolesResult(facts as RoleFacts, (await settings()).server.profile === 'production');
-      },
-      process.env,
-      { isHeldToMarks: false },
-    ),
+    inspectDatabase(async ({ sql }) => {
+      const [facts] = await sql.query<RoleFacts>(roleFacts, [[...ROLES, ...FORMER]]);
+      return rolesResult(facts as RoleFacts, (await settings()).server.profile === 'production');
+    }),
 };
