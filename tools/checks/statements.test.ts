@@ -1,4 +1,5 @@
-import { globSync, readFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 
@@ -11,7 +12,7 @@ const shippedOf = (pattern: string) =>
 
 test('no two statements share a name: a connection that has prepared one refuses the other', () => {
   const names = shippedOf('{services,cli,jobs}/**/*.ts').flatMap(({ text }) =>
-    [...text.matchAll(/defineStatement\(\s*'(\w+)'/g)].map(([, name]) => name),
+    [...text.matchAll(/define(?:Statement|Tally)\(\s*'(\w+)'/g)].map(([, name]) => name),
   );
   expect(names.length).toBeGreaterThan(100);
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([]);
@@ -57,4 +58,24 @@ test('a member of a row has the name that its column and the wire have: no alias
   const renamed = shippedOf('{services,cli,jobs}/**/*.store.ts').filter(({ text }) => renamedIn(text).length > 0);
   expect(renamed.map(({ file }) => file).sort()).toEqual(OTHER_NAMES);
   expect(renamedIn('SELECT user_id AS "userId", count(*) AS users FROM "order" AS "order"')).toEqual(['userId']);
+});
+
+// A database records the checksum of each migration that it applied, and Sallyport refuses to start on a database whose
+// migrations differ. An edited migration, even in a comment, would therefore lock users out of their data.
+
+const FOLDER = resolve(import.meta.dirname, '../../prisma');
+
+test('no migration differs from its line in SHA256SUMS, and each has a line', () => {
+  const files = readdirSync(`${FOLDER}/migrations`, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => ['down', 'migration'].map((each) => `migrations/${name}/${each}.sql`))
+    .filter((file) => existsSync(`${FOLDER}/${file}`))
+    .sort();
+  const sums = files.map(
+    (file) =>
+      `${createHash('sha256')
+        .update(readFileSync(`${FOLDER}/${file}`))
+        .digest('hex')}  ${file}`,
+  );
+  expect(readFileSync(`${FOLDER}/SHA256SUMS`, 'utf8').trimEnd().split('\n')).toEqual(sums);
 });

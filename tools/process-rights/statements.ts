@@ -37,7 +37,9 @@ function importsOf(file: string): string[] {
 }
 
 /** Functions that only define statements: what they return is dropped with its last use. */
-const DEFINING = ['defineStatement', 'defineRetries', 'defineAttemptEnds', 'defineCircuit', 'definePurge', 'ofKinds'];
+const DEFINING = 'defineStatement defineRetries defineAttemptEnds defineCircuit definePurge defineTally ofKinds'.split(
+  ' ',
+);
 
 /** A statement as a tagged template. It is read as a call of two arguments, which is dropped whatever its SQL takes in. */
 const STATEMENT = /\bdefineStatement\(('\w*'|`[^`]*`)\)(`(?:[^`$]|\$(?!\{)|\$\{(?:[^{}`]|`[^`]*`|\{[^}]*\})*\})*`)/g;

@@ -12,7 +12,7 @@ import {
   unvettedRightsTally,
 } from '../probes/access.store.ts';
 import { inRollback } from '../probes/in-rollback.ts';
-import { tallied } from '../probes/tally.ts';
+import { tallied } from '../probes/tally.store.ts';
 
 /** Who has access: users, clients, roles and their secrets. */
 export const accessControls = [

@@ -2,7 +2,7 @@ import { openNote, parseCheckpoint } from '#services/core/audit/log/note.ts';
 import { readLogStatus } from '#services/core/audit/seal/settle-log.ts';
 import { validateAuditTrail } from '#services/core/audit/trail/validate-audit-trail.ts';
 import { checked, type Observation } from '../control.ts';
-import { tallied } from '../probes/tally.ts';
+import { tallied } from '../probes/tally.store.ts';
 import { appendOnlyTally, readHeads, readSealing, readSinks } from '../probes/trail.store.ts';
 
 const LAG_MAX_SECONDS = 60;

@@ -1,6 +1,6 @@
 import { checked, type Observation } from '../control.ts';
 import { readingOn } from '../probes/read-on.ts';
-import { tallied } from '../probes/tally.ts';
+import { tallied } from '../probes/tally.store.ts';
 import { incidentsTally, readActorlessPage, readAddressesPage, readDetection } from '../probes/trail.store.ts';
 
 const WAIT_MAX_SECONDS = 300;

@@ -9,7 +9,7 @@ import {
   sealedContentTally,
   undestroyedTally,
 } from '../probes/custody.store.ts';
-import { observeTally, tallied } from '../probes/tally.ts';
+import { observeTally, tallied } from '../probes/tally.store.ts';
 
 function canOpen(open: () => unknown): boolean {
   try {

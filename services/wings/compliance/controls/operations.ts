@@ -9,7 +9,7 @@ import {
   refusalOf,
 } from '../probes/custody.store.ts';
 import { inRollback } from '../probes/in-rollback.ts';
-import { tallied } from '../probes/tally.ts';
+import { tallied } from '../probes/tally.store.ts';
 import { schedulesTally } from '../probes/trail.store.ts';
 
 const AGE_MAX_HOURS = 24;

@@ -17,7 +17,7 @@ import {
   unreviewedAccessTally,
   widePoliciesTally,
 } from '../probes/privacy.store.ts';
-import { observeTally, tallied } from '../probes/tally.ts';
+import { observeTally, tallied } from '../probes/tally.store.ts';
 
 const ROLE = 'user';
 const PLANTED = { name: 'probe', diagnosis: { code: 'probe' } };

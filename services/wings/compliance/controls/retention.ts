@@ -1,6 +1,6 @@
 import { readOverdueRecords } from '#services/wings/privacy/retention/retention.ts';
 import { checked, type Observation } from '../control.ts';
-import { observeTally } from '../probes/tally.ts';
+import { observeTally } from '../probes/tally.store.ts';
 import { readOldestEvent, readRemovableTally } from '../probes/trail.store.ts';
 
 const OVERDUE_MAX_HOURS = 6;

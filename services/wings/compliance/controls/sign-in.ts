@@ -13,7 +13,7 @@ import {
   weakDigestsTally,
 } from '../probes/access.store.ts';
 import { inRollback } from '../probes/in-rollback.ts';
-import { observeTally, tallied } from '../probes/tally.ts';
+import { observeTally, tallied } from '../probes/tally.store.ts';
 
 /** Sign-in: passwords, second factors and the life of sessions. */
 export const signInControls = [

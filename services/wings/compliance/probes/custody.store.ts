@@ -1,29 +1,25 @@
 import type { Json } from '#services/core/audit/log/canonical-json.ts';
 import type { Sql, Tx } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { type Tally, tallySql } from './tally.ts';
+import { defineTally, type Tally } from './tally.store.ts';
 
 /** The form of a value that the vault sealed: a version, then at least nonce and tag in base64url. */
 const SEALED = `'^v1[.][A-Za-z0-9_-]{38,}$'`;
 
-const sealedKeysTally = defineStatement(
+const sealedKeysTally = defineTally(
   'complianceSealedKeysTally',
-  tallySql(
-    `SELECT (SELECT count(*) FROM jwks WHERE "privateKey" <> '') + (SELECT count(*) FROM server_secrets WHERE secret <> '')`,
-    `SELECT 'jwks ' || id AS resource FROM jwks WHERE "privateKey" <> '' AND "privateKey" !~ ${SEALED}
-     UNION ALL SELECT 'server_secrets ' || purpose || ' ' || version FROM server_secrets WHERE secret <> '' AND secret !~ ${SEALED}`,
-  ),
+  `SELECT (SELECT count(*) FROM jwks WHERE "privateKey" <> '') + (SELECT count(*) FROM server_secrets WHERE secret <> '')`,
+  `SELECT 'jwks ' || id AS resource FROM jwks WHERE "privateKey" <> '' AND "privateKey" !~ ${SEALED}
+   UNION ALL SELECT 'server_secrets ' || purpose || ' ' || version FROM server_secrets WHERE secret <> '' AND secret !~ ${SEALED}`,
 );
 /** One sealed private key, to be opened. The newest: the key that signs or will sign. */
 const sealedKeyRead = defineStatement('complianceSealedKeyRead')`
   SELECT id, purpose, "privateKey" AS sealed FROM jwks WHERE "privateKey" <> '' ORDER BY "createdAt" DESC, id LIMIT 1`;
-export const sealedContentTally = defineStatement(
+export const sealedContentTally = defineTally(
   'complianceSealedContentTally',
-  tallySql(
-    `SELECT (SELECT count(*) FROM one_time_codes WHERE sealed IS NOT NULL) + (SELECT count(*) FROM mail_outbox)`,
-    `SELECT 'one_time_codes ' || id AS resource FROM one_time_codes WHERE sealed !~ ${SEALED}
-     UNION ALL SELECT 'mail_outbox ' || id FROM mail_outbox WHERE sealed !~ ${SEALED}`,
-  ),
+  `SELECT (SELECT count(*) FROM one_time_codes WHERE sealed IS NOT NULL) + (SELECT count(*) FROM mail_outbox)`,
+  `SELECT 'one_time_codes ' || id AS resource FROM one_time_codes WHERE sealed !~ ${SEALED}
+   UNION ALL SELECT 'mail_outbox ' || id FROM mail_outbox WHERE sealed !~ ${SEALED}`,
 );
 const keysDueTally = defineStatement(
   'complianceKeysDueTally',
@@ -40,22 +36,18 @@ const keysDueTally = defineStatement(
      coalesce((SELECT max(days) FROM signing), 0)::int AS oldest_days`,
 );
 /** Private keys are destroyed seconds after their range; a day late is overdue. HS256 secrets verify, so they stay. */
-export const undestroyedTally = defineStatement(
+export const undestroyedTally = defineTally(
   'complianceUndestroyedTally',
-  tallySql(
-    `SELECT count(*) FROM jwks WHERE alg <> 'HS256' AND upper(signs) < clock_timestamp() - interval '1 day'`,
-    `SELECT id AS resource FROM jwks WHERE alg <> 'HS256' AND "privateKey" <> ''
-       AND upper(signs) < clock_timestamp() - interval '1 day'`,
-  ),
+  `SELECT count(*) FROM jwks WHERE alg <> 'HS256' AND upper(signs) < clock_timestamp() - interval '1 day'`,
+  `SELECT id AS resource FROM jwks WHERE alg <> 'HS256' AND "privateKey" <> ''
+     AND upper(signs) < clock_timestamp() - interval '1 day'`,
 );
 /** A wrapped data key: its version, then nonce, tag and key in base64url. */
-export const phiKeysTally = defineStatement(
+export const phiKeysTally = defineTally(
   'compliancePhiKeysTally',
-  tallySql(
-    `SELECT (SELECT count(*) FROM phi_keys WHERE sealed <> '') + (SELECT count(*) FROM phi_data_keys WHERE wrapped <> '')`,
-    `SELECT 'phi_keys ' || version AS resource FROM phi_keys WHERE sealed <> '' AND sealed !~ ${SEALED}
-     UNION ALL SELECT 'phi_data_keys ' || id FROM phi_data_keys WHERE wrapped <> '' AND wrapped !~ '^dk1[.][A-Za-z0-9_-]{60,}$'`,
-  ),
+  `SELECT (SELECT count(*) FROM phi_keys WHERE sealed <> '') + (SELECT count(*) FROM phi_data_keys WHERE wrapped <> '')`,
+  `SELECT 'phi_keys ' || version AS resource FROM phi_keys WHERE sealed <> '' AND sealed !~ ${SEALED}
+   UNION ALL SELECT 'phi_data_keys ' || id FROM phi_data_keys WHERE wrapped <> '' AND wrapped !~ '^dk1[.][A-Za-z0-9_-]{60,}$'`,
 );
 /** A day of grace, and no fault while a rotation runs. */
 const phiRotationTally = defineStatement('compliancePhiRotationTally')`

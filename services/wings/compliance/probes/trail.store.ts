@@ -2,7 +2,7 @@ import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import type { Finding } from '../findings.store.ts';
 import { removalOf } from './own-addresses.ts';
-import { type Tally, tallySql } from './tally.ts';
+import { defineTally, type Tally } from './tally.store.ts';
 
 /** Where a control reads on, and how many events at once. */
 export type LogPlace = { readonly control: string; readonly after: number; readonly limit: number };
@@ -53,54 +53,46 @@ const audiencesRead = defineStatement('complianceAudiencesRead')`
 /** Roles as which processes run, of this release and of the one before. */
 const PROCESS_ROLES = `'sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer', 'sallyport_app', 'sallyport_sealer'`;
 /** Triggers that refuse changes of sealed events, and the roles that may try. `resource` names what is missing. */
-export const appendOnlyTally = defineStatement(
+export const appendOnlyTally = defineTally(
   'complianceAppendOnlyTally',
-  tallySql(
-    `SELECT 21`,
-    `SELECT 'no enabled trigger refuses ' || verb.name AS resource
-       FROM (VALUES ('UPDATE', 16), ('DELETE', 8), ('TRUNCATE', 32)) verb(name, bit)
-       WHERE NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
-         WHERE t.tgrelid = 'audit_events'::regclass AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & verb.bit <> 0
-           AND t.tgtype::int & 2 <> 0 AND p.proname = 'audit_events_only_grow')
-     UNION ALL
-     SELECT r.rolname || ' may ' || verb.name || ' audit_events'
-       FROM pg_roles r, (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE')) verb(name)
-       WHERE r.rolname IN (${PROCESS_ROLES}) AND has_table_privilege(r.oid, 'audit_events', verb.name)`,
-  ),
+  `SELECT 21`,
+  `SELECT 'no enabled trigger refuses ' || verb.name AS resource
+     FROM (VALUES ('UPDATE', 16), ('DELETE', 8), ('TRUNCATE', 32)) verb(name, bit)
+     WHERE NOT EXISTS (SELECT FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid
+       WHERE t.tgrelid = 'audit_events'::regclass AND t.tgenabled IN ('O', 'A') AND t.tgtype::int & verb.bit <> 0
+         AND t.tgtype::int & 2 <> 0 AND p.proname = 'audit_events_only_grow')
+   UNION ALL
+   SELECT r.rolname || ' may ' || verb.name || ' audit_events'
+     FROM pg_roles r, (VALUES ('UPDATE'), ('DELETE'), ('TRUNCATE')) verb(name)
+     WHERE r.rolname IN (${PROCESS_ROLES}) AND has_table_privilege(r.oid, 'audit_events', verb.name)`,
 );
 const KEPT = `(VALUES ('audit_events'), ('audit_tiles'), ('audit_log')) kept(name)`;
 /** Tables with records that are kept for six years, and roles that may remove rows of them. */
-const removableTally = defineStatement(
+const removableTally = defineTally(
   'complianceRemovableTally',
-  tallySql(
-    `SELECT count(*) FROM ${KEPT}`,
-    `SELECT DISTINCT kept.name AS resource FROM ${KEPT}, pg_roles r, (VALUES ('DELETE'), ('TRUNCATE')) verb(name)
-     WHERE r.rolname IN (${PROCESS_ROLES}) AND has_table_privilege(r.oid, kept.name, verb.name)`,
-  ),
+  `SELECT count(*) FROM ${KEPT}`,
+  `SELECT DISTINCT kept.name AS resource FROM ${KEPT}, pg_roles r, (VALUES ('DELETE'), ('TRUNCATE')) verb(name)
+   WHERE r.rolname IN (${PROCESS_ROLES}) AND has_table_privilege(r.oid, kept.name, verb.name)`,
 );
 const oldestEventRead = defineStatement('complianceOldestEventRead')`
   SELECT to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at FROM audit_events ORDER BY seq LIMIT 1`;
-export const incidentsTally = defineStatement(
+export const incidentsTally = defineTally(
   'complianceIncidentsTally',
-  tallySql(
-    `SELECT count(*) FROM incidents`,
-    `SELECT id AS resource FROM incidents WHERE state = 'open' AND severity IN ('high', 'critical')
-       AND first_seen_at < now() - interval '72 hours'`,
-  ),
+  `SELECT count(*) FROM incidents`,
+  `SELECT id AS resource FROM incidents WHERE state = 'open' AND severity IN ('high', 'critical')
+     AND first_seen_at < now() - interval '72 hours'`,
 );
 const detectionRead = defineStatement('complianceDetectionRead')`
   SELECT (SELECT seq FROM detection_progress) AS seq, (SELECT max(seq) FROM audit_events) AS newest,
     coalesce((SELECT extract(epoch FROM clock_timestamp() - e.sealed_at) FROM audit_events e, detection_progress p
       WHERE e.seq = p.seq + 1), 0)::float8 AS waiting_seconds,
     (SELECT count(*)::int FROM unjudged_events WHERE next_try_at IS NULL) AS set_aside`;
-export const schedulesTally = defineStatement(
+export const schedulesTally = defineTally(
   'complianceSchedulesTally',
-  tallySql(
-    // A job that no worker declares any more belongs to another release.
-    `SELECT count(*) FROM job_schedules WHERE declared_at > now() - interval '1 hour'`,
-    `SELECT job AS resource FROM job_schedules WHERE declared_at > now() - interval '1 hour'
-       AND coalesce(last_succeeded_at, created_at) < now() - make_interval(secs => greatest(every_seconds * 3, 3600))`,
-  ),
+  // A job that no worker declares any more belongs to another release.
+  `SELECT count(*) FROM job_schedules WHERE declared_at > now() - interval '1 hour'`,
+  `SELECT job AS resource FROM job_schedules WHERE declared_at > now() - interval '1 hour'
+     AND coalesce(last_succeeded_at, created_at) < now() - make_interval(secs => greatest(every_seconds * 3, 3600))`,
 );
 
 export type Sealing = {

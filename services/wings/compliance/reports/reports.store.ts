@@ -114,12 +114,7 @@ export async function endReport(
 export async function finishReport(
   tx: Sql,
   id: string,
-  done: {
-    readonly summary: ReportSummary;
-    readonly bundle: string;
-    readonly sha256: string;
-    readonly pdf: Uint8Array;
-  },
+  done: { readonly summary: ReportSummary; readonly bundle: string; readonly sha256: string; readonly pdf: Uint8Array },
 ): Promise<void> {
   await tx.query(reportFinish, [id, JSON.stringify(done.summary), done.bundle, done.sha256, done.pdf]);
 }
