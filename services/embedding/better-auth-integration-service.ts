@@ -1,5 +1,4 @@
-import { setAuditContext } from '../core/audit/audit-context.ts';
-import { recordEvent } from '../core/audit/record-event.ts';
+import { recordEvent, setAuditContext } from '../core/audit/record-event.ts';
 import { createUser, type NewUser } from '../core/identity/accounts/create-user.ts';
 import { findAccount, lockUser, readSessionRow } from '../core/identity/accounts/read-account.ts';
 import { changeProfile, type ProfileChange } from '../core/identity/accounts/update-profile.ts';

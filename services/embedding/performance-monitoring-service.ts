@@ -1,6 +1,5 @@
 import type { Ports } from '../core/ports.ts';
-import type { Capacity } from '../wings/monitoring/capacity/capacity-shapes.ts';
-import { readCapacity } from '../wings/monitoring/capacity/read-capacity.ts';
+import { type Capacity, readCapacity } from '../wings/monitoring/capacity/read-capacity.ts';
 import type { Duration, PerformancePart, Rate, ResourcesPart } from '../wings/monitoring/dashboard-shapes.ts';
 import { readDashboard } from '../wings/monitoring/read-dashboard.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';

@@ -12,8 +12,8 @@ import {
   readSecurityReport,
   readSecurityReportCsv,
   readSecurityReportFile,
+  type SecurityReportView,
 } from '../wings/monitoring/reports/read-security-report.ts';
-import type { SecurityReportView } from '../wings/monitoring/reports/report-shapes.ts';
 import { requestSecurityReport } from '../wings/monitoring/reports/request-security-report.ts';
 import { assertWing, type HasWings } from './assert-wing.ts';
 import { serviceCaller } from './service-caller.ts';

@@ -17,9 +17,7 @@ import { addUserRole } from '../users/users.store.ts';
 import { actOnUser, lockNothing, type UserAct, type UserPorts } from './act-on-user.ts';
 import { type ShowUserPorts, showUser } from './read-users.ts';
 
-type HasInvitationRule = {
-  readonly invitationSeconds: number;
-};
+type HasInvitationRule = { readonly invitationSeconds: number };
 
 type InvitePorts = MailPorts & HasInvitationRule;
 

@@ -217,13 +217,7 @@ async function writeOne(
     const noticed = noticesOf(plan);
     const isKept = Object.values(run.notices ?? {}).reduce((sum, count) => sum + count, 0) < REJECTS_KEPT;
     if (isKept) await insertNotices(tx, row.id, noticed);
-    await advanceImport(tx, row.id, {
-      position,
-      bytes,
-      usersSha256,
-      ...counts,
-      ...summed(run, plan, noticed),
-    });
+    await advanceImport(tx, row.id, { position, bytes, usersSha256, ...counts, ...summed(run, plan, noticed) });
     await recordEvent(tx, caller, importBatch, {
       target: { kind: 'import', id: row.id },
       detail: { position, new: counts.new, changed: counts.changed, same: counts.same, rejected: counts.rejected },

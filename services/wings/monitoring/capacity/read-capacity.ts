@@ -7,6 +7,8 @@ import { readCapacityDays } from './capacity.store.ts';
 import { type Capacity, DAYS_NEEDED, DAYS_READ } from './capacity-shapes.ts';
 import { predictAll } from './predict-capacity.ts';
 
+export type { Capacity } from './capacity-shapes.ts';
+
 const ADVICE_HOURS = 24;
 
 /** What the trends of the last days lead to, and what would make the installation faster. It changes nothing. */

@@ -4,6 +4,8 @@ import { securityReportNotReady, securityReportUnknown } from '../errors.ts';
 import { DAY_FIGURES, type SecurityReportFile, type SecurityReportView } from './report-shapes.ts';
 import { readSecurityReportRow, readSecurityReportsPage } from './security-reports.store.ts';
 
+export type { SecurityReportView } from './report-shapes.ts';
+
 type Reads = Pick<Ports, 'sql'>;
 type OneReport = { readonly report_id: string };
 

@@ -5,8 +5,6 @@ import { type SecurityFigures, securityFigures } from '../dashboard-shapes.ts';
 
 const SECURITY_REPORT_KINDS = ['weekly', 'demand'] as const;
 const SECURITY_REPORT_STATUSES = ['queued', 'done', 'failed'] as const;
-/** As long as the counts by hour are kept. */
-export const REPORT_DAYS_MAX = 400;
 
 const instant = z.iso.datetime();
 

@@ -4,8 +4,10 @@ import type { Caller, Ports } from '#services/core/ports.ts';
 import { requestInvalid } from '#services/platform/errors.ts';
 import { securityReportRequested } from '../audit-events.ts';
 import { securityReportsBusy } from '../errors.ts';
-import { REPORT_DAYS_MAX } from './report-shapes.ts';
 import { countQueuedReports, insertSecurityReport } from './security-reports.store.ts';
+
+/** As long as the counts by hour are kept. */
+export const REPORT_DAYS_MAX = 400;
 
 const QUEUED_MAX = 20;
 const HOUR_MS = 3_600_000;
