@@ -19,8 +19,7 @@ const loadSentry = (): { startSentry: typeof startSentry } => createRequire(impo
 export function startErrorReports(options: ErrorReportOptions, load = loadSentry): ErrorReports {
   const dsn = process.env.SENTRY_DSN?.trim();
   if (!dsn) return off([]);
-  if (!/^https?:\/\/[^\s/@]+@[^\s/]+\/(?:[^\s/]+\/)*\d+$/.test(dsn)) {
+  if (!/^https?:\/\/[^\s/@]+@[^\s/]+\/(?:[^\s/]+\/)*\d+$/.test(dsn))
     return off(['SENTRY_DSN is not of the form https://<key>@<host>/<project>: errors are not reported']);
-  }
   return { isOn: true, warnings: [], ...load().startSentry({ ...options, dsn }) };
 }

@@ -61,14 +61,13 @@ export function continueTrace(parent: string | undefined, method: string, route:
 
 function startRecording(parent: string | undefined, method: string, route: string | undefined): RequestTrace {
   let context: Context = ROOT_CONTEXT.setValue(edgeSampledKey, true);
-  if (parent !== undefined) {
+  if (parent !== undefined)
     context = trace.setSpanContext(context, {
       traceId: parent.slice(3, 35),
       spanId: parent.slice(36, 52),
       traceFlags: TraceFlags.SAMPLED,
       isRemote: true,
     });
-  }
   const verb = method === '_OTHER' ? 'HTTP' : method;
   const attributes: Attributes = { 'http.request.method': method };
   if (route !== undefined) attributes['http.route'] = route;
@@ -77,9 +76,8 @@ function startRecording(parent: string | undefined, method: string, route: strin
     { kind: SpanKind.SERVER, attributes },
     context,
   );
-  if (!span.isRecording()) {
+  if (!span.isRecording())
     return new RequestTrace(parent === undefined ? newTraceId() : parent.slice(3, 35), undefined);
-  }
   return new RequestTrace(span.spanContext().traceId, span);
 }
 

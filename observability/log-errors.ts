@@ -53,9 +53,8 @@ export function describeError(error: Error, causes = CAUSES_MAX): ErrorDescripti
   const means = meaningOf(error);
   if (means !== undefined) description.means = means;
   if (fields[safeMessage] === true) description.message = error.message;
-  for (const name of namingFields) {
+  for (const name of namingFields)
     if (typeof fields[name] === 'string' || typeof fields[name] === 'number') description[name] = fields[name];
-  }
   description.stack = frames(error);
   if (causes === 0) return description;
   if (isError(error.cause)) description.cause = describeError(error.cause, causes - 1);

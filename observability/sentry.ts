@@ -63,9 +63,8 @@ function onlyOurs(event: ErrorEvent): ErrorEvent {
     'environment',
     'exception',
     'tags',
-  ] as const) {
+  ] as const)
     if (event[name] !== undefined) Object.assign(kept, { [name]: event[name] });
-  }
   // Without ours the SDK would invent a trace id that exists nowhere.
   const traceparent = currentTraceparent();
   if (traceparent !== undefined) kept.contexts = { trace: traceOf(traceparent) };

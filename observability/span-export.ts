@@ -78,11 +78,10 @@ export function boundedSpanProcessor(options: BoundedSpanProcessorOptions): Span
     async shutdown() {
       await batches.forceFlush().catch(() => undefined);
       // The flush does not wait for a batch in flight, and a shutdown would abort that.
-      if (pendingSpans > 0) {
+      if (pendingSpans > 0)
         await new Promise<void>((resolve) => {
           onIdle = resolve;
         });
-      }
       await batches.shutdown();
     },
   };

@@ -46,9 +46,8 @@ export function streamOf(result: LoadResult, name?: string): StreamResult {
  * @param mayDrop true where the rate that was reached is part of the figure
  */
 export function requireClean(result: LoadResult, mayDrop = false): LoadResult {
-  for (const { name, ok, failures, dropped } of result.streams) {
+  for (const { name, ok, failures, dropped } of result.streams)
     if (ok === 0 || (dropped > 0 && !mayDrop) || Object.keys(failures).length > 0)
       throw new Error(`${name}: ${ok} as expected, ${dropped} dropped, others ${JSON.stringify(failures)}`);
-  }
   return result;
 }

@@ -112,14 +112,13 @@ function thresholdsOf(panel: PanelDefinition): ThresholdsConfigBuilder {
 
 function builderOf(panel: PanelDefinition): StatBuilder | TimeseriesBuilder {
   const width = panel.width ?? (panel.kind === 'stat' ? 6 : 8);
-  if (panel.kind === 'stat') {
+  if (panel.kind === 'stat')
     return new StatBuilder()
       .height(STAT_HEIGHT)
       .span(width)
       .colorMode(common.BigValueColorMode.Value)
       .graphMode(common.BigValueGraphMode.None)
       .reduceOptions(new common.ReduceDataOptionsBuilder().calcs(['lastNotNull']));
-  }
   const lines = new TimeseriesBuilder()
     .height(PANEL_HEIGHT)
     .span(width)
@@ -128,9 +127,8 @@ function builderOf(panel: PanelDefinition): StatBuilder | TimeseriesBuilder {
     .showPoints(common.VisibilityMode.Never)
     .legend(new common.VizLegendOptionsBuilder().showLegend(true).placement(common.LegendPlacement.Bottom))
     .tooltip(new common.VizTooltipOptionsBuilder().mode(common.TooltipDisplayMode.Multi));
-  if (panel.badFrom !== undefined) {
+  if (panel.badFrom !== undefined)
     lines.thresholdsStyle(new common.GraphThresholdsStyleConfigBuilder().mode(common.GraphThresholdsStyleMode.Dashed));
-  }
   if (panel.kind === 'stacked') lines.stacking(new common.StackingConfigBuilder().mode(common.StackingMode.Normal));
   return lines;
 }

@@ -159,11 +159,10 @@ class ScalarInstrument implements Instrument {
       if (value !== undefined) this.#values[index] = value;
     }
     const series: SeriesSnapshot[] = [];
-    for (let index = 0; index < this.#shown.length; index += 1) {
+    for (let index = 0; index < this.#shown.length; index += 1)
       if (this.#shown[index] === 1) {
         series.push({ labels: this.#space.labels(index), value: this.#values[index] as number });
       }
-    }
     return series;
   }
 }
@@ -211,9 +210,8 @@ class HistogramInstrument implements Instrument {
   constructor(definition: HistogramDefinition<LabelLists>) {
     this.#space = new LabelSpace(definition.labels ?? {});
     this.#bounds = definition.buckets;
-    if (this.#bounds.some((bound, at) => !(bound > (this.#bounds[at - 1] ?? -Infinity) && bound < Infinity))) {
+    if (this.#bounds.some((bound, at) => !(bound > (this.#bounds[at - 1] ?? -Infinity) && bound < Infinity)))
       throw new Error(`buckets of ${definition.name} must rise and be finite`);
-    }
     this.#info = infoOf('histogram', definition, definition.buckets);
     this.#series = new Array(this.#space.size);
   }

@@ -69,9 +69,8 @@ export class LabelSpace {
 
   labels(index: number): Record<string, string> {
     const labels: Record<string, string> = {};
-    for (const axis of this.#axes) {
+    for (const axis of this.#axes)
       labels[axis.name] = axis.values[Math.floor(index / axis.stride) % axis.values.length] as string;
-    }
     return labels;
   }
 

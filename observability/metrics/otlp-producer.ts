@@ -35,13 +35,12 @@ function metricData(metric: CollectedMetric, endTime: HrTime): sdk.MetricData {
     aggregationTemporality: sdk.AggregationTemporality.CUMULATIVE,
   };
   const point = (series: SeriesSnapshot) => ({ startTime, endTime, attributes: attributesOf(metric, series) });
-  if (metric.kind === 'histogram') {
+  if (metric.kind === 'histogram')
     return {
       ...base,
       dataPointType: sdk.DataPointType.HISTOGRAM,
       dataPoints: metric.series.map((series) => ({ ...point(series), value: histogramOf(metric, series) })),
     };
-  }
   const dataPoints = metric.series.map((series) => ({ ...point(series), value: series.value }));
   if (metric.kind === 'gauge') return { ...base, dataPointType: sdk.DataPointType.GAUGE, dataPoints };
   return { ...base, dataPointType: sdk.DataPointType.SUM, isMonotonic: true, dataPoints };

@@ -20,12 +20,11 @@ export async function recordFacts(
   { publicUrl, tokens, log, signal }: Input,
 ): Promise<void> {
   const effective = { BETTER_AUTH_URL: publicUrl, JWT_ISSUER: tokens.issuer, JWT_AUDIENCE: tokens.audience };
-  for (let tries = 1; !signal.aborted; tries += 1) {
+  for (let tries = 1; !signal.aborted; tries += 1)
     try {
       return await recordInstallation(ports, factsOf(process.env, effective), STARTING);
     } catch (err) {
       if (tries === 1) log.warn({ err }, 'the facts of the installation are not recorded yet; trying again');
       await sleep(AGAIN_MS, undefined, { signal, ref: false }).catch(() => {});
     }
-  }
 }

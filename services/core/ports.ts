@@ -76,10 +76,7 @@ export type Random = {
 };
 
 /** AES-256-GCM under the key-encryption key. `context` is authenticated: a value opens only where it was sealed. */
-export type Vault = {
-  seal(plain: Uint8Array, context: string): string;
-  open(sealed: string, context: string): Buffer;
-};
+export type Vault = { seal(plain: Uint8Array, context: string): string; open(sealed: string, context: string): Buffer };
 
 export type HashAdmission = {
   readonly clientPrefix: string;

@@ -3,10 +3,7 @@ import type { TaskKind } from '../core/shared/task-kind.ts';
 import type { Need } from '../core/shared/tool.ts';
 
 /** A tool whose work takes longer than a request. */
-export type TaskTool = TaskKind['tool'] & {
-  readonly kind: string;
-  readonly need: Need;
-};
+export type TaskTool = TaskKind['tool'] & { readonly kind: string; readonly need: Need };
 
 export const taskToolsOf = (kinds: readonly Pick<TaskKind, 'name' | 'permission' | 'tool'>[]): readonly TaskTool[] =>
   kinds.map(({ name: kind, permission, tool }) => ({ ...tool, kind, need: { anyOf: [permission] } }));

@@ -15,10 +15,9 @@ export async function askHealth({ metrics }: Pick<RunRecord, 'metrics'>): Promis
 }
 
 /** What an API says of its parts (`/readyz`), such as `postgres` `unreachable`; null where it does not answer. */
-export async function askReadiness({ api }: Pick<RunRecord, 'api'>): Promise<{
-  readonly status: string;
-  readonly components: Record<string, string>;
-} | null> {
+export async function askReadiness({
+  api,
+}: Pick<RunRecord, 'api'>): Promise<{ readonly status: string; readonly components: Record<string, string> } | null> {
   try {
     const answer = await fetch(new URL('/readyz', api), { signal: AbortSignal.timeout(patient(TIMEOUT_MS)) });
     return (await answer.json()) as { status: string; components: Record<string, string> };

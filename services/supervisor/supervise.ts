@@ -119,16 +119,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
     specs,
     env: () => {
       const { databaseUrl, redisUrl } = stores;
-      return childEnv(env, {
-        host,
-        port: api.port,
-        apiUrl: api.url,
-        mcp,
-        databaseUrl,
-        redisUrl,
-        dataDir,
-        authSecret,
-      });
+      return childEnv(env, { host, port: api.port, apiUrl: api.url, mcp, databaseUrl, redisUrl, dataDir, authSecret });
     },
     socketFolder,
     backoff,

@@ -90,7 +90,7 @@ async function defineServiceMonitor({ ask }: Cluster): Promise<void> {
 async function admitAll({ ask }: Cluster): Promise<number> {
   const dry = '?dryRun=All&fieldValidation=Strict';
   let admitted = 0;
-  for (const name of Object.keys(renders) as Render[]) {
+  for (const name of Object.keys(renders) as Render[])
     for (const thing of objectsOf<Thing>(name)) {
       const { status, body } = await ask<Refusal>('POST', placeOf(thing.kind) + dry, thing);
       assert(`${thing.kind} ${thing.metadata.name} (${name}) is admitted`, status === 201, body);
@@ -110,7 +110,6 @@ async function admitAll({ ask }: Cluster): Promise<number> {
       }
       admitted += 1;
     }
-  }
   return admitted;
 }
 

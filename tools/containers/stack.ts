@@ -133,7 +133,7 @@ function byPodman(engine: Engine, file: ComposeFile, say: Say): Stack {
   };
 
   function start(service: Service): void {
-    for (const container of namesOf(service)) {
+    for (const container of namesOf(service))
       engine.run(
         'run',
         '-d',
@@ -147,7 +147,6 @@ function byPodman(engine: Engine, file: ComposeFile, say: Say): Stack {
         service.image,
         ...service.command,
       );
-    }
     if (states(service.name).some((state) => state.health !== '')) health.begin(service);
   }
 

@@ -232,7 +232,7 @@ function addressOf(image: string): string {
 export function ensureImages(engine: Engine, images: readonly string[], say: Say): readonly string[] {
   const missing: string[] = [];
   for (const image of new Set(images)) {
-    if (engine.ask('image', 'inspect', image).status !== 0) {
+    if (engine.ask('image', 'inspect', image).status !== 0)
       if (engine.ask('pull', '-q', addressOf(image)).status !== 0) {
         const standIn = STAND_INS[repositoryOf(image)];
         if (standIn === undefined) {
@@ -242,7 +242,6 @@ export function ensureImages(engine: Engine, images: readonly string[], say: Say
         say(`${image} cannot be pulled here: making a stand-in`);
         build(engine, image, standIn, say);
       }
-    }
     const of = standInOf(engine, image);
     if (of !== undefined) say(`${image} is a STAND-IN: ${of}`);
   }

@@ -84,9 +84,7 @@ export type Authenticators = {
   csrfPasses(request: FastifyRequest): boolean;
 };
 
-export type CallerResolver = {
-  forEndpoint(endpoint: Endpoint): (request: FastifyRequest) => Caller | Promise<Caller>;
-};
+export type CallerResolver = { forEndpoint(endpoint: Endpoint): (request: FastifyRequest) => Caller | Promise<Caller> };
 
 const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS']);
 

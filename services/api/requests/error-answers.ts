@@ -135,9 +135,7 @@ export function fromFramework(error: FrameworkError & Error, bodyLimit = BODY_LI
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
       return contentTypeUnsupported();
     case 'FST_ERR_MAX_PARAM_LENGTH':
-      return requestInvalid({
-        problems: [{ at: 'params', why: `may have at most ${LONGEST_PARAM} characters` }],
-      });
+      return requestInvalid({ problems: [{ at: 'params', why: `may have at most ${LONGEST_PARAM} characters` }] });
     case 'FST_ERR_BAD_URL':
       return routeUnknown({ detail: 'The address is not valid.' });
     default:

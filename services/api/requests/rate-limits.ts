@@ -95,14 +95,13 @@ const limitBatch =
     const { admission, body } = request;
     const items = lists.map((name) => (body as Record<string, readonly unknown[]>)[name]?.length ?? 0);
     const furtherItems = items.reduce((sum, length) => sum + length, 0) - 1;
-    if (admission !== null && furtherItems > 0) {
+    if (admission !== null && furtherItems > 0)
       try {
         admission.held = limits.admitItems(furtherItems, admission.rateClass, admission.held);
         reply.headers(rateLimitHeaders(admission.held.counted));
       } catch (refusal) {
         return done(refusal as Error);
       }
-    }
     done();
   };
 

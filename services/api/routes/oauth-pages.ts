@@ -179,11 +179,7 @@ export function oauthPagesRoutes(routes: RouteContext, ports: OAuthPagesPorts): 
       const next = `/device?${new URLSearchParams({ user_code: body.user_code })}`;
       return goTo(`/login?${new URLSearchParams({ next })}`, await signOutHere(ports, request, caller));
     }
-    const answered = {
-      userCode: body.user_code,
-      isAllowed: body.decision === 'allow',
-      cookie: request.headers.cookie,
-    };
+    const answered = { userCode: body.user_code, isAllowed: body.decision === 'allow', cookie: request.headers.cookie };
     return showDevice(ports, await answerDeviceGrant(ports, answered, caller), request);
   });
 }

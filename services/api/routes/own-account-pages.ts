@@ -68,10 +68,7 @@ import type { ApiKeysRoutesDeps } from './api-keys.ts';
 
 export type OwnAccountPagesPorts = AccountPagesPorts &
   ApiKeysRoutesDeps &
-  HasStepUp & {
-    readonly hasConsole: boolean;
-    readonly ownedClients: Module['ownedClients'];
-  };
+  HasStepUp & { readonly hasConsole: boolean; readonly ownedClients: Module['ownedClients'] };
 
 const SCRIPT = readFileSync(new URL('../../pages/passkey-add.js', import.meta.url), 'utf8');
 const PATH = showAccountEndpoint.path;

@@ -19,16 +19,12 @@ import { revocationsRoutes } from './revocations.ts';
 export const ISSUER = 'https://issuer.example.test';
 export const STALENESS_MS = 5_000;
 
-const insert = defineStatement(
-  'testFeedInsert',
-  `INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
-   VALUES ($1, $2, $3, $4, clock_timestamp() + interval '1 hour')`,
-);
-const insertMany = defineStatement(
-  'testFeedInsertMany',
-  `INSERT INTO revocations (kind, value, reason, expires_at)
-   SELECT 'jti', $1 || n, 'test', clock_timestamp() + interval '1 hour' FROM generate_series(1, $2::int) n`,
-);
+const insert = defineStatement('testFeedInsert')`
+  INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
+  VALUES ($1, $2, $3, $4, clock_timestamp() + interval '1 hour')`;
+const insertMany = defineStatement('testFeedInsertMany')`
+  INSERT INTO revocations (kind, value, reason, expires_at)
+  SELECT 'jti', $1 || n, 'test', clock_timestamp() + interval '1 hour' FROM generate_series(1, $2::int) n`;
 
 type Entry = { epoch: number; kind: string; value: string; token_epoch?: number; reason?: string; expires_at: number };
 export type FeedPayload = {

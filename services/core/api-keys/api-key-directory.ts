@@ -57,10 +57,9 @@ export function createApiKeyDirectory(
     const from = isContinued ? version : -1;
     const rows = await readKeysSince(sql, from);
     const next = isContinued ? keys : new Map<string, LiveApiKey>();
-    for (const row of rows) {
+    for (const row of rows)
       if (row.is_revoked || row.expires_at_ms <= clock.now()) next.delete(row.id);
       else next.set(row.id, liveKeyOf(row));
-    }
     keys = next;
     sweep();
     incarnation = state.incarnation;

@@ -129,11 +129,7 @@ const nonceUse = defineStatement('apiKeyNonceUse')`
   ON CONFLICT DO NOTHING RETURNING 1`;
 
 /** Keys that expired long ago. They stay for 90 days so that owners can look back. Index: api_keys_expires_at. */
-const apiKeyPurge = definePurge({
-  table: 'api_keys',
-  ends: 'expires_at',
-  stays: `interval '90 days'`,
-});
+const apiKeyPurge = definePurge({ table: 'api_keys', ends: 'expires_at', stays: `interval '90 days'` });
 /** Nonces of requests that are too old to be accepted again. Index: api_key_nonces_expires_at. */
 const noncePurge = definePurge({
   table: 'api_key_nonces',

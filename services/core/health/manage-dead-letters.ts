@@ -4,10 +4,7 @@ import { deadLetterUnknown } from './errors.ts';
 import { type QueueAdmin, recordQueueChange } from './manage-queues.ts';
 import type { DeadLetter, FoundDeadLetter, LetterPath, QueueView, ScheduleView } from './queues-contract.ts';
 
-type QueuePorts = {
-  readonly queueAdmin: QueueAdmin;
-  readonly readTimetable: () => Promise<ScheduleView[]>;
-};
+type QueuePorts = { readonly queueAdmin: QueueAdmin; readonly readTimetable: () => Promise<ScheduleView[]> };
 
 export async function listJobQueues({
   queueAdmin,

@@ -54,13 +54,11 @@ export const ringSettings = (algorithm: KeyRingSettings['algorithm'] = 'EdDSA'):
   ringBoundSeconds: 30,
 });
 
-const rowsRead = defineStatement(
-  'testKeys',
-  `SELECT id, purpose, alg, "privateKey", (extract(epoch FROM lower(signs)) * 1000)::bigint AS "from",
-     (extract(epoch FROM upper(signs)) * 1000)::bigint AS until, (extract(epoch FROM "createdAt") * 1000)::bigint AS published,
-     (extract(epoch FROM "expiresAt") * 1000)::bigint AS leaves, longest_token_seconds AS longest,
-     compromised_at IS NOT NULL AS compromised FROM jwks WHERE purpose <> 'audit-log' ORDER BY signs, id`,
-);
+const rowsRead = defineStatement('testKeys')`
+  SELECT id, purpose, alg, "privateKey", (extract(epoch FROM lower(signs)) * 1000)::bigint AS "from",
+    (extract(epoch FROM upper(signs)) * 1000)::bigint AS until, (extract(epoch FROM "createdAt") * 1000)::bigint AS published,
+    (extract(epoch FROM "expiresAt") * 1000)::bigint AS leaves, longest_token_seconds AS longest,
+    compromised_at IS NOT NULL AS compromised FROM jwks WHERE purpose <> 'audit-log' ORDER BY signs, id`;
 const agedBy = (seconds: number) => {
   const by = `make_interval(secs => ${seconds})`;
   return {

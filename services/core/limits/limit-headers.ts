@@ -75,9 +75,6 @@ const detailOf = ({ limit, windowSeconds, setting }: LimitBucket): string =>
 /** Headers of a refusal: those of the used-up bucket, whatever else was counted. */
 export const limitRefusalOf = (refused: Counted, counted: readonly Counted[]): RateLimitRefusal => ({
   detail: detailOf(refused.bucket),
-  headers: {
-    ...rateLimitHeaders(counted),
-    ratelimit: `"${refused.bucket.name}";r=0;t=${resetSeconds(refused)}`,
-  },
+  headers: { ...rateLimitHeaders(counted), ratelimit: `"${refused.bucket.name}";r=0;t=${resetSeconds(refused)}` },
   retryAfterSeconds: resetSeconds(refused),
 });

@@ -16,9 +16,8 @@ export function databaseStatus(shown: ShownState, marks: Marks | null): Database
 
 /** The higher value of each mark; `next` unchanged when it belongs to another incarnation. */
 export function higherMarks(known: Marks | null, next: Marks): Marks {
-  if (known === null || known.incarnation !== next.incarnation) {
+  if (known === null || known.incarnation !== next.incarnation)
     return { incarnation: next.incarnation, revocationEpoch: next.revocationEpoch, beat: next.beat };
-  }
   return {
     incarnation: known.incarnation,
     revocationEpoch: Math.max(known.revocationEpoch, next.revocationEpoch),

@@ -52,11 +52,7 @@ const databaseIsUnused = defineStatement('revocationDatabaseIsUnused')`
     AND NOT EXISTS (SELECT FROM refresh_families) AS is_unused`;
 
 /** Index: revocations_expires_at. No copy may be an hour behind and still validate tokens. */
-export const revocationPurge = definePurge({
-  table: 'revocations',
-  ends: 'expires_at',
-  stays: `interval '1 hour'`,
-});
+export const revocationPurge = definePurge({ table: 'revocations', ends: 'expires_at', stays: `interval '1 hour'` });
 
 const collapseLock = defineStatement('revocationCollapseLock', 'SELECT pg_try_advisory_xact_lock(72707371) AS is_mine');
 

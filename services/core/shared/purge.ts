@@ -48,7 +48,7 @@ export async function purge(
   const total = { picked: 0, removed: 0 };
   const failures: unknown[] = [];
   const isOver = (): boolean => signal?.aborted === true || ports.clock.monotonic() - startedAt > longestMs;
-  for (const each of purges) {
+  for (const each of purges)
     try {
       await purgeKind(ports, each, { isOver, pace }, (batch) => {
         total.picked += batch.picked;
@@ -59,7 +59,6 @@ export async function purge(
       failures.push(err);
       ports.log.error({ err, kind: each.kind }, 'expired rows could not be removed');
     }
-  }
   return { ...total, failures, durationMs: ports.clock.monotonic() - startedAt };
 }
 

@@ -62,11 +62,10 @@ function shape(title: string, schema: JsonSchema | undefined): Html | null {
 
 function curlOf(endpoint: Endpoint, api: string): string {
   const lines = [`curl -sS ${endpoint.method === 'GET' ? '' : `-X ${endpoint.method} `}${api}${endpoint.path}`];
-  if (endpoint.auth !== 'public' && !endpoint.auth.optional) {
+  if (endpoint.auth !== 'public' && !endpoint.auth.optional)
     if (endpoint.auth.accepts.includes('client')) lines.push('-u "$CLIENT_ID:$CLIENT_SECRET"');
     else if (endpoint.auth.accepts.includes('bearer')) lines.push('-H "authorization: Bearer $ACCESS_TOKEN"');
     else lines.push('-b cookies.txt');
-  }
   if (endpoint.body && !endpoint.bodyOptional) {
     const schema = jsonSchemaOf(endpoint.body);
     const required = ((schema.required as string[] | undefined) ??

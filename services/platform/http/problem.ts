@@ -40,9 +40,8 @@ const scopeOf = (resource: ChallengedResource | undefined): string =>
 
 function challenge(error: AppError, { sent, oauth, resource }: ErrorAnswerContext): string {
   const realm = 'realm="sallyport"';
-  if (oauth || sent === 'basic' || error.definition.oauthError === 'invalid_client') {
+  if (oauth || sent === 'basic' || error.definition.oauthError === 'invalid_client')
     if (error.code !== 'unauthenticated' || sent === 'basic') return `Basic ${realm}`;
-  }
   const metadata = metadataOf(resource) + scopeOf(resource);
   if (sent === 'dpop') {
     const { oauthError } = error.definition;

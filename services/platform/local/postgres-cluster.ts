@@ -71,9 +71,8 @@ function runInitdb({ home, user }: Cluster, data: string, passwordFile: string):
 /** Removes the remains of an interrupted cluster creation. */
 function sweepPartials(data: string): void {
   const folder = dirname(data);
-  for (const name of readdirSync(folder)) {
+  for (const name of readdirSync(folder))
     if (name.startsWith(`${basename(data)}.new-`)) rmSync(join(folder, name), { recursive: true, force: true });
-  }
 }
 
 /** Creates a new cluster beside its final path and renames it, so that an incomplete cluster is never used. */

@@ -88,13 +88,12 @@ function reachableData(user: ServiceUser, { dataDir, outsideRoot, say }: HomeOpt
     return readlinkSync(inside);
   }
   if (userCan(user, '-x', realpathSync(dataDir))) return inside;
-  if (existsSync(inside)) {
+  if (existsSync(inside))
     throw new StartError(
       'data_dir_unreachable',
       `the user "${user.name}", which Postgres runs as, can no longer enter ${dataDir}`,
       `let other users enter the folders above it again (chmod o+x), or set SALLYPORT_DATA_DIR to another folder`,
     );
-  }
   // The data of a temporary data directory stays in the temporary folder.
   const temporary = realpathSync(tmpdir());
   const isTemporary = realpathSync(dataDir).startsWith(`${temporary}/`) && userCan(user, '-x', temporary);

@@ -73,14 +73,13 @@ async function askDataDirectory(cluster: Cluster, port: number): Promise<string 
     const answer = await client.query<{ folder: string }>("SELECT current_setting('data_directory') AS folder");
     return answer.rows[0]?.folder;
   } catch (err) {
-    if ((err as { code?: string }).code === '28P01') {
+    if ((err as { code?: string }).code === '28P01')
       throw new StartError(
         'postgres_password_lost',
         `the Postgres on port ${port} refuses the password kept in the data directory`,
         `put back <data dir>/postgres-password, or move ${cluster.home.data} away to start with an empty database`,
         { cause: err },
       );
-    }
     return undefined;
   } finally {
     await client.end().catch(() => {});
@@ -111,9 +110,8 @@ async function adoptLive(cluster: Cluster, waitMs: number): Promise<RunningServe
     }
     if (state === 'running' && found.port > 0 && found.status !== 'stopping') {
       const folder = await askDataDirectory(cluster, found.port);
-      if (folder && realpathSync(folder) === realpathSync(cluster.home.data)) {
+      if (folder && realpathSync(folder) === realpathSync(cluster.home.data))
         return { url: urlOf(cluster, found.port), startedByUs: false, process };
-      }
     }
     if (waitedMs > waitMs)
       throw new StartError(

@@ -28,13 +28,7 @@ type LocalRedisOptions = {
   waitMs?: number;
 };
 
-type Instance = {
-  folder: string;
-  password: string;
-  configFile: string;
-  logFile: string;
-  stateFile: string;
-};
+type Instance = { folder: string; password: string; configFile: string; logFile: string; stateFile: string };
 
 const instanceOf = (dataDir: string, password: string): Instance => ({
   folder: join(dataDir, 'redis'),

@@ -103,9 +103,8 @@ export async function ensureProgram(
     say(`installing ${name} on this machine, as root: ${program.why}, and none is on PATH`);
     say(`running "${typed}"; to prevent this, stop here, ${program.orElse.replace(/^or /, '')}, and start again …`);
     if (prepare) await runToStderr(command, prepare);
-    for (const each of program.packages[manager]) {
+    for (const each of program.packages[manager])
       if (await runToStderr(command, [...install, ...each.split(' ')])) break;
-    }
     const installed = findProgram(program, where.path);
     if (installed) return installed;
   }

@@ -115,7 +115,7 @@ const LOCKED_OUT = ['55P03', '40P01'];
 
 /** Works in one transaction. Repeats it if it waited too long for a table, so that the statements behind it pass. */
 export async function inOneTransaction<T>(db: pg.Client, work: () => Promise<T>): Promise<T> {
-  for (let tries = 1; ; tries += 1) {
+  for (let tries = 1; ; tries += 1)
     try {
       await db.query('BEGIN');
       await db.query(`SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}`);
@@ -127,7 +127,6 @@ export async function inOneTransaction<T>(db: pg.Client, work: () => Promise<T>)
       if (!LOCKED_OUT.includes((err as { code?: string }).code ?? '') || tries === LOCK_TRIES) throw err;
       await sleep(LOCK_PAUSE_MS);
     }
-  }
 }
 
 /** The statements of a migration without a transaction: each ends a line with its semicolon. */

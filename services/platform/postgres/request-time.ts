@@ -37,10 +37,9 @@ export function connectInTime(
     if (isGivenUp) return void (client && done());
     clearTimeout(timer);
     spend();
-    if (client && limitsRequests) {
+    if (client && limitsRequests)
       if (leftMs === undefined) served.delete(client);
       else served.set(client, request as RequestTrace);
-    }
     callback(err, client, done);
   });
 }

@@ -29,7 +29,7 @@ const retry = { firstMs: 100, capMs: 2_000 };
 export async function waitForStore<T>(work: () => Promise<T>, wait: StoreWait): Promise<T> {
   const deadline = performance.now() + wait.waitSeconds * 1_000;
   let said = '';
-  for (let failures = 1; ; failures += 1) {
+  for (let failures = 1; ; failures += 1)
     try {
       return await work();
     } catch (err) {
@@ -46,5 +46,4 @@ export async function waitForStore<T>(work: () => Promise<T>, wait: StoreWait): 
       said = sentence;
       await sleep(Math.min(backoffMs(retry, failures), leftMs));
     }
-  }
 }

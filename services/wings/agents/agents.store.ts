@@ -24,63 +24,45 @@ export const agentsLive = defineQuestion(
   'EXISTS (SELECT FROM agents WHERE killed_at IS NULL AND expires_at > clock_timestamp())',
 );
 /** Locks the owner, so that a loss of a permission is before or after the registration. */
-const ownerLock = defineStatement(
-  'agentOwnerLock',
-  `SELECT user_permissions(id) AS permissions FROM users WHERE id = $1 AND "disabledAt" IS NULL FOR SHARE`,
-);
-const agentInsert = defineStatement(
-  'agentInsert',
-  `INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at)
-   VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(days => $5::int))`,
-);
+const ownerLock = defineStatement('agentOwnerLock')`
+  SELECT user_permissions(id) AS permissions FROM users WHERE id = $1 AND "disabledAt" IS NULL FOR SHARE`;
+const agentInsert = defineStatement('agentInsert')`
+  INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at)
+  VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(days => $5::int))`;
 /** By the primary keys. */
-const agentRead = defineStatement(
-  'agentRead',
-  `SELECT ${AGENT} ${FROM} WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2)`,
-);
+const agentRead = defineStatement('agentRead')`
+  SELECT ${AGENT} ${FROM} WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2)`;
 /** By the primary key, or by index agents_owner_id. */
-const agentsPage = defineStatement(
-  'agentsPage',
-  `SELECT ${AGENT} ${FROM} WHERE client_id > $1 AND ($3::text IS NULL OR owner_id = $3)
-     AND ($4::text IS NULL OR ${STATUS} = $4) ORDER BY client_id LIMIT $2`,
-);
+const agentsPage = defineStatement('agentsPage')`
+  SELECT ${AGENT} ${FROM} WHERE client_id > $1 AND ($3::text IS NULL OR owner_id = $3)
+    AND ($4::text IS NULL OR ${STATUS} = $4) ORDER BY client_id LIMIT $2`;
 /**
  * Locks the agent until commit: a second kill is refused. Locks its owner first, as requests of the agent do, so
  * that those which begin later wait behind the kill. By the primary keys.
  */
-const agentLock = defineStatement(
-  'agentLock',
-  `SELECT killed_at IS NOT NULL AS is_killed FROM users JOIN agents ON owner_id = users.id
-   WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2) FOR NO KEY UPDATE OF users FOR UPDATE OF agents`,
-);
+const agentLock = defineStatement('agentLock')`
+  SELECT killed_at IS NOT NULL AS is_killed FROM users JOIN agents ON owner_id = users.id
+  WHERE client_id = $1 AND ($2::text IS NULL OR owner_id = $2) FOR NO KEY UPDATE OF users FOR UPDATE OF agents`;
 /** Row triggers disable its client, which ends its tokens, and write the events. */
 const agentKill = defineStatement('agentKill', 'UPDATE agents SET killed_at = clock_timestamp() WHERE client_id = $1');
-const agentSeen = defineStatement(
-  'agentSeen',
-  `UPDATE agents SET last_seen_at = clock_timestamp(), capabilities = coalesce($2::text[], agents.capabilities)
-   FROM (SELECT client_id, capabilities FROM agents WHERE client_id = $1 FOR UPDATE) before
-   WHERE agents.client_id = before.client_id AND killed_at IS NULL
-   RETURNING agents.capabilities IS DISTINCT FROM before.capabilities AS is_changed`,
-);
+const agentSeen = defineStatement('agentSeen')`
+  UPDATE agents SET last_seen_at = clock_timestamp(), capabilities = coalesce($2::text[], agents.capabilities)
+  FROM (SELECT client_id, capabilities FROM agents WHERE client_id = $1 FOR UPDATE) before
+  WHERE agents.client_id = before.client_id AND killed_at IS NULL
+  RETURNING agents.capabilities IS DISTINCT FROM before.capabilities AS is_changed`;
 /** By the primary key and index signoffs_started. */
-const limitsRead = defineStatement(
-  'agentLimitsRead',
-  `SELECT act, set_by, acts_a_day, amounts_a_day, amount_at, currency_at, acts_today, amounts_today,
-     ${placeTime(`(date_trunc('day', at, 'UTC') + interval '1 day')`)} AS resets_at
-   FROM (SELECT clock_timestamp() AS at) clock CROSS JOIN LATERAL agent_limits_today($1, at) ORDER BY act, set_by`,
-);
-const limitSet = defineStatement(
-  'agentLimitSet',
-  `INSERT INTO agent_limits (client_id, set_by, act, acts_a_day, amounts_a_day, amount_at, currency_at)
-   SELECT $1, $2, $3, $4, given, CASE WHEN given IS NOT NULL THEN $6 END, CASE WHEN given IS NOT NULL THEN $7 END
-   FROM (SELECT $5::jsonb AS given) amounts
-   ON CONFLICT (client_id, set_by, act) DO UPDATE SET acts_a_day = EXCLUDED.acts_a_day,
-     amounts_a_day = EXCLUDED.amounts_a_day, amount_at = EXCLUDED.amount_at, currency_at = EXCLUDED.currency_at`,
-);
-const limitDelete = defineStatement(
-  'agentLimitDelete',
-  'DELETE FROM agent_limits WHERE client_id = $1 AND set_by = $2 AND act = $3',
-);
+const limitsRead = defineStatement('agentLimitsRead')`
+  SELECT act, set_by, acts_a_day, amounts_a_day, amount_at, currency_at, acts_today, amounts_today,
+    ${placeTime(`(date_trunc('day', at, 'UTC') + interval '1 day')`)} AS resets_at
+  FROM (SELECT clock_timestamp() AS at) clock CROSS JOIN LATERAL agent_limits_today($1, at) ORDER BY act, set_by`;
+const limitSet = defineStatement('agentLimitSet')`
+  INSERT INTO agent_limits (client_id, set_by, act, acts_a_day, amounts_a_day, amount_at, currency_at)
+  SELECT $1, $2, $3, $4, given, CASE WHEN given IS NOT NULL THEN $6 END, CASE WHEN given IS NOT NULL THEN $7 END
+  FROM (SELECT $5::jsonb AS given) amounts
+  ON CONFLICT (client_id, set_by, act) DO UPDATE SET acts_a_day = EXCLUDED.acts_a_day,
+    amounts_a_day = EXCLUDED.amounts_a_day, amount_at = EXCLUDED.amount_at, currency_at = EXCLUDED.currency_at`;
+const limitDelete = defineStatement('agentLimitDelete')`
+  DELETE FROM agent_limits WHERE client_id = $1 AND set_by = $2 AND act = $3`;
 
 /** Permissions of an active user; undefined if there is none with this id. */
 export const lockOwner = async (tx: Sql, ownerId: string): Promise<readonly string[] | undefined> =>

@@ -22,11 +22,7 @@ const copySamplesSince = defineStatement('copySamplesSince')`
   ORDER BY copy_samples.at`;
 
 /** The forecast reads 90 days. */
-export const copySamplePurge = definePurge({
-  table: 'copy_samples',
-  ends: 'at',
-  stays: `interval '100 days'`,
-});
+export const copySamplePurge = definePurge({ table: 'copy_samples', ends: 'at', stays: `interval '100 days'` });
 
 export type CopySampleRow = {
   readonly copy_id: string;

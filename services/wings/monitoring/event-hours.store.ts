@@ -56,11 +56,7 @@ const eventHoursSumDay = defineStatement('eventHoursSumDay')`
     sum(events)::bigint AS day_events, sum(active)::bigint AS day_active
   FROM event_hours WHERE hour > now() - interval '24 hours' AND type = ANY($1) GROUP BY type, outcome`;
 /** Thirteen months, so that a month can be compared with the same month a year before. */
-export const eventHourPurge = definePurge({
-  table: 'event_hours',
-  ends: 'hour',
-  stays: `interval '400 days'`,
-});
+export const eventHourPurge = definePurge({ table: 'event_hours', ends: 'hour', stays: `interval '400 days'` });
 
 type MonitoringState = {
   readonly after_seq: number | null;

@@ -44,10 +44,7 @@ const phiKeyOperations = [
   operation(readPhiRotationEndpoint, readPhiRotation, {
     verb: 'phi rotation <rotation_id>',
     arguments: {
-      rotation_id: {
-        member: 'rotation_id',
-        help: 'id of the rotation, as `phi rotate` and `phi keys` print it',
-      },
+      rotation_id: { member: 'rotation_id', help: 'id of the rotation, as `phi rotate` and `phi keys` print it' },
     },
     listedBy: 'keys',
     lines: (rotation) => [rotationLine(rotation)],

@@ -13,10 +13,8 @@ import { runCli } from '#tools/testing/processes/run-cli.ts';
 
 export type Pair = { readonly access_token: string; readonly refresh_token: string };
 
-export const userInsert = defineStatement(
-  'testRestoreUser',
-  `INSERT INTO users (id, email) VALUES ($1, $1 || '@example.test')`,
-);
+export const userInsert = defineStatement('testRestoreUser')`
+  INSERT INTO users (id, email) VALUES ($1, $1 || '@example.test')`;
 
 const transactionBegun = defineStatement('testRestoreWrites', 'SELECT pg_current_xact_id()');
 

@@ -10,9 +10,8 @@ export function canonicalJson(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
   const object = value as { readonly [member: string]: Json };
   let text = '';
-  for (const member of Object.keys(object).sort()) {
+  for (const member of Object.keys(object).sort())
     text += `${text === '' ? '' : ','}${JSON.stringify(member)}:${canonicalJson(object[member] as Json)}`;
-  }
   return `{${text}}`;
 }
 

@@ -108,9 +108,8 @@ const DETAIL = 'detail.';
 
 function disclosedMembers({ disclosed }: ViewRow): Record<string, unknown> {
   const members: Record<string, unknown> = {};
-  for (const [field, [value]] of Object.entries(disclosed ?? {})) {
+  for (const [field, [value]] of Object.entries(disclosed ?? {}))
     if (field === 'detail' || field === 'names') Object.assign(members, JSON.parse(value));
     else if (field.startsWith(DETAIL)) members[field.slice(DETAIL.length)] = value;
-  }
   return members;
 }

@@ -41,9 +41,8 @@ export async function matchingStep(
   const now = Math.floor(nowMs / 1_000 / STEP_SECONDS);
   const otp = createOTP(keyOf(secret), { period: STEP_SECONDS, digits: 6 });
   let matched: number | null = null;
-  for (const step of [now - 1, now, now + 1]) {
+  for (const step of [now - 1, now, now + 1])
     if (isSame(await otp.hotp(step), code) && step > lastUsedStep) matched = step;
-  }
   return matched;
 }
 

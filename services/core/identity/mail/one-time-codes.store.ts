@@ -152,8 +152,4 @@ export const deleteVoidedCodes = async (tx: Sql, userId: string, purpose: CodePu
   (await tx.query(codesVoidedDelete, [userId, purpose])).length > 0;
 
 /** Expired codes. Index: one_time_codes_expires_at. */
-export const codePurge = definePurge({
-  table: 'one_time_codes',
-  ends: 'expires_at',
-  stays: `interval '5 minutes'`,
-});
+export const codePurge = definePurge({ table: 'one_time_codes', ends: 'expires_at', stays: `interval '5 minutes'` });

@@ -8,11 +8,7 @@ import type { SourceDigest } from '../import-shapes.ts';
 import type { LineNotice, Reject } from './plan-batch.ts';
 
 /** Runs, with the records they rejected, are kept for this time after their last batch. Index: imports_touched_at. */
-export const importPurge = definePurge({
-  table: 'imports',
-  ends: 'touched_at',
-  stays: `interval '90 days'`,
-});
+export const importPurge = definePurge({ table: 'imports', ends: 'touched_at', stays: `interval '90 days'` });
 
 /** For this time a user who was deleted here is not imported again. Index: legacy_users_ended_at. */
 export const endedLegacyUserPurge = definePurge({

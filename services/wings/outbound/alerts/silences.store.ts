@@ -27,11 +27,7 @@ const silencesPage = defineStatement('alertSilencesPage')`
   ORDER BY s.until DESC, s.id DESC LIMIT $3`;
 
 /** Index: alert_silences_until. */
-export const silencePurge = definePurge({
-  table: 'alert_silences',
-  ends: 'until',
-  stays: `interval '180 days'`,
-});
+export const silencePurge = definePurge({ table: 'alert_silences', ends: 'until', stays: `interval '180 days'` });
 
 export const insertSilence = async (
   tx: Sql,
