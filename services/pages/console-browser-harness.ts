@@ -8,7 +8,13 @@ import { seenTexts } from '#console/src/texts/detections.ts';
 import { memberWords, placeWords, valueWords } from '#console/src/texts/generated/operations.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
-import { type BrowserHarness, expectReadable, openBrowserHarness, type Visit } from '#tools/testing/harness/browser.ts';
+import {
+  type BrowserHarness,
+  expectReadable,
+  openBrowserHarness,
+  type Visit,
+  visit,
+} from '#tools/testing/harness/browser.ts';
 import { sealerOf } from '#tools/testing/harness/log.ts';
 import { NOT_GERMAN } from './pages-harness.ts';
 
@@ -50,13 +56,13 @@ export async function openConsoleHarness(env: Readonly<Record<string, string>> =
   const harness = await openBrowserHarness(env);
   const logDir = mkdtempSync(join(tmpdir(), 'sallyport-console-'));
   const visitConsole: ConsoleHarness['visitConsole'] = async (options = {}, as) => {
-    const visit = await harness.visit(options, as);
-    const refused = refusedReads(visit.page);
+    const visited = await visit(harness.browser, options, as);
+    const refused = refusedReads(visited.page);
     const serious = (): readonly string[] => [
-      ...visit.complaints.filter((text) => !/status of 503/.test(text)),
+      ...visited.complaints.filter((text) => !/status of 503/.test(text)),
       ...[...refused].map((read) => `503 ${read}`),
     ];
-    return { ...visit, serious };
+    return { ...visited, serious };
   };
   return {
     ...harness,

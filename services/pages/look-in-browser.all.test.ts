@@ -22,21 +22,19 @@ const harness = opened(() =>
 );
 
 test('every page has the look of the brand and can be read, whatever its colour and the direction of its name', async () => {
-  const { page, complaints, context } = await harness.visit();
+  const { page } = await harness.visit();
   for (const path of `/login /device /oauth2/authorize /account/verify-email /account/reset-password /account/unlock
     /account/accept-invitation /account/forgot-password /account/resend-verification /signup`.split(/\s+/)) {
     await page.goto(path);
     await expectReadable(page);
     for (const said of ['شركة المثال', 'Terms', 'Privacy']) expect(await seen(page)).toContain(said);
   }
-  expect(complaints).toEqual([]);
-  await context.close();
 });
 
 test('the logo of an application is loaded from our origin, before and after the sign-in', async () => {
   const redirectUri = `${harness.site}/callback`;
   const client = await newPagesClient(harness.api, 'Notes', redirectUri, ['openid'], logoOf(blackPng(48)));
-  const { page, complaints, context } = await harness.visit();
+  const { page } = await harness.visit();
   const requests: string[] = [];
   page.on('request', (request) => requests.push(new URL(request.url()).origin));
   await page.goto((await newAuthorization(harness.api, client, redirectUri, ['openid'])).address);
@@ -46,12 +44,11 @@ test('the logo of an application is loaded from our origin, before and after the
   await signInOn(page, await signUp({ api: harness.api.url }));
   expect([await heading(page), await widthOfLogo()]).toEqual(['Sign in to Notes?', 48]);
   await expectReadable(page);
-  expect([new Set(requests), complaints]).toEqual([new Set([PAGES_ORIGIN]), []]);
-  await context.close();
+  expect(new Set(requests)).toEqual(new Set([PAGES_ORIGIN]));
 });
 
 test('a German browser gets German pages, errors included, and German mails', async () => {
-  const { page, complaints, context } = await harness.visit({ locale: 'de-DE' });
+  const { page } = await harness.visit({ locale: 'de-DE' });
   await page.goto('/login');
   expect([await heading(page), await page.locator('html').getAttribute('lang')]).toEqual(['Anmelden', 'de']);
   await page.getByLabel('E-Mail').fill('unknown@people.test');
@@ -69,12 +66,10 @@ test('a German browser gets German pages, errors included, and German mails', as
   await page.getByText(email).waitFor();
   const texts = (await mails.to(email)).map(({ text }) => text);
   expect(texts).toContainEqual(expect.stringContaining('Neues Passwort wählen:'));
-  expect(complaints).toEqual([]);
-  await context.close();
 });
 
 test('a mail can be read in light and dark, wide and narrow, whatever the colour of the brand', async () => {
-  const { page, complaints, context } = await harness.visit();
+  const { page } = await harness.visit();
   const coded = { url: PAGES_ORIGIN, code: 'x'.repeat(43), typed: 'BCDFGHJK', lifeSeconds: 3_600 };
   const brand = { ...DEFAULT_BRAND, name: 'شركة المثال', colour: '#ffcc00' };
   await page.goto('about:blank');
@@ -86,12 +81,10 @@ test('a mail can be read in light and dark, wide and narrow, whatever the colour
     await page.setContent(html);
     await expectReadable(page);
   }
-  expect(complaints).toEqual([]);
-  await context.close();
 });
 
 test('after a click on a mailed link the code is in no visible field, and the page leads on to the sign-in', async () => {
-  const { page, complaints, context } = await harness.visit();
+  const { page } = await harness.visit();
   const mails = await openMailFolder(harness.api.workerPorts);
   onTestFinished(() => mails.close());
   const user = await signUp({ api: harness.api.url });
@@ -108,6 +101,4 @@ test('after a click on a mailed link the code is in no visible field, and the pa
   await page.getByRole('link', { name: 'Sign in' }).click();
   await signInOn(page, { email: user.email, password });
   expect(await heading(page)).toBe('Your account');
-  expect(complaints).toEqual([]);
-  await context.close();
 });

@@ -36,7 +36,7 @@ const ask = (caller: Caller = testCaller) =>
 test('the sign-off pages can be read by everyone, in light and dark, wide and narrow', async () => {
   const agent = await newPagesAgent(harness, 'Deployer', OWNER);
   const { signoff_id: id } = await ask(agentCaller(agent.id, agent.ownerId, ['signoffs:request']));
-  const { page, complaints, context } = await harness.visit({}, await newReviewer());
+  const { page } = await harness.visit({}, await newReviewer());
   for (const path of ['/signoff', `/signoff/${id}`]) {
     await page.goto(path);
     expect(await seen(page)).toContain('Deployer');
@@ -47,13 +47,11 @@ test('the sign-off pages can be read by everyone, in light and dark, wide and na
   await button(page, 'Approve').click();
   await page.getByText('You have approved this as Architect.').waitFor();
   await expectReadable(page);
-  expect(complaints).toEqual([]);
-  await context.close();
 });
 
 test('a person approves by keyboard in a browser without script', async () => {
   const { signoff_id: id } = await ask();
-  const { page, context } = await harness.visit({ javaScriptEnabled: false }, await newReviewer());
+  const { page } = await harness.visit({ javaScriptEnabled: false }, await newReviewer());
   await page.goto(`/signoff/${id}`);
   expect(await heading(page)).toBe('Approve “Deploy 1.4 to production”?');
   await page.getByLabel('Quality assurance').focus();
@@ -64,5 +62,4 @@ test('a person approves by keyboard in a browser without script', async () => {
   await page.getByText('Approved; the act has not started.').waitFor();
   await page.getByText('looks right').waitFor();
   await page.getByText('You have approved this as Quality assurance.').waitFor();
-  await context.close();
 });

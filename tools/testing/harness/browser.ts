@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
-import { expect } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
 import { ensureProgram, type SystemProgram } from '#services/platform/local/system-program.ts';
 import { listening } from '../listening.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
@@ -27,7 +27,10 @@ export type BrowserHarness = {
   readonly site: string;
   /** Serves this HTML there under a path. */
   serve(path: string, html: string): void;
-  /** A new browser context, without cookies or with those of a signed-in user. */
+  /**
+   * A new browser context, without cookies or with those of a signed-in user. When the test that asks for it ends, it is
+   * closed, and the browser must have had no complaints.
+   */
   visit(options?: BrowserContextOptions, as?: { readonly cookie: string }): Promise<Visit>;
   close(): Promise<void>;
 };
@@ -50,7 +53,14 @@ export async function openBrowserHarness(env: Readonly<Record<string, string>> =
     browser,
     site: site.url,
     serve: (path, html) => void served.set(path, html),
-    visit: (options = {}, as) => visit(browser, options, as),
+    visit: async (options = {}, as) => {
+      const visited = await visit(browser, options, as);
+      onTestFinished(async () => {
+        await visited.context.close();
+        expect(visited.complaints).toEqual([]);
+      });
+      return visited;
+    },
     close: async () => {
       await browser.close();
       await site.close();
