@@ -49,8 +49,7 @@ describe('.env', () => {
       return env;
     };
     const expected = { PORT: '3100', HOST: '0.0.0.0', A: 'two words', B: 'c', EMPTY: '' };
-    expect(read(lines.join('\n'))).toEqual(expected);
-    expect(read(`\uFEFF${lines.join('\r\n')}`)).toEqual(expected);
+    expect([read(lines.join('\n')), read(`\uFEFF${lines.join('\r\n')}`)]).toEqual([expected, expected]);
   });
 
   test('an absent file changes nothing', () => {

@@ -25,8 +25,7 @@ const isJob = (value: unknown): value is Job => typeof value === 'object' && val
 
 test('every contract is in the list of jobs, and every job has exactly one processor', async () => {
   const declared = (await exportsOf('contracts')).filter(isJob);
-  expect(names(jobs)).toEqual(names(declared));
-  expect(names(processors.map(({ job }) => job))).toEqual(names(jobs));
+  expect([names(jobs), names(processors.map(({ job }) => job))]).toEqual([names(declared), names(jobs)]);
 });
 
 test('names are declared once, and the metrics list no job or queue that does not exist', () => {

@@ -149,9 +149,7 @@ describe('error reports', () => {
     await expect.poll(() => count('failed') - before.failed).toBe(1);
     answer = 'nothing';
     const startedAt = performance.now();
-    for (let turn = 0; turn < 100; turn += 1) {
-      report(Object.assign(new Error('x'), { name: `Error${turn}` }), {});
-    }
+    for (let turn = 0; turn < 100; turn += 1) report(Object.assign(new Error('x'), { name: `Error${turn}` }), {});
     expect(performance.now() - startedAt).toBeLessThan(5_000);
     await expect.poll(() => count('dropped') - before.dropped).toBeGreaterThan(50);
     await close(50);

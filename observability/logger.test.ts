@@ -137,9 +137,8 @@ describe('the logger', () => {
 
   it('explains a Redis error by its code, and does not write its message', () => {
     const { logger, lines } = capture();
-    for (const words of [`MISCONF ${canary}`, `NOVEL ${canary}`, canary]) {
+    for (const words of [`MISCONF ${canary}`, `NOVEL ${canary}`, canary])
       logger.warn({ err: Object.assign(new Error(words), { name: 'ReplyError' }) }, 'refused');
-    }
     expect(lines.map((line) => JSON.parse(line).err)).toEqual([
       expect.objectContaining({ code: 'MISCONF', means: expect.stringContaining('Redis refuses writes') }),
       expect.objectContaining({ code: 'NOVEL' }),

@@ -98,8 +98,7 @@ describe('export', () => {
     expect(bytes(point, 4).readDoubleLE()).toBe(3);
     expect(text(keys(point as Message, 7).factor, 1)).toBe('password');
     // Sum: aggregation_temporality 2 = cumulative, is_monotonic 3.
-    expect(nested(login, 7)[0]?.get(2)).toEqual([2n]);
-    expect(nested(login, 7)[0]?.get(3)).toEqual([1n]);
+    expect([nested(login, 7)[0]?.get(2), nested(login, 7)[0]?.get(3)]).toEqual([[2n], [1n]]);
   });
 
   it('sends the same as JSON when OTEL_EXPORTER_OTLP_PROTOCOL asks for it', async () => {

@@ -26,8 +26,7 @@ test('an error follows its message with class, code, meaning, the first frames a
     logger.error({ err: new TypeError('hidden', { cause }), job: 'seal' }, 'job failed'),
   );
   const [head, error, ...rest] = text.split('\n');
-  expect(head).toBe('HH:MM:SS error worker[PID]  job failed  job=seal');
-  expect(error).toBe('  TypeError');
+  expect([head, error]).toEqual(['HH:MM:SS error worker[PID]  job failed  job=seal', '  TypeError']);
   expect(rest.filter((line) => line.startsWith('    at ')).length).toBeLessThanOrEqual(10);
   expect(rest[0]).toMatch(/^ {4}at .*readable-line\.test\.ts/);
   expect(text).toContain(

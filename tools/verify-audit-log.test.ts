@@ -151,9 +151,8 @@ describe('what happened to an entry is said, with its index', () => {
       signer,
     );
     for (const name of ['checkpoint', 'vkey']) forged.set(name, signed.get(name)!);
-    for (const at of [128, 256, 512]) {
+    for (const at of [128, 256, 512])
       forged.set(`checkpoints/${at}`, buildTlog(leaves.slice(0, at), signer).get('checkpoint')!);
-    }
     expect(faultsOf(await verifyFiles(forged, raw))).toMatchObject([{ code: 'root_mismatch', from: 256, to: 511 }]);
   });
 

@@ -66,15 +66,13 @@ it('nothing observed, and no such histogram, are errors', () => {
 
 it('a total is that of all series of its very name', () => {
   const text = 'checks_count{by="a"} 3\nchecks_count{by="b"} 4.5\nchecks_count_more 9\nplain 2';
-  expect(totalOf(text, 'checks_count')).toBe(7.5);
-  expect(totalOf(text, 'plain')).toBe(2);
+  expect([totalOf(text, 'checks_count'), totalOf(text, 'plain')]).toEqual([7.5, 2]);
   expect(() => totalOf(text, 'checks')).toThrow('no checks');
 });
 
 it('of the series that are asked for, and 0 without any of them', () => {
   const text = 'checks{outcome="hit"} 3\nchecks{outcome="miss"} 4\nother{outcome="hit"} 9';
-  expect(totalOf(text, 'checks', /outcome="hit"/)).toBe(3);
-  expect(totalOf(text, 'checks', /outcome="late"/)).toBe(0);
+  expect([totalOf(text, 'checks', /outcome="hit"/), totalOf(text, 'checks', /outcome="late"/)]).toEqual([3, 0]);
 });
 
 test('an age is said in words that stay true while commits are added', () =>

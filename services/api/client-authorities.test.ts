@@ -16,8 +16,7 @@ const from = (content: string) => {
 };
 
 test('there are authorities if and only if the setting names a file with some', () => {
-  expect(clientAuthorities(server).exist).toBe(false);
-  expect(from(AUTHORITY).exist).toBe(true);
+  expect([clientAuthorities(server).exist, from(AUTHORITY).exist]).toEqual([false, true]);
 });
 
 test.each([

@@ -36,8 +36,7 @@ test('a child is stopped when the one before it has ended', async () => {
   api.end();
   worker.end();
   await drained;
-  expect(acts).toEqual(['stop api', 'stop worker']);
-  expect(vi.getTimerCount()).toBe(0);
+  expect([acts, vi.getTimerCount()]).toEqual([['stop api', 'stop worker'], 0]);
 });
 
 test.each(['the budget', 'a second request'])(

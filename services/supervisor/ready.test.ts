@@ -97,9 +97,8 @@ test('the banner has at most thirty lines and names every address, the key ring,
     'Ctrl-C stops everything',
     'audit     audit.example/1  size 7, root cm9vdA==',
     login.email,
-  ]) {
+  ])
     expect(text).toContain(part);
-  }
 });
 
 test('a start without the console names none', () => {

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { FAILURES, type FailureRow, failuresPage, keptReports } from './failures-page.ts';
 import { allFaults } from './faults/all.ts';
-import { rewindsOf } from './options.ts';
+import { exclusionOf, readOptions, rewindsOf } from './options.ts';
 
 const kept = keptReports(resolve(import.meta.dirname, 'results'));
 const [first] = FAILURES as [FailureRow];
@@ -57,9 +57,8 @@ test('each row is of the newest report that has its fault, and the page says how
     ],
     rows,
   );
-  expect(text).toContain('--seed 77');
-  expect(text).toContain('--stores patroni --times 1');
-  expect(text).toContain(`tools/chaos/results/${file}`);
+  for (const part of ['--seed 77', '--stores patroni --times 1', `tools/chaos/results/${file}`])
+    expect(text).toContain(part);
 });
 
 test('a run of chosen faults is repeated with them, and a fault without refusals has a dash', () => {
@@ -74,4 +73,42 @@ test('a run of chosen faults is repeated with them, and a fault without refusals
   ];
   const measured = page({ faults: both }, [...rows, row]);
   for (const words of [' ms | 0.9 s | ', ' ms | – | ']) expect(measured).toContain(words);
+});
+
+test('a seed is drawn where none is given', () => {
+  expect(readOptions([])?.seed).toBeGreaterThanOrEqual(0);
+  expect(readOptions(['--seed', '7', '--seconds', '5', '--faults', 'kill-api,older-database'])).toMatchObject({
+    seed: 7,
+    seconds: 5,
+    faults: ['kill-api', 'older-database'],
+  });
+  expect(readOptions(['--faults', 'none'])?.faults).toEqual([]);
+  expect(readOptions(['--help'])).toBeUndefined();
+});
+
+test.each([
+  [['--faults', 'kill-everything']],
+  [['--seconds', 'soon']],
+  [['--seed', '-1']],
+  [['--cases', 'some']],
+  [['--unknown']],
+])('refuses %j', (args) => expect(() => readOptions(args)).toThrow());
+
+test('an older database ends every run, and standbys that lag end a long one', () => {
+  expect(rewindsOf({ faults: undefined, seconds: 10, hasCluster: false })).toEqual(['older-database']);
+  expect(rewindsOf({ faults: undefined, seconds: 600, hasCluster: false })).toHaveLength(3);
+  expect(rewindsOf({ faults: ['kill-api', 'lagging-standby'], seconds: 600, hasCluster: false })).toEqual([
+    'lagging-standby',
+  ]);
+  expect(rewindsOf({ faults: [], seconds: 600, hasCluster: false })).toEqual([]);
+});
+
+test.each([
+  ['answers of an older database', ['kill-api'], '--faults'],
+  ['answers of an older database', undefined, undefined],
+  ['recovery after every fault', [], '--faults'],
+  ['recovery after every fault', ['kill-api'], undefined],
+  ['wrong accepts', [], undefined],
+])('only options chosen by name excuse %s without facts', (gate, faults, excludedBy) => {
+  expect(exclusionOf(gate, { faults, seconds: 10, hasCluster: false }).excludedBy).toBe(excludedBy);
 });

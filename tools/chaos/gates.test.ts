@@ -263,6 +263,5 @@ test.each([
 ] as [string, (ledger: Ledger) => Gate][])('%s: a ledger without facts fails', (_, gate) => {
   const checked = gate(createLedger());
   expect(checked).toMatchObject({ checked: 0, findings: [] });
-  expect(isFailed(checked)).toBe(true);
-  expect(isFailed({ ...checked, excludedBy: '--faults' })).toBe(false);
+  expect([isFailed(checked), isFailed({ ...checked, excludedBy: '--faults' })]).toEqual([true, false]);
 });

@@ -114,14 +114,13 @@ describe('docker-compose.yml', () => {
 
   test('the file contains no secret: secrets are files that the first start creates', () => {
     const text = readFileSync(join(root, 'docker-compose.yml'), 'utf8');
-    for (const [, { environment = {} }] of services) {
+    for (const [, { environment = {} }] of services)
       for (const [name, value] of Object.entries(environment)) {
         if (/PASSWORD|SECRET|KEY|DATABASE_URL|REDIS_URL/.test(name)) {
           expect(name).toMatch(/_FILE$/);
           expect(value).toMatch(/^\/run\//);
         }
       }
-    }
     expect(text).not.toMatch(/:\/\/[^\s/]*:[^\s/]*@/);
   });
 
@@ -222,14 +221,13 @@ describe('docker-compose.yml', () => {
   });
 
   test('every mounted file exists', () => {
-    for (const [name, { volumes = [] }] of services) {
+    for (const [name, { volumes = [] }] of services)
       for (const volume of volumes) {
         const [source = ''] = volume.split(':');
         if (source.startsWith('./'))
           expect([name, source, existsSync(join(root, source))]).toEqual([name, source, true]);
         else expect(Object.keys(compose.volumes)).toContain(source);
       }
-    }
   });
 
   test('high-water marks are in one volume, which every process of ours that keeps them mounts', () => {

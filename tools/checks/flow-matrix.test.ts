@@ -24,9 +24,8 @@ describe('the matrix of flows', () => {
   });
 
   test('leaves no flow without unit and integration tests', () => {
-    for (const { name, unit, integration } of flows) {
+    for (const { name, unit, integration } of flows)
       expect([name, 'none' in unit, 'none' in integration]).toEqual([name, false, false]);
-    }
   });
 
   test('names only files that are there, each of its kind', () => {

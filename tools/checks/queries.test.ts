@@ -63,11 +63,10 @@ function faultsOf({ metric, matchers }: Selector): string[] {
   if (info === undefined) return [`no metric ${metric}`];
   return matchers.flatMap(({ label, operator, value }) => {
     if (addedLabels.includes(label)) return [];
-    if (label === 'le') {
+    if (label === 'le')
       return metric.endsWith('_bucket') && info.buckets.map(String).includes(value)
         ? []
         : [`${metric} has no le=${value}`];
-    }
     if (!(label in info.labels)) return [`${metric} has no label ${label}`];
     const values = valuesOf(info, label);
     if (values === null) return [];

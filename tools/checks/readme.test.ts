@@ -18,13 +18,12 @@ const sectionOf = (text: string, heading: string): string => text.split(`## ${he
 
 describe('the README', () => {
   test('it shows each picture in light and dark, small and not too old', () => {
-    for (const name of PICTURES) {
+    for (const name of PICTURES)
       for (const scheme of ['light', 'dark']) {
         const path = `${PICTURES_FOLDER}/${name}-${scheme}.webp`;
         expect([path, readme.includes(`="${path}"`)]).toEqual([path, true]);
         expect(statSync(resolve(root, path)).size, path).toBeLessThanOrEqual(PICTURE_BYTES_MAX);
       }
-    }
     const { commit } = JSON.parse(read(`${PICTURES_FOLDER}/taken.json`)) as { readonly commit: string };
     const claim = claimsIn(readme).find((each) => each.commit === commit);
     expect(claim?.commit, 'README.md names the commit of docs/pictures/taken.json').toBe(commit);

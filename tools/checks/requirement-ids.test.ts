@@ -67,14 +67,13 @@ const measured = ([, bench, name]: RegExpMatchArray) =>
 function faultOf(line: string): string | null {
   if (isReason(line)) return null;
   const figure = figureOf(line);
-  if (figure !== null) {
+  if (figure !== null)
     try {
       measured(figure);
       return null;
     } catch (err) {
       return (err as Error).message;
     }
-  }
   if (line.startsWith('See ')) {
     const links = [...line.matchAll(/\]\(([^)#]+)/g)].map(([, to]) => to as string);
     const missing = links.filter((to) => !existsSync(join(root, dirname(PAGE), to)));

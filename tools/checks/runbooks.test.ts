@@ -123,3 +123,13 @@ test('the product writes every log line that a runbook searches for', () => {
   expect(searches.length).toBeGreaterThan(5);
   expect(searches.filter(({ text }) => text.split('; ').some((part) => !product.includes(part)))).toEqual([]);
 });
+
+const folder = resolve(import.meta.dirname, '../../docs/adr');
+
+test('the index has each decision once, with its number', () => {
+  const index = readFileSync(resolve(folder, 'README.md'), 'utf8');
+  const linked = [...index.matchAll(/\[(\d+)\]\((0[^)]+\.md)\)/g)].map(([, number, file]) => [Number(number), file]);
+  const decisions = globSync('0*.md', { cwd: folder }).sort();
+  expect(decisions.length).toBeGreaterThan(20);
+  expect(linked.sort(([a], [b]) => Number(a) - Number(b))).toEqual(decisions.map((file) => [+file.slice(0, 4), file]));
+});

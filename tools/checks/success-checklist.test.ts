@@ -80,9 +80,7 @@ describe('the success checklist', () => {
     const met = 'figure `login-storm`: validate at 1,000/s, p99';
     expect(faults('x', met, PROOF_COMMITS_MAX)).toEqual([]);
     expect(faults('x', met, PROOF_COMMITS_MAX + 1)).toEqual([expect.stringContaining('301 commits of services/ ago')]);
-    expect(faults('x', met)).toEqual([]);
-    expect(faults(' ', met, PROOF_COMMITS_MAX + 1)).toEqual([]);
-    expect(faults(' ', met)).toEqual([]);
+    expect([faults('x', met), faults(' ', met, PROOF_COMMITS_MAX + 1), faults(' ', met)]).toEqual([[], [], []]);
     expect(faults(' ', met, PROOF_COMMITS_MAX)).toEqual(['"It works." misses nothing: tick it']);
   });
 });

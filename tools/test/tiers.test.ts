@@ -1,7 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { repositoryRoot } from '#services/platform/local/data-dir.ts';
 import { repositoryFiles } from '../checks/reach.ts';
+import { costLines, costlyFiles, MOST_SECONDS, tooCostly } from './costs.ts';
+import { countLine, countReport, outcome } from './outcome.ts';
 import { aboutOf } from './reached.ts';
 import { isFirstTier, isSecondTier, TEST_NAME, toolsOf } from './tiers.ts';
 
@@ -37,7 +40,7 @@ describe.skipIf(files.length === 0)('the tiers of tests', () => {
   const tests = files.filter((path) => path.endsWith('.test.ts'));
 
   test('are in the name of each test file', () => {
-    expect(tests.length).toBeGreaterThan(900);
+    expect(tests.length).toBeGreaterThan(800);
     expect(tests.filter((path) => !TEST_NAME.test(path))).toEqual([]);
   });
 
@@ -72,4 +75,56 @@ test('a heavy tool is found behind a harness', () => {
   const tools = toolsOf(new Set(Object.keys(sources)), (path) => sources[path] ?? '');
   const [path = ''] = Object.keys(sources);
   expect(heavyToolsOf(path, tools(path))).toEqual(['tools/testing/processes/own-stores.ts']);
+});
+
+const listed = { seconds: 100, files: { 'b.test.ts': 'it starts a cluster' } };
+const costs = [
+  { file: 'b.test.ts', seconds: 40 },
+  { file: 'a.test.ts', seconds: MOST_SECONDS + 1 },
+  { file: 'c.test.ts', seconds: 2 },
+  { file: 'e.all.test.ts', seconds: 300 },
+];
+
+test('a file above the bound fails, unless it is listed with its reason', () => {
+  expect(tooCostly(costs, listed)).toEqual([expect.stringMatching(/^a\.test\.ts cost 16\.0 s .* more than 15\.0/)]);
+  expect(tooCostly(costs, { ...listed, files: { 'a.test.ts': 'x' } })).toEqual([expect.stringMatching(/^b\.test\.ts/)]);
+});
+
+test('on a machine where all files cost twice as much, a file may too', () => {
+  const slow = [...costs, { file: 'd.test.ts', seconds: 142 }];
+  expect(tooCostly(slow, listed)).toEqual([expect.stringMatching(/^d\.test\.ts/)]);
+});
+
+test('the most costly come first, with what they cost', () => expect(costLines(costs)[0]).toBe('   40.0 s  b.test.ts'));
+
+test('every listed file is there, and has a reason', () => {
+  const { files } = costlyFiles(repositoryRoot);
+  for (const [file, reason] of Object.entries(files))
+    expect([file, existsSync(resolve(repositoryRoot, file)), reason.length > 20]).toEqual([file, true, true]);
+});
+
+test('tests of the repository are counted apart from those of the product', () => {
+  const result = (status: string) => ({ fullName: 'a', status });
+  const file = (name: string) => ({
+    name: `/here/${name}`,
+    status: 'passed',
+    assertionResults: [result('passed'), result('failed')],
+  });
+  const names = [
+    'services/rule.test.ts',
+    'tools/checks/names.test.ts',
+    'tools/chaos/gates.test.ts',
+    // They start the product.
+    'tools/checks/cluster.all.test.ts',
+    'tools/checks/first-day.integration.test.ts',
+  ];
+  const report = { numPassedTests: 5, numFailedTests: 5, numPendingTests: 1, testResults: names.map(file) };
+  outcome.failures.length = 0;
+  const before = { ...outcome.counts, ofRepository: outcome.ofRepository };
+  countReport(report, '/here');
+  expect([outcome.ofRepository - before.ofRepository, outcome.counts.passed - before.passed]).toEqual([2, 5]);
+  expect(outcome.failures.map((failure) => failure.split('\n')[0])).toEqual(names.map((name) => `FAILED ${name} › a`));
+  expect(countLine({ passed: 5, failed: 5, skipped: 1 }, 2)).toBe(
+    '5 passed, 5 failed, 1 skipped (of those passed: 3 about the product, 2 about the repository)',
+  );
 });

@@ -12,6 +12,12 @@ const IDENTITY = 'services/core/identity';
 const ROUTES = 'services/api/routes';
 const FAULTS = 'services/api/faults';
 const LOAD = 'load-tests/scenarios';
+const TOKENS = 'services/core/tokens';
+const OAUTH = 'services/core/oauth';
+const IMPORT = 'services/wings/import';
+const MONITORING = 'services/wings/monitoring';
+const PAGES = 'services/pages';
+const MCP = 'services/mcp';
 
 const RARE = { none: 'A user does this a few times a year; what it costs beyond a sign-in is one row.' } as const;
 const BY_PEOPLE = { none: 'An operator does this by hand.' } as const;
@@ -23,14 +29,9 @@ const SAME_STORE = {
 export const flows: readonly Flow[] = [
   {
     name: 'Sign up and verify an address',
-    paths: [
-      '/api/auth/signup',
-      '/api/auth/sign-up/email',
-      '/api/auth/verify-email',
-      '/api/auth/send-verification-email',
-      '/api/auth/accept-invitation',
-    ],
-    unit: [`${IDENTITY}/sign-in/sign-up.db.test.ts`, `${IDENTITY}/accounts/verify-email.db.test.ts`],
+    paths: `/api/auth/signup /api/auth/sign-up/email /api/auth/verify-email /api/auth/send-verification-email
+      /api/auth/accept-invitation`.split(/\s+/),
+    unit: [`${IDENTITY}/sign-in/sign-up.db.test.ts`, `${IDENTITY}/accounts/mailed-codes.db.test.ts`],
     integration: [`${ROUTES}/sign-up-once.integration.test.ts`, `${ROUTES}/invitations.integration.test.ts`],
     fault: [`${IDENTITY}/faults-half-done.integration.test.ts`, `${IDENTITY}/faults-stores.integration.test.ts`],
     load: { none: 'Its cost is the hash of a sign-in, which the scenarios of signing in measure.' },
@@ -47,7 +48,7 @@ export const flows: readonly Flow[] = [
     name: 'Sign in with a provider',
     paths: `/api/auth/sign-in/social /api/auth/callback/{provider} /api/auth/social-providers /api/auth/link-social
       /api/auth/unlink-account /api/auth/list-accounts`.split(/\s+/),
-    unit: [`${IDENTITY}/social/handle-oauth-callback.db.test.ts`, `${IDENTITY}/social/linked-accounts.db.test.ts`],
+    unit: [`${IDENTITY}/social/handle-oauth-callback.db.test.ts`, `${IDENTITY}/social/recognise-user.db.test.ts`],
     integration: [`${IDENTITY}/social/social-sign-in.integration.test.ts`],
     fault: [`${IDENTITY}/social/provider-answers.test.ts`],
     load: { none: 'The provider limits it; the product adds two requests and the session of a sign-in.' },
@@ -67,7 +68,7 @@ export const flows: readonly Flow[] = [
       `${IDENTITY}/factors/second-factor.integration.test.ts`,
       `${IDENTITY}/factors/passkeys.integration.test.ts`,
     ],
-    fault: [`${IDENTITY}/factors/overtaken-factors.db.test.ts`],
+    fault: [`${IDENTITY}/factors/passkeys.db.test.ts`],
     load: RARE,
   },
   {
@@ -90,23 +91,18 @@ export const flows: readonly Flow[] = [
   {
     name: 'Sign out',
     paths: ['/api/auth/signout', '/api/auth/sign-out', '/oauth2/end_session', '/oauth2/end_session/confirm'],
-    unit: [`${IDENTITY}/sign-in/sign-out.db.test.ts`, 'services/core/oauth/logout/verify-logout.db.test.ts'],
+    unit: [`${IDENTITY}/sign-in/sign-out.db.test.ts`, `${OAUTH}/logout/verify-logout.db.test.ts`],
     integration: [`${ROUTES}/oauth-logout.integration.test.ts`],
     fault: [`${FAULTS}/survives-kill.integration.test.ts`, 'jobs/killed.db.test.ts'],
     load: { none: 'It writes what revoking a token writes, which the scenario of revoking measures.' },
   },
   {
     name: 'Passwords and locked accounts',
-    paths: [
-      '/api/auth/change-password',
-      '/api/auth/request-password-reset',
-      '/api/auth/reset-password',
-      '/api/auth/request-unlock',
-      '/api/auth/unlock',
-    ],
-    unit: [`${IDENTITY}/accounts/password-by-code.db.test.ts`, `${IDENTITY}/accounts/unlock-account.db.test.ts`],
+    paths: `/api/auth/change-password /api/auth/request-password-reset /api/auth/reset-password
+      /api/auth/request-unlock /api/auth/unlock`.split(/\s+/),
+    unit: [`${IDENTITY}/accounts/mailed-codes.db.test.ts`, `${IDENTITY}/accounts/unlock-account.db.test.ts`],
     integration: [`${ROUTES}/passwords.integration.test.ts`, `${ROUTES}/accounts.integration.test.ts`],
-    fault: [`${IDENTITY}/accounts/overtaken-accounts.db.test.ts`],
+    fault: [`${IDENTITY}/accounts/own-account.db.test.ts`],
     load: RARE,
   },
   {
@@ -120,21 +116,17 @@ export const flows: readonly Flow[] = [
   {
     name: 'Issue tokens',
     paths: ['/v1/tokens'],
-    unit: ['services/core/tokens/issue/issue-pair.db.test.ts'],
+    unit: [`${TOKENS}/issue/issue-pair.db.test.ts`],
     integration: [`${ROUTES}/tokens-issue.integration.test.ts`],
     fault: [`${ROUTES}/tokens-faults.integration.test.ts`, `${FAULTS}/survives-kill.integration.test.ts`],
     load: [`${LOAD}/issue.js`],
   },
   {
     name: 'Validate tokens',
-    paths: [
-      '/v1/tokens/validate',
-      '/v1/tokens/validate-batch',
-      '/v1/tokens/why',
-      '/v1/tokens/stats',
-      '/v1/tokens/{token_id}',
-    ],
-    unit: ['services/core/tokens/verify/validate-token.test.ts', 'services/core/tokens/explain-end.db.test.ts'],
+    paths: `/v1/tokens/validate /v1/tokens/validate-batch /v1/tokens/why /v1/tokens/stats /v1/tokens/{token_id}`.split(
+      /\s+/,
+    ),
+    unit: [`${TOKENS}/verify/validate-token.test.ts`, `${TOKENS}/explain-end.db.test.ts`],
     integration: [`${ROUTES}/tokens-validate.integration.test.ts`, `${ROUTES}/tokens-why.integration.test.ts`],
     fault: [`${ROUTES}/tokens-faults.integration.test.ts`, `${FAULTS}/survives-redis.all.test.ts`],
     load: [`${LOAD}/validate.js`, `${LOAD}/validate-fresh.js`, `${LOAD}/batch.js`],
@@ -142,22 +134,19 @@ export const flows: readonly Flow[] = [
   {
     name: 'Refresh tokens',
     paths: ['/v1/tokens/refresh'],
-    unit: [
-      'services/core/tokens/refresh/refresh-token.db.test.ts',
-      'services/core/tokens/refresh/family-model.db.test.ts',
-    ],
-    integration: ['services/core/tokens/refresh/refresh-token.integration.test.ts'],
+    unit: [`${TOKENS}/refresh/refresh-token.db.test.ts`, `${TOKENS}/refresh/family-model.db.test.ts`],
+    integration: [`${TOKENS}/refresh/refresh-token.integration.test.ts`],
     fault: [
       `${FAULTS}/survives-postgres.all.test.ts`,
       `${FAULTS}/pgbouncer.all.test.ts`,
-      'services/core/tokens/refresh/family-contention.db.test.ts',
+      `${TOKENS}/refresh/family-contention.db.test.ts`,
     ],
     load: [`${LOAD}/refresh.js`, `${LOAD}/refresh-race.js`],
   },
   {
     name: 'Revoke tokens',
     paths: ['/v1/tokens/revoke', '/oauth2/revoke'],
-    unit: ['services/core/tokens/revoke/revoke-token.db.test.ts'],
+    unit: [`${TOKENS}/revoke/revoke-token.db.test.ts`],
     integration: [`${ROUTES}/tokens-revoke.integration.test.ts`],
     fault: [
       `${FAULTS}/older-database.all.test.ts`,
@@ -169,10 +158,7 @@ export const flows: readonly Flow[] = [
   {
     name: 'Introspect tokens and read their user',
     paths: ['/oauth2/introspect', '/oauth2/userinfo'],
-    unit: [
-      'services/core/tokens/verify/introspect-token.db.test.ts',
-      'services/core/oauth/claims/read-user-info.db.test.ts',
-    ],
+    unit: [`${TOKENS}/verify/introspect-token.db.test.ts`, `${OAUTH}/claims/read-user-info.db.test.ts`],
     integration: [`${ROUTES}/oauth-token.integration.test.ts`],
     fault: { none: 'It decides by what validating a token decides by, whose faults are tested there.' },
     load: [`${LOAD}/introspect.js`],
@@ -181,18 +167,18 @@ export const flows: readonly Flow[] = [
     name: 'Authorise with a code and consent',
     paths: ['/oauth2/authorize', '/oauth2/par', '/oauth2/consent', '/oauth2/token', '/oauth2/clients/{client_id}/logo'],
     unit: [
-      'services/core/oauth/authorize/authorize.db.test.ts',
-      'services/core/oauth/redeem-code.db.test.ts',
-      'services/core/oauth/answer-token-request.db.test.ts',
+      `${OAUTH}/authorize/authorize.db.test.ts`,
+      `${OAUTH}/redeem-code.db.test.ts`,
+      `${OAUTH}/answer-token-request.db.test.ts`,
     ],
     integration: [`${ROUTES}/oauth-code.integration.test.ts`, `${ROUTES}/oauth-par.integration.test.ts`],
-    fault: ['services/core/oauth/grants-when-rewound.test.ts'],
+    fault: [`${OAUTH}/grants-when-rewound.test.ts`],
     load: [`${LOAD}/oauth-code.js`],
   },
   {
     name: 'Authorise a device',
     paths: ['/oauth2/device_authorization'],
-    unit: ['services/core/oauth/devices/device-grants.db.test.ts'],
+    unit: [`${OAUTH}/devices/device-grants.db.test.ts`],
     integration: [`${ROUTES}/oauth-device.integration.test.ts`],
     fault: SAME_STORE,
     load: { none: 'A device asks at the interval that it is told; more is refused before anything is read.' },
@@ -200,7 +186,7 @@ export const flows: readonly Flow[] = [
   {
     name: 'Register a client by itself',
     paths: ['/oauth2/register'],
-    unit: ['services/core/oauth/clients/self-register-client.db.test.ts'],
+    unit: [`${OAUTH}/clients/self-register-client.db.test.ts`],
     integration: [`${ROUTES}/oauth-registration.integration.test.ts`],
     fault: SAME_STORE,
     load: { none: 'A limit for each address keeps it rare.' },
@@ -216,7 +202,7 @@ export const flows: readonly Flow[] = [
   {
     name: 'Agents',
     paths: ['', '/{agent_id}/kill', '/{agent_id}/limits', '/{agent_id}/why', '/heartbeat'].map((p) => `/v1/agents${p}`),
-    unit: ['services/wings/agents/agents.db.test.ts', 'services/core/oauth/exchange-agents.db.test.ts'],
+    unit: ['services/wings/agents/agents.db.test.ts', `${OAUTH}/exchange-agents.db.test.ts`],
     integration: [`${ROUTES}/agents.integration.test.ts`],
     fault: ['services/api/attacks/killed-agents.integration.test.ts', `${FAULTS}/stale-directory.integration.test.ts`],
     load: BY_PEOPLE,
@@ -225,36 +211,30 @@ export const flows: readonly Flow[] = [
     name: 'Call tools over MCP',
     // `/mcp` speaks a protocol of its own, and is not in the contract of the API.
     paths: [],
-    unit: ['services/mcp/mount.test.ts', 'services/mcp/progress-streams.test.ts'],
+    unit: [`${MCP}/mount.test.ts`, `${MCP}/progress-streams.test.ts`],
     integration: [
-      'services/mcp/enterprise-authorization.integration.test.ts',
-      'services/mcp/mcp.integration.test.ts',
-      'services/mcp/published-clients.integration.test.ts',
-      'services/mcp/real-clients.all.test.ts',
+      `${MCP}/enterprise-authorization.integration.test.ts`,
+      `${MCP}/mcp.integration.test.ts`,
+      `${MCP}/published-clients.integration.test.ts`,
+      `${MCP}/real-clients.all.test.ts`,
     ],
-    fault: ['services/mcp/mcp-process.integration.test.ts', 'services/mcp/killed-agent.integration.test.ts'],
+    fault: [`${MCP}/mcp-process.integration.test.ts`, `${MCP}/killed-agent.integration.test.ts`],
     load: { none: 'A call is one operation of the API with its audit event, and its limits are those of the API.' },
   },
   {
     name: 'Carry a session over from another provider',
     paths: ['/v1/legacy/sessions'],
-    unit: [
-      'services/wings/import/bridge/legacy-token.test.ts',
-      'services/wings/import/bridge/exchange-legacy-session.db.test.ts',
-    ],
+    unit: [`${IMPORT}/bridge/legacy-token.test.ts`, `${IMPORT}/bridge/exchange-legacy-session.db.test.ts`],
     integration: [`${ROUTES}/legacy.integration.test.ts`],
-    fault: ['services/wings/import/bridge/validate-legacy-session.db.test.ts'],
+    fault: [`${IMPORT}/bridge/validate-legacy-session.db.test.ts`],
     load: { none: 'Once for each session of the other provider; it costs a signature and the rows of a sign-in.' },
   },
   {
     name: 'Follow the webhooks of another provider',
     paths: ['/v1/legacy/webhook'],
-    unit: [
-      'services/wings/import/bridge/legacy-event.test.ts',
-      'services/wings/import/bridge/webhook-signature.test.ts',
-    ],
+    unit: [`${IMPORT}/bridge/legacy-event.test.ts`],
     integration: [`${ROUTES}/legacy.integration.test.ts`],
-    fault: ['services/wings/import/bridge/apply-legacy-events.db.test.ts'],
+    fault: [`${IMPORT}/bridge/apply-legacy-events.db.test.ts`],
     load: {
       none: 'The other provider sends one for each change of a user; a request is one row, which a job applies.',
     },
@@ -263,26 +243,26 @@ export const flows: readonly Flow[] = [
     name: 'Import users of another system',
     paths: ['', '/rehearse', '/{import_id}', '/{import_id}/rejects'].map((path) => `/v1/admin/imports${path}`),
     unit: [
-      'services/wings/import/run/run-import.db.test.ts',
-      'services/wings/import/run/one-person.db.test.ts',
-      'services/wings/import/run/factors-lost.db.test.ts',
-      'services/wings/import/reading/reading.test.ts',
+      `${IMPORT}/run/run-import.db.test.ts`,
+      `${IMPORT}/run/one-person.db.test.ts`,
+      `${IMPORT}/run/factors-lost.db.test.ts`,
+      `${IMPORT}/reading/reading.test.ts`,
     ],
     integration: [`${ROUTES}/imports.integration.test.ts`, 'cli/import/import.integration.test.ts'],
-    fault: ['services/wings/import/run/import-survives.db.test.ts', 'cli/import/import-killed.all.test.ts'],
+    fault: [`${IMPORT}/run/import-survives.db.test.ts`, 'cli/import/import-killed.all.test.ts'],
     load: { none: 'A worker imports at low priority, one file at a time; requests only store and read a row.' },
   },
   {
     name: 'Sign in at the admin console and act there',
     paths: `/console /console/{page} /console/assets/{file} /console/sign-in /console/callback /console/sign-out
       /console/session /console/api/{path}`.split(/\s+/),
-    unit: ['services/core/oauth/console/console-session.test.ts', 'services/pages/console-build.test.ts'],
+    unit: [`${OAUTH}/console/console-session.test.ts`, `${PAGES}/console-build.test.ts`],
     integration: [
       `${ROUTES}/console.integration.test.ts`,
-      'services/pages/console-in-browser.all.test.ts',
-      'services/pages/console-new-in-browser.integration.test.ts',
-      'services/pages/console-review-in-browser.all.test.ts',
-      'services/pages/console-viewers.all.test.ts',
+      `${PAGES}/console-in-browser.all.test.ts`,
+      `${PAGES}/console-new-in-browser.integration.test.ts`,
+      `${PAGES}/console-review-in-browser.all.test.ts`,
+      `${PAGES}/console-viewers.all.test.ts`,
     ],
     fault: [`${FAULTS}/console-away.integration.test.ts`],
     load: {
@@ -302,12 +282,8 @@ export const flows: readonly Flow[] = [
   },
   {
     name: 'Receive shared signals',
-    paths: [
-      '/ssf/events',
-      '/v1/admin/signal-transmitters',
-      '/v1/admin/signal-transmitters/{transmitter_id}/remove',
-      '/v1/admin/signals',
-    ],
+    paths: `/ssf/events /v1/admin/signal-transmitters /v1/admin/signal-transmitters/{transmitter_id}/remove
+      /v1/admin/signals`.split(/\s+/),
     unit: ['services/wings/outbound/signals/receive-signal.db.test.ts'],
     integration: [`${ROUTES}/signals.integration.test.ts`],
     fault: ['services/wings/outbound/signals/receive-signal.db.test.ts'],
@@ -349,12 +325,12 @@ export const flows: readonly Flow[] = [
     paths: `/v1/admin/capacity /v1/admin/dashboard /v1/admin/reports /v1/admin/reports/{report_id}
       /v1/admin/reports/{report_id}/days /v1/admin/reports/{report_id}/file`.split(/\s+/),
     unit: [
-      'services/wings/monitoring/dashboard.db.test.ts',
-      'services/wings/monitoring/capacity/predict-capacity.test.ts',
-      'services/wings/monitoring/reports/security-reports.db.test.ts',
+      `${MONITORING}/dashboard.db.test.ts`,
+      `${MONITORING}/capacity/predict-capacity.test.ts`,
+      `${MONITORING}/reports/security-reports.db.test.ts`,
     ],
     integration: [`${ROUTES}/monitoring.integration.test.ts`],
-    fault: ['services/wings/monitoring/monitoring-survives.db.test.ts'],
+    fault: [`${MONITORING}/monitoring-survives.db.test.ts`],
     load: { none: 'Administrators read what jobs have counted; no request of a user does anything for it.' },
   },
 ];

@@ -228,8 +228,7 @@ test('Allow lists every method of an address, HEAD included, and none of its nei
     expectProblem(refused, 405, 'method_not_allowed');
     return refused.headers.get('allow');
   };
-  expect(await allowOf('/things')).toBe('GET, HEAD');
-  expect(await allowOf('/things/1')).toBe('GET, HEAD, DELETE');
+  expect([await allowOf('/things'), await allowOf('/things/1')]).toEqual(['GET, HEAD', 'GET, HEAD, DELETE']);
   expect(await allowOf('/things/1/name')).toBe('POST');
 });
 

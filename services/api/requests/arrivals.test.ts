@@ -110,7 +110,7 @@ test('bytes that arrive after the backlog has been read are fresh, on open and o
 
 test('the reported arrival is never later than the time of sending, however busy the process', async () => {
   const known = await connected();
-  for (let round = 0; round < 20; round += 1) {
+  for (let round = 0; round < 20; round += 1)
     for (const socket of [known, await connected()]) {
       const sentAt = now();
       socket.write(head('/'));
@@ -118,7 +118,6 @@ test('the reported arrival is never later than the time of sending, however busy
       await once(socket, 'data');
       expect((seen.at(-1) as Seen).earliest).toBeLessThanOrEqual(sentAt);
     }
-  }
 });
 
 test('before the server listens, no request can have waited', () => {

@@ -61,8 +61,7 @@ const verify = (request: SignedRequest, publicKey = p256.publicKey, nowSeconds =
 describe('request signatures', () => {
   test('by P-256 and Ed25519 keys verify, with and without a body, with either digest', () => {
     const ok = { outcome: 'ok', nonce: NONCE, created: NOW };
-    expect(verify(requestWith())).toEqual(ok);
-    expect(verify(requestWith({ body: BODY }))).toEqual(ok);
+    expect([verify(requestWith()), verify(requestWith({ body: BODY }))]).toEqual([ok, ok]);
     expect(verify(requestWith({ body: BODY, headers: { 'content-digest': digestOf(BODY, 'sha512') } }))).toEqual(ok);
     expect(verify(requestWith({ key: ed25519.privateKey }), ed25519.publicKey)).toEqual(ok);
     const more = requestWith({

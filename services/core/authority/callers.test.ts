@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest';
+import type { Audience } from '#services/platform/define/endpoint.ts';
 import { agentCaller, callerAt, clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import type { Caller } from '../ports.ts';
+import { assertIsFor } from './audience.ts';
 import {
   actingAgentOf,
   assertHolds,
@@ -14,6 +16,15 @@ import {
   sessionOf,
   userOf,
 } from './callers.ts';
+import {
+  actorIdOf,
+  actorKindOf,
+  actorNameOf,
+  clientIdOf,
+  credentialNameOf,
+  limitNameOf,
+  principalOf,
+} from './names.ts';
 
 const user = userCaller('u', { by: 'session', sessionId: 's' });
 const held = userCaller('u', { clientId: 'a', actingId: 'a', agentId: 'a' });
@@ -22,8 +33,10 @@ const agent = agentCaller('a', 'u');
 const others: readonly Caller[] = [testCaller, callerAt('192.0.2.1')];
 
 test('a user’s token that an agent holds acts for the user, but is not the user in person', () => {
-  expect([user, held].map(userOf)).toEqual([user, held]);
-  expect([user, held].map(personOf)).toEqual([user, null]);
+  expect([[user, held].map(userOf), [user, held].map(personOf)]).toEqual([
+    [user, held],
+    [user, null],
+  ]);
   expect([user, held, agent, client].map(actingAgentOf)).toEqual([null, 'a', 'a', null]);
   for (const caller of [client, agent, ...others]) expect([userOf(caller), personOf(caller)]).toEqual([null, null]);
 });
@@ -91,4 +104,91 @@ test('a permission is held by the credential that has it, by the process itself,
   }
   expect(holds({ kind: 'system', name: 'sallyport', request }, 'keys:manage')).toBe(true);
   expect(holds({ kind: 'anonymous', request }, 'keys:read')).toBe(false);
+});
+
+const callers = {
+  user: userCaller('x', { clientId: 'c' }),
+  client: clientCaller('x'),
+  agent: agentCaller('x', 'owner'),
+  system: testCaller,
+  anonymous: callerAt('192.0.2.1'),
+};
+
+const named = (name: (caller: Caller) => unknown) =>
+  Object.fromEntries(Object.entries(callers).map(([kind, caller]) => [kind, name(caller)]));
+
+test('rows and reports name an agent as the client that it is in OAuth', () => {
+  const same = { user: 'user', client: 'client', agent: 'client', system: 'system', anonymous: 'anonymous' };
+  expect(named(actorKindOf)).toEqual(same);
+  expect(named(actorIdOf)).toEqual({ user: 'x', client: 'x', agent: 'x', system: 'test', anonymous: null });
+  expect(named(actorNameOf)).toEqual({
+    user: 'user:x',
+    client: 'client:x',
+    agent: 'client:x',
+    system: 'system:test',
+    anonymous: 'anonymous',
+  });
+  expect(named(clientIdOf)).toEqual({ user: 'c', client: 'x', agent: 'x', system: null, anonymous: null });
+});
+
+test('a user and a client with the same id are two owners and have two limits; other callers own nothing', () => {
+  const client = { kind: 'client', id: 'x', clientId: 'x' };
+  expect(named(principalOf)).toEqual({
+    user: { kind: 'user', id: 'x', clientId: 'c' },
+    client,
+    agent: client,
+    system: null,
+    anonymous: null,
+  });
+  expect(named(limitNameOf)).toEqual({
+    user: 'user x',
+    client: 'client x',
+    agent: 'client x',
+    system: '',
+    anonymous: '',
+  });
+});
+
+test('a client keeps its idempotency keys when it changes its method of authentication, but not by a token or API key', () => {
+  const by = (credential: 'secret' | 'assertion' | 'certificate' | 'bearer' | 'api_key') =>
+    credentialNameOf({ ...callers.client, by: credential });
+  expect(by('secret')).toBe('client\0x\0client');
+  expect(new Set([by('secret'), by('assertion'), by('certificate')]).size).toBe(1);
+  expect(new Set([by('secret'), by('bearer'), by('api_key')]).size).toBe(3);
+  expect(credentialNameOf(callers.agent)).toBe(by('secret'));
+  expect(credentialNameOf(callers.user)).toBe('user\0x\0\0c\0bearer');
+  expect([credentialNameOf(callers.system), credentialNameOf(callers.anonymous)]).toEqual(['system', null]);
+});
+
+const CALLERS: Record<string, Caller> = {
+  person: userCaller('u'),
+  delegated: userCaller('u', { clientId: 'a', actingId: 'a', agentId: 'a' }),
+  key: userCaller('u', { by: 'api_key' }),
+  client: clientCaller('c'),
+  agent: agentCaller('a', 'u'),
+  system: testCaller,
+  anonymous: callerAt('192.0.2.1'),
+};
+
+function codeOf(caller: Caller, audience: Audience): string {
+  try {
+    assertIsFor(caller, audience);
+    return 'ok';
+  } catch (err) {
+    return (err as { code: string }).code;
+  }
+}
+
+test.each([
+  ['anyone', ['person', 'delegated', 'key', 'client', 'agent', 'system', 'anonymous']],
+  ['user', ['person', 'delegated']],
+  ['person', ['person']],
+  ['owner', ['person', 'client', 'agent']],
+  ['agent', ['agent']],
+] as const)('an endpoint for %s is for no other caller', (audience, admitted) => {
+  for (const [name, caller] of Object.entries(CALLERS)) {
+    const refusal = name === 'key' ? 'api_key_not_accepted' : 'permission_missing';
+    const expected = (admitted as readonly string[]).includes(name) ? 'ok' : refusal;
+    expect([name, codeOf(caller, audience)]).toEqual([name, expected]);
+  }
 });

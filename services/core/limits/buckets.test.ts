@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { limitSettings } from '#services/platform/config/limits.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
 import { RATE_CLASSES } from '#services/platform/define/endpoint.ts';
-import { limitBuckets } from './buckets.ts';
+import { type LimitBucket, limitBuckets } from './buckets.ts';
+import { type Counted, limitRefusalOf, limitResultOf, rateLimitHeaders, usedUp } from './limit-headers.ts';
 
 const bucketsOf = (env: Record<string, string> = {}) => limitBuckets(loadConfig(env).limits);
 const allOf = ({
@@ -28,8 +29,7 @@ describe('default limits', () => {
     const [credential, address] = buckets.byAddress.credential;
     expect(credential).toMatchObject({ level: 'class', limit: 10, counting: 'shared' });
     expect(address).toMatchObject({ level: 'address', limit: 600, counting: 'shared' });
-    expect(buckets.byClient.token.limit).toBe(6_000);
-    expect(buckets.byClient.validate.limit).toBe(60_000);
+    expect([buckets.byClient.token.limit, buckets.byClient.validate.limit]).toEqual([6_000, 60_000]);
   });
 
   test('every class counts in a bucket of the address and in one of the client', () => {
@@ -88,11 +88,74 @@ test('every limit names where an operator sets it', () => {
 test('a user gets the largest factor of its roles; a role without a factor has factor 1', () => {
   const { byUser } = bucketsOf({ RATE_LIMIT_ROLE_FACTORS: 'agent=5, operator=2, guest=0.001' });
   const limitOf = (...roles: string[]) => byUser('read', roles)?.limit;
-  expect(limitOf()).toBe(300);
-  expect(limitOf('user')).toBe(300);
-  expect(limitOf('user', 'operator', 'agent')).toBe(1_500);
+  expect([limitOf(), limitOf('user'), limitOf('user', 'operator', 'agent')]).toEqual([300, 300, 1_500]);
   expect(limitOf('guest', 'user')).toBe(300);
   // A limit of zero would lock the role out.
   expect(limitOf('guest')).toBe(1);
   expect(byUser('read', ['agent'])).toBe(byUser('write', ['agent']));
+});
+
+const counted = (name: string, used: number, limit: number, resetMs = 60_000): Counted => ({
+  bucket: {
+    name,
+    level: 'class',
+    setting: `LIMIT_${name.toUpperCase()}`,
+    limit,
+    windowSeconds: 60,
+    counting: 'here',
+    sentEvery: 1,
+  } satisfies LimitBucket,
+  count: { used, resetMs },
+});
+
+test('a limit of n admits exactly n requests per window', () => {
+  expect(usedUp([counted('a', 10, 10)])).toBeUndefined();
+  expect(usedUp([counted('a', 11, 10)])?.bucket.name).toBe('a');
+  expect(usedUp([])).toBeUndefined();
+});
+
+test('of several used-up limits the one that resets last sets Retry-After', () => {
+  const soon = counted('soon', 11, 10, 900);
+  const late = counted('late', 2, 1, 30_001);
+  expect(usedUp([soon, counted('free', 1, 10), late])).toBe(late);
+  expect(usedUp([late, soon])).toBe(late);
+  expect(limitRefusalOf(late, [soon, late])).toEqual({
+    detail: 'More than 1 requests in 60 s; the limit is LIMIT_LATE.',
+    retryAfterSeconds: 31,
+    headers: { 'ratelimit-policy': '"soon";q=10;w=60, "late";q=1;w=60', ratelimit: '"late";r=0;t=31' },
+  });
+});
+
+test('Retry-After is at least a second', () =>
+  expect(limitRefusalOf(counted('a', 2, 1, 0), []).retryAfterSeconds).toBe(1));
+
+test('RateLimit shows the limit closest to exhaustion, RateLimit-Policy all of them, as structured fields', () => {
+  expect(rateLimitHeaders([])).toEqual({});
+  expect(rateLimitHeaders([counted('one', 4, 10, 1_500)])).toEqual({
+    'ratelimit-policy': '"one";q=10;w=60',
+    ratelimit: '"one";r=6;t=2',
+  });
+  const headers = rateLimitHeaders([counted('address', 30, 600), counted('user', 200, 300)]);
+  expect(headers).toEqual({
+    'ratelimit-policy': '"address";q=600;w=60, "user";q=300;w=60',
+    ratelimit: '"user";r=100;t=60',
+  });
+  expect(rateLimitHeaders([counted('user', 200, 300), counted('address', 30, 600)]).ratelimit).toBe(headers.ratelimit);
+  expect(rateLimitHeaders([counted('soon', 5, 10, 1_000), counted('late', 5, 10, 9_000)]).ratelimit).toContain('late');
+  expect(rateLimitHeaders([counted('late', 5, 10, 9_000), counted('soon', 5, 10, 1_000)]).ratelimit).toContain('late');
+});
+
+test('RateLimitResult reflects the count', () => {
+  expect(limitResultOf(counted('user', 300, 300, 12_000), 1_000)).toEqual({
+    allowed: true,
+    limit: 300,
+    remaining: 0,
+    resetAt: 13_000,
+  });
+  expect(limitResultOf(counted('user', 301, 300, 12_000), 1_000)).toMatchObject({ allowed: false, remaining: 0 });
+});
+
+test('resetAt is the whole millisecond by which the window has ended', () => {
+  // Windows are measured on a clock with fractions of milliseconds.
+  expect(limitResultOf(counted('user', 1, 300, 12_000.25), 1_000).resetAt).toBe(13_001);
 });

@@ -67,8 +67,7 @@ describe('near the budget', () => {
     const set = made.set(4);
     set.apply([single('a'), single('b', { userId: null }), made.entry('family', 'f', { userId: 'u', clientId: 'x' })]);
     set.apply([made.entry('user', 'u'), made.entry('client', 'c')]);
-    expect(set.state().entries).toBe(2);
-    expect(set.since(0, 10).map(({ kind }) => kind)).toEqual(['user', 'client']);
+    expect([set.state().entries, set.since(0, 10).map(({ kind }) => kind)]).toEqual([2, ['user', 'client']]);
     for (const jti of ['a', 'b']) expect(set.check(claimsOf({ jti, fid: undefined, sid: undefined }))).toBe('revoked');
   });
 

@@ -62,8 +62,7 @@ describe('age', () => {
     await turn();
     harness.asked[0]!.answer();
     await turn();
-    expect(harness.isRevoked('j0')).toBe(true);
-    expect(harness.set.refusal()).toBe('revocation_state_stale');
+    expect([harness.isRevoked('j0'), harness.set.refusal()]).toEqual([true, 'revocation_state_stale']);
     expect(harness.asked[1]!.since).toBe(FEED_PAGE_SIZE);
     harness.asked[1]!.answer();
     await harness.poll.ready();
@@ -114,8 +113,7 @@ describe('wakes', () => {
     harness.poll.announce();
     await turn();
     await turn();
-    expect(harness.isRevoked('mine')).toBe(true);
-    expect(harness.appended).toEqual([`${REVOCATION_STREAM} 1`]);
+    expect([harness.isRevoked('mine'), harness.appended]).toEqual([true, [`${REVOCATION_STREAM} 1`]]);
     harness.isRedisDown = true;
     harness.revoke('alone');
     harness.poll.announce();
@@ -246,8 +244,7 @@ describe('marks', () => {
       await harness.poll.wake();
       await turn();
       expect(harness.set.refusal()).toBeNull();
-      expect(harness.isRevoked('of the backup')).toBe(true);
-      expect(harness.reloads.sort()).toEqual(['access', 'keys']);
+      expect([harness.isRevoked('of the backup'), harness.reloads.sort()]).toEqual([true, ['access', 'keys']]);
     },
   );
 

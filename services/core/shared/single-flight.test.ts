@@ -19,15 +19,13 @@ test('callers during a run share the next one, with the first caller’s argumen
   expect(flight.isIdle()).toBe(true);
   const first = flight.run('first');
   const others = ['second', 'third', 'fourth'].map((given) => flight.run(given));
-  expect(begun()).toEqual(['first']);
-  expect(flight.isIdle()).toBe(false);
+  expect([begun(), flight.isIdle()]).toEqual([['first'], false]);
   runs[0]?.end();
   await first;
   await expect.poll(begun).toEqual(['first', 'second']);
   runs[1]?.end();
   await Promise.all(others);
-  expect(begun()).toEqual(['first', 'second']);
-  expect(flight.isIdle()).toBe(true);
+  expect([begun(), flight.isIdle()]).toEqual([['first', 'second'], true]);
 });
 
 test('a failed run rejects for the callers that shared it, not for later ones', async () => {
@@ -52,8 +50,7 @@ test('a waiting caller is not overtaken by one that calls again as soon as a run
   expect(begun()).toEqual(['first', 'second']);
   runs[1]?.end();
   await Promise.all([waits, again]);
-  expect(begun()).toEqual(['first', 'second']);
-  expect(flight.isIdle()).toBe(true);
+  expect([begun(), flight.isIdle()]).toEqual([['first', 'second'], true]);
 });
 
 test('closing waits for the run in flight and starts none for waiting callers', async () => {

@@ -1,8 +1,10 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { isVerificationRequired, secondFactorRolesOf } from './identity.ts';
-import { type ConfigError, loadConfig, registrationOf } from './load.ts';
+import { rateLimitProfileOf, unresolvedAddressWarning } from './limits.ts';
+import { ConfigError, loadConfig, registrationOf } from './load.ts';
 import { isLocalSmtp, mailProblems } from './mail.ts';
 import { missingForProduction } from './production.ts';
+import { WINGS } from './wings.ts';
 
 const brandOf = (env: Record<string, string>) => loadConfig(env).brand;
 
@@ -100,8 +102,7 @@ const rolesOf = (profile: string, secondFactorRoles?: string): readonly string[]
   secondFactorRolesOf({ identity: { secondFactorRoles }, server: { profile } });
 
 test('the admin role requires a second factor under production unless the setting lists other roles', () => {
-  expect(rolesOf('production')).toEqual(['admin']);
-  expect(rolesOf('staging')).toEqual([]);
+  expect([rolesOf('production'), rolesOf('staging')]).toEqual([['admin'], []]);
   expect(rolesOf('development', ' admin, auditor,')).toEqual(['admin', 'auditor']);
   expect(rolesOf('production', 'none')).toEqual([]);
 });
@@ -128,10 +129,8 @@ test.each(['no-reply@example.com', 'Sallyport Accounts <no-reply@example.com>'])
 });
 
 test('mail may be sent without encryption only to a server on this machine', () => {
-  expect(isLocalSmtp('smtp://127.0.0.1:25')).toBe(true);
-  expect(isLocalSmtp('smtp://[::1]:25')).toBe(true);
-  expect(isLocalSmtp('smtp://localhost')).toBe(true);
-  expect(isLocalSmtp('smtp://localhost.example.com')).toBe(false);
+  expect([isLocalSmtp('smtp://127.0.0.1:25'), isLocalSmtp('smtp://[::1]:25')]).toEqual([true, true]);
+  expect([isLocalSmtp('smtp://localhost'), isLocalSmtp('smtp://localhost.example.com')]).toEqual([true, false]);
 });
 
 test('addresses must be verified under production, and elsewhere if the setting requires it', () => {
@@ -165,7 +164,116 @@ test('settings that production accepts leave nothing to list, under whatever pro
     BETTER_AUTH_URL: 'https://auth.example.test',
   };
   const left = namesOf(given);
-  expect(left).not.toContain('BETTER_AUTH_SECRET');
-  expect(left).not.toContain('KEY_ENCRYPTION_KEY');
-  expect(left).not.toContain('BETTER_AUTH_URL');
+  for (const part of ['BETTER_AUTH_SECRET', 'KEY_ENCRYPTION_KEY', 'BETTER_AUTH_URL']) expect(left).not.toContain(part);
+});
+
+const limitsOf = (env: Record<string, string>) => loadConfig(env).limits;
+
+describe('rate limits as configured', () => {
+  test('the limits have their documented defaults, and each can be set', () => {
+    expect(limitsOf({})).toEqual({
+      profile: undefined,
+      globalPerSecond: 5_000,
+      userPerMinute: 300,
+      roleFactors: new Map(),
+      addressPerMinute: 600,
+      credentialPerMinute: 10,
+      tokenPerMinute: 6_000,
+      validatePerMinute: 60_000,
+      logPerMinute: 3_000,
+      clientPerMinute: 6_000,
+      streamsPerClient: 20,
+      openSignOffsPerRequester: 50,
+    });
+    expect(limitsOf({ RATE_LIMIT_GLOBAL_PER_SECOND: '1' }).globalPerSecond).toBe(1);
+    expect(limitsOf({ RATE_LIMIT_PROFILE: 'load', SALLYPORT_PROFILE: 'development' }).profile).toBe('load');
+  });
+
+  test('no limit can be switched off by a setting', () => {
+    for (const value of ['0', '-1', 'none', 'Infinity'])
+      expect(() => limitsOf({ RATE_LIMIT_CREDENTIAL_PER_MINUTE: value }), value).toThrow(ConfigError);
+  });
+
+  test('role factors are pairs of a role and a number; any other value is refused', () => {
+    expect([...limitsOf({ RATE_LIMIT_ROLE_FACTORS: 'agent=5, operator=0.5' }).roleFactors]).toEqual([
+      ['agent', 5],
+      ['operator', 0.5],
+    ]);
+    for (const value of ['agent', 'agent=0', 'agent=-2', 'agent=1001', '=2', 'agent=2=3', 'Agent=2'])
+      expect(() => limitsOf({ RATE_LIMIT_ROLE_FACTORS: value }), value).toThrow(/RATE_LIMIT_ROLE_FACTORS/);
+  });
+});
+
+test('limits are generous for a developer unless the operator says otherwise', () => {
+  const profileOf = (env: Record<string, string>) => rateLimitProfileOf(loadConfig(env));
+  expect([profileOf({}), profileOf({ RATE_LIMIT_PROFILE: '' })]).toEqual(['development', 'development']);
+  expect(profileOf({ RATE_LIMIT_PROFILE: 'default' })).toBe('default');
+  const secrets = { BETTER_AUTH_SECRET: 'b'.repeat(43), KEY_ENCRYPTION_KEY: 'a'.repeat(44) };
+  expect(profileOf({ SALLYPORT_PROFILE: 'staging', ...secrets })).toBe('default');
+  expect(() => profileOf({ RATE_LIMIT_PROFILE: 'none' })).toThrow(
+    'RATE_LIMIT_PROFILE: must be default, development or load',
+  );
+});
+
+test('production without TRUSTED_PROXIES gets a warning that all clients behind a proxy share one address', () => {
+  expect(unresolvedAddressWarning({ profile: 'production', trustedProxies: [] })).toContain('set TRUSTED_PROXIES');
+  expect(unresolvedAddressWarning({ profile: 'production', trustedProxies: ['10.0.0.1'] })).toBeNull();
+  expect(unresolvedAddressWarning({ profile: 'development', trustedProxies: [] })).toBeNull();
+});
+
+function problemsIn(env: Record<string, string>): readonly { env: string; problem: string; fix: string }[] {
+  try {
+    loadConfig(env);
+    return [];
+  } catch (err) {
+    if (!(err instanceof ConfigError)) throw err;
+    return err.problems;
+  }
+}
+
+test('an installation has every wing unless it leaves some out', () => {
+  const all = loadConfig({});
+  expect([all.wings.leftOut, all.faces]).toEqual([[], { mcp: true, console: true }]);
+  const some = loadConfig({ SALLYPORT_LEAVE_OUT: 'mcp, handoff mcp' });
+  expect([some.wings.leftOut, some.faces]).toEqual([['mcp', 'handoff'], { mcp: false, console: true }]);
+});
+
+test('handoff is a part of outbound: it leaves with it, and leaves alone', () => {
+  expect(loadConfig({ SALLYPORT_LEAVE_OUT: 'outbound' }).wings.leftOut).toEqual(['outbound', 'handoff']);
+  expect(loadConfig({ SALLYPORT_LEAVE_OUT: 'handoff outbound' }).wings.leftOut).toEqual(['handoff', 'outbound']);
+  expect(loadConfig({ SALLYPORT_LEAVE_OUT: 'handoff' }).wings.leftOut).toEqual(['handoff']);
+});
+
+test('what cannot be left out is refused, with what can', () =>
+  expect(problemsIn({ SALLYPORT_LEAVE_OUT: 'mcp,tokens' })).toMatchObject([
+    {
+      env: 'SALLYPORT_LEAVE_OUT',
+      problem:
+        '"tokens" cannot be left out; these can: privacy, compliance, agents, signoff, import, outbound, handoff, monitoring, recovery, mcp, console',
+    },
+  ]));
+
+test('compliance needs privacy: leaving out privacy alone is refused with the fix', () => {
+  expect(problemsIn({ SALLYPORT_LEAVE_OUT: 'privacy' })).toMatchObject([
+    { env: 'SALLYPORT_LEAVE_OUT', fix: 'leave out compliance too, or do not leave out privacy' },
+  ]);
+  expect(problemsIn({ SALLYPORT_LEAVE_OUT: 'privacy,compliance' })).toEqual([]);
+  expect(problemsIn({ SALLYPORT_LEAVE_OUT: 'compliance' })).toEqual([]);
+});
+
+test.each([
+  ['handoff', 'handoff', { HANDOFF_ENDPOINTS: 'siem=https://siem.example/in' }, 'HANDOFF_ENDPOINTS'],
+  ['outbound', 'handoff', { SIEM_TARGETS: 'a=ocsf+https://a.example' }, 'SIEM_TARGETS'],
+  ['recovery', 'recovery', { RESTORE_DRILL_URL: 'postgres://drill@db.example/postgres' }, 'RESTORE_DRILL_URL'],
+  ['import', 'import', { LEGACY_PASSWORD_URL: 'https://old.example/check' }, 'LEGACY_PASSWORD_URL'],
+] as const)('without %s, settings that would do nothing are refused', (named, wing, env, name) => {
+  expect(problemsIn({ SALLYPORT_LEAVE_OUT: named, ...env })).toContainEqual({
+    env: 'SALLYPORT_LEAVE_OUT',
+    problem: `leaves out ${wing}, and ${name} would do nothing`,
+    fix: `unset ${name}, or do not leave out ${wing}`,
+  });
+});
+
+test.each(WINGS.filter((wing) => wing !== 'privacy'))('%s can be left out alone', (wing) => {
+  expect(problemsIn({ SALLYPORT_LEAVE_OUT: wing })).toEqual([]);
 });

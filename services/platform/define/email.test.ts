@@ -20,10 +20,8 @@ const LOOKALIKES = [
 
 test.each(LOOKALIKES)('rejects the address %j, and never normalises it to %s', (lookalike, address) => {
   expect(normaliseEmail(lookalike)).not.toBe(address);
-  expect(isAddress(lookalike)).toBe(false);
-  expect(emailShape.safeParse(lookalike).success).toBe(false);
-  expect(isAddress(address)).toBe(true);
-  expect(emailShape.safeParse(address).success).toBe(true);
+  expect([isAddress(lookalike), emailShape.safeParse(lookalike).success]).toEqual([false, false]);
+  expect([isAddress(address), emailShape.safeParse(address).success]).toEqual([true, true]);
 });
 
 test('normalises the case of an address', () => {
@@ -61,8 +59,7 @@ test.each([
   'ana@m\u00fcnchen .example',
   'münchen',
 ])('a domain that its ASCII form does not give back is no address: %j', (given) => {
-  expect(isAddress(normaliseEmail(given))).toBe(false);
-  expect(emailShape.safeParse(given).success).toBe(false);
+  expect([isAddress(normaliseEmail(given)), emailShape.safeParse(given).success]).toEqual([false, false]);
 });
 
 test.each([
@@ -76,19 +73,11 @@ test.each([
   (text) => expect([isAddress(text), emailShape.safeParse(text).success]).toEqual([false, false]),
 );
 
-test.each([
-  '"mark"@example.com(x)evil.test',
-  'mark@example.com(x).evil.test',
-  'eve<mark@example.com',
-  'eve@evil.test>,<mark',
-  'eve,mark@example.com',
-  '"eve"@example.com',
-  'eve;mark@example.com',
-  'eve@[192.0.2.1]',
-  'eve@3221225985',
-  'eve\\@example.com',
-  'list:mark@example.com',
-])(
+test.each(
+  String.raw`"mark"@example.com(x)evil.test mark@example.com(x).evil.test eve<mark@example.com eve@evil.test>,<mark
+  eve,mark@example.com "eve"@example.com eve;mark@example.com eve@[192.0.2.1] eve@3221225985 eve\@example.com
+  list:mark@example.com`.split(/\s+/),
+)(
   'rejects %j, which mail programs read as other addresses (CVE-2026-100699, Nodemailer: a comment after a quoted name changed the recipient)',
   (text) => expect([isAddress(text), emailShape.safeParse(text).success]).toEqual([false, false]),
 );

@@ -180,8 +180,7 @@ describe('dispatcher', () => {
     await expect(dropped).rejects.toEqual(busyWith('waited_too_long', 1));
     expect(answer(workers[0]!)).toBe('in time');
     await expect(inTime).resolves.toBeDefined();
-    expect(dispatcher.counts()).toEqual({ queued: 0, running: 0 });
-    expect(waits).toEqual([0, 1.999]);
+    expect([dispatcher.counts(), waits]).toEqual([{ queued: 0, running: 0 }, [0, 1.999]]);
   });
 
   it('drops a waiting job when its client disconnects, and accepts none of a disconnected client', async () => {
@@ -192,8 +191,7 @@ describe('dispatcher', () => {
     await expect(leaving).rejects.toEqual(busyWith('client_left'));
     await expect(hashJob(dispatcher, 'gone', { signal: client.signal })).rejects.toEqual(busyWith('client_left'));
     workers[0]?.ready();
-    expect(workers[0]?.requests).toEqual([]);
-    expect(clock.pendingTimers).toBe(0);
+    expect([workers[0]?.requests, clock.pendingTimers]).toEqual([[], 0]);
   });
 
   it('finishes a running job whose client disconnects, since a child cannot abort a hash', async () => {
@@ -278,8 +276,7 @@ describe('dispatcher', () => {
     const { dispatcher, workers, hashes } = house();
     workers[0]?.ready();
     workers[0]?.reply({ kind: 'hashed', digest: 'stray' });
-    expect(hashes).toEqual([]);
-    expect(dispatcher.counts()).toEqual({ queued: 0, running: 0 });
+    expect([hashes, dispatcher.counts()]).toEqual([[], { queued: 0, running: 0 }]);
   });
 
   it('replaces a dead child immediately, and one that cannot start after growing delays of at most five seconds', () => {

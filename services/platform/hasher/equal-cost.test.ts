@@ -1,6 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { hashSync } from '@node-rs/bcrypt';
-import { describe, expect, it } from 'vitest';
-import { createEqualCost, stepsFor } from './equal-cost.ts';
+import { describe, expect, it, test } from 'vitest';
+import { dummyDigestOf } from './dummy-digest.ts';
+import { createEqualCost, processorMicros, stepsFor } from './equal-cost.ts';
+import { findScheme, hashPassword, verifyPassword } from './schemes.ts';
 
 /** A fake meter that only work advances: a bcrypt hash of cost 12 adds 4,096; it records the filling hashes. */
 function meter() {
@@ -21,11 +24,8 @@ function meter() {
 
 describe('equal cost', () => {
   it('fills the remaining time with hashes of halving cost, and never exceeds it', () => {
-    expect(stepsFor(4_096, 4_096)).toEqual([12]);
-    expect(stepsFor(4_095, 4_096)).toEqual([11, 10, 9, 8, 7, 6, 5, 4]);
-    expect(stepsFor(3_072, 4_096)).toEqual([11, 10]);
-    expect(stepsFor(15, 4_096)).toEqual([]);
-    expect(stepsFor(-1, 4_096)).toEqual([]);
+    expect([stepsFor(4_096, 4_096), stepsFor(4_095, 4_096)]).toEqual([[12], [11, 10, 9, 8, 7, 6, 5, 4]]);
+    expect([stepsFor(3_072, 4_096), stepsFor(15, 4_096), stepsFor(-1, 4_096)]).toEqual([[11, 10], [], []]);
     expect(stepsFor(9, 0)).toEqual([]);
   });
 
@@ -62,3 +62,29 @@ describe('equal cost', () => {
     expect(equalCost(() => 42)).toBe(42);
   });
 });
+
+const pepper = randomBytes(32);
+
+/** Processor time of the cheapest of three verifications, microseconds. */
+const costOf = (digest: string): number => {
+  const costs = [1, 2, 3].map(() => {
+    const from = processorMicros();
+    expect(verifyPassword('correct horse', digest, pepper)).toBe(false);
+    return processorMicros() - from;
+  });
+  return Math.min(...costs);
+};
+
+test.each(['bcrypt', 'argon2id'] as const)(
+  'a dummy of %s has the form of a new digest, matches nothing, and costs as much to verify',
+  (algorithm) => {
+    const dummy = dummyDigestOf(algorithm);
+    const real = hashPassword('another horse', pepper, algorithm);
+    expect(dummy).toHaveLength(real.length);
+    expect(dummy).not.toBe(dummyDigestOf(algorithm));
+    expect(findScheme(dummy).format).toBe(findScheme(real).format);
+    expect(findScheme(dummy).isCurrent(dummy, algorithm)).toBe(true);
+    // A digest that could not be decoded would be refused in microseconds.
+    expect(costOf(dummy)).toBeGreaterThan(costOf(real) / 2);
+  },
+);

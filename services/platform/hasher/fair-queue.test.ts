@@ -19,8 +19,7 @@ describe('fair queue', () => {
     const queue = createFairQueue<TestJob>(10, 0);
     for (const job of [unknownJob('a1', 'a'), unknownJob('a2', 'a'), unknownJob('a3', 'a')]) queue.offer(job);
     for (const job of [unknownJob('b1', 'b'), unknownJob('c1', 'c'), unknownJob('b2', 'b')]) queue.offer(job);
-    expect(takeAll(queue)).toEqual(['a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
-    expect(queue.size).toBe(0);
+    expect([takeAll(queue), queue.size]).toEqual([['a1', 'b1', 'c1', 'a2', 'b2', 'a3'], 0]);
   });
 
   it('alternates known devices with unknown ones, however many unknown ones wait', () => {
@@ -68,16 +67,14 @@ describe('fair queue', () => {
     queue.remove(first);
     queue.remove(alone);
     queue.remove(unknownJob('never'));
-    expect(queue.size).toBe(1);
-    expect(takeAll(queue)).toEqual(['a2']);
+    expect([queue.size, takeAll(queue)]).toEqual([1, ['a2']]);
   });
 
   it('is empty after drain', () => {
     const queue = createFairQueue<TestJob>(4, 1);
     queue.offer(unknownJob('u1'));
     queue.offer(knownJob('k1'));
-    expect(queue.drain().map(({ name }) => name)).toEqual(['k1', 'u1']);
-    expect(queue.size).toBe(0);
+    expect([queue.drain().map(({ name }) => name), queue.size]).toEqual([['k1', 'u1'], 0]);
     expect(queue.take()).toBeUndefined();
   });
 

@@ -34,9 +34,8 @@ describe('createHasher', () => {
   it('queues eight jobs per child, a quarter of them for known devices only', async () => {
     const { hasher } = fakeHasher({ children: 2 });
     expect(hasher.stats()).toEqual({ queued: 0, running: 0, capacity: 16 });
-    for (let index = 0; index < 20; index += 1) {
+    for (let index = 0; index < 20; index += 1)
       hasher.hash('password', { clientPrefix: `${index}`, knownDevice: false }).catch(() => {});
-    }
     await Promise.resolve();
     expect(hasher.stats()).toEqual({ queued: 12, running: 0, capacity: 16 });
   });

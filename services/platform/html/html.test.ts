@@ -27,8 +27,7 @@ const mixed = (colour: string, over: string, part: number): string =>
   });
 
 test('contrast is the ratio of WCAG: 21 between black and white, 1 between equal colours', () => {
-  expect(contrastOf('#000000', '#ffffff')).toBe(21);
-  expect(contrastOf('#123456', '#123456')).toBe(1);
+  expect([contrastOf('#000000', '#ffffff'), contrastOf('#123456', '#123456')]).toEqual([21, 1]);
   // A known pair: #767676 is the lightest grey that can be read on white.
   expect(contrastOf('#767676', '#ffffff')).toBeCloseTo(4.54, 2);
 });

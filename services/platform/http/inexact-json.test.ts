@@ -18,25 +18,10 @@ describe('a number that parsers do not keep is named with its place', () => {
     expect(part).toEqual({ at: '/a/1/b~1c', why: `${number} would be read as ${read}` });
   });
 
-  test.each([
-    '0',
-    '-0',
-    '0.0',
-    '0e5',
-    '1.0',
-    '100',
-    '1e2',
-    '1E+2',
-    '0.1',
-    '-12.50',
-    '5e-324',
-    '1.7976931348623157e308',
-    '9007199254740991',
-    '0.30000000000000004',
-    '1e21',
-    '1000000000000000000000',
-    '120e-1',
-  ])('%s is kept', (number) => {
+  test.each(
+    `0 -0 0.0 0e5 1.0 100 1e2 1E+2 0.1 -12.50 5e-324 1.7976931348623157e308 9007199254740991 0.30000000000000004
+    1e21 1000000000000000000000 120e-1`.split(/\s+/),
+  )('%s is kept', (number) => {
     expect(inexactPartOf(number)).toBeUndefined();
     expect(inexactPartOf(`[${number}]`)).toBeUndefined();
   });

@@ -42,8 +42,7 @@ test('only one process holds the lock at a time, even if all find it left by a d
   for (const name of [lock, `${lock}.${dead}.candidate`])
     writeFileSync(name, JSON.stringify({ pid: dead, start: '1' }));
   await Promise.all([count(20), count(20), count(20), count(20)]);
-  expect(readFileSync(join(folder, 'count'), 'utf8')).toBe('80');
-  expect(readdirSync(folder)).toEqual(['count']);
+  expect([readFileSync(join(folder, 'count'), 'utf8'), readdirSync(folder)]).toEqual(['80', ['count']]);
 });
 
 test('a live process with the pid of a dead holder does not keep the lock', async () => {
@@ -90,9 +89,7 @@ test('waits for a live holder, reports that once, and releases the lock if the w
   );
   await expect(first).rejects.toThrow('work failed');
   await second;
-  expect(waits).toEqual([process.pid]);
-  expect(order).toEqual(['first', 'second']);
-  expect(existsSync(lock)).toBe(false);
+  expect([waits, order, existsSync(lock)]).toEqual([[process.pid], ['first', 'second'], false]);
 });
 
 test('identifies a process by its start time, not by its pid alone', async () => {

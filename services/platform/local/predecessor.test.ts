@@ -44,8 +44,7 @@ describe.runIf(process.platform === 'linux').each(servers)('in the folder of $se
   test('an operator’s program with the server’s files in its arguments is not one of its processes, and is not ended', async () => {
     const pid = await run('tail', ['-f', look]);
     const operator = recordProcess(pid);
-    expect(judgePredecessor(pid, traits())).toBe('another_program');
-    expect(processesIn(traits())).toEqual([]);
+    expect([judgePredecessor(pid, traits()), processesIn(traits())]).toEqual(['another_program', []]);
     await endOrphans(traits());
     expect(isSameProcessAlive(operator)).toBe(true);
   });
@@ -53,8 +52,7 @@ describe.runIf(process.platform === 'linux').each(servers)('in the folder of $se
   test.each(own)('%s is one of its processes, and is ended', async (title) => {
     const pid = await run(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], title);
     const left = recordProcess(pid);
-    expect(judgePredecessor(pid, traits())).toBe('running');
-    expect(processesIn(traits())).toEqual([left]);
+    expect([judgePredecessor(pid, traits()), processesIn(traits())]).toEqual(['running', [left]]);
     await endOrphans(traits());
     expect(isSameProcessAlive(left)).toBe(false);
   });

@@ -94,8 +94,7 @@ describe('the nodes of a cluster that a URL names', () => {
     ['redis://main?sentinels=one', []],
     ['/run/redis.sock', []],
   ])('%s', (url, nodes) => {
-    expect(clusterNodesOf(url)).toEqual(nodes);
-    expect(isClusterOrNone(url)).toBe(true);
+    expect([clusterNodesOf(url), isClusterOrNone(url)]).toEqual([nodes, true]);
   });
 
   test.each(
@@ -119,8 +118,7 @@ describe('the Sentinels that a URL names', () => {
     ['redis://host:6379/0', []],
     ['/run/redis.sock', []],
   ])('%s', (url, sentinels) => {
-    expect(sentinelsOf(url)).toEqual(sentinels);
-    expect(areSentinels(url)).toBe(true);
+    expect([sentinelsOf(url), areSentinels(url)]).toEqual([sentinels, true]);
   });
 
   test.each([

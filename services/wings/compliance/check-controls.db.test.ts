@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { quietLog } from '#tools/testing/harness/ports.ts';
+import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { checkControls } from './check-controls.ts';
 import { openComplianceHarness, systemCaller } from './compliance-harness.ts';
@@ -8,6 +9,7 @@ import { isMachine, type MachineControl, type Observation } from './control.ts';
 import { controls } from './controls/all.ts';
 import { readControls } from './list-controls.ts';
 import { createProbeMemory } from './probes/probe-memory.ts';
+import { readSecurityScore } from './read-security-score.ts';
 import type { CheckResult } from './run-check.ts';
 
 const harness = opened(openComplianceHarness);
@@ -76,8 +78,7 @@ test('controls that are red at their first check are one warning, in development
   await see(passing, failing, failing);
   await see(failing);
   const turned = (control: string) => [{ control, status: 'fail', exceptions: 1 }, 'a compliance control turned red'];
-  expect(warnings.splice(0)).toEqual([turned('green-at-first'), turned('red-at-first')]);
-  expect(messages).toEqual([]);
+  expect([warnings.splice(0), messages]).toEqual([[turned('green-at-first'), turned('red-at-first')], []]);
   await harness.pastTriggers('DELETE FROM compliance_violations', 'DELETE FROM compliance_controls');
   env = { ...env, SALLYPORT_PROFILE: 'development' };
   await see(failing, failing, passing);
@@ -237,4 +238,28 @@ test('quick checks write what changed in one transaction, and every control is a
   await both(failing);
   expect(new Set((await writes()).filter((xmin, at) => xmin !== after[at])).size).toBe(1);
   expect(await viewOf(beside)).toMatchObject({ status: 'fail', check: { observed: { seen: 2 } } });
+});
+
+const ports = opened(openTestPorts);
+
+const store = (control: string, status: string) =>
+  ports.raw(
+    `INSERT INTO compliance_controls (control, status, population, sampled, exception_count, observed, observed_sha256,
+       probe_version, release, collector, started_at, ended_at)
+     VALUES ($1, $2, 1, 1, 0, '{}', repeat('0', 64), 1, 'x', 'x', now(), now())`,
+    [control, status],
+  );
+
+test('the score is unknown before a check, then the share of the controls that pass, without those that do not apply', async () => {
+  expect(await readSecurityScore(ports)).toBeNull();
+  const machine = (await readControls(ports)).filter(({ kind }) => kind === 'machine').map(({ control_id: id }) => id);
+  const [passing, failing, exempt, ...rest] = machine as [string, string, string, ...string[]];
+  await store(passing, 'pass');
+  await store(failing, 'fail');
+  await store(exempt, 'not_applicable');
+  // Controls without a check do not pass.
+  expect(await readSecurityScore(ports)).toBe(Math.floor(100 / (machine.length - 1)));
+  for (const control of rest) await store(control, 'pass');
+  const applying = machine.length - 1;
+  expect(await readSecurityScore(ports)).toBe(Math.floor((100 * (applying - 1)) / applying));
 });

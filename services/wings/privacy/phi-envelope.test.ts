@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { openPhi, PhiOpenError, sealPhi, unwrapDataKey, wrapDataKey } from './phi-envelope.ts';
 import { PHI_LEVELS, PHI_PURPOSES, type PhiEnvelope, phiEnvelope } from './phi-shapes.ts';
-import { xaesKey } from './xaes-256-gcm.ts';
+import { NONCE_BYTES, xaesKey } from './xaes-256-gcm.ts';
 
 const key = randomBytes(32);
 const about = { level: 'standard', subjectId: 'p-1', keyVersion: 1, purpose: 'treatment' } as const;
@@ -22,8 +22,7 @@ describe('the envelope', () => {
     fc.assert(
       fc.property(binding, json, (bound, data) => {
         const envelope = sealPhi(key, bound, data, randomBytes(24));
-        expect(phiEnvelope.parse(envelope)).toEqual(envelope);
-        expect(openPhi(key, envelope, bound.purpose)).toEqual(data);
+        expect([phiEnvelope.parse(envelope), openPhi(key, envelope, bound.purpose)]).toEqual([envelope, data]);
       }),
     );
     for (const data of [null, '', 0, false, [], {}, 'é\u0000\u{1f600}\ud800', [null, { a: [1.5, 'x'] }]])
@@ -109,8 +108,7 @@ describe('the envelope', () => {
   test('level high hides the length of the value up to its block', () => {
     const sizes = (of: 'standard' | 'high') =>
       new Set(['', 'x', 'x'.repeat(200)].map((data) => seal(data, { level: of }).ciphertext.length));
-    expect(sizes('standard').size).toBe(3);
-    expect(sizes('high').size).toBe(1);
+    expect([sizes('standard').size, sizes('high').size]).toEqual([3, 1]);
   });
 });
 
@@ -147,5 +145,59 @@ describe('a wrapped data key', () => {
       `${wrapped}=`,
     ])
       expect(() => unwrapDataKey(kek, text, place), text).toThrow(PhiOpenError);
+  });
+});
+
+const NONCE = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWX');
+
+describe('XAES-256-GCM', () => {
+  // https://c2sp.org/XAES-256-GCM: the two vectors differ in the top bit of the derived subkey.
+  test.each([
+    [1, '', 'ce546ef63c9cc60765923609b33a9a1974e96e52daf2fcf7075e2271'],
+    [3, 'c2sp.org/XAES-256-GCM', '986ec1832593df5443a179437fd083bf3fdb41abd740a21f71eb769d'],
+  ])('gives the bytes of the specification for a key of bytes %i', (byte, aad, expected) => {
+    const { ciphertext, tag } = xaesKey(Buffer.alloc(32, byte)).seal(
+      NONCE,
+      Buffer.from('XAES-256-GCM'),
+      Buffer.from(aad),
+    );
+    expect(Buffer.concat([ciphertext, tag]).toString('hex')).toBe(expected);
+  });
+
+  test('opens what it sealed, with any key, nonce, text and associated data', () => {
+    const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
+    fc.assert(
+      fc.property(
+        bytes(32),
+        bytes(24),
+        fc.uint8Array({ maxLength: 200 }),
+        fc.uint8Array(),
+        (key, nonce, plain, aad) => {
+          const sealed = xaesKey(key).seal(Buffer.from(nonce), plain, aad);
+          expect(xaesKey(key).open(Buffer.from(nonce), sealed, aad)).toEqual(Buffer.from(plain));
+        },
+      ),
+    );
+  });
+
+  test('two nonces that share either half give unrelated ciphertexts', () => {
+    const key = xaesKey(Buffer.alloc(32, 9));
+    const plain = Buffer.alloc(64);
+    const halves = [Buffer.alloc(12, 1), Buffer.alloc(12, 2)] as const;
+    const texts = halves.flatMap((first) =>
+      halves.map((second) =>
+        key.seal(Buffer.concat([first, second]), plain, Buffer.alloc(0)).ciphertext.toString('hex'),
+      ),
+    );
+    expect(new Set(texts).size).toBe(4);
+  });
+
+  test('refuses keys and nonces of another size, and a short tag', () => {
+    const key = xaesKey(Buffer.alloc(32));
+    const none = Buffer.alloc(0);
+    expect(() => xaesKey(Buffer.alloc(16))).toThrow(RangeError);
+    expect(() => key.seal(Buffer.alloc(NONCE_BYTES - 1), none, none)).toThrow(RangeError);
+    const { ciphertext, tag } = key.seal(NONCE, Buffer.from('x'), none);
+    expect(() => key.open(NONCE, { ciphertext, tag: tag.subarray(0, 4) }, none)).toThrow();
   });
 });

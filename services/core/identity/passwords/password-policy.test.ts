@@ -1,10 +1,12 @@
 import { hash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import type { Caller, Log, Sql } from '#services/core/ports.ts';
+import { identifierHash, normaliseEmail } from '#services/platform/define/email.ts';
+import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { passwordErrors } from '../contracts/password-errors.ts';
 import type { BreachRanges } from './breach-lookup.ts';
-import { isHashable } from './hash-password.ts';
+import { inQueue, isHashable } from './hash-password.ts';
 import {
   assertPasswordAllowed,
   assertPasswordForm,
@@ -142,8 +144,7 @@ describe('passwords that the breach list contains', () => {
     await expect(check(`${digest.slice(5).toLowerCase()}:1`)).rejects.toMatchObject({ code: 'password_breached' });
     await check(`${other}:7\r\n${digest.slice(5)}:0\r\n`);
     await check('');
-    expect(new Set(asked)).toEqual(new Set([digest.slice(0, 5)]));
-    expect(recorded).toEqual({ rows: [], lines: [] });
+    expect([new Set(asked), recorded]).toEqual([new Set([digest.slice(0, 5)]), { rows: [], lines: [] }]);
   });
 
   test('an unreachable list blocks no user; log and event name the failure, not the password', async () => {
@@ -168,4 +169,19 @@ describe('passwords that the breach list contains', () => {
 test('every rule has its own error code', () => {
   const codes = passwordErrors.map(({ definition }) => definition.code);
   expect(new Set(codes).size).toBe(codes.length);
+});
+
+test('a full queue becomes hashing_busy with its Retry-After; other failures pass unchanged', async () => {
+  const busy = inQueue(Promise.reject(new HasherBusyError('full', 3)));
+  await expect(busy).rejects.toMatchObject({ code: 'hashing_busy', options: { retryAfterSeconds: 3 } });
+  await expect(inQueue(Promise.reject(new Error('lost')))).rejects.toThrow('lost');
+  await expect(inQueue(Promise.resolve(1))).resolves.toBe(1);
+});
+
+test('the identifier of an address ignores case and depends on the key', () => {
+  const secret = { version: 4, key: Buffer.alloc(32, 4) };
+  const hash = identifierHash(secret, normaliseEmail('Ada@People.Test'));
+  expect(hash).toMatch(/^4\.[\w-]{22}$/);
+  expect(identifierHash(secret, normaliseEmail('ada@people.test'))).toBe(hash);
+  expect(identifierHash({ version: 4, key: Buffer.alloc(32, 5) }, 'ada@people.test')).not.toBe(hash);
 });

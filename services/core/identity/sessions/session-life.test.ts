@@ -49,8 +49,7 @@ test('a use is written at most every ten minutes; an outdated cached copy is cor
   const { sql, asked } = postgres(ago(0));
   expect(await use(sql, 'aal2', 599)).toEqual(ago(599));
   expect(asked).toEqual([]);
-  expect(await use(sql, 'aal2', 600)).toEqual(ago(0));
-  expect(await use(sql, 'aal2', 3_700)).toEqual(ago(0));
+  expect([await use(sql, 'aal2', 600), await use(sql, 'aal2', 3_700)]).toEqual([ago(0), ago(0)]);
 });
 
 test('without Postgres the cached copy decides', async () => {

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import type { KeyRing } from '#services/core/keys/key-ring.ts';
 import type { Sql, Tx } from '#services/core/ports.ts';
+import { noCountry } from '#services/platform/geo/country-table.ts';
 import { counterKey, PASSWORD_FAILURES_EVER, refusedSeconds } from './sign-in-counters.ts';
 import { forgiveSignIn } from './sign-in-guard.ts';
+import { isAnotherPlace } from './sign-in-origin.ts';
 
 const ring = (versions: readonly number[]): KeyRing =>
   ({
@@ -36,4 +38,36 @@ test('a correct password is refused if its counter was exhausted in the meantime
   const of = (seconds: number) => forgiveSignIn(row(seconds), admitted).catch((err) => err.options);
   expect(await of(60)).toMatchObject({ retryAfterSeconds: 60 });
   expect(await of(0)).toMatchObject({ retryAfterSeconds: 86_400 });
+});
+
+test('another place is another network together with another user agent; a difference in only one is ordinary', () => {
+  const own = { ipAddress: '192.0.2.1', userAgent: 'Firefox' };
+  const is = (ip: string | null, agent: string | null, at = own) => isAnotherPlace(at, { ip, agent }, noCountry);
+  expect([is('203.0.113.1', 'Safari'), is('203.0.113.1', null)]).toEqual([true, true]);
+  expect([is('192.0.2.1', 'Safari'), is('203.0.113.1', 'Firefox')]).toEqual([false, false]);
+  expect(is(null, 'Safari')).toBe(false);
+  expect(isAnotherPlace({ ...own, ipAddress: null }, { ip: '203.0.113.1', agent: 'Safari' }, noCountry)).toBe(false);
+  const v6 = { ...own, ipAddress: '2001:db8:0:1::1' };
+  expect(is('2001:db8:0:1::9', 'Safari', v6), 'one /64 is one network').toBe(false);
+  expect(is('2001:db8:0:2::9', 'Safari', v6)).toBe(true);
+});
+
+test('both loopback addresses are one place: a browser and curl on one machine', () => {
+  for (const [one, other] of [
+    ['127.0.0.1', '::1'],
+    ['::1', '127.0.0.1'],
+    ['127.0.0.1', '0000:0000:0000:0000:0000:0000:0000:0000'],
+  ] as const)
+    expect(isAnotherPlace({ ipAddress: one, userAgent: 'curl/8' }, { ip: other, agent: 'Chrome' }, noCountry)).toBe(
+      false,
+    );
+  const outside = { ip: '203.0.113.1', agent: 'Chrome' };
+  expect(isAnotherPlace({ ipAddress: '::1', userAgent: 'curl/8' }, outside, noCountry)).toBe(true);
+});
+
+test('where both countries are known, their distance is compared instead', () => {
+  const countryOf = (ip: string | null) => ({ '192.0.2.1': 'DE', '203.0.113.1': 'DE' })[ip ?? ''] ?? null;
+  const own = { ipAddress: '192.0.2.1', userAgent: 'Firefox' };
+  expect(isAnotherPlace(own, { ip: '203.0.113.1', agent: 'Safari' }, countryOf)).toBe(false);
+  expect(isAnotherPlace(own, { ip: '198.51.100.1', agent: 'Safari' }, countryOf)).toBe(true);
 });

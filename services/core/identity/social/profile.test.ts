@@ -1,5 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { expect, test } from 'vitest';
-import { type GivenProfile, profileOf } from './profile.ts';
+import { createVault } from '#services/platform/crypto/vault.ts';
+import { browserSecretCookie, browserSecretFor, browserSecretIn, hashOf, isBrowser } from './browser-secret.ts';
+import { type GivenProfile, type Profile, profileOf } from './profile.ts';
+import { accountValuesOf } from './provider-tokens.ts';
 
 const given: GivenProfile = {
   subject: 'a1',
@@ -70,3 +74,85 @@ test.each<[string, Partial<GivenProfile>]>([
   (_what, changes) =>
     expect(() => shaped(changes)).toThrow(expect.objectContaining({ code: 'social_sign_in_refused' })),
 );
+
+const key = randomBytes(32);
+const keyRing = { secret: () => ({ version: 3, key }) };
+const profile = (tokens: Profile['tokens']): Profile => ({
+  providerId: 'company',
+  accountId: 'a1',
+  email: null,
+  isEmailVerified: false,
+  name: '',
+  tokens,
+});
+
+test('seals each token under its key version, for its kind and its account only', () => {
+  const ends = new Date(1_800_000_000_000);
+  const values = accountValuesOf(
+    { keyRing },
+    profile({
+      accessToken: 'access',
+      refreshToken: 'refresh',
+      idToken: 'id',
+      scopes: ['openid', 'email'],
+      accessTokenExpiresAt: ends,
+      refreshTokenExpiresAt: ends,
+    }),
+  );
+  expect(values).toMatchObject({
+    providerId: 'company',
+    accountId: 'a1',
+    scope: 'openid email',
+    accessTokenExpiresAt: ends,
+    refreshTokenExpiresAt: ends,
+  });
+  const [version, sealed = ''] = (values.accessToken as string).split(/\.(.*)/s);
+  expect(version).toBe('3');
+  expect(createVault(key).open(sealed, 'provider token access company a1').toString()).toBe('access');
+  for (const elsewhere of ['provider token refresh company a1', 'provider token access company a2'])
+    expect(() => createVault(key).open(sealed, elsewhere)).toThrow();
+});
+
+test('stores null for omitted values, and seals nothing for them', () =>
+  expect(accountValuesOf({ keyRing }, profile({}))).toEqual({
+    providerId: 'company',
+    accountId: 'a1',
+    scope: null,
+    accessToken: null,
+    refreshToken: null,
+    idToken: null,
+    accessTokenExpiresAt: null,
+    refreshTokenExpiresAt: null,
+  }));
+
+test('stores at most 2,048 characters of scopes', () => {
+  const scopes = Array.from({ length: 500 }, (_, each) => `scope-${each}`);
+  expect(accountValuesOf({ keyRing }, profile({ scopes })).scope).toHaveLength(2_048);
+});
+
+const own = randomBytes(32).toString('base64url');
+const random = { bytes: randomBytes };
+const auth = (secureCookies: boolean) => ({
+  browser: { sessionCookie: 'session', trustedOrigins: new Set<string>(), secureCookies },
+});
+
+test('outside of development the secret of a browser is bound to its host and never sent in clear', () => {
+  const [secure, plain] = [browserSecretCookie(auth(true), own), browserSecretCookie(auth(false), own)];
+  expect(secure).toBe(`__Host-sallyport.social=${own}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure`);
+  expect(plain).toBe(`sallyport.social=${own}; Path=/; Max-Age=600; HttpOnly; SameSite=Lax`);
+  expect(browserSecretIn(auth(true), secure.split(';', 1)[0])).toBe(own);
+  // A cookie without the prefix may have been set by another host of the same domain.
+  expect(browserSecretIn(auth(true), plain.split(';', 1)[0])).toBeNull();
+});
+
+test('tabs of a browser share its secret; a malformed secret is replaced', () => {
+  const ports = { auth: auth(false), random };
+  expect(browserSecretFor(ports, `sallyport.social=${own}`)).toBe(own);
+  for (const cookie of [undefined, 'other=1', 'sallyport.social=', `sallyport.social=${own}x`]) {
+    const made = browserSecretFor(ports, cookie);
+    expect(made).toMatch(/^[\w-]{43}$/);
+    expect(made).not.toBe(own);
+    expect(isBrowser(made, hashOf('browser', own))).toBe(false);
+  }
+  expect(isBrowser(own, hashOf('browser', own))).toBe(true);
+});

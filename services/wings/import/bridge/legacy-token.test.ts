@@ -43,8 +43,7 @@ test('only the shared secret makes a signature that is accepted', () => {
   const mac = createHmac('sha256', secret).update(input).digest('base64url');
   expect(isSignedWith(secret, `${input}.${mac}`)).toBe(true);
   expect(isSignedWith(`${secret}x`, `${input}.${mac}`)).toBe(false);
-  expect(isSignedWith(secret, `${input}.c2ln`)).toBe(false);
-  expect(isSignedWith(secret, `${input}.!`)).toBe(false);
+  expect([isSignedWith(secret, `${input}.c2ln`), isSignedWith(secret, `${input}.!`)]).toEqual([false, false]);
 });
 
 describe('claims', () => {
