@@ -84,7 +84,7 @@ const NOTE = { type: 'object', properties: { note: { type: 'string' } }, require
 const TYPED = { authorization_details_types: ['note'] };
 
 test('an assertion of a linked user gives one access token, once, on whichever copy, without a refresh token', async () => {
-  const [client, user] = [await newClient(), await newLinked()];
+  const [client, user] = [await newClient({ grant_types: [JWT_BEARER, 'refresh_token'] }), await newLinked()];
   const authTime = seconds(-MINUTE);
   const assertion = await assertionFor(client, { sub: user.sub, auth_time: authTime });
   const made = await Promise.all([api, other, api, other].map((copy) => redeem(client, assertion, {}, { copy })));
