@@ -5,6 +5,7 @@ import { opened, partOf } from '#tools/testing/opened.ts';
 import { createAccessDirectory } from './access-directory.ts';
 import { applicationPermissionsOf, heldToHandOn, permissionsAt, rightsAt, scopeWordsOf } from './application-rights.ts';
 import type { Declaration } from './declaration.ts';
+import { detailTypeLine } from './detail-type.ts';
 import { declareApplication, deleteApplication, listApplications } from './manage-applications.ts';
 import { registerClient } from './manage-clients.ts';
 import { openClientHarness } from './manage-clients-harness.ts';
@@ -126,6 +127,28 @@ describe('declaring an application', () => {
       `SELECT detail FROM audit_outbox WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`,
     );
     expect(event?.detail).toEqual({ added: [], removed: [], scopes: 'changed', reason });
+  });
+
+  test('stores its types of authorization details; one that changed is removed and added, and is no other application’s', async () => {
+    const schema = { type: 'object', properties: { to: { type: 'string' } }, required: ['to'] };
+    const payment = { schema, words: { en: 'pay {to}', de: '{to} zahlen' }, bound: ['to'], signoff: false };
+    const line = (en: string) => detailTypeLine('payment', { ...payment, words: { ...payment.words, en } });
+    const put = (en = 'pay {to}', changes: Partial<Declaration> = {}, isDryRun?: boolean) => {
+      const types = { payment: { ...payment, words: { ...payment.words, en } } };
+      return declare({ authorization_details: types, ...changes }, isDryRun);
+    };
+    const first = await put();
+    expect(first.application.authorization_details).toEqual({ payment });
+    expect(first.changes.authorization_details).toEqual({ added: [line('pay {to}')], removed: [] });
+    expect(hasChanges((await put()).changes)).toBe(false);
+    await put('send {to}', {}, true);
+    expect(access.application(NOTES)?.detailTypes.get('payment')).toEqual(payment);
+    const { changes } = await put('send {to}');
+    expect(changes.authorization_details).toEqual({ added: [line('send {to}')], removed: [line('pay {to}')] });
+    const wiki = { application: 'wiki', audience: 'https://wiki.test', permissions: [], roles: {} };
+    await expect(put('pay {to}', wiki)).rejects.toMatchObject({ code: 'declaration_invalid' });
+    expect((await declare()).changes.authorization_details).toEqual({ added: [], removed: [line('send {to}')] });
+    expect([...access.publishedDetailTypes(), (await put('pay {to}', wiki)).application.application]).toEqual(['wiki']);
   });
 
   test('as a dry run reports the changes and makes none', async () => {

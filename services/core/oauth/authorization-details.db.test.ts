@@ -2,7 +2,7 @@ import { decodeJwt } from 'jose';
 import { beforeAll, expect, test } from 'vitest';
 import { shownDetails } from '#services/pages/shown-details.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
-import { testCaller } from '#tools/testing/harness/ports.ts';
+import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { declarationShape } from '../access/application-shapes.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
@@ -13,6 +13,7 @@ import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts
 import { authorize } from './authorize/authorize.ts';
 import { decideConsent } from './authorize/decide-consent.ts';
 import { pushAuthorizationRequest } from './authorize/push-authorization-request.ts';
+import { listGrantedConsents } from './consents/list-consents.ts';
 import { beginDeviceGrant } from './devices/begin-device-grant.ts';
 import { answerDeviceGrant, showDeviceGrant } from './devices/decide-device-grant.ts';
 import { anonymousCaller, answered, challengeOf, newVerifier, openGrantHarness, REDIRECT } from './grant-harness.ts';
@@ -100,6 +101,47 @@ test('a refresh gets what was granted, or the part that it names, and never more
   for (const bad of ['[]', '{}', 'null', '[1]', text(pay(1)).replace('"to"', '"to":"Eve","to"')])
     await refused(again(part.refresh_token, bad));
   expect(claimed((await ask({ refresh_token: part.refresh_token })).access_token)).toEqual([pay(1), pay(2)]);
+});
+
+test('a detail that the client could not ask for any more is in no new token: taken from the client, declared otherwise, or to be signed off', async () => {
+  let { refresh_token } = await signedIn(pay(1));
+  const after = async (statement: string, value: unknown) => {
+    await harness.rows(statement, [value]);
+    await ports.access.load();
+    const answer = await ask({ refresh_token });
+    refresh_token = answer.refresh_token;
+    return claimed(answer.access_token);
+  };
+  const types = `UPDATE oauth_clients SET authorization_details_types = $1 WHERE name = 'Tasks'`;
+  const definition = `UPDATE authorization_detail_types SET definition = definition || $1 WHERE type = 'payment'`;
+  expect(await after(types, ['order'])).toBeUndefined();
+  expect(await after(types, settings.authorization_details_types)).toEqual([pay(1)]);
+  for (const otherwise of [{ signoff: true }, { schema: { ...schema, properties: { ...properties, to: money } } }]) {
+    expect(await after(definition, otherwise)).toBeUndefined();
+    expect(await after(definition, { schema, signoff: false })).toEqual([pay(1)]);
+  }
+});
+
+test('a grant without details is answered as before: no token, answer or introspection has the member', async () => {
+  const first = await redeem(await harness.codeFor(user, app, asking('')));
+  const own = await ask({ grant_type: 'client_credentials', resource: BANK });
+  for (const answer of [first, await ask({ refresh_token: first.refresh_token }), own]) {
+    const introspected = JSON.parse(await introspectToken(ports, answer.access_token, app.caller));
+    expect(introspected.active).toBe(true);
+    for (const holder of [answer, decodeJwt(answer.access_token), introspected])
+      expect(holder).not.toHaveProperty('authorization_details');
+  }
+});
+
+test('users see the details that they allowed last in the list of their consents, and no other user sees them', async () => {
+  const [client, person] = [await harness.newClient(settings), await harness.newUser()];
+  await harness.codeFor(person, client, asking(text(pay(1))));
+  await harness.codeFor(person, client, asking(text(pay(3), pay(2, 'Bob'))));
+  const listed = ({ id, sessionId }: TestUser) =>
+    listGrantedConsents(ports, { limit: 10 }, userCaller(id, { sessionId, by: 'session' }));
+  const consent = { client_id: client.clientId, authorization_details: [pay(3), pay(2, 'Bob')] };
+  expect((await listed(person)).consents).toMatchObject([consent]);
+  expect(JSON.stringify(await listed(user))).not.toContain('Bob');
 });
 
 test('a code that is redeemed for other details than were granted stays unused', async () => {
