@@ -32,6 +32,7 @@ test('a file is read as YAML or JSON; roles may be left out', () => {
   expect(declaration).toEqual({
     application: 'notes',
     audience: 'https://notes.example',
+    authorization_details: {},
     permissions: ['notes:read', 'notes:write'],
     roles: { editor: ['notes:read', 'notes:write'] },
     scopes: {},

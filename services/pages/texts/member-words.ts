@@ -14,6 +14,7 @@ const OWN_IDS = `agent_id alert_id api_key_id attestation_id delivery_id event_i
 export const memberWords: Readonly<Record<string, Named>> = {
   ...Object.fromEntries(OWN_IDS.map((name): [string, Pair] => [name, ['Id', 'ID']])),
   accepted_at: ['Last accepted', 'Zuletzt angenommen'],
+  accepts: ['Servers that vouch for users', 'Server, die für Benutzer bürgen'],
   access_token_signed_response_alg: ['Algorithm of access tokens', 'Algorithmus der Access-Tokens'],
   acknowledged_at: ['Acknowledged', 'Übernommen'],
   acknowledged_by: ['Acknowledged by', 'Übernommen von'],
@@ -208,6 +209,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
   ip_address: ['IP address', 'IP-Adresse'],
   is_active: ['In force', 'In Kraft'],
   is_down: ['Failing', 'Scheitert'],
+  issues: ['Servers for which it gets assertions', 'Server, für die er Bestätigungen erhält'],
   issuer: ['Issuer', 'Issuer', 'The iss of its events', 'Das iss seiner Ereignisse'],
   job: ['Job', 'Job'],
   job_id: ['Job id', 'Job-ID'],

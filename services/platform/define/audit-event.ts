@@ -11,8 +11,8 @@ export const OUTCOMES =
   `ok refused failed denied unknown accepted acknowledged added ahead applied approve assigned begun
   block_network cancelled changed client closed continued_elsewhere counted created database_behind deleted deletion deny
   done dropped dry_run end_session ended error expired export fail forked given_up global grace grace_spent granted
-  ignored justified kept key_unknown locked log_forged_continuation lost_answer mismatch no_user not_applicable open pass
-  placed removed replay requested resolved revoke_sessions revoked rotated run second_factor_asked set set_aside skipped
+  ignored issued justified kept key_unknown locked log_forged_continuation lost_answer mismatch no_user not_applicable open pass
+  placed redeemed removed replay requested resolved revoke_sessions revoked rotated run second_factor_asked set set_aside skipped
   stale_copy started step_up tiles_damaged uncompared unjustified user withdrawn`.split(/\s+/);
 
 /**
