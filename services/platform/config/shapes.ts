@@ -6,7 +6,8 @@ import { cutText } from '#services/platform/define/cut-text.ts';
 
 export const textOr = (fallback: string, maximum = 2_048) => z.string().max(maximum).default(fallback);
 
-const LENGTH_MAX = 8_192;
+/** What a variable of Linux holds at most. */
+const LENGTH_MAX = 131_072;
 
 /** What is wrong with a text, as the rest of a sentence about its variable: `must be true or false`. */
 export class UnfitError extends Error {}
