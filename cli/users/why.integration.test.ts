@@ -34,8 +34,7 @@ test('why says in one sentence what refuses a sign-in, and its fix is a command 
   expect(code).toBe(0);
   const [sentence, fix, ...others] = out.trimEnd().split('\n');
   expect(sentence).toMatch(new RegExp(`^${email} is disabled since \\d\\S+Z\\.$`));
-  expect(fix).toBe(`  fix: npx sallyport users enable ${id} --reason <why>`);
-  expect(others).toEqual([]);
+  expect([fix, others]).toEqual([`  fix: npx sallyport users enable ${id} --reason <why>`, []]);
   const command = (fix as string).split(' ').slice(5, -2);
   expect((await harness.sallyport([...command, ...reason])).code).toBe(0);
   expect(await harness.json(['users', 'why', id])).toMatchObject({ user_id: id, cause: 'nothing', also: [] });

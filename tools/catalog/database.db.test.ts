@@ -11,8 +11,7 @@ test('every table of the database has a model and exactly one owner', async () =
        AND NOT relispartition AND relname <> '_prisma_migrations'`,
   );
   const names = rows.map(({ name }) => name).sort();
-  expect(tables.map(({ name }) => name).sort()).toEqual(names);
-  expect([...owners.keys()].sort()).toEqual(names);
+  expect([tables.map(({ name }) => name).sort(), [...owners.keys()].sort()]).toEqual([names, names]);
 });
 
 test('the page has the functions of the database, with their current text', async () => {

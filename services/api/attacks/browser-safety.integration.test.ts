@@ -165,10 +165,8 @@ test('outside development every cookie is __Host-, Secure and SameSite, and a re
     const lines = answer.headers.getSetCookie();
     expect(lines.length).toBeGreaterThanOrEqual(2);
     for (const line of lines) {
-      expect(line).toMatch(/^__Host-[\w.-]+=/);
-      expect(line).toMatch(/; Secure(;|$)/);
-      expect(line).toMatch(/; SameSite=(Lax|Strict)(;|$)/);
-      expect(line).toMatch(/; Path=\/(;|$)/);
+      for (const part of [/^__Host-[\w.-]+=/, /; Secure(;|$)/, /; SameSite=(Lax|Strict)(;|$)/, /; Path=\/(;|$)/])
+        expect(line).toMatch(part);
       expect(line).not.toMatch(/domain=/i);
       if (line.includes('session_token')) expect(line).toMatch(/; HttpOnly(;|$)/);
     }

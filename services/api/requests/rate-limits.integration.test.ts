@@ -246,6 +246,5 @@ test('another id in the path counts in the same limit, and the wait for each che
   expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 429, 429]);
   expect(answers.map(refusedBy).slice(3)).toEqual(['user', 'address']);
   // The request refused by its address limit has no caller yet.
-  expect(measured('request') - registered.request).toBe(5);
-  expect(measured('caller') - registered.caller).toBe(3);
+  expect([measured('request') - registered.request, measured('caller') - registered.caller]).toEqual([5, 3]);
 });

@@ -29,8 +29,7 @@ describe.each(['RS256', 'ES256', 'EdDSA'] as const)('%s', (alg) => {
     const token = await ring.sign({ typ: 'at+jwt' }, claimsFor(900));
     const keySet = createLocalJWKSet(JSON.parse(ring.jwks().body));
     const { payload, protectedHeader } = await jwtVerify(token, keySet, { algorithms: [alg], typ: 'at+jwt' });
-    expect(payload.sub).toBe('u1');
-    expect(protectedHeader).toEqual({ alg, kid: ring.list()[0]?.kid, typ: 'at+jwt' });
+    expect([payload.sub, protectedHeader]).toEqual(['u1', { alg, kid: ring.list()[0]?.kid, typ: 'at+jwt' }]);
   });
 
   test('the key set has public members only', async () => {
@@ -52,8 +51,7 @@ describe('HS256 mode', () => {
         .alg;
     expect(await alg('at+jwt', KEY_AUDIENCE)).toBe('HS256');
     expect(await alg('at+jwt', 'https://other.example.test')).toBe('RS256');
-    expect(await alg('at+jwt')).toBe('RS256');
-    expect(await alg('JWT', KEY_AUDIENCE)).toBe('RS256');
+    expect([await alg('at+jwt'), await alg('JWT', KEY_AUDIENCE)]).toEqual(['RS256', 'RS256']);
     expect(await alg('revocations+jwt')).toBe('RS256');
   });
 

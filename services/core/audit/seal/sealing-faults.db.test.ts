@@ -165,9 +165,7 @@ describe('erasure', () => {
     const late = {
       ...harness,
       transact: (async (work) => {
-        if (begun++ === 1) {
-          await erasePersonal({ transact }, { subject: 'gone' }, testCaller);
-        }
+        if (begun++ === 1) await erasePersonal({ transact }, { subject: 'gone' }, testCaller);
         return transact(work);
       }) as typeof transact,
     };

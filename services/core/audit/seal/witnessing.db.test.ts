@@ -118,8 +118,7 @@ describe('the key of the log', () => {
     const [, next] = await readLogKeys(harness, TEST_ORIGIN);
     await sealAndPublish(2);
     const during = (await harness.head()).note;
-    expect(openNote(during, [old!]).by).toEqual([old]);
-    expect(openNote(during, [next!]).by).toEqual([next]);
+    expect([openNote(during, [old!]).by, openNote(during, [next!]).by]).toEqual([[old], [next]]);
     // Moves the keys a month into the past.
     await harness.raw(
       `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days') WHERE purpose = 'audit-log'`,

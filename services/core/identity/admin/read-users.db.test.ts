@@ -55,8 +55,7 @@ describe('the list of accounts', () => {
   });
 
   test('applies each filter, and several together', async () => {
-    expect(await idsOf({})).toEqual(newestFirst());
-    expect(await idsOf({ role: 'auditor' })).toEqual([ids[0]]);
+    expect([await idsOf({}), await idsOf({ role: 'auditor' })]).toEqual([newestFirst(), [ids[0]]]);
     expect(await idsOf({ disabled: 'true' })).toEqual([ids[1]]);
     expect(await idsOf({ disabled: 'false' })).toEqual(newestFirst().filter((id) => id !== ids[1]));
     expect(await idsOf({ created_from: '2020-01-01T12:00:00.124Z', created_to: '2020-01-02T12:00:00.123Z' })).toEqual([

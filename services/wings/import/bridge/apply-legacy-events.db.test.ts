@@ -215,7 +215,6 @@ describe('events', () => {
   test('stay for the next run when the process stops', async () => {
     const { sub } = await imported();
     await deliver({ type: 'user.updated', data: { id: sub, first_name: 'Later' } });
-    expect(await apply(AbortSignal.abort())).toBe(0);
-    expect(await apply()).toBe(1);
+    expect([await apply(AbortSignal.abort()), await apply()]).toEqual([0, 1]);
   });
 });

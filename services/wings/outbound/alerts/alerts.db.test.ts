@@ -273,9 +273,7 @@ describe('a report of Alertmanager', () => {
 
   test('that repeats what lasts, or ends what is not known, is no event', async () => {
     await report(alert(1));
-    expect(await report(alert(1))).toEqual([]);
-    expect(await report(alert(9, 'resolved'))).toEqual([]);
-    expect(await report()).toEqual([]);
+    expect([await report(alert(1)), await report(alert(9, 'resolved')), await report()]).toEqual([[], [], []]);
   });
 
   test('whose long texts end in the middle of a character is kept', async () => {
@@ -313,8 +311,7 @@ describe('many at once', () => {
     await harness.seal();
     const { read } = await harness.run();
     await harness.run();
-    expect(read).toBe(10_000);
-    expect(harness.arrived.map(({ url }) => url).sort()).toEqual(['/alerts', '/slack']);
+    expect([read, harness.arrived.map(({ url }) => url).sort()]).toEqual([10_000, ['/alerts', '/slack']]);
     const { data } = eventOf(harness.arrived.find(({ url }) => url === '/alerts') as Arrived);
     expect([data.firing, data.alerts.length, data.truncated]).toEqual([10_000, 100, true]);
     const posted = eventOf(harness.arrived.find(({ url }) => url === '/slack') as Arrived);
