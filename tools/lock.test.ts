@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { expect, test } from 'vitest';
+import { startCommandOf } from './first-hour.ts';
 
 type Entry = { readonly optionalDependencies?: Readonly<Record<string, string>> };
 type Lock = { readonly packages: Readonly<Record<string, Entry>> };
@@ -25,4 +27,9 @@ test.each([
   };
   expect(asked.length).toBeGreaterThan(least);
   expect(asked.filter((each) => !isHeld(each))).toEqual([]);
+});
+
+test('the newcomer follows the first command of the README', () => {
+  expect(startCommandOf(readFileSync(resolve(import.meta.dirname, '../README.md'), 'utf8'))).toBe('npm start');
+  expect(() => startCommandOf('# Another\n')).toThrow('no command');
 });

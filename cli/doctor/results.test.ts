@@ -1,12 +1,16 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Advisory } from '#services/platform/advisories/advisories.ts';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { translate } from '#services/platform/postgres/pool.ts';
 import { addressResult } from './address.ts';
 import { advisoriesResult } from './advisories.ts';
+import { certificatesResult, clientsResult } from './clients.ts';
+import { limitsCheck } from './limits.ts';
 import { mailResult } from './mail.ts';
 import { marksResult } from './marks.ts';
 import { redisResult } from './redis.ts';
 import { replicaResult } from './replica.ts';
+import { type RoleFacts, rolesResult } from './roles.ts';
 import { roomResult, writeRefusal } from './room.ts';
 
 test.each(['http://localhost:3000', 'https://auth.example.test/id'])('%s passes: passkeys work there', (url) => {
@@ -191,5 +195,147 @@ describe('the advisories of what is installed', () => {
       evidence: expect.stringContaining('92 days old'),
     });
     expect(resultOf({}, '2026-08-26').result).toBe('fail');
+  });
+});
+
+test('passes while every client must use PKCE', () =>
+  expect(clientsResult({ clients: 3, without_pkce: [], fapi_with_rs256: [] })).toEqual({
+    result: 'pass',
+    evidence: '3 registered, PKCE required of all',
+  }));
+
+test.each([
+  [['a', 'b'], 'PKCE optional for a, b'],
+  [['a', 'b', 'c', 'd', 'e', 'f', 'g'], 'PKCE optional for a, b, c, d, e and 2 more'],
+])('names the clients that may do without PKCE, and how to require it: %j', (withoutPkce, evidence) => {
+  expect(clientsResult({ clients: 9, without_pkce: withoutPkce, fapi_with_rs256: [] })).toEqual({
+    result: 'warn',
+    evidence: `9 registered, ${evidence}`,
+    fix: expect.stringContaining('clients update a --pkce required'),
+  });
+});
+
+test('names clients of the profile fapi2 whose tokens are signed with RS256, beside those without PKCE', () => {
+  const fapiWithRs256 = ['bank', 'b', 'c', 'd', 'e', 'f'];
+  expect(clientsResult({ clients: 9, without_pkce: ['a'], fapi_with_rs256: fapiWithRs256 })).toEqual({
+    result: 'warn',
+    evidence: '9 registered, FAPI 2.0 tokens signed with RS256 for bank, b, c, d, e and 1 more, PKCE optional for a',
+    fix: expect.stringContaining('clients update bank --profile fapi2'),
+  });
+});
+
+const both = { isForwarded: true, hasAuthorities: true };
+
+test('passes without clients that authenticate by certificate, and with them while both settings are there', () => {
+  const none = { by_name: 0, by_certificate: 0 };
+  expect(certificatesResult(none, { isForwarded: false, hasAuthorities: false }).result).toBe('pass');
+  expect(certificatesResult({ by_name: 1, by_certificate: 2 }, both)).toEqual({
+    result: 'pass',
+    evidence: '3 clients authenticate by certificate',
+  });
+  expect(certificatesResult({ by_name: 0, by_certificate: 2 }, { ...both, hasAuthorities: false }).result).toBe('pass');
+});
+
+test('warns of clients that cannot authenticate, and names the setting that is missing', () => {
+  const facts = { by_name: 1, by_certificate: 2 };
+  expect(certificatesResult(facts, { isForwarded: false, hasAuthorities: false })).toMatchObject({
+    result: 'warn',
+    evidence: expect.stringContaining('3 clients'),
+    fix: expect.stringContaining('CLIENT_CERT_HEADER'),
+  });
+  expect(certificatesResult(facts, { ...both, hasAuthorities: false })).toMatchObject({
+    result: 'warn',
+    evidence: expect.stringContaining('1 clients use tls_client_auth'),
+    fix: expect.stringContaining('CLIENT_CERT_CA_FILE'),
+  });
+});
+
+const all = ['sallyport_api', 'sallyport_mcp', 'sallyport_worker', 'sallyport_log_sealer'];
+const owner: RoleFacts = { login: 'sally"port', roles: all, assumes: all, is_owner: true };
+const worker: RoleFacts = { ...owner, assumes: ['sallyport_worker', 'sallyport_log_sealer'], is_owner: false };
+
+test('a database user in the role of its process passes; one that owns the tables passes in development and is a warning in production', () => {
+  expect(rolesResult(worker, true)).toMatchObject({
+    result: 'pass',
+    evidence: expect.stringContaining('sallyport_worker, sallyport_log_sealer'),
+  });
+  expect(rolesResult(owner, false)).toMatchObject({ result: 'pass' });
+  expect(rolesResult(owner, true)).toMatchObject({
+    result: 'warn',
+    evidence: expect.stringContaining('owns the tables'),
+    fix: expect.stringContaining('run-in-production'),
+  });
+});
+
+test.each([
+  ['sallyport_app', ['sallyport_api', 'sallyport_app'], 'which may write tables'],
+  ['sallyport_app, sallyport_sealer', ['sallyport_app', 'sallyport_sealer'], 'an application that embeds'],
+])('a database user with the rights of %s is a warning: its process needs fewer', (named, assumes, words) => {
+  const result = rolesResult({ ...worker, assumes }, true);
+  expect(result).toMatchObject({
+    result: 'warn',
+    evidence: expect.stringContaining(`the rights of ${named}`),
+    fix: expect.stringContaining('the role of its process'),
+  });
+  expect(result.evidence).toContain(words);
+});
+
+test.each([[[]], [['sallyport_sealer']]])('no process starts with a database user in no role but %j', (assumes) => {
+  expect(rolesResult({ ...worker, assumes }, false)).toMatchObject({
+    result: 'fail',
+    evidence: expect.stringContaining('in no role'),
+  });
+});
+
+test('shows the statements that create the roles that are missing, or have no rights in this database', () => {
+  const fix = (roles: readonly string[]): string => {
+    const result = rolesResult({ ...owner, roles }, false);
+    expect(result.result).toBe('fail');
+    return 'fix' in result ? String(result.fix) : '';
+  };
+  expect(fix([])).toMatch(
+    /unless another database .* has them: CREATE ROLE sallyport_api; .*CREATE ROLE sallyport_log_sealer; .*GRANT sallyport_api, .* TO "sally""port"; .*SELECT grant_roles\(\);/,
+  );
+  expect(fix(['sallyport_api', 'sallyport_mcp', 'sallyport_worker'])).not.toContain('CREATE ROLE sallyport_api');
+});
+
+test('shows no statement that creates the roles if another database of the cluster has them', () =>
+  expect(rolesResult({ ...owner, assumes: ['sallyport_api'] }, false)).toMatchObject({
+    result: 'fail',
+    evidence: expect.stringContaining('is not a member of sallyport_mcp, sallyport_worker, sallyport_log_sealer'),
+    fix: 'as a superuser: GRANT sallyport_mcp, sallyport_worker, sallyport_log_sealer TO "sally""port";',
+  }));
+
+const judge = (env: Record<string, string>) => {
+  vi.unstubAllEnvs();
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value);
+  return limitsCheck.run(async () => loadConfig(process.env));
+};
+afterEach(() => vi.unstubAllEnvs());
+
+const production = {
+  SALLYPORT_PROFILE: 'production',
+  BETTER_AUTH_SECRET: 'doctor-limits-0123456789-abcdefghijkl',
+  BETTER_AUTH_URL: 'https://auth.example.test',
+  KEY_ENCRYPTION_KEY: 'ZG9jdG9yLWxpbWl0cy0wMTIzNDU2Nzg5LWFiY2RlZmdoaWprbA==',
+};
+
+test('warns about production without a trusted proxy, where all clients would share one address', async () =>
+  expect(await judge({ ...production, TRUSTED_PROXIES: '' })).toMatchObject({
+    result: 'warn',
+    fix: expect.stringContaining('TRUSTED_PROXIES'),
+  }));
+
+test('reports the source of client addresses', async () => {
+  expect(await judge({ TRUSTED_PROXIES: '' })).toEqual({
+    result: 'pass',
+    evidence: 'address of the connection; rate limits development',
+  });
+  expect(await judge({ ...production, TRUSTED_PROXIES: '10.0.0.1' })).toMatchObject({
+    result: 'pass',
+    evidence: 'forwarded by 1 trusted proxy; rate limits default',
+  });
+  expect(await judge({ TRUSTED_PROXIES: '10.0.0.1,10.0.0.2', RATE_LIMIT_PROFILE: 'load' })).toMatchObject({
+    evidence: 'forwarded by 2 trusted proxies; rate limits load',
   });
 });

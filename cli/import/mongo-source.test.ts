@@ -7,6 +7,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { importMap } from '#services/wings/import/import-shapes.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { isMongoUrl, mongoSource } from './mongo-source.ts';
+import { sourceFile } from './source.ts';
 
 const map = importMap.parse({});
 /** What becomes of a URL under which nothing answers: exit code, message and fix. */
@@ -70,3 +71,26 @@ test('a password without a user, and a mechanism that lacks a parameter, are wro
   expect(await endOf('mongodb://127.0.0.1:1/app', passwordFile)).toMatch(/^2 --password-file .*the URL names none/);
   expect(await endOf('mongodb://reader@127.0.0.1:1/app?authMechanism=MONGODB-OIDC')).toMatch(/^2 .*an option of it/);
 });
+
+test.each([
+  ' mongodb://reader:hunter2@db.example.com/app',
+  'mongodb:/reader:hunter2@db.example.com/app',
+  'mongo://reader:hunter2@db.example.com/app',
+  'MongoDB+srv:reader:hunter2',
+  'reader:hunter2@db.example.com/app',
+])('a URL that is mistyped is refused and not repeated: %s', async (path) => {
+  const refused = await sourceFile(path).catch((err: unknown) => err);
+  expect(refused).toMatchObject({ exitCode: 2, fix: expect.stringContaining('mongodb://user@host:27017/database') });
+  const { message, fix, cause } = refused as {
+    readonly message: string;
+    readonly fix: string;
+    readonly cause: unknown;
+  };
+  expect(message + fix + String(cause)).not.toMatch(/hunter2|db\.example/);
+});
+
+test('a file that is not there is named', () =>
+  expect(sourceFile('/nowhere/users.csv')).rejects.toMatchObject({
+    exitCode: 2,
+    message: '/nowhere/users.csv cannot be read',
+  }));

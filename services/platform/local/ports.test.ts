@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { testFolder } from '#tools/testing/test-folder.ts';
+import { credentialsFileOf, readDemoLogin } from './demo-login.ts';
 import { isPortFree, randomFreePort } from './ports.ts';
 
 const HOST = '127.0.0.1';
@@ -45,3 +48,14 @@ test.runIf(process.getuid?.() === 0 && firstOpenPort() > 81)(
     expect(stdout).toMatch(/^port_forbidden this user may not listen on port 81 \(EACCES\) set PORT to 1024/);
   },
 );
+
+test('the demo login is read from the file of a start, and a missing or broken file has none', async () => {
+  const folder = testFolder(onTestFinished);
+  const file = credentialsFileOf(folder);
+  expect(readDemoLogin(file)).toBeUndefined();
+  const user = { email: 'demo@example.test', password: 'x' };
+  for (const broken of ['', '{', '{}', '{"user":{"email":"a@b.test"}}', 'null'])
+    expect([broken, await writeFile(file, broken), readDemoLogin(file)]).toEqual([broken, undefined, undefined]);
+  await writeFile(file, JSON.stringify({ user: { ...user, other: 1 }, admin: { password: 'y' } }));
+  expect(readDemoLogin(file)).toEqual(user);
+});
