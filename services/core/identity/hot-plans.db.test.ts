@@ -131,6 +131,7 @@ const newFamily = [
   null,
   null,
   null,
+  null,
 ];
 
 describe('the hot statements scan no large table', () => {
