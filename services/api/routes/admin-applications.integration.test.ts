@@ -43,7 +43,7 @@ describe('an application', () => {
     expect((await harness.byAdmin('GET', '/v1/admin/applications')).body).toEqual({ applications: [], next: null });
     expect((await declare()).body).toMatchObject({ application: notes, dry_run: false, changes: { users: 0 } });
     expect((await harness.byAdmin('GET', '/v1/admin/applications')).body).toEqual({
-      applications: [{ ...notes, scopes: {}, signoff_policies: [] }],
+      applications: [{ ...notes, authorization_details: {}, scopes: {}, signoff_policies: [] }],
       next: null,
     });
     const operator = harness.as((await newPerson(harness.copy, ['operator'])).bearer);
