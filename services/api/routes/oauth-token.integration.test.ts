@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { decodeJwt } from 'jose';
 import { describe, expect, test } from 'vitest';
 import { createClient } from '#services/core/access/create-client.ts';
@@ -73,6 +74,21 @@ describe('client credentials', () => {
     expect(found).toMatchObject([
       { outcome: 'refused', actor_id: bystander.client_id, detail: { reason: 'scope_invalid' } },
     ]);
+  });
+
+  test('an act that people did not approve is refused with the sign-off to request, in the form of RFC 9396', async () => {
+    const agent = await harness.newClient(['demo:read']);
+    const set = `UPDATE oauth_clients SET authorization_details_types = '{sallyport_act}' WHERE "clientId" = $1`;
+    await harness.rows(set, [agent.client_id]);
+    await api.ports.access.load();
+    const detail = { type: 'sallyport_act', act: 'keys.rotate', arguments: {} };
+    const refused = await credentials({ authorization_details: JSON.stringify([detail]) }, agent);
+    const arguments_sha256 = createHash('sha256').update('{}').digest('hex');
+    const lacking = { type: detail.type, act: detail.act, arguments_sha256, request_at: '/v1/handoff/signoffs' };
+    expect(refused).toMatchObject({
+      status: 400,
+      body: { error: 'invalid_authorization_details', authorization_details: [lacking] },
+    });
   });
 
   test('a hundred at once write a hundred rows, one each', async () => {
