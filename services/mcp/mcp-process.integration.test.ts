@@ -88,8 +88,12 @@ const call = (name: string, args: object, token: string, progressToken?: string)
 test('an open answer of the API at /mcp is whole when the API is told to stop, and its task is read at the next API', async () => {
   const token = await taskToken();
   const { api } = harness.product;
-  const begun = await send(api, 'POST', '/mcp', call('request_compliance_report', {}, token));
-  const { task_id } = begun.body.result.structuredContent as { task_id: string };
+  const begun = await eventually('a task', async () => {
+    const { status, body } = await send(api, 'POST', '/mcp', call('request_compliance_report', {}, token));
+    expect([200, 503]).toContain(status);
+    return body.result?.structuredContent;
+  });
+  const { task_id } = begun as { task_id: string };
   const followed = fetch(`${api}/mcp`, streamed(call('read_task', { task_id }, token, 'p')));
   const reader = (await followed).body!.getReader();
   const decoder = new TextDecoder();
