@@ -5,7 +5,7 @@ export { atBoot, type LabelArguments, type LabelLists, type LabelValues } from '
 export type Kind = 'counter' | 'gauge' | 'histogram';
 type Unit = 's' | 'By' | '1';
 
-export type MetricDefinition<L extends LabelLists> = {
+type MetricDefinition<L extends LabelLists> = {
   /** Prometheus name without `_total`: lower case, its unit at the end (`sallyport_token_sign_duration_seconds`). */
   name: string;
   /** One sentence for operators. */
@@ -28,7 +28,7 @@ export type CounterSeries = {
   observe(read: () => number | undefined): void;
 };
 
-export type GaugeSeries = {
+type GaugeSeries = {
   set(value: number): void;
   /** Reads the value when metrics are collected; undefined omits the series. */
   observe(read: () => number | undefined): void;
@@ -45,7 +45,7 @@ export type Counter<L extends LabelLists> = {
   at(...labels: LabelArguments<L>): CounterSeries;
 };
 
-export type Gauge<L extends LabelLists> = {
+type Gauge<L extends LabelLists> = {
   set(value: number, ...labels: LabelArguments<L>): void;
   at(...labels: LabelArguments<L>): GaugeSeries;
 };
@@ -82,7 +82,7 @@ export type CollectedMetric = MetricInfo & { series: SeriesSnapshot[] };
 
 type Instrument = { info(): MetricInfo; snapshot(): SeriesSnapshot[] };
 
-export type MetricRegistry = {
+type MetricRegistry = {
   defineCounter<const L extends LabelLists = Record<never, never>>(definition: MetricDefinition<L>): Counter<L>;
   defineGauge<const L extends LabelLists = Record<never, never>>(definition: MetricDefinition<L>): Gauge<L>;
   defineHistogram<const L extends LabelLists = Record<never, never>>(definition: HistogramDefinition<L>): Histogram<L>;

@@ -24,7 +24,7 @@ const PASSED_ON = /^(?:accept|content-type|mcp-[a-z-]+)$/;
 
 const STREAM = 'text/event-stream';
 
-export type HandleMessage = (body: unknown, caller: Caller, request: FastifyRequest) => Promise<Answer>;
+type HandleMessage = (body: unknown, caller: Caller, request: FastifyRequest) => Promise<Answer>;
 
 /**
  * Answers messages of the protocol, of the newest revision and of earlier ones. Each request gets a server of its own,

@@ -9,7 +9,7 @@ import type { FaceInput, openFace } from './face.ts';
 type Face = Awaited<ReturnType<typeof openFace>>;
 
 /** Keeps the MCP server out of the API until its first request, and out of the API's routes altogether. */
-export type Mounted = {
+type Mounted = {
   startDraining(): void;
   /** After the last answer. */
   close(): Promise<void>;

@@ -12,7 +12,7 @@ import { incidentsManage, incidentsRead, usersUnlock } from './permissions.ts';
 
 const INCIDENTS = 'Incidents';
 
-export const incidentView = component('Incident', {
+const incidentView = component('Incident', {
   incident_id: z.string(),
   detection: z.string(),
   severity: z.enum(SEVERITIES),

@@ -44,7 +44,7 @@ const tokenText = z.string().min(1).max(65_536);
 const PLAIN = /^[^\p{Cc}\p{Cs}]*$/u;
 const identifier = z.string().min(1).max(255).regex(PLAIN);
 /** RFC 6749 §3.3: printable ASCII without quote and backslash, single spaces. */
-export const scopeText = z
+const scopeText = z
   .string()
   .max(2_048)
   .regex(/^[\x21\x23-\x5b\x5d-\x7e]+( [\x21\x23-\x5b\x5d-\x7e]+)*$/);
@@ -141,7 +141,7 @@ export const validateTokenEndpoint = defineEndpoint({
   errors: [revocationStateStale, stateRewound, clockWrong, keyRingBehind, replayStoreUnavailable],
 });
 
-export const BATCH_LIMIT = 1_000;
+const BATCH_LIMIT = 1_000;
 
 export const validateTokensEndpoint = defineEndpoint({
   method: 'POST',

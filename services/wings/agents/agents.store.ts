@@ -68,7 +68,7 @@ const limitDelete = defineStatement('agentLimitDelete')`
 export const lockOwner = async (tx: Sql, ownerId: string): Promise<readonly string[] | undefined> =>
   (await tx.query<{ permissions: string[] }>(ownerLock, [ownerId]))[0]?.permissions;
 
-export type NewAgent = Readonly<Pick<AgentView, 'agent_id' | 'owner_id' | 'heartbeat_seconds'>> & {
+type NewAgent = Readonly<Pick<AgentView, 'agent_id' | 'owner_id' | 'heartbeat_seconds'>> & {
   readonly capabilities: readonly string[];
   readonly expires_in_days: number;
 };
@@ -86,7 +86,7 @@ export const insertAgent = async (tx: Sql, agent: NewAgent): Promise<void> => {
 export const readAgentRow = async (sql: Sql, agentId: string, ownerId?: string): Promise<AgentView | undefined> =>
   (await sql.query<AgentView>(agentRead, [agentId, ownerId ?? null]))[0];
 
-export type AgentFilter = { readonly owner_id?: string | undefined; readonly status?: AgentStatus | undefined };
+type AgentFilter = { readonly owner_id?: string | undefined; readonly status?: AgentStatus | undefined };
 export const readAgentsPage = (
   sql: Sql,
   { owner_id: ownerId, status }: AgentFilter,

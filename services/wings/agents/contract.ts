@@ -31,7 +31,7 @@ const ofAgent = z.strictObject({ agent_id: agentId });
 /** What the agent can do, in its own words; no permission follows from it. */
 const capabilities = z.array(z.string().regex(/^[a-z0-9][\w.:-]{0,63}$/)).max(CAPABILITIES_MAX);
 
-export const agentView = z
+const agentView = z
   .object({
     /** Also the `client_id` of its tokens. */
     agent_id: z.string(),

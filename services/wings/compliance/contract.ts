@@ -19,7 +19,7 @@ const defineEndpoint = endpointsOf('Compliance');
 
 const instant = z.iso.datetime();
 
-export const attestationView = component('ControlAttestation', {
+const attestationView = component('ControlAttestation', {
   attestation_id: z.string(),
   control_id: z.string(),
   /** Kind and id of the caller, such as `user:…`. */
@@ -100,7 +100,7 @@ export const attestControlEndpoint = defineEndpoint({
   errors: [controlUnknown],
 });
 
-export const reportView = component('ComplianceReport', {
+const reportView = component('ComplianceReport', {
   report_id: z.string(),
   kind: z.enum(REPORT_KINDS),
   /** Day or month of a scheduled report; null for one on demand. */
@@ -185,7 +185,7 @@ export const readReportEvidenceEndpoint = defineEndpoint({
   responses: { 200: { contentType: 'text/csv', schema: z.string() } },
 });
 
-export const violationView = component('ComplianceViolation', {
+const violationView = component('ComplianceViolation', {
   violation_id: z.string(),
   control_id: z.string(),
   state: z.enum(VIOLATION_STATES),

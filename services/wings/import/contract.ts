@@ -71,7 +71,7 @@ export type NoticeView = z.output<typeof noticed>;
 const firstOf = { rejects: z.array(rejected), noticed: z.array(noticed) };
 
 /** A file may name anyone by address: who imports may do what the account with the most rights may. */
-export const IMPORTING_ROLE = 'admin';
+const IMPORTING_ROLE = 'admin';
 
 export const requestImportEndpoint = defineEndpoint({
   method: 'POST',

@@ -14,7 +14,7 @@ const instant = z.iso.datetime();
 /** A ciphertext is a third longer than its value in base64. */
 const DECRYPT_BODY_BYTES = 163_840;
 
-export const phiRotationView = component('PhiRotation', {
+const phiRotationView = component('PhiRotation', {
   rotation_id: z.string(),
   state: z.enum(['running', 'done']),
   /** The key that data keys are wrapped under when it is done. */
@@ -27,7 +27,7 @@ export const phiRotationView = component('PhiRotation', {
 });
 export type PhiRotationView = z.output<typeof phiRotationView>;
 
-export const phiKeyView = component('PhiKey', {
+const phiKeyView = component('PhiKey', {
   key_version: z.int(),
   /** `current` wraps new data keys; `retiring` waits until every data key is re-wrapped. */
   state: z.enum(['current', 'retiring', 'destroyed']),

@@ -4,7 +4,7 @@ import { cutText } from '#services/platform/define/cut-text.ts';
 import { signOffArgumentsInvalid } from './errors.ts';
 import { ARGUMENTS_BYTES_MAX, ARGUMENTS_DEPTH_MAX } from './signoff-shapes.ts';
 
-export type BoundArguments = {
+type BoundArguments = {
   /** Canonical JSON (RFC 8785). */
   readonly text: string;
   /** SHA-256 of the text, hex. */

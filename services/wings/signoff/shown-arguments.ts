@@ -16,7 +16,7 @@ function valueAt(value: unknown, path: string): unknown {
   return found;
 }
 
-export type LabelledArgument = { readonly label: string; readonly text: string } & Pick<ArgumentLabel, 'format'>;
+type LabelledArgument = { readonly label: string; readonly text: string } & Pick<ArgumentLabel, 'format'>;
 
 /** The arguments that the policy of the act has labels for, in its order. */
 export const labelledArguments = (

@@ -6,7 +6,7 @@ import { defineStatement } from '#services/platform/define/statement.ts';
 import type { SignOffView } from './contract.ts';
 import type { SignOffRole, SignOffState } from './signoff-shapes.ts';
 
-export type DecisionRow = SignOffView['decisions'][number];
+type DecisionRow = SignOffView['decisions'][number];
 
 /** As it is shown, but for what columns keep apart or only rules read. */
 export type SignOffRow = Omit<
@@ -320,7 +320,7 @@ export const decideSignOffRow = async (tx: Sql, id: string, state: 'approved' | 
 export const readBarredUsers = async (tx: Sql, id: string): Promise<readonly string[]> =>
   (await tx.query<{ people: string[] }>(barredRead, [id]))[0]?.people ?? [];
 
-export type VoidApproval = {
+type VoidApproval = {
   readonly role: SignOffRole;
   readonly user_id: string;
   readonly why: 'account_inactive' | 'role_lost' | 'barred';
@@ -334,7 +334,7 @@ export async function deleteVoidApprovals(tx: Sql, id: string): Promise<VoidAppr
 /** False unless the sign-off was approved, has not expired and has not started. */
 export const startSignOffRow = async (tx: Sql, id: string): Promise<boolean> =>
   (await tx.query(signOffStart, [id])).length === 1;
-export type LimitRefusal = {
+type LimitRefusal = {
   readonly code: 'agent_limit_reached' | 'agent_amount_unreadable';
   /** The act or acts that are limited, by whom, and how many or how much of the currency a day. */
   readonly act: string;

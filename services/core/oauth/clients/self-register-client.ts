@@ -28,7 +28,7 @@ type RegisteredCertificates = { readonly keys: readonly { readonly kty: string; 
 type Answers = typeof clientRecord.registers.answers;
 
 /** RFC 7591 §3.2.1. */
-export type RegisteredClient = GivenNames & { readonly [Member in keyof Answers]: z.output<Answers[Member]> } & {
+type RegisteredClient = GivenNames & { readonly [Member in keyof Answers]: z.output<Answers[Member]> } & {
   readonly client_id: string;
   readonly client_id_issued_at: number;
   readonly client_secret?: string;

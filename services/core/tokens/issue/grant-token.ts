@@ -17,7 +17,7 @@ export type GrantTokenInput = {
 };
 
 /** A token of type DPoP is bound to a key, and the client presents it with a proof (RFC 9449 §5). */
-export type RefreshedPair = Omit<Awaited<ReturnType<typeof refreshToken>>, 'token_type'> & {
+type RefreshedPair = Omit<Awaited<ReturnType<typeof refreshToken>>, 'token_type'> & {
   readonly token_type: 'Bearer' | 'DPoP';
 };
 

@@ -17,7 +17,7 @@ import {
  * as the rotation does.
  */
 
-export type EndedFamily = { readonly user_id: string; readonly client_id: string; readonly session_id: string | null };
+type EndedFamily = { readonly user_id: string; readonly client_id: string; readonly session_id: string | null };
 
 /** Ends one family. Returns null when it does not exist. Ending an ended family again is no error. */
 export async function endFamily(tx: Tx, familyId: string, reason: string, caller: Caller): Promise<EndedFamily | null> {

@@ -8,7 +8,7 @@ import { checkRefreshToken, isOfNewerKey, uuidFromBytes } from './refresh-token-
 export { isGenerationSuperseded } from './family-status.store.ts';
 
 /** The family of a genuine refresh token, and the generation of the token. */
-export type PresentedFamily = FamilyStatus & {
+type PresentedFamily = FamilyStatus & {
   readonly familyId: string;
   readonly presentedGeneration: number;
   /** The family is live, and this is its newest token. */

@@ -26,7 +26,7 @@ import type { HasRefreshFamilies, HasRefreshSecrets } from './rotation-batcher.t
 
 type HasFamilyRevocations = HasIncarnation & { readonly revocations: Pick<HasRevocations['revocations'], 'check'> };
 
-export type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
+type HasIncarnation = { readonly revocations: { state(): { readonly incarnation: string } } };
 
 /** The client that presents a refresh token, authenticated before any query. */
 export type PresentedBy = {
@@ -40,7 +40,7 @@ export type PresentedBy = {
   readonly x5t?: string;
 };
 
-export type RotateFamilyInput = { readonly refreshToken: string; readonly presentedBy: PresentedBy };
+type RotateFamilyInput = { readonly refreshToken: string; readonly presentedBy: PresentedBy };
 
 type Granted = 'rotated' | 'kept' | 'grace' | 'lost_answer' | 'stale_copy';
 

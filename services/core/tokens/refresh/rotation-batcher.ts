@@ -17,7 +17,7 @@ export type RefreshFamilySettings = {
 } & FamilyIdle;
 
 /** Group commit of rotations; a process has one. */
-export type RefreshFamilies = Batcher<RefreshRequest, Rotation>;
+type RefreshFamilies = Batcher<RefreshRequest, Rotation>;
 /** A presented token and, if it came by HTTP, its request. */
 type RefreshRequest = Omit<PresentedToken, 'notAfterMs'> & { readonly request?: RequestContext };
 export type HasRefreshFamilies = { readonly refreshFamilies: RefreshFamilies };

@@ -25,7 +25,7 @@ export type LegacyPasskey = {
 };
 
 /** Kinds of second factors; `unknown` where the source does not say which. */
-export const FACTOR_KINDS = ['email', 'passkey', 'phone', 'push', 'totp', 'unknown'] as const;
+const FACTOR_KINDS = ['email', 'passkey', 'phone', 'push', 'totp', 'unknown'] as const;
 export type FactorKind = (typeof FACTOR_KINDS)[number];
 
 /** One user as an export of another system has it. What it does not have is null, or empty. */

@@ -112,7 +112,7 @@ export const removeAlertTargetEndpoint = defineEndpoint({
   errors: [alertTargetUnknown],
 });
 
-export const alertDeliveryView = component('AlertDelivery', {
+const alertDeliveryView = component('AlertDelivery', {
   /** Also the idempotency key of every attempt. */
   delivery_id: z.uuid(),
   kind: z.enum(['alerts', 'test']),

@@ -19,7 +19,7 @@ const defineEndpoint = endpointsOf('Shared signals');
 const instant = z.iso.datetime();
 const url = z.string().min(1).max(512);
 
-export const transmitterView = component('SignalTransmitter', {
+const transmitterView = component('SignalTransmitter', {
   transmitter_id: z.uuid(),
   issuer: z.string(),
   jwks_uri: z.string(),
@@ -87,7 +87,7 @@ export const removeTransmitterEndpoint = defineEndpoint({
   errors: [transmitterUnknown],
 });
 
-export const receivedSignalView = component('ReceivedSignal', {
+const receivedSignalView = component('ReceivedSignal', {
   signal_id: z.uuid(),
   transmitter_id: z.uuid(),
   event: z.string(),
@@ -105,7 +105,7 @@ export const listReceivedSignalsEndpoint = defineEndpoint({
   responses: { 200: z.object({ signals: z.array(receivedSignalView), next: z.string().nullable() }) },
 });
 
-export const streamOverview = component('SignalStreamOverview', {
+const streamOverview = component('SignalStreamOverview', {
   stream_id: z.uuid(),
   /** Who created it, as `client:` and the id. */
   owner: z.string(),

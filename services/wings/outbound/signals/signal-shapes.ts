@@ -5,7 +5,7 @@ export const CAEP_EVENTS = {
   'credential-change': `${CAEP}credential-change`,
   'assurance-level-change': `${CAEP}assurance-level-change`,
 } as const;
-export type CaepEvent = keyof typeof CAEP_EVENTS;
+type CaepEvent = keyof typeof CAEP_EVENTS;
 export const VERIFICATION = 'https://schemas.openid.net/secevent/ssf/event-type/verification';
 
 /** What ends access here. */
