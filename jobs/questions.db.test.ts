@@ -126,6 +126,11 @@ test.each<readonly [string, string, readonly string[]]>([
     ['send-logout-tokens'],
   ],
   [
+    'a ping of a client',
+    `INSERT INTO backchannel_requests (id, auth_req_id_hash, client_id, scope, audience, interval_seconds, expires_at, sealed, next_attempt_at) VALUES ('${UUID}', sha256(''), 'c', '', 'a', 5, now(), 'x', ${PAST})`,
+    ['send-pings'],
+  ],
+  [
     'a task that is due',
     `INSERT INTO mcp_tasks (id, kind, caller_kind, caller_id, client_id, arguments, state, subject_id, message, next_look_at) VALUES (repeat('t', 24), 'k', 'user', 'u', 'c', '{}', 'working', '${UUID}', '', ${PAST})`,
     ['advance-tasks'],

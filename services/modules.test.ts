@@ -4,11 +4,15 @@ import { z } from 'zod';
 import type { Operation } from './core/shared/operation.ts';
 import { loadList, modules, modulesOf, purgesOf } from './modules.ts';
 
-/** The members of one part of a request; undefined for a part that accepts others. */
-function membersOf(part: z.ZodType | undefined): readonly string[] | undefined {
+/**
+ * The members of one part of a request; undefined for a part that accepts others. Unknown ones are refused, or removed before
+ * the rule: from forms of OAuth, which must ignore them (RFC 6749 §3.1).
+ */
+function membersOf(part: z.ZodType | undefined, isForm = false): readonly string[] | undefined {
   if (part === undefined) return [];
   const shape = part instanceof z.ZodOptional ? part.unwrap() : part;
-  return shape instanceof z.ZodObject && shape.def.catchall instanceof z.ZodNever
+  return shape instanceof z.ZodObject &&
+    (shape.def.catchall instanceof z.ZodNever || (isForm && shape.def.catchall === undefined))
     ? Object.keys(shape.shape)
     : undefined;
 }
@@ -33,8 +37,8 @@ test('every operation that is declared is named by one module, once', async () =
 
 test('a rule gets only members that its contract names, each from one place of the request', async () => {
   const named = (await Promise.all(modules.map(async ({ operations }) => (await operations?.()) ?? []))).flat();
-  const wrong = named.filter(({ endpoint: { body, query, params } }) => {
-    const members = [body, query, params].map(membersOf);
+  const wrong = named.filter(({ endpoint: { body, bodyType, query, params } }) => {
+    const members = [membersOf(body, bodyType === 'form'), membersOf(query), membersOf(params)];
     const all = members.flatMap((some) => some ?? []);
     return members.includes(undefined) || new Set(all).size !== all.length;
   });

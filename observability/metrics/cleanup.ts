@@ -37,6 +37,7 @@ export const purgeKinds = [
   'compliance_reports',
   'compliance_attestations',
   'signoffs',
+  'backchannel_requests',
   'handoff_deliveries',
   'handoff_endpoints',
   'siem_targets',

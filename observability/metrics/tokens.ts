@@ -38,6 +38,7 @@ const grants = [
   'device_code',
   'token_exchange',
   'jwt_bearer',
+  'ciba',
 ] as const;
 
 const signingAlgorithms = ['RS256', 'ES256', 'EdDSA', 'HS256'] as const;

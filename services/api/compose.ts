@@ -1,5 +1,6 @@
 import { applyLegacyEventsJob } from '#jobs/contracts/legacy.ts';
 import { applyRetentionJob, processPrivacyRequestsJob, rotateEncryptionKeysJob } from '#jobs/contracts/privacy.ts';
+import { sendPingsJob } from '#jobs/contracts/signoff.ts';
 import { countEnqueued } from '#jobs/metrics.ts';
 import { createThrottle } from '#services/core/shared/throttle.ts';
 import { clientCaller } from '../core/access/client-caller.ts';
@@ -13,6 +14,7 @@ import { readLogKeys } from '../core/keys/log/log-keys.ts';
 import { readRotationNotes } from '../core/keys/log/rotation-notes.ts';
 import { authenticateAssertion } from '../core/oauth/assertions/authenticate-assertion.ts';
 import { createClientKeySets } from '../core/oauth/assertions/client-key-sets.ts';
+import type { BoundGrant } from '../core/oauth/backchannel.ts';
 import { authenticateCertificate } from '../core/oauth/certificates/authenticate-certificate.ts';
 import { createClientDocuments } from '../core/oauth/clients/read-client-document.ts';
 import { createOpenRequests } from '../core/oauth/open-requests.ts';
@@ -116,6 +118,7 @@ function composePorts(
     // Never waits or fails: without Redis the timetable runs the job.
     wakePhiRotation: () => void producer.enqueue(rotateEncryptionKeysJob, {}, { dedupe: 'wake' }).catch(() => {}),
     wakePrivacyRequests: () => void producer.enqueue(processPrivacyRequestsJob, {}, { dedupe: 'wake' }).catch(() => {}),
+    wakePings: () => void producer.enqueue(sendPingsJob, {}, { dedupe: 'wake' }).catch(() => {}),
     wakeRetention: () => void producer.enqueue(applyRetentionJob, {}, { dedupe: 'wake' }).catch(() => {}),
     auditLogKeys: (origin: string) => readLogKeys(outside, origin),
     auditKeyRotations: () => readRotationNotes(outside),
@@ -167,7 +170,11 @@ export async function compose(input: ComposeInput) {
   await views.load();
   const replica = replicaOf(input, views);
   const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
-  const ports = composePorts({ ...input, certificateAuthorities }, views, producer);
+  const made = composePorts({ ...input, certificateAuthorities }, views, producer);
+  const grants = (await loadList('grants', input.config.wings)).map(
+    (grant): BoundGrant => ({ ...grant, redeem: (request, caller) => grant.redeem(made, request, caller) }),
+  );
+  const ports = { ...made, grants };
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
   const writers = [createValidationSummary(ports), createKeySummary(ports), ports.apiKeyUses, ports.clientRefusals];
   for (const writer of writers) writer.start();

@@ -11,6 +11,7 @@ import type { OwnScope } from './authority/own-scopes.ts';
 import type { ModuleCheck } from './health/doctor-check.ts';
 import type { HasGaps } from './health/production-gaps.ts';
 import type { RowLetters } from './health/row-dead-letters.ts';
+import type { Grant } from './oauth/backchannel.ts';
 import type { Caller, Ports } from './ports.ts';
 import type { Processor } from './processor.ts';
 import type { Approval, SignedAct } from './shared/approval.ts';
@@ -88,6 +89,8 @@ export type Module = HasGaps & {
   readonly copyWatches: () => Promise<readonly Watch[]>;
   /** Loads its tools, which only the MCP server offers. */
   readonly tools: () => Promise<readonly Tool[]>;
+  /** Loads the grants that it adds to the token endpoint. */
+  readonly grants: () => Promise<readonly Grant[]>;
   /** Loads its kinds of tasks, which only the MCP server begins. */
   readonly tasks: () => Promise<readonly TaskKind[]>;
   /** Loads how tasks of these kinds are advanced, which only workers do: with other rights in the database, so by other files. */
@@ -119,6 +122,7 @@ const NOTHING = {
   tools: none,
   tasks: none,
   taskAdvances: none,
+  grants: none,
 };
 
 /** Declares a module; what it does not name it has none of. */

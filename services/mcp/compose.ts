@@ -3,12 +3,13 @@ import { clientAuthorities } from '../api/client-authorities.ts';
 import { composeLimits } from '../api/compose-limits.ts';
 import { type ComposeInput, composeViews, type Outside } from '../api/compose-views.ts';
 import { createSealingWake } from '../api/sealing-wake.ts';
+import type { OfferedGrant } from '../core/access/server-metadata.ts';
 import { createIdentifierHashes } from '../core/audit/audit-context.ts';
 import { createProofKeyCache } from '../core/tokens/dpop/dpop-proof.ts';
 import { createValidationSummary } from '../core/tokens/verify/summarise-validations.ts';
 import { createValidationCounts } from '../core/tokens/verify/validation-counts.ts';
 import { createVerifiedTokenCache } from '../core/tokens/verify/verified-token-cache.ts';
-import { ownScopesOf } from '../modules.ts';
+import { loadList, ownScopesOf } from '../modules.ts';
 import { type Config, ConfigError } from '../platform/config/load.ts';
 import { systemClock } from '../platform/crypto/system.ts';
 import { createProducer } from '../platform/queue/producer.ts';
@@ -37,6 +38,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
   const { outside, keyRing, access, revocations, poll, stores, tokenSettings } = views;
   const producer = createProducer(input.redisUrl, stores.onRedisError, countEnqueued);
   const sealing = createSealingWake({ enqueue: producer.enqueue, clock: systemClock });
+  const grants: readonly OfferedGrant[] = await loadList('grants', wings);
   const ports = await composePorts(
     {
       ...outside,
@@ -48,6 +50,7 @@ export async function compose(input: ComposeInput, replaced?: Outside) {
       issuer: tokenSettings.issuer,
       wings,
       ownScopes: ownScopesOf(wings),
+      grants,
       clientSettings: views.clientSettings,
       bindsCertificates: input.config.server.clientCertHeader !== undefined,
       certificateAuthorities: clientAuthorities(input.config.server),

@@ -79,7 +79,8 @@ async function approve(taskId: string): Promise<void> {
     'SELECT id, arguments_sha256 FROM signoffs WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)',
     [taskId],
   );
-  const ports = { ...harness.owner, stepUp: harness.api.ports.stepUp };
+  const { stepUp, wakePings } = harness.api.ports;
+  const ports = { ...harness.owner, stepUp, wakePings };
   for (const [at, role] of ROLES.entries()) {
     const person = userCaller((approvers[at] as Person).id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
     const { id, arguments_sha256 } = signOff;

@@ -74,10 +74,10 @@ async function decide(taskId: string, role: 'tech_lead' | 'security_reviewer', d
   const signOff = await signOffOf(taskId);
   const person = await newPerson(harness.api, [role]);
   const caller = userCaller(person.id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
-  const { stepUp } = harness.api.ports;
+  const { stepUp, wakePings } = harness.api.ports;
   const { signoff_id, arguments_sha256 } = signOff;
   const input = { signoff_id, role, decision, arguments_sha256 };
-  await decideSignOff({ ...harness.owner, stepUp }, input, caller);
+  await decideSignOff({ ...harness.owner, stepUp, wakePings }, input, caller);
 }
 const approve = async (taskId: string): Promise<void> => {
   await decide(taskId, 'tech_lead', 'approve');

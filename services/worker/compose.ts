@@ -168,6 +168,7 @@ function composePorts(input: ComposeInput, pools: Pools, purges: readonly Purge[
       types: config.handoff.types ?? pushedByDefault,
       transport: createHandoffTransport(config.handoff),
     },
+    pings: { transport: createHandoffTransport({ allowsPrivate: config.clients.logoutPrivate }) },
     signals: { transport: createHandoffTransport(config.signals) },
     alerts: {
       transport: createHandoffTransport(config.alerts),

@@ -11,7 +11,7 @@ import {
   type Use,
 } from './ledger.ts';
 import { arrived, arrivedInOrder } from './load/hand-offs.ts';
-import { closedByKill, type SignOffRow, startedOnceAndApproved } from './load/surfaces/sign-offs.ts';
+import { closedByKill, givenOnce, type SignOffRow, startedOnceAndApproved } from './load/surfaces/sign-offs.ts';
 
 const usable = (over: Partial<Usable> = {}): Usable => ({
   surface: 'agents',
@@ -121,10 +121,10 @@ describe('sign-offs', () => {
     started: 1,
     ...over,
   });
-  const signedOff = (approvals: number[], ...starts: [number, number][]): Ledger => {
+  const signedOff = (approvals: number[], starts: [number, number][] = [], tokens: boolean[] = []): Ledger => {
     const ledger = createLedger();
     ledger.signOffs.set('so-1', {
-      ...{ id: 'so-1', quorum: 2, requestedAtMs: 1_000 },
+      ...{ id: 'so-1', quorum: 2, requestedAtMs: 1_000, tokens },
       approvals: approvals.map((sentAtMs) => ({ role: 'qa', sentAtMs })),
       starts: starts.map(([answeredAtMs, status]) => ({ copy: 'A', answeredAtMs, status })),
     });
@@ -132,9 +132,26 @@ describe('sign-offs', () => {
   };
   const two = [2_000, 2_000];
   test.each([
-    ['one start of three, after two approvals', signedOff(two, [3_000, 409], [3_000, 200], [3_001, 409]), [], 0],
-    ['two starts', signedOff(two, [3_000, 200], [3_001, 200]), [], 1],
-    ['a start before the second approval was sent', signedOff([2_000, 4_000], [3_000, 200]), [], 1],
+    [
+      'one start of three, after two approvals',
+      signedOff(two, [
+        [3_000, 409],
+        [3_000, 200],
+        [3_001, 409],
+      ]),
+      [],
+      0,
+    ],
+    [
+      'two starts',
+      signedOff(two, [
+        [3_000, 200],
+        [3_001, 200],
+      ]),
+      [],
+      1,
+    ],
+    ['a start before the second approval was sent', signedOff([2_000, 4_000], [[3_000, 200]]), [], 1],
     ['two events of one start', createLedger(), [row({ started: 2 })], 1],
     ['a running act with one approval of two', createLedger(), [row({ state: 'running', approvals: 1 })], 1],
     ['a started act that failed, of one approval', createLedger(), [row({ state: 'failed', approvals: 1 })], 1],
@@ -142,6 +159,12 @@ describe('sign-offs', () => {
   ] as [string, Ledger, SignOffRow[], number][])('%s', (_, ledger, rows, findings) => {
     expect(findingsOf(startedOnceAndApproved(ledger, rows))).toBe(findings);
   });
+
+  test.each([
+    ['one token of the act', [true], 0],
+    ['two tokens', [true, true], 1],
+    ['a token of another act', [false], 1],
+  ])('%s', (_, tokens, findings) => expect(findingsOf(givenOnce(signedOff(two, [], tokens)))).toBe(findings));
 
   test('an open one of a killed agent is a finding', () => {
     const open = ['so-1 pending'];
@@ -185,6 +208,7 @@ const perSurface = SURFACES.flatMap(
 test.each([
   ...perSurface,
   ['starts', (ledger) => startedOnceAndApproved(ledger, []), 'sign-offs'],
+  ['given', givenOnce, 'sign-offs'],
   ['kills', () => closedByKill([]), 'sign-offs'],
   ['arrivals', (ledger) => arrived(ledger, []), 'agents'],
   ['order', arrivedInOrder, 'agents'],

@@ -114,6 +114,8 @@ export type SignOffFacts = {
   /** Requests that were sent to approve it: one without an answer may count. */
   readonly approvals: { readonly role: string; readonly sentAtMs: number }[];
   readonly starts: { readonly copy: CopyName; readonly answeredAtMs: number; readonly status: number }[];
+  /** Whether each token that its request gave carries exactly the act. */
+  readonly tokens: boolean[];
   readonly requestedAtMs: number;
 };
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { expect, test } from 'vitest';
 import { openIdConfiguration } from '#services/core/access/server-metadata.ts';
+import { backchannelGrant } from '#services/wings/signoff/backchannel/redeem-backchannel.ts';
 import { collectEndpoints } from '../catalog/collect.ts';
 import { testTitles } from './test-titles.ts';
 
@@ -18,6 +19,7 @@ const metadata: Readonly<Record<string, unknown>> = openIdConfiguration({
   access: { client: () => undefined, publishedScopes: () => ['keys:read'], publishedDetailTypes: () => ['payment'] },
   clientSettings: { registration: 'open', readsDocuments: true },
   keyRing: { list: () => [{ alg: 'RS256', state: 'active' }] },
+  grants: [backchannelGrant],
 } as unknown as Parameters<typeof openIdConfiguration>[0]);
 
 const clausesIn = (words: string): string[] => words.match(/§\d+(?:\.\d+)*/g) ?? [];

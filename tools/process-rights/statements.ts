@@ -49,7 +49,7 @@ const NOTHING = 'virtual:nothing';
 const TAGGED = '@oxc-project/runtime/helpers/taggedTemplateLiteral';
 /** The lists of modules that a process loads. */
 const LOADS: Readonly<Record<Process, readonly string[]>> = {
-  api: ['operations', 'deadLetters', 'copyWatches', 'score', 'gaps'],
+  api: ['operations', 'deadLetters', 'copyWatches', 'score', 'gaps', 'grants'],
   mcp: ['tools', 'tasks'],
   worker: ['processors', 'taskAdvances', 'watches', 'copyWatches', 'score'],
   log_sealer: [],

@@ -184,6 +184,14 @@ export const flows: readonly Flow[] = [
     load: { none: 'A device asks at the interval that it is told; more is refused before anything is read.' },
   },
   {
+    name: 'Have an act signed off by CIBA',
+    paths: ['/oauth2/bc-authorize'],
+    unit: ['services/wings/signoff/decide-signoff.db.test.ts'],
+    integration: ['services/worker/ciba.integration.test.ts'],
+    fault: SAME_STORE,
+    load: { none: 'People decide, and a client polls at the interval that it is told.' },
+  },
+  {
     name: 'Register a client by itself',
     paths: ['/oauth2/register'],
     unit: [`${OAUTH}/clients/self-register-client.db.test.ts`],

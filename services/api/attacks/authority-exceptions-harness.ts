@@ -140,7 +140,7 @@ export function createExceptions() {
 export const NO_REASON: ReadonlySet<string> = new Set(
   `introspectToken rehearseImport selfRegisterClient rotateSigningKeys changeQueue encryptPhi decryptPhi
   validateDataAccess logPhiAccess recordDisclosure recordUserConsent requestReport requestSecurityReport
-  requestSignOff approveSignOff denySignOff startSignOff finishSignOff receiveAlertmanager createStream updateStream
+  requestSignOff requestBackchannel approveSignOff denySignOff startSignOff finishSignOff receiveAlertmanager createStream updateStream
   replaceStream deleteStream updateStreamStatus addStreamSubject removeStreamSubject verifyStream pollStream
   testAlertTarget`.split(/\s+/),
 );

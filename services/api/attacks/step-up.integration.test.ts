@@ -28,7 +28,7 @@ const OF_OTHERS = ['issueTokens', 'revokeToken'];
  */
 const HARMLESS = `introspectToken rehearseImport selfRegisterClient encryptPhi decryptPhi validateDataAccess
   logPhiAccess recordDisclosure recordUserConsent withdrawUserConsent requestReport requestSecurityReport
-  requestSignOff startSignOff finishSignOff receiveAlertmanager deleteStream updateStreamStatus addStreamSubject
+  requestSignOff requestBackchannel startSignOff finishSignOff receiveAlertmanager deleteStream updateStreamStatus addStreamSubject
   removeStreamSubject verifyStream pollStream`.split(/\s+/);
 
 const HOUR = 3_600;

@@ -10,6 +10,7 @@ function serveMetadata(issuer: string) {
     bindsCertificates: false,
     certificateAuthorities: { exist: false },
     access: { publishedScopes: () => [], publishedDetailTypes: () => [] },
+    grants: [],
     clientSettings: { registration: 'off', readsDocuments: false },
     tokenSettings: { mcpAudiences: [] },
     keyRing: { list: () => [] },

@@ -7,6 +7,7 @@ import {
   readServerMetadataEndpoint,
 } from '#services/core/access/metadata-contract.ts';
 import {
+  type HasGrants,
   type HasOwnScopes,
   type HasPublicAddress,
   mcpMetadata,
@@ -19,7 +20,7 @@ import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import type { Endpoint } from '#services/platform/define/endpoint.ts';
 import { bind, type RouteContext } from '../bind.ts';
 
-type ServerMetadataDeps = HasAccess & HasClientSettings & HasKeyRing & HasPublicAddress;
+type ServerMetadataDeps = HasAccess & HasClientSettings & HasGrants & HasKeyRing & HasPublicAddress;
 export type MetadataRoutesDeps = ServerMetadataDeps & HasTokenSettings & HasOwnScopes;
 
 /** The issuer's path, if it can be used literally in a route. */

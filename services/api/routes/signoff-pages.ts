@@ -10,7 +10,7 @@ import { signOffPage, signOffsPage } from '#services/pages/signoff-pages.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { permissionMissing } from '#services/platform/errors.ts';
 import type { SignOffView } from '#services/wings/signoff/contract.ts';
-import { decideSignOff } from '#services/wings/signoff/decide-signoff.ts';
+import { decideSignOff, type HasPingWake } from '#services/wings/signoff/decide-signoff.ts';
 import {
   sendSignOffEndpoint,
   showSignOffEndpoint,
@@ -22,7 +22,7 @@ import { listSignOffs, readSignOff } from '#services/wings/signoff/read-signoff.
 import { bind, type RouteContext } from '../bind.ts';
 import { asPage, expiredForm, goTo, type HasForms, isOwnForm, showPage, tieForm } from '../requests/browser-form.ts';
 
-type SignOffPagesPorts = Pick<Ports, 'sql' | 'transact'> & HasForms & HasAccess & HasStepUp;
+type SignOffPagesPorts = Pick<Ports, 'sql' | 'transact'> & HasForms & HasAccess & HasStepUp & HasPingWake;
 
 /** Sign-offs on one page; people decide the newest first. */
 const LISTED = 50;

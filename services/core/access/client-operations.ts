@@ -80,6 +80,9 @@ const lines = (client: ClientView): string[] => [
   ...client.redirect_uris.map((uri) => `redirects to ${uri}`),
   ...client.post_logout_redirect_uris.map((uri) => `after sign-out to ${uri}`),
   ...(client.backchannel_logout_uri === null ? [] : [`logout tokens to ${client.backchannel_logout_uri}`]),
+  ...(client.backchannel_client_notification_endpoint === null
+    ? []
+    : [`pings to ${client.backchannel_client_notification_endpoint}`]),
   ...(client.has_logo ? ['has a logo'] : []),
   `ID tokens ${client.id_token_signed_response_alg ?? BY_DEFAULT}  access tokens ${client.access_token_signed_response_alg ?? BY_DEFAULT}${client.id_token_claims.length === 0 ? '' : `  ID tokens say ${client.id_token_claims.join(', ')}`}`,
   `DPoP-bound ${yes(client.dpop_bound_access_tokens)}  certificate-bound ${yes(client.tls_client_certificate_bound_access_tokens)}  pushes requests ${yes(client.require_pushed_authorization_requests)}  PKCE ${client.pkce}  refresh rotation ${client.refresh_rotation}  refresh copies ${client.refresh_copies} s  profile ${client.profile}`,

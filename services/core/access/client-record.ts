@@ -6,7 +6,7 @@ import { scopes, text } from './admin-shapes.ts';
 import { identityAssertionsShape } from './assertion-shapes.ts';
 import { DETAIL_TYPE } from './authorization-detail-shapes.ts';
 import { CLIENT_PROFILES } from './client-auth-shapes.ts';
-import { GRANT_TYPES, LOGOUT_URI } from './grant-shapes.ts';
+import { GRANT_TYPES, LOGOUT_URI, NOTIFICATION_URI } from './grant-shapes.ts';
 import { PROFILE_CLAIMS } from './profile-claims.ts';
 import { workloadShape } from './workload-shapes.ts';
 
@@ -109,6 +109,15 @@ export const clientRecord = defineRecord({
       help: 'The client needs `sid` in logout tokens; they always have it.',
       answers: z.boolean(),
     },
+  },
+  /** CIBA Core §4: set, the client is in ping mode; null: it polls only. */
+  backchannel_client_notification_endpoint: {
+    shape: withOption(z.string().max(2_048).regex(NOTIFICATION_URI).nullable(), {
+      flags: '--notification-endpoint <uri>',
+      help: 'where it is pinged when people have decided what it asked for (CIBA); https',
+      no: 'do not ping it: it polls',
+    }),
+    initially: null,
   },
   /** Audiences that its tokens may have besides the installation itself; `*`: any audience. */
   audiences: {

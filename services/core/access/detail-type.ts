@@ -4,6 +4,9 @@ import { canonicalJson, type Json, uncanonicalPart } from '../audit/log/canonica
 import type { DetailType } from './authorization-detail-shapes.ts';
 import { isShownText } from './signoff-policy.ts';
 
+/** Our own type: an act that people sign off, at any audience. Its members are those of a sign-off. */
+export const SIGNED_ACT = 'sallyport_act';
+
 type Problem = { readonly at: string; readonly why: string };
 
 const SCHEMA_BYTES_MAX = 8_192;

@@ -17,6 +17,10 @@ export const serverMetadataShape = z.object({
   /** Not required in general; a client can require it for itself (RFC 9126 §6). */
   require_pushed_authorization_requests: z.literal(false),
   device_authorization_endpoint: url,
+  /** CIBA Core §4: present where people can sign off what clients ask for. */
+  backchannel_authentication_endpoint: url.optional(),
+  backchannel_token_delivery_modes_supported: z.array(z.string()).optional(),
+  backchannel_user_code_parameter_supported: z.literal(false).optional(),
   introspection_endpoint: url,
   revocation_endpoint: url,
   jwks_uri: url,

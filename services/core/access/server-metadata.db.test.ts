@@ -12,6 +12,7 @@ const address = {
   publicUrl: 'https://api.example.test',
   bindsCertificates: false,
   certificateAuthorities: { exist: false },
+  grants: [],
 };
 const closed: HasClientSettings['clientSettings'] = {
   registration: 'off',

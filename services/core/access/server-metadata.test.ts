@@ -21,6 +21,7 @@ const ports = (registration: 'off' | 'open', keys: readonly unknown[] = []) =>
     access: { publishedScopes: () => [], publishedDetailTypes: () => ['payment'] },
     clientSettings: { registration, readsDocuments: false },
     keyRing: { list: () => keys },
+    grants: [],
   }) as unknown as Parameters<typeof openIdConfiguration>[0];
 
 test('the registration endpoint is named only where clients may register themselves', () => {

@@ -12,7 +12,7 @@ import {
   usesCertificate,
 } from './client-auth-shapes.ts';
 import type { HasClientSettings } from './client-settings.ts';
-import { GRANT_TYPES } from './grant-shapes.ts';
+import { CORE_GRANT_TYPES } from './grant-shapes.ts';
 import type { resourceMetadataShape, serverMetadataShape } from './metadata-contract.ts';
 import { PROFILE_CLAIMS } from './profile-claims.ts';
 
@@ -25,6 +25,16 @@ export type HasPublicAddress = {
   readonly bindsCertificates: boolean;
   /** Authorities of clients that authenticate by a name in their certificate (RFC 8705 §2.1). */
   readonly certificateAuthorities: Pick<CertificateAuthorities, 'exist'>;
+};
+
+/** Grants that wings add to the token endpoint. */
+export type HasGrants = { readonly grants: readonly OfferedGrant[] };
+export type OfferedGrant = {
+  readonly type: string;
+  /** Types of authorization details that it alone grants. */
+  readonly detailTypes: readonly string[];
+  /** What the metadata says where it is offered. */
+  metadata(publicUrl: string): Partial<ServerMetadata>;
 };
 
 const PROOF_ALGORITHMS = ['ES256', 'RS256', 'EdDSA'];
@@ -61,8 +71,8 @@ type Shown<T> = { readonly [K in keyof T]: T[K] extends readonly string[] ? read
 type ServerMetadata = Shown<z.output<typeof serverMetadataShape>>;
 
 /** Authorization server metadata (RFC 8414 §2), with only the enabled endpoints. */
-export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicAddress): ServerMetadata {
-  const { issuer, publicUrl, clientSettings } = ports;
+export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicAddress & HasGrants): ServerMetadata {
+  const { issuer, publicUrl, clientSettings, grants } = ports;
   const methods = confidentialMethods(ports);
   return {
     issuer,
@@ -77,7 +87,8 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     revocation_endpoint: `${publicUrl}/oauth2/revoke`,
     jwks_uri: `${publicUrl}/.well-known/jwks.json`,
     service_documentation: `${publicUrl}/docs`,
-    grant_types_supported: GRANT_TYPES,
+    grant_types_supported: [...CORE_GRANT_TYPES, ...grants.map(({ type }) => type)],
+    ...Object.assign({}, ...grants.map((grant) => grant.metadata(publicUrl))),
     authorization_grant_profiles_supported: ['urn:ietf:params:oauth:grant-profile:id-jag'],
     identity_chaining_requested_token_types_supported: [ID_JAG],
     response_types_supported: ['code'],
@@ -87,7 +98,10 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
     dpop_signing_alg_values_supported: PROOF_ALGORITHMS,
     tls_client_certificate_bound_access_tokens: ports.bindsCertificates,
     scopes_supported: ports.access.publishedScopes(),
-    authorization_details_types_supported: ports.access.publishedDetailTypes(),
+    authorization_details_types_supported: [
+      ...grants.flatMap(({ detailTypes }) => detailTypes),
+      ...ports.access.publishedDetailTypes(),
+    ],
     // `none` is a public client, which identifies itself by its client_id.
     token_endpoint_auth_methods_supported: [...methods, 'none'],
     token_endpoint_auth_signing_alg_values_supported: ASSERTION_ALGORITHMS,
@@ -103,7 +117,7 @@ export function serverMetadata(ports: HasAccess & HasClientSettings & HasPublicA
  * client cannot be registered for an additional algorithm before its first key signs.
  */
 export function openIdConfiguration(
-  ports: HasAccess & HasClientSettings & HasPublicAddress & HasKeyRing,
+  ports: HasAccess & HasClientSettings & HasPublicAddress & HasGrants & HasKeyRing,
 ): ServerMetadata & {
   readonly userinfo_endpoint: string;
   readonly end_session_endpoint: string;

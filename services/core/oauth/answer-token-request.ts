@@ -1,6 +1,7 @@
 import { requestInvalid } from '#services/platform/errors.ts';
-import { DEVICE_GRANT, GRANT_TYPES, JWT_BEARER, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
+import { CORE_GRANT_TYPES, DEVICE_GRANT, JWT_BEARER, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
+import { assertMayIssue } from '../revocations/revocation-set.ts';
 import { dpopProofInvalid } from '../tokens/dpop/dpop-errors.ts';
 import { consumeProof, type DpopPorts, type PresentedProof, verifyProof } from '../tokens/dpop/use-dpop-proof.ts';
 import { grantNotAllowed, grantTypeUnsupported } from '../tokens/errors.ts';
@@ -14,6 +15,7 @@ import {
 import { checkPresented } from '../tokens/refresh/rotate-family.ts';
 import { assertProfileProof } from './assert-profile-proof.ts';
 import { type RedeemIdentityPorts, redeemIdentityAssertion } from './assertions/redeem-identity-assertion.ts';
+import type { BoundGrant } from './backchannel.ts';
 import { redeemDeviceCode } from './devices/redeem-device-code.ts';
 import { certificateUnreadable } from './errors.ts';
 import { type ExchangedToken, type ExchangeTokenPorts, exchangeToken } from './exchange-token.ts';
@@ -31,15 +33,16 @@ export type TokenRequest = GrantTokenInput & {
   readonly actor_token?: string | undefined;
   readonly actor_token_type?: string | undefined;
   readonly assertion?: string | undefined;
+  readonly auth_req_id?: string | undefined;
 };
 
 export type TokenRequestPorts = GrantTokenPorts &
   RedeemCodePorts &
   DpopPorts &
   ExchangeTokenPorts &
-  RedeemIdentityPorts;
+  RedeemIdentityPorts & { readonly grants: readonly BoundGrant[] };
 
-const GRANTS: ReadonlySet<string> = new Set(GRANT_TYPES);
+const GRANTS: ReadonlySet<string> = new Set(CORE_GRANT_TYPES);
 
 /** An empty parameter is treated as omitted (RFC 6749 §3.2). */
 const given = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
@@ -82,8 +85,8 @@ async function admit(
 }
 
 /**
- * The token endpoint (RFC 6749 §3.2) with every grant: codes, device codes, token exchange and identity assertions are implemented here,
- * refresh and client credentials in `tokens`. Throws what the grants throw.
+ * The token endpoint (RFC 6749 §3.2) with every grant: codes, device codes, token exchange and identity assertions are
+ * implemented here, refresh and client credentials in `tokens`, and others by wings. Throws what the grants throw.
  */
 export async function answerTokenRequest(
   ports: TokenRequestPorts,
@@ -91,9 +94,14 @@ export async function answerTokenRequest(
   caller: Caller,
   presented?: PresentedProof,
 ): Promise<Awaited<ReturnType<typeof grantToken>> | OAuthTokenAnswer | ExchangedToken> {
-  if (!GRANTS.has(input.grant_type)) throw grantTypeUnsupported();
+  const added = ports.grants.find(({ type }) => type === input.grant_type);
+  if (added === undefined && !GRANTS.has(input.grant_type)) throw grantTypeUnsupported();
   const admitted = await admit(ports, input, caller, presented);
   const { client, keys } = admitted;
+  if (added !== undefined) {
+    assertMayIssue(ports.revocations);
+    return added.redeem({ ...admitted, authReqId: given(input.auth_req_id) }, caller);
+  }
   const authorizationDetails = given(input.authorization_details);
   if (input.grant_type === DEVICE_GRANT)
     return redeemDeviceCode(

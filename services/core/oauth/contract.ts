@@ -28,12 +28,19 @@ import {
 import {
   actorTokenInvalid,
   authorizationCodeInvalid,
+  authReqDenied,
+  authReqExpired,
+  authReqIdInvalid,
+  authReqPending,
+  authReqPollsTooFast,
+  bindingMessageInvalid,
   certificateUnreadable,
   deviceCodeExpired,
   deviceCodeInvalid,
   deviceGrantDenied,
   deviceGrantPending,
   devicePollsTooFast,
+  hintedUserUnknown,
   identityAssertionInvalid,
   openIdScopeMissing,
   openRequestsFull,
@@ -60,7 +67,7 @@ export const oauthTokenEndpoint = defineEndpoint({
   path: '/oauth2/token',
   operation: 'grantToken',
   summary:
-    'Request tokens: codes, device codes, refresh tokens, client credentials, token exchange, identity assertions (RFC 6749 §3.2)',
+    'Request tokens: codes, device codes, refresh tokens, client credentials, token exchange, identity assertions, approved acts (RFC 6749 §3.2)',
   auth: { accepts: ['client'], optional: true, for: 'anyone', subject: 'none' },
   limit: 'token',
   bodyType: 'form',
@@ -76,6 +83,7 @@ export const oauthTokenEndpoint = defineEndpoint({
     actor_token: optionalParameter(8_192),
     actor_token_type: optionalParameter(128),
     assertion: optionalParameter(8_192),
+    auth_req_id: optionalParameter(512),
     refresh_token: optionalParameter(8_192),
     scope: optionalParameter(2_048),
     resource: optionalParameter(512),
@@ -110,6 +118,11 @@ export const oauthTokenEndpoint = defineEndpoint({
     deviceGrantDenied,
     deviceCodeExpired,
     deviceCodeInvalid,
+    authReqPending,
+    authReqPollsTooFast,
+    authReqDenied,
+    authReqExpired,
+    authReqIdInvalid,
     subjectTokenInvalid,
     actorTokenInvalid,
     identityAssertionInvalid,
@@ -318,3 +331,51 @@ export const sendUserInfoEndpoint = defineEndpoint({
   body: z.looseObject({}),
   bodyOptional: true,
 });
+
+/** OpenID Connect CIBA Core §7.1, of the wing that has people decide: it adds who may ask, and its own errors. */
+export const backchannelParts = {
+  bodyType: 'form',
+  body: z.object({
+    scope: optionalParameter(2_048),
+    resource: optionalParameter(512),
+    /** Id or email address of the owner of the agent. */
+    login_hint: optionalParameter(254),
+    /** An ID token of the agent, which names its owner. */
+    id_token_hint: optionalParameter(8_192),
+    login_hint_token: optionalParameter(8_192),
+    /** Exactly one detail: `{"type":"sallyport_act","act":…,"arguments":…}`. */
+    authorization_details: authorizationDetails,
+    /** What the people who decide read first; up to 256 visible characters. */
+    binding_message: z.string().max(4_096).optional(),
+    /** Seconds; at most as the policy of the act says. */
+    requested_expiry: optionalParameter(10),
+    /** Bearer token of the ping, for a client with an address for pings. */
+    client_notification_token: optionalParameter(1_024),
+    request: optionalParameter(8_192),
+    client_id: optionalParameter(255),
+    client_secret: optionalParameter(512),
+    ...clientAssertion,
+  }),
+  responses: {
+    200: z.object({
+      auth_req_id: z.string(),
+      expires_in: z.int(),
+      interval: z.int(),
+      /** The sign-off, to start the act. */
+      signoff_id: z.string(),
+    }),
+  },
+  errors: [
+    clientKeysBusy,
+    clientKeysUnavailable,
+    grantNotAllowed,
+    scopeInvalid,
+    targetInvalid,
+    requestObjectUnsupported,
+    authorizationDetailsInvalid,
+    hintedUserUnknown,
+    bindingMessageInvalid,
+    storeUnavailable,
+  ],
+  oauthErrors: true,
+} as const;

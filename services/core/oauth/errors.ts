@@ -80,6 +80,65 @@ export const deviceCodeInvalid = defineError({
   fix: 'Start again with a new code.',
 });
 
+export const authReqPending = defineError({
+  code: 'auth_req_pending',
+  oauthError: 'authorization_pending',
+  title: 'Not decided yet',
+  cause: 'Not all of the people who must approve the act have decided, or an approval does not count any more.',
+  fix: 'Poll again after `interval` seconds.',
+  retryable: true,
+});
+
+export const authReqPollsTooFast = defineError({
+  code: 'auth_req_polls_too_fast',
+  oauthError: 'slow_down',
+  title: 'Client polls too often',
+  cause: 'The client polled within its interval, which is now five seconds longer (CIBA Core §11).',
+  fix: 'Wait five more seconds between requests.',
+  retryable: true,
+});
+
+export const authReqDenied = defineError({
+  code: 'auth_req_denied',
+  oauthError: 'access_denied',
+  title: 'Request denied',
+  cause: 'A person denied the act, or the agent was killed, was disabled or has expired.',
+  fix: 'Read the sign-off: it names the person who denied it, and why.',
+});
+
+export const authReqExpired = defineError({
+  code: 'auth_req_expired',
+  oauthError: 'expired_token',
+  title: 'Request expired',
+  cause: 'The people did not decide within `expires_in`, or the client did not come for its token in that time.',
+  fix: 'Start again with a new request.',
+});
+
+export const authReqIdInvalid = defineError({
+  code: 'auth_req_id_invalid',
+  oauthError: 'invalid_grant',
+  title: 'auth_req_id invalid or used',
+  cause: 'The auth_req_id is unknown, already used, or issued to another client, or its act has already started.',
+  fix: 'If people have approved the sign-off and its act has not started, start it, or request a token with grant_type=client_credentials and the same authorization_details. Otherwise start again with a new request.',
+});
+
+/** The same for every account, so that an agent does not learn which exist. */
+export const hintedUserUnknown = defineError({
+  code: 'hinted_user_unknown',
+  oauthError: 'unknown_user_id',
+  title: 'The hint does not name the owner of this agent',
+  cause: 'An agent asks for its owner alone, and the hint names another user or none (CIBA Core §13).',
+  fix: 'Send the id or the email address of the owner in login_hint, or an ID token of the agent in id_token_hint.',
+});
+
+export const bindingMessageInvalid = defineError({
+  code: 'binding_message_invalid',
+  oauthError: 'invalid_binding_message',
+  title: 'Binding message not accepted',
+  cause: 'The message is longer than 256 characters, or has characters that are invisible or reorder the text.',
+  fix: 'Send a short message in plain text.',
+});
+
 export const subjectTokenInvalid = defineError({
   code: 'subject_token_invalid',
   oauthError: 'invalid_request',

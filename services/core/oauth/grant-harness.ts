@@ -99,6 +99,7 @@ export async function openGrantHarness({ clients, env = {} }: GrantHarnessOption
     ...deps,
     openRequests: createOpenRequests(deps),
     clientKeySets: createClientKeySets({ clock: deps.clock, allowsPrivate: true }, guardedFetch),
+    grants: [],
     clientDocuments: { read: async (url) => documents.get(url) ?? { kind: 'refused', why: 'it cannot be fetched' } },
   };
 

@@ -22,6 +22,7 @@ const grant = known(
   'jwt_bearer',
   'refresh_token',
   'token_exchange',
+  'ciba',
 );
 const refresh = { generation: count, held: count, user_id: user, session_id: id } as const;
 
@@ -30,7 +31,8 @@ export const tokenIssued = defineAuditEvent({
   type: 'token.issued',
   outcomes: ['ok', 'refused'],
   detail: { grant: grant, audience: name, scope, reason: code, user_id: user, of: id, acting: id, ...detailFacts },
-  meaning: 'An access token was issued by client credentials, or a request for tokens was refused.',
+  meaning:
+    'An access token was issued by client credentials or for an approved act (`ciba`; `of` is the sign-off), or a request for tokens was refused.',
 });
 
 export const tokenRevoked = defineAuditEvent({

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
-import { canonicalOf, detailFlaw, type HasDetailTypes } from '../access/detail-type.ts';
+import { inexactPartOf } from '#services/platform/define/inexact-json.ts';
+import { canonicalOf, detailFlaw, type HasDetailTypes, SIGNED_ACT } from '../access/detail-type.ts';
 import { parseStrictObject } from '../jws/strict-json.ts';
 import type { Caller } from '../ports.ts';
 import type { HasApprovals, SignedAct } from '../shared/approval.ts';
@@ -52,8 +53,6 @@ function readList(text: string): readonly AuthorizationDetail[] | string {
     : list;
 }
 
-/** Our own type: an act that people sign off, at any audience. Its members are those of a sign-off. */
-const SIGNED_ACT = 'sallyport_act';
 const ACT = /^[a-z][a-z0-9_.:-]{0,127}$/;
 
 const signedActOf = ({ type, ...members }: AuthorizationDetail): SignedAct =>
@@ -101,11 +100,13 @@ type DetailTerms = {
 /** What a request asks for, or why it is refused (RFC 9396 §5). */
 type DetailsAsked = { readonly details: AuthorizationDetails | undefined } | { readonly why: string };
 
-/** Reads the parameter `authorization_details` of a request that asks for a grant. */
+/** Reads the parameter `authorization_details` of a request that asks for a grant. All parsers read it alike: people grant it. */
 export function detailsAsked(ports: HasDetailTypes, terms: DetailTerms, text: string | undefined): DetailsAsked {
   if (text === undefined) return { details: undefined };
   const list = readList(text);
   if (typeof list === 'string') return { why: list };
+  const inexact = inexactPartOf(text);
+  if (inexact !== undefined) return { why: described(`authorization_details${inexact.at} ${inexact.why}`) };
   const why = list.map((detail) => refusalOf(ports, terms, detail)).find((each) => each !== undefined);
   return why === undefined ? { details: listed(list) } : { why: described(why) };
 }
@@ -121,6 +122,21 @@ export function parseAuthorizationDetails(
   return asked.details;
 }
 
+/** The one act of a client's own token, which people sign off. Throws `authorization_details_invalid` (400). */
+export function signedActAsked(
+  ports: HasDetailTypes,
+  terms: DetailTerms,
+  text: string | undefined,
+): { readonly details: AuthorizationDetails; readonly act: SignedAct } {
+  const details = parseAuthorizationDetails(ports, { ...terms, isOwn: true }, text);
+  const [detail, ...others] = detailsOf(details);
+  if (details === undefined || detail === undefined || others.length > 0)
+    throw authorizationDetailsInvalid({
+      detail: 'send exactly one detail: a token carries one act that people signed off',
+    });
+  return { details, act: signedActOf(detail) };
+}
+
 /**
  * The one detail of a client's own token, with its sign-off: people have approved an act with exactly its values, which the
  * caller requested. Throws `authorization_details_invalid` (400) with what the caller lacks.
@@ -131,11 +147,8 @@ export async function signedOffDetails(
   text: string,
   caller: Caller,
 ): Promise<{ readonly details: AuthorizationDetails; readonly signOff: string; readonly notAfter: number }> {
-  const details = parseAuthorizationDetails(ports, { ...terms, isOwn: true }, text) as AuthorizationDetails;
-  const [detail, ...others] = detailsOf(details) as [AuthorizationDetail, ...AuthorizationDetail[]];
-  if (others.length > 0)
-    throw authorizationDetailsInvalid({ detail: 'a token carries one act that people signed off' });
-  const approval = await ports.readApproval(signedActOf(detail), caller);
+  const { details, act } = signedActAsked(ports, terms, text);
+  const approval = await ports.readApproval(act, caller);
   if ('why' in approval) throw authorizationDetailsInvalid({ detail: approval.why, members: approval.lacks });
   return { details, signOff: approval.id, notAfter: approval.expiresAt };
 }

@@ -67,6 +67,7 @@ export const memberWords: Readonly<Record<string, Named>> = {
     'Arten, nach denen er fragen darf, eine je Zeile (RFC 9396)',
   ],
   auth_method: ['Authentication', 'Authentifizierung'],
+  backchannel_client_notification_endpoint: ['Where it is pinged (CIBA)', 'Wo er angestoßen wird (CIBA)'],
   backchannel_logout_session_required: ['Logout tokens carry the session id', 'Logout-Tokens tragen die Sitzungs-ID'],
   backchannel_logout_uri: ['Where logout tokens are sent', 'Wohin Logout-Tokens gehen'],
   behind: ['Behind', 'Zurück'],

@@ -32,7 +32,7 @@ export const clientSettings = defineSettings({
   logoutPrivate: {
     env: 'BACKCHANNEL_LOGOUT_PRIVATE',
     schema: flag(false),
-    use: 'Send logout tokens to addresses on private networks and over plain http too, for clients that an administrator registered. For other clients such addresses are always refused.',
+    use: 'Send logout tokens to addresses on private networks and over plain http too, and pings to private networks, for clients that an administrator registered. For other clients such addresses are always refused.',
   },
   scopes: {
     env: 'UNVETTED_CLIENT_SCOPES',

@@ -1,4 +1,4 @@
-/** Codes of RFC 6749 §4.1.2.1 and §5.2, 7009 §2.2.1, 7591 §3.2.2, 8628 §3.5, 9101 §6.2, 9396 §5 and 9449 §5 that we answer with. */
+/** Codes of RFC 6749 §4.1.2.1 and §5.2, 7009 §2.2.1, 7591 §3.2.2, 8628 §3.5, CIBA Core §13, 9101 §6.2, 9396 §5 and 9449 §5 that we answer with. */
 type OAuthErrorCode =
   | 'invalid_request'
   | 'invalid_client'
@@ -18,6 +18,8 @@ type OAuthErrorCode =
   | 'authorization_pending'
   | 'slow_down'
   | 'expired_token'
+  | 'unknown_user_id'
+  | 'invalid_binding_message'
   | 'access_denied'
   | 'server_error'
   | 'temporarily_unavailable';

@@ -3,7 +3,8 @@ import type { HasAccess } from '#services/core/access/access-directory.ts';
 import { heldToHandOn, permissionsAmong } from '#services/core/access/application-rights.ts';
 import { PROGRAM_COPIES } from '#services/core/access/client-profile.ts';
 import { createClient } from '#services/core/access/create-client.ts';
-import { TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
+import { SIGNED_ACT } from '#services/core/access/detail-type.ts';
+import { CIBA_GRANT, TOKEN_EXCHANGE } from '#services/core/access/grant-shapes.ts';
 import { recordEvent } from '#services/core/audit/record-event.ts';
 import { assertHolds } from '#services/core/authority/callers.ts';
 import type { Caller, Ports } from '#services/core/ports.ts';
@@ -13,7 +14,7 @@ import { agentRegistered } from './audit-events.ts';
 import type { AgentRegistration, AgentView } from './contract.ts';
 import { agentExceedsOwner } from './errors.ts';
 
-export type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess & HasAccessChanged;
+type RegisterAgentPorts = Pick<Ports, 'transact' | 'random'> & HasAccess & HasAccessChanged;
 
 /** With the secret, which is shown only once; null for an agent with keys. */
 export type RegisteredAgent = AgentView & { readonly client_secret: string | null };
@@ -46,7 +47,12 @@ export async function registerAgent(
     if (lacking.length > 0) throw agentExceedsOwner({ detail: `The owner lacks ${lacking.slice(0, 20).join(', ')}.` });
     const { clientId: agentId, clientSecret } = await createClient(
       { random: ports.random, transact: (work) => work(tx) },
-      { ...client, refresh_copies: PROGRAM_COPIES, grant_types: ['client_credentials', TOKEN_EXCHANGE] },
+      {
+        ...client,
+        refresh_copies: PROGRAM_COPIES,
+        grant_types: ['client_credentials', TOKEN_EXCHANGE, CIBA_GRANT],
+        authorization_details_types: [SIGNED_ACT],
+      },
       caller,
     );
     await insertAgent(tx, {

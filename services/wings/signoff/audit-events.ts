@@ -52,6 +52,14 @@ export const signOffApprovalVoided = defineAuditEvent({
     'The approval of `user_id` in `role` was removed, because it did not count any more: the account was disabled or deleted (`why` is `account_inactive`), the person lost the role (`role_lost`), or can act as the requester (`barred`). An approved sign-off waits again.',
 });
 
+export const signOffPinged = defineAuditEvent({
+  type: 'signoff.pinged',
+  outcomes: ['ok', 'given_up', 'dropped'],
+  detail: { attempts: count, code },
+  meaning:
+    'A client was pinged that people have decided what it asked for (CIBA), or accepted no ping (`given_up`; `code` says why the last one failed), or was deleted, disabled or lost its address before (`dropped`). `attempts` is their number. A request whose token is issued before its ping is answered has no such event.',
+});
+
 export const signOffStarted = defineAuditEvent({
   type: 'signoff.started',
   isPushed: true,

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { pageQuery, reads, text } from '#services/core/access/admin-shapes.ts';
 import { argumentLabel } from '#services/core/access/signoff-policy-shapes.ts';
 import { auditEventUnknown, auditLogDamaged, auditProofPending } from '#services/core/audit/errors.ts';
+import { backchannelParts } from '#services/core/oauth/contract.ts';
 import { componentNames } from '#services/platform/define/component-names.ts';
 import { endpointsOf } from '#services/platform/define/endpoint.ts';
 import { agentNotAccepted, permissionMissing } from '#services/platform/errors.ts';
@@ -43,7 +44,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 /** Any JSON value of at most 32 KiB in canonical form (RFC 8785), with numbers that a double keeps, within ±(2^53 − 1). */
 const argumentsOf = z.unknown();
 
-export const signOffView = z
+const signOffView = z
   .object({
     signoff_id: z.string(),
     act: z.string(),
@@ -264,4 +265,20 @@ export const readReceiptEndpoint = defineEndpoint({
   summary: 'Get the receipt of an act that ended, with its inclusion proof of the sealed log',
   responses: { 200: receiptView },
   errors: [permissionMissing, signOffUnknown, signOffUnfinished, auditProofPending, auditEventUnknown, auditLogDamaged],
+});
+
+export const requestBackchannelEndpoint = defineEndpoint({
+  method: 'POST',
+  path: '/oauth2/bc-authorize',
+  operation: 'requestBackchannel',
+  summary: 'Ask people to sign off an act, and get a token for it once they have (OpenID Connect CIBA Core §7)',
+  ...backchannelParts,
+  auth: { ...ASKING, accepts: ['client'], for: 'agent' },
+  errors: [
+    ...backchannelParts.errors,
+    signOffArgumentsInvalid,
+    signOffBelowPolicy,
+    signOffRequesterEnded,
+    signOffTooMany,
+  ],
 });

@@ -27,7 +27,7 @@ import {
 } from './signoffs.store.ts';
 import { voidApprovals } from './void-approvals.ts';
 
-export type PersonalDecision = {
+type PersonalDecision = {
   readonly userId: string;
   readonly role: SignOffRole;
   readonly decision: Decision;
@@ -63,7 +63,9 @@ export async function applyDecision(
   return (await lockSignOff(tx, row.id)) as SignOffRow;
 }
 
-type DecideSignOffPorts = Pick<Ports, 'transact'> & HasStepUp;
+/** Has clients told of a decision now; the timetable does it otherwise. */
+export type HasPingWake = { readonly wakePings: () => void };
+type DecideSignOffPorts = Pick<Ports, 'transact'> & HasStepUp & HasPingWake;
 
 /**
  * Approves or denies as the calling person, in one role that the person has now, by a recent sign-in with two factors
@@ -87,6 +89,7 @@ export async function decideSignOff(
     return applyDecision(tx, locked, { userId, role, decision, comment }, { caller });
   });
   if (!isDryRun) signOffEvents.add(1, { event: decision === 'deny' ? 'denied' : 'approval' });
+  if (!isDryRun && row.state !== 'pending') ports.wakePings();
   return signOffViewOf(row);
 }
 

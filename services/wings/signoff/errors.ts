@@ -28,6 +28,7 @@ export const signOffSignInRequired = defineError({
 
 export const signOffRequesterEnded = defineError({
   code: 'signoff_requester_ended',
+  oauthError: 'access_denied',
   status: 403,
   title: 'The requester was disabled, killed, or has expired',
   cause:
@@ -38,6 +39,8 @@ export const signOffRequesterEnded = defineError({
 export const signOffTooMany = defineError({
   code: 'signoff_too_many',
   status: 409,
+  oauthStatus: 429,
+  oauthError: 'temporarily_unavailable',
   title: 'Too many open sign-offs',
   cause:
     'A requester can have SIGNOFFS_OPEN_PER_REQUESTER sign-offs that are pending, approved or running and have not expired.',
@@ -48,6 +51,7 @@ export const signOffTooMany = defineError({
 /** `detail` says where. */
 export const signOffArgumentsInvalid = defineError({
   code: 'signoff_arguments_invalid',
+  oauthError: 'invalid_authorization_details',
   status: 400,
   title: 'Arguments too large, or not read alike by all parsers',
   cause:
@@ -66,6 +70,7 @@ export const signOffQuorumInvalid = defineError({
 /** `detail` names what is below. */
 export const signOffBelowPolicy = defineError({
   code: 'signoff_below_policy',
+  oauthError: 'invalid_request',
   status: 400,
   title: 'The request asks for less than the policy of its act',
   cause:

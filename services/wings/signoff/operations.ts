@@ -1,4 +1,5 @@
 import { operation } from '#services/core/shared/operation.ts';
+import { requestBackchannel } from './backchannel/request-backchannel.ts';
 import {
   approveSignOffEndpoint,
   denySignOffEndpoint,
@@ -6,6 +7,7 @@ import {
   listSignOffsEndpoint,
   readReceiptEndpoint,
   readSignOffEndpoint,
+  requestBackchannelEndpoint,
   requestSignOffEndpoint,
   type SignOffView,
   startSignOffEndpoint,
@@ -29,6 +31,7 @@ export const signOffLine = (signOff: SignOffView): string =>
 /** Sign-offs. No command approves or denies here: those call the API as a person (`cli/signoff.ts`). */
 export const signOffOperations = [
   operation(requestSignOffEndpoint, requestSignOff),
+  operation(requestBackchannelEndpoint, requestBackchannel),
   operation(listSignOffsEndpoint, listSignOffs, {
     verb: 'signoff list',
     options: {

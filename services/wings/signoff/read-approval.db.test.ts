@@ -56,7 +56,11 @@ async function approve(
       const { id } = await newPerson(harness);
       await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
       const person = userCaller(id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
-      await decideSignOff(ports, { signoff_id, role, decision: 'approve', arguments_sha256 }, person);
+      await decideSignOff(
+        { ...ports, wakePings: () => {} },
+        { signoff_id, role, decision: 'approve', arguments_sha256 },
+        person,
+      );
       return id;
     }),
   );

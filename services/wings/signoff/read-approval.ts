@@ -1,20 +1,16 @@
 import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import type { Approval, SignedAct } from '#services/core/shared/approval.ts';
 import { bindArguments } from './bind-arguments.ts';
-import { requesterOf } from './requester.ts';
+import { lockBehind, requesterOf } from './requester.ts';
 import { signOffHint } from './signoff-view.ts';
-import { findOpenSignOff, lockLiveRequester, lockPeople, lockSignOff, type SignOffRow } from './signoffs.store.ts';
+import { findOpenSignOff, lockSignOff, type SignOffRow } from './signoffs.store.ts';
 import { voidApprovals } from './void-approvals.ts';
 
 /** The sign-off as its approvals count now; an approval that does not is removed, and the sign-off waits again. */
-async function counted(tx: Tx, { id, decisions, ...row }: SignOffRow, caller: Caller): Promise<SignOffRow | null> {
-  // People, then agent, then sign-off: the order of whatever disables a user or kills an agent.
-  await lockPeople(
-    tx,
-    decisions.map((decision) => decision.user_id),
-  );
-  if (!(await lockLiveRequester(tx, row))) return null;
-  return voidApprovals(tx, (await lockSignOff(tx, id)) as SignOffRow, caller);
+async function counted(tx: Tx, row: SignOffRow, caller: Caller): Promise<SignOffRow | null> {
+  if (!(await lockBehind(tx, row))) return null;
+  const locked = (await lockSignOff(tx, row.id)) as SignOffRow;
+  return locked.state === 'approved' ? voidApprovals(tx, locked, caller) : locked;
 }
 
 /**

@@ -29,7 +29,11 @@ test('the receipt of an act proves the sealed event that names who approved whic
   await log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa')`, [userId]);
   const person = userCaller(userId, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
   const { signoff_id, arguments_sha256 } = signOff;
-  await decideSignOff(ports, { signoff_id, role: 'qa', decision: 'approve', arguments_sha256 }, person);
+  await decideSignOff(
+    { ...ports, wakePings: () => {} },
+    { signoff_id, role: 'qa', decision: 'approve', arguments_sha256 },
+    person,
+  );
   const input = { signoff_id, act: request.act, arguments: request.arguments };
   await runSignedOff(ports, input, async () => {}, testCaller);
   await log.seal();

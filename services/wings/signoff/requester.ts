@@ -3,7 +3,13 @@ import { actorOf } from '#services/core/authority/names.ts';
 import type { Caller, Sql } from '#services/core/ports.ts';
 import { agentNotAccepted } from '#services/platform/errors.ts';
 import { signOffOwnerRequired, signOffRequesterEnded, signOffSignInRequired, signOffUnknown } from './errors.ts';
-import { isSignedInFamily, lockLiveRequester, readPeopleBehindClient, type SignOffRow } from './signoffs.store.ts';
+import {
+  isSignedInFamily,
+  lockLiveRequester,
+  lockPeople,
+  readPeopleBehindClient,
+  type SignOffRow,
+} from './signoffs.store.ts';
 
 /** Who asks: the columns of a sign-off. */
 export type Requester = Pick<SignOffRow, 'requested_by_kind' | 'requested_by' | 'client_id'>;
@@ -47,6 +53,18 @@ export function assertNoAgentBehind({ client_id: clientId }: Requester, caller: 
  */
 export async function assertLives(tx: Sql, requester: Requester): Promise<void> {
   if (!(await lockLiveRequester(tx, requester))) throw signOffRequesterEnded({ isRecorded: true });
+}
+
+/**
+ * Until commit the people who have decided stay as they are, and the agent behind the requester is not killed; false if the
+ * requester has ended. Then lock the sign-off: whatever disables a user or kills an agent locks in this order.
+ */
+export async function lockBehind(tx: Sql, row: Requester & Pick<SignOffRow, 'decisions'>): Promise<boolean> {
+  await lockPeople(
+    tx,
+    row.decisions.map((decision) => decision.user_id),
+  );
+  return lockLiveRequester(tx, row);
 }
 
 /**

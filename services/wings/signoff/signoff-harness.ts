@@ -7,7 +7,7 @@ import type { HasSecurityScore } from '#services/core/shared/security-score.ts';
 import { agentCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { type AgentHarness, openAgentHarness } from '../agents/agent-harness.ts';
 import type { SignOffView } from './contract.ts';
-import { decideSignOff } from './decide-signoff.ts';
+import { decideSignOff, type HasPingWake } from './decide-signoff.ts';
 import { type HasSignOffLimit, requestSignOff, type SignOffRequest } from './request-signoff.ts';
 import type { Decision, SignOffRole } from './signoff-shapes.ts';
 
@@ -19,6 +19,7 @@ export const ARGUMENTS = { alg: 'ES256', reason: 'yearly', keep: [1, 2] };
 
 type SignOffHarness = AgentHarness &
   HasStepUp &
+  HasPingWake &
   HasSignOffLimit &
   HasSecurityScore & {
     /** What `readSecurityScore` returns. */
@@ -56,6 +57,7 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
     stepUp: { maxAgeSeconds: 600, needsSecondFactor: true, clock: agents.clock },
     openSignOffsMax: 50,
     score: null,
+    wakePings: () => {},
     readSecurityScore: async () => harness.score,
     newPerson: async (...roles) => person(await agents.newUser(roles)),
     newAsking: async () => {

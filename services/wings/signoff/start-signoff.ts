@@ -16,17 +16,11 @@ import {
   signOffArgumentsChanged,
   signOffConditionUnmet,
   signOffNotRunnable,
+  signOffRequesterEnded,
 } from './errors.ts';
-import { assertLives, assertSignedIn, ownRow } from './requester.ts';
+import { assertSignedIn, lockBehind, ownRow } from './requester.ts';
 import { approvalsOf, factsOf, signOffHint, signOffViewOf } from './signoff-view.ts';
-import {
-  lockPeople,
-  lockSignOff,
-  readLimitRefusal,
-  readSignOffRow,
-  type SignOffRow,
-  startSignOffRow,
-} from './signoffs.store.ts';
+import { lockSignOff, readLimitRefusal, readSignOffRow, type SignOffRow, startSignOffRow } from './signoffs.store.ts';
 import { voidApprovals } from './void-approvals.ts';
 
 export type StartSignOffPorts = Pick<Ports, 'transact' | 'sql'> & HasAccess & HasSecurityScore;
@@ -79,12 +73,7 @@ async function startLocked(
   { act, sha256 }: { readonly act: string; readonly sha256: string },
   caller: Caller,
 ): Promise<SignOffRow | null> {
-  // People, then agent, then sign-off: the order of whatever disables a user or kills an agent.
-  await lockPeople(
-    tx,
-    before.decisions.map((decision) => decision.user_id),
-  );
-  await assertLives(tx, before);
+  if (!(await lockBehind(tx, before))) throw signOffRequesterEnded({ isRecorded: true });
   const locked = ownRow(await lockSignOff(tx, before.id), caller);
   assertRunnable(locked, act, sha256);
   const counted = await voidApprovals(tx, locked, caller);

@@ -24,11 +24,13 @@ type ClientRefusals = RegularWrites & {
 
 /** Where clients ask for tokens, or about them, and where agents request and run sign-offs. */
 const COUNTED =
-  /^\/(?:oauth2\/(?:token|authorize|par|device_authorization|revoke|introspect|userinfo)$|v1\/(?:tokens|api-keys)(?:\/|$)|v1\/handoff\/signoffs(?:$|\/\{signoff_id\}\/(?:start|finish)$))/;
+  /^\/(?:oauth2\/(?:token|authorize|bc-authorize|par|device_authorization|revoke|introspect|userinfo)$|v1\/(?:tokens|api-keys)(?:\/|$)|v1\/handoff\/signoffs(?:$|\/\{signoff_id\}\/(?:start|finish)$))/;
 export const countsRefusals = ({ path }: Pick<Endpoint, 'path'>): boolean => COUNTED.test(path);
 
 /** Steps of a protocol, and the user's own no: the client did nothing wrong. */
-const STEPS: ReadonlySet<string> = new Set(['device_grant_pending', 'device_grant_denied', 'dpop_nonce_required']);
+const STEPS: ReadonlySet<string> = new Set(
+  'device_grant_pending device_grant_denied auth_req_pending auth_req_denied dpop_nonce_required'.split(' '),
+);
 /** Of requests that name no client of the installation. */
 const UNKNOWN_CLIENT = '';
 /** Rows that one copy writes in a day. Anyone may send requests in the name of any client. */

@@ -172,6 +172,9 @@ signoff.decided approve | {user:user_id} approved {target} | {user:user_id} stim
 signoff.decided deny | {user:user_id} denied {target} | {user:user_id} lehnte {target} ab
 signoff.finished done | {target} was carried out | {target} wurde ausgeführt
 signoff.finished failed | {target} failed | {target} schlug fehl
+signoff.pinged | The client {client} was told of the decision about {target} | Der Client {client} erfuhr von der Entscheidung über {target}
+signoff.pinged given_up | The client {client} could not be told of the decision about {target} | Der Client {client} war bei der Entscheidung über {target} nicht zu erreichen
+signoff.pinged dropped | The client {client} need not be told of the decision about {target} | Der Client {client} muss von der Entscheidung über {target} nicht erfahren
 signoff.refused | {target} was not started | {target} wurde nicht begonnen
 signoff.requested | {actor} asked for {target} | {actor} bat um {target}
 signoff.started | {actor} began to carry out {target} | {actor} begann, {target} auszuführen

@@ -5,12 +5,15 @@ import type { HasKeyRing, SignOptions } from '#services/core/keys/key-ring.ts';
 import type { HasTokenSettings } from '#services/core/tokens/token-settings.ts';
 import type { UserClaims } from './read-user-info.ts';
 
+/** CIBA Core §10.3.1: binds the ID token to the request. */
+export const AUTH_REQ_ID = 'urn:openid:params:jwt:claim:auth_req_id';
+
 type IdTokenFacts = {
   readonly user_id: string;
   readonly client_id: string;
   readonly session_id: string | null;
-  /** Unix seconds. */
-  readonly auth_time: number;
+  /** Unix seconds; null where the user did not sign in for it. */
+  readonly auth_time: number | null;
   readonly nonce: string | null;
   readonly accessToken: string;
   readonly issuedAt: number;
@@ -18,7 +21,7 @@ type IdTokenFacts = {
   readonly amr?: readonly string[] | undefined;
   readonly acr?: string | undefined;
   /** Claims about the user that the client wants here (§5.4 returns them from UserInfo only). */
-  readonly profile?: UserClaims;
+  readonly profile?: UserClaims & { readonly [AUTH_REQ_ID]?: string };
 };
 
 /**
@@ -55,7 +58,7 @@ export async function signIdToken(
         aud: facts.client_id,
         iat: facts.issuedAt,
         exp: facts.issuedAt + ports.tokenSettings.accessTokenSeconds,
-        auth_time: facts.auth_time,
+        ...(facts.auth_time === null ? {} : { auth_time: facts.auth_time }),
         ...(facts.nonce === null ? {} : { nonce: facts.nonce }),
         ...(facts.amr === undefined ? {} : { amr: facts.amr }),
         ...(facts.acr === undefined ? {} : { acr: facts.acr }),

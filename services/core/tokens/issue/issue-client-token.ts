@@ -2,18 +2,24 @@ import { tokenIssueDuration, tokensIssued } from '#observability/metrics/tokens.
 import type { Client, HasAccess } from '#services/core/access/access-directory.ts';
 import { permissionsAt } from '#services/core/access/application-rights.ts';
 import { scopesAsked } from '#services/core/access/requested-scopes.ts';
-import { type AuditRow, auditRow } from '#services/core/audit/record-event.ts';
+import { type AuditRow, auditRow, recordEvent } from '#services/core/audit/record-event.ts';
 import { authenticatedClientOf } from '#services/core/authority/callers.ts';
 import type { HasKeyRing } from '#services/core/keys/key-ring.ts';
-import type { Caller, Ports } from '#services/core/ports.ts';
+import type { Caller, Ports, Tx } from '#services/core/ports.ts';
 import { stateRewound } from '#services/core/revocations/contract.ts';
 import type { HasDatabaseGuard } from '#services/core/revocations/database-guard.ts';
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
 import type { HasApprovals } from '#services/core/shared/approval.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
-import { accessTokenClaims, answeredDetails, signAccessToken, tokenTypeOf } from '../access-token.ts';
+import {
+  type AccessTokenClaims,
+  accessTokenClaims,
+  answeredDetails,
+  signAccessToken,
+  tokenTypeOf,
+} from '../access-token.ts';
 import { tokenIssued } from '../audit-events.ts';
-import { detailFacts, detailsOf, signedOffDetails } from '../authorization-details.ts';
+import { detailFacts, detailsOf, signedActAsked, signedOffDetails } from '../authorization-details.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
 import { grantNotAllowed, scopeInvalid, targetInvalid } from '../errors.ts';
 import { confirmationOf, rememberToken } from '../refresh/family-token.ts';
@@ -187,4 +193,72 @@ async function termsOrRefusal(
     );
     throw err;
   }
+}
+
+/** What people granted to an agent. */
+type ApprovedGrant = {
+  readonly client: { readonly clientId: string };
+  readonly keys: { readonly jkt?: string; readonly x5t?: string };
+  readonly scope: string;
+  readonly audience: string;
+  readonly authorization_details: string;
+  /** Unix seconds: its token does not live longer. */
+  readonly expires_at: number;
+  /** The sign-off, in the audit event. */
+  readonly of: string;
+};
+
+type ApprovedGrantPorts = Omit<ClientTokenPorts, 'clientTokenLog' | 'revocations'>;
+
+/**
+ * Makes the claims of a token of the agent itself, in the transaction that consumes the grant. It has the scopes that the
+ * agent may still have, and no right of its owner or of those who decided. Sign it after the commit.
+ * Throws `authorization_details_invalid`, `target_invalid` (400), `client_unauthenticated` (401), `signing_unavailable` (503).
+ */
+export async function beginApprovedToken(
+  tx: Tx,
+  ports: ApprovedGrantPorts,
+  { client: { clientId }, keys, ...grant }: ApprovedGrant,
+  caller: Caller,
+): Promise<AccessTokenClaims> {
+  const client = ports.access.client(clientId);
+  if (client === undefined || client.disabled || client.agent === null) throw clientUnauthenticated();
+  const audience = allowedAudience(ports, client, grant.audience);
+  const { details } = signedActAsked(ports, { client, audience }, grant.authorization_details);
+  // Of one state of the directory: if the agent loses a scope meanwhile, the epoch of the token is too old.
+  const scopes = grant.scope
+    .split(' ')
+    .filter((scope) => scope === 'openid' || client.credential_scopes.includes(scope));
+  const known = permissionsAt(ports, audience);
+  const facts = {
+    subject: clientId,
+    clientId,
+    audience,
+    scope: scopes.join(' '),
+    permissions: scopes.filter((scope) => known.has(scope)),
+    details: detailsOf(details),
+    clientEpoch: client.tokenEpoch,
+    confirmation: confirmationOf(client, keys),
+    notAfter: grant.expires_at,
+  };
+  const claims = accessTokenClaims(ports, facts, caller.request);
+  await recordEvent(tx, caller, tokenIssued, {
+    outcome: 'ok',
+    target: { kind: 'token', id: claims.jti },
+    detail: { grant: 'ciba', audience, scope: facts.scope, of: grant.of, ...detailFacts(details) },
+  });
+  return claims;
+}
+
+/** Signs the token of a grant that was consumed. Throws `signing_unavailable` (503). */
+export async function finishApprovedToken(ports: ApprovedGrantPorts, claims: AccessTokenClaims, caller: Caller) {
+  const minted = await signAccessToken(ports, claims);
+  rememberToken(ports, minted, caller);
+  return {
+    access_token: minted.token,
+    token_type: tokenTypeOf(claims),
+    expires_in: minted.expiresIn,
+    scope: claims.scope ?? '',
+    ...answeredDetails(claims),
+  };
 }

@@ -21,7 +21,7 @@ import {
 /** An agent as its program knows it. Its end ends its secret, which this is, and its tokens. */
 export type Agent = Usable & { readonly authorization: string };
 /** Requests of agents are sent by its `ask`, which counts them. */
-export type Agents = Living<{ readonly authorization: string }> & { readonly ask: Ask };
+export type Agents = Living<{ readonly authorization: string }> & { readonly ask: Ask; owner(): User | undefined };
 
 const PATH = '/v1/admin/agents';
 const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
@@ -29,7 +29,7 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const SETTLED_MOST = 150;
 
 /** Where copies count what they refuse. */
-const COUNTED = /^\/(?:oauth2\/token$|v1\/handoff\/signoffs)/;
+const COUNTED = /^\/(?:oauth2\/(?:token|bc-authorize)$|v1\/handoff\/signoffs)/;
 
 type Refusal = { readonly client_id: string; readonly requests: number };
 
@@ -136,6 +136,7 @@ export function createAgents(every: Clients): Agents {
   return {
     ...agents,
     ask,
+    owner: () => owner,
     acts: [
       ...agents.acts,
       [0.3, () => exchange(agents.live())],

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { type Gate, gateOf, oneOf, secondsOf } from '../../gates.ts';
 import {
   type CopyName,
@@ -10,12 +11,13 @@ import {
   revocationsOf,
   type SignOffFacts,
 } from '../../ledger.ts';
-import { alone, anyCopy, attempt, type Clients, post, type User } from '../clients.ts';
+import { alone, anyCopy, attempt, type Clients, isCreated, isOk, post, REASON, type User } from '../clients.ts';
 import { signIn } from '../tokens.ts';
 import type { Agent, Agents } from './agents.ts';
 import { atBothCopies, keep, type Surface, show } from './surface.ts';
 
 const PATH = '/v1/handoff/signoffs';
+const CIBA = 'urn:openid:params:grant-type:ciba';
 const ROLES = ['qa', 'architect', 'security_reviewer'] as const;
 /** Younger than the age that deciding requires. */
 const SIGN_IN_LIFE_MS = 240_000;
@@ -42,7 +44,14 @@ async function tokenOf(clients: Clients, person: Person): Promise<string | undef
   });
 }
 
-type Open = { readonly facts: SignOffFacts; readonly agent: Agent; readonly act: object; readonly sha256: string };
+type Open = {
+  readonly facts: SignOffFacts;
+  readonly agent: Agent;
+  readonly act: object;
+  readonly sha256: string;
+  /** Of one that was requested for a token. */
+  readonly authReqId?: string;
+};
 
 /** Agents ask for acts, people in several roles approve, several starters start at once, and one of them finishes. */
 export function createSignOffs(every: Clients, agents: Agents): Surface {
@@ -64,19 +73,51 @@ export function createSignOffs(every: Clients, agents: Agents): Surface {
     count(ledger, kind);
   }
 
-  async function request(agent = agents.live()): Promise<Open | undefined> {
+  async function read(id: string) {
+    const asked = { method: 'GET', path: `${PATH}/${id}`, headers: { authorization: clients.authorization } } as const;
+    return (await attempt(clients, { kind: 'read of a sign-off', events: [] }, () => asked)).answer.body ?? {};
+  }
+
+  async function request(isForToken: boolean): Promise<Open | undefined> {
+    const agent = agents.live();
     if (!agent) return undefined;
-    const wanted = { act: 'release.deploy', arguments: { version: random.between(1, 1_000) } };
-    const json = { ...wanted, required_roles: ROLES, quorum: 2, expires_in_minutes: 60 };
-    const what = { kind: 'request of a sign-off', events: ['signoff.requested'] };
-    const made = await keep(clients, 'sign-offs', what, (title) => post(agent.authorization, PATH, { ...json, title }));
+    const act = { act: 'release.deploy', arguments: { version: random.between(1, 1_000) } };
+    const terms = { required_roles: ROLES, quorum: 2, expires_in_minutes: 60 };
+    const owner = isForToken ? agents.owner() : undefined;
+    const form = (title: string, { id: hint }: User) => ({
+      ...{ scope: 'openid', login_hint: hint, binding_message: title },
+      authorization_details: JSON.stringify([{ type: 'sallyport_act', ...act }]),
+    });
+    const what = {
+      kind: 'request of a sign-off',
+      events: ['signoff.requested'],
+      isDone: owner ? isOk : isCreated,
+    };
+    const made = await keep(clients, 'sign-offs', what, (title) =>
+      owner
+        ? { path: '/oauth2/bc-authorize', form: form(title, owner), headers: { authorization: agent.authorization } }
+        : post(agent.authorization, PATH, { ...act, ...terms, title }),
+    );
     if (!made) return undefined;
-    const { signoff_id: id, quorum, arguments_sha256: sha256 } = made.answer.body;
-    const facts: SignOffFacts = { id, quorum, approvals: [], starts: [], requestedAtMs: now() };
+    const { signoff_id: id, auth_req_id: authReqId } = made.answer.body;
+    const { quorum, arguments_sha256: sha256 } = owner ? await read(id) : made.answer.body;
+    if (!sha256) return undefined;
+    const facts: SignOffFacts = { id, quorum, approvals: [], starts: [], tokens: [], requestedAtMs: now() };
     ledger.signOffs.set(id, facts);
-    const begun = { facts, agent, act: wanted, sha256 };
+    const begun = { facts, agent, act, sha256, ...(authReqId && { authReqId }) };
     open.push(begun);
     return begun;
+  }
+
+  /** Of several polls at once one gets the token, and it carries the act. */
+  async function redeem({ facts, agent, act: wanted, authReqId: id = '' }: Open): Promise<void> {
+    const form = { grant_type: CIBA, auth_req_id: id };
+    const poll = { path: '/oauth2/token', form, headers: { authorization: agent.authorization } };
+    for (const { status, body } of await Promise.all(
+      (['A', 'B', 'A', 'B', 'A', 'B'] as const).map((copy) => ask(copy, poll)),
+    ))
+      if (status === 200)
+        facts.tokens.push(isDeepStrictEqual(body.authorization_details, [{ type: 'sallyport_act', ...wanted }]));
   }
 
   async function start(begun: Open, copy: CopyName): Promise<boolean> {
@@ -111,12 +152,13 @@ export function createSignOffs(every: Clients, agents: Agents): Surface {
   }
 
   /** The whole of it; sometimes nobody approves, and the act stays open. */
-  async function run(isWhole = random.chance(0.8)): Promise<void> {
-    const begun = await request();
+  async function run(isWhole = random.chance(0.8), isForToken = random.chance(0.5)): Promise<void> {
+    const begun = await request(isForToken);
     if (!begun) return;
     if (random.chance(0.5)) await start(begun, anyCopy(clients));
     if (!isWhole) return;
     await approveByTwo(begun);
+    if (begun.authReqId) await redeem(begun);
     const started = await Promise.all((['A', 'B', anyCopy(clients)] as const).map((copy) => start(begun, copy)));
     // Once more, as a starter whose answer was lost: the act runs already, or has ended.
     if (random.chance(0.5)) await start(begun, anyCopy(clients));
@@ -152,13 +194,18 @@ export function createSignOffs(every: Clients, agents: Agents): Surface {
       'finish of a sign-off': `SELECT id::text AS key FROM signoffs WHERE state = 'done'`,
     },
     acts: [
-      [0.35, run],
+      [0.35, () => run()],
       [0.5, askByOneKilled],
     ],
     prepare: async () => {
       people.push(...(await Promise.all(ROLES.map(async (role) => ({ user: await clients.newUser(role), role })))));
+      const policy = { act: 'release.deploy', roles: ROLES, quorum: 2 };
+      const ship = { application: 'ship', audience: 'https://ship.example', permissions: [], roles: {} };
+      const json = { ...ship, signoff_policies: [policy], reason: REASON };
+      const declared = { kind: 'declaration of an application', events: [] };
+      await attempt(clients, declared, () => post(clients.authorization, '/v1/admin/applications', json));
       await sleep(LEARNING_MS);
-      await run(true);
+      await run(true, true);
       await run(false);
     },
     settle: async () => {
@@ -167,6 +214,7 @@ export function createSignOffs(every: Clients, agents: Agents): Surface {
     },
     gates: async (query) => [
       startedOnceAndApproved(ledger, await query<SignOffRow>(SIGN_OFFS)),
+      givenOnce(ledger),
       closedByKill(await query<KilledAgent>(KILLED)),
     ],
   };
@@ -220,6 +268,19 @@ export function startedOnceAndApproved(ledger: Ledger, rows: readonly SignOffRow
   });
   return oneOf([told, stored]);
 }
+
+/** What people approved gives one token at most, which carries exactly the act. */
+export const givenOnce = ({ signOffs }: Ledger): Gate =>
+  gateOf(
+    'sign-offs: an approved request gives one token, of its act',
+    [...signOffs.values()].filter(({ tokens }) => tokens.length > 0),
+    ({ id, tokens }) =>
+      tokens.length > 1 || tokens.includes(false)
+        ? {
+            text: `sign-off ${id} gave ${tokens.length} tokens, ${tokens.filter((isOfAct) => !isOfAct).length} of another act`,
+          }
+        : undefined,
+  );
 
 /** A killed agent, and what it has asked for that could still go on. */
 export type KilledAgent = { readonly id: string; readonly open: readonly string[] };

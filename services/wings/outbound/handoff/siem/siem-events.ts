@@ -218,6 +218,7 @@ export const SIEM_EVENTS: Readonly<Record<string, SiemEvent>> = {
   'signoff.approval_void': entity('Update', 'iam:admin'),
   'signoff.decided': entity('Update', 'iam:admin'),
   'signoff.finished': entity('Update', 'iam:admin'),
+  'signoff.pinged': entity('Read', 'iam:admin'),
   'signoff.refused': entity('Update', 'iam:admin', 'low'),
   'signoff.requested': entity('Create', 'iam:admin'),
   'signoff.started': entity('Update', 'iam:admin'),

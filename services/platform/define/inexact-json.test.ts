@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { unreadableJson } from '../http/unreadable-json.ts';
 import { inexactPartOf } from './inexact-json.ts';
-import { unreadableJson } from './unreadable-json.ts';
 
 describe('a number that parsers do not keep is named with its place', () => {
   test.each([
