@@ -26,6 +26,8 @@ export type Request = {
   readonly timeoutMs?: number;
   /** The client hangs up after this time, as if its user had closed the page. */
   readonly abandonMs?: number;
+  /** The answer is a page for people: its body is text, and an error on it has no code. */
+  readonly isPage?: true;
 };
 
 export type Ask = (copy: CopyName, request: Request) => Promise<Answer>;
@@ -45,7 +47,8 @@ function parsed(text: string): Json {
 
 /** Sends requests, each in a trace of its own, and writes how each ended into the ledger. */
 export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string>>): Ask {
-  return async (copy, { method = 'POST', path, json, form, headers, timeoutMs = DEFAULT_TIMEOUT_MS, abandonMs }) => {
+  return async (copy, { method = 'POST', path, json, form, headers, isPage, ...limits }) => {
+    const { timeoutMs = DEFAULT_TIMEOUT_MS, abandonMs } = limits;
     const traceId = randomBytes(16).toString('hex');
     const sentAtMs = now();
     const ended = (status: number, more: { readonly waitedMs?: number; readonly code?: string }): void => {
@@ -67,9 +70,9 @@ export function createAsk(ledger: Ledger, urls: Readonly<Record<CopyName, string
         ...(json === undefined ? {} : { body: JSON.stringify(json) }),
         ...(form === undefined ? {} : { body: new URLSearchParams(form) }),
       });
-      const body = parsed(await response.text());
+      const body = isPage ? await response.text() : parsed(await response.text());
       const { status } = response;
-      const code: string | undefined = body?.code;
+      const code: string | undefined = isPage && !response.ok ? 'page' : body?.code;
       ended(status, code === undefined ? {} : { code });
       const hasRetryAfter = Number(response.headers.get('retry-after')) >= 1;
       if (status >= 500) ledger.serverErrors.push({ copy, path, status, code, hasRetryAfter, traceId, atMs: now() });

@@ -14,6 +14,7 @@ const PATHS = {
   'health data': ['/v1/privacy/phi'],
   'API keys': ['/v1/api-keys', '/v1/admin/clients'],
   'help desk': ['users', 'search', 'imports', 'first-steps', 'roles'].map((of) => `/v1/admin/${of}`),
+  grants: ['/oauth2/device_authorization', '/device'],
   accounts: ['/'],
 } as const;
 export type SurfaceName = keyof typeof PATHS;

@@ -22,6 +22,7 @@ import { type Clients, type Credentials, REASON } from './load/clients.ts';
 import { type Receiver, startReceiver } from './load/hand-offs.ts';
 import { createLoad } from './load/load.ts';
 import { createAgents } from './load/surfaces/agents.ts';
+import { createGrants } from './load/surfaces/grants.ts';
 import { createHelpDesk } from './load/surfaces/help-desk.ts';
 import { createSignOffs } from './load/surfaces/sign-offs.ts';
 import { createApiKeys, createConsents, createHealthData } from './load/surfaces/table.ts';
@@ -253,7 +254,7 @@ async function run(options: Options): Promise<Report> {
     const clients = await createClients(system, credentials, given);
     const agents = createAgents(clients);
     const others = [createApiKeys, createConsents, createHealthData, createHelpDesk].map((create) => create(clients));
-    const surfaces = [agents, createSignOffs(clients, agents), ...others];
+    const surfaces = [agents, createSignOffs(clients, agents), ...others, createGrants(clients, system.stores.query)];
     const load = createLoad(clients, options, surfaces);
     const scene: Scene = { system, clients, load };
     await load.prepare();

@@ -3,6 +3,8 @@ export const HANDOFF_TYPES: readonly string[] = `user.login session.created sess
   agent.registered agent.killed signoff.requested signoff.decided signoff.started signoff.finished`.split(/\s+/);
 
 export const PRODUCT_URL = 'http://auth.chaos.test';
+/** A server that vouches for users. */
+export const IDENTITY_PROVIDER = 'https://idp.chaos.test';
 
 /** Settings of both copies. @param endpoint of the receiver of hand-offs */
 export const settingsOf = (endpoint: string): Readonly<Record<string, string>> => ({
@@ -13,4 +15,6 @@ export const settingsOf = (endpoint: string): Readonly<Record<string, string>> =
   HANDOFF_ENDPOINTS: endpoint,
   HANDOFF_PRIVATE: 'true',
   HANDOFF_TYPES: HANDOFF_TYPES.join(','),
+  SOCIAL_PROVIDERS: JSON.stringify({ work: { clientId: 'chaos', issuer: IDENTITY_PROVIDER } }),
+  CLIENT_DOCUMENTS_PRIVATE: 'true',
 });

@@ -165,22 +165,28 @@ export async function present(
 }
 
 /** An honest client renews its pair: it hangs up, goes to the other copy and comes again until it has an answer. */
-export const refresh = (clients: Clients, of: TokenFamily): Promise<void> =>
+export const refresh = (
+  clients: Clients,
+  of: TokenFamily,
+  request: Partial<Request> = {},
+): Promise<Answer | undefined> =>
   alone(of, async (family) => {
     const { random, isStopping } = clients;
     const startedAtMs = now();
     let copy = anyCopy(clients);
     for (let at = 0; ; at += 1) {
       const isAbandoned = at === 0 && random.chance(0.1);
-      const { status } = await present(clients, family, family.refreshToken, copy, {
+      const answer = await present(clients, family, family.refreshToken, copy, {
         timeoutMs: random.between(1_500, 4_000),
         ...(isAbandoned ? { abandonMs: random.between(1, 60) } : {}),
+        ...request,
       });
+      const { status } = answer;
       if (status === 400 || status === 401) family.revocations.push({ cause: 'refused', sentAtMs: now() });
-      if (!RETRIED.has(status)) return;
+      if (!RETRIED.has(status)) return answer;
       if (now() - startedAtMs > TOTAL_PATIENCE_MS || (isStopping() && at > 2)) {
         family.isAbandoned = true;
-        return;
+        return answer;
       }
       if (status !== 0) await sleep(random.between(50, 500));
       copy = otherCopy(copy);
