@@ -127,7 +127,7 @@ test.each<readonly [string, string, readonly string[]]>([
   ],
   [
     'a ping of a client',
-    `INSERT INTO backchannel_requests (id, auth_req_id_hash, client_id, scope, audience, interval_seconds, expires_at, sealed, next_attempt_at) VALUES ('${UUID}', sha256(''), 'c', '', 'a', 5, now(), 'x', ${PAST})`,
+    `INSERT INTO backchannel_requests (id, auth_req_id_hash, client_id, scope, audience, authorization_details, interval_seconds, expires_at, sealed, next_attempt_at) VALUES ('${UUID}', sha256(''), 'c', '', 'a', '[]', 5, now(), 'x', ${PAST})`,
     ['send-pings'],
   ],
   [

@@ -129,7 +129,8 @@ describe('discovery', () => {
       expect(body.issuer).toBe(API_URL);
       expect(body.grant_types_supported).toEqual(
         `authorization_code client_credentials refresh_token urn:ietf:params:oauth:grant-type:device_code
-        urn:ietf:params:oauth:grant-type:token-exchange urn:ietf:params:oauth:grant-type:jwt-bearer`.split(/\s+/),
+        urn:ietf:params:oauth:grant-type:token-exchange urn:ietf:params:oauth:grant-type:jwt-bearer
+        urn:openid:params:grant-type:ciba`.split(/\s+/),
       );
       expect(body.introspection_endpoint_auth_methods_supported).toEqual([
         'client_secret_basic',
