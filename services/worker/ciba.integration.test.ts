@@ -95,12 +95,6 @@ const set = async (agent: Agent, column: string, value: unknown) => {
   await harness.rows(`UPDATE oauth_clients SET ${column} = $2 WHERE "clientId" = $1`, [agent.client_id, value]);
   await api.ports.access.load();
 };
-const change = (agent: Agent, verb: string) =>
-  send(api.url, 'POST', `/v1/admin/${verb === 'kill' ? 'agents' : 'clients'}/${agent.client_id}/${verb}`, {
-    bearer: admin.bearer,
-    json: { reason: 'test' },
-  });
-
 test('openid-client asks, two people decide, the token carries exactly the act, which runs once, and the receipt proves it', async () => {
   const agent = await newAgent({ dpop_bound_access_tokens: true });
   const auth = openid.ClientSecretBasic(agent.client_secret);
@@ -216,22 +210,43 @@ test('a client that lost a right, or whose ID token cannot be signed now, gets i
   expect(decodeJwt(body.access_token)).toMatchObject({ aud: resource, authorization_details: [DETAIL] });
 });
 
-test.each(['kill', 'disable'])(
-  '%s of the agent ends the request before its token, and the token before its act',
-  async (verb) => {
-    const [early, late] = [await newAgent(), await newAgent()];
-    const [first, second] = [(await ask(early)).body, (await ask(late)).body];
-    await approve(first.signoff_id);
-    await approve(second.signoff_id);
-    await change(early, verb);
-    expect((await poll(early, first.auth_req_id)).status).toBe(401);
-    const { access_token: bearer } = (await poll(late, second.auth_req_id)).body;
-    await change(late, verb);
-    expect(
-      (await send(api.url, 'POST', `/v1/handoff/signoffs/${second.signoff_id}/start`, { bearer, json: START })).status,
-    ).toBe(401);
+test.each<[string, (agent: Agent, of: Person) => string]>([
+  ['a kill of the agent', ({ client_id }) => `agents/${client_id}/kill`],
+  ['a disabled agent', ({ client_id }) => `clients/${client_id}/disable`],
+  ['a disabled owner', (_agent, { id }) => `users/${id}/disable`],
+])(
+  '%s ends the request before its token, and the token before its act (CVE-2026-16103, Keycloak: a request that was approved before its user was locked still gave tokens)',
+  async (_what, pathOf) => {
+    const made = async () => {
+      const of = await newPerson(api, ['qa', 'architect']);
+      const agent = await newAgent({ owner_id: of.id });
+      const asked = (await ask(agent, { login_hint: of.email })).body;
+      await approve(asked.signoff_id);
+      const end = () =>
+        send(api.url, 'POST', `/v1/admin/${pathOf(agent, of)}`, { bearer: admin.bearer, json: { reason: 'test' } });
+      return { agent, asked, end };
+    };
+    const [early, late] = [await made(), await made()];
+    expect((await early.end()).status).toBeLessThan(300);
+    expect((await poll(early.agent, early.asked.auth_req_id)).status).toBe(401);
+    const { access_token: bearer } = (await poll(late.agent, late.asked.auth_req_id)).body;
+    await late.end();
+    const path = `/v1/handoff/signoffs/${late.asked.signoff_id}/start`;
+    expect((await send(api.url, 'POST', path, { bearer, json: START })).status).toBe(401);
   },
 );
+
+test('what a request says of a subject changes nothing (CVE-2026-97174, Keycloak: a request for a sign-in by CIBA injected the subject of its token)', async () => {
+  const agent = await newAgent();
+  const injected = { sub: admin.id, user_id: admin.id, username: admin.email };
+  const asked = (await ask(agent, injected)).body;
+  await approve(asked.signoff_id);
+  const token = { ...injected, grant_type: CIBA_GRANT, auth_req_id: asked.auth_req_id, scope: 'openid keys:manage' };
+  const { body } = await send(api.url, 'POST', '/oauth2/token', { basic: agent, form: token });
+  const own = { sub: agent.client_id, client_id: agent.client_id, scope: 'openid signoffs:request' };
+  expect(decodeJwt(body.access_token)).toMatchObject({ ...own, permissions: ['signoffs:request'] });
+  expect(decodeJwt(body.id_token)).toMatchObject({ sub: owner.id, aud: agent.client_id });
+});
 
 const details = (...list: readonly object[]) => ({ authorization_details: JSON.stringify(list) });
 const argued = (value: string) => ({
@@ -275,7 +290,7 @@ test('an unknown and another user’s hint are answered alike, and a client with
   expectOAuthError(await ask(agent), 400, 'unauthorized_client', 'grant_not_allowed');
 });
 
-test('a decision pings the client once; a redirect and an internal address are not followed, and polling goes on', async () => {
+test('a decision pings the client once; a redirect and an internal address are not followed, and polling goes on (CVE-2026-1518, Keycloak: the address for pings reached internal services)', async () => {
   const worker = (env: Record<string, string>) =>
     processorsOf({ leftOut: [] }).then((all) =>
       compose({

@@ -42,12 +42,6 @@ export const untestedAdvisories: readonly UntestedAdvisory[] = [
     why: 'the device grant takes no challenge, so no client can rely on one: a device code is bound to its client and redeemed once',
   },
   {
-    id: 'CVE-2026-1486',
-    peer: 'Keycloak',
-    fault: 'assertions of a disabled identity provider were still exchanged for tokens',
-    why: 'no grant takes the assertion of another issuer',
-  },
-  {
     id: 'CVE-2026-1529',
     peer: 'Keycloak',
     fault: 'the payload of an invitation was believed without its signature',

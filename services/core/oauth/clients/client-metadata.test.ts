@@ -84,7 +84,7 @@ describe('client metadata (RFC 7591 §2)', () => {
     expect(read({}, { defaultAuthMethod: 'client_secret_basic' }).auth_method).toBe('client_secret_basic');
   });
 
-  test('supported members are stored without duplicates, and scopes that are not allowed are left out', () =>
+  test('supported members are stored without duplicates, and scopes that are not allowed are left out (CVE-2026-96547, Keycloak: a client gave itself roles at registration)', () =>
     expect(
       read({
         client_name: ' Notes ',
@@ -96,6 +96,8 @@ describe('client metadata (RFC 7591 §2)', () => {
         response_types: ['code', 'code'],
         token_endpoint_auth_method: 'client_secret_post',
         scope: 'users:manage email openid',
+        roles: ['admin'],
+        credential_scopes: ['users:manage'],
         dpop_bound_access_tokens: true,
         tls_client_certificate_bound_access_tokens: true,
         require_pushed_authorization_requests: true,
