@@ -118,7 +118,9 @@ describe('an actor token', () => {
     expect(await harness.rows(acting, [claims.jti])).toEqual([{ acting: agent.clientId }]);
     await harness.rows('UPDATE agents SET killed_at = now() WHERE client_id = $1', [agent.clientId]);
     // Which of the two is refused first depends on what the copy has read.
-    expect(await outcomeOf(exchange(service, passed, await ownToken(agent)))).toMatch(/^(subject|actor)_token_invalid$/);
+    expect(await outcomeOf(exchange(service, passed, await ownToken(agent)))).toMatch(
+      /^(subject|actor)_token_invalid$/,
+    );
   });
 
   test('of anybody else, forged, or without its type is refused', async () => {
