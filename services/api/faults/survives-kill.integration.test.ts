@@ -316,7 +316,7 @@ describe('SIGTERM', () => {
     onTestFinished(() => stopping.dispose());
     const api = stopping.apiPid()!;
     const stores = (['postgres', 'redis'] as const).map((store) => stopping.storePid(store)!);
-    const logins = await inFlight(stopping, 2);
+    const logins = await inFlight(stopping, 4);
     const all = [stopping.supervisorPid, api, ...descendantsOf(api), ...stores, ...stores.flatMap(descendantsOf)];
     const ended = stopping.stop('SIGINT');
     expectAnswered(await Promise.all(logins));
