@@ -119,7 +119,7 @@ describe('an actor token', () => {
     const own = await ownToken(agent);
     await harness.rows('UPDATE agents SET killed_at = now() WHERE client_id = $1', [agent.clientId]);
     expect(await outcomeOf(exchange(service, passed, own))).toBe('subject_token_invalid');
-    await harness.ports.access.load();
+    expect(await harness.ports.confirmState()).toBe(true);
     expect(await outcomeOf(exchange(service, passed, own))).toBe('actor_token_invalid');
   });
 
