@@ -2,11 +2,16 @@
 import { patient as longer, TEST_PATIENCE } from '#services/platform/process/patience.ts';
 
 const WRITE_TIMEOUT_MAX_MS = 30_000;
+const STALENESS_MAX_MS = 60_000;
 
 /** A machine that runs many tests at once is slow, and its PostgreSQL is not. */
 export const patient = {
   get WRITE_TIMEOUT_MS(): string {
     return String(Math.min(WRITE_TIMEOUT_MAX_MS, longer(5_000)));
+  },
+  /** A process that was given no time for its polls is not one that PostgreSQL does not answer. */
+  get REVOCATION_STALENESS_MS(): string {
+    return String(Math.min(STALENESS_MAX_MS, longer(10_000)));
   },
 };
 
