@@ -8,16 +8,20 @@ import { processorsOf } from '#jobs/processors.ts';
 import { CIBA_GRANT } from '#services/core/access/grant-shapes.ts';
 import { AUTH_REQ_ID } from '#services/core/oauth/claims/id-token.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
+import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
 import type { SignOffRole } from '#services/wings/signoff/signoff-shapes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { newPerson, type Person } from '#tools/testing/flows/people.ts';
+import { insertSession } from '#tools/testing/fixtures/families.ts';
+import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { openApiHarness } from '#tools/testing/harness/api.ts';
 import { sealerOf } from '#tools/testing/harness/log.ts';
 import { quietLog } from '#tools/testing/harness/ports.ts';
+import { startProduct } from '#tools/testing/harness/product.ts';
 import { expectOAuthError, expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { listening } from '#tools/testing/listening.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { leftOut } from '#tools/testing/processes/child-env.ts';
+import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { compose } from './compose.ts';
 
@@ -27,6 +31,7 @@ const ARGUMENTS = { version: '1.4', to: ['eu', 'us'] };
 const START = { act: ACT, arguments: ARGUMENTS };
 const DETAIL = { type: 'sallyport_act', ...START };
 const UNREAD = 'authorization_details_invalid';
+const ISSUED = `SELECT detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1`;
 
 const folder = testFolder();
 const harness = opened(openApiHarness);
@@ -39,6 +44,7 @@ const owner = opened(() => newPerson(api, ['qa', 'architect']));
 const pinged: { readonly request: IncomingMessage; readonly body: string }[] = [];
 const server = createServer(async (request, response) => {
   pinged.push({ request, body: await text(request) });
+  if (request.url === '/silent') return;
   response.writeHead(request.url === '/away' ? 302 : 204, { location: '/elsewhere' }).end();
 });
 const receiver = opened(() => listening(server));
@@ -78,8 +84,8 @@ const form = (changes: Record<string, string> = {}) => ({
 });
 const ask = (basic: Agent, changes?: Record<string, string>): Promise<Received> =>
   send(api.url, 'POST', '/oauth2/bc-authorize', { basic, form: form(changes) });
-const poll = (basic: Agent, authReqId: string): Promise<Received> =>
-  send(api.url, 'POST', '/oauth2/token', { basic, form: { grant_type: CIBA_GRANT, auth_req_id: authReqId } });
+const poll = (basic: Agent, authReqId: string, url = api.url): Promise<Received> =>
+  send(url, 'POST', '/oauth2/token', { basic, form: { grant_type: CIBA_GRANT, auth_req_id: authReqId } });
 async function decide(id: string, person: Person, role: SignOffRole, verb: 'approve' | 'deny' = 'approve') {
   const { body } = await send(api.url, 'GET', `/v1/handoff/signoffs/${id}`, { bearer: admin.bearer });
   return send(api.url, 'POST', `/v1/handoff/signoffs/${id}/${verb}`, {
@@ -164,9 +170,54 @@ test('polls storm, wait, and are slowed down; twenty at once after the approval 
   const answers = await Promise.all(Array.from({ length: 20 }, () => poll(agent, authReqId)));
   expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
   expect(new Set(answers.map(({ body }) => body.error))).toEqual(new Set([undefined, 'invalid_grant']));
-  const events = `SELECT detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1`;
-  const [event, ...others] = await harness.rows(events, [agent.client_id]);
+  const [event, ...others] = await harness.rows(ISSUED, [agent.client_id]);
   expect([event?.detail, others]).toMatchObject([{ grant: 'ciba', of: id, detail_types: ['sallyport_act'] }, []]);
+});
+
+test('one person approves once: not in another role, by another session, or by another account of theirs at a provider', async () => {
+  const both = await newPerson(api, ['qa', 'architect']);
+  const agent = await newAgent();
+  const asked = (await ask(agent)).body;
+  expect((await decide(asked.signoff_id, both, 'qa')).body).toMatchObject({ state: 'pending' });
+  const account = `INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ('a', 'other', 'google', $1)`;
+  await harness.rows(account, [both.id]);
+  const sessionId = await insertSession(api.stores.pools.main, both.id);
+  const elsewhere = { ...both, sessionId, ...(await pairOf(api, { id: both.id, sessionId })) };
+  for (const role of ['qa', 'architect'] as const)
+    expectProblem(await decide(asked.signoff_id, elsewhere, role), 409, 'signoff_already_decided');
+  expectOAuthError(await poll(agent, asked.auth_req_id), 400, 'authorization_pending', 'auth_req_pending');
+  expect((await decide(asked.signoff_id, architect, 'architect')).body).toMatchObject({ state: 'approved' });
+});
+
+const CONSUME = 'backchannelRequestConsume';
+const CONSUMED_AND_OPEN = `SELECT FROM pg_stat_activity WHERE datname = current_database()
+  AND state = 'idle in transaction' AND query LIKE '%DELETE FROM backchannel_requests%'`;
+test.each([
+  ['before its commit: the next poll gets it, once', CONSUME, CONSUMED_AND_OPEN, 1, [200, 400]],
+  ['after its commit: nothing more is given', 'COMMIT', 'SELECT FROM backchannel_requests', 0, [400, 400]],
+])('kill -9 of the API between decision and token, %s', async (_when, held, question, rowCount, statuses) => {
+  await harness.rows('DELETE FROM backchannel_requests');
+  const agent = await newAgent();
+  const asked = (await ask(agent)).body;
+  await approve(asked.signoff_id);
+  const proxy = await startTcpProxy(harness.databaseUrl);
+  const env = { BETTER_AUTH_SECRET: harness.authSecret, BETTER_AUTH_URL: ISSUER, WORKER_COPIES: '0' };
+  const victim = await startProduct({ stores: { databaseUrl: proxy.url, redisUrl: harness.redisUrl }, env });
+  try {
+    proxy.holdAnswersTo(held, CONSUME);
+    const lost = poll(agent, asked.auth_req_id, victim.api).catch(() => undefined);
+    await eventually(held, async () => (await harness.rows(question)).length === rowCount);
+    const killed = recordProcess(victim.apiPid() as number);
+    process.kill(killed.pid, 'SIGKILL');
+    await waitForExit(killed, 10_000);
+    expect((await lost)?.status ?? 503).toBe(503);
+  } finally {
+    await proxy.cut();
+    await victim.dispose();
+  }
+  await eventually('the end of its transaction', async () => (await harness.rows(CONSUMED_AND_OPEN)).length === 0);
+  for (const status of statuses) expect((await poll(agent, asked.auth_req_id)).status).toBe(status);
+  expect(await harness.rows(ISSUED, [agent.client_id])).toHaveLength(1);
 });
 
 test('a denied, an expired and a started sign-off, and one whose approval is void, give no token', async () => {
@@ -328,11 +379,14 @@ test('a decision pings the client once; a redirect and an internal address are n
   const open = await worker({ BACKCHANNEL_LOGOUT_PRIVATE: 'true', DATABASE_POOL: '2' });
   await open.start();
   try {
+    const silent = await pinging('/silent');
     const there = await pinging('/there');
     const others = [await pinging('/away'), await pinging('/away'), await pinging('/away')] as const;
     const [away] = others;
     await eventually('a ping', async () => (await rowOf(there.asked))?.sealed === null);
     await eventually('a refused redirect', async () => (await rowOf(away.asked))?.failure === 'redirected');
+    const noAnswer = () => rowOf(silent.asked).then((row) => row?.failure ?? undefined);
+    expect(await eventually('no answer', noAnswer)).toBe('TimeoutError');
     const urls = pinged.map(({ request }) => request.url);
     expect(urls.filter((url) => url === '/there')).toHaveLength(1);
     expect(urls).not.toContain('/elsewhere');
@@ -350,7 +404,8 @@ test('a decision pings the client once; a redirect and an internal address are n
     });
     const last = { outcome: 'given_up', detail: { attempts: 8, code: 'redirected' } };
     expect(ended).toEqual(given.map(() => last));
-    for (const { agent, asked } of [there, ...others]) expect((await poll(agent, asked.auth_req_id)).status).toBe(200);
+    for (const { agent, asked } of [there, silent, ...others])
+      expect((await poll(agent, asked.auth_req_id)).status).toBe(200);
   } finally {
     await open.drain(5_000);
   }

@@ -13,8 +13,11 @@ export type TcpProxy = {
   lead(targetUrl: string): void;
   /** Holds every byte in both directions, so that connections stay open but silent. */
   freeze(): void;
-  /** Holds what the server answers to a message that contains this text, and all that follows it on its connection. */
-  holdAnswersTo(text: string): void;
+  /**
+   * Holds what the server answers to a message that contains this text, and all that follows it on its connection.
+   * @param after only on a connection that has sent this text since
+   */
+  holdAnswersTo(text: string, after?: string): void;
   /** Ends freezing and holding. */
   thaw(): void;
   /** Delays every byte by this time, in order; 0: no delay. */
@@ -33,6 +36,7 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let isFrozen = false;
   let heldText: string | null = null;
+  let textBefore = '';
   let delayMs = 0;
   let messages = 0;
   let connections = 0;
@@ -60,11 +64,15 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       [upstream, client],
     ] as const) {
       const write = writerTo(to);
+      let isMarked = false;
       sockets.add(from);
       from.setNoDelay(true);
       from.on('data', (bytes) => {
         if (from === client) messages += 1;
-        if (from === client && heldText !== null && bytes.includes(heldText)) upstream.pause();
+        if (from === client && heldText !== null) {
+          isMarked ||= bytes.includes(textBefore);
+          if (isMarked && bytes.includes(heldText)) upstream.pause();
+        }
         write(bytes);
       });
       from.on('error', () => {});
@@ -99,8 +107,9 @@ export async function startTcpProxy(targetUrl: string): Promise<TcpProxy> {
       isFrozen = true;
       for (const socket of sockets) socket.pause();
     },
-    holdAnswersTo: (text) => {
+    holdAnswersTo: (text, after = '') => {
       heldText = text;
+      textBefore = after;
     },
     thaw: () => {
       isFrozen = false;
