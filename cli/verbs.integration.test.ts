@@ -194,8 +194,7 @@ describe('on a running product', () => {
     expect(seeded).toMatchObject({ users: 3, users_file: join(product.dataDir, 'load-users.json') });
     const read = () => JSON.parse(readFileSync(seeded.users_file, 'utf8'));
     const { password, users, test_data } = read();
-    expect(test_data).toBe(true);
-    expect(statSync(seeded.users_file).mode & 0o777).toBe(0o600);
+    expect([test_data, statSync(seeded.users_file).mode & 0o777]).toEqual([true, 0o600]);
     const post = (path: string, body: object): Promise<Response> =>
       fetch(product.api + path, {
         method: 'POST',

@@ -28,7 +28,7 @@ const publicKeyOf = async ({ product, key }: Target) => {
 };
 
 test('the tokens that the tests tamper with are valid before: the product’s token and one signed with its key open the route', async () => {
-  for (const target of [rsa, ec]) {
+  for (const target of [rsa, ec])
     for (const token of [
       target.good,
       own(target, {}),
@@ -38,7 +38,6 @@ test('the tokens that the tests tamper with are valid before: the product’s to
       expect(await verdictOn(target.product, token)).toBe('active');
       expect((await send(target.product.api, 'GET', '/v1/keys', { bearer: token })).status).toBe(200);
     }
-  }
 });
 
 describe('the key determines the algorithm, never the token', () => {

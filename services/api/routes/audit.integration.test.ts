@@ -153,8 +153,7 @@ describe('GET /v1/audit/events/{seq}', () => {
       [FIRST_SIZE, SECOND, 0],
     ] as const) {
       const { status, text, headers } = await harness.get(`/v1/audit/events/${seq}/proof`);
-      expect(status).toBe(200);
-      expect(headers.get('content-type')).toBe('text/plain; charset=utf-8');
+      expect([status, headers.get('content-type')]).toEqual([200, 'text/plain; charset=utf-8']);
       expect(text).toMatch(/^c2sp\.org\/tlog-proof@v1\nindex (\d+)\n([A-Za-z0-9+/]{43}=\n)*\n/);
       expect(text).toContain(`\nindex ${index}\n`);
       expect(text).toContain(`\n\n${origin}\n`);

@@ -288,9 +288,7 @@ describe('a guessed password', () => {
       Promise.all(Array.from({ length: 5 }, () => fail(other, person.email, callerAt('203.0.113.9'))));
     const answer = await signIn(harness, person);
     whileHashing = undefined;
-    expect(answer.status).toBe(429);
-    expect(answer.body.code).toBe('login_locked');
-    expect(answer.headers.getSetCookie()).toEqual([]);
+    expect([answer.status, answer.body.code, answer.headers.getSetCookie()]).toEqual([429, 'login_locked', []]);
     expect(
       await rows('SELECT 1 FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [person.email]),
     ).toHaveLength(1);
