@@ -122,6 +122,6 @@ function describeStart(output: Output, options: StartOptions): void {
 function startError(err: unknown): unknown {
   if (!(err instanceof StartError)) return asCommandError(err);
   const ofStore = err.code === 'store_tls' ? exitCodes.storeTls : exitCodes.unreachable;
-  const exitCode = err.code.startsWith('store_') ? ofStore : exitCodes.checkFailed;
+  const exitCode = /^(store_|no_redis$)/.test(err.code) ? ofStore : exitCodes.checkFailed;
   return new CommandError(exitCode, err.message, err.fix, { cause: err });
 }

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { mcpCopiesOf } from '../platform/config/mcp.ts';
 import type { Faces } from '../platform/config/wings.ts';
 import { redisUrlOf } from '../platform/local/redis-users.ts';
@@ -37,9 +38,9 @@ export const withOwnRedisUser = (spec: ChildSpec): ChildSpec => ({
 
 /** A bundle names its own files here (tools/bundle.mjs). */
 const ENTRIES = {
-  api: new URL('../api/main.ts', import.meta.url).pathname,
-  worker: new URL('../worker/main.ts', import.meta.url).pathname,
-  mcp: new URL('../mcp/main.ts', import.meta.url).pathname,
+  api: fileURLToPath(new URL('../api/main.ts', import.meta.url)),
+  worker: fileURLToPath(new URL('../worker/main.ts', import.meta.url)),
+  mcp: fileURLToPath(new URL('../mcp/main.ts', import.meta.url)),
 } as const;
 
 /** The children in start order; they stop in the same order, one after the other. */

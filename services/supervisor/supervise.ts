@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Config, loadProcessConfig } from '../platform/config/load.ts';
@@ -83,6 +83,7 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const { env, requests, say, backoff = defaultBackoff } = options;
   const { host, port, metricsPort, drainSeconds, profile } = config.server;
   const dataDir = resolveDataDir(env);
+  const isFirst = !existsSync(dataDir);
   ensureDataDir(dataDir);
   await awaitStep('the previous run to end', clearDeadSupervisors(dataDir, drainSeconds, say), options);
 
@@ -95,6 +96,9 @@ async function runUntilStopped(options: SuperviseOptions, config: Config, undo: 
   const forTasks = { config, env, dataDir, say, except: taken, apiUrl: () => api.url, loopback };
   const tasks = options.withTasks ? await chooseTasksExample(forTasks) : undefined;
   const starting = startStores(env, dataDir, say);
+  starting.catch(({ code }: StartError) => {
+    if (isFirst && code === 'no_redis') rmSync(dataDir, { recursive: true });
+  });
   undo.push(() => Promise.race([starting.then((started) => started.stop()).catch(() => {}), sleep(STORE_STOP_MS)]));
   const stores = await awaitStep('Postgres and Redis', starting, options);
   await reachStores(options, config, stores, dataDir);

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Config } from '../platform/config/load.ts';
 import { ensureAuthSecret } from '../platform/local/data-dir.ts';
 import { StartError } from '../platform/local/errors.ts';
@@ -67,7 +68,7 @@ export async function chooseTasksExample(options: TasksExampleOptions): Promise<
   };
   const spec: ChildSpec = {
     name: 'tasks',
-    entry: new URL('../../examples/tasks-fastify/main.ts', import.meta.url).pathname,
+    entry: fileURLToPath(new URL('../../examples/tasks-fastify/main.ts', import.meta.url)),
     startsAfter: 'api',
     readyTimeoutSeconds: 60,
     drainSeconds: 5,
