@@ -24,19 +24,15 @@ const sallyport = (...args: readonly string[]) => harness.sallyport(args);
 const json = (...args: readonly string[]) => harness.json([...args, '--yes']);
 async function newUser(...roles: string[]): Promise<string> {
   const id = randomUUID();
-  await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
-  for (const role of roles) await ports.raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
-  await ports.raw(
-    `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 day', $1)`,
-    [`session-${id}`, id],
-  );
+  await ports.raw`INSERT INTO users (id, email) VALUES (${id}, ${`${id}@example.test`})`;
+  for (const role of roles) await ports.raw`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
+  await ports.raw`INSERT INTO sessions (id, "userId", "expiresAt", token)
+    VALUES (${`session-${id}`}, ${id}, now() + interval '1 day', ${`session-${id}`})`;
   return id;
 }
 const actors = (type: string, target: string) =>
-  ports.raw(`SELECT actor_id, detail ->> 'reason' AS reason FROM audit_outbox WHERE type = $1 AND target_id = $2`, [
-    type,
-    target,
-  ]);
+  ports.raw`SELECT actor_id, detail ->> 'reason' AS reason FROM audit_outbox
+    WHERE type = ${type} AND target_id = ${target}`;
 const by = (name: string) => [{ actor_id: `sallyport ${name}`, reason: 'because of the test' }];
 
 test('users lists, shows, disables, enables, gives roles to and deletes accounts, and records the reason in the audit log', async () => {
@@ -73,10 +69,8 @@ test('users lists, shows, disables, enables, gives roles to and deletes accounts
 
 test('users reset-factors removes a lost second factor, notifies the owner and records the reason in the audit log', async () => {
   const id = await newUser();
-  await ports.raw(
-    `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'secret', 'codes', true)`,
-    [id],
-  );
+  await ports.raw`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+    VALUES (${id}, ${id}, 'secret', 'codes', true)`;
   expect((await sallyport('users', 'show', id)).out).toContain('factors totp yes  passkeys 0  recovery codes 10');
   const rehearsal = await sallyport('users', 'reset-factors', id, '--passkeys', ...reason, '--dry-run', '--json');
   expect(JSON.parse(rehearsal.out).would).toBe(
@@ -84,8 +78,8 @@ test('users reset-factors removes a lost second factor, notifies the owner and r
   );
   expect(await json('users', 'reset-factors', id, ...reason)).toMatchObject({ sessions: 0, factors: { totp: false } });
   expect(await actors('user.factors_reset', id)).toEqual(by('users'));
-  expect(await ports.raw(`SELECT template FROM mail_outbox WHERE template = 'factors_reset'`)).toHaveLength(1);
-  await ports.raw('DELETE FROM mail_outbox');
+  expect(await ports.raw`SELECT template FROM mail_outbox WHERE template = 'factors_reset'`).toHaveLength(1);
+  await ports.raw`DELETE FROM mail_outbox`;
   expect(await sallyport('users', 'reset-factors', id, ...reason, '--yes')).toMatchObject({ code: 5 });
 });
 
@@ -101,7 +95,7 @@ test('users invite and invite-again leave the mail to a worker and record the re
   });
   expect(await json('users', 'invite-again', invited.id, ...reason)).toMatchObject({ id: invited.id });
   expect(await actors('user.invited', invited.id)).toEqual([...by('users'), ...by('users')]);
-  expect(await ports.raw('SELECT template FROM mail_outbox')).toEqual([
+  expect(await ports.raw`SELECT template FROM mail_outbox`).toEqual([
     { template: 'invitation' },
     { template: 'invitation' },
   ]);
@@ -124,20 +118,19 @@ test('sessions lists sessions and ends one, or all sessions of a user', async ()
   expect(await actors('session.ended', `session-${one}`)).toEqual(by('sessions'));
   expect(await json('sessions', 'revoke', '--user', two, ...reason)).toEqual({ ended: 1 });
   expect(
-    await ports.raw(`SELECT kind FROM revocations WHERE value IN ($1, $2) ORDER BY kind`, [two, `session-${two}`]),
+    await ports.raw`SELECT kind FROM revocations WHERE value IN (${two}, ${`session-${two}`}) ORDER BY kind`,
   ).toEqual([{ kind: 'sid' }, { kind: 'user' }]);
 });
 
 test('sessions revoke ends one token family, and leaves its session and the other families alone', async () => {
   const [userId, families] = [await newUser(), [randomUUID(), randomUUID()] as const];
   const [ended, kept] = families;
-  await ports.raw(
-    `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id,
-       user_epoch, client_epoch, scope, audience, auth_time)
-     SELECT id, now() + interval '1 day', now() + interval '1 day', sha256('x'), 1, 1, client, true, $2, $3, 0, 0, '', 'x', now()
-     FROM unnest($1::uuid[], '{sallyport,sallyport-console}'::text[]) AS made (id, client)`,
-    [families, `session-${userId}`, userId],
-  );
+  await ports.raw`INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id,
+    client_bound, sid, user_id,
+      user_epoch, client_epoch, scope, audience, auth_time)
+    SELECT id, now() + interval '1 day', now() + interval '1 day', sha256('x'), 1, 1, client, true,
+      ${`session-${userId}`}, ${userId}, 0, 0, '', 'x', now()
+    FROM unnest(${families}::uuid[], '{sallyport,sallyport-console}'::text[]) AS made (id, client)`;
   expect(await json('sessions', 'revoke', '--family', ended, ...reason)).toEqual({ ended: 1 });
   expect(await actors('token.family_ended', ended)).toEqual(by('sessions'));
   expect((await json('sessions', 'list', '--user', userId)).sessions).toMatchObject([
@@ -254,7 +247,7 @@ test('doctor names clients of fapi2 with RS256 and algorithms that no key signs 
   await writeFile(file, JSON.stringify({ keys: [newAssertionMaker().jwk] }));
   const { client_id } = await json('clients', 'create', 'Bank', '--profile', 'fapi2', '--jwks', file, ...reason);
   // As a client was registered while only RS256 signed.
-  await ports.raw(`UPDATE oauth_clients SET id_token_signed_response_alg = NULL WHERE "clientId" = $1`, [client_id]);
+  await ports.raw`UPDATE oauth_clients SET id_token_signed_response_alg = NULL WHERE "clientId" = ${client_id}`;
   const checks = async () => {
     const found: { name: string }[] = JSON.parse((await sallyport('doctor', '--json')).out).checks;
     return ['clients', 'signing keys'].map((wanted) => found.find(({ name }) => name === wanted));

@@ -9,7 +9,7 @@ const json = (...args: readonly string[]) => harness.json(args);
 
 test('sallyport agents registers, lists, shows and kills', async () => {
   const owner = randomUUID();
-  await harness.ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [owner, `${owner}@example.test`]);
+  await harness.ports.raw`INSERT INTO users (id, email) VALUES (${owner}, ${`${owner}@example.test`})`;
   const act = ['--reason', 'test', '--yes'];
   const made = await json('agents', 'register', 'Planner', '--owner', owner, '--capabilities', 'plan', ...act);
   expect(made).toMatchObject({ owner_id: owner, name: 'Planner', capabilities: ['plan'], status: 'active' });

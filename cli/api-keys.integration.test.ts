@@ -5,7 +5,7 @@ import { openCliHarness } from './cli-harness.ts';
 const harness = opened(() => openCliHarness());
 const ports = partOf(() => harness.ports);
 beforeAll(async () => {
-  await ports.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
+  await ports.raw`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`;
 });
 
 const sallyport = (...args: string[]) => harness.sallyport(['api-keys', ...args]);
@@ -54,15 +54,17 @@ describe('sallyport api-keys', () => {
   });
 
   test('prints the cursor of the next page, and --dry-run changes nothing', async () => {
-    await ports.raw(`INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash, requests_per_minute, lifetime_seconds, expires_at)
-      SELECT gen_random_uuid(), n::text, 'client', 'sallyport', 0, '{}', sha256(n::text::bytea), 1, 60, now() FROM generate_series(1, 101) n`);
+    await ports.raw`INSERT INTO api_keys (id, name, owner_kind, client_id, owner_epoch, permissions, secret_hash,
+      requests_per_minute, lifetime_seconds, expires_at)
+      SELECT gen_random_uuid(), n::text, 'client', 'sallyport', 0, '{}', sha256(n::text::bytea), 1, 60, now()
+        FROM generate_series(1, 101) n`;
     const { out, err } = await sallyport('list', '--client', 'sallyport', '--limit', '100');
     expect(out.trim().split('\n')).toHaveLength(100);
     const cursor = /--cursor (\S+)/.exec(err)?.[1] ?? '';
     expect((await json('list', '--client', 'sallyport', '--cursor', cursor)).api_keys).toHaveLength(1);
     const creates = ['create', '--client', 'sallyport', '--name', 'x', '--reason', 'x', '--dry-run'];
     expect((await sallyport(...creates)).err).toContain('api_key_too_many');
-    await ports.raw(`DELETE FROM api_keys WHERE lifetime_seconds = 60`);
+    await ports.raw`DELETE FROM api_keys WHERE lifetime_seconds = 60`;
     expect(await json(...creates)).toEqual({ dry_run: true, would: 'create a key for client sallyport' });
     const rotates = ['rotate', UNKNOWN_ID, '--reason', 'x'];
     expect(await sallyport(...rotates, '--dry-run')).toEqual(await sallyport(...rotates, '--yes'));

@@ -33,9 +33,9 @@ describe.skipIf(!canMount)('a full disk', () => {
     disk = mountSmallDisk(mount);
     keyFile = join(harness.dataDir, 'backup.key');
     await writeFile(keyFile, randomBytes(32));
-    await harness.ports.raw(
-      `INSERT INTO users (id, email) SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test' FROM generate_series(1, 7000) n`,
-    );
+    await harness.ports.raw`INSERT INTO users (id, email)
+      SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test'
+      FROM generate_series(1, 7000) n`;
   });
   afterAll(async () => {
     disk?.unmount();
@@ -52,9 +52,8 @@ describe.skipIf(!canMount)('a full disk', () => {
   /** Its files lie on the small disk. Resolves to what drops it. */
   async function createSmallTablespace(): Promise<() => Promise<unknown>> {
     const folder = await mkdtemp(join(mount, 'postgres-'));
-    const [{ data = '' } = {}] = await harness.ports.raw<{ data: string }>(
-      `SELECT current_setting('data_directory') AS data`,
-    );
+    const [{ data = '' } = {}] = await harness.ports.raw<{ data: string }>`
+      SELECT current_setting('data_directory') AS data`;
     const { uid, gid } = await stat(data);
     await chown(folder, uid, gid);
     await onServer((admin) => admin.query(`CREATE TABLESPACE ${TABLESPACE} LOCATION '${folder}'`));
@@ -101,7 +100,7 @@ describe.skipIf(!canMount)('a full disk', () => {
         disk.empty();
       }
       const ports = createTestPorts(url.href);
-      expect(await ports.raw('SELECT FROM users').finally(() => ports.end())).toEqual([]);
+      expect(await ports.raw`SELECT FROM users`.finally(() => ports.end())).toEqual([]);
       const again = await restore();
       expect(again.code, again.err).toBe(0);
       expect(JSON.parse(again.out)).toMatchObject({ rows: made.rows, standing: 'current' });
@@ -131,9 +130,9 @@ describe.skipIf(!canMount)('a full disk', () => {
       );
       await expect(rehearsal).rejects.toMatchObject({ code: 'restore_target_full' });
       expect(
-        await log.raw(`SELECT outcome, detail FROM audit_outbox WHERE type = 'operations.restore_rehearsed'`),
+        await log.raw`SELECT outcome, detail FROM audit_outbox WHERE type = 'operations.restore_rehearsed'`,
       ).toEqual([{ outcome: 'failed', detail: { code: 'restore_target_full' } }]);
-      const [{ incarnation = '' } = {}] = await log.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
+      const [{ incarnation = '' } = {}] = await log.raw<{ incarnation: string }>`SELECT incarnation FROM feed_state`;
       const left = `SELECT FROM pg_database WHERE starts_with(datname, 'sallyport_drill_${incarnation.slice(0, 8)}')`;
       expect(await log.raw(left)).toEqual([]);
     } finally {

@@ -22,9 +22,9 @@ describe.skipIf(program === undefined)('sallyport backup --out s3://…', () => 
     keyFile = join(harness.dataDir, 'backup.key');
     await writeFile(keyFile, randomBytes(32));
     // Random text does not compress: its answer can break several times.
-    await harness.ports.raw(
-      `INSERT INTO users (id, email) SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test' FROM generate_series(1, 30000) n`,
-    );
+    await harness.ports.raw`INSERT INTO users (id, email)
+      SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test'
+      FROM generate_series(1, 30000) n`;
   });
   afterAll(async () => {
     await gateway?.close();

@@ -13,18 +13,16 @@ let keyFile: string;
 beforeAll(async () => {
   keyFile = join(harness.dataDir, 'backup.key');
   await writeFile(keyFile, randomBytes(32));
-  await harness.ports.raw(
-    `INSERT INTO users (id, email, name) SELECT 'u' || n, 'u' || n || '@example.test', E'tab\\tline\\nback\\\\slash ü' FROM generate_series(1, 3000) n`,
-  );
+  await harness.ports.raw`INSERT INTO users (id, email, name)
+    SELECT 'u' || n, 'u' || n || '@example.test', E'tab\\tline\\nback\\\\slash ü' FROM generate_series(1, 3000) n`;
 });
 
 const pathOf = (name: string) => join(harness.dataDir, name);
 
 test('every table of the database is in the list of tables that are backed up', async () => {
-  const rows = await harness.ports.raw<{ name: string }>(
-    `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
-       AND NOT relispartition AND relname <> '_prisma_migrations' AND relname !~ '^audit_outbox_[0-9]{8}$' ORDER BY 1`,
-  );
+  const rows = await harness.ports.raw<{ name: string }>`
+    SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+    AND NOT relispartition AND relname <> '_prisma_migrations' AND relname !~ '^audit_outbox_[0-9]{8}$' ORDER BY 1`;
   expect([...backedUpTables].sort()).toEqual(rows.map(({ name }) => name));
 });
 
@@ -100,7 +98,7 @@ describe('sallyport backup', () => {
     const locked = Promise.withResolvers<void>();
     const released = Promise.withResolvers<void>();
     const held = harness.ports.transact(async (tx) => {
-      await tx.query(defineStatement('', `LOCK TABLE ${backedUpTables.at(-1)} IN ACCESS EXCLUSIVE MODE`));
+      await tx.query(defineStatement('')`LOCK TABLE ${backedUpTables.at(-1)} IN ACCESS EXCLUSIVE MODE`);
       locked.resolve();
       await released.promise;
     });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, inject, test } from 'vitest';
 import { opened } from '#tools/testing/opened.ts';
 import { eventually } from '../tools/testing/eventually.ts';
-import { queryRows } from '../tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '../tools/testing/harness/ports.ts';
 import { startProduct } from '../tools/testing/harness/product.ts';
 import { runCli } from '../tools/testing/processes/run-cli.ts';
 
@@ -18,8 +18,7 @@ async function json(...args: string[]) {
   expect(code, err).toBe(0);
   return JSON.parse(out);
 }
-const rows = (text: string, values: readonly unknown[] = []) =>
-  queryRows(product.credentials.database_url, text, values);
+const rows = rawSql((text, values) => queryRows(product.credentials.database_url, text, values));
 
 test('a newcomer seeds a clinic and sees a full report of it, verified offline', async () => {
   const seeded = await json('demo', 'seed', 'clinic');
@@ -42,7 +41,7 @@ test('a newcomer seeds a clinic and sees a full report of it, verified offline',
     expect([control, found.get(control)]).toEqual([control, ['pass', expect.any(Number)]]);
   expect(found.get('field-policies-limited')?.[0]).toBe('fail');
   await eventually('the violation', async () => {
-    const open = await rows(`SELECT control FROM compliance_violations WHERE resolved_at IS NULL`);
+    const open = await rows`SELECT control FROM compliance_violations WHERE resolved_at IS NULL`;
     return open.some(({ control }) => control === 'field-policies-limited');
   });
 });
@@ -60,9 +59,8 @@ test('its records are encrypted, its staff can sign in, and its emergency access
   expect((await json('privacy', 'break-glass', 'list', '--unreviewed')).break_glass).toMatchObject([
     { user_id: staff[0].user_id, subject_id: 'patient-0005' },
   ]);
-  const events = await rows(
-    `SELECT type, outcome FROM audit_outbox WHERE type LIKE 'phi.%' AND actor_kind = 'user' GROUP BY 1, 2`,
-  );
+  const events =
+    await rows`SELECT type, outcome FROM audit_outbox WHERE type LIKE 'phi.%' AND actor_kind = 'user' GROUP BY 1, 2`;
   expect(events).toEqual(
     expect.arrayContaining([
       { type: 'phi.decrypted', outcome: 'ok' },
@@ -77,10 +75,10 @@ test('its records are encrypted, its staff can sign in, and its emergency access
 test('seeding again adds nothing and keeps the password; production refuses', async () => {
   const file = join(product.dataDir, 'clinic.json');
   const before = readFileSync(file, 'utf8');
-  const [count] = await rows('SELECT count(*) FROM phi_consents');
+  const [count] = await rows`SELECT count(*) FROM phi_consents`;
   await json('demo', 'seed', 'clinic');
   expect(readFileSync(file, 'utf8')).toBe(before);
-  expect(await rows('SELECT count(*) FROM phi_consents')).toEqual([count]);
+  expect(await rows`SELECT count(*) FROM phi_consents`).toEqual([count]);
   const refused = await sallyport(['demo', 'seed', 'clinic'], {
     SALLYPORT_PROFILE: 'production',
     BETTER_AUTH_URL: 'https://auth.example.test',

@@ -140,36 +140,25 @@ beforeAll(async () => {
   const owner = { kind: 'user', id } as const;
   const { api_key } = await createApiKeyFor(copy.ports, { name: 'x', owner, reason: 'x' }, system);
   const incident = randomUUID();
-  await harness.rows(
-    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
-    [incident, id],
-  );
-  await harness.rows(`INSERT INTO roles (name, description) VALUES ('desk', 'x')`);
+  await harness.rows`INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
+    VALUES (${incident}, 'token_replay', 'high', 'user', ${id})`;
+  await harness.rows`INSERT INTO roles (name, description) VALUES ('desk', 'x')`;
   const [alert, target, silence] = [randomUUID(), randomUUID(), randomUUID()];
-  await harness.rows(
-    `INSERT INTO alerts (id, source, cause, name, severity, summary, labels) VALUES ($1, 'control', 'c', 'c', 'high', '', '{}')`,
-    [alert],
-  );
-  await harness.rows(
-    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
-     VALUES ($1, 'x', 'mail', $2, '', '{}', '{high}', 'UTC', false)`,
-    [target, copy.ports.vault.seal(Buffer.from('x@people.test'), alertTargetContext(target))],
-  );
-  await harness.rows(
-    `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,
-    [silence],
-  );
+  await harness.rows`INSERT INTO alerts (id, source, cause, name, severity, summary, labels)
+    VALUES (${alert}, 'control', 'c', 'c', 'high', '', '{}')`;
+  await harness.rows`
+    INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
+    VALUES (${target}, 'x', 'mail', ${copy.ports.vault.seal(Buffer.from('x@people.test'), alertTargetContext(target))},
+      '', '{}', '{high}', 'UTC', false)`;
+  await harness.rows`INSERT INTO alert_silences (id, matchers, until, reason, created_by)
+    VALUES (${silence}, '{}', now() + interval '1 hour', '', '')`;
   const transmitter = randomUUID();
-  await harness.rows(
-    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES ($1, 'https://a.test', '', 'x', true)`,
-    [transmitter],
-  );
+  await harness.rows`INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email)
+    VALUES (${transmitter}, 'https://a.test', '', 'x', true)`;
   const stream = randomUUID();
-  await harness.rows(
-    `INSERT INTO signal_streams (id, owner, audience, method, events) VALUES ($1, 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`,
-    [stream],
-  );
-  const [key] = await harness.rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  await harness.rows`INSERT INTO signal_streams (id, owner, audience, method, events)
+    VALUES (${stream}, 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`;
+  const [key] = await harness.rows`SELECT id FROM jwks WHERE purpose = 'access'`;
   const reason = ['--reason', 'x'];
   const out = join(dataDir, 'out');
   const agentInput = {
@@ -282,9 +271,8 @@ const leaves = (command: Command, path: string[] = []): string[] =>
 
 /** Every row of every table, except those that running copies write by themselves, such as the summary of each minute. */
 async function everything(): Promise<Record<string, string>> {
-  const tables = await harness.rows(
-    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename !~ '^(job_|_prisma|feed_state)' ORDER BY 1`,
-  );
+  const tables = await harness.rows`SELECT tablename AS name FROM pg_tables
+    WHERE schemaname = 'public' AND tablename !~ '^(job_|_prisma|feed_state)' ORDER BY 1`;
   const state: Record<string, string> = {};
   for (const { name } of tables) {
     const [row] = await harness.rows(

@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 
 const recorded = () =>
-  harness.ports.raw(`SELECT detail FROM audit_outbox WHERE type = 'operations.installation_recorded'`);
+  harness.ports.raw`SELECT detail FROM audit_outbox WHERE type = 'operations.installation_recorded'`;
 
 test('an API that starts with the same facts records nothing; with others, one event names what changed', async () => {
   expect(await recorded()).toHaveLength(1);
@@ -39,7 +39,7 @@ test('an API that starts with the same facts records nothing; with others, one e
 
 test('an invitation leads to the address of the installation, not to that of the shell', async () => {
   await harness.json(['users', 'invite', 'ada@people.test', ...act]);
-  const [mail] = await harness.ports.raw<{ id: string; sealed: string }>('SELECT id, sealed FROM mail_outbox');
+  const [mail] = await harness.ports.raw<{ id: string; sealed: string }>`SELECT id, sealed FROM mail_outbox`;
   const asked = JSON.parse(harness.ports.vault.open(mail!.sealed, mailContext(mail!.id)).toString());
   expect(asked).toMatchObject({ to: 'ada@people.test', publicUrl: PUBLIC });
 });
@@ -83,10 +83,9 @@ test('a shell that says the same in other words is not refused', async () => {
 });
 
 test('the doctor judges the installation, and names what its shell says against it', async () => {
-  await harness.ports.raw(
-    `UPDATE oauth_clients SET auth_method = 'self_signed_tls_client_auth', secret_hash = NULL, jwks_uri = 'https://a.test/jwks'
-     WHERE "clientId" = 'sallyport'`,
-  );
+  await harness.ports.raw`UPDATE oauth_clients
+    SET auth_method = 'self_signed_tls_client_auth', secret_hash = NULL, jwks_uri = 'https://a.test/jwks'
+    WHERE "clientId" = 'sallyport'`;
   const checksOf = async (env: Record<string, string> = {}) => {
     const { out } = await harness.sallyport(['doctor', '--json'], env);
     const { checks } = JSON.parse(out);

@@ -7,7 +7,7 @@ import { KEK, openCliHarness } from './cli-harness.ts';
 const harness = opened(() => openCliHarness());
 const ports = partOf(() => harness.ports);
 beforeEach(async () => {
-  await ports.raw('TRUNCATE jwks, server_secrets, key_policy, audit_outbox');
+  await ports.raw`TRUNCATE jwks, server_secrets, key_policy, audit_outbox`;
   await ensureKeys(
     ports,
     {
@@ -31,7 +31,7 @@ const sallyport = (args: readonly string[], env: Readonly<Record<string, string>
   harness.sallyport(['keys', ...args], env);
 const json = (args: readonly string[]) => harness.json(['keys', ...args]);
 const kids = async (): Promise<string[]> =>
-  (await ports.raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'access' ORDER BY signs`)).map((row) => row.id);
+  (await ports.raw<{ id: string }>`SELECT id FROM jwks WHERE purpose = 'access' ORDER BY signs`).map((row) => row.id);
 
 describe('sallyport keys', () => {
   test('list prints data on stdout: one JSON line, or a line per key', async () => {

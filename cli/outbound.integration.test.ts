@@ -41,10 +41,8 @@ test('sallyport silences and alerts', async () => {
 });
 
 test('sallyport siem lists targets with their place, and replays from a position', async () => {
-  await harness.ports.raw(
-    `INSERT INTO siem_targets (name, reached_seq, failures, failure, failed_at)
-     VALUES ('soc', 5, 1, 'http_503', '2026-11-25T12:00:00Z')`,
-  );
+  await harness.ports.raw`INSERT INTO siem_targets (name, reached_seq, failures, failure, failed_at)
+    VALUES ('soc', 5, 1, 'http_503', '2026-11-25T12:00:00Z')`;
   expect((await harness.sallyport(['siem', 'list'])).out).toContain(
     'soc  has the log up to 5, 0 behind  fails since 2026-11-25T12:00:00.000Z: http_503',
   );
@@ -57,7 +55,7 @@ test('sallyport siem lists targets with their place, and replays from a position
   expect((await harness.sallyport([...replay, '--from', '2'])).code).toBe(4);
   expect((await harness.json(['siem', 'list'])).siem_targets).toMatchObject([{ siem_target: 'soc', reached_seq: 5 }]);
   expect(await harness.json([...replay, '--from', '2', '--yes'])).toMatchObject({ siem_target: 'soc', reached_seq: 1 });
-  const rows = await harness.ports.raw(`SELECT detail FROM audit_outbox WHERE type = 'siem.replayed'`);
+  const rows = await harness.ports.raw`SELECT detail FROM audit_outbox WHERE type = 'siem.replayed'`;
   expect(rows).toEqual([{ detail: { siem_target: 'soc', seq: 2, reached_seq: 5, reason: 'index lost' } }]);
 });
 
@@ -84,10 +82,8 @@ test('sallyport transmitters adds with our issuer as audience, lists, and remove
 
 test('sallyport signal-streams lists the streams of receivers, pauses one, and sends a verification event through it', async () => {
   const id = '0190a5e2-0000-7000-8000-000000000001';
-  await harness.ports.raw(
-    `INSERT INTO signal_streams (id, owner, audience, method, events) VALUES ($1, 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`,
-    [id],
-  );
+  await harness.ports.raw`INSERT INTO signal_streams (id, owner, audience, method, events)
+    VALUES (${id}, 'client:x', 'x', 'urn:ietf:rfc:8936', '{}')`;
   expect((await harness.sallyport(['signal-streams', 'list'])).out).toContain('client:x  polled  0 waiting');
   expect(await harness.json(['signal-streams', 'status', id, '--status', 'paused', ...act])).toMatchObject({
     status: 'paused',

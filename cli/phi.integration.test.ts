@@ -27,9 +27,8 @@ describe('sallyport phi', () => {
     expect(encrypted.out).not.toContain('canary-note');
     const decrypted = await phi(['decrypt', '--purpose', 'treatment'], encrypted.out);
     expect([decrypted.code, decrypted.out]).toEqual([0, '{"note":"canary-note"}\n']);
-    const rows = await harness.ports.raw(
-      `SELECT type, actor_id FROM audit_outbox WHERE type LIKE 'phi.%crypted' ORDER BY id`,
-    );
+    const rows = await harness.ports
+      .raw`SELECT type, actor_id FROM audit_outbox WHERE type LIKE 'phi.%crypted' ORDER BY id`;
     expect(rows).toEqual([
       { type: 'phi.encrypted', actor_id: 'sallyport phi' },
       { type: 'phi.decrypted', actor_id: 'sallyport phi' },
@@ -62,7 +61,7 @@ describe('sallyport phi', () => {
 
   test('--dry-run encrypts and decrypts nothing', async () => {
     const { out } = await phi(['encrypt', ...FOR], '"canary-note"');
-    const before = await harness.ports.raw('SELECT count(*) FROM audit_outbox');
+    const before = await harness.ports.raw`SELECT count(*) FROM audit_outbox`;
     const tries = [
       await phi(['encrypt', ...FOR, '--dry-run'], '"canary-note"'),
       await phi(['decrypt', '--purpose', 'treatment', '--dry-run'], out),
@@ -72,7 +71,7 @@ describe('sallyport phi', () => {
       expect(err).toMatch(/would .*nothing was done/);
       expect(err).not.toContain('canary-note');
     }
-    expect(await harness.ports.raw('SELECT count(*) FROM audit_outbox')).toEqual(before);
+    expect(await harness.ports.raw`SELECT count(*) FROM audit_outbox`).toEqual(before);
   });
 
   test.each([

@@ -30,19 +30,19 @@ test('sallyport migrate up adds one row of history for a build, which releases l
 });
 
 test('sallyport upgrade check prints what the migrations of a version did in a copy, and leaves no copy', async () => {
-  await harness.ports.raw(`INSERT INTO users (id, email) VALUES ('u1', 'ada@people.test')`);
+  await harness.ports.raw`INSERT INTO users (id, email) VALUES ('u1', 'ada@people.test')`;
   const checked = await harness.json(['upgrade', 'check', version]);
   expect(checked).toMatchObject({ version, pending: [], drift: [], rollback: null });
   expect(checked.rows_copied).toBeGreaterThan(10);
   const { out } = await sallyport('upgrade', 'check', version, '--rows', 'all');
   expect(out).toContain(`the database has every migration of ${version}`);
-  expect(await harness.ports.raw(`SELECT 1 FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`)).toEqual([]);
+  expect(await harness.ports.raw`SELECT 1 FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`).toEqual([]);
 });
 
 test('kill -9 in the midst of an upgrade check changes nothing, and the next one drops the copy that it left', async () => {
   const { raw, transact } = harness.ports;
-  const copies = () => raw(`SELECT 1 FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`);
-  const stateOf = () => raw('SELECT * FROM _prisma_migrations ORDER BY migration_name');
+  const copies = () => raw`SELECT 1 FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`;
+  const stateOf = () => raw`SELECT * FROM _prisma_migrations ORDER BY migration_name`;
   const before = await stateOf();
   const child = startCli(['upgrade', 'check', version], {
     ...{ DATABASE_URL: harness.ports.databaseUrl, SALLYPORT_DATA_DIR: harness.dataDir },
@@ -53,15 +53,14 @@ test('kill -9 in the midst of an upgrade check changes nothing, and the next one
     // It waits for the rows of a table.
     await tx.query({ name: 'lockUsers', text: 'LOCK TABLE users IN ACCESS EXCLUSIVE MODE', writes: true });
     const waits = () =>
-      raw(
-        `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-upgrade-check' AND datname = current_database() AND wait_event_type = 'Lock'`,
-      );
+      raw`SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-upgrade-check'
+        AND datname = current_database() AND wait_event_type = 'Lock'`;
     await expect.poll(waits, { timeout: 60_000, interval: 20 }).toHaveLength(1);
     expect(await copies()).toHaveLength(1);
     child.kill('SIGKILL');
     await ended;
   });
-  await expect.poll(() => raw(`SELECT FROM pg_stat_activity WHERE datname LIKE 'sallyport\\_check%'`)).toEqual([]);
+  await expect.poll(() => raw`SELECT FROM pg_stat_activity WHERE datname LIKE 'sallyport\\_check%'`).toEqual([]);
   expect(await copies()).toHaveLength(1);
   expect(await stateOf()).toEqual(before);
   await harness.json(['upgrade', 'check', version]);
@@ -95,9 +94,8 @@ test('sallyport rollback refuses with the reason, asks first, and records what i
   expect((await harness.json(['releases', 'list'])).releases).toHaveLength(1);
   expect(await harness.json(['rollback', version, '--yes'])).toEqual({ version, reverted: [], kept: [] });
   expect((await harness.json(['releases', 'list'])).releases[0]).toMatchObject({ kind: 'rollback', version });
-  const events = await harness.ports.raw(
-    `SELECT target_id FROM audit_outbox WHERE type = 'operations.release_rolled_back'`,
-  );
+  const events = await harness.ports
+    .raw`SELECT target_id FROM audit_outbox WHERE type = 'operations.release_rolled_back'`;
   expect(events).toEqual([{ target_id: version }]);
 });
 

@@ -60,7 +60,7 @@ test('a report is requested, listed, shown as files and verified offline; a chan
 });
 
 test('run fails where no worker builds the report in time, and a dry run requests nothing', async () => {
-  const count = async () => (await harness.raw('SELECT FROM compliance_reports')).length;
+  const count = async () => (await harness.raw`SELECT FROM compliance_reports`).length;
   const before = await count();
   expect((await sallyport('run', '--dry-run')).err).toContain('would request a compliance report');
   expect(await count()).toBe(before);

@@ -95,10 +95,9 @@ beforeAll(async () => {
   const client = await newClient(copy, ['tokens:issue', 'tokens:revoke']);
   basic = client.basic;
   // Several pieces, so that damage shows in the midst of the restore.
-  await harness.rows(
-    `INSERT INTO users (id, email) SELECT 'u' || n, sha512(n::text::bytea)::text || '@example.test' FROM generate_series(1, 5000) n`,
-  );
-  await harness.rows(`INSERT INTO users (id, email) VALUES ('alice', 'alice@example.test')`);
+  await harness.rows`INSERT INTO users (id, email) SELECT 'u' || n, sha512(n::text::bytea)::text || '@example.test'
+    FROM generate_series(1, 5000) n`;
+  await harness.rows`INSERT INTO users (id, email) VALUES ('alice', 'alice@example.test')`;
   const tokens = await issue();
   const revoked = await issue();
   expect((await call(copy, '/v1/tokens/revoke', { token: revoked.access_token, reason: 'stolen' }, basic)).status).toBe(
@@ -133,15 +132,14 @@ describe('sallyport restore --from', () => {
     expect(report.cut_off.ended.families).toBeGreaterThanOrEqual(1);
     expect((await createFileMarks(dataDir).read())?.incarnation).toBe(report.cut_off.incarnation);
     await rowsOf(into, async ({ raw }) => {
-      const [row] = await raw(
-        `SELECT (SELECT count(*)::int FROM refresh_families WHERE revoked_at IS NULL) AS families,
-           (SELECT count(*)::int FROM audit_outbox WHERE type = 'operations.backup_restored') AS restored,
-           (SELECT count(*)::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE t.tgenabled <> 'O' AND c.relnamespace = 'public'::regnamespace) AS disabled,
-           (SELECT count(*)::int FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace AND convalidated) AS keys`,
-      );
-      const [source] = await harness.rows(
-        `SELECT count(*)::int AS keys FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace`,
-      );
+      const [row] = await raw`SELECT (SELECT count(*)::int FROM refresh_families WHERE revoked_at IS NULL) AS families,
+        (SELECT count(*)::int FROM audit_outbox WHERE type = 'operations.backup_restored') AS restored,
+        (SELECT count(*)::int FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid WHERE t.tgenabled <> 'O'
+          AND c.relnamespace = 'public'::regnamespace) AS disabled,
+        (SELECT count(*)::int FROM pg_constraint WHERE contype = 'f' AND connamespace = 'public'::regnamespace
+          AND convalidated) AS keys`;
+      const [source] = await harness.rows`SELECT count(*)::int AS keys FROM pg_constraint
+        WHERE contype = 'f' AND connamespace = 'public'::regnamespace`;
       expect(row).toEqual({ families: 0, restored: 1, disabled: 0, keys: source?.keys });
     });
     const started = await harness.startCopy({
@@ -242,7 +240,7 @@ describe('sallyport restore --from', () => {
       expect([code, err], why).toEqual([exit, expect.stringContaining(why)]);
     }
     await rowsOf(into, async ({ raw }) => {
-      expect(await raw('SELECT 1 FROM users')).toEqual([]);
+      expect(await raw`SELECT 1 FROM users`).toEqual([]);
     });
     const used = await restore(harness.databaseUrl);
     expect([used.code, used.err]).toEqual([5, expect.stringContaining('restore_target_used')]);
@@ -269,15 +267,14 @@ describe('sallyport restore --from', () => {
     writer.write(bytes.subarray(0, Math.floor((bytes.length * 2) / 3)));
     await rowsOf(into, async ({ raw }) => {
       const filling = () =>
-        raw(
-          `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-restore' AND datname = current_database() AND state LIKE 'idle in %' AND query LIKE 'COPY %'`,
-        );
+        raw`SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-restore' AND datname = current_database()
+          AND state LIKE 'idle in %' AND query LIKE 'COPY %'`;
       await expect.poll(filling, { timeout: 120_000, interval: 20 }).toHaveLength(1);
       child.kill('SIGKILL');
       await new Promise((done) => child.once('close', done));
       writer.destroy();
       await expect.poll(filling, { timeout: 60_000 }).toHaveLength(0);
-      expect(await raw('SELECT 1 FROM users')).toEqual([]);
+      expect(await raw`SELECT 1 FROM users`).toEqual([]);
     });
     const again = await restore(into, { args: ['--verify'] });
     expect(again.code, again.err).toBe(0);
@@ -290,7 +287,7 @@ describe('sallyport restore --from', () => {
     const child = startCli(restoreArgs(into), env);
     await rowsOf(into, async ({ raw }) => {
       await expect
-        .poll(() => raw(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 72707380 AND granted`), {
+        .poll(() => raw`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 72707380 AND granted`, {
           timeout: 60_000,
           interval: 5,
         })
@@ -301,7 +298,7 @@ describe('sallyport restore --from', () => {
       child.kill('SIGKILL');
       await new Promise((done) => child.once('close', done));
       await expect
-        .poll(() => raw(`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 72707380 AND granted`), {
+        .poll(() => raw`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 72707380 AND granted`, {
           timeout: 60_000,
         })
         .toHaveLength(0);

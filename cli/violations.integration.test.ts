@@ -27,10 +27,8 @@ async function check(): Promise<void> {
 }
 
 test('sallyport violations lists the events of a violation, and acknowledges them for a reason', async () => {
-  await harness.raw(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail)
-     VALUES ('test.noted', 'ok', 'system', 'test', '{"note":"ada@people.test"}')`,
-  );
+  await harness.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail)
+    VALUES ('test.noted', 'ok', 'system', 'test', '{"note":"ada@people.test"}')`;
   await harness.seal();
   await check();
   const listed = await sallyport('list', '--state', 'open');

@@ -62,9 +62,7 @@ describe.each(['browser', 'react'])('the quickstart %s', (example) => {
     await page.getByLabel('Name').fill('Ada');
     await page.getByRole('button', { name: 'Change name' }).click();
     await expect
-      .poll(async () =>
-        (await harness.rows('SELECT name FROM users WHERE email = $1', [email])).map(({ name }) => name),
-      )
+      .poll(async () => (await harness.rows`SELECT name FROM users WHERE email = ${email}`).map(({ name }) => name))
       .toEqual(['Ada']);
 
     await page.reload();
@@ -97,10 +95,7 @@ describe.each(['browser', 'react'])('the quickstart %s', (example) => {
     const { page, context, complaints } = await visit(browser, { baseURL: site.origin });
     const [email, sub] = [newEmail(), randomUUID()];
     const userId = await insertPerson(api, email);
-    await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
-      sub,
-      userId,
-    ]);
+    await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', ${sub}, ${userId})`;
     // What the script of the old provider says.
     const oldSession = (token: string) =>
       page.addInitScript(`window.Clerk = { session: { getToken: async () => '${token}' } }`);

@@ -33,15 +33,14 @@ test('a worker that resumes after a newer run has begun rotates no key and remov
     audience: null,
   } as const;
   await ensureKeys(ports, settings, testCaller);
-  await ports.raw(
-    `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('old', 'x', now() - interval '1 hour')`,
-  );
-  const before = await ports.raw('SELECT id, signs::text FROM jwks ORDER BY id');
+  await ports.raw`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
+    VALUES ('old', 'x', now() - interval '1 hour')`;
+  const before = await ports.raw`SELECT id, signs::text FROM jwks ORDER BY id`;
 
   const stalled = fenced(ports, await takeFence(ports.sql, 'advance-key-ring'));
   const newer = fenced(ports, await takeFence(ports.sql, 'advance-key-ring'));
   await expect(advanceKeyRing(stalled, testCaller)).rejects.toMatchObject({ code: 'run_superseded' });
-  expect(await ports.raw('SELECT id, signs::text FROM jwks ORDER BY id')).toEqual(before);
+  expect(await ports.raw`SELECT id, signs::text FROM jwks ORDER BY id`).toEqual(before);
   expect(await advanceKeyRing(newer, testCaller)).toMatchObject({ published: [expect.any(String)] });
 
   const { removed, failures } = await purge(stalled, tokenPurges);
@@ -53,18 +52,17 @@ test('a worker that resumes after a newer run has begun rotates no key and remov
 const never = new AbortController().signal;
 
 test('a worker that resumes after a newer run has begun deletes no checkpoint; batches are short and thin all checkpoints alike', async () => {
-  await ports.raw(
-    `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
-     SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
-     FROM generate_series(0, 29) n`,
-  );
+  await ports.raw`INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
+    SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x',
+      date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
+    FROM generate_series(0, 29) n`;
   const stalled = fenced(ports, await takeFence(ports.sql, 'thin-audit-checkpoints'));
   const newer = fenced(ports, await takeFence(ports.sql, 'thin-audit-checkpoints'));
   await expect(thinCheckpoints(stalled, never)).rejects.toMatchObject({ code: 'run_superseded' });
-  expect(await ports.raw('SELECT 1 FROM audit_checkpoints')).toHaveLength(30);
+  expect(await ports.raw`SELECT 1 FROM audit_checkpoints`).toHaveLength(30);
   expect(await thinCheckpoints(newer, AbortSignal.abort())).toBe(0);
   expect(await thinCheckpoints(newer, never, 4)).toBe(20);
-  const left = await ports.raw<{ size: number }>('SELECT size FROM audit_checkpoints ORDER BY size');
+  const left = await ports.raw<{ size: number }>`SELECT size FROM audit_checkpoints ORDER BY size`;
   expect(left.map(({ size }) => size)).toEqual(Array.from({ length: 10 }, (_, hour) => 3 * hour + 2));
 });
 
@@ -76,7 +74,7 @@ const deliver = async (mailTransport: MailTransport, through: TestPorts = ports)
   deliverMails({ ...through, mailTransport }, { fence: await takeFence(ports.sql, 'deliver-mail'), signal: never });
 /** As if the worker with the lease were frozen until it expired, and another worker had given the mail up. */
 const giveUp = async (): Promise<void> => {
-  await ports.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+  await ports.raw`UPDATE mail_outbox SET next_attempt_at = clock_timestamp()`;
   await deliver(
     transport(() => {
       throw new MailRefusedError('smtp_550');
@@ -84,7 +82,7 @@ const giveUp = async (): Promise<void> => {
   );
 };
 const givenUp = { attempts: 2, failure: 'smtp_550', next_attempt_at: null };
-const mails = () => ports.raw('SELECT attempts, failure, next_attempt_at FROM mail_outbox');
+const mails = () => ports.raw`SELECT attempts, failure, next_attempt_at FROM mail_outbox`;
 
 test.each([
   ['fails', () => Promise.reject(Object.assign(new Error('450'), { code: 'smtp_450' }))],
@@ -92,7 +90,7 @@ test.each([
 ])(
   'an attempt at a mail that %s after its lease changes nothing: the result of the later attempt stays',
   async (_what, end) => {
-    await ports.raw('DELETE FROM mail_outbox');
+    await ports.raw`DELETE FROM mail_outbox`;
     const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
     const mail = { template: 'password_changed', to: 'user@people.test' } as const;
     await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
@@ -107,7 +105,7 @@ test.each([
 );
 
 test('a worker frozen between taking a mail and writing it writes and sends none when it resumes', async () => {
-  await ports.raw('DELETE FROM mail_outbox');
+  await ports.raw`DELETE FROM mail_outbox`;
   const mailer = { publicUrl: 'https://api.sallyport.test', wake: () => {} };
   const mail = { template: 'password_changed', to: 'user@people.test' } as const;
   await ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));

@@ -33,11 +33,9 @@ let users = 0;
 async function threeSightings(): Promise<string> {
   users += 1;
   const user = `user-${users}`;
-  await harness.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [user, `${user}@people.test`]);
-  await harness.raw(
-    `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
-    [user],
-  );
+  await harness.raw`INSERT INTO users (id, email) VALUES (${user}, ${`${user}@people.test`})`;
+  await harness.raw`INSERT INTO accounts (id, "accountId", "providerId", "userId", password)
+    VALUES (${user}, ${user}, 'credential', ${user}, 'x')`;
   await harness.emit(2, { type: 'token.replay_detected', detail: { user_id: user } });
   const elsewhere = { factor: 'password', session_id: 's-new', elsewhere: 's-old', known_device: false };
   await harness.emit(1, { type: 'user.login', detail: { user_id: user, ...elsewhere } });
@@ -45,7 +43,7 @@ async function threeSightings(): Promise<string> {
   return user;
 }
 const seen = (user: string) =>
-  harness.raw('SELECT detection, count, actions FROM incidents WHERE subject_id = $1 ORDER BY detection DESC', [user]);
+  harness.raw`SELECT detection, count, actions FROM incidents WHERE subject_id = ${user} ORDER BY detection DESC`;
 const JUDGED_ONCE = [
   { detection: 'token_replay', count: 2, actions: [] },
   { detection: 'impossible_travel', count: 1, actions: ['end_session', 'step_up'] },
@@ -63,9 +61,9 @@ test('detection, killed at every statement: each event is evaluated exactly once
       testCaller,
     );
     expect([killPoint, await seen(user)]).toEqual([killPoint, JUDGED_ONCE]);
-    const mails = await harness.raw('SELECT template FROM mail_outbox');
+    const mails = await harness.raw`SELECT template FROM mail_outbox`;
     expect([killPoint, mails]).toEqual([killPoint, [{ template: 'unlock_account' }]]);
-    await harness.raw('DELETE FROM mail_outbox');
+    await harness.raw`DELETE FROM mail_outbox`;
   }
   expect(kills).toBeGreaterThan(20);
 });
@@ -77,10 +75,10 @@ test('a worker that resumes after a newer run has begun evaluates nothing', asyn
   const newer = fenced({ ...harness, keyRing, mailer }, await takeFence(harness.sql, 'detect-incidents'));
   await expect(detectIncidents(stalled, never, testCaller)).rejects.toMatchObject({ code: 'run_superseded' });
   expect(await seen(user)).toEqual([]);
-  expect(await harness.raw('SELECT FROM mail_outbox')).toEqual([]);
+  expect(await harness.raw`SELECT FROM mail_outbox`).toEqual([]);
   await detectIncidents(newer, never, testCaller);
   expect(await seen(user)).toEqual(JUDGED_ONCE);
-  await harness.raw('DELETE FROM mail_outbox');
+  await harness.raw`DELETE FROM mail_outbox`;
 });
 
 test('delivery, killed at every statement: every mail is sent, and none stays behind', async () => {
@@ -93,32 +91,30 @@ test('delivery, killed at every statement: every mail is sent, and none stays be
       asked.push(await harness.transact((tx) => queueMail(tx, { ...harness, mailer }, mail, testCaller)));
     if ((await run()) === null) kills += 1;
     // The leases of the dead worker have expired.
-    await harness.raw('UPDATE mail_outbox SET next_attempt_at = clock_timestamp()');
+    await harness.raw`UPDATE mail_outbox SET next_attempt_at = clock_timestamp()`;
     await deliverMails(
       { ...harness, mailTransport },
       { fence: await takeFence(harness.sql, 'deliver-mail'), ...never },
     );
-    expect([killPoint, await harness.raw('SELECT id FROM mail_outbox')]).toEqual([killPoint, []]);
+    expect([killPoint, await harness.raw`SELECT id FROM mail_outbox`]).toEqual([killPoint, []]);
   }
   expect(kills).toBeGreaterThan(12);
   expect(await listMailFiles(mailFolder)).toEqual(asked.map((id) => `${id}.eml`).sort());
 });
 
 test('logout tokens, killed at every statement: each reaches its client with the same jti in every attempt, and none stays behind', async () => {
-  await harness.raw(
-    `INSERT INTO oauth_clients (id, "clientId", redirect_uris, backchannel_logout_uri) VALUES ('c', 'c', '{}', 'https://app.example/')`,
-  );
+  await harness.raw`INSERT INTO oauth_clients (id, "clientId", redirect_uris, backchannel_logout_uri)
+    VALUES ('c', 'c', '{}', 'https://app.example/')`;
   const tokens = join(mailFolder, 'tokens');
   const queued: string[] = [];
   let kills = 0;
   for await (const { killPoint, run } of killedEverywhere({ url: database.url, work: 'logout', mailFolder })) {
-    const [row] = await harness.raw<{ id: string }>(
-      `INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id) VALUES ('c', false, 'u', 's') RETURNING id`,
-    );
+    const [row] = await harness.raw<{ id: string }>`INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id)
+      VALUES ('c', false, 'u', 's') RETURNING id`;
     queued.push(row!.id);
     if ((await run()) === null) kills += 1;
     // The lease of the dead worker has expired.
-    await harness.raw('UPDATE logout_tokens SET next_attempt_at = clock_timestamp()');
+    await harness.raw`UPDATE logout_tokens SET next_attempt_at = clock_timestamp()`;
     const sent: string[] = [];
     const others = {
       keyRing: createKeyRing(harness, loadConfig({}).keys),
@@ -130,10 +126,10 @@ test('logout tokens, killed at every statement: each reaches its client with the
     const earlier = (await readFile(tokens, 'utf8').catch(() => '')).split('\n').filter((token) => token !== '');
     const received = [...earlier, ...sent].map((token) => decodeJwt(token).jti);
     expect([killPoint, [...new Set(received)]]).toEqual([killPoint, [row!.id]]);
-    expect([killPoint, await harness.raw('SELECT id FROM logout_tokens')]).toEqual([killPoint, []]);
+    expect([killPoint, await harness.raw`SELECT id FROM logout_tokens`]).toEqual([killPoint, []]);
     await rm(tokens, { force: true });
   }
   expect(kills).toBeGreaterThan(12);
-  const events = await harness.raw(`SELECT outcome FROM audit_outbox WHERE type = 'oauth.logout_token_sent'`);
+  const events = await harness.raw`SELECT outcome FROM audit_outbox WHERE type = 'oauth.logout_token_sent'`;
   expect(events).toEqual(queued.map(() => ({ outcome: 'ok' })));
 });

@@ -73,7 +73,7 @@ describe('tail', () => {
     expect(await typesOf('--target', 'user:s100')).toEqual([]);
     expect(await typesOf('--outcome', 'ok', '--actor', 'u2')).toEqual(['test.later']);
     expect(await typesOf('--outcome', 'refused')).toEqual([]);
-    await harness.raw(`INSERT INTO users (id, email) VALUES ('u2', 'olga@clinic.test')`);
+    await harness.raw`INSERT INTO users (id, email) VALUES ('u2', 'olga@clinic.test')`;
     expect(await typesOf('--actor', 'Olga@clinic.test')).toEqual(['test.later']);
     const unknown = await sallyport(['tail', '--actor', 'unknown@clinic.test']);
     expect([unknown.code, unknown.err]).toEqual([2, expect.stringContaining('No account has this address')]);
@@ -153,7 +153,7 @@ describe('verify', () => {
   test('names the file of a published head that the database does not have', async () => {
     const file = join(harness.checkpointFolder, encodeURIComponent(TEST_ORIGIN), 'checkpoint');
     const note = readFileSync(file, 'utf8');
-    const behind = await harness.raw<{ note: string }>('SELECT note FROM audit_checkpoints ORDER BY size LIMIT 1');
+    const behind = await harness.raw<{ note: string }>`SELECT note FROM audit_checkpoints ORDER BY size LIMIT 1`;
     writeFileSync(file, behind[0]!.note);
     expect((await sallyport(['verify'])).code).toBe(0);
     writeFileSync(file, note.replace(/^(.*\n)\d+\n/, '$1999999\n'));

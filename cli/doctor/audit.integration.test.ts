@@ -49,15 +49,14 @@ test('warns if no head leaves the machine', async () =>
   }));
 
 test('fails if a sink fails, events wait too long, or sealing has stopped', async () => {
-  await harness.raw(`UPDATE audit_sinks SET failing_since = '2026-01-01T00:00:00Z'`);
+  await harness.raw`UPDATE audit_sinks SET failing_since = '2026-01-01T00:00:00Z'`;
   expect((await doctor()).sinks).toMatchObject({
     result: 'fail',
     evidence: 'file has failed since 2026-01-01T00:00:00.000000Z',
   });
-  await harness.raw('UPDATE audit_sinks SET failing_since = NULL');
-  await harness.raw(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at) VALUES ('test.late', 'ok', 'system', clock_timestamp() - interval '5 minutes')`,
-  );
+  await harness.raw`UPDATE audit_sinks SET failing_since = NULL`;
+  await harness.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at)
+    VALUES ('test.late', 'ok', 'system', clock_timestamp() - interval '5 minutes')`;
   expect((await doctor()).log).toMatchObject({
     result: 'fail',
     evidence: expect.stringMatching(/, the oldest for \d{3} s$/),

@@ -129,19 +129,18 @@ test('two operators killed at a row leave whole batches, and the next ones end w
   const users = RECORDS - REJECTED;
   expect(await harness.raw(usersOf)).toEqual([{ users, ids: users, position: RECORDS }]);
   const emails = IDS.map((_, at) => `u${at * EVERY}@killed.example`);
-  const kept = await harness.raw<{ email: string; legacy_id: string }>(
-    'SELECT u.email, l.legacy_id FROM users u JOIN legacy_users l ON l.user_id = u.id WHERE u.email = ANY ($1)',
-    [emails],
-  );
-  const imports = await harness.raw<{ id: string; users_sha256: string; state: string; new_count: number }>(
-    'SELECT id, state, users_sha256, new_count::int FROM imports ORDER BY created_at',
-  );
+  const kept = await harness.raw<{ email: string; legacy_id: string }>`SELECT u.email, l.legacy_id
+    FROM users u JOIN legacy_users l ON l.user_id = u.id WHERE u.email = ANY (${emails})`;
+  const imports = await harness.raw<{
+    id: string;
+    users_sha256: string;
+    state: string;
+    new_count: number;
+  }>`SELECT id, state, users_sha256, new_count::int FROM imports ORDER BY created_at`;
   const [first] = imports;
   if (first === undefined) throw new Error('no import');
-  const rejects = await harness.raw<{ record: number; reason: string }>(
-    'SELECT record::int, reason FROM import_rejects WHERE import_id = $1',
-    [first.id],
-  );
+  const rejects = await harness.raw<{ record: number; reason: string }>`SELECT record::int, reason FROM import_rejects
+    WHERE import_id = ${first.id}`;
   const answers = IDS.map((_, at) => {
     const user = kept.find(({ email }) => email === emails[at]);
     const reject = rejects.find(({ record }) => record === at * EVERY + 1);

@@ -79,13 +79,14 @@ test('the status is the checklist of the move: what is left, what would break on
   );
   const map = await file('lazy.json', JSON.stringify({ lazy: true }));
   await harness.json(['import', 'csv', path, '--map', map, '--yes', ...REASON]);
-  const rows = (sql: string) => harness.ports.raw(sql);
-  await rows(`UPDATE legacy_users SET lazy = false WHERE legacy_id = 'social-1'`);
+  const { raw: rows } = harness.ports;
+  await rows`UPDATE legacy_users SET lazy = false WHERE legacy_id = 'social-1'`;
   // One session of the last days, one that was exchanged long ago, and one of long ago that ended now.
-  await rows(`INSERT INTO legacy_sessions (id, user_id, session_id, created_at, touched_at, ended_at)
+  await rows`INSERT INTO legacy_sessions (id, user_id, session_id, created_at, touched_at, ended_at)
     SELECT sha256(at::text::bytea), 'lazy-1', 's-' || at, now() - age, now() - touched, ended
-    FROM (VALUES (1, interval '9 days', interval '1 hour', NULL), (2, '9 days', '8 days', NULL), (3, '9 days', '1 day', now()))
-      AS n (at, age, touched, ended)`);
+    FROM (VALUES (1, interval '9 days', interval '1 hour', NULL), (2, '9 days', '8 days', NULL), (3, '9 days', '1 day',
+      now()))
+      AS n (at, age, touched, ended)`;
   const env = {
     LEGACY_ISSUER: 'https://old.example.com',
     LEGACY_JWKS_URI: 'https://old.example.com/jwks',
@@ -117,7 +118,7 @@ test('the status is the checklist of the move: what is left, what would break on
   expect(shown.out).toContain('delete there: the 1 users of clerk');
   expect(shown.out).toContain('until 2099-01-31T00:00:00.000Z');
   expect((await harness.sallyport(['import', 'status'])).out).toContain('no tokens of another issuer are accepted');
-  await rows(`DELETE FROM users WHERE email LIKE 'lazy-%' OR email LIKE 'social-%'`);
+  await rows`DELETE FROM users WHERE email LIKE 'lazy-%' OR email LIKE 'social-%'`;
 });
 
 test('an export is a new file that only its owner reads, and imports as the same users', async () => {
@@ -208,9 +209,7 @@ test('killed after each thousandth record, it goes on where it was, and ends as 
   const args = ['import', 'ndjson', path, '--yes', ...REASON, '--json'];
   const env = ENV();
   const stored = async (): Promise<number> => {
-    const rows = await harness.ports.raw(
-      `SELECT count(*)::int AS users FROM users WHERE email LIKE '%@killed.example'`,
-    );
+    const rows = await harness.ports.raw`SELECT count(*)::int AS users FROM users WHERE email LIKE '%@killed.example'`;
     return (rows[0] as { users: number }).users;
   };
   const positions: number[] = [];
@@ -226,10 +225,8 @@ test('killed after each thousandth record, it goes on where it was, and ends as 
   // The last run may have ended before it was killed; then this one finds that all is the same.
   const last = await harness.json(args.slice(0, -1));
   expect(last.new + last.same).toBe(count);
-  const [ended] = await harness.ports.raw(
-    `SELECT state, rejected_count AS rejected FROM imports WHERE new_count = $1`,
-    [count],
-  );
+  const [ended] = await harness.ports
+    .raw`SELECT state, rejected_count AS rejected FROM imports WHERE new_count = ${count}`;
   expect(ended).toEqual({ state: 'done', rejected: 0 });
   for (const at of positions) expect(at % 1_000).toBe(0);
   expect(positions.length).toBeGreaterThan(2);

@@ -73,10 +73,8 @@ test('a collection is imported over TLS with the types of its members, and again
   expect(result).toMatchObject({ new: 4, rejected: 1, rejects: [{ reason: 'email_invalid', value: 'no address' }] });
   const again = await harness.sallyport([...command, '--yes', '--json']);
   expect(JSON.parse(again.out.trim().split('\n').at(-1) ?? '')).toMatchObject({ new: 0, changed: 0, same: 4 });
-  const stored = await harness.ports.raw(
-    `SELECT u.id, u."createdAt" < '2021-01-01' AS is_old, m.metadata FROM users u
-     LEFT JOIN user_metadata m ON m.user_id = u.id WHERE u.email LIKE '%@live.example' ORDER BY u.email`,
-  );
+  const stored = await harness.ports.raw`SELECT u.id, u."createdAt" < '2021-01-01' AS is_old, m.metadata FROM users u
+    LEFT JOIN user_metadata m ON m.user_id = u.id WHERE u.email LIKE '%@live.example' ORDER BY u.email`;
   expect(stored).toEqual([
     { id: '5f7c0a1b2c3d4e5f6a7b8c9d', is_old: false, metadata: null },
     { id: '7', is_old: false, metadata: null },
@@ -84,9 +82,8 @@ test('a collection is imported over TLS with the types of its members, and again
     { id: '0f0e0d0c-0b0a-4908-8706-050403020100', is_old: false, metadata: { visits: 9 } },
   ]);
   // The digest is of what was read, so both runs state the same one; nothing stored has the password.
-  const imports = await harness.ports.raw(
-    `SELECT source_sha256, source_bytes, to_jsonb(i)::text AS text FROM imports i WHERE kind = 'mongo'`,
-  );
+  const imports = await harness.ports
+    .raw`SELECT source_sha256, source_bytes, to_jsonb(i)::text AS text FROM imports i WHERE kind = 'mongo'`;
   expect(new Set(imports.map((each) => each.source_sha256)).size).toBe(1);
   expect(Number(imports[0]?.source_bytes)).toBeGreaterThan(200);
   const untrusted = await harness.sallyport([
@@ -135,7 +132,7 @@ test('killed while it imports a live collection, it goes on where it was, and en
     BETTER_AUTH_SECRET: AUTH_SECRET,
   };
   const position = async (): Promise<number> => {
-    const [row] = await harness.ports.raw(`SELECT position FROM imports WHERE kind = 'mongo' AND state = 'running'`);
+    const [row] = await harness.ports.raw`SELECT position FROM imports WHERE kind = 'mongo' AND state = 'running'`;
     return Number(row?.position ?? 0);
   };
   const child = startCli(args('--json'), env);
@@ -165,9 +162,8 @@ test('a collection that changed before the place of a killed run is imported fro
   const ended = await harness.sallyport(args());
   expect([ended.code, ended.out + ended.err]).toEqual([0, expect.stringContaining('the source changed')]);
   expect(
-    await harness.ports.raw(
-      `SELECT state, failure, same_count FROM imports WHERE kind = 'mongo' ORDER BY created_at DESC LIMIT 2`,
-    ),
+    await harness.ports
+      .raw`SELECT state, failure, same_count FROM imports WHERE kind = 'mongo' ORDER BY created_at DESC LIMIT 2`,
   ).toEqual([
     { state: 'done', failure: null, same_count: 3_000 },
     { state: 'failed', failure: 'import_source_changed', same_count: 0 },

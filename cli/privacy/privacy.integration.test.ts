@@ -17,9 +17,8 @@ const harness = opened(() => openCliHarness());
 const ports = partOf(() => harness.ports);
 beforeAll(async () => {
   await giveKeys(ports);
-  await ports.raw(
-    `INSERT INTO users (id, email, name) VALUES ('officer', 'o@people.test', 'O'), ('nurse', 'n@people.test', 'N')`,
-  );
+  await ports.raw`INSERT INTO users (id, email, name)
+    VALUES ('officer', 'o@people.test', 'O'), ('nurse', 'n@people.test', 'N')`;
   const phi = { subject_id: 'p-1', purpose: 'treatment', level: 'standard', data: 'x' } as const;
   await encryptPhi(ports, phi, testCaller);
 });
@@ -28,7 +27,7 @@ const REASON = ['--reason', 'test', '--yes'];
 const json = (...args: string[]) => harness.json(['privacy', ...args]);
 const privacy = (...args: string[]) => harness.sallyport(['privacy', ...args]);
 const eventsOf = (type: string) =>
-  ports.raw('SELECT actor_id, outcome, target_id FROM audit_outbox WHERE type = $1 ORDER BY id', [type]);
+  ports.raw`SELECT actor_id, outcome, target_id FROM audit_outbox WHERE type = ${type} ORDER BY id`;
 const job = async (name: 'process-privacy-requests' | 'apply-retention') => ({
   fence: await takeFence(ports.sql, name),
   signal: new AbortController().signal,
@@ -107,7 +106,7 @@ describe('sallyport privacy', () => {
     expect((await json('disclosures', 'list', 'p-1')).disclosures).toMatchObject([
       { disclosed_at: '2026-01-31T00:00:00.000Z', recipient: 'canary-court', description: 'canary-letter' },
     ]);
-    expect(JSON.stringify(await ports.raw('SELECT d::text FROM phi_disclosures d'))).not.toContain('canary');
+    expect(JSON.stringify(await ports.raw`SELECT d::text FROM phi_disclosures d`)).not.toContain('canary');
   });
 
   test('an export is requested, shown with its receipt, and written to a file that only its owner reads', async () => {
@@ -133,10 +132,8 @@ describe('sallyport privacy', () => {
   });
 
   test('retention is shown and set; run --dry-run counts what run removes', async () => {
-    await ports.raw(
-      `INSERT INTO phi_restrictions (id, subject_id, purposes, ended_at)
-       VALUES (gen_random_uuid(), 'gone', '{legal}', now() - interval '2193 days')`,
-    );
+    await ports.raw`INSERT INTO phi_restrictions (id, subject_id, purposes, ended_at)
+      VALUES (gen_random_uuid(), 'gone', '{legal}', now() - interval '2193 days')`;
     expect(await json('retention', 'set', 'exports', '9', ...REASON)).toMatchObject({ kind: 'exports', keep_days: 9 });
     expect(await privacy('retention', 'set', 'consents', '9', ...REASON)).toMatchObject({ code: 5 });
     expect(await privacy('retention', 'set', 'charts', '9', ...REASON)).toMatchObject({ code: 2 });
@@ -150,14 +147,13 @@ describe('sallyport privacy', () => {
   });
 
   test('accesses lists the sealed uses of one person, newest first, in pages', async () => {
-    await ports.raw(
-      `WITH events AS (
-         INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, detail, occurred_at, sealed_at, leaf)
-         SELECT n, gen_random_uuid(), 'phi.decrypted', 'ok', 'user', 'nurse', '{"purpose":"treatment","basis":"policy"}',
-           now(), now(), '\\x00' FROM generate_series(0, 4) n RETURNING event_id, seq)
-       INSERT INTO audit_personal (event_id, field, salt, value)
-       SELECT event_id, 'target', sha256(''), 'subject:p-' || seq % 2 FROM events`,
-    );
+    await ports.raw`WITH events AS (
+        INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, detail, occurred_at, sealed_at,
+          leaf)
+        SELECT n, gen_random_uuid(), 'phi.decrypted', 'ok', 'user', 'nurse', '{"purpose":"treatment","basis":"policy"}',
+          now(), now(), '\\x00' FROM generate_series(0, 4) n RETURNING event_id, seq)
+      INSERT INTO audit_personal (event_id, field, salt, value)
+      SELECT event_id, 'target', sha256(''), 'subject:p-' || seq % 2 FROM events`;
     const first = await json('accesses', 'p-0', '--limit', '2');
     expect(first.accesses).toMatchObject([
       { seq: 4, actor: 'user:nurse', purpose: 'treatment', basis: 'policy' },

@@ -18,12 +18,9 @@ beforeAll(async () => {
 async function newUser(): Promise<{ id: string; email: string }> {
   const id = randomUUID();
   const email = `${id}@example.test`;
-  await harness.ports.raw('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
-  await harness.ports.raw(
-    `INSERT INTO accounts (id, "accountId", "providerId", "userId", password, "updatedAt")
-     VALUES ($1, $1, 'credential', $1, 'x', now())`,
-    [id],
-  );
+  await harness.ports.raw`INSERT INTO users (id, email, "emailVerified") VALUES (${id}, ${email}, now())`;
+  await harness.ports.raw`INSERT INTO accounts (id, "accountId", "providerId", "userId", password, "updatedAt")
+    VALUES (${id}, ${id}, 'credential', ${id}, 'x', now())`;
   return { id, email };
 }
 
@@ -43,8 +40,8 @@ test('why says in one sentence what refuses a sign-in, and its fix is a command 
 test('why follows the settings of this installation, and names what else applies', async () => {
   const { id } = await newUser();
   const asked = ['users', 'why', id];
-  await harness.ports.raw('UPDATE users SET "emailVerified" = NULL WHERE id = $1', [id]);
-  await harness.ports.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);
+  await harness.ports.raw`UPDATE users SET "emailVerified" = NULL WHERE id = ${id}`;
+  await harness.ports.raw`INSERT INTO user_roles (user_id, role) VALUES (${id}, 'auditor')`;
   expect(await harness.json(asked)).toMatchObject({ cause: 'nothing' });
   const strict = { REQUIRE_EMAIL_VERIFICATION: 'true', MFA_REQUIRED_ROLES: 'auditor' };
   expect(await harness.json(asked, strict)).toMatchObject({

@@ -43,7 +43,7 @@ const scannedBy = (node: PlanNode): string[] => [
 ];
 
 test('no comparison with earlier events scans the log', async () => {
-  await harness.rows('ANALYZE audit_events, audit_personal, users, agents');
+  await harness.rows`ANALYZE audit_events, audit_personal, users, agents`;
   const scans: string[] = [];
   const compared = new Set<string>();
   const sql: Sql = {
@@ -57,7 +57,7 @@ test('no comparison with earlier events scans the log', async () => {
       return harness.deps.sql.query<R>(statement, values);
     },
   };
-  const [newest] = await harness.rows<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
+  const [newest] = await harness.rows<{ seq: number }>`SELECT max(seq)::int AS seq FROM audit_events`;
   const upTo = newest?.seq ?? 0;
   const fail = (err: unknown): never => {
     throw err;

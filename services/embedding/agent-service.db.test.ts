@@ -10,8 +10,6 @@ test('validateAgentCredentials accepts the secret of a live agent and no other',
   const { agent_id: agentId, client_secret: secret } = await harness.newAgent();
   expect(await service.validateAgentCredentials(agentId, { secret: secret ?? '' })).toBe(true);
   expect(await service.validateAgentCredentials(agentId, { secret: 'wrong' })).toBe(false);
-  const actors = await harness.raw(
-    `SELECT DISTINCT actor_id FROM audit_outbox WHERE type = 'agent.credentials_checked'`,
-  );
+  const actors = await harness.raw`SELECT DISTINCT actor_id FROM audit_outbox WHERE type = 'agent.credentials_checked'`;
   expect(actors).toEqual([{ actor_id: 'agent-service' }]);
 });

@@ -27,9 +27,8 @@ beforeAll(async () => {
     { ...everyWing, ...harness, marks: createFileMarks(folder), auditLogKeys },
     { DATABASE_URL: harness.databaseUrl, SALLYPORT_DATA_DIR: harness.dataDir },
   );
-  await harness.raw(
-    `INSERT INTO users (id, email) SELECT 'u' || n, 'u' || n || '@example.test' FROM generate_series(1, 20) n`,
-  );
+  await harness.raw`INSERT INTO users (id, email) SELECT 'u' || n, 'u' || n || '@example.test'
+    FROM generate_series(1, 20) n`;
   await harness.emit(300);
   await sealEvents(harness, {}, testCaller);
 });
@@ -73,30 +72,28 @@ test('a backup is a file with its checksum; restored elsewhere, every row and th
 test('a planted orphan is found, with the column and its value', async () => {
   expect(await findings()).toEqual([]);
   // As a repair by hand does that turns constraints off.
-  await harness.raw(`ALTER TABLE passkeys DISABLE TRIGGER ALL`);
-  await harness.raw(
-    `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp") VALUES ('p1', 'x', 'u-gone', 'x', 0, 'x', false)`,
-  );
+  await harness.raw`ALTER TABLE passkeys DISABLE TRIGGER ALL`;
+  await harness.raw`INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp")
+    VALUES ('p1', 'x', 'u-gone', 'x', 0, 'x', false)`;
   expect(await findings()).toEqual(
     expect.arrayContaining([
       { kind: 'orphans', at: 'passkeys.userId', rows: 1, examples: ['u-gone'] },
       expect.objectContaining({ kind: 'trigger_disabled', at: 'passkeys' }),
     ]),
   );
-  await harness.raw(`ALTER TABLE passkeys ENABLE TRIGGER ALL`);
+  await harness.raw`ALTER TABLE passkeys ENABLE TRIGGER ALL`;
   expect(await service.validateDataIntegrity()).toMatchObject({ valid: false, orphans: 1 });
-  await harness.raw(`DELETE FROM passkeys WHERE id = 'p1'`);
+  await harness.raw`DELETE FROM passkeys WHERE id = 'p1'`;
 });
 
 test('a reference without a foreign key, an epoch that fell back and a constraint not validated are found', async () => {
-  await harness.raw(
-    `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, user_id, user_epoch, client_epoch, scope, audience, auth_time)
-     VALUES (gen_random_uuid(), now() + interval '1 hour', now() + interval '1 hour', sha256('x'), 1, 1, 'gone', true, 'u1', 0, 0, '', '', now())`,
-  );
-  await harness.raw(
-    `INSERT INTO revocations (kind, value, token_epoch, reason, expires_at) VALUES ('user', 'u2', 7, 'x', now() + interval '1 hour')`,
-  );
-  await harness.raw(`ALTER TABLE users ADD CONSTRAINT test_short CHECK (length(email) < 5) NOT VALID`);
+  await harness.raw`INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id,
+    client_bound, user_id, user_epoch, client_epoch, scope, audience, auth_time)
+    VALUES (gen_random_uuid(), now() + interval '1 hour', now() + interval '1 hour', sha256('x'), 1, 1, 'gone', true,
+      'u1', 0, 0, '', '', now())`;
+  await harness.raw`INSERT INTO revocations (kind, value, token_epoch, reason, expires_at)
+    VALUES ('user', 'u2', 7, 'x', now() + interval '1 hour')`;
+  await harness.raw`ALTER TABLE users ADD CONSTRAINT test_short CHECK (length(email) < 5) NOT VALID`;
   expect(await findings()).toEqual(
     expect.arrayContaining([
       { kind: 'orphans', at: 'refresh_families.client_id', rows: 1, examples: ['gone'] },
@@ -104,19 +101,18 @@ test('a reference without a foreign key, an epoch that fell back and a constrain
       { kind: 'constraint_not_validated', at: 'users', rows: 1, examples: ['test_short'] },
     ]),
   );
-  await harness.raw(`ALTER TABLE users DROP CONSTRAINT test_short`);
-  await harness.raw(`DELETE FROM refresh_families`);
-  await harness.raw(`DELETE FROM revocations`);
+  await harness.raw`ALTER TABLE users DROP CONSTRAINT test_short`;
+  await harness.raw`DELETE FROM refresh_families`;
+  await harness.raw`DELETE FROM revocations`;
 });
 
 test('an altered row of the audit log, and a database behind its marks, are found', async () => {
-  await harness.raw(`ALTER TABLE audit_events DISABLE TRIGGER USER`);
-  const [row] = await harness.raw<{ seq: number }>(
-    `UPDATE audit_events SET outcome = 'forged' WHERE seq = 3 RETURNING seq`,
-  );
-  await harness.raw(`ALTER TABLE audit_events ENABLE TRIGGER USER`);
+  await harness.raw`ALTER TABLE audit_events DISABLE TRIGGER USER`;
+  const [row] = await harness.raw<{ seq: number }>`UPDATE audit_events SET outcome = 'forged' WHERE seq = 3
+    RETURNING seq`;
+  await harness.raw`ALTER TABLE audit_events ENABLE TRIGGER USER`;
   expect(row).toBeDefined();
-  const [state] = await harness.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
+  const [state] = await harness.raw<{ incarnation: string }>`SELECT incarnation FROM feed_state`;
   const other = join(folder, 'other');
   await createFileMarks(other).raise({ incarnation: state?.incarnation as string, revocationEpoch: 1_000, beat: 0 });
   const behind = new BackupService(

@@ -49,7 +49,7 @@ async function inTheMidst<T>(backup: () => Promise<T>, work: () => Promise<unkno
   const locked = Promise.withResolvers<void>();
   const released = Promise.withResolvers<void>();
   const held = harness.ports.transact(async (tx) => {
-    await tx.query(defineStatement('', `LOCK TABLE job_schedules IN ACCESS EXCLUSIVE MODE`));
+    await tx.query(defineStatement('')`LOCK TABLE job_schedules IN ACCESS EXCLUSIVE MODE`);
     locked.resolve();
     await released.promise;
   });
@@ -57,9 +57,8 @@ async function inTheMidst<T>(backup: () => Promise<T>, work: () => Promise<unkno
   const running = backup();
   running.catch(() => {});
   const waiting = () =>
-    harness.ports.raw(
-      `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-backup' AND datname = current_database() AND wait_event_type = 'Lock'`,
-    );
+    harness.ports.raw`SELECT FROM pg_stat_activity
+      WHERE application_name = 'sallyport-backup' AND datname = current_database() AND wait_event_type = 'Lock'`;
   await expect.poll(waiting, { timeout: 60_000, interval: 20 }).toHaveLength(1);
   await work().finally(released.resolve);
   await held;
@@ -121,14 +120,12 @@ test('a backup is refused where only the mark of another installation’s log is
 });
 
 test('a backup of an older schema, and of one that this version does not know, are refused by name', async () => {
-  const [last] = await harness.ports.raw<{ name: string; checksum: string }>(
-    'SELECT migration_name AS name, checksum FROM _prisma_migrations ORDER BY migration_name DESC LIMIT 1',
-  );
+  const [last] = await harness.ports.raw<{ name: string; checksum: string }>`SELECT migration_name AS name, checksum
+    FROM _prisma_migrations ORDER BY migration_name DESC LIMIT 1`;
   const set = (checksum: string, isDone: boolean) =>
-    harness.ports.raw(
-      `UPDATE _prisma_migrations SET checksum = $2, finished_at = CASE WHEN $3 THEN now() END WHERE migration_name = $1`,
-      [last?.name, checksum, isDone],
-    );
+    harness.ports
+      .raw`UPDATE _prisma_migrations SET checksum = ${checksum}, finished_at = CASE WHEN ${isDone} THEN now() END
+      WHERE migration_name = ${last?.name}`;
   await set(last?.checksum as string, false);
   await backUp('older');
   await set('0'.repeat(64), true);
@@ -139,7 +136,7 @@ test('a backup of an older schema, and of one that this version does not know, a
 });
 
 test('a person who is erased from the audit log while a backup is written is in no backup', async () => {
-  await harness.ports.raw(`INSERT INTO audit_log (origin, first_seq, root) VALUES ('test/log', 0, sha256(''))`);
+  await harness.ports.raw`INSERT INTO audit_log (origin, first_seq, root) VALUES ('test/log', 0, sha256(''))`;
   const overtaken = inTheMidst(
     () => backUp('erased'),
     () => erasePersonal(harness.ports, { subject: 'gone' }, testCaller),

@@ -27,18 +27,18 @@ const memory = {
   proofKeys: createProofKeyCache(),
 };
 const validate = (token: string) => validateToken({ ...harness.deps, ...memory }, token);
-const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: PeopleHarness['rows'] = (...asked) => harness.rows(...asked);
 
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1' };
 
 describe('BetterAuthIntegrationService', () => {
   test('createUser stores the user with a password hash that no answer contains, and mails a verification link', async () => {
     expect(user).toMatchObject({ email: credentials.email, name: 'Ada', emailVerified: false });
-    const [row] = await rows('SELECT password FROM accounts WHERE "userId" = $1', [user.id]);
+    const [row] = await rows`SELECT password FROM accounts WHERE "userId" = ${user.id}`;
     expect(row.password).toMatch(/^\$2b\$12\$/);
     expect(JSON.stringify(user)).not.toContain(row.password);
-    expect(await rows('SELECT template FROM mail_outbox')).toEqual([{ template: 'verify_email' }]);
-    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+    expect(await rows`SELECT template FROM mail_outbox`).toEqual([{ template: 'verify_email' }]);
+    expect(await rows`SELECT 1 FROM sessions WHERE "userId" = ${user.id}`).toEqual([]);
     await expect(service.createUser(credentials)).rejects.toMatchObject({ code: 'email_taken' });
   });
 
@@ -78,10 +78,10 @@ describe('BetterAuthIntegrationService', () => {
     await service.revokeSession(second.id, 'lost laptop');
     expect(await service.validateSession(second.id)).toEqual({ valid: false, reason: 'revoked', session: null });
     expect(validate(tokens.accessToken)).toMatchObject({ active: false, reason: 'session_ended' });
-    const [revocation] = await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [second.id]);
+    const [revocation] = await rows`SELECT reason FROM revocations WHERE kind = 'sid' AND value = ${second.id}`;
     expect(revocation).toEqual({ reason: 'lost laptop' });
 
-    await rows('UPDATE sessions SET "expiresAt" = now() - make_interval(secs => 1) WHERE id = $1', [session.id]);
+    await rows`UPDATE sessions SET "expiresAt" = now() - make_interval(secs => 1) WHERE id = ${session.id}`;
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'expired' });
     expect(await service.validateSession(randomUUID())).toMatchObject({ valid: false, reason: 'unknown' });
   });
@@ -90,7 +90,7 @@ describe('BetterAuthIntegrationService', () => {
     await expect(service.createSession(randomUUID(), home)).rejects.toMatchObject({ code: 'unauthenticated' });
     const id = await insertUser(harness.pool);
     const session = await service.createSession(id, home);
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     await expect(service.createSession(id, home)).rejects.toMatchObject({ code: 'unauthenticated' });
     await harness.poll.wake();
     expect(await service.validateSession(session.id)).toMatchObject({ valid: false, reason: 'revoked' });
@@ -98,7 +98,7 @@ describe('BetterAuthIntegrationService', () => {
 
   test('a disabled user’s session is invalid even while its row exists and no revocation is known', async () => {
     const id = await insertUser(harness.pool);
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     const sessionId = await insertSession(harness.pool, id);
     expect(await service.validateSession(sessionId)).toEqual({ valid: false, reason: 'revoked', session: null });
   });

@@ -26,9 +26,8 @@ test('encrypts, decrypts and rotates, and the audit log names the service or the
     code: 'phi_unreadable',
   });
   await service.logPHIAccess(clinician, 'print', { ...use, reference: 'chart/7' });
-  const actors = await ports.raw(
-    `SELECT type, actor_kind, actor_id FROM audit_outbox WHERE type IN ('phi.encrypted', 'phi.accessed') ORDER BY id`,
-  );
+  const actors = await ports.raw`SELECT type, actor_kind, actor_id FROM audit_outbox
+    WHERE type IN ('phi.encrypted', 'phi.accessed') ORDER BY id`;
   expect(actors).toEqual([
     { type: 'phi.encrypted', actor_kind: 'system', actor_id: 'compliance-service' },
     { type: 'phi.accessed', actor_kind: 'user', actor_id: 'nurse-1' },
@@ -43,7 +42,7 @@ test('decides access by the policies of the roles, and stops what a withdrawn co
     code: 'phi_access_refused',
   });
   const study = { subjectId: 'p-1', purpose: 'research' } as const;
-  await ports.raw(`INSERT INTO phi_field_policies (role, purpose, fields) VALUES ('clinician', 'research', '{*}')`);
+  await ports.raw`INSERT INTO phi_field_policies (role, purpose, fields) VALUES ('clinician', 'research', '{*}')`;
   const isAllowed = async (): Promise<boolean> =>
     (await service.validateDataAccessRequest({ ...study, requester: clinician })).allowed;
   expect(await isAllowed()).toBe(false);

@@ -7,7 +7,7 @@ import { testCaller } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { compromiseKey } from '../core/keys/compromise-key.ts';
 import { tokenPurges } from '../core/tokens/clean-up-expired-tokens.ts';
-import { type IssuingCopy, openIssuingHarness } from '../core/tokens/issuing-harness.ts';
+import { type IssuingCopy, type IssuingHarness, openIssuingHarness } from '../core/tokens/issuing-harness.ts';
 import type {
   CleanupResult,
   ClientInfo,
@@ -34,7 +34,7 @@ beforeAll(async () => {
 const home: ClientInfo = { ip: '192.0.2.1', userAgent: 'browser/1', deviceId: 'd1', deviceName: 'Laptop' };
 const away: ClientInfo = { ip: '198.51.100.7', userAgent: 'robot/2' };
 const newUser = () => insertUser(harness.stores.pools.main);
-const query = (text: string, values: unknown[] = []) => harness.rows(text, values);
+const query: IssuingHarness['rows'] = (...asked) => harness.rows(...asked);
 
 describe('JWTTokenService', () => {
   test('each token of a pair is valid as its own type and malformed as the other', async () => {
@@ -56,7 +56,7 @@ describe('JWTTokenService', () => {
       payload: null,
       reason: 'malformed',
     });
-    const [row] = await query('SELECT device FROM refresh_families WHERE user_id = $1', [userId]);
+    const [row] = await query`SELECT device FROM refresh_families WHERE user_id = ${userId}`;
     expect(row).toEqual({ device: { id: 'd1', name: 'Laptop' } });
   });
 
@@ -78,7 +78,7 @@ describe('JWTTokenService', () => {
     const userId = await newUser();
     await expect(service.generateTokenPair(userId, 'admin', home)).rejects.toMatchObject({ code: 'role_not_held' });
     await expect(service.generateTokenPair(randomUUID(), 'user', home)).rejects.toMatchObject({ code: 'user_unknown' });
-    expect(await query('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).toEqual([]);
+    expect(await query`SELECT 1 FROM refresh_families WHERE user_id = ${userId}`).toEqual([]);
   });
 
   test('refreshAccessToken returns two new tokens, and the old refresh token works once', async () => {
@@ -109,10 +109,10 @@ describe('JWTTokenService', () => {
     expect(await service.validateToken(accessToken, 'access')).toMatchObject({ valid: false, reason: 'revoked' });
     expect(await cache.isTokenRevoked(tokenId)).toBe(true);
     await expect.poll(() => new TokenCachingStrategy(other.ports).isTokenRevoked(tokenId), { interval: 10 }).toBe(true);
-    expect(await query(`SELECT reason FROM revocations WHERE kind = 'jti' AND value = $1`, [tokenId])).toEqual([
+    expect(await query`SELECT reason FROM revocations WHERE kind = 'jti' AND value = ${tokenId}`).toEqual([
       { reason: 'lost phone' },
     ]);
-    const [row] = await query(`SELECT detail, actor_kind FROM audit_outbox WHERE target_id = $1`, [tokenId]);
+    const [row] = await query`SELECT detail, actor_kind FROM audit_outbox WHERE target_id = ${tokenId}`;
     expect(row).toMatchObject({ actor_kind: 'system', detail: { reason: 'lost phone' } });
   });
 
@@ -150,7 +150,7 @@ describe('JWTTokenService', () => {
     expect(await service.detectReplayAttack(refresh)).toBe(false);
     await service.refreshAccessToken(second.refreshToken, home);
     expect(await service.detectReplayAttack(refresh)).toBe(true);
-    const rows = await query(`SELECT target_id FROM audit_outbox WHERE type = 'token.replay_detected' ORDER BY id`);
+    const rows = await query`SELECT target_id FROM audit_outbox WHERE type = 'token.replay_detected' ORDER BY id`;
     expect(rows).toEqual([{ target_id: access.jti }, { target_id: refresh.jti }]);
     const off = { ...harness.ports, tokenSettings: { ...harness.ports.tokenSettings, enableReplayProtection: false } };
     expect(await new JWTTokenService(off).detectReplayAttack(refresh)).toBe(false);
@@ -170,9 +170,7 @@ describe('JWTTokenService', () => {
     const { sessionId, refreshToken, bearer } = await newPerson(harness);
     const result = await service.validateToken(refreshToken, 'refresh');
     expect(result).toMatchObject({ valid: true, payload: { sid: sessionId, fid: decodeJwt(bearer).fid } });
-    await query(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
-      sessionId,
-    ]);
+    await query`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = ${sessionId}`;
     expect(await service.validateToken(refreshToken, 'refresh')).toEqual({
       valid: false,
       payload: null,
@@ -198,11 +196,11 @@ describe('JWTTokenService', () => {
     const result = await service.cleanupExpiredTokens();
     expect(result).toMatchObject({ scanned: 2_502, removed: 2_502, errors: 0 });
     expect(result.durationMs).toBeGreaterThan(0);
-    expect(await query('SELECT 1 FROM refresh_families WHERE id = $1', [goneFamily])).toEqual([]);
-    expect(await query('SELECT 1 FROM idempotency_keys')).toEqual([]);
-    expect(await query(`SELECT value FROM revocations WHERE value = ANY ($1)`, [[gone.tokenId, live.tokenId]])).toEqual(
-      [{ value: live.tokenId }],
-    );
+    expect(await query`SELECT 1 FROM refresh_families WHERE id = ${goneFamily}`).toEqual([]);
+    expect(await query`SELECT 1 FROM idempotency_keys`).toEqual([]);
+    expect(await query`SELECT value FROM revocations WHERE value = ANY (${[gone.tokenId, live.tokenId]})`).toEqual([
+      { value: live.tokenId },
+    ]);
     expect((await service.validateToken(live.refreshToken, 'refresh')).valid).toBe(true);
     const after = await cache.getTokenStatistics();
     const difference = Object.fromEntries(

@@ -23,7 +23,7 @@ beforeAll(async () => {
 test('a live session is valid and carried over, once; a forged or expired one is not', async () => {
   const { id } = await harness.newUser();
   const sub = randomUUID();
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', $1, $2)`, [sub, id]);
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', ${sub}, ${id})`;
   const token = await provider.token({ sub, sid: randomUUID() });
   expect(await service.validateLegacySession({ token })).toBe(true);
   const session = await service.migrateSessions(token, { ip: '192.0.2.1', userAgent: 'browser/1' });
@@ -44,6 +44,6 @@ test('a webhook is accepted once, and recorded as refused by this service if it 
   expect(await service.handleLegacyProviderWebhook({ headers, body, event })).toEqual({ status: 'duplicate' });
   const forged = { headers: { ...headers, 'webhook-id': 'other' }, body, event };
   await expect(service.handleLegacyProviderWebhook(forged)).rejects.toMatchObject({ code: 'legacy_webhook_forged' });
-  const actors = await harness.rows(`SELECT actor_id FROM audit_outbox WHERE type = 'legacy.webhook_refused'`);
+  const actors = await harness.rows`SELECT actor_id FROM audit_outbox WHERE type = 'legacy.webhook_refused'`;
   expect(actors).toEqual([{ actor_id: 'legacy-session-service' }]);
 });

@@ -63,7 +63,7 @@ test('detectSecurityThreats finds an attack and acts on it; generateSecurityAler
   const threat = threats.find(({ subject }) => subject.id === id);
   expect(threat).toMatchObject({ detection: 'account_takeover', severity: 'critical', count: 1 });
   expect(threat?.actions).toContain('revoke_sessions');
-  expect(await harness.rows('SELECT id FROM sessions WHERE id = $1', [sessionId])).toEqual([]);
+  expect(await harness.rows`SELECT id FROM sessions WHERE id = ${sessionId}`).toEqual([]);
 
   const alertsOf = async () =>
     (await security.generateSecurityAlerts()).filter(({ detail }) => (detail.subject as { id: string }).id === id);
@@ -76,19 +76,18 @@ test('detectSecurityThreats finds an attack and acts on it; generateSecurityAler
   await harness.seal();
   await security.detectSecurityThreats();
   expect(await alertsOf()).toMatchObject([{ id: alert?.id, detail: { count: 2 } }]);
-  expect((await harness.rows(`SELECT actor_id FROM audit_outbox WHERE type = 'incident.raised'`)).at(-1)).toEqual({
+  expect((await harness.rows`SELECT actor_id FROM audit_outbox WHERE type = 'incident.raised'`).at(-1)).toEqual({
     actor_id: 'security-monitoring-service',
   });
 });
 
 test('generateSecurityMetrics equals the sign-ins that happened, and the success rate of 3 good of 4 is 75 percent', async () => {
   await countEventHours(harness.deps, never);
-  await harness.rows('DELETE FROM event_hours');
+  await harness.rows`DELETE FROM event_hours`;
   const { id } = await harness.person();
   for (let nth = 0; nth < 3; nth += 1) await harness.signedIn(id, { factor: 'password' });
-  await harness.rows(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail) VALUES ('user.login', 'refused', 'anonymous', '', '{}')`,
-  );
+  await harness.rows`INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail)
+    VALUES ('user.login', 'refused', 'anonymous', '', '{}')`;
   await harness.seal();
   await countEventHours(harness.deps, never);
   const metrics = await security.generateSecurityMetrics();
@@ -99,7 +98,7 @@ test('generateSecurityMetrics equals the sign-ins that happened, and the success
 
 test('exportSecurityReports returns the files of a report that a worker makes, and none without a worker', async () => {
   expect(await security.exportSecurityReports({ waitSeconds: 0 })).toEqual([]);
-  await harness.rows(`UPDATE monitoring_state SET counted_at = now()`);
+  await harness.rows`UPDATE monitoring_state SET counted_at = now()`;
   const worker = { ...testCaller, kind: 'system', name: 'worker' } as const;
   const day = 86_400_000;
   const exporting = security.exportSecurityReports({ from: new Date(Date.now() - 3 * day), to: new Date() });
@@ -142,11 +141,9 @@ test('performance is of all copies: average, p95 and p99, resources, and what to
   const prediction = await performance.predictCapacityNeeds();
   expect(new Set(prediction.predictions.map(({ state }) => state))).toEqual(new Set(['too_little_data']));
   expect(prediction).not.toHaveProperty('advice');
-  await harness.rows(
-    `INSERT INTO copy_samples (id, copy_id, kind, at, seconds, sample)
-     VALUES (gen_random_uuid(), gen_random_uuid(), 'api', now() - interval '3 hours', 3600,
-       '{"counters": {"hashes.full": 3}, "histograms": {}, "gauges": {}, "measured": {}}')`,
-  );
+  await harness.rows`INSERT INTO copy_samples (id, copy_id, kind, at, seconds, sample)
+    VALUES (gen_random_uuid(), gen_random_uuid(), 'api', now() - interval '3 hours', 3600,
+      '{"counters": {"hashes.full": 3}, "histograms": {}, "gauges": {}, "measured": {}}')`;
   expect((await performance.optimizePerformance()).advice).toMatchObject([
     { rule: 'passwords_refused', evidence: { full: 3 }, setting: 'copies of the API' },
   ]);

@@ -17,7 +17,7 @@ beforeAll(async () => {
     wakePhiRotation: wake,
     wakeRetention: wake,
   });
-  await ports.raw(`INSERT INTO phi_field_policies (role, purpose, fields) VALUES ('auditor', 'payment', '{cost}')`);
+  await ports.raw`INSERT INTO phi_field_policies (role, purpose, fields) VALUES ('auditor', 'payment', '{cost}')`;
 });
 
 const authTime = Math.floor(Date.now() / 1_000);
@@ -36,9 +36,8 @@ describe('PrivacyControlService', () => {
         code: 'phi_access_refused',
       });
     }
-    const actors = await ports.raw(
-      `SELECT DISTINCT actor_kind, actor_id FROM audit_outbox WHERE type = 'phi.decrypted' ORDER BY 2`,
-    );
+    const actors =
+      await ports.raw`SELECT DISTINCT actor_kind, actor_id FROM audit_outbox WHERE type = 'phi.decrypted' ORDER BY 2`;
     expect(actors).toEqual([
       { actor_kind: 'user', actor_id: 'clerk-1' },
       { actor_kind: 'user', actor_id: 'nurse-1' },
@@ -58,7 +57,7 @@ describe('PrivacyControlService', () => {
 
   test('logPHIAccess records the reference, and nothing else of the data', async () => {
     const eventId = await service.logPHIAccess(nurse, 'view', { ...treatment, reference: 'chart/7' });
-    const [event] = await ports.raw('SELECT actor_id, detail FROM audit_outbox WHERE event_id = $1', [eventId]);
+    const [event] = await ports.raw`SELECT actor_id, detail FROM audit_outbox WHERE event_id = ${eventId}`;
     expect(event).toEqual({
       actor_id: 'nurse-1',
       detail: { purpose: 'treatment', action: 'view', reference: 'chart/7' },

@@ -71,14 +71,11 @@ async function run(): Promise<void> {
   };
   return advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
 }
-const due = () =>
-  harness.rows(`UPDATE mcp_tasks SET next_look_at = now() WHERE state IN ('working', 'input_required')`);
+const due = () => harness.rows`UPDATE mcp_tasks SET next_look_at = now() WHERE state IN ('working', 'input_required')`;
 
 async function approve(taskId: string): Promise<void> {
-  const [signOff] = await harness.rows(
-    'SELECT id, arguments_sha256 FROM signoffs WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)',
-    [taskId],
-  );
+  const [signOff] = await harness.rows`SELECT id, arguments_sha256 FROM signoffs
+    WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = ${taskId})`;
   const { stepUp, wakePings } = harness.api.ports;
   const ports = { ...harness.owner, stepUp, wakePings };
   for (const [at, role] of ROLES.entries()) {
@@ -97,7 +94,7 @@ async function seal(): Promise<void> {
 }
 
 test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is reported as done, that had not started before the kill`, async () => {
-  const rotations = async () => (await harness.rows(`SELECT 1 FROM jwks WHERE purpose = 'access'`)).length;
+  const rotations = async () => (await harness.rows`SELECT 1 FROM jwks WHERE purpose = 'access'`).length;
   const before = await rotations();
   for (let race = 0; race < RACES; race += 1) {
     const agent = await newAgent();
@@ -124,10 +121,9 @@ test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is
     await due();
     await run();
   }
-  const signOffs: Json[] = await harness.rows(
-    `SELECT s.state, s.started_at < a.killed_at AS started_alive, s.started_at, s.failure, t.state AS task, t.is_error
-     FROM signoffs s JOIN agents a ON a.client_id = s.client_id LEFT JOIN mcp_tasks t ON t.subject_id = s.id`,
-  );
+  const signOffs: Json[] = await harness.rows`
+    SELECT s.state, s.started_at < a.killed_at AS started_alive, s.started_at, s.failure, t.state AS task, t.is_error
+    FROM signoffs s JOIN agents a ON a.client_id = s.client_id LEFT JOIN mcp_tasks t ON t.subject_id = s.id`;
   expect(signOffs.length).toBeGreaterThanOrEqual(RACES);
   for (const one of signOffs) {
     expect(['done', 'failed']).toContain(one.state);

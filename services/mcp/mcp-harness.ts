@@ -104,10 +104,8 @@ export async function openMcpHarness(
         ...(token === undefined ? {} : { bearer: token }),
       }),
     calls: () =>
-      harness.rows(
-        `SELECT outcome, actor_kind, actor_id, client_id, detail, traceparent FROM audit_outbox
-         WHERE type = 'operations.mcp_called' ORDER BY id`,
-      ),
+      harness.rows`SELECT outcome, actor_kind, actor_id, client_id, detail, traceparent FROM audit_outbox
+        WHERE type = 'operations.mcp_called' ORDER BY id`,
     startMcp,
     close: async () => {
       await Promise.all(stops.map((stop) => stop()));

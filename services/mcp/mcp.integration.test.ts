@@ -96,7 +96,7 @@ describe('access', () => {
     const data = { code: 'permission_missing', detail: expect.stringContaining('audit:read') };
     await expect(client.readResource({ uri: 'sallyport://audit/events/0' })).rejects.toMatchObject({ data });
     await client.close();
-    const denied = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'access.denied'`);
+    const denied = await harness.rows`SELECT detail FROM audit_outbox WHERE type = 'access.denied'`;
     expect(denied.map(({ detail }) => detail)).toContainEqual({
       code: 'permission_missing',
       permission: 'audit:read',

@@ -59,15 +59,14 @@ const run = async (ports = workerPorts()) =>
   );
 /** One run when every open task is due. */
 const advance = async (ports = workerPorts()) => {
-  await harness.rows(
-    `UPDATE mcp_tasks SET next_look_at = now() - interval '1 second' WHERE state IN ('working', 'input_required')`,
-  );
+  await harness.rows`UPDATE mcp_tasks SET next_look_at = now() - interval '1 second'
+    WHERE state IN ('working', 'input_required')`;
   await run(ports);
 };
 const stateOf = async (taskId: string): Promise<Json> =>
-  (await harness.rows('SELECT state, is_error, result FROM mcp_tasks WHERE id = $1', [taskId]))[0];
+  (await harness.rows`SELECT state, is_error, result FROM mcp_tasks WHERE id = ${taskId}`)[0];
 const signOffOf = async (taskId: string) => {
-  const [row] = await harness.rows('SELECT subject_id AS id FROM mcp_tasks WHERE id = $1', [taskId]);
+  const [row] = await harness.rows`SELECT subject_id AS id FROM mcp_tasks WHERE id = ${taskId}`;
   return readSignOff(harness.owner, { signoff_id: row.id }, testCaller);
 };
 async function decide(taskId: string, role: 'tech_lead' | 'security_reviewer', decision: 'approve' | 'deny') {
@@ -97,7 +96,7 @@ async function seal(): Promise<void> {
   await sealEvents({ ...log, logSigner: createLogSigner({ ...log, vault }) }, {}, testCaller);
   await log.end();
 }
-const rotations = async () => (await harness.rows(`SELECT 1 FROM jwks WHERE purpose = 'access'`)).length;
+const rotations = async () => (await harness.rows`SELECT 1 FROM jwks WHERE purpose = 'access'`).length;
 
 test('a risky call waits for two people, runs exactly once, and its result carries a receipt', async () => {
   const before = await rotations();
@@ -120,7 +119,7 @@ test('a risky call waits for two people, runs exactly once, and its result carri
   await decide(taskId, 'security_reviewer', 'approve');
   await Promise.all([advance(), advance(), advance()]);
   // As a check that began before the act was run leaves it.
-  await harness.rows(`UPDATE mcp_tasks SET state = 'input_required' WHERE id = $1`, [taskId]);
+  await harness.rows`UPDATE mcp_tasks SET state = 'input_required' WHERE id = ${taskId}`;
   await advance();
   expect(await rotations()).toBe(before + 1);
   const started = `SELECT count(*)::int AS started FROM audit_outbox WHERE type = 'signoff.started' AND target_id = $1`;
@@ -143,7 +142,7 @@ test('a risky call waits for two people, runs exactly once, and its result carri
 test('a waiting task is not checked until a person decides, and then by the next run', async () => {
   const { taskId } = await begin();
   await run();
-  const readAt = async () => (await harness.rows('SELECT next_look_at FROM mcp_tasks WHERE id = $1', [taskId]))[0];
+  const readAt = async () => (await harness.rows`SELECT next_look_at FROM mcp_tasks WHERE id = ${taskId}`)[0];
   const { expires_at: expiresAt } = await signOffOf(taskId);
   expect(await readAt()).toEqual({ next_look_at: new Date(expiresAt) });
   await decide(taskId, 'tech_lead', 'approve');
@@ -157,7 +156,7 @@ test('a waiting task is not checked until a person decides, and then by the next
 test('a call whose approver has lost the role waits again, and runs once another person has approved', async () => {
   const { taskId } = await begin();
   await approve(taskId);
-  await harness.rows(`DELETE FROM user_roles WHERE role = 'tech_lead'`);
+  await harness.rows`DELETE FROM user_roles WHERE role = 'tech_lead'`;
   // The check that removes the approval makes the task due again.
   await advance();
   await run();
@@ -209,7 +208,7 @@ test('an approved call of an agent that has reached its limit is not run, and it
   const limit = `INSERT INTO agent_limits (client_id, set_by, act, acts_a_day) VALUES ($1, 'owner', 'keys.*', 0)`;
   await harness.rows(limit, [clientOf(token)]);
   await advance();
-  await harness.rows('DELETE FROM agent_limits');
+  await harness.rows`DELETE FROM agent_limits`;
   expect(await stateOf(taskId)).toMatchObject({ is_error: true, result: { code: 'agent_limit_reached' } });
   expect(await signOffOf(taskId)).toMatchObject({ state: 'approved' });
 });
@@ -243,7 +242,7 @@ test('a task whose act runs cannot be cancelled, and a request that was withdraw
   const running = await begin();
   await approve(running.taskId);
   const { signoff_id: id } = await signOffOf(running.taskId);
-  await harness.rows(`UPDATE signoffs SET state = 'running', started_at = now() WHERE id = $1`, [id]);
+  await harness.rows`UPDATE signoffs SET state = 'running', started_at = now() WHERE id = ${id}`;
   await ask('tasks/cancel', running);
   expect((await get(running.taskId)).status).toBe('input_required');
   await advance();
@@ -262,8 +261,8 @@ test('an agent that is killed while its act runs: its task fails with the reason
   const taskId = await beginAs(clientCaller(agentId));
   await approve(taskId);
   const { signoff_id: id } = await signOffOf(taskId);
-  await harness.rows(`UPDATE signoffs SET state = 'running', started_at = now() WHERE id = $1`, [id]);
-  await harness.rows('UPDATE agents SET killed_at = now() WHERE client_id = $1', [agentId]);
+  await harness.rows`UPDATE signoffs SET state = 'running', started_at = now() WHERE id = ${id}`;
+  await harness.rows`UPDATE agents SET killed_at = now() WHERE client_id = ${agentId}`;
   await advance();
   expect(await stateOf(taskId)).toMatchObject({
     state: 'completed',
@@ -282,7 +281,7 @@ describe('an approved act of a caller who may no longer ask for it is not run', 
     const before = await rotations();
     const { client_id: clientId } = await harness.newClient(['keys:manage']);
     const person = await newPerson(harness.api, ['admin']);
-    await harness.rows(`UPDATE oauth_clients SET scopes = '{keys:manage}' WHERE "clientId" = $1`, [clientId]);
+    await harness.rows`UPDATE oauth_clients SET scopes = '{keys:manage}' WHERE "clientId" = ${clientId}`;
     const isAgent = who.includes('agent');
     if (isAgent) await asAgent(clientId);
     const taskId = await beginAs(isAgent ? clientCaller(clientId) : userCaller(person.id, { clientId }));
@@ -313,12 +312,10 @@ test('an approved act of a client that was disabled meanwhile is not run', async
   const { taskId } = await begin();
   await decide(taskId, 'tech_lead', 'approve');
   await decide(taskId, 'security_reviewer', 'approve');
-  await harness.rows(
-    `UPDATE oauth_clients SET disabled = true WHERE "clientId" = (SELECT client_id FROM mcp_tasks WHERE id = $1)`,
-    [taskId],
-  );
+  await harness.rows`UPDATE oauth_clients SET disabled = true
+    WHERE "clientId" = (SELECT client_id FROM mcp_tasks WHERE id = ${taskId})`;
   await advance();
-  const [task] = await harness.rows('SELECT state, result FROM mcp_tasks WHERE id = $1', [taskId]);
+  const [task] = await harness.rows`SELECT state, result FROM mcp_tasks WHERE id = ${taskId}`;
   expect(task).toMatchObject({ state: 'completed', result: { code: 'client_disabled' } });
   expect(await rotations()).toBe(before);
 });

@@ -25,7 +25,7 @@ const message = (progressToken: unknown) => ({
 });
 const HEADERS = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': BEGIN.name };
 const setReports = (status: string, progress: number) =>
-  harness.rows('UPDATE compliance_reports SET status = $1, progress = $2 WHERE ended_at IS NULL', [status, progress]);
+  harness.rows`UPDATE compliance_reports SET status = ${status}, progress = ${progress} WHERE ended_at IS NULL`;
 
 /** A call that waits with a place; sent again where a busy process refused it (503). */
 async function follow(bearer: string): Promise<{ readonly answered: Promise<Received> }> {
@@ -41,9 +41,8 @@ async function follow(bearer: string): Promise<{ readonly answered: Promise<Rece
 
 /** Ends every task, as its caller would. */
 const endAll = () =>
-  harness.rows(
-    `UPDATE mcp_tasks SET state = 'cancelled', message = 'Ended.' WHERE state IN ('working', 'input_required')`,
-  );
+  harness.rows`UPDATE mcp_tasks SET state = 'cancelled', message = 'Ended.'
+    WHERE state IN ('working', 'input_required')`;
 
 test.each(['modern', 'legacy'] as const)(
   'a client of the %s era hears of each step, and then gets the task',
@@ -117,7 +116,7 @@ test('a caller that loses access meanwhile gets an error in place of the task', 
   const lost = await harness.tokenOf(['compliance:manage']);
   const { answered } = await follow(lost);
   const { client_id } = decodeJwt(lost) as { client_id: string };
-  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [client_id]);
+  await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${client_id}`;
   const { text } = await answered;
   expect(text).toMatch(/"code":"unauthenticated".*"isError":true/s);
   expect(text).not.toContain('task_id');

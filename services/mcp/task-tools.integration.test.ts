@@ -46,14 +46,12 @@ const advance = async () => {
 };
 /** As the workers of reports do. */
 const setReport = (taskId: string, status: string, progress: number) =>
-  harness.rows(
-    `UPDATE compliance_reports SET status = $2, progress = $3, started_at = now(),
-       ended_at = CASE WHEN $2 = 'failed' THEN now() END, failure = CASE WHEN $2 = 'failed' THEN 'store_unavailable' END
-     WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)`,
-    [taskId, status, progress],
-  );
+  harness.rows`UPDATE compliance_reports SET status = ${status}, progress = ${progress}, started_at = now(),
+      ended_at = CASE WHEN ${status} = 'failed' THEN now() END,
+        failure = CASE WHEN ${status} = 'failed' THEN 'store_unavailable' END
+    WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = ${taskId})`;
 const lookNow = () =>
-  harness.rows(`UPDATE mcp_tasks SET next_look_at = now() - interval '1 second' WHERE state = 'working'`);
+  harness.rows`UPDATE mcp_tasks SET next_look_at = now() - interval '1 second' WHERE state = 'working'`;
 
 test('refuses a request whose header names another task than its body', async () => {
   const { taskId } = await begin();
@@ -101,12 +99,10 @@ test('a cancelled task and its report end, and stay so', async () => {
   await advance();
   await ask('tasks/cancel', { taskId });
   expect(await get(taskId)).toMatchObject({ status: 'cancelled' });
-  const [report] = await harness.rows(
-    'SELECT status FROM compliance_reports WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = $1)',
-    [taskId],
-  );
+  const [report] = await harness.rows`SELECT status FROM compliance_reports
+    WHERE id = (SELECT subject_id FROM mcp_tasks WHERE id = ${taskId})`;
   expect(report).toEqual({ status: 'cancelled' });
-  await expect(harness.rows(`UPDATE mcp_tasks SET state = 'working' WHERE id = $1`, [taskId])).rejects.toThrow();
+  await expect(harness.rows`UPDATE mcp_tasks SET state = 'working' WHERE id = ${taskId}`).rejects.toThrow();
 });
 
 test('a task whose report ended just before its cancellation ends with the result', async () => {
@@ -166,7 +162,7 @@ test('without the permission no task begins', async () => {
 
 test('a task is forgotten seven days after it began', async () => {
   const { taskId } = await begin();
-  await harness.rows(`UPDATE mcp_tasks SET created_at = now() - interval '8 days' WHERE id = $1`, [taskId]);
+  await harness.rows`UPDATE mcp_tasks SET created_at = now() - interval '8 days' WHERE id = ${taskId}`;
   await advance();
   expect((await ask('tasks/get', { taskId })).error).toMatchObject({ data: { code: 'task_unknown' } });
 });

@@ -59,7 +59,7 @@ function rightsFor({ need }: Subject): readonly Rights[] {
 beforeAll(async () => {
   harness = await openMcpHarness();
   const { api } = harness;
-  const all = (await harness.rows('SELECT name FROM permissions')).map(({ name }) => name as string);
+  const all = (await harness.rows`SELECT name FROM permissions`).map(({ name }) => name as string);
   everything = { permissions: all, granted: OWN_SCOPES };
   for (const rights of subjects.flatMap(rightsFor)) {
     const key = JSON.stringify(rights);

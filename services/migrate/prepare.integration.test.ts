@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { ensureAuthSecret, randomSecret } from '../platform/local/data-dir.ts';
@@ -37,24 +38,18 @@ afterEach(() => admin.query(`DROP DATABASE ${new URL(databaseUrl).pathname.slice
 
 const start = (env: Record<string, string> = {}) => prepare({ databaseUrl, redisUrl, dataDir, env, log });
 const credentials = async () => JSON.parse(await readFile(join(dataDir, 'dev-credentials.json'), 'utf8'));
-async function rows(text: string): Promise<Record<string, unknown>[]> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  await client.connect();
-  const answer = await client.query(text);
-  await client.end();
-  return answer.rows;
-}
+const rows = rawSql((text, values) => queryRows(databaseUrl, text, values));
 
 test('two concurrent starts on an empty database run the migrations once, and create one key and one of each demo row', async () => {
   const [one, two] = await Promise.all([start(), start()]);
-  expect(one.migrations.length + two.migrations.length).toBe((await rows('SELECT 1 FROM _prisma_migrations')).length);
+  expect(one.migrations.length + two.migrations.length).toBe((await rows`SELECT 1 FROM _prisma_migrations`).length);
   expect(one.keysCreated.length + two.keysCreated.length).toBe(1);
   expect(one.credentialsFile).toBe(join(dataDir, 'dev-credentials.json'));
-  expect(await rows('SELECT roles FROM users ORDER BY email')).toEqual([
+  expect(await rows`SELECT roles FROM users ORDER BY email`).toEqual([
     { roles: ['admin', 'agent', 'auditor', 'compliance', 'operator', 'user'] },
     { roles: ['user'] },
   ]);
-  expect(await rows(`SELECT count(*)::int FROM accounts`)).toEqual([{ count: 2 }]);
+  expect(await rows`SELECT count(*)::int FROM accounts`).toEqual([{ count: 2 }]);
 });
 
 test('dev-credentials.json works, has mode 0600, and stays the same at the next start', async () => {
@@ -63,11 +58,11 @@ test('dev-credentials.json works, has mode 0600, and stays the same at the next 
   expect((await stat(join(dataDir, 'dev-credentials.json'))).mode & 0o777).toBe(0o600);
   expect(Object.keys(first)).toEqual(['user', 'admin', 'client', 'database_url', 'redis_url']);
   expect([first.database_url, first.redis_url]).toEqual([databaseUrl, redisUrl]);
-  const events = await rows('SELECT count(*) FROM audit_outbox');
+  const events = await rows`SELECT count(*) FROM audit_outbox`;
   const again = await start();
   expect([again.migrations, again.keysCreated]).toEqual([[], []]);
   expect(await credentials()).toEqual(first);
-  expect(await rows('SELECT count(*) FROM audit_outbox')).toEqual(events);
+  expect(await rows`SELECT count(*) FROM audit_outbox`).toEqual(events);
 
   const harness = await startIdentityHarness({ databaseUrl, redisUrl, authSecret: ensureAuthSecret(dataDir) });
   try {
@@ -92,7 +87,7 @@ test('a start with another secret gives the demo users other passwords', async (
   const second = await credentials();
   expect(second.user.password).not.toBe(first.user.password);
   expect(second.client.client_secret).not.toBe(first.client.client_secret);
-  expect(await rows(`SELECT count(*)::int FROM audit_outbox WHERE type = 'account.password_changed'`)).toEqual([
+  expect(await rows`SELECT count(*)::int FROM audit_outbox WHERE type = 'account.password_changed'`).toEqual([
     { count: 2 },
   ]);
 });
@@ -105,8 +100,8 @@ test('a start outside the development profile creates keys, but no demo users, c
   });
   expect(prepared.credentialsFile).toBeNull();
   expect(prepared.keysCreated).toHaveLength(1);
-  expect(await rows('SELECT 1 FROM users')).toEqual([]);
-  expect(await rows(`SELECT 1 FROM oauth_clients WHERE "clientId" NOT IN ('sallyport', 'sallyport-console')`)).toEqual(
+  expect(await rows`SELECT 1 FROM users`).toEqual([]);
+  expect(await rows`SELECT 1 FROM oauth_clients WHERE "clientId" NOT IN ('sallyport', 'sallyport-console')`).toEqual(
     [],
   );
   await expect(stat(join(dataDir, 'dev-credentials.json'))).rejects.toThrow('ENOENT');

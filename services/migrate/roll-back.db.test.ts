@@ -29,10 +29,10 @@ function write(name: string, up: string, down: string, holds: readonly Hold[] = 
 }
 
 const tables = async (): Promise<unknown[]> =>
-  (await ports.raw(`SELECT relname FROM pg_class WHERE relname IN ('one', 'two', 'three') ORDER BY 1`)).map(
+  (await ports.raw`SELECT relname FROM pg_class WHERE relname IN ('one', 'two', 'three') ORDER BY 1`).map(
     ({ relname }) => relname,
   );
-const history = () => ports.raw(`SELECT version FROM releases WHERE kind = 'rollback'`);
+const history = () => ports.raw`SELECT version FROM releases WHERE kind = 'rollback'`;
 const question = async () => ({
   databaseUrl: ports.databaseUrl,
   version: '7.0.0',
@@ -89,21 +89,21 @@ test('a migration that would lose rows refuses to go back, with its reason, and 
   ]);
   await migrate(ports.databaseUrl, () => {}, [folder]);
   expect(await plan()).toMatchObject({ compatible: true });
-  await ports.raw('INSERT INTO three VALUES (1)');
+  await ports.raw`INSERT INTO three VALUES (1)`;
   expect(await plan()).toMatchObject({ compatible: false, reason: expect.stringContaining(LOST), reverts: [] });
   await expect(back()).rejects.toMatchObject(refusal(LOST));
   expect(await tables()).toEqual(['one', 'three', 'two']);
 });
 
 test('a rollback waits for a lock in short tries, and lets the statements behind it pass', async () => {
-  await ports.raw('DELETE FROM three');
+  await ports.raw`DELETE FROM three`;
   let rolled: Promise<unknown> | undefined;
   await ports.transact(async (tx) => {
     await tx.query({ name: 'holdThree', text: 'LOCK TABLE three IN ACCESS SHARE MODE', writes: true });
     rolled = back();
     await new Promise((done) => setTimeout(done, 2_500));
     const from = performance.now();
-    await ports.raw('SELECT count(*) FROM three');
+    await ports.raw`SELECT count(*) FROM three`;
     expect(performance.now() - from).toBeLessThan(2_500);
   });
   await rolled;
@@ -118,22 +118,21 @@ test('a row that another process commits while the rollback waits for its table 
     rolled = back();
     rolled.catch(() => {});
     const waits = () =>
-      ports.raw(
-        `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-migrate' AND datname = current_database() AND wait_event_type = 'Lock'`,
-      );
+      ports.raw`SELECT FROM pg_stat_activity
+        WHERE application_name = 'sallyport-migrate' AND datname = current_database() AND wait_event_type = 'Lock'`;
     await expect.poll(waits, { interval: 10 }).toHaveLength(1);
   });
   await expect(rolled).rejects.toMatchObject(refusal(LOST));
-  expect(await ports.raw('SELECT id FROM three')).toEqual([{ id: 7 }]);
-  await ports.raw('DELETE FROM three');
+  expect(await ports.raw`SELECT id FROM three`).toEqual([{ id: 7 }]);
+  await ports.raw`DELETE FROM three`;
   expect(await back()).toMatchObject({ reverted: expect.arrayContaining(['20990101000200_three']) });
 });
 
 /** Everything of the schema, and what it holds of migrations. */
 const schema = () =>
-  ports.raw(`SELECT (SELECT json_agg(c ORDER BY c) FROM (SELECT table_name || '.' || column_name AS c
+  ports.raw`SELECT (SELECT json_agg(c ORDER BY c) FROM (SELECT table_name || '.' || column_name AS c
       FROM information_schema.columns WHERE table_schema = 'public') s) AS columns,
-    (SELECT json_agg(m ORDER BY migration_name) FROM _prisma_migrations m) AS history`);
+    (SELECT json_agg(m ORDER BY migration_name) FROM _prisma_migrations m) AS history`;
 
 test('six migrations of which the last to go back refuses change nothing, whether it says so before or in its SQL', async () => {
   for (let n = 1; n <= 6; n += 1)
@@ -143,7 +142,7 @@ test('six migrations of which the last to go back refuses change nothing, whethe
     write(first, 'CREATE TABLE six_1 (id int)', `${down}; DROP TABLE six_1`, holds);
   guarded([{ rows: 'SELECT FROM six_1', because: 'six would be lost' }]);
   await migrate(ports.databaseUrl, () => {}, [folder]);
-  await ports.raw('INSERT INTO six_1 VALUES (1)');
+  await ports.raw`INSERT INTO six_1 VALUES (1)`;
   const before = await schema();
   expect(await plan()).toMatchObject({ compatible: false });
   await expect(back()).rejects.toMatchObject(refusal('six would be lost'));
@@ -167,11 +166,11 @@ test('a migration that stays because the release before runs with it still refus
   writeFileSync(join(folder, '20990301000000_owed/phase.json'), JSON.stringify({ ...declared, holds }));
   await migrate(ports.databaseUrl, () => {}, [folder]);
   expect(await plan()).toMatchObject({ compatible: true, keeps: ['20990301000000_owed'] });
-  await ports.raw('INSERT INTO owed VALUES (1)');
+  await ports.raw`INSERT INTO owed VALUES (1)`;
   expect(await plan()).toMatchObject({ compatible: false, reason: expect.stringContaining('enrol first') });
   const before = await schema();
   await expect(back()).rejects.toMatchObject(refusal('enrol first'));
   expect(await schema()).toEqual(before);
-  await ports.raw('DELETE FROM owed');
+  await ports.raw`DELETE FROM owed`;
   expect((await back()).kept).toEqual(['20990301000000_owed']);
 });

@@ -66,9 +66,8 @@ test('a session that is refused leads to the sign-in page, and opens no session'
 
 test('a user of the old application goes on signed in, and the token stays nowhere', async () => {
   const userId = await insertPerson(harness.api, 'ada.old@people.test');
-  await harness.harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', 'ada', $1)`, [
-    userId,
-  ]);
+  await harness.harness
+    .rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', 'ada', ${userId})`;
   const token = await provider.token({ sub: 'ada', sid: 'one', auth_time: Math.floor(Date.now() / 1_000) - 60 });
   const { page, context, sent } = await visitor(token);
   await page.getByText('You continue as ada.old@people.test.').waitFor();

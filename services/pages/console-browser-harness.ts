@@ -70,7 +70,7 @@ export async function openConsoleHarness(env: Readonly<Record<string, string>> =
     visitConsole,
     atConsole: async (role) => {
       const user = await newSignedIn(harness.api);
-      await harness.harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [user.id, role]);
+      await harness.harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, ${role})`;
       const visit = await visitConsole({}, user);
       await visit.page.goto('/console/sign-in?return=/console');
       await visit.page.getByRole('heading', { level: 1 }).waitFor();

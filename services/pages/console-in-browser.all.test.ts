@@ -40,23 +40,21 @@ beforeAll(async () => {
   administrator = await harness.atConsole('admin');
   person = await newSignedIn(harness.api);
   const agent = HOSTILE.slice(0, 100);
-  await harness.harness.rows(`UPDATE users SET name = $2 WHERE id = $1`, [person.id, HOSTILE.slice(0, 100)]);
-  await harness.harness.rows(`UPDATE sessions SET "userAgent" = $2 WHERE "userId" = $1`, [person.id, agent]);
+  await harness.harness.rows`UPDATE users SET name = ${HOSTILE.slice(0, 100)} WHERE id = ${person.id}`;
+  await harness.harness.rows`UPDATE sessions SET "userAgent" = ${agent} WHERE "userId" = ${person.id}`;
   const application = await newPagesClient(harness.api, HOSTILE, 'https://app.example.test/back', ['openid']);
   await harness.seal();
   const incident = '0190a5e2-0000-7000-8000-00000000c0de';
-  await harness.harness.rows(
-    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
-     VALUES ($1, 'credential_stuffing', 'high', 'network', $2, $3, '{block_network}')`,
-    [incident, HOSTILE.slice(0, 100), JSON.stringify({ names: HOSTILE })],
-  );
+  await harness.harness.rows`INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
+    VALUES (${incident}, 'credential_stuffing', 'high', 'network', ${HOSTILE.slice(0, 100)},
+      ${JSON.stringify({ names: HOSTILE })}, '{block_network}')`;
   const target = await writeAlerts(harness.harness.rows, HOSTILE);
   const letter = await writeDeadLetter(harness.harness.rows);
   const run = await writeImports(harness.harness.rows, HOSTILE);
   await writeSignals(harness.harness.rows, HOSTILE, person.id);
   await writeFigures(harness.harness.rows);
   await writeGrants(harness.harness.rows, HOSTILE, application.client_id);
-  const [event] = await harness.harness.rows('SELECT seq, type FROM audit_events ORDER BY seq LIMIT 1');
+  const [event] = await harness.harness.rows`SELECT seq, type FROM audit_events ORDER BY seq LIMIT 1`;
   const { seq, type } = event as { readonly seq: string; readonly type: string };
   places = {
     person: person.id,
@@ -77,7 +75,7 @@ afterAll(() => harness?.close());
 
 test('a browser without a session gets the sign-in, and comes back to the page that it asked for', async () => {
   const user = await newSignedIn(harness.api);
-  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
+  await harness.harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, 'admin')`;
   const { page, serious, context } = await harness.visitConsole({}, user);
   await page.goto('/console/people?email_prefix=person');
   await page.getByRole('button', { name: 'Sign in' }).waitFor();
@@ -139,7 +137,7 @@ test('live events go on after a break without a loss or a repetition', async () 
     await harness.seal();
   };
   const newest = async (): Promise<number> =>
-    Number((await harness.harness.rows('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+    Number((await harness.harness.rows`SELECT max(seq) AS seq FROM audit_events`)[0]?.seq);
   await harness.seal();
   const before = await newest();
   // As a network does that breaks in the middle of an answer.
@@ -239,7 +237,7 @@ test.each([
 test('the palette finds a person by the middle of the name, who is named instead of the id, also in sentences', async () => {
   const { page, serious } = administrator;
   const { id } = await newSignedIn(harness.api);
-  await harness.harness.rows(`UPDATE users SET name = 'Ottoline Quast' WHERE id = $1`, [id]);
+  await harness.harness.rows`UPDATE users SET name = 'Ottoline Quast' WHERE id = ${id}`;
   await harness.seal();
   await open(page, '/console', 'Overview');
   await page.keyboard.press('Control+k');
@@ -267,7 +265,7 @@ test('events are found by what is known of them, and the filters are kept under 
   const { page, serious } = administrator;
   await page.setViewportSize({ width: 1_280, height: 800 });
   const { id, email } = await newSignedIn(harness.api);
-  await harness.harness.rows(`UPDATE users SET name = 'Ottilie Zorn' WHERE id = $1`, [id]);
+  await harness.harness.rows`UPDATE users SET name = 'Ottilie Zorn' WHERE id = ${id}`;
   await harness.seal();
   await open(page, '/console/audit', 'Audit log');
   const asked = (): string => new URL(page.url()).search;
@@ -339,13 +337,13 @@ test('a job that was not done in time is named above the queues', async () => {
 
 test('what a control found is said once', async () => {
   const why = 'no backup is visible';
-  await harness.harness.rows(
-    `INSERT INTO compliance_controls (control, status, reason, population, sampled, exceptions, exception_count, observed,
-       observed_sha256, probe_version, release, collector, started_at, ended_at)
-     VALUES ('backups-recent', 'fail', $1, 1, 1, jsonb_build_array(jsonb_build_object('resource', 'backup', 'why', $1::text)), 1,
-       '{}', repeat('0', 64), 1, '0', 'worker', now(), now())`,
-    [why],
-  );
+  await harness.harness
+    .rows`INSERT INTO compliance_controls (control, status, reason, population, sampled, exceptions, exception_count,
+    observed,
+      observed_sha256, probe_version, release, collector, started_at, ended_at)
+    VALUES ('backups-recent', 'fail', ${why}, 1, 1, jsonb_build_array(jsonb_build_object('resource', 'backup', 'why',
+      ${why}::text)), 1,
+      '{}', repeat('0', 64), 1, '0', 'worker', now(), now())`;
   const { page } = administrator;
   await open(page, '/console/backups', 'Backups');
   await page.getByText(why).first().waitFor();
@@ -390,10 +388,8 @@ test('an act says what it affects, asks for a reason, shows its command line, an
   await dialog.getByRole('button', { name: 'Disable', exact: true }).click();
   await dialog.waitFor({ state: 'detached' });
   await page.getByRole('button', { name: 'Enable', exact: true }).first().waitFor();
-  const [event] = await harness.harness.rows(
-    `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'user.disabled' AND target_id = $1`,
-    [target.id],
-  );
+  const [event] = await harness.harness.rows`SELECT detail->>'reason' AS reason FROM audit_outbox
+    WHERE type = 'user.disabled' AND target_id = ${target.id}`;
   expect(event).toEqual({ reason: `left 'us'` });
   await harness.seal();
   await page.reload();
@@ -404,11 +400,9 @@ test('an act says what it affects, asks for a reason, shows its command line, an
 test('an incident says what was seen, what was done at once and how each act is undone, in the language of the reader', async () => {
   const { page, serious } = administrator;
   const id = '0190a5e2-0000-7000-8000-00000000c0df';
-  await harness.harness.rows(
-    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
-     VALUES ($1, 'account_takeover', 'critical', 'user', $2, $3, '{revoke_sessions,step_up}')`,
-    [id, person.id, JSON.stringify({ seq: Number(places.event) })],
-  );
+  await harness.harness.rows`INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail, actions)
+    VALUES (${id}, 'account_takeover', 'critical', 'user', ${person.id},
+      ${JSON.stringify({ seq: Number(places.event) })}, '{revoke_sessions,step_up}')`;
   await acknowledgeIncident(harness.api.ports, { incident_id: id, reason: 'seen' }, testCaller);
   await harness.seal();
   for (const language of ['en', 'de'] as const) {
@@ -475,10 +469,8 @@ test('an administrator adds a target of alerts, tests and changes it, and silenc
     'Incidents',
     'Controls',
   ]);
-  const [changed] = await harness.harness.rows(
-    `SELECT detail - 'target_id' - 'kind' AS detail FROM audit_outbox
-   WHERE type = 'alert.target_changed' AND outcome = 'changed'`,
-  );
+  const [changed] = await harness.harness.rows`SELECT detail - 'target_id' - 'kind' AS detail FROM audit_outbox
+    WHERE type = 'alert.target_changed' AND outcome = 'changed'`;
   expect(changed?.detail).toEqual({ name: 'On call, days', changed: ['name', 'sources'], reason: 'fewer' });
 
   await open(page, '/console/alerts?source=incident', 'Alerts');
@@ -489,7 +481,7 @@ test('an administrator adds a target of alerts, tests and changes it, and silenc
   await silencing.getByLabel('Reason').fill('we move');
   await silencing.getByRole('button', { name: 'Silence', exact: true }).click();
   await silencing.waitFor({ state: 'detached' });
-  const silences = await harness.harness.rows(`SELECT matchers FROM alert_silences WHERE reason = 'we move'`);
+  const silences = await harness.harness.rows`SELECT matchers FROM alert_silences WHERE reason = 'we move'`;
   expect(silences).toEqual([{ matchers: { source: 'incident', name: 'token_replay' } }]);
   expect(serious()).toEqual([]);
 });

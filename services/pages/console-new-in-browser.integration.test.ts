@@ -78,7 +78,7 @@ test('a form whose answer was lost after it was done is sent again by the same k
   const sent = await page.evaluate<readonly [key: string, status: number][]>('sent');
   expect(sent.length).toBeGreaterThan(1);
   expect(sent).toEqual(sent.map(() => [sent[0]?.[0], 201]));
-  expect(await harness.harness.rows('SELECT note FROM compliance_attestations')).toEqual([{ note: 'minutes of May' }]);
+  expect(await harness.harness.rows`SELECT note FROM compliance_attestations`).toEqual([{ note: 'minutes of May' }]);
   expect(serious()).toEqual([]);
 });
 
@@ -145,10 +145,10 @@ test('a file of users is checked before it is imported: what its report says is 
   await dialog.getByLabel('Kind of file').fill('ndjson');
   await check.click();
   await dialog.getByLabel('Reason').fill('we move');
-  expect(await harness.harness.rows('SELECT 1 FROM imports')).toEqual([]);
+  expect(await harness.harness.rows`SELECT 1 FROM imports`).toEqual([]);
   await dialog.getByRole('button', { name: 'Import a file' }).click();
   await page.getByRole('heading', { level: 1, name: 'ndjson' }).waitFor();
-  expect(await harness.harness.rows('SELECT kind, reason, state FROM imports')).toEqual([
+  expect(await harness.harness.rows`SELECT kind, reason, state FROM imports`).toEqual([
     { kind: 'ndjson', reason: 'we move', state: 'waiting' },
   ]);
   expect(serious()).toEqual([]);

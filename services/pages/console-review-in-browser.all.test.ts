@@ -200,10 +200,8 @@ test('an administrator kills an agent after seeing what it affects, and sees who
   await dialog.waitFor({ state: 'detached' });
   await page.locator('.badge', { hasText: 'Killed' }).waitFor();
   expect(await page.getByRole('button', { name: 'Kill', exact: true }).count()).toBe(0);
-  const killed = await harness.harness.rows(
-    `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'agent.killed' AND target_id = $1`,
-    [id],
-  );
+  const killed = await harness.harness
+    .rows`SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'agent.killed' AND target_id = ${id}`;
   expect(killed).toEqual([{ reason: 'acts on its own' }]);
   expect(serious()).toEqual([]);
 });
@@ -228,7 +226,7 @@ test('a sign-off is read in the console, with hidden characters shown, and decid
   );
   expect(refused).toEqual([403, 'permission_missing']);
 
-  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa')`, [user.id]);
+  await harness.harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, 'qa')`;
   await page.getByRole('link', { name: 'Open my page for this sign-off' }).click();
   await page.waitForURL(`**/signoff/${signOffId}`);
   expect(serious()).toEqual([]);
@@ -249,11 +247,8 @@ test('one sign-in at an application ends alone, one session ends with it, and wh
   await page.getByText('No application holds tokens through it').waitFor();
   const live = async () =>
     (
-      await harness.harness.rows(
-        `SELECT (SELECT count(*)::int FROM sessions WHERE "userId" = $1) AS sessions,
-           (SELECT count(*)::int FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL) AS families`,
-        [person.id],
-      )
+      await harness.harness.rows`SELECT (SELECT count(*)::int FROM sessions WHERE "userId" = ${person.id}) AS sessions,
+        (SELECT count(*)::int FROM refresh_families WHERE user_id = ${person.id} AND revoked_at IS NULL) AS families`
     )[0];
   expect(await live()).toEqual({ sessions: 1, families: 0 });
 

@@ -22,9 +22,8 @@ test('figures that were not counted for a minute say of when they are', async ()
   const notes = page.getByText(/^These figures are of .+; newer ones are overdue\.$/);
   expect(await notes.count()).toBe(0);
 
-  await harness.harness.rows(
-    `UPDATE monitoring_state SET counted_at = counted_at - interval '1 minute', tokens_at = tokens_at - interval '1 minute'`,
-  );
+  await harness.harness.rows`UPDATE monitoring_state
+    SET counted_at = counted_at - interval '1 minute', tokens_at = tokens_at - interval '1 minute'`;
   await openPage(page, '/console', 'Overview');
   await notes.waitFor();
   await expectReadable(page, 'stale figures');
@@ -40,7 +39,7 @@ test('a page whose refresh fails keeps what it showed, says of when it is and wh
   expect(await note.count()).toBe(0);
 
   await harness.harness.owner.transact(async (tx) => {
-    await tx.query(defineStatement('', 'LOCK TABLE monitoring_state IN ACCESS EXCLUSIVE MODE'));
+    await tx.query(defineStatement('')`LOCK TABLE monitoring_state IN ACCESS EXCLUSIVE MODE`);
     await note.waitFor();
     expect(await signIns.isVisible()).toBe(true);
     await expectReadable(page, 'refresh failed');
@@ -50,10 +49,9 @@ test('a page whose refresh fails keeps what it showed, says of when it is and wh
 });
 
 test('the next page of a list is read before it is asked for, and the list is kept for one who comes back', async () => {
-  await harness.harness.rows(
-    `INSERT INTO users (id, email, name) SELECT 'kept-' || n, 'kept' || n || '@example.test', 'Kept ' || n
-     FROM generate_series(1, 120) AS n`,
-  );
+  await harness.harness
+    .rows`INSERT INTO users (id, email, name) SELECT 'kept-' || n, 'kept' || n || '@example.test', 'Kept ' || n
+    FROM generate_series(1, 120) AS n`;
   const { page } = await harness.atConsole('admin');
   // What was read does not become old meanwhile, however slow the machine.
   await page.clock.setFixedTime(Date.now());

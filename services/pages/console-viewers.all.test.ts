@@ -53,12 +53,12 @@ beforeAll(async () => {
   const { api, harness: stores } = harness;
   ids = await newVictim(api, stores);
   const person = await newSignedIn(api, EMAIL);
-  await stores.rows(`UPDATE sessions SET "userAgent" = $2 WHERE "userId" = $1`, [person.id, AGENT]);
-  await stores.rows('UPDATE incidents SET subject_id = $1', [SUBJECT]);
+  await stores.rows`UPDATE sessions SET "userAgent" = ${AGENT} WHERE "userId" = ${person.id}`;
+  await stores.rows`UPDATE incidents SET subject_id = ${SUBJECT}`;
   await harness.seal();
-  const [key] = await stores.rows('SELECT name FROM api_keys LIMIT 1');
-  const [signOff] = await stores.rows('SELECT title FROM signoffs LIMIT 1');
-  const [client] = await stores.rows('SELECT name FROM oauth_clients WHERE "clientId" = $1', [ids.client_id]);
+  const [key] = await stores.rows`SELECT name FROM api_keys LIMIT 1`;
+  const [signOff] = await stores.rows`SELECT title FROM signoffs LIMIT 1`;
+  const [client] = await stores.rows`SELECT name FROM oauth_clients WHERE "clientId" = ${ids.client_id}`;
   kept = [
     { what: 'the address of a person', value: EMAIL, seenWith: ['users:read'] },
     { what: 'the browser of a person', value: AGENT, seenWith: ['sessions:read'] },
@@ -183,10 +183,7 @@ const addressOf = ({ path }: ListedPage): string => {
 async function asViewer(permission: string): Promise<ConsoleVisit> {
   const user = { id: await insertPerson(harness.api, newEmail()) };
   // Before the session, whose token has the roles.
-  await harness.harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [
-    user.id,
-    roles.get(permission),
-  ]);
+  await harness.harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, ${roles.get(permission)})`;
   const visit = await harness.visitConsole(
     {},
     { ...(await openSessionFor(harness.api, user.id)), ...user, email: '', password: '' },

@@ -77,7 +77,7 @@ test('a page that could not be shown for want of the database comes back by itse
   // The page stays while it is looked at: it hears nothing before the table is free again.
   await page.route('**/readyz', (route) => route.abort());
   await harness.harness.owner.transact(async (tx) => {
-    await tx.query(defineStatement('', 'LOCK TABLE passkeys IN ACCESS EXCLUSIVE MODE'));
+    await tx.query(defineStatement('')`LOCK TABLE passkeys IN ACCESS EXCLUSIVE MODE`);
     await page.goto('/account/security');
     expect(await heading(page)).toBe('Der Dienst antwortet gerade nicht');
     expect(await seen(page)).toContain('Diese Seite versucht es von selbst wieder.');

@@ -40,9 +40,8 @@ export async function signedInWithout(harness: BrowserHarness, user: TestUser) {
 
 /** As if the user had signed in an hour ago. */
 export async function ageSessions({ harness, api }: BrowserHarness, user: TestUser): Promise<void> {
-  const aged = await harness.rows(
-    `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1 RETURNING token`,
-    [user.id],
-  );
+  const aged =
+    await harness.rows`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = ${user.id}
+      RETURNING token`;
   for (const { token } of aged) await api.ports.auth.forget(token);
 }

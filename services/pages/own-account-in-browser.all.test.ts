@@ -61,15 +61,11 @@ test.each([true, false])('a user sees and changes the account, with JavaScript: 
 /** Something in each list, but passkeys: only a browser makes one. */
 async function fillLists(user: TestUser): Promise<void> {
   const client = await newPagesClient(harness.api, 'Notes', `${harness.site}/callback`, ['openid', 'tasks:read']);
-  await harness.harness.rows(
-    `INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'tasks', '{openid,tasks:read}')`,
-    [user.id, client.client_id],
-  );
-  await harness.harness.rows(
-    `INSERT INTO sessions (id, "userId", "expiresAt", token, "userAgent", "ipAddress")
-     VALUES ('phone-' || $1, $1, now() + interval '1 day', 'phone-' || $1, $2, '192.0.2.7')`,
-    [user.id, IPHONE],
-  );
+  await harness.harness.rows`INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+    VALUES (${user.id}, ${client.client_id}, 'tasks', '{openid,tasks:read}')`;
+  await harness.harness.rows`INSERT INTO sessions (id, "userId", "expiresAt", token, "userAgent", "ipAddress")
+    VALUES ('phone-' || ${user.id}, ${user.id}, now() + interval '1 day', 'phone-' || ${user.id}, ${IPHONE},
+      '192.0.2.7')`;
   await writeRefusals(harness.harness.rows, (await newPagesAgent(harness, 'Deployer', user.id)).id);
   const headers = { origin: PAGES_ORIGIN };
   const key = { cookie: user.cookie, headers, json: { name: 'backup of the tasks' } };
@@ -177,11 +173,9 @@ test('a long list is shortened, and the page says that there is more', async () 
   const { browser } = await signedInWithout(harness, user);
   const said = 'There are more.';
   expect((await browser.open('/account/sessions')).text).not.toContain(said);
-  await harness.harness.rows(
-    `INSERT INTO sessions (id, "userId", "expiresAt", token)
-     SELECT 'more-' || n || $1, $1, now() + interval '1 day', 'more-' || n || $1 FROM generate_series(1, 19) AS n`,
-    [user.id],
-  );
+  await harness.harness.rows`INSERT INTO sessions (id, "userId", "expiresAt", token)
+    SELECT 'more-' || n || ${user.id}, ${user.id}, now() + interval '1 day', 'more-' || n || ${user.id}
+      FROM generate_series(1, 19) AS n`;
   const { text } = await browser.open('/account/sessions');
   expect(text.split(said)).toHaveLength(2);
   expect(Buffer.byteLength(text)).toBeLessThan(30_720);
@@ -204,7 +198,7 @@ test('a user creates an API key with rights of their own, after a recent sign-in
   ]);
   expect((await act({ ...key, permissions: 'users:manage' })).status).toBe(403);
   for (const days of ['0', '367', '1e2']) expect((await act({ ...key, days })).status).toBe(400);
-  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'operator')`, [user.id]);
+  await harness.harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, 'operator')`;
   const later = await signedInWithout(harness, user);
   expect((await later.browser.open('/account/api-keys')).text).toContain('value="users:read"');
   await ageSessions(harness, user);

@@ -152,10 +152,10 @@ test('the browser forgets a passkey that is refused because no account has it, a
     await button(page, 'Sign in with a passkey').click();
     await page.locator('p.bad[role=alert]:not(:empty)').first().waitFor();
   };
-  await harness.harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [user.id]);
+  await harness.harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${user.id}`;
   await refused();
   expect(await passkeys(), 'a disabled account').toBe(1);
-  await harness.harness.rows('DELETE FROM passkeys WHERE "userId" = $1', [user.id]);
+  await harness.harness.rows`DELETE FROM passkeys WHERE "userId" = ${user.id}`;
   await refused();
   await expect.poll(passkeys).toBe(0);
 });

@@ -52,10 +52,8 @@ export async function newPagesClient(
 export async function newPagesAgent({ api, harness }: BrowserHarness, name = 'Deployer', owner = newEmail()) {
   const ownerId = owner.includes('@') ? await insertPerson(api, owner) : owner;
   const { clientId } = await createClient(api.ports, { name, grant_types: ['client_credentials'] }, testCaller);
-  await harness.rows(`INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [
-    clientId,
-    ownerId,
-  ]);
+  await harness.rows`INSERT INTO agents (client_id, owner_id, expires_at)
+    VALUES (${clientId}, ${ownerId}, now() + interval '1 day')`;
   await api.ports.access.load();
   return { id: clientId, ownerId };
 }

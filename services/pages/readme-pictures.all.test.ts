@@ -38,7 +38,7 @@ test('the pictures of the README show the console and the account page, in light
   await openPage(page, '/console', 'Overview');
   await photograph(page, PICTURES[0]);
   const user = await newSignedIn(harness.api);
-  await harness.harness.rows(`UPDATE users SET name = 'Ada Lovelace' WHERE id = $1`, [user.id]);
+  await harness.harness.rows`UPDATE users SET name = 'Ada Lovelace' WHERE id = ${user.id}`;
   const visit = await harness.visitConsole({}, user);
   await visit.page.goto('/account/security');
   await photograph(visit.page, PICTURES[1]);

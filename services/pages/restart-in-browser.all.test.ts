@@ -3,7 +3,7 @@
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { expectReadable, launchChromium } from '#tools/testing/harness/browser.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import {
   type Product,
   type ProductHarness,
@@ -35,9 +35,9 @@ afterAll(async () => {
 
 /** Pages of the sealed events, the newest first, once all are sealed. */
 async function sealed(type = '%'): Promise<readonly string[]> {
-  const rows = (text: string, values: string[]) => queryRows<{ seq: string }>(harness.databaseUrl, text, values);
-  await expect.poll(() => rows('SELECT seq FROM audit_outbox WHERE seq IS NULL', [])).toEqual([]);
-  const found = await rows('SELECT seq FROM audit_events WHERE type LIKE $1 ORDER BY seq DESC', [type]);
+  const rows = rawSql<{ seq: string }>((text, values) => queryRows(harness.databaseUrl, text, values));
+  await expect.poll(() => rows`SELECT seq FROM audit_outbox WHERE seq IS NULL`).toEqual([]);
+  const found = await rows`SELECT seq FROM audit_events WHERE type LIKE ${type} ORDER BY seq DESC`;
   return found.map(({ seq }) => `/console/audit/${seq}`);
 }
 

@@ -15,7 +15,7 @@ const harness = opened(openBrowserHarness);
 async function newReviewer() {
   const id = await insertPerson(harness.api, newEmail());
   // Before the session, which knows its roles for some minutes.
-  await harness.harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa'), ($1, 'architect')`, [id]);
+  await harness.harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, 'qa'), (${id}, 'architect')`;
   return openSessionFor(harness.api, id);
 }
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { type SmtpServer, startSmtpServer } from '#tools/testing/fakes/smtp-server.ts';
 import { clientToken, newClient } from '#tools/testing/flows/flows.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { parseMail } from '#tools/testing/mail-folder.ts';
@@ -53,7 +53,7 @@ function readMails(): void {
     messages.mail.push({ lines: linesOf(shown.replaceAll(/\s+/g, ' ')) });
   }
 }
-const rows = (sql: string, values: unknown[] = []) => queryRows(harness.databaseUrl, sql, values);
+const rows = rawSql((text, values) => queryRows(harness.databaseUrl, text, values));
 
 beforeAll(async () => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
@@ -132,9 +132,10 @@ test('targets that were all down for an hour are told of everything when they ar
   await report('firing disk-1', 'firing link-1');
   // The mail server too: twice at each target, and the circuit of those that are asked directly opens.
   await eventuallyAfter('attempts to fail', async () => {
-    const [row] = await rows('SELECT count(*)::int AS failing FROM alert_targets WHERE failures >= 3');
-    const [mail] = await rows('SELECT 1 FROM mail_outbox WHERE attempts >= 2');
-    return row?.failing >= 2 && mail !== undefined;
+    const [row] = await rows<{ failing: number }>`SELECT count(*)::int AS failing FROM alert_targets
+      WHERE failures >= 3`;
+    const [mail] = await rows`SELECT 1 FROM mail_outbox WHERE attempts >= 2`;
+    return row!.failing >= 2 && mail !== undefined;
   });
   await report('firing disk-2', 'resolved disk-1');
   await pass(3_600);
@@ -157,7 +158,7 @@ test('targets that were all down for an hour are told of everything when they ar
   // A mail that arrived counts as sent once the outbox was asked.
   await eventuallyAfter(
     'every message to count as sent',
-    async () => (await rows('SELECT 1 FROM alert_deliveries WHERE sent_at IS NULL')).length === 0,
+    async () => (await rows`SELECT 1 FROM alert_deliveries WHERE sent_at IS NULL`).length === 0,
   );
   expect(new Set(messages.webhook.map(({ id }) => id)).size).toBe(messages.webhook.length);
 });

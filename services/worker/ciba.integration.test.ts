@@ -54,11 +54,10 @@ beforeAll(async () => {
   vi.stubGlobal('fetch', (url: string | URL, init?: RequestInit) =>
     plainFetch(String(url).replace(ISSUER, api.url), init),
   );
-  await harness.rows(`INSERT INTO applications (name, audience) VALUES ('ship', 'https://ship.example')`);
-  await harness.rows(
-    `INSERT INTO signoff_policies (act, application, roles, quorum, lifetime_minutes, no_open_incident, arguments)
-     VALUES ('release.*', 'ship', '{qa,architect}', 2, 60, false, '[]')`,
-  );
+  await harness.rows`INSERT INTO applications (name, audience) VALUES ('ship', 'https://ship.example')`;
+  await harness.rows`
+    INSERT INTO signoff_policies (act, application, roles, quorum, lifetime_minutes, no_open_incident, arguments)
+    VALUES ('release.*', 'ship', '{qa,architect}', 2, 60, false, '[]')`;
 });
 afterAll(() => vi.unstubAllGlobals());
 
@@ -196,7 +195,7 @@ test.each([
   ['before its commit: the next poll gets it, once', CONSUME, CONSUMED_AND_OPEN, 1, [200, 400]],
   ['after its commit: nothing more is given', 'COMMIT', 'SELECT FROM backchannel_requests', 0, [400, 400]],
 ])('kill -9 of the API between decision and token, %s', async (_when, held, question, rowCount, statuses) => {
-  await harness.rows('DELETE FROM backchannel_requests');
+  await harness.rows`DELETE FROM backchannel_requests`;
   const agent = await newAgent();
   const asked = (await ask(agent)).body;
   await approve(asked.signoff_id);
@@ -227,7 +226,7 @@ test('a denied, an expired and a started sign-off, and one whose approval is voi
   await decide(denied.signoff_id, qa, 'qa', 'deny');
   expectOAuthError(await poll(agent, denied.auth_req_id), 400, 'access_denied', 'auth_req_denied');
   await approve(expired.signoff_id);
-  await harness.rows(`UPDATE backchannel_requests SET expires_at = now() WHERE id = $1`, [expired.signoff_id]);
+  await harness.rows`UPDATE backchannel_requests SET expires_at = now() WHERE id = ${expired.signoff_id}`;
   expectOAuthError(await poll(agent, expired.auth_req_id), 400, 'expired_token', 'auth_req_expired');
   await approve(started.signoff_id);
   await send(api.url, 'POST', `/v1/handoff/signoffs/${started.signoff_id}/start`, { basic: agent, json: START });
@@ -235,7 +234,7 @@ test('a denied, an expired and a started sign-off, and one whose approval is voi
   const leaver = await newPerson(api, ['qa']);
   await decide(empty.signoff_id, leaver, 'qa');
   await decide(empty.signoff_id, architect, 'architect');
-  await harness.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'qa'`, [leaver.id]);
+  await harness.rows`DELETE FROM user_roles WHERE user_id = ${leaver.id} AND role = 'qa'`;
   expectOAuthError(await poll(agent, empty.auth_req_id), 400, 'authorization_pending', 'auth_req_pending');
   await decide(empty.signoff_id, qa, 'qa');
   expect((await poll(agent, empty.auth_req_id)).status).toBe(200);
@@ -327,7 +326,7 @@ test.each<[string, Record<string, string>, string]>([
 ])('%s is refused, and no sign-off begins', async (_what, changes, code) => {
   const agent = await newAgent();
   expect(await ask(agent, changes)).toMatchObject({ status: 400, body: { code, error: expect.any(String) } });
-  expect(await harness.rows('SELECT 1 FROM signoffs WHERE client_id = $1', [agent.client_id])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM signoffs WHERE client_id = ${agent.client_id}`).toEqual([]);
 });
 
 test('an unknown and another user’s hint are answered alike, and a client without the grant is refused', async () => {
@@ -367,7 +366,7 @@ test('a decision pings the client once; a redirect and an internal address are n
     return { agent, asked };
   };
   const rowOf = async ({ signoff_id: id }: { signoff_id: string }) =>
-    (await harness.rows('SELECT sealed, attempts, failure FROM backchannel_requests WHERE id = $1', [id]))[0];
+    (await harness.rows`SELECT sealed, attempts, failure FROM backchannel_requests WHERE id = ${id}`)[0];
   const inside = await pinging('/inside');
   expect(JSON.stringify(await rowOf(inside.asked))).not.toContain(token);
   const careful = await worker({});
@@ -375,7 +374,7 @@ test('a decision pings the client once; a redirect and an internal address are n
   await eventually('a refusal', async () => (await rowOf(inside.asked))?.failure === 'not_https');
   await careful.drain(5_000);
   expect(pinged).toEqual([]);
-  await harness.rows('DELETE FROM backchannel_requests WHERE id = $1', [inside.asked.signoff_id]);
+  await harness.rows`DELETE FROM backchannel_requests WHERE id = ${inside.asked.signoff_id}`;
   const open = await worker({ BACKCHANNEL_LOGOUT_PRIVATE: 'true', DATABASE_POOL: '2' });
   await open.start();
   try {
@@ -393,9 +392,7 @@ test('a decision pings the client once; a redirect and an internal address are n
     const { request, body } = pinged.find((each) => each.request.url === '/there') as (typeof pinged)[number];
     expect(request.headers.authorization).toBe(`Bearer ${token}`);
     expect(JSON.parse(body)).toEqual({ auth_req_id: there.asked.auth_req_id });
-    await harness.rows(
-      `UPDATE backchannel_requests SET attempts = 7, next_attempt_at = now() WHERE sealed IS NOT NULL`,
-    );
+    await harness.rows`UPDATE backchannel_requests SET attempts = 7, next_attempt_at = now() WHERE sealed IS NOT NULL`;
     const events = `SELECT outcome, detail FROM audit_outbox WHERE type = 'signoff.pinged' AND target_id = ANY($1)`;
     const given = others.map(({ asked }) => asked.signoff_id);
     const ended = await eventually('the last attempts', async () => {

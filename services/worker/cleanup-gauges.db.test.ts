@@ -21,11 +21,9 @@ test('a kind’s lag is 0 while nothing is overdue, grows with time, and keeps g
   let movedMs = 0;
   const clock: Clock = { now: () => Date.now(), monotonic: () => performance.now() + movedMs };
   await ports.sql.query(
-    defineStatement(
-      '',
-      `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
-       VALUES ('overdue', 'x', now() - interval '2 hours'), ('live', 'x', now() + interval '1 hour')`,
-    ),
+    defineStatement('')`
+      INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
+      VALUES ('overdue', 'x', now() - interval '2 hours'), ('live', 'x', now() + interval '1 hour')`,
   );
   let isAway = false;
   const sql: TestPorts['sql'] = {
@@ -34,7 +32,7 @@ test('a kind’s lag is 0 while nothing is overdue, grows with time, and keeps g
   const watch = watchCleanup({ sql, clock }, tokenPurges, 20);
   await expect.poll(lags).toMatchObject({ families: 0, revocations: 0, idempotency_keys: expect.any(Number) });
   expect((await lags()).idempotency_keys).toBeGreaterThanOrEqual(7_200);
-  await ports.sql.query(defineStatement('', `DELETE FROM idempotency_keys WHERE key_hash = 'overdue'`));
+  await ports.sql.query(defineStatement('')`DELETE FROM idempotency_keys WHERE key_hash = 'overdue'`);
   await expect.poll(lags).toMatchObject({ idempotency_keys: 0 });
   isAway = true;
   movedMs = 3 * 3_600_000;

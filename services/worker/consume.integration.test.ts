@@ -53,7 +53,7 @@ test('a temporary error is retried with back-off, and the job succeeds', async (
 });
 
 test('a job whose runs may overlap takes no fence', async () => {
-  const fences = () => harness.rows('SELECT fence FROM job_fences WHERE job = $1', [effectJob.name]);
+  const fences = () => harness.rows`SELECT fence FROM job_fences WHERE job = ${effectJob.name}`;
   const before = await fences();
   await harness.startWorker({ processors: [runUnfenced(effectJob, async () => {})] });
   await producer.enqueue(effectJob, {}, { jobId: 'unfenced' });
@@ -106,10 +106,10 @@ test('a job delivered twice has one effect', async () => {
   const again = await harness.queue().getJob(effectJobId('twice'));
   await again?.retry('completed');
   await eventually('the second run', async () => {
-    const ended = await harness.rows("SELECT 1 FROM ended WHERE effect = 'twice'");
+    const ended = await harness.rows`SELECT 1 FROM ended WHERE effect = 'twice'`;
     return ended.length === 2;
   });
-  expect(await harness.rows("SELECT 1 FROM effects WHERE effect = 'twice'")).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM effects WHERE effect = 'twice'`).toHaveLength(1);
 });
 
 test('a run belongs to the trace of its requester, and its actor is the job’s name', async () => {
@@ -156,7 +156,7 @@ test('a job aborted at the end of the drain goes back to the queue and loses no 
   await producer.enqueue(effectJob, { effect: 'held for ever' }, { jobId: 'interrupted' });
   await untilState('interrupted', 'active');
   await eventually('the run', async () => {
-    return (await harness.rows("SELECT 1 FROM begun WHERE effect = 'held for ever'")).length > 0;
+    return (await harness.rows`SELECT 1 FROM begun WHERE effect = 'held for ever'`).length > 0;
   });
   const before = counted('interrupted');
   await worker.drain(0);
@@ -176,7 +176,7 @@ test('while one waits no second is added under the same name; while one runs, ex
   await eventually('both', async () => (await harness.queue().getJobCounts('completed')).completed === 2);
   const { wait, active, delayed } = await harness.queue().getJobCounts('wait', 'active', 'delayed');
   expect([wait, active, delayed]).toEqual([0, 0, 0]);
-  expect(await harness.rows("SELECT 1 FROM effects WHERE effect = 'woken'")).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM effects WHERE effect = 'woken'`).toHaveLength(1);
 });
 
 test('jobs of one queue run one after the other, across all workers', async () => {

@@ -4,7 +4,7 @@ import { detectIncidentsJob } from '#jobs/contracts/security.ts';
 import { jobs } from '#jobs/schedules.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { signUp } from '#tools/testing/flows/flows.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
 import { readyProducer } from '#tools/testing/harness/redis.ts';
 import { send } from '#tools/testing/http-client.ts';
@@ -17,7 +17,7 @@ const product = partOf(() => harness.product);
 const second = opened(() => startWorkerBeside(product, env));
 const producer = opened(() => readyProducer(product.credentials.redis_url));
 
-const rows = (text: string) => queryRows(product.credentials.database_url, text);
+const rows = rawSql((text, values) => queryRows(product.credentials.database_url, text, values));
 const idOf = (name: string, ownId: string): string => `${name}-${ownId}`;
 
 async function untilCompleted(ids: readonly { readonly queue: (typeof jobs)[number]['queue']; readonly id: string }[]) {
@@ -72,9 +72,8 @@ test('every job delivered twice, and twice at once, by two workers, has one effe
      VALUES ('user.login', 'ok', 'user', '${id}', 'user', '${id}', 'c1', '1.ip', '1.agent',
        '{"factor":"password","session_id":"s2","known_device":false,"elsewhere":"s1"}')`,
   );
-  await rows(
-    `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('old', 'x', now() - interval '2 days')`,
-  );
+  await rows`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
+    VALUES ('old', 'x', now() - interval '2 days')`;
   const twice = jobs.flatMap((job) =>
     ['one', 'two'].map((ownId) => ({ job, queue: job.queue, id: idOf(job.name, ownId) })),
   );
@@ -92,14 +91,13 @@ test('every job delivered twice, and twice at once, by two workers, has one effe
   for (const { queue, id } of twice) await (await producer.queue(queue).getJob(id))?.retry('completed');
   await untilCompleted(twice);
 
-  await eventually('the mail', async () => (await rows('SELECT 1 FROM mail_outbox')).length === 0);
-  await eventually('the incident', async () => (await rows('SELECT 1 FROM incidents')).length > 0);
+  await eventually('the mail', async () => (await rows`SELECT 1 FROM mail_outbox`).length === 0);
+  await eventually('the incident', async () => (await rows`SELECT 1 FROM incidents`).length > 0);
   const [sealed] = await eventually('every event to be sealed', async () => {
-    const waiting = await rows('SELECT 1 FROM audit_outbox WHERE seq IS NULL LIMIT 1');
+    const waiting = await rows`SELECT 1 FROM audit_outbox WHERE seq IS NULL LIMIT 1`;
     return waiting.length === 0
-      ? rows(
-          `SELECT count(*)::int AS leaves, count(DISTINCT event_id)::int AS events, max(seq)::int + 1 AS size FROM audit_events`,
-        )
+      ? rows`SELECT count(*)::int AS leaves, count(DISTINCT event_id)::int AS events, max(seq)::int + 1 AS size
+        FROM audit_events`
       : undefined;
   });
   expect(sealed?.leaves).toBeGreaterThan(5);
@@ -111,26 +109,26 @@ test('every job delivered twice, and twice at once, by two workers, has one effe
   }));
   await Promise.all(['three', 'four'].map((jobId) => producer.enqueue(detectIncidentsJob, {}, { jobId })));
   await untilCompleted(again);
-  expect(await rows('SELECT detection, subject_id, count FROM incidents ORDER BY detection')).toEqual([
+  expect(await rows`SELECT detection, subject_id, count FROM incidents ORDER BY detection`).toEqual([
     { detection: 'impossible_travel', subject_id: id, count: 1 },
     { detection: 'reported_incident', subject_id: id, count: 1 },
     { detection: 'token_replay', subject_id: robbed.id, count: 1 },
   ]);
-  await eventually('every mail to be sent', async () => (await rows('SELECT 1 FROM mail_outbox')).length === 0);
-  expect(await rows(`SELECT events::int FROM authentication_progress WHERE source = 'reported'`)).toEqual([
+  await eventually('every mail to be sent', async () => (await rows`SELECT 1 FROM mail_outbox`).length === 0);
+  expect(await rows`SELECT events::int FROM authentication_progress WHERE source = 'reported'`).toEqual([
     { events: 1 },
   ]);
   const mails = await unlockMails();
   expect(mails).toHaveLength(1);
   expect(mails[0]).toMatch(new RegExp(`^To: ${email}\\r?$`, 'm'));
   expect(mails[0]?.replaceAll(/=\r?\n/g, '')).toContain(`${product.api}/account/unlock#`);
-  expect(await rows(`SELECT 1 FROM idempotency_keys WHERE key_hash = 'old'`)).toEqual([]);
+  expect(await rows`SELECT 1 FROM idempotency_keys WHERE key_hash = 'old'`).toEqual([]);
   expect([await mailsSent(), await incidents(), await removed()]).toEqual([1, 1, 1]);
-  const [keys] = await rows(
-    `SELECT count(*) FILTER (WHERE signs @> now())::int AS signing, count(*)::int AS all FROM jwks WHERE purpose = 'access'`,
-  );
+  const [keys] =
+    await rows`SELECT count(*) FILTER (WHERE signs @> now())::int AS signing, count(*)::int AS all FROM jwks
+      WHERE purpose = 'access'`;
   expect(keys).toEqual({ signing: 1, all: 1 });
-  const secrets = await rows('SELECT purpose, count(*)::int AS versions FROM server_secrets GROUP BY purpose');
+  const secrets = await rows`SELECT purpose, count(*)::int AS versions FROM server_secrets GROUP BY purpose`;
   for (const { purpose, versions } of secrets) expect([purpose, versions]).toEqual([purpose, 1]);
   expect(product.output()).not.toMatch(/"level":"error"/);
 });

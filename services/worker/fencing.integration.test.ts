@@ -12,9 +12,9 @@ const database = opened(createTestDatabase);
 const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() }));
 afterEach(() => harness.reset());
 
-const begun = (effect: string) => harness.rows('SELECT pid, fence FROM begun WHERE effect = $1', [effect]);
-const ended = (effect: string) => harness.rows('SELECT pid, outcome FROM ended WHERE effect = $1', [effect]);
-const effects = (effect: string) => harness.rows('SELECT fence, job_id FROM effects WHERE effect = $1', [effect]);
+const begun = (effect: string) => harness.rows`SELECT pid, fence FROM begun WHERE effect = ${effect}`;
+const ended = (effect: string) => harness.rows`SELECT pid, outcome FROM ended WHERE effect = ${effect}`;
+const effects = (effect: string) => harness.rows`SELECT fence, job_id FROM effects WHERE effect = ${effect}`;
 const isDone = async (jobId: string) => (await harness.queue().getJobState(jobId)) === 'completed';
 
 test('kill -9 in the middle of a job: another worker takes it, and its effect exists once', async () => {
@@ -98,7 +98,7 @@ test('after a clock is corrected, a run enqueued two days ahead still runs when 
   const [delayed] = await harness.queue().getDelayed();
   expect(delayed?.id).toBe(effectJobId(String(row?.next_run_at_ms)));
   const slot = Date.now() - 60_000;
-  await harness.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
+  await harness.rows`UPDATE job_schedules SET next_run_at = to_timestamp(${slot}::float8 / 1000)`;
   await harness.queue().add('seal-audit-events', delayed?.data ?? { payload: {} }, {
     jobId: effectJobId(String(slot)),
     delay: TWO_DAYS_MS,

@@ -68,7 +68,7 @@ beforeAll(async () => {
   });
   await worker.start();
   await eventually('the endpoint to be followed', async () => {
-    return (await harness.rows('SELECT 1 FROM handoff_endpoints')).length > 0;
+    return (await harness.rows`SELECT 1 FROM handoff_endpoints`).length > 0;
   });
   ada = await signUp({ api: api.url });
   admin = await newPerson(api, ['admin']);
@@ -82,9 +82,7 @@ afterAll(async () => {
 });
 
 const sessionEvents = (sessionId: string) =>
-  harness.rows(`SELECT event_id AS id FROM audit_outbox WHERE type = 'session.created' AND target_id = $1`, [
-    sessionId,
-  ]);
+  harness.rows`SELECT event_id AS id FROM audit_outbox WHERE type = 'session.created' AND target_id = ${sessionId}`;
 /** Waits until the receiver has the event of this session. */
 async function arrival({ sessionId }: TestUser): Promise<void> {
   const [event] = await eventually('the event of the session', async () => {
@@ -113,7 +111,7 @@ describe('sign-ins are pushed by a worker', () => {
     const sessions = [];
     for (let n = 0; n < 3; n += 1) sessions.push(await signIn({ api: api.url }, ada));
     await eventually('an attempt to fail', async () => {
-      const [row] = await harness.rows('SELECT failures FROM handoff_endpoints');
+      const [row] = await harness.rows`SELECT failures FROM handoff_endpoints`;
       return row.failures > 0;
     });
     sessions.push(await signIn({ api: api.url }, ada));
@@ -121,7 +119,7 @@ describe('sign-ins are pushed by a worker', () => {
     isDown = false;
     for (const session of sessions) await arrival(session);
     await eventually('nothing to wait', async () => {
-      return (await harness.rows('SELECT 1 FROM handoff_deliveries')).length === 0;
+      return (await harness.rows`SELECT 1 FROM handoff_deliveries`).length === 0;
     });
     expect(new Set(received.map(({ id }) => id)).size).toBe(received.length);
   });
@@ -129,7 +127,7 @@ describe('sign-ins are pushed by a worker', () => {
   test('and touch no table of the hand-off: they succeed while both are locked', async () => {
     const session = await harness.owner.transact(async (tx) => {
       const tables = 'handoff_endpoints, handoff_deliveries';
-      await tx.query(defineStatement('', `LOCK TABLE ${tables} IN ACCESS EXCLUSIVE MODE`), []);
+      await tx.query(defineStatement('')`LOCK TABLE ${tables} IN ACCESS EXCLUSIVE MODE`, []);
       return signIn({ api: api.url }, ada);
     });
     await arrival(session);
@@ -141,11 +139,10 @@ describe('dead letters', () => {
   const json = { reason: 'the endpoint is fixed' };
   /** A dead letter of an event that exists. */
   async function newDeadLetter(): Promise<string> {
-    const [row] = await harness.rows(
-      `INSERT INTO handoff_deliveries (id, endpoint, seq, subject, attempts, failure, failed_at, next_attempt_at)
-       SELECT gen_random_uuid(), 'siem', seq, repeat('0', 64), 6, 'http_400', now(), NULL FROM audit_events
-       WHERE type = 'user.login' ORDER BY seq LIMIT 1 RETURNING id`,
-    );
+    const [row] = await harness.rows`
+      INSERT INTO handoff_deliveries (id, endpoint, seq, subject, attempts, failure, failed_at, next_attempt_at)
+      SELECT gen_random_uuid(), 'siem', seq, repeat('0', 64), 6, 'http_400', now(), NULL FROM audit_events
+      WHERE type = 'user.login' ORDER BY seq LIMIT 1 RETURNING id`;
     return row.id;
   }
 
@@ -157,7 +154,7 @@ describe('dead letters', () => {
     const replayed = await send(api.url, 'POST', `${path}/${id}/replay`, { bearer: admin.bearer, json });
     expect([replayed.status, replayed.body.delivery_id]).toEqual([200, id]);
     await eventually('the event to be accepted again', async () => {
-      return (await harness.rows('SELECT 1 FROM handoff_deliveries WHERE id = $1', [id])).length === 0;
+      return (await harness.rows`SELECT 1 FROM handoff_deliveries WHERE id = ${id}`).length === 0;
     });
     expect(requests).toBeGreaterThan(before);
     expect(received.filter(({ data }) => data.seq === replayed.body.seq)).toHaveLength(1);
@@ -177,8 +174,6 @@ describe('dead letters', () => {
       [stale.bearer, 'step_up_required'],
     ] as const)
       expectProblem(await send(api.url, 'POST', `${path}/${id}/replay`, { bearer, json }), 403, code);
-    expect(await harness.rows('SELECT attempts FROM handoff_deliveries WHERE id = $1', [id])).toEqual([
-      { attempts: 6 },
-    ]);
+    expect(await harness.rows`SELECT attempts FROM handoff_deliveries WHERE id = ${id}`).toEqual([{ attempts: 6 }]);
   });
 });

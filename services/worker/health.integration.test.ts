@@ -58,10 +58,10 @@ test('Redis silent past the limit is a stall, which ends when it is back', async
 test('a schedule without a success in time is a stall', async () => {
   const worker = await startWorker(scheduledEffectJob as typeof effectJob);
   await eventually('the first run', async () => {
-    const rows = await harness.rows('SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL');
+    const rows = await harness.rows`SELECT 1 FROM job_schedules WHERE last_succeeded_at IS NOT NULL`;
     return rows.length > 0;
   });
-  await harness.rows(`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`);
+  await harness.rows`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`;
   await untilReason(worker, /^seal-audit-events: no successful run in time$/);
 });
 

@@ -187,17 +187,16 @@ describe('logout tokens to hostile receivers', () => {
 
 test('SSRF: unless private addresses are allowed, no logout token is sent to one, however it is written', async () => {
   await Promise.all(workers.splice(0).map((worker) => worker.drain(5_000)));
-  await harness.rows('DELETE FROM logout_tokens');
+  await harness.rows`DELETE FROM logout_tokens`;
   arrived.length = 0;
   const { port } = new URL(originOf(receivers));
   const sites = [];
   for (const [n, host] of ['127.0.0.1', 'localhost', '[::ffff:127.0.0.1]', '2130706433', '127.1'].entries()) {
     const site = await newSite(`/logout/inside-${n}`);
     // As a row that was written before the setting, or past the API.
-    await harness.rows(`UPDATE oauth_clients SET backchannel_logout_uri = $2 WHERE "clientId" = $1`, [
-      site.client_id,
-      `${n % 2 ? 'https' : 'http'}://${host}:${port}/logout/inside-${n}`,
-    ]);
+    await harness.rows`UPDATE oauth_clients
+      SET backchannel_logout_uri = ${`${n % 2 ? 'https' : 'http'}://${host}:${port}/logout/inside-${n}`}
+      WHERE "clientId" = ${site.client_id}`;
     sites.push(site);
   }
   const person = await newSignedIn(api);
@@ -227,7 +226,7 @@ describe('hand-offs to hostile endpoints', () => {
       [pushHandoffsJob, sealAuditEventsJob],
     );
     await eventually('the endpoints to be followed', async () => {
-      return (await harness.rows('SELECT 1 FROM handoff_endpoints')).length === NAMES.length;
+      return (await harness.rows`SELECT 1 FROM handoff_endpoints`).length === NAMES.length;
     });
     user = await newSignedIn(api);
     await leave(user);

@@ -2,7 +2,7 @@
 import { availableParallelism, loadavg } from 'node:os';
 import { expect, inject, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
-import { connectedClient, queryRows } from '#tools/testing/harness/ports.ts';
+import { connectedClient, queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { startProduct } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
@@ -14,8 +14,8 @@ const waitersPerCore = (): number => Math.max(1, (loadavg()[0] as number) / avai
 const product = opened(() => startProduct({ clusterDir: inject('clusterDir'), isAsShipped: true }));
 const holder = opened(() => connectedClient(product.credentials.database_url));
 
-const rows = (text: string) => queryRows<{ n: string }>(product.credentials.database_url, text);
-const unsealed = async () => Number((await rows('SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL'))[0]?.n);
+const rows = rawSql<{ n: string }>((text, values) => queryRows(product.credentials.database_url, text, values));
+const unsealed = async () => Number((await rows`SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL`)[0]?.n);
 const writeEvent = async (): Promise<void> => {
   const form = { grant_type: 'client_credentials' };
   expect((await send(product.api, 'POST', '/oauth2/token', { basic: product.credentials.client, form })).status).toBe(

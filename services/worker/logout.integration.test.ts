@@ -120,11 +120,8 @@ const leave = async ({ cookie }: TestUser): Promise<void> => {
   expect(left.status).toBe(200);
 };
 const eventsOf = (user: TestUser) =>
-  harness.rows(
-    `SELECT outcome, actor_kind, client_id, detail FROM audit_outbox
-     WHERE type = 'oauth.logout_token_sent' AND target_id = $1`,
-    [user.sessionId],
-  );
+  harness.rows`SELECT outcome, actor_kind, client_id, detail FROM audit_outbox
+    WHERE type = 'oauth.logout_token_sent' AND target_id = ${user.sessionId}`;
 
 describe('a client with the receiver of sign-users-out.md', () => {
   test('is told by a worker when the user signs out, with the sid of the ID token', async () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newEmail, newPassword, patiently } from '#tools/testing/flows/flows.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { startProductHarness, startWorkerBeside } from '#tools/testing/harness/product.ts';
 import { send } from '#tools/testing/http-client.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
@@ -15,7 +15,7 @@ const harness = opened(() => startProductHarness({ ...env, WORKER_COPIES: '1' })
 const product = partOf(() => harness.product);
 const second = opened(() => startWorkerBeside(product, env));
 
-const rows = (text: string, values: unknown[] = []) => queryRows(product.credentials.database_url, text, values);
+const rows = rawSql((text, values) => queryRows(product.credentials.database_url, text, values));
 
 test('an event is sealed within seconds, under the trace of its request, with a signed head and a high-water mark outside the database', async () => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
@@ -23,9 +23,8 @@ test('an event is sealed within seconds, under the trace of its request, with a 
   const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` };
   await patiently(() => send(product.api, 'POST', '/api/auth/signup', { json, headers }));
   const [event] = await eventually('the event is sealed', async () => {
-    const found = await rows(`SELECT seq, trace_id FROM audit_events WHERE type = 'user.created' AND trace_id = $1`, [
-      traceId,
-    ]);
+    const found =
+      await rows`SELECT seq, trace_id FROM audit_events WHERE type = 'user.created' AND trace_id = ${traceId}`;
     return found.length > 0 && found;
   });
   const seq = Number(event?.seq);
@@ -68,7 +67,7 @@ test('kill -9 of each worker in turn under load: every answered request has exac
   const ledger: Ledger = new Map();
   let isOver = false;
   const clients = Array.from({ length: 6 }, () => keepAsking(ledger, () => isOver));
-  const sealed = async () => Number((await rows('SELECT count(*) AS n FROM audit_events'))[0]?.n);
+  const sealed = async () => Number((await rows`SELECT count(*) AS n FROM audit_events`)[0]?.n);
   try {
     for (let kills = 0; kills < 4 || ledger.size <= 200; kills += 1) {
       const worker = kills % 2 === 0 ? product : second;
@@ -88,24 +87,23 @@ test('kill -9 of each worker in turn under load: every answered request has exac
   await eventually(
     'nothing waits',
     async () => {
-      const [left] = await rows('SELECT count(*)::int AS waiting FROM audit_outbox WHERE seq IS NULL');
+      const [left] = await rows`SELECT count(*)::int AS waiting FROM audit_outbox WHERE seq IS NULL`;
       return left?.waiting === 0;
     },
     240_000,
   );
-  const leaves = await rows(
-    `SELECT trace_id, type, count(*)::int AS n, count(DISTINCT seq)::int AS places FROM audit_events
-     WHERE trace_id = ANY ($1) AND type = ANY ($2) GROUP BY trace_id, type`,
-    [[...ledger.keys()], [...new Set(ledger.values())]],
-  );
+  const leaves =
+    await rows`SELECT trace_id, type, count(*)::int AS n, count(DISTINCT seq)::int AS places FROM audit_events
+      WHERE trace_id = ANY (${[...ledger.keys()]}) AND type = ANY (${[...new Set(ledger.values())]})
+        GROUP BY trace_id, type`;
   const found = new Map(leaves.map(({ trace_id, type, n, places }) => [trace_id, { type, n, places }]));
   const wrong = [...ledger].filter(([traceId, type]) => {
     const leaf = found.get(traceId);
     return leaf?.type !== type || leaf.n !== 1 || leaf.places !== 1;
   });
   expect(wrong).toEqual([]);
-  const [log] = await rows(
-    'SELECT count(*)::int AS events, count(DISTINCT event_id)::int AS different, min(seq)::int AS first, max(seq)::int + 1 AS next FROM audit_events',
-  );
+  const [log] =
+    await rows`SELECT count(*)::int AS events, count(DISTINCT event_id)::int AS different, min(seq)::int AS first,
+      max(seq)::int + 1 AS next FROM audit_events`;
   expect(log).toEqual({ events: log?.next, different: log?.next, first: 0, next: log?.next });
 });

@@ -38,16 +38,14 @@ const toRsyslog = (tls = known(), place = `localhost:${port}`) =>
   exportHarnessOf(harness, [{ name: 'soc', format: 'ocsf', url: `syslogs://${place}` }], tls);
 
 const newestSeq = async (): Promise<number> =>
-  Number((await harness.log.raw<{ seq: string }>('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+  Number((await harness.log.raw<{ seq: string }>`SELECT max(seq) AS seq FROM audit_events`)[0]?.seq);
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 const seqOf = (data: string): number => Number(/ seq="(\d+)"/.exec(data)?.[1]);
 
 async function insert(detail: object, times = 1): Promise<void> {
-  await harness.log.raw(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, detail)
-     SELECT 'role.changed', 'ok', 'system', 'tests', 'role', 'editor', $1::jsonb FROM generate_series(1, $2)`,
-    [JSON.stringify(detail), times],
-  );
+  await harness.log.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, detail)
+    SELECT 'role.changed', 'ok', 'system', 'tests', 'role', 'editor', ${JSON.stringify(detail)}::jsonb
+      FROM generate_series(1, ${times})`;
   await sealEvents(harness.log, {}, testCaller);
 }
 
@@ -71,7 +69,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 beforeEach(async () => {
-  await harness.log.raw('DELETE FROM siem_targets');
+  await harness.log.raw`DELETE FROM siem_targets`;
   await sealEvents(harness.log, {}, testCaller);
   await toRsyslog().run();
 });

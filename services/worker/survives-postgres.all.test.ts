@@ -25,7 +25,7 @@ afterEach(() => harness.reset());
 const startWorker = (job: Job, env: Record<string, string> = {}): Promise<Composed> =>
   harness.startWorker({ processors: [effectProcessor(job)], env });
 
-const effects = (effect: string) => harness.rows('SELECT job_id FROM effects WHERE effect = $1', [effect]);
+const effects = (effect: string) => harness.rows`SELECT job_id FROM effects WHERE effect = ${effect}`;
 
 test.each(['SIGKILL', 'SIGINT'] as const)(
   'Postgres ended by %s: jobs are retried, and done once when it is back',

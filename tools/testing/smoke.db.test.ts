@@ -9,8 +9,8 @@ import { startTcpProxy } from './processes/tcp-proxy.ts';
 
 const database = opened(createTestDatabase);
 
-const insertUser = defineStatement('testUserInsert', `INSERT INTO users (id, email) VALUES ($1, $2)`);
-const revocationRows = defineStatement('testRevocations', `SELECT kind, value, epoch FROM revocations ORDER BY epoch`);
+const insertUser = defineStatement('testUserInsert')`INSERT INTO users (id, email) VALUES ($1, $2)`;
+const revocationRows = defineStatement('testRevocations')`SELECT kind, value, epoch FROM revocations ORDER BY epoch`;
 
 test('revocations are numbered at commit, in order and without gaps, and a rollback takes no number', async () => {
   const pool = createPatientPool({ url: database.url, connections: 4, applicationName: 'test' });
@@ -19,7 +19,7 @@ test('revocations are numbered at commit, in order and without gaps, and a rollb
   });
   const sql = createSql(pool);
   await sql.query(insertUser, ['u1', 'u1@example.test']);
-  const bump = defineStatement('testBump', `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = 'u1'`);
+  const bump = defineStatement('testBump')`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = 'u1'`;
   await transact((tx) => tx.query(bump));
   await expect(
     transact(async (tx) => {

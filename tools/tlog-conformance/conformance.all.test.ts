@@ -69,11 +69,11 @@ async function replaceKeyTwice(): Promise<void> {
     await ageLogKeys(owner);
     await advanceLogKey(owner, { onlyWhenDue: true }, testCaller);
   }
-  const [head] = await owner.raw<{ root: Buffer }>('SELECT root FROM audit_log');
+  const [head] = await owner.raw<{ root: Buffer }>`SELECT root FROM audit_log`;
   const text = checkpointText({ origin: ORIGIN, size: SIZE, root: head?.root as Buffer });
   const signers = await createLogSigner(owner).signers(ORIGIN);
   expect(signers).toHaveLength(1);
-  await owner.raw('UPDATE audit_checkpoints SET note = $1 WHERE size = $2', [signNote(text, signers), SIZE]);
+  await owner.raw`UPDATE audit_checkpoints SET note = ${signNote(text, signers)} WHERE size = ${SIZE}`;
   await owner.end();
 }
 

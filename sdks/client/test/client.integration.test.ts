@@ -70,7 +70,7 @@ test('when the answer to a creating POST is lost, the repetition gets that answe
     },
   });
   const families = async () =>
-    Number((await harness.rows('SELECT count(*) FROM refresh_families WHERE user_id = $1', [ada.id]))[0].count);
+    Number((await harness.rows`SELECT count(*) FROM refresh_families WHERE user_id = ${ada.id}`)[0].count);
   const before = await families();
   const pair = await api('POST /v1/tokens', { body: { user_id: ada.id } });
   expect(pair).toMatchObject({ ok: true, status: 201, data: { token_type: 'Bearer' } });

@@ -134,16 +134,14 @@ test.each([
     const last = await store.accessToken();
     const { fid } = claimsIn(last);
     expect([fid, last === first]).toEqual([claimsIn(first).fid, false]);
-    const outcomes = await harness.rows(
-      `SELECT outcome, count(*)::int FROM audit_outbox WHERE target_id = $1 AND type LIKE 'token.refresh%' GROUP BY outcome`,
-      [fid],
-    );
+    const outcomes = await harness.rows`SELECT outcome, count(*)::int FROM audit_outbox
+      WHERE target_id = ${fid} AND type LIKE 'token.refresh%' GROUP BY outcome`;
     const repeated = outcomes.filter(({ outcome }) => outcome !== 'rotated');
     const others = repeated.filter(({ outcome }) => outcome !== 'grace' && outcome !== 'lost_answer');
     expect(others).toEqual([]);
     // After an answer that was lost, alone or with its process, the next request repeats it.
     expect(repeated.reduce((sum, { count }) => sum + count, 0)).toBeGreaterThanOrEqual(4);
-    const families = await harness.rows('SELECT revoked_at FROM refresh_families WHERE id = $1', [fid]);
+    const families = await harness.rows`SELECT revoked_at FROM refresh_families WHERE id = ${fid}`;
     expect(families).toEqual([{ revoked_at: null }]);
   },
 );

@@ -68,10 +68,8 @@ test('an agent does not revoke what others hold, and its refusals are in the aud
   const json = { user_id: other.id, reason };
   const answer = await send(copy.url, 'POST', '/v1/tokens/revoke', { basic: agent, json });
   expect([answer.status, answer.body.code]).toEqual([403, 'agent_not_accepted']);
-  const denied = await harness.rows(
-    `SELECT DISTINCT detail ->> 'code' AS code FROM audit_outbox WHERE type = 'access.denied' AND actor_id = $1`,
-    [agent.client_id],
-  );
+  const denied = await harness.rows`SELECT DISTINCT detail ->> 'code' AS code FROM audit_outbox
+    WHERE type = 'access.denied' AND actor_id = ${agent.client_id}`;
   expect(denied).toEqual([{ code: 'agent_not_accepted' }]);
 });
 

@@ -40,7 +40,7 @@ beforeAll(async () => {
   const missing = missingIds(foreign);
   cells = copy.bound.flatMap((endpoint) => cellsOf(endpoint, foreign, missing));
   const wanted = [...new Set(copy.bound.flatMap((endpoint) => permissionIn(endpoint) ?? []))].sort();
-  known = (await harness.rows('SELECT name FROM permissions')).map(({ name }) => name as string);
+  known = (await harness.rows`SELECT name FROM permissions`).map(({ name }) => name as string);
   const lists = [
     ...wanted.flatMap((permission) => [[permission], known.filter((each) => each !== permission)]),
     [...known],
@@ -105,9 +105,8 @@ const surprises = (of: readonly Cell[]): Promise<string[]> =>
 /** The state of the database, without the audit log, which records refusals, and without what moves by itself. */
 const MOVING = /^(audit_|job_|_prisma)|^(feed_state|detection_progress|api_key_uses|client_refusals)$/;
 async function everything(): Promise<Record<string, string>> {
-  const tables = await harness.rows(
-    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename`,
-  );
+  const tables =
+    await harness.rows`SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename`;
   const state: Record<string, string> = {};
   for (const { name } of tables.filter((table) => !MOVING.test(table.name))) {
     const [row] = await harness.rows(
@@ -144,10 +143,9 @@ const RECORDED: ReadonlySet<string> = new Set(
 );
 
 async function denials(): Promise<string[]> {
-  const rows = await harness.rows(
-    `SELECT DISTINCT concat_ws(' ', actor_kind, detail ->> 'code', detail ->> 'permission') AS line
-     FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused' AND detail ->> 'permission' IS NOT NULL`,
-  );
+  const rows =
+    await harness.rows`SELECT DISTINCT concat_ws(' ', actor_kind, detail ->> 'code', detail ->> 'permission') AS line
+      FROM audit_outbox WHERE type = 'access.denied' AND outcome = 'refused' AND detail ->> 'permission' IS NOT NULL`;
   return rows.map(({ line }) => line as string).sort();
 }
 

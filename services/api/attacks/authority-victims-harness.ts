@@ -20,9 +20,9 @@ const reason = 'test';
 export async function newVictim(copy: ApiCopy, { rows, newClient }: ApiHarness): Promise<Ids> {
   const victim = await newPerson(copy);
   const owned = await newClient([]);
-  await rows(`INSERT INTO applications (name, audience) VALUES ('notes', 'https://notes.test')`);
+  await rows`INSERT INTO applications (name, audience) VALUES ('notes', 'https://notes.test')`;
   const claims = claimsIn(victim.bearer);
-  const [key] = await rows(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  const [key] = await rows`SELECT id FROM jwks WHERE purpose = 'access'`;
   return {
     user_id: victim.id,
     session_id: victim.sessionId,
@@ -42,39 +42,23 @@ async function thingsOf({ ports }: ApiCopy, rows: ApiHarness['rows'], userId: st
   const system = testCaller as typeof testCaller & { readonly kind: 'system' };
   const { api_key } = await createApiKeyFor(ports, { name: 'deploy', owner, reason }, system);
   const [passkeyId, incidentId, subjectId] = [randomUUID(), randomUUID(), randomUUID()];
-  await rows(
-    `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
-     VALUES ($1, $2, '', $1, 0, 'singleDevice', false)`,
-    [passkeyId, userId],
-  );
-  await rows(
-    `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'token_replay', 'high', 'user', $2)`,
-    [incidentId, userId],
-  );
+  await rows`INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+    VALUES (${passkeyId}, ${userId}, '', ${passkeyId}, 0, 'singleDevice', false)`;
+  await rows`INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
+    VALUES (${incidentId}, 'token_replay', 'high', 'user', ${userId})`;
   const [alertId, targetId, silenceId] = [randomUUID(), randomUUID(), randomUUID()];
-  await rows(
-    `INSERT INTO alerts (id, source, cause, name, severity, summary, labels) VALUES ($1, 'control', $2, 'c', 'high', '', '{}')`,
-    [alertId, alertId],
-  );
-  await rows(
-    `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
-     VALUES ($1, $2, 'mail', '', '', '{}', '{high}', 'UTC', false)`,
-    [targetId, targetId],
-  );
-  await rows(
-    `INSERT INTO alert_silences (id, matchers, until, reason, created_by) VALUES ($1, '{}', now() + interval '1 hour', '', '')`,
-    [silenceId],
-  );
+  await rows`INSERT INTO alerts (id, source, cause, name, severity, summary, labels)
+    VALUES (${alertId}, 'control', ${alertId}, 'c', 'high', '', '{}')`;
+  await rows`INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated)
+    VALUES (${targetId}, ${targetId}, 'mail', '', '', '{}', '{high}', 'UTC', false)`;
+  await rows`INSERT INTO alert_silences (id, matchers, until, reason, created_by)
+    VALUES (${silenceId}, '{}', now() + interval '1 hour', '', '')`;
   const streamId = randomUUID();
-  await rows(
-    `INSERT INTO signal_streams (id, owner, audience, method, events) VALUES ($1, $2, 'x', 'urn:ietf:rfc:8936', '{}')`,
-    [streamId, `user:${userId}`],
-  );
+  await rows`INSERT INTO signal_streams (id, owner, audience, method, events)
+    VALUES (${streamId}, ${`user:${userId}`}, 'x', 'urn:ietf:rfc:8936', '{}')`;
   const transmitterId = randomUUID();
-  await rows(
-    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email) VALUES ($1, $2, '', 'x', true)`,
-    [transmitterId, transmitterId],
-  );
+  await rows`INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email)
+    VALUES (${transmitterId}, ${transmitterId}, '', 'x', true)`;
   await encryptPhi(ports, { subject_id: subjectId, purpose: 'treatment', level: 'standard', data: 'x' }, testCaller);
   const { agent_id } = await registerAgent(
     ports,

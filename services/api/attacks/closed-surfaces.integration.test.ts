@@ -109,12 +109,11 @@ describe.runIf(hasWings)('reports of compliance', () => {
     for (const role of ['user', 'operator', 'developer', 'qa', 'security_reviewer'])
       people[role] = await newPerson(copy, role === 'user' ? [] : [role]);
     reportId = randomUUID();
-    await harness.rows(
-      `INSERT INTO compliance_reports (id, kind, requested_by, status, progress, ended_at, summary, bundle, sha256, pdf)
-       VALUES ($1, 'demand', 'test', 'done', 100, now(), '{"pass":1,"fail":0,"error":0,"not_applicable":0,"unknown":0}',
-         $2, repeat('a', 64), '%PDF-1.7'::bytea)`,
-      [reportId, `{"note":"${SECRET}"}\n`],
-    );
+    await harness.rows`
+      INSERT INTO compliance_reports (id, kind, requested_by, status, progress, ended_at, summary, bundle, sha256, pdf)
+      VALUES (${reportId}, 'demand', 'test', 'done', 100, now(),
+        '{"pass":1,"fail":0,"error":0,"not_applicable":0,"unknown":0}',
+        ${`{"note":"${SECRET}"}\n`}, repeat('a', 64), '%PDF-1.7'::bytea)`;
   });
 
   test('by a role, client, key or visitor without the permission are refused, in every spelling of the path', async () => {

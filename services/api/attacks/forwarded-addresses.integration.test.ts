@@ -95,13 +95,13 @@ describe('a client that connects itself', () => {
       headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded, 'x-real-ip': forwarded },
     });
   const hashes = async (): Promise<string[]> =>
-    (await harness.rows(`SELECT ip_hash FROM audit_outbox WHERE type = 'user.login' ORDER BY id`)).map(
+    (await harness.rows`SELECT ip_hash FROM audit_outbox WHERE type = 'user.login' ORDER BY id`).map(
       ({ ip_hash }) => ip_hash,
     );
 
   test('is one network to the lockout and one address to the audit log, whatever headers it invents', async () => {
     const most = async (): Promise<number> =>
-      (await harness.rows('SELECT coalesce(max(failures), 0)::int AS most FROM login_failures'))[0]?.most;
+      (await harness.rows`SELECT coalesce(max(failures), 0)::int AS most FROM login_failures`)[0]?.most;
     const before = await most();
     expect((await signIn()).status).toBe(401);
     const invented = [anyIpv4(), `${anyPrefix()}::1`, '127.0.0.1', `${anyIpv4()}, ${anyIpv4()}`];

@@ -81,7 +81,7 @@ async function signOffsOf(basic: ClientCredentials): Promise<Record<string, stri
 }
 
 const isKilled = async ({ client_id }: ClientCredentials): Promise<boolean> =>
-  (await harness.rows('SELECT 1 FROM agents WHERE client_id = $1 AND killed_at IS NOT NULL', [client_id])).length > 0;
+  (await harness.rows`SELECT 1 FROM agents WHERE client_id = ${client_id} AND killed_at IS NOT NULL`).length > 0;
 
 test.each(['applications', 'roles'])(
   'the secret of an agent that was killed at one copy is worth nothing at another that cannot read %s',
@@ -93,7 +93,7 @@ test.each(['applications', 'roles'])(
       for (const [name, act] of Object.entries(attacks)) answers.push([name, (await act(agent, signOffs)).status]);
     };
     await harness.owner.transact(async (tx) => {
-      await tx.query(defineStatement('', `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`), []);
+      await tx.query(defineStatement('')`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`, []);
       const json = { reason: 'its secret was stolen' };
       const killing = send(here.url, 'POST', `/v1/admin/agents/${agent.client_id}/kill`, {
         bearer: admin.bearer,
@@ -108,7 +108,7 @@ test.each(['applications', 'roles'])(
     });
     expect(answers.filter(([, status]) => status < 400)).toEqual([]);
     expect(answers.length).toBeGreaterThan(20);
-    const states = await harness.rows('SELECT state, failure FROM signoffs WHERE client_id = $1', [agent.client_id]);
+    const states = await harness.rows`SELECT state, failure FROM signoffs WHERE client_id = ${agent.client_id}`;
     expect(states).toEqual(Array(3).fill({ state: 'failed', failure: 'agent_killed' }));
     // Once the table can be read, people are served again and the agent is unknown.
     await eventually('the copy to serve', async () => {

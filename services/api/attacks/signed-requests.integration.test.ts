@@ -159,7 +159,7 @@ describe('a body', () => {
     const two = `${digestOf(swapped)}, ${digestOf(body)}`;
     refused(await post(body, signed({ method: 'POST', target, digest: two })));
     refused(await post(body, signed({ method: 'POST', target, digest: `sha-256=:${'A'.repeat(43)}=:` })));
-    expect(await harness.rows('SELECT 1 FROM signoffs')).toHaveLength(1);
+    expect(await harness.rows`SELECT 1 FROM signoffs`).toHaveLength(1);
   });
 
   test('beside a signature of a request without one is never acted on', async () => {

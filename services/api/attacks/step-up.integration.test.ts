@@ -48,7 +48,7 @@ const admin = opened(() => newPerson(copy, ['admin']));
 
 /** A two-factor token from a sign-in of that age. */
 async function tokenOf(of: ApiCopy, secondsAgo: number, acr: 'aal1' | 'aal2' = 'aal2'): Promise<string> {
-  await harness.rows('UPDATE sessions SET acr = $2 WHERE id = $1', [admin.sessionId, acr]);
+  await harness.rows`UPDATE sessions SET acr = ${acr} WHERE id = ${admin.sessionId}`;
   const { bearer } = await pairOf(of, admin, Math.floor(Date.now() / 1_000) - secondsAgo);
   expect(claimsIn(bearer).acr).toBe(acr);
   return bearer;
@@ -86,10 +86,8 @@ describe('step-up', () => {
 
   test('in production a permission requires a two-factor sign-in, however recent', async () => {
     const [one, two] = [await tokenOf(production, 0, 'aal1'), await tokenOf(production, 0, 'aal2')];
-    const [incident] = await harness.rows(
-      `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
-       VALUES (gen_random_uuid(), 'token_replay', 'high', 'installation', 'sallyport') RETURNING id`,
-    );
+    const [incident] = await harness.rows`INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
+      VALUES (gen_random_uuid(), 'token_replay', 'high', 'installation', 'sallyport') RETURNING id`;
     const acts = [
       ['POST', '/v1/admin/roles', { name: `r-${randomUUID()}`, description: 'x', permissions: [], reason: 'x' }, 201],
       ['POST', '/v1/tokens', { user_id: (await newPerson(production)).id }, 201],

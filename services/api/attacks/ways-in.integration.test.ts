@@ -51,11 +51,8 @@ type Victim = Pick<Enrolled, 'person' | 'userId'> & { readonly sub: string };
 async function victim(): Promise<Victim & Enrolled> {
   const made = await enrolled(copy);
   const sub = randomUUID();
-  await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [made.userId]);
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
-    sub,
-    made.userId,
-  ]);
+  await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${made.userId}`;
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', ${sub}, ${made.userId})`;
   return { ...made, sub };
 }
 const now = (): number => Math.floor(Date.now() / 1_000);
@@ -87,7 +84,7 @@ const WAYS: Readonly<Record<string, (who: Victim) => Promise<{ code: string; mem
     answerOf(await send(copy.url, 'POST', '/api/auth/signin', { json: { email, password }, headers: own })),
   'a session of the old provider, of an imported user': async (who) => answerOf(await exchange(await oldToken(who))),
   'a session of the old provider, by an address that both verified': async (who) => {
-    await harness.rows('DELETE FROM legacy_users WHERE user_id = $1', [who.userId]);
+    await harness.rows`DELETE FROM legacy_users WHERE user_id = ${who.userId}`;
     return answerOf(await exchange(await oldToken({ ...who, sub: randomUUID() })));
   },
   'an application that embeds the product': ({ userId }) => thrown(accounts.createSession(userId, AT_HOME)),
@@ -142,11 +139,8 @@ describe('a way in to an account that owes a second factor since an import', () 
   async function debtor() {
     const { id: userId, email, password, cookie, tokens: pair } = await signUp({ api: copy.url });
     const sub = randomUUID();
-    await harness.rows('UPDATE users SET "emailVerified" = now(), "owesFactor" = true WHERE id = $1', [userId]);
-    await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
-      sub,
-      userId,
-    ]);
+    await harness.rows`UPDATE users SET "emailVerified" = now(), "owesFactor" = true WHERE id = ${userId}`;
+    await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', ${sub}, ${userId})`;
     const person = { email, password } as Victim['person'];
     return { userId, sub, person, cookie, refresh: pair.refresh_token, access: pair.access_token };
   }
@@ -161,7 +155,7 @@ describe('a way in to an account that owes a second factor since an import', () 
       for (const guess of [{ totp: '000000' }, { recovery_code: 'aaaa-bbbb-cccc' }])
         expect((await answered({ challenge: members.challenge, ...guess })).status).toBe(401);
     }
-    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [who.userId])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${who.userId}`).toEqual([]);
     const live = 'SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL';
     expect(await harness.rows(live, [who.userId])).toEqual([]);
   });
@@ -186,7 +180,7 @@ describe('a way in to an account that owes a second factor since an import', () 
       headers: { ...own, accept: 'text/html' },
     });
     expect(page.headers.get('set-cookie') ?? '').not.toContain('session_token');
-    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [who.userId])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${who.userId}`).toEqual([]);
   });
 });
 
@@ -194,16 +188,14 @@ describe('a service that verified a second factor itself says so', () => {
   test('a session and a pair are of two factors, and the audit log keeps what the service said', async () => {
     const { userId } = await victim();
     const session = await accounts.createSession(userId, AT_HOME, { verifiedFactors: ['password', 'totp'] });
-    expect(await harness.rows('SELECT amr, acr FROM sessions WHERE id = $1', [session.id])).toEqual([
+    expect(await harness.rows`SELECT amr, acr FROM sessions WHERE id = ${session.id}`).toEqual([
       { amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' },
     ]);
     const pair = await issue({ user_id: userId, verified_factors: ['security_key'] });
     expect(claimsIn(pair.body.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
-    const said = await harness.rows(
-      `SELECT type, detail -> 'verified_factors' AS factors FROM audit_outbox WHERE detail ? 'verified_factors'
-         AND (target_id = $1 OR detail ->> 'user_id' = $1) ORDER BY id`,
-      [userId],
-    );
+    const said = await harness.rows`
+      SELECT type, detail -> 'verified_factors' AS factors FROM audit_outbox WHERE detail ? 'verified_factors'
+      AND (target_id = ${userId} OR detail ->> 'user_id' = ${userId}) ORDER BY id`;
     expect(said).toEqual([
       { type: 'user.login', factors: ['password', 'totp'] },
       { type: 'token.family_created', factors: ['security_key'] },
@@ -224,14 +216,14 @@ describe('a service that verified a second factor itself says so', () => {
 describe('a carried-over session', () => {
   test('takes no administrator’s account: what the thief of a token of one factor did before', async () => {
     const who = await victim();
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [who.userId]);
-    await harness.rows('DELETE FROM legacy_users WHERE user_id = $1', [who.userId]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${who.userId}, 'admin')`;
+    await harness.rows`DELETE FROM legacy_users WHERE user_id = ${who.userId}`;
     const stolen = await exchange(await oldToken({ ...who, sub: randomUUID() }));
     expect([stolen.status, stolen.body.code]).toEqual([401, 'second_factor_required']);
     const cookie = cookieOf(stolen);
     for (const path of ['/api/auth/two-factor/recovery-codes', '/api/auth/two-factor/disable', '/v1/api-keys'])
       expect((await act(copy, cookie, path)).status, path).toBe(401);
-    expect((await harness.rows('SELECT 1 FROM legacy_users WHERE user_id = $1', [who.userId])).length).toBe(0);
+    expect((await harness.rows`SELECT 1 FROM legacy_users WHERE user_id = ${who.userId}`).length).toBe(0);
   });
 
   test('of an administrator whose address an old provider asserts takes nothing, with a factor or without, unless both verified it', async () => {
@@ -241,22 +233,20 @@ describe('a carried-over session', () => {
       [withFactor.userId, withFactor.person.email],
       [without.id, without.email],
     ] as const) {
-      await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin') ON CONFLICT DO NOTHING`, [
-        userId,
-      ]);
-      await harness.rows('DELETE FROM legacy_users WHERE user_id = $1', [userId]);
+      await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${userId}, 'admin') ON CONFLICT DO NOTHING`;
+      await harness.rows`DELETE FROM legacy_users WHERE user_id = ${userId}`;
       const claims = { sub: randomUUID(), email, auth_time: now(), sid: randomUUID() };
-      const known = await harness.rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId]);
+      const known = await harness.rows`SELECT id FROM sessions WHERE "userId" = ${userId} ORDER BY id`;
       // Verified there or here alone is no proof.
       const unverifiedThere = await exchange(
         await provider.token({ ...claims, email_verified: false, amr: ['pwd', 'otp'] }),
       );
       expect(unverifiedThere.status).toBe(401);
-      await harness.rows('UPDATE users SET "emailVerified" = NULL WHERE id = $1', [userId]);
+      await harness.rows`UPDATE users SET "emailVerified" = NULL WHERE id = ${userId}`;
       const unverifiedHere = await exchange(await provider.token({ ...claims, email_verified: true, jti: 'b' }));
       expect(unverifiedHere.status).toBe(401);
-      expect(await harness.rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).toEqual(known);
-      expect(await harness.rows('SELECT 1 FROM legacy_users WHERE user_id = $1', [userId])).toEqual([]);
+      expect(await harness.rows`SELECT id FROM sessions WHERE "userId" = ${userId} ORDER BY id`).toEqual(known);
+      expect(await harness.rows`SELECT 1 FROM legacy_users WHERE user_id = ${userId}`).toEqual([]);
     }
   });
 
@@ -269,16 +259,15 @@ describe('a carried-over session', () => {
     expect(opened.status, opened.text).toBe(200);
     const again = await exchange(await oldToken(who, { sid, jti: 'again' }), cookieOf(opened));
     expect([again.status, again.body.session?.id]).toEqual([200, opened.body.session.id]);
-    const kept = await harness.rows('SELECT session_id AS id, ended_at FROM legacy_sessions WHERE user_id = $1', [
-      who.userId,
-    ]);
+    const kept =
+      await harness.rows`SELECT session_id AS id, ended_at FROM legacy_sessions WHERE user_id = ${who.userId}`;
     expect(kept).toEqual([{ id: opened.body.session.id, ended_at: null }]);
     // Elsewhere it is asked again, and goes on as the same session: its end there is still its end here.
     const elsewhere = await exchange(await oldToken(who, { sid, jti: 'elsewhere' }));
     expect(elsewhere.body.code).toBe('second_factor_required');
     const there = await answered({ challenge: elsewhere.body.challenge, recovery_code: who.codes[1] });
     expect(there.body.session.id).toBe(opened.body.session.id);
-    expect((await harness.rows('SELECT 1 FROM sessions WHERE id = $1', [opened.body.session.id])).length).toBe(1);
+    expect((await harness.rows`SELECT 1 FROM sessions WHERE id = ${opened.body.session.id}`).length).toBe(1);
   });
 
   test('that was answered a moment ago by a browser with the factor is not replayed for a token without it', async () => {
@@ -301,10 +290,7 @@ describe('a carried-over session', () => {
     expect(made.status).toBe(201);
     // The first factor ended every session of then, also of the old provider: this one began after it.
     const sub = randomUUID();
-    await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
-      sub,
-      person.id,
-    ]);
+    await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', ${sub}, ${person.id})`;
     const sid = randomUUID();
     const claims = { sub, sid, amr: ['pwd'], auth_time: now() };
     const asked = await exchange(await provider.token(claims));
@@ -319,7 +305,7 @@ describe('a carried-over session', () => {
     const carried = await exchange(await provider.token({ ...claims, jti: 'next' }), cookieOf(signedIn));
     expect([carried.status, carried.body.session?.id]).toEqual([200, signedIn.body.session.id]);
     expect(
-      await harness.rows('SELECT 1 FROM legacy_sessions WHERE user_id = $1 AND ended_at IS NULL', [person.id]),
+      await harness.rows`SELECT 1 FROM legacy_sessions WHERE user_id = ${person.id} AND ended_at IS NULL`,
     ).toHaveLength(1);
   });
 
@@ -347,10 +333,7 @@ describe('what a session of one factor may change in an account that has another
     'carried over': async () => {
       const { id: userId } = await newSignedIn(copy);
       const sub = randomUUID();
-      await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
-        sub,
-        userId,
-      ]);
+      await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', ${sub}, ${userId})`;
       const carried = await exchange(await provider.token({ sub, sid: randomUUID(), auth_time: now() }));
       return { userId, credential: byCookie(cookieOf(carried)) };
     },
@@ -371,21 +354,16 @@ describe('what a session of one factor may change in an account that has another
     );
   /** Plants a second factor and leaves the sessions, as a defect would: the rule must not rest on their end. */
   const plantFactor = (userId: string) =>
-    harness.rows(
-      `WITH plain AS MATERIALIZED (SELECT set_config('session_replication_role', 'replica', true))
-       INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
-       SELECT gen_random_uuid(), $1, 'x', 'x', true FROM plain`,
-      [userId],
-    );
+    harness.rows`WITH plain AS MATERIALIZED (SELECT set_config('session_replication_role', 'replica', true))
+      INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      SELECT gen_random_uuid(), ${userId}, 'x', 'x', true FROM plain`;
   const credentialsOf = async (userId: string): Promise<Json> =>
-    harness.rows(
-      `SELECT u.email, u.name IS NULL AS "isGone", (SELECT jsonb_agg(to_jsonb(f)) FROM two_factors f WHERE f."userId" = u.id) AS codes,
-         (SELECT count(*) FROM passkeys p WHERE p."userId" = u.id) AS passkeys,
-         (SELECT jsonb_agg(a.password || a."providerId") FROM accounts a WHERE a."userId" = u.id) AS accounts,
-         (SELECT count(*) FROM api_keys k WHERE k.user_id = u.id) AS keys
-       FROM users u WHERE u.id = $1`,
-      [userId],
-    );
+    harness.rows`SELECT u.email, u.name IS NULL AS "isGone",
+      (SELECT jsonb_agg(to_jsonb(f)) FROM two_factors f WHERE f."userId" = u.id) AS codes,
+        (SELECT count(*) FROM passkeys p WHERE p."userId" = u.id) AS passkeys,
+        (SELECT jsonb_agg(a.password || a."providerId") FROM accounts a WHERE a."userId" = u.id) AS accounts,
+        (SELECT count(*) FROM api_keys k WHERE k.user_id = u.id) AS keys
+      FROM users u WHERE u.id = ${userId}`;
 
   test('the operations are those that change factors, recovery codes, address, password, passkeys, keys and accounts (CVE-2023-3597, Keycloak: a session of one factor could register a second one in place of the user’s)', () =>
     expect(protectedOnes().map(({ operation }) => operation)).toEqual(

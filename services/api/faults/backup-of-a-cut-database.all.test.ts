@@ -65,10 +65,8 @@ test.each(['COPY "users"', 'SELECT last_value'])(
     const running = backUpTo(file);
     running.catch(() => {});
     const reached = () =>
-      ports.raw(
-        `SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-backup' AND datname = current_database() AND starts_with(query, $1)`,
-        [statement],
-      );
+      ports.raw`SELECT FROM pg_stat_activity WHERE application_name = 'sallyport-backup'
+        AND datname = current_database() AND starts_with(query, ${statement})`;
     await expect.poll(reached, { timeout: 60_000, interval: 10 }).toHaveLength(1);
     await proxy.cut();
     await expect(running).rejects.toThrow();

@@ -12,7 +12,7 @@ const api = opened(() => harness.startCopy({ databaseUrl: postgres.url, hashes: 
 
 test('PostgreSQL away: the console says 503 and keeps its session, a sign-in does not begin again, and both go on', async () => {
   const user = await newSignedIn(api);
-  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.id]);
+  await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, 'admin')`;
   const browser = consoleBrowser(api, user);
   expect(await browser.goTo('/console/sign-in')).toBe('/console');
   const cookie = browser.cookies.get('sallyport.console');

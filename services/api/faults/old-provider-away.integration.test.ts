@@ -35,7 +35,7 @@ beforeAll(async () => {
 async function theirUser(): Promise<string> {
   const sub = randomUUID();
   const id = await insertPerson(api, `${sub}@people.test`);
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', $1, $2)`, [sub, id]);
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', ${sub}, ${id})`;
   return sub;
 }
 

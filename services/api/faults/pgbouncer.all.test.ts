@@ -6,7 +6,7 @@ import { randomFreePort } from '#services/platform/local/ports.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { clientToken, issueFor, refresh, revoke, signIn, signUp, verdictOn } from '#tools/testing/flows/flows.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { send } from '#tools/testing/http-client.ts';
@@ -43,7 +43,7 @@ afterAll(async () => {
   await product?.dispose();
 });
 
-const rows = <R extends object>(text: string): Promise<R[]> => queryRows<R>(database.url, text);
+const rows = rawSql((text, values) => queryRows(database.url, text, values));
 
 test('a process that is led to the pooler alone does not start, and names the fix', async () => {
   const api = startContainerRole('api', {
@@ -123,10 +123,9 @@ describe('through PgBouncer in transaction mode', () => {
   test('the pools of ordinary statements share the few sessions of the pooler', async () => {
     const copies = Array.from({ length: 30 }, (_, nth) => (nth % 2 === 0 ? product : second));
     await Promise.all(copies.map(({ api }) => send(api, 'GET', '/api/auth/session')));
-    const [found] = await rows<{ n: number }>(
-      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database()
-       AND application_name IN ('sallyport-main', 'sallyport-identity')`,
-    );
+    const [found] = await rows<{ n: number }>`
+      SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database()
+      AND application_name IN ('sallyport-main', 'sallyport-identity')`;
     expect(found?.n).toBeLessThanOrEqual(POOL_SIZE);
   });
 

@@ -164,7 +164,7 @@ test('a declared read that writes or locks fails: neither the standby nor the pr
   expect(time).not.toBeNull();
   for (const text of ['UPDATE feed_state SET beat = 1', 'SELECT 1 FROM feed_state FOR UPDATE', `SELECT nextval('x')`])
     await expect(sql.query(defineStatement('planted', text))).rejects.not.toThrow('the primary was asked');
-  await expect(sql.query(defineStatement('planted', 'SELECT 1 FROM feed_state FOR UPDATE'))).rejects.toThrow(
+  await expect(sql.query(defineStatement('planted')`SELECT 1 FROM feed_state FOR UPDATE`)).rejects.toThrow(
     'planted writes or locks',
   );
   expect(replica.state()).toBe('ok');

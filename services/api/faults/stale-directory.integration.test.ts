@@ -63,7 +63,7 @@ async function lock(table: string): Promise<() => Promise<void>> {
   const locked = Promise.withResolvers<void>();
   const release = Promise.withResolvers<void>();
   const held = harness.owner.transact(async (tx) => {
-    await tx.query(defineStatement('', `LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`));
+    await tx.query(defineStatement('')`LOCK TABLE ${table} IN ACCESS EXCLUSIVE MODE`);
     locked.resolve();
     await release.promise;
   });
@@ -133,12 +133,12 @@ function expectStale(answer: Received): void {
 test('a copy that finds no such table while an agent is killed at another refuses its secret past the bound', async () => {
   link.freeze();
   const killedAt = await kill();
-  await harness.rows('ALTER TABLE applications RENAME TO applications_away');
+  await harness.rows`ALTER TABLE applications RENAME TO applications_away`;
   link.thaw();
   try {
     for (const answer of await useSecretPastBound(killedAt)) expectStale(answer);
   } finally {
-    await harness.rows('ALTER TABLE applications_away RENAME TO applications');
+    await harness.rows`ALTER TABLE applications_away RENAME TO applications`;
   }
   await expectFarServes();
 });

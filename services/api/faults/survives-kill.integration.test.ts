@@ -14,7 +14,7 @@ import {
   signIn,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
@@ -46,13 +46,11 @@ const witness = opened(() =>
 const user = opened(() => signIn(witness, witness.credentials.user));
 afterAll(() => proxy?.thaw());
 
-const rows = <R extends object>(text: string, values: unknown[]): Promise<R[]> =>
-  queryRows<R>(database.url, text, values);
+const rows = rawSql((text, values) => queryRows(database.url, text, values));
 type Family = { id: string; generation: number; revoked_at: Date | null };
 const familyOf = async (pair: Pair): Promise<Family> => {
-  const [family] = await rows<Family>('SELECT id, generation, revoked_at FROM refresh_families WHERE id = $1', [
-    claimsIn(pair.access_token).fid,
-  ]);
+  const [family] = await rows<Family>`SELECT id, generation, revoked_at FROM refresh_families
+    WHERE id = ${claimsIn(pair.access_token).fid}`;
   return family!;
 };
 
@@ -98,10 +96,8 @@ describe('kill -9 of the API between commit and response', () => {
       expect(await familyOf(pair)).toMatchObject({ generation: 1, revoked_at: null });
       const next = await patiently(() => refresh(witness, [...successors][0]!));
       expect([next.status, generationOf(next.body.refresh_token)]).toEqual([200, 2]);
-      const outcomes = await rows<{ outcome: string }>(
-        `SELECT outcome FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' AND outcome = 'rotated'`,
-        [claimsIn(pair.access_token).fid],
-      );
+      const outcomes = await rows<{ outcome: string }>`SELECT outcome FROM audit_outbox
+        WHERE target_id = ${claimsIn(pair.access_token).fid} AND type = 'token.refreshed' AND outcome = 'rotated'`;
       expect(outcomes).toHaveLength(2);
     }
   });
@@ -116,7 +112,7 @@ describe('kill -9 of the API between commit and response', () => {
         headers,
       });
     const made = (): Promise<Family[]> =>
-      rows<Family>(`SELECT id, generation, revoked_at FROM refresh_families WHERE device->>'id' = $1`, [device.id]);
+      rows<Family>`SELECT id, generation, revoked_at FROM refresh_families WHERE device->>'id' = ${device.id}`;
     proxy.holdAnswersTo('COMMIT');
     const lost = issue(victim).catch(() => undefined);
     await eventually('the login to be committed', async () => (await made()).length === 1);
@@ -132,9 +128,8 @@ describe('kill -9 of the API between commit and response', () => {
     expect(others).toEqual([]);
     expect(claimsIn(retried.body.access_token).fid).toBe(family!.id);
     expect(await verdictOn(victim, retried.body.access_token)).toBe('active');
-    const events = await rows(`SELECT id FROM audit_outbox WHERE target_id = $1 AND type = 'token.family_created'`, [
-      family!.id,
-    ]);
+    const events =
+      await rows`SELECT id FROM audit_outbox WHERE target_id = ${family!.id} AND type = 'token.family_created'`;
     expect(events).toHaveLength(1);
   });
 
@@ -145,7 +140,7 @@ describe('kill -9 of the API between commit and response', () => {
     const lost = send(victim.api, 'POST', '/api/auth/signout', csrf).catch(() => undefined);
     await eventually(
       'the end to be committed',
-      async () => (await rows('SELECT id FROM sessions WHERE id = $1', [person.sessionId])).length === 0,
+      async () => (await rows`SELECT id FROM sessions WHERE id = ${person.sessionId}`).length === 0,
     );
     await kill();
     const answer = await lost;
@@ -195,7 +190,7 @@ test('repeated kill -9 during many refreshes: no token family is lost, duplicate
   await Promise.all(clients);
   expect(refused.map(({ text }) => text)).toEqual([]);
   for (const [fid, token] of held) {
-    const [family] = await rows<Family>('SELECT id, generation, revoked_at FROM refresh_families WHERE id = $1', [fid]);
+    const [family] = await rows<Family>`SELECT id, generation, revoked_at FROM refresh_families WHERE id = ${fid}`;
     expect(family!.revoked_at).toBeNull();
     // An answer lost with its process leaves the client one token behind; its retry gets the same successor.
     expect([0, 1]).toContain(family!.generation - generationOf(token));
@@ -206,7 +201,7 @@ test('repeated kill -9 during many refreshes: no token family is lost, duplicate
 
 test('kill -9 of a copy that drains after SIGTERM, as of an evicted pod: what was acknowledged stays, what was not is done once by a retry', async () => {
   const made = (device: string): Promise<Family[]> =>
-    rows<Family>(`SELECT id, generation, revoked_at FROM refresh_families WHERE device->>'id' = $1`, [device]);
+    rows<Family>`SELECT id, generation, revoked_at FROM refresh_families WHERE device->>'id' = ${device}`;
   const issue = (copy: Product, device: string, key: string): Promise<Received> =>
     send(copy.api, 'POST', '/v1/tokens', {
       basic: copy.credentials.client,

@@ -20,7 +20,7 @@ import {
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
-import { createEmptyDatabase, queryRows } from '#tools/testing/harness/ports.ts';
+import { createEmptyDatabase, queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { expectProblem, requestText, send } from '#tools/testing/http-client.ts';
@@ -69,12 +69,11 @@ const timesToVerdict = async (
   );
 const medianOf = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 
-const rows = <R extends object>(text: string, values: unknown[] = []): Promise<R[]> =>
-  queryRows<R>(database.url, text, values);
+const rows = rawSql((text, values) => queryRows(database.url, text, values));
 
 describe('two copies started at once on an empty database', () => {
   test('apply each migration once', async () => {
-    const applied = await rows<{ name: string }>('SELECT migration_name AS name FROM _prisma_migrations ORDER BY name');
+    const applied = await rows<{ name: string }>`SELECT migration_name AS name FROM _prisma_migrations ORDER BY name`;
     expect(applied.length).toBeGreaterThan(0);
     expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
     const said = [one, two].flatMap((copy) => [...copy.output().matchAll(/migrations applied in [\d.]+ s: (\d+)/g)]);
@@ -82,15 +81,14 @@ describe('two copies started at once on an empty database', () => {
   });
 
   test('have one signing key, one secret of each purpose, and one of each demo user and client', async () => {
-    const keys = await rows<{ id: string }>("SELECT id FROM jwks WHERE purpose = 'access'");
+    const keys = await rows<{ id: string }>`SELECT id FROM jwks WHERE purpose = 'access'`;
     expect(keys).toHaveLength(1);
-    const secrets = await rows<{ purpose: string; count: number }>(
-      'SELECT purpose, count(*)::int AS count FROM server_secrets GROUP BY purpose',
-    );
+    const secrets = await rows<{ purpose: string; count: number }>`SELECT purpose, count(*)::int AS count
+      FROM server_secrets GROUP BY purpose`;
     expect(secrets.length).toBeGreaterThanOrEqual(4);
     for (const { purpose, count } of secrets) expect([purpose, count]).toEqual([purpose, 1]);
-    expect(await rows(`SELECT id FROM users WHERE email LIKE '%@sallyport.example'`)).toHaveLength(2);
-    expect(await rows(`SELECT id FROM oauth_clients WHERE "clientId" = 'sallyport-demo'`)).toHaveLength(1);
+    expect(await rows`SELECT id FROM users WHERE email LIKE '%@sallyport.example'`).toHaveLength(2);
+    expect(await rows`SELECT id FROM oauth_clients WHERE "clientId" = 'sallyport-demo'`).toHaveLength(1);
     for (const copy of [one, two]) {
       const { body } = await send(copy.api, 'GET', '/.well-known/jwks.json');
       expect(body.keys.map(({ kid }: { kid: string }) => kid)).toEqual([keys[0]!.id]);
@@ -127,10 +125,8 @@ describe('parallel refreshes of one token over two copies', () => {
       const successors = new Set(answers.map(({ body }) => body.refresh_token));
       expect(successors.size).toBe(1);
       expect(new Set(answers.map(({ body }) => claimsIn(body.access_token).jti)).size).toBe(60);
-      const [family] = await rows<{ generation: number; revoked_at: Date | null }>(
-        'SELECT generation, revoked_at FROM refresh_families WHERE id = $1',
-        [fid],
-      );
+      const [family] = await rows<{ generation: number; revoked_at: Date | null }>`SELECT generation, revoked_at
+        FROM refresh_families WHERE id = ${fid}`;
       expect(family).toEqual({ generation: 1, revoked_at: null });
       for (const { body } of answers.slice(0, 4)) expect(await verdictOn(two, body.access_token)).toBe('active');
       const [successor] = successors;
@@ -149,10 +145,9 @@ describe('parallel refreshes of one token over two copies', () => {
     const pair = await issueFor(one, user.id);
     const { fid } = claimsIn(pair.access_token);
     await Promise.all(Array.from({ length: 20 }, (_, at) => refresh(copies()[at % 2]!, pair.refresh_token)));
-    const outcomes = await rows<{ outcome: string; count: number }>(
-      `SELECT outcome, count(*)::int AS count FROM audit_outbox WHERE type = 'token.refreshed' AND target_id = $1 GROUP BY outcome`,
-      [fid],
-    );
+    const outcomes = await rows<{ outcome: string; count: number }>`
+      SELECT outcome, count(*)::int AS count FROM audit_outbox
+      WHERE type = 'token.refreshed' AND target_id = ${fid} GROUP BY outcome`;
     expect(Object.fromEntries(outcomes.map(({ outcome, count }) => [outcome, count]))).toEqual({
       rotated: 1,
       grace: 19,
@@ -214,7 +209,7 @@ describe('a refresh that waits unread at a paused copy while its client refreshe
     if (!hasClosed) expect(String((await once(abandoned, 'data'))[0])).toContain('"code":"request_stale"');
     await eventually('the request to be refused', async () => (await dropped(one)) > before);
     abandoned.destroy();
-    const [family] = await rows('SELECT generation, revoked_at FROM refresh_families WHERE id = $1', [fid]);
+    const [family] = await rows`SELECT generation, revoked_at FROM refresh_families WHERE id = ${fid}`;
     expect(family).toEqual({ generation: 2, revoked_at: null });
     expect((await refresh(one, newest)).status).toBe(200);
   });
@@ -224,10 +219,10 @@ test('guessing tokens for a known family id changes nothing: no query matches, n
   const pair = await issueFor(one, user.id);
   const { fid } = claimsIn(pair.access_token);
   const [, family, generation, nonce, mac] = pair.refresh_token.split('.') as [string, string, string, string, string];
-  const audited = () => rows('SELECT type, outcome FROM audit_outbox WHERE target_id = $1 ORDER BY id', [fid]);
+  const audited = () => rows`SELECT type, outcome FROM audit_outbox WHERE target_id = ${fid} ORDER BY id`;
   const auditedBefore = await audited();
   expect(auditedBefore).not.toEqual([]);
-  const [before] = await rows('SELECT *, xmin::text FROM refresh_families WHERE id = $1', [fid]);
+  const [before] = await rows`SELECT *, xmin::text FROM refresh_families WHERE id = ${fid}`;
   const random = (bytes: number): string => randomBytes(bytes).toString('base64url');
   const guesses = Array.from({ length: 40 }, (_, at) => {
     const forms = [
@@ -240,7 +235,7 @@ test('guessing tokens for a known family id changes nothing: no query matches, n
   });
   const answers = await Promise.all(guesses.map((guess, at) => refresh(at % 2 === 0 ? one : two, guess)));
   for (const answer of answers) expectProblem(answer, 401, 'refresh_token_invalid');
-  const [after] = await rows('SELECT *, xmin::text FROM refresh_families WHERE id = $1', [fid]);
+  const [after] = await rows`SELECT *, xmin::text FROM refresh_families WHERE id = ${fid}`;
   expect(after).toEqual(before);
   expect(await audited()).toEqual(auditedBefore);
   expect((await refresh(two, pair.refresh_token)).status).toBe(200);

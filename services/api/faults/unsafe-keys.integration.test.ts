@@ -22,12 +22,11 @@ test('with an RSA key below 2048 bits in the ring, a running copy is not ready a
   expect((await readyz()).body.components.keys).toBe('ok');
 
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
-  await harness.rows(
-    `INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", "expiresAt", signs, longest_token_seconds)
-     VALUES ('weak', 'access', 'RS256', $1, '', now() + interval '1 day',
-       tstzrange(now() - interval '2 days', now() - interval '1 day'), 900)`,
-    [JSON.stringify(publicKey.export({ format: 'jwk' }))],
-  );
+  await harness.rows`
+    INSERT INTO jwks (id, purpose, alg, "publicKey", "privateKey", "expiresAt", signs, longest_token_seconds)
+    VALUES ('weak', 'access', 'RS256', ${JSON.stringify(publicKey.export({ format: 'jwk' }))}, '',
+      now() + interval '1 day',
+      tstzrange(now() - interval '2 days', now() - interval '1 day'), 900)`;
 
   await expect.poll(async () => (await readyz()).body.components.keys).toBe('stale');
   const answer = await readyz();
@@ -42,7 +41,7 @@ test('with an RSA key below 2048 bits in the ring, a running copy is not ready a
   const stores = { databaseUrl: harness.databaseUrl, redisUrl: harness.redisUrl };
   await expect(startProduct({ stores, env })).rejects.toThrow(/the start ended \([1-9]\d*\)[\s\S]*too weak/);
 
-  await harness.rows(`DELETE FROM jwks WHERE id = 'weak'`);
+  await harness.rows`DELETE FROM jwks WHERE id = 'weak'`;
   await expect.poll(async () => (await readyz()).status).toBe(200);
   expect((await issue()).status).toBe(201);
 });

@@ -222,10 +222,8 @@ test('limits:bypass passes an exhausted limit, and the audit log records it once
   const trusted = await harness.newClient(['tokens:read', 'limits:bypass']);
   const ask = () => from(anyAddress(), api, 'GET', '/v1/tokens/stats', { basic: trusted });
   expect((await times(8, ask)).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
-  const rows = await harness.rows(
-    `SELECT detail, date_trunc('minute', occurred_at) AS minute FROM audit_outbox WHERE type = 'limit.bypassed' AND actor_id = $1`,
-    [trusted.client_id],
-  );
+  const rows = await harness.rows`SELECT detail, date_trunc('minute', occurred_at) AS minute FROM audit_outbox
+    WHERE type = 'limit.bypassed' AND actor_id = ${trusted.client_id}`;
   expect(rows.length).toBeGreaterThan(0);
   expect(new Set(rows.map(({ minute }) => String(minute))).size).toBe(rows.length);
   expect(rows[0].detail).toEqual({ limit: 'client', route_class: 'read' });

@@ -11,23 +11,20 @@ const api = opened(() => harness.startCopy());
 test('an open event stream does not refresh a two-factor session’s idle time and ends with it after an hour', async () => {
   const user = await newSignedIn(api);
   const { id, sessionId, cookie } = user;
-  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [id]);
-  await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [sessionId]);
+  await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, 'auditor')`;
+  await harness.rows`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = ${sessionId}`;
   const token = decodeURIComponent(/session_token=([^.;]+)/.exec(cookie)?.[1] ?? '');
   const cached = `auth:{${createHash('sha256').update(token).digest('base64url')}}`;
   /** Sets the session's last use to that long ago and has it read again. */
   const rest = async (minutes: number): Promise<void> => {
-    await harness.rows(`UPDATE sessions SET "updatedAt" = now() - $2 * interval '1 minute' WHERE id = $1`, [
-      sessionId,
-      minutes,
-    ]);
+    await harness.rows`UPDATE sessions SET "updatedAt" = now() - ${minutes} * interval '1 minute'
+      WHERE id = ${sessionId}`;
     await api.ports.auth.forget(token);
   };
   const restedMinutes = async (): Promise<number> => {
-    const [row] = await harness.rows(
-      `SELECT extract(epoch FROM now() - "updatedAt")::float8 / 60 AS minutes FROM sessions WHERE id = $1`,
-      [sessionId],
-    );
+    const [row] =
+      await harness.rows`SELECT extract(epoch FROM now() - "updatedAt")::float8 / 60 AS minutes FROM sessions
+        WHERE id = ${sessionId}`;
     return row.minutes;
   };
 

@@ -20,7 +20,7 @@ describe('where an address must be verified first', () => {
     expect(told(toKnown)).toEqual(told(toFresh));
     expect(toFresh).toMatchObject({ status: 200, body: { status: 'verification_required' } });
     expect(toFresh.headers.getSetCookie()).toEqual([]);
-    expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [fresh])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM users WHERE email = ${fresh}`).toEqual([]);
     expect(await harness.newest(fresh)).toMatchObject({ page: `${API_URL}/account/verify-email` });
     expect(await harness.newest(known.email)).toMatchObject({ subject: 'You already have an account' });
   });
@@ -35,7 +35,7 @@ describe('where an address must be verified first', () => {
     expect(await prove({ password: 'short' })).toMatchObject({ status: 400, body: { code: 'password_too_short' } });
     expect(await prove({ password })).toMatchObject({ status: 200, body: { status: 'verified' } });
     const user = await signIn(at(harness.strict), { email, password });
-    const rows = await harness.rows('SELECT name, "emailVerified" FROM users WHERE id = $1', [user.id]);
+    const rows = await harness.rows`SELECT name, "emailVerified" FROM users WHERE id = ${user.id}`;
     expect(rows).toEqual([{ name: 'Ada', emailVerified: expect.any(Date) }]);
   });
 
@@ -82,10 +82,8 @@ describe('an account that wrong passwords have locked', () => {
   /** The state after five wrong passwords, without the hash that each one costs. */
   const lock = async (email: string): Promise<void> => {
     const key = accountKeyOf(harness.open.ports, email);
-    await harness.rows(
-      `INSERT INTO login_failures (key, failures, locked_until) VALUES ($1, 5, now() + interval '15 minutes')`,
-      [key],
-    );
+    await harness.rows`INSERT INTO login_failures (key, failures, locked_until)
+      VALUES (${key}, 5, now() + interval '15 minutes')`;
   };
 
   test('a locked account is unlocked by a mailed code, which works once among twenty concurrent uses and opens no session', async () => {
@@ -103,10 +101,8 @@ describe('an account that wrong passwords have locked', () => {
     // The browser is a known device from now on, but not signed in.
     const cookies = answers.flatMap(({ headers }) => headers.getSetCookie()).map((line) => line.split('=', 1)[0]);
     expect(cookies).toEqual(['sallyport.device']);
-    const events = await harness.rows(
-      `SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`,
-      [user.id],
-    );
+    const events =
+      await harness.rows`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = ${user.id}`;
     expect(events).toEqual([{ detail: { failures: 5, reason: 'mailed_code' } }]);
     await signIn(at(harness.open), user);
   });
@@ -127,16 +123,13 @@ describe('mails', () => {
     await harness.post('signup', { email: signedUp, password: newPassword() }, {}, harness.strict);
     await harness.post('change-email', { new_email: other }, ownPage(user));
     await harness.post('request-password-reset', { email: user.email });
-    await harness.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 1)', [
-      accountKeyOf(harness.open.ports, user.email),
-    ]);
+    await harness.rows`INSERT INTO login_failures (key, failures)
+      VALUES (${accountKeyOf(harness.open.ports, user.email)}, 1)`;
     await harness.post('request-unlock', { email: user.email });
     await harness.mails.deliver();
-    const lives = await harness.rows(
-      `SELECT purpose, round(extract(epoch FROM expires_at - created_at))::int AS seconds FROM one_time_codes
-       WHERE email = ANY ($1) ORDER BY purpose`,
-      [[user.email, signedUp, other]],
-    );
+    const lives = await harness.rows`
+      SELECT purpose, round(extract(epoch FROM expires_at - created_at))::int AS seconds FROM one_time_codes
+      WHERE email = ANY (${[user.email, signedUp, other]}) ORDER BY purpose`;
     expect(lives).toEqual([
       { purpose: 'change_email', seconds: 3_600 },
       { purpose: 'reset_password', seconds: 600 },
@@ -145,16 +138,13 @@ describe('mails', () => {
       { purpose: 'verify_email', seconds: 3_600 },
     ]);
     expect((await harness.newest(signedUp))?.text).toContain('within an hour');
-    await harness.rows(
-      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', true)`,
-      [user.id],
-    );
+    await harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      VALUES (${user.id}, ${user.id}, 'x', 'x', true)`;
     const asked = await harness.post('signin', { email: user.email, password: user.password });
     expect(asked.body, asked.text).toMatchObject({ code: 'second_factor_required' });
-    const [{ seconds }] = (await harness.rows(
-      `SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds FROM login_challenges WHERE user_id = $1`,
-      [user.id],
-    )) as [{ seconds: number }];
+    const [{ seconds }] =
+      (await harness.rows`SELECT extract(epoch FROM expires_at - clock_timestamp())::float8 AS seconds
+        FROM login_challenges WHERE user_id = ${user.id}`) as [{ seconds: number }];
     expect(seconds).toBeGreaterThan(500);
     expect(seconds).toBeLessThanOrEqual(600);
   });
@@ -162,13 +152,13 @@ describe('mails', () => {
   test('the outbox stores neither address nor code in clear, and a code appears only in its mail', async () => {
     const user = await harness.person();
     await harness.post('request-password-reset', { email: user.email });
-    const waiting = JSON.stringify(await harness.rows('SELECT * FROM mail_outbox'));
+    const waiting = JSON.stringify(await harness.rows`SELECT * FROM mail_outbox`);
     expect(waiting).toContain('reset_password');
     expect(waiting).not.toContain(user.email);
     const code = await harness.codeFor(user.email);
     const kept = JSON.stringify([
-      await harness.rows('SELECT * FROM one_time_codes'),
-      await harness.rows('SELECT * FROM audit_outbox'),
+      await harness.rows`SELECT * FROM one_time_codes`,
+      await harness.rows`SELECT * FROM audit_outbox`,
     ]);
     expect(kept).not.toContain(code);
     expect(await harness.mails.mode()).toBe(0o600);

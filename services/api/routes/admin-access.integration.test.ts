@@ -69,9 +69,8 @@ describe('roles', () => {
       { added: permissions, reason },
       { removed: ['keys:read'], reason },
     ]);
-    const [cut] = await harness.rows(`SELECT count(*)::int FROM revocations WHERE kind = 'user' AND value = $1`, [
-      person.id,
-    ]);
+    const [cut] =
+      await harness.rows`SELECT count(*)::int FROM revocations WHERE kind = 'user' AND value = ${person.id}`;
     expect(cut).toEqual({ count: 1 });
   });
 
@@ -87,7 +86,7 @@ describe('roles', () => {
     );
     const holder = await newPerson(harness.copy, [name]);
     expectProblem(await harness.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=x`), 409, 'role_held');
-    await harness.rows('DELETE FROM user_roles WHERE user_id = $1 AND role = $2', [holder.id, name]);
+    await harness.rows`DELETE FROM user_roles WHERE user_id = ${holder.id} AND role = ${name}`;
     expect((await harness.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=done`)).status).toBe(204);
     expectProblem(await harness.byAdmin('DELETE', `/v1/admin/roles/${name}?reason=x`), 404, 'role_unknown');
     expectProblem(

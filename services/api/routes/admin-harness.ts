@@ -43,9 +43,7 @@ export async function openAdminHarness() {
       send(at.url, 'POST', '/oauth2/token', { basic: client, form: { grant_type: 'client_credentials', ...form } }),
     /** The audit events of a target, in order. */
     events: (type: string, target: string) =>
-      harness.rows(
-        `SELECT outcome, actor_kind, actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`,
-        [type, target],
-      ),
+      harness.rows`SELECT outcome, actor_kind, actor_id, detail FROM audit_outbox
+        WHERE type = ${type} AND target_id = ${target} ORDER BY id`,
   };
 }

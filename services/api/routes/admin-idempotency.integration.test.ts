@@ -35,7 +35,7 @@ describe('Idempotency-Key', () => {
     expect(await harness.rows(rows)).toHaveLength(1);
     expectProblem(await once(path, key, { ...json, reason: 'another' }), 422, 'idempotency_key_reused');
     const secret = answers[0]?.body.client_secret;
-    const kept = await harness.rows(`SELECT encode(response, 'escape') AS response FROM idempotency_keys`);
+    const kept = await harness.rows`SELECT encode(response, 'escape') AS response FROM idempotency_keys`;
     if (secret !== undefined) expect(JSON.stringify(kept)).not.toContain(secret);
   });
 

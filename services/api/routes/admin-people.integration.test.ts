@@ -21,7 +21,7 @@ describe('accounts', () => {
     await insert('ann');
     await insert('bea', ', now()');
     await insert('cid');
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [`${mark}-cid`]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${`${mark}-cid`}, 'compliance')`;
     const found = async (query: string): Promise<string[]> => {
       const { body, text } = await harness.byAdmin('GET', `/v1/admin/users?email_prefix=${mark.toUpperCase()}${query}`);
       expect(body.users, text).toBeDefined();
@@ -93,7 +93,7 @@ describe('accounts', () => {
     const person = await newPerson(harness.copy);
     expect((await harness.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=asked%20for`)).status).toBe(204);
     expect(await verdict(person.bearer)).not.toBe('active');
-    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${person.id}`).toEqual([]);
     expect(await harness.events('user.deleted', person.id)).toEqual([doneBy(harness.admin, { reason: 'asked for' })]);
     expect(await harness.events('user.role_removed', person.id)).toEqual([]);
     expectProblem(await harness.byAdmin('DELETE', `/v1/admin/users/${person.id}?reason=x`), 404, 'user_unknown');
@@ -146,9 +146,8 @@ describe('the last administrator', () => {
 
   test('cannot be disabled, deleted or demoted; of two who remove each other at once, one stays', async () => {
     const roles = () =>
-      harness.rows(
-        `SELECT r.user_id FROM user_roles r JOIN users u ON u.id = r.user_id WHERE role = 'admin' AND "disabledAt" IS NULL`,
-      );
+      harness.rows`SELECT r.user_id FROM user_roles r JOIN users u ON u.id = r.user_id
+        WHERE role = 'admin' AND "disabledAt" IS NULL`;
     expect(await roles()).toHaveLength(1);
     const own = `/v1/admin/users/${harness.admin.id}`;
     expectProblem(await harness.byAdmin('POST', `${own}/disable`, { reason }), 409, 'last_admin');
@@ -172,7 +171,7 @@ describe('the last administrator', () => {
     const leave = (person: Person) => harness.as(person.bearer)('DELETE', '/api/auth/user', { json: {} });
     expectProblem(await leave(last), 409, 'last_admin');
     const two = [await newPerson(harness.copy, ['admin']), await newPerson(harness.copy, ['admin'])] as const;
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [last.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${last.id}`;
     const answers = await Promise.all(two.map(leave));
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 409]);
     last = two[answers.findIndex(({ status }) => status === 409)] as Person;

@@ -21,7 +21,7 @@ const reset = (id: string, json: object = {}, { bearer }: { readonly bearer: str
 const signIn = ({ person: { email, password } }: Enrolled): Promise<Received> =>
   send(copy.url, 'POST', '/api/auth/signin', { json: { email, password } });
 const events = (type: string, id: string) =>
-  harness.rows(`SELECT actor_id, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id`, [type, id]);
+  harness.rows`SELECT actor_id, detail FROM audit_outbox WHERE type = ${type} AND target_id = ${id} ORDER BY id`;
 
 /** Adds a factor; a new session replaces the previous one. */
 async function addPasskey(user: Enrolled) {
@@ -81,14 +81,14 @@ describe('a lost second factor', () => {
     expectProblem(await reset(user.userId, { passkeys: 'yes' }), 400, 'request_invalid');
     const all = await reset(user.userId, { passkeys: true });
     expect(all.body.factors).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0, owed: false });
-    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [user.userId])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM two_factors WHERE "userId" = ${user.userId}`).toEqual([]);
     expect((await byPasskey()).body.code).toBe('passkey_refused');
     expect((await signIn(user)).status).toBe(200);
   });
 
   test('only after a recent sign-in of an administrator of accounts who has every permission of the owner', async () => {
     const user = await enrolled(copy);
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [user.userId]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.userId}, 'admin')`;
     const json = { name: 'desk', description: 'x', permissions: ['users:manage', 'users:read'], reason: 'test' };
     expect((await send(copy.url, 'POST', '/v1/admin/roles', { bearer: admin.bearer, json })).status).toBe(201);
     const desk = await newPerson(copy, ['desk']);

@@ -88,10 +88,8 @@ test('an administrator changes a target: what is not named stays, and a replaced
   expectProblem(await change({ name: 'desk' }), 409, 'alert_target_exists');
   const unknown = '/v1/admin/alert-targets/00000000-0000-4000-8000-000000000000';
   expectProblem(await ask('PATCH', unknown, bearer, { reason: 'test' }), 404, 'alert_target_unknown');
-  const events = await harness.rows(
-    `SELECT outcome, detail FROM audit_outbox WHERE type = 'alert.target_changed' AND detail ->> 'target_id' = $1`,
-    [made.target_id],
-  );
+  const events = await harness.rows`SELECT outcome, detail FROM audit_outbox
+    WHERE type = 'alert.target_changed' AND detail ->> 'target_id' = ${made.target_id}`;
   expect(events.map(({ outcome, detail }) => [outcome, detail.name, detail.changed])).toEqual([
     ['created', 'duty', undefined],
     ['changed', 'duty', ['url', 'min_severity']],

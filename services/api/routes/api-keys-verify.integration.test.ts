@@ -31,7 +31,7 @@ beforeAll(async () => {
 const ada = opened(() => harness.newUser('notes.editor'));
 const service = opened(() => harness.newClient(['tokens:introspect']));
 beforeAll(async () => {
-  await harness.rows(`UPDATE oauth_clients SET audiences = $2 WHERE "clientId" = $1`, [service.client_id, [audience]]);
+  await harness.rows`UPDATE oauth_clients SET audiences = ${[audience]} WHERE "clientId" = ${service.client_id}`;
   for (const copy of [harness.api, other]) await copy.ports.access.load();
 });
 
@@ -53,9 +53,8 @@ describe('a key with permissions of an application', () => {
     const greedy = { name: 'x', permissions: ['notes:write'] };
     for (const by of [{ bearer: bob.bearer }, { basic: service }])
       expect((await harness.call('POST', '/v1/api-keys', { ...by, json: greedy })).body.code).toBe('rights_exceeded');
-    await harness.rows(`UPDATE oauth_clients SET credential_scopes = '{notes:write}' WHERE "clientId" = $1`, [
-      harness.reader.client_id,
-    ]);
+    await harness.rows`UPDATE oauth_clients SET credential_scopes = '{notes:write}'
+      WHERE "clientId" = ${harness.reader.client_id}`;
     await harness.api.ports.access.load();
     const ofClient = await harness.makeKey({ basic: harness.reader }, { permissions: ['notes:write'] });
     expect((await ask(ofClient.secret, { audience })).claims).toMatchObject({

@@ -35,11 +35,11 @@ describe('a key', () => {
     });
     const held = [
       view,
-      await harness.rows('SELECT to_jsonb(k) AS row FROM api_keys k'),
-      await harness.rows('SELECT to_jsonb(a) AS row FROM audit_outbox a'),
+      await harness.rows`SELECT to_jsonb(k) AS row FROM api_keys k`,
+      await harness.rows`SELECT to_jsonb(a) AS row FROM audit_outbox a`,
     ];
     expect(JSON.stringify(held)).not.toContain(secret.slice(-49, -6));
-    const events = await harness.rows('SELECT type, actor_id, detail FROM audit_outbox WHERE target_id = $1', [id]);
+    const events = await harness.rows`SELECT type, actor_id, detail FROM audit_outbox WHERE target_id = ${id}`;
     expect(events).toEqual([
       { type: 'api_key.created', actor_id: user.id, detail: { user_id: user.id, permissions: [], signed: false } },
     ]);
@@ -72,7 +72,7 @@ describe('a key', () => {
     expect((await harness.call('GET', '/v1/tokens/stats', { bearer: secret })).status).toBe(403);
     const shrunk = await harness.newClient(['keys:read']);
     const key = await harness.makeKey({ basic: shrunk }, { permissions: ['keys:read'] });
-    await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [shrunk.client_id]);
+    await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${shrunk.client_id}`;
     await expect.poll(async () => (await harness.listWith(key.secret, other)).status).toBe(401);
   });
 
@@ -145,17 +145,17 @@ describe('the end of a key', () => {
     );
     for (const secret of secrets) expect((await harness.listWith(secret)).status).toBe(200);
     const [demoted, disabled, deleted] = users as [Person, Person, Person];
-    await harness.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'operator'`, [demoted.id]);
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await harness.rows('DELETE FROM users WHERE id = $1', [deleted.id]);
+    await harness.rows`DELETE FROM user_roles WHERE user_id = ${demoted.id} AND role = 'operator'`;
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
+    await harness.rows`DELETE FROM users WHERE id = ${deleted.id}`;
     for (const secret of secrets) await expect.poll(async () => (await harness.listWith(secret)).status).toBe(401);
-    const over = await harness.rows(`SELECT revoke_reason FROM api_keys WHERE revoke_reason = 'owner_deleted'`);
+    const over = await harness.rows`SELECT revoke_reason FROM api_keys WHERE revoke_reason = 'owner_deleted'`;
     expect(over).toHaveLength(1);
   });
 
   test('expired, it is refused', async () => {
     const { id, secret } = await harness.makeKey({ bearer: harness.admin.bearer }, { permissions: ['keys:read'] });
-    await harness.rows(`UPDATE api_keys SET expires_at = now(), owner_changed_at = now() WHERE id = $1`, [id]);
+    await harness.rows`UPDATE api_keys SET expires_at = now(), owner_changed_at = now() WHERE id = ${id}`;
     await expect.poll(async () => (await harness.listWith(secret)).status).toBe(401);
     expect((await harness.own(harness.admin)).find((key) => key.api_key_id === id)?.state).toBe('expired');
   });
@@ -197,7 +197,7 @@ describe('whose keys', () => {
         harness.call('POST', '/v1/api-keys', { bearer: user.bearer, json: { name: 'outlives it' } }),
       );
       expect([end, made.status, made.body.code]).toEqual([end, 401, 'unauthenticated']);
-      expect(await harness.rows('SELECT 1 FROM api_keys WHERE user_id = $1', [user.id])).toEqual([]);
+      expect(await harness.rows`SELECT 1 FROM api_keys WHERE user_id = ${user.id}`).toEqual([]);
     }
   });
 
@@ -205,12 +205,12 @@ describe('whose keys', () => {
     for (const end of ['SELECT user_every_login_end($1)', 'DELETE FROM sessions WHERE "userId" = $1']) {
       const user = await harness.newUser();
       const { id } = await harness.makeKey({ bearer: user.bearer });
-      const before = await harness.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id]);
+      const before = await harness.rows`SELECT secret_hash, expires_at FROM api_keys WHERE id = ${id}`;
       const turned = await overtaken(harness.api.stores.pools.main, user.id, end, () =>
         harness.call('POST', `/v1/api-keys/${id}/rotate`, { bearer: user.bearer, json: {} }),
       );
       expect([end, turned.status, turned.body.code]).toEqual([end, 401, 'unauthenticated']);
-      expect(await harness.rows('SELECT secret_hash, expires_at FROM api_keys WHERE id = $1', [id])).toEqual(before);
+      expect(await harness.rows`SELECT secret_hash, expires_at FROM api_keys WHERE id = ${id}`).toEqual(before);
     }
   });
 
@@ -221,7 +221,7 @@ describe('whose keys', () => {
       harness.call('POST', '/v1/api-keys', { basic: client, json: { name: 'outlives it' } }),
     );
     expect([made.status, made.body.code]).toEqual([401, 'unauthenticated']);
-    expect(await harness.rows('SELECT 1 FROM api_keys WHERE client_id = $1', [client.client_id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM api_keys WHERE client_id = ${client.client_id}`).toEqual([]);
   });
 
   test('administrators see all keys and revoke with a recorded reason', async () => {
@@ -244,10 +244,8 @@ describe('whose keys', () => {
       });
     expect((await revoke(id)).body.api_key).toMatchObject({ state: 'revoked', revoke_reason: 'found on a page' });
     expect((await revoke('00000000-0000-7000-8000-000000000000')).status).toBe(404);
-    const [event] = await harness.rows(
-      `SELECT actor_id, detail FROM audit_outbox WHERE type = 'api_key.revoked' AND target_id = $1`,
-      [id],
-    );
+    const [event] = await harness.rows`SELECT actor_id, detail FROM audit_outbox
+      WHERE type = 'api_key.revoked' AND target_id = ${id}`;
     expect(event).toMatchObject({
       actor_id: harness.admin.id,
       detail: { reason: 'found on a page', user_id: user.id },

@@ -56,10 +56,8 @@ test('a report is requested with 202, shows its progress, and has no content unt
 
 test('violations are listed, assigned and accepted, with a reason', async () => {
   const id = randomUUID();
-  await harness.rows(
-    `INSERT INTO compliance_violations (id, control, exception_count, due_at) VALUES ($1, 'key-custody', 1, now() - interval '1 day')`,
-    [id],
-  );
+  await harness.rows`INSERT INTO compliance_violations (id, control, exception_count, due_at)
+    VALUES (${id}, 'key-custody', 1, now() - interval '1 day')`;
   expect((await get('/violations?state=open')).body.violations).toMatchObject([
     { violation_id: id, control_id: 'key-custody', overdue: true },
   ]);
@@ -73,12 +71,10 @@ test('violations are listed, assigned and accepted, with a reason', async () => 
 
 test('the bundle and the PDF of a finished report are served byte for byte', async () => {
   const id = randomUUID();
-  await harness.rows(
-    `INSERT INTO compliance_reports (id, kind, requested_by, status, progress, ended_at, summary, bundle, sha256, pdf)
-     VALUES ($1, 'demand', 'test', 'done', 100, now(), '{"pass":1,"fail":0,"error":0,"not_applicable":0,"unknown":0}',
-       '{"note":"n"}' || chr(10), repeat('a', 64), '%PDF-1.7'::bytea)`,
-    [id],
-  );
+  await harness.rows`
+    INSERT INTO compliance_reports (id, kind, requested_by, status, progress, ended_at, summary, bundle, sha256, pdf)
+    VALUES (${id}, 'demand', 'test', 'done', 100, now(), '{"pass":1,"fail":0,"error":0,"not_applicable":0,"unknown":0}',
+      '{"note":"n"}' || chr(10), repeat('a', 64), '%PDF-1.7'::bytea)`;
   const bundle = await get(`/reports/${id}/bundle`);
   expect([bundle.text, bundle.headers.get('content-type')]).toEqual(['{"note":"n"}\n', 'application/json']);
   const pdf = await get(`/reports/${id}`, reader, { accept: 'application/pdf' });

@@ -28,7 +28,7 @@ const other = opened(() => harness.startCopy({ hashes: false, env: { DPOP_REQUIR
 
 async function newUser(role = 'admin') {
   const user = await newSignedIn(copy);
-  await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [user.id, role]);
+  await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, ${role})`;
   return user;
 }
 
@@ -99,9 +99,8 @@ test('an operation answers the console as it answers its user, and errors keep t
   expect([missing.status, missing.body.code]).toEqual([404, 'user_unknown']);
   const invalid = await browser.ask('PATCH', '/console/api/v1/admin/clients/x', { json: { nonsense: 1 } });
   expect(invalid.body.code).toBe('request_invalid');
-  const [event] = await harness.rows(
-    `SELECT actor_kind, actor_id FROM audit_outbox WHERE type = 'role.created' AND target_id = 'desk'`,
-  );
+  const [event] = await harness.rows`SELECT actor_kind, actor_id FROM audit_outbox
+    WHERE type = 'role.created' AND target_id = 'desk'`;
   expect(event).toEqual({ actor_kind: 'user', actor_id: browser.userId });
 });
 
@@ -294,10 +293,8 @@ test('the sign-out ends the session of the browser, with the tokens of the conso
     headers: { 'x-sallyport-console': '1' },
   });
   expect(replayed.status).toBe(401);
-  const families = await harness.rows(
-    `SELECT count(*)::int AS live FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL`,
-    [browser.userId],
-  );
+  const families = await harness.rows`SELECT count(*)::int AS live FROM refresh_families
+    WHERE user_id = ${browser.userId} AND revoked_at IS NULL`;
   expect(families).toEqual([{ live: 0 }]);
   expect((await browser.ask('POST', '/console/sign-out')).status).toBe(204);
 });

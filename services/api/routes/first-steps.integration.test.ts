@@ -30,19 +30,18 @@ test('first steps tick themselves as they are done, and everybody sees those tha
 
   const second = await newPerson(api, ['admin']);
   expect(await steps(admin.bearer)).toEqual({ ...begun, 'second-administrator': true });
-  await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [second.id]);
+  await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${second.id}`;
   expect(await steps(admin.bearer)).toEqual(begun);
 
   await harness.newClient([]);
   expect(await steps(admin.bearer)).toEqual({ ...begun, 'first-client': true });
   if (hasWings) {
-    await harness.rows(
-      `INSERT INTO compliance_controls (control, status, population, sampled, exceptions, exception_count, observed,
-         observed_sha256, probe_version, release, collector, started_at, ended_at)
-       VALUES ('backups-recent', 'pass', 1, 1, '[]', 0, '{}', repeat('0', 64), 1, '0', 'worker', now(), now())`,
-    );
+    await harness.rows`
+      INSERT INTO compliance_controls (control, status, population, sampled, exceptions, exception_count, observed,
+        observed_sha256, probe_version, release, collector, started_at, ended_at)
+      VALUES ('backups-recent', 'pass', 1, 1, '[]', 0, '{}', repeat('0', 64), 1, '0', 'worker', now(), now())`;
     expect(await steps(admin.bearer)).toEqual({ ...begun, 'first-client': true, 'backups-recent': true });
-    await harness.rows(`UPDATE compliance_controls SET ended_at = now() - interval '1 day'`);
+    await harness.rows`UPDATE compliance_controls SET ended_at = now() - interval '1 day'`;
     expect(await steps(admin.bearer)).toMatchObject({ 'backups-recent': false });
   }
 

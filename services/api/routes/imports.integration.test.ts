@@ -49,8 +49,8 @@ test('what an import would do is said before it runs, also to who signed in long
     JSON.stringify({ legacy_id: id, email: `${id}@example.com`, ...more });
   const data = [record('b1'), record('b2', { email: 'nowhere', name: 'x'.repeat(100_000) })].join('\n');
   const file = { kind: 'ndjson', data };
-  await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [admin.id]);
-  const written = () => harness.rows('SELECT (SELECT count(*) FROM imports), (SELECT count(*) FROM users) AS users');
+  await harness.rows`UPDATE sessions SET "createdAt" = now() - interval '1 day' WHERE "userId" = ${admin.id}`;
+  const written = () => harness.rows`SELECT (SELECT count(*) FROM imports), (SELECT count(*) FROM users) AS users`;
   const before = await written();
   const found = await call('POST', '/v1/admin/imports/rehearse', admin.bearer, file);
   expect(found).toMatchObject({
@@ -106,9 +106,9 @@ test('an import that is asked for again by the same key is one, also after it en
   };
   const key = { 'idempotency-key': 'an-import-of-k1' };
   const first = await ask(key);
-  await harness.rows(`UPDATE imports SET state = 'done', finished_at = now() WHERE reason = 'by key'`);
+  await harness.rows`UPDATE imports SET state = 'done', finished_at = now() WHERE reason = 'by key'`;
   expect(await ask(key)).toEqual(first);
-  expect(await harness.rows(`SELECT 1 AS one FROM imports WHERE reason = 'by key'`)).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 AS one FROM imports WHERE reason = 'by key'`).toHaveLength(1);
   expect((await ask())[1]).not.toBe(first[1]);
 });
 
@@ -120,10 +120,8 @@ test('imports are listed page by page, newest first, and the records that one re
        VALUES ($1, 'clerk', $2, $2, 1, 'done', 'system', 'x', 1, now() + make_interval(hours => $3), now())`,
       [id, String(at).repeat(64), at + 1],
     );
-  await harness.rows(
-    `INSERT INTO import_rejects (import_id, record, line, reason, value) VALUES ($1, 1, 2, 'email_taken', 'a"b')`,
-    [ids[0]],
-  );
+  await harness.rows`INSERT INTO import_rejects (import_id, record, line, reason, value)
+    VALUES (${ids[0]}, 1, 2, 'email_taken', 'a"b')`;
   const first = await call('GET', '/v1/admin/imports?limit=1', admin.bearer);
   expect(first.body.imports).toMatchObject([{ import_id: ids[1], status: 'done', counts: { rejected: 1 } }]);
   const second = await call('GET', `/v1/admin/imports?limit=1&cursor=${first.body.next}`, admin.bearer);

@@ -23,7 +23,7 @@ describe('an account created by an administrator', () => {
   const imported = (password: string): string =>
     `$pbkdf2-sha256$1000$c2FsdHNhbHQ$${pbkdf2Sync(password, 'saltsalt', 1_000, 32, 'sha256').toString('base64').replaceAll('+', '.').replace('=', '')}`;
   const rolesOf = async (id: string) =>
-    ((await harness.rows('SELECT roles FROM users WHERE id = $1', [id])) as { roles: string[] }[])[0]?.roles;
+    ((await harness.rows`SELECT roles FROM users WHERE id = ${id}`) as { roles: string[] }[])[0]?.roles;
 
   test('has no password until its invitation is accepted: of twenty concurrent uses one succeeds and verifies the address', async () => {
     const email = newEmail();
@@ -54,11 +54,9 @@ describe('an account created by an administrator', () => {
     expect(codes).toEqual([...Array(19).fill('code_invalid'), 'invitation_accepted']);
     expect((await signIn(at(harness.strict), { email, password })).id).toBe(id);
     expect(await rolesOf(id)).toEqual(['compliance', 'user']);
-    const events = await harness.rows(
-      `SELECT type, detail ->> 'reason' AS reason FROM audit_outbox
-       WHERE target_id = $1 AND type IN ('user.created', 'user.invited', 'user.email_verified', 'user.role_granted') ORDER BY id`,
-      [id],
-    );
+    const events = await harness.rows`SELECT type, detail ->> 'reason' AS reason FROM audit_outbox
+      WHERE target_id = ${id} AND type IN ('user.created', 'user.invited', 'user.email_verified', 'user.role_granted')
+        ORDER BY id`;
     expect(events).toEqual([
       { type: 'user.created', reason: null },
       { type: 'user.invited', reason },
@@ -94,7 +92,7 @@ describe('an account created by an administrator', () => {
 
   /** Runs the clean-up as if it were that much later. */
   const purgeAfter = async (id: string, age: string): Promise<void> => {
-    await harness.rows('UPDATE invitations SET expires_at = expires_at - $2::interval WHERE user_id = $1', [id, age]);
+    await harness.rows`UPDATE invitations SET expires_at = expires_at - ${age}::interval WHERE user_id = ${id}`;
     await purge(harness.open.workerPorts, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
   };
   const resetOf = async (email: string): Promise<Received> => {
@@ -108,7 +106,7 @@ describe('an account created by an administrator', () => {
     const withPassword = (await invite({ email: hashed, roles: ['admin'], password_hash })).body.id;
     expect(await act(`/v1/admin/users/${withPassword}/invite`, { reason })).toMatchObject({ status: 200 });
     const without = (await invite({ email: granted })).body.id;
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [without]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${without}, 'admin')`;
     for (const [id, email] of [
       [withPassword, hashed],
       [without, granted],
@@ -117,7 +115,7 @@ describe('an account created by an administrator', () => {
       expect(await rolesOf(id)).toEqual(['admin', 'user']);
       expect(await resetOf(email)).toMatchObject({ status: 200 });
       expect(await rolesOf(id)).toEqual(['user']);
-      expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
+      expect(await harness.rows`SELECT 1 FROM invitations WHERE user_id = ${id}`).toEqual([]);
     }
   });
 
@@ -156,12 +154,9 @@ describe('an account created by an administrator', () => {
       const email = newEmail();
       const { body } = await send(copy.url, 'POST', '/v1/admin/users', { json: { email, reason }, bearer });
       const text = (await harness.newest(email))?.text.replaceAll(/\s+/g, ' ');
-      const [row] = await harness.rows(
-        `SELECT round(extract(epoch FROM i.expires_at - now()))::int AS invited,
-           round(extract(epoch FROM c.expires_at - c.created_at))::int AS coded
-         FROM invitations i JOIN one_time_codes c USING (id) WHERE i.user_id = $1`,
-        [body.id],
-      );
+      const [row] = await harness.rows`SELECT round(extract(epoch FROM i.expires_at - now()))::int AS invited,
+          round(extract(epoch FROM c.expires_at - c.created_at))::int AS coded
+        FROM invitations i JOIN one_time_codes c USING (id) WHERE i.user_id = ${body.id}`;
       expect(row.coded - row.invited).toBeLessThan(60);
       return [row.coded, /within (\d+ \w+)/.exec(text ?? '')?.[1]];
     };
@@ -175,8 +170,8 @@ describe('an account created by an administrator', () => {
     for (const email of [moved, proved, waiting]) ids.push((await invite({ email, roles: ['compliance'] })).body.id);
     expect(await act(`/v1/admin/users/${ids[2]}/invite`, { reason })).toMatchObject({ status: 200 });
     const codes = [await harness.codeFor(moved), await harness.codeFor(proved)];
-    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [ids[0], newEmail()]);
-    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [ids[1]]);
+    await harness.rows`UPDATE users SET email = ${newEmail()} WHERE id = ${ids[0]}`;
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${ids[1]}`;
     for (const code of codes) expect(await accept(code)).toMatchObject({ body: { code: 'code_invalid' } });
     for (const id of ids) expect(await rolesOf(id)).toEqual(['user']);
     expect(await harness.mails.to(waiting)).toHaveLength(1);
@@ -188,14 +183,12 @@ describe('an account created by an administrator', () => {
     const ids: string[] = [];
     for (const email of [unused, disabled, known, late]) ids.push((await invite({ email })).body.id);
     await act(`/v1/admin/users/${ids[1]}/disable`, { reason });
-    await harness.rows(
-      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
-      [ids[2]],
-    );
+    await harness.rows`INSERT INTO accounts (id, "accountId", "providerId", "userId", password)
+      VALUES (${ids[2]}, ${ids[2]}, 'credential', ${ids[2]}, 'x')`;
     const over = `UPDATE invitations SET expires_at = now() - $2::interval WHERE user_id = $1`;
     for (const id of ids) await harness.rows(over, [id, id === ids[3] ? '29 days' : '31 days']);
     await purge(harness.open.workerPorts, [invitationPurge], { pace: { factor: 0, leastMs: 0 } });
-    const left = await harness.rows('SELECT email FROM users WHERE id = ANY ($1)', [ids]);
+    const left = await harness.rows`SELECT email FROM users WHERE id = ANY (${ids})`;
     expect((left as { email: string }[]).map(({ email }) => email).sort()).toEqual([disabled, known, late].sort());
   });
 });

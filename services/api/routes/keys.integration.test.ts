@@ -23,7 +23,7 @@ const validate = (token: string, copy: ApiCopy): Promise<Received> =>
 const keySetKids = async (copy: ApiCopy): Promise<string[]> =>
   (await get('/.well-known/jwks.json', { copy })).body.keys.map((key: { kid: string }) => key.kid);
 const auditTypes = (kid: string): Promise<unknown[]> =>
-  harness.rows('SELECT type, actor_kind, actor_id FROM audit_outbox WHERE target_id = $1 ORDER BY id', [kid]);
+  harness.rows`SELECT type, actor_kind, actor_id FROM audit_outbox WHERE target_id = ${kid} ORDER BY id`;
 
 describe('the key set', () => {
   test('is public, cacheable, tagged, and has no private or symmetric member', async () => {

@@ -35,10 +35,7 @@ async function idToken(sub: string): Promise<string> {
 
 async function importUser(legacyId: string): Promise<string> {
   const id = await insertPerson(copies.none, `${randomUUID()}@people.test`);
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`, [
-    legacyId,
-    id,
-  ]);
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', ${legacyId}, ${id})`;
   return id;
 }
 
@@ -180,7 +177,7 @@ describe('the page /bridge', () => {
   test('takes the token from its form, signs the user in and returns to an allowed address only', async () => {
     const { id, token } = await old.liveSession();
     const userId = await importUser(id);
-    const [{ email }] = await harness.rows('SELECT email FROM users WHERE id = $1', [userId]);
+    const [{ email }] = await harness.rows`SELECT email FROM users WHERE id = ${userId}`;
     const page = await open('?return_to=/account/security');
     expect(page.status).toBe(200);
     expect(page.headers.get('content-security-policy')).toMatch(

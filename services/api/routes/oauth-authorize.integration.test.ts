@@ -79,7 +79,7 @@ describe('the authorization endpoint', () => {
     );
     const { body } = await harness.redeem(narrowed.leftFor?.searchParams.get('code') as string, verifier, {}, own);
     expect(body.scope).toBe('openid email');
-    const rows = await harness.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [own.client_id]);
+    const rows = await harness.rows`SELECT scopes FROM oauth_consents WHERE client_id = ${own.client_id}`;
     expect(rows).toEqual([{ scopes: ['openid', 'email'] }]);
     expect(
       (await browser.open(harness.authorizePath(own, verifier, { redirect_uri: WEB_REDIRECT, scope: 'openid' })))
@@ -94,12 +94,10 @@ describe('the authorization endpoint', () => {
       ).leftFor,
     ).toBeNull();
     // The user who agreed may not have been the owner of the address.
-    await harness.rows(`UPDATE users SET "emailVerified" = now() WHERE "emailVerified" IS NULL`);
-    expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [own.client_id])).toEqual([]);
-    const types = await harness.rows(
-      `SELECT type, outcome FROM audit_outbox WHERE target_id = $1 AND type LIKE 'oauth.%' ORDER BY id`,
-      [own.client_id],
-    );
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE "emailVerified" IS NULL`;
+    expect(await harness.rows`SELECT 1 FROM oauth_consents WHERE client_id = ${own.client_id}`).toEqual([]);
+    const types = await harness.rows`SELECT type, outcome FROM audit_outbox
+      WHERE target_id = ${own.client_id} AND type LIKE 'oauth.%' ORDER BY id`;
     expect(types.map(({ type, outcome }) => `${type} ${outcome}`)).toEqual([
       'oauth.authorized denied',
       'oauth.consent_granted ok',
@@ -160,7 +158,7 @@ describe('the authorization endpoint', () => {
 
   test('who owes a second factor since an import connects an app on the way, and has no session before', async () => {
     const person = await signUp({ api: harness.api.url });
-    await harness.rows('UPDATE users SET "owesFactor" = true WHERE email = $1', [person.email]);
+    await harness.rows`UPDATE users SET "owesFactor" = true WHERE email = ${person.email}`;
     const browser = browserOf(harness.api);
     const login = await browser.open(harness.authorizePath(harness.site, newVerifier(), { scope: 'profile' }));
     const offered = await browser.submit(login, { email: person.email, password: person.password });

@@ -152,7 +152,7 @@ describe('at the token endpoint', () => {
     expect(answers.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400]);
     const refused = answers.find(({ status }) => status === 400);
     expect(refused?.body.error).toBe('invalid_dpop_proof');
-    const [{ count }] = await harness.rows('SELECT count(*)::int FROM dpop_proofs');
+    const [{ count }] = await harness.rows`SELECT count(*)::int FROM dpop_proofs`;
     expect(count).toBeGreaterThan(0);
   });
 
@@ -192,9 +192,7 @@ describe('at the token endpoint', () => {
 
   test('a client that requires bound tokens gets none without a proof', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
-    await harness.rows('UPDATE oauth_clients SET dpop_bound_access_tokens = true WHERE "clientId" = $1', [
-      strict.client_id,
-    ]);
+    await harness.rows`UPDATE oauth_clients SET dpop_bound_access_tokens = true WHERE "clientId" = ${strict.client_id}`;
     await api.ports.access.load();
     const bare = await askToken(api, strict, { grant_type: 'client_credentials' });
     expect([bare.status, bare.body.error]).toEqual([400, 'invalid_dpop_proof']);
@@ -333,10 +331,8 @@ describe('client certificates (RFC 8705 §3)', () => {
   test('a client that requires certificate-bound tokens gets none without a certificate, by any grant (RFC 8705 §3.4)', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token', 'client_credentials']);
     const before = await certifiedPair(strict);
-    await harness.rows(
-      'UPDATE oauth_clients SET tls_client_certificate_bound_access_tokens = true WHERE "clientId" = $1',
-      [strict.client_id],
-    );
+    await harness.rows`UPDATE oauth_clients SET tls_client_certificate_bound_access_tokens = true
+      WHERE "clientId" = ${strict.client_id}`;
     await api.ports.access.load();
     const verifier = newVerifier();
     const code = await codeOf(api, user, strict.client_id, verifier);
@@ -351,10 +347,8 @@ describe('client certificates (RFC 8705 §3)', () => {
 
   test('where that client proves a key too, its tokens and refreshes are bound to both', async () => {
     const strict = await newOAuthClient([api], 'none', ['authorization_code', 'refresh_token']);
-    await harness.rows(
-      'UPDATE oauth_clients SET tls_client_certificate_bound_access_tokens = true WHERE "clientId" = $1',
-      [strict.client_id],
-    );
+    await harness.rows`UPDATE oauth_clients SET tls_client_certificate_bound_access_tokens = true
+      WHERE "clientId" = ${strict.client_id}`;
     await api.ports.access.load();
     const proved = (headers: Readonly<Record<string, string>>) => ({
       ...headers,

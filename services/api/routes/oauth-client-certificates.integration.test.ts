@@ -346,10 +346,8 @@ describe('a client that changes its certificate', () => {
     expect(renewed.status, renewed.text).toBe(200);
     expect(decodeJwt(renewed.body.access_token).cnf).toEqual({ 'x5t#S256': nextTill.thumbprint });
     expect(
-      await harness.rows(
-        `SELECT detail FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
-        [client_id],
-      ),
+      await harness.rows`SELECT detail FROM audit_outbox
+        WHERE type = 'client.changed' AND target_id = ${client_id} ORDER BY id DESC LIMIT 1`,
     ).toEqual([{ detail: expect.objectContaining({ columns: ['certificate_identity'] }) }]);
   });
 

@@ -34,7 +34,7 @@ let paths = 0;
 /** An address of the host that no test has used. */
 const newClientId = (): string => host.url.replace('client.json', `client-${++paths}.json`);
 const knownAs = (clientId: string): Promise<Json[]> =>
-  harness.rows('SELECT redirect_uris FROM oauth_clients WHERE "clientId" = $1', [clientId]);
+  harness.rows`SELECT redirect_uris FROM oauth_clients WHERE "clientId" = ${clientId}`;
 
 describe('the host of a document', () => {
   const json = { 'content-type': 'application/json' };
@@ -112,7 +112,7 @@ async function allowed(clientId: string, verifier: string, redirect = NOTES_REDI
 }
 
 async function expire(clientId: string): Promise<void> {
-  await harness.rows(`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = $1`, [clientId]);
+  await harness.rows`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = ${clientId}`;
   await harness.open.ports.access.load();
 }
 

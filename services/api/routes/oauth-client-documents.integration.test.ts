@@ -20,7 +20,7 @@ const strict = opened(() => harness.startCopy({ env: STRICT, hashes: false }));
 const host = opened(startDocumentHost);
 
 const expire = async (): Promise<void> => {
-  await harness.rows(`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = $1`, [host.url]);
+  await harness.rows`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = ${host.url}`;
   await Promise.all([harness.open, strict].map(({ ports }) => ports.access.load()));
 };
 
@@ -73,10 +73,8 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
     await expire();
     const asked = await host.askAt(harness.open, harness.user);
     expect([asked.leftFor, asked.status]).toEqual([null, 200]);
-    const events = await harness.rows(
-      `SELECT actor_id, detail FROM audit_outbox WHERE type IN ('client.created', 'client.changed') AND target_id = $1 ORDER BY id`,
-      [host.url],
-    );
+    const events = await harness.rows`SELECT actor_id, detail FROM audit_outbox
+      WHERE type IN ('client.created', 'client.changed') AND target_id = ${host.url} ORDER BY id`;
     const reason = 'client_document_read';
     expect(events).toEqual([
       { actor_id: harness.user.id, detail: { origin: 'document', reason } },
@@ -104,21 +102,15 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       return (await host.askAt(harness.open, harness.user, host.document.client_id)).text;
     };
     // With the existing one, also at another port of the host: nineteen.
-    await harness.rows(
-      `INSERT INTO oauth_clients (id, "clientId", origin, document_until)
-       SELECT at, at, 'document', now() FROM generate_series(1, 18) n,
-         LATERAL (SELECT 'http://127.0.0.1' || CASE WHEN n > 9 THEN ':' || $1 ELSE '' END || '/' || n) AS address(at)`,
-      [port],
-    );
+    await harness.rows`INSERT INTO oauth_clients (id, "clientId", origin, document_until)
+      SELECT at, at, 'document', now() FROM generate_series(1, 18) n,
+        LATERAL (SELECT 'http://127.0.0.1' || CASE WHEN n > 9 THEN ':' || ${port} ELSE '' END || '/' || n) AS address(at)`;
     expect(await fresh('twentieth')).toContain('Journal');
     expect(await fresh('twenty-first')).toContain('limit on new applications');
     const { client_id } = (await harness.register({ redirect_uris: [NOTES_REDIRECT] })).body;
-    await harness.rows(
-      `INSERT INTO oauth_clients (id, "clientId", redirect_uris, origin, registered_from)
-       SELECT 'from' || n, 'from' || n, redirect_uris, origin, registered_from
-       FROM oauth_clients, generate_series(2, $1::int) n WHERE "clientId" = $2`,
-      [UNUSED_FROM_ONE_ADDRESS_MAX, client_id],
-    );
+    await harness.rows`INSERT INTO oauth_clients (id, "clientId", redirect_uris, origin, registered_from)
+      SELECT 'from' || n, 'from' || n, redirect_uris, origin, registered_from
+      FROM oauth_clients, generate_series(2, ${UNUSED_FROM_ONE_ADDRESS_MAX}::int) n WHERE "clientId" = ${client_id}`;
     const full = await harness.register({ redirect_uris: [NOTES_REDIRECT] });
     expect([full.status, full.body.error, full.body.code]).toEqual([
       503,
@@ -139,7 +131,7 @@ describe('clients that are documents (draft-ietf-oauth-client-id-metadata-docume
       const shown = await host.askAt(strict, harness.user, inside.replace('client.json', 'other.json'));
       expect([inside, shown.status, shown.leftFor]).toEqual([inside, 400, null]);
     }
-    await harness.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [host.url]);
+    await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${host.url}`;
     await expire();
     expect((await host.askAt(harness.open, harness.user)).status).toBe(400);
     expect(host.fetched).toBe(before);

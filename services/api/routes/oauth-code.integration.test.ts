@@ -151,17 +151,14 @@ describe('codes', () => {
       form: { grant_type: 'refresh_token', refresh_token },
     });
     expect([refresh.status, refresh.body.error]).toEqual([400, 'invalid_grant']);
-    const events = await harness.rows(
-      `SELECT outcome, client_id FROM audit_outbox WHERE type = 'oauth.code_reused' AND target_id = $1`,
-      [decodeJwt(access_token).fid],
-    );
+    const events = await harness.rows`SELECT outcome, client_id FROM audit_outbox
+      WHERE type = 'oauth.code_reused' AND target_id = ${decodeJwt(access_token).fid}`;
     expect(events.length).toBeGreaterThan(0);
     expect(events[0]).toEqual({ outcome: 'ended', client_id: harness.site.client_id });
     // Reuse for an already revoked family is recorded, and nothing is revoked again.
     expect((await harness.redeem(code, verifier)).body.code).toBe('authorization_code_invalid');
-    const told = await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'oauth.code_reused' AND target_id = $1`, [
-      decodeJwt(access_token).fid,
-    ]);
+    const told = await harness.rows`SELECT 1 FROM audit_outbox
+      WHERE type = 'oauth.code_reused' AND target_id = ${decodeJwt(access_token).fid}`;
     expect(told).toHaveLength(events.length + 1);
   });
 

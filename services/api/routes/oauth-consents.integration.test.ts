@@ -92,10 +92,8 @@ test('a user’s consents are listed to that user; a withdrawn one revokes the c
       `&response_type=code&code_challenge=${'c'.repeat(43)}&code_challenge_method=S256&scope=openid`,
   );
   expect([asked.status, asked.leftFor]).toEqual([200, null]);
-  const events = await harness.rows(
-    `SELECT actor_id, client_id, detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND target_id = $1`,
-    [app.client_id],
-  );
+  const events = await harness.rows`SELECT actor_id, client_id, detail FROM audit_outbox
+    WHERE type = 'oauth.consent_withdrawn' AND target_id = ${app.client_id}`;
   expect(events).toEqual([{ actor_id: user.id, client_id: app.client_id, detail: { logins: 1 } }]);
 });
 
@@ -145,10 +143,8 @@ test('an authorization code or device approval not yet redeemed gives no tokens 
   expect((await withdraw(tv.client_id, own)).status).toBe(204);
   expect((await askToken(one, app, codeForm(code, verifier))).body.error).toBe('invalid_grant');
   expect((await fetchDevice(deviceCode)).body.error).toBe('invalid_grant');
-  const [row] = await harness.rows(
-    `SELECT count(*)::int FROM refresh_families WHERE user_id = $1 AND client_id <> 'sallyport'`,
-    [own.id],
-  );
+  const [row] = await harness.rows`SELECT count(*)::int FROM refresh_families
+    WHERE user_id = ${own.id} AND client_id <> 'sallyport'`;
   expect(row).toEqual({ count: 0 });
 });
 

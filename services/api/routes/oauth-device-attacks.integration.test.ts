@@ -44,9 +44,8 @@ describe('user codes', () => {
     const [decided, expired] = [await begin(), await begin()];
     const browser = browserOf(api, ada);
     await browser.submit(await pageOf(browser, decided.user_code), { decision: 'deny' });
-    await harness.rows('UPDATE oauth_device_grants SET expires_at = clock_timestamp() WHERE user_code = $1', [
-      expired.user_code.replace('-', ''),
-    ]);
+    await harness.rows`UPDATE oauth_device_grants SET expires_at = clock_timestamp()
+      WHERE user_code = ${expired.user_code.replace('-', '')}`;
     const pages = [];
     for (const code of ['AEIOU-123', anyCode(), decided.user_code, expired.user_code]) {
       const { status, text } = await pageOf(browser, code);

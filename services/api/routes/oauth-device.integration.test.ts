@@ -93,7 +93,7 @@ describe('device grant (RFC 8628)', () => {
     expect((await poll(body.device_code, other)).body.error).toBe('invalid_grant');
     expect((await poll('x')).body.error).toBe('invalid_grant');
     expect((await poll('')).body.error).toBe('invalid_request');
-    await harness.rows('UPDATE oauth_device_grants SET expires_at = clock_timestamp()');
+    await harness.rows`UPDATE oauth_device_grants SET expires_at = clock_timestamp()`;
     expect((await poll(body.device_code)).body.error).toBe('expired_token');
     const late = await browserOf(api, user).open(`/device?user_code=${body.user_code}`);
     expect([late.status, late.text.includes('unknown or has expired')]).toEqual([400, true]);
@@ -106,10 +106,8 @@ describe('device grant (RFC 8628)', () => {
     expect((await browserOf(api, user).submit(confirm, { decision: 'allow' })).status).toBe(403);
     await browser.submit(confirm, { decision: 'deny' });
     expect((await browser.submit(confirm, { decision: 'allow' })).status).toBe(400);
-    const rows = await harness.rows(
-      `SELECT outcome FROM audit_outbox WHERE type = 'oauth.device_decided' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
-      [tv.client_id],
-    );
+    const rows = await harness.rows`SELECT outcome FROM audit_outbox
+      WHERE type = 'oauth.device_decided' AND target_id = ${tv.client_id} ORDER BY id DESC LIMIT 1`;
     expect(rows).toEqual([{ outcome: 'denied' }]);
     expect((await browser.open('/device')).text).toContain('name="user_code"');
   });
@@ -153,9 +151,7 @@ describe('token exchange (RFC 8693)', () => {
     });
     expect(after.exp).toBeLessThanOrEqual(before.exp as number);
     expect(await verdictOn({ api: api.url }, body.access_token, { audience: 'https://next.test/api' })).toBe('active');
-    const rows = await harness.rows('SELECT outcome, actor_id, detail FROM audit_outbox WHERE event_id = $1', [
-      after.jti,
-    ]);
+    const rows = await harness.rows`SELECT outcome, actor_id, detail FROM audit_outbox WHERE event_id = ${after.jti}`;
     expect(rows).toMatchObject([
       { outcome: 'ok', actor_id: service.client_id, detail: { of: before.jti, user_id: user.id } },
     ]);

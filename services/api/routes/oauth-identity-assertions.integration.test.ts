@@ -189,7 +189,7 @@ describe('refuses', () => {
     const [{ sub }, untrusting] = [await newLinked(), await newClient({}, { issues: [] })];
     expect(await outcome(untrusting, await assertionFor(untrusting, { sub }))).toBe(REFUSED);
     const misled = await newClient({}, trusted({ provider: 'home' }));
-    await harness.rows(`UPDATE accounts SET "providerId" = 'home' WHERE id = $1`, [sub]);
+    await harness.rows`UPDATE accounts SET "providerId" = 'home' WHERE id = ${sub}`;
     expect(await outcome(misled, await assertionFor(misled, { sub })), 'a subject of another issuer').toBe(REFUSED);
     const [agent, owner] = [await newClient(), await newLinked()];
     const owned = `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`;
@@ -307,8 +307,8 @@ test('bound to a key, it is redeemed with a proof of that key alone, for a token
 
 test('an administrator who may issue tokens lets a server vouch for users, and ends that at once (CVE-2026-1486, Keycloak: assertions of a disabled identity provider were still exchanged for tokens)', async () => {
   const [client, { sub }] = [await newClient(), await newLinked()];
-  await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ('operator', 'clients:manage')
-    ON CONFLICT DO NOTHING`);
+  await harness.rows`INSERT INTO role_permissions (role, permission) VALUES ('operator', 'clients:manage')
+    ON CONFLICT DO NOTHING`;
   await harness.copy.ports.access.load();
   const clerk = harness.as((await newPerson(harness.copy, ['operator'])).bearer);
   const path = `/v1/admin/clients/${client.client_id}`;

@@ -139,7 +139,7 @@ test('an unregistered address is never redirected to, and the user is not signed
       await send(api.url, 'POST', PATH, { form: members, cookie: user.cookie }),
     ])
       expect([shown.status, shown.headers.get('location')], JSON.stringify(members)).toEqual([400, null]);
-  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [other.client_id]);
+  await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${other.client_id}`;
   await api.ports.access.load();
   const disabled = { client_id: other.client_id, post_logout_redirect_uri: 'https://other.example.test/bye' };
   expect((await browserOf(api, user).open(pathWith(disabled))).status).toBe(400);

@@ -186,7 +186,7 @@ describe('a request_uri', () => {
     const token = await askToken(api, site, codeForm(leftFor?.searchParams.get('code') as string, verifier));
     expect(token.body.scope).toBe('openid');
     const late = await pushed(site);
-    await harness.rows('UPDATE oauth_pushed_requests SET expires_at = clock_timestamp()');
+    await harness.rows`UPDATE oauth_pushed_requests SET expires_at = clock_timestamp()`;
     expect((await browser.open(pushedPath(site, late))).status).toBe(400);
   });
 
@@ -202,9 +202,8 @@ describe('a request_uri', () => {
 
   test('a client that must push is refused with parameters in the address', async () => {
     const strict = await newOAuthClient([api], 'client_secret_basic', ['authorization_code']);
-    await harness.rows('UPDATE oauth_clients SET require_pushed_authorization_requests = true WHERE "clientId" = $1', [
-      strict.client_id,
-    ]);
+    await harness.rows`UPDATE oauth_clients SET require_pushed_authorization_requests = true
+      WHERE "clientId" = ${strict.client_id}`;
     await api.ports.access.load();
     const browser = browserOf(api, user);
     const query = new URLSearchParams({ ...request(), client_id: strict.client_id });
@@ -265,9 +264,8 @@ describe('pushing', () => {
       expectOAuthError(await push(site, request(changes)), 400, error, code);
     const service = await newOAuthClient([api], 'client_secret_basic', ['client_credentials']);
     expectOAuthError(await push(service, request()), 400, 'unauthorized_client', 'grant_not_allowed');
-    const [{ count }] = await harness.rows('SELECT count(*)::int FROM oauth_pushed_requests WHERE client_id = $1', [
-      service.client_id,
-    ]);
+    const [{ count }] =
+      await harness.rows`SELECT count(*)::int FROM oauth_pushed_requests WHERE client_id = ${service.client_id}`;
     expect(count).toBe(0);
   });
 
@@ -290,17 +288,17 @@ describe('pushing', () => {
     await pushed(app);
     const byForm = { form: { ...request(), ...site } };
     expect((await send(api.url, 'POST', '/oauth2/par', byForm)).status).toBe(201);
-    const rows = await harness.rows('SELECT query FROM oauth_pushed_requests');
+    const rows = await harness.rows`SELECT query FROM oauth_pushed_requests`;
     expect(rows.length).toBeGreaterThan(1);
     expect(JSON.stringify(rows)).not.toContain(site.client_secret);
   });
 
   test('anonymous clients cannot fill the store: a client has a limited number of pending requests, and pushing writes no unlimited audit rows', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
-    await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
+    await harness.rows`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = ${crowd.client_id}`;
     await api.ports.access.load();
     const audited = () =>
-      harness.rows(`SELECT 1 FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1`, [crowd.client_id]);
+      harness.rows`SELECT 1 FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = ${crowd.client_id}`;
     const device = () =>
       send(api.url, 'POST', '/oauth2/device_authorization', { form: { client_id: crowd.client_id } });
     const uri = await pushed(crowd);
@@ -325,23 +323,19 @@ describe('pushing', () => {
     await pushed(app);
     const browser = browserOf(api, user);
     expect(codeIn(await browser.submit(await browser.open(pushedPath(crowd, uri)), ALLOW))).not.toBe('');
-    await harness.rows(
-      'UPDATE oauth_device_grants SET expires_at = now() - make_interval(secs => 1) WHERE user_code = $1',
-      [`${crowd.client_id}2`],
-    );
+    await harness.rows`UPDATE oauth_device_grants SET expires_at = now() - make_interval(secs => 1)
+      WHERE user_code = ${`${crowd.client_id}2`}`;
     // Pending requests are counted once a second.
     await eventually('room for one more', async () => (await push(crowd, request())).status === 201);
     await eventually('room for one more device', async () => (await device()).status === 200);
-    const [decided] = await harness.rows(
-      `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
-      [crowd.client_id],
-    );
+    const [decided] = await harness.rows`SELECT detail FROM audit_outbox
+      WHERE type = 'oauth.authorized' AND client_id = ${crowd.client_id}`;
     expect(decided.detail).toMatchObject({ pushed: true, audience: API_URL });
   });
 
   test('one address or /64 can use only a small part of a public client’s limit; an authenticated client has all of it', async () => {
     const crowd = await newOAuthClient([api], 'none', ['authorization_code', DEVICE]);
-    await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [crowd.client_id]);
+    await harness.rows`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = ${crowd.client_id}`;
     await api.ports.access.load();
     const behind = await harness.startCopy({ hashes: false, env: { TRUSTED_PROXIES: '127.0.0.1' } });
     const from = (ip: string, path: string, client: ClientCredentials) =>
@@ -367,11 +361,9 @@ describe('pushing', () => {
     expect((await from('2001:db8:0:7::1', '/oauth2/par', app)).status).toBe(201);
     await Promise.all(range(50).map(() => from('2001:db8:0:7::1', '/oauth2/par', site)));
     expect((await from('2001:db8:0:7::1', '/oauth2/par', site)).status).toBe(201);
-    const shares = await harness.rows(
-      `SELECT DISTINCT share FROM oauth_pushed_requests WHERE client_id = $1
-       UNION SELECT share FROM oauth_device_grants WHERE client_id = $1`,
-      [crowd.client_id],
-    );
+    const shares =
+      await harness.rows`SELECT DISTINCT share FROM oauth_pushed_requests WHERE client_id = ${crowd.client_id}
+        UNION SELECT share FROM oauth_device_grants WHERE client_id = ${crowd.client_id}`;
     expect(shares.map(({ share }) => share)).toEqual(Array(3).fill(expect.stringMatching(/^\d+\.[\w-]{22}$/)));
   });
 

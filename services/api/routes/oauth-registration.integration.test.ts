@@ -65,10 +65,8 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect(tokens.refresh_token).toBeUndefined();
     const consents = await send(harness.open.url, 'GET', '/v1/consents', { bearer: person.tokens.access_token });
     expect(consents.body.consents).toMatchObject([{ client_id: client.client_id, client_origin: 'registration' }]);
-    const [event] = await harness.rows(
-      `SELECT actor_kind, detail FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`,
-      [client.client_id],
-    );
+    const [event] = await harness.rows`SELECT actor_kind, detail FROM audit_outbox
+      WHERE type = 'client.created' AND target_id = ${client.client_id}`;
     expect(event).toEqual({ actor_kind: 'anonymous', detail: { origin: 'registration' } });
     const leave = `/oauth2/end_session?${new URLSearchParams({
       id_token_hint: tokens.id_token as string,
@@ -144,7 +142,7 @@ describe('clients that register themselves (RFC 7591)', () => {
     expect((await ask({})).body).toEqual(first.body);
     expect(await ask({ client_name: 'Twice' })).toMatchObject({ status: 422 });
     expect((await ask({}, 'another-key-hard-to-guess-at-all')).body.client_id).not.toBe(first.body.client_id);
-    expect(await harness.rows(`SELECT 1 FROM oauth_clients WHERE name = 'Once'`)).toHaveLength(2);
+    expect(await harness.rows`SELECT 1 FROM oauth_clients WHERE name = 'Once'`).toHaveLength(2);
   });
 
   test('a requested secret is shown once, stored as its SHA-256, and works at both copies; it gives no permissions', async () => {
@@ -156,7 +154,7 @@ describe('clients that register themselves (RFC 7591)', () => {
       })
     ).body;
     expect(made).toMatchObject({ client_secret_expires_at: 0, client_name: 'An application without a name' });
-    const [row] = await harness.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [made.client_id]);
+    const [row] = await harness.rows`SELECT * FROM oauth_clients WHERE "clientId" = ${made.client_id}`;
     expect(JSON.stringify(row)).not.toContain(made.client_secret);
     expect(row).toMatchObject({
       origin: 'registration',
@@ -212,19 +210,16 @@ describe('clients that register themselves (RFC 7591)', () => {
       [1, 2, 3].map(async () => (await harness.register({ redirect_uris: [NOTES_REDIRECT] })).body.client_id as string),
     );
     const vetted = await harness.newClient([]);
-    await harness.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled]);
-    await harness.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
-      harness.user.id,
-      used,
-    ]);
+    await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${disabled}`;
+    await harness.rows`INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+      VALUES (${harness.user.id}, ${used}, 'a', '{}')`;
     const ids = [unused, used, disabled, vetted.client_id];
-    const left = () => harness.rows('SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY ($1)', [ids]);
+    const left = () => harness.rows`SELECT "clientId" AS id FROM oauth_clients WHERE "clientId" = ANY (${ids})`;
     const clean = () => purge(harness.open.workerPorts, oauthPurges, { pace: { factor: 0, leastMs: 0 } });
     await clean();
     expect(await left()).toHaveLength(4);
-    await harness.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '8 days' WHERE "clientId" = ANY ($1)`, [
-      ids,
-    ]);
+    await harness.rows`UPDATE oauth_clients SET "updatedAt" = now() - interval '8 days'
+      WHERE "clientId" = ANY (${ids})`;
     expect((await clean()).failures).toEqual([]);
     expect((await left()).map(({ id }) => id).sort()).toEqual([used, disabled, vetted.client_id].sort());
   });

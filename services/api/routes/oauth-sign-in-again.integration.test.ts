@@ -13,13 +13,11 @@ let mail: ClientCredentials;
 let bank: ClientCredentials;
 beforeAll(async () => {
   [mail, bank] = [await harness.newSite(), await harness.newSite()];
-  await harness.rows(
-    `UPDATE oauth_clients SET backchannel_logout_uri = 'https://app.example.test/out' WHERE "clientId" = ANY ($1)`,
-    [[mail.client_id, bank.client_id]],
-  );
+  await harness.rows`UPDATE oauth_clients SET backchannel_logout_uri = 'https://app.example.test/out'
+    WHERE "clientId" = ANY (${[mail.client_id, bank.client_id]})`;
 });
 
-const { rows } = { rows: ((...asked) => harness.rows(...asked)) as CodeHarness['rows'] };
+const rows: CodeHarness['rows'] = (...asked) => harness.rows(...asked);
 const SCOPE = 'openid email offline_access';
 const refreshAt = (client: ClientCredentials, { refresh_token }: Json) =>
   send(harness.api.url, 'POST', '/oauth2/token', {
@@ -28,7 +26,7 @@ const refreshAt = (client: ClientCredentials, { refresh_token }: Json) =>
   });
 const userInfo = ({ access_token }: Json) => send(harness.api.url, 'GET', '/oauth2/userinfo', { bearer: access_token });
 const logoutsOf = async ({ id }: TestUser) =>
-  (await rows('SELECT client_id FROM logout_tokens WHERE user_id = $1 ORDER BY 1', [id])).map((row) => row.client_id);
+  (await rows`SELECT client_id FROM logout_tokens WHERE user_id = ${id} ORDER BY 1`).map((row) => row.client_id);
 const cookieIn = ({ cookies }: Browser) => [...cookies].map(([name, value]) => `${name}=${value}`).join('; ');
 const sessionBy = (cookie: string) => send(harness.api.url, 'GET', '/api/auth/session', { cookie });
 
@@ -53,11 +51,9 @@ async function signInTo(
 
 /** Makes the sign-in of a session a minute older. */
 async function age(sessionId: string): Promise<void> {
-  const [{ token }] = await rows(
-    `UPDATE sessions SET "createdAt" = "createdAt" - interval '1 minute', "authenticatedAt" = "authenticatedAt" - interval '1 minute'
-     WHERE id = $1 RETURNING token`,
-    [sessionId],
-  );
+  const [{ token }] = await rows`UPDATE sessions
+    SET "createdAt" = "createdAt" - interval '1 minute', "authenticatedAt" = "authenticatedAt" - interval '1 minute'
+    WHERE id = ${sessionId} RETURNING token`;
   await harness.api.ports.auth.forget(token);
 }
 

@@ -63,14 +63,14 @@ describe('client credentials', () => {
   test('the audit row of each token, issued or refused, is committed before the answer', async () => {
     const { body } = await credentials();
     const { jti } = decodeJwt(body.access_token);
-    const rows = await harness.rows('SELECT * FROM audit_outbox WHERE event_id = $1', [jti]);
+    const rows = await harness.rows`SELECT * FROM audit_outbox WHERE event_id = ${jti}`;
     expect(rows).toMatchObject([
       { type: 'token.issued', outcome: 'ok', actor_kind: 'client', actor_id: service.client_id, target_id: jti },
     ]);
     expect(rows[0].traceparent).toMatch(/^00-[0-9a-f]{32}-/);
     const refused = await credentials({ scope: 'nope' }, bystander);
     const trace = refused.body.trace_id as string;
-    const found = await harness.rows('SELECT * FROM audit_outbox WHERE traceparent LIKE $1', [`00-${trace}-%`]);
+    const found = await harness.rows`SELECT * FROM audit_outbox WHERE traceparent LIKE ${`00-${trace}-%`}`;
     expect(found).toMatchObject([
       { outcome: 'refused', actor_id: bystander.client_id, detail: { reason: 'scope_invalid' } },
     ]);
@@ -97,7 +97,7 @@ describe('client credentials', () => {
     );
     const ids = answers.map(({ body }) => decodeJwt(body.access_token).jti);
     expect(new Set(ids).size).toBe(100);
-    const rows = await harness.rows('SELECT 1 FROM audit_outbox WHERE event_id = ANY ($1)', [ids]);
+    const rows = await harness.rows`SELECT 1 FROM audit_outbox WHERE event_id = ANY (${ids})`;
     expect(rows).toHaveLength(100);
   });
 

@@ -330,7 +330,7 @@ describe('administration', () => {
     };
     expect(await change({ workload })).toEqual([200, workload]);
     expect((await harness.byAdmin('GET', path)).body.workload).toEqual(workload);
-    const [row] = await harness.rows('SELECT credential_setters FROM oauth_clients WHERE "clientId" = $1', [clientId]);
+    const [row] = await harness.rows`SELECT credential_setters FROM oauth_clients WHERE "clientId" = ${clientId}`;
     expect(new Set(row?.credential_setters)).toEqual(new Set([harness.admin.id, second.id]));
     for (const copy of [api, other]) expect(await outcome(clientId, await tokenOf(), copy)).toBe('ok');
     expect(await change({ auth_method: 'client_secret_basic' })).toEqual([400, undefined]);

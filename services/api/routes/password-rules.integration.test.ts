@@ -47,12 +47,10 @@ type Way = {
 async function person({ isProved = true, factor = '' } = {}): Promise<{ id: string; email: string }> {
   const email = newEmail();
   const id = await insertPerson(api, email, digest);
-  if (isProved) await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
+  if (isProved) await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${id}`;
   if (factor.includes('app'))
-    await harness.rows(
-      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', $2)`,
-      [id, factor === 'app'],
-    );
+    await harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      VALUES (${id}, ${id}, 'x', 'x', ${factor === 'app'})`;
   if (factor === 'passkey')
     await harness.rows(
       `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")

@@ -102,7 +102,7 @@ describe('a new password', () => {
 
   test('a user who has no second factor signs in, whatever the flag on the user’s row says', async () => {
     const user = await harness.person();
-    await harness.rows('UPDATE users SET "twoFactorEnabled" = true WHERE id = $1', [user.id]);
+    await harness.rows`UPDATE users SET "twoFactorEnabled" = true WHERE id = ${user.id}`;
     const signedIn = await harness.post('signin', { email: user.email, password: user.password });
     expect(signedIn.status, signedIn.text).toBe(200);
     expect(await harness.isAlive({ ...user, cookie: cookieOf(signedIn), tokens: signedIn.body.tokens })).toEqual(ALIVE);
@@ -113,10 +113,8 @@ describe('a new password', () => {
     async (asked) => {
       const user = await harness.person();
       if (asked !== 'nothing')
-        await harness.rows(
-          `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $1, 'x', 'x', true)`,
-          [user.id],
-        );
+        await harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+          VALUES (${user.id}, ${user.id}, 'x', 'x', true)`;
       const { pools } = harness.open.stores;
       const changing = await pools.main.connect();
       try {
@@ -127,9 +125,8 @@ describe('a new password', () => {
           .poll(
             async () =>
               (
-                await harness.rows(
-                  `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`,
-                )
+                await harness.rows`SELECT 1 FROM pg_stat_activity
+                  WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`
               ).length,
           )
           .toBe(1);
@@ -139,28 +136,24 @@ describe('a new password', () => {
       } finally {
         changing.release();
       }
-      expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
+      expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${user.id}`).toEqual([]);
     },
   );
 
   test('with two factors a change requires a recent sign-in and keeps its age: the new session has the same expiry and sign-in time', async () => {
     const user = await harness.person();
     const as = async (acr: string, minutes: number) => {
-      await harness.rows(
-        `UPDATE sessions SET acr = $2, amr = '{pwd,otp,mfa}', "createdAt" = now() - $3 * interval '1 minute',
-           "expiresAt" = now() + interval '1 hour' WHERE "userId" = $1`,
-        [user.id, acr, minutes],
-      );
+      await harness.rows`
+        UPDATE sessions SET acr = ${acr}, amr = '{pwd,otp,mfa}', "createdAt" = now() - ${minutes} * interval '1 minute',
+        "expiresAt" = now() + interval '1 hour' WHERE "userId" = ${user.id}`;
       await forget(user);
     };
     const change = () =>
       harness.post('change-password', { current_password: user.password, new_password: password }, ownPage(user));
     const password = newPassword();
     const read = () =>
-      harness.rows(
-        `SELECT amr, acr, "expiresAt", date_trunc('second', "createdAt") AS began FROM sessions WHERE "userId" = $1`,
-        [user.id],
-      );
+      harness.rows`SELECT amr, acr, "expiresAt", date_trunc('second', "createdAt") AS began FROM sessions
+        WHERE "userId" = ${user.id}`;
     await as('aal2', 11);
     expect(await change()).toMatchObject({ status: 403, body: { code: 'step_up_required' } });
     await as('aal2', 5);
@@ -173,25 +166,23 @@ describe('a new password', () => {
 
   test('writing another password digest ends every session; rehashing the same password ends none', async () => {
     const user = await harness.person();
-    const [before] = await harness.rows('SELECT "passwordChangedAt", "lastLoginAt" FROM users WHERE id = $1', [
-      user.id,
-    ]);
+    const [before] = await harness.rows`SELECT "passwordChangedAt", "lastLoginAt" FROM users WHERE id = ${user.id}`;
     expect(before).toEqual({ passwordChangedAt: expect.any(Date), lastLoginAt: expect.any(Date) });
     const digest = `(SELECT password FROM accounts WHERE "userId" = $1)`;
     const upgrade = await harness.rows(`SELECT account_password_upgrade($1, ${digest}, 'stronger') AS done`, [user.id]);
     expect(upgrade).toEqual([{ done: true }]);
-    expect(await harness.rows(`SELECT account_password_upgrade($1, 'another', 'x') AS done`, [user.id])).toEqual([
+    expect(await harness.rows`SELECT account_password_upgrade(${user.id}, 'another', 'x') AS done`).toEqual([
       { done: false },
     ]);
     expect(await harness.isAlive(user)).toEqual(ALIVE);
-    await harness.rows(`UPDATE accounts SET password = 'by hand' WHERE "userId" = $1`, [user.id]);
+    await harness.rows`UPDATE accounts SET password = 'by hand' WHERE "userId" = ${user.id}`;
     await harness.open.poll.wake();
     const still = await send(harness.open.url, 'POST', '/v1/tokens/validate', {
       json: { token: user.tokens.access_token },
     });
     expect(still.body.active).toBe(false);
-    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [user.id])).toEqual([]);
-    const [after] = await harness.rows('SELECT "passwordChangedAt" AS at FROM users WHERE id = $1', [user.id]);
+    expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${user.id}`).toEqual([]);
+    const [after] = await harness.rows`SELECT "passwordChangedAt" AS at FROM users WHERE id = ${user.id}`;
     expect(after.at.getTime()).toBeGreaterThan(before.passwordChangedAt.getTime());
   });
 });
@@ -217,10 +208,8 @@ describe('the profile', () => {
       name: 'Grace',
       image: null,
     });
-    const events = await harness.rows(
-      `SELECT detail FROM audit_outbox WHERE type = 'user.profile_changed' AND target_id = $1`,
-      [user.id],
-    );
+    const events = await harness.rows`SELECT detail FROM audit_outbox
+      WHERE type = 'user.profile_changed' AND target_id = ${user.id}`;
     expect(events.map(({ detail }) => detail.fields)).toEqual([['name', 'image'], ['image']]);
   });
 
@@ -291,7 +280,7 @@ describe('the profile', () => {
     } finally {
       ending.release();
     }
-    expect(await harness.rows('SELECT name FROM users WHERE id = $1', [user.id])).toEqual([{ name: 'Ada' }]);
+    expect(await harness.rows`SELECT name FROM users WHERE id = ${user.id}`).toEqual([{ name: 'Ada' }]);
   });
 
   test('an address of another account gets the same answer, and its owner is notified', async () => {
@@ -306,9 +295,7 @@ describe('the profile', () => {
 
   test('dangerous changes require a recent sign-in', async () => {
     const user = await harness.person();
-    await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = $1`, [
-      user.id,
-    ]);
+    await harness.rows`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE "userId" = ${user.id}`;
     await forget(user);
     const answers = [
       await harness.post('change-email', { new_email: newEmail() }, ownPage(user)),
@@ -323,7 +310,7 @@ describe('the profile', () => {
     expect(gone).toMatchObject({ status: 200, body: { success: true } });
     expect(gone.headers.getSetCookie().every((line) => line.includes('Max-Age=0'))).toBe(true);
     expect(await harness.isAlive(user)).toEqual(DEAD);
-    expect(await harness.rows('SELECT 1 FROM users WHERE id = $1', [user.id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM users WHERE id = ${user.id}`).toEqual([]);
     expect(await harness.newest(user.email)).toMatchObject({ subject: 'Your account was deleted' });
     expect(await harness.post('delete-user', {}, bearerOf(user))).toMatchObject({ status: 401 });
   });

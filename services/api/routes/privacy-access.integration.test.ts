@@ -13,10 +13,9 @@ const officer = opened(() => newPerson(api, ['privacy_officer']));
 const subject_id = `patient-${randomUUID()}`;
 let encrypted: Json;
 beforeAll(async () => {
-  await harness.rows(`INSERT INTO roles (name, description) VALUES ('billing', 'x')`);
-  await harness.rows(
-    `INSERT INTO role_permissions (role, permission) VALUES ('billing', 'phi:read'), ('billing', 'phi:break_glass')`,
-  );
+  await harness.rows`INSERT INTO roles (name, description) VALUES ('billing', 'x')`;
+  await harness.rows`INSERT INTO role_permissions (role, permission)
+    VALUES ('billing', 'phi:read'), ('billing', 'phi:break_glass')`;
 });
 const clerk = opened(() => newPerson(api, ['billing']));
 beforeAll(async () => {

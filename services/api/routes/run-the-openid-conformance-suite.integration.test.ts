@@ -88,7 +88,7 @@ test('the page registers the clients that each plan of the suite needs, and writ
   for (const member of ['client', 'client2', 'client_secret_post'])
     expect(basic[member]).toEqual({ client_id: expect.any(String), client_secret: expect.any(String) });
   const registered = new Set(
-    (await harness.rows('SELECT "clientId" AS id FROM oauth_clients')).map(({ id }) => id as string),
+    (await harness.rows`SELECT "clientId" AS id FROM oauth_clients`).map(({ id }) => id as string),
   );
   for (const plan of ['basic', 'logout', 'back-channel', 'fapi', 'fapi-service']) {
     const { client, client2 } = await read(`plan-${plan}`);

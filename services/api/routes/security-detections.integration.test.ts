@@ -23,7 +23,7 @@ const signInFrom: SecurityHarness['signInFrom'] = (...login) => harness.signInFr
 /** A user with a verified address. */
 async function person(): Promise<TestUser> {
   const user = await signUp({ api: api.url });
-  await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.id]);
+  await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${user.id}`;
   return user;
 }
 
@@ -32,12 +32,12 @@ const deviceIn = (answer: Received): string => /sallyport\.device=[^;]+/.exec(co
 
 /** Backdates the account's sessions as if they had begun long ago and been refreshed since. */
 async function beforeAnHour(userId: string): Promise<void> {
-  await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [userId]);
+  await harness.rows`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = ${userId}`;
 }
 
 /** Backdates further than the whole seconds of a cookie and the clock difference of copies. */
 const aWhileLater = (userId: string) =>
-  harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
+  harness.rows`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = ${userId}`;
 
 /** Signs in at home, then elsewhere from an unknown device, and runs the detections. */
 async function travel(user: TestUser, n: number): Promise<void> {
@@ -102,10 +102,9 @@ describe('detections', () => {
     ]);
     for (const login of [user.tokens, hit.body.tokens])
       expect((await refresh({ api: api.url }, login.refresh_token)).body.code).toBe('session_ended');
-    const acted = await harness.rows(
-      `SELECT outcome, detail->>'user_id' AS user_id FROM audit_outbox WHERE type = 'incident.acted'
-         AND detail->>'detection' = 'account_takeover' ORDER BY id`,
-    );
+    const acted =
+      await harness.rows`SELECT outcome, detail->>'user_id' AS user_id FROM audit_outbox WHERE type = 'incident.acted'
+        AND detail->>'detection' = 'account_takeover' ORDER BY id`;
     expect(acted).toEqual(['revoke_sessions', 'step_up'].map((outcome) => ({ outcome, user_id: user.id })));
 
     // The attacker has the password and the cookie that the first success set.
@@ -180,7 +179,7 @@ describe('detections', () => {
     const [mail, ...others] = await unasked(user.email);
     expect([others, mail?.page]).toEqual([[], `${API_URL}/account/unlock`]);
     expect(mail?.text).toMatch(/an unusual sign-in.*works once, within 10 minutes.*choose a new password right away/s);
-    expect(await harness.rows('SELECT FROM mail_outbox')).toEqual([]);
+    expect(await harness.rows`SELECT FROM mail_outbox`).toEqual([]);
     // Its code unlocks the account in the browser that redeems it; then the attacker signs in once more.
     const locked = await signInFrom(user, '203.0.113.54', 'curl');
     expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
@@ -208,11 +207,11 @@ describe('detections', () => {
       await signInFrom(user, `192.0.2.${60 + n}`, 'Firefox on the desk');
       await signInFrom(user, `203.0.113.${60 + n}`, 'curl');
     }
-    await harness.rows(`DELETE FROM accounts WHERE "userId" = $1`, [bare.id]);
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await harness.rows('DELETE FROM users WHERE id = $1', [gone.id]);
+    await harness.rows`DELETE FROM accounts WHERE "userId" = ${bare.id}`;
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
+    await harness.rows`DELETE FROM users WHERE id = ${gone.id}`;
     await harness.detect();
-    const queued = await harness.rows(`SELECT FROM mail_outbox WHERE template = 'unlock_account'`);
+    const queued = await harness.rows`SELECT FROM mail_outbox WHERE template = 'unlock_account'`;
     for (const [{ id, email }, letters] of [
       [bare, 1],
       [disabled, 0],
@@ -249,10 +248,8 @@ describe('incidents', () => {
       detail: { family_id: expect.any(String) },
     });
     expect(await harness.detect(), 'nothing is judged twice').toBe(0);
-    const raised = await harness.rows(
-      `SELECT outcome, detail->>'detection' AS detection, detail->>'user_id' AS user_id FROM audit_outbox WHERE type = 'incident.raised' AND target_id = $1`,
-      [incident.incident_id],
-    );
+    const raised = await harness.rows`SELECT outcome, detail->>'detection' AS detection, detail->>'user_id' AS user_id
+      FROM audit_outbox WHERE type = 'incident.raised' AND target_id = ${incident.incident_id}`;
     expect(raised).toEqual([{ outcome: 'open', detection: 'refresh_token_reuse', user_id: user.id }]);
   });
 
@@ -282,10 +279,8 @@ describe('incidents', () => {
     expect((await get(path, auditor)).body).toEqual(closed.body);
     expectProblem(await post(`${path}/acknowledge`, { reason: 'again' }), 409, 'incident_closed');
     expect((await raise()).id).not.toBe(incident);
-    const changes = await harness.rows(
-      `SELECT outcome, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'incident.changed' AND target_id = $1 ORDER BY id`,
-      [incident],
-    );
+    const changes = await harness.rows`SELECT outcome, detail->>'reason' AS reason FROM audit_outbox
+      WHERE type = 'incident.changed' AND target_id = ${incident} ORDER BY id`;
     expect(changes).toEqual([
       { outcome: 'acknowledged', reason: 'looking' },
       { outcome: 'closed', reason: 'a lost phone' },

@@ -46,9 +46,8 @@ const openStream = (copy: ApiCopy, query = '', lastEventId?: number, as = harnes
 
 describe('GET /v1/admin/events', () => {
   test('streams sealed events in order; by Last-Event-ID another copy continues without a gap or a duplicate', async () => {
-    await harness.rows(
-      `INSERT INTO users (id, email) SELECT 'streamed-' || n, n || '@streamed.test' FROM generate_series(1, 30) n`,
-    );
+    await harness.rows`INSERT INTO users (id, email) SELECT 'streamed-' || n, n || '@streamed.test'
+      FROM generate_series(1, 30) n`;
     await harness.seal();
     const { body } = await get('/v1/audit/events?limit=30');
     const expected = body.events.toReversed();
@@ -66,7 +65,7 @@ describe('GET /v1/admin/events', () => {
     const waiting = frames(api, 1, '?type=user.unlocked,user.deleted');
     await vi.waitFor(() => expect(api.ports.eventStreams.count()).toBe(1), { timeout: 30_000 });
     const user = { id: randomUUID(), email: newEmail() };
-    await harness.rows('INSERT INTO users (id, email) VALUES ($1, $2)', [user.id, user.email]);
+    await harness.rows`INSERT INTO users (id, email) VALUES (${user.id}, ${user.email})`;
     await post(`/v1/admin/users/${user.id}/unlock`, { reason: 'streamed' });
     await harness.seal();
     const [frame] = await waiting;
@@ -79,7 +78,7 @@ describe('GET /v1/admin/events', () => {
   test('ends with its permission: a token revoked, a secret replaced, a client disabled, a session ended', async () => {
     const reader = await newPerson(api, ['auditor']);
     const signedUp = await signUp({ api: api.url });
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'auditor')`, [signedUp.id]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${signedUp.id}, 'auditor')`;
     const browsing = await signIn({ api: api.url }, signedUp);
     const client = (): Promise<ClientCredentials> => harness.newClient(['audit:read']);
     const [renewed, disabled] = [await client(), await client()];
@@ -95,18 +94,16 @@ describe('GET /v1/admin/events', () => {
             json: { token: reader.bearer, reason: 'test' },
           }),
       ],
-      [{ cookie: browsing.cookie }, () => harness.rows('DELETE FROM sessions WHERE "userId" = $1', [browsing.id])],
+      [{ cookie: browsing.cookie }, () => harness.rows`DELETE FROM sessions WHERE "userId" = ${browsing.id}`],
       [
         basicOf(renewed),
         () =>
-          harness.rows(`UPDATE oauth_clients SET secret_hash = $2 WHERE "clientId" = $1`, [
-            renewed.client_id,
-            'A'.repeat(43),
-          ]),
+          harness.rows`UPDATE oauth_clients SET secret_hash = ${'A'.repeat(43)}
+            WHERE "clientId" = ${renewed.client_id}`,
       ],
       [
         basicOf(disabled),
-        () => harness.rows(`UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1`, [disabled.client_id]),
+        () => harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${disabled.client_id}`,
       ],
     ];
     // All at once: a copy learns of each after its own interval, up to half a minute later.

@@ -5,7 +5,7 @@ import { targetIdOf } from '#services/core/audit/committed-values.ts';
 import { recordProcess, waitForExit } from '#services/platform/local/processes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newClient, signIn } from '#tools/testing/flows/flows.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { basicHeader, expectProblem, type Json, send } from '#tools/testing/http-client.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
@@ -148,8 +148,8 @@ function follow(query: string, headers: Readonly<Record<string, string>>) {
 test('an API restarted under open streams: no event is lost or shown twice', async () => {
   const client = await newClient(product, { credential_scopes: ['audit:read'] });
   const headers = { authorization: basicHeader(client) };
-  const rows = (sql: string, values: unknown[] = []): Promise<Json[]> => queryRows(harness.databaseUrl, sql, values);
-  const newest = async (): Promise<number> => Number((await rows('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+  const rows = rawSql<Json>((text, values) => queryRows(harness.databaseUrl, text, values));
+  const newest = async (): Promise<number> => Number((await rows`SELECT max(seq) AS seq FROM audit_events`)[0]?.seq);
   const following = [follow('', headers), follow('', headers), follow('?type=test.while_away', headers)];
   const [first, , ofType] = following as [ReturnType<typeof follow>, unknown, ReturnType<typeof follow>];
   const openAgain = async (times: number): Promise<void> => {
@@ -158,11 +158,8 @@ test('an API restarted under open streams: no event is lost or shown twice', asy
   /** Events of this type, each about something else. Resolves when they are sealed. */
   async function happen(type: string, count: number): Promise<void> {
     const about = randomUUID();
-    await rows(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id)
-       SELECT $1, 'ok', 'system', 'test', $2 || '-' || n FROM generate_series(1, $3::int) n`,
-      [type, about, count],
-    );
+    await rows`INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id)
+      SELECT ${type}, 'ok', 'system', 'test', ${about} || '-' || n FROM generate_series(1, ${count}::int) n`;
     await eventually('the events to be sealed', async () => {
       const [{ sealed }] = (await rows(
         `SELECT count(*)::int AS sealed FROM audit_events e WHERE type = $1 AND ${targetIdOf('e')} LIKE $2`,
@@ -194,10 +191,8 @@ test('an API restarted under open streams: no event is lost or shown twice', asy
     );
   }
   const end = await newest();
-  const sealed = await rows('SELECT seq::int, type FROM audit_events WHERE seq BETWEEN $1 AND $2 ORDER BY seq', [
-    seenFrom,
-    end,
-  ]);
+  const sealed =
+    await rows`SELECT seq::int, type FROM audit_events WHERE seq BETWEEN ${seenFrom} AND ${end} ORDER BY seq`;
   await eventually('the newest event', () => following.slice(0, 2).every(({ seqs }) => (seqs.at(-1) as number) >= end));
   for (const { seqs } of following.slice(0, 2))
     expect(seqs.filter((seq) => seq >= seenFrom && seq <= end)).toEqual(sealed.map(({ seq }) => seq));

@@ -26,11 +26,9 @@ const post = (path: string, json: object, place: Place, cookie = ''): Promise<Re
   send(url, 'POST', path, { json, cookie, headers: { ...place, origin: API_URL } });
 /** What the events of the user's sign-ins record about their origin, oldest first. */
 const sightings = (userId: string): Promise<Json[]> =>
-  harness.rows(
-    `SELECT detail->>'factor' AS factor, (detail->>'known_device')::boolean AS known, detail->>'elsewhere' AS elsewhere
-     FROM audit_outbox WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1 ORDER BY id`,
-    [userId],
-  );
+  harness.rows`
+    SELECT detail->>'factor' AS factor, (detail->>'known_device')::boolean AS known, detail->>'elsewhere' AS elsewhere
+    FROM audit_outbox WHERE type = 'user.login' AND outcome = 'ok' AND target_id = ${userId} ORDER BY id`;
 const isOver = async (login: Received): Promise<boolean> =>
   (await refresh({ api: url }, login.body.tokens.refresh_token)).body.code === 'session_ended';
 
@@ -42,10 +40,10 @@ async function bySocial(who: ProviderAccount, place: Place, cookie = ''): Promis
 
 /** Makes earlier device cookies valid: copies' clocks may differ by more than a test takes. */
 const aWhileLater = (userId: string) =>
-  harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [userId]);
+  harness.rows`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = ${userId}`;
 
 const linkedLongAgo = (userId: string) =>
-  harness.rows(`UPDATE accounts SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [userId]);
+  harness.rows`UPDATE accounts SET "createdAt" = now() - interval '1 day' WHERE "userId" = ${userId}`;
 
 /** A user who signs in by the provider, at home and then elsewhere, and whose account is locked for it. */
 async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; readonly away: Received }> {
@@ -62,7 +60,7 @@ async function steppedUp(who: ProviderAccount): Promise<{ readonly id: string; r
 type Enrolled = Awaited<ReturnType<typeof enrolled>>;
 async function byCode({ person, userId, uri }: Enrolled, place: Place, cookie = ''): Promise<Received> {
   // A code works once, and the tests do not wait for the next one.
-  await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+  await harness.rows`UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = ${userId}`;
   const { email, password } = person;
   const asked = await post('/api/auth/signin', { email, password }, place, cookie);
   const { challenge } = asked.body;
@@ -88,7 +86,7 @@ async function passkeyHolder(): Promise<{ readonly userId: string; readonly auth
   const response = authenticator.create(options, { origin: API_URL });
   const made = await act({ url }, user.cookie, '/api/auth/passkey/register/verify', { challenge, response, name: 'x' });
   expect(made.status).toBe(201);
-  await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [user.id]);
+  await harness.rows`DELETE FROM sessions WHERE "userId" = ${user.id}`;
   return { userId: user.id, authenticator };
 }
 
@@ -118,7 +116,7 @@ describe('every sign-in method is evaluated by the request’s origin', () => {
 
   test('another provider: an account link made by the sign-in is removed with it, however long its transaction took', async () => {
     const owner = await signUp({ api: url });
-    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [owner.id]);
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${owner.id}`;
     const home = await harness.signInFrom(owner, '192.0.2.10', 'Firefox on the desk');
     const away = await bySocial(providerAccount({ email: owner.email }), AWAY);
     expect((await sightings(owner.id)).at(-1)).toEqual({
@@ -141,7 +139,7 @@ describe('every sign-in method is evaluated by the request’s origin', () => {
 
   test('a code with the password, both submitted by an intermediate page', async () => {
     const user = await enrolled({ url });
-    await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [user.userId]);
+    await harness.rows`DELETE FROM sessions WHERE "userId" = ${user.userId}`;
     const home = await byCode(user, HOME);
     const again = await byCode(user, HOME, cookieOf(home));
     const away = await byCode(user, AWAY);
@@ -209,18 +207,15 @@ describe('after step_up', () => {
       /Sign-in temporarily locked\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
     );
     expect(
-      await harness.rows(
-        `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 AND outcome <> 'ok'`,
-        [id],
-      ),
+      await harness.rows`SELECT outcome, detail FROM audit_outbox
+        WHERE type = 'user.login' AND target_id = ${id} AND outcome <> 'ok'`,
     ).toEqual(
       Array(3).fill({ outcome: 'locked', detail: { factor: 'social', provider: 'company', known_device: false } }),
     );
     // Recorded once.
     expect(
-      await harness.rows(
-        `SELECT FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'social'`,
-      ),
+      await harness.rows`SELECT FROM audit_outbox
+        WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'social'`,
     ).toEqual([]);
   });
 
@@ -237,13 +232,13 @@ describe('after step_up', () => {
 
   test('a known device may sign in by its provider while others are still refused, and so may a passkey', async () => {
     const { userId, authenticator } = await passkeyHolder();
-    const [{ email }] = await harness.rows('SELECT email FROM users WHERE id = $1', [userId]);
-    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+    const [{ email }] = await harness.rows`SELECT email FROM users WHERE id = ${userId}`;
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${userId}`;
     const who = providerAccount({ email });
     await harness.closeAccount(userId, email);
     const home = await byPasskey(authenticator, HOME);
     await aWhileLater(userId);
-    await harness.rows('DELETE FROM passkeys WHERE "userId" = $1', [userId]);
+    await harness.rows`DELETE FROM passkeys WHERE "userId" = ${userId}`;
     expectProblem(await harness.byProvider(who, AWAY), 429, 'login_locked');
     await bySocial(who, HOME, cookieOf(home));
     expectProblem(await harness.byProvider(who, AWAY), 429, 'login_locked');
@@ -251,11 +246,11 @@ describe('after step_up', () => {
 
   test('a user with a second factor is asked for it, and signs in with it', async () => {
     const user = await enrolled({ url });
-    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.userId]);
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${user.userId}`;
     await harness.closeAccount(user.userId, user.person.email);
     const asked = await harness.byProvider(providerAccount({ email: user.person.email }), AWAY);
     expectProblem(asked, 401, 'second_factor_required');
-    await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [user.userId]);
+    await harness.rows`UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = ${user.userId}`;
     const { challenge } = asked.body;
     const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(user.uri) }, AWAY);
     expect(login.status, login.text).toBe(200);

@@ -43,7 +43,7 @@ const signInFrom: SecurityHarness['signInFrom'] = async (...asked) => {
 async function theft(): Promise<Theft> {
   const owner = await signUp({ api: api.url });
   places += 1;
-  await rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [owner.id]);
+  await rows`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = ${owner.id}`;
   const home = await signInFrom(owner, `192.0.2.${places}`, 'Firefox on the desk');
   const thief = await signInFrom(owner, `203.0.113.${places}`, 'curl');
   return { owner, home, thief };
@@ -80,10 +80,8 @@ async function allowDevice(owner: TestUser, cookie: string): Promise<string> {
 }
 const poll = (device_code: string): Promise<Received> => askToken(api, tv, { grant_type: DEVICE, device_code });
 const linkOf = ({ id }: TestUser, subject: string) =>
-  rows(`INSERT INTO accounts (id, "userId", "providerId", "accountId") VALUES ($1, $2, 'company', $1)`, [
-    `${subject}-${id}`,
-    id,
-  ]);
+  rows`INSERT INTO accounts (id, "userId", "providerId", "accountId")
+    VALUES (${`${subject}-${id}`}, ${id}, 'company', ${`${subject}-${id}`})`;
 /** Backdates it to just before the attacker's sign-in. */
 const justBefore = ({ id: owner }: TestUser, table: 'accounts' | 'passkeys', id: string) =>
   // Rounded, so one millisecond could become none.
@@ -92,10 +90,10 @@ const justBefore = ({ id: owner }: TestUser, table: 'accounts' | 'passkeys', id:
        WHERE type = 'user.login' AND outcome = 'ok' AND target_id = $1) - interval '2 milliseconds' WHERE id = $2`,
     [owner, id],
   );
-const sessionsOf = ({ id }: TestUser) => rows('SELECT id FROM sessions WHERE "userId" = $1', [id]);
+const sessionsOf = ({ id }: TestUser) => rows`SELECT id FROM sessions WHERE "userId" = ${id}`;
 /** The audit events of it, oldest first. */
 const eventsOf = (type: string, targetId: string) =>
-  rows('SELECT actor_kind, detail FROM audit_outbox WHERE type = $1 AND target_id = $2 ORDER BY id', [type, targetId]);
+  rows`SELECT actor_kind, detail FROM audit_outbox WHERE type = ${type} AND target_id = ${targetId} ORDER BY id`;
 
 describe('an attacker who replaces the session or cookie of the sign-in before the detections run', () => {
   // A step-up and a sign-in keep the session of the sign-in, so the owner's sessions at home need not end.
@@ -164,14 +162,13 @@ describe('a copy whose clock is a minute behind and dates the attacker’s actio
   test('hides no passkey; one from just before the sign-in stays', async () => {
     const { owner } = await theft();
     for (const key of ['owner', 'thief'])
-      await rows(
-        `INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")
-         VALUES ($1, '', $2, $1, 0, 'singleDevice', false, now() - interval '1 minute')`,
-        [`${key}-${owner.id}`, owner.id],
-      );
+      await rows`
+        INSERT INTO passkeys (id, "publicKey", "userId", "credentialID", counter, "deviceType", "backedUp", "createdAt")
+        VALUES (${`${key}-${owner.id}`}, '', ${owner.id}, ${`${key}-${owner.id}`}, 0, 'singleDevice', false,
+          now() - interval '1 minute')`;
     await justBefore(owner, 'passkeys', `owner-${owner.id}`);
     await harness.detect();
-    const left = await rows('SELECT id FROM passkeys WHERE "userId" = $1', [owner.id]);
+    const left = await rows`SELECT id FROM passkeys WHERE "userId" = ${owner.id}`;
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
   });
 });
@@ -186,9 +183,7 @@ describe('while a batch refreshes the token families to revoke', () => {
     async (_what, gains) => {
       const stolen = await theft();
       await gains(stolen);
-      const families = await rows('SELECT id, sid FROM refresh_families WHERE user_id = $1 ORDER BY id', [
-        stolen.owner.id,
-      ]);
+      const families = await rows`SELECT id, sid FROM refresh_families WHERE user_id = ${stolen.owner.id} ORDER BY id`;
       const [first] = families;
       const taken = families.findIndex(({ sid }) => sid === stolen.thief.body.session.id);
       expect(taken, 'its own session is not the first by id').toBeGreaterThan(0);
@@ -211,8 +206,8 @@ describe('what an attacker added before the detection is removed, and what exist
     const { owner, thief } = await theft();
     const { made, key } = await passkeyBy(cookieOf(thief));
     await harness.detect();
-    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
-    expect(await rows('SELECT FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([]);
+    expect(await rows`SELECT FROM passkeys WHERE "userId" = ${owner.id}`).toEqual([]);
+    expect(await rows`SELECT FROM two_factors WHERE "userId" = ${owner.id}`).toEqual([]);
     expect(await eventsOf('factor.removed', owner.id)).toMatchObject([
       { actor_kind: 'system', detail: { factor: 'passkey' } },
     ]);
@@ -227,16 +222,16 @@ describe('what an attacker added before the detection is removed, and what exist
     const { owner, thief } = await theft();
     const { made } = await passkeyBy(cookieOf(thief));
     const confirmed = await totpBy(cookieOf(made), owner.password);
-    await rows(`UPDATE two_factors SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
-    await rows(`UPDATE passkeys SET "createdAt" = now() - interval '1 day' WHERE "userId" = $1`, [owner.id]);
+    await rows`UPDATE two_factors SET "createdAt" = now() - interval '1 day' WHERE "userId" = ${owner.id}`;
+    await rows`UPDATE passkeys SET "createdAt" = now() - interval '1 day' WHERE "userId" = ${owner.id}`;
     await harness.detect();
-    expect(await rows('SELECT verified, "codesLeft" FROM two_factors WHERE "userId" = $1', [owner.id])).toEqual([
+    expect(await rows`SELECT verified, "codesLeft" FROM two_factors WHERE "userId" = ${owner.id}`).toEqual([
       { verified: false, codesLeft: 0 },
     ]);
-    expect(await rows('SELECT "twoFactorEnabled" FROM users WHERE id = $1', [owner.id])).toEqual([
+    expect(await rows`SELECT "twoFactorEnabled" FROM users WHERE id = ${owner.id}`).toEqual([
       { twoFactorEnabled: false },
     ]);
-    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id]), 'of before').toHaveLength(1);
+    expect(await rows`SELECT FROM passkeys WHERE "userId" = ${owner.id}`, 'of before').toHaveLength(1);
     expect(await eventsOf('factor.removed', owner.id)).toMatchObject([{ detail: { factor: 'totp' } }]);
     expect(await eventsOf('recovery_codes.voided', owner.id)).toEqual([
       { actor_kind: 'system', detail: { left: 10, reason: 'impossible_travel' } },
@@ -249,9 +244,9 @@ describe('what an attacker added before the detection is removed, and what exist
     for (const subject of ['owner', 'thief']) await linkOf(owner, subject);
     await justBefore(owner, 'accounts', `owner-${owner.id}`);
     await harness.detect();
-    const left = await rows('SELECT id FROM accounts WHERE "userId" = $1 AND "providerId" = $2', [owner.id, 'company']);
+    const left = await rows`SELECT id FROM accounts WHERE "userId" = ${owner.id} AND "providerId" = 'company'`;
     expect(left).toEqual([{ id: `owner-${owner.id}` }]);
-    expect(await rows(`SELECT FROM accounts WHERE "userId" = $1 AND password IS NOT NULL`, [owner.id])).toHaveLength(1);
+    expect(await rows`SELECT FROM accounts WHERE "userId" = ${owner.id} AND password IS NOT NULL`).toHaveLength(1);
     expect(await eventsOf('account.unlinked', owner.id)).toMatchObject([
       { actor_kind: 'system', detail: { provider: 'company' } },
     ]);
@@ -267,14 +262,12 @@ describe('what an attacker added before the detection is removed, and what exist
       return made.body.api_key.api_key_id;
     };
     const [kept, rotated, made] = [await make('kept'), await make('rotated'), await make('made')];
-    await rows(`UPDATE api_keys SET created_at = now() - interval '1 day' WHERE id = ANY ($1)`, [[kept, rotated]]);
+    await rows`UPDATE api_keys SET created_at = now() - interval '1 day' WHERE id = ANY (${[kept, rotated]})`;
     const turned = await send(api.url, 'POST', `/v1/api-keys/${rotated}/rotate`, { bearer, json: {} });
     expect(turned.status, turned.text).toBe(200);
     await harness.detect();
-    const revoked = await rows(
-      'SELECT id, revoke_reason FROM api_keys WHERE user_id = $1 AND revoked_at IS NOT NULL ORDER BY id',
-      [owner.id],
-    );
+    const revoked = await rows`SELECT id, revoke_reason FROM api_keys
+      WHERE user_id = ${owner.id} AND revoked_at IS NOT NULL ORDER BY id`;
     expect(revoked).toEqual([rotated, made].map((id) => ({ id, revoke_reason: 'impossible_travel' })));
     for (const id of [rotated, made])
       expect(await eventsOf('api_key.revoked', id)).toMatchObject([
@@ -283,10 +276,8 @@ describe('what an attacker added before the detection is removed, and what exist
     // A key opens no session: nothing else ends, and an earlier key still works for its owner.
     expect(await sessionsOf(owner)).toHaveLength(2);
     expect(
-      await rows(
-        'SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id WHERE u.id = $1 AND k.owner_epoch = u."tokenEpoch"',
-        [owner.id],
-      ),
+      await rows`SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id
+        WHERE u.id = ${owner.id} AND k.owner_epoch = u."tokenEpoch"`,
     ).toContainEqual({ id: kept });
   });
 
@@ -318,7 +309,7 @@ describe('what an attacker added before the detection is removed, and what exist
       const { password } = owner;
       const answer = await send(api.url, 'POST', '/api/auth/verify-email', { json: { token, password } });
       expect([answer.status, answer.body.code]).toEqual([400, 'code_invalid']);
-      expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+      expect(await rows`SELECT email FROM users WHERE id = ${owner.id}`).toEqual([{ email: owner.email }]);
       expect(await refreshed(home), 'it is no session').toBe(200);
     }
   });
@@ -330,16 +321,11 @@ describe('what an attacker added before the detection is removed, and what exist
     );
     const granted = async (client: ClientCredentials | undefined): Promise<string[]> =>
       (
-        await rows('SELECT unnest(scopes) AS scope FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [
-          owner.id,
-          client?.client_id,
-        ])
+        await rows`SELECT unnest(scopes) AS scope FROM oauth_consents
+          WHERE user_id = ${owner.id} AND client_id = ${client?.client_id}`
       ).map(({ scope }) => scope);
-    await rows(
-      `INSERT INTO oauth_consents (user_id, client_id, audience, scopes, granted_at)
-       VALUES ($1, $2, 'a', '{openid}', now() - interval '1 minute')`,
-      [owner.id, before?.client_id],
-    );
+    await rows`INSERT INTO oauth_consents (user_id, client_id, audience, scopes, granted_at)
+      VALUES (${owner.id}, ${before?.client_id}, 'a', '{openid}', now() - interval '1 minute')`;
     await consentedCodeOf(api, { ...owner, cookie: cookieOf(thief) }, his?.client_id as string, newVerifier());
     expect(await granted(his)).toContain('openid');
     await harness.detect();
@@ -357,19 +343,16 @@ describe('what an attacker added before the detection is removed, and what exist
     const verify = () => send(api.url, 'POST', '/api/auth/verify-email', { json: { token }, cookie: cookieOf(thief) });
     const early = await verify();
     expect([early.status, early.body.code]).toEqual([429, 'login_locked']);
-    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+    expect(await rows`SELECT email FROM users WHERE id = ${owner.id}`).toEqual([{ email: owner.email }]);
     await harness.seal();
     expect((await verify()).body.code, 'sealed, and not judged').toBe('login_locked');
-    await rows(
-      `WITH passed AS (INSERT INTO unjudged_events (seq, failure, next_try_at)
-         SELECT max(seq), 'P0001', now() FROM audit_events WHERE type = 'user.login' AND target_id = $1)
-       UPDATE detection_progress SET seq = (SELECT max(seq) FROM audit_events)`,
-      [owner.id],
-    );
+    await rows`WITH passed AS (INSERT INTO unjudged_events (seq, failure, next_try_at)
+        SELECT max(seq), 'P0001', now() FROM audit_events WHERE type = 'user.login' AND target_id = ${owner.id})
+      UPDATE detection_progress SET seq = (SELECT max(seq) FROM audit_events)`;
     expect((await verify()).body.code, 'passed over').toBe('login_locked');
     await harness.detect();
     expect((await verify()).status).toBe(400);
-    expect(await rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+    expect(await rows`SELECT email FROM users WHERE id = ${owner.id}`).toEqual([{ email: owner.email }]);
     expect(await mails.to(address), 'nothing that unlocks').toHaveLength(1);
   });
 
@@ -382,6 +365,6 @@ describe('what an attacker added before the detection is removed, and what exist
     await passkeyBy(cookieOf(thief));
     await harness.detect();
     expect(await harness.incidentsOf(owner.id)).toMatchObject([{ actions: ['revoke_sessions', 'step_up'] }]);
-    expect(await rows('SELECT FROM passkeys WHERE "userId" = $1', [owner.id])).toEqual([]);
+    expect(await rows`SELECT FROM passkeys WHERE "userId" = ${owner.id}`).toEqual([]);
   });
 });

@@ -20,7 +20,7 @@ beforeAll(() => {
 const post = (path: string, json: object, cookie = '', place = {}): Promise<Received> =>
   send(url, 'POST', path, { json, cookie, headers: { origin: API_URL, ...place } });
 
-const proved = (userId: string) => harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+const proved = (userId: string) => harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${userId}`;
 
 /** A user with a verified address. */
 async function person(): Promise<TestUser> {
@@ -31,7 +31,7 @@ async function person(): Promise<TestUser> {
 
 /** Signs in at home, then elsewhere from an unknown device, and runs the detections. */
 async function travel(user: TestUser, n: number): Promise<void> {
-  await harness.rows(`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = $1`, [user.id]);
+  await harness.rows`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE "userId" = ${user.id}`;
   expect((await harness.signInFrom(user, `192.0.2.${n}`, 'Firefox on the desk')).status).toBe(200);
   expect((await harness.signInFrom(user, `203.0.113.${n}`, 'curl')).status).toBe(200);
   await harness.detect();
@@ -52,13 +52,13 @@ test('mails requested by an attacker do not use up the unrequested unlock mail',
   for (const ask of [...asks, 'request-unlock'])
     expect((await post(`/api/auth/${ask}`, { email: user.email })).status).toBe(200);
   expect((await mails.to(user.email)).filter(({ code }) => code !== undefined)).toHaveLength(5);
-  await harness.rows('UPDATE login_failures SET failures = 0, locked_until = NULL WHERE user_id = $1', [user.id]);
+  await harness.rows`UPDATE login_failures SET failures = 0, locked_until = NULL WHERE user_id = ${user.id}`;
   await travel(user, 1);
   const [mail, ...others] = await unasked(user.email);
   expect(others).toEqual([]);
   expect((await unlock(mail?.code)).body).toEqual({ status: 'unlocked' });
   // A sixth requested mail is still not sent.
-  await harness.rows('UPDATE one_time_codes SET purpose = $2 WHERE user_id = $1', [user.id, 'verify_email']);
+  await harness.rows`UPDATE one_time_codes SET purpose = 'verify_email' WHERE user_id = ${user.id}`;
   await post('/api/auth/request-password-reset', { email: user.email });
   expect((await mails.to(user.email)).filter(({ code }) => code !== undefined)).toHaveLength(6);
 });
@@ -86,7 +86,7 @@ test('an action that invalidates the code of an earlier mail sends another; with
   const who = providerAccount({ email: owner.email });
   // With a second factor after the provider's sign-in, an attacker gets in while the account is locked.
   const takeOver = async (count: number): Promise<void> => {
-    await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+    await harness.rows`UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = ${userId}`;
     const { challenge } = (await harness.byProvider(who, stuffer)).body;
     const login = await post('/api/auth/second-factor', { challenge, totp: codeOf(uri) }, '', stuffer);
     expect(login.status, login.text).toBe(200);
@@ -99,15 +99,13 @@ test('an action that invalidates the code of an earlier mail sends another; with
   const [, second, ...more] = await unasked(owner.email);
   expect(more).toEqual([]);
   expectProblem(await unlock(first?.code), 400, 'code_invalid');
-  await harness.rows(
-    `UPDATE one_time_codes SET expires_at = now() - make_interval(secs => 1) WHERE user_id = $1 AND purpose = 'unlock_account'`,
-    [userId],
-  );
+  await harness.rows`UPDATE one_time_codes SET expires_at = now() - make_interval(secs => 1)
+    WHERE user_id = ${userId} AND purpose = 'unlock_account'`;
   await takeOver(3);
   expect(await unasked(owner.email)).toHaveLength(2);
   expect(second?.code).toBeDefined();
   // The code has expired, so the owner requests another one.
-  await harness.rows('DELETE FROM one_time_codes WHERE user_id = $1', [userId]);
+  await harness.rows`DELETE FROM one_time_codes WHERE user_id = ${userId}`;
   await post('/api/auth/request-unlock', { email: owner.email });
   expect((await unlock((await mails.to(owner.email)).at(-1)?.code)).body).toEqual({ status: 'unlocked' });
 });
@@ -117,26 +115,24 @@ test('changing the address does not unlock the account: its code is refused unti
   const email = newEmail();
   await harness.closeAccount(user.id, user.email);
   // Backdates further than the clock difference of copies.
-  await harness.rows(`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = $1`, [user.id]);
+  await harness.rows`UPDATE users SET "devicesSince" = now() - interval '1 second' WHERE id = ${user.id}`;
   expect((await post('/api/auth/change-email', { new_email: email }, user.cookie)).status).toBe(200);
   const token = (await mails.to(email)).at(-1)?.code;
   const refused = await post('/api/auth/verify-email', { token }, user.cookie);
   expectProblem(refused, 429, 'login_locked');
   expect(Number(refused.headers.get('retry-after'))).toBe(86_400);
-  expect(await harness.rows('SELECT email FROM users WHERE id = $1', [user.id])).toEqual([{ email: user.email }]);
+  expect(await harness.rows`SELECT email FROM users WHERE id = ${user.id}`).toEqual([{ email: user.email }]);
   expect((await harness.post(`/v1/admin/users/${user.id}/unlock`, { reason: 'it was them' })).body.failed_logins).toBe(
     100,
   );
   expect((await post('/api/auth/verify-email', { token }, user.cookie)).body).toEqual({ status: 'verified' });
-  expect(await harness.rows('SELECT email FROM users WHERE id = $1', [user.id])).toEqual([{ email }]);
+  expect(await harness.rows`SELECT email FROM users WHERE id = ${user.id}`).toEqual([{ email }]);
 });
 
 test('an account created by a provider sign-in starts unlocked, whatever was counted for its address before', async () => {
   const [before, email] = [await person(), newEmail()];
-  await harness.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 100, $2, true)', [
-    accountKeyOf(harness.api.ports, email),
-    before.id,
-  ]);
+  await harness.rows`INSERT INTO login_failures (key, failures, user_id, stepped_up)
+    VALUES (${accountKeyOf(harness.api.ports, email)}, 100, ${before.id}, true)`;
   const who = providerAccount({ email });
   for (const isNewUser of [true, false]) {
     const login = await harness.byProvider(who, AWAY);
@@ -150,7 +146,7 @@ test('an unverified address gets no unrequested mail; a requested one is sent', 
   expect(await harness.incidentsOf(user.id)).toMatchObject([{ actions: ['end_session', 'step_up'] }]);
   expect(await unasked(user.email)).toEqual([]);
   expect(
-    await harness.rows(`SELECT FROM one_time_codes WHERE user_id = $1 AND purpose = 'unlock_account'`, [user.id]),
+    await harness.rows`SELECT FROM one_time_codes WHERE user_id = ${user.id} AND purpose = 'unlock_account'`,
   ).toEqual([]);
   await post('/api/auth/request-unlock', { email: user.email });
   expect((await unlock((await mails.to(user.email)).at(-1)?.code)).body).toEqual({ status: 'unlocked' });
@@ -161,22 +157,17 @@ test('a refused provider sign-in links nothing, verifies nothing and ends nothin
   for (const user of [owner, unproven]) {
     await harness.closeAccount(user.id, user.email);
     const state = () =>
-      harness.rows(
-        `SELECT (SELECT "emailVerified" IS NOT NULL FROM users WHERE id = $1) AS proved,
-           (SELECT array_agg("providerId") FROM accounts WHERE "userId" = $1) AS ways,
-           (SELECT count(*)::int FROM sessions WHERE "userId" = $1) AS sessions,
-           (SELECT count(*)::int FROM mail_outbox) AS mails`,
-        [user.id],
-      );
+      harness.rows`SELECT (SELECT "emailVerified" IS NOT NULL FROM users WHERE id = ${user.id}) AS proved,
+        (SELECT array_agg("providerId") FROM accounts WHERE "userId" = ${user.id}) AS ways,
+        (SELECT count(*)::int FROM sessions WHERE "userId" = ${user.id}) AS sessions,
+        (SELECT count(*)::int FROM mail_outbox) AS mails`;
     const before = await state();
     expect(before).toMatchObject([{ ways: ['credential'], sessions: 1 }]);
     expectProblem(await harness.byProvider(providerAccount({ email: user.email }), AWAY), 429, 'login_locked');
     expect(await state()).toEqual(before);
     expect(
-      await harness.rows(
-        `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 AND outcome <> 'ok'`,
-        [user.id],
-      ),
+      await harness.rows`SELECT outcome, detail FROM audit_outbox
+        WHERE type = 'user.login' AND target_id = ${user.id} AND outcome <> 'ok'`,
     ).toEqual([{ outcome: 'locked', detail: { factor: 'social', provider: 'company', known_device: false } }]);
   }
 });

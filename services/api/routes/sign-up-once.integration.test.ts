@@ -14,7 +14,7 @@ afterAll(() => harness.close());
 const ask = (key: string, json: object, copy?: ApiCopy, path = 'signup'): Promise<Received> =>
   harness.post(path, json, { headers: { 'idempotency-key': key, origin: API_URL } }, copy);
 const sessionsOf = (email: string) =>
-  harness.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email]);
+  harness.rows`SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = ${email}`;
 /** The session that a sign-up opened, and whether its cookie and tokens work. */
 const opened = async (answer: Received) => {
   expect(answer.status, answer.text).toBe(201);
@@ -59,7 +59,7 @@ describe('a sign-up with an Idempotency-Key', () => {
       expect(answer.headers.getSetCookie()).toEqual([]);
       expect(answer.text).not.toContain(json.email);
     }
-    expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [json.email])).toHaveLength(1);
+    expect(await harness.rows`SELECT 1 FROM users WHERE email = ${json.email}`).toHaveLength(1);
   });
 
   test('stores no answer when refused, and a guessable key is refused', async () => {

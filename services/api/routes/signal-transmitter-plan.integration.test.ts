@@ -190,7 +190,7 @@ describe.each([
 describe('a verification', () => {
   /** Asks for one as the suite does, once the interval that the stream names has passed. */
   async function verify({ stream_id }: Json, state: string): Promise<void> {
-    await harness.log.raw(`UPDATE signal_streams SET verified_at = verified_at - interval '5 seconds'`);
+    await harness.log.raw`UPDATE signal_streams SET verified_at = verified_at - interval '5 seconds'`;
     expect((await ask('POST', '/ssf/verify', { stream_id, state })).status).toBe(204);
     await sealEvents(harness.log, {}, testCaller);
   }

@@ -66,7 +66,7 @@ describe('over HTTP', () => {
 
   test('an agent killed mid-act cannot report its end: its token is dead and the sign-off has failed', async () => {
     const owner = await newPerson(api);
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'developer')`, [owner.id]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${owner.id}, 'developer')`;
     const agent = await newAgent(owner);
     const { signoff_id: id, arguments_sha256: sha256 } = (await request(agent, { quorum: 1 })).body;
     await decide(id, 'approve', await newPerson(api, ['qa']), 'qa', sha256);
@@ -129,7 +129,7 @@ describe('on the page, without script', () => {
   async function signedInWith(...roles: readonly SignOffRole[]) {
     const id = await insertPerson(api, newEmail());
     // Before the session, which knows its roles for some minutes.
-    for (const role of roles) await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+    for (const role of roles) await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
     const user = { id, ...(await openSessionFor(api, id)) };
     const browser = openBrowser(api.url, API_URL);
     for (const pair of user.cookie.split('; '))
@@ -152,9 +152,7 @@ describe('on the page, without script', () => {
     const after = await browser.submit(page, { role: 'qa', comment: 'looks right', decision: 'approve' });
     expect(after.text).toContain('Approved');
     expect(after.text).toContain('looks right');
-    const stored = await harness.rows('SELECT role, user_id, comment FROM signoff_decisions WHERE signoff_id = $1', [
-      id,
-    ]);
+    const stored = await harness.rows`SELECT role, user_id, comment FROM signoff_decisions WHERE signoff_id = ${id}`;
     expect(stored).toEqual([{ role: 'qa', user_id: user.id, comment: 'looks right' }]);
   });
 
@@ -168,7 +166,7 @@ describe('on the page, without script', () => {
     expect((await mine.browser.submit(page, fields)).status).toBe(403);
     const altered = { ...page, text: page.text.replaceAll(/value="[0-9a-f]{64}"/g, `value="${'0'.repeat(64)}"`) };
     expect((await theirs.browser.submit(altered, fields)).status).toBe(403);
-    expect(await harness.rows('SELECT 1 FROM signoff_decisions WHERE signoff_id = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM signoff_decisions WHERE signoff_id = ${id}`).toEqual([]);
   });
 
   test('a visitor is sent to sign in and comes back; a user without the permission is refused', async () => {

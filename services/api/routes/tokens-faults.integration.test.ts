@@ -188,7 +188,7 @@ describe('stores', () => {
     const { api, client } = harness;
     const pair = (await issue(harness)).body;
     const issued = () =>
-      harness.rows(`SELECT count(*) FROM audit_outbox WHERE type IN ('token.issued', 'token.family_created')`);
+      harness.rows`SELECT count(*) FROM audit_outbox WHERE type IN ('token.issued', 'token.family_created')`;
     const rows = await issued();
     await harness.postgres.cut();
     const user = { basic: client, json: { user_id: 'any-user' } };

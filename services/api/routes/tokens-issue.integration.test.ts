@@ -94,13 +94,13 @@ describe('rights', () => {
     async (MFA_REQUIRED_ROLES) => {
       const copy = await harness.startCopy({ hashes: false, env: { MFA_REQUIRED_ROLES } });
       const role = `helpdesk-${MFA_REQUIRED_ROLES}`;
-      await harness.rows(`INSERT INTO roles (name, description) VALUES ($1, 'Issues')`, [role]);
-      await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'tokens:issue')`, [role]);
+      await harness.rows`INSERT INTO roles (name, description) VALUES (${role}, 'Issues')`;
+      await harness.rows`INSERT INTO role_permissions (role, permission) VALUES (${role}, 'tokens:issue')`;
       const [helper, user] = [await newPerson(copy, [role]), await newPerson(copy)];
       const issued = await send(copy.url, 'POST', '/v1/tokens', { bearer: helper.bearer, json: { user_id: user.id } });
       expect(issued.status).toBe(201);
       for (const given of ['operator', 'auditor', 'compliance', 'admin'])
-        await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [user.id, given]);
+        await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${user.id}, ${given})`;
       const refreshed = async (refreshToken: string) =>
         (await send(copy.url, 'POST', '/v1/tokens/refresh', { json: { refresh_token: refreshToken } })).body
           .access_token;
@@ -197,7 +197,7 @@ describe('idempotency', () => {
     return patiently(() => send(api.url, 'POST', '/v1/tokens', { basic: client, headers, json: body }));
   };
   const familiesOf = async (userId: string): Promise<number> =>
-    (await harness.rows('SELECT 1 FROM refresh_families WHERE user_id = $1', [userId])).length;
+    (await harness.rows`SELECT 1 FROM refresh_families WHERE user_id = ${userId}`).length;
 
   test('twenty concurrent requests with one key create one token family and get one pair', async () => {
     const { id: userId } = await newUser();
@@ -208,10 +208,8 @@ describe('idempotency', () => {
     expect(new Set(answers.map(({ body }) => body.refresh_token)).size).toBe(1);
     expect(new Set(answers.map(({ body }) => decodeJwt(body.access_token).jti)).size).toBe(1);
     expect(await familiesOf(userId)).toBe(before + 1);
-    const rows = await harness.rows(
-      `SELECT 1 FROM audit_outbox WHERE type = 'token.family_created' AND detail ->> 'user_id' = $1`,
-      [userId],
-    );
+    const rows = await harness.rows`SELECT 1 FROM audit_outbox
+      WHERE type = 'token.family_created' AND detail ->> 'user_id' = ${userId}`;
     expect(rows).toHaveLength(before + 1);
   });
 
@@ -219,7 +217,7 @@ describe('idempotency', () => {
     const { id: userId } = await newUser();
     const key = randomUUID();
     const { body } = await issueWith(key, { user_id: userId });
-    const rows = await harness.rows('SELECT * FROM idempotency_keys');
+    const rows = await harness.rows`SELECT * FROM idempotency_keys`;
     const dump = rows
       .map((row: object) =>
         Object.values(row)
@@ -243,7 +241,7 @@ describe('idempotency', () => {
     const { id: userId } = await newUser();
     const key = randomUUID();
     const first = await issueWith(key, { user_id: userId });
-    await harness.rows(`UPDATE idempotency_keys SET expires_at = now() - interval '1 second'`);
+    await harness.rows`UPDATE idempotency_keys SET expires_at = now() - interval '1 second'`;
     const second = await issueWith(key, { user_id: userId });
     expect(second.body.refresh_token).not.toBe(first.body.refresh_token);
   });

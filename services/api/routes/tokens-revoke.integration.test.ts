@@ -35,12 +35,10 @@ describe('revoke', () => {
     expect(revoked.status).toBe(200);
     await inactive(token, 'revoked');
     const { jti } = decodeJwt(token);
-    const rows = await harness.rows(`SELECT * FROM revocations WHERE kind = 'jti' AND value = $1`, [jti]);
+    const rows = await harness.rows`SELECT * FROM revocations WHERE kind = 'jti' AND value = ${jti}`;
     expect(rows).toMatchObject([{ reason: 'stolen laptop', user_id: userId, epoch: revoked.body.epoch }]);
-    const [row] = await harness.rows(
-      `SELECT * FROM audit_outbox WHERE type = 'token.revoked' AND target_id = $1 ORDER BY id`,
-      [jti],
-    );
+    const [row] =
+      await harness.rows`SELECT * FROM audit_outbox WHERE type = 'token.revoked' AND target_id = ${jti} ORDER BY id`;
     expect(row).toMatchObject({ outcome: 'ok', actor_id: userId, detail: { reason: 'stolen laptop' } });
     // The token is revoked and can no longer be used to ask; tokens:revoke gets the first revocation's number again.
     expect((await revoke({ token_id: jti })).body).toEqual(revoked.body);

@@ -113,10 +113,8 @@ test('each rule by which another party ends a token family is distinguished, wha
 const actOnSighting = (userId: string): Promise<void> =>
   copy.workerPorts.transact(async (tx) => {
     const id = randomUUID();
-    await harness.rows(
-      `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id) VALUES ($1, 'x', 'high', 'user', $2)`,
-      [id, userId],
-    );
+    await harness.rows`INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
+      VALUES (${id}, 'x', 'high', 'user', ${userId})`;
     const detection = { ...detections[0], actions: ['revoke_sessions'] } as unknown as Detection;
     await actOn(tx, copy.workerPorts, detection, { id }, { userId }, testCaller);
   });
@@ -145,7 +143,7 @@ test('a family that was replaced by a newer one, or revoked for reuse, says so t
 test('the token family remembers what its revocations no longer have; an expired one is reported as expired', async () => {
   const person = await newPerson(copy);
   await send(copy.url, 'DELETE', `/v1/sessions/${person.sessionId}`, { bearer: person.bearer });
-  await harness.rows('DELETE FROM revocations WHERE value = $1', [person.sessionId]);
+  await harness.rows`DELETE FROM revocations WHERE value = ${person.sessionId}`;
   expect(await why(person.refreshToken)).toEqual({
     ended: true,
     reason: 'ended_by_user',
@@ -153,11 +151,10 @@ test('the token family remembers what its revocations no longer have; an expired
     cause: { event: 'token.family_ended', actor: null, at },
   });
   const idle = await newPerson(copy);
-  await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
-    idle.sessionId,
-  ]);
+  await harness.rows`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second'
+    WHERE sid = ${idle.sessionId}`;
   expect(await why(idle.refreshToken)).toEqual({ ended: true, reason: 'expired', rule: 'expired', cause: null });
-  await harness.rows('DELETE FROM refresh_families WHERE sid = $1', [idle.sessionId]);
+  await harness.rows`DELETE FROM refresh_families WHERE sid = ${idle.sessionId}`;
   expect(await why(idle.refreshToken)).toEqual({ ended: true, reason: 'expired', rule: 'expired', cause: null });
 });
 

@@ -12,10 +12,10 @@ import { rotateClientSecret } from './manage-clients.ts';
 const ports = opened(() => openTestPorts());
 const access = opened(() => createAccessDirectory(ports));
 const versionOf = async (): Promise<number> =>
-  (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]?.v ?? -1;
+  (await ports.raw<{ v: number }>`SELECT access_version AS v FROM feed_state`)[0]?.v ?? -1;
 /** What a poll sees now, and whether the directory is confirmed by it. */
 async function isConfirmedBy(directory: AccessDirectory, changes: Partial<SeenAccess> = {}): Promise<boolean> {
-  const [state] = await ports.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
+  const [state] = await ports.raw<{ incarnation: string }>`SELECT incarnation FROM feed_state`;
   const sentAtMs = ports.clock.monotonic();
   directory.confirm({ incarnation: state!.incarnation, accessVersion: await versionOf(), sentAtMs, ...changes });
   return directory.isConfirmedSince(changes.sentAtMs ?? sentAtMs);
@@ -61,15 +61,11 @@ describe('clients', () => {
     expect(access.authenticateClient(clientId, `${clientSecret}x`)).toBeNull();
     expect(access.authenticateClient('unknown', clientSecret ?? '')).toBeNull();
     expect(access.authenticateClient('__proto__', clientSecret ?? '')).toBeNull();
-    const [row] = await ports.raw<{ secret_hash: string }>(
-      'SELECT secret_hash FROM oauth_clients WHERE "clientId" = $1',
-      [clientId],
-    );
+    const [row] = await ports.raw<{ secret_hash: string }>`SELECT secret_hash FROM oauth_clients
+      WHERE "clientId" = ${clientId}`;
     expect(row?.secret_hash).toBe(clientSecretHash(clientSecret ?? ''));
-    const events = await ports.raw('SELECT actor_id FROM audit_outbox WHERE type = $1 AND target_id = $2', [
-      'client.created',
-      clientId,
-    ]);
+    const events =
+      await ports.raw`SELECT actor_id FROM audit_outbox WHERE type = 'client.created' AND target_id = ${clientId}`;
     expect(events).toEqual([{ actor_id: 'test' }]);
   });
 
@@ -88,7 +84,7 @@ describe('clients', () => {
 
   test('a disabled client is refused, and its tokens end', async () => {
     const { clientId, clientSecret } = await createClient(ports, { name: 'Old', grant_types: [] }, testCaller);
-    await ports.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
+    await ports.raw`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${clientId}`;
     await access.load();
     expect(access.authenticateClient(clientId, clientSecret ?? '')).toBeNull();
     expect(access.client(clientId)).toMatchObject({ disabled: true, tokenEpoch: 1 });
@@ -100,20 +96,16 @@ describe('clients', () => {
     const { clientId } = await createClient(ports, input, testCaller);
     const change = async (set: string): Promise<number | undefined> => {
       await ports.raw(`UPDATE oauth_clients SET ${set} WHERE "clientId" = $1`, [clientId]);
-      const [row] = await ports.raw<{ epoch: number }>(
-        'SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1',
-        [clientId],
-      );
+      const [row] = await ports.raw<{ epoch: number }>`SELECT "tokenEpoch" AS epoch FROM oauth_clients
+        WHERE "clientId" = ${clientId}`;
       return row?.epoch;
     };
     expect(await change(`scopes = scopes || '{email}', name = 'Growing'`)).toBe(0);
     expect(await change(`credential_scopes = '{}'`)).toBe(1);
     expect(await change(`scopes = '{email,tasks:read}'`)).toBe(2);
     expect(await change(`grant_types = '{}'`)).toBe(3);
-    const cuts = await ports.raw(
-      `SELECT token_epoch FROM revocations WHERE kind = 'client' AND value = $1 ORDER BY token_epoch`,
-      [clientId],
-    );
+    const cuts = await ports.raw`SELECT token_epoch FROM revocations
+      WHERE kind = 'client' AND value = ${clientId} ORDER BY token_epoch`;
     expect(cuts).toEqual([{ token_epoch: 1 }, { token_epoch: 2 }, { token_epoch: 3 }]);
   });
 
@@ -141,16 +133,14 @@ describe('clients', () => {
     expect(accepted(first, second, third)).toEqual([false, true, true]);
     const fourth = await rotate(0);
     expect(accepted(first, second, third, fourth)).toEqual([false, false, false, true]);
-    const details = await ports.raw<{ detail: Record<string, string> }>(
-      `SELECT detail FROM audit_outbox WHERE type = 'client.secret_rotated' AND target_id = $1 ORDER BY id`,
-      [clientId],
-    );
+    const details = await ports.raw<{ detail: Record<string, string> }>`SELECT detail FROM audit_outbox
+      WHERE type = 'client.secret_rotated' AND target_id = ${clientId} ORDER BY id`;
     expect(details.map(({ detail }) => Object.keys(detail).sort())).toEqual([
       ['previous_until', 'reason'],
       ['previous_until', 'reason'],
       ['reason'],
     ]);
-    await ports.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [clientId]);
+    await ports.raw`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${clientId}`;
     await directory.load();
     expect(accepted(third, fourth)).toEqual([false, false]);
   });
@@ -162,10 +152,8 @@ describe('clients', () => {
       testCaller,
     );
     expect([clientId, clientSecret]).toEqual(['page', null]);
-    await ports.raw(
-      `INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method)
-       VALUES ('broken', 'broken', 'c2hvcnQ', 'none'), ('bare', 'bare', NULL, 'client_secret_basic')`,
-    );
+    await ports.raw`INSERT INTO oauth_clients (id, "clientId", secret_hash, auth_method)
+      VALUES ('broken', 'broken', 'c2hvcnQ', 'none'), ('bare', 'bare', NULL, 'client_secret_basic')`;
     await access.load();
     expect(access.authenticateClient('broken', 'short')).toBeNull();
     expect(access.client('broken')).toMatchObject({
@@ -175,15 +163,13 @@ describe('clients', () => {
       grant_types: [],
     });
     expect(access.authenticateClient('bare', '')).toBeNull();
-    await ports.raw(`UPDATE oauth_clients SET secret_hash = $1 WHERE "clientId" = 'bare'`, [
-      clientSecretHash('a-secret'),
-    ]);
+    await ports.raw`UPDATE oauth_clients SET secret_hash = ${clientSecretHash('a-secret')} WHERE "clientId" = 'bare'`;
     await access.load();
     expect(access.authenticateClient('bare', 'a-secret')).toMatchObject({ auth_method: 'client_secret_basic' });
   });
 
   test('an id that a client or a user already has is refused, because one could act as the other', async () => {
-    await ports.raw(`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`);
+    await ports.raw`INSERT INTO users (id, email) VALUES ('user-1', 'user-1@example.test')`;
     for (const clientId of ['user-1', FIRST_PARTY_CLIENT_ID])
       await expect(
         createClient(ports, { name: 'X', client_id: clientId, grant_types: [] }, testCaller),
@@ -192,8 +178,8 @@ describe('clients', () => {
 });
 
 test('the table takes only an https address as the page of a client', async () => {
-  await ports.raw(`INSERT INTO oauth_clients (id, "clientId") VALUES ('paged', 'paged')`);
-  const set = (uri: string) => ports.raw(`UPDATE oauth_clients SET client_uri = $1 WHERE id = 'paged'`, [uri]);
+  await ports.raw`INSERT INTO oauth_clients (id, "clientId") VALUES ('paged', 'paged')`;
+  const set = (uri: string) => ports.raw`UPDATE oauth_clients SET client_uri = ${uri} WHERE id = 'paged'`;
   await set('https://app.example/about');
   for (const uri of ['javascript:alert(1)', 'javascript:0\nhttps://app.example', `https://${'a'.repeat(505)}`])
     await expect(set(uri)).rejects.toThrow('check constraint');
@@ -215,15 +201,14 @@ describe('roles', () => {
   });
 
   test('replacing a permission of a role ends the tokens issued with it, as removing one does', async () => {
-    await ports.raw(`INSERT INTO users (id, email) VALUES ('holder', 'holder@example.test')`);
-    const epochOf = async () => (await ports.raw(`SELECT "tokenEpoch" FROM users WHERE id = 'holder'`))[0];
-    await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:manage')`);
+    await ports.raw`INSERT INTO users (id, email) VALUES ('holder', 'holder@example.test')`;
+    const epochOf = async () => (await ports.raw`SELECT "tokenEpoch" FROM users WHERE id = 'holder'`)[0];
+    await ports.raw`INSERT INTO role_permissions (role, permission) VALUES ('user', 'keys:manage')`;
     expect(await epochOf()).toEqual({ tokenEpoch: 0 });
-    await ports.raw(
-      `UPDATE role_permissions SET permission = 'keys:read' WHERE role = 'user' AND permission = 'keys:manage'`,
-    );
+    await ports.raw`UPDATE role_permissions SET permission = 'keys:read'
+      WHERE role = 'user' AND permission = 'keys:manage'`;
     expect(await epochOf()).toEqual({ tokenEpoch: 1 });
-    await ports.raw(`DELETE FROM role_permissions WHERE role = 'user'`);
+    await ports.raw`DELETE FROM role_permissions WHERE role = 'user'`;
     expect(await epochOf()).toEqual({ tokenEpoch: 2 });
     await access.load();
   });
@@ -231,7 +216,7 @@ describe('roles', () => {
   test('changing a permission raises the version, and the next load has the change', async () => {
     const before = await versionOf();
     expect(await isConfirmedBy(access)).toBe(true);
-    await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:read')`);
+    await ports.raw`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:read')`;
     expect(await versionOf()).toBeGreaterThan(before);
     expect(await isConfirmedBy(access)).toBe(false);
     await access.load();
@@ -240,7 +225,7 @@ describe('roles', () => {
 
   test('a role name is lower case without spaces, so that two different lists of roles never share a cache key', async () => {
     for (const name of ['admin user', 'Admin', '', '1st', `x${'y'.repeat(63)}`])
-      await expect(ports.raw(`INSERT INTO roles (name, description) VALUES ($1, 'x')`, [name])).rejects.toThrow();
+      await expect(ports.raw`INSERT INTO roles (name, description) VALUES (${name}, 'x')`).rejects.toThrow();
     expect(access.permissionsOf(['admin auditor']).size).toBe(0);
     expect(access.permissionsOf(['admin', 'auditor']).size).toBeGreaterThan(0);
     expect(access.permissionsOf(['admin auditor']).size).toBe(0);
@@ -270,8 +255,8 @@ test('a load that ends late does not overwrite one that began after it', async (
   };
   const directory = createAccessDirectory({ ...ports, sql: slow });
   const late = directory.load();
-  await ports.raw(`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`);
-  await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`);
+  await ports.raw`INSERT INTO permissions (name, description) VALUES ('late:permission', 'x')`;
+  await ports.raw`INSERT INTO role_permissions (role, permission) VALUES ('user', 'late:permission')`;
   const version = await versionOf();
   await directory.atLeast(version, ports.sql);
   release();
@@ -300,7 +285,7 @@ test('concurrent loads coalesce into one running and one waiting, and every call
   expect(begun).toBe(3);
 
   // In transactions with a connection each: the first one loads, and the next one only if the first fails.
-  await ports.raw(`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:issue')`);
+  await ports.raw`INSERT INTO role_permissions (role, permission) VALUES ('user', 'tokens:issue')`;
   const version = await versionOf();
   gate = Promise.withResolvers();
   const lost: Sql = { query: () => gate.promise.then(() => Promise.reject(new Error('connection lost'))) };
@@ -320,13 +305,11 @@ test('concurrent loads coalesce into one running and one waiting, and every call
 });
 
 test('reading an unchanged client document again keeps the version; any other change of the client raises it', async () => {
-  await ports.raw(
-    `INSERT INTO oauth_clients (id, "clientId", origin, document_until) VALUES ('doc', 'https://a.test/c', 'document', now())`,
-  );
+  await ports.raw`INSERT INTO oauth_clients (id, "clientId", origin, document_until)
+    VALUES ('doc', 'https://a.test/c', 'document', now())`;
   const before = await versionOf();
-  await ports.raw(
-    `UPDATE oauth_clients SET document_until = now() + interval '1 hour', "updatedAt" = now() WHERE id = 'doc'`,
-  );
+  await ports.raw`UPDATE oauth_clients SET document_until = now() + interval '1 hour', "updatedAt" = now()
+    WHERE id = 'doc'`;
   expect(await versionOf()).toBe(before);
   const directory = createAccessDirectory(ports, { unvetted: { readsDocuments: true, scopes: [], audiences: [] } });
   await directory.load();
@@ -334,16 +317,16 @@ test('reading an unchanged client document again keeps the version; any other ch
   directory.documentRead('https://unknown.test/c', 7);
   expect(directory.client('https://a.test/c')?.document_until_ms).toBe(7);
   expect(directory.client('https://unknown.test/c')).toBeUndefined();
-  await ports.raw(`UPDATE oauth_clients SET name = 'Other', document_until = now() WHERE id = 'doc'`);
+  await ports.raw`UPDATE oauth_clients SET name = 'Other', document_until = now() WHERE id = 'doc'`;
   expect(await versionOf()).toBe(before + 1);
-  await ports.raw(`DELETE FROM oauth_clients WHERE id = 'doc'`);
+  await ports.raw`DELETE FROM oauth_clients WHERE id = 'doc'`;
   expect(await versionOf()).toBe(before + 2);
 });
 
 test('an unvetted client has only what the current settings allow, and no permission', async () => {
-  await ports.raw(`INSERT INTO oauth_clients (id, "clientId", origin, document_until, scopes, audiences)
+  await ports.raw`INSERT INTO oauth_clients (id, "clientId", origin, document_until, scopes, audiences)
     SELECT kind, kind, kind, CASE kind WHEN 'document' THEN now() END, '{openid,email,tokens:read}', '{a,b}'
-    FROM unnest('{registration,document,admin}'::text[]) kind`);
+    FROM unnest('{registration,document,admin}'::text[]) kind`;
   const under = async (readsDocuments: boolean) => {
     const unvetted = { readsDocuments, scopes: ['openid', 'tokens:read'], audiences: ['b', 'c'] };
     const directory = createAccessDirectory(ports, { unvetted });
@@ -365,11 +348,9 @@ describe('agents', () => {
     const dated = createAccessDirectory({ ...ports, clock });
     const made = await createClient(ports, { name: 'Agent', grant_types: ['client_credentials'] }, testCaller);
     const { clientId, clientSecret } = made;
-    await ports.raw(`INSERT INTO users (id, email) VALUES ('owner', 'owner@example.test')`);
-    await ports.raw(
-      `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, 'owner', to_timestamp($2::float8 / 1000))`,
-      [clientId, nowMs + 1_000],
-    );
+    await ports.raw`INSERT INTO users (id, email) VALUES ('owner', 'owner@example.test')`;
+    await ports.raw`INSERT INTO agents (client_id, owner_id, expires_at)
+      VALUES (${clientId}, 'owner', to_timestamp(${nowMs + 1_000}::float8 / 1000))`;
     await dated.load();
     expect(dated.client(clientId)).toMatchObject({ agent: { ownerId: 'owner' }, disabled: false });
     expect(dated.authenticateClient(clientId, clientSecret ?? '')?.clientId).toBe(clientId);

@@ -18,7 +18,7 @@ let isTableLocked = false;
 let directory: AccessDirectory;
 
 beforeAll(async () => {
-  [{ incarnation }] = (await ports.raw('SELECT incarnation FROM feed_state')) as [{ incarnation: string }];
+  [{ incarnation }] = (await ports.raw`SELECT incarnation FROM feed_state`) as [{ incarnation: string }];
 });
 beforeEach(async () => {
   nowMs = 1_000_000;
@@ -35,8 +35,8 @@ beforeEach(async () => {
 });
 
 const version = async (): Promise<number> =>
-  (await ports.raw<{ v: number }>('SELECT access_version AS v FROM feed_state'))[0]!.v;
-const change = () => ports.raw(`UPDATE roles SET description = description || '.' WHERE name = 'user'`);
+  (await ports.raw<{ v: number }>`SELECT access_version AS v FROM feed_state`)[0]!.v;
+const change = () => ports.raw`UPDATE roles SET description = description || '.' WHERE name = 'user'`;
 /** What the state poll reports of its answer. */
 const poll = async (changes: { incarnation?: string } = {}): Promise<void> =>
   directory.confirm({ incarnation, accessVersion: await version(), sentAtMs: nowMs, ...changes });
@@ -103,8 +103,8 @@ test('a poll of another incarnation of the database confirms nothing, whatever i
 test('what a transaction reads and rolls back confirms nothing: another change may get its version', async () => {
   await ports
     .transact(async (tx) => {
-      await tx.query(defineStatement('', `UPDATE roles SET description = 'mine' WHERE name = 'user'`));
-      const counted = defineStatement('', 'SELECT access_version AS v FROM feed_state');
+      await tx.query(defineStatement('')`UPDATE roles SET description = 'mine' WHERE name = 'user'`);
+      const counted = defineStatement('')`SELECT access_version AS v FROM feed_state`;
       const [state] = await tx.query<{ v: number }>(counted);
       await directory.atLeast(state!.v, tx);
       throw new Error('rolled back');

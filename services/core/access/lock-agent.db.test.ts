@@ -10,8 +10,7 @@ const harness = opened(openAgentHarness);
 const waiting = (count: number) =>
   expect
     .poll(
-      () =>
-        harness.raw(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`),
+      () => harness.raw`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
       { timeout: 20_000 },
     )
     .toHaveLength(count);
@@ -21,10 +20,8 @@ test.each([
   [
     'the loss of its owner',
     (agentId: string) =>
-      harness.raw(
-        'UPDATE users SET "disabledAt" = now() WHERE id = (SELECT owner_id FROM agents WHERE client_id = $1)',
-        [agentId],
-      ),
+      harness.raw`UPDATE users SET "disabledAt" = now()
+        WHERE id = (SELECT owner_id FROM agents WHERE client_id = ${agentId})`,
   ],
 ])('%s waits only for requests of an agent that began before it, however many follow', async (_what, end) => {
   const ownerId = await harness.newUser([]);

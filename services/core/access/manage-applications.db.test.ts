@@ -31,24 +31,22 @@ const declare = (changes: Partial<Declaration> = {}, isDryRun?: boolean) =>
 
 async function newHolder(role: string): Promise<string> {
   const id = randomUUID();
-  await harness.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
-  await harness.raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+  await harness.raw`INSERT INTO users (id, email) VALUES (${id}, ${`${id}@example.test`})`;
+  await harness.raw`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
   return id;
 }
 const epochOf = async (userId: string) =>
-  (await harness.raw<{ epoch: number }>('SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1', [userId]))[0]?.epoch;
+  (await harness.raw<{ epoch: number }>`SELECT "tokenEpoch" AS epoch FROM users WHERE id = ${userId}`)[0]?.epoch;
 const clientEpochOf = async (clientId: string) =>
   (
-    await harness.raw<{ epoch: number }>('SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1', [
-      clientId,
-    ])
+    await harness.raw<{ epoch: number }>`SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = ${clientId}`
   )[0]?.epoch;
 
 const versionNow = async () =>
-  (await harness.raw<{ v: number }>('SELECT access_version::int AS v FROM feed_state'))[0]?.v as number;
+  (await harness.raw<{ v: number }>`SELECT access_version::int AS v FROM feed_state`)[0]?.v as number;
 
 beforeEach(async () => {
-  await harness.raw(`DELETE FROM user_roles WHERE role LIKE '%.%'`);
+  await harness.raw`DELETE FROM user_roles WHERE role LIKE '%.%'`;
   for (const { application } of (await listApplications(harness, { limit: 100 })).applications)
     await deleteApplication(harness, { application, reason }, testCaller);
 });
@@ -96,9 +94,8 @@ describe('declaring an application', () => {
     expect(hasChanges((await declare()).changes)).toBe(false);
     expect(harness.reloads).toBe(0);
     expect(await listApplications(harness, { limit: 10 })).toEqual({ applications: [view], next: null });
-    const events = await harness.raw(
-      `SELECT detail FROM audit_outbox WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`,
-    );
+    const events = await harness.raw`SELECT detail FROM audit_outbox
+      WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`;
     expect(events).toEqual([{ detail: { added: ['notes:read', 'notes:write'], removed: [], reason } }]);
   });
 
@@ -123,9 +120,8 @@ describe('declaring an application', () => {
     });
     expect(await versionNow()).toBe(before + 1);
     expect((await declare()).application.scopes).toEqual({});
-    const [event] = await harness.raw<{ detail: object }>(
-      `SELECT detail FROM audit_outbox WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`,
-    );
+    const [event] = await harness.raw<{ detail: object }>`SELECT detail FROM audit_outbox
+      WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`;
     expect(event?.detail).toEqual({ added: [], removed: [], scopes: 'changed', reason });
   });
 
@@ -188,7 +184,7 @@ describe('declaring an application', () => {
     });
     await declare({ roles: { reader: ['notes:read'], editor: [] } });
     expect(await epochOf(editor)).toBe(1);
-    await harness.raw('DELETE FROM user_roles WHERE user_id = $1', [editor]);
+    await harness.raw`DELETE FROM user_roles WHERE user_id = ${editor}`;
     expect((await declare({ roles: { reader: ['notes:read'] } })).changes.roles.removed).toEqual(['editor']);
   });
 
@@ -221,9 +217,8 @@ describe('declaring an application', () => {
   });
 
   test('an installation can have a hundred', async () => {
-    await harness.raw(
-      `INSERT INTO applications (name, audience) SELECT 'app-' || i, 'app-' || i FROM generate_series(1, 100) i`,
-    );
+    await harness.raw`INSERT INTO applications (name, audience) SELECT 'app-' || i, 'app-' || i
+      FROM generate_series(1, 100) i`;
     await expect(declare()).rejects.toMatchObject({
       code: 'declaration_invalid',
       options: { problems: [{ at: 'body/application', why: 'an installation can have 100 applications' }] },
@@ -325,11 +320,11 @@ describe('rights of an application', () => {
     const insert = 'INSERT INTO role_permissions (role, permission) VALUES ($1, $2)';
     await expect(harness.raw(insert, [name, 'keys:read'])).rejects.toThrow('different applications');
     await expect(harness.raw(insert, ['operator', 'notes:read'])).rejects.toThrow('different applications');
-    await expect(harness.raw(`INSERT INTO roles (name, description) VALUES ('wiki.editor', 'x')`)).rejects.toThrow(
+    await expect(harness.raw`INSERT INTO roles (name, description) VALUES ('wiki.editor', 'x')`).rejects.toThrow(
       'roles_name_form',
     );
     await expect(
-      harness.raw(`INSERT INTO roles (name, description, application) VALUES ('wiki.editor', 'x', 'notes')`),
+      harness.raw`INSERT INTO roles (name, description, application) VALUES ('wiki.editor', 'x', 'notes')`,
     ).rejects.toThrow('roles_name_form');
   });
 });

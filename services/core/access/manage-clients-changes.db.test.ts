@@ -75,7 +75,7 @@ describe('changing a client', () => {
 
   test('that skips consent needs the permissions its users’ tokens can have', async () => {
     const { client_id: clientId } = await harness.newClient({ scopes: ['openid', 'keys:read'] });
-    await harness.raw('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [clientId]);
+    await harness.raw`UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = ${clientId}`;
     const input = { client_id: clientId, reason };
     await expect(rotateClientSecret(harness, input, managing())).rejects.toMatchObject({ code: 'rights_exceeded' });
     expect((await rotateClientSecret(harness, input, managing('keys:read'))).client_secret).not.toBeNull();
@@ -146,11 +146,9 @@ describe('rotating a secret', () => {
   test('ends what the old secret made only if that secret ends at once', async () => {
     const { client_id: clientId } = await harness.newClient();
     const epochs = () =>
-      harness.raw(
-        `SELECT "tokenEpoch" AS now, (SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = $1) AS revoked
-         FROM oauth_clients WHERE "clientId" = $1`,
-        [clientId],
-      );
+      harness.raw`SELECT "tokenEpoch" AS now,
+        (SELECT max(token_epoch) FROM revocations WHERE kind = 'client' AND value = ${clientId}) AS revoked
+        FROM oauth_clients WHERE "clientId" = ${clientId}`;
     const [before] = (await epochs()) as { now: number }[];
     await rotateClientSecret(harness, { client_id: clientId, reason }, testCaller);
     expect(await epochs()).toEqual([{ now: before?.now, revoked: null }]);
@@ -184,7 +182,7 @@ describe('the logo of a client', () => {
     expect((await readClientLogo(harness, clientId)).equals(second)).toBe(true);
     expect((await change(clientId, null)).has_logo).toBe(false);
     await expect(readClientLogo(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
-    const events = await harness.raw('SELECT detail FROM audit_outbox WHERE target_id = $1 ORDER BY id', [clientId]);
+    const events = await harness.raw`SELECT detail FROM audit_outbox WHERE target_id = ${clientId} ORDER BY id`;
     const changed = { detail: { columns: ['logo'], reason } };
     expect(events).toEqual([{ detail: { reason } }, { detail: { columns: ['name'], reason } }, changed, changed]);
   });
@@ -192,7 +190,7 @@ describe('the logo of a client', () => {
   test('is not found for an unknown client, nor after the client was deleted by another copy', async () => {
     await expect(readClientLogo(harness, 'unknown')).rejects.toMatchObject({ code: 'client_unknown' });
     const { client_id: clientId } = await harness.newClient({ logo: logoOf(blackPng(8)) });
-    await harness.raw('DELETE FROM oauth_clients WHERE "clientId" = $1', [clientId]);
+    await harness.raw`DELETE FROM oauth_clients WHERE "clientId" = ${clientId}`;
     expect(harness.access.client(clientId)?.has_logo).toBe(true);
     await expect(readClientLogo(harness, clientId)).rejects.toMatchObject({ code: 'client_unknown' });
   });
@@ -208,9 +206,9 @@ describe('the logo of a client', () => {
     expect((await readClient(harness, { client_id: clientId })).has_logo).toBe(false);
     // The table refuses what the product would never write.
     const setLogo = (logo: string) =>
-      harness.raw('UPDATE oauth_clients SET logo = $2 WHERE "clientId" = $1', [clientId, logo]);
+      harness.raw`UPDATE oauth_clients SET logo = ${logo} WHERE "clientId" = ${clientId}`;
     await expect(setLogo(logoOf(blackPng(8)))).rejects.toThrow('oauth_clients_logo');
-    await harness.raw(`UPDATE oauth_clients SET origin = 'admin' WHERE "clientId" = $1`, [clientId]);
+    await harness.raw`UPDATE oauth_clients SET origin = 'admin' WHERE "clientId" = ${clientId}`;
     for (const logo of ['https://app.test/logo.png', `data:image/png;base64,${'A'.repeat(32_768)}`])
       await expect(setLogo(logo)).rejects.toThrow('oauth_clients_logo');
   });

@@ -45,24 +45,18 @@ export async function openClientHarness(): Promise<ClientHarness> {
       return made;
     },
     eventsOf: async (clientId) => {
-      const events = await ports.raw<{ type: string }>(
-        'SELECT type FROM audit_outbox WHERE target_id = $1 ORDER BY id',
-        [clientId],
-      );
+      const events = await ports.raw<{ type: string }>`SELECT type FROM audit_outbox
+        WHERE target_id = ${clientId} ORDER BY id`;
       return events.map(({ type }) => type);
     },
     consent: async (clientId) => {
       const id = randomUUID();
-      await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
-      await ports.raw('INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, $3, $4)', [
-        id,
-        clientId,
-        'https://api.example.test',
-        ['openid'],
-      ]);
+      await ports.raw`INSERT INTO users (id, email) VALUES (${id}, ${`${id}@example.test`})`;
+      await ports.raw`INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+        VALUES (${id}, ${clientId}, 'https://api.example.test', ${['openid']})`;
     },
     consentsTo: async (clientId) =>
-      (await ports.raw('SELECT 1 FROM oauth_consents WHERE client_id = $1', [clientId])).length,
+      (await ports.raw`SELECT 1 FROM oauth_consents WHERE client_id = ${clientId}`).length,
   };
   return harness;
 }

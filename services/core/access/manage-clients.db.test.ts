@@ -190,9 +190,7 @@ describe('the exemption from PKCE', () => {
     expect((await setPkce(clientId, 'optional')).pkce).toBe('optional');
     await updateClient(harness, { client_id: clientId, name: 'Other', reason }, testCaller);
     expect(harness.access.client(clientId)?.pkce).toBe('optional');
-    const events = await harness.raw('SELECT type, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id', [
-      clientId,
-    ]);
+    const events = await harness.raw`SELECT type, detail FROM audit_outbox WHERE target_id = ${clientId} ORDER BY id`;
     const changed = { type: 'client.changed', detail: { columns: ['pkce'], reason } };
     expect(events).toEqual([
       { type: 'client.created', detail: { pkce: 'optional', reason } },
@@ -214,7 +212,7 @@ describe('the exemption from PKCE', () => {
     const push = { client_id: pushing.client_id, require_pushed_authorization_requests: true, reason };
     await expect(updateClient(harness, push, testCaller)).rejects.toMatchObject(conflict);
     const unvetted = await harness.newClient();
-    await harness.raw(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [unvetted.client_id]);
+    await harness.raw`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = ${unvetted.client_id}`;
     await expect(setPkce(unvetted.client_id, 'optional')).rejects.toMatchObject(conflict);
     for (const client of [app, unvetted]) expect((await readClient(harness, client)).pkce).toBe('required');
   });
@@ -239,10 +237,8 @@ test.each([
     const { client_id: clientId, refresh_copies } = await harness.newClient({ grant_types: [], ...input });
     expect(refresh_copies).toBe(seconds);
     expect((await change(clientId, { refresh_copies: 1 })).refresh_copies).toBe(1);
-    const events = await harness.raw<{ copies: number | null }>(
-      `SELECT (detail->>'refresh_copies')::int AS copies FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
-      [clientId],
-    );
+    const events = await harness.raw<{ copies: number | null }>`SELECT (detail->>'refresh_copies')::int AS copies
+      FROM audit_outbox WHERE target_id = ${clientId} ORDER BY id`;
     expect(events).toEqual([{ copies: seconds || null }, { copies: 1 }]);
   },
 );
@@ -261,10 +257,8 @@ describe('the rotation of refresh tokens', () => {
     expect((await change(clientId, { [name]: false, refresh_rotation: 'on' })).refresh_rotation).toBe('on');
     await expect(change(clientId, { refresh_rotation: 'off' })).rejects.toMatchObject(conflict);
     expect((await change(clientId, { [name]: true, refresh_rotation: 'off' })).refresh_rotation).toBe('off');
-    const events = await harness.raw<{ detail: object }>(
-      `SELECT detail FROM audit_outbox WHERE target_id = $1 AND type IN ('client.created', 'client.changed') ORDER BY id`,
-      [clientId],
-    );
+    const events = await harness.raw<{ detail: object }>`SELECT detail FROM audit_outbox
+      WHERE target_id = ${clientId} AND type IN ('client.created', 'client.changed') ORDER BY id`;
     expect(events.map(({ detail }) => detail)).toMatchObject([
       { refresh_rotation: 'off' },
       { refresh_rotation: 'on', columns: expect.arrayContaining(['refresh_rotation']) },
@@ -274,7 +268,7 @@ describe('the rotation of refresh tokens', () => {
 
   test('is always on for a client that registered itself', async () => {
     const { client_id: clientId } = await harness.newClient({ dpop_bound_access_tokens: true });
-    await harness.raw(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
+    await harness.raw`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = ${clientId}`;
     await expect(change(clientId, { refresh_rotation: 'off' })).rejects.toMatchObject({
       code: 'client_settings_conflict',
     });
@@ -286,7 +280,7 @@ test('claims in ID tokens are set and taken back, and the database refuses anoth
   expect(id_token_claims).toEqual(['email']);
   expect((await change(clientId, { id_token_claims: ['name', 'email'] })).id_token_claims).toEqual(['name', 'email']);
   expect((await change(clientId, { id_token_claims: [] })).id_token_claims).toEqual([]);
-  const other = harness.raw(`UPDATE oauth_clients SET id_token_claims = '{sub}' WHERE "clientId" = $1`, [clientId]);
+  const other = harness.raw`UPDATE oauth_clients SET id_token_claims = '{sub}' WHERE "clientId" = ${clientId}`;
   await expect(other).rejects.toThrow('oauth_clients_id_token_claims');
 });
 

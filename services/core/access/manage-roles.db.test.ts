@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 
 const reason = 'test';
-const grantRole = defineStatement('', 'INSERT INTO user_roles (user_id, role) VALUES ($1, $2)');
+const grantRole = defineStatement('')`INSERT INTO user_roles (user_id, role) VALUES ($1, $2)`;
 /** A caller with only these permissions. */
 const holding = (...permissions: string[]): Caller => clientCaller('manager', permissions);
 const newName = (): string => `role_${randomUUID().slice(0, 8)}`;
@@ -33,14 +33,14 @@ async function newRole(...permissions: string[]): Promise<string> {
 }
 async function newHolder(role: string): Promise<string> {
   const id = randomUUID();
-  await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
-  await ports.raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+  await ports.raw`INSERT INTO users (id, email) VALUES (${id}, ${`${id}@example.test`})`;
+  await ports.raw`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
   return id;
 }
 const epochOf = async (userId: string): Promise<number | undefined> =>
-  (await ports.raw<{ epoch: number }>('SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1', [userId]))[0]?.epoch;
+  (await ports.raw<{ epoch: number }>`SELECT "tokenEpoch" AS epoch FROM users WHERE id = ${userId}`)[0]?.epoch;
 const eventsOf = async (role: string): Promise<string[]> =>
-  (await ports.raw<{ type: string }>('SELECT type FROM audit_outbox WHERE target_id = $1 ORDER BY id', [role])).map(
+  (await ports.raw<{ type: string }>`SELECT type FROM audit_outbox WHERE target_id = ${role} ORDER BY id`).map(
     ({ type }) => type,
   );
 
@@ -63,7 +63,7 @@ describe('creating a role', () => {
     const name = newName();
     const made = createRole(tools(), { name, description: '', permissions, reason }, holding('keys:read'));
     await expect(made).rejects.toMatchObject({ code });
-    expect(await ports.raw('SELECT 1 FROM roles WHERE name = $1', [name])).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM roles WHERE name = ${name}`).toEqual([]);
     expect(reloads).toBe(0);
   });
 
@@ -125,7 +125,7 @@ describe('deleting a role', () => {
   test('that no user has removes its permissions and writes an audit event', async () => {
     const name = await newRole('keys:read');
     await deleteRole(tools(), { role: name, reason }, testCaller);
-    expect(await ports.raw('SELECT 1 FROM role_permissions WHERE role = $1', [name])).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM role_permissions WHERE role = ${name}`).toEqual([]);
     expect(await eventsOf(name)).toContain('role.deleted');
     expect(reloads).toBe(1);
   });
@@ -196,7 +196,7 @@ describe('granting a role', () => {
   test('blocks its deletion until the grant commits, and the deletion is then refused', async () => {
     const name = await newRole('keys:read');
     const id = randomUUID();
-    await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
+    await ports.raw`INSERT INTO users (id, email) VALUES (${id}, ${`${id}@example.test`})`;
     let deletion: Promise<unknown> = Promise.resolve();
     await ports.transact(async (tx) => {
       await lockRoleForGrant(tx, name);

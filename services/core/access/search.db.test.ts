@@ -71,9 +71,8 @@ test('search finds events by their number and requests by their trace once they 
   await log.emit(1, { type: 'user.created', traceparent: `00-${traceId}-${'c'.repeat(16)}-01` });
   await sealEvents(log, {}, testCaller);
   await log.end();
-  const [{ seq }] = (await ports.raw<{ seq: string }>(
-    `SELECT seq FROM audit_events WHERE type = 'user.created' AND trace_id IS NOT NULL`,
-  )) as [{ seq: string }];
+  const [{ seq }] = (await ports.raw<{ seq: string }>`SELECT seq FROM audit_events
+    WHERE type = 'user.created' AND trace_id IS NOT NULL`) as [{ seq: string }];
   const found = { label: 'user.created', detail: expect.stringMatching(/Z$/), owner: null };
   expect(await hitsOf(String(seq), auditor)).toEqual([{ kind: 'event', id: String(seq), ...found }]);
   expect(await hitsOf(traceId.toUpperCase(), auditor)).toEqual([{ kind: 'trace', id: traceId, ...found }]);

@@ -30,7 +30,7 @@ test('without the first-party client the documents are still served, with only p
   const scopes = () => resourceMetadata({ access, ...address }).scopes_supported;
   await access.load();
   expect(scopes()).toEqual(expect.arrayContaining(['openid', 'keys:read']));
-  await ports.raw('DELETE FROM oauth_clients WHERE "clientId" = $1', [FIRST_PARTY_CLIENT_ID]);
+  await ports.raw`DELETE FROM oauth_clients WHERE "clientId" = ${FIRST_PARTY_CLIENT_ID}`;
   await access.load();
   expect(scopes()).toEqual([...access.permissions(), ...OWN_SCOPES].sort());
 });

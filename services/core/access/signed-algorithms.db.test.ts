@@ -43,10 +43,8 @@ test('a client has the default algorithm until it is registered for others, whic
   expect(algorithms()).toEqual(['ES256', 'RS256', 0]);
   await change({ access_token_signed_response_alg: null });
   expect(algorithms()).toEqual(['ES256', null, 0]);
-  const events = await harness.raw<{ detail: { columns: string[] } }>(
-    `SELECT detail FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1 ORDER BY id`,
-    [clientId],
-  );
+  const events = await harness.raw<{ detail: { columns: string[] } }>`SELECT detail FROM audit_outbox
+    WHERE type = 'client.changed' AND target_id = ${clientId} ORDER BY id`;
   expect(events.map(({ detail }) => detail.columns)).toEqual([
     ['access_token_signed_response_alg', 'id_token_signed_response_alg'],
     ['name'],
@@ -85,10 +83,7 @@ test('an algorithm that is not signed here is refused with those that are, and c
 test('the table refuses an algorithm that no key can have, and the first-party client keeps the default', async () => {
   const { client_id: clientId } = await harness.newClient();
   const set = (alg: string) =>
-    harness.raw(`UPDATE oauth_clients SET access_token_signed_response_alg = $2 WHERE "clientId" = $1`, [
-      clientId,
-      alg,
-    ]);
+    harness.raw`UPDATE oauth_clients SET access_token_signed_response_alg = ${alg} WHERE "clientId" = ${clientId}`;
   for (const alg of ['HS256', 'none', '']) await expect(set(alg)).rejects.toThrow('check constraint');
   const changes = { access_token_signed_response_alg: 'ES256' } as const;
   await expect(
@@ -97,11 +92,11 @@ test('the table refuses an algorithm that no key can have, and the first-party c
 });
 
 test('the algorithms that clients wait for while no key signs with them are counted, with disabled clients', async () => {
-  await harness.raw(`DELETE FROM oauth_clients WHERE "clientId" <> $1`, [FIRST_PARTY_CLIENT_ID]);
+  await harness.raw`DELETE FROM oauth_clients WHERE "clientId" <> ${FIRST_PARTY_CLIENT_ID}`;
   await harness.newClient({ id_token_signed_response_alg: 'ES256', access_token_signed_response_alg: 'ES256' });
   await harness.newClient({ id_token_signed_response_alg: 'RS256', access_token_signed_response_alg: 'ES256' });
   const { client_id: off } = await harness.newClient({ id_token_signed_response_alg: 'ES256' });
-  await harness.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [off]);
+  await harness.raw`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${off}`;
   expect(await readUnsignedAlgorithms(harness)).toEqual([]);
   await start([]);
   expect(await readUnsignedAlgorithms(harness)).toEqual([{ algorithm: 'ES256', clients: 3 }]);
@@ -113,10 +108,7 @@ describe('a start', () => {
   const startNeeded = (...settings: Parameters<typeof settingsOf>) =>
     ensureNeededKeys(harness, settingsOf(...settings), testCaller);
   const register = (clientId: string, algorithm: string) =>
-    harness.raw(`UPDATE oauth_clients SET id_token_signed_response_alg = $1 WHERE "clientId" = $2`, [
-      algorithm,
-      clientId,
-    ]);
+    harness.raw`UPDATE oauth_clients SET id_token_signed_response_alg = ${algorithm} WHERE "clientId" = ${clientId}`;
   /** The purposes in which a key signs now or after its hold period, with its algorithm. */
   const signing = async () => {
     const open = (await listKeys(harness)).filter((key) => key.signs_until === null && key.compromised_at === null);
@@ -124,8 +116,8 @@ describe('a start', () => {
   };
   let clientId: string;
   beforeEach(async () => {
-    await harness.raw('TRUNCATE jwks, key_policy');
-    await harness.raw(`DELETE FROM oauth_clients WHERE "clientId" <> $1`, [FIRST_PARTY_CLIENT_ID]);
+    await harness.raw`TRUNCATE jwks, key_policy`;
+    await harness.raw`DELETE FROM oauth_clients WHERE "clientId" <> ${FIRST_PARTY_CLIENT_ID}`;
     await start(['ES256']);
     ({ client_id: clientId } = await harness.newClient({ id_token_signed_response_alg: 'ES256' }));
   });

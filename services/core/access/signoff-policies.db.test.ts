@@ -77,7 +77,7 @@ test('a policy gets a higher version with each change, also if it was removed in
   expect((await declare([])).changes.signoff_policies).toMatchObject({ added: [], removed: ['release.deploy'] });
   expect(versionIn(await declare([DEPLOY]))).toBeGreaterThan(versionIn(changed));
   await deleteApplication(harness, { application: 'notes', reason }, testCaller);
-  expect(await harness.raw('SELECT act FROM signoff_policies')).toEqual([]);
+  expect(await harness.raw`SELECT act FROM signoff_policies`).toEqual([]);
 });
 
 describe('a declaration is refused, with the place, for a policy', () => {

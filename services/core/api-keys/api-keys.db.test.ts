@@ -35,7 +35,7 @@ afterEach(() => {
 
 const newUser = async (): Promise<string> => {
   const id = randomUUID();
-  await base.raw('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [id, `${id}@example.test`, 'Ada']);
+  await base.raw`INSERT INTO users (id, email, name) VALUES (${id}, ${`${id}@example.test`}, 'Ada')`;
   return id;
 };
 const newClient = async (): Promise<string> =>
@@ -50,10 +50,10 @@ const notAccepted = { code: 'api_key_not_accepted' };
 describe('a key that the installation manages for an owner', () => {
   test('is not created for a disabled or deleted owner', async () => {
     const id = await newUser();
-    await base.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await base.raw`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     await expect(keyFor('user', id)).rejects.toMatchObject(ended);
     await expect(keyFor('client', randomUUID())).rejects.toMatchObject(ended);
-    expect(await base.raw('SELECT 1 FROM api_keys WHERE user_id = $1', [id])).toEqual([]);
+    expect(await base.raw`SELECT 1 FROM api_keys WHERE user_id = ${id}`).toEqual([]);
     expect(changes).toBe(0);
   });
 
@@ -65,11 +65,8 @@ describe('a key that the installation manages for an owner', () => {
     expect(rotated.secret).not.toBe(secret);
     expect(changes).toBe(2);
     expect(
-      await base.raw(
-        `SELECT actor_kind, actor_id, detail->>'reason' AS reason FROM audit_outbox
-         WHERE type = 'api_key.rotated' AND target_id = $1`,
-        [made.api_key_id],
-      ),
+      await base.raw`SELECT actor_kind, actor_id, detail->>'reason' AS reason FROM audit_outbox
+        WHERE type = 'api_key.rotated' AND target_id = ${made.api_key_id}`,
     ).toEqual([{ actor_kind: 'system', actor_id: 'test', reason: 'seen in a log' }]);
   });
 
@@ -82,9 +79,9 @@ describe('a key that the installation manages for an owner', () => {
         return { owner, id: (await keyFor('user', owner)).api_key.api_key_id };
       }),
     );
-    await base.raw('DELETE FROM users WHERE id = $1', [gone!.owner]);
-    await base.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled!.owner]);
-    await base.raw(`UPDATE api_keys SET revoked_at = now(), revoke_reason = 'r' WHERE id = $1`, [revoked!.id]);
+    await base.raw`DELETE FROM users WHERE id = ${gone!.owner}`;
+    await base.raw`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled!.owner}`;
+    await base.raw`UPDATE api_keys SET revoked_at = now(), revoke_reason = 'r' WHERE id = ${revoked!.id}`;
     for (const key of [gone, disabled, revoked]) await expect(rotate(key!.id)).rejects.toMatchObject(ended);
     const rows = await Promise.all([gone, disabled, revoked].map((key) => readApiKey(base.sql, key!.id)));
     expect(rows.map((row) => row?.rotated_at)).toEqual([null, null, null]);
@@ -141,9 +138,9 @@ describe('the last use', () => {
     const { api_key: key } = await keyFor('user', await newUser());
     const uses = createApiKeyUses(ports);
     uses.add(key.api_key_id);
-    await base.raw('ALTER TABLE api_key_uses RENAME TO api_key_uses_away');
+    await base.raw`ALTER TABLE api_key_uses RENAME TO api_key_uses_away`;
     await uses.write();
-    await base.raw('ALTER TABLE api_key_uses_away RENAME TO api_key_uses');
+    await base.raw`ALTER TABLE api_key_uses_away RENAME TO api_key_uses`;
     expect(warnings).toEqual(['writing the uses of API keys failed; retrying']);
     expect(await usesOf(key.api_key_id)).toBe(0);
     uses.add(key.api_key_id);

@@ -31,11 +31,9 @@ type UserCaller = Caller & { readonly kind: 'user' };
 /** A signed-in user with these permissions. */
 async function signedIn(...permissions: string[]): Promise<UserCaller> {
   const [userId, sessionId] = [randomUUID(), randomUUID()];
-  await base.raw('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [userId, `${userId}@keys.test`, 'Ada']);
-  await base.raw(
-    `INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES ($1, $2, $1, now() + interval '1 hour')`,
-    [sessionId, userId],
-  );
+  await base.raw`INSERT INTO users (id, email, name) VALUES (${userId}, ${`${userId}@keys.test`}, 'Ada')`;
+  await base.raw`INSERT INTO sessions (id, "userId", token, "expiresAt")
+    VALUES (${sessionId}, ${userId}, ${sessionId}, now() + interval '1 hour')`;
   return userCaller(userId, { sessionId, permissions: new Set(permissions), by: 'session' });
 }
 
@@ -52,7 +50,7 @@ const idOf = async (caller: Caller): Promise<string> => (await create(caller)).a
 const refusal = (code: string) => expect.objectContaining({ code });
 const stateOf = async (caller: Caller, id: string) =>
   (await listApiKeys(ports, { limit: 100 }, caller)).api_keys.find(({ api_key_id }) => api_key_id === id)?.state;
-const endSession = ({ sessionId }: UserCaller) => base.raw('DELETE FROM sessions WHERE id = $1', [sessionId]);
+const endSession = ({ sessionId }: UserCaller) => base.raw`DELETE FROM sessions WHERE id = ${sessionId}`;
 
 describe('creating a key', () => {
   test('gives it some of its owner’s permissions and ninety days, and stores its secret as a hash', async () => {
@@ -68,9 +66,7 @@ describe('creating a key', () => {
       uses: 0,
     });
     expect(Date.parse(key.expires_at) - Date.parse(key.created_at)).toBeCloseTo(90 * 86_400_000, -4);
-    const [row] = await base.raw<{ text: string }>('SELECT k::text AS text FROM api_keys k WHERE id = $1', [
-      key.api_key_id,
-    ]);
+    const [row] = await base.raw<{ text: string }>`SELECT k::text AS text FROM api_keys k WHERE id = ${key.api_key_id}`;
     expect(row?.text).not.toContain(secret.slice(-20));
   });
 
@@ -90,14 +86,14 @@ describe('creating a key', () => {
     const before = changes;
     await endSession(ada);
     await expect(create(ada)).rejects.toEqual(refusal('unauthenticated'));
-    expect(await base.raw('SELECT FROM api_keys WHERE user_id = $1', [ada.userId])).toEqual([]);
+    expect(await base.raw`SELECT FROM api_keys WHERE user_id = ${ada.userId}`).toEqual([]);
     expect(changes).toBe(before);
   });
 
   test('is rejected for a client whose tokens were all revoked after this copy loaded it, and for a deleted client', async () => {
     const worker = await client();
     expect((await create(worker)).api_key.owner).toEqual({ kind: 'client', id: worker.clientId });
-    await base.raw('UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1', [worker.clientId]);
+    await base.raw`UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = ${worker.clientId}`;
     await expect(create(worker)).rejects.toEqual(refusal('unauthenticated'));
     await expect(create({ ...worker, clientId: 'gone' })).rejects.toEqual(refusal('unauthenticated'));
   });
@@ -109,7 +105,7 @@ describe('creating a key', () => {
     await expect(create(ada)).rejects.toEqual(refusal('api_key_too_many'));
     await revokeApiKey(ports, { api_key_id: first }, ada);
     await expect(create(ada), 'a key created today still counts').rejects.toEqual(refusal('api_key_too_many'));
-    await base.raw(`UPDATE api_keys SET created_at = created_at - interval '2 days' WHERE id = $1`, [first]);
+    await base.raw`UPDATE api_keys SET created_at = created_at - interval '2 days' WHERE id = ${first}`;
     await expect(create(ada)).resolves.toBeDefined();
   });
 
@@ -141,10 +137,8 @@ describe('rotating a key', () => {
     const overlapMs = Date.parse(previous_secret_until ?? '') - Date.parse(rotated_at ?? '');
     expect(overlapMs).toBeLessThanOrEqual(60_000);
     expect(overlapMs).toBeGreaterThan(0);
-    const events = await base.raw(
-      `SELECT actor_id FROM audit_outbox WHERE type = 'api_key.rotated' AND target_id = $1`,
-      [apiKeyId],
-    );
+    const events =
+      await base.raw`SELECT actor_id FROM audit_outbox WHERE type = 'api_key.rotated' AND target_id = ${apiKeyId}`;
     expect(events).toEqual([{ actor_id: ada.userId }]);
   });
 
@@ -181,9 +175,7 @@ describe('revoking a key', () => {
     await revokeApiKey(ports, { api_key_id: apiKeyId }, ada);
     expect([await stateOf(ada, apiKeyId), changes]).toEqual(['revoked', before + 1]);
     await revokeApiKey(ports, { api_key_id: apiKeyId }, ada);
-    const events = await base.raw(`SELECT FROM audit_outbox WHERE type = 'api_key.revoked' AND target_id = $1`, [
-      apiKeyId,
-    ]);
+    const events = await base.raw`SELECT FROM audit_outbox WHERE type = 'api_key.revoked' AND target_id = ${apiKeyId}`;
     expect(events, 'the second time changes nothing').toHaveLength(1);
   });
 
@@ -214,15 +206,15 @@ describe('revoking a key', () => {
   test('is not needed once it has expired, or all sessions of its owner were ended', async () => {
     const ada = await signedIn();
     const [expired, ended] = [await idOf(ada), await idOf(ada)];
-    await base.raw(`UPDATE api_keys SET expires_at = now() - interval '1 second' WHERE id = $1`, [expired]);
-    await base.raw('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [ada.userId]);
+    await base.raw`UPDATE api_keys SET expires_at = now() - interval '1 second' WHERE id = ${expired}`;
+    await base.raw`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = ${ada.userId}`;
     expect([await stateOf(ada, expired), await stateOf(ada, ended)]).toEqual(['expired', 'ended']);
   });
 
   test('after a takeover ends the keys that the thief created or rotated, and no earlier key', async () => {
     const ada = await signedIn();
     const [old, rotated] = [await idOf(ada), await idOf(ada)];
-    const [row] = await base.raw<{ at: string }>('SELECT clock_timestamp()::text AS at');
+    const [row] = await base.raw<{ at: string }>`SELECT clock_timestamp()::text AS at`;
     const created = await idOf(ada);
     await rotateApiKey(ports, { api_key_id: rotated }, ada);
     await base.transact((tx) => endKeysSince(tx, ada.userId, row?.at ?? '', 'account_takeover'));

@@ -15,7 +15,7 @@ const event = defineAuditEvent({ type: 'test.event', durability: 'durable', outc
 const ports = opened(() => openTestPorts());
 beforeAll(async () => {
   // A run waits for a lock only briefly, and autovacuum of the DEFAULT partition may hold it.
-  await ports.raw('ALTER TABLE audit_outbox_default SET (autovacuum_enabled = false)');
+  await ports.raw`ALTER TABLE audit_outbox_default SET (autovacuum_enabled = false)`;
 });
 
 const maintain = (): Promise<MaintainedOutbox> => maintainAuditOutbox(ports, settings, never);
@@ -24,22 +24,18 @@ const today = new Date();
 const day = (offset: number): string => new Date(today.getTime() + offset * 86_400_000).toISOString().slice(0, 10);
 const tableOf = (offset: number): string => `audit_outbox_${day(offset).replaceAll('-', '')}`;
 const days = async (): Promise<string[]> =>
-  (await ports.raw<{ day: string }>('SELECT day::text FROM audit_outbox_days() ORDER BY day')).map((row) => row.day);
+  (await ports.raw<{ day: string }>`SELECT day::text FROM audit_outbox_days() ORDER BY day`).map((row) => row.day);
 const countOf = async (table: string): Promise<number> =>
   (await ports.raw<{ n: number }>(`SELECT count(*)::int AS n FROM ${table}`))[0]!.n;
 /** Inserts events of a day, the last `unsealed` of them without a sequence number. */
 const insertEvents = (offset: number, sealed: number, unsealed = 0): Promise<unknown> =>
-  ports.raw(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at, seq)
-     SELECT 'test.event', 'ok', 'system', $1::date + interval '12 hours', CASE WHEN n <= $2 THEN n END
-     FROM generate_series(1, $2::int + $3::int) n`,
-    [day(offset), sealed, unsealed],
-  );
-const makeDay = (offset: number): Promise<unknown> =>
-  ports.raw('SELECT audit_outbox_partition($1::date)', [day(offset)]);
+  ports.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at, seq)
+    SELECT 'test.event', 'ok', 'system', ${day(offset)}::date + interval '12 hours', CASE WHEN n <= ${sealed} THEN n END
+    FROM generate_series(1, ${sealed}::int + ${unsealed}::int) n`;
+const makeDay = (offset: number): Promise<unknown> => ports.raw`SELECT audit_outbox_partition(${day(offset)}::date)`;
 
 beforeEach(async () => {
-  await ports.raw('TRUNCATE audit_outbox');
+  await ports.raw`TRUNCATE audit_outbox`;
   for (const known of await days()) await ports.raw(`DROP TABLE audit_outbox_${known.replaceAll('-', '')}`);
   for (let offset = -1; offset <= 7; offset += 1) await makeDay(offset);
 });
@@ -64,10 +60,8 @@ describe('coming days', () => {
     await recordEvent(ports.sql, testCaller, event, { outcome: 'ok' });
     expect(await countOf(tableOf(0))).toBe(1);
     await expect(
-      ports.raw(
-        `INSERT INTO audit_outbox (event_id, occurred_at, type, outcome, actor_kind)
-         SELECT event_id, occurred_at, type, outcome, actor_kind FROM audit_outbox`,
-      ),
+      ports.raw`INSERT INTO audit_outbox (event_id, occurred_at, type, outcome, actor_kind)
+        SELECT event_id, occurred_at, type, outcome, actor_kind FROM audit_outbox`,
     ).rejects.toMatchObject({ code: '23505' });
   });
 
@@ -97,7 +91,7 @@ describe('expired days', () => {
     await makeDay(-6);
     await insertEvents(-6, 10, 1);
     expect(await maintain()).toMatchObject({ dropped: [], unsealed: [day(-6)] });
-    await ports.raw('UPDATE audit_outbox SET seq = 11 WHERE seq IS NULL');
+    await ports.raw`UPDATE audit_outbox SET seq = 11 WHERE seq IS NULL`;
     expect(await maintain()).toMatchObject({ dropped: [day(-6)], unsealed: [] });
   });
 
@@ -106,7 +100,7 @@ describe('expired days', () => {
     await insertEvents(-2, 0);
     expect(await countOf('audit_outbox_default')).toBe(1_503);
     await maintain();
-    expect(await ports.raw('SELECT DISTINCT seq FROM audit_outbox_default')).toEqual([{ seq: null }]);
+    expect(await ports.raw`SELECT DISTINCT seq FROM audit_outbox_default`).toEqual([{ seq: null }]);
     expect(await countOf('audit_outbox_default')).toBe(3);
   });
 
@@ -187,7 +181,7 @@ describe('with concurrent transactions', () => {
     for await (const { run } of killedEverywhere({ url: ports.databaseUrl, work: 'maintain' })) {
       await makeDay(-5);
       await makeDay(-6);
-      await ports.raw('DELETE FROM audit_outbox');
+      await ports.raw`DELETE FROM audit_outbox`;
       await insertEvents(-5, 10);
       await insertEvents(-6, 10, 2);
       await ports.raw(`DROP TABLE IF EXISTS ${tableOf(4)}`);

@@ -9,14 +9,11 @@ import { withRowLetters } from './row-dead-letters.ts';
 
 const rowLetters = await loadList('deadLetters');
 const base = opened(openTestPorts);
-beforeEach(() => base.raw('DELETE FROM logout_tokens'));
+beforeEach(() => base.raw`DELETE FROM logout_tokens`);
 
 const changesOf = (queue: string) =>
-  base.raw(
-    `SELECT actor_id, outcome, detail FROM audit_outbox
-     WHERE type = 'operations.queue_changed' AND target_kind = 'queue' AND target_id = $1 ORDER BY id`,
-    [queue],
-  );
+  base.raw`SELECT actor_id, outcome, detail FROM audit_outbox
+    WHERE type = 'operations.queue_changed' AND target_kind = 'queue' AND target_id = ${queue} ORDER BY id`;
 const change = (detail: object) => ({ actor_id: 'test', outcome: 'requested', detail });
 const letter = (queue: string, id: string): DeadLetter => ({
   queue,
@@ -150,7 +147,7 @@ test('a retried one has all its attempts again and is due; one that is still ret
   const letters = await admin.deadLetters(10);
   expect(await retryDeadLetters({ ...base, queueAdmin: admin }, letters, testCaller)).toEqual(letters);
   const rows = () =>
-    base.raw('SELECT id, attempts, next_attempt_at <= clock_timestamp() AS due FROM logout_tokens ORDER BY attempts');
+    base.raw`SELECT id, attempts, next_attempt_at <= clock_timestamp() AS due FROM logout_tokens ORDER BY attempts`;
   const expected = [
     { id: dead, attempts: 0, due: true },
     { id: waiting, attempts: 33, due: true },
@@ -183,5 +180,5 @@ test('a discarded one is gone; one that is still retried stays', async () => {
   expect(await admin.discard({ queue: 'logout', job_id: dead })).toBe(true);
   for (const job_id of [dead, waiting, 'no-such-job'])
     expect(await admin.discard({ queue: 'logout', job_id })).toBe(false);
-  expect(await base.raw('SELECT id FROM logout_tokens')).toEqual([{ id: waiting }]);
+  expect(await base.raw`SELECT id FROM logout_tokens`).toEqual([{ id: waiting }]);
 });

@@ -20,7 +20,7 @@ beforeEach(() => {
   canSign = true;
 });
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 async function cachedSessions(): Promise<string[]> {
   const client = new Redis(harness.redisUrl);
   const keys = await client.keys('auth:*');
@@ -32,11 +32,11 @@ const DISK_FULL = `EXCEPTION USING ERRCODE = '53100'`;
 async function whileRefused(type: string, error: string, work: () => Promise<void>): Promise<void> {
   await rows(`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN IF NEW.type = '${type}' THEN RAISE ${error}; END IF; RETURN NEW; END $$`);
-  await rows('CREATE TRIGGER refuse_event BEFORE INSERT ON audit_outbox FOR EACH ROW EXECUTE FUNCTION refuse_event()');
+  await rows`CREATE TRIGGER refuse_event BEFORE INSERT ON audit_outbox FOR EACH ROW EXECUTE FUNCTION refuse_event()`;
   try {
     await work();
   } finally {
-    await rows('DROP FUNCTION refuse_event CASCADE');
+    await rows`DROP FUNCTION refuse_event CASCADE`;
   }
 }
 
@@ -57,9 +57,9 @@ describe('half-done sign-ins', () => {
     async (type, _doing, attempt) => {
       await signUp(harness, known);
       const counts = () =>
-        rows(`SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM accounts) AS accounts,
-        (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families) AS families,
-        (SELECT count(*) FROM audit_outbox) AS events`);
+        rows`SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM accounts) AS accounts,
+          (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families) AS families,
+          (SELECT count(*) FROM audit_outbox) AS events`;
       const before = await counts();
       const cached = await cachedSessions();
       await whileRefused(type, `'no room'`, async () => {
@@ -77,7 +77,7 @@ describe('half-done sign-ins', () => {
       expect((await signOut(harness, cookie)).status).toBe(503);
     });
     expect((await readSession(harness, cookie)).status).toBe(200);
-    expect(await rows('SELECT revoked_at FROM refresh_families WHERE sid = $1', [body.session.id])).toEqual([
+    expect(await rows`SELECT revoked_at FROM refresh_families WHERE sid = ${body.session.id}`).toEqual([
       { revoked_at: null },
     ]);
   });
@@ -98,10 +98,8 @@ describe('half-done sign-ins', () => {
     const newcomer = newPerson();
     expect((await signUp(harness, newcomer)).status).toBe(503);
     canSign = true;
-    const sessions = await rows(
-      `SELECT u.email, count(s.id)::int FROM users u LEFT JOIN sessions s ON s."userId" = u.id WHERE u.email = ANY ($1) GROUP BY 1 ORDER BY 2`,
-      [[person.email, newcomer.email]],
-    );
+    const sessions = await rows`SELECT u.email, count(s.id)::int FROM users u LEFT JOIN sessions s ON s."userId" = u.id
+      WHERE u.email = ANY (${[person.email, newcomer.email]}) GROUP BY 1 ORDER BY 2`;
     expect(sessions).toEqual([
       { email: newcomer.email, count: 0 },
       { email: person.email, count: 1 },
@@ -152,13 +150,12 @@ describe('half-done sign-ins', () => {
     } finally {
       Object.assign(harness.deps.hasher, { verify });
     }
-    const events = await rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`, [
-      body.user.id,
-    ]);
+    const events =
+      await rows`SELECT outcome FROM audit_outbox WHERE type = 'user.login' AND target_id = ${body.user.id}`;
     expect(events).toEqual([{ outcome: 'refused' }]);
-    expect(
-      await rows(`SELECT 1 FROM sessions WHERE "userId" = $1 AND id <> $2`, [body.user.id, body.session.id]),
-    ).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE "userId" = ${body.user.id} AND id <> ${body.session.id}`).toEqual(
+      [],
+    );
   });
 
   test('deleting and disabling users while their sessions sign out causes no deadlock and leaves nothing alive', async () => {
@@ -173,9 +170,7 @@ describe('half-done sign-ins', () => {
     );
     expect(answers.filter((status) => status !== 200 && status !== 401)).toEqual([]);
     const ids = opened.map(({ body }) => body.user.id);
-    expect(await rows(`SELECT 1 FROM sessions WHERE "userId" = ANY ($1)`, [ids])).toEqual([]);
-    expect(await rows('SELECT 1 FROM refresh_families WHERE user_id = ANY ($1) AND revoked_at IS NULL', [ids])).toEqual(
-      [],
-    );
+    expect(await rows`SELECT 1 FROM sessions WHERE "userId" = ANY (${ids})`).toEqual([]);
+    expect(await rows`SELECT 1 FROM refresh_families WHERE user_id = ANY (${ids}) AND revoked_at IS NULL`).toEqual([]);
   });
 });

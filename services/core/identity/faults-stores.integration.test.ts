@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { readSession, redisKeyOf, signIn, signOut, signUp } from '#tools/testing/flows/identity-flows.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
-import { queryRows } from '#tools/testing/harness/ports.ts';
+import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
@@ -24,7 +24,7 @@ beforeEach(async () => {
   await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBeNull();
 });
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows = rawSql<Json>((text, values) => queryRows(database.url, text, values));
 const isRedisGone = () => expect.poll(() => harness.redis.isReady(), { timeout: 60_000 }).toBe(false);
 
 describe('Redis unreachable', () => {
@@ -56,7 +56,7 @@ describe('Redis unreachable', () => {
     await harness.poll.wake();
     expect(harness.revocations.isSessionEnded(body.session.id)).toBe(true);
     expect((await readSession(harness, cookie)).status).toBe(401);
-    expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE id = ${body.session.id}`).toEqual([]);
     const later = await startIdentityHarness({ databaseUrl: database.url, redisUrl: redis.url, authSecret });
     onTestFinished(() => later.close());
     await expect.poll(() => later.redis.isReady(), { timeout: 60_000 }).toBe(true);
@@ -90,7 +90,7 @@ describe('Postgres unreachable', () => {
     expect([asked.status, asked.body.code]).toEqual([503, 'store_unavailable']);
     await postgres.restore();
     await expect.poll(async () => (await readSession(harness, cookie)).status, { timeout: 60_000 }).toBe(200);
-    expect(await rows('SELECT revoked_at FROM refresh_families WHERE sid = $1', [body.session.id])).toEqual([
+    expect(await rows`SELECT revoked_at FROM refresh_families WHERE sid = ${body.session.id}`).toEqual([
       { revoked_at: null },
     ]);
     expect((await signOut(harness, cookie)).status).toBe(200);
@@ -104,7 +104,7 @@ describe('Postgres unreachable', () => {
     const stale = await readSession(harness, cookie);
     expect([stale.status, stale.body.code]).toEqual([503, 'revocation_state_stale']);
     // Ended through another copy in the meantime.
-    await rows('DELETE FROM sessions WHERE id = $1', [body.session.id]);
+    await rows`DELETE FROM sessions WHERE id = ${body.session.id}`;
     await postgres.restore();
     await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBeNull();
     expect((await readSession(harness, cookie)).status).toBe(401);
@@ -129,9 +129,7 @@ test('a full hashing queue answers 503 with Retry-After, and refused requests ch
     expect([answer.status, answer.body.code]).toEqual([503, 'hashing_busy']);
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
   }
-  const [{ count }] = await rows(
-    `SELECT count(*)::int FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1`,
-    [person.email],
-  );
+  const [{ count }] =
+    await rows`SELECT count(*)::int FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = ${person.email}`;
   expect(count).toBe(1 + answers.length - refused.length);
 });

@@ -18,12 +18,11 @@ const harness = opened(openKeyHarness);
 const isOpen = ({ privateKey }: KeyRow): boolean => privateKey !== '';
 const countOf = async (type: string): Promise<number> => (await harness.eventsOf(type)).length;
 const databaseNow = async (): Promise<number> =>
-  (await harness.ports.raw<{ now: number }>('SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now'))[0]!
+  (await harness.ports.raw<{ now: number }>`SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint AS now`)[0]!
     .now;
 const refreshVersions = (): Promise<{ version: number; open: boolean }[]> =>
-  harness.ports.raw(
-    `SELECT version, secret <> '' AS open FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`,
-  );
+  harness.ports
+    .raw`SELECT version, secret <> '' AS open FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`;
 
 /** From now on, forever: one key with its private key signs at every instant, and its signatures can be verified. */
 async function expectOneSignerFromNowOn(): Promise<void> {
@@ -48,7 +47,7 @@ async function everythingDue(): Promise<void> {
   await rotateSigningKeys(harness.ports, {}, testCaller);
   await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
   await harness.age(31 * DAY_SECONDS);
-  await harness.ports.raw('DELETE FROM audit_outbox');
+  await harness.ports.raw`DELETE FROM audit_outbox`;
 }
 
 async function expectEverythingDoneOnce(): Promise<void> {
@@ -102,7 +101,7 @@ describe('one run', () => {
   test('keeps the secrets that stored values depend on', async () => {
     await advanceKeyRing(harness.ports, testCaller);
     expect(
-      await harness.ports.raw(`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`),
+      await harness.ports.raw`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`,
     ).toHaveLength(3);
   });
 });
@@ -111,9 +110,9 @@ describe('with nothing due', () => {
   test('a run writes nothing at all', async () => {
     await harness.empty();
     await harness.start();
-    const before = await harness.ports.raw('SELECT keys_version FROM feed_state');
+    const before = await harness.ports.raw`SELECT keys_version FROM feed_state`;
     await advanceKeyRing(harness.ports, testCaller);
-    expect(await harness.ports.raw('SELECT keys_version FROM feed_state')).toEqual(before);
+    expect(await harness.ports.raw`SELECT keys_version FROM feed_state`).toEqual(before);
   });
 });
 

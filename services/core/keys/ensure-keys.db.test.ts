@@ -28,9 +28,8 @@ describe('first start', () => {
     await Promise.all(copies.map((copy) => copy.end()));
     expect(results.flatMap((result) => result.created)).toHaveLength(1);
     expect(await harness.keyRows()).toHaveLength(1);
-    const secrets = await harness.ports.raw<{ purpose: string; version: number }>(
-      'SELECT purpose, version FROM server_secrets ORDER BY purpose',
-    );
+    const secrets = await harness.ports.raw<{ purpose: string; version: number }>`SELECT purpose, version
+      FROM server_secrets ORDER BY purpose`;
     expect(secrets).toEqual([...serverSecretPurposes].sort().map((purpose) => ({ purpose, version: 1 })));
     expect(await harness.eventsOf('key.published')).toHaveLength(1);
     expect(await harness.eventsOf('server_secret.created')).toHaveLength(serverSecretPurposes.length);
@@ -94,14 +93,14 @@ describe('at rest', () => {
     await rotateSigningKeys(harness.ports, {}, testCaller);
     await rotateServerSecret(harness.ports, { purpose: 'refresh' }, testCaller);
     const dump = JSON.stringify([
-      await harness.ports.raw('SELECT * FROM jwks'),
-      await harness.ports.raw('SELECT * FROM server_secrets'),
-      await harness.ports.raw('SELECT * FROM key_policy'),
-      await harness.ports.raw('SELECT * FROM audit_outbox'),
-      await harness.ports.raw('SELECT * FROM revocations'),
+      await harness.ports.raw`SELECT * FROM jwks`,
+      await harness.ports.raw`SELECT * FROM server_secrets`,
+      await harness.ports.raw`SELECT * FROM key_policy`,
+      await harness.ports.raw`SELECT * FROM audit_outbox`,
+      await harness.ports.raw`SELECT * FROM revocations`,
     ]);
     const secrets: Buffer[] = [Buffer.from('shared-secret-that-no-dump-may-contain')];
-    const sealed = await harness.ports.raw<KeyRow>('SELECT id, purpose, alg, "privateKey" FROM jwks');
+    const sealed = await harness.ports.raw<KeyRow>`SELECT id, purpose, alg, "privateKey" FROM jwks`;
     expect(sealed.map(({ purpose }) => purpose)).toContain('audit-log');
     for (const row of sealed) {
       const opened = harness.ports.vault.open(row.privateKey, `jwks:${row.purpose}:${row.id}`);
@@ -111,9 +110,8 @@ describe('at rest', () => {
         if (jwk[member] !== undefined) secrets.push(Buffer.from(jwk[member], 'base64url'));
       secrets.push(opened);
     }
-    for (const row of await harness.ports.raw<{ purpose: string; version: number; secret: string }>(
-      'SELECT * FROM server_secrets',
-    ))
+    for (const row of await harness.ports.raw<{ purpose: string; version: number; secret: string }>`SELECT *
+      FROM server_secrets`)
       secrets.push(harness.ports.vault.open(row.secret, `server_secret:${row.purpose}:${row.version}`));
     expect(secrets.length).toBeGreaterThan(10);
     for (const secret of secrets)
@@ -216,9 +214,8 @@ describe('compromise', () => {
     const rows = await harness.keyRows();
     expect(rows.find((row) => row.id === kid)).toMatchObject({ privateKey: '', compromised: true });
     expect(rows.find((row) => row.id === answer.signer?.kid)).toMatchObject({ from: before?.from, until: null });
-    const revocations = await harness.ports.raw(
-      'SELECT kind, value, reason, epoch IS NOT NULL AS numbered FROM revocations',
-    );
+    const revocations = await harness.ports
+      .raw`SELECT kind, value, reason, epoch IS NOT NULL AS numbered FROM revocations`;
     expect(revocations).toEqual([{ kind: 'key', value: kid, reason: 'key_compromised', numbered: true }]);
     expect(await harness.eventsOf('key.compromised')).toMatchObject([
       { target_id: kid, detail: { reason: 'laptop stolen', replaced_by: answer.signer?.kid } },
@@ -288,7 +285,7 @@ describe('compromise', () => {
           { minLength: 1, maxLength: 6 },
         ),
         async (steps) => {
-          await harness.ports.raw('TRUNCATE jwks');
+          await harness.ports.raw`TRUNCATE jwks`;
           await harness.start();
           for (const step of steps) {
             await harness.age(step.seconds);
@@ -333,7 +330,7 @@ describe('a restored database', () => {
         .sort(),
     ).toEqual([...created].sort());
     expect(views.filter((view) => view.state === 'compromised')).toHaveLength(3);
-    expect(await harness.ports.raw('SELECT 1 FROM revocations')).toHaveLength(3);
+    expect(await harness.ports.raw`SELECT 1 FROM revocations`).toHaveLength(3);
   });
 });
 
@@ -383,11 +380,11 @@ describe('rotation', () => {
       VALUES ('second', $1, 'EdDSA', '{}', 'x', tstzrange(now() + interval '1 hour', NULL), 900)`;
     await expect(harness.ports.raw(insert, ['access'])).rejects.toMatchObject({ code: '23P01' });
     await harness.ports.raw(insert, ['another-purpose']);
-    await harness.ports.raw(`DELETE FROM jwks WHERE id = 'second'`);
+    await harness.ports.raw`DELETE FROM jwks WHERE id = 'second'`;
   });
 
   test('a signer without its private key cannot be written', () =>
-    expect(harness.ports.raw(`UPDATE jwks SET "privateKey" = ''`)).rejects.toMatchObject({ code: '23514' }));
+    expect(harness.ports.raw`UPDATE jwks SET "privateKey" = ''`).rejects.toMatchObject({ code: '23514' }));
 });
 
 describe('retirement', () => {
@@ -426,9 +423,8 @@ describe('retirement', () => {
 describe('server secrets', () => {
   beforeEach(() => harness.start());
   const refreshRows = (): Promise<{ version: number; destroyed: boolean }[]> =>
-    harness.ports.raw(
-      `SELECT version, secret = '' AS destroyed FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`,
-    );
+    harness.ports
+      .raw`SELECT version, secret = '' AS destroyed FROM server_secrets WHERE purpose = 'refresh' ORDER BY version`;
 
   test('a new version waits until every copy knows it; a repeated call returns the waiting one', async () => {
     const answers = await Promise.all(
@@ -436,9 +432,8 @@ describe('server secrets', () => {
     );
     expect(answers.filter(({ outcome }) => outcome === 'created')).toHaveLength(1);
     expect(new Set(answers.map((row) => `${row.version} ${row.activates_at}`)).size).toBe(1);
-    const [row] = await harness.ports.raw<{ waits: number }>(
-      `SELECT extract(epoch FROM activates_at - created_at)::int AS waits FROM server_secrets WHERE version = 2`,
-    );
+    const [row] = await harness.ports.raw<{ waits: number }>`SELECT extract(epoch
+      FROM activates_at - created_at)::int AS waits FROM server_secrets WHERE version = 2`;
     expect(row?.waits).toBe(30 + SKEW_MS / 1_000);
     expect(harness.changes()).toBe(1);
   });

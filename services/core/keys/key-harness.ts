@@ -107,13 +107,10 @@ export async function openKeyHarness() {
     /** Every key except the audit log's, which has separate tests; the first signer first. */
     keyRows: () => base.sql.query<KeyRow>(rowsRead),
     eventsOf: (type: string) =>
-      base.raw<KeyEvent>(
-        `SELECT target_id, actor_id, detail FROM audit_outbox
-         WHERE type = $1 AND detail->>'purpose' IS DISTINCT FROM 'audit-log' ORDER BY id`,
-        [type],
-      ),
+      base.raw<KeyEvent>`SELECT target_id, actor_id, detail FROM audit_outbox
+        WHERE type = ${type} AND detail->>'purpose' IS DISTINCT FROM 'audit-log' ORDER BY id`,
     async keysVersion() {
-      const [row] = await base.raw<{ v: number }>('SELECT keys_version AS v FROM feed_state');
+      const [row] = await base.raw<{ v: number }>`SELECT keys_version AS v FROM feed_state`;
       return row?.v ?? -1;
     },
     /** Before each test: no keys, secrets, events or revocations. */

@@ -26,10 +26,8 @@ const SHARED = sharedSecretPurpose(KEY_AUDIENCE);
 const hs256 = keySettings({ algorithm: 'HS256' });
 
 /** Makes the waiting key sign now. */
-const keysAged = defineStatement(
-  'testKeysAged',
-  `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '2 minutes', upper(signs) - interval '2 minutes')`,
-);
+const keysAged = defineStatement('testKeysAged')`
+  UPDATE jwks SET signs = tstzrange(lower(signs) - interval '2 minutes', upper(signs) - interval '2 minutes')`;
 
 /**
  * Makes `change` under the key writers' lock and commits it once `act` waits for that lock: what `act` read before is
@@ -71,7 +69,7 @@ describe('overtaken by another writer', () => {
     await expect(
       overtaken(deleteKeyHistory, () => compromiseKey(ports, { kid, reason: 'found in a log' }, testCaller)),
     ).rejects.toMatchObject({ code: 'key_unknown' });
-    expect(await ports.raw('SELECT 1 FROM revocations')).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM revocations`).toEqual([]);
     expect(await listKeys(ports)).toMatchObject([{ state: 'active' }]);
   });
 
@@ -94,13 +92,13 @@ describe('overtaken by another writer', () => {
 
 describe('a database with rows missing', () => {
   test('without a signer, a rotation publishes one that signs immediately', async () => {
-    await ports.raw(`DELETE FROM jwks WHERE purpose = 'access'`);
+    await ports.raw`DELETE FROM jwks WHERE purpose = 'access'`;
     const { key } = await rotateSigningKeys(ports, {}, testCaller);
     expect(await listKeys(ports)).toMatchObject([{ state: 'active', kid: key.kid }]);
   });
 
   test('an audit log without a key gets one that signs immediately', async () => {
-    await ports.raw('DELETE FROM jwks WHERE purpose = $1', [LOG_PURPOSE]);
+    await ports.raw`DELETE FROM jwks WHERE purpose = ${LOG_PURPOSE}`;
     const kid = await advanceLogKey(ports, { onlyWhenDue: true }, testCaller);
     const [key] = await keysOf(LOG_PURPOSE);
     expect(key).toMatchObject({ kid, alg: 'EdDSA', signs_until: null });
@@ -108,15 +106,15 @@ describe('a database with rows missing', () => {
   });
 
   test('a server secret without a version gets its first', async () => {
-    await ports.raw(`DELETE FROM server_secrets WHERE purpose = 'csrf'`);
+    await ports.raw`DELETE FROM server_secrets WHERE purpose = 'csrf'`;
     const rotated = await rotateServerSecret(ports, { purpose: 'csrf' }, testCaller);
     expect(rotated).toMatchObject({ outcome: 'created', version: 1 });
   });
 
   test('without a policy no server secret is destroyed: how long a token family needs it is unknown', async () => {
     await rotateServerSecret(ports, { purpose: 'refresh' }, testCaller);
-    await ports.raw(`UPDATE server_secrets SET activates_at = activates_at - interval '2 days'`);
-    await ports.raw('TRUNCATE key_policy');
+    await ports.raw`UPDATE server_secrets SET activates_at = activates_at - interval '2 days'`;
+    await ports.raw`TRUNCATE key_policy`;
     expect(await retireKeys(ports, testCaller)).toEqual({ keys: [], secrets: [] });
     await harness.start();
     expect(await retireKeys(ports, testCaller)).toEqual({ keys: [], secrets: ['refresh:1'] });

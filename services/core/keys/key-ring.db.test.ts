@@ -125,7 +125,7 @@ describe('look-up', () => {
   test('an RSA key below 2048 bits in the database is rejected at load', async () => {
     await harness.start(keySettings({ algorithm: 'RS256' }));
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
-    await ports.raw(`UPDATE jwks SET "publicKey" = $1`, [JSON.stringify(publicKey.export({ format: 'jwk' }))]);
+    await ports.raw`UPDATE jwks SET "publicKey" = ${JSON.stringify(publicKey.export({ format: 'jwk' }))}`;
     await expect(createKeyRing(ports, ringSettings()).load()).rejects.toThrow(KeyMaterialError);
   });
 
@@ -200,7 +200,7 @@ describe('the change of signers', () => {
 
   test('without a signer nothing is signed', async () => {
     const ring = await harness.startRing();
-    await ports.raw('DELETE FROM jwks');
+    await ports.raw`DELETE FROM jwks`;
     await ring.load();
     await expect(ring.sign({ typ: 'at+jwt' }, {})).rejects.toMatchObject({ code: 'signing_unavailable' });
   });
@@ -227,8 +227,8 @@ describe('server secrets', () => {
 
   test('a destroyed version opens nothing, and a purpose without any version is a defect with a clear error', async () => {
     const ring = await harness.startRing();
-    await ports.raw(`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`);
-    await ports.raw(`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`);
+    await ports.raw`UPDATE server_secrets SET secret = '' WHERE purpose = 'csrf'`;
+    await ports.raw`INSERT INTO server_secrets (purpose, version, secret) VALUES ('unknown-purpose', 1, '')`;
     await ring.load();
     expect(ring.secretVersion('csrf', 1)).toBeUndefined();
     expect(() => ring.secret('csrf')).toThrow('ensureKeys has not run');

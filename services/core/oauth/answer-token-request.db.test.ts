@@ -63,10 +63,8 @@ const exchange = (changes: Partial<TokenRequest> = {}, caller: Caller = service.
     caller,
   );
 const refusedOf = ({ clientId }: GrantClient) =>
-  harness.rows(
-    `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'token.issued' AND outcome = 'refused' AND actor_id = $1`,
-    [clientId],
-  );
+  harness.rows`SELECT detail->>'reason' AS reason FROM audit_outbox
+    WHERE type = 'token.issued' AND outcome = 'refused' AND actor_id = ${clientId}`;
 
 test('exchanges a code for a token pair, and its refresh token for the next pair', async () => {
   const first = await ask(await codeRequest(site));

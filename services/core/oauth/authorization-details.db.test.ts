@@ -167,7 +167,7 @@ test('an exchanged token keeps the details of its audience, or a part, and loses
 
 test('users are asked again for every detail that they did not allow last, also by a client that asks for no consent', async () => {
   const [trusted, person] = [await harness.newClient(settings), await harness.newUser()];
-  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [trusted.clientId]);
+  await harness.rows`UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = ${trusted.clientId}`;
   await ports.access.load();
   expect(await open(text(pay(1)), trusted, person)).toMatchObject({ kind: 'consent' });
   await harness.codeFor(person, trusted, asking(text(pay(1), pay(2))));

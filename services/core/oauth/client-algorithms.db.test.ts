@@ -50,10 +50,8 @@ async function write(
     access_token_signed_response_alg: accessTokenAlgorithm = null,
   }: Algorithms,
 ) {
-  await harness.rows(
-    `UPDATE oauth_clients SET id_token_signed_response_alg = $2, access_token_signed_response_alg = $3 WHERE "clientId" = $1`,
-    [clientId, idTokenAlgorithm, accessTokenAlgorithm],
-  );
+  await harness.rows`UPDATE oauth_clients SET id_token_signed_response_alg = ${idTokenAlgorithm},
+    access_token_signed_response_alg = ${accessTokenAlgorithm} WHERE "clientId" = ${clientId}`;
   await ports.access.load();
 }
 
@@ -175,7 +173,7 @@ describe('a client that registers itself', () => {
       id_token_signed_response_alg: 'ES256',
       access_token_signed_response_alg: null,
     });
-    await harness.rows(`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = $1`, [url]);
+    await harness.rows`UPDATE oauth_clients SET document_until = now() WHERE "clientId" = ${url}`;
     await ports.access.load();
     expect(await admit(url, 'RS256')).toBeNull();
     expect(ports.access.client(url)).toMatchObject({ id_token_signed_response_alg: 'RS256' });

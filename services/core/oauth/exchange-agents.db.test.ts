@@ -23,12 +23,10 @@ const newService = () => harness.newClient([], { grant_types: ['client_credentia
 
 async function newAgent(): Promise<{ readonly agent: AgentCaller; readonly owner: Person; readonly token: string }> {
   const owner = await newPerson(harness);
-  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'operator')`, [owner.id]);
+  await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${owner.id}, 'operator')`;
   const { clientId } = await newService();
-  await harness.rows(
-    `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, clock_timestamp() + interval '1 day')`,
-    [clientId, owner.id],
-  );
+  await harness.rows`INSERT INTO agents (client_id, owner_id, expires_at)
+    VALUES (${clientId}, ${owner.id}, clock_timestamp() + interval '1 day')`;
   await harness.reload();
   const session = userCaller(owner.id, { sessionId: owner.sessionId, by: 'session' });
   const { access_token: token } = await issuePair(harness.ports, {}, session);
@@ -58,11 +56,9 @@ const exchange = (
     agent,
   );
 const issuedBy = ({ clientId }: AgentCaller) =>
-  harness.rows(
-    `SELECT outcome FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1 AND detail ->> 'grant' = 'token_exchange'
-     ORDER BY id`,
-    [clientId],
-  );
+  harness.rows`SELECT outcome FROM audit_outbox
+    WHERE type = 'token.issued' AND actor_id = ${clientId} AND detail ->> 'grant' = 'token_exchange'
+    ORDER BY id`;
 
 test('an agent exchanges a token of its owner, and the exchange is in the log before the answer', async () => {
   const { agent, owner, token } = await newAgent();
@@ -117,7 +113,7 @@ describe('an actor token', () => {
     const acting = `SELECT detail ->> 'acting' AS acting FROM audit_outbox WHERE type = 'token.issued' AND target_id = $1`;
     expect(await harness.rows(acting, [claims.jti])).toEqual([{ acting: agent.clientId }]);
     const own = await ownToken(agent);
-    await harness.rows('UPDATE agents SET killed_at = now() WHERE client_id = $1', [agent.clientId]);
+    await harness.rows`UPDATE agents SET killed_at = now() WHERE client_id = ${agent.clientId}`;
     expect(await outcomeOf(exchange(service, passed, own))).toBe('subject_token_invalid');
     expect(await harness.ports.confirmState()).toBe(true);
     expect(await outcomeOf(exchange(service, passed, own))).toBe('actor_token_invalid');

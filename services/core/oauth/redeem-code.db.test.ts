@@ -38,7 +38,7 @@ const redeem = (
     client.caller,
   );
 const familyOf = async (code: string) =>
-  (await harness.rows('SELECT * FROM refresh_families WHERE code_id = $1', [codeHashOf(code)]))[0];
+  (await harness.rows`SELECT * FROM refresh_families WHERE code_id = ${codeHashOf(code)}`)[0];
 
 test('a code creates a token family of its client in the session, with tokens of the granted scope', async () => {
   const code = await codeAt(site, { nonce: 'n' });
@@ -149,7 +149,7 @@ describe('a client that an administrator exempted from PKCE', () => {
   test('that must use PKCE again cannot redeem the codes that it requested without', async () => {
     const client = await harness.newClient({ pkce: 'optional' });
     const code = await codeAt(client, without);
-    await harness.rows(`UPDATE oauth_clients SET pkce = 'required' WHERE "clientId" = $1`, [client.clientId]);
+    await harness.rows`UPDATE oauth_clients SET pkce = 'required' WHERE "clientId" = ${client.clientId}`;
     await ports.access.load();
     for (const verifier of [undefined, codeVerifier])
       await expect(redeem(code, { codeVerifier: verifier }, client)).rejects.toMatchObject({
@@ -170,9 +170,8 @@ test('a code of another client or older than a minute is refused (CVE-2026-55672
   const rival = await harness.newClient();
   const code = await codeAt();
   await expect(redeem(code, {}, rival)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
-  await harness.rows('UPDATE oauth_codes SET expires_at = now() - make_interval(secs => 1) WHERE code_hash = $1', [
-    codeHashOf(code),
-  ]);
+  await harness.rows`UPDATE oauth_codes SET expires_at = now() - make_interval(secs => 1)
+    WHERE code_hash = ${codeHashOf(code)}`;
   await expect(redeem(code)).rejects.toMatchObject({ code: 'authorization_code_invalid' });
 });
 
@@ -245,19 +244,17 @@ test.each([
 test('revoking all tokens of the client after the consent invalidates the code too', async () => {
   const client = await harness.newClient();
   const code = await codeAt(client);
-  await harness.rows('UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = $1', [
-    client.clientId,
-  ]);
+  await harness.rows`UPDATE oauth_clients SET "tokenEpoch" = "tokenEpoch" + 1 WHERE "clientId" = ${client.clientId}`;
   await expect(redeem(code, {}, client)).rejects.toMatchObject({ code: 'session_ended' });
   expect(await familyOf(code)).toBeUndefined();
 });
 
 test('a client that skips consent needs none, and one without the refresh grant gets no refresh token', async () => {
   const house = await harness.newClient({ grant_types: ['authorization_code'] });
-  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [house.clientId]);
+  await harness.rows`UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = ${house.clientId}`;
   await ports.access.load();
   const code = await codeAt(house, { scope: 'email' });
-  await harness.rows('DELETE FROM oauth_consents WHERE client_id = $1', [house.clientId]);
+  await harness.rows`DELETE FROM oauth_consents WHERE client_id = ${house.clientId}`;
   expect(Object.keys(await redeem(code, {}, house)).sort()).toEqual([
     'access_token',
     'expires_in',

@@ -13,33 +13,21 @@ import { lockCollapse } from './revocations.store.ts';
 import { openStateCopy, type StateCopy } from './state-copy-harness.ts';
 
 const BUDGET = 100;
-const usersInsert = defineStatement(
-  'testCollapseUsers',
-  `INSERT INTO users (id, email) SELECT 'u' || n, 'u' || n || '@example.test' FROM generate_series(1, 400) n`,
-);
-const clientsInsert = defineStatement(
-  'testCollapseClients',
-  `INSERT INTO oauth_clients (id, "clientId") VALUES ('c1', 'c1'), ('c2', 'c2')`,
-);
-const revoke = defineStatement(
-  'testCollapseRevoke',
-  `INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
-   SELECT k, v, 'test', u, c, clock_timestamp() + make_interval(secs => s)
-   FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) AS r(k, v, u, c, s)`,
-);
-const outrun = defineStatement(
-  'testCollapseOutrun',
-  `UPDATE revocations SET expires_at = clock_timestamp() WHERE value = 'jti-u1-0'`,
-);
-const cutRows = defineStatement(
-  'testCollapseCuts',
-  `SELECT kind, value, token_epoch AS "tokenEpoch", expires_at > now() + interval '1 day' AS "isLong" FROM revocations
-   WHERE kind IN ('user', 'client') ORDER BY kind, value`,
-);
-const auditRows = defineStatement(
-  'testCollapseAudit',
-  `SELECT outcome, detail->>'collapsed' AS collapsed FROM audit_outbox WHERE type = 'revocations.collapsed' ORDER BY id`,
-);
+const usersInsert = defineStatement('testCollapseUsers')`
+  INSERT INTO users (id, email) SELECT 'u' || n, 'u' || n || '@example.test' FROM generate_series(1, 400) n`;
+const clientsInsert = defineStatement('testCollapseClients')`
+  INSERT INTO oauth_clients (id, "clientId") VALUES ('c1', 'c1'), ('c2', 'c2')`;
+const revoke = defineStatement('testCollapseRevoke')`
+  INSERT INTO revocations (kind, value, reason, user_id, client_id, expires_at)
+  SELECT k, v, 'test', u, c, clock_timestamp() + make_interval(secs => s)
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::int[]) AS r(k, v, u, c, s)`;
+const outrun = defineStatement('testCollapseOutrun')`
+  UPDATE revocations SET expires_at = clock_timestamp() WHERE value = 'jti-u1-0'`;
+const cutRows = defineStatement('testCollapseCuts')`
+  SELECT kind, value, token_epoch AS "tokenEpoch", expires_at > now() + interval '1 day' AS "isLong" FROM revocations
+  WHERE kind IN ('user', 'client') ORDER BY kind, value`;
+const auditRows = defineStatement('testCollapseAudit')`
+  SELECT outcome, detail->>'collapsed' AS collapsed FROM audit_outbox WHERE type = 'revocations.collapsed' ORDER BY id`;
 
 type Single = {
   kind: 'jti' | 'sid' | 'family';

@@ -50,17 +50,14 @@ const behind: [string, string][] = [
 ];
 
 const written = async () =>
-  harness.rows(`SELECT (SELECT count(*) FROM audit_outbox) AS events, (SELECT count(*) FROM revocations) AS revocations,
+  harness.rows`SELECT (SELECT count(*) FROM audit_outbox) AS events, (SELECT count(*) FROM revocations) AS revocations,
     (SELECT count(*) FROM refresh_families) AS families, (SELECT sum(generation) FROM refresh_families) AS generations,
-    (SELECT sum(issued) FROM token_totals) AS issued`);
+    (SELECT sum(issued) FROM token_totals) AS issued`;
 
 describe.each(behind)('a database with %s than this copy has seen', (_what, change) => {
   afterEach(async () => {
-    await harness.rows('UPDATE feed_state SET incarnation = $1, revocation_epoch = $2, beat = $3', [
-      state.incarnation,
-      state.revocation_epoch,
-      state.beat,
-    ]);
+    await harness.rows`UPDATE feed_state
+      SET incarnation = ${state.incarnation}, revocation_epoch = ${state.revocation_epoch}, beat = ${state.beat}`;
     await harness.poll.wake();
     expect(harness.ports.revocations.issuingRefusal()).toBeNull();
   });
@@ -79,7 +76,7 @@ describe.each(behind)('a database with %s than this copy has seen', (_what, chan
 
 describe('a process without a poll', () => {
   const state = async (): Promise<Marks> => {
-    const [row] = await harness.rows('SELECT incarnation, revocation_epoch::int AS epoch, beat::int FROM feed_state');
+    const [row] = await harness.rows`SELECT incarnation, revocation_epoch::int AS epoch, beat::int FROM feed_state`;
     return { incarnation: row?.incarnation, revocationEpoch: row?.epoch, beat: row?.beat };
   };
   const opened: { end(): Promise<void> }[] = [];
@@ -98,7 +95,7 @@ describe('a process without a poll', () => {
       recordEvent(createSql(pool, guard), testCaller, tokenIssued, { outcome: 'refused', detail: {} });
     const lose = async () => {
       const [pid] = (await pool.query('SELECT pg_backend_pid() AS pid')).rows;
-      await harness.rows('SELECT pg_terminate_backend($1)', [pid.pid]);
+      await harness.rows`SELECT pg_terminate_backend(${pid.pid})`;
       await expect.poll(() => pool.totalCount).toBe(0);
     };
     return { record, lose, transact: createTransact(pool, () => {}, guard) };
@@ -110,20 +107,20 @@ describe('a process without a poll', () => {
     const { record, lose } = openWith({ read: async () => marks });
     expect(await outcomeOf(record())).toBe('state_rewound');
     // Marks never fall, so the database must reach the highest ones that were read.
-    await harness.rows('UPDATE feed_state SET beat = beat + 1000000');
+    await harness.rows`UPDATE feed_state SET beat = beat + 1000000`;
     expect(await outcomeOf(record())).toBe('ok');
     marks = { ...marks, beat: marks.beat + 1_000_000 };
     expect(await outcomeOf(record())).toBe('ok');
     // After a lost connection the database may be another one, so the marks are read again.
     await lose();
     expect(await outcomeOf(record())).toBe('state_rewound');
-    await harness.rows('UPDATE feed_state SET beat = beat + 1000000');
+    await harness.rows`UPDATE feed_state SET beat = beat + 1000000`;
     expect(await outcomeOf(record())).toBe('ok');
   });
 
   test('writes to a database whose operator accepted the loss of the marked one, and to one without marks', async () => {
     const lost = randomUUID();
-    await harness.rows('UPDATE feed_state SET replaced = replaced || $1::uuid', [lost]);
+    await harness.rows`UPDATE feed_state SET replaced = replaced || ${lost}::uuid`;
     expect(
       await outcomeOf(
         openWith({ read: async () => ({ incarnation: lost, revocationEpoch: 900, beat: 9e12 }) }).record(),
@@ -138,9 +135,9 @@ describe('a process without a poll', () => {
   test('does not write to a database behind the state that its own transactions have seen', async () => {
     const { record } = openWith({ read: async () => null });
     expect(await outcomeOf(record())).toBe('ok');
-    await harness.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch - 1');
+    await harness.rows`UPDATE feed_state SET revocation_epoch = revocation_epoch - 1`;
     expect(await outcomeOf(record())).toBe('state_rewound');
-    await harness.rows('UPDATE feed_state SET revocation_epoch = revocation_epoch + 1');
+    await harness.rows`UPDATE feed_state SET revocation_epoch = revocation_epoch + 1`;
     expect(await outcomeOf(record())).toBe('ok');
   });
 });

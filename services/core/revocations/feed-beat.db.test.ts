@@ -7,11 +7,9 @@ import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { beatFeed, readFeed } from './revocations.store.ts';
 
-const age = defineStatement('testBeatAge', `UPDATE feed_state SET beat_at = clock_timestamp() - interval '2 seconds'`);
-const write = defineStatement(
-  'testBeatWrite',
-  `UPDATE token_lifetimes SET revocation_keep_seconds = revocation_keep_seconds`,
-);
+const age = defineStatement('testBeatAge')`UPDATE feed_state SET beat_at = clock_timestamp() - interval '2 seconds'`;
+const write = defineStatement('testBeatWrite')`
+  UPDATE token_lifetimes SET revocation_keep_seconds = revocation_keep_seconds`;
 
 const database = opened(createTestDatabase);
 const ports = opened(() => createTestPorts(database.url));
@@ -32,13 +30,11 @@ test('no beat is due when nothing was written since the last, as a restored data
   });
 });
 
-const figures = defineStatement(
-  'testBeatFigures',
-  `WITH written AS (
-     INSERT INTO copy_samples (id, copy_id, kind, seconds, sample)
-     SELECT gen_random_uuid(), gen_random_uuid(), 'api', 1, '{}' WHERE $1 RETURNING id
-   ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`,
-);
+const figures = defineStatement('testBeatFigures')`
+  WITH written AS (
+    INSERT INTO copy_samples (id, copy_id, kind, seconds, sample)
+    SELECT gen_random_uuid(), gen_random_uuid(), 'api', 1, '{}' WHERE $1 RETURNING id
+  ), ${WRITTEN_WITHOUT_BEAT} SELECT FROM written`;
 
 test('no beat is due after a write that a restored database may lack, and it advances none', () =>
   eventually('a moment in which no other database writes', async () => {
@@ -67,7 +63,7 @@ test('such a write hides no other: a beat is due for one before it, one after it
 });
 
 test('a statement that wrote nothing leaves the row of the beat alone', async () => {
-  const version = defineStatement('testBeatVersion', 'SELECT xmin::text FROM feed_state');
+  const version = defineStatement('testBeatVersion')`SELECT xmin::text FROM feed_state`;
   const before = await ports.sql.query(version);
   await ports.sql.query(figures, [false]);
   expect(await ports.sql.query(version)).toEqual(before);

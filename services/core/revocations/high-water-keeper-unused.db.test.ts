@@ -15,7 +15,7 @@ let folder: string;
 let marks: MarkStore;
 
 beforeAll(async () => {
-  const [state] = await ports.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state');
+  const [state] = await ports.raw<{ incarnation: string }>`SELECT incarnation FROM feed_state`;
   incarnation = state!.incarnation;
 });
 beforeEach(async () => {
@@ -48,10 +48,9 @@ test('an unused database behind its own mark has lost rows: the mark stays', asy
 });
 
 test('a database that has been used does not replace the mark of another: the state poll decides', async () => {
-  await ports.raw(`INSERT INTO users (id, email) VALUES ('u', 'u@example.test')`);
-  await ports.raw(
-    `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ('s', 'u', now() + interval '1 day', 't')`,
-  );
+  await ports.raw`INSERT INTO users (id, email) VALUES ('u', 'u@example.test')`;
+  await ports.raw`INSERT INTO sessions (id, "userId", "expiresAt", token)
+    VALUES ('s', 'u', now() + interval '1 day', 't')`;
   expect(await claim()).toBe(false);
   expect(await marks.read()).toBeNull();
 });

@@ -15,10 +15,8 @@ asShipped();
 
 /** Servers that only this file uses, so that it can stop and freeze them by pid. */
 
-const insert = defineStatement(
-  'testStoresInsert',
-  `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', $1, 'test', clock_timestamp() + interval '1 hour')`,
-);
+const insert = defineStatement('testStoresInsert')`
+  INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', $1, 'test', clock_timestamp() + interval '1 hour')`;
 const postmaster = defineStatement(
   'testPostmaster',
   `SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS pid`,
@@ -138,7 +136,7 @@ async function freezePostgres(copy: StateCopy): Promise<number[]> {
   const [row] = await copy.sql.query<{ pid: number }>(postmaster);
   process.kill(row!.pid, 'SIGSTOP');
   const backends = await copy.sql.query<{ pid: number }>(
-    defineStatement('testBackends', `SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()`),
+    defineStatement('testBackends')`SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()`,
   );
   const isStopped = (pid: number): boolean => {
     try {

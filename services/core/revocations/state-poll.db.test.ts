@@ -13,24 +13,18 @@ import { createStateCopies, type StateCopy } from './state-copy-harness.ts';
 
 asShipped();
 
-const insert = defineStatement(
-  'testRevocationInsert',
-  `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', $1, 'test', clock_timestamp() + interval '1 hour')`,
-);
-const insertMany = defineStatement(
-  'testRevocationInsertMany',
-  `INSERT INTO revocations (kind, value, reason, expires_at)
-   SELECT 'jti', $1 || n, 'test', clock_timestamp() + interval '1 hour' FROM generate_series(1, $2::int) n`,
-);
-const all = defineStatement('testRevocationsAll', `SELECT epoch, value FROM revocations ORDER BY epoch`);
-const write = defineStatement(
-  'testWrite',
-  'UPDATE token_lifetimes SET revocation_keep_seconds = revocation_keep_seconds',
-);
-const doze = defineStatement('testSleep', `SELECT pg_sleep($1)`);
-const savepoint = defineStatement('testSavepoint', `SAVEPOINT a`);
-const rollbackTo = defineStatement('testRollbackTo', `ROLLBACK TO SAVEPOINT a`);
-const counter = defineStatement('testCounter', `SELECT revocation_epoch AS epoch, beat FROM feed_state`);
+const insert = defineStatement('testRevocationInsert')`
+  INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', $1, 'test', clock_timestamp() + interval '1 hour')`;
+const insertMany = defineStatement('testRevocationInsertMany')`
+  INSERT INTO revocations (kind, value, reason, expires_at)
+  SELECT 'jti', $1 || n, 'test', clock_timestamp() + interval '1 hour' FROM generate_series(1, $2::int) n`;
+const all = defineStatement('testRevocationsAll')`SELECT epoch, value FROM revocations ORDER BY epoch`;
+const write = defineStatement('testWrite')`
+  UPDATE token_lifetimes SET revocation_keep_seconds = revocation_keep_seconds`;
+const doze = defineStatement('testSleep')`SELECT pg_sleep($1)`;
+const savepoint = defineStatement('testSavepoint')`SAVEPOINT a`;
+const rollbackTo = defineStatement('testRollbackTo')`ROLLBACK TO SAVEPOINT a`;
+const counter = defineStatement('testCounter')`SELECT revocation_epoch AS epoch, beat FROM feed_state`;
 
 const dataDir = testFolder();
 const redisUrl = testRedisUrl();

@@ -28,17 +28,16 @@ const see = async (
 
 const actionsOf = async (subject: string) => (await harness.incidentsOf(subject)).flatMap(({ actions }) => actions);
 const sessionsOf = async (userId: string) =>
-  (await harness.rows<{ id: string }>('SELECT id FROM sessions WHERE "userId" = $1', [userId])).map(({ id }) => id);
+  (await harness.rows<{ id: string }>`SELECT id FROM sessions WHERE "userId" = ${userId}`).map(({ id }) => id);
 const epochOf = async (userId: string) =>
-  (await harness.rows<{ epoch: number }>('SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1', [userId]))[0]?.epoch;
+  (await harness.rows<{ epoch: number }>`SELECT "tokenEpoch" AS epoch FROM users WHERE id = ${userId}`)[0]?.epoch;
 const now = async () => {
-  const [row] = await harness.rows<{ at: string }>('SELECT clock_timestamp()::text AS at');
+  const [row] = await harness.rows<{ at: string }>`SELECT clock_timestamp()::text AS at`;
   return row?.at ?? '';
 };
-const mailsWaiting = async () =>
-  (await harness.rows(`SELECT FROM mail_outbox WHERE template = 'unlock_account'`)).length;
+const mailsWaiting = async () => (await harness.rows`SELECT FROM mail_outbox WHERE template = 'unlock_account'`).length;
 const closedCounters = (userId: string) =>
-  harness.rows('SELECT failures, stepped_up FROM login_failures WHERE user_id = $1', [userId]);
+  harness.rows`SELECT failures, stepped_up FROM login_failures WHERE user_id = ${userId}`;
 
 describe('a suspicious sign-in from another place', () => {
   test('ends its session, keeps earlier ones, and requires more than the password to sign in again', async () => {
@@ -75,12 +74,10 @@ describe('a suspicious sign-in from another place', () => {
     await harness.session(id);
     const away = await harness.session(id);
     const since = await now();
-    await harness.rows(`INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, $1, 'github', $2)`, [
-      `linked-${id}`,
-      id,
-    ]);
+    await harness.rows`INSERT INTO accounts (id, "accountId", "providerId", "userId")
+      VALUES (${`linked-${id}`}, ${`linked-${id}`}, 'github', ${id})`;
     await see(impossibleTravel, { userId: id, sessionId: away, since });
-    expect(await harness.rows('SELECT FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT FROM accounts WHERE "userId" = ${id}`).toEqual([]);
     expect(await sessionsOf(id)).toEqual([]);
   });
 
@@ -102,7 +99,7 @@ describe('a suspicious sign-in from another place', () => {
   test('of a deleted user blocks no account and does not record a block', async () => {
     await see(accountTakeover, { userId: 'gone-since' });
     expect(await actionsOf('gone-since')).toEqual(['revoke_sessions']);
-    expect(await harness.rows(`SELECT FROM login_failures WHERE user_id = 'gone-since'`)).toEqual([]);
+    expect(await harness.rows`SELECT FROM login_failures WHERE user_id = 'gone-since'`).toEqual([]);
   });
 });
 
@@ -113,10 +110,8 @@ describe('an account takeover', () => {
     const since = await now();
     await see(accountTakeover, { userId: id, since });
     expect(await sessionsOf(id)).toEqual([]);
-    const [row] = await harness.rows('SELECT "devicesSince" >= $2::timestamptz AS forgotten FROM users WHERE id = $1', [
-      id,
-      since,
-    ]);
+    const [row] =
+      await harness.rows`SELECT "devicesSince" >= ${since}::timestamptz AS forgotten FROM users WHERE id = ${id}`;
     expect(row).toEqual({ forgotten: true });
     expect(await actionsOf(id)).toEqual(['revoke_sessions', 'step_up']);
   });
@@ -133,19 +128,16 @@ describe('an account takeover', () => {
     const subject = { kind: 'identifier', id: 'a-name-without-account' } as const;
     const incident = await see(accountTakeover, {}, subject);
     expect(await actionsOf(subject.id)).toEqual([]);
-    const acted = await harness.rows(`SELECT FROM audit_outbox WHERE type = 'incident.acted' AND target_id = $1`, [
-      incident,
-    ]);
+    const acted =
+      await harness.rows`SELECT FROM audit_outbox WHERE type = 'incident.acted' AND target_id = ${incident}`;
     expect(acted).toEqual([]);
   });
 
   test('records an event for each action, with the detection and the user', async () => {
     const { id } = await harness.person();
     const incident = await see(accountTakeover, { userId: id });
-    const acted = await harness.rows(
-      `SELECT outcome, detail FROM audit_outbox WHERE type = 'incident.acted' AND target_id = $1 ORDER BY id`,
-      [incident],
-    );
+    const acted = await harness.rows`SELECT outcome, detail FROM audit_outbox
+      WHERE type = 'incident.acted' AND target_id = ${incident} ORDER BY id`;
     const detail = { detection: 'account_takeover', user_id: id };
     expect(acted).toEqual([
       { outcome: 'revoke_sessions', detail },
@@ -165,28 +157,24 @@ describe('an account takeover', () => {
   test('mails the owner once more if ending everything voided the code of the previous mail', async () => {
     const { id, email } = await harness.person();
     await see(accountTakeover, { userId: id });
-    await harness.rows(
-      `INSERT INTO one_time_codes (id, purpose, hash, user_id, user_epoch, email, expires_at)
-       SELECT gen_random_uuid(), 'unlock_account', sha256($1::text::bytea), id, "tokenEpoch", $2, now() + interval '10 minutes'
-       FROM users WHERE id = $1`,
-      [id, email],
-    );
+    await harness.rows`INSERT INTO one_time_codes (id, purpose, hash, user_id, user_epoch, email, expires_at)
+      SELECT gen_random_uuid(), 'unlock_account', sha256(${id}::text::bytea), id, "tokenEpoch", ${email},
+        now() + interval '10 minutes'
+      FROM users WHERE id = ${id}`;
     const before = await mailsWaiting();
     await see(accountTakeover, { userId: id });
     expect(await mailsWaiting()).toBe(before + 1);
-    expect(await harness.rows('SELECT FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT FROM one_time_codes WHERE user_id = ${id}`).toEqual([]);
   });
 });
 
 describe('a network that tries many user names', () => {
   test('is blocked for an hour', async () => {
     const networkKey = 'network:blocked-in-a-test';
-    await harness.rows('INSERT INTO login_failures (key, failures, recent) VALUES ($1, 60, 60)', [networkKey]);
+    await harness.rows`INSERT INTO login_failures (key, failures, recent) VALUES (${networkKey}, 60, 60)`;
     await see(credentialStuffing, { networkKey }, { kind: 'network', id: networkKey });
-    const [row] = await harness.rows(
-      `SELECT locked_until > now() + interval '59 minutes' AS blocked, recent, locks FROM login_failures WHERE key = $1`,
-      [networkKey],
-    );
+    const [row] = await harness.rows`SELECT locked_until > now() + interval '59 minutes' AS blocked, recent, locks
+      FROM login_failures WHERE key = ${networkKey}`;
     expect(row).toEqual({ blocked: true, recent: 0, locks: 1 });
     expect(await actionsOf(networkKey)).toEqual(['block_network']);
   });
@@ -219,16 +207,14 @@ describe('unlocking an account', () => {
     expect(await unlock(id, client())).toEqual({ user_id: id, failed_logins: 5 });
     await expect(admitFrom('198.51.100.1', email)).resolves.toBeDefined();
     expect(await unlock(id, client()), 'nothing is left').toEqual({ user_id: id, failed_logins: 0 });
-    const recorded = await harness.rows(
-      `SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1 ORDER BY id`,
-      [id],
-    );
+    const recorded = await harness.rows`SELECT detail FROM audit_outbox
+      WHERE type = 'user.unlocked' AND target_id = ${id} ORDER BY id`;
     expect(recorded).toEqual([5, 0].map((failures) => ({ detail: { failures, reason: 'they called' } })));
   });
 
   test('of a user with more permissions than the caller is refused, because guessing could continue', async () => {
     const { id, email } = await lockedUser('198.51.100.2');
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, 'admin')`;
     await expect(unlock(id, client('users:unlock'))).rejects.toMatchObject({ code: 'rights_exceeded' });
     await expect(admitFrom('198.51.100.2', email)).rejects.toMatchObject({ code: 'login_locked' });
     expect(await unlock(id, testCaller), 'the system caller may').toMatchObject({ failed_logins: 5 });

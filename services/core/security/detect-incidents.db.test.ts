@@ -10,7 +10,7 @@ import { failureOfEvent } from './evaluate-event.ts';
 import { listUnevaluated, retryEvent } from './retry-unevaluated.ts';
 
 const harness = opened(openDetectionHarness);
-afterEach(() => harness.rows('DROP TRIGGER IF EXISTS poison ON incidents'));
+afterEach(() => harness.rows`DROP TRIGGER IF EXISTS poison ON incidents`);
 
 /** Inserting an incident about a matching subject raises this fault in the database. */
 async function poison(subject: string, fault: string): Promise<void> {
@@ -18,22 +18,21 @@ async function poison(subject: string, fault: string): Promise<void> {
     `CREATE OR REPLACE FUNCTION poison() RETURNS trigger LANGUAGE plpgsql AS
      $$ BEGIN IF NEW.subject_id LIKE '${subject}' THEN ${fault}; END IF; RETURN NEW; END $$`,
   );
-  await harness.rows(
-    'CREATE OR REPLACE TRIGGER poison BEFORE INSERT ON incidents FOR EACH ROW EXECUTE FUNCTION poison()',
-  );
+  await harness.rows`CREATE
+    OR REPLACE TRIGGER poison BEFORE INSERT ON incidents FOR EACH ROW EXECUTE FUNCTION poison()`;
 }
-const cure = () => harness.rows('DROP TRIGGER poison ON incidents');
+const cure = () => harness.rows`DROP TRIGGER poison ON incidents`;
 const RAISE_ERROR = `RAISE EXCEPTION 'refused'`;
 const CUT_CONNECTION = 'PERFORM pg_terminate_backend(pg_backend_pid())';
 
 const guessed = (userId: string) => harness.locked(userId, { of: 'account', failures: 5 });
 const countOf = async (subject: string) => (await harness.incidentsOf(subject)).map(({ count }) => count);
 const unevaluated = async () => (await listUnevaluated(harness.deps, { limit: 100 })).items;
-const dueNow = () => harness.rows('UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL');
+const dueNow = () => harness.rows`UPDATE unjudged_events SET next_try_at = now() WHERE next_try_at IS NOT NULL`;
 /** A worker that does not wait for locks. */
 const impatient: Transact = (work) =>
   harness.deps.transact(async (tx) => {
-    await tx.query(defineStatement('', `SET LOCAL lock_timeout = '20ms'`));
+    await tx.query(defineStatement('')`SET LOCAL lock_timeout = '20ms'`);
     return work(tx);
   });
 const detectWith = (transact: Transact) => detectIncidents({ ...harness.deps, transact }, never, testCaller);
@@ -71,7 +70,7 @@ describe('the detections', () => {
     await guessed('again');
     expect(await harness.detect()).toBe(2);
     expect(await countOf('again')).toEqual([2]);
-    await harness.rows(`UPDATE incidents SET state = 'closed' WHERE subject_id = 'again'`);
+    await harness.rows`UPDATE incidents SET state = 'closed' WHERE subject_id = 'again'`;
     await guessed('again');
     await harness.detect();
     expect((await countOf('again')).sort()).toEqual([1, 2]);
@@ -101,17 +100,15 @@ describe('the detections', () => {
     expect(await harness.incidentsOf(id)).toMatchObject([
       { detection: 'impossible_travel', actions: ['end_session', 'step_up'], detail: { session_id: session } },
     ]);
-    expect(await harness.rows('SELECT FROM sessions WHERE id = $1', [session])).toEqual([]);
+    expect(await harness.rows`SELECT FROM sessions WHERE id = ${session}`).toEqual([]);
   });
 });
 
 describe('guessing that only the counters show', () => {
   const network = (key: string, names: number, successes = 0) =>
-    harness.rows(
-      `INSERT INTO login_failures (key, failures, recent, successes, tried)
-       VALUES ($1, $2, $2, $3, ARRAY(SELECT 'name ' || n FROM generate_series(1, $2) n))`,
-      [key, names, successes],
-    );
+    harness.rows`INSERT INTO login_failures (key, failures, recent, successes, tried)
+      VALUES (${key}, ${names}, ${names}, ${successes}, ARRAY(SELECT 'name ' || n
+        FROM generate_series(1, ${names}) n))`;
 
   test('credential stuffing: a network that tries fifty names is blocked, and not reported again', async () => {
     await network('network:stuffer', 50);
@@ -140,15 +137,12 @@ describe('guessing that only the counters show', () => {
   });
 
   test('nine of ten refused among two hundred sign-ins raise one incident, not one per run', async () => {
-    await harness.rows(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
-       SELECT 'user.login', CASE WHEN n <= 21 THEN 'ok' ELSE 'refused' END, 'anonymous', '{}' FROM generate_series(1, 200) n`,
-    );
+    await harness.rows`INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
+      SELECT 'user.login', CASE WHEN n <= 21 THEN 'ok' ELSE 'refused' END, 'anonymous', '{}'
+        FROM generate_series(1, 200) n`;
     expect(await harness.detect(), 'one too few').toBe(0);
-    await harness.rows(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
-       SELECT 'user.login', 'refused', 'anonymous', '{}' FROM generate_series(1, 200)`,
-    );
+    await harness.rows`INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
+      SELECT 'user.login', 'refused', 'anonymous', '{}' FROM generate_series(1, 200)`;
     expect([await harness.detect(), await harness.detect()]).toEqual([1, 0]);
     expect(await harness.incidentsOf('sallyport')).toMatchObject([
       { detection: 'failed_login_ratio', severity: 'high', count: 1, detail: { logins: 200, refused: 200 } },
@@ -166,7 +160,7 @@ describe('an event that cannot be evaluated', () => {
       { type: 'user.login_locked', tries: 1, failure: 'P0001', next_try_at: expect.any(String) },
     ]);
     await cure();
-    await harness.rows(`UPDATE unjudged_events SET next_try_at = now() + interval '1 hour'`);
+    await harness.rows`UPDATE unjudged_events SET next_try_at = now() + interval '1 hour'`;
     expect(await harness.detect(), 'not due yet').toBe(0);
     await dueNow();
     expect(await harness.detect()).toBe(1);
@@ -187,9 +181,8 @@ describe('an event that cannot be evaluated', () => {
     const { seq = -1 } = event ?? {};
     const aside = (await harness.incidentsOf('sallyport')).find(({ detection }) => detection === 'event_unjudged');
     expect(aside).toMatchObject({ severity: 'high', count: 1, detail: { seq, failure: 'P0001' } });
-    const recorded = await harness.rows(
-      `SELECT target_id, detail FROM audit_outbox WHERE type = 'incident.event_set_aside'`,
-    );
+    const recorded =
+      await harness.rows`SELECT target_id, detail FROM audit_outbox WHERE type = 'incident.event_set_aside'`;
     expect(recorded).toEqual([{ target_id: aside?.incident_id, detail: { seq, failure: 'P0001' } }]);
     await dueNow();
     expect(await harness.detect(), 'no operator retried it').toBe(0);
@@ -197,7 +190,7 @@ describe('an event that cannot be evaluated', () => {
     await cure();
     const retry = () => retryEvent(harness.deps, { seq, reason: 'mended' }, testCaller);
     expect(await retry()).toEqual({ seq });
-    const asked = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`);
+    const asked = await harness.rows`SELECT detail FROM audit_outbox WHERE type = 'incident.event_retried'`;
     expect(asked).toEqual([{ detail: { seq, reason: 'mended' } }]);
     await expect(retry(), 'it is retried automatically').rejects.toMatchObject({ code: 'event_not_set_aside' });
     expect(await harness.detect()).toBe(1);

@@ -62,15 +62,13 @@ export async function openDetectionHarness(): Promise<DetectionHarness> {
     ...people,
     async person() {
       const [id, email] = [nameOf(), `${nameOf()}@people.test`];
-      await rows('INSERT INTO users (id, email, name, "emailVerified") VALUES ($1, $2, $3, now())', [id, email, 'Ada']);
+      await rows`INSERT INTO users (id, email, name, "emailVerified") VALUES (${id}, ${email}, 'Ada', now())`;
       return { id, email };
     },
     async session(userId) {
       const id = nameOf();
-      await rows(
-        `INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES ($1, $2, $3, now() + interval '1 hour')`,
-        [id, userId, nameOf()],
-      );
+      await rows`INSERT INTO sessions (id, "userId", token, "expiresAt")
+        VALUES (${id}, ${userId}, ${nameOf()}, now() + interval '1 hour')`;
       return id;
     },
     signedIn: (userId, detail) =>

@@ -77,7 +77,7 @@ describe('incidents', () => {
   test('write an event when raised, and none for further sightings', async () => {
     const id = await raise('event');
     await raise('event');
-    const events = await ports.raw(`SELECT type, detail FROM audit_outbox WHERE target_id = $1`, [id]);
+    const events = await ports.raw`SELECT type, detail FROM audit_outbox WHERE target_id = ${id}`;
     expect(events).toEqual([
       {
         type: 'incident.raised',
@@ -89,7 +89,7 @@ describe('incidents', () => {
   test('about a name or a network put its hash in no public member of the event', async () => {
     const target = { kind: 'network', id: 'network:hash' } as const;
     const { id } = await raiseIncident(ports.sql, ports, testCaller, tokenReplay, { target });
-    const [event] = await ports.raw<{ detail: object }>('SELECT detail FROM audit_outbox WHERE target_id = $1', [id]);
+    const [event] = await ports.raw<{ detail: object }>`SELECT detail FROM audit_outbox WHERE target_id = ${id}`;
     expect(event?.detail).toEqual({
       detection: 'token_replay',
       severity: 'high',
@@ -102,7 +102,7 @@ describe('incidents', () => {
     const ids: string[] = [];
     for (let n = 0; n < 3; n += 1) ids.push(await raise(`paged ${n}`, stateRewoundDetected));
     for (const [n, id] of ids.entries())
-      await ports.raw(`UPDATE incidents SET last_seen_at = now() + make_interval(secs => $2) WHERE id = $1`, [id, n]);
+      await ports.raw`UPDATE incidents SET last_seen_at = now() + make_interval(secs => ${n}) WHERE id = ${id}`;
     const asked = { detection: 'state_rewound', severity: 'critical', state: 'open', limit: 2 };
     const first = await listIncidents(ports, asked);
     const rest = await listIncidents(ports, { ...asked, cursor: first.next ?? undefined });
@@ -132,11 +132,9 @@ describe('incidents', () => {
     expect(closed).toMatchObject({ state: 'closed', count: 2 });
     const late = acknowledgeIncident(ports, { incident_id: incidentId, reason: 'late' }, testCaller);
     await expect(late).rejects.toMatchObject({ code: 'incident_closed' });
-    const recorded = await ports.raw(
-      `SELECT outcome, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'incident.changed' AND target_id = $1
-       ORDER BY id`,
-      [incidentId],
-    );
+    const recorded = await ports.raw`SELECT outcome, detail->>'reason' AS reason FROM audit_outbox
+      WHERE type = 'incident.changed' AND target_id = ${incidentId}
+      ORDER BY id`;
     expect(recorded).toEqual([
       { outcome: 'acknowledged', reason: 'looking' },
       { outcome: 'closed', reason: 'a test' },

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { eventually } from '#tools/testing/eventually.ts';
 import { createFamilyCopy, insertSession, insertUser, refreshSecrets } from '#tools/testing/fixtures/families.ts';
+import type { RawSql } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { sessionPurges } from '../identity/admin/identity-purges.ts';
 import { tokenPurges } from '../tokens/clean-up-expired-tokens.ts';
@@ -50,22 +51,16 @@ export async function openPurgeHarness() {
   };
 }
 
-/** Rows of one statement. */
-type Rows = (text: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>;
-
 /**
  * Resolves when rows that are dead now are dead to every transaction. Any open transaction on the server delays this,
  * through the snapshots that others take meanwhile; so does an autovacuum ANALYZE in this database.
  */
-export async function untilDeadToAll(rows: Rows): Promise<void> {
-  const [now] = await rows('SELECT pg_current_xact_id()::text AS xid');
+export async function untilDeadToAll(rows: RawSql): Promise<void> {
+  const [now] = await rows`SELECT pg_current_xact_id()::text AS xid`;
   await eventually('the end of every transaction that began before', async () => {
-    const [seen] = await rows(
-      `SELECT pg_snapshot_xmin(pg_current_snapshot()) > $1::text::xid8 AND NOT EXISTS (
-         SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-           AND greatest(age(backend_xmin), age(backend_xid)) >= age($1::text::xid8::xid)) AS is_over`,
-      [now!.xid],
-    );
+    const [seen] = await rows`SELECT pg_snapshot_xmin(pg_current_snapshot()) > ${now!.xid}::text::xid8 AND NOT EXISTS (
+      SELECT FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND greatest(age(backend_xmin), age(backend_xid)) >= age(${now!.xid}::text::xid8::xid)) AS is_over`;
     return seen!.is_over === true;
   });
 }

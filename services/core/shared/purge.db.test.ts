@@ -28,22 +28,16 @@ describe('what goes', () => {
   test('removes expired rows of every kind; live rows stay, and statistics count the removed ones', async () => {
     await harness.insertExpired(2_500);
     const token = await harness.login();
-    await ports.raw(
-      `INSERT INTO verifications (id, identifier, value, "expiresAt") VALUES ('live', 'x', 'x', now() - interval '59 minutes')`,
-    );
-    await ports.raw(
-      `INSERT INTO idempotency_keys (key_hash, request_hash, expires_at) VALUES ('live', 'x', now() + interval '1 minute')`,
-    );
-    await ports.raw(
-      `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', 'live', 'x', now() - interval '59 minutes')`,
-    );
-    await ports.raw(
-      `INSERT INTO login_failures (key, failures, last_failed_at, user_id)
-       SELECT 'account:live', 1, now() - interval '20 years', id FROM users LIMIT 1`,
-    );
-    await ports.raw(
-      `INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at) VALUES (sha256('live'), 'u1', 0, 'pwd', now())`,
-    );
+    await ports.raw`INSERT INTO verifications (id, identifier, value, "expiresAt")
+      VALUES ('live', 'x', 'x', now() - interval '59 minutes')`;
+    await ports.raw`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
+      VALUES ('live', 'x', now() + interval '1 minute')`;
+    await ports.raw`INSERT INTO revocations (kind, value, reason, expires_at)
+      VALUES ('jti', 'live', 'x', now() - interval '59 minutes')`;
+    await ports.raw`INSERT INTO login_failures (key, failures, last_failed_at, user_id)
+      SELECT 'account:live', 1, now() - interval '20 years', id FROM users LIMIT 1`;
+    await ports.raw`INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
+      VALUES (sha256('live'), 'u1', 0, 'pwd', now())`;
     const before = await countTokens(ports.sql);
     const all = 2_500 * purges.length;
     expect(await purgeAtOnce(ports, purges)).toMatchObject({ picked: all, removed: all, failures: [] });
@@ -56,45 +50,41 @@ describe('what goes', () => {
 
   test('failures of a network are kept for days, of a name without an account for a month, of an account until it is deleted', async () => {
     const userId = await insertUser(copy.pool);
-    await ports.raw(
-      `INSERT INTO login_failures (key, failures, last_failed_at, locked_until, user_id)
-       SELECT key, failures, now() - ago, now() - unlocked, CASE WHEN owned THEN $1 END FROM (VALUES
-         ('network:gone', 1000, interval '3 days', interval '49 hours', false),
-         ('network:never-locked', 99, interval '49 hours', NULL, false),
-         ('network:failed-lately', 1000, interval '47 hours', interval '3 days', false),
-         ('network:locked-lately', 1000, interval '49 hours', interval '47 hours', false),
-         ('account:gone', 19, interval '31 days', interval '31 days', false),
-         ('account:failed-lately', 19, interval '29 days', NULL, false),
-         ('account:many-gone', 99, interval '31 days', NULL, false),
-         ('account:few', 1, interval '31 days', NULL, true),
-         ('account:many', 99, interval '20 years', NULL, true),
-         ('device:gone', 9, interval '182 days', NULL, true),
-         ('device:its-cookie-may-live', 9, interval '180 days', NULL, true)
-       ) AS rows (key, failures, ago, unlocked, owned)`,
-      [userId],
-    );
+    await ports.raw`INSERT INTO login_failures (key, failures, last_failed_at, locked_until, user_id)
+      SELECT key, failures, now() - ago, now() - unlocked, CASE WHEN owned THEN ${userId} END FROM (VALUES
+        ('network:gone', 1000, interval '3 days', interval '49 hours', false),
+        ('network:never-locked', 99, interval '49 hours', NULL, false),
+        ('network:failed-lately', 1000, interval '47 hours', interval '3 days', false),
+        ('network:locked-lately', 1000, interval '49 hours', interval '47 hours', false),
+        ('account:gone', 19, interval '31 days', interval '31 days', false),
+        ('account:failed-lately', 19, interval '29 days', NULL, false),
+        ('account:many-gone', 99, interval '31 days', NULL, false),
+        ('account:few', 1, interval '31 days', NULL, true),
+        ('account:many', 99, interval '20 years', NULL, true),
+        ('device:gone', 9, interval '182 days', NULL, true),
+        ('device:its-cookie-may-live', 9, interval '180 days', NULL, true)
+      ) AS rows (key, failures, ago, unlocked, owned)`;
     expect(await purgeAtOnce(ports, sessionPurges)).toMatchObject({ removed: 5, failures: [] });
     expect(
-      (await ports.raw<{ key: string }>('SELECT key FROM login_failures ORDER BY key')).map(({ key }) => key),
+      (await ports.raw<{ key: string }>`SELECT key FROM login_failures ORDER BY key`).map(({ key }) => key),
     ).toEqual(
       `account:failed-lately account:few account:many device:its-cookie-may-live network:failed-lately
       network:locked-lately`.split(/\s+/),
     );
-    await ports.raw('DELETE FROM users WHERE id = $1', [userId]);
+    await ports.raw`DELETE FROM users WHERE id = ${userId}`;
     expect(await harness.countOf('login_failures'), 'deleting an account deletes its counters').toBe(3);
   });
 
   test('removing a session that expired long ago writes no revocation, no audit row and no log-out', async () => {
     await harness.insertExpired(1_200);
-    const [{ epoch } = { epoch: -1 }] = await ports.raw<{ epoch: number }>(
-      'SELECT revocation_epoch AS epoch FROM feed_state',
-    );
-    await ports.raw('TRUNCATE audit_outbox, revocations');
+    const [{ epoch } = { epoch: -1 }] = await ports.raw<{ epoch: number }>`SELECT revocation_epoch AS epoch
+      FROM feed_state`;
+    await ports.raw`TRUNCATE audit_outbox, revocations`;
     await purgeAtOnce(ports, purges);
     expect(await harness.countOf('sessions')).toBe(0);
     expect(await harness.countOf('audit_outbox')).toBe(0);
     expect(await harness.countOf('revocations')).toBe(0);
-    expect(await ports.raw('SELECT revocation_epoch AS epoch FROM feed_state')).toEqual([{ epoch }]);
+    expect(await ports.raw`SELECT revocation_epoch AS epoch FROM feed_state`).toEqual([{ epoch }]);
   });
 
   test.each([
@@ -106,16 +96,16 @@ describe('what goes', () => {
     await ports.raw(`UPDATE sessions SET "expiresAt" = now() - ${ago} WHERE id = $1`, [id]);
     await purgeAtOnce(ports, purges);
     expect(await harness.countOf('sessions')).toBe(1);
-    await ports.raw('DELETE FROM sessions WHERE id = $1', [id]);
-    expect(await ports.raw(`SELECT value FROM revocations WHERE kind = 'sid'`)).toEqual([{ value: id }]);
-    expect(await ports.raw(`SELECT target_id FROM audit_outbox WHERE type = 'session.ended'`)).toEqual([
+    await ports.raw`DELETE FROM sessions WHERE id = ${id}`;
+    expect(await ports.raw`SELECT value FROM revocations WHERE kind = 'sid'`).toEqual([{ value: id }]);
+    expect(await ports.raw`SELECT target_id FROM audit_outbox WHERE type = 'session.ended'`).toEqual([
       { target_id: id },
     ]);
   });
 
   test('removing an expired session ends a live token family of it, however long ago it expired', async () => {
     const token = await harness.login();
-    await ports.raw(`UPDATE sessions SET "expiresAt" = now() - interval '60 days'`);
+    await ports.raw`UPDATE sessions SET "expiresAt" = now() - interval '60 days'`;
     await purgeAtOnce(ports, purges);
     expect(await harness.countOf('sessions')).toBe(0);
     await expect(copy.refresh(token)).rejects.toMatchObject({ code: 'session_ended' });
@@ -165,7 +155,7 @@ describe('a week of expired rows', () => {
         const userId = await insertUser(copy.pool);
         const sessionId = await insertSession(copy.pool, userId);
         const { refresh_token: refreshToken } = await copy.create({ user_id: userId, session_id: sessionId });
-        await ports.raw('DELETE FROM sessions WHERE id = $1', [sessionId]);
+        await ports.raw`DELETE FROM sessions WHERE id = ${sessionId}`;
         await expect(copy.refresh(refreshToken)).rejects.toMatchObject({ code: 'session_ended' });
       }
     })();
@@ -197,10 +187,8 @@ describe('a week of expired rows', () => {
       await purgeAtOnce(ports, purges);
       await harness.vacuum(expiredTables);
       for (const table of expiredTables) {
-        const [row] = await ports.raw<{ bytes: number }>(
-          `SELECT pg_total_relation_size($1::regclass)::float8 AS bytes`,
-          [table],
-        );
+        const [row] = await ports.raw<{ bytes: number }>`
+          SELECT pg_total_relation_size(${table}::regclass)::float8 AS bytes`;
         sizes[table] = [...(sizes[table] ?? []), row!.bytes];
       }
     }
@@ -310,9 +298,9 @@ describe('beside other transactions', () => {
 
   test('a kind that fails does not stop the others, and fails the scheduled run', async () => {
     await harness.insertExpired(10);
-    await ports.raw(`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`);
-    await ports.raw('CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()');
-    onTestFinished(async () => void (await ports.raw('DROP FUNCTION refuse CASCADE')));
+    await ports.raw`CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'refused'; END $$`;
+    await ports.raw`CREATE TRIGGER refuse BEFORE DELETE ON revocations FOR EACH ROW EXECUTE FUNCTION refuse()`;
+    onTestFinished(async () => void (await ports.raw`DROP FUNCTION refuse CASCADE`));
     await expect(purgeOnSchedule(ports, purges, new AbortController().signal)).rejects.toThrow('refused');
     for (const table of expiredTables)
       expect([table, await harness.countOf(table)]).toEqual([table, table === 'revocations' ? 10 : 0]);

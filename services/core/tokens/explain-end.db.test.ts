@@ -72,7 +72,7 @@ test('after its revocation was purged, a family shows neither the actor nor a fr
   const told = { ended: true, reason: 'revoked' };
   const event = 'token.family_ended';
   expect(await why(refreshToken)).toEqual({ ...told, rule: 'token_revoked', cause: { event, actor: 'system', at } });
-  await harness.rows(`DELETE FROM revocations WHERE reason = 'lost phone'`);
+  await harness.rows`DELETE FROM revocations WHERE reason = 'lost phone'`;
   expect(await why(refreshToken)).toEqual({ ...told, rule: 'revoked', cause: { event, actor: null, at } });
 });
 
@@ -111,9 +111,8 @@ test('a refresh token shows when a lost response of its family was last repeated
     refreshToken(harness.ports, { refreshToken: token, presentedBy: byNobody }, callerFrom('192.0.2.1'));
   const { refresh_token: successor } = await present(first);
   expect(await why(successor)).toEqual({ ended: false });
-  await harness.rows(`UPDATE refresh_families SET rotated_at = rotated_at - interval '1 minute' WHERE id = $1`, [
-    decodeJwt(bearer).fid,
-  ]);
+  await harness.rows`UPDATE refresh_families SET rotated_at = rotated_at - interval '1 minute'
+    WHERE id = ${decodeJwt(bearer).fid}`;
   expect((await present(first)).refresh_token).toBe(successor);
   for (const token of [first, successor]) expect(await why(token)).toEqual({ ended: false, lost_answer_at: at });
   await present(successor);
@@ -147,9 +146,9 @@ test('a refresh token is live until its family expires, and expired after the fa
   const { refreshToken: refresh, bearer } = await newPerson(harness);
   const { fid } = decodeJwt(bearer);
   expect(await why(refresh)).toEqual({ ended: false });
-  await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [fid]);
+  await harness.rows`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = ${fid}`;
   expect(await why(refresh)).toEqual(expired);
-  await harness.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
+  await harness.rows`DELETE FROM refresh_families WHERE id = ${fid}`;
   expect(await why(refresh)).toEqual(expired);
 });
 
@@ -210,7 +209,7 @@ test('an end with a free-text reason shows the rule that was stored with it, and
     const person = await newPerson(harness);
     const tokenId = decodeJwt(person.bearer).jti as string;
     await revoke(testCaller, 'token_id', tokenId);
-    await harness.rows('UPDATE revocations SET rule = $1 WHERE value = $2', [rule, tokenId]);
+    await harness.rows`UPDATE revocations SET rule = ${rule} WHERE value = ${tokenId}`;
     return why(person.bearer);
   };
   expect(await told('user_disabled')).toMatchObject({ reason: 'revoked', rule: 'user_disabled' });
@@ -239,7 +238,7 @@ test('the revocation of the user explains a refresh token whose family row has n
   const person = await newPerson(harness);
   await revoke(testCaller, 'user_id', person.id);
   const { fid } = decodeJwt(person.bearer);
-  await harness.rows('UPDATE refresh_families SET revoked_at = NULL, revoke_reason = NULL WHERE id = $1', [fid]);
+  await harness.rows`UPDATE refresh_families SET revoked_at = NULL, revoke_reason = NULL WHERE id = ${fid}`;
   expect(await why(person.refreshToken)).toMatchObject({ ended: true, cause: { event: 'session.ended' } });
 });
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { type Copy, openCopy } from '#tools/testing/harness/copy.ts';
-import { clientCaller, createTestPorts, testCaller } from '#tools/testing/harness/ports.ts';
+import { clientCaller, createTestPorts, type RawSql, testCaller } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { type CreateClientInput, createClient } from '../access/create-client.ts';
@@ -25,7 +25,7 @@ export type IssuingHarness = IssuingCopy & {
   ): Promise<Caller & { kind: 'client' }>;
   /** Makes every copy reload roles and clients. */
   reload(): Promise<unknown>;
-  rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
+  readonly rows: RawSql<Json>;
   close(): Promise<void>;
 };
 

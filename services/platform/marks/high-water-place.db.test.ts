@@ -22,9 +22,8 @@ const claim = (at: number, store: 'file' | 's3' = 'file') =>
   claimHighWaterPlace(ports, { ...file, store }, folders[at] as string);
 const connected = async (applicationName: string): Promise<boolean> =>
   (
-    await ports.raw('SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1', [
-      applicationName,
-    ])
+    await ports.raw`SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND application_name = ${applicationName}`
   ).length > 0;
 /** Opens a connection that looks like a process on this database; the server ends one a moment after its client. */
 async function whileRunning(applicationName: string, work: () => Promise<void>): Promise<void> {
@@ -72,6 +71,6 @@ test('a process beside another folder than the claimed one is refused in product
   await claim(1);
   await run(1);
   await expect(run(0)).rejects.toMatchObject({ name: 'ConfigError' });
-  await ports.raw('UPDATE feed_state SET mark_place = NULL');
+  await ports.raw`UPDATE feed_state SET mark_place = NULL`;
   await run(0);
 });

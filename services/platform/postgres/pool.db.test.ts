@@ -15,7 +15,7 @@ asShipped();
 
 const database = opened(createTestDatabase);
 
-const ownPid = defineStatement('testPid', 'SELECT pg_backend_pid() AS pid');
+const ownPid = defineStatement('testPid')`SELECT pg_backend_pid() AS pid`;
 
 test('a connection lost between two statements of a transaction is 503 for that request, and does not end the process', async () => {
   const pool = createPatientPool({ url: database.url, connections: 2, applicationName: 'test' });
@@ -45,8 +45,8 @@ const refusals = (): Record<string, number> =>
 const counted = (before: Readonly<Record<string, number>>, reason: string): number =>
   refusals()[reason]! - before[reason]!;
 
-const write = defineStatement('testWrite', `UPDATE feed_state SET beat = beat`);
-const noRoom = defineStatement('testNoRoom', `DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$`);
+const write = defineStatement('testWrite')`UPDATE feed_state SET beat = beat`;
+const noRoom = defineStatement('testNoRoom')`DO $$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$`;
 
 test('a read-only database or a full disk is 503, and counted under that reason', async () => {
   const own = await createTestDatabase();
@@ -90,10 +90,8 @@ test('a transaction that PostgreSQL ended, since the process stood still in it, 
   await short.end();
   const pool = createPatientPool({ url: database.url, connections: 1, applicationName: 'test' });
   for (const code of ['25P03', '25P04']) {
-    const ended = defineStatement(
-      `testEnded${code}`,
-      `DO $$ BEGIN RAISE EXCEPTION 'ended' USING ERRCODE = '${code}'; END $$`,
-    );
+    const ended = defineStatement(`testEnded${code}`)`
+      DO $$ BEGIN RAISE EXCEPTION 'ended' USING ERRCODE = '${code}'; END $$`;
     await expect(createTransact(pool, () => {})((tx) => tx.query(ended))).rejects.toMatchObject({
       code: 'store_unavailable',
     });
@@ -119,14 +117,14 @@ test('onLost is called before the statement fails for an idle, busy or refused c
     return lost - before;
   };
 
-  expect(await toldWith(() => sql.query(defineStatement('testZero', 'SELECT 1 / 0')))).toBe(0);
+  expect(await toldWith(() => sql.query(defineStatement('testZero')`SELECT 1 / 0`))).toBe(0);
 
   const idle = await pidOf();
   await killer.query('SELECT pg_terminate_backend($1, 60000)', [idle]);
   await expect.poll(() => lost).toBe(1);
 
   const busy = await pidOf();
-  const sleeping = () => sql.query(defineStatement('testSleepLong', 'SELECT pg_sleep(60)'));
+  const sleeping = () => sql.query(defineStatement('testSleepLong')`SELECT pg_sleep(60)`);
   const ended = toldWith(sleeping);
   await expect
     .poll(async () => (await killer.query('SELECT state FROM pg_stat_activity WHERE pid = $1', [busy])).rows[0]?.state)
@@ -149,7 +147,7 @@ test('a connection that takes longer to open than its caller waits serves a late
     ...{ statementTimeoutMs: 10_000, lockTimeoutMs: 10_000 },
   });
   const sql = createSql(pool);
-  const one = defineStatement('slowlyConnectedOne', 'SELECT 1 AS one');
+  const one = defineStatement('slowlyConnectedOne')`SELECT 1 AS one`;
   // Each message takes this long; opening takes several, so every attempt outlasts a wait.
   proxy.delay(200);
   await expect(sql.query(one)).rejects.toMatchObject({ code: 'store_unavailable' });

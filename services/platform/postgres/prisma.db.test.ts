@@ -18,7 +18,7 @@ const prisma = opened(() =>
 );
 const client = opened(() => prisma.client as PrismaClient);
 
-const userById = defineStatement('testUserById', `SELECT email, "emailVerified" FROM users WHERE id = $1`);
+const userById = defineStatement('testUserById')`SELECT email, "emailVerified" FROM users WHERE id = $1`;
 const person = () => {
   const id = randomUUID();
   return { id, email: `${id}@people.test` };

@@ -13,17 +13,17 @@ asShipped();
 /** After it the server ends a statement that was given up, and its connection serves others again. */
 const LIMIT_MS = 2_000;
 const FAR_MS = 60_000;
-const pid = defineStatement('testPid', 'SELECT pg_backend_pid() AS pid');
-const nap = defineStatement('testNap', 'SELECT pg_sleep(8)');
-const insert = defineStatement('testInsert', `INSERT INTO timed_rows VALUES (1)`);
-const count = defineStatement('testCount', 'SELECT count(*)::int AS count FROM timed_rows');
+const pid = defineStatement('testPid')`SELECT pg_backend_pid() AS pid`;
+const nap = defineStatement('testNap')`SELECT pg_sleep(8)`;
+const insert = defineStatement('testInsert')`INSERT INTO timed_rows VALUES (1)`;
+const count = defineStatement('testCount')`SELECT count(*)::int AS count FROM timed_rows`;
 const UNAVAILABLE = { code: 'store_unavailable' };
 
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createTestDatabase();
   const ports = createTestPorts(database.url);
-  await ports.raw('CREATE TABLE timed_rows (id int)');
+  await ports.raw`CREATE TABLE timed_rows (id int)`;
   await ports.end();
 });
 afterAll(() => database.drop());
@@ -65,7 +65,7 @@ test('the server never runs more statements than the pool has connections, also 
   const watched = createTestPorts(database.url);
   onTestFinished(() => watched.end());
   const sessions = (): Promise<{ pid: number }[]> =>
-    watched.raw(`SELECT pid FROM pg_stat_activity WHERE application_name = 'test-given-up' ORDER BY pid`);
+    watched.raw`SELECT pid FROM pg_stat_activity WHERE application_name = 'test-given-up' ORDER BY pid`;
   const before = await sessions();
   expect(before).toHaveLength(2);
   const given = Promise.allSettled([
@@ -149,7 +149,7 @@ test('only time spent on the database counts, and the times of all statements ad
     await sleep(800);
     await sql.query(pid);
   });
-  const slow = defineStatement('testSlow', 'SELECT pg_sleep(0.4)');
+  const slow = defineStatement('testSlow')`SELECT pg_sleep(0.4)`;
   const twice = inRequest(600, async () => {
     await sql.query(slow);
     await sql.query(slow);

@@ -19,11 +19,9 @@ async function* rows(last = ''): AsyncGenerator<Buffer> {
 
 /** Every index and constraint of the table, by name, with what it says. */
 const guards = () =>
-  ports.raw(
-    `SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE tablename = 'users'
-     UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
-       WHERE conrelid = 'users'::regclass OR confrelid = 'users'::regclass ORDER BY 1, 2`,
-  );
+  ports.raw`SELECT indexname AS name, indexdef AS definition FROM pg_indexes WHERE tablename = 'users'
+    UNION ALL SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+      WHERE conrelid = 'users'::regclass OR confrelid = 'users'::regclass ORDER BY 1, 2`;
 
 test.each([
   ['builds the indexes of a large table once over all rows', 1_000],
@@ -45,7 +43,7 @@ test.each([
     .finally(() => target.close());
   expect(during).toHaveLength(USERS);
   expect(await guards()).toEqual(before);
-  expect(await ports.raw('SELECT id FROM users WHERE email = $1', ['u7@example.test'])).toEqual([{ id: 'u7' }]);
+  expect(await ports.raw`SELECT id FROM users WHERE email = 'u7@example.test'`).toEqual([{ id: 'u7' }]);
 });
 
 test('a duplicate among the rows of a large table fails the restore, which leaves everything as it was', async () => {
@@ -70,7 +68,7 @@ test('migrations of a next release are applied, taken back and applied again in 
   const pending = (await readMigrations([NEXT])).slice(applied.length);
   const names = pending.map(({ name }) => name);
   expect(names).toHaveLength(2);
-  await ports.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
+  await ports.raw`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`;
   const plan = { url: ports.databaseUrl, applied, pending, rows: 'all', say: () => {} } as const;
   const tried = await rehearseMigrations({ ...plan, reverted: pending });
   expect(tried).toMatchObject({ drift: [], holds: [] });

@@ -15,14 +15,14 @@ import { opened } from '#tools/testing/opened.ts';
 
 const database = opened(createTestDatabase);
 const harness = opened(() => openJobHarness({ databaseUrl: database.url, redisUrl: testRedisUrl() }));
-beforeEach(() => harness.rows('TRUNCATE wanted, job_fences'));
+beforeEach(() => harness.rows`TRUNCATE wanted, job_fences`);
 afterEach(() => harness.reset());
 
 const startWorker = (processor: WorkerProcessor = wantedEffect()): Promise<Composed> =>
   harness.startWorker({ processors: [processor] });
-const want = (effect = 'wanted') => harness.rows('INSERT INTO wanted (effect) VALUES ($1)', [effect]);
+const want = (effect = 'wanted') => harness.rows`INSERT INTO wanted (effect) VALUES (${effect})`;
 const queue = () => harness.queue();
-const fence = async () => (await harness.rows<{ fence: string }>('SELECT fence FROM job_fences'))[0]?.fence;
+const fence = async () => (await harness.rows<{ fence: string }>`SELECT fence FROM job_fences`)[0]?.fence;
 const row = async () => (await harness.schedules())[0]!;
 /** The first run of a worker follows its start, as its settings may be new. */
 const untilFirstRun = () => eventually('the first run', async () => (await row())?.last_outcome === 'completed');
@@ -132,13 +132,13 @@ test('without work a job still runs once in its idle time', async () => {
 test('a worker whose questions are not answered becomes stale, however young the row was', async () => {
   const worker = await startWorker();
   await untilFirstRun();
-  await harness.rows('ALTER TABLE wanted RENAME TO gone');
+  await harness.rows`ALTER TABLE wanted RENAME TO gone`;
   try {
-    await harness.rows(`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`);
+    await harness.rows`UPDATE job_schedules SET last_succeeded_at = now() - interval '1 day'`;
     const reason = 'seal-audit-events: no successful run in time';
     await eventually('the reason', () => worker.health.read().reasons.includes(reason), 30_000);
   } finally {
-    await harness.rows('ALTER TABLE gone RENAME TO wanted');
+    await harness.rows`ALTER TABLE gone RENAME TO wanted`;
   }
   await eventually('health', () => worker.health.read().status === 'ok');
 });

@@ -74,7 +74,7 @@ test('a run that a clock step delays in Redis is released when the database cloc
     { payload: {}, traceparent: '' },
     { jobId: `seal-audit-events-${slot}`, delay: 2 * 86_400_000 },
   );
-  await harness.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
+  await harness.rows`UPDATE job_schedules SET next_run_at = to_timestamp(${slot}::float8 / 1000)`;
   await harness.untilEffects(2);
 });
 
@@ -84,7 +84,7 @@ test('a scheduled run that becomes a dead letter is recorded, and the next run i
   await harness.untilPlaced();
   const slot = Date.now() - 5_000;
   await queue().add('seal-audit-events', 'forged' as never, { jobId: `seal-audit-events-${slot}` });
-  await harness.rows('UPDATE job_schedules SET next_run_at = to_timestamp($1::float8 / 1000)', [slot]);
+  await harness.rows`UPDATE job_schedules SET next_run_at = to_timestamp(${slot}::float8 / 1000)`;
   const row = await eventually('the note', async () => {
     const placed = await harness.untilPlaced();
     return placed.last_outcome === 'dead' && placed;
@@ -113,11 +113,8 @@ test('a job without a contract is removed from timetable and Redis, and its due 
     queue().add('gone', { payload: {}, traceparent: '' }, { jobId: `gone-${slot}`, delay });
   await add(next, 3_600_000);
   await add(due, 0);
-  await harness.rows(
-    `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, declared_at)
-     VALUES ('gone', 'audit-seal', 3600, to_timestamp($1::float8 / 1000), now() - interval '1 hour')`,
-    [next],
-  );
+  await harness.rows`INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, declared_at)
+    VALUES ('gone', 'audit-seal', 3600, to_timestamp(${next}::float8 / 1000), now() - interval '1 hour')`;
   await startWorker();
   await eventually('the removal from the timetable', async () =>
     (await harness.schedules()).every(({ job }) => job !== 'gone'),

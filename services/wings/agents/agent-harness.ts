@@ -41,8 +41,8 @@ export async function openAgentHarness(): Promise<AgentHarness> {
     tokenSettings: tokenHarness().ports.tokenSettings,
     newUser: async (roles = []) => {
       const id = randomUUID();
-      await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, `${id}@example.test`]);
-      for (const role of roles) await ports.raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+      await ports.raw`INSERT INTO users (id, email) VALUES (${id}, ${`${id}@example.test`})`;
+      for (const role of roles) await ports.raw`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
       return id;
     },
     inputOf: (changes) => ({
@@ -76,10 +76,8 @@ export async function openAgentHarness(): Promise<AgentHarness> {
       return { clientId: made.clientId, secret: made.clientSecret as string };
     },
     eventsOf: async (targetId) => {
-      const events = await ports.raw<{ type: string }>(
-        'SELECT type FROM audit_outbox WHERE target_id = $1 ORDER BY id',
-        [targetId],
-      );
+      const events = await ports.raw<{ type: string }>`SELECT type FROM audit_outbox
+        WHERE target_id = ${targetId} ORDER BY id`;
       return events.map(({ type }) => type);
     },
   };

@@ -26,10 +26,14 @@ const harness = opened(openAgentHarness);
 const reason = 'test';
 const clientOf = async (agentId: string) =>
   (
-    await harness.raw<{ scopes: string[]; own: string[]; disabled: boolean; epoch: number; refresh_copies: number }>(
-      `SELECT scopes, credential_scopes AS own, disabled, refresh_copies, "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = $1`,
-      [agentId],
-    )
+    await harness.raw<{
+      scopes: string[];
+      own: string[];
+      disabled: boolean;
+      epoch: number;
+      refresh_copies: number;
+    }>`SELECT scopes, credential_scopes AS own, disabled, refresh_copies, "tokenEpoch" AS epoch FROM oauth_clients
+      WHERE "clientId" = ${agentId}`
   )[0];
 
 describe('registering an agent', () => {
@@ -61,12 +65,12 @@ describe('registering an agent', () => {
 
   test('with a permission that the owner lacks is refused, and leaves no client', async () => {
     const ownerId = await harness.newUser(['operator']);
-    const before = await harness.raw('SELECT "clientId" FROM oauth_clients');
+    const before = await harness.raw`SELECT "clientId" FROM oauth_clients`;
     await expect(harness.newAgent({ owner_id: ownerId, scopes: ['openid', 'keys:manage'] })).rejects.toMatchObject({
       code: 'agent_exceeds_owner',
       options: { detail: 'The owner lacks keys:manage.' },
     });
-    expect(await harness.raw('SELECT "clientId" FROM oauth_clients')).toEqual(before);
+    expect(await harness.raw`SELECT "clientId" FROM oauth_clients`).toEqual(before);
   });
 
   test('with a permission that the caller lacks is refused', async () => {
@@ -78,7 +82,7 @@ describe('registering an agent', () => {
 
   test.each(['missing', 'disabled'])('for a %s user is refused', async (which) => {
     const ownerId = which === 'missing' ? randomUUID() : await harness.newUser();
-    await harness.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [ownerId]);
+    await harness.raw`UPDATE users SET "disabledAt" = now() WHERE id = ${ownerId}`;
     await expect(harness.newAgent({ owner_id: ownerId })).rejects.toMatchObject({ code: 'user_unknown' });
   });
 });
@@ -91,7 +95,7 @@ describe('an agent never has more than its owner', () => {
       scopes: ['openid', 'keys:read'],
       credential_scopes: ['keys:read', 'tasks:write'],
     });
-    await harness.raw(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'operator'`, [ownerId]);
+    await harness.raw`DELETE FROM user_roles WHERE user_id = ${ownerId} AND role = 'operator'`;
     expect(await clientOf(agentId)).toMatchObject({
       scopes: ['openid'],
       own: ['tasks:write'],
@@ -102,11 +106,11 @@ describe('an agent never has more than its owner', () => {
   });
 
   test('also when the role loses the permission', async () => {
-    await harness.raw(`INSERT INTO roles (name, description) VALUES ('keeper', 'x')`);
-    await harness.raw(`INSERT INTO role_permissions (role, permission) VALUES ('keeper', 'keys:read')`);
+    await harness.raw`INSERT INTO roles (name, description) VALUES ('keeper', 'x')`;
+    await harness.raw`INSERT INTO role_permissions (role, permission) VALUES ('keeper', 'keys:read')`;
     const ownerId = await harness.newUser(['keeper']);
     const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId, credential_scopes: ['keys:read'] });
-    await harness.raw(`DELETE FROM role_permissions WHERE role = 'keeper'`);
+    await harness.raw`DELETE FROM role_permissions WHERE role = 'keeper'`;
     expect(await clientOf(agentId)).toMatchObject({ own: [], epoch: 1 });
   });
 
@@ -122,7 +126,7 @@ describe('an agent never has more than its owner', () => {
   test('a new sign-out everywhere of the owner changes nothing of it', async () => {
     const ownerId = await harness.newUser(['operator']);
     const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId, credential_scopes: ['keys:read'] });
-    await harness.raw('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [ownerId]);
+    await harness.raw`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = ${ownerId}`;
     expect(await clientOf(agentId)).toMatchObject({ own: ['keys:read'], epoch: 0 });
   });
 });
@@ -136,9 +140,9 @@ describe('killing an agent', () => {
     expect(harness.access.authenticateClient(agentId, secret ?? '')).toBeNull();
     expect(await killAgent(harness, { agent_id: agentId, reason }, testCaller)).toEqual(killed);
     expect(await clientOf(agentId)).toMatchObject({ epoch: 1 });
-    await harness.raw('UPDATE oauth_clients SET disabled = false WHERE "clientId" = $1', [agentId]);
+    await harness.raw`UPDATE oauth_clients SET disabled = false WHERE "clientId" = ${agentId}`;
     expect(await clientOf(agentId)).toMatchObject({ disabled: true });
-    const revival = harness.raw('UPDATE agents SET killed_at = NULL WHERE client_id = $1', [agentId]);
+    const revival = harness.raw`UPDATE agents SET killed_at = NULL WHERE client_id = ${agentId}`;
     await expect(revival).rejects.toThrow();
     expect((await harness.eventsOf(agentId)).slice(2).sort()).toEqual([
       'agent.killed',
@@ -171,9 +175,9 @@ describe('killing an agent', () => {
   test('disabling the owner kills the agents, deleting the owner deletes them with their clients', async () => {
     const ownerId = await harness.newUser();
     const { agent_id: agentId } = await harness.newAgent({ owner_id: ownerId });
-    await harness.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [ownerId]);
+    await harness.raw`UPDATE users SET "disabledAt" = now() WHERE id = ${ownerId}`;
     expect(await readAgent(harness, { agent_id: agentId })).toMatchObject({ status: 'killed' });
-    await harness.raw('DELETE FROM users WHERE id = $1', [ownerId]);
+    await harness.raw`DELETE FROM users WHERE id = ${ownerId}`;
     await expect(readAgent(harness, { agent_id: agentId })).rejects.toMatchObject({ code: 'agent_unknown' });
     expect(await clientOf(agentId)).toBeUndefined();
   });
@@ -215,7 +219,7 @@ describe('agents are listed', () => {
 describe('a heartbeat', () => {
   test('shows that the agent runs; new capabilities are recorded, the same ones are not', async () => {
     const { agent_id: agentId } = await harness.newAgent({ heartbeat_seconds: 10 });
-    await harness.raw(`UPDATE agents SET created_at = now() - interval '1 hour' WHERE client_id = $1`, [agentId]);
+    await harness.raw`UPDATE agents SET created_at = now() - interval '1 hour' WHERE client_id = ${agentId}`;
     expect(await readAgent(harness, { agent_id: agentId })).toMatchObject({ status: 'silent' });
     const agent = clientCaller(agentId);
     const seen = await recordHeartbeat(harness, { capabilities: ['plan', 'act', 'plan'] }, agent);
@@ -241,19 +245,18 @@ describe('validateAgentCredentials', () => {
     validateAgentCredentials(harness, { agentId, credentials: { secret } }, testCaller);
   const outcomes = async () =>
     (
-      await harness.raw<{ outcome: string; target: string | null; code: string | null }>(
-        `SELECT outcome, target_id AS target, detail ->> 'code' AS code FROM audit_outbox
-         WHERE type = 'agent.credentials_checked' ORDER BY id`,
-      )
+      await harness.raw<{ outcome: string; target: string | null; code: string | null }>`
+        SELECT outcome, target_id AS target, detail ->> 'code' AS code FROM audit_outbox
+        WHERE type = 'agent.credentials_checked' ORDER BY id`
     ).map(({ outcome, target, code }) => [outcome, target, code]);
 
   test('is true for the secret of a live agent, else false, with an event in every case', async () => {
-    await harness.raw('TRUNCATE audit_outbox');
+    await harness.raw`TRUNCATE audit_outbox`;
     const { agent_id: id, client_secret: secret } = await harness.newAgent();
     const good = secret ?? '';
     expect([await check(id, good), await check(id, 'wrong')]).toEqual([true, false]);
     expect(await check('unknown', good)).toBe(false);
-    await harness.raw('UPDATE agents SET expires_at = now() - make_interval(secs => 1) WHERE client_id = $1', [id]);
+    await harness.raw`UPDATE agents SET expires_at = now() - make_interval(secs => 1) WHERE client_id = ${id}`;
     await harness.access.load();
     expect(await check(id, good)).toBe(false);
     expect(await readAgent(harness, { agent_id: id })).toMatchObject({ status: 'expired' });

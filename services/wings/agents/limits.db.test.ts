@@ -35,11 +35,11 @@ async function startedOf20(agent: Asking, payment: object): Promise<number> {
 const newAgent = async () => (await harness.newAsking()).agent;
 
 async function endDay({ clientId }: Asking): Promise<void> {
-  await harness.raw('ALTER TABLE signoffs DISABLE TRIGGER signoffs_started');
+  await harness.raw`ALTER TABLE signoffs DISABLE TRIGGER signoffs_started`;
   const yesterday = `date_trunc('day', clock_timestamp(), 'UTC') - interval '1 millisecond'`;
   const update = `UPDATE signoffs SET started_at = ${yesterday} WHERE client_id = $1 AND started_at IS NOT NULL`;
   await harness.raw(update, [clientId]);
-  await harness.raw('ALTER TABLE signoffs ENABLE TRIGGER signoffs_started');
+  await harness.raw`ALTER TABLE signoffs ENABLE TRIGGER signoffs_started`;
 }
 
 describe('a limit of acts a day', () => {

@@ -27,11 +27,9 @@ const checkWith = (...given: readonly MachineControl[]) =>
   checkControls(harness.portsWith(), { pace: 'frequent', signal, controls: given, limitMs: 200 }, systemCaller);
 const eventsOf = async (control: string) =>
   (
-    await harness.raw<{ outcome: string; before: string | null }>(
-      `SELECT outcome, detail ->> 'before' AS before FROM audit_outbox
-       WHERE type = 'compliance.control_changed' AND target_id = $1 ORDER BY id`,
-      [control],
-    )
+    await harness.raw<{ outcome: string; before: string | null }>`
+      SELECT outcome, detail ->> 'before' AS before FROM audit_outbox
+      WHERE type = 'compliance.control_changed' AND target_id = ${control} ORDER BY id`
   ).map(({ outcome, before }) => [before, outcome]);
 const viewOf = async (name: string) => (await readControls(harness)).find(({ control_id }) => control_id === name);
 
@@ -109,13 +107,13 @@ test('a check that throws or hangs is stored as unknown, and does not stop the o
 test('a result that is too old is shown as unknown', async () => {
   await checkWith(controlThat(async () => passing));
   expect(await viewOf(first.name)).toMatchObject({ status: 'pass', check: { observed: { seen: 1 }, population: 1 } });
-  await harness.raw(`UPDATE compliance_controls SET ended_at = now() - interval '1 day'`);
+  await harness.raw`UPDATE compliance_controls SET ended_at = now() - interval '1 day'`;
   expect(await viewOf(first.name)).toMatchObject({ status: 'unknown', reason: expect.stringContaining('last check') });
 });
 
 test('the database refuses a pass without a population', () =>
   expect(
-    harness.raw(`UPDATE compliance_controls SET status = 'pass', population = 0, sampled = 0, exception_count = 0`),
+    harness.raw`UPDATE compliance_controls SET status = 'pass', population = 0, sampled = 0, exception_count = 0`,
   ).rejects.toMatchObject({ code: '23514' }));
 
 test('every check of the product runs on a new installation, and none stays without a result', async () => {
@@ -156,18 +154,18 @@ test('a probe that passed runs again after an event, a change of the schema, a r
   expect(await runsOfProbe(3)).toBe(1);
   const changes: readonly (readonly [string, () => unknown])[] = [
     ['an event', () => harness.emit(1).then(harness.seal)],
-    ['a new function', () => harness.raw(`CREATE FUNCTION test_ground() RETURNS int LANGUAGE sql AS 'SELECT 1'`)],
+    ['a new function', () => harness.raw`CREATE FUNCTION test_ground() RETURNS int LANGUAGE sql AS 'SELECT 1'`],
     [
       'another function',
-      () => harness.raw(`CREATE OR REPLACE FUNCTION test_ground() RETURNS int LANGUAGE sql AS 'SELECT 2'`),
+      () => harness.raw`CREATE OR REPLACE FUNCTION test_ground() RETURNS int LANGUAGE sql AS 'SELECT 2'`,
     ],
-    ['a function less', () => harness.raw('DROP FUNCTION test_ground()')],
-    ['a trigger that is off', () => harness.raw('ALTER TABLE users DISABLE TRIGGER users_changed')],
-    ['a trigger that is on', () => harness.raw('ALTER TABLE users ENABLE TRIGGER users_changed')],
-    ['a right', () => harness.raw('GRANT TRUNCATE ON login_failures TO sallyport_worker')],
-    ['no right', () => harness.raw('REVOKE TRUNCATE ON login_failures FROM sallyport_worker')],
-    ['a policy', () => harness.raw('CREATE POLICY test_ground ON login_failures USING (true)')],
-    ['no policy', () => harness.raw('DROP POLICY test_ground ON login_failures')],
+    ['a function less', () => harness.raw`DROP FUNCTION test_ground()`],
+    ['a trigger that is off', () => harness.raw`ALTER TABLE users DISABLE TRIGGER users_changed`],
+    ['a trigger that is on', () => harness.raw`ALTER TABLE users ENABLE TRIGGER users_changed`],
+    ['a right', () => harness.raw`GRANT TRUNCATE ON login_failures TO sallyport_worker`],
+    ['no right', () => harness.raw`REVOKE TRUNCATE ON login_failures FROM sallyport_worker`],
+    ['a policy', () => harness.raw`CREATE POLICY test_ground ON login_failures USING (true)`],
+    ['no policy', () => harness.raw`DROP POLICY test_ground ON login_failures`],
     ['settings', () => (ports = { ...harness.portsWith(), clock })],
     ['an hour', () => (movedMs = 3_600_001)],
   ];
@@ -224,9 +222,9 @@ test('quick checks write what changed in one transaction, and every control is a
   const both = (seen: Observation) =>
     checkWith({ ...one, name: named }, { ...other, name: beside, check: async () => seen });
   await both(passing);
-  await harness.raw(`UPDATE compliance_controls SET ended_at = ended_at - interval '200 seconds'`);
+  await harness.raw`UPDATE compliance_controls SET ended_at = ended_at - interval '200 seconds'`;
   const writes = async () =>
-    (await harness.raw<{ xmin: string }>('SELECT control, xmin::text FROM compliance_controls ORDER BY control')).map(
+    (await harness.raw<{ xmin: string }>`SELECT control, xmin::text FROM compliance_controls ORDER BY control`).map(
       ({ xmin }) => xmin,
     );
   const before = await writes();
@@ -243,12 +241,10 @@ test('quick checks write what changed in one transaction, and every control is a
 const ports = opened(openTestPorts);
 
 const store = (control: string, status: string) =>
-  ports.raw(
-    `INSERT INTO compliance_controls (control, status, population, sampled, exception_count, observed, observed_sha256,
-       probe_version, release, collector, started_at, ended_at)
-     VALUES ($1, $2, 1, 1, 0, '{}', repeat('0', 64), 1, 'x', 'x', now(), now())`,
-    [control, status],
-  );
+  ports.raw`
+    INSERT INTO compliance_controls (control, status, population, sampled, exception_count, observed, observed_sha256,
+      probe_version, release, collector, started_at, ended_at)
+    VALUES (${control}, ${status}, 1, 1, 0, '{}', repeat('0', 64), 1, 'x', 'x', now(), now())`;
 
 test('the score is unknown before a check, then the share of the controls that pass, without those that do not apply', async () => {
   expect(await readSecurityScore(ports)).toBeNull();

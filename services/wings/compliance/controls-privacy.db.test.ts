@@ -12,11 +12,8 @@ const consent = (version: number, granted: boolean, ago: string): string =>
 
 /** A sealed event about a person. */
 async function emitUse(subjectId: string, detail: object, type = 'phi.decrypted'): Promise<void> {
-  await harness.raw(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, detail)
-     VALUES ($1, 'ok', 'system', 'test', 'subject', $2, $3::jsonb)`,
-    [type, subjectId, JSON.stringify(detail)],
-  );
+  await harness.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, detail)
+    VALUES (${type}, 'ok', 'system', 'test', 'subject', ${subjectId}, ${JSON.stringify(detail)}::jsonb)`;
   await harness.seal();
 }
 
@@ -140,11 +137,9 @@ test('a disclosure that the audit log does not name turns disclosures-recorded r
 test('a probe leaves no row behind', async () => {
   const count = async () =>
     (
-      await harness.raw(
-        `SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM audit_outbox) AS events,
-           (SELECT count(*) FROM phi_restrictions) + (SELECT count(*) FROM phi_break_glass) AS access,
-           (SELECT array_agg(p::text ORDER BY p::text) FROM phi_field_policies p) AS policies`,
-      )
+      await harness.raw`SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM audit_outbox) AS events,
+        (SELECT count(*) FROM phi_restrictions) + (SELECT count(*) FROM phi_break_glass) AS access,
+        (SELECT array_agg(p::text ORDER BY p::text) FROM phi_field_policies p) AS policies`
     )[0];
   const before = await count();
   const probes = ['minimum-necessary-applied', 'restrictions-enforced', 'emergency-access-works'];

@@ -218,9 +218,8 @@ const scenes: OtherScenes = {
   'state-not-rewound': {
     healthy: async () => {
       await run('UPDATE feed_state SET beat = 7');
-      const [row] = await harness.raw<{ incarnation: string; epoch: number }>(
-        'SELECT incarnation, revocation_epoch AS epoch FROM feed_state',
-      );
+      const [row] = await harness.raw<{ incarnation: string; epoch: number }>`SELECT incarnation,
+        revocation_epoch AS epoch FROM feed_state`;
       harness.marks.current = { incarnation: row?.incarnation ?? '', revocationEpoch: row?.epoch ?? 0, beat: 7 };
     },
     breakIt: () => run('UPDATE feed_state SET beat = 6'),

@@ -45,10 +45,8 @@ const sees = (observation: Observation) => seen(async () => observation);
 const violations = async () => (await listViolations(harness, { limit: 100 })).violations;
 const eventsOf = async (id: string) =>
   (
-    await harness.raw<{ outcome: string }>(
-      `SELECT outcome FROM audit_outbox WHERE type = 'compliance.violation_changed' AND detail ->> 'violation_id' = $1 ORDER BY id`,
-      [id],
-    )
+    await harness.raw<{ outcome: string }>`SELECT outcome FROM audit_outbox
+      WHERE type = 'compliance.violation_changed' AND detail ->> 'violation_id' = ${id} ORDER BY id`
   ).map(({ outcome }) => outcome);
 
 test('a control that fails opens one violation with a due date; the check resolves it when it passes again', async () => {
@@ -118,7 +116,7 @@ test('violations are listed by state and control, and page by page', async () =>
 
 test('a violation is not deleted within six years', async () => {
   await sees(broken('a'));
-  await expect(harness.raw('DELETE FROM compliance_violations')).rejects.toMatchObject({ code: '23001' });
+  await expect(harness.raw`DELETE FROM compliance_violations`).rejects.toMatchObject({ code: '23001' });
 });
 
 test('every machine control says how soon its violation is due', () =>
@@ -135,19 +133,17 @@ describe('a control that reads the sealed log', () => {
       systemCaller,
     );
   const note = async (text: string): Promise<number> => {
-    await harness.raw(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail) VALUES ('test.noted', 'ok', 'system', 'test', $1)`,
-      [JSON.stringify({ note: text })],
-    );
+    await harness.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, detail)
+      VALUES ('test.noted', 'ok', 'system', 'test', ${JSON.stringify({ note: text })})`;
     await harness.seal();
-    const [row] = await harness.raw<{ seq: number }>('SELECT max(seq)::int AS seq FROM audit_events');
+    const [row] = await harness.raw<{ seq: number }>`SELECT max(seq)::int AS seq FROM audit_events`;
     return row!.seq;
   };
   const acknowledge = (violationId: string, throughSeq: number) =>
     acknowledgeViolation(harness, { violation_id: violationId, through_seq: throughSeq, reason: 'seen' }, systemCaller);
 
   test('addresses of the installation and of its applications are no personal data, those beside them are', async () => {
-    await harness.raw(`INSERT INTO applications (name, audience) VALUES ('notes', 'http://10.9.9.9:8000/notes')`);
+    await harness.raw`INSERT INTO applications (name, audience) VALUES ('notes', 'http://10.9.9.9:8000/notes')`;
     for (const text of ['http://10.1.2.3:3000', 'for http://10.9.9.9:8000/notes', '10.1.2.3:3000/audit'])
       await note(text);
     await check();
@@ -205,7 +201,7 @@ describe('a control that reads the sealed log', () => {
     const seq = await note('ada@people.test');
     await check();
     await acknowledge((await violations())[0]!.violation_id, seq);
-    await harness.raw('UPDATE compliance_log_reads SET probe_version = 1');
+    await harness.raw`UPDATE compliance_log_reads SET probe_version = 1`;
     await check();
     expect(await violations()).toMatchObject([{ state: 'resolved' }]);
   });

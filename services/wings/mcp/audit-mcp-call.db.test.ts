@@ -10,11 +10,8 @@ const ports = opened(openTestPorts);
 const OWNER = '0190b1d4-0000-7000-8000-000000000001';
 const call = { method: 'tools/call', name: 'list_signing_keys' };
 const eventsOf = (actorId: string) =>
-  ports.raw(
-    `SELECT outcome, actor_kind, client_id, detail FROM audit_outbox
-     WHERE type = 'operations.mcp_called' AND actor_id = $1 ORDER BY id`,
-    [actorId],
-  );
+  ports.raw`SELECT outcome, actor_kind, client_id, detail FROM audit_outbox
+    WHERE type = 'operations.mcp_called' AND actor_id = ${actorId} ORDER BY id`;
 
 test('a call has its event, with the user, the client and the party that acts for the user', async () => {
   const agent = userCaller(OWNER, { clientId: 'agent-1', actingId: 'agent-1' });

@@ -81,12 +81,10 @@ describe('the figures of security', () => {
     const sighting = { target: { kind: 'network', id: 'network:a' } } as const;
     await raiseIncident(ports.sql, ports, testCaller, credentialStuffing, sighting);
     await raiseIncident(ports.sql, ports, testCaller, credentialStuffing, sighting);
-    await ports.raw(`INSERT INTO users (id, email) VALUES ('u1', 'a@example.org')`);
+    await ports.raw`INSERT INTO users (id, email) VALUES ('u1', 'a@example.org')`;
     const counter = (key: string, userId: string | null, until: string, failures: number) =>
-      ports.raw(
-        `INSERT INTO login_failures (key, failures, user_id, locked_until) VALUES ($1, $2, $3, clock_timestamp() + $4::interval)`,
-        [key, failures, userId, until],
-      );
+      ports.raw`INSERT INTO login_failures (key, failures, user_id, locked_until)
+        VALUES (${key}, ${failures}, ${userId}, clock_timestamp() + ${until}::interval)`;
     await counter('account:locked', 'u1', '5 minutes', 5);
     await counter('account:spent', 'u1', '-5 minutes', 100);
     await counter('account:over', 'u1', '-5 minutes', 99);
@@ -101,8 +99,8 @@ describe('the figures of security', () => {
 
   test('of tokens are the statistics, counted again when they are half a minute old', async () => {
     const tokens = async () => (await readDashboard(ports)).tokens;
-    const issue = () => ports.raw('UPDATE token_totals SET issued = issued + 1');
-    await ports.raw('UPDATE monitoring_state SET tokens = NULL, tokens_at = NULL');
+    const issue = () => ports.raw`UPDATE token_totals SET issued = issued + 1`;
+    await ports.raw`UPDATE monitoring_state SET tokens = NULL, tokens_at = NULL`;
     expect(await tokens()).toMatchObject({ state: 'missing', as_of: null, issued: 0, replays: 0 });
     await issue();
     await count();
@@ -112,16 +110,16 @@ describe('the figures of security', () => {
     await issue();
     await count();
     expect(await tokens()).toMatchObject(first);
-    await ports.raw(`UPDATE monitoring_state SET tokens_at = tokens_at - interval '26 seconds'`);
+    await ports.raw`UPDATE monitoring_state SET tokens_at = tokens_at - interval '26 seconds'`;
     await count();
     expect(await tokens()).toMatchObject({ state: 'fresh', ...(await readTokenStatistics(ports)) });
     expect((await tokens()).issued).toBeGreaterThan(first.issued);
-    await ports.raw(`UPDATE monitoring_state SET tokens_at = tokens_at - interval '51 seconds'`);
+    await ports.raw`UPDATE monitoring_state SET tokens_at = tokens_at - interval '51 seconds'`;
     expect((await tokens()).state).toBe('stale');
   });
 
   test('are stale when nothing was counted for a while', async () => {
-    await ports.raw(`UPDATE monitoring_state SET counted_at = counted_at - interval '51 seconds'`);
+    await ports.raw`UPDATE monitoring_state SET counted_at = counted_at - interval '51 seconds'`;
     expect((await readDashboard(ports)).security.state).toBe('stale');
     await count();
     expect((await readDashboard(ports)).security.state).toBe('fresh');
@@ -132,20 +130,19 @@ describe('the figures of security', () => {
       const { security, tokens } = await readDashboard(ports);
       return [security.state, tokens.state];
     };
-    await ports.raw(
-      `UPDATE monitoring_state SET counted_at = now() - interval '1 hour', tokens_at = now() - interval '1 hour'`,
-    );
+    await ports.raw`UPDATE monitoring_state
+      SET counted_at = now() - interval '1 hour', tokens_at = now() - interval '1 hour'`;
     expect(await states()).toEqual(['stale', 'stale']);
     await ports.raw(
       `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, last_succeeded_at)
        VALUES ('${countEventHoursJob.name}', 'monitoring', 10, now(), now() - interval '20 seconds')`,
     );
     expect(await states()).toEqual(['fresh', 'fresh']);
-    await ports.raw(`UPDATE monitoring_state SET tokens_at = tokens_at - interval '1 second'`);
+    await ports.raw`UPDATE monitoring_state SET tokens_at = tokens_at - interval '1 second'`;
     expect(await states()).toEqual(['fresh', 'stale']);
-    await ports.raw(`UPDATE job_schedules SET last_succeeded_at = now() - interval '51 seconds'`);
+    await ports.raw`UPDATE job_schedules SET last_succeeded_at = now() - interval '51 seconds'`;
     expect(await states()).toEqual(['stale', 'stale']);
-    await ports.raw('DELETE FROM job_schedules');
+    await ports.raw`DELETE FROM job_schedules`;
     await count();
   });
 });
@@ -221,7 +218,7 @@ describe('the figures of performance and resources', () => {
   });
 
   test('lose nothing when a write fails: the next one has it', async () => {
-    await ports.raw('DELETE FROM copy_samples');
+    await ports.raw`DELETE FROM copy_samples`;
     let fails = true;
     const flaky = createCopySampler(
       {
@@ -231,10 +228,10 @@ describe('the figures of performance and resources', () => {
       { kind: 'worker', config, collect: () => registry.collect() },
     );
     await flaky.write();
-    expect(await ports.raw('SELECT 1 FROM copy_samples')).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM copy_samples`).toEqual([]);
     fails = false;
     await flaky.close();
-    expect(await ports.raw(`SELECT kind, sample -> 'counters' AS counters FROM copy_samples`)).toEqual([
+    expect(await ports.raw`SELECT kind, sample -> 'counters' AS counters FROM copy_samples`).toEqual([
       { kind: 'worker', counters: { cpu_seconds: 10 } },
     ]);
     // Only an API copy issues tokens: without one the part is missing.
@@ -242,16 +239,15 @@ describe('the figures of performance and resources', () => {
   });
 
   test('of an hour are one row of a copy, and the next hour goes on where the last write was', async () => {
-    await ports.raw('DELETE FROM copy_samples');
+    await ports.raw`DELETE FROM copy_samples`;
     const copy = sampler('worker', () => registry.collect());
     const written = async (added: number) => {
       cpu.add(added);
       monotonicMs += 10_000;
       await copy.write();
-      return ports.raw(
-        `SELECT seconds, sample -> 'counters' -> 'cpu_seconds' AS cpu, sample -> 'measured' -> 'pool_connections' AS pool
-         FROM copy_samples ORDER BY at`,
-      );
+      return ports.raw`
+        SELECT seconds, sample -> 'counters' -> 'cpu_seconds' AS cpu, sample -> 'measured' -> 'pool_connections' AS pool
+        FROM copy_samples ORDER BY at`;
     };
     const [{ cpu: before = 0 } = {}] = await written(1);
     pool.set(9, { pool: 'main', state: 'used' });
@@ -264,12 +260,12 @@ describe('the figures of performance and resources', () => {
   });
 
   test('are stale when a copy stopped, and gone after a quarter of an hour', async () => {
-    await ports.raw('DELETE FROM copy_samples');
+    await ports.raw`DELETE FROM copy_samples`;
     await sampler('api', () => registry.collect()).write();
-    await ports.raw(`UPDATE copy_samples SET at = at - interval '51 seconds'`);
+    await ports.raw`UPDATE copy_samples SET at = at - interval '51 seconds'`;
     const { performance, resources } = await readDashboard(ports);
     expect([performance.state, resources.state, resources.copies[0]?.state]).toEqual(['stale', 'stale', 'stale']);
-    await ports.raw(`UPDATE copy_samples SET at = at - interval '15 minutes'`);
+    await ports.raw`UPDATE copy_samples SET at = at - interval '15 minutes'`;
     expect((await readDashboard(ports)).resources).toMatchObject({ state: 'missing', copies: [] });
   });
 

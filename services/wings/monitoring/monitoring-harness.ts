@@ -6,12 +6,10 @@ import type { OwnPorts } from '#tools/testing/harness/stores.ts';
 export function createSealedEvents({ raw }: Pick<OwnPorts, 'raw'>) {
   let seq = 0;
   return async (type: string, outcome: string, times = 1, ago = '0 hours'): Promise<void> => {
-    await raw(
-      `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
-       SELECT $1::bigint + nth, gen_random_uuid(), $2, $3, 'system', '{}', clock_timestamp() - $4::interval, clock_timestamp(), '\\x00'
-       FROM generate_series(0, $5::int - 1) nth`,
-      [seq, type, outcome, ago, times],
-    );
+    await raw`INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
+      SELECT ${seq}::bigint + nth, gen_random_uuid(), ${type}, ${outcome}, 'system', '{}',
+        clock_timestamp() - ${ago}::interval, clock_timestamp(), '\\x00'
+      FROM generate_series(0, ${times}::int - 1) nth`;
     seq += times;
   };
 }

@@ -11,15 +11,16 @@ const ports = opened(openTestPorts);
 
 /** How the figures differ from the sealed events and reports; empty if nothing is lost or counted twice. */
 async function differences(): Promise<string[]> {
-  const rows = await ports.raw(`
+  const rows = await ports.raw`
     SELECT 'events' AS what FROM
       (SELECT count(*) AS n FROM audit_events WHERE type = 'user.login' AND seq > 0) sealed,
-      (SELECT coalesce(sum(events), 0) AS n FROM event_hours WHERE type = 'user.login') counted WHERE sealed.n <> counted.n
+      (SELECT coalesce(sum(events), 0) AS n FROM event_hours WHERE type = 'user.login') counted
+        WHERE sealed.n <> counted.n
     UNION ALL SELECT 'reports' FROM
       (SELECT count(*) AS n FROM security_reports) asked,
       (SELECT count(*) AS n FROM audit_outbox WHERE type = 'monitoring.report_made' AND outcome = 'ok') made,
       (SELECT count(*) AS n FROM security_reports WHERE status = 'done' AND sha256 IS NOT NULL) done
-      WHERE asked.n <> made.n OR asked.n <> done.n`);
+      WHERE asked.n <> made.n OR asked.n <> done.n`;
   return rows.map(({ what }) => String(what));
 }
 
@@ -39,7 +40,7 @@ test('counting and reporting, killed at every statement: nothing is lost, and no
   }
   expect(kills).toBeGreaterThan(10);
   // The gate sees a defect: an event counted twice, a report made twice.
-  await ports.raw(`UPDATE event_hours SET events = events + 1 WHERE type = 'user.login'`);
-  await ports.raw(`UPDATE security_reports SET sha256 = NULL WHERE id = (SELECT id FROM security_reports LIMIT 1)`);
+  await ports.raw`UPDATE event_hours SET events = events + 1 WHERE type = 'user.login'`;
+  await ports.raw`UPDATE security_reports SET sha256 = NULL WHERE id = (SELECT id FROM security_reports LIMIT 1)`;
   expect(await differences()).toEqual(['events', 'reports']);
 });

@@ -118,7 +118,7 @@ async function siemEvents(format: 'ocsf' | 'ecs'): Promise<Form> {
     answerWith: (answer) => harness.answerWith(({ body }) => answer(...messagesOf(body))),
     reset: async () => {
       await harness.reset();
-      await harness.log.raw('DELETE FROM siem_targets');
+      await harness.log.raw`DELETE FROM siem_targets`;
       await siem.run();
     },
     close: harness.close,
@@ -138,9 +138,8 @@ type Queue = {
 /** A queue of the core. */
 async function rowsOf(table: string, { happen, send }: Queue): Promise<Form> {
   const log = await openLogHarness();
-  await log.raw(
-    `INSERT INTO oauth_clients (id, "clientId", redirect_uris, backchannel_logout_uri) VALUES ('app', 'app', '{}', 'https://app.example/')`,
-  );
+  await log.raw`INSERT INTO oauth_clients (id, "clientId", redirect_uris, backchannel_logout_uri)
+    VALUES ('app', 'app', '{}', 'https://app.example/')`;
   let answer: Answer = () => 204;
   return {
     happen: (subject) => happen(log, subject),
@@ -162,10 +161,8 @@ async function rowsOf(table: string, { happen, send }: Queue): Promise<Form> {
 
 const logoutTokens: Queue = {
   happen: (log, subject) =>
-    log.raw(`INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id) VALUES ('app', false, $1, $2)`, [
-      subject,
-      randomUUID(),
-    ]),
+    log.raw`INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id)
+      VALUES ('app', false, ${subject}, ${randomUUID()})`,
   send: (log, answer, run) => {
     const keyRing = createKeyRing(log, loadConfig({}).keys);
     const send = async (_client: object, token: string): Promise<number> => {

@@ -73,7 +73,7 @@ export async function openPhiHarness(): Promise<PhiHarness> {
       await rotateEncryptionKeys(ports, { rotationDays: 90 }, { fence, signal, progress, caller: system });
     },
     events: () =>
-      ports.raw(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'phi.%' ORDER BY id`),
+      ports.raw`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'phi.%' ORDER BY id`,
     close: () => ports.end(),
   };
 }

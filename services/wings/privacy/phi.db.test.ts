@@ -5,7 +5,7 @@ import { openedPhi, phiCopyOf } from './phi-harness.ts';
 import { shredPhi } from './shred-phi.ts';
 
 const { harness, ports } = openedPhi();
-beforeEach(() => ports.raw('TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox'));
+beforeEach(() => ports.raw`TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox`);
 
 const nurse = userCaller('nurse-1', { roles: ['clinician'], authTime: Math.floor(Date.now() / 1_000) });
 const RECORD = { diagnosis: 'canary-diagnosis', codes: ['A01', null, 2.5] };
@@ -14,9 +14,9 @@ describe('encrypting and decrypting', () => {
   test('returns every type of JSON value; the database has no part of it', async () => {
     for (const data of [RECORD, [], {}, 'text', '', 0, -1.5, true, false, null])
       expect(await harness.decrypt(await harness.encrypt(data))).toEqual(data);
-    const tables = await ports.raw<{ row: string }>(
-      `SELECT k::text AS row FROM phi_keys k UNION ALL SELECT d::text FROM phi_data_keys d UNION ALL SELECT a::text FROM audit_outbox a`,
-    );
+    const tables = await ports.raw<{ row: string }>`
+      SELECT k::text AS row FROM phi_keys k UNION ALL SELECT d::text FROM phi_data_keys d UNION ALL SELECT a::text
+      FROM audit_outbox a`;
     expect(tables.length).toBeGreaterThan(20);
     expect(JSON.stringify(tables)).not.toMatch(/canary|A01/);
   });
@@ -25,9 +25,8 @@ describe('encrypting and decrypting', () => {
     const encrypted = await harness.encrypt(RECORD, { level: 'high', purpose: 'emergency' }, nurse);
     await harness.decrypt(encrypted, 'emergency', nurse);
     const detail = { purpose: 'emergency', level: 'high', key_version: 1 };
-    const rows = await ports.raw(
-      `SELECT type, outcome, actor_id, target_kind, target_id, detail FROM audit_outbox WHERE type LIKE 'phi.%crypted' ORDER BY id`,
-    );
+    const rows = await ports.raw`SELECT type, outcome, actor_id, target_kind, target_id, detail FROM audit_outbox
+      WHERE type LIKE 'phi.%crypted' ORDER BY id`;
     const about = { outcome: 'ok', actor_id: 'nurse-1', target_kind: 'subject', target_id: 'p-1' };
     expect(rows).toEqual([
       { type: 'phi.encrypted', ...about, detail },
@@ -55,20 +54,20 @@ describe('encrypting and decrypting', () => {
 
   test('refuses what is not a JSON value before it creates a key', async () => {
     await expect(harness.encrypt(new Date())).rejects.toMatchObject({ code: 'request_invalid' });
-    expect(await ports.raw('SELECT 1 FROM phi_data_keys')).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM phi_data_keys`).toEqual([]);
   });
 
   test('a value whose audit event cannot be written is neither encrypted nor decrypted', async () => {
     const encrypted = await harness.encrypt(RECORD);
-    await ports.raw('ALTER TABLE audit_outbox RENAME TO audit_outbox_gone');
-    onTestFinished(async () => void (await ports.raw('ALTER TABLE audit_outbox_gone RENAME TO audit_outbox')));
+    await ports.raw`ALTER TABLE audit_outbox RENAME TO audit_outbox_gone`;
+    onTestFinished(async () => void (await ports.raw`ALTER TABLE audit_outbox_gone RENAME TO audit_outbox`));
     await expect(harness.decrypt(encrypted)).rejects.toThrow();
     await expect(harness.encrypt(RECORD)).rejects.toThrow();
   });
 
   test('level high has a key of its own, and a user needs a recent sign-in to decrypt; a client does not', async () => {
     const [low, high] = [await harness.encrypt('a'), await harness.encrypt('b', { level: 'high' })];
-    expect(await ports.raw('SELECT level FROM phi_data_keys ORDER BY level')).toEqual([
+    expect(await ports.raw`SELECT level FROM phi_data_keys ORDER BY level`).toEqual([
       { level: 'high' },
       { level: 'standard' },
     ]);
@@ -84,8 +83,8 @@ describe('encrypting and decrypting', () => {
     const envelopes = await Promise.all(
       Array.from({ length: 20 }, (_, at) => (at % 2 ? harness : other).encrypt(at, { subject_id: 'busy' })),
     );
-    expect(await ports.raw('SELECT version FROM phi_data_keys')).toEqual([{ version: 1 }]);
-    expect(await ports.raw('SELECT version FROM phi_keys')).toEqual([{ version: 1 }]);
+    expect(await ports.raw`SELECT version FROM phi_data_keys`).toEqual([{ version: 1 }]);
+    expect(await ports.raw`SELECT version FROM phi_keys`).toEqual([{ version: 1 }]);
     for (const [at, envelope] of envelopes.entries()) expect(await other.decrypt(envelope)).toBe(at);
   });
 });
@@ -102,7 +101,7 @@ describe('shredding', () => {
     for (const copy of [harness, other])
       for (const each of [low, high]) await expect(copy.decrypt(each)).rejects.toMatchObject({ code: 'phi_shredded' });
     expect(await harness.decrypt(kept)).toBe('c');
-    expect(await ports.raw(`SELECT wrapped, kek_version FROM phi_data_keys WHERE subject_id = 'p-1'`)).toEqual([
+    expect(await ports.raw`SELECT wrapped, kek_version FROM phi_data_keys WHERE subject_id = 'p-1'`).toEqual([
       { wrapped: '', kek_version: null },
       { wrapped: '', kek_version: null },
     ]);

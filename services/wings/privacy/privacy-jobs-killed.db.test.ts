@@ -35,10 +35,8 @@ test('exports and deletions, killed at every statement: each is carried out once
     await processPrivacyRequests(own, { fence, signal, caller: system });
     for (const id of [exportId, deletionId]) {
       const done = await readPrivacyRequest(ports, { request_id: id });
-      const receipts = await ports.raw(
-        `SELECT event_id FROM audit_outbox WHERE type = 'phi.request_done' AND detail ->> 'request_id' = $1`,
-        [id],
-      );
+      const receipts = await ports.raw`SELECT event_id FROM audit_outbox
+        WHERE type = 'phi.request_done' AND detail ->> 'request_id' = ${id}`;
       expect([killPoint, done.state, receipts]).toEqual([killPoint, 'done', [{ event_id: done.receipt?.event_id }]]);
     }
     expect([killPoint, (await readExport(own, { request_id: exportId }, testCaller)).subject_id]).toEqual([
@@ -52,19 +50,15 @@ test('exports and deletions, killed at every statement: each is carried out once
 
 test('a retention run, killed at every statement: its counts are exactly what was removed, and sealed once', async () => {
   // Two kinds are enough: all kinds use the same statements. More records than one batch has.
-  await ports.raw(`UPDATE retention_policies SET keep_days = NULL WHERE kind NOT IN ('exports', 'restrictions')`);
+  await ports.raw`UPDATE retention_policies SET keep_days = NULL WHERE kind NOT IN ('exports', 'restrictions')`;
   let kills = 0;
   for await (const { killPoint, run } of killedEverywhere({ url: ports.databaseUrl, work: 'retention' })) {
-    await ports.raw('TRUNCATE phi_restrictions, phi_requests');
-    await ports.raw(
-      `INSERT INTO phi_restrictions (id, subject_id, purposes, ended_at)
-       SELECT gen_random_uuid(), 'p-' || n, '{legal}', now() - interval '2193 days' FROM generate_series(1, 501) n`,
-    );
-    await ports.raw(
-      `INSERT INTO phi_requests (id, kind, subject_id, state, finished_at, event_id, result)
-       SELECT gen_random_uuid(), 'export', 'p-' || n, 'done', now() - interval '8 days', gen_random_uuid(), '{}'
-       FROM generate_series(1, 2) n`,
-    );
+    await ports.raw`TRUNCATE phi_restrictions, phi_requests`;
+    await ports.raw`INSERT INTO phi_restrictions (id, subject_id, purposes, ended_at)
+      SELECT gen_random_uuid(), 'p-' || n, '{legal}', now() - interval '2193 days' FROM generate_series(1, 501) n`;
+    await ports.raw`INSERT INTO phi_requests (id, kind, subject_id, state, finished_at, event_id, result)
+      SELECT gen_random_uuid(), 'export', 'p-' || n, 'done', now() - interval '8 days', gen_random_uuid(), '{}'
+      FROM generate_series(1, 2) n`;
     const asked = { dry_run: false, reason };
     const { run_id: id } = await requestRetentionRun({ ...ports, wakeRetention: () => {} }, asked, testCaller);
     if ((await run()) === null) kills += 1;
@@ -72,10 +66,8 @@ test('a retention run, killed at every statement: its counts are exactly what wa
     await implementDataRetentionPolicies(ports, { fence, signal, caller: system });
     const counts = { exports: 2, restrictions: 501 };
     expect([killPoint, await readRun(ports, { run_id: id })]).toMatchObject([killPoint, { state: 'done', counts }]);
-    const events = await ports.raw(
-      `SELECT detail -> 'counts' AS counts FROM audit_outbox WHERE type = 'retention.applied' AND detail ->> 'run_id' = $1`,
-      [id],
-    );
+    const events = await ports.raw`SELECT detail -> 'counts' AS counts FROM audit_outbox
+      WHERE type = 'retention.applied' AND detail ->> 'run_id' = ${id}`;
     expect([killPoint, events]).toEqual([killPoint, [{ counts }]]);
   }
   expect(kills).toBeGreaterThan(20);

@@ -7,7 +7,7 @@ import { listPhiKeys, readPhiRotation } from './rotate-encryption-keys.ts';
 import { shredPhi } from './shred-phi.ts';
 
 const { harness, ports } = openedPhi();
-beforeEach(() => ports.raw('TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox'));
+beforeEach(() => ports.raw`TRUNCATE phi_rotations, phi_data_keys, phi_keys, audit_outbox`);
 
 /** One value for each of several subjects. */
 async function valuesOf(subjects: number): Promise<PhiEnvelope[]> {
@@ -19,7 +19,7 @@ const valuesIn = (envelopes: readonly PhiEnvelope[]) =>
   Promise.all(envelopes.map((envelope) => harness.decrypt(envelope)));
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at);
 const kekVersions = async (): Promise<number[]> =>
-  (await ports.raw<{ v: number }>('SELECT DISTINCT kek_version AS v FROM phi_data_keys ORDER BY v')).map(({ v }) => v);
+  (await ports.raw<{ v: number }>`SELECT DISTINCT kek_version AS v FROM phi_data_keys ORDER BY v`).map(({ v }) => v);
 describe('a rotation', () => {
   test('re-wraps every data key under a new key, destroys the old one, and every value decrypts before, during and after', async () => {
     const envelopes = await valuesOf(5);
@@ -45,7 +45,7 @@ describe('a rotation', () => {
       [2, 'current'],
       [1, 'destroyed'],
     ]);
-    expect(await ports.raw('SELECT sealed FROM phi_keys WHERE version = 1')).toEqual([{ sealed: '' }]);
+    expect(await ports.raw`SELECT sealed FROM phi_keys WHERE version = 1`).toEqual([{ sealed: '' }]);
     const events = (await harness.events()).filter(({ type }) => type === 'phi.keys_rotated');
     expect(events.map(({ outcome, detail }) => [outcome, detail])).toEqual([
       ['started', { rotation_id: id, reason: 'test' }],
@@ -105,35 +105,33 @@ describe('a rotation', () => {
     expect(await readPhiRotation(ports, { rotation_id: id })).toMatchObject({ state: 'done' });
     expect([await valuesIn(kept), await valuesIn(later)]).toEqual([numbers(20), numbers(20)]);
     for (const each of doomed) await expect(other.decrypt(each)).rejects.toMatchObject({ code: 'phi_shredded' });
-    expect(await ports.raw(`SELECT 1 FROM phi_data_keys WHERE kek_version = 1`)).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM phi_data_keys WHERE kek_version = 1`).toEqual([]);
   });
 
   test('does not destroy the old key while a data key that was added under it is not re-wrapped', async () => {
     await valuesOf(1);
-    const [old] = await ports.raw<{ sealed: string }>('SELECT sealed FROM phi_keys');
+    const [old] = await ports.raw<{ sealed: string }>`SELECT sealed FROM phi_keys`;
     await harness.startRotation();
     // A slow process: it chose the wrapping key before the rotation began, and inserts only now.
-    await ports.raw(
-      `INSERT INTO phi_data_keys (id, subject_id, level, version, kek_version, wrapped)
-       SELECT gen_random_uuid(), 'slow', level, 1, 1, wrapped FROM phi_data_keys LIMIT 1`,
-    );
+    await ports.raw`INSERT INTO phi_data_keys (id, subject_id, level, version, kek_version, wrapped)
+      SELECT gen_random_uuid(), 'slow', level, 1, 1, wrapped FROM phi_data_keys LIMIT 1`;
     // Its row does not open, as the copy of another: the run fails instead of destroying the key.
     await expect(harness.rotate()).rejects.toThrow();
-    expect(await ports.raw('SELECT sealed FROM phi_keys WHERE version = 1')).toEqual([old]);
+    expect(await ports.raw`SELECT sealed FROM phi_keys WHERE version = 1`).toEqual([old]);
   });
 
   test('is one at a time: a second request returns the one that runs', async () => {
     await valuesOf(1);
     const [one, two] = await Promise.all([harness.startRotation(), harness.startRotation()]);
     expect(two).toBe(one);
-    expect(await ports.raw('SELECT version FROM phi_keys ORDER BY version')).toHaveLength(2);
+    expect(await ports.raw`SELECT version FROM phi_keys ORDER BY version`).toHaveLength(2);
   });
 
   test('begins by itself once the key is older than its lifetime, and not before', async () => {
     const [envelope] = (await valuesOf(1)) as [PhiEnvelope];
     await harness.rotate();
     expect(await kekVersions()).toEqual([1]);
-    await ports.raw(`UPDATE phi_keys SET created_at = created_at - interval '91 days'`);
+    await ports.raw`UPDATE phi_keys SET created_at = created_at - interval '91 days'`;
     await harness.rotate();
     expect(await kekVersions()).toEqual([2]);
     expect(await harness.decrypt(envelope)).toBe(0);
@@ -144,12 +142,12 @@ describe('a rotation', () => {
     await harness.startRotation();
     const stale = harness.rotate({
       // A newer run begins while this one reports its progress; its last transaction must not commit.
-      progress: () => ports.raw('UPDATE job_fences SET fence = fence + 1').then(() => {}),
+      progress: () => ports.raw`UPDATE job_fences SET fence = fence + 1`.then(() => {}),
     });
     await expect(stale).rejects.toMatchObject({ code: 'run_superseded' });
-    expect(await ports.raw(`SELECT 1 FROM phi_rotations WHERE state = 'done'`)).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM phi_rotations WHERE state = 'done'`).toEqual([]);
     await harness.rotate();
-    expect(await ports.raw(`SELECT 1 FROM phi_rotations WHERE state = 'done'`)).toHaveLength(1);
+    expect(await ports.raw`SELECT 1 FROM phi_rotations WHERE state = 'done'`).toHaveLength(1);
   });
 
   test('an unknown rotation is 404, and without keys the list is empty', async () => {

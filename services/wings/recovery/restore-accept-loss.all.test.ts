@@ -18,19 +18,13 @@ import {
   userInsert,
 } from './restore-harness.ts';
 
-const sessionInsert = defineStatement(
-  'testRestoreSession',
-  `INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 day', $1)`,
-);
-const leftAlive = defineStatement(
-  'testRestoreLeft',
-  `SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL) AS families`,
-);
-const audited = defineStatement(
-  'testRestoreAudited',
-  `SELECT type, count(*) AS count FROM audit_outbox WHERE id > $1 GROUP BY type`,
-);
-const lastAudit = defineStatement('testRestoreLastAudit', `SELECT coalesce(max(id), 0) AS id FROM audit_outbox`);
+const sessionInsert = defineStatement('testRestoreSession')`
+  INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 day', $1)`;
+const leftAlive = defineStatement('testRestoreLeft')`
+  SELECT (SELECT count(*) FROM sessions) AS sessions, (SELECT count(*) FROM refresh_families WHERE revoked_at IS NULL) AS families`;
+const audited = defineStatement('testRestoreAudited')`
+  SELECT type, count(*) AS count FROM audit_outbox WHERE id > $1 GROUP BY type`;
+const lastAudit = defineStatement('testRestoreLastAudit')`SELECT coalesce(max(id), 0) AS id FROM audit_outbox`;
 
 let harness: RestoreHarness;
 beforeEach(async () => {

@@ -32,11 +32,9 @@ async function marksAhead(beats: number, epochs = 0): Promise<void> {
   await marks.raise({ incarnation, revocationEpoch: revocationEpoch + epochs, beat: beat + beats });
 }
 const left = async () => {
-  const [row] = await harness.rows(
-    `SELECT (SELECT count(*)::int FROM sessions) AS sessions,
-       (SELECT count(*)::int FROM refresh_families WHERE revoked_at IS NULL) AS families,
-       (SELECT count(*)::int FROM idempotency_keys) AS answers`,
-  );
+  const [row] = await harness.rows`SELECT (SELECT count(*)::int FROM sessions) AS sessions,
+    (SELECT count(*)::int FROM refresh_families WHERE revoked_at IS NULL) AS families,
+    (SELECT count(*)::int FROM idempotency_keys) AS answers`;
   return row;
 };
 
@@ -58,7 +56,7 @@ describe('comparing a database with its high-water marks', () => {
     const { database } = await planRestore(ports());
     await marks.raise({ ...database, revocationEpoch: 0, beat: 0 });
     await expect(accept()).rejects.toMatchObject({ code: 'nothing_to_accept' });
-    expect(await harness.rows('SELECT FROM sessions WHERE "userId" = $1', [id])).toHaveLength(1);
+    expect(await harness.rows`SELECT FROM sessions WHERE "userId" = ${id}`).toHaveLength(1);
     expect((await planRestore(ports())).database.incarnation).toBe(database.incarnation);
   });
 });
@@ -69,15 +67,13 @@ describe('accepting the loss', () => {
     for (const { id } of users) await openSessionFor({ ports: harness.deps }, id);
     await marksAhead(1_000_000);
     const { live } = await planRestore(ports());
-    const [before] = await harness.rows<{ at: string }>('SELECT coalesce(max(id), 0)::text AS at FROM audit_outbox');
+    const [before] = await harness.rows<{ at: string }>`SELECT coalesce(max(id), 0)::text AS at FROM audit_outbox`;
     const done = await accept();
     expect(done.ended).toEqual(live);
     expect(done.ended.families).toBeGreaterThanOrEqual(2);
     expect(await left()).toEqual({ sessions: 0, families: 0, answers: 0 });
-    const recorded = await harness.rows<{ type: string; count: number }>(
-      'SELECT type, count(*)::int AS count FROM audit_outbox WHERE id > $1 GROUP BY type',
-      [before?.at],
-    );
+    const recorded = await harness.rows<{ type: string; count: number }>`SELECT type, count(*)::int AS count
+      FROM audit_outbox WHERE id > ${before?.at} GROUP BY type`;
     expect(Object.fromEntries(recorded.map(({ type, count }) => [type, count]))).toMatchObject({
       'session.ended': done.ended.sessions,
       'token.family_ended': done.ended.families,
@@ -91,9 +87,8 @@ describe('accepting the loss', () => {
     await marksAhead(1_000_000);
     const done = await accept();
     expect(done.keysCompromised.length).toBeGreaterThan(0);
-    const rows = await harness.rows<{ id: string; gone: boolean }>(
-      'SELECT id::text AS id, compromised_at IS NOT NULL AS gone FROM jwks',
-    );
+    const rows = await harness.rows<{ id: string; gone: boolean }>`SELECT id::text AS id,
+      compromised_at IS NOT NULL AS gone FROM jwks`;
     const gone = new Map(rows.map(({ id, gone }) => [id, gone]));
     expect(done.keysCompromised.map((id) => gone.get(id))).toEqual(done.keysCompromised.map(() => true));
     expect(done.keysCreated.map((id) => gone.get(id))).toEqual(done.keysCreated.map(() => false));

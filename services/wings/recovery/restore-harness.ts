@@ -16,7 +16,7 @@ export type Pair = { readonly access_token: string; readonly refresh_token: stri
 export const userInsert = defineStatement('testRestoreUser')`
   INSERT INTO users (id, email) VALUES ($1, $1 || '@example.test')`;
 
-const transactionBegun = defineStatement('testRestoreWrites', 'SELECT pg_current_xact_id()');
+const transactionBegun = defineStatement('testRestoreWrites')`SELECT pg_current_xact_id()`;
 
 export async function call(copy: ApiCopy, path: string, body?: object, client?: TestClient) {
   const response = await fetch(copy.url + path, {

@@ -150,7 +150,7 @@ describe('a decision is refused', () => {
     const person = await harness.newPerson('developer', 'qa');
     await expect(harness.decide(signOff, person, 'qa')).rejects.toMatchObject(refusal('signoff_role_not_required'));
     await expect(harness.decide(signOff, person, 'tech_lead')).rejects.toMatchObject(refusal('signoff_role_missing'));
-    await harness.raw(`DELETE FROM user_roles WHERE user_id = $1`, [person.userId]);
+    await harness.raw`DELETE FROM user_roles WHERE user_id = ${person.userId}`;
     await expect(harness.decide(signOff, person, 'developer')).rejects.toMatchObject(refusal('signoff_role_missing'));
   });
 
@@ -207,7 +207,7 @@ describe('whatever writes the rows', () => {
     const { agent } = await harness.newAsking();
     const pending = await harness.request(agent);
     const set = (id: string, state: string) =>
-      harness.raw('UPDATE signoffs SET state = $2, started_at = now() WHERE id = $1', [id, state]);
+      harness.raw`UPDATE signoffs SET state = ${state}, started_at = now() WHERE id = ${id}`;
     await expect(set(pending.signoff_id, 'approved')).rejects.toThrow();
     await expect(set(pending.signoff_id, 'running')).rejects.toThrow();
     const approved = await harness.approved(agent);
@@ -218,9 +218,7 @@ describe('whatever writes the rows', () => {
   test('a decision cannot change, nor be that of the requester', async () => {
     const { agent, owner } = await harness.newAsking();
     const { signoff_id: id } = await harness.approved(agent);
-    await expect(
-      harness.raw(`UPDATE signoff_decisions SET comment = 'x' WHERE signoff_id = $1`, [id]),
-    ).rejects.toThrow();
+    await expect(harness.raw`UPDATE signoff_decisions SET comment = 'x' WHERE signoff_id = ${id}`).rejects.toThrow();
     const { signoff_id: other } = await harness.request(agent);
     const insert = `INSERT INTO signoff_decisions (signoff_id, role, user_id, decision) VALUES ($1, 'developer', $2, 'approve')`;
     await expect(harness.raw(insert, [other, owner.userId])).rejects.toThrow();
@@ -232,8 +230,7 @@ test('a sign-off and its decisions are deleted after six years', async () => {
   const [old, recent] = [await harness.approved(agent), await harness.approved(agent)];
   await harness.age(old, 6 * 366 * 24);
   expect(await purgeAtOnce(harness, [signOffPurge])).toMatchObject({ removed: 1, failures: [] });
-  const left = await harness.raw('SELECT DISTINCT signoff_id FROM signoff_decisions WHERE signoff_id = ANY ($1)', [
-    [old.signoff_id, recent.signoff_id],
-  ]);
+  const left = await harness.raw`SELECT DISTINCT signoff_id FROM signoff_decisions
+    WHERE signoff_id = ANY (${[old.signoff_id, recent.signoff_id]})`;
   expect(left).toEqual([{ signoff_id: recent.signoff_id }]);
 });

@@ -12,14 +12,14 @@ const harness = opened(openSignOffHarness);
 const start = (id: string, agent: Asking) =>
   startSignOff(harness, { signoff_id: id, act: ACT, arguments: ARGUMENTS }, agent);
 const stateOf = async (id: string) =>
-  (await harness.raw<{ state: string }>('SELECT state FROM signoffs WHERE id = $1', [id]))[0]?.state;
+  (await harness.raw<{ state: string }>`SELECT state FROM signoffs WHERE id = ${id}`)[0]?.state;
 
 /** How an agent ends; `kill` as an operator does it at another copy. */
 const ENDS = {
-  killed: (id: string) => harness.raw('UPDATE agents SET killed_at = now() WHERE client_id = $1', [id]),
-  disabled: (id: string) => harness.raw('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [id]),
+  killed: (id: string) => harness.raw`UPDATE agents SET killed_at = now() WHERE client_id = ${id}`,
+  disabled: (id: string) => harness.raw`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${id}`,
   expired: (id: string) =>
-    harness.raw(`UPDATE agents SET expires_at = now() - interval '1 second' WHERE client_id = $1`, [id]),
+    harness.raw`UPDATE agents SET expires_at = now() - interval '1 second' WHERE client_id = ${id}`,
 } as const;
 
 describe.each(Object.entries(ENDS))('of an agent that was %s', (_how, end) => {
@@ -45,10 +45,8 @@ describe.each(Object.entries(ENDS))('of an agent that was %s', (_how, end) => {
         required_roles, quorum, no_open_incident, expires_at FROM signoffs WHERE id = $1`;
     await expect(harness.raw(insert, [approved.signoff_id])).rejects.toThrow();
     const set = (id: string, state: string) =>
-      harness.raw(
-        `UPDATE signoffs SET state = $2, started_at = now(), finished_at = CASE $2 WHEN 'done' THEN now() END WHERE id = $1`,
-        [id, state],
-      );
+      harness.raw`UPDATE signoffs SET state = ${state}, started_at = now(),
+        finished_at = CASE ${state} WHEN 'done' THEN now() END WHERE id = ${id}`;
     await expect(set(approved.signoff_id, 'running')).rejects.toThrow();
     await expect(set(running.signoff_id, 'done')).rejects.toThrow();
   });
@@ -58,13 +56,13 @@ test('a user approves no request of their own, whatever wrote the row', async ()
   const { agent } = await harness.newAsking();
   const { signoff_id: like } = await harness.request(agent);
   const { userId } = await harness.newPerson('developer');
-  const [own] = await harness.raw<{ id: string }>(
-    `INSERT INTO signoffs (id, act, title, arguments, arguments_sha256, requested_by_kind, requested_by, client_id, barred_users,
-       required_roles, quorum, no_open_incident, expires_at)
-     SELECT gen_random_uuid(), act, title, arguments, arguments_sha256, 'user', $2, 'sallyport', '{}', '{developer}', 1,
-       no_open_incident, expires_at FROM signoffs WHERE id = $1 RETURNING id`,
-    [like, userId],
-  );
+  const [own] = await harness.raw<{ id: string }>`
+    INSERT INTO signoffs (id, act, title, arguments, arguments_sha256, requested_by_kind, requested_by, client_id,
+    barred_users,
+      required_roles, quorum, no_open_incident, expires_at)
+    SELECT gen_random_uuid(), act, title, arguments, arguments_sha256, 'user', ${userId}, 'sallyport', '{}',
+      '{developer}', 1,
+      no_open_incident, expires_at FROM signoffs WHERE id = ${like} RETURNING id`;
   const approve = `INSERT INTO signoff_decisions (signoff_id, role, user_id, decision) VALUES ($1, 'developer', $2, 'approve')`;
   await expect(harness.raw(approve, [own?.id, userId])).rejects.toThrow();
   const { userId: other } = await harness.newPerson('developer');
@@ -76,7 +74,7 @@ test('the event of the end of a sign-off stays, whatever writes the row', async 
   const { signoff_id: id } = await harness.approved(agent);
   await start(id, agent);
   await finishSignOff(harness, { signoff_id: id, outcome: 'done' }, agent);
-  await expect(harness.raw('UPDATE signoffs SET event_id = gen_random_uuid() WHERE id = $1', [id])).rejects.toThrow();
+  await expect(harness.raw`UPDATE signoffs SET event_id = gen_random_uuid() WHERE id = ${id}`).rejects.toThrow();
 });
 
 test('an agent requests no sign-off through another client, where its kill would not end it', async () => {
@@ -115,10 +113,8 @@ describe('a kill amid parallel requests', () => {
         expect(['ok', 'signoff_requester_ended']).toContain(outcome);
       killed.push(agent.clientId);
     }
-    const open = await harness.raw(
-      `SELECT id FROM signoffs WHERE client_id = ANY ($1) AND state IN ('pending', 'approved', 'running')`,
-      [killed],
-    );
+    const open = await harness.raw`SELECT id FROM signoffs
+      WHERE client_id = ANY (${killed}) AND state IN ('pending', 'approved', 'running')`;
     expect(open).toEqual([]);
   });
 

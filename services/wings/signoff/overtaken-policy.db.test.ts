@@ -24,8 +24,7 @@ beforeEach(async () => {
 const waiting = (count: number) =>
   expect
     .poll(
-      () =>
-        harness.raw(`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`),
+      () => harness.raw`SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
       { timeout: 60_000 },
     )
     .toHaveLength(count);
@@ -51,21 +50,19 @@ async function overtaken<A, B>(
   return Promise.all([held, waits]);
 }
 
-const raise = defineStatement('testPolicyRaise', `UPDATE signoff_policies SET quorum = 3 WHERE act = 'release.deploy'`);
-const drop = defineStatement('testPolicyDrop', `DELETE FROM signoff_policies WHERE act = 'release.deploy'`);
+const raise = defineStatement('testPolicyRaise')`UPDATE signoff_policies SET quorum = 3 WHERE act = 'release.deploy'`;
+const drop = defineStatement('testPolicyDrop')`DELETE FROM signoff_policies WHERE act = 'release.deploy'`;
 const lower = `UPDATE signoff_policies SET quorum = 1`;
-const rowHeld = defineStatement('testSignOffHeld', 'SELECT 1 FROM signoffs WHERE id = $1 FOR UPDATE');
-const requesterHeld = defineStatement(
-  'testRequesterHeld',
-  `SELECT pg_advisory_xact_lock(hashtextextended('signoff client ' || $1, 0))`,
-);
+const rowHeld = defineStatement('testSignOffHeld')`SELECT 1 FROM signoffs WHERE id = $1 FOR UPDATE`;
+const requesterHeld = defineStatement('testRequesterHeld')`
+  SELECT pg_advisory_xact_lock(hashtextextended('signoff client ' || $1, 0))`;
 
 const asked = { act: 'release.deploy', title: 'Deploy', arguments: ARGUMENTS };
 const request = () => requestSignOff(harness, asked, agent);
 
 test('a request that waits for a stricter policy is under that one', async () => {
   const [, made] = await overtaken((tx) => tx.query(raise), request);
-  const [{ version }] = (await harness.raw(`SELECT version FROM signoff_policies WHERE act = 'release.deploy'`)) as [
+  const [{ version }] = (await harness.raw`SELECT version FROM signoff_policies WHERE act = 'release.deploy'`) as [
     { version: number },
   ];
   expect([made.quorum, made.policy]).toEqual([3, { act: 'release.deploy', version }]);

@@ -54,7 +54,7 @@ async function approve(
   return Promise.all(
     ROLES.map(async (role) => {
       const { id } = await newPerson(harness);
-      await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+      await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
       const person = userCaller(id, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
       await decideSignOff(
         { ...ports, wakePings: () => {} },
@@ -90,7 +90,7 @@ test('a token carries an act once people have approved it, for no longer than th
   const { jti, iat = 0, exp = 0, ...claims } = decodeJwt(access_token);
   expect(claims).toMatchObject({ sub: agent.clientId, authorization_details: [rotate('ES256')] });
   expect([authorization_details, exp - iat <= 540]).toEqual([[rotate('ES256')], true]);
-  const [event] = await harness.rows(`SELECT detail FROM audit_outbox WHERE target_id = $1`, [jti]);
+  const [event] = await harness.rows`SELECT detail FROM audit_outbox WHERE target_id = ${jti}`;
   expect(event?.detail).toMatchObject({ of: signoff_id, detail_types: [type] });
   await startSignOff(ports, { signoff_id, ...act }, agent);
   expect((await refused([rotate('ES256')]))[0]).toMatch(/is running$/);
@@ -121,10 +121,10 @@ test('no other agent gets the token, and none is issued for two acts, another re
 test('no token is issued for an approval that does not count any more, or to an agent that ended at another copy', async () => {
   const { act, arguments: values } = rotate('EdDSA');
   const [qa] = await approve(request(act, values));
-  await harness.rows('DELETE FROM user_roles WHERE user_id = $1', [qa]);
+  await harness.rows`DELETE FROM user_roles WHERE user_id = ${qa}`;
   expect(await refused([rotate('EdDSA')])).toEqual([expect.stringMatching(/is pending$/), undefined]);
   const ended = await newAgent();
   await approve(request(act, values, ended));
-  await harness.rows('UPDATE agents SET expires_at = now() WHERE client_id = $1', [ended.clientId]);
+  await harness.rows`UPDATE agents SET expires_at = now() WHERE client_id = ${ended.clientId}`;
   expect((await refused([rotate('EdDSA')], undefined, ended))[1]).toHaveLength(1);
 });

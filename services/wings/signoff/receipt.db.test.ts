@@ -25,8 +25,8 @@ test('the receipt of an act proves the sealed event that names who approved whic
   } as const;
   const signOff = await requestSignOff(ports, request, testCaller);
   const userId = randomUUID();
-  await log.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [userId, `${userId}@example.test`]);
-  await log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'qa')`, [userId]);
+  await log.raw`INSERT INTO users (id, email) VALUES (${userId}, ${`${userId}@example.test`})`;
+  await log.raw`INSERT INTO user_roles (user_id, role) VALUES (${userId}, 'qa')`;
   const person = userCaller(userId, { acr: 'aal2', authTime: Math.floor(Date.now() / 1_000) });
   const { signoff_id, arguments_sha256 } = signOff;
   await decideSignOff(
@@ -45,10 +45,8 @@ test('the receipt of an act proves the sealed event that names who approved whic
     approvals: [{ role: 'qa', user_id: userId }],
     proof: expect.stringContaining('c2sp.org/tlog-proof@v1'),
   });
-  const [sealed] = await log.raw<{ type: string; event_id: string; detail: object }>(
-    'SELECT type, event_id, detail FROM audit_events WHERE seq = $1',
-    [receipt.seq],
-  );
+  const [sealed] = await log.raw<{ type: string; event_id: string; detail: object }>`SELECT type, event_id, detail
+    FROM audit_events WHERE seq = ${receipt.seq}`;
   expect(sealed).toMatchObject({
     type: 'signoff.finished',
     event_id: receipt.event_id,

@@ -97,7 +97,7 @@ test('open sign-offs of one requester are limited, also when requested at once; 
 test('the names of a sign-off are those of the agent that asks, its owner and the people who decided, and no others', async () => {
   const { agent, owner } = await harness.newAsking();
   const [reviewer, other] = [await harness.newPerson('developer'), await harness.newPerson('tech_lead')];
-  await harness.raw(`UPDATE users SET name = 'Ada' WHERE id = $1`, [owner.userId]);
+  await harness.raw`UPDATE users SET name = 'Ada' WHERE id = ${owner.userId}`;
   const asked = await harness.request(agent);
   const decided = await harness.decide(asked, reviewer, 'developer');
   const { people, clients } = await readSignOffNames(harness, [decided]);

@@ -32,10 +32,8 @@ const run = (signOff: SignOffView, work: () => Promise<unknown>, by: Caller = ag
 
 /** Detail of the newest refusal. */
 const refusalOf = async ({ signoff_id: id }: SignOffView): Promise<Record<string, unknown> | undefined> => {
-  const [event] = await harness.raw<{ detail: Record<string, unknown> }>(
-    `SELECT detail FROM audit_outbox WHERE type = 'signoff.refused' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
-    [id],
-  );
+  const [event] = await harness.raw<{ detail: Record<string, unknown> }>`SELECT detail FROM audit_outbox
+    WHERE type = 'signoff.refused' AND target_id = ${id} ORDER BY id DESC LIMIT 1`;
   return event?.detail;
 };
 
@@ -53,10 +51,8 @@ describe('an approved act', () => {
     expect([result, ran]).toEqual([1, [ARGUMENTS]]);
     expect(after).toMatchObject({ state: 'done', failure: null, finished_at: expect.any(String) });
     expect((await harness.storyOf(signOff)).slice(3)).toEqual(['signoff.started ok', 'signoff.finished done']);
-    const [event] = await harness.raw<{ detail: Record<string, unknown> }>(
-      `SELECT detail FROM audit_outbox WHERE type = 'signoff.finished' AND target_id = $1`,
-      [signOff.signoff_id],
-    );
+    const [event] = await harness.raw<{ detail: Record<string, unknown> }>`SELECT detail FROM audit_outbox
+      WHERE type = 'signoff.finished' AND target_id = ${signOff.signoff_id}`;
     expect(event?.detail).toEqual({
       act: ACT,
       arguments_sha256: signOff.arguments_sha256,
@@ -175,7 +171,7 @@ describe('conditions', () => {
     const target = { kind: 'user', id: 'u' } as const;
     const { id } = await raiseIncident(harness.sql, harness, testCaller, breakGlass, { target });
     await expect(start(signOff)).rejects.toMatchObject({ code: 'signoff_condition_unmet' });
-    await harness.raw(`UPDATE incidents SET state = 'closed' WHERE id = $1`, [id]);
+    await harness.raw`UPDATE incidents SET state = 'closed' WHERE id = ${id}`;
     expect(await start(signOff)).toMatchObject({ state: 'running' });
   });
 });
@@ -221,15 +217,13 @@ test('a receipt is about an act that ended, and waits for the seal of its event'
 type Person = Caller & { readonly kind: 'user' };
 const now = (signOff: SignOffView) => readSignOff(harness, signOff, testCaller);
 const voidsOf = ({ signoff_id: id }: SignOffView) =>
-  harness.raw<{ detail: Record<string, unknown> }>(
-    `SELECT detail FROM audit_outbox WHERE type = 'signoff.approval_void' AND target_id = $1 ORDER BY id`,
-    [id],
-  );
+  harness.raw<{ detail: Record<string, unknown> }>`SELECT detail FROM audit_outbox
+    WHERE type = 'signoff.approval_void' AND target_id = ${id} ORDER BY id`;
 
-const disable = ({ userId }: Person) => harness.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+const disable = ({ userId }: Person) => harness.raw`UPDATE users SET "disabledAt" = now() WHERE id = ${userId}`;
 const loseRole = ({ userId }: Person) =>
-  harness.raw(`DELETE FROM user_roles WHERE user_id = $1 AND role <> 'user'`, [userId]);
-const remove = ({ userId }: Person) => harness.raw('DELETE FROM users WHERE id = $1', [userId]);
+  harness.raw`DELETE FROM user_roles WHERE user_id = ${userId} AND role <> 'user'`;
+const remove = ({ userId }: Person) => harness.raw`DELETE FROM users WHERE id = ${userId}`;
 const setSecret = (person: Person, { clientId }: Asking = agent) =>
   rotateClientSecret(
     harness,
@@ -301,7 +295,7 @@ test('an approver who is being disabled holds the start back until that is decid
   await harness.decide(signOff, lead, 'tech_lead');
   let started: Promise<unknown> | undefined;
   await harness.transact(async (tx) => {
-    await tx.query(defineStatement('', 'UPDATE users SET "disabledAt" = now() WHERE id = $1'), [lead.userId]);
+    await tx.query(defineStatement('')`UPDATE users SET "disabledAt" = now() WHERE id = $1`, [lead.userId]);
     started = outcomeOf(start(signOff));
     const waiting = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
     await eventually('the start to wait', async () => (await harness.raw(waiting)).length === 1);
@@ -313,7 +307,7 @@ describe('whatever writes the rows', () => {
   test('an approval that counts is not deleted, and an approved sign-off does not go back', async () => {
     const signOff = await harness.approved(agent);
     const id = signOff.signoff_id;
-    await expect(harness.raw('DELETE FROM signoff_decisions WHERE signoff_id = $1', [id])).rejects.toThrow();
+    await expect(harness.raw`DELETE FROM signoff_decisions WHERE signoff_id = ${id}`).rejects.toThrow();
     const back = `UPDATE signoffs SET state = 'pending', decided_at = NULL WHERE id = $1`;
     await expect(harness.raw(back, [id])).rejects.toThrow();
   });

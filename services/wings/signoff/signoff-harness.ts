@@ -98,19 +98,15 @@ export async function openSignOffHarness(): Promise<SignOffHarness> {
       return harness.decide(signOff, await harness.newPerson('tech_lead'), 'tech_lead');
     },
     age: async ({ signoff_id: id }, hours) => {
-      await agents.raw('ALTER TABLE signoffs DISABLE TRIGGER signoffs_kept');
-      await agents.raw(
-        `UPDATE signoffs SET requested_at = requested_at - make_interval(hours => $2), expires_at = expires_at - make_interval(hours => $2)
-         WHERE id = $1`,
-        [id, hours],
-      );
-      await agents.raw('ALTER TABLE signoffs ENABLE TRIGGER signoffs_kept');
+      await agents.raw`ALTER TABLE signoffs DISABLE TRIGGER signoffs_kept`;
+      await agents.raw`UPDATE signoffs SET requested_at = requested_at - make_interval(hours => ${hours}),
+        expires_at = expires_at - make_interval(hours => ${hours})
+        WHERE id = ${id}`;
+      await agents.raw`ALTER TABLE signoffs ENABLE TRIGGER signoffs_kept`;
     },
     storyOf: async ({ signoff_id: id }) => {
-      const events = await agents.raw<{ type: string; outcome: string }>(
-        'SELECT type, outcome FROM audit_outbox WHERE target_id = $1 ORDER BY id',
-        [id],
-      );
+      const events = await agents.raw<{ type: string; outcome: string }>`SELECT type, outcome FROM audit_outbox
+        WHERE target_id = ${id} ORDER BY id`;
       return events.map(({ type, outcome }) => `${type} ${outcome}`);
     },
   };

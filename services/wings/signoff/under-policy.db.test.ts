@@ -122,7 +122,7 @@ describe('a request of an act with a policy', () => {
       { no_open_incident: 'false' },
     ];
     for (const changes of below) expect(await copy(changes)).not.toBe('ok');
-    await expect(harness.raw('UPDATE signoffs SET policy_version = 1 WHERE id = $1', [id])).rejects.toThrow();
+    await expect(harness.raw`UPDATE signoffs SET policy_version = 1 WHERE id = ${id}`).rejects.toThrow();
   });
 });
 
@@ -134,10 +134,8 @@ test('an act without a policy needs its roles named, and says that no policy app
 describe('the event of the end', () => {
   const finishedOf = async ({ signoff_id: id }: SignOffView) =>
     (
-      await harness.raw<{ detail: object }>(
-        `SELECT detail FROM audit_outbox WHERE type = 'signoff.finished' AND target_id = $1`,
-        [id],
-      )
+      await harness.raw<{ detail: object }>`SELECT detail FROM audit_outbox
+        WHERE type = 'signoff.finished' AND target_id = ${id}`
     )[0]?.detail;
 
   test('says what had to be met: roles, quorum and the version of the policy', async () => {

@@ -49,8 +49,8 @@ export async function insertRoles(
 ): Promise<readonly string[]> {
   const roles = lists.map(() => `matrix-${randomUUID()}`);
   for (const [index, role] of roles.entries()) {
-    await rows(`INSERT INTO roles (name, description) VALUES ($1, 'test')`, [role]);
-    await rows('INSERT INTO role_permissions (role, permission) SELECT $1, unnest($2::text[])', [role, lists[index]]);
+    await rows`INSERT INTO roles (name, description) VALUES (${role}, 'test')`;
+    await rows`INSERT INTO role_permissions (role, permission) SELECT ${role}, unnest(${lists[index]}::text[])`;
   }
   return roles;
 }
@@ -58,7 +58,7 @@ export async function insertRoles(
 /** A user of that role, signed in with two factors just now. */
 export async function newSignedInUser(copy: ApiCopy, { rows }: ApiHarness, role: string | null = null) {
   const id = await insertPerson(copy, newEmail());
-  if (role !== null) await rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+  if (role !== null) await rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
   const { sessionId, cookie, tokens } = await openSessionFor(copy, id, TWO_FACTORS);
   return { id, sessionId, cookie, token: tokens.access_token };
 }
@@ -132,10 +132,8 @@ export async function newCallers(
     subject_token_type: 'urn:ietf:params:oauth:token-type:access_token',
   };
   const old = await pairOf(copy, aged, Math.floor(Date.now() / 1_000) - OLD_SECONDS);
-  const [session] = await harness.rows(
-    `UPDATE sessions SET "createdAt" = now() - make_interval(secs => $2) WHERE id = $1 RETURNING token`,
-    [aged.sessionId, OLD_SECONDS],
-  );
+  const [session] = await harness.rows`UPDATE sessions SET "createdAt" = now() - make_interval(secs => ${OLD_SECONDS})
+    WHERE id = ${aged.sessionId} RETURNING token`;
   await copy.ports.auth.forget(session.token);
   const credentials = { grant_type: 'client_credentials', resource: audience };
   return {

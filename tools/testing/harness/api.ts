@@ -19,7 +19,7 @@ import { createSql, createTransact } from '#services/platform/postgres/pool.ts';
 import type { ClientCredentials, Json } from '../http-client.ts';
 import { leftOut } from '../processes/child-env.ts';
 import { oneHasher, patient } from './busy-machine.ts';
-import { createPatientPool, createTestPorts, quietLog, type TestPorts, testCaller } from './ports.ts';
+import { createPatientPool, createTestPorts, quietLog, type RawSql, type TestPorts, testCaller } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
 /** One installation: copies of the API on a separate database. */
@@ -34,7 +34,7 @@ export type ApiHarness = {
   /** The ports of the database owner, whose rights no copy has. */
   readonly owner: TestPorts;
   /** Rows of one statement, by the first copy's own connections. */
-  rows(text: string, values?: readonly unknown[]): Promise<Json[]>;
+  readonly rows: RawSql<Json>;
   /** Stops every copy, then drops the database. */
   close(): Promise<void>;
 };

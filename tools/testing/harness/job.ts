@@ -20,7 +20,7 @@ import { readSchedules, type ScheduleRow } from '#services/platform/queue/schedu
 import { type Composed, compose } from '#services/worker/compose.ts';
 import { eventually } from '../eventually.ts';
 import { leftOut } from '../processes/child-env.ts';
-import { createTestPorts, queryRows, quietLog } from './ports.ts';
+import { createTestPorts, queryRows, quietLog, rawSql } from './ports.ts';
 
 /** A declared job with other settings: it fails, stalls and is retried quickly. */
 export const effectJob = defineJob({
@@ -39,10 +39,10 @@ export const effectJobId = (ownId: string): string => `${effectJob.name}-${ownId
 
 export const scheduledEffectJob: Job = { ...effectJob, schedule: { everySeconds: 3_600 } };
 
-const effectInsert = defineStatement('effectInsert', 'INSERT INTO effects (effect, fence, job_id) VALUES ($1, $2, $3)');
-const beginInsert = defineStatement('beginInsert', 'INSERT INTO begun (effect, pid, fence) VALUES ($1, $2, $3)');
-const endInsert = defineStatement('endInsert', 'INSERT INTO ended (effect, pid, outcome) VALUES ($1, $2, $3)');
-const gateRead = defineStatement('gateRead', 'SELECT effect FROM gates WHERE effect = $1');
+const effectInsert = defineStatement('effectInsert')`INSERT INTO effects (effect, fence, job_id) VALUES ($1, $2, $3)`;
+const beginInsert = defineStatement('beginInsert')`INSERT INTO begun (effect, pid, fence) VALUES ($1, $2, $3)`;
+const endInsert = defineStatement('endInsert')`INSERT INTO ended (effect, pid, outcome) VALUES ($1, $2, $3)`;
+const gateRead = defineStatement('gateRead')`SELECT effect FROM gates WHERE effect = $1`;
 
 /** The table that test jobs write to. It has no unique key, so a second effect would show. */
 const createEffectTables = (databaseUrl: string): Promise<unknown> =>
@@ -72,7 +72,7 @@ export const effectProcessor = (job: Job): WorkerProcessor =>
       await transact(async (tx: Tx) => {
         await jobRun.fence.hold(tx);
         // Safe to run twice.
-        const done = await tx.query(defineStatement('effectRead', 'SELECT 1 FROM effects WHERE job_id = $1'), [
+        const done = await tx.query(defineStatement('effectRead')`SELECT 1 FROM effects WHERE job_id = $1`, [
           jobRun.jobId,
         ]);
         if (done.length === 0) await tx.query(effectInsert, [effect, jobRun.fence.number, jobRun.jobId]);
@@ -91,7 +91,7 @@ export const askedEffectJob: ScheduledJob = {
   staleAfterSeconds: 4,
 };
 
-const wantedTake = defineStatement('wantedTake', 'DELETE FROM wanted RETURNING effect');
+const wantedTake = defineStatement('wantedTake')`DELETE FROM wanted RETURNING effect`;
 
 /** Writes one effect for each that is wanted. */
 export const wantedEffect = (schedule: Schedule = askedEffectJob.schedule): WorkerProcessor =>
@@ -143,8 +143,7 @@ export async function openJobHarness(stores: { readonly databaseUrl: string; rea
   const ports = createTestPorts(databaseUrl);
   const running: Composed[] = [];
   const forked: ChildProcess[] = [];
-  const rows = <R extends Record<string, unknown>>(text: string, values?: readonly unknown[]) =>
-    queryRows<R>(databaseUrl, text, values);
+  const rows = rawSql((text, values) => queryRows(databaseUrl, text, values));
   /** The queue of the effect jobs. */
   const queue = () => producer.queue('audit-seal');
   const countOf = async (table: string): Promise<number> => (await rows(`SELECT 1 FROM ${table}`)).length;
@@ -161,7 +160,7 @@ export async function openJobHarness(stores: { readonly databaseUrl: string; rea
     }
     await producer.ready(30_000);
     for (const name of queueNames) await producer.queue(name).obliterate({ force: true });
-    await rows('TRUNCATE job_schedules, effects, begun, ended, gates');
+    await rows`TRUNCATE job_schedules, effects, begun, ended, gates`;
   };
   return {
     databaseUrl,
@@ -194,7 +193,7 @@ export async function openJobHarness(stores: { readonly databaseUrl: string; rea
     effects: () => countOf('effects'),
     untilEffects: (count: number) => until('effect', 'effects', count),
     untilBegun: (count: number) => until('run', 'begun', count),
-    makeDue: () => rows('UPDATE job_schedules SET next_run_at = clock_timestamp()'),
+    makeDue: () => rows`UPDATE job_schedules SET next_run_at = clock_timestamp()`,
     /** The next scheduled run, once it waits in Redis. */
     untilPlaced: () =>
       eventually('the next run in Redis', async () => {
@@ -207,7 +206,7 @@ export async function openJobHarness(stores: { readonly databaseUrl: string; rea
     /** Resolves after this many checks of the timetable, in which a mistaken run would have started. */
     afterChecks: async (count: number) => {
       const declared = async () =>
-        (await rows<{ at: Date }>('SELECT max(declared_at) AS at FROM job_schedules'))[0]?.at.getTime();
+        (await rows<{ at: Date }>`SELECT max(declared_at) AS at FROM job_schedules`)[0]?.at.getTime();
       for (let checks = 0; checks < count; checks += CHECKS_PER_DECLARATION) {
         const before = await declared();
         await eventually('a check', async () => (await declared()) !== before);

@@ -76,20 +76,19 @@ export async function createLogHarness(url: string, options: LogHarnessOptions =
     checkpointOutbox,
     auditOrigin: TEST_ORIGIN,
     async emit(count, { type = 'test.done', userId = 'u1', traceparent, detail } = {}) {
-      const rows = await ports.raw<{ event_id: string }>(
-        `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash, agent_hash,
-           detail, traceparent)
-         SELECT $2, 'ok', 'user', $3, 'family', 's' || n, 'c1', '1.ip' || n, '1.agent', coalesce($5, jsonb_build_object('n', n)), $4
-         FROM generate_series(1, $1) n RETURNING event_id`,
-        [count, type, userId, traceparent ?? null, detail === undefined ? null : JSON.stringify(detail)],
-      );
+      const rows = await ports.raw<{ event_id: string }>`
+        INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, ip_hash,
+        agent_hash,
+          detail, traceparent)
+        SELECT ${type}, 'ok', 'user', ${userId}, 'family', 's' || n, 'c1', '1.ip' || n, '1.agent',
+          coalesce(${detail === undefined ? null : JSON.stringify(detail)}, jsonb_build_object('n', n)),
+          ${traceparent ?? null}
+        FROM generate_series(1, ${count}) n RETURNING event_id`;
       return rows.map((row) => row.event_id);
     },
     async head(origin = TEST_ORIGIN) {
-      const [row] = await ports.raw<{ note: string }>(
-        'SELECT note FROM audit_checkpoints WHERE origin = $1 ORDER BY size DESC LIMIT 1',
-        [origin],
-      );
+      const [row] = await ports.raw<{ note: string }>`SELECT note FROM audit_checkpoints
+        WHERE origin = ${origin} ORDER BY size DESC LIMIT 1`;
       const note = row?.note ?? '';
       const { size, root, ...named } = parseCheckpoint(openNote(note, await readLogKeys(ports, origin)).text);
       return { origin: named.origin, size, root: root.toString('base64'), note };
@@ -140,12 +139,11 @@ export async function openLogHarness(options: LogHarnessOptions = {}): Promise<O
 /** Moves the audit log's keys a month into the past, so that only the newest of them signs. */
 export const ageLogKeys = (ports: Pick<TestPorts, 'raw'>): Promise<unknown> =>
   // The earliest key first: moving its successor before it would overlap the ranges for a moment.
-  ports.raw(
-    `DO $$ DECLARE kid text; BEGIN
-      FOR kid IN SELECT id FROM jwks WHERE purpose = 'audit-log' ORDER BY lower(signs) LOOP
-        UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days') WHERE id = kid;
-      END LOOP; END $$`,
-  );
+  ports.raw`DO $$ DECLARE kid text; BEGIN
+    FOR kid IN SELECT id FROM jwks WHERE purpose = 'audit-log' ORDER BY lower(signs) LOOP
+      UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days')
+        WHERE id = kid;
+    END LOOP; END $$`;
 
 /** Creates the keys of a database, including the audit log's. */
 export const giveKeys = (ports: TestPorts): Promise<unknown> =>

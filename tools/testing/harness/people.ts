@@ -17,7 +17,8 @@ import { newEmail, newPassword } from '../flows/flows.ts';
 import { insertPerson, openSessionFor, type TestAssurance } from '../flows/signed-in.ts';
 import type { Json } from '../http-client.ts';
 import { type Copy, type CopyOptions, openCopy } from './copy.ts';
-import { testCaller } from './ports.ts';
+import type { RawSql } from './ports.ts';
+import { rawSql, testCaller } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
 export type PeopleOptions = Partial<Omit<CopyOptions, 'marks' | 'databaseUrl' | 'redisUrl' | 'change'>> & {
@@ -38,8 +39,7 @@ export type PeopleHarness = Pick<Copy, 'poll' | 'hasher'> &
     readonly pool: pg.Pool;
     readonly redis: Ports['redis'];
     readonly deps: Ports;
-    /** SQL with which a test prepares or reads rows. */
-    rows<R = Json>(text: string, values?: readonly unknown[]): Promise<R[]>;
+    readonly rows: RawSql<Json>;
     close(): Promise<void>;
   };
 
@@ -90,7 +90,7 @@ export async function startPeopleHarness(options: PeopleHarnessOptions): Promise
     poll,
     hasher,
     deps: ports,
-    rows: async (text, values = []) => (await pool.query(text, [...values])).rows,
+    rows: rawSql(async (text, values) => (await pool.query(text, [...values])).rows),
     close: async () => {
       await copy.close();
       await rm(marksDir, { recursive: true, force: true });
@@ -126,8 +126,8 @@ export async function openPeopledHarness() {
   async function newUser({ hasPassword = false, isVerified = true, roles = [] }: NewUserOptions = {}) {
     const email = newEmail();
     const id = await insertPerson({ stores: { pools: { main: pool } } }, email, hasPassword ? digest : undefined);
-    if (isVerified) await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
-    for (const role of roles) await rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [id, role]);
+    if (isVerified) await rows`UPDATE users SET "emailVerified" = now() WHERE id = ${id}`;
+    for (const role of roles) await rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, ${role})`;
     return { id, email };
   }
 
@@ -150,8 +150,8 @@ export async function openPeopledHarness() {
     { id, email }: { readonly id: string | null; readonly email: string },
     lifeSeconds = 600,
   ): Promise<string> {
-    const [user] = await rows('SELECT "tokenEpoch" FROM users WHERE id = $1', [id]);
-    const [asking] = await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY "createdAt" DESC LIMIT 1', [id]);
+    const [user] = await rows`SELECT "tokenEpoch" FROM users WHERE id = ${id}`;
+    const [asking] = await rows`SELECT id FROM sessions WHERE "userId" = ${id} ORDER BY "createdAt" DESC LIMIT 1`;
     const code = await issueCode(deps.sql, deps, {
       id: deps.random.uuid(),
       purpose,
@@ -176,7 +176,7 @@ export async function openPeopledHarness() {
     codeFor,
     /** Mails queued for an address, the oldest first. */
     mailsTo: async (email: string): Promise<MailRequest[]> => {
-      const mails = (await rows('SELECT id, sealed FROM mail_outbox ORDER BY id')) as { id: string; sealed: string }[];
+      const mails = (await rows`SELECT id, sealed FROM mail_outbox ORDER BY id`) as { id: string; sealed: string }[];
       const asked = mails.map(
         ({ id, sealed }): MailRequest => JSON.parse(deps.vault.open(sealed, mailContext(id)).toString('utf8')),
       );
@@ -184,17 +184,15 @@ export async function openPeopledHarness() {
     },
     /** Events recorded of a user: type, outcome and detail, the oldest first. */
     eventsOf: (id: string) =>
-      rows('SELECT type, outcome, actor_kind, actor_id, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id', [
-        id,
-      ]),
+      rows`SELECT type, outcome, actor_kind, actor_id, detail FROM audit_outbox WHERE target_id = ${id} ORDER BY id`,
     /** How often an event was recorded, of any user. */
     countOf: async (type: string, outcome: string): Promise<number> =>
-      (await rows('SELECT 1 FROM audit_outbox WHERE type = $1 AND outcome = $2', [type, outcome])).length,
-    accountOf: async (id: string) => (await rows('SELECT * FROM users WHERE id = $1', [id]))[0],
+      (await rows`SELECT 1 FROM audit_outbox WHERE type = ${type} AND outcome = ${outcome}`).length,
+    accountOf: async (id: string) => (await rows`SELECT * FROM users WHERE id = ${id}`)[0],
     sessionsOf: async (id: string): Promise<number> =>
-      (await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length,
+      (await rows`SELECT 1 FROM sessions WHERE "userId" = ${id}`).length,
     isPasswordOf: async (id: string, text: string): Promise<boolean> => {
-      const [account] = await rows('SELECT password FROM accounts WHERE "userId" = $1 AND password IS NOT NULL', [id]);
+      const [account] = await rows`SELECT password FROM accounts WHERE "userId" = ${id} AND password IS NOT NULL`;
       if (account === undefined) return false;
       return deps.hasher.verify(text, account.password as string, { clientPrefix: 'test', knownDevice: true });
     },

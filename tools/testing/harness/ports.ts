@@ -6,10 +6,24 @@ import { createVault } from '#services/platform/crypto/vault.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createPool, createSql, createTransact, type PoolSettings } from '#services/platform/postgres/pool.ts';
 
+/** A text and its values in a list, or a template, which binds each value that it takes in. */
+type Asked = readonly [text: string, values?: readonly unknown[]] | readonly [TemplateStringsArray, ...unknown[]];
+
+/** SQL with which a test prepares or reads rows: ``rows`SELECT name FROM users WHERE id = ${id}` ``. */
+export type RawSql<D = Row> = <R = D>(...asked: Asked) => Promise<R[]>;
+
+/** The same over what runs a text with the values of `$1`, `$2` and so on. */
+export const rawSql =
+  <D = Row>(run: (text: string, values: readonly unknown[]) => Promise<unknown[]>): RawSql<D> =>
+  <R = D>(...[text, ...rest]: Asked) => {
+    const [numbered, values] =
+      typeof text === 'string' ? [text, rest[0] ?? []] : [text.reduce((all, part, at) => `${all}$${at}${part}`), rest];
+    return run(numbered, values as readonly unknown[]) as Promise<R[]>;
+  };
+
 /** What a use-case takes, on a real database. `end` closes its connections. */
 export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault' | 'log'> & {
-  /** SQL with which a test prepares or reads rows. */
-  raw<R = Row>(text: string, values?: readonly unknown[]): Promise<R[]>;
+  readonly raw: RawSql;
   end(): Promise<void>;
 };
 
@@ -28,7 +42,7 @@ export function createTestPorts(url: string, options: PortsOptions = {}): TestPo
   const sql = createSql(pool);
   return {
     sql,
-    raw: (text, values = []) => sql.query(defineStatement('', text), values),
+    raw: rawSql((text, values) => sql.query(defineStatement('', text), values)),
     transact: createTransact(pool, (err) => {
       throw err;
     }),

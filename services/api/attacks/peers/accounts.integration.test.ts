@@ -24,7 +24,7 @@ const at = (): { api: string } => ({ api: copy.url });
 /** A user whose address is verified. */
 async function newUser(): Promise<TestUser> {
   const user = await signUp(at());
-  await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [user.id]);
+  await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${user.id}`;
   return user;
 }
 const isPassword = async (email: string, password: string): Promise<boolean> =>
@@ -32,11 +32,11 @@ const isPassword = async (email: string, password: string): Promise<boolean> =>
 const isLive = async (cookie: string): Promise<boolean> =>
   (await send(copy.url, 'GET', '/api/auth/session', { cookie })).status === 200;
 const rolesOf = async (id: string): Promise<string[]> =>
-  (await harness.rows('SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role', [id])).map(({ role }) => role);
+  (await harness.rows`SELECT role FROM user_roles WHERE user_id = ${id} ORDER BY role`).map(({ role }) => role);
 
 /** What the mails that wait were asked with, the oldest first. */
 async function mails(): Promise<Json[]> {
-  const rows = await harness.rows('SELECT id, sealed FROM mail_outbox ORDER BY id');
+  const rows = await harness.rows`SELECT id, sealed FROM mail_outbox ORDER BY id`;
   return rows.map(({ id, sealed }) =>
     JSON.parse(copy.ports.vault.open(sealed as string, mailContext(id as string)).toString()),
   );
@@ -46,7 +46,7 @@ async function codeFor(
   purpose: CodePurpose,
   { id, email, sessionId }: { id: string | null; email: string; sessionId?: string },
 ): Promise<string> {
-  const [user] = await harness.rows('SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1', [id]);
+  const [user] = await harness.rows`SELECT "tokenEpoch" AS epoch FROM users WHERE id = ${id}`;
   const issued = await issueCode(copy.workerPorts.sql, copy.ports, {
     id: copy.ports.random.uuid(),
     purpose,
@@ -97,7 +97,7 @@ describe('a mailed code', () => {
     for (const [path, { by }] of Object.entries(REDEEMS))
       for (const purpose of by) {
         const code = await codeFor(purpose, victim);
-        await harness.rows(`UPDATE one_time_codes SET expires_at = clock_timestamp() WHERE email = $1`, [victim.email]);
+        await harness.rows`UPDATE one_time_codes SET expires_at = clock_timestamp() WHERE email = ${victim.email}`;
         expect([purpose, (await redeem(path, code)).body.code]).toEqual([purpose, 'code_invalid']);
       }
   });
@@ -183,7 +183,7 @@ describe('an invited account', () => {
     const email = newEmail();
     const id = await invitedBy(email);
     const invitation = await codeFor('invitation', { id, email });
-    await harness.rows('UPDATE one_time_codes SET expires_at = clock_timestamp() WHERE user_id = $1', [id]);
+    await harness.rows`UPDATE one_time_codes SET expires_at = clock_timestamp() WHERE user_id = ${id}`;
     expect((await redeem('/api/auth/reset-password', await codeFor('reset_password', { id, email }))).status).toBe(200);
     expect((await redeem('/api/auth/accept-invitation', invitation)).body.code).toBe('code_invalid');
     expect(await rolesOf(id)).toEqual(['user']);
@@ -194,7 +194,7 @@ describe('an invited account', () => {
     const { bearer } = await newPerson(copy, ['admin']);
     const invited = await post(`/v1/admin/users/${squatter.id}/invite`, { reason: 'joins' }, { bearer });
     expect(invited.status, invited.text).toBe(200);
-    const [{ id: invitationId }] = await harness.rows('SELECT id FROM invitations WHERE user_id = $1', [squatter.id]);
+    const [{ id: invitationId }] = await harness.rows`SELECT id FROM invitations WHERE user_id = ${squatter.id}`;
     for (const token of [invitationId, squatter.id, squatter.sessionId])
       for (const sent of [{}, { cookie: squatter.cookie }])
         expect((await post('/api/auth/accept-invitation', { token, new_password: newPassword() }, sent)).status).toBe(
@@ -251,8 +251,8 @@ describe('whether an address has an account', () => {
   async function addresses(): Promise<Record<string, string>> {
     const [known, disabled, bare] = [await newUser(), await newUser(), await newUser()];
     const unverified = await signUp(at());
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [bare.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
+    await harness.rows`DELETE FROM accounts WHERE "userId" = ${bare.id}`;
     return {
       unknown: newEmail(),
       known: known.email,
@@ -357,7 +357,7 @@ test('an address of the client that cannot be read is no way past the password (
     '*',
   ]) {
     const headers = { 'x-forwarded-for': forwarded };
-    await harness.rows('DELETE FROM login_failures');
+    await harness.rows`DELETE FROM login_failures`;
     const guess = { email: victim.email, password: 'wrong wrong wrong' };
     const wrong = await post('/api/auth/signin', guess, { headers });
     expect([forwarded, wrong.body.code, wrong.headers.getSetCookie()]).toEqual([forwarded, 'login_refused', []]);

@@ -65,7 +65,7 @@ test('a position in a list is data, never a part of a statement (CVE-2026-33503,
         false,
       ]);
     }
-  expect(await harness.rows('SELECT count(*) > 0 AS "isThere" FROM users')).toEqual([{ isThere: true }]);
+  expect(await harness.rows`SELECT count(*) > 0 AS "isThere" FROM users`).toEqual([{ isThere: true }]);
 });
 
 test('who manages users, roles and clients gets no right that they lack (CVE-2025-7784, Keycloak: an administrator of users could grant themselves every right)', async () => {
@@ -103,7 +103,7 @@ test('who manages users, roles and clients gets no right that they lack (CVE-202
   const held = `SELECT DISTINCT p.role FROM role_permissions p WHERE p.permission = 'keys:manage' ORDER BY p.role`;
   const holders = (await harness.rows(held)).map(({ role: name }) => name);
   expect(holders).not.toContain(role);
-  expect(await harness.rows('SELECT role FROM user_roles WHERE user_id = $1 ORDER BY role', [id])).toEqual(
+  expect(await harness.rows`SELECT role FROM user_roles WHERE user_id = ${id} ORDER BY role`).toEqual(
     [{ role }, { role: 'user' }].sort((a, b) => (a.role < b.role ? -1 : 1)),
   );
 });
@@ -123,7 +123,7 @@ describe('an API key', () => {
       }
     for (const path of ['/api/auth/api-key/create', '/api/auth/api-key/update', '/api/auth/api-key/verify'])
       expect((await send(copy.url, 'POST', path, { json: { name: 'mine', userId: victim.id } })).status).toBe(404);
-    expect(await harness.rows('SELECT id FROM api_keys WHERE user_id = $1', [victim.id])).toEqual([]);
+    expect(await harness.rows`SELECT id FROM api_keys WHERE user_id = ${victim.id}`).toEqual([]);
   });
 
   test('and every token of a disabled client end, and it gets no other (CVE-2025-64521, authentik: a deactivated service account got tokens)', async () => {

@@ -128,7 +128,7 @@ test('no secret, code, token or address reaches the database, wherever a client 
       asked(clientId, { sent: { grant_type: value, scope: value, redirect_uri: value } }),
     );
   await counts.write();
-  const rows = JSON.stringify(await harness.raw('SELECT * FROM client_refusals WHERE client_id = $1', [clientId]));
+  const rows = JSON.stringify(await harness.raw`SELECT * FROM client_refusals WHERE client_id = ${clientId}`);
   expect(rows).not.toMatch(/S3cret|hunter2|ada|4930|@|\\u0000|\\ud800/i);
   const { refusals } = await whyOf(clientId);
   expect(refusals.length).toBe(10);
@@ -164,9 +164,10 @@ test('names of unknown clients share one row, and a client has a bounded number 
       one.add(requestInvalid({ detail: `Copy ${copy} ${each}.` }), asked(clientId));
     await one.write();
   }
-  const [{ rows }] = (await harness.raw('SELECT count(*)::int AS rows FROM client_refusals WHERE client_id = $1', [
-    clientId,
-  ])) as [{ rows: number }];
+  const [{ rows }] =
+    (await harness.raw`SELECT count(*)::int AS rows FROM client_refusals WHERE client_id = ${clientId}`) as [
+      { rows: number },
+    ];
   expect(rows).toBeLessThanOrEqual(140);
 });
 
@@ -210,7 +211,7 @@ test('a client that still sends its secret from before a rotation is named, with
   expect(listed).toMatchObject([warning]);
   expect(refusalLines({ refusals: listed })).toContain('1 client still sends what will be refused');
   expect(refusalLines({ refusals: [...listed, ...listed] })).toContain('2 clients still send what will be refused');
-  await harness.raw(`UPDATE oauth_clients SET previous_secret_until = now() WHERE "clientId" = $1`, [client.client_id]);
+  await harness.raw`UPDATE oauth_clients SET previous_secret_until = now() WHERE "clientId" = ${client.client_id}`;
   await harness.access.load();
   counts.add(
     clientUnauthenticated(),
@@ -235,7 +236,7 @@ test('a day begins anew, is shown for a week and then removed', async () => {
   now = Date.now();
   counts.add(clientUnauthenticated(), asked(clientId));
   await counts.write();
-  const rows = () => harness.raw('SELECT day FROM client_refusals WHERE client_id = $1', [clientId]);
+  const rows = () => harness.raw`SELECT day FROM client_refusals WHERE client_id = ${clientId}`;
   expect(await rows()).toHaveLength(3);
   expect((await whyOf(clientId)).refusals).toMatchObject([{ requests: 2 }]);
   await purge(harness, [clientRefusalPurge]);
@@ -263,11 +264,10 @@ test('the clients that will be refused are listed, however many refusals there a
   const counts = newCounts();
   counts.noteSecret(clientId, before as string);
   await counts.write();
-  await harness.raw(
-    `INSERT INTO client_refusals (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer)
-     SELECT now(), $1, 'request_invalid', n::text, 9, now(), now(), '{"title": "", "fix": ""}' FROM generate_series(1, 201) n`,
-    [clientId],
-  );
+  await harness.raw`
+    INSERT INTO client_refusals (day, client_id, code, cause, refused, first_seen_at, last_seen_at, answer)
+    SELECT now(), ${clientId}, 'request_invalid', n::text, 9, now(), now(), '{"title": "", "fix": ""}'
+      FROM generate_series(1, 201) n`;
   const codes = (await listClientRefusals(harness)).refusals.map(({ code }) => code);
   expect(codes.filter((code) => code === 'previous_secret')).toHaveLength(1);
   expect(codes.filter((code) => code !== 'previous_secret')).toHaveLength(200);

@@ -57,7 +57,7 @@ test.each([
 
 /** Alters row and leaf alike, as one who knows the format. */
 async function alterRowAndLeaf(): Promise<Buffer> {
-  const [row] = await harness.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events WHERE seq = $1', [target]);
+  const [row] = await harness.raw<{ leaf: Buffer }>`SELECT leaf FROM audit_events WHERE seq = ${target}`;
   const leaf = Buffer.from((row?.leaf.toString() ?? '').replace('"outcome":"ok"', '"outcome":"forged"'));
   await harness.asSuperuser(
     `UPDATE audit_events SET outcome = 'forged', leaf = '\\x${leaf.toString('hex')}' WHERE seq = ${target}`,

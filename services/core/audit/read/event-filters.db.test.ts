@@ -19,18 +19,17 @@ const APP = 'https://app.example.test/client.json';
 const harness = opened(() => openSealingHarness());
 let all: readonly AuditEventView[];
 beforeAll(async () => {
-  await harness.raw(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, traceparent, occurred_at)
-     SELECT CASE WHEN n % 2 = 0 THEN 'user.login' ELSE 'token.issued' END,
-       CASE WHEN n % 3 = 0 THEN 'refused' ELSE 'ok' END,
-       CASE WHEN n % 3 = 0 THEN 'anonymous' WHEN n % 5 = 0 THEN 'client' ELSE 'user' END,
-       CASE WHEN n % 3 = 0 THEN NULL WHEN n % 5 = 0 THEN $3 ELSE 'u' || (n % 2 + 1) END,
-       CASE WHEN n % 7 = 0 THEN NULL ELSE 'user' END, CASE WHEN n % 7 = 0 THEN NULL ELSE 'u' || (n % 2 + 1) END,
-       CASE WHEN n % 4 = 0 THEN $3 WHEN n % 4 = 1 THEN 'web' END,
-       '00-' || ($4::text[])[n % 2 + 1] || '-0000000000000001-01', clock_timestamp() + make_interval(secs => n % 10)
-     FROM generate_series($1::int, $2::int) n`,
-    [1, 120, APP, TRACES],
-  );
+  await harness.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, client_id,
+    traceparent, occurred_at)
+    SELECT CASE WHEN n % 2 = 0 THEN 'user.login' ELSE 'token.issued' END,
+      CASE WHEN n % 3 = 0 THEN 'refused' ELSE 'ok' END,
+      CASE WHEN n % 3 = 0 THEN 'anonymous' WHEN n % 5 = 0 THEN 'client' ELSE 'user' END,
+      CASE WHEN n % 3 = 0 THEN NULL WHEN n % 5 = 0 THEN ${APP} ELSE 'u' || (n % 2 + 1) END,
+      CASE WHEN n % 7 = 0 THEN NULL ELSE 'user' END, CASE WHEN n % 7 = 0 THEN NULL ELSE 'u' || (n % 2 + 1) END,
+      CASE WHEN n % 4 = 0 THEN ${APP} WHEN n % 4 = 1 THEN 'web' END,
+      '00-' || (${TRACES}::text[])[n % 2 + 1] || '-0000000000000001-01',
+        clock_timestamp() + make_interval(secs => n % 10)
+    FROM generate_series(1::int, 120::int) n`;
   await harness.seal();
   all = (await listEvents(harness, { limit: 1_000 })).events;
 });
@@ -130,7 +129,7 @@ test('an erased id finds nothing any more', async () => {
   const target = 'user:u2';
   const before = await listed({ target }, 100);
   expect(before.some(({ outcome }) => outcome === 'refused')).toBe(true);
-  await harness.raw(`DELETE FROM audit_personal WHERE value = $1`, [target]);
+  await harness.raw`DELETE FROM audit_personal WHERE value = ${target}`;
   expect(await listed({ target }, 100)).toEqual([]);
 });
 
@@ -155,18 +154,16 @@ describe('on a large log', () => {
   const party = { kind: 'user', id: 'u1' };
 
   beforeAll(async () => {
-    await harness.raw(
-      `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, target_kind, target_id, client_id, detail,
-         trace_id, occurred_at, sealed_at, leaf)
-       SELECT 1000 + n, gen_random_uuid(), 'test.done', 'ok', 'user', 'u' || n % 500, 'user', 'u' || n % 500, 'c' || n % 50,
-         '{}', md5((n / 3)::text), now(), now(), '' FROM generate_series(1, 20000) n`,
-    );
-    await harness.raw(
-      `INSERT INTO audit_personal (event_id, field, salt, value, seq)
-       SELECT event_id, (ARRAY['target', 'actor', 'client_id'])[seq % 3 + 1], sha256(''), 'user:' || actor_id, seq
-       FROM audit_events WHERE seq > 1000`,
-    );
-    await harness.raw('ANALYZE audit_events, audit_personal');
+    await harness.raw`INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, actor_id, target_kind,
+      target_id, client_id, detail,
+        trace_id, occurred_at, sealed_at, leaf)
+      SELECT 1000 + n, gen_random_uuid(), 'test.done', 'ok', 'user', 'u' || n % 500, 'user', 'u' || n % 500,
+        'c' || n % 50,
+        '{}', md5((n / 3)::text), now(), now(), '' FROM generate_series(1, 20000) n`;
+    await harness.raw`INSERT INTO audit_personal (event_id, field, salt, value, seq)
+      SELECT event_id, (ARRAY['target', 'actor', 'client_id'])[seq % 3 + 1], sha256(''), 'user:' || actor_id, seq
+      FROM audit_events WHERE seq > 1000`;
+    await harness.raw`ANALYZE audit_events, audit_personal`;
   });
 
   test.each<[string, PartyFilter, readonly string[]]>([
@@ -182,7 +179,7 @@ describe('on a large log', () => {
   ])('a page of %s is read along indexes in their order, and no table as a whole', async (_what, filter, indexes) => {
     const { text } = partyPage(filter).statement;
     const [row] = await harness.sql.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-      defineStatement('', `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`),
+      defineStatement('')`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`,
     );
     const nodes = nodesOf(row!['QUERY PLAN'][0].Plan);
     const used = nodes.map((node) => node['Index Name']).filter((name) => name !== undefined);
@@ -197,7 +194,7 @@ describe('on a large log', () => {
     ['of one type ', auditEventsOfOutcomeAndType, ['$7']],
   ])('a page of an outcome %sis found along its index alone', async (_what, { text }, [...conditions]) => {
     const [row] = await harness.sql.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-      defineStatement('', `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`),
+      defineStatement('')`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`,
     );
     const nodes = nodesOf(row!['QUERY PLAN'][0].Plan).filter((node) => node['Relation Name'] === 'audit_events');
     const page = `(outcome = $6) AND (type = ${conditions.pop()}) AND (occurred_at >= $1) AND (occurred_at <= $2) AND (ROW(occurred_at, seq) < ROW($3, $4))`;

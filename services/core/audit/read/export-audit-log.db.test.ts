@@ -3,6 +3,7 @@ import { appendFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } fro
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { continueInBulk, noteSigner, plainEvent, sealInBulk } from '#tools/testing/fixtures/sealed-log.ts';
+import type { RawSql } from '#tools/testing/harness/ports.ts';
 import { openTestPorts } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
@@ -46,7 +47,7 @@ function verify(into: string, signer: (typeof signers)[number], ...args: string[
 }
 const entriesOf = (paths: readonly string[]) => paths.filter((path) => path.includes('tile/entries/'));
 const failing = (input: Partial<ExportInput> = {}) => expect(exported(input)).rejects;
-const raw = (text: string) => ports.raw(text);
+const raw: RawSql = (...asked) => ports.raw(...asked);
 /** Runs a statement with triggers off, as an attacker with the rights of a superuser can. */
 const tamper = (text: string) => raw(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${text}; END $$`);
 
@@ -103,14 +104,13 @@ describe('an export', () => {
   });
 
   test('contains both of two checkpoints of one size, because they prove a fork', async () => {
-    await raw(
-      `INSERT INTO audit_checkpoints (origin, size, root, note)
-       SELECT origin, size, sha256(root), 'another note' FROM audit_checkpoints WHERE origin = 'sallyport.test/second' AND size = 100`,
-    );
+    await raw`INSERT INTO audit_checkpoints (origin, size, root, note)
+      SELECT origin, size, sha256(root), 'another note' FROM audit_checkpoints
+        WHERE origin = 'sallyport.test/second' AND size = 100`;
     const { into, text } = await exported();
     expect(readdirSync(join(into, 'checkpoints')).sort()).toEqual(['100', '100.1', '300']);
     expect([text('checkpoints/100'), text('checkpoints/100.1')]).toContain('another note');
-    await raw(`DELETE FROM audit_checkpoints WHERE note = 'another note'`);
+    await raw`DELETE FROM audit_checkpoints WHERE note = 'another note'`;
   });
 
   test('fails with the number of a missing event, at the end of a bundle or within it', async () => {
@@ -132,7 +132,7 @@ describe('an export', () => {
   test('skips an unsigned earlier log, and fails if the log in use is unsigned', async () => {
     const unsigned = (origin: string) =>
       raw(`UPDATE audit_checkpoints SET origin = origin || '/away' WHERE origin = '${origin}'`);
-    const signed = () => raw(`UPDATE audit_checkpoints SET origin = replace(origin, '/away', '')`);
+    const signed = () => raw`UPDATE audit_checkpoints SET origin = replace(origin, '/away', '')`;
     await unsigned('sallyport.test/first');
     expect((await exported()).paths.filter((path) => path.startsWith('origins/'))).toEqual([]);
     await unsigned('sallyport.test/second');

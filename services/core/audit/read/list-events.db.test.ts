@@ -112,13 +112,13 @@ describe('one event', () => {
   test.each(['0', '9007199254740991'])('%j can be a place', (text) => expect(parseSeq(text)).toBe(Number(text)));
 
   test('waits for its proof until a checkpoint covers it; where a tile is gone the log is damaged', async () => {
-    await ports.raw(`UPDATE audit_checkpoints SET size = 5 WHERE origin = 'sallyport.test/second'`);
+    await ports.raw`UPDATE audit_checkpoints SET size = 5 WHERE origin = 'sallyport.test/second'`;
     await expect(proveEvent(ports, 25)).rejects.toMatchObject({ code: 'audit_proof_pending' });
-    await ports.raw(`UPDATE audit_checkpoints SET size = 10 WHERE origin = 'sallyport.test/second'`);
+    await ports.raw`UPDATE audit_checkpoints SET size = 10 WHERE origin = 'sallyport.test/second'`;
     expect(await proveEvent(ports, 25)).toContain('index 5\n');
-    await ports.raw(`UPDATE audit_tiles SET n = 7 WHERE origin = 'sallyport.test/second'`);
+    await ports.raw`UPDATE audit_tiles SET n = 7 WHERE origin = 'sallyport.test/second'`;
     await expect(proveEvent(ports, 25)).rejects.toMatchObject({ code: 'audit_log_damaged' });
-    await ports.raw(`UPDATE audit_tiles SET n = 0 WHERE origin = 'sallyport.test/second'`);
+    await ports.raw`UPDATE audit_tiles SET n = 0 WHERE origin = 'sallyport.test/second'`;
   });
 });
 
@@ -150,8 +150,8 @@ describe('a log', () => {
   });
 
   test('without a signature has no checkpoint', async () => {
-    await ports.raw(`UPDATE audit_checkpoints SET origin = 'away' WHERE origin = 'sallyport.test/first'`);
+    await ports.raw`UPDATE audit_checkpoints SET origin = 'away' WHERE origin = 'sallyport.test/first'`;
     await expect(readCheckpoint(ports, '1')).rejects.toMatchObject({ code: 'audit_log_empty' });
-    await ports.raw(`UPDATE audit_checkpoints SET origin = 'sallyport.test/first' WHERE origin = 'away'`);
+    await ports.raw`UPDATE audit_checkpoints SET origin = 'sallyport.test/first' WHERE origin = 'away'`;
   });
 });

@@ -20,10 +20,10 @@ type Event = Parameters<typeof recordEvent>[2];
 async function sealed(event: Event, detail: AuditDetail<string>) {
   await harness.transact((tx) => recordEvent(tx, testCaller, event, detail as never));
   await sealEvents(harness, {}, testCaller);
-  const [row] = await harness.raw<{ leaf: Buffer; columns: string; outbox: string }>(
-    `SELECT leaf, (to_jsonb(e) - 'leaf')::text AS columns, (SELECT to_jsonb(o)::text FROM audit_outbox o WHERE o.event_id = e.event_id) AS outbox
-     FROM audit_events e ORDER BY seq DESC LIMIT 1`,
-  );
+  const [row] = await harness.raw<{ leaf: Buffer; columns: string; outbox: string }>`
+    SELECT leaf, (to_jsonb(e) - 'leaf')::text AS columns,
+    (SELECT to_jsonb(o)::text FROM audit_outbox o WHERE o.event_id = e.event_id) AS outbox
+    FROM audit_events e ORDER BY seq DESC LIMIT 1`;
   const { events } = await listEvents(harness, { limit: 1 });
   const text = row!.leaf.toString();
   return { leaf: JSON.parse(text) as Leaf, everywhere: text + row!.columns + row!.outbox, view: events[0]! };

@@ -34,7 +34,7 @@ const ports = opened(() => openTestPorts());
 const folder = testFolder();
 beforeAll(async () => {
   await sealInBulk(ports.sql, { signer, batches: [SIZE] });
-  await ports.sql.query(defineStatement('', 'ANALYZE audit_events'));
+  await ports.sql.query(defineStatement('')`ANALYZE audit_events`);
 });
 
 /** Runs the offline verifier on a proof of the product. */
@@ -173,16 +173,16 @@ describe('the tile reader', () => {
 
   test('a damaged tile is reported, and not cached', async () => {
     const { reader } = counted();
-    const raw = (text: string) => ports.sql.query(defineStatement('', text));
-    await raw('UPDATE audit_tiles SET hashes = substr(hashes, 1, 320) WHERE level = 0 AND n = 7');
+    const { raw } = ports;
+    await raw`UPDATE audit_tiles SET hashes = substr(hashes, 1, 320) WHERE level = 0 AND n = 7`;
     await expect(reader.read('current', '0/007')).rejects.toMatchObject({ code: 'audit_log_damaged' });
     expect((await reader.read('current', '0/007.p/10')).bytes).toHaveLength(320);
-    await raw(`UPDATE audit_tiles SET hashes = (SELECT string_agg(sha256('\\x00'::bytea || leaf), '' ORDER BY seq)
-      FROM audit_events WHERE seq >= 1792 AND seq < 2048) WHERE level = 0 AND n = 7`);
+    await raw`UPDATE audit_tiles SET hashes = (SELECT string_agg(sha256('\\x00'::bytea || leaf), '' ORDER BY seq)
+      FROM audit_events WHERE seq >= 1792 AND seq < 2048) WHERE level = 0 AND n = 7`;
     expect((await reader.read('current', '0/007')).isFull).toBe(true);
-    await raw('UPDATE audit_tiles SET n = 9 WHERE level = 2');
+    await raw`UPDATE audit_tiles SET n = 9 WHERE level = 2`;
     await expect(reader.read('current', '2/000.p/1')).rejects.toMatchObject({ code: 'audit_log_damaged' });
-    await raw('UPDATE audit_tiles SET n = 0 WHERE level = 2');
+    await raw`UPDATE audit_tiles SET n = 0 WHERE level = 2`;
     const move = (from: number, to: number) =>
       raw(
         `DO $$ BEGIN SET LOCAL session_replication_role = replica; UPDATE audit_events SET seq = ${to} WHERE seq = ${from}; END $$`,
@@ -210,7 +210,7 @@ const nodesOf = (node: PlanNode): string[] => [
 describe('a page of the list', () => {
   const plan = async ({ text }: Statement): Promise<string[]> => {
     const [row] = await ports.sql.query<{ 'QUERY PLAN': [{ Plan: PlanNode }] }>(
-      defineStatement('', `EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`),
+      defineStatement('')`EXPLAIN (GENERIC_PLAN, FORMAT JSON) ${text}`,
     );
     return nodesOf(row!['QUERY PLAN'][0].Plan);
   };
@@ -248,7 +248,7 @@ describe('generateAuditReport covers a period, both ends included', () => {
       { type: 'user.login', outcome: 'refused', count: logins },
     ]);
     const [{ count } = { count: -1 }] = await ports.sql.query<{ count: number }>(
-      defineStatement('', 'SELECT count(*) FROM audit_events WHERE occurred_at BETWEEN $1 AND $2'),
+      defineStatement('')`SELECT count(*) FROM audit_events WHERE occurred_at BETWEEN $1 AND $2`,
       [start, end],
     );
     expect(report.total).toBe(count);
@@ -276,10 +276,8 @@ describe('generateAuditReport covers a period, both ends included', () => {
 
   test('counts unsealed events separately and does not contain them', async () => {
     await ports.sql.query(
-      defineStatement(
-        '',
-        `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at) VALUES ('test.done', 'ok', 'system', $1)`,
-      ),
+      defineStatement('')`
+        INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at) VALUES ('test.done', 'ok', 'system', $1)`,
       [start],
     );
     expect(await generateAuditReport(ports, { start, end })).toMatchObject({ total: 3_500, unsealed: 1 });

@@ -20,17 +20,13 @@ type Sealed = {
 
 /** Inserts a row as any process with rights on the outbox may, and seals. */
 async function claim(type: string, kid: string | null, detail: object): Promise<Sealed> {
-  const [row] = await harness.raw<{ event_id: string }>(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, detail)
-     VALUES ($1, 'ok', 'system', 'keys', 'key', $2, $3) RETURNING event_id`,
-    [type, kid, JSON.stringify(detail)],
-  );
+  const [row] = await harness.raw<{ event_id: string }>`
+    INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, detail)
+    VALUES (${type}, 'ok', 'system', 'keys', 'key', ${kid}, ${JSON.stringify(detail)}) RETURNING event_id`;
   await harness.emit(2);
   expect(await harness.seal()).toMatchObject({ stopped: null, backlog: 0 });
-  const [sealed] = await harness.raw<Sealed>(
-    'SELECT type, outcome, target_id, detail FROM audit_events WHERE event_id = $1',
-    [row?.event_id],
-  );
+  const [sealed] = await harness.raw<Sealed>`SELECT type, outcome, target_id, detail FROM audit_events
+    WHERE event_id = ${row?.event_id}`;
   await checkLog(harness);
   return sealed as Sealed;
 }
@@ -55,7 +51,7 @@ test('an event about a key that the vault does not have is sealed as refused, an
     detail: { claimed_type: 'key.published', claimed_actor: 'system', claimed_actor_id: 'keys' },
   });
   expect(await claim('key.stopped', null, {})).toMatchObject({ type: 'audit.row_refused', target_id: null });
-  const [kept] = await harness.raw(`SELECT type, detail FROM audit_outbox WHERE target_id = $1`, [kid]);
+  const [kept] = await harness.raw`SELECT type, detail FROM audit_outbox WHERE target_id = ${kid}`;
   expect(kept).toEqual({ type: 'key.published', detail: LOG_KEY });
 });
 
@@ -67,7 +63,7 @@ test('a superuser who also writes a row of the key table has no private key that
        VALUES ('${kid}', 'other', 'EdDSA', '${JSON.stringify(jwk)}', '${sealed}', tstzrange(now(), NULL), 0)`,
     );
   const kid = thumbprint(jwk);
-  const [real] = await harness.raw<{ sealed: string }>(`SELECT "privateKey" AS sealed FROM jwks LIMIT 1`);
+  const [real] = await harness.raw<{ sealed: string }>`SELECT "privateKey" AS sealed FROM jwks LIMIT 1`;
   await insert(kid, real?.sealed ?? '');
   expect((await claim('key.published', kid, { ...LOG_KEY, purpose: 'other' })).type).toBe('audit.row_refused');
   await harness.asSuperuser(`DELETE FROM jwks WHERE id = '${kid}'`);
@@ -78,7 +74,7 @@ test('a superuser who also writes a row of the key table has no private key that
 });
 
 test('an event about a key of the vault must say what is so', async () => {
-  const [key] = await harness.raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  const [key] = await harness.raw<{ id: string }>`SELECT id FROM jwks WHERE purpose = 'access'`;
   for (const [type, detail] of [
     ['key.published', LOG_KEY],
     ['key.compromised', { reason: 'leaked' }],
@@ -88,16 +84,15 @@ test('an event about a key of the vault must say what is so', async () => {
 });
 
 test('events of the product about its own keys are sealed as they are', async () => {
-  const [key] = await harness.raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'access'`);
+  const [key] = await harness.raw<{ id: string }>`SELECT id FROM jwks WHERE purpose = 'access'`;
   const made = await advanceLogKey(harness, { onlyWhenDue: false }, testCaller);
   await compromiseKey({ ...harness, keysChanged: () => {} }, { kid: key?.id ?? '', reason: 'leaked' }, testCaller);
   // Both end before the event of their publication is sealed.
   await compromiseKey({ ...harness, keysChanged: () => {} }, { kid: made ?? '', reason: 'leaked' }, testCaller);
   await giveKeys(harness);
   await harness.seal();
-  const types = await harness.raw(
-    `SELECT type, count(*)::int FROM audit_events WHERE type ~ '^key[.]|refused' GROUP BY 1 ORDER BY 1`,
-  );
+  const types = await harness.raw`SELECT type, count(*)::int FROM audit_events
+    WHERE type ~ '^key[.]|refused' GROUP BY 1 ORDER BY 1`;
   expect(types).toEqual([
     { type: 'key.compromised', count: 2 },
     { type: 'key.published', count: expect.any(Number) },
@@ -111,7 +106,7 @@ test('a key that is no public key is not ours; a vault that opens something else
   );
   const about = { type: 'key.published', kid: 'no-key', detail: { purpose: 'other', alg: 'EdDSA' } };
   expect(await ownsKey(harness, about)).toBe(false);
-  const [key] = await harness.raw<{ id: string; alg: string }>(`SELECT id, alg FROM jwks WHERE purpose = 'access'`);
+  const [key] = await harness.raw<{ id: string; alg: string }>`SELECT id, alg FROM jwks WHERE purpose = 'access'`;
   const vault = { ...harness.vault, open: () => Buffer.from('no private key') };
   const real = { type: 'key.published', kid: key?.id ?? '', detail: { purpose: 'access', alg: key?.alg } };
   await expect(ownsKey({ sql: harness.sql, vault }, real)).rejects.toThrow();

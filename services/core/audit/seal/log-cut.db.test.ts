@@ -56,9 +56,9 @@ test('a running sealer stops when another log replaced its own; the mark stays, 
   expect(await harness.logMark.read()).toEqual(whole);
   await harness.emit(50);
   expect(await harness.seal()).toMatchObject({ sealed: 0, backlog: 54 });
-  expect(await harness.raw('SELECT 1 FROM audit_checkpoints WHERE origin = $1', [cut.origin])).toEqual([]);
+  expect(await harness.raw`SELECT 1 FROM audit_checkpoints WHERE origin = ${cut.origin}`).toEqual([]);
   expect(
-    await harness.raw(`SELECT outcome, detail->'mark' AS mark FROM audit_outbox WHERE type = 'audit.sealing_stopped'`),
+    await harness.raw`SELECT outcome, detail->'mark' AS mark FROM audit_outbox WHERE type = 'audit.sealing_stopped'`,
   ).toEqual([{ outcome: 'log_forged_continuation', mark: whole }]);
 });
 
@@ -66,7 +66,7 @@ test('a sealer started after the replacement stops as well, and so does one with
   const started = await createLogHarness(harness.databaseUrl, { dataDir: harness.dataDir });
   expect(await sealEvents(started, {}, testCaller)).toMatchObject({ stopped: 'log_forged_continuation' });
   await started.end();
-  await harness.raw('UPDATE audit_log SET stopped_reason = NULL');
+  await harness.raw`UPDATE audit_log SET stopped_reason = NULL`;
   const markless = await createLogHarness(harness.databaseUrl);
   expect(await sealEvents(markless, {}, testCaller)).toMatchObject({ stopped: 'log_forged_continuation' });
   expect(await markless.logMark.read()).toBeNull();

@@ -41,9 +41,9 @@ describe('sealing', () => {
     const detail = { reason: 'sign_out', identifier: 'secret-hash', n: 7, b: [1, { a: 2 }] };
     await harness.emit(1, { userId, traceparent, detail });
     await seal();
-    const [row] = await harness.raw<Record<string, unknown> & { leaf: Buffer }>(
-      `SELECT *, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at FROM audit_events ORDER BY seq DESC LIMIT 1`,
-    );
+    const [row] = await harness.raw<Record<string, unknown> & { leaf: Buffer }>`
+      SELECT *, to_char(occurred_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at
+      FROM audit_events ORDER BY seq DESC LIMIT 1`;
     const leaf = JSON.parse(row!.leaf.toString());
     expect(row).toMatchObject({
       type: 'test.done',
@@ -69,10 +69,8 @@ describe('sealing', () => {
   test('personal values are in audit_personal alone; the leaf has their commitments', async () => {
     const [id] = await harness.emit(1, { detail: { identifier: 'hash-of-address' } });
     await seal();
-    const values = await harness.raw<{ field: string; salt: Buffer; value: string; subject: string }>(
-      'SELECT field, salt, value, subject FROM audit_personal WHERE event_id = $1 ORDER BY field',
-      [id],
-    );
+    const values = await harness.raw<{ field: string; salt: Buffer; value: string; subject: string }>`SELECT field,
+      salt, value, subject FROM audit_personal WHERE event_id = ${id} ORDER BY field`;
     expect(values.map(({ field, value, subject }) => [field, value, subject])).toEqual([
       ['actor', 'u1', 'u1'],
       ['agent_hash', '1.agent', 'u1'],
@@ -81,19 +79,17 @@ describe('sealing', () => {
       ['ip_hash', '1.ip1', 'u1'],
       ['target', 'family:s1', 'u1'],
     ]);
-    const [{ leaf } = { leaf: Buffer.alloc(0) }] = await harness.raw<{ leaf: Buffer }>(
-      'SELECT leaf FROM audit_events WHERE event_id = $1',
-      [id],
-    );
+    const [{ leaf } = { leaf: Buffer.alloc(0) }] = await harness.raw<{ leaf: Buffer }>`SELECT leaf FROM audit_events
+      WHERE event_id = ${id}`;
     const { personal } = JSON.parse(leaf.toString());
     for (const value of values) expect(personal[value.field]).toBe(commitmentOf(value).toString('base64'));
-    expect(await harness.raw('SELECT ip_hash, agent_hash, detail FROM audit_outbox WHERE event_id = $1', [id])).toEqual(
-      [{ ip_hash: null, agent_hash: null, detail: {} }],
-    );
+    expect(await harness.raw`SELECT ip_hash, agent_hash, detail FROM audit_outbox WHERE event_id = ${id}`).toEqual([
+      { ip_hash: null, agent_hash: null, detail: {} },
+    ]);
   });
 
   test('a run without unsealed events writes neither a leaf nor a checkpoint', async () => {
-    const count = async () => await harness.raw('SELECT count(*) FROM audit_checkpoints');
+    const count = async () => await harness.raw`SELECT count(*) FROM audit_checkpoints`;
     const before = await count();
     expect(await seal()).toMatchObject({ sealed: 0, backlog: 0 });
     expect(await count()).toEqual(before);
@@ -140,9 +136,8 @@ describe('sealing', () => {
     });
     expect(await seal()).toMatchObject({ sealed: written.length, backlog: 0, stopped: null });
     await checkLog(harness);
-    const leaves = await harness.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events ORDER BY seq DESC LIMIT $1', [
-      written.length,
-    ]);
+    const leaves = await harness.raw<{ leaf: Buffer }>`SELECT leaf
+      FROM audit_events ORDER BY seq DESC LIMIT ${written.length}`;
     const sealed = leaves.map(({ leaf }) => JSON.parse(leaf.toString()) as { type: string; outcome: string });
     const names = (rows: readonly { readonly type: string; readonly outcome: string }[]) =>
       rows.map(({ type, outcome }) => `${type} ${outcome}`).sort();
@@ -186,16 +181,12 @@ describe('several sealers', () => {
   test('an event written twice has one leaf, and both rows have its number', async () => {
     const [id] = await harness.emit(1);
     await seal();
-    await harness.raw(
-      `INSERT INTO audit_outbox (event_id, type, outcome, actor_kind) VALUES ($1, 'test.done', 'ok', 'system')`,
-      [id],
-    );
+    await harness.raw`INSERT INTO audit_outbox (event_id, type, outcome, actor_kind)
+      VALUES (${id}, 'test.done', 'ok', 'system')`;
     const twin = '0190b1d4-0000-7000-8000-000000000000';
     for (const type of ['test.one', 'test.two'])
-      await harness.raw(
-        `INSERT INTO audit_outbox (event_id, type, outcome, actor_kind) VALUES ($1, $2, 'ok', 'system')`,
-        [twin, type],
-      );
+      await harness.raw`INSERT INTO audit_outbox (event_id, type, outcome, actor_kind)
+        VALUES (${twin}, ${type}, 'ok', 'system')`;
     expect(await seal()).toMatchObject({ sealed: 1, backlog: 0 });
     const { eventIds } = await checkLog(harness);
     expect(eventIds.filter((each) => each === id || each === twin)).toHaveLength(2);
@@ -226,7 +217,7 @@ describe('several sealers', () => {
     const [gone] = await harness.emit(2);
     let transactions = 0;
     const transact = (async (work) => {
-      if (transactions++ === 1) await harness.raw('DELETE FROM audit_outbox WHERE event_id = $1', [gone]);
+      if (transactions++ === 1) await harness.raw`DELETE FROM audit_outbox WHERE event_id = ${gone}`;
       return harness.transact(work);
     }) as typeof harness.transact;
     expect(await sealEvents({ ...harness, transact }, {}, testCaller)).toMatchObject({ sealed: 1, backlog: 0 });

@@ -36,14 +36,11 @@ describe('tampering and damage', () => {
   test('sealing stops rather than sign a second root of one size; the existing checkpoint stays', async () => {
     await harness.emit(5);
     const { size } = await checkLog(harness);
-    await harness.raw(`INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, 'forged')`, [
-      TEST_ORIGIN,
-      size + 5,
-      Buffer.alloc(32, 1),
-    ]);
+    await harness.raw`INSERT INTO audit_checkpoints (origin, size, root, note)
+      VALUES (${TEST_ORIGIN}, ${size + 5}, ${Buffer.alloc(32, 1)}, 'forged')`;
     expect(await harness.seal()).toMatchObject({ sealed: 5, stopped: 'forked' });
     expect(await harness.seal()).toMatchObject({ sealed: 0, stopped: 'forked' });
-    expect(await harness.raw('SELECT note FROM audit_checkpoints WHERE size = $1', [size + 5])).toEqual([
+    expect(await harness.raw`SELECT note FROM audit_checkpoints WHERE size = ${size + 5}`).toEqual([
       { note: 'forged' },
     ]);
   });
@@ -126,7 +123,7 @@ describe('high-water mark and sinks', () => {
     expect(await readFile(join(folder, 'checkpoint'), 'utf8')).not.toBe(first);
     const [forked] = (await readdir(folder)).filter((name) => name.endsWith('.fork'));
     expect(await readFile(join(folder, forked ?? ''), 'utf8')).toBe(first);
-    expect(await harness.raw('SELECT failures, failing_since IS NOT NULL AS failing FROM audit_sinks')).toEqual([
+    expect(await harness.raw`SELECT failures, failing_since IS NOT NULL AS failing FROM audit_sinks`).toEqual([
       { failures: 1, failing: true },
     ]);
     await Promise.all([again.end(), fork.end()]);
@@ -145,15 +142,15 @@ describe('erasure', () => {
     const after = await checkLog(harness);
     expect(after.eventIds.slice(0, before.size)).toEqual(before.eventIds);
     const dump = JSON.stringify([
-      await harness.raw('SELECT * FROM audit_personal'),
-      await harness.raw('SELECT * FROM audit_outbox'),
-      await harness.raw(`SELECT convert_from(leaf, 'UTF8') AS leaf, detail FROM audit_events`),
+      await harness.raw`SELECT * FROM audit_personal`,
+      await harness.raw`SELECT * FROM audit_outbox`,
+      await harness.raw`SELECT convert_from(leaf, 'UTF8') AS leaf, detail FROM audit_events`,
     ]);
     expect(dump).not.toContain('mail-hash');
     expect(dump.match(/gone/g)).toEqual(['gone']);
-    expect(
-      await harness.raw('SELECT DISTINCT subject FROM audit_personal WHERE subject IS NOT NULL ORDER BY 1'),
-    ).toEqual([{ subject: 'erased' }, { subject: 'stays' }]);
+    expect(await harness.raw`SELECT DISTINCT subject FROM audit_personal WHERE subject IS NOT NULL ORDER BY 1`).toEqual(
+      [{ subject: 'erased' }, { subject: 'stays' }],
+    );
     const [record] = (await listEvents(harness, { type: 'audit.personal_erased', limit: 1 })).events;
     expect(record).toMatchObject({ target: { kind: 'user', id: 'gone' }, detail: { values: 15, unsealed: 2 } });
   });
@@ -170,25 +167,22 @@ describe('erasure', () => {
       }) as typeof transact,
     };
     expect(await sealEvents(late, {}, testCaller)).toMatchObject({ sealed: 4, backlog: 0 });
-    expect(await harness.raw(`SELECT 1 FROM audit_personal WHERE subject = 'gone'`)).toEqual([]);
+    expect(await harness.raw`SELECT 1 FROM audit_personal WHERE subject = 'gone'`).toEqual([]);
     await checkLog(harness);
   });
 });
 
 test('thinning keeps one old checkpoint an hour, and both checkpoints of a fork', async () => {
-  await harness.raw(
-    `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
-     SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x', date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
-     FROM generate_series(0, 8) n`,
-  );
-  await harness.raw(
-    `INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
-     SELECT 'old', 4, decode(repeat('01', 32), 'hex'), 'x', created_at FROM audit_checkpoints WHERE origin = 'old' AND size = 4`,
-  );
+  await harness.raw`INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
+    SELECT 'old', n, decode(repeat('00', 32), 'hex'), 'x',
+      date_trunc('hour', now()) - interval '8 days' + n * interval '20 minutes'
+    FROM generate_series(0, 8) n`;
+  await harness.raw`INSERT INTO audit_checkpoints (origin, size, root, note, created_at)
+    SELECT 'old', 4, decode(repeat('01', 32), 'hex'), 'x', created_at FROM audit_checkpoints
+      WHERE origin = 'old' AND size = 4`;
   expect(await thinCheckpoints(harness, new AbortController().signal)).toBe(5);
-  const left = await harness.raw<{ size: number }>(
-    `SELECT size FROM audit_checkpoints WHERE origin = 'old' ORDER BY size`,
-  );
+  const left = await harness.raw<{ size: number }>`SELECT size FROM audit_checkpoints
+    WHERE origin = 'old' ORDER BY size`;
   expect(left.map(({ size }) => size)).toEqual([2, 4, 4, 5, 8]);
   expect(await thinCheckpoints(harness, new AbortController().signal)).toBe(0);
 });
@@ -215,9 +209,8 @@ describe('kill -9', () => {
       const { size } = await checkLog(harness);
       const mark = await harness.logMark.read();
       expect(mark?.size).toBeLessThanOrEqual(size);
-      const [{ newest } = { newest: 0 }] = await harness.raw<{ newest: number }>(
-        'SELECT max(size) AS newest FROM audit_checkpoints',
-      );
+      const [{ newest } = { newest: 0 }] = await harness.raw<{ newest: number }>`SELECT max(size) AS newest
+        FROM audit_checkpoints`;
       expect(newest).toBeLessThanOrEqual(mark?.size ?? 0);
     }
     expect(await harness.seal()).toMatchObject({ backlog: 0, stopped: null });
@@ -244,16 +237,16 @@ describe('a database behind its high-water mark', () => {
     for (let again = 0; again < 3; again += 1)
       expect(await harness.seal()).toMatchObject({ sealed: 0, size: held, stopped: 'database_behind' });
     expect(await harness.logMark.read()).toEqual(lostHead);
-    expect(await harness.raw('SELECT 1 FROM audit_checkpoints WHERE size > $1', [held])).toEqual([]);
+    expect(await harness.raw`SELECT 1 FROM audit_checkpoints WHERE size > ${held}`).toEqual([]);
     expect(
-      await harness.raw(`SELECT outcome, actor_id, seq FROM audit_outbox WHERE type = 'audit.sealing_stopped'`),
+      await harness.raw`SELECT outcome, actor_id, seq FROM audit_outbox WHERE type = 'audit.sealing_stopped'`,
     ).toEqual([{ outcome: 'database_behind', actor_id: 'test', seq: null }]);
 
     expect(await planContinue(harness)).toMatchObject({ lost: lostHead, held: { size: held } });
     const continued = await continueLog(harness, { reason: 'backup of yesterday' }, testCaller);
     expect(continued).toMatchObject({ firstSeq: held, lost: lostHead });
     expect(continued.origin).toMatch(/^sallyport\.test\/audit\/continued-[0-9a-f]{8}$/);
-    const [first] = await harness.raw<{ leaf: Buffer }>('SELECT leaf FROM audit_events WHERE seq = $1', [held]);
+    const [first] = await harness.raw<{ leaf: Buffer }>`SELECT leaf FROM audit_events WHERE seq = ${held}`;
     expect(JSON.parse(first!.leaf.toString())).toMatchObject({
       type: 'audit.log_continued',
       detail: { lost: lostHead, held: { origin: TEST_ORIGIN, size: held } },
@@ -290,7 +283,7 @@ describe('a database behind its high-water mark', () => {
     expect(await harness.logMark.readEarlier()).toEqual([lost]);
     expect(await planContinue(harness)).toBeNull();
     expect(await harness.seal()).toMatchObject({ stopped: null, backlog: 0 });
-    expect(await harness.raw('SELECT origin FROM audit_log WHERE closed_at IS NULL')).toEqual([{ origin }]);
+    expect(await harness.raw`SELECT origin FROM audit_log WHERE closed_at IS NULL`).toEqual([{ origin }]);
     await checkLog(harness);
   });
 
@@ -328,9 +321,8 @@ describe('a database behind its high-water mark', () => {
     expect(await harness.seal()).toMatchObject({ stopped: 'database_behind' });
     await harness.logMark.swap(ahead, mark);
     expect(await harness.seal()).toMatchObject({ sealed: 2, stopped: null });
-    const types = await harness.raw<{ type: string }>(
-      `SELECT type FROM audit_events WHERE type LIKE 'audit.%' ORDER BY seq`,
-    );
+    const types = await harness.raw<{ type: string }>`SELECT type FROM audit_events
+      WHERE type LIKE 'audit.%' ORDER BY seq`;
     expect(types.map(({ type }) => type)).toEqual(['audit.sealing_stopped', 'audit.sealing_resumed']);
   });
 

@@ -69,10 +69,9 @@ export async function checkLog(harness: LogHarness): Promise<LogCheck> {
     size: number;
     root: Buffer;
     closed_at: Date | null;
-  }>('SELECT origin, first_seq, size, root, closed_at FROM audit_log ORDER BY first_seq, started_at');
-  const events = await harness.raw<{ seq: number; event_id: string; leaf: Buffer }>(
-    'SELECT seq, event_id, leaf FROM audit_events ORDER BY seq',
-  );
+  }>`SELECT origin, first_seq, size, root, closed_at FROM audit_log ORDER BY first_seq, started_at`;
+  const events = await harness.raw<{ seq: number; event_id: string; leaf: Buffer }>`SELECT seq, event_id, leaf
+    FROM audit_events ORDER BY seq`;
   for (const [at, { seq, event_id, leaf }] of events.entries()) {
     const sealed = JSON.parse(leaf.toString()) as { seq: number; event_id: string };
     if (seq !== at || sealed.seq !== at || sealed.event_id !== event_id)
@@ -82,10 +81,8 @@ export async function checkLog(harness: LogHarness): Promise<LogCheck> {
     const hashes = events.slice(first_seq, first_seq + size).map(({ leaf }) => sha256(Buffer.of(0), leaf));
     if (hashes.length !== size || !rootOf(hashes).equals(root))
       throw new Error(`${origin}: the root does not match the leaves`);
-    const tiles = await harness.raw<{ level: number; n: number; hashes: Buffer }>(
-      'SELECT level, n, hashes FROM audit_tiles WHERE origin = $1 ORDER BY level, n',
-      [origin],
-    );
+    const tiles = await harness.raw<{ level: number; n: number; hashes: Buffer }>`SELECT level, n, hashes
+      FROM audit_tiles WHERE origin = ${origin} ORDER BY level, n`;
     let row = hashes;
     for (let level = 0; row.length > 0; level += 1) {
       const stored = Buffer.concat(tiles.filter((tile) => tile.level === level).map((tile) => tile.hashes));
@@ -96,10 +93,8 @@ export async function checkLog(harness: LogHarness): Promise<LogCheck> {
   const last = logs.at(-1);
   if (last === undefined) throw new Error('no log');
   if (last.first_seq + last.size !== events.length) throw new Error('events beyond the log');
-  const [misplaced] = await harness.raw(
-    `SELECT o.event_id FROM audit_outbox o LEFT JOIN audit_events e USING (event_id)
-     WHERE o.seq IS DISTINCT FROM e.seq LIMIT 1`,
-  );
+  const [misplaced] = await harness.raw`SELECT o.event_id FROM audit_outbox o LEFT JOIN audit_events e USING (event_id)
+    WHERE o.seq IS DISTINCT FROM e.seq LIMIT 1`;
   if (misplaced) throw new Error(`an outbox row has another number than its event: ${JSON.stringify(misplaced)}`);
   return { origin: last.origin, size: last.size, eventIds: events.map(({ event_id }) => event_id) };
 }

@@ -39,7 +39,7 @@ const sealAndPublish = async (count: number): Promise<void> => {
   await sealEvents(harness, {}, testCaller);
   await harness.checkpointOutbox.settled();
 };
-const sinkRows = () => harness.raw<{ size: number; failures: number }>('SELECT size, failures FROM audit_sinks');
+const sinkRows = () => harness.raw<{ size: number; failures: number }>`SELECT size, failures FROM audit_sinks`;
 
 describe('a witness', () => {
   test('cosigns each head with a proof from its last one, and the note includes the cosignature', async () => {
@@ -120,9 +120,8 @@ describe('the key of the log', () => {
     const during = (await harness.head()).note;
     expect([openNote(during, [old!]).by, openNote(during, [next!]).by]).toEqual([[old], [next]]);
     // Moves the keys a month into the past.
-    await harness.raw(
-      `UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days', upper(signs) - interval '31 days') WHERE purpose = 'audit-log'`,
-    );
+    await harness.raw`UPDATE jwks SET signs = tstzrange(lower(signs) - interval '31 days',
+      upper(signs) - interval '31 days') WHERE purpose = 'audit-log'`;
     await advanceLogKey(harness, { onlyWhenDue: true }, testCaller);
     await sealAndPublish(2);
     const after = (await harness.head()).note;
@@ -130,9 +129,8 @@ describe('the key of the log', () => {
     expect(() => openNote(after, [old!])).toThrow('no trusted key');
     expect(openNote(before, [old!]).by).toEqual([old]);
     expect(await readLogKeys(harness, TEST_ORIGIN)).toEqual([old, next]);
-    const open = await harness.raw<{ id: string }>(
-      `SELECT id FROM jwks WHERE purpose = 'audit-log' AND "privateKey" <> ''`,
-    );
+    const open = await harness.raw<{ id: string }>`SELECT id FROM jwks
+      WHERE purpose = 'audit-log' AND "privateKey" <> ''`;
     expect(open).toEqual([{ id: made }]);
   });
 

@@ -218,18 +218,17 @@ describe('reports what a superuser changed', () => {
     const other = await createLogHarness(rebuilt.url);
     const event = (seq: number) => (seq === 2_701 ? { ...plainEvent(seq), outcome: 'refused' } : plainEvent(seq));
     await sealInBulk(other.sql, { signer, batches: [SIZE], event });
-    const tiles = await other.raw<{ level: number; n: number; hashes: Buffer }>(
-      'SELECT level, n, hashes FROM audit_tiles',
-    );
-    const [{ root } = { root: Buffer.alloc(0) }] = await other.raw<{ root: Buffer }>('SELECT root FROM audit_log');
+    const tiles = await other.raw<{ level: number; n: number; hashes: Buffer }>`SELECT level, n, hashes
+      FROM audit_tiles`;
+    const [{ root } = { root: Buffer.alloc(0) }] = await other.raw<{ root: Buffer }>`SELECT root FROM audit_log`;
     await other.end();
     await rebuilt.drop();
     await tamper(
       `UPDATE audit_events SET outcome = 'refused', leaf = ${leafLiteral(2_701, { outcome: 'refused' })} WHERE seq = 2701`,
     );
     for (const { level, n, hashes } of tiles)
-      await harness.raw('UPDATE audit_tiles SET hashes = $1 WHERE level = $2 AND n = $3', [hashes, level, n]);
-    await harness.raw('UPDATE audit_log SET root = $1', [root]);
+      await harness.raw`UPDATE audit_tiles SET hashes = ${hashes} WHERE level = ${level} AND n = ${n}`;
+    await harness.raw`UPDATE audit_log SET root = ${root}`;
     expect(await validate()).toMatchObject({
       valid: false,
       firstBadId: 2_500,
@@ -238,11 +237,10 @@ describe('reports what a superuser changed', () => {
   });
 
   test('a tail that was cut off, by the checkpoint that covers it', async () => {
-    const [{ root } = { root: Buffer.alloc(0) }] = await harness.raw<{ root: Buffer }>(
-      'SELECT root FROM audit_checkpoints WHERE size = 4000',
-    );
+    const [{ root } = { root: Buffer.alloc(0) }] = await harness.raw<{ root: Buffer }>`SELECT root
+      FROM audit_checkpoints WHERE size = 4000`;
     await tamper('DELETE FROM audit_events WHERE seq >= 4000');
-    await harness.raw('UPDATE audit_log SET size = 4000, root = $1', [root]);
+    await harness.raw`UPDATE audit_log SET size = 4000, root = ${root}`;
     expect(await validate()).toMatchObject({ valid: false, checked: 4_000, faults: [{ code: 'log_truncated' }] });
   });
 
@@ -250,16 +248,12 @@ describe('reports what a superuser changed', () => {
     const root = Buffer.alloc(32, 1);
     const put = async (size: number, by: typeof signer): Promise<unknown> => {
       const note = signNote(checkpointText({ origin: signer.key.name, size, root }), [by]);
-      return harness.raw('INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, $2, $3, $4)', [
-        signer.key.name,
-        size,
-        root,
-        note,
-      ]);
+      return harness.raw`INSERT INTO audit_checkpoints (origin, size, root, note)
+        VALUES (${signer.key.name}, ${size}, ${root}, ${note})`;
     };
     await put(4_000, signer);
     expect(codesOf(await validate())).toContain('log_forked');
-    await harness.raw('DELETE FROM audit_checkpoints WHERE root = $1', [root]);
+    await harness.raw`DELETE FROM audit_checkpoints WHERE root = ${root}`;
     await put(4_900, noteSigner(signer.key.name, 8));
     expect(codesOf(await validate())).toEqual(['checkpoint_forged']);
   });

@@ -15,9 +15,8 @@ const deploy = (version: string, build: string | null = null): NewRelease => ({
   started_by: 'test',
 });
 const events = (version: string) =>
-  ports.raw(`SELECT type, detail FROM audit_outbox WHERE target_kind = 'installation' AND target_id = $1 ORDER BY id`, [
-    version,
-  ]);
+  ports.raw`SELECT type, detail FROM audit_outbox
+    WHERE target_kind = 'installation' AND target_id = ${version} ORDER BY id`;
 
 test('each deploy has one row and one event, however many copies start at once and however often', async () => {
   const record = () => maintainVersionHistory(ports, deploy('1.0.0', 'abc'), testCaller);

@@ -18,17 +18,14 @@ const harness = opened(openPeopledHarness);
 type Beside = { readonly password?: string; readonly cookie?: string };
 const verify = (token: string, beside: Beside = {}) =>
   outcomeOf(verifyEmail(harness.deps, { token, ...beside }, anonymous));
-const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
+const idOf = async (email: string) => (await harness.rows`SELECT id FROM users WHERE email = ${email}`)[0]?.id;
 const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
 const isVerified = async (id: string) => (await harness.accountOf(id))?.emailVerified instanceof Date;
 const countFailures = ({ id, email }: { id: string; email: string }, isSteppedUp = false) =>
-  harness.rows('INSERT INTO login_failures (key, failures, user_id, stepped_up) VALUES ($1, 7, $2, $3)', [
-    accountKeyOf(harness.deps, email),
-    id,
-    isSteppedUp,
-  ]);
+  harness.rows`INSERT INTO login_failures (key, failures, user_id, stepped_up)
+    VALUES (${accountKeyOf(harness.deps, email)}, 7, ${id}, ${isSteppedUp})`;
 const failuresOf = async (email: string) =>
-  (await harness.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
+  (await harness.rows`SELECT failures FROM login_failures WHERE key = ${accountKeyOf(harness.deps, email)}`)[0]
     ?.failures;
 const passkey = `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
   VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`;
@@ -72,24 +69,24 @@ describe('a sign-up code', () => {
     const person = await harness.signedIn({ hasPassword: true, isVerified: false, roles: ['auditor'] });
     await harness.rows(passkey, [person.id]);
     await harness.rows(link, [person.id]);
-    await harness.rows('INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), $1)', [person.id]);
+    await harness.rows`INSERT INTO invitations (id, user_id) VALUES (gen_random_uuid(), ${person.id})`;
     const password = newPassword();
     expect(await verify(await harness.codeFor('sign_up', { id: null, email: person.email }), { password })).toBe('ok');
     expect(await harness.isPasswordOf(person.id, password)).toBe(true);
     expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
     expect(await harness.sessionsOf(person.id)).toBe(0);
-    expect(await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [person.id])).toEqual([]);
-    expect(await harness.rows(`SELECT 1 FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
-    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM passkeys WHERE "userId" = ${person.id}`).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM accounts WHERE "userId" = ${person.id}`).toHaveLength(1);
+    expect(await harness.rows`SELECT 1 FROM invitations WHERE user_id = ${person.id}`).toEqual([]);
   });
 
   test('takes over neither a verified nor a disabled account', async () => {
     const [proved, disabled] = [await harness.signedIn(), await harness.newUser({ isVerified: false })];
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
     for (const { id, email } of [proved, disabled]) {
       const token = await harness.codeFor('sign_up', { id: null, email });
       expect(await verify(token, { password: newPassword() })).toBe('code_invalid');
-      expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+      expect(await harness.rows`SELECT 1 FROM accounts WHERE "userId" = ${id}`).toEqual([]);
     }
     expect(await harness.sessionsOf(proved.id)).toBe(1);
   });
@@ -164,7 +161,7 @@ describe('a code sent to a new address', () => {
     expect(await verify(token, { cookie })).toBe('ok');
     expect(await harness.accountOf(id)).toMatchObject({ email: to, emailVerified: expect.any(Date) });
     expect(await harness.mailsTo(email)).toMatchObject([{ template: 'email_changed' }]);
-    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM one_time_codes WHERE user_id = ${id}`).toEqual([]);
     expect((await harness.deps.auth.findSession(cookie, true))?.user.email).toBe(to);
     expect(await typesOf(id)).toEqual(expect.arrayContaining(['user.email_changed', 'user.email_verified']));
   });
@@ -180,10 +177,10 @@ describe('a code sent to a new address', () => {
   test('is rejected if another account has taken the address: email_taken, and the code stays valid', async () => {
     const { id, email, to, token, cookie } = await moving();
     const other = await harness.newUser();
-    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [other.id, to]);
+    await harness.rows`UPDATE users SET email = ${to} WHERE id = ${other.id}`;
     expect(await verify(token, { cookie })).toBe('email_taken');
     expect(await emailOf(id)).toBe(email);
-    await harness.rows('DELETE FROM users WHERE id = $1', [other.id]);
+    await harness.rows`DELETE FROM users WHERE id = ${other.id}`;
     expect(await verify(token, { cookie })).toBe('ok');
   });
 
@@ -192,17 +189,14 @@ describe('a code sent to a new address', () => {
     await countFailures(person, true);
     expect(await verify(person.token, { cookie: person.cookie })).toBe('login_locked');
     expect(await emailOf(person.id)).toBe(person.email);
-    await harness.rows('DELETE FROM login_failures WHERE user_id = $1', [person.id]);
+    await harness.rows`DELETE FROM login_failures WHERE user_id = ${person.id}`;
     expect(await verify(person.token, { cookie: person.cookie })).toBe('ok');
   });
 
   test('is refused until a suspicious sign-in has been evaluated: login_locked', async () => {
     const { id, email, token, cookie } = await moving();
-    await harness.rows(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)
-       VALUES ('user.login', 'ok', 'anonymous', 'user', $1, '{"known_device": false, "suspect_network": true}')`,
-      [id],
-    );
+    await harness.rows`INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)
+      VALUES ('user.login', 'ok', 'anonymous', 'user', ${id}, '{"known_device": false, "suspect_network": true}')`;
     expect(await verify(token, { cookie })).toBe('login_locked');
     expect(await emailOf(id)).toBe(email);
   });
@@ -222,14 +216,14 @@ describe('a password reset code', () => {
   test('sets the password, ends every session, clears wrong passwords, and a mail notifies the address', async () => {
     const person = await harness.signedIn({ hasPassword: true });
     const key = accountKeyOf(harness.deps, person.email);
-    await harness.rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [key]);
+    await harness.rows`INSERT INTO login_failures (key, failures) VALUES (${key}, 100)`;
     await harness.codeFor('unlock_account', person);
     const password = newPassword();
     expect(await reset(await harness.codeFor('reset_password', person), password)).toBe('ok');
     expect(await harness.isPasswordOf(person.id, password)).toBe(true);
     expect(await harness.deps.auth.findSession(person.cookie, true)).toBeNull();
-    expect(await harness.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
-    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM login_failures WHERE key = ${key}`).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM one_time_codes WHERE user_id = ${person.id}`).toEqual([]);
     expect(await templatesTo(person.email)).toEqual(['password_changed']);
     expect(await typesOf(person.id)).not.toContain('user.email_verified');
   });
@@ -242,7 +236,7 @@ describe('a password reset code', () => {
     const password = newPassword();
     expect(await reset(await harness.codeFor('reset_password', person), password)).toBe('ok');
     expect(await harness.accountOf(person.id)).toMatchObject({ emailVerified: expect.any(Date), roles: ['user'] });
-    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [person.id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM invitations WHERE user_id = ${person.id}`).toEqual([]);
     expect([await harness.isPasswordOf(person.id, password), await harness.sessionsOf(person.id)]).toEqual([true, 0]);
     expect(await templatesTo(person.email)).toEqual([]);
     expect(await typesOf(person.id)).toContain('user.email_verified');
@@ -252,7 +246,7 @@ describe('a password reset code', () => {
     const person = await harness.newUser();
     const token = await harness.codeFor('reset_password', person);
     expect(await reset(token, 'short')).toBe('password_too_short');
-    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [person.id])).toHaveLength(1);
+    expect(await harness.rows`SELECT 1 FROM one_time_codes WHERE user_id = ${person.id}`).toHaveLength(1);
   });
 
   test('sets no password on a database older than its high-water marks, and stays valid', async () => {
@@ -265,10 +259,10 @@ describe('a password reset code', () => {
   test('is refused and recorded if unknown, for another purpose, or for a disabled account', async () => {
     const before = await harness.countOf('code.refused', 'refused');
     const disabled = await harness.newUser();
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
     const moved = await harness.newUser();
     const ofOldAddress = await harness.codeFor('reset_password', moved);
-    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [moved.id, newEmail()]);
+    await harness.rows`UPDATE users SET email = ${newEmail()} WHERE id = ${moved.id}`;
     const other = await harness.codeFor('unlock_account', await harness.newUser());
     for (const token of ['made up', other, await harness.codeFor('reset_password', disabled), ofOldAddress])
       expect(await reset(token)).toBe('code_invalid');
@@ -287,15 +281,15 @@ describe('an invitation code', () => {
   }
 
   test('sets the password, verifies the address and grants the roles that still exist', async () => {
-    await harness.rows(`INSERT INTO roles (name, description) VALUES ('short-lived', 'Goes before it is accepted')`);
+    await harness.rows`INSERT INTO roles (name, description) VALUES ('short-lived', 'Goes before it is accepted')`;
     const person = await invited(['auditor', 'short-lived']);
-    await harness.rows(`DELETE FROM roles WHERE name = 'short-lived'`);
+    await harness.rows`DELETE FROM roles WHERE name = 'short-lived'`;
     const password = newPassword();
     expect(await accept(person.token, password)).toBe('ok');
     const { id } = person;
     expect(await harness.accountOf(id)).toMatchObject({ roles: ['auditor', 'user'], emailVerified: expect.any(Date) });
     expect(await harness.isPasswordOf(id, password)).toBe(true);
-    expect(await harness.rows('SELECT 1 FROM invitations WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM invitations WHERE user_id = ${id}`).toEqual([]);
   });
 
   test('requires the password length of the pending roles', async () => {
@@ -308,7 +302,7 @@ describe('an invitation code', () => {
     const { id, token } = await invited(['auditor'], true);
     expect(await accept(token)).toBe('code_invalid');
     expect(await harness.accountOf(id)).toMatchObject({ roles: ['user'] });
-    expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM accounts WHERE "userId" = ${id}`).toEqual([]);
   });
 });
 
@@ -322,7 +316,7 @@ describe('a password change', () => {
     const [session] = await harness.rows(ends, [person.sessionId]);
     const { body } = await change(person.caller);
     expect(new Date(body.session.expiresAt)).toEqual(session?.expiresAt);
-    expect(await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).toEqual([
+    expect(await harness.rows`SELECT id FROM sessions WHERE "userId" = ${person.id}`).toEqual([
       { id: body.session.id },
     ]);
     expect(body.session.id).not.toBe(person.sessionId);
@@ -392,7 +386,7 @@ test('a wrong code takes the same statements and commits whether or not the addr
   expect(known.transactions).toHaveLength(1);
   const refused = `SELECT outcome FROM audit_outbox WHERE type = 'code.refused'`;
   expect(await ports.raw(refused)).toEqual([{ outcome: 'refused' }, { outcome: 'refused' }]);
-  expect(await ports.raw('SELECT typed_tries AS tries FROM one_time_codes WHERE email = $1', [email])).toEqual([
+  expect(await ports.raw`SELECT typed_tries AS tries FROM one_time_codes WHERE email = ${email}`).toEqual([
     { tries: 1 },
   ]);
 });

@@ -35,7 +35,7 @@ describe('while a concurrent sign-in upgrades the digest that was read', () => {
 
   test('a password change takes effect, for a user without a name', async () => {
     const user = await person();
-    await harness.rows('UPDATE users SET name = NULL WHERE id = $1', [user.id]);
+    await harness.rows`UPDATE users SET name = NULL WHERE id = ${user.id}`;
     const caller = await harness.callerOf(user);
     const newOne = newPassword();
     const change = () =>
@@ -57,7 +57,7 @@ describe('a password row deleted by hand while a new password is being set', () 
     const caller = await harness.callerOf(user);
     const change = () =>
       changePassword(harness.deps, { currentPassword: harness.password, newPassword: newPassword() }, caller);
-    const mails = () => harness.rows('SELECT count(*)::int FROM mail_outbox');
+    const mails = () => harness.rows`SELECT count(*)::int FROM mail_outbox`;
     const before = await mails();
     await expect(whileItWaits(harness.pool, [deletionOf(user)], change)).rejects.toThrow(NOTHING_REPLACED);
     expect(await mails()).toEqual(before);
@@ -80,7 +80,7 @@ describe('a user whose session ends during a request, or who has none', () => {
     const user = await person({ hasPassword: false });
     const caller = await harness.callerOf(user);
     const change = (by: Caller) => () => outcomeOf(changeEmail(harness.deps, { newEmail: newEmail() }, by));
-    const mails = async () => (await harness.rows('SELECT count(*)::int FROM mail_outbox'))[0];
+    const mails = async () => (await harness.rows`SELECT count(*)::int FROM mail_outbox`)[0];
     const before = await mails();
     expect(await change({ ...caller, sessionId: null })()).toBe('unauthenticated');
     const endAll = 'DELETE FROM sessions WHERE "userId" = $1';
@@ -91,7 +91,7 @@ describe('a user whose session ends during a request, or who has none', () => {
   test('a token of a deleted account reads no profile', async () => {
     const user = await person({ hasPassword: false });
     const caller = await harness.callerOf(user);
-    await harness.rows('DELETE FROM users WHERE id = $1', [user.id]);
+    await harness.rows`DELETE FROM users WHERE id = ${user.id}`;
     expect(await outcomeOf(readProfile(harness.deps, {}, caller))).toBe('unauthenticated');
   });
 });
@@ -148,8 +148,8 @@ describe('a code that verifies an address', () => {
         holder.query(change, [other.id]),
       );
       expect(code).toBe('code_invalid');
-      expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [other.email])).toEqual([]);
-      const ways = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [other.id]);
+      expect(await harness.rows`SELECT 1 FROM users WHERE email = ${other.email}`).toEqual([]);
+      const ways = await harness.rows`SELECT password FROM accounts WHERE "userId" = ${other.id}`;
       expect(ways).toEqual(change.startsWith('DELETE') ? [] : [{ password: harness.digest }]);
     }
   });
@@ -169,9 +169,7 @@ describe('a code that verifies an address', () => {
 describe('invitations', () => {
   async function invited() {
     const { id, email } = await harness.newUser({ isVerified: false });
-    await harness.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{operator}')`, [
-      id,
-    ]);
+    await harness.rows`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), ${id}, '{operator}')`;
     return { id, token: await harness.codeFor('invitation', { id, email }) };
   }
   const accept = (token: string) => () =>
@@ -187,7 +185,7 @@ describe('invitations', () => {
 
   test('that were deleted grant no role: their code only sets a password', async () => {
     const { id, token } = await invited();
-    await harness.rows('DELETE FROM invitations WHERE user_id = $1', [id]);
+    await harness.rows`DELETE FROM invitations WHERE user_id = ${id}`;
     expect(await accept(token)()).toEqual({ status: 'invitation_accepted' });
     expect(await rolesOf(id)).toEqual(['user']);
   });
@@ -200,7 +198,7 @@ describe('invitations', () => {
       harness.system,
     );
     expect(again).toMatchObject({ id: user.id });
-    expect(await harness.rows('SELECT roles FROM invitations WHERE user_id = $1', [user.id])).toEqual([{ roles: [] }]);
+    expect(await harness.rows`SELECT roles FROM invitations WHERE user_id = ${user.id}`).toEqual([{ roles: [] }]);
   });
 });
 
@@ -208,15 +206,14 @@ test('an unlock code succeeds for an account already unlocked, and reports no cl
   const user = await person();
   const token = await harness.codeFor('unlock_account', user);
   const key = accountKeyOf(harness.deps, user.email);
-  expect(await harness.rows('SELECT 1 FROM login_failures WHERE key = $1', [key])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM login_failures WHERE key = ${key}`).toEqual([]);
   expect((await unlockAccount(harness.deps, { token }, anonymous)).body).toEqual({ status: 'unlocked' });
-  const events = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = $1`, [
-    user.id,
-  ]);
+  const events =
+    await harness.rows`SELECT detail FROM audit_outbox WHERE type = 'user.unlocked' AND target_id = ${user.id}`;
   expect(events).toEqual([{ detail: expect.objectContaining({ failures: 0, reason: 'mailed_code' }) }]);
 });
 
-beforeEach(() => harness.rows(`DELETE FROM user_roles WHERE role = 'admin'`));
+beforeEach(() => harness.rows`DELETE FROM user_roles WHERE role = 'admin'`);
 
 const image = 'https://people.test/ada.png';
 const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
@@ -262,7 +259,7 @@ describe('the profile', () => {
 
   test('of a deleted user can be neither read nor changed: unauthenticated', async () => {
     const user = await harness.signedIn();
-    await harness.rows('DELETE FROM users WHERE id = $1', [user.id]);
+    await harness.rows`DELETE FROM users WHERE id = ${user.id}`;
     const change = { name: 'Ghost' };
     const acts = [
       readProfile(harness.deps, {}, user.caller),
@@ -323,7 +320,7 @@ describe('an account deleted by its owner', () => {
     expect(await harness.accountOf(user.id)).toBeUndefined();
     for (const { cookie } of [user, second]) expect(await harness.deps.auth.findSession(cookie, true)).toBeNull();
     expect(await harness.mailsTo(user.email)).toMatchObject([{ template: 'account_deleted' }]);
-    expect(await harness.rows(`SELECT reason FROM revocations WHERE kind = 'user' AND value = $1`, [user.id])).toEqual([
+    expect(await harness.rows`SELECT reason FROM revocations WHERE kind = 'user' AND value = ${user.id}`).toEqual([
       { reason: 'user_deleted' },
     ]);
     expect(await harness.eventsOf(user.id)).toContainEqual(

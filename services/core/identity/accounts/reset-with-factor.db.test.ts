@@ -27,11 +27,11 @@ import { verifyEmail } from './verify-email.ts';
 const harness = opened(openFactorsHarness);
 
 type Who = Pick<Holder, 'id' | 'email'>;
-const verified = (id: string) => harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [id]);
+const verified = (id: string) => harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${id}`;
 
 /** The code of a mail to this user. */
 async function codeFor(purpose: CodePurpose, { id, email }: Who, carries?: object): Promise<string> {
-  const [user] = await harness.rows('SELECT "tokenEpoch" AS epoch FROM users WHERE id = $1', [id]);
+  const [user] = await harness.rows`SELECT "tokenEpoch" AS epoch FROM users WHERE id = ${id}`;
   const issued = await issueCode(harness.deps.sql, harness.deps, {
     id: harness.deps.random.uuid(),
     purpose,
@@ -49,7 +49,7 @@ type Sent = Omit<Parameters<typeof resetPassword>[1], 'token' | 'newPassword'>;
 const reset = (token: string, sent: Sent = {}, newPass = newPassword()) =>
   outcomeOf(resetPassword(harness.deps, { token, newPassword: newPass, ...sent }, anonymous));
 const weakSessions = async (id: string): Promise<number> =>
-  (await harness.rows(`SELECT 1 FROM sessions WHERE "userId" = $1 AND acr <> 'aal2'`, [id])).length;
+  (await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${id} AND acr <> 'aal2'`).length;
 
 describe('a password reset by mail of an account with a second factor', () => {
   test('needs a code of the app: without it, or by a wrong one, the code of the mail stays valid (CVE-2026-133228, Keycloak: a sign-in that began at the reset page needed no second factor)', async () => {
@@ -113,7 +113,7 @@ describe('a password reset by mail of an account with a second factor', () => {
     const { challenge, response } = await harness.assertion(holder.key);
     const here = await signInWithPasskey(harness.deps, { challenge, response }, anonymous);
     expect(await reset(token, { cookie: cookieOf(here) })).toBe('ok');
-    expect((await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [holder.id])).length).toBe(1);
+    expect((await harness.rows`SELECT 1 FROM passkeys WHERE "userId" = ${holder.id}`).length).toBe(1);
   });
 
   test('leaves nothing of a thief who had the password: passkey, key, new address and session go with an administrator’s reset', async () => {
@@ -142,7 +142,7 @@ describe('a password reset by mail of an account with a second factor', () => {
     const dead = `SELECT k.owner_epoch < u."tokenEpoch" AS "isDead" FROM api_keys k JOIN users u ON u.id = k.user_id WHERE k.id = $1`;
     expect(await harness.rows(dead, [made.api_key.api_key_id])).toEqual([{ isDead: true }]);
     expect(await outcomeOf(verifyEmail(harness.deps, { token: move, password }, anonymous))).toBe('code_invalid');
-    expect(await harness.rows('SELECT email FROM users WHERE id = $1', [owner.id])).toEqual([{ email: owner.email }]);
+    expect(await harness.rows`SELECT email FROM users WHERE id = ${owner.id}`).toEqual([{ email: owner.email }]);
     expect(await harness.deps.auth.findSession(thief.cookie, true)).toBeNull();
     expect(await harness.deps.auth.findSession(cookieOf(registered.signedIn), true)).toBeNull();
   });
@@ -186,9 +186,9 @@ test('nor does one of an account that owes a factor: the next sign-in still asks
   for (const [purpose, redeem] of Object.entries(acts)) {
     const person = await harness.person();
     await verified(person.id);
-    await harness.rows('UPDATE users SET "owesFactor" = true WHERE id = $1', [person.id]);
+    await harness.rows`UPDATE users SET "owesFactor" = true WHERE id = ${person.id}`;
     await redeem(await codeFor(purpose as CodePurpose, person)).catch(() => {});
-    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id]), purpose).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${person.id}`, purpose).toEqual([]);
     const refusal = signIn(harness.deps, { email: person.email, password: harness.password }, anonymous);
     await expect(refusal, purpose).rejects.toMatchObject({
       code: 'second_factor_required',
@@ -212,13 +212,13 @@ describe('the code of a new address', () => {
   test('is redeemed with the password while the session that asked for it lives', async () => {
     const { id, to, token } = await moving();
     expect(await redeem(token)).toBe('ok');
-    expect(await harness.rows('SELECT email FROM users WHERE id = $1', [id])).toEqual([{ email: to }]);
+    expect(await harness.rows`SELECT email FROM users WHERE id = ${id}`).toEqual([{ email: to }]);
   });
 
   test('is void if it names no session that asked for it, as those of earlier versions', async () => {
     const { id, email, to } = await moving();
     expect(await redeem(await codeFor('change_email', { id, email: to }))).toBe('code_invalid');
-    expect(await harness.rows('SELECT email FROM users WHERE id = $1', [id])).toEqual([{ email }]);
+    expect(await harness.rows`SELECT email FROM users WHERE id = ${id}`).toEqual([{ email }]);
   });
 
   test.each<[string, (who: Awaited<ReturnType<typeof moving>>) => Promise<unknown>]>([
@@ -233,7 +233,7 @@ describe('the code of a new address', () => {
     const who = await moving();
     await end(who);
     expect(await redeem(who.token)).toBe('code_invalid');
-    expect(await harness.rows('SELECT email FROM users WHERE id = $1', [who.id])).toEqual([{ email: who.email }]);
+    expect(await harness.rows`SELECT email FROM users WHERE id = ${who.id}`).toEqual([{ email: who.email }]);
   });
 });
 
@@ -242,7 +242,7 @@ test('an authenticator app that is added after a passkey leaves the recovery cod
   const key = createAuthenticator();
   const registered = await registerPasskey(harness.deps, await harness.newKey(key, holder.caller), holder.caller);
   const caller = await harness.callerBy(cookieOf(registered.signedIn));
-  const row = () => harness.rows('SELECT "backupCodes", "codesLeft" FROM two_factors WHERE "userId" = $1', [holder.id]);
+  const row = () => harness.rows`SELECT "backupCodes", "codesLeft" FROM two_factors WHERE "userId" = ${holder.id}`;
   const before = await row();
   const enrolment = await enrolTotp(harness.deps, { password: harness.password }, caller);
   expect(enrolment.recoveryCodes).toEqual([]);

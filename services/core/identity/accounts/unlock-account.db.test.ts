@@ -21,7 +21,7 @@ async function locked(failures = 7) {
   return person;
 }
 const failuresOf = async ({ email }: { readonly email: string }) =>
-  (await harness.rows('SELECT failures FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0]
+  (await harness.rows`SELECT failures FROM login_failures WHERE key = ${accountKeyOf(harness.deps, email)}`)[0]
     ?.failures;
 const unlock = (token: string, cookie?: string) => unlockAccount(harness.deps, { token, cookie }, anonymous);
 
@@ -84,7 +84,7 @@ describe('a mailed unlock code', () => {
 
   test('is rejected for an account disabled before the code was issued', async () => {
     const person = await locked();
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [person.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${person.id}`;
     expect(await outcomeOf(unlock(await harness.codeFor('unlock_account', person)))).toBe('code_invalid');
     expect(await failuresOf(person)).toBe(7);
   });

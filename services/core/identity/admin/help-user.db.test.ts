@@ -55,7 +55,7 @@ describe('a changed address', () => {
     expect(changed).toMatchObject({ email: to, email_verified_at: expect.any(String), sessions: 1 });
     expect((await harness.deps.auth.findSession(user.cookie, true))?.user.email).toBe(to);
     expect([await templatesTo(user.email), await templatesTo(to)]).toEqual([['email_changed'], []]);
-    expect(await harness.rows('SELECT purpose FROM one_time_codes WHERE user_id = $1', [user.id])).toEqual([]);
+    expect(await harness.rows`SELECT purpose FROM one_time_codes WHERE user_id = ${user.id}`).toEqual([]);
     expect(await helpOf(user.id)).toMatchObject([{ actor_id: by.id, detail: { act: 'email_changed', reason } }]);
     const events = (await harness.eventsOf(user.id)).map(({ type, detail }) => JSON.stringify([type, detail]));
     expect(events.join()).not.toContain('@');
@@ -76,9 +76,8 @@ describe('a changed address', () => {
     const change = (email: string) =>
       changeUserEmail(harness.deps, { user_id: user.id, reason, email }, harness.system);
     expect(await outcomeOf(change(other.email))).toBe('email_taken');
-    await harness.rows(`INSERT INTO login_failures (key, failures, stepped_up) VALUES ($1, 100, true)`, [
-      accountKeyOf(harness.deps, user.email),
-    ]);
+    await harness.rows`INSERT INTO login_failures (key, failures, stepped_up)
+      VALUES (${accountKeyOf(harness.deps, user.email)}, 100, true)`;
     expect(await outcomeOf(change(newEmail()))).toBe('login_locked');
     expect(await harness.accountOf(user.id)).toMatchObject({ email: user.email });
     expect(await helpOf(user.id)).toEqual([]);
@@ -116,14 +115,12 @@ test('an account that can sign in: nothing, with the last sign-in', async () => 
 test('the states that refuse a sign-in are read from the rows that refuse it', async () => {
   const { id, email } = await harness.newUser({ hasPassword: true });
   const key = accountKeyOf(harness.deps, email);
-  await harness.rows(
-    `INSERT INTO login_failures (key, failures, locked_until) VALUES ($1, 5, now() + interval '10 minutes')`,
-    [key],
-  );
+  await harness.rows`INSERT INTO login_failures (key, failures, locked_until)
+    VALUES (${key}, 5, now() + interval '10 minutes')`;
   expect(await causes(id)).toEqual(['password_locked']);
-  await harness.rows('UPDATE login_failures SET failures = 100, stepped_up = true WHERE key = $1', [key]);
+  await harness.rows`UPDATE login_failures SET failures = 100, stepped_up = true WHERE key = ${key}`;
   expect(await why(id)).toMatchObject({ act: 'unlock', by_incident: true, failures: 100 });
-  await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+  await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
   expect(await causes(id)).toEqual(['disabled', 'password_closed']);
 });
 
@@ -133,7 +130,7 @@ test('an invited user: until when the invitation is valid, or since when it is n
   await harness.rows(invite, [id]);
   expect(await causes(id, { verificationRequired: true })).toEqual(['invited']);
   expect(await why(id)).toMatchObject({ act: 'invite', until: expect.stringMatching(/^2/), is_expired: false });
-  await harness.rows(`UPDATE invitations SET expires_at = now() - interval '1 hour' WHERE user_id = $1`, [id]);
+  await harness.rows`UPDATE invitations SET expires_at = now() - interval '1 hour' WHERE user_id = ${id}`;
   expect(await why(id)).toMatchObject({ until: expect.stringMatching(/^2/), is_expired: true });
 });
 
@@ -146,25 +143,18 @@ test('an unverified address refuses only where the installation requires a verif
 test('sign-in methods, second factors and the limit of sessions are read as a sign-in reads them', async () => {
   const { id } = await harness.signedIn({ roles: ['auditor'] });
   expect(await causes(id)).toEqual(['no_sign_in_method']);
-  await harness.rows(
-    `INSERT INTO accounts (id, "accountId", "providerId", "userId", "updatedAt") VALUES ($1, $1, 'google', $1, now())`,
-    [id],
-  );
+  await harness.rows`INSERT INTO accounts (id, "accountId", "providerId", "userId", "updatedAt")
+    VALUES (${id}, ${id}, 'google', ${id}, now())`;
   expect(await causes(id, { secondFactorRoles: ['auditor'], sessionsPerAccount: 1 })).toEqual([
     'nothing',
     'no_password',
     'second_factor_missing',
     'session_limit',
   ]);
-  await harness.rows(
-    `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "lockedUntil")
-     VALUES ($1, $1, 'x', 'x', true, now() + interval '10 minutes')`,
-    [id],
-  );
+  await harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "lockedUntil")
+    VALUES (${id}, ${id}, 'x', 'x', true, now() + interval '10 minutes')`;
   expect(await causes(id, { secondFactorRoles: ['auditor'] })).toEqual(['second_factor_locked', 'no_password']);
-  await harness.rows('UPDATE two_factors SET "failedVerificationCount" = 100, "lockedUntil" = NULL WHERE id = $1', [
-    id,
-  ]);
+  await harness.rows`UPDATE two_factors SET "failedVerificationCount" = 100, "lockedUntil" = NULL WHERE id = ${id}`;
   expect(await causes(id)).toEqual(['second_factor_spent', 'no_password']);
 });
 
@@ -179,11 +169,9 @@ test('a user is found by id or by e-mail address in any case; an unknown one is 
 test('an altered event of the log says who disabled an account, and no reason', async () => {
   const { id } = await harness.newUser();
   await disableUser(harness.deps, { user_id: id, reason }, harness.system);
-  await harness.rows(
-    `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, target_kind, target_id, detail, occurred_at, sealed_at, leaf)
-     VALUES (0, gen_random_uuid(), 'user.disabled', 'ok', 'system', 'user', $1, '{}', now(), now(), '')`,
-    [id],
-  );
+  await harness.rows`INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, target_kind, target_id, detail,
+    occurred_at, sealed_at, leaf)
+    VALUES (0, gen_random_uuid(), 'user.disabled', 'ok', 'system', 'user', ${id}, '{}', now(), now(), '')`;
   expect(await why(id)).toMatchObject({ cause: 'disabled', by: { kind: expect.any(String) } });
   expect(await why(id)).not.toHaveProperty('reason');
 });

@@ -18,8 +18,8 @@ const invite = (given: Partial<NewInvitation> = {}, caller = harness.system) =>
   inviteUser(ports(), { email: newEmail(), reason, ...given }, caller);
 const again = (userId: string, caller = harness.system) => inviteAgain(ports(), { user_id: userId, reason }, caller);
 const invitationsOf = (id: string) =>
-  harness.rows('SELECT id, roles, expires_at IS NULL AS endless FROM invitations WHERE user_id = $1', [id]);
-const idOf = async (email: string) => (await harness.rows('SELECT id FROM users WHERE email = $1', [email]))[0]?.id;
+  harness.rows`SELECT id, roles, expires_at IS NULL AS endless FROM invitations WHERE user_id = ${id}`;
+const idOf = async (email: string) => (await harness.rows`SELECT id FROM users WHERE email = ${email}`)[0]?.id;
 
 describe('an invited user', () => {
   test('has an account without password, verified address or the pending roles, and a mail to the address', async () => {
@@ -31,7 +31,7 @@ describe('an invited user', () => {
     });
     const invited_roles = ['auditor', 'operator'];
     expect(view).toMatchObject({ email, name: 'Ada', email_verified_at: null, roles: ['user'], invited_roles });
-    expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [view.id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM accounts WHERE "userId" = ${view.id}`).toEqual([]);
     expect(await harness.mailsTo(email)).toMatchObject([
       { template: 'invitation', userId: view.id, lifeSeconds: invitationSeconds },
     ]);
@@ -100,7 +100,7 @@ describe('repeating an invitation', () => {
     const after = await invitationsOf(id);
     expect(after).toMatchObject([{ roles: ['auditor'], endless: false }]);
     expect(after[0]?.id).not.toBe(before?.id);
-    expect(await harness.rows('SELECT 1 FROM one_time_codes WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM one_time_codes WHERE user_id = ${id}`).toEqual([]);
     expect(await harness.mailsTo(email)).toMatchObject([{ template: 'invitation' }, { template: 'invitation' }]);
   });
 
@@ -114,7 +114,7 @@ describe('repeating an invitation', () => {
   test('is rejected for a verified or disabled account: invitation_over', async () => {
     const proven = await harness.newUser();
     const disabled = await invite();
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
     for (const { id, email } of [proven, disabled]) {
       const before = await harness.mailsTo(email);
       expect(await outcomeOf(again(id))).toBe('invitation_over');
@@ -129,7 +129,7 @@ describe('repeating an invitation', () => {
     expect(await outcomeOf(again(id, by.caller))).toBe('rights_exceeded');
     expect(await invitationsOf(id)).toEqual(before);
     const [holder, ordinary] = [await invite(), await invite()];
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [holder.id]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${holder.id}, 'admin')`;
     expect(await outcomeOf(again(holder.id, by.caller)), 'roles it has').toBe('rights_exceeded');
     expect(await outcomeOf(again(ordinary.id, by.caller))).toBe('ok');
   });

@@ -14,12 +14,12 @@ import { showUser } from './read-users.ts';
 const reason = 'left the company';
 
 const harness = opened(openPeopledHarness);
-beforeEach(() => harness.rows(`DELETE FROM user_roles WHERE role = 'admin'`));
+beforeEach(() => harness.rows`DELETE FROM user_roles WHERE role = 'admin'`);
 
 const admin = () => harness.signedIn({ roles: ['admin'] });
 const typesOf = async (id: string) => (await harness.eventsOf(id)).map(({ type }) => type);
 const rolesOf = async (id: string) => (await harness.accountOf(id))?.roles;
-const adminsLeft = async () => (await harness.rows(`SELECT user_id FROM user_roles WHERE role = 'admin'`)).length;
+const adminsLeft = async () => (await harness.rows`SELECT user_id FROM user_roles WHERE role = 'admin'`).length;
 
 describe('a disabled account', () => {
   test('loses its sessions, and has none after it is enabled again; both acts are recorded with actor and reason', async () => {
@@ -56,7 +56,7 @@ test('deleting an account ends its sessions and revokes its tokens', async () =>
   await deleteUser(harness.deps, { user_id: user.id, reason }, harness.system);
   expect([await harness.accountOf(user.id), await harness.sessionsOf(user.id)]).toEqual([undefined, 0]);
   expect(await typesOf(user.id)).toContain('user.deleted');
-  expect(await harness.rows(`SELECT 1 FROM revocations WHERE kind = 'user' AND value = $1`, [user.id])).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM revocations WHERE kind = 'user' AND value = ${user.id}`).toHaveLength(1);
 });
 
 describe('acting on a user with more rights than the caller is refused: rights_exceeded, and nothing changes', () => {
@@ -114,7 +114,7 @@ describe('an installation always keeps an administrator', () => {
     );
     expect((await Promise.all(acts)).sort()).toEqual(['last_admin', 'ok']);
     expect(
-      await harness.rows('SELECT 1 FROM users WHERE id = ANY ($1) AND "disabledAt" IS NULL', [[one.id, other.id]]),
+      await harness.rows`SELECT 1 FROM users WHERE id = ANY (${[one.id, other.id]}) AND "disabledAt" IS NULL`,
     ).toHaveLength(1);
   });
 
@@ -217,15 +217,11 @@ describe('the sessions of a user', () => {
 /** A client of this user: an agent, or one whose secret the user has set. */
 async function newClient(userId: string, kind: 'agent' | 'client'): Promise<string> {
   const id = `grants-${kind}`;
-  await harness.rows(`INSERT INTO oauth_clients (id, "clientId", name, credential_setters) VALUES ($1, $1, $1, $2)`, [
-    id,
-    kind === 'client' ? [userId] : [],
-  ]);
+  await harness.rows`INSERT INTO oauth_clients (id, "clientId", name, credential_setters)
+    VALUES (${id}, ${id}, ${id}, ${kind === 'client' ? [userId] : []})`;
   if (kind === 'agent')
-    await harness.rows(
-      `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`,
-      [id, userId],
-    );
+    await harness.rows`INSERT INTO agents (client_id, owner_id, expires_at)
+      VALUES (${id}, ${userId}, now() + interval '1 day')`;
   return id;
 }
 

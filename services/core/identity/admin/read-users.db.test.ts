@@ -124,7 +124,7 @@ describe('one account', () => {
 
   test('an expired session is not counted', async () => {
     const user = await harness.signedIn();
-    await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE "userId" = $1`, [user.id]);
+    await harness.rows`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE "userId" = ${user.id}`;
     expect(await showUser(harness.deps, { user_id: user.id })).toMatchObject({ sessions: 0 });
   });
 
@@ -134,22 +134,18 @@ describe('one account', () => {
     await harness.rows(app, [id]);
     const factors = async () => (await showUser(harness.deps, { user_id: id })).factors;
     expect(await factors()).toEqual({ totp: false, passkeys: 0, recovery_codes_left: 0, owed: false });
-    await harness.rows(
-      `INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
-       VALUES ($1, $1, 'x', $1, 0, 'singleDevice', false)`,
-      [id],
-    );
+    await harness.rows`
+      INSERT INTO passkeys (id, "userId", "publicKey", "credentialID", counter, "deviceType", "backedUp")
+      VALUES (${id}, ${id}, 'x', ${id}, 0, 'singleDevice', false)`;
     expect(await factors()).toEqual({ totp: false, passkeys: 1, recovery_codes_left: 8, owed: false });
-    await harness.rows('UPDATE two_factors SET verified = true WHERE "userId" = $1', [id]);
-    await harness.rows('DELETE FROM passkeys WHERE "userId" = $1', [id]);
+    await harness.rows`UPDATE two_factors SET verified = true WHERE "userId" = ${id}`;
+    await harness.rows`DELETE FROM passkeys WHERE "userId" = ${id}`;
     expect(await factors()).toEqual({ totp: true, passkeys: 0, recovery_codes_left: 8, owed: false });
   });
 
   test('with a pending invitation shows its roles', async () => {
     const { id } = await harness.newUser({ isVerified: false });
-    await harness.rows(`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), $1, '{auditor}')`, [
-      id,
-    ]);
+    await harness.rows`INSERT INTO invitations (id, user_id, roles) VALUES (gen_random_uuid(), ${id}, '{auditor}')`;
     expect(await showUser(harness.deps, { user_id: id })).toMatchObject({
       roles: ['user'],
       invited_roles: ['auditor'],
@@ -160,7 +156,7 @@ describe('one account', () => {
 test('an account is in use, disabled with a higher epoch, or not there', async () => {
   const { id, email } = await harness.newUser();
   expect(await readUserState(harness.deps, id)).toEqual({ email, isDisabled: false, tokenEpoch: 0 });
-  await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+  await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
   expect(await readUserState(harness.deps, id)).toEqual({ email, isDisabled: true, tokenEpoch: 1 });
   expect(await readUserState(harness.deps, 'unknown')).toBeNull();
 });

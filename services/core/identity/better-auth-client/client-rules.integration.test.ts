@@ -52,10 +52,8 @@ describe('a session that the client names', () => {
       active: false,
       reason: 'session_ended',
     });
-    const rows = await harness.rows(
-      `SELECT detail ->> 'reason' AS reason FROM audit_outbox WHERE type = 'session.ended' AND actor_id = $1`,
-      [user.id],
-    );
+    const rows = await harness.rows`SELECT detail ->> 'reason' AS reason FROM audit_outbox
+      WHERE type = 'session.ended' AND actor_id = ${user.id}`;
     expect(rows).toEqual([{ reason: 'ended_by_user' }]);
   });
 
@@ -84,10 +82,9 @@ describe('a second factor', () => {
 
   test('is confirmed only after a recent sign-in', async () => {
     const { user, uri } = await enrolled();
-    const [{ token }] = await harness.rows(
-      `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING token`,
-      [user.sessionId],
-    );
+    const [{ token }] =
+      await harness.rows`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = ${user.sessionId}
+        RETURNING token`;
     await copy.ports.auth.forget(token);
     const refused = await post('two-factor/verify-totp', { code: codeOf(uri) }, user.cookie);
     expectProblem(refused, 403, 'step_up_required');
@@ -154,9 +151,7 @@ describe('a mailed link', () => {
     const cookie = [cookieOf(made), cookieOf(shown)].join('; ');
     const verified = await send(copy.url, 'POST', page.pathname, { form, cookie, headers: { origin: API_URL } });
     expect([verified.status, verified.headers.get('location')]).toEqual([303, `${APP}/welcome`]);
-    const [row] = await harness.rows('SELECT "emailVerified" IS NOT NULL AS verified FROM users WHERE email = $1', [
-      email,
-    ]);
+    const [row] = await harness.rows`SELECT "emailVerified" IS NOT NULL AS verified FROM users WHERE email = ${email}`;
     expect(row).toEqual({ verified: true });
   });
 });

@@ -37,30 +37,24 @@ const answer = (input: Parameters<typeof answerSecondFactor>[1]) => answerSecond
 const refused = (input: Parameters<typeof answerSecondFactor>[1]) => outcomeOf(answer(input));
 const row = async (userId: string) =>
   (
-    await harness.rows(
-      `SELECT "codesLeft", "failedVerificationCount" AS failures, "lockedUntil" > now() AS "isLocked" FROM two_factors
-       WHERE "userId" = $1`,
-      [userId],
-    )
+    await harness.rows`
+      SELECT "codesLeft", "failedVerificationCount" AS failures, "lockedUntil" > now() AS "isLocked" FROM two_factors
+      WHERE "userId" = ${userId}`
   )[0];
 const sessionsOf = (userId: string) =>
-  harness.rows('SELECT id, amr, acr FROM sessions WHERE "userId" = $1 ORDER BY "createdAt", id', [userId]);
+  harness.rows`SELECT id, amr, acr FROM sessions WHERE "userId" = ${userId} ORDER BY "createdAt", id`;
 const events = (userId: string) =>
-  harness.rows(
-    `SELECT outcome, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type = 'user.login' ORDER BY id`,
-    [userId],
-  );
+  harness.rows`SELECT outcome, detail->>'factor' AS factor FROM audit_outbox
+    WHERE target_id = ${userId} AND type = 'user.login' ORDER BY id`;
 const failed = ({ id }: AppHolder, count: number) =>
-  harness.rows('UPDATE two_factors SET "failedVerificationCount" = $2, "lockedUntil" = NULL WHERE "userId" = $1', [
-    id,
-    count,
-  ]);
+  harness.rows`UPDATE two_factors SET "failedVerificationCount" = ${count}, "lockedUntil" = NULL
+    WHERE "userId" = ${id}`;
 
 describe('after the first factor', () => {
   test('a user without a second factor needs no challenge', async () => {
     const { id } = await harness.person();
     expect(await ask(id)).toBeNull();
-    expect(await harness.rows('SELECT 1 FROM login_challenges WHERE user_id = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM login_challenges WHERE user_id = ${id}`).toEqual([]);
   });
 
   test('the challenge names every factor of the account, including a passkey beside the app, and is recorded', async () => {
@@ -75,12 +69,10 @@ describe('after the first factor', () => {
   test('the sixth challenge of a user replaces the oldest, and no challenge is stored in clear', async () => {
     const { id, uri } = await harness.appHolder();
     const first = await challengeFor(id);
-    await harness.rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE user_id = $1`, [
-      id,
-    ]);
+    await harness.rows`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE user_id = ${id}`;
     const others: string[] = [];
     for (let n = 0; n < 5; n++) others.push(await challengeFor(id));
-    const kept = await harness.rows('SELECT hash FROM login_challenges WHERE user_id = $1', [id]);
+    const kept = await harness.rows`SELECT hash FROM login_challenges WHERE user_id = ${id}`;
     expect(kept).toHaveLength(5);
     for (const challenge of others) expect(JSON.stringify(kept)).not.toContain(challenge);
     expect(await refused({ challenge: first, totp: codeOf(uri) })).toBe('challenge_over');
@@ -142,12 +134,12 @@ describe('answering a challenge', () => {
   test('a challenge issued before its user changed or was disabled is invalid, and the code stays unused', async () => {
     const { id, uri } = await harness.appHolder();
     const challenge = await challengeFor(id);
-    await harness.rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [id]);
+    await harness.rows`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = ${id}`;
     expect(await refused({ challenge, totp: codeOf(uri) })).toBe('challenge_over');
     const other = await challengeFor(id);
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     expect(await refused({ challenge: other, totp: codeOf(uri) })).toBe('challenge_over');
-    expect(await harness.rows('SELECT "lastUsedStep" FROM two_factors WHERE "userId" = $1', [id])).toEqual([
+    expect(await harness.rows`SELECT "lastUsedStep" FROM two_factors WHERE "userId" = ${id}`).toEqual([
       { lastUsedStep: 0 },
     ]);
   });
@@ -155,10 +147,10 @@ describe('answering a challenge', () => {
   test('a factor that was removed since the challenge, or never confirmed, is not accepted', async () => {
     const { id, uri, codes } = await harness.appHolder();
     const challenge = await challengeFor(id);
-    await harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id]);
+    await harness.rows`UPDATE two_factors SET verified = false WHERE "userId" = ${id}`;
     expect(await refused({ challenge, totp: codeOf(uri) })).toBe('second_factor_refused');
     expect(await refused({ challenge, recoveryCode: codes[0] })).toBe('second_factor_refused');
-    await harness.rows('DELETE FROM two_factors WHERE "userId" = $1', [id]);
+    await harness.rows`DELETE FROM two_factors WHERE "userId" = ${id}`;
     expect(await refused({ challenge, totp: codeOf(uri) })).toBe('second_factor_refused');
   });
 
@@ -187,11 +179,8 @@ describe('a challenge of an old provider’s session', () => {
   async function carried() {
     const holder = await harness.appHolder();
     const legacySession = randomBytes(32);
-    await harness.rows('INSERT INTO legacy_sessions (id, user_id, session_id) VALUES ($1, $2, $3)', [
-      legacySession,
-      holder.id,
-      holder.sessionId,
-    ]);
+    await harness.rows`INSERT INTO legacy_sessions (id, user_id, session_id)
+      VALUES (${legacySession}, ${holder.id}, ${holder.sessionId})`;
     const challenge = (await ask(holder.id, ['pwd'], { legacySession }))?.challenge ?? 'none';
     return { ...holder, legacySession, sent: { challenge, totp: codeOf(holder.uri) } };
   }
@@ -210,10 +199,10 @@ describe('a challenge of an old provider’s session', () => {
 
   test('opens another session if that has expired, and none once the old provider’s has ended', async () => {
     const { sessionId, sent } = await carried();
-    await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 minute' WHERE id = $1`, [sessionId]);
+    await harness.rows`UPDATE sessions SET "expiresAt" = now() - interval '1 minute' WHERE id = ${sessionId}`;
     expect(await sessionIn(await answer(sent))).toEqual(expect.not.stringContaining(sessionId));
     const ended = await carried();
-    await harness.rows('UPDATE legacy_sessions SET ended_at = now() WHERE id = $1', [ended.legacySession]);
+    await harness.rows`UPDATE legacy_sessions SET ended_at = now() WHERE id = ${ended.legacySession}`;
     expect(await refused(ended.sent)).toBe('challenge_over');
   });
 });
@@ -305,7 +294,7 @@ describe('consecutive wrong codes', () => {
 /** A user who owes a second factor since an import. */
 async function debtor(): Promise<Holder> {
   const person = await harness.person();
-  await harness.rows('UPDATE users SET "owesFactor" = true WHERE id = $1', [person.id]);
+  await harness.rows`UPDATE users SET "owesFactor" = true WHERE id = ${person.id}`;
   return person;
 }
 async function challengeOf({ email }: Holder): Promise<string> {
@@ -332,9 +321,7 @@ test('who owes a second factor has no session before it is enrolled, and then on
   expect(await count('sessions', person.id)).toBe(0);
   const opened = await answer({ challenge, totp: codeOf(totpUri) });
   expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
-  expect(await harness.rows('SELECT "owesFactor" FROM users WHERE id = $1', [person.id])).toEqual([
-    { owesFactor: false },
-  ]);
+  expect(await harness.rows`SELECT "owesFactor" FROM users WHERE id = ${person.id}`).toEqual([{ owesFactor: false }]);
   expect(await outcomeOf(offer(challenge))).toBe('challenge_over');
   const next = (await signIn(harness.deps, { email: person.email, password: harness.password }, anonymous).catch(
     (err: unknown) => err,

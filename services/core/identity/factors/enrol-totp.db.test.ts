@@ -23,10 +23,8 @@ const harness = opened(() => openFactorsHarness({ MFA_REQUIRED_ROLES: 'admin' })
 const { request } = testCaller;
 const eventsOf = async (id: string) =>
   (
-    await harness.rows(
-      `SELECT type, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type ~ '^(factor|recovery_code)' ORDER BY id`,
-      [id],
-    )
+    await harness.rows`SELECT type, detail->>'factor' AS factor FROM audit_outbox
+      WHERE target_id = ${id} AND type ~ '^(factor|recovery_code)' ORDER BY id`
   ).map(({ type, factor }) => (factor === null ? type : `${type} ${factor}`));
 const isLive = async (cookie: string) => (await findByCookie(harness.deps, cookie)) !== null;
 
@@ -39,7 +37,7 @@ describe('enrolling an authenticator app', () => {
     );
     const { totpUri, recoveryCodes } = await enrolTotp(harness.deps, { password: harness.password }, caller);
     expect(new Set(recoveryCodes).size).toBe(10);
-    const [row] = await harness.rows('SELECT * FROM two_factors WHERE "userId" = $1', [id]);
+    const [row] = await harness.rows`SELECT * FROM two_factors WHERE "userId" = ${id}`;
     expect(row).toMatchObject({ verified: false, codesLeft: 10 });
     expect(JSON.stringify(row)).not.toContain(recoveryCodes[0]);
     expect(JSON.stringify(row)).not.toContain(new URL(totpUri).searchParams.get('secret'));
@@ -96,12 +94,12 @@ describe('enrolling an authenticator app', () => {
     expect(await enrol(anonymous)).toBe('unauthenticated');
     expect(await enrol({ ...caller, sessionId: null })).toBe('unauthenticated');
     expect(await enrol({ ...caller, clientId: 'another' })).toBe('permission_missing');
-    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM two_factors WHERE "userId" = ${id}`).toEqual([]);
   });
 
   test('an account without a password cannot enrol by password', async () => {
     const { id, caller } = await harness.person();
-    await harness.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [id]);
+    await harness.rows`UPDATE accounts SET password = NULL WHERE "userId" = ${id}`;
     const session = await openSessionFor({ ports: harness.deps }, id);
     const again = await harness.callerBy(session.cookie);
     expect(caller.userId).toBe(again.userId);
@@ -112,7 +110,7 @@ describe('enrolling an authenticator app', () => {
 
   test('a role that requires a second factor is reported until the user has one', async () => {
     const { id, caller } = await harness.person();
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, 'admin')`;
     expect(await listFactors(harness.deps, {}, caller)).toMatchObject({ totp: false, required: true });
   });
 });
@@ -144,7 +142,7 @@ describe('removing a factor', () => {
       false,
       true,
     ]);
-    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM two_factors WHERE "userId" = ${id}`).toEqual([]);
     expect((await eventsOf(id)).at(-1)).toBe('factor.removed totp');
     const again = await harness.callerBy(cookieOf(removed));
     expect(await outcomeOf(removeTotpFactor(harness.deps, {}, again))).toBe('factor_conflict');
@@ -158,10 +156,10 @@ describe('removing a factor', () => {
       ({ id }) => resetFactors(harness.deps, { user_id: id, passkeys: true, reason: 'lost' }, testCaller),
     ],
     ['a takeover', ({ id }) => harness.deps.transact((tx) => deleteFactors(tx, id))],
-    ['hand', ({ id }) => harness.rows('UPDATE two_factors SET verified = false WHERE "userId" = $1', [id])],
+    ['hand', ({ id }) => harness.rows`UPDATE two_factors SET verified = false WHERE "userId" = ${id}`],
   ])('the flag on the user’s row is cleared when the app is removed by %s', async (_by, remove) => {
     const holder = await harness.appHolder();
-    const flag = () => harness.rows('SELECT "twoFactorEnabled" AS flag FROM users WHERE id = $1', [holder.id]);
+    const flag = () => harness.rows`SELECT "twoFactorEnabled" AS flag FROM users WHERE id = ${holder.id}`;
     expect(await flag()).toEqual([{ flag: true }]);
     await remove(holder);
     expect(await flag()).toEqual([{ flag: false }]);
@@ -169,11 +167,9 @@ describe('removing a factor', () => {
 
   test('a single-factor session removes no factor, even if the route lets it through', async () => {
     const { id, caller } = await harness.appHolder();
-    await harness.rows(`UPDATE sessions SET acr = 'aal1' WHERE "userId" = $1`, [id]);
+    await harness.rows`UPDATE sessions SET acr = 'aal1' WHERE "userId" = ${id}`;
     expect(await outcomeOf(removeTotpFactor(harness.deps, {}, caller))).toBe('step_up_required');
-    expect(await harness.rows('SELECT verified FROM two_factors WHERE "userId" = $1', [id])).toEqual([
-      { verified: true },
-    ]);
+    expect(await harness.rows`SELECT verified FROM two_factors WHERE "userId" = ${id}`).toEqual([{ verified: true }]);
   });
 
   test('recovery codes stay while a passkey remains, and are removed with it', async () => {
@@ -188,14 +184,14 @@ describe('removing a factor', () => {
       recovery_codes_left: 10,
     });
     await removePasskey(harness.deps, { id: registered.passkeyId }, without);
-    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM two_factors WHERE "userId" = ${id}`).toEqual([]);
   });
 
   test('another user’s passkey is passkey_unknown, and stays', async () => {
     const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
     const remove = removePasskey(harness.deps, { id: other.registered.passkeyId }, one.caller);
     expect(await outcomeOf(remove)).toBe('passkey_unknown');
-    expect(await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [other.id])).toHaveLength(1);
+    expect(await harness.rows`SELECT 1 FROM passkeys WHERE "userId" = ${other.id}`).toHaveLength(1);
     expect(await isLive(one.cookie)).toBe(true);
   });
 });
@@ -204,16 +200,11 @@ describe('resetting lost factors', () => {
   const reset = (userId: string, passkeys: boolean, caller = testCaller) =>
     resetFactors(harness.deps, { user_id: userId, passkeys, reason: 'lost the telephone' }, caller);
   const facts = (id: string) =>
-    harness.rows(
-      `SELECT (SELECT count(*)::int FROM passkeys WHERE "userId" = $1) AS passkeys,
-         (SELECT count(*)::int FROM two_factors WHERE "userId" = $1) AS codes`,
-      [id],
-    );
+    harness.rows`SELECT (SELECT count(*)::int FROM passkeys WHERE "userId" = ${id}) AS passkeys,
+      (SELECT count(*)::int FROM two_factors WHERE "userId" = ${id}) AS codes`;
   const resetEventsOf = (id: string) =>
-    harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.factors_reset' AND target_id = $1 ORDER BY id`, [
-      id,
-    ]);
-  const mails = async () => (await harness.rows(`SELECT 1 FROM mail_outbox WHERE template = 'factors_reset'`)).length;
+    harness.rows`SELECT detail FROM audit_outbox WHERE type = 'user.factors_reset' AND target_id = ${id} ORDER BY id`;
+  const mails = async () => (await harness.rows`SELECT 1 FROM mail_outbox WHERE template = 'factors_reset'`).length;
 
   test('removes the app, ends every session, records the reason, and a mail notifies the owner', async () => {
     const { id, cookie } = await harness.appHolder();
@@ -237,7 +228,7 @@ describe('resetting lost factors', () => {
 
   test('is refused without every right of the owner, and for an unknown account', async () => {
     const { id } = await harness.appHolder();
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [id]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${id}, 'admin')`;
     expect(await outcomeOf(reset(id, true, { ...anonymous, request }))).toBe('rights_exceeded');
     expect(await facts(id)).toEqual([{ passkeys: 0, codes: 1 }]);
     expect(await outcomeOf(reset('no such user', true))).toBe('user_unknown');

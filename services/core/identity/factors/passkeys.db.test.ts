@@ -22,10 +22,8 @@ import { verifyOwnPassword } from './verify-own-password.ts';
 const harness = opened(openFactorsHarness);
 
 const isLive = async (cookie: string) => (await findByCookie(harness.deps, cookie)) !== null;
-const passkeysOf = async (id: string) =>
-  (await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [id])).length;
-const sessionsOf = async (id: string) =>
-  (await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length;
+const passkeysOf = async (id: string) => (await harness.rows`SELECT 1 FROM passkeys WHERE "userId" = ${id}`).length;
+const sessionsOf = async (id: string) => (await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${id}`).length;
 const signIn = (response: PasskeyResponse, cookie?: string) =>
   signInWithPasskey(harness.deps, { ...response, cookie }, anonymous);
 const refused = (response: PasskeyResponse, cookie?: string) => outcomeOf(signIn(response, cookie));
@@ -85,7 +83,7 @@ describe('registering a passkey', () => {
     const response = { ...key.create(ofSignIn, { origin: harness.deps.mailer.publicUrl }) };
     expect(await register(Promise.resolve({ challenge, response, name: 'of a sign-in' }))).toBe('passkey_refused');
     expect(await passkeysOf(id)).toBe(0);
-    expect(await harness.rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM two_factors WHERE "userId" = ${id}`).toEqual([]);
     expect(await isLive(cookie)).toBe(true);
   });
 
@@ -129,11 +127,9 @@ describe('registering a passkey', () => {
   test('allows at most twenty passkeys, even for a ceremony started before the last registration', async () => {
     const { id, caller } = await harness.keyHolder();
     const made = await harness.newKey(createAuthenticator(), caller);
-    await harness.rows(
-      `INSERT INTO passkeys SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
-       FROM passkeys p, generate_series(2, 20) n WHERE "userId" = $1`,
-      [id],
-    );
+    await harness.rows`INSERT INTO passkeys
+      SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
+      FROM passkeys p, generate_series(2, 20) n WHERE "userId" = ${id}`;
     expect(await outcomeOf(registerPasskey(harness.deps, made, caller))).toBe('factor_conflict');
     expect(await passkeysOf(id)).toBe(20);
   });
@@ -146,11 +142,9 @@ describe('signing in with a passkey', () => {
     expect([opened.body.user.id, opened.body.session.id]).toEqual([id, sessionId]);
     expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
     expect([await isLive(cookie), await isLive(cookieOf(opened))]).toEqual([false, true]);
-    const events = await harness.rows(
-      `SELECT outcome, detail->>'factor' AS factor, detail->>'session_id' AS session FROM audit_outbox
-       WHERE type = 'user.login' AND target_id = $1`,
-      [id],
-    );
+    const events =
+      await harness.rows`SELECT outcome, detail->>'factor' AS factor, detail->>'session_id' AS session FROM audit_outbox
+        WHERE type = 'user.login' AND target_id = ${id}`;
     expect(events).toEqual([{ outcome: 'ok', factor: 'passkey', session: opened.body.session.id }]);
   });
 
@@ -166,9 +160,8 @@ describe('signing in with a passkey', () => {
     const { id, key } = await harness.keyHolder();
     const count = async () =>
       (
-        await harness.rows(
-          `SELECT 1 FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'passkey'`,
-        )
+        await harness.rows`SELECT 1 FROM audit_outbox
+          WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'passkey'`
       ).length;
     const before = await count();
     for (const ceremony of UNFIT) expect(await refused(await harness.assertion(key, ceremony))).toBe('passkey_refused');
@@ -194,7 +187,7 @@ describe('signing in with a passkey', () => {
   test('a passkey of a disabled account opens no session', async () => {
     const { id, key } = await harness.keyHolder();
     const proof = await harness.assertion(key);
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     expect(await refused(proof)).toBe('passkey_refused');
     expect(await sessionsOf(id)).toBe(0);
   });
@@ -240,15 +233,13 @@ describe('a session that ends while it changes the factors of its account', () =
     const askAgain = `UPDATE two_factors SET secret = 'another' WHERE "userId" = $1`;
     expect(await overtaken(harness.pool, id, askAgain, confirm(await enrol()))).toBe('factor_conflict');
     expect(await overtaken(harness.pool, id, END_SESSIONS, confirm(await enrol()))).toBe('unauthenticated');
-    expect(await harness.rows('SELECT verified FROM two_factors WHERE "userId" = $1', [id])).toEqual([
-      { verified: false },
-    ]);
+    expect(await harness.rows`SELECT verified FROM two_factors WHERE "userId" = ${id}`).toEqual([{ verified: false }]);
   });
 
   test('gets no authenticator app or recovery codes for a password verified before it ended; nor does a deleted account', async () => {
     const { id, caller } = await harness.keyHolder();
     const enrol = () => outcomeOf(enrolTotp(harness.deps, { password: harness.password }, caller));
-    const codes = () => harness.rows('SELECT "backupCodes", secret FROM two_factors WHERE "userId" = $1', [id]);
+    const codes = () => harness.rows`SELECT "backupCodes", secret FROM two_factors WHERE "userId" = ${id}`;
     const before = await codes();
     expect(before).toHaveLength(1);
     expect(await overtaken(harness.pool, id, END_SESSIONS, enrol)).toBe('unauthenticated');
@@ -279,11 +270,11 @@ describe('a session that ends while it changes the factors of its account', () =
 
   test('verifies no password of a disabled account', async () => {
     const { id, caller } = await harness.person();
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     expect(await outcomeOf(verifyOwnPassword(harness.deps, id, { password: harness.password }, caller))).toBe(
       'unauthenticated',
     );
-    await harness.rows('DELETE FROM users WHERE id = $1', [id]);
+    await harness.rows`DELETE FROM users WHERE id = ${id}`;
     expect(await outcomeOf(verifyOwnPassword(harness.deps, id, { password: harness.password }, caller))).toBe(
       'unauthenticated',
     );
@@ -301,10 +292,10 @@ test('an authenticator app is enrolled by a password whose digest a concurrent s
 test('a digest is upgraded with the user locked, so one read under that lock stays current', async () => {
   const { id } = await harness.person();
   const cheaper = `$2b$10$${'x'.repeat(53)}`;
-  await harness.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [id, cheaper]);
+  await harness.rows`UPDATE accounts SET password = ${cheaper} WHERE "userId" = ${id}`;
   const upgrade = () => upgradeDigest(harness.deps, { userId: id, digest: cheaper }, harness.password, anonymous);
   await whileItWaits(harness.pool, [userHeld(id)], upgrade);
-  const [row] = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
+  const [row] = await harness.rows`SELECT password FROM accounts WHERE "userId" = ${id}`;
   expect(row).toEqual({ password: expect.not.stringContaining(cheaper) });
 });
 
@@ -320,11 +311,9 @@ describe('passkeys', () => {
 
   test('a user with twenty passkeys cannot start a ceremony for another', async () => {
     const { id, caller } = await harness.keyHolder();
-    await harness.rows(
-      `INSERT INTO passkeys SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
-       FROM passkeys p, generate_series(2, 20) n WHERE "userId" = $1`,
-      [id],
-    );
+    await harness.rows`INSERT INTO passkeys
+      SELECT (jsonb_populate_record(p, jsonb_build_object('id', p.id || n, 'credentialID', p.id || n))).*
+      FROM passkeys p, generate_series(2, 20) n WHERE "userId" = ${id}`;
     expect(await outcomeOf(preparePasskey(harness.deps, {}, caller))).toBe('factor_conflict');
   });
 
@@ -333,7 +322,7 @@ describe('passkeys', () => {
     const made = await harness.newKey(createAuthenticator(), caller);
     const register = () => outcomeOf(registerPasskey(harness.deps, made, caller));
     const factorsNow = () =>
-      harness.rows('SELECT "backupCodes" IS NOT NULL AS codes FROM two_factors WHERE "userId" = $1', [id]);
+      harness.rows`SELECT "backupCodes" IS NOT NULL AS codes FROM two_factors WHERE "userId" = ${id}`;
     expect(await cutOff(harness.pool, id, register)).toBe('store_unavailable');
     await harness.poll.wake();
     expect([await passkeysOf(id), await factorsNow()]).toEqual([0, []]);
@@ -346,7 +335,7 @@ describe('passkeys', () => {
     const proof = await harness.assertion(key);
     const signIn = () => outcomeOf(signInWithPasskey(harness.deps, proof, anonymous));
     const refusals = async () =>
-      (await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused'`)).length;
+      (await harness.rows`SELECT 1 FROM audit_outbox WHERE type = 'user.login' AND outcome = 'refused'`).length;
     const before = await refusals();
     expect(await cutOff(harness.pool, id, signIn)).toBe('store_unavailable');
     // After a lost connection, nothing is written before the next poll.
@@ -358,7 +347,7 @@ describe('passkeys', () => {
   test('a challenge with a corrupt row is an internal error, not a refused passkey', async () => {
     const { key, caller } = await harness.keyHolder();
     const [asked, made] = [await harness.assertion(key), await harness.newKey(createAuthenticator(), caller)];
-    await harness.rows(`UPDATE verifications SET value = 'no JSON'`);
+    await harness.rows`UPDATE verifications SET value = 'no JSON'`;
     await expect(signInWithPasskey(harness.deps, asked, anonymous)).rejects.toBeInstanceOf(SyntaxError);
     await expect(registerPasskey(harness.deps, made, caller)).rejects.toBeInstanceOf(SyntaxError);
   });
@@ -366,9 +355,7 @@ describe('passkeys', () => {
 
 test('a user without remaining recovery codes is not offered them', async () => {
   const { id } = await harness.person();
-  await harness.rows(
-    `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft") VALUES ($1, $1, 'x', 'x', true, 0)`,
-    [id],
-  );
+  await harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified, "codesLeft")
+    VALUES (${id}, ${id}, 'x', 'x', true, 0)`;
   expect(await factorsOf(harness.deps.sql, id)).toEqual(['totp']);
 });

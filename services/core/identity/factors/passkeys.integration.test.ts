@@ -17,7 +17,7 @@ import { accountKeyOf } from '../sign-in/sign-in-counters.ts';
 
 const harness = opened(openIdentityHarness);
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 const origin = OWN_ORIGIN;
 type Authenticator = ReturnType<typeof createAuthenticator>;
 
@@ -81,10 +81,8 @@ describe('registering a passkey', () => {
       recovery_codes_left: 10,
       required: false,
     });
-    const events = await rows(
-      `SELECT type FROM audit_outbox WHERE target_id = $1 AND type LIKE 'factor.%' ORDER BY id`,
-      [body.user.id],
-    );
+    const events =
+      await rows`SELECT type FROM audit_outbox WHERE target_id = ${body.user.id} AND type LIKE 'factor.%' ORDER BY id`;
     expect(events.map(({ type }) => type)).toEqual(['factor.enrolled', 'factor.enrolled']);
   });
 });
@@ -110,15 +108,13 @@ describe('signing in with a passkey', () => {
   test('a passkey works for an account locked by a hundred wrong passwords, and the count stays', async () => {
     const { person, userId, authenticator } = await holder();
     const key = accountKeyOf(harness.deps, person.email);
-    await rows(
-      `INSERT INTO login_failures (key, failures, user_id, locked_until) VALUES ($1, 100, $2, now() + interval '1 hour')`,
-      [key, userId],
-    );
+    await rows`INSERT INTO login_failures (key, failures, user_id, locked_until)
+      VALUES (${key}, 100, ${userId}, now() + interval '1 hour')`;
     const locked = await signIn(harness, person);
     expect([locked.status, locked.body.code]).toEqual([429, 'login_locked']);
     const opened = await verify(await assertion(authenticator));
     expect([opened.status, opened.body.user?.id]).toEqual([200, userId]);
-    expect(await rows('SELECT failures FROM login_failures WHERE key = $1', [key])).toEqual([{ failures: 100 }]);
+    expect(await rows`SELECT failures FROM login_failures WHERE key = ${key}`).toEqual([{ failures: 100 }]);
     // The browser has presented more than a password: it becomes a known device, and no other browser does.
     const asked = await signIn(harness, person, { cookie: opened.cookie });
     expect(asked.body.code).toBe('second_factor_required');
@@ -143,7 +139,7 @@ describe('renaming and removing', () => {
     for (const ended of [registered.cookie, other.cookie]) expect((await readSession(harness, ended)).status).toBe(401);
     expect((await readSession(harness, removed.cookie)).status).toBe(200);
     // Without a factor no recovery code is left either, and the password alone is enough again.
-    expect(await rows('SELECT 1 FROM two_factors WHERE "userId" = $1', [userId])).toEqual([]);
+    expect(await rows`SELECT 1 FROM two_factors WHERE "userId" = ${userId}`).toEqual([]);
     expect((await signIn(harness, person)).status).toBe(200);
   });
 
@@ -157,7 +153,7 @@ describe('renaming and removing', () => {
     expect(claimsIn(disabled.body.tokens.access_token)).toMatchObject({ acr: 'aal2' });
     const asked = await signIn(harness, person);
     expect(asked.body.factors).toEqual(['passkey', 'recovery_code']);
-    await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+    await rows`UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = ${userId}`;
     const gone = await answer(harness, { challenge: asked.body.challenge, totp: codeOf(uri) });
     expect(gone.body.code).toBe('second_factor_refused');
     expect((await verify(await assertion(authenticator))).status).toBe(200);
@@ -213,7 +209,7 @@ const withClientData =
   };
 
 const sessions = async ({ userId }: Holder): Promise<number> =>
-  (await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).length;
+  (await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${userId}`).length;
 
 describe('an assertion', () => {
   let before: number;
@@ -298,7 +294,7 @@ describe('a registration', () => {
     return act(harness, at.cookie, `${REGISTER}/verify`, { challenge: sent, response, name: 'x' });
   };
   const passkeysOf = async ({ userId }: Holder): Promise<number> =>
-    (await harness.rows('SELECT 1 FROM passkeys WHERE "userId" = $1', [userId])).length;
+    (await harness.rows`SELECT 1 FROM passkeys WHERE "userId" = ${userId}`).length;
 
   test.each<[string, Partial<Ceremony>]>([
     ['made on another site', { origin: 'https://evil.example' }],

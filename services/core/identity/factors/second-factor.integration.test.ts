@@ -10,20 +10,17 @@ import { readSessionRow } from '../sessions/sessions.store.ts';
 
 const harness = opened(openIdentityHarness);
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 const countOf = async (table: string, column: string, userId: string): Promise<number> =>
   (await rows(`SELECT count(*)::int FROM ${table} WHERE "${column}" = $1`, [userId]))[0].count;
 const liveFamilies = async (userId: string): Promise<number> =>
-  (await rows('SELECT count(*)::int FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL', [userId]))[0]
-    .count;
+  (await rows`SELECT count(*)::int FROM refresh_families WHERE user_id = ${userId} AND revoked_at IS NULL`)[0].count;
 /** Moves time on by half a minute, so that the app shows another code. */
-const nextStep = (userId: string) => rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+const nextStep = (userId: string) => rows`UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = ${userId}`;
 const events = (userId: string) =>
-  rows(
-    `SELECT type, outcome, detail FROM audit_outbox WHERE target_id = $1 AND (type LIKE 'factor.%' OR type LIKE 'recovery%'
-       OR type IN ('user.login', 'user.stepped_up')) ORDER BY id`,
-    [userId],
-  );
+  rows`SELECT type, outcome, detail FROM audit_outbox
+    WHERE target_id = ${userId} AND (type LIKE 'factor.%' OR type LIKE 'recovery%'
+    OR type IN ('user.login', 'user.stepped_up')) ORDER BY id`;
 const CODE_FORM = /^[a-zA-Z2-9]{6}-[a-zA-Z2-9]{6}$/;
 
 describe('enrolling an authenticator app', () => {
@@ -40,7 +37,7 @@ describe('enrolling an authenticator app', () => {
     for (const code of codes) expect(code).toMatch(CODE_FORM);
 
     // Not confirmed yet: no second factor is required, and its recovery codes are rejected.
-    const [row] = await rows('SELECT * FROM two_factors WHERE "userId" = $1', [userId]);
+    const [row] = await rows`SELECT * FROM two_factors WHERE "userId" = ${userId}`;
     expect(row).toMatchObject({ verified: false, codesLeft: 10 });
     expect(JSON.stringify(row)).not.toContain(new URL(uri).searchParams.get('secret'));
     expect(JSON.stringify(row)).not.toContain(codes[0]);
@@ -77,13 +74,11 @@ describe('enrolling an authenticator app', () => {
 
 /** Inserts more challenges of one user than sign-ins create; the n-th of them, from 1. */
 async function manyChallenges(userId: string, count: number): Promise<(n: number) => string> {
-  const made = await rows(
-    `WITH given AS (SELECT n, 'challenge-of-the-test-' || $1 || '-' || n AS challenge FROM generate_series(1, $2) n)
-     INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
-     SELECT sha256(challenge::bytea), u.id, u."tokenEpoch", 'pwd', now() + interval '10 minutes' FROM users u, given
-     WHERE u.id = $1 RETURNING (SELECT 1)`,
-    [userId, count],
-  );
+  const made = await rows`WITH given AS (SELECT n, 'challenge-of-the-test-' || ${userId} || '-' || n AS challenge
+    FROM generate_series(1, ${count}) n)
+    INSERT INTO login_challenges (hash, user_id, user_epoch, amr, expires_at)
+    SELECT sha256(challenge::bytea), u.id, u."tokenEpoch", 'pwd', now() + interval '10 minutes' FROM users u, given
+    WHERE u.id = ${userId} RETURNING (SELECT 1)`;
   expect(made).toHaveLength(count);
   return (n) => `challenge-of-the-test-${userId}-${n}`;
 }
@@ -101,7 +96,7 @@ describe('signing in with a second factor', () => {
     expect(await countOf('sessions', 'userId', userId)).toBe(0);
     expect(await liveFamilies(userId)).toBe(0);
     const { challenge } = asked.body;
-    expect(JSON.stringify(await rows('SELECT * FROM login_challenges'))).not.toContain(challenge);
+    expect(JSON.stringify(await rows`SELECT * FROM login_challenges`)).not.toContain(challenge);
 
     expect((await answer(harness, { challenge, totp: '12345' })).body.code).toBe('second_factor_refused');
     const totp = codeOf(uri);
@@ -111,9 +106,9 @@ describe('signing in with a second factor', () => {
     expect((await readSession(harness, opened.cookie)).body.session.id).toBe(opened.body.session.id);
     const claims = claimsIn(opened.body.tokens.access_token);
     expect(claims).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'], sid: opened.body.session.id });
-    const [session] = await rows('SELECT amr, acr FROM sessions WHERE "userId" = $1', [userId]);
+    const [session] = await rows`SELECT amr, acr FROM sessions WHERE "userId" = ${userId}`;
     expect(session).toEqual({ amr: ['pwd', 'otp', 'mfa'], acr: 'aal2' });
-    const [family] = await rows('SELECT amr, acr FROM refresh_families WHERE id = $1', [claims.fid]);
+    const [family] = await rows`SELECT amr, acr FROM refresh_families WHERE id = ${claims.fid}`;
     expect(family).toEqual({ amr: 'pwd otp mfa', acr: 'aal2' });
     expect((await events(userId)).filter(({ type }) => type === 'user.login').map(({ outcome }) => outcome)).toEqual([
       'second_factor_asked',
@@ -128,11 +123,11 @@ describe('signing in with a second factor', () => {
 
   test('its session lives a day, and ends after an hour without use', async () => {
     const { confirmed, cookie } = await enrolled(harness);
-    const sessionOf = async (of: string) => (await rows('SELECT * FROM sessions WHERE id = $1', [of]))[0];
+    const sessionOf = async (of: string) => (await rows`SELECT * FROM sessions WHERE id = ${of}`)[0];
     const { id, createdAt, expiresAt, token } = await sessionOf(confirmed.body.session.id);
     expect(Math.round((expiresAt - createdAt) / 1_000)).toBe(86_400);
     const rest = async (minutes: number): Promise<number> => {
-      await rows(`UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1`, [id, minutes]);
+      await rows`UPDATE sessions SET "updatedAt" = now() - make_interval(mins => ${minutes}) WHERE id = ${id}`;
       await harness.deps.auth.forget(token);
       return (await readSession(harness, cookie)).status;
     };
@@ -143,11 +138,11 @@ describe('signing in with a second factor', () => {
       (await listSessions(harness.deps, { limit: 100 })).sessions.some((session) => session.id === id);
     const inUse = async (): Promise<boolean> => !(await readSessionRow(harness.deps.sql, id, 3_600))?.isIdle;
     // Refreshing a token family of the session counts as a use.
-    await rows(`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = $1`, [id]);
+    await rows`UPDATE refresh_families SET idle_expires_at = now() + interval '1 minute' WHERE sid = ${id}`;
     expect([await listed(), await inUse()]).toEqual([true, true]);
-    await rows('UPDATE refresh_families SET idle_expires_at = now() - make_interval(secs => 1) WHERE sid = $1', [id]);
+    await rows`UPDATE refresh_families SET idle_expires_at = now() - make_interval(secs => 1) WHERE sid = ${id}`;
     expect([await listed(), await inUse()]).toEqual([false, false]);
-    await rows('UPDATE sessions SET "updatedAt" = now() WHERE id = $1', [id]);
+    await rows`UPDATE sessions SET "updatedAt" = now() WHERE id = ${id}`;
     expect([await listed(), await inUse()]).toEqual([true, true]);
   });
 
@@ -170,10 +165,10 @@ describe('signing in with a second factor', () => {
       expect((await answer(harness, { challenge: spent, totp: 'wrong' })).body.code).toBe('second_factor_refused');
     expect((await answer(harness, { challenge: spent, totp: codeOf(uri) })).body.code).toBe('challenge_over');
     const late = await asked();
-    await rows(`UPDATE login_challenges SET expires_at = now() - interval '1 second' WHERE attempts = 0`);
+    await rows`UPDATE login_challenges SET expires_at = now() - interval '1 second' WHERE attempts = 0`;
     expect((await answer(harness, { challenge: late, totp: codeOf(uri) })).body.code).toBe('challenge_over');
     const stale = await asked();
-    await rows('UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [userId]);
+    await rows`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = ${userId}`;
     expect((await answer(harness, { challenge: stale, totp: codeOf(uri) })).body.code).toBe('challenge_over');
     // Refused requests did not use up the code.
     expect((await answer(harness, { challenge: await asked(), totp: codeOf(uri) })).status).toBe(200);
@@ -192,12 +187,10 @@ describe('signing in with a second factor', () => {
       return statuses.filter((status) => status === 200).length;
     };
     expect(await letIn(1, { totp: codeOf(uri) })).toBe(1);
-    await rows('UPDATE two_factors SET "failedVerificationCount" = 0, "lockedUntil" = NULL WHERE "userId" = $1', [
-      userId,
-    ]);
+    await rows`UPDATE two_factors SET "failedVerificationCount" = 0, "lockedUntil" = NULL WHERE "userId" = ${userId}`;
     expect(await letIn(21, { recovery_code: codes[0] })).toBe(1);
     expect((await signIn(harness, person)).body.factors).toContain('recovery_code');
-    const [{ codesLeft }] = await rows('SELECT "codesLeft" FROM two_factors WHERE "userId" = $1', [userId]);
+    const [{ codesLeft }] = await rows`SELECT "codesLeft" FROM two_factors WHERE "userId" = ${userId}`;
     expect(codesLeft).toBe(9);
     expect((await events(userId)).filter(({ type }) => type === 'recovery_code.used')).toEqual([
       { type: 'recovery_code.used', outcome: 'ok', detail: { left: 9 } },
@@ -207,7 +200,7 @@ describe('signing in with a second factor', () => {
   test('ten wrong codes lock the authenticator for a while, a hundred lock it permanently; a recovery code still works (CVE-2024-32868, ZITADEL: codes of an authenticator app could be guessed without end)', async () => {
     const { person, userId, uri, codes } = await enrolled(harness);
     await nextStep(userId);
-    await rows('UPDATE two_factors SET "failedVerificationCount" = 9 WHERE "userId" = $1', [userId]);
+    await rows`UPDATE two_factors SET "failedVerificationCount" = 9 WHERE "userId" = ${userId}`;
     const { challenge } = (await signIn(harness, person)).body;
     expect((await answer(harness, { challenge, totp: '000' })).status).toBe(401);
     const locked = await answer(harness, { challenge, totp: codeOf(uri) });
@@ -216,7 +209,7 @@ describe('signing in with a second factor', () => {
     const recovered = await answer(harness, { challenge, recovery_code: ` ${codes[3]} ` });
     expect(recovered.status).toBe(200);
     expect(claimsIn(recovered.body.tokens.access_token)).toMatchObject({ acr: 'aal2' });
-    await rows('UPDATE two_factors SET "failedVerificationCount" = 100 WHERE "userId" = $1', [userId]);
+    await rows`UPDATE two_factors SET "failedVerificationCount" = 100 WHERE "userId" = ${userId}`;
     const next = (await signIn(harness, person)).body.challenge;
     expect((await answer(harness, { challenge: next, totp: codeOf(uri) })).headers.get('retry-after')).toBe('86400');
   });
@@ -231,10 +224,9 @@ describe('signing in with a second factor', () => {
     const codes = (await Promise.all(tries)).map(({ body }) => body.code);
     expect(codes.filter((code) => code === 'second_factor_refused')).toHaveLength(10);
     expect(codes.filter((code) => code === 'second_factor_locked')).toHaveLength(40);
-    const [counted] = await rows(
-      'SELECT "failedVerificationCount" AS failures, "lockedUntil" > now() AS "isLocked" FROM two_factors WHERE "userId" = $1',
-      [userId],
-    );
+    const [counted] =
+      await rows`SELECT "failedVerificationCount" AS failures, "lockedUntil" > now() AS "isLocked" FROM two_factors
+        WHERE "userId" = ${userId}`;
     expect(counted).toEqual({ failures: 10, isLocked: true });
     const right = await answer(harness, { challenge: challengeOf(51), totp: codeOf(uri) });
     expect([right.status, right.body.code]).toEqual([429, 'second_factor_locked']);
@@ -244,9 +236,8 @@ describe('signing in with a second factor', () => {
   test('a user has at most five challenges: the sixth replaces the oldest', async () => {
     const { person, userId } = await enrolled(harness);
     const challengeOf = await manyChallenges(userId, 5);
-    await rows(`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute' WHERE hash = sha256($1)`, [
-      Buffer.from(challengeOf(3)),
-    ]);
+    await rows`UPDATE login_challenges SET expires_at = expires_at - interval '1 minute'
+      WHERE hash = sha256(${Buffer.from(challengeOf(3))})`;
     const { challenge: sixth } = (await signIn(harness, person)).body;
     expect(await countOf('login_challenges', 'user_id', userId)).toBe(5);
     const codes = [];

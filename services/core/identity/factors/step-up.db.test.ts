@@ -13,24 +13,19 @@ const harness = opened(openFactorsHarness);
 
 const refused = (input: StepUpInput, caller: Caller) => outcomeOf(stepUp(harness.deps, input, caller));
 const events = (id: string) =>
-  harness.rows(
-    `SELECT outcome, detail->>'factor' AS factor FROM audit_outbox WHERE target_id = $1 AND type = 'user.stepped_up' ORDER BY id`,
-    [id],
-  );
+  harness.rows`SELECT outcome, detail->>'factor' AS factor FROM audit_outbox
+    WHERE target_id = ${id} AND type = 'user.stepped_up' ORDER BY id`;
 
 test('the password of a user without a second factor renews the session until its old expiry, with a new cookie', async () => {
   const { id, sessionId, cookie, caller } = await harness.person();
-  const [before] = await harness.rows(
-    `UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = $1 RETURNING "expiresAt"`,
-    [sessionId],
-  );
+  const [before] =
+    await harness.rows`UPDATE sessions SET "createdAt" = now() - interval '1 hour' WHERE id = ${sessionId}
+      RETURNING "expiresAt"`;
   const { body } = await stepUp(harness.deps, { password: harness.password, cookie }, caller);
   expect(claimsIn(body.tokens.access_token)).toMatchObject({ sid: sessionId, acr: 'aal1', amr: ['pwd'] });
   expect(await findByCookie(harness.deps, cookie)).toBeNull();
-  const rows = await harness.rows(
-    `SELECT id, "expiresAt", "authenticatedAt" > now() - interval '30 minutes' AS "isFresh" FROM sessions WHERE "userId" = $1`,
-    [id],
-  );
+  const rows = await harness.rows`SELECT id, "expiresAt", "authenticatedAt" > now() - interval '30 minutes' AS "isFresh"
+    FROM sessions WHERE "userId" = ${id}`;
   expect(rows).toEqual([{ id: sessionId, expiresAt: before.expiresAt, isFresh: true }]);
   expect(await events(id)).toEqual([{ outcome: 'ok', factor: 'password' }]);
 });
@@ -76,17 +71,15 @@ test('a step-up opens no session if its code was used, or its session ended, whi
   const use = 'UPDATE two_factors SET "lastUsedStep" = 99999999 WHERE "userId" = $1';
   expect(await overtaken(harness.pool, id, use, asks)).toBe('second_factor_refused');
   expect(await findByCookie(harness.deps, cookie)).not.toBeNull();
-  await harness.rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [id]);
+  await harness.rows`UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = ${id}`;
   expect(await overtaken(harness.pool, id, 'DELETE FROM sessions WHERE "userId" = $1', asks)).toBe('unauthenticated');
-  expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${id}`).toEqual([]);
 });
 
 test('the user’s own passkey steps up; another user’s does not, and opens no session of its owner', async () => {
   const [one, other] = [await harness.keyHolder(), await harness.keyHolder()];
   expect(await refused({ passkey: await harness.assertion(other.key) }, one.caller)).toBe('passkey_refused');
-  expect(await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [other.id])).toEqual([
-    { id: other.sessionId },
-  ]);
+  expect(await harness.rows`SELECT id FROM sessions WHERE "userId" = ${other.id}`).toEqual([{ id: other.sessionId }]);
   const { body } = await stepUp(harness.deps, { passkey: await harness.assertion(one.key) }, one.caller);
   expect(claimsIn(body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['hwk', 'user', 'mfa'] });
   expect(await findByCookie(harness.deps, one.cookie)).toBeNull();
@@ -99,7 +92,7 @@ test('the user’s own passkey steps up; another user’s does not, and opens no
 test('a passkey challenge with a corrupt row is an internal error, and no refusal is recorded', async () => {
   const { id, key, caller } = await harness.keyHolder();
   const passkey = await harness.assertion(key);
-  await harness.rows(`UPDATE verifications SET value = 'no JSON'`);
+  await harness.rows`UPDATE verifications SET value = 'no JSON'`;
   await expect(stepUp(harness.deps, { passkey }, caller)).rejects.toBeInstanceOf(SyntaxError);
   expect(await events(id)).toEqual([]);
 });

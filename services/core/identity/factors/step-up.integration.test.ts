@@ -9,14 +9,12 @@ import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openIdentityHarness({ env: { MFA_REQUIRED_ROLES: 'admin' } }));
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 const stepUp = (cookie: string, body: object) => act(harness, cookie, '/api/auth/step-up', body);
 /** Makes the sign-in of this session eleven minutes old, without a cached copy in Redis. */
 async function age(sessionId: string): Promise<void> {
-  const [{ token }] = await rows(
-    `UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = $1 RETURNING token`,
-    [sessionId],
-  );
+  const [{ token }] =
+    await rows`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = ${sessionId} RETURNING token`;
   await harness.deps.auth.forget(token);
 }
 
@@ -36,9 +34,7 @@ test('a session eleven minutes old cannot enrol a factor; the password gives it 
   expect(claims).toMatchObject({ sid: fresh.body.session.id, acr: 'aal1', amr: ['pwd'] });
   expect(claims.auth_time).toBeGreaterThanOrEqual(Math.floor(Date.now() / 1_000) - 120);
   expect((await readSession(harness, cookie)).status).toBe(401);
-  const families = await rows(`SELECT revoke_reason FROM refresh_families WHERE sid = $1 ORDER BY created_at`, [
-    before.id,
-  ]);
+  const families = await rows`SELECT revoke_reason FROM refresh_families WHERE sid = ${before.id} ORDER BY created_at`;
   expect(families).toEqual([{ revoke_reason: 'superseded' }, { revoke_reason: null }]);
   const enabled = await act(harness, fresh.cookie, '/api/auth/two-factor/enable', { password: person.password });
   expect(enabled.status).toBe(200);
@@ -46,7 +42,7 @@ test('a session eleven minutes old cannot enrol a factor; the password gives it 
 
 test('a user with a second factor cannot step up with the password, only with an app code, a recovery code or a passkey', async () => {
   const { person, userId, uri, codes, cookie } = await enrolled(harness);
-  await rows('UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = $1', [userId]);
+  await rows`UPDATE two_factors SET "lastUsedStep" = 0 WHERE "userId" = ${userId}`;
   const password = await stepUp(cookie, { password: person.password });
   expect([password.status, password.body.code]).toEqual([401, 'second_factor_required']);
   const byApp = await stepUp(cookie, { totp: codeOf(uri) });
@@ -69,7 +65,7 @@ test('a user with a second factor cannot step up with the password, only with an
 test('a role that requires a second factor grants nothing to a single-factor session and everything to a two-factor one', async () => {
   const person = newPerson();
   const { cookie, body } = await signUp(harness, person);
-  await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);
+  await rows`INSERT INTO user_roles (user_id, role) VALUES (${body.user.id}, 'admin')`;
   expect((await send(harness, 'GET', '/api/auth/factors', { cookie })).body).toMatchObject({
     totp: false,
     required: true,

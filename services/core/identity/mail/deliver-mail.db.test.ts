@@ -19,8 +19,8 @@ const ports = opened(async () => {
 });
 const mails = opened(() => openMailFolder(ports));
 beforeEach(async () => {
-  await ports.raw('DELETE FROM mail_outbox');
-  await ports.raw('DELETE FROM one_time_codes');
+  await ports.raw`DELETE FROM mail_outbox`;
+  await ports.raw`DELETE FROM one_time_codes`;
   logged.length = 0;
   woken.length = 0;
 });
@@ -30,10 +30,9 @@ const ask = (mail: MailRequest): Promise<string> =>
   ports.transact((tx) => queueMail(tx, { ...ports, mailer }, mail, testCaller));
 const notice = (to: string): MailRequest => ({ template: 'password_changed', to });
 const rows = () =>
-  ports.raw<{ attempts: number; failure: string | null; due: number | null }>(
-    'SELECT attempts, failure, extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due FROM mail_outbox',
-  );
-const due = () => ports.raw('UPDATE mail_outbox SET next_attempt_at = now()');
+  ports.raw<{ attempts: number; failure: string | null; due: number | null }>`SELECT attempts, failure,
+    extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due FROM mail_outbox`;
+const due = () => ports.raw`UPDATE mail_outbox SET next_attempt_at = now()`;
 
 /** Accepts mails or fails as instructed. */
 function transport(send: (mail: OutgoingMail) => void): MailTransport {
@@ -91,26 +90,24 @@ describe('a queued mail', () => {
     );
     expect(await rows()).toEqual([{ attempts: 1, failure: 'smtp_550', due: null }]);
     await ask(notice('late@people.test'));
-    await ports.raw(
-      `UPDATE mail_outbox SET created_at = now() - interval '25 hours' WHERE next_attempt_at IS NOT NULL`,
-    );
+    await ports.raw`UPDATE mail_outbox SET created_at = now() - interval '25 hours' WHERE next_attempt_at IS NOT NULL`;
     await mails.deliver(away);
     expect((await rows()).map(({ due: at }) => at)).toEqual([null, null]);
     expect(await readMailBacklog(ports)).toEqual({ waiting: 0, given_up: 2, oldest_seconds: 0 });
-    await ports.raw(`UPDATE mail_outbox SET created_at = now() - interval '8 days'`);
+    await ports.raw`UPDATE mail_outbox SET created_at = now() - interval '8 days'`;
     expect(await ports.transact((tx) => mailPurge.removeBatch(tx, 10, '-infinity'))).toMatchObject({ removed: 2 });
   });
 
   test('does not block others if it cannot be unsealed', async () => {
     await ask(notice('first@people.test'));
-    await ports.raw(`UPDATE mail_outbox SET sealed = 'v1.AAAA'`);
+    await ports.raw`UPDATE mail_outbox SET sealed = 'v1.AAAA'`;
     await ask(notice('second@people.test'));
     expect((await mails.to('second@people.test')).length).toBe(1);
     expect((await rows()).map(({ attempts }) => attempts)).toEqual([1]);
   });
 
   test('has one valid code however often it is retried, and counts once towards the limit of codes', async () => {
-    await ports.raw(`INSERT INTO users (id, email) VALUES ('u1', 'tried@people.test') ON CONFLICT DO NOTHING`);
+    await ports.raw`INSERT INTO users (id, email) VALUES ('u1', 'tried@people.test') ON CONFLICT DO NOTHING`;
     await ask({ template: 'reset_password', to: 'tried@people.test' });
     for (let n = 0; n < 5; n += 1) {
       await mails.deliver(away);
@@ -118,7 +115,7 @@ describe('a queued mail', () => {
     }
     const [mail] = await mails.to('tried@people.test');
     expect(mail?.code).toHaveLength(43);
-    expect(await ports.raw('SELECT purpose FROM one_time_codes')).toEqual([{ purpose: 'reset_password' }]);
+    expect(await ports.raw`SELECT purpose FROM one_time_codes`).toEqual([{ purpose: 'reset_password' }]);
   });
 
   test.each<[string, MailRequest, string]>([
@@ -133,23 +130,23 @@ describe('a queued mail', () => {
       `UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '1 second' WHERE id = 'u2'`,
     ],
   ])('%s that is retried restores no code that the owner has voided', async (_, request, recover) => {
-    await ports.raw(`DELETE FROM users WHERE id = 'u2'`);
-    await ports.raw(`INSERT INTO users (id, email) VALUES ('u2', 'owner@people.test')`);
+    await ports.raw`DELETE FROM users WHERE id = 'u2'`;
+    await ports.raw`INSERT INTO users (id, email) VALUES ('u2', 'owner@people.test')`;
     await ask(request);
     await mails.deliver(away);
-    expect((await ports.raw('SELECT 1 FROM one_time_codes')).length).toBe(1);
-    await ports.raw('DELETE FROM one_time_codes');
+    expect((await ports.raw`SELECT 1 FROM one_time_codes`).length).toBe(1);
+    await ports.raw`DELETE FROM one_time_codes`;
     await ports.raw(recover);
     await due();
     expect(await mails.to(request.to)).toEqual([]);
-    expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
+    expect([await ports.raw`SELECT 1 FROM one_time_codes`, await rows()]).toEqual([[], []]);
   });
 
   test('is not sent for a change to the address that the account already has', async () => {
-    await ports.raw(`INSERT INTO users (id, email) VALUES ('u3', 'same@people.test')`);
+    await ports.raw`INSERT INTO users (id, email) VALUES ('u3', 'same@people.test')`;
     await ask({ template: 'change_email', to: 'same@people.test', userId: 'u3', userEpoch: 0 });
     expect(await mails.to('same@people.test')).toEqual([]);
-    expect([await ports.raw('SELECT 1 FROM one_time_codes'), await rows()]).toEqual([[], []]);
+    expect([await ports.raw`SELECT 1 FROM one_time_codes`, await rows()]).toEqual([[], []]);
   });
 
   test('contains only its own fields: markup and line breaks in a name change nothing', async () => {

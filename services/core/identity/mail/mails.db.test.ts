@@ -23,20 +23,15 @@ const write = (
   ports.transact((tx) => writeMail(tx, ports, { ...mail, id, publicUrl: PUBLIC_URL, language, askedAt }));
 const pageOf = (letter: Letter | null): string | undefined => letter?.link?.page.slice(PUBLIC_URL.length);
 const codesOf = (email: string) =>
-  ports.raw<{ purpose: CodePurpose; user_id: string | null }>(
-    'SELECT purpose, user_id FROM one_time_codes WHERE email = $1 ORDER BY created_at, id',
-    [email],
-  );
+  ports.raw<{ purpose: CodePurpose; user_id: string | null }>`SELECT purpose, user_id FROM one_time_codes
+    WHERE email = ${email} ORDER BY created_at, id`;
 
 type Made = { readonly isVerified?: boolean; readonly isDisabled?: boolean };
 async function newUser({ isVerified = true, isDisabled = false }: Made = {}) {
   const id = randomUUID();
   const email = `${id}@people.test`;
-  await ports.raw(
-    `INSERT INTO users (id, email, "emailVerified", "disabledAt")
-     VALUES ($1, $2, CASE WHEN $3 THEN now() END, CASE WHEN $4 THEN now() END)`,
-    [id, email, isVerified, isDisabled],
-  );
+  await ports.raw`INSERT INTO users (id, email, "emailVerified", "disabledAt")
+    VALUES (${id}, ${email}, CASE WHEN ${isVerified} THEN now() END, CASE WHEN ${isDisabled} THEN now() END)`;
   return { id, email };
 }
 const stranger = (): string => `${randomUUID()}@people.test`;
@@ -133,11 +128,9 @@ describe('a password reset', () => {
 
   test('requested before a password change is not sent; one requested later is', async () => {
     const { id, email } = await newUser();
-    await ports.raw('UPDATE users SET "passwordChangedAt" = now() WHERE id = $1', [id]);
-    const [{ at } = { at: new Date(0) }] = await ports.raw<{ at: Date }>(
-      'SELECT "passwordChangedAt" AS at FROM users WHERE id = $1',
-      [id],
-    );
+    await ports.raw`UPDATE users SET "passwordChangedAt" = now() WHERE id = ${id}`;
+    const [{ at } = { at: new Date(0) }] = await ports.raw<{ at: Date }>`SELECT "passwordChangedAt" AS at FROM users
+      WHERE id = ${id}`;
     const asked = (ms: number) => ({ askedAt: new Date(at.getTime() + ms) });
     expect(await write({ template: 'reset_password', to: email }, asked(-1_000))).toBeNull();
     expect(await codesOf(email)).toEqual([]);
@@ -151,7 +144,7 @@ describe('an unlock mail', () => {
   async function locked(made?: Made) {
     const person = await newUser(made);
     const counter = `account:${person.id.slice(0, 22)}`;
-    await ports.raw('INSERT INTO login_failures (key, failures) VALUES ($1, 5)', [counter]);
+    await ports.raw`INSERT INTO login_failures (key, failures) VALUES (${counter}, 5)`;
     return { ...person, counter };
   }
 
@@ -165,7 +158,7 @@ describe('an unlock mail', () => {
   test('is not sent without failures, for an unknown address or a disabled account', async () => {
     const open = await newUser();
     const [deleted, disabled] = [await locked(), await locked({ isDisabled: true })];
-    await ports.raw('DELETE FROM users WHERE id = $1', [deleted.id]);
+    await ports.raw`DELETE FROM users WHERE id = ${deleted.id}`;
     expect(await unlock(open.email, `account:${open.id.slice(0, 22)}`)).toBeNull();
     for (const { email, counter } of [deleted, disabled]) expect(await unlock(email, counter)).toBeNull();
     for (const { email } of [open, deleted, disabled]) expect(await codesOf(email)).toEqual([]);
@@ -185,7 +178,7 @@ describe('an invitation', () => {
   async function invited(made: Made = { isVerified: false }) {
     const person = await newUser(made);
     const id = ports.random.uuid();
-    await ports.raw('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [id, person.id]);
+    await ports.raw`INSERT INTO invitations (id, user_id) VALUES (${id}, ${person.id})`;
     const mail = { template: 'invitation', to: person.email, userId: person.id, lifeSeconds: 172_800 } as const;
     return { ...person, invitation: id, mail };
   }
@@ -201,7 +194,7 @@ describe('an invitation', () => {
   test('is not sent after it was replaced or accepted', async () => {
     const { email, mail, id } = await invited();
     expect(await write(mail)).toBeNull();
-    await ports.raw('DELETE FROM invitations WHERE user_id = $1', [id]);
+    await ports.raw`DELETE FROM invitations WHERE user_id = ${id}`;
     expect(await write(mail)).toBeNull();
     expect(await codesOf(email)).toEqual([]);
   });
@@ -241,7 +234,7 @@ describe('another address', () => {
 
   test('gets no code if the user was deleted or disabled, or has ended all sessions since', async () => {
     const [disabled, ended] = [await newUser({ isDisabled: true }), await newUser()];
-    await ports.raw('UPDATE users SET "tokenEpoch" = 1 WHERE id = $1', [ended.id]);
+    await ports.raw`UPDATE users SET "tokenEpoch" = 1 WHERE id = ${ended.id}`;
     for (const userId of [randomUUID(), disabled.id, ended.id]) {
       const to = stranger();
       expect(await change(to, userId)).toBeNull();

@@ -19,7 +19,7 @@ const ports = opened(openTestPorts);
 
 async function person(): Promise<{ id: string; email: string }> {
   const [id, email] = [ports.random.uuid(), newEmail()];
-  await ports.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [id, email]);
+  await ports.raw`INSERT INTO users (id, email) VALUES (${id}, ${email})`;
   return { id, email };
 }
 
@@ -43,13 +43,13 @@ const type = (email: string, typed: string, ...purposes: CodePurpose[]) =>
   ports.transact((tx) => findTypedCode(tx, ports, purposes, { email, typed }));
 const redeem = (code: MailedCode, ...purposes: CodePurpose[]) =>
   ports.transact((tx) => redeemCode(tx, ports, purposes, code));
-const endSessions = (id: string) => ports.raw('SELECT user_every_login_end($1)', [id]);
+const endSessions = (id: string) => ports.raw`SELECT user_every_login_end(${id})`;
 
 describe('a code', () => {
   test('has 256 bits; neither the code nor its data is stored in clear', async () => {
     const code = await issued('sign_up', { id: null, email: newEmail() }, { carries: { name: 'Ada Lovelace' } });
     expect(code).toMatch(/^[A-Za-z0-9_-]{43}$/);
-    const stored = JSON.stringify(await ports.raw(`SELECT *, encode(hash, 'escape') FROM one_time_codes`));
+    const stored = JSON.stringify(await ports.raw`SELECT *, encode(hash, 'escape') FROM one_time_codes`);
     expect(stored).not.toContain(code);
     expect(stored).not.toContain('Lovelace');
     expect(await redeem(code, 'sign_up')).toMatchObject({ userId: null, carries: { name: 'Ada Lovelace' } });
@@ -108,14 +108,14 @@ describe('a code', () => {
   test('is deleted with its user', async () => {
     const user = await person();
     const code = await issued('verify_email', user);
-    await ports.raw('DELETE FROM users WHERE id = $1', [user.id]);
+    await ports.raw`DELETE FROM users WHERE id = ${user.id}`;
     expect(await findCode(ports.sql, 'verify_email', code)).toBeUndefined();
   });
 
   test('for a new address is invalid if devices were forgotten after it was requested; other codes stay valid', async () => {
     const user = await person();
     const [move, reset] = [await issued('change_email', user), await issued('reset_password', user)];
-    await ports.raw(`UPDATE users SET "devicesSince" = now() + interval '6 seconds' WHERE id = $1`, [user.id]);
+    await ports.raw`UPDATE users SET "devicesSince" = now() + interval '6 seconds' WHERE id = ${user.id}`;
     expect(await redeem(move, 'change_email')).toBeUndefined();
     expect(await redeem(reset, 'reset_password')).toBeDefined();
   });
@@ -161,16 +161,14 @@ describe('a code that is typed', () => {
     expect(await type(user.email, typed, 'verify_email', 'unlock_account')).toBeUndefined();
     const found = await type(user.email, typed, 'reset_password');
     expect(await redeem(found!, 'verify_email')).toBeUndefined();
-    expect(JSON.stringify(await ports.raw('SELECT * FROM one_time_codes'))).not.toMatch(
-      new RegExp(`${typed}|typedHash`),
-    );
+    expect(JSON.stringify(await ports.raw`SELECT * FROM one_time_codes`)).not.toMatch(new RegExp(`${typed}|typedHash`));
   });
 
   test('guessing: after five wrong ones, concurrent ones included, only the link redeems it', async () => {
     const user = await person();
     const { code, typed } = await both('reset_password', user);
     await Promise.all(Array.from({ length: 10 }, () => type(user.email, WRONG, 'reset_password')));
-    const tries = await ports.raw('SELECT typed_tries AS tries FROM one_time_codes WHERE user_id = $1', [user.id]);
+    const tries = await ports.raw`SELECT typed_tries AS tries FROM one_time_codes WHERE user_id = ${user.id}`;
     expect(tries).toEqual([{ tries: 5 }]);
     expect(await type(user.email, typed, 'reset_password')).toBeUndefined();
     expect(await redeem(code, 'reset_password')).toBeDefined();
@@ -192,7 +190,7 @@ describe('a code that is typed', () => {
     const over = await both('verify_email', user, { lifeSeconds: 0 });
     expect(await type(user.email, over.typed, 'verify_email')).toBeUndefined();
     const { typed } = await both('sign_up', { id: null, email: newEmail() });
-    await ports.raw('UPDATE one_time_codes SET sealed = NULL, email = $1 WHERE user_id IS NULL', [user.email]);
+    await ports.raw`UPDATE one_time_codes SET sealed = NULL, email = ${user.email} WHERE user_id IS NULL`;
     expect(await type(user.email, typed, 'sign_up')).toBeUndefined();
   });
 });
@@ -227,9 +225,7 @@ describe('codes for one address', () => {
     const user = await person();
     for (let n = 0; n < 3; n += 1) await issued('verify_email', user, { lifeSeconds: 3_600 });
     expect(await issue('verify_email', user)).toBeNull();
-    await ports.raw(`UPDATE one_time_codes SET created_at = now() - interval '11 minutes' WHERE user_id = $1`, [
-      user.id,
-    ]);
+    await ports.raw`UPDATE one_time_codes SET created_at = now() - interval '11 minutes' WHERE user_id = ${user.id}`;
     expect(await issue('verify_email', user)).not.toBeNull();
   });
 });

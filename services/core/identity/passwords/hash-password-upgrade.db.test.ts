@@ -30,13 +30,11 @@ const upgrade = (userId: string, digest: string, changes: Partial<PasswordHasher
   return upgradeDigest(ports, { userId, digest }, harness.password, caller);
 };
 const digestOf = async (userId: string): Promise<string> =>
-  (await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
+  (await harness.rows`SELECT password FROM accounts WHERE "userId" = ${userId}`)[0].password;
 const rehashedOf = (userId: string) =>
-  harness.rows(`SELECT outcome FROM audit_outbox WHERE type = 'account.password_rehashed' AND target_id = $1`, [
-    userId,
-  ]);
+  harness.rows`SELECT outcome FROM audit_outbox WHERE type = 'account.password_rehashed' AND target_id = ${userId}`;
 const epochOf = async (userId: string) =>
-  (await harness.rows('SELECT "tokenEpoch", "passwordChangedAt" FROM users WHERE id = $1', [userId]))[0];
+  (await harness.rows`SELECT "tokenEpoch", "passwordChangedAt" FROM users WHERE id = ${userId}`)[0];
 
 describe('a digest that has verified a password', () => {
   test('is replaced by a current digest; the audit log records an upgrade, not a password change', async () => {
@@ -67,7 +65,7 @@ describe('a digest that has verified a password', () => {
     const { userId } = await account(weak);
     const other = hashSync('another password', { cost: 4 });
     const hash: PasswordHasher['hash'] = async () => {
-      await harness.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [userId, other]);
+      await harness.rows`UPDATE accounts SET password = ${other} WHERE "userId" = ${userId}`;
       return harness.digest;
     };
     await upgrade(userId, weak, { hash });
@@ -110,16 +108,16 @@ describe('whether another sign-in has upgraded the digest', () => {
 
   test('is false if the account or its password was deleted', async () => {
     const { userId, email } = await account(weak);
-    await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [userId]);
+    await harness.rows`DELETE FROM accounts WHERE "userId" = ${userId}`;
     expect([await since(email, weak), await since(newEmail(), weak)]).toEqual([false, false]);
   });
 });
 
 const store = (key: Uint8Array): Promise<string> =>
   harness.deps.transact((tx) => storeImportedKey(tx, harness.deps, key));
-const rowOf = (id: string) => harness.rows('SELECT sealed, created_at FROM imported_hash_keys WHERE id = $1', [id]);
+const rowOf = (id: string) => harness.rows`SELECT sealed, created_at FROM imported_hash_keys WHERE id = ${id}`;
 const age = (id: string) =>
-  harness.rows(`UPDATE imported_hash_keys SET created_at = created_at - interval '8 days' WHERE id = $1`, [id]);
+  harness.rows`UPDATE imported_hash_keys SET created_at = created_at - interval '8 days' WHERE id = ${id}`;
 const purge = () =>
   harness.deps.transact(async (tx) => (await importedKeyPurge.removeBatch(tx, 100, '-infinity')).removed);
 
@@ -132,7 +130,7 @@ test('a key is stored sealed, under an id that repeats, and read by that id', as
   expect(rows[0].sealed).not.toContain(key.toString('base64'));
   const read = createImportedKeys(harness.deps);
   expect(await read(id)).toEqual(key);
-  await harness.rows('DELETE FROM imported_hash_keys WHERE id = $1', [id]);
+  await harness.rows`DELETE FROM imported_hash_keys WHERE id = ${id}`;
   expect(await read(id), 'opened once').toEqual(key);
   expect(await createImportedKeys(harness.deps)(id)).toBeUndefined();
 });

@@ -33,11 +33,11 @@ const harness = opened(() =>
   openIdentityHarness({ around: { hasher: failing }, env: { BREACH_RANGE_URL: `${list.url}/range` } }),
 );
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 const digestOf = async (userId: string): Promise<string> =>
-  (await rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
+  (await rows`SELECT password FROM accounts WHERE "userId" = ${userId}`)[0].password;
 const eventsOf = async (userId: string): Promise<string[]> =>
-  (await rows('SELECT type FROM audit_outbox WHERE target_id = $1 ORDER BY id', [userId])).map(
+  (await rows`SELECT type FROM audit_outbox WHERE target_id = ${userId} ORDER BY id`).map(
     ({ type }: { type: string }) => type,
   );
 
@@ -51,7 +51,7 @@ const IMPORTED = {
 async function importedAccount(digest: string): Promise<{ email: string; password: string; userId: string }> {
   const person = newPerson();
   const { body } = await signUp(harness, person);
-  await rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [body.user.id, digest]);
+  await rows`UPDATE accounts SET password = ${digest} WHERE "userId" = ${body.user.id}`;
   return { email: person.email, password: 'imported password', userId: body.user.id };
 }
 
@@ -61,9 +61,8 @@ describe('imported digests', () => {
     async (_name, digest) => {
       const account = await importedAccount(digest);
       const before = await eventsOf(account.userId);
-      const [{ changedAt }] = await rows('SELECT "passwordChangedAt" AS "changedAt" FROM users WHERE id = $1', [
-        account.userId,
-      ]);
+      const [{ changedAt }] =
+        await rows`SELECT "passwordChangedAt" AS "changedAt" FROM users WHERE id = ${account.userId}`;
       const login = await signIn(harness, account);
       expect(login.status).toBe(200);
       await expect.poll(() => digestOf(account.userId)).toMatch(/^\$2b\$12\$/);
@@ -71,9 +70,8 @@ describe('imported digests', () => {
       const since = (await eventsOf(account.userId)).slice(before.length);
       expect(since.filter((type) => type.startsWith('account.'))).toEqual(['account.password_rehashed']);
       expect(since).not.toContain('user.tokens_revoked');
-      const [{ changedAt: after }] = await rows('SELECT "passwordChangedAt" AS "changedAt" FROM users WHERE id = $1', [
-        account.userId,
-      ]);
+      const [{ changedAt: after }] =
+        await rows`SELECT "passwordChangedAt" AS "changedAt" FROM users WHERE id = ${account.userId}`;
       expect(after).toEqual(changedAt);
       expect((await signIn(harness, account)).status).toBe(200);
     },
@@ -111,7 +109,7 @@ describe('new passwords', () => {
   ])('sign-up rejects %s: %s, and creates no account', async (password, code) => {
     const person = { ...newPerson(), password };
     expect(await signUp(harness, person)).toMatchObject({ status: 400, body: { code } });
-    expect(await rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toEqual([]);
+    expect(await rows`SELECT 1 FROM users WHERE email = ${person.email}`).toEqual([]);
   });
 
   test('a breached password is rejected with the reason, the same for known and unknown addresses', async () => {
@@ -130,7 +128,7 @@ describe('new passwords', () => {
     const answer = await signUp(harness, { ...newPerson(), password: 'stolen somewhere else' });
     isListDown = false;
     expect(answer.status).toBe(201);
-    const [{ count }] = await rows(`SELECT count(*)::int FROM audit_outbox WHERE type = 'password.breach_unchecked'`);
+    const [{ count }] = await rows`SELECT count(*)::int FROM audit_outbox WHERE type = 'password.breach_unchecked'`;
     expect(count).toBe(1);
   });
 });
@@ -149,7 +147,7 @@ describe('after a correct password', () => {
     await expect(enter(strict, { email, password }, from('10.2.0.1'))).rejects.toMatchObject({
       code: 'email_unverified',
     });
-    await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [userId]);
+    await rows`UPDATE users SET "emailVerified" = now() WHERE id = ${userId}`;
     expect((await enter(strict, { email, password }, from('10.2.0.1'))).body.user.id).toBe(userId);
   });
 
@@ -157,12 +155,10 @@ describe('after a correct password', () => {
     const { email, password, userId } = await person();
     const network = counterKey(harness.deps.keyRing, 'network', '10.2.0.2');
     const tried = Array.from({ length: STUFFING_NAMES }, (_, n) => `name-${n}`);
-    await rows('INSERT INTO login_failures (key, failures, tried) VALUES ($1, 50, $2)', [network, tried]);
+    await rows`INSERT INTO login_failures (key, failures, tried) VALUES (${network}, 50, ${tried})`;
     await enter(harness.deps, { email, password }, from('10.2.0.2'));
-    const [{ detail }] = await rows(
-      `SELECT detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 ORDER BY id DESC LIMIT 1`,
-      [userId],
-    );
+    const [{ detail }] = await rows`SELECT detail FROM audit_outbox
+      WHERE type = 'user.login' AND target_id = ${userId} ORDER BY id DESC LIMIT 1`;
     expect(detail).toMatchObject({ factor: 'password', suspect_network: true });
   });
 
@@ -170,7 +166,7 @@ describe('after a correct password', () => {
     const { email, password, userId } = await person();
     const strong = await digestOf(userId);
     const put = (digest: string) =>
-      rows(`UPDATE accounts SET password = $2 WHERE "userId" = $1 AND "providerId" = 'credential'`, [userId, digest]);
+      rows`UPDATE accounts SET password = ${digest} WHERE "userId" = ${userId} AND "providerId" = 'credential'`;
     await put(hashSync(password, { cost: 4, version: '2b' }));
     let proofs = 0;
     const verify: PasswordHasher['verify'] = async (...given) => {

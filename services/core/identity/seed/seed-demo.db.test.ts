@@ -30,15 +30,12 @@ const seed = (users: readonly SeedUser[], given = client) =>
   seedDemo(harness.deps, { users, client: given }, testCaller);
 const personOf = async (email: string) =>
   (
-    await harness.rows(
-      `SELECT u.id, u.name, u."emailVerified" IS NOT NULL AS proven, a.password,
-         ARRAY(SELECT role FROM user_roles WHERE user_id = u.id ORDER BY role) AS roles
-       FROM users u JOIN accounts a ON a."userId" = u.id WHERE u.email = $1`,
-      [email],
-    )
+    await harness.rows`SELECT u.id, u.name, u."emailVerified" IS NOT NULL AS proven, a.password,
+        ARRAY(SELECT role FROM user_roles WHERE user_id = u.id ORDER BY role) AS roles
+      FROM users u JOIN accounts a ON a."userId" = u.id WHERE u.email = ${email}`
   )[0];
 const clientOf = async () =>
-  (await harness.rows('SELECT secret_hash, scopes, "updatedAt" FROM oauth_clients WHERE "clientId" = $1', ['demo']))[0];
+  (await harness.rows`SELECT secret_hash, scopes, "updatedAt" FROM oauth_clients WHERE "clientId" = 'demo'`)[0];
 
 test('creates users and client: verified addresses, working passwords, roles, and the secret as a hash', async () => {
   const [person, admin] = [seedUser(), seedUser({ name: 'Grace', roles: ['admin'] })];
@@ -55,7 +52,7 @@ test('running again changes no digest and writes no event', async () => {
   const person = seedUser({ roles: ['auditor'] });
   await seed([person]);
   const before = [await personOf(person.email), await clientOf()];
-  const events = () => harness.rows('SELECT count(*)::int AS count FROM audit_outbox');
+  const events = () => harness.rows`SELECT count(*)::int AS count FROM audit_outbox`;
   const written = await events();
   await seed([person]);
   expect([await personOf(person.email), await clientOf()]).toEqual(before);
@@ -66,7 +63,7 @@ test('resets changed users and clients to the scenario', async () => {
   const person = seedUser();
   await seed([person]);
   const before = await personOf(person.email);
-  await harness.rows('UPDATE accounts SET password = NULL WHERE "userId" = $1', [before.id]);
+  await harness.rows`UPDATE accounts SET password = NULL WHERE "userId" = ${before.id}`;
   await seed([{ ...person, name: 'Grace', roles: ['auditor'] }], { ...client, clientSecret: 'another secret' });
   const after = await personOf(person.email);
   expect(after).toMatchObject({ id: before.id, name: 'Grace' });
@@ -87,6 +84,6 @@ test('two concurrent starts create each user and client once', async () => {
   const person = seedUser({ roles: ['auditor'] });
   const given = { ...client, clientId: 'demo-twice' };
   await Promise.all([seed([person], given), seed([person], given)]);
-  expect(await harness.rows('SELECT 1 FROM users WHERE email = $1', [person.email])).toHaveLength(1);
-  expect(await harness.rows('SELECT 1 FROM oauth_clients WHERE "clientId" = $1', ['demo-twice'])).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM users WHERE email = ${person.email}`).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM oauth_clients WHERE "clientId" = 'demo-twice'`).toHaveLength(1);
 });

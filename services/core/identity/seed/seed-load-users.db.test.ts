@@ -37,20 +37,17 @@ test('seeds more users than one transaction takes, with one digest, a session an
   expect(hashes).toBe(1);
   expect(new Set(users.map(({ userId }) => userId)).size).toBe(COUNT);
   expect(users.every(({ email }) => email.endsWith(`@${LOAD_USER_DOMAIN}`))).toBe(true);
-  const [stored] = await harness.rows(
-    `SELECT count(*)::int AS accounts, count(DISTINCT a.password)::int AS digests, min(a.password) AS digest
-     FROM users u JOIN accounts a ON a."userId" = u.id WHERE u.email LIKE $1 AND u.name = 'Load test user'`,
-    [`%@${LOAD_USER_DOMAIN}`],
-  );
+  const [stored] = await harness.rows`
+    SELECT count(*)::int AS accounts, count(DISTINCT a.password)::int AS digests, min(a.password) AS digest
+    FROM users u JOIN accounts a ON a."userId" = u.id
+      WHERE u.email LIKE ${`%@${LOAD_USER_DOMAIN}`} AND u.name = 'Load test user'`;
   expect(stored).toMatchObject({ accounts: COUNT, digests: 1 });
   expect(await harness.deps.hasher.verify(password, stored.digest, { clientPrefix: 'test', knownDevice: true })).toBe(
     true,
   );
-  const events = await harness.rows(
-    `SELECT type, count(DISTINCT target_id)::int AS targets FROM audit_outbox
-     WHERE actor_kind = $1 AND type IN ('user.created', 'session.created', 'token.family_created') GROUP BY type ORDER BY type`,
-    [testCaller.kind],
-  );
+  const events = await harness.rows`SELECT type, count(DISTINCT target_id)::int AS targets FROM audit_outbox
+    WHERE actor_kind = ${testCaller.kind} AND type IN ('user.created', 'session.created', 'token.family_created')
+      GROUP BY type ORDER BY type`;
   expect(events).toEqual([
     { type: 'session.created', targets: COUNT },
     { type: 'token.family_created', targets: COUNT },
@@ -81,6 +78,6 @@ test('seeding again keeps users and password, computes no hash, and leaves the e
 
 test('a disabled user gets no refresh token', async () => {
   const { users } = await seed(3);
-  await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [users[1]!.userId]);
+  await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${users[1]!.userId}`;
   expect((await seed(3)).users.map(({ userId }) => userId)).toEqual([users[0]!.userId, users[2]!.userId]);
 });

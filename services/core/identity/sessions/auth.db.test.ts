@@ -29,7 +29,7 @@ const { request } = testCaller;
 const tokenOf = (cookie: string): string => decodeURIComponent(/session_token=([^;.]+)/.exec(cookie)?.[1] ?? '');
 /** The Redis key of the session of a cookie. */
 const redisKeyOf = (cookie: string): string => `auth:{${hash('sha256', tokenOf(cookie), 'base64url')}}`;
-const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: PeopleHarness['rows'] = (...asked) => harness.rows(...asked);
 /** Another copy on the same stores with different knowledge of revocations. */
 const otherCopy = (
   changes: Partial<RevocationSet>,
@@ -58,8 +58,8 @@ const newSession = async (assurance?: TestAssurance) => {
   const { sessionId, cookie } = await openSessionFor({ ports: harness.deps }, id, assurance);
   return { userId: id, sessionId, cookie };
 };
-const sessionsOf = (userId: string) => rows('SELECT id FROM sessions WHERE "userId" = $1', [userId]);
-const rename = (userId: string) => rows(`UPDATE users SET name = 'Grace' WHERE id = $1`, [userId]);
+const sessionsOf = (userId: string) => rows`SELECT id FROM sessions WHERE "userId" = ${userId}`;
+const rename = (userId: string) => rows`UPDATE users SET name = 'Grace' WHERE id = ${userId}`;
 const nameBy = async (copy: Auth, cookie: string) => (await copy.findSession(cookie, false))?.user.name;
 
 describe('Better Auth behind our interface', () => {
@@ -143,13 +143,13 @@ describe('the session of a cookie', () => {
 
   test('is not opened for a disabled user', async () => {
     const { id } = await newPerson();
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     const opened = await auth.transact(async (tx) =>
       auth.openSession({ admission: await admitted(tx, harness.deps, id) }, request),
     );
     expect(await sessionsOf(id)).toEqual([{ id: opened.session.id }]);
     expect(await auth.findSession(opened.setCookie.join('; '), true)).toBeNull();
-    await rows('UPDATE users SET "disabledAt" = NULL WHERE id = $1', [id]);
+    await rows`UPDATE users SET "disabledAt" = NULL WHERE id = ${id}`;
     await auth.forget(opened.session.token);
     expect((await auth.findSession(opened.setCookie.join('; '), true))?.user.id).toBe(id);
   });
@@ -157,7 +157,7 @@ describe('the session of a cookie', () => {
   test('is rejected with a changed cookie or an expired session', async () => {
     const { sessionId, cookie } = await newSession();
     expect(await auth.findSession(cookie.replace(/session_token=./, 'session_token=!'), true)).toBeNull();
-    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [sessionId]);
+    await rows`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = ${sessionId}`;
     await auth.forget(tokenOf(cookie));
     expect(await auth.findSession(cookie, true)).toBeNull();
   });
@@ -170,7 +170,7 @@ describe('the session of a cookie', () => {
       await harness.redis.delete(redisKeyOf(cookie));
     };
     const usedAt = async (id: string): Promise<Date> =>
-      (await rows('SELECT "updatedAt" AS at FROM sessions WHERE id = $1', [id]))[0].at;
+      (await rows`SELECT "updatedAt" AS at FROM sessions WHERE id = ${id}`)[0].at;
     await restFor(rested, IDLE_SECONDS + 60);
     expect(await otherCopy({}).findSession(rested.cookie, true)).toBeNull();
     await restFor(used, IDLE_SECONDS - 600);

@@ -11,12 +11,12 @@ const harness = opened(() =>
   }),
 );
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 
 test('a session without name, picture, IP address and user agent is the same from Postgres and from Redis', async () => {
   const { body, cookie } = await signUp(harness, newPerson());
-  await rows('UPDATE users SET name = NULL, "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1', [body.user.id]);
-  await rows('UPDATE sessions SET "ipAddress" = NULL, "userAgent" = NULL WHERE id = $1', [body.session.id]);
+  await rows`UPDATE users SET name = NULL, "tokenEpoch" = "tokenEpoch" + 1 WHERE id = ${body.user.id}`;
+  await rows`UPDATE sessions SET "ipAddress" = NULL, "userAgent" = NULL WHERE id = ${body.session.id}`;
   await harness.redis.delete(redisKeyOf(cookie));
   const read = async () => (await readSession(harness, cookie)).body;
   const fromPostgres = await read();

@@ -14,20 +14,17 @@ import { findByCookie } from './read-session.ts';
 const LIMIT = 3;
 const harness = opened(() => openPeopleHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } }));
 
-const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: PeopleHarness['rows'] = (...asked) => harness.rows(...asked);
 type SignedIn = Awaited<ReturnType<typeof openSessionFor>>;
 const sessionsOf = async (userId: string): Promise<string[]> =>
-  (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
+  (await rows`SELECT id FROM sessions WHERE "userId" = ${userId} ORDER BY id`).map(({ id }) => id);
 const sorted = (signIns: readonly (SignedIn | undefined)[]): unknown[] =>
   signIns.map((signedIn) => signedIn?.sessionId).sort();
 const live = async (signedIn: SignedIn | undefined): Promise<LiveSession> =>
   (await findByCookie(harness.deps, signedIn?.cookie)) as LiveSession;
 const endingsOf = (userId: string) =>
-  rows(
-    `SELECT target_id AS id, detail->>'reason' AS reason FROM audit_outbox
-     WHERE type = 'session.ended' AND detail->>'user_id' = $1 ORDER BY id`,
-    [userId],
-  );
+  rows`SELECT target_id AS id, detail->>'reason' AS reason FROM audit_outbox
+    WHERE type = 'session.ended' AND detail->>'user_id' = ${userId} ORDER BY id`;
 
 /** A user at the session limit; the session unused for longest comes first. */
 async function atTheLimit() {
@@ -57,16 +54,16 @@ describe('an account at the session limit', () => {
   test('loses the session whose cookie and token families were unused for longest, with its families and tokens', async () => {
     const { userId, signIns } = await atTheLimit();
     const [oldest, middle, newest] = signIns;
-    await rows('UPDATE refresh_families SET rotated_at = now() WHERE sid = $1', [oldest?.sessionId]);
+    await rows`UPDATE refresh_families SET rotated_at = now() WHERE sid = ${oldest?.sessionId}`;
     await arrive(userId);
     expect(await sessionsOf(userId)).toEqual(sorted([oldest, newest]));
-    expect(await rows('SELECT revoke_reason AS why FROM refresh_families WHERE sid = $1', [middle?.sessionId])).toEqual(
-      [{ why: 'session_limit' }],
-    );
+    expect(await rows`SELECT revoke_reason AS why FROM refresh_families WHERE sid = ${middle?.sessionId}`).toEqual([
+      { why: 'session_limit' },
+    ]);
     expect(await endingsOf(userId)).toEqual([{ id: middle?.sessionId, reason: 'session_limit' }]);
-    expect(await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [middle?.sessionId])).toEqual(
-      [{ reason: 'session_limit' }],
-    );
+    expect(await rows`SELECT reason FROM revocations WHERE kind = 'sid' AND value = ${middle?.sessionId}`).toEqual([
+      { reason: 'session_limit' },
+    ]);
     await harness.poll.announce();
     expect(await findByCookie(harness.deps, middle?.cookie)).toBeNull();
   });
@@ -101,7 +98,7 @@ describe('an account at the session limit', () => {
     const { userId, signIns } = await atTheLimit();
     await arrive(userId, { limit: 0 });
     expect(await sessionsOf(userId)).toEqual(sorted(signIns));
-    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [signIns[2]?.sessionId]);
+    await rows`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = ${signIns[2]?.sessionId}`;
     await arrive(userId);
     expect(await sessionsOf(userId)).toEqual(sorted(signIns));
     expect(await endingsOf(userId)).toEqual([]);
@@ -131,13 +128,9 @@ describe('an account at the session limit', () => {
     const [one, other] = (await rows(families, [[oldest, middle]])).map(({ id }) => id);
     // The session with the lower id has the family with the higher id, and the reverse.
     const [low, high] = [oldest, middle].sort();
-    await rows('UPDATE refresh_families SET sid = NULL WHERE id = ANY ($1)', [[one, other]]);
-    await rows('UPDATE refresh_families SET sid = CASE WHEN id = $1 THEN $2 ELSE $3 END WHERE id = ANY ($4)', [
-      one,
-      high,
-      low,
-      [one, other],
-    ]);
+    await rows`UPDATE refresh_families SET sid = NULL WHERE id = ANY (${[one, other]})`;
+    await rows`UPDATE refresh_families SET sid = CASE WHEN id = ${one} THEN ${high} ELSE ${low} END
+      WHERE id = ANY (${[one, other]})`;
     const hold = 'SELECT FROM refresh_families WHERE id = $1 FOR NO KEY UPDATE NOWAIT';
     await whileItWaits(
       harness.pool,

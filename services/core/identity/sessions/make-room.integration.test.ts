@@ -9,9 +9,9 @@ const LIMIT = 3;
 
 const harness = opened(() => openIdentityHarness({ env: { SESSIONS_PER_ACCOUNT: String(LIMIT) } }));
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 const sessionsOf = async (userId: string): Promise<string[]> =>
-  (await rows('SELECT id FROM sessions WHERE "userId" = $1 ORDER BY id', [userId])).map(({ id }) => id);
+  (await rows`SELECT id FROM sessions WHERE "userId" = ${userId} ORDER BY id`).map(({ id }) => id);
 const idOf = ({ body }: { body: Json }): string => body.session.id;
 
 /** A user at the session limit; the session of the sign-up is unused for longest. */
@@ -38,10 +38,8 @@ test('a sign-in at the session limit ends the session unused for longest, record
   expect(signedIn.status).toBe(200);
   expect(await sessionsOf(userId)).toEqual([...others, idOf(signedIn)].sort());
   expect((await readSession(harness, cookie)).status).toBe(401);
-  const ended = await rows(
-    `SELECT actor_id, detail->>'reason' AS reason FROM audit_outbox WHERE type = 'session.ended' AND target_id = $1`,
-    [oldest],
-  );
+  const ended = await rows`SELECT actor_id, detail->>'reason' AS reason FROM audit_outbox
+    WHERE type = 'session.ended' AND target_id = ${oldest}`;
   expect(ended).toEqual([{ actor_id: userId, reason: 'session_limit' }]);
 });
 

@@ -15,27 +15,26 @@ const ports = partOf(() => harness.deps);
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 const unknown = { code: 'session_unknown' };
-const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: PeopleHarness['rows'] = (...asked) => harness.rows(...asked);
 const newPerson = (): Promise<TestUser> => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 const callerOf = ({ id, sessionId }: Pick<TestUser, 'id' | 'sessionId'>): Caller & { kind: 'user' } =>
   ({ ...userCaller(id, { request }), sessionId }) as Caller & { kind: 'user' };
 const familiesOf = (sessionId: string) =>
-  rows('SELECT revoked_at IS NULL AS "isLive", revoke_reason AS why FROM refresh_families WHERE sid = $1', [sessionId]);
+  rows`SELECT revoked_at IS NULL AS "isLive", revoke_reason AS why FROM refresh_families WHERE sid = ${sessionId}`;
 /** A user with this many sessions, a minute apart; newest first. */
 async function personWith(sessions: number): Promise<{ person: TestUser; ids: string[] }> {
   const person = await newPerson();
   const ids = [person.sessionId];
   while (ids.length < sessions) ids.unshift((await openSessionFor({ ports }, person.id)).sessionId);
   for (const [minutes, id] of ids.entries())
-    await rows('UPDATE sessions SET "createdAt" = now() - make_interval(mins => $2) WHERE id = $1', [id, minutes]);
+    await rows`UPDATE sessions SET "createdAt" = now() - make_interval(mins => ${minutes}) WHERE id = ${id}`;
   return { person, ids };
 }
 /** Makes cookie and token families of the session unused for this time, and deletes its copy in Redis. */
 async function rest({ sessionId }: { readonly sessionId: string }, minutes: number): Promise<void> {
-  const [{ token }] = await rows(
-    'UPDATE sessions SET "updatedAt" = now() - make_interval(mins => $2) WHERE id = $1 RETURNING token',
-    [sessionId, minutes],
-  );
+  const [{ token }] =
+    await rows`UPDATE sessions SET "updatedAt" = now() - make_interval(mins => ${minutes}) WHERE id = ${sessionId}
+      RETURNING token`;
   await ports.auth.forget(token);
 }
 
@@ -43,7 +42,7 @@ describe('a list of sessions', () => {
   test('contains the owner’s live sessions only, newest first, with their token families and no token', async () => {
     const { person, ids } = await personWith(3);
     await newPerson();
-    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [ids[1]]);
+    await rows`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = ${ids[1]}`;
     const { sessions, next } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
     expect(next).toBeNull();
     expect(sessions.map(({ id, current }) => [id, current])).toEqual([
@@ -56,7 +55,7 @@ describe('a list of sessions', () => {
       user_agent: 'test/1',
       logins: [{ client_id: 'sallyport', scope: expect.any(String), family_id: expect.any(String) }],
     });
-    const [{ token }] = await rows('SELECT token FROM sessions WHERE id = $1', [ids[0]]);
+    const [{ token }] = await rows`SELECT token FROM sessions WHERE id = ${ids[0]}`;
     expect(JSON.stringify(sessions)).not.toContain(token);
   });
 
@@ -77,7 +76,7 @@ describe('a list of sessions', () => {
 
   test('of all users can be filtered by clients with live token families', async () => {
     const { person, ids } = await personWith(2);
-    await rows(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'test' WHERE sid = $1`, [ids[0]]);
+    await rows`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'test' WHERE sid = ${ids[0]}`;
     const at = async (clientId?: string) =>
       (await listSessions(ports, { limit: 10, client_id: clientId, user_id: person.id })).sessions.map(({ id }) => id);
     expect([await at('sallyport'), await at('another')]).toEqual([[ids[1]], []]);
@@ -88,13 +87,12 @@ describe('a list of sessions', () => {
     expect((await ofAll('sallyport')).filter((id) => ids.includes(id))).toEqual([ids[1]]);
     expect(await ofAll('another')).toEqual([]);
     // A client with many families is found the other way round, and the same.
-    await rows(
-      `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, user_id,
-         user_epoch, client_epoch, scope, audience, auth_time, device)
-       SELECT gen_random_uuid(), now(), now(), sha256('x'), 1, 1, 'sallyport', false, $1, 0, 0, 'openid', 'a', now(), '{}'
-       FROM generate_series(1, 10000)`,
-      [person.id],
-    );
+    await rows`INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id,
+      client_bound, user_id,
+        user_epoch, client_epoch, scope, audience, auth_time, device)
+      SELECT gen_random_uuid(), now(), now(), sha256('x'), 1, 1, 'sallyport', false, ${person.id}, 0, 0, 'openid', 'a',
+        now(), '{}'
+      FROM generate_series(1, 10000)`;
     expect((await ofAll('sallyport')).filter((id) => ids.includes(id))).toEqual([ids[1]]);
   });
 
@@ -105,9 +103,7 @@ describe('a list of sessions', () => {
       await openSessionFor({ ports }, person.id, TWO_FACTORS),
     ];
     for (const login of [person, idle, used]) await rest(login, 61);
-    await rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = $1`, [
-      idle.sessionId,
-    ]);
+    await rows`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE sid = ${idle.sessionId}`;
     const { sessions } = await listOwnSessions(ports, { limit: 10 }, callerOf(person));
     expect(sessions.map(({ id }) => id).sort()).toEqual([person.sessionId, used.sessionId].sort());
   });
@@ -132,10 +128,10 @@ describe('ending a session', () => {
     const person = await newPerson();
     const other = await openSessionFor({ ports }, person.id);
     await endOwnSession(ports, { session_id: other.sessionId }, callerOf(person));
-    expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).toEqual([{ id: person.sessionId }]);
+    expect(await rows`SELECT id FROM sessions WHERE "userId" = ${person.id}`).toEqual([{ id: person.sessionId }]);
     expect(await familiesOf(other.sessionId)).toEqual([{ isLive: false, why: 'ended_by_user' }]);
     expect(await familiesOf(person.sessionId)).toEqual([{ isLive: true, why: null }]);
-    expect(await rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [other.sessionId])).toEqual([
+    expect(await rows`SELECT reason FROM revocations WHERE kind = 'sid' AND value = ${other.sessionId}`).toEqual([
       { reason: 'ended_by_user' },
     ]);
     const ended = `SELECT actor_id, detail->>'reason' AS reason FROM audit_outbox
@@ -155,8 +151,7 @@ describe('ending a session', () => {
 
   test('all of the caller’s at once spares the current one if asked, and other users’', async () => {
     const [{ person, ids }, other] = [await personWith(3), await newPerson()];
-    const left = async () =>
-      (await rows('SELECT id FROM sessions WHERE "userId" = $1', [person.id])).map(({ id }) => id);
+    const left = async () => (await rows`SELECT id FROM sessions WHERE "userId" = ${person.id}`).map(({ id }) => id);
     await endOwnSessions(ports, { keepsCurrent: true }, callerOf(person));
     expect(await left()).toEqual([person.sessionId]);
     expect(await familiesOf(ids[0] as string)).toEqual([{ isLive: false, why: 'ended_by_user' }]);
@@ -173,7 +168,7 @@ describe('ending a session', () => {
     const person = await newPerson();
     const end = () => endAnySession(ports, { session_id: person.sessionId, reason: 'lost phone' }, testCaller);
     await end();
-    expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [person.sessionId])).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE id = ${person.sessionId}`).toEqual([]);
     expect(await familiesOf(person.sessionId)).toEqual([{ isLive: false, why: 'lost phone' }]);
     await expect(end()).rejects.toMatchObject(unknown);
   });
@@ -215,7 +210,7 @@ describe('a session by its cookie', () => {
 
   test('of a disabled user is rejected, even if cached', async () => {
     const { id, cookie } = await newPerson();
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
     await harness.poll.announce();
     expect(await sessionCaller(ports, cookie, request)).toBeNull();
   });
@@ -225,9 +220,8 @@ describe('a session by its cookie', () => {
     const login = await openSessionFor({ ports }, id, TWO_FACTORS);
     const isFresh = async (): Promise<boolean> =>
       (
-        await rows(`SELECT "updatedAt" > now() - interval '1 minute' AS fresh FROM sessions WHERE id = $1`, [
-          login.sessionId,
-        ])
+        await rows`SELECT "updatedAt" > now() - interval '1 minute' AS fresh FROM sessions
+          WHERE id = ${login.sessionId}`
       )[0].fresh;
     await rest(login, 30);
     expect(await sessionCaller(ports, login.cookie, request, false)).toMatchObject({ acr: 'aal2' });

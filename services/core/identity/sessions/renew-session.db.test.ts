@@ -20,31 +20,29 @@ import { findByCookie } from './read-session.ts';
 
 const harness = opened(openFactorsHarness);
 
-const rows: FactorsHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: FactorsHarness['rows'] = (...asked) => harness.rows(...asked);
 type Named = Pick<Holder, 'email' | 'cookie'>;
 const again = ({ email, cookie }: Named, deps = harness.deps) =>
   signIn(deps, { email, password: harness.password, cookie }, anonymous as Caller);
 const sessionsOf = async (id: string): Promise<string[]> =>
-  (await rows('SELECT id FROM sessions WHERE "userId" = $1', [id])).map((row) => row.id);
+  (await rows`SELECT id FROM sessions WHERE "userId" = ${id}`).map((row) => row.id);
 const isLive = async (cookie: string): Promise<boolean> => (await findByCookie(harness.deps, cookie)) !== null;
 const liveFamilies = async (sessionId: string): Promise<number> =>
-  (await rows('SELECT 1 FROM refresh_families WHERE sid = $1 AND revoked_at IS NULL', [sessionId])).length;
+  (await rows`SELECT 1 FROM refresh_families WHERE sid = ${sessionId} AND revoked_at IS NULL`).length;
 
 /** Makes a session an hour old and adds the token family of an application. */
 async function withApplication(): Promise<Holder & { readonly familyId: string }> {
   const person = await harness.person();
-  await rows(
-    `UPDATE sessions SET "createdAt" = now() - interval '1 hour', "expiresAt" = now() + interval '1 day' WHERE id = $1`,
-    [person.sessionId],
-  );
-  const [{ id }] = await rows(
-    `INSERT INTO refresh_families (id, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id, user_epoch, client_epoch,
-       scope, audience, auth_time, idle_expires_at, expires_at)
-     SELECT gen_random_uuid(), nonce_hash, kv, prev_kv, 'an application', true, sid, user_id, user_epoch, client_epoch, 'openid',
-       audience, auth_time, idle_expires_at, now() + interval '1 day'
-     FROM refresh_families WHERE sid = $1 RETURNING id`,
-    [person.sessionId],
-  );
+  await rows`UPDATE sessions SET "createdAt" = now() - interval '1 hour', "expiresAt" = now() + interval '1 day'
+    WHERE id = ${person.sessionId}`;
+  const [{ id }] =
+    await rows`INSERT INTO refresh_families (id, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id,
+      user_epoch, client_epoch,
+        scope, audience, auth_time, idle_expires_at, expires_at)
+      SELECT gen_random_uuid(), nonce_hash, kv, prev_kv, 'an application', true, sid, user_id, user_epoch, client_epoch,
+        'openid',
+        audience, auth_time, idle_expires_at, now() + interval '1 day'
+      FROM refresh_families WHERE sid = ${person.sessionId} RETURNING id`;
   return { ...person, familyId: id };
 }
 
@@ -56,11 +54,9 @@ describe('a user who signs in again in the same browser', () => {
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
     const { sid, auth_time } = claimsIn(answer.body.tokens.access_token) as { sid: string; auth_time: number };
     expect(sid).toBe(person.sessionId);
-    const [row] = await rows(
-      `SELECT extract(epoch FROM "authenticatedAt")::int AS at, "createdAt" < now() - interval '59 minutes' AS "isOld",
-         "expiresAt" > now() + interval '2 days' AS "isLonger" FROM sessions WHERE id = $1`,
-      [person.sessionId],
-    );
+    const [row] = await rows`
+      SELECT extract(epoch FROM "authenticatedAt")::int AS at, "createdAt" < now() - interval '59 minutes' AS "isOld",
+      "expiresAt" > now() + interval '2 days' AS "isLonger" FROM sessions WHERE id = ${person.sessionId}`;
     expect(row).toMatchObject({ isOld: true, isLonger: true });
     expect(Math.abs(row.at - auth_time)).toBeLessThanOrEqual(1);
     expect([await isLive(person.cookie), await isLive(cookieOf(answer))]).toEqual([false, true]);
@@ -68,13 +64,11 @@ describe('a user who signs in again in the same browser', () => {
     // From the cache, where the time is text.
     expect((await harness.callerBy(cookieOf(answer))).authTime).toBe(auth_time);
     expect(
-      await rows('SELECT revoked_at IS NULL AS "isLive" FROM refresh_families WHERE id = $1', [person.familyId]),
+      await rows`SELECT revoked_at IS NULL AS "isLive" FROM refresh_families WHERE id = ${person.familyId}`,
     ).toEqual([{ isLive: true }]);
-    expect(await rows(`SELECT 1 FROM revocations WHERE kind = 'sid' AND value = $1`, [person.sessionId])).toEqual([]);
-    const events = await rows(
-      `SELECT type, detail->>'reason' AS reason FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
-      [person.sessionId],
-    );
+    expect(await rows`SELECT 1 FROM revocations WHERE kind = 'sid' AND value = ${person.sessionId}`).toEqual([]);
+    const events = await rows`SELECT type, detail->>'reason' AS reason FROM audit_outbox
+      WHERE target_id = ${person.sessionId} ORDER BY id`;
     expect(events.slice(1)).toEqual([{ type: 'session.renewed', reason: 'sign_in' }]);
   });
 
@@ -184,10 +178,8 @@ test('two factors shorten the session, and no token family outlives it', async (
     const expiresAt = new Date(Date.now() + 60_000);
     await deps.auth.openSession({ admission, expiresAt, renews: held }, anonymous.request);
   });
-  const lives = await rows(
-    `SELECT f.expires_at <= s."expiresAt" AS "isCovered", s.acr FROM refresh_families f JOIN sessions s ON s.id = f.sid WHERE f.sid = $1`,
-    [person.sessionId],
-  );
+  const lives = await rows`SELECT f.expires_at <= s."expiresAt" AS "isCovered", s.acr
+    FROM refresh_families f JOIN sessions s ON s.id = f.sid WHERE f.sid = ${person.sessionId}`;
   expect(lives).toEqual([
     { isCovered: true, acr: 'aal2' },
     { isCovered: true, acr: 'aal2' },

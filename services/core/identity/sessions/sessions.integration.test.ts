@@ -17,7 +17,7 @@ import { sessionCaller } from './read-session.ts';
 
 const harness = opened(openIdentityHarness);
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 /** What a read of the session returns; undefined if it is rejected. */
 async function permissionsOf(cookie: string): Promise<ReadonlySet<string> | undefined> {
   const caller = await sessionCaller(harness.deps, cookie, { ip: '', userAgent: '', traceId: '', traceparent: '' });
@@ -150,31 +150,29 @@ describe('sessions', () => {
 
   test('an expired session is 401, and reading it changes nothing', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
-    await rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = $1`, [body.session.id]);
+    await rows`UPDATE sessions SET "expiresAt" = now() - interval '1 second' WHERE id = ${body.session.id}`;
     await flush();
     expect((await readSession(harness, cookie)).status).toBe(401);
-    expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toHaveLength(1);
+    expect(await rows`SELECT 1 FROM sessions WHERE id = ${body.session.id}`).toHaveLength(1);
   });
 
   test('a deleted user has no session, not even a cached one, and no live family', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
-    await rows('DELETE FROM users WHERE id = $1', [body.user.id]);
+    await rows`DELETE FROM users WHERE id = ${body.user.id}`;
     await harness.poll.wake();
     expect((await readSession(harness, cookie)).status).toBe(401);
-    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [body.user.id])).toEqual([]);
-    expect(
-      await rows('SELECT 1 FROM refresh_families WHERE user_id = $1 AND revoked_at IS NULL', [body.user.id]),
-    ).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE "userId" = ${body.user.id}`).toEqual([]);
+    expect(await rows`SELECT 1 FROM refresh_families WHERE user_id = ${body.user.id} AND revoked_at IS NULL`).toEqual(
+      [],
+    );
   });
 
   test('disabling an account ends its sessions and families, with their audit rows', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${body.user.id}`;
     await harness.poll.wake();
     expect((await readSession(harness, cookie)).status).toBe(401);
-    const types = await rows(`SELECT type FROM audit_outbox WHERE target_id = ANY ($1)`, [
-      [body.user.id, body.session.id],
-    ]);
+    const types = await rows`SELECT type FROM audit_outbox WHERE target_id = ANY (${[body.user.id, body.session.id]})`;
     expect(types.map((row) => row.type)).toEqual(
       expect.arrayContaining(['user.disabled', 'user.tokens_revoked', 'session.ended']),
     );
@@ -182,12 +180,12 @@ describe('sessions', () => {
 
   test('a cached session below the epoch of its user is not trusted: Postgres answers with the current roles', async () => {
     const { cookie, body } = await signUp(harness, newPerson());
-    await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [body.user.id]);
+    await rows`INSERT INTO user_roles (user_id, role) VALUES (${body.user.id}, 'admin')`;
     await flush();
     await readSession(harness, cookie);
     await expect.poll(async () => harness.redis.get(redisKeyOf(cookie))).not.toBeNull();
     expect((await permissionsOf(cookie))?.has('keys:manage')).toBe(true);
-    await rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [body.user.id]);
+    await rows`DELETE FROM user_roles WHERE user_id = ${body.user.id} AND role = 'admin'`;
     await harness.poll.wake();
     expect((await permissionsOf(cookie))?.size).toBe(0);
   });
@@ -200,17 +198,15 @@ describe('signing out', () => {
     expect([out.status, out.body]).toEqual([200, { success: true }]);
     expect(out.headers.getSetCookie().every((line) => line.includes('Max-Age=0'))).toBe(true);
     expect((await readSession(harness, cookie)).status).toBe(401);
-    expect(await rows('SELECT 1 FROM sessions WHERE id = $1', [body.session.id])).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE id = ${body.session.id}`).toEqual([]);
     await harness.poll.wake();
     const claims = claimsIn(body.tokens.access_token);
     expect(harness.revocations.check(claims)).toBe('session_ended');
-    expect(await rows('SELECT revoke_reason FROM refresh_families WHERE id = $1', [claims.fid])).toEqual([
+    expect(await rows`SELECT revoke_reason FROM refresh_families WHERE id = ${claims.fid}`).toEqual([
       { revoke_reason: 'sign_out' },
     ]);
-    const [event] = await rows(
-      `SELECT actor_kind, actor_id, detail FROM audit_outbox WHERE type = 'session.ended' AND target_id = $1`,
-      [body.session.id],
-    );
+    const [event] = await rows`SELECT actor_kind, actor_id, detail FROM audit_outbox
+      WHERE type = 'session.ended' AND target_id = ${body.session.id}`;
     expect(event).toMatchObject({ actor_kind: 'user', actor_id: body.user.id, detail: { reason: 'sign_out' } });
   });
 

@@ -30,7 +30,7 @@ let networks = 0;
 const enter = (email: string, text: string): Promise<string> =>
   outcomeOf(signIn(harness.deps, { email, password: text }, callerAt(`198.51.100.${++networks}`)));
 const digestOf = async (userId: string): Promise<string> =>
-  (await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [userId]))[0].password;
+  (await harness.rows`SELECT password FROM accounts WHERE "userId" = ${userId}`)[0].password;
 const person = async (digest: string) => {
   const email = newEmail();
   return { email, id: await insertPerson({ stores: { pools: { main: harness.pool } } }, email, digest) };

@@ -26,7 +26,7 @@ const LOCKED = { code: 'login_locked' };
 const harness = opened(() => openPeopleHarness());
 const ports = partOf(() => harness.deps);
 
-const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: PeopleHarness['rows'] = (...asked) => harness.rows(...asked);
 const newName = (): string => `${randomUUID()}@people.test`;
 let homes = 0;
 /** A network for each account, so that a test that locks one does not affect another test. */
@@ -50,7 +50,7 @@ async function succeed(email: string, home = newHome(), cookie?: string) {
 }
 const statusOf = (email: string) => readSignInStatus(ports, email);
 const events = (): Promise<{ type: string; outcome: string; target_id: string | null; detail: object }[]> =>
-  rows(`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`);
+  rows`SELECT type, outcome, target_id, detail FROM audit_outbox WHERE type LIKE 'user.login%' ORDER BY id`;
 
 describe('a guessed password', () => {
   test('five wrong passwords lock the account: the sixth is refused before it is verified', async () => {
@@ -116,12 +116,10 @@ describe('a guessed password', () => {
   test('the hundredth wrong password disables the password alone, and waiting does not help', async () => {
     const email = newName();
     await fail(email);
-    await rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
-      accountKeyOf(ports, email),
-      PASSWORD_FAILURES_EVER - 1,
-    ]);
+    await rows`UPDATE login_failures SET failures = ${PASSWORD_FAILURES_EVER - 1}
+      WHERE key = ${accountKeyOf(ports, email)}`;
     await fail(email);
-    await rows('UPDATE login_failures SET locked_until = NULL WHERE key = $1', [accountKeyOf(ports, email)]);
+    await rows`UPDATE login_failures SET locked_until = NULL WHERE key = ${accountKeyOf(ports, email)}`;
     expect(await statusOf(email)).toEqual({ failedLogins: PASSWORD_FAILURES_EVER, lockedUntil: null, isSpent: true });
     await expect(admitSignIn(ports, { email }, newHome())).rejects.toMatchObject({
       ...LOCKED,
@@ -163,7 +161,7 @@ describe('a network', () => {
     const home = newHome();
     const { lockingKeys } = await admitSignIn(ports, { email: newName() }, home);
     await fail(newName(), { home });
-    await rows('UPDATE login_failures SET failures = 99, recent = 99 WHERE key = ANY ($1)', [lockingKeys]);
+    await rows`UPDATE login_failures SET failures = 99, recent = 99 WHERE key = ANY (${lockingKeys})`;
     const before = await events();
     await fail(newName(), { home });
     const [, lock] = (await events()).slice(before.length);
@@ -204,7 +202,7 @@ describe('a known device', () => {
     const home = newHome();
     const { lockingKeys } = await admitSignIn(ports, { email, cookie }, home);
     await fail(email, { home, cookie });
-    await rows('UPDATE login_failures SET failures = 10 WHERE key = ANY ($1)', [lockingKeys]);
+    await rows`UPDATE login_failures SET failures = 10 WHERE key = ANY (${lockingKeys})`;
     expect(await admitSignIn(ports, { email, cookie }, home)).toMatchObject({ isKnownDevice: false });
   });
 
@@ -215,7 +213,7 @@ describe('a known device', () => {
     expect(mayBeKnownDevice(ports, { email, cookie })).toBe(true);
     expect(mayBeKnownDevice(ports, { email })).toBe(false);
     expect(await ports.transact((tx) => forgetDevices(tx, userId))).toBe(email);
-    const [{ since }] = await rows('SELECT "devicesSince" AS since FROM users WHERE id = $1', [userId]);
+    const [{ since }] = await rows`SELECT "devicesSince" AS since FROM users WHERE id = ${userId}`;
     const admitted = await admitSignIn(ports, { email, cookie, devicesSince: since }, newHome());
     expect(admitted.isKnownDevice).toBe(false);
     expect(mayBeKnownDevice(ports, { email, cookie, devicesSince: null })).toBe(true);
@@ -255,7 +253,7 @@ const open = ({ id }: Person, ip: string, userAgent: string): Promise<OpenedSess
 /** Exhausts the failures of this browser only. */
 async function spendDevice({ cookie }: Person): Promise<void> {
   const [, , id = ''] = cookie.slice(cookie.indexOf('=') + 1).split('.');
-  await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 10)', [counterKey(ports.keyRing, 'device', id)]);
+  await rows`INSERT INTO login_failures (key, failures) VALUES (${counterKey(ports.keyRing, 'device', id)}, 10)`;
 }
 
 describe('an account locked by an incident', () => {
@@ -284,9 +282,9 @@ describe('an account locked by an incident', () => {
 
   test('is not an account locked by wrong passwords only, nor a disabled or unknown one: other checks refuse those', async () => {
     const guessed = await newUser();
-    await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [accountKeyOf(ports, guessed.email)]);
+    await rows`INSERT INTO login_failures (key, failures) VALUES (${accountKeyOf(ports, guessed.email)}, 100)`;
     const disabled = await closed();
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
     for (const id of [guessed.id, disabled.id, randomUUID()]) expect(await isClosed(id)).toBe(false);
   });
 
@@ -295,7 +293,7 @@ describe('an account locked by an incident', () => {
     const refused = await lockedOut(ports.sql, { userId, detail: { factor: 'social' } }, callerAt('192.0.2.1'));
     expect(refused).toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
     expect(
-      await rows(`SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`, [userId]),
+      await rows`SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = ${userId}`,
     ).toEqual([{ outcome: 'locked', detail: { factor: 'social', known_device: false } }]);
   });
 });
@@ -325,7 +323,7 @@ describe('the recorded origin of a sign-in', () => {
       known_device: false,
       elsewhere: other.session.id,
     });
-    await rows(`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = $1`, [other.session.id]);
+    await rows`UPDATE sessions SET "createdAt" = now() - interval '11 minutes' WHERE id = ${other.session.id}`;
     expect(await sight(person, opened, '203.0.113.1'), 'ignores an earlier session').not.toHaveProperty('elsewhere');
   });
 
@@ -340,7 +338,7 @@ describe('the recorded origin of a sign-in', () => {
   test('of a user deleted in the meantime has no known browser', async () => {
     const person = await newUser();
     const opened = await open(person, '203.0.113.1', 'Safari');
-    await rows('DELETE FROM users WHERE id = $1', [person.id]);
+    await rows`DELETE FROM users WHERE id = ${person.id}`;
     expect(await sight(person, opened, '203.0.113.1')).toMatchObject({ known_device: false });
   });
 
@@ -349,10 +347,10 @@ describe('the recorded origin of a sign-in', () => {
     const ip = '198.51.100.77';
     const key = counterKey(ports.keyRing, 'network', clientPrefixOf(ip));
     const names = Array.from({ length: STUFFING_NAMES }, (_, n) => `account:${n}`);
-    await rows('INSERT INTO login_failures (key, failures, tried) VALUES ($1, 50, $2)', [key, names]);
+    await rows`INSERT INTO login_failures (key, failures, tried) VALUES (${key}, 50, ${names})`;
     const opened = await open(person, ip, 'Safari');
     expect(await sight(person, opened, ip)).toMatchObject({ suspect_network: true });
-    await rows(`UPDATE login_failures SET window_began_at = now() - interval '16 minutes' WHERE key = $1`, [key]);
+    await rows`UPDATE login_failures SET window_began_at = now() - interval '16 minutes' WHERE key = ${key}`;
     expect(await sight(person, opened, ip)).not.toHaveProperty('suspect_network');
   });
 

@@ -8,7 +8,7 @@ import {
   newPerson,
   startIdentityHarness,
 } from '#tools/testing/harness/identity.ts';
-import { callerAt, queryRows } from '#tools/testing/harness/ports.ts';
+import { callerAt, queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
@@ -62,7 +62,7 @@ const start = () => startIdentityHarness({ ...shared, databaseUrl: database.url,
 const harness = opened(start);
 const other = opened(start);
 
-const rows = (text: string, values: unknown[] = []) => queryRows<Json>(database.url, text, values);
+const rows = rawSql<Json>((text, values) => queryRows(database.url, text, values));
 const homes = new Map<string, Caller>();
 /** A network for each account, so that a test that locks one does not affect another test. */
 function homeOf(email: string): Caller {
@@ -106,9 +106,8 @@ describe('a network', () => {
     await expect(admitSignIn(harness.deps, { email: newPerson().email }, caller)).rejects.toMatchObject({
       code: 'login_locked',
     });
-    const [network] = await rows(
-      `SELECT cardinality(tried) AS tried, successes FROM login_failures WHERE locked_until IS NOT NULL AND key LIKE 'network:%'`,
-    );
+    const [network] = await rows`SELECT cardinality(tried) AS tried, successes FROM login_failures
+      WHERE locked_until IS NOT NULL AND key LIKE 'network:%'`;
     expect(network).toEqual({ tried: 64, successes: 0 });
   });
 
@@ -125,20 +124,16 @@ describe('a network', () => {
       await work.catch((err: Error & { code: string }) => expect(err.code, String(err.cause)).toBe('login_locked'));
     };
     await crowd(160, (n) => each(names[n % 8] as string, n % 3 === 0, n % 2 ? harness : other));
-    const [{ successes }] = await rows(
-      `SELECT max(successes) AS successes FROM login_failures WHERE key LIKE 'network:%'`,
-    );
+    const [{ successes }] =
+      await rows`SELECT max(successes) AS successes FROM login_failures WHERE key LIKE 'network:%'`;
     expect(successes).toBeGreaterThan(0);
   });
 });
 
 /** Moves the counters back in time. */
 const age = (email: string, seconds: number) =>
-  rows(
-    `UPDATE login_failures SET window_began_at = window_began_at - $2 * interval '1 second',
-       locked_until = locked_until - $2 * interval '1 second' WHERE key = $1`,
-    [accountKeyOf(harness.deps, email), seconds],
-  );
+  rows`UPDATE login_failures SET window_began_at = window_began_at - ${seconds} * interval '1 second',
+    locked_until = locked_until - ${seconds} * interval '1 second' WHERE key = ${accountKeyOf(harness.deps, email)}`;
 const comparable = (answer: HttpAnswer) => ({
   status: answer.status,
   body: { ...answer.body, trace_id: '' },
@@ -184,9 +179,8 @@ describe('a guessed password', () => {
     const person = newPerson();
     const { cookie, body } = await signUp(harness, person);
     await failTimes(5, person.email);
-    await rows(`UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '5 seconds' WHERE id = $1`, [
-      body.user.id,
-    ]);
+    await rows`UPDATE users SET "passwordChangedAt" = clock_timestamp() + interval '5 seconds'
+      WHERE id = ${body.user.id}`;
     const sent = { cookie: deviceOf({ cookie } as HttpAnswer) };
     expect((await signIn(harness, person, sent)).status).toBe(429);
   });
@@ -214,7 +208,7 @@ describe('a guessed password', () => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const owner = async (email: string) =>
-      (await rows('SELECT user_id FROM login_failures WHERE key = $1', [accountKeyOf(harness.deps, email)]))[0].user_id;
+      (await rows`SELECT user_id FROM login_failures WHERE key = ${accountKeyOf(harness.deps, email)}`)[0].user_id;
     await fail(harness, person.email);
     expect(await owner(person.email), 'an address whose account was not looked up').toBeNull();
     expect((await signIn(harness, { email: person.email, password: 'wrong wrong wrong' })).status).toBe(401);
@@ -224,7 +218,7 @@ describe('a guessed password', () => {
     const unknown = newPerson();
     expect((await signIn(harness, unknown)).status).toBe(401);
     expect(await owner(unknown.email)).toBeNull();
-    await rows('DELETE FROM users WHERE id = $1', [body.user.id]);
+    await rows`DELETE FROM users WHERE id = ${body.user.id}`;
     expect(await statusOf(person.email)).toMatchObject({ failedLogins: 0 });
   });
 
@@ -236,9 +230,8 @@ describe('a guessed password', () => {
       harness.deps.transact((tx) =>
         forgiveFailures(tx, clearedKeys, [], { failuresEver: PASSWORD_FAILURES_EVER, windowSeconds }),
       );
-    await rows(`UPDATE login_failures SET window_began_at = now() - interval '20 minutes' WHERE key = ANY ($1)`, [
-      clearedKeys,
-    ]);
+    await rows`UPDATE login_failures SET window_began_at = now() - interval '20 minutes'
+      WHERE key = ANY (${clearedKeys})`;
     expect((await names(LOCK_POLICY.windowSeconds)).tried_names).toBe(0);
     expect((await names(1_800)).tried_names).toBe(3);
   });
@@ -248,13 +241,10 @@ describe('a guessed password', () => {
     await failTimes(7, email);
     const { identifier } = await admitSignIn(harness.deps, { email: newPerson().email }, homeOf(email));
     expect(identifier).toMatch(/^1\./);
-    const [own] = await rows(
-      `SELECT detail->>'identifier' AS id FROM audit_outbox WHERE type = 'user.login' ORDER BY audit_outbox.id DESC LIMIT 1`,
-    );
-    const events = await rows(
-      `SELECT type, outcome, target_id, detail->>'of' AS of FROM audit_outbox WHERE detail->>'identifier' = $1 ORDER BY id`,
-      [own.id],
-    );
+    const [own] = await rows`SELECT detail->>'identifier' AS id FROM audit_outbox
+      WHERE type = 'user.login' ORDER BY audit_outbox.id DESC LIMIT 1`;
+    const events = await rows`SELECT type, outcome, target_id, detail->>'of' AS of FROM audit_outbox
+      WHERE detail->>'identifier' = ${own.id} ORDER BY id`;
     const login = (outcome: string) => ({ type: 'user.login', outcome, target_id: null, of: null });
     expect(events).toEqual([
       ...Array.from({ length: 5 }, () => login('refused')),
@@ -275,9 +265,7 @@ describe('a guessed password', () => {
     );
     expect(lockedSeconds.filter((seconds) => seconds === 0)).toHaveLength(5);
     expect(await statusOf(email)).toMatchObject({ failedLogins: 50 });
-    const [{ locks }] = await rows('SELECT locks FROM login_failures WHERE key = $1', [
-      accountKeyOf(harness.deps, email),
-    ]);
+    const [{ locks }] = await rows`SELECT locks FROM login_failures WHERE key = ${accountKeyOf(harness.deps, email)}`;
     expect(locks, 'failures during a lock do not extend it').toBe(1);
   });
 
@@ -290,7 +278,7 @@ describe('a guessed password', () => {
     whileHashing = undefined;
     expect([answer.status, answer.body.code, answer.headers.getSetCookie()]).toEqual([429, 'login_locked', []]);
     expect(
-      await rows('SELECT 1 FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [person.email]),
+      await rows`SELECT 1 FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = ${person.email}`,
     ).toHaveLength(1);
   });
 
@@ -327,10 +315,8 @@ describe('a guessed password', () => {
     const person = newPerson();
     const { cookie } = await signUp(harness, person);
     await failTimes(1, person.email);
-    await rows('UPDATE login_failures SET failures = $2 WHERE key = $1', [
-      accountKeyOf(harness.deps, person.email),
-      PASSWORD_FAILURES_EVER - 6,
-    ]);
+    await rows`UPDATE login_failures SET failures = ${PASSWORD_FAILURES_EVER - 6}
+      WHERE key = ${accountKeyOf(harness.deps, person.email)}`;
     for (let n = 0; n < 6; n += 1) {
       expect((await statusOf(person.email)).isSpent).toBe(false);
       // Each from its own /64.

@@ -35,23 +35,21 @@ const whenJudged = (act: () => Promise<unknown>): { readonly hasher: PasswordHas
 };
 const loginsOf = async (userId: string) =>
   (
-    await harness.rows(
-      `SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1 ORDER BY id`,
-      [userId],
-    )
+    await harness.rows`SELECT outcome, detail FROM audit_outbox
+      WHERE type = 'user.login' AND target_id = ${userId} ORDER BY id`
   ).map(({ outcome, detail }) => ({ outcome, ...detail }));
 const sessionsOf = async (userId: string): Promise<string[]> =>
-  (await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [userId])).map(({ id }) => id);
+  (await harness.rows`SELECT id FROM sessions WHERE "userId" = ${userId}`).map(({ id }) => id);
 /** A user whose password has an old, weaker digest. */
 async function withWeakDigest(): Promise<Holder> {
   const person = await harness.person();
   const weak = hashSync(harness.password, { cost: 4 });
-  await harness.rows('UPDATE accounts SET password = $2 WHERE "userId" = $1', [person.id, weak]);
-  await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
+  await harness.rows`UPDATE accounts SET password = ${weak} WHERE "userId" = ${person.id}`;
+  await harness.rows`DELETE FROM sessions WHERE "userId" = ${person.id}`;
   return person;
 }
 const digestOf = async ({ id }: Holder): Promise<string> =>
-  (await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]))[0].password;
+  (await harness.rows`SELECT password FROM accounts WHERE "userId" = ${id}`)[0].password;
 
 describe('the correct password', () => {
   test('opens a session for its browser, with a token pair, and the audit log records it; addresses are case-insensitive', async () => {
@@ -106,7 +104,7 @@ describe('the correct password', () => {
     await expect(enter({ email: person.email }, strict)).rejects.toMatchObject({ code: 'email_unverified' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
     expect(await loginsOf(person.id)).toMatchObject([{ outcome: 'refused', reason: 'email_unverified' }]);
-    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${person.id}`;
     expect((await enter({ email: person.email }, strict)).body.user.id).toBe(person.id);
   });
 
@@ -121,8 +119,8 @@ describe('the correct password', () => {
 describe('a refusal', () => {
   test('is the same for a wrong or unhashable password, an unknown address, and an account that is disabled or has no password', async () => {
     const [person, disabled, social] = [await harness.person(), await harness.person(), await harness.person()];
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await harness.rows('DELETE FROM accounts WHERE "userId" = $1', [social.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
+    await harness.rows`DELETE FROM accounts WHERE "userId" = ${social.id}`;
     const before = await sessionsOf(person.id);
     const refusals: unknown[] = [];
     for (const input of [
@@ -199,7 +197,7 @@ describe('between verification of the password and the session', () => {
     ['a deleted account', 'DELETE FROM users WHERE id = $1'],
   ])('%s is refused like a wrong password, and no session is opened', async (_what, change) => {
     const person = await harness.person();
-    await harness.rows('DELETE FROM sessions WHERE "userId" = $1', [person.id]);
+    await harness.rows`DELETE FROM sessions WHERE "userId" = ${person.id}`;
     const entered = overtaken(harness.pool, person.id, change, () => enter({ email: person.email }));
     await expect(entered).rejects.toMatchObject({ code: 'login_refused' });
     expect(await sessionsOf(person.id)).toEqual([]);
@@ -258,10 +256,8 @@ describe('a session whose tokens cannot be signed', () => {
     const person = await harness.person();
     await expect(enter({ email: person.email }, unsigned())).rejects.toMatchObject({ code: 'signing_unavailable' });
     expect(await sessionsOf(person.id)).toEqual([person.sessionId]);
-    const [family] = await harness.rows('SELECT revoke_reason FROM refresh_families WHERE user_id = $1 AND sid <> $2', [
-      person.id,
-      person.sessionId,
-    ]);
+    const [family] = await harness.rows`SELECT revoke_reason FROM refresh_families
+      WHERE user_id = ${person.id} AND sid <> ${person.sessionId}`;
     expect(family).toEqual({ revoke_reason: 'issue_failed' });
   });
 

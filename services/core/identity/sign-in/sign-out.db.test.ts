@@ -9,10 +9,8 @@ import { signOut } from './sign-out.ts';
 const harness = opened(openFactorsHarness);
 
 const liveOf = (userId: string) =>
-  harness.rows(
-    `SELECT s.id, f.revoked_at AS "revokedAt" FROM sessions s JOIN refresh_families f ON f.sid = s.id WHERE s."userId" = $1`,
-    [userId],
-  );
+  harness.rows`SELECT s.id, f.revoked_at AS "revokedAt" FROM sessions s JOIN refresh_families f ON f.sid = s.id
+    WHERE s."userId" = ${userId}`;
 
 test('ends the session with its token family on every copy, and no other session', async () => {
   const [person, other] = [await harness.person(), await harness.person()];
@@ -23,11 +21,9 @@ test('ends the session with its token family on every copy, and no other session
   expect(await liveOf(person.id)).toEqual([]);
   expect(await findByCookie(harness.deps, person.cookie)).toBeNull();
   expect(await liveOf(other.id)).toEqual([{ id: other.sessionId, revokedAt: null }]);
-  const [family] = await harness.rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [person.sessionId]);
+  const [family] = await harness.rows`SELECT revoke_reason FROM refresh_families WHERE sid = ${person.sessionId}`;
   expect(family).toEqual({ revoke_reason: 'sign_out' });
-  const cut = await harness.rows(`SELECT reason FROM revocations WHERE kind = 'sid' AND value = $1`, [
-    person.sessionId,
-  ]);
+  const cut = await harness.rows`SELECT reason FROM revocations WHERE kind = 'sid' AND value = ${person.sessionId}`;
   expect(cut).toEqual([{ reason: 'sign_out' }]);
 });
 
@@ -46,15 +42,14 @@ test('requires a session', async () => {
 
 test('fails if its event cannot be written, and the session lives', async () => {
   const person = await harness.person();
-  await harness.rows(`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN IF NEW.type = 'session.ended' THEN RAISE 'no room'; END IF; RETURN NEW; END $$`);
-  await harness.rows(
-    'CREATE TRIGGER refuse_event BEFORE INSERT ON audit_outbox FOR EACH ROW EXECUTE FUNCTION refuse_event()',
-  );
+  await harness.rows`CREATE FUNCTION refuse_event() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN IF NEW.type = 'session.ended' THEN RAISE 'no room'; END IF; RETURN NEW; END $$`;
+  await harness.rows`
+    CREATE TRIGGER refuse_event BEFORE INSERT ON audit_outbox FOR EACH ROW EXECUTE FUNCTION refuse_event()`;
   try {
     await expect(signOut(harness.deps, {}, person.caller)).rejects.toThrow('no room');
   } finally {
-    await harness.rows('DROP FUNCTION refuse_event CASCADE');
+    await harness.rows`DROP FUNCTION refuse_event CASCADE`;
   }
   expect(await liveOf(person.id)).toEqual([{ id: person.sessionId, revokedAt: null }]);
 });

@@ -7,17 +7,16 @@ import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => openIdentityHarness({ around: { hasher: watched } }));
 
-const rows: IdentityHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: IdentityHarness['rows'] = (...asked) => harness.rows(...asked);
 
 /** For each hash, the transactions of the API that are open for as long as it has not begun. */
 const idleInTransaction: number[] = [];
 const LOOKS = 200;
 const watched = (real: PasswordHasher): PasswordHasher => {
   const look = async (left = LOOKS): Promise<void> => {
-    const [open] = await rows(
-      `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'test'
-         AND state LIKE 'idle in transaction%'`,
-    );
+    const [open] = await rows`
+      SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'test'
+      AND state LIKE 'idle in transaction%'`;
     // Others' work is between two statements for a moment; a transaction around this hash stays.
     if (open.count === 0 || left === 1) idleInTransaction.push(open.count);
     else await look(left - 1);
@@ -45,9 +44,7 @@ describe('signing up', () => {
     expect(claims).toMatchObject({ sub: answer.body.user.id, sid: answer.body.session.id, client_id: 'sallyport' });
     const [line] = answer.headers.getSetCookie();
     expect(line).toMatch(/^better-auth\.session_token=.+; Max-Age=2592000; Path=\/; HttpOnly; SameSite=Lax$/);
-    const [account] = await rows(`SELECT password, "providerId" FROM accounts WHERE "userId" = $1`, [
-      answer.body.user.id,
-    ]);
+    const [account] = await rows`SELECT password, "providerId" FROM accounts WHERE "userId" = ${answer.body.user.id}`;
     expect(account.providerId).toBe('credential');
     expect(account.password).toMatch(/^\$2b\$12\$/);
     expect((await readSession(harness, answer.cookie)).body).toEqual({
@@ -59,8 +56,8 @@ describe('signing up', () => {
   test('stores emailVerified as a nullable timestamp and returns a boolean', async () => {
     const answer = await signUp(harness, newPerson());
     const { id } = answer.body.user;
-    expect(await rows(`SELECT "emailVerified" FROM users WHERE id = $1`, [id])).toEqual([{ emailVerified: null }]);
-    await rows(`UPDATE users SET "emailVerified" = now() WHERE id = $1`, [id]);
+    expect(await rows`SELECT "emailVerified" FROM users WHERE id = ${id}`).toEqual([{ emailVerified: null }]);
+    await rows`UPDATE users SET "emailVerified" = now() WHERE id = ${id}`;
     const again = await signIn(harness, { email: answer.body.user.email, password: 'not the password' });
     expect(again.status).toBe(401);
     await harness.redis.delete(redisKeyOf(answer.cookie));
@@ -80,13 +77,13 @@ describe('signing up', () => {
     const person = newPerson();
     const answers = await Promise.all(Array.from({ length: 4 }, () => signUp(harness, person)));
     expect(answers.map((answer) => answer.status).sort()).toEqual([201, 409, 409, 409]);
-    const counts = await rows(
-      `SELECT (SELECT count(*)::int FROM users u WHERE u.email = $1) AS users,
-         (SELECT count(*)::int FROM accounts a JOIN users u ON u.id = a."userId" WHERE u.email = $1) AS accounts,
-         (SELECT count(*)::int FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1) AS sessions,
-         (SELECT count(*)::int FROM refresh_families f JOIN users u ON u.id = f.user_id WHERE u.email = $1) AS families`,
-      [person.email],
-    );
+    const counts = await rows`SELECT (SELECT count(*)::int FROM users u WHERE u.email = ${person.email}) AS users,
+      (SELECT count(*)::int FROM accounts a JOIN users u ON u.id = a."userId"
+        WHERE u.email = ${person.email}) AS accounts,
+      (SELECT count(*)::int FROM sessions s JOIN users u ON u.id = s."userId"
+        WHERE u.email = ${person.email}) AS sessions,
+      (SELECT count(*)::int FROM refresh_families f JOIN users u ON u.id = f.user_id
+        WHERE u.email = ${person.email}) AS families`;
     expect(counts).toEqual([{ users: 1, accounts: 1, sessions: 1, families: 1 }]);
   });
 
@@ -113,7 +110,7 @@ describe('signing up', () => {
     const answer = await send(harness, 'POST', '/api/auth/signup', { body: person });
     expect([answer.status, answer.body.code]).toEqual([400, code]);
     expect(answer.headers.getSetCookie()).toEqual([]);
-    expect(await rows('SELECT 1 FROM users WHERE email = $1', [String(person.email)])).toEqual([]);
+    expect(await rows`SELECT 1 FROM users WHERE email = ${String(person.email)}`).toEqual([]);
   });
 
   test('accepts 256 characters of up to 1,024 bytes, hashes every byte, and treats NFKC-equal forms as equal', async () => {
@@ -141,9 +138,7 @@ describe('signing in', () => {
     expect((await readSession(harness, first.cookie)).status).toBe(401);
     expect((await readSession(harness, second.cookie)).status).toBe(200);
     expect(
-      await rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1 ORDER BY created_at', [
-        first.body.session.id,
-      ]),
+      await rows`SELECT revoke_reason FROM refresh_families WHERE sid = ${first.body.session.id} ORDER BY created_at`,
     ).toEqual([{ revoke_reason: 'superseded' }, { revoke_reason: null }]);
   });
 
@@ -152,7 +147,7 @@ describe('signing in', () => {
     await signUp(harness, person);
     const disabled = newPerson();
     const { body } = await signUp(harness, disabled);
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${body.user.id}`;
     const answers = await Promise.all([
       signIn(harness, { ...person, password: 'not the password' }),
       signIn(harness, newPerson()),
@@ -175,9 +170,8 @@ describe('signing in', () => {
     const person = newPerson();
     const { body } = await signUp(harness, person);
     const events = () =>
-      rows(
-        `SELECT outcome, actor_kind, actor_id, target_id, detail FROM audit_outbox WHERE type = 'user.login' ORDER BY id`,
-      );
+      rows`SELECT outcome, actor_kind, actor_id, target_id, detail FROM audit_outbox
+        WHERE type = 'user.login' ORDER BY id`;
     const before = await events();
     await signIn(harness, { ...person, password: 'not the password' });
     await signIn(harness, { ...newPerson(), password: 'not the password' });
@@ -196,7 +190,7 @@ describe('signing in', () => {
     ]);
     expect(added[0].detail.identifier).toBe(added[2].detail.identifier);
     expect(added[0].detail.identifier).not.toBe(added[1].detail.identifier);
-    const [{ everything }] = await rows(`SELECT string_agg(o::text, '') AS everything FROM audit_outbox o`);
+    const [{ everything }] = await rows`SELECT string_agg(o::text, '') AS everything FROM audit_outbox o`;
     expect(everything).not.toContain(person.email);
     expect(everything).not.toContain(sessionTokenOf(opened.cookie));
   });
@@ -206,7 +200,7 @@ describe('signing in', () => {
     await signUp(harness, person);
     const traceId = 'c0ffee00c0ffee00c0ffee00c0ffee00';
     const opened = await signIn(harness, person, { headers: { traceparent: `00-${traceId}-1234567890abcdef-01` } });
-    const traced = await rows('SELECT type FROM audit_outbox WHERE traceparent LIKE $1 ORDER BY id', [`%${traceId}%`]);
+    const traced = await rows`SELECT type FROM audit_outbox WHERE traceparent LIKE ${`%${traceId}%`} ORDER BY id`;
     expect(opened.status).toBe(200);
     expect(traced.map((row) => row.type)).toEqual([
       'session.created',

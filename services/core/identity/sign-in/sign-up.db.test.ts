@@ -33,15 +33,15 @@ const hashesNothing = () => ({
 const unsigned = () => ({
   keyRing: { ...harness.deps.keyRing, sign: () => Promise.reject(signingUnavailable({ retryAfterSeconds: 1 })) },
 });
-const usersOf = (email: string) => harness.rows('SELECT id FROM users WHERE email = $1', [email]);
+const usersOf = (email: string) => harness.rows`SELECT id FROM users WHERE email = ${email}`;
 const sessionsOf = async (email: string): Promise<string[]> =>
-  (await harness.rows('SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = $1', [email])).map(
+  (await harness.rows`SELECT s.id FROM sessions s JOIN users u ON u.id = s."userId" WHERE u.email = ${email}`).map(
     ({ id }) => id,
   );
 const mailsSince = async (work: () => Promise<unknown>): Promise<string[]> => {
-  const before = (await harness.rows('SELECT id FROM mail_outbox')).map(({ id }) => id);
+  const before = (await harness.rows`SELECT id FROM mail_outbox`).map(({ id }) => id);
   await work();
-  const after = await harness.rows('SELECT template FROM mail_outbox WHERE NOT (id = ANY ($1))', [before]);
+  const after = await harness.rows`SELECT template FROM mail_outbox WHERE NOT (id = ANY (${before}))`;
   return after.map(({ template }) => template);
 };
 
@@ -60,15 +60,13 @@ describe('signing up', () => {
       tokens: { token_type: 'Bearer' },
     });
     expect((await harness.callerBy(cookieOf({ setCookie }))).userId).toBe(body.user.id);
-    const [account] = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [body.user.id]);
+    const [account] = await harness.rows`SELECT password FROM accounts WHERE "userId" = ${body.user.id}`;
     expect(account.password).toMatch(/^\$2b\$12\$/);
-    const [family] = await harness.rows('SELECT user_id, revoked_at FROM refresh_families WHERE sid = $1', [
-      body.session.id,
-    ]);
+    const [family] =
+      await harness.rows`SELECT user_id, revoked_at FROM refresh_families WHERE sid = ${body.session.id}`;
     expect(family).toEqual({ user_id: body.user.id, revoked_at: null });
-    const types = await harness.rows('SELECT type FROM audit_outbox WHERE target_id = ANY ($1)', [
-      [body.user.id, body.session.id],
-    ]);
+    const types =
+      await harness.rows`SELECT type FROM audit_outbox WHERE target_id = ANY (${[body.user.id, body.session.id]})`;
     expect(types.map(({ type }) => type)).toEqual(expect.arrayContaining(['user.created', 'session.created']));
   });
 
@@ -82,16 +80,14 @@ describe('signing up', () => {
     const person = newPerson();
     const { body } = sessionIn(await join({ ...person, cookie: before.cookie }));
     expect([await sessionsOf(before.email), await sessionsOf(person.email)]).toEqual([[], [body.session.id]]);
-    const [family] = await harness.rows('SELECT revoke_reason FROM refresh_families WHERE sid = $1', [
-      before.sessionId,
-    ]);
+    const [family] = await harness.rows`SELECT revoke_reason FROM refresh_families WHERE sid = ${before.sessionId}`;
     expect(family).toEqual({ revoke_reason: 'sign_up' });
   });
 
   test('with the address of an account is refused, and the account keeps its password', async () => {
     const { id, email } = await harness.person();
     await expect(join({ ...newPerson(), email })).rejects.toMatchObject({ code: 'email_taken' });
-    const accounts = await harness.rows('SELECT password FROM accounts WHERE "userId" = $1', [id]);
+    const accounts = await harness.rows`SELECT password FROM accounts WHERE "userId" = ${id}`;
     expect(accounts).toEqual([{ password: harness.digest }]);
     expect(await sessionsOf(email)).toHaveLength(1);
   });
@@ -105,7 +101,7 @@ describe('signing up', () => {
     });
     expect(await usersOf(person.email)).toEqual([{ id: first }]);
     expect(await sessionsOf(person.email)).toEqual([]);
-    expect(await harness.rows('SELECT 1 FROM accounts WHERE "userId" = $1', [first])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM accounts WHERE "userId" = ${first}`).toEqual([]);
   });
 
   test.each([
@@ -136,15 +132,14 @@ describe('signing up', () => {
 
   test('that fails halfway leaves no user, session or mail', async () => {
     const person = newPerson();
-    await harness.rows(`CREATE FUNCTION refuse_mail() RETURNS trigger LANGUAGE plpgsql AS $$
-      BEGIN RAISE 'no room'; END $$`);
-    await harness.rows(
-      'CREATE TRIGGER refuse_mail BEFORE INSERT ON mail_outbox FOR EACH ROW EXECUTE FUNCTION refuse_mail()',
-    );
+    await harness.rows`CREATE FUNCTION refuse_mail() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN RAISE 'no room'; END $$`;
+    await harness.rows`
+      CREATE TRIGGER refuse_mail BEFORE INSERT ON mail_outbox FOR EACH ROW EXECUTE FUNCTION refuse_mail()`;
     try {
       await expect(join(person)).rejects.toThrow('no room');
     } finally {
-      await harness.rows('DROP FUNCTION refuse_mail CASCADE');
+      await harness.rows`DROP FUNCTION refuse_mail CASCADE`;
     }
     expect([await usersOf(person.email), await sessionsOf(person.email)]).toEqual([[], []]);
   });
@@ -236,7 +231,7 @@ describe('a retry with the same Idempotency-Key', () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const now = (): number => Date.now() - 3_600_000;
     await join(person, { clock: { ...harness.deps.clock, now } });
-    await harness.rows(`DELETE FROM sessions WHERE id = ANY ($1)`, [await sessionsOf(person.email)]);
+    await harness.rows`DELETE FROM sessions WHERE id = ANY (${await sessionsOf(person.email)})`;
     await expect(join(person)).rejects.toMatchObject({ code: 'session_ended' });
   });
 

@@ -28,13 +28,13 @@ const caller = {
   kind: 'anonymous',
   request: { ip: '192.0.2.7', userAgent: 'test/1', traceId: '', traceparent: '' },
 } as const;
-const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: PeopleHarness['rows'] = (...asked) => harness.rows(...asked);
 const account = (members: Partial<ProviderAccount> = {}): ProviderAccount => {
   const sub = randomUUID();
   return { sub, email: `${sub}@people.test`, email_verified: true, name: 'Ada', ...members };
 };
 const loginEvents = (): Promise<{ outcome: string; target_id: string | null; detail: object }[]> =>
-  rows(`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
+  rows`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'user.login' ORDER BY id`;
 const someone = () => newSignedIn({ ports, stores: { pools: { main: harness.pool } } });
 
 /** The callback of the browser, with the cookies set at the start. */
@@ -71,7 +71,7 @@ describe('signing in with a code from a provider', () => {
     const second = await signIn(profile, { cookie });
     expect(second.result).toMatchObject({ isNewUser: false, user: { id: idIn(first) } });
     expect(second.result?.session.id).toBe(first.result?.session.id);
-    expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [idIn(first)])).toEqual([
+    expect(await rows`SELECT id FROM sessions WHERE "userId" = ${idIn(first)}`).toEqual([
       { id: second.result?.session.id },
     ]);
     expect((await loginEvents()).at(-1)?.detail).toMatchObject({ known_device: true });
@@ -80,30 +80,28 @@ describe('signing in with a code from a provider', () => {
   test('of a user with a second factor requires it, opens no session, and passes on the return address', async () => {
     const profile = account();
     const userId = idIn(await signIn(profile));
-    await rows(
-      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
-      [randomUUID(), userId],
-    );
-    await rows('DELETE FROM sessions WHERE "userId" = $1', [userId]);
+    await rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      VALUES (${randomUUID()}, ${userId}, 'x', '[]', true)`;
+    await rows`DELETE FROM sessions WHERE "userId" = ${userId}`;
     const members = { challenge: expect.stringMatching(/^[\w-]{43}$/), factors: expect.arrayContaining(['totp']) };
     await expect(signIn(profile)).rejects.toMatchObject({ code: 'second_factor_required', options: { members } });
     await expect(signIn(profile, { callbackUrl: '/welcome' })).rejects.toMatchObject({
       code: 'second_factor_required',
       options: { members: { ...members, callbackURL: '/welcome' } },
     });
-    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE "userId" = ${userId}`).toEqual([]);
     expect((await loginEvents()).at(-1)).toMatchObject({ outcome: 'second_factor_asked', target_id: userId });
   });
 
   test('of a user who owes a second factor opens no session, and asks to enrol one', async () => {
     const profile = account();
     const userId = idIn(await signIn(profile));
-    await rows('UPDATE users SET "owesFactor" = true WHERE id = $1', [userId]);
+    await rows`UPDATE users SET "owesFactor" = true WHERE id = ${userId}`;
     await expect(signIn(profile)).rejects.toMatchObject({
       code: 'second_factor_required',
       options: { members: { factors: ['enrolment'], challenge: expect.stringMatching(/^[\w-]{43}$/) } },
     });
-    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE "userId" = ${userId}`).toEqual([]);
   });
 
   test('for an account locked by an incident is refused for an unknown browser only, with one event', async () => {
@@ -147,7 +145,7 @@ describe('GHSA-wxw3-q3m9-c3jr mismatched callbacks are refused, with an event wi
 
   test('an expired attempt', async () => {
     const input = await back(account());
-    await rows(`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`);
+    await rows`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`;
     await expect(finish(input)).rejects.toMatchObject(REFUSED);
   });
 
@@ -176,13 +174,13 @@ test('an unavailable provider is not answered as a refused sign-in, and writes n
 });
 
 describe('linking', () => {
-  const waysOf = (userId: string) => rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId]);
+  const waysOf = (userId: string) => rows`SELECT "providerId" FROM accounts WHERE "userId" = ${userId}`;
 
   test('adds one sign-in method for the user who started it, opens no session, and a mail notifies the owner', async () => {
     const person = await someone();
     const asked = { linkUserId: person.id, cookie: person.cookie, callbackUrl: '/ways' };
     const profile = account();
-    const mails = () => rows(`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_linked'`);
+    const mails = () => rows`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_linked'`;
     const [{ mails: before }] = await mails();
     for (const _ of ['first', 'again'])
       expect(await signIn(profile, asked)).toEqual({ result: null, callbackUrl: '/ways', setCookie: [] });
@@ -221,7 +219,7 @@ describe('linking', () => {
     const input = await back(account(), { linkUserId: person.id, cookie: person.cookie });
     await finish(input);
     await expect(finish(input)).rejects.toMatchObject(REFUSED);
-    await rows('DELETE FROM accounts WHERE "userId" = $1', [person.id]);
+    await rows`DELETE FROM accounts WHERE "userId" = ${person.id}`;
     await expect(finish(input)).rejects.toMatchObject(REFUSED);
     expect(await waysOf(person.id)).toEqual([]);
   });
@@ -241,16 +239,14 @@ describe('linking', () => {
 
   test('an account at the provider with an administrator’s address is a way in to the account that linked it, and none to the administrator’s', async () => {
     const [admin, person] = [await someone(), await someone()];
-    await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin.id]);
-    const [{ email }] = await rows('UPDATE users SET "emailVerified" = now() WHERE id = $1 RETURNING email', [
-      admin.id,
-    ]);
+    await rows`INSERT INTO user_roles (user_id, role) VALUES (${admin.id}, 'admin')`;
+    const [{ email }] = await rows`UPDATE users SET "emailVerified" = now() WHERE id = ${admin.id} RETURNING email`;
     const profile = account({ email });
     await signIn(profile, { linkUserId: person.id, cookie: person.cookie });
     expect(idIn(await signIn(profile))).toBe(person.id);
     expect(await waysOf(admin.id)).toEqual([]);
-    expect(await rows('SELECT email FROM users WHERE id = $1', [person.id])).not.toEqual([{ email }]);
-    expect(await rows('SELECT role FROM user_roles WHERE user_id = $1', [person.id])).not.toContainEqual({
+    expect(await rows`SELECT email FROM users WHERE id = ${person.id}`).not.toEqual([{ email }]);
+    expect(await rows`SELECT role FROM user_roles WHERE user_id = ${person.id}`).not.toContainEqual({
       role: 'admin',
     });
   });
@@ -259,12 +255,9 @@ describe('linking', () => {
     const person = await someone();
     const input = await back(account(), { linkUserId: person.id, cookie: person.cookie });
     // Past the trigger that ends such sessions: the rule must not rest on their end.
-    await rows(
-      `WITH plain AS MATERIALIZED (SELECT set_config('session_replication_role', 'replica', true))
-       INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
-       SELECT gen_random_uuid(), $1, 'x', 'x', true FROM plain`,
-      [person.id],
-    );
+    await rows`WITH plain AS MATERIALIZED (SELECT set_config('session_replication_role', 'replica', true))
+      INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      SELECT gen_random_uuid(), ${person.id}, 'x', 'x', true FROM plain`;
     await expect(finish(input)).rejects.toMatchObject({ code: 'step_up_required' });
     expect(await waysOf(person.id)).toEqual([]);
   });
@@ -294,7 +287,7 @@ describe('starting a sign-in', () => {
     const cookie = line.split(';', 1)[0] as string;
     expect((await leave({ provider: 'company', cookie })).setCookie).toEqual(first.setCookie);
     const state = new URL(first.url).searchParams.get('state') as string;
-    const kept = JSON.stringify(await rows('SELECT * FROM social_sign_ins'));
+    const kept = JSON.stringify(await rows`SELECT * FROM social_sign_ins`);
     for (const secret of [state, cookie.slice(cookie.indexOf('=') + 1)]) expect(kept).not.toContain(secret);
   });
 
@@ -310,7 +303,7 @@ describe('starting a sign-in', () => {
   ])(
     'a start is refused, and no attempt is stored: %s (CVE-2026-53513, Better Auth: the server called the addresses of a provider on its own network)',
     async (_what, input, code) => {
-      const attempts = () => rows('SELECT count(*)::int AS attempts FROM social_sign_ins');
+      const attempts = () => rows`SELECT count(*)::int AS attempts FROM social_sign_ins`;
       const before = await attempts();
       await expect(leave(input)).rejects.toMatchObject({ code });
       expect(await attempts()).toEqual(before);

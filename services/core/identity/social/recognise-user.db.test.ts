@@ -28,15 +28,15 @@ const ports = made(() => {
 });
 
 const caller = { kind: 'anonymous', request: { ip: '', userAgent: '', traceId: '', traceparent: '' } } as const;
-const rows: PeopleHarness['rows'] = (text, values) => harness.rows(text, values);
+const rows: PeopleHarness['rows'] = (...asked) => harness.rows(...asked);
 
 const waitingMails = async (): Promise<string[]> =>
-  (await rows('SELECT template FROM mail_outbox ORDER BY created_at, id')).map(({ template }) => template);
+  (await rows`SELECT template FROM mail_outbox ORDER BY created_at, id`).map(({ template }) => template);
 
 async function newUser(): Promise<{ id: string; email: string }> {
   const id = randomUUID();
   const email = `${id}@people.test`;
-  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+  await rows`INSERT INTO users (id, email, "emailVerified") VALUES (${id}, ${email}, now())`;
   return { id, email };
 }
 const profileOf = (email: string): Profile => ({
@@ -57,18 +57,16 @@ const meanwhile = <T>(id: string, change: string, request: () => Promise<T>): Pr
 describe('an address verified here', () => {
   test('finds its user in any case, keeps the other sign-in methods, and a mail notifies the user of the new one', async () => {
     const { id, email } = await newUser();
-    await rows(
-      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')`,
-      [id],
-    );
+    await rows`INSERT INTO accounts (id, "accountId", "providerId", "userId", password)
+      VALUES (${id}, ${id}, 'credential', ${id}, 'x')`;
     const { sessionId } = await openSessionFor({ ports }, id);
     const before = await waitingMails();
     expect(await recognise(email.toUpperCase())).toEqual({ userId: id, isNewUser: false });
-    expect(await rows('SELECT "providerId" FROM accounts WHERE "userId" = $1 ORDER BY 1', [id])).toEqual([
+    expect(await rows`SELECT "providerId" FROM accounts WHERE "userId" = ${id} ORDER BY 1`).toEqual([
       { providerId: 'company' },
       { providerId: 'credential' },
     ]);
-    expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [id])).toEqual([{ id: sessionId }]);
+    expect(await rows`SELECT id FROM sessions WHERE "userId" = ${id}`).toEqual([{ id: sessionId }]);
     expect((await waitingMails()).slice(before.length)).toEqual(['account_linked']);
   });
 
@@ -82,10 +80,10 @@ describe('an address verified here', () => {
     const given = `${name}-${tag}@${domain}`;
     const email = given.normalize('NFKC').replace('\u0131', 'i').toLowerCase();
     expect(email).toMatch(/^[!-~]+$/);
-    await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+    await rows`INSERT INTO users (id, email, "emailVerified") VALUES (${id}, ${email}, now())`;
     await expect(recognise(given)).rejects.toMatchObject({ code: 'social_email_unproven' });
-    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
-    expect(await rows('SELECT id FROM users WHERE email LIKE $1', [`%${tag}%`])).toEqual([{ id }]);
+    expect(await rows`SELECT 1 FROM accounts WHERE "userId" = ${id}`).toEqual([]);
+    expect(await rows`SELECT id FROM users WHERE email LIKE ${`%${tag}%`}`).toEqual([{ id }]);
   });
 
   test.each([
@@ -95,21 +93,21 @@ describe('an address verified here', () => {
   ])('opens no session if its account was %s in the meantime', async (_what, change) => {
     const { id, email } = await newUser();
     await expect(meanwhile(id, change, () => recognise(email))).rejects.toMatchObject({ code: 'login_refused' });
-    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [id])).toEqual([]);
-    expect(await rows('SELECT 1 FROM users WHERE email = $1 AND id <> $2', [email, id])).toEqual([]);
+    expect(await rows`SELECT 1 FROM accounts WHERE "userId" = ${id}`).toEqual([]);
+    expect(await rows`SELECT 1 FROM users WHERE email = ${email} AND id <> ${id}`).toEqual([]);
   });
 });
 
 test('an internationalised domain is one address in both of its forms', async () => {
   const [tag, id] = [randomUUID(), randomUUID()];
   const email = `ana-${tag}@xn--mnchen-3ya.example`;
-  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, email]);
+  await rows`INSERT INTO users (id, email, "emailVerified") VALUES (${id}, ${email}, now())`;
   expect((await recognise(`Ana-${tag}@München.example`)).userId).toBe(id);
-  expect(await rows('SELECT id FROM users WHERE email LIKE $1', [`%${tag}%`])).toEqual([{ id }]);
+  expect(await rows`SELECT id FROM users WHERE email LIKE ${`%${tag}%`}`).toEqual([{ id }]);
 });
 
 test('no statement stores a non-ASCII address', async () => {
-  const write = (email: string) => rows('INSERT INTO users (id, email) VALUES ($1, $2)', [randomUUID(), email]);
+  const write = (email: string) => rows`INSERT INTO users (id, email) VALUES (${randomUUID()}, ${email})`;
   await expect(write(`mar\u212a-${randomUUID()}@people.test`)).rejects.toMatchObject({
     constraint: 'users_email_ascii',
   });
@@ -121,24 +119,20 @@ describe('an address not verified here', () => {
     const id = randomUUID();
     const email = `${id}@people.test`;
     const userId = await insertPerson({ stores: { pools: { main: harness.pool } } }, email, 'x');
-    await rows(`INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, $1, 'other', $2)`, [
-      id,
-      userId,
-    ]);
-    await rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [userId]);
-    await rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), userId]);
+    await rows`INSERT INTO accounts (id, "accountId", "providerId", "userId")
+      VALUES (${id}, ${id}, 'other', ${userId})`;
+    await rows`INSERT INTO user_roles (user_id, role) VALUES (${userId}, 'compliance')`;
+    await rows`INSERT INTO invitations (id, user_id) VALUES (${randomUUID()}, ${userId})`;
     await ports.transact((tx) =>
       issueCode(tx, ports, { id, purpose: 'reset_password', userId, userEpoch: 0, email, lifeSeconds: 600 }),
     );
     await openSessionFor({ ports }, userId);
-    await rows(
-      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
-      [id, userId],
-    );
+    await rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      VALUES (${id}, ${userId}, 'x', '[]', true)`;
 
     expect(await recognise(email)).toEqual({ userId, isNewUser: false });
 
-    expect(await rows('SELECT "providerId" FROM accounts WHERE "userId" = $1', [userId])).toEqual([
+    expect(await rows`SELECT "providerId" FROM accounts WHERE "userId" = ${userId}`).toEqual([
       { providerId: 'company' },
     ]);
     for (const left of [
@@ -149,22 +143,22 @@ describe('an address not verified here', () => {
       'SELECT 1 FROM one_time_codes WHERE user_id = $1',
     ])
       expect(await rows(left, [userId]), left).toEqual([]);
+    expect(await rows`SELECT roles, "emailVerified" IS NOT NULL AS proved FROM users WHERE id = ${userId}`).toEqual([
+      { roles: ['user'], proved: true },
+    ]);
     expect(
-      await rows('SELECT roles, "emailVerified" IS NOT NULL AS proved FROM users WHERE id = $1', [userId]),
-    ).toEqual([{ roles: ['user'], proved: true }]);
-    expect(
-      await rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.email_verified' AND target_id = $1`, [userId]),
+      await rows`SELECT outcome FROM audit_outbox WHERE type = 'user.email_verified' AND target_id = ${userId}`,
     ).toEqual([{ outcome: 'ok' }]);
   });
 
   test('creates an account, and clears failures counted for the address before', async () => {
     const email = `${randomUUID()}@people.test`;
     const counter = accountKeyOf(ports, email);
-    await rows('INSERT INTO login_failures (key, failures) VALUES ($1, 100)', [counter]);
+    await rows`INSERT INTO login_failures (key, failures) VALUES (${counter}, 100)`;
     const { userId, isNewUser } = await recognise(email);
     expect(isNewUser).toBe(true);
-    expect(await rows('SELECT email, name FROM users WHERE id = $1', [userId])).toEqual([{ email, name: 'Ada' }]);
-    expect(await rows('SELECT 1 FROM login_failures WHERE key = $1', [counter])).toEqual([]);
+    expect(await rows`SELECT email, name FROM users WHERE id = ${userId}`).toEqual([{ email, name: 'Ada' }]);
+    expect(await rows`SELECT 1 FROM login_failures WHERE key = ${counter}`).toEqual([]);
   });
 
   test.each([
@@ -178,8 +172,8 @@ describe('an address not verified here', () => {
       await expect(ports.transact((tx) => recogniseUser(tx, ports, profile, caller))).rejects.toMatchObject({
         code: 'social_email_unproven',
       });
-      expect(await rows('SELECT 1 FROM accounts WHERE "accountId" = $1', [profile.accountId])).toEqual([]);
-      expect(await rows('SELECT 1 FROM users WHERE email = $1', [profile.email])).toEqual([]);
+      expect(await rows`SELECT 1 FROM accounts WHERE "accountId" = ${profile.accountId}`).toEqual([]);
+      expect(await rows`SELECT 1 FROM users WHERE email = ${profile.email}`).toEqual([]);
     },
   );
 });
@@ -191,13 +185,13 @@ describe('a linked account', () => {
       tokens: { accessToken: 'first', scopes: ['a', 'b'] },
     };
     const first = await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
-    const [before] = await rows('SELECT * FROM accounts WHERE "userId" = $1', [first.userId]);
+    const [before] = await rows`SELECT * FROM accounts WHERE "userId" = ${first.userId}`;
     const moved = { ...profile, email: null, isEmailVerified: false, tokens: { accessToken: 'second' } };
     expect(await ports.transact((tx) => recogniseUser(tx, ports, moved, caller))).toEqual({
       userId: first.userId,
       isNewUser: false,
     });
-    const [after] = await rows('SELECT * FROM accounts WHERE "userId" = $1', [first.userId]);
+    const [after] = await rows`SELECT * FROM accounts WHERE "userId" = ${first.userId}`;
     expect(after.id).toBe(before.id);
     expect(after.accessToken).not.toBe(before.accessToken);
     expect(JSON.stringify([before, after])).not.toMatch(/first|second/);
@@ -209,7 +203,7 @@ describe('a linked account', () => {
     const again = () => ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
     const takeAway = 'DELETE FROM accounts WHERE "userId" = $1';
     await expect(meanwhile(userId, takeAway, again)).rejects.toMatchObject({ code: 'social_sign_in_refused' });
-    expect(await rows('SELECT 1 FROM accounts WHERE "userId" = $1', [userId])).toEqual([]);
+    expect(await rows`SELECT 1 FROM accounts WHERE "userId" = ${userId}`).toEqual([]);
   });
 });
 
@@ -225,9 +219,9 @@ describe('callbacks', () => {
   test('for an account disabled since it was linked opens no session (CVE-2025-53942, authentik: a deactivated user signed in by a linked provider)', async () => {
     const sub = randomUUID();
     const userId = (await signIn(sub)).result?.user.id as string;
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${userId}`;
     await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
-    expect(await rows('SELECT 1 FROM sessions WHERE "userId" = $1', [userId])).toEqual([]);
+    expect(await rows`SELECT 1 FROM sessions WHERE "userId" = ${userId}`).toEqual([]);
   });
 
   test('for an account locked by an incident and then disabled is refused as disabled, and records only the refusal', async () => {
@@ -235,15 +229,15 @@ describe('callbacks', () => {
     const userId = (await signIn(sub)).result?.user.id as string;
     await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId, email: `${sub}@people.test` }));
     await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_locked' });
-    await rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [userId]);
-    const events = () => rows(`SELECT outcome FROM audit_outbox WHERE type = 'user.login' ORDER BY id`);
+    await rows`UPDATE users SET "disabledAt" = now() WHERE id = ${userId}`;
+    const events = () => rows`SELECT outcome FROM audit_outbox WHERE type = 'user.login' ORDER BY id`;
     const before = await events();
     await expect(signIn(sub)).rejects.toMatchObject({ code: 'login_refused' });
     expect((await events()).slice(before.length)).toEqual([{ outcome: 'refused' }]);
   });
 
   test('a callback from a provider that is no longer configured is 404, without an event of a failed sign-in (CVE-2026-3009, Keycloak: a sign-in went on at a provider that was disabled)', async () => {
-    const events = () => rows(`SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'user.login'`);
+    const events = () => rows`SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'user.login'`;
     const before = await events();
     await expect(handleOAuthCallback(ports, { provider: 'gone', state: 's', code: 'c' }, caller)).rejects.toMatchObject(
       { code: 'social_provider_unknown' },
@@ -257,45 +251,32 @@ test('unlinking one of two accounts at a provider removes only that account', as
   const [one, two] = [profileOf(email), profileOf(email)];
   for (const profile of [one, two]) await ports.transact((tx) => recogniseUser(tx, ports, profile, caller));
   const sessionId = randomUUID();
-  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
-    sessionId,
-    id,
-  ]);
+  await rows`INSERT INTO sessions (id, "userId", "expiresAt", token)
+    VALUES (${sessionId}, ${id}, now() + interval '1 hour', ${sessionId})`;
   const unlink = (accountId: string) =>
     unlinkAccount(ports, { providerId: 'company', accountId }, { ...userCaller(id, caller), sessionId } as Caller);
   await expect(unlink(randomUUID())).rejects.toMatchObject({ code: 'linked_account_unknown' });
   expect(await unlink(two.accountId)).toEqual({ status: 'unlinked' });
-  expect(await rows('SELECT "accountId" FROM accounts WHERE "userId" = $1', [id])).toEqual([
-    { accountId: one.accountId },
-  ]);
+  expect(await rows`SELECT "accountId" FROM accounts WHERE "userId" = ${id}`).toEqual([{ accountId: one.accountId }]);
 });
 
 const request = { ip: '', userAgent: '', traceId: '', traceparent: '' };
 /** A user with a session and these sign-in methods, each account named after its provider; all with `scope`. */
 async function personWith(providers: readonly string[], scope: string | null = null) {
   const [id, sessionId] = [randomUUID(), randomUUID()];
-  await rows('INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, now())', [id, `${id}@people.test`]);
+  await rows`INSERT INTO users (id, email, "emailVerified") VALUES (${id}, ${`${id}@people.test`}, now())`;
   for (const [at, provider] of providers.entries()) {
     const account = randomUUID();
-    await rows('INSERT INTO accounts (id, "userId", "providerId", "accountId", scope) VALUES ($1, $2, $3, $4, $5)', [
-      account,
-      id,
-      provider,
-      `${provider} ${id}`,
-      scope,
-    ]);
-    await rows('UPDATE accounts SET "createdAt" = now() + make_interval(secs => $2) WHERE id = $1', [account, at]);
+    await rows`INSERT INTO accounts (id, "userId", "providerId", "accountId", scope)
+      VALUES (${account}, ${id}, ${provider}, ${`${provider} ${id}`}, ${scope})`;
+    await rows`UPDATE accounts SET "createdAt" = now() + make_interval(secs => ${at}) WHERE id = ${account}`;
   }
-  await rows(`INSERT INTO sessions (id, "userId", "expiresAt", token) VALUES ($1, $2, now() + interval '1 hour', $1)`, [
-    sessionId,
-    id,
-  ]);
+  await rows`INSERT INTO sessions (id, "userId", "expiresAt", token)
+    VALUES (${sessionId}, ${id}, now() + interval '1 hour', ${sessionId})`;
   return { ...userCaller(id, { request }), sessionId } as Caller & { kind: 'user' };
 }
 const waysOf = async ({ userId }: { userId: string }): Promise<string[]> =>
-  (await rows('SELECT "providerId" AS way FROM accounts WHERE "userId" = $1 ORDER BY way', [userId])).map(
-    ({ way }) => way,
-  );
+  (await rows`SELECT "providerId" AS way FROM accounts WHERE "userId" = ${userId} ORDER BY way`).map(({ way }) => way);
 const unlink = (caller: Caller, providerId: string) => unlinkAccount(harness.deps, { providerId }, caller);
 
 test('users see their own sign-in methods, oldest first, with the scopes from the provider, and no token', async () => {
@@ -333,12 +314,12 @@ test('only the user sees or removes their sign-in methods', async () => {
 
 test('removing a sign-in method writes an event and mails the owner, whose session stays', async () => {
   const owner = await personWith(['credential', 'company']);
-  const mails = () => rows(`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_unlinked'`);
+  const mails = () => rows`SELECT count(*)::int AS mails FROM mail_outbox WHERE template = 'account_unlinked'`;
   const [{ mails: before }] = await mails();
   expect(await unlink(owner, 'company')).toEqual({ status: 'unlinked' });
   expect(await waysOf(owner)).toEqual(['credential']);
   expect(await mails()).toEqual([{ mails: before + 1 }]);
-  expect(await rows('SELECT id FROM sessions WHERE "userId" = $1', [owner.userId])).toEqual([{ id: owner.sessionId }]);
+  expect(await rows`SELECT id FROM sessions WHERE "userId" = ${owner.userId}`).toEqual([{ id: owner.sessionId }]);
   const events = `SELECT actor_id, detail->>'provider' AS provider FROM audit_outbox
     WHERE type = 'account.unlinked' AND target_id = $1`;
   expect(await rows(events, [owner.userId])).toEqual([{ actor_id: owner.userId, provider: 'company' }]);
@@ -370,10 +351,8 @@ test('the last sign-in method cannot be removed: last_way_in; a passkey is anoth
   );
   // The first passkey has ended the session.
   const sessionId = randomUUID();
-  await rows(
-    `INSERT INTO sessions (id, "userId", "expiresAt", token, acr) VALUES ($1, $2, now() + interval '1 hour', $1, 'aal2')`,
-    [sessionId, owner.userId],
-  );
+  await rows`INSERT INTO sessions (id, "userId", "expiresAt", token, acr)
+    VALUES (${sessionId}, ${owner.userId}, now() + interval '1 hour', ${sessionId}, 'aal2')`;
   expect(await unlink({ ...owner, sessionId }, 'company')).toEqual({ status: 'unlinked' });
   expect(await waysOf(owner)).toEqual([]);
 });

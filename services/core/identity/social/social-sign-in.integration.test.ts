@@ -79,10 +79,8 @@ describe('exchanging a code for a user, a session and a token pair', () => {
     expect(await verdictOn({ api: harness.copy.url }, first.body.tokens.access_token)).toBe('active');
     const second = await harness.signInAs({ ...profile, email: 'moved@people.test' });
     expect(second.body).toMatchObject({ isNewUser: false, user: { id: first.body.user.id, email: profile.email } });
-    const events = await harness.rows(
-      `SELECT type, outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`,
-      [first.body.user.id],
-    );
+    const events = await harness.rows`SELECT type, outcome, detail FROM audit_outbox
+      WHERE type = 'user.login' AND target_id = ${first.body.user.id}`;
     expect(events).toHaveLength(2);
     expect(events[0]).toMatchObject({ outcome: 'ok', detail: { factor: 'social', provider: 'company' } });
   });
@@ -95,7 +93,7 @@ describe('exchanging a code for a user, a session and a token pair', () => {
 
   test('tokens of the provider are sealed at rest', async () => {
     const { body } = await harness.signInAs(providerAccount());
-    const [row] = await harness.rows(`SELECT * FROM accounts WHERE "userId" = $1`, [body.user.id]);
+    const [row] = await harness.rows`SELECT * FROM accounts WHERE "userId" = ${body.user.id}`;
     const [given] = harness.oidc.tokens;
     for (const token of [given?.access_token, given?.id_token]) {
       expect(token).toMatch(/^[\w.-]{43,}$/);
@@ -150,7 +148,7 @@ describe('mismatched callbacks', () => {
 
     const late = await harness.begin();
     const latePath = await harness.comeBack(late, profile);
-    await harness.rows(`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`);
+    await harness.rows`UPDATE social_sign_ins SET expires_at = now() - interval '1 second'`;
     expectRefusedSignIn(await harness.ask('GET', latePath, { cookie: late.cookie }), 400, 'social_sign_in_refused');
   });
 
@@ -266,17 +264,17 @@ describe('CVE-2026-53516 matching accounts by address', () => {
     }
     expect(answers[0]).toEqual(answers[1]);
     expectRefusedSignIn(await harness.signInAs({ sub: randomUUID() }), 403, 'social_email_unproven');
-    expect(await harness.rows('SELECT * FROM users WHERE email = $1', [known.email])).toHaveLength(1);
-    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [known.id])).toHaveLength(1);
+    expect(await harness.rows`SELECT * FROM users WHERE email = ${known.email}`).toHaveLength(1);
+    expect(await harness.rows`SELECT FROM accounts WHERE "userId" = ${known.id}`).toHaveLength(1);
   });
 
   test('GHSA-qq9h-g4jm-xgf3 an attacker who registered another person’s address first loses password, session, tokens and grants when its owner signs in', async () => {
     const attacker: TestUser = await signUp({ api: harness.copy.url });
-    await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'compliance')`, [attacker.id]);
-    await harness.rows('INSERT INTO invitations (id, user_id) VALUES ($1, $2)', [randomUUID(), attacker.id]);
+    await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${attacker.id}, 'compliance')`;
+    await harness.rows`INSERT INTO invitations (id, user_id) VALUES (${randomUUID()}, ${attacker.id})`;
     const owner = await harness.signInAs(providerAccount({ email: attacker.email }));
     expect(owner.body, owner.text).toMatchObject({ isNewUser: false, user: { id: attacker.id, emailVerified: true } });
-    expect(await harness.rows('SELECT * FROM users WHERE email = $1', [attacker.email])).toMatchObject([
+    expect(await harness.rows`SELECT * FROM users WHERE email = ${attacker.email}`).toMatchObject([
       { roles: ['user'] },
     ]);
     const { email, password } = attacker;
@@ -286,7 +284,7 @@ describe('CVE-2026-53516 matching accounts by address', () => {
     expect((await harness.ask('POST', '/v1/tokens/refresh', refresh)).status).toBe(401);
     await expect.poll(() => verdictOn({ api: harness.copy.url }, attacker.tokens.access_token)).not.toBe('active');
     expect((await harness.ask('GET', '/api/auth/session', { cookie: cookieOf(owner) })).status).toBe(200);
-    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [attacker.id])).toHaveLength(1);
+    expect(await harness.rows`SELECT FROM accounts WHERE "userId" = ${attacker.id}`).toHaveLength(1);
   });
 
   test('a social sign-in that takes over an unverified account removes its second factor; its owner can set a password and sign in', async () => {
@@ -311,11 +309,11 @@ describe('CVE-2026-53516 matching accounts by address', () => {
 
   test('an address verified here is linked, and its password and sessions stay', async () => {
     const person = await signUp({ api: harness.copy.url });
-    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE id = $1', [person.id]);
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE id = ${person.id}`;
     const { body } = await harness.signInAs(providerAccount({ email: person.email.toUpperCase() }));
     expect(body).toMatchObject({ isNewUser: false, user: { id: person.id } });
     expect((await harness.ask('GET', '/api/auth/session', { cookie: person.cookie })).status).toBe(200);
-    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
+    expect(await harness.rows`SELECT FROM accounts WHERE "userId" = ${person.id}`).toHaveLength(2);
     const mails = (await harness.mails.to(person.email)).filter(({ subject }) =>
       subject.includes('sign-in method was added'),
     );
@@ -325,14 +323,12 @@ describe('CVE-2026-53516 matching accounts by address', () => {
   test('a disabled account is refused, and one with a second factor gets no session from the first factor alone', async () => {
     const profile = providerAccount();
     const { body } = await harness.signInAs(profile);
-    await harness.rows(
-      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ($1, $2, 'x', '[]', true)`,
-      [randomUUID(), body.user.id],
-    );
+    await harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      VALUES (${randomUUID()}, ${body.user.id}, 'x', '[]', true)`;
     const asked = await harness.signInAs(profile);
     expectRefusedSignIn(asked, 401, 'second_factor_required');
     expect(asked.body).toMatchObject({ factors: expect.arrayContaining(['totp']), challenge: expect.any(String) });
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [body.user.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${body.user.id}`;
     const disabled = await harness.signInAs(profile);
     expect([disabled.status, disabled.headers.getSetCookie()]).toEqual([401, []]);
   });
@@ -407,7 +403,7 @@ describe('linking by a signed-in user', () => {
       harness.ask('GET', path, { cookie: begun.cookie }),
     );
     expectRefusedSignIn(answer, 400, 'social_sign_in_refused');
-    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(1);
+    expect(await harness.rows`SELECT FROM accounts WHERE "userId" = ${person.id}`).toHaveLength(1);
   });
 
   test('a session that ends while it removes a sign-in method removes none', async () => {
@@ -418,7 +414,7 @@ describe('linking by a signed-in user', () => {
       unlink(person.cookie, 'company'),
     );
     expectRefusedSignIn(answer, 401, 'unauthenticated');
-    expect(await harness.rows(`SELECT FROM accounts WHERE "userId" = $1`, [person.id])).toHaveLength(2);
+    expect(await harness.rows`SELECT FROM accounts WHERE "userId" = ${person.id}`).toHaveLength(2);
   });
 
   test('the last sign-in method stays', async () => {
@@ -432,10 +428,8 @@ describe('linking by a signed-in user', () => {
     );
     // The first passkey ended the session; this is a new one.
     const sessionId = randomUUID();
-    await harness.rows(
-      `INSERT INTO sessions (id, "userId", "expiresAt", token, acr) VALUES ($1, $2, now() + interval '1 hour', $1, 'aal2')`,
-      [sessionId, only.body.user.id],
-    );
+    await harness.rows`INSERT INTO sessions (id, "userId", "expiresAt", token, acr)
+      VALUES (${sessionId}, ${only.body.user.id}, now() + interval '1 hour', ${sessionId}, 'aal2')`;
     const owner = { ...userCaller(only.body.user.id, testCaller), sessionId } as Caller;
     expect(await unlinkAccount(harness.copy.ports, { providerId: 'company' }, owner)).toEqual({ status: 'unlinked' });
     expect((await harness.ask('POST', '/api/auth/link-social', { json: { provider: 'company' } })).status).toBe(401);

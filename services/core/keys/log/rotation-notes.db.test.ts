@@ -82,7 +82,7 @@ test('a note that a superuser writes or changes is not served, and leads no veri
   const [note = ''] = await readRotationNotes(harness);
   const [old, next] = (await keys()).map(vkeyOf) as [string, string];
   for (const forged of [note.replaceAll(next, old), note.replace(/\n\u2014.*\n$/, '\n'), 'no note']) {
-    await harness.raw(`UPDATE jwks SET rotation_note = $1 WHERE rotation_note IS NOT NULL`, [forged]);
+    await harness.raw`UPDATE jwks SET rotation_note = ${forged} WHERE rotation_note IS NOT NULL`;
     expect(await readRotationNotes(harness)).toEqual([]);
     expect(await verifyExport('--vkey', first as string)).toMatchObject({
       code: 1,
@@ -93,13 +93,13 @@ test('a note that a superuser writes or changes is not served, and leads no veri
 
 test('a key that an earlier version made gets its note while the key before it is there; afterwards the auditor pins it', async () => {
   const [first] = (await keys()).map(vkeyOf);
-  const forget = () => harness.raw('UPDATE jwks SET rotation_note = NULL');
+  const forget = () => harness.raw`UPDATE jwks SET rotation_note = NULL`;
   await advanceLogKey(harness, { onlyWhenDue: false }, testCaller);
   await forget();
   await advanceLogKey(harness, { onlyWhenDue: true }, testCaller);
   expect(await readRotationNotes(harness)).toHaveLength(1);
   await forget();
-  await harness.raw(`UPDATE jwks SET "privateKey" = '' WHERE purpose = 'audit-log' AND upper(signs) IS NOT NULL`);
+  await harness.raw`UPDATE jwks SET "privateKey" = '' WHERE purpose = 'audit-log' AND upper(signs) IS NOT NULL`;
   await advanceLogKey(harness, { onlyWhenDue: true }, testCaller);
   await seal();
   expect(await readRotationNotes(harness)).toEqual([]);
@@ -110,7 +110,7 @@ test('a key that an earlier version made gets its note while the key before it i
 });
 
 test('a compromised key vouches for no key: its notes are not served', async () => {
-  const rows = await harness.raw<{ id: string }>(`SELECT id FROM jwks WHERE purpose = 'audit-log'`);
+  const rows = await harness.raw<{ id: string }>`SELECT id FROM jwks WHERE purpose = 'audit-log'`;
   await advanceLogKey(harness, { onlyWhenDue: false }, testCaller);
   expect(await readRotationNotes(harness)).toHaveLength(1);
   const kid = rows[0]?.id ?? '';

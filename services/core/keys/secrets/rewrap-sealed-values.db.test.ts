@@ -38,12 +38,12 @@ const keysChanged = (): void => {};
 
 /** Keys of every kind: signing, waiting, past their range, shared; secrets of two versions, one destroyed. */
 beforeEach(async () => {
-  await old.raw('TRUNCATE jwks, server_secrets, key_policy, imported_hash_keys, audit_outbox, revocations');
+  await old.raw`TRUNCATE jwks, server_secrets, key_policy, imported_hash_keys, audit_outbox, revocations`;
   await ensureKeys(old, settings, testCaller);
   await rotateSigningKeys({ ...old, keysChanged }, {}, testCaller);
   await rotateServerSecret({ ...old, keysChanged }, { purpose: 'refresh' }, testCaller);
-  await old.raw(`UPDATE jwks SET signs = tstzrange(lower(signs) - interval '1 day', upper(signs) - interval '1 day')`);
-  await old.raw(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
+  await old.raw`UPDATE jwks SET signs = tstzrange(lower(signs) - interval '1 day', upper(signs) - interval '1 day')`;
+  await old.raw`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`;
   await retireKeys(old, testCaller);
   await rotateServerSecret({ ...old, keysChanged }, { purpose: 'refresh' }, testCaller);
   await ensureKeys(
@@ -53,16 +53,16 @@ beforeEach(async () => {
   );
   const id = 'k'.repeat(22);
   const sealed = old.vault.seal(Buffer.from('signer key'), importedHashKeyContext(id));
-  await old.raw('INSERT INTO imported_hash_keys (id, sealed) VALUES ($1, $2)', [id, sealed]);
+  await old.raw`INSERT INTO imported_hash_keys (id, sealed) VALUES (${id}, ${sealed})`;
 });
 
 /** Every sealed text in the database, in any table. */
 async function sealedTexts(): Promise<string[]> {
-  const columns = await old.raw<{ table: string; column: string }>(
-    `SELECT c.table_name AS table, c.column_name AS column FROM information_schema.columns c
-     JOIN information_schema.tables t USING (table_schema, table_name)
-     WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE' AND c.data_type IN ('text', 'jsonb', 'character varying')`,
-  );
+  const columns = await old.raw<{ table: string; column: string }>`
+    SELECT c.table_name AS table, c.column_name AS column FROM information_schema.columns c
+    JOIN information_schema.tables t USING (table_schema, table_name)
+    WHERE c.table_schema = 'public' AND t.table_type = 'BASE TABLE'
+      AND c.data_type IN ('text', 'jsonb', 'character varying')`;
   const found: string[] = [];
   for (const { table, column } of columns) {
     const rows = await old.raw<{ value: string }>(
@@ -104,10 +104,10 @@ describe('a new key-encryption key', () => {
 
   test('is in the audit log once, and a second run writes nothing', async () => {
     await rewrapSealedValues(fresh, { previous }, testCaller);
-    const state = await old.raw('SELECT keys_version FROM feed_state');
+    const state = await old.raw`SELECT keys_version FROM feed_state`;
     expect(await rewrapSealedValues(fresh, { previous }, testCaller)).toMatchObject({ rewrapped: 0 });
-    expect(await old.raw('SELECT keys_version FROM feed_state')).toEqual(state);
-    expect(await old.raw(`SELECT 1 FROM audit_outbox WHERE type = 'key_encryption.changed'`)).toHaveLength(1);
+    expect(await old.raw`SELECT keys_version FROM feed_state`).toEqual(state);
+    expect(await old.raw`SELECT 1 FROM audit_outbox WHERE type = 'key_encryption.changed'`).toHaveLength(1);
   });
 
   test('a start with the previous key re-encrypts before anything else', async () => {
@@ -152,11 +152,10 @@ describe('an unknown key-encryption key', () => {
   });
 
   test('one value that opens with neither key: nothing is re-encrypted', async () => {
-    const [row] = await old.raw<{ kid: string; purpose: string }>(
-      `SELECT id AS kid, purpose FROM jwks WHERE alg = 'RS256' LIMIT 1`,
-    );
+    const [row] = await old.raw<{ kid: string; purpose: string }>`SELECT id AS kid, purpose FROM jwks
+      WHERE alg = 'RS256' LIMIT 1`;
     const strange = createVault(STRANGE).seal(Buffer.from('x'), `jwks:${row?.purpose}:${row?.kid}`);
-    await old.raw(`UPDATE jwks SET "privateKey" = $2 WHERE id = $1`, [row?.kid, strange]);
+    await old.raw`UPDATE jwks SET "privateKey" = ${strange} WHERE id = ${row?.kid}`;
     const before = await sealedTexts();
     const { message, fix } = await refused(ensureKeys(fresh, { ...settings, previousVault: previous }, testCaller));
     expect(message).toMatch(/open neither with KEY_ENCRYPTION_KEY nor with KEY_ENCRYPTION_KEY_PREVIOUS/);

@@ -118,11 +118,10 @@ describe('an assertion works once', () => {
   });
 
   test('the used jti is kept for longer than the assertion could be accepted', async () => {
-    await stores.raw('DELETE FROM client_assertions');
+    await stores.raw`DELETE FROM client_assertions`;
     await send(await signed({ claims: { exp: Math.floor(Date.now() / 1_000) + 600 } }));
-    const [row] = await stores.raw<{ seconds: number }>(
-      'SELECT extract(epoch FROM expires_at - now())::float8 AS seconds FROM client_assertions',
-    );
+    const [row] = await stores.raw<{ seconds: number }>`SELECT extract(epoch FROM expires_at - now())::float8 AS seconds
+      FROM client_assertions`;
     expect(row!.seconds).toBeGreaterThan(630);
   });
 

@@ -202,11 +202,9 @@ test('after an earlier consent a code is issued without asking: valid for a minu
   const step = await ask(harness.query(client, { prompt: 'none', nonce: 'n' }));
   const { code = '', ...others } = answered(step);
   expect(others).toEqual({ state: 's', iss: harness.ports.tokenSettings.issuer });
-  const [row] = await harness.rows(
-    `SELECT user_id, session_id, client_id, scope, audience, nonce, dpop_jkt,
-       expires_at BETWEEN now() AND now() + interval '61 seconds' AS "isShort" FROM oauth_codes WHERE code_hash = $1`,
-    [codeHashOf(code)],
-  );
+  const [row] = await harness.rows`SELECT user_id, session_id, client_id, scope, audience, nonce, dpop_jkt,
+    expires_at BETWEEN now() AND now() + interval '61 seconds' AS "isShort" FROM oauth_codes
+      WHERE code_hash = ${codeHashOf(code)}`;
   const { audience } = harness.ports.tokenSettings;
   expect(row).toEqual({
     user_id: user.id,
@@ -218,10 +216,8 @@ test('after an earlier consent a code is issued without asking: valid for a minu
     dpop_jkt: null,
     isShort: true,
   });
-  const events = await harness.rows(
-    `SELECT outcome, detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
-    [client.clientId],
-  );
+  const events = await harness.rows`SELECT outcome, detail FROM audit_outbox
+    WHERE type = 'oauth.authorized' AND client_id = ${client.clientId}`;
   const detail = { scope: 'openid email', audience, session_id: user.sessionId };
   expect(events).toEqual([
     { outcome: 'ok', detail },
@@ -238,7 +234,7 @@ test('the user is asked for scopes without consent, and for every scope with pro
 
 test('a client that skips consent gets its code without a question', async () => {
   const { clientId, caller } = await harness.newClient();
-  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [clientId]);
+  await harness.rows`UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = ${clientId}`;
   await harness.ports.access.load();
   expect(answered(await ask(harness.query({ clientId, caller })))).toHaveProperty('code');
 });
@@ -247,7 +243,7 @@ test('users of a public client are asked each time, unless its redirect URI is h
   const redirect_uri = 'http://127.0.0.1/callback';
   const changes = { auth_method: 'none' as const, redirect_uris: [redirect_uri, 'https://app.example.test/cb'] };
   const app = await agreed({}, changes);
-  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [app.clientId]);
+  await harness.rows`UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = ${app.clientId}`;
   await harness.ports.access.load();
   expect((await ask(harness.query(app, { redirect_uri }))).kind).toBe('consent');
   expect((await ask(harness.query(app))).kind).toBe('redirect');

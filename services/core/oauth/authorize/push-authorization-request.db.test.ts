@@ -24,7 +24,7 @@ const formOf = (client: GrantClient, members: Record<string, string> = {}): Reco
 const push = (form: Record<string, unknown>, caller: Caller = site.caller, proof?: string) =>
   pushAuthorizationRequest(ports, form, caller, proof === undefined ? undefined : { proof, htm: 'POST', htu: HTU });
 const pushedRow = async (requestUri: string) =>
-  (await harness.rows('SELECT * FROM oauth_pushed_requests WHERE uri_hash = $1', [requestUriHash(requestUri)]))[0];
+  (await harness.rows`SELECT * FROM oauth_pushed_requests WHERE uri_hash = ${requestUriHash(requestUri)}`)[0];
 const openInBrowser = (client_id: string, request_uri: string) =>
   authorize(
     ports,
@@ -49,17 +49,15 @@ test('its request_uri works neither for another client nor after it expired', as
   const rival = await harness.newClient();
   const { request_uri } = await push(formOf(site));
   expect(await openInBrowser(rival.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_EXPIRED });
-  await harness.rows(
-    'UPDATE oauth_pushed_requests SET expires_at = now() - make_interval(secs => 1) WHERE uri_hash = $1',
-    [requestUriHash(request_uri)],
-  );
+  await harness.rows`UPDATE oauth_pushed_requests SET expires_at = now() - make_interval(secs => 1)
+    WHERE uri_hash = ${requestUriHash(request_uri)}`;
   expect(await openInBrowser(site.clientId, request_uri)).toEqual({ kind: 'page-error', why: REQUEST_EXPIRED });
 });
 
 test('a pushed request is validated again when the browser opens it, because the client may have changed', async () => {
   const client = await harness.newClient();
   const { request_uri } = await push(formOf(client), client.caller);
-  await harness.rows(`UPDATE oauth_clients SET scopes = '{openid}' WHERE "clientId" = $1`, [client.clientId]);
+  await harness.rows`UPDATE oauth_clients SET scopes = '{openid}' WHERE "clientId" = ${client.clientId}`;
   await ports.access.load();
   expect(answered(await openInBrowser(client.clientId, request_uri))).toMatchObject({
     error: 'invalid_scope',
@@ -86,7 +84,7 @@ test.each([
 ])('a request with %s is refused at the push and not stored', async (_what, members, code) => {
   const client = await harness.newClient();
   await expect(push(formOf(client, members), client.caller)).rejects.toMatchObject({ code });
-  expect(await harness.rows('SELECT 1 FROM oauth_pushed_requests WHERE client_id = $1', [client.clientId])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM oauth_pushed_requests WHERE client_id = ${client.clientId}`).toEqual([]);
 });
 
 test('a client without the authorization code grant cannot push a request', async () => {
@@ -134,12 +132,9 @@ test('a proof for another endpoint, or of another key than dpop_jkt, is refused 
 test('one address can use only a share of a public client’s open requests; other addresses are not affected', async () => {
   const app = await harness.newClient({ auth_method: 'none' });
   const { request_uri } = await push(formOf(app), anonymousCaller);
-  await harness.rows(
-    `INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, share, expires_at)
-     SELECT sha256(n::text::bytea), client_id, query, share, expires_at
-     FROM oauth_pushed_requests, generate_series(1, 499) n WHERE uri_hash = $1`,
-    [requestUriHash(request_uri)],
-  );
+  await harness.rows`INSERT INTO oauth_pushed_requests (uri_hash, client_id, query, share, expires_at)
+    SELECT sha256(n::text::bytea), client_id, query, share, expires_at
+    FROM oauth_pushed_requests, generate_series(1, 499) n WHERE uri_hash = ${requestUriHash(request_uri)}`;
   await expect(push(formOf(app), anonymousCaller)).rejects.toMatchObject({ code: 'open_requests_full' });
   const other: Caller = { ...anonymousCaller, request: { ...anonymousCaller.request, ip: '198.51.100.7' } };
   expect(await push(formOf(app), other)).toHaveProperty('request_uri');
@@ -158,11 +153,10 @@ const decide = (
   cookie: string | undefined = user.cookie,
 ) => decideConsent(ports, { query, cookie, isAllowed, scopes }, anonymousCaller);
 const consentsOf = (userId: string, { clientId }: GrantClient) =>
-  harness.rows('SELECT audience, scopes FROM oauth_consents WHERE user_id = $1 AND client_id = $2', [userId, clientId]);
+  harness.rows`SELECT audience, scopes FROM oauth_consents WHERE user_id = ${userId} AND client_id = ${clientId}`;
 const eventsOf = ({ clientId }: GrantClient) =>
-  harness.rows(`SELECT type, outcome FROM audit_outbox WHERE type LIKE 'oauth.%' AND client_id = $1 ORDER BY type`, [
-    clientId,
-  ]);
+  harness.rows`SELECT type, outcome FROM audit_outbox
+    WHERE type LIKE 'oauth.%' AND client_id = ${clientId} ORDER BY type`;
 
 test('grants the ticked scopes that were requested, with a code and both events', async () => {
   const client = await harness.newClient();
@@ -173,7 +167,7 @@ test('grants the ticked scopes that were requested, with a code and both events'
     iss: ports.tokenSettings.issuer,
   });
   expect(await consentsOf(user.id, client)).toEqual([{ audience: ports.tokenSettings.audience, scopes: ['openid'] }]);
-  expect(await harness.rows('SELECT scope FROM oauth_codes WHERE client_id = $1', [client.clientId])).toEqual([
+  expect(await harness.rows`SELECT scope FROM oauth_codes WHERE client_id = ${client.clientId}`).toEqual([
     { scope: 'openid' },
   ]);
   expect(await eventsOf(client)).toEqual([
@@ -229,7 +223,7 @@ test('the request in the form is validated again: an unregistered redirect URI g
 
 test('an ended session grants nothing, even if its cookie is still cached', async () => {
   const guest = await harness.newUser();
-  await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  await harness.rows`DELETE FROM sessions WHERE id = ${guest.sessionId}`;
   expect((await decide(harness.query(site), true, ['openid'], guest.cookie)).kind).toBe('sign-in');
   expect(await consentsOf(guest.id, site)).toEqual([]);
 });
@@ -247,10 +241,8 @@ test('a pushed request gets one response, and its event records that it was push
   const client = await harness.newClient();
   const query = await pushedBy(client);
   expect(answered(await decide(query))).toHaveProperty('code');
-  const [granted] = await harness.rows<{ detail: object }>(
-    `SELECT detail FROM audit_outbox WHERE type = 'oauth.authorized' AND client_id = $1`,
-    [client.clientId],
-  );
+  const [granted] = await harness.rows<{ detail: object }>`SELECT detail FROM audit_outbox
+    WHERE type = 'oauth.authorized' AND client_id = ${client.clientId}`;
   expect(granted?.detail).toMatchObject({ pushed: true });
   expect(await decide(query)).toEqual(requestUsed);
 });
@@ -270,7 +262,7 @@ test('a pushed request refused in another tab is consumed: its client gets one r
 
 test('a response whose pushed request was consumed meanwhile is discarded, whatever it was', async () => {
   const house = await harness.newClient();
-  await harness.rows('UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = $1', [house.clientId]);
+  await harness.rows`UPDATE oauth_clients SET skip_consent = true WHERE "clientId" = ${house.clientId}`;
   await ports.access.load();
   const used = 'DELETE FROM oauth_pushed_requests WHERE $1::text IS NOT NULL';
   for (const answer of [
@@ -281,6 +273,6 @@ test('a response whose pushed request was consumed meanwhile is discarded, whate
     const query = await pushedBy(house);
     expect(await overtaken(harness.pool, user.id, used, () => answer(query))).toBe(requestUsed);
   }
-  expect(await harness.rows('SELECT 1 FROM oauth_codes WHERE client_id = $1', [house.clientId])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM oauth_codes WHERE client_id = ${house.clientId}`).toEqual([]);
   expect(await eventsOf(house)).toEqual([]);
 });

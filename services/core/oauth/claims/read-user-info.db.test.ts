@@ -8,7 +8,7 @@ const stores = opened(() => openTestPorts());
 let harness: TokenHarness;
 const sub = '0190b1d4-0000-7000-8000-0000000000aa';
 beforeAll(async () => {
-  await stores.raw('INSERT INTO users (id, email) VALUES ($1, $2)', [sub, 'ada@example.test']);
+  await stores.raw`INSERT INTO users (id, email) VALUES (${sub}, 'ada@example.test')`;
   harness = tokenHarness();
 });
 

@@ -32,7 +32,7 @@ const later = (seconds: number): Partial<DocumentClientPorts> => ({
   clock: { ...ports.clock, now: () => ports.clock.now() + seconds * 1_000 },
 });
 const clientRow = async (url: string) =>
-  (await harness.rows('SELECT name, scopes, "userId", origin FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
+  (await harness.rows`SELECT name, scopes, "userId", origin FROM oauth_clients WHERE "clientId" = ${url}`)[0];
 const because = (why: string) => ({ kind: 'page-error', why: expect.stringContaining(why) });
 const admitted = async (members: object = {}): Promise<string> => {
   const url = newAddress();
@@ -120,10 +120,10 @@ test('an unchanged document keeps its consents and writes no audit event', async
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(ports.access.client(url)?.document_until_ms).toBeGreaterThan(ports.clock.now() + 1_000_000);
-  expect(await harness.rows('SELECT scopes FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
-  expect(
-    await harness.rows(`SELECT 1 FROM audit_outbox WHERE type = 'client.changed' AND target_id = $1`, [url]),
-  ).toEqual([]);
+  expect(await harness.rows`SELECT scopes FROM oauth_consents WHERE client_id = ${url}`).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM audit_outbox WHERE type = 'client.changed' AND target_id = ${url}`).toEqual(
+    [],
+  );
 });
 
 test.each([
@@ -135,7 +135,7 @@ test.each([
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   publish(url, members);
   expect(await admit(url, {}, later(700))).toBeNull();
-  expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM oauth_consents WHERE client_id = ${url}`).toEqual([]);
 });
 
 test('a document that removes a scope or changes the name updates the client and keeps its consents', async () => {
@@ -144,7 +144,7 @@ test('a document that removes a scope or changes the name updates the client and
   publish(url, { client_name: 'Diary' });
   expect(await admit(url, {}, later(700))).toBeNull();
   expect(ports.access.client(url)).toMatchObject({ name: 'Diary', scopes: ['openid'] });
-  expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM oauth_consents WHERE client_id = ${url}`).toHaveLength(1);
 });
 
 test('a document of a native application serves copies of its sign-in, and one that becomes a web client serves none', async () => {
@@ -165,7 +165,7 @@ test('the address for logout tokens follows the document, and its consents stay'
   const url = await admitted({ backchannel_logout_uri: uri });
   await harness.codeFor(user, { clientId: url, caller: anonymousCaller }, { scope: 'openid' });
   const stored = async () =>
-    (await harness.rows('SELECT backchannel_logout_uri AS uri FROM oauth_clients WHERE "clientId" = $1', [url]))[0];
+    (await harness.rows`SELECT backchannel_logout_uri AS uri FROM oauth_clients WHERE "clientId" = ${url}`)[0];
   expect(await stored()).toEqual({ uri });
   publish(url, { backchannel_logout_uri: `${uri}/2` });
   expect(await admit(url, {}, later(700))).toBeNull();
@@ -173,7 +173,7 @@ test('the address for logout tokens follows the document, and its consents stay'
   publish(url);
   expect(await admit(url, {}, later(1_400))).toBeNull();
   expect(await stored()).toEqual({ uri: null });
-  expect(await harness.rows('SELECT 1 FROM oauth_consents WHERE client_id = $1', [url])).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM oauth_consents WHERE client_id = ${url}`).toHaveLength(1);
 });
 
 test('a client that another copy stored a moment ago is loaded by this copy after the fetch', async () => {
@@ -193,7 +193,7 @@ test('a client that another copy stored a moment ago is loaded by this copy afte
 
 test('the document of a disabled client is not fetched', async () => {
   const url = await admitted();
-  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [url]);
+  await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${url}`;
   await ports.access.load();
   harness.documents.delete(url);
   expect(await admit(url, {}, later(700))).toBeNull();
@@ -209,16 +209,15 @@ const insertDocuments = (count: number, prefix: string, userId: string | null = 
 test('links on another site cannot use up a user’s daily limit: the oldest unused client is evicted', async () => {
   const led = await harness.newUser();
   await insertDocuments(20, 'https://links.example/', led.id);
-  await harness.rows(`UPDATE oauth_clients SET "updatedAt" = now() - interval '2 days' WHERE id = $1`, [
-    'https://links.example/7',
-  ]);
+  await harness.rows`UPDATE oauth_clients SET "updatedAt" = now() - interval '2 days'
+    WHERE id = 'https://links.example/7'`;
   for (let turn = 0; turn < 3; turn += 1) {
     const url = newAddress();
     publish(url);
     expect(await admit(url, { cookie: led.cookie })).toBeNull();
     expect(await clientRow(url)).toMatchObject({ userId: led.id });
   }
-  const left = await harness.rows('SELECT id FROM oauth_clients WHERE "userId" = $1', [led.id]);
+  const left = await harness.rows`SELECT id FROM oauth_clients WHERE "userId" = ${led.id}`;
   expect(left).toHaveLength(20);
   expect(left).not.toContainEqual({ id: 'https://links.example/7' });
 });
@@ -226,19 +225,15 @@ test('links on another site cannot use up a user’s daily limit: the oldest unu
 test('one user can be the first to use at most twenty clients a day', async () => {
   const greedy = await harness.newUser();
   await insertDocuments(20, 'https://greedy.example/', greedy.id);
-  await harness.rows(
-    `INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
-     SELECT $1, "clientId", 'a', '{}' FROM oauth_clients WHERE "userId" = $1`,
-    [greedy.id],
-  );
+  await harness.rows`INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+    SELECT ${greedy.id}, "clientId", 'a', '{}' FROM oauth_clients WHERE "userId" = ${greedy.id}`;
   const url = newAddress();
   publish(url);
   expect(await admit(url, { cookie: greedy.cookie })).toEqual(because('too many new applications within a day'));
   expect(await clientRow(url)).toBeUndefined();
   expect(await admit(url)).toBeNull();
-  await harness.rows(`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours' WHERE id = $1`, [
-    'https://greedy.example/1',
-  ]);
+  await harness.rows`UPDATE oauth_clients SET "createdAt" = now() - interval '25 hours'
+    WHERE id = 'https://greedy.example/1'`;
   const later = newAddress();
   publish(later);
   expect(await admit(later, { cookie: greedy.cookie })).toBeNull();
@@ -258,7 +253,7 @@ test('one host can have at most twenty clients, over all its ports', async () =>
 
 test('at the limit a new client replaces an unused one, and is refused if none is unused', async () => {
   await unlogged(harness.pool, documentsInsert, [UNVETTED_CLIENTS_MAX, 'https://many.example/', null]);
-  const count = async () => (await harness.rows(`SELECT 1 FROM oauth_clients WHERE origin = 'document'`)).length;
+  const count = async () => (await harness.rows`SELECT 1 FROM oauth_clients WHERE origin = 'document'`).length;
   const before = await count();
   // Read longest ago: one is disabled, one is in use, and one is evicted.
   const oldest = [7, 8, 9].map((n) => `https://many.example/${n}`);

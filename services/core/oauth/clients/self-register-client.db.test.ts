@@ -45,9 +45,8 @@ test('open registration creates a public client if asked for, known to this copy
     credential_scopes: [],
   });
   expect(
-    await harness.rows(`SELECT actor_kind FROM audit_outbox WHERE type = 'client.created' AND target_id = $1`, [
-      client.client_id,
-    ]),
+    await harness.rows`SELECT actor_kind FROM audit_outbox
+      WHERE type = 'client.created' AND target_id = ${client.client_id}`,
   ).toHaveLength(1);
 });
 
@@ -91,7 +90,7 @@ test.each([
     });
     const secret = client.client_secret as string;
     expect(ports.access.authenticateClient(client.client_id, secret)?.clientId).toBe(client.client_id);
-    const [row] = await harness.rows('SELECT * FROM oauth_clients WHERE "clientId" = $1', [client.client_id]);
+    const [row] = await harness.rows`SELECT * FROM oauth_clients WHERE "clientId" = ${client.client_id}`;
     expect(JSON.stringify(row)).not.toContain(secret);
   },
 );
@@ -103,9 +102,9 @@ test.each([
   ['a grant without a user', { grant_types: ['client_credentials'] }, 'client_metadata_invalid'],
   ['a redirect URI without TLS', { redirect_uris: ['http://x.test/cb'] }, 'client_redirect_uri_invalid'],
 ])('%s is refused, and no client is created', async (_what, given, code) => {
-  const before = await harness.rows('SELECT "clientId" FROM oauth_clients');
+  const before = await harness.rows`SELECT "clientId" FROM oauth_clients`;
   await expect(register(given)).rejects.toMatchObject({ code });
-  expect(await harness.rows('SELECT "clientId" FROM oauth_clients')).toHaveLength(before.length);
+  expect(await harness.rows`SELECT "clientId" FROM oauth_clients`).toHaveLength(before.length);
 });
 
 test('one address can have a twentieth of the limit as unused clients, without affecting another address', async () => {
@@ -126,10 +125,8 @@ test('one address can have a twentieth of the limit as unused clients, without a
   const holder = { ...clientCaller('registrar'), request: at('192.0.2.1').request };
   expect(await selfRegisterClient(admitted, { redirect_uris }, holder)).toHaveProperty('client_id');
   const user = await harness.newUser();
-  await harness.rows(`INSERT INTO oauth_consents (user_id, client_id, audience, scopes) VALUES ($1, $2, 'a', '{}')`, [
-    user.id,
-    first,
-  ]);
+  await harness.rows`INSERT INTO oauth_consents (user_id, client_id, audience, scopes)
+    VALUES (${user.id}, ${first}, 'a', '{}')`;
   expect(await from('192.0.2.1')).toHaveProperty('client_id');
   await unlogged(harness.pool, `DELETE FROM oauth_clients WHERE id LIKE 'from-%'`);
 });

@@ -35,12 +35,12 @@ async function signInAt(user: TestUser, client: GrantClient): Promise<void> {
 }
 const listed = async (user: TestUser) => (await listGrantedConsents(ports, { limit: 10 }, callerOf(user))).consents;
 const eventsOf = (clientId: string) =>
-  harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = $1`, [clientId]);
+  harness.rows`SELECT detail FROM audit_outbox WHERE type = 'oauth.consent_withdrawn' AND client_id = ${clientId}`;
 
 test('a user sees the user’s own consents, with scopes and number of token families, and no other user’s', async () => {
   const [user, other, client] = [await harness.newUser(), await harness.newUser(), await harness.newClient()];
   await signInAt(user, client);
-  await harness.rows('UPDATE refresh_families SET copy_uses = 7 WHERE user_id = $1', [user.id]);
+  await harness.rows`UPDATE refresh_families SET copy_uses = 7 WHERE user_id = ${user.id}`;
   expect(await listed(user)).toEqual([
     {
       client_id: client.clientId,
@@ -107,10 +107,8 @@ test('the response to an incident ends consents granted since the sign-in, and k
   const [user, before, after] = [await harness.newUser(), await harness.newClient(), await harness.newClient()];
   await harness.codeFor(user, before);
   await harness.codeFor(user, after);
-  await harness.rows(
-    `UPDATE oauth_consents SET granted_at = now() - interval '1 hour' WHERE user_id = $1 AND client_id = $2`,
-    [user.id, before.clientId],
-  );
+  await harness.rows`UPDATE oauth_consents SET granted_at = now() - interval '1 hour'
+    WHERE user_id = ${user.id} AND client_id = ${before.clientId}`;
   const since = new Date(Date.now() - 1_800_000).toISOString();
   await ports.transact((tx) => endConsentsSince(tx, { userId: user.id, since }, 'stolen_session', anonymousCaller));
   expect((await listed(user)).map(({ client_id }) => client_id)).toEqual([before.clientId]);

@@ -47,7 +47,7 @@ test('a user code in use is replaced by a new one, and the request fails if no f
   expect((await begin(chance(0))).user_code).toBe('BBBB-BBBB');
   expect((await begin(chance(0, 0, 1))).user_code).toBe('CCCC-CCCC');
   await expect(begin(chance(0, 1))).rejects.toMatchObject({ code: 'store_unavailable' });
-  const waiting = await harness.rows('SELECT user_code FROM oauth_device_grants ORDER BY user_code');
+  const waiting = await harness.rows`SELECT user_code FROM oauth_device_grants ORDER BY user_code`;
   expect(waiting).toEqual([{ user_code: 'BBBBBBBB' }, { user_code: 'CCCCCCCC' }]);
 });
 
@@ -134,7 +134,7 @@ test('the page asks the user to sign in, then for the code, then shows client an
 test('the grant of a client that was disabled meanwhile is unknown and cannot be allowed', async () => {
   const app = await harness.newClient({ auth_method: 'none', grant_types: [DEVICE_GRANT] });
   const grant = await begin({}, { clientId: app.clientId });
-  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [app.clientId]);
+  await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${app.clientId}`;
   await ports.access.load();
   expect(await answer(grant.user_code, true)).toMatchObject({ kind: 'ask-code', isUnknown: true });
   expect(await rowOf(grant)).toMatchObject({ status: 'pending' });
@@ -144,7 +144,7 @@ test('a decision needs a session that has not ended, even if its cookie is still
   const grant = await begin();
   expect(await answer(grant.user_code, true, '')).toEqual({ kind: 'sign-in' });
   const guest = await harness.newUser();
-  await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  await harness.rows`DELETE FROM sessions WHERE id = ${guest.sessionId}`;
   expect(await answer(grant.user_code, true, guest.cookie)).toEqual({ kind: 'sign-in' });
   expect(await rowOf(grant)).toMatchObject({ status: 'pending', user_id: null });
 });
@@ -167,7 +167,7 @@ test('a device that polls before the decision must wait, and polling too fast le
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_grant_pending' });
   expect(await rowOf(grant)).toMatchObject({ interval_seconds: 5 });
   // The next poll counts as early, however much time has passed on this machine.
-  await harness.rows('UPDATE oauth_device_grants SET polled_at = clock_timestamp() WHERE polled_at IS NOT NULL');
+  await harness.rows`UPDATE oauth_device_grants SET polled_at = clock_timestamp() WHERE polled_at IS NOT NULL`;
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_polls_too_fast' });
   expect(await rowOf(grant)).toMatchObject({ interval_seconds: 10 });
 });
@@ -176,7 +176,7 @@ test('an allowed grant is exchanged once, for a token family that outlives the s
   const guest = await harness.newUser();
   const grant = await begin();
   await answer(grant.user_code, true, guest.cookie);
-  await harness.rows('DELETE FROM sessions WHERE id = $1', [guest.sessionId]);
+  await harness.rows`DELETE FROM sessions WHERE id = ${guest.sessionId}`;
   const tokens = await redeem(grant.device_code);
   expect(tokens).toMatchObject({ scope: 'openid profile email', id_token: expect.any(String) });
   const families = 'SELECT sid, client_id FROM refresh_families WHERE user_id = $1 AND client_id = $2';
@@ -213,10 +213,8 @@ test('a client cannot redeem the device code of another client', async () => {
 test('an expired grant cannot be exchanged, even if the user allowed it', async () => {
   const grant = await begin();
   await answer(grant.user_code, true);
-  await harness.rows(
-    `UPDATE oauth_device_grants SET expires_at = now() - make_interval(secs => 1) WHERE user_code = $1`,
-    [normaliseUserCode(grant.user_code)],
-  );
+  await harness.rows`UPDATE oauth_device_grants SET expires_at = now() - make_interval(secs => 1)
+    WHERE user_code = ${normaliseUserCode(grant.user_code)}`;
   await expect(redeem(grant.device_code)).rejects.toMatchObject({ code: 'device_code_expired' });
 });
 
@@ -234,7 +232,7 @@ test.each([
   await harness.rows(ends, [whose === 'user' ? guest.id : app.clientId]);
   for (const _ of ['first', 'again'])
     await expect(redeem(grant.device_code, {}, app.clientId)).rejects.toMatchObject({ code: 'device_code_expired' });
-  expect(await harness.rows('SELECT 1 FROM refresh_families WHERE client_id = $1', [app.clientId])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM refresh_families WHERE client_id = ${app.clientId}`).toEqual([]);
 });
 
 test('a client without the refresh grant gets no refresh token, and without the scope openid no ID token', async () => {
@@ -247,10 +245,8 @@ test('a client without the refresh grant gets no refresh token, and without the 
 
 test('a device of a user with a second factor gets its tokens; a factor that comes after the approval ends the grant', async () => {
   const addFactor = (userId: string) =>
-    harness.rows(
-      `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES (gen_random_uuid(), $1, 'x', 'x', true)`,
-      [userId],
-    );
+    harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+      VALUES (gen_random_uuid(), ${userId}, 'x', 'x', true)`;
   const strong = await harness.newUser();
   await addFactor(strong.id);
   const { cookie } = await openSessionFor(harness, strong.id, TWO_FACTORS);

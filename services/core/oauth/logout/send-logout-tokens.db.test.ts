@@ -32,7 +32,7 @@ import { type LogoutTransport, type SendLogoutPorts, sendLogoutTokens } from './
 const URI = 'https://app.example.test/logout';
 const harness = opened(() => openGrantHarness({ env: { JWT_ADDITIONAL_ALGORITHMS: 'ES256' } }));
 const site = opened(() => harness.newClient({ backchannel_logout_uri: URI }));
-beforeEach(() => harness.rows('DELETE FROM logout_tokens'));
+beforeEach(() => harness.rows`DELETE FROM logout_tokens`);
 
 /** Signs the user in to a client, in the user's session. */
 async function signInTo(client: GrantClient, user: TestUser, scope = 'openid email'): Promise<void> {
@@ -78,16 +78,13 @@ const unreachable = (): number => {
   throw Object.assign(new Error('connect ECONNREFUSED 10.0.0.7'), { code: 'ECONNREFUSED' });
 };
 const rows = () =>
-  harness.rows(
-    `SELECT client_id, session_id, attempts, failure, extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due
-     FROM logout_tokens ORDER BY client_id`,
-  );
-const due = () => harness.rows('UPDATE logout_tokens SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL');
+  harness.rows`SELECT client_id, session_id, attempts, failure,
+    extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due
+    FROM logout_tokens ORDER BY client_id`;
+const due = () => harness.rows`UPDATE logout_tokens SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL`;
 const eventsOf = (sessionId: string | undefined) =>
-  harness.rows(
-    `SELECT outcome, client_id, detail FROM audit_outbox WHERE type = 'oauth.logout_token_sent' AND target_id = $1`,
-    [sessionId],
-  );
+  harness.rows`SELECT outcome, client_id, detail FROM audit_outbox
+    WHERE type = 'oauth.logout_token_sent' AND target_id = ${sessionId}`;
 
 describe('the end of a session', () => {
   const act = (user: TestUser) => ({ user_id: user.id, reason: 'test' });
@@ -107,17 +104,15 @@ describe('the end of a session', () => {
     [
       'a new password',
       async ({ id }) => {
-        await harness.rows(
-          `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, 'x')
-           ON CONFLICT DO NOTHING`,
-          [id],
-        );
-        await harness.rows(`UPDATE accounts SET password = 'y' WHERE "userId" = $1`, [id]);
+        await harness.rows`INSERT INTO accounts (id, "accountId", "providerId", "userId", password)
+          VALUES (${id}, ${id}, 'credential', ${id}, 'x')
+          ON CONFLICT DO NOTHING`;
+        await harness.rows`UPDATE accounts SET password = 'y' WHERE "userId" = ${id}`;
       },
     ],
     [
       'the response to an incident, which ends every session in the database',
-      (user) => harness.rows('SELECT user_every_login_end($1)', [user.id]),
+      (user) => harness.rows`SELECT user_every_login_end(${user.id})`,
     ],
   ])('by %s queues one logout token for each client of the session', async (_what, end) => {
     const other = await harness.newClient({ backchannel_logout_uri: `${URI}/other` });
@@ -140,19 +135,15 @@ describe('the end of a session', () => {
 
   test('queues one even for a client whose token family ended before', async () => {
     const user = await signedInTo(site);
-    await harness.rows('UPDATE refresh_families SET revoked_at = now() WHERE sid = $1 AND client_bound', [
-      user.sessionId,
-    ]);
+    await harness.rows`UPDATE refresh_families SET revoked_at = now() WHERE sid = ${user.sessionId} AND client_bound`;
     await leave(user);
     expect(await rows()).toHaveLength(1);
   });
 
   test('queues one even if the token family expired and was purged, as long as the session lasts', async () => {
     const user = await signedInTo(site);
-    await harness.rows(
-      `UPDATE refresh_families SET expires_at = now() - interval '2 days', revoked_at = now() WHERE sid = $1`,
-      [user.sessionId],
-    );
+    await harness.rows`UPDATE refresh_families SET expires_at = now() - interval '2 days', revoked_at = now()
+      WHERE sid = ${user.sessionId}`;
     await harness.ports.transact((tx) => familyPurge.removeBatch(tx, 1_000, '-infinity'));
     await leave(user);
     expect(await rows()).toHaveLength(1);
@@ -168,7 +159,7 @@ describe('the end of a session', () => {
   test('queues none if its transaction is rolled back', async () => {
     const user = await signedInTo(site);
     const failed = harness.ports.transact(async (tx) => {
-      await tx.query(defineStatement('', 'DELETE FROM sessions WHERE id = $1'), [user.sessionId]);
+      await tx.query(defineStatement('')`DELETE FROM sessions WHERE id = $1`, [user.sessionId]);
       throw new Error('rolled back');
     });
     await expect(failed).rejects.toThrow('rolled back');
@@ -254,10 +245,8 @@ describe('a logout token', () => {
     const client = await harness.newClient({ backchannel_logout_uri: URI });
     await leave(await signedInTo(client));
     await run(unreachable);
-    await harness.rows(`UPDATE oauth_clients SET backchannel_logout_uri = $2 WHERE "clientId" = $1`, [
-      client.clientId,
-      `${URI}/new`,
-    ]);
+    await harness.rows`UPDATE oauth_clients SET backchannel_logout_uri = ${`${URI}/new`}
+      WHERE "clientId" = ${client.clientId}`;
     await due();
     expect((await run()).map(({ uri }) => uri)).toEqual([`${URI}/new`]);
   });
@@ -268,17 +257,15 @@ describe('a logout token', () => {
     const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
     await leave(user, { ...testCaller, request: { ...testCaller.request, traceId, traceparent } });
     await run();
-    const [event] = await harness.rows(
-      `SELECT traceparent FROM audit_outbox WHERE type = 'oauth.logout_token_sent' AND target_id = $1`,
-      [user.sessionId],
-    );
+    const [event] = await harness.rows`SELECT traceparent FROM audit_outbox
+      WHERE type = 'oauth.logout_token_sent' AND target_id = ${user.sessionId}`;
     expect(event?.traceparent).toContain(traceId);
   });
 
   test('is given up after a day, recorded, and kept for a week', async () => {
     const user = await signedInTo(site);
     await leave(user);
-    await harness.rows(`UPDATE logout_tokens SET created_at = now() - interval '25 hours', attempts = 20`);
+    await harness.rows`UPDATE logout_tokens SET created_at = now() - interval '25 hours', attempts = 20`;
     await run(unreachable);
     expect(await rows()).toMatchObject([{ attempts: 21, failure: 'ECONNREFUSED', due: null }]);
     expect(await eventsOf(user.sessionId)).toEqual([
@@ -287,7 +274,7 @@ describe('a logout token', () => {
     expect(await run()).toEqual([]);
     const purge = () => harness.ports.transact((tx) => logoutTokenPurge.removeBatch(tx, 10, '-infinity'));
     expect(await purge()).toMatchObject({ removed: 0 });
-    await harness.rows(`UPDATE logout_tokens SET created_at = now() - interval '8 days'`);
+    await harness.rows`UPDATE logout_tokens SET created_at = now() - interval '8 days'`;
     expect(await purge()).toMatchObject({ removed: 1 });
   });
 
@@ -371,12 +358,12 @@ describe('a logout token', () => {
     const user = await signedInTo(site);
     await leave(user);
     const delayed = (status: number) => async () => {
-      await harness.rows('UPDATE logout_tokens SET attempts = attempts + 1');
+      await harness.rows`UPDATE logout_tokens SET attempts = attempts + 1`;
       return status;
     };
     await run(delayed(200));
     expect(await rows()).toMatchObject([{ attempts: 2, failure: null }]);
-    await harness.rows(`UPDATE logout_tokens SET created_at = now() - interval '25 hours'`);
+    await harness.rows`UPDATE logout_tokens SET created_at = now() - interval '25 hours'`;
     await due();
     await run(delayed(500));
     expect(await rows()).toMatchObject([{ attempts: 4, failure: null }]);

@@ -94,7 +94,7 @@ test('asks before it signs out by an ID token of this session with an address th
 
 test('never redirects to a disabled client', async () => {
   const gone = await harness.newClient({ post_logout_redirect_uris: [AFTERWARDS] });
-  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [gone.clientId]);
+  await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${gone.clientId}`;
   await harness.ports.access.load();
   const asked = { clientId: gone.clientId };
   expect(await verify(asked)).toMatchObject({ kind: 'ask', client: undefined });

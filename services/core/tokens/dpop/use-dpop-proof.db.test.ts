@@ -27,9 +27,8 @@ test('proofs with another jti or another key are different proofs', async () => 
 
 test('a used proof is remembered for longer than it could be accepted', async () => {
   await use('key', 'kept');
-  const [row] = await ports.raw<{ seconds: number }>(
-    'SELECT min(extract(epoch FROM expires_at - now()))::int AS seconds FROM dpop_proofs',
-  );
+  const [row] = await ports.raw<{ seconds: number }>`SELECT min(extract(epoch FROM expires_at - now()))::int AS seconds
+    FROM dpop_proofs`;
   expect(row!.seconds).toBeGreaterThan(60 + Math.max(CLIENT_AHEAD_SECONDS, tokenSettings.leewaySeconds));
 });
 

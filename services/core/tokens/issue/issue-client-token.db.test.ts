@@ -23,10 +23,8 @@ const client = opened(() => harness.newClient(['tokens:issue', 'reports'], { aud
 const issue = (input: ClientTokenInput = {}, caller: Caller = client, changes: Partial<ClientTokenPorts> = {}) =>
   issueClientToken({ ...harness.ports, ...changes }, input, caller);
 const eventsOf = (clientId: string) =>
-  harness.rows(
-    `SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1 ORDER BY id`,
-    [clientId],
-  );
+  harness.rows`SELECT outcome, target_id, detail FROM audit_outbox
+    WHERE type = 'token.issued' AND actor_id = ${clientId} ORDER BY id`;
 
 describe('a client-credentials token', () => {
   test('is about the client only, has the permissions that its scopes name, and is in the audit log', async () => {

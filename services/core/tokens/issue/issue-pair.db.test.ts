@@ -16,8 +16,8 @@ import { type IssuePairInput, type IssuePorts, issuePair } from './issue-pair.ts
 
 const harness = opened(() => openIssuingHarness());
 beforeAll(async () => {
-  await harness.rows(`INSERT INTO roles (name, description) VALUES ('issuers', 'Issues')`);
-  await harness.rows(`INSERT INTO role_permissions VALUES ('issuers', 'tokens:issue'), ('issuers', 'keys:read')`);
+  await harness.rows`INSERT INTO roles (name, description) VALUES ('issuers', 'Issues')`;
+  await harness.rows`INSERT INTO role_permissions VALUES ('issuers', 'tokens:issue'), ('issuers', 'keys:read')`;
 });
 
 type User = Extract<Caller, { kind: 'user' }>;
@@ -31,11 +31,10 @@ const end = (kind: RevokeInput['kind'], value: string) =>
   revokeToken(harness.ports, { kind, value, reason: 'test' }, testCaller);
 const newUser = () => insertUser(harness.stores.pools.main);
 const familiesOf = (userId: string) =>
-  harness.rows('SELECT sid, client_id, scope, audience, device FROM refresh_families WHERE user_id = $1', [userId]);
+  harness.rows`SELECT sid, client_id, scope, audience, device FROM refresh_families WHERE user_id = ${userId}`;
 const refusalsOf = (userId: string) =>
-  harness.rows(`SELECT outcome, target_id, detail FROM audit_outbox WHERE type = 'token.issued' AND actor_id = $1`, [
-    userId,
-  ]);
+  harness.rows`SELECT outcome, target_id, detail FROM audit_outbox
+    WHERE type = 'token.issued' AND actor_id = ${userId}`;
 
 test('a pair for the caller’s own session has the facts of its sign-in and needs no permission', async () => {
   const person = await newPerson(harness);
@@ -97,7 +96,7 @@ test('tokens:issue without a user id, or for an unknown user, creates no family'
 
 test('an ended session gets session_ended and no pair', async () => {
   const person = await newPerson(harness);
-  await harness.rows('DELETE FROM sessions WHERE id = $1', [person.sessionId]);
+  await harness.rows`DELETE FROM sessions WHERE id = ${person.sessionId}`;
   expect(await outcomeOf(issue(callerOf(person)))).toBe('session_ended');
 });
 
@@ -123,7 +122,7 @@ test.each([
 
 test('a client that was deleted after it authenticated gets no pair', async () => {
   const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
-  await harness.rows('DELETE FROM oauth_clients WHERE "clientId" = $1', [client.clientId]);
+  await harness.rows`DELETE FROM oauth_clients WHERE "clientId" = ${client.clientId}`;
   await harness.reload();
   expect(await outcomeOf(issue(client, { userId }))).toBe('client_unauthenticated');
   expect(await familiesOf(userId)).toEqual([]);
@@ -132,7 +131,7 @@ test('a client that was deleted after it authenticated gets no pair', async () =
 test('a user with tokens:issue needs a recent sign-in, and cannot issue more permissions than they have', async () => {
   const [person, plain] = [await newPerson(harness), await newUser()];
   const admin = await newUser();
-  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
+  await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${admin}, 'admin')`;
   const caller = callerOf(person, { by: 'bearer', permissions: new Set(['tokens:issue']) });
   expect(await outcomeOf(issue({ ...caller, authTime: 1 }, { userId: plain }))).toBe('step_up_required');
   expect(await outcomeOf(issue(caller, { userId: admin }))).toBe('permission_missing');
@@ -149,7 +148,7 @@ test('a user who issues through another client passes on the permissions of that
   const person = await newPerson(harness);
   const { clientId } = await harness.newClient([], { scopes: ['openid', 'keys:manage'] });
   const admin = await newUser();
-  await harness.rows(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [admin]);
+  await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${admin}, 'admin')`;
   const caller = callerOf(person, { by: 'bearer', clientId, permissions: new Set(['tokens:issue']) });
   expect(await outcomeOf(issue(caller, { userId: admin, scope: 'openid keys:manage' }))).toBe('permission_missing');
   const { access_token } = await issue(caller, { userId: admin, scope: 'openid' });
@@ -158,7 +157,7 @@ test('a user who issues through another client passes on the permissions of that
 
 describe('a pair issued for a user', () => {
   const grant = (userId: string, role: string) =>
-    harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [userId, role]);
+    harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${userId}, ${role})`;
   const refreshed = (pair: { readonly refresh_token: string }) =>
     refreshToken(harness.ports, { refreshToken: pair.refresh_token, presentedBy }, testCaller);
   const rightsIn = ({ access_token }: { readonly access_token: string }) => {
@@ -167,9 +166,9 @@ describe('a pair issued for a user', () => {
   };
   const newRole = async (permissions: readonly string[]) => {
     const role = `role-${randomUUID().slice(0, 8)}`;
-    await harness.rows(`INSERT INTO roles (name, description) VALUES ($1, 'test')`, [role]);
+    await harness.rows`INSERT INTO roles (name, description) VALUES (${role}, 'test')`;
     for (const permission of permissions)
-      await harness.rows('INSERT INTO role_permissions (role, permission) VALUES ($1, $2)', [role, permission]);
+      await harness.rows`INSERT INTO role_permissions (role, permission) VALUES (${role}, ${permission})`;
     await harness.reload();
     return role;
   };
@@ -191,7 +190,7 @@ describe('a pair issued for a user', () => {
       const before = { roles, permissions: ['users:read'] };
       expect(rightsIn(pair)).toEqual(before);
       await grant(userId, 'admin');
-      await harness.rows(`INSERT INTO role_permissions (role, permission) VALUES ($1, 'keys:manage')`, [role]);
+      await harness.rows`INSERT INTO role_permissions (role, permission) VALUES (${role}, 'keys:manage')`;
       await harness.reload();
       const second = await refreshed(pair);
       expect(rightsIn(second)).toEqual(before);
@@ -205,7 +204,7 @@ describe('a pair issued for a user', () => {
     const [client, userId] = [await harness.newClient(['tokens:issue']), await newUser()];
     await grant(userId, 'admin');
     const pair = await issue(client, { userId });
-    await harness.rows(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [userId]);
+    await harness.rows`DELETE FROM user_roles WHERE user_id = ${userId} AND role = 'admin'`;
     expect(await outcomeOf(refreshed(pair))).toBe('session_ended');
   });
 
@@ -239,7 +238,7 @@ describe('a retry with the same key', () => {
     kept += 1;
     const input = { userId, idempotencyKey: `stepped-${kept}` };
     const first = await outcomeOf(issue(client, input, { clock: clockBy(byMs) }));
-    const [family] = await harness.rows('SELECT id FROM refresh_families WHERE user_id = $1', [userId]);
+    const [family] = await harness.rows`SELECT id FROM refresh_families WHERE user_id = ${userId}`;
     return { userId, familyId: family!.id as string, first, retry: () => issue(client, input) };
   };
 
@@ -282,7 +281,7 @@ describe('a retry with the same key', () => {
 
   test('gets a token with the current facts of its user', async () => {
     const { userId, retry } = await stampedBy(-HOUR_MS);
-    await harness.rows(`UPDATE users SET email = $2 WHERE id = $1`, [userId, `new-${userId}@people.test`]);
+    await harness.rows`UPDATE users SET email = ${`new-${userId}@people.test`} WHERE id = ${userId}`;
     expect(decodeJwt((await retry()).access_token).email).toBe(`new-${userId}@people.test`);
   });
 
@@ -293,15 +292,15 @@ describe('a retry with the same key', () => {
       'was ended by a user epoch whose revocation has been deleted',
       async ({ userId }) => {
         await end('user_id', userId);
-        await harness.rows('DELETE FROM revocations WHERE user_id = $1', [userId]);
+        await harness.rows`DELETE FROM revocations WHERE user_id = ${userId}`;
       },
     ],
     [
       'has expired',
       ({ familyId }) =>
-        harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 s' WHERE id = $1`, [familyId]),
+        harness.rows`UPDATE refresh_families SET idle_expires_at = now() - interval '1 s' WHERE id = ${familyId}`,
     ],
-    ['was deleted', ({ familyId }) => harness.rows('DELETE FROM refresh_families WHERE id = $1', [familyId])],
+    ['was deleted', ({ familyId }) => harness.rows`DELETE FROM refresh_families WHERE id = ${familyId}`],
   ])('is refused when its family %s', async (_, over) => {
     const login = await stampedBy(-HOUR_MS);
     await over(login);
@@ -330,7 +329,7 @@ const SCOPES = ['openid', 'profile', 'email', 'offline_access', 'keys:read'];
 
 const userIn = async (role: string): Promise<string> => {
   const userId = await newUser();
-  await harness.rows('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [userId, role]);
+  await harness.rows`INSERT INTO user_roles (user_id, role) VALUES (${userId}, ${role})`;
   return userId;
 };
 
@@ -338,10 +337,8 @@ const userIn = async (role: string): Promise<string> => {
 async function newAgent(): Promise<AgentCaller> {
   const ownerId = await userIn('issuers');
   const { clientId } = await harness.newClient(ISSUE, { scopes: SCOPES });
-  await harness.rows(
-    `INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, clock_timestamp() + interval '1 day')`,
-    [clientId, ownerId],
-  );
+  await harness.rows`INSERT INTO agents (client_id, owner_id, expires_at)
+    VALUES (${clientId}, ${ownerId}, clock_timestamp() + interval '1 day')`;
   await harness.reload();
   return agentCaller(clientId, ownerId, ISSUE);
 }

@@ -10,7 +10,7 @@ import {
   insertUser,
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
-import { clientCaller, PATIENCE_MS } from '#tools/testing/harness/ports.ts';
+import { clientCaller, PATIENCE_MS, rawSql } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
@@ -31,7 +31,7 @@ async function openFamilySessionHarness() {
   const harness = await openFamilyHarness();
   const copy = harness.copyWith();
   const { pool } = copy;
-  const rows = async (text: string, values: unknown[]): Promise<Json[]> => (await pool.query(text, values)).rows;
+  const rows = rawSql<Json>(async (text, values) => (await pool.query(text, [...values])).rows);
   return {
     ...harness,
     copy,
@@ -48,13 +48,11 @@ async function openFamilySessionHarness() {
     refreshed: (token: string) => outcomeOf(copy.refresh(token)),
     /** Every event with this target, in order. */
     eventsOf: (targetId: string) =>
-      rows(
-        `SELECT type, outcome, actor_kind, actor_id, client_id, detail FROM audit_outbox WHERE target_id = $1 ORDER BY id`,
-        [targetId],
-      ),
+      rows`SELECT type, outcome, actor_kind, actor_id, client_id, detail FROM audit_outbox
+        WHERE target_id = ${targetId} ORDER BY id`,
     /** Every revocation of this value, whatever its kind. */
     endsOf: (value: string) =>
-      rows('SELECT kind, reason, token_epoch FROM revocations WHERE value = $1 ORDER BY id', [value]),
+      rows`SELECT kind, reason, token_epoch FROM revocations WHERE value = ${value} ORDER BY id`,
   };
 }
 

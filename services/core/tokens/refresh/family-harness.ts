@@ -10,7 +10,7 @@ import {
   refreshSecrets,
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
-import { quietLog } from '#tools/testing/harness/ports.ts';
+import { quietLog, rawSql } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
@@ -85,7 +85,7 @@ export async function openFamilyHarness(): Promise<FamilyHarness> {
     return copy;
   };
   const own = copyWith();
-  const rows = async (text: string, values: unknown[]): Promise<Json[]> => (await own.pool.query(text, values)).rows;
+  const rows = rawSql<Json>(async (text, values) => (await own.pool.query(text, [...values])).rows);
   const harness: FamilyHarness = {
     databaseUrl: database.url,
     incarnation,
@@ -109,16 +109,13 @@ export async function openFamilyHarness(): Promise<FamilyHarness> {
       if (parts === null) throw new Error('not a token');
       return mintRefreshToken(keys.get(kv) as Buffer, incarnation, { ...parts, generation, kv }, '');
     },
-    rowOf: async (familyId) => (await rows('SELECT * FROM refresh_families WHERE id = $1', [familyId]))[0],
+    rowOf: async (familyId) => (await rows`SELECT * FROM refresh_families WHERE id = ${familyId}`)[0],
     imageOf: async (familyId) => JSON.stringify(await harness.rowOf(familyId)),
     auditOf: (familyId) =>
-      rows(
-        `SELECT type, outcome, actor_kind, actor_id, client_id, ip_hash, detail FROM audit_outbox
-         WHERE target_id = $1 AND type LIKE 'token.%' AND type <> 'token.family_created' ORDER BY id`,
-        [familyId],
-      ),
+      rows`SELECT type, outcome, actor_kind, actor_id, client_id, ip_hash, detail FROM audit_outbox
+        WHERE target_id = ${familyId} AND type LIKE 'token.%' AND type <> 'token.family_created' ORDER BY id`,
     revocationsOf: (familyId) =>
-      rows(`SELECT reason, user_id, client_id FROM revocations WHERE kind = 'family' AND value = $1`, [familyId]),
+      rows`SELECT reason, user_id, client_id FROM revocations WHERE kind = 'family' AND value = ${familyId}`,
     set: (familyId, assignments) => rows(`UPDATE refresh_families SET ${assignments} WHERE id = $1`, [familyId]),
     close: async () => {
       await Promise.all(copies.map((copy) => copy.close()));

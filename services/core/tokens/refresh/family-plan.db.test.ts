@@ -3,6 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { untilDeadToAll } from '#services/core/shared/purge-harness.ts';
 import { createFamilyCopy, type FamilyCopy, refreshSecrets } from '#tools/testing/fixtures/families.ts';
+import { rawSql } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { refreshFamilyRotateBatch } from './refresh-families.store.ts';
@@ -107,12 +108,13 @@ test('at least 95 in 100 rotations across 100,000 families are HOT updates, so i
     `SELECT min(id::text) AS id FROM refresh_families WHERE generation = 0
      GROUP BY (ctid::text::point)[0] HAVING (ctid::text::point)[0]::int % 5 = 0`,
   );
+  const dead = rawSql(async (text, values) => (await copy.pool.query(text, [...values])).rows);
   const rounds = 6;
   expect(rows.length).toBeGreaterThan(500);
   const { hotRatio } = await measured(rounds * rows.length, async (own) => {
     let tokens = rows.map(({ id }) => tokenOf(Number(id.slice(-12))));
     for (let round = 0; round < rounds; round += 1) {
-      await untilDeadToAll(async (text, values = []) => (await copy.pool.query(text, [...values])).rows);
+      await untilDeadToAll(dead);
       tokens = await Promise.all(tokens.map(async (token) => (await own.refresh(token)).refresh_token));
     }
   });

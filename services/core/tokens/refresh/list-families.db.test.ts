@@ -28,7 +28,7 @@ test('lists the live families of the given sessions, without replaced or expired
   const ours = await login({ user_id: userId, session_id: first });
   const theirs = await login({ user_id: userId, session_id: first, client_id: clientId });
   const over = await login({ user_id: userId, session_id: second });
-  await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
+  await harness.rows`UPDATE refresh_families SET idle_expires_at = now() - interval '1 second' WHERE id = ${over}`;
   const logins = await familiesOfSessions(harness.ports, [first, second, empty]);
   expect([...logins.keys()]).toEqual([first]);
   expect(logins.get(first)).toMatchObject([
@@ -49,7 +49,7 @@ test('counts a user’s live families, with or without a session, but not ended 
   await login({ user_id: userId, session_id: await newSession(userId) });
   const over = await login({ user_id: userId });
   expect(await liveOf(userId)).toBe(3);
-  await harness.rows(`UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`, [over]);
+  await harness.rows`UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = ${over}`;
   expect(await liveOf(userId)).toBe(2);
   await endAt(userId, 'sallyport');
   expect(await liveOf(userId)).toBe(0);
@@ -63,14 +63,10 @@ test('ending a user’s families at one client ends their access tokens with one
   await login({ user_id: other, client_id: clientId });
   expect(await endAt(userId, clientId)).toBe(2);
   expect([await liveOf(userId), await liveOf(other)]).toEqual([1, 1]);
-  const revoked = await harness.rows(`SELECT value, reason FROM revocations WHERE user_id = $1 ORDER BY value`, [
-    userId,
-  ]);
+  const revoked = await harness.rows`SELECT value, reason FROM revocations WHERE user_id = ${userId} ORDER BY value`;
   expect(revoked).toEqual(ended.sort().map((value) => ({ value, reason: 'consent_withdrawn' })));
-  const events = await harness.rows(
-    `SELECT target_id, detail FROM audit_outbox WHERE type = 'token.family_ended' AND detail->>'user_id' = $1`,
-    [userId],
-  );
+  const events = await harness.rows`SELECT target_id, detail FROM audit_outbox
+    WHERE type = 'token.family_ended' AND detail->>'user_id' = ${userId}`;
   expect(events).toEqual([
     { target_id: clientId, detail: { user_id: userId, reason: 'consent_withdrawn', families: 2 } },
   ]);
@@ -79,5 +75,5 @@ test('ending a user’s families at one client ends their access tokens with one
 test('ending the families of a user without any at the client writes nothing', async () => {
   const [userId, clientId] = [await newUser(), randomUUID()];
   expect(await endAt(userId, clientId)).toBe(0);
-  expect(await harness.rows(`SELECT 1 FROM audit_outbox WHERE target_id = $1`, [clientId])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM audit_outbox WHERE target_id = ${clientId}`).toEqual([]);
 });

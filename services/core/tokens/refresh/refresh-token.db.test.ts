@@ -4,7 +4,7 @@ import { registry } from '#observability/metrics/instruments.ts';
 import { signingUnavailable } from '#services/core/keys/errors.ts';
 import { made, opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { openIssuingHarness } from '../issuing-harness.ts';
+import { type IssuingHarness, openIssuingHarness } from '../issuing-harness.ts';
 import { checkRefreshToken, mintRefreshToken } from './refresh-token-format.ts';
 import { familyFlows } from './refresh-token-harness.ts';
 
@@ -12,7 +12,7 @@ const harness = opened(() => openIssuingHarness());
 const flows = made(() => familyFlows(harness));
 const other = made(() => harness.copyWith({ UNVETTED_CLIENT_SCOPES: 'openid' }));
 
-const query = (text: string, values: unknown[] = []) => harness.rows(text, values);
+const query: IssuingHarness['rows'] = (...asked) => harness.rows(...asked);
 const metric = (name: string, labels: object): number =>
   registry
     .collect()
@@ -58,10 +58,8 @@ describe('a refresh', () => {
     expect(new Set(pairs.map((pair) => pair.refresh_token)).size).toBe(1);
     expect(new Set(pairs.map((pair) => decodeJwt(pair.access_token).jti)).size).toBe(60);
     expect(await flows.generationOf(family.family_id)).toBe(1);
-    const rows = await query(
-      `SELECT outcome, count(*)::int FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' GROUP BY 1 ORDER BY 1`,
-      [family.family_id],
-    );
+    const rows = await query`SELECT outcome, count(*)::int FROM audit_outbox
+      WHERE target_id = ${family.family_id} AND type = 'token.refreshed' GROUP BY 1 ORDER BY 1`;
     expect(rows).toEqual([
       { outcome: 'grace', count: 59 },
       { outcome: 'rotated', count: 1 },
@@ -70,11 +68,11 @@ describe('a refresh', () => {
 
   test('a permission added to the user is in the next access token; a removed role ends the family', async () => {
     const family = await flows.newFamily({ scope: 'openid profile email offline_access' });
-    await query(`INSERT INTO user_roles VALUES ($1, 'admin')`, [family.userId]);
+    await query`INSERT INTO user_roles VALUES (${family.userId}, 'admin')`;
     const pair = await flows.refresh(family.refresh_token);
     expect(decodeJwt(pair.access_token)).toMatchObject({ roles: ['admin', 'user'], ue: 0 });
     expect(decodeJwt(pair.access_token).permissions).toContain('keys:manage');
-    await query(`DELETE FROM user_roles WHERE user_id = $1 AND role = 'admin'`, [family.userId]);
+    await query`DELETE FROM user_roles WHERE user_id = ${family.userId} AND role = 'admin'`;
     expect(await outcomeOf(flows.refresh(pair.refresh_token))).toBe('session_ended');
   });
 
@@ -167,7 +165,7 @@ describe('a refresh', () => {
 describe('an unvetted client', () => {
   const unvettedFamily = async (scope: string) => {
     const { clientId } = await harness.newClient();
-    await query(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [clientId]);
+    await query`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = ${clientId}`;
     await harness.reload();
     const family = await flows.newFamily({ client_id: clientId, is_client_bound: true, scope });
     return { ...family, presentedBy: { clientId, isAuthenticated: true } };

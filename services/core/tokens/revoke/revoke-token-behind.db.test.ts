@@ -57,7 +57,7 @@ async function replaceKeyUnheard(): Promise<void> {
 /** Makes this copy create token families under a server key that the other copies do not know. */
 async function replaceServerKeyUnheard(): Promise<void> {
   await rotateServerSecret({ ...harness.ports, keysChanged: () => {} }, { purpose: 'refresh' }, testCaller);
-  await harness.rows(`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`);
+  await harness.rows`UPDATE server_secrets SET activates_at = activates_at - interval '1 day'`;
   await harness.ports.keyRing.load();
 }
 
@@ -100,9 +100,9 @@ test('revoking a token that no verifier accepts any more writes no row; one that
     return (await signAccessToken(harness.ports, claims)).token;
   };
   await end(harness, await overFor(400));
-  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([]);
+  expect(await harness.rows`SELECT kind FROM revocations WHERE user_id = ${id}`).toEqual([]);
   await end(harness, await overFor(200));
-  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [id])).toEqual([{ kind: 'jti' }]);
+  expect(await harness.rows`SELECT kind FROM revocations WHERE user_id = ${id}`).toEqual([{ kind: 'jti' }]);
 });
 
 describe('a copy that has not loaded the newest keys', () => {

@@ -35,12 +35,10 @@ const callerOf = ({ id, sessionId, bearer }: Person, changes: Partial<User> = {}
 const revoke = (caller: Caller, kind: RevokeInput['kind'], value: string) =>
   revokeToken(harness.ports, { kind, value, reason: 'test' }, caller);
 const revocationsOf = (values: readonly string[]) =>
-  harness.rows('SELECT kind, value, epoch::int FROM revocations WHERE value = ANY ($1) ORDER BY id', [values]);
+  harness.rows`SELECT kind, value, epoch::int FROM revocations WHERE value = ANY (${values}) ORDER BY id`;
 const eventsOf = (actorId: string, outcome: string) =>
-  harness.rows(
-    `SELECT type, target_kind, target_id FROM audit_outbox WHERE actor_id = $1 AND outcome = $2 ORDER BY id`,
-    [actorId, outcome],
-  );
+  harness.rows`SELECT type, target_kind, target_id FROM audit_outbox
+    WHERE actor_id = ${actorId} AND outcome = ${outcome} ORDER BY id`;
 const all = { permissions: new Set(['tokens:revoke']) };
 
 describe('a target of the caller', () => {
@@ -65,7 +63,7 @@ describe('a target of the caller', () => {
   test('user_id ends every session too, because a live session would get new tokens at once', async () => {
     const person = await newPerson(harness);
     await revoke(callerOf(person), 'user_id', person.id);
-    expect(await harness.rows('SELECT 1 FROM sessions WHERE "userId" = $1', [person.id])).toEqual([]);
+    expect(await harness.rows`SELECT 1 FROM sessions WHERE "userId" = ${person.id}`).toEqual([]);
     await expect(pairOf(harness, person)).rejects.toMatchObject({ code: 'session_ended' });
   });
 
@@ -208,7 +206,7 @@ describe('RFC 7009: a client', () => {
 
   test('learns nothing about an unknown token: neither random text nor a token of a deleted family is an error', async () => {
     const { pair, client, fid } = await loginOf();
-    await harness.rows('DELETE FROM refresh_families WHERE id = $1', [fid]);
+    await harness.rows`DELETE FROM refresh_families WHERE id = ${fid}`;
     await end(pair.refresh_token, client);
     await end('rubbish', client);
     expect(await eventsOf(client.clientId, 'refused')).toEqual([]);
@@ -227,7 +225,7 @@ test('a dry run refuses what the revocation refuses, and ends nothing', async ()
   const [owner, other] = [await newPerson(harness), await newPerson(harness)];
   const dry = (caller: Caller, value: string) =>
     outcomeOf(revokeToken(harness.ports, { kind: 'token', value, reason: 'test', isDryRun: true }, caller));
-  const live = () => harness.rows('SELECT revoked_at FROM refresh_families WHERE user_id = $1 ORDER BY id', [owner.id]);
+  const live = () => harness.rows`SELECT revoked_at FROM refresh_families WHERE user_id = ${owner.id} ORDER BY id`;
   const before = await live();
   const atFirst = counted();
   expect(await dry(callerOf(owner), owner.refreshToken)).toBe('ok');
@@ -238,17 +236,15 @@ test('a dry run refuses what the revocation refuses, and ends nothing', async ()
     expect(await outcomeOf(revokeToken(harness.ports, { ...gone, isDryRun }, testCaller))).toBe('user_unknown');
   expect(counted() - atFirst).toBe(0);
   expect(await live()).toEqual(before);
-  expect(await harness.rows('SELECT 1 FROM revocations WHERE user_id = $1', [owner.id])).toEqual([]);
+  expect(await harness.rows`SELECT 1 FROM revocations WHERE user_id = ${owner.id}`).toEqual([]);
   expect(await outcomeOf(revoke(callerOf(owner), 'token', owner.refreshToken))).toBe('ok');
-  expect(await harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [owner.id])).toEqual([
-    { kind: 'family' },
-  ]);
+  expect(await harness.rows`SELECT kind FROM revocations WHERE user_id = ${owner.id}`).toEqual([{ kind: 'family' }]);
   expect(counted() - atFirst).toBe(1);
 });
 
 const end = (kind: RevokeInput['kind'], value: string, changes: Partial<Parameters<typeof revokeToken>[0]> = {}) =>
   revokeToken({ ...harness.ports, ...changes }, { kind, value, reason: 'test' }, testCaller);
-const kindsOf = (userId: string) => harness.rows('SELECT kind FROM revocations WHERE user_id = $1', [userId]);
+const kindsOf = (userId: string) => harness.rows`SELECT kind FROM revocations WHERE user_id = ${userId}`;
 
 /** A token family that only its client can refresh. */
 const boundFamily = ({ id: userId }: Person) =>
@@ -324,5 +320,5 @@ test('a copy that cannot read still answers: the row is committed, and the respo
   const tokenId = randomUUID();
   const { epoch } = await end('token_id', tokenId, memory.ports);
   expect([memory.ports.revocations.state().epoch, memory.waiting()]).toEqual([0, 0]);
-  expect(await harness.rows('SELECT epoch::int FROM revocations WHERE value = $1', [tokenId])).toEqual([{ epoch }]);
+  expect(await harness.rows`SELECT epoch::int FROM revocations WHERE value = ${tokenId}`).toEqual([{ epoch }]);
 });

@@ -29,8 +29,8 @@ test('is refused for a disabled or deleted client', async () => {
   const { access_token: token } = await issueClientToken(harness.ports, {}, client);
   expect(await introspect(token)).toMatchObject({ active: true, token_type: 'Bearer', sub: client.clientId });
   const [gone, disabled] = [await harness.newClient(), await harness.newClient()];
-  await harness.rows('DELETE FROM oauth_clients WHERE "clientId" = $1', [gone.clientId]);
-  await harness.rows('UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [disabled.clientId]);
+  await harness.rows`DELETE FROM oauth_clients WHERE "clientId" = ${gone.clientId}`;
+  await harness.rows`UPDATE oauth_clients SET disabled = true WHERE "clientId" = ${disabled.clientId}`;
   await harness.reload();
   for (const caller of [testCaller, gone, disabled])
     await expect(introspect(token, caller)).rejects.toMatchObject({ code: 'client_unauthenticated' });
@@ -88,7 +88,7 @@ test('the answer for a revoked token, or one of another issuer, has only active:
 test('a refresh token is inactive if the settings allow none of its scope, because it cannot be refreshed', async () => {
   const userId = await insertUser(harness.stores.pools.main);
   const unvetted = await harness.newClient(['tokens:issue']);
-  await harness.rows(`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = $1`, [unvetted.clientId]);
+  await harness.rows`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = ${unvetted.clientId}`;
   await harness.reload();
   const issued = (scope: string) => issuePair(harness.ports, { userId, scope }, unvetted);
   const [email, both] = [await issued('email'), await issued('openid email')];

@@ -25,11 +25,9 @@ async function replayed(token: string, recordReplay = newLog(), ip = '203.0.113.
   return answerRequest(ports, { token, context: { ip } });
 }
 const eventsOf = (tokenIds: readonly unknown[]) =>
-  harness.rows(
-    `SELECT outcome, actor_id, target_id, client_id, detail, ip_hash IS NOT NULL AS "hasAddress" FROM audit_outbox
-     WHERE type = 'token.replay_detected' AND target_id = ANY ($1) ORDER BY id`,
-    [tokenIds],
-  );
+  harness.rows`
+    SELECT outcome, actor_id, target_id, client_id, detail, ip_hash IS NOT NULL AS "hasAddress" FROM audit_outbox
+    WHERE type = 'token.replay_detected' AND target_id = ANY (${tokenIds}) ORDER BY id`;
 const idOf = (token: string) => decodeJwt(token).jti as string;
 
 test('a token presented from another address is rejected, and the event has its user, client and the address', async () => {

@@ -79,10 +79,10 @@ test('validating ids requires a permission, which only users and clients can hav
 });
 
 test('the cleanup of the caching strategy also deletes expired rows', async () => {
-  await harness.rows(`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
-    VALUES (sha256('a'), 'x', now() - interval '2 days'), (sha256('b'), 'x', now() + interval '2 days')`);
+  await harness.rows`INSERT INTO idempotency_keys (key_hash, request_hash, expires_at)
+    VALUES (sha256('a'), 'x', now() - interval '2 days'), (sha256('b'), 'x', now() + interval '2 days')`;
   expect(await cache.cleanupExpiredTokens()).toMatchObject({ scanned: 1, removed: 1, errors: 0 });
-  expect(await harness.rows('SELECT key_hash FROM idempotency_keys')).toHaveLength(1);
+  expect(await harness.rows`SELECT key_hash FROM idempotency_keys`).toHaveLength(1);
 });
 
 test('token ids of a compromised key are inactive', async () => {

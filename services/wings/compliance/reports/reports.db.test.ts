@@ -20,7 +20,7 @@ import { verifyBundle } from './verify-bundle.ts';
 const harness = opened(() => openComplianceHarness());
 let vkeys: string[];
 beforeAll(async () => {
-  await harness.raw(`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`);
+  await harness.raw`INSERT INTO users (id, email) VALUES ('ada', 'ada@people.test')`;
   await harness.emit(3);
   await harness.seal();
   vkeys = (await readVkeysOf(harness.portsWith(), TEST_ORIGIN)).trim().split('\n');
@@ -45,11 +45,9 @@ async function build(given = twoControls): Promise<string> {
 }
 const bundleOf = async (id: string): Promise<ReportBundle> => JSON.parse(await readReportBundle(harness, id));
 const evidenceEvents = (id: string) =>
-  harness.raw<{ control: string; count: number }>(
-    `SELECT target_id AS control, count(*)::int AS count FROM audit_outbox
-     WHERE type = 'compliance.evidence_collected' AND detail ->> 'report_id' = $1 GROUP BY target_id ORDER BY target_id`,
-    [id],
-  );
+  harness.raw<{ control: string; count: number }>`SELECT target_id AS control, count(*)::int AS count FROM audit_outbox
+    WHERE type = 'compliance.evidence_collected' AND detail ->> 'report_id' = ${id} GROUP BY target_id
+      ORDER BY target_id`;
 const ONCE = [
   { control: 'subjects-unique', count: 1 },
   { control: 'training', count: 1 },
@@ -74,7 +72,7 @@ describe('a report', () => {
   });
 
   test('is of a day of UTC, whatever the time zone of the database is', async () => {
-    const zoned = defineStatement('zoned', `SELECT set_config('timezone', $1, true)`);
+    const zoned = defineStatement('zoned')`SELECT set_config('timezone', $1, true)`;
     for (const zone of ['Pacific/Kiritimati', 'Etc/GMT+12'])
       await harness.transact(async (tx) => {
         await tx.query(zoned, [zone]);
@@ -165,9 +163,7 @@ describe('a report', () => {
     const ports = { ...harness.portsWith(), renderReport: () => Promise.reject(new Error('no')) };
     await advanceReports(ports, { signal, controls: twoControls }, systemCaller);
     expect(await readReport(harness, report_id)).toMatchObject({ status: 'sealing' });
-    await harness.raw(`UPDATE compliance_reports SET requested_at = now() - interval '25 hours' WHERE id = $1`, [
-      report_id,
-    ]);
+    await harness.raw`UPDATE compliance_reports SET requested_at = now() - interval '25 hours' WHERE id = ${report_id}`;
     await advanceReports(ports, { signal, controls: twoControls }, systemCaller);
     expect(await readReport(harness, report_id)).toMatchObject({ status: 'failed', failure: 'not_finished_in_time' });
   });
@@ -307,8 +303,8 @@ describe('retention', () => {
       `UPDATE compliance_reports SET requested_at = now() - interval '7 years'`,
       `UPDATE compliance_evidence SET collected_at = now() - interval '7 years'`,
     );
-    await harness.raw('DELETE FROM compliance_reports');
-    expect(await harness.raw('SELECT FROM compliance_evidence')).toEqual([]);
+    await harness.raw`DELETE FROM compliance_reports`;
+    expect(await harness.raw`SELECT FROM compliance_evidence`).toEqual([]);
   });
 });
 

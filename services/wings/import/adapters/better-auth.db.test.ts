@@ -23,10 +23,8 @@ const lines = (): string =>
 test('tables of the real library import with passwords, authenticator apps and recovery codes that work', async () => {
   const run = await harness.importText('better-auth', dump(), { parameters: { secret: SECRET } });
   expect(run).toMatchObject({ new_count: 2, rejects: [], hash_formats: { scrypt: 2 } });
-  const [ada] = await harness.rows(
-    `SELECT u.id, u.name, a.password, t.secret, t."backupCodes" FROM users u
-     JOIN accounts a ON a."userId" = u.id JOIN two_factors t ON t."userId" = u.id WHERE u.email = 'ada@example.com'`,
-  );
+  const [ada] = await harness.rows`SELECT u.id, u.name, a.password, t.secret, t."backupCodes" FROM users u
+    JOIN accounts a ON a."userId" = u.id JOIN two_factors t ON t."userId" = u.id WHERE u.email = 'ada@example.com'`;
   expect(ada?.id).toBe(rows.tables.user?.[0]?.id);
   expect(verifyPassword(PASSWORD, ada?.password as string, Buffer.alloc(32))).toBe(true);
   const secret = await harness.ports.factorSeal.open(ada?.secret as string);
@@ -84,10 +82,9 @@ test('social accounts, bans, roles and columns of plugins are read; records with
     'id_missing s3@example.com',
     'id_missing ',
   ]);
-  const [user] = await harness.rows(
-    `SELECT u.roles, u."disabledAt" IS NOT NULL AS banned, m.metadata, p."deviceType" FROM users u
-     JOIN user_metadata m ON m.user_id = u.id JOIN passkeys p ON p."userId" = u.id WHERE u.id = 's1'`,
-  );
+  const [user] =
+    await harness.rows`SELECT u.roles, u."disabledAt" IS NOT NULL AS banned, m.metadata, p."deviceType" FROM users u
+      JOIN user_metadata m ON m.user_id = u.id JOIN passkeys p ON p."userId" = u.id WHERE u.id = 's1'`;
   expect(user).toEqual({
     roles: ['auditor', 'user'],
     banned: true,

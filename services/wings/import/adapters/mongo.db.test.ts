@@ -26,9 +26,9 @@ const text = DOCUMENTS.map((document) => `${JSON.stringify(document)}\n`).join('
 test('documents in extended JSON import by the mapping, as lines or as an array', async () => {
   const run = await harness.importText('mongo', text, MAP);
   expect(run).toMatchObject({ new_count: 2, rejects: [], hash_formats: { bcrypt: 1, none: 1 } });
-  const [ada] = await harness.rows(
-    `SELECT u.id, u."createdAt", m.metadata FROM users u JOIN user_metadata m ON m.user_id = u.id WHERE email = 'ada@example.com'`,
-  );
+  const [ada] =
+    await harness.rows`SELECT u.id, u."createdAt", m.metadata FROM users u JOIN user_metadata m ON m.user_id = u.id
+      WHERE email = 'ada@example.com'`;
   expect(ada).toEqual({
     id: '5f7c0a1b2c3d4e5f6a7b8c9d',
     createdAt: new Date(1_580_702_706_789),

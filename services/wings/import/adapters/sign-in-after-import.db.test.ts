@@ -47,10 +47,8 @@ const enter = (email: string, password: string): Promise<string> =>
   outcomeOf(signIn(harness.deps, { email, password }, callerAt(`198.51.100.${++networks}`)));
 const digestOf = async (email: string): Promise<string> =>
   (
-    await harness.rows(
-      `SELECT a.password FROM accounts a JOIN users u ON u.id = a."userId" WHERE u.email = $1 AND a.password IS NOT NULL`,
-      [email],
-    )
+    await harness.rows`SELECT a.password FROM accounts a JOIN users u ON u.id = a."userId"
+      WHERE u.email = ${email} AND a.password IS NOT NULL`
   )[0]?.password;
 
 /** What a sign-in with the right password gives. */
@@ -105,13 +103,12 @@ test('the CSV of Clerk brings users with their passwords, and with whether their
 
 test('the signer key of Firebase is sealed, and in no row in clear', async () => {
   const key = /base64_signer_key: (\S+?),/.exec(hashConfig)?.[1] as string;
-  const rows = await harness.rows(
-    `SELECT sealed AS text FROM imported_hash_keys UNION ALL SELECT password FROM accounts WHERE password IS NOT NULL
-     UNION ALL SELECT i::text FROM imports i UNION ALL SELECT a::text FROM audit_outbox a`,
-  );
+  const rows = await harness.rows`
+    SELECT sealed AS text FROM imported_hash_keys UNION ALL SELECT password FROM accounts WHERE password IS NOT NULL
+    UNION ALL SELECT i::text FROM imports i UNION ALL SELECT a::text FROM audit_outbox a`;
   expect(rows.length).toBeGreaterThan(10);
   for (const { text } of rows) expect(text).not.toContain(key);
-  expect(await harness.rows('SELECT 1 FROM imported_hash_keys')).toHaveLength(1);
+  expect(await harness.rows`SELECT 1 FROM imported_hash_keys`).toHaveLength(1);
 });
 
 test('a bcrypt hash of a passphrase over 72 bytes lets its user in once, and then only the whole passphrase does', async () => {

@@ -45,17 +45,12 @@ const apply = (signal = new AbortController().signal) =>
 
 async function imported(who: Parameters<PeopledHarness['newUser']>[0] = {}, sub: string = randomUUID()) {
   const person = await harness.newUser(who);
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', $1, $2)`, [
-    sub,
-    person.id,
-  ]);
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', ${sub}, ${person.id})`;
   return { ...person, sub };
 }
 const nameOf = async (id: string) => (await harness.accountOf(id))?.name;
 const statesOf = async (sub: string) =>
-  (await harness.rows('SELECT state FROM legacy_events WHERE subject = $1 ORDER BY seq', [sub])).map(
-    ({ state }) => state,
-  );
+  (await harness.rows`SELECT state FROM legacy_events WHERE subject = ${sub} ORDER BY seq`).map(({ state }) => state);
 
 describe('a webhook', () => {
   test('is kept once, also when it comes ten times at once, and wakes the job', async () => {
@@ -69,7 +64,7 @@ describe('a webhook', () => {
     expect(await nameOf(id)).toBe('Grace');
     expect((await deliver(event)).status).toBe('duplicate');
     expect(await apply()).toBe(0);
-    const [row] = await harness.rows('SELECT changes, state FROM legacy_events WHERE subject = $1', [sub]);
+    const [row] = await harness.rows`SELECT changes, state FROM legacy_events WHERE subject = ${sub}`;
     expect(row).toEqual({ changes: null, state: 'applied' });
   });
 
@@ -155,11 +150,9 @@ describe('events', () => {
     expect(await nameOf(id)).toBe('Early');
     const never = randomUUID();
     await deliver({ type: 'user.updated', data: { id: never } });
-    await harness.rows(`UPDATE legacy_events SET received_at = now() - interval '25 hours' WHERE subject = $1`, [
-      never,
-    ]);
+    await harness.rows`UPDATE legacy_events SET received_at = now() - interval '25 hours' WHERE subject = ${never}`;
     await apply();
-    const [row] = await harness.rows('SELECT state, next_attempt_at FROM legacy_events WHERE subject = $1', [never]);
+    const [row] = await harness.rows`SELECT state, next_attempt_at FROM legacy_events WHERE subject = ${never}`;
     expect(row).toEqual({ state: 'user_not_imported', next_attempt_at: null });
   });
 
@@ -181,7 +174,7 @@ describe('events', () => {
     await apply();
     expect(await statesOf(second.sub)).toEqual(['applied']);
     const gone = await imported();
-    await harness.rows('DELETE FROM users WHERE id = $1', [gone.id]);
+    await harness.rows`DELETE FROM users WHERE id = ${gone.id}`;
     await deliver({ type: 'user.updated', data: { id: gone.sub, first_name: 'x' } });
     await apply();
     expect(await statesOf(gone.sub)).toEqual(['user_deleted_here']);
@@ -199,16 +192,15 @@ describe('events', () => {
     const session = await openSessionFor({ ports: harness.deps }, id);
     const sid = randomUUID();
     const key = legacySessionId(ISSUER, sid);
-    const [row] = await harness.rows('SELECT id FROM sessions WHERE "userId" = $1', [id]);
-    await harness.rows('INSERT INTO legacy_sessions (id, user_id, session_id) VALUES ($1, $2, $3)', [key, id, row.id]);
+    const [row] = await harness.rows`SELECT id FROM sessions WHERE "userId" = ${id}`;
+    await harness.rows`INSERT INTO legacy_sessions (id, user_id, session_id) VALUES (${key}, ${id}, ${row.id})`;
     await deliver({ type: 'session.ended', data: { id: sid } });
     await deliver({ type: 'session.ended', data: { id: 'never seen here' } });
     await apply();
     expect(await harness.sessionsOf(id)).toBe(0);
     expect(session).toBeDefined();
-    const ended = await harness.rows('SELECT ended_at FROM legacy_sessions WHERE id = ANY ($1)', [
-      [key, legacySessionId(ISSUER, 'never seen here')],
-    ]);
+    const ended = await harness.rows`SELECT ended_at FROM legacy_sessions
+      WHERE id = ANY (${[key, legacySessionId(ISSUER, 'never seen here')]})`;
     expect(ended.map(({ ended_at: at }) => at !== null)).toEqual([true, true]);
   });
 

@@ -36,22 +36,17 @@ const newcomer = (): Caller => callerAt(`198.51.100.${++networks}`);
 async function imported(who: Parameters<PeopledHarness['newUser']>[0] = {}) {
   const person = await harness.newUser(who);
   const sub = randomUUID();
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', $1, $2)`, [
-    sub,
-    person.id,
-  ]);
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', ${sub}, ${person.id})`;
   return { ...person, sub };
 }
 const exchange = (token: string, changed: Partial<ExchangePorts> = {}, cookie?: string, caller = newcomer()) =>
   exchangeLegacySession({ ...ports, ...changed }, { token, cookie }, caller);
 const cookieOf = ({ setCookie }: SignInAnswer): string => setCookie.map((line) => line.split(';', 1)[0]).join('; ');
-const sessionRow = async (id: string) => (await harness.rows('SELECT * FROM sessions WHERE id = $1', [id]))[0];
-const endSessions = (userId: string) => harness.rows('DELETE FROM sessions WHERE "userId" = $1', [userId]);
+const sessionRow = async (id: string) => (await harness.rows`SELECT * FROM sessions WHERE id = ${id}`)[0];
+const endSessions = (userId: string) => harness.rows`DELETE FROM sessions WHERE "userId" = ${userId}`;
 const exchangesOf = (userId: string) =>
-  harness.rows(
-    `SELECT outcome, detail FROM audit_outbox WHERE type = 'legacy.session_exchanged' AND target_id = $1 ORDER BY id`,
-    [userId],
-  );
+  harness.rows`SELECT outcome, detail FROM audit_outbox
+    WHERE type = 'legacy.session_exchanged' AND target_id = ${userId} ORDER BY id`;
 
 describe('a live session of the old provider', () => {
   test('becomes one here with cookie and tokens, is one sign-in and one event, and keeps factors and age', async () => {
@@ -65,9 +60,7 @@ describe('a live session of the old provider', () => {
     expect(await exchangesOf(id)).toEqual([
       { outcome: 'ok', detail: { session_id: answer.body.session.id, repeated: false, linked_by: 'import' } },
     ]);
-    const logins = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'user.login' AND target_id = $1`, [
-      id,
-    ]);
+    const logins = await harness.rows`SELECT detail FROM audit_outbox WHERE type = 'user.login' AND target_id = ${id}`;
     expect(logins).toEqual([
       { detail: { factor: 'legacy_session', session_id: answer.body.session.id, known_device: false } },
     ]);
@@ -129,7 +122,7 @@ describe('a live session of the old provider', () => {
     const sid = randomUUID();
     const token = (n: number) => provider.token({ sub, sid, amr: ['pwd'], n });
     const own = await exchange(await token(1));
-    await harness.rows(`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = $1`, [own.body.session.id]);
+    await harness.rows`UPDATE sessions SET acr = 'aal2', amr = '{pwd,otp,mfa}' WHERE id = ${own.body.session.id}`;
     await expect(exchange(await token(2))).rejects.toMatchObject({ code: 'session_stepped_up' });
     expect((await exchange(await token(3), {}, cookieOf(own))).body.session.id).toBe(own.body.session.id);
   });
@@ -157,8 +150,8 @@ describe('a live session of the old provider', () => {
     const sid = randomUUID();
     const tokenSettings = { ...ports.tokenSettings, twoFactorIdleSeconds: 60 };
     const first = await exchange(await provider.token({ sub, sid, amr: ['mfa'] }), { tokenSettings });
-    await harness.rows(`UPDATE sessions SET "updatedAt" = now() - interval '1 hour' WHERE "userId" = $1`, [id]);
-    await harness.rows(`UPDATE refresh_families SET idle_expires_at = now() WHERE user_id = $1`, [id]);
+    await harness.rows`UPDATE sessions SET "updatedAt" = now() - interval '1 hour' WHERE "userId" = ${id}`;
+    await harness.rows`UPDATE refresh_families SET idle_expires_at = now() WHERE user_id = ${id}`;
     const second = await exchange(await provider.token({ sub, sid, jti: 'next' }), { tokenSettings });
     expect(second.body.session.id).not.toBe(first.body.session.id);
   });
@@ -167,7 +160,7 @@ describe('a live session of the old provider', () => {
     const { id, sub } = await imported();
     const sid = randomUUID();
     const first = await exchange(await provider.token({ sub, sid }));
-    await harness.rows(`UPDATE sessions SET "expiresAt" = now() - interval '1 minute' WHERE "userId" = $1`, [id]);
+    await harness.rows`UPDATE sessions SET "expiresAt" = now() - interval '1 minute' WHERE "userId" = ${id}`;
     const own = await exchange(await provider.token({ sub, sid: randomUUID() }));
     const second = await exchange(await provider.token({ sub, sid, jti: 'next' }), {}, cookieOf(own));
     expect([first, own].map(({ body }) => body.session.id)).not.toContain(second.body.session.id);
@@ -186,18 +179,18 @@ describe('a session that ended is refused', () => {
     await expect(exchange(await provider.token({ sub, sid, jti: 'x' }))).rejects.toMatchObject({
       code: 'legacy_session_ended',
     });
-    const ends = await harness.rows(`SELECT value FROM revocations WHERE value LIKE 'legacy:%' AND user_id = $1`, [id]);
+    const ends = await harness.rows`SELECT value FROM revocations WHERE value LIKE 'legacy:%' AND user_id = ${id}`;
     expect(ends).toHaveLength(1);
   });
 
   test('after all sessions of the user were ended here, unless the user signed in there since', async () => {
     const { id, sub } = await imported();
     const before = Math.floor(Date.now() / 1_000) - 60;
-    await harness.rows(`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`, [id]);
+    await harness.rows`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = ${id}`;
     const ended = { code: 'legacy_session_ended' };
     await expect(exchange(await provider.token({ sub, auth_time: before }))).rejects.toMatchObject(ended);
     await expect(exchange(await provider.token({ sub }))).rejects.toMatchObject(ended);
-    await harness.rows(`UPDATE legacy_user_ends SET ended_at = now() - interval '1 hour' WHERE user_id = $1`, [id]);
+    await harness.rows`UPDATE legacy_user_ends SET ended_at = now() - interval '1 hour' WHERE user_id = ${id}`;
     const answer = await exchange(await provider.token({ sub, auth_time: before }));
     expect(answer.body.user.id).toBe(id);
   });
@@ -250,17 +243,16 @@ describe('the user', () => {
     await expect(exchange(await provider.token({ sub: randomUUID() }), {}, undefined, caller)).rejects.toMatchObject(
       unknown,
     );
-    const refused = await harness.rows(
-      `SELECT detail FROM audit_outbox WHERE type = 'legacy.session_exchanged' AND outcome = 'refused' ORDER BY id DESC LIMIT 1`,
-    );
+    const refused = await harness.rows`SELECT detail FROM audit_outbox
+      WHERE type = 'legacy.session_exchanged' AND outcome = 'refused' ORDER BY id DESC LIMIT 1`;
     expect(refused).toEqual([{ detail: { code: 'legacy_user_unknown' } }]);
     const disabled = await imported();
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
-    await harness.rows(`UPDATE legacy_user_ends SET ended_at = 'epoch' WHERE user_id = $1`, [disabled.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
+    await harness.rows`UPDATE legacy_user_ends SET ended_at = 'epoch' WHERE user_id = ${disabled.id}`;
     const now = Math.floor(Date.now() / 1_000);
     await expect(exchange(await provider.token({ sub: disabled.sub, auth_time: now }))).rejects.toMatchObject(unknown);
     const deleted = await imported();
-    await harness.rows('DELETE FROM users WHERE id = $1', [deleted.id]);
+    await harness.rows`DELETE FROM users WHERE id = ${deleted.id}`;
     await expect(
       exchange(await provider.token({ sub: deleted.sub, email: deleted.email, email_verified: true })),
     ).rejects.toMatchObject(unknown);
@@ -276,8 +268,8 @@ describe('the user', () => {
     await endSessions(id);
     await expect(show(token)).rejects.toMatchObject({ code: 'legacy_session_ended' });
     const other = await provider.token({ sub, sid: randomUUID(), auth_time: Math.floor(Date.now() / 1_000) });
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [id]);
-    await harness.rows(`UPDATE legacy_user_ends SET ended_at = 'epoch' WHERE user_id = $1`, [id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${id}`;
+    await harness.rows`UPDATE legacy_user_ends SET ended_at = 'epoch' WHERE user_id = ${id}`;
     await expect(show(other)).rejects.toMatchObject({ code: 'legacy_user_unknown' });
     const off = { ...ports, legacyIssuer: null };
     await expect(showLegacyAccount(off, { token }, newcomer())).rejects.toMatchObject({
@@ -290,7 +282,7 @@ describe('the user', () => {
     await ports.transact((tx) => disablePasswordSignIn(tx, ports, { userId: id, email }));
     await expect(exchange(await provider.token({ sub }))).rejects.toMatchObject(unknown);
     const ended = await harness.newUser();
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [ended.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${ended.id}`;
     const claims = { sub: randomUUID(), email: ended.email, email_verified: true };
     await expect(exchange(await provider.token(claims))).rejects.toMatchObject(unknown);
   });
@@ -306,15 +298,14 @@ describe('the user', () => {
   test('of one of several kinds of imports is known only if the setting names the kind', async () => {
     const { sub, id } = await imported();
     const other = await harness.newUser();
-    const [row] = await harness.rows(
-      `INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('auth0', $1, $2) RETURNING id`,
-      [sub, other.id],
-    );
+    const [row] =
+      await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('auth0', ${sub}, ${other.id})
+        RETURNING id`;
     await expect(exchange(await provider.token({ sub }))).rejects.toMatchObject(unknown);
     const named = { legacyIssuer: issuerOf({ LEGACY_PROVIDER: 'clerk' }) };
     expect((await exchange(await provider.token({ sub }), named)).body.user.id).toBe(id);
     const linked = { sub: randomUUID(), email: other.email, email_verified: true };
     await expect(exchange(await provider.token(linked))).rejects.toMatchObject(unknown);
-    await harness.rows('DELETE FROM legacy_users WHERE id = $1', [row.id]);
+    await harness.rows`DELETE FROM legacy_users WHERE id = ${row.id}`;
   });
 });

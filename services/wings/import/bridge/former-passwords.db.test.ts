@@ -54,10 +54,8 @@ const enter = (email: string, password = PASSWORD) => signIn(ports, { email, pas
 async function lazyUser() {
   const person = await harness.newUser();
   const sub = randomUUID();
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id, lazy) VALUES ('cognito', $1, $2, true)`, [
-    sub,
-    person.id,
-  ]);
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id, lazy)
+    VALUES ('cognito', ${sub}, ${person.id}, true)`;
   return { ...person, sub };
 }
 const UNAVAILABLE = { code: 'legacy_provider_unavailable' };
@@ -77,7 +75,7 @@ describe('a user who was imported without a password', () => {
     expect(await harness.isPasswordOf(id, PASSWORD)).toBe(true);
     expect((await enter(email)).body.user.id).toBe(id);
     expect(asked).toHaveLength(1);
-    expect(await harness.rows('SELECT lazy FROM legacy_users WHERE user_id = $1', [id])).toEqual([{ lazy: false }]);
+    expect(await harness.rows`SELECT lazy FROM legacy_users WHERE user_id = ${id}`).toEqual([{ lazy: false }]);
     expect((await harness.eventsOf(id)).map(({ type }) => type)).toContain('account.password_taken_over');
   });
 
@@ -111,7 +109,7 @@ describe('a user who was imported without a password', () => {
     const { id, email } = await lazyUser();
     const [one, two] = await Promise.all([enter(email), enter(email)]);
     expect([one.body.user.id, two.body.user.id]).toEqual([id, id]);
-    expect(await harness.rows(`SELECT 1 FROM accounts WHERE "userId" = $1`, [id])).toHaveLength(1);
+    expect(await harness.rows`SELECT 1 FROM accounts WHERE "userId" = ${id}`).toHaveLength(1);
   });
 });
 
@@ -120,7 +118,7 @@ test('the provider is not asked for a user with a password here, without an impo
   expect((await enter(own.email, harness.password)).body.user.id).toBe(own.id);
   const social = await harness.newUser();
   const disabled = await lazyUser();
-  await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [disabled.id]);
+  await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${disabled.id}`;
   for (const email of [social.email, disabled.email, unknown()])
     await expect(enter(email)).rejects.toMatchObject({ code: 'login_refused' });
   expect(asked).toEqual([]);
@@ -327,7 +325,7 @@ describe('an outsider, while the old provider is away,', () => {
       signIn(ports, { email, password: 'wrong password' }, home).catch(() => undefined);
     const { lockingKeys } = await admitSignIn(harness.deps, { email: local }, home);
     const counted = () =>
-      harness.rows(`SELECT failures FROM login_failures WHERE key = ANY ($1) AND key LIKE 'network:%'`, [lockingKeys]);
+      harness.rows`SELECT failures FROM login_failures WHERE key = ANY (${lockingKeys}) AND key LIKE 'network:%'`;
     for (const email of [former, stranger]) await tryFrom(email);
     expect(await counted()).toEqual([]);
     await tryFrom(local);

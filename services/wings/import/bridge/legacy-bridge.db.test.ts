@@ -43,10 +43,7 @@ const bridge = opened(() => createLegacyBridge(portsOf()) as LegacyBridge);
 async function imported() {
   const person = await harness.newUser();
   const sub = randomUUID();
-  await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', $1, $2)`, [
-    sub,
-    person.id,
-  ]);
+  await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', ${sub}, ${person.id})`;
   return { ...person, sub, sid: randomUUID() };
 }
 const ask = async (token: string, more: { audience?: string; required_scope?: string } = {}) =>
@@ -110,10 +107,8 @@ describe('an access token of the old provider', () => {
     expect(await bridge.introspect(token)).toBe('{"active":false}');
     // An id at the old provider that is the id of another user here.
     const clashing = await harness.newUser();
-    await harness.rows(`INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('clerk', $1, $2)`, [
-      victim.id,
-      clashing.id,
-    ]);
+    await harness.rows`INSERT INTO legacy_users (provider, legacy_id, user_id)
+      VALUES ('clerk', ${victim.id}, ${clashing.id})`;
     expect(await ask(await provider.token({ sub: victim.id }))).toMatchObject({
       issuer_kind: 'legacy',
       user_id: clashing.id,
@@ -170,9 +165,8 @@ describe('an access token of the old provider', () => {
     const { sub, sid } = await imported();
     const token = await provider.token({ sub, sid, exp: Math.floor(Date.now() / 1_000) + 3 * 86_400 });
     expect(await ask(token)).toMatchObject({ active: true });
-    await harness.rows('INSERT INTO legacy_sessions (id, ended_at) VALUES ($1, now())', [
-      legacySessionId(provider.issuer, sid),
-    ]);
+    await harness.rows`INSERT INTO legacy_sessions (id, ended_at)
+      VALUES (${legacySessionId(provider.issuer, sid)}, now())`;
     await newest();
     expect(await ask(token)).toEqual(inactive('session_ended'));
     expect(await ask(await provider.token({ sub, sid }))).toEqual(inactive('session_ended'));
@@ -187,13 +181,13 @@ describe('an access token of the old provider', () => {
     const one = await imported();
     const token = await provider.token({ sub: one.sub, auth_time: Math.floor(Date.now() / 1_000) - 60 });
     expect(await ask(token)).toMatchObject({ active: true });
-    await harness.rows('SELECT user_every_login_end($1)', [one.id]);
+    await harness.rows`SELECT user_every_login_end(${one.id})`;
     await newest();
     expect(await ask(token)).toEqual(inactive('session_ended'));
     const two = await imported();
     const other = await provider.token({ sub: two.sub });
     expect(await ask(other)).toMatchObject({ active: true });
-    await harness.rows('UPDATE users SET "disabledAt" = now() WHERE id = $1', [two.id]);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE id = ${two.id}`;
     await newest();
     expect(await ask(other)).toEqual(inactive('revoked'));
   });

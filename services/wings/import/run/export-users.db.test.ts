@@ -81,25 +81,21 @@ test.each(FORMATS)('%s: users that our own sign-up takes come back from our own 
   const names = ['=1+1', '@handle', '=^.^=', '- Ana -', "'quoted", '+cmd|x', null];
   const first = await opened();
   for (const [at, name] of names.entries())
-    await first.rows(`INSERT INTO users (id, email, name, "owesFactor") VALUES ($1, $2, $3, $4)`, [
-      `own-${at}`,
-      `=own.${at}@example.com`,
-      name,
-      kind === 'ndjson' && at === 0,
-    ]);
+    await first.rows`INSERT INTO users (id, email, name, "owesFactor")
+      VALUES (${`own-${at}`}, ${`=own.${at}@example.com`}, ${name}, ${kind === 'ndjson' && at === 0})`;
   const text = await exported(first, kind);
   const second = await opened();
   const run = await second.importText(kind, text);
   expect(run).toMatchObject({ new_count: names.length, rejects: [] });
-  const people = await second.rows(`SELECT id, email, name, "owesFactor" FROM users ORDER BY id`);
-  expect(people).toEqual(await first.rows(`SELECT id, email, name, "owesFactor" FROM users ORDER BY id`));
+  const people = await second.rows`SELECT id, email, name, "owesFactor" FROM users ORDER BY id`;
+  expect(people).toEqual(await first.rows`SELECT id, email, name, "owesFactor" FROM users ORDER BY id`);
 });
 
 test('users who came from a system leave with their ids, roles and metadata there', async () => {
   const harness = await opened();
   const there = { user_id: 'auth0|5f9d', email: 'a@example.com', nickname: 'ada', app_metadata: { roles: ['boss'] } };
   await harness.importText('auth0', JSON.stringify(there), ROLES);
-  await harness.rows(`INSERT INTO users (id, email) VALUES ('own', 'own@example.com')`);
+  await harness.rows`INSERT INTO users (id, email) VALUES ('own', 'own@example.com')`;
   const users = (await exported(harness, 'ndjson', 'auth0')).trim().split('\n');
   expect(
     users.map((line) => JSON.parse(line)).sort((one, other) => one.email.localeCompare(other.email)),
@@ -107,16 +103,15 @@ test('users who came from a system leave with their ids, roles and metadata ther
     { legacy_id: 'auth0|5f9d', email: 'a@example.com', roles: ['boss'], metadata: { nickname: 'ada' } },
     { legacy_id: 'own', email: 'own@example.com' },
   ]);
-  const [event] = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'import.users_exported'`);
+  const [event] = await harness.rows`SELECT detail FROM audit_outbox WHERE type = 'import.users_exported'`;
   expect(event?.detail).toEqual({ kind: 'auth0', reason: 'leaving' });
 });
 
 test('an export says that hashes were shown, and leaves out a hash that only this installation can verify', async () => {
   const harness = await opened();
-  await harness.rows(`INSERT INTO users (id, email) VALUES ('own', 'own@example.com')`);
-  await harness.rows(
-    `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ('a', 'own', 'credential', 'own', '$sp1$x')`,
-  );
+  await harness.rows`INSERT INTO users (id, email) VALUES ('own', 'own@example.com')`;
+  await harness.rows`INSERT INTO accounts (id, "accountId", "providerId", "userId", password)
+    VALUES ('a', 'own', 'credential', 'own', '$sp1$x')`;
   const parts: string[] = [];
   const result = await exportUsers(
     harness.ports,
@@ -126,6 +121,6 @@ test('an export says that hashes were shown, and leaves out a hash that only thi
   );
   expect(result).toEqual({ users: 1, withoutHash: 1 });
   expect(JSON.parse(parts.join(''))).toMatchObject({ legacy_id: 'own', password_hash: null, email: 'own@example.com' });
-  const [event] = await harness.rows(`SELECT detail FROM audit_outbox WHERE type = 'import.users_exported'`);
+  const [event] = await harness.rows`SELECT detail FROM audit_outbox WHERE type = 'import.users_exported'`;
   expect(event?.detail).toEqual({ kind: 'ndjson', reason: 'leaving' });
 });

@@ -11,7 +11,7 @@ const harness = opened(openImportHarness);
 const HASH = '$2b$04$5FwdUnNkPe/WI8cG7CpY1OKKIxtWoKxgJLgZPLAajZ3tQI4HYlRcW';
 const HASH_CONFIG = 'hash_config { algorithm: BCRYPT }';
 const owes = async (email: string): Promise<unknown> =>
-  (await harness.rows('SELECT "owesFactor" FROM users WHERE email = $1', [email]))[0]?.owesFactor;
+  (await harness.rows`SELECT "owesFactor" FROM users WHERE email = ${email}`)[0]?.owesFactor;
 
 async function rehearse(kind: string, text: string, map: object = {}) {
   const adapter = findAdapter(kind) as NonNullable<ReturnType<typeof findAdapter>>;
@@ -195,22 +195,20 @@ test.each([
 test('a user who is here already owes from the first import that knows of the loss, and signs in again', async () => {
   const user = { legacy_id: 'before', email: 'before@example.com', password_hash: HASH };
   await harness.importText('ndjson', line(user));
-  const sessions = () => harness.rows(`SELECT 1 FROM sessions WHERE "userId" = 'before'`);
+  const sessions = () => harness.rows`SELECT 1 FROM sessions WHERE "userId" = 'before'`;
   const open = () =>
-    harness.rows(
-      `INSERT INTO sessions (id, "userId", token, "expiresAt") VALUES ('s', 'before', 't', now() + interval '1 day')`,
-    );
+    harness.rows`INSERT INTO sessions (id, "userId", token, "expiresAt")
+      VALUES ('s', 'before', 't', now() + interval '1 day')`;
   await open();
   const run = await harness.importText('ndjson', line({ ...user, factors_lost: ['phone'] }));
   expect(run).toMatchObject({ changed_count: 1, factors_lost_count: 1 });
   expect(await owes(user.email)).toBe(true);
   expect(await sessions()).toEqual([]);
   // The user enrolled a factor, and removed it here: what was changed here stays.
-  await harness.rows(
-    `INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified) VALUES ('f', 'before', 'x', 'y', true)`,
-  );
+  await harness.rows`INSERT INTO two_factors (id, "userId", secret, "backupCodes", verified)
+    VALUES ('f', 'before', 'x', 'y', true)`;
   expect(await owes(user.email)).toBe(false);
-  await harness.rows(`DELETE FROM two_factors WHERE id = 'f'`);
+  await harness.rows`DELETE FROM two_factors WHERE id = 'f'`;
   await open();
   const later = await harness.importText('ndjson', line({ ...user, factors_lost: ['phone'], name: 'Another' }));
   expect(later).toMatchObject({ changed_count: 1, factors_lost_count: 0, notices: {} });

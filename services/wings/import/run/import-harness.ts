@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hashSync } from '@node-rs/bcrypt';
 import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
-import { testCaller } from '#tools/testing/harness/ports.ts';
+import { type RawSql, rawSql, testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { findAdapter } from '../adapters/adapters.ts';
 import type { RejectView } from '../contract.ts';
@@ -26,7 +26,7 @@ type Imported = ImportRow & { readonly rejects: readonly RejectView[] };
 
 export type ImportHarness = {
   readonly ports: OwnPorts & ImportPorts;
-  readonly rows: (sql: string, values?: readonly unknown[]) => Promise<Record<string, unknown>[]>;
+  readonly rows: RawSql;
   /** Imports a file from its beginning, or goes on where a run of it ended. */
   importText(
     kind: string,
@@ -46,7 +46,9 @@ export async function openImportHarness(): Promise<ImportHarness> {
   const ports = { ...own, factorSeal: createFactorSeal(AUTH_SECRET), relyingPartyId: RP_ID };
   return {
     ports,
-    rows: (text, values) => own.sql.query({ name: `harness_${randomBytes(6).toString('hex')}`, text } as never, values),
+    rows: rawSql((text, values) =>
+      own.sql.query({ name: `harness_${randomBytes(6).toString('hex')}`, text } as never, values),
+    ),
     importText: async (kind, text, given = {}, { chunkBytes = 65_536, ...more } = {}) => {
       const bytes = typeof text === 'string' ? Buffer.from(text) : text;
       const adapter = findAdapter(kind);

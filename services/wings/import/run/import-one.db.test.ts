@@ -40,7 +40,7 @@ test('a user is imported once, and what changes there is taken over', async () =
   expect(await migrate(id)).toEqual(ada);
   there.set(id, { id, email: 'ada@people.test', email_verified: true, name: 'Ada Lovelace' });
   expect(await syncLegacyProviderData(ports, system, ada.id, testCaller)).toMatchObject({ id, name: 'Ada Lovelace' });
-  expect(await harness.rows(`SELECT id FROM users WHERE email = 'ada@people.test'`)).toEqual([{ id }]);
+  expect(await harness.rows`SELECT id FROM users WHERE email = 'ada@people.test'`).toEqual([{ id }]);
 });
 
 test('a user who is not there, was not imported, was deleted here or cannot be imported is named so', async () => {
@@ -52,7 +52,7 @@ test('a user who is not there, was not imported, was deleted here or cannot be i
   const [bob, eve] = [randomUUID(), randomUUID()];
   there.set(bob, { id: bob, email: 'bob@people.test', email_verified: true });
   await migrate(bob);
-  await harness.rows('DELETE FROM users WHERE id = $1', [bob]);
+  await harness.rows`DELETE FROM users WHERE id = ${bob}`;
   await expect(migrate(bob)).rejects.toMatchObject({
     code: 'record_rejected',
     options: { detail: 'deleted_here: bob@people.test' },

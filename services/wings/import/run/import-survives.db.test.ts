@@ -53,29 +53,23 @@ describe('cut off from the database', () => {
   /** Everything that an import of users `at` leaves, with nothing in it that differs from run to run. */
   async function leftBy(at: string): Promise<unknown> {
     const strip = (value: unknown): unknown => JSON.parse(JSON.stringify(value).replaceAll(at, 'AT'));
-    const users = await harness.rows(
-      `SELECT u.id, u.email, u.name, u."emailVerified" IS NOT NULL AS verified, u."disabledAt" IS NOT NULL AS disabled,
-         u.roles, u."tokenEpoch", u."twoFactorEnabled", m.metadata, l.legacy_id, l.password_set_at IS NOT NULL AS is_set,
-         (SELECT json_agg(json_build_array(a."providerId", a."accountId", a.password) ORDER BY a."providerId")
-          FROM accounts a WHERE a."userId" = u.id) AS accounts,
-         (SELECT json_agg(t."codesLeft") FROM two_factors t WHERE t."userId" = u.id) AS factors,
-         (SELECT json_agg(p."credentialID") FROM passkeys p WHERE p."userId" = u.id) AS passkeys
-       FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id LEFT JOIN user_metadata m ON m.user_id = u.id
-       WHERE u.email LIKE $1 ORDER BY u.email, l.legacy_id`,
-      [`${at}-%`],
-    );
-    const [run] = await harness.rows(
-      `SELECT id, state, position, new_count, changed_count, same_count, linked_count, rejected_count, hash_formats,
-         reject_reasons FROM imports WHERE reason = $1`,
-      [at],
-    );
+    const users = await harness.rows`
+      SELECT u.id, u.email, u.name, u."emailVerified" IS NOT NULL AS verified, u."disabledAt" IS NOT NULL AS disabled,
+        u.roles, u."tokenEpoch", u."twoFactorEnabled", m.metadata, l.legacy_id,
+          l.password_set_at IS NOT NULL AS is_set,
+        (SELECT json_agg(json_build_array(a."providerId", a."accountId", a.password) ORDER BY a."providerId")
+         FROM accounts a WHERE a."userId" = u.id) AS accounts,
+        (SELECT json_agg(t."codesLeft") FROM two_factors t WHERE t."userId" = u.id) AS factors,
+        (SELECT json_agg(p."credentialID") FROM passkeys p WHERE p."userId" = u.id) AS passkeys
+      FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id LEFT JOIN user_metadata m ON m.user_id = u.id
+      WHERE u.email LIKE ${`${at}-%`} ORDER BY u.email, l.legacy_id`;
+    const [run] = await harness.rows`
+      SELECT id, state, position, new_count, changed_count, same_count, linked_count, rejected_count, hash_formats,
+      reject_reasons FROM imports WHERE reason = ${at}`;
     const { id, ...counts } = run ?? {};
-    const rejects = await harness.rows('SELECT record, line, reason FROM import_rejects WHERE import_id = $1', [id]);
-    const events = await harness.rows(
-      `SELECT type, detail->'position' AS position FROM audit_outbox
-       WHERE target_id = $1 AND type <> 'import.started' ORDER BY type, detail->'position'`,
-      [id],
-    );
+    const rejects = await harness.rows`SELECT record, line, reason FROM import_rejects WHERE import_id = ${id}`;
+    const events = await harness.rows`SELECT type, detail->'position' AS position FROM audit_outbox
+      WHERE target_id = ${id} AND type <> 'import.started' ORDER BY type, detail->'position'`;
     return strip({ users, counts, rejects, events });
   }
 
@@ -93,11 +87,8 @@ describe('cut off from the database', () => {
 
   /** What is there before: users of an earlier import, and an account that has the address of one. */
   async function prepare(all: readonly string[]): Promise<void> {
-    await harness.rows(
-      `INSERT INTO users (id, email, "emailVerified")
-       SELECT at || '-here', at || '-linked@example.com', now() FROM unnest($1::text[]) AS at`,
-      [all],
-    );
+    await harness.rows`INSERT INTO users (id, email, "emailVerified")
+      SELECT at || '-here', at || '-linked@example.com', now() FROM unnest(${all}::text[]) AS at`;
     await harness.importText('ndjson', ndjson(all.flatMap(earlier)), ROLES);
   }
 
@@ -139,7 +130,7 @@ describe('cut off from the database', () => {
     const left: unknown[] = [];
     for (const { at, commit, moment } of points) {
       expect(await importCutOff(at, { statement: commits[commit] as number, moment })).toBeUndefined();
-      const [run] = await harness.rows('SELECT state, position FROM imports WHERE reason = $1', [at]);
+      const [run] = await harness.rows`SELECT state, position FROM imports WHERE reason = ${at}`;
       left.push(run === undefined ? 'none' : `${run.state} ${run.position}`);
       if (run?.state !== 'done') await importLater(at, harness.ports);
       expect(await leftBy(at), at).toEqual(expected);
@@ -154,7 +145,7 @@ describe('cut off from the database', () => {
 describe('while it is imported', () => {
   const SET_PASSWORD = `UPDATE accounts SET password = 'chosen here' WHERE "userId" = $1 AND "providerId" = 'credential'`;
   const password = async (id: string) =>
-    (await harness.rows(`SELECT password FROM accounts WHERE "userId" = $1`, [id]))[0]?.password;
+    (await harness.rows`SELECT password FROM accounts WHERE "userId" = ${id}`)[0]?.password;
   const user = (id: string, members: object = {}) => ({
     legacy_id: id,
     email: `${id}@example.com`,
@@ -173,7 +164,7 @@ describe('while it is imported', () => {
     const run = await importedMeanwhile('changes', userHeld('changes'), [SET_PASSWORD, ['changes']]);
     expect(run).toMatchObject({ changed_count: 1, rejects: [] });
     expect(await password('changes')).toBe('chosen here');
-    expect(await harness.rows(`SELECT name FROM users WHERE id = 'changes'`)).toEqual([{ name: 'Later' }]);
+    expect(await harness.rows`SELECT name FROM users WHERE id = 'changes'`).toEqual([{ name: 'Later' }]);
   });
 
   test('a user whose change began first and waited for the batch keeps it, also at the next import', async () => {
@@ -203,7 +194,7 @@ describe('while it is imported', () => {
     await harness.importText('ndjson', ndjson([user('leaves')]));
     const run = await importedMeanwhile('leaves', userHeld('leaves'), ['DELETE FROM users WHERE id = $1', ['leaves']]);
     expect(run).toMatchObject({ changed_count: 0, rejects: [{ line: 1, reason: 'deleted_here' }] });
-    expect(await harness.rows(`SELECT id FROM users WHERE id = 'leaves'`)).toEqual([]);
+    expect(await harness.rows`SELECT id FROM users WHERE id = 'leaves'`).toEqual([]);
   });
 
   test('a user who signs up with the address keeps the account, and the record is rejected', async () => {
@@ -211,7 +202,7 @@ describe('while it is imported', () => {
       `INSERT INTO users (id, email) VALUES ('of-its-own', 'signs-up@example.com')`,
     ]);
     expect(run).toMatchObject({ new_count: 0, rejects: [{ line: 1, reason: 'email_conflict' }] });
-    expect(await harness.rows(`SELECT name FROM users WHERE email = 'signs-up@example.com'`)).toEqual([{ name: null }]);
+    expect(await harness.rows`SELECT name FROM users WHERE email = 'signs-up@example.com'`).toEqual([{ name: null }]);
   });
 });
 
@@ -266,23 +257,18 @@ async function operator(name: string, point: KillPoint): Promise<string> {
 
 /** What the first run of the file left: users with all they have, the run with its rejects, and its events. */
 async function leftIn({ rows }: ImportHarness): Promise<object> {
-  const users = await rows(
-    `SELECT u.id = l.legacy_id AS kept, u.email, l.legacy_id,
-       (SELECT json_agg(json_build_array(a."providerId", nullif(a."accountId", u.id), a.password) ORDER BY a."providerId")
-        FROM accounts a WHERE a."userId" = u.id) AS accounts
-     FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id ORDER BY u.email`,
-  );
-  const [run] = await rows(
-    `SELECT id, state, position, new_count, changed_count, same_count, linked_count, rejected_count, hash_formats,
-       reject_reasons, users_sha256 FROM imports ORDER BY created_at LIMIT 1`,
-  );
+  const users = await rows`SELECT u.id = l.legacy_id AS kept, u.email, l.legacy_id,
+      (SELECT json_agg(json_build_array(a."providerId", nullif(a."accountId", u.id), a.password)
+        ORDER BY a."providerId")
+       FROM accounts a WHERE a."userId" = u.id) AS accounts
+    FROM users u LEFT JOIN legacy_users l ON l.user_id = u.id ORDER BY u.email`;
+  const [run] = await rows`
+    SELECT id, state, position, new_count, changed_count, same_count, linked_count, rejected_count, hash_formats,
+    reject_reasons, users_sha256 FROM imports ORDER BY created_at LIMIT 1`;
   const { id, ...counts } = run ?? {};
-  const rejects = await rows('SELECT record, line, reason, value FROM import_rejects WHERE import_id = $1', [id]);
-  const events = await rows(
-    `SELECT type, detail->'position' AS position, count(*) FROM audit_outbox
-     WHERE target_id = $1 AND type <> 'import.started' GROUP BY 1, 2 ORDER BY 1, 2`,
-    [id],
-  );
+  const rejects = await rows`SELECT record, line, reason, value FROM import_rejects WHERE import_id = ${id}`;
+  const events = await rows`SELECT type, detail->'position' AS position, count(*) FROM audit_outbox
+    WHERE target_id = ${id} AND type <> 'import.started' GROUP BY 1, 2 ORDER BY 1, 2`;
   return { users, counts, rejects, events };
 }
 

@@ -41,14 +41,12 @@ const ORDERS = [
 
 /** What is here of an address, without the ids. */
 async function personWith(address: string) {
-  const users = await harness.rows(
-    `SELECT u.id, u.name, u.roles, u."twoFactorEnabled", u."disabledAt", m.metadata,
-       (SELECT array_agg(a."providerId" ORDER BY a."providerId") FROM accounts a WHERE a."userId" = u.id) AS accounts,
-       (SELECT a.password FROM accounts a WHERE a."userId" = u.id AND a."providerId" = 'credential') AS password,
-       (SELECT array_agg(split_part(l.legacy_id, '-', 1) ORDER BY l.legacy_id) FROM legacy_users l WHERE l.user_id = u.id) AS rows
-     FROM users u LEFT JOIN user_metadata m ON m.user_id = u.id WHERE u.email = $1`,
-    [address],
-  );
+  const users = await harness.rows`SELECT u.id, u.name, u.roles, u."twoFactorEnabled", u."disabledAt", m.metadata,
+      (SELECT array_agg(a."providerId" ORDER BY a."providerId") FROM accounts a WHERE a."userId" = u.id) AS accounts,
+      (SELECT a.password FROM accounts a WHERE a."userId" = u.id AND a."providerId" = 'credential') AS password,
+      (SELECT array_agg(split_part(l.legacy_id, '-', 1) ORDER BY l.legacy_id) FROM legacy_users l
+        WHERE l.user_id = u.id) AS rows
+    FROM users u LEFT JOIN user_metadata m ON m.user_id = u.id WHERE u.email = ${address}`;
   return users.map(({ id: _, ...user }) => user);
 }
 const WHOLE = {
@@ -108,7 +106,8 @@ describe('rows of one source with one address that the source has verified in ea
 
   test('are joined to an account of ours that has verified the address, which keeps what it has', async () => {
     const address = email();
-    await harness.rows(`INSERT INTO users (id, email, "emailVerified", name) VALUES ($1, $1, now(), 'Own')`, [address]);
+    await harness.rows`INSERT INTO users (id, email, "emailVerified", name)
+      VALUES (${address}, ${address}, now(), 'Own')`;
     const run = await harness.importText('ndjson', ndjson(rowsOf(address)), MAP);
     expect(run).toMatchObject({ new_count: 0, linked_count: 3, rejected_count: 0 });
     expect(await personWith(address)).toEqual([
@@ -120,7 +119,7 @@ describe('rows of one source with one address that the source has verified in ea
     const address = email();
     const [sso, , password] = rowsOf(address) as [object, object, object];
     await harness.importText('ndjson', ndjson([sso]), MAP);
-    await harness.rows(`UPDATE legacy_users SET email_verified = false WHERE legacy_id LIKE 'sso-%'`);
+    await harness.rows`UPDATE legacy_users SET email_verified = false WHERE legacy_id LIKE 'sso-%'`;
     expect(await rehearsed([sso, password])).toMatchObject({ same: 1, linked: 1, rejected: 0 });
     const run = await harness.importText('ndjson', ndjson([sso, password]), MAP);
     expect(run).toMatchObject({ same_count: 1, linked_count: 1, rejected_count: 0 });
@@ -175,7 +174,7 @@ describe('rows with one address are email_duplicate, and the first stays as it i
     const address = email();
     const [first, , second] = rowsOf(address) as [object, object, object];
     await harness.importText('ndjson', ndjson([{ ...first, email_verified: false }]), MAP);
-    await harness.rows('UPDATE users SET "emailVerified" = now() WHERE email = $1', [address]);
+    await harness.rows`UPDATE users SET "emailVerified" = now() WHERE email = ${address}`;
     const run = await harness.importText('ndjson', ndjson([second]), MAP);
     expect(run.rejects.map(({ reason }) => reason)).toEqual(['email_duplicate']);
   });
@@ -184,11 +183,8 @@ describe('rows with one address are email_duplicate, and the first stays as it i
     const address = email();
     const [sso, social, password] = rowsOf(address) as [object, object, object];
     await harness.importText('ndjson', ndjson([sso, password]), MAP);
-    await harness.rows(
-      `UPDATE accounts SET password = 'chosen here' WHERE "providerId" = 'credential'
-       AND "userId" = (SELECT id FROM users WHERE email = $1)`,
-      [address],
-    );
+    await harness.rows`UPDATE accounts SET password = 'chosen here' WHERE "providerId" = 'credential'
+      AND "userId" = (SELECT id FROM users WHERE email = ${address})`;
     await harness.importText('ndjson', ndjson([social]), MAP);
     expect(await personWith(address)).toEqual([{ ...WHOLE, password: 'chosen here' }]);
   });

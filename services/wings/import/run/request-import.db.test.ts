@@ -41,10 +41,10 @@ test('an uploaded file waits encrypted, a worker imports it, and nothing of it s
   const { import_id: id } = await ask(data, { parameters: { secret: 'of the other side' } });
   expect(await ask(data, { parameters: { secret: 'of the other side' } })).toEqual({ import_id: id });
   expect(await readImport(harness.ports, { import_id: id })).toMatchObject({ status: 'waiting', progress: 0 });
-  const chunks = await harness.rows('SELECT sealed FROM import_chunks WHERE import_id = $1', [id]);
+  const chunks = await harness.rows`SELECT sealed FROM import_chunks WHERE import_id = ${id}`;
   expect(chunks).toHaveLength(3);
   expect(JSON.stringify(chunks)).not.toContain('example.com');
-  expect(JSON.stringify(await harness.rows('SELECT map FROM imports'))).not.toContain('of the other side');
+  expect(JSON.stringify(await harness.rows`SELECT map FROM imports`)).not.toContain('of the other side');
   expect(await advance()).toBe(1);
   expect(await readImportWithRejects(harness.ports, { import_id: id }, testCaller)).toMatchObject({
     status: 'done',
@@ -61,7 +61,7 @@ test('an uploaded file waits encrypted, a worker imports it, and nothing of it s
   expect(await shown(reader)).toMatchObject([{ value: 'no address' }]);
   expect(await readRejectLines(harness.ports, { import_id: id }, auditor)).not.toContain('no address');
   expect(await readRejectLines(harness.ports, { import_id: id }, reader)).toContain('no address');
-  expect(await harness.rows('SELECT 1 AS one FROM import_chunks')).toEqual([]);
+  expect(await harness.rows`SELECT 1 AS one FROM import_chunks`).toEqual([]);
   expect(await advance()).toBe(0);
 });
 
@@ -81,9 +81,8 @@ test('the metrics show all imports by outcome, those of the command too, and how
       .split('\n')
       .find((line) => line.startsWith(`${metric}{${labels}}`))
       ?.split(' ')[1];
-  const [totals] = await harness.rows(
-    `SELECT sum(new_count)::int AS new, sum(rejected_count)::int AS rejected, sum(source_bytes)::int AS bytes FROM imports`,
-  );
+  const [totals] = await harness.rows`SELECT sum(new_count)::int AS new, sum(rejected_count)::int AS rejected,
+    sum(source_bytes)::int AS bytes FROM imports`;
   expect(Number(shown('sallyport_import_records', 'outcome="new"'))).toBe(totals?.new);
   expect(Number(shown('sallyport_import_records', 'outcome="rejected"'))).toBe(totals?.rejected);
   expect(Number(shown('sallyport_import_bytes', 'state="all"'))).toBe(totals?.bytes);
@@ -100,8 +99,7 @@ test('a file is checked as it would be imported, without a trace; one at a time'
   const data = [people(1, 'checked').trim(), ...[bad, lost, hashed].map((each) => JSON.stringify(each))].join('\n');
   const upload = { kind: 'ndjson', data, map: importMap.parse({}) };
   const ports = { ...harness.ports, publicUrl: 'https://auth.example.com' };
-  const everything = () =>
-    harness.rows('SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM imports), 1 AS one');
+  const everything = () => harness.rows`SELECT (SELECT count(*) FROM users), (SELECT count(*) FROM imports), 1 AS one`;
   const before = await everything();
   const first = rehearseUpload(ports, upload, testCaller);
   expect(await outcomeOf(rehearseUpload(ports, upload, testCaller))).toBe('imports_busy');
@@ -136,7 +134,7 @@ test('a kind that no adapter reads, and a role that the caller may not grant, ar
 
 test('a run that cannot be advanced does not hold up the next, and fails after a day', async () => {
   const { import_id: broken } = await ask(people(1, 'broken'));
-  await harness.rows(`UPDATE import_chunks SET sealed = 'of another key' WHERE import_id = $1`, [broken]);
+  await harness.rows`UPDATE import_chunks SET sealed = 'of another key' WHERE import_id = ${broken}`;
   const { import_id: whole } = await ask(people(1, 'whole'));
   expect(await advance()).toBe(1);
   expect(errors).toEqual([expect.objectContaining({ import_id: broken })]);

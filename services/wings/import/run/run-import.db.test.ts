@@ -26,19 +26,13 @@ const person = (members: object = {}): Record<string, unknown> => {
 };
 const userOf = async (legacyId: unknown) =>
   (
-    await harness.rows(
-      `SELECT u.*, a.password, m.metadata FROM legacy_users l JOIN users u ON u.id = l.user_id
-       LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential'
-       LEFT JOIN user_metadata m ON m.user_id = u.id WHERE l.legacy_id = $1`,
-      [legacyId],
-    )
+    await harness.rows`SELECT u.*, a.password, m.metadata FROM legacy_users l JOIN users u ON u.id = l.user_id
+      LEFT JOIN accounts a ON a."userId" = u.id AND a."providerId" = 'credential'
+      LEFT JOIN user_metadata m ON m.user_id = u.id WHERE l.legacy_id = ${legacyId}`
   )[0];
 const signUp = (id: string, email: string, isVerified: boolean) =>
-  harness.rows(`INSERT INTO users (id, email, "emailVerified") VALUES ($1, $2, CASE WHEN $3 THEN now() END)`, [
-    id,
-    email,
-    isVerified,
-  ]);
+  harness.rows`INSERT INTO users (id, email, "emailVerified")
+    VALUES (${id}, ${email}, CASE WHEN ${isVerified} THEN now() END)`;
 
 test('imports address, name, time, hash, metadata, accounts, roles and factors, and keeps the id as the subject of tokens', async () => {
   const one = person({
@@ -77,14 +71,14 @@ test('imports address, name, time, hash, metadata, accounts, roles and factors, 
   });
   expect(user?.createdAt).toEqual(new Date(one.created_at as string));
   expect(user?.emailVerified).not.toBeNull();
-  const [factor] = await harness.rows('SELECT * FROM two_factors WHERE "userId" = $1', [one.legacy_id]);
+  const [factor] = await harness.rows`SELECT * FROM two_factors WHERE "userId" = ${one.legacy_id}`;
   expect(factor).toMatchObject({ verified: true, codesLeft: 2 });
   expect(await harness.ports.factorSeal.open(factor?.secret as string)).toBe('base32:JBSWY3DPEHPK3PXP');
   expect(await harness.ports.factorSeal.open(factor?.backupCodes as string)).toBe('["aaaa-bbbb","cccc-dddd"]');
-  expect(
-    await harness.rows('SELECT "credentialID", transports FROM passkeys WHERE "userId" = $1', [one.legacy_id]),
-  ).toEqual([{ credentialID: 'Y3JlZC0x', transports: 'usb,nfc' }]);
-  expect(await harness.rows(`SELECT "accountId" FROM accounts WHERE "providerId" = 'google'`)).toEqual([
+  expect(await harness.rows`SELECT "credentialID", transports FROM passkeys WHERE "userId" = ${one.legacy_id}`).toEqual(
+    [{ credentialID: 'Y3JlZC0x', transports: 'usb,nfc' }],
+  );
+  expect(await harness.rows`SELECT "accountId" FROM accounts WHERE "providerId" = 'google'`).toEqual([
     { accountId: 'g-1' },
   ]);
 });
@@ -151,8 +145,8 @@ describe('again', () => {
   test('also if address or password were changed here since, and never for one of the two alone', async () => {
     const [address, password, alone] = [person({ password_hash: HASH }), person({ password_hash: HASH }), person()];
     await harness.importText('ndjson', ndjson(address, password, alone));
-    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [address.legacy_id, `here-${address.email}`]);
-    await harness.rows(`UPDATE accounts SET password = 'changed here' WHERE "userId" = $1`, [password.legacy_id]);
+    await harness.rows`UPDATE users SET email = ${`here-${address.email}`} WHERE id = ${address.legacy_id}`;
+    await harness.rows`UPDATE accounts SET password = 'changed here' WHERE "userId" = ${password.legacy_id}`;
     const both = (one: Record<string, unknown>) => ({ ...one, email: `new-${one.email}`, password_hash: OTHER_HASH });
     const run = await harness.importText('ndjson', ndjson(both(address), both(password), both(alone)));
     expect(run.rejects.map(({ reason }) => reason)).toEqual(Array(3).fill('address_and_hash_changed'));
@@ -182,7 +176,7 @@ describe('again', () => {
   test('a password that was changed here stays', async () => {
     const one = person({ password_hash: HASH });
     await harness.importText('ndjson', ndjson(one));
-    await harness.rows(`UPDATE accounts SET password = 'changed here' WHERE "userId" = $1`, [one.legacy_id]);
+    await harness.rows`UPDATE accounts SET password = 'changed here' WHERE "userId" = ${one.legacy_id}`;
     await harness.importText('ndjson', ndjson({ ...one, password_hash: OTHER_HASH }));
     expect((await userOf(one.legacy_id))?.password).toBe('changed here');
   });
@@ -190,7 +184,7 @@ describe('again', () => {
   test('a hash that a sign-in upgraded stays while the record has the same hash', async () => {
     const one = person({ password_hash: HASH });
     await harness.importText('ndjson', ndjson(one));
-    await harness.rows('SELECT account_password_upgrade($1, $2, $3)', [one.legacy_id, HASH, 'upgraded']);
+    await harness.rows`SELECT account_password_upgrade(${one.legacy_id}, ${HASH}, 'upgraded')`;
     await harness.importText('ndjson', ndjson({ ...one, name: 'Other Name' }));
     expect(await userOf(one.legacy_id)).toMatchObject({ name: 'Other Name', password: 'upgraded' });
   });
@@ -198,7 +192,7 @@ describe('again', () => {
   test('an address that was changed here stays', async () => {
     const one = person();
     await harness.importText('ndjson', ndjson(one));
-    await harness.rows('UPDATE users SET email = $2 WHERE id = $1', [one.legacy_id, `mine-${one.email}`]);
+    await harness.rows`UPDATE users SET email = ${`mine-${one.email}`} WHERE id = ${one.legacy_id}`;
     await harness.importText('ndjson', ndjson({ ...one, name: 'Other', email: `theirs-${one.email}` }));
     expect(await userOf(one.legacy_id)).toMatchObject({ name: 'Other', email: `mine-${one.email}` });
   });
@@ -222,10 +216,10 @@ describe('again', () => {
   test('a user who was deleted here is not created again, and leaves only the id', async () => {
     const one = person({ password_hash: HASH });
     await harness.importText('ndjson', ndjson(one));
-    await harness.rows('DELETE FROM users WHERE id = $1', [one.legacy_id]);
+    await harness.rows`DELETE FROM users WHERE id = ${one.legacy_id}`;
     const run = await harness.importText('ndjson', ndjson(one));
     expect(run.rejects).toEqual([{ record: 1, line: 1, reason: 'deleted_here', value: one.email }]);
-    const [left] = await harness.rows('SELECT * FROM legacy_users WHERE legacy_id = $1', [one.legacy_id]);
+    const [left] = await harness.rows`SELECT * FROM legacy_users WHERE legacy_id = ${one.legacy_id}`;
     expect(left).toMatchObject({ user_id: null, content_sha256: null, email_sha256: null, password_sha256: null });
     const noBridge = { issuer: null, until: null, checks_passwords: false, provider: null };
     expect(await readMoves(harness.ports, noBridge)).toEqual([expect.objectContaining({ kind: 'ndjson', deleted: 1 })]);
@@ -256,9 +250,8 @@ describe('an address that an account here has', () => {
     expect(again).toMatchObject({ changed_count: 1, rejects: [] });
     expect(await userOf(both.legacy_id)).toMatchObject({ email: both.email, name: null, password: null });
     expect(
-      await harness.rows(
-        `SELECT "disabledAt", (SELECT count(*)::int FROM accounts WHERE "userId" = users.id) AS accounts FROM users WHERE id = 'here-both'`,
-      ),
+      await harness.rows`SELECT "disabledAt", (SELECT count(*)::int FROM accounts WHERE "userId" = users.id) AS accounts
+        FROM users WHERE id = 'here-both'`,
     ).toEqual([{ disabledAt: null, accounts: 0 }]);
   });
 
@@ -345,12 +338,12 @@ test('a record that is rejected takes no address from the one whose it is; the s
 test('a record that the database refuses is rejected, and its batch is imported', async () => {
   const people = Array.from({ length: 5 }, () => person());
   // A row rule of this test alone, as a rule of an operator would be.
-  await harness.rows(`ALTER TABLE users ADD CONSTRAINT no_such_name CHECK (name <> 'Refused')`);
+  await harness.rows`ALTER TABLE users ADD CONSTRAINT no_such_name CHECK (name <> 'Refused')`;
   const run = await harness.importText(
     'ndjson',
     ndjson(...people.map((one, at) => (at === 3 ? { ...one, name: 'Refused' } : one))),
   );
-  await harness.rows('ALTER TABLE users DROP CONSTRAINT no_such_name');
+  await harness.rows`ALTER TABLE users DROP CONSTRAINT no_such_name`;
   expect(run).toMatchObject({ new_count: 4, rejects: [{ line: 4, reason: 'not_stored', value: people[3]?.email }] });
 });
 
@@ -359,7 +352,7 @@ test('a run that stops goes on where it was, and ends as one that did not stop',
   const text = ndjson(...people, { ...people[0], legacy_id: 'twin-of-the-first', email_verified: false });
   const stop = new AbortController();
   const stopped = await harness.importText('ndjson', text, {}, { signal: stop.signal, onProgress: () => stop.abort() });
-  const [at] = await harness.rows('SELECT state, position FROM imports WHERE id = $1', [stopped.id]);
+  const [at] = await harness.rows`SELECT state, position FROM imports WHERE id = ${stopped.id}`;
   expect(at).toMatchObject({ state: 'running' });
   expect(at?.position).toBeLessThan(2_500);
   expect(at?.position).toBeGreaterThan(0);
@@ -392,7 +385,7 @@ test('a run does not go on if a rejected record before its place is gone: one be
   };
   const stop = new AbortController();
   await advance(ndjson(one, gone, other, kept), stop.signal, () => stop.abort());
-  expect(await harness.rows('SELECT state, position FROM imports WHERE id = $1', [row.id])).toEqual([
+  expect(await harness.rows`SELECT state, position FROM imports WHERE id = ${row.id}`).toEqual([
     { state: 'running', position: 3 },
   ]);
   expect(await outcomeOf(advance(ndjson(one, other, kept)))).toBe('import_source_changed');
@@ -426,7 +419,7 @@ test('a mapping cannot name a role that does not exist', async () =>
 test('a rehearsal says what an import would do, and writes nothing', async () => {
   const [known, fresh, changed] = [person(), person(), person()];
   await harness.importText('ndjson', ndjson(known, changed));
-  const before = await harness.rows('SELECT count(*) AS users FROM users');
+  const before = await harness.rows`SELECT count(*) AS users FROM users`;
   const text = ndjson(known, fresh, { ...changed, name: 'Changed' }, person({ email: 'not an address' }));
   async function* stream() {
     yield Buffer.from(text);
@@ -441,7 +434,7 @@ test('a rehearsal says what an import would do, and writes nothing', async () =>
     { legacy_id: fresh.legacy_id, email: fresh.email, change: 'new' },
     { legacy_id: changed.legacy_id, email: changed.email, change: 'changed' },
   ]);
-  expect(await harness.rows('SELECT count(*) AS users FROM users')).toEqual(before);
+  expect(await harness.rows`SELECT count(*) AS users FROM users`).toEqual(before);
   const { counts, hash_formats, reject_reasons, notices } = found;
   expect(await harness.importText('ndjson', text)).toMatchObject({
     ...Object.fromEntries(Object.entries(counts).map(([name, count]) => [`${name}_count`, count])),
@@ -452,9 +445,7 @@ test('a rehearsal says what an import would do, and writes nothing', async () =>
 test('the log has the start, each batch and the end of a run, with counts and no personal data', async () => {
   const one = person();
   const run = await harness.importText('ndjson', ndjson(one));
-  const events = await harness.rows('SELECT type, detail FROM audit_outbox WHERE target_id = $1 ORDER BY type', [
-    run.id,
-  ]);
+  const events = await harness.rows`SELECT type, detail FROM audit_outbox WHERE target_id = ${run.id} ORDER BY type`;
   expect(events.map(({ type }) => type)).toEqual(['import.batch', 'import.finished', 'import.started']);
   expect(events[0]?.detail).toEqual({ position: 1, new: 1, changed: 0, same: 0, rejected: 0 });
   expect(JSON.stringify(events)).not.toContain(one.email);
@@ -477,10 +468,8 @@ test('a dry run shows the last administrator, also when another batch disables t
   await harness.importText('ndjson', ndjson({ ...first, roles: ['boss'] }, { ...last, roles: ['boss'] }), {
     roles: { boss: 'admin' },
   });
-  await harness.rows(`UPDATE users SET "disabledAt" = now() WHERE id NOT IN ($1, $2)`, [
-    (await userOf(people[0]?.legacy_id))?.id,
-    (await userOf(people[1_001]?.legacy_id))?.id,
-  ]);
+  await harness.rows`UPDATE users SET "disabledAt" = now()
+    WHERE id NOT IN (${(await userOf(people[0]?.legacy_id))?.id}, ${(await userOf(people[1_001]?.legacy_id))?.id})`;
   const text = ndjson({ ...first, disabled: true }, ...people.slice(1, 1_001), { ...last, disabled: true });
   const adapter = findAdapter('ndjson')!;
   async function* stream() {
@@ -508,7 +497,7 @@ test('imports that disable users, and that create administrators, do not block e
 test('two imports at once that each disable one of two administrators leave one', async () => {
   const map = { roles: { boss: 'admin' } };
   for (let round = 0; round < 5; round += 1) {
-    await harness.rows(`UPDATE users SET "disabledAt" = now() WHERE "disabledAt" IS NULL`);
+    await harness.rows`UPDATE users SET "disabledAt" = now() WHERE "disabledAt" IS NULL`;
     const pair = [person({ roles: ['boss'] }), person({ roles: ['boss'] })];
     await harness.importText('ndjson', ndjson(...pair), map);
     const ends = await Promise.all(

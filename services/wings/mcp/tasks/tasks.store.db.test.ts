@@ -10,9 +10,9 @@ import { changeTask, insertTask, readDueTasks, readTaskRow } from './tasks.store
 
 const ports = opened(() => openTestPorts());
 beforeAll(async () => {
-  await ports.raw(`INSERT INTO oauth_clients (id, "clientId", name) VALUES ('notes', 'notes', 'Notes')`);
-  await ports.raw(`INSERT INTO users (id, email) VALUES ('tech_lead', 'tech_lead@example.test')`);
-  await ports.raw(`INSERT INTO user_roles (user_id, role) VALUES ('tech_lead', 'tech_lead')`);
+  await ports.raw`INSERT INTO oauth_clients (id, "clientId", name) VALUES ('notes', 'notes', 'Notes')`;
+  await ports.raw`INSERT INTO users (id, email) VALUES ('tech_lead', 'tech_lead@example.test')`;
+  await ports.raw`INSERT INTO user_roles (user_id, role) VALUES ('tech_lead', 'tech_lead')`;
 });
 
 const WAITING = { state: 'input_required', message: 'Waits.' } as const;
@@ -21,21 +21,17 @@ const EXPIRES_AT = '2099-01-01T00:00:00.000Z';
 /** A task with its sign-off, before its first check. */
 async function begin(): Promise<TaskRow> {
   const [id, subjectId] = [randomBytes(18).toString('base64url'), randomUUID()];
-  await ports.raw(
-    `INSERT INTO signoffs (id, act, title, arguments, arguments_sha256, requested_by_kind, requested_by, client_id, barred_users,
-       required_roles, quorum, no_open_incident, requested_at, expires_at)
-     VALUES ($1, 'keys.rotate', 'Rotate', '{}', encode(sha256('{}'), 'hex'), 'client', 'notes', 'notes', '{}',
-       '{tech_lead,security_reviewer}', 2, false, now(), now() + interval '1 day')`,
-    [subjectId],
-  );
+  await ports.raw`INSERT INTO signoffs (id, act, title, arguments, arguments_sha256, requested_by_kind, requested_by,
+    client_id, barred_users,
+      required_roles, quorum, no_open_incident, requested_at, expires_at)
+    VALUES (${subjectId}, 'keys.rotate', 'Rotate', '{}', encode(sha256('{}'), 'hex'), 'client', 'notes', 'notes', '{}',
+      '{tech_lead,security_reviewer}', 2, false, now(), now() + interval '1 day')`;
   const owner = { kind: 'client', id: 'notes', clientId: 'notes' } as const;
   return insertTask(ports.sql, { id, kind: 'rotate_signing_keys', owner, arguments: {}, subjectId, ...WAITING });
 }
 const wait = (task: TaskRow) => changeTask(ports.sql, task, { ...WAITING, at: EXPIRES_AT });
-const decision = defineStatement(
-  '',
-  `INSERT INTO signoff_decisions (signoff_id, role, user_id, decision) VALUES ($1, $2, $2, 'approve')`,
-);
+const decision = defineStatement('')`
+  INSERT INTO signoff_decisions (signoff_id, role, user_id, decision) VALUES ($1, $2, $2, 'approve')`;
 const decide = (row: TaskRow, sql: Sql = ports.sql) => sql.query(decision, [row.subject_id, 'tech_lead']);
 const set = (row: TaskRow, change: string) =>
   ports.raw(`UPDATE signoffs SET ${change} WHERE id = $1`, [row.subject_id]);
@@ -98,9 +94,8 @@ describe('a check that read the sign-off before a decision', () => {
         'the check to wait',
         async () =>
           (
-            await ports.raw(
-              `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-            )
+            await ports.raw`SELECT 1 FROM pg_stat_activity
+              WHERE wait_event_type = 'Lock' AND datname = current_database()`
           ).length === 1,
       );
     });
@@ -119,9 +114,7 @@ describe('a check that read the sign-off before a decision', () => {
 test('a task that works is checked again after the given seconds', async () => {
   const task = await begin();
   await changeTask(ports.sql, task, { state: 'working', message: 'Runs.', afterSeconds: 2 });
-  const [row] = await ports.raw<{ pause: number }>(
-    'SELECT extract(epoch FROM next_look_at - updated_at)::float8 AS pause FROM mcp_tasks WHERE id = $1',
-    [task.id],
-  );
+  const [row] = await ports.raw<{ pause: number }>`SELECT extract(epoch FROM next_look_at - updated_at)::float8 AS pause
+    FROM mcp_tasks WHERE id = ${task.id}`;
   expect(Math.round((row as { pause: number }).pause)).toBe(2);
 });

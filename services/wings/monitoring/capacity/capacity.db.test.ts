@@ -10,19 +10,18 @@ test('the forecast reads whole days, and says what is missing while there are fe
   expect(capacity).toMatchObject({ sampled_hour: null, days_needed: 7, advice: [], rules_checked: 0 });
   expect(new Set(capacity.predictions.map(({ state }) => state))).toEqual(new Set(['too_little_data']));
   // Two hours of each of the ten days before today, the second one the higher, and an hour of today.
-  await ports.raw(
-    `INSERT INTO copy_samples (id, copy_id, kind, seconds, at, sample)
-     SELECT gen_random_uuid(), gen_random_uuid(), 'api', 3600, date_trunc('day', now(), 'UTC') - make_interval(days => day) + make_interval(hours => hour),
-       jsonb_build_object('counters', jsonb_build_object('pool_timeouts.main', 1), 'histograms', '{}'::jsonb, 'gauges', '{}'::jsonb,
-         'measured', jsonb_build_object('pool_connections', jsonb_build_object('value', (11 - day) - 0.5 * (1 - hour), 'limit', CASE WHEN day = 1 AND hour = 1 THEN 20 ELSE 15 END)))
-     FROM generate_series(0, 10) day, generate_series(0, 1) hour WHERE day > 0 OR hour = 0`,
-  );
+  await ports.raw`INSERT INTO copy_samples (id, copy_id, kind, seconds, at, sample)
+    SELECT gen_random_uuid(), gen_random_uuid(), 'api', 3600,
+      date_trunc('day', now(), 'UTC') - make_interval(days => day) + make_interval(hours => hour),
+      jsonb_build_object('counters', jsonb_build_object('pool_timeouts.main', 1), 'histograms', '{}'::jsonb, 'gauges',
+        '{}'::jsonb,
+        'measured', jsonb_build_object('pool_connections', jsonb_build_object('value', (11 - day) - 0.5 * (1 - hour),
+          'limit', CASE WHEN day = 1 AND hour = 1 THEN 20 ELSE 15 END)))
+    FROM generate_series(0, 10) day, generate_series(0, 1) hour WHERE day > 0 OR hour = 0`;
   // Sign-ins of two hours of yesterday; the busier one counts, and no sign-in on a day with a copy is 0.
-  await ports.raw(
-    `INSERT INTO event_hours (hour, type, outcome, events, active)
-     SELECT date_trunc('day', now(), 'UTC') - make_interval(hours => hour), 'user.login', outcome, 4 + hour, 0
-     FROM generate_series(1, 2) hour, unnest(ARRAY['ok', 'refused']) outcome`,
-  );
+  await ports.raw`INSERT INTO event_hours (hour, type, outcome, events, active)
+    SELECT date_trunc('day', now(), 'UTC') - make_interval(hours => hour), 'user.login', outcome, 4 + hour, 0
+    FROM generate_series(1, 2) hour, unnest(ARRAY['ok', 'refused']) outcome`;
   const { predictions, advice, rules_checked: checked, sampled_hour: hour } = await readCapacity(ports);
   const today = Date.parse(new Date().toISOString().slice(0, 10));
   const inDays = (days: number) => new Date(today + days * 86_400_000).toISOString().slice(0, 10);

@@ -75,7 +75,7 @@ describe('a report', () => {
       detail: { attempts: 3 },
     } as const;
     for (let delivery = 0; delivery < 2; delivery += 1) await recordIncident(ports, { payload: report }, testCaller);
-    expect(await ports.raw('SELECT detection, severity, count, detail FROM incidents')).toEqual([
+    expect(await ports.raw`SELECT detection, severity, count, detail FROM incidents`).toEqual([
       {
         detection: 'reported_incident',
         severity: 'critical',
@@ -91,11 +91,10 @@ describe('a measurement', () => {
   let seq = 0;
   /** Sealed events, as the sealer writes them. */
   const sealed = async (type: string, outcome: string, detail: object = {}) => {
-    await ports.raw(
-      `INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
-       VALUES ($1, gen_random_uuid(), $2, $3, 'system', $4, clock_timestamp(), clock_timestamp(), '\\x00')`,
-      [seq, type, outcome, JSON.stringify(detail)],
-    );
+    await ports.raw`
+      INSERT INTO audit_events (seq, event_id, type, outcome, actor_kind, detail, occurred_at, sealed_at, leaf)
+      VALUES (${seq}, gen_random_uuid(), ${type}, ${outcome}, 'system', ${JSON.stringify(detail)}, clock_timestamp(),
+        clock_timestamp(), '\\x00')`;
     seq += 1;
   };
 
@@ -113,7 +112,7 @@ describe('a measurement', () => {
     await count();
     expect(await counted('measured')).toEqual({ login: 2, failure: 3, logout: 1, refresh: 2, verify: 40 });
     expect(await counted('reported')).toEqual({ login: 2 });
-    await ports.raw(`UPDATE event_hours SET hour = hour - interval '24 hours' WHERE type = 'session.ended'`);
+    await ports.raw`UPDATE event_hours SET hour = hour - interval '24 hours' WHERE type = 'session.ended'`;
     expect(await counted('measured')).toEqual({ login: 2, failure: 3, refresh: 2, verify: 40 });
   });
 
@@ -126,18 +125,18 @@ describe('a measurement', () => {
       security_score: null,
     });
     expect(await shown('security')).toMatchObject({ security_score: 100, measured: [] });
-    await ports.raw(`UPDATE progress_state SET measured = '{"security_score": 73}'`);
+    await ports.raw`UPDATE progress_state SET measured = '{"security_score": 73}'`;
     expect(await shown('security')).toMatchObject({ security_score: 73, measured: ['security_score'] });
     expect(await shown('middleware')).toMatchObject({ measured: [] });
   });
 
   test('forgets hours after thirty days, and the ids of reports two days later with the next report', async () => {
-    await ports.raw(`UPDATE authentication_progress SET hour = hour - interval '31 days' WHERE event = 'login'`);
-    await ports.raw(`UPDATE progress_reports SET stored_at = now() - interval '3 days'`);
+    await ports.raw`UPDATE authentication_progress SET hour = hour - interval '31 days' WHERE event = 'login'`;
+    await ports.raw`UPDATE progress_reports SET stored_at = now() - interval '3 days'`;
     await measureProgress({ ...ports, readSecurityScore: () => readSecurityScore(ports) });
-    expect(await ports.raw(`SELECT 1 FROM authentication_progress`)).toEqual([]);
+    expect(await ports.raw`SELECT 1 FROM authentication_progress`).toEqual([]);
     const next = component({ component: 'security', security_score: 100 });
     await recordProgress(ports, next);
-    expect(await ports.raw('SELECT id FROM progress_reports')).toEqual([{ id: next.id }]);
+    expect(await ports.raw`SELECT id FROM progress_reports`).toEqual([{ id: next.id }]);
   });
 });

@@ -29,13 +29,12 @@ const { signal } = new AbortController();
 const system = { ...testCaller, kind: 'system', name: 'worker' } as const;
 const make = () => makeSecurityReports(ports, { signal }, system);
 const hoursAgo = (hours: number): string => new Date(Date.now() - hours * 3_600_000).toISOString();
-const events = (type: string) =>
-  ports.raw('SELECT outcome, detail FROM audit_outbox WHERE type = $1 ORDER BY id', [type]);
+const events = (type: string) => ports.raw`SELECT outcome, detail FROM audit_outbox WHERE type = ${type} ORDER BY id`;
 
 test('a report waits for the count of its period, then has exactly its events, in bytes that the log can verify', async () => {
   const { report_id: id } = await requestSecurityReport(ports, { from: hoursAgo(48) }, testCaller);
   const one = { report_id: id };
-  await ports.raw(`UPDATE monitoring_state SET counted_at = now() - interval '2 hours'`);
+  await ports.raw`UPDATE monitoring_state SET counted_at = now() - interval '2 hours'`;
   expect(await make()).toBe(0);
   expect(await readSecurityReport(ports, one)).toMatchObject({ status: 'queued', sha256: null, kind: 'demand' });
   expect(await outcomeOf(readSecurityReportFile(ports, one))).toBe('security_report_not_ready');
@@ -48,7 +47,7 @@ test('a report waits for the count of its period, then has exactly its events, i
   await sealed('user.login', 'refused', 4);
   const sighting = { target: { kind: 'network', id: 'network:x' } } as const;
   for (const _ of [1, 2]) await raiseIncident(ports.sql, ports, testCaller, credentialStuffing, sighting);
-  await ports.raw(`UPDATE incidents SET first_seen_at = first_seen_at - interval '3 hours'`);
+  await ports.raw`UPDATE incidents SET first_seen_at = first_seen_at - interval '3 hours'`;
   await countEventHours(ports, { signal });
   await Promise.all([make(), make()]);
 
@@ -85,14 +84,13 @@ test('a report is made of every whole week that was counted, once', async () => 
   const weekly = async () =>
     (await listSecurityReports(ports, { limit: 100 })).reports.filter(({ kind }) => kind === 'weekly');
   // An installation of this week has no week to report on.
-  await ports.raw('DELETE FROM event_hours');
-  await ports.raw('DELETE FROM security_reports');
+  await ports.raw`DELETE FROM event_hours`;
+  await ports.raw`DELETE FROM security_reports`;
   await make();
   expect(await weekly()).toEqual([]);
-  await ports.raw(
-    `INSERT INTO event_hours (hour, type, outcome, events, active)
-     VALUES (date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '3 days', 'user.login', 'ok', 5, 0)`,
-  );
+  await ports.raw`INSERT INTO event_hours (hour, type, outcome, events, active)
+    VALUES (date_trunc('week', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - interval '3 days', 'user.login', 'ok', 5,
+      0)`;
   await Promise.all([make(), make()]);
   await make();
   const [report, ...others] = await weekly();
@@ -108,16 +106,16 @@ test('a report is made of every whole week that was counted, once', async () => 
 
 test('a report that no worker counts within a day fails, and says so in the audit log', async () => {
   const { report_id: id } = await requestSecurityReport(ports, {}, testCaller);
-  await ports.raw(`UPDATE monitoring_state SET counted_at = now() - interval '2 days'`);
+  await ports.raw`UPDATE monitoring_state SET counted_at = now() - interval '2 days'`;
   expect(await make()).toBe(0);
-  await ports.raw(`UPDATE security_reports SET requested_at = now() - interval '25 hours' WHERE id = $1`, [id]);
+  await ports.raw`UPDATE security_reports SET requested_at = now() - interval '25 hours' WHERE id = ${id}`;
   expect(await make()).toBe(0);
   expect(await readSecurityReport(ports, { report_id: id })).toMatchObject({ status: 'failed', sha256: null });
   expect(await outcomeOf(readSecurityReportFile(ports, { report_id: id }))).toBe('security_report_not_ready');
   expect((await events('monitoring.report_made')).at(-1)).toMatchObject({ outcome: 'failed' });
   const stopped = new AbortController();
   stopped.abort();
-  await ports.raw(`UPDATE monitoring_state SET counted_at = now()`);
+  await ports.raw`UPDATE monitoring_state SET counted_at = now()`;
   const { report_id: next } = await requestSecurityReport(ports, { to: hoursAgo(2) }, testCaller);
   expect(await makeSecurityReports(ports, { signal: stopped.signal }, system)).toBe(0);
   expect(await make()).toBe(1);
@@ -140,7 +138,7 @@ test('periods are whole hours, at most as long as hours are kept, and never in t
 });
 
 test('at most twenty reports wait, and an unknown one is not found', async () => {
-  await ports.raw(`DELETE FROM security_reports WHERE status = 'queued'`);
+  await ports.raw`DELETE FROM security_reports WHERE status = 'queued'`;
   for (let nth = 0; nth < 20; nth += 1) await requestSecurityReport(ports, {}, testCaller);
   expect(await outcomeOf(requestSecurityReport(ports, {}, testCaller))).toBe('security_reports_busy');
   for (const read of [readSecurityReport, readSecurityReportFile])

@@ -136,23 +136,18 @@ export async function openAlertsHarness(): Promise<AlertsHarness> {
     seal,
     run,
     pass: async (seconds) => {
-      await log.raw(
-        `UPDATE alert_deliveries SET next_attempt_at = next_attempt_at - make_interval(secs => $1),
-           created_at = created_at - make_interval(secs => $1) WHERE next_attempt_at IS NOT NULL`,
-        [seconds],
-      );
-      await log.raw(
-        `UPDATE alert_deliveries SET created_at = created_at - make_interval(secs => $1) WHERE next_attempt_at IS NULL`,
-        [seconds],
-      );
-      await log.raw('UPDATE alert_targets SET open_until = open_until - make_interval(secs => $1)', [seconds]);
+      await log.raw`UPDATE alert_deliveries SET next_attempt_at = next_attempt_at - make_interval(secs => ${seconds}),
+        created_at = created_at - make_interval(secs => ${seconds}) WHERE next_attempt_at IS NOT NULL`;
+      await log.raw`UPDATE alert_deliveries SET created_at = created_at - make_interval(secs => ${seconds})
+        WHERE next_attempt_at IS NULL`;
+      await log.raw`UPDATE alert_targets SET open_until = open_until - make_interval(secs => ${seconds})`;
     },
     clear: async () => {
-      await log.raw('TRUNCATE alert_targets CASCADE');
+      await log.raw`TRUNCATE alert_targets CASCADE`;
       // What was not read yet raises no alert in the next test.
       await seal();
       await run();
-      await log.raw('TRUNCATE alerts, alert_silences, incidents CASCADE');
+      await log.raw`TRUNCATE alerts, alert_silences, incidents CASCADE`;
       arrived.length = 0;
       logged.length = 0;
       answer = () => 204;

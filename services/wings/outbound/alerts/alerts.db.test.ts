@@ -120,7 +120,7 @@ describe('what one person does to the oversight', () => {
     await harness.run();
     expect(harness.told()[1]).toEqual(['resolved alerts-silenced']);
     // The other one ends by itself.
-    await harness.log.raw(`UPDATE alert_silences SET until = clock_timestamp() WHERE ended_at IS NULL`);
+    await harness.log.raw`UPDATE alert_silences SET until = clock_timestamp() WHERE ended_at IS NULL`;
     await harness.run();
     expect(harness.told()[2]).toEqual(['resolved alerts-silenced']);
   });
@@ -199,18 +199,18 @@ describe('what one person does to the oversight', () => {
         'firing alert-target-changed',
         'firing alerts-silenced',
       ]);
-    await harness.log.raw(`UPDATE alert_targets SET removed_at = removed_at - interval '25 hours'`);
+    await harness.log.raw`UPDATE alert_targets SET removed_at = removed_at - interval '25 hours'`;
     await harness.run();
-    expect(await harness.log.raw('SELECT name FROM alert_targets')).toEqual([]);
+    expect(await harness.log.raw`SELECT name FROM alert_targets`).toEqual([]);
   });
 
   test('targets that are added and removed at once leave no address out: the next one is refused', async () => {
     const { target_id } = await harness.target({ name: 'real', url: `${harness.origin}/real` });
-    await harness.log.raw(
-      `INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated, removed_at)
-       SELECT gen_random_uuid(), 'removed ' || n, kind, sealed, shown, '{}', '{}', 'UTC', true, clock_timestamp()
-       FROM alert_targets, generate_series(1, 99) n`,
-    );
+    await harness.log
+      .raw`INSERT INTO alert_targets (id, name, kind, sealed, shown, sources, severities, time_zone, only_escalated,
+      removed_at)
+      SELECT gen_random_uuid(), 'removed ' || n, kind, sealed, shown, '{}', '{}', 'UTC', true, clock_timestamp()
+      FROM alert_targets, generate_series(1, 99) n`;
     expect(await outcomeOf(harness.target({ name: 'next' }))).toBe('alert_target_exists');
     const elsewhere = { target_id, url: `${harness.origin}/mine`, reason };
     expect(await outcomeOf(updateAlertTarget(harness.ports, elsewhere, testCaller))).toBe('alert_target_exists');
@@ -253,10 +253,8 @@ describe('a report of Alertmanager', () => {
     const before = `SELECT coalesce(max(id), 0) AS id FROM audit_outbox`;
     const [{ id }] = (await harness.log.raw(before)) as [{ id: string }];
     await receiveAlertmanager(harness.log, { alerts: reported }, sender);
-    return harness.log.raw<{ detail: object }>(
-      `SELECT actor_kind, actor_id, outcome, detail FROM audit_outbox WHERE type = 'alert.reported' AND id > $1`,
-      [id],
-    );
+    return harness.log.raw<{ detail: object }>`SELECT actor_kind, actor_id, outcome, detail FROM audit_outbox
+      WHERE type = 'alert.reported' AND id > ${id}`;
   };
 
   test('is one event of its sender, with the names of what began and ended and nothing else of it', async () => {
@@ -301,13 +299,12 @@ describe('many at once', () => {
     const slack = await harness.target({ kind: 'slack', name: 'slack', url: `${harness.origin}/slack` });
     await harness.seal();
     await harness.run();
-    await harness.log.raw(
-      `WITH made AS (INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
-         SELECT gen_random_uuid(), 'password_guessing', 'medium', 'network', n::text FROM generate_series(1, 10000) n RETURNING id)
-       INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)
-       SELECT 'incident.raised', 'open', 'system', 'incident', id::text,
-         '{"detection":"password_guessing","severity":"medium","subject":"network"}' FROM made`,
-    );
+    await harness.log.raw`WITH made AS (INSERT INTO incidents (id, detection, severity, subject_kind, subject_id)
+        SELECT gen_random_uuid(), 'password_guessing', 'medium', 'network', n::text FROM generate_series(1, 10000) n
+          RETURNING id)
+      INSERT INTO audit_outbox (type, outcome, actor_kind, target_kind, target_id, detail)
+      SELECT 'incident.raised', 'open', 'system', 'incident', id::text,
+        '{"detection":"password_guessing","severity":"medium","subject":"network"}' FROM made`;
     await harness.seal();
     const { read } = await harness.run();
     await harness.run();
@@ -428,9 +425,8 @@ describe('an acknowledged alert', () => {
     const both = [1, 2].map(() => removeAlertTarget(harness.log, { target_id: id, reason: 'twice' }, testCaller));
     const ends = await Promise.allSettled(both);
     expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
-    const events = await harness.log.raw(
-      `SELECT outcome FROM audit_outbox WHERE type = 'alert.target_changed' AND detail ->> 'reason' = 'twice'`,
-    );
+    const events = await harness.log
+      .raw`SELECT outcome FROM audit_outbox WHERE type = 'alert.target_changed' AND detail ->> 'reason' = 'twice'`;
     expect(events).toEqual([{ outcome: 'removed' }]);
   });
 });

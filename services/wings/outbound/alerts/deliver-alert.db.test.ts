@@ -132,9 +132,8 @@ describe('kinds of targets', () => {
     // The headline and one line for the alert: no line of the alert's own.
     expect(text.split('\n')).toHaveLength(2);
     expect(blocks.every((block: { text: { type: string } }) => block.text.type === 'plain_text')).toBe(true);
-    const stored = await harness.log.raw(
-      `SELECT to_jsonb(t)::text AS row FROM alert_targets t UNION ALL SELECT detail::text FROM audit_outbox`,
-    );
+    const stored = await harness.log
+      .raw`SELECT to_jsonb(t)::text AS row FROM alert_targets t UNION ALL SELECT detail::text FROM audit_outbox`;
     expect(JSON.stringify([stored, await listAlertTargets(harness.log), harness.logged])).not.toContain('XXXXXXXX');
   });
 
@@ -156,18 +155,18 @@ describe('kinds of targets', () => {
     await harness.run();
     await harness.run();
     expect((await folder.to('on-call@example.com')).length).toBe(2);
-    await harness.log.raw(`UPDATE mail_outbox SET next_attempt_at = NULL, failure = 'smtp_550'`);
+    await harness.log.raw`UPDATE mail_outbox SET next_attempt_at = NULL, failure = 'smtp_550'`;
   });
 
   test('a mail that the outbox gave up is given up here too', async () => {
     const { target_id: id } = await harness.target({ kind: 'mail', to: 'gone@example.com' });
     await testAlertTarget(harness.log, { target_id: id }, testCaller);
     await harness.run();
-    await harness.log.raw(`UPDATE mail_outbox SET next_attempt_at = NULL, failure = 'smtp_550'`);
+    await harness.log.raw`UPDATE mail_outbox SET next_attempt_at = NULL, failure = 'smtp_550'`;
     await harness.pass(3);
     await harness.run();
     expect(await harness.deliveries(id)).toMatchObject([{ kind: 'test', status: 'given_up', failure: 'smtp_550' }]);
-    const events = await harness.log.raw(`SELECT detail FROM audit_outbox WHERE type = 'alert.given_up'`);
+    const events = await harness.log.raw`SELECT detail FROM audit_outbox WHERE type = 'alert.given_up'`;
     expect(events).toMatchObject([{ detail: { code: 'smtp_550', firing: 0, resolved: 0 } }]);
   });
 

@@ -8,8 +8,8 @@ import { deliveryRetries } from './handoff.store.ts';
 
 const ports = opened(openTestPorts);
 beforeEach(async () => {
-  await ports.raw('DELETE FROM handoff_endpoints');
-  await ports.raw(`INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('siem', 100)`);
+  await ports.raw`DELETE FROM handoff_endpoints`;
+  await ports.raw`INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('siem', 100)`;
 });
 
 /** An event that was given up so many minutes ago; one that is still retried without them. */
@@ -46,10 +46,10 @@ test('a replayed one has all its attempts again, once, and the audit log has who
   const replay = () => replayHandoff(ports, { delivery_id: id, reason: 'fixed' }, testCaller);
   const answers = await Promise.allSettled([replay(), replay()]);
   expect(answers.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
-  expect(
-    await ports.raw('SELECT attempts, next_attempt_at <= clock_timestamp() AS due FROM handoff_deliveries'),
-  ).toEqual([{ attempts: 0, due: true }]);
-  expect(await ports.raw(`SELECT outcome, detail FROM audit_outbox WHERE type = 'handoff.replayed'`)).toEqual([
+  expect(await ports.raw`SELECT attempts, next_attempt_at <= clock_timestamp() AS due FROM handoff_deliveries`).toEqual(
+    [{ attempts: 0, due: true }],
+  );
+  expect(await ports.raw`SELECT outcome, detail FROM audit_outbox WHERE type = 'handoff.replayed'`).toEqual([
     { outcome: 'ok', detail: { endpoint: 'siem', seq: 7, reason: 'fixed' } },
   ]);
   await expect(replay()).rejects.toMatchObject({ code: 'handoff_unknown' });

@@ -89,23 +89,19 @@ export async function openHandoffHarness() {
       const before = await newestEventSeq(log);
       for (const userId of userIds) await log.emit(1, { type: TYPE, userId });
       await sealEvents(log, {}, testCaller);
-      const sealed = await log.raw<{ seq: number }>(
-        'SELECT seq::float8 AS seq FROM audit_events WHERE seq > $1 AND type = $2 ORDER BY seq',
-        [before, TYPE],
-      );
+      const sealed = await log.raw<{ seq: number }>`SELECT seq::float8 AS seq FROM audit_events
+        WHERE seq > ${before} AND type = ${TYPE} ORDER BY seq`;
       return sealed.map(({ seq }) => seq);
     },
     run,
     /** Lets time pass for what waits. */
     pass: (seconds: number) => passHandoffs(log, seconds),
     rows: () =>
-      log.raw(
-        `SELECT seq::float8 AS seq, attempts, failure,
-           extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due FROM handoff_deliveries ORDER BY seq`,
-      ),
+      log.raw`SELECT seq::float8 AS seq, attempts, failure,
+        extract(epoch FROM next_attempt_at - clock_timestamp())::float8 AS due FROM handoff_deliveries ORDER BY seq`,
     /** Forgets the endpoint and what waits for it, and lets it begin again after the newest event. */
     async reset() {
-      await log.raw('DELETE FROM handoff_endpoints');
+      await log.raw`DELETE FROM handoff_endpoints`;
       arrived.length = 0;
       answerWith(() => 204);
       await sealEvents(log, {}, testCaller);

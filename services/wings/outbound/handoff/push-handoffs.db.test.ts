@@ -19,7 +19,7 @@ const harness = opened(openHandoffHarness);
 beforeEach(() => harness.reset());
 
 const givenUp = () =>
-  harness.log.raw<{ detail: { seq: number } }>(`SELECT detail FROM audit_outbox WHERE type = 'handoff.given_up'`);
+  harness.log.raw<{ detail: { seq: number } }>`SELECT detail FROM audit_outbox WHERE type = 'handoff.given_up'`;
 
 /** The signature base (RFC 9421 §2.5), made from the request as a receiver sees it. */
 function verifiesHere({ headers, url }: Arrived, target = new URL(url, harness.url).href): boolean {
@@ -61,7 +61,7 @@ describe('a sealed event', () => {
   });
 
   test('is not pushed before it is sealed, if its type is not configured, or if it is older than the endpoint', async () => {
-    await harness.log.raw('DELETE FROM handoff_endpoints');
+    await harness.log.raw`DELETE FROM handoff_endpoints`;
     await harness.events('old');
     await harness.run();
     await harness.log.emit(1, { type: 'user.deleted', userId: 'ada' });
@@ -75,10 +75,10 @@ describe('a sealed event', () => {
   });
 
   test('is the cursor’s work alone: recording and sealing it writes no row of the hand-off', async () => {
-    const endpoints = await harness.log.raw('SELECT * FROM handoff_endpoints');
+    const endpoints = await harness.log.raw`SELECT * FROM handoff_endpoints`;
     await harness.events('ada', 'bob');
     expect(await harness.rows()).toEqual([]);
-    expect(await harness.log.raw('SELECT * FROM handoff_endpoints')).toEqual(endpoints);
+    expect(await harness.log.raw`SELECT * FROM handoff_endpoints`).toEqual(endpoints);
   });
 });
 
@@ -112,14 +112,12 @@ describe('order', () => {
     const [first] = await harness.events('ada', 'ada');
     harness.answerWith((one) => (eventOf(one).data.seq === first ? 400 : 204));
     await harness.run();
-    await harness.log.raw('UPDATE handoff_deliveries SET next_attempt_at = NULL WHERE seq = $1', [first]);
+    await harness.log.raw`UPDATE handoff_deliveries SET next_attempt_at = NULL WHERE seq = ${first}`;
     harness.arrived.length = 0;
     harness.answerWith(async () => {
       if (harness.arrived.length > 1) return 204;
-      await harness.log.raw(
-        'UPDATE handoff_deliveries SET next_attempt_at = clock_timestamp(), attempts = 0 WHERE seq = $1',
-        [first],
-      );
+      await harness.log
+        .raw`UPDATE handoff_deliveries SET next_attempt_at = clock_timestamp(), attempts = 0 WHERE seq = ${first}`;
       // Supersedes this run: what it takes would be sent while this request is open.
       expect(await harness.run()).toEqual({ taken: 0 });
       return 204;
@@ -218,7 +216,7 @@ describe('an endpoint that is down for ten minutes', () => {
       await harness.pass(600);
     }
     expect(await harness.rows()).toHaveLength(WAITING_MAX);
-    await harness.log.raw('DELETE FROM handoff_deliveries');
+    await harness.log.raw`DELETE FROM handoff_deliveries`;
     await harness.pass(600);
     await harness.run();
     expect(await harness.rows()).toHaveLength(30);
@@ -250,7 +248,7 @@ describe('an event that is given up', () => {
     };
     expect(await removed()).toEqual([0, 0]);
     await harness.pass(15 * 86_400);
-    await harness.log.raw(`UPDATE handoff_endpoints SET followed_at = now() - interval '15 days'`);
+    await harness.log.raw`UPDATE handoff_endpoints SET followed_at = now() - interval '15 days'`;
     expect(await removed()).toEqual([1, 1]);
   });
 });
@@ -266,7 +264,7 @@ test('concurrent runs send an event once', async () => {
 
 describe('an endpoint that fails for the events of one subject', () => {
   const subjectsOf = () => harness.arrived.map((one) => eventOf(one).subject);
-  const parked = () => harness.log.raw('SELECT after_seq FROM handoff_parked');
+  const parked = () => harness.log.raw`SELECT after_seq FROM handoff_parked`;
 
   test('gets those of others, however many of the subject wait; they take the place of one', async () => {
     await harness.log.emit(WAITING_MAX + 30, { type: TYPE, userId: 'ada' });

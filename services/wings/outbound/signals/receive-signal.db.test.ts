@@ -52,7 +52,7 @@ beforeAll(async () => {
   };
 });
 beforeEach(async () => {
-  await db.raw('DELETE FROM signal_transmitters');
+  await db.raw`DELETE FROM signal_transmitters`;
   isDown = false;
 });
 
@@ -95,14 +95,11 @@ async function newLinked() {
   const id = await insertUser(pool);
   await insertSession(pool, id);
   const accountId = randomUUID();
-  await db.raw(`INSERT INTO accounts (id, "accountId", "providerId", "userId") VALUES ($1, $2, 'okta', $3)`, [
-    randomUUID(),
-    accountId,
-    id,
-  ]);
+  await db.raw`INSERT INTO accounts (id, "accountId", "providerId", "userId")
+    VALUES (${randomUUID()}, ${accountId}, 'okta', ${id})`;
   return { id, accountId };
 }
-const sessionsOf = async (id: string) => (await db.raw('SELECT 1 FROM sessions WHERE "userId" = $1', [id])).length;
+const sessionsOf = async (id: string) => (await db.raw`SELECT 1 FROM sessions WHERE "userId" = ${id}`).length;
 const outcomes = async () =>
   (await listReceivedSignals(db, { limit: 50 })).signals.map(({ event, outcome }) => `${event} ${outcome}`);
 
@@ -116,21 +113,16 @@ describe('an event of an accepted transmitter', () => {
       const before = announced;
       expect(await receiveSignal(ports, token, testCaller)).toBeNull();
       expect([await sessionsOf(user.id), await sessionsOf(other.id), announced - before]).toEqual([0, 1, 1]);
-      const [{ tokenEpoch } = {}] = await db.raw<{ tokenEpoch?: number }>(
-        'SELECT "tokenEpoch" FROM users WHERE id = $1',
-        [user.id],
-      );
+      const [{ tokenEpoch } = {}] = await db.raw<{ tokenEpoch?: number }>`SELECT "tokenEpoch" FROM users
+        WHERE id = ${user.id}`;
       // The same token again, ten times at once, changes nothing.
       const again = await Promise.all(Array.from({ length: 10 }, () => receiveSignal(ports, token, testCaller)));
       expect(again).toEqual(Array(10).fill(null));
-      const [after] = await db.raw('SELECT "tokenEpoch" FROM users WHERE id = $1', [user.id]);
+      const [after] = await db.raw`SELECT "tokenEpoch" FROM users WHERE id = ${user.id}`;
       expect([after, announced - before]).toEqual([{ tokenEpoch }, 1]);
       expect(await outcomes()).toEqual([`${name} applied`]);
-      const events = await db.raw(
-        `SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'session.ended'
-        AND detail->>'user_id' = $1 OR type = 'signal.received' AND target_id = $1`,
-        [user.id],
-      );
+      const events = await db.raw`SELECT detail->>'reason' AS reason FROM audit_outbox WHERE type = 'session.ended'
+        AND detail->>'user_id' = ${user.id} OR type = 'signal.received' AND target_id = ${user.id}`;
       expect(events.length).toBeGreaterThan(0);
     },
   );
@@ -160,10 +152,7 @@ describe('an event of an accepted transmitter', () => {
   ])('finds its user by %s', async (_, subject) => {
     await accept({ match_email: true, own_ids: true });
     const user = await newLinked();
-    await db.raw('UPDATE users SET "emailVerified" = now(), email = $2 WHERE id = $1', [
-      user.id,
-      `${user.id}@example.test`,
-    ]);
+    await db.raw`UPDATE users SET "emailVerified" = now(), email = ${`${user.id}@example.test`} WHERE id = ${user.id}`;
     expect(await receive(REVOKED, subject(user))).toBeNull();
     expect(await sessionsOf(user.id)).toBe(0);
   });
@@ -183,11 +172,9 @@ describe('an event of an accepted transmitter', () => {
     await accept();
     const { transmitter_id: id } = (await listTransmitters(db)).transmitters[0]!;
     const user = await newLinked();
-    await db.raw(
-      `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome)
-       SELECT $1, sha256(n::text::bytea), gen_random_uuid(), 'session-revoked', 'applied' FROM generate_series(1, $2) n`,
-      [id, APPLIED_MAX],
-    );
+    await db.raw`INSERT INTO signals_received (transmitter_id, jti, id, event, outcome)
+      SELECT ${id}, sha256(n::text::bytea), gen_random_uuid(), 'session-revoked', 'applied'
+        FROM generate_series(1, ${APPLIED_MAX}) n`;
     const again = () => receive(REVOKED, { format: 'opaque', id: user.accountId });
     for (let times = 0; times < 3; times += 1) await expect(again()).rejects.toMatchObject({ code: 'signals_limited' });
     expect(await sessionsOf(user.id)).toBe(1);
@@ -195,7 +182,7 @@ describe('an event of an accepted transmitter', () => {
     expect(await receive(VERIFICATION, undefined)).toBeNull();
     const limited = `SELECT detail FROM audit_outbox WHERE type = 'signal.limited'`;
     expect(await db.raw(limited)).toEqual([{ detail: { transmitter_id: id } }]);
-    await db.raw(`UPDATE signals_received SET received_at = received_at - interval '61 seconds'`);
+    await db.raw`UPDATE signals_received SET received_at = received_at - interval '61 seconds'`;
     expect(await again()).toBeNull();
     expect(await sessionsOf(user.id)).toBe(0);
   });
@@ -205,11 +192,9 @@ describe('an event of an accepted transmitter', () => {
     const { transmitter_id: id } = (await listTransmitters(db)).transmitters[0]!;
     const user = await newLinked();
     const subject = { format: 'opaque', id: user.accountId };
-    await db.raw(
-      `INSERT INTO signals_received (transmitter_id, jti, id, event, outcome)
-       SELECT $1, sha256(n::text::bytea), gen_random_uuid(), 'session-revoked', 'applied' FROM generate_series(1, $2) n`,
-      [id, APPLIED_MAX - 3],
-    );
+    await db.raw`INSERT INTO signals_received (transmitter_id, jti, id, event, outcome)
+      SELECT ${id}, sha256(n::text::bytea), gen_random_uuid(), 'session-revoked', 'applied'
+        FROM generate_series(1, ${APPLIED_MAX - 3}) n`;
     const tokens = await Promise.all(Array.from({ length: 12 }, () => tokenOf(REVOKED, subject)));
     const ends = await Promise.allSettled(tokens.map((token) => receiveSignal(ports, token, testCaller)));
     expect(ends.filter(({ status }) => status === 'fulfilled')).toHaveLength(3);
@@ -284,7 +269,7 @@ describe('a token is refused', () => {
     await accept();
     const token = await tokenOf(REVOKED, subject, { claims: { iat: Math.floor(Date.now() / 1_000) + 290 } });
     expect(await receiveSignal(ports, token, testCaller)).toBeNull();
-    await db.raw(`DELETE FROM signals_received WHERE received_at < now() + interval '100 seconds'`);
+    await db.raw`DELETE FROM signals_received WHERE received_at < now() + interval '100 seconds'`;
     const clock = { ...db.clock, now: () => Date.now() + 90 * 86_400_000 + 100_000 };
     expect(await receiveSignal({ ...ports, clock }, token, testCaller)).toMatchObject({ err: 'invalid_request' });
   });
@@ -386,9 +371,8 @@ describe('a transmitter', () => {
     const both = [1, 2].map(() => removeTransmitter(db, { transmitter_id: id, reason: 'twice' }, testCaller));
     const ends = await Promise.allSettled(both);
     expect(ends.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
-    const events = await db.raw(
-      `SELECT outcome FROM audit_outbox WHERE type = 'signal.transmitter_changed' AND detail ->> 'reason' = 'twice'`,
-    );
+    const events = await db.raw`SELECT outcome FROM audit_outbox
+      WHERE type = 'signal.transmitter_changed' AND detail ->> 'reason' = 'twice'`;
     expect(events).toEqual([{ outcome: 'removed' }]);
   });
 

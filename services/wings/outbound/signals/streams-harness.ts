@@ -83,12 +83,10 @@ export async function openStreamsHarness() {
     },
     /** No stream, and two clients that may have some. */
     async reset(): Promise<void> {
-      await log.raw('TRUNCATE signal_streams, handoff_endpoints CASCADE');
-      await log.raw(`DELETE FROM oauth_clients WHERE "clientId" IN ('receiver', 'another')`);
-      await log.raw(
-        `INSERT INTO oauth_clients (id, "clientId", credential_scopes)
-         SELECT id, id, '{ssf.manage,ssf.read}' FROM unnest(ARRAY['receiver', 'another']) AS id`,
-      );
+      await log.raw`TRUNCATE signal_streams, handoff_endpoints CASCADE`;
+      await log.raw`DELETE FROM oauth_clients WHERE "clientId" IN ('receiver', 'another')`;
+      await log.raw`INSERT INTO oauth_clients (id, "clientId", credential_scopes)
+        SELECT id, id, '{ssf.manage,ssf.read}' FROM unnest(ARRAY['receiver', 'another']) AS id`;
       arrived.length = 0;
       answer = () => 202;
     },

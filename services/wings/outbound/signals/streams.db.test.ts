@@ -67,7 +67,7 @@ describe('a polled stream', () => {
     expect(decodeJwt(all.sets[one] ?? '').jti).toBe(one);
     const left = await harness.poll(id, { ack: [one], setErrs: { [two]: { err: 'invalid_request' } } });
     expect(Object.keys(left.sets)).toEqual(rest);
-    expect(await harness.log.raw('SELECT id, failure FROM handoff_deliveries WHERE next_attempt_at IS NULL')).toEqual([
+    expect(await harness.log.raw`SELECT id, failure FROM handoff_deliveries WHERE next_attempt_at IS NULL`).toEqual([
       { id: two, failure: 'invalid_request' },
     ]);
     expect(await harness.poll(id, { ack: rest })).toEqual({ sets: {}, moreAvailable: false });
@@ -128,7 +128,7 @@ describe('a polled stream', () => {
     await expect(verifyStream(harness.ports, { stream_id: id, state: 'x' }, caller)).rejects.toMatchObject({
       code: 'signal_verification_early',
     });
-    await harness.log.raw(`UPDATE signal_streams SET verified_at = verified_at - interval '5 seconds'`);
+    await harness.log.raw`UPDATE signal_streams SET verified_at = verified_at - interval '5 seconds'`;
     await verifyStream(harness.ports, { stream_id: id }, caller);
     await sealEvents(harness.log, {}, testCaller);
     const { sets } = await harness.poll(id);
@@ -185,7 +185,7 @@ describe('a stream', () => {
     });
     await harness.happen(accountPasswordChanged, 'ada');
     await deleteStream(harness.ports, { stream_id: id }, caller);
-    expect(await harness.log.raw('SELECT 1 FROM handoff_endpoints')).toEqual([]);
+    expect(await harness.log.raw`SELECT 1 FROM handoff_endpoints`).toEqual([]);
   });
 
   test('is replaced as a whole, with what the transmitter sets unchanged', async () => {
@@ -223,7 +223,7 @@ describe('a pushed stream', () => {
       aud: 'receiver',
       delivery: { method: PUSH, endpoint_url: `${harness.origin}/events` },
     });
-    expect(JSON.stringify([view, await harness.log.raw('SELECT * FROM signal_streams')])).not.toContain('their-secret');
+    expect(JSON.stringify([view, await harness.log.raw`SELECT * FROM signal_streams`])).not.toContain('their-secret');
     await harness.happen(userSessionEnded, 'ada', { reason: 'ended_by_user' }, 's1');
     await harness.push();
     expect(harness.arrived.map(({ authorization }) => authorization)).toEqual(['Bearer their-secret']);
@@ -296,14 +296,11 @@ describe('a pushed stream', () => {
 
   test('of an agent ends with its kill and its time, and that of a person with the permission or the account', async () => {
     const owner = await harness.newUser();
-    await harness.log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [owner]);
+    await harness.log.raw`INSERT INTO user_roles (user_id, role) VALUES (${owner}, 'admin')`;
     const until = (interval: string) =>
-      harness.log.raw(`UPDATE agents SET expires_at = clock_timestamp() + $1::interval`, [interval]);
-    await harness.log.raw(
-      `INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at)
-       VALUES ('receiver', $1, '{}', 60, clock_timestamp() + interval '1 day')`,
-      [owner],
-    );
+      harness.log.raw`UPDATE agents SET expires_at = clock_timestamp() + ${interval}::interval`;
+    await harness.log.raw`INSERT INTO agents (client_id, owner_id, capabilities, heartbeat_seconds, expires_at)
+      VALUES ('receiver', ${owner}, '{}', 60, clock_timestamp() + interval '1 day')`;
     const person = { ...testCaller, kind: 'user', userId: owner } as Caller;
     await harness.create({ delivery: delivery() });
     await harness.create({ delivery: delivery() }, person);
@@ -317,12 +314,12 @@ describe('a pushed stream', () => {
     expect(await audiences()).toEqual([owner, 'receiver'].sort());
     await until('-1 second');
     expect(await audiences()).toEqual([owner]);
-    await harness.log.raw('UPDATE agents SET killed_at = clock_timestamp()');
+    await harness.log.raw`UPDATE agents SET killed_at = clock_timestamp()`;
     expect(await audiences()).toEqual([owner]);
-    await harness.log.raw('DELETE FROM user_roles WHERE user_id = $1', [owner]);
+    await harness.log.raw`DELETE FROM user_roles WHERE user_id = ${owner}`;
     expect(await audiences()).toEqual([]);
-    await harness.log.raw(`INSERT INTO user_roles (user_id, role) VALUES ($1, 'admin')`, [owner]);
-    await harness.log.raw('UPDATE users SET "disabledAt" = now() WHERE id = $1', [owner]);
+    await harness.log.raw`INSERT INTO user_roles (user_id, role) VALUES (${owner}, 'admin')`;
+    await harness.log.raw`UPDATE users SET "disabledAt" = now() WHERE id = ${owner}`;
     expect(await audiences()).toEqual([]);
   });
 
@@ -361,10 +358,8 @@ describe('an administrator', () => {
   /** Details of sealed events of this type and stream that have a reason, in their order. */
   async function recordedOf(type: string, streamId: string): Promise<unknown[]> {
     await sealEvents(harness.log, {}, testCaller);
-    const rows = await harness.log.raw<{ seq: number }>(
-      'SELECT seq::float8 AS seq FROM audit_events WHERE type = $1 ORDER BY seq',
-      [type],
-    );
+    const rows = await harness.log.raw<{ seq: number }>`SELECT seq::float8 AS seq FROM audit_events
+      WHERE type = ${type} ORDER BY seq`;
     const events = await Promise.all(rows.map(({ seq }) => readEvent(harness.log, seq)));
     return events.map(({ detail }) => detail).filter((of) => of.stream_id === streamId && 'reason' in of);
   }

@@ -28,10 +28,9 @@ import { addRestriction, endRestriction, listRestrictions } from './restrictions
 
 const { harness, ports } = openedPhi();
 beforeEach(async () => {
-  await ports.raw(
-    'TRUNCATE phi_requests, phi_disclosures, phi_break_glass, phi_restrictions, phi_rotations, phi_data_keys, phi_keys, audit_outbox',
-  );
-  await ports.raw(`DELETE FROM phi_field_policies WHERE role <> 'clinician'`);
+  await ports.raw`TRUNCATE phi_requests, phi_disclosures, phi_break_glass, phi_restrictions, phi_rotations,
+    phi_data_keys, phi_keys, audit_outbox`;
+  await ports.raw`DELETE FROM phi_field_policies WHERE role <> 'clinician'`;
 });
 
 const now = Math.floor(Date.now() / 1_000);
@@ -78,7 +77,7 @@ describe('minimum necessary', () => {
     const gone = { role: 'gone', purpose: 'legal', fields: ['*'], reason } as const;
     await expect(setFieldPolicy(ports, gone, officer)).rejects.toMatchObject({ code: 'field_policy_unknown' });
     await expect(deleteFieldPolicy(ports, gone, officer)).rejects.toMatchObject({ code: 'field_policy_unknown' });
-    const events = await ports.raw(`SELECT outcome, target_id FROM audit_outbox WHERE type = 'phi.policy_changed'`);
+    const events = await ports.raw`SELECT outcome, target_id FROM audit_outbox WHERE type = 'phi.policy_changed'`;
     expect(events).toEqual([{ outcome: 'set', target_id: 'operator' }]);
   });
 });
@@ -161,9 +160,8 @@ describe('emergency access', () => {
     });
     const used = (await harness.events()).find(({ type, outcome }) => type === 'phi.decrypted' && outcome === 'ok');
     expect(used?.detail).toMatchObject({ basis: 'break_glass', break_glass_id });
-    await ports.raw(
-      `UPDATE phi_break_glass SET opened_at = opened_at - interval '1 hour', expires_at = expires_at - interval '1 hour'`,
-    );
+    await ports.raw`UPDATE phi_break_glass
+      SET opened_at = opened_at - interval '1 hour', expires_at = expires_at - interval '1 hour'`;
     await expect(harness.decrypt(encrypted, 'treatment', clerk)).rejects.toMatchObject({ code: 'phi_access_refused' });
   });
 
@@ -187,9 +185,8 @@ describe('emergency access', () => {
     await expect(review('clerk-1', testCaller)).rejects.toMatchObject({ code: 'break_glass_reviewed' });
     expect(() => review('officer-1', clientCaller('clinic'))).toThrow(expect.objectContaining({ code: 'users_only' }));
     expect(await review('officer-1', testCaller)).toMatchObject({ outcome: 'justified', reviewed_by: 'officer-1' });
-    const [event] = await ports.raw(
-      `SELECT actor_kind, detail ->> 'reviewed_by' AS reviewer FROM audit_outbox WHERE type = 'phi.break_glass_reviewed'`,
-    );
+    const [event] = await ports.raw`SELECT actor_kind, detail ->> 'reviewed_by' AS reviewer FROM audit_outbox
+      WHERE type = 'phi.break_glass_reviewed'`;
     expect(event).toEqual({ actor_kind: 'system', reviewer: 'officer-1' });
   });
 
@@ -239,9 +236,8 @@ describe('accounting', () => {
         description: 'canary-letter',
       },
     ]);
-    const stored = await ports.raw(
-      `SELECT d::text AS row FROM phi_disclosures d UNION ALL SELECT a::text FROM audit_outbox a`,
-    );
+    const stored =
+      await ports.raw`SELECT d::text AS row FROM phi_disclosures d UNION ALL SELECT a::text FROM audit_outbox a`;
     expect(JSON.stringify(stored)).not.toContain('canary');
     await shredPhi(ports, { subject_id: 'p-1', reason }, officer);
     expect((await list()).disclosures).toMatchObject([{ disclosure_id, recipient: null, description: null }]);
@@ -256,22 +252,20 @@ describe('accounting', () => {
       `DELETE FROM phi_disclosures WHERE disclosed_at > now() - interval '1 day'`,
     ])
       await expect(ports.raw(statement)).rejects.toThrow();
-    await ports.raw(`DELETE FROM phi_disclosures WHERE disclosed_at < now() - interval '6 years'`);
+    await ports.raw`DELETE FROM phi_disclosures WHERE disclosed_at < now() - interval '6 years'`;
     expect((await list()).disclosures).toHaveLength(1);
   });
 
   test('a use by the application is an event with its reference, and returns the event', async () => {
     const access = { subject_id: 'p-1', purpose: 'treatment', action: 'print', reference: 'chart/7' } as const;
     const { event_id } = await logPhiAccess(ports, access, nurse);
-    expect(await ports.raw('SELECT type, target_id, detail FROM audit_outbox WHERE event_id = $1', [event_id])).toEqual(
-      [
-        {
-          type: 'phi.accessed',
-          target_id: 'p-1',
-          detail: { purpose: 'treatment', action: 'print', reference: 'chart/7' },
-        },
-      ],
-    );
+    expect(await ports.raw`SELECT type, target_id, detail FROM audit_outbox WHERE event_id = ${event_id}`).toEqual([
+      {
+        type: 'phi.accessed',
+        target_id: 'p-1',
+        detail: { purpose: 'treatment', action: 'print', reference: 'chart/7' },
+      },
+    ]);
   });
 });
 
@@ -317,10 +311,8 @@ describe('exports and deletions', () => {
       [userCaller('officer-1', { roles: ['privacy_officer'], authTime: now, by: 'api_key' }), 'api_key_not_accepted'],
     ] as const)
       await expect(readExport(own(), { request_id: id }, weak)).rejects.toMatchObject({ code });
-    expect(JSON.stringify(await ports.raw('SELECT r::text FROM phi_requests r'))).not.toContain('canary');
-    const [event] = await ports.raw('SELECT type, outcome FROM audit_outbox WHERE event_id = $1', [
-      done.receipt?.event_id,
-    ]);
+    expect(JSON.stringify(await ports.raw`SELECT r::text FROM phi_requests r`)).not.toContain('canary');
+    const [event] = await ports.raw`SELECT type, outcome FROM audit_outbox WHERE event_id = ${done.receipt?.event_id}`;
     expect(event).toEqual({ type: 'phi.request_done', outcome: 'export' });
   });
 
@@ -332,7 +324,7 @@ describe('exports and deletions', () => {
     const done = await readPrivacyRequest(ports, { request_id: id });
     expect(done).toMatchObject({ state: 'done', summary: { destroyed_keys: 1 }, receipt: { seq: null } });
     await expect(harness.decrypt(encrypted)).rejects.toMatchObject({ code: 'phi_shredded' });
-    expect(await ports.raw(`SELECT 1 FROM audit_outbox WHERE type = 'phi.request_done'`)).toHaveLength(1);
+    expect(await ports.raw`SELECT 1 FROM audit_outbox WHERE type = 'phi.request_done'`).toHaveLength(1);
   });
 
   test('an unknown request is 404', async () => {

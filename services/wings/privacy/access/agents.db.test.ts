@@ -39,17 +39,15 @@ type Agent = { readonly agentId: string; readonly ownerId: string; readonly call
 async function newAgent(role: string | null = 'operator'): Promise<Agent> {
   const { raw } = harness.ports;
   const ownerId = randomUUID();
-  await raw('INSERT INTO users (id, email) VALUES ($1, $2)', [ownerId, `${ownerId}@example.test`]);
-  if (role !== null) await raw('INSERT INTO user_roles (user_id, role) VALUES ($1, $2)', [ownerId, role]);
+  await raw`INSERT INTO users (id, email) VALUES (${ownerId}, ${`${ownerId}@example.test`})`;
+  if (role !== null) await raw`INSERT INTO user_roles (user_id, role) VALUES (${ownerId}, ${role})`;
   const { clientId: agentId } = await createClient(
     harness.ports,
     { name: 'Agent', grant_types: ['client_credentials'] },
     testCaller,
   );
-  await raw(`INSERT INTO agents (client_id, owner_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [
-    agentId,
-    ownerId,
-  ]);
+  await raw`INSERT INTO agents (client_id, owner_id, expires_at)
+    VALUES (${agentId}, ${ownerId}, now() + interval '1 day')`;
   const held = { roles: ['clinician'], authTime: now, clientId: agentId };
   return {
     agentId,
@@ -79,7 +77,7 @@ describe.each(FORMS)('an agent %s', (form) => {
     expect(await outcomeOf(harness.decrypt(payment, 'payment', callerOf(agent)))).toBe('phi_access_refused');
     const { basis } = await decideAccess(harness.ports, { subject_id: 'p-1', purpose: 'treatment' }, callerOf(agent));
     expect(basis).toBe('policy');
-    await harness.ports.raw(`DELETE FROM user_roles WHERE user_id = $1`, [agent.ownerId]);
+    await harness.ports.raw`DELETE FROM user_roles WHERE user_id = ${agent.ownerId}`;
     expect(await outcomeOf(harness.decrypt(treatment, 'treatment', callerOf(agent)))).toBe('phi_access_refused');
   });
 

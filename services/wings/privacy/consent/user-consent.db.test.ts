@@ -6,8 +6,8 @@ import { openedPhi } from '../phi-harness.ts';
 import { listConsents, manageConsentWithdrawal, recordUserConsent, validateUserConsent } from './user-consent.ts';
 
 const { harness, ports } = openedPhi();
-beforeEach(() =>
-  ports.raw('TRUNCATE phi_consents, phi_break_glass, phi_data_keys, phi_rotations, phi_keys, audit_outbox'),
+beforeEach(
+  () => ports.raw`TRUNCATE phi_consents, phi_break_glass, phi_data_keys, phi_rotations, phi_keys, audit_outbox`,
 );
 
 const record = (granted: boolean, terms = '2026-01', purpose: 'research' | 'legal' = 'research') =>
@@ -65,9 +65,8 @@ describe('consent', () => {
       code: 'phi_access_refused',
       options: { members: { reason: 'consent_missing' } },
     });
-    const events = await ports.raw(
-      `SELECT outcome, detail ->> 'purpose' AS purpose FROM audit_outbox WHERE type = 'phi.consent_recorded' ORDER BY id`,
-    );
+    const events = await ports.raw`SELECT outcome, detail ->> 'purpose' AS purpose FROM audit_outbox
+      WHERE type = 'phi.consent_recorded' ORDER BY id`;
     expect(events).toEqual([
       { outcome: 'granted', purpose: 'research' },
       { outcome: 'granted', purpose: 'legal' },

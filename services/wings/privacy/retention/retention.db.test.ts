@@ -16,13 +16,12 @@ import { RETENTION_KINDS, type RetentionKind } from './retention-shapes.ts';
 
 const { harness, ports } = openedPhi();
 beforeEach(async () => {
-  await ports.raw(
-    `TRUNCATE retention_runs, legal_holds, phi_consents, phi_requests, phi_disclosures, phi_break_glass, phi_restrictions,
-       phi_data_keys, phi_rotations, phi_keys, audit_outbox`,
-  );
-  await ports.raw(`DELETE FROM users`);
-  await ports.raw(`UPDATE retention_policies SET keep_days = NULL WHERE kind IN ('users', 'phi')`);
-  await ports.raw(`UPDATE retention_policies SET keep_days = 7 WHERE kind = 'exports'`);
+  await ports.raw`TRUNCATE retention_runs, legal_holds, phi_consents, phi_requests, phi_disclosures, phi_break_glass,
+    phi_restrictions,
+    phi_data_keys, phi_rotations, phi_keys, audit_outbox`;
+  await ports.raw`DELETE FROM users`;
+  await ports.raw`UPDATE retention_policies SET keep_days = NULL WHERE kind IN ('users', 'phi')`;
+  await ports.raw`UPDATE retention_policies SET keep_days = 7 WHERE kind = 'exports'`;
 });
 
 const UNKNOWN = '00000000-0000-7000-8000-000000000000';
@@ -103,19 +102,16 @@ describe('a retention run', () => {
       ['legal_holds', 1],
     ] as const)
       expect([table, await countOf(table)]).toEqual([table, left]);
-    const [event] = await ports.raw(
-      `SELECT outcome, detail -> 'counts' AS counts FROM audit_outbox WHERE type = 'retention.applied' AND detail ->> 'run_id' = $1`,
-      [run_id],
-    );
+    const [event] = await ports.raw`SELECT outcome, detail -> 'counts' AS counts FROM audit_outbox
+      WHERE type = 'retention.applied' AND detail ->> 'run_id' = ${run_id}`;
     expect(event).toEqual({ outcome: 'removed', counts: { ...OVERDUE, exports: 2 } });
   });
 
   test('as a dry run only counts', async () => {
     await insertRecords();
     // The run of today, so that the job begins none of its own.
-    await ports.raw(
-      `INSERT INTO retention_runs (id, dry_run, state, finished_at, counts) VALUES (gen_random_uuid(), false, 'done', now(), '{}')`,
-    );
+    await ports.raw`INSERT INTO retention_runs (id, dry_run, state, finished_at, counts)
+      VALUES (gen_random_uuid(), false, 'done', now(), '{}')`;
     const { run_id } = await request(true);
     await run();
     expect(await readRun(ports, { run_id })).toMatchObject({ dry_run: true, counts: { ...OVERDUE, exports: 2 } });
@@ -126,17 +122,16 @@ describe('a retention run', () => {
     await run();
     await run();
     expect((await readRetention(ports)).runs.map(({ dry_run, state }) => [dry_run, state])).toEqual([[false, 'done']]);
-    await ports.raw(`UPDATE retention_runs SET created_at = created_at - interval '25 hours'`);
+    await ports.raw`UPDATE retention_runs SET created_at = created_at - interval '25 hours'`;
     await run();
     expect((await readRetention(ports)).runs).toHaveLength(2);
   });
 
   test('deletes disabled users and destroys old data keys only where a policy says so', async () => {
-    await ports.raw(
-      `INSERT INTO users (id, email, "disabledAt") VALUES ('gone', 'g@x.test', now() - interval '40 days'), ('here', 'h@x.test', NULL)`,
-    );
+    await ports.raw`INSERT INTO users (id, email, "disabledAt")
+      VALUES ('gone', 'g@x.test', now() - interval '40 days'), ('here', 'h@x.test', NULL)`;
     const encrypted = await harness.encrypt('x');
-    await ports.raw(`UPDATE phi_data_keys SET created_at = created_at - interval '40 days'`);
+    await ports.raw`UPDATE phi_data_keys SET created_at = created_at - interval '40 days'`;
     await request(false);
     await run();
     expect([await countOf('users'), await harness.decrypt(encrypted)]).toEqual([2, 'x']);
@@ -144,7 +139,7 @@ describe('a retention run', () => {
     await set('phi', 30);
     await request(false);
     await run();
-    expect(await ports.raw('SELECT id FROM users')).toEqual([{ id: 'here' }]);
+    expect(await ports.raw`SELECT id FROM users`).toEqual([{ id: 'here' }]);
     await expect(harness.decrypt(encrypted)).rejects.toMatchObject({ code: 'phi_shredded' });
   });
 
@@ -158,9 +153,7 @@ describe('the floor', () => {
     async (kind) => {
       for (const days of [2_191, null])
         await expect(async () => set(kind, days)).rejects.toMatchObject({ code: 'retention_too_short' });
-      await expect(
-        ports.raw('UPDATE retention_policies SET keep_days = 2191 WHERE kind = $1', [kind]),
-      ).rejects.toThrow();
+      await expect(ports.raw`UPDATE retention_policies SET keep_days = 2191 WHERE kind = ${kind}`).rejects.toThrow();
       expect(await set(kind, 2_200)).toMatchObject({ kind, keep_days: 2_200, least_days: 2_192 });
       await set(kind, 2_192);
     },
@@ -169,7 +162,7 @@ describe('the floor', () => {
   test('sealed events are never deleted', async () => {
     await expect(async () => set('audit_events', 36_500)).rejects.toMatchObject({ code: 'retention_too_short' });
     await expect(
-      ports.raw(`UPDATE retention_policies SET keep_days = 36500 WHERE kind = 'audit_events'`),
+      ports.raw`UPDATE retention_policies SET keep_days = 36500 WHERE kind = 'audit_events'`,
     ).rejects.toThrow();
     expect(await set('audit_events', null)).toMatchObject({ keep_days: null });
   });

@@ -33,9 +33,8 @@ beforeAll(async () => {
   const url = new URL(harness.databaseUrl);
   url.pathname = '/postgres';
   serverUrl = url.href;
-  await harness.raw(
-    `INSERT INTO users (id, email) SELECT 'u' || n, 'u' || n || '@example.test' FROM generate_series(1, 20) n`,
-  );
+  await harness.raw`INSERT INTO users (id, email) SELECT 'u' || n, 'u' || n || '@example.test'
+    FROM generate_series(1, 20) n`;
   await harness.emit(50);
   await sealEvents(harness, {}, testCaller);
 });
@@ -53,10 +52,9 @@ const rehearse = async (signal = never, kept: Parameters<typeof createRestoreDri
     caller,
   );
 const recorded = () =>
-  harness.raw<{ outcome: string; detail: Record<string, unknown> }>(
-    `SELECT outcome, detail FROM audit_outbox WHERE type = 'operations.restore_rehearsed' ORDER BY id DESC LIMIT 1`,
-  );
-const stateOf = async () => (await harness.raw<{ incarnation: string }>('SELECT incarnation FROM feed_state'))[0]!;
+  harness.raw<{ outcome: string; detail: Record<string, unknown> }>`SELECT outcome, detail FROM audit_outbox
+    WHERE type = 'operations.restore_rehearsed' ORDER BY id DESC LIMIT 1`;
+const stateOf = async () => (await harness.raw<{ incarnation: string }>`SELECT incarnation FROM feed_state`)[0]!;
 const scratches = async () => {
   const { incarnation } = await stateOf();
   const found = await queryRows(
@@ -79,7 +77,7 @@ test('a rehearsal restores every row beside the installation, records duration a
   expect(await recorded()).toEqual([{ outcome: 'ok', detail: { ...done } }]);
   expect(await scratches()).toBe(0);
   expect(await marks().read()).toEqual(before);
-  expect(await harness.raw('SELECT 1 FROM users')).toHaveLength(20);
+  expect(await harness.raw`SELECT 1 FROM users`).toHaveLength(20);
 });
 
 test('a database that cannot be restored whole fails the rehearsal, which records why and drops what it made', async () => {
@@ -90,7 +88,7 @@ test('a database that cannot be restored whole fails the rehearsal, which record
   await expect(rehearse()).rejects.toMatchObject({ code: '23503' });
   expect(await recorded()).toEqual([{ outcome: 'failed', detail: { code: '23503' } }]);
   expect(await scratches()).toBe(0);
-  await harness.raw(`DELETE FROM passkeys`);
+  await harness.raw`DELETE FROM passkeys`;
 });
 
 test('an altered event of the sealed log is found in the restored database', async () => {
@@ -132,7 +130,7 @@ describe('a rehearsal of a kept backup', () => {
     const { backups } = loadConfig({});
     const file = join(folder, 'daily.backup');
     const madeAt = await backUpTo(file, backups);
-    await harness.raw(`INSERT INTO users (id, email) VALUES ('later', 'later@example.test')`);
+    await harness.raw`INSERT INTO users (id, email) VALUES ('later', 'later@example.test')`;
     const kept = { restoreDrillBackup: file, restoreDrillKeyFile: keyFile, backups };
     const done = await rehearse(never, kept);
     expect(done).toMatchObject({ backup: 'kept', backup_of: madeAt, orphans: 0 });

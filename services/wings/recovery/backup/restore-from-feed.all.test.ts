@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => harness?.close());
 
 const RECOVERY_MS_MAX = 30_000;
-const cutOff = defineStatement('', `UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`);
+const cutOff = defineStatement('')`UPDATE users SET "tokenEpoch" = "tokenEpoch" + 1 WHERE id = $1`;
 
 const validate = async (copy: ApiCopy, { access_token }: Pair) =>
   (await call(copy, '/v1/tokens/validate', { token: access_token })).body;

@@ -19,7 +19,7 @@ beforeAll(async () => {
   });
 });
 beforeEach(async () => {
-  await harness.log.raw('DELETE FROM siem_targets');
+  await harness.log.raw`DELETE FROM siem_targets`;
   harness.answerWith(() => 204);
   await sealEvents(harness.log, {}, testCaller);
   await siem.run();
@@ -38,7 +38,7 @@ const arrivedSeqs = (): number[] =>
   harness.arrived.flatMap((one) => documentsOf(one).map(({ metadata }) => metadata.sequence));
 const range = (from: number, to: number): number[] => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 const newestSeq = async (): Promise<number> =>
-  Number((await harness.log.raw<{ seq: string }>('SELECT max(seq) AS seq FROM audit_events'))[0]?.seq);
+  Number((await harness.log.raw<{ seq: string }>`SELECT max(seq) AS seq FROM audit_events`)[0]?.seq);
 
 describe('a target that accepts', () => {
   test('begins after the newest event, and gets all types of later ones once and in order', async () => {
@@ -79,12 +79,11 @@ describe('a target that accepts', () => {
   });
 
   test('gets nothing that the leaf hides: neither the target of a refused sign-in, nor a free text, nor an address', async () => {
-    await harness.log.raw(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, ip_hash, detail)
-       VALUES ('user.login', 'refused', 'anonymous', NULL, 'user', 'hidden-user', 'hidden-address',
-         jsonb_build_object('reason', 'hidden reason', 'identifier', 'hidden@example.test', 'provider', $1::text))`,
-      [HOSTILE.toWellFormed().replaceAll('\0', '')],
-    );
+    await harness.log
+      .raw`INSERT INTO audit_outbox (type, outcome, actor_kind, actor_id, target_kind, target_id, ip_hash, detail)
+      VALUES ('user.login', 'refused', 'anonymous', NULL, 'user', 'hidden-user', 'hidden-address',
+        jsonb_build_object('reason', 'hidden reason', 'identifier', 'hidden@example.test', 'provider',
+          ${HOSTILE.toWellFormed().replaceAll('\0', '')}::text))`;
     await sealEvents(harness.log, {}, testCaller);
     await siem.run();
     const [{ body }] = harness.arrived as [Arrived];
@@ -99,11 +98,9 @@ describe('a target that accepts', () => {
 
   test('gets at most a megabyte at once', async () => {
     const text = 'x'.repeat(20_000);
-    await harness.log.raw(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
-       SELECT 'role.changed', 'ok', 'system', jsonb_build_object('added', jsonb_build_array($1::text)) FROM generate_series(1, 60)`,
-      [text],
-    );
+    await harness.log.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
+      SELECT 'role.changed', 'ok', 'system', jsonb_build_object('added', jsonb_build_array(${text}::text))
+        FROM generate_series(1, 60)`;
     await sealEvents(harness.log, {}, testCaller);
     await siem.run();
     expect(harness.arrived.length).toBeGreaterThan(1);
@@ -193,18 +190,17 @@ describe('an event that the target refuses', () => {
     expect(
       harness.arrived.filter(({ body }) => body.includes(`"sequence":${bad},`) && !body.includes('\n{')),
     ).toHaveLength(REJECTIONS_MAX);
-    expect(await harness.log.raw(`SELECT outcome, detail FROM audit_outbox WHERE type = 'siem.event_skipped'`)).toEqual(
-      [{ outcome: 'skipped', detail: { siem_target: 'soc', seq: bad, code: 'http_422' } }],
-    );
+    expect(await harness.log.raw`SELECT outcome, detail FROM audit_outbox WHERE type = 'siem.event_skipped'`).toEqual([
+      { outcome: 'skipped', detail: { siem_target: 'soc', seq: bad, code: 'http_422' } },
+    ]);
   });
 
   test('if it is the report of a skipped event, it is skipped without another report', async () => {
-    await harness.log.raw(
-      `INSERT INTO audit_outbox (type, outcome, actor_kind, detail) VALUES ('siem.event_skipped', 'skipped', 'system', '{}')`,
-    );
+    await harness.log.raw`INSERT INTO audit_outbox (type, outcome, actor_kind, detail)
+      VALUES ('siem.event_skipped', 'skipped', 'system', '{}')`;
     await sealEvents(harness.log, {}, testCaller);
     const reports = () =>
-      harness.log.raw(`SELECT count(*)::int AS n FROM audit_outbox WHERE type LIKE 'siem.%' AND seq IS NULL`);
+      harness.log.raw`SELECT count(*)::int AS n FROM audit_outbox WHERE type LIKE 'siem.%' AND seq IS NULL`;
     harness.answerWith(() => 400);
     for (let n = 0; n < REJECTIONS_MAX; n += 1) {
       await siem.pass();
@@ -236,7 +232,7 @@ describe('replay', () => {
   test('is an event with who did it and why', async () => {
     const reached = (await siem.rows())[0]?.reached_seq;
     await replay(0);
-    const rows = await harness.log.raw(`SELECT detail FROM audit_outbox WHERE type = 'siem.replayed' ORDER BY id DESC`);
+    const rows = await harness.log.raw`SELECT detail FROM audit_outbox WHERE type = 'siem.replayed' ORDER BY id DESC`;
     expect(rows[0]).toEqual({ detail: { siem_target: 'soc', seq: 0, reached_seq: reached, reason: 'index lost' } });
   });
 

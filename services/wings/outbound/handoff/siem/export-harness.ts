@@ -39,6 +39,6 @@ export function exportHarnessOf(
       return exportEvents({ ...ports, ...changes }, { fence, signal: new AbortController().signal }, testCaller);
     },
     rows: () => readTargets(harness.log.sql),
-    pass: async () => void (await harness.log.raw('UPDATE siem_targets SET retry_at = NULL')),
+    pass: async () => void (await harness.log.raw`UPDATE siem_targets SET retry_at = NULL`),
   };
 }

@@ -19,7 +19,7 @@ const both = async () => {
 test('the metrics show a configured target that fails and how far it is behind, and not one that was taken out', async () => {
   const siem = exportHarnessOf(harness, [{ name: 'soc', format: 'ocsf', url: harness.url }]);
   await siem.run();
-  await harness.log.raw(`INSERT INTO siem_targets (name, reached_seq, failure) VALUES ('former', -1, 'http_404')`);
+  await harness.log.raw`INSERT INTO siem_targets (name, reached_seq, failure) VALUES ('former', -1, 'http_404')`;
   const watch = showSiem(siem.ports, 20)!;
   onTestFinished(() => watch.close());
   await eventually('a target that has everything', async () => (await both()).join() === '0,0');
