@@ -1,6 +1,7 @@
 import { KeyMaterialError } from '../services/core/keys/key-material.ts';
 import { KeyServiceError } from '../services/platform/crypto/key-services.ts';
 import { isAppError } from '../services/platform/define/error.ts';
+import { StartError } from '../services/platform/local/errors.ts';
 import { MarksUnreadableError } from '../services/platform/marks/mark-texts.ts';
 import { MarkStoreUnavailableError, MarkStoreUnfitError } from '../services/platform/marks/s3-cell.ts';
 import { UNFIT_STORE_FIX } from '../services/platform/process/fatal.ts';
@@ -31,6 +32,11 @@ export function asCommandError(err: unknown): unknown {
     });
   if (err instanceof MarkStoreUnfitError)
     return new CommandError(exitCodes.refused, err.message, UNFIT_STORE_FIX, { cause: err });
+  if (err instanceof StartError) {
+    const ofStore = err.code === 'store_tls' ? exitCodes.storeTls : exitCodes.unreachable;
+    const exitCode = /^(store_|no_redis$)/.test(err.code) ? ofStore : exitCodes.checkFailed;
+    return new CommandError(exitCode, err.message, err.fix, { cause: err });
+  }
   if (!isAppError(err)) return err;
   const { status, title, fix } = err.definition;
   const { detail, problems = [] } = err.options;

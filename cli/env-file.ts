@@ -8,16 +8,18 @@ import { CommandError, exitCodes } from './exit-codes.ts';
 const ENTRY =
   /(?:(?:export[ \t]+)?[A-Za-z_]\w*[ \t]*=[ \t]*(?:"[^"]*"|'[^']*'|`[^`]*`|[^"'`\s][^\n]*|))?[ \t\r]*(?:#[^\n]*)?(?:\n|$)/y;
 
+/** The file of settings: `.env` beside `.env.example`, or the one that SALLYPORT_ENV_FILE names (empty: none). */
+export const envFileOf = (env: NodeJS.ProcessEnv, root = repositoryRoot): string =>
+  env.SALLYPORT_ENV_FILE ?? join(root, '.env');
+
 /**
- * Reads `.env` beside `.env.example` into the environment, or the file that SALLYPORT_ENV_FILE names (empty: none).
- * Variables that are already set take precedence. Returns the path it read; undefined if there is no `.env`.
+ * Reads the file of settings into the environment. Variables that are already set take precedence. Returns the path it read; undefined if there is no `.env`.
  * Throws CommandError when a line is not a setting: Node's reader would ignore it silently.
  */
 export function readEnvFile(env: NodeJS.ProcessEnv = process.env, root = repositoryRoot): string | undefined {
-  const named = env.SALLYPORT_ENV_FILE;
-  if (named === '') return undefined;
-  const path = named ?? join(root, '.env');
-  const text = textOf(path, named !== undefined);
+  const path = envFileOf(env, root);
+  if (path === '') return undefined;
+  const text = textOf(path, env.SALLYPORT_ENV_FILE !== undefined);
   if (text === undefined) return undefined;
   const line = firstUnreadableLine(text);
   // The message does not show the line: it may hold a secret.

@@ -36,6 +36,11 @@ export const verbs: Readonly<Record<string, Verb>> = {
     summary: 'start Postgres, Redis, API, worker and MCP server on this machine; Ctrl-C stops them',
     load: async () => (await import('./start.ts')).registerStart,
   },
+  init: {
+    summary:
+      'set up an installation: five questions, then settings, keys, the first administrator and the first client',
+    load: async () => (await import('./init.ts')).registerInit,
+  },
   status: {
     summary: 'show what is running from this data directory',
     load: async () => (await import('./status.ts')).registerStatus,

@@ -2,7 +2,6 @@ import { CommanderError } from 'commander';
 import { nameSources } from '../observability/source-frames.ts';
 import { visibleText } from '../services/core/shared/visible-text.ts';
 import { ConfigError } from '../services/platform/config/config-error.ts';
-import { StartError } from '../services/platform/local/errors.ts';
 import { readEnvFile } from './env-file.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
 import { createOutput } from './output.ts';
@@ -11,7 +10,9 @@ import { createProgram } from './program.ts';
 /** Runs a verb. Returns the exit code of a failure, whose error is printed; undefined when the verb succeeded. */
 export async function run(args: readonly string[]): Promise<ExitCode | undefined> {
   try {
-    const envFile = readEnvFile();
+    // Its file is not there yet.
+    const isFirst = args.find((arg) => !arg.startsWith('-')) === 'init';
+    const envFile = isFirst ? undefined : readEnvFile();
     const program = await createProgram(args);
     await program
       .hook('preAction', (_program, verb) => {
@@ -38,10 +39,9 @@ function tell(err: unknown): ExitCode {
     say(['the configuration is refused', ...problems].join('\n'));
     return exitCodes.refused;
   }
-  if (err instanceof CommandError || err instanceof StartError) {
+  if (err instanceof CommandError) {
     say(`${err.message}${err.fix ? `\n  fix: ${err.fix}` : ''}`);
-    if (err instanceof CommandError) return err.exitCode;
-    return err.code === 'store_tls' ? exitCodes.storeTls : exitCodes.checkFailed;
+    return err.exitCode;
   }
   say(err instanceof Error ? nameSources(err.stack ?? err.message) : String(err));
   return exitCodes.checkFailed;

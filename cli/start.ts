@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { loadProcessConfig, profileWarning } from '../services/platform/config/load.ts';
 import { repositoryRoot, resolveDataDir } from '../services/platform/local/data-dir.ts';
-import { StartError } from '../services/platform/local/errors.ts';
 import { preparationSteps } from '../services/supervisor/migrate-and-seed.ts';
 import { processSpecs } from '../services/supervisor/process-specs.ts';
 import {
@@ -16,8 +15,7 @@ import {
 import { listenForStop } from '../services/supervisor/stop-requests.ts';
 import { supervise } from '../services/supervisor/supervise.ts';
 import { watchSources } from '../services/supervisor/watch.ts';
-import { asCommandError } from './as-command-error.ts';
-import { CommandError, exitCodes } from './exit-codes.ts';
+import { exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions, type Output } from './output.ts';
 
 const watchedFolders = ['services', 'observability', 'jobs', 'prisma', 'examples/tasks-fastify'];
@@ -40,14 +38,10 @@ export function registerStart(program: Command): void {
     .action(async (_own, command: Command) => {
       const options = command.optsWithGlobals<StartOptions>();
       const output = createOutput(options);
-      try {
-        const warning = profileWarning(process.env);
-        if (warning) output.say(warning);
-        if (options.dryRun) return describeStart(output, options);
-        await start(options, output);
-      } catch (err) {
-        throw startError(err);
-      }
+      const warning = profileWarning(process.env);
+      if (warning) output.say(warning);
+      if (options.dryRun) return describeStart(output, options);
+      await start(options, output);
       // An open handle (an abandoned step, a pool) must not keep the process alive.
       process.exit(exitCodes.ok);
     });
@@ -117,11 +111,4 @@ function describeStart(output: Output, options: StartOptions): void {
     examples: options.with ?? [],
   };
   output.data(plan, () => Object.entries(plan).map(([name, value]) => `${name}  ${JSON.stringify(value)}`));
-}
-
-function startError(err: unknown): unknown {
-  if (!(err instanceof StartError)) return asCommandError(err);
-  const ofStore = err.code === 'store_tls' ? exitCodes.storeTls : exitCodes.unreachable;
-  const exitCode = /^(store_|no_redis$)/.test(err.code) ? ofStore : exitCodes.checkFailed;
-  return new CommandError(exitCode, err.message, err.fix, { cause: err });
 }

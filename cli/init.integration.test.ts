@@ -1,0 +1,47 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { startProduct } from '#tools/testing/harness/product.ts';
+import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
+import { send } from '#tools/testing/http-client.ts';
+import { opened } from '#tools/testing/opened.ts';
+import { runCli } from '#tools/testing/processes/run-cli.ts';
+import { testFolder } from '#tools/testing/test-folder.ts';
+
+const ADMIN = 'ada@example.test';
+const database = opened(createTestDatabase);
+const redis = testRedisUrl();
+const folder = testFolder();
+const env = { SALLYPORT_DATA_DIR: join(folder, 'data'), SALLYPORT_ENV_FILE: join(folder, 'a b', 'settings') };
+const init = (...args: string[]) => runCli(['init', '--json', ...args], env);
+
+test.each([
+  ['no administrator', [], 2, '--admin is missing'],
+  ['no mail address', ['--admin', 'ada'], 2, 'not an e-mail address'],
+  ['no address', ['--admin', ADMIN, '--url', 'ftp://x'], 5, 'BETTER_AUTH_URL must be an http or https URL'],
+  ['a database that is away', ['--admin', ADMIN, '--database', 'postgres://a:b@127.0.0.1:1/c'], 3, 'does not answer'],
+])('%s is refused, and nothing is left behind', async (_what, args, code, err) => {
+  expect(await init(...args)).toMatchObject({ code, out: '', err: expect.stringContaining(err) });
+  for (const path of Object.values(env)) expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
+});
+
+test('writes settings and a key, invites the administrator, and creates a client that gets a token', async () => {
+  const args = ['--admin', ADMIN, '--database', database.url, '--redis', redis];
+  const made = await init(...args);
+  expect(made, made.err).toMatchObject({ code: 0 });
+  const { settings, key_file: keyFile, client_id, client_secret } = JSON.parse(made.out);
+  expect(settings).toBe(env.SALLYPORT_ENV_FILE);
+  for (const path of [settings, keyFile]) expect(statSync(path).mode & 0o777).toBe(0o600);
+  expect(readFileSync(settings, 'utf8')).not.toContain(readFileSync(keyFile, 'utf8'));
+  expect(await init(...args)).toMatchObject({ code: 5, err: expect.stringContaining('has settings already') });
+  const product = await startProduct({ dataDir: env.SALLYPORT_DATA_DIR, env: { ...env, WORKER_COPIES: '0' } });
+  try {
+    const form = { grant_type: 'client_credentials' };
+    const answer = await send(product.api, 'POST', '/oauth2/token', { basic: { client_id, client_secret }, form });
+    expect(answer.status, answer.text).toBe(200);
+    const { out } = await runCli(['users', 'show', ADMIN, '--json'], { ...env, DATABASE_URL: database.url });
+    expect(JSON.parse(out)).toMatchObject({ email: ADMIN, email_verified_at: null });
+  } finally {
+    await product.dispose();
+  }
+});
