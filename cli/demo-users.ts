@@ -6,11 +6,12 @@ import { createHasher } from '../services/platform/hasher/hasher.ts';
 import { randomSecret, resolveDataDir, writeSecretFile } from '../services/platform/local/data-dir.ts';
 import { rehearsed } from './admin.ts';
 import { findApi } from './api-client.ts';
+import { wholeNumberOf } from './arguments.ts';
 import { systemCaller, withDatabase } from './database-ports.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import type { GlobalOptions, Output } from './output.ts';
 
-export const USERS_MAX = 100_000;
+const USERS_MAX = 100_000;
 /** A batch of 1,000 users writes about 8,000 rows through row triggers. */
 const STATEMENT_TIMEOUT_MS = 60_000;
 
@@ -51,7 +52,8 @@ function assertNoProduction({ server }: Config): void {
 }
 
 /** `sallyport demo seed --users N`: test users with sessions, and the file that load tests read. */
-export async function seedUsers(output: Output, options: GlobalOptions, count: number): Promise<void> {
+export async function seedUsers(output: Output, options: GlobalOptions, given: string): Promise<void> {
+  const count = wholeNumberOf('--users', given, 1, USERS_MAX);
   await withDatabase(async ({ settings }) => assertNoProduction(settings));
   if (rehearsed(output, options, `create ${count} test users at ${LOAD_USER_DOMAIN}, with a session each`)) return;
   const file = join(resolveDataDir(), 'load-users.json');

@@ -2,10 +2,9 @@ import { Argument, type Command, Option } from 'commander';
 import { prepare } from '../services/migrate/prepare.ts';
 import { rehearsed } from './admin.ts';
 import { findApi, findTasks, readCredentials } from './api-client.ts';
-import { wholeNumberOf } from './arguments.ts';
 import { openContext } from './context.ts';
 import { seedClinic } from './demo-clinic.ts';
-import { seedUsers, USERS_MAX } from './demo-users.ts';
+import { seedUsers } from './demo-users.ts';
 import { assertHas } from './left-out.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
@@ -39,8 +38,7 @@ async function seed(
     assertHas('privacy', 'demo seed clinic');
     return seedClinic(output, options);
   }
-  if (options.users !== undefined)
-    return seedUsers(output, options, wholeNumberOf('--users', options.users, 1, USERS_MAX));
+  if (options.users !== undefined) return seedUsers(output, options, options.users);
   if (rehearsed(output, options, 'create missing demo users')) return;
   const { databaseUrl, redisUrl, dataDir } = await openContext(['databaseUrl', 'redisUrl']);
   const { credentialsFile, migrations } = await prepare({ databaseUrl, redisUrl, dataDir, log: output.say });

@@ -96,12 +96,13 @@ const READS = [
   'sessions reach',
   'violations list',
 ];
-/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `backup.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `releases.all.test.ts`, `violations.integration.test.ts`. */
+/** Run with --dry-run in the tests that have what they need: `main.test.ts`, `audit.integration.test.ts`, `backup.integration.test.ts`, `init.integration.test.ts`, `queue.integration.test.ts`, `keys.integration.test.ts`, `phi.integration.test.ts`, `privacy.integration.test.ts`, `releases.all.test.ts`, `violations.integration.test.ts`. */
 const ELSEWHERE = [
   'start',
   'audit continue',
   'audit export',
   'audit prove',
+  'init',
   'keys rewrap',
   'migrate up',
   'phi decrypt',

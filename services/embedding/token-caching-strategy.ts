@@ -15,7 +15,7 @@ import { batchValidateTokens } from '../core/tokens/verify/validate-batch.ts';
 import type { ValidatePorts } from '../core/tokens/verify/validate-token.ts';
 import { serviceCaller } from './service-caller.ts';
 
-export type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
+type TokenCachingPorts = ValidatePorts & RevokePorts & HasStepUp & Pick<Ports, 'redis' | 'sql' | 'log'>;
 
 /**
  * Looks tokens up by their id: metadata is in Redis for the lifetime of its token, revocations are in memory. Metadata
