@@ -35,7 +35,11 @@ test('sallyport upgrade check prints what the migrations of a version did in a c
   expect(checked).toMatchObject({ version, pending: [], drift: [], rollback: null });
   expect(checked.rows_copied).toBeGreaterThan(10);
   const { out } = await sallyport('upgrade', 'check', version, '--rows', 'all');
-  expect(out).toContain(`the database has every migration of ${version}`);
+  expect(out).toMatch(
+    new RegExp(
+      `^${version}: the database has every migration; tried in a copy with \\d+ rows\nsteps: none\nback: nothing to take back\n$`,
+    ),
+  );
   expect(await harness.ports.raw`SELECT 1 FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`).toEqual([]);
 });
 
@@ -109,6 +113,11 @@ test('migrations that are pending are tried upwards in a copy, and a database wi
     expect(checked.steps.slice(0, names.length)).toMatchObject(
       names.map((migration) => ({ migration, direction: 'up', refusals: [] })),
     );
+    const { out } = await harness.sallyport(['upgrade', 'check', version, '--steps'], env);
+    const lines = out.trimEnd().split('\n');
+    expect(lines.slice(0, 3).map((line) => line.split(':', 1)[0])).toEqual([version, 'steps', 'back']);
+    expect(lines[1]).toMatch(/^steps: \d+, the longest \d+ ms \(\d+_\w+ \w+\); /);
+    expect(lines.slice(3)).toContainEqual(expect.stringMatching(/^up +\d+_\w+ +\d+ ms$/));
     expect(await queryRows(empty.url, `SELECT to_regclass('users') AS users`)).toEqual([{ users: null }]);
     const missing = await harness.sallyport(['releases', 'list'], env);
     expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('no releases yet')]);

@@ -12,7 +12,7 @@ import { openContext } from './context.ts';
 import { CommandError, exitCodes } from './exit-codes.ts';
 import { createOutput, type GlobalOptions } from './output.ts';
 
-type CheckOptions = GlobalOptions & { rows: string; scratch?: string };
+type CheckOptions = GlobalOptions & { rows: string; scratch?: string; steps?: boolean };
 
 const refuse = (reason: string, fix = 'see docs/how-to/upgrade-and-roll-back.md'): CommandError =>
   new CommandError(exitCodes.refused, `upgrade refused: ${reason}`, fix);
@@ -33,6 +33,17 @@ const stepLines = ({ migration, direction, ms, rows, locks, refusals }: Rehearse
   ...listOf(locks, 'lock held    '),
   ...refusals.map(({ rule, on, text, why }) => `    refused ${rule}: ${on}: ${text} (${why})`),
 ];
+
+/** What an operator plans for: how long the longest step takes, and which tables no statement reads meanwhile. */
+function slowestOf(steps: readonly RehearsedStep[]): string {
+  const slowest = steps.toSorted((one, other) => other.ms - one.ms)[0];
+  if (slowest === undefined) return 'steps: none';
+  const stopped = steps.flatMap(({ locks }) =>
+    Object.keys(locks).filter((table) => locks[table] === 'AccessExclusiveLock'),
+  );
+  const unread = stopped.length === 0 ? 'every table can be read' : `not readable: ${[...new Set(stopped)].join(', ')}`;
+  return `steps: ${steps.length}, the longest ${slowest.ms} ms (${slowest.migration} ${slowest.direction}); ${unread}`;
+}
 
 const canGoBack = ({ down }: Migration): boolean => 'sql' in down;
 
@@ -91,14 +102,12 @@ async function check(target: string, options: CheckOptions): Promise<void> {
       rollback: back === undefined ? null : { version: back.version, compatible: back.compatible, reason: back.reason },
     },
     () => [
-      pending.length === 0
-        ? `the database has every migration of ${target}`
-        : `${pending.length} migrations are pending`,
-      `${rehearsal.rowsCopied} rows copied`,
-      ...rehearsal.drift.map((text) => `drift  ${text}`),
-      ...rehearsal.steps.flatMap(stepLines),
-      ...holds.map((text) => `not taken back, nor what was before it: ${text}`),
-      ...(back === undefined ? [] : [`back to ${back.version}: ${back.compatible ? 'yes' : 'no'}, ${back.reason}`]),
+      `${target}: ${pending.length === 0 ? 'the database has every migration' : `${pending.length} migrations are pending`}; tried in a copy with ${rehearsal.rowsCopied} rows`,
+      slowestOf(rehearsal.steps),
+      `back: ${back === undefined ? 'nothing to take back' : `to ${back.version} ${back.compatible ? 'yes' : 'no'}, ${back.reason}`}${holds.length === 0 ? '' : `; not taken back: ${holds.join('; ')}`}`,
+      ...(options.steps
+        ? [...rehearsal.drift.map((text) => `drift  ${text}`), ...rehearsal.steps.flatMap(stepLines)]
+        : []),
     ],
   );
   if (rehearsal.drift.length > 0)
@@ -132,10 +141,11 @@ export function registerUpgrade(program: Command): void {
     .command('upgrade')
     .command('check')
     .description(
-      'check the migrations up to a version in a copy of the database: apply them, take them back, apply them again; print rows touched, locks held and times; exit with code 5 if it is refused',
+      'check the migrations up to a version in a copy of the database: apply them, take them back, apply them again; say how long it takes, what it locks and whether there is a way back; exit with code 5 if it is refused',
     )
     .argument('<version>', 'the version to upgrade to')
     .option('--rows <n>', 'rows of each table to copy: a number, or all', '1000')
+    .option('--steps', 'also print each step, with its rows, locks and time')
     .option('--scratch <url>', 'a server for the copy, if not that of the database')
     .action((target: string, _own, own: Command) => check(target, own.optsWithGlobals()));
 }
