@@ -15,9 +15,9 @@ const read = (path: string): string => readFileSync(resolve(ROOT, path), 'utf8')
 /** What tests of the first tier may load beside the product: what starts no store, browser or program of another project. */
 const LIGHT = [
   /(\.test|-harness)\.ts$/,
-  /^tools\/testing\/([^/]+|(flows|fixtures|fakes|oracle)\/.+|harness\/(?!browser)[^/]+)\.ts$/,
-  /^tools\/testing\/processes\/(alive|cheap-bcrypt|cheap-bcrypt-child|child-env|cli-server|inside|prepared-cluster|programs|run-cli|tcp-proxy|tls-proxy)\.ts$/,
-  /^tools\/testing\/processes\/(job-worker|kill-points|killable|log-sealer|migrate|roll-back|works)\.ts$/,
+  /^tools\/testing\/([^/]+|(flows|fixtures|fakes)\/.+|harness\/(?!browser)[^/]+)\.ts$/,
+  /^tools\/testing\/processes\/(alive|cheap-bcrypt|cheap-bcrypt-child|child-env|cli-server|inside|prepared-cluster|programs|run-cli|tcp-proxy)\.ts$/,
+  /^tools\/testing\/processes\/(job-worker|kill-points|killable|migrate|roll-back|works)\.ts$/,
   /^tools\/(catalog|process-rights)\/[\w-]+\.ts$|^tools\/([\w-]+\.mjs|release\/(release-code|validate-staging)\.ts)$/,
   /^(sdks|conformance)\/|^examples\/event-receiver\/|^tools\/chaos\/(audit-log|ledger)\.ts$/,
   /\.(md|json|pem|yml|yaml|acl)$/,

@@ -23,8 +23,8 @@ import {
 } from '#tools/testing/harness/oauth.ts';
 import { expectOAuthError, expectProblem, type Json, type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
-import { startTlsProxy } from '#tools/testing/processes/tls-proxy.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
+import { startTlsProxy } from './tls-proxy-harness.ts';
 
 /** Clients that authenticate by the certificate of their connection (RFC 8705 §2). */
 

@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { startFakeVault } from '#tools/testing/fakes/key-services.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { keyEncryptionKeyOf, loadConfig } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
+import { startFakeVault } from './key-services-harness.ts';
 import { askVault, startRealVault } from './real-vault-harness.ts';
 import { withUnwrappedKeys } from './unwrap-keys.ts';
 

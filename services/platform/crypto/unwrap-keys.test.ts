@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
-import { type FakeKeyService, startFakeKms, startFakeVault } from '#tools/testing/fakes/key-services.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { ConfigError, keyEncryptionKeyOf, loadConfig, previousKeyEncryptionKeyOf } from '../config/load.ts';
 import { keyServiceOf } from './key-services.ts';
+import { type FakeKeyService, startFakeKms, startFakeVault } from './key-services-harness.ts';
 import { withUnwrappedKeys } from './unwrap-keys.ts';
 
 const [TOKEN, SECRET, KEY_ID] = ['vault-token', 'kms-secret/+', 'arn:aws:kms:eu-central-1:1:key/a'];

@@ -1,12 +1,12 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
-import { startPooler } from '#tools/testing/fakes/pooler.ts';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { storeUnavailable } from '../errors.ts';
 import { randomFreePort } from '../local/ports.ts';
 import { createPool, createSql } from '../postgres/pool.ts';
+import { startPooler } from './pooler-harness.ts';
 import { probePostgres, probeRedis, refuseMixedSessions } from './probe-store.ts';
 import { placeOf, type StoreName, troubleOf } from './store-trouble.ts';
 

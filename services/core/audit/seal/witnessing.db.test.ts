@@ -4,7 +4,6 @@ import { readLogKeys } from '#services/core/keys/log/log-keys.ts';
 import type { CheckpointSink } from '#services/core/ports.ts';
 import { createWitnessSink } from '#services/platform/checkpoints/witness-sink.ts';
 import { eventually } from '#tools/testing/eventually.ts';
-import { startWitness } from '#tools/testing/fakes/witness.ts';
 import { tlogSigner } from '#tools/testing/fixtures/tlog-builder.ts';
 import {
   createLogHarness,
@@ -19,6 +18,7 @@ import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { openedEach } from '#tools/testing/opened.ts';
 import { cosignatureTime, openNote, parseNote, parseVkey, vkeyOf } from '../log/note.ts';
 import { sealEvents } from './seal-events.ts';
+import { startWitness } from './witness-harness.ts';
 
 const signer = tlogSigner('witness.test/w1', 5, 4);
 

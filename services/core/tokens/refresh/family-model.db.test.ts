@@ -11,7 +11,7 @@ import {
   type ModelPolicy,
   type ModelRequest,
   presentToModel,
-} from '#tools/testing/oracle/family-model.ts';
+} from './family-model-harness.ts';
 import { type PresentedToken, rotateBatch } from './refresh-families.store.ts';
 import { nonceHashOf, uuidToBytes } from './refresh-token-format.ts';
 

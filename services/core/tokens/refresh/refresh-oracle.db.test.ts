@@ -11,10 +11,10 @@ import {
 } from '#tools/testing/fixtures/families.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
-import { type Attempt, faultsOfHistory } from '#tools/testing/oracle/family-history.ts';
-import { ORACLE_GRACE_SECONDS } from '#tools/testing/oracle/family-worker.ts';
-import { startWorker, type WorkerProcess } from '#tools/testing/oracle/worker-process.ts';
 import { endFamiliesOfUser, endFamily } from './end-family.ts';
+import { type Attempt, faultsOfHistory } from './family-history-harness.ts';
+import { ORACLE_GRACE_SECONDS } from './family-worker-harness.ts';
+import { startWorker, type WorkerProcess } from './worker-process-harness.ts';
 
 /**
  * Honest and hostile clients refresh through two API processes, each of which is killed again and again. Afterwards a

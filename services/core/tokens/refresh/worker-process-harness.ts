@@ -1,10 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { childEnv } from '../processes/child-env.ts';
-import type { WorkerAnswer, WorkerOptions, WorkerRequest } from './family-worker.ts';
+import { childEnv } from '#tools/testing/processes/child-env.ts';
+import type { WorkerAnswer, WorkerOptions, WorkerRequest } from './family-worker-harness.ts';
 
-const SCRIPT = fileURLToPath(new URL('./family-worker.ts', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('./family-worker-harness.ts', import.meta.url));
 
 /** A worker process as its parent sees it. */
 export type WorkerProcess = {

@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type ModelFamily, type ModelPolicy, presentToModel } from './family-model.ts';
+import { type ModelFamily, type ModelPolicy, presentToModel } from './family-model-harness.ts';
 
 /** One presented token as its client saw it; `done` is null where no answer came. Clock: one count for all events. */
 export type Attempt = {

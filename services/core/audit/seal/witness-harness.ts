@@ -1,8 +1,8 @@
 // For tests only: a witness (c2sp.org/tlog-witness) of one log over HTTP. Shares no code with the log.
 import { createHash, createPublicKey, verify } from 'node:crypto';
 import { createServer } from 'node:http';
-import { signatureLine, type TlogSigner } from '../fixtures/tlog-builder.ts';
-import { listening } from '../listening.ts';
+import { signatureLine, type TlogSigner } from '#tools/testing/fixtures/tlog-builder.ts';
+import { listening } from '#tools/testing/listening.ts';
 
 const node = (left: Buffer, right: Buffer): Buffer =>
   createHash('sha256')

@@ -1,9 +1,9 @@
 import { createIdentifierHashes } from '#services/core/audit/audit-context.ts';
 import type { Caller, Sql } from '#services/core/ports.ts';
-import type { RotatedFamily } from '#services/core/tokens/refresh/rotate-family.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { createFamilyCopy, publicClient, refreshSecrets, refreshSettings } from '../fixtures/families.ts';
+import { createFamilyCopy, publicClient, refreshSecrets, refreshSettings } from '#tools/testing/fixtures/families.ts';
+import type { RotatedFamily } from './rotate-family.ts';
 
 /** One API copy as a process of its own: takes refresh tokens from its parent, answers outcome and successor. */
 

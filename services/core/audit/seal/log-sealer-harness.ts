@@ -3,13 +3,13 @@ import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { type SealAnswer, sealEvents } from '#services/core/audit/seal/seal-events.ts';
 import type { LogHighWaterStore } from '#services/core/ports.ts';
-import { createLogHarness } from '../harness/log.ts';
-import { createPatientPool, testCaller } from '../harness/ports.ts';
-import { childEnv } from './child-env.ts';
-import { dieAt, dieOfPool, type KillPoint } from './kill-points.ts';
-import { inPatience, sessionsEnded } from './killable.ts';
+import { createLogHarness } from '#tools/testing/harness/log.ts';
+import { createPatientPool, testCaller } from '#tools/testing/harness/ports.ts';
+import { childEnv } from '#tools/testing/processes/child-env.ts';
+import { dieAt, dieOfPool, type KillPoint } from '#tools/testing/processes/kill-points.ts';
+import { inPatience, sessionsEnded } from '#tools/testing/processes/killable.ts';
+import { type SealAnswer, sealEvents } from './seal-events.ts';
 
 export type SealerKill =
   | { readonly at: 'statement'; readonly statement: number }

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage 
 import { createServer, request as httpsRequest } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { type MadeCertificate, makeAuthority } from '../fakes/certificate-maker.ts';
+import { type MadeCertificate, makeAuthority } from '#tools/testing/fakes/certificate-maker.ts';
 
 export type TlsProxy = {
   readonly url: string;

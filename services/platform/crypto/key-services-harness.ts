@@ -1,8 +1,8 @@
 // For tests only: the transit engine of HashiCorp Vault, and AWS KMS, as far as the product calls them.
 import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes, randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { Json } from '../http-client.ts';
-import { listening } from '../listening.ts';
+import type { Json } from '#tools/testing/http-client.ts';
+import { listening } from '#tools/testing/listening.ts';
 
 export type FakeKeyService = {
   readonly url: string;
