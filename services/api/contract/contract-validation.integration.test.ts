@@ -118,31 +118,19 @@ describe('POST /v1/tokens/validate-batch', () => {
     ]);
     expectProblem(await harness.post('/v1/tokens/validate-batch', { token_ids }), 401, 'unauthenticated');
     const bearer = user.tokens.access_token;
-    expectProblem(
-      await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer }),
-      403,
-      'permission_missing',
-    );
-    expectProblem(
-      await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer: 'unknown' }),
-      401,
-      'unauthenticated',
-    );
+    const byUser = await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer });
+    expectProblem(byUser, 403, 'permission_missing');
+    const byUnknown = await harness.post('/v1/tokens/validate-batch', { token_ids }, { bearer: 'unknown' });
+    expectProblem(byUnknown, 401, 'unauthenticated');
   });
 
   test('a batch has at most a thousand tokens or ids, all of one kind', async () => {
     const many = Array.from({ length: 1_001 }, () => 'x');
     expectProblem(await harness.post('/v1/tokens/validate-batch', { tokens: many }), 400, 'request_invalid');
-    expectProblem(
-      await harness.post('/v1/tokens/validate-batch', { token_ids: many }, harness.byClient),
-      400,
-      'request_invalid',
-    );
-    expectProblem(
-      await harness.post('/v1/tokens/validate-batch', { tokens: ['x'], token_ids: ['x'] }),
-      400,
-      'request_invalid',
-    );
+    const tooMany = await harness.post('/v1/tokens/validate-batch', { token_ids: many }, harness.byClient);
+    expectProblem(tooMany, 400, 'request_invalid');
+    const both = await harness.post('/v1/tokens/validate-batch', { tokens: ['x'], token_ids: ['x'] });
+    expectProblem(both, 400, 'request_invalid');
     expectProblem(await harness.post('/v1/tokens/validate-batch', {}), 400, 'request_invalid');
     expect((await harness.post('/v1/tokens/validate-batch', { tokens: many.slice(1) })).body.results).toHaveLength(
       1_000,

@@ -63,12 +63,8 @@ test('a secret rotated at one copy is accepted by another at once, and the wrong
   const rotated = await send(near.url, 'POST', path, { bearer: admin.bearer, json: { reason: 'test' } });
   expect(rotated.status).toBe(200);
   expect((await tokenAtFar({ ...client, client_secret: rotated.body.client_secret })).status).toBe(200);
-  expectOAuthError(
-    await tokenAtFar({ ...client, client_secret: 'wrong' }),
-    401,
-    'invalid_client',
-    'client_unauthenticated',
-  );
+  const refused = await tokenAtFar({ ...client, client_secret: 'wrong' });
+  expectOAuthError(refused, 401, 'invalid_client', 'client_unauthenticated');
 });
 
 test('ten thousand unknown ids, and wrong secrets of a known one, ask the database five times a second', async () => {

@@ -115,16 +115,10 @@ describe('accounts', () => {
     expect(await harness.events('user.role_removed', person.id)).toEqual([
       doneBy(harness.admin, { role: 'operator', reason: 'moved' }),
     ]);
-    expectProblem(
-      await harness.byAdmin('PUT', `/v1/admin/users/${person.id}/roles/unknown`, { reason }),
-      404,
-      'role_unknown',
-    );
-    expectProblem(
-      await harness.byAdmin('PUT', '/v1/admin/users/unknown/roles/auditor', { reason }),
-      404,
-      'user_unknown',
-    );
+    const ofNoRole = await harness.byAdmin('PUT', `/v1/admin/users/${person.id}/roles/unknown`, { reason });
+    expectProblem(ofNoRole, 404, 'role_unknown');
+    const ofNoUser = await harness.byAdmin('PUT', '/v1/admin/users/unknown/roles/auditor', { reason });
+    expectProblem(ofNoUser, 404, 'user_unknown');
   });
 
   test('an old sign-in may read, and must step up before it changes anything', async () => {

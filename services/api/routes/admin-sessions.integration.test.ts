@@ -60,11 +60,8 @@ describe('sessions', () => {
     expect(await harness.events('session.ended', person.sessionId)).toEqual([
       doneBy(operator, { user_id: person.id, reason: 'stolen' }),
     ]);
-    expectProblem(
-      await harness.as(operator.bearer)('DELETE', `/v1/admin/sessions/${person.sessionId}?reason=x`),
-      404,
-      'session_unknown',
-    );
+    const ofEnded = await harness.as(operator.bearer)('DELETE', `/v1/admin/sessions/${person.sessionId}?reason=x`);
+    expectProblem(ofEnded, 404, 'session_unknown');
     const again = await newPerson(harness.copy);
     const all = await harness.as(operator.bearer)('POST', `/v1/admin/users/${again.id}/sessions/end`, {
       json: { reason },
@@ -72,11 +69,10 @@ describe('sessions', () => {
     expect([all.status, all.body]).toEqual([200, { sessions: 1 }]);
     expect(await verdict(again.bearer)).not.toBe('active');
     expectProblem(await refresh({ api: harness.copy.url }, again.refreshToken), 401, 'session_ended');
-    expectProblem(
-      await harness.as(operator.bearer)('POST', '/v1/admin/users/unknown/sessions/end', { json: { reason } }),
-      404,
-      'user_unknown',
-    );
+    const ofNobody = await harness.as(operator.bearer)('POST', '/v1/admin/users/unknown/sessions/end', {
+      json: { reason },
+    });
+    expectProblem(ofNobody, 404, 'user_unknown');
   });
 
   test('a user lists and ends their own sessions; another user’s session is 404', async () => {
@@ -84,11 +80,8 @@ describe('sessions', () => {
     const stranger = await newPerson(harness.copy, ['operator']);
     const { body } = await harness.as(person.bearer)('GET', '/v1/sessions');
     expect(body.sessions).toMatchObject([{ id: person.sessionId, current: true }]);
-    expectProblem(
-      await harness.as(stranger.bearer)('DELETE', `/v1/sessions/${person.sessionId}`),
-      404,
-      'session_unknown',
-    );
+    const byStranger = await harness.as(stranger.bearer)('DELETE', `/v1/sessions/${person.sessionId}`);
+    expectProblem(byStranger, 404, 'session_unknown');
     expectProblem(await harness.as(stranger.bearer)('DELETE', '/v1/sessions/nothing'), 404, 'session_unknown');
     expect(await verdict(person.bearer)).toBe('active');
     expect((await harness.as(person.bearer)('DELETE', `/v1/sessions/${person.sessionId}`)).status).toBe(204);
@@ -112,12 +105,10 @@ describe('sessions', () => {
     await harness.byAdmin('PUT', `/v1/admin/users/${login.id}/roles/operator`, { reason });
     const victim = await newPerson(harness.copy);
     const path = `/v1/admin/sessions/${victim.sessionId}?reason=x`;
-    for (const headers of [{ origin: 'https://evil.test' }, { origin: 'null' }, {}] as Record<string, string>[])
-      expectProblem(
-        await send(harness.copy.url, 'DELETE', path, { cookie: login.cookie, headers }),
-        403,
-        'origin_refused',
-      );
+    for (const headers of [{ origin: 'https://evil.test' }, { origin: 'null' }, {}] as Record<string, string>[]) {
+      const fromElsewhere = await send(harness.copy.url, 'DELETE', path, { cookie: login.cookie, headers });
+      expectProblem(fromElsewhere, 403, 'origin_refused');
+    }
     expect(await verdict(victim.bearer)).toBe('active');
     expect(
       (await send(harness.copy.url, 'DELETE', path, { cookie: login.cookie, headers: { origin: API_URL } })).status,

@@ -38,11 +38,8 @@ test('an API key with alerts:receive alone reports alerts as Alertmanager sends 
   const taken = await ask('POST', '/v1/alerts/alertmanager', secret, report);
   expect([taken.status, taken.body]).toEqual([200, { raised: 1, repeated: 0, resolved: 0 }]);
   expectProblem(await ask('GET', '/v1/admin/alerts', secret), 403, 'permission_missing');
-  expectProblem(
-    await ask('POST', '/v1/alerts/alertmanager', secret, { ...report, version: '3' }),
-    400,
-    'request_invalid',
-  );
+  const ofOtherVersion = await ask('POST', '/v1/alerts/alertmanager', secret, { ...report, version: '3' });
+  expectProblem(ofOtherVersion, 400, 'request_invalid');
   const { body } = await ask('GET', '/v1/admin/alerts?state=firing', admin.bearer);
   expect(body.alerts).toMatchObject([{ source: 'alertmanager', name: 'DiskFull', severity: 'critical', count: 1 }]);
 });

@@ -271,19 +271,11 @@ describe('pushing', () => {
 
   test('a confidential client authenticates, a public one names itself; no row contains the secret', async () => {
     const nameless = { form: request() };
-    expectOAuthError(
-      await send(api.url, 'POST', '/oauth2/par', nameless),
-      401,
-      'invalid_client',
-      'client_unauthenticated',
-    );
+    const withoutName = await send(api.url, 'POST', '/oauth2/par', nameless);
+    expectOAuthError(withoutName, 401, 'invalid_client', 'client_unauthenticated');
     const named = { form: { ...request(), client_id: site.client_id } };
-    expectOAuthError(
-      await send(api.url, 'POST', '/oauth2/par', named),
-      401,
-      'invalid_client',
-      'client_unauthenticated',
-    );
+    const withName = await send(api.url, 'POST', '/oauth2/par', named);
+    expectOAuthError(withName, 401, 'invalid_client', 'client_unauthenticated');
     expect((await push({ ...site, client_secret: 'x' }, request())).status).toBe(401);
     await pushed(app);
     const byForm = { form: { ...request(), ...site } };

@@ -69,19 +69,15 @@ describe('POST /v1/privacy/phi/encrypt and /decrypt', () => {
       { iv: foreign.iv },
       { tag: foreign.tag },
       { ciphertext: foreign.ciphertext },
-    ])
-      expectProblem(
-        await call('/decrypt', { purpose: 'treatment', encrypted: { ...envelope, ...changed } }),
-        400,
-        'phi_unreadable',
-      );
+    ]) {
+      const unreadable = await call('/decrypt', { purpose: 'treatment', encrypted: { ...envelope, ...changed } });
+      expectProblem(unreadable, 400, 'phi_unreadable');
+    }
     expectProblem(await call('/decrypt', { purpose: 'payment', encrypted: envelope }), 400, 'phi_unreadable');
-    for (const changed of [{ extra: 1 }, { format: 'phi2' }, { iv: 'short' }, { ciphertext: '===' }])
-      expectProblem(
-        await call('/decrypt', { purpose: 'treatment', encrypted: { ...envelope, ...changed } }),
-        400,
-        'request_invalid',
-      );
+    for (const changed of [{ extra: 1 }, { format: 'phi2' }, { iv: 'short' }, { ciphertext: '===' }]) {
+      const invalid = await call('/decrypt', { purpose: 'treatment', encrypted: { ...envelope, ...changed } });
+      expectProblem(invalid, 400, 'request_invalid');
+    }
   });
 
   test('nesting that would exhaust the stack is 400; a value near the limit of the body survives', async () => {
@@ -151,12 +147,10 @@ describe('the keys', () => {
       200,
       { subject_id, destroyed_keys: 1, shredded_at: expect.stringMatching(/Z$/) },
     ]);
-    for (const copy of [api, other])
-      expectProblem(
-        await call('/decrypt', { purpose: 'treatment', encrypted: envelope }, { basic: clinic }, copy),
-        410,
-        'phi_shredded',
-      );
+    for (const copy of [api, other]) {
+      const shredded = await call('/decrypt', { purpose: 'treatment', encrypted: envelope }, { basic: clinic }, copy);
+      expectProblem(shredded, 410, 'phi_shredded');
+    }
     expectProblem(await call(path, { reason: 'again' }, { bearer: officer.bearer }), 404, 'phi_subject_unknown');
   });
 });

@@ -54,11 +54,8 @@ describe('a provider that answers with form_post, as Apple does', () => {
     const on = await harness.ask('POST', path, { form: Object.fromEntries(query), headers });
     expect((await harness.ask('GET', on.headers.get('location') ?? '', { cookie: again.cookie })).status).toBe(200);
     expectRefusedSignIn(await harness.ask('POST', path, { form: { code: 'x' } }), 400, 'request_invalid');
-    expectRefusedSignIn(
-      await harness.ask('POST', '/api/auth/callback/acme', { form: { state: 'x' } }),
-      404,
-      'social_provider_unknown',
-    );
+    const atUnknown = await harness.ask('POST', '/api/auth/callback/acme', { form: { state: 'x' } });
+    expectRefusedSignIn(atUnknown, 404, 'social_provider_unknown');
   });
 });
 
@@ -106,12 +103,10 @@ describe('exchanging a code for a user, a session and a token pair', () => {
     expect((await harness.ask('GET', '/api/auth/social-providers')).body.providers).toEqual(
       expect.arrayContaining(['company', 'other', 'github']),
     );
-    for (const provider of ['google', 'credential', '__proto__', 'constructor', ''])
-      expectRefusedSignIn(
-        await harness.ask('POST', '/api/auth/sign-in/social', { json: { provider } }),
-        404,
-        'social_provider_unknown',
-      );
+    for (const provider of ['google', 'credential', '__proto__', 'constructor', '']) {
+      const withUnknown = await harness.ask('POST', '/api/auth/sign-in/social', { json: { provider } });
+      expectRefusedSignIn(withUnknown, 404, 'social_provider_unknown');
+    }
     const github = new URL((await harness.begin({ provider: 'github' })).url);
     expect([github.origin, github.searchParams.get('code_challenge_method')]).toEqual(['https://github.com', 'S256']);
   });
@@ -130,20 +125,14 @@ describe('mismatched callbacks', () => {
     const wrong = await harness.begin();
     const good = new URL(await harness.comeBack(wrong, profile), harness.copy.url);
     good.searchParams.set('state', randomUUID());
-    expectRefusedSignIn(
-      await harness.ask('GET', good.pathname + good.search, { cookie: wrong.cookie }),
-      400,
-      'social_sign_in_refused',
-    );
+    const otherState = await harness.ask('GET', good.pathname + good.search, { cookie: wrong.cookie });
+    expectRefusedSignIn(otherState, 400, 'social_sign_in_refused');
 
     const stranger = await harness.begin();
     for (const cookie of ['', stranger.cookie]) {
       const begun = await harness.begin();
-      expectRefusedSignIn(
-        await harness.ask('GET', await harness.comeBack(begun, profile), { cookie }),
-        400,
-        'social_sign_in_refused',
-      );
+      const byStranger = await harness.ask('GET', await harness.comeBack(begun, profile), { cookie });
+      expectRefusedSignIn(byStranger, 400, 'social_sign_in_refused');
     }
 
     const late = await harness.begin();
@@ -163,11 +152,8 @@ describe('mismatched callbacks', () => {
     const url = new URL(await harness.comeBack(second, providerAccount()), harness.copy.url);
     expect(url.searchParams.get('iss')).toBe(harness.oidc.issuer);
     url.searchParams.set('iss', 'https://evil.example');
-    expectRefusedSignIn(
-      await harness.ask('GET', url.pathname + url.search, { cookie: second.cookie }),
-      400,
-      'social_sign_in_refused',
-    );
+    const otherIssuer = await harness.ask('GET', url.pathname + url.search, { cookie: second.cookie });
+    expectRefusedSignIn(otherIssuer, 400, 'social_sign_in_refused');
   });
 
   test('an answer without its issuer, or with a parameter twice, is refused: RFC 9207 is not optional for this provider', async () => {
@@ -196,11 +182,8 @@ describe('mismatched callbacks', () => {
     ) as string;
     const url = new URL(await harness.comeBack(mine, providerAccount()), harness.copy.url);
     url.searchParams.set('code', stolen);
-    expectRefusedSignIn(
-      await harness.ask('GET', url.pathname + url.search, { cookie: mine.cookie }),
-      400,
-      'social_sign_in_refused',
-    );
+    const stolenCode = await harness.ask('GET', url.pathname + url.search, { cookie: mine.cookie });
+    expectRefusedSignIn(stolenCode, 400, 'social_sign_in_refused');
 
     const begun = await harness.begin();
     const changed = new URL(begun.url);
@@ -238,17 +221,15 @@ describe('the provider’s server', () => {
 
   test('a page of another site starts nothing, and no return address on another origin is accepted', async () => {
     const json = { provider: 'company' };
-    expectRefusedSignIn(
-      await harness.ask('POST', '/api/auth/sign-in/social', { json, headers: { origin: 'https://evil.example' } }),
-      403,
-      'origin_refused',
-    );
-    for (const callbackURL of ['https://evil.example/', '//evil.example', '/\\evil.example'])
-      expectRefusedSignIn(
-        await harness.ask('POST', '/api/auth/sign-in/social', { json: { ...json, callbackURL } }),
-        400,
-        'callback_refused',
-      );
+    const crossSite = await harness.ask('POST', '/api/auth/sign-in/social', {
+      json,
+      headers: { origin: 'https://evil.example' },
+    });
+    expectRefusedSignIn(crossSite, 403, 'origin_refused');
+    for (const callbackURL of ['https://evil.example/', '//evil.example', '/\\evil.example']) {
+      const elsewhere = await harness.ask('POST', '/api/auth/sign-in/social', { json: { ...json, callbackURL } });
+      expectRefusedSignIn(elsewhere, 400, 'callback_refused');
+    }
   });
 });
 
@@ -371,11 +352,8 @@ describe('linking by a signed-in user', () => {
     const begun = await harness.begin({ cookie: one.cookie, path: '/api/auth/link-social' });
     const [, secret = ''] = begun.cookie.split('; sallyport.social=');
     const swapped = `${two.cookie}; sallyport.social=${secret}`;
-    expectRefusedSignIn(
-      await harness.ask('GET', await harness.comeBack(begun, providerAccount()), { cookie: swapped }),
-      400,
-      'social_sign_in_refused',
-    );
+    const bySwapped = await harness.ask('GET', await harness.comeBack(begun, providerAccount()), { cookie: swapped });
+    expectRefusedSignIn(bySwapped, 400, 'social_sign_in_refused');
     expectRefusedSignIn(await link(one, providerAccount({ email_verified: false })), 403, 'social_email_unproven');
     expect([await accountsOf(one), await accountsOf(two)]).toEqual([['credential'], ['credential']]);
   });
