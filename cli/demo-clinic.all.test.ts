@@ -18,7 +18,7 @@ async function json(...args: string[]) {
   expect(code, err).toBe(0);
   return JSON.parse(out);
 }
-const rows = rawSql((text, values) => queryRows(product.credentials.database_url, text, values));
+const rows = rawSql((text, values) => queryRows(product.credentials.database_url)(text, values));
 
 test('a newcomer seeds a clinic and sees a full report of it, verified offline', async () => {
   const seeded = await json('demo', 'seed', 'clinic');

@@ -48,14 +48,12 @@ async function deadLetters(...ids: readonly string[]): Promise<void> {
 }
 
 const changes = () =>
-  queryRows(
-    database.url,
-    `SELECT actor_id, target_id, detail FROM audit_outbox WHERE type = 'operations.queue_changed' ORDER BY id`,
-  );
+  queryRows(database.url)`SELECT actor_id, target_id, detail FROM audit_outbox
+    WHERE type = 'operations.queue_changed' ORDER BY id`;
 
 test('no verb writes to a database that is behind its high-water marks, and the queue stays as it is', async () => {
   await producer.enqueue(effectJob, {}, { jobId: 'kept' });
-  const [state] = await queryRows(database.url, 'SELECT incarnation, beat FROM feed_state');
+  const [state] = await queryRows(database.url)`SELECT incarnation, beat FROM feed_state`;
   const marksDir = testFolder(onTestFinished);
   await createFileMarks(marksDir).raise({
     incarnation: state?.incarnation as string,
@@ -89,7 +87,7 @@ test('list prints queues with their workers, the timetable, and dead letters wit
     oldest_age_seconds: 0,
     workers: 1,
   });
-  await queryRows(database.url, scheduled);
+  await queryRows(database.url)(scheduled);
   expect((await json('list')).schedules).toEqual([
     expect.objectContaining({ job: 'clean-up-expired-tokens', last_outcome: null, stale: true }),
   ]);
@@ -148,11 +146,9 @@ test('a dead letter is shown with its payload, and discarded for good after a co
 });
 
 test('a logout token that was given up is listed as a dead letter of its queue, and retried by its id', async () => {
-  const [row] = await queryRows(
-    database.url,
-    `INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id, attempts, failure, failed_at, next_attempt_at)
-     VALUES ('c', false, 'u', 's', 33, 'http_503', now(), NULL) RETURNING id`,
-  );
+  const [row] = await queryRows(database.url)`
+    INSERT INTO logout_tokens (client_id, unvetted, user_id, session_id, attempts, failure, failed_at, next_attempt_at)
+    VALUES ('c', false, 'u', 's', 33, 'http_503', now(), NULL) RETURNING id`;
   const state = await json('list', '--queue', 'logout');
   expect(state.queues.find((queue: { name: string }) => queue.name === 'logout').dead).toBe(1);
   expect(state.dead).toMatchObject([{ job_id: row?.id, code: 'http_503', attempts: 33 }]);
@@ -162,12 +158,10 @@ test('a logout token that was given up is listed as a dead letter of its queue, 
 });
 
 test('an event that an endpoint did not accept is listed as a dead letter of its queue, and retried by its id', async () => {
-  await queryRows(database.url, `INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('siem', 7)`);
-  const [row] = await queryRows(
-    database.url,
-    `INSERT INTO handoff_deliveries (id, endpoint, seq, subject, attempts, failure, failed_at, next_attempt_at)
-     VALUES (gen_random_uuid(), 'siem', 7, repeat('0', 64), 6, 'http_400', now(), NULL) RETURNING id`,
-  );
+  await queryRows(database.url)`INSERT INTO handoff_endpoints (name, reached_seq) VALUES ('siem', 7)`;
+  const [row] = await queryRows(database.url)`
+    INSERT INTO handoff_deliveries (id, endpoint, seq, subject, attempts, failure, failed_at, next_attempt_at)
+    VALUES (gen_random_uuid(), 'siem', 7, repeat('0', 64), 6, 'http_400', now(), NULL) RETURNING id`;
   const state = await json('list', '--queue', 'handoff');
   expect(state.queues.find((queue: { name: string }) => queue.name === 'handoff').dead).toBe(1);
   expect(state.dead).toMatchObject([{ job_id: row?.id, job: 'push-handoffs', code: 'http_400', attempts: 6 }]);

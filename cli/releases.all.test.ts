@@ -75,18 +75,17 @@ test('sallyport upgrade check refuses an unknown version, a newer database, and 
   const unknown = await sallyport('upgrade', 'check', '9.9.9');
   expect([unknown.code, unknown.err]).toEqual([5, expect.stringContaining('no version 9.9.9 is known')]);
   const later = `('1', '', now(), '29990101_later')`;
-  await queryRows(
-    harness.ports.databaseUrl,
+  await queryRows(harness.ports.databaseUrl)(
     `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ${later}`,
   );
   const newer = await sallyport('upgrade', 'check', version);
   expect([newer.code, newer.err]).toEqual([5, expect.stringContaining(`newer than ${version} (29990101_later)`)]);
-  await queryRows(harness.ports.databaseUrl, `DELETE FROM _prisma_migrations WHERE id = '1'`);
+  await queryRows(harness.ports.databaseUrl)`DELETE FROM _prisma_migrations WHERE id = '1'`;
   expect((await sallyport('upgrade', 'check', version, '--rows', 'x')).code).toBe(2);
-  await queryRows(harness.ports.databaseUrl, 'CREATE INDEX by_hand ON users (name)');
+  await queryRows(harness.ports.databaseUrl)`CREATE INDEX by_hand ON users (name)`;
   const changed = await sallyport('upgrade', 'check', version);
   expect([changed.code, changed.err]).toEqual([5, expect.stringContaining('by_hand')]);
-  await queryRows(harness.ports.databaseUrl, 'DROP INDEX by_hand');
+  await queryRows(harness.ports.databaseUrl)`DROP INDEX by_hand`;
 });
 
 test('sallyport rollback refuses with the reason, asks first, and records what it did', async () => {
@@ -118,7 +117,7 @@ test('migrations that are pending are tried upwards in a copy, and a database wi
     expect(lines.slice(0, 3).map((line) => line.split(':', 1)[0])).toEqual([version, 'steps', 'back']);
     expect(lines[1]).toMatch(/^steps: \d+, the longest \d+ ms \(\d+_\w+ \w+\); /);
     expect(lines.slice(3)).toContainEqual(expect.stringMatching(/^up +\d+_\w+ +\d+ ms$/));
-    expect(await queryRows(empty.url, `SELECT to_regclass('users') AS users`)).toEqual([{ users: null }]);
+    expect(await queryRows(empty.url)`SELECT to_regclass('users') AS users`).toEqual([{ users: null }]);
     const missing = await harness.sallyport(['releases', 'list'], env);
     expect([missing.code, missing.err]).toEqual([1, expect.stringContaining('no releases yet')]);
   } finally {

@@ -84,7 +84,7 @@ describe.skipIf(!canMount)('a full disk of PostgreSQL', () => {
     await rm(ballast);
     await expect(migrate(url, () => {}, [migrations()])).rejects.toMatchObject(full(SECOND));
     expect(await held()).toEqual([FIRST]);
-    expect(await queryRows(url, `SELECT to_regclass('second') AS second, count(*)::int AS n FROM first`)).toEqual([
+    expect(await queryRows(url)`SELECT to_regclass('second') AS second, count(*)::int AS n FROM first`).toEqual([
       { second: null, n: 2_000 },
     ]);
     disk.empty();
@@ -111,7 +111,7 @@ describe.skipIf(!canMount)('a full disk of PostgreSQL', () => {
     expect(await held()).toEqual(states);
     const owned = `SELECT 1 FROM pg_database d JOIN pg_roles r ON r.oid = datdba
       WHERE rolname = '${NAME}' AND datname LIKE 'sallyport\\_check%'`;
-    expect(await queryRows(url, owned)).toEqual([]);
+    expect(await queryRows(url)(owned)).toEqual([]);
   });
 
   test('ends a rollback in the migration that finds no room, with nothing changed; the same rollback then passes, and is recorded once', async () => {
@@ -119,9 +119,9 @@ describe.skipIf(!canMount)('a full disk of PostgreSQL', () => {
     const last = known.findLast(({ name }) => name < '2099')!.name;
     const options = { databaseUrl: url, version: '7.0.0', releases: [{ version: '7.0.0', migration: last }] };
     const back = () => rollBack({ ...options, migrations: known, command: 'test', say: () => {} }, testCaller);
-    const recorded = () => queryRows(url, `SELECT 1 FROM releases WHERE kind = 'rollback'`);
+    const recorded = () => queryRows(url)`SELECT 1 FROM releases WHERE kind = 'rollback'`;
     // The way back of the second frees less than the rewrite of the first needs.
-    await queryRows(url, `INSERT INTO first ${rows(60_000)}`);
+    await queryRows(url)(`INSERT INTO first ${rows(60_000)}`);
     disk.fill();
     await expect(back()).rejects.toMatchObject({ code: 'database_full' });
     expect(await recorded()).toEqual([]);

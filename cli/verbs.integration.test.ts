@@ -133,15 +133,13 @@ describe('on a running product', () => {
     expect(rehearsal.code, rehearsal.err).toBe(1);
     const { migrations } = JSON.parse(rehearsal.out) as { migrations: { name: string; state: string }[] };
     expect(new Set(migrations.map(({ state }) => state))).toEqual(new Set(['pending']));
-    expect(await queryRows(empty.url, `SELECT to_regclass('users') AS users`)).toEqual([{ users: null }]);
+    expect(await queryRows(empty.url)`SELECT to_regclass('users') AS users`).toEqual([{ users: null }]);
     expect(await json(['migrate', 'up'], env)).toEqual({ applied: migrations.map(({ name }) => name) });
-    expect(await queryRows(empty.url, 'SELECT * FROM users')).toEqual([]);
+    expect(await queryRows(empty.url)`SELECT * FROM users`).toEqual([]);
     expect((await sallyport(['migrate', 'status'], env)).code).toBe(0);
     // A later version migrated first, as in a rolling deploy: this version can still run.
-    await queryRows(
-      empty.url,
-      `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '29990101_later')`,
-    );
+    await queryRows(empty.url)`INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name)
+      VALUES ('1', '', now(), '29990101_later')`;
     const later = await sallyport(['migrate', 'status'], env);
     expect(later).toMatchObject({ code: 0, out: expect.stringMatching(/^unknown +29990101_later$/m) });
   });
@@ -151,10 +149,8 @@ describe('on a running product', () => {
     onTestFinished(() => other.drop());
     const env = { DATABASE_URL: other.url };
     await sallyport(['migrate', 'status'], env);
-    await queryRows(
-      other.url,
-      `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name) VALUES ('1', '', now(), '20200101_first')`,
-    );
+    await queryRows(other.url)`INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name)
+      VALUES ('1', '', now(), '20200101_first')`;
     const refused = await sallyport(['migrate', 'up'], env);
     expect(refused.code).toBe(1);
     expect(refused.err).toMatch(/^sallyport: the database holds migrations .*20200101_first.*\n {2}fix: .*\n$/);
@@ -182,7 +178,7 @@ describe('on a running product', () => {
   test('demo seed creates a missing demo user again, with the same password', async () => {
     const { database_url, user } = product.credentials;
     expect((await signIn()).status).toBe(200);
-    await queryRows(database_url, 'DELETE FROM users WHERE email = $1', [user.email]);
+    await queryRows(database_url)`DELETE FROM users WHERE email = ${user.email}`;
     expect((await signIn()).status).toBe(401);
     expect(await json(['demo', 'seed'])).toEqual({ credentials_file: product.ready.credentials_file, migrations: [] });
     expect(JSON.parse(readFileSync(product.ready.credentials_file, 'utf8')).user).toEqual(user);

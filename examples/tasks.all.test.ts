@@ -349,11 +349,8 @@ describe.each(KINDS)('the tasks API on %s', (kind) => {
     const user = await signUp(`busy-${kind}`);
     const url = new URL(product.credentials.database_url);
     url.pathname += kind === 'fastify' ? '_tasks' : '_fastapi';
-    await queryRows(
-      url.href,
-      "INSERT INTO tasks (user_id, title) SELECT $1, 'one of many' FROM generate_series(1, 490)",
-      [user.id],
-    );
+    await queryRows(url.href)`INSERT INTO tasks (user_id, title) SELECT ${user.id}, 'one of many'
+      FROM generate_series(1, 490)`;
     const add = () => call('POST', of(user), { bearer: user.bearer, json: { title: 'the last' } });
     const answers = await Promise.all(Array.from({ length: 20 }, add));
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(10);
@@ -363,7 +360,7 @@ describe.each(KINDS)('the tasks API on %s', (kind) => {
   test('a token of the old provider is accepted until its session ends, and only for the tasks of its user', async () => {
     const user = await signUp(`moving-${kind}`);
     const link = `INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $1)`;
-    await queryRows(product.credentials.database_url, link, [user.id]);
+    await queryRows(product.credentials.database_url)(link, [user.id]);
     const token = await provider.token({ sub: user.id, sid: `moving ${kind}` });
     const list = async (bearer: string, { id } = user) => call('GET', of({ id, bearer }), { bearer });
     expect((await list(token)).status).toBe(200);

@@ -154,7 +154,7 @@ describe.each(EXAMPLES)('%s', (example) => {
     const { body } = await send(product.api, 'POST', '/api/auth/signup', { json });
     const sub = randomUUID();
     const link = `INSERT INTO legacy_users (provider, legacy_id, user_id) VALUES ('legacy', $1, $2)`;
-    await queryRows(product.credentials.database_url, link, [sub, body.user.id]);
+    await queryRows(product.credentials.database_url)(link, [sub, body.user.id]);
     const { page, context, complaints } = await open();
     const oldSession = async (claims: object) =>
       context.addCookies([

@@ -73,7 +73,7 @@ test('fails with a fix on a database that refuses to write', async () => {
   };
   expect(await postgres()).toMatchObject({ evidence: expect.stringMatching(/^version \d+, .*(?<!read-only)$/) });
   const database = new URL(ports.databaseUrl).pathname.slice(1);
-  await queryRows(ports.databaseUrl, `ALTER DATABASE "${database}" SET default_transaction_read_only = on`);
+  await queryRows(ports.databaseUrl)(`ALTER DATABASE "${database}" SET default_transaction_read_only = on`);
   expect(await postgres()).toMatchObject({
     result: 'fail',
     evidence: expect.stringMatching(/^version \d+, .*; it is read-only$/),

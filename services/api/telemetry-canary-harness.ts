@@ -244,13 +244,11 @@ export async function redisContents(url: string): Promise<string> {
 
 /** Every table's rows as text. */
 export async function databaseContents(url: string): Promise<Map<string, string>> {
-  const tables = await queryRows<{ name: string }>(
-    url,
-    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public'`,
-  );
+  const tables = await queryRows(url)<{ name: string }>`SELECT tablename AS name FROM pg_tables
+    WHERE schemaname = 'public'`;
   const contents = new Map<string, string>();
   for (const { name } of tables) {
-    const found = await queryRows<{ row: string }>(url, `SELECT t::text AS row FROM "${name}" t`);
+    const found = await queryRows(url)<{ row: string }>(`SELECT t::text AS row FROM "${name}" t`);
     contents.set(name, found.map(({ row }) => row).join('\n'));
   }
   return contents;

@@ -222,7 +222,7 @@ describe('redaction', () => {
     expect(product.output()).toMatch(/"level":"warn".*store_unavailable/);
 
     // And during a defect: defects are logged and reported, in the API and in the worker.
-    await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox RENAME TO audit_outbox_gone');
+    await queryRows(stores.databaseUrl)`ALTER TABLE audit_outbox RENAME TO audit_outbox_gone`;
     try {
       await send(product.api, 'POST', '/api/auth/signin', { json: { email, password }, headers });
       await refresh(product, person.tokens.refresh_token);
@@ -239,7 +239,7 @@ describe('redaction', () => {
           harness.sentryText().includes(`"service":"sallyport-${service}"`),
         );
     } finally {
-      await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox_gone RENAME TO audit_outbox');
+      await queryRows(stores.databaseUrl)`ALTER TABLE audit_outbox_gone RENAME TO audit_outbox`;
     }
     await send(product.api, 'POST', '/api/auth/signout', { cookie: person.cookie, headers: { origin: ORIGIN } });
     const spansBefore = harness.collector.requests.length;

@@ -48,8 +48,7 @@ describe('one trace from the request to its audit row', () => {
   };
   const auditTraces = async (where: string): Promise<string[]> =>
     (
-      await queryRows<{ traceparent: string }>(
-        stores.databaseUrl,
+      await queryRows(stores.databaseUrl)<{ traceparent: string }>(
         `SELECT traceparent FROM audit_outbox WHERE ${where} ORDER BY id DESC LIMIT 5`,
       )
     ).map(({ traceparent }) => traceparent.split('-')[1]!);
@@ -198,9 +197,9 @@ describe('metrics', () => {
 describe('a defect', () => {
   test('is a 500 with a code and a trace id, without stack or SQL; its log line has the same trace id; nothing was issued', async () => {
     const person = await signUp(product);
-    const families = (): Promise<unknown[]> => queryRows(stores.databaseUrl, 'SELECT id FROM refresh_families');
+    const families = (): Promise<unknown[]> => queryRows(stores.databaseUrl)`SELECT id FROM refresh_families`;
     const before = await families();
-    await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox RENAME TO audit_outbox_gone');
+    await queryRows(stores.databaseUrl)`ALTER TABLE audit_outbox RENAME TO audit_outbox_gone`;
     let broken: Received[];
     try {
       broken = [
@@ -218,7 +217,7 @@ describe('a defect', () => {
         await send(product.api, 'POST', '/api/auth/signout', { cookie: person.cookie, headers: { origin: ORIGIN } }),
       ].filter(({ status }) => status !== 400);
     } finally {
-      await queryRows(stores.databaseUrl, 'ALTER TABLE audit_outbox_gone RENAME TO audit_outbox');
+      await queryRows(stores.databaseUrl)`ALTER TABLE audit_outbox_gone RENAME TO audit_outbox`;
     }
     for (const answer of broken) {
       expect([500, 503]).toContain(answer.status);

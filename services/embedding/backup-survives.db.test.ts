@@ -116,7 +116,7 @@ test('a backup is refused where only the mark of another installation’s log is
     code: 'backup_other_installation',
     options: { detail: expect.stringContaining('those of the log another.example/log') },
   });
-  expect(await queryRows(database.url, `SELECT FROM pg_tables WHERE schemaname = 'public'`)).toEqual([]);
+  expect(await queryRows(database.url)`SELECT FROM pg_tables WHERE schemaname = 'public'`).toEqual([]);
 });
 
 test('a backup of an older schema, and of one that this version does not know, are refused by name', async () => {

@@ -9,11 +9,9 @@ import { opened } from '#tools/testing/opened.ts';
 
 const harness = opened(() => startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0' }));
 beforeAll(async () => {
-  await queryRows(
-    harness.databaseUrl,
-    `UPDATE oauth_clients SET credential_scopes = array_append(credential_scopes, 'compliance:manage') WHERE "clientId" = $1`,
-    [harness.product.credentials.client.client_id],
-  );
+  await queryRows(harness.databaseUrl)`
+    UPDATE oauth_clients SET credential_scopes = array_append(credential_scopes, 'compliance:manage')
+    WHERE "clientId" = ${harness.product.credentials.client.client_id}`;
 });
 
 const streamed = ({ bearer, headers, json }: ReturnType<typeof call>): RequestInit => ({

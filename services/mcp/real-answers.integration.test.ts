@@ -23,10 +23,8 @@ const PERMISSIONS = `audit:read compliance:manage compliance:read incidents:read
 const harness = opened(() => startProductHarness({ MCP_COPIES: '1', MCP_PORT: '0', WORKER_COPIES: '1' }));
 beforeAll(async () => {
   const { client: demo } = harness.product.credentials;
-  await queryRows(harness.databaseUrl, `UPDATE oauth_clients SET credential_scopes = $2 WHERE "clientId" = $1`, [
-    demo.client_id,
-    PERMISSIONS,
-  ]);
+  await queryRows(harness.databaseUrl)`UPDATE oauth_clients SET credential_scopes = ${PERMISSIONS}
+    WHERE "clientId" = ${demo.client_id}`;
   const mcp = harness.product.ready.mcp as string;
   const form = { grant_type: 'client_credentials', resource: mcp, scope: PERMISSIONS.join(' ') };
   const token = await eventually('a token with the new scopes', async () => {
@@ -76,7 +74,7 @@ async function argumentsOf(name: string): Promise<Json> {
     case 'read_incident':
       return { incident_id: (await read('list_incidents')).incidents[0].incident_id };
     case 'read_compliance_report':
-      return { report_id: (await queryRows(harness.databaseUrl, 'SELECT id FROM compliance_reports LIMIT 1'))[0]?.id };
+      return { report_id: (await queryRows(harness.databaseUrl)`SELECT id FROM compliance_reports LIMIT 1`)[0]?.id };
     case 'read_task':
     case 'cancel_task':
       return { task_id: (await read('request_compliance_report')).task_id };
@@ -90,10 +88,10 @@ test('what every tool really answers has the shape that it declares', async () =
       barred_users, required_roles, quorum, no_open_incident, requested_at, expires_at)
     SELECT gen_random_uuid(), 'release.deploy', 'Deploy', '{"n":1}', encode(sha256('{"n":1}'), 'hex'), 'user', id,
       'sallyport', '{}', '{tech_lead}', 1, false, now(), now() + interval '1 day' FROM users LIMIT 1`;
-  await queryRows(harness.databaseUrl, asked);
+  await queryRows(harness.databaseUrl)(asked);
   const incident = `INSERT INTO incidents (id, detection, severity, subject_kind, subject_id, detail)
     VALUES (gen_random_uuid(), 'token_replay', 'high', 'user', 'u', '{"n":1}')`;
-  await queryRows(harness.databaseUrl, incident);
+  await queryRows(harness.databaseUrl)(incident);
   const listed = (await client.listTools()).tools;
   const needsUser = tools.filter(({ need }) => need !== null && 'own' in need).map(({ name }) => name);
   const all = every.map(({ name }) => name);

@@ -38,7 +38,7 @@ afterEach(() => admin.query(`DROP DATABASE ${new URL(databaseUrl).pathname.slice
 
 const start = (env: Record<string, string> = {}) => prepare({ databaseUrl, redisUrl, dataDir, env, log });
 const credentials = async () => JSON.parse(await readFile(join(dataDir, 'dev-credentials.json'), 'utf8'));
-const rows = rawSql((text, values) => queryRows(databaseUrl, text, values));
+const rows = rawSql((text, values) => queryRows(databaseUrl)(text, values));
 
 test('two concurrent starts on an empty database run the migrations once, and create one key and one of each demo row', async () => {
   const [one, two] = await Promise.all([start(), start()]);

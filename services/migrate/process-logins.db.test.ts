@@ -9,7 +9,7 @@ import { ensureProcessLogins } from './process-logins.ts';
 const made: string[] = [];
 const database = opened(createTestDatabase);
 afterAll(async () => {
-  for (const login of made) await queryRows(database.url, `DROP ROLE IF EXISTS "${login}"`);
+  for (const login of made) await queryRows(database.url)(`DROP ROLE IF EXISTS "${login}"`);
 });
 
 /** A URL with a login that does not exist, and a password that needs escaping. */
@@ -39,8 +39,8 @@ test('makes a login for each process, with the password of its URL and the roles
   expect(await rolesOf(urls.api, 'sallyport_api')).toBe('sallyport_api');
   expect(await rolesOf(urls.worker, 'sallyport_worker')).toBe('sallyport_worker');
   expect(await rolesOf(urls.worker, 'sallyport_log_sealer')).toBe('sallyport_log_sealer');
-  await expect(queryRows(urls.mcp, 'SELECT FROM login_challenges')).rejects.toMatchObject({ code: '42501' });
-  await expect(queryRows(urls.api, 'SET ROLE sallyport_worker')).rejects.toMatchObject({ code: '42501' });
+  await expect(queryRows(urls.mcp)`SELECT FROM login_challenges`).rejects.toMatchObject({ code: '42501' });
+  await expect(queryRows(urls.api)`SET ROLE sallyport_worker`).rejects.toMatchObject({ code: '42501' });
   expect(await ensure(urls, said)).toEqual([]);
   expect(said).toHaveLength(3);
 });
@@ -55,12 +55,12 @@ test('a login of the release before gets the role of its process, and keeps the 
   const url = newUrl();
   await ensure({ api: url });
   const login = decodeURIComponent(new URL(url).username).replaceAll('"', '""');
-  await queryRows(database.url, `REVOKE sallyport_api FROM "${login}"`);
-  await queryRows(database.url, `GRANT sallyport_app TO "${login}"`);
+  await queryRows(database.url)(`REVOKE sallyport_api FROM "${login}"`);
+  await queryRows(database.url)(`GRANT sallyport_app TO "${login}"`);
   await expect(rolesOf(url, 'sallyport_api')).rejects.toMatchObject({ code: '0P000' });
   expect(await ensure({ api: url })).toEqual([]);
   expect(await rolesOf(url, 'sallyport_api')).toBe('sallyport_api');
-  await queryRows(url, 'SET ROLE sallyport_app');
+  await queryRows(url)`SET ROLE sallyport_app`;
 });
 
 test('a new password in the URL becomes that of the login', async () => {
@@ -70,7 +70,7 @@ test('a new password in the URL becomes that of the login', async () => {
   url.password = 'another';
   expect(await ensure({ api: url.href })).toEqual([]);
   expect(await rolesOf(url.href, 'sallyport_api')).toBe('sallyport_api');
-  await expect(queryRows(before, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
+  await expect(queryRows(before)`SELECT 1`).rejects.toMatchObject({ code: '28P01' });
 });
 
 test('the login of the owner stays as it is, and without URLs nothing happens', async () => {

@@ -35,7 +35,7 @@ afterAll(async () => {
 
 /** Pages of the sealed events, the newest first, once all are sealed. */
 async function sealed(type = '%'): Promise<readonly string[]> {
-  const rows = rawSql<{ seq: string }>((text, values) => queryRows(harness.databaseUrl, text, values));
+  const rows = rawSql<{ seq: string }>((text, values) => queryRows(harness.databaseUrl)(text, values));
   await expect.poll(() => rows`SELECT seq FROM audit_outbox WHERE seq IS NULL`).toEqual([]);
   const found = await rows`SELECT seq FROM audit_events WHERE type LIKE ${type} ORDER BY seq DESC`;
   return found.map(({ seq }) => `/console/audit/${seq}`);

@@ -47,7 +47,7 @@ test('their jobs and processes do not exist', async () => {
   expect(Object.keys(product.ready.pids).sort()).toEqual(['api', 'worker']);
   const wanted = scheduledJobs.filter((job) => jobsOf({ leftOut: WINGS }).includes(job)).map(({ name }) => name);
   const rows = await eventually('the schedule', async () => {
-    const found = await queryRows<{ job: string }>(databaseUrl, 'SELECT job FROM job_schedules ORDER BY job');
+    const found = await queryRows(databaseUrl)<{ job: string }>`SELECT job FROM job_schedules ORDER BY job`;
     return found.length > 0 && found;
   });
   expect(rows.map(({ job }) => job)).toEqual([...wanted].sort());

@@ -86,13 +86,13 @@ describe.concurrent('a store that dies', () => {
       const run = await lab.start();
       const { api, pids } = await run.ready();
       const url = await textOf(`${api}/env?DATABASE_URL`);
-      await queryRows(url, 'CREATE TABLE kept AS SELECT 42 AS id');
+      await queryRows(url)`CREATE TABLE kept AS SELECT 42 AS id`;
       const { pid } = lab.state(name)!;
       process.kill(pid, 'SIGKILL');
       await run.said('had ended: started again');
       expect(lab.state(name)?.pid).not.toBe(pid);
       expect(lab.stores()).toEqual(bothAlive);
-      expect(await queryRows(url, 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
+      expect(await queryRows(url)`SELECT id FROM kept`).toEqual([{ id: 42 }]);
       expect(await textOf(api)).toBe(String(pids.api));
       run.process.kill('SIGTERM');
       expect(await run.end()).toBe(0);
@@ -125,7 +125,7 @@ describe.concurrent('a killed supervisor', () => {
     const first = await lab.start();
     const { api, pids } = await first.ready();
     const url = await textOf(`${api}/env?DATABASE_URL`);
-    await queryRows(url, 'CREATE TABLE kept AS SELECT 42 AS id');
+    await queryRows(url)`CREATE TABLE kept AS SELECT 42 AS id`;
     const slow = textOf(`${api}/wait`);
     await fileOnce(join(first.folder, 'waiting'));
     first.signalGroup('SIGKILL');
@@ -140,7 +140,7 @@ describe.concurrent('a killed supervisor', () => {
     const second = await lab.start();
     const ready = await second.ready();
     expect(lab.postgresPid()).toBe(postmaster);
-    expect(await queryRows(await textOf(`${ready.api}/env?DATABASE_URL`), 'SELECT id FROM kept')).toEqual([{ id: 42 }]);
+    expect(await queryRows(await textOf(`${ready.api}/env?DATABASE_URL`))`SELECT id FROM kept`).toEqual([{ id: 42 }]);
     second.process.kill('SIGTERM');
     expect(await second.end()).toBe(0);
     expect(lab.stores()).toEqual(nothingLeft);

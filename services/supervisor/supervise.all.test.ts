@@ -276,7 +276,7 @@ describe.concurrent('several', () => {
     one.process.kill('SIGTERM');
     expect(await one.end()).toBe(0);
     expect(lab.stores()).toEqual(bothAlive);
-    expect(await queryRows(await textOf(`${second.api}/env?DATABASE_URL`), 'SELECT 1 AS one')).toEqual([{ one: 1 }]);
+    expect(await queryRows(await textOf(`${second.api}/env?DATABASE_URL`))`SELECT 1 AS one`).toEqual([{ one: 1 }]);
     two.process.kill('SIGTERM');
     expect(await two.end()).toBe(0);
     expect(lab.stores()).toEqual(nothingLeft);

@@ -25,16 +25,16 @@ test('starts that run at once create one database of the tasks API, whose role o
   const [first, second] = await Promise.all([1, 2].map(() => prepareTasksDatabase(ownerUrl, 'a pass/word')));
   expect(second).toBe(first);
   const url = first as string;
-  await queryRows(url, 'CREATE TABLE tasks (id int)');
+  await queryRows(url)`CREATE TABLE tasks (id int)`;
   await prepareTasksDatabase(ownerUrl, 'a new pass/word');
-  await expect(queryRows(url, 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
+  await expect(queryRows(url)`SELECT 1`).rejects.toMatchObject({ code: '28P01' });
   const renewed = await prepareTasksDatabase(ownerUrl, 'a pass/word');
-  expect(await queryRows(renewed, 'SELECT count(*)::int AS count FROM tasks')).toEqual([{ count: 0 }]);
+  expect(await queryRows(renewed)`SELECT count(*)::int AS count FROM tasks`).toEqual([{ count: 0 }]);
 
-  await queryRows(ownerUrl, 'CREATE TABLE secrets (id int)');
+  await queryRows(ownerUrl)`CREATE TABLE secrets (id int)`;
   const inside = new URL(url);
   inside.pathname = `/${product}`;
-  await expect(queryRows(inside.href, 'SELECT * FROM secrets')).rejects.toMatchObject({ code: '42501' });
+  await expect(queryRows(inside.href)`SELECT * FROM secrets`).rejects.toMatchObject({ code: '42501' });
 });
 
 test('a user who may create neither role nor database is refused', async () => {

@@ -53,7 +53,7 @@ function readMails(): void {
     messages.mail.push({ lines: linesOf(shown.replaceAll(/\s+/g, ' ')) });
   }
 }
-const rows = rawSql((text, values) => queryRows(harness.databaseUrl, text, values));
+const rows = rawSql((text, values) => queryRows(harness.databaseUrl)(text, values));
 
 beforeAll(async () => {
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));

@@ -19,11 +19,10 @@ const producer = opened(() => readyProducer(product.credentials.redis_url));
 const ports = opened(async () => createTestPorts(product.credentials.database_url));
 
 const expired = async (): Promise<number> => {
-  const [row] = await queryRows(
-    product.credentials.database_url,
-    `SELECT (SELECT count(*) FROM refresh_families WHERE sid LIKE 'gone-%') + (SELECT count(*) FROM sessions WHERE id LIKE 'gone-%')
-       + (SELECT count(*) FROM revocations WHERE expires_at < now() - interval '2 days') AS n`,
-  );
+  const [row] = await queryRows(product.credentials.database_url)`
+    SELECT (SELECT count(*) FROM refresh_families WHERE sid LIKE 'gone-%') + (SELECT count(*) FROM sessions
+    WHERE id LIKE 'gone-%')
+    + (SELECT count(*) FROM revocations WHERE expires_at < now() - interval '2 days') AS n`;
   return Number(row?.n);
 };
 

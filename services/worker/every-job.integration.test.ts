@@ -17,7 +17,7 @@ const product = partOf(() => harness.product);
 const second = opened(() => startWorkerBeside(product, env));
 const producer = opened(() => readyProducer(product.credentials.redis_url));
 
-const rows = rawSql((text, values) => queryRows(product.credentials.database_url, text, values));
+const rows = rawSql((text, values) => queryRows(product.credentials.database_url)(text, values));
 const idOf = (name: string, ownId: string): string => `${name}-${ownId}`;
 
 async function untilCompleted(ids: readonly { readonly queue: (typeof jobs)[number]['queue']; readonly id: string }[]) {

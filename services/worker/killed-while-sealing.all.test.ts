@@ -14,7 +14,7 @@ const waitersPerCore = (): number => Math.max(1, (loadavg()[0] as number) / avai
 const product = opened(() => startProduct({ clusterDir: inject('clusterDir'), isAsShipped: true }));
 const holder = opened(() => connectedClient(product.credentials.database_url));
 
-const rows = rawSql<{ n: string }>((text, values) => queryRows(product.credentials.database_url, text, values));
+const rows = rawSql<{ n: string }>((text, values) => queryRows(product.credentials.database_url)(text, values));
 const unsealed = async () => Number((await rows`SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL`)[0]?.n);
 const writeEvent = async (): Promise<void> => {
   const form = { grant_type: 'client_credentials' };

@@ -42,12 +42,13 @@ const signIn = (traceId: string) =>
 /** One sealed row of each trace, in the order of the traces. */
 const sealed = (...traceIds: string[]) =>
   eventually('the sealed rows', async () => {
-    const rows = await queryRows<{ trace_id: string; leaf: Buffer; traceparent: string; type: string }>(
-      stores.databaseUrl,
-      `SELECT trace_id, leaf, o.traceparent, e.type FROM audit_events e JOIN audit_outbox o USING (event_id)
-       WHERE trace_id = ANY ($1)`,
-      [traceIds],
-    );
+    const rows = await queryRows(stores.databaseUrl)<{
+      trace_id: string;
+      leaf: Buffer;
+      traceparent: string;
+      type: string;
+    }>`SELECT trace_id, leaf, o.traceparent, e.type FROM audit_events e JOIN audit_outbox o USING (event_id)
+      WHERE trace_id = ANY (${traceIds})`;
     const found = traceIds.flatMap((id) => rows.find(({ trace_id }) => trace_id === id) ?? []);
     return found.length === traceIds.length && found;
   });
@@ -132,7 +133,7 @@ describe('with every request sampled', () => {
         .filter((line) => line.startsWith('{'))
         .map((line) => JSON.parse(line) as Readonly<Record<string, string | undefined>>);
     // Sealing without its tables fails, logs it, and is retried.
-    await queryRows(stores.databaseUrl, 'ALTER TABLE audit_tiles RENAME TO audit_tiles_away');
+    await queryRows(stores.databaseUrl)`ALTER TABLE audit_tiles RENAME TO audit_tiles_away`;
     const traceId = newTraceId();
     await signIn(traceId);
     try {
@@ -144,7 +145,7 @@ describe('with every request sampled', () => {
         receivedSpans(collector).some((span) => span.traceId === failed.trace_id && span.name === 'seal-audit-events'),
       );
     } finally {
-      await queryRows(stores.databaseUrl, 'ALTER TABLE audit_tiles_away RENAME TO audit_tiles');
+      await queryRows(stores.databaseUrl)`ALTER TABLE audit_tiles_away RENAME TO audit_tiles`;
     }
     await sealed(traceId);
     const line = await eventually('the line of the sign-in', () =>

@@ -39,23 +39,18 @@ const producer = opened(() => readyProducer(redisUrl));
 type KeyFacts = { kid: string; purpose: string; signs: number; ended: boolean; left: boolean; destroyed: boolean };
 /** Token keys by the time they sign from, with their state by the database's clock. */
 const keyFacts = (): Promise<KeyFacts[]> =>
-  queryRows(
-    database.url,
-    `SELECT id AS kid, purpose, extract(epoch FROM lower(signs))::float8 AS signs, upper(signs) < now() - interval '15 seconds' AS ended,
-       coalesce("expiresAt" < now() - interval '3 seconds', false) AS left, "privateKey" = '' AS destroyed
-     FROM jwks WHERE purpose IN ('access', 'access:RS256') ORDER BY purpose, signs`,
-  );
+  queryRows(database.url)`SELECT id AS kid, purpose, extract(epoch FROM lower(signs))::float8 AS signs,
+    upper(signs) < now() - interval '15 seconds' AS ended,
+      coalesce("expiresAt" < now() - interval '3 seconds', false) AS left, "privateKey" = '' AS destroyed
+    FROM jwks WHERE purpose IN ('access', 'access:RS256') ORDER BY purpose, signs`;
 
 const PURPOSES = ['access', 'access:RS256'];
 
 /** A client that is registered for the additional algorithm. */
 async function clientOfRs256(): Promise<ClientCredentials> {
   const client = await newClient(product);
-  await queryRows(
-    database.url,
-    `UPDATE oauth_clients SET access_token_signed_response_alg = 'RS256' WHERE "clientId" = $1`,
-    [client.client_id],
-  );
+  await queryRows(database.url)`UPDATE oauth_clients SET access_token_signed_response_alg = 'RS256'
+    WHERE "clientId" = ${client.client_id}`;
   const tokenNow = () => clientToken({ api: product.api, credentials: { client } });
   await eventually(
     'the client to get tokens of its algorithm',
@@ -163,9 +158,7 @@ test('keys of two algorithms that each change every few seconds under load cause
     for (const [index, signs] of starts.entries())
       if (index > 1) expect(signs - starts[index - 1]!).toBeGreaterThanOrEqual(ROTATION_SECONDS);
   }
-  const [versions] = await queryRows<{ n: number }>(
-    database.url,
-    `SELECT count(*)::int AS n FROM server_secrets WHERE purpose = 'refresh' AND activates_at < now()`,
-  );
+  const [versions] = await queryRows(database.url)<{ n: number }>`SELECT count(*)::int AS n FROM server_secrets
+    WHERE purpose = 'refresh' AND activates_at < now()`;
   expect(versions!.n).toBeGreaterThanOrEqual(2);
 });

@@ -15,7 +15,7 @@ const harness = opened(() => startProductHarness({ ...env, WORKER_COPIES: '1' })
 const product = partOf(() => harness.product);
 const second = opened(() => startWorkerBeside(product, env));
 
-const rows = rawSql((text, values) => queryRows(product.credentials.database_url, text, values));
+const rows = rawSql((text, values) => queryRows(product.credentials.database_url)(text, values));
 
 test('an event is sealed within seconds, under the trace of its request, with a signed head and a high-water mark outside the database', async () => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';

@@ -10,11 +10,10 @@ const product = partOf(() => harness.product);
 test('a start runs a worker that does its scheduled jobs, exports their metrics, and stops after the API with code 0', async () => {
   expect(product.ready.pids).toMatchObject({ worker: expect.any(Number) });
   const [row] = await eventually('the first scheduled run', async () => {
-    const rows = await queryRows(
-      product.credentials.database_url,
-      `SELECT job, last_outcome, round(extract(epoch FROM next_run_at - last_finished_at))::int AS pause FROM job_schedules
-       WHERE job = 'clean-up-expired-tokens' AND last_outcome IS NOT NULL`,
-    );
+    const rows = await queryRows(product.credentials.database_url)`
+      SELECT job, last_outcome, round(extract(epoch FROM next_run_at - last_finished_at))::int AS pause
+      FROM job_schedules
+      WHERE job = 'clean-up-expired-tokens' AND last_outcome IS NOT NULL`;
     return rows.length > 0 && rows;
   });
   expect(row).toMatchObject({ last_outcome: 'completed', pause: 300 });

@@ -7,7 +7,7 @@ import type { ChaosStores } from './stores.ts';
 
 const database = opened(createTestDatabase);
 
-const query = rawSql((text, values) => queryRows(database.url, text, values));
+const query = rawSql((text, values) => queryRows(database.url)(text, values));
 const TRACE = 'a'.repeat(32);
 const sealedTimes = async (): Promise<number> =>
   (await readEvents({ query } as unknown as ChaosStores)).get(TRACE)?.get('user.login') ?? 0;

@@ -112,9 +112,9 @@ beforeAll(async () => {
   const migrated = await start('migrate', {});
   expect(await migrated.exitCode(), migrated.said()).toBe(0);
   for (const { login, groups } of Object.values(processes))
-    await queryRows(owner, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${groups}`);
+    await queryRows(owner)(`CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${groups}`);
   const one = await start('api', { PORT: port, METRICS_PORT: apiMetrics });
-  await queryRows(owner, `CREATE ROLE ${drill} LOGIN PASSWORD 'own'`);
+  await queryRows(owner)(`CREATE ROLE ${drill} LOGIN PASSWORD 'own'`);
   const drillUrl = new URL(owner);
   Object.assign(drillUrl, { pathname: '/postgres', username: drill, password: 'own' });
   const two = await start('worker', { METRICS_PORT: workerMetrics, RESTORE_DRILL_URL: drillUrl.href });
@@ -148,14 +148,12 @@ describe('the product with the least privileges', () => {
   test('signs in, issues, refreshes, revokes and seals; neither store refuses it a command', async () => {
     await smoke(api, JSON.parse(readFileSync(join(folder, 'data/dev-credentials.json'), 'utf8')));
     await eventually('the events to be sealed', async () => {
-      const [row] = await queryRows<{ sealed: number }>(owner, 'SELECT count(*)::int AS sealed FROM audit_events');
+      const [row] = await queryRows(owner)<{ sealed: number }>`SELECT count(*)::int AS sealed FROM audit_events`;
       return (row?.sealed ?? 0) >= 10 || undefined;
     });
-    const logins = await queryRows<{ login: string }>(
-      owner,
-      `SELECT DISTINCT usename::text AS login FROM pg_stat_activity
-       WHERE datname = current_database() AND application_name LIKE 'sallyport-%' ORDER BY 1`,
-    );
+    const logins = await queryRows(owner)<{ login: string }>`
+      SELECT DISTINCT usename::text AS login FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name LIKE 'sallyport-%' ORDER BY 1`;
     expect(logins.map(({ login }) => login)).toEqual([
       processes.api.login,
       processes.mcp.login,
@@ -187,7 +185,7 @@ describe('the product with the least privileges', () => {
     ['worker', 'TRUNCATE audit_tiles', 'audit_tiles'],
     ['worker', 'CREATE ROLE mine', 'create role'],
   ] as const)('the login of the %s: %s', async (role, statement, refused) => {
-    const done = queryRows(loginUrl(role), statement);
+    const done = queryRows(loginUrl(role))(statement);
     if (refused === null) await done;
     else await expect(done).rejects.toMatchObject({ code: '42501', message: expect.stringContaining(refused) });
   });
@@ -229,22 +227,19 @@ describe('the product with the least privileges', () => {
       await producer.enqueue(rehearseRestoreJob, {}, { jobId });
       // The timetable has the job run too, soon after the first start.
       return eventually('the rehearsal to be recorded', async () => {
-        const [event] = await queryRows<{ detail: Record<string, unknown> }>(
-          owner,
-          `SELECT detail FROM audit_events WHERE type = 'operations.restore_rehearsed' AND outcome = $1 ORDER BY seq`,
-          [outcome],
-        );
+        const [event] = await queryRows(owner)<{ detail: Record<string, unknown> }>`SELECT detail FROM audit_events
+          WHERE type = 'operations.restore_rehearsed' AND outcome = ${outcome} ORDER BY seq`;
         return event?.detail;
       });
     };
     try {
       await producer.ready(30_000);
       expect(await rehearsed('refused', 'failed')).toEqual({ code: 'restore_drill_not_allowed' });
-      await queryRows(owner, `ALTER ROLE ${drill} CREATEDB`);
+      await queryRows(owner)(`ALTER ROLE ${drill} CREATEDB`);
       const done = await rehearsed('allowed', 'ok');
       expect(done).toMatchObject({ backup: 'fresh', orphans: 0 });
       expect(done.events).toBeGreaterThanOrEqual(10);
-      expect(await queryRows(owner, `SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = '${drill}'`)).toEqual(
+      expect(await queryRows(owner)(`SELECT rolsuper, rolcreaterole FROM pg_roles WHERE rolname = '${drill}'`)).toEqual(
         [{ rolsuper: false, rolcreaterole: false }],
       );
     } finally {

@@ -37,7 +37,7 @@ const databaseUrl = (age: Age): string => {
   return url.href;
 };
 const createLogin = (age: Age): Promise<unknown> =>
-  queryRows(owner, `CREATE ROLE ${logins[age]} LOGIN PASSWORD '${age}-password' IN ROLE sallyport_api`);
+  queryRows(owner)(`CREATE ROLE ${logins[age]} LOGIN PASSWORD '${age}-password' IN ROLE sallyport_api`);
 
 function start(role: 'api' | 'migrate', age: Age, env: Readonly<Record<string, string>> = {}): RoleProcess {
   const child = startContainerRole(role, {
@@ -160,23 +160,21 @@ test('the login, the password of Redis and the key-encryption key change while c
   await Promise.all(current);
   before.child.kill('SIGTERM');
   expect(await before.exitCode(), before.said()).toBe(0);
-  await queryRows(owner, `DROP ROLE ${logins.old}`);
+  await queryRows(owner)(`DROP ROLE ${logins.old}`);
   await operator.call('ACL', 'SETUSER', 'sallyport_api', 'resetpass', '>new-word');
   await more(20);
   load.isOn = false;
   await Promise.all(callers);
 
   expect(errors.map(String)).toEqual([]);
-  await expect(queryRows(databaseUrl('old'), 'SELECT 1')).rejects.toMatchObject({ code: '28P01' });
+  await expect(queryRows(databaseUrl('old'))`SELECT 1`).rejects.toMatchObject({ code: '28P01' });
   const late = new Redis(redisUrl('old'), { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0 });
   const { promise: refusal, resolve } = Promise.withResolvers<Error>();
   late.on('error', resolve);
   late.connect().catch(() => {});
   expect((await refusal).message).toMatch(/^WRONGPASS/);
   late.disconnect();
-  const opened = await queryRows<{ count: number }>(
-    owner,
-    `SELECT count(*)::int AS count FROM audit_outbox WHERE type = 'key_encryption.changed'`,
-  );
+  const opened = await queryRows(owner)<{ count: number }>`SELECT count(*)::int AS count FROM audit_outbox
+    WHERE type = 'key_encryption.changed'`;
   expect(opened).toEqual([{ count: 1 }]);
 });

@@ -123,9 +123,9 @@ test('the same load notices a migration that renames a column which the release 
   const asking = createAsking();
   const load = startLoad(asking, [old], await harness.newClient(['tokens:revoke']), 2);
   await load.more(4);
-  await queryRows(harness.databaseUrl, 'ALTER TABLE refresh_families RENAME generation TO turn');
+  await queryRows(harness.databaseUrl)`ALTER TABLE refresh_families RENAME generation TO turn`;
   await load.more(1_000_000);
-  await queryRows(harness.databaseUrl, 'ALTER TABLE refresh_families RENAME turn TO generation');
+  await queryRows(harness.databaseUrl)`ALTER TABLE refresh_families RENAME turn TO generation`;
   await load.stop();
   expect(asking.seen.failures.join('\n')).toMatch(new RegExp(`^${OLD}: POST /v1/tokens/refresh: 5\\d\\d`, 'm'));
 });

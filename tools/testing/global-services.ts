@@ -40,7 +40,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   templateUrl.pathname = `/${TEMPLATE_DATABASE}`;
   await migrate(templateUrl.href);
   for (const table of process.env.TEST_WITHOUT_TABLES?.split(',') ?? [])
-    await queryRows(templateUrl.href, `DROP TABLE ${table} CASCADE`);
+    await queryRows(templateUrl.href)(`DROP TABLE ${table} CASCADE`);
   project.provide('templateUrl', templateUrl.href);
   project.provide('redisUrl', redis.url);
   project.provide('clusterDir', clusterDir);

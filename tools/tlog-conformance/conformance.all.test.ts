@@ -89,10 +89,8 @@ test.skipIf(absent !== null)(
       const proof = await send(api.url, 'GET', `/v1/audit/events/${seq}/proof`, { basic });
       writeFileSync(join(proofs, `${seq}.tlog-proof`), proof.text);
     }
-    for (const { size, note } of await queryRows<{ size: string; note: string }>(
-      database.url,
-      'SELECT size, note FROM audit_checkpoints',
-    ))
+    for (const { size, note } of await queryRows(database.url)<{ size: string; note: string }>`SELECT size, note
+      FROM audit_checkpoints`)
       writeFileSync(join(earlier, size), note);
     const { text: vkey } = await send(api.url, 'GET', '/v1/audit/log/vkey');
     const args = ['-log', `${api.url}/v1/audit/log`, '-vkey', vkey.trim(), '-origin', ORIGIN];
@@ -121,7 +119,7 @@ test.skipIf(absent !== null)(
     await replaceKeyTwice();
     const led = await run(program, [...args, '-earlier', earlier]);
     expect(JSON.parse(led.stdout)).toMatchObject({ size: SIZE, consistency: HEADS.length + 1 });
-    await queryRows(database.url, `UPDATE jwks SET rotation_note = NULL WHERE rotation_note IS NOT NULL`);
+    await queryRows(database.url)`UPDATE jwks SET rotation_note = NULL WHERE rotation_note IS NOT NULL`;
     await expect(run(program, args)).rejects.toThrow(/no valid signature|not verified|signature/i);
   },
 );

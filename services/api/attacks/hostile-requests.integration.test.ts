@@ -188,13 +188,10 @@ test('CVE-2026-3635: forwarding headers from an untrusted peer change neither is
   }
   const [, ...cookieAttributes] = lied.headers.getSetCookie()[0]!.split(';');
   expect(cookieAttributes.join(';')).not.toMatch(/secure|domain/i);
-  const logins = await queryRows<{ ip_hash: string }>(
-    harness.databaseUrl,
-    // Whether sealed or not: once sealed, the hash is stored beside the log.
-    `SELECT coalesce(o.ip_hash, p.value) AS ip_hash FROM audit_outbox o
+  const logins = await queryRows(harness.databaseUrl)<{ ip_hash: string }>`
+    SELECT coalesce(o.ip_hash, p.value) AS ip_hash FROM audit_outbox o
      LEFT JOIN audit_personal p ON p.event_id = o.event_id AND p.field = 'ip_hash'
-     WHERE type = 'user.login' AND outcome = 'ok' ORDER BY id DESC LIMIT 2`,
-  );
+     WHERE type = 'user.login' AND outcome = 'ok' ORDER BY id DESC LIMIT 2`;
   expect(logins).toHaveLength(2);
   expect(logins[0]).toEqual(logins[1]);
   expect(logins[0]!.ip_hash).not.toContain('127.0.0.1');

@@ -91,9 +91,8 @@ describe('POST /oauth2/token', () => {
   test('a disabled client is refused, and its tokens are revoked', async () => {
     const client = await newClient(product);
     const { access_token } = (await token(credentials, { basic: client })).body;
-    await queryRows(harness.databaseUrl, 'UPDATE oauth_clients SET disabled = true WHERE "clientId" = $1', [
-      client.client_id,
-    ]);
+    await queryRows(harness.databaseUrl)`UPDATE oauth_clients SET disabled = true
+      WHERE "clientId" = ${client.client_id}`;
     await untilVerdict(product, access_token, 'revoked');
     await eventually(
       'the client to be refused',
@@ -103,13 +102,10 @@ describe('POST /oauth2/token', () => {
 
   test('no password or implicit grant; an unknown grant is unsupported_grant_type, a missing one invalid_request', async () => {
     const basic = product.credentials.client;
-    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:saml2-bearer', 'x'])
-      expectOAuthError(
-        await token({ grant_type, username: user.email, password: user.password }, { basic }),
-        400,
-        'unsupported_grant_type',
-        'grant_type_unsupported',
-      );
+    for (const grant_type of ['password', 'implicit', 'urn:ietf:params:oauth:grant-type:saml2-bearer', 'x']) {
+      const byPassword = await token({ grant_type, username: user.email, password: user.password }, { basic });
+      expectOAuthError(byPassword, 400, 'unsupported_grant_type', 'grant_type_unsupported');
+    }
     expectOAuthError(await token({}, { basic }), 400, 'invalid_request', 'request_invalid');
   });
 
@@ -128,19 +124,15 @@ describe('POST /oauth2/token', () => {
     expect([lenient.status, lenient.body.scope]).toEqual([200, 'tokens:read']);
     const resource = 'https://api.example.test/v1';
     expect(claimsIn((await token({ ...credentials, resource }, { basic })).body.access_token).aud).toBe(resource);
-    for (const wrong of ['not a uri', '/relative', 'https://api.example.test/#x'])
-      expectOAuthError(
-        await token({ ...credentials, resource: wrong }, { basic }),
-        400,
-        'invalid_target',
-        'target_invalid',
-      );
-    expectOAuthError(
-      await token({ ...credentials }, { basic: await newClient(product, { grant_types: ['refresh_token'] }) }),
-      400,
-      'unauthorized_client',
-      'grant_not_allowed',
+    for (const wrong of ['not a uri', '/relative', 'https://api.example.test/#x']) {
+      const elsewhere = await token({ ...credentials, resource: wrong }, { basic });
+      expectOAuthError(elsewhere, 400, 'invalid_target', 'target_invalid');
+    }
+    const withoutGrant = await token(
+      { ...credentials },
+      { basic: await newClient(product, { grant_types: ['refresh_token'] }) },
     );
+    expectOAuthError(withoutGrant, 400, 'unauthorized_client', 'grant_not_allowed');
   });
 
   test('RFC 6749 §3.2: a repeated parameter is refused, an unknown one ignored, an empty one treated as absent', async () => {
@@ -195,12 +187,8 @@ describe('POST /oauth2/token', () => {
     const named = { ...form, client_id: product.credentials.client.client_id };
     expectOAuthError(await token(named), 401, 'invalid_client', 'client_unauthenticated');
     expectOAuthError(await token(form, { basic: other }), 400, 'invalid_grant', 'refresh_token_invalid');
-    expectOAuthError(
-      await token({ ...form, client_id: open.client_id }),
-      400,
-      'invalid_grant',
-      'refresh_token_invalid',
-    );
+    const atOther = await token({ ...form, client_id: open.client_id });
+    expectOAuthError(atOther, 400, 'invalid_grant', 'refresh_token_invalid');
     expect((await token(form, { basic: product.credentials.client })).status).toBe(200);
   });
 
@@ -229,32 +217,21 @@ describe('POST /oauth2/token', () => {
     const late = await issueFor(product, user.id);
     const { fid } = claimsIn(late.access_token);
     // The absolute expiry applies, however recent the last use.
-    await queryRows(
-      harness.databaseUrl,
-      `UPDATE refresh_families SET expires_at = now() - interval '1 second' WHERE id = $1`,
-      [fid],
-    );
+    await queryRows(harness.databaseUrl)`UPDATE refresh_families SET expires_at = now() - interval '1 second'
+      WHERE id = ${fid}`;
     expectOAuthError(await token(form(late.refresh_token), { basic }), 400, 'invalid_grant', 'refresh_token_expired');
     const rubbish = await token(form(tampered((await issueFor(product, user.id)).refresh_token)), { basic });
     expectOAuthError(rubbish, 400, 'invalid_grant', 'refresh_token_invalid');
-    expectOAuthError(
-      await token({ grant_type: 'refresh_token' }, { basic }),
-      400,
-      'invalid_request',
-      'request_invalid',
-    );
+    const withoutToken = await token({ grant_type: 'refresh_token' }, { basic });
+    expectOAuthError(withoutToken, 400, 'invalid_request', 'request_invalid');
   });
 
   test('a wider scope is invalid_scope, another resource invalid_target, and the token family stays valid', async () => {
     const basic = product.credentials.client;
     const pair = await issueFor(product, user.id, { scope: 'openid email' });
     const form = { grant_type: 'refresh_token', refresh_token: pair.refresh_token };
-    expectOAuthError(
-      await token({ ...form, scope: 'openid profile' }, { basic }),
-      400,
-      'invalid_scope',
-      'scope_exceeded',
-    );
+    const wider = await token({ ...form, scope: 'openid profile' }, { basic });
+    expectOAuthError(wider, 400, 'invalid_scope', 'scope_exceeded');
     const foreign = await token({ ...form, resource: 'https://api.example.test' }, { basic });
     expectOAuthError(foreign, 400, 'invalid_target', 'resource_foreign');
     expect((await token({ ...form, resource: product.api, scope: 'openid' }, { basic })).body.scope).toBe('openid');

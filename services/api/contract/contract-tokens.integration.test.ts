@@ -28,9 +28,8 @@ const other = opened(() => signUp(product));
 
 /** Ends the grace window of a token family, as time would. */
 const endGrace = (familyId: string): Promise<unknown> =>
-  queryRows(harness.databaseUrl, `UPDATE refresh_families SET rotated_at = now() - interval '1 day' WHERE id = $1`, [
-    familyId,
-  ]);
+  queryRows(harness.databaseUrl)`UPDATE refresh_families SET rotated_at = now() - interval '1 day'
+    WHERE id = ${familyId}`;
 
 describe('POST /v1/tokens', () => {
   test('the session cookie gets 201 and a token pair for that session, and revokes the session’s previous token family', async () => {
@@ -73,39 +72,28 @@ describe('POST /v1/tokens', () => {
     expect(
       (await harness.post('/v1/tokens', { user_id: user.id, device: 'Phone of Ada' }, harness.byClient)).status,
     ).toBe(201);
-    const logins = await queryRows(
-      product.credentials.database_url,
-      `SELECT device FROM refresh_families WHERE user_id = $1 AND device ->> 'name' = 'Phone of Ada'`,
-      [user.id],
-    );
+    const logins = await queryRows(product.credentials.database_url)`SELECT device FROM refresh_families
+      WHERE user_id = ${user.id} AND device ->> 'name' = 'Phone of Ada'`;
     expect(logins).toEqual([{ device: { name: 'Phone of Ada' } }]);
-    for (const device of ['', 'x'.repeat(129), 'a\u0000b', 7, ['Phone']])
-      expectProblem(
-        await harness.post('/v1/tokens', { user_id: user.id, device }, harness.byClient),
-        400,
-        'request_invalid',
-      );
+    for (const device of ['', 'x'.repeat(129), 'a\u0000b', 7, ['Phone']]) {
+      const badDevice = await harness.post('/v1/tokens', { user_id: user.id, device }, harness.byClient);
+      expectProblem(badDevice, 400, 'request_invalid');
+    }
   });
 
   test('an unknown user, another user’s scopes, a missing user and a missing permission are each refused with their own code', async () => {
     expectProblem(await harness.post('/v1/tokens', {}, harness.byClient), 400, 'request_invalid');
     expectProblem(await harness.post('/v1/tokens', { user_id: 'unknown' }, harness.byClient), 404, 'user_unknown');
-    expectProblem(
-      await harness.post('/v1/tokens', { user_id: user.id, scope: 'keys:manage' }, harness.byClient),
-      400,
-      'scope_invalid',
-    );
+    const wider = await harness.post('/v1/tokens', { user_id: user.id, scope: 'keys:manage' }, harness.byClient);
+    expectProblem(wider, 400, 'scope_invalid');
     const bearer = user.tokens.access_token;
     for (const user_id of [user.id, other.id, 'unknown'])
       expectProblem(await harness.post('/v1/tokens', { user_id }, { bearer }), 403, 'permission_missing');
     const weak = await newClient(product);
     expectProblem(await harness.post('/v1/tokens', { user_id: user.id }, { basic: weak }), 403, 'permission_missing');
     const wrong = { ...product.credentials.client, client_secret: 'wrong' };
-    expectProblem(
-      await harness.post('/v1/tokens', { user_id: user.id }, { basic: wrong }),
-      401,
-      'client_unauthenticated',
-    );
+    const byWrong = await harness.post('/v1/tokens', { user_id: user.id }, { basic: wrong });
+    expectProblem(byWrong, 401, 'client_unauthenticated');
   });
 
   test('an Idempotency-Key returns the same pair again from one token family, and 422 for another body', async () => {
@@ -118,11 +106,8 @@ describe('POST /v1/tokens', () => {
     expect(new Set(answers.map((answer) => answer.body.refresh_token)).size).toBe(1);
     expect(new Set(answers.map((answer) => claimsIn(answer.body.access_token).jti)).size).toBe(1);
     const different = { user_id: other.id };
-    expectProblem(
-      await harness.post('/v1/tokens', different, { ...harness.byClient, headers }),
-      422,
-      'idempotency_key_reused',
-    );
+    const changed = await harness.post('/v1/tokens', different, { ...harness.byClient, headers });
+    expectProblem(changed, 422, 'idempotency_key_reused');
     for (const key of ['', ' ', 'a'.repeat(256), 'é'.repeat(4)].filter((text) => text.trim() !== '')) {
       const answer = await send(product.api, 'POST', '/v1/tokens', {
         ...harness.byClient,
@@ -164,11 +149,8 @@ describe('POST /v1/tokens/refresh', () => {
     const pair = await issueFor(product, user.id);
     const second = (await refresh(product, pair.refresh_token)).body;
     const third = (await refresh(product, second.refresh_token)).body;
-    expectProblem(
-      await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
-      401,
-      'refresh_token_reused',
-    );
+    const replay = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
+    expectProblem(replay, 401, 'refresh_token_reused');
     for (const { refresh_token } of [third, second, pair])
       expectProblem(await refresh(product, refresh_token), 401, 'refresh_token_reused');
     for (const { access_token } of [pair, second, third]) await untilVerdict(product, access_token, 'family_reused');
@@ -185,11 +167,8 @@ describe('POST /v1/tokens/refresh', () => {
   test('401 refresh_token_expired once the token family has expired, without a revocation', async () => {
     const pair = await issueFor(product, user.id);
     await expireFamily(harness, claimsIn(pair.access_token).fid);
-    expectProblem(
-      await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
-      401,
-      'refresh_token_expired',
-    );
+    const late = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
+    expectProblem(late, 401, 'refresh_token_expired');
     expect(await verdictOn(product, pair.access_token)).toBe('active');
   });
 
@@ -222,11 +201,8 @@ describe('POST /v1/tokens/refresh', () => {
   test('401 session_ended after sign-out, revocation, or the next token family of the same session and client', async () => {
     const pair = await issueFor(product, user.id);
     await revoke(product, { family_id: claimsIn(pair.access_token).fid });
-    expectProblem(
-      await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token }),
-      401,
-      'session_ended',
-    );
+    const ended = await harness.post('/v1/tokens/refresh', { refresh_token: pair.refresh_token });
+    expectProblem(ended, 401, 'session_ended');
   });
 
   test('a narrower scope applies to that access token only, and a wider one is refused', async () => {

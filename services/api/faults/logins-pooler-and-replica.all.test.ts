@@ -74,8 +74,8 @@ beforeAll(async () => {
   // The standby knows the logins, and from now on each commit half a minute late.
   standby = await startStandby(folder, stores.databaseUrl);
   await standby.caughtUp();
-  await queryRows(standby.url, `ALTER SYSTEM SET recovery_min_apply_delay = '${BEHIND_SECONDS}s'`);
-  await queryRows(standby.url, 'SELECT pg_reload_conf()');
+  await queryRows(standby.url)(`ALTER SYSTEM SET recovery_min_apply_delay = '${BEHIND_SECONDS}s'`);
+  await queryRows(standby.url)`SELECT pg_reload_conf()`;
 
   const [mcpPort, apiMetrics, workerMetrics, mcpMetrics] = (
     await Promise.all(Array.from({ length: 4 }, () => randomFreePort()))
@@ -107,16 +107,12 @@ test('signs in, issues, refreshes, revokes and seals with the login of each proc
     JSON.parse(readFileSync(join(settings.SALLYPORT_DATA_DIR as string, 'dev-credentials.json'), 'utf8')),
   );
   await eventually('the events to be sealed', async () => {
-    const [row] = await queryRows<{ sealed: number }>(
-      stores.databaseUrl,
-      'SELECT count(*)::int AS sealed FROM audit_events',
-    );
+    const [row] = await queryRows(stores.databaseUrl)<{ sealed: number }>`SELECT count(*)::int AS sealed
+      FROM audit_events`;
     return (row?.sealed ?? 0) >= 10;
   });
-  const logins = await queryRows<{ login: string }>(
-    stores.databaseUrl,
-    `SELECT DISTINCT usename::text AS login FROM pg_stat_activity WHERE application_name LIKE 'sallyport-%' ORDER BY 1`,
-  );
+  const logins = await queryRows(stores.databaseUrl)<{ login: string }>`SELECT DISTINCT usename::text AS login
+    FROM pg_stat_activity WHERE application_name LIKE 'sallyport-%' ORDER BY 1`;
   expect(logins.map(({ login }) => login)).toEqual(roles.map((role) => `${role}_login`));
   expect(started.map((each) => each.said()).join('\n')).not.toMatch(/permission denied|42501/);
 });

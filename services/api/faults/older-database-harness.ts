@@ -51,18 +51,15 @@ export async function startStandby(copy: string, primaryUrl: string): Promise<St
   return {
     url: server.url,
     caughtUp: async () => {
-      const [now] = await queryRows<{ at: string }>(primaryUrl, 'SELECT pg_current_wal_lsn()::text AS at');
+      const [now] = await queryRows(primaryUrl)<{ at: string }>`SELECT pg_current_wal_lsn()::text AS at`;
       await eventually('the replica to catch up', async () => {
-        const [has] = await queryRows<{ done: boolean }>(
-          server.url,
-          'SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS done',
-          [now?.at],
-        );
+        const [has] = await queryRows(server.url)<{ done: boolean }>`
+          SELECT pg_last_wal_replay_lsn() >= ${now?.at}::pg_lsn AS done`;
         return has?.done === true;
       });
     },
     promote: async () => {
-      await queryRows(server.url, 'SELECT pg_promote(true, 60)');
+      await queryRows(server.url)`SELECT pg_promote(true, 60)`;
     },
     stop: () => server.stop(),
   };

@@ -43,7 +43,7 @@ afterAll(async () => {
   await product?.dispose();
 });
 
-const rows = rawSql((text, values) => queryRows(database.url, text, values));
+const rows = rawSql((text, values) => queryRows(database.url)(text, values));
 
 test('a process that is led to the pooler alone does not start, and names the fix', async () => {
   const api = startContainerRole('api', {

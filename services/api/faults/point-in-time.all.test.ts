@@ -58,19 +58,17 @@ async function openArchivedServer() {
   const archiving = `wal_level = replica\narchive_mode = on\narchive_command = 'test ! -f ${archive}/%f && cp %p ${archive}/%f'\n`;
   writeFileSync(join(data, 'postgresql.auto.conf'), archiving);
   const server = await startServer(folder, data);
-  await queryRows(server.url.replace(/sallyport$/, 'postgres'), 'CREATE DATABASE sallyport');
+  await queryRows(server.url.replace(/sallyport$/, 'postgres'))`CREATE DATABASE sallyport`;
   await migrate(server.url);
   await run('pg_basebackup', ['-d', server.url, '-D', base, '-c', 'fast', '-X', 'none']);
   return {
     server,
     marksDir,
-    now: async () => (await queryRows<{ at: string }>(server.url, 'SELECT clock_timestamp()::text AS at'))[0]!.at,
+    now: async () => (await queryRows(server.url)<{ at: string }>`SELECT clock_timestamp()::text AS at`)[0]!.at,
     /** Everything that is committed is in the archive. */
     async archiveAll() {
-      const [{ name } = { name: '' }] = await queryRows<{ name: string }>(
-        server.url,
-        'SELECT pg_walfile_name(pg_current_wal_lsn()) AS name FROM pg_switch_wal()',
-      );
+      const [{ name } = { name: '' }] = await queryRows(server.url)<{ name: string }>`
+        SELECT pg_walfile_name(pg_current_wal_lsn()) AS name FROM pg_switch_wal()`;
       await expect
         .poll(() => globSync('*', { cwd: archive }).some((each) => each >= name), { timeout: 30_000 })
         .toBe(true);
@@ -86,7 +84,7 @@ async function openArchivedServer() {
       spawnSync('chmod', ['700', to]);
       const recovered = await startServer(folder, to);
       await expect
-        .poll(() => queryRows<{ is: boolean }>(recovered.url, 'SELECT pg_is_in_recovery() AS is'), { timeout: 30_000 })
+        .poll(() => queryRows(recovered.url)<{ is: boolean }>`SELECT pg_is_in_recovery() AS is`, { timeout: 30_000 })
         .toEqual([{ is: false }]);
       return recovered;
     },

@@ -59,7 +59,7 @@ afterAll(async () => {
   await stores?.dispose();
 });
 
-const onStandby = (text: string) => queryRows(standby.url, text);
+const onStandby = (text: string) => queryRows(standby.url)(text);
 const read = (copy: ApiCopy, path: string): Promise<Received> => send(copy.url, 'GET', path, admin);
 const post = (copy: ApiCopy, path: string, json: object = {}): Promise<Received> =>
   send(copy.url, 'POST', path, { ...admin, json });

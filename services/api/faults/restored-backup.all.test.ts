@@ -49,7 +49,7 @@ afterAll(async () => {
   await Promise.all([stores?.dispose(), bucket?.close()]);
 });
 
-const onServer = (statement: string): Promise<unknown> => queryRows(stores.databaseUrl, statement);
+const onServer = (statement: string): Promise<unknown> => queryRows(stores.databaseUrl)(statement);
 const nameOf = (url: string): string => new URL(url).pathname.slice(1);
 
 /** A CLI process beside the running product. */
@@ -67,7 +67,7 @@ async function sallyport(args: string[]): Promise<{ code: number | null; out: st
 type Everything = { pair: Pair; session: TestUser };
 
 const waiting = async (): Promise<number> =>
-  Number((await queryRows(database.url, 'SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL'))[0]?.n);
+  Number((await queryRows(database.url)`SELECT count(*) AS n FROM audit_outbox WHERE seq IS NULL`)[0]?.n);
 /**
  * What a worker reports of sealing: '1' if it seals nothing because the published log is longer, else '0'. Undefined in a
  * scrape that a busy worker has missed.
@@ -159,7 +159,7 @@ test('after an older backup is restored, nothing is issued or validated until an
     return marks.incarnation === feed.incarnation && Number(marks.revocation_epoch) >= feed.epoch;
   });
   await eventually('the log outside to grow past the backup', async () => {
-    const [log] = await queryRows(database.url, 'SELECT size FROM audit_log WHERE closed_at IS NULL');
+    const [log] = await queryRows(database.url)`SELECT size FROM audit_log WHERE closed_at IS NULL`;
     return (await waiting()) === 0 && markOutside('audit-mark.json').size === Number(log?.size);
   });
 
@@ -238,10 +238,8 @@ test('after an older backup is restored, nothing is issued or validated until an
   await eventually('nothing to wait', async () => (await waiting()) === 0 && !(await isSealingStopped()));
   const verified = await sallyport(['audit', 'verify']);
   expect([verified.code, verified.out]).toEqual([0, expect.any(String)]);
-  const [first] = await queryRows<{ leaf: Buffer }>(
-    database.url,
-    `SELECT leaf FROM audit_events WHERE type = 'audit.log_continued'`,
-  );
+  const [first] = await queryRows(database.url)<{ leaf: Buffer }>`SELECT leaf FROM audit_events
+    WHERE type = 'audit.log_continued'`;
   // The first leaf of the new log names the head that was lost.
   expect(first?.leaf.toString()).toContain(String(lost.root));
 

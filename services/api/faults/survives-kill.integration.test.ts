@@ -46,7 +46,7 @@ const witness = opened(() =>
 const user = opened(() => signIn(witness, witness.credentials.user));
 afterAll(() => proxy?.thaw());
 
-const rows = rawSql((text, values) => queryRows(database.url, text, values));
+const rows = rawSql((text, values) => queryRows(database.url)(text, values));
 type Family = { id: string; generation: number; revoked_at: Date | null };
 const familyOf = async (pair: Pair): Promise<Family> => {
   const [family] = await rows<Family>`SELECT id, generation, revoked_at FROM refresh_families

@@ -162,18 +162,12 @@ async function outage(away: () => Promise<() => Promise<void>>): Promise<void> {
   expect(answers.some((answer) => answer.status === 503)).toBe(true);
   for (const pair of held) {
     const { fid } = claimsIn(pair.access_token);
-    const [family] = await queryRows<{ generation: number; revoked_at: Date | null }>(
-      stores.databaseUrl,
-      'SELECT generation, revoked_at FROM refresh_families WHERE id = $1',
-      [fid],
-    );
+    const [family] = await queryRows(stores.databaseUrl)<{ generation: number; revoked_at: Date | null }>`
+      SELECT generation, revoked_at FROM refresh_families WHERE id = ${fid}`;
     expect(family).toEqual({ generation: generationOf(pair.refresh_token), revoked_at: null });
     // Each rotation is one row of the outbox: none is half done, none recorded twice.
-    const [rotations] = await queryRows<{ count: number }>(
-      stores.databaseUrl,
-      `SELECT count(*)::int AS count FROM audit_outbox WHERE target_id = $1 AND type = 'token.refreshed' AND outcome = 'rotated'`,
-      [fid],
-    );
+    const [rotations] = await queryRows(stores.databaseUrl)<{ count: number }>`SELECT count(*)::int AS count
+      FROM audit_outbox WHERE target_id = ${fid} AND type = 'token.refreshed' AND outcome = 'rotated'`;
     expect(rotations!.count).toBe(family!.generation);
     expect(await verdictOn(product, pair.access_token)).toBe('active');
   }

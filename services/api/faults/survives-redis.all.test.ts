@@ -168,14 +168,11 @@ describe('Redis gone', () => {
     });
     // No job could be enqueued meanwhile: the outbox kept every event and lost none.
     await eventually('every event of the outage to be sealed', async () => {
-      const left = await queryRows(product.credentials.database_url, 'SELECT 1 FROM audit_outbox WHERE seq IS NULL');
+      const left = await queryRows(product.credentials.database_url)`SELECT 1 FROM audit_outbox WHERE seq IS NULL`;
       return left.length === 0;
     });
-    const found = await queryRows<{ trace_id: string; type: string }>(
-      product.credentials.database_url,
-      'SELECT trace_id, type FROM audit_events WHERE trace_id = ANY ($1) AND type = ANY ($2)',
-      [[...during.keys()], [...during.values()]],
-    );
+    const found = await queryRows(product.credentials.database_url)<{ trace_id: string; type: string }>`SELECT trace_id,
+      type FROM audit_events WHERE trace_id = ANY (${[...during.keys()]}) AND type = ANY (${[...during.values()]})`;
     expect(new Map(found.map(({ trace_id, type }) => [trace_id, type]))).toEqual(during);
     expect(found).toHaveLength(during.size);
     await expectNothingRevives(dead);

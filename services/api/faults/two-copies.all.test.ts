@@ -69,7 +69,7 @@ const timesToVerdict = async (
   );
 const medianOf = (times: readonly number[]): number => [...times].sort((a, b) => a - b)[Math.floor(times.length / 2)]!;
 
-const rows = rawSql((text, values) => queryRows(database.url, text, values));
+const rows = rawSql((text, values) => queryRows(database.url)(text, values));
 
 describe('two copies started at once on an empty database', () => {
   test('apply each migration once', async () => {
@@ -296,11 +296,9 @@ test('two starts at once in one new data directory share its stores: one key, on
   try {
     expect(second.credentials).toEqual(first.credentials);
     const { database_url } = first.credentials;
-    expect(await queryRows(database_url, "SELECT id FROM jwks WHERE purpose = 'access'")).toHaveLength(1);
-    const applied = await queryRows<{ name: string }>(
-      database_url,
-      'SELECT migration_name AS name FROM _prisma_migrations',
-    );
+    expect(await queryRows(database_url)`SELECT id FROM jwks WHERE purpose = 'access'`).toHaveLength(1);
+    const applied = await queryRows(database_url)<{ name: string }>`SELECT migration_name AS name
+      FROM _prisma_migrations`;
     expect(new Set(applied.map(({ name }) => name)).size).toBe(applied.length);
     const person = await signIn(first, first.credentials.user);
     expect(await verdictOn(second, person.tokens.access_token)).toBe('active');

@@ -83,11 +83,9 @@ function startLoad(clients: number) {
 /** How much of the next release's schema is there. */
 const ofNextRelease = async (): Promise<number> =>
   (
-    await queryRows(
-      harness.databaseUrl,
-      `SELECT 1 FROM information_schema.columns WHERE column_name = 'device_kind' OR table_name = 'devices'
-       UNION ALL SELECT 1 FROM pg_class WHERE relname = 'sessions_device'`,
-    )
+    await queryRows(harness.databaseUrl)`
+      SELECT 1 FROM information_schema.columns WHERE column_name = 'device_kind' OR table_name = 'devices'
+      UNION ALL SELECT 1 FROM pg_class WHERE relname = 'sessions_device'`
   ).length;
 
 /** A process of the next release that was left running writes until its columns are gone. */
@@ -116,8 +114,8 @@ test('up, down and up again under load: no valid token is refused, no session en
   const load = startLoad(4);
   const up = () => migrate(url, () => {}, [NEXT]);
   const writtenByNext = async (): Promise<void> => {
-    await queryRows(url, `UPDATE sessions SET device = 'phone'`);
-    await queryRows(url, `UPDATE refresh_families SET device_kind = 'phone' WHERE revoked_at IS NULL`);
+    await queryRows(url)`UPDATE sessions SET device = 'phone'`;
+    await queryRows(url)`UPDATE refresh_families SET device_kind = 'phone' WHERE revoked_at IS NULL`;
   };
   await load.more(20);
   expect(await up()).toEqual(['20990101000000_devices', '20990101000100_devices_index']);
@@ -125,7 +123,7 @@ test('up, down and up again under load: no valid token is refused, no session en
   await writtenByNext();
   await load.more(20);
   expect(await ofNextRelease()).toBeGreaterThan(2);
-  expect(await queryRows(url, 'SELECT 1 FROM devices LIMIT 1')).toHaveLength(1);
+  expect(await queryRows(url)`SELECT 1 FROM devices LIMIT 1`).toHaveLength(1);
   const writing = writeUntilTaken(before.sessionId);
   await load.more(10);
   const rolled = await rollBack(
@@ -166,8 +164,8 @@ test('up, down and up again under load: no valid token is refused, no session en
 test('the same load notices a migration that renames a column which this version uses', async () => {
   const load = startLoad(2);
   await load.more(4);
-  await queryRows(harness.databaseUrl, 'ALTER TABLE refresh_families RENAME generation TO turn');
+  await queryRows(harness.databaseUrl)`ALTER TABLE refresh_families RENAME generation TO turn`;
   await load.more(4);
-  await queryRows(harness.databaseUrl, 'ALTER TABLE refresh_families RENAME turn TO generation');
+  await queryRows(harness.databaseUrl)`ALTER TABLE refresh_families RENAME turn TO generation`;
   expect((await load.stop()).refused.join('\n')).toMatch(/refresh: 5\d\d/);
 });

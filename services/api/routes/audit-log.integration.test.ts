@@ -77,23 +77,16 @@ describe('the public log', () => {
     expectProblem(await harness.get(`/v1/audit/log/tile/0/${'x000/'.repeat(13)}`, null), 400, 'request_invalid'));
 
   test('an unpublished checkpoint exposes no tile of what it covers', async () => {
-    const [{ size }] = (await queryRows<{ size: number }>(
-      harness.databaseUrl,
+    const [{ size }] = (await queryRows(harness.databaseUrl)<{ size: number }>(
       `SELECT size::int FROM audit_checkpoints WHERE origin = '${SECOND}'`,
     )) as [{ size: number }];
     expect(size).toBe(SECOND_SIZE);
-    await queryRows(
-      harness.databaseUrl,
-      `UPDATE audit_tiles SET hashes = hashes || sha256('later') WHERE origin = $1 AND level = 0 AND n = 1`,
-      [SECOND],
-    );
+    await queryRows(harness.databaseUrl)`UPDATE audit_tiles SET hashes = hashes || sha256('later')
+      WHERE origin = ${SECOND} AND level = 0 AND n = 1`;
     expectProblem(await harness.get('/v1/audit/log/tile/0/001.p/45', null), 404, 'audit_tile_unknown');
     expect((await bytesAt('/v1/audit/log/tile/0/001.p/44')).bytes).toHaveLength(44 * 32);
-    await queryRows(
-      harness.databaseUrl,
-      'UPDATE audit_tiles SET hashes = substr(hashes, 1, 44 * 32) WHERE origin = $1 AND level = 0 AND n = 1',
-      [SECOND],
-    );
+    await queryRows(harness.databaseUrl)`UPDATE audit_tiles SET hashes = substr(hashes, 1, 44 * 32)
+      WHERE origin = ${SECOND} AND level = 0 AND n = 1`;
   });
 
   test('a continued log stays readable and names its successor', async () => {
@@ -141,7 +134,7 @@ describe('the offline verifier on the running log', () => {
 
   /** As a superuser of the database would: bypassing the trigger. */
   const tamper = (statement: string): Promise<unknown> =>
-    queryRows(harness.databaseUrl, `DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
+    queryRows(harness.databaseUrl)(`DO $$ BEGIN SET LOCAL session_replication_role = replica; ${statement}; END $$`);
 
   test('names the entry that a superuser edited', async () => {
     const edit = (from: string, to: string): string =>
@@ -177,11 +170,8 @@ describe('the offline verifier on the running log', () => {
     const note = (await harness.get('/v1/audit/log/checkpoint', null)).text;
     await tamper(`DELETE FROM audit_checkpoints WHERE origin = '${SECOND}'`);
     const { checkpoint } = await signedHead(SECOND, 280);
-    await queryRows(
-      harness.databaseUrl,
-      'INSERT INTO audit_checkpoints (origin, size, root, note) VALUES ($1, 280, $2, $3)',
-      [SECOND, checkpoint.root, checkpoint.note],
-    );
+    await queryRows(harness.databaseUrl)`INSERT INTO audit_checkpoints (origin, size, root, note)
+      VALUES (${SECOND}, 280, ${checkpoint.root}, ${checkpoint.note})`;
     const { code, report } = await verify(address());
     expect([code, report.logs[0].faults]).toMatchObject([
       1,
@@ -193,11 +183,8 @@ describe('the offline verifier on the running log', () => {
 /** A signed head of the first `size` leaves of the second log. */
 async function signedHead(origin: string, size: number): Promise<{ checkpoint: { root: Buffer; note: string } }> {
   // Its first leaf names the log before it.
-  const [first] = await queryRows<{ detail: Json }>(
-    harness.databaseUrl,
-    'SELECT detail FROM audit_events WHERE seq = $1',
-    [FIRST_SIZE],
-  );
+  const [first] = await queryRows(harness.databaseUrl)<{ detail: Json }>`SELECT detail FROM audit_events
+    WHERE seq = ${FIRST_SIZE}`;
   const event = (seq: number) =>
     seq === FIRST_SIZE ? { ...plainEvent(seq), type: 'audit.log_continued', detail: first?.detail } : plainEvent(seq);
   const written: unknown[][] = [];

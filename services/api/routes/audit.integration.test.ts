@@ -202,8 +202,8 @@ describe('who may read', () => {
       ['auditor', 200],
       ['admin', 200],
     ] as const) {
-      await queryRows(harness.databaseUrl, 'DELETE FROM user_roles WHERE user_id = $1', [person.id]);
-      if (role) await queryRows(harness.databaseUrl, 'INSERT INTO user_roles VALUES ($1, $2)', [person.id, role]);
+      await queryRows(harness.databaseUrl)`DELETE FROM user_roles WHERE user_id = ${person.id}`;
+      if (role) await queryRows(harness.databaseUrl)`INSERT INTO user_roles VALUES (${person.id}, ${role})`;
       await harness.api.ports.access.load();
       const { tokens, cookie } = await signIn({ api: harness.api.url }, person);
       for (const path of PRIVATE) {

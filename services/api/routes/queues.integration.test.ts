@@ -33,10 +33,8 @@ const change = (path: string, cookie = admin, origin = product.api) =>
   send(product.api, 'PUT', BOARD + path, { cookie, headers: { origin } });
 const stateOf = (ownId: string) => producer.queue('audit-seal').getJobState(effectJobId(ownId));
 const changes = () =>
-  queryRows(
-    product.credentials.database_url,
-    `SELECT actor_kind, target_id, detail FROM audit_outbox WHERE type = 'operations.queue_changed' ORDER BY id`,
-  );
+  queryRows(product.credentials.database_url)`SELECT actor_kind, target_id, detail FROM audit_outbox
+    WHERE type = 'operations.queue_changed' ORDER BY id`;
 
 async function deadLetter(jobId: string): Promise<void> {
   const worker = composeWorker({
@@ -144,11 +142,9 @@ const admitted = async (method: string, path: string, json?: object) => {
 test('queues have counts, and the timetable says what is stale', async () => {
   // First, because a worker keeps only the schedules that it declares.
   await deadLetter('counted');
-  await queryRows(
-    product.credentials.database_url,
-    `INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, created_at)
-     VALUES ('clean-up-expired-tokens', 'token-cleanup', 3600, now() - interval '1 hour', now() - interval '30 days')`,
-  );
+  await queryRows(product.credentials.database_url)`
+    INSERT INTO job_schedules (job, queue, every_seconds, next_run_at, created_at)
+    VALUES ('clean-up-expired-tokens', 'token-cleanup', 3600, now() - interval '1 hour', now() - interval '30 days')`;
   const { status, body } = await admitted('GET', '/job-queues');
   expect(status).toBe(200);
   expect(body.queues.map(({ name }: { name: string }) => name)).toEqual(
@@ -181,11 +177,8 @@ test('dead letters are listed page by page, of one queue or of all', async () =>
   expect(seen).toEqual([...new Set(seen)]);
   expect(seen).toEqual(expect.arrayContaining(['p1', 'p2', 'p3'].map(effectJobId)));
   expect((await admitted('GET', '/dead-letters?queue=mail')).body.dead_letters).toEqual([]);
-  expectProblem(
-    await send(product.api, 'GET', '/v1/admin/dead-letters', { cookie: person }),
-    403,
-    'permission_missing',
-  );
+  const byPerson = await send(product.api, 'GET', '/v1/admin/dead-letters', { cookie: person });
+  expectProblem(byPerson, 403, 'permission_missing');
 });
 
 test('a dead letter is retried with all its attempts, or discarded for good, each with its reason in the audit log', async () => {

@@ -68,11 +68,8 @@ test.runIf(hasWings)(
       expect(shown.status, shown.text).toBe(200);
       return shown.body;
     };
-    expectProblem(
-      await send(product.api, 'GET', '/v1/admin/dashboard', { basic: stranger }),
-      403,
-      'permission_missing',
-    );
+    const byStranger = await send(product.api, 'GET', '/v1/admin/dashboard', { basic: stranger });
+    expectProblem(byStranger, 403, 'permission_missing');
     await eventually('the first count', async () => (await dashboard()).security.state === 'fresh', 120_000);
     const before = (await dashboard()).security.sign_ins;
     await signIn(product, product.credentials.user);
@@ -148,7 +145,7 @@ function follow(query: string, headers: Readonly<Record<string, string>>) {
 test('an API restarted under open streams: no event is lost or shown twice', async () => {
   const client = await newClient(product, { credential_scopes: ['audit:read'] });
   const headers = { authorization: basicHeader(client) };
-  const rows = rawSql<Json>((text, values) => queryRows(harness.databaseUrl, text, values));
+  const rows = rawSql<Json>((text, values) => queryRows(harness.databaseUrl)(text, values));
   const newest = async (): Promise<number> => Number((await rows`SELECT max(seq) AS seq FROM audit_events`)[0]?.seq);
   const following = [follow('', headers), follow('', headers), follow('?type=test.while_away', headers)];
   const [first, , ofType] = following as [ReturnType<typeof follow>, unknown, ReturnType<typeof follow>];

@@ -119,11 +119,9 @@ const errorOf = ({ status, body }: Pushed) => [status, JSON.parse(body).err];
 test('an outside session-revoked or credential-change is refused at an offline verifier within a second', async () => {
   const { api } = harness.product;
   expect(errorOf(await push('session-revoked'))).toEqual([400, 'invalid_issuer']);
-  await queryRows(
-    harness.databaseUrl,
-    `INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email, own_ids) VALUES (gen_random_uuid(), $1, $2, $3, false, true)`,
-    [transmitter.issuer, transmitter.jwks_uri, api],
-  );
+  await queryRows(harness.databaseUrl)`
+    INSERT INTO signal_transmitters (id, issuer, jwks_uri, audience, match_email, own_ids)
+    VALUES (gen_random_uuid(), ${transmitter.issuer}, ${transmitter.jwks_uri}, ${api}, false, true)`;
   const reached: number[] = [];
   for (const event of ['session-revoked', 'credential-change'] as const) {
     user = await signUp(harness.product);

@@ -24,7 +24,7 @@ beforeEach(async () => {
   await expect.poll(() => harness.revocations.refusal(), { timeout: 60_000 }).toBeNull();
 });
 
-const rows = rawSql<Json>((text, values) => queryRows(database.url, text, values));
+const rows = rawSql<Json>((text, values) => queryRows(database.url)(text, values));
 const isRedisGone = () => expect.poll(() => harness.redis.isReady(), { timeout: 60_000 }).toBe(false);
 
 describe('Redis unreachable', () => {

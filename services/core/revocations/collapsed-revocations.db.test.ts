@@ -74,9 +74,8 @@ async function knownToNewCopy(): Promise<RevocationSet> {
 async function begin({ users, clients, revoked }: Scene, name: (kind: string, at: number) => string) {
   await queryRows(
     database.url,
-    `${users.map((at, n) => `INSERT INTO users (id, email, "tokenEpoch") VALUES ('${name('user', n)}', '${name('user', n)}@example.test', ${at});`).join('')}
-     ${clients.map((at, n) => `INSERT INTO oauth_clients (id, "clientId", "tokenEpoch") VALUES ('${name('client', n)}', '${name('client', n)}', ${at});`).join('')}`,
-  );
+  )(`${users.map((at, n) => `INSERT INTO users (id, email, "tokenEpoch") VALUES ('${name('user', n)}', '${name('user', n)}@example.test', ${at});`).join('')}
+     ${clients.map((at, n) => `INSERT INTO oauth_clients (id, "clientId", "tokenEpoch") VALUES ('${name('client', n)}', '${name('client', n)}', ${at});`).join('')}`);
   const tokens = revoked.map(({ kind, user: given, client, isNamed, minutes }, at) => {
     const ofUser = kind === 'sid' || kind === 'cookie';
     const user = ofUser ? (given ?? 0) : given;
@@ -103,8 +102,7 @@ async function begin({ users, clients, revoked }: Scene, name: (kind: string, at
         : by.check(claims) !== null;
     return { kind, isRefused, row: `(${row}, 'test', now() + interval '${minutes} minutes')` };
   });
-  await queryRows(
-    database.url,
+  await queryRows(database.url)(
     `INSERT INTO revocations (kind, value, user_id, client_id, reason, expires_at) VALUES ${tokens.map(({ row }) => row).join()}`,
   );
   return tokens;

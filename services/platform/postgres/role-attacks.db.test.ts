@@ -31,7 +31,7 @@ const VICTIMS = `
 
 const database = opened(createTestDatabase);
 beforeAll(async () => {
-  await queryRows(database.url, VICTIMS);
+  await queryRows(database.url)(VICTIMS);
   for (const role of roles)
     pools.set(
       role,
@@ -153,21 +153,18 @@ describe('a process that was taken over', () => {
 
 describe('what a rule of the database lets through', () => {
   test('a worker deletes a revocation that expired', async () => {
-    await queryRows(
-      database.url,
-      `INSERT INTO revocations (kind, value, reason, expires_at) VALUES ('jti', 'old', 'old', now() - interval '1 hour')`,
-    );
+    await queryRows(database.url)`INSERT INTO revocations (kind, value, reason, expires_at)
+      VALUES ('jti', 'old', 'old', now() - interval '1 hour')`;
     expect(await refusalOf('sallyport_worker', `DELETE FROM revocations WHERE value = 'old'`)).toBeUndefined();
   });
 
   test('a worker gives a user the roles that the mapping of a running import names', async () => {
     const give = `INSERT INTO user_roles (user_id, role) VALUES ('mole', 'auditor')`;
     expect(await refusalOf('sallyport_worker', give)).toBe('42501');
-    await queryRows(
-      database.url,
-      `INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, map, state, actor_kind, reason)
-       VALUES (gen_random_uuid(), 'csv', repeat('0', 64), repeat('0', 64), 0, '{"roles": {"theirs": "auditor"}}', 'running', 'user', 'test')`,
-    );
+    await queryRows(database.url)`
+      INSERT INTO imports (id, kind, source_sha256, map_sha256, source_bytes, map, state, actor_kind, reason)
+      VALUES (gen_random_uuid(), 'csv', repeat('0', 64), repeat('0', 64), 0, '{"roles": {"theirs": "auditor"}}',
+        'running', 'user', 'test')`;
     expect(await refusalOf('sallyport_worker', give)).toBeUndefined();
     expect(await refusalOf('sallyport_worker', BECOME_ADMINISTRATOR[0]!)).toBe('42501');
   });
@@ -204,7 +201,7 @@ describe('what a rule of the database lets through', () => {
     ]);
     try {
       await worker.query('BEGIN');
-      await queryRows(database.url, incident({}));
+      await queryRows(database.url)(incident({}));
       await worker.query('SAVEPOINT before');
       await worker.query(REMOVE);
       await worker.query('ROLLBACK TO before');
@@ -216,7 +213,7 @@ describe('what a rule of the database lets through', () => {
         await client.query('ROLLBACK');
         client.release();
       }
-      await queryRows(database.url, 'DELETE FROM incidents');
+      await queryRows(database.url)`DELETE FROM incidents`;
     }
   });
 
@@ -266,10 +263,9 @@ test.each(AROUND)('a process that was taken over, as %s, goes round no rule by %
   expect(await refusalOf(role, attack)).toBe('42501');
 });
 test('every rule of the database looks in our schema before it looks at tables of the caller', async () => {
-  const elsewhere = await queryRows(
-    database.url,
-    `SELECT proname FROM pg_proc WHERE pronamespace = current_schema()::regnamespace AND (prosecdef OR prorettype = 'trigger'::regtype)
-       AND NOT coalesce('search_path=' || quote_ident(current_schema()) || ', pg_temp' = ANY (proconfig), false) ORDER BY proname`,
-  );
+  const elsewhere = await queryRows(database.url)`SELECT proname FROM pg_proc
+    WHERE pronamespace = current_schema()::regnamespace AND (prosecdef OR prorettype = 'trigger'::regtype)
+    AND NOT coalesce('search_path=' || quote_ident(current_schema()) || ', pg_temp' = ANY (proconfig), false)
+      ORDER BY proname`;
   expect(elsewhere).toEqual([]);
 });

@@ -179,8 +179,8 @@ describe('a separate database user', () => {
     Object.assign(url, { username: login, password: 'own' });
     return url.href;
   };
-  beforeAll(() => queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_api`));
-  afterAll(() => queryRows(harness.databaseUrl, `DROP ROLE ${login}`));
+  beforeAll(() => queryRows(harness.databaseUrl)(`CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_api`));
+  afterAll(() => queryRows(harness.databaseUrl)(`DROP ROLE ${login}`));
 
   test('starts on a database without pending migrations, and writes the tables of the application', async () => {
     expect(await migrate(address())).toEqual([]);
@@ -212,17 +212,17 @@ describe('a database user that is only a member of the roles of the release befo
     ['sallyport_sealer', 'sallyport_log_sealer'],
   ] as const)('a member of %s does not run as %s, and the message names the grant', async (group, role) => {
     const login = `t_${randomBytes(6).toString('hex')}`;
-    await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${group}`);
+    await queryRows(harness.databaseUrl)(`CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE ${group}`);
     const url = new URL(harness.databaseUrl);
     Object.assign(url, { username: login, password: 'own' });
     const pool = open(role, url.href);
     await expect(pool.query('SELECT 1')).rejects.toMatchObject({
       message: expect.stringContaining(`GRANT ${role} TO "${login}"`),
     });
-    await queryRows(harness.databaseUrl, `GRANT ${role} TO ${login}`);
+    await queryRows(harness.databaseUrl)(`GRANT ${role} TO ${login}`);
     expect((await pool.query('SELECT current_user AS role')).rows).toEqual([{ role }]);
     await pool.end();
-    await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
+    await queryRows(harness.databaseUrl)(`DROP ROLE ${login}`);
   });
 });
 
@@ -231,13 +231,13 @@ describe('a database user that is not a superuser, as on hosted databases', () =
     const stores = await startOwnStores();
     try {
       for (const role of [...roles, 'sallyport_sealer', 'sallyport_app'])
-        await queryRows(stores.databaseUrl, `DROP ROLE IF EXISTS ${role}`);
+        await queryRows(stores.databaseUrl)(`DROP ROLE IF EXISTS ${role}`);
       for (const [login, right] of [
         ['tenant', 'NOCREATEROLE'],
         ['deployer', 'CREATEROLE'],
       ]) {
-        await queryRows(stores.databaseUrl, `CREATE ROLE ${login} LOGIN ${right} PASSWORD 'own'`);
-        await queryRows(stores.databaseUrl, `CREATE DATABASE ${login} OWNER ${login}`);
+        await queryRows(stores.databaseUrl)(`CREATE ROLE ${login} LOGIN ${right} PASSWORD 'own'`);
+        await queryRows(stores.databaseUrl)(`CREATE DATABASE ${login} OWNER ${login}`);
         const url = new URL(stores.databaseUrl);
         Object.assign(url, { username: login, password: 'own', pathname: `/${login}` });
         await migrate(url.href);
@@ -258,9 +258,8 @@ describe('a database user that is not a superuser, as on hosted databases', () =
 
   test('is refused if it may grant a role but not assume it', async () => {
     const login = `t_${randomBytes(6).toString('hex')}`;
-    await queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
-    await queryRows(
-      harness.databaseUrl,
+    await queryRows(harness.databaseUrl)(`CREATE ROLE ${login} LOGIN PASSWORD 'own'`);
+    await queryRows(harness.databaseUrl)(
       `GRANT sallyport_log_sealer TO ${login} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE`,
     );
     const url = new URL(harness.databaseUrl);
@@ -268,7 +267,7 @@ describe('a database user that is not a superuser, as on hosted databases', () =
     const pool = open('sallyport_log_sealer', url.href);
     await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code: '0P000' });
     await pool.end();
-    await queryRows(harness.databaseUrl, `DROP ROLE ${login}`);
+    await queryRows(harness.databaseUrl)(`DROP ROLE ${login}`);
   });
 });
 
@@ -277,10 +276,10 @@ describe('a login for reports', () => {
   const ask = (statement: string): Promise<unknown[]> => {
     const url = new URL(harness.databaseUrl);
     Object.assign(url, { username: login, password: 'own' });
-    return queryRows(url.href, statement);
+    return queryRows(url.href)(statement);
   };
-  beforeAll(() => queryRows(harness.databaseUrl, `CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_report`));
-  afterAll(() => queryRows(harness.databaseUrl, `DROP ROLE ${login}`));
+  beforeAll(() => queryRows(harness.databaseUrl)(`CREATE ROLE ${login} LOGIN PASSWORD 'own' IN ROLE sallyport_report`));
+  afterAll(() => queryRows(harness.databaseUrl)(`DROP ROLE ${login}`));
 
   test('reads the sealed log and the evidence of compliance, and no other table', async () => {
     expect((await ask('SELECT seq FROM audit_events')).length).toBeGreaterThanOrEqual(3);
@@ -316,14 +315,13 @@ describe('rights that a process has', () => {
   });
 
   test('sallyport_app still reads and writes every table that was not sealed, for the release before', async () => {
-    const tables = await queryRows<{ name: string; may: boolean }>(
-      harness.databaseUrl,
-      `SELECT relname AS name, has_table_privilege('sallyport_app', oid, 'SELECT')
+    const tables = await queryRows(harness.databaseUrl)<{ name: string; may: boolean }>`
+      SELECT relname AS name, has_table_privilege('sallyport_app', oid, 'SELECT')
          AND (relname LIKE 'audit\\_%' OR relname = '_prisma_migrations'
-           OR has_table_privilege('sallyport_app', oid, 'INSERT') AND has_table_privilege('sallyport_app', oid, 'UPDATE')
+           OR has_table_privilege('sallyport_app', oid, 'INSERT')
+             AND has_table_privilege('sallyport_app', oid, 'UPDATE')
            AND has_table_privilege('sallyport_app', oid, 'DELETE')) AS may
-       FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace`,
-    );
+       FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace`;
     expect(tables.length).toBeGreaterThan(20);
     expect(tables.filter(({ may }) => !may)).toEqual([]);
     await pools.sallyport_api.query(`SELECT audit_record('test.done', 'ok', 'user', 'u1')`);

@@ -85,6 +85,6 @@ test('migrations of a next release are applied, taken back and applied again in 
   expect(kept.holds).toEqual([`migration ${names[0]}: ada would be lost`]);
   expect(kept.steps.map(({ direction }) => direction)).toEqual(['up', 'up', 'down', 'up']);
   const copies = `SELECT FROM pg_database WHERE datname LIKE 'sallyport\\_check%'`;
-  expect(await queryRows(ports.databaseUrl, copies)).toEqual([]);
-  expect(await queryRows(ports.databaseUrl, `SELECT to_regclass('devices') AS devices`)).toEqual([{ devices: null }]);
+  expect(await queryRows(ports.databaseUrl)(copies)).toEqual([]);
+  expect(await queryRows(ports.databaseUrl)`SELECT to_regclass('devices') AS devices`).toEqual([{ devices: null }]);
 });

@@ -35,15 +35,13 @@ const pathOf = (name: string): string => join(folder, name);
 
 /** PostgreSQL shows this certificate from now on. */
 async function show(kind: Kind): Promise<void> {
-  await queryRows(stores.databaseUrl, `ALTER SYSTEM SET ssl_cert_file = '${pathOf(`${kind}.pem`)}'`);
-  await queryRows(stores.databaseUrl, `ALTER SYSTEM SET ssl_key_file = '${pathOf(`${kind}.key`)}'`);
-  await queryRows(stores.databaseUrl, 'ALTER SYSTEM SET ssl = on');
-  await queryRows(stores.databaseUrl, 'SELECT pg_reload_conf()');
+  await queryRows(stores.databaseUrl)(`ALTER SYSTEM SET ssl_cert_file = '${pathOf(`${kind}.pem`)}'`);
+  await queryRows(stores.databaseUrl)(`ALTER SYSTEM SET ssl_key_file = '${pathOf(`${kind}.key`)}'`);
+  await queryRows(stores.databaseUrl)`ALTER SYSTEM SET ssl = on`;
+  await queryRows(stores.databaseUrl)`SELECT pg_reload_conf()`;
   await eventually('the certificate to be shown', async () => {
-    const [row] = await queryRows<{ path: string }>(
-      stores.databaseUrl,
-      `SELECT current_setting('ssl_cert_file') AS path`,
-    );
+    const [row] = await queryRows(stores.databaseUrl)<{ path: string }>`
+      SELECT current_setting('ssl_cert_file') AS path`;
     return row?.path.endsWith(`${kind}.pem`) || undefined;
   });
 }
@@ -93,10 +91,8 @@ beforeAll(async () => {
   stores = await startOwnStores();
   folder = join(stores.dataDir, 'certificates');
   mkdirSync(folder, { mode: 0o755 });
-  const [cluster] = await queryRows<{ folder: string }>(
-    stores.databaseUrl,
-    `SELECT current_setting('data_directory') AS folder`,
-  );
+  const [cluster] = await queryRows(stores.databaseUrl)<{ folder: string }>`
+    SELECT current_setting('data_directory') AS folder`;
   const owner = statSync(cluster?.folder as string).uid;
   writeFileSync(pathOf('authority.pem'), authority.pem);
   for (const [kind, { pem, keyPem }] of Object.entries(certificates)) {
@@ -141,8 +137,8 @@ describe('a store whose TLS fails is named with the cause, and not waited for', 
   });
 
   test('servers without TLS', async () => {
-    await queryRows(stores.databaseUrl, 'ALTER SYSTEM SET ssl = off');
-    await queryRows(stores.databaseUrl, 'SELECT pg_reload_conf()');
+    await queryRows(stores.databaseUrl)`ALTER SYSTEM SET ssl = off`;
+    await queryRows(stores.databaseUrl)`SELECT pg_reload_conf()`;
     const seen = await eventually('PostgreSQL to turn TLS off', () =>
       trouble('PostgreSQL', databaseUrl()).catch(() => undefined),
     );
@@ -183,11 +179,9 @@ describe('processes', () => {
     expect(await admin.config('GET', 'port')).toEqual(['port', '0']);
     admin.disconnect();
     const connections = await eventually('the worker to use PostgreSQL', async () => {
-      const rows = await queryRows<{ name: string; ssl: boolean; version: string }>(
-        stores.databaseUrl,
-        `SELECT application_name AS name, ssl, version FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
-         WHERE application_name LIKE 'sallyport-%'`,
-      );
+      const rows = await queryRows(stores.databaseUrl)<{ name: string; ssl: boolean; version: string }>`
+        SELECT application_name AS name, ssl, version FROM pg_stat_activity JOIN pg_stat_ssl USING (pid)
+         WHERE application_name LIKE 'sallyport-%'`;
       return rows.length > 0 && rows;
     });
     worker.child.kill('SIGKILL');

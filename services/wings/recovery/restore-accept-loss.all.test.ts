@@ -215,7 +215,7 @@ describe('restoring an older backup', () => {
     await isBack(first);
     expect(await sessionStatus(first)).toBe(401);
     // The state after the revocations of the restore have expired.
-    await queryRows(harness.databaseUrl, 'DELETE FROM revocations');
+    await queryRows(harness.databaseUrl)`DELETE FROM revocations`;
     expect(await sessionStatus(await harness.startCopy())).toBe(401);
   });
 

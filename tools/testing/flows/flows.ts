@@ -137,21 +137,14 @@ export async function newClient(
     client_secret: randomBytes(32).toString('base64url'),
   };
   const hash = createHash('sha256').update(client.client_secret).digest('base64url');
-  await queryRows(
-    product.credentials.database_url,
-    `INSERT INTO oauth_clients (id, "clientId", secret_hash, name, auth_method, grant_types, scopes, credential_scopes, redirect_uris)
-     VALUES ($1, $2, $3, 'test', $4, $5, $6, $7, $8)`,
-    [
-      randomUUID(),
-      client.client_id,
-      options.isPublic ? null : hash,
-      options.isPublic ? 'none' : 'client_secret_basic',
-      options.grant_types ?? ['client_credentials', 'refresh_token'],
-      options.scopes ?? ['openid', 'profile', 'email', 'offline_access'],
-      options.credential_scopes ?? [],
-      options.redirect_uris ?? [],
-    ],
-  );
+  await queryRows(product.credentials.database_url)`
+    INSERT INTO oauth_clients (id, "clientId", secret_hash, name, auth_method, grant_types, scopes, credential_scopes,
+    redirect_uris)
+    VALUES (${randomUUID()}, ${client.client_id}, ${options.isPublic ? null : hash}, 'test',
+      ${options.isPublic ? 'none' : 'client_secret_basic'},
+      ${options.grant_types ?? ['client_credentials', 'refresh_token']},
+      ${options.scopes ?? ['openid', 'profile', 'email', 'offline_access']}, ${options.credential_scopes ?? []},
+      ${options.redirect_uris ?? []})`;
   await eventually('the client to be known', async () => {
     const form = { grant_type: 'refresh_token', refresh_token: 'x', client_id: client.client_id };
     const answer = await send(

@@ -46,19 +46,16 @@ const gateRead = defineStatement('gateRead')`SELECT effect FROM gates WHERE effe
 
 /** The table that test jobs write to. It has no unique key, so a second effect would show. */
 const createEffectTables = (databaseUrl: string): Promise<unknown> =>
-  queryRows(
-    databaseUrl,
-    `CREATE TABLE effects (effect text, fence bigint, job_id text);
-     CREATE TABLE begun (effect text, pid int, fence bigint);
-     CREATE TABLE ended (effect text, pid int, outcome text);
-     CREATE TABLE gates (effect text);
-     CREATE TABLE wanted (effect text);
-     GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates, wanted TO sallyport_app, sallyport_worker`,
-  );
+  queryRows(databaseUrl)`CREATE TABLE effects (effect text, fence bigint, job_id text);
+    CREATE TABLE begun (effect text, pid int, fence bigint);
+    CREATE TABLE ended (effect text, pid int, outcome text);
+    CREATE TABLE gates (effect text);
+    CREATE TABLE wanted (effect text);
+    GRANT SELECT, INSERT, UPDATE, DELETE ON effects, begun, ended, gates, wanted TO sallyport_app, sallyport_worker`;
 
 /** Releases a blocked job. */
 export const openGate = (databaseUrl: string, effect: string): Promise<unknown> =>
-  queryRows(databaseUrl, 'INSERT INTO gates (effect) VALUES ($1)', [effect]);
+  queryRows(databaseUrl)`INSERT INTO gates (effect) VALUES (${effect})`;
 
 /** Records its start, waits for its gate if its effect begins with `held`, and writes its row under its fencing token. */
 export const effectProcessor = (job: Job): WorkerProcessor =>
@@ -143,7 +140,7 @@ export async function openJobHarness(stores: { readonly databaseUrl: string; rea
   const ports = createTestPorts(databaseUrl);
   const running: Composed[] = [];
   const forked: ChildProcess[] = [];
-  const rows = rawSql((text, values) => queryRows(databaseUrl, text, values));
+  const rows = rawSql((text, values) => queryRows(databaseUrl)(text, values));
   /** The queue of the effect jobs. */
   const queue = () => producer.queue('audit-seal');
   const countOf = async (table: string): Promise<number> => (await rows(`SELECT 1 FROM ${table}`)).length;

@@ -136,21 +136,18 @@ export async function connectedClient(connectionString: string): Promise<pg.Clie
   return client;
 }
 
-/** Rows of one statement, with the owner rights of `dev-credentials.json`. */
-export async function queryRows<R extends pg.QueryResultRow>(
-  databaseUrl: string,
-  text: string,
-  values: readonly unknown[] = [],
-): Promise<R[]> {
-  const client = new pg.Client({ connectionString: databaseUrl });
-  client.on('error', () => {});
-  await client.connect();
-  try {
-    return (await client.query<R>(text, [...values])).rows;
-  } finally {
-    await client.end();
-  }
-}
+/** Rows of one statement, with the owner rights of `dev-credentials.json`: ``queryRows(url)`SELECT …` ``. */
+export const queryRows = (databaseUrl: string): RawSql<pg.QueryResultRow> =>
+  rawSql(async (text, values) => {
+    const client = new pg.Client({ connectionString: databaseUrl });
+    client.on('error', () => {});
+    await client.connect();
+    try {
+      return (await client.query(text, [...values])).rows;
+    } finally {
+      await client.end();
+    }
+  });
 
 /** Statements past every trigger, as a superuser may run them. */
 export async function runPastTriggers(databaseUrl: string, ...statements: readonly string[]): Promise<void> {
@@ -168,9 +165,9 @@ export async function createEmptyDatabase(serverUrl: string): Promise<{ readonly
   const [admin, url] = [new URL(serverUrl), new URL(serverUrl)];
   admin.pathname = '/postgres';
   url.pathname = `/${name}`;
-  await queryRows(admin.href, `CREATE DATABASE ${name}`);
+  await queryRows(admin.href)(`CREATE DATABASE ${name}`);
   return {
     url: url.href,
-    drop: async () => void (await queryRows(admin.href, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
+    drop: async () => void (await queryRows(admin.href)(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`)),
   };
 }

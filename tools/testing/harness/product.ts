@@ -86,11 +86,9 @@ export const startWorkerBeside = (
 
 /** Moves a family's last use, and the expiry that follows from it, into the past. */
 export const expireFamily = ({ databaseUrl }: ProductHarness, familyId: string): Promise<unknown> =>
-  queryRows(
-    databaseUrl,
-    `UPDATE refresh_families SET idle_expires_at = now() - interval '1 second', rotated_at = now() - interval '1 day' WHERE id = $1`,
-    [familyId],
-  );
+  queryRows(databaseUrl)`
+    UPDATE refresh_families SET idle_expires_at = now() - interval '1 second', rotated_at = now() - interval '1 day'
+    WHERE id = ${familyId}`;
 
 type Login = { readonly email: string; readonly password: string };
 /** What `dev-credentials.json` holds. */

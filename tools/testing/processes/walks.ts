@@ -67,9 +67,9 @@ const post = async (path: string, json: object): Promise<void> => {
   if (status !== 200) throw new Error(`${path} answered ${status}`);
 };
 const kids = async (): Promise<string[]> =>
-  (await queryRows<{ id: string }>(databaseUrl, `SELECT id FROM jwks WHERE purpose = 'access'`)).map(({ id }) => id);
+  (await queryRows(databaseUrl)<{ id: string }>`SELECT id FROM jwks WHERE purpose = 'access'`).map(({ id }) => id);
 const waiting = async (): Promise<number> =>
-  (await queryRows(databaseUrl, 'SELECT 1 FROM audit_outbox WHERE seq IS NULL')).length;
+  (await queryRows(databaseUrl)`SELECT 1 FROM audit_outbox WHERE seq IS NULL`).length;
 
 const user = await signUp({ api: api.url });
 const requests = {

@@ -112,11 +112,8 @@ export type CutLog = {
  * @param keep a size of the log with a checkpoint, at most 256
  */
 export async function cutLog(url: string, keep: number): Promise<CutLog> {
-  const [log] = await queryRows<{ origin: string; root: Buffer }>(
-    url,
-    `SELECT l.origin, c.root FROM audit_log l JOIN audit_checkpoints c USING (origin) WHERE closed_at IS NULL AND c.size = $1`,
-    [keep],
-  );
+  const [log] = await queryRows(url)<{ origin: string; root: Buffer }>`SELECT l.origin, c.root
+    FROM audit_log l JOIN audit_checkpoints c USING (origin) WHERE closed_at IS NULL AND c.size = ${keep}`;
   if (log === undefined) throw new Error(`no checkpoint has ${keep} events`);
   const origin = `${log.origin}/continued-deadbeef`;
   const root = `'\\x${log.root.toString('hex')}'::bytea`;

@@ -62,7 +62,7 @@ const start = () => startIdentityHarness({ ...shared, databaseUrl: database.url,
 const harness = opened(start);
 const other = opened(start);
 
-const rows = rawSql<Json>((text, values) => queryRows(database.url, text, values));
+const rows = rawSql<Json>((text, values) => queryRows(database.url)(text, values));
 const homes = new Map<string, Caller>();
 /** A network for each account, so that a test that locks one does not affect another test. */
 function homeOf(email: string): Caller {

@@ -57,8 +57,7 @@ const recorded = () =>
 const stateOf = async () => (await harness.raw<{ incarnation: string }>`SELECT incarnation FROM feed_state`)[0]!;
 const scratches = async () => {
   const { incarnation } = await stateOf();
-  const found = await queryRows(
-    serverUrl,
+  const found = await queryRows(serverUrl)(
     `SELECT 1 FROM pg_database WHERE starts_with(datname, 'sallyport_drill_${incarnation.slice(0, 8)}')`,
   );
   return found.length;
@@ -69,7 +68,7 @@ test('a rehearsal restores every row beside the installation, records duration a
   const before: Marks = { incarnation, revocationEpoch: 0, beat: 0 };
   await marks().raise(before);
   // What a killed rehearsal left is dropped by the next.
-  await queryRows(serverUrl, `CREATE DATABASE sallyport_drill_${incarnation.slice(0, 8)}_left`);
+  await queryRows(serverUrl)(`CREATE DATABASE sallyport_drill_${incarnation.slice(0, 8)}_left`);
   const done = await rehearse();
   expect(done).toMatchObject({ backup: 'fresh', orphans: 0, events: expect.any(Number) });
   expect(done?.events).toBeGreaterThanOrEqual(50);
@@ -173,16 +172,14 @@ test('a server without the roles of the product serves too, with a login that ma
   const stores = await startOwnStores();
   try {
     const url = new URL(stores.databaseUrl);
-    await queryRows(stores.databaseUrl, `CREATE ROLE drill LOGIN CREATEDB PASSWORD 'drill'`);
+    await queryRows(stores.databaseUrl)`CREATE ROLE drill LOGIN CREATEDB PASSWORD 'drill'`;
     Object.assign(url, { username: 'drill', password: 'drill', pathname: '/postgres' });
     expect(await rehearse(never, { restoreDrillUrl: url.href })).toMatchObject({ backup: 'fresh', orphans: 0 });
-    const left = await queryRows(
-      stores.databaseUrl,
-      `SELECT datname AS name FROM pg_database WHERE datname LIKE 'sallyport_drill%'
-       UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'sallyport\\_%'`,
-    );
+    const left = await queryRows(stores.databaseUrl)`
+      SELECT datname AS name FROM pg_database WHERE datname LIKE 'sallyport_drill%'
+      UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'sallyport\\_%'`;
     expect(left).toEqual([]);
-    await queryRows(stores.databaseUrl, 'ALTER ROLE drill NOCREATEDB');
+    await queryRows(stores.databaseUrl)`ALTER ROLE drill NOCREATEDB`;
     await expect(rehearse(never, { restoreDrillUrl: url.href })).rejects.toMatchObject({
       code: 'restore_drill_not_allowed',
     });
