@@ -8,7 +8,7 @@ import {
   prepareHistory,
 } from '#services/platform/postgres/migrate.ts';
 import { readMigrations } from '#services/platform/postgres/migration-files.ts';
-import { connectedClient, createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import { connectedClient, createEmptyDatabase, rowsOf } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { assertSchemaOf } from './old-chain.ts';
 
@@ -28,19 +28,14 @@ beforeAll(async () => {
 
 async function ofChain(names: readonly string[]): Promise<void> {
   await client.query('DELETE FROM _prisma_migrations');
-  await client.query(
-    `INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name)
-     SELECT gen_random_uuid(), '', now(), unnest($1::text[])`,
-    [names],
-  );
+  await rowsOf(client)`INSERT INTO _prisma_migrations (id, checksum, finished_at, migration_name)
+    SELECT gen_random_uuid(), '', now(), unnest(${names}::text[])`;
 }
 /** Everything that a start could change. */
 async function contents(): Promise<unknown> {
-  const { rows } = await client.query(
-    `SELECT (SELECT array_agg(nspname ORDER BY 1) FROM pg_namespace) AS schemas,
-       (SELECT json_agg(m ORDER BY migration_name) FROM _prisma_migrations m) AS history,
-       (SELECT array_agg(relname ORDER BY 1) FROM pg_class WHERE relkind = 'r') AS tables`,
-  );
+  const rows = await rowsOf(client)`SELECT (SELECT array_agg(nspname ORDER BY 1) FROM pg_namespace) AS schemas,
+    (SELECT json_agg(m ORDER BY migration_name) FROM _prisma_migrations m) AS history,
+    (SELECT array_agg(relname ORDER BY 1) FROM pg_class WHERE relkind = 'r') AS tables`;
   return rows;
 }
 
@@ -109,9 +104,8 @@ test('a database of the chain with another schema is refused, and unchanged', as
 
 test('what comes and goes in use is no difference: partitions of days, statistics, an extension', async () => {
   await client.query(`SELECT audit_outbox_partition('2020-01-01'), audit_outbox_partition('2020-01-02')`);
-  await client.query(
-    `SELECT audit_outbox_detach('2020-01-01'); CREATE EXTENSION IF NOT EXISTS pg_stat_statements; ANALYZE users`,
-  );
+  await rowsOf(client)`
+    SELECT audit_outbox_detach('2020-01-01'); CREATE EXTENSION IF NOT EXISTS pg_stat_statements; ANALYZE users`;
   await client.query('BEGIN');
   await assertSchemaOf(client, baseline!);
   await client.query('ROLLBACK');

@@ -2,7 +2,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
-import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { connectedClient, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { owners, readRights } from '../catalog/database.ts';
@@ -67,10 +67,9 @@ const declaredTables = readRights();
 let least: Readonly<Record<Process, Rights>>;
 const columns = new Map<string, string>();
 beforeAll(async () => {
-  const { rows } = await client.query<{ table: string; column: string }>(
-    `SELECT table_name AS table, column_name AS column FROM information_schema.columns
-     WHERE table_schema = current_schema() AND ordinal_position = 1`,
-  );
+  const rows = await rowsOf(client)<{ table: string; column: string }>`
+    SELECT table_name AS table, column_name AS column FROM information_schema.columns
+    WHERE table_schema = current_schema() AND ordinal_position = 1`;
   for (const { table, column } of rows) columns.set(table, column);
   least = await leastRights(client);
 });
@@ -119,14 +118,13 @@ test.each(Object.keys(rights))('%s may do on each table what its row says, and n
 const processes = ['api', 'mcp', 'worker', 'log_sealer'] as const;
 
 test('a process updates the columns that its statements name, and no others', async () => {
-  const { rows } = await client.query<{ role: string; table: string; columns: string[] }>(
-    `SELECT r.rolname AS role, c.relname AS table, array_agg(a.attname::text ORDER BY attnum) AS columns
-     FROM pg_roles r, pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
-     WHERE rolname = ANY($1) AND relkind IN ('r', 'p') AND relnamespace = current_schema()::regnamespace
-       AND has_column_privilege(r.oid, c.oid, attname, 'UPDATE') AND NOT has_table_privilege(r.oid, c.oid, 'UPDATE')
-     GROUP BY 1, 2`,
-    [processes.map((process) => `sallyport_${process}`)],
-  );
+  const rows = await rowsOf(client)<{ role: string; table: string; columns: string[] }>`
+    SELECT r.rolname AS role, c.relname AS table, array_agg(a.attname::text ORDER BY attnum) AS columns
+    FROM pg_roles r, pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND attnum > 0 AND NOT attisdropped
+    WHERE rolname = ANY(${processes.map((process) => `sallyport_${process}`)}) AND relkind IN ('r', 'p')
+      AND relnamespace = current_schema()::regnamespace
+      AND has_column_privilege(r.oid, c.oid, attname, 'UPDATE') AND NOT has_table_privilege(r.oid, c.oid, 'UPDATE')
+    GROUP BY 1, 2`;
   const seen = Object.fromEntries(rows.map(({ role, table, columns: named }) => [`${role} ${table}`, named.sort()]));
   const expected = Object.fromEntries(
     processes.flatMap((process) =>
@@ -145,23 +143,22 @@ test('a process updates the columns that its statements name, and no others', as
 });
 
 test('a function that runs with the rights of the owner may be called by the processes whose statements call it', async () => {
-  const { rows } = await client.query<{ name: string; roles: string[] }>(
-    `SELECT proname::text AS name, ARRAY(SELECT rolname::text FROM pg_roles r
-       WHERE rolname = ANY($1) AND has_function_privilege(r.oid, p.oid, 'EXECUTE') ORDER BY 1) AS roles
-     FROM pg_proc p WHERE prosecdef AND pronamespace = current_schema()::regnamespace AND prorettype <> 'trigger'::regtype`,
-    [processes.map((process) => `sallyport_${process}`)],
-  );
+  const rows = await rowsOf(client)<{ name: string; roles: string[] }>`
+    SELECT proname::text AS name, ARRAY(SELECT rolname::text FROM pg_roles r
+      WHERE rolname = ANY(${processes.map((process) => `sallyport_${process}`)})
+        AND has_function_privilege(r.oid, p.oid, 'EXECUTE') ORDER BY 1) AS roles
+    FROM pg_proc p
+      WHERE prosecdef AND pronamespace = current_schema()::regnamespace AND prorettype <> 'trigger'::regtype`;
   expect(rows.length).toBeGreaterThan(4);
   for (const { name, roles } of rows) expect({ name, roles }).toEqual({ name, roles: callsOf(name) });
 });
 
 test('no role but one deletes revocations, second factors, passkeys or data keys of health data', async () => {
-  const { rows } = await client.query<{ table: string; roles: string[] }>(
-    `SELECT c AS table, ARRAY(SELECT rolname::text FROM pg_roles r
-       WHERE rolname = ANY($1) AND has_table_privilege(r.oid, c, 'DELETE') ORDER BY 1) AS roles
-     FROM unnest(ARRAY['passkeys', 'phi_data_keys', 'revocations', 'two_factors']) c`,
-    [processes.map((process) => `sallyport_${process}`)],
-  );
+  const rows = await rowsOf(client)<{ table: string; roles: string[] }>`
+    SELECT c AS table, ARRAY(SELECT rolname::text FROM pg_roles r
+      WHERE rolname = ANY(${processes.map((process) => `sallyport_${process}`)})
+        AND has_table_privilege(r.oid, c, 'DELETE') ORDER BY 1) AS roles
+    FROM unnest(ARRAY['passkeys', 'phi_data_keys', 'revocations', 'two_factors']) c`;
   expect(Object.fromEntries(rows.map(({ table, roles }) => [table, roles]))).toEqual({
     passkeys: ['sallyport_api'],
     phi_data_keys: ['sallyport_worker'],

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { connectedClient, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 
@@ -35,10 +35,8 @@ test('AuditOutboxStrayRows: the last step creates the partition that stray rows 
   const sql = statements.find(
     (each) => each.page.endsWith('AuditOutboxStrayRows.md') && each.sql.includes('COMMIT'),
   )!.sql;
-  await client.query(
-    `INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at, seq) VALUES ('test.done', 'ok', 'system', $1, 1)`,
-    [`${day}T10:00:00Z`],
-  );
+  await rowsOf(client)`INSERT INTO audit_outbox (type, outcome, actor_kind, occurred_at, seq)
+    VALUES ('test.done', 'ok', 'system', ${`${day}T10:00:00Z`}, 1)`;
   const make = async () => (await client.query('SELECT audit_outbox_partition($1) AS made', [day])).rows;
   expect(await make()).toEqual([{ made: null }]);
   await client.query(sql.replaceAll('2026-11-20', day).replaceAll('2026-11-21', '2031-05-06'));

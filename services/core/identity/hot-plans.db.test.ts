@@ -3,6 +3,7 @@ import pg from 'pg';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Statement } from '#services/platform/define/statement.ts';
 import { createPrismaDatabase } from '#services/platform/postgres/prisma.ts';
+import { rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import type { Sql } from '../ports.ts';
@@ -75,9 +76,8 @@ async function seqScansOfPlan(text: string): Promise<string[]> {
  */
 async function seqScansDone(): Promise<string[]> {
   await client.query('SET CONSTRAINTS ALL IMMEDIATE');
-  const { rows } = await client.query<{ relname: string }>(
-    'SELECT relname FROM pg_stat_xact_user_tables WHERE seq_scan > 0',
-  );
+  const rows = await rowsOf(client)<{ relname: string }>`SELECT relname FROM pg_stat_xact_user_tables
+    WHERE seq_scan > 0`;
   return rows.map(({ relname }) => relname).filter((name) => !TINY.has(name));
 }
 

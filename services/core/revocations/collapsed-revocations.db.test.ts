@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
-import { createPatientPool, queryRows, quietLog } from '#tools/testing/harness/ports.ts';
+import { createPatientPool, queryRows, quietLog, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { keepRevocations } from './revocation-lifetime.ts';
@@ -145,9 +145,8 @@ test('a revoked token stays revoked, whatever a process writes before single rev
   ));
 
 const keptSeconds = async (): Promise<number> => {
-  const { rows } = await pool.query<{ kept: number }>(
-    `SELECT extract(epoch FROM revocation_keep_until() - clock_timestamp())::float8 AS kept`,
-  );
+  const rows = await rowsOf(pool)<{ kept: number }>`SELECT extract(epoch
+    FROM revocation_keep_until() - clock_timestamp())::float8 AS kept`;
   return rows[0]?.kept ?? 0;
 };
 

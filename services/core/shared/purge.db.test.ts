@@ -3,7 +3,7 @@ import { purgeKinds } from '#observability/metrics/cleanup.ts';
 import { registry } from '#observability/metrics/instruments.ts';
 import { createPool, createTransact } from '#services/platform/postgres/pool.ts';
 import { insertSession, insertUser } from '#tools/testing/fixtures/families.ts';
-import { createPatientPool, patient } from '#tools/testing/harness/ports.ts';
+import { createPatientPool, patient, rowsOf } from '#tools/testing/harness/ports.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import { killedEverywhere } from '#tools/testing/processes/killable.ts';
 import { sessionPurges } from '../identity/admin/identity-purges.ts';
@@ -210,9 +210,8 @@ describe('beside other transactions', () => {
     await harness.insertExpired(1_500);
     const holder = await copy.pool.connect();
     await holder.query('BEGIN');
-    await holder.query(
-      `SELECT 1 FROM refresh_families WHERE ctid IN (SELECT ctid FROM refresh_families LIMIT 7) FOR UPDATE`,
-    );
+    await rowsOf(holder)`SELECT 1 FROM refresh_families
+      WHERE ctid IN (SELECT ctid FROM refresh_families LIMIT 7) FOR UPDATE`;
     expect(await purgeAtOnce(ports, tokenPurges)).toMatchObject({ failures: [] });
     expect(await harness.countOf('refresh_families')).toBe(7);
     await holder.query('ROLLBACK');

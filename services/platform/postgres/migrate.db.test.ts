@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
-import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import { createEmptyDatabase, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { childEnv } from '#tools/testing/processes/child-env.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
@@ -60,10 +60,9 @@ test('accepts a database that a later version has migrated', async () => {
 });
 
 test('refuses a migration whose file was changed after it was applied', async () => {
-  const { rows } = await client.query(
-    `UPDATE _prisma_migrations SET checksum = '' WHERE migration_name LIKE '%_baseline' RETURNING migration_name AS name`,
-  );
-  const [{ name }] = rows;
+  const [row] = await rowsOf(client)`UPDATE _prisma_migrations SET checksum = '' WHERE migration_name LIKE '%_baseline'
+    RETURNING migration_name AS name`;
+  const { name } = row!;
   expect(await statesBut('applied')).toEqual([{ name, state: 'changed' }]);
   await expect(migrate(database.url)).rejects.toMatchObject({
     code: 'migration_changed',
@@ -79,11 +78,10 @@ test('an index is built concurrently while another start waits for its turn', as
     second = withMigrationLock(database.url, silent, async () => 'second');
     second.catch(silent);
     await eventually('the other start to ask for the lock', async () => {
-      const { rows } = await client.query(
-        `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%advisory_lock%'
-           AND application_name = 'sallyport-migrate' AND pid <> $1`,
-        [(await db.query('SELECT pg_backend_pid() AS pid')).rows[0].pid],
-      );
+      const rows = await rowsOf(client)`
+        SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%advisory_lock%'
+          AND application_name = 'sallyport-migrate'
+            AND pid <> ${(await db.query('SELECT pg_backend_pid() AS pid')).rows[0].pid}`;
       return rows.length > 0;
     });
     await db.query('CREATE INDEX CONCURRENTLY a_test_index ON users (id)');
@@ -102,9 +100,8 @@ test('a migration killed with -9 leaves nothing; two that start at once afterwar
   const child = spawn(process.execPath, [program, database.url, folder], { env: childEnv(), stdio: 'inherit' });
   const ended = once(child, 'exit');
   await eventually('the migration to be within its transaction', async () => {
-    const { rows } = await client.query(
-      `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE TABLE slow%' AND wait_event = 'PgSleep'`,
-    );
+    const rows = await rowsOf(client)`SELECT 1 FROM pg_stat_activity
+      WHERE datname = current_database() AND query LIKE 'CREATE TABLE slow%' AND wait_event = 'PgSleep'`;
     return rows.length > 0;
   });
   child.kill('SIGKILL');

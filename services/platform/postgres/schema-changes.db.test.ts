@@ -1,5 +1,5 @@
 import { afterEach, beforeAll, beforeEach, expect, inject, test } from 'vitest';
-import { connectedClient, createEmptyDatabase } from '#tools/testing/harness/ports.ts';
+import { connectedClient, createEmptyDatabase, rowsOf } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { prepareHistory } from './migrate.ts';
 import type { Migration } from './migration-files.ts';
@@ -97,9 +97,8 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS people_age ON people (age);
 DROP INDEX CONCURRENTLY IF EXISTS people_name;
 `;
   expect(await refused(sql, { isTransactional: false })).toEqual([]);
-  const { rows } = await db.query(
-    `SELECT indexrelid::regclass::text AS name, indisvalid FROM pg_index WHERE indrelid = 'people'::regclass ORDER BY 1`,
-  );
+  const rows = await rowsOf(db)`SELECT indexrelid::regclass::text AS name, indisvalid FROM pg_index
+    WHERE indrelid = 'people'::regclass ORDER BY 1`;
   expect(rows).toEqual([
     { name: 'people_age', indisvalid: true },
     { name: 'people_pkey', indisvalid: true },

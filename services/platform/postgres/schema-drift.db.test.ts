@@ -4,7 +4,7 @@ import { PrismaPg } from '@prisma/adapter-pg';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import { SchemaEngine } from '@prisma/schema-engine-wasm';
 import { beforeAll, expect, test } from 'vitest';
-import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { connectedClient, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { migrationStates } from './migrate.ts';
@@ -55,25 +55,22 @@ const SPELLINGS: readonly (readonly [RegExp, string])[] = [
  */
 async function tablesOf(schema: 'public' | 'models'): Promise<string[]> {
   await client.query(`SET search_path = ${schema}`);
-  const { rows } = await client.query<{ line: string }>(
-    `WITH tables AS (
-       SELECT oid, relname AS name FROM pg_class
-        WHERE relnamespace = $1::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-          AND relname <> '_prisma_migrations')
-     SELECT format('%s.%s %s%s%s', t.name, a.attname, format_type(a.atttypid, a.atttypmod),
-                   CASE WHEN a.attnotnull AND a.attndims = 0 THEN ' not null' END,
-                   CASE WHEN a.attidentity = '' AND e.text NOT LIKE 'nextval(%' THEN ' default ' || e.text END) AS line
-       FROM tables t
-       JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
-       LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum, pg_get_expr(d.adbin, d.adrelid) e (text)
-     UNION ALL
-     SELECT format('%s: %s %s', t.name, c.conname, pg_get_constraintdef(c.oid))
-       FROM tables t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype IN ('p', 'f')
-     UNION ALL
-     SELECT format('%s: %s', t.name, pg_get_indexdef(i.indexrelid))
-       FROM tables t JOIN pg_index i ON i.indrelid = t.oid AND NOT i.indisexclusion`,
-    [schema],
-  );
+  const rows = await rowsOf(client)<{ line: string }>`WITH tables AS (
+      SELECT oid, relname AS name FROM pg_class
+      WHERE relnamespace = ${schema}::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
+        AND relname <> '_prisma_migrations')
+    SELECT format('%s.%s %s%s%s', t.name, a.attname, format_type(a.atttypid, a.atttypmod),
+                  CASE WHEN a.attnotnull AND a.attndims = 0 THEN ' not null' END,
+                  CASE WHEN a.attidentity = '' AND e.text NOT LIKE 'nextval(%' THEN ' default ' || e.text END) AS line
+      FROM tables t
+      JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+      LEFT JOIN pg_attrdef d ON d.adrelid = t.oid AND d.adnum = a.attnum, pg_get_expr(d.adbin, d.adrelid) e (text)
+    UNION ALL
+    SELECT format('%s: %s %s', t.name, c.conname, pg_get_constraintdef(c.oid))
+      FROM tables t JOIN pg_constraint c ON c.conrelid = t.oid AND c.contype IN ('p', 'f')
+    UNION ALL
+    SELECT format('%s: %s', t.name, pg_get_indexdef(i.indexrelid))
+      FROM tables t JOIN pg_index i ON i.indrelid = t.oid AND NOT i.indisexclusion`;
   const lines = rows.map(({ line }) => SPELLINGS.reduce((text, [from, to]) => text.replace(from, to), line));
   return lines.sort();
 }

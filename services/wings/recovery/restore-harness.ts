@@ -7,6 +7,7 @@ import { expect } from 'vitest';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { createFileMarks } from '#services/platform/marks/file-marks.ts';
 import { type ApiCopy, newAuthSecret, startApiCopy, type TestClient } from '#tools/testing/harness/api.ts';
+import { rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, onServer, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
@@ -55,11 +56,9 @@ export async function openRestoreHarness() {
       await admin.query(`ALTER DATABASE ${databaseName} ALLOW_CONNECTIONS false`);
       try {
         for (let left = 1; left > 0; ) {
-          const { rows } = await admin.query(
-            'SELECT count(*)::int AS n, count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = $1',
-            [databaseName],
-          );
-          left = rows[0].n;
+          const rows = await rowsOf(admin)`SELECT count(*)::int AS n, count(pg_terminate_backend(pid))
+            FROM pg_stat_activity WHERE datname = ${databaseName}`;
+          left = rows[0]!.n;
         }
         await work(admin);
       } finally {

@@ -9,6 +9,7 @@ import { PASSWORD_ALONE } from '#services/core/identity/users/assurance.ts';
 import type { Ports, RequestContext, Tx } from '#services/core/ports.ts';
 import { isAppError } from '#services/platform/define/error.ts';
 import { eventually } from '../eventually.ts';
+import { rowsOf } from '../harness/ports.ts';
 import { newEmail, type TestUser } from './flows.ts';
 
 type CopyPorts = SignInPorts & Pick<RequestContext, 'hashIdentifier'>;
@@ -62,10 +63,8 @@ export async function insertPerson({ stores }: Pick<Copy, 'stores'>, email: stri
   const id = randomUUID();
   await stores.pools.main.query('INSERT INTO users (id, email, name) VALUES ($1, $2, $3)', [id, email, 'Ada']);
   if (digest !== undefined)
-    await stores.pools.main.query(
-      `INSERT INTO accounts (id, "accountId", "providerId", "userId", password) VALUES ($1, $1, 'credential', $1, $2)`,
-      [id, digest],
-    );
+    await rowsOf(stores.pools.main)`INSERT INTO accounts (id, "accountId", "providerId", "userId", password)
+      VALUES (${id}, ${id}, 'credential', ${id}, ${digest})`;
   return id;
 }
 

@@ -18,7 +18,7 @@ import { insertPerson, openSessionFor, type TestAssurance } from '../flows/signe
 import type { Json } from '../http-client.ts';
 import { type Copy, type CopyOptions, openCopy } from './copy.ts';
 import type { RawSql } from './ports.ts';
-import { rawSql, testCaller } from './ports.ts';
+import { rowsOf, testCaller } from './ports.ts';
 import { createTestDatabase, testRedisUrl } from './stores.ts';
 
 export type PeopleOptions = Partial<Omit<CopyOptions, 'marks' | 'databaseUrl' | 'redisUrl' | 'change'>> & {
@@ -90,7 +90,7 @@ export async function startPeopleHarness(options: PeopleHarnessOptions): Promise
     poll,
     hasher,
     deps: ports,
-    rows: rawSql(async (text, values) => (await pool.query(text, [...values])).rows),
+    rows: rowsOf(pool),
     close: async () => {
       await copy.close();
       await rm(marksDir, { recursive: true, force: true });

@@ -21,6 +21,10 @@ export const rawSql =
     return run(numbered, values as readonly unknown[]) as Promise<R[]>;
   };
 
+/** Rows of one statement, by this connection or pool. */
+export const rowsOf = <D = pg.QueryResultRow>(on: Pick<pg.ClientBase, 'query'>): RawSql<D> =>
+  rawSql(async (text, values) => (await on.query(text, [...values])).rows);
+
 /** What a use-case takes, on a real database. `end` closes its connections. */
 export type TestPorts = Pick<Ports, 'transact' | 'sql' | 'clock' | 'random' | 'vault' | 'log'> & {
   readonly raw: RawSql;

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
-import { connectedClient } from '#tools/testing/harness/ports.ts';
+import { connectedClient, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { auditPlansByIndex } from '../log.store.ts';
@@ -53,9 +53,8 @@ test.each([
   expect(rowsRead(select)).toBeLessThanOrEqual(501);
 
   await client.query('DROP TABLE IF EXISTS batch');
-  await client.query(
-    `CREATE TABLE batch AS SELECT id, occurred_at FROM audit_outbox WHERE seq IS NULL ORDER BY occurred_at, id LIMIT 500`,
-  );
+  await rowsOf(client)`CREATE TABLE batch AS SELECT id, occurred_at FROM audit_outbox
+    WHERE seq IS NULL ORDER BY occurred_at, id LIMIT 500`;
   const update = await planOf(auditOutboxSeal.text, [
     `(SELECT array_agg(id ORDER BY id) FROM batch)`,
     `(SELECT array_agg(occurred_at ORDER BY id) FROM batch)`,

@@ -10,7 +10,7 @@ import {
   insertUser,
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
-import { clientCaller, PATIENCE_MS, rawSql } from '#tools/testing/harness/ports.ts';
+import { clientCaller, PATIENCE_MS, rowsOf } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
@@ -31,7 +31,7 @@ async function openFamilySessionHarness() {
   const harness = await openFamilyHarness();
   const copy = harness.copyWith();
   const { pool } = copy;
-  const rows = rawSql<Json>(async (text, values) => (await pool.query(text, [...values])).rows);
+  const rows = rowsOf<Json>(pool);
   return {
     ...harness,
     copy,
@@ -86,10 +86,8 @@ describe('a new family', () => {
     ]);
     const row = await harness.rowOf(proved.family_id);
     expectLife(row.rotated_at, row.idle_expires_at, twoFactorIdleSeconds);
-    await copy.pool.query(
-      `UPDATE refresh_families SET idle_expires_at = now() - make_interval(secs => 1) WHERE id = $1`,
-      [proved.family_id],
-    );
+    await rowsOf(copy.pool)`UPDATE refresh_families SET idle_expires_at = now() - make_interval(secs => 1)
+      WHERE id = ${proved.family_id}`;
     await expect(copy.refresh(batch[0]!.refresh_token)).rejects.toMatchObject({ code: 'refresh_token_expired' });
   });
 
@@ -130,22 +128,19 @@ describe('a new family', () => {
     await copy.pool.query(`UPDATE sessions SET "expiresAt" = now() + interval '90 seconds' WHERE id = $1`, [sessionId]);
     const created = await copy.create({ user_id: userId, session_id: sessionId });
     expect(created.refresh_expires_in_seconds).toBeLessThanOrEqual(90);
-    const { rows } = await copy.pool.query<{ capped: boolean }>(
-      `SELECT f.expires_at <= s."expiresAt" AND f.idle_expires_at <= f.expires_at AS capped
-       FROM refresh_families f JOIN sessions s ON s.id = f.sid WHERE f.id = $1`,
-      [created.family_id],
-    );
+    const rows = await rowsOf(copy.pool)<{ capped: boolean }>`
+      SELECT f.expires_at <= s."expiresAt" AND f.idle_expires_at <= f.expires_at AS capped
+      FROM refresh_families f JOIN sessions s ON s.id = f.sid WHERE f.id = ${created.family_id}`;
     expect(rows).toEqual([{ capped: true }]);
   });
 
   test('stores nothing from which a refresh token could be made', async () => {
     const { family_id: familyId, refresh_token: refreshToken } = await harness.login();
     const parts = checkRefreshToken(refreshToken, [''], harness.secrets, harness.incarnation);
-    const { rows } = await copy.pool.query('SELECT to_jsonb(f)::text AS text FROM refresh_families f WHERE id = $1', [
-      familyId,
-    ]);
-    expect(rows[0].text).not.toContain((parts as { nonce: Buffer }).nonce.toString('hex'));
-    for (const part of refreshToken.split('.').slice(3)) expect(rows[0].text).not.toContain(part);
+    const rows = await rowsOf(copy.pool)`SELECT to_jsonb(f)::text AS text FROM refresh_families f
+      WHERE id = ${familyId}`;
+    expect(rows[0]!.text).not.toContain((parts as { nonce: Buffer }).nonce.toString('hex'));
+    for (const part of refreshToken.split('.').slice(3)) expect(rows[0]!.text).not.toContain(part);
   });
 
   test('ends the previous family of the same session and client, but not its access tokens', async () => {
@@ -164,11 +159,10 @@ describe('a new family', () => {
     const userId = await insertUser(copy.pool);
     const sessionId = await insertSession(copy.pool, userId);
     const families = await Promise.all([1, 2, 3, 4].map(() => copy.create({ user_id: userId, session_id: sessionId })));
-    const { rows } = await copy.pool.query('SELECT id FROM refresh_families WHERE sid = $1 AND revoked_at IS NULL', [
-      sessionId,
-    ]);
+    const rows = await rowsOf(copy.pool)`SELECT id FROM refresh_families
+      WHERE sid = ${sessionId} AND revoked_at IS NULL`;
     expect(rows).toHaveLength(1);
-    expect(families.map((family) => family.family_id)).toContain(rows[0].id);
+    expect(families.map((family) => family.family_id)).toContain(rows[0]!.id);
   });
 
   test('is not created for a session that is deleted, expired or another user’s', async () => {
@@ -256,9 +250,8 @@ describe('a new family', () => {
   test('leaves no row when its transaction fails', async () => {
     const userId = await insertUser(copy.pool);
     const client = await copy.pool.connect();
-    await client.query(
-      'ALTER TABLE audit_outbox ADD CONSTRAINT refuse_families CHECK (type <> $$token.family_created$$) NOT VALID',
-    );
+    await rowsOf(client)`
+      ALTER TABLE audit_outbox ADD CONSTRAINT refuse_families CHECK (type <> $$token.family_created$$) NOT VALID`;
     await outcomeOf(copy.create({ user_id: userId }));
     await client.query('ALTER TABLE audit_outbox DROP CONSTRAINT refuse_families');
     client.release();

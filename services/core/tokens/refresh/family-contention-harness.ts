@@ -8,7 +8,7 @@ import {
   insertUser,
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
-import { PATIENCE_MS, patient } from '#tools/testing/harness/ports.ts';
+import { PATIENCE_MS, patient, rowsOf } from '#tools/testing/harness/ports.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
 import { type FamilyHarness, openFamilyHarness } from './family-harness.ts';
 import type { PresentedToken } from './refresh-families.store.ts';
@@ -84,10 +84,9 @@ export async function openContentionHarness(): Promise<ContentionHarness> {
         .poll(
           async () =>
             (
-              await copy.pool.query(
-                `SELECT count(*)::int FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-              )
-            ).rows[0].count,
+              await rowsOf(copy.pool)`SELECT count(*)::int FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'`
+            )[0]?.count,
           { interval: 5, timeout: PATIENCE_MS },
         )
         .toBe(count),

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Sql } from '#services/core/ports.ts';
 import { systemClock } from '#services/platform/crypto/system.ts';
 import { insertUser, publicClient } from '#tools/testing/fixtures/families.ts';
-import { PATIENCE_MS, patient } from '#tools/testing/harness/ports.ts';
+import { PATIENCE_MS, patient, rowsOf } from '#tools/testing/harness/ports.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
 import type { CreatedFamily } from './create-family.ts';
 import { openContentionHarness, settings as patientSettings } from './family-contention-harness.ts';
@@ -76,9 +76,8 @@ describe('request B decides by the row as it is after its wait for transaction A
   test('A ended the family: B is refused', async () => {
     const { family_id: familyId, refresh_token: refreshToken } = await harness.newFamily();
     const a = await harness.openTransaction();
-    await a.client.query(`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out' WHERE id = $1`, [
-      familyId,
-    ]);
+    await rowsOf(a.client)`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out'
+      WHERE id = ${familyId}`;
     const b = outcome(copy, refreshToken);
     await harness.waiters(1);
     await a.end('COMMIT');
@@ -99,9 +98,8 @@ describe('request B decides by the row as it is after its wait for transaction A
   test('without grace, A rotated: B is a replay', async () => {
     const { refresh_token: refreshToken } = await harness.newFamily({ jkt: 'thumb' }, strict);
     const a = await harness.openTransaction();
-    await a.client.query('UPDATE refresh_families SET generation = 1, rotated_at = now() WHERE id = $1', [
-      (await copy.pool.query(`SELECT id FROM refresh_families WHERE jkt = 'thumb'`)).rows[0].id,
-    ]);
+    await rowsOf(a.client)`UPDATE refresh_families SET generation = 1, rotated_at = now()
+      WHERE id = ${(await copy.pool.query(`SELECT id FROM refresh_families WHERE jkt = 'thumb'`)).rows[0].id}`;
     const b = outcome(strict, refreshToken, { ...publicClient, jkt: 'thumb' } as typeof publicClient);
     await harness.waiters(1);
     await a.end('COMMIT');
@@ -168,10 +166,9 @@ describe('locks', () => {
       expect(outcomes.filter((each) => each === 'store_unavailable')).toEqual([]);
       if (round === 0) expect(outcomes.filter((each) => each === 'rotated')).toHaveLength(40);
     }
-    const { rows } = await copy.pool.query(
-      'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
-    );
-    expect(rows[0].deadlocks).toBe(0);
+    const rows = await rowsOf(copy.pool)`SELECT deadlocks::int FROM pg_stat_database
+      WHERE datname = current_database()`;
+    expect(rows[0]!.deadlocks).toBe(0);
   });
 });
 
@@ -255,9 +252,7 @@ describe('a lost answer of the database', () => {
     expect(await outcome(harness.copyWith({ around: losing('after'), settings }), refreshToken, by)).toBe(
       'store_unavailable',
     );
-    const { rows } = await copy.pool.query('SELECT generation, revoked_at FROM refresh_families WHERE id = $1', [
-      familyId,
-    ]);
+    const rows = await rowsOf(copy.pool)`SELECT generation, revoked_at FROM refresh_families WHERE id = ${familyId}`;
     expect(rows).toEqual([{ generation: 1, revoked_at: null }]);
     expect(await outcome(strict, harness.successor(refreshToken), by)).toBe('rotated');
   });

@@ -10,7 +10,7 @@ import {
   refreshSecrets,
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
-import { quietLog, rawSql } from '#tools/testing/harness/ports.ts';
+import { quietLog, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import type { CreatedFamily, NewFamily } from './create-family.ts';
@@ -85,7 +85,7 @@ export async function openFamilyHarness(): Promise<FamilyHarness> {
     return copy;
   };
   const own = copyWith();
-  const rows = rawSql<Json>(async (text, values) => (await own.pool.query(text, [...values])).rows);
+  const rows = rowsOf<Json>(own.pool);
   const harness: FamilyHarness = {
     databaseUrl: database.url,
     incarnation,

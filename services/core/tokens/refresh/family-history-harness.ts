@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { rowsOf } from '../../../../tools/testing/harness/ports.ts';
 import { type ModelFamily, type ModelPolicy, presentToModel } from './family-model-harness.ts';
 
 /** One presented token as its client saw it; `done` is null where no answer came. Clock: one count for all events. */
@@ -56,12 +57,11 @@ const newModel = (): ModelFamily => ({
 });
 
 async function readOutbox(pool: pg.Pool): Promise<OutboxRow[]> {
-  const { rows } = await pool.query<OutboxRow>(
-    `SELECT type, outcome, CASE target_kind WHEN 'family' THEN target_id END AS family,
-       CASE target_kind WHEN 'user' THEN target_id END AS user, (detail->>'generation')::int AS generation,
-       detail->>'reason' AS reason, ip_hash || agent_hash AS context, substr(traceparent, 4, 32) AS trace
-     FROM audit_outbox WHERE type LIKE 'token.%' OR type = 'user.tokens_revoked' ORDER BY id`,
-  );
+  const rows = await rowsOf(pool)<OutboxRow>`
+    SELECT type, outcome, CASE target_kind WHEN 'family' THEN target_id END AS family,
+      CASE target_kind WHEN 'user' THEN target_id END AS user, (detail->>'generation')::int AS generation,
+      detail->>'reason' AS reason, ip_hash || agent_hash AS context, substr(traceparent, 4, 32) AS trace
+    FROM audit_outbox WHERE type LIKE 'token.%' OR type = 'user.tokens_revoked' ORDER BY id`;
   return rows;
 }
 
@@ -132,11 +132,11 @@ export async function faultsOfHistory(
 }
 
 async function faultsOfRows(pool: pg.Pool, models: ReadonlyMap<string, ModelFamily>, ended: ReadonlySet<string>) {
-  const { rows } = await pool.query(
-    `SELECT f.id, f.generation, f.grace_uses, f.grace_streak, f.grace_contested, f.context_hash, f.kv, f.prev_kv,
-       f.revoke_reason, (SELECT count(*)::int FROM revocations r WHERE r.kind = 'family' AND r.value = f.id::text) AS revocations
-     FROM refresh_families f`,
-  );
+  const rows = await rowsOf(pool)`
+    SELECT f.id, f.generation, f.grace_uses, f.grace_streak, f.grace_contested, f.context_hash, f.kv, f.prev_kv,
+      f.revoke_reason,
+        (SELECT count(*)::int FROM revocations r WHERE r.kind = 'family' AND r.value = f.id::text) AS revocations
+    FROM refresh_families f`;
   const faults: HistoryFault[] = [];
   if (rows.length !== models.size) faults.push(`${rows.length} rows of ${models.size} families`);
   for (const { id, revocations, ...row } of rows) {

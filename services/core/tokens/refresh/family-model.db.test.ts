@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beforeAll, expect, test } from 'vitest';
 import { createSql } from '#services/platform/postgres/pool.ts';
 import { createFamilyCopy, insertUser, refreshSecrets } from '#tools/testing/fixtures/families.ts';
+import { rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import {
@@ -33,10 +34,8 @@ const copy = opened(() =>
   }),
 );
 beforeAll(async () => {
-  await copy.pool.query(
-    `INSERT INTO oauth_clients (id, "clientId", refresh_copies) SELECT 'copies ' || n, 'copies ' || n, n FROM unnest($1::int[]) AS n`,
-    [COPIES],
-  );
+  await rowsOf(copy.pool)`INSERT INTO oauth_clients (id, "clientId", refresh_copies)
+    SELECT 'copies ' || n, 'copies ' || n, n FROM unnest(${COPIES}::int[]) AS n`;
 });
 
 const STEP_MS = 4_000_000;
@@ -136,13 +135,14 @@ type Held = Pick<Kind, 'jkt'> & {
 async function insertFamily(policy: ModelPolicy, { copies, jkt }: Kind, now: number): Promise<Held> {
   const [id, nonce, userId] = [randomUUID(), randomBytes(32), await insertUser(copy.pool)];
   const lifeMs = 2 * policy.idleMs;
-  await copy.pool.query(
-    `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, user_id,
-       user_epoch, client_epoch, scope, audience, auth_time, jkt)
-     VALUES ($1, now() + make_interval(secs => $2), now() + make_interval(secs => $3), $4, 1, 1, $6, false, $5, 0, 0,
-       'openid', 'a', now(), $7)`,
-    [id, policy.idleMs / 1_000, lifeMs / 1_000, nonceHashOf(nonce), userId, `copies ${copies}`, jkt],
-  );
+  await rowsOf(copy.pool)`
+    INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound,
+      user_id,
+      user_epoch, client_epoch, scope, audience, auth_time, jkt)
+    VALUES (${id}, now() + make_interval(secs => ${policy.idleMs / 1_000}),
+      now() + make_interval(secs => ${lifeMs / 1_000}), ${nonceHashOf(nonce)}, 1, 1, ${`copies ${copies}`}, false,
+      ${userId}, 0, 0,
+      'openid', 'a', now(), ${jkt})`;
   const model: ModelFamily = {
     copiesMs: copies * 1_000,
     hasKey: jkt !== null,
@@ -165,12 +165,12 @@ async function insertFamily(policy: ModelPolicy, { copies, jkt }: Kind, now: num
 }
 
 async function passTime(families: readonly Held[], milliseconds: number): Promise<void> {
-  await copy.pool.query(
-    `UPDATE refresh_families SET rotated_at = rotated_at - d, idle_expires_at = idle_expires_at - d, expires_at = expires_at - d,
-       rotation_marks = ARRAY(SELECT mark - extract(epoch FROM d)::int8 FROM unnest(rotation_marks) AS mark)
-     FROM (SELECT make_interval(secs => $2) AS d) AS moved WHERE id = ANY ($1)`,
-    [families.map((family) => family.id), milliseconds / 1_000],
-  );
+  await rowsOf(copy.pool)`
+    UPDATE refresh_families
+      SET rotated_at = rotated_at - d, idle_expires_at = idle_expires_at - d, expires_at = expires_at - d,
+      rotation_marks = ARRAY(SELECT mark - extract(epoch FROM d)::int8 FROM unnest(rotation_marks) AS mark)
+    FROM (SELECT make_interval(secs => ${milliseconds / 1_000}) AS d) AS moved
+      WHERE id = ANY (${families.map((family) => family.id)})`;
 }
 
 /** An even number is one network, an odd one another; what is left is the program. */
@@ -222,13 +222,12 @@ function runModel(
 }
 
 async function assertRows(families: readonly Held[]): Promise<void> {
-  const { rows } = await copy.pool.query(
-    `SELECT id, generation, copy_uses, ARRAY(SELECT (mark >> 32)::int4 FROM unnest(rotation_marks) AS mark) AS marked, grace_uses, grace_streak, grace_contested, context_hash, kv, prev_kv, revoke_reason,
-       revoked_at IS NOT NULL AS is_revoked, extract(epoch FROM now() - rotated_at)::float8 AS rotated,
-       extract(epoch FROM idle_expires_at - now())::float8 AS idle
-     FROM refresh_families WHERE id = ANY ($1)`,
-    [families.map((family) => family.id)],
-  );
+  const rows = await rowsOf(copy.pool)`
+    SELECT id, generation, copy_uses, ARRAY(SELECT (mark >> 32)::int4 FROM unnest(rotation_marks) AS mark) AS marked,
+      grace_uses, grace_streak, grace_contested, context_hash, kv, prev_kv, revoke_reason,
+      revoked_at IS NOT NULL AS is_revoked, extract(epoch FROM now() - rotated_at)::float8 AS rotated,
+      extract(epoch FROM idle_expires_at - now())::float8 AS idle
+    FROM refresh_families WHERE id = ANY (${families.map((family) => family.id)})`;
   for (const { id, model } of families) {
     const row = rows.find((each) => each.id === id);
     expect(row).toMatchObject({
@@ -265,10 +264,8 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
         else if (each.kind === 'end') {
           const { id, model } = families[each.family] as Held;
           if (model.revokeReason === null) model.revokeReason = 'sign_out';
-          await copy.pool.query(
-            `UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out' WHERE id = $1 AND revoked_at IS NULL`,
-            [id],
-          );
+          await rowsOf(copy.pool)`UPDATE refresh_families SET revoked_at = now(), revoke_reason = 'sign_out'
+            WHERE id = ${id} AND revoked_at IS NULL`;
         } else {
           const requests = each.requests.map((request) => {
             const held = families[request.family] as Held;
@@ -313,16 +310,12 @@ test('any interleaving of rotation, retry, replay, end and expiry gives the same
         }
       }
       const ids = families.map((family) => family.id);
-      const { rows } = await copy.pool.query(
-        `SELECT target_id, detail->>'generation' AS generation, outcome FROM audit_outbox
-         WHERE target_id = ANY ($1) AND id > $2::bigint ORDER BY id`,
-        [ids, start[0].id],
-      );
+      const rows = await rowsOf(copy.pool)`
+        SELECT target_id, detail->>'generation' AS generation, outcome FROM audit_outbox
+        WHERE target_id = ANY (${ids}) AND id > ${start[0].id}::bigint ORDER BY id`;
       expect(rows.map((row) => `${row.target_id} ${row.generation} ${row.outcome}`)).toEqual(expected);
-      const { rows: revoked } = await copy.pool.query(
-        `SELECT value FROM revocations WHERE kind = 'family' AND value = ANY ($1) ORDER BY value`,
-        [ids],
-      );
+      const revoked = await rowsOf(copy.pool)`SELECT value FROM revocations
+        WHERE kind = 'family' AND value = ANY (${ids}) ORDER BY value`;
       const reused = families.filter((family) => family.model.revokeReason === 'refresh_token_reused');
       expect(revoked.map((row) => row.value)).toEqual(reused.map((family) => family.id).sort());
     }),

@@ -3,7 +3,7 @@ import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { untilDeadToAll } from '#services/core/shared/purge-harness.ts';
 import { createFamilyCopy, type FamilyCopy, refreshSecrets } from '#tools/testing/fixtures/families.ts';
-import { rawSql } from '#tools/testing/harness/ports.ts';
+import { rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { refreshFamilyRotateBatch } from './refresh-families.store.ts';
@@ -54,11 +54,10 @@ const tokenOf = (index: number): string =>
   mintRefreshToken(key, incarnation, { kv: 1, familyBytes: uuidToBytes(idOf(index)), generation: 0, nonce }, '');
 
 async function statisticsOf(): Promise<{ seq_scan: number; updates: number; hot: number }> {
-  const { rows } = await copy.pool.query(
-    `SELECT seq_scan::int, n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables
-     WHERE relname = 'refresh_families'`,
-  );
-  return rows[0];
+  const [row] = await rowsOf(copy.pool)<{ seq_scan: number; updates: number; hot: number }>`
+    SELECT seq_scan::int, n_tup_upd::int AS updates, n_tup_hot_upd::int AS hot FROM pg_stat_user_tables
+    WHERE relname = 'refresh_families'`;
+  return row!;
 }
 
 /** Runs the work on a separate copy and closes it, because connections report their statistics when they close. */
@@ -75,17 +74,17 @@ async function measured(updates: number, work: (copy: FamilyCopy) => Promise<voi
 async function insertMany(): Promise<void> {
   const client = new pg.Client({ connectionString: database.url });
   await client.connect();
-  await client.query(
-    `INSERT INTO users (id, email) SELECT 'u' || i, i || '@example.test' FROM generate_series(1, 1000) i`,
-  );
-  await client.query(
-    `INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound, sid, user_id,
-       user_epoch, client_epoch, scope, audience, auth_time, device)
-     SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, now() + interval '7 days', now() + interval '30 days',
-       $1, 1, 1, 'sallyport', false, 's' || i, 'u' || (1 + i % 1000), 0, 0, 'openid profile email offline_access',
-       'https://api.example.test', now(), '{"name":"a browser"}' FROM generate_series(1, $2::int) i`,
-    [nonceHashOf(nonce), FAMILIES],
-  );
+  await rowsOf(client)`INSERT INTO users (id, email) SELECT 'u' || i, i || '@example.test'
+    FROM generate_series(1, 1000) i`;
+  await rowsOf(client)`
+    INSERT INTO refresh_families (id, idle_expires_at, expires_at, nonce_hash, kv, prev_kv, client_id, client_bound,
+      sid, user_id,
+      user_epoch, client_epoch, scope, audience, auth_time, device)
+    SELECT ('00000000-0000-7000-8000-' || lpad(i::text, 12, '0'))::uuid, now() + interval '7 days',
+      now() + interval '30 days',
+      ${nonceHashOf(nonce)}, 1, 1, 'sallyport', false, 's' || i, 'u' || (1 + i % 1000), 0, 0,
+        'openid profile email offline_access',
+      'https://api.example.test', now(), '{"name":"a browser"}' FROM generate_series(1, ${FAMILIES}::int) i`;
   await client.end();
 }
 
@@ -104,17 +103,15 @@ test('the rotation statement reads tables only by index: when empty, and at 100,
 test('at least 95 in 100 rotations across 100,000 families are HOT updates, so indexes do not grow with refreshes', async () => {
   // One family of every fifth page. A page has room for fewer versions than there are rounds. Each round finds the
   // versions of earlier rounds dead to every transaction, so other activity on the server does not keep their space.
-  const { rows } = await copy.pool.query<{ id: string }>(
-    `SELECT min(id::text) AS id FROM refresh_families WHERE generation = 0
-     GROUP BY (ctid::text::point)[0] HAVING (ctid::text::point)[0]::int % 5 = 0`,
-  );
-  const dead = rawSql(async (text, values) => (await copy.pool.query(text, [...values])).rows);
+  const rows = await rowsOf(copy.pool)<{ id: string }>`
+    SELECT min(id::text) AS id FROM refresh_families WHERE generation = 0
+    GROUP BY (ctid::text::point)[0] HAVING (ctid::text::point)[0]::int % 5 = 0`;
   const rounds = 6;
   expect(rows.length).toBeGreaterThan(500);
   const { hotRatio } = await measured(rounds * rows.length, async (own) => {
     let tokens = rows.map(({ id }) => tokenOf(Number(id.slice(-12))));
     for (let round = 0; round < rounds; round += 1) {
-      await untilDeadToAll(dead);
+      await untilDeadToAll(rowsOf(copy.pool));
       tokens = await Promise.all(tokens.map(async (token) => (await own.refresh(token)).refresh_token));
     }
   });

@@ -9,6 +9,7 @@ import {
   refreshSecrets,
   refreshSettings,
 } from '#tools/testing/fixtures/families.ts';
+import { rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { endFamiliesOfUser, endFamily } from './end-family.ts';
@@ -235,22 +236,19 @@ test(`${OPERATIONS} operations over two processes with kill -9 give the verdicts
     idleMs: refreshSettings.refreshTokenSeconds * 1_000,
   };
   faults.push(...(await faultsOfHistory(copy.pool, attempts, userOf, policy)));
-  const { rows: outcomes } = await copy.pool.query(
-    `SELECT outcome, count(*)::int FROM audit_outbox WHERE type LIKE 'token.re%' OR type LIKE 'token.state%' GROUP BY 1 ORDER BY 2 DESC`,
-  );
-  const { rows: database } = await copy.pool.query(
-    'SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()',
-  );
-  const { rows: unheard } = await copy.pool.query(
-    'SELECT count(*)::int FROM audit_outbox WHERE substr(traceparent, 4, 32) = ANY ($1)',
-    [[...attempts].flatMap(([trace, attempt]) => (attempt.outcome === null ? [trace] : []))],
-  );
+  const outcomes = await rowsOf(copy.pool)`SELECT outcome, count(*)::int FROM audit_outbox
+    WHERE type LIKE 'token.re%' OR type LIKE 'token.state%' GROUP BY 1 ORDER BY 2 DESC`;
+  const database = await rowsOf(copy.pool)`SELECT deadlocks::int FROM pg_stat_database
+    WHERE datname = current_database()`;
+  const unanswered = [...attempts].flatMap(([trace, attempt]) => (attempt.outcome === null ? [trace] : []));
+  const unheard = await rowsOf(copy.pool)`SELECT count(*)::int FROM audit_outbox
+    WHERE substr(traceparent, 4, 32) = ANY (${unanswered})`;
   console.info(
-    `${operations} operations in ${seconds.toFixed(1)} s, ${killed} kills, ${lost} unanswered of which ${unheard[0].count} committed, ${userOf.size} logins:`,
+    `${operations} operations in ${seconds.toFixed(1)} s, ${killed} kills, ${lost} unanswered of which ${unheard[0]!.count} committed, ${userOf.size} logins:`,
     Object.fromEntries(outcomes.map((row) => [row.outcome, row.count])),
   );
   expect([...new Set(faults)].slice(0, 10)).toEqual([]);
-  expect(database[0].deadlocks).toBe(0);
+  expect(database[0]!.deadlocks).toBe(0);
   expect(killed).toBe(KILLS);
   expect(lost).toBeGreaterThan(0);
   const met = outcomes.map((row) => row.outcome);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { callerFrom, type FamilyCopy, publicClient } from '#tools/testing/fixtures/families.ts';
+import { rowsOf } from '#tools/testing/harness/ports.ts';
 import { type FamilyHarness, next, openFamilyHarness, outcome } from './family-harness.ts';
 import type { PresentedBy } from './rotate-family.ts';
 
@@ -123,10 +124,8 @@ test('a client that serves no copies is unchanged, also one that did before', as
   expect(await outcome(copy, first)).toBe('refresh_token_reused');
   expect(await isEnded(familyId)).toBe(true);
   const moved = await rotated(BOUND, 3, HOUR);
-  await copy.pool.query(
-    `UPDATE oauth_clients SET refresh_copies = 0 WHERE "clientId" = (SELECT client_id FROM refresh_families WHERE id = $1)`,
-    [moved.familyId],
-  );
+  await rowsOf(copy.pool)`UPDATE oauth_clients SET refresh_copies = 0
+    WHERE "clientId" = (SELECT client_id FROM refresh_families WHERE id = ${moved.familyId})`;
   expect(await outcome(copy, moved.first)).toBe('refresh_token_reused');
 });
 
