@@ -12,6 +12,7 @@ import { loadList, modules } from '#services/modules.ts';
 import { consoleFiles } from '#services/pages/console-operations.ts';
 import { ADVISORIES } from '#services/platform/advisories/advisories.ts';
 import { openApiOf } from '#services/platform/http/openapi.ts';
+import { readMigrations, readReleases } from '#services/platform/postgres/migration-files.ts';
 import { controls } from '#services/wings/compliance/controls/all.ts';
 import { failuresPage, keptReports } from '#tools/chaos/failures-page.ts';
 import { flows } from '#tools/testing/flow-matrix.ts';
@@ -47,6 +48,7 @@ import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
 import { siemEventsPage } from './siem-events-page.ts';
 import { sizingPage } from './sizing.ts';
 import { untestedAdvisories } from './untested-advisories.ts';
+import { upgradesPage } from './upgrades-page.ts';
 import {
   verifierConstantsGo,
   verifierConstantsPy,
@@ -109,6 +111,11 @@ async function pages(isCheck: boolean): Promise<Record<string, string>> {
     'docs/reference/detections.md': detectionsPage(keptReplay as KeptReplay),
     'docs/reference/sizing.md': sizingPage(resolve(ROOT, 'load-tests/results')),
     'docs/reference/module-graph.md': moduleGraphPage(modulePairs()),
+    'docs/reference/upgrades.md': upgradesPage(
+      await readReleases(),
+      await readMigrations(),
+      await readFile(resolve(ROOT, 'CHANGELOG.md'), 'utf8'),
+    ),
     'sdks/client/src/generated/api.ts': clientTypes(openApi as OpenApi, errors),
     'services/core/audit/seal/own-names.ts': ownNamesTs(endpoints, errors, names),
     'sdks/go/contract.go': verifierConstantsGo(),
