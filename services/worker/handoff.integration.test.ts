@@ -8,16 +8,14 @@ import { createMemoryStore, type PushedEvent } from '#examples/event-receiver/ev
 import { createEventReceiver } from '#examples/event-receiver/receiver.ts';
 import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
 import { pushHandoffsJob } from '#jobs/contracts/handoff.ts';
-import { processorsOf } from '#jobs/processors.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { signIn, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import { quietLog } from '#tools/testing/harness/ports.ts';
+import { composeJobs } from '#tools/testing/harness/job.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
-import { type Composed, compose } from './compose.ts';
+import type { Composed } from './compose.ts';
 
 /** Every event that the receiver acted on, and how many requests reached its port. */
 const received: PushedEvent[] = [];
@@ -49,23 +47,8 @@ beforeAll(async () => {
     url,
     store: createMemoryStore((event) => void received.push(event)),
   });
-  worker = compose({
-    config: loadConfig({
-      BETTER_AUTH_URL: API_URL,
-      HANDOFF_ENDPOINTS: `siem=${url}`,
-      HANDOFF_PRIVATE: 'true',
-      JOB_SCHEDULE_CHECK_MS: '100',
-    }),
-    databaseUrl: harness.databaseUrl,
-    redisUrl: harness.redisUrl,
-    authSecret: harness.authSecret,
-    dataDir: folder,
-    marks: { read: async () => null, raise: async (marks) => marks },
-    log: quietLog,
-    processors: (await processorsOf({ leftOut: [] })).filter(
-      ({ job }) => job === pushHandoffsJob || job === sealAuditEventsJob,
-    ),
-  });
+  const env = { BETTER_AUTH_URL: API_URL, HANDOFF_ENDPOINTS: `siem=${url}`, HANDOFF_PRIVATE: 'true' };
+  worker = await composeJobs(harness, [pushHandoffsJob, sealAuditEventsJob], { env, dataDir: folder });
   await worker.start();
   await eventually('the endpoint to be followed', async () => {
     return (await harness.rows`SELECT 1 FROM handoff_endpoints`).length > 0;

@@ -9,17 +9,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { sealAuditEventsJob } from '#jobs/contracts/audit.ts';
 import { pushHandoffsJob } from '#jobs/contracts/handoff.ts';
 import { sendLogoutTokensJob } from '#jobs/contracts/oauth.ts';
-import { processorsOf } from '#jobs/processors.ts';
 import { createClient } from '#services/core/access/create-client.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { composeJobs } from '#tools/testing/harness/job.ts';
 import { askToken, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
-import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, type Json, send } from '#tools/testing/http-client.ts';
-import { type Composed, compose } from './compose.ts';
+import type { Composed } from './compose.ts';
 
 type Arrived = { readonly path: string; readonly headers: IncomingHttpHeaders; readonly body: string };
 
@@ -80,16 +79,7 @@ const clients: Record<string, ClientCredentials> = {};
 let user: TestUser;
 
 async function startWorker(env: Readonly<Record<string, string>>, jobs: readonly unknown[]): Promise<Composed> {
-  const worker = compose({
-    config: loadConfig({ BETTER_AUTH_URL: API_URL, JOB_SCHEDULE_CHECK_MS: '100', ...env }),
-    databaseUrl: harness.databaseUrl,
-    redisUrl: harness.redisUrl,
-    authSecret: harness.authSecret,
-    dataDir: folder,
-    marks: { read: async () => null, raise: async (marks) => marks },
-    log: quietLog,
-    processors: (await processorsOf({ leftOut: [] })).filter(({ job }) => jobs.includes(job)),
-  });
+  const worker = await composeJobs(harness, jobs, { env: { BETTER_AUTH_URL: API_URL, ...env }, dataDir: folder });
   await worker.start();
   workers.push(worker);
   return worker;

@@ -6,18 +6,16 @@ import { join, resolve } from 'node:path';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { sendLogoutTokensJob } from '#jobs/contracts/oauth.ts';
-import { processorsOf } from '#jobs/processors.ts';
 import { createClient } from '#services/core/access/create-client.ts';
-import { loadConfig } from '#services/platform/config/load.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import type { TestUser } from '#tools/testing/flows/flows.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { composeJobs } from '#tools/testing/harness/job.ts';
 import { askToken, browserOf, codeForm, codeOf, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
-import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
+import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, send } from '#tools/testing/http-client.ts';
-import { leftOut } from '#tools/testing/processes/child-env.ts';
-import { type Composed, compose } from './compose.ts';
+import type { Composed } from './compose.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -83,17 +81,8 @@ beforeAll(async () => {
     request.on('end', () => received.push(new URLSearchParams(form).get('logout_token') ?? ''));
     listener(request, response);
   };
-  const env = { BETTER_AUTH_URL: API_URL, BACKCHANNEL_LOGOUT_PRIVATE: 'true', JOB_SCHEDULE_CHECK_MS: '100' };
-  worker = compose({
-    config: loadConfig({ ...leftOut, ...env }),
-    databaseUrl: harness.databaseUrl,
-    redisUrl: harness.redisUrl,
-    authSecret: harness.authSecret,
-    dataDir: folder,
-    marks: { read: async () => null, raise: async (marks) => marks },
-    log: quietLog,
-    processors: (await processorsOf({ leftOut: [] })).filter(({ job }) => job === sendLogoutTokensJob),
-  });
+  const env = { BETTER_AUTH_URL: API_URL, BACKCHANNEL_LOGOUT_PRIVATE: 'true' };
+  worker = await composeJobs(harness, [sendLogoutTokensJob], { env, dataDir: folder });
   await worker.start();
 });
 afterAll(async () => {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { WorkerPorts, WorkerProcessor } from '#jobs/processors.ts';
+import { processorsOf, type WorkerPorts, type WorkerProcessor } from '#jobs/processors.ts';
 import { queueNames } from '#jobs/schedules.ts';
 import type { Log, Tx } from '#services/core/ports.ts';
 import { run } from '#services/core/processor.ts';
@@ -20,6 +20,7 @@ import { readSchedules, type ScheduleRow } from '#services/platform/queue/schedu
 import { type Composed, compose } from '#services/worker/compose.ts';
 import { eventually } from '../eventually.ts';
 import { leftOut } from '../processes/child-env.ts';
+import type { ApiHarness } from './api.ts';
 import { createTestPorts, queryRows, quietLog, rawSql } from './ports.ts';
 
 /** A declared job with other settings: it fails, stalls and is retried quickly. */
@@ -109,6 +110,8 @@ export type LogHarnessOptions = {
   readonly processors: readonly WorkerProcessor[];
   readonly env?: Readonly<Record<string, string>>;
   readonly log?: Log;
+  readonly authSecret?: string;
+  readonly dataDir?: string;
 };
 
 /** A short lock, so that the job of a frozen or killed worker is retried at once; a busy machine may lose it too. */
@@ -124,12 +127,22 @@ export const WORKER_AUTH_SECRET = 'x'.repeat(43);
 export const composeWorker = (options: LogHarnessOptions): Composed =>
   compose({
     config: loadConfig({ ...leftOut, JOB_SCHEDULE_CHECK_MS: '100', ...options.env }),
-    ...options,
     authSecret: WORKER_AUTH_SECRET,
     dataDir: join(tmpdir(), `sallyport-jobs-${process.pid}`),
+    ...options,
     marks: { read: async () => null, raise: async (marks) => marks },
     log: options.log ?? quietLog,
   });
+
+/** The same for these jobs of the product, on the stores of an API. */
+export const composeJobs = async (
+  { databaseUrl, redisUrl, authSecret }: Pick<ApiHarness, 'databaseUrl' | 'redisUrl' | 'authSecret'>,
+  jobs: readonly unknown[],
+  options: Pick<LogHarnessOptions, 'env' | 'dataDir'>,
+): Promise<Composed> => {
+  const processors = (await processorsOf({ leftOut: [] })).filter(({ job }) => jobs.includes(job));
+  return composeWorker({ databaseUrl, redisUrl, authSecret, processors, ...options });
+};
 
 /** Workers beside each other on these stores, the tables of their effects, and a producer: one per test file. */
 export async function openJobHarness(stores: { readonly databaseUrl: string; readonly redisUrl: string }) {
