@@ -117,9 +117,9 @@ test('sessions lists sessions and ends one, or all sessions of a user', async ()
   expect(await json('sessions', 'revoke', `session-${one}`, ...reason)).toEqual({ ended: 1 });
   expect(await actors('session.ended', `session-${one}`)).toEqual(by('sessions'));
   expect(await json('sessions', 'revoke', '--user', two, ...reason)).toEqual({ ended: 1 });
-  expect(
-    await ports.raw`SELECT kind FROM revocations WHERE value IN (${two}, ${`session-${two}`}) ORDER BY kind`,
-  ).toEqual([{ kind: 'sid' }, { kind: 'user' }]);
+  const revocations =
+    await ports.raw`SELECT kind FROM revocations WHERE value IN (${two}, ${`session-${two}`}) ORDER BY kind`;
+  expect(revocations).toEqual([{ kind: 'sid' }, { kind: 'user' }]);
 });
 
 test('sessions revoke ends one token family, and leaves its session and the other families alone', async () => {

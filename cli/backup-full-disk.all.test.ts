@@ -129,9 +129,9 @@ describe.skipIf(!canMount)('a full disk', () => {
         testCaller as Caller & { readonly kind: 'system' },
       );
       await expect(rehearsal).rejects.toMatchObject({ code: 'restore_target_full' });
-      expect(
-        await log.raw`SELECT outcome, detail FROM audit_outbox WHERE type = 'operations.restore_rehearsed'`,
-      ).toEqual([{ outcome: 'failed', detail: { code: 'restore_target_full' } }]);
+      const events =
+        await log.raw`SELECT outcome, detail FROM audit_outbox WHERE type = 'operations.restore_rehearsed'`;
+      expect(events).toEqual([{ outcome: 'failed', detail: { code: 'restore_target_full' } }]);
       const [{ incarnation = '' } = {}] = await log.raw<{ incarnation: string }>`SELECT incarnation FROM feed_state`;
       const left = `SELECT FROM pg_database WHERE starts_with(datname, 'sallyport_drill_${incarnation.slice(0, 8)}')`;
       expect(await log.raw(left)).toEqual([]);

@@ -161,10 +161,9 @@ test('a collection that changed before the place of a killed run is imported fro
   );
   const ended = await harness.sallyport(args());
   expect([ended.code, ended.out + ended.err]).toEqual([0, expect.stringContaining('the source changed')]);
-  expect(
-    await harness.ports
-      .raw`SELECT state, failure, same_count FROM imports WHERE kind = 'mongo' ORDER BY created_at DESC LIMIT 2`,
-  ).toEqual([
+  const imports = await harness.ports
+    .raw`SELECT state, failure, same_count FROM imports WHERE kind = 'mongo' ORDER BY created_at DESC LIMIT 2`;
+  expect(imports).toEqual([
     { state: 'done', failure: null, same_count: 3_000 },
     { state: 'failed', failure: 'import_source_changed', same_count: 0 },
   ]);

@@ -304,9 +304,9 @@ describe('a carried-over session', () => {
     expect(signedIn.status, signedIn.text).toBe(200);
     const carried = await exchange(await provider.token({ ...claims, jti: 'next' }), cookieOf(signedIn));
     expect([carried.status, carried.body.session?.id]).toEqual([200, signedIn.body.session.id]);
-    expect(
-      await harness.rows`SELECT 1 FROM legacy_sessions WHERE user_id = ${person.id} AND ended_at IS NULL`,
-    ).toHaveLength(1);
+    const legacySessions =
+      await harness.rows`SELECT 1 FROM legacy_sessions WHERE user_id = ${person.id} AND ended_at IS NULL`;
+    expect(legacySessions).toHaveLength(1);
   });
 
   test('whose token proves two factors goes on without a question', async () => {

@@ -345,10 +345,9 @@ describe('a client that changes its certificate', () => {
     const renewed = await ask(client_id, over(nextTill), refresh);
     expect(renewed.status, renewed.text).toBe(200);
     expect(decodeJwt(renewed.body.access_token).cnf).toEqual({ 'x5t#S256': nextTill.thumbprint });
-    expect(
-      await harness.rows`SELECT detail FROM audit_outbox
-        WHERE type = 'client.changed' AND target_id = ${client_id} ORDER BY id DESC LIMIT 1`,
-    ).toEqual([{ detail: expect.objectContaining({ columns: ['certificate_identity'] }) }]);
+    const events = await harness.rows`SELECT detail FROM audit_outbox
+      WHERE type = 'client.changed' AND target_id = ${client_id} ORDER BY id DESC LIMIT 1`;
+    expect(events).toEqual([{ detail: expect.objectContaining({ columns: ['certificate_identity'] }) }]);
   });
 
   test('may publish its certificates at an address', async () => {

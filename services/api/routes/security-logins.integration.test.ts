@@ -206,17 +206,15 @@ describe('after step_up', () => {
     expect(shown.text).toMatch(
       /Sign-in temporarily locked\. You can use a passkey.*\/account\/unlock.*action="\/login"/s,
     );
-    expect(
-      await harness.rows`SELECT outcome, detail FROM audit_outbox
-        WHERE type = 'user.login' AND target_id = ${id} AND outcome <> 'ok'`,
-    ).toEqual(
+    const events = await harness.rows`SELECT outcome, detail FROM audit_outbox
+      WHERE type = 'user.login' AND target_id = ${id} AND outcome <> 'ok'`;
+    expect(events).toEqual(
       Array(3).fill({ outcome: 'locked', detail: { factor: 'social', provider: 'company', known_device: false } }),
     );
     // Recorded once.
-    expect(
-      await harness.rows`SELECT FROM audit_outbox
-        WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'social'`,
-    ).toEqual([]);
+    const found = await harness.rows`SELECT FROM audit_outbox
+      WHERE type = 'user.login' AND outcome = 'refused' AND detail->>'factor' = 'social'`;
+    expect(found).toEqual([]);
   });
 
   test('the unlock mail allows the provider’s sign-in again, and its browser is known', async () => {

@@ -275,10 +275,9 @@ describe('what an attacker added before the detection is removed, and what exist
       ]);
     // A key opens no session: nothing else ends, and an earlier key still works for its owner.
     expect(await sessionsOf(owner)).toHaveLength(2);
-    expect(
-      await rows`SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id
-        WHERE u.id = ${owner.id} AND k.owner_epoch = u."tokenEpoch"`,
-    ).toContainEqual({ id: kept });
+    const apiKeys = await rows`SELECT k.id FROM api_keys k JOIN users u ON u.id = k.user_id
+      WHERE u.id = ${owner.id} AND k.owner_epoch = u."tokenEpoch"`;
+    expect(apiKeys).toContainEqual({ id: kept });
   });
 
   test('a device that the attacker allowed, redeemed or not', async () => {

@@ -64,10 +64,9 @@ describe('a key that the installation manages for an owner', () => {
     expect(rotated.api_key).toMatchObject({ api_key_id: made.api_key_id, owner: made.owner, state: 'live' });
     expect(rotated.secret).not.toBe(secret);
     expect(changes).toBe(2);
-    expect(
-      await base.raw`SELECT actor_kind, actor_id, detail->>'reason' AS reason FROM audit_outbox
-        WHERE type = 'api_key.rotated' AND target_id = ${made.api_key_id}`,
-    ).toEqual([{ actor_kind: 'system', actor_id: 'test', reason: 'seen in a log' }]);
+    const events = await base.raw`SELECT actor_kind, actor_id, detail->>'reason' AS reason FROM audit_outbox
+      WHERE type = 'api_key.rotated' AND target_id = ${made.api_key_id}`;
+    expect(events).toEqual([{ actor_kind: 'system', actor_id: 'test', reason: 'seen in a log' }]);
   });
 
   test('is not rotated when it is unknown or revoked, or its owner is deleted or disabled', async () => {

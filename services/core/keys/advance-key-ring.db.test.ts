@@ -100,9 +100,9 @@ describe('one run', () => {
 
   test('keeps the secrets that stored values depend on', async () => {
     await advanceKeyRing(harness.ports, testCaller);
-    expect(
-      await harness.ports.raw`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`,
-    ).toHaveLength(3);
+    const serverSecrets = await harness.ports
+      .raw`SELECT 1 FROM server_secrets WHERE purpose IN ('pepper', 'identifier', 'csrf')`;
+    expect(serverSecrets).toHaveLength(3);
   });
 });
 

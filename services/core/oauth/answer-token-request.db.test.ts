@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose';
 import { expect, test } from 'vitest';
 import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
 import { DEVICE_GRANT, TOKEN_EXCHANGE } from '../access/grant-shapes.ts';
 import type { Caller } from '../ports.ts';
 import { answerTokenRequest, type TokenRequest } from './answer-token-request.ts';
@@ -114,9 +115,7 @@ test('a confidential client that sends no secret is unauthenticated, also with i
 test('an access token or an ID token refreshes nothing (CVE-2026-101023, Gitea: an access token was accepted as a refresh token)', async () => {
   const { access_token, id_token = '' } = (await ask(await codeRequest(site))) as OAuthTokenAnswer;
   for (const refresh_token of [access_token, id_token, user.tokens.access_token])
-    await expect(ask({ grant_type: 'refresh_token', refresh_token })).rejects.toMatchObject({
-      code: 'refresh_token_invalid',
-    });
+    expect(await outcomeOf(ask({ grant_type: 'refresh_token', refresh_token }))).toBe('refresh_token_invalid');
 });
 
 test('a single-use value of one kind is none of another kind (CVE-2026-4282, Keycloak: values of other kinds were accepted as authorization codes)', async () => {
@@ -130,9 +129,7 @@ test('a single-use value of one kind is none of another kind (CVE-2026-4282, Key
 
   const redeem = { grant_type: 'authorization_code', code_verifier, redirect_uri: REDIRECT };
   for (const other of [device_code, user_code, request_uri, request_uri.slice(-43)])
-    await expect(ask({ ...redeem, code: other }, client.caller)).rejects.toMatchObject({
-      code: 'authorization_code_invalid',
-    });
+    expect(await outcomeOf(ask({ ...redeem, code: other }, client.caller))).toBe('authorization_code_invalid');
   for (const other of [code, user_code, request_uri.slice(-43)])
     await expect(ask({ grant_type: DEVICE_GRANT, device_code: other }, client.caller)).rejects.toMatchObject({
       code: 'device_code_invalid',
@@ -152,9 +149,7 @@ test('a certificate-bound client needs a certificate, and its tokens are bound t
   const client = await harness.newClient({ tls_client_certificate_bound_access_tokens: true });
   const input = await codeRequest(client);
   await expect(ask(input, client.caller)).rejects.toMatchObject({ code: 'request_invalid' });
-  await expect(ask(input, showing(client.caller, null))).rejects.toMatchObject({
-    code: 'client_certificate_unreadable',
-  });
+  expect(await outcomeOf(ask(input, showing(client.caller, null)))).toBe('client_certificate_unreadable');
   expect(claimsOf(await ask(input, showing(client.caller, certificate))).cnf).toEqual({ 'x5t#S256': certificate });
 });
 
@@ -166,9 +161,7 @@ test('a DPoP-bound client needs a proof, which works once, and its tokens are bo
   const answer = await ask(input, client.caller, proof);
   expect(answer).toMatchObject({ token_type: 'DPoP' });
   expect(claimsOf(answer).cnf).toEqual({ jkt: expect.stringMatching(/^[\w-]{43}$/) });
-  await expect(ask(await codeRequest(client), client.caller, proof)).rejects.toMatchObject({
-    code: 'dpop_proof_invalid',
-  });
+  expect(await outcomeOf(ask(await codeRequest(client), client.caller, proof))).toBe('dpop_proof_invalid');
 });
 
 test('a malformed refresh token does not consume the proof', async () => {
@@ -200,15 +193,11 @@ test.each([
 
 test('a refused exchange writes an event with its reason', async () => {
   const own = await harness.newClient({ grant_types: [TOKEN_EXCHANGE] });
-  await expect(exchange({ subject_token: 'no.token.here' }, own.caller)).rejects.toMatchObject({
-    code: 'subject_token_invalid',
-  });
+  expect(await outcomeOf(exchange({ subject_token: 'no.token.here' }, own.caller))).toBe('subject_token_invalid');
   expect(await refusedOf(own)).toEqual([{ reason: 'subject_token_invalid' }]);
 });
 
 test('a public client cannot exchange tokens', async () => {
   const app = await harness.newClient({ auth_method: 'none', grant_types: [TOKEN_EXCHANGE] });
-  await expect(exchange({ client_id: app.clientId }, anonymousCaller)).rejects.toMatchObject({
-    code: 'client_unauthenticated',
-  });
+  expect(await outcomeOf(exchange({ client_id: app.clientId }, anonymousCaller))).toBe('client_unauthenticated');
 });

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { outcomeOf } from '#tools/testing/outcome.ts';
 import { findS3Gateway, type S3Fault, type S3Gateway, startS3Gateway } from '#tools/testing/processes/s3-gateway.ts';
 import { loadConfig } from '../config/load.ts';
 import { readS3InParts, writeS3AtOnce } from './s3-place.ts';
@@ -145,9 +146,7 @@ describe.skipIf(program === undefined)('a backup in an S3 store', () => {
       code: 'backup_store_refused',
       options: { detail: 's3://no-bucket/key: 404 NoSuchBucket' },
     });
-    await expect(writeS3AtOnce('s3://no-bucket/key', source(), config(), FAST)).rejects.toMatchObject({
-      code: 'backup_store_refused',
-    });
+    expect(await outcomeOf(writeS3AtOnce('s3://no-bucket/key', source(), config(), FAST))).toBe('backup_store_refused');
     const other = config({ BACKUP_S3_SECRET_ACCESS_KEY: 'another' });
     await expect(read(readS3InParts('s3://backups/read', other, FAST))).rejects.toMatchObject({
       code: 'backup_store_refused',
@@ -168,9 +167,7 @@ describe.skipIf(program === undefined)('a backup in an S3 store', () => {
       's3://backups/folder/',
       's3://backups/a/../../other/key',
     ])
-      await expect(writeS3AtOnce(place, source(), config(), FAST)).rejects.toMatchObject({
-        code: 'backup_place_invalid',
-      });
+      expect(await outcomeOf(writeS3AtOnce(place, source(), config(), FAST))).toBe('backup_place_invalid');
     const none = { ...config(), s3AccessKeyId: undefined };
     await expect(read(readS3InParts('s3://backups/key', none))).rejects.toMatchObject({ code: 'backup_place_invalid' });
     expect(gateway.requests).toEqual([]);

@@ -57,9 +57,9 @@ test('a running sealer stops when another log replaced its own; the mark stays, 
   await harness.emit(50);
   expect(await harness.seal()).toMatchObject({ sealed: 0, backlog: 54 });
   expect(await harness.raw`SELECT 1 FROM audit_checkpoints WHERE origin = ${cut.origin}`).toEqual([]);
-  expect(
-    await harness.raw`SELECT outcome, detail->'mark' AS mark FROM audit_outbox WHERE type = 'audit.sealing_stopped'`,
-  ).toEqual([{ outcome: 'log_forged_continuation', mark: whole }]);
+  const found =
+    await harness.raw`SELECT outcome, detail->'mark' AS mark FROM audit_outbox WHERE type = 'audit.sealing_stopped'`;
+  expect(found).toEqual([{ outcome: 'log_forged_continuation', mark: whole }]);
 });
 
 test('a sealer started after the replacement stops as well, and so does one without a mark', async () => {

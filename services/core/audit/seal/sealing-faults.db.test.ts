@@ -238,9 +238,9 @@ describe('a database behind its high-water mark', () => {
       expect(await harness.seal()).toMatchObject({ sealed: 0, size: held, stopped: 'database_behind' });
     expect(await harness.logMark.read()).toEqual(lostHead);
     expect(await harness.raw`SELECT 1 FROM audit_checkpoints WHERE size > ${held}`).toEqual([]);
-    expect(
-      await harness.raw`SELECT outcome, actor_id, seq FROM audit_outbox WHERE type = 'audit.sealing_stopped'`,
-    ).toEqual([{ outcome: 'database_behind', actor_id: 'test', seq: null }]);
+    const found =
+      await harness.raw`SELECT outcome, actor_id, seq FROM audit_outbox WHERE type = 'audit.sealing_stopped'`;
+    expect(found).toEqual([{ outcome: 'database_behind', actor_id: 'test', seq: null }]);
 
     expect(await planContinue(harness)).toMatchObject({ lost: lostHead, held: { size: held } });
     const continued = await continueLog(harness, { reason: 'backup of yesterday' }, testCaller);

@@ -63,9 +63,9 @@ describe('a user who signs in again in the same browser', () => {
     expect((await harness.callerBy(cookieOf(answer))).authTime).toBe(auth_time);
     // From the cache, where the time is text.
     expect((await harness.callerBy(cookieOf(answer))).authTime).toBe(auth_time);
-    expect(
-      await rows`SELECT revoked_at IS NULL AS "isLive" FROM refresh_families WHERE id = ${person.familyId}`,
-    ).toEqual([{ isLive: true }]);
+    const families =
+      await rows`SELECT revoked_at IS NULL AS "isLive" FROM refresh_families WHERE id = ${person.familyId}`;
+    expect(families).toEqual([{ isLive: true }]);
     expect(await rows`SELECT 1 FROM revocations WHERE kind = 'sid' AND value = ${person.sessionId}`).toEqual([]);
     const events = await rows`SELECT type, detail->>'reason' AS reason FROM audit_outbox
       WHERE target_id = ${person.sessionId} ORDER BY id`;

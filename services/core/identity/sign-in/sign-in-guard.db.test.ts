@@ -292,9 +292,9 @@ describe('an account locked by an incident', () => {
     const { id: userId } = await closed();
     const refused = await lockedOut(ports.sql, { userId, detail: { factor: 'social' } }, callerAt('192.0.2.1'));
     expect(refused).toMatchObject({ code: 'login_locked', options: { retryAfterSeconds: 86_400 } });
-    expect(
-      await rows`SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = ${userId}`,
-    ).toEqual([{ outcome: 'locked', detail: { factor: 'social', known_device: false } }]);
+    const found =
+      await rows`SELECT outcome, detail FROM audit_outbox WHERE type = 'user.login' AND target_id = ${userId}`;
+    expect(found).toEqual([{ outcome: 'locked', detail: { factor: 'social', known_device: false } }]);
   });
 });
 

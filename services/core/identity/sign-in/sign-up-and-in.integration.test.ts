@@ -137,9 +137,9 @@ describe('signing in', () => {
     expect(sessionTokenOf(second.cookie)).not.toBe(sessionTokenOf(first.cookie));
     expect((await readSession(harness, first.cookie)).status).toBe(401);
     expect((await readSession(harness, second.cookie)).status).toBe(200);
-    expect(
-      await rows`SELECT revoke_reason FROM refresh_families WHERE sid = ${first.body.session.id} ORDER BY created_at`,
-    ).toEqual([{ revoke_reason: 'superseded' }, { revoke_reason: null }]);
+    const families =
+      await rows`SELECT revoke_reason FROM refresh_families WHERE sid = ${first.body.session.id} ORDER BY created_at`;
+    expect(families).toEqual([{ revoke_reason: 'superseded' }, { revoke_reason: null }]);
   });
 
   test('answers a wrong or unhashable password, an unknown account and a disabled account the same', async () => {

@@ -8,6 +8,7 @@ import { HasherBusyError } from '#services/platform/hasher/errors.ts';
 import { newEmail, newPassword } from '#tools/testing/flows/flows.ts';
 import { callerAt } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
 import { overtaken } from '#tools/testing/overtaken.ts';
 import { cookieOf, openFactorsHarness } from '../factors/factors-harness.ts';
 import type { SignInAnswer, SignInDraft } from '../sessions/open-session.ts';
@@ -96,9 +97,7 @@ describe('signing up', () => {
     const person = newPerson();
     const first = randomUUID();
     const insert = `INSERT INTO users (id, email) VALUES ($1, '${person.email}')`;
-    await expect(overtaken(harness.pool, first, insert, () => join(person))).rejects.toMatchObject({
-      code: 'email_taken',
-    });
+    expect(await outcomeOf(overtaken(harness.pool, first, insert, () => join(person)))).toBe('email_taken');
     expect(await usersOf(person.email)).toEqual([{ id: first }]);
     expect(await sessionsOf(person.email)).toEqual([]);
     expect(await harness.rows`SELECT 1 FROM accounts WHERE "userId" = ${first}`).toEqual([]);
@@ -167,9 +166,7 @@ describe('with required verification', () => {
     const idempotencyKey = randomUUID();
     const mails = await mailsSince(async () => {
       for (let tries = 0; tries < 2; tries += 1) await join({ ...person, idempotencyKey }, strict());
-      await expect(join({ ...newPerson(), idempotencyKey }, strict())).rejects.toMatchObject({
-        code: 'idempotency_key_reused',
-      });
+      expect(await outcomeOf(join({ ...newPerson(), idempotencyKey }, strict()))).toBe('idempotency_key_reused');
     });
     expect(mails).toEqual(['sign_up']);
   });
@@ -219,9 +216,7 @@ describe('a retry with the same Idempotency-Key', () => {
   test('gets a new token of its family if the first was issued by a clock that was then corrected', async () => {
     const person = { ...newPerson(), idempotencyKey: randomUUID() };
     const now = (): number => Date.now() + 3_600_000;
-    await expect(join(person, { clock: { ...harness.deps.clock, now } })).rejects.toMatchObject({
-      code: 'signing_unavailable',
-    });
+    expect(await outcomeOf(join(person, { clock: { ...harness.deps.clock, now } }))).toBe('signing_unavailable');
     const { body } = sessionIn(await join(person));
     expect(Math.abs((decodeJwt(body.tokens.access_token).iat as number) - Date.now() / 1_000)).toBeLessThan(60);
     expect(await sessionsOf(person.email)).toEqual([body.session.id]);

@@ -146,9 +146,9 @@ describe('an address not verified here', () => {
     expect(await rows`SELECT roles, "emailVerified" IS NOT NULL AS proved FROM users WHERE id = ${userId}`).toEqual([
       { roles: ['user'], proved: true },
     ]);
-    expect(
-      await rows`SELECT outcome FROM audit_outbox WHERE type = 'user.email_verified' AND target_id = ${userId}`,
-    ).toEqual([{ outcome: 'ok' }]);
+    const events =
+      await rows`SELECT outcome FROM audit_outbox WHERE type = 'user.email_verified' AND target_id = ${userId}`;
+    expect(events).toEqual([{ outcome: 'ok' }]);
   });
 
   test('creates an account, and clears failures counted for the address before', async () => {

@@ -44,10 +44,9 @@ test('open registration creates a public client if asked for, known to this copy
     skip_consent: false,
     credential_scopes: [],
   });
-  expect(
-    await harness.rows`SELECT actor_kind FROM audit_outbox
-      WHERE type = 'client.created' AND target_id = ${client.client_id}`,
-  ).toHaveLength(1);
+  const events = await harness.rows`SELECT actor_kind FROM audit_outbox
+    WHERE type = 'client.created' AND target_id = ${client.client_id}`;
+  expect(events).toHaveLength(1);
 });
 
 test.each([

@@ -89,18 +89,14 @@ test('a withdrawal ends consents, unredeemed codes and every token family, with 
 test('an unknown or withdrawn consent cannot be withdrawn, nor can the first-party client', async () => {
   const [user, client] = [await harness.newUser(), await harness.newClient()];
   for (const clientId of [client.clientId, 'unknown', 'sallyport'])
-    await expect(withdrawConsent(ports, { client_id: clientId }, callerOf(user))).rejects.toMatchObject({
-      code: 'consent_unknown',
-    });
+    expect(await outcomeOf(withdrawConsent(ports, { client_id: clientId }, callerOf(user)))).toBe('consent_unknown');
   expect(await eventsOf(client.clientId)).toEqual([]);
 });
 
 test('only users have consents', async () => {
   const { caller, clientId } = await harness.newClient();
   await expect(listGrantedConsents(ports, { limit: 1 }, caller)).rejects.toMatchObject({ code: 'permission_missing' });
-  await expect(withdrawConsent(ports, { client_id: clientId }, anonymousCaller)).rejects.toMatchObject({
-    code: 'permission_missing',
-  });
+  expect(await outcomeOf(withdrawConsent(ports, { client_id: clientId }, anonymousCaller))).toBe('permission_missing');
 });
 
 test('the response to an incident ends consents granted since the sign-in, and keeps earlier ones', async () => {

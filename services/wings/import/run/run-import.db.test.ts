@@ -249,10 +249,10 @@ describe('an address that an account here has', () => {
     );
     expect(again).toMatchObject({ changed_count: 1, rejects: [] });
     expect(await userOf(both.legacy_id)).toMatchObject({ email: both.email, name: null, password: null });
-    expect(
+    const found =
       await harness.rows`SELECT "disabledAt", (SELECT count(*)::int FROM accounts WHERE "userId" = users.id) AS accounts
-        FROM users WHERE id = 'here-both'`,
-    ).toEqual([{ disabledAt: null, accounts: 0 }]);
+        FROM users WHERE id = 'here-both'`;
+    expect(found).toEqual([{ disabledAt: null, accounts: 0 }]);
   });
 
   test('a second user of the source with it, unverified, is a duplicate', async () => {

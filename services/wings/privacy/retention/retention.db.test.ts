@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { takeFence } from '#services/platform/queue/fences.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
+import { outcomeOf } from '#tools/testing/outcome.ts';
 import { requestPrivacyJob } from '../access/privacy-requests.ts';
 import { openedPhi } from '../phi-harness.ts';
 import { shredPhi } from '../shred-phi.ts';
@@ -183,13 +184,9 @@ describe('a legal hold', () => {
     const subject = { subject_id: 'old', reason };
     await expect(shredPhi(ports, subject, testCaller)).rejects.toMatchObject({ code: 'subject_held' });
     const own = { ...ports, wakePrivacyRequests: () => {} };
-    await expect(requestPrivacyJob(own, { ...subject, kind: 'deletion' }, testCaller)).rejects.toMatchObject({
-      code: 'subject_held',
-    });
+    expect(await outcomeOf(requestPrivacyJob(own, { ...subject, kind: 'deletion' }, testCaller))).toBe('subject_held');
     await endHold(ports, { ...subject, hold_id: holdId }, testCaller);
-    await expect(endHold(ports, { ...subject, hold_id: holdId }, testCaller)).rejects.toMatchObject({
-      code: 'legal_hold_unknown',
-    });
+    expect(await outcomeOf(endHold(ports, { ...subject, hold_id: holdId }, testCaller))).toBe('legal_hold_unknown');
     expect((await listHolds(ports, { subject_id: 'old' })).holds[0]).toMatchObject({ hold_id: holdId });
     expect((await shredPhi(ports, subject, testCaller)).destroyed_keys).toBe(1);
     await request(false);
