@@ -11,6 +11,7 @@ test.each([
   ['package-lock.json', 40],
   ['examples/web-next/package-lock.json', 20],
   ['examples/web-astro/package-lock.json', 20],
+  ['tools/site/rspress/package-lock.json', 10],
 ])('%s holds the optional packages of every platform', (path, least) => {
   const lock = JSON.parse(readFileSync(new URL(`../${path}`, import.meta.url), 'utf8')) as Lock;
   const asked = Object.entries(lock.packages).flatMap(([path, { optionalDependencies = {} }]) =>

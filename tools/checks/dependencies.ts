@@ -20,7 +20,7 @@ coverage/dependencies.json unless --report says otherwise. tools/checks/accepted
 `;
 
 const ROOT = resolve(import.meta.dirname, '../..');
-const LOCKS = ['.', 'examples/web-next', 'examples/web-astro'];
+const LOCKS = ['.', 'examples/web-next', 'examples/web-astro', 'tools/site/rspress'];
 const PYTHON = ['sdks/python/requirements.txt', 'examples/tasks-fastapi/requirements.txt'];
 const GO_MODULES = ['sdks/go', 'sdks/go/gin'];
 
