@@ -28,7 +28,7 @@ let clone: string;
  */
 beforeEach(() => {
   clone = realpathSync(mkdtempSync(join(tmpdir(), 'sallyport-clone-')));
-  const files = ['tools/bootstrap.mjs', 'tools/sallyport.mjs', 'tools/system-node.mjs'];
+  const files = ['tools/bootstrap.mjs', 'tools/launch.mjs', 'tools/sallyport.mjs', 'tools/system-node.mjs'];
   for (const path of [
     ...files,
     ...['bundle-sources', 'file-lock'].map((name) => `services/platform/local/${name}.mjs`),

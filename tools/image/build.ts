@@ -17,7 +17,7 @@ const megabytes = (bytes: number): number => Math.ceil(bytes / 2 ** 20);
 const sha256Of = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 /** Seconds since 1970 that every file of the image gets: those of the commit, or SOURCE_DATE_EPOCH. */
-const sourceDateEpoch = (): number => Number(process.env.SOURCE_DATE_EPOCH ?? git('log', '-1', '--format=%ct'));
+export const sourceDateEpoch = (): number => Number(process.env.SOURCE_DATE_EPOCH ?? git('log', '-1', '--format=%ct'));
 
 /** Builds the Dockerfile. */
 function buildImage(engine: Engine, tag: string, say: Say, options: readonly string[] = []): void {
@@ -28,7 +28,9 @@ function buildImage(engine: Engine, tag: string, say: Say, options: readonly str
     engine.name === 'podman'
       ? ['--timestamp', epoch]
       : ['--build-arg', `SOURCE_DATE_EPOCH=${epoch}`, '--output', 'type=docker,rewrite-timestamp=true'];
-  engine.show('build', ...engine.buildOptions, ...dated, ...options, '-t', tag, '.');
+  // A base that is a stand-in says so in a label of its own, which the image has too.
+  const base = `org.opencontainers.image.base.name=${basesOf('Dockerfile').at(-1)}`;
+  engine.show('build', ...engine.buildOptions, ...dated, ...options, '--label', base, '-t', tag, '.');
 }
 
 type Inspected = {

@@ -5,5 +5,7 @@ export type Package = {
   readonly peerDependenciesMeta?: Record<string, { optional?: boolean }>;
 };
 export function shippedPackages(packages: Record<string, Package>): Set<string>;
+export function shippedFiles(): string[];
+export function filesOfPackage(place: string): string[];
 export function withoutSymbols(elf: Buffer): Buffer;
 export function ship(folder: string): void;

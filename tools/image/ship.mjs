@@ -119,35 +119,39 @@ function copy(from, to) {
   }
 }
 
-/** @param {string} folder @param {string} path @param {(path: string) => boolean} isShipped */
-function copyAll(folder, path, isShipped = () => true) {
-  if (!lstatSync(join(root, path)).isDirectory()) {
-    if (isShipped(path)) copy(join(root, path), join(folder, path));
-    return;
-  }
-  for (const name of readdirSync(join(root, path))) copyAll(folder, join(path, name), isShipped);
-}
+/** The files at or below a path of the checkout. @param {string} path @returns {string[]} */
+const filesBelow = (path) =>
+  lstatSync(join(root, path)).isDirectory()
+    ? readdirSync(join(root, path)).flatMap((name) => filesBelow(join(path, name)))
+    : [path];
+
+/** What an installation holds besides packages: the bundle, and what it reads. */
+export const shippedFiles = () =>
+  [...FILES, join('dist', readlinkSync(join(root, 'dist/current')))].flatMap(filesBelow);
+
+/**
+ * What processes read of a package. Native code of other platforms is in the lock, and not installed; a package inside of
+ * another one has a place of its own.
+ * @param {string} place @returns {string[]}
+ */
+export const filesOfPackage = (place) =>
+  existsSync(join(root, place))
+    ? filesBelow(place).filter(
+        (path) =>
+          !path.startsWith(`${place}/node_modules/`) &&
+          !UNREAD.some(({ match }) => match.test(path.slice('node_modules/'.length))),
+      )
+    : [];
 
 /** @param {string} folder which does not exist yet */
 export function ship(folder) {
-  for (const path of FILES) copyAll(folder, path);
-  const bundle = readlinkSync(join(root, 'dist/current'));
-  copyAll(folder, join('dist', bundle));
-  symlinkSync(bundle, join(folder, 'dist/current'));
+  const copyAll = (/** @type {readonly string[]} */ paths) => {
+    for (const path of paths) copy(join(root, path), join(folder, path));
+  };
+  copyAll(shippedFiles());
+  symlinkSync(readlinkSync(join(root, 'dist/current')), join(folder, 'dist/current'));
   const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'));
-  const places = shippedPackages(packages);
-  for (const place of places) {
-    // Native code of other platforms is in the lock, and not installed.
-    if (!existsSync(join(root, place))) continue;
-    // A package inside of another one has a place of its own.
-    copyAll(
-      folder,
-      place,
-      (path) =>
-        !path.startsWith(`${place}/node_modules/`) &&
-        !UNREAD.some(({ match }) => match.test(path.slice('node_modules/'.length))),
-    );
-  }
+  for (const place of shippedPackages(packages)) copyAll(filesOfPackage(place));
   const program = join(folder, 'node_modules/node/bin/node');
   mkdirSync(dirname(program), { recursive: true });
   writeFileSync(program, withoutSymbols(readFileSync(join(root, 'node_modules/node/bin/node'))), { mode: 0o755 });

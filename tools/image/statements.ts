@@ -36,7 +36,7 @@ export function billOfMaterials(
   debian: readonly DebianPackage[],
   builtAt: Date,
 ): Bom {
-  const reasons = new Map(packages.map(({ name, version, reason }) => [`${name}@${version}`, reason]));
+  const reasons = new Map(packages.map((each) => [`${each.name}@${each.version}`, each]));
   const npm = listed.components.filter((component) => reasons.has(component['bom-ref']));
   const missing = [...reasons.keys()].filter((ref) => !npm.some((component) => component['bom-ref'] === ref));
   if (missing.length > 0) throw new Error(`npm sbom does not list ${missing.join(', ')}`);
@@ -49,8 +49,10 @@ export function billOfMaterials(
   }));
   const components = [
     ...npm.map((component) => ({
+      // Some packages say it beside the member that npm reads.
+      licenses: [{ license: { id: reasons.get(component['bom-ref'])?.license } }],
       ...component,
-      properties: [{ name: 'sallyport:reason', value: reasons.get(component['bom-ref']) }],
+      properties: [{ name: 'sallyport:reason', value: reasons.get(component['bom-ref'])?.reason }],
     })),
     ...base,
   ].sort((a, b) => (a['bom-ref'] < b['bom-ref'] ? -1 : 1));
