@@ -143,18 +143,9 @@ test('sessions revoke ends one token family, and leaves its session and the othe
 
 test('clients creates a client and shows its secret once, replaces the secret, disables and deletes the client', async () => {
   const made = await json(
-    'clients',
-    'create',
-    'Reports',
-    '--credential-scopes',
-    'tokens:read',
-    '--audiences',
-    'https://a.example',
-    '--dpop-bound',
-    '--post-logout-redirect-uris',
-    'https://a.example/bye',
-    '--backchannel-logout-uri',
-    'https://a.example/logout',
+    ...'clients create Reports --credential-scopes tokens:read --audiences https://a.example --dpop-bound'.split(' '),
+    ...'--post-logout-redirect-uris https://a.example/bye --backchannel-logout-uri'.split(' '),
+    ...'https://a.example/logout'.split(' '),
     ...reason,
   );
   expect(made).toMatchObject({

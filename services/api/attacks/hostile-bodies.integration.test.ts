@@ -33,12 +33,9 @@ describe('bodies', () => {
 
   test('refuses __proto__ and constructor keys at any depth with 400, and changes no object of the process', async () => {
     const planted = [
-      '{"__proto__":{"polluted":1}}',
-      '{"constructor":{"prototype":{"polluted":1}}}',
-      '{"a":{"__proto__":{"polluted":1}}}',
-      '{"\\u005f_proto__":{"polluted":1}}',
-      '{"token":"x","__proto__":{"polluted":1}}',
-      '{"prototype":{"polluted":1}}',
+      ...'{"__proto__":{"polluted":1}} {"constructor":{"prototype":{"polluted":1}}}'.split(' '),
+      ...'{"a":{"__proto__":{"polluted":1}}} {"\\u005f_proto__":{"polluted":1}}'.split(' '),
+      ...'{"token":"x","__proto__":{"polluted":1}} {"prototype":{"polluted":1}}'.split(' '),
     ];
     for (const operation of jsonOperations(harness))
       for (const text of planted)
@@ -81,17 +78,9 @@ describe('bodies', () => {
     const types = [
       'application/json\ta',
       'application/json x',
-      'application/jsonx',
-      'application/json,text/plain',
-      'application/json/x',
-      'text/plain',
-      'text/json',
-      'application/x-www-form-urlencoded',
-      'multipart/form-data',
-      'application/vnd.api+json',
-      'json',
-      ';',
-      'APPLICATION/JSO\u004e\t;',
+      ...'application/jsonx application/json,text/plain application/json/x text/plain text/json'.split(' '),
+      ...'application/x-www-form-urlencoded multipart/form-data application/vnd.api+json json ;'.split(' '),
+      ...'APPLICATION/JSO\u004e\t;'.split(' '),
     ];
     for (const operation of jsonOperations(harness))
       for (const type of types) {

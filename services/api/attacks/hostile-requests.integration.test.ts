@@ -17,12 +17,7 @@ describe('hostile text', () => {
   test('in path and query is refused or unknown, never a 5xx', async () => {
     const basic = product.credentials.client;
     const ids = [
-      '%00',
-      '%ff',
-      '%ed%a0%80',
-      '%',
-      '%zz',
-      '..%2f..%2fetc',
+      ...'%00 %ff %ed%a0%80 % %zz ..%2f..%2fetc'.split(' '),
       'a'.repeat(300),
       'a'.repeat(10_000),
       '__proto__',

@@ -6,18 +6,8 @@ import type { Json } from '#tools/testing/http-client.ts';
 
 /** Texts of the formats that contracts require; the first that fits is used. */
 const TEXTS = [
-  'unknown',
-  'x',
-  'a:b',
-  'a.b',
-  'a=b',
-  '1',
-  '000000',
-  'https://example.test/x',
-  'person@example.test',
-  '2026-01-01T00:00:00Z',
-  '2026-01-01',
-  '192.0.2.1',
+  ...'unknown x a:b a.b a=b 1 000000 https://example.test/x person@example.test 2026-01-01T00:00:00Z'.split(' '),
+  ...'2026-01-01 192.0.2.1'.split(' '),
   randomUUID(),
   'a'.repeat(16),
   'a'.repeat(22),

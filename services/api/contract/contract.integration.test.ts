@@ -9,12 +9,8 @@ import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 /** Texts of the formats that contracts require; the first that fits is sent. */
 const TEXTS = [
-  'unknown@example.test',
-  'https://example.test/',
-  '2026-01-01T00:00:00Z',
-  '0190a5e2-0000-7000-8000-000000000000',
-  'x',
-  '1',
+  ...'unknown@example.test https://example.test/ 2026-01-01T00:00:00Z'.split(' '),
+  ...'0190a5e2-0000-7000-8000-000000000000 x 1'.split(' '),
   ...[8, 16, 22, 32, 43, 64].map((length) => 'x'.repeat(length)),
 ];
 

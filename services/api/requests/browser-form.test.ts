@@ -156,22 +156,7 @@ test('redirects use GET and send no referrer', () => {
 const parsed = (text: string): Record<string, unknown> => parseForm(Buffer.from(text));
 
 test('reads a form as node:querystring does, repeated names as lists', () => {
-  const piece = fc.constantFrom(
-    'a',
-    'b',
-    'ä',
-    '=',
-    '&',
-    '+',
-    '%20',
-    '%2B',
-    '%C3%A4',
-    '%26',
-    '%3D',
-    '__proto__',
-    'toString',
-    '1',
-  );
+  const piece = fc.constantFrom(...'a b ä = & + %20 %2B %C3%A4 %26 %3D __proto__ toString 1'.split(' '));
   fc.assert(
     fc.property(fc.array(piece, { maxLength: 24 }), (pieces) => {
       const text = pieces.join('');

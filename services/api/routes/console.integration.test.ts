@@ -231,14 +231,8 @@ test('only paths of the API are reached through the console', async () => {
     });
   expect(await statusOf('/v1/admin/users?limit=1')).toBe(200);
   for (const path of [
-    '/v1/../dev/mail',
-    '/v1/%2e%2e/api/auth/user',
-    '/v1/.%2e/oauth2/userinfo',
-    '/v1/%2E./oauth2/userinfo',
-    '/v1/./admin/users?limit=1',
-    '/v1/%2e/admin/users?limit=1',
-    '/v1\\..\\dev\\mail',
-    '/v1/x/..;/../../dev/mail',
+    ...'/v1/../dev/mail /v1/%2e%2e/api/auth/user /v1/.%2e/oauth2/userinfo /v1/%2E./oauth2/userinfo'.split(' '),
+    ...'/v1/./admin/users?limit=1 /v1/%2e/admin/users?limit=1 /v1\\..\\dev\\mail /v1/x/..;/../../dev/mail'.split(' '),
   ])
     expect(await statusOf(path), path).toBe(404);
 });

@@ -55,15 +55,7 @@ async function deadLetter(jobId: string): Promise<void> {
   await worker.drain(5_000);
 }
 
-const PATHS = [
-  '',
-  '/',
-  '/queue/audit-seal',
-  '/api/queues',
-  '/api/redis/stats',
-  '/static/favicon.ico',
-  '/no/such/thing',
-];
+const PATHS = ['', ...'/ /queue/audit-seal /api/queues /api/redis/stats /static/favicon.ico /no/such/thing'.split(' ')];
 
 test.each(PATHS)('%j needs the permission to manage queues', async (path) => {
   expectProblem(await look(path), 401, 'unauthenticated');

@@ -40,13 +40,8 @@ describe('validate', () => {
 
   test('hostile bodies are 4xx with a code, and the process stays up', async () => {
     const bodies = [
-      '{"token":1}',
-      '{"token":null}',
-      '{}',
-      '[]',
-      '{"token":{"not":""}}',
-      '{"token":"a","extra":1}',
-      '{"token":"a","__proto__":{"x":1}}',
+      ...'{"token":1} {"token":null} {} [] {"token":{"not":""}} {"token":"a","extra":1}'.split(' '),
+      ...'{"token":"a","__proto__":{"x":1}}'.split(' '),
       `{"token":${'['.repeat(10_000)}${']'.repeat(10_000)}}`,
       '{"token":"a","context":{"ip":1}}',
       'not json',

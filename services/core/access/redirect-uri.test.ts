@@ -14,24 +14,12 @@ test('accepts redirect URIs with https, on a loopback address, or with a private
 
 test('refuses scripts, http to another machine, fragments, wildcards and user parts (CVE-2026-67333, Better Auth: a client could register a script as its redirect address)', () => {
   const bad = [
-    'javascript:alert(1)',
-    'JAVASCRIPT:alert(1)',
-    'data:text/html,x',
-    'file:///etc/passwd',
-    'app:/callback',
-    'http://app.example/callback',
-    'http://127.0.0.1.evil.test/',
-    'https://app.example/#x',
-    'https://*.app.example/',
-    'https://user@app.example/',
-    'https://app.example\\@evil.test/',
+    ...'javascript:alert(1) JAVASCRIPT:alert(1) data:text/html,x file:///etc/passwd app:/callback'.split(' '),
+    ...'http://app.example/callback http://127.0.0.1.evil.test/ https://app.example/#x'.split(' '),
+    ...'https://*.app.example/ https://user@app.example/ https://app.example\\@evil.test/'.split(' '),
     // Not in the normal form that a browser sends: they would be registered and never match.
-    'HTTPS://app.example/',
-    'COM.example.app:/callback',
-    'https://app.example/ä',
-    'https://bücher.example/',
-    'https://app.example/\u007f',
-    'https:app.example/',
+    ...'HTTPS://app.example/ COM.example.app:/callback https://app.example/ä https://bücher.example/'.split(' '),
+    ...'https://app.example/\u007f https:app.example/'.split(' '),
     `https://app.example/${'x'.repeat(2_048)}`,
     '//app.example/',
     '/callback',
@@ -49,12 +37,7 @@ test('refuses scripts, http to another machine, fragments, wildcards and user pa
 
 test('never redirects a browser to a URI that runs code, carries a password or is too long', () => {
   for (const uri of [
-    'data:text/html,x',
-    'vbscript:x',
-    'file:/etc/passwd',
-    'https://a:b@c.test/',
-    'https://',
-    'https:a.test/',
+    ...'data:text/html,x vbscript:x file:/etc/passwd https://a:b@c.test/ https:// https:a.test/'.split(' '),
     'https://a b.test',
     // In a form-action policy each would be read as another source or directive.
     'https://a.test;script-src',

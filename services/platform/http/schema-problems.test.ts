@@ -103,14 +103,7 @@ test('no refusal of the contract shows a pattern, or words of the schema languag
 
 test.each(['body', 'querystring'])('lengths in a %s count code points, and errors name the limit', (httpPart) => {
   const validate = compileValidator({ schema: z.object({ text: z.string().min(2).max(3) }), httpPart });
-  for (const fitting of [
-    'ab',
-    'abc',
-    '\u{1f600}\u{1f600}',
-    '\u{1f600}\u{1f600}\u{1f600}',
-    'a\u{1f600}',
-    '\ud83d\ud83d',
-  ])
+  for (const fitting of [...'ab abc \u{1f600}\u{1f600} \u{1f600}\u{1f600}\u{1f600} a\u{1f600} \ud83d\ud83d'.split(' ')])
     expect(validate({ text: fitting }), fitting).toBe(true);
   for (const short of ['', 'a', '\u{1f600}', '\ud83d']) expect(validate({ text: short }), short).toBe(false);
   expect(validate.errors).toMatchObject([{ instancePath: '/text', keyword: 'minLength', params: { limit: 2 } }]);

@@ -343,19 +343,7 @@ describe('a session', () => {
 
 test('an address of the client that cannot be read is no way past the password (CVE-2024-47070, authentik: a forwarding header that was no address skipped the check)', async () => {
   const { person } = await enrolled(copy);
-  for (const forwarded of [
-    'a',
-    '',
-    'unknown',
-    '1.2.3',
-    '999.1.1.1',
-    '::1%eth0',
-    '127.0.0.1:80',
-    '[::1',
-    '\u00e9',
-    ',,',
-    '*',
-  ]) {
+  for (const forwarded of ['a', '', ...'unknown 1.2.3 999.1.1.1 ::1%eth0 127.0.0.1:80 [::1 \u00e9 ,, *'.split(' ')]) {
     const headers = { 'x-forwarded-for': forwarded };
     await harness.rows`DELETE FROM login_failures`;
     const guess = { email: victim.email, password: 'wrong wrong wrong' };

@@ -248,18 +248,8 @@ describe('paths', () => {
   });
 
   test.each([
-    'tile/0/1',
-    'tile/00/001',
-    'tile/64/001',
-    'tile/0/x000/001',
-    'tile/0/001.p/0',
-    'tile/0/001.p/256',
-    'tile/0/001.p/01',
-    'tile/0/001/002',
-    'tile/data/001',
-    '/tile/0/001',
-    'tile/0/001\n',
-    'tile/0/../001',
+    ...'tile/0/1 tile/00/001 tile/64/001 tile/0/x000/001 tile/0/001.p/0 tile/0/001.p/256 tile/0/001.p/01'.split(' '),
+    ...'tile/0/001/002 tile/data/001 /tile/0/001 tile/0/001\n tile/0/../001'.split(' '),
   ])('no other text names a tile: %j', (path) => expect(parseTilePath(path)).toBeNull());
 });
 

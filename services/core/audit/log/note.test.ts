@@ -187,12 +187,7 @@ describe('canonical JSON (RFC 8785)', () => {
     const members = ['\u20ac', '\r', '\ufb33', '1', '\ud83d\ude00', '\u0080', '\u00f6'];
     const value = Object.fromEntries(members.map((member) => [member, 0]));
     expect(Object.keys(JSON.parse(canonicalJson(value)) as object).filter((member) => member !== '1')).toEqual([
-      '\r',
-      '\u0080',
-      '\u00f6',
-      '\u20ac',
-      '\ud83d\ude00',
-      '\ufb33',
+      ...'\r \u0080 \u00f6 \u20ac \ud83d\ude00 \ufb33'.split(' '),
     ]);
   });
 

@@ -95,16 +95,9 @@ test('the sign-in returns to pages of the console, and to nothing else', () => {
     '/console//evil.test',
     '/console/../login',
     // A browser takes these for dots (WHATWG URL §3.1).
-    '/console/people/%2e%2e/%2E./oauth2/authorize?client_id=x',
-    '/console\\evil',
-    '/consoles',
-    '/console/api/v1/users',
-    '/console/callback?code=x',
-    '/console/sign-in',
-    '/console/people#x',
-    '/console/',
-    '/console/People',
-    '/console/callback;x',
+    ...'/console/people/%2e%2e/%2E./oauth2/authorize?client_id=x /console\\evil /consoles'.split(' '),
+    ...'/console/api/v1/users /console/callback?code=x /console/sign-in /console/people#x /console/'.split(' '),
+    ...'/console/People /console/callback;x'.split(' '),
     `/console/${'x'.repeat(1_024)}`,
   ])
     expect(consolePlace(elsewhere), elsewhere).toBe('/console');

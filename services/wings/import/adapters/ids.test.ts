@@ -44,13 +44,7 @@ async function idsOf(kind: string, text: string): Promise<string[]> {
 }
 
 const LITERALS = [
-  '9007199254740993',
-  '"9007199254740993"',
-  '9007199254740992',
-  '9.007199254740993e15',
-  '-0',
-  '1e400',
-  'null',
+  ...'9007199254740993 "9007199254740993" 9007199254740992 9.007199254740993e15 -0 1e400 null'.split(' '),
 ];
 
 describe.each(Object.keys(FILES))('%s', (kind) => {

@@ -95,13 +95,8 @@ describe('CSV', () => {
   test('rows are rejected one by one', async () => {
     const text = `id,name\n1\n2,x"y\n3,a,b\n4,ok\n5,"${LONG}"\n6,ok\n7,"open\n8,swallowed\n`;
     expect((await found(readCsv, text)).map((line) => line.replace(/^\d+ /, ''))).toEqual([
-      'columns_differ',
-      'csv_invalid',
-      'columns_differ',
-      '{"id":"4","name":"ok"}',
-      'record_too_large',
-      '{"id":"6","name":"ok"}',
-      'csv_truncated',
+      ...'columns_differ csv_invalid columns_differ {"id":"4","name":"ok"} record_too_large'.split(' '),
+      ...'{"id":"6","name":"ok"} csv_truncated'.split(' '),
     ]);
     const bytes = Buffer.concat([Buffer.from('id,name\n1,'), Buffer.from([0xff]), Buffer.from('\n2,ok\n')]);
     expect(await found(readCsv, bytes)).toEqual(['2 utf8_invalid', '3 {"id":"2","name":"ok"}']);
