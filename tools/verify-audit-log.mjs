@@ -15,7 +15,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -24,7 +24,8 @@ const HELP = `Usage:
   verify-audit-log.mjs --proof FILE --leaf FILE --vkey KEY [options]
 
 SOURCE   a folder written by "sallyport audit export", a tar of it, or the public address of a running log
-         (https://HOST/v1/audit/log)
+         (https://HOST/v1/audit/log); or a file of a release with its .tlog-proof beside it, or a folder with SHA256SUMS and the
+         files that it names, each with its proof
 
 Every entry is read, the tree is built again from the entries, and compared with the tiles and the signed checkpoints.
 
@@ -38,7 +39,7 @@ Options:
                     Default for an address: $XDG_STATE_HOME or ~/.local/state, sallyport/audit-log/; for files: none
   --no-state        neither read nor write one
   --save FILE       write the checkpoint once all of the log is verified under it (implies --complete)
-  --since FILE      a checkpoint that --save wrote: entries before it are not read again, and the log is shown to
+  --since FILE      a checkpoint that --save wrote, or the .tlog-proof of a release: entries before it are not read again, and the log is shown to
                     continue it (RFC 9162 section 2.1.4)
   --witness KEY     key of a witness whose cosignature counts; may be repeated
   --quorum N        how many of them must have signed (default: all that are named)
@@ -60,6 +61,8 @@ Exit codes: 0 verified · 1 something is wrong, each fault is named · 2 usage �
 fault was found, but the key came with the log: give --vkey`;
 
 const EXIT = { ok: 0, faulty: 1, usage: 2, unreachable: 3, notAuthenticated: 6 };
+/** Keys that the place of a download pins: the copy beside a release has them. */
+const PINNED = [];
 const TILE = 256;
 const HASH = 32;
 const LARGEST_BUNDLE = TILE * (2 + 65_535);
@@ -474,7 +477,11 @@ function tarSource(file) {
     const length = Number.parseInt(tarText(header, 124, 12).trim(), 8);
     const type = String.fromCharCode(header[156] || 48);
     if (tarText(header, 257, 5) !== 'ustar' || !Number.isSafeInteger(length))
-      throw new Fault('archive_malformed', `${file} is no tar (a compressed one must be unpacked first)`, { file });
+      throw new Fault(
+        'archive_malformed',
+        `${file} is no tar (a compressed one must be unpacked first), and has no ${file}.tlog-proof beside it`,
+        { file },
+      );
     const prefix = header[262] === 0 ? tarText(header, 345, 155) : '';
     const name = longName ?? (prefix === '' ? '' : `${prefix}/`) + tarText(header, 0, 100);
     longName = null;
@@ -1034,7 +1041,9 @@ const isRootAt = (read, { size, root }) => {
 
 /** The checkpoint that was verified before: signed by a trusted key, and not beyond the newest. */
 function readSince(file, newest, keys, findings) {
-  const since = parseCheckpoint(readGiven(file), file);
+  const bytes = readGiven(file);
+  const isProof = bytes.subarray(0, PROOF.length).equals(Buffer.from(PROOF));
+  const since = isProof ? parseProof(bytes, file).checkpoint : parseCheckpoint(bytes, file);
   assertSigned(since, { origin: newest.origin, keys, witnesses: [], quorum: 0 });
   compareWithSeen(since, newest, findings);
   return since;
@@ -1054,19 +1063,22 @@ const moreOf = ({ counts }) =>
 
 // ---------------------------------------------------------------- one entry and its proof
 
+const PROOF = 'c2sp.org/tlog-proof@v1';
+
 function parseProof(bytes, where) {
   const bad = (why) => new Fault('proof_malformed', `${where} is no .tlog-proof: ${why}`, { file: where });
   const text = bytes.toString('utf8');
   const split = text.indexOf('\n\n');
   if (split < 0) throw bad('no blank line before the checkpoint');
   const [header, ...lines] = text.slice(0, split).split('\n');
-  if (header !== 'c2sp.org/tlog-proof@v1') throw bad('another first line');
-  if (lines[0]?.startsWith('extra ') && base64(lines.shift().slice('extra '.length)) === null)
-    throw bad('extra data is not base64');
+  if (header !== PROOF) throw bad('another first line');
+  const extra = lines[0]?.startsWith('extra ') ? base64(lines.shift().slice('extra '.length)) : undefined;
+  if (extra === null) throw bad('extra data is not base64');
   const index = /^index (0|[1-9]\d{0,15})$/.exec(lines.shift() ?? '')?.[1];
   const path = lines.map((line) => base64(line, HASH));
   if (index === undefined || path.includes(null) || path.length > 63) throw bad('index or hashes');
-  return { index: Number(index), path, checkpoint: parseCheckpoint(Buffer.from(text.slice(split + 2), 'utf8'), where) };
+  const checkpoint = parseCheckpoint(Buffer.from(text.slice(split + 2), 'utf8'), where);
+  return { index: Number(index), path, extra, checkpoint };
 }
 
 function verifyProof(options) {
@@ -1094,6 +1106,62 @@ function verifyProof(options) {
   } catch (err) {
     if (err.code === 'ENOENT') throw new UsageError(`${err.path} is not there`);
     findings.take(err);
+  }
+  return { ...result, more: {} };
+}
+
+// ---------------------------------------------------------------- files of a release
+
+/** The files that SOURCE names, if it is of a release: one with its proof beside it, or SHA256SUMS and those in it. */
+function releasedFiles(source) {
+  if (existsSync(`${source}.tlog-proof`)) return [source];
+  const sums = join(source, 'SHA256SUMS');
+  if (!existsSync(sums)) return [];
+  const names = [...readFileSync(sums, 'utf8').matchAll(/^[0-9a-f]{64} {2}([\w.-]+)$/gm)].map(([, name]) => name);
+  return [sums, ...names.map((name) => join(source, name))];
+}
+
+function digestOf(path) {
+  const handle = openSync(path, 'r');
+  const hash = createHash('sha256');
+  const part = Buffer.alloc(2 ** 20);
+  let size = 0;
+  for (let got = readSync(handle, part); got > 0; got = readSync(handle, part)) {
+    hash.update(part.subarray(0, got));
+    size += got;
+  }
+  return { size, sha256: hash.digest('hex') };
+}
+
+/** @throws Fault where the file is not the one that the event published */
+function compareFile(file, { type, target, detail }) {
+  if (type !== 'release.artifact_published' || target.id !== basename(file))
+    throw new Fault('name_wrong', `${file}.tlog-proof proves ${printable(target?.id)}, not ${basename(file)}`);
+  const { size, sha256: digest } = digestOf(file);
+  if (size < detail.size) throw new Fault('file_cut', `${file} has ${size} of ${detail.size} bytes: fetch it again`);
+  if (digest !== detail.sha256)
+    throw new Fault(
+      'file_changed',
+      `${file} is not what was published: its SHA-256 is ${digest}, not ${detail.sha256}`,
+    );
+}
+
+/** The proof leads from the event in it to a head that a trusted key signed, and the file is what the event says. */
+function verifyReleased(file, options) {
+  const findings = new Findings();
+  const key = { vkeys: options.vkeys.map(({ text }) => text), trust: options.vkeys.length > 0 ? 'pinned' : 'none' };
+  const result = { log: file, origin: null, index: null, size: null, key, faults: findings.faults };
+  try {
+    const { index, path, extra, checkpoint } = parseProof(readFileSync(`${file}.tlog-proof`), `${file}.tlog-proof`);
+    Object.assign(result, { origin: checkpoint.origin, index, size: checkpoint.size });
+    if (options.vkeys.length > 0) assertSigned(checkpoint, { ...options, keys: options.vkeys });
+    const root = extra && index < checkpoint.size && rootOfInclusion(index, checkpoint.size, leafHash(extra), path);
+    if (!root || !sameRoot(root, checkpoint.root))
+      throw new Fault('proof_wrong', `${file}.tlog-proof: its event is not entry ${index} of the log`, { index });
+    result.released = parseEvent(extra, index).detail;
+    compareFile(file, parseEvent(extra, index));
+  } catch (err) {
+    findings.take(err.code === 'ENOENT' ? new Fault('file_missing', `${err.path} is not there`) : err);
   }
   return { ...result, more: {} };
 }
@@ -1151,7 +1219,7 @@ function readOptions(args) {
   const options = {
     ...values,
     source: positionals[0],
-    vkeys: keysOf(values.vkey),
+    vkeys: keysOf(values.vkey ?? PINNED),
     witnesses,
     quorum: wholeNumber(values.quorum, '--quorum') ?? witnesses.length,
     maxAgeSeconds: wholeNumber(values['max-age'], '--max-age'),
@@ -1175,6 +1243,8 @@ const readReached = async (source, vkeys) =>
 
 async function run(options) {
   if (options.proof !== undefined) return [verifyProof(options)];
+  const released = releasedFiles(options.source);
+  if (released.length > 0) return released.map((file) => verifyReleased(file, options));
   const source = openSource(options.source);
   const isStateless = options['no-state'] ?? false;
   const stateFile = isStateless
@@ -1274,7 +1344,8 @@ const isAuthenticated = ({ key }) => key?.trust !== 'none';
 
 function describe(log) {
   const { checked } = log;
-  const what = log.index !== undefined ? `entry ${log.index} of ${log.size}` : `${log.size} entries`;
+  const released = log.released ? `${log.log} of ${log.released.version}, ` : '';
+  const what = log.index !== undefined ? `${released}entry ${log.index} of ${log.size}` : `${log.size} entries`;
   return [
     ...log.faults.map(({ code, message, kept }) => `FAULT ${code}: ${message}${kept ? ` (kept in ${kept})` : ''}`),
     ...Object.entries(log.more).map(([code, count]) => `FAULT ${code}: ${count} more of this kind`),

@@ -34,15 +34,20 @@ const npmInstall = (cwd: string, ...packages: string[]): string =>
 
 const newFolder = (name: string): string => fs.mkdirSync(join(folder, name), { recursive: true }) as string;
 
-function make(place: string): void {
-  const main = join(import.meta.dirname, 'main.ts');
-  run(root, process.execPath, main, '--out', place, '--only', 'product,npm,python,go,deployments,sbom');
+const log = ['--log', join(folder, 'log'), '--key-file', join(folder, 'key')];
+function make(place: string, ...more: string[]): void {
+  const kinds = ['--only', 'product,npm,python,go,deployments,sbom,verifier'];
+  run(root, process.execPath, join(import.meta.dirname, 'main.ts'), '--out', place, ...log, ...kinds, ...more);
 }
-beforeAll(() => make(out));
+beforeAll(() => make(out, '--new-log', 'releases.example/sallyport'));
 
-test('two runs make the same bytes', () => {
+test('two runs make the same bytes, and the verifier that the release hands out proves all of them', () => {
   make(join(folder, 'again'));
   expect(run(folder, 'diff', 'again/SHA256SUMS', 'out/SHA256SUMS')).toBe('');
+  const { ok, logs } = JSON.parse(run(folder, 'node', artifact('verify-release.mjs'), out, '--json'));
+  expect([ok, logs.length]).toEqual([true, 12]);
+  const since = artifact('SHA256SUMS.tlog-proof');
+  expect(run(folder, 'node', artifact('verify-release.mjs'), 'log', '--since', since)).toMatch(/^verified /);
 });
 
 test('each component of the bill of materials has a licence, PostgreSQL too', () => {

@@ -1,12 +1,13 @@
-/** `npm run release:artifacts`: makes what a release hands out. */
-import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+/** `npm run release:artifacts`: makes what a release hands out, and publishes it in the log of releases. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { commitOf } from '#observability/build.ts';
 import { sourceDateEpoch } from '../../image/build.ts';
 import { root } from '../../image/engine.ts';
 import { tarGz } from './archive.ts';
 import { billOfPackage, imageArchive } from './image.ts';
+import { type LogPlace, makeLog, publish, sha256 } from './log.ts';
 import { type Artifact, deployments, goModules, npmPackages, pythonPackages } from './packages.ts';
 import { productPackage, readManifest } from './product.ts';
 
@@ -14,37 +15,58 @@ const { version } = readManifest();
 const OUT = join(root, '.sallyport/release');
 
 /** What a release has, by the name that --only knows. */
-const KINDS: Readonly<Record<string, () => readonly Artifact[]>> = {
+const KINDS: Readonly<Record<string, (log: LogPlace | undefined) => readonly Artifact[]>> = {
   product: () => [{ name: `sallyport-${version}.tgz`, bytes: tarGz(productPackage()) }],
   npm: npmPackages,
   python: pythonPackages,
   go: () => goModules(sourceDateEpoch()),
   deployments,
   sbom: () => [billOfPackage()],
+  verifier: (log) => [verifier(log)],
   image: () => imageArchive(version, say),
 };
 
-const HELP = `npm run release:artifacts -- [--out FOLDER] [--only KINDS]
+const HELP = `npm run release:artifacts -- [--log FOLDER --key-file FILE] [--new-log NAME] [--out FOLDER] [--only KINDS]
 
-Makes the artefacts of version ${version} into --out, and SHA256SUMS over them. Two runs on one commit make the same bytes.
+Makes the artefacts of version ${version} into --out, SHA256SUMS over them, and, with --log, a .tlog-proof beside each.
+Two runs on one commit make the same bytes; proofs name the head of the log, which grows.
 
+  --log FOLDER      the log of releases: static files, for any web server
+  --key-file FILE   its private key, which only you can read
+  --new-log NAME    first make both; NAME is the log's for ever, such as releases.example/sallyport
   --out FOLDER      an empty folder; default: .sallyport/release, which is emptied first
   --only KINDS      some of ${Object.keys(KINDS).join(', ')}; separated by commas
 `;
 
 const say = (text: string): void => void process.stderr.write(`release: ${text}\n`);
 
-function main(): void {
+/** The verifier of audit logs and releases under a name of its own, with the key of the log pinned in it. */
+function verifier(log: LogPlace | undefined): Artifact {
+  const text = readFileSync(join(root, 'tools/verify-audit-log.mjs'), 'utf8').replaceAll(
+    'verify-audit-log',
+    'verify-release',
+  );
+  const key = log === undefined ? '' : `'${readFileSync(join(log.log, 'vkey'), 'utf8').trim()}'`;
+  return { name: 'verify-release.mjs', bytes: Buffer.from(text.replace('PINNED = []', `PINNED = [${key}]`)) };
+}
+
+async function main(): Promise<void> {
   const text = { type: 'string' } as const;
   const { values } = parseArgs({
     options: {
-      ...{ out: text, only: text, help: { type: 'boolean', short: 'h' } },
+      ...{ log: text, 'key-file': text, 'new-log': text, only: text },
+      ...{ out: text, help: { type: 'boolean', short: 'h' } },
     },
   });
   if (values.help) return void process.stdout.write(HELP);
   const kinds = values.only?.split(',') ?? Object.keys(KINDS);
   const unknown = kinds.find((kind) => KINDS[kind] === undefined);
   if (unknown !== undefined) throw new Error(`there is no kind ${unknown}: see --help`);
+  if ((values.log === undefined) !== (values['key-file'] === undefined))
+    throw new Error('--log and --key-file belong together');
+  const log = values.log && values['key-file'] ? { log: values.log, keyFile: values['key-file'] } : undefined;
+  if (values['new-log'] !== undefined && log !== undefined) makeLog(log, values['new-log']);
+
   const out = resolve(values.out ?? OUT);
   if (values.out === undefined) rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
@@ -53,15 +75,17 @@ function main(): void {
     writeFileSync(join(out, name), bytes);
     say(`${name}  ${bytes.length} bytes`);
   };
-  const made = kinds.flatMap((kind) => KINDS[kind]?.() ?? []).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const sums = made.map(({ name, bytes }) => `${createHash('sha256').update(bytes).digest('hex')}  ${name}\n`).join('');
+  const made = kinds.flatMap((kind) => KINDS[kind]?.(log) ?? []).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const sums = made.map(({ name, bytes }) => `${sha256(bytes)}  ${name}\n`).join('');
   const all = [...made, { name: 'SHA256SUMS', bytes: Buffer.from(sums) }];
   for (const each of all) put(each);
+  if (log !== undefined)
+    for (const each of await publish(log, all, { version, commit: commitOf(root) ?? 'unknown' })) put(each);
   process.stdout.write(`${out}: ${readdirSync(out).length} files\n`);
 }
 
 try {
-  main();
+  await main();
 } catch (err) {
   say((err as Error).message);
   process.exitCode = 1;
