@@ -20,6 +20,9 @@ test.each([
   ['a dry run', ['--admin', ADMIN, '--dry-run'], 0, 'nothing was done'],
   ['no mail address', ['--admin', 'ada'], 2, 'not an e-mail address'],
   ['no address', ['--admin', ADMIN, '--url', 'ftp://x'], 5, 'BETTER_AUTH_URL must be an http or https URL'],
+  ['a public address without TLS', ['--admin', ADMIN, '--url', 'HTTP://auth.example'], 5, 'BETTER_AUTH_URL'],
+  ['a key file that is there', ['--admin', ADMIN, '--key-file', folder], 5, 'exists'],
+  ['a value that no quotes hold', ['--admin', ADMIN, '--database', `postgres://a:'"\`@b/c`], 5, 'cannot hold'],
   ['a database that is away', ['--admin', ADMIN, '--database', 'postgres://a:b@127.0.0.1:1/c'], 3, 'does not answer'],
 ])('%s says so, and leaves nothing behind', async (_what, args, code, err) => {
   expect(await init(...args)).toMatchObject({ code, err: expect.stringContaining(err) });
@@ -35,6 +38,12 @@ test('writes settings and a key, invites the administrator, and creates a client
   for (const path of [settings, keyFile]) expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(readFileSync(settings, 'utf8')).not.toContain(readFileSync(keyFile, 'utf8'));
   expect(await init(...args)).toMatchObject({ code: 5, err: expect.stringContaining('has settings already') });
+  const elsewhere = { ...env, SALLYPORT_ENV_FILE: join(folder, 'other'), SALLYPORT_DATA_DIR: join(folder, 'others') };
+  const used = await runCli(['init', ...args], elsewhere);
+  expect(used).toMatchObject({ code: 5, err: expect.stringContaining('has an installation already') });
+  const outranked = await runCli(['init', ...args], { ...elsewhere, KEY_ENCRYPTION_KEY: 'x' });
+  expect(outranked).toMatchObject({ code: 5, err: expect.stringContaining('KEY_ENCRYPTION_KEY is set') });
+  for (const path of Object.values(elsewhere)) expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   const product = await startProduct({ dataDir: env.SALLYPORT_DATA_DIR, env: { ...env, WORKER_COPIES: '0' } });
   try {
     const form = { grant_type: 'client_credentials' };

@@ -103,8 +103,8 @@ async function check(target: string, options: CheckOptions): Promise<void> {
     },
     () => [
       `${target}: ${pending.length === 0 ? 'the database has every migration' : `${pending.length} migrations are pending`}; tried in a copy with ${rehearsal.rowsCopied} rows`,
-      slowestOf(rehearsal.steps),
-      `back: ${back === undefined ? 'nothing to take back' : `to ${back.version} ${back.compatible ? 'yes' : 'no'}, ${back.reason}`}${holds.length === 0 ? '' : `; not taken back: ${holds.join('; ')}`}`,
+      slowestOf(rehearsal.steps.filter(({ direction }) => direction === 'up')),
+      `back: ${back === undefined ? (pending.length > 0 ? 'no version is known to go back to' : 'nothing to take back') : `to ${back.version} ${back.compatible ? 'yes' : 'no'}, ${back.reason}`}${holds.length === 0 ? '' : `; not taken back: ${holds.join('; ')}`}`,
       ...(options.steps
         ? [...rehearsal.drift.map((text) => `drift  ${text}`), ...rehearsal.steps.flatMap(stepLines)]
         : []),

@@ -58,14 +58,14 @@ export const randomSecret = (bytes = 32): string => randomBytes(bytes).toString(
  */
 export function createSecretFile(path: string, content: string): string {
   const candidate = `${path}.${process.pid}.${randomSecret(6)}`;
-  const file = openSync(candidate, 'wx', 0o600);
   try {
-    writeSync(file, content);
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
-  try {
+    const file = openSync(candidate, 'wx', 0o600);
+    try {
+      writeSync(file, content);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
     linkSync(candidate, path);
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw err;

@@ -15,7 +15,7 @@ export type TcpProxy = {
   freeze(): void;
   /**
    * Holds what the server answers to a message that contains this text, and all that follows it on its connection.
-   * @param after only on a connection that has sent this text since
+   * @param after only on a connection that has sent this text before, once it was asked for
    */
   holdAnswersTo(text: string, after?: string): void;
   /** Ends freezing and holding. */
