@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { createEmptyDatabase } from '#tools/testing/harness/ports.ts';
 import { startProduct } from '#tools/testing/harness/product.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { send } from '#tools/testing/http-client.ts';
@@ -9,7 +10,8 @@ import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
 const ADMIN = 'ada@example.test';
-const database = opened(createTestDatabase);
+const used = opened(createTestDatabase);
+const database = opened(() => createEmptyDatabase(used.url));
 const redis = testRedisUrl();
 const folder = testFolder();
 const env = { SALLYPORT_DATA_DIR: join(folder, 'data'), SALLYPORT_ENV_FILE: join(folder, 'a b', 'settings') };
@@ -39,9 +41,12 @@ test('writes settings and a key, invites the administrator, and creates a client
   expect(readFileSync(settings, 'utf8')).not.toContain(readFileSync(keyFile, 'utf8'));
   expect(await init(...args)).toMatchObject({ code: 5, err: expect.stringContaining('has settings already') });
   const elsewhere = { ...env, SALLYPORT_ENV_FILE: join(folder, 'other'), SALLYPORT_DATA_DIR: join(folder, 'others') };
-  const used = await runCli(['init', ...args], elsewhere);
-  expect(used).toMatchObject({ code: 5, err: expect.stringContaining('has an installation already') });
-  const outranked = await runCli(['init', ...args], { ...elsewhere, KEY_ENCRYPTION_KEY: 'x' });
+  const taken = ['init', '--admin', ADMIN, '--database', used.url, '--redis', redis];
+  expect(await runCli(taken, elsewhere)).toMatchObject({
+    code: 5,
+    err: expect.stringContaining('has an installation already'),
+  });
+  const outranked = await runCli(taken, { ...elsewhere, KEY_ENCRYPTION_KEY: 'x' });
   expect(outranked).toMatchObject({ code: 5, err: expect.stringContaining('KEY_ENCRYPTION_KEY is set') });
   for (const path of Object.values(elsewhere)) expect(statSync(path, { throwIfNoEntry: false })).toBeUndefined();
   const product = await startProduct({ dataDir: env.SALLYPORT_DATA_DIR, env: { ...env, WORKER_COPIES: '0' } });

@@ -73,11 +73,11 @@ const lineOf = ([name, value]: readonly [string, string]): string => {
 };
 
 function settingsOf(url: string, given: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const { hostname = '', port = '', protocol = '' } = URL.parse(url) ?? {};
+  const { hostname = '', port = '', protocol = '', href = url } = URL.parse(url) ?? {};
   const isLocal = LOCAL_NAMES.includes(hostname);
   const all = {
     SALLYPORT_PROFILE: isLocal ? 'development' : 'production',
-    BETTER_AUTH_URL: url,
+    BETTER_AUTH_URL: href.replace(/\/$/, ''),
     PORT: isLocal && protocol === 'http:' ? port || '80' : undefined,
     ...given,
     BETTER_AUTH_SECRET: randomSecret(),
@@ -103,7 +103,7 @@ async function planOf(options: InitOptions, env: NodeJS.ProcessEnv): Promise<Pla
   const keyFile = options.keyFile ?? (await ask('File for the key that encrypts all other keys?', '--key-file', kept));
   if (keyFile.startsWith('~') || isThere(keyFile))
     throw refused(`${keyFile} ${keyFile.startsWith('~') ? 'begins with ~' : 'exists'}`, 'name a new file by its path');
-  const settings = settingsOf(url.trim(), {
+  const settings = settingsOf(url, {
     DATABASE_URL: database,
     REDIS_URL: redis,
     SALLYPORT_DATA_DIR: env.SALLYPORT_DATA_DIR && dataDir,
@@ -159,7 +159,8 @@ async function fill(plan: Plan, name: string, output: Output): Promise<{ clientI
         { env: { ...env, DATABASE_URL: databaseUrl } },
       );
     })().catch((cause: Error) => {
-      const fix = `mend that, then go on with these settings: "npx sallyport start", "users invite" and "clients create"`;
+      const fix =
+        'mend that, then start it with these settings, invite the administrator (users invite) and create a client (clients create)';
       throw new CommandError(exitCodes.checkFailed, `${envFile} is written, but ${cause.message}`, fix, { cause });
     });
   } finally {

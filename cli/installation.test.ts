@@ -9,6 +9,7 @@ const OF_THE_SHELL: Readonly<Record<string, string>> = {
   'database-ports.ts': 'keys',
   'doctor/doctor.ts': 'judges the shell itself',
   'doctor/shell.ts': 'compares the shell with the installation',
+  'init.ts': 'makes the settings of an installation',
   'installation.ts': 'the door',
   'keys.ts': 'wraps a key with the service of this shell',
   'releases.ts': 'the build that this command is',
