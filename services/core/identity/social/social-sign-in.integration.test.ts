@@ -52,7 +52,8 @@ describe('a provider that answers with form_post, as Apple does', () => {
     const query = new URL(await harness.comeBack(again, providerAccount()), API_URL).searchParams;
     const path = `/api/auth/callback/company`;
     const on = await harness.ask('POST', path, { form: Object.fromEntries(query), headers });
-    expect((await harness.ask('GET', on.headers.get('location') ?? '', { cookie: again.cookie })).status).toBe(200);
+    const home = await harness.ask('GET', on.headers.get('location') ?? '', { cookie: again.cookie });
+    expect(home.status, home.text).toBe(200);
     expectRefusedSignIn(await harness.ask('POST', path, { form: { code: 'x' } }), 400, 'request_invalid');
     const atUnknown = await harness.ask('POST', '/api/auth/callback/acme', { form: { state: 'x' } });
     expectRefusedSignIn(atUnknown, 404, 'social_provider_unknown');
