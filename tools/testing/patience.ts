@@ -1,13 +1,12 @@
-// How patient the tests and the processes of one file are: more than as shipped, so that no test fails by the speed of
-// its machine. A file about deadlines says so (`asShipped`).
+// How patient the tests and the processes of one file are: more than as shipped only on a machine that is busy with
+// other work, so that no test fails by the speed of its machine.
 import { availableParallelism, loadavg } from 'node:os';
 import { vi } from 'vitest';
 import { TEST_PATIENCE } from '#services/platform/process/patience.ts';
 
-/** A process gets its turn this much later than on an idle machine with so many runnable ones for each processor. */
-const LOAD_FOR_ONE = 2.5;
-/** A run of lanes makes its own load, which is not there yet when its first files begin. */
-const LEAST = 3;
+/** The lanes of a run alone bring about as many runnable processes for each processor. */
+const OWN_LOAD = 5;
+const HALF_OWN_LOAD = OWN_LOAD / 2;
 const MOST = 6;
 
 /** A test or hook ends long before on an idle machine; `eventually` gives up sooner, and says what never came. */
@@ -18,7 +17,7 @@ function factorNow(): number {
   const given = Number(process.env.TEST_PATIENCE);
   if (given >= 1) return given;
   const load = (loadavg()[0] ?? 0) / availableParallelism();
-  return Math.min(MOST, Math.max(LEAST, Math.ceil(load / LOAD_FOR_ONE)));
+  return load <= OWN_LOAD ? 1 : Math.min(MOST, Math.ceil(load / HALF_OWN_LOAD));
 }
 
 function setFactor(factor: number): void {
