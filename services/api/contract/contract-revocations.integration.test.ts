@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { request as httpRequest } from 'node:http';
 import { compactVerify, createLocalJWKSet, decodeProtectedHeader } from 'jose';
 import { describe, expect, test } from 'vitest';
+import { loadConfig } from '#services/platform/config/load.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import {
   claimsIn,
@@ -234,6 +235,7 @@ describe('the revocation feed', () => {
   test('is a compact JWS that any JOSE library verifies with the published keys', async () => {
     const { claims, header } = await read();
     expect(header).toEqual({ alg: 'RS256', kid: expect.any(String), typ: 'revocations+jwt' });
+    expect(loadConfig({}).stores.stalenessBoundMs).toBe(2_000);
     expect(claims).toMatchObject({
       iss: product.api,
       incarnation: expect.stringMatching(/^[0-9a-f-]{36}$/),
