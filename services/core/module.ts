@@ -51,7 +51,7 @@ export type Module = HasGaps & {
   readonly sentence: string;
   /** The wing that it is part of, if an installation can leave it out. */
   readonly wing: Wing | undefined;
-  /** Tables that it owns: their columns change here. Reads and writes of other modules have a reason (`tools/checks/foreign-sql.ts`). */
+  /** Tables that it owns: their columns change here. Reads and writes of other modules have a reason (`tools/checks/foreign-sql.json`). */
   readonly tables: readonly string[];
   readonly permissions: readonly Permission[];
   /** Scopes by which a user lets an application read what it keeps of the account, at the MCP server. */

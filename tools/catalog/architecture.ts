@@ -1,5 +1,6 @@
 // @ts-expect-error plain JavaScript without types
 import boundaries from '../../.dependency-cruiser.mjs';
+import drawn from './architecture.json' with { type: 'json' };
 
 /** Pictures of `docs/explanation/architecture.md`: drawn from these declarations, light and dark by the reader's setting. */
 
@@ -56,45 +57,9 @@ function box(x: number, y: number, kind: Kind, name: string, note: string, width
 type Node = { readonly name: string; readonly note: string; readonly kind: Kind };
 
 /** Columns of the first picture. The name of a process is that of its folder below `services/`, or of its program. */
-export const PROCESSES: readonly (readonly Node[])[] = [
-  [
-    { name: 'users, applications', note: 'pages, OAuth, the API', kind: 'box' },
-    { name: 'services', note: 'verifiers follow keys and feed', kind: 'box' },
-    { name: 'agents, editors', note: 'Model Context Protocol', kind: 'box' },
-    { name: 'operators, auditors', note: 'sallyport, verify-audit-log', kind: 'box' },
-  ],
-  [
-    { name: 'api', note: 'any number of copies', kind: 'process' },
-    { name: 'mcp', note: 'tools over the same rules', kind: 'process' },
-    { name: 'worker', note: 'jobs: seal, rotate, send, purge', kind: 'process' },
-    { name: 'migrate', note: 'migrations, first keys; ends', kind: 'process' },
-    { name: 'supervisor', note: 'npm start only', kind: 'process' },
-  ],
-  [
-    { name: 'password hashing', note: 'children at low priority', kind: 'process' },
-    { name: 'PostgreSQL', note: 'the truth: every state', kind: 'store' },
-    { name: 'Redis', note: 'wake-ups, limits, queues, caches', kind: 'store' },
-    { name: 'high-water marks', note: 'file, bucket or table, outside', kind: 'store' },
-    { name: 'mail, other services', note: 'SMTP, pushed events, logout', kind: 'box' },
-  ],
-];
+export const PROCESSES = drawn.processes as readonly (readonly Node[])[];
 /** From, to, and where a dashed line means: only a notification or a file. */
-export const ARROWS: readonly (readonly [string, string, 'dashed'?])[] = [
-  ['users, applications', 'api'],
-  ['services', 'api', 'dashed'],
-  ['agents, editors', 'mcp'],
-  ['operators, auditors', 'migrate', 'dashed'],
-  ['api', 'password hashing'],
-  ['api', 'PostgreSQL'],
-  ['api', 'Redis', 'dashed'],
-  ['api', 'high-water marks'],
-  ['mcp', 'PostgreSQL'],
-  ['worker', 'PostgreSQL'],
-  ['worker', 'Redis'],
-  ['worker', 'high-water marks'],
-  ['worker', 'mail, other services'],
-  ['migrate', 'PostgreSQL'],
-];
+export const ARROWS = drawn.arrows as unknown as readonly (readonly [string, string, 'dashed'?])[];
 
 const columnX = (column: number): number => MARGIN + column * (BOX.width + GAP);
 
@@ -157,58 +122,7 @@ export function modulesPicture(): string {
 type Room = readonly [act: string, file: string];
 
 /** Five walks of eight rooms: what happens, and the file in which it does, below `services/`. */
-export const WALKS: Readonly<Record<string, readonly Room[]>> = {
-  Validate: [
-    ['match the route', 'api/routes/tokens.ts'],
-    ['seen before?', 'core/tokens/verify/verified-token-cache.ts'],
-    ['read the header', 'core/jws/parse-token.ts'],
-    ['find the key', 'core/keys/key-ring.ts'],
-    ['verify the signature', 'core/jws/verify-signature.ts'],
-    ['check the claims', 'core/tokens/access-token.ts'],
-    ['is it revoked?', '*/revocation-set.ts'],
-    ['answer', 'core/tokens/verify/validate-answer.ts'],
-  ],
-  Refresh: [
-    ['match the route', 'api/routes/tokens.ts'],
-    ['check the MAC', 'core/tokens/refresh/refresh-token-format.ts'],
-    ['join a batch', 'core/tokens/refresh/rotation-batcher.ts'],
-    ['rotate by one statement', 'core/tokens/refresh/refresh-families.store.ts'],
-    ['limit its rights', 'core/tokens/refresh/family-token.ts'],
-    ['make the claims', 'core/tokens/access-token.ts'],
-    ['sign', 'core/keys/sign.ts'],
-    ['answer', 'core/tokens/refresh/refresh-token.ts'],
-  ],
-  'Sign in': [
-    ['match the route', 'api/routes/identity.ts'],
-    ['is the account locked?', 'core/identity/sign-in/sign-in-guard.ts'],
-    ['verify the password', 'platform/hasher/worker-process.ts'],
-    ['second factor?', 'core/identity/sessions/admit-session.ts'],
-    ['open the session', 'core/identity/sessions/open-session.ts'],
-    ['create the family', 'core/tokens/refresh/create-family.ts'],
-    ['sign', 'core/keys/sign.ts'],
-    ['answer', 'core/identity/sign-in/finish-sign-in.ts'],
-  ],
-  'Sign off a risky act': [
-    ['match the route', 'api/bind-operations.ts'],
-    ['bind the arguments', 'wings/signoff/bind-arguments.ts'],
-    ['which roles decide?', 'wings/signoff/under-policy.ts'],
-    ['people decide', 'wings/signoff/decide-signoff.ts'],
-    ['claim it once', 'wings/signoff/start-signoff.ts'],
-    ['run the act', 'wings/signoff/run-signoff.ts'],
-    ['record the result', 'wings/signoff/finish-signoff.ts'],
-    ['answer', 'wings/signoff/signoff-view.ts'],
-  ],
-  'Audit event': [
-    ['a rule records it', 'core/audit/record-event.ts'],
-    ['wake the worker', 'platform/queue/producer.ts'],
-    ['take the job', 'worker/consume.ts'],
-    ['read the outbox', 'core/audit/seal/seal-batch.ts'],
-    ['make the leaf', 'core/audit/log/leaf.ts'],
-    ['grow the tree', 'core/audit/log/merkle.ts'],
-    ['raise the mark', 'platform/marks/file-log-mark.ts'],
-    ['publish, signed', 'core/audit/seal/publish-checkpoint.ts'],
-  ],
-};
+export const WALKS = drawn.walks as unknown as Readonly<Record<string, readonly Room[]>>;
 
 export function walksPicture(): string {
   const [width, gap, row] = [196, 14, 92];

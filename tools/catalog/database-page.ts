@@ -62,7 +62,7 @@ export function databasePage(): string {
   ].join('\n');
   return page(
     'Database',
-    'The tables of an installation, the module that owns each, and the rules that the database itself enforces, as the migrations leave them. A column changes with its owner; SQL of other modules on a table has its reason in `tools/checks/foreign-sql.ts`.',
+    'The tables of an installation, the module that owns each, and the rules that the database itself enforces, as the migrations leave them. A column changes with its owner; SQL of other modules on a table has its reason in `tools/checks/foreign-sql.json`.',
     body,
   );
 }

@@ -47,7 +47,7 @@ import { problemTexts } from './problem-texts.ts';
 import { securityTestsPage, testedAdvisories } from './security-tests-page.ts';
 import { siemEventsPage } from './siem-events-page.ts';
 import { sizingPage } from './sizing.ts';
-import { untestedAdvisories } from './untested-advisories.ts';
+import untestedAdvisories from './untested-advisories.json' with { type: 'json' };
 import { upgradesPage } from './upgrades-page.ts';
 import {
   verifierConstantsGo,

@@ -1,6 +1,15 @@
 import type { TestTitle } from '../checks/test-titles.ts';
 import { page, table } from './pages.ts';
-import type { UntestedAdvisory } from './untested-advisories.ts';
+
+/** An advisory of a peer that is near to us and reaches nothing that the product has, so no test can repeat it. */
+export type UntestedAdvisory = {
+  readonly id: string;
+  readonly peer: string;
+  /** What went wrong at the peer, in one sentence without full stop. */
+  readonly fault: string;
+  /** Why it cannot happen here, in one sentence without full stop. */
+  readonly why: string;
+};
 
 /** An advisory of a peer that a test repeats here. */
 export type TestedAdvisory = Omit<UntestedAdvisory, 'why'> & { readonly guarantee: string; readonly file: string };
@@ -59,7 +68,7 @@ export function securityTestsPage(tested: readonly TestedAdvisory[], untested: r
       [...untested].sort(byPeer).map(({ peer, id, fault, why }) => [peer, link(id), fault, why]),
     ),
     '',
-    'The titles of the tests make the first table: a title ends with the id, the peer and what went wrong there. `tools/catalog/untested-advisories.ts` has the second.',
+    'The titles of the tests make the first table: a title ends with the id, the peer and what went wrong there. `tools/catalog/untested-advisories.json` has the second.',
     '',
     '## Fuzzing',
     '',

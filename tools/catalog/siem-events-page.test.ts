@@ -5,7 +5,7 @@ import { SIEM_EVENTS, siemOutcomeOf } from '#services/wings/outbound/handoff/sie
 import { type TestTitle, testTitles } from '../checks/test-titles.ts';
 import { securityTestsPage, type TestedAdvisory, testedAdvisories } from './security-tests-page.ts';
 import { siemEventsPage } from './siem-events-page.ts';
-import { untestedAdvisories } from './untested-advisories.ts';
+import untestedAdvisories from './untested-advisories.json' with { type: 'json' };
 
 const events = modules.flatMap((module) => module.events ?? []);
 

@@ -2,6 +2,7 @@
 // conformance/contract.json and to the constants of each package.
 import { CLIENT_AHEAD_SECONDS } from '#services/core/tokens/client-clock.ts';
 import { clientRefused, verifierErrors } from '#services/core/tokens/verify/verifier-errors.ts';
+import options from './verifier-options.json' with { type: 'json' };
 
 type VerifierOption = {
   readonly type: string;
@@ -12,93 +13,6 @@ type VerifierOption = {
   readonly maximum?: number;
   readonly meaning: string;
 };
-
-/** Times are in seconds. */
-const options = {
-  issuer: {
-    type: 'string',
-    meaning: 'The `iss` of tokens, exactly: JWT_ISSUER, or the public URL of the API. Required.',
-  },
-  audience: { type: 'string', meaning: 'The audience that tokens must be for. The issuer unless given.' },
-  url: { type: 'string', meaning: 'Base URL of the API, if it differs from the issuer. https, except on loopback.' },
-  allowHttp: { type: 'boolean', default: false, meaning: 'Allow `url` to be http on a trusted network.' },
-  algorithms: {
-    type: "('RS256' | 'ES256' | 'EdDSA' | 'HS256')[]",
-    default: ['RS256', 'ES256', 'EdDSA'],
-    meaning: 'The algorithms that are accepted. HS256 only if named here, with `secret`.',
-  },
-  secret: {
-    type: 'string | string[]',
-    meaning: 'JWT_SECRET of HS256 mode, at least 32 bytes; several while it changes. Refused unless HS256 is named.',
-  },
-  clockSkew: { type: 'number', default: 5, minimum: 0, maximum: 60, meaning: 'Allowed difference between clocks.' },
-  jwksTtl: {
-    type: 'number',
-    default: 300,
-    minimum: 1,
-    maximum: 86_400,
-    meaning: 'How long keys are used before they are fetched again; Cache-Control may shorten it.',
-  },
-  jwksCooldown: {
-    type: 'number',
-    default: 10,
-    minimum: 0,
-    maximum: 3_600,
-    meaning: 'Shortest time between two fetches caused by an unknown kid.',
-  },
-  maxStale: {
-    type: 'number',
-    default: 60,
-    minimum: 0,
-    maximum: 86_400,
-    meaning:
-      'How long keys are used beyond `jwksTtl`, and revocations beyond the bound that the feed names, while they cannot be renewed.',
-  },
-  feed: {
-    type: "'off' | 'poll' | 'sse' | 'file'",
-    default: 'poll',
-    meaning: 'How revocations are read. off: a revoked token is accepted until it expires.',
-  },
-  feedInterval: {
-    type: 'number',
-    default: 0.5,
-    minimum: 0.05,
-    maximum: 60,
-    meaning: 'Time between two polls of the feed or the file.',
-  },
-  feedFile: { type: 'string', meaning: 'The file of the feed `file`, which another process writes.' },
-  clientId: {
-    type: 'string',
-    meaning: 'A client with `revocations:read`; for introspection also with `tokens:introspect`.',
-  },
-  clientSecret: { type: 'string', meaning: 'The secret of the client.' },
-  onStale: {
-    type: "'fail' | 'serve' | 'introspect'",
-    default: 'fail',
-    meaning:
-      'After `maxStale`: answer 503, accept by the last known keys and revocations, or ask the API about each token.',
-  },
-  requiredScopes: { type: 'string[]', default: [], meaning: 'Scopes that every token must have.' },
-  timeout: {
-    type: 'number',
-    default: 2,
-    minimum: 0.05,
-    maximum: 60,
-    meaning: 'Limit of one request to the API. Reading all parts of the feed takes at most ten times as long.',
-  },
-  cacheSize: {
-    type: 'number',
-    default: 10_000,
-    minimum: 0,
-    maximum: 1_000_000,
-    meaning: 'Verified tokens kept in memory; 0 for none.',
-  },
-  legacy: {
-    type: '{ issuer, jwksUri, audience, until }',
-    meaning:
-      'The old provider, whose access tokens are accepted until the time `until`, marked in the result. None unless given.',
-  },
-} as const satisfies Record<string, VerifierOption>;
 
 /** What no option changes. */
 const limits = {
