@@ -30,8 +30,8 @@ old. A shallow clone, or one without git, says that it cannot know.
 applies, pages it reads. It does not see files found by a pattern or by a name put together at run time, and it leaves
 out chaos and coverage. A change of package.json, the lock, tsconfig.json or vitest.config.ts reaches every test.
 
-A test that fails fails the run. On a machine that is busy with other work the tests and what they start wait up to six
-times as long as shipped, except in files about deadlines; TEST_PATIENCE=8 npm test sets the factor.
+A test that fails fails the run. What the tests start waits three times as long as shipped, and on a machine that is busy
+with other work tests and processes up to six times, except in files about deadlines; TEST_PATIENCE=8 npm test sets both.
 `;
 
 const args = process.argv.slice(2);

@@ -3,13 +3,14 @@ import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from '
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
+import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { isAlive } from '#tools/testing/processes/alive.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
-import { patient } from '../platform/process/patience.ts';
 import { bothAlive, fileOnce, nothingLeft, occupyPort, type TestBench, test, textOf } from './supervisor-harness.ts';
 
+const machine = asShipped();
 // Most of a test is waiting; with more than two, the processes would wait for each other; one more is idle (below).
 vi.setConfig({ maxConcurrency: 3 });
 
@@ -22,7 +23,7 @@ test.concurrent('a child that never drains, with a longer drain time than the li
   const since = performance.now();
   run.signalGroup('SIGTERM');
   expect(await run.end()).toBe(0);
-  expect(performance.now() - since).toBeLessThan(patient(40_000));
+  expect(performance.now() - since).toBeLessThan(40_000 * machine);
   expect(isAlive(pids.api!)).toBe(false);
   expect(lab.stores()).toEqual(nothingLeft);
 });

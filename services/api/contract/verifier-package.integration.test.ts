@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import { afterEach, expect, onTestFinished, test } from 'vitest';
 import { createVerifier, type Verifier, type VerifierOptions, writeFeedFile } from '#sdks/typescript/src/index.ts';
-import { patient } from '#services/platform/process/patience.ts';
 import { claimsIn, clientToken, issueFor, newClient, revoke, signUp, tampered } from '#tools/testing/flows/flows.ts';
+import { promised } from '#tools/testing/harness/busy-machine.ts';
 import { startProductHarness } from '#tools/testing/harness/product.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { send } from '#tools/testing/http-client.ts';
@@ -12,7 +12,7 @@ import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 
 /** A revocation must be refused everywhere within this time. */
-const REACH_MS = patient(1_000);
+const REACH_MS = promised(1_000);
 
 const open: { close(): void }[] = [];
 

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from 'vitest';
-import { patient } from '#services/platform/process/patience.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { claimsIn, verdictOn } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person, pairOf } from '#tools/testing/flows/people.ts';
 import { newSignedIn, openSessionFor } from '#tools/testing/flows/signed-in.ts';
+import { promised } from '#tools/testing/harness/busy-machine.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { openAdminHarness, reason } from './admin-harness.ts';
@@ -17,7 +17,7 @@ const notes = {
   roles: { editor: ['notes:read', 'notes:write'], reader: ['notes:read'] },
 };
 /** A revocation must be refused everywhere within this time. */
-const REACH_MS = patient(1_000);
+const REACH_MS = promised(1_000);
 
 /** A second copy of the installation. */
 const two = opened(() => harness.startCopy({ hashes: false }));

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { patient } from '#services/platform/process/patience.ts';
 import { eventually } from '#tools/testing/eventually.ts';
+import { promised } from '#tools/testing/harness/busy-machine.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
@@ -9,7 +9,7 @@ import { openApiKeyHarness } from './api-keys-harness.ts';
 
 const audience = 'https://notes.example';
 /** A revocation must be refused everywhere within this time. */
-const REACH_MS = patient(1_000);
+const REACH_MS = promised(1_000);
 
 const harness = opened(openApiKeyHarness);
 const redis = opened(() => startTcpProxy(testRedisUrl()));

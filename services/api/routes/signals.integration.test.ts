@@ -4,16 +4,16 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createVerifier, type Verifier } from '#sdks/typescript/src/index.ts';
 import { randomFreePort } from '#services/platform/local/ports.ts';
-import { patient } from '#services/platform/process/patience.ts';
 import { CAEP_EVENTS, VERIFICATION } from '#services/wings/outbound/signals/signal-shapes.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { clientToken, issueFor, newClient, revoke, signUp, type TestUser } from '#tools/testing/flows/flows.ts';
+import { promised } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type ProductHarness, startProductHarness } from '#tools/testing/harness/product.ts';
 import { expectProblem, send } from '#tools/testing/http-client.ts';
 
 /** A revocation must be refused everywhere within this time. */
-const REACH_MS = patient(1_000);
+const REACH_MS = promised(1_000);
 
 type Line = {
   readonly stream: string;

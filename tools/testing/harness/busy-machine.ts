@@ -1,6 +1,11 @@
 // For tests only: the settings of a product that runs beside many others.
 import { patient as longer, TEST_PATIENCE } from '#services/platform/process/patience.ts';
 
+export const TEST_LOAD = 'TEST_LOAD';
+
+/** A time that the product promises, milliseconds, on this machine: longer only while it is busy with other work. */
+export const promised = (ms: number): number => ms * Number(process.env[TEST_LOAD]);
+
 const WRITE_TIMEOUT_MAX_MS = 30_000;
 const STALENESS_MAX_MS = 60_000;
 
@@ -23,7 +28,6 @@ export const oneHasher = { HASHER_CHILDREN: '1', HASH_QUEUE: '16' };
  * @returns how many times longer than on an idle machine the test itself may wait for an answer, at least 1
  */
 export function asShipped(): number {
-  const factor = longer(1);
   process.env[TEST_PATIENCE] = '1';
-  return factor;
+  return promised(1);
 }
