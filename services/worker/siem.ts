@@ -9,6 +9,11 @@ import { guardedFetch, guardedLookup } from '../platform/http/outbound.ts';
 const DEADLINE_MS = 10_000;
 /** The body of the answer is not used. */
 const ANSWER_BYTES_MAX = 65_536;
+/**
+ * rsyslog 8.2302 with OpenSSL, that of Debian 12: if the end of a connection arrives while it reads the last message, it may
+ * lose that, and ends all later connections in their handshake.
+ */
+const BEFORE_THE_END_MS = 100;
 /** IANA: syslog over TLS (RFC 5425 §4.1), and syslog over TCP as most receivers have it. */
 const PORTS: Readonly<Record<string, number>> = { 'syslogs:': 6_514, 'syslog:': 601 };
 
@@ -32,7 +37,7 @@ const writeAll = (socket: Socket, bytes: Buffer, signal: AbortSignal, ready: 'co
     signal.addEventListener('abort', abort, { once: true });
     let [isWritten, isRead] = [false, false];
     socket
-      .once(ready, () => socket.end(bytes))
+      .once(ready, () => socket.write(bytes, () => setTimeout(() => socket.end(), BEFORE_THE_END_MS)))
       .once('finish', () => {
         isWritten = true;
       })
