@@ -468,8 +468,14 @@ export const problemWords = {
   ),
   signing_unavailable: UNAVAILABLE,
   signoff_already_decided: words(
-    ['You or this role have decided already', 'A person in one of the remaining roles decides.'],
-    ['Sie oder diese Rolle haben schon entschieden', 'Eine Person in einer der übrigen Rollen entscheidet.'],
+    [
+      'You or this role have decided already',
+      'Another person decides, in one of the remaining roles. Accounts with one mailbox are one person.',
+    ],
+    [
+      'Sie oder diese Rolle haben schon entschieden',
+      'Eine andere Person entscheidet, in einer der übrigen Rollen. Konten mit demselben Postfach sind eine Person.',
+    ],
   ),
   signoff_arguments_changed: words(
     ['The act has changed since you opened it', 'Open it again and read what it does now.'],
@@ -491,8 +497,14 @@ export const problemWords = {
     ['Diese Rolle ist nicht gefragt', 'Entscheiden Sie in einer der Rollen, die gefragt sind.'],
   ),
   signoff_self_approval: words(
-    ['You cannot decide what you asked for yourself', 'Ask another person to decide.'],
-    ['Worum Sie selbst gebeten haben, können Sie nicht entscheiden', 'Bitten Sie eine andere Person zu entscheiden.'],
+    [
+      'You cannot decide what you asked for yourself',
+      'Ask another person to decide. Accounts with one mailbox are one person.',
+    ],
+    [
+      'Worum Sie selbst gebeten haben, können Sie nicht entscheiden',
+      'Bitten Sie eine andere Person zu entscheiden. Konten mit demselben Postfach sind eine Person.',
+    ],
   ),
   signoff_unfinished: words(
     ['There is no receipt yet', 'It appears once the end of the act was reported.'],

@@ -124,6 +124,50 @@ describe('a decision is refused', () => {
       );
   });
 
+  describe('one person with two accounts, whose mail goes to one mailbox', () => {
+    const personAt = async (email: string) => {
+      const person = await harness.newPerson('developer', 'tech_lead');
+      await harness.raw`UPDATE users SET email = ${email} WHERE id = ${person.userId}`;
+      return person;
+    };
+
+    test('decides once, whichever account is first; another mailbox is another person', async () => {
+      for (const [name, first, second] of [
+        ['ada', '', '+work'],
+        ['bob', '+a', ''],
+        ['eve', '+a', '+b+c'],
+      ] as const) {
+        const { agent } = await harness.newAsking();
+        const signOff = await harness.request(agent);
+        await harness.decide(signOff, await personAt(`${name}${first}@mail.test`), 'developer');
+        const again = harness.decide(signOff, await personAt(`${name}${second}@mail.test`), 'tech_lead');
+        await expect(again).rejects.toMatchObject(refusal('signoff_already_decided'));
+        const others = [`${name}2+a@mail.test`, `${name}+a@other.test`, `+${name}@mail.test`, `${name}.a@mail.test`];
+        for (const email of others) {
+          const decided = await harness.decide(signOff, await personAt(email), 'tech_lead', { dry_run: true });
+          expect(decided.state).toBe('approved');
+        }
+      }
+    });
+
+    test('decides nothing that the person, or an agent of the person, asked for', async () => {
+      const { agent, owner } = await harness.newAsking();
+      const second = await personAt('own+second@mail.test');
+      const { signoff_id: id } = await harness.approved(agent);
+      const pending = await harness.request(agent);
+      await harness.raw`UPDATE users SET email = 'own@mail.test' WHERE id = ${owner.userId}`;
+      for (const signOff of [pending, await harness.request(userCaller(owner.userId))])
+        await expect(harness.decide(signOff, second, 'developer')).rejects.toMatchObject(
+          refusal('signoff_self_approval'),
+        );
+      await harness.raw`UPDATE users SET email = 'own+third@mail.test'
+        WHERE id = (SELECT user_id FROM signoff_decisions WHERE signoff_id = ${id} AND role = 'developer')`;
+      expect(await harness.raw`SELECT why FROM signoffs s, signoff_void_approvals(s) WHERE id = ${id}`).toEqual([
+        { why: 'barred' },
+      ]);
+    });
+  });
+
   test('of an agent that has a token of the person, of a client and of an API key', async () => {
     const { agent } = await harness.newAsking();
     const signOff = await harness.request(agent);

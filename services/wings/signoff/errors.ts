@@ -116,7 +116,7 @@ export const signOffSelfApproval = defineError({
   status: 403,
   title: 'You cannot decide your own request',
   cause:
-    'You requested the sign-off, or an agent of yours did, or it was requested through a client whose credentials you have set, before or after the request.',
+    'You requested the sign-off, or an agent of yours did, or it was requested through a client whose credentials you have set, before or after the request. Another account of your mailbox, such as ada+work@example.com of ada@example.com, counts as you.',
   fix: 'Ask other people to decide.',
 });
 
@@ -124,7 +124,8 @@ export const signOffAlreadyDecided = defineError({
   code: 'signoff_already_decided',
   status: 409,
   title: 'You or this role have already decided',
-  cause: 'One person decides once, in one role, and each role decides once.',
+  cause:
+    'One person decides once, in one role, and each role decides once. Accounts of one mailbox, such as ada@example.com and ada+work@example.com, are one person.',
   fix: 'Ask a person in one of the remaining roles.',
 });
 

@@ -246,6 +246,14 @@ describe('a role of sign-off', () => {
     expect(await outcomeOf(grantRole(harness.deps, { user_id: userId, reason, role: 'qa' }, caller))).toBe('ok');
   });
 
+  test('nor to an own account with the same mailbox', async () => {
+    const [by, second] = [await admin(), await harness.newUser()];
+    await harness.rows`UPDATE users SET email = 'twice+' || id || '@mail.test' WHERE id = ANY (${[by.id, second.id]})`;
+    expect(await outcomeOf(grantRole(harness.deps, { user_id: second.id, reason, role: 'qa' }, by.caller))).toBe(
+      'role_self_grant',
+    );
+  });
+
   test('is granted by the operator of the command line', async () => {
     const { id: userId } = await harness.newUser();
     expect(await outcomeOf(grantRole(harness.deps, { user_id: userId, reason, role: 'qa' }, harness.system))).toBe(
