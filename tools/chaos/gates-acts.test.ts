@@ -54,35 +54,19 @@ describe('with a rewind', () => {
     expect(findingsOf([before, after], written(0), rewind)).toBe(2);
   });
 
-  const before = [attempt(1, 1_000), attempt(2, 1_500)];
-  const after = [attempt(1, 4_000), attempt(2, 4_500)];
-  const around = [attempt(1, 1_500), attempt(2, 4_500)];
+  const at = (...sentAtMs: number[]) => sentAtMs.map((each, before) => attempt(before + 1, each));
+  const around = at(1_500, 4_500);
   test.each([
     ['kept in the backup without an answer and repeated after the loss', around, [1, 1], 0],
     ['lost without an answer and repeated after the loss', around, [0, 1], 0],
     ['lost without an answer and not repeated, yet acknowledged', around, [0, 0], 1],
-    ['repeated, with an attempt open while the loss is accepted', [attempt(1, 1_500), attempt(2, 3_950)], [1, 1], 0],
-    ['written twice by one request that was open then', [attempt(1, 1_500), attempt(2, 3_950)], [0, 2], 1],
-    ['written twice by requests before it', before, [1, 1], 1],
-    [
-      'written twice by requests before it, the second at the older database',
-      [before[0], attempt(2, 3_000)],
-      [1, 1],
-      1,
-    ],
-    ['written twice by requests after it', after, [1, 1], 1],
-    [
-      'kept, and repeated twice after it',
-      [attempt(1, 1_500), ...after.map((each, at) => ({ ...each, traceId: `trace-${at + 2}` }))],
-      [1, 1, 1],
-      1,
-    ],
-    [
-      'written in three requests, one of them open while the loss is accepted',
-      [attempt(1, 1_500), attempt(2, 3_950), attempt(3, 5_000)],
-      [1, 1, 1],
-      1,
-    ],
+    ['repeated, with an attempt open while the loss is accepted', at(1_500, 3_950), [1, 1], 0],
+    ['written twice by one request that was open then', at(1_500, 3_950), [0, 2], 1],
+    ['written twice by requests before it', at(1_000, 1_500), [1, 1], 1],
+    ['written twice by requests before it, the second at the older database', at(1_000, 3_000), [1, 1], 1],
+    ['written twice by requests after it', at(4_000, 4_500), [1, 1], 1],
+    ['kept, and repeated twice after it', at(1_500, 4_000, 4_500), [1, 1, 1], 1],
+    ['written in three requests, one of them open while the loss is accepted', at(1_500, 3_950, 5_000), [1, 1, 1], 1],
   ] as [string, Act['attempts'], number[], number][])(
     'an act with an idempotency key, %s',
     (_, attempts, times, findings) => {
