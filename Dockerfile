@@ -20,7 +20,6 @@ RUN node tools/bootstrap.mjs \
 FROM gcr.io/distroless/cc-debian12:nonroot
 WORKDIR /app
 ENV NODE_ENV=production \
-    NODE_COMPILE_CACHE=/var/cache/sallyport \
     SALLYPORT_DATA_DIR=/var/lib/sallyport \
     HOST=0.0.0.0
 COPY --from=build /shipped /app
@@ -28,10 +27,7 @@ COPY --from=build /shipped /app
 COPY --from=build --chown=nonroot:nonroot /empty /var/lib/sallyport
 COPY --from=build --chown=nonroot:nonroot /secrets /run/sallyport-secrets
 COPY --from=build --chown=nonroot:nonroot /empty /run/tasks-secrets
-COPY --from=build --chown=nonroot:nonroot /empty /var/cache/sallyport
 USER nonroot
-# Last, so that the layers before it are the same in each build.
-RUN ["/app/node_modules/.bin/node", "--max-semi-space-size=16", "deploy/container/compile.mjs"]
 EXPOSE 3000 3001 9464
 # For `api`, the default role.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=90s \

@@ -299,11 +299,8 @@ test('the image runs without root, a shell or development packages', () => {
   const last = dockerfile.slice(dockerfile.lastIndexOf('\nFROM '));
   expect(last).toMatch(/^\nFROM gcr\.io\/distroless\/[\w-]+:nonroot\n/);
   expect(last).toMatch(/\nUSER nonroot\n/);
-  // Nothing else can run there: it has no shell.
-  expect(last.split('\nUSER nonroot\n').map((part) => part.match(/^RUN .*/gm))).toEqual([
-    null,
-    ['RUN ["/app/node_modules/.bin/node", "--max-semi-space-size=16", "deploy/container/compile.mjs"]'],
-  ]);
+  // What runs there may write what differs from build to build, as compiled code does.
+  expect(last).not.toMatch(/^RUN /m);
   // The build stage has them; what it ships is a list (tools/image/ship.mjs), which the test of the roles runs.
   expect(dockerfile).toMatch(
     /ENV NODE_ENV=production [\s\S]*\nRUN npm ci --include=dev\n[\s\S]*\nRUN node tools\/bootstrap\.mjs \\\n {4}&& node tools\/image\/ship\.mjs \/shipped /,

@@ -1,11 +1,22 @@
 import { execFile, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { ensureProgram, onPath } from '../checks/debian-package.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 /** Where images, root file systems and the files about images are kept. */
 export const imageFolder = join(root, '.sallyport/image');
+
+/** What a program makes in a folder that is gone afterwards. */
+export function madeIn<T>(use: (folder: string) => T): T {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-release-'));
+  try {
+    return use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
 
 type Ran = { readonly status: number; readonly stdout: string; readonly stderr: string };
 

@@ -10,7 +10,7 @@ materials (CycloneDX) and its provenance (in-toto, SLSA) into .sallyport/image/s
 
 Base images that cannot be pulled are replaced by stand-ins from Debian packages, named aloud: see tools/image/stand-ins.ts.
 
-  --twice      build again without the cache, and compare the two byte for byte
+  --twice      build again, and compare the digests
   --tag NAME   instead of ${TAG}
   --json       one line of JSON
 `;

@@ -1,11 +1,11 @@
 /** The image as an OCI archive, and the bills of materials of image and npm package. */
 import { readFileSync } from 'node:fs';
-import { makeImage, npmBom, sourceDateEpoch } from '../../image/build.ts';
-import { findEngine } from '../../image/engine.ts';
+import { makeImage, npmBom, saveImage, sourceDateEpoch } from '../../image/build.ts';
+import { findEngine, madeIn } from '../../image/engine.ts';
 import { imagePackages, readLock } from '../../image/packages.ts';
 import { billOfMaterials } from '../../image/statements.ts';
 import { entriesBelow, tar } from './archive.ts';
-import { type Artifact, madeIn } from './packages.ts';
+import type { Artifact } from './packages.ts';
 import { readManifest } from './product.ts';
 
 export function imageArchive(version: string, say: (text: string) => void): readonly Artifact[] {
@@ -14,7 +14,7 @@ export function imageArchive(version: string, say: (text: string) => void): read
   const { files } = makeImage(engine, tag, say);
   const name = `sallyport-image-${version}-amd64`;
   return madeIn((folder) => {
-    engine.run('save', '--format', 'oci-dir', '-o', folder, tag);
+    saveImage(engine, tag, folder);
     return [
       { name: `${name}.oci.tar`, bytes: tar(entriesBelow(folder, '.')) },
       { name: `${name}.cdx.json`, bytes: readFileSync(files.sbom) },

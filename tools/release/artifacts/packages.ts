@@ -1,24 +1,13 @@
 /** Verifiers and clients as packages of npm, Python and Go; the chart and the units as archives. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { environmentOf, findPython, PYTHON_PACKAGE, pythonIn, run } from '../../checks/python-environment.ts';
-import { root } from '../../image/engine.ts';
+import { madeIn, root } from '../../image/engine.ts';
 import { type Entry, entriesBelow, tarGz, zip } from './archive.ts';
 import { readManifest } from './product.ts';
 
 export type Artifact = { readonly name: string; readonly bytes: Buffer };
-
-/** What a program makes in a folder that is gone afterwards. */
-export function madeIn<T>(use: (folder: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-release-'));
-  try {
-    return use(folder);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
-}
 
 const read = (folder: string, path: string): Buffer => readFileSync(join(root, folder, path));
 
