@@ -1,7 +1,8 @@
 import { eventually } from '#tools/testing/eventually.ts';
 import { codeOf } from '#tools/testing/fakes/totp.ts';
-import type { Received } from '#tools/testing/http-client.ts';
+import type { ClientCredentials, Received } from '#tools/testing/http-client.ts';
 import type { Asking, LiveCopy, Person } from './rehearsal-load.ts';
+import { exchangeWings } from './rehearsal-wings.ts';
 
 /** A copy sees what another wrote to the directory of clients, keys and rights this soon. */
 const DIRECTORY_MS = 10_000;
@@ -10,6 +11,8 @@ const REVOCATION_BOUND_MS = 2_000;
 type ExchangeOptions = {
   /** Of a page of the installation. */
   readonly origin: string;
+  /** A client with all permissions. */
+  readonly admin: ClientCredentials;
   /** The writing version's own command, which makes a client and a signing key; without it there are none. */
   // biome-ignore lint/suspicious/noExplicitAny: read as a script reads it
   readonly command?: (...args: readonly string[]) => Promise<any>;
@@ -20,7 +23,7 @@ export async function exchange(
   asking: Asking,
   from: LiveCopy,
   to: LiveCopy,
-  { origin, command }: ExchangeOptions,
+  { origin, admin, command }: ExchangeOptions,
 ): Promise<{ kept: Person; names: readonly string[] }> {
   const names: string[] = [];
   const note = (what: string): void => void names.push(`${what}: ${from.version} → ${to.version}`);
@@ -92,6 +95,8 @@ export async function exchange(
     return body.active === true;
   });
   note('API key');
+
+  for (const what of await exchangeWings(asking, [from, to], admin, kept.id)) note(what);
 
   if (command === undefined) return { kept, names };
   const client = await command('clients', 'create', 'rehearsal', '--reason', 'rehearsal');

@@ -17,6 +17,7 @@ import { queryRows, testCaller } from '#tools/testing/harness/ports.ts';
 import { type Children, createChildren, eventually, startRole } from '../stack/children.ts';
 import { exchange } from './rehearsal-exchange.ts';
 import { createAsking, type LiveCopy, startLoad } from './rehearsal-load.ts';
+import { permissionsOf } from './rehearsal-wings.ts';
 import { commitIn, isFirstRelease, NoReleaseCode, releaseBefore, releaseCode } from './release-code.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -90,8 +91,9 @@ test('the release before reads what this version wrote, and this one what it wro
   const url = harness.databaseUrl;
   try {
     await load.more(10);
-    const kept = (await exchange(asking, now, old, { origin: API_URL })).kept;
-    await exchange(asking, old, now, { origin: API_URL });
+    const options = { origin: API_URL, admin: await harness.newClient(await permissionsOf(url)) };
+    const kept = (await exchange(asking, now, old, options)).kept;
+    await exchange(asking, old, now, options);
     await load.more(20);
     const migrations = await readMigrations(next);
     const rolled = await rollBack(

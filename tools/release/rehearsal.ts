@@ -9,6 +9,7 @@ import type { ClientCredentials } from '#tools/testing/http-client.ts';
 import { type Child, createChildren, eventually as started, startRole } from '../stack/children.ts';
 import { exchange } from './rehearsal-exchange.ts';
 import { type Asking, createAsking, type LiveCopy, type Person, type Seen, startLoad } from './rehearsal-load.ts';
+import { permissionsOf } from './rehearsal-wings.ts';
 
 /** A version of the product, and where its code is. */
 type Version = { readonly version: string; readonly code: string };
@@ -165,7 +166,10 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
   async function handOver(from: LiveCopy, to: LiveCopy): Promise<void> {
     const version = from.version === after.version ? after : before;
     const command = (...args: readonly string[]) => system.command(version, ...args);
-    const { kept, names } = await exchange(asking, from, to, { origin: publicUrl, command });
+    const scopes = await permissionsOf(options.databaseUrl);
+    const named = ['rehearsal', '--reason', 'rehearsal', '--credential-scopes', ...scopes];
+    const admin = await command('clients', 'create', ...named);
+    const { kept, names } = await exchange(asking, from, to, { origin: publicUrl, admin, command });
     people.push(kept);
     for (const name of names) exchanged.add(name);
   }
