@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { exampleAct } from './example-facts.ts';
 import { isFailed } from './gates.ts';
 import { auditedActs } from './gates-acts.ts';
 import { type Act, createLedger } from './ledger.ts';
@@ -7,16 +8,7 @@ const TYPE = 'token.family_created';
 const attempt = (at: number, sentAtMs: number, endedAtMs = sentAtMs + 100): Act['attempts'][number] => ({
   ...{ traceId: `trace-${at}`, sentAtMs, endedAtMs },
 });
-const act = (over: Partial<Act> = {}): Act => ({
-  kind: 'issue',
-  events: [TYPE],
-  isRepeatable: false,
-  attempts: [attempt(1, 2_000)],
-  subject: null,
-  sentAtMs: 2_000,
-  ackedAtMs: 2_100,
-  ...over,
-});
+const act = (over: Partial<Act> = {}): Act => exampleAct({ attempts: [attempt(1, 2_000)], ...over });
 /** How often each attempt wrote its event. */
 const written = (...times: readonly number[]): Map<string, Map<string, number>> =>
   new Map(times.map((n, at) => [`trace-${at + 1}`, new Map([[TYPE, n]])]));

@@ -1,29 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { exampleExchange as exchange, examplePeriod as period } from './example-facts.ts';
 import { type Gate, isFailed } from './gates.ts';
 import { floods, hangs, type Period, recoveries, recoveryBoundMs } from './gates-service.ts';
 import { createLedger, type Exchange, type Ledger, SURFACES } from './ledger.ts';
 
-const period = (over: Partial<Period> = {}): Period => ({
-  name: 'kill-api',
-  startedAtMs: 20_000,
-  endedAtMs: 21_000,
-  servedAtMs: 25_000,
-  stretch: 1,
-  frozen: [],
-  hangs: 1,
-  isOfStores: false,
-  ...over,
-});
-const exchange = (over: Partial<Exchange> = {}): Exchange => ({
-  surface: 'agents',
-  copy: 'A',
-  path: '/oauth2/token',
-  isLimited: true,
-  sentAtMs: 22_000,
-  endedAtMs: 22_010,
-  status: 200,
-  ...over,
-});
 const findingsOf = ({ findings }: Gate): number => findings.length;
 const RUN = [10_000, 60_000] as const;
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { code, count, id, listOf, name, objectOf, oneOf, text, user } from '#services/platform/define/audit-member.ts';
+import { exampleExchange, examplePeriod } from './example-facts.ts';
 import { isFailed } from './gates.ts';
 import { showsOnlyDeclared } from './gates-public-log.ts';
 import type { Period } from './gates-service.ts';
@@ -8,10 +9,7 @@ import { createLedger } from './ledger.ts';
 import { type StoreSample, sessionLimits } from './store-watch.ts';
 
 const RUN = [0, 60_000] as const;
-const period: Period = {
-  ...{ name: 'brown-out', startedAtMs: 20_000, endedAtMs: 25_000, servedAtMs: 27_000 },
-  ...{ stretch: 1, frozen: [], hangs: 1, isOfStores: true },
-};
+const period = examplePeriod({ endedAtMs: 25_000, servedAtMs: 27_000, isOfStores: true });
 const limits = new Map([['sallyport-main', 20]]);
 
 /** Samples of a minute, four a second: usually 100 messages a second, and what a period changes. */
@@ -76,8 +74,7 @@ describe('retry storms', () => {
 describe('late refusals', () => {
   const gateOf = (ms: number, changed: Partial<Period> = {}, isLimited = true, times = 2) => {
     const ledger = createLedger();
-    const about = { surface: 'accounts', copy: 'A', path: '/api/auth/signin', isLimited, status: 503 } as const;
-    const late = { ...about, sentAtMs: 22_000, endedAtMs: 22_000 + ms };
+    const late = exampleExchange({ isLimited, status: 503, endedAtMs: 22_000 + ms });
     ledger.exchanges.push(...Array.from({ length: times }, () => late));
     return lateRefusals(ledger, [{ ...period, ...changed }]);
   };

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { exampleAct } from './example-facts.ts';
 import {
   acceptedRevokedTokens,
   answersOfOlderDatabase,
@@ -10,15 +11,7 @@ import {
   serverErrors,
   wrongfulRefusals,
 } from './gates.ts';
-import {
-  type Access,
-  type Act,
-  createLedger,
-  type Ledger,
-  type Refresh,
-  recordTokens,
-  type TokenCheck,
-} from './ledger.ts';
+import { type Access, createLedger, type Ledger, type Refresh, recordTokens, type TokenCheck } from './ledger.ts';
 
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 const FAMILY = '01a20686-5f10-76ff-9ad0-3a7a29880b75';
@@ -46,17 +39,6 @@ const refresh = ({ family }: Access, over: Partial<Refresh> = {}): Refresh => ({
   status: 200,
   code: '',
   successor: 'next',
-  ...over,
-});
-
-const act = (over: Partial<Act> = {}): Act => ({
-  kind: 'issue',
-  events: ['token.family_created'],
-  isRepeatable: false,
-  attempts: [],
-  subject: null,
-  sentAtMs: 2_000,
-  ackedAtMs: 2_100,
   ...over,
 });
 
@@ -172,11 +154,15 @@ describe('wrongful ends', () => {
 describe('an older database', () => {
   test.each([
     ['a refresh', (ledger: Ledger) => ledger.refreshes.push(refresh(accessIn(ledger))), 1],
-    ['a new family', (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 7_500, ackedAtMs: 7_600 })), 1],
+    ['a new family', (ledger: Ledger) => ledger.acts.push(exampleAct({ sentAtMs: 7_500, ackedAtMs: 7_600 })), 1],
     ['nothing', (ledger: Ledger) => ledger.refreshes.push(refresh(accessIn(ledger), { status: 503 })), 0],
-    ['what was asked before it', (ledger: Ledger) => ledger.acts.push(act()), 0],
-    ['what came with its loss', (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 8_850, ackedAtMs: 8_950 })), 0],
-    ['what was asked after the loss', (ledger: Ledger) => ledger.acts.push(act({ sentAtMs: 9_500 })), 0],
+    ['what was asked before it', (ledger: Ledger) => ledger.acts.push(exampleAct()), 0],
+    [
+      'what came with its loss',
+      (ledger: Ledger) => ledger.acts.push(exampleAct({ sentAtMs: 8_850, ackedAtMs: 8_950 })),
+      0,
+    ],
+    ['what was asked after the loss', (ledger: Ledger) => ledger.acts.push(exampleAct({ sentAtMs: 9_500 })), 0],
   ] as [string, (ledger: Ledger) => unknown, number][])('gives %s', (_, fill, findings) => {
     const ledger = createLedger();
     ledger.rewinds.push({ backupAtMs: 1_000, startedAtMs: 7_000, acceptingAtMs: 8_900, acceptedAtMs: 9_000 });

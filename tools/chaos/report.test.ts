@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { rootsOf } from './audit-log.ts';
+import { exampleAct, exampleExchange } from './example-facts.ts';
 import { type Footprint, LEAK_BOUND, processesThatLeak, quietFootprint } from './footprint.ts';
 import { impactOf } from './impact.ts';
 import { type Access, createLedger, type Ledger } from './ledger.ts';
@@ -101,15 +102,7 @@ test('the longest time without a token counts from the begin of a fault until bo
 test('requests count by how they ended while the fault lasted', () => {
   const ledger = ledgerOf([]);
   const add = (status: number, endedAtMs = 2_000, surface: 'validation' | 'refresh' = 'validation') =>
-    ledger.exchanges.push({
-      surface,
-      copy: 'A',
-      path: '/',
-      isLimited: true,
-      sentAtMs: endedAtMs - 5,
-      endedAtMs,
-      status,
-    });
+    ledger.exchanges.push(exampleExchange({ surface, sentAtMs: endedAtMs - 5, endedAtMs, status }));
   for (const status of [200, 200, 401, 503, 500, 0]) add(status);
   add(200, 500);
   add(200, 9_001);
@@ -121,11 +114,9 @@ test('requests count by how they ended while the fault lasted', () => {
 
 test('what was acknowledged and went with a lost database is lost', () => {
   const ledger = ledgerOf([]);
+  const { ackedAtMs: _, ...sent } = exampleAct({ sentAtMs: 1_400 });
   for (const ackedAtMs of [1_500, 3_000, undefined])
-    ledger.acts.push({
-      ...{ kind: 'sign-up', events: [], isRepeatable: false, attempts: [], subject: null, sentAtMs: 1_400 },
-      ...(ackedAtMs === undefined ? {} : { ackedAtMs }),
-    });
+    ledger.acts.push({ ...sent, ...(ackedAtMs === undefined ? {} : { ackedAtMs }) });
   ledger.rewinds.push({ backupAtMs: 2_000, startedAtMs: 4_000 });
   expect(impactOf(ledger, span)).toMatchObject({ acknowledged: 2, lost: 1 });
 });
