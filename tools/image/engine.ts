@@ -22,6 +22,8 @@ type Ran = { readonly status: number; readonly stdout: string; readonly stderr: 
 
 export type Engine = {
   readonly name: 'docker' | 'podman';
+  /** Variables that it needs here, as does a program that starts it. */
+  readonly env: Readonly<Record<string, string>>;
   /** Options of a build that this machine needs. */
   readonly buildOptions: readonly string[];
   /** Options of `run` that give a container an init as process 1. */
@@ -73,6 +75,7 @@ function engineOf(name: Engine['name'], env: Record<string, string>, buildOption
   };
   return {
     name,
+    env,
     buildOptions,
     initOptions: ['--init'],
     ask,

@@ -170,12 +170,18 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
     ],
   },
   postgres: {
-    of: 'PostgreSQL 18 of Debian sid; its entry point knows POSTGRES_USER, POSTGRES_DB and POSTGRES_PASSWORD_FILE only',
+    of: 'PostgreSQL 18 of Debian sid; its entry point knows POSTGRES_USER, POSTGRES_DB, POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE only',
     base: stores,
     lines: ['ENV PATH=/usr/lib/postgresql/18/bin:/usr/bin:/usr/sbin:/bin:/sbin', 'STOPSIGNAL SIGINT', ...ENTRY],
     files: entry('postgres'),
   },
-  redis: { of: 'Redis of Debian sid', base: stores, lines: ['WORKDIR /data', 'CMD ["redis-server"]'] },
+  redis: {
+    of: 'Redis of Debian sid',
+    base: stores,
+    // An entry point takes the command of the base away.
+    lines: ['WORKDIR /data', ...ENTRY, 'CMD ["redis-server"]'],
+    files: entry('redis'),
+  },
   'nginxinc/nginx-unprivileged': {
     of: 'nginx of Debian sid; where Docker’s resolver (127.0.0.11) does not exist, the entry point names that of the network',
     base: stores,

@@ -1,4 +1,4 @@
-// About: Dockerfile deploy/container/ tools/image/
+// About: Dockerfile deploy/container/ deploy/compose/ tools/image/
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { randomFreePort } from '#services/platform/local/ports.ts';
 import { onServer, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { podmanWith, useProduct } from '#tools/testing/processes/image-container.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
+import { environmentOf, findPython, pythonIn } from '../../checks/python-environment.ts';
 import { proveReproducible } from '../../image/build.ts';
 import { type Engine, root } from '../../image/engine.ts';
 import { basesOf, standInOf } from '../../image/stand-ins.ts';
@@ -16,7 +17,7 @@ import { readManifest } from './product.ts';
 // A build takes a minute, and two on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-const engine = podmanWith(basesOf('Dockerfile')) as Engine;
+const engine = podmanWith([...basesOf('Dockerfile'), 'postgres:18.1', 'redis:8.2.3']) as Engine;
 
 describe.skipIf(engine === undefined)('the image of a release', () => {
   const { version } = readManifest();
@@ -31,7 +32,7 @@ describe.skipIf(engine === undefined)('the image of a release', () => {
   const readArchive = (path: string): string => execFileSync('tar', ['-xOf', archive, path], { encoding: 'utf8' });
 
   beforeAll(() => {
-    const words = ['--out', join(folder, 'out'), '--only', 'image'];
+    const words = ['--out', join(folder, 'out'), '--only', 'image,deployments'];
     execFileSync(process.execPath, [join(import.meta.dirname, 'main.ts'), ...words], { cwd: root, stdio: 'pipe' });
     engine.run('rmi', tag);
     engine.run('load', '-i', archive);
@@ -73,5 +74,29 @@ describe.skipIf(engine === undefined)('the image of a release', () => {
     expect(rights).toEqual({ user: 65_532, capabilities: '0000000000000000' });
     engine.run('stop', '--time=30', name);
     expect(engine.run('inspect', '--format', '{{ .State.ExitCode }}', name)).toBe('0');
+  });
+
+  test('podman-compose starts it with its stores from the file of the release, and stops it with 0', async () => {
+    const tools = environmentOf(findPython(), [join(root, 'tools/containers/podman-compose-requirements.txt')]);
+    const project = `image_${randomBytes(6).toString('hex')}`;
+    const port = await randomFreePort();
+    const env = {
+      ...process.env,
+      ...engine.env,
+      PORT: String(port),
+      POSTGRES_PASSWORD: randomBytes(18).toString('hex'),
+    };
+    const compose = (...words: string[]): string => {
+      const program = ['-m', 'podman_compose', '-f', fileOf('podman-compose -f'), '-p', project];
+      return execFileSync(pythonIn(tools), [...program, ...words], { env, stdio: 'pipe', encoding: 'utf8' });
+    };
+    onTestFinished(() => void compose('down', '--volumes'));
+    compose('up', '--detach');
+    const container = `${project}_sallyport_1`;
+    expect(await useProduct(engine, container, port)).toMatchObject({ user: 65_532 });
+    const entry = ['/app/node_modules/.bin/node', 'deploy/container/entry.mjs'];
+    expect(compose('exec', '-T', 'sallyport', ...entry, 'demo', 'env')).toContain('export DEMO_PASSWORD=');
+    compose('stop', '--timeout', '30');
+    expect(engine.run('inspect', '--format', '{{ .State.ExitCode }}', container)).toBe('0');
   });
 });

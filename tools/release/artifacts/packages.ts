@@ -64,7 +64,7 @@ export function goModules(epochSeconds: number): Artifact[] {
   return [{ name: `sallyport-go-${version.slice(1)}.zip`, bytes: zip(entries) }];
 }
 
-/** The chart as `helm package` lays it out, and the units of systemd. */
+/** The chart as `helm package` lays it out, the units of systemd, and the compose file with the version of the image. */
 export function deployments(): Artifact[] {
   const { version } = readManifest();
   return [
@@ -72,6 +72,10 @@ export function deployments(): Artifact[] {
     {
       name: `sallyport-systemd-${version}.tar.gz`,
       bytes: tarGz(entriesBelow(join(root, 'deploy/systemd'), 'systemd')),
+    },
+    {
+      name: `sallyport-compose-${version}.yaml`,
+      bytes: Buffer.from(read('deploy/compose', 'compose.yaml').toString().replace('VERSION', version)),
     },
   ];
 }
