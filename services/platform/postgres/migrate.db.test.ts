@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { afterEach, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
+import { describeSchema, differencesOf } from '#prisma/describe-schema.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { createEmptyDatabase, rowsOf } from '#tools/testing/harness/ports.ts';
 import { createTestDatabase, type TestDatabase } from '#tools/testing/harness/stores.ts';
 import { childEnv } from '#tools/testing/processes/child-env.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
-import { migrate, migrationStates, namingRefusal, withMigrationLock } from './migrate.ts';
+import { migrate, migrationStates, namingRefusal, prepareHistory, withMigrationLock } from './migrate.ts';
 
 let database: TestDatabase;
 let client: pg.Client;
@@ -110,6 +111,32 @@ test('a migration killed with -9 leaves nothing; two that start at once afterwar
   const both = await Promise.all([1, 2].map(() => migrate(database.url, () => {}, [folder])));
   expect(both.flat()).toEqual(['20990101000000_slow']);
   expect((await client.query('SELECT count(*)::int AS n FROM slow')).rows).toEqual([{ n: 1 }]);
+});
+
+test('an upgrade that is interrupted at the end of each step goes on there, and ends with the schema of one that was not', async () => {
+  const whole = await describeSchema(client);
+  await client.end();
+  await database.drop();
+  await use(await createEmptyDatabase(inject('templateUrl')));
+  await prepareHistory(client);
+  await client.query(`
+    CREATE SCHEMA test;
+    CREATE TABLE test.passed (name text PRIMARY KEY);
+    CREATE FUNCTION test.interrupt() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+      PERFORM pg_terminate_backend(pg_backend_pid())
+      WHERE NOT EXISTS (SELECT FROM test.passed WHERE name = NEW.migration_name);
+      RETURN NEW;
+    END $$;
+    CREATE TRIGGER interrupt BEFORE INSERT ON _prisma_migrations FOR EACH ROW EXECUTE FUNCTION test.interrupt()`);
+  const names = (await migrationStates(database.url)).map(({ name }) => name);
+  for (const name of names) {
+    await expect(migrate(database.url)).rejects.toThrow(/terminat/);
+    expect((await statesBut('applied'))[0]).toMatchObject({ name, state: 'pending' });
+    await client.query('INSERT INTO test.passed VALUES ($1)', [name]);
+  }
+  expect(await migrate(database.url)).toEqual(names.slice(-1));
+  await client.query('DROP TRIGGER interrupt ON _prisma_migrations; DROP SCHEMA test CASCADE');
+  expect(differencesOf(await describeSchema(client), whole)).toEqual([]);
 });
 
 test('a login that may not create an extension is told who may, and needs nothing once it is there', async () => {
