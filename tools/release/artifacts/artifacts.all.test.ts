@@ -2,7 +2,8 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import * as fs from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -144,7 +145,24 @@ const SOON = {
   npm_config_fetch_retry_mintimeout: '500',
 };
 
-test('npx starts the product in an empty folder within a minute, with its port taken', async () => {
+/** An HTTP proxy of the network, and the hosts that were asked of it. */
+async function startProxy(): Promise<{ readonly url: string; readonly hosts: Set<string> }> {
+  const hosts = new Set<string>();
+  const server = createHttpServer().on('connect', ({ url = '' }, socket) => {
+    const [host, port] = url.split(':') as [string, string];
+    hosts.add(host);
+    const target = connect(Number(port), host, () => {
+      socket.write('HTTP/1.1 200 OK\r\n\r\n');
+      socket.pipe(target).pipe(socket);
+    });
+    for (const end of [socket, target]) end.on('error', () => [socket, target].map((each) => each.destroy()));
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  onTestFinished(() => void server.close());
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, hosts };
+}
+
+test('npx starts the product in an empty folder behind a proxy within a minute, with its port taken', async () => {
   const bin = newFolder('a home/bin');
   for (const name of ['node', 'npm', 'npx', 'sh', 'redis-server'])
     fs.symlinkSync(onPath(name, [env.PATH, '/usr/bin'].join(delimiter)) as string, join(bin, name));
@@ -154,13 +172,15 @@ test('npx starts the product in an empty folder within a minute, with its port t
   onTestFinished(() => void taken.close());
   // Another program may have it.
   await once(taken, 'listening').catch(() => {});
+  // A machine that is behind one itself uses that.
+  const proxy = Object.keys(trusted).some((name) => /_proxy$/i.test(name)) ? undefined : await startProxy();
   const startedAt = performance.now();
   const registry = run(root, 'npm', 'config', 'get', 'registry').trim();
   const child = spawn('npx', ['--yes', `./${tarball}`, 'start'], {
     // npm waits five minutes for an answer of its registry that does not come.
     ...{
       cwd: home,
-      env: { ...trusted, HOME: home, PATH: bin, npm_config_registry: registry, ...SOON },
+      env: { ...trusted, HOME: home, PATH: bin, npm_config_registry: registry, ...SOON, HTTPS_PROXY: proxy?.url },
       detached: true,
     },
     ...(asRoot ? { uid: 65_534, gid: 65_534 } : {}),
@@ -174,6 +194,7 @@ test('npx starts the product in an empty folder within a minute, with its port t
   let line = '';
   for await (line of createInterface({ input: child.stdout as NodeJS.ReadableStream })) break;
   expect(performance.now() - startedAt).toBeLessThan(promised(60_000));
+  if (proxy && registry.startsWith('https:')) expect([...proxy.hosts]).toEqual([new URL(registry).hostname]);
   const { api, credentials_file: file } = JSON.parse(line);
   expect([new URL(api).port === '3000', file]).toEqual([false, join(home, '.sallyport/dev-credentials.json')]);
   expect((await send(api, 'GET', '/readyz')).status).toBe(200);
