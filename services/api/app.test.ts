@@ -2,13 +2,14 @@ import { once } from 'node:events';
 import { type AddressInfo, connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { z } from 'zod';
 import { registry } from '#observability/metrics/instruments.ts';
 import { renderPrometheus } from '#observability/metrics/prometheus.ts';
 import '#tools/catalog/metrics.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { defineError } from '../platform/define/error.ts';
+import { TEST_PATIENCE } from '../platform/process/patience.ts';
 import { bind } from './bind.ts';
 import { createBrowserRules } from './requests/browser-rules.ts';
 import { bindWaiting, callWaiting, made, serve } from './route-harness.ts';
@@ -250,6 +251,9 @@ test('nor does one whose client disconnects in the middle of the body', async ()
 });
 
 test('many callers who stop in the middle of a body hold no other caller back, and are answered 408 at the bound of the server', async () => {
+  // A machine that stands still meanwhile makes requests stale, which abandoned-requests.test.ts is about.
+  vi.stubEnv(TEST_PATIENCE, '60');
+  onTestFinished(() => void vi.unstubAllEnvs());
   const served = serve();
   const { server } = served.fastify;
   const reached: unknown[] = [];
