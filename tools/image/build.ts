@@ -20,8 +20,19 @@ export const sourceDateEpoch = (): number => Number(process.env.SOURCE_DATE_EPOC
 
 /** Builds the Dockerfile, without what an earlier build kept. */
 function buildImage(engine: Engine, tag: string, say: Say): void {
-  const missing = ensureImages(engine, basesOf('Dockerfile'), say);
+  const bases = basesOf('Dockerfile');
+  const missing = ensureImages(engine, bases, say);
   if (missing.length > 0) throw new Error(`base images cannot be had: ${missing.join(', ')}`);
+  buildOn(engine, bases.at(-1) as string, tag, '.');
+}
+
+export function buildOn(
+  engine: Engine,
+  base: string,
+  tag: string,
+  folder: string,
+  ...options: readonly string[]
+): void {
   const epoch = String(sourceDateEpoch());
   const dated =
     engine.name === 'podman'
@@ -29,8 +40,8 @@ function buildImage(engine: Engine, tag: string, say: Say): void {
         ['--layers=false', '--timestamp', epoch]
       : ['--no-cache', '--build-arg', `SOURCE_DATE_EPOCH=${epoch}`, '--output', 'type=docker,rewrite-timestamp=true'];
   // A base that is a stand-in says so in a label of its own, which the image has too.
-  const base = `org.opencontainers.image.base.name=${basesOf('Dockerfile').at(-1)}`;
-  engine.show('build', ...engine.buildOptions, ...dated, '--label', base, '-t', tag, '.');
+  const label = `--label=org.opencontainers.image.base.name=${base}`;
+  engine.show('build', ...engine.buildOptions, ...dated, ...options, label, '-t', tag, folder);
 }
 
 function inspectImage(engine: Engine, image: string) {
@@ -161,9 +172,15 @@ export type Report = {
 };
 
 /** Builds the image, checks what is in it, and writes the statements about it. @throws if the image holds too much */
-export function makeImage(engine: Engine, tag: string, say: Say): Report {
+export function makeImage(
+  engine: Engine,
+  tag: string,
+  say: Say,
+  baseImages = basesOf('Dockerfile'),
+  build = buildImage,
+): Report {
   const startedAt = new Date();
-  buildImage(engine, tag, say);
+  build(engine, tag, say);
   const { digest, bytes, architecture, user } = inspectImage(engine, tag);
   const epoch = sourceDateEpoch();
   const out = join(imageFolder, 'statements');
@@ -180,7 +197,7 @@ export function makeImage(engine: Engine, tag: string, say: Say): Report {
     return compared;
   });
   write(files.packages, packages);
-  const bases = basesOf('Dockerfile').map((image) => ({
+  const bases = baseImages.map((image) => ({
     image,
     digest: inspectImage(engine, image).digest,
     standIn: standInOf(engine, image),

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { testFolder } from '#tools/testing/test-folder.ts';
+import { countArmBinaries } from './arm64.ts';
 import { npmBom, strangeFiles } from './build.ts';
 import { imagePackages, readLock } from './packages.ts';
 import { shippedPackages, withoutSymbols } from './ship.mjs';
@@ -96,6 +97,16 @@ describe('what an image ships', () => {
     expect(statSync(program).size).toBeLessThan(whole.length * 0.9);
     expect(withoutSymbols(Buffer.from('#!/bin/sh\n'))).toEqual(Buffer.from('#!/bin/sh\n'));
   });
+});
+
+test('a program for another machine is not put into the image for arm64', () => {
+  const folder = testFolder(onTestFinished);
+  const program = readFileSync(process.execPath).subarray(0, 64);
+  writeFileSync(join(folder, 'node'), program.fill(0xb7, 18, 19).fill(0, 19, 20));
+  writeFileSync(join(folder, 'entry.mjs'), '// a text');
+  expect(countArmBinaries(folder)).toBe(1);
+  writeFileSync(join(folder, 'argon2.node'), program.fill(0x3e, 18, 19));
+  expect(() => countArmBinaries(folder)).toThrow('not for arm64: argon2.node');
 });
 
 describe('bill of materials', () => {

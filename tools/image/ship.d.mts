@@ -9,3 +9,4 @@ export function shippedFiles(): string[];
 export function filesOfPackage(place: string): string[];
 export function withoutSymbols(elf: Buffer): Buffer;
 export function ship(folder: string): void;
+export function isRead(path: string): boolean;

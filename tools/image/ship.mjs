@@ -57,6 +57,9 @@ const UNREAD = [
   { match: /\/\.yarn\//, why: 'the package manager of those who made it' },
 ];
 
+/** @param {string} path of a package, below the checkout */
+export const isRead = (path) => !UNREAD.some(({ match }) => match.test(path.slice('node_modules/'.length)));
+
 /** @typedef {{ dependencies?: Record<string, string>, optionalDependencies?: Record<string, string>,
  *   peerDependencies?: Record<string, string>, peerDependenciesMeta?: Record<string, { optional?: boolean }> }} Package */
 
@@ -136,11 +139,7 @@ export const shippedFiles = () =>
  */
 export const filesOfPackage = (place) =>
   existsSync(join(root, place))
-    ? filesBelow(place).filter(
-        (path) =>
-          !path.startsWith(`${place}/node_modules/`) &&
-          !UNREAD.some(({ match }) => match.test(path.slice('node_modules/'.length))),
-      )
+    ? filesBelow(place).filter((path) => !path.startsWith(`${place}/node_modules/`) && isRead(path))
     : [];
 
 /** @param {string} folder which does not exist yet */

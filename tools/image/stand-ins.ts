@@ -75,15 +75,33 @@ function nodeRoot(say: Say): string {
   });
 }
 
+const RUNTIME_LINES = [
+  'ENV PATH=/usr/local/bin SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt',
+  'USER 65532',
+  'WORKDIR /home/nonroot',
+];
 const RUNTIME = ['base-files', 'ca-certificates', 'libc6', 'libgcc-s1', 'libssl3', 'libstdc++6', 'netbase', 'tzdata'];
 
+/** Options of apt for packages of an architecture that this machine does not have, with lists of their own. */
+function aptFor(arch: string, folder: string): readonly string[] {
+  for (const path of ['state/lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(folder, path), { recursive: true });
+  const settings = [
+    ...[`APT::Architecture=${arch}`, `APT::Architectures=${arch}`, 'APT::Sandbox::User=root'],
+    ...[`Dir::State=${folder}/state`, `Dir::Cache=${folder}/cache`, 'Dir::State::status=/dev/null'],
+  ];
+  const options = settings.flatMap((setting) => ['-o', setting]);
+  run('apt-get', [...options, 'update', '-q']);
+  return options;
+}
+
 /** What distroless has: libraries, certificates, time zones, two users; no shell and no package manager. */
-const runtimeRoot = (): string =>
-  made('distroless', (folder) => {
+const runtimeRoot = (name: string, arch?: string): string =>
+  made(name, (folder) => {
     const archives = `${folder}.archives`;
     rmSync(archives, { recursive: true, force: true });
     mkdirSync(archives);
-    run('apt-get', ['download', '-q', ...RUNTIME], archives);
+    run('apt-get', [...(arch ? aptFor(arch, archives) : []), 'download', '-q', ...RUNTIME], archives);
     const status = join(folder, 'var/lib/dpkg/status.d');
     mkdirSync(status, { recursive: true });
     for (const archive of globSync('*.deb', { cwd: archives })) {
@@ -123,18 +141,20 @@ function pythonRoot(say: Say): string {
 const STORES = ['ca-certificates', 'nginx', 'postgresql-18', 'prometheus', 'python3', 'redis-server'];
 
 /** Imports a root file system. It is a layer of its own, so images that begin with it share it. */
-function imported(engine: Engine, name: string, folder: string): string {
+function imported(engine: Engine, arch: readonly string[], name: string, folder: string): string {
   const image = `localhost/sallyport-stand-in-${name}:latest`;
   if (engine.ask('image', 'inspect', image).status === 0) return image;
   const archive = `${folder}.tar`;
   run('tar', ['--numeric-owner', '--sort=name', '-C', folder, '-cf', archive, '.']);
-  engine.run('import', archive, image);
+  engine.run('import', ...arch, archive, image);
   rmSync(archive);
   return image;
 }
 
 type StandIn = {
   readonly of: string;
+  /** If it is for another machine than this one. */
+  readonly arch?: 'arm64';
   /** Root file system, by the name of its layer. */
   readonly base: (say: Say) => readonly [name: string, folder: string];
   /** Lines of the Containerfile after FROM. */
@@ -162,12 +182,14 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
   },
   'gcr.io/distroless/cc-debian12': {
     of: `unpacked packages of Debian bookworm: ${RUNTIME.join(', ')}`,
-    base: () => ['distroless', runtimeRoot()],
-    lines: [
-      'ENV PATH=/usr/local/bin SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt',
-      'USER 65532',
-      'WORKDIR /home/nonroot',
-    ],
+    base: () => ['distroless', runtimeRoot('distroless')],
+    lines: RUNTIME_LINES,
+  },
+  'localhost/sallyport-base-arm64': {
+    of: `unpacked packages of Debian bookworm for arm64: ${RUNTIME.join(', ')}`,
+    arch: 'arm64',
+    base: () => ['distroless-arm64', runtimeRoot('distroless-arm64', 'arm64')],
+    lines: RUNTIME_LINES,
   },
   postgres: {
     of: 'PostgreSQL 18 of Debian sid; its entry point knows POSTGRES_USER, POSTGRES_DB, POSTGRES_PASSWORD and POSTGRES_PASSWORD_FILE only',
@@ -201,7 +223,7 @@ const STAND_INS: Readonly<Record<string, StandIn>> = {
   },
   'otel/opentelemetry-collector-contrib': {
     of: 'the collector of observability/collector/builder.yaml, built from its Go modules: only the components in use',
-    base: () => ['distroless', runtimeRoot()],
+    base: () => ['distroless', runtimeRoot('distroless')],
     lines: ['COPY --chmod=755 collector /collector', 'USER 10001', 'ENTRYPOINT ["/collector"]'],
     files: (folder, say) => cpSync(collector(say), join(folder, 'collector')),
   },
@@ -216,15 +238,26 @@ export function standInOf(engine: Engine, image: string): string | undefined {
   return /^(<no value>)?$/.test(stdout.trim()) ? undefined : stdout.trim();
 }
 
-function build(engine: Engine, image: string, { base, of, lines, files }: StandIn, say: Say): void {
-  const from = imported(engine, ...base(say));
+function build(engine: Engine, image: string, { arch, base, of, lines, files }: StandIn, say: Say): void {
+  const machine = arch === undefined ? [] : [`--arch=${arch}`];
+  const from = imported(engine, machine, ...base(say));
   const folder = join(imageFolder, 'stand-ins', repositoryOf(image).replaceAll('/', '-'));
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   files?.(folder, say);
   const text = [`FROM ${from}`, ...lines, `LABEL ${LABEL}=${JSON.stringify(of)}`, ''];
   writeFileSync(join(folder, 'Containerfile'), text.join('\n'));
-  engine.show('build', '-q', ...engine.buildOptions, '-t', image, '-f', join(folder, 'Containerfile'), folder);
+  engine.show(
+    'build',
+    '-q',
+    ...engine.buildOptions,
+    ...machine,
+    '-t',
+    image,
+    '-f',
+    join(folder, 'Containerfile'),
+    folder,
+  );
 }
 
 /** With its registry, which podman wants named. */
@@ -239,7 +272,7 @@ export function ensureImages(engine: Engine, images: readonly string[], say: Say
   const missing: string[] = [];
   for (const image of new Set(images)) {
     if (engine.ask('image', 'inspect', image).status !== 0)
-      if (engine.ask('pull', '-q', addressOf(image)).status !== 0) {
+      if (image.startsWith('localhost/') || engine.ask('pull', '-q', addressOf(image)).status !== 0) {
         const standIn = STAND_INS[repositoryOf(image)];
         if (standIn === undefined) {
           missing.push(image);

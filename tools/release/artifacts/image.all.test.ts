@@ -1,5 +1,5 @@
 // About: Dockerfile deploy/container/ deploy/compose/ tools/image/
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -49,6 +49,21 @@ describe.skipIf(engine === undefined)('the image of a release', () => {
     const labels = JSON.parse(engine.run('image', 'inspect', '--format', '{{ json .Labels }}', tag));
     expect(labels['org.opencontainers.image.base.name']).toBe(base);
     expect(labels['sallyport.stand-in']).toBe(standInOf(engine, base));
+  });
+
+  test('that for arm64 has binaries for it alone, and its labels say that it was not run', ({ skip }) => {
+    const words = [join(import.meta.dirname, 'main.ts'), '--out', join(folder, 'arm64'), '--only', 'arm64'];
+    const { status, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: 'utf8' });
+    const [absent] = /npm has no .*/.exec(stderr) ?? [];
+    if (absent !== undefined) {
+      console.warn(`SKIPPED: the image for arm64: ${absent}`);
+      skip();
+    }
+    expect(status, stderr).toBe(0);
+    engine.run('load', '-i', join(folder, 'arm64', `sallyport-image-${version}-arm64.oci.tar`));
+    const [{ Architecture, Labels }] = JSON.parse(engine.run('image', 'inspect', `${tag}-arm64`));
+    expect([Architecture, Labels['sallyport.assembled']]).toEqual(['arm64', expect.stringMatching(/not run$/)]);
+    expect(Labels['sallyport.stand-in']).toMatch(/for arm64/);
   });
 
   test('read-only and without rights, `migrate` ends, the API gives a token, and SIGTERM ends it with 0', async () => {

@@ -1,18 +1,17 @@
-/** The image as an OCI archive, and the bills of materials of image and npm package. */
+/** The images as OCI archives, and the bills of materials of image and npm package. */
 import { readFileSync } from 'node:fs';
-import { makeImage, npmBom, saveImage, sourceDateEpoch } from '../../image/build.ts';
-import { findEngine, madeIn } from '../../image/engine.ts';
+import { makeArm64 } from '../../image/arm64.ts';
+import { makeImage, npmBom, type Report, saveImage, sourceDateEpoch } from '../../image/build.ts';
+import { type Engine, findEngine, madeIn } from '../../image/engine.ts';
 import { imagePackages, readLock } from '../../image/packages.ts';
 import { billOfMaterials } from '../../image/statements.ts';
 import { entriesBelow, tar } from './archive.ts';
 import type { Artifact } from './packages.ts';
 import { readManifest } from './product.ts';
 
-export function imageArchive(version: string, say: (text: string) => void): readonly Artifact[] {
-  const engine = findEngine();
-  const tag = `sallyport:${version}`;
-  const { files } = makeImage(engine, tag, say);
-  const name = `sallyport-image-${version}-amd64`;
+type Say = (text: string) => void;
+
+function archive(engine: Engine, { tag, files }: Report, name: string): readonly Artifact[] {
   return madeIn((folder) => {
     saveImage(engine, tag, folder);
     return [
@@ -20,6 +19,19 @@ export function imageArchive(version: string, say: (text: string) => void): read
       { name: `${name}.cdx.json`, bytes: readFileSync(files.sbom) },
     ];
   });
+}
+
+export function imageArchive(version: string, say: Say): readonly Artifact[] {
+  const engine = findEngine();
+  return archive(engine, makeImage(engine, `sallyport:${version}`, say), `sallyport-image-${version}-amd64`);
+}
+
+/** The image for arm64, assembled from the one for this machine. */
+export function arm64Archive(version: string, say: Say): readonly Artifact[] {
+  const engine = findEngine();
+  const own = `sallyport:${version}`;
+  if (engine.ask('image', 'inspect', own).status !== 0) makeImage(engine, own, say);
+  return archive(engine, makeArm64(engine, own, `${own}-arm64`, say), `sallyport-image-${version}-arm64`);
 }
 
 /** What the npm package holds, and the PostgreSQL that npm installs beside it. */

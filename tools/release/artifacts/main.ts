@@ -6,7 +6,7 @@ import { commitOf } from '#observability/build.ts';
 import { sourceDateEpoch } from '../../image/build.ts';
 import { root } from '../../image/engine.ts';
 import { tarGz } from './archive.ts';
-import { billOfPackage, imageArchive } from './image.ts';
+import { arm64Archive, billOfPackage, imageArchive } from './image.ts';
 import { type LogPlace, makeLog, publish, sha256 } from './log.ts';
 import { type Artifact, deployments, goModules, npmPackages, pythonPackages } from './packages.ts';
 import { productPackage, readManifest } from './product.ts';
@@ -24,6 +24,7 @@ const KINDS: Readonly<Record<string, (log: LogPlace | undefined) => readonly Art
   sbom: () => [billOfPackage()],
   verifier: (log) => [verifier(log)],
   image: () => imageArchive(version, say),
+  arm64: () => arm64Archive(version, say),
 };
 
 const HELP = `npm run release:artifacts -- [--log FOLDER --key-file FILE] [--new-log NAME] [--out FOLDER] [--only KINDS]
@@ -35,7 +36,8 @@ Two runs on one commit make the same bytes; proofs name the head of the log, whi
   --key-file FILE   its private key, which only you can read
   --new-log NAME    first make both; NAME is the log's for ever, such as releases.example/sallyport
   --out FOLDER      an empty folder; default: .sallyport/release, which is emptied first
-  --only KINDS      some of ${Object.keys(KINDS).join(', ')}; separated by commas
+  --only KINDS      some of ${Object.keys(KINDS).join(', ')}; separated by commas;
+                    arm64, an image that nothing here can run, is made only if it is named
 `;
 
 const say = (text: string): void => void process.stderr.write(`release: ${text}\n`);
@@ -59,7 +61,7 @@ async function main(): Promise<void> {
     },
   });
   if (values.help) return void process.stdout.write(HELP);
-  const kinds = values.only?.split(',') ?? Object.keys(KINDS);
+  const kinds = values.only?.split(',') ?? Object.keys(KINDS).filter((kind) => kind !== 'arm64');
   const unknown = kinds.find((kind) => KINDS[kind] === undefined);
   if (unknown !== undefined) throw new Error(`there is no kind ${unknown}: see --help`);
   if ((values.log === undefined) !== (values['key-file'] === undefined))
