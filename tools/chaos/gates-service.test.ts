@@ -26,6 +26,8 @@ describe('recovery', () => {
 describe('requests that hang', () => {
   const hung = (over: Partial<Exchange> = {}): Exchange =>
     exchange({ status: 0, waitedMs: 5_000, endedAtMs: 27_000, ...over });
+  const twice = (over: Partial<Exchange> = {}): Exchange[] => [hung(over), hung(over)];
+  const frozen = [period({ frozen: ['A'] })];
   const gateOf = (was: readonly Exchange[], by: Period[] = [period()]): Gate => {
     const ledger = createLedger();
     ledger.exchanges.push(...was);
@@ -33,18 +35,13 @@ describe('requests that hang', () => {
   };
   test.each([
     ['as many as the fault declares', [hung()], [period()], 0],
-    ['more than the fault declares', [hung(), hung()], [period()], 1],
-    ['more, on a machine that is twice as busy', [hung(), hung()], [period({ stretch: 4 })], 0],
+    ['more than the fault declares', twice(), [period()], 1],
+    ['more, on a machine that is twice as busy', twice(), [period({ stretch: 4 })], 0],
     ['while nothing was wrong', [hung({ sentAtMs: 40_000, endedAtMs: 45_000 })], [period()], 1],
-    [
-      'at a copy that the fault froze',
-      [hung({ sentAtMs: 20_500 }), hung({ sentAtMs: 20_500 })],
-      [period({ frozen: ['A'] })],
-      0,
-    ],
-    ['at the other copy', [hung({ copy: 'B' }), hung({ copy: 'B' })], [period({ frozen: ['A'] })], 1],
-    ['at a copy that goes on already', [hung(), hung()], [period({ frozen: ['A'] })], 1],
-    ['with too little patience', [hung({ waitedMs: 2_000 }), hung({ waitedMs: 2_000 })], [period()], 0],
+    ['at a copy that the fault froze', twice({ sentAtMs: 20_500 }), frozen, 0],
+    ['at the other copy', twice({ copy: 'B' }), frozen, 1],
+    ['at a copy that goes on already', twice(), frozen, 1],
+    ['with too little patience', twice({ waitedMs: 2_000 }), [period()], 0],
     ['without a connection', [exchange({ status: 0 }), exchange({ status: 0 })], [period()], 0],
   ] as [string, Exchange[], Period[], number][])('%s', (_, was, by, findings) => {
     expect(findingsOf(gateOf(was, by))).toBe(findings);

@@ -5,50 +5,9 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { readMcpMetadataEndpoint } from '#services/core/access/metadata-contract.ts';
 import { loadConfig } from '#services/platform/config/load.ts';
+import type { Manifest, PodSpec } from './manifests.ts';
 import { chart, objectsOf, type Render, renders, runHelm } from './renders.ts';
 import { kubernetesFaults } from './schemas.ts';
-
-type Probe = { httpGet: { path: string; port: string } };
-type Container = {
-  image: string;
-  args: string[];
-  env: { name: string; value: string }[];
-  envFrom?: { secretRef: { name: string } }[];
-  securityContext: object;
-  resources: { limits: Record<string, string> };
-  ports?: { name: string; containerPort: number }[];
-  startupProbe?: Probe;
-  readinessProbe?: Probe;
-  livenessProbe?: Probe;
-  lifecycle?: { preStop: { sleep: { seconds: number } } };
-};
-type PodSpec = {
-  containers: [Container];
-  enableServiceLinks: boolean;
-  automountServiceAccountToken: boolean;
-  shareProcessNamespace: boolean;
-  terminationGracePeriodSeconds: number;
-  securityContext: object;
-  topologySpreadConstraints?: { topologyKey: string; whenUnsatisfiable: string }[];
-  volumes: { name: string; secret?: { secretName: string; items: { key: string }[] } }[];
-};
-type Manifest = {
-  apiVersion: string;
-  kind: string;
-  metadata: { name: string; annotations?: Record<string, string> };
-  spec: {
-    replicas?: number;
-    minReplicas?: number;
-    maxUnavailable?: number;
-    template: { spec: PodSpec };
-    metrics?: { type: string }[];
-    podSelector?: { matchLabels: Record<string, string> };
-    ingress?: { ports: { port: string }[]; from?: object[] }[];
-    ingressClassName?: string;
-    tls?: object[];
-    rules?: { host: string; http: { paths: { path: string; pathType: string; backend: { service: object } }[] } }[];
-  };
-};
 
 const manifests = objectsOf<Manifest>('default');
 const all = objectsOf<Manifest>('all');
