@@ -5,15 +5,15 @@ import { expect, test } from 'vitest';
 import { openApiOf } from '#services/platform/http/openapi.ts';
 import { collectEndpoints } from '../catalog/collect.ts';
 import { callerDecisions } from './caller-kinds.ts';
+import given from './first-rejection.json' with { type: 'json' };
 import { FOREIGN_SQL, foreignUses, tablesIn, tablesOf, wingTablesInUse } from './foreign-sql.ts';
-import mayReturnEarly from './may-return-early.json' with { type: 'json' };
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
 /**
  * What returns while its siblings still run: with `Promise.all` the first rejection ends the run of a job, and what goes on
  * writes without its fence. Parts that write end together: `allEnded` of `services/core/shared`. Each
- * use that may return early has its reason in may-return-early.json, by file.
+ * use that may return early has its reason in first-rejection.json, by file.
  */
 const RETURNS_EARLY = /\bPromise\s*(?:\??\.\s*(?:all|race|any)\b|\[)|\b(?:all|race|any)\b[^;{}]*}\s*=\s*Promise\b/g;
 
@@ -32,7 +32,7 @@ const usesByFile = (): Readonly<Record<string, number>> =>
   );
 
 test('nothing that runs under the fence of a job returns while parts of it still write', () => {
-  const listed = Object.entries(mayReturnEarly).map(([file, reasons]) => [file, reasons.length]);
+  const listed = Object.entries(given.may_return_early).map(([file, reasons]) => [file, reasons.length]);
   expect(usesByFile()).toEqual(Object.fromEntries(listed));
 });
 
@@ -155,21 +155,12 @@ test('the guide names each of them', async () => {
     if (DECLARED.includes(operation)) expect(guide).toContain(`\`${path}\``);
 });
 
-/** Files that may open the read replica, and why. */
-const OPENERS: Readonly<Record<string, string>> = {
-  'cli/audit/ports.ts': 'exports and reports of the sealed log',
-  'cli/doctor/replica.ts': 'says whether it is used',
-  'services/api/compose.ts': 'for operations that declare it',
-  'services/platform/config/stores.ts': 'the setting',
-  'services/platform/postgres/replica.ts': 'opens it',
-};
-
 const opens = (source: string): boolean => /\bopenReplica\b|\bdatabaseReplicaUrl\b|\bisReplica: true\b/.test(source);
 
 test('nothing else opens it: revocations, families and keys are read from the primary alone', () => {
   const files = globSync('{services,cli,jobs}/**/*.ts', { cwd: ROOT })
     .filter((file) => !/(\.test|-harness)\.ts$/.test(file))
     .filter((file) => opens(read(file)));
-  expect(files.sort()).toEqual(Object.keys(OPENERS));
+  expect(files.sort()).toEqual(Object.keys(given.may_open_the_replica));
   expect(opens(`createPool({ url: config.stores.databaseReplicaUrl })`)).toBe(true);
 });

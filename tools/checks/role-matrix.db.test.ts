@@ -8,6 +8,7 @@ import { opened } from '#tools/testing/opened.ts';
 import { owners, readRights } from '../catalog/database.ts';
 import { callsOf, declaredRights, leastRights, type Rights } from '../process-rights/rights.ts';
 import type { Process } from '../process-rights/statements.ts';
+import given from './role-matrix.json' with { type: 'json' };
 
 const ROOT = resolve(import.meta.dirname, '../..');
 
@@ -16,15 +17,7 @@ const tried = ['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] as const;
 type Verb = (typeof tried)[number];
 const everyRow: readonly Verb[] = ['SELECT', 'INSERT', 'UPDATE', 'DELETE'];
 const sealed = new Set(['audit_events', 'audit_log', 'audit_tiles', 'audit_checkpoints']);
-const sealerMay: Readonly<Record<string, readonly Verb[]>> = {
-  audit_outbox: ['SELECT', 'INSERT', 'UPDATE'],
-  audit_events: ['SELECT', 'INSERT'],
-  audit_personal: ['SELECT', 'INSERT'],
-  audit_tiles: ['SELECT', 'INSERT', 'UPDATE'],
-  audit_log: ['SELECT', 'INSERT', 'UPDATE'],
-  audit_checkpoints: ['SELECT', 'INSERT', 'UPDATE', 'DELETE'],
-  audit_sinks: ['SELECT', 'INSERT', 'UPDATE'],
-};
+const sealerMay = given.sealer_may as Readonly<Record<string, readonly Verb[]>>;
 /** What each role may do, by the module that owns the table. */
 const rights: Readonly<Record<string, (table: string, owner: string) => readonly Verb[]>> = {
   sallyport_app: (table, owner) =>
@@ -54,12 +47,7 @@ const declared = (table: string): string => {
 };
 
 /** A column that the sealer may update, where it may not update every one. */
-const updated: Readonly<Record<string, string>> = {
-  audit_outbox: 'seq',
-  audit_tiles: 'hashes',
-  audit_log: 'size',
-  audit_checkpoints: 'note',
-};
+const updated: Readonly<Record<string, string>> = given.updated;
 
 const database = opened(createTestDatabase);
 const client = opened(() => connectedClient(database.url));
