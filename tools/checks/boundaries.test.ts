@@ -5,6 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 // @ts-expect-error plain JavaScript without types
 import boundaries, { core, rooms } from '../../.dependency-cruiser.mjs';
+import violations from './boundaries.planted.json' with { type: 'json' };
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const rules = (boundaries as { forbidden: { name: string }[] }).forbidden.map((rule) => rule.name);
@@ -14,70 +15,13 @@ const from = (specifier: string): string => `import { value } from '${specifier}
 const typeFrom = (specifier: string): string =>
   `import type { value } from '${specifier}';\nexport type Use = typeof value;\n`;
 
-/** One planted violation per rule: files of a small tree that breaks each rule once. */
-const planted: Record<string, string> = {
-  'services/core/audit/a.ts': from('./b.ts'),
-  'services/core/audit/b.ts': from('./a.ts'),
-  'services/core/identity/users/factor-proof.ts': target,
-  'services/core/identity/admin/makes-proof.ts': from('../users/factor-proof.ts'),
-  'services/core/identity/sessions/auth-engine.ts': target,
-  'services/core/identity/sign-in/opens-round.ts': from('../sessions/auth-engine.ts'),
-  'services/core/tokens/uses-fastify.ts': typeFrom('fastify'),
-  'services/core/tokens/uses-better-auth.ts': from('better-auth'),
-  'services/core/identity/uses-pg.ts': from('pg'),
-  'services/core/tokens/uses-platform.ts': from('../../platform/redis/redis.ts'),
-  'services/platform/redis/redis.ts': from('../../core/keys/key-ring.ts'),
-  'services/core/keys/key-ring.ts': target,
-  'services/core/tokens/uses-process.ts': from('../../api/main.ts'),
-  'services/api/main.ts': target,
-  'services/core/keys/keys.store.ts': target,
-  'services/core/tokens/uses-foreign-store.ts': from('../keys/keys.store.ts'),
-  'services/api/uses-store.ts': from('../core/keys/keys.store.ts'),
-  'services/core/identity/mail/mail.store.ts': target,
-  'services/core/identity/social/own.ts': from('../mail/mail.store.ts'),
-  'services/core/oauth/uses-nested-store.ts': from('../identity/mail/mail.store.ts'),
-  'services/api/uses-nested-store.ts': from('../core/identity/mail/mail.store.ts'),
-  'services/core/shared/rows.store.ts': target,
-  'services/core/keys/uses-shared-store.ts': from('../shared/rows.store.ts'),
-  'services/worker/uses-shared-store.ts': from('../core/shared/rows.store.ts'),
-  'services/embedding/face.ts': target,
-  'services/api/uses-embedding.ts': from('../embedding/face.ts'),
-  'services/core/keys/contract.ts': from('./key-ring.ts'),
-  'observability/uses-domain.ts': typeFrom('../services/core/keys/key-ring.ts'),
-  'services/core/keys/permissions.ts': from('./key-ring.ts'),
-  'jobs/processors.ts': target,
-  'jobs/uses-worker.ts': typeFrom('../services/worker/uses-bullmq.ts'),
-  'services/platform/queue/uses-jobs.ts': from('../../../jobs/processors.ts'),
-  'services/platform/define/uses-telemetry.ts': typeFrom('../../../observability/metrics/queue.ts'),
-  'observability/metrics/queue.ts': target,
-  'services/api/uses-processor.ts': from('../../jobs/processors.ts'),
-  'services/worker/uses-bullmq.ts': typeFrom('bullmq'),
-  'jobs/contracts/keys.ts': from('../../services/core/keys/key-ring.ts'),
-  'services/worker/uses-api.ts': from('../api/main.ts'),
-  'services/mcp/uses-worker.ts': from('../worker/uses-bullmq.ts'),
-  'services/mcp/mount.ts': target,
-  'services/worker/mounts-mcp.ts': from('../mcp/mount.ts'),
-  'load-tests/lib/uses-domain.ts': from('../../services/core/keys/key-ring.ts'),
-  'services/platform/http/uses-test.ts': from('../../../tools/testing/harness/stores.ts'),
-  'tools/testing/harness/stores.ts': target,
-  'services/platform/http/uses-tool.ts': from('../../../tools/bundle.mjs'),
-  'tools/bundle.mjs': target,
-  'services/api/uses-shared-test.ts': from('./routes/some-harness.ts'),
-  'services/api/routes/some-harness.ts': target,
-  'services/core/keys/uses-product.db.test.ts': from('../../../tools/testing/harness/product.ts'),
-  'tools/testing/harness/product.ts': target,
-  'sdks/typescript/src/uses-product.ts': from('../../../services/core/keys/key-ring.ts'),
-  'sdks/typescript/src/index.ts': target,
-  'examples/tasks-x/uses-product.ts': from('../../services/core/keys/key-ring.ts'),
-  'services/pages/uses-api.ts': from('../api/main.ts'),
-  'services/pages/page.ts': target,
-  'services/core/keys/uses-page.ts': from('../../pages/page.ts'),
-  'services/wings/agents/target.ts': target,
-  'services/core/keys/uses-wing.ts': typeFrom('../../wings/agents/target.ts'),
-  'services/migrate/uses-wing.ts': typeFrom('../wings/agents/target.ts'),
-  'services/wings/compliance/uses-wing.ts': typeFrom('../agents/target.ts'),
-  'services/api/uses-sdk.ts': from('../../sdks/typescript/src/index.ts'),
-};
+/** One planted violation per rule: files of a small tree that breaks each rule once, with what each imports. */
+const planted: Record<string, string> = Object.fromEntries(
+  Object.entries<{ readonly from?: string; readonly typeFrom?: string }>(violations).map(([path, imported]) => [
+    path,
+    imported.from ? from(imported.from) : imported.typeFrom ? typeFrom(imported.typeFrom) : target,
+  ]),
+);
 for (const [index, module] of (core as string[]).slice(0, -1).entries()) {
   const right = core[index + 1];
   planted[`services/core/${module}/looks-right.ts`] = typeFrom(`../${right}/target.ts`);
