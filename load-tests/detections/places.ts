@@ -1,4 +1,5 @@
 import type { CountryOf } from '#services/platform/geo/country-table.ts';
+import homes from './homes.json' with { type: 'json' };
 import type { Dice } from './random.ts';
 
 /** Addresses where the real table of countries puts them, and browsers as they are spread. */
@@ -11,24 +12,7 @@ export type Places = {
 };
 
 /** Countries of the simulated users, with their share. */
-export const HOMES: readonly (readonly [string, number])[] = [
-  ['DE', 24],
-  ['US', 20],
-  ['GB', 9],
-  ['FR', 8],
-  ['NL', 5],
-  ['CH', 4],
-  ['AT', 4],
-  ['BE', 3],
-  ['IN', 6],
-  ['JP', 4],
-  ['BR', 3],
-  ['CA', 3],
-  ['AU', 2],
-  ['PL', 2],
-  ['ES', 2],
-  ['SG', 1],
-];
+export const HOMES: readonly (readonly [string, number])[] = Object.entries(homes);
 export const ABROAD = ['US', 'GB', 'FR', 'ES', 'IT', 'JP', 'SG', 'AE', 'TH', 'TR', 'GR', 'PT', 'AU', 'ZA', 'MX', 'CA'];
 const ATTACKING = ['RU', 'CN', 'VN', 'NG', 'RO', 'UA', 'ID', 'IR'];
 const WANTED: ReadonlySet<string> = new Set([...HOMES.map(([code]) => code), ...ABROAD, ...ATTACKING]);
