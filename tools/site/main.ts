@@ -2,18 +2,22 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { collectEndpoints } from '../catalog/collect.ts';
 import { pagesOf, pagesOfRelease, type SitePage } from './pages.ts';
+import { referencePages } from './reference.ts';
 
 const HELP = `npm run docs:site [-- --from CLONE --to FOLDER]   builds the site of the documentation; serve FOLDER/html as it is
 
-The pages are README.md, CHANGELOG.md, CONTRIBUTING.md, SECURITY.md and the Markdown of docs, sdks and examples. The build
-fails at a link that leads nowhere. From the second release on (prisma/releases.json) readers choose the release; the
-pages of earlier ones come from their tags (v0.3.0). FOLDER is .sallyport/site unless given, and is emptied first.
+The pages are README.md, CHANGELOG.md, CONTRIBUTING.md, SECURITY.md and the Markdown of docs, sdks and examples, and the
+reference of the API from the contract of this clone, which another CLONE does not get. The build fails at a link that
+leads nowhere. From the second release on (prisma/releases.json) readers choose the release; the pages of earlier ones
+come from their tags (v0.3.0). FOLDER is .sallyport/site unless given, and is emptied first.
 `;
 
 /** Folders of the site, by the word in its navigation. */
 const SECTIONS = {
   Guides: 'how-to',
+  API: 'api',
   Reference: 'reference',
   'How it works': 'explanation',
   Runbooks: 'runbooks',
@@ -48,7 +52,8 @@ async function buildSite(from: string, to: string): Promise<void> {
   const releases = JSON.parse(readFileSync(join(from, 'prisma/releases.json'), 'utf8')) as { version: string }[];
   const [newest = '', ...earlier] = releases.map(({ version }) => version).toReversed();
   const [source, outDir] = [join(to, 'markdown'), join(to, 'html')];
-  const pages = pagesOf(from);
+  const ofApi = from === ROOT ? referencePages(await collectEndpoints()) : [];
+  const pages = [...pagesOf(from), ...ofApi];
   const all = [...pages, ...earlier.flatMap((version) => pagesOfRelease(from, version))];
   const write = (path: string, text: string): void => {
     mkdirSync(dirname(path), { recursive: true });

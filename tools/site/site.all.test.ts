@@ -5,10 +5,12 @@ import { dirname, extname, join, resolve } from 'node:path';
 import axe from 'axe-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
+import { collectEndpoints } from '#tools/catalog/collect.ts';
 import { launchChromium } from '#tools/testing/harness/browser.ts';
 import { listening } from '#tools/testing/listening.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
 import { pagesOf, withLinks } from './pages.ts';
+import { referencePages } from './reference.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const FOLDER = testFolder();
@@ -17,7 +19,6 @@ const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
   '.css': 'text/css',
-  '.json': 'application/json',
 };
 
 let browser: Browser;
@@ -144,9 +145,9 @@ describe('the site of the documentation', () => {
     folder = built(ROOT, 'site');
   }, SLOW_MS);
 
-  test('has each page as HTML and as Markdown, and llms.txt names them all', () => {
-    const pages = pagesOf(ROOT);
-    expect(pages.length).toBeGreaterThan(240);
+  test('has each page as HTML and as Markdown, and llms.txt names them all', async () => {
+    const pages = [...pagesOf(ROOT), ...referencePages(await collectEndpoints())];
+    expect(pages.length).toBeGreaterThan(270);
     const list = readFileSync(join(folder, 'llms.txt'), 'utf8');
     for (const { path, title, text } of pages) {
       expect(list).toContain(`- [${title}](/${path}): `);
@@ -166,7 +167,16 @@ describe('the site of the documentation', () => {
         'how-to/check-tokens.html',
         'explanation/architecture.html',
       ];
-      for (const path of [...looked, 'adr/', 'sdks/go/', 'reference/configuration.html', 'changelog.html']) {
+      for (const path of [
+        ...looked,
+        'api/',
+        'api/tokens.html',
+        'api/incidents.html',
+        'adr/',
+        'sdks/go/',
+        'reference/configuration.html',
+        'changelog.html',
+      ]) {
         await site.goto(`/${path}`, { waitUntil: 'networkidle' });
         await site.evaluate(axe.source);
         const { violations } = (await site.evaluate('axe.run(document)')) as axe.AxeResults;
@@ -192,6 +202,12 @@ describe('the site of the documentation', () => {
       await site.locator('.rp-search-panel__results').getByRole('link').first().click();
       await site.waitForURL((url) => url.pathname !== '/', { waitUntil: 'commit' });
       await expect.poll(() => site.locator('h1').textContent()).toMatch(/second factors/i);
+      await site.locator('header').getByRole('link', { name: 'API' }).click();
+      await expect.poll(() => site.locator('h1').textContent()).toMatch(/API/);
+      await site.getByRole('button', { name: 'Search' }).click();
+      await site.locator('.rp-search-panel__input').fill('issue a token pair for the session');
+      await site.locator('.rp-search-panel__results').getByRole('link').first().click();
+      await expect.poll(() => site.locator('h1').textContent()).toMatch(/Tokens/);
     },
     SLOW_MS,
   );

@@ -182,14 +182,10 @@ export async function newClient(
   copy: ApiCopy,
   credentialScopes: readonly string[],
   scopes: readonly string[] = ['openid', 'profile', 'email', 'offline_access'],
+  more: Partial<Parameters<typeof createClient>[1]> = {},
 ): Promise<TestClient> {
-  const grantTypes = ['client_credentials', 'refresh_token'];
-  const audiences = ['*'];
-  const made = await createClient(
-    copy.ports,
-    { name: 'test', grant_types: grantTypes, scopes, credential_scopes: credentialScopes, audiences },
-    testCaller,
-  );
+  const granted = { scopes, credential_scopes: credentialScopes, grant_types: ['client_credentials', 'refresh_token'] };
+  const made = await createClient(copy.ports, { name: 'test', audiences: ['*'], ...granted, ...more }, testCaller);
   await copy.ports.access.load();
   const clientSecret = made.clientSecret as string;
   const basic = `Basic ${Buffer.from(`${made.clientId}:${clientSecret}`).toString('base64')}`;
