@@ -78,7 +78,7 @@ function typescriptOf({ name, method, headers, input, url, raw }: Request, isFor
   const used = new Set(
     [...JSON.stringify([url, headers, input]).matchAll(/\$([A-Z_]+)/g)].map(([, each]) => `${each} = ''`),
   );
-  return `${isForPrograms ? "import { createClient } from '@sallyport/client';\n\n" : ''}const { ${used.size > 2 ? `\n  ${[...used].join(',\n  ')},\n` : [...used].join(', ')} } = process.env;\n${code}`;
+  return `${isForPrograms ? "import { createClient } from '@sallyport/client';\n\n" : ''}const {${used.size > 2 ? `\n  ${[...used].join(',\n  ')},\n` : ` ${[...used].join(', ')} `}} = process.env;\n${code}`;
 }
 
 function renderedIn({ text, header, body, empty, template }: Language, { method, headers, url, raw }: Request): string {
