@@ -36,16 +36,19 @@ const writeAll = (socket: Socket, bytes: Buffer, signal: AbortSignal, ready: 'co
     const abort = (): void => void socket.destroy(signal.reason as Error);
     signal.addEventListener('abort', abort, { once: true });
     let [isWritten, isRead] = [false, false];
+    let ending: NodeJS.Timeout | undefined;
+    const end = (): void => {
+      isWritten = true;
+      ending = setTimeout(() => socket.end(), ready === 'connect' ? 0 : BEFORE_THE_END_MS);
+    };
     socket
-      .once(ready, () => socket.write(bytes, () => setTimeout(() => socket.end(), BEFORE_THE_END_MS)))
-      .once('finish', () => {
-        isWritten = true;
-      })
+      .once(ready, () => socket.write(bytes, end))
       .once('end', () => {
         isRead = isWritten;
       })
       .once('error', fail)
       .once('close', () => {
+        clearTimeout(ending);
         signal.removeEventListener('abort', abort);
         if (isRead) done();
         else fail(new SiemCut('the receiver closed the connection early'));
