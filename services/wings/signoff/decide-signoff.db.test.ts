@@ -150,6 +150,16 @@ describe('a decision is refused', () => {
       }
     });
 
+    test('has the later of two approvals void, if the accounts come to have one mailbox', async () => {
+      const { agent } = await harness.newAsking();
+      const { signoff_id: id } = await harness.approved(agent);
+      await harness.raw`UPDATE users SET email = 'pair+' || d.role || '@mail.test' FROM signoff_decisions d
+        WHERE d.user_id = id AND signoff_id = ${id}`;
+      expect(await harness.raw`SELECT role, why FROM signoffs s, signoff_void_approvals(s) WHERE id = ${id}`).toEqual([
+        { role: 'tech_lead', why: 'barred' },
+      ]);
+    });
+
     test('decides nothing that the person, or an agent of the person, asked for', async () => {
       const { agent, owner } = await harness.newAsking();
       const second = await personAt('own+second@mail.test');

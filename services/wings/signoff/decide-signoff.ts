@@ -17,14 +17,7 @@ import {
 } from './errors.ts';
 import type { Decision, SignOffRole } from './signoff-shapes.ts';
 import { factsOf, signOffViewOf } from './signoff-view.ts';
-import {
-  decideSignOffRow,
-  hasRole,
-  insertDecision,
-  lockSignOff,
-  readBarredUsers,
-  type SignOffRow,
-} from './signoffs.store.ts';
+import { decideSignOffRow, hasRole, insertDecision, isBarred, lockSignOff, type SignOffRow } from './signoffs.store.ts';
 import { voidApprovals } from './void-approvals.ts';
 
 type PersonalDecision = {
@@ -46,7 +39,7 @@ export async function applyDecision(
   { caller, isTracked = false }: { readonly caller: Caller; readonly isTracked?: boolean },
 ): Promise<SignOffRow> {
   const { userId, role, decision } = decided;
-  if ((await readBarredUsers(tx, stored.id)).includes(userId)) throw signOffSelfApproval();
+  if (await isBarred(tx, stored.id, userId)) throw signOffSelfApproval();
   if (stored.state !== 'pending') throw signOffClosed({ detail: `The sign-off is ${stored.state}.` });
   if (!stored.required_roles.includes(role)) throw signOffRoleNotRequired();
   if (!(await hasRole(tx, userId, role))) throw signOffRoleMissing();

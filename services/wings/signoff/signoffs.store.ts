@@ -130,7 +130,7 @@ const policyNameRead = defineStatement('signoffPolicyNameRead', 'SELECT act FROM
 /** By the primary keys, under the lock of the sign-off. */
 const barredRead = defineStatement(
   'signoffBarredRead',
-  'SELECT signoff_barred(s) AS people FROM signoffs s WHERE id = $1',
+  'SELECT is_one_person($2, signoff_barred(s)) AS is_barred FROM signoffs s WHERE id = $1',
 );
 const voidApprovalsDelete = defineStatement(
   'signoffVoidApprovalsDelete',
@@ -316,9 +316,9 @@ export const insertDecision = async (
 export const decideSignOffRow = async (tx: Sql, id: string, state: 'approved' | 'denied'): Promise<void> => {
   await tx.query(signOffDecide, [id, state]);
 };
-/** Users who must not decide now. */
-export const readBarredUsers = async (tx: Sql, id: string): Promise<readonly string[]> =>
-  (await tx.query<{ people: string[] }>(barredRead, [id]))[0]?.people ?? [];
+/** Whether a user must not decide now: the one who asked, whoever can act as its client, and their accounts of one mailbox. */
+export const isBarred = async (tx: Sql, id: string, userId: string): Promise<boolean> =>
+  (await tx.query<{ is_barred: boolean }>(barredRead, [id, userId]))[0]?.is_barred === true;
 
 type VoidApproval = {
   readonly role: SignOffRole;

@@ -1,3 +1,4 @@
+import { roleSelfGrant } from '#services/core/access/errors.ts';
 import { lockRoleForGrant, rightsToGrant } from '#services/core/access/role-rights.ts';
 import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
 import { assertHolds } from '#services/core/authority/callers.ts';
@@ -13,7 +14,7 @@ import { insertInvitation, readInvitation, takeInvitation } from '../mail/invita
 import { deleteCodesOf } from '../mail/one-time-codes.store.ts';
 import { type MailPorts, queueMail } from '../mail/queue-mail.ts';
 import { findAccount, insertPassword, insertUser } from '../users/accounts.store.ts';
-import { addUserRole } from '../users/users.store.ts';
+import { addUserRole, isOwnSignOffRole } from '../users/users.store.ts';
 import { actOnUser, lockNothing, type UserAct, type UserPorts } from './act-on-user.ts';
 import { type ShowUserPorts, showUser } from './read-users.ts';
 
@@ -24,7 +25,7 @@ type InvitePorts = MailPorts & HasInvitationRule;
 /**
  * Creates an account and mails its future owner a code that sets the password and verifies the address
  * (`acceptInvitation`). The caller must have every right of the roles.
- * @throws passwordHashUnknown (400), rightsExceeded (403), roleUnknown (404), emailTaken (409)
+ * @throws passwordHashUnknown (400), rightsExceeded, roleSelfGrant (403), roleUnknown (404), emailTaken (409)
  */
 export async function inviteUser(
   ports: Pick<Ports, 'transact'> & ShowUserPorts & InvitePorts,
@@ -40,6 +41,7 @@ export async function inviteUser(
     for (const role of wanted) await lockRoleForGrant(tx, role);
     assertHolds(caller, await rightsToGrant(tx, wanted));
     if (!(await insertUser(tx, { id, email: to, name, isVerified: false }))) throw emailTaken();
+    await assertOthers(tx, id, wanted);
     if (passwordHash === undefined)
       return invite(tx, ports, { to, userId: id, roles: wanted, hasPassword: false, reason }, caller);
     for (const role of wanted) await addUserRole(tx, id, role);
@@ -53,8 +55,8 @@ export async function inviteUser(
 /**
  * Sends another invitation with the full lifetime; it replaces the previous ones. The caller must have every right that
  * it grants.
- * @throws invitationOver (409) if the address is verified or the account disabled; userUnknown (404), rightsExceeded
- *   (403)
+ * @throws invitationOver (409) if the address is verified or the account disabled; userUnknown (404), rightsExceeded,
+ *   roleSelfGrant (403)
  */
 export async function inviteAgain(
   ports: UserPorts & InvitePorts,
@@ -70,6 +72,7 @@ export async function inviteAgain(
       if (emailVerifiedAt !== null || disabledAt !== null) throw invitationOver();
       const roles = (await readInvitation(tx, userId))?.roles ?? [];
       assertHolds(caller, await rightsToGrant(tx, roles));
+      await assertOthers(tx, userId, roles);
       await takeInvitation(tx, userId);
       await deleteCodesOf(tx, userId, 'invitation');
       const hasPassword = ((await findAccount(tx, userId))?.digest ?? null) !== null;
@@ -78,6 +81,11 @@ export async function inviteAgain(
     lockNothing,
   );
   return showUser(ports, input);
+}
+
+/** An account of one's own mailbox gets no role of sign-off, at once or when the invitation is accepted. */
+async function assertOthers(tx: Tx, userId: string, roles: readonly string[]): Promise<void> {
+  for (const role of roles) if (await isOwnSignOffRole(tx, userId, role)) throw roleSelfGrant();
 }
 
 type InvitationAsked = {

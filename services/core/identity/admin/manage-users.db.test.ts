@@ -9,6 +9,7 @@ import { overtaken, userHeld, whileItWaits } from '#tools/testing/overtaken.ts';
 import { grantRole, removeRole } from './assign-role.ts';
 import { deleteUser, disableUser, enableUser } from './disable-user.ts';
 import { endUserSessions } from './end-user-sessions.ts';
+import { inviteUser } from './invite-user.ts';
 import { showUser } from './read-users.ts';
 
 const reason = 'left the company';
@@ -246,12 +247,19 @@ describe('a role of sign-off', () => {
     expect(await outcomeOf(grantRole(harness.deps, { user_id: userId, reason, role: 'qa' }, caller))).toBe('ok');
   });
 
-  test('nor to an own account with the same mailbox', async () => {
-    const [by, second] = [await admin(), await harness.newUser()];
-    await harness.rows`UPDATE users SET email = 'twice+' || id || '@mail.test' WHERE id = ANY (${[by.id, second.id]})`;
+  test('nor to an own account with the same mailbox, also by an invitation', async () => {
+    const [by, second, invited] = [await admin(), await harness.newUser(), await harness.newUser()];
+    await harness.rows`UPDATE users SET email = 'twice+' || id || '@mail.test' WHERE id = ANY (${[by.id, second.id, invited.id]})`;
     expect(await outcomeOf(grantRole(harness.deps, { user_id: second.id, reason, role: 'qa' }, by.caller))).toBe(
       'role_self_grant',
     );
+    for (const hash of [undefined, harness.digest]) {
+      const invitation = { email: 'twice+new@mail.test', roles: ['qa'], reason, password_hash: hash };
+      expect(await outcomeOf(inviteUser(harness.deps, invitation, by.caller))).toBe('role_self_grant');
+    }
+    const insert = `INSERT INTO invitations (id, user_id, roles) SELECT gen_random_uuid(), $2, '{qa}'
+      FROM (SELECT set_config('sallyport.actor_kind', 'user', true), set_config('sallyport.actor_id', $1, true)) actor`;
+    await expect(harness.rows(insert, [by.id, invited.id])).rejects.toThrow('do not invite themselves');
   });
 
   test('is granted by the operator of the command line', async () => {

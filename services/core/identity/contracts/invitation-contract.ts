@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { anyRoleName, bodyReason, manages, reason, text } from '#services/core/access/admin-shapes.ts';
-import { roleUnknown } from '#services/core/access/errors.ts';
+import { roleSelfGrant, roleUnknown } from '#services/core/access/errors.ts';
 import { rightsExceeded } from '#services/core/authority/errors.ts';
 import { userUnknown } from '#services/core/tokens/errors.ts';
 import { defineEndpoint } from '#services/platform/define/endpoint.ts';
@@ -35,7 +35,7 @@ export const inviteUserEndpoint = defineEndpoint({
   body: invitation,
   idempotency: 'answer',
   responses: { 201: accountDetailShape },
-  errors: [passwordHashUnknown, rightsExceeded, roleUnknown, emailTaken],
+  errors: [passwordHashUnknown, rightsExceeded, roleSelfGrant, roleUnknown, emailTaken],
 });
 
 export const inviteAgainEndpoint = defineEndpoint({
@@ -49,7 +49,7 @@ export const inviteAgainEndpoint = defineEndpoint({
   body: bodyReason,
   idempotency: 'answer',
   responses: { 200: accountDetailShape },
-  errors: [userUnknown, rightsExceeded, invitationOver],
+  errors: [userUnknown, rightsExceeded, roleSelfGrant, invitationOver],
 });
 
 export const acceptInvitationEndpoint = defineEndpoint({

@@ -2,6 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { hashSync } from '@node-rs/bcrypt';
 import { createFactorSeal } from '#services/core/identity/sessions/factor-seal.ts';
+import type { Caller } from '#services/core/ports.ts';
 import { type RawSql, rawSql, testCaller } from '#tools/testing/harness/ports.ts';
 import { type OwnPorts, openTestPorts } from '#tools/testing/harness/stores.ts';
 import { findAdapter } from '../adapters/adapters.ts';
@@ -32,7 +33,10 @@ export type ImportHarness = {
     kind: string,
     text: string | Uint8Array,
     map?: object,
-    more?: Partial<Pick<ImportInput, 'signal' | 'onProgress' | 'batchRecords'>> & { readonly chunkBytes?: number },
+    more?: Partial<Pick<ImportInput, 'signal' | 'onProgress' | 'batchRecords'>> & {
+      readonly chunkBytes?: number;
+      readonly askedBy?: Caller;
+    },
   ): Promise<Imported>;
   close(): Promise<void>;
 };
@@ -49,14 +53,14 @@ export async function openImportHarness(): Promise<ImportHarness> {
     rows: rawSql((text, values) =>
       own.sql.query({ name: `harness_${randomBytes(6).toString('hex')}`, text } as never, values),
     ),
-    importText: async (kind, text, given = {}, { chunkBytes = 65_536, ...more } = {}) => {
+    importText: async (kind, text, given = {}, { chunkBytes = 65_536, askedBy = testCaller, ...more } = {}) => {
       const bytes = typeof text === 'string' ? Buffer.from(text) : text;
       const adapter = findAdapter(kind);
       if (adapter === undefined) throw new Error(`no adapter ${kind}`);
       const map = importMap.parse(given);
       const sourceSha256 = createHash('sha256').update(bytes).digest('hex');
       const source = { kind, map, sourceSha256, sourceBytes: bytes.length, reason: 'a test' };
-      const row = await startImport(ports, source, testCaller);
+      const row = await startImport(ports, source, askedBy);
       const ended = await runImport(
         ports,
         { row, adapter, map, stream: chunked(bytes, chunkBytes), ...more },

@@ -77,7 +77,11 @@ const importInsert = defineStatement('importInsert')`
   VALUES ($1::uuid, $2, $3, $4, $5, $6::jsonb, $7, $8, $9, $10, 0, '{}')
   ON CONFLICT (kind, source_sha256, map_sha256) WHERE finished_at IS NULL DO NOTHING RETURNING ${COLUMNS}`;
 /** Two processes that import one file meet here: the second finds another position. */
-const importLock = defineStatement('importLock')`SELECT ${COLUMNS} FROM imports WHERE id = $1::uuid FOR NO KEY UPDATE`;
+/** The triggers of the transaction learn who asked: an import grants that person nothing that the person could not grant. */
+const importLock = defineStatement('importLock')`
+  SELECT ${COLUMNS}, set_config('sallyport.import_actor_kind', actor_kind, true),
+    set_config('sallyport.import_actor_id', coalesce(actor_id, ''), true)
+  FROM imports WHERE id = $1::uuid FOR NO KEY UPDATE`;
 const importAdvance = defineStatement('importAdvance')`
   UPDATE imports SET state = 'running', position = $2, position_bytes = $3, new_count = new_count + $4,
     changed_count = changed_count + $5, same_count = same_count + $6, linked_count = linked_count + $7,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
+import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
 import { findAdapter } from '../adapters/adapters.ts';
@@ -345,6 +345,19 @@ test('a record that the database refuses is rejected, and its batch is imported'
   );
   await harness.rows`ALTER TABLE users DROP CONSTRAINT no_such_name`;
   expect(run).toMatchObject({ new_count: 4, rejects: [{ line: 4, reason: 'not_stored', value: people[3]?.email }] });
+});
+
+test('a role of sign-off for an account with the mailbox of the user who asked rejects its record', async () => {
+  const [{ id = '' } = {}] = await harness.rows<{ id: string }>`
+    INSERT INTO users (id, email) VALUES ('boss', 'boss@mail.test') RETURNING id`;
+  const rights = await harness.rows<{ permission: string }>`SELECT permission FROM role_permissions WHERE role = 'qa'`;
+  const askedBy = userCaller(id, { permissions: new Set(rights.map(({ permission }) => permission)) });
+  const others = [person(), { ...person(), email: 'boss+two@mail.test' }].map((one) => ({ ...one, roles: ['tester'] }));
+  const run = await harness.importText('ndjson', ndjson(...others), { roles: { tester: 'qa' } }, { askedBy });
+  expect(run).toMatchObject({
+    new_count: 1,
+    rejects: [{ line: 2, reason: 'not_stored', value: 'boss+two@mail.test' }],
+  });
 });
 
 test('a run that stops goes on where it was, and ends as one that did not stop', async () => {
