@@ -1,7 +1,9 @@
 // About: services/worker/ services/platform/queue/
+
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
 import { eventually } from '#tools/testing/eventually.ts';
+import { asPromised } from '#tools/testing/harness/busy-machine.ts';
 import {
   effectJob,
   effectJobId,
@@ -14,6 +16,8 @@ import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import type { Job } from '../platform/define/job.ts';
 import { migrate } from '../platform/postgres/migrate.ts';
 import type { Composed } from './compose.ts';
+
+asPromised();
 
 const stores = opened(startOwnStores);
 beforeAll(async () => {

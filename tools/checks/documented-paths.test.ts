@@ -28,6 +28,7 @@ const ELSEWHERE = new Set([
   'jwks.json',
   'logout.mjs',
   'permissions.yaml',
+  'sallyport-compose-VERSION.yaml',
   'verify-release.mjs',
   'run/',
   // Methods of MCP.

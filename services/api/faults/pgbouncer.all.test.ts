@@ -1,11 +1,13 @@
 // About: services/platform/postgres/pool.ts
 // A real PgBouncer in transaction mode: the product serves through it, and leaves nothing in the sessions it shares.
+
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { createPool, createSql } from '#services/platform/postgres/pool.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { clientToken, issueFor, refresh, revoke, signIn, signUp, verdictOn } from '#tools/testing/flows/flows.ts';
+import { asPromised } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
@@ -14,6 +16,8 @@ import { opened } from '#tools/testing/opened.ts';
 import { startContainerRole } from '#tools/testing/processes/container-role.ts';
 import { startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
+
+asPromised();
 
 // The product starts, and PgBouncer may be fetched once.
 const REVOKED_MS = 1_000;

@@ -1,5 +1,6 @@
 // About: services/platform/postgres/
 // A real standby of PostgreSQL: lists and reports may come from it, seconds late and marked; decisions never do.
+
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { registry } from '#observability/metrics/instruments.ts';
@@ -10,12 +11,15 @@ import { openReplica } from '#services/platform/postgres/replica.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { newSignedIn } from '#tools/testing/flows/signed-in.ts';
 import { type ApiCopy, newAuthSecret, newClient, startApiCopy } from '#tools/testing/harness/api.ts';
+import { asPromised } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows, quietLog } from '#tools/testing/harness/ports.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { copyOfPostgres, type Standby, startStandby } from './older-database-harness.ts';
+
+asPromised();
 
 // A PostgreSQL, a copy of it and an API start one after another.
 const REVOKED_BUSY_MS = 6_000;

@@ -14,6 +14,7 @@ import {
   signIn,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
+import { asPromised } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { createTestDatabase, testRedisUrl } from '#tools/testing/harness/stores.ts';
@@ -22,6 +23,8 @@ import { opened } from '#tools/testing/opened.ts';
 import { descendantsOf, isAlive } from '#tools/testing/processes/alive.ts';
 import { REAL_HASHING } from '#tools/testing/processes/child-env.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
+
+asPromised();
 
 const shared = {
   BETTER_AUTH_SECRET: randomBytes(32).toString('base64url'),

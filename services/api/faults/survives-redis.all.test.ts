@@ -1,4 +1,5 @@
 // About: services/platform/redis/ services/core/revocations/
+
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { describe, expect, test } from 'vitest';
@@ -14,11 +15,14 @@ import {
   untilVerdict,
   verdictOn,
 } from '#tools/testing/flows/flows.ts';
+import { asPromised } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { startProduct } from '#tools/testing/harness/product.ts';
 import { expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { startOwnStores } from '#tools/testing/processes/own-stores.ts';
+
+asPromised();
 
 const stores = opened(startOwnStores);
 const product = opened(() => startProduct({ stores, env: { REFRESH_GRACE_SECONDS: '60' } }));

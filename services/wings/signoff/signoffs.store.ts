@@ -316,7 +316,7 @@ export const insertDecision = async (
 export const decideSignOffRow = async (tx: Sql, id: string, state: 'approved' | 'denied'): Promise<void> => {
   await tx.query(signOffDecide, [id, state]);
 };
-/** Whether a user must not decide now: the one who asked, whoever can act as its client, and their accounts of one mailbox. */
+/** Whether a user must not decide now: the one who asked, people who can act as its client, and their accounts of one mailbox. */
 export const isBarred = async (tx: Sql, id: string, userId: string): Promise<boolean> =>
   (await tx.query<{ is_barred: boolean }>(barredRead, [id, userId]))[0]?.is_barred === true;
 

@@ -14,6 +14,7 @@ if [ ! -s "$data/PG_VERSION" ]; then
   fi
   as_postgres initdb -D "$data" -U "$POSTGRES_USER" --pwfile="$POSTGRES_PASSWORD_FILE" --auth-host=scram-sha-256 \
     --auth-local=trust --encoding=UTF8 --locale=C.UTF-8
+  [ -z "${POSTGRES_PASSWORD:-}" ] || rm "$POSTGRES_PASSWORD_FILE"
   echo 'host all all all scram-sha-256' >> "$data/pg_hba.conf"
   as_postgres pg_ctl -D "$data" -w -o "-c listen_addresses='' -c unix_socket_directories=/tmp" start
   [ "${POSTGRES_DB:=$POSTGRES_USER}" = postgres ] || as_postgres createdb -h /tmp -U "$POSTGRES_USER" "$POSTGRES_DB"

@@ -109,6 +109,8 @@ describe.skipIf(engine === undefined)('the image of a release', () => {
     compose('up', '--detach');
     const container = `${project}_sallyport_1`;
     expect(await useProduct(engine, container, port)).toMatchObject({ user: 65_532 });
+    const url = `http://localhost:${port}`;
+    expect(await (await fetch(`${url}/.well-known/openid-configuration`)).json()).toMatchObject({ issuer: url });
     const entry = ['/app/node_modules/.bin/node', 'deploy/container/entry.mjs'];
     expect(compose('exec', '-T', 'sallyport', ...entry, 'demo', 'env')).toContain('export DEMO_PASSWORD=');
     compose('stop', '--timeout', '30');
