@@ -470,11 +470,11 @@ export const problemWords = {
   signoff_already_decided: words(
     [
       'You or this role have decided already',
-      'Another person decides, in one of the remaining roles. Accounts with one mailbox are one person.',
+      'Another person decides, in one of the remaining roles; accounts with one mailbox are one person.',
     ],
     [
       'Sie oder diese Rolle haben schon entschieden',
-      'Eine andere Person entscheidet, in einer der übrigen Rollen. Konten mit demselben Postfach sind eine Person.',
+      'Eine andere Person entscheidet, in einer der übrigen Rollen; Konten mit demselben Postfach sind eine Person.',
     ],
   ),
   signoff_arguments_changed: words(
@@ -499,11 +499,11 @@ export const problemWords = {
   signoff_self_approval: words(
     [
       'You cannot decide what you asked for yourself',
-      'Ask another person to decide. Accounts with one mailbox are one person.',
+      'Ask another person to decide; accounts with one mailbox are one person.',
     ],
     [
       'Worum Sie selbst gebeten haben, können Sie nicht entscheiden',
-      'Bitten Sie eine andere Person zu entscheiden. Konten mit demselben Postfach sind eine Person.',
+      'Bitten Sie eine andere Person zu entscheiden; Konten mit demselben Postfach sind eine Person.',
     ],
   ),
   signoff_unfinished: words(
