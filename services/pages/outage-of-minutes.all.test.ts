@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { launchChromium } from '#tools/testing/harness/browser.ts';
+import { asPromised } from '#tools/testing/harness/busy-machine.ts';
 import { type Product, startProduct } from '#tools/testing/harness/product.ts';
 import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-stores.ts';
 import { openPage } from './console-browser-harness.ts';
@@ -15,6 +16,7 @@ const BACK_MS = 90_000;
 const AWAY = 'The service does not answer. This page tries again by itself.';
 
 vi.setConfig({ testTimeout: 2 * AWAY_MS });
+asPromised();
 
 let stores: OwnStores;
 let product: Product;
@@ -31,8 +33,7 @@ afterAll(async () => {
 });
 
 async function newPage(path: string): Promise<Page> {
-  const context = await browser.newContext({ baseURL: product.api });
-  const page = await context.newPage();
+  const page = await (await browser.newContext({ baseURL: product.api })).newPage();
   page.setDefaultTimeout(BACK_MS);
   await page.goto(path);
   return page;
