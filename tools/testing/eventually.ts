@@ -1,6 +1,6 @@
 // For tests only: waits until a condition holds.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { patient } from '#services/platform/process/patience.ts';
+import { promised } from './harness/busy-machine.ts';
 
 /** Default timeout of a test; it asserts nothing about speed. */
 const PATIENCE_MS = 60_000;
@@ -12,7 +12,7 @@ const PATIENCE_MS = 60_000;
 export async function eventually<T>(
   what: string,
   ask: () => T | Promise<T>,
-  withinMs = patient(PATIENCE_MS),
+  withinMs = promised(PATIENCE_MS),
 ): Promise<Exclude<T, undefined | false>> {
   const deadline = performance.now() + withinMs;
   for (;;) {

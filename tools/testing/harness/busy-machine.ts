@@ -4,7 +4,7 @@ import { patient as longer, TEST_PATIENCE } from '#services/platform/process/pat
 export const TEST_LOAD = 'TEST_LOAD';
 
 /** A time that the product promises, milliseconds, on this machine: longer only while it is busy with other work. */
-export const promised = (ms: number): number => ms * Number(process.env[TEST_LOAD]);
+export const promised = (ms: number): number => ms * Number(process.env[TEST_LOAD] ?? 1);
 
 const WRITE_TIMEOUT_MAX_MS = 30_000;
 const STALENESS_MAX_MS = 60_000;
