@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { MissingTool } from './missing-tool.ts';
 
@@ -24,7 +24,7 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'x86_64-linux-gnu
 /** Name of Debian's folders of libraries for this machine. */
 export const triplet = ARCHITECTURES[process.arch] ?? `${process.arch}-linux-gnu`;
 
-export type DebianProgram = {
+type DebianProgram = {
   package: string;
   name: string;
   /** Path of the program in the package. */
@@ -33,31 +33,49 @@ export type DebianProgram = {
   libraries?: Readonly<Record<string, string>>;
 };
 
-/** Unpacks the package into our own folder: nothing is installed and no service is started. */
-function unpack(program: DebianProgram): string | undefined {
-  if (!onPath('apt-get') || !onPath('dpkg-deb')) return undefined;
-  const folder = join(cacheFolder, program.package);
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  process.stderr.write(`no ${program.name} on PATH: fetching Debian's package into ${folder} once\n`);
-  const fetched = (): boolean => run('apt-get', ['download', '-q', program.package], folder);
-  // A machine that has never installed anything has no package index yet, and only root may fetch one.
-  if (!fetched() && !(process.getuid?.() === 0 && run('apt-get', ['update', '-q'], folder) && fetched()))
-    return undefined;
-  const [archive] = readdirSync(folder).filter((file) => file.endsWith('.deb'));
-  return archive !== undefined && run('dpkg-deb', ['-x', archive, '.'], folder)
-    ? join(folder, program.path)
-    : undefined;
+/**
+ * Makes a folder that is complete or absent. If several processes make it at the same time, the first to finish keeps it.
+ * @returns the folder
+ */
+export function madeOnce(folder: string, make: (unfinished: string) => void): string {
+  if (existsSync(folder)) return folder;
+  mkdirSync(dirname(folder), { recursive: true });
+  const unfinished = mkdtempSync(`${folder}.`);
+  try {
+    make(unfinished);
+    chmodSync(unfinished, 0o755);
+    renameSync(unfinished, folder);
+  } catch (err) {
+    if (!existsSync(folder)) throw err;
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true });
+  }
+  return folder;
 }
+
+const cannotBeFetched = (program: DebianProgram): MissingTool =>
+  new MissingTool(
+    `no ${program.name} here, and Debian's package could not be fetched. Run: sudo apt-get install ${program.package}`,
+  );
+
+/** Unpacks the package into our own folder: nothing is installed and no service is started. */
+const unpack = (program: DebianProgram): string =>
+  madeOnce(join(cacheFolder, program.package), (folder) => {
+    if (!onPath('apt-get') || !onPath('dpkg-deb')) throw cannotBeFetched(program);
+    process.stderr.write(`no ${program.name} on PATH: fetching Debian's package into ${folder} once\n`);
+    const fetched = (): boolean => run('apt-get', ['download', '-q', program.package], folder);
+    // A machine that has never installed anything has no package index yet, and only root may fetch one.
+    if (!fetched() && !(process.getuid?.() === 0 && run('apt-get', ['update', '-q'], folder) && fetched()))
+      throw cannotBeFetched(program);
+    const [archive] = readdirSync(folder).filter((file) => file.endsWith('.deb'));
+    if (archive === undefined || !run('dpkg-deb', ['-x', archive, '.'], folder)) throw cannotBeFetched(program);
+  });
 
 /** Path of a program: from PATH, else unpacked earlier, else from Debian's package. @throws MissingTool with the command to run */
 export function ensureProgram(program: DebianProgram): string {
-  const kept = join(cacheFolder, program.package, program.path);
-  const found = onPath(program.name) ?? (existsSync(kept) ? kept : unpack(program));
-  if (found !== undefined && existsSync(found)) return found;
-  throw new MissingTool(
-    `no ${program.name} here, and Debian's package could not be fetched. Run: sudo apt-get install ${program.package}`,
-  );
+  const found = onPath(program.name) ?? join(unpack(program), program.path);
+  if (existsSync(found)) return found;
+  throw cannotBeFetched(program);
 }
 
 /**

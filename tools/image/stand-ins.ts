@@ -4,10 +4,10 @@
  * stand-in shows that our files work, not that the original image does.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parse } from 'yaml';
-import { onPath } from '../checks/debian-package.ts';
+import { madeOnce, onPath } from '../checks/debian-package.ts';
 import { collector } from '../stack/programs.ts';
 import { type Engine, imageFolder, root } from './engine.ts';
 
@@ -23,17 +23,7 @@ function run(command: string, args: readonly string[], cwd = root): void {
     throw new Error(`${command} ${args.join(' ')} failed:\n${error?.message ?? ''}${stdout}${stderr}`.slice(0, 4_000));
 }
 
-/** A folder that is complete or absent. */
-function made(name: string, make: (folder: string) => void): string {
-  const folder = join(roots, name);
-  if (existsSync(folder)) return folder;
-  const unfinished = `${folder}.unfinished`;
-  rmSync(unfinished, { recursive: true, force: true });
-  mkdirSync(unfinished, { recursive: true });
-  make(unfinished);
-  renameSync(unfinished, folder);
-  return folder;
-}
+const made = (name: string, make: (folder: string) => void): string => madeOnce(join(roots, name), make);
 
 function debian(suite: string, packages: readonly string[], say: Say, name = suite): string {
   return made(name, (folder) => {

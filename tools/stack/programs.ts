@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parse, stringify } from 'yaml';
-import { ensureProgram, goProgram, librariesOf } from '../checks/debian-package.ts';
+import { ensureProgram, goProgram, librariesOf, madeOnce } from '../checks/debian-package.ts';
 
 export const root = resolve(import.meta.dirname, '../..');
 
@@ -37,24 +37,19 @@ export function collector(say: (text: string) => void): string {
     dist: { name: string; version: string };
   };
   const { dist } = manifest;
-  const kept = join(root, 'node_modules/.cache/sallyport/collector', `${dist.name}-${dist.version}`);
-  if (existsSync(kept)) return kept;
-  const go = goProgram();
-  if (!go) throw new Error('the collector is not built yet, and there is no Go to build it with: install Go 1.25');
-  say(`building the collector ${dist.version} once from its Go modules, some ten minutes …`);
-  const folder = `${kept}.build`;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  const builder = `go.opentelemetry.io/collector/cmd/builder@v${dist.version}`;
-  const own = join(folder, 'builder.yaml');
-  writeFileSync(own, stringify({ ...manifest, dist: { ...dist, output_path: folder } }));
-  const args = ['run', builder, '--config', own];
-  const env = { ...process.env, GOFLAGS: '-buildvcs=false', PATH: `${dirname(go)}:${process.env.PATH}` };
-  if (spawnSync(go, args, { cwd: folder, env, stdio: ['ignore', 2, 2] }).status !== 0)
-    throw new Error(`the collector could not be built: go ${args.join(' ')}`);
-  renameSync(join(folder, dist.name), kept);
-  rmSync(folder, { recursive: true, force: true });
-  return kept;
+  const build = (folder: string): void => {
+    const go = goProgram();
+    if (!go) throw new Error('the collector is not built yet, and there is no Go to build it with: install Go 1.25');
+    say(`building the collector ${dist.version} once from its Go modules, some ten minutes …`);
+    const builder = `go.opentelemetry.io/collector/cmd/builder@v${dist.version}`;
+    const own = join(folder, 'builder.yaml');
+    writeFileSync(own, stringify({ ...manifest, dist: { ...dist, output_path: folder } }));
+    const args = ['run', builder, '--config', own];
+    const env = { ...process.env, GOFLAGS: '-buildvcs=false', PATH: `${dirname(go)}:${process.env.PATH}` };
+    if (spawnSync(go, args, { cwd: folder, env, stdio: ['ignore', 2, 2] }).status !== 0)
+      throw new Error(`the collector could not be built: go ${args.join(' ')}`);
+  };
+  return join(madeOnce(join(root, 'node_modules/.cache/sallyport/collector', dist.version), build), dist.name);
 }
 
 const JAEGER = { module: 'github.com/jaegertracing/jaeger', version: 'v1.76.0' };
@@ -65,21 +60,19 @@ const JAEGER = { module: 'github.com/jaegertracing/jaeger', version: 'v1.76.0' }
  * @throws with what to install
  */
 export function jaeger(say: (text: string) => void): string {
-  const folder = join(root, 'node_modules/.cache/sallyport/jaeger', JAEGER.version);
-  const kept = join(folder, 'jaeger');
-  if (existsSync(kept)) return kept;
-  const go = goProgram();
-  if (!go) throw new Error('Jaeger is not built yet, and there is no Go to build it with: install Go 1.25');
-  say(`building Jaeger ${JAEGER.version} once from its Go module, some ten minutes …`);
-  mkdirSync(folder, { recursive: true });
-  const run = (cwd: string, ...args: string[]): string => {
-    const ran = spawnSync(go, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 2] });
-    if (ran.status === 0) return ran.stdout;
-    throw new Error(`Jaeger could not be built: go ${args.join(' ')} failed in ${cwd}`);
+  const build = (folder: string): void => {
+    const go = goProgram();
+    if (!go) throw new Error('Jaeger is not built yet, and there is no Go to build it with: install Go 1.25');
+    say(`building Jaeger ${JAEGER.version} once from its Go module, some ten minutes …`);
+    const run = (cwd: string, ...args: string[]): string => {
+      const ran = spawnSync(go, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 2] });
+      if (ran.status === 0) return ran.stdout;
+      throw new Error(`Jaeger could not be built: go ${args.join(' ')} failed in ${cwd}`);
+    };
+    const module = JSON.parse(run(folder, 'mod', 'download', '-json', `${JAEGER.module}@${JAEGER.version}`)) as {
+      Dir: string;
+    };
+    run(module.Dir, 'build', '-buildvcs=false', '-o', join(folder, 'jaeger'), './cmd/jaeger');
   };
-  const module = JSON.parse(run(folder, 'mod', 'download', '-json', `${JAEGER.module}@${JAEGER.version}`)) as {
-    Dir: string;
-  };
-  run(module.Dir, 'build', '-buildvcs=false', '-o', kept, './cmd/jaeger');
-  return kept;
+  return join(madeOnce(join(root, 'node_modules/.cache/sallyport/jaeger', JAEGER.version), build), 'jaeger');
 }

@@ -1,24 +1,22 @@
 // For tests only: FerretDB, a server that speaks MongoDB's wire protocol, built once from its Go module.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { madeOnce } from '../../checks/debian-package.ts';
 import { ensureGo } from '../../checks/go-program.ts';
 import { makeAuthority } from '../fakes/certificate-maker.ts';
 
 const VERSION = 'v1.24.2';
 const CACHE = resolve(import.meta.dirname, '../../node_modules/.cache/sallyport');
 
+const ferretProgram = (): string => join(madeOnce(join(CACHE, `ferretdb-${VERSION}`), buildFerret), 'ferretdb');
+
 /** Builds it in the module's own folder, with the versions of its own go.sum: its version is a file that it lacks. */
-function ferretProgram(): string {
-  const folder = join(CACHE, `ferretdb-${VERSION}`);
-  const path = join(folder, 'ferretdb');
-  if (existsSync(path)) return path;
+function buildFerret(unfinished: string): void {
   process.stderr.write(`building FerretDB ${VERSION} once from its Go module, a minute …\n`);
-  const unfinished = `${folder}.${process.pid}`;
   const source = join(unfinished, 'source');
-  mkdirSync(unfinished, { recursive: true });
   const go = ensureGo();
   const env = {
     ...process.env,
@@ -41,9 +39,6 @@ function ferretProgram(): string {
   if (spawnSync(go, args, { cwd: source, env, stdio: ['ignore', 2, 2] }).status !== 0)
     throw new Error('FerretDB could not be built: Go must reach its module proxy (GOPROXY) once');
   rmSync(source, { recursive: true, force: true });
-  if (existsSync(folder)) rmSync(unfinished, { recursive: true, force: true });
-  else renameSync(unfinished, folder);
-  return path;
 }
 
 async function freePort(): Promise<number> {

@@ -1,36 +1,33 @@
 // For tests only: VersityGW, an S3 server, built from its Go module and run on a folder, behind a proxy that can fail.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, globSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { globSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { request as ask, createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { randomFreePort } from '#services/platform/local/ports.ts';
-import { goProgram } from '#tools/checks/debian-package.ts';
+import { goProgram, madeOnce } from '#tools/checks/debian-package.ts';
 import { eventually } from '../eventually.ts';
 
 const VERSION = 'v1.8.0';
 const MODULE = `github.com/versity/versitygw/cmd/versitygw@${VERSION}`;
 const CACHE = resolve(import.meta.dirname, '../../node_modules/.cache/sallyport');
 
-/** Path of the server, which is built from its Go module the first time; undefined without Go. */
+/** Path of the server, which is built from its Go module the first time; undefined if that fails. */
 export function findS3Gateway(): string | undefined {
-  const folder = join(CACHE, `versitygw-${VERSION}`);
-  const path = join(folder, 'versitygw');
-  if (existsSync(path)) return path;
-  const go = goProgram();
-  if (go === undefined) return undefined;
-  process.stderr.write(`building ${MODULE}, which takes a minute the first time\n`);
-  for (const older of globSync('versitygw-*', { cwd: CACHE })) rmSync(join(CACHE, older), { recursive: true });
-  const unfinished = join(folder, `unfinished-${process.pid}`);
-  mkdirSync(unfinished, { recursive: true });
-  const env = { ...process.env, GOBIN: unfinished, GOFLAGS: '-buildvcs=false', CGO_ENABLED: '0' };
-  const { status } = spawnSync(go, ['install', MODULE], { cwd: folder, env, stdio: ['ignore', 2, 2] });
-  if (status !== 0) return undefined;
-  renameSync(join(unfinished, 'versitygw'), path);
-  return path;
+  const build = (unfinished: string): void => {
+    process.stderr.write(`building ${MODULE}, which takes a minute the first time\n`);
+    const env = { ...process.env, GOBIN: unfinished, GOFLAGS: '-buildvcs=false', CGO_ENABLED: '0' };
+    const { status } = spawnSync(goProgram() ?? 'go', ['install', MODULE], { env, stdio: ['ignore', 2, 2] });
+    if (status !== 0) throw new Error(`${MODULE} could not be built`);
+  };
+  try {
+    return join(madeOnce(join(CACHE, `versitygw-${VERSION}`), build), 'versitygw');
+  } catch {
+    return undefined;
+  }
 }
 
 /**
