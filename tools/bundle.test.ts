@@ -133,7 +133,7 @@ describe('a bundle beside newer migrations', () => {
   });
   afterEach(() => rmSync(other, { recursive: true }));
   const check = () =>
-    run(process.execPath, [join(other, 'dist/0123456789abcdef/cli.mjs'), 'upgrade', 'check', '0.3.0'], {
+    run(process.execPath, [join(other, 'dist/0123456789abcdef/cli.mjs'), 'upgrade', 'check', '0.4.0'], {
       env: { SALLYPORT_ENV_FILE: '', SALLYPORT_DATA_DIR: join(other, 'data') },
     });
 

@@ -11,7 +11,7 @@ const HELP = `npm run docs:site [-- --from CLONE --to FOLDER]   builds the site 
 The pages are README.md, CHANGELOG.md, CONTRIBUTING.md, SECURITY.md and the Markdown of docs, sdks and examples, and the
 reference of the API from the contract of this clone, which another CLONE does not get. The build fails at a link that
 leads nowhere. From the second release on (prisma/releases.json) readers choose the release; the pages of earlier ones
-come from their tags (v0.3.0). FOLDER is .sallyport/site unless given, and is emptied first.
+come from their tags (v0.4.0). FOLDER is .sallyport/site unless given, and is emptied first.
 `;
 
 /** Folders of the site, by the word in its navigation. */
