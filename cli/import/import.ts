@@ -135,7 +135,7 @@ type Input = {
 async function rehearse(database: DatabasePorts, output: Output, { adapter, map, source }: Input): Promise<Result> {
   const onProgress = createProgress(output, { bytes: source.bytes, from: 0 });
   const input = { adapter, map, stream: source.open(), onProgress };
-  const found = await rehearseImport(importPorts(database), input);
+  const found = await rehearseImport(importPorts(database), input, caller);
   const { differences, hash_formats } = found;
   output.say(`would import users of ${adapter.kind}; nothing was done`);
   output.data({ dry_run: true, ...shownOf(found), hash_formats, differences }, () => [

@@ -29,7 +29,7 @@ export async function lockRoleForGrant(tx: Tx, role: string): Promise<void> {
 }
 
 /** Locks the existing ones of these roles, in name order, and returns them. */
-export async function lockKnownRoles(tx: Tx, roles: readonly string[]): Promise<string[]> {
+export async function lockKnownRoles(tx: Sql, roles: readonly string[]): Promise<string[]> {
   const locked: string[] = [];
   for (const role of [...roles].sort()) if (await shareRole(tx, role)) locked.push(role);
   return locked;

@@ -37,7 +37,7 @@ export type FeedReaderDeps = Pick<Ports, 'clock' | 'log'> & {
   readonly onDoubt: () => void;
 };
 
-export type FeedReader = {
+type FeedReader = {
   /** Reads pages until one is not full. The set is then complete as of the time that the last query was sent. */
   read(source: Source): Promise<void>;
   /** Resolves when everything is loaded, or the database is known to be rewound. */

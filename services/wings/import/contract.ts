@@ -111,7 +111,7 @@ export const rehearseImportEndpoint = defineEndpoint({
       ),
     }),
   },
-  errors: [rightsExceeded, importFileUnreadable, importKindUnknown, importsBusy],
+  errors: [rightsExceeded, importFileUnreadable, importKindUnknown, importRoleUnknown, importsBusy],
 });
 
 export const listImportsEndpoint = defineEndpoint({

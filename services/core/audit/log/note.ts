@@ -153,7 +153,7 @@ export function openNote(
 }
 
 /** The head of a log (c2sp.org/tlog-checkpoint). */
-export type Checkpoint = { readonly origin: string; readonly size: number; readonly root: Buffer };
+type Checkpoint = { readonly origin: string; readonly size: number; readonly root: Buffer };
 
 /** The signed text: origin, size and root, one line each. */
 export const checkpointText = ({ origin, size, root }: Checkpoint): string =>

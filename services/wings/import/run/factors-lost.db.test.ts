@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { opened } from '#tools/testing/opened.ts';
-import { findAdapter } from '../adapters/adapters.ts';
-import { importMap } from '../import-shapes.ts';
 import { openImportHarness, RP_ID } from './import-harness.ts';
 import { readNotices } from './read-imports.ts';
-import { rehearseImport } from './run-import.ts';
 
 const harness = opened(openImportHarness);
 
@@ -12,14 +9,6 @@ const HASH = '$2b$04$5FwdUnNkPe/WI8cG7CpY1OKKIxtWoKxgJLgZPLAajZ3tQI4HYlRcW';
 const HASH_CONFIG = 'hash_config { algorithm: BCRYPT }';
 const owes = async (email: string): Promise<unknown> =>
   (await harness.rows`SELECT "owesFactor" FROM users WHERE email = ${email}`)[0]?.owesFactor;
-
-async function rehearse(kind: string, text: string, map: object = {}) {
-  const adapter = findAdapter(kind) as NonNullable<ReturnType<typeof findAdapter>>;
-  async function* stream(): AsyncGenerator<Uint8Array> {
-    yield Buffer.from(text);
-  }
-  return rehearseImport(harness.ports, { adapter, map: importMap.parse(map), stream: stream() });
-}
 
 const credentials = (...given: readonly Readonly<Record<string, unknown>>[]): object[] =>
   given.map(({ type, ...data }) => ({
@@ -161,12 +150,15 @@ describe('a second factor that cannot be imported is counted, and owed', () => {
       const { kind, text, kinds, map } = asked;
       const email = /\w+@example\.com/.exec(text)?.[0] as string;
       const noticed = kinds.map((member) => ({ notice: 'factor_lost', member, value: email }));
-      const rejected = await rehearse(kind, text, { ...map, factors_lost: 'reject' });
+      const rejected = await harness.rehearseText(kind, text, { ...map, factors_lost: 'reject' });
       expect(rejected).toMatchObject({
         counts: { new: 0, rejected: 1 },
         rejects: [{ reason: 'factors_lost', value: email }],
       });
-      expect(await rehearse(kind, text, map)).toMatchObject({ counts: { new: 1, factors_lost: 1 }, noticed });
+      expect(await harness.rehearseText(kind, text, map)).toMatchObject({
+        counts: { new: 1, factors_lost: 1 },
+        noticed,
+      });
       const run = await harness.importText(kind, text, map);
       expect(run).toMatchObject({ new_count: 1, rejects: [], factors_lost_count: 1 });
       expect(run.notices).toEqual(Object.fromEntries(kinds.map((member) => [`factor_lost.${member}`, 1])));
@@ -186,7 +178,7 @@ test.each([
 ])('who keeps %s owes none, whatever else is lost', async (_what, factor) => {
   const email = `${Object.keys(factor)[0]?.replace('_', '')}@kept.example`;
   const text = line({ legacy_id: email, email, factors_lost: ['phone'], ...factor });
-  const { counts } = await rehearse('ndjson', text, { factors_lost: 'reject' });
+  const { counts } = await harness.rehearseText('ndjson', text, { factors_lost: 'reject' });
   expect(counts).toMatchObject({ new: 1, factors_lost: 0 });
   expect(await harness.importText('ndjson', text)).toMatchObject({ new_count: 1, factors_lost_count: 0, notices: {} });
   expect(await owes(email)).toBe(false);

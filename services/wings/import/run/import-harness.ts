@@ -9,7 +9,7 @@ import { findAdapter } from '../adapters/adapters.ts';
 import type { RejectView } from '../contract.ts';
 import { importMap } from '../import-shapes.ts';
 import { type ImportRow, readRejects } from './imports.store.ts';
-import { type ImportInput, type ImportPorts, runImport } from './run-import.ts';
+import { type ImportInput, type ImportPorts, type Rehearsal, rehearseImport, runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
 export const RP_ID = 'auth.example.com';
@@ -38,6 +38,8 @@ export type ImportHarness = {
       readonly askedBy?: Caller;
     },
   ): Promise<Imported>;
+  /** What the import of a file would do. */
+  rehearseText(kind: string, text: string, map?: object, askedBy?: Caller): Promise<Rehearsal>;
   close(): Promise<void>;
 };
 
@@ -67,6 +69,12 @@ export async function openImportHarness(): Promise<ImportHarness> {
         testCaller,
       );
       return { ...(ended ?? row), rejects: await readRejects(own.sql, row.id, 10_000) };
+    },
+    rehearseText: async (kind, text, given = {}, askedBy = testCaller) => {
+      const adapter = findAdapter(kind);
+      if (adapter === undefined) throw new Error(`no adapter ${kind}`);
+      const stream = chunked(Buffer.from(text), 65_536);
+      return rehearseImport(ports, { adapter, map: importMap.parse(given), stream }, askedBy);
     },
     close: () => own.end(),
   };

@@ -1,5 +1,7 @@
 import type { Sql } from '#services/core/ports.ts';
 import { defineStatement } from '#services/platform/define/statement.ts';
+import type { CheckedUser } from './check-user.ts';
+import type { ImportRow } from './imports.store.ts';
 import type { AddressOwner } from './person.ts';
 import { accountKey, type KnownUser } from './plan-batch.ts';
 
@@ -64,6 +66,12 @@ const accountsRead = defineStatement('importAccountsRead')`
   SELECT a."providerId" AS provider, a."accountId" AS subject, a."userId" AS user_id
   FROM accounts a JOIN unnest($1::text[], $2::text[]) AS n (provider, subject)
     ON a."providerId" = n.provider AND a."accountId" = n.subject`;
+
+/** Users who would get a role of sign-off, and are one person with who asked for the import: by address, as they have no row yet. */
+const ownSignoffRoles = defineStatement('importOwnSignoffRoles')`
+  SELECT DISTINCT legacy_id FROM unnest($1::text[], $2::text[], $3::text[]) AS n (legacy_id, email, role)
+  WHERE is_signoff_role(role) AND mailbox_of(n.email) IN (
+    SELECT mailbox_of(u.email) FROM users u WHERE u.id = ANY (people_behind($4, $5)))`;
 
 /** An address or id that was taken meanwhile is left out, and its record rejected. */
 const usersInsert = defineStatement('importUsersInsert')`
@@ -185,6 +193,23 @@ export const markVerified = async (tx: Sql, provider: string, ids: readonly stri
 };
 export const readTakenIds = async (sql: Sql, ids: readonly string[]): Promise<Set<string>> =>
   new Set((await sql.query<{ id: string }>(takenIdsRead, [ids])).map(({ id }) => id));
+
+/** @returns their ids of the source */
+export async function readOwnSignoffRoles(
+  sql: Sql,
+  users: readonly Pick<CheckedUser, 'legacy_id' | 'email' | 'roles'>[],
+  { actor_kind: kind, actor_id: id }: Pick<ImportRow, 'actor_kind' | 'actor_id'>,
+): Promise<Set<string>> {
+  const granted = users.flatMap(({ legacy_id, email, roles }) => roles.map((role) => ({ legacy_id, email, role })));
+  if (granted.length === 0) return new Set();
+  const rows = await sql.query<{ legacy_id: string }>(ownSignoffRoles, [
+    granted.map(({ legacy_id }) => legacy_id),
+    granted.map(({ email }) => email),
+    granted.map(({ role }) => role),
+    ...[kind, id],
+  ]);
+  return new Set(rows.map(({ legacy_id }) => legacy_id));
+}
 
 export async function readAccountOwners(
   sql: Sql,

@@ -1,9 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { opened } from '#tools/testing/opened.ts';
-import { findAdapter } from '../adapters/adapters.ts';
-import { importMap } from '../import-shapes.ts';
 import { HASH, ndjson, OTHER_HASH, openImportHarness } from './import-harness.ts';
-import { rehearseImport } from './run-import.ts';
 
 const harness = opened(openImportHarness);
 
@@ -54,14 +51,7 @@ const WHOLE = {
   ...{ accounts: ['credential', 'google', 'okta'], password: HASH, rows: ['password', 'social', 'sso'] },
 };
 
-async function rehearsed(rows: readonly object[]) {
-  async function* stream() {
-    yield Buffer.from(ndjson(rows));
-  }
-  const adapter = findAdapter('ndjson') as NonNullable<ReturnType<typeof findAdapter>>;
-  const { counts } = await rehearseImport(harness.ports, { adapter, map: importMap.parse(MAP), stream: stream() });
-  return counts;
-}
+const rehearsed = async (rows: readonly object[]) => (await harness.rehearseText('ndjson', ndjson(rows), MAP)).counts;
 
 describe('rows of one source with one address that the source has verified in each', () => {
   test.each(ORDERS)(

@@ -40,6 +40,8 @@ export type Found = {
   readonly takenIds: ReadonlySet<string>;
   /** Who has a social account, by `accountKey`. */
   readonly accounts: ReadonlyMap<string, string>;
+  /** Users of the source who are one person with who asked for the import, and would get a role of sign-off. */
+  readonly selfGranted: ReadonlySet<string>;
   /** People of the batches before, which a rehearsal has not written. */
   readonly earlier?: (email: string) => Person | undefined;
 };
@@ -158,8 +160,9 @@ export function planBatch(
     return people.get(email) ?? (earlier && { ...earlier, id: owner?.user_id ?? earlier.id }) ?? here;
   };
 
-  const join = (person: Person, user: CheckedUser): null => {
+  const join = (person: Person, user: CheckedUser): string | null => {
     const { id, isLinked, hasPassword } = person;
+    if (!isLinked && found.selfGranted.has(user.legacy_id)) return 'role_self_grant';
     if (!isLinked) for (const account of user.accounts) accounts.set(accountKey(account), id);
     joins.push({ id, user, isLinked, setsPassword: !isLinked && !hasPassword && user.password_hash !== null });
     people.set(user.email, joined(person, user));
@@ -169,6 +172,7 @@ export function planBatch(
   const add = (record: BatchRecord, user: CheckedUser): string | null => {
     const owner = found.owners.get(user.email);
     if (owner !== undefined) return link(owner, user);
+    if (found.selfGranted.has(user.legacy_id)) return 'role_self_grant';
     const spellings = spellingsOf(user.legacy_id);
     const isFree = ids === 'keep' && canBeOwnId(user.legacy_id) && !spellings.some((each) => taken.has(each));
     const id = isFree ? user.legacy_id : newId();

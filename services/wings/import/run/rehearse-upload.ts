@@ -17,7 +17,7 @@ const busy = new WeakSet<Ports['sql']>();
 /**
  * What the import of an uploaded file would do: that of the command's dry run. One at a time in a process; it ends with the
  * batch during which its caller leaves.
- * @throws importKindUnknown (400), importFileUnreadable (400), importsBusy (409), requestStale (503)
+ * @throws importKindUnknown (400), importFileUnreadable (400), importRoleUnknown (400), rightsExceeded (403), importsBusy (409), requestStale (503)
  */
 export async function rehearseUpload(
   { publicUrl, ...ports }: Pick<Ports, 'sql' | 'clock' | 'random'> & { readonly publicUrl: string },
@@ -35,6 +35,7 @@ export async function rehearseUpload(
     const found = await rehearseImport(
       { ...ports, relyingPartyId: relyingParty(publicUrl).rpID },
       { adapter, map, stream, batchRecords: BATCH_RECORDS, onProgress: assertAwaited },
+      caller,
     );
     const first = <T>(all: readonly T[]): T[] => all.slice(0, REJECTS_SHOWN);
     return { ...found, rejects: first(found.rejects), noticed: first(found.noticed) };

@@ -7,7 +7,7 @@ import { importMap } from '../import-shapes.ts';
 import { HASH, ndjson, OTHER_HASH, openImportHarness, RP_ID } from './import-harness.ts';
 import { readImport } from './read-imports.ts';
 import { readMoves } from './read-move.ts';
-import { rehearseImport, runImport } from './run-import.ts';
+import { runImport } from './run-import.ts';
 import { startImport } from './start-import.ts';
 
 const harness = opened(openImportHarness);
@@ -353,11 +353,14 @@ test('a role of sign-off for an account with the mailbox of the user who asked r
   const rights = await harness.rows<{ permission: string }>`SELECT permission FROM role_permissions WHERE role = 'qa'`;
   const askedBy = userCaller(id, { permissions: new Set(rights.map(({ permission }) => permission)) });
   const others = [person(), { ...person(), email: 'boss+two@mail.test' }].map((one) => ({ ...one, roles: ['tester'] }));
-  const run = await harness.importText('ndjson', ndjson(...others), { roles: { tester: 'qa' } }, { askedBy });
-  expect(run).toMatchObject({
-    new_count: 1,
-    rejects: [{ line: 2, reason: 'not_stored', value: 'boss+two@mail.test' }],
-  });
+  const map = { roles: { tester: 'qa' } };
+  const rejects = [{ line: 2, reason: 'role_self_grant', value: 'boss+two@mail.test' }];
+  const found = await harness.rehearseText('ndjson', ndjson(...others), map, askedBy);
+  expect(found).toMatchObject({ counts: { new: 1, rejected: 1 }, rejects });
+  const run = await harness.importText('ndjson', ndjson(...others), map, { askedBy });
+  expect(run).toMatchObject({ new_count: 1, rejects });
+  // The import of an operator grants it.
+  expect(await harness.importText('ndjson', ndjson(...others), map)).toMatchObject({ new_count: 1, same_count: 1 });
 });
 
 test('a run that stops goes on where it was, and ends as one that did not stop', async () => {
@@ -424,21 +427,21 @@ test('of two processes that import one file, the second stops at a batch that th
   );
 });
 
-test('a mapping cannot name a role that does not exist', async () =>
-  expect(await outcomeOf(harness.importText('ndjson', ndjson(person()), { roles: { a: 'no-such-role' } }))).toBe(
-    'import_role_unknown',
-  ));
+test.each([
+  ['a role that does not exist', 'no-such-role', testCaller, 'import_role_unknown'],
+  ['a role with rights that the caller lacks', 'admin', userCaller('some-user'), 'rights_exceeded'],
+])('a mapping cannot name %s, and the rehearsal says so', async (_what, role, askedBy, code) => {
+  const map = { roles: { a: role } };
+  expect(await outcomeOf(harness.importText('ndjson', ndjson(person()), map, { askedBy }))).toBe(code);
+  expect(await outcomeOf(harness.rehearseText('ndjson', ndjson(person()), map, askedBy))).toBe(code);
+});
 
 test('a rehearsal says what an import would do, and writes nothing', async () => {
   const [known, fresh, changed] = [person(), person(), person()];
   await harness.importText('ndjson', ndjson(known, changed));
   const before = await harness.rows`SELECT count(*) AS users FROM users`;
   const text = ndjson(known, fresh, { ...changed, name: 'Changed' }, person({ email: 'not an address' }));
-  async function* stream() {
-    yield Buffer.from(text);
-  }
-  const adapter = findAdapter('ndjson') as NonNullable<ReturnType<typeof findAdapter>>;
-  const found = await rehearseImport(harness.ports, { adapter, map: importMap.parse({}), stream: stream() });
+  const found = await harness.rehearseText('ndjson', text);
   expect(found).toMatchObject({
     counts: { new: 1, changed: 1, same: 1, rejected: 1 },
     rejects: [{ line: 4, reason: 'email_invalid' }],
@@ -484,11 +487,7 @@ test('a dry run shows the last administrator, also when another batch disables t
   await harness.rows`UPDATE users SET "disabledAt" = now()
     WHERE id NOT IN (${(await userOf(people[0]?.legacy_id))?.id}, ${(await userOf(people[1_001]?.legacy_id))?.id})`;
   const text = ndjson({ ...first, disabled: true }, ...people.slice(1, 1_001), { ...last, disabled: true });
-  const adapter = findAdapter('ndjson')!;
-  async function* stream() {
-    yield Buffer.from(text);
-  }
-  const found = await rehearseImport(harness.ports, { adapter, map: importMap.parse({}), stream: stream() });
+  const found = await harness.rehearseText('ndjson', text);
   expect(found.rejects).toEqual([{ record: 1_002, line: 1_002, reason: 'last_admin', value: people[1_001]?.email }]);
 });
 

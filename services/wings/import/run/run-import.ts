@@ -1,4 +1,5 @@
 import { recordEvent, setAuditContext } from '#services/core/audit/record-event.ts';
+import { actorIdOf, actorKindOf } from '#services/core/authority/names.ts';
 import { storeImportedKey } from '#services/core/identity/passwords/imported-keys.ts';
 import type { Caller, Fence, Ports } from '#services/core/ports.ts';
 import type { LegacySystemAdapter } from '../adapters/adapter.ts';
@@ -21,6 +22,7 @@ import { packed, unpacked } from './person.ts';
 import { type BatchPlan, type BatchRecord, type LineNotice, noticesOf, type Reject } from './plan-batch.ts';
 import { type Batch, readBatches, usersAfter } from './read-batches.ts';
 import { createNotes } from './seen.ts';
+import { assertMappedRoles } from './start-import.ts';
 import { statementDigest } from './statement.ts';
 import { type BatchPorts, type HasRelyingParty, rehearseBatch, sealFactors, writeBatch } from './write-batch.ts';
 
@@ -211,7 +213,7 @@ async function writeOne(
     await setAuditContext(tx, caller, row.reason);
     const run = await lockImport(tx, row.id);
     if (run === undefined || run.finished_at !== null || run.position !== after) throw importOvertaken();
-    const plan = await writeBatch(tx, ports, { provider: row.kind, map, records, sealed });
+    const plan = await writeBatch(tx, ports, { provider: row.kind, map, records, askedBy: run, sealed });
     if (run.rejected_count < REJECTS_KEPT) await insertRejects(tx, row.id, plan.rejects);
     const counts = countsOf(plan);
     const noticed = noticesOf(plan);
@@ -294,11 +296,17 @@ const DIFFERENCES = { created: 'new', changed: 'changed', linked: 'linked', join
 
 const DIFFERENCES_SHOWN = 100;
 
-/** What an import would do, without doing it. */
+/**
+ * What an import that this caller asks for would do, without doing it.
+ * @throws importRoleUnknown (400), rightsExceeded (403), as the import
+ */
 export async function rehearseImport(
   ports: Pick<Ports, 'sql' | 'clock' | 'random'> & HasRelyingParty,
   input: Pick<ImportInput, 'adapter' | 'map' | 'stream' | 'onProgress' | 'batchRecords'>,
+  caller: Caller,
 ): Promise<Rehearsal> {
+  await assertMappedRoles(ports.sql, input.map, caller);
+  const askedBy = { actor_kind: actorKindOf(caller), actor_id: actorIdOf(caller) };
   const counts = { new: 0, changed: 0, same: 0, linked: 0, rejected: 0, factors_lost: 0 };
   let sums: ImportSums = { hash_formats: {}, reject_reasons: {}, notices: {} };
   let without = 0;
@@ -318,6 +326,7 @@ export async function rehearseImport(
       provider: input.adapter.kind,
       map: input.map,
       records,
+      askedBy,
       disabled,
       earlier,
     });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { assertMayGrant, lockKnownRoles } from '#services/core/access/role-rights.ts';
 import { canonicalJson, type Json } from '#services/core/audit/log/canonical-json.ts';
 import { auditActor, recordEvent } from '#services/core/audit/record-event.ts';
-import type { Caller, Ports, Tx } from '#services/core/ports.ts';
+import type { Caller, Ports, Sql, Tx } from '#services/core/ports.ts';
 import { importStarted } from '../audit-events.ts';
 import { importOvertaken, importRoleUnknown } from '../errors.ts';
 import type { ImportMap } from '../import-shapes.ts';
@@ -29,13 +29,13 @@ const publicMap = ({ parameters, ...map }: ImportMap): object => ({
   parameters: Object.keys(parameters).sort(),
 });
 
-/** The roles that the mapping grants; all exist, and the caller has every right of them. */
-async function assertMappedRoles(tx: Tx, { roles }: ImportMap, caller: Caller): Promise<void> {
+/** @throws importRoleUnknown (400), rightsExceeded (403) unless all roles of the mapping exist and the caller has their rights */
+export async function assertMappedRoles(sql: Sql, { roles }: ImportMap, caller: Caller): Promise<void> {
   const wanted = [...new Set(Object.values(roles).filter((role) => role !== null))].filter((role) => role !== 'user');
-  const known = await lockKnownRoles(tx, wanted);
+  const known = await lockKnownRoles(sql, wanted);
   const missing = wanted.find((role) => !known.includes(role));
   if (missing !== undefined) throw importRoleUnknown({ detail: `The role ${missing} does not exist.` });
-  await assertMayGrant(tx, wanted, caller);
+  await assertMayGrant(sql, wanted, caller);
 }
 
 /**

@@ -15,11 +15,13 @@ import {
   readAccountOwners,
   readAddressOwners,
   readKnownUsers,
+  readOwnSignoffRoles,
   readTakenIds,
   type UserParts,
   updateUsers,
   upsertLegacyUsers,
 } from './imported-users.store.ts';
+import type { ImportRow } from './imports.store.ts';
 import { spellingsOf } from './own-ids.ts';
 import {
   type BatchPlan,
@@ -42,14 +44,18 @@ export type BatchPorts = Pick<Ports, 'random'> & HasFactorSeal & HasRelyingParty
 const usersIn = (records: readonly BatchRecord[]): CheckedUser[] =>
   records.flatMap((record) => ('user' in record ? record.user : []));
 
+type Batch = {
+  readonly provider: string;
+  readonly map: ImportMap;
+  readonly records: readonly BatchRecord[];
+  /** Who asked for the import. */
+  readonly askedBy: Pick<ImportRow, 'actor_kind' | 'actor_id'>;
+};
+
 /** What is known here of the users of a batch. @param mark given if it is written: those that changed are locked until commit */
-async function readFound(
-  sql: Sql,
-  provider: string,
-  users: readonly CheckedUser[],
-  mark?: typeof markVerified,
-): Promise<Found> {
+async function readFound(sql: Sql, { provider, records, askedBy }: Batch, mark?: typeof markVerified): Promise<Found> {
   const locks = mark !== undefined;
+  const users = usersIn(records);
   const ids = users.map(({ legacy_id: id }) => id);
   const admins = users.some(({ disabled }) => disabled) ? await readActiveAdmins(sql, locks) : new Set<string>();
   let known = new Map((await readKnownUsers(sql, provider, ids)).map((row) => [row.legacy_id, row]));
@@ -75,7 +81,8 @@ async function readFound(
     owners = emails.length === 0 ? [] : await ownersOf();
   }
   const differing = users.filter(({ legacy_id: id, contentSha256 }) => known.get(id)?.content_sha256 !== contentSha256);
-  if (differing.length === 0) return { known, admins, owners: new Map(), takenIds: new Set(), accounts: new Map() };
+  if (differing.length === 0)
+    return { known, admins, owners: new Map(), takenIds: new Set(), accounts: new Map(), selfGranted: new Set() };
   return {
     known,
     admins,
@@ -88,6 +95,7 @@ async function readFound(
       sql,
       differing.flatMap(({ accounts }) => accounts),
     ),
+    selfGranted: await readOwnSignoffRoles(sql, differing, askedBy),
   };
 }
 
@@ -98,22 +106,14 @@ async function readFound(
 export async function rehearseBatch(
   { sql, random }: Pick<Ports, 'sql' | 'random'>,
   {
-    provider,
-    map,
-    records,
     disabled,
     earlier,
-  }: {
-    readonly provider: string;
-    readonly map: ImportMap;
-    readonly records: readonly BatchRecord[];
-    readonly disabled: ReadonlySet<string>;
-    readonly earlier: NonNullable<Found['earlier']>;
-  },
+    ...batch
+  }: Batch & { readonly disabled: ReadonlySet<string>; readonly earlier: NonNullable<Found['earlier']> },
 ): Promise<BatchPlan> {
-  const found = await readFound(sql, provider, usersIn(records));
+  const found = await readFound(sql, batch);
   const admins = new Set([...found.admins].filter((id) => !disabled.has(id)));
-  return planBatch(records, { ...found, admins, earlier }, map, () => random.uuid());
+  return planBatch(batch.records, { ...found, admins, earlier }, batch.map, () => random.uuid());
 }
 
 type Sealed = ReadonlyMap<string, { readonly secret: string; readonly codes: string }>;
@@ -135,20 +135,11 @@ export async function sealFactors({ factorSeal }: HasFactorSeal, records: readon
 export async function writeBatch(
   tx: Tx,
   { random, relyingPartyId }: BatchPorts,
-  {
-    provider,
-    map,
-    records,
-    sealed,
-  }: {
-    readonly provider: string;
-    readonly map: ImportMap;
-    readonly records: readonly BatchRecord[];
-    readonly sealed: Sealed;
-  },
+  { sealed, ...batch }: Batch & { readonly sealed: Sealed },
 ): Promise<BatchPlan> {
+  const { provider, map, records } = batch;
   await lockSource(tx, provider);
-  const found = await readFound(tx, provider, usersIn(records), markVerified);
+  const found = await readFound(tx, batch, markVerified);
   const plan = planBatch(records, found, map, () => random.uuid());
   const inserted = await insertUsers(
     tx,
