@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -48,6 +49,31 @@ const llmsOf = (pages: readonly SitePage[]): string =>
     })
     .join('\n')}\n`;
 
+type Render = (source: string, options: Readonly<Record<string, unknown>>) => string;
+const DIAGRAM_COLOURS = {
+  light: { bg: '#ffffff', fg: '#1f2328' },
+  dark: { bg: '#23272f', fg: '#e6edf3' },
+};
+
+/** Diagrams in Mermaid as pictures, of which the reader sees the one of the theme. The Markdown beside the page keeps the text. */
+const withDiagrams = (text: string, render: Render, put: (path: string, picture: string) => void): string =>
+  text.replaceAll(/```mermaid\n(.*?)```/gs, (_block, source: string, at: number) => {
+    const [about] =
+      text
+        .slice(0, at)
+        .match(/^#+ .+$/gm)
+        ?.slice(-1) ?? [];
+    const name = createHash('sha256').update(source).digest('hex').slice(0, 16);
+    return Object.entries(DIAGRAM_COLOURS)
+      .map(([theme, colours]) => {
+        const path = `diagrams/${name}-${theme}.svg`;
+        // It imports a font from elsewhere.
+        put(path, render(source, { ...colours, transparent: true }).replace(/@import url\('.*?'\);/, ''));
+        return `<a class="of-${theme}" href="/${path}"><img alt="Diagram: ${about?.replace(/^#+ /, '')}" src="/${path}"></a>`;
+      })
+      .join('\n');
+  });
+
 async function buildSite(from: string, to: string): Promise<void> {
   const releases = JSON.parse(readFileSync(join(from, 'prisma/releases.json'), 'utf8')) as { version: string }[];
   const [newest = '', ...earlier] = releases.map(({ version }) => version).toReversed();
@@ -60,7 +86,13 @@ async function buildSite(from: string, to: string): Promise<void> {
     writeFileSync(path, text);
   };
   rmSync(to, { recursive: true, force: true });
-  for (const { path, text } of all) write(join(source, path), text);
+  const generator = join(import.meta.dirname, 'rspress');
+  const installed = (name: string): string => join(generator, 'node_modules', name, 'dist/index.js');
+  if (!existsSync(installed('beautiful-mermaid')))
+    execFileSync('npm', ['ci', '--ignore-scripts'], { cwd: generator, stdio: ['ignore', 2, 2] });
+  const { renderMermaidSVG } = (await import(installed('beautiful-mermaid'))) as { renderMermaidSVG: Render };
+  const putPicture = (path: string, picture: string): void => write(join(source, 'public', path), picture);
+  for (const { path, text } of all) write(join(source, path), withDiagrams(text, renderMermaidSVG, putPicture));
   cpSync(join(from, 'docs'), join(source, 'public'), { recursive: true, filter: (path) => !/\.(md|json)$/.test(path) });
   const choice = [newest, ...earlier].map((version) => ({
     text: version,
@@ -89,11 +121,7 @@ async function buildSite(from: string, to: string): Promise<void> {
     },
     builderConfig: { resolve: { alias: { flexsearch$: join(import.meta.dirname, 'search.ts') } } },
   };
-  const generator = join(import.meta.dirname, 'rspress');
-  const rspress = join(generator, 'node_modules/@rspress/core/dist/index.js');
-  if (!existsSync(rspress))
-    execFileSync('npm', ['ci', '--ignore-scripts'], { cwd: generator, stdio: ['ignore', 2, 2] });
-  await (await import(rspress)).build({ docDirectory: source, config });
+  await (await import(installed('@rspress/core'))).build({ docDirectory: source, config });
   const built = new Map(
     globSync('**/*.html', { cwd: outDir }).map((path) => [`/${path}`, readFileSync(join(outDir, path), 'utf8')]),
   );

@@ -19,6 +19,7 @@ const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html',
   '.js': 'text/javascript',
   '.css': 'text/css',
+  '.svg': 'image/svg+xml',
 };
 
 let browser: Browser;
@@ -82,7 +83,7 @@ describe('the site of a small clone', () => {
     cpSync(join(ROOT, 'docs/pictures'), join(clone, 'docs/pictures'), { recursive: true });
     put('README.md', '# Sallyport\n\n## Start\n\n```sh\nnpm start\n```\n');
     put('docs/README.md', '# Documentation\n\n[A guide](how-to/guide.md#part).\n');
-    put('docs/how-to/guide.md', '# A guide\n\nHow to do it.\n\n## Part\n\nText.\n');
+    put('docs/how-to/guide.md', '# A guide\n\nHow to do it.\n\n## Part\n\n```mermaid\nflowchart LR\n  a --> b\n```\n');
     put('prisma/releases.json', '[{ "version": "1.0.0" }]');
   });
 
@@ -93,6 +94,9 @@ describe('the site of a small clone', () => {
       await first.goto('/contents.html');
       await first.getByRole('link', { name: 'A guide' }).first().waitFor();
       expect(await first.getByText('1.0.0').count()).toBe(0);
+      await first.goto('/how-to/guide.html');
+      const drawn = first.getByAltText('Diagram: Part').and(first.locator(':visible'));
+      await drawn.evaluate((picture) => (picture as unknown as { decode(): Promise<void> }).decode());
 
       for (const args of [
         ['init', '-q'],
