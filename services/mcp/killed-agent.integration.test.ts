@@ -2,17 +2,12 @@ import { expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import { patiently } from '#tools/testing/flows/flows.ts';
 import { newPerson, type Person } from '#tools/testing/flows/people.ts';
-import { createLogHarness } from '#tools/testing/harness/log.ts';
-import { testCaller, userCaller } from '#tools/testing/harness/ports.ts';
-import { type Json, type Received, type Sent, send } from '#tools/testing/http-client.ts';
+import { userCaller } from '#tools/testing/harness/ports.ts';
+import { type Json, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { sealEvents } from '../core/audit/seal/seal-events.ts';
-import { createLogSigner } from '../core/keys/log/log-keys.ts';
-import { loadList } from '../modules.ts';
-import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
-import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
+import { openMcpHarness } from './mcp-harness.ts';
 
 const RACES = 50;
 const ROLES = ['tech_lead', 'security_reviewer'] as const;
@@ -44,33 +39,12 @@ async function newAgent(): Promise<Agent> {
   return { id: body.agent_id, token: issued.body.access_token };
 }
 
-function ask({ token }: Agent, method: string, params: Record<string, unknown>): Promise<Received> {
-  const headers = {
-    'mcp-protocol-version': '2026-07-28',
-    'mcp-method': method,
-    'mcp-name': String(params.taskId ?? params.name),
-  };
-  const capabilities = { extensions: { 'io.modelcontextprotocol/tasks': {} }, elicitation: { url: {} } };
-  const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': capabilities };
-  return harness.post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { token, headers });
-}
+const ask = ({ token }: Agent, method: string, params: Json) => harness.ask(token, method, params);
 const begin = (agent: Agent) =>
   ask(agent, 'tools/call', { name: 'rotate_signing_keys', arguments: { algorithm: 'ES256' } });
 const kill = ({ id }: Agent) =>
   post(`/v1/admin/agents/${id}/kill`, { bearer: admin.bearer, json: { reason: 'stolen' } });
 
-/** One run of the job that runs what people approved. */
-async function run(): Promise<void> {
-  const { keyRing, access, vault, sql, transact, random } = harness.api.workerPorts;
-  const { log } = harness.owner;
-  const base = { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {} };
-  const ports = {
-    ...base,
-    readSecurityScore: harness.api.ports.readSecurityScore,
-    taskAdvances: await loadList('taskAdvances'),
-  };
-  return advanceTasks(ports, { signal: new AbortController().signal }, testCaller);
-}
 const due = () => harness.rows`UPDATE mcp_tasks SET next_look_at = now() WHERE state IN ('working', 'input_required')`;
 
 async function approve(taskId: string): Promise<void> {
@@ -86,13 +60,6 @@ async function approve(taskId: string): Promise<void> {
   }
 }
 
-/** Seals every event, as the workers do. */
-async function seal(): Promise<void> {
-  const log = await createLogHarness(harness.databaseUrl);
-  await sealEvents({ ...log, logSigner: createLogSigner({ ...log, vault: harness.api.ports.vault }) }, {}, testCaller);
-  await log.end();
-}
-
 test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is reported as done, that had not started before the kill`, async () => {
   const rotations = async () => (await harness.rows`SELECT 1 FROM jwks WHERE purpose = 'access'`).length;
   const before = await rotations();
@@ -105,9 +72,9 @@ test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is
     const [killed, ...rest] = await Promise.all([
       kill(agent),
       begin(agent),
-      outcomeOf(run()),
+      outcomeOf(harness.advanceTasks()),
       begin(agent),
-      outcomeOf(run()),
+      outcomeOf(harness.advanceTasks()),
       ask(agent, 'tasks/get', { taskId: begun.taskId }),
     ]);
     expect([killed.status, rest.length]).toEqual([200, 5]);
@@ -116,10 +83,10 @@ test(`a kill that races the agent's tasks: in ${RACES} races nothing runs, or is
     const told = await patiently(() => ask(agent, 'tasks/get', { taskId: begun.taskId }));
     expect(told.status).toBe(401);
   }
-  await seal();
+  await harness.seal();
   for (let turn = 0; turn < 3; turn += 1) {
     await due();
-    await run();
+    await harness.advanceTasks();
   }
   const signOffs: Json[] = await harness.rows`
     SELECT s.state, s.started_at < a.killed_at AS started_alive, s.started_at, s.failure, t.state AS task, t.is_error

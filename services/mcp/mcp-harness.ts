@@ -4,11 +4,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
-import { quietLog } from '#tools/testing/harness/ports.ts';
+import { createLogHarness } from '#tools/testing/harness/log.ts';
+import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
 import { type Json, type Received, send } from '#tools/testing/http-client.ts';
+import { sealEvents } from '../core/audit/seal/seal-events.ts';
+import { createLogSigner } from '../core/keys/log/log-keys.ts';
+import { loadList } from '../modules.ts';
 import { loadConfig } from '../platform/config/load.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { createFileMarks } from '../platform/marks/file-marks.ts';
+import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { compose } from './compose.ts';
 import { createProgressStreams, type ProgressStreams } from './progress-streams.ts';
 import { createServer } from './server.ts';
@@ -22,6 +27,13 @@ export type McpHarness = ApiHarness & {
   connect(token: string, era?: 'modern' | 'legacy'): Promise<Client>;
   /** One message over HTTP, without an SDK. */
   post(json: unknown, sent?: { token?: string; headers?: Readonly<Record<string, string>> }): Promise<Received>;
+  /** One request of revision 2026-07-28. @param capabilities of a client that takes tasks unless given */
+  ask(token: string, method: string, params: Json, capabilities?: object): Promise<Received>;
+  /** What the job of tasks gets, and one run of it, by a worker without a poll. */
+  readonly taskPorts: TaskPorts;
+  advanceTasks(ports?: TaskPorts): Promise<void>;
+  /** Seals every event, as the workers do. */
+  seal(): Promise<void>;
   /** Audit events of calls, oldest first. */
   calls(): Promise<Json[]>;
   /** One more MCP copy. */
@@ -34,6 +46,12 @@ export const ENVELOPE = {
   'io.modelcontextprotocol/clientInfo': { name: 'test', version: '1' },
   'io.modelcontextprotocol/clientCapabilities': {},
 };
+
+const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} }, elicitation: { url: {} } };
+
+type TaskPorts = Pick<ApiCopy['workerPorts'], 'keyRing' | 'access' | 'vault' | 'sql' | 'transact' | 'random'> &
+  Pick<ApiCopy['ports'], 'readSecurityScore'> &
+  Pick<ApiHarness['owner'], 'log'> & { readonly keysChanged: () => void };
 
 /** Compiling each schema would hold up the servers, which run in the same process. A test of the product compiles them. */
 const jsonSchemaValidator = {
@@ -85,10 +103,42 @@ export async function openMcpHarness(
     await client.connect(new StreamableHTTPClientTransport(new URL(mcpUrl), { authProvider }));
     return client;
   };
+  const post: McpHarness['post'] = (json, { token, headers = {} } = {}) =>
+    send(mcpUrl.replace(/\/mcp$/, ''), 'POST', '/mcp', {
+      json,
+      headers: { accept: 'application/json, text/event-stream', ...headers },
+      ...(token === undefined ? {} : { bearer: token }),
+    });
+  const { keyRing, access, vault, sql, transact, random } = api.workerPorts;
+  const { readSecurityScore } = api.ports;
+  const { log } = harness.owner;
+  const taskPorts = { keyRing, access, vault, sql, transact, random, readSecurityScore, log, keysChanged: () => {} };
   return {
     ...harness,
     api,
     mcpUrl,
+    post,
+    ask: (token, method, params, capabilities = TASKS) => {
+      const headers = {
+        'mcp-protocol-version': '2026-07-28',
+        'mcp-method': method,
+        'mcp-name': String(params.taskId ?? params.name),
+      };
+      const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': capabilities };
+      return post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { token, headers });
+    },
+    taskPorts,
+    advanceTasks: async (ports = taskPorts) =>
+      advanceTasks(
+        { ...ports, taskAdvances: await loadList('taskAdvances') },
+        { signal: new AbortController().signal },
+        testCaller,
+      ),
+    seal: async () => {
+      const store = await createLogHarness(harness.databaseUrl);
+      await sealEvents({ ...store, logSigner: createLogSigner({ ...store, vault }) }, {}, testCaller);
+      await store.end();
+    },
     tokenOf: async (permissions, resource = mcpUrl) => {
       const client = await harness.newClient(permissions);
       await first.ports.access.load();
@@ -97,12 +147,6 @@ export async function openMcpHarness(
       return String((body as Json).access_token);
     },
     connect,
-    post: (json, { token, headers = {} } = {}) =>
-      send(mcpUrl.replace(/\/mcp$/, ''), 'POST', '/mcp', {
-        json,
-        headers: { accept: 'application/json, text/event-stream', ...headers },
-        ...(token === undefined ? {} : { bearer: token }),
-      }),
     calls: () =>
       harness.rows`SELECT outcome, actor_kind, actor_id, client_id, detail, traceparent FROM audit_outbox
         WHERE type = 'operations.mcp_called' ORDER BY id`,

@@ -1,20 +1,24 @@
 import { decodeJwt } from 'jose';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { newPerson } from '#tools/testing/flows/people.ts';
-import { createLogHarness } from '#tools/testing/harness/log.ts';
-import { clientCaller, testCaller, userCaller } from '#tools/testing/harness/ports.ts';
+import {
+  clientCaller,
+  createPatientPool,
+  createTestPorts,
+  testCaller,
+  userCaller,
+} from '#tools/testing/harness/ports.ts';
 import { expectProblem, type Json, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { outcomeOf } from '#tools/testing/outcome.ts';
-import { sealEvents } from '../core/audit/seal/seal-events.ts';
-import { createLogSigner } from '../core/keys/log/log-keys.ts';
+import { dieOfPool } from '#tools/testing/processes/kill-points.ts';
+import { sessionsEnded } from '#tools/testing/processes/killable.ts';
 import type { Caller } from '../core/ports.ts';
 import { loadList } from '../modules.ts';
-import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { beginTask, readTask } from '../wings/mcp/tasks/manage-tasks.ts';
 import { decideSignOff } from '../wings/signoff/decide-signoff.ts';
 import { readSignOff } from '../wings/signoff/read-signoff.ts';
-import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
+import { openMcpHarness } from './mcp-harness.ts';
 
 const harness = opened(() => openMcpHarness());
 let token: string;
@@ -31,37 +35,16 @@ async function asAgent(clientId: string): Promise<void> {
   await harness.rows(insert, [clientId, owner.id]);
 }
 
-const CAPABILITIES = { extensions: { 'io.modelcontextprotocol/tasks': {} }, elicitation: { url: {} } };
-async function ask(method: string, params: Json, capabilities: object = CAPABILITIES): Promise<Json> {
-  const headers = {
-    'mcp-protocol-version': '2026-07-28',
-    'mcp-method': method,
-    'mcp-name': String(params.taskId ?? params.name),
-  };
-  const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': capabilities };
-  return (await harness.post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { token, headers })).body;
-}
+const ask = async (method: string, params: Json, capabilities?: object): Promise<Json> =>
+  (await harness.ask(token, method, params, capabilities)).body;
 const begin = async (input: object = {}): Promise<Json> =>
   (await ask('tools/call', { name: 'rotate_signing_keys', arguments: input })).result;
 const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
-const workerPorts = () => {
-  const { keyRing, access, vault, sql, transact, random } = harness.api.workerPorts;
-  const { log } = harness.owner;
-  const { readSecurityScore } = harness.api.ports;
-  return { keyRing, access, vault, sql, transact, random, log, keysChanged: () => {}, readSecurityScore };
-};
-/** One run of the job. */
-const run = async (ports = workerPorts()) =>
-  advanceTasks(
-    { ...ports, taskAdvances: await loadList('taskAdvances') },
-    { signal: new AbortController().signal },
-    testCaller,
-  );
 /** One run when every open task is due. */
-const advance = async (ports = workerPorts()) => {
+const advance = async (ports = harness.taskPorts) => {
   await harness.rows`UPDATE mcp_tasks SET next_look_at = now() - interval '1 second'
     WHERE state IN ('working', 'input_required')`;
-  await run(ports);
+  await harness.advanceTasks(ports);
 };
 const stateOf = async (taskId: string): Promise<Json> =>
   (await harness.rows`SELECT state, is_error, result FROM mcp_tasks WHERE id = ${taskId}`)[0];
@@ -85,17 +68,10 @@ const approve = async (taskId: string): Promise<void> => {
 /** A task that this caller began, by an MCP copy. */
 const beginAs = async (caller: Caller): Promise<string> => {
   const taskKinds = await loadList('tasks');
-  const ports = { ...workerPorts(), ...harness.owner, openSignOffsMax: 50, wakeTasks: () => {}, taskKinds };
+  const ports = { ...harness.taskPorts, ...harness.owner, openSignOffsMax: 50, wakeTasks: () => {}, taskKinds };
   await ports.access.load();
   return (await beginTask(ports, { kind: 'rotate_signing_keys', input: {} }, caller)).id;
 };
-/** Seals every event, as the workers do. */
-async function seal(): Promise<void> {
-  const log = await createLogHarness(harness.databaseUrl);
-  const { vault } = harness.api.ports;
-  await sealEvents({ ...log, logSigner: createLogSigner({ ...log, vault }) }, {}, testCaller);
-  await log.end();
-}
 const rotations = async () => (await harness.rows`SELECT 1 FROM jwks WHERE purpose = 'access'`).length;
 
 test('a risky call waits for two people, runs exactly once, and its result carries a receipt', async () => {
@@ -126,7 +102,7 @@ test('a risky call waits for two people, runs exactly once, and its result carri
   expect(await harness.rows(started, [id])).toEqual([{ started: 1 }]);
   // The receipt is awaited until another job has sealed the event.
   expect(await get(taskId)).toMatchObject({ status: 'working' });
-  await seal();
+  await harness.seal();
   await advance();
   const completed = await get(taskId);
   expect(completed).toMatchObject({ status: 'completed', result: { structuredContent: { outcome: 'publish' } } });
@@ -139,17 +115,60 @@ test('a risky call waits for two people, runs exactly once, and its result carri
   expect(listed.result.structuredContent.signoffs[0]).toMatchObject({ signoff_id: id, state: 'done' });
 });
 
+/** One run of the job by a worker that dies before this statement. @returns whether it came to its end */
+async function runUntil(statement: number): Promise<boolean> {
+  const pool = createPatientPool({ url: harness.databaseUrl, connections: 4, applicationName: 'dies' });
+  const { death } = dieOfPool(pool, { statement, moment: 'before' });
+  const { sql, transact, end } = createTestPorts(harness.databaseUrl, { pool });
+  const isOver = await Promise.race([
+    advance({ ...harness.taskPorts, sql, transact }).then(() => true),
+    death.then(() => false),
+  ]);
+  await (isOver ? end() : sessionsEnded(harness.databaseUrl, 'dies'));
+  return isOver;
+}
+
+test.each([
+  ['decision and run', false],
+  ['run and receipt', true],
+])('a worker that dies between %s: the act runs at most once, and its task ends', async (_between, isRun) => {
+  for (let [statement, isOver] = [1, false]; !isOver; statement += 1) {
+    const { taskId } = await begin();
+    await approve(taskId);
+    if (isRun) await advance();
+    await harness.seal();
+    isOver = await runUntil(statement);
+    await advance();
+    const { state, signoff_id: id } = await signOffOf(taskId);
+    // The end of an act whose worker has died is never reported.
+    await harness.rows`ALTER TABLE signoffs DISABLE TRIGGER signoffs_kept`;
+    await harness.rows`UPDATE signoffs SET expires_at = now() WHERE state = 'running'`;
+    await harness.rows`ALTER TABLE signoffs ENABLE TRIGGER signoffs_kept`;
+    await harness.seal();
+    await advance();
+    const started = await harness.rows`SELECT FROM audit_events WHERE type = 'signoff.started' AND target_id = ${id}`;
+    const { result, ...ended } = await stateOf(taskId);
+    const isDone = state === 'done';
+    expect([started.length, ended, result.receipt?.outcome], `statement ${statement}: ${state}`).toEqual([
+      1,
+      { state: 'completed', is_error: !isDone },
+      isDone ? 'done' : undefined,
+    ]);
+    if (isOver) expect([state, statement > 4]).toEqual(['done', true]);
+  }
+});
+
 test('a waiting task is not checked until a person decides, and then by the next run', async () => {
   const { taskId } = await begin();
-  await run();
+  await harness.advanceTasks();
   const readAt = async () => (await harness.rows`SELECT next_look_at FROM mcp_tasks WHERE id = ${taskId}`)[0];
   const { expires_at: expiresAt } = await signOffOf(taskId);
   expect(await readAt()).toEqual({ next_look_at: new Date(expiresAt) });
   await decide(taskId, 'tech_lead', 'approve');
-  await run();
+  await harness.advanceTasks();
   expect((await get(taskId)).statusMessage).toBe('Waits for approval by security_reviewer.');
   await decide(taskId, 'security_reviewer', 'approve');
-  await run();
+  await harness.advanceTasks();
   expect([(await get(taskId)).status, (await signOffOf(taskId)).state]).toEqual(['working', 'done']);
 });
 
@@ -159,7 +178,7 @@ test('a call whose approver has lost the role waits again, and runs once another
   await harness.rows`DELETE FROM user_roles WHERE role = 'tech_lead'`;
   // The check that removes the approval makes the task due again.
   await advance();
-  await run();
+  await harness.advanceTasks();
   expect(await get(taskId)).toMatchObject({
     status: 'input_required',
     statusMessage: 'Waits for approval by tech_lead.',
@@ -228,7 +247,7 @@ test('a task that is cancelled while a worker is about to run it is not run', as
   const before = await rotations();
   const { taskId } = await begin();
   await approve(taskId);
-  const ports = workerPorts();
+  const ports = harness.taskPorts;
   const load = async () => {
     await ask('tasks/cancel', { taskId });
     await ports.access.load();

@@ -1,10 +1,6 @@
 import { beforeAll, expect, test } from 'vitest';
-import { testCaller } from '#tools/testing/harness/ports.ts';
 import type { Json } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
-import { createAccessDirectory } from '../core/access/access-directory.ts';
-import { loadList } from '../modules.ts';
-import { advanceTasks } from '../wings/mcp/tasks/advance-tasks.ts';
 import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
 
 const harness = opened(() => openMcpHarness());
@@ -16,34 +12,12 @@ beforeAll(async () => {
 const TASKS = { extensions: { 'io.modelcontextprotocol/tasks': {} } };
 const META = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': TASKS };
 
-/** One request of revision 2026-07-28 by a client that takes tasks. */
-async function ask(method: string, params: Record<string, unknown>, bearer = token, meta: object = META) {
-  const headers = {
-    'mcp-protocol-version': '2026-07-28',
-    'mcp-method': method,
-    'mcp-name': String(params.taskId ?? params.name),
-  };
-  const message = { jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: meta } };
-  return (await harness.post(message, { token: bearer, headers })).body;
-}
+const ask = async (method: string, params: Json, bearer = token, capabilities?: object): Promise<Json> =>
+  (await harness.ask(bearer, method, params, capabilities)).body;
 const begin = async (): Promise<Json> =>
   (await ask('tools/call', { name: 'request_compliance_report', arguments: {} })).result;
 const get = async (taskId: string): Promise<Json> => (await ask('tasks/get', { taskId })).result;
-/** As a worker does: no poll confirms its directory. */
-const advance = async () => {
-  const access = createAccessDirectory(harness.api.ports, { stalenessBoundMs: 2_000 });
-  return advanceTasks(
-    {
-      ...harness.api.ports,
-      ...harness.owner,
-      access,
-      keysChanged: () => {},
-      taskAdvances: await loadList('taskAdvances'),
-    },
-    { signal: new AbortController().signal },
-    testCaller,
-  );
-};
+const advance = () => harness.advanceTasks();
 /** As the workers of reports do. */
 const setReport = (taskId: string, status: string, progress: number) =>
   harness.rows`UPDATE compliance_reports SET status = ${status}, progress = ${progress}, started_at = now(),
@@ -134,7 +108,7 @@ test('a client that does not declare the extension may not use its methods, whet
   const { taskId } = await begin();
   for (const method of ['tasks/get', 'tasks/cancel', 'tasks/update'])
     for (const id of [taskId, 'x'.repeat(24)])
-      expect((await ask(method, { taskId: id }, token, ENVELOPE)).error).toEqual({
+      expect((await ask(method, { taskId: id }, token, {})).error).toEqual({
         code: -32_021,
         message: expect.any(String),
         data: { requiredCapabilities: TASKS },
