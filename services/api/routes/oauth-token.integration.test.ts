@@ -8,6 +8,7 @@ import { API_URL, openApiHarness } from '#tools/testing/harness/api.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
 import { type ClientCredentials, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
+import { hasWings } from '#tools/testing/processes/child-env.ts';
 
 type Form = Sent['form'];
 
@@ -76,7 +77,7 @@ describe('client credentials', () => {
     ]);
   });
 
-  test('an act that people did not approve is refused with the sign-off to request, in the form of RFC 9396', async () => {
+  test.runIf(hasWings)('an act without approval is refused with the sign-off to request (RFC 9396)', async () => {
     const agent = await harness.newClient(['demo:read']);
     const set = `UPDATE oauth_clients SET authorization_details_types = '{sallyport_act}' WHERE "clientId" = $1`;
     await harness.rows(set, [agent.client_id]);
