@@ -42,8 +42,8 @@ export function madeOnce(folder: string, make: (unfinished: string) => void): st
   mkdirSync(dirname(folder), { recursive: true });
   const unfinished = mkdtempSync(`${folder}.`);
   try {
-    make(unfinished);
     chmodSync(unfinished, 0o755);
+    make(unfinished);
     renameSync(unfinished, folder);
   } catch (err) {
     if (!existsSync(folder)) throw err;
