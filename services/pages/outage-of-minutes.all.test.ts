@@ -23,7 +23,8 @@ let product: Product;
 let browser: Browser;
 beforeAll(async () => {
   stores = await startOwnStores();
-  product = await startProduct({ stores, env: { WORKER_COPIES: '0' } });
+  // Ready no longer when the form is sent.
+  product = await startProduct({ stores, env: { WORKER_COPIES: '0', REVOCATION_STALENESS_MS: '10000' } });
   browser = await launchChromium();
 });
 afterAll(async () => {
