@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import type { Credential } from '#tools/testing/flows/every-caller.ts';
 import { type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { createLogHarness } from '#tools/testing/harness/log.ts';
 import { quietLog, testCaller } from '#tools/testing/harness/ports.ts';
@@ -27,8 +28,8 @@ export type McpHarness = ApiHarness & {
   connect(token: string, era?: 'modern' | 'legacy'): Promise<Client>;
   /** One message over HTTP, without an SDK. */
   post(json: unknown, sent?: { token?: string; headers?: Readonly<Record<string, string>> }): Promise<Received>;
-  /** One request of revision 2026-07-28. @param capabilities of a client that takes tasks unless given */
-  ask(token: string, method: string, params: Json, capabilities?: object): Promise<Received>;
+  /** One request of revision 2026-07-28. @param by a token, or headers @param capabilities of a client that takes tasks unless given */
+  ask(by: string | Credential, method: string, params: Json, capabilities?: object): Promise<Received>;
   /** What the job of tasks gets, and one run of it, by a worker without a poll. */
   readonly taskPorts: TaskPorts;
   advanceTasks(ports?: TaskPorts): Promise<void>;
@@ -118,14 +119,13 @@ export async function openMcpHarness(
     api,
     mcpUrl,
     post,
-    ask: (token, method, params, capabilities = TASKS) => {
-      const headers = {
-        'mcp-protocol-version': '2026-07-28',
-        'mcp-method': method,
-        'mcp-name': String(params.taskId ?? params.name),
-      };
-      const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': capabilities };
-      return post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { token, headers });
+    ask: (by, method, params, capabilities = TASKS) => {
+      const name = params.taskId ?? params.name;
+      const about = { 'mcp-method': method, ...(name === undefined ? {} : { 'mcp-name': name }) };
+      const credential = typeof by === 'string' ? { authorization: `Bearer ${by}` } : by;
+      const headers = { 'mcp-protocol-version': '2026-07-28', ...about, ...credential };
+      const _meta = { ...ENVELOPE, 'io.modelcontextprotocol/clientCapabilities': capabilities, ...params._meta };
+      return post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta } }, { headers });
     },
     taskPorts,
     advanceTasks: async (ports = taskPorts) =>

@@ -9,16 +9,12 @@ import { killAgent } from '../wings/agents/manage-agents.ts';
 import { countEventHours } from '../wings/monitoring/count-event-hours.ts';
 import { measureProgress } from '../wings/monitoring/progress/measure-progress.ts';
 import { recordProgress } from '../wings/monitoring/progress/record-progress.ts';
-import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
+import { openMcpHarness } from './mcp-harness.ts';
 
 const harness = opened(openMcpHarness);
 
-/** One call of revision 2026-07-28 over HTTP. */
-const call = (token: string, name: string, input: object = {}, meta: object = {}, id: unknown = 1) =>
-  harness.post(
-    { jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: input, _meta: { ...ENVELOPE, ...meta } } },
-    { token, headers: { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': name } },
-  );
+const call = (token: string, name: string, input: object = {}, meta: object = {}) =>
+  harness.ask(token, 'tools/call', { name, arguments: input, _meta: meta }, {});
 
 describe.each(['modern', 'legacy'] as const)('a client of the %s era', (era) => {
   test('lists the tools and resources that its scopes allow, and reads them', async () => {
@@ -198,14 +194,7 @@ describe('hostile messages', () => {
 
   test('that subscribe are told that there is no such method, and those of sessions of 2025 are told that there is none', async () => {
     const token = await harness.tokenOf(['keys:read']);
-    const listen = {
-      jsonrpc: '2.0',
-      id: 1,
-      method: 'subscriptions/listen',
-      params: { notifications: {}, _meta: ENVELOPE },
-    };
-    const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'subscriptions/listen' };
-    const refused = await harness.post(listen, { token, headers });
+    const refused = await harness.ask(token, 'subscriptions/listen', { notifications: {} }, {});
     expect(refused).toMatchObject({ status: 404, body: { id: 1, error: { code: -32_601 } } });
     for (const method of ['GET', 'DELETE'])
       expect((await send(harness.mcpUrl, method, '', { bearer: token })).status).toBe(405);

@@ -1,10 +1,9 @@
-import { request } from 'node:http';
 import { decodeJwt } from 'jose';
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
 import type { Json, Received } from '#tools/testing/http-client.ts';
 import { opened } from '#tools/testing/opened.ts';
-import { ENVELOPE, openMcpHarness } from './mcp-harness.ts';
+import { openMcpHarness } from './mcp-harness.ts';
 import { createProgressStreams } from './progress-streams.ts';
 
 let token: string;
@@ -17,20 +16,15 @@ beforeAll(async () => {
 afterEach(() => eventually('every place to be free', () => streams.count() === 0));
 
 const BEGIN = { name: 'request_compliance_report', arguments: {} };
-const message = (progressToken: unknown) => ({
-  jsonrpc: '2.0',
-  id: 1,
-  method: 'tools/call',
-  params: { ...BEGIN, _meta: { ...ENVELOPE, progressToken } },
-});
-const HEADERS = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': BEGIN.name };
+const ask = (bearer = token, progressToken: unknown = 't') =>
+  harness.ask(bearer, 'tools/call', { ...BEGIN, _meta: { progressToken } }, {});
 const setReports = (status: string, progress: number) =>
   harness.rows`UPDATE compliance_reports SET status = ${status}, progress = ${progress} WHERE ended_at IS NULL`;
 
 /** A call that waits with a place; sent again where a busy process refused it (503). */
 async function follow(bearer: string): Promise<{ readonly answered: Promise<Received> }> {
   for (;;) {
-    const answered = harness.post(message('t'), { token: bearer, headers: HEADERS });
+    const answered = ask(bearer);
     const opened = eventually('the place to be taken', () => streams.count() === 1);
     const refused = await Promise.race([opened.then(() => null), answered]);
     if (refused === null) return { answered };
@@ -80,29 +74,18 @@ test('a task that is read with a progress token is followed as well', async () =
 });
 
 test('a client that goes away frees its place before the task ends', async () => {
-  const sent = request(harness.mcpUrl, {
-    method: 'POST',
-    headers: {
-      ...HEADERS,
-      authorization: `Bearer ${token}`,
-      accept: 'application/json, text/event-stream',
-      'content-type': 'application/json',
-    },
-  });
-  const began = new Promise((done) => sent.once('response', (answer) => answer.once('data', done)));
-  sent.on('error', () => {});
-  sent.end(JSON.stringify(message('t')));
-  await began;
+  const client = await harness.connect(token);
+  await new Promise((onprogress) => client.callTool(BEGIN, { onprogress }).catch(() => {}));
   expect(streams.count()).toBe(1);
-  sent.destroy();
+  await client.close();
   // Far less than the time after which any place is free.
   await eventually('the place to be free', () => streams.count() === 0, 20_000);
 });
 
 test('a caller that has its places taken is answered at once, without progress', async () => {
-  const four = Array.from({ length: 4 }, () => harness.post(message('t'), { token, headers: HEADERS }));
+  const four = Array.from({ length: 4 }, () => ask());
   await eventually('four places to be taken', () => streams.count() === 4);
-  const fifth = await harness.post(message('t'), { token, headers: HEADERS });
+  const fifth = await ask();
   expect(fifth.headers.get('content-type')).toMatch('application/json');
   expect(fifth.body.result.structuredContent).toMatchObject({ status: 'working' });
   await endAll();
@@ -124,7 +107,7 @@ test('a caller that loses access meanwhile gets an error in place of the task', 
 
 test('messages that only look like a request for progress are answered as ever', async () => {
   for (const odd of [null, {}, [], true]) {
-    const { status } = await harness.post(message(odd), { token, headers: HEADERS });
+    const { status } = await ask(token, odd);
     expect(status).toBeLessThan(500);
   }
 });
@@ -133,6 +116,6 @@ test('a process that stops answers how far the task is, and opens no more', asyn
   const { answered } = await follow(token);
   streams.close();
   expect((await answered).text).toMatch(/"status":"working".*read_task/s);
-  const next = await harness.post(message('t'), { token, headers: HEADERS });
+  const next = await ask();
   expect(next.body.result.structuredContent).toMatchObject({ status: 'working' });
 });

@@ -12,7 +12,7 @@ import { OWN_SCOPES } from '../core/authority/own-scopes.ts';
 import { type Need, namesOf, needOf } from '../core/shared/tool.ts';
 import { loadList } from '../modules.ts';
 import { callMcpEndpoint } from './contract.ts';
-import { ENVELOPE, type McpHarness, openMcpHarness } from './mcp-harness.ts';
+import { type McpHarness, openMcpHarness } from './mcp-harness.ts';
 import { needOfTasks, taskToolsOf } from './task-shapes.ts';
 import { plainToolsOf } from './task-tools.ts';
 import { toolsOf } from './tools.ts';
@@ -87,12 +87,8 @@ const INPUTS: Readonly<Record<string, object>> = {
   cancel_task: { task_id: 'x'.repeat(24) },
 };
 
-/** One request of revision 2026-07-28 over HTTP. */
-const ask = (method: string, params: Json, { origin: _page, ...credential }: Credential) => {
-  const name: Credential = params.name === undefined ? {} : { 'mcp-name': String(params.name) };
-  const headers = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': method, ...name, ...credential };
-  return harness.post({ jsonrpc: '2.0', id: 1, method, params: { ...params, _meta: ENVELOPE } }, { headers });
-};
+const ask = (method: string, params: Json, { origin: _page, ...credential }: Credential) =>
+  harness.ask(credential, method, params, {});
 
 test('every tool answers every kind of caller by what it declares to need', async () => {
   const surprises: string[] = [];
