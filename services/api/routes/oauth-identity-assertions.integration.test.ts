@@ -185,7 +185,7 @@ describe('refuses', () => {
     expect(await outcome(client, await assertionFor(client, { sub }))).toBe(REFUSED);
   });
 
-  test('a client that trusts no server, an agent, a client without the grant, and an assertion as a credential', async () => {
+  test('a client that trusts no server, an agent, a client without the grant or authentication, an assertion as a credential, and no assertion', async () => {
     const [{ sub }, untrusting] = [await newLinked(), await newClient({}, { issues: [] })];
     expect(await outcome(untrusting, await assertionFor(untrusting, { sub }))).toBe(REFUSED);
     const misled = await newClient({}, trusted({ provider: 'home' }));
@@ -202,13 +202,15 @@ describe('refuses', () => {
     const { client_id } = signer;
     const assertion = await assertionFor(signer, { iss: client_id, sub: client_id });
     expect((await send(api.url, 'GET', '/oauth2/userinfo', { bearer: assertion })).status).toBe(401);
-    const form = {
-      grant_type: JWT_BEARER,
-      client_id,
-      client_assertion_type: ASSERTION_TYPE,
-      client_assertion: assertion,
-    };
-    expect((await send(api.url, 'POST', '/oauth2/token', { form })).status).toBe(401);
+    const signed = { client_id, client_assertion_type: ASSERTION_TYPE, client_assertion: assertion };
+    const { client_id: open } = await newClient({ auth_method: 'none' }, null);
+    for (const members of [signed, { client_id: open, assertion }]) {
+      const answer = await send(api.url, 'POST', '/oauth2/token', { form: { grant_type: JWT_BEARER, ...members } });
+      expect([answer.status, answer.body.code]).toEqual([401, 'client_unauthenticated']);
+    }
+    const { status, body } = await redeem(untrusting, '');
+    const problems = [{ at: 'body/assertion', why: 'is required' }];
+    expect({ status, body }).toMatchObject({ status: 400, body: { code: 'request_invalid', problems } });
   });
 });
 

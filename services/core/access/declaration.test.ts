@@ -148,6 +148,7 @@ const withType = (changes: object, name = 'payment') =>
 test.each([
   ['a reference', withMember({ $ref: 'https://evil.test/schema' }), 'schema/properties/x/type'],
   ['a pattern that could stall', withMember({ ...member, pattern: '^(a+)+$' }), 'has no member pattern'],
+  ['a member that refers elsewhere', { schema: { ...schema, $defs: {} } }, 'payment/schema has no member $defs'],
   ['a depth that could exhaust the stack', withMember(deep(20)), 'nested too deeply'],
   ['many bytes', { schema: { ...schema, required: Array(99).fill('x'.repeat(99)) } }, 'longer than 8192 bytes'],
   ['anything but an object', { schema: member }, 'schema must describe an object'],

@@ -12,6 +12,7 @@ import { openClientHarness } from './manage-clients-harness.ts';
 import { deleteRole, setRolePermissions } from './manage-roles.ts';
 import { hasChanges } from './plan-application.ts';
 import { rightsOf, rightsToGrant } from './role-rights.ts';
+import { signOffPolicyShape } from './signoff-policy-shapes.ts';
 
 const ownAudiences = ['https://auth.test'];
 const reason = 'test';
@@ -26,6 +27,8 @@ const notes: Declaration = {
   permissions: ['notes:write', 'notes:read'],
   roles: { editor: ['notes:write', 'notes:read'], reader: ['notes:read'] },
 };
+const schema = { type: 'object', properties: { to: { type: 'string' } }, required: ['to'] };
+const payment = { schema, words: { en: 'pay {to}', de: '{to} zahlen' }, bound: ['to'], signoff: false };
 const declare = (changes: Partial<Declaration> = {}, isDryRun?: boolean) =>
   declareApplication({ ...harness, ownAudiences }, { ...notes, ...changes, reason, dry_run: isDryRun }, testCaller);
 
@@ -41,6 +44,13 @@ const clientEpochOf = async (clientId: string) =>
   (
     await harness.raw<{ epoch: number }>`SELECT "tokenEpoch" AS epoch FROM oauth_clients WHERE "clientId" = ${clientId}`
   )[0]?.epoch;
+
+/** Details of the newest events of the application, the last first. */
+const logged = async (limit = 1) => {
+  const events = await harness.raw<{ detail: object }>`SELECT detail FROM audit_outbox
+    WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT ${limit}`;
+  return events.map(({ detail }) => detail);
+};
 
 const versionNow = async () =>
   (await harness.raw<{ v: number }>`SELECT access_version::int AS v FROM feed_state`)[0]?.v as number;
@@ -94,9 +104,7 @@ describe('declaring an application', () => {
     expect(hasChanges((await declare()).changes)).toBe(false);
     expect(harness.reloads).toBe(0);
     expect(await listApplications(harness, { limit: 10 })).toEqual({ applications: [view], next: null });
-    const events = await harness.raw`SELECT detail FROM audit_outbox
-      WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`;
-    expect(events).toEqual([{ detail: { added: ['notes:read', 'notes:write'], removed: [], reason } }]);
+    expect(await logged()).toEqual([{ added: ['notes:read', 'notes:write'], removed: [], reason }]);
   });
 
   test('stores the words of its scopes, which every copy then knows; what is left out is removed', async () => {
@@ -120,14 +128,10 @@ describe('declaring an application', () => {
     });
     expect(await versionNow()).toBe(before + 1);
     expect((await declare()).application.scopes).toEqual({});
-    const [event] = await harness.raw<{ detail: object }>`SELECT detail FROM audit_outbox
-      WHERE type = 'application.declared' AND target_id = 'notes' ORDER BY id DESC LIMIT 1`;
-    expect(event?.detail).toEqual({ added: [], removed: [], scopes: 'changed', reason });
+    expect(await logged()).toEqual([{ added: [], removed: [], scopes: 'changed', reason }]);
   });
 
   test('stores its types of authorization details; one that changed is removed and added, and is no other application’s', async () => {
-    const schema = { type: 'object', properties: { to: { type: 'string' } }, required: ['to'] };
-    const payment = { schema, words: { en: 'pay {to}', de: '{to} zahlen' }, bound: ['to'], signoff: false };
     const line = (en: string) => detailTypeLine('payment', { ...payment, words: { ...payment.words, en } });
     const put = (en = 'pay {to}', changes: Partial<Declaration> = {}, isDryRun?: boolean) => {
       const types = { payment: { ...payment, words: { ...payment.words, en } } };
@@ -145,6 +149,18 @@ describe('declaring an application', () => {
     await expect(put('pay {to}', wiki)).rejects.toMatchObject({ code: 'declaration_invalid' });
     expect((await declare()).changes.authorization_details).toEqual({ added: [], removed: [line('send {to}')] });
     expect([...access.publishedDetailTypes(), (await put('pay {to}', wiki)).application.application]).toEqual(['wiki']);
+  });
+
+  test('names in its event each type that needs no sign-off any more, changed or removed, and none that needed none', async () => {
+    const signoff_policies = [signOffPolicyShape.parse({ act: 'pay.*', roles: ['qa'] })];
+    const declareTypes = (authorization_details: Declaration['authorization_details']) =>
+      declare({ authorization_details, signoff_policies });
+    const signed = { ...payment, signoff: true };
+    await declareTypes({ 'pay.a': signed, 'pay.b': signed, 'pay.c': signed, 'pay.d': payment });
+    await declareTypes({ 'pay.a': payment, 'pay.c': signed });
+    const [second, first] = await logged(2);
+    expect(second).toMatchObject({ authorization_details: 'changed', lowered: ['pay.a', 'pay.b'] });
+    expect(first).not.toHaveProperty('lowered');
   });
 
   test('as a dry run reports the changes and makes none', async () => {

@@ -200,7 +200,7 @@ describe('the exemption from PKCE', () => {
     ]);
   });
 
-  test('is refused for a public client, with pushed requests, and for a client that registered itself', async () => {
+  test('is refused for a public client, with pushed requests, and for a client that registered itself; the first and the last have no identity assertions either', async () => {
     const conflict = { code: 'client_settings_conflict' };
     const app = await harness.newClient({ auth_method: 'none' });
     await expect(setPkce(app.client_id, 'optional')).rejects.toMatchObject(conflict);
@@ -214,7 +214,12 @@ describe('the exemption from PKCE', () => {
     const unvetted = await harness.newClient();
     await harness.raw`UPDATE oauth_clients SET origin = 'registration' WHERE "clientId" = ${unvetted.client_id}`;
     await expect(setPkce(unvetted.client_id, 'optional')).rejects.toMatchObject(conflict);
-    for (const client of [app, unvetted]) expect((await readClient(harness, client)).pkce).toBe('required');
+    const options = { detail: expect.stringMatching(/that authenticates, .* has identity assertions\.$/) };
+    for (const client of [app, unvetted]) {
+      expect((await readClient(harness, client)).pkce).toBe('required');
+      const asserting = change(client.client_id, { identity_assertions: { issues: [] } });
+      await expect(asserting).rejects.toMatchObject({ ...conflict, options });
+    }
   });
 });
 
