@@ -146,7 +146,7 @@ export type BoundGrant = OfferedGrant & {
 
 type Claims = Awaited<ReturnType<typeof beginApprovedToken>>;
 
-const isOpenId = ({ scope }: { readonly scope?: string }): boolean => scope?.split(' ').includes('openid') ?? false;
+const isOpenId = ({ scope }: Pick<Claims, 'scope'>): boolean => scope.split(' ').includes('openid');
 
 /** `beginApprovedToken`, and asserts that the ID token can be signed too: a grant is not consumed in vain. */
 export async function beginClientGrant(...[tx, ports, ...of]: Parameters<typeof beginApprovedToken>): Promise<Claims> {

@@ -137,7 +137,7 @@ export function accessTokenClaims(
   ports: Pick<Ports, 'clock' | 'random'> & HasAccess & HasKeyRing & HasTokenSettings,
   facts: TokenFacts,
   request: RequestContext,
-): AccessTokenClaims {
+): AccessTokenClaims & Pick<TokenFacts, 'scope'> {
   const settings = ports.tokenSettings;
   assertSignsFor(ports, facts);
   const issuedAt = Math.floor(ports.clock.now() / 1_000);
@@ -174,7 +174,7 @@ export function accessTokenClaims(
   if (settings.enableIpValidation && request.ip !== '') claims.bip = bindingHash(ports, 'ip', request.ip);
   if (settings.enableUserAgentValidation && request.userAgent !== '')
     claims.bua = bindingHash(ports, 'agent', request.userAgent);
-  return claims as AccessTokenClaims;
+  return claims as ReturnType<typeof accessTokenClaims>;
 }
 
 /** Signs a claim set as an access token (RFC 9068 §2.1). Throws `signing_unavailable` (503). */

@@ -30,10 +30,9 @@ const described = (why: string): string =>
 export const detailsOf = (details: AuthorizationDetails | null | undefined): AuthorizationDetail[] =>
   details ? JSON.parse(details) : [];
 const bytesOf = (detail: AuthorizationDetail): string => canonicalOf(detail, DEPTH_MAX) as string;
-const listed = (details: readonly AuthorizationDetail[]): AuthorizationDetails | undefined =>
-  details.length === 0
-    ? undefined
-    : (`[${[...new Set(details.map(bytesOf))].sort().join(',')}]` as AuthorizationDetails);
+/** Of at least one: no request names none, and no token carries none. */
+const listed = (details: readonly AuthorizationDetail[]): AuthorizationDetails =>
+  `[${[...new Set(details.map(bytesOf))].sort().join(',')}]` as AuthorizationDetails;
 
 /** A list of objects with a type each; or why the text is none. Two members of one name are refused, as in tokens. */
 function readList(text: string): readonly AuthorizationDetail[] | string {

@@ -11,13 +11,7 @@ import type { HasDatabaseGuard } from '#services/core/revocations/database-guard
 import { assertMayIssue, type HasRevocations } from '#services/core/revocations/revocation-set.ts';
 import type { HasApprovals } from '#services/core/shared/approval.ts';
 import { clientUnauthenticated } from '#services/platform/errors.ts';
-import {
-  type AccessTokenClaims,
-  accessTokenClaims,
-  answeredDetails,
-  signAccessToken,
-  tokenTypeOf,
-} from '../access-token.ts';
+import { accessTokenClaims, answeredDetails, signAccessToken, tokenTypeOf } from '../access-token.ts';
 import { tokenIssued } from '../audit-events.ts';
 import { detailFacts, detailsOf, signedActAsked, signedOffDetails } from '../authorization-details.ts';
 import { type Batcher, createBatcher } from '../batches/batcher.ts';
@@ -209,6 +203,7 @@ type ApprovedGrant = {
 };
 
 type ApprovedGrantPorts = Omit<ClientTokenPorts, 'clientTokenLog' | 'revocations'>;
+type ApprovedClaims = ReturnType<typeof accessTokenClaims>;
 
 /**
  * Makes the claims of a token of the agent itself, in the transaction that consumes the grant. It has the scopes that the
@@ -220,7 +215,7 @@ export async function beginApprovedToken(
   ports: ApprovedGrantPorts,
   { client: { clientId }, keys, ...grant }: ApprovedGrant,
   caller: Caller,
-): Promise<AccessTokenClaims> {
+): Promise<ApprovedClaims> {
   const client = ports.access.client(clientId);
   if (client === undefined || client.disabled || client.agent === null) throw clientUnauthenticated();
   const audience = allowedAudience(ports, client, grant.audience);
@@ -251,14 +246,14 @@ export async function beginApprovedToken(
 }
 
 /** Signs the token of a grant that was consumed. Throws `signing_unavailable` (503). */
-export async function finishApprovedToken(ports: ApprovedGrantPorts, claims: AccessTokenClaims, caller: Caller) {
+export async function finishApprovedToken(ports: ApprovedGrantPorts, claims: ApprovedClaims, caller: Caller) {
   const minted = await signAccessToken(ports, claims);
   rememberToken(ports, minted, caller);
   return {
     access_token: minted.token,
     token_type: tokenTypeOf(claims),
     expires_in: minted.expiresIn,
-    scope: claims.scope ?? '',
+    scope: claims.scope,
     ...answeredDetails(claims),
   };
 }
