@@ -29,11 +29,7 @@ const ports = partOf(() => harness.ports);
 const user = opened(() => harness.newUser());
 const site = opened(() => harness.newClient());
 const service = opened(() =>
-  harness.newClient({
-    grant_types: ['client_credentials', TOKEN_EXCHANGE],
-    credential_scopes: ['openid'],
-    scopes: ['openid', 'profile', 'email'],
-  }),
+  harness.newClient({ grant_types: ['client_credentials', TOKEN_EXCHANGE], credential_scopes: ['openid'] }),
 );
 
 const ask = (input: TokenRequest, caller: Caller = site.caller, proof?: string) =>

@@ -306,6 +306,8 @@ describe('the mode of the response', () => {
 });
 
 describe('where the sign-in page redirects to', () => {
+  const nowhere = { formTargets: [], loginHint: undefined, asker: null, asksAgain: null };
+
   test.each([
     undefined,
     '',
@@ -324,18 +326,10 @@ describe('where the sign-in page redirects to', () => {
       'next',
     ) as string;
     expect(safeNext(next)).toBe(next);
-    expect(await describeNext(withoutSql, next)).toEqual({
-      formTargets: ['https://app.example.test'],
-      loginHint: 'a@b.test',
-      asker: { name: client.name, host: 'app.example.test', logoPath: null },
-      asksAgain: null,
-    });
-    expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual({
-      formTargets: ['https://app.example.test'],
-      loginHint: undefined,
-      asker: { name: client.name, host: 'app.example.test', logoPath: null },
-      asksAgain: null,
-    });
+    const asker = { name: client.name, host: 'app.example.test', logoPath: null };
+    const asked = { ...nowhere, formTargets: ['https://app.example.test'], asker };
+    expect(await describeNext(withoutSql, next)).toEqual({ ...asked, loginHint: 'a@b.test' });
+    expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ prompt: 'create' })}`)).toEqual(asked);
     for (const members of [{ prompt: 'login' }, { max_age: '60' }, { max_age: '60', id_token_hint: 'of no user' }])
       expect((await describeNext(withoutSql, `/oauth2/authorize?${query(members)}`)).asksAgain).toEqual({
         userId: undefined,
@@ -345,7 +339,6 @@ describe('where the sign-in page redirects to', () => {
       `/oauth2/authorize?${query({ redirect_uri: 'com.example.app:/in' })}`,
     );
     expect(native.asker?.host).toBe('com.example.app:');
-    const nowhere = { formTargets: [], loginHint: undefined, asker: null, asksAgain: null };
     expect(await describeNext(withoutSql, `/oauth2/authorize?${query({ redirect_uri: 'https://evil.test' })}`)).toEqual(
       nowhere,
     );
@@ -360,12 +353,8 @@ describe('where the sign-in page redirects to', () => {
       expect(formNext(browser, next)).toBe(next);
     for (const next of ['', '//evil.test', '/\\evil.test', 'https://evil.test/', 'javascript:alert(1)'])
       expect(formNext(browser, next)).toBe('/login');
-    expect(await describeNext(withoutSql, 'https://app.example.test/in')).toEqual({
-      formTargets: ['https://app.example.test'],
-      loginHint: undefined,
-      asker: null,
-      asksAgain: null,
-    });
+    const formTargets = ['https://app.example.test'];
+    expect(await describeNext(withoutSql, 'https://app.example.test/in')).toEqual({ ...nowhere, formTargets });
   });
 
   test('a page keeps where the user goes on to, and a page without it has a short address', () => {
