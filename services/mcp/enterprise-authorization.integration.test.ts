@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { decodeJwt, decodeProtectedHeader } from 'jose';
+import { calculateJwkThumbprint, decodeJwt, decodeProtectedHeader } from 'jose';
 import { beforeAll, expect, test } from 'vitest';
+import { newProofMaker } from '#tools/testing/fakes/dpop.ts';
 import { patiently } from '#tools/testing/flows/flows.ts';
 import { challengeOf, codeForm, LOOPBACK_REDIRECT, newVerifier } from '#tools/testing/harness/oauth.ts';
 import { testCaller } from '#tools/testing/harness/ports.ts';
@@ -11,6 +12,8 @@ import { type CreateClientInput, createClient } from '../core/access/create-clie
 import { JWT_BEARER, TOKEN_EXCHANGE } from '../core/access/grant-shapes.ts';
 import { openClientsHarness } from './clients-harness.ts';
 
+/** A server for which an administrator names no scopes. */
+const UNSCOPED = 'https://unscoped.example';
 const open = () => openClientsHarness({ CLIENT_DOCUMENTS_PRIVATE: 'true' });
 /** The identity provider of a company, and an MCP server of another house with its authorization server. */
 const [idp, chat] = [opened(open), opened(open)];
@@ -30,12 +33,13 @@ beforeAll(async () => {
   const at = { grant_types: [JWT_BEARER], audiences: [chat.mcpUrl], identity_assertions: { accepts }, scopes };
   atChat = await register(chat, at);
   const issued = { issuer: server, client_id: atChat.client_id, scopes: ['own.sessions'], resources: [chat.mcpUrl] };
+  const unscoped = { issuer: UNSCOPED, client_id: 'agent', scopes: [] };
   const atHome = {
     grant_types: ['authorization_code', TOKEN_EXCHANGE, JWT_BEARER],
     scopes: ['openid', 'email'],
     redirect_uris: [LOOPBACK_REDIRECT],
     // A mistake of its administrator: it would take its own assertions back.
-    identity_assertions: { accepts, issues: [issued, { issuer, client_id: 'agent', scopes: ['email'] }] },
+    identity_assertions: { accepts, issues: [issued, unscoped, { issuer, client_id: 'agent', scopes: ['email'] }] },
   };
   atIdp = await register(idp, { ...atHome, client_id: 'agent' });
   another = await register(idp, atHome);
@@ -43,17 +47,17 @@ beforeAll(async () => {
   for (const { owner, user } of [idp, chat]) await owner.raw(link, [randomUUID(), user.id, idp.user.id]);
 });
 
-const ask = ({ api }: typeof idp, basic: ClientCredentials | undefined, form: Json) =>
-  send(api.url, 'POST', '/oauth2/token', { ...(basic && { basic }), form });
+const ask = ({ api }: typeof idp, basic: ClientCredentials | undefined, form: Json, headers = {}) =>
+  send(api.url, 'POST', '/oauth2/token', { ...(basic && { basic }), form, headers });
 
 /** Signs the user in at the identity provider; returns the answer to the code. */
-async function signIn(client = atIdp): Promise<Json> {
+async function signIn(client = atIdp, scope = 'openid email'): Promise<Json> {
   const verifier = newVerifier();
   const query = {
     client_id: client?.client_id as string,
     response_type: 'code',
     redirect_uri: LOOPBACK_REDIRECT,
-    scope: 'openid email',
+    scope,
     code_challenge: challengeOf(verifier),
     code_challenge_method: 'S256',
   };
@@ -61,15 +65,17 @@ async function signIn(client = atIdp): Promise<Json> {
   return (await ask(idp, client, codeForm(back.searchParams.get('code') as string, verifier))).body;
 }
 
-const exchange = (idToken: string, changes: Json = {}, client = atIdp) =>
-  ask(idp, client, {
+const exchange = (idToken: string, changes: Json = {}, client = atIdp, headers = {}) => {
+  const form = {
     grant_type: TOKEN_EXCHANGE,
     requested_token_type: ID_JAG,
     subject_token: idToken,
     subject_token_type: 'urn:ietf:params:oauth:token-type:id_token',
     audience: chat.api.ports.publicUrl,
     ...changes,
-  });
+  };
+  return ask(idp, client, form, headers);
+};
 const redeem = (assertion: string, at = chat, client = atChat) =>
   ask(at, client, { grant_type: JWT_BEARER, assertion });
 const call = async (bearer: string, name: string) => {
@@ -101,6 +107,16 @@ test('an employee who is signed in at the company calls a tool of the other hous
   const events = `SELECT outcome FROM audit_outbox WHERE type = 'oauth.identity_asserted'`;
   const logged = await Promise.all([idp, chat].map(({ owner }) => owner.raw(events)));
   expect(logged).toEqual([[{ outcome: 'issued' }], [{ outcome: 'redeemed' }]]);
+});
+
+test('an assertion has the scopes that are named, the address if the sign-in has the scope email, and the key that the client proved', async () => {
+  const [{ id_token: idToken }, maker] = [await signIn(atIdp, 'openid'), newProofMaker()];
+  const dpop = maker.proof('POST', `${idp.api.ports.publicUrl}/oauth2/token`);
+  const { access_token: assertion, scope } = (await exchange(idToken, { audience: UNSCOPED }, atIdp, { dpop })).body;
+  const claims = decodeJwt(assertion);
+  expect([claims.aud, claims.cnf, scope]).toEqual([UNSCOPED, { jkt: await calculateJwkThumbprint(maker.jwk) }, '']);
+  for (const absent of ['scope', 'resource', 'email', 'email_verified']) expect(claims).not.toHaveProperty(absent);
+  expect(decodeJwt((await exchange(idToken)).body.access_token)).not.toHaveProperty('cnf');
 });
 
 test('the company issues for what its administrator named, of its ID token for this client, and takes none back', async () => {

@@ -20,6 +20,7 @@ import { startProduct } from '#tools/testing/harness/product.ts';
 import { expectOAuthError, expectProblem, type Received, send } from '#tools/testing/http-client.ts';
 import { listening } from '#tools/testing/listening.ts';
 import { opened } from '#tools/testing/opened.ts';
+import { type Held, whileItWaits } from '#tools/testing/overtaken.ts';
 import { leftOut } from '#tools/testing/processes/child-env.ts';
 import { startTcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { testFolder } from '#tools/testing/test-folder.ts';
@@ -159,15 +160,17 @@ test('openid-client asks, two people decide, the token carries exactly the act, 
   expectOAuthError(await poll(agent, asked.auth_req_id), 400, 'invalid_dpop_proof', 'dpop_proof_invalid');
 });
 
-test('polls storm, wait, and are slowed down; twenty at once after the approval give one token', async () => {
+test('polls storm, wait, and are slowed down; twenty at once after the approval give one token, without an ID token that was not asked for', async () => {
   const [agent, other] = [await newAgent(), await newAgent()];
-  const { auth_req_id: authReqId, signoff_id: id } = (await ask(agent)).body;
+  const { auth_req_id: authReqId, signoff_id: id } = (await ask(agent, { scope: 'signoffs:request' })).body;
+  await set(agent, 'id_token_signed_response_alg', 'EdDSA');
   expectOAuthError(await poll(agent, authReqId), 400, 'authorization_pending', 'auth_req_pending');
   expectOAuthError(await poll(agent, authReqId), 400, 'slow_down', 'auth_req_polls_too_fast');
   await approve(id);
   expectOAuthError(await poll(other, authReqId), 400, 'invalid_grant', 'auth_req_id_invalid');
   const answers = await Promise.all(Array.from({ length: 20 }, () => poll(agent, authReqId)));
-  expect(answers.filter(({ status }) => status === 200)).toHaveLength(1);
+  const given = answers.flatMap(({ status, body }) => (status === 200 ? [[body.scope, body.id_token]] : []));
+  expect(given).toEqual([['signoffs:request', undefined]]);
   expect(new Set(answers.map(({ body }) => body.error))).toEqual(new Set([undefined, 'invalid_grant']));
   const [event, ...others] = await harness.rows(ISSUED, [agent.client_id]);
   expect([event?.detail, others]).toMatchObject([{ grant: 'ciba', of: id, detail_types: ['sallyport_act'] }, []]);
@@ -242,10 +245,10 @@ test('a denied, an expired and a started sign-off, and one whose approval is voi
     expectOAuthError(await poll(agent, authReqId), 400, 'invalid_grant', 'auth_req_id_invalid');
 });
 
-test('a client that lost a right, or whose ID token cannot be signed now, gets its token once that is mended', async () => {
+test('a client that lost a right, was disabled during its poll, or whose ID token cannot be signed now, gets its token once that is mended', async () => {
   const resource = 'https://ship.example';
   const agent = await newAgent({ audiences: [resource] });
-  const asked = (await ask(agent, { resource })).body;
+  const asked = (await ask(agent, { resource, scope: 'openid' })).body;
   await approve(asked.signoff_id);
   const refused = async (column: string, lost: unknown, kept: unknown) => {
     await set(agent, column, lost);
@@ -256,8 +259,15 @@ test('a client that lost a right, or whose ID token cannot be signed now, gets i
   expect(await refused('authorization_details_types', [], ['sallyport_act'])).toEqual([UNREAD, UNREAD]);
   expect(await refused('audiences', [], [resource])).toEqual(['target_invalid', 'target_invalid']);
   expect(await refused('id_token_signed_response_alg', 'EdDSA', null)).toEqual(['signing_unavailable', undefined]);
+  const held: Held = ['SELECT FROM signoffs WHERE id = $1 FOR UPDATE', [asked.signoff_id]];
+  const [polls, disables] = [() => poll(agent, asked.auth_req_id), () => set(agent, 'disabled', true)];
+  const overtaken = await whileItWaits(api.stores.pools.main, [held], polls, disables);
+  expectOAuthError(overtaken, 401, 'invalid_client', 'client_unauthenticated');
+  await set(agent, 'disabled', false);
   const { body } = await poll(agent, asked.auth_req_id);
-  expect(decodeJwt(body.access_token)).toMatchObject({ aud: resource, authorization_details: [DETAIL] });
+  expect([body.scope, decodeJwt(body.id_token).sub]).toEqual(['openid', owner.id]);
+  const claims = { aud: resource, scope: 'openid', permissions: [], authorization_details: [DETAIL] };
+  expect(decodeJwt(body.access_token)).toMatchObject(claims);
 });
 
 test.each<[string, (agent: Agent, of: Person) => string]>([

@@ -217,6 +217,7 @@ test.each([
   ['another location', [{ ...pay(1), locations: [SHOP] }], 'payment/locations names another resource'],
   ['an unknown member', [{ ...pay(1), note: 'x' }], 'payment has no member note'],
   ['an unknown member inside', [{ ...pay(1), amount: { value: 1, x: 1 } }], 'payment/amount has no member x'],
+  ['a member that no error description can name', [{ ...pay(1), 'a"b': 1 }], 'the form that its type declares'],
   ['a missing member', [{ type: 'payment', to: 'Ann' }], 'payment/amount is missing'],
   ['a value of another kind', [{ ...pay(1), to: 5 }], 'payment/to must be a text'],
   ['an unlisted value', [{ ...pay(1), amount: { value: 1, currency: 'GBP' } }], 'is not one of EUR, USD'],
