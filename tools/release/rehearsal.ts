@@ -64,7 +64,7 @@ function createSystem(options: RehearsalOptions, asking: Asking, publicUrl: stri
     ...{ DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, SALLYPORT_DATA_DIR: dataDir, BETTER_AUTH_URL: publicUrl },
     ...{ RATE_LIMIT_PROFILE: 'load', HASHER_CHILDREN: '1', HASH_QUEUE: '64', LOG_LEVEL: 'warn' },
     // The load checks that revocations arrive in two seconds: a busy machine alone must not make a copy refuse tokens.
-    ...{ REVOCATION_STALENESS_MS: '10000', MCP_IN_API: 'true' },
+    REVOCATION_STALENESS_MS: '10000',
   };
   let copies = 0;
 
@@ -83,8 +83,6 @@ function createSystem(options: RehearsalOptions, asking: Asking, publicUrl: stri
     const child = startRole(children, name, 'api', own, code);
     const url = `http://127.0.0.1:${port}`;
     await started(`${name} to be ready`, () => fetch(`${url}/readyz`).then(({ ok }) => ok), child);
-    // The code of the MCP server is loaded by its first request, which holds up others.
-    await fetch(`${url}/mcp`);
     return { version, url, child };
   }
 
