@@ -43,7 +43,7 @@ const exportsOf: Readonly<Record<string, (folder: string) => Promise<unknown>>> 
   clerk: (folder) =>
     writeFile(
       join(folder, 'users.csv'),
-      `id,first_name,last_name,primary_email_address,verified_email_addresses,password_digest,password_hasher\nuser_1,Cleo,Clerk,c@example.com,c@example.com,${hashSync('a long password', { cost: 4, version: '2b' })},bcrypt\n`,
+      `id,first_name,last_name,primary_email_address,verified_email_addresses,password_digest,password_hasher\nuser_1,Cleo,Clerk,c@example.com,c@example.com,${hashSync('a long password', 4)},bcrypt\n`,
     ),
   firebase: async (folder) => {
     const config = await readFile(join(FIXTURES, 'firebase-hash-config.txt'), 'utf8');

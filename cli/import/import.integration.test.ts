@@ -16,7 +16,7 @@ const harness = opened(() => openCliHarness({ BETTER_AUTH_SECRET: AUTH_SECRET })
 const folder = testFolder();
 const AUTH_SECRET = 'an-auth-secret-of-more-than-thirty-two-characters';
 
-const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
+const HASH = hashSync('correct horse battery staple', 4);
 const REASON = ['--reason', 'we move'];
 const HEADER =
   'id,first_name,last_name,username,primary_email_address,primary_phone_number,verified_email_addresses,unverified_email_addresses,verified_phone_numbers,unverified_phone_numbers,totp_secret,password_digest,password_hasher';

@@ -37,7 +37,8 @@ function debian(suite: string, packages: readonly string[], say: Say, name = sui
       // No service starts in it.
       writeFileSync(join(folder, 'usr/sbin/policy-rc.d'), '#!/bin/sh\nexit 101\n', { mode: 0o755 });
       const inRoot = 'mount -t proc proc "$0/proc" && mount -t devpts devpts "$0/dev/pts" && exec chroot "$0" "$@"';
-      const install = ['apt-get', 'install', '-q', '-y', '--no-install-recommends', ...packages];
+      const options = ['-q', '-y', '--no-install-recommends', '-o', 'Acquire::Retries=5'];
+      const install = ['apt-get', 'install', ...options, ...packages];
       run('unshare', ['--mount', '--fork', 'sh', '-c', inRoot, folder, ...install]);
     }
     rmSync(join(folder, 'var/cache/apt'), { recursive: true, force: true });

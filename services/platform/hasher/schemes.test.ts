@@ -49,7 +49,7 @@ describe('digest schemes', () => {
 
   it('verifies digests of other bcrypt libraries, and asks for an upgrade', () => {
     for (const version of ['2a', '2y', '2b'] as const) {
-      const digest = hashSync('imported', { cost: 4, version });
+      const digest = `$${version}${hashSync('imported', 4).slice(3)}`;
       expect(verifyPassword('imported', digest, pepper)).toBe(true);
       expect(verifyPassword('imposter', digest, pepper)).toBe(false);
       expect(findScheme(digest).isCurrent(digest)).toBe(false);
@@ -167,7 +167,7 @@ describe('equal cost', () => {
   });
 
   it('measures processor time and computes real hashes by default', () => {
-    const equalCost = createEqualCost('argon2id', () => hashSync('password', { cost: 4, version: '2b' }));
+    const equalCost = createEqualCost('argon2id', () => hashSync('password', 4));
     expect(equalCost(() => 42)).toBe(42);
   });
 });

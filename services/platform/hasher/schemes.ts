@@ -134,8 +134,7 @@ export const verifyPassword = (
   importedKey?: Uint8Array,
 ): boolean => findScheme(digest).verify(password, digest, pepper, importedKey);
 
-const bcryptHash = (key: string): string =>
-  hashSync(key, { cost: BCRYPT_COST, version: '2b', rejectLongPasswords: true });
+const bcryptHash = (key: string): string => hashSync(key, BCRYPT_COST);
 
 function prehash(password: string, pepper: Uint8Array): string {
   return createHmac('sha256', pepper).update(password, 'utf8').digest('base64');

@@ -43,7 +43,7 @@ describe('serveChild', () => {
     const sent: FromChild[] = [];
     const serve = serveChild((message) => sent.push(message));
     serve({ kind: 'init', pepperBase64: randomBytes(32).toString('base64') });
-    const halves = hashSync('½', { cost: 4 });
+    const halves = hashSync('½', 4);
     const [normal, typed] = ['½'.normalize('NFKC'), '½'];
     serve({ kind: 'verify', password: normal, typed, digest: halves });
     serve({ kind: 'verify', password: normal, digest: halves });

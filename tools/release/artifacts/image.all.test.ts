@@ -1,5 +1,5 @@
 // About: Dockerfile deploy/container/ deploy/compose/ tools/image/
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -48,15 +48,9 @@ describe.skipIf(engine === undefined)('the image of a release', () => {
     expect(labels['sallyport.stand-in']).toBe(standInOf(engine, base));
   });
 
-  test('that for arm64 has binaries for it alone, and its labels say that it was not run', ({ skip }) => {
+  test('that for arm64 has binaries for it alone, and its labels say that it was not run', () => {
     const words = [join(import.meta.dirname, 'main.ts'), '--out', join(folder, 'arm64'), '--only', 'arm64'];
-    const { status, stderr } = spawnSync(process.execPath, words, { cwd: root, encoding: 'utf8' });
-    const [absent] = /npm has no .*/.exec(stderr) ?? [];
-    if (absent !== undefined) {
-      console.warn(`SKIPPED: the image for arm64: ${absent}`);
-      skip();
-    }
-    expect(status, stderr).toBe(0);
+    execFileSync(process.execPath, words, { cwd: root, stdio: 'pipe' });
     engine.run('load', '-i', join(folder, 'arm64', `sallyport-image-${version}-arm64.oci.tar`));
     const [{ Architecture, Labels }] = JSON.parse(engine.run('image', 'inspect', `${tag}-arm64`));
     expect([Architecture, Labels['sallyport.assembled']]).toEqual(['arm64', expect.stringMatching(/not run$/)]);

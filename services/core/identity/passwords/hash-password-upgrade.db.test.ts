@@ -13,7 +13,7 @@ import { createImportedKeys, storeImportedKey } from './imported-keys.ts';
 const harness = opened(() => openFactorsHarness());
 let weak: string;
 beforeAll(async () => {
-  weak = hashSync(harness.password, { cost: 4 });
+  weak = hashSync(harness.password, 4);
 });
 
 const warnings: unknown[] = [];
@@ -63,7 +63,7 @@ describe('a digest that has verified a password', () => {
 
   test('replaces no password that changed in the meantime', async () => {
     const { userId } = await account(weak);
-    const other = hashSync('another password', { cost: 4 });
+    const other = hashSync('another password', 4);
     const hash: PasswordHasher['hash'] = async () => {
       await harness.rows`UPDATE accounts SET password = ${other} WHERE "userId" = ${userId}`;
       return harness.digest;
@@ -100,7 +100,7 @@ describe('whether another sign-in has upgraded the digest', () => {
   test.each([
     ['the verified digest was strong, so another digest is another password', otherStrong, () => harness.digest],
     ['the verified digest is still stored', () => weak, () => weak],
-    ['the stored digest is weak as well', () => hashSync('another password', { cost: 4 }), () => weak],
+    ['the stored digest is weak as well', () => hashSync('another password', 4), () => weak],
   ])('is false if %s', async (_why, stored, verified) => {
     const { email } = await account(stored());
     expect(await since(email, verified())).toBe(false);

@@ -44,7 +44,7 @@ const sessionsOf = async (userId: string): Promise<string[]> =>
 /** A user whose password has an old, weaker digest. */
 async function withWeakDigest(): Promise<Holder> {
   const person = await harness.person();
-  const weak = hashSync(harness.password, { cost: 4 });
+  const weak = hashSync(harness.password, 4);
   await harness.rows`UPDATE accounts SET password = ${weak} WHERE "userId" = ${person.id}`;
   await harness.rows`DELETE FROM sessions WHERE "userId" = ${person.id}`;
   return person;

@@ -87,7 +87,7 @@ describe.each(SYSTEMS)('users of %s', (kind, file, outcomes) => {
 });
 
 test('the CSV of Clerk brings users with their passwords, and with whether their addresses are verified', async () => {
-  const digest = await hash('password of a user', { cost: 4 });
+  const digest = await hash('password of a user', 4);
   const head =
     'id,primary_email_address,verified_email_addresses,unverified_email_addresses,password_digest,password_hasher';
   const rows = ['c1,v@clerk.example,v@clerk.example,', 'c2,u@clerk.example,,u@clerk.example'];

@@ -13,8 +13,8 @@ import { type ImportInput, type ImportPorts, type Rehearsal, rehearseImport, run
 import { startImport } from './start-import.ts';
 
 export const RP_ID = 'auth.example.com';
-export const HASH = hashSync('correct horse battery staple', { cost: 4, version: '2b' });
-export const OTHER_HASH = hashSync('another password entirely', { cost: 4, version: '2b' });
+export const HASH = hashSync('correct horse battery staple', 4);
+export const OTHER_HASH = hashSync('another password entirely', 4);
 /** Users as lines, given one by one or as a list. */
 export const ndjson = (...users: readonly object[]): string =>
   users
