@@ -53,21 +53,10 @@ export async function exchange(
   note('end of a session');
 
   const guarded = await asking.signUp(from);
-  const { body: enrolment } = await act(
-    from,
-    'an authenticator app',
-    '/api/auth/two-factor/enable',
-    { password: guarded.password },
-    guarded.cookie,
-  );
-  await act(
-    from,
-    'its first code',
-    '/api/auth/two-factor/confirm',
-    { code: codeOf(enrolment.totp_uri) },
-    guarded.cookie,
-  );
-  const { email, password } = guarded;
+  const { email, password, cookie } = guarded;
+  const factors = '/api/auth/two-factor';
+  const { body: enrolment } = await act(from, 'an authenticator app', `${factors}/enable`, { password }, cookie);
+  await act(from, 'its first code', `${factors}/confirm`, { code: codeOf(enrolment.totp_uri) }, cookie);
   const asked = await ask(to, 'POST', '/api/auth/signin', { json: { email, password } });
   must(to, 'a sign-in with two factors', asked, asked.body?.code === 'second_factor_required');
   const answered = await ask(to, 'POST', '/api/auth/second-factor', {
@@ -78,13 +67,8 @@ export async function exchange(
 
   const changed = await asking.signUp(to);
   const next = `${changed.password} again`;
-  await act(
-    from,
-    'a new password',
-    '/api/auth/change-password',
-    { current_password: changed.password, new_password: next },
-    changed.cookie,
-  );
+  const passwords = { current_password: changed.password, new_password: next };
+  await act(from, 'a new password', '/api/auth/change-password', passwords, changed.cookie);
   changed.password = next;
   await asking.signIn(to, changed);
   note('password');
@@ -96,7 +80,7 @@ export async function exchange(
   });
   note('API key');
 
-  for (const what of await exchangeWings(asking, [from, to], admin, kept.id)) note(what);
+  for (const what of await exchangeWings(asking, [from, to], admin, kept.id, origin)) note(what);
 
   if (command === undefined) return { kept, names };
   const client = await command('clients', 'create', 'rehearsal', '--reason', 'rehearsal');

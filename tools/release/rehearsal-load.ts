@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ClientCredentials, cookieOf, type Received, type Sent, send } from '#tools/testing/http-client.ts';
 
-/** One process of the API, of either version. */
-export type LiveCopy = { readonly version: string; readonly url: string };
+/** One process of the API, of either version, and where the MCP server of that version is. */
+export type LiveCopy = { readonly version: string; readonly url: string; readonly mcp: string };
 
 /** What users and clients saw, and everything that they should not have seen. */
 export type Seen = {

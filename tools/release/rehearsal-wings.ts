@@ -34,6 +34,7 @@ export async function exchangeWings(
   [from, to]: readonly [LiveCopy, LiveCopy],
   admin: ClientCredentials,
   userId: string,
+  origin: string,
 ): Promise<string[]> {
   const values: Record<string, unknown> = {
     NAME: `r${randomBytes(6).toString('hex')}`,
@@ -57,5 +58,17 @@ export async function exchangeWings(
     const answer = await asked(to, filled(read));
     must(to, what, answer, answer.status === 200 && answer.text.includes(filled(shows)));
   }
-  return rows.map(({ what }) => what);
+  const callTool = async (copy: LiveCopy, name: string, args: object, shown?: string): Promise<string> => {
+    const form = { grant_type: 'client_credentials', resource: `${origin}/mcp` };
+    const { access_token: bearer } = (await ask(copy, 'POST', '/oauth2/token', { basic: admin, form })).body;
+    const headers = { accept: 'application/json, text/event-stream' };
+    const json = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } };
+    const answer = await ask({ ...copy, url: copy.mcp }, 'POST', '/mcp', { bearer, headers, json });
+    const [, id = ''] = /"task_id":"([^"]+)"/.exec(answer.text) ?? [];
+    must(copy, `task of MCP (${name})`, answer, answer.status === 200 && id === (shown ?? id) && id !== '');
+    return id;
+  };
+  const task = await callTool(from, 'request_compliance_report', {});
+  await callTool(to, 'read_task', { task_id: task }, task);
+  return [...rows.map(({ what }) => what), 'task of MCP'];
 }

@@ -15,6 +15,7 @@ import { readMigrations, readReleases } from '#services/platform/postgres/migrat
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { queryRows, testCaller } from '#tools/testing/harness/ports.ts';
 import { type Children, createChildren, eventually, startRole } from '../stack/children.ts';
+import { startMcp } from './rehearsal.ts';
 import { exchange } from './rehearsal-exchange.ts';
 import { createAsking, type LiveCopy, startLoad } from './rehearsal-load.ts';
 import { permissionsOf } from './rehearsal-wings.ts';
@@ -39,25 +40,24 @@ let missing: string | undefined;
 let old: LiveCopy;
 let now: LiveCopy;
 
+const settings = (): Record<string, string> => ({
+  ...{ DATABASE_URL: harness.databaseUrl, REDIS_URL: harness.redisUrl, BETTER_AUTH_SECRET: harness.authSecret },
+  ...{ BETTER_AUTH_URL: API_URL, SALLYPORT_DATA_DIR: dataDir, RATE_LIMIT_PROFILE: 'load', LOG_LEVEL: 'warn' },
+  ...PATIENT,
+});
+
 async function startOld(code: string): Promise<LiveCopy> {
   const [port, metrics] = await Promise.all([randomFreePort(), randomFreePort()]);
-  const child = startRole(
-    children,
-    `api ${OLD}`,
-    'api',
-    {
-      ...{ DATABASE_URL: harness.databaseUrl, REDIS_URL: harness.redisUrl, BETTER_AUTH_SECRET: harness.authSecret },
-      ...{ BETTER_AUTH_URL: API_URL, SALLYPORT_DATA_DIR: dataDir, PORT: String(port), METRICS_PORT: String(metrics) },
-      ...{ RATE_LIMIT_PROFILE: 'load', HASHER_CHILDREN: '1', HASH_QUEUE: '16', LOG_LEVEL: 'warn' },
-      ...PATIENT,
-      // Its own cheap hashes, which both verify.
-      NODE_OPTIONS: `--import=${pathToFileURL(join(code, 'tools/testing/processes/cheap-bcrypt.ts')).href}`,
-    },
-    code,
-  );
+  const env = {
+    ...{ ...settings(), PORT: String(port), METRICS_PORT: String(metrics), HASHER_CHILDREN: '1', HASH_QUEUE: '16' },
+    // Its own cheap hashes, which both verify.
+    NODE_OPTIONS: `--import=${pathToFileURL(join(code, 'tools/testing/processes/cheap-bcrypt.ts')).href}`,
+  };
+  const child = startRole(children, `api ${OLD}`, 'api', env, code);
   const url = `http://127.0.0.1:${port}`;
   await eventually(`${OLD} to be ready`, () => fetch(`${url}/readyz`).then(({ ok }) => ok), child);
-  return { version: OLD, url };
+  const { mcp } = await startMcp(children, { version: OLD, code }, settings());
+  return { version: OLD, url, mcp };
 }
 
 beforeAll(async () => {
@@ -68,7 +68,8 @@ beforeAll(async () => {
     harness = await openApiHarness();
     await migrate(harness.databaseUrl, () => {}, next);
     copy = await harness.startCopy({ env: PATIENT });
-    now = { version, url: copy.url };
+    const { mcp } = await startMcp(children, { version, code: ROOT }, settings());
+    now = { version, url: copy.url, mcp };
     old = await startOld(code);
   } catch (err) {
     if (!(err instanceof NoReleaseCode)) throw err;

@@ -6,7 +6,7 @@ import { randomFreePort } from '#services/platform/local/ports.ts';
 import { migrationStates } from '#services/platform/postgres/migrate.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import type { ClientCredentials } from '#tools/testing/http-client.ts';
-import { type Child, createChildren, eventually as started, startRole } from '../stack/children.ts';
+import { type Child, type Children, createChildren, eventually as started, startRole } from '../stack/children.ts';
 import { exchange } from './rehearsal-exchange.ts';
 import { type Asking, createAsking, type LiveCopy, type Person, type Seen, startLoad } from './rehearsal-load.ts';
 import { permissionsOf } from './rehearsal-wings.ts';
@@ -27,8 +27,6 @@ export type RehearsalOptions = {
   readonly users: number;
   /** Refreshes under load before the next step begins. */
   readonly refreshesPerStep: number;
-  /** Whether workers of both versions run too, and the whole log is verified at the end. */
-  readonly workers: boolean;
   readonly say: (text: string) => void;
 };
 
@@ -54,7 +52,17 @@ const LOG_KEPT = 4_000;
 const run = promisify(execFile);
 
 type Copy = LiveCopy & { readonly child: Child };
-type Running = { readonly copies: readonly Copy[]; readonly worker: Child | undefined };
+type Running = { readonly copies: readonly Copy[]; readonly others: readonly Child[] };
+
+/** The MCP server of a version, in a process of its own, and its address, which its clients may use too. */
+export async function startMcp(children: Children, { version, code }: Version, env: Record<string, string>) {
+  const [port, metrics] = await Promise.all([randomFreePort(), randomFreePort()]);
+  const mcp = `http://127.0.0.1:${port}`;
+  const own = { ...env, MCP_PORT: String(port), METRICS_PORT: String(metrics), MCP_URL: `${mcp}/mcp` };
+  const child = startRole(children, `mcp ${version}`, 'mcp', own, code);
+  await started(`${child.name} to be ready`, () => fetch(`${mcp}/readyz`).then(({ ok }) => ok), child);
+  return { child, mcp };
+}
 
 function createSystem(options: RehearsalOptions, asking: Asking, publicUrl: string) {
   const { databaseUrl, redisUrl, dataDir } = options;
@@ -75,7 +83,7 @@ function createSystem(options: RehearsalOptions, asking: Asking, publicUrl: stri
       throw new Error(`${child.name} ended with ${child.process.exitCode}:\n${child.output().slice(-3_000)}`);
   }
 
-  async function startCopy({ version, code }: Version): Promise<Copy> {
+  async function startCopy({ version, code }: Version, mcp: string): Promise<Copy> {
     copies += 1;
     const [port, metrics] = await Promise.all([randomFreePort(), randomFreePort()]);
     const own = { ...env, PORT: String(port), METRICS_PORT: String(metrics) };
@@ -83,7 +91,7 @@ function createSystem(options: RehearsalOptions, asking: Asking, publicUrl: stri
     const child = startRole(children, name, 'api', own, code);
     const url = `http://127.0.0.1:${port}`;
     await started(`${name} to be ready`, () => fetch(`${url}/readyz`).then(({ ok }) => ok), child);
-    return { version, url, child };
+    return { version, url, mcp, child };
   }
 
   return {
@@ -96,22 +104,21 @@ function createSystem(options: RehearsalOptions, asking: Asking, publicUrl: stri
     },
     /** Starts copies of a version beside those that serve, and lets requests reach them. */
     async start(version: Version, count: number): Promise<Running> {
-      const made = await Promise.all(Array.from({ length: count }, () => startCopy(version)));
-      const metrics = { METRICS_PORT: String(await randomFreePort()) };
-      const worker = options.workers
-        ? startRole(children, `worker ${version.version}`, 'worker', { ...env, ...metrics }, version.code)
-        : undefined;
-      live.push(...made);
-      return { copies: made, worker };
+      const { child, mcp } = await startMcp(children, version, env);
+      const copies = await Promise.all(Array.from({ length: count }, () => startCopy(version, mcp)));
+      const own = { ...env, METRICS_PORT: String(await randomFreePort()) };
+      const worker = startRole(children, `worker ${version.version}`, 'worker', own, version.code);
+      live.push(...copies);
+      return { copies, others: [worker, child] };
     },
     /** Ends them as a balancer does: no new request, then the drain. */
-    async end({ copies: ending, worker }: Running): Promise<void> {
+    async end({ copies: ending, others }: Running): Promise<void> {
       for (const copy of ending) {
         live.splice(live.indexOf(copy), 1);
         await eventually(`the last answer of ${copy.url}`, () => asking.isIdle(copy.url));
         await end(copy.child);
       }
-      if (worker) await end(worker);
+      for (const other of others) await end(other);
     },
     /** A verb of a version's own command. @returns what it prints as JSON */
     // biome-ignore lint/suspicious/noExplicitAny: read as a script reads it
@@ -167,7 +174,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
     const version = from.version === after.version ? after : before;
     const command = (...args: readonly string[]) => system.command(version, ...args);
     const scopes = await permissionsOf(options.databaseUrl);
-    const named = ['rehearsal', '--reason', 'rehearsal', '--credential-scopes', ...scopes];
+    const named = ['rehearsal', '--reason', 'rehearsal', '--audiences', '*', '--credential-scopes', ...scopes];
     const admin = await command('clients', 'create', ...named);
     const { kept, names } = await exchange(asking, from, to, { origin: publicUrl, admin, command });
     people.push(kept);
@@ -212,7 +219,7 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       const { reverted, kept } = await system.command(after, 'rollback', before.version);
       rolledBack = { reverted, kept };
       await handOver(old.copies[0]!, old.copies[1]!);
-      if (options.workers) await verifyData(system, before);
+      await verifyData(system, before);
     });
     await step(`migrate to ${after.version} again`, async () => system.migrate(after));
     await step(`${after.version} beside ${before.version} again`, async () => {
@@ -228,12 +235,10 @@ export async function rehearse(options: RehearsalOptions): Promise<Rehearsal> {
       }
     });
     await load?.stop();
-    if (options.workers) {
-      say('verifying the log and the data …');
-      const { dead } = await system.command(after, 'queue', 'list');
-      for (const { queue, job, code } of dead) seen.failures.push(`a job failed: ${queue} ${job} ${code}`);
-      await verifyData(system, after);
-    }
+    say('verifying the log and the data …');
+    const { dead } = await system.command(after, 'queue', 'list');
+    for (const { queue, job, code } of dead) seen.failures.push(`a job failed: ${queue} ${job} ${code}`);
+    await verifyData(system, after);
   } catch (err) {
     if (!(err instanceof Refused) && seen.failures.length === 0) throw err;
     if (!(err instanceof Refused) && !seen.failures.includes((err as Error).message))

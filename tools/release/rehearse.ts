@@ -16,7 +16,7 @@ import { isFirstRelease, NoReleaseCode, releaseBefore, releaseCode, releaseNamed
 const HELP = `npm run rehearse [-- --from VERSION] [-- --users 4] [-- --refreshes 100] [-- --keep FILE]
 
 Takes the code of the newest earlier release out of git (prisma/releases.json names its commit), and runs it and this
-version on one PostgreSQL and one Redis, with workers, while users sign up, sign in, validate and refresh: the release
+version on one PostgreSQL and one Redis, with workers and MCP servers, while users sign up, sign in, validate and refresh: the release
 before serves; this version migrates, serves beside it, and replaces it; then back by sallyport rollback, and there again.
 Each version reads what the other wrote. Exits 1 if one valid token was refused, one session ended, one request failed,
 or the log or the data have a fault; 2 if the code of the release cannot be had here. The first release has none before it.
@@ -58,19 +58,13 @@ async function main(): Promise<void> {
       before: { version: before.version, code },
       after: { version, code: ROOT },
       ...{ databaseUrl: stores[0].url, redisUrl: stores[1].url, dataDir, say },
-      ...{ users: Number(values.users), refreshesPerStep: Number(values.refreshes), workers: true },
+      ...{ users: Number(values.users), refreshesPerStep: Number(values.refreshes) },
     });
     const passed = result.seen.failures.length === 0;
     const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}`;
     const lagMs = Math.round(lag.max / 1e6);
-    const kept = {
-      passed,
-      lagMs,
-      commits: [before.commit, commitOf() ?? null],
-      machine,
-      users: Number(values.users),
-      ...result,
-    };
+    const commits = [before.commit, commitOf() ?? null];
+    const kept = { passed, lagMs, commits, machine, users: Number(values.users), ...result };
     process.stdout.write(`${JSON.stringify(kept, undefined, 2)}\n`);
     if (values.keep !== undefined) writeFileSync(values.keep, `${JSON.stringify(kept, undefined, 2)}\n`);
     for (const failure of result.seen.failures.slice(0, 20)) say(`REFUSED ${failure}`);
