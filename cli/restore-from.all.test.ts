@@ -286,22 +286,16 @@ describe('sallyport restore --from', () => {
     const env = envOf(await newDataDir(), harness.databaseUrl);
     const child = startCli(restoreArgs(into), env);
     await rowsOf(into, async ({ raw }) => {
-      await expect
-        .poll(() => raw`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 72707380 AND granted`, {
-          timeout: 60_000,
-          interval: 5,
-        })
-        .toHaveLength(1);
+      const locks = () =>
+        raw`SELECT FROM pg_locks JOIN pg_database d ON d.oid = database AND datname = current_database()
+          WHERE locktype = 'advisory' AND objid = 72707380 AND granted`;
+      await expect.poll(locks, { timeout: 60_000, interval: 5 }).toHaveLength(1);
       child.kill('SIGSTOP');
       const second = await restore(into);
       expect([second.code, second.err]).toEqual([5, expect.stringContaining('restore_in_progress')]);
       child.kill('SIGKILL');
       await new Promise((done) => child.once('close', done));
-      await expect
-        .poll(() => raw`SELECT FROM pg_locks WHERE locktype = 'advisory' AND objid = 72707380 AND granted`, {
-          timeout: 60_000,
-        })
-        .toHaveLength(0);
+      await expect.poll(locks, { timeout: 60_000 }).toHaveLength(0);
     });
     const again = await restore(into);
     expect(again.code, again.err).toBe(0);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { eventually } from '#tools/testing/eventually.ts';
 import { opened } from '#tools/testing/opened.ts';
 import { sendSignal } from '../services/platform/local/processes.ts';
 import { startProduct } from '../tools/testing/harness/product.ts';
@@ -40,9 +41,9 @@ test('status and queue list report a stopped worker as silent, and as ready agai
 test('status says that PostgreSQL does not answer, and that it does again', async () => {
   proxy.freeze();
   try {
-    await expect
-      .poll(async () => (await ask('status')).out, { timeout: 30_000 })
-      .toMatch(/NOT READY: .*postgres unreachable/);
+    // As late as the patience of this run lets the API be ready with state that it cannot read again.
+    const isSaid = async () => /NOT READY: .*postgres unreachable/.test((await ask('status')).out);
+    await eventually('that PostgreSQL is unreachable', isSaid);
     expect(await ask('status')).toMatchObject({ code: 1, err: expect.stringContaining('npx sallyport doctor') });
   } finally {
     proxy.thaw();

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { eventually } from '#tools/testing/eventually.ts';
-import { newClient, refresh, signIn, tampered } from '#tools/testing/flows/flows.ts';
+import { newClient, patiently, refresh, signIn, tampered } from '#tools/testing/flows/flows.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
 import { type Sent, send, sendBytes } from '#tools/testing/http-client.ts';
 import { operationsOf } from '#tools/testing/openapi-check.ts';
@@ -228,11 +228,12 @@ describe('redaction', () => {
       await refresh(product, person.tokens.refresh_token);
       await send(product.api, 'POST', '/v1/tokens', { basic: client, json: { user_id: person.id } });
       // Refused with a 500, after the value was encrypted.
-      const failed = await send(product.api, 'POST', '/v1/privacy/phi/encrypt', {
+      const sent = {
         cookie: admin.cookie,
         headers: { ...headers, origin: ORIGIN },
         json: { subject_id: 'canary', purpose: 'treatment', data: diagnosis },
-      });
+      };
+      const failed = await patiently(() => send(product.api, 'POST', '/v1/privacy/phi/encrypt', sent));
       expect(failed.status).toBe(500);
       for (const service of ['api', 'worker'])
         await eventually(`a report of the ${service}`, () =>

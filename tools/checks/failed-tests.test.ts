@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { checks } from '../test/checks.ts';
+import { checks, step } from '../test/checks.ts';
+import { outcome } from '../test/outcome.ts';
 import { coverageGroups } from './coverage-groups.ts';
 import { ensureProgram } from './debian-package.ts';
 import { failuresOf } from './failed-tests.ts';
@@ -33,6 +34,15 @@ test('a file that failed outside its tests is reported with its message', () => 
   const file = { name: '/here/sum.test.ts', status: 'failed', message: 'no database', assertionResults: [passed] };
   expect(failuresOf({ testResults: [file] }, '/here')).toEqual(['sum.test.ts\n    no database']);
   expect(failuresOf({ testResults: [{ ...file, message: undefined }] }, '/here')).toEqual(['sum.test.ts\n    ']);
+});
+
+test('a step in which a hook failed says why', async () => {
+  const output = '\n--- Failed Suites 1 ---\n\n FAIL  a.test.ts\nError: no database\n';
+  vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+  onTestFinished(() => void vi.restoreAllMocks());
+  await step('a', async () => ({ status: 1, output }));
+  expect(outcome.failedSteps.pop()).toBe('a');
+  expect(outcome.failures.pop()).toBe('FAILED a:\nFAIL  a.test.ts\nError: no database');
 });
 
 test('passed tests and a missing report are not reported', () => {

@@ -178,10 +178,10 @@ export function startLoad(asking: Asking, live: readonly LiveCopy[], client: Cli
     [...Array.from({ length: users }, signedIn), newcomers(), revoker()].map((work) => noting(work)),
   );
   return {
-    /** Waits for this many more refreshes, or for a failure. */
+    /** Waits for this many more refreshes, or for the first failure: after it, nobody may be left who refreshes. */
     async more(refreshes: number): Promise<void> {
-      const [until, failures] = [seen.refreshes + refreshes, seen.failures.length];
-      while (seen.refreshes < until && seen.failures.length === failures) await sleep(PAUSE_MS);
+      const until = seen.refreshes + refreshes;
+      while (seen.refreshes < until && seen.failures.length === 0) await sleep(PAUSE_MS);
     },
     async stop(): Promise<void> {
       isStopping = true;

@@ -126,6 +126,7 @@ test('the same load notices a migration that renames a column which the release 
   const asking = createAsking();
   const load = startLoad(asking, [old], await harness.newClient(['tokens:revoke']), 2);
   await load.more(4);
+  expect(asking.seen.failures).toEqual([]);
   await queryRows(harness.databaseUrl)`ALTER TABLE refresh_families RENAME generation TO turn`;
   await load.more(1_000_000);
   await queryRows(harness.databaseUrl)`ALTER TABLE refresh_families RENAME turn TO generation`;

@@ -4,6 +4,7 @@ import { CACHE, type Ran, runQuietly } from './run.ts';
 
 const AT_ONCE = 4;
 const LAST_LINES = 3;
+const HOOK_LINES = 12;
 /** Below the tests (`vitest.config.ts`). */
 export const NICENESS = BACKGROUND + 2;
 
@@ -38,8 +39,10 @@ export async function step(name: string, work: () => Promise<Ran>): Promise<void
   process.stdout.write(`\n${output}== ${name} ${status === 0 ? 'passed' : 'FAILED'} in ${seconds.toFixed(1)} s\n`);
   if (status !== 0) {
     outcome.failedSteps.push(name);
-    // Where no test failed, the end of what it printed says why.
-    const last = output.trim().split('\n').slice(-LAST_LINES).join('\n');
+    // Where no test failed, the end of what it printed says why; for a failed hook, what vitest prints alone.
+    const [, hooks] = output.split(' Failed Suites ');
+    const lines = hooks?.split('\n').slice(1, 1 + HOOK_LINES) ?? output.trim().split('\n').slice(-LAST_LINES);
+    const last = lines.join('\n').trim();
     if (last !== '') outcome.failures.push(`FAILED ${name}:\n${last}`);
   }
   // Parts of a step that this machine cannot run; vitest counts its own.

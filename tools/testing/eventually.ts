@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promised } from './harness/busy-machine.ts';
 
 /** Default timeout of a test; it asserts nothing about speed. */
-const PATIENCE_MS = 60_000;
+export const PATIENCE_MS = 60_000;
 
 /**
  * Polls until `ask` gives something other than undefined or false.

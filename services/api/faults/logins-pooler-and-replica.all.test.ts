@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { smoke } from '#tools/stack/smoke.ts';
 import { eventually } from '#tools/testing/eventually.ts';
@@ -14,9 +14,6 @@ import { type OwnStores, startOwnStores } from '#tools/testing/processes/own-sto
 import { type PgBouncer, startPgBouncer } from '#tools/testing/processes/pgbouncer.ts';
 import { runCli } from '#tools/testing/processes/run-cli.ts';
 import { copyOfPostgres, type Standby, startStandby } from './older-database-harness.ts';
-
-// Two servers, a pooler and four processes start one after another.
-vi.setConfig({ hookTimeout: 300_000 });
 
 const BEHIND_SECONDS = 30;
 const REVOKED_BUSY_MS = 6_000;

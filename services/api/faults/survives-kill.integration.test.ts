@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeEach, describe, expect, inject, onTestFinished, test } from 'vitest';
 import { refreshFamilyRotateBatch } from '#services/core/tokens/refresh/refresh-families.store.ts';
@@ -264,22 +265,26 @@ test('kill -9 of a copy that drains after SIGTERM, as of an evicted pod: what wa
 });
 
 describe('SIGTERM', () => {
-  /** Sign-ins that the product has begun, by its own count, and not yet answered: hashing takes a while. */
+  /** Sign-ins that are sent whole, and by its own count begun and not yet answered: hashing takes a while. */
   async function inFlight(product: Product, count: number): Promise<Promise<Received>[]> {
+    // Its count has also what the supervisor asks, which may stand for a sign-in that is not yet sent.
+    let sent = 0;
+    const note = (message: unknown): void => {
+      if ((message as { request: { origin: string } }).request.origin === product.api) sent += 1;
+    };
+    subscribe('undici:request:bodySent', note);
+    onTestFinished(() => void unsubscribe('undici:request:bodySent', note));
     const logins = Array.from({ length: count }, () =>
       send(product.api, 'POST', '/api/auth/signin', { json: product.credentials.user }),
     );
     await eventually('the logins to be in flight', async () => {
       const { text } = await send(product.metrics, 'GET', '');
-      return Number(/^http_server_active_requests\{[^}]*\} (\d+)$/m.exec(text)?.[1]) >= count;
+      return Number(/^http_server_active_requests\{[^}]*\} (\d+)$/m.exec(text)?.[1]) >= count && sent >= count;
     });
     return logins;
   }
 
-  /**
-   * Each sign-in was answered, either successfully or, on a busy machine, by a full-queue refusal; returns the
-   * successful ones.
-   */
+  /** Each was answered: with success or, on a busy machine, that the queue is full. @returns those with success */
   function expectAnswered(answers: readonly Received[]): Received[] {
     const loggedIn = answers.filter(({ status }) => status === 200);
     for (const answer of answers) if (answer.status !== 200) expectProblem(answer, 503, 'hashing_busy');
@@ -291,10 +296,7 @@ describe('SIGTERM', () => {
     const api = witness.apiPid()!;
     const logins = await inFlight(witness, 6);
     // Passwords start the hashing processes: the second only when the first is still busy.
-    const hashing = await eventually(
-      'a process that hashes',
-      () => descendantsOf(api).length > 0 && descendantsOf(api),
-    );
+    const hashing = await eventually('a hasher', () => descendantsOf(api).length > 0 && descendantsOf(api));
     const family = [witness.supervisorPid, api, ...hashing];
     const ended = witness.stop('SIGTERM');
     const answers = await Promise.all(logins);

@@ -126,7 +126,7 @@ describe('a new password', () => {
             async () =>
               (
                 await harness.rows`SELECT 1 FROM pg_stat_activity
-                  WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`
+                  WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FROM users%'`
               ).length,
           )
           .toBe(1);
@@ -270,7 +270,8 @@ describe('the profile', () => {
       ];
       await expect
         .poll(async () => {
-          const waiting = `SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FROM users%'`;
+          const waiting = `SELECT 1 FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FROM users%'`;
           return (await harness.rows(waiting)).length;
         })
         .toBe(answers.length);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { currentRequestTrace } from '#observability/http-span.ts';
+import { eventually } from '#tools/testing/eventually.ts';
 import { insertUser } from '#tools/testing/fixtures/families.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
 import { type ClientCredentials, type Received, send } from '#tools/testing/http-client.ts';
@@ -30,7 +31,7 @@ async function startHarness(env: Readonly<Record<string, string>> = {}): Promise
     redisUrl: redis.url,
     env: { ...OWN_BOUND, ...env },
   });
-  await vi.waitUntil(() => api.stores.redis.isReady(), { timeout: 10_000 });
+  await eventually('Redis to be ready', () => api.stores.redis.isReady());
   const client = await harness.newClient(['tokens:issue', 'tokens:read', 'tokens:revoke', 'tokens:introspect']);
   return {
     api,
@@ -187,7 +188,7 @@ describe('stores', () => {
       expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
     }
     await harness.redis.restore();
-    await expect.poll(() => api.stores.redis.isReady(), { timeout: 10_000 }).toBe(true);
+    await eventually('Redis to be ready again', () => api.stores.redis.isReady());
     const known = await issue(harness);
     expect((await byId(harness, known.body.access_token)).status).toBe(200);
   });

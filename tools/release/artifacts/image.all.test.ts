@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest';
+import { beforeAll, describe, expect, inject, onTestFinished, test, vi } from 'vitest';
 import { randomFreePort } from '#services/platform/local/ports.ts';
 import { onServer, testRedisUrl } from '#tools/testing/harness/stores.ts';
 import { podmanWith, useProduct } from '#tools/testing/processes/image-container.ts';
@@ -13,6 +13,9 @@ import { proveReproducible } from '../../image/build.ts';
 import { type Engine, root } from '../../image/engine.ts';
 import { basesOf, standInOf } from '../../image/stand-ins.ts';
 import { readManifest } from './product.ts';
+
+// A build cannot be interrupted here: a limit would only refuse one that has ended well on a busy machine.
+vi.setConfig({ hookTimeout: 0, testTimeout: 0 });
 
 const engine = podmanWith([...basesOf('Dockerfile'), 'postgres:18.1', 'redis:8.2.3']) as Engine;
 

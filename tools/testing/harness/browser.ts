@@ -6,8 +6,10 @@ import axe from 'axe-core';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { expect, onTestFinished } from 'vitest';
 import { ensureProgram, type SystemProgram } from '#services/platform/local/system-program.ts';
+import { PATIENCE_MS } from '../eventually.ts';
 import { listening } from '../listening.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from './api.ts';
+import { promised } from './busy-machine.ts';
 
 /** Below `localhost`, which browsers treat as a secure context (W3C Secure Contexts §3.1). */
 export const PAGES_ORIGIN = 'http://sallyport.localhost';
@@ -79,6 +81,7 @@ export async function visit(
     const [, name = '', value = ''] = /^([^=]+)=(.*)$/.exec(pair) ?? [];
     await context.addCookies([{ name, value, url: PAGES_ORIGIN }]);
   }
+  context.setDefaultTimeout(promised(PATIENCE_MS));
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {

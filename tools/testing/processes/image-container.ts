@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import { type Engine, findEngine } from '../../image/engine.ts';
 import { ensureImages } from '../../image/stand-ins.ts';
 import { eventually } from '../eventually.ts';
+import { patiently } from '../flows/flows.ts';
 import { send } from '../http-client.ts';
 
 /** What builds and runs the image here, with these images; else says what is skipped and why. */
@@ -31,7 +32,8 @@ export async function useProduct(engine: Engine, container: string, port: number
   await eventually('readiness', () => isReady().catch(() => false));
   const said = engine.run('exec', container, '/app/node_modules/.bin/node', '-e', PROGRAM);
   const { client: basic, ...rights } = JSON.parse(said);
-  const token = await send(api, 'POST', '/oauth2/token', { basic, form: { grant_type: 'client_credentials' } });
+  const form = { grant_type: 'client_credentials' };
+  const token = await patiently(() => send(api, 'POST', '/oauth2/token', { basic, form }));
   expect(token).toMatchObject({ status: 200, body: { access_token: expect.any(String) } });
   return rights;
 }

@@ -319,7 +319,8 @@ test('who owes a second factor has no session before it is enrolled, and then on
   expect(await outcomeOf(answer({ challenge, totp: '000000' }))).toBe('second_factor_refused');
   expect(await outcomeOf(answer({ challenge, recoveryCode: recoveryCodes[0] }))).toBe('second_factor_refused');
   expect(await count('sessions', person.id)).toBe(0);
-  const opened = await answer({ challenge, totp: codeOf(totpUri) });
+  const totp = codeOf(totpUri);
+  const opened = await answer({ challenge, totp });
   expect(claimsIn(opened.body.tokens.access_token)).toMatchObject({ acr: 'aal2', amr: ['pwd', 'otp', 'mfa'] });
   expect(await harness.rows`SELECT "owesFactor" FROM users WHERE id = ${person.id}`).toEqual([{ owesFactor: false }]);
   expect(await outcomeOf(offer(challenge))).toBe('challenge_over');
@@ -328,7 +329,7 @@ test('who owes a second factor has no session before it is enrolled, and then on
   )) as AppError;
   expect(next.options.members?.factors).toEqual(['totp', 'recovery_code']);
   const again = next.options.members?.challenge as string;
-  expect(await outcomeOf(answer({ challenge: again, totp: codeOf(totpUri) }))).toBe('second_factor_refused');
+  expect(await outcomeOf(answer({ challenge: again, totp }))).toBe('second_factor_refused');
   expect(await outcomeOf(answer({ challenge: again, recoveryCode: recoveryCodes[0] }))).toBe('ok');
 });
 
