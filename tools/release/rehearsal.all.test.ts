@@ -13,6 +13,7 @@ import { randomFreePort } from '#services/platform/local/ports.ts';
 import { migrate } from '#services/platform/postgres/migrate.ts';
 import { readMigrations, readReleases } from '#services/platform/postgres/migration-files.ts';
 import { API_URL, type ApiCopy, type ApiHarness, openApiHarness } from '#tools/testing/harness/api.ts';
+import { patient } from '#tools/testing/harness/busy-machine.ts';
 import { queryRows, testCaller } from '#tools/testing/harness/ports.ts';
 import { type Children, createChildren, eventually, startRole } from '../stack/children.ts';
 import { startMcp } from './rehearsal.ts';
@@ -28,9 +29,6 @@ const OLD = before?.version ?? 'this version';
 /** Folders of migrations that the code of the release before does not know, besides those of this version. */
 const next = before ? [] : [join(ROOT, 'tools/testing/fixtures/next-release')];
 
-/** The load checks that revocations arrive: a busy machine alone must not make a copy refuse tokens. */
-const PATIENT = { REVOCATION_STALENESS_MS: '30000' };
-
 let harness: ApiHarness;
 let copy: ApiCopy;
 let children: Children;
@@ -43,7 +41,7 @@ let now: LiveCopy;
 const settings = (): Record<string, string> => ({
   ...{ DATABASE_URL: harness.databaseUrl, REDIS_URL: harness.redisUrl, BETTER_AUTH_SECRET: harness.authSecret },
   ...{ BETTER_AUTH_URL: API_URL, SALLYPORT_DATA_DIR: dataDir, RATE_LIMIT_PROFILE: 'load', LOG_LEVEL: 'warn' },
-  ...PATIENT,
+  ...patient,
 });
 
 async function startOld(code: string): Promise<LiveCopy> {
@@ -67,7 +65,7 @@ beforeAll(async () => {
     const code = before ? await releaseCode(before.commit, () => {}) : ROOT;
     harness = await openApiHarness();
     await migrate(harness.databaseUrl, () => {}, next);
-    copy = await harness.startCopy({ env: PATIENT });
+    copy = await harness.startCopy();
     const { mcp } = await startMcp(children, { version, code: ROOT }, settings());
     now = { version, url: copy.url, mcp };
     old = await startOld(code);
