@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createFileMarks } from '../services/platform/marks/file-marks.ts';
-import { createEmptyDatabase } from '../tools/testing/harness/ports.ts';
+import { createEmptyDatabase, queryRows } from '../tools/testing/harness/ports.ts';
 import { runCli, startCli } from '../tools/testing/processes/run-cli.ts';
 import { findS3Gateway, type S3Gateway, startS3Gateway } from '../tools/testing/processes/s3-gateway.ts';
 import { type CliHarness, KEK, openCliHarness } from './cli-harness.ts';
@@ -22,7 +22,7 @@ describe.skipIf(program === undefined)('sallyport backup --out s3://…', () => 
     keyFile = join(harness.dataDir, 'backup.key');
     await writeFile(keyFile, randomBytes(32));
     // Random text does not compress: its answer can break several times.
-    await harness.ports.raw`INSERT INTO users (id, email)
+    await queryRows(harness.ports.databaseUrl)`INSERT INTO users (id, email)
       SELECT 'u' || n, sha512(random()::text::bytea)::text || sha512(random()::text::bytea)::text || '@example.test'
       FROM generate_series(1, 30000) n`;
   });
