@@ -11,8 +11,9 @@ export type Period = {
   readonly servedAtMs: number;
   /** What they refused until then, and how often; empty where nothing. */
   readonly refused?: string;
-  /** How many times its processor time work took then: 1 on a machine with nothing else to do. */
+  /** How many times its processor time work took then: 1 on an idle machine. Of a store's fault also moments within it. */
   readonly stretch: number;
+  readonly moments?: readonly { readonly fromMs: number; readonly toMs: number; readonly stretch: number }[];
   /** A process that the fault stops answers nothing: requests to these copies may hang while it lasts. */
   readonly frozen: readonly CopyName[];
   /** More requests than these may not hang because of it. */

@@ -11,6 +11,7 @@ import { type StoreSample, sessionLimits } from './store-watch.ts';
 const RUN = [0, 60_000] as const;
 const period = examplePeriod({ endedAtMs: 25_000, servedAtMs: 27_000, isOfStores: true });
 const limits = new Map([['sallyport-main', 20]]);
+const moments = (fromMs: number) => ({ moments: [{ fromMs, toMs: fromMs + 200, stretch: 6 }] });
 
 /** Samples of a minute, four a second: usually 100 messages a second, and what a period changes. */
 function samples(changed: { sessions?: number; perSecond?: number; opened?: number; from?: number; to?: number } = {}) {
@@ -73,16 +74,17 @@ describe('retry storms', () => {
 
 describe('late refusals', () => {
   const gateOf = (ms: number, changed: Partial<Period> = {}, isLimited = true, times = 2) => {
-    const ledger = createLedger();
     const late = exampleExchange({ isLimited, status: 503, endedAtMs: 22_000 + ms });
-    ledger.exchanges.push(...Array.from({ length: times }, () => late));
+    const ledger = { ...createLedger(), exchanges: Array.from({ length: times }, () => late) };
     return lateRefusals(ledger, [{ ...period, ...changed }]);
   };
-  test.each([
+  test.each<[string, number, Partial<Period>, number, number]>([
     ['within a second', 900, {}, 2, 0],
     ['later', 1_100, {}, 2, 1],
     ['one later, of less than a hundred', 1_100, {}, 1, 1],
     ['later, on a machine that is three times as busy', 1_100, { stretch: 3 }, 2, 0],
+    ['later, in a moment that was three times as busy', 1_100, moments(22_900), 2, 0],
+    ['later, before such a moment', 1_100, moments(23_200), 2, 1],
     ['later, while no store fails', 1_100, { isOfStores: false }, 2, 0],
   ])('%s', (_, ms, changed, times, findings) => {
     expect(gateOf(ms, changed, true, times).findings).toHaveLength(findings);

@@ -91,6 +91,7 @@ async function measureStretch(): Promise<number> {
 const FAULT_EVERY_MS = 10_000;
 const SETTLE_MS = 10_000;
 const AFTER_REWIND_MS = 2_000;
+const MOMENT_MS = 1_000;
 const GIVES_UP_MS = 90_000;
 const HANGS_PER_FAULT = 3;
 /** Clients try everything that was ended, all at once, while the database is replaced. */
@@ -167,6 +168,10 @@ async function runFault(
 ): Promise<void> {
   const atSeconds = elapsed();
   const begin = performance.now();
+  const moments: { fromMs: number; stretch: number; toMs: number }[] = [];
+  const measure = async (fromMs = performance.now()) =>
+    moments.push({ fromMs, stretch: await measureStretch(), toMs: performance.now() });
+  const measuring = about.isOfStores ? setInterval(measure, MOMENT_MS) : undefined;
   const detail = await work().catch((err: unknown) => {
     const subject = violationOf(err);
     findings.push({ text: `${about.name} at ${atSeconds} s: ${subject.message}`, subject });
@@ -176,8 +181,9 @@ async function runFault(
   const before = await measureStretch();
   const refused = await untilServed(scene);
   const servedAtMs = performance.now();
+  clearInterval(measuring);
   const stretch = Math.max(before, await measureStretch());
-  const period = { ...about, startedAtMs: begin, endedAtMs, servedAtMs, stretch, refused };
+  const period = { ...about, startedAtMs: begin, endedAtMs, servedAtMs, stretch, moments, refused };
   periods.push(period);
   const times = { lastedMs: endedAtMs - begin, backMs: servedAtMs - endedAtMs };
   const impact = impactOf(scene.clients.ledger, period);

@@ -12,12 +12,10 @@ import { IDENTITY_PROVIDER, PRODUCT_URL } from '../../settings.ts';
 import type { ChaosStores } from '../../stores.ts';
 import { alone, attempt, type Clients, isCreated, isOk, post, REASON, type User } from '../clients.ts';
 import { refresh, signIn } from '../tokens.ts';
-import { type Look, look, type Surface, toldWrongly } from './surface.ts';
+import { type Kept, type Look, look, type Surface, toldWrongly } from './surface.ts';
 
 const audience = 'https://bank.chaos.test';
 const [DEVICE, JWT_BEARER] = ['device_code', 'jwt-bearer'].map((name) => `urn:ietf:params:oauth:grant-type:${name}`);
-
-const isMade = (answer: Answer): boolean => isOk(answer) || isCreated(answer);
 
 type Details = readonly { readonly type: string; readonly to: string }[];
 const schema = { type: 'object', properties: { to: { type: 'string' } }, required: ['to'] };
@@ -141,17 +139,17 @@ export function createGrants(clients: Clients, query: ChaosStores['query']): Sur
     prepare: async () => {
       const keys = JSON.stringify({ keys: [server.jwk] });
       const { url } = await listening(createServer((_, response) => response.end(keys)));
-      // Without the client, its gates would have no facts.
-      const made = async (kind: string, events: readonly string[], path: string, json: object) => {
-        const request = post(authorization, path, { ...json, reason: REASON });
-        const { answer, act } = await attempt(clients, { kind, events }, () => request, isMade);
-        if (act.ackedAtMs === undefined) throw new Error(`${kind}: ${answer.status} ${JSON.stringify(answer.body)}`);
+      const made = async ({ isDone = isCreated, ...what }: Kept, path: string, json: object) => {
+        const request = post(authorization, `/v1/admin/${path}`, { ...json, reason: REASON });
+        const { answer } = await attempt(clients, what, () => request, isDone);
+        if (!isDone(answer)) throw new Error(`${what.kind}: ${JSON.stringify(answer)}`);
         return answer.body;
       };
-      const declaration = { application: 'bank', audience, permissions: [], authorization_details: { transfer } };
-      await made('declaration of an application', ['application.declared'], '/v1/admin/applications', declaration);
+      const declares = { kind: 'declaration of an application', events: ['application.declared'], isDone: isOk };
+      const declared = { application: 'bank', audience, permissions: [], authorization_details: { transfer } };
+      await made(declares, 'applications', declared);
       const accepts = [{ issuer: IDENTITY_PROVIDER, jwks_uri: `${url}/keys`, provider: 'work' }];
-      client = await made('client of grants', ['client.created'], '/v1/admin/clients', {
+      client = await made({ kind: 'client of grants', events: ['client.created'] }, 'clients', {
         ...{ name: 'Grants', scopes: ['openid'], audiences: [audience], identity_assertions: { accepts } },
         ...{ grant_types: [DEVICE, JWT_BEARER, 'refresh_token'], authorization_details_types: ['transfer'] },
         credential_scopes: ['tokens:introspect'],
