@@ -1,30 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { giveKeys } from '#tools/testing/harness/log.ts';
 import { opened, partOf } from '#tools/testing/opened.ts';
-import { ensureKeys } from '../services/core/keys/ensure-keys.ts';
-import { testCaller } from '../tools/testing/harness/ports.ts';
 import { KEK, openCliHarness } from './cli-harness.ts';
 
 const harness = opened(() => openCliHarness());
 const ports = partOf(() => harness.ports);
 beforeEach(async () => {
   await ports.raw`TRUNCATE jwks, server_secrets, key_policy, audit_outbox`;
-  await ensureKeys(
-    ports,
-    {
-      keys: {
-        algorithm: 'EdDSA',
-        additionalAlgorithms: [],
-        jwtSecret: undefined,
-        prepublishSeconds: 60,
-        rotationDays: 30,
-        ringBoundSeconds: 30,
-      },
-      tokens: { accessTokenSeconds: 900, leewaySeconds: 5, refreshAbsoluteSeconds: 3_600 },
-      authSecret: 'a-secret-of-more-than-thirty-two-characters',
-      audience: null,
-    },
-    testCaller,
-  );
+  await giveKeys(ports);
 });
 
 const sallyport = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>

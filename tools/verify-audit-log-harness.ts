@@ -28,19 +28,11 @@ export type Run = { readonly code: number; readonly out: string; readonly err: s
 
 /** Runs the verifier in this process: starting one costs more than most tests. */
 export async function verify(...args: readonly string[]): Promise<Run> {
-  let out = '';
-  let err = '';
-  const stdout = {
-    write(text: string): void {
-      out += text;
-    },
-  };
-  const stderr = {
-    write(text: string): void {
-      err += text;
-    },
-  };
-  const code = await main(['--json', ...args], { stdout, stderr });
+  const told: string[] = [];
+  const said: string[] = [];
+  const to = (all: string[]) => ({ write: (text: string): unknown => all.push(text) });
+  const code = await main(['--json', ...args], { stdout: to(told), stderr: to(said) });
+  const [out, err] = [told.join(''), said.join('')];
   return { code, out, err, report: out === '' ? undefined : JSON.parse(out) };
 }
 export const faultsOf = ({ report }: Run): Json[] => report.logs.flatMap((log: Json) => log.faults);

@@ -39,8 +39,8 @@ Options:
                     Default for an address: $XDG_STATE_HOME or ~/.local/state, sallyport/audit-log/; for files: none
   --no-state        neither read nor write one
   --save FILE       write the checkpoint once all of the log is verified under it (implies --complete)
-  --since FILE      a checkpoint that --save wrote, or the .tlog-proof of a release: entries before it are not read again, and the log is shown to
-                    continue it (RFC 9162 section 2.1.4)
+  --since FILE      a checkpoint that --save wrote, or the .tlog-proof of a release: SOURCE is then a log, entries before
+                    it are not read again, and the log is shown to continue it (RFC 9162 section 2.1.4)
   --witness KEY     key of a witness whose cosignature counts; may be repeated
   --quorum N        how many of them must have signed (default: all that are named)
   --max-age SECONDS how old their cosignatures may be
@@ -63,6 +63,8 @@ fault was found, but the key came with the log: give --vkey`;
 const EXIT = { ok: 0, faulty: 1, usage: 2, unreachable: 3, notAuthenticated: 6 };
 /** Keys that the place of a download pins: the copy beside a release has them. */
 const PINNED = [];
+/** Whether this copy verifies a release: then no file or folder passes as an audit log. */
+const FOR_RELEASES = false;
 const TILE = 256;
 const HASH = 32;
 const LARGEST_BUNDLE = TILE * (2 + 65_535);
@@ -197,8 +199,10 @@ const KINDS = { 1: 'ed25519', 4: 'cosignature' };
 const isKeyName = (name) => name !== '' && !/[\s+\p{Cc}]/u.test(name);
 
 /** `name+id+base64(type, public key)`. */
+const KEY_TEXT = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/m;
+
 function parseVkey(text) {
-  const parts = /^([^+]+)\+([0-9a-f]{8})\+(.+)$/.exec(text);
+  const parts = KEY_TEXT.exec(text);
   const bytes = parts && base64(parts[3]);
   if (!parts || !bytes || bytes.length !== 1 + 32 || !(bytes[0] in KINDS) || !isKeyName(parts[1]))
     throw new Fault('key_malformed', `not a verifier key: ${printable(text)}`);
@@ -568,7 +572,7 @@ const below = (source, folder) => ({
 });
 
 function openSource(text) {
-  if (/^https?:\/\//.test(text)) return addressSource(text);
+  if (isAddress(text)) return addressSource(text);
   const stat = statSync(text, { throwIfNoEntry: false });
   if (!stat) throw new UsageError(`${text} is not there`);
   return stat.isDirectory() ? folderSource(text) : tarSource(text);
@@ -1081,16 +1085,15 @@ function parseProof(bytes, where) {
   return { index: Number(index), path, extra, checkpoint };
 }
 
+/** What is known of `log`, a file with a proof, before the proof is read. */
+function provedBy(log, { vkeys }, { faults }) {
+  const key = { vkeys: vkeys.map(({ text }) => text), trust: vkeys.length > 0 ? 'pinned' : 'none' };
+  return { log, origin: null, index: null, size: null, key, faults };
+}
+
 function verifyProof(options) {
   const findings = new Findings();
-  const result = {
-    log: options.proof,
-    origin: null,
-    index: null,
-    size: null,
-    key: { vkeys: options.vkeys.map((key) => key.text), trust: 'pinned' },
-    faults: findings.faults,
-  };
+  const result = provedBy(options.proof, options, findings);
   try {
     const rotations = options.rotations ? parseRotations(readGiven(options.rotations), options.rotations) : [];
     const { index, path, checkpoint } = parseProof(readFileSync(options.proof), options.proof);
@@ -1112,13 +1115,18 @@ function verifyProof(options) {
 
 // ---------------------------------------------------------------- files of a release
 
+const isAddress = (source) => /^https?:\/\//.test(source);
+
 /** The files that SOURCE names, if it is of a release: one with its proof beside it, or SHA256SUMS and those in it. */
-function releasedFiles(source) {
-  if (existsSync(`${source}.tlog-proof`)) return [source];
+function releasedFiles({ source, since }) {
+  if (isAddress(source)) return [];
   const sums = join(source, 'SHA256SUMS');
-  if (!existsSync(sums)) return [];
-  const names = [...readFileSync(sums, 'utf8').matchAll(/^[0-9a-f]{64} {2}([\w.-]+)$/gm)].map(([, name]) => name);
-  return [sums, ...names.map((name) => join(source, name))];
+  const isFolder = statSync(source, { throwIfNoEntry: false })?.isDirectory();
+  if (!existsSync(isFolder ? sums : `${source}.tlog-proof`) && (!FOR_RELEASES || (isFolder && since))) return [];
+  if (since) throw new UsageError('--since compares a log: give its address or a folder of it');
+  const listed = isFolder && existsSync(sums) ? readFileSync(sums, 'utf8') : '';
+  const names = [...listed.matchAll(/^([0-9a-f]{64}) {2}([\w.-]+)$/gm)];
+  return [{ file: isFolder ? sums : source }, ...names.map(([, sum, name]) => ({ file: join(source, name), sum }))];
 }
 
 function digestOf(path) {
@@ -1134,23 +1142,20 @@ function digestOf(path) {
 }
 
 /** @throws Fault where the file is not the one that the event published */
-function compareFile(file, { type, target, detail }) {
+function compareFile({ file, sum }, { type, target, detail }) {
   if (type !== 'release.artifact_published' || target.id !== basename(file))
     throw new Fault('name_wrong', `${file}.tlog-proof proves ${printable(target?.id)}, not ${basename(file)}`);
   const { size, sha256: digest } = digestOf(file);
   if (size < detail.size) throw new Fault('file_cut', `${file} has ${size} of ${detail.size} bytes: fetch it again`);
-  if (digest !== detail.sha256)
-    throw new Fault(
-      'file_changed',
-      `${file} is not what was published: its SHA-256 is ${digest}, not ${detail.sha256}`,
-    );
+  const other = [detail.sha256, sum ?? digest].find((each) => each !== digest);
+  if (other)
+    throw new Fault('file_changed', `${file} is not what was published: its SHA-256 is ${digest}, not ${other}`);
 }
 
 /** The proof leads from the event in it to a head that a trusted key signed, and the file is what the event says. */
-function verifyReleased(file, options) {
+function verifyReleased({ file, sum }, options) {
   const findings = new Findings();
-  const key = { vkeys: options.vkeys.map(({ text }) => text), trust: options.vkeys.length > 0 ? 'pinned' : 'none' };
-  const result = { log: file, origin: null, index: null, size: null, key, faults: findings.faults };
+  const result = provedBy(file, options, findings);
   try {
     const { index, path, extra, checkpoint } = parseProof(readFileSync(`${file}.tlog-proof`), `${file}.tlog-proof`);
     Object.assign(result, { origin: checkpoint.origin, index, size: checkpoint.size });
@@ -1159,7 +1164,7 @@ function verifyReleased(file, options) {
     if (!root || !sameRoot(root, checkpoint.root))
       throw new Fault('proof_wrong', `${file}.tlog-proof: its event is not entry ${index} of the log`, { index });
     result.released = parseEvent(extra, index).detail;
-    compareFile(file, parseEvent(extra, index));
+    compareFile({ file, sum }, parseEvent(extra, index));
   } catch (err) {
     findings.take(err.code === 'ENOENT' ? new Fault('file_missing', `${err.path} is not there`) : err);
   }
@@ -1168,12 +1173,14 @@ function verifyReleased(file, options) {
 
 // ---------------------------------------------------------------- command line
 
-const keysOf = (values) =>
-  (values ?? []).flatMap((value) => {
-    const isFile = statSync(value, { throwIfNoEntry: false })?.isFile();
-    const lines = (isFile ? readFileSync(value, 'utf8') : value).split('\n').filter(Boolean);
+const keysIn = (text) => text.split('\n').filter(Boolean).map(parseVkey);
+
+/** A value that is a key is no file: one of its name, in the folder of a download, could hold another key. */
+const keysOf = (values = []) =>
+  values.flatMap((value) => {
     try {
-      return lines.map(parseVkey);
+      const isFile = !KEY_TEXT.test(value) && statSync(value, { throwIfNoEntry: false })?.isFile();
+      return keysIn(isFile ? readFileSync(value, 'utf8') : value);
     } catch (err) {
       throw new UsageError(err.message);
     }
@@ -1187,28 +1194,15 @@ function wholeNumber(text, name) {
 
 function readOptions(args) {
   let parsed;
+  const [text, many, flag] = [{ type: 'string' }, { type: 'string', multiple: true }, { type: 'boolean' }];
   try {
     parsed = parseArgs({
       args,
       allowPositionals: true,
       options: {
-        vkey: { type: 'string', multiple: true },
-        witness: { type: 'string', multiple: true },
-        origin: { type: 'string' },
-        state: { type: 'string' },
-        'no-state': { type: 'boolean' },
-        save: { type: 'string' },
-        since: { type: 'string' },
-        quorum: { type: 'string' },
-        'max-age': { type: 'string' },
-        complete: { type: 'boolean' },
-        raw: { type: 'boolean' },
-        proof: { type: 'string' },
-        leaf: { type: 'string' },
-        rotations: { type: 'string' },
-        json: { type: 'boolean' },
-        quiet: { type: 'boolean', short: 'q' },
-        help: { type: 'boolean', short: 'h' },
+        ...{ vkey: many, witness: many, origin: text, state: text, save: text, since: text, quorum: text },
+        ...{ 'max-age': text, proof: text, leaf: text, rotations: text, 'no-state': flag, complete: flag, raw: flag },
+        ...{ json: flag, quiet: { ...flag, short: 'q' }, help: { ...flag, short: 'h' } },
       },
     });
   } catch (err) {
@@ -1243,8 +1237,8 @@ const readReached = async (source, vkeys) =>
 
 async function run(options) {
   if (options.proof !== undefined) return [verifyProof(options)];
-  const released = releasedFiles(options.source);
-  if (released.length > 0) return released.map((file) => verifyReleased(file, options));
+  const released = releasedFiles(options);
+  if (released.length > 0) return released.map((each) => verifyReleased(each, options));
   const source = openSource(options.source);
   const isStateless = options['no-state'] ?? false;
   const stateFile = isStateless

@@ -16,9 +16,7 @@ import { type ChaosStores, type StoreName, startChaosStores, startClusterStores 
 const LIBRARY = 'libfaketime.so.1';
 
 /** What a hash costs is tested beside the hasher; here sign-ins would only measure the machine. */
-const cheapHashes = {
-  NODE_OPTIONS: `--import=${new URL('../testing/processes/cheap-bcrypt.ts', import.meta.url)}`,
-};
+const cheapHashes = { NODE_OPTIONS: `--import=${new URL('../testing/processes/cheap-bcrypt.ts', import.meta.url)}` };
 
 /** A wall clock of its own for the processes that get `env`; monotonic time stays the machine's. */
 type FakeClock = {

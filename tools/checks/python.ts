@@ -1,8 +1,8 @@
 // Checks and tests the Python verifier package: format, lint, types, wheel, tests. Needs Python 3.10 or newer, and once
 // the network: pinned packages are installed into environments below node_modules/.cache.
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { madeIn } from '../image/engine.ts';
 import { runStep } from './missing-tool.ts';
 import { environmentOf, findPython, PYTHON_PACKAGE, pipOf, pythonIn, run } from './python-environment.ts';
 
@@ -24,8 +24,7 @@ function main(): void {
   tool('ruff', 'format', '--check', '-q', ...sources);
   tool('ruff', 'check', '-q', ...sources);
   tool('mypy', '--python-executable', pythonIn(tools));
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-python-'));
-  try {
+  madeIn((folder) => {
     tool('hatchling', 'build', '-t', 'wheel', '-d', folder);
     const [wheel] = readdirSync(folder).filter((file) => file.endsWith('.whl'));
     const path = join(folder, wheel as string);
@@ -43,9 +42,7 @@ function main(): void {
     installWheel(tools, path);
     tool('mypy', '--python-executable', pythonIn(tools), BENCH);
     process.stdout.write(`${wheel}\n${tool('pytest')}`);
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 runStep('the Python verifier', main);

@@ -126,12 +126,8 @@ async function statementsOf(of: Process): Promise<Record<string, string>> {
   const found: [string, string][] = [];
   Object.assign(globalThis, { statementsOfProcess: found });
   try {
-    const { output } = await bundle.write({
-      dir: folder,
-      format: 'esm',
-      entryFileNames: '[name].mjs',
-      chunkFileNames: '[name].mjs',
-    });
+    const names = '[name].mjs';
+    const { output } = await bundle.write({ dir: folder, format: 'esm', entryFileNames: names, chunkFileNames: names });
     if (of !== 'worker' && output.some((chunk) => chunk.type === 'chunk' && chunk.moduleIds.includes(RUNS_CHECKS)))
       throw new Error(`${of} runs the checks of controls: take what they import into account`);
     for (const { fileName } of output) await import(join(folder, fileName));

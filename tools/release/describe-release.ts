@@ -1,3 +1,12 @@
+import { execFileSync } from 'node:child_process';
+
+/** Files that differ from the commit, and those that git ignores where everything is handed out. */
+export const changedFiles = (root: string): string[] =>
+  execFileSync('git', ['status', '--porcelain', '--ignored=matching', '-unormal'], { cwd: root, encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => line !== '' && !/^!! (?!deploy\/|prisma\/)/.test(line))
+    .map((line) => line.slice(3));
+
 /** What a release must say about itself. */
 export type ReleaseFacts = {
   readonly version: string;

@@ -1,12 +1,11 @@
 // The gate before production: every step must be green, in this order, or nothing after it happens.
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { version } from '#observability/version.ts';
 import { readMigrations, readReleases } from '#services/platform/postgres/migration-files.ts';
 import { expectRecorded } from '../test/record.ts';
-import { lacksOf } from './describe-release.ts';
+import { changedFiles, lacksOf } from './describe-release.ts';
 import { type GateStep, runCommand, runSteps } from './steps.ts';
 import { validateStaging } from './validate-staging.ts';
 
@@ -35,16 +34,12 @@ const required = (name: string, value: string | undefined): string => {
 };
 
 async function checkRelease(): Promise<void> {
-  const status = execFileSync('git', ['status', '--porcelain'], { cwd: ROOT, encoding: 'utf8' });
   const [lack] = lacksOf({
     version,
     changelog: readFileSync(resolve(ROOT, 'CHANGELOG.md'), 'utf8'),
     releases: await readReleases(),
     migrations: (await readMigrations()).map(({ name }) => name),
-    changed: status
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => line.slice(3)),
+    changed: changedFiles(ROOT),
   });
   if (lack) throw new Error(lack);
 }

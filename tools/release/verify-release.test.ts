@@ -81,9 +81,14 @@ test('of a folder, the file that is missing and the one that was changed are nam
   const sums = ['a.tgz', 'b.zip', 'c.whl'].map((name) => `${sha256(readFileSync(at(name)))}  ${name}\n`).join('');
   await release([artifact('SHA256SUMS', sums)]);
   expect(await verify(folder)).toEqual([0]);
+  const next = artifact('SHA256SUMS', sums.replace(/^\w+(?= {2}a)/, '0'.repeat(64)));
+  await expect(publish(place, [next], by)).rejects.toThrow('with other bytes');
+  const [proof] = await publish(place, [next], { ...by, version: '1.0.1' });
+  for (const { name, bytes } of [next, proof as Artifact]) writeFileSync(at(name), bytes);
+  expect(await verify(folder)).toEqual([1, 'file_changed']);
   rmSync(at('b.zip'));
   writeFileSync(at('c.whl'), 'bytes of C.whl');
-  expect(await verify(folder)).toEqual([1, 'file_missing', 'file_changed']);
+  expect(await verify(folder)).toEqual([1, 'file_changed', 'file_missing', 'file_changed']);
 });
 
 test('a log that grew continues an older proof, over the border of a tile; one that shrank or forked does not', async () => {
@@ -93,6 +98,7 @@ test('a log that grew continues an older proof, over the border of a tile; one t
   const proof = (name: string): string[] => [key, '--since', at(`${name}.tlog-proof`)];
   expect(await verify(place.log, ...proof('a.tgz'))).toEqual([0]);
   expect(await verify(at('before'), ...proof('299.txt'))).toEqual([1, 'log_shorter']);
+  rmSync(`${place.keyFile}.head`);
   const more = Array.from({ length: 301 }, (_, n) => artifact(`${n}.txt`, 'for one victim'));
   await publish({ ...place, log: at('before') }, more, by);
   expect(await verify(at('before'), ...proof('299.txt'))).toEqual([1, 'log_inconsistent']);
@@ -105,9 +111,11 @@ test('the same bytes are published once, and never others under a name that the 
 });
 
 test('a publication that ended before the checkpoint was written is done again', async () => {
-  const old = readFileSync(join(place.log, 'checkpoint'));
+  const before = [join(place.log, 'checkpoint'), `${place.keyFile}.head`].map(
+    (path) => [path, readFileSync(path)] as const,
+  );
   await publish(place, [artifact('lost.tgz')], by);
-  writeFileSync(join(place.log, 'checkpoint'), old);
+  for (const [path, bytes] of before) writeFileSync(path, bytes);
   await release([artifact('d.tgz')]);
   expect([await verify(at('d.tgz')), await verify(place.log)]).toEqual([[0], [0]]);
 });
@@ -119,7 +127,10 @@ test('nothing is signed with a key that others can read, of another log, or over
   expect(() => newLog('log')).toThrow('is never replaced');
   writeFileSync(join(other.log, 'checkpoint'), readFileSync(join(place.log, 'checkpoint')));
   await refusal(other).toThrow('no trusted key signed');
-  const entries = join(place.log, 'tile/entries/000.p/3');
+  cpSync(place.log, at('old'), { recursive: true });
+  await release([artifact('d.tgz')]);
+  await refusal({ ...place, log: at('old') }).toThrow('lacks what the key signed last');
+  const entries = join(place.log, 'tile/entries/000.p/4');
   writeFileSync(entries, readFileSync(entries, 'latin1').replace('b.zip', 'x.zip'), 'latin1');
   await refusal(place).toThrow('is not what its checkpoint says');
   chmodSync(place.keyFile, 0o644);

@@ -50,10 +50,7 @@ const llmsOf = (pages: readonly SitePage[]): string =>
     .join('\n')}\n`;
 
 type Render = (source: string, options: Readonly<Record<string, unknown>>) => string;
-const DIAGRAM_COLOURS = {
-  light: { bg: '#ffffff', fg: '#1f2328' },
-  dark: { bg: '#23272f', fg: '#e6edf3' },
-};
+const DIAGRAM_COLOURS = { light: { bg: '#ffffff', fg: '#1f2328' }, dark: { bg: '#23272f', fg: '#e6edf3' } };
 
 /** Diagrams in Mermaid as pictures, of which the reader sees the one of the theme. The Markdown beside the page keeps the text. */
 const withDiagrams = (text: string, render: Render, put: (path: string, picture: string) => void): string =>

@@ -46,11 +46,9 @@ export async function alone<U extends { isBusy: boolean }, T>(
   }
 }
 
-export const post = (authorization: string, path: string, json: object): Request => ({
-  path,
-  json,
-  headers: { authorization },
-});
+const as = (authorization: string): Pick<Request, 'headers'> => ({ headers: { authorization } });
+export const get = (who: string, path: string): Request => ({ method: 'GET', path, ...as(who) });
+export const post = (who: string, path: string, json: object): Request => ({ path, json, ...as(who) });
 
 export const isOk = ({ status }: Pick<Answer, 'status'>): boolean => status === 200;
 export const isAccepted = ({ status }: Pick<Answer, 'status'>): boolean => status === 202;

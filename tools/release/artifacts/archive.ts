@@ -1,4 +1,5 @@
 /** Archives whose bytes depend on their files alone: sorted, of one time, one owner and no machine. */
+import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32, deflateRawSync, gzipSync } from 'node:zlib';
@@ -11,6 +12,10 @@ const ZIP_DATE = ((1985 - 1980) << 9) | (10 << 5) | 26;
 const BLOCK = 512;
 
 const sorted = (entries: readonly Entry[]): Entry[] => [...entries].sort((a, b) => (a.path < b.path ? -1 : 1));
+
+/** The files of a folder that git knows, by their paths in it: what else lies there is not handed out. */
+export const trackedIn = (folder: string): string[] =>
+  execFileSync('git', ['ls-files'], { cwd: folder, encoding: 'utf8' }).trim().split('\n');
 
 /** The files below a folder, under `prefix`. */
 export const entriesBelow = (folder: string, prefix: string): Entry[] =>

@@ -39,7 +39,7 @@ const newFolder = (name: string): string => fs.mkdirSync(join(folder, name), { r
 
 const log = ['--log', join(folder, 'log'), '--key-file', join(folder, 'key')];
 function make(place: string, ...more: string[]): void {
-  const kinds = ['--only', 'product,npm,python,go,deployments,sbom,verifier'];
+  const kinds = ['--uncommitted', '--only', 'product,npm,python,go,deployments,sbom,verifier'];
   run(root, process.execPath, join(import.meta.dirname, 'main.ts'), '--out', place, ...log, ...kinds, ...more);
 }
 beforeAll(() => make(out, '--new-log', 'releases.example/sallyport'));
@@ -51,6 +51,19 @@ test('two runs make the same bytes, and the verifier that the release hands out 
   expect([ok, logs.length]).toEqual([true, 13]);
   const since = artifact('SHA256SUMS.tlog-proof');
   expect(run(folder, 'node', artifact('verify-release.mjs'), 'log', '--since', since)).toMatch(/^verified /);
+});
+
+test('a log is no file of a release, and a file that is named as the key is no key', () => {
+  fs.cpSync(join(folder, 'log'), join(folder, 'of an attacker'), { recursive: true });
+  const place = join(folder, 'of an attacker');
+  run(place, 'tar', '-cf', 'sallyport.tgz', 'checkpoint', 'vkey', 'tile');
+  for (const named of ['.', 'sallyport.tgz']) {
+    const { stdout } = spawnSync('node', [artifact('verify-release.mjs'), named], { cwd: place, encoding: 'utf8' });
+    expect(stdout).toMatch(/^FAULT file_missing/);
+  }
+  fs.mkdirSync(join(place, 'releases.example'));
+  fs.writeFileSync(join(place, fs.readFileSync(join(place, 'vkey'), 'utf8').trim()), 'another key');
+  expect(run(place, 'node', artifact('verify-release.mjs'), out)).toMatch(/^verified /);
 });
 
 test('each component of the bill of materials has a licence, PostgreSQL too', () => {

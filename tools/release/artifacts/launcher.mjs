@@ -51,8 +51,14 @@ function linkLibraries() {
   execFileSync(process.execPath, [join(folder, 'scripts/hydrate-symlinks.js')], { cwd: folder });
 }
 
+// What messages call this command: npx would look for its name in the registry, where it is not ours.
+const [, command = '', verb] = process.argv;
+process.env.SALLYPORT_COMMAND ||= /^[\w./@+-]+$/.test(command) ? command : `'${command}'`;
 // Not among packages, which the next installation replaces.
 process.env.SALLYPORT_DATA_DIR ||= join(process.cwd(), '.sallyport');
+const settings = join(process.env.SALLYPORT_DATA_DIR, '.env');
+// Nor are the settings. A file that is named must be there, except for the command that writes it.
+if (verb === 'init' || existsSync(settings)) process.env.SALLYPORT_ENV_FILE ??= settings;
 linkLibraries();
 const [node, main] = [findNode(), join(bundle, 'cli.mjs')];
 if (node === process.execPath) await import(pathToFileURL(main).href);

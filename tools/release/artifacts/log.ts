@@ -3,7 +3,7 @@
  * own. Each artefact is an event of it.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { edgeRoot, emptyEdge, growTree } from '#services/core/audit/log/grow-tree.ts';
 import { leafOf } from '#services/core/audit/log/leaf.ts';
@@ -26,6 +26,8 @@ import type { Artifact } from './packages.ts';
 export type LogPlace = { readonly log: string; readonly keyFile: string };
 type Release = { readonly version: string; readonly commit: string };
 
+/** What the key signed last, beside it: it signs nothing over an older copy of the log. */
+const headOf = (keyFile: string): string => `${keyFile}.head`;
 const TYPE = 'release.artifact_published';
 export const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -42,18 +44,19 @@ function signerOf(name: string, keyFile: string): NoteSigner {
 }
 
 /** Writes the file whole or not at all. */
-function put(path: string, bytes: string | Uint8Array, mode = 0o644): void {
+function put(path: string, bytes: string | Uint8Array): void {
   mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(`${path}.new`, bytes, { mode });
+  writeFileSync(`${path}.new`, bytes);
   renameSync(`${path}.new`, path);
 }
 
 /** Makes a key and an empty log of this name. @throws if one of them is there */
 export function makeLog({ log, keyFile }: LogPlace, name: string): void {
   if (existsSync(keyFile)) throw new Error(`${keyFile} is there: a key is never replaced by a new one`);
-  if (existsSync(log) && readdirSync(log).length > 0) throw new Error(`${log} is not empty`);
+  if (existsSync(join(log, 'checkpoint'))) throw new Error(`${log} has a log`);
   const { privateKey } = generateKeyPairSync('ed25519');
-  put(keyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }), 0o600);
+  mkdirSync(dirname(keyFile), { recursive: true });
+  writeFileSync(keyFile, privateKey.export({ type: 'pkcs8', format: 'pem' }), { mode: 0o600, flag: 'wx' });
   const signer = signerOf(name, keyFile);
   const text = checkpointText({ origin: name, size: 0, root: edgeRoot(emptyEdge) });
   put(join(log, 'vkey'), `${vkeyOf(signer.key)}\n`);
@@ -76,7 +79,7 @@ const tilesFor = (count: number): { n: number; width: number }[] =>
   }));
 
 /** @returns signer and leaves @throws if the log is not what its key signed last */
-function readLog({ log, keyFile }: LogPlace): { signer: NoteSigner; leaves: Buffer[] } {
+export function readLog({ log, keyFile }: LogPlace): { signer: NoteSigner; leaves: Buffer[] } {
   if (!existsSync(join(log, 'vkey')) || !existsSync(keyFile))
     throw new Error(`there is no log in ${log}, or no key in ${keyFile}\n  fix: --new-log NAME makes both`);
   const pinned = parseVkey(readFileSync(join(log, 'vkey'), 'utf8').trim());
@@ -88,18 +91,26 @@ function readLog({ log, keyFile }: LogPlace): { signer: NoteSigner; leaves: Buff
   const leaves = tilesFor(size).flatMap(({ n, width }) =>
     leavesOf(readFileSync(join(log, tilePath({ level: 'entries', n, width })))),
   );
-  const { edge } = growTree(emptyEdge, leaves.map(hashLeaf));
+  const treeOf = (count: number) => growTree(emptyEdge, leaves.slice(0, count).map(hashLeaf)).edge;
+  const edge = treeOf(size);
   if (origin !== pinned.name || leaves.length !== size || !edgeRoot(edge).equals(root))
     throw new Error(`the log in ${log} is not what its checkpoint says: restore it from a copy`);
+  const last = existsSync(headOf(keyFile)) ? parseCheckpoint(readFileSync(headOf(keyFile), 'utf8')) : undefined;
+  if (last && (last.size > size || !edgeRoot(treeOf(last.size)).equals(last.root)))
+    throw new Error(`the log in ${log} lacks what the key signed last: restore a later copy of it`);
   return { signer, leaves };
 }
 
-type Published = { readonly target: { readonly id: string }; readonly detail: { readonly sha256: string } };
+type Published = { readonly target: { readonly id: string }; readonly detail: { sha256: string; version: string } };
+
+/** Of each version there is one. The names of all others have a version of their own. */
+const OF_VERSION = ['SHA256SUMS', 'verify-release.mjs'];
 
 /** Where an artefact is in the log. @throws if another one of its name was published */
-function placeOf(leaves: readonly Buffer[], { name, bytes }: Artifact): number {
+function placeOf(leaves: readonly Buffer[], { name, bytes }: Artifact, version: string): number {
   const events = leaves.map((leaf) => JSON.parse(leaf.toString()) as Published);
-  const at = events.findIndex(({ target }) => target.id === name);
+  const isSame = (detail: Published['detail']): boolean => !OF_VERSION.includes(name) || detail.version === version;
+  const at = events.findIndex(({ target, detail }) => target.id === name && isSame(detail));
   if (at !== -1 && events[at]?.detail.sha256 !== sha256(bytes))
     throw new Error(`${name} was published with other bytes: give the release another version`);
   return at;
@@ -114,11 +125,12 @@ export async function publish(
   artifacts: readonly Artifact[],
   { version, commit }: Release,
 ): Promise<Artifact[]> {
-  return withFileLock(`${place.keyFile}.lock`, async () => {
+  // Of the file, not of a name for it: two that sign with one key could fork the log.
+  return withFileLock(`${realpathSync(place.keyFile)}.lock`, async () => {
     const { signer, leaves } = readLog(place);
     const now = new Date().toISOString().replace('Z', '000Z');
     const indexes = artifacts.map((artifact) => {
-      const known = placeOf(leaves, artifact);
+      const known = placeOf(leaves, artifact, version);
       if (known !== -1) return known;
       const { name, bytes } = artifact;
       const leaf = leafOf({
@@ -140,6 +152,7 @@ export async function publish(
     const checkpoint = signNote(text, [signer]);
     // Last: what it signs is in place.
     put(join(place.log, 'checkpoint'), checkpoint);
+    put(headOf(place.keyFile), text);
     const hashes = new Map(tiles.map((tile) => [`${tile.level}/${tile.n}`, tile.hashes]));
     const tileSet = { get: (level: number, n: number) => hashes.get(`${level}/${n}`) };
     return artifacts.map(({ name }, at) => {

@@ -5,9 +5,10 @@ import { parseArgs } from 'node:util';
 import { commitOf } from '#observability/build.ts';
 import { sourceDateEpoch } from '../../image/build.ts';
 import { root } from '../../image/engine.ts';
+import { changedFiles } from '../describe-release.ts';
 import { tarGz } from './archive.ts';
 import { arm64Archive, billOfPackage, imageArchive } from './image.ts';
-import { type LogPlace, makeLog, publish, sha256 } from './log.ts';
+import { type LogPlace, makeLog, publish, readLog, sha256 } from './log.ts';
 import { type Artifact, deployments, goModules, npmPackages, pythonPackages } from './packages.ts';
 import { productPackage, readManifest } from './product.ts';
 
@@ -38,6 +39,7 @@ Two runs on one commit make the same bytes; proofs name the head of the log, whi
   --out FOLDER      an empty folder; default: .sallyport/release, which is emptied first
   --only KINDS      some of ${Object.keys(KINDS).join(', ')}; separated by commas;
                     arm64, an image that nothing here can run, is made only if it is named
+  --uncommitted     to try it: publish what no commit has; the log then names none
 `;
 
 const say = (text: string): void => void process.stderr.write(`release: ${text}\n`);
@@ -49,7 +51,8 @@ function verifier(log: LogPlace | undefined): Artifact {
     'verify-release',
   );
   const key = log === undefined ? '' : `'${readFileSync(join(log.log, 'vkey'), 'utf8').trim()}'`;
-  return { name: 'verify-release.mjs', bytes: Buffer.from(text.replace('PINNED = []', `PINNED = [${key}]`)) };
+  const own = text.replace('FOR_RELEASES = false', 'FOR_RELEASES = true').replace('PINNED = []', `PINNED = [${key}]`);
+  return { name: 'verify-release.mjs', bytes: Buffer.from(own) };
 }
 
 async function main(): Promise<void> {
@@ -57,7 +60,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       ...{ log: text, 'key-file': text, 'new-log': text, only: text },
-      ...{ out: text, help: { type: 'boolean', short: 'h' } },
+      ...{ out: text, uncommitted: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
     },
   });
   if (values.help) return void process.stdout.write(HELP);
@@ -67,7 +70,13 @@ async function main(): Promise<void> {
   if ((values.log === undefined) !== (values['key-file'] === undefined))
     throw new Error('--log and --key-file belong together');
   const log = values.log && values['key-file'] ? { log: values.log, keyFile: values['key-file'] } : undefined;
-  if (values['new-log'] !== undefined && log !== undefined) makeLog(log, values['new-log']);
+  if (values['new-log'] !== undefined && log === undefined) throw new Error('--new-log needs --log and --key-file');
+  const [changed] = log === undefined ? [] : changedFiles(root);
+  if (changed !== undefined && !values.uncommitted)
+    throw new Error(`${changed} is not committed, and the log names a commit\n  fix: publish from a fresh clone`);
+  const commit = (changed === undefined && commitOf(root)) || 'none';
+  if (log !== undefined && values['new-log'] !== undefined) makeLog(log, values['new-log']);
+  if (log !== undefined) readLog(log);
 
   const out = resolve(values.out ?? OUT);
   if (values.out === undefined) rmSync(out, { recursive: true, force: true });
@@ -81,8 +90,7 @@ async function main(): Promise<void> {
   const sums = made.map(({ name, bytes }) => `${sha256(bytes)}  ${name}\n`).join('');
   const all = [...made, { name: 'SHA256SUMS', bytes: Buffer.from(sums) }];
   for (const each of all) put(each);
-  if (log !== undefined)
-    for (const each of await publish(log, all, { version, commit: commitOf(root) ?? 'unknown' })) put(each);
+  if (log !== undefined) for (const each of await publish(log, all, { version, commit })) put(each);
   process.stdout.write(`${out}: ${readdirSync(out).length} files\n`);
 }
 

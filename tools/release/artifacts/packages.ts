@@ -1,10 +1,9 @@
 /** Verifiers and clients as packages of npm, Python and Go; the chart and the units as archives. */
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { environmentOf, findPython, PYTHON_PACKAGE, pythonIn, run } from '../../checks/python-environment.ts';
 import { madeIn, root } from '../../image/engine.ts';
-import { type Entry, entriesBelow, tarGz, zip } from './archive.ts';
+import { type Entry, entriesBelow, tarGz, trackedIn, zip } from './archive.ts';
 import { readManifest } from './product.ts';
 
 export type Artifact = { readonly name: string; readonly bytes: Buffer };
@@ -38,14 +37,16 @@ export const pythonPackages = (): Artifact[] =>
     return readdirSync(out).map((name) => ({ name, bytes: readFileSync(join(out, name)) }));
   });
 
+const archiveOf = (folder: string, prefix: string): Buffer =>
+  tarGz(trackedIn(join(root, folder)).map((path) => ({ path: `${prefix}/${path}`, bytes: read(folder, path) })));
+
 const GO = 'sallyport.example/verifier';
 
 /** A folder for GOPROXY: both modules, each in the form of the Go module proxy. */
 export function goModules(epochSeconds: number): Artifact[] {
   const version = `v${readManifest(join(root, 'sdks/typescript')).version}`;
   const info = Buffer.from(JSON.stringify({ Version: version, Time: new Date(epochSeconds * 1_000).toISOString() }));
-  const tracked = execFileSync('git', ['ls-files', 'sdks/go'], { cwd: root, encoding: 'utf8' }).trim().split('\n');
-  const files = tracked.map((path) => path.slice('sdks/go/'.length));
+  const files = trackedIn(join(root, 'sdks/go'));
   const moduleOf = (below: string, isOurs: (path: string) => boolean): Entry[] => {
     const place = `${GO}${below}/@v`;
     const inside = files.filter(isOurs).map((path) => ({
@@ -68,11 +69,8 @@ export function goModules(epochSeconds: number): Artifact[] {
 export function deployments(): Artifact[] {
   const { version } = readManifest();
   return [
-    { name: `sallyport-chart-${version}.tgz`, bytes: tarGz(entriesBelow(join(root, 'deploy/helm'), 'sallyport')) },
-    {
-      name: `sallyport-systemd-${version}.tar.gz`,
-      bytes: tarGz(entriesBelow(join(root, 'deploy/systemd'), 'systemd')),
-    },
+    { name: `sallyport-chart-${version}.tgz`, bytes: archiveOf('deploy/helm', 'sallyport') },
+    { name: `sallyport-systemd-${version}.tar.gz`, bytes: archiveOf('deploy/systemd', 'systemd') },
     {
       name: `sallyport-compose-${version}.yaml`,
       bytes: Buffer.from(read('deploy/compose', 'compose.yaml').toString().replace('VERSION', version)),

@@ -36,6 +36,13 @@ export type WorkAnswer = Done & { readonly statements: number };
 
 const never = new AbortController().signal;
 
+/** What the worker gives a job of this name. */
+async function runOf(ports: TestPorts, job: string) {
+  const { takeFence } = await import('#services/platform/queue/fences.ts');
+  const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
+  return { fence: await takeFence(ports.sql, job), signal: never, progress: async () => {}, caller };
+}
+
 /** Each work imports only its own modules when it is wanted: a process of it starts in a second. */
 export const works = {
   async advance() {
@@ -113,41 +120,33 @@ export const works = {
   async deliver() {
     const { deliverMails } = await import('#services/core/identity/mail/deliver-mail.ts');
     const { createFileOutbox } = await import('#services/platform/mail/file-outbox.ts');
-    const { takeFence } = await import('#services/platform/queue/fences.ts');
     return async (ports: TestPorts, { mailFolder }: WorkOptions): Promise<Done> => {
       const mailTransport = createFileOutbox(mailFolder as string, 'Sallyport <no-reply@sallyport.test>');
-      const fence = await takeFence(ports.sql, 'deliver-mail');
-      return { delivered: (await deliverMails({ ...ports, mailTransport }, { fence, signal: never })).taken };
+      const run = await runOf(ports, 'deliver-mail');
+      return { delivered: (await deliverMails({ ...ports, mailTransport }, run)).taken };
     };
   },
   async rotatePhi() {
     const { rotateEncryptionKeys } = await import('#services/wings/privacy/rotate-encryption-keys.ts');
-    const { takeFence } = await import('#services/platform/queue/fences.ts');
     return async (ports: TestPorts): Promise<Done> => {
-      const fence = await takeFence(ports.sql, 'rotate-encryption-keys');
-      const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
-      const run = { fence, signal: never, progress: async () => {}, caller };
+      const run = await runOf(ports, 'rotate-encryption-keys');
       await rotateEncryptionKeys(ports, { rotationDays: 90 }, run);
       return { rotated: true };
     };
   },
   async privacyRequests() {
     const { processPrivacyRequests } = await import('#services/wings/privacy/access/privacy-requests.ts');
-    const { takeFence } = await import('#services/platform/queue/fences.ts');
     return async (ports: TestPorts): Promise<Done> => {
-      const fence = await takeFence(ports.sql, 'process-privacy-requests');
-      const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
-      await processPrivacyRequests(ports, { fence, signal: never, caller });
+      const run = await runOf(ports, 'process-privacy-requests');
+      await processPrivacyRequests(ports, run);
       return { processed: true };
     };
   },
   async retention() {
     const { implementDataRetentionPolicies } = await import('#services/wings/privacy/retention/retention.ts');
-    const { takeFence } = await import('#services/platform/queue/fences.ts');
     return async (ports: TestPorts): Promise<Done> => {
-      const fence = await takeFence(ports.sql, 'apply-retention');
-      const caller = testCaller as typeof testCaller & { readonly kind: 'system' };
-      await implementDataRetentionPolicies(ports, { fence, signal: never, caller });
+      const run = await runOf(ports, 'apply-retention');
+      await implementDataRetentionPolicies(ports, run);
       return { processed: true };
     };
   },
@@ -157,7 +156,6 @@ export const works = {
     const { createKeyRing } = await import('#services/core/keys/key-ring.ts');
     const { sendLogoutTokens } = await import('#services/core/oauth/logout/send-logout-tokens.ts');
     const { loadConfig } = await import('#services/platform/config/load.ts');
-    const { takeFence } = await import('#services/platform/queue/fences.ts');
     return async (ports: TestPorts, { mailFolder }: WorkOptions): Promise<Done> => {
       const logoutTransport = {
         async send(_client: object, token: string): Promise<number> {
@@ -167,8 +165,8 @@ export const works = {
       };
       const tokenSettings = { issuer: 'https://api.sallyport.test', accessTokenSeconds: 900 };
       const all = { ...ports, keyRing: createKeyRing(ports, loadConfig({}).keys), logoutTransport, tokenSettings };
-      const fence = await takeFence(ports.sql, 'send-logout-tokens');
-      return { delivered: (await sendLogoutTokens(all, { fence, signal: never }, testCaller)).taken };
+      const run = await runOf(ports, 'send-logout-tokens');
+      return { delivered: (await sendLogoutTokens(all, run, testCaller)).taken };
     };
   },
   async purge() {

@@ -88,11 +88,7 @@ export function createSignOffs(every: Clients, agents: Agents): Surface {
       ...{ scope: 'openid', login_hint: hint, binding_message: title },
       authorization_details: JSON.stringify([{ type: 'sallyport_act', ...act }]),
     });
-    const what = {
-      kind: 'request of a sign-off',
-      events: ['signoff.requested'],
-      isDone: owner ? isOk : isCreated,
-    };
+    const what = { kind: 'request of a sign-off', events: ['signoff.requested'], isDone: owner ? isOk : isCreated };
     const made = await keep(clients, 'sign-offs', what, (title) =>
       owner
         ? { path: '/oauth2/bc-authorize', form: form(title, owner), headers: { authorization: agent.authorization } }

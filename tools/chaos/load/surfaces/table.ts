@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { basicOf } from '../../http.ts';
 import { now } from '../../ledger.ts';
-import { anyCopy, attempt, type Clients, isAccepted, post, REASON, RETRIED } from '../clients.ts';
+import { anyCopy, attempt, type Clients, get, isAccepted, post, REASON, RETRIED } from '../clients.ts';
 import { keep, kept, living, type Surface } from './surface.ts';
 
 /** An owner may create fifty a day, those whose answers are lost included. */
@@ -52,11 +52,7 @@ export function createApiKeys(clients: Clients): Surface {
         accepts: ({ status, body }) => (status === 200 ? body.active === true : undefined),
       },
       {
-        request: ({ secret }) => ({
-          method: 'GET',
-          path: '/v1/handoff/signoffs?limit=1',
-          headers: { authorization: `Bearer ${secret}` },
-        }),
+        request: ({ secret }) => get(`Bearer ${secret}`, '/v1/handoff/signoffs?limit=1'),
         accepts: ({ status }) => status === 200 || (status === 401 ? false : undefined),
       },
     ],
@@ -96,11 +92,7 @@ export function createConsents(clients: Clients): Surface {
     },
     shows: [
       {
-        request: ({ id }) => ({
-          method: 'GET',
-          path: `/v1/privacy/subjects/${id}/consents/${purpose}`,
-          headers: { authorization },
-        }),
+        request: ({ id }) => get(authorization, `/v1/privacy/subjects/${id}/consents/${purpose}`),
         accepts: ({ status, body }) => (status === 200 ? body.granted === true : undefined),
       },
       {
