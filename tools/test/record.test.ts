@@ -75,6 +75,8 @@ describe('the record of a run of everything', () => {
     record();
     commit();
     expectRecorded(root);
+    // A flag that hides a change from `git status`.
+    git(root, 'update-index', '--assume-unchanged', 'a.txt');
     writeFileSync(join(root, 'a.txt'), 'changed');
     expect(() => expectRecorded(root)).toThrow(/is of the tree/);
   });
@@ -107,11 +109,9 @@ describe('the record of a run of everything', () => {
   test('that is old by the calendar is as good as a new one', () => {
     record();
     git(root, 'add', '-A');
-    const long = { ...process.env, ...AUTHOR, GIT_COMMITTER_DATE: '2019-01-01T00:00:00Z' };
-    execFileSync('git', ['commit', '-q', '-m', 'test: old', '--date', '2019-01-01T00:00:00Z'], {
-      cwd: root,
-      env: long,
-    });
+    const date = '2019-01-01T00:00:00Z';
+    const env = { ...process.env, ...AUTHOR, GIT_COMMITTER_DATE: date };
+    execFileSync('git', ['commit', '-q', '-m', 'test: old', '--date', date], { cwd: root, env });
     expect(faultOf(standingOf(root))).toBeUndefined();
   });
 

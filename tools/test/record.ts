@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Counts } from './outcome.ts';
 
 export const RECORD = 'tools/test/record.json';
@@ -52,9 +52,9 @@ function ask(root: string, ...args: readonly string[]): string | undefined {
 export function treeOf(root: string): string | undefined {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-tree-'));
   try {
-    const index = join(folder, 'index');
-    copyFileSync(resolve(root, git(root, ['rev-parse', '--git-path', 'index'])), index);
-    const env = { GIT_INDEX_FILE: index };
+    const env = { GIT_INDEX_FILE: join(folder, 'index') };
+    // Not a copy of the index: flags in it hide changes.
+    git(root, ['read-tree', 'HEAD'], env);
     git(root, ['add', '--all', '.'], env);
     git(root, ['rm', '--cached', '--quiet', '--ignore-unmatch', RECORD], env);
     return git(root, ['write-tree'], env);
