@@ -31,6 +31,11 @@ test('an empty list says so, and writes no empty line', () => {
   });
 });
 
+test('messages name the command that started the package', () => {
+  const { say } = createOutput({}, { SALLYPORT_COMMAND: '/a/sallyport' });
+  expect(written(() => say('run npx sallyport doctor')).err).toBe('sallyport: run /a/sallyport doctor\n');
+});
+
 test('Trojan Source: a name that another person chose reaches the terminal as escapes, and JSON with its meaning', () => {
   const page = { items: ['a\u202eb\u001b[1m\u009b2J'], next: null };
   const shown = 'a\\u202eb\\u001b[1m\\u009b2J';

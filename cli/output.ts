@@ -19,6 +19,7 @@ export type Output = {
   bold(text: string): string;
 };
 
+const NAME = 'npx sallyport';
 const BOLD = ['\u001b[1m', '\u001b[22m'] as const;
 
 export function createOutput(options: GlobalOptions, env: NodeJS.ProcessEnv = process.env): Output {
@@ -31,19 +32,20 @@ export function createOutput(options: GlobalOptions, env: NodeJS.ProcessEnv = pr
           .split(kept)
           .map((part) => shown(part, others))
           .join(kept);
+  // The package is started by a name of its own, and must not send its users to one in a registry.
+  const named = (text: string): string => text.replaceAll(NAME, () => env.SALLYPORT_COMMAND ?? NAME);
+  const print = (text: string): void => void process.stdout.write(`${shown(text)}\n`);
   return {
     data: (value, render) => {
-      const lines = options.json ? [JSON.stringify(value)] : render(value);
-      if (lines.length > 0) process.stdout.write(`${shown(lines.join('\n'))}\n`);
+      const lines = options.json ? [JSON.stringify(value)] : render(value).map(named);
+      if (lines.length > 0) print(lines.join('\n'));
     },
     lines: (lines) => {
-      if (!options.json) process.stdout.write(`${shown(lines.join('\n'))}\n`);
+      if (!options.json) print(named(lines.join('\n')));
     },
-    json: (value) => {
-      if (options.json) process.stdout.write(`${shown(JSON.stringify(value))}\n`);
-    },
+    json: (value) => void (options.json && print(JSON.stringify(value))),
     say: (text) => {
-      if (!options.quiet) process.stderr.write(`sallyport: ${shown(text)}\n`);
+      if (!options.quiet) process.stderr.write(`sallyport: ${shown(named(text))}\n`);
     },
     bold: (text) => (hasColour ? `${BOLD[0]}${text}${BOLD[1]}` : text),
   };

@@ -1,6 +1,5 @@
 import { CommanderError } from 'commander';
 import { nameSources } from '../observability/source-frames.ts';
-import { visibleText } from '../services/core/shared/visible-text.ts';
 import { ConfigError } from '../services/platform/config/config-error.ts';
 import { readEnvFile } from './env-file.ts';
 import { CommandError, type ExitCode, exitCodes } from './exit-codes.ts';
@@ -29,8 +28,7 @@ export async function run(args: readonly string[]): Promise<ExitCode | undefined
   }
 }
 
-/** What an error says can quote other people. */
-const say = (text: string): void => void process.stderr.write(`sallyport: ${visibleText(text)}\n`);
+const { say } = createOutput({});
 
 /** Prints the error to stderr, and returns the exit code. */
 function tell(err: unknown): ExitCode {

@@ -4,6 +4,7 @@ import { TEST_FOLDER, TEST_PATIENCE } from '../process/patience.ts';
 /** Names that the product reads from the environment besides its settings. */
 const READ_ELSEWHERE = [
   'SALLYPORT_API',
+  'SALLYPORT_COMMAND',
   'SALLYPORT_CRASHES',
   'SALLYPORT_ENV_FILE',
   'SALLYPORT_PARENT_CHANNEL',
