@@ -177,7 +177,7 @@ async function init(options: InitOptions): Promise<void> {
   const { clientId, clientSecret } = await fill(plan, options.client, output);
   const { SALLYPORT_PROFILE: profile } = settings;
   const made = { settings: envFile, profile, key_file: keyFile, administrator: admin, client_id: clientId };
-  const named = process.env.SALLYPORT_ENV_FILE === undefined ? '' : `SALLYPORT_ENV_FILE=${envFile} `;
+  const named = process.env.SALLYPORT_ENV_FILE === undefined ? '' : `SALLYPORT_ENV_FILE='${envFile}' `;
   output.data({ ...made, client_secret: clientSecret }, () => [
     `settings       ${envFile}, profile ${profile}`,
     `key            ${keyFile}; keep a copy, apart from backups of the database`,
