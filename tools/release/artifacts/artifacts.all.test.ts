@@ -58,7 +58,7 @@ test('a log is no file of a release, and a file that is named as the key is no k
   const place = join(folder, 'of an attacker');
   run(place, 'tar', '-cf', 'sallyport.tgz', 'checkpoint', 'vkey', 'tile');
   const judge = (named: string) => spawnSync('node', [artifact('verify-release.mjs'), named], { cwd: place }).stdout;
-  expect(`${judge('.')}${judge('sallyport.tgz')}`).toMatch(/^FAULT file_missing[^]*\nFAULT file_missing/);
+  expect(`${judge('.')}${judge('sallyport.tgz')}`).toMatch(/^FAULT file_missing[\s\S]*\nFAULT file_missing/);
   const key = join(place, run(place, 'cat', 'vkey').trim());
   fs.mkdirSync(join(key, '..'), { recursive: true });
   fs.writeFileSync(key, 'another key');
