@@ -51,6 +51,8 @@ test('two runs make the same bytes, and the verifier that the release hands out 
   expect([ok, logs.length]).toEqual([true, 13]);
   const since = artifact('SHA256SUMS.tlog-proof');
   expect(run(folder, 'node', artifact('verify-release.mjs'), 'log', '--since', since)).toMatch(/^verified /);
+  const part = [join(import.meta.dirname, 'main.ts'), ...log, '--only', 'verifier'];
+  expect(`${spawnSync(process.execPath, part, { cwd: root }).stderr}`).toMatch(/fix: leave out --only/);
 });
 
 test('a log is no file of a release, and a file that is named as the key is no key', () => {

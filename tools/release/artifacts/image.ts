@@ -21,17 +21,15 @@ function archive(engine: Engine, { tag, files }: Report, name: string): readonly
   });
 }
 
-export function imageArchive(version: string, say: Say): readonly Artifact[] {
-  const engine = findEngine();
-  return archive(engine, makeImage(engine, `sallyport:${version}`, say), `sallyport-image-${version}-amd64`);
-}
-
-/** The image for arm64, assembled from the one for this machine. */
-export function arm64Archive(version: string, say: Say): readonly Artifact[] {
+/** The image for this machine, and the one for arm64 that is assembled from it. */
+export function imageArchives(version: string, say: Say): readonly Artifact[] {
   const engine = findEngine();
   const own = `sallyport:${version}`;
-  if (engine.ask('image', 'inspect', own).status !== 0) makeImage(engine, own, say);
-  return archive(engine, makeArm64(engine, own, `${own}-arm64`, say), `sallyport-image-${version}-arm64`);
+  const name = `sallyport-image-${version}`;
+  return [
+    ...archive(engine, makeImage(engine, own, say), `${name}-amd64`),
+    ...archive(engine, makeArm64(engine, own, `${own}-arm64`, say), `${name}-arm64`),
+  ];
 }
 
 /** What the npm package holds, and the PostgreSQL that npm installs beside it. */

@@ -7,7 +7,7 @@ import { sourceDateEpoch } from '../../image/build.ts';
 import { root } from '../../image/engine.ts';
 import { changedFiles } from '../describe-release.ts';
 import { tarGz } from './archive.ts';
-import { arm64Archive, billOfPackage, imageArchive } from './image.ts';
+import { billOfPackage, imageArchives } from './image.ts';
 import { type LogPlace, makeLog, publish, readLog, sha256 } from './log.ts';
 import { type Artifact, deployments, goModules, npmPackages, pythonPackages } from './packages.ts';
 import { productPackage, readManifest } from './product.ts';
@@ -24,8 +24,7 @@ const KINDS: Readonly<Record<string, (log: LogPlace | undefined) => readonly Art
   deployments,
   sbom: () => [billOfPackage()],
   verifier: (log) => [verifier(log)],
-  image: () => imageArchive(version, say),
-  arm64: () => arm64Archive(version, say),
+  image: () => imageArchives(version, say),
 };
 
 const HELP = `npm run release:artifacts -- [--log FOLDER --key-file FILE] [--new-log NAME] [--out FOLDER] [--only KINDS]
@@ -38,8 +37,8 @@ Two runs on one commit make the same bytes; proofs name the head of the log, whi
   --new-log NAME    first make both; NAME is the log's for ever, such as releases.example/sallyport
   --out FOLDER      an empty folder; default: .sallyport/release, which is emptied first
   --only KINDS      some of ${Object.keys(KINDS).join(', ')}; separated by commas;
-                    arm64, an image that nothing here can run, is made only if it is named
-  --uncommitted     to try it: publish what no commit has; the log then names none
+                    a log takes all of them at once: a version has one SHA256SUMS
+  --uncommitted     to try it: publish what no commit has, or some kinds alone; the log then names no commit
 `;
 
 const say = (text: string): void => void process.stderr.write(`release: ${text}\n`);
@@ -64,17 +63,19 @@ async function main(): Promise<void> {
     },
   });
   if (values.help) return void process.stdout.write(HELP);
-  const kinds = values.only?.split(',') ?? Object.keys(KINDS).filter((kind) => kind !== 'arm64');
+  const kinds = values.only?.split(',') ?? Object.keys(KINDS);
   const unknown = kinds.find((kind) => KINDS[kind] === undefined);
   if (unknown !== undefined) throw new Error(`there is no kind ${unknown}: see --help`);
   if ((values.log === undefined) !== (values['key-file'] === undefined))
     throw new Error('--log and --key-file belong together');
   const log = values.log && values['key-file'] ? { log: values.log, keyFile: values['key-file'] } : undefined;
   if (values['new-log'] !== undefined && log === undefined) throw new Error('--new-log needs --log and --key-file');
+  if (values.only !== undefined && log !== undefined && !values.uncommitted)
+    throw new Error('--only makes a part of a release, and the log takes it whole\n  fix: leave out --only, or --log');
   const [changed] = log === undefined ? [] : changedFiles(root);
   if (changed !== undefined && !values.uncommitted)
     throw new Error(`${changed} is not committed, and the log names a commit\n  fix: publish from a fresh clone`);
-  const commit = (changed === undefined && commitOf(root)) || 'none';
+  const commit = (!values.uncommitted && commitOf(root)) || 'none';
   if (log !== undefined && values['new-log'] !== undefined) makeLog(log, values['new-log']);
   if (log !== undefined) readLog(log);
 
